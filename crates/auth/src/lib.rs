@@ -1,0 +1,1 @@
+//! Registry authentication: secrets, credentials, challenges, scopes, tokens and their cache.

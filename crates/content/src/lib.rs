@@ -1,0 +1,1 @@
+//! What registries and stores hold: descriptors, manifests, platforms and blobs that verify themselves.

@@ -1,0 +1,1 @@
+//! Copies images between registries and stores: children first, in parallel, resumable.

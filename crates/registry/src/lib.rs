@@ -1,0 +1,1 @@
+//! An OCI registry to embed, in memory or over a store.

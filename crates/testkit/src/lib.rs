@@ -1,0 +1,1 @@
+//! Test tooling of the wharf workspace.
