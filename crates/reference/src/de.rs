@@ -6,7 +6,10 @@ use serde::de::{Error, Visitor};
 
 use crate::ParseError;
 
-pub(crate) fn text<'de, D, T>(deserializer: D, parse: fn(&str) -> Result<T, ParseError>) -> Result<T, D::Error>
+pub(crate) fn text<'de, D, T>(
+    deserializer: D,
+    parse: fn(&str) -> Result<T, ParseError>,
+) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
 {

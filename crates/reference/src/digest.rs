@@ -67,7 +67,11 @@ impl Digest {
     /// Parses `algorithm:encoded`.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let (colon, algorithm) = scan(text)?;
-        Ok(Self { text: Text::new(text), colon, algorithm })
+        Ok(Self {
+            text: Text::new(text),
+            colon,
+            algorithm,
+        })
     }
 
     /// A digest from a hash computed elsewhere: `bytes` are its raw octets.
@@ -76,7 +80,9 @@ impl Digest {
     pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, ParseError> {
         use core::fmt::Write as _;
 
-        let name = algorithm.name().ok_or(ParseError::new(ParseErrorKind::InvalidDigest, 0))?;
+        let name = algorithm
+            .name()
+            .ok_or(ParseError::new(ParseErrorKind::InvalidDigest, 0))?;
         let mut text = alloc::string::String::with_capacity(name.len() + 1 + bytes.len() * 2);
         text.push_str(name);
         text.push(':');
@@ -88,7 +94,11 @@ impl Digest {
 
     /// A digest that is a part of an already scanned reference.
     pub(crate) fn from_scanned(text: Text, scanned: (u16, Algorithm)) -> Self {
-        Self { text, colon: scanned.0, algorithm: scanned.1 }
+        Self {
+            text,
+            colon: scanned.0,
+            algorithm: scanned.1,
+        }
     }
 
     /// The algorithm.
@@ -136,7 +146,10 @@ pub(crate) fn scan(text: &str) -> Result<(u16, Algorithm), ParseError> {
         }
     }
     let colon = colon.ok_or_else(|| invalid(text.len()))?;
-    let (name, encoded) = (text.get(..colon).unwrap_or_default(), bytes.get(colon + 1..).unwrap_or_default());
+    let (name, encoded) = (
+        text.get(..colon).unwrap_or_default(),
+        bytes.get(colon + 1..).unwrap_or_default(),
+    );
     let algorithm = match name {
         "sha256" => Algorithm::Sha256,
         "sha512" => Algorithm::Sha512,
@@ -149,7 +162,9 @@ pub(crate) fn scan(text: &str) -> Result<(u16, Algorithm), ParseError> {
     if let Some(bad) = encoded.iter().position(|byte| !encoded_ok(byte)) {
         return Err(invalid(colon + 1 + bad));
     }
-    let fits = algorithm.encoded_length().map_or(!encoded.is_empty(), |length| encoded.len() == length);
+    let fits = algorithm
+        .encoded_length()
+        .map_or(!encoded.is_empty(), |length| encoded.len() == length);
     if !fits {
         return Err(ParseError::new(ParseErrorKind::InvalidDigestLength, text.len()));
     }

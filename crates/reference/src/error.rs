@@ -14,7 +14,10 @@ impl ParseError {
 
     /// Moves the position by the offset of the part in the whole.
     pub(crate) const fn at(self, offset: usize) -> Self {
-        Self { kind: self.kind, position: self.position + offset }
+        Self {
+            kind: self.kind,
+            position: self.position + offset,
+        }
     }
 
     /// What is wrong.
@@ -84,9 +87,13 @@ impl ParseErrorKind {
             }
             Self::UppercasePath => "a repository path must be lowercase",
             Self::NameTooLong => "a name must not be longer than 255 bytes",
-            Self::InvalidTag => "invalid tag: expected letters, digits, '_', '.' and '-', not starting with '.' or '-'",
+            Self::InvalidTag => {
+                "invalid tag: expected letters, digits, '_', '.' and '-', not starting with '.' or '-'"
+            }
             Self::TagTooLong => "a tag must not be longer than 128 bytes",
-            Self::InvalidDigest => "invalid digest: expected an algorithm, ':' and lowercase hexadecimal digits",
+            Self::InvalidDigest => {
+                "invalid digest: expected an algorithm, ':' and lowercase hexadecimal digits"
+            }
             Self::InvalidDigestLength => "invalid digest: its length does not fit the algorithm",
             Self::Identifier => "64 hexadecimal digits are an image identifier, not a name",
             Self::Scheme => "a name has no scheme: leave out 'https://'",

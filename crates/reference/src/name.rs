@@ -27,14 +27,22 @@ impl Registry {
     /// Parses `host`, `host:port`, `[ipv6]` or `[ipv6]:port`. `index.docker.io` becomes `docker.io`.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         scan_registry(text)?;
-        let text = if text == DOCKER_HUB_LEGACY { DOCKER_HUB } else { text };
-        Ok(Self { text: Text::new(text) })
+        let text = if text == DOCKER_HUB_LEGACY {
+            DOCKER_HUB
+        } else {
+            text
+        };
+        Ok(Self {
+            text: Text::new(text),
+        })
     }
 
     /// Docker Hub, `docker.io`.
     #[must_use]
     pub fn docker_hub() -> Self {
-        Self { text: Text::new(DOCKER_HUB) }
+        Self {
+            text: Text::new(DOCKER_HUB),
+        }
     }
 
     pub(crate) const fn from_scanned(text: Text) -> Self {
@@ -88,7 +96,9 @@ impl Repository {
         text.push('/');
         text.push_str(path);
         let host = registry.as_str();
-        if !(host.contains(['.', ':']) || host == "localhost") && host.bytes().all(|b| !b.is_ascii_uppercase()) {
+        if !(host.contains(['.', ':']) || host == "localhost")
+            && host.bytes().all(|b| !b.is_ascii_uppercase())
+        {
             return Err(ParseError::new(ParseErrorKind::InvalidHost, 0)); // would read as a path of Docker Hub
         }
         Self::parse(&text)
@@ -101,7 +111,9 @@ impl Repository {
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> Registry {
-        Registry { text: self.text.slice(0, self.slash.into()) }
+        Registry {
+            text: self.text.slice(0, self.slash.into()),
+        }
     }
 
     /// The path within the registry, such as `library/alpine`.
@@ -117,9 +129,10 @@ text_type!(Repository);
 fn split_port(text: &str) -> (&str, Option<&str>) {
     let search_from = text.rfind(']').map_or(0, |bracket| bracket + 1);
     match text.get(search_from..).and_then(|rest| rest.rfind(':')) {
-        Some(colon) => {
-            (text.get(..search_from + colon).unwrap_or_default(), text.get(search_from + colon + 1..))
-        }
+        Some(colon) => (
+            text.get(..search_from + colon).unwrap_or_default(),
+            text.get(search_from + colon + 1..),
+        ),
         None => (text, None),
     }
 }
@@ -134,7 +147,9 @@ pub(crate) fn scan_registry(text: &str) -> Result<(), ParseError> {
     }
     let (host, port) = split_port(text);
     if let Some(inner) = host.strip_prefix('[') {
-        let inner = inner.strip_suffix(']').ok_or(ParseError::new(ParseErrorKind::InvalidHost, host.len()))?;
+        let inner = inner
+            .strip_suffix(']')
+            .ok_or(ParseError::new(ParseErrorKind::InvalidHost, host.len()))?;
         if inner.parse::<core::net::Ipv6Addr>().is_err() {
             return Err(ParseError::new(ParseErrorKind::InvalidHost, 1));
         }
@@ -169,7 +184,11 @@ fn scan_host(host: &str) -> Result<(), ParseError> {
         }
         previous = byte;
     }
-    if matches!(previous, b'.' | b'-') { invalid(host.len()) } else { Ok(()) }
+    if matches!(previous, b'.' | b'-') {
+        invalid(host.len())
+    } else {
+        Ok(())
+    }
 }
 
 /// Checks a repository path: components of lowercase letters and digits, separated inside by `.`, `_`, `__`
@@ -192,7 +211,7 @@ pub(crate) fn scan_path(path: &str) -> Result<(), ParseError> {
                 let ok = match next {
                     [b'.' | b'_' | b'-' | b'/'] => separator.is_empty(),
                     [b'_', b'_'] => true,
-                    [hyphens @ ..] => hyphens.iter().all(|byte| *byte == b'-'),
+                    hyphens => hyphens.iter().all(|byte| *byte == b'-'),
                 };
                 if !ok {
                     return Err(ParseError::new(ParseErrorKind::InvalidPath, position));
@@ -207,5 +226,9 @@ pub(crate) fn scan_path(path: &str) -> Result<(), ParseError> {
             _ => return Err(ParseError::new(ParseErrorKind::InvalidPath, position)),
         }
     }
-    if separator.is_empty() { Ok(()) } else { Err(ParseError::new(ParseErrorKind::InvalidPath, path.len())) }
+    if separator.is_empty() {
+        Ok(())
+    } else {
+        Err(ParseError::new(ParseErrorKind::InvalidPath, path.len()))
+    }
 }

@@ -63,7 +63,11 @@ impl Reference {
     /// The same with the tag `latest` if it has neither tag nor digest.
     #[must_use]
     pub fn or_latest(self) -> Self {
-        if self.has_tag() || self.has_digest() { self } else { self.with_tag(&Tag::latest()) }
+        if self.has_tag() || self.has_digest() {
+            self
+        } else {
+            self.with_tag(&Tag::latest())
+        }
     }
 
     fn assemble(repository: &Repository, tag: Option<&Tag>, digest: Option<&Digest>) -> Self {
@@ -107,15 +111,22 @@ impl Reference {
     /// The tag, if one is given.
     #[must_use]
     pub fn tag(&self) -> Option<Tag> {
-        self.has_tag()
-            .then(|| Tag::from_scanned(self.text.slice(usize::from(self.name_end) + 1, self.tag_end.into())))
+        self.has_tag().then(|| {
+            Tag::from_scanned(
+                self.text
+                    .slice(usize::from(self.name_end) + 1, self.tag_end.into()),
+            )
+        })
     }
 
     /// The digest, if one is given. A reference with tag and digest means the digest.
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
         let scanned = self.digest?;
-        Some(Digest::from_scanned(self.text.slice(usize::from(self.tag_end) + 1, self.text.len()), scanned))
+        Some(Digest::from_scanned(
+            self.text.slice(usize::from(self.tag_end) + 1, self.text.len()),
+            scanned,
+        ))
     }
 
     /// Whether a tag is given.
@@ -135,7 +146,10 @@ impl Reference {
     pub fn familiar(&self) -> impl fmt::Display + '_ {
         let hub = self.text.part(0, self.slash.into()) == DOCKER_HUB;
         let rest = self.text.part(usize::from(self.slash) + 1, self.text.len());
-        let single = self.path().strip_prefix(OFFICIAL).is_some_and(|name| !name.contains('/'));
+        let single = self
+            .path()
+            .strip_prefix(OFFICIAL)
+            .is_some_and(|name| !name.contains('/'));
         match (hub, single) {
             (true, true) => rest.get(OFFICIAL.len()..).unwrap_or_default(),
             (true, false) => rest,
@@ -259,7 +273,10 @@ impl Scan {
 /// Whether the text before the first slash is a registry: it has a dot, a colon or an upper-case letter, or
 /// is `localhost` (distribution reference, `splitDockerDomain`).
 fn is_registry(first: &str) -> bool {
-    first == "localhost" || first.bytes().any(|byte| matches!(byte, b'.' | b':' | b'[' | b'A'..=b'Z'))
+    first == "localhost"
+        || first
+            .bytes()
+            .any(|byte| matches!(byte, b'.' | b':' | b'[' | b'A'..=b'Z'))
 }
 
 fn is_identifier(name: &str) -> bool {

@@ -16,13 +16,17 @@ impl Tag {
     /// Parses a tag.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         scan(text)?;
-        Ok(Self { text: Text::new(text) })
+        Ok(Self {
+            text: Text::new(text),
+        })
     }
 
     /// The tag that is meant when a name has neither tag nor digest.
     #[must_use]
     pub fn latest() -> Self {
-        Self { text: Text::new("latest") }
+        Self {
+            text: Text::new("latest"),
+        }
     }
 
     pub(crate) const fn from_scanned(text: Text) -> Self {
@@ -41,7 +45,11 @@ pub(crate) fn scan(text: &str) -> Result<(), ParseError> {
         b'.' | b'-' => position > 0,
         _ => false,
     };
-    if let Some(position) = text.bytes().enumerate().position(|(position, byte)| !valid((position, &byte))) {
+    if let Some(position) = text
+        .bytes()
+        .enumerate()
+        .position(|(position, byte)| !valid((position, &byte)))
+    {
         return Err(ParseError::new(ParseErrorKind::InvalidTag, position));
     }
     if text.len() > MAX_LENGTH {

@@ -18,17 +18,27 @@ pub(crate) struct Text {
 impl Text {
     /// The whole of `text`, copied once.
     pub(crate) fn new(text: &str) -> Self {
-        Self { buffer: Arc::from(text), start: 0, end: offset(text.len()) }
+        Self {
+            buffer: Arc::from(text),
+            start: 0,
+            end: offset(text.len()),
+        }
     }
 
     /// The part of this text from `start` to `end`, both relative to it, sharing the bytes.
     pub(crate) fn slice(&self, start: usize, end: usize) -> Self {
         let base = self.start;
-        Self { buffer: Arc::clone(&self.buffer), start: base + offset(start), end: base + offset(end) }
+        Self {
+            buffer: Arc::clone(&self.buffer),
+            start: base + offset(start),
+            end: base + offset(end),
+        }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        self.buffer.get(self.start as usize..self.end as usize).unwrap_or_default()
+        self.buffer
+            .get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
     }
 
     /// The part from `start` to `end`, borrowed.

@@ -1,0 +1,116 @@
+use std::{error, fmt};
+
+use wharf_reference::{Reference, Repository};
+
+/// What the caller wants from a repository; mirrors serve pulls only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Intent {
+    /// Read by tag.
+    PullTag,
+    /// Read by digest.
+    PullDigest,
+    /// Write.
+    Push,
+    /// Anything else: list tags, delete, log in.
+    Other,
+}
+
+impl Intent {
+    /// The intent of pulling this reference.
+    #[must_use]
+    pub const fn pull(reference: &Reference) -> Self {
+        if reference.has_digest() {
+            Self::PullDigest
+        } else {
+            Self::PullTag
+        }
+    }
+}
+
+/// How far the connection to a candidate is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum TlsMode {
+    /// https, and the certificate must verify.
+    #[default]
+    Verify,
+    /// https without verification and, if that fails to connect, plain http: what `insecure = true` means.
+    Insecure,
+}
+
+/// Why a candidate is in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// A mirror.
+    Mirror,
+    /// The registry itself, or the place it was moved to.
+    Primary,
+}
+
+/// One place to try for a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// The repository as this place calls it, after rewriting.
+    pub repository: Repository,
+    /// How far its connection is trusted.
+    pub tls: TlsMode,
+    /// Mirror or primary.
+    pub role: Role,
+    /// Set when configuration forbids this place: it must not be contacted, and this says why.
+    pub blocked: Option<Blocked>,
+    /// Where in the configuration it comes from, for an explanation: file and table. `None` if nothing in the
+    /// configuration matched.
+    pub origin: Option<String>,
+}
+
+impl Candidate {
+    /// The repository itself, trusted only over verified https.
+    #[must_use]
+    pub const fn primary(repository: Repository) -> Self {
+        Self {
+            repository,
+            tls: TlsMode::Verify,
+            role: Role::Primary,
+            blocked: None,
+            origin: None,
+        }
+    }
+}
+
+/// The configuration forbids contacting a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// What is blocked.
+    pub repository: Repository,
+    /// The file and table that block it.
+    pub origin: String,
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is blocked by {}", self.repository, self.origin)
+    }
+}
+
+impl error::Error for Blocked {}
+
+/// Turns a repository into the places to try, in order. Pure: no I/O.
+pub trait Resolve: Send + Sync + fmt::Debug {
+    /// The places to try for this repository, in order; never empty.
+    ///
+    /// Fails if every one of them is blocked.
+    fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, Blocked>;
+}
+
+/// No configuration: every repository is where its name says, over verified https.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unconfigured;
+
+impl Resolve for Unconfigured {
+    fn resolve(&self, repository: &Repository, _: Intent) -> Result<Vec<Candidate>, Blocked> {
+        Ok(vec![Candidate::primary(repository.clone())])
+    }
+}

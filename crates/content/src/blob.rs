@@ -1,0 +1,314 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use crate::{Descriptor, Error, ErrorKind, Event, Hasher, Progress};
+
+/// Bytes as they come.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+type Opening = Pin<Box<dyn Future<Output = Result<ByteStream, Error>> + Send>>;
+
+/// Opens the bytes of one blob, as often as needed and from any byte on.
+///
+/// What it yields need not be trusted: [`Blob`] verifies. It resumes by itself what it can.
+#[async_trait]
+pub trait OpenBlob: Send + Sync {
+    /// The bytes from `offset` to the end.
+    async fn open(&self, offset: u64) -> Result<ByteStream, Error>;
+}
+
+/// The bytes of a descriptor, verified as they pass.
+///
+/// The last chunk is only yielded when size and digest are right: whoever saw the stream end without an error
+/// has exactly the bytes that were promised. No byte beyond the promised size is ever yielded. Before that end
+/// nothing is verified, and a blob dropped early proves nothing.
+#[must_use = "a blob does nothing until it is read, and proves nothing until it is read to its end"]
+pub struct Blob {
+    descriptor: Descriptor,
+    opener: Option<Arc<dyn OpenBlob>>,
+    progress: Option<Arc<dyn Progress>>,
+    bytes: Bytestate,
+    /// `None` if the bytes were verified elsewhere.
+    hasher: Option<Hasher>,
+    position: u64,
+    /// The last chunk, held back until the source has ended.
+    last: Option<Bytes>,
+}
+
+enum Bytestate {
+    Idle,
+    Opening(Opening),
+    Open(ByteStream),
+    Ended,
+}
+
+impl Blob {
+    /// A blob that opens its bytes when it is first read, and can be read again.
+    ///
+    /// Fails with [`ErrorKind::Unsupported`] if the digest's algorithm cannot verify anything.
+    pub fn new(descriptor: Descriptor, opener: Arc<dyn OpenBlob>) -> Result<Self, Error> {
+        let hasher = Hasher::new(descriptor.digest().algorithm())?;
+        Ok(Self::build(
+            descriptor,
+            Some(opener),
+            Bytestate::Idle,
+            Some(hasher),
+        ))
+    }
+
+    /// A blob whose bytes come only once.
+    ///
+    /// Fails with [`ErrorKind::Unsupported`] if the digest's algorithm cannot verify anything.
+    pub fn once(descriptor: Descriptor, bytes: ByteStream) -> Result<Self, Error> {
+        let hasher = Hasher::new(descriptor.digest().algorithm())?;
+        Ok(Self::build(
+            descriptor,
+            None,
+            Bytestate::Open(bytes),
+            Some(hasher),
+        ))
+    }
+
+    /// A blob in memory.
+    ///
+    /// Fails with [`ErrorKind::Unsupported`] if the digest's algorithm cannot verify anything.
+    pub fn from_bytes(descriptor: Descriptor, bytes: Bytes) -> Result<Self, Error> {
+        Self::new(descriptor, Arc::new(InMemory(bytes)))
+    }
+
+    /// A blob whose bytes the caller has verified since they last changed; only their number is checked.
+    ///
+    /// For a store that has hashed a file in this process and serves it again.
+    pub fn verified_before(descriptor: Descriptor, opener: Arc<dyn OpenBlob>) -> Self {
+        Self::build(descriptor, Some(opener), Bytestate::Idle, None)
+    }
+
+    fn build(
+        descriptor: Descriptor,
+        opener: Option<Arc<dyn OpenBlob>>,
+        bytes: Bytestate,
+        hasher: Option<Hasher>,
+    ) -> Self {
+        Self {
+            descriptor,
+            opener,
+            progress: None,
+            bytes,
+            hasher,
+            position: 0,
+            last: None,
+        }
+    }
+
+    /// Reports the bytes that pass to `progress`.
+    pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// The descriptor that the bytes must fit.
+    #[must_use]
+    pub const fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// How many bytes lie before the next chunk.
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether [`Blob::reopen`] and [`Blob::resume`] work.
+    #[must_use]
+    pub const fn can_reopen(&self) -> bool {
+        self.opener.is_some()
+    }
+
+    /// The same blob from its first byte on, or `None` if the bytes come only once.
+    pub fn reopen(&self) -> Option<Self> {
+        let opener = Arc::clone(self.opener.as_ref()?);
+        let hasher = match &self.hasher {
+            Some(hasher) => Some(Hasher::new(hasher.algorithm()).ok()?),
+            None => None,
+        };
+        let mut blob = Self::build(self.descriptor.clone(), Some(opener), Bytestate::Idle, hasher);
+        blob.progress.clone_from(&self.progress);
+        Some(blob)
+    }
+
+    /// The rest of the blob after the bytes that `hasher` has taken in, which the caller has; the end is
+    /// verified over both. `None` if the bytes come only once or the hasher does not fit.
+    pub fn resume(&self, hasher: Hasher) -> Option<Self> {
+        let opener = Arc::clone(self.opener.as_ref()?);
+        let position = hasher.count();
+        if hasher.algorithm() != self.descriptor.digest().algorithm() || position > self.descriptor.size() {
+            return None;
+        }
+        let mut blob = Self::build(
+            self.descriptor.clone(),
+            Some(opener),
+            Bytestate::Idle,
+            Some(hasher),
+        );
+        blob.position = position;
+        blob.progress.clone_from(&self.progress);
+        Some(blob)
+    }
+
+    /// The next chunk; `None` after the last.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+
+    /// All bytes, for a blob that is small by nature.
+    ///
+    /// Fails with [`ErrorKind::TooLarge`] if the descriptor says more than `limit` bytes, before anything is
+    /// read.
+    pub async fn read_to_end(mut self, limit: u64) -> Result<Bytes, Error> {
+        let (digest, size) = (self.descriptor.digest(), self.descriptor.size());
+        if size > limit {
+            let message = format!("blob {digest} has {size} bytes, more than the limit of {limit}");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = self.next().await {
+            whole.extend_from_slice(&chunk?);
+        }
+        Ok(whole.freeze())
+    }
+
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        loop {
+            match &mut self.bytes {
+                Bytestate::Idle => match &self.opener {
+                    Some(opener) => {
+                        let (opener, position) = (Arc::clone(opener), self.position);
+                        self.bytes = Bytestate::Opening(Box::pin(async move { opener.open(position).await }));
+                    }
+                    None => self.bytes = Bytestate::Ended,
+                },
+                Bytestate::Opening(opening) => {
+                    self.bytes = Bytestate::Open(ready!(opening.as_mut().poll(context))?);
+                }
+                Bytestate::Open(stream) => match ready!(stream.as_mut().poll_next(context)) {
+                    Some(Ok(chunk)) if chunk.is_empty() => {}
+                    Some(Ok(chunk)) => {
+                        if let Some(ready) = self.accept(chunk)? {
+                            return Poll::Ready(Some(Ok(ready)));
+                        }
+                    }
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => {
+                        self.bytes = Bytestate::Ended;
+                        return Poll::Ready(self.finish().transpose());
+                    }
+                },
+                Bytestate::Ended => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// Takes in a chunk; the one that completes the blob is kept back until the source has ended.
+    fn accept(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Error> {
+        let position = self.position.saturating_add(chunk.len() as u64);
+        let size = self.descriptor.size();
+        if position > size {
+            let digest = self.descriptor.digest();
+            let message = format!("blob {digest} has more than the {size} bytes it was said to have");
+            return Err(Error::new(ErrorKind::Mismatch, message));
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&chunk);
+        }
+        self.position = position;
+        if position == size {
+            self.last = Some(chunk);
+            return Ok(None);
+        }
+        self.report(chunk.len());
+        Ok(Some(chunk))
+    }
+
+    fn finish(&mut self) -> Result<Option<Bytes>, Error> {
+        let (size, expected) = (self.descriptor.size(), self.descriptor.digest());
+        if self.position != size {
+            let position = self.position;
+            let message = format!("blob {expected} ended after {position} of {size} bytes");
+            return Err(Error::new(ErrorKind::Mismatch, message));
+        }
+        if let Some(hasher) = self.hasher.take() {
+            let actual = hasher.finish()?;
+            if actual != *expected {
+                let message = format!("blob {expected} was received with the digest {actual}");
+                return Err(Error::new(ErrorKind::Mismatch, message));
+            }
+        }
+        let last = self.last.take();
+        if let Some(last) = &last {
+            self.report(last.len());
+        }
+        Ok(last)
+    }
+
+    fn report(&self, bytes: usize) {
+        if let Some(progress) = &self.progress {
+            progress.event(Event::Advanced {
+                descriptor: &self.descriptor,
+                bytes: bytes as u64,
+            });
+        }
+    }
+}
+
+impl Stream for Blob {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let blob = self.get_mut();
+        let polled = blob.poll_chunk(context);
+        if let Poll::Ready(Some(Err(_))) = &polled {
+            blob.bytes = Bytestate::Ended; // what came before an error stays unverified for ever
+            blob.last = None;
+        }
+        polled
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blob")
+            .field("digest", self.descriptor.digest())
+            .field("size", &self.descriptor.size())
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
+struct InMemory(Bytes);
+
+#[async_trait]
+impl OpenBlob for InMemory {
+    async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
+        Ok(Box::pin(Once(Some(self.0.slice(start..)))))
+    }
+}
+
+struct Once(Option<Bytes>);
+
+impl Stream for Once {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
+}

@@ -1,0 +1,169 @@
+//! One door to SHA-2: ring's assembly with the `ring` feature, sha2 otherwise.
+
+use std::fmt;
+
+use wharf_reference::{Algorithm, Digest};
+
+use crate::{Error, ErrorKind};
+
+/// Computes a [`Digest`] over bytes that come in pieces. Cloning keeps the state, so that a resumed download
+/// need not read again what it has.
+#[derive(Clone)]
+pub struct Hasher {
+    algorithm: Algorithm,
+    state: backend::State,
+    count: u64,
+}
+
+impl Hasher {
+    /// A hasher; fails with [`ErrorKind::Unsupported`] for an algorithm that cannot verify anything.
+    pub fn new(algorithm: Algorithm) -> Result<Self, Error> {
+        let state = backend::State::new(algorithm).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "this digest algorithm is not supported; use sha256 or sha512",
+            )
+        })?;
+        Ok(Self {
+            algorithm,
+            state,
+            count: 0,
+        })
+    }
+
+    /// The digest of `bytes` in one call.
+    pub fn digest(algorithm: Algorithm, bytes: &[u8]) -> Result<Digest, Error> {
+        let mut hasher = Self::new(algorithm)?;
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// Takes in more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.state.update(bytes);
+        self.count = self.count.saturating_add(bytes.len() as u64);
+    }
+
+    /// The algorithm.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// How many bytes it has taken in.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The digest of everything taken in.
+    pub fn finish(self) -> Result<Digest, Error> {
+        Digest::from_bytes(self.algorithm, self.state.finish().as_ref())
+            .map_err(|error| Error::wrap(ErrorKind::Unsupported, error))
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher")
+            .field("algorithm", &self.algorithm)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "ring")]
+mod backend {
+    use ring::digest::{Context, SHA256, SHA512};
+    use wharf_reference::Algorithm;
+
+    #[derive(Clone)]
+    pub(super) struct State(Context);
+
+    impl State {
+        pub(super) fn new(algorithm: Algorithm) -> Option<Self> {
+            match algorithm {
+                Algorithm::Sha256 => Some(Self(Context::new(&SHA256))),
+                Algorithm::Sha512 => Some(Self(Context::new(&SHA512))),
+                _ => None,
+            }
+        }
+
+        pub(super) fn update(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        pub(super) fn finish(self) -> impl AsRef<[u8]> {
+            self.0.finish()
+        }
+    }
+}
+
+#[cfg(not(feature = "ring"))]
+mod backend {
+    use sha2::{Digest as _, Sha256, Sha512};
+    use wharf_reference::Algorithm;
+
+    #[derive(Clone)]
+    pub(super) enum State {
+        Sha256(Sha256),
+        Sha512(Box<Sha512>),
+    }
+
+    impl State {
+        pub(super) fn new(algorithm: Algorithm) -> Option<Self> {
+            match algorithm {
+                Algorithm::Sha256 => Some(Self::Sha256(Sha256::new())),
+                Algorithm::Sha512 => Some(Self::Sha512(Box::default())),
+                _ => None,
+            }
+        }
+
+        pub(super) fn update(&mut self, bytes: &[u8]) {
+            match self {
+                Self::Sha256(state) => state.update(bytes),
+                Self::Sha512(state) => state.update(bytes),
+            }
+        }
+
+        pub(super) fn finish(self) -> impl AsRef<[u8]> {
+            match self {
+                Self::Sha256(state) => state.finalize().to_vec(),
+                Self::Sha512(state) => state.finalize().to_vec(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_answers_and_kept_state() {
+        let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(Hasher::digest(Algorithm::Sha256, b"").unwrap(), empty);
+        let abc = "sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+                   2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
+        assert_eq!(Hasher::digest(Algorithm::Sha512, b"abc").unwrap(), abc);
+
+        let mut first = Hasher::new(Algorithm::Sha256).unwrap();
+        first.update(b"wh");
+        let mut second = first.clone();
+        second.update(b"arf");
+        assert_eq!(second.count(), 5);
+        assert_eq!(
+            second.finish().unwrap(),
+            Hasher::digest(Algorithm::Sha256, b"wharf").unwrap()
+        );
+        assert_eq!(first.count(), 2);
+    }
+
+    #[test]
+    fn an_unknown_algorithm_is_refused() {
+        assert_eq!(
+            Hasher::new(Algorithm::Unsupported).unwrap_err().kind(),
+            ErrorKind::Unsupported
+        );
+    }
+}

@@ -1,0 +1,124 @@
+use std::{borrow::Cow, fmt};
+
+use crate::{Error, ErrorKind};
+
+const MAX_LENGTH: usize = 255;
+
+/// A media type, `type/subtype` without parameters (RFC 6838), at most 255 bytes.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MediaType(Cow<'static, str>);
+
+macro_rules! media_types {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        impl MediaType {
+            $($(#[$doc])* pub const $name: Self = Self(Cow::Borrowed($text));)*
+        }
+    };
+}
+
+media_types! {
+    /// OCI image manifest.
+    OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
+    /// OCI image index.
+    OCI_INDEX = "application/vnd.oci.image.index.v1+json";
+    /// OCI image config.
+    OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
+    /// OCI layer, tar compressed with gzip.
+    OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip";
+    /// OCI layer, plain tar.
+    OCI_LAYER = "application/vnd.oci.image.layer.v1.tar";
+    /// OCI layer, tar compressed with zstd.
+    OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd";
+    /// The empty JSON object `{}`.
+    OCI_EMPTY = "application/vnd.oci.empty.v1+json";
+    /// Docker image manifest, version 2, schema 2.
+    DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
+    /// Docker manifest list.
+    DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// Docker image config.
+    DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json";
+    /// Docker layer, tar compressed with gzip.
+    DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    /// Any bytes.
+    OCTET_STREAM = "application/octet-stream";
+}
+
+impl MediaType {
+    /// Parses `type/subtype`; parameters after `;` are dropped.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let bare = text.split(';').next().unwrap_or_default().trim();
+        let valid_part = |part: &str| {
+            part.bytes()
+                .next()
+                .is_some_and(|first| first.is_ascii_alphanumeric())
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+        };
+        match bare.split_once('/') {
+            Some((main, sub)) if bare.len() <= MAX_LENGTH && valid_part(main) && valid_part(sub) => {
+                Ok(Self(Cow::Owned(bare.to_owned())))
+            }
+            _ => Err(Error::new(
+                ErrorKind::Invalid,
+                format!("invalid media type {:?}", crate::bounded(text)),
+            )),
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether content of this type is pushed and pulled as a manifest: an image manifest or an index, of
+    /// OCI's or Docker's kind.
+    #[must_use]
+    pub fn is_manifest(&self) -> bool {
+        self.is_image() || self.is_index()
+    }
+
+    /// Whether this is an image manifest.
+    #[must_use]
+    pub fn is_image(&self) -> bool {
+        [Self::OCI_MANIFEST, Self::DOCKER_MANIFEST].contains(self)
+    }
+
+    /// Whether this is a list of manifests.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
+        [Self::OCI_INDEX, Self::DOCKER_INDEX].contains(self)
+    }
+}
+
+impl AsRef<str> for MediaType {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl serde::Serialize for MediaType {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for MediaType {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}

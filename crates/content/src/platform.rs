@@ -1,0 +1,174 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Descriptor, Error, ErrorKind};
+
+/// What a program image runs on (image-spec, *Image Index*): operating system, architecture and, for some,
+/// a variant, in Go's terms (`linux/arm64/v8`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Platform {
+    /// `GOOS`: `linux`, `windows`.
+    pub os: String,
+    /// `GOARCH`: `amd64`, `arm64`, `arm`.
+    pub architecture: String,
+    /// The CPU's variant, `v7` for 32-bit ARM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The version of the operating system, for Windows.
+    #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
+    /// Features the operating system must have.
+    #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
+    pub os_features: Vec<String>,
+}
+
+impl Platform {
+    /// A platform without a variant.
+    pub fn new(os: impl Into<String>, architecture: impl Into<String>) -> Self {
+        Self {
+            os: os.into(),
+            architecture: architecture.into(),
+            variant: None,
+            os_version: None,
+            os_features: Vec::new(),
+        }
+    }
+
+    /// The same with a variant.
+    #[must_use]
+    pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
+        self.variant = Some(variant.into());
+        self
+    }
+
+    /// The platform this program was compiled for, with `linux` on macOS, where images run in a Linux
+    /// machine.
+    #[must_use]
+    pub fn host() -> Self {
+        let os = match std::env::consts::OS {
+            "macos" => "linux",
+            other => other,
+        };
+        let (architecture, variant) = canonical_architecture(std::env::consts::ARCH, None);
+        Self {
+            variant,
+            ..Self::new(os, architecture)
+        }
+    }
+
+    /// The best manifest for this platform among those of an index.
+    ///
+    /// The variant asked for comes first, then lower ones, then none; without a variant every one is taken,
+    /// highest first. Entries that name no platform come last, and attestations (`unknown/unknown`) and nested
+    /// indexes are never chosen.
+    #[must_use]
+    pub fn choose<'a>(&self, manifests: &'a [Descriptor]) -> Option<&'a Descriptor> {
+        manifests
+            .iter()
+            .enumerate()
+            .filter(|(_, descriptor)| !descriptor.media_type().is_index())
+            .filter_map(|(position, descriptor)| {
+                let rank = match descriptor.platform() {
+                    Some(platform) => self.rank(platform)?,
+                    None => usize::MAX,
+                };
+                Some((rank, position, descriptor))
+            })
+            .min_by_key(|(rank, position, _)| (*rank, *position))
+            .map(|(_, _, descriptor)| descriptor)
+    }
+
+    /// How well an image for `offered` runs here: 0 is best, `None` not at all.
+    fn rank(&self, offered: &Self) -> Option<usize> {
+        if offered.os != self.os || offered.architecture != self.architecture {
+            return None;
+        }
+        if let (Some(wanted), Some(version)) = (&self.os_version, &offered.os_version)
+            && wanted != version
+        {
+            return None;
+        }
+        let offered = offered.variant.as_deref().unwrap_or_default();
+        self.acceptable_variants()
+            .iter()
+            .position(|variant| variant == offered)
+    }
+
+    fn acceptable_variants(&self) -> Vec<String> {
+        let known: &[&str] = match self.architecture.as_str() {
+            "arm" => &["v8", "v7", "v6", "v5"],
+            "arm64" => &["v8"],
+            _ => &[],
+        };
+        let wanted = self.variant.as_deref().unwrap_or_default();
+        let mut accepted: Vec<String> = Vec::new();
+        if wanted.is_empty() {
+            accepted.push(String::new());
+            accepted.extend(known.iter().map(|&variant| variant.to_owned()));
+        } else if let Some(start) = known.iter().position(|variant| *variant == wanted) {
+            accepted.extend(known.iter().skip(start).map(|&variant| variant.to_owned()));
+            accepted.push(String::new());
+        } else {
+            accepted.push(wanted.to_owned());
+            accepted.push(String::new());
+        }
+        accepted
+    }
+}
+
+/// Other names that people and compilers use for an architecture, in Go's terms.
+fn canonical_architecture(architecture: &str, variant: Option<&str>) -> (String, Option<String>) {
+    let (architecture, implied) = match architecture {
+        "x86_64" | "x86-64" => ("amd64", None),
+        "i386" | "i686" | "x86" => ("386", None),
+        "aarch64" => ("arm64", None),
+        "armhf" => ("arm", Some("v7")),
+        "armel" => ("arm", Some("v6")),
+        "powerpc64" if cfg!(target_endian = "little") => ("ppc64le", None),
+        "loongarch64" => ("loong64", None),
+        other => (other, None),
+    };
+    (architecture.to_owned(), variant.or(implied).map(str::to_owned))
+}
+
+impl FromStr for Platform {
+    type Err = Error;
+
+    /// Parses `os/architecture[/variant]`; `x86_64` and `aarch64` are understood.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let valid = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        };
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match *parts.as_slice() {
+            [os, architecture] if valid(os) && valid(architecture) => (os, architecture, None),
+            [os, architecture, variant] if parts.iter().all(|part| valid(part)) => {
+                (os, architecture, Some(variant))
+            }
+            _ => {
+                let text = crate::bounded(text);
+                let message = format!("invalid platform {text:?}: expected OS/ARCH or OS/ARCH/VARIANT");
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        };
+        let (architecture, variant) = canonical_architecture(&architecture.to_ascii_lowercase(), variant);
+        Ok(Self {
+            variant,
+            ..Self::new(os.to_ascii_lowercase(), architecture)
+        })
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) if !variant.is_empty() => write!(f, "/{variant}"),
+            _ => Ok(()),
+        }
+    }
+}

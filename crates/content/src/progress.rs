@@ -1,0 +1,73 @@
+use std::fmt;
+
+use crate::{Descriptor, Target};
+
+/// Hears what an operation does. Called often and from several tasks: it must return at once.
+pub trait Progress: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: Event<'_>);
+}
+
+/// Hears nothing.
+impl Progress for () {
+    fn event(&self, _: Event<'_>) {}
+}
+
+/// What happens during an operation.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A name was resolved to a manifest.
+    Resolved {
+        /// What was asked for.
+        target: &'a Target,
+        /// What it is.
+        descriptor: &'a Descriptor,
+    },
+    /// Bytes of this content begin to move.
+    Started {
+        /// The content.
+        descriptor: &'a Descriptor,
+    },
+    /// More bytes of it have moved.
+    Advanced {
+        /// The content.
+        descriptor: &'a Descriptor,
+        /// How many bytes since the last event.
+        bytes: u64,
+    },
+    /// The content is at the destination, complete.
+    Finished {
+        /// The content.
+        descriptor: &'a Descriptor,
+        /// How it got there.
+        outcome: Outcome,
+    },
+    /// Something to tell the user that is not a failure.
+    Warning {
+        /// One line, safe to print.
+        message: &'a str,
+    },
+}
+
+/// How content came to be at its destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Its bytes moved.
+    Copied,
+    /// It was there before.
+    Present,
+    /// The destination took it from elsewhere by itself: a mount, a link.
+    Adopted,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Copied => "copied",
+            Self::Present => "already there",
+            Self::Adopted => "mounted",
+        })
+    }
+}

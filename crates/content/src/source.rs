@@ -1,0 +1,47 @@
+use async_trait::async_trait;
+
+use crate::{Blob, Descriptor, Error, Location, Manifest, Name, Target};
+
+/// A place that images are read from: a repository of a registry, a local store.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// What a target is now: type, digest and size of its manifest.
+    ///
+    /// From a registry this is a claim until the manifest itself has been read and verified.
+    async fn resolve(&self, target: &Target) -> Result<Descriptor, Error>;
+
+    /// The manifest, verified against the digest if the target is one.
+    async fn manifest(&self, target: &Target) -> Result<Manifest, Error>;
+
+    /// A blob. It may be lazy: the bytes, and some errors, come when it is read.
+    async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error>;
+
+    /// Where this is.
+    fn location(&self) -> Location;
+}
+
+/// A place that images are written to.
+///
+/// The caller pushes children before parents. Every call is idempotent: content that is there already is
+/// success.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Whether the blob or manifest is there and complete, so that it need not be sent.
+    async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error>;
+
+    /// Takes in a blob. It is there, whole and verified, when this returns `Ok`.
+    async fn push_blob(&self, blob: Blob) -> Result<(), Error>;
+
+    /// Takes in a manifest, whose children are there, and gives it a name if one is passed.
+    async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error>;
+
+    /// Takes the blob from a place this sink can reach by itself, without the bytes passing through the
+    /// caller: a mount from another repository of the same registry, a hard link. `false` if it cannot.
+    async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
+        let _ = (descriptor, from);
+        Ok(false)
+    }
+
+    /// Where this is.
+    fn location(&self) -> Location;
+}

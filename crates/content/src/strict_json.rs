@@ -1,0 +1,177 @@
+//! The JSON that two parsers cannot read differently: no duplicate keys, no keys that differ from a known one
+//! in case alone (Go binds those), bounded depth, nothing after the document.
+//!
+//! Threat rows I5 and X9; image-spec, *considerations*, asks for I-JSON (RFC 7493).
+
+use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::{Error, ErrorKind};
+
+const MAX_DEPTH: usize = 64;
+
+/// The keys that some parser gives a meaning to, in a manifest, an index or their descriptors.
+const KNOWN: &[&str] = &[
+    "annotations",
+    "architecture",
+    "artifactType",
+    "config",
+    "data",
+    "digest",
+    "fsLayers",
+    "history",
+    "layers",
+    "manifests",
+    "mediaType",
+    "os",
+    "os.features",
+    "os.version",
+    "platform",
+    "schemaVersion",
+    "signatures",
+    "size",
+    "subject",
+    "urls",
+    "variant",
+];
+
+/// Refuses a document that is not JSON ([`ErrorKind::Invalid`]) or can be read in two ways
+/// ([`ErrorKind::Ambiguous`]).
+pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
+    let ambiguous = Cell::new(false);
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let walk = Walk {
+        depth: 0,
+        free_keys: false,
+        ambiguous: &ambiguous,
+    };
+    walk.deserialize(&mut deserializer)
+        .and_then(|()| deserializer.end())
+        .map_err(|error| {
+            let kind = if ambiguous.get() {
+                ErrorKind::Ambiguous
+            } else {
+                ErrorKind::Invalid
+            };
+            Error::new(kind, format!("the document is not acceptable JSON: {error}"))
+        })
+}
+
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    depth: usize,
+    /// Inside `annotations`, whose keys are the author's own.
+    free_keys: bool,
+    ambiguous: &'a Cell<bool>,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Walk<'_> {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth >= MAX_DEPTH {
+            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(Self {
+            depth: self.depth + 1,
+            free_keys: false,
+            ..self
+        })
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let inner = self.deeper()?;
+        while items.next_element_seed(inner)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let inner: Self = self.deeper()?;
+        let mut seen: HashSet<Cow<'de, str>> = HashSet::new();
+        while let Some(Key(key)) = entries.next_key()? {
+            if !self.free_keys
+                && let Some(known) = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(&key))
+                && *known != key
+            {
+                self.ambiguous.set(true);
+                return Err(A::Error::custom(format_args!(
+                    "a key equals {known:?} but for its case"
+                )));
+            }
+            let free_keys = key == "annotations";
+            if let Some(twice) = seen.replace(key) {
+                self.ambiguous.set(true);
+                let twice = crate::bounded(&twice);
+                return Err(A::Error::custom(format_args!("the key {twice:?} appears twice")));
+            }
+            entries.next_value_seed(Self { free_keys, ..inner })?;
+        }
+        Ok(())
+    }
+}
+
+/// A key, borrowed where it has no escapes.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}

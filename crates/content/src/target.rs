@@ -1,0 +1,149 @@
+use std::fmt;
+
+use wharf_reference::{Digest, Reference, Repository, Tag};
+
+use crate::{Error, ErrorKind};
+
+/// Which manifest is meant: by name or by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The manifest a name points at now: a tag in a registry, an image name in a store.
+    Name(Name),
+    /// Exactly this manifest.
+    Digest(Digest),
+}
+
+impl Target {
+    /// What a reference means within its repository: its digest if it has one, else its tag, else `latest`.
+    #[must_use]
+    pub fn of(reference: &Reference) -> Self {
+        match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => Self::Digest(digest),
+            (None, Some(tag)) => Self::Name(tag.into()),
+            (None, None) => Self::Name(Tag::latest().into()),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => fmt::Display::fmt(name, f),
+            Self::Digest(digest) => fmt::Display::fmt(digest, f),
+        }
+    }
+}
+
+impl From<Name> for Target {
+    fn from(name: Name) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl From<Tag> for Target {
+    fn from(tag: Tag) -> Self {
+        Self::Name(tag.into())
+    }
+}
+
+impl From<Digest> for Target {
+    fn from(digest: Digest) -> Self {
+        Self::Digest(digest)
+    }
+}
+
+/// What an image is called in a store: the value of `org.opencontainers.image.ref.name` (image-spec,
+/// *Pre-Defined Annotation Keys*). Every tag and every full reference is one.
+///
+/// Letters, digits and `-._:@+/`, 1 to 512 bytes. It is text, never a file name.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Box<str>);
+
+impl Name {
+    const MAX_LENGTH: usize = 512;
+
+    /// Parses a name.
+    ///
+    /// Fails with [`ErrorKind::Invalid`] if it is empty, too long or has another character.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:@+/".contains(&byte);
+        if text.is_empty() || text.len() > Self::MAX_LENGTH || !text.bytes().all(allowed) {
+            let shown = crate::bounded(text);
+            let message =
+                format!("invalid image name {shown:?}: expected letters, digits and any of -._:@+/");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as a registry's tag.
+    ///
+    /// Fails with [`ErrorKind::Invalid`] if it does not have a tag's grammar.
+    pub fn to_tag(&self) -> Result<Tag, Error> {
+        Tag::parse(&self.0).map_err(|error| {
+            Error::new(
+                ErrorKind::Invalid,
+                format!("{:?} cannot be a tag in a registry", self.0),
+            )
+            .with_source(error)
+        })
+    }
+}
+
+impl AsRef<str> for Name {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl From<Tag> for Name {
+    fn from(tag: Tag) -> Self {
+        Self(tag.as_str().into())
+    }
+}
+
+impl From<&Reference> for Name {
+    fn from(reference: &Reference) -> Self {
+        Self(reference.as_str().into())
+    }
+}
+
+/// Where a source or sink keeps its content, so that the other side can see a shorter way than moving bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Location {
+    /// A repository of a registry.
+    Repository(Repository),
+    /// A directory of this machine.
+    Directory(std::path::PathBuf),
+    /// This process.
+    Memory,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repository(repository) => fmt::Display::fmt(repository, f),
+            Self::Directory(path) => fmt::Display::fmt(&path.display(), f),
+            Self::Memory => f.write_str("memory"),
+        }
+    }
+}
