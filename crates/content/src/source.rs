@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use wharf_reference::Digest;
 
 use crate::{Blob, Descriptor, Error, Location, Manifest, Name, Target};
 
@@ -16,6 +17,13 @@ pub trait Source: Send + Sync {
     /// A blob. It may be lazy: the bytes, and some errors, come when it is read.
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error>;
 
+    /// The manifests that refer to this one, by what the place says; each must be read and checked before it is
+    /// believed (threat row I10). Empty where a place keeps no referrers.
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let _ = subject;
+        Ok(Vec::new())
+    }
+
     /// Where this is.
     fn location(&self) -> Location;
 }
@@ -26,10 +34,13 @@ pub trait Source: Send + Sync {
 /// success.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Whether the blob or manifest is there and complete, so that it need not be sent.
+    /// Whether the blob or manifest is there and complete, so that it need not be sent. A manifest is complete
+    /// with everything it needs.
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error>;
 
     /// Takes in a blob. It is there, whole and verified, when this returns `Ok`.
+    ///
+    /// Does not ask first whether it is there: that is the caller's choice, by [`Sink::contains`].
     async fn push_blob(&self, blob: Blob) -> Result<(), Error>;
 
     /// Takes in a manifest, whose children are there, and gives it a name if one is passed.
