@@ -97,12 +97,47 @@ impl fmt::Display for Blocked {
 
 impl error::Error for Blocked {}
 
+/// Why there is no place to try for a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// Every place is blocked.
+    Blocked(Blocked),
+    /// The configuration moves the repository to a name that is not valid.
+    Unusable {
+        /// What was asked for.
+        repository: Repository,
+        /// The file and table that move it, and what is wrong with the result.
+        reason: String,
+    },
+}
+
+impl From<Blocked> for ResolveError {
+    fn from(blocked: Blocked) -> Self {
+        Self::Blocked(blocked)
+    }
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blocked(blocked) => blocked.fmt(f),
+            Self::Unusable { repository, reason } => write!(f, "nowhere to find {repository}: {reason}"),
+        }
+    }
+}
+
+impl error::Error for ResolveError {}
+
 /// Turns a repository into the places to try, in order. Pure: no I/O.
 pub trait Resolve: Send + Sync + fmt::Debug {
-    /// The places to try for this repository, in order; never empty.
+    /// The places to try for this repository, in order; at least one of them is not blocked.
     ///
-    /// Fails if every one of them is blocked.
-    fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, Blocked>;
+    /// # Errors
+    ///
+    /// [`ResolveError::Blocked`] if every place is blocked, [`ResolveError::Unusable`] if none has a valid
+    /// name.
+    fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError>;
 }
 
 /// No configuration: every repository is where its name says, over verified https.
@@ -110,7 +145,7 @@ pub trait Resolve: Send + Sync + fmt::Debug {
 pub struct Unconfigured;
 
 impl Resolve for Unconfigured {
-    fn resolve(&self, repository: &Repository, _: Intent) -> Result<Vec<Candidate>, Blocked> {
+    fn resolve(&self, repository: &Repository, _: Intent) -> Result<Vec<Candidate>, ResolveError> {
         Ok(vec![Candidate::primary(repository.clone())])
     }
 }

@@ -1,0 +1,46 @@
+//! Reading and replacing configuration files.
+
+use std::{fs::File, io::Read, path::Path};
+
+use crate::{ConfigError, ConfigErrorKind};
+
+/// The largest configuration file that is read. Real ones have a few kilobytes.
+const MAX_SIZE: u64 = 16 << 20;
+
+/// The whole file, or `None` if it does not exist.
+pub(crate) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
+    match read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ConfigErrorKind::Missing => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The whole file, which must exist.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes))
+        .map_err(|error| ConfigError::reading(path, error))?;
+    if bytes.len() as u64 > MAX_SIZE {
+        let message = format!("the file is larger than {} MiB", MAX_SIZE >> 20);
+        return Err(ConfigError::new(ConfigErrorKind::TooLarge, message).with_file(path));
+    }
+    Ok(bytes)
+}
+
+/// The same as text.
+pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..valid).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let start = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |newline| newline + 1);
+        ConfigError::new(ConfigErrorKind::Syntax, "the file is not UTF-8")
+            .with_file(path)
+            .at(line, valid - start + 1)
+    })
+}
