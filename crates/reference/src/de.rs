@@ -2,7 +2,7 @@
 
 use core::{fmt, marker::PhantomData};
 
-use serde::de::{Error, Visitor};
+use serde_core::de::{Error, Visitor};
 
 use crate::ParseError;
 
@@ -11,7 +11,7 @@ pub(crate) fn text<'de, D, T>(
     parse: fn(&str) -> Result<T, ParseError>,
 ) -> Result<T, D::Error>
 where
-    D: serde::Deserializer<'de>,
+    D: serde_core::Deserializer<'de>,
 {
     struct Parse<T>(fn(&str) -> Result<T, ParseError>, PhantomData<T>);
 

@@ -2,11 +2,12 @@ use core::fmt;
 
 use crate::{
     ParseError, ParseErrorKind,
+    parts::short,
     text::{Text, text_type},
 };
 
 /// The longest digest accepted, in bytes. The specification sets no limit; a sha512 digest has 135.
-const MAX_LENGTH: usize = 1024;
+pub(crate) const MAX_LENGTH: usize = 1024;
 
 /// The algorithm of a [`Digest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,7 @@ impl Algorithm {
         !matches!(self, Self::Unsupported)
     }
 
+    /// How many hexadecimal digits its hashes have.
     const fn encoded_length(self) -> Option<usize> {
         match self {
             Self::Sha256 => Some(64),
@@ -55,7 +57,7 @@ impl fmt::Display for Algorithm {
 /// A content digest, `algorithm:encoded`, valid by construction (image-spec, *Digests*).
 ///
 /// sha256 and sha512 need lowercase hexadecimal of the exact length. Other algorithms that fit the grammar
-/// parse, with [`Algorithm::Unsupported`]; nothing verifies with them.
+/// parse, up to 1024 bytes, with [`Algorithm::Unsupported`]; nothing verifies with them.
 #[derive(Clone)]
 pub struct Digest {
     text: Text,
@@ -66,39 +68,47 @@ pub struct Digest {
 impl Digest {
     /// Parses `algorithm:encoded`.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let (colon, algorithm) = scan(text)?;
-        Ok(Self {
-            text: Text::new(text),
-            colon,
-            algorithm,
-        })
+        let scanned = scan(text.as_bytes(), 0)?;
+        Ok(Self::from_scanned(Text::new(text), scanned))
     }
 
-    /// A digest from a hash computed elsewhere: `bytes` are its raw octets.
+    /// A digest from a hash computed elsewhere: `bytes` are its raw octets, 32 for sha256 and 64 for sha512.
     ///
-    /// Fails if the length does not fit the algorithm or the algorithm is unsupported.
+    /// Fails if the length does not fit the algorithm or the algorithm is unsupported; the position is then
+    /// that in `bytes`.
     pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, ParseError> {
-        use core::fmt::Write as _;
-
-        let name = algorithm
-            .name()
-            .ok_or(ParseError::new(ParseErrorKind::InvalidDigest, 0))?;
-        let mut text = alloc::string::String::with_capacity(name.len() + 1 + bytes.len() * 2);
-        text.push_str(name);
-        text.push(':');
-        for byte in bytes {
-            let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+        let (Some(name), Some(length)) = (algorithm.name(), algorithm.encoded_length()) else {
+            return Err(ParseError::new(ParseErrorKind::UnsupportedAlgorithm, 0));
+        };
+        if bytes.len() * 2 != length {
+            let position = bytes.len().min(length / 2);
+            return Err(ParseError::new(ParseErrorKind::InvalidDigestLength, position));
         }
-        Self::parse(&text)
+        let mut hex = [0; 128];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
+        }
+        let encoded = hex
+            .get(..length)
+            .and_then(|hex| core::str::from_utf8(hex).ok())
+            .unwrap_or_default();
+        Ok(Self::from_scanned(
+            Text::join(&[name, ":", encoded]),
+            (short(name.len()), algorithm),
+        ))
     }
 
-    /// A digest that is a part of an already scanned reference.
-    pub(crate) fn from_scanned(text: Text, scanned: (u16, Algorithm)) -> Self {
+    /// A digest that is a part of an already scanned name.
+    pub(crate) const fn from_scanned(text: Text, (colon, algorithm): (u16, Algorithm)) -> Self {
         Self {
             text,
-            colon: scanned.0,
-            algorithm: scanned.1,
+            colon,
+            algorithm,
         }
+    }
+
+    pub(crate) const fn scanned(&self) -> (u16, Algorithm) {
+        (self.colon, self.algorithm)
     }
 
     /// The algorithm.
@@ -122,51 +132,76 @@ impl Digest {
 
 text_type!(Digest);
 
-/// Finds the colon and the algorithm of a valid digest.
-pub(crate) fn scan(text: &str) -> Result<(u16, Algorithm), ParseError> {
-    let invalid = |position| ParseError::new(ParseErrorKind::InvalidDigest, position);
-    if text.is_empty() {
+const fn hex_digit(nibble: u8) -> u8 {
+    if nibble < 10 {
+        b'0' + nibble
+    } else {
+        b'a' + nibble - 10
+    }
+}
+
+/// Checks the digest from `start` to the end of `bytes`: the offset of its colon from `start`, and the
+/// algorithm.
+pub(crate) fn scan(bytes: &[u8], start: usize) -> Result<(u16, Algorithm), ParseError> {
+    let digest = bytes.get(start..).unwrap_or_default();
+    scan_whole(digest).map_err(|error| error.at(start))
+}
+
+fn scan_whole(bytes: &[u8]) -> Result<(u16, Algorithm), ParseError> {
+    if let Some(encoded) = bytes.strip_prefix(b"sha256:") {
+        return hex(encoded, 64)
+            .map(|()| (6, Algorithm::Sha256))
+            .map_err(|error| error.at(7));
+    }
+    if let Some(encoded) = bytes.strip_prefix(b"sha512:") {
+        return hex(encoded, 128)
+            .map(|()| (6, Algorithm::Sha512))
+            .map_err(|error| error.at(7));
+    }
+    if bytes.is_empty() {
         return Err(ParseError::new(ParseErrorKind::Empty, 0));
     }
-    if text.len() > MAX_LENGTH {
-        return Err(ParseError::new(ParseErrorKind::InvalidDigestLength, MAX_LENGTH));
+    let colon = algorithm_end(bytes)?;
+    let encoded = bytes.get(colon + 1..).unwrap_or_default();
+    let valid = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'=' | b'_' | b'-');
+    if let Some(bad) = encoded.iter().position(|byte| !valid(byte)) {
+        return Err(ParseError::new(ParseErrorKind::InvalidDigest, colon + 1 + bad));
     }
-    let bytes = text.as_bytes();
-    let mut component_start = true;
-    let mut colon = None;
+    if encoded.is_empty() || bytes.len() > MAX_LENGTH {
+        return Err(ParseError::new(
+            ParseErrorKind::InvalidDigestLength,
+            bytes.len().min(MAX_LENGTH),
+        ));
+    }
+    Ok((short(colon), Algorithm::Unsupported))
+}
+
+/// The offset of the colon after `component *(separator component)`.
+fn algorithm_end(bytes: &[u8]) -> Result<usize, ParseError> {
+    let mut in_component = false;
     for (position, byte) in bytes.iter().enumerate() {
         match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'A'..=b'Z' => component_start = false,
-            b'+' | b'.' | b'_' | b'-' if !component_start => component_start = true,
-            b':' if !component_start => {
-                colon = Some(position);
-                break;
-            }
-            _ => return Err(invalid(position)),
+            b'a'..=b'z' | b'0'..=b'9' => in_component = true,
+            b'+' | b'.' | b'_' | b'-' if in_component => in_component = false,
+            b':' if in_component => return Ok(position),
+            _ => return Err(ParseError::new(ParseErrorKind::InvalidDigest, position)),
         }
     }
-    let colon = colon.ok_or_else(|| invalid(text.len()))?;
-    let (name, encoded) = (
-        text.get(..colon).unwrap_or_default(),
-        bytes.get(colon + 1..).unwrap_or_default(),
-    );
-    let algorithm = match name {
-        "sha256" => Algorithm::Sha256,
-        "sha512" => Algorithm::Sha512,
-        _ => Algorithm::Unsupported,
-    };
-    let encoded_ok = |byte: &u8| match algorithm {
-        Algorithm::Unsupported => byte.is_ascii_alphanumeric() || matches!(byte, b'=' | b'_' | b'-'),
-        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-    };
-    if let Some(bad) = encoded.iter().position(|byte| !encoded_ok(byte)) {
-        return Err(invalid(colon + 1 + bad));
+    Err(ParseError::new(ParseErrorKind::InvalidDigest, bytes.len()))
+}
+
+/// Checks for lowercase hexadecimal digits, exactly `length`.
+fn hex(encoded: &[u8], length: usize) -> Result<(), ParseError> {
+    let valid = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if let Some(bad) = encoded.iter().position(|byte| !valid(byte)) {
+        return Err(ParseError::new(ParseErrorKind::InvalidDigest, bad));
     }
-    let fits = algorithm
-        .encoded_length()
-        .map_or(!encoded.is_empty(), |length| encoded.len() == length);
-    if !fits {
-        return Err(ParseError::new(ParseErrorKind::InvalidDigestLength, text.len()));
+    if encoded.len() == length {
+        Ok(())
+    } else {
+        Err(ParseError::new(
+            ParseErrorKind::InvalidDigestLength,
+            encoded.len().min(length),
+        ))
     }
-    Ok((u16::try_from(colon).unwrap_or(u16::MAX), algorithm))
 }

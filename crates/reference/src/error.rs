@@ -1,7 +1,9 @@
 use core::fmt;
 
 /// Why a text is not the name it should be, and where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// It holds no part of the input, so that it prints the same for any input; show the input beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ParseError {
     kind: ParseErrorKind,
     position: usize,
@@ -26,8 +28,8 @@ impl ParseError {
         self.kind
     }
 
-    /// The byte offset in the input at which it went wrong; the input's length when something is missing
-    /// at its end.
+    /// The offset of the first offending byte in the input, always on a character boundary; the input's
+    /// length when something is missing at its end.
     #[must_use]
     pub const fn position(&self) -> usize {
         self.position
@@ -50,14 +52,18 @@ pub enum ParseErrorKind {
     Empty,
     /// A host that is not labels of letters, digits and inner hyphens, or a bracketed IPv6 address.
     InvalidHost,
+    /// A host that no name can have, as it would be read as a part of a Docker Hub path.
+    AmbiguousHost,
+    /// A registry of more than 255 bytes.
+    HostTooLong,
     /// A port that is not a number from 1 to 65535.
     InvalidPort,
     /// A path component that is not lowercase letters and digits with `.`, `_`, `__` or hyphens between.
     InvalidPath,
     /// An upper-case letter in the repository path.
     UppercasePath,
-    /// A registry and path of more than 255 bytes together.
-    NameTooLong,
+    /// A path of more than 255 bytes, Docker Hub's `library/` included.
+    PathTooLong,
     /// A tag that is not a letter, digit or `_` followed by those, `.` and `-`.
     InvalidTag,
     /// A tag of more than 128 bytes.
@@ -66,6 +72,8 @@ pub enum ParseErrorKind {
     InvalidDigest,
     /// A digest whose encoded part has the wrong length for its algorithm.
     InvalidDigestLength,
+    /// A digest algorithm that nothing can be computed with.
+    UnsupportedAlgorithm,
     /// Sixty-four hexadecimal digits, which mean an image identifier, not a name.
     Identifier,
     /// A scheme such as `https://`, which names do not have.
@@ -74,31 +82,41 @@ pub enum ParseErrorKind {
     NotCanonical,
     /// A name that has a registry where a short name must stand.
     NotShort,
+    /// A tag or digest where a repository must stand.
+    NotRepository,
 }
 
 impl ParseErrorKind {
     const fn describe(self) -> &'static str {
         match self {
-            Self::Empty => "something is missing: expected a name",
-            Self::InvalidHost => "invalid registry host",
+            Self::Empty => "expected a name, found nothing",
+            Self::InvalidHost => {
+                "invalid registry host: expected letters, digits, '.' and inner '-', or an IPv6 address in brackets"
+            }
+            Self::AmbiguousHost => {
+                "a registry host has a '.' or a port, or is 'localhost'; anything else reads as a Docker Hub path"
+            }
+            Self::HostTooLong => "a registry must not be longer than 255 bytes",
             Self::InvalidPort => "invalid port: expected a number from 1 to 65535",
             Self::InvalidPath => {
-                "invalid repository path: expected lowercase letters and digits separated by '.', '_', '__' or '-'"
+                "invalid repository path: expected lowercase letters and digits, separated by '.', '_', '__', '-' or '/'"
             }
             Self::UppercasePath => "a repository path must be lowercase",
-            Self::NameTooLong => "a name must not be longer than 255 bytes",
+            Self::PathTooLong => "a repository path must not be longer than 255 bytes",
             Self::InvalidTag => {
-                "invalid tag: expected letters, digits, '_', '.' and '-', not starting with '.' or '-'"
+                "invalid tag: expected letters, digits, '_', '.' and '-', not beginning with '.' or '-'"
             }
             Self::TagTooLong => "a tag must not be longer than 128 bytes",
             Self::InvalidDigest => {
-                "invalid digest: expected an algorithm, ':' and lowercase hexadecimal digits"
+                "invalid digest: expected an algorithm, ':' and the encoded hash, in lowercase hexadecimal for sha256 and sha512"
             }
-            Self::InvalidDigestLength => "invalid digest: its length does not fit the algorithm",
+            Self::InvalidDigestLength => "invalid digest: its length does not fit its algorithm",
+            Self::UnsupportedAlgorithm => "unsupported digest algorithm: expected sha256 or sha512",
             Self::Identifier => "64 hexadecimal digits are an image identifier, not a name",
-            Self::Scheme => "a name has no scheme: leave out 'https://'",
+            Self::Scheme => "a name has no scheme: leave out everything up to '://'",
             Self::NotCanonical => "the name is not in its full form, registry/path",
-            Self::NotShort => "the name has a registry, so it is not a short name",
+            Self::NotShort => "a short name must not have a registry",
+            Self::NotRepository => "a repository must not have a tag or digest",
         }
     }
 }

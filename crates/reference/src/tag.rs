@@ -1,12 +1,13 @@
 use crate::{
-    ParseError, ParseErrorKind,
+    ParseError, ParseErrorKind, scan,
     text::{Text, text_type},
 };
 
-const MAX_LENGTH: usize = 128;
-
 /// A tag: a letter, digit or underscore, then up to 127 of those, dots and hyphens, in ASCII
 /// (distribution-spec, *Pulling manifests*).
+///
+/// Two dots may follow each other in a tag, but a tag is never `.` or `..`. Tags that differ only by case are
+/// different, and some are names that a file system reserves: never name a file after one.
 #[derive(Clone)]
 pub struct Tag {
     text: Text,
@@ -15,7 +16,10 @@ pub struct Tag {
 impl Tag {
     /// Parses a tag.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        scan(text)?;
+        let end = scan::tag(text.as_bytes(), 0)?;
+        if end < text.len() {
+            return Err(ParseError::new(ParseErrorKind::InvalidTag, end));
+        }
         Ok(Self {
             text: Text::new(text),
         })
@@ -35,25 +39,3 @@ impl Tag {
 }
 
 text_type!(Tag);
-
-pub(crate) fn scan(text: &str) -> Result<(), ParseError> {
-    if text.is_empty() {
-        return Err(ParseError::new(ParseErrorKind::Empty, 0));
-    }
-    let valid = |(position, byte): (usize, &u8)| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => true,
-        b'.' | b'-' => position > 0,
-        _ => false,
-    };
-    if let Some(position) = text
-        .bytes()
-        .enumerate()
-        .position(|(position, byte)| !valid((position, &byte)))
-    {
-        return Err(ParseError::new(ParseErrorKind::InvalidTag, position));
-    }
-    if text.len() > MAX_LENGTH {
-        return Err(ParseError::new(ParseErrorKind::TagTooLong, MAX_LENGTH));
-    }
-    Ok(())
-}

@@ -1,13 +1,16 @@
 //! The shared text behind every name: cloning counts a reference, it never copies.
 
-use alloc::sync::Arc;
-use core::{
-    cmp::Ordering,
-    fmt,
-    hash::{Hash, Hasher},
-};
+use alloc::{string::String, sync::Arc};
+use core::fmt;
 
-/// A range of a shared string. Invariant: `start..end` lies on character boundaries inside `buffer`.
+use crate::{digest, scan};
+
+/// The longest text of a name: registry, path, tag and digest with what stands between them.
+const LONGEST: usize = scan::MAX_REGISTRY + 1 + scan::MAX_PATH + 1 + scan::MAX_TAG + 1 + digest::MAX_LENGTH;
+/// Nearly all names, those with a sha256 digest among them, are shorter.
+const USUAL: usize = 192;
+
+/// A range of a shared string. Invariant: `start..end` lies inside `buffer`, which is ASCII.
 #[derive(Clone)]
 pub(crate) struct Text {
     buffer: Arc<str>,
@@ -22,6 +25,17 @@ impl Text {
             buffer: Arc::from(text),
             start: 0,
             end: offset(text.len()),
+        }
+    }
+
+    /// The parts one after the other.
+    ///
+    /// They are put together on the stack, as a `String` would be a second allocation beside the counted one.
+    pub(crate) fn join(parts: &[&str]) -> Self {
+        match parts.iter().map(|part| part.len()).sum::<usize>() {
+            length if length <= USUAL => Self::new(fill(&mut [0; USUAL], parts)),
+            length if length <= LONGEST => Self::new(fill(&mut [0; LONGEST], parts)),
+            _ => Self::new(&parts.iter().copied().collect::<String>()),
         }
     }
 
@@ -51,6 +65,22 @@ impl Text {
     }
 }
 
+/// Copies the parts into the buffer, which is large enough.
+fn fill<'a>(buffer: &'a mut [u8], parts: &[&str]) -> &'a str {
+    let mut end = 0;
+    for part in parts {
+        let start = end;
+        end += part.len();
+        if let Some(space) = buffer.get_mut(start..end) {
+            space.copy_from_slice(part.as_bytes());
+        }
+    }
+    buffer
+        .get(..end)
+        .and_then(|text| core::str::from_utf8(text).ok())
+        .unwrap_or_default()
+}
+
 /// Parsers refuse longer input before a text is built, so this never saturates.
 fn offset(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
@@ -59,32 +89,6 @@ fn offset(value: usize) -> u32 {
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl PartialEq for Text {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for Text {}
-
-impl Ord for Text {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
-    }
-}
-
-impl PartialOrd for Text {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Hash for Text {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
     }
 }
 
@@ -179,15 +183,15 @@ macro_rules! text_type {
         }
 
         #[cfg(feature = "serde")]
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde_core::Serialize for $type {
+            fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
             }
         }
 
         #[cfg(feature = "serde")]
-        impl<'de> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        impl<'de> serde_core::Deserialize<'de> for $type {
+            fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 crate::de::text(deserializer, Self::parse)
             }
         }
