@@ -1,0 +1,137 @@
+//! The dependency rules of ARCHITECTURE.md, asserted over `cargo metadata`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// The normal dependencies between packages, by name, as cargo resolves them with these arguments.
+struct Graph(BTreeMap<String, BTreeSet<String>>);
+
+impl Graph {
+    fn of(arguments: &[&str]) -> Self {
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version=1", "--locked", "--filter-platform", &host()])
+            .args(arguments)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let metadata: Value = serde_json::from_slice(&output.stdout).expect("metadata is JSON");
+        let text = |value: &Value| value.as_str().expect("a string").to_owned();
+        let list = |value: &Value| value.as_array().expect("a list").clone();
+        let names: BTreeMap<String, String> = list(&metadata["packages"])
+            .iter()
+            .map(|package| (text(&package["id"]), text(&package["name"])))
+            .collect();
+        let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for node in list(&metadata["resolve"]["nodes"]) {
+            let dependencies = graph.entry(names[&text(&node["id"])].clone()).or_default();
+            for dependency in list(&node["deps"]) {
+                let normal = list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"].is_null());
+                if normal {
+                    dependencies.insert(names[&text(&dependency["pkg"])].clone());
+                }
+            }
+        }
+        Self(graph)
+    }
+
+    fn direct(&self, package: &str) -> &BTreeSet<String> {
+        self.0.get(package).unwrap_or_else(|| panic!("no package {package}"))
+    }
+
+    /// Everything `package` reaches.
+    fn reached(&self, package: &str) -> BTreeSet<String> {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![package.to_owned()];
+        while let Some(next) = open.pop() {
+            for dependency in self.direct(&next) {
+                if reached.insert(dependency.clone()) {
+                    open.push(dependency.clone());
+                }
+            }
+        }
+        reached
+    }
+
+    fn assert_no_path(&self, from: &[&str], to: &[&str]) {
+        for package in from {
+            let reached = self.reached(package);
+            for target in to {
+                assert!(!reached.contains(*target), "{package} must not reach {target}");
+            }
+        }
+    }
+
+    fn family(&self) -> impl Iterator<Item = &String> {
+        self.0.keys().filter(|name| *name == "wharf" || name.starts_with("wharf-"))
+    }
+}
+
+/// The platform cargo builds for; the packages of others need not have been downloaded.
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output().expect("rustc runs");
+    let text = String::from_utf8(output.stdout).expect("rustc prints UTF-8");
+    text.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host").to_owned()
+}
+
+const EVERYTHING: &[&str] = &["--all-features"];
+
+#[test]
+fn reference_depends_on_nothing_but_optional_serde() {
+    let reached = Graph::of(EVERYTHING).reached("wharf-reference");
+    let serde: BTreeSet<String> = ["serde", "serde_core"].map(str::to_owned).into();
+    assert!(reached.is_subset(&serde), "{reached:?}");
+}
+
+#[test]
+fn content_knows_no_http_runtime_or_file_system() {
+    Graph::of(EVERYTHING).assert_no_path(
+        &["wharf-content"],
+        &["http", "hyper", "reqwest", "rustls", "tokio", "rustix", "tempfile"],
+    );
+}
+
+#[test]
+fn store_copy_and_content_have_no_path_to_a_client_stack() {
+    Graph::of(EVERYTHING).assert_no_path(
+        &["wharf-store", "wharf-copy", "wharf-content"],
+        &["reqwest", "hyper", "rustls"],
+    );
+}
+
+#[test]
+fn auth_has_no_path_to_what_uses_it() {
+    Graph::of(EVERYTHING)
+        .assert_no_path(&["wharf-auth"], &["wharf-distribution", "wharf-content", "wharf-config"]);
+}
+
+#[test]
+fn config_reads_files_without_an_http_stack() {
+    Graph::of(EVERYTHING).assert_no_path(&["wharf-config"], &["wharf-content", "wharf-distribution"]);
+}
+
+#[test]
+fn reqwest_is_named_in_one_crate() {
+    let graph = Graph::of(EVERYTHING);
+    let users: Vec<&String> = graph.family().filter(|name| graph.direct(name).contains("reqwest")).collect();
+    assert_eq!(users, ["wharf-http"]);
+}
+
+#[test]
+fn nothing_depends_on_the_facade_or_the_testkit() {
+    let graph = Graph::of(EVERYTHING);
+    for package in graph.family() {
+        let direct = graph.direct(package);
+        assert!(!direct.contains("wharf"), "{package} must not depend on the facade");
+        assert!(!direct.contains("wharf-testkit"), "{package} must use the testkit in tests alone");
+    }
+}
+
+#[test]
+fn registry_never_uses_distribution() {
+    Graph::of(EVERYTHING).assert_no_path(&["wharf-registry"], &["wharf-distribution", "wharf-http"]);
+}

@@ -1,0 +1,3 @@
+//! The facade and the workspace, from outside.
+
+mod dependencies;
