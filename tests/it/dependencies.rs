@@ -13,12 +13,22 @@ struct Graph(BTreeMap<String, BTreeSet<String>>);
 impl Graph {
     fn of(arguments: &[&str]) -> Self {
         let output = Command::new(env!("CARGO"))
-            .args(["metadata", "--format-version=1", "--locked", "--filter-platform", &host()])
+            .args([
+                "metadata",
+                "--format-version=1",
+                "--locked",
+                "--filter-platform",
+                &host(),
+            ])
             .args(arguments)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()
             .expect("cargo runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let metadata: Value = serde_json::from_slice(&output.stdout).expect("metadata is JSON");
         let text = |value: &Value| value.as_str().expect("a string").to_owned();
         let list = |value: &Value| value.as_array().expect("a list").clone();
@@ -30,7 +40,9 @@ impl Graph {
         for node in list(&metadata["resolve"]["nodes"]) {
             let dependencies = graph.entry(names[&text(&node["id"])].clone()).or_default();
             for dependency in list(&node["deps"]) {
-                let normal = list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"].is_null());
+                let normal = list(&dependency["dep_kinds"])
+                    .iter()
+                    .any(|kind| kind["kind"].is_null());
                 if normal {
                     dependencies.insert(names[&text(&dependency["pkg"])].clone());
                 }
@@ -40,7 +52,9 @@ impl Graph {
     }
 
     fn direct(&self, package: &str) -> &BTreeSet<String> {
-        self.0.get(package).unwrap_or_else(|| panic!("no package {package}"))
+        self.0
+            .get(package)
+            .unwrap_or_else(|| panic!("no package {package}"))
     }
 
     /// Everything `package` reaches.
@@ -67,7 +81,9 @@ impl Graph {
     }
 
     fn family(&self) -> impl Iterator<Item = &String> {
-        self.0.keys().filter(|name| *name == "wharf" || name.starts_with("wharf-"))
+        self.0
+            .keys()
+            .filter(|name| *name == "wharf" || name.starts_with("wharf-"))
     }
 }
 
@@ -75,7 +91,10 @@ impl Graph {
 fn host() -> String {
     let output = Command::new("rustc").arg("-vV").output().expect("rustc runs");
     let text = String::from_utf8(output.stdout).expect("rustc prints UTF-8");
-    text.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host").to_owned()
+    text.lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .expect("rustc names its host")
+        .to_owned()
 }
 
 const EVERYTHING: &[&str] = &["--all-features"];
@@ -91,7 +110,9 @@ fn reference_depends_on_nothing_but_optional_serde() {
 fn content_knows_no_http_runtime_or_file_system() {
     Graph::of(EVERYTHING).assert_no_path(
         &["wharf-content"],
-        &["http", "hyper", "reqwest", "rustls", "tokio", "rustix", "tempfile"],
+        &[
+            "http", "hyper", "reqwest", "rustls", "tokio", "rustix", "tempfile",
+        ],
     );
 }
 
@@ -105,8 +126,10 @@ fn store_copy_and_content_have_no_path_to_a_client_stack() {
 
 #[test]
 fn auth_has_no_path_to_what_uses_it() {
-    Graph::of(EVERYTHING)
-        .assert_no_path(&["wharf-auth"], &["wharf-distribution", "wharf-content", "wharf-config"]);
+    Graph::of(EVERYTHING).assert_no_path(
+        &["wharf-auth"],
+        &["wharf-distribution", "wharf-content", "wharf-config"],
+    );
 }
 
 #[test]
@@ -117,7 +140,10 @@ fn config_reads_files_without_an_http_stack() {
 #[test]
 fn reqwest_is_named_in_one_crate() {
     let graph = Graph::of(EVERYTHING);
-    let users: Vec<&String> = graph.family().filter(|name| graph.direct(name).contains("reqwest")).collect();
+    let users: Vec<&String> = graph
+        .family()
+        .filter(|name| graph.direct(name).contains("reqwest"))
+        .collect();
     assert_eq!(users, ["wharf-http"]);
 }
 
@@ -126,8 +152,14 @@ fn nothing_depends_on_the_facade_or_the_testkit() {
     let graph = Graph::of(EVERYTHING);
     for package in graph.family() {
         let direct = graph.direct(package);
-        assert!(!direct.contains("wharf"), "{package} must not depend on the facade");
-        assert!(!direct.contains("wharf-testkit"), "{package} must use the testkit in tests alone");
+        assert!(
+            !direct.contains("wharf"),
+            "{package} must not depend on the facade"
+        );
+        assert!(
+            !direct.contains("wharf-testkit"),
+            "{package} must use the testkit in tests alone"
+        );
     }
 }
 

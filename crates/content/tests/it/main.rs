@@ -1,0 +1,5 @@
+//! The crate from outside.
+
+mod blob;
+mod manifest;
+mod platform;
