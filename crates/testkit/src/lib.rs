@@ -1,1 +1,38 @@
-//! Test tooling of the wharf workspace.
+//! What the workspace's tests stand on: images, real programs to compare with, and registries that attack.
+//!
+//! ```
+//! use wharf_testkit::{Image, Sandbox};
+//!
+//! let image = Image::builder().files(&[("etc/motd", b"hello")]).finish();
+//! let sandbox = Sandbox::new();
+//! image.write_layout(&sandbox.path("layout"), "v1");
+//! assert_eq!(image.manifest().layers().len(), 1);
+//! ```
+//!
+//! It is never published and holds no test of its own subjects: the tests stand in the crates they prove.
+//! Everything here panics when it fails, since that is what a test wants to see.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::print_stderr,
+    reason = "test tooling reports by panicking, and says on standard error what it skips"
+)]
+
+mod image;
+mod peer;
+mod tls;
+mod token_server;
+mod wire;
+
+pub use image::{Image, ImageBuilder, Index, RealImage, noise, write_layout};
+pub use peer::{DockerRegistry, DockerRegistryBuilder, Output, Sandbox, Tool, peers_present};
+pub use tls::{TestCa, TestCertificate};
+pub use token_server::{Grant, Issued, TokenServer, TokenServerBuilder};
+pub use wire::{Request, response};
+
+/// The sha256 digest of `bytes`.
+pub fn sha256(bytes: &[u8]) -> wharf_reference::Digest {
+    wharf_content::Hasher::digest(wharf_reference::Algorithm::Sha256, bytes).expect("sha256 is supported")
+}

@@ -1,0 +1,223 @@
+use std::{
+    collections::VecDeque,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use flate2::{Compression, write::GzEncoder};
+use serde_json::json;
+use wharf_content::{Descriptor, Hasher, Manifest, MediaType};
+use wharf_reference::{Algorithm, Digest};
+
+use super::layout;
+
+/// Compressed size of each layer in bytes, at least: 168 MB together, of unlike lengths as real layers are.
+const LAYERS: [u64; 5] = [68_000_000, 52_000_000, 30_000_000, 14_000_000, 4_000_000];
+/// Where the content comes from, in this order.
+const ROOTS: [&str; 2] = ["/usr/share", "/usr/lib"];
+/// Longer files are left out, so that one file does not fill a layer.
+const LONGEST_FILE: u64 = 24_000_000;
+/// Part of the cache's name; another number makes the image anew.
+const FORMAT: u32 = 1;
+
+/// A large image of this machine's own files in an OCI layout on disk, made once and kept in the build
+/// directory: five gzip layers, 168 MB and a little more.
+///
+/// Its content differs from machine to machine, so nothing may expect a certain digest.
+#[derive(Debug, Clone)]
+pub struct RealImage {
+    layout: PathBuf,
+    manifest: Manifest,
+}
+
+impl RealImage {
+    /// The tag under which the layout has it.
+    pub const TAG: &'static str = "real";
+
+    /// Makes the image, or finds it made. It takes some ten seconds once; other processes wait.
+    pub fn cached() -> Self {
+        let cache = target_directory().join("testkit");
+        fs::create_dir_all(&cache).expect("a folder in the build directory");
+        let layout = cache.join(format!("real-image-{FORMAT}"));
+        let lock = fs::File::create(cache.join(format!("real-image-{FORMAT}.lock"))).expect("a lock file");
+        lock.lock().expect("the lock");
+        if !layout.join("index.json").exists() {
+            let fresh = tempfile::tempdir_in(&cache).expect("a temporary folder");
+            make(fresh.path());
+            fs::rename(fresh.keep(), &layout).expect("the finished layout moves to its place");
+        }
+        let index = fs::read(layout.join("index.json")).expect("index.json");
+        let index: serde_json::Value = serde_json::from_slice(&index).expect("index.json is JSON");
+        let digest = index["manifests"][0]["digest"].as_str().expect("a digest");
+        let digest = Digest::parse(digest).expect("a digest");
+        let bytes = fs::read(blob_path(&layout, &digest)).expect("the manifest");
+        let manifest = Manifest::parse_pinned(bytes.into(), None, &digest).expect("the manifest is valid");
+        Self { layout, manifest }
+    }
+
+    /// The folder of the OCI layout; do not write into it.
+    pub fn layout(&self) -> &Path {
+        &self.layout
+    }
+
+    /// The manifest.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The file with the blob of this digest.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        blob_path(&self.layout, digest)
+    }
+
+    /// The bytes of config and layers together.
+    pub fn size(&self) -> u64 {
+        self.manifest.blobs().map(Descriptor::size).sum()
+    }
+}
+
+fn blob_path(layout: &Path, digest: &Digest) -> PathBuf {
+    layout
+        .join("blobs")
+        .join(digest.algorithm_name())
+        .join(digest.encoded())
+}
+
+/// Cargo's build directory: the nearest folder above the running program that cargo marked as its own.
+fn target_directory() -> PathBuf {
+    let program = std::env::current_exe().expect("the path of the running program");
+    let marked = |folder: &&Path| folder.join("CACHEDIR.TAG").exists();
+    let found = program.ancestors().find(marked).map(Path::to_owned);
+    found.unwrap_or_else(std::env::temp_dir)
+}
+
+fn make(layout: &Path) {
+    fs::create_dir_all(layout.join("blobs/sha256")).expect("a folder for blobs");
+    let mut files = Files::new();
+    let (mut layers, mut diff_ids) = (Vec::new(), Vec::new());
+    for (number, length) in LAYERS.into_iter().enumerate() {
+        let (descriptor, diff_id) = make_layer(layout, number, length, &mut files);
+        layers.push(descriptor);
+        diff_ids.push(diff_id.to_string());
+    }
+    let config = json!({
+        "created": "2024-01-01T00:00:00Z", "architecture": "amd64", "os": "linux",
+        "config": { "Cmd": ["/bin/sh"] },
+        "rootfs": { "type": "layers", "diff_ids": diff_ids },
+    });
+    let config = store(layout, config.to_string().as_bytes(), MediaType::OCI_CONFIG);
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": layers,
+    });
+    let manifest = Manifest::parse(manifest.to_string().into(), None).expect("the manifest is valid");
+    store(layout, manifest.bytes(), MediaType::OCI_MANIFEST);
+    layout::finish_layout(layout, &[layout::named(&manifest, RealImage::TAG)]);
+}
+
+fn store(layout: &Path, bytes: &[u8], media_type: MediaType) -> Descriptor {
+    let digest = crate::sha256(bytes);
+    fs::write(blob_path(layout, &digest), bytes).expect("a blob on disk");
+    Descriptor::new(media_type, digest, bytes.len() as u64).expect("a fitting size")
+}
+
+fn make_layer(layout: &Path, number: usize, length: u64, files: &mut Files) -> (Descriptor, Digest) {
+    let partial = layout.join(format!("layer-{number}"));
+    let file = fs::File::create(&partial).expect("a layer's file");
+    let compressed = GzEncoder::new(Hashing::new(io::BufWriter::new(file)), Compression::fast());
+    let mut tar = tar::Builder::new(Hashing::new(compressed));
+    let mut padding = 0;
+    while tar.get_ref().inner.get_ref().hasher.count() < length {
+        let (path, content) = files.next().unwrap_or_else(|| {
+            // A machine with few files still gets an image of the promised size.
+            padding += 1;
+            let content = super::noise(padding ^ ((number as u64) << 32), 1_000_000);
+            (PathBuf::from(format!("padding/{number}-{padding}")), content)
+        });
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, path, content.as_slice())
+            .expect("a layer's entry");
+    }
+    let (compressed, diff_id) = tar.into_inner().expect("a layer's tar").finish();
+    let (mut file, digest) = {
+        let hashing = compressed.finish().expect("a layer's gzip");
+        (hashing.inner, hashing.hasher.finish().expect("sha256"))
+    };
+    file.flush().expect("a layer on disk");
+    let size = file.get_ref().metadata().expect("a layer's size").len();
+    fs::rename(partial, blob_path(layout, &digest)).expect("a layer moves to its name");
+    let descriptor = Descriptor::new(MediaType::OCI_LAYER_GZIP, digest, size).expect("a fitting size");
+    (descriptor, diff_id)
+}
+
+/// A writer that hashes what passes.
+struct Hashing<W> {
+    inner: W,
+    hasher: Hasher,
+}
+
+impl<W> Hashing<W> {
+    fn new(inner: W) -> Self {
+        let hasher = Hasher::new(Algorithm::Sha256).expect("sha256 is supported");
+        Self { inner, hasher }
+    }
+
+    fn finish(self) -> (W, Digest) {
+        (self.inner, self.hasher.finish().expect("sha256 is supported"))
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The readable regular files under [`ROOTS`], in the order of their names, as tar path and content.
+struct Files {
+    pending: VecDeque<PathBuf>,
+}
+
+impl Files {
+    fn new() -> Self {
+        let pending = ROOTS.iter().map(PathBuf::from).collect();
+        Self { pending }
+    }
+}
+
+impl Iterator for Files {
+    type Item = (PathBuf, Vec<u8>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let path = self.pending.pop_front()?;
+            let Ok(metadata) = path.symlink_metadata() else {
+                continue;
+            };
+            if metadata.is_dir() {
+                let Ok(entries) = fs::read_dir(&path) else {
+                    continue;
+                };
+                let mut names: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+                names.sort();
+                for name in names.into_iter().rev() {
+                    self.pending.push_front(name);
+                }
+            } else if metadata.is_file()
+                && metadata.len() <= LONGEST_FILE
+                && let (Ok(content), Ok(name)) = (fs::read(&path), path.strip_prefix("/"))
+            {
+                return Some((name.to_owned(), content));
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Real programs to compare with: started on free ports, in folders of their own.
+
+mod docker_registry;
+mod sandbox;
+
+use std::path::PathBuf;
+
+pub use docker_registry::{DockerRegistry, DockerRegistryBuilder};
+pub use sandbox::{Output, Sandbox, Tool};
+
+/// Set to `1`, a missing peer fails the test instead of skipping it.
+const REQUIRE: &str = "WHARF_REQUIRE_PEERS";
+
+/// Ends the test, with a printed reason, unless all these programs are installed; fails it instead if
+/// `WHARF_REQUIRE_PEERS=1`.
+///
+/// ```no_run
+/// wharf_testkit::require_peers!("skopeo", "docker-registry");
+/// ```
+#[macro_export]
+macro_rules! require_peers {
+    ($($program:expr),+ $(,)?) => {
+        if !$crate::peers_present(&[$($program),+]) {
+            return;
+        }
+    };
+}
+
+/// Whether all these programs are installed; prints which are not. Panics instead if
+/// `WHARF_REQUIRE_PEERS=1`. Use [`require_peers!`](crate::require_peers).
+pub fn peers_present(programs: &[&str]) -> bool {
+    let missing: Vec<&str> = programs
+        .iter()
+        .copied()
+        .filter(|name| find(name).is_none())
+        .collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let reason = format!("not installed: {}", missing.join(", "));
+    assert!(
+        std::env::var(REQUIRE).as_deref() != Ok("1"),
+        "{reason}, and {REQUIRE}=1"
+    );
+    eprintln!("skipped: {reason}");
+    false
+}
+
+/// The program's path, searched in `PATH`.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}

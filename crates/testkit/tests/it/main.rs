@@ -1,0 +1,4 @@
+//! The kit itself: that its peers run, and that real programs accept its images.
+
+mod images;
+mod peers;
