@@ -49,6 +49,8 @@
 //!
 //! - A port is a number from 1 to 65535 and a bracketed host is an IPv6 address, without a zone; upstream
 //!   takes any digits and any run of hexadecimal digits and colons.
+//! - A first component that must be a registry and is no host, as in `a_b.c/app`, is refused; upstream reads
+//!   all of it as a path and is left without a registry.
 //! - A registry has at most 255 bytes; upstream sets no limit. The path alone counts towards its own 255, as
 //!   it has upstream since version 0.6; older tools, Podman among them, count the registry with it.
 //! - Podman's fork of the grammar knows neither bracketed hosts nor hosts made known by an upper-case letter.

@@ -11,6 +11,7 @@ mod allocations;
 mod errors;
 mod parts;
 mod properties;
+mod skopeo;
 #[cfg(feature = "serde")]
 mod strings;
 mod traits;
