@@ -127,6 +127,16 @@ impl Blob {
         self.position
     }
 
+    /// The state of the hash over the bytes read so far, for a later [`Blob::resume`]; `None` if they are not
+    /// hashed here, or the end has been verified.
+    ///
+    /// When its count is beyond what was yielded, the last chunk was received but is held back: the state
+    /// does not fit the bytes the reader has.
+    #[must_use]
+    pub const fn hasher(&self) -> Option<&Hasher> {
+        self.hasher.as_ref()
+    }
+
     /// Whether [`Blob::reopen`] and [`Blob::resume`] work.
     #[must_use]
     pub const fn can_reopen(&self) -> bool {
