@@ -1,0 +1,41 @@
+//! Failures of the file system as errors that name the path.
+
+use std::{io, path::Path};
+
+use wharf_content::{Error, ErrorKind};
+
+/// A failed call to the file system: what was being done, to which path.
+pub(crate) fn storage(doing: &str, path: &Path, error: io::Error) -> Error {
+    let (kind, hint) = classify(&error);
+    let message = format!("cannot {doing} {}{hint}", path.display());
+    Error::new(kind, message).with_source(error)
+}
+
+fn classify(error: &io::Error) -> (ErrorKind, &'static str) {
+    match error.kind() {
+        io::ErrorKind::NotFound => (ErrorKind::NotFound, ""),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
+            ErrorKind::NoSpace,
+            ": no space is left; what was received is kept, free some space and try again",
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => (ErrorKind::Storage, ": the file system is read-only"),
+        io::ErrorKind::PermissionDenied => (ErrorKind::Storage, ": check its owner and mode"),
+        io::ErrorKind::NotADirectory => (ErrorKind::Storage, ": expected a directory"),
+        io::ErrorKind::Unsupported => (
+            ErrorKind::Unsupported,
+            ": the file system lacks what a store needs, keep the store on a local one",
+        ),
+        _ => (ErrorKind::Storage, ""),
+    }
+}
+
+/// Gives an [`io::Result`] the place where it failed.
+pub(crate) trait At<T> {
+    fn at(self, doing: &str, path: &Path) -> Result<T, Error>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, doing: &str, path: &Path) -> Result<T, Error> {
+        self.map_err(|error| storage(doing, path, error))
+    }
+}

@@ -1,0 +1,26 @@
+use wharf_content::{Descriptor, Name};
+
+/// An image that a store lists: a manifest and one of its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    name: Option<Name>,
+    descriptor: Descriptor,
+}
+
+impl Image {
+    pub(crate) const fn new(name: Option<Name>, descriptor: Descriptor) -> Self {
+        Self { name, descriptor }
+    }
+
+    /// Its name; `None` for an image that has lost it, or whose name is none that [`Name::parse`] takes.
+    #[must_use]
+    pub const fn name(&self) -> Option<&Name> {
+        self.name.as_ref()
+    }
+
+    /// Its manifest or index.
+    #[must_use]
+    pub const fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+}

@@ -1,0 +1,208 @@
+//! Unix: every name is looked up in an open directory, one component at a time, and never through a symlink
+//! (threat row F1).
+
+use std::{
+    fs::File,
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{self, AtFlags, FileType, Mode, OFlags},
+    io::Errno,
+};
+
+use super::{Kind, Stamp};
+
+/// An open directory.
+#[derive(Debug)]
+pub(crate) struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Dir {
+    /// Opens a directory by its path, following symlinks: the path is the user's.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let fd = fs::open(
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Creates a directory and those above it; the new ones above have mode 0755.
+    pub(crate) fn create(path: &Path, mode: u32) -> io::Result<()> {
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent)?;
+        }
+        match fs::mkdir(path, Mode::from_raw_mode(mode)) {
+            Err(error) if error != Errno::EXIST => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The path, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A directory in this one; not through a symlink.
+    pub(crate) fn dir(&self, name: &str) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = fs::openat(&self.fd, name, flags, Mode::empty()).map_err(no_link)?;
+        Ok(Self {
+            fd,
+            path: self.path.join(name),
+        })
+    }
+
+    /// A directory in this one, made if it is not there.
+    pub(crate) fn make_dir(&self, name: &str, mode: u32) -> io::Result<Self> {
+        match self.dir(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        match fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
+            Err(error) if error != Errno::EXIST => return Err(error.into()),
+            _ => {}
+        }
+        self.dir(name)
+    }
+
+    /// A regular file for reading; anything else under the name is refused, without waiting for it.
+    pub(crate) fn read(&self, name: &str) -> io::Result<File> {
+        self.regular(name, OFlags::RDONLY | OFlags::NONBLOCK, 0)
+    }
+
+    /// A regular file for reading and writing, made if it is not there.
+    pub(crate) fn read_write(&self, name: &str, mode: u32) -> io::Result<File> {
+        self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, mode)
+    }
+
+    /// A new file; fails if the name is taken.
+    pub(crate) fn create_new(&self, name: &str, mode: u32) -> io::Result<File> {
+        self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
+    }
+
+    fn regular(&self, name: &str, flags: OFlags, mode: u32) -> io::Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = fs::openat(&self.fd, name, flags, Mode::from_raw_mode(mode)).map_err(no_link)?;
+        if FileType::from_raw_mode(fs::fstat(&fd)?.st_mode) == FileType::RegularFile {
+            Ok(File::from(fd))
+        } else {
+            Err(io::Error::other("not a regular file"))
+        }
+    }
+
+    /// What the name is, and the state of the file; a symlink is [`Kind::Other`].
+    pub(crate) fn stat(&self, name: &str) -> io::Result<Option<(Kind, Stamp)>> {
+        match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some((kind(FileType::from_raw_mode(stat.st_mode)), stamp(&stat)))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Moves a file to a name that must be free. `false` if it is taken.
+    pub(crate) fn rename_new(&self, from: &str, to: &Self, name: &str) -> io::Result<bool> {
+        #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+        match fs::renameat_with(&self.fd, from, &to.fd, name, fs::RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(true),
+            Err(Errno::EXIST) => return Ok(false),
+            // File systems without the flag fall through to a link, which never replaces either.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match fs::linkat(&self.fd, from, &to.fd, name, AtFlags::empty()) {
+            Ok(()) => {
+                self.remove(from)?;
+                Ok(true)
+            }
+            Err(Errno::EXIST) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Moves a file over whatever has the name.
+    pub(crate) fn rename(&self, from: &str, to: &Self, name: &str) -> io::Result<()> {
+        Ok(fs::renameat(&self.fd, from, &to.fd, name)?)
+    }
+
+    /// Removes a file; it is no error if there is none.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Err(error) if error != Errno::NOENT => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The names in this directory that are UTF-8, in no order.
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::Dir::read_from(&self.fd)? {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().to_str()
+                && !matches!(name, "." | "..")
+            {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Makes the names in this directory durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match fs::fsync(&self.fd) {
+            // Some file systems cannot sync a directory, and keep its order by themselves.
+            Err(Errno::INVAL | Errno::BADF) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+}
+
+/// The state of an open file.
+pub(crate) fn stamp_of(file: &File) -> io::Result<Stamp> {
+    Ok(stamp(&fs::fstat(file)?))
+}
+
+/// Mode 0444: what is in the store never changes.
+pub(crate) fn set_read_only(file: &File) -> io::Result<()> {
+    Ok(fs::fchmod(file, Mode::from_raw_mode(0o444))?)
+}
+
+fn no_link(error: Errno) -> io::Error {
+    match error {
+        Errno::LOOP | Errno::MLINK => io::Error::other("it is a symlink, which a store never follows"),
+        other => other.into(),
+    }
+}
+
+const fn kind(file_type: FileType) -> Kind {
+    match file_type {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        _ => Kind::Other,
+    }
+}
+
+#[expect(
+    clippy::allow_attributes,
+    reason = "the types of these fields differ between platforms"
+)]
+#[allow(clippy::useless_conversion, clippy::unnecessary_cast, clippy::cast_sign_loss)]
+fn stamp(stat: &fs::Stat) -> Stamp {
+    let time = |seconds: i64, nanos: u64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    Stamp {
+        device: stat.st_dev as u64,
+        inode: stat.st_ino as u64,
+        size: stat.st_size as u64,
+        modified: time(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
+        changed: time(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+    }
+}

@@ -1,0 +1,217 @@
+//! From a [`Blob`] to a [`Slot`]: the task that polls hashes, a blocking thread writes, a small queue lies
+//! between them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinHandle,
+};
+use wharf_content::{Blob, Descriptor, Error, ErrorKind, Hasher};
+
+use crate::{
+    disk::Disk,
+    ingest::{Partials, Slot},
+    runtime::{blocking, joined},
+};
+
+/// Bytes that go to the disk in one call.
+const BATCH: usize = 512 * 1024;
+
+/// Batches on their way to the writer, so that receiving goes on while one is written.
+const QUEUED: usize = 2;
+
+/// Takes in a blob. On return it is one of the layout's, or what was received is kept for the next attempt.
+pub(crate) async fn push(disk: &Arc<Disk>, partials: &Arc<Partials>, blob: Blob) -> Result<(), Error> {
+    let blob = from_start(blob)?;
+    let descriptor = blob.descriptor().clone();
+    let Some((slot, hasher)) = acquire(disk, partials, &descriptor, blob.can_reopen()).await? else {
+        return Ok(());
+    };
+    let resumed = hasher.count() > 0;
+    let rest = if resumed { blob.resume(hasher) } else { None };
+    let again = blob.reopen();
+    match write(slot, rest.unwrap_or(blob)).await {
+        Err(error) if resumed && error.kind() == ErrorKind::Mismatch => {
+            // What an earlier attempt left was wrong, and is gone: once more from the start.
+            let Some(blob) = again else { return Err(error) };
+            match acquire(disk, partials, &descriptor, false).await? {
+                Some((slot, _)) => write(slot, blob).await,
+                None => Ok(()),
+            }
+        }
+        result => result,
+    }
+}
+
+fn from_start(blob: Blob) -> Result<Blob, Error> {
+    if blob.position() == 0 {
+        return Ok(blob);
+    }
+    blob.reopen().ok_or_else(|| {
+        let message = "a blob that has been read in part cannot be stored";
+        Error::new(ErrorKind::Invalid, message)
+    })
+}
+
+async fn acquire(
+    disk: &Arc<Disk>,
+    partials: &Arc<Partials>,
+    descriptor: &Descriptor,
+    resumable: bool,
+) -> Result<Option<(Slot, Hasher)>, Error> {
+    struct CancelOnDrop(Arc<AtomicBool>);
+
+    impl Drop for CancelOnDrop {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let (disk, partials, descriptor) = (Arc::clone(disk), Arc::clone(partials), descriptor.clone());
+    let guard = CancelOnDrop(Arc::default());
+    let cancelled = Arc::clone(&guard.0);
+    blocking(move || Slot::acquire(&disk, &partials, &descriptor, resumable, &cancelled)).await
+}
+
+async fn write(slot: Slot, mut blob: Blob) -> Result<(), Error> {
+    let mut writing = Writing {
+        slot: Some(slot),
+        thread: None,
+        batch: Vec::new(),
+        batched: 0,
+        hasher: None,
+    };
+    loop {
+        writing.make_room().await?;
+        // Nothing is awaited between a chunk's arrival and its place in the batch: a drop loses no byte.
+        match blob.next().await {
+            Some(Ok(chunk)) => {
+                writing.batched += chunk.len();
+                writing.batch.push(chunk);
+                writing.hasher = blob.hasher().cloned().map(Box::new);
+            }
+            Some(Err(error)) if error.kind() == ErrorKind::Mismatch => {
+                writing.end(End::Discard).await?;
+                return Err(error);
+            }
+            Some(Err(error)) => {
+                let hasher = writing.hasher.take();
+                writing.end(End::Keep(hasher)).await?;
+                return Err(error);
+            }
+            None => return writing.end(End::Commit).await,
+        }
+    }
+}
+
+enum Message {
+    Write(Vec<Bytes>, OwnedSemaphorePermit),
+    End(Vec<Bytes>, End),
+}
+
+enum End {
+    Commit,
+    Keep(Option<Box<Hasher>>),
+    Discard,
+}
+
+struct Thread {
+    queue: mpsc::UnboundedSender<Message>,
+    room: Arc<Semaphore>,
+    handle: JoinHandle<Result<(), Error>>,
+}
+
+/// A blob being written. The writer starts with the first full batch, so a small blob costs one hand-over.
+struct Writing {
+    slot: Option<Slot>,
+    thread: Option<Thread>,
+    batch: Vec<Bytes>,
+    batched: usize,
+    hasher: Option<Box<Hasher>>,
+}
+
+impl Writing {
+    /// Sends a full batch on its way, waiting for its turn.
+    async fn make_room(&mut self) -> Result<(), Error> {
+        if self.batched < BATCH {
+            return Ok(());
+        }
+        if let Some(slot) = self.slot.take() {
+            self.thread = Some(start(slot));
+        }
+        let Some(thread) = &mut self.thread else {
+            return Ok(());
+        };
+        let permit = Arc::clone(&thread.room).acquire_owned().await;
+        let permit = permit.map_err(|error| Error::wrap(ErrorKind::Other, error))?;
+        self.batched = 0;
+        let message = Message::Write(std::mem::take(&mut self.batch), permit);
+        if thread.queue.send(message).is_err() {
+            return joined((&mut thread.handle).await); // it ended early: with an error
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, end: End) -> Result<(), Error> {
+        let batch = std::mem::take(&mut self.batch);
+        if let Some(slot) = self.slot.take() {
+            return blocking(move || finish(slot, &batch, end)).await;
+        }
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
+        let _ = thread.queue.send(Message::End(batch, end)); // if it has ended, it says why
+        joined(thread.handle.await)
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let (batch, end) = (std::mem::take(&mut self.batch), End::Keep(self.hasher.take()));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.queue.send(Message::End(batch, end));
+        }
+    }
+}
+
+fn start(mut slot: Slot) -> Thread {
+    let (queue, mut messages) = mpsc::unbounded_channel();
+    let handle = tokio::task::spawn_blocking(move || {
+        while let Some(message) = messages.blocking_recv() {
+            match message {
+                Message::Write(batch, permit) => {
+                    slot.write(&batch)?;
+                    drop((batch, permit));
+                }
+                Message::End(batch, end) => return finish(slot, &batch, end),
+            }
+        }
+        slot.keep(None);
+        Ok(())
+    });
+    Thread {
+        queue,
+        room: Arc::new(Semaphore::new(QUEUED)),
+        handle,
+    }
+}
+
+fn finish(mut slot: Slot, batch: &[Bytes], end: End) -> Result<(), Error> {
+    match end {
+        End::Commit => {
+            slot.write(batch)?;
+            slot.commit()
+        }
+        End::Keep(hasher) => {
+            slot.write(batch)?;
+            slot.keep(hasher.map(|hasher| *hasher));
+            Ok(())
+        }
+        End::Discard => slot.discard(),
+    }
+}

@@ -1,0 +1,164 @@
+//! Put in, got out; names; what is refused.
+
+use bytes::Bytes;
+use wharf_content::{Blob, ErrorKind, MediaType, Sink as _, Source as _, Target};
+use wharf_store::{Layout, Memory};
+
+use crate::support::{TestImage, blob, describe, layer, name, tar};
+
+#[tokio::test]
+async fn an_image_goes_in_and_comes_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let image = TestImage::new(&[&tar(b"one"), &vec![7; 3_000_000]]);
+    image
+        .push(&Layout::create(&path).await.unwrap(), Some("example.com/app:1"))
+        .await;
+
+    let store = Layout::open(&path).await.unwrap();
+    let by_name = store.manifest(&name("example.com/app:1").into()).await.unwrap();
+    assert_eq!(by_name, image.manifest);
+    let by_digest = Target::Digest(image.manifest.digest().clone());
+    assert_eq!(
+        store.resolve(&by_digest).await.unwrap().size(),
+        image.manifest.bytes().len() as u64
+    );
+    for (descriptor, bytes) in &image.blobs {
+        assert!(store.contains(descriptor).await.unwrap());
+        for _ in 0..2 {
+            let read = store
+                .blob(descriptor)
+                .await
+                .unwrap()
+                .read_to_end(u64::MAX)
+                .await
+                .unwrap();
+            assert_eq!(read, bytes);
+        }
+    }
+    assert_eq!(store.images().await.unwrap().len(), 1);
+    let left = std::fs::read_dir(path.join(".wharf/ingest")).unwrap().count();
+    assert_eq!(left, 0, "nothing stays in the ingest directory");
+}
+
+#[tokio::test]
+async fn names_move_and_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Layout::create(directory.path().join("store")).await.unwrap();
+    let (first, second) = (TestImage::new(&[b"1"]), TestImage::new(&[b"2"]));
+    first.push(&store, Some("app:1")).await;
+    second.push(&store, Some("app:2")).await;
+    store
+        .tag(&name("app:latest"), first.manifest.descriptor())
+        .await
+        .unwrap();
+    store
+        .tag(&name("app:latest"), second.manifest.descriptor())
+        .await
+        .unwrap();
+    let target = name("app:latest").into();
+    assert_eq!(
+        store.resolve(&target).await.unwrap().digest(),
+        second.manifest.digest()
+    );
+    assert!(store.untag(&name("app:latest")).await.unwrap());
+    assert!(!store.untag(&name("app:latest")).await.unwrap());
+    assert_eq!(
+        store.resolve(&target).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    let missing = describe(MediaType::OCI_MANIFEST, b"missing");
+    let error = store.tag(&name("x"), &missing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(store.images().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn wrong_bytes_leave_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = Layout::create(&path).await.unwrap();
+    for size in [10, 2_000_000] {
+        let (descriptor, _) = layer(vec![1; size]);
+        let wrong = Bytes::from(vec![2; size]);
+        let blob = Blob::from_bytes(descriptor.clone(), wrong).unwrap();
+        let error = store.push_blob(blob).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mismatch);
+        assert!(!store.contains(&descriptor).await.unwrap());
+        assert_eq!(std::fs::read_dir(path.join(".wharf/ingest")).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_changed_blob_is_never_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = Layout::create(&path).await.unwrap();
+    let content = layer(vec![5; 700_000]);
+    store.push_blob(blob(&content)).await.unwrap();
+    let file = path.join("blobs/sha256").join(content.0.digest().encoded());
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[699_999] ^= 1;
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    let read = store.blob(&content.0).await.unwrap().read_to_end(u64::MAX).await;
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn directories_that_are_no_store_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("file"), "x").unwrap();
+    std::fs::create_dir(path("other")).unwrap();
+    std::fs::write(path("other/notes.txt"), "x").unwrap();
+    for (file, content, kind) in [
+        ("oci-layout", "{", ErrorKind::Corrupt),
+        (
+            "oci-layout",
+            r#"{"imageLayoutVersion":"2.0.0"}"#,
+            ErrorKind::Unsupported,
+        ),
+        ("index.json", "", ErrorKind::Corrupt),
+        ("index.json", r#"{"schemaVersion":1}"#, ErrorKind::Corrupt),
+    ] {
+        let store = path("damaged");
+        drop(Layout::create(&store).await.unwrap());
+        std::fs::write(store.join(file), content).unwrap();
+        let error = Layout::open(&store).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(file), "{error}");
+        std::fs::remove_dir_all(store).unwrap();
+    }
+    assert!(
+        Layout::create(path("file"))
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("file")
+    );
+    let error = Layout::create(path("other")).await.unwrap_err();
+    assert!(error.to_string().contains("notes.txt"), "{error}");
+    assert_eq!(
+        Layout::open(path("none")).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(
+        Layout::open(path("other")).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[tokio::test]
+async fn memory_does_the_same() {
+    let store = Memory::new();
+    let image = TestImage::new(&[b"1", b"2"]);
+    image.push(&store, Some("app:1")).await;
+    assert_eq!(
+        store.manifest(&name("app:1").into()).await.unwrap(),
+        image.manifest
+    );
+    assert!(store.contains(&image.blobs[0].0).await.unwrap());
+    assert!(store.untag(&name("app:1")));
+    assert!(store.images().is_empty());
+}
