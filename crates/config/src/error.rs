@@ -9,14 +9,18 @@ use std::{
 /// It prints as `file:line:column: key: message`, with what is not known left out. Text from files is
 /// escaped and bounded. It never contains a secret.
 #[derive(Debug, Clone)]
-pub struct ConfigError {
+pub struct ConfigError(Box<Details>);
+
+#[derive(Debug, Clone)]
+struct Details {
     kind: ConfigErrorKind,
     file: Option<PathBuf>,
-    line: Option<usize>,
-    column: Option<usize>,
+    /// Line and column.
+    position: Option<(usize, usize)>,
     key: Option<String>,
     message: String,
     source: Option<Arc<io::Error>>,
+    others: Vec<ConfigError>,
 }
 
 /// The kinds of [`ConfigError`].
@@ -46,15 +50,15 @@ pub enum ConfigErrorKind {
 impl ConfigError {
     /// An error in words. Say what is wrong and what was expected.
     pub(crate) fn new(kind: ConfigErrorKind, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             kind,
             file: None,
-            line: None,
-            column: None,
+            position: None,
             key: None,
             message: message.into(),
             source: None,
-        }
+            others: Vec::new(),
+        }))
     }
 
     /// A failed operation on a file or directory; `NotFound` becomes [`ConfigErrorKind::Missing`].
@@ -75,93 +79,108 @@ impl ConfigError {
 
     #[must_use]
     pub(crate) fn with_file(mut self, file: &Path) -> Self {
-        self.file = Some(file.to_owned());
+        self.0.file = Some(file.to_owned());
         self
     }
 
     /// Line and column, from 1.
     #[must_use]
-    pub(crate) const fn at(mut self, line: usize, column: usize) -> Self {
-        self.line = Some(line);
-        self.column = Some(column);
+    pub(crate) fn at(mut self, line: usize, column: usize) -> Self {
+        self.0.position = Some((line, column));
         self
     }
 
     #[must_use]
     pub(crate) fn with_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+        self.0.key = Some(key.into());
         self
     }
 
     #[must_use]
     pub(crate) fn with_source(mut self, source: io::Error) -> Self {
-        self.source = Some(Arc::new(source));
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Further errors of the same file.
+    #[must_use]
+    pub(crate) fn with_others(mut self, others: impl Iterator<Item = Self>) -> Self {
+        self.0.others.extend(others);
         self
     }
 
     /// What kind of failure it is.
     #[must_use]
     pub const fn kind(&self) -> ConfigErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The file; `None` for text that did not come from one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
+        self.0.file.as_deref()
     }
 
     /// The line, from 1.
     #[must_use]
-    pub const fn line(&self) -> Option<usize> {
-        self.line
+    pub fn line(&self) -> Option<usize> {
+        self.0.position.map(|(line, _)| line)
     }
 
     /// The column in characters, from 1.
     #[must_use]
-    pub const fn column(&self) -> Option<usize> {
-        self.column
+    pub fn column(&self) -> Option<usize> {
+        self.0.position.map(|(_, column)| column)
     }
 
     /// The key, with its tables: `registry.mirror.location`.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        self.key.as_deref()
+        self.0.key.as_deref()
+    }
+
+    /// Further errors of the same file, where it was read to its end: those of its other aliases.
+    #[must_use]
+    pub fn others(&self) -> &[Self] {
+        &self.0.others
     }
 
     /// What is wrong and what was expected, without the place.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.file, self.line) {
-            (Some(file), _) => write!(f, "{}", file.display())?,
-            (None, Some(_)) => f.write_str("line ")?,
+        let Details {
+            file,
+            position,
+            key,
+            message,
+            others,
+            ..
+        } = &*self.0;
+        match (file, position) {
+            (Some(file), Some((line, column))) => write!(f, "{}:{line}:{column}: ", file.display())?,
+            (Some(file), None) => write!(f, "{}: ", file.display())?,
+            (None, Some((line, column))) => write!(f, "line {line}:{column}: ")?,
             (None, None) => {}
         }
-        if let Some(line) = self.line {
-            let colon = if self.file.is_some() { ":" } else { "" };
-            write!(f, "{colon}{line}")?;
-            if let Some(column) = self.column {
-                write!(f, ":{column}")?;
-            }
-        }
-        if self.file.is_some() || self.line.is_some() {
-            f.write_str(": ")?;
-        }
-        if let Some(key) = &self.key {
+        if let Some(key) = key {
             write!(f, "{key}: ")?;
         }
-        f.write_str(&self.message)
+        f.write_str(message)?;
+        for other in others {
+            write!(f, "; {other}")?;
+        }
+        Ok(())
     }
 }
 
 impl error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }

@@ -33,14 +33,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
 pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let before = error.as_bytes().get(..valid).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let start = before
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |newline| newline + 1);
+        let before = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default());
+        let last_line = before.rsplit('\n').next().unwrap_or_default();
         ConfigError::new(ConfigErrorKind::Syntax, "the file is not UTF-8")
             .with_file(path)
-            .at(line, valid - start + 1)
+            .at(before.split('\n').count(), last_line.chars().count() + 1)
     })
 }

@@ -1,0 +1,187 @@
+mod discovery;
+pub(crate) mod layer;
+mod location;
+mod prefix;
+mod resolve;
+mod table;
+mod version1;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use layer::{Layer, Part, Search};
+use wharf_reference::{Registry, Repository};
+
+pub use prefix::Prefix;
+pub use resolve::{Resolution, Skipped};
+pub use table::{Mirror, PullFromMirror, RegistryTable};
+
+use crate::{Alias, ConfigError, ConfigWarning, Locations, Origin, ShortNameMode, TlsMode};
+use prefix::Name;
+
+/// What registries.conf and its drop-in files say: where repositories really are, which registries are
+/// mirrors, blocked or insecure, and what short names may mean (containers-registries.conf(5)).
+///
+/// # Merging
+///
+/// Later files win, key by key: a `[[registry]]` table replaces the earlier one of the same prefix as a
+/// whole; an array that is there replaces, even an empty one; an alias replaces that of the same name.
+/// An error in any file fails the whole load.
+///
+/// # Deviation
+///
+/// - Files in version 1 are read in both [generations](crate::Generation), with a warning; the new one refuses
+///   them.
+/// - Unknown and misplaced keys, prefixes that never match and locations that can never be used give
+///   [warnings](Registries::warnings); upstream says nothing.
+/// - A search registry without a dot or port, other than `localhost`, is left out with a warning; upstream
+///   asks Docker Hub for a repository in a namespace of that name.
+/// - Of two tables with prefixes that differ in the case of the host alone, one counts.
+#[derive(Debug, Clone, Default)]
+pub struct Registries {
+    files: Vec<PathBuf>,
+    search: Option<Search>,
+    credential_helpers: Vec<String>,
+    short_name_mode: Option<(ShortNameMode, Origin)>,
+    store_auth_helper: Option<String>,
+    tables: BTreeMap<String, RegistryTable>,
+    aliases: BTreeMap<String, Alias>,
+    warnings: Vec<ConfigWarning>,
+    tls: Option<TlsMode>,
+}
+
+impl Registries {
+    /// Reads the host's files. It is fine if there are none.
+    ///
+    /// # Errors
+    ///
+    /// Any file that is invalid, or exists and cannot be read; an explicit file that does not exist.
+    pub fn load(locations: &Locations) -> Result<Self, ConfigError> {
+        let mut registries = Self::default();
+        for found in discovery::find(locations)? {
+            let layer = Layer::parse(&found.text, Some(&found.path), found.part)?;
+            registries.merge(layer);
+            registries.files.push(found.path);
+        }
+        Ok(registries)
+    }
+
+    /// Reads the text of one registries.conf.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let mut registries = Self::default();
+        registries.merge(Layer::parse(text, None, Part::Main)?);
+        Ok(registries)
+    }
+
+    /// Merges the text of a drop-in file, as if it had been read after everything before. On an error nothing
+    /// is changed.
+    pub fn merge_drop_in(&mut self, file: &Path, text: &str) -> Result<(), ConfigError> {
+        let layer = Layer::parse(text, Some(file), Part::DropIn)?;
+        self.merge(layer);
+        self.files.push(file.to_owned());
+        Ok(())
+    }
+
+    /// The caller's word on TLS, which goes before `insecure` of every table and mirror
+    /// (`--tls-verify=true` or `false`).
+    #[must_use]
+    pub const fn with_tls(mut self, tls: TlsMode) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    fn merge(&mut self, layer: Layer) {
+        self.search = layer.search.or(self.search.take());
+        if let Some(helpers) = layer.credential_helpers {
+            self.credential_helpers = helpers;
+        }
+        self.short_name_mode = layer.short_name_mode.or(self.short_name_mode.take());
+        self.store_auth_helper = layer.store_auth_helper.or(self.store_auth_helper.take());
+        for table in layer.tables {
+            self.tables.insert(table.prefix.key(), table);
+        }
+        self.aliases.extend(layer.aliases);
+        self.warnings.extend(layer.warnings);
+    }
+
+    /// The files that were read, in the order in which they were merged.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// What has no effect in them, or not the one it may seem to have.
+    #[must_use]
+    pub fn warnings(&self) -> &[ConfigWarning] {
+        &self.warnings
+    }
+
+    /// The tables, in the order of their prefixes.
+    pub fn tables(&self) -> impl Iterator<Item = &RegistryTable> {
+        self.tables.values()
+    }
+
+    /// The one table that applies to a repository: that with the most specific prefix.
+    #[must_use]
+    pub fn table(&self, repository: &Repository) -> Option<&RegistryTable> {
+        self.best(&Name::new(repository)).map(|(table, _)| table)
+    }
+
+    /// The table that applies to a registry as a whole, as for logging in.
+    #[must_use]
+    pub fn table_of_registry(&self, registry: &Registry) -> Option<&RegistryTable> {
+        self.best(&Name::of(registry, "")).map(|(table, _)| table)
+    }
+
+    /// The registries in which short names are searched, in order.
+    #[must_use]
+    pub fn search_registries(&self) -> &[Registry] {
+        self.search.as_ref().map_or(&[], |search| &search.registries)
+    }
+
+    /// Where the search registries are defined, if they are, be it as none.
+    #[must_use]
+    pub fn search_origin(&self) -> Option<&Origin> {
+        self.search.as_ref().map(|search| &search.origin)
+    }
+
+    /// The programs that keep credentials, in order; `containers-auth.json` stands for the files.
+    pub fn credential_helpers(&self) -> impl Iterator<Item = &str> {
+        let default = self
+            .credential_helpers
+            .is_empty()
+            .then_some("containers-auth.json");
+        self.credential_helpers.iter().map(String::as_str).chain(default)
+    }
+
+    /// What happens to a short name that may mean several registries: `permissive` if nothing is configured.
+    #[must_use]
+    pub fn short_name_mode(&self) -> ShortNameMode {
+        self.short_name_mode
+            .as_ref()
+            .map_or_else(ShortNameMode::default, |(mode, _)| *mode)
+    }
+
+    /// The program that is told the credentials of each image that was opened.
+    #[must_use]
+    pub fn additional_layer_store_auth_helper(&self) -> Option<&str> {
+        self.store_auth_helper.as_deref()
+    }
+
+    /// The aliases of short names, by name.
+    #[must_use]
+    pub const fn aliases(&self) -> &BTreeMap<String, Alias> {
+        &self.aliases
+    }
+}
+
+impl FromStr for Registries {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        Self::parse(text)
+    }
+}

@@ -1,0 +1,335 @@
+//! One file, version 2, before it is merged with others.
+
+use std::{collections::BTreeMap, path::Path};
+
+use wharf_reference::Registry;
+
+use super::{
+    location::Location,
+    prefix::Prefix,
+    table::{Mirror, PullFromMirror, RegistryTable},
+    version1,
+};
+use crate::{
+    ConfigError, ConfigErrorKind, ConfigWarning, Origin, ShortNameMode,
+    document::{Document, Located, Table, quoted},
+    short_names::aliases::{self, Alias},
+};
+
+/// What one file says. An absent key is `None`; an empty array is not.
+#[derive(Debug, Default)]
+pub(crate) struct Layer {
+    pub(crate) search: Option<Search>,
+    pub(crate) credential_helpers: Option<Vec<String>>,
+    pub(crate) short_name_mode: Option<(ShortNameMode, Origin)>,
+    pub(crate) store_auth_helper: Option<String>,
+    pub(crate) tables: Vec<RegistryTable>,
+    pub(crate) aliases: BTreeMap<String, Alias>,
+    pub(crate) warnings: Vec<ConfigWarning>,
+}
+
+/// The registries that short names are searched in.
+#[derive(Debug, Clone)]
+pub(crate) struct Search {
+    pub(crate) registries: Vec<Registry>,
+    pub(crate) origin: Origin,
+}
+
+/// The part a file plays: version 1 is for main files only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Main,
+    DropIn,
+}
+
+/// Any of these makes a file version 2.
+const KEYS: [&str; 6] = [
+    "registry",
+    "unqualified-search-registries",
+    "credential-helpers",
+    "short-name-mode",
+    "additional-layer-store-auth-helper",
+    "aliases",
+];
+
+impl Layer {
+    pub(crate) fn parse(text: &str, file: Option<&Path>, part: Part) -> Result<Self, ConfigError> {
+        let document = Document::new(text, file);
+        let entries = document.parse()?;
+        let mut root = Table::root(&document, &entries);
+        let mut layer = match version1::parse(&mut root)? {
+            Some(old) => {
+                if let Some(key) = KEYS.into_iter().find(|key| root.contains(key)) {
+                    return Err(old.conflict(&root, key));
+                }
+                old.into_layer(&root, part)?
+            }
+            None => Self::version2(&mut root)?,
+        };
+        root.finish();
+        layer.warnings = document.into_warnings();
+        Ok(layer)
+    }
+
+    fn version2(root: &mut Table<'_, '_>) -> Result<Self, ConfigError> {
+        let search = match root.strings(SEARCH)? {
+            Some(entries) => Some(search(root, entries)?),
+            None => None,
+        };
+        let helpers = root.strings("credential-helpers")?;
+        let mut layer = Self {
+            search,
+            credential_helpers: helpers
+                .map(|helpers| helpers.into_iter().map(|helper| helper.value).collect()),
+            short_name_mode: mode(root)?,
+            store_auth_helper: root
+                .string("additional-layer-store-auth-helper")?
+                .map(|helper| helper.value)
+                .filter(|helper| !helper.is_empty()),
+            ..Self::default()
+        };
+        let mut tables = Vec::new();
+        for table in root.tables("registry")? {
+            tables.push((table.offset(), registry(table)?));
+        }
+        check_flags(root, &tables)?;
+        layer.tables = without_duplicates(root, tables);
+        if let Some(table) = root.table("aliases")? {
+            layer.aliases = aliases::parse_table(&table)?;
+        }
+        Ok(layer)
+    }
+}
+
+const SEARCH: &str = "unqualified-search-registries";
+
+/// Reads search registries: hosts, perhaps with a port.
+pub(crate) fn search(table: &Table<'_, '_>, entries: Vec<Located<String>>) -> Result<Search, ConfigError> {
+    let offset = entries
+        .first()
+        .map_or_else(|| table.offset(), |entry| entry.offset);
+    let origin = table.document().origin(offset);
+    let mut registries = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let text = location_text(table, SEARCH, &entry)?;
+        match Registry::parse(text) {
+            Ok(registry) => registries.push(registry),
+            // Upstream loads it and then asks Docker Hub for a repository in a namespace of that name,
+            // which is nobody's intention: it is left out instead.
+            Err(_) if is_plain_label(text) => table.warn(
+                entry.offset,
+                SEARCH,
+                format!(
+                    "{text} is left out: no name can begin with this host; add its port, as in {text}:443"
+                ),
+            ),
+            Err(error) => {
+                let message = format!("{} is not a registry host[:port]: {error}", quoted(text));
+                return Err(table.error(ConfigErrorKind::Value, entry.offset, SEARCH, message));
+            }
+        }
+    }
+    Ok(Search { registries, origin })
+}
+
+/// Whether the text is one label of a host: grammatical, but not recognisable as a registry in a name.
+fn is_plain_label(text: &str) -> bool {
+    !text.contains(['.', ':']) && Registry::parse(&format!("{text}.x")).is_ok()
+}
+
+fn mode(root: &mut Table<'_, '_>) -> Result<Option<(ShortNameMode, Origin)>, ConfigError> {
+    const KEY: &str = "short-name-mode";
+    let Some(text) = root.string(KEY)? else {
+        return Ok(None);
+    };
+    if text.value.is_empty() {
+        return Ok(None);
+    }
+    let Ok(mode) = text.value.parse() else {
+        let message = format!(
+            "expected enforcing, permissive or disabled, found {}",
+            quoted(&text.value)
+        );
+        return Err(root.error(ConfigErrorKind::Value, text.offset, KEY, message));
+    };
+    Ok(Some((mode, root.document().origin(text.offset))))
+}
+
+fn registry(mut table: Table<'_, '_>) -> Result<RegistryTable, ConfigError> {
+    let prefix = table.string("prefix")?;
+    let location = table.string("location")?;
+    let insecure = table.bool("insecure")?.unwrap_or_default();
+    let blocked = table.bool("blocked")?.unwrap_or_default();
+    let mirror_by_digest_only = table.bool("mirror-by-digest-only")?.unwrap_or_default();
+    if let Some(misplaced) = table
+        .string("pull-from-mirror")?
+        .filter(|text| !text.value.is_empty())
+    {
+        let message = "belongs to a [[registry.mirror]] table, not to the registry";
+        return Err(table.error(
+            ConfigErrorKind::Value,
+            misplaced.offset,
+            "pull-from-mirror",
+            message,
+        ));
+    }
+    let location = match &location {
+        Some(location) => Some((location_text(&table, "location", location)?, location.offset)),
+        None => None,
+    }
+    .filter(|(text, _)| !text.is_empty());
+    let prefix = match &prefix {
+        Some(prefix) => Some((location_text(&table, "prefix", prefix)?, prefix.offset)),
+        None => None,
+    }
+    .filter(|(text, _)| !text.is_empty());
+    let Some((prefix_text, prefix_offset)) = prefix.or(location) else {
+        let message = "expected a location, or a prefix such as \"*.example.com\"";
+        return Err(table.error(ConfigErrorKind::Incomplete, table.offset(), "", message));
+    };
+    let wildcard = prefix_text.strip_prefix("*.");
+    if wildcard.is_some_and(|domain| domain.contains(['/', '@', ':'])) {
+        let message = format!(
+            "a wildcard stands for hosts: expected only a domain after *., found {}",
+            quoted(prefix_text)
+        );
+        return Err(table.error(ConfigErrorKind::Value, prefix_offset, "prefix", message));
+    }
+    if location.is_none() && wildcard.is_none() {
+        let message = "expected a location: only a prefix that begins with *. needs none";
+        return Err(table.error(ConfigErrorKind::Incomplete, prefix_offset, "location", message));
+    }
+    let (prefix, warning) = Prefix::new(prefix_text);
+    if let Some(warning) = warning {
+        table.warn(
+            prefix_offset,
+            "prefix",
+            format!("{}: {warning}", quoted(prefix_text)),
+        );
+    }
+    let location = location.map(|(text, offset)| read_location(&table, text, offset));
+    let mut mirrors = Vec::new();
+    for mirror_table in table.tables("mirror")? {
+        mirrors.push(mirror(mirror_table, mirror_by_digest_only)?);
+    }
+    let origin = table.origin();
+    table.finish();
+    Ok(RegistryTable {
+        prefix,
+        location,
+        insecure,
+        blocked,
+        mirror_by_digest_only,
+        mirrors,
+        origin,
+    })
+}
+
+fn mirror(mut table: Table<'_, '_>, by_digest_only: bool) -> Result<Mirror, ConfigError> {
+    const PULLS: &str = "pull-from-mirror";
+    let location = table.string("location")?;
+    let insecure = table.bool("insecure")?.unwrap_or_default();
+    let pulls = table.string(PULLS)?.filter(|pulls| !pulls.value.is_empty());
+    let Some(location) = location else {
+        let message = "expected a location";
+        return Err(table.error(ConfigErrorKind::Incomplete, table.offset(), "location", message));
+    };
+    let text = location_text(&table, "location", &location)?;
+    if text.is_empty() {
+        let message = "expected a registry, perhaps with a path";
+        return Err(table.error(ConfigErrorKind::Incomplete, location.offset, "location", message));
+    }
+    let pulls = match pulls {
+        None => PullFromMirror::All,
+        Some(pulls) if by_digest_only => {
+            let message = "cannot be combined with mirror-by-digest-only = true of the registry";
+            return Err(table.error(ConfigErrorKind::Conflict, pulls.offset, PULLS, message));
+        }
+        Some(pulls) => PullFromMirror::parse(&pulls.value).ok_or_else(|| {
+            let message = format!(
+                "expected all, digest-only or tag-only, found {}",
+                quoted(&pulls.value)
+            );
+            table.error(ConfigErrorKind::Value, pulls.offset, PULLS, message)
+        })?,
+    };
+    let location = read_location(&table, text, location.offset);
+    let origin = table.origin();
+    table.finish();
+    Ok(Mirror {
+        location,
+        insecure,
+        pulls,
+        origin,
+    })
+}
+
+fn read_location(table: &Table<'_, '_>, text: &str, offset: usize) -> Location {
+    let (location, warning) = Location::new(text);
+    if let Some(warning) = warning {
+        table.warn(offset, "location", format!("{}: {warning}", quoted(text)));
+    }
+    location
+}
+
+/// A prefix, location or search registry without the slashes at its end; a scheme is an error.
+pub(crate) fn location_text<'a>(
+    table: &Table<'_, '_>,
+    key: &str,
+    text: &'a Located<String>,
+) -> Result<&'a str, ConfigError> {
+    let value = text.value.trim_end_matches('/');
+    let scheme = ["http://", "https://"]
+        .into_iter()
+        .find(|scheme| text.value.starts_with(scheme));
+    match scheme {
+        None => Ok(value),
+        Some(scheme) => {
+            let message = format!("URI schemes are not supported: leave out {scheme}");
+            Err(table.error(ConfigErrorKind::Value, text.offset, key, message))
+        }
+    }
+}
+
+/// Tables of one file that mean the same place must agree on how it is contacted.
+fn check_flags(root: &Table<'_, '_>, tables: &[(usize, RegistryTable)]) -> Result<(), ConfigError> {
+    let mut seen: BTreeMap<&str, &RegistryTable> = BTreeMap::new();
+    for (offset, table) in tables {
+        let place = table.location().unwrap_or(table.prefix.as_str());
+        let first = *seen.entry(place).or_insert(table);
+        let key = if first.insecure != table.insecure {
+            "registry.insecure"
+        } else if first.blocked != table.blocked {
+            "registry.blocked"
+        } else {
+            continue;
+        };
+        let message = format!(
+            "{} is given two values, by this table and by that in line {}",
+            quoted(place),
+            first.origin.line()
+        );
+        return Err(root.error(ConfigErrorKind::Conflict, *offset, key, message));
+    }
+    Ok(())
+}
+
+/// Of tables with the same prefix, the first in a file counts.
+fn without_duplicates(root: &Table<'_, '_>, tables: Vec<(usize, RegistryTable)>) -> Vec<RegistryTable> {
+    let mut seen: BTreeMap<String, Origin> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(tables.len());
+    for (offset, table) in tables {
+        if let Some(first) = seen.get(&table.prefix.key()) {
+            let message = format!(
+                "the table of {} is ignored: that in line {} has the same prefix",
+                quoted(table.prefix.as_str()),
+                first.line()
+            );
+            root.document().warn(offset, "registry", "prefix", message);
+        } else {
+            seen.insert(table.prefix.key(), table.origin.clone());
+            kept.push(table);
+        }
+    }
+    kept
+}

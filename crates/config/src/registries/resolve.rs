@@ -1,0 +1,192 @@
+//! From a repository to the places where it is to be found.
+
+use wharf_reference::Repository;
+
+use super::{
+    Registries, RegistryTable,
+    prefix::{Name, Rest},
+};
+use crate::{Blocked, Candidate, Intent, Resolve, ResolveError, Role, TlsMode};
+
+/// Everything the configuration says about a repository, to be explained or obeyed.
+#[derive(Debug, Clone)]
+pub struct Resolution<'a> {
+    repository: Repository,
+    table: Option<&'a RegistryTable>,
+    candidates: Vec<Candidate>,
+    skipped: Vec<Skipped>,
+}
+
+/// A place that was left out because its name is not valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Mirror or primary.
+    pub role: Role,
+    /// The file and table it comes from.
+    pub origin: String,
+    /// What is wrong with the name.
+    pub reason: String,
+}
+
+impl<'a> Resolution<'a> {
+    /// The table that applies, if any does.
+    #[must_use]
+    pub const fn table(&self) -> Option<&'a RegistryTable> {
+        self.table
+    }
+
+    /// The places in the order in which they are tried, with those that are blocked.
+    #[must_use]
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    /// The places that were left out.
+    #[must_use]
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// The places, if at least one may be contacted.
+    pub fn into_candidates(self) -> Result<Vec<Candidate>, ResolveError> {
+        if self
+            .candidates
+            .iter()
+            .any(|candidate| candidate.blocked.is_none())
+        {
+            return Ok(self.candidates);
+        }
+        // The primary is last, and the one that was asked for.
+        let blocked = self
+            .candidates
+            .into_iter()
+            .rev()
+            .find_map(|candidate| candidate.blocked);
+        if let Some(blocked) = blocked {
+            return Err(ResolveError::Blocked(blocked));
+        }
+        let reasons: Vec<String> = self
+            .skipped
+            .iter()
+            .map(|skipped| format!("{}: {}", skipped.origin, skipped.reason))
+            .collect();
+        Err(ResolveError::Unusable {
+            repository: self.repository,
+            reason: reasons.join("; "),
+        })
+    }
+}
+
+impl Registries {
+    /// The places of a repository, in order, and why each is there.
+    ///
+    /// Pulls go to the mirrors that serve them, in the order of the file, then to the primary: the table's
+    /// location, or the repository itself. Other intents go to the repository itself, neither mirrored nor
+    /// moved, as upstream. Only the table with the most specific prefix applies.
+    ///
+    /// # Deviation
+    ///
+    /// - A place is blocked if the table of the repository blocks it (the primary) or if the table of its own
+    ///   name does (mirrors too). Upstream looks at its own name alone, so that a blocked table which
+    ///   moves its repositories blocks nothing.
+    /// - A place whose rewritten name is not valid is left out; upstream fails the whole operation.
+    #[must_use]
+    pub fn explain(&self, repository: &Repository, intent: Intent) -> Resolution<'_> {
+        let name = Name::new(repository);
+        let best = self.best(&name);
+        let mut resolution = Resolution {
+            repository: repository.clone(),
+            table: best.map(|(table, _)| table),
+            candidates: Vec::new(),
+            skipped: Vec::new(),
+        };
+        let Some((table, rest)) = best else {
+            let mut primary = Candidate::primary(repository.clone());
+            primary.tls = self.tls.unwrap_or_default();
+            resolution.candidates.push(primary);
+            return resolution;
+        };
+        for mirror in table.mirrors_for(intent) {
+            let place = Place {
+                role: Role::Mirror,
+                insecure: mirror.insecure,
+                origin: mirror.describe(),
+            };
+            self.place(&mut resolution, place, mirror.location.rewrite(rest));
+        }
+        let place = Place {
+            role: Role::Primary,
+            insecure: table.insecure,
+            origin: table.describe(),
+        };
+        let pulls = matches!(intent, Intent::PullTag | Intent::PullDigest);
+        let rewritten = match &table.location {
+            Some(location) if pulls => location.rewrite(rest),
+            _ => Ok(repository.clone()),
+        };
+        self.place(&mut resolution, place, rewritten);
+        resolution
+    }
+
+    fn place(&self, resolution: &mut Resolution<'_>, place: Place, repository: Result<Repository, String>) {
+        let Place {
+            role,
+            insecure,
+            origin,
+        } = place;
+        let physical = match repository {
+            Ok(physical) => physical,
+            Err(reason) => {
+                resolution.skipped.push(Skipped { role, origin, reason });
+                return;
+            }
+        };
+        let logical = resolution.table.filter(|_| role == Role::Primary);
+        let names = [
+            (logical, &resolution.repository),
+            (self.table(&physical), &physical),
+        ];
+        let blocked = names.into_iter().find_map(|(table, repository)| {
+            Some(Blocked {
+                origin: table.filter(|table| table.blocked)?.describe(),
+                repository: repository.clone(),
+            })
+        });
+        let tls = if insecure {
+            TlsMode::Insecure
+        } else {
+            TlsMode::Verify
+        };
+        resolution.candidates.push(Candidate {
+            blocked,
+            repository: physical,
+            tls: self.tls.unwrap_or(tls),
+            role,
+            origin: Some(origin),
+        });
+    }
+
+    /// The table with the most specific prefix, and what that leaves of the name.
+    pub(crate) fn best<'a>(&self, name: &'a Name<'a>) -> Option<(&RegistryTable, Rest<'a>)> {
+        let matching = self.tables.values().filter_map(|table| {
+            let (specificity, rest) = table.prefix.matches(name)?;
+            Some((specificity, table, rest))
+        });
+        matching
+            .max_by_key(|(specificity, ..)| *specificity)
+            .map(|(_, table, rest)| (table, rest))
+    }
+}
+
+/// A mirror or the primary before its name is known to be valid.
+struct Place {
+    role: Role,
+    insecure: bool,
+    origin: String,
+}
+
+impl Resolve for Registries {
+    fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError> {
+        self.explain(repository, intent).into_candidates()
+    }
+}

@@ -1,0 +1,125 @@
+use super::{location::Location, prefix::Prefix};
+use crate::{Intent, Origin};
+
+/// A `[[registry]]` table: what happens to the names its prefix matches.
+#[derive(Debug, Clone)]
+pub struct RegistryTable {
+    pub(crate) prefix: Prefix,
+    pub(crate) location: Option<Location>,
+    pub(crate) insecure: bool,
+    pub(crate) blocked: bool,
+    pub(crate) mirror_by_digest_only: bool,
+    pub(crate) mirrors: Vec<Mirror>,
+    pub(crate) origin: Origin,
+}
+
+impl RegistryTable {
+    /// What it matches.
+    #[must_use]
+    pub const fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
+    /// Where the matched names really are; `None` to leave them as they are.
+    #[must_use]
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_ref().map(Location::as_str)
+    }
+
+    /// Whether the registry itself may be contacted without a valid certificate, or over plain http.
+    #[must_use]
+    pub const fn insecure(&self) -> bool {
+        self.insecure
+    }
+
+    /// Whether the registry itself must not be contacted. Its mirrors may.
+    #[must_use]
+    pub const fn blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// The mirrors in the order of the file.
+    #[must_use]
+    pub fn mirrors(&self) -> &[Mirror] {
+        &self.mirrors
+    }
+
+    /// The mirrors that serve this intent, in order.
+    pub(crate) fn mirrors_for(&self, intent: Intent) -> impl Iterator<Item = &Mirror> {
+        self.mirrors.iter().filter(move |mirror| {
+            let pulls = if self.mirror_by_digest_only {
+                PullFromMirror::DigestOnly
+            } else {
+                mirror.pulls
+            };
+            match intent {
+                Intent::PullTag => pulls != PullFromMirror::DigestOnly,
+                Intent::PullDigest => pulls != PullFromMirror::TagOnly,
+                Intent::Push | Intent::Other => false,
+            }
+        })
+    }
+
+    /// The table as it is named in an explanation.
+    pub(crate) fn describe(&self) -> String {
+        format!("{} ([[registry]] {})", self.origin, self.prefix)
+    }
+}
+
+/// A mirror of a registry.
+#[derive(Debug, Clone)]
+pub struct Mirror {
+    pub(crate) location: Location,
+    pub(crate) insecure: bool,
+    pub(crate) pulls: PullFromMirror,
+    pub(crate) origin: Origin,
+}
+
+impl Mirror {
+    /// Where it is: a registry, perhaps with the beginning of a path.
+    #[must_use]
+    pub fn location(&self) -> &str {
+        self.location.as_str()
+    }
+
+    /// Whether it may be contacted without a valid certificate, or over plain http.
+    #[must_use]
+    pub const fn insecure(&self) -> bool {
+        self.insecure
+    }
+
+    /// Which pulls it serves, by its own setting.
+    #[must_use]
+    pub const fn pulls(&self) -> PullFromMirror {
+        self.pulls
+    }
+
+    /// The mirror as it is named in an explanation.
+    pub(crate) fn describe(&self) -> String {
+        format!("{} ([[registry.mirror]] {})", self.origin, self.location.as_str())
+    }
+}
+
+/// Which pulls a mirror serves: its `pull-from-mirror`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum PullFromMirror {
+    /// `all`.
+    #[default]
+    All,
+    /// `digest-only`.
+    DigestOnly,
+    /// `tag-only`.
+    TagOnly,
+}
+
+impl PullFromMirror {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "" | "all" => Some(Self::All),
+            "digest-only" => Some(Self::DigestOnly),
+            "tag-only" => Some(Self::TagOnly),
+            _ => None,
+        }
+    }
+}
