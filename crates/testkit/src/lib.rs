@@ -17,9 +17,12 @@
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::print_stderr,
-    reason = "test tooling reports by panicking, and says on standard error what it skips"
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "test tooling reports by panicking, says on standard error what it skips, and may be slow"
 )]
 
+pub mod hostile;
 mod image;
 mod peer;
 mod tls;

@@ -223,7 +223,7 @@ async fn serve(listener: std::net::TcpListener, state: Arc<State>, tls: Option<T
 
 async fn connection(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &State) {
     let mut buffer = Vec::new();
-    while let Ok(Some(request)) = wire::read_request(&mut stream, &mut buffer, &mut |_| ()).await {
+    while let Ok(Some(request)) = wire::read_request(&mut stream, &mut buffer).await {
         let (status, body) = state.answer(&request);
         let headers = [("Content-Type", "application/json")];
         let bytes = response(status, &headers, body.to_string().as_bytes());

@@ -19,8 +19,6 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body, without chunk framing.
     pub body: Vec<u8>,
-    /// How many bytes the request took on the wire.
-    pub wire_length: usize,
 }
 
 impl Request {
@@ -73,13 +71,27 @@ fn values(encoded: &[u8], name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Reads one request, or `None` if the client closed the connection before the first byte.
-///
-/// `seen` is told of every byte as it arrives, also of a request that never becomes whole.
+/// Who is told of every byte as it arrives, also of a request that never becomes whole.
+pub(crate) type Seen<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
+
+/// Reads one whole request, or `None` if the client closed the connection before the first byte.
 pub(crate) async fn read_request(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
-    seen: &mut (dyn FnMut(&[u8]) + Send),
+) -> io::Result<Option<Request>> {
+    let mut seen = |_: &[u8]| ();
+    let Some(mut request) = read_head(stream, buffer, &mut seen).await? else {
+        return Ok(None);
+    };
+    read_body(stream, buffer, &mut seen, &mut request, usize::MAX).await?;
+    Ok(Some(request))
+}
+
+/// Reads the head of a request, or `None` if the client closed the connection before the first byte.
+pub(crate) async fn read_head(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+    seen: Seen<'_>,
 ) -> io::Result<Option<Request>> {
     let head_end = loop {
         if let Some(position) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -98,21 +110,37 @@ pub(crate) async fn read_request(
     };
     let head = String::from_utf8_lossy(&buffer[..head_end]).into_owned();
     buffer.drain(..head_end + 4);
-    let mut request = parse_head(&head);
-    request.wire_length = head_end + 4;
+    Ok(Some(parse_head(&head)))
+}
+
+/// Reads the body that belongs to a head, or its first bytes.
+pub(crate) async fn read_body(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+    seen: Seen<'_>,
+    request: &mut Request,
+    limit: usize,
+) -> io::Result<()> {
     let chunked = request
         .header("transfer-encoding")
         .is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
     if chunked {
-        read_chunks(stream, buffer, seen, &mut request).await?;
-    } else if let Some(length) = request.header("content-length") {
-        let length = length
+        return read_chunks(stream, buffer, seen, request, limit).await;
+    }
+    if let Some(length) = request.header("content-length") {
+        let length: usize = length
             .parse()
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-        request.body = take(stream, buffer, seen, length).await?;
-        request.wire_length += length;
+        let wanted = length.min(limit);
+        while request.body.len() < wanted {
+            if buffer.is_empty() && fill(stream, buffer, seen).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let count = buffer.len().min(wanted - request.body.len());
+            request.body.extend(buffer.drain(..count));
+        }
     }
-    Ok(Some(request))
+    Ok(())
 }
 
 fn parse_head(head: &str) -> Request {
@@ -133,8 +161,9 @@ fn parse_head(head: &str) -> Request {
 async fn read_chunks(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
-    seen: &mut (dyn FnMut(&[u8]) + Send),
+    seen: Seen<'_>,
     request: &mut Request,
+    limit: usize,
 ) -> io::Result<()> {
     loop {
         let line = loop {
@@ -150,9 +179,8 @@ async fn read_chunks(
         let length =
             usize::from_str_radix(digits, 16).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
         let chunk = take(stream, buffer, seen, length + 2).await?;
-        request.wire_length += line.len() + chunk.len();
         request.body.extend_from_slice(&chunk[..length]);
-        if length == 0 {
+        if length == 0 || request.body.len() >= limit {
             return Ok(());
         }
     }
@@ -161,7 +189,7 @@ async fn read_chunks(
 async fn take(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
-    seen: &mut (dyn FnMut(&[u8]) + Send),
+    seen: Seen<'_>,
     length: usize,
 ) -> io::Result<Vec<u8>> {
     while buffer.len() < length {
@@ -175,7 +203,7 @@ async fn take(
 async fn fill(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
-    seen: &mut (dyn FnMut(&[u8]) + Send),
+    seen: Seen<'_>,
 ) -> io::Result<usize> {
     let before = buffer.len();
     buffer.reserve(16 * 1024);
