@@ -1,1 +1,53 @@
-//! An OCI registry to embed, in memory or over a store.
+//! An OCI registry to embed, in memory or over a backend of its own.
+//!
+//! ```
+//! # #[cfg(feature = "server")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use wharf_registry::Registry;
+//!
+//! let server = Registry::memory().with_basic("ada", "secret").serve().await?;
+//! let image = server.reference("lib/app:1")?; // 127.0.0.1:port/lib/app:1
+//! // ... push to it, pull from it ...
+//! assert!(server.requests().is_empty());
+//! # let _ = image;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Registry`] is a tower service over [`http`] types: put it behind any server, or let
+//! [`Registry::serve`] listen on a port. Content is shared between repositories, but a repository shows only
+//! what was pushed or mounted to it.
+//!
+//! It is no proxy and no cluster: one process owns a [`Backend`].
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `server` | [`Registry::serve`] and [`Server`]: HTTP/1.1 on a port, by hyper |
+
+mod api;
+mod auth;
+mod backend;
+mod body;
+mod error;
+mod limits;
+mod log;
+mod memory;
+mod query;
+mod range;
+mod registry;
+mod route;
+#[cfg(feature = "server")]
+mod server;
+mod state;
+
+pub use auth::{Access, Action};
+pub use backend::{Backend, Change};
+pub use body::Body;
+pub use error::ErrorCode;
+pub use limits::Limits;
+pub use log::LoggedRequest;
+pub(crate) use log::RequestLog;
+pub use memory::MemoryBackend;
+pub use registry::Registry;
+#[cfg(feature = "server")]
+pub use server::Server;

@@ -1,0 +1,75 @@
+use http::{HeaderValue, Response, StatusCode, header};
+use wharf_reference::Digest;
+
+use super::{Call, DIGEST, digest_value, empty, value};
+use crate::{
+    Body, ErrorCode,
+    error::{Answer, Failure},
+    range::{self, Requested},
+    state::removal,
+};
+
+impl Call<'_> {
+    /// GET and HEAD of a blob (distribution-spec, *Pulling blobs*).
+    pub(super) async fn pull_blob(&self, digest: &Digest) -> Answer {
+        let unknown = || Failure::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
+        let state = &self.registry.state;
+        let repository = state.existing(&self.path).ok_or_else(unknown)?;
+        let size = repository.touch_blob(digest).ok_or_else(unknown)?;
+        let etag = value(format!("\"{digest}\""))?;
+        let requested = match self.headers.get(header::IF_RANGE) {
+            Some(condition) if *condition != etag => Requested::Whole,
+            _ => range::parse(self.headers, size),
+        };
+        let (status, bytes) = match requested {
+            Requested::Whole => (StatusCode::OK, 0..size),
+            Requested::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
+            Requested::Unsatisfiable => {
+                let failure = Failure::new(
+                    StatusCode::RANGE_NOT_SATISFIABLE,
+                    ErrorCode::SizeInvalid,
+                    "the blob does not have this range",
+                );
+                return Err(failure.with_header(header::CONTENT_RANGE, value(format!("bytes */{size}"))?));
+            }
+        };
+        let length = bytes.end - bytes.start;
+        let content_range = format!("bytes {}-{}/{size}", bytes.start, bytes.end.saturating_sub(1));
+        let body = if *self.method == http::Method::HEAD || length == 0 {
+            Body::empty()
+        } else {
+            Body::stream(state.backend.read(digest, bytes).await?, length)
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        );
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(header::ETAG, etag);
+        headers.insert(DIGEST, digest_value(digest)?);
+        if status == StatusCode::PARTIAL_CONTENT {
+            headers.insert(header::CONTENT_RANGE, value(content_range)?);
+        }
+        Ok(response)
+    }
+
+    /// DELETE of a blob: this repository no longer has it (distribution-spec, *Deleting Blobs*). The bytes
+    /// go when no repository has them.
+    pub(super) async fn delete_blob(&self, digest: &Digest) -> Answer {
+        self.may_delete()?;
+        let unknown = || Failure::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
+        let state = &self.registry.state;
+        let repository = state.existing(&self.path).ok_or_else(unknown)?;
+        let _gate = repository.gate.write().await;
+        repository.blob(digest).ok_or_else(unknown)?;
+        state
+            .write(vec![removal('b', &self.path, digest.as_str())])
+            .await?;
+        repository.content_mut().blobs.remove(digest);
+        Ok(empty(StatusCode::ACCEPTED))
+    }
+}

@@ -1,0 +1,227 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use wharf_content::{Descriptor, ErrorKind, Hasher, Manifest, MediaType};
+use wharf_reference::{Algorithm, Digest, Tag};
+
+use super::{Call, DIGEST, RequestBody, digest_value, empty, receive, value};
+use crate::{
+    Body, ErrorCode,
+    error::{Answer, Failure},
+    route::Target,
+    state::{ManifestRecord, Repository, manifest_change, random_id, removal, tag_change},
+};
+
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+impl Call<'_> {
+    /// GET and HEAD of a manifest (distribution-spec, *Pulling manifests*).
+    pub(super) async fn pull_manifest(&self, target: &Target) -> Answer {
+        let state = &self.registry.state;
+        let repository = state.existing(&self.path).ok_or_else(unknown)?;
+        let (digest, record) = find(&repository, target)?;
+        let etag = value(format!("\"{digest}\""))?;
+        let body = if *self.method == Method::HEAD {
+            Body::empty()
+        } else {
+            let bytes = state.backend.read(&digest, 0..record.size).await?;
+            Body::stream(bytes, record.size)
+        };
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, value(record.media_type.as_str())?);
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(record.size));
+        headers.insert(header::ETAG, etag);
+        headers.insert(DIGEST, digest_value(&digest)?);
+        Ok(response)
+    }
+
+    /// PUT of a manifest (distribution-spec, *Pushing Manifests*).
+    pub(super) async fn push_manifest(&self, target: Target, body: RequestBody) -> Answer {
+        let limits = &self.registry.config.limits;
+        let mut tags = Vec::new();
+        for tag in self.query.values("tag") {
+            tags.push(Tag::parse(tag).map_err(|_| invalid("invalid tag"))?);
+        }
+        if tags.len() > limits.tags {
+            return Err(Failure::new(
+                StatusCode::URI_TOO_LONG,
+                ErrorCode::ManifestInvalid,
+                "too many tags at once",
+            ));
+        }
+        let by_digest = matches!(target, Target::Digest(_));
+        let declared = match self.headers.get(header::CONTENT_TYPE) {
+            Some(value) => {
+                let media_type = value.to_str().ok().and_then(|text| MediaType::parse(text).ok());
+                Some(media_type.ok_or_else(|| invalid("invalid Content-Type"))?)
+            }
+            None => None,
+        };
+        let bytes = receive::whole(body, limits.manifest, limits.idle).await?;
+        let (digest, tag) = match target {
+            Target::Digest(digest) => (digest, None),
+            Target::Tag(tag) => (Hasher::digest(Algorithm::Sha256, &bytes)?, Some(tag)),
+        };
+        let manifest =
+            Manifest::parse_pinned(bytes, declared.as_ref(), &digest).map_err(|error| refused(&error))?;
+        if by_digest {
+            self.store(&manifest, &tags).await?;
+        } else {
+            self.store(&manifest, tag.as_slice()).await?;
+        }
+        let mut response = empty(StatusCode::CREATED);
+        let headers = response.headers_mut();
+        headers.insert(header::LOCATION, self.location(&format!("manifests/{digest}"))?);
+        headers.insert(DIGEST, digest_value(&digest)?);
+        if let Some(subject) = manifest.subject() {
+            headers.insert(SUBJECT, digest_value(subject.digest())?);
+        }
+        if by_digest {
+            for tag in &tags {
+                headers.append(TAG, value(tag.as_str())?);
+            }
+        }
+        Ok(response)
+    }
+
+    /// Keeps a manifest and points tags at it.
+    async fn store(&self, manifest: &Manifest, tags: &[Tag]) -> Result<(), Failure> {
+        let state = &self.registry.state;
+        let digest = manifest.digest();
+        let record = Arc::new(ManifestRecord::of(manifest));
+        let _sweep = state.sweep.read().await;
+        let repository = state.repository(&self.path);
+        let _gate = repository.gate.write().await;
+        self.check(&repository, manifest, &record)?;
+        self.keep(digest, manifest.bytes()).await?;
+        let mut changes = vec![manifest_change(&self.path, digest, &record)?];
+        for tag in tags {
+            changes.push(tag_change(&self.path, tag, digest)?);
+        }
+        state.write(changes).await?;
+        let mut content = repository.content_mut();
+        content.insert_manifest(digest.clone(), record);
+        for tag in tags {
+            content.insert_tag(tag.clone(), digest.clone());
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Failure> {
+        let backend = &self.registry.state.backend;
+        if backend.size(digest).await? == Some(bytes.len() as u64) {
+            return Ok(());
+        }
+        let id = random_id()?;
+        backend.begin(&id).await?;
+        backend.append(&id, 0, vec![bytes.clone()]).await?;
+        backend.flush(&id).await?;
+        backend.commit(&id, digest).await?;
+        Ok(())
+    }
+
+    /// Whether everything the manifest needs is in this repository, and it means what it meant before.
+    fn check(
+        &self,
+        repository: &Repository,
+        manifest: &Manifest,
+        record: &ManifestRecord,
+    ) -> Result<(), Failure> {
+        let missing = |descriptor: &Descriptor| {
+            Failure::bad(
+                ErrorCode::ManifestBlobUnknown,
+                format!("{} is not in this repository", descriptor.digest()),
+            )
+        };
+        let wrong_size = |descriptor: &Descriptor| {
+            Failure::bad(
+                ErrorCode::ManifestInvalid,
+                format!("{} does not have the size that is stated", descriptor.digest()),
+            )
+        };
+        let content = repository.content();
+        if let Some(before) = content.manifests.get(manifest.digest())
+            && before.record.media_type != record.media_type
+        {
+            return Err(invalid("this manifest was pushed with another type before"));
+        }
+        for blob in manifest.blobs() {
+            match content.blobs.get(blob.digest()) {
+                Some(link) if link.size != blob.size() => return Err(wrong_size(blob)),
+                Some(_) => {}
+                None if is_foreign(blob) => {}
+                None => return Err(missing(blob)),
+            }
+        }
+        for child in manifest.manifests() {
+            match content.manifests.get(child.digest()) {
+                Some(link) if link.record.size != child.size() => return Err(wrong_size(child)),
+                Some(_) => {}
+                None if self.registry.config.sparse || content.blobs.contains_key(child.digest()) => {}
+                None => return Err(missing(child)),
+            }
+        }
+        Ok(())
+    }
+
+    /// DELETE of a manifest with its tags, or of one tag (distribution-spec, *Deleting Manifests*).
+    pub(super) async fn delete_manifest(&self, target: &Target) -> Answer {
+        self.may_delete()?;
+        let state = &self.registry.state;
+        let repository = state.existing(&self.path).ok_or_else(unknown)?;
+        let _gate = repository.gate.write().await;
+        let (digest, _) = find(&repository, target)?;
+        match target {
+            Target::Tag(tag) => {
+                state.write(vec![removal('t', &self.path, tag.as_str())]).await?;
+                repository.content_mut().tags.remove(tag);
+            }
+            Target::Digest(_) => {
+                let tags = repository.content().tags_of(&digest);
+                let mut changes = tags
+                    .iter()
+                    .map(|tag| removal('t', &self.path, tag.as_str()))
+                    .collect::<Vec<_>>();
+                changes.push(removal('m', &self.path, digest.as_str()));
+                state.write(changes).await?;
+                repository.content_mut().remove_manifest(&digest);
+            }
+        }
+        Ok(empty(StatusCode::ACCEPTED))
+    }
+}
+
+/// Content that may be had elsewhere and that registries need not hold (image-spec, *Non-Distributable
+/// Layers*).
+fn is_foreign(descriptor: &Descriptor) -> bool {
+    let media_type = descriptor.media_type().as_str();
+    !descriptor.urls().is_empty() || media_type.contains("nondistributable") || media_type.contains("foreign")
+}
+
+fn find(repository: &Repository, target: &Target) -> Result<(Digest, Arc<ManifestRecord>), Failure> {
+    let digest = match target {
+        Target::Digest(digest) => digest.clone(),
+        Target::Tag(tag) => repository.content().tags.get(tag).cloned().ok_or_else(unknown)?,
+    };
+    let record = repository.manifest(&digest).ok_or_else(unknown)?;
+    Ok((digest, record))
+}
+
+fn unknown() -> Failure {
+    Failure::missing(ErrorCode::ManifestUnknown, "no such manifest in this repository")
+}
+
+fn invalid(message: &'static str) -> Failure {
+    Failure::bad(ErrorCode::ManifestInvalid, message)
+}
+
+fn refused(error: &wharf_content::Error) -> Failure {
+    let code = match error.kind() {
+        ErrorKind::Mismatch => ErrorCode::DigestInvalid,
+        _ => ErrorCode::ManifestInvalid,
+    };
+    Failure::bad(code, error.to_string())
+}

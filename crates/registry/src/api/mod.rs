@@ -1,0 +1,204 @@
+//! The endpoints of distribution-spec, *Endpoints*.
+
+mod blobs;
+mod listings;
+mod manifests;
+mod receive;
+mod referrers;
+mod token;
+mod uploads;
+
+use std::{borrow::Cow, error::Error as StdError};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use wharf_reference::Digest;
+
+use crate::{
+    Action, Body, ErrorCode, LoggedRequest, Registry,
+    auth::Principal,
+    error::{Answer, Failure},
+    query::Query,
+    route::{Endpoint, Path, Route},
+};
+
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
+
+const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+/// A request whose path, sender and rights are known.
+struct Call<'a> {
+    registry: &'a Registry,
+    method: &'a Method,
+    headers: &'a HeaderMap,
+    query: Query<'a>,
+    path: Path,
+    principal: Principal,
+}
+
+pub(crate) async fn answer(registry: &Registry, request: Request<RequestBody>) -> Response<Body> {
+    let logged = registry.config.log.as_ref().map(|log| {
+        (
+            log,
+            request.method().clone(),
+            request.uri().clone(),
+            request.headers().clone(),
+        )
+    });
+    let mut response = dispatch(registry, request)
+        .await
+        .unwrap_or_else(Failure::into_response);
+    let headers = response.headers_mut();
+    headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if let Some((log, method, uri, headers)) = logged {
+        log.push(LoggedRequest::new(method, uri, headers, response.status()));
+    }
+    response
+}
+
+async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let config = &registry.config;
+    let (method, headers) = (&parts.method, &parts.headers);
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let external = config.external.as_deref();
+    let head = *method == Method::HEAD;
+    let answer = match Route::parse(parts.uri.path())? {
+        Route::Token => token::answer(registry, method, headers, &query, body).await,
+        Route::Base => {
+            config.authentication.admit(headers, None, external).await?;
+            only_reads(method)?;
+            Ok(document(&serde_json::json!({})))
+        }
+        Route::Extensions => {
+            config.authentication.admit(headers, None, external).await?;
+            only_reads(method)?;
+            Ok(document(&serde_json::json!({ "extensions": [] })))
+        }
+        Route::Catalog => {
+            let principal = config.authentication.admit(headers, None, external).await?;
+            only_reads(method)?;
+            listings::catalog(registry, &principal, &query)
+        }
+        Route::Repository(path, endpoint) => {
+            let action = action(method, &endpoint);
+            let wanted = Some((&path, action));
+            let principal = config.authentication.admit(headers, wanted, external).await?;
+            let call = Call {
+                registry,
+                method,
+                headers,
+                query,
+                path,
+                principal,
+            };
+            call.answer(endpoint, body).await
+        }
+    };
+    answer.map(|response| if head { without_body(response) } else { response })
+}
+
+fn action(method: &Method, endpoint: &Endpoint) -> Action {
+    match (method, endpoint) {
+        (_, Endpoint::Uploads | Endpoint::Upload(_)) => Action::Push,
+        (&Method::GET | &Method::HEAD, _) => Action::Pull,
+        (&Method::DELETE, _) => Action::Delete,
+        _ => Action::Push,
+    }
+}
+
+fn only_reads(method: &Method) -> Result<(), Failure> {
+    match *method {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(Failure::method_not_allowed()),
+    }
+}
+
+impl Call<'_> {
+    async fn answer(&self, endpoint: Endpoint, body: RequestBody) -> Answer {
+        match (self.method, endpoint) {
+            (&Method::GET | &Method::HEAD, Endpoint::Manifest(target)) => self.pull_manifest(&target).await,
+            (&Method::PUT, Endpoint::Manifest(target)) => self.push_manifest(target, body).await,
+            (&Method::DELETE, Endpoint::Manifest(target)) => self.delete_manifest(&target).await,
+            (&Method::GET | &Method::HEAD, Endpoint::Blob(digest)) => self.pull_blob(&digest).await,
+            (&Method::DELETE, Endpoint::Blob(digest)) => self.delete_blob(&digest).await,
+            (&Method::POST, Endpoint::Uploads) => self.begin_upload(body).await,
+            (&Method::GET | &Method::HEAD, Endpoint::Upload(id)) => self.upload_status(&id),
+            (&Method::PATCH, Endpoint::Upload(id)) => self.continue_upload(&id, body).await,
+            (&Method::PUT, Endpoint::Upload(id)) => self.finish_upload(&id, body).await,
+            (&Method::DELETE, Endpoint::Upload(id)) => self.cancel_upload(&id).await,
+            (&Method::GET | &Method::HEAD, Endpoint::Tags) => self.tags(),
+            (&Method::GET | &Method::HEAD, Endpoint::Referrers(subject)) => self.referrers(&subject),
+            _ => Err(Failure::method_not_allowed()),
+        }
+    }
+
+    /// A path of this registry for `Location`: absolute if the registry knows its own address, else relative.
+    fn location(&self, rest: &str) -> Result<HeaderValue, Failure> {
+        let external = self.registry.config.external.as_deref().unwrap_or_default();
+        value(format!("{external}/v2/{}/{rest}", self.path))
+    }
+
+    fn may_delete(&self) -> Result<(), Failure> {
+        if self.registry.config.delete {
+            return Ok(());
+        }
+        Err(Failure::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::Unsupported,
+            "deleting is turned off",
+        ))
+    }
+}
+
+/// An answer without a body.
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    if status == StatusCode::NO_CONTENT {
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    response
+}
+
+fn document(document: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from(document.to_string())));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The same answer as to GET, with its length but without its bytes.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if !parts.headers.contains_key(header::CONTENT_LENGTH) && parts.status != StatusCode::NO_CONTENT {
+        parts
+            .headers
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
+fn value<'a>(text: impl Into<Cow<'a, str>>) -> Result<HeaderValue, Failure> {
+    HeaderValue::try_from(text.into().into_owned()).map_err(|_| {
+        Failure::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorCode::Unknown,
+            "a configured text cannot be a header",
+        )
+    })
+}
+
+fn digest_value(digest: &Digest) -> Result<HeaderValue, Failure> {
+    value(digest.as_str())
+}

@@ -1,0 +1,183 @@
+//! Request bodies, read with bounded memory.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode, header};
+use http_body::Body as _;
+use tokio::task::{JoinHandle, spawn, spawn_blocking};
+use wharf_content::{Error, ErrorKind, Hasher};
+
+use super::RequestBody;
+use crate::{Backend, ErrorCode, error::Failure};
+
+/// Bytes that are written and hashed at a time; twice that much of one upload is in memory.
+const BATCH: usize = 512 * 1024;
+/// Fewer bytes are hashed on the spot.
+const SMALL: usize = 64 * 1024;
+
+/// The next bytes of a body, or `None` at its end.
+async fn next(body: &mut RequestBody, idle: Duration) -> Result<Option<Bytes>, Failure> {
+    let frame = async {
+        loop {
+            let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
+            match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
+                None => return Ok(None),
+                Some(Ok(Ok(data))) if data.is_empty() => {}
+                Some(Ok(Ok(data))) => return Ok(Some(data)),
+                Some(Ok(Err(_))) => {} // trailers
+                Some(Err(_)) => {
+                    return Err(Failure::bad(
+                        ErrorCode::SizeInvalid,
+                        "the body broke off before its end",
+                    ));
+                }
+            }
+        }
+    };
+    tokio::time::timeout(idle, frame).await.unwrap_or_else(|_| {
+        Err(Failure::new(
+            StatusCode::REQUEST_TIMEOUT,
+            ErrorCode::Unknown,
+            "the body came too slowly",
+        ))
+    })
+}
+
+/// A whole body of at most `limit` bytes; 413 if it is larger.
+pub(super) async fn whole(mut body: RequestBody, limit: u64, idle: Duration) -> Result<Bytes, Failure> {
+    let too_large = || {
+        Failure::too_large(
+            ErrorCode::SizeInvalid,
+            format!("larger than the {limit} bytes that are accepted"),
+        )
+    };
+    if body.size_hint().lower() > limit {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::new();
+    while let Some(data) = next(&mut body, idle).await? {
+        if whole.len() as u64 + data.len() as u64 > limit {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+/// The `Content-Length` of a request.
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Takes bytes into an upload: hashing, writing and receiving overlap.
+pub(super) struct Intake {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) upload: String,
+    pub(super) offset: u64,
+    pub(super) hasher: Option<Hasher>,
+    /// Bytes the upload may have in the end.
+    pub(super) limit: Option<u64>,
+    pub(super) idle: Duration,
+}
+
+type Work = JoinHandle<Result<Option<Hasher>, Error>>;
+
+impl Intake {
+    /// Takes in a body to its end. What came before a failure is kept, and counted in `offset`.
+    pub(super) async fn take(&mut self, mut body: RequestBody) -> Result<(), Failure> {
+        let mut work: Option<(Work, u64)> = None;
+        let outcome = loop {
+            let batch = self.gather(&mut body, self.pending(work.as_ref())).await;
+            self.settle(&mut work).await?;
+            let (batch, end) = batch;
+            let length = batch.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+            if length > 0 {
+                work = Some((self.begin(batch, length), length));
+            }
+            if let Some(end) = end {
+                break end;
+            }
+        };
+        self.settle(&mut work).await?;
+        outcome
+    }
+
+    fn pending(&self, work: Option<&(Work, u64)>) -> u64 {
+        self.offset + work.map_or(0, |(_, length)| *length)
+    }
+
+    /// Bytes for one batch, and how the body ended if it has.
+    async fn gather(&self, body: &mut RequestBody, start: u64) -> (Vec<Bytes>, Option<Result<(), Failure>>) {
+        let mut batch = Vec::new();
+        let mut length = 0;
+        while length < BATCH {
+            match next(body, self.idle).await {
+                Ok(Some(data)) => {
+                    let total = start + (length + data.len()) as u64;
+                    if self.limit.is_some_and(|limit| total > limit) {
+                        let failure = Failure::too_large(ErrorCode::SizeInvalid, "the upload is too large");
+                        return (batch, Some(Err(failure)));
+                    }
+                    length += data.len();
+                    batch.push(data);
+                }
+                Ok(None) => return (batch, Some(Ok(()))),
+                Err(failure) => return (batch, Some(Err(failure))),
+            }
+        }
+        (batch, None)
+    }
+
+    fn begin(&mut self, batch: Vec<Bytes>, length: u64) -> Work {
+        let (backend, upload, offset) = (Arc::clone(&self.backend), self.upload.clone(), self.offset);
+        let hasher = self.hasher.take();
+        spawn(async move {
+            let hashing = hash(hasher, batch.clone(), length);
+            let hashing = async {
+                match hashing {
+                    Hashing::Done(hasher) => Ok(hasher),
+                    Hashing::Begun(task) => task.await.map_err(|_| interrupted()),
+                }
+            };
+            backend.append(&upload, offset, batch).await?;
+            hashing.await
+        })
+    }
+
+    /// Waits for the batch that is being written.
+    async fn settle(&mut self, work: &mut Option<(Work, u64)>) -> Result<(), Error> {
+        if let Some((work, length)) = work.take() {
+            self.hasher = work.await.map_err(|_| interrupted())??;
+            self.offset += length;
+        }
+        Ok(())
+    }
+}
+
+enum Hashing {
+    Done(Option<Hasher>),
+    Begun(JoinHandle<Option<Hasher>>),
+}
+
+/// Begins to hash, on another thread if it takes long.
+fn hash(hasher: Option<Hasher>, batch: Vec<Bytes>, length: u64) -> Hashing {
+    let Some(mut hasher) = hasher else {
+        return Hashing::Done(None);
+    };
+    let work = move || {
+        for chunk in batch {
+            hasher.update(&chunk);
+        }
+        Some(hasher)
+    };
+    if length < SMALL as u64 {
+        Hashing::Done(work())
+    } else {
+        Hashing::Begun(spawn_blocking(work))
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(ErrorKind::Cancelled, "the runtime is shutting down")
+}

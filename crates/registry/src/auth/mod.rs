@@ -1,0 +1,206 @@
+//! Who is asking, and what they may do.
+
+mod tokens;
+mod users;
+
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+};
+
+use base64::Engine as _;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+pub(crate) use self::{
+    tokens::{Grant, Issuer},
+    users::Users,
+};
+use crate::{ErrorCode, error::Failure, route::Path};
+
+/// What a request does to a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Action {
+    /// Reads manifests, blobs and lists.
+    Pull,
+    /// Uploads blobs, puts manifests and moves tags.
+    Push,
+    /// Deletes tags, manifests and blobs.
+    Delete,
+}
+
+impl Action {
+    pub(crate) const ALL: [Self; 3] = [Self::Pull, Self::Push, Self::Delete];
+
+    /// The action's name in a token's scope.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "push",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// What a challenge asks for, so that the token serves the rest of the client's work too.
+    const fn scope(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "pull,push",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// Decides what users may do. It is asked before anything is looked up, so that its answer does not tell
+/// whether something exists.
+pub trait Access: Send + Sync {
+    /// Whether `user` may do this to the repository at `path`; `None` is a client without credentials, which
+    /// is only asked for when the registry admits such clients.
+    fn allows(&self, user: Option<&str>, path: &str, action: Action) -> bool;
+}
+
+impl<F: Fn(Option<&str>, &str, Action) -> bool + Send + Sync> Access for F {
+    fn allows(&self, user: Option<&str>, path: &str, action: Action) -> bool {
+        self(user, path, action)
+    }
+}
+
+/// How the registry knows its clients.
+#[derive(Clone, Default)]
+pub(crate) struct Authentication {
+    pub(crate) users: Users,
+    /// Credentials are exchanged for tokens, instead of being sent with every request.
+    pub(crate) issuer: Option<Arc<Issuer>>,
+    /// Clients without credentials are not turned away; what they may do is `access`'s to say.
+    pub(crate) anonymous: bool,
+    pub(crate) access: Option<Arc<dyn Access>>,
+}
+
+/// Who is asking.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Principal {
+    pub(crate) user: Option<Arc<str>>,
+    /// What the token allows; without a token, [`Access`] alone decides.
+    grants: Option<Arc<[Grant]>>,
+}
+
+impl Authentication {
+    fn is_open(&self) -> bool {
+        self.users.is_empty() && self.issuer.is_none()
+    }
+
+    /// Whether the user may do this, credentials being right.
+    pub(crate) fn permits(&self, user: Option<&str>, path: &str, action: Action) -> bool {
+        match &self.access {
+            Some(access) => access.allows(user, path, action),
+            None => user.is_some() || self.is_open() || action == Action::Pull,
+        }
+    }
+
+    pub(crate) fn allows(&self, principal: &Principal, path: &Path, action: Action) -> bool {
+        match &principal.grants {
+            Some(grants) => grants.iter().any(|grant| grant.covers(path.as_str(), action)),
+            None => self.permits(principal.user.as_deref(), path.as_str(), action),
+        }
+    }
+
+    /// Finds out who sent the request, and turns it away if they may not do what it says. `wanted` is `None`
+    /// for the version check, which only wants to know who is asking.
+    pub(crate) async fn admit(
+        &self,
+        headers: &HeaderMap,
+        wanted: Option<(&Path, Action)>,
+        external: Option<&str>,
+    ) -> Result<Principal, Failure> {
+        let challenge = |error: Option<&str>| self.challenge(wanted, external, error);
+        let sent = headers.get(header::AUTHORIZATION);
+        let principal = match (&self.issuer, sent) {
+            (Some(issuer), Some(value)) => {
+                let token = strip_scheme(value, "bearer").ok_or_else(|| challenge(None))?;
+                issuer
+                    .verify(token)
+                    .ok_or_else(|| challenge(Some("invalid_token")))?
+            }
+            (Some(_), None) => return Err(challenge(None)),
+            (None, Some(value)) if !self.is_open() => {
+                let user = self.basic(value).await.ok_or_else(|| challenge(None))?;
+                Principal {
+                    user: Some(user),
+                    grants: None,
+                }
+            }
+            (None, None) if !self.is_open() && !self.anonymous => return Err(challenge(None)),
+            (None, _) => Principal::default(),
+        };
+        let Some((path, action)) = wanted else {
+            return Ok(principal);
+        };
+        if self.allows(&principal, path, action) {
+            return Ok(principal);
+        }
+        match (&principal.grants, &principal.user) {
+            (Some(_), _) => Err(challenge(Some("insufficient_scope"))),
+            (None, None) if !self.is_open() => Err(challenge(None)),
+            _ => Err(Failure::new(
+                StatusCode::FORBIDDEN,
+                ErrorCode::Denied,
+                "these credentials do not allow this",
+            )),
+        }
+    }
+
+    /// The user of a Basic header, if name and password are right.
+    pub(crate) async fn basic(&self, value: &HeaderValue) -> Option<Arc<str>> {
+        let encoded = strip_scheme(value, "basic")?;
+        let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+        let decoded = String::from_utf8(decoded).ok()?;
+        let (user, password) = decoded.split_once(':')?;
+        self.users.verify(user, password).await.then(|| Arc::from(user))
+    }
+
+    fn challenge(
+        &self,
+        wanted: Option<(&Path, Action)>,
+        external: Option<&str>,
+        error: Option<&str>,
+    ) -> Failure {
+        let text = match &self.issuer {
+            None => "Basic realm=\"registry\"".to_owned(),
+            Some(issuer) => {
+                let realm = issuer.realm(external.unwrap_or_default());
+                let mut text = format!("Bearer realm=\"{realm}\",service=\"{}\"", issuer.service());
+                if let Some((path, action)) = wanted {
+                    let _ = write!(text, ",scope=\"repository:{path}:{}\"", action.scope());
+                }
+                if let Some(error) = error {
+                    let _ = write!(text, ",error=\"{error}\"");
+                }
+                text
+            }
+        };
+        let failure = Failure::new(
+            StatusCode::UNAUTHORIZED,
+            ErrorCode::Unauthorized,
+            "authentication required",
+        );
+        match HeaderValue::try_from(text) {
+            Ok(value) => failure.with_header(header::WWW_AUTHENTICATE, value),
+            Err(_) => failure, // the configured realm has control characters
+        }
+    }
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authentication")
+            .field("bearer", &self.issuer.is_some())
+            .field("anonymous", &self.anonymous)
+            .finish_non_exhaustive()
+    }
+}
+
+fn strip_scheme<'a>(value: &'a HeaderValue, scheme: &str) -> Option<&'a str> {
+    let (name, rest) = value.to_str().ok()?.split_once(' ')?;
+    name.eq_ignore_ascii_case(scheme).then(|| rest.trim())
+}

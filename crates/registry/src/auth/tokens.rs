@@ -1,0 +1,142 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use wharf_content::{Error, Hasher};
+use wharf_reference::{Algorithm, Digest};
+
+use super::{Action, Authentication, Principal};
+use crate::state::random_id;
+
+/// The most tokens that are valid at a time.
+const MAX_TOKENS: usize = 100_000;
+
+/// What a token allows in one repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) path: String,
+    pub(crate) actions: Vec<Action>,
+}
+
+impl Grant {
+    pub(crate) fn covers(&self, path: &str, action: Action) -> bool {
+        self.path == path && self.actions.contains(&action)
+    }
+
+    /// What is granted of one requested scope, `repository:<path>:<actions>`: what is known and permitted.
+    pub(crate) fn of(scope: &str, user: Option<&str>, authentication: &Authentication) -> Option<Self> {
+        let (path, actions) = scope.strip_prefix("repository:")?.rsplit_once(':')?;
+        let wanted = |action: &Action| {
+            actions
+                .split(',')
+                .any(|name| name == action.as_str() || name == "*")
+        };
+        let actions = Action::ALL
+            .into_iter()
+            .filter(|action| wanted(action) && authentication.permits(user, path, *action))
+            .collect::<Vec<_>>();
+        (!actions.is_empty()).then(|| Self {
+            path: path.to_owned(),
+            actions,
+        })
+    }
+}
+
+/// Issues tokens and knows them again. They are random and mean nothing elsewhere; only their hashes are kept.
+pub(crate) struct Issuer {
+    realm: Option<String>,
+    service: String,
+    lifetime: Duration,
+    tokens: Mutex<HashMap<Digest, Token>>,
+    issued: AtomicU64,
+}
+
+struct Token {
+    user: Option<Arc<str>>,
+    grants: Arc<[Grant]>,
+    expires: Instant,
+}
+
+impl Issuer {
+    pub(crate) fn new(service: &str, lifetime: Duration) -> Self {
+        Self {
+            realm: None,
+            service: service.to_owned(),
+            lifetime,
+            tokens: Mutex::default(),
+            issued: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn realm(&self, external: &str) -> String {
+        match &self.realm {
+            Some(realm) => realm.clone(),
+            None => format!("{external}/token"),
+        }
+    }
+
+    pub(crate) fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// How long a token is valid.
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// How many tokens were ever issued.
+    pub(crate) fn issued(&self) -> u64 {
+        self.issued.load(Ordering::Relaxed)
+    }
+
+    /// A new token; `None` when too many are valid.
+    pub(crate) fn issue(&self, user: Option<Arc<str>>, grants: Vec<Grant>) -> Result<Option<String>, Error> {
+        let text = random_id()? + &random_id()?;
+        let key = Hasher::digest(Algorithm::Sha256, text.as_bytes())?;
+        let now = Instant::now();
+        let token = Token {
+            user,
+            grants: grants.into(),
+            expires: now + self.lifetime,
+        };
+        let mut tokens = self.tokens();
+        if tokens.len() >= MAX_TOKENS {
+            tokens.retain(|_, token| token.expires > now);
+            if tokens.len() >= MAX_TOKENS {
+                return Ok(None);
+            }
+        }
+        tokens.insert(key, token);
+        self.issued.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(text))
+    }
+
+    pub(crate) fn verify(&self, token: &str) -> Option<Principal> {
+        let key = Hasher::digest(Algorithm::Sha256, token.as_bytes()).ok()?;
+        let mut tokens = self.tokens();
+        let token = tokens.get(&key)?;
+        if token.expires <= Instant::now() {
+            tokens.remove(&key);
+            return None;
+        }
+        Some(Principal {
+            user: token.user.clone(),
+            grants: Some(Arc::clone(&token.grants)),
+        })
+    }
+
+    /// Makes every token invalid.
+    pub(crate) fn revoke_all(&self) {
+        self.tokens().clear();
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, HashMap<Digest, Token>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,67 @@
+use std::{fmt, ops::Range};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use wharf_content::{ByteStream, Error};
+use wharf_reference::Digest;
+
+/// Where a registry keeps its bytes and records. [`Registry`](crate::Registry) decides who may see what; a
+/// backend only stores.
+///
+/// It holds three kinds of things: content under its digest, shared by all repositories; uploads, which grow
+/// and then become content; and small records under text keys, which are read once, when the registry opens.
+/// One registry owns a backend; two at a time are not supported.
+#[async_trait]
+pub trait Backend: Send + Sync + fmt::Debug {
+    /// All records, in any order.
+    async fn records(&self) -> Result<Vec<(String, Bytes)>, Error>;
+
+    /// Makes the changes, in order, all of them or none. They survive a crash when this returns.
+    async fn write(&self, changes: Vec<Change>) -> Result<(), Error>;
+
+    /// The size of content in bytes, or `None` if it is not there.
+    async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error>;
+
+    /// Bytes of content. A stream once begun yields these bytes or fails, also when the content is removed
+    /// meanwhile. Fails with [`NotFound`](wharf_content::ErrorKind::NotFound) if it is not there.
+    async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error>;
+
+    /// Removes content; what is not there is removed already.
+    async fn remove(&self, digest: &Digest) -> Result<(), Error>;
+
+    /// The digests of all content.
+    async fn digests(&self) -> Result<Vec<Digest>, Error>;
+
+    /// Begins an empty upload. The id is of lowercase hexadecimal digits and new.
+    async fn begin(&self, upload: &str) -> Result<(), Error>;
+
+    /// Writes at `offset`, the upload's present length, in bytes; what lay beyond it is cut off first.
+    async fn append(&self, upload: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error>;
+
+    /// Makes everything appended survive a crash, and says how many bytes that are.
+    ///
+    /// Fails with [`NotFound`](wharf_content::ErrorKind::NotFound) if there is no such upload.
+    async fn flush(&self, upload: &str) -> Result<u64, Error>;
+
+    /// The bytes of an upload from the first to the last.
+    async fn read_upload(&self, upload: &str) -> Result<ByteStream, Error>;
+
+    /// Makes an upload the content of this digest, which the caller has verified. It survives a crash when
+    /// this returns. Content that is there already is replaced or kept.
+    async fn commit(&self, upload: &str, digest: &Digest) -> Result<(), Error>;
+
+    /// Drops an upload; what is not there is dropped already.
+    async fn discard(&self, upload: &str) -> Result<(), Error>;
+
+    /// The ids of all uploads.
+    async fn uploads(&self) -> Result<Vec<String>, Error>;
+}
+
+/// A change of a backend's records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The record's key: printable ASCII, at most 1,024 bytes.
+    pub key: String,
+    /// The new value, or `None` to remove the record.
+    pub value: Option<Bytes>,
+}

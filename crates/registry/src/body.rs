@@ -1,0 +1,123 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use wharf_content::{ByteStream, Error, ErrorKind};
+
+/// The body of an answer: bytes in memory, or a stream of known length.
+#[derive(Default)]
+pub struct Body {
+    inner: Inner,
+}
+
+#[derive(Default)]
+enum Inner {
+    #[default]
+    Empty,
+    Whole(Bytes),
+    Stream {
+        bytes: ByteStream,
+        left: u64,
+    },
+}
+
+impl Body {
+    /// No bytes.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { inner: Inner::Empty }
+    }
+
+    /// A stream that yields exactly `length` bytes; it fails if there are fewer, and stops there if there are
+    /// more.
+    #[must_use]
+    pub fn stream(bytes: ByteStream, length: u64) -> Self {
+        Self {
+            inner: Inner::Stream { bytes, left: length },
+        }
+    }
+
+    /// How many bytes are left.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match &self.inner {
+            Inner::Empty => 0,
+            Inner::Whole(bytes) => bytes.len() as u64,
+            Inner::Stream { left, .. } => *left,
+        }
+    }
+
+    /// Whether no bytes are left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            inner: if bytes.is_empty() {
+                Inner::Empty
+            } else {
+                Inner::Whole(bytes)
+            },
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.inner {
+            Inner::Empty => Poll::Ready(None),
+            Inner::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.inner = Inner::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Inner::Stream { bytes, left } => {
+                let polled = match ready!(bytes.as_mut().poll_next(context)) {
+                    Some(Ok(mut chunk)) => {
+                        chunk.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                        *left = left.saturating_sub(chunk.len() as u64);
+                        Some(Ok(Frame::data(chunk)))
+                    }
+                    Some(Err(error)) => Some(Err(error)),
+                    None if *left > 0 => Some(Err(Error::new(
+                        ErrorKind::Corrupt,
+                        "stored content ended too early",
+                    ))),
+                    None => None,
+                };
+                if !matches!(polled, Some(Ok(_))) {
+                    self.inner = Inner::Empty;
+                }
+                Poll::Ready(polled)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.inner, Inner::Empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len())
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("len", &self.len()).finish()
+    }
+}

@@ -1,0 +1,154 @@
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use wharf_content::{Error, ErrorKind};
+
+use crate::Body;
+
+/// The error codes of distribution-spec, *Error Codes*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The blob is not in this repository.
+    BlobUnknown,
+    /// The upload cannot go on in this way.
+    BlobUploadInvalid,
+    /// There is no such upload session.
+    BlobUploadUnknown,
+    /// The digest is malformed, of an unknown algorithm, or not the content's.
+    DigestInvalid,
+    /// A manifest names a blob or manifest that is not in this repository.
+    ManifestBlobUnknown,
+    /// The manifest cannot be accepted.
+    ManifestInvalid,
+    /// The manifest is not in this repository.
+    ManifestUnknown,
+    /// The repository's name breaks the grammar.
+    NameInvalid,
+    /// There is no such repository.
+    NameUnknown,
+    /// A length is not what was announced, or beyond a limit.
+    SizeInvalid,
+    /// Credentials are missing or wrong.
+    Unauthorized,
+    /// The credentials do not allow this.
+    Denied,
+    /// The operation is not offered.
+    Unsupported,
+    /// The client should slow down.
+    TooManyRequests,
+    /// The registry itself failed; not in the specification's list.
+    Unknown,
+}
+
+impl ErrorCode {
+    /// The code as it stands in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BlobUnknown => "BLOB_UNKNOWN",
+            Self::BlobUploadInvalid => "BLOB_UPLOAD_INVALID",
+            Self::BlobUploadUnknown => "BLOB_UPLOAD_UNKNOWN",
+            Self::DigestInvalid => "DIGEST_INVALID",
+            Self::ManifestBlobUnknown => "MANIFEST_BLOB_UNKNOWN",
+            Self::ManifestInvalid => "MANIFEST_INVALID",
+            Self::ManifestUnknown => "MANIFEST_UNKNOWN",
+            Self::NameInvalid => "NAME_INVALID",
+            Self::NameUnknown => "NAME_UNKNOWN",
+            Self::SizeInvalid => "SIZE_INVALID",
+            Self::Unauthorized => "UNAUTHORIZED",
+            Self::Denied => "DENIED",
+            Self::Unsupported => "UNSUPPORTED",
+            Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    code: ErrorCode,
+    message: Cow<'static, str>,
+    headers: Option<Box<HeaderMap>>,
+}
+
+pub(crate) type Answer = Result<Response<Body>, Failure>;
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            headers: None,
+        }
+    }
+
+    pub(crate) fn bad(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub(crate) fn missing(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    pub(crate) fn too_large(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message)
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::Unsupported,
+            "this method is not offered here",
+        )
+    }
+
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.get_or_insert_default().append(name, value);
+        self
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let document = serde_json::json!({
+            "errors": [{ "code": self.code.as_str(), "message": self.message }]
+        });
+        let mut response = Response::new(Body::from(Bytes::from(document.to_string())));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers.map(|headers| *headers).unwrap_or_default();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+/// What the backend reports, as the client sees it; its words stay here, since they may name paths.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (status, code, message) = match error.kind() {
+            ErrorKind::NotFound => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown, "not found"),
+            ErrorKind::Mismatch => (
+                StatusCode::BAD_REQUEST,
+                ErrorCode::DigestInvalid,
+                "the content does not have this digest",
+            ),
+            ErrorKind::Conflict => (StatusCode::CONFLICT, ErrorCode::BlobUploadInvalid, "busy"),
+            ErrorKind::NoSpace => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                ErrorCode::Unknown,
+                "no space left",
+            ),
+            _ => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                ErrorCode::Unknown,
+                "the registry's storage failed",
+            ),
+        };
+        Self::new(status, code, message)
+    }
+}

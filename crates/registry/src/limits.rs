@@ -1,0 +1,97 @@
+use std::time::Duration;
+
+/// What one registry accepts. Every limit is a number to set; the defaults suit an exposed registry.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest manifest, in bytes; larger ones are answered 413. Default 4 MiB, what a registry must
+    /// accept at least (distribution-spec, *Pushing Manifests*).
+    pub manifest: u64,
+    /// The largest blob, in bytes; larger ones are answered 413. Default none.
+    pub blob: Option<u64>,
+    /// Open upload sessions of one repository. Default 1,000.
+    pub uploads: usize,
+    /// The most entries of one page of tags, repositories or referrers; a larger `n` gets this. Default 1,000.
+    pub page: usize,
+    /// Tags that one push by digest may set (`?tag=`); more are answered 414. Default 32.
+    pub tags: usize,
+    /// How long a request body may pause. Default 30 s.
+    pub idle: Duration,
+    /// How long an upload session is kept without a request. Default 24 hours.
+    pub upload_expiry: Duration,
+    /// Bytes of all content of one repository, manifests and unfinished uploads included. Default none.
+    pub repository: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            manifest: 4 * 1024 * 1024,
+            blob: None,
+            uploads: 1000,
+            page: 1000,
+            tags: 32,
+            idle: Duration::from_secs(30),
+            upload_expiry: Duration::from_hours(24),
+            repository: None,
+        }
+    }
+}
+
+impl Limits {
+    /// Sets [`Limits::manifest`].
+    #[must_use]
+    pub const fn with_manifest(mut self, bytes: u64) -> Self {
+        self.manifest = bytes;
+        self
+    }
+
+    /// Sets [`Limits::blob`].
+    #[must_use]
+    pub const fn with_blob(mut self, bytes: u64) -> Self {
+        self.blob = Some(bytes);
+        self
+    }
+
+    /// Sets [`Limits::uploads`].
+    #[must_use]
+    pub const fn with_uploads(mut self, sessions: usize) -> Self {
+        self.uploads = sessions;
+        self
+    }
+
+    /// Sets [`Limits::page`].
+    #[must_use]
+    pub const fn with_page(mut self, entries: usize) -> Self {
+        self.page = entries;
+        self
+    }
+
+    /// Sets [`Limits::tags`].
+    #[must_use]
+    pub const fn with_tags(mut self, tags: usize) -> Self {
+        self.tags = tags;
+        self
+    }
+
+    /// Sets [`Limits::idle`].
+    #[must_use]
+    pub const fn with_idle(mut self, pause: Duration) -> Self {
+        self.idle = pause;
+        self
+    }
+
+    /// Sets [`Limits::upload_expiry`].
+    #[must_use]
+    pub const fn with_upload_expiry(mut self, idle: Duration) -> Self {
+        self.upload_expiry = idle;
+        self
+    }
+
+    /// Sets [`Limits::repository`].
+    #[must_use]
+    pub const fn with_repository(mut self, bytes: u64) -> Self {
+        self.repository = Some(bytes);
+        self
+    }
+}

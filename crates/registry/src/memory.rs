@@ -1,0 +1,209 @@
+//! The backend without a disk.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Range,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+use wharf_content::{ByteStream, Error, ErrorKind};
+use wharf_reference::Digest;
+
+use crate::{Backend, Change};
+
+/// Content in memory, gone with the process.
+#[derive(Default)]
+pub struct MemoryBackend {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    records: HashMap<String, Bytes>,
+    content: HashMap<Digest, Arc<Chunks>>,
+    uploads: HashMap<String, Chunks>,
+}
+
+/// Bytes as they came, with the offset of the end of each chunk.
+#[derive(Default, Clone)]
+struct Chunks {
+    chunks: Vec<(u64, Bytes)>,
+}
+
+impl Chunks {
+    fn len(&self) -> u64 {
+        self.chunks.last().map_or(0, |(end, _)| *end)
+    }
+
+    fn push(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.chunks
+                .push((self.len().saturating_add(chunk.len() as u64), chunk));
+        }
+    }
+
+    fn truncate(&mut self, length: u64) {
+        while let Some((end, chunk)) = self.chunks.pop() {
+            let start = end.saturating_sub(chunk.len() as u64);
+            if start >= length {
+                continue;
+            }
+            let kept = usize::try_from(length.min(end).saturating_sub(start)).unwrap_or(usize::MAX);
+            self.push(chunk.slice(..kept.min(chunk.len())));
+            break;
+        }
+    }
+}
+
+impl MemoryBackend {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn missing(what: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("no such {what}"))
+}
+
+#[async_trait]
+impl Backend for MemoryBackend {
+    async fn records(&self) -> Result<Vec<(String, Bytes)>, Error> {
+        let state = self.state();
+        Ok(state
+            .records
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
+    }
+
+    async fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
+        let mut state = self.state();
+        for change in changes {
+            match change.value {
+                Some(value) => state.records.insert(change.key, value),
+                None => state.records.remove(&change.key),
+            };
+        }
+        Ok(())
+    }
+
+    async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        Ok(self.state().content.get(digest).map(|chunks| chunks.len()))
+    }
+
+    async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
+        let chunks = self
+            .state()
+            .content
+            .get(digest)
+            .cloned()
+            .ok_or_else(|| missing("content"))?;
+        Ok(Box::pin(Reader::new(chunks, range)))
+    }
+
+    async fn remove(&self, digest: &Digest) -> Result<(), Error> {
+        self.state().content.remove(digest);
+        Ok(())
+    }
+
+    async fn digests(&self) -> Result<Vec<Digest>, Error> {
+        Ok(self.state().content.keys().cloned().collect())
+    }
+
+    async fn begin(&self, upload: &str) -> Result<(), Error> {
+        self.state().uploads.insert(upload.to_owned(), Chunks::default());
+        Ok(())
+    }
+
+    async fn append(&self, upload: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error> {
+        let mut state = self.state();
+        let held = state.uploads.get_mut(upload).ok_or_else(|| missing("upload"))?;
+        if held.len() > offset {
+            held.truncate(offset);
+        }
+        if held.len() != offset {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "bytes do not follow those before",
+            ));
+        }
+        for chunk in chunks {
+            held.push(chunk);
+        }
+        Ok(())
+    }
+
+    async fn flush(&self, upload: &str) -> Result<u64, Error> {
+        let state = self.state();
+        let held = state.uploads.get(upload).ok_or_else(|| missing("upload"))?;
+        Ok(held.len())
+    }
+
+    async fn read_upload(&self, upload: &str) -> Result<ByteStream, Error> {
+        let state = self.state();
+        let held = state.uploads.get(upload).ok_or_else(|| missing("upload"))?;
+        let range = 0..held.len();
+        Ok(Box::pin(Reader::new(Arc::new(held.clone()), range)))
+    }
+
+    async fn commit(&self, upload: &str, digest: &Digest) -> Result<(), Error> {
+        let mut state = self.state();
+        let held = state.uploads.remove(upload).ok_or_else(|| missing("upload"))?;
+        state
+            .content
+            .entry(digest.clone())
+            .or_insert_with(|| Arc::new(held));
+        Ok(())
+    }
+
+    async fn discard(&self, upload: &str) -> Result<(), Error> {
+        self.state().uploads.remove(upload);
+        Ok(())
+    }
+
+    async fn uploads(&self) -> Result<Vec<String>, Error> {
+        Ok(self.state().uploads.keys().cloned().collect())
+    }
+}
+
+impl fmt::Debug for MemoryBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBackend").finish_non_exhaustive()
+    }
+}
+
+/// Yields the bytes of a range without copying them.
+struct Reader {
+    chunks: Arc<Chunks>,
+    next: usize,
+    range: Range<u64>,
+}
+
+impl Reader {
+    fn new(chunks: Arc<Chunks>, range: Range<u64>) -> Self {
+        let next = chunks.chunks.partition_point(|(end, _)| *end <= range.start);
+        Self { chunks, next, range }
+    }
+}
+
+impl Stream for Reader {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some((end, chunk)) = self.chunks.chunks.get(self.next).cloned() else {
+            return Poll::Ready(None);
+        };
+        let start = end.saturating_sub(chunk.len() as u64);
+        let offset = |position: u64| usize::try_from(position.saturating_sub(start)).unwrap_or(usize::MAX);
+        let from = offset(self.range.start).min(chunk.len());
+        let to = offset(self.range.end).min(chunk.len());
+        self.next += 1;
+        Poll::Ready((from < to).then(|| Ok(chunk.slice(from..to))))
+    }
+}

@@ -1,0 +1,220 @@
+use std::{
+    convert::Infallible,
+    error::Error as StdError,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use tower_service::Service;
+use wharf_content::Error;
+
+use crate::{
+    Access, Backend, Body, Limits, MemoryBackend, RequestLog,
+    api::{self, RequestBody},
+    auth::{Authentication, Issuer},
+    state::State,
+};
+
+/// An OCI registry: a service that answers HTTP requests below `/v2/`. Clones share content and sessions.
+#[derive(Clone)]
+pub struct Registry {
+    pub(crate) config: Arc<Config>,
+    pub(crate) state: Arc<State>,
+}
+
+/// How a registry behaves.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) authentication: Authentication,
+    pub(crate) limits: Limits,
+    pub(crate) external: Option<String>,
+    pub(crate) delete: bool,
+    pub(crate) sparse: bool,
+    pub(crate) log: Option<RequestLog>,
+}
+
+impl Registry {
+    /// An empty registry in memory, open to everybody, with a [request log](Registry::requests).
+    pub fn memory() -> Self {
+        let mut registry = Self::over(State::empty(Arc::new(MemoryBackend::default())));
+        registry.config_mut().log = Some(RequestLog::default());
+        registry
+    }
+
+    /// A registry over a backend, which it must own alone, open to everybody.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backend, and [`Corrupt`](wharf_content::ErrorKind::Corrupt) for a record that cannot be
+    /// read.
+    pub async fn open(backend: impl Backend + 'static) -> Result<Self, Error> {
+        Ok(Self::over(State::load(Arc::new(backend)).await?))
+    }
+
+    fn over(state: State) -> Self {
+        Self {
+            config: Arc::new(Config {
+                authentication: Authentication::default(),
+                limits: Limits::default(),
+                external: None,
+                delete: true,
+                sparse: false,
+                log: None,
+            }),
+            state: Arc::new(state),
+        }
+    }
+
+    pub(crate) fn config_mut(&mut self) -> &mut Config {
+        Arc::make_mut(&mut self.config)
+    }
+
+    /// Requires credentials, and admits this user. May be called for several users.
+    #[must_use]
+    pub fn with_basic(mut self, user: &str, password: &str) -> Self {
+        self.config_mut().authentication.users.insert(user, password);
+        self
+    }
+
+    /// Has clients exchange their credentials for a token at the registry's own `/token`, valid for five
+    /// minutes. Without users, everybody gets one.
+    ///
+    /// Clients are sent to the [external URL](Registry::with_external_url); a served registry knows it.
+    #[must_use]
+    pub fn with_tokens(self) -> Self {
+        self.with_token_lifetime(Duration::from_mins(5))
+    }
+
+    /// As [`Registry::with_tokens`], with tokens that are valid for `lifetime`.
+    #[must_use]
+    pub fn with_token_lifetime(mut self, lifetime: Duration) -> Self {
+        let issuer = Issuer::new("registry", lifetime);
+        self.config_mut().authentication.issuer = Some(Arc::new(issuer));
+        self
+    }
+
+    /// Lets clients without credentials in. They may pull, or what [`Registry::with_access`] says.
+    #[must_use]
+    pub fn with_anonymous(mut self) -> Self {
+        self.config_mut().authentication.anonymous = true;
+        self
+    }
+
+    /// Asks `access` what users may do. Without it, whoever has credentials may do everything.
+    #[must_use]
+    pub fn with_access(mut self, access: impl Access + 'static) -> Self {
+        self.config_mut().authentication.access = Some(Arc::new(access));
+        self
+    }
+
+    /// Sets the limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.config_mut().limits = limits;
+        self
+    }
+
+    /// Where clients find this registry: scheme, host and port, such as `https://registry.example.com`. It
+    /// is used in challenges and `Location`; the `Host` of a request is never trusted for that.
+    #[must_use]
+    pub fn with_external_url(mut self, url: &str) -> Self {
+        self.config_mut().external = Some(url.trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Whether tags, manifests and blobs can be deleted; they can by default. If not, the answer is 405.
+    #[must_use]
+    pub fn with_delete(mut self, delete: bool) -> Self {
+        self.config_mut().delete = delete;
+        self
+    }
+
+    /// Whether an index may name manifests that are not here; by default it may not.
+    #[must_use]
+    pub fn with_sparse_indexes(mut self, sparse: bool) -> Self {
+        self.config_mut().sparse = sparse;
+        self
+    }
+
+    /// Keeps the last requests, to be read by [`Registry::requests`].
+    #[must_use]
+    pub fn with_request_log(mut self) -> Self {
+        self.config_mut().log.get_or_insert_default();
+        self
+    }
+
+    /// The last requests, oldest first; none without a request log.
+    #[must_use]
+    pub fn requests(&self) -> Vec<crate::LoggedRequest> {
+        self.config
+            .log
+            .as_ref()
+            .map(RequestLog::entries)
+            .unwrap_or_default()
+    }
+
+    /// Makes all tokens invalid that the registry has issued.
+    pub fn revoke_tokens(&self) {
+        if let Some(issuer) = &self.config.authentication.issuer {
+            issuer.revoke_all();
+        }
+    }
+
+    /// How many tokens the registry has issued.
+    #[must_use]
+    pub fn tokens_issued(&self) -> u64 {
+        self.config
+            .authentication
+            .issuer
+            .as_ref()
+            .map_or(0, |issuer| issuer.issued())
+    }
+
+    /// Answers a request.
+    ///
+    /// Must run in a tokio runtime with a clock. What a request began with its body goes on when this future
+    /// is dropped, until the body ends or fails.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let request = request.map(|body| RequestBody::new(body.map_err(Into::into)));
+        api::answer(self, request).await
+    }
+}
+
+impl<B> Service<Request<B>> for Registry
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let registry = self.clone();
+        Box::pin(async move { Ok(registry.handle(request).await) })
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("backend", &self.state.backend)
+            .field("authentication", &self.config.authentication)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,222 @@
+//! What a path means. Names contain slashes, so paths are read from their end.
+
+use std::{fmt, sync::Arc};
+
+use wharf_reference::{Digest, Registry, Repository, Tag};
+
+use crate::{ErrorCode, error::Failure};
+
+/// The path of a repository within this registry (distribution-spec, *Pulling manifests*).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Path(Arc<str>);
+
+impl Path {
+    /// A path that no repository has.
+    pub(crate) fn nowhere() -> Self {
+        Self(Arc::from(""))
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+        let localhost = Registry::parse("localhost").map_err(|_| invalid_name())?;
+        let repository = Repository::new(&localhost, text).map_err(|_| invalid_name())?;
+        Ok(Self(Arc::from(repository.path())))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+fn invalid_name() -> Failure {
+    Failure::bad(ErrorCode::NameInvalid, "invalid repository name")
+}
+
+/// A manifest by tag or by digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Tag(Tag),
+    Digest(Digest),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Manifest(Target),
+    Blob(Digest),
+    Uploads,
+    Upload(String),
+    Tags,
+    Referrers(Digest),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `/v2/`
+    Base,
+    /// `/v2/_catalog`
+    Catalog,
+    /// `/v2/_oci/ext/discover`
+    Extensions,
+    /// `/token`
+    Token,
+    Repository(Path, Endpoint),
+}
+
+impl Route {
+    /// Reads the raw path of a request. Escapes are refused: nothing that is served needs one, and a path
+    /// that two readers decode differently is a way around access rules.
+    pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
+        let unknown = || Failure::missing(ErrorCode::Unsupported, "there is nothing at this path");
+        match path {
+            "/v2/" | "/v2" => return Ok(Self::Base),
+            "/v2/_catalog" => return Ok(Self::Catalog),
+            "/v2/_oci/ext/discover" => return Ok(Self::Extensions),
+            "/token" => return Ok(Self::Token),
+            _ => {}
+        }
+        let rest = path.strip_prefix("/v2/").ok_or_else(unknown)?;
+        let (rest, last) = rest.rsplit_once('/').ok_or_else(unknown)?;
+        let (name, kind) = rest.rsplit_once('/').ok_or_else(unknown)?;
+        if rest.ends_with("/blobs/uploads") {
+            let name = name.strip_suffix("/blobs").ok_or_else(unknown)?;
+            let endpoint = if last.is_empty() {
+                Endpoint::Uploads
+            } else {
+                Endpoint::Upload(last.to_owned())
+            };
+            return Ok(Self::Repository(Path::parse(name)?, endpoint));
+        }
+        let endpoint = match (kind, last) {
+            ("tags", "list") => Endpoint::Tags,
+            ("blobs", "uploads") => Endpoint::Uploads,
+            ("blobs", digest) => Endpoint::Blob(parse_digest(digest)?),
+            ("referrers", digest) => Endpoint::Referrers(parse_digest(digest)?),
+            ("manifests", target) => Endpoint::Manifest(parse_target(target)?),
+            _ => return Err(unknown()),
+        };
+        Ok(Self::Repository(Path::parse(name)?, endpoint))
+    }
+}
+
+/// A digest that content can be verified with.
+pub(crate) fn parse_digest(text: &str) -> Result<Digest, Failure> {
+    match Digest::parse(text) {
+        Ok(digest) if digest.algorithm().is_supported() => Ok(digest),
+        Ok(_) => Err(Failure::bad(
+            ErrorCode::DigestInvalid,
+            "this digest algorithm is not supported; use sha256 or sha512",
+        )),
+        Err(_) => Err(Failure::bad(ErrorCode::DigestInvalid, "invalid digest")),
+    }
+}
+
+fn parse_target(text: &str) -> Result<Target, Failure> {
+    if text.contains(':') {
+        return parse_digest(text).map(Target::Digest);
+    }
+    Tag::parse(text)
+        .map(Target::Tag)
+        .map_err(|_| Failure::bad(ErrorCode::ManifestInvalid, "invalid tag"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn paths_are_read_from_their_end() {
+        let digest = Digest::parse(&format!("sha256:{HEX}")).unwrap();
+        let repository = |name: &str, endpoint| Route::Repository(Path(name.into()), endpoint);
+        let tag = |text: &str| Endpoint::Manifest(Target::Tag(Tag::parse(text).unwrap()));
+        let cases = [
+            ("/v2".to_owned(), Route::Base),
+            ("/v2/".to_owned(), Route::Base),
+            ("/v2/_catalog".to_owned(), Route::Catalog),
+            ("/v2/a/tags/list".to_owned(), repository("a", Endpoint::Tags)),
+            (
+                "/v2/a/b/c/manifests/v1".to_owned(),
+                repository("a/b/c", tag("v1")),
+            ),
+            (
+                "/v2/manifests/manifests/manifests".to_owned(),
+                repository("manifests", tag("manifests")),
+            ),
+            (
+                "/v2/a/blobs/uploads/".to_owned(),
+                repository("a", Endpoint::Uploads),
+            ),
+            (
+                "/v2/a/blobs/uploads".to_owned(),
+                repository("a", Endpoint::Uploads),
+            ),
+            (
+                "/v2/a/blobs/uploads/id".to_owned(),
+                repository("a", Endpoint::Upload("id".into())),
+            ),
+            (
+                "/v2/a/blobs/uploads/tags/list".to_owned(),
+                repository("a/blobs/uploads", Endpoint::Tags),
+            ),
+            (
+                format!("/v2/a/blobs/sha256:{HEX}"),
+                repository("a", Endpoint::Blob(digest.clone())),
+            ),
+            (
+                format!("/v2/a/referrers/sha256:{HEX}"),
+                repository("a", Endpoint::Referrers(digest)),
+            ),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(Route::parse(&path).unwrap(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn tricks_are_refused() {
+        let long = format!("/v2/{}/tags/list", "a".repeat(256));
+        let paths = [
+            "",
+            "/",
+            "/v1/",
+            "//v2/",
+            "/v2//tags/list",
+            "/v2/../tags/list",
+            "/v2/a/../b/tags/list",
+            "/v2/a/./tags/list",
+            "/v2/a//b/tags/list",
+            "/v2/A/tags/list",
+            "/v2/a%2fb/tags/list",
+            "/v2/%2e%2e/tags/list",
+            "/v2/a/tags/list/",
+            "/v2/a/manifests/",
+            "/v2/a/manifests/%2e%2e",
+            "/v2/a/manifests/..",
+            "/v2/a/manifests/-a",
+            "/v2/a/manifests/sha256:zz",
+            "/v2/a/manifests/sha256:../../x",
+            "/v2/a/blobs/sha256:",
+            "/v2/a/blobs/md5:d41d8cd98f00b204e9800998ecf8427e",
+            "/v2/a/blobs/..",
+            "/v2/a/referrers/latest",
+            "/v2/a\0/tags/list",
+            "/v2/blobs/uploads/",
+            &long,
+        ];
+        for path in paths {
+            assert!(Route::parse(path).is_err(), "{path}");
+        }
+    }
+}

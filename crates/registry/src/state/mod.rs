@@ -1,0 +1,142 @@
+//! Who holds what: repositories, their links to shared content, open uploads. Kept in memory, recorded in the
+//! backend before it is acknowledged.
+
+mod record;
+mod repository;
+mod session;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use tokio::sync;
+use wharf_content::Error;
+
+use self::record::{Loaded, SessionRecord, session_change};
+pub(crate) use self::{
+    record::{ManifestRecord, blob_change, manifest_change, removal, session_removal, tag_change},
+    repository::Repository,
+    session::{Progress, Session},
+};
+use crate::{Backend, Change, route::Path};
+
+pub(crate) struct State {
+    pub(crate) backend: Arc<dyn Backend>,
+    /// Content is linked under a shared hold and removed under an exclusive one, so that nothing is removed
+    /// between the moment it is found and the moment it is linked.
+    pub(crate) sweep: sync::RwLock<()>,
+    repositories: RwLock<BTreeMap<Path, Arc<Repository>>>,
+    uploads: Mutex<HashMap<String, Arc<Session>>>,
+}
+
+impl State {
+    pub(crate) fn empty(backend: Arc<dyn Backend>) -> Self {
+        Self {
+            backend,
+            sweep: sync::RwLock::default(),
+            repositories: RwLock::default(),
+            uploads: Mutex::default(),
+        }
+    }
+
+    /// Reads what the backend holds. Uploads without a record, and records without an upload, are dropped.
+    pub(crate) async fn load(backend: Arc<dyn Backend>) -> Result<Self, Error> {
+        let state = Self::empty(Arc::clone(&backend));
+        let mut sessions = Vec::new();
+        for (key, value) in backend.records().await? {
+            match record::load(&key, &value)? {
+                Loaded::Manifest(path, digest, manifest) => {
+                    state
+                        .repository(&path)
+                        .content_mut()
+                        .insert_manifest(digest, manifest);
+                }
+                Loaded::Blob(path, digest, size) => {
+                    state.repository(&path).content_mut().insert_blob(digest, size);
+                }
+                Loaded::Tag(path, tag, digest) => {
+                    state.repository(&path).content_mut().insert_tag(tag, digest);
+                }
+                Loaded::Session(id, session) => sessions.push((id, session)),
+            }
+        }
+        let mut present: HashSet<String> = backend.uploads().await?.into_iter().collect();
+        for (id, record) in sessions {
+            if present.remove(&id) {
+                let length = backend.flush(&id).await?;
+                let session = Session::resumed(record, length);
+                state.uploads().insert(id, Arc::new(session));
+            } else {
+                backend.write(vec![session_removal(&id)]).await?;
+            }
+        }
+        for orphan in present {
+            backend.discard(&orphan).await?;
+        }
+        Ok(state)
+    }
+
+    /// The repository, made if there is none.
+    pub(crate) fn repository(&self, path: &Path) -> Arc<Repository> {
+        if let Some(repository) = self.existing(path) {
+            return repository;
+        }
+        let mut repositories = self.repositories.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(repositories.entry(path.clone()).or_default())
+    }
+
+    /// The repository, if anything was ever pushed to it.
+    pub(crate) fn existing(&self, path: &Path) -> Option<Arc<Repository>> {
+        let repositories = self.repositories.read().unwrap_or_else(PoisonError::into_inner);
+        repositories.get(path).cloned()
+    }
+
+    /// All repositories, by name.
+    pub(crate) fn repositories(&self) -> Vec<(Path, Arc<Repository>)> {
+        let repositories = self.repositories.read().unwrap_or_else(PoisonError::into_inner);
+        repositories
+            .iter()
+            .map(|(path, repository)| (path.clone(), Arc::clone(repository)))
+            .collect()
+    }
+
+    pub(crate) fn uploads(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens an upload session.
+    pub(crate) async fn begin(&self, session: Session) -> Result<(String, Arc<Session>), Error> {
+        let id = random_id()?;
+        self.backend.begin(&id).await?;
+        let record = SessionRecord::of(&session);
+        self.backend.write(vec![session_change(&id, &record)?]).await?;
+        let session = Arc::new(session);
+        self.uploads().insert(id.clone(), Arc::clone(&session));
+        Ok((id, session))
+    }
+
+    /// Ends an upload session that did not become content.
+    pub(crate) async fn abandon(&self, id: &str) -> Result<(), Error> {
+        self.uploads().remove(id);
+        self.backend.discard(id).await?;
+        self.backend.write(vec![session_removal(id)]).await
+    }
+
+    /// Records changes of the backend.
+    pub(crate) async fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
+        self.backend.write(changes).await
+    }
+}
+
+/// 128 unguessable bits in hexadecimal.
+pub(crate) fn random_id() -> Result<String, Error> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::new(
+            wharf_content::ErrorKind::Other,
+            format!("the system gives no random bytes: {error}"),
+        )
+    })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}

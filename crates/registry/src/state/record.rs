@@ -1,0 +1,175 @@
+//! The records a backend keeps for the registry: one per link, manifest, tag and upload.
+//!
+//! | key | value |
+//! |---|---|
+//! | `b/<repository>/<digest>` | `{"size"}` of a blob that the repository holds |
+//! | `m/<repository>/<digest>` | a [`ManifestRecord`] |
+//! | `t/<repository>/<tag>` | the digest, as a JSON string |
+//! | `u/<id>` | a [`SessionRecord`] |
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use wharf_content::{Descriptor, Error, ErrorKind, Manifest, MediaType};
+use wharf_reference::{Algorithm, Digest, Tag};
+
+use super::Session;
+use crate::{Change, route::Path};
+
+/// What the registry needs to know of a manifest without reading it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ManifestRecord {
+    pub(crate) media_type: MediaType,
+    pub(crate) size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) subject: Option<Digest>,
+    /// As a referrer shows it: the manifest's own, else its config's type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) artifact_type: Option<MediaType>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// Blobs that must stay as long as the manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) blobs: Vec<Digest>,
+    /// Manifests that must stay as long as the manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) manifests: Vec<Digest>,
+}
+
+impl ManifestRecord {
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        let digests = |descriptors: &mut dyn Iterator<Item = &Descriptor>| {
+            descriptors
+                .map(|descriptor| descriptor.digest().clone())
+                .collect()
+        };
+        let config_type = || manifest.config().map(|config| config.media_type().clone());
+        Self {
+            media_type: manifest.media_type().clone(),
+            size: manifest.bytes().len() as u64,
+            subject: manifest.subject().map(|subject| subject.digest().clone()),
+            artifact_type: manifest.artifact_type().cloned().or_else(config_type),
+            annotations: manifest.annotations().clone(),
+            blobs: digests(&mut manifest.blobs()),
+            manifests: digests(&mut manifest.manifests().iter()),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct BlobRecord {
+    size: u64,
+}
+
+/// What outlives a restart of an upload session. Its length is the backend's to know.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SessionRecord {
+    pub(crate) repository: String,
+    pub(crate) user: Option<String>,
+    pub(crate) algorithm: String,
+}
+
+impl SessionRecord {
+    pub(super) fn of(session: &Session) -> Self {
+        Self {
+            repository: session.repository.as_str().to_owned(),
+            user: session.user.as_deref().map(str::to_owned),
+            algorithm: session.algorithm.to_string(),
+        }
+    }
+
+    pub(super) fn algorithm(&self) -> Algorithm {
+        if self.algorithm == "sha512" {
+            Algorithm::Sha512
+        } else {
+            Algorithm::Sha256
+        }
+    }
+}
+
+pub(super) enum Loaded {
+    Blob(Path, Digest, u64),
+    Manifest(Path, Digest, Arc<ManifestRecord>),
+    Tag(Path, Tag, Digest),
+    Session(String, SessionRecord),
+}
+
+pub(super) fn load(key: &str, value: &Bytes) -> Result<Loaded, Error> {
+    let damaged = || {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("the registry's record {key:?} is damaged"),
+        )
+    };
+    let (kind, rest) = key.split_once('/').ok_or_else(damaged)?;
+    if kind == "u" {
+        return Ok(Loaded::Session(rest.to_owned(), read(value).ok_or_else(damaged)?));
+    }
+    let (path, last) = rest.rsplit_once('/').ok_or_else(damaged)?;
+    let path = Path::parse(path).map_err(|_| damaged())?;
+    let digest = |text: &str| Digest::parse(text).map_err(|_| damaged());
+    match kind {
+        "b" => {
+            let record: BlobRecord = read(value).ok_or_else(damaged)?;
+            Ok(Loaded::Blob(path, digest(last)?, record.size))
+        }
+        "m" => {
+            let record = read(value).ok_or_else(damaged)?;
+            Ok(Loaded::Manifest(path, digest(last)?, Arc::new(record)))
+        }
+        "t" => {
+            let tag = Tag::parse(last).map_err(|_| damaged())?;
+            let target: String = read(value).ok_or_else(damaged)?;
+            Ok(Loaded::Tag(path, tag, digest(&target)?))
+        }
+        _ => Err(damaged()),
+    }
+}
+
+fn read<T: DeserializeOwned>(value: &Bytes) -> Option<T> {
+    serde_json::from_slice(value).ok()
+}
+
+fn change(key: String, value: &impl Serialize) -> Result<Change, Error> {
+    let value = serde_json::to_vec(value).map_err(|error| Error::wrap(ErrorKind::Other, error))?;
+    Ok(Change {
+        key,
+        value: Some(value.into()),
+    })
+}
+
+pub(crate) fn blob_change(path: &Path, digest: &Digest, size: u64) -> Result<Change, Error> {
+    change(format!("b/{path}/{digest}"), &BlobRecord { size })
+}
+
+pub(crate) fn manifest_change(
+    path: &Path,
+    digest: &Digest,
+    record: &ManifestRecord,
+) -> Result<Change, Error> {
+    change(format!("m/{path}/{digest}"), record)
+}
+
+pub(crate) fn tag_change(path: &Path, tag: &Tag, digest: &Digest) -> Result<Change, Error> {
+    change(format!("t/{path}/{tag}"), &digest.as_str())
+}
+
+/// Removes a link: `kind` is the first letter of its key, `last` the digest or tag.
+pub(crate) fn removal(kind: char, path: &Path, last: &str) -> Change {
+    Change {
+        key: format!("{kind}/{path}/{last}"),
+        value: None,
+    }
+}
+
+pub(super) fn session_change(id: &str, session: &SessionRecord) -> Result<Change, Error> {
+    change(format!("u/{id}"), session)
+}
+
+pub(crate) fn session_removal(id: &str) -> Change {
+    Change {
+        key: format!("u/{id}"),
+        value: None,
+    }
+}

@@ -1,0 +1,115 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use tokio::{sync, time::Instant};
+use wharf_reference::{Digest, Tag};
+
+use super::ManifestRecord;
+
+/// What one repository holds. Content is shared between repositories, sight of it is not: only what is linked
+/// here can be read here.
+#[derive(Default)]
+pub(crate) struct Repository {
+    /// Held while manifests and tags change, so that checks and changes are one step; shared while blobs are
+    /// linked.
+    pub(crate) gate: sync::RwLock<()>,
+    content: RwLock<Content>,
+}
+
+#[derive(Default)]
+pub(crate) struct Content {
+    pub(crate) blobs: HashMap<Digest, BlobLink>,
+    pub(crate) manifests: HashMap<Digest, ManifestLink>,
+    /// In the order that listings need: by byte.
+    pub(crate) tags: BTreeMap<Tag, Digest>,
+    /// By subject.
+    pub(crate) referrers: HashMap<Digest, BTreeSet<Digest>>,
+}
+
+pub(crate) struct BlobLink {
+    pub(crate) size: u64,
+    /// When a client last learned that the blob is here; a manifest may rely on that for a while.
+    pub(crate) touched: Instant,
+}
+
+pub(crate) struct ManifestLink {
+    pub(crate) record: Arc<ManifestRecord>,
+    #[expect(dead_code, reason = "garbage collection will read it")]
+    pub(crate) touched: Instant,
+}
+
+impl Repository {
+    pub(crate) fn content(&self) -> RwLockReadGuard<'_, Content> {
+        self.content.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn content_mut(&self) -> RwLockWriteGuard<'_, Content> {
+        self.content.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The size of a blob, if it is here.
+    pub(crate) fn blob(&self, digest: &Digest) -> Option<u64> {
+        self.content().blobs.get(digest).map(|link| link.size)
+    }
+
+    /// The size of a blob, if it is here; garbage collection leaves it alone for a while.
+    pub(crate) fn touch_blob(&self, digest: &Digest) -> Option<u64> {
+        let mut content = self.content_mut();
+        let link = content.blobs.get_mut(digest)?;
+        link.touched = Instant::now();
+        Some(link.size)
+    }
+
+    pub(crate) fn manifest(&self, digest: &Digest) -> Option<Arc<ManifestRecord>> {
+        let content = self.content();
+        content.manifests.get(digest).map(|link| Arc::clone(&link.record))
+    }
+}
+
+impl Content {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blobs.is_empty() && self.manifests.is_empty()
+    }
+
+    pub(crate) fn insert_blob(&mut self, digest: Digest, size: u64) {
+        let touched = Instant::now();
+        self.blobs.insert(digest, BlobLink { size, touched });
+    }
+
+    pub(crate) fn insert_manifest(&mut self, digest: Digest, record: Arc<ManifestRecord>) {
+        if let Some(subject) = &record.subject {
+            let referrers = self.referrers.entry(subject.clone()).or_default();
+            referrers.insert(digest.clone());
+        }
+        let touched = Instant::now();
+        self.manifests.insert(digest, ManifestLink { record, touched });
+    }
+
+    pub(crate) fn insert_tag(&mut self, tag: Tag, digest: Digest) {
+        self.tags.insert(tag, digest);
+    }
+
+    pub(crate) fn remove_manifest(&mut self, digest: &Digest) {
+        let Some(link) = self.manifests.remove(digest) else {
+            return;
+        };
+        self.tags.retain(|_, target| target != digest);
+        let Some(subject) = &link.record.subject else {
+            return;
+        };
+        if let Some(referrers) = self.referrers.get_mut(subject) {
+            referrers.remove(digest);
+            if referrers.is_empty() {
+                self.referrers.remove(subject);
+            }
+        }
+    }
+
+    /// The tags of a manifest.
+    pub(crate) fn tags_of(&self, digest: &Digest) -> Vec<Tag> {
+        let tags = self.tags.iter().filter(|(_, target)| *target == digest);
+        tags.map(|(tag, _)| tag.clone()).collect()
+    }
+}

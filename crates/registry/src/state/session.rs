@@ -1,0 +1,89 @@
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync, time::Instant};
+use wharf_content::Hasher;
+use wharf_reference::Algorithm;
+
+use super::record::SessionRecord;
+use crate::route::Path;
+
+/// An upload session: bound to the repository and the user that opened it.
+pub(crate) struct Session {
+    pub(crate) repository: Path,
+    pub(crate) user: Option<Arc<str>>,
+    /// What the bytes are hashed with as they come, as far as it is known.
+    pub(crate) algorithm: Algorithm,
+    /// Held by the one request that writes.
+    pub(crate) progress: Arc<sync::Mutex<Progress>>,
+    /// Bytes that are kept, as the client may see them.
+    acknowledged: AtomicU64,
+    touched: Mutex<Instant>,
+}
+
+#[derive(Default)]
+pub(crate) struct Progress {
+    pub(crate) offset: u64,
+    /// The state of hashing after `offset` bytes; without it, the bytes are read again at the end.
+    pub(crate) hasher: Option<Hasher>,
+    /// Whether the session has ended while a request waited for it.
+    pub(crate) ended: bool,
+}
+
+impl Session {
+    pub(crate) fn new(repository: Path, user: Option<Arc<str>>, algorithm: Algorithm) -> Self {
+        Self {
+            repository,
+            user,
+            algorithm,
+            progress: Arc::default(),
+            acknowledged: AtomicU64::new(0),
+            touched: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// A session that was open when the registry last ran, with the bytes that were kept.
+    pub(super) fn resumed(record: SessionRecord, length: u64) -> Self {
+        let algorithm = record.algorithm();
+        let progress = Progress {
+            offset: length,
+            hasher: None,
+            ended: false,
+        };
+        let path = Path::parse(&record.repository);
+        Self {
+            progress: Arc::new(sync::Mutex::new(progress)),
+            acknowledged: AtomicU64::new(length),
+            ..Self::new(
+                path.unwrap_or_else(|_| Path::nowhere()),
+                record.user.map(Arc::from),
+                algorithm,
+            )
+        }
+    }
+
+    /// How many bytes are kept.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn acknowledge(&self, offset: u64) {
+        self.acknowledged.store(offset, Ordering::Release);
+        self.touch();
+    }
+
+    pub(crate) fn touch(&self) {
+        *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long no request has used the session.
+    pub(crate) fn idle(&self) -> Duration {
+        let touched = *self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.elapsed()
+    }
+}

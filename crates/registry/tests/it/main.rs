@@ -1,0 +1,13 @@
+//! The registry as its clients see it.
+#![cfg(feature = "server")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod access;
+mod basics;
+mod wire;
