@@ -15,9 +15,12 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `conformance` | [`conformance`], the suite for implementors of `Source` and `Sink` |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 
 mod blob;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod descriptor;
 mod error;
 mod hash;

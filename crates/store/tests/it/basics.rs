@@ -4,26 +4,29 @@ use bytes::Bytes;
 use wharf_content::{Blob, ErrorKind, MediaType, Sink as _, Source as _, Target};
 use wharf_store::{Layout, Memory};
 
-use crate::support::{TestImage, blob, describe, layer, name, tar};
+use wharf_testkit::Image;
+
+use crate::support::{blob, describe, layer, name, push};
 
 #[tokio::test]
 async fn an_image_goes_in_and_comes_out() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
-    let image = TestImage::new(&[&tar(b"one"), &vec![7; 3_000_000]]);
-    image
-        .push(&Layout::create(&path).await.unwrap(), Some("example.com/app:1"))
-        .await;
+    let image = Image::builder()
+        .files(&[("one", b"1")])
+        .noise(1, 3_000_000)
+        .finish();
+    push(&image, &Layout::create(&path).await.unwrap(), "example.com/app:1").await;
 
     let store = Layout::open(&path).await.unwrap();
     let by_name = store.manifest(&name("example.com/app:1").into()).await.unwrap();
-    assert_eq!(by_name, image.manifest);
-    let by_digest = Target::Digest(image.manifest.digest().clone());
+    assert_eq!(by_name, *image.manifest());
+    let by_digest = Target::Digest(image.manifest().digest().clone());
     assert_eq!(
         store.resolve(&by_digest).await.unwrap().size(),
-        image.manifest.bytes().len() as u64
+        image.manifest().bytes().len() as u64
     );
-    for (descriptor, bytes) in &image.blobs {
+    for (descriptor, bytes) in image.blobs() {
         assert!(store.contains(descriptor).await.unwrap());
         for _ in 0..2 {
             let read = store
@@ -45,21 +48,21 @@ async fn an_image_goes_in_and_comes_out() {
 async fn names_move_and_go() {
     let directory = tempfile::tempdir().unwrap();
     let store = Layout::create(directory.path().join("store")).await.unwrap();
-    let (first, second) = (TestImage::new(&[b"1"]), TestImage::new(&[b"2"]));
-    first.push(&store, Some("app:1")).await;
-    second.push(&store, Some("app:2")).await;
+    let (first, second) = (Image::small("1"), Image::small("2"));
+    push(&first, &store, "app:1").await;
+    push(&second, &store, "app:2").await;
     store
-        .tag(&name("app:latest"), first.manifest.descriptor())
+        .tag(&name("app:latest"), first.manifest().descriptor())
         .await
         .unwrap();
     store
-        .tag(&name("app:latest"), second.manifest.descriptor())
+        .tag(&name("app:latest"), second.manifest().descriptor())
         .await
         .unwrap();
     let target = name("app:latest").into();
     assert_eq!(
         store.resolve(&target).await.unwrap().digest(),
-        second.manifest.digest()
+        second.manifest().digest()
     );
     assert!(store.untag(&name("app:latest")).await.unwrap());
     assert!(!store.untag(&name("app:latest")).await.unwrap());
@@ -152,13 +155,13 @@ async fn directories_that_are_no_store_are_refused() {
 #[tokio::test]
 async fn memory_does_the_same() {
     let store = Memory::new();
-    let image = TestImage::new(&[b"1", b"2"]);
-    image.push(&store, Some("app:1")).await;
+    let image = Image::small("x");
+    push(&image, &store, "app:1").await;
     assert_eq!(
         store.manifest(&name("app:1").into()).await.unwrap(),
-        image.manifest
+        *image.manifest()
     );
-    assert!(store.contains(&image.blobs[0].0).await.unwrap());
+    assert!(store.contains(&image.blobs()[0].0).await.unwrap());
     assert!(store.untag(&name("app:1")));
     assert!(store.images().is_empty());
 }

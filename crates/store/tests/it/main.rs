@@ -1,11 +1,8 @@
 //! The store from the outside.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "tests report by panicking, and say what they skip"
-)]
+#![expect(clippy::unwrap_used, reason = "tests report by panicking")]
 
 mod basics;
+mod conformance;
 mod peers;
 mod support;

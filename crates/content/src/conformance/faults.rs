@@ -1,0 +1,84 @@
+//! What is wrong or cut never becomes content.
+
+use std::task::Poll;
+
+use super::{
+    Failure, Run,
+    blobs::read,
+    sample::{Fault, Sample, Samples},
+};
+use crate::{Blob, Sink, Source};
+
+pub(super) async fn check(
+    run: &mut Run,
+    place: &(impl Source + Sink),
+    samples: &Samples,
+) -> Result<(), Failure> {
+    let faults = [
+        (Fault::Flipped, "bytes with another digest"),
+        (Fault::Short, "too few bytes"),
+        (Fault::Long, "too many bytes"),
+        (Fault::Breaks, "a source that breaks"),
+    ];
+    let mut number = 200;
+    for (fault, case) in faults {
+        for length in [1000, 1_500_000] {
+            for once in [true, false] {
+                run.case = case;
+                number += 1;
+                let sample = samples.blob(number, length);
+                let sample = run.ok(sample, "make a sample")?;
+                let blob = if once {
+                    sample.blob_once(fault)
+                } else {
+                    sample.blob(fault)
+                };
+                let blob = run.ok(blob, "make a blob")?;
+                run.failed(&place.push_blob(blob).await, "push it")?;
+                absent_then_good(run, place, &sample).await?;
+            }
+        }
+    }
+    for length in [1000, 1_500_000] {
+        run.case = "a push that is given up";
+        number += 1;
+        let sample = samples.blob(number, length);
+        let sample = run.ok(sample, "make a sample")?;
+        let blob = run.ok(sample.blob(Fault::Stalls), "make a blob")?;
+        give_up(place, blob).await;
+        absent_then_good(run, place, &sample).await?;
+    }
+    Ok(())
+}
+
+/// Polls the push a few times, which a stalled source never lets end, and drops it.
+async fn give_up(place: &impl Sink, blob: Blob) {
+    let mut push = place.push_blob(blob);
+    let mut polls = 0;
+    std::future::poll_fn(|context| {
+        polls += 1;
+        if push.as_mut().poll(context).is_ready() || polls > 8 {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+async fn absent_then_good(
+    run: &mut Run,
+    place: &(impl Source + Sink),
+    sample: &Sample,
+) -> Result<(), Failure> {
+    let there = place.contains(&sample.descriptor).await;
+    let there = run.ok(there, "ask for it")?;
+    run.that(!there, "it must not be there")?;
+    run.failed(&read(place, sample).await, "read it")?;
+    let blob = run.ok(sample.blob(Fault::None), "make a blob")?;
+    let pushed = place.push_blob(blob).await;
+    run.ok(pushed, "push the right bytes then")?;
+    let bytes = read(place, sample).await;
+    let bytes = run.ok(bytes, "read them")?;
+    run.that(bytes == sample.bytes, "the bytes must be the same")
+}

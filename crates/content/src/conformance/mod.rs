@@ -1,0 +1,175 @@
+//! The calls with which an implementor of [`Source`] and [`Sink`] proves itself.
+//!
+//! ```
+//! # async fn example(place: &(impl wharf_content::Source + wharf_content::Sink)) {
+//! use wharf_content::conformance::Conformance;
+//!
+//! let checks = Conformance::new().check(place).await.expect("it conforms");
+//! println!("{checks} checks passed");
+//! # }
+//! ```
+
+mod blobs;
+mod faults;
+mod manifests;
+mod sample;
+
+use std::{fmt, future::Future, pin::Pin};
+
+use wharf_reference::Algorithm;
+
+use crate::{Error, ErrorKind, Sink, Source};
+use sample::Samples;
+
+/// The suite, and what it leaves out.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Conformance {
+    seed: u64,
+    sha512: bool,
+    resumable: bool,
+}
+
+impl Default for Conformance {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Conformance {
+    /// Everything.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            seed: 0,
+            sha512: true,
+            resumable: true,
+        }
+    }
+
+    /// Makes the content differ from that of another seed, for a place that is not empty.
+    #[must_use]
+    pub const fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Leaves sha512 out.
+    #[must_use]
+    pub const fn without_sha512(mut self) -> Self {
+        self.sha512 = false;
+        self
+    }
+
+    /// Leaves out reading a blob from its middle.
+    #[must_use]
+    pub const fn without_resume(mut self) -> Self {
+        self.resumable = false;
+        self
+    }
+
+    /// Runs the suite: how many expectations held.
+    ///
+    /// The place is left with content of a few megabytes and the names `conformance-1` to `conformance-3`.
+    ///
+    /// # Errors
+    ///
+    /// The first expectation that does not hold.
+    pub async fn check(&self, place: &(impl Source + Sink)) -> Result<u32, Failure> {
+        let mut algorithms = vec![Algorithm::Sha256];
+        if self.sha512 {
+            algorithms.push(Algorithm::Sha512);
+        }
+        let mut run = Run { case: "", checks: 0 };
+        for algorithm in algorithms {
+            let samples = Samples::new(self.seed, algorithm);
+            blobs::check(&mut run, place, &samples, self.resumable).await?;
+            faults::check(&mut run, place, &samples).await?;
+            manifests::check(&mut run, place, &samples).await?;
+        }
+        Ok(run.checks)
+    }
+}
+
+/// An expectation that did not hold.
+#[derive(Debug)]
+pub struct Failure {
+    case: &'static str,
+    message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.case, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A run under way: the case, and what has held so far.
+struct Run {
+    case: &'static str,
+    checks: u32,
+}
+
+impl Run {
+    fn fail(&self, message: impl Into<String>) -> Failure {
+        Failure {
+            case: self.case,
+            message: message.into(),
+        }
+    }
+
+    fn that(&mut self, holds: bool, message: &str) -> Result<(), Failure> {
+        if !holds {
+            return Err(self.fail(message));
+        }
+        self.checks += 1;
+        Ok(())
+    }
+
+    fn ok<T>(&mut self, result: Result<T, Error>, doing: &str) -> Result<T, Failure> {
+        let value = result.map_err(|error| self.fail(format!("{doing}: {:?}: {error}", error.kind())))?;
+        self.checks += 1;
+        Ok(value)
+    }
+
+    fn kind<T>(&mut self, result: Result<T, Error>, kind: ErrorKind, doing: &str) -> Result<(), Failure> {
+        match result {
+            Err(error) if error.kind() == kind => {
+                self.checks += 1;
+                Ok(())
+            }
+            Err(error) => Err(self.fail(format!(
+                "{doing}: expected {kind:?}, not {:?}: {error}",
+                error.kind()
+            ))),
+            Ok(_) => Err(self.fail(format!("{doing}: expected {kind:?}, but it succeeded"))),
+        }
+    }
+
+    fn failed<T>(&mut self, result: &Result<T, Error>, doing: &str) -> Result<(), Failure> {
+        self.that(result.is_err(), &format!("{doing}: it must fail"))
+    }
+}
+
+/// Runs futures side by side on this task; their results in order.
+async fn together<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
+    use std::task::Poll;
+
+    let mut slots: Vec<_> = futures.into_iter().map(|future| (Some(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut waiting = false;
+        for (pending, output) in &mut slots {
+            if let Some(future) = pending {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(value) => (*pending, *output) = (None, Some(value)),
+                    Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    slots.into_iter().filter_map(|(_, output)| output).collect()
+}
