@@ -1,4 +1,7 @@
+mod auth;
 mod paths;
+
+pub(crate) use auth::AuthFiles;
 
 use std::{
     env,

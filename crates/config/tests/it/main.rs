@@ -2,4 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod acceptance;
+mod credentials;
 mod support;

@@ -1,0 +1,265 @@
+use std::{
+    collections::{HashMap, hash_map},
+    path::{Path, PathBuf},
+};
+
+use wharf_auth::Credential;
+use wharf_reference::Registry;
+use zeroize::Zeroizing;
+
+use super::{
+    edit::AuthFileEdit,
+    entry::{Fields, Undecodable},
+    json::{Cursor, Member, Position, Problem, Value},
+    key::{self, CredentialKey},
+};
+use crate::{ConfigError, ConfigErrorKind, file};
+
+/// The forms in which files hold credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum AuthFormat {
+    /// `auth.json` of the container tools (`containers-auth.json(5)`): `auths` and `credHelpers`.
+    #[default]
+    Containers,
+    /// `config.json` of Docker, which is also the payload of a Kubernetes secret of type
+    /// `kubernetes.io/dockerconfigjson`. The `username`, `password` and `registrytoken` of an entry count if
+    /// it has no `auth`, as they do for their owners, and `credsStore` names a helper for every registry.
+    Docker,
+    /// `.dockercfg`, Docker's form before 2015, which is also the payload of a Kubernetes secret of type
+    /// `kubernetes.io/dockercfg`: the entries alone, for whole hosts only.
+    DockerLegacy,
+}
+
+/// The contents of a file with credentials.
+///
+/// Field names are compared without case, the last of repeated ones counts, unknown ones are ignored, as in Go.
+///
+/// # Deviation
+///
+/// Upstream drops an `identitytoken` whose `auth` has no colon; here it is used. Of several keys that mean the
+/// same host, upstream takes any; here the first in sorted order. Hosts are compared without case.
+#[derive(Debug, Default)]
+pub struct AuthFile {
+    path: Option<PathBuf>,
+    format: AuthFormat,
+    entries: Vec<AuthEntry>,
+    helpers: Vec<(String, String)>,
+    store: Option<String>,
+}
+
+/// One entry of `auths`.
+#[derive(Debug)]
+pub struct AuthEntry {
+    key: String,
+    position: Position,
+    fields: Fields,
+}
+
+impl AuthEntry {
+    /// The key as it stands in the file.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The line of the entry in its file, from 1.
+    #[must_use]
+    pub const fn line(&self) -> usize {
+        self.position.line
+    }
+}
+
+impl AuthFile {
+    /// Parses the text of a file.
+    ///
+    /// Anything but a JSON object of the form is an error with line and column, so an empty text is one too.
+    pub fn parse(text: &str, format: AuthFormat) -> Result<Self, ConfigError> {
+        Self::from_json(text, format).map_err(|problem| problem.into_error(None))
+    }
+
+    /// Reads a file. One that does not exist holds no credentials.
+    pub fn read(path: &Path, format: AuthFormat) -> Result<Self, ConfigError> {
+        let mut parsed = match file::read_optional(path)? {
+            Some(bytes) => {
+                let text = Zeroizing::new(file::text(path, bytes)?);
+                Self::from_json(&text, format).map_err(|problem| problem.into_error(Some(path)))?
+            }
+            None => Self {
+                format,
+                ..Self::default()
+            },
+        };
+        parsed.path = Some(path.to_owned());
+        Ok(parsed)
+    }
+
+    /// Locks a file to change it. [`AuthFormat::DockerLegacy`] is never written.
+    pub fn edit(path: &Path, format: AuthFormat) -> Result<AuthFileEdit, ConfigError> {
+        AuthFileEdit::open(path, format)
+    }
+
+    /// The credential for a registry or a namespace within it, of the entries alone: helpers are not asked.
+    ///
+    /// The most specific key that has an entry decides: the key itself, then with one path component less, at
+    /// last the host; then keys that are URLs of the host and, for Docker Hub, its other names. An entry
+    /// without a credential ends the search with `None`.
+    ///
+    /// Fails if that one entry cannot be decoded; others are not looked at.
+    pub fn credential(&self, key: &CredentialKey) -> Result<Option<Credential>, ConfigError> {
+        self.entry(key).map_or(Ok(None), |entry| self.decode(entry))
+    }
+
+    /// The entry that decides for this key, as in [`AuthFile::credential`].
+    #[must_use]
+    pub fn entry(&self, key: &CredentialKey) -> Option<&AuthEntry> {
+        let legacy = self.format == AuthFormat::DockerLegacy;
+        let host = key.registry().as_str();
+        let exact = key
+            .candidates()
+            .filter(|candidate| !legacy || candidate == host)
+            .find_map(|candidate| self.entries.iter().find(|entry| entry.key == candidate));
+        let wanted = key::comparable_host(host, true);
+        exact.or_else(|| {
+            self.entries
+                .iter()
+                .filter(|entry| key::comparable_host(&entry.key, legacy) == wanted)
+                .min_by(|a, b| a.key.cmp(&b.key))
+        })
+    }
+
+    /// The credential of an entry of this file; `None` if it holds none.
+    pub fn decode(&self, entry: &AuthEntry) -> Result<Option<Credential>, ConfigError> {
+        entry.fields.credential().map_err(|Undecodable| {
+            let problem = Problem {
+                position: entry.position,
+                message: "expected `auth` to be the base64 of USER:PASSWORD in UTF-8".to_owned(),
+            };
+            problem
+                .into_error(self.path.as_deref())
+                .with_key(format!("auths.{}", key::shown(&entry.key)))
+        })
+    }
+
+    /// The entries, in the order of the file; of repeated keys the last.
+    pub fn entries(&self) -> impl Iterator<Item = &AuthEntry> {
+        self.entries.iter()
+    }
+
+    /// The helper that `credHelpers` names for a registry: the suffix of `docker-credential-`, unchecked.
+    ///
+    /// Docker Hub is also found under the names that Docker gives it. An empty text means that this file's
+    /// entries are to be used for the registry, whatever its `credsStore`.
+    #[must_use]
+    pub fn helper(&self, registry: &Registry) -> Option<&str> {
+        let wanted = key::comparable_host(registry.as_str(), true);
+        let exact = self.helpers.iter().rfind(|(host, _)| *registry == host.as_str());
+        let equivalent = || {
+            let same_host = |(host, _): &&(String, String)| key::comparable_host(host, false) == wanted;
+            self.helpers.iter().filter(same_host).min()
+        };
+        exact.or_else(equivalent).map(|(_, name)| name.as_str())
+    }
+
+    /// Every registry and helper of `credHelpers`, in the order of the file.
+    pub fn helpers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.helpers
+            .iter()
+            .map(|(host, name)| (host.as_str(), name.as_str()))
+    }
+
+    /// The helper for every registry that `helper` does not name: `credsStore` of [`AuthFormat::Docker`].
+    #[must_use]
+    pub fn credentials_store(&self) -> Option<&str> {
+        self.store.as_deref()
+    }
+
+    /// The form of the file.
+    #[must_use]
+    pub const fn format(&self) -> AuthFormat {
+        self.format
+    }
+
+    /// The file that was read; `None` for text that was parsed.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    fn from_json(text: &str, format: AuthFormat) -> Result<Self, Problem> {
+        let mut parsed = Self {
+            format,
+            ..Self::default()
+        };
+        let root = Value::parse(text)?;
+        if format == AuthFormat::DockerLegacy {
+            parsed.add_entries(root, "the file")?;
+            return Ok(parsed);
+        }
+        for member in root.object("the file")?.into_iter().flatten() {
+            if member.is("auths") {
+                parsed.add_entries(member.value, "`auths`")?;
+            } else if member.is("credHelpers") {
+                parsed.add_helpers(&member)?;
+            } else if format == AuthFormat::Docker && member.is("credsStore") {
+                let name = member.value.string("`credsStore`")?;
+                parsed.store = name.filter(|name| !name.is_empty());
+            }
+        }
+        Ok(parsed)
+    }
+
+    fn add_entries(&mut self, value: Value<'_>, what: &str) -> Result<(), Problem> {
+        let Some(members) = value.object(what)? else {
+            self.entries.clear();
+            return Ok(());
+        };
+        let docker = self.format != AuthFormat::Containers;
+        let mut cursor = Cursor::new(value);
+        let known = self.entries.iter().enumerate();
+        let mut places: HashMap<_, _> = known.map(|(place, entry)| (entry.key.clone(), place)).collect();
+        for Member { key, value } in members {
+            let fields = value.object("an entry of `auths`")?.unwrap_or_default();
+            let entry = AuthEntry {
+                position: cursor.advance(value),
+                fields: Fields::parse(&fields, docker)?,
+                key,
+            };
+            match places.entry(entry.key.clone()) {
+                hash_map::Entry::Occupied(place) => {
+                    if let Some(known) = self.entries.get_mut(*place.get()) {
+                        *known = entry;
+                    }
+                }
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(self.entries.len());
+                    self.entries.push(entry);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_helpers(&mut self, member: &Member<'_>) -> Result<(), Problem> {
+        let Some(members) = member.value.object("`credHelpers`")? else {
+            self.helpers.clear();
+            return Ok(());
+        };
+        for Member { key, value } in members {
+            let name = value.string("a helper of `credHelpers`")?.unwrap_or_default();
+            self.helpers.push((key, name));
+        }
+        Ok(())
+    }
+}
+
+impl Problem {
+    pub(super) fn into_error(self, path: Option<&Path>) -> ConfigError {
+        let error = ConfigError::new(ConfigErrorKind::Syntax, self.message)
+            .at(self.position.line, self.position.column);
+        match path {
+            Some(path) => error.with_file(path),
+            None => error,
+        }
+    }
+}
