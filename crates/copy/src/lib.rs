@@ -29,7 +29,7 @@ mod plan;
 mod report;
 
 pub use options::{Gate, Options, Rejection, Selection};
-pub use plan::{Action, Plan, Step, plan};
+pub use plan::{Action, Plan, Step, plan, select};
 pub use report::Report;
 
 use std::sync::Arc;

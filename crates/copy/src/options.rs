@@ -35,6 +35,19 @@ impl Options {
         self
     }
 
+    /// No name at the destination: the result is found there by its digest.
+    #[must_use]
+    pub fn without_name(mut self) -> Self {
+        self.name = None;
+        self
+    }
+
+    /// The name of the result at the destination.
+    #[must_use]
+    pub const fn name(&self) -> Option<&Name> {
+        self.name.as_ref()
+    }
+
     /// Which images of an index to copy.
     #[must_use]
     pub fn with_selection(mut self, selection: Selection) -> Self {

@@ -169,6 +169,23 @@ impl Plan {
     }
 }
 
+/// The image of an index that a selection means: the manifest itself if it is an image, and the first
+/// platform's where a selection has several.
+///
+/// # Errors
+///
+/// [`ErrorKind::NotFound`] if the index has no image for the platform, and the failures of the source.
+pub async fn select(source: &dyn Source, top: Manifest, selection: &Selection) -> Result<Manifest, Error> {
+    let single = match selection {
+        Selection::Platform(_) => selection.clone(),
+        Selection::Platforms(platforms) => {
+            Selection::Platform(platforms.first().cloned().unwrap_or_else(Platform::host))
+        }
+        Selection::All => Selection::default(),
+    };
+    Ok(select_root(source, top, &single).await?.0)
+}
+
 /// The manifest that the name at the destination will mean, and the platform it was chosen for.
 async fn select_root(
     source: &dyn Source,

@@ -1,9 +1,5 @@
 //! The crate from outside, between places that write down what is done to them.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail the test"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod order;
 mod place;
