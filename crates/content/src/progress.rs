@@ -14,6 +14,10 @@ impl Progress for () {
 }
 
 /// What happens during an operation.
+///
+/// A bar of progress needs three of them. `Planned` gives its length. Every piece of it is `Finished` once, unless
+/// the operation fails; a piece counts as a whole then, whatever `Advanced` said: a resumed one advances by
+/// less than its size, a repeated one by more.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -23,6 +27,14 @@ pub enum Event<'a> {
         target: &'a Target,
         /// What it is.
         descriptor: &'a Descriptor,
+    },
+    /// What there is to do is known: this many pieces of content, and this many bytes of them, those that will
+    /// turn out to be there already included.
+    Planned {
+        /// How many blobs and manifests.
+        count: usize,
+        /// Their sizes together.
+        bytes: u64,
     },
     /// Bytes of this content begin to move.
     Started {

@@ -34,8 +34,8 @@ pub trait Source: Send + Sync {
 /// success.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Whether the blob or manifest is there and complete, so that it need not be sent. A manifest is complete
-    /// with everything it needs.
+    /// Whether the blob or manifest is there and complete, so that it need not be sent. An image manifest is
+    /// complete with its blobs; an index stands for itself alone, for it may be kept with some of its images.
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error>;
 
     /// Takes in a blob. It is there, whole and verified, when this returns `Ok`.
@@ -51,6 +51,32 @@ pub trait Sink: Send + Sync {
     async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
         let _ = (descriptor, from);
         Ok(false)
+    }
+
+    /// Whether [`Sink::adopt`] may succeed for content of that place, so that it is worth a call. Answered
+    /// without asking anyone.
+    fn can_adopt(&self, from: &Location) -> bool {
+        match (self.location(), from) {
+            (Location::Repository(here), Location::Repository(there)) => here.registry() == there.registry(),
+            (Location::Directory(_), Location::Directory(_)) | (Location::Memory, Location::Memory) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether content of this type and digest algorithm can be kept here with every byte as it is. Answered
+    /// without asking anyone, before anything is sent.
+    ///
+    /// Fails with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it cannot.
+    fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
+        let _ = descriptor;
+        Ok(())
+    }
+
+    /// A manifest that is here, for a sink that reads its own content without a round trip; it saves reading
+    /// the manifest from a source far away. `None` if it is not here, or this sink cannot read.
+    async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
+        let _ = descriptor;
+        Ok(None)
     }
 
     /// Where this is.
