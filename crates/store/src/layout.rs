@@ -236,6 +236,14 @@ impl Sink for Layout {
         .await
     }
 
+    async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
+        match self.manifest(&Target::Digest(descriptor.digest().clone())).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn location(&self) -> Location {
         Location::Directory(self.path().to_owned())
     }

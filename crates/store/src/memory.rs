@@ -128,6 +128,10 @@ impl Sink for Memory {
         Ok(())
     }
 
+    async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
+        Ok(self.read().manifests.get(descriptor.digest()).cloned())
+    }
+
     fn location(&self) -> Location {
         Location::Memory
     }
