@@ -14,7 +14,7 @@ use wharf_reference::Digest;
 #[async_trait]
 pub trait Backend: Send + Sync + fmt::Debug {
     /// All records, in any order.
-    async fn records(&self) -> Result<Vec<(String, Bytes)>, Error>;
+    async fn records(&self) -> Result<Vec<(String, String)>, Error>;
 
     /// Makes the changes, in order, all of them or none. They survive a crash when this returns.
     async fn write(&self, changes: Vec<Change>) -> Result<(), Error>;
@@ -26,14 +26,15 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// meanwhile. Fails with [`NotFound`](wharf_content::ErrorKind::NotFound) if it is not there.
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error>;
 
-    /// Removes content; what is not there is removed already.
+    /// Removes content; what is not there is removed already. The place it took is free once nobody reads it.
     async fn remove(&self, digest: &Digest) -> Result<(), Error>;
 
     /// The digests of all content.
     async fn digests(&self) -> Result<Vec<Digest>, Error>;
 
-    /// Begins an empty upload. The id is of lowercase hexadecimal digits and new.
-    async fn begin(&self, upload: &str) -> Result<(), Error>;
+    /// Begins an empty upload. The id is new, of lowercase hexadecimal digits; the note is one line of text,
+    /// kept with the upload.
+    async fn begin(&self, upload: &str, note: &str) -> Result<(), Error>;
 
     /// Writes at `offset`, the upload's present length, in bytes; what lay beyond it is cut off first.
     async fn append(&self, upload: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error>;
@@ -53,8 +54,8 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Drops an upload; what is not there is dropped already.
     async fn discard(&self, upload: &str) -> Result<(), Error>;
 
-    /// The ids of all uploads.
-    async fn uploads(&self) -> Result<Vec<String>, Error>;
+    /// The ids and notes of all uploads. Only asked for when a registry opens.
+    async fn uploads(&self) -> Result<Vec<(String, String)>, Error>;
 }
 
 /// A change of a backend's records.
@@ -62,6 +63,6 @@ pub trait Backend: Send + Sync + fmt::Debug {
 pub struct Change {
     /// The record's key: printable ASCII, at most 1,024 bytes.
     pub key: String,
-    /// The new value, or `None` to remove the record.
-    pub value: Option<Bytes>,
+    /// The new value, one line of text, or `None` to remove the record.
+    pub value: Option<String>,
 }

@@ -22,12 +22,16 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `server` | [`Registry::serve`] and [`Server`]: HTTP/1.1 on a port, by hyper |
+//! | `server` | `Registry::serve` and `Server`: HTTP/1.1 on a port, by hyper |
+//! | `tls` | `Registry::serve_tls` and `Tls`: the same over TLS, by rustls with ring |
+//! | `htpasswd` | `Htpasswd`: users with bcrypt hashes |
+//! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 
 mod api;
 mod auth;
 mod backend;
 mod body;
+mod disk;
 mod error;
 mod limits;
 mod log;
@@ -39,10 +43,15 @@ mod route;
 #[cfg(feature = "server")]
 mod server;
 mod state;
+#[cfg(feature = "tls")]
+mod tls;
 
+#[cfg(feature = "htpasswd")]
+pub use auth::Htpasswd;
 pub use auth::{Access, Action};
 pub use backend::{Backend, Change};
 pub use body::Body;
+pub use disk::DiskBackend;
 pub use error::ErrorCode;
 pub use limits::Limits;
 pub use log::LoggedRequest;
@@ -51,3 +60,5 @@ pub use memory::MemoryBackend;
 pub use registry::Registry;
 #[cfg(feature = "server")]
 pub use server::Server;
+#[cfg(feature = "tls")]
+pub use tls::Tls;

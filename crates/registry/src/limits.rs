@@ -19,6 +19,8 @@ pub struct Limits {
     pub idle: Duration,
     /// How long an upload session is kept without a request. Default 24 hours.
     pub upload_expiry: Duration,
+    /// Connections at a time; more wait. Default 4,096.
+    pub connections: usize,
     /// Bytes of all content of one repository, manifests and unfinished uploads included. Default none.
     pub repository: Option<u64>,
 }
@@ -33,6 +35,7 @@ impl Default for Limits {
             tags: 32,
             idle: Duration::from_secs(30),
             upload_expiry: Duration::from_hours(24),
+            connections: 4096,
             repository: None,
         }
     }
@@ -85,6 +88,13 @@ impl Limits {
     #[must_use]
     pub const fn with_upload_expiry(mut self, idle: Duration) -> Self {
         self.upload_expiry = idle;
+        self
+    }
+
+    /// Sets [`Limits::connections`].
+    #[must_use]
+    pub const fn with_connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
         self
     }
 

@@ -25,9 +25,14 @@ pub struct MemoryBackend {
 
 #[derive(Default)]
 struct State {
-    records: HashMap<String, Bytes>,
+    records: HashMap<String, String>,
     content: HashMap<Digest, Arc<Chunks>>,
-    uploads: HashMap<String, Chunks>,
+    uploads: HashMap<String, Upload>,
+}
+
+struct Upload {
+    note: String,
+    bytes: Chunks,
 }
 
 /// Bytes as they came, with the offset of the end of each chunk.
@@ -73,7 +78,7 @@ fn missing(what: &str) -> Error {
 
 #[async_trait]
 impl Backend for MemoryBackend {
-    async fn records(&self) -> Result<Vec<(String, Bytes)>, Error> {
+    async fn records(&self) -> Result<Vec<(String, String)>, Error> {
         let state = self.state();
         Ok(state
             .records
@@ -116,14 +121,22 @@ impl Backend for MemoryBackend {
         Ok(self.state().content.keys().cloned().collect())
     }
 
-    async fn begin(&self, upload: &str) -> Result<(), Error> {
-        self.state().uploads.insert(upload.to_owned(), Chunks::default());
+    async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
+        let begun = Upload {
+            note: note.to_owned(),
+            bytes: Chunks::default(),
+        };
+        self.state().uploads.insert(upload.to_owned(), begun);
         Ok(())
     }
 
     async fn append(&self, upload: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error> {
         let mut state = self.state();
-        let held = state.uploads.get_mut(upload).ok_or_else(|| missing("upload"))?;
+        let held = &mut state
+            .uploads
+            .get_mut(upload)
+            .ok_or_else(|| missing("upload"))?
+            .bytes;
         if held.len() > offset {
             held.truncate(offset);
         }
@@ -141,20 +154,24 @@ impl Backend for MemoryBackend {
 
     async fn flush(&self, upload: &str) -> Result<u64, Error> {
         let state = self.state();
-        let held = state.uploads.get(upload).ok_or_else(|| missing("upload"))?;
+        let held = &state.uploads.get(upload).ok_or_else(|| missing("upload"))?.bytes;
         Ok(held.len())
     }
 
     async fn read_upload(&self, upload: &str) -> Result<ByteStream, Error> {
         let state = self.state();
-        let held = state.uploads.get(upload).ok_or_else(|| missing("upload"))?;
+        let held = &state.uploads.get(upload).ok_or_else(|| missing("upload"))?.bytes;
         let range = 0..held.len();
         Ok(Box::pin(Reader::new(Arc::new(held.clone()), range)))
     }
 
     async fn commit(&self, upload: &str, digest: &Digest) -> Result<(), Error> {
         let mut state = self.state();
-        let held = state.uploads.remove(upload).ok_or_else(|| missing("upload"))?;
+        let held = state
+            .uploads
+            .remove(upload)
+            .ok_or_else(|| missing("upload"))?
+            .bytes;
         state
             .content
             .entry(digest.clone())
@@ -167,8 +184,12 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
-    async fn uploads(&self) -> Result<Vec<String>, Error> {
-        Ok(self.state().uploads.keys().cloned().collect())
+    async fn uploads(&self) -> Result<Vec<(String, String)>, Error> {
+        let state = self.state();
+        let uploads = state.uploads.iter();
+        Ok(uploads
+            .map(|(id, upload)| (id.clone(), upload.note.clone()))
+            .collect())
     }
 }
 

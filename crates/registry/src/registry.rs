@@ -83,6 +83,14 @@ impl Registry {
         self
     }
 
+    /// Requires credentials, and admits these users.
+    #[cfg(feature = "htpasswd")]
+    #[must_use]
+    pub fn with_htpasswd(mut self, users: &crate::Htpasswd) -> Self {
+        self.config_mut().authentication.users.htpasswd = Some(users.clone());
+        self
+    }
+
     /// Has clients exchange their credentials for a token at the registry's own `/token`, valid for five
     /// minutes. Without users, everybody gets one.
     ///
@@ -136,9 +144,9 @@ impl Registry {
         self
     }
 
-    /// Whether an index may name manifests that are not here; by default it may not.
+    /// Whether a manifest may name layers, and an index manifests, that are not here; by default they may not.
     #[must_use]
-    pub fn with_sparse_indexes(mut self, sparse: bool) -> Self {
+    pub fn with_sparse(mut self, sparse: bool) -> Self {
         self.config_mut().sparse = sparse;
         self
     }
@@ -175,6 +183,12 @@ impl Registry {
             .issuer
             .as_ref()
             .map_or(0, |issuer| issuer.issued())
+    }
+
+    /// Drops the upload sessions that nobody has used for longer than the limit. A served registry does so by
+    /// itself.
+    pub async fn expire_uploads(&self) -> Result<(), Error> {
+        api::expire_uploads(self).await
     }
 
     /// Answers a request.

@@ -11,11 +11,6 @@ use crate::{ErrorCode, error::Failure};
 pub(crate) struct Path(Arc<str>);
 
 impl Path {
-    /// A path that no repository has.
-    pub(crate) fn nowhere() -> Self {
-        Self(Arc::from(""))
-    }
-
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         let localhost = Registry::parse("localhost").map_err(|_| invalid_name())?;
         let repository = Repository::new(&localhost, text).map_err(|_| invalid_name())?;

@@ -1,25 +1,41 @@
-use std::{convert::Infallible, fmt, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::{JoinHandle, JoinSet},
+};
 use wharf_reference::{ParseError, Reference};
 
 use crate::{Body, LoggedRequest, Registry};
 
-/// How long a client may take to send the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take for a TLS handshake, and for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often upload sessions are looked at that nobody uses.
+const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A registry on a port of this machine. It stops when this is dropped.
 pub struct Server {
     address: SocketAddr,
     registry: Registry,
+    scheme: &'static str,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+/// How the bytes of a connection are wrapped.
+#[derive(Clone)]
+enum Transport {
+    Plain,
+    #[cfg(feature = "tls")]
+    Tls(tokio_rustls::TlsAcceptor),
 }
 
 impl Registry {
@@ -32,17 +48,34 @@ impl Registry {
     ///
     /// Unless [an external URL](Registry::with_external_url) is set, clients are told to come to
     /// `http://` and the address.
-    pub async fn serve_on(mut self, address: SocketAddr) -> io::Result<Server> {
+    pub async fn serve_on(self, address: SocketAddr) -> io::Result<Server> {
+        self.listen(address, Transport::Plain).await
+    }
+
+    /// As [`Registry::serve_on`], in HTTP over TLS.
+    #[cfg(feature = "tls")]
+    pub async fn serve_tls(self, address: SocketAddr, tls: &crate::Tls) -> io::Result<Server> {
+        let acceptor = tls.acceptor().map_err(io::Error::other)?;
+        self.listen(address, Transport::Tls(acceptor)).await
+    }
+
+    async fn listen(mut self, address: SocketAddr, transport: Transport) -> io::Result<Server> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        let scheme = match transport {
+            Transport::Plain => "http",
+            #[cfg(feature = "tls")]
+            Transport::Tls(_) => "https",
+        };
         if self.config.external.is_none() {
-            self = self.with_external_url(&format!("http://{address}"));
+            self = self.with_external_url(&format!("{scheme}://{address}"));
         }
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(accept(listener, self.clone(), stopped));
+        let task = tokio::spawn(accept(listener, transport, self.clone(), stopped));
         Ok(Server {
             address,
             registry: self,
+            scheme,
             stop,
             task,
         })
@@ -59,7 +92,7 @@ impl Server {
     /// Scheme, host and port, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// What the registry is called in an image name: `127.0.0.1:port`.
@@ -105,23 +138,39 @@ impl fmt::Debug for Server {
     }
 }
 
-async fn accept(listener: TcpListener, registry: Registry, mut stopped: watch::Receiver<bool>) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+/// Accepts connections until it is told to stop. Dropped, it drops the connections too.
+async fn accept(
+    listener: TcpListener,
+    transport: Transport,
+    registry: Registry,
+    mut stopped: watch::Receiver<bool>,
+) {
     let graceful = GracefulShutdown::new();
-    let mut connections = tokio::task::JoinSet::new();
+    let room = Arc::new(Semaphore::new(registry.config.limits.connections));
+    let mut connections = JoinSet::new();
+    let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
     loop {
+        let next = async {
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            (permit, accepted) = next => match accepted {
                 Ok((stream, _)) => {
-                    let _ = stream.set_nodelay(true); // slower, but not wrong without
-                    let connection = http.serve_connection(TokioIo::new(stream), service(&registry));
-                    connections.spawn(graceful.watch(connection));
+                    let (transport, registry) = (transport.clone(), registry.clone());
+                    let watcher = graceful.watcher();
+                    connections.spawn(async move {
+                        serve(stream, transport, registry, watcher).await;
+                        drop(permit);
+                    });
                 }
                 // Of one connection, or too many open files: neither is a reason to stop.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
+            _ = expiry.tick() => {
+                let _ = registry.expire_uploads().await; // tried again in a while
+            }
             _ = stopped.changed() => break,
         }
     }
@@ -129,16 +178,40 @@ async fn accept(listener: TcpListener, registry: Registry, mut stopped: watch::R
     graceful.shutdown().await;
 }
 
+async fn serve(stream: TcpStream, transport: Transport, registry: Registry, watcher: Watcher) {
+    let _ = stream.set_nodelay(true); // slower, but not wrong without
+    match transport {
+        Transport::Plain => speak(stream, registry, watcher).await,
+        #[cfg(feature = "tls")]
+        Transport::Tls(acceptor) => {
+            if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+                speak(stream, registry, watcher).await;
+            }
+        }
+    }
+}
+
+/// Answers the requests of one connection. How it ends is the client's business.
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    registry: Registry,
+    watcher: Watcher,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let connection = http.serve_connection(TokioIo::new(stream), service(registry));
+    let _ = watcher.watch(connection).await;
+}
+
 /// The registry as hyper calls it.
 fn service(
-    registry: &Registry,
+    registry: Registry,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
     Response = Response<Body>,
     Error = Infallible,
     Future: Send + 'static,
-> + use<> {
-    let registry = registry.clone();
+> {
     hyper::service::service_fn(move |request| {
         let registry = registry.clone();
         async move { Ok(registry.handle(request).await) }

@@ -116,7 +116,7 @@ impl Call<'_> {
             return Ok(());
         }
         let id = random_id()?;
-        backend.begin(&id).await?;
+        backend.begin(&id, "").await?;
         backend.append(&id, 0, vec![bytes.clone()]).await?;
         backend.flush(&id).await?;
         backend.commit(&id, digest).await?;
@@ -152,7 +152,7 @@ impl Call<'_> {
             match content.blobs.get(blob.digest()) {
                 Some(link) if link.size != blob.size() => return Err(wrong_size(blob)),
                 Some(_) => {}
-                None if is_foreign(blob) => {}
+                None if self.registry.config.sparse || is_foreign(blob) => {}
                 None => return Err(missing(blob)),
             }
         }

@@ -8,6 +8,8 @@ mod referrers;
 mod token;
 mod uploads;
 
+pub(crate) use uploads::expire as expire_uploads;
+
 use std::{borrow::Cow, error::Error as StdError};
 
 use bytes::Bytes;

@@ -17,7 +17,7 @@ use crate::{
     error::{Answer, Failure},
     range,
     route::{Path, parse_digest},
-    state::{Progress, Session, State, blob_change, session_removal},
+    state::{Progress, Session, State, blob_change},
 };
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
@@ -181,7 +181,6 @@ impl Call<'_> {
         let _sweep = state.sweep.read().await;
         state.backend.commit(id, digest).await?;
         link(state, &self.path, digest, progress.offset).await?;
-        state.write(vec![session_removal(id)]).await?;
         state.uploads().remove(id);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Who is asking, and what they may do.
 
+#[cfg(feature = "htpasswd")]
+mod htpasswd;
 mod tokens;
 mod users;
 
@@ -11,6 +13,8 @@ use std::{
 use base64::Engine as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+#[cfg(feature = "htpasswd")]
+pub use self::htpasswd::Htpasswd;
 pub(crate) use self::{
     tokens::{Grant, Issuer},
     users::Users,

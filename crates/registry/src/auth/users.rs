@@ -8,10 +8,16 @@ use wharf_reference::{Algorithm, Digest};
 #[derive(Clone, Default)]
 pub(crate) struct Users {
     plain: Arc<HashMap<String, Option<Digest>>>,
+    #[cfg(feature = "htpasswd")]
+    pub(crate) htpasswd: Option<super::Htpasswd>,
 }
 
 impl Users {
     pub(crate) fn is_empty(&self) -> bool {
+        #[cfg(feature = "htpasswd")]
+        if self.htpasswd.is_some() {
+            return false;
+        }
         self.plain.is_empty()
     }
 
@@ -19,8 +25,17 @@ impl Users {
         Arc::make_mut(&mut self.plain).insert(user.to_owned(), hash(password));
     }
 
-    #[expect(clippy::unused_async, reason = "slow hashes are checked elsewhere")]
+    #[cfg_attr(
+        not(feature = "htpasswd"),
+        expect(clippy::unused_async, reason = "slow hashes wait")
+    )]
     pub(crate) async fn verify(&self, user: &str, password: &str) -> bool {
+        #[cfg(feature = "htpasswd")]
+        if let Some(htpasswd) = &self.htpasswd
+            && !self.plain.contains_key(user)
+        {
+            return htpasswd.verify(user, password).await;
+        }
         let sent = hash(password);
         let kept = self.plain.get(user).cloned().flatten();
         let (Some(sent), known) = (sent, kept.is_some()) else {
@@ -31,12 +46,12 @@ impl Users {
     }
 }
 
-fn hash(password: &str) -> Option<Digest> {
+pub(super) fn hash(password: &str) -> Option<Digest> {
     Hasher::digest(Algorithm::Sha256, password.as_bytes()).ok()
 }
 
 /// Compares without stopping at the first difference.
-fn same(a: &Digest, b: &Digest) -> bool {
+pub(super) fn same(a: &Digest, b: &Digest) -> bool {
     let differences = a.as_str().bytes().zip(b.as_str().bytes());
     let folded = differences.fold(0, |folded, (a, b)| folded | black_box(a ^ b));
     folded == 0 && a.as_str().len() == b.as_str().len()

@@ -6,16 +6,16 @@ mod repository;
 mod session;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use tokio::sync;
 use wharf_content::Error;
 
-use self::record::{Loaded, SessionRecord, session_change};
+use self::record::Loaded;
 pub(crate) use self::{
-    record::{ManifestRecord, blob_change, manifest_change, removal, session_removal, tag_change},
+    record::{ManifestRecord, blob_change, manifest_change, removal, tag_change},
     repository::Repository,
     session::{Progress, Session},
 };
@@ -40,10 +40,9 @@ impl State {
         }
     }
 
-    /// Reads what the backend holds. Uploads without a record, and records without an upload, are dropped.
+    /// Reads what the backend holds. Uploads whose note cannot be read are dropped.
     pub(crate) async fn load(backend: Arc<dyn Backend>) -> Result<Self, Error> {
         let state = Self::empty(Arc::clone(&backend));
-        let mut sessions = Vec::new();
         for (key, value) in backend.records().await? {
             match record::load(&key, &value)? {
                 Loaded::Manifest(path, digest, manifest) => {
@@ -58,21 +57,15 @@ impl State {
                 Loaded::Tag(path, tag, digest) => {
                     state.repository(&path).content_mut().insert_tag(tag, digest);
                 }
-                Loaded::Session(id, session) => sessions.push((id, session)),
             }
         }
-        let mut present: HashSet<String> = backend.uploads().await?.into_iter().collect();
-        for (id, record) in sessions {
-            if present.remove(&id) {
-                let length = backend.flush(&id).await?;
-                let session = Session::resumed(record, length);
-                state.uploads().insert(id, Arc::new(session));
-            } else {
-                backend.write(vec![session_removal(&id)]).await?;
+        for (id, note) in backend.uploads().await? {
+            match Session::resumed(&note, backend.flush(&id).await?) {
+                Some(session) => {
+                    state.uploads().insert(id, Arc::new(session));
+                }
+                None => backend.discard(&id).await?,
             }
-        }
-        for orphan in present {
-            backend.discard(&orphan).await?;
         }
         Ok(state)
     }
@@ -108,9 +101,7 @@ impl State {
     /// Opens an upload session.
     pub(crate) async fn begin(&self, session: Session) -> Result<(String, Arc<Session>), Error> {
         let id = random_id()?;
-        self.backend.begin(&id).await?;
-        let record = SessionRecord::of(&session);
-        self.backend.write(vec![session_change(&id, &record)?]).await?;
+        self.backend.begin(&id, &session.note()?).await?;
         let session = Arc::new(session);
         self.uploads().insert(id.clone(), Arc::clone(&session));
         Ok((id, session))
@@ -119,8 +110,7 @@ impl State {
     /// Ends an upload session that did not become content.
     pub(crate) async fn abandon(&self, id: &str) -> Result<(), Error> {
         self.uploads().remove(id);
-        self.backend.discard(id).await?;
-        self.backend.write(vec![session_removal(id)]).await
+        self.backend.discard(id).await
     }
 
     /// Records changes of the backend.

@@ -1,20 +1,17 @@
-//! The records a backend keeps for the registry: one per link, manifest, tag and upload.
+//! The records a backend keeps for the registry: one per link, manifest and tag.
 //!
 //! | key | value |
 //! |---|---|
 //! | `b/<repository>/<digest>` | `{"size"}` of a blob that the repository holds |
 //! | `m/<repository>/<digest>` | a [`ManifestRecord`] |
 //! | `t/<repository>/<tag>` | the digest, as a JSON string |
-//! | `u/<id>` | a [`SessionRecord`] |
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wharf_content::{Descriptor, Error, ErrorKind, Manifest, MediaType};
-use wharf_reference::{Algorithm, Digest, Tag};
+use wharf_reference::{Digest, Tag};
 
-use super::Session;
 use crate::{Change, route::Path};
 
 /// What the registry needs to know of a manifest without reading it again.
@@ -62,40 +59,13 @@ struct BlobRecord {
     size: u64,
 }
 
-/// What outlives a restart of an upload session. Its length is the backend's to know.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SessionRecord {
-    pub(crate) repository: String,
-    pub(crate) user: Option<String>,
-    pub(crate) algorithm: String,
-}
-
-impl SessionRecord {
-    pub(super) fn of(session: &Session) -> Self {
-        Self {
-            repository: session.repository.as_str().to_owned(),
-            user: session.user.as_deref().map(str::to_owned),
-            algorithm: session.algorithm.to_string(),
-        }
-    }
-
-    pub(super) fn algorithm(&self) -> Algorithm {
-        if self.algorithm == "sha512" {
-            Algorithm::Sha512
-        } else {
-            Algorithm::Sha256
-        }
-    }
-}
-
 pub(super) enum Loaded {
     Blob(Path, Digest, u64),
     Manifest(Path, Digest, Arc<ManifestRecord>),
     Tag(Path, Tag, Digest),
-    Session(String, SessionRecord),
 }
 
-pub(super) fn load(key: &str, value: &Bytes) -> Result<Loaded, Error> {
+pub(super) fn load(key: &str, value: &str) -> Result<Loaded, Error> {
     let damaged = || {
         Error::new(
             ErrorKind::Corrupt,
@@ -103,9 +73,6 @@ pub(super) fn load(key: &str, value: &Bytes) -> Result<Loaded, Error> {
         )
     };
     let (kind, rest) = key.split_once('/').ok_or_else(damaged)?;
-    if kind == "u" {
-        return Ok(Loaded::Session(rest.to_owned(), read(value).ok_or_else(damaged)?));
-    }
     let (path, last) = rest.rsplit_once('/').ok_or_else(damaged)?;
     let path = Path::parse(path).map_err(|_| damaged())?;
     let digest = |text: &str| Digest::parse(text).map_err(|_| damaged());
@@ -127,15 +94,15 @@ pub(super) fn load(key: &str, value: &Bytes) -> Result<Loaded, Error> {
     }
 }
 
-fn read<T: DeserializeOwned>(value: &Bytes) -> Option<T> {
-    serde_json::from_slice(value).ok()
+fn read<T: DeserializeOwned>(value: &str) -> Option<T> {
+    serde_json::from_str(value).ok()
 }
 
 fn change(key: String, value: &impl Serialize) -> Result<Change, Error> {
-    let value = serde_json::to_vec(value).map_err(|error| Error::wrap(ErrorKind::Other, error))?;
+    let value = serde_json::to_string(value).map_err(|error| Error::wrap(ErrorKind::Other, error))?;
     Ok(Change {
         key,
-        value: Some(value.into()),
+        value: Some(value),
     })
 }
 
@@ -159,17 +126,6 @@ pub(crate) fn tag_change(path: &Path, tag: &Tag, digest: &Digest) -> Result<Chan
 pub(crate) fn removal(kind: char, path: &Path, last: &str) -> Change {
     Change {
         key: format!("{kind}/{path}/{last}"),
-        value: None,
-    }
-}
-
-pub(super) fn session_change(id: &str, session: &SessionRecord) -> Result<Change, Error> {
-    change(format!("u/{id}"), session)
-}
-
-pub(crate) fn session_removal(id: &str) -> Change {
-    Change {
-        key: format!("u/{id}"),
         value: None,
     }
 }

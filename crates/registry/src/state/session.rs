@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::{sync, time::Instant};
-use wharf_content::Hasher;
+use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::Algorithm;
 
-use super::record::SessionRecord;
 use crate::route::Path;
 
 /// An upload session: bound to the repository and the user that opened it.
@@ -24,6 +24,13 @@ pub(crate) struct Session {
     /// Bytes that are kept, as the client may see them.
     acknowledged: AtomicU64,
     touched: Mutex<Instant>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Note {
+    repository: String,
+    user: Option<String>,
+    algorithm: String,
 }
 
 #[derive(Default)]
@@ -47,24 +54,36 @@ impl Session {
         }
     }
 
-    /// A session that was open when the registry last ran, with the bytes that were kept.
-    pub(super) fn resumed(record: SessionRecord, length: u64) -> Self {
-        let algorithm = record.algorithm();
+    /// A session that was open when the registry last ran, with the bytes that were kept; `None` if its note
+    /// is damaged.
+    pub(super) fn resumed(note: &str, length: u64) -> Option<Self> {
+        let note: Note = serde_json::from_str(note).ok()?;
+        let algorithm = match note.algorithm.as_str() {
+            "sha256" => Algorithm::Sha256,
+            "sha512" => Algorithm::Sha512,
+            _ => return None,
+        };
         let progress = Progress {
             offset: length,
             hasher: None,
             ended: false,
         };
-        let path = Path::parse(&record.repository);
-        Self {
+        let path = Path::parse(&note.repository).ok()?;
+        Some(Self {
             progress: Arc::new(sync::Mutex::new(progress)),
             acknowledged: AtomicU64::new(length),
-            ..Self::new(
-                path.unwrap_or_else(|_| Path::nowhere()),
-                record.user.map(Arc::from),
-                algorithm,
-            )
-        }
+            ..Self::new(path, note.user.map(Arc::from), algorithm)
+        })
+    }
+
+    /// What outlives a restart. How many bytes there are is the backend's to know.
+    pub(super) fn note(&self) -> Result<String, Error> {
+        let note = Note {
+            repository: self.repository.as_str().to_owned(),
+            user: self.user.as_deref().map(str::to_owned),
+            algorithm: self.algorithm.to_string(),
+        };
+        serde_json::to_string(&note).map_err(|error| Error::wrap(ErrorKind::Other, error))
     }
 
     /// How many bytes are kept.

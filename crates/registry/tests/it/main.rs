@@ -10,4 +10,5 @@
 
 mod access;
 mod basics;
+mod disk;
 mod wire;

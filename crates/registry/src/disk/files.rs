@@ -1,0 +1,67 @@
+//! Calls on files, with errors that name what was done to which.
+
+use std::{fs, fs::File, io, path::Path};
+
+use wharf_content::{Error, ErrorKind};
+
+/// Classifies an error of the file system and says what it was about.
+pub(super) trait At<T> {
+    fn at(self, doing: &str, path: &Path) -> Result<T, Error>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, doing: &str, path: &Path) -> Result<T, Error> {
+        self.map_err(|error| {
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+                _ => ErrorKind::Storage,
+            };
+            Error::new(kind, format!("cannot {doing} {}", path.display())).with_source(error)
+        })
+    }
+}
+
+/// What is not there is `None` instead of an error.
+pub(super) fn existing<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// For reading and writing, by the owner alone.
+pub(super) fn options() -> fs::OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+pub(super) fn make_dir(path: &Path) -> Result<(), Error> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).at("create", path)
+}
+
+/// Makes the names in a directory survive a crash.
+pub(super) fn sync_dir(path: &Path) -> Result<(), Error> {
+    #[cfg(unix)]
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .at("sync", path)?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// Content does not change any more.
+pub(super) fn set_read_only(file: &File) -> io::Result<()> {
+    let mut permissions = file.metadata()?.permissions();
+    permissions.set_readonly(true);
+    file.set_permissions(permissions)
+}

@@ -1,0 +1,124 @@
+use std::path::Path;
+
+use wharf_content::ErrorKind;
+use wharf_registry::{DiskBackend, Registry, Server};
+
+use crate::wire::{ask, digest, get, push_blob, push_image, with_digest};
+
+async fn open(root: &Path) -> Server {
+    let backend = DiskBackend::open(root).await.unwrap();
+    Registry::open(backend).await.unwrap().serve().await.unwrap()
+}
+
+/// Stops the server and waits until it has let go of the directory.
+async fn close(server: Server) {
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn everything_outlives_the_process() {
+    let root = tempfile::tempdir().unwrap();
+    let server = open(root.path()).await;
+    let (bytes, image) = push_image(&server, "lib/app", "v1").await;
+    push_image(&server, "lib/app", "v2").await;
+    let blob = push_blob(&server, "lib/app", b"loose").await;
+    let gone = push_blob(&server, "lib/app", b"gone").await;
+    let deleted = ask(&server, "DELETE", format!("/v2/lib/app/blobs/{gone}"))
+        .send()
+        .await;
+    assert_eq!(deleted.status, 202);
+    let opened = ask(&server, "POST", "/v2/lib/app/blobs/uploads/").send().await;
+    let session = opened.location();
+    let patched = ask(&server, "PATCH", session.clone())
+        .body("half a ")
+        .send()
+        .await;
+    assert_eq!(patched.status, 202);
+    close(server).await;
+
+    let server = open(root.path()).await;
+    assert_eq!(get(&server, "/v2/lib/app/manifests/v1").await.body, bytes);
+    assert_eq!(
+        get(&server, format!("/v2/lib/app/manifests/{image}")).await.body,
+        bytes
+    );
+    assert_eq!(
+        get(&server, format!("/v2/lib/app/blobs/{blob}")).await.body,
+        b"loose"
+    );
+    assert_eq!(
+        get(&server, format!("/v2/lib/app/blobs/{gone}")).await.status,
+        404
+    );
+    let tags = get(&server, "/v2/lib/app/tags/list").await;
+    assert_eq!(tags.json()["tags"], serde_json::json!(["v1", "v2"]));
+    let status = get(&server, session.clone()).await;
+    assert_eq!((status.status, status.header("range")), (204, Some("0-6")));
+    let whole = digest(b"half a loaf");
+    let closed = ask(&server, "PUT", with_digest(&status.location(), &whole))
+        .header("Content-Range", "7-10")
+        .body("loaf")
+        .send()
+        .await;
+    assert_eq!(closed.status, 201);
+    assert_eq!(get(&server, closed.location()).await.body, b"half a loaf");
+    close(server).await;
+    assert!(
+        std::fs::read_dir(root.path().join("uploads"))
+            .unwrap()
+            .next()
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_torn_last_line_was_never_acknowledged() {
+    let root = tempfile::tempdir().unwrap();
+    let server = open(root.path()).await;
+    push_image(&server, "a", "v1").await;
+    close(server).await;
+    let journal = root.path().join("journal");
+    let whole = std::fs::read(&journal).unwrap();
+    let lines = whole.iter().filter(|byte| **byte == b'\n').count();
+    let last = whole[..whole.len() - 1]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .unwrap()
+        + 1;
+    for cut in last..whole.len() {
+        std::fs::write(&journal, &whole[..cut]).unwrap();
+        let server = open(root.path()).await;
+        assert_eq!(get(&server, "/v2/a/manifests/v1").await.status, 404);
+        close(server).await;
+        assert_eq!(std::fs::metadata(&journal).unwrap().len(), last as u64);
+    }
+    assert!(lines > 2);
+}
+
+#[tokio::test]
+async fn a_damaged_journal_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let server = open(root.path()).await;
+    push_image(&server, "a", "v1").await;
+    close(server).await;
+    let journal = root.path().join("journal");
+    let mut bytes = std::fs::read(&journal).unwrap();
+    bytes[30] ^= 1;
+    std::fs::write(&journal, &bytes).unwrap();
+    let error = DiskBackend::open(root.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn a_directory_has_one_owner() {
+    let root = tempfile::tempdir().unwrap();
+    let first = DiskBackend::open(root.path()).await.unwrap();
+    let error = DiskBackend::open(root.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    drop(first);
+    DiskBackend::open(root.path()).await.unwrap();
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(other.path().join("precious"), "x").unwrap();
+    let error = DiskBackend::open(other.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+}
