@@ -136,7 +136,7 @@ impl Intake {
             let hashing = hash(hasher, batch.clone(), length);
             let hashing = async {
                 match hashing {
-                    Hashing::Done(hasher) => Ok(hasher),
+                    Hashing::Done(hasher) => Ok(*hasher),
                     Hashing::Begun(task) => task.await.map_err(|_| interrupted()),
                 }
             };
@@ -156,14 +156,14 @@ impl Intake {
 }
 
 enum Hashing {
-    Done(Option<Hasher>),
+    Done(Box<Option<Hasher>>),
     Begun(JoinHandle<Option<Hasher>>),
 }
 
 /// Begins to hash, on another thread if it takes long.
 fn hash(hasher: Option<Hasher>, batch: Vec<Bytes>, length: u64) -> Hashing {
     let Some(mut hasher) = hasher else {
-        return Hashing::Done(None);
+        return Hashing::Done(Box::new(None));
     };
     let work = move || {
         for chunk in batch {
@@ -172,7 +172,7 @@ fn hash(hasher: Option<Hasher>, batch: Vec<Bytes>, length: u64) -> Hashing {
         Some(hasher)
     };
     if length < SMALL as u64 {
-        Hashing::Done(work())
+        Hashing::Done(Box::new(work()))
     } else {
         Hashing::Begun(spawn_blocking(work))
     }

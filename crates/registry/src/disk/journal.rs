@@ -32,9 +32,12 @@ struct Shared {
     queue: Mutex<Queue>,
 }
 
+type Waiter = oneshot::Sender<Result<(), Error>>;
+
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<(Vec<u8>, oneshot::Sender<Result<(), Error>>)>,
+    /// Lines, and who waits for them to be safe.
+    waiting: Vec<(Vec<u8>, Waiter)>,
     /// The file, when nobody is writing to it; `None` for good after a failure that leaves its state unknown.
     file: Option<Tail>,
     broken: bool,

@@ -79,7 +79,6 @@ async fn a_torn_last_line_was_never_acknowledged() {
     close(server).await;
     let journal = root.path().join("journal");
     let whole = std::fs::read(&journal).unwrap();
-    let lines = whole.iter().filter(|byte| **byte == b'\n').count();
     let last = whole[..whole.len() - 1]
         .iter()
         .rposition(|byte| *byte == b'\n')
@@ -92,7 +91,6 @@ async fn a_torn_last_line_was_never_acknowledged() {
         close(server).await;
         assert_eq!(std::fs::metadata(&journal).unwrap().len(), last as u64);
     }
-    assert!(lines > 2);
 }
 
 #[tokio::test]
