@@ -79,7 +79,7 @@ impl<'a> Document<'a> {
     pub(crate) fn warn(&self, offset: usize, table: &str, key: &str, message: impl Into<String>) {
         let warning = ConfigWarning {
             file: self.file.map(Path::to_owned),
-            line: self.position(offset).0,
+            line: Some(self.position(offset).0),
             key: bounded(key),
             table: table.to_owned(),
             message: message.into(),
@@ -195,7 +195,11 @@ impl<'t, 'a> Table<'t, 'a> {
         }
     }
 
-    pub(crate) fn strings(&mut self, key: &'static str) -> Result<Option<Vec<Located<String>>>, ConfigError> {
+    /// An array of strings, each with its offset.
+    pub(crate) fn strings(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<Located<Vec<Located<String>>>>, ConfigError> {
         const EXPECTED: &str = "an array of strings";
         let Some(value) = self.value(key) else {
             return Ok(None);
@@ -210,7 +214,10 @@ impl<'t, 'a> Table<'t, 'a> {
             }),
             _ => Err(self.mistyped(key, item, EXPECTED)),
         });
-        located.collect::<Result<_, _>>().map(Some)
+        Ok(Some(Located {
+            value: located.collect::<Result<_, _>>()?,
+            offset: value.span().start,
+        }))
     }
 
     pub(crate) fn table(&mut self, key: &'static str) -> Result<Option<Self>, ConfigError> {

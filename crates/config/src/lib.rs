@@ -1,6 +1,43 @@
 //! The host configuration of the containers ecosystem: registries.conf, short names, auth.json and certs.d.
+//!
+//! ```
+//! use wharf_config::{Intent, Registries, Resolve, TlsMode};
+//! use wharf_reference::Repository;
+//!
+//! let registries = Registries::parse(
+//!     "[[registry]]\nlocation = 'docker.io'\n[[registry.mirror]]\nlocation = 'cache.lan/hub'\ninsecure = true",
+//! )?;
+//! let alpine = Repository::parse("alpine")?;
+//! let places = registries.resolve(&alpine, Intent::PullTag)?;
+//! assert_eq!(places[0].repository, "cache.lan/hub/library/alpine");
+//! assert_eq!(places[0].tls, TlsMode::Insecure);
+//! assert_eq!(places[1].repository, "docker.io/library/alpine");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It contacts no registry, judges no certificate and reads no trust policy (policy.json, registries.d).
+//!
+//! # How the pieces relate
+//!
+//! A [`Locations`] describes the host: it alone reads the environment, and everything else takes it, or text.
+//!
+//! | you have | use | and get |
+//! |---|---|---|
+//! | what a person typed | [`ShortNames::resolve`] | the images it may mean, and why |
+//! | a repository | [`Registries::explain`], or [`Resolve`] | the places to try, in order, and why each is there |
+//! | a place | [`Credentials`] | the credential for it, if there is one |
+//! | a place | [`Certificates`] | the certificates for it |
+//!
+//! Every format is read from text as well as from files, and written only as a whole. An error names the file,
+//! the line and what was expected ([`ConfigError`]); what has no effect is a [`ConfigWarning`]. Where a type
+//! differs from Podman on purpose, its documentation says so under *Deviation*.
+//!
+//! # Features
+//!
+//! None: everything is always there.
 
 mod candidate;
+mod certs;
 mod credentials;
 mod document;
 mod error;
@@ -13,6 +50,7 @@ mod short_names;
 mod warning;
 
 pub use candidate::{Blocked, Candidate, Intent, Resolve, ResolveError, Role, TlsMode, Unconfigured};
+pub use certs::{Certificates, ClientCertificate, PemFile};
 pub use credentials::{
     AuthEntry, AuthFile, AuthFileEdit, AuthFormat, CredentialKey, CredentialOrigin, Credentials,
     CredentialsError, Erased, Lookup,
@@ -21,5 +59,8 @@ pub use error::{ConfigError, ConfigErrorKind};
 pub use locations::{Generation, HostOs, Locations};
 pub use origin::Origin;
 pub use registries::{Mirror, Prefix, PullFromMirror, Registries, RegistryTable, Resolution, Skipped};
-pub use short_names::{Alias, ShortNameMode};
+pub use short_names::{
+    Alias, AliasFile, Aliases, Attempts, Failure, Failures, NameCandidate, NameOrigin, Prompt, ResolvedName,
+    ShortNameError, ShortNameMode, ShortNames,
+};
 pub use warning::ConfigWarning;

@@ -19,7 +19,7 @@ pub use prefix::Prefix;
 pub use resolve::{Resolution, Skipped};
 pub use table::{Mirror, PullFromMirror, RegistryTable};
 
-use crate::{Alias, ConfigError, ConfigWarning, Locations, Origin, ShortNameMode, TlsMode};
+use crate::{Aliases, ConfigError, ConfigWarning, Locations, Origin, ShortNameMode, TlsMode};
 use prefix::Name;
 
 /// What registries.conf and its drop-in files say: where repositories really are, which registries are
@@ -48,7 +48,7 @@ pub struct Registries {
     short_name_mode: Option<(ShortNameMode, Origin)>,
     store_auth_helper: Option<String>,
     tables: BTreeMap<String, RegistryTable>,
-    aliases: BTreeMap<String, Alias>,
+    aliases: Aliases,
     warnings: Vec<ConfigWarning>,
     tls: Option<TlsMode>,
 }
@@ -171,9 +171,9 @@ impl Registries {
         self.store_auth_helper.as_deref()
     }
 
-    /// The aliases of short names, by name.
+    /// The aliases of short names in these files.
     #[must_use]
-    pub const fn aliases(&self) -> &BTreeMap<String, Alias> {
+    pub const fn aliases(&self) -> &Aliases {
         &self.aliases
     }
 }

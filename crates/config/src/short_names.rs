@@ -1,5 +1,247 @@
-pub(crate) mod aliases;
+mod alias_file;
+mod aliases;
+mod attempts;
+mod error;
 mod mode;
+mod resolved;
 
-pub use aliases::Alias;
+use wharf_reference::{Reference, Registry, ShortName, Written};
+
+pub use alias_file::AliasFile;
+pub use aliases::{Alias, Aliases};
+pub use attempts::{Attempts, Failure, Failures};
+pub use error::ShortNameError;
 pub use mode::ShortNameMode;
+pub use resolved::{NameCandidate, NameOrigin, ResolvedName};
+
+use crate::{ConfigError, ConfigWarning, Locations, Origin, Registries};
+
+/// What names without a registry may mean on this host (containers-registries.conf(5), *short-name-mode* and
+/// `[aliases]`).
+///
+/// # How a name is resolved to be pulled
+///
+/// | the name | candidates |
+/// |---|---|
+/// | has a registry | itself |
+/// | any, with [`ShortNames::with_docker_hub`] | Docker Hub's |
+/// | has an alias | the alias's repository, with the tag and digest of the name |
+/// | else, no search registries | an error |
+/// | else, one search registry, or mode `disabled` | the name at each search registry, in order |
+/// | else, someone to ask | the one that is chosen, to be [recorded](ShortNames::record) once it was pulled |
+/// | else, mode `permissive` | the name at each search registry, in order |
+/// | else, mode `enforcing` | an error that names them |
+///
+/// A name without tag and digest gets the tag `latest`. Aliases in the machine-written file win over those in
+/// registries.conf.
+///
+/// # Deviation
+///
+/// - The question goes to a callback, not to a terminal.
+/// - Looking names up writes nothing; upstream creates the alias file's lock and its directory.
+/// - A machine-written file that is malformed fails short names without an answer from the caller only; names
+///   with a registry never need it.
+/// - Only "not found" leads from one candidate to the next, see [`Attempts`]; upstream goes on after any error.
+#[derive(Debug, Clone)]
+pub struct ShortNames {
+    machine: Result<Aliases, ConfigError>,
+    file: Option<AliasFile>,
+    aliases: Aliases,
+    search: Vec<Registry>,
+    search_origin: Option<Origin>,
+    mode: ShortNameMode,
+    docker_hub: bool,
+    warnings: Vec<ConfigWarning>,
+}
+
+/// Asks which of several images a short name means.
+pub trait Prompt: Send + Sync {
+    /// The index of the chosen candidate; `None` if none is wanted.
+    fn choose(&self, name: &ShortName, candidates: &[Reference]) -> Option<usize>;
+}
+
+impl<F> Prompt for F
+where
+    F: Fn(&ShortName, &[Reference]) -> Option<usize> + Send + Sync,
+{
+    fn choose(&self, name: &ShortName, candidates: &[Reference]) -> Option<usize> {
+        self(name, candidates)
+    }
+}
+
+impl ShortNames {
+    /// Takes the aliases, search registries and mode of registries.conf, and reads the machine-written file of
+    /// aliases if there is one. If that cannot be read, resolving a short name fails, and nothing else.
+    #[must_use]
+    pub fn load(locations: &Locations, registries: &Registries) -> Self {
+        let mut names = Self::new(registries);
+        let Some(file) = locations.alias_file().map(AliasFile::new) else {
+            return names;
+        };
+        match file.read() {
+            Ok((aliases, warnings)) => {
+                names.machine = Ok(aliases);
+                names.warnings = warnings;
+            }
+            Err(error) => names.machine = Err(error),
+        }
+        names.file = Some(file);
+        names
+    }
+
+    /// Takes what registries.conf says and reads no file.
+    #[must_use]
+    pub fn new(registries: &Registries) -> Self {
+        Self {
+            machine: Ok(Aliases::default()),
+            file: None,
+            aliases: registries.aliases().clone(),
+            search: registries.search_registries().to_vec(),
+            search_origin: registries.search_origin().cloned(),
+            mode: registries.short_name_mode(),
+            docker_hub: false,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// This mode, whatever the configuration says.
+    #[must_use]
+    pub const fn with_mode(mut self, mode: ShortNameMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Every short name is Docker Hub's, as for Docker: aliases and search registries are ignored.
+    #[must_use]
+    pub const fn with_docker_hub(mut self, docker_hub: bool) -> Self {
+        self.docker_hub = docker_hub;
+        self
+    }
+
+    /// The mode in force.
+    #[must_use]
+    pub const fn mode(&self) -> ShortNameMode {
+        self.mode
+    }
+
+    /// The machine-written file of aliases, be it there or not.
+    #[must_use]
+    pub const fn file(&self) -> Option<&AliasFile> {
+        self.file.as_ref()
+    }
+
+    /// What has no effect in the machine-written file.
+    #[must_use]
+    pub fn warnings(&self) -> &[ConfigWarning] {
+        &self.warnings
+    }
+
+    /// The alias that decides about a name without tag and digest, from the most important file that has one.
+    /// It may be an erased one.
+    ///
+    /// # Errors
+    ///
+    /// The machine-written file cannot be read.
+    pub fn alias(&self, name: &str) -> Result<Option<&Alias>, ConfigError> {
+        let machine = self.machine.as_ref().map_err(Clone::clone)?;
+        Ok(machine.named(name).or_else(|| self.aliases.named(name)))
+    }
+
+    /// What a name as it was written means when it is to be pulled; at least one candidate.
+    ///
+    /// The prompt is asked if there are several; `None` if nobody can be asked.
+    pub fn resolve(
+        &self,
+        name: &Written,
+        prompt: Option<&dyn Prompt>,
+    ) -> Result<ResolvedName, ShortNameError> {
+        let Some(short) = name.short_name() else {
+            let candidate = NameCandidate::new(name.normalise().or_latest());
+            return Ok(ResolvedName::new(vec![candidate], NameOrigin::FullName, None));
+        };
+        let resolved = |candidates, origin| Ok(ResolvedName::new(candidates, origin, Some(short.clone())));
+        if self.docker_hub {
+            let reference = short.qualify(&Registry::docker_hub()).or_latest();
+            return resolved(vec![NameCandidate::new(reference)], NameOrigin::DockerHub);
+        }
+        if let Some((reference, origin)) = self.alias_target(&short)? {
+            return resolved(vec![NameCandidate::new(reference)], NameOrigin::Alias(origin));
+        }
+        let references: Vec<Reference> = self.searched(&short).collect();
+        if references.is_empty() {
+            return Err(ShortNameError::Unresolved {
+                name: short,
+                origin: self.search_origin.clone(),
+            });
+        }
+        let searched = NameOrigin::Search(self.search_origin.clone());
+        let ambiguous = references.len() > 1 && self.mode != ShortNameMode::Disabled;
+        if !ambiguous || (prompt.is_none() && self.mode == ShortNameMode::Permissive) {
+            return resolved(references.into_iter().map(NameCandidate::new).collect(), searched);
+        }
+        let Some(prompt) = prompt else {
+            return Err(ShortNameError::Ambiguous {
+                name: short,
+                candidates: references,
+            });
+        };
+        let chosen = prompt.choose(&short, &references);
+        match chosen.and_then(|index| references.into_iter().nth(index)) {
+            Some(reference) => resolved(vec![NameCandidate::chosen(reference, &short)], NameOrigin::Prompt),
+            None => Err(ShortNameError::Declined { name: short }),
+        }
+    }
+
+    /// The names under which an image may be found in a local store, in the order in which they are tried: the
+    /// alias, `localhost/NAME`, then each search registry.
+    ///
+    /// # Errors
+    ///
+    /// The machine-written file cannot be read.
+    pub fn resolve_local(&self, name: &Written) -> Result<Vec<Reference>, ConfigError> {
+        let Some(short) = name.short_name() else {
+            return Ok(vec![name.normalise().or_latest()]);
+        };
+        if self.docker_hub {
+            return Ok(vec![short.qualify(&Registry::docker_hub()).or_latest()]);
+        }
+        let alias = self.alias_target(&short)?.map(|(reference, _)| reference);
+        let local = Registry::parse("localhost").ok();
+        let local = local.map(|registry| short.qualify(&registry).or_latest());
+        Ok(alias
+            .into_iter()
+            .chain(local)
+            .chain(self.searched(&short))
+            .collect())
+    }
+
+    /// Records the choice of a prompt as an alias in the machine-written file, to be called once the image was
+    /// pulled. Candidates that nobody chose are not recorded. Says whether one was.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written. The pull has succeeded nevertheless, so this is worth a warning at most.
+    pub fn record(&self, candidate: &NameCandidate) -> Result<bool, ConfigError> {
+        match (&self.file, candidate.recorded_as()) {
+            (Some(file), Some(name)) => {
+                file.record(name, &candidate.reference().repository())?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn alias_target(&self, short: &ShortName) -> Result<Option<(Reference, Origin)>, ConfigError> {
+        let alias = self.alias(short.name())?;
+        Ok(alias.and_then(|alias| {
+            let reference = short.alias_of(alias.repository()?).or_latest();
+            Some((reference, alias.origin().clone()))
+        }))
+    }
+
+    fn searched<'a>(&'a self, short: &'a ShortName) -> impl Iterator<Item = Reference> + 'a {
+        self.search
+            .iter()
+            .map(|registry| short.qualify(registry).or_latest())
+    }
+}

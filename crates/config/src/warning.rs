@@ -8,26 +8,37 @@ use std::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigWarning {
     pub(crate) file: Option<PathBuf>,
-    pub(crate) line: usize,
+    pub(crate) line: Option<usize>,
     pub(crate) key: String,
     pub(crate) table: String,
     pub(crate) message: String,
 }
 
 impl ConfigWarning {
+    /// A warning about a file as a whole.
+    pub(crate) fn of_file(file: &Path, message: &str) -> Self {
+        Self {
+            file: Some(file.to_owned()),
+            line: None,
+            key: String::new(),
+            table: String::new(),
+            message: message.to_owned(),
+        }
+    }
+
     /// The file; `None` for text that did not come from one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// The line, from 1.
+    /// The line, from 1; `None` if the file as a whole is meant.
     #[must_use]
-    pub const fn line(&self) -> usize {
+    pub const fn line(&self) -> Option<usize> {
         self.line
     }
 
-    /// The key, without its tables.
+    /// The key, without its tables; empty if the file as a whole is meant.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -48,13 +59,17 @@ impl ConfigWarning {
 
 impl fmt::Display for ConfigWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.file {
-            Some(file) => write!(f, "{}:{}: ", file.display(), self.line)?,
-            None => write!(f, "line {}: ", self.line)?,
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
+            (Some(file), None) => write!(f, "{}: ", file.display())?,
+            (None, Some(line)) => write!(f, "line {line}: ")?,
+            (None, None) => {}
         }
-        match self.table.as_str() {
-            "" => write!(f, "{}: {}", self.key, self.message),
-            table => write!(f, "{table}.{}: {}", self.key, self.message),
+        match (self.table.as_str(), self.key.as_str()) {
+            (_, "") => {}
+            ("", key) => write!(f, "{key}: ")?,
+            (table, key) => write!(f, "{table}.{key}: ")?,
         }
+        f.write_str(&self.message)
     }
 }

@@ -81,19 +81,20 @@ impl Locations {
     }
 
     /// The directories that are searched below the administrator's and the packages' directory, most
-    /// important first: `NAME.rootless.d/UID`, `NAME.rootless.d` or `NAME.rootful.d`, `NAME.d`.
-    pub(crate) fn system_drop_in_dirs(&self, name: &str) -> Vec<PathBuf> {
+    /// important first: `NAME.rootless.d/UID`, `NAME.rootless.d` or `NAME.rootful.d`, `NAME.d`. A suffix of
+    /// the name stands before `.d`, as in `registries.rootless.conf.d`.
+    pub(crate) fn system_drop_in_dirs(&self, name: &str, suffix: &str) -> Vec<PathBuf> {
         let mut dirs = Vec::new();
         for base in [self.admin_dir(), self.vendor_dir()].into_iter().flatten() {
             match self.uid {
-                Some(0) => dirs.push(base.join(format!("{name}.rootful.d"))),
+                Some(0) => dirs.push(base.join(format!("{name}.rootful{suffix}.d"))),
                 Some(uid) => {
-                    let rootless = base.join(format!("{name}.rootless.d"));
+                    let rootless = base.join(format!("{name}.rootless{suffix}.d"));
                     dirs.extend([rootless.join(uid.to_string()), rootless]);
                 }
                 None => {}
             }
-            dirs.push(base.join(format!("{name}.d")));
+            dirs.push(base.join(format!("{name}{suffix}.d")));
         }
         dirs
     }
@@ -129,7 +130,7 @@ impl Locations {
         };
         let mut bases: Vec<PathBuf> = user.into_iter().map(|dir| dir.join("certs.d")).collect();
         match self.generation {
-            Generation::New => bases.extend(self.system_drop_in_dirs("certs")),
+            Generation::New => bases.extend(self.system_drop_in_dirs("certs", "")),
             Generation::Classic => bases.extend(self.admin_dir().map(|dir| dir.join("certs.d"))),
         }
         bases.extend(self.etc("docker").map(|dir| dir.join("certs.d")));

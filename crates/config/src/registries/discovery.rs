@@ -51,7 +51,7 @@ fn find_new(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
         let dirs = explicit_dir.map_or_else(
             || {
                 let user = locations.user_dir().map(|dir| dir.join("registries.conf.d"));
-                let system = locations.system_drop_in_dirs("registries.conf");
+                let system = locations.system_drop_in_dirs("registries", ".conf");
                 user.into_iter().chain(system).collect()
             },
             |dir| vec![dir.to_owned()],

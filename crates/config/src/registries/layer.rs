@@ -11,9 +11,8 @@ use super::{
     version1,
 };
 use crate::{
-    ConfigError, ConfigErrorKind, ConfigWarning, Origin, ShortNameMode,
+    Aliases, ConfigError, ConfigErrorKind, ConfigWarning, Origin, ShortNameMode,
     document::{Document, Located, Table, quoted},
-    short_names::aliases::{self, Alias},
 };
 
 /// What one file says. An absent key is `None`; an empty array is not.
@@ -24,7 +23,7 @@ pub(crate) struct Layer {
     pub(crate) short_name_mode: Option<(ShortNameMode, Origin)>,
     pub(crate) store_auth_helper: Option<String>,
     pub(crate) tables: Vec<RegistryTable>,
-    pub(crate) aliases: BTreeMap<String, Alias>,
+    pub(crate) aliases: Aliases,
     pub(crate) warnings: Vec<ConfigWarning>,
 }
 
@@ -73,14 +72,14 @@ impl Layer {
 
     fn version2(root: &mut Table<'_, '_>) -> Result<Self, ConfigError> {
         let search = match root.strings(SEARCH)? {
-            Some(entries) => Some(search(root, entries)?),
+            Some(entries) => Some(search(root, SEARCH, entries)?),
             None => None,
         };
         let helpers = root.strings("credential-helpers")?;
         let mut layer = Self {
             search,
             credential_helpers: helpers
-                .map(|helpers| helpers.into_iter().map(|helper| helper.value).collect()),
+                .map(|helpers| helpers.value.into_iter().map(|helper| helper.value).collect()),
             short_name_mode: mode(root)?,
             store_auth_helper: root
                 .string("additional-layer-store-auth-helper")?
@@ -95,7 +94,7 @@ impl Layer {
         check_flags(root, &tables)?;
         layer.tables = without_duplicates(root, tables);
         if let Some(table) = root.table("aliases")? {
-            layer.aliases = aliases::parse_table(&table)?;
+            layer.aliases = Aliases::parse_table(&table)?;
         }
         Ok(layer)
     }
@@ -104,28 +103,29 @@ impl Layer {
 const SEARCH: &str = "unqualified-search-registries";
 
 /// Reads search registries: hosts, perhaps with a port.
-pub(crate) fn search(table: &Table<'_, '_>, entries: Vec<Located<String>>) -> Result<Search, ConfigError> {
-    let offset = entries
-        .first()
-        .map_or_else(|| table.offset(), |entry| entry.offset);
-    let origin = table.document().origin(offset);
-    let mut registries = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let text = location_text(table, SEARCH, &entry)?;
+pub(crate) fn search(
+    table: &Table<'_, '_>,
+    key: &str,
+    entries: Located<Vec<Located<String>>>,
+) -> Result<Search, ConfigError> {
+    let origin = table.document().origin(entries.offset);
+    let mut registries = Vec::with_capacity(entries.value.len());
+    for entry in entries.value {
+        let text = location_text(table, key, &entry)?;
         match Registry::parse(text) {
             Ok(registry) => registries.push(registry),
             // Upstream loads it and then asks Docker Hub for a repository in a namespace of that name,
             // which is nobody's intention: it is left out instead.
             Err(_) if is_plain_label(text) => table.warn(
                 entry.offset,
-                SEARCH,
+                key,
                 format!(
                     "{text} is left out: no name can begin with this host; add its port, as in {text}:443"
                 ),
             ),
             Err(error) => {
                 let message = format!("{} is not a registry host[:port]: {error}", quoted(text));
-                return Err(table.error(ConfigErrorKind::Value, entry.offset, SEARCH, message));
+                return Err(table.error(ConfigErrorKind::Value, entry.offset, key, message));
             }
         }
     }

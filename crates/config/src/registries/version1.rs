@@ -50,7 +50,7 @@ pub(crate) fn parse(root: &mut Table<'_, '_>) -> Result<Option<Version1>, Config
     if let Some(mut table) = search {
         if let Some(entries) = table.strings(LIST)? {
             found = true;
-            old.search = Some(layer::search(&table, entries)?);
+            old.search = Some(layer::search(&table, LIST, entries)?);
         }
         table.finish();
     }
@@ -61,7 +61,8 @@ const LIST: &str = "registries";
 
 impl Version1 {
     fn add(&mut self, list: &mut Table<'_, '_>, set: fn(&mut RegistryTable)) -> Result<(), ConfigError> {
-        for entry in list.strings(LIST)?.unwrap_or_default() {
+        let entries = list.strings(LIST)?.map_or_else(Vec::new, |entries| entries.value);
+        for entry in entries {
             let registry = registry(list, &entry)?;
             set(self.tables.entry(registry.prefix.key()).or_insert(registry));
         }

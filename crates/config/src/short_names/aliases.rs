@@ -1,17 +1,23 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, str::FromStr};
 
 use wharf_reference::{Repository, ShortName, Written};
 
 use crate::{
-    ConfigError, ConfigErrorKind, Origin,
-    document::{Located, Table, quoted},
+    ConfigError, ConfigErrorKind, ConfigWarning, Origin,
+    document::{Document, Located, Table, quoted},
 };
+
+/// Aliases of short names, by name: an `[aliases]` table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aliases {
+    by_name: BTreeMap<String, Alias>,
+}
 
 /// What a short name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
-    pub(crate) repository: Option<Repository>,
-    pub(crate) origin: Origin,
+    repository: Option<Repository>,
+    origin: Origin,
 }
 
 impl Alias {
@@ -28,36 +34,84 @@ impl Alias {
     }
 }
 
-/// Reads an `[aliases]` table. All its bad entries are reported together.
-pub(crate) fn parse_table(table: &Table<'_, '_>) -> Result<BTreeMap<String, Alias>, ConfigError> {
-    let mut aliases = BTreeMap::new();
-    let mut errors: Vec<(usize, ConfigError)> = Vec::new();
-    for (name, value) in table.string_entries() {
-        let entry = value.and_then(|value| {
-            let repository =
+impl Aliases {
+    /// Reads the text of a file that has nothing but an `[aliases]` table, as tools write it.
+    ///
+    /// # Errors
+    ///
+    /// All bad entries are reported together, see [`ConfigError::others`].
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::parse_file(text, None).map(|(aliases, _)| aliases)
+    }
+
+    pub(crate) fn parse_file(
+        text: &str,
+        file: Option<&Path>,
+    ) -> Result<(Self, Vec<ConfigWarning>), ConfigError> {
+        let document = Document::new(text, file);
+        let entries = document.parse()?;
+        let mut root = Table::root(&document, &entries);
+        let aliases = match root.table("aliases")? {
+            Some(table) => Self::parse_table(&table)?,
+            None => Self::default(),
+        };
+        root.finish();
+        Ok((aliases, document.into_warnings()))
+    }
+
+    pub(crate) fn parse_table(table: &Table<'_, '_>) -> Result<Self, ConfigError> {
+        let mut by_name = BTreeMap::new();
+        let mut errors: Vec<(usize, ConfigError)> = Vec::new();
+        for (name, value) in table.string_entries() {
+            let repository = value.and_then(|value| {
                 check_name(&name)
                     .and_then(|()| repository(&value))
                     .map_err(|(offset, message)| {
                         table.error(ConfigErrorKind::Value, offset, &quoted(name.value), message)
-                    })?;
-            let origin = table.document().origin(name.offset);
-            Ok(Alias { repository, origin })
-        });
-        match entry {
-            Ok(alias) => {
-                aliases.insert(name.value.to_owned(), alias);
+                    })
+            });
+            match repository {
+                Ok(repository) => {
+                    let origin = table.document().origin(name.offset);
+                    by_name.insert(name.value.to_owned(), Alias { repository, origin });
+                }
+                Err(error) => errors.push((name.offset, error)),
             }
-            Err(error) => errors.push((name.offset, error)),
+        }
+        errors.sort_by_key(|(offset, _)| *offset);
+        let mut errors = errors.into_iter().map(|(_, error)| error);
+        match errors.next() {
+            None => Ok(Self { by_name }),
+            Some(first) => Err(first.with_others(errors)),
         }
     }
-    errors.sort_by_key(|(offset, _)| *offset);
-    let mut errors = errors.into_iter().map(|(_, error)| error);
-    match errors.next() {
-        None => Ok(aliases),
-        Some(first) => Err(first.with_others(errors)),
+
+    /// The alias of exactly this name, which has neither tag nor digest. It may be an erased one.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Alias> {
+        self.by_name.get(name)
+    }
+
+    /// Every alias with its name, in the order of the names, erased ones included.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Alias)> {
+        self.by_name.iter().map(|(name, alias)| (name.as_str(), alias))
+    }
+
+    /// Takes over another file's aliases; its entries win.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.by_name.extend(other.by_name);
     }
 }
 
+impl FromStr for Aliases {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        Self::parse(text)
+    }
+}
+
+/// What is wrong, and at which offset.
 type Bad = (usize, String);
 
 fn check_name(name: &Located<&str>) -> Result<(), Bad> {
@@ -65,7 +119,7 @@ fn check_name(name: &Located<&str>) -> Result<(), Bad> {
     match ShortName::parse(name.value) {
         Err(error) => bad(format!("not a short name: {error}")),
         Ok(short) if short.name().len() < name.value.len() => {
-            bad("an alias is a name without tag and digest".to_owned())
+            bad("expected a name without tag and digest".to_owned())
         }
         Ok(_) => Ok(()),
     }

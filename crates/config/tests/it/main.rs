@@ -2,5 +2,32 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod acceptance;
+mod certificates;
 mod credentials;
+mod discovery;
+mod errors;
+mod host;
+mod matching;
+mod order;
+mod rewriting;
+mod short_names;
 mod support;
+mod warnings;
+
+/// The tables below are the specification, line by line; they must not quietly shrink.
+#[test]
+fn there_are_at_least_three_hundred_cases() {
+    let tables = [
+        matching::CASES.len(),
+        rewriting::CASES.len(),
+        errors::CASES.len(),
+        warnings::CASES.len(),
+        discovery::CASES.len(),
+        host::CASES.len(),
+        short_names::CASES.len(),
+        short_names::LOCAL_CASES.len(),
+        short_names::ALIAS_CASES.len(),
+        certificates::CASES.len(),
+    ];
+    assert!(tables.iter().sum::<usize>() >= 300, "{tables:?}");
+}

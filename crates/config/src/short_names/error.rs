@@ -1,0 +1,72 @@
+use std::{error, fmt};
+
+use wharf_reference::{Reference, ShortName};
+
+use crate::{ConfigError, Origin};
+
+/// Why a short name means nothing on this host.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ShortNameError {
+    /// The machine-written file of aliases cannot be read.
+    Config(ConfigError),
+    /// It has no alias, and no registries are configured to search.
+    Unresolved {
+        /// The name.
+        name: ShortName,
+        /// Where the list of search registries is empty; `None` if there is no list.
+        origin: Option<Origin>,
+    },
+    /// It may mean several images, the mode is `enforcing`, and there is nobody to ask.
+    Ambiguous {
+        /// The name.
+        name: ShortName,
+        /// What it may mean.
+        candidates: Vec<Reference>,
+    },
+    /// Whoever was asked chose none.
+    Declined {
+        /// The name.
+        name: ShortName,
+    },
+}
+
+impl From<ConfigError> for ShortNameError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl fmt::Display for ShortNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(_) => f.write_str("the aliases of short names cannot be read"),
+            Self::Unresolved { name, origin } => {
+                write!(f, "the short name {name} has no alias and ")?;
+                match origin {
+                    Some(origin) => write!(f, "{origin} lists no unqualified-search-registries")?,
+                    None => f.write_str("no unqualified-search-registries are configured")?,
+                }
+                f.write_str("; write it with its registry, as in docker.io/library/alpine")
+            }
+            Self::Ambiguous { name, candidates } => {
+                write!(f, "the short name {name} may mean ")?;
+                for (index, candidate) in candidates.iter().enumerate() {
+                    f.write_str(if index == 0 { "" } else { " or " })?;
+                    write!(f, "{candidate}")?;
+                }
+                f.write_str("; write the one that is meant")
+            }
+            Self::Declined { name } => write!(f, "no registry was chosen for the short name {name}"),
+        }
+    }
+}
+
+impl error::Error for ShortNameError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Config(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+use std::fmt;
+
+use wharf_reference::{Reference, ShortName};
+
+use super::Attempts;
+use crate::Origin;
+
+/// What a name means, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedName {
+    candidates: Vec<NameCandidate>,
+    origin: NameOrigin,
+    short: Option<ShortName>,
+}
+
+/// An image that a name may mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameCandidate {
+    reference: Reference,
+    recorded_as: Option<String>,
+}
+
+/// Why a name means what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameOrigin {
+    /// It has a registry.
+    FullName,
+    /// It is an alias, defined there.
+    Alias(Origin),
+    /// It is searched in the registries listed there; `None` if they do not come from a file.
+    Search(Option<Origin>),
+    /// It was chosen when asked.
+    Prompt,
+    /// Every short name is Docker Hub's, by the caller's wish.
+    DockerHub,
+}
+
+impl ResolvedName {
+    pub(crate) const fn new(
+        candidates: Vec<NameCandidate>,
+        origin: NameOrigin,
+        short: Option<ShortName>,
+    ) -> Self {
+        Self {
+            candidates,
+            origin,
+            short,
+        }
+    }
+
+    /// The images to try, in order; at least one.
+    #[must_use]
+    pub fn candidates(&self) -> &[NameCandidate] {
+        &self.candidates
+    }
+
+    /// Why these.
+    #[must_use]
+    pub const fn origin(&self) -> &NameOrigin {
+        &self.origin
+    }
+
+    /// The short name; `None` if it has a registry.
+    #[must_use]
+    pub const fn short_name(&self) -> Option<&ShortName> {
+        self.short.as_ref()
+    }
+
+    /// Goes through the candidates under the rule that only "not found" leads to the next.
+    #[must_use]
+    pub const fn attempts<E>(&self) -> Attempts<'_, E> {
+        Attempts::new(self)
+    }
+}
+
+impl NameCandidate {
+    pub(crate) const fn new(reference: Reference) -> Self {
+        Self {
+            reference,
+            recorded_as: None,
+        }
+    }
+
+    /// A candidate that was chosen for this name.
+    pub(crate) fn chosen(reference: Reference, name: &ShortName) -> Self {
+        Self {
+            reference,
+            recorded_as: Some(name.name().to_owned()),
+        }
+    }
+
+    /// The image, in full form, with a tag or digest.
+    #[must_use]
+    pub const fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// The alias to record once it was pulled, if it was chosen.
+    #[must_use]
+    pub fn recorded_as(&self) -> Option<&str> {
+        self.recorded_as.as_deref()
+    }
+}
+
+impl fmt::Display for NameOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FullName => f.write_str("the name has a registry"),
+            Self::Alias(origin) => write!(f, "an alias defined in {origin}"),
+            Self::Search(Some(origin)) => write!(f, "the search registries of {origin}"),
+            Self::Search(None) => f.write_str("the search registries"),
+            Self::Prompt => f.write_str("chosen when asked"),
+            Self::DockerHub => f.write_str("short names are Docker Hub's by the caller's wish"),
+        }
+    }
+}

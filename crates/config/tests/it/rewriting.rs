@@ -1,0 +1,377 @@
+//! Where a name leads: rewriting, mirrors, blocking, TLS.
+
+use wharf_config::{Intent, Registries, Resolve, TlsMode};
+use wharf_reference::{Reference, Repository};
+
+use crate::support::{places, places_for};
+
+/// Files, a reference, and its places in order.
+type Case = (&'static str, &'static str, &'static [&'static str]);
+
+const DIGEST: &str = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+const MIRRORS: &str = "[[registry]]\nlocation = 'r.lan'\n\
+    [[registry.mirror]]\nlocation = 'all.lan'\n\
+    [[registry.mirror]]\nlocation = 'tag.lan'\npull-from-mirror = 'tag-only'\n\
+    [[registry.mirror]]\nlocation = 'digest.lan'\npull-from-mirror = 'digest-only'\n";
+
+const DIGEST_ONLY: &str = "[[registry]]\nlocation = 'r.lan'\nmirror-by-digest-only = true\n\
+    [[registry.mirror]]\nlocation = 'm.lan'\n[[registry.mirror]]\nlocation = 'n.lan'\n";
+
+pub(crate) const CASES: &[Case] = &[
+    // Nothing configured.
+    ("", "alpine", &["docker.io/library/alpine"]),
+    ("", "ex.com/a:1", &["ex.com/a"]),
+    // Locations.
+    ("[[registry]]\nlocation = 'r.lan'", "r.lan/x", &["r.lan/x"]),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'in.lan'",
+        "ex.com/x",
+        &["in.lan/x"],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'in.lan/ns'",
+        "ex.com/x",
+        &["in.lan/ns/x"],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'in.lan:5000/ns/'",
+        "ex.com/x",
+        &["in.lan:5000/ns/x"],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com/a'\nlocation = 'in.lan'",
+        "ex.com/a/b/c",
+        &["in.lan/b/c"],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com/a'\nlocation = 'in.lan/z'",
+        "ex.com/a",
+        &["in.lan/z"],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com/a/b'\nlocation = 'in.lan/z'",
+        "ex.com/a/b",
+        &["in.lan/z"],
+    ),
+    (
+        "[[registry]]\nprefix = 'docker.io'\nlocation = 'in.lan/hub'",
+        "alpine",
+        &["in.lan/hub/library/alpine"],
+    ),
+    (
+        "[[registry]]\nprefix = 'docker.io/library'\nlocation = 'in.lan'",
+        "alpine",
+        &["in.lan/alpine"],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'docker.io'",
+        "ex.com/a/b",
+        &["docker.io/a/b"],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'docker.io/library'",
+        "ex.com/a",
+        &["docker.io/library/a"],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'localhost'",
+        "ex.com/a",
+        &["localhost/a"],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = '[::1]:5000'",
+        "ex.com/a",
+        &["[::1]:5000/a"],
+    ),
+    // A name that has moved is not looked up again.
+    (
+        "[[registry]]\nprefix = 'a.lan'\nlocation = 'b.lan'\n[[registry]]\nprefix = 'b.lan'\nlocation = 'c.lan'",
+        "a.lan/x",
+        &["b.lan/x"],
+    ),
+    // Wildcards.
+    ("[[registry]]\nprefix = '*.ex.com'", "a.ex.com/x", &["a.ex.com/x"]),
+    (
+        "[[registry]]\nprefix = '*.ex.com'\nlocation = 'in.lan'",
+        "a.b.ex.com/x",
+        &["in.lan/x"],
+    ),
+    (
+        "[[registry]]\nprefix = '*.ex.com'\nlocation = 'in.lan/ns'",
+        "a.ex.com/x",
+        &["in.lan/ns/x"],
+    ),
+    (
+        "[[registry]]\nprefix = '*.ex.com'\nlocation = 'in.lan'",
+        "a.ex.com:5000/x",
+        &["in.lan:5000/x"],
+    ),
+    (
+        "[[registry]]\nprefix = '*.ex.com'\n[[registry.mirror]]\nlocation = 'm.lan/c'",
+        "a.ex.com:5000/x",
+        &["a.ex.com:5000/x"], // the mirror cannot take the port
+    ),
+    (
+        "[[registry]]\nprefix = '*.ex.com'\n[[registry.mirror]]\nlocation = 'm.lan'",
+        "a.ex.com:5000/x",
+        &["mirror m.lan:5000/x", "a.ex.com:5000/x"],
+    ),
+    // Names that cannot be.
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'docker.io'",
+        "ex.com/busybox",
+        &[
+            "error: nowhere to find ex.com/busybox: line 1 ([[registry]] ex.com): docker.io/busybox is not a \
+           canonical repository name: the name is not in its full form, registry/path (at byte 10)",
+        ],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com/a'\nlocation = 'in.lan'",
+        "ex.com/a",
+        &[
+            "error: nowhere to find ex.com/a: line 1 ([[registry]] ex.com/a): in.lan is a registry, not a repository",
+        ],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'plain'",
+        "ex.com/a",
+        &[
+            "error: nowhere to find ex.com/a: line 1 ([[registry]] ex.com): plain cannot begin a repository name",
+        ],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'plain'\n[[registry.mirror]]\nlocation = 'm.lan'",
+        "ex.com/a",
+        &["mirror m.lan/a"],
+    ),
+    (
+        "[[registry]]\nlocation = 'ex.com'\n[[registry.mirror]]\nlocation = 'UPPER/Case'\n\
+         [[registry.mirror]]\nlocation = 'm.lan'",
+        "ex.com/a",
+        &["mirror m.lan/a", "ex.com/a"],
+    ),
+    // Mirrors, and which pulls they serve.
+    (
+        MIRRORS,
+        "r.lan/x",
+        &["mirror all.lan/x", "mirror tag.lan/x", "r.lan/x"],
+    ),
+    (
+        MIRRORS,
+        "r.lan/x:1",
+        &["mirror all.lan/x", "mirror tag.lan/x", "r.lan/x"],
+    ),
+    (
+        MIRRORS,
+        "r.lan/x@D",
+        &["mirror all.lan/x", "mirror digest.lan/x", "r.lan/x"],
+    ),
+    (
+        MIRRORS,
+        "r.lan/x:1@D",
+        &["mirror all.lan/x", "mirror digest.lan/x", "r.lan/x"],
+    ),
+    (DIGEST_ONLY, "r.lan/x:1", &["r.lan/x"]),
+    (
+        DIGEST_ONLY,
+        "r.lan/x@D",
+        &["mirror m.lan/x", "mirror n.lan/x", "r.lan/x"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\nmirror = [{location = 'm.lan'}, {location = 'n.lan', insecure = true}]",
+        "r.lan/x",
+        &["mirror m.lan/x", "mirror n.lan/x insecure", "r.lan/x"],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com/ns'\nlocation = 'in.lan/a'\n[[registry.mirror]]\nlocation = 'm.lan/b'",
+        "ex.com/ns/x",
+        &["mirror m.lan/b/x", "in.lan/a/x"],
+    ),
+    (
+        "[[registry]]\nlocation = 'docker.io'\n[[registry.mirror]]\nlocation = 'm.lan'",
+        "alpine",
+        &["mirror m.lan/library/alpine", "docker.io/library/alpine"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\n[[registry.mirror]]\nlocation = 'm.lan'\npull-from-mirror = ''",
+        "r.lan/x",
+        &["mirror m.lan/x", "r.lan/x"],
+    ),
+    // Only one table applies: the broader one's mirrors and flags are forgotten.
+    (
+        "[[registry]]\nlocation = 'r.lan'\ninsecure = true\n[[registry.mirror]]\nlocation = 'm.lan'\n\
+         [[registry]]\nlocation = 'r.lan/ns'",
+        "r.lan/ns/x",
+        &["r.lan/ns/x"],
+    ),
+    // TLS is each place's own.
+    (
+        "[[registry]]\nlocation = 'r.lan'\ninsecure = true",
+        "r.lan/x",
+        &["r.lan/x insecure"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\ninsecure = true\n[[registry.mirror]]\nlocation = 'm.lan'",
+        "r.lan/x",
+        &["mirror m.lan/x", "r.lan/x insecure"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\n[[registry.mirror]]\nlocation = 'm.lan'\ninsecure = true",
+        "r.lan/x",
+        &["mirror m.lan/x insecure", "r.lan/x"],
+    ),
+    (
+        "[[registry]]\nlocation = 'm.lan'\ninsecure = true\n\
+         [[registry]]\nlocation = 'r.lan'\n[[registry.mirror]]\nlocation = 'm.lan'",
+        "r.lan/x",
+        &["mirror m.lan/x", "r.lan/x"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\ninsecure = true",
+        "r.lan:5000/x",
+        &["r.lan:5000/x"],
+    ),
+    // Blocking, by the logical or the physical name.
+    (
+        "[[registry]]\nlocation = 'r.lan'\nblocked = true",
+        "r.lan/x",
+        &["error: r.lan/x is blocked by line 1 ([[registry]] r.lan)"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan/ns'\nblocked = true",
+        "r.lan/other/x",
+        &["r.lan/other/x"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\nblocked = true\n[[registry]]\nlocation = 'r.lan/ok'",
+        "r.lan/ok/x",
+        &["r.lan/ok/x"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\nblocked = true\n[[registry.mirror]]\nlocation = 'm.lan'",
+        "r.lan/x",
+        &["mirror m.lan/x", "r.lan/x blocked"],
+    ),
+    (
+        "[[registry]]\nprefix = 'pub.io'\nlocation = 'priv.lan'\nblocked = true",
+        "pub.io/x",
+        &["error: pub.io/x is blocked by line 1 ([[registry]] pub.io)"],
+    ),
+    (
+        "[[registry]]\nprefix = 'pub.io'\nlocation = 'priv.lan/a'\n[[registry]]\nlocation = 'priv.lan'\nblocked = true",
+        "pub.io/x",
+        &["error: priv.lan/a/x is blocked by line 4 ([[registry]] priv.lan)"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\n[[registry.mirror]]\nlocation = 'm.lan'\n\
+         [[registry]]\nlocation = 'm.lan'\nblocked = true",
+        "r.lan/x",
+        &["mirror m.lan/x blocked", "r.lan/x"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\nblocked = true\n[[registry.mirror]]\nlocation = 'r.lan/cache'",
+        "r.lan/x",
+        &["error: r.lan/x is blocked by line 1 ([[registry]] r.lan)"],
+    ),
+    (
+        "[[registry]]\nprefix = '*.ex.com'\nblocked = true",
+        "a.ex.com:5000/x",
+        &["error: a.ex.com:5000/x is blocked by line 1 ([[registry]] *.ex.com)"],
+    ),
+    (
+        "[[registry]]\nprefix = '*.ex.com'\nblocked = true\n[[registry]]\nlocation = 'ok.ex.com'",
+        "ok.ex.com/x",
+        &["ok.ex.com/x"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\nblocked = true\nmirror-by-digest-only = true\n\
+         [[registry.mirror]]\nlocation = 'm.lan'",
+        "r.lan/x:1",
+        &["error: r.lan/x is blocked by line 1 ([[registry]] r.lan)"],
+    ),
+    // Version 1.
+    (
+        "[registries.insecure]\nregistries = ['r.lan:5000']",
+        "r.lan:5000/x",
+        &["r.lan:5000/x insecure"],
+    ),
+    (
+        "[registries.block]\nregistries = ['r.lan/ns/']",
+        "r.lan/ns/x",
+        &["error: r.lan/ns/x is blocked by line 2 ([[registry]] r.lan/ns)"],
+    ),
+    (
+        "[registries.block]\nregistries = ['r.lan/ns']",
+        "r.lan/x",
+        &["r.lan/x"],
+    ),
+    (
+        "[registries.insecure]\nregistries = ['r.lan']\n[registries.block]\nregistries = ['r.lan']",
+        "r.lan/x",
+        &["error: r.lan/x is blocked by line 4 ([[registry]] r.lan)"],
+    ),
+    (
+        "[registries.search]\nregistries = ['r.lan']",
+        "r.lan/x",
+        &["r.lan/x"],
+    ),
+];
+
+#[test]
+fn every_name_leads_to_its_places() {
+    for (text, reference, expected) in CASES {
+        let registries = Registries::parse(text).unwrap();
+        let reference = reference.replace("@D", DIGEST);
+        assert_eq!(
+            places(&registries, &reference),
+            *expected,
+            "{reference} with\n{text}"
+        );
+    }
+}
+
+#[test]
+fn only_pulls_are_mirrored_or_moved() {
+    let text = "[[registry]]\nprefix = 'ex.com'\nlocation = 'in.lan'\ninsecure = true\n\
+                [[registry.mirror]]\nlocation = 'm.lan'\n\
+                [[registry]]\nprefix = 'blocked.lan'\nlocation = 'in.lan/b'\nblocked = true\n";
+    // The two locations differ, so their flags may.
+    let registries = Registries::parse(text).unwrap();
+    let reference = Reference::parse("ex.com/x:1").unwrap();
+    for intent in [Intent::Push, Intent::Other] {
+        assert_eq!(places_for(&registries, &reference, intent), ["ex.com/x insecure"]);
+        let blocked = Reference::parse("blocked.lan/x").unwrap();
+        let places = places_for(&registries, &blocked, intent);
+        assert!(
+            places[0].starts_with("error: blocked.lan/x is blocked"),
+            "{places:?}"
+        );
+    }
+}
+
+#[test]
+fn the_callers_word_on_tls_beats_every_table() {
+    let text = "[[registry]]\nlocation = 'r.lan'\ninsecure = true\n[[registry.mirror]]\nlocation = 'm.lan'\n";
+    let repository = Repository::parse("r.lan/x").unwrap();
+    for tls in [TlsMode::Verify, TlsMode::Insecure] {
+        let registries = Registries::parse(text).unwrap().with_tls(tls);
+        let candidates = registries.resolve(&repository, Intent::PullTag).unwrap();
+        assert!(candidates.iter().all(|candidate| candidate.tls == tls));
+        let unknown = Repository::parse("other.lan/x").unwrap();
+        assert_eq!(registries.resolve(&unknown, Intent::Push).unwrap()[0].tls, tls);
+    }
+}
+
+#[test]
+fn what_is_left_out_is_explained() {
+    let text = "[[registry]]\nlocation = 'r.lan'\n[[registry.mirror]]\nlocation = 'docker.io'\n";
+    let registries = Registries::parse(text).unwrap();
+    let repository = Repository::parse("r.lan/x").unwrap();
+    let resolution = registries.explain(&repository, Intent::PullTag);
+    assert_eq!(resolution.candidates().len(), 1);
+    let skipped = &resolution.skipped()[0];
+    assert_eq!(skipped.origin, "line 3 ([[registry.mirror]] docker.io)");
+    assert!(skipped.reason.starts_with("docker.io/x is not a canonical"));
+    assert_eq!(resolution.table().unwrap().prefix().as_str(), "r.lan");
+}
