@@ -6,9 +6,48 @@
 //! let credential = Credential::basic("ada", "s3cret");
 //! assert!(!format!("{credential:?}").contains("s3cret"));
 //! ```
+//!
+//! It reads no files and knows no configuration: where credentials are kept is behind [`CredentialProvider`],
+//! which `wharf-config` implements. It opens no connections either: token requests go through the
+//! `wharf_http::HttpService` that the caller passes.
+//!
+//! An `Authenticator` puts the rest together: a `Challenge` names a `Realm`, which the `RealmPolicy` judges; a
+//! `TokenRequest` for `Scopes` is exchanged for a `TokenResponse`, which the `TokenCache` keeps.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `client` | everything but secrets, credentials and their providers; brings `wharf-http` |
 
+#[cfg(feature = "client")]
+mod authenticator;
+#[cfg(feature = "client")]
+mod cache;
+#[cfg(feature = "client")]
+mod challenge;
 mod credential;
+#[cfg(feature = "client")]
+mod error;
+#[cfg(feature = "client")]
+mod exchange;
+#[cfg(feature = "client")]
+mod realm;
+#[cfg(feature = "client")]
+mod scope;
 mod secret;
 
+#[cfg(feature = "client")]
+pub use authenticator::{Authenticator, Authorization, Subject};
+#[cfg(feature = "client")]
+pub use cache::{TokenCache, TokenKey};
+#[cfg(feature = "client")]
+pub use challenge::Challenge;
 pub use credential::{Anonymous, Credential, CredentialError, CredentialProvider, Fixed};
+#[cfg(feature = "client")]
+pub use error::{AuthError, AuthErrorKind};
+#[cfg(feature = "client")]
+pub use exchange::{Grant, TokenRequest, TokenResponse, basic, bearer};
+#[cfg(feature = "client")]
+pub use realm::{Realm, RealmPolicy};
+#[cfg(feature = "client")]
+pub use scope::{Action, Scopes};
 pub use secret::Secret;

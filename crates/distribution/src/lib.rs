@@ -1,1 +1,51 @@
 //! A client for the OCI distribution protocol: manifests, blobs, tags and referrers.
+//!
+//! ```no_run
+//! use wharf_content::Target;
+//! use wharf_distribution::Client;
+//! use wharf_reference::Reference;
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let reference = Reference::parse("alpine:3.20")?;
+//! let remote = Client::builder().build()?.remote(&reference.repository());
+//! let manifest = remote.manifest(&Target::of(&reference)).await?;
+//! println!("{}", manifest.digest());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Client`] is made once and shared; a [`Remote`] is one repository and implements
+//! [`Source`](wharf_content::Source) and [`Sink`](wharf_content::Sink). It never asks a registry whether it is
+//! there or how it wants to be authenticated: it sends the request, and answers the 401 (distribution-spec;
+//! Docker's token specification).
+//!
+//! It reads no configuration and no environment: [`ClientBuilder`] takes where repositories are
+//! ([`wharf_config::Resolve`]), who we are ([`wharf_auth::CredentialProvider`]) and which certificates to use
+//! ([`TlsFor`]). It keeps no content, and copies none: see `wharf-store` and `wharf-copy`.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `reqwest` (default) | the built-in transport; without it, pass one to [`ClientBuilder::with_connect`] |
+
+mod blobs;
+mod builder;
+mod client;
+mod error;
+mod hint;
+mod link;
+mod location;
+mod manifests;
+mod pull;
+mod push;
+mod remote;
+mod send;
+mod site;
+mod tags;
+mod wire;
+
+pub use builder::{ClientBuilder, DangerousClient};
+pub use client::Client;
+pub use error::{Detail, Error, Operation, RegistryError};
+pub use remote::Remote;
+pub use site::TlsFor;
+pub use tags::Tags;

@@ -1,1 +1,53 @@
 //! The HTTP layer of a registry client: one send seam, endpoints, TLS, redirects, retry decisions and bounded bodies.
+//!
+//! ```
+//! use http::{HeaderMap, Method, StatusCode, header::LOCATION};
+//! use wharf_http::Chain;
+//!
+//! let mut chain = Chain::new(&Method::GET, "https://registry.example/v2/a/blobs/b".parse()?)?;
+//! let mut headers = HeaderMap::new();
+//! headers.insert(LOCATION, "https://cdn.example/b?signature=x".parse()?);
+//! chain.advance(&Method::GET, StatusCode::TEMPORARY_REDIRECT, &headers)?;
+//! assert!(!chain.is_home()); // no credentials from here on
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It knows nothing of registries: authentication is `wharf-auth`, the protocol and the loop that retries are
+//! `wharf-distribution`. It keeps no cookies, decodes no `Content-Encoding` and reads no environment.
+//!
+//! A [`Connect`] makes an [`HttpService`] for each [`Peer`]: an [`Origin`], its [`TlsSettings`] and how far
+//! inward it may resolve. A [`Transport`] keeps them and follows redirects as [`Chain`] decides.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `reqwest` | `ReqwestConnector`, the transport over reqwest, rustls and ring |
+
+mod address;
+mod body;
+mod error;
+mod origin;
+mod redact;
+mod redirect;
+#[cfg(feature = "reqwest")]
+mod reqwest_adapter;
+mod retry;
+mod retry_after;
+mod service;
+mod timeouts;
+mod tls;
+mod transport;
+
+pub use address::AddressClass;
+pub use body::{ByteStream, RequestBody, ResponseBody, UploadStream};
+pub use error::{Error, ErrorKind};
+pub use origin::{Origin, Scheme};
+pub use redact::{Redacted, printable};
+pub use redirect::{Chain, resolve_location};
+#[cfg(feature = "reqwest")]
+pub use reqwest_adapter::{Lookup, ReqwestConnector};
+pub use retry::{RetryBudget, RetryPolicy, is_transient_status, retries_of};
+pub use retry_after::retry_after;
+pub use service::{Connect, HttpService, Peer, PeerAddress, Request, Response};
+pub use timeouts::Timeouts;
+pub use tls::{DangerousTls, Identity, Roots, TlsSettings};
+pub use transport::{FollowError, Followed, Transport};

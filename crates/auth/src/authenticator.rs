@@ -1,0 +1,355 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::{HeaderMap, HeaderValue, StatusCode};
+use url::Url;
+use wharf_http::{HttpService, Origin, retry_after};
+use wharf_reference::{Registry, Repository};
+
+use crate::{
+    AuthError, AuthErrorKind, Challenge, Credential, CredentialProvider, Realm, RealmPolicy, Scopes, Secret,
+    TokenCache, TokenKey, TokenResponse,
+    exchange::{Grant, TokenRequest, basic, bearer, status_error},
+};
+
+/// The most bytes read of a token answer.
+const MAX_ANSWER: u64 = 1024 * 1024;
+
+/// Answers a registry's challenges: looks for the credential, fetches tokens and keeps them.
+///
+/// | challenge | credential | what is sent |
+/// |---|---|---|
+/// | none yet | any | nothing: the registry must ask first (N16) |
+/// | Basic | user name and password | them |
+/// | Basic | none, or one that only makes tokens | an error |
+/// | Bearer | user name and password | a token, fetched with them from a realm that may have them (N4) |
+/// | Bearer | refresh token | a token, fetched by OAuth2 |
+/// | Bearer | ready-made token | it |
+/// | Bearer | none | an anonymous token |
+///
+/// After the first challenge of a registry, later requests are authenticated without being asked. A credential
+/// that cannot be read, or is refused, is an error and never a reason to go on anonymously (N15).
+pub struct Authenticator {
+    provider: Arc<dyn CredentialProvider>,
+    realms: RealmPolicy,
+    client_id: String,
+    tokens: TokenCache,
+    /// What each registry asked for last.
+    known: Mutex<HashMap<Origin, Known>>,
+    credentials: tokio::sync::Mutex<HashMap<CredentialKey, Option<Credential>>>,
+}
+
+#[derive(Debug, Clone)]
+enum Known {
+    Basic,
+    Bearer { realm: Realm, service: Option<String> },
+}
+
+/// Whom a request is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The registry that is contacted; of a mirror, the mirror.
+    pub registry: &'a Registry,
+    /// The repository, if one is known.
+    pub repository: Option<&'a Repository>,
+    /// Where the registry is.
+    pub origin: &'a Origin,
+    /// What is to be done.
+    pub scopes: &'a Scopes,
+    /// Whether credentials may go over plain http although the registry is not this machine.
+    pub allow_plaintext: bool,
+}
+
+/// An `Authorization` header and what it came from.
+#[derive(Clone)]
+pub struct Authorization {
+    header: HeaderValue,
+    token: Option<Secret>,
+    anonymous: bool,
+}
+
+impl Authorization {
+    /// The header's value, marked sensitive. It may be sent to the subject's origin only.
+    #[must_use]
+    pub const fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+
+    /// Whether no credential is behind it.
+    #[must_use]
+    pub const fn is_anonymous(&self) -> bool {
+        self.anonymous
+    }
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authorization([redacted])")
+    }
+}
+
+impl Authenticator {
+    /// An authenticator with these credentials.
+    pub fn new(provider: Arc<dyn CredentialProvider>) -> Self {
+        Self {
+            provider,
+            realms: RealmPolicy::default(),
+            client_id: "wharf".to_owned(),
+            tokens: TokenCache::default(),
+            known: Mutex::default(),
+            credentials: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The same with this judgement of realms.
+    #[must_use]
+    pub fn with_realms(mut self, realms: RealmPolicy) -> Self {
+        self.realms = realms;
+        self
+    }
+
+    /// The authorization of a request before it is sent: `None` if the registry has not asked for one yet.
+    ///
+    /// `send` sends requests to token servers.
+    pub async fn authorize(
+        &self,
+        subject: Subject<'_>,
+        send: &dyn HttpService,
+    ) -> Result<Option<Authorization>, AuthError> {
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(subject.origin)
+            .cloned();
+        match known {
+            None => Ok(None),
+            Some(known) => self.meet(subject, &known, subject.scopes, send).await.map(Some),
+        }
+    }
+
+    /// The authorization after a 401 of the registry itself with these headers. `sent` is what the refused
+    /// request carried.
+    ///
+    /// The caller must have made sure that the answer came from the subject's origin, without a redirect
+    /// through another (N3).
+    pub async fn challenged(
+        &self,
+        subject: Subject<'_>,
+        headers: &HeaderMap,
+        sent: Option<&Authorization>,
+        send: &dyn HttpService,
+    ) -> Result<Authorization, AuthError> {
+        let challenge = Challenge::strongest(headers)?;
+        if let Some(token) = sent.and_then(|sent| sent.token.as_ref()) {
+            self.tokens.forget(token);
+        }
+        let (known, scopes) = match challenge {
+            Challenge::Basic => {
+                if sent.is_some() {
+                    return Err(self.rejected(subject).await);
+                }
+                (Known::Basic, subject.scopes.clone())
+            }
+            Challenge::Bearer {
+                realm,
+                service,
+                scopes,
+                ..
+            } => {
+                let realm = self.realms.judge(subject.origin, &realm)?;
+                (Known::Bearer { realm, service }, subject.scopes.union(&scopes))
+            }
+        };
+        self.remember(subject.origin, known.clone());
+        self.meet(subject, &known, &scopes, send).await
+    }
+
+    /// The error for a credential that the registry refused; the next request asks the provider again.
+    pub async fn rejected(&self, subject: Subject<'_>) -> AuthError {
+        let had = self.credential(subject).await.ok().flatten().is_some();
+        self.credentials.lock().await.remove(&credential_key(subject));
+        if had {
+            AuthError::new(
+                AuthErrorKind::Rejected,
+                "the registry refused the user name or password",
+            )
+        } else {
+            AuthError::new(AuthErrorKind::NoCredential, "the registry wants a login")
+        }
+    }
+
+    fn remember(&self, origin: &Origin, known: Known) {
+        let mut table = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        table.insert(origin.clone(), known);
+    }
+
+    async fn meet(
+        &self,
+        subject: Subject<'_>,
+        known: &Known,
+        scopes: &Scopes,
+        send: &dyn HttpService,
+    ) -> Result<Authorization, AuthError> {
+        let credential = self.credential(subject).await?;
+        if credential.is_some() {
+            check_plaintext(subject)?;
+        }
+        let anonymous = credential.is_none();
+        match (known, credential) {
+            (Known::Basic, Some(Credential::Basic { username, password })) => Ok(Authorization {
+                header: basic(&username, &password)?,
+                token: None,
+                anonymous,
+            }),
+            (Known::Basic, Some(_)) => {
+                let message =
+                    "the registry wants a user name and password, but the login stored for it is a token";
+                Err(AuthError::new(AuthErrorKind::Mismatch, message))
+            }
+            (Known::Basic, None) => Err(AuthError::new(
+                AuthErrorKind::NoCredential,
+                "the registry wants a login",
+            )),
+            (Known::Bearer { .. }, Some(Credential::Bearer(token))) => Ok(Authorization {
+                header: bearer(&token)?,
+                token: None,
+                anonymous,
+            }),
+            (Known::Bearer { realm, service }, credential) => {
+                if credential.is_some() && !realm.may_have_credentials {
+                    return Err(untrusted(&realm.url));
+                }
+                let key = TokenKey {
+                    credential,
+                    origin: subject.origin.clone(),
+                    realm: realm.url.clone(),
+                    service: service.clone(),
+                    scopes: scopes.clone(),
+                };
+                let token = self.tokens.token(&key, || self.fetch(&key, send)).await;
+                if let Err(error) = &token
+                    && error.kind() == AuthErrorKind::Rejected
+                {
+                    self.credentials.lock().await.remove(&credential_key(subject));
+                }
+                let token = token?;
+                Ok(Authorization {
+                    header: bearer(&token)?,
+                    token: Some(token),
+                    anonymous,
+                })
+            }
+        }
+    }
+
+    async fn fetch(&self, key: &TokenKey, send: &dyn HttpService) -> Result<TokenResponse, AuthError> {
+        let request = TokenRequest {
+            realm: &key.realm,
+            service: key.service.as_deref(),
+            scopes: &key.scopes,
+            credential: key.credential.as_ref(),
+            client_id: &self.client_id,
+        };
+        let grant = request.grant();
+        let answer = Self::exchange(&request, grant, send).await;
+        let wants_post = |error: &AuthError| matches!(error.kind(), AuthErrorKind::TokenServer(404 | 405));
+        match answer {
+            // A server that knows OAuth2 only.
+            Err(error) if grant == Grant::Get && key.credential.is_some() && wants_post(&error) => {
+                Self::exchange(&request, Grant::Post, send)
+                    .await
+                    .map_err(|_| error)
+            }
+            answer => answer,
+        }
+    }
+
+    async fn exchange(
+        request: &TokenRequest<'_>,
+        grant: Grant,
+        send: &dyn HttpService,
+    ) -> Result<TokenResponse, AuthError> {
+        let server = host_of(request.realm);
+        tracing::debug!(%server, scopes = %request.scopes, anonymous = request.credential.is_none(), "fetching a token");
+        let unreachable = |error: wharf_http::Error| {
+            let message = format!("the token server at {server} could not be asked");
+            AuthError::with_cause(AuthErrorKind::Transport(error.kind()), message, error)
+        };
+        let response = send.call(request.build(grant)?).await.map_err(unreachable)?;
+        let (parts, body) = response.into_parts();
+        let wait = retry_after(&parts.headers, std::time::SystemTime::now());
+        if parts.status != StatusCode::OK
+            && let Some(error) = status_error(parts.status, request.credential.is_some(), wait)
+        {
+            return Err(error);
+        }
+        let body = body.read(MAX_ANSWER).await.map_err(unreachable)?;
+        TokenResponse::parse(&body)
+    }
+
+    async fn credential(&self, subject: Subject<'_>) -> Result<Option<Credential>, AuthError> {
+        // One look-up at a time: a helper program may ask its user.
+        let mut credentials = self.credentials.lock().await;
+        let key = credential_key(subject);
+        if let Some(credential) = credentials.get(&key) {
+            return Ok(credential.clone());
+        }
+        let found = self
+            .provider
+            .credential(subject.registry, subject.repository)
+            .await
+            .map_err(|error| {
+                let message = format!("the login for {} could not be read", subject.registry);
+                AuthError::with_cause(AuthErrorKind::Provider, message, error)
+            })?;
+        let usable = |credential: &Credential| match credential {
+            Credential::Basic { username, password } => !(username.is_empty() && password.is_empty()),
+            Credential::Identity(token) | Credential::Bearer(token) => !token.is_empty(),
+        };
+        let found = found.filter(usable);
+        credentials.insert(key, found.clone());
+        Ok(found)
+    }
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("provider", &self.provider)
+            .field("realms", &self.realms)
+            .finish_non_exhaustive()
+    }
+}
+
+type CredentialKey = (Registry, Option<Repository>);
+
+fn credential_key(subject: Subject<'_>) -> CredentialKey {
+    (subject.registry.clone(), subject.repository.cloned())
+}
+
+fn check_plaintext(subject: Subject<'_>) -> Result<(), AuthError> {
+    let origin = subject.origin;
+    if origin.is_encrypted() || origin.is_loopback() || subject.allow_plaintext {
+        return Ok(());
+    }
+    let message = format!(
+        "a login is stored for {}, but {origin} is plain http",
+        subject.registry
+    );
+    Err(AuthError::new(AuthErrorKind::Plaintext, message))
+}
+
+fn untrusted(realm: &Url) -> AuthError {
+    let host = host_of(realm);
+    let message =
+        format!("the registry asks to send the login to {host}, which is not known to belong to it");
+    AuthError::new(AuthErrorKind::UntrustedRealm, message)
+}
+
+fn host_of(realm: &Url) -> String {
+    realm.host_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,186 @@
+use std::{collections::HashMap, sync::Arc};
+
+use http::HeaderValue;
+use wharf_auth::{Anonymous, Authenticator, CredentialProvider, RealmPolicy};
+use wharf_config::{Resolve, Unconfigured};
+use wharf_content::ErrorKind;
+use wharf_http::{Connect, RetryPolicy, Timeouts, TlsSettings, Transport};
+use wharf_reference::Registry;
+
+use crate::{
+    Client, TlsFor,
+    client::Shared,
+    error::{Error, Operation},
+    site::PlainHttp,
+};
+
+/// Builds a [`Client`]. Everything has a default; what cannot be used is an error of
+/// [`ClientBuilder::build`].
+pub struct ClientBuilder {
+    resolve: Arc<dyn Resolve>,
+    credentials: Arc<dyn CredentialProvider>,
+    tls: Arc<dyn TlsFor>,
+    connect: Option<Arc<dyn Connect>>,
+    realms: RealmPolicy,
+    plain: PlainHttp,
+    timeouts: Timeouts,
+    retry: RetryPolicy,
+    user_agent: String,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            resolve: Arc::new(Unconfigured),
+            credentials: Arc::new(Anonymous),
+            tls: Arc::new(|_: &Registry| Ok(TlsSettings::default())),
+            connect: None,
+            realms: RealmPolicy::default(),
+            plain: PlainHttp::default(),
+            timeouts: Timeouts::default(),
+            retry: RetryPolicy::default(),
+            user_agent: concat!("wharf/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Where repositories are, as the host's configuration says. Default: where their names say.
+    #[must_use]
+    pub fn with_resolve(mut self, resolve: Arc<dyn Resolve>) -> Self {
+        self.resolve = resolve;
+        self
+    }
+
+    /// Who we are. Default: nobody.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Arc<dyn CredentialProvider>) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// The certificates for each registry. Default: the system's trusted ones, and none of our own.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Arc<dyn TlsFor>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Speaks plain http with this registry and nothing else. Credentials go there only if it is this machine;
+    /// see [`DangerousClient::allow_plaintext_credentials`].
+    #[must_use]
+    pub fn with_plain_http(mut self, registry: Registry) -> Self {
+        self.plain.registries.insert(registry);
+        self
+    }
+
+    /// Which token servers may receive credentials.
+    #[must_use]
+    pub fn with_realms(mut self, realms: RealmPolicy) -> Self {
+        self.realms = realms;
+        self
+    }
+
+    /// The time limits of the built-in transport.
+    #[must_use]
+    pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// When failed requests are sent again.
+    #[must_use]
+    pub const fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// What the registry is told about the program. Default: `wharf/` and the version.
+    #[must_use]
+    pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// Another transport than the built-in one.
+    #[must_use]
+    pub fn with_connect(mut self, connect: Arc<dyn Connect>) -> Self {
+        self.connect = Some(connect);
+        self
+    }
+
+    /// What weakens security.
+    pub const fn dangerous(self) -> DangerousClient {
+        DangerousClient(self)
+    }
+
+    /// The client.
+    ///
+    /// Fails with [`ErrorKind::Invalid`] if the user agent is no header's value, and with
+    /// [`ErrorKind::Unsupported`] if there is no transport.
+    pub fn build(self) -> Result<Client, Error> {
+        let user_agent = HeaderValue::from_str(&self.user_agent).map_err(|_| {
+            let reason = "the user agent has characters that no header can carry";
+            Error::new(ErrorKind::Invalid, Operation::Discover, "registries", reason)
+        })?;
+        let connect = match self.connect {
+            Some(connect) => connect,
+            None => built_in(self.timeouts)?,
+        };
+        Ok(Client::new(Shared {
+            transport: Transport::new(connect),
+            authenticator: Authenticator::new(self.credentials).with_realms(self.realms),
+            resolve: self.resolve,
+            tls: self.tls,
+            plain: self.plain,
+            retry: self.retry,
+            user_agent,
+            hosts: std::sync::Mutex::new(HashMap::new()),
+        }))
+    }
+}
+
+#[cfg(feature = "reqwest")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "without the feature there is nothing to return"
+)]
+fn built_in(timeouts: Timeouts) -> Result<Arc<dyn Connect>, Error> {
+    Ok(Arc::new(
+        wharf_http::ReqwestConnector::new().with_timeouts(timeouts),
+    ))
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn built_in(_: Timeouts) -> Result<Arc<dyn Connect>, Error> {
+    let reason = "there is no transport: enable the feature `reqwest` or pass one";
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        Operation::Discover,
+        "registries",
+        reason,
+    ))
+}
+
+impl std::fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("resolve", &self.resolve)
+            .field("credentials", &self.credentials)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a client that weaken security, behind one door.
+#[derive(Debug)]
+#[must_use]
+pub struct DangerousClient(ClientBuilder);
+
+impl DangerousClient {
+    /// Sends credentials to this registry even over plain http, where everyone on the way can read them.
+    pub fn allow_plaintext_credentials(mut self, registry: Registry) -> ClientBuilder {
+        self.0.plain.credentials.insert(registry);
+        self.0
+    }
+}

@@ -1,0 +1,156 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::{HeaderValue, Method};
+use wharf_auth::{Authenticator, Scopes};
+use wharf_config::{Intent, Resolve, ResolveError, TlsMode};
+use wharf_content::ErrorKind;
+use wharf_http::{AddressClass, Origin, RetryPolicy, Scheme, Transport};
+use wharf_reference::{Registry, Repository};
+
+use crate::{
+    ClientBuilder, Remote, TlsFor,
+    error::{Error, Operation},
+    send::Call,
+    site::{PlainHttp, Site},
+};
+
+/// A client of registries. Clones share connections, tokens and what was learned about hosts.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) transport: Transport,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) resolve: Arc<dyn Resolve>,
+    pub(crate) tls: Arc<dyn TlsFor>,
+    pub(crate) plain: PlainHttp,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) user_agent: HeaderValue,
+    pub(crate) hosts: Mutex<HashMap<Registry, Host>>,
+}
+
+/// What was learned about a registry's host.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Host {
+    /// The scheme that it spoke, once it has answered.
+    pub(crate) scheme: Option<Scheme>,
+    /// How far inside the network its address is.
+    pub(crate) class: Option<(Origin, AddressClass)>,
+}
+
+impl Client {
+    /// A client with the defaults of [`ClientBuilder`].
+    pub fn new_default() -> Result<Self, Error> {
+        ClientBuilder::default().build()
+    }
+
+    /// A builder.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// One repository, as its name says; where it is, is looked up in the configuration when it is used.
+    #[must_use]
+    pub fn remote(&self, repository: &Repository) -> Remote {
+        Remote::new(self.clone(), repository.clone())
+    }
+
+    /// Checks that the registry takes the credentials that the provider has for it, as a login does: it asks
+    /// for the root of the API, for no repository in particular.
+    ///
+    /// Fails with [`ErrorKind::Unauthorized`] if it does not take them. A registry that asks for none is
+    /// content with any.
+    pub async fn check_credentials(&self, registry: &Registry) -> Result<(), Error> {
+        let site = self.registry_site(registry, Operation::Login)?;
+        let call =
+            Call::new(Operation::Login, registry, Method::GET, "v2/", &[200]).with_scopes(Scopes::none());
+        self.send(&site, call, &mut self.budget()).await.map(drop)
+    }
+
+    /// A registry itself, without a repository, as the configuration has it.
+    pub(crate) fn registry_site(&self, registry: &Registry, operation: Operation) -> Result<Site, Error> {
+        // The configuration is a matter of repositories; any one of the registry's tells how to reach it,
+        // unless a table is about that very namespace.
+        let mode = match Repository::new(registry, "wharf/any") {
+            Ok(probe) => match self.shared.resolve.resolve(&probe, Intent::Other) {
+                Ok(candidates) => candidates
+                    .iter()
+                    .find(|candidate| candidate.repository.registry() == *registry)
+                    .map_or(TlsMode::Verify, |candidate| candidate.tls),
+                Err(error) => return Err(resolve_error(operation, registry, &error)),
+            },
+            Err(_) => TlsMode::Verify,
+        };
+        Site::of_registry(registry.clone(), mode, &*self.shared.tls, &self.shared.plain)
+            .map_err(|error| settings_error(operation, registry, error))
+    }
+
+    /// The places of a repository that may be contacted, in order.
+    pub(crate) fn sites(
+        &self,
+        repository: &Repository,
+        intent: Intent,
+        operation: Operation,
+    ) -> Result<Vec<Site>, Error> {
+        let candidates = self
+            .shared
+            .resolve
+            .resolve(repository, intent)
+            .map_err(|error| resolve_error(operation, repository, &error))?;
+        candidates
+            .iter()
+            .filter(|candidate| candidate.blocked.is_none())
+            .map(|candidate| Site::new(candidate, &*self.shared.tls, &self.shared.plain))
+            .collect::<Result<_, _>>()
+            .map_err(|error| settings_error(operation, repository, error))
+    }
+
+    pub(crate) fn host(&self, registry: &Registry) -> Host {
+        let hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.get(registry).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn learn(&self, registry: &Registry, lesson: impl FnOnce(&mut Host)) {
+        let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        lesson(hosts.entry(registry.clone()).or_default());
+    }
+}
+
+fn resolve_error(operation: Operation, subject: impl fmt::Display, error: &ResolveError) -> Error {
+    let kind = match error {
+        ResolveError::Blocked(_) => ErrorKind::Blocked,
+        _ => ErrorKind::Invalid,
+    };
+    Error::new(kind, operation, subject, error.to_string()).with_hint("change registries.conf to allow it")
+}
+
+fn settings_error(operation: Operation, subject: impl fmt::Display, error: wharf_http::Error) -> Error {
+    Error::new(ErrorKind::Invalid, operation, subject, error.to_string()).with_source(error)
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("transport", &self.shared.transport)
+            .field("authenticator", &self.shared.authenticator)
+            .field("resolve", &self.shared.resolve)
+            .finish_non_exhaustive()
+    }
+}

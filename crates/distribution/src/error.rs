@@ -1,0 +1,310 @@
+use std::{error, fmt, time::Duration};
+
+use wharf_auth::{AuthError, AuthErrorKind};
+use wharf_content::ErrorKind;
+
+type Cause = Box<dyn error::Error + Send + Sync>;
+
+/// What was being done when an [`Error`] happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Checking a login.
+    Login,
+    /// Reading a manifest.
+    PullManifest,
+    /// Looking whether a manifest or blob is there.
+    Look,
+    /// Reading a blob.
+    PullBlob,
+    /// Writing a blob.
+    PushBlob,
+    /// Writing a manifest.
+    PushManifest,
+    /// Mounting a blob from another repository.
+    Mount,
+    /// Listing tags.
+    ListTags,
+    /// Listing repositories.
+    ListRepositories,
+    /// Listing referrers.
+    ListReferrers,
+    /// Deleting.
+    Delete,
+    /// Searching.
+    Search,
+    /// Asking for extensions.
+    Discover,
+}
+
+impl Operation {
+    const fn describe(self) -> &'static str {
+        match self {
+            Self::Login => "log in to",
+            Self::PullManifest => "read manifest",
+            Self::Look => "look for",
+            Self::PullBlob => "read blob",
+            Self::PushBlob => "push blob",
+            Self::PushManifest => "push manifest",
+            Self::Mount => "mount blob",
+            Self::ListTags => "list the tags of",
+            Self::ListRepositories => "list the repositories of",
+            Self::ListReferrers => "list the referrers of",
+            Self::Delete => "delete",
+            Self::Search => "search",
+            Self::Discover => "list the extensions of",
+        }
+    }
+}
+
+/// One entry of a registry's error answer (distribution-spec, *Error Codes*), bounded and safe to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegistryError {
+    /// The code, such as `MANIFEST_UNKNOWN`.
+    pub code: String,
+    /// The message; may be empty.
+    pub message: String,
+}
+
+/// Why an operation on a registry failed: what was done, where, how often it was tried, what the registry said
+/// and, where that helps, what to do.
+///
+/// It never contains a secret: URLs are reduced to origin and path, server text is bounded and escaped.
+pub struct Error(Box<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) kind: ErrorKind,
+    pub(crate) operation: Operation,
+    pub(crate) subject: String,
+    pub(crate) endpoint: String,
+    pub(crate) attempts: u32,
+    pub(crate) status: Option<u16>,
+    pub(crate) codes: Vec<RegistryError>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) reason: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) detail: Option<Detail>,
+    pub(crate) earlier: Vec<Error>,
+    pub(crate) source: Option<Cause>,
+}
+
+/// The layer below that failed, for programs that need to know more than the [`ErrorKind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Detail {
+    /// The connection or the HTTP exchange.
+    Http(wharf_http::ErrorKind),
+    /// Authentication.
+    Auth(AuthErrorKind),
+    /// A list that leads in a circle.
+    PaginationLoop,
+    /// A list with more pages than allowed.
+    TooManyPages,
+}
+
+impl Error {
+    pub(crate) fn new(
+        kind: ErrorKind,
+        operation: Operation,
+        subject: impl fmt::Display,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            operation,
+            subject: subject.to_string(),
+            endpoint: String::new(),
+            attempts: 1,
+            status: None,
+            codes: Vec::new(),
+            retry_after: None,
+            reason: reason.into(),
+            hint: None,
+            detail: None,
+            earlier: Vec::new(),
+            source: None,
+        }))
+    }
+
+    pub(crate) fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(&mut self.0);
+        self
+    }
+
+    pub(crate) fn with_source(self, source: impl Into<Cause>) -> Self {
+        let source = source.into();
+        self.edit(|inner| inner.source = Some(source))
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        let hint = hint.into();
+        self.edit(|inner| inner.hint = Some(hint))
+    }
+
+    pub(crate) fn at(self, endpoint: impl fmt::Display) -> Self {
+        let endpoint = endpoint.to_string();
+        self.edit(|inner| inner.endpoint = endpoint)
+    }
+
+    pub(crate) fn with_detail(self, detail: Detail) -> Self {
+        self.edit(|inner| inner.detail = Some(detail))
+    }
+
+    /// A failure of the content itself: a manifest that does not parse or has another digest.
+    pub(crate) fn from_content(
+        operation: Operation,
+        subject: impl fmt::Display,
+        endpoint: impl fmt::Display,
+        error: &wharf_content::Error,
+    ) -> Self {
+        Self::new(error.kind(), operation, subject, error.to_string()).at(endpoint)
+    }
+
+    /// The class of failure, for a program to act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        self.0.operation
+    }
+
+    /// Origin and path of the URL that failed; empty if none was contacted.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// How many times the request was sent.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// The HTTP status, if the server answered.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// What the registry itself said.
+    #[must_use]
+    pub fn registry_errors(&self) -> &[RegistryError] {
+        &self.0.codes
+    }
+
+    /// How long the registry asks to wait before the next try.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The layer that failed.
+    #[must_use]
+    pub fn detail(&self) -> Option<Detail> {
+        self.0.detail
+    }
+
+    /// The failures at the mirrors that were tried before.
+    #[must_use]
+    pub fn earlier(&self) -> &[Self] {
+        &self.0.earlier
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        write!(f, "cannot {} {}", inner.operation.describe(), inner.subject)?;
+        if !inner.endpoint.is_empty() {
+            write!(f, " at {}", inner.endpoint)?;
+        }
+        write!(f, ": {}", inner.reason)?;
+        if inner.attempts > 1 {
+            write!(f, " (tried {} times)", inner.attempts)?;
+        }
+        for earlier in &inner.earlier {
+            write!(
+                f,
+                "; before that, at {}: {}",
+                earlier.endpoint(),
+                earlier.0.reason
+            )?;
+        }
+        if let Some(hint) = &inner.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        f.debug_struct("Error")
+            .field("kind", &inner.kind)
+            .field("operation", &inner.operation)
+            .field("endpoint", &inner.endpoint)
+            .field("attempts", &inner.attempts)
+            .field("status", &inner.status)
+            .field("codes", &inner.codes)
+            .field("reason", &inner.reason)
+            .field("detail", &inner.detail)
+            .field("source", &inner.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<Error> for wharf_content::Error {
+    fn from(error: Error) -> Self {
+        Self::wrap(error.kind(), error)
+    }
+}
+
+/// The class of a failed HTTP exchange.
+pub(crate) const fn kind_of_http(kind: wharf_http::ErrorKind) -> ErrorKind {
+    use wharf_http::ErrorKind as Http;
+    match kind {
+        Http::ConnectTimeout | Http::Timeout => ErrorKind::Timeout,
+        Http::NotTls | Http::Certificate | Http::Tls => ErrorKind::Tls,
+        Http::Dns | Http::Connect | Http::Broken => ErrorKind::Network,
+        Http::Protocol | Http::Redirect => ErrorKind::Server,
+        Http::TooLarge => ErrorKind::TooLarge,
+        Http::Forbidden => ErrorKind::Blocked,
+        Http::Settings => ErrorKind::Invalid,
+        _ => ErrorKind::Other,
+    }
+}
+
+/// The class of failed authentication.
+pub(crate) fn kind_of_auth(error: &AuthError) -> ErrorKind {
+    match error.kind() {
+        AuthErrorKind::Challenge | AuthErrorKind::Mismatch => ErrorKind::Unsupported,
+        AuthErrorKind::NoCredential | AuthErrorKind::Rejected | AuthErrorKind::Provider => {
+            ErrorKind::Unauthorized
+        }
+        AuthErrorKind::ForeignChallenge
+        | AuthErrorKind::InsecureRealm
+        | AuthErrorKind::UntrustedRealm
+        | AuthErrorKind::Plaintext => ErrorKind::Blocked,
+        AuthErrorKind::RateLimited(_) => ErrorKind::RateLimited,
+        AuthErrorKind::Transport(kind) => kind_of_http(kind),
+        _ => ErrorKind::Server,
+    }
+}

@@ -1,0 +1,120 @@
+use http::header;
+use url::Url;
+use wharf_http::{Error, ErrorKind, Origin, resolve_location};
+
+use crate::send::Answer;
+
+/// The URL of an upload session that an answer names (N6).
+///
+/// It must be on the registry's own origin. Two habits of registries behind proxies are put right: an explicit
+/// default port that is dropped, and `http` for a host that was asked over https.
+pub(crate) fn upload_location(answer: &Answer) -> Result<Url, Error> {
+    let mut values = answer.headers.get_all(header::LOCATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Error::new(
+            ErrorKind::Protocol,
+            "the registry does not say where to send the bytes",
+        ));
+    };
+    on_origin_of(&answer.url, value.as_bytes())
+}
+
+/// A URL that must be on the same origin as `base`.
+pub(crate) fn on_origin_of(base: &Url, location: &[u8]) -> Result<Url, Error> {
+    let mut url = resolve_location(base, location)?;
+    let home = Origin::of(base)?;
+    let mut origin = Origin::of(&url)?;
+    if origin.host() == home.host() && origin != home && home.is_encrypted() && !origin.is_encrypted() {
+        let port = url.port();
+        if (port.is_none() || port == Some(home.port())) && url.set_scheme("https").is_ok() {
+            let _ = url.set_port(base.port()); // cannot fail: the URL has a host
+            origin = Origin::of(&url)?;
+        }
+    }
+    if origin == home {
+        return Ok(url);
+    }
+    Err(Error::new(
+        ErrorKind::Redirect,
+        format!("the registry sends us to another host, {origin}, which is not followed"),
+    ))
+}
+
+/// The URL with `digest` added to its query, which is kept as it is: it may hold the session's state. A digest
+/// the server put there is replaced.
+pub(crate) fn with_digest(url: &Url, digest: &str) -> Url {
+    let mut url = url.clone();
+    let kept: Vec<String> = url
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("digest="))
+        .map(str::to_owned)
+        .collect();
+    let encoded: String = url::form_urlencoded::byte_serialize(digest.as_bytes()).collect();
+    let mut query = kept.join("&");
+    if !query.is_empty() {
+        query.push('&');
+    }
+    query.push_str("digest=");
+    query.push_str(&encoded);
+    url.set_query(Some(&query));
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_stay_on_their_origin() {
+        let base = "https://r.example:8443/v2/a/blobs/uploads/";
+        let table = [
+            (
+                "/v2/a/blobs/uploads/1?_state=x%2By",
+                Some("https://r.example:8443/v2/a/blobs/uploads/1?_state=x%2By"),
+            ),
+            ("1", Some("https://r.example:8443/v2/a/blobs/uploads/1")),
+            ("https://r.example:8443/u#frag", Some("https://r.example:8443/u")),
+            ("http://r.example/u", Some("https://r.example:8443/u")),
+            ("http://r.example:8443/u", Some("https://r.example:8443/u")),
+            ("http://r.example:80/u", Some("https://r.example:8443/u")),
+            ("http://r.example:81/u", None),
+            ("https://r.example/u", None),
+            ("https://r.example:444/u", None),
+            ("https://evil.example:8443/u", None),
+            ("//evil.example/u", None),
+            ("https://x@r.example:8443/u", None),
+            ("", None),
+        ];
+        for (location, expected) in table {
+            let got = on_origin_of(&Url::parse(base).unwrap(), location.as_bytes());
+            assert_eq!(got.ok().map(String::from).as_deref(), expected, "{location}");
+        }
+        let long = format!("/{}", "x".repeat(64 * 1024));
+        assert!(on_origin_of(&Url::parse(base).unwrap(), long.as_bytes()).is_err());
+        let default = Url::parse("https://r.example/v2/").unwrap();
+        assert!(on_origin_of(&default, b"https://r.example:443/u").is_ok());
+    }
+
+    #[test]
+    fn the_query_is_kept() {
+        let table = [
+            ("https://r/u", "https://r/u?digest=sha256%3Aab"),
+            (
+                "https://r/u?_state=a%2Bb+c%3D",
+                "https://r/u?_state=a%2Bb+c%3D&digest=sha256%3Aab",
+            ),
+            (
+                "https://r/u?digest=sha256:evil&x=1",
+                "https://r/u?x=1&digest=sha256%3Aab",
+            ),
+        ];
+        for (url, expected) in table {
+            assert_eq!(
+                with_digest(&Url::parse(url).unwrap(), "sha256:ab").as_str(),
+                expected
+            );
+        }
+    }
+}

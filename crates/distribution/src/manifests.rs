@@ -1,0 +1,217 @@
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use wharf_auth::Action;
+use wharf_config::Intent;
+use wharf_content::{Descriptor, ErrorKind, Hasher, MAX_MANIFEST_SIZE, Manifest, MediaType, Target};
+use wharf_http::Redacted;
+use wharf_reference::{Digest, Tag};
+
+use crate::{
+    Remote,
+    error::{Detail, Error, Operation, kind_of_http},
+    send::{Answer, Call, Payload},
+    site::Site,
+};
+
+/// The manifest types that are understood, best first.
+const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+                      application/vnd.docker.distribution.manifest.v2+json, \
+                      application/vnd.docker.distribution.manifest.list.v2+json";
+pub(crate) const CONTENT_DIGEST: &str = "docker-content-digest";
+
+impl Remote {
+    /// A manifest, verified: against the digest if the target is one, and against the digest the registry
+    /// states if it states one (I2).
+    ///
+    /// Fails with [`ErrorKind::NotFound`], [`ErrorKind::Mismatch`], [`ErrorKind::TooLarge`] beyond
+    /// [`MAX_MANIFEST_SIZE`], and as [`Manifest::parse`].
+    pub async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
+        let intent = intent_of(target);
+        self.first_of(intent, Operation::PullManifest, |site| {
+            self.manifest_at(site, target)
+        })
+        .await
+    }
+
+    /// What a target is now, from the headers alone: a claim until the manifest has been read.
+    ///
+    /// Registries that leave out what is needed are asked for the manifest itself.
+    pub async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
+        let intent = intent_of(target);
+        self.first_of(intent, Operation::PullManifest, |site| async move {
+            let answer = self
+                .ask(&site, Method::HEAD, Operation::PullManifest, target, &[200])
+                .await?;
+            match described(&answer.headers, target) {
+                Some(descriptor) => Ok(descriptor),
+                None => Ok(self.manifest_at(site, target).await?.descriptor().clone()),
+            }
+        })
+        .await
+    }
+
+    /// Whether the registry itself, not a mirror, has the manifest with this digest.
+    pub async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
+        let site = self.primary(Operation::Look)?;
+        let target = Target::Digest(digest.clone());
+        let subject = self.name_of(&target);
+        let path = self.path(&site, &format!("manifests/{digest}"));
+        let call = Call::new(Operation::Look, subject, Method::HEAD, &path, &[200, 404])
+            .with_scopes(self.scopes(&site, Action::Push))
+            .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT));
+        let answer = self
+            .client()
+            .send(&site, call, &mut self.client().budget())
+            .await?;
+        Ok(answer.status == 200)
+    }
+
+    /// Writes a manifest: its exact bytes, under the tag if there is one and under its digest otherwise.
+    pub async fn push_manifest(&self, manifest: &Manifest, tag: Option<&Tag>) -> Result<(), Error> {
+        let target = tag.map_or_else(
+            || Target::Digest(manifest.digest().clone()),
+            |tag| tag.clone().into(),
+        );
+        let subject = self.name_of(&target);
+        let operation = Operation::PushManifest;
+        let site = self.primary(operation)?;
+        let content_type = HeaderValue::from_str(manifest.media_type().as_str()).map_err(|_| {
+            Error::new(
+                ErrorKind::Invalid,
+                operation,
+                &subject,
+                "its media type cannot be put into a header",
+            )
+        })?;
+        let path = self.path(&site, &format!("manifests/{target}"));
+        let call = Call::new(operation, &subject, Method::PUT, &path, &[200, 201, 202])
+            .with_scopes(self.scopes(&site, Action::Push))
+            .with_header(header::CONTENT_TYPE, content_type)
+            .with_body(Payload::Bytes(manifest.bytes().clone()));
+        let answer = self
+            .client()
+            .send(&site, call, &mut self.client().budget())
+            .await?;
+        self.check_home(&answer, operation, &subject)?;
+        if let Some(stated) = stated_digest(&answer.headers)
+            && stated.algorithm() == manifest.digest().algorithm()
+            && stated != *manifest.digest()
+        {
+            let reason = format!("the registry stored {stated} instead of {}", manifest.digest());
+            return Err(Error::new(ErrorKind::Mismatch, operation, subject, reason).at(Redacted(&answer.url)));
+        }
+        Ok(())
+    }
+
+    async fn manifest_at(&self, site: Site, target: &Target) -> Result<Manifest, Error> {
+        let operation = Operation::PullManifest;
+        let answer = self.ask(&site, Method::GET, operation, target, &[200]).await?;
+        let (url, headers) = (answer.url, answer.headers);
+        let subject = self.name_of(target);
+        let fail =
+            |error: &wharf_content::Error| Error::from_content(operation, &subject, Redacted(&url), error);
+        let bytes = answer.body.read(MAX_MANIFEST_SIZE).await.map_err(|error| {
+            let error_kind = error.kind();
+            let reason = if error_kind == wharf_http::ErrorKind::TooLarge {
+                format!("the manifest is larger than the limit of {MAX_MANIFEST_SIZE} bytes")
+            } else {
+                error.to_string()
+            };
+            Error::new(kind_of_http(error_kind), operation, &subject, reason)
+                .at(Redacted(&url))
+                .with_detail(Detail::Http(error_kind))
+                .with_source(error)
+        })?;
+        check_stated(&headers, &bytes).map_err(|error| fail(&error))?;
+        let declared = content_type(&headers);
+        match target {
+            Target::Digest(digest) => Manifest::parse_pinned(bytes, declared.as_ref(), digest),
+            Target::Name(_) => Manifest::parse(bytes, declared.as_ref()),
+        }
+        .map_err(|error| fail(&error))
+    }
+
+    async fn ask(
+        &self,
+        site: &Site,
+        method: Method,
+        operation: Operation,
+        target: &Target,
+        expect: &'static [u16],
+    ) -> Result<Answer, Error> {
+        let subject = self.name_of(target);
+        if let Target::Name(name) = target {
+            name.to_tag()
+                .map_err(|error| Error::from_content(operation, &subject, "", &error))?;
+        }
+        let path = self.path(site, &format!("manifests/{target}"));
+        let call = Call::new(operation, subject, method, &path, expect)
+            .with_scopes(self.scopes(site, Action::Pull))
+            .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT));
+        self.client().send(site, call, &mut self.client().budget()).await
+    }
+
+    /// An effect counts only if the registry itself confirms it (N6).
+    pub(crate) fn check_home(
+        &self,
+        answer: &Answer,
+        operation: Operation,
+        subject: &str,
+    ) -> Result<(), Error> {
+        if answer.is_home {
+            return Ok(());
+        }
+        let reason = "another host than the registry answered";
+        Err(Error::new(ErrorKind::Server, operation, subject, reason).at(Redacted(&answer.url)))
+    }
+}
+
+const fn intent_of(target: &Target) -> Intent {
+    match target {
+        Target::Name(_) => Intent::PullTag,
+        Target::Digest(_) => Intent::PullDigest,
+    }
+}
+
+pub(crate) fn content_type(headers: &HeaderMap) -> Option<MediaType> {
+    MediaType::parse(headers.get(header::CONTENT_TYPE)?.to_str().ok()?).ok()
+}
+
+/// The digest the registry states; `None` if it states none, several, or something else.
+pub(crate) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
+    let mut values = headers.get_all(CONTENT_DIGEST).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    Digest::parse(value.to_str().ok()?.trim())
+        .ok()
+        .filter(|digest| digest.algorithm().is_supported())
+}
+
+fn check_stated(headers: &HeaderMap, bytes: &Bytes) -> Result<(), wharf_content::Error> {
+    let Some(stated) = stated_digest(headers) else {
+        return Ok(());
+    };
+    let actual = Hasher::digest(stated.algorithm(), bytes)?;
+    if actual == stated {
+        return Ok(());
+    }
+    let message = format!("the registry says it is {stated}, but its digest is {actual}");
+    Err(wharf_content::Error::new(ErrorKind::Mismatch, message))
+}
+
+/// A descriptor from headers, if all of it is there and fits the target.
+fn described(headers: &HeaderMap, target: &Target) -> Option<Descriptor> {
+    let media_type = content_type(headers).filter(MediaType::is_manifest)?;
+    let size: u64 = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    let digest = match (target, stated_digest(headers)) {
+        (Target::Digest(digest), None) => digest.clone(),
+        (Target::Digest(digest), Some(stated)) if stated == *digest => stated,
+        (Target::Digest(_), Some(_)) => return None,
+        (Target::Name(_), stated) => stated?,
+    };
+    if size == 0 || size > MAX_MANIFEST_SIZE {
+        return None;
+    }
+    Descriptor::new(media_type, digest, size).ok()
+}

@@ -1,0 +1,284 @@
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    future::Future,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use url::Url;
+use wharf_auth::{Action, Scopes};
+use wharf_config::{Intent, Role};
+use wharf_content::{Blob, Descriptor, ErrorKind, Location, Manifest, Name, Sink, Source, Target};
+use wharf_reference::{Digest, Repository};
+
+use crate::{
+    Client,
+    error::{Error, Operation},
+    site::Site,
+};
+
+/// One repository of a registry. Clones share what was learned.
+///
+/// Reads try the places the configuration gives in order, mirrors first; the one that gave a manifest is
+/// asked first from then on. Writes go to the registry itself.
+#[derive(Clone)]
+pub struct Remote {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    repository: Repository,
+    by_tag: OnceLock<Arc<[Site]>>,
+    by_digest: OnceLock<Arc<[Site]>>,
+    writing: OnceLock<Arc<[Site]>>,
+    /// Which place of `by_digest` to ask first.
+    preferred: AtomicUsize,
+    missing: Mutex<HashSet<Digest>>,
+    sessions: Mutex<HashMap<Digest, Url>>,
+}
+
+impl Remote {
+    pub(crate) fn new(client: Client, repository: Repository) -> Self {
+        let inner = Inner {
+            client,
+            repository,
+            by_tag: OnceLock::new(),
+            by_digest: OnceLock::new(),
+            writing: OnceLock::new(),
+            preferred: AtomicUsize::new(0),
+            missing: Mutex::default(),
+            sessions: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The repository, as the user named it.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        &self.inner.repository
+    }
+
+    /// The client it belongs to.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    /// The repository with this tag or digest, for messages.
+    pub(crate) fn name_of(&self, target: &Target) -> String {
+        match target {
+            Target::Name(name) => format!("{}:{name}", self.inner.repository),
+            Target::Digest(digest) => format!("{}@{digest}", self.inner.repository),
+        }
+    }
+
+    pub(crate) fn sites(&self, intent: Intent, operation: Operation) -> Result<Arc<[Site]>, Error> {
+        let cell = match intent {
+            Intent::PullTag => &self.inner.by_tag,
+            Intent::PullDigest => &self.inner.by_digest,
+            _ => &self.inner.writing,
+        };
+        if let Some(sites) = cell.get() {
+            return Ok(Arc::clone(sites));
+        }
+        let sites = self
+            .inner
+            .client
+            .sites(&self.inner.repository, intent, operation)?;
+        Ok(Arc::clone(cell.get_or_init(|| sites.into())))
+    }
+
+    /// The place that writes, and everything else that is not a pull, goes to.
+    pub(crate) fn primary(&self, operation: Operation) -> Result<Site, Error> {
+        let sites = self.sites(Intent::Push, operation)?;
+        let primary = sites.iter().rev().find(|site| site.role == Role::Primary);
+        primary.or_else(|| sites.last()).cloned().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Blocked,
+                operation,
+                self.repository(),
+                "the configuration blocks the registry",
+            )
+        })
+    }
+
+    /// The order in which to ask the places for a digest: the one that served last comes first.
+    pub(crate) fn order(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        let preferred = self.inner.preferred.load(Ordering::Relaxed);
+        let preferred = (preferred < count).then_some(preferred);
+        preferred
+            .into_iter()
+            .chain((0..count).filter(move |index| Some(*index) != preferred))
+    }
+
+    /// Asks the places in order until one answers; the last one's error is returned, with the others' in it.
+    pub(crate) async fn first_of<T, F, Fut>(
+        &self,
+        intent: Intent,
+        operation: Operation,
+        ask: F,
+    ) -> Result<T, Error>
+    where
+        F: Fn(Site) -> Fut,
+        Fut: Future<Output = Result<T, Error>>,
+    {
+        let sites = self.sites(intent, operation)?;
+        let mut failed: Vec<(usize, Error)> = Vec::new();
+        for index in self.order(sites.len()) {
+            let Some(site) = sites.get(index) else { continue };
+            match ask(site.clone()).await {
+                Ok(answer) => {
+                    if operation == Operation::PullManifest {
+                        self.prefer(site);
+                    }
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    if sites.len() > 1 {
+                        tracing::debug!(%error, "trying the next place");
+                    }
+                    failed.push((index, error));
+                }
+            }
+        }
+        Err(self.all_failed(operation, failed))
+    }
+
+    /// The primary's error, with what the mirrors said.
+    pub(crate) fn all_failed(&self, operation: Operation, mut failed: Vec<(usize, Error)>) -> Error {
+        failed.sort_by_key(|(index, _)| *index);
+        let mut errors: Vec<Error> = failed.into_iter().map(|(_, error)| error).collect();
+        match errors.pop() {
+            Some(last) => last.edit(|inner| inner.earlier = errors),
+            None => Error::new(
+                ErrorKind::Blocked,
+                operation,
+                self.repository(),
+                "every place it could be at is blocked",
+            ),
+        }
+    }
+
+    fn prefer(&self, site: &Site) {
+        let Ok(sites) = self.sites(Intent::PullDigest, Operation::PullManifest) else {
+            return;
+        };
+        let same = |other: &Site| other.registry == site.registry && other.repository == site.repository;
+        if let Some(index) = sites.iter().position(same) {
+            self.inner.preferred.store(index, Ordering::Relaxed);
+        }
+    }
+
+    /// A path of the API below this repository as a place calls it.
+    pub(crate) fn path(&self, site: &Site, rest: &str) -> String {
+        let repository = site.repository.as_ref().unwrap_or(&self.inner.repository);
+        format!("v2/{}/{rest}", repository.path())
+    }
+
+    pub(crate) fn scopes(&self, site: &Site, action: Action) -> Scopes {
+        Scopes::repository(site.repository.as_ref().unwrap_or(&self.inner.repository), action)
+    }
+
+    /// Remembers that a blob is not there, so that pushing it need not ask again.
+    pub(crate) fn note_missing(&self, digest: &Digest) {
+        self.inner
+            .missing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(digest.clone());
+    }
+
+    pub(crate) fn take_missing(&self, digest: &Digest) -> bool {
+        self.inner
+            .missing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(digest)
+    }
+
+    /// Keeps an upload session that a refused mount opened.
+    pub(crate) fn keep_session(&self, digest: &Digest, session: Url) {
+        let mut sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.insert(digest.clone(), session);
+    }
+
+    pub(crate) fn take_session(&self, digest: &Digest) -> Option<Url> {
+        self.inner
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(digest)
+    }
+}
+
+#[async_trait]
+impl Source for Remote {
+    async fn resolve(&self, target: &Target) -> Result<Descriptor, wharf_content::Error> {
+        Ok(Self::resolve(self, target).await?)
+    }
+
+    async fn manifest(&self, target: &Target) -> Result<Manifest, wharf_content::Error> {
+        Ok(Self::manifest(self, target).await?)
+    }
+
+    async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, wharf_content::Error> {
+        Ok(Self::blob(self, descriptor)?)
+    }
+
+    fn location(&self) -> Location {
+        Location::Repository(self.repository().clone())
+    }
+}
+
+#[async_trait]
+impl Sink for Remote {
+    async fn contains(&self, descriptor: &Descriptor) -> Result<bool, wharf_content::Error> {
+        if descriptor.media_type().is_manifest() {
+            return Ok(self.has_manifest(descriptor.digest()).await?);
+        }
+        Ok(self.has_blob(descriptor).await?)
+    }
+
+    async fn push_blob(&self, blob: Blob) -> Result<(), wharf_content::Error> {
+        Ok(Self::push_blob(self, blob).await?)
+    }
+
+    async fn push_manifest(
+        &self,
+        manifest: &Manifest,
+        name: Option<&Name>,
+    ) -> Result<(), wharf_content::Error> {
+        let tag = name.map(Name::to_tag).transpose()?;
+        Ok(Self::push_manifest(self, manifest, tag.as_ref()).await?)
+    }
+
+    async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, wharf_content::Error> {
+        match from {
+            Location::Repository(source)
+                if !descriptor.media_type().is_manifest()
+                    && source.registry() == self.repository().registry()
+                    && source != self.repository() =>
+            {
+                Ok(self.mount(descriptor, source).await?)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn location(&self) -> Location {
+        Location::Repository(self.repository().clone())
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Remote").field(&self.inner.repository).finish()
+    }
+}

@@ -1,0 +1,218 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use crate::{Error, ErrorKind, error::Cause};
+
+/// Bytes of an answer as they come.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+/// Bytes of a request as they are produced. An error ends the request.
+pub type UploadStream = Pin<Box<dyn Stream<Item = Result<Bytes, Cause>> + Send>>;
+
+/// The body of a request.
+#[derive(Default)]
+#[non_exhaustive]
+pub enum RequestBody {
+    /// None.
+    #[default]
+    Empty,
+    /// Bytes in memory: the request can be sent again.
+    Bytes(Bytes),
+    /// Bytes that come only once.
+    Stream {
+        /// The bytes.
+        bytes: UploadStream,
+        /// How many there will be; `None` sends them chunked.
+        length: Option<u64>,
+    },
+}
+
+impl RequestBody {
+    /// How many bytes it has, if that is known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Bytes(bytes) => Some(bytes.len() as u64),
+            Self::Stream { length, .. } => *length,
+        }
+    }
+
+    /// The same body again, or `None` if it comes only once.
+    #[must_use]
+    pub fn replay(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Bytes(bytes) => Some(Self::Bytes(bytes.clone())),
+            Self::Stream { .. } => None,
+        }
+    }
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Stream { length, .. } => write!(f, "Stream({length:?})"),
+        }
+    }
+}
+
+/// The body of an answer: bytes exactly as the server sent them, nothing decoded.
+pub struct ResponseBody {
+    bytes: Option<ByteStream>,
+    length: Option<u64>,
+}
+
+impl ResponseBody {
+    /// A body that comes as a stream, with the length the server declared.
+    #[must_use]
+    pub const fn new(bytes: ByteStream, length: Option<u64>) -> Self {
+        Self {
+            bytes: Some(bytes),
+            length,
+        }
+    }
+
+    /// No bytes.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            bytes: None,
+            length: Some(0),
+        }
+    }
+
+    /// The length the server declared, in bytes. It is a claim: never allocate by it.
+    #[must_use]
+    pub const fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// All bytes, at most `limit`.
+    ///
+    /// Fails with [`ErrorKind::TooLarge`] as soon as more are declared or come (X1, X2).
+    pub async fn read(mut self, limit: u64) -> Result<Bytes, Error> {
+        let too_large = || {
+            let message = format!("the answer is larger than the limit of {limit} bytes");
+            Error::new(ErrorKind::TooLarge, message)
+        };
+        if self.length.is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let mut whole = BytesMut::new();
+        let mut first: Option<Bytes> = None;
+        while let Some(chunk) = self.next().await {
+            let chunk = chunk?;
+            let held = whole.len() + first.as_ref().map_or(0, Bytes::len);
+            if (held + chunk.len()) as u64 > limit {
+                return Err(too_large());
+            }
+            match first.take() {
+                None if whole.is_empty() => first = Some(chunk),
+                None => whole.extend_from_slice(&chunk),
+                Some(earlier) => {
+                    whole.extend_from_slice(&earlier);
+                    whole.extend_from_slice(&chunk);
+                }
+            }
+        }
+        Ok(first.unwrap_or_else(|| whole.freeze()))
+    }
+
+    /// The first bytes, at most `limit`; the rest is dropped. Errors end it early: for error pages only.
+    pub async fn read_prefix(mut self, limit: usize) -> Bytes {
+        let mut prefix = BytesMut::new();
+        while let Some(Ok(chunk)) = self.next().await {
+            let room = limit.saturating_sub(prefix.len());
+            prefix.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+            if prefix.len() >= limit {
+                break;
+            }
+        }
+        prefix.freeze()
+    }
+
+    /// The next chunk; `None` after the last.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+}
+
+impl From<Bytes> for ResponseBody {
+    fn from(bytes: Bytes) -> Self {
+        let length = bytes.len() as u64;
+        Self::new(Box::pin(Once(Some(bytes))), Some(length))
+    }
+}
+
+impl Stream for ResponseBody {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match &mut self.bytes {
+            Some(bytes) => bytes.as_mut().poll_next(context),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ResponseBody({:?})", self.length)
+    }
+}
+
+struct Once(Option<Bytes>);
+
+impl Stream for Once {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Chunks(Vec<&'static [u8]>);
+
+    impl Stream for Chunks {
+        type Item = Result<Bytes, Error>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready((!self.0.is_empty()).then(|| Ok(Bytes::from_static(self.0.remove(0)))))
+        }
+    }
+
+    fn body(chunks: &[&'static [u8]], length: Option<u64>) -> ResponseBody {
+        ResponseBody::new(Box::pin(Chunks(chunks.to_vec())), length)
+    }
+
+    #[tokio::test]
+    async fn reads_up_to_the_limit_and_no_further() {
+        for (limit, ok) in [(4, false), (5, true), (6, true)] {
+            let read = body(&[b"ab", b"c", b"de"], None).read(limit).await;
+            assert_eq!(read.is_ok(), ok, "{limit}");
+        }
+        let declared = body(&[], Some(u64::MAX)).read(10).await.unwrap_err();
+        assert_eq!(declared.kind(), ErrorKind::TooLarge);
+        assert_eq!(body(&[b"ab", b"c"], None).read(3).await.unwrap(), &b"abc"[..]);
+        assert_eq!(body(&[b"ab", b"cd"], None).read_prefix(3).await, &b"abc"[..]);
+    }
+}

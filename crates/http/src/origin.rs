@@ -1,0 +1,184 @@
+use std::fmt;
+
+use url::{Host, Url};
+
+use crate::{Error, ErrorKind};
+
+/// http or https.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// Plain text.
+    Http,
+    /// TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme as it stands in a URL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// 80 or 443.
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Scheme, host and port: what a secret and a TLS policy are bound to (RFC 6454).
+///
+/// The host is in lower case without a trailing dot, the port is the effective one, so that two spellings of
+/// one origin are equal.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    scheme: Scheme,
+    host: Box<str>,
+    port: u16,
+}
+
+impl Origin {
+    /// The origin of a URL.
+    ///
+    /// Fails with [`ErrorKind::Settings`] if it is neither http nor https or has no host.
+    pub fn of(url: &Url) -> Result<Self, Error> {
+        let scheme = match url.scheme() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Settings,
+                    "a URL that is neither http nor https",
+                ));
+            }
+        };
+        let host = url.host_str().unwrap_or_default();
+        let host = host.strip_suffix('.').unwrap_or(host);
+        if host.is_empty() {
+            return Err(Error::new(ErrorKind::Settings, "a URL without a host"));
+        }
+        let port = url.port().unwrap_or_else(|| scheme.default_port());
+        Ok(Self {
+            scheme,
+            host: host.to_ascii_lowercase().into_boxed_str(),
+            port,
+        })
+    }
+
+    /// The scheme.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host in lower case; an IPv6 address is in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the bytes are encrypted on their way.
+    #[must_use]
+    pub const fn is_encrypted(&self) -> bool {
+        matches!(self.scheme, Scheme::Https)
+    }
+
+    /// Whether the host is this machine by its name or number: `localhost`, 127.0.0.0/8, `[::1]`.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match Host::parse(&self.host) {
+            Ok(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Ok(Host::Ipv4(address)) => address.is_loopback(),
+            Ok(Host::Ipv6(address)) => address.is_loopback(),
+            Err(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        if self.port != self.scheme.default_port() {
+            write!(f, ":{}", self.port)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_origin_are_equal() {
+        let table = [
+            ("https://Reg.Example/", "https://reg.example", true),
+            ("https://reg.example:443/v2/", "https://reg.example", true),
+            ("https://reg.example./", "https://reg.example", true),
+            ("http://reg.example:80/", "http://reg.example", true),
+            ("https://user:pw@reg.example/", "https://reg.example", true),
+            ("https://reg.example:444/", "https://reg.example", false),
+            ("http://reg.example/", "https://reg.example", false),
+            ("https://sub.reg.example/", "https://reg.example", false),
+            ("https://reg@evil.example/", "https://reg.example", false),
+            ("https://127.1/", "https://127.0.0.1", true),
+            ("https://[::0:1]/", "https://[::1]", true),
+        ];
+        for (left, right, equal) in table {
+            let origin = |text| Origin::of(&Url::parse(text).unwrap()).unwrap();
+            assert_eq!(origin(left) == origin(right), equal, "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn prints_without_the_default_port() {
+        let origin = |text| Origin::of(&Url::parse(text).unwrap()).unwrap().to_string();
+        assert_eq!(origin("https://a:443/x?y"), "https://a");
+        assert_eq!(origin("http://a:443/x"), "http://a:443");
+    }
+
+    #[test]
+    fn loopback_is_told_by_the_parsed_host() {
+        let loopback = |text| Origin::of(&Url::parse(text).unwrap()).unwrap().is_loopback();
+        for yes in [
+            "http://localhost:1/",
+            "http://127.0.0.9/",
+            "http://[::1]:5/",
+            "http://2130706433/",
+        ] {
+            assert!(loopback(yes), "{yes}");
+        }
+        for no in [
+            "http://localhost.evil/",
+            "http://128.0.0.1/",
+            "http://127.0.0.1.evil/",
+        ] {
+            assert!(!loopback(no), "{no}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+use std::{
+    error, fmt,
+    future::Future as _,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+use http::{HeaderValue, Method, header};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::classify::classify;
+use crate::{
+    Error, ErrorKind, HttpService, PeerAddress, Request, RequestBody, Response, ResponseBody, Timeouts,
+    UploadStream,
+};
+
+#[derive(Debug)]
+pub(super) struct ReqwestService {
+    pub(super) client: reqwest::Client,
+    pub(super) timeouts: Timeouts,
+}
+
+#[async_trait]
+impl HttpService for ReqwestService {
+    async fn call(&self, request: Request) -> Result<Response, Error> {
+        let Request {
+            method,
+            url,
+            mut headers,
+            body,
+        } = request;
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION] {
+            if let Some(value) = headers.get_mut(name) {
+                value.set_sensitive(true);
+            }
+        }
+        let is_head = method == Method::HEAD;
+        let mut outgoing = reqwest::Request::new(method, url);
+        *outgoing.headers_mut() = headers;
+        let activity = Activity::new();
+        *outgoing.body_mut() = match body {
+            RequestBody::Empty => None,
+            RequestBody::Bytes(bytes) => Some(reqwest::Body::from(bytes)),
+            RequestBody::Stream { bytes, length } => Some(reqwest::Body::wrap(Upload {
+                bytes: Mutex::new(bytes),
+                remaining: length,
+                activity: activity.clone(),
+            })),
+        };
+        let answer = self.client.execute(outgoing);
+        let answer = activity
+            .limit(answer, self.timeouts.head.saturating_add(self.timeouts.connect))
+            .await?
+            .map_err(classify)?;
+        Ok(convert(answer, is_head, self.timeouts.idle))
+    }
+}
+
+fn convert(answer: reqwest::Response, is_head: bool, idle: Duration) -> Response {
+    let peer = answer.remote_addr();
+    let (mut parts, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
+    parts.extensions.clear();
+    if let Some(peer) = peer {
+        parts.extensions.insert(PeerAddress(peer));
+    }
+    let body = if is_head {
+        ResponseBody::empty()
+    } else {
+        let length = body.size_hint().exact();
+        let download = Download {
+            body,
+            idle,
+            timer: Box::pin(tokio::time::sleep(idle)),
+            waiting: false,
+        };
+        ResponseBody::new(Box::pin(download), length)
+    };
+    Response::from_parts(parts, body)
+}
+
+/// When the upload last made progress: the wait for an answer begins there.
+#[derive(Clone)]
+struct Activity(Arc<Mutex<Instant>>);
+
+impl Activity {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    fn touch(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn limit<F: Future>(&self, future: F, limit: Duration) -> Result<F::Output, Error> {
+        let mut future = std::pin::pin!(future);
+        loop {
+            let deadline = self.last() + limit;
+            match tokio::time::timeout_at(deadline, future.as_mut()).await {
+                Ok(output) => return Ok(output),
+                Err(_) if self.last() + limit > deadline => {}
+                Err(_) => return Err(ErrorKind::Timeout.into()),
+            }
+        }
+    }
+}
+
+/// A streamed request body. The mutex is never contended: hyper wants a body that is `Sync`.
+struct Upload {
+    bytes: Mutex<UploadStream>,
+    remaining: Option<u64>,
+    activity: Activity,
+}
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = UploadError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        let this = &mut *self;
+        this.activity.touch();
+        let bytes = this.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match std::task::ready!(bytes.as_mut().poll_next(context)) {
+            Some(Ok(chunk)) => {
+                if let Some(remaining) = &mut this.remaining {
+                    *remaining = remaining.saturating_sub(chunk.len() as u64);
+                }
+                Poll::Ready(Some(Ok(Frame::data(chunk))))
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(UploadError(error)))),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.remaining
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// The caller's error about the bytes it was to send, on its way through hyper and back.
+#[derive(Debug)]
+struct UploadError(Box<dyn error::Error + Send + Sync>);
+
+impl fmt::Display for UploadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the bytes to send could not be read")
+    }
+}
+
+impl error::Error for UploadError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+/// A streamed answer that fails when nothing comes for too long.
+struct Download {
+    body: reqwest::Body,
+    idle: Duration,
+    timer: Pin<Box<Sleep>>,
+    /// Whether the timer runs: it is set when the first wait begins, not for every chunk.
+    waiting: bool,
+}
+
+impl Stream for Download {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            match Pin::new(&mut this.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    this.waiting = false;
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(classify(error)))),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => break,
+            }
+        }
+        if !this.waiting {
+            this.waiting = true;
+            this.timer.as_mut().reset(Instant::now() + this.idle);
+        }
+        std::task::ready!(this.timer.as_mut().poll(context));
+        let message = "the server stopped sending";
+        Poll::Ready(Some(Err(Error::new(ErrorKind::Timeout, message))))
+    }
+}

@@ -1,0 +1,113 @@
+use std::{error, io};
+
+use crate::{Error, ErrorKind};
+
+/// Turns reqwest's error into ours: the kind is that of the deepest cause that tells one, and the URL is taken
+/// out.
+pub(super) fn classify(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let fallback = if error.is_timeout() {
+        if error.is_connect() {
+            ErrorKind::ConnectTimeout
+        } else {
+            ErrorKind::Timeout
+        }
+    } else if error.is_connect() {
+        ErrorKind::Connect
+    } else if error.is_body() || error.is_request() {
+        ErrorKind::Broken
+    } else if error.is_builder() {
+        ErrorKind::Settings
+    } else {
+        ErrorKind::Other
+    };
+    let connecting = error.is_connect();
+    let kind = kind_of(&error, connecting).unwrap_or(fallback);
+    if kind == ErrorKind::Forbidden
+        && let Some(own) = find_own(&error)
+    {
+        return Error::new(kind, own.to_string());
+    }
+    Error::from_cause(kind, deepest(&error))
+}
+
+fn find_own<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Error> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref::<Error>())
+}
+
+/// The cause as text: reqwest's own words ("error sending request") say nothing that the kind does not.
+fn deepest(error: &reqwest::Error) -> Box<dyn error::Error + Send + Sync> {
+    let mut cause: &(dyn error::Error + 'static) = error;
+    loop {
+        let inner = cause
+            .downcast_ref::<io::Error>()
+            .and_then(|io| io.get_ref())
+            .map(|inner| inner as &(dyn error::Error + 'static));
+        match inner.or_else(|| cause.source()) {
+            Some(next) => cause = next,
+            None => return cause.to_string().into(),
+        }
+    }
+}
+
+fn kind_of(error: &(dyn error::Error + 'static), connecting: bool) -> Option<ErrorKind> {
+    let mut kind = None;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(own) = error.downcast_ref::<Error>() {
+            return Some(own.kind());
+        }
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(tls_kind(tls));
+        }
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            if let Some(inner) = io.get_ref() {
+                next = Some(inner);
+                kind = kind.or(io_kind(io.kind(), connecting));
+                continue;
+            }
+            kind = io_kind(io.kind(), connecting).or(kind);
+        }
+        // hyper's parse errors have no public type of their own; reqwest tells them apart by nothing else.
+        let text = error.to_string();
+        if text.starts_with("invalid HTTP") || text.starts_with("message head is too large") {
+            kind = Some(ErrorKind::Protocol);
+        } else if text.starts_with("connection closed before message completed")
+            || text.starts_with("end of file before message length reached")
+        {
+            kind = Some(ErrorKind::Broken);
+        }
+        next = error.source();
+    }
+    kind
+}
+
+fn io_kind(kind: io::ErrorKind, connecting: bool) -> Option<ErrorKind> {
+    use io::ErrorKind as Io;
+    match kind {
+        Io::ConnectionRefused
+        | Io::HostUnreachable
+        | Io::NetworkUnreachable
+        | Io::NetworkDown
+        | Io::AddrNotAvailable
+        | Io::PermissionDenied => Some(ErrorKind::Connect),
+        Io::TimedOut if connecting => Some(ErrorKind::ConnectTimeout),
+        Io::TimedOut => Some(ErrorKind::Timeout),
+        // Within a handshake: the other side hung up on our hello, as plain-text servers do.
+        Io::UnexpectedEof | Io::ConnectionReset | Io::BrokenPipe if connecting => Some(ErrorKind::NotTls),
+        Io::UnexpectedEof | Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe => {
+            Some(ErrorKind::Broken)
+        }
+        _ => None,
+    }
+}
+
+fn tls_kind(error: &rustls::Error) -> ErrorKind {
+    match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            ErrorKind::Certificate
+        }
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => ErrorKind::NotTls,
+        _ => ErrorKind::Tls,
+    }
+}

@@ -1,0 +1,107 @@
+//! The transport over reqwest: the only place that names it. Everything reqwest would do by itself (redirects,
+//! decoding, proxies, retries, referers) is off.
+
+mod call;
+mod classify;
+mod resolver;
+mod rustls_config;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+pub use resolver::Lookup;
+
+use crate::{Connect, Error, ErrorKind, HttpService, Peer, Timeouts, TlsSettings};
+
+/// Connects with reqwest, rustls and ring: HTTP/2 where the server offers it over TLS, HTTP/1.1 otherwise.
+#[derive(Default)]
+pub struct ReqwestConnector {
+    timeouts: Timeouts,
+    lookup: Option<Arc<dyn Lookup>>,
+    /// Reading the system's certificates takes milliseconds: once per settings.
+    tls: Mutex<HashMap<Arc<TlsSettings>, rustls::ClientConfig>>,
+}
+
+impl ReqwestConnector {
+    /// A connector with the default time limits.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with these time limits.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// The same with another way from names to addresses than the system's. A port that is not 0 takes the place
+    /// of a scheme's default port.
+    #[must_use]
+    pub fn with_lookup(mut self, lookup: Arc<dyn Lookup>) -> Self {
+        self.lookup = Some(lookup);
+        self
+    }
+
+    fn tls(&self, settings: &Arc<TlsSettings>) -> Result<rustls::ClientConfig, Error> {
+        let mut cache = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = cache.get(settings) {
+            return Ok(config.clone());
+        }
+        let config = rustls_config::build(settings)?;
+        cache.insert(Arc::clone(settings), config.clone());
+        Ok(config)
+    }
+}
+
+impl Connect for ReqwestConnector {
+    fn connect(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error> {
+        let encrypted = peer.origin.is_encrypted();
+        let tls = if encrypted {
+            self.tls(&peer.tls)?
+        } else {
+            rustls_config::none()?
+        };
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(encrypted)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .no_proxy()
+            .connect_timeout(self.timeouts.connect)
+            .pool_idle_timeout(Duration::from_secs(25))
+            .pool_max_idle_per_host(32)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(30))
+            .http1_max_headers(100)
+            .http2_max_header_list_size(64 * 1024)
+            .dns_resolver(Arc::new(resolver::Resolver {
+                floor: peer.floor,
+                lookup: self.lookup.clone(),
+            }))
+            .build()
+            .map_err(|error| Error::from_cause(ErrorKind::Settings, error.without_url()))?;
+        Ok(Arc::new(call::ReqwestService {
+            client,
+            timeouts: self.timeouts,
+        }))
+    }
+}
+
+impl fmt::Debug for ReqwestConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestConnector")
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,46 @@
+use std::time::Duration;
+
+/// How long to wait for what (X3). There is no limit on a whole body: a large blob takes its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// For a connection, TLS included: 10 s.
+    pub connect: Duration,
+    /// For the head of the answer, from the last byte of the request on: 30 s.
+    pub head: Duration,
+    /// Between two chunks of a body, in either direction: 30 s.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Timeouts {
+    /// The same with this limit for a connection.
+    #[must_use]
+    pub const fn with_connect(mut self, connect: Duration) -> Self {
+        self.connect = connect;
+        self
+    }
+
+    /// The same with this limit for the head of an answer.
+    #[must_use]
+    pub const fn with_head(mut self, head: Duration) -> Self {
+        self.head = head;
+        self
+    }
+
+    /// The same with this limit between two chunks of a body.
+    #[must_use]
+    pub const fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+}

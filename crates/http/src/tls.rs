@@ -1,0 +1,134 @@
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// How a peer's certificate is judged and what we show it. Plain data: it is checked when the first connection
+/// is prepared, and what cannot be used is an error, never ignored.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct TlsSettings {
+    pub(crate) roots: Roots,
+    pub(crate) extra_roots: Vec<Vec<u8>>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) skip_verify: bool,
+}
+
+/// Where trust begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Roots {
+    /// The system's certificates, and those added.
+    #[default]
+    Platform,
+    /// Only those added.
+    AddedOnly,
+}
+
+impl TlsSettings {
+    /// Trust begins here instead of at the system's certificates.
+    #[must_use]
+    pub const fn with_roots(mut self, roots: Roots) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    /// Trusts the certificates of this PEM text too, as the `*.crt` files of certs.d do. May be called more
+    /// than once.
+    ///
+    /// A server that presents exactly one of them is trusted as well: self-signed certificates are commonly
+    /// installed that way.
+    #[must_use]
+    pub fn with_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.extra_roots.push(pem.into());
+        self
+    }
+
+    /// Shows this client certificate to a server that asks for one.
+    #[must_use]
+    pub fn with_identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// What weakens security.
+    pub const fn dangerous(self) -> DangerousTls {
+        DangerousTls(self)
+    }
+
+    /// Whether certificates are not verified.
+    #[must_use]
+    pub const fn is_insecure(&self) -> bool {
+        self.skip_verify
+    }
+
+    /// What holds for other origins too: where trust begins, but neither our certificate nor a waived
+    /// verification (N9).
+    #[must_use]
+    pub fn for_others(&self) -> Self {
+        Self {
+            roots: self.roots,
+            extra_roots: self.extra_roots.clone(),
+            identity: None,
+            skip_verify: false,
+        }
+    }
+
+    /// Whether nothing was changed from the default.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSettings")
+            .field("roots", &self.roots)
+            .field("extra_roots", &self.extra_roots.len())
+            .field("identity", &self.identity.is_some())
+            .field("skip_verify", &self.skip_verify)
+            .finish()
+    }
+}
+
+/// Settings that weaken security, behind one door.
+#[derive(Debug)]
+#[must_use]
+pub struct DangerousTls(TlsSettings);
+
+impl DangerousTls {
+    /// Accepts any certificate: the peer can be anyone.
+    #[must_use]
+    pub fn skip_verify(mut self) -> TlsSettings {
+        self.0.skip_verify = true;
+        self.0
+    }
+}
+
+/// A client certificate with its key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub(crate) certificates: Vec<u8>,
+    pub(crate) key: Zeroizing<Vec<u8>>,
+}
+
+impl Identity {
+    /// A certificate chain and its private key, both PEM text.
+    pub fn from_pem(certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        Self {
+            certificates: certificates.into(),
+            key: Zeroizing::new(key.into()),
+        }
+    }
+}
+
+impl std::hash::Hash for Identity {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.certificates.hash(state); // the key stays out of tables
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
+    }
+}

@@ -1,0 +1,170 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::{HeaderValue, Method, header::AUTHORIZATION};
+use url::Url;
+
+use crate::{
+    AddressClass, Chain, Connect, Error, ErrorKind, HttpService, Origin, Peer, PeerAddress, Request,
+    RequestBody, Response,
+};
+
+/// Keeps one service per peer and follows redirects between them.
+pub struct Transport {
+    connect: Arc<dyn Connect>,
+    services: Mutex<HashMap<Peer, Arc<dyn HttpService>>>,
+}
+
+/// The final answer of a chain of redirects.
+#[derive(Debug)]
+pub struct Followed {
+    /// The answer.
+    pub response: Response,
+    /// The URL that gave it.
+    pub url: Url,
+    /// Whether the chain never left the first origin: challenges count only then (N3).
+    pub is_home: bool,
+    /// The class of the first origin's address, if the transport tells it.
+    pub home_class: Option<AddressClass>,
+}
+
+/// A failure, and the URL it happened at.
+#[derive(Debug)]
+pub struct FollowError {
+    /// What failed.
+    pub error: Error,
+    /// Where. It may hold secrets in its query: print it with [`Redacted`](crate::Redacted).
+    pub url: Url,
+}
+
+impl Transport {
+    /// A transport over these connections.
+    pub fn new(connect: Arc<dyn Connect>) -> Self {
+        Self {
+            connect,
+            services: Mutex::default(),
+        }
+    }
+
+    /// The service for a peer, made at the first call.
+    pub fn service(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error> {
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(service) = services.get(peer) {
+            return Ok(Arc::clone(service));
+        }
+        if services.len() >= MAX_PEERS {
+            services.clear(); // a server that redirects to ever new hosts must not fill the memory
+        }
+        let service = self.connect.connect(peer)?;
+        services.insert(peer.clone(), Arc::clone(&service));
+        Ok(service)
+    }
+
+    /// Sends one request to a URL that a server named, which must be no further inward than `home_class`
+    /// (N5). No redirect is followed.
+    pub async fn call_foreign(
+        &self,
+        home: &Peer,
+        home_class: Option<AddressClass>,
+        request: Request,
+    ) -> Result<Response, Error> {
+        let service = self.service(&peer_for(home, home_class, &request.url)?)?;
+        service.call(request).await
+    }
+
+    /// Sends a request to `home` and follows redirects as [`Chain`] decides. `authorization` goes along only
+    /// as long as the chain is at home.
+    pub async fn follow(
+        &self,
+        home: &Peer,
+        mut request: Request,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Followed, FollowError> {
+        let first = request.url.clone();
+        let fail = |url: &Url| {
+            let url = url.clone();
+            move |error| FollowError { error, url }
+        };
+        let mut chain = Chain::new(&request.method, first.clone()).map_err(fail(&first))?;
+        if Origin::of(&first).map_err(fail(&first))? != home.origin {
+            let error = Error::new(ErrorKind::Settings, "the request is not for this origin");
+            return Err(fail(&first)(error));
+        }
+        let mut home_class = None;
+        loop {
+            let url = request.url.clone();
+            let peer = peer_for(home, home_class, &url).map_err(fail(&url))?;
+            let service = self.service(&peer).map_err(fail(&url))?;
+            let mut hop = Request {
+                method: request.method.clone(),
+                url: url.clone(),
+                headers: request.headers.clone(),
+                body: RequestBody::Empty,
+            };
+            if chain.is_home()
+                && let Some(authorization) = authorization
+            {
+                hop.headers.insert(AUTHORIZATION, authorization.clone());
+            }
+            let replay = request.body.replay();
+            hop.body = std::mem::replace(&mut request.body, replay.unwrap_or_default());
+            let was_stream = matches!(hop.body, RequestBody::Stream { .. });
+            let response = service.call(hop).await.map_err(fail(&url))?;
+            if home_class.is_none() && chain.is_home() {
+                let peer = response.extensions().get::<PeerAddress>();
+                home_class = peer.map(|peer| AddressClass::of(peer.0.ip()));
+            }
+            let next = chain
+                .advance(&request.method, response.status(), response.headers())
+                .map_err(fail(&url))?;
+            let Some(method) = next else {
+                return Ok(Followed {
+                    response,
+                    url,
+                    is_home: chain.is_home(),
+                    home_class,
+                });
+            };
+            if method == Method::GET || method == Method::HEAD {
+                request.body = RequestBody::Empty;
+            } else if was_stream {
+                let why = "the server redirects an upload whose bytes cannot be sent again";
+                return Err(fail(&url)(Error::new(ErrorKind::Redirect, why)));
+            }
+            request.method = method;
+            request.url = chain.url().clone();
+        }
+    }
+}
+
+/// The peer of a URL: `home` itself, or a stranger with nothing but the same trust anchors.
+fn peer_for(home: &Peer, home_class: Option<AddressClass>, url: &Url) -> Result<Peer, Error> {
+    let origin = Origin::of(url)?;
+    if origin == home.origin {
+        return Ok(home.clone());
+    }
+    let tls = Arc::new(home.tls.for_others());
+    let peer = Peer::named(origin, tls);
+    let Some(floor) = home_class else {
+        return Ok(peer);
+    };
+    if AddressClass::of_host(url).is_some_and(|class| class > floor) {
+        let message = format!("{} is further inside the network than the registry", peer.origin);
+        return Err(Error::new(ErrorKind::Forbidden, message));
+    }
+    Ok(peer.with_floor(floor))
+}
+
+/// How many services are kept.
+const MAX_PEERS: usize = 64;
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("connect", &self.connect)
+            .finish_non_exhaustive()
+    }
+}
