@@ -52,8 +52,9 @@ mod warning;
 pub use candidate::{Blocked, Candidate, Intent, Resolve, ResolveError, Role, TlsMode, Unconfigured};
 pub use certs::{Certificates, ClientCertificate, PemFile};
 pub use credentials::{
-    AuthEntry, AuthFile, AuthFileEdit, AuthFormat, CredentialKey, CredentialOrigin, Credentials,
-    CredentialsError, Erased, Lookup,
+    AuthEntry, AuthFile, AuthFileEdit, AuthFormat, CredentialHelper, CredentialKey, CredentialOrigin,
+    CredentialSource, Credentials, CredentialsError, Erased, HelperEnvironment, HelperError, HelperErrorKind,
+    ListedCredential, Lookup, LookupOutcome, LookupStep, Stored,
 };
 pub use error::{ConfigError, ConfigErrorKind};
 pub use locations::{Generation, HostOs, Locations};

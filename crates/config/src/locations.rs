@@ -1,13 +1,15 @@
 mod auth;
+mod helpers;
 mod paths;
-
-pub(crate) use auth::AuthFiles;
 
 use std::{
     env,
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
 };
+
+pub(crate) use auth::AuthFiles;
+use helpers::HelperVariables;
 
 /// Where the host keeps its configuration: the only place that reads the environment, the home directory and
 /// the user id. Everything else takes this value, so a test can describe any host.
@@ -40,6 +42,7 @@ pub struct Locations {
     app_data: Option<PathBuf>,
     program_data: Option<PathBuf>,
     search_path: Option<OsString>,
+    helper_variables: HelperVariables,
     docker_config: Option<PathBuf>,
     registry_auth_file: Option<PathBuf>,
     registries_conf_env: Option<PathBuf>,
@@ -112,6 +115,7 @@ impl Locations {
             app_data: None,
             program_data: None,
             search_path: None,
+            helper_variables: HelperVariables::none(),
             docker_config: None,
             registry_auth_file: None,
             registries_conf_env: None,
@@ -161,6 +165,7 @@ impl Locations {
     }
 
     fn set_var(&mut self, name: &str, value: OsString) {
+        self.helper_variables.offer(name, &value);
         let home = if self.os == HostOs::Windows {
             "USERPROFILE"
         } else {

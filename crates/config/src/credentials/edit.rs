@@ -27,8 +27,8 @@ pub struct AuthFileEdit {
 
 impl AuthFileEdit {
     pub(super) fn open(path: &Path, format: AuthFormat) -> Result<Self, ConfigError> {
-        if format == AuthFormat::DockerLegacy {
-            let message = "a file in the form of .dockercfg is never written; use auth.json";
+        if !format.is_written() {
+            let message = "files of this form are never written; use auth.json";
             return Err(ConfigError::new(ConfigErrorKind::Unwritable, message).with_file(path));
         }
         let locked = LockedFile::open(path)?;

@@ -3,22 +3,42 @@ use std::{error, fmt};
 use wharf_auth::CredentialError;
 use wharf_reference::Registry;
 
+use super::{CredentialKey, HelperError};
 use crate::ConfigError;
 
 /// Why credentials cannot be looked up or stored. It never contains one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CredentialsError {
-    /// A file that cannot be read, understood or written.
+    /// A file cannot be read, understood or written.
     File(ConfigError),
+    /// A helper that must be asked did not answer.
+    Helper(HelperError),
+    /// A helper keeps credentials for whole registries, and this key is a namespace within one.
+    Namespace {
+        /// The key.
+        key: CredentialKey,
+        /// The name of the helper.
+        helper: String,
+    },
     /// This host has no place to store credentials: neither a runtime directory nor a home is known.
     NoPlace,
+    /// Several sources failed and none succeeded.
+    Several(Vec<Self>),
 }
 
 impl CredentialsError {
     /// The form in which [`wharf_auth::CredentialProvider`] reports it.
     pub(super) fn for_registry(self, registry: &Registry) -> CredentialError {
         CredentialError::new(format!("cannot look up the credentials for {registry}")).with_source(self)
+    }
+
+    /// One error for what went wrong; `None` if nothing did.
+    pub(super) fn combine(mut errors: Vec<Self>) -> Option<Self> {
+        match errors.len() {
+            0 | 1 => errors.pop(),
+            _ => Some(Self::Several(errors)),
+        }
     }
 }
 
@@ -28,11 +48,30 @@ impl From<ConfigError> for CredentialsError {
     }
 }
 
+impl From<HelperError> for CredentialsError {
+    fn from(error: HelperError) -> Self {
+        Self::Helper(error)
+    }
+}
+
 impl fmt::Display for CredentialsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(error) => error.fmt(f),
+            Self::Helper(error) => error.fmt(f),
+            Self::Namespace { key, helper } => write!(
+                f,
+                "docker-credential-{helper} keeps credentials for all of {}, not for {key} alone",
+                key.registry()
+            ),
             Self::NoPlace => f.write_str("there is no place for credentials; give an auth file"),
+            Self::Several(errors) => {
+                for (index, error) in errors.iter().enumerate() {
+                    f.write_str(if index == 0 { "" } else { "; " })?;
+                    error.fmt(f)?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -41,7 +80,9 @@ impl error::Error for CredentialsError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::File(error) => error.source(),
-            Self::NoPlace => None,
+            Self::Helper(error) => error.source(),
+            Self::Namespace { .. } | Self::NoPlace => None,
+            Self::Several(errors) => errors.first().and_then(error::Error::source),
         }
     }
 }

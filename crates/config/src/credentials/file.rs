@@ -1,4 +1,5 @@
 use std::{
+    cmp::Reverse,
     collections::{HashMap, hash_map},
     path::{Path, PathBuf},
 };
@@ -8,28 +9,14 @@ use wharf_reference::Registry;
 use zeroize::Zeroizing;
 
 use super::{
+    AuthFormat,
     edit::AuthFileEdit,
     entry::{Fields, Undecodable},
     json::{Cursor, Member, Position, Problem, Value},
     key::{self, CredentialKey},
+    kubernetes,
 };
 use crate::{ConfigError, ConfigErrorKind, file};
-
-/// The forms in which files hold credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum AuthFormat {
-    /// `auth.json` of the container tools (`containers-auth.json(5)`): `auths` and `credHelpers`.
-    #[default]
-    Containers,
-    /// `config.json` of Docker, which is also the payload of a Kubernetes secret of type
-    /// `kubernetes.io/dockerconfigjson`. The `username`, `password` and `registrytoken` of an entry count if
-    /// it has no `auth`, as they do for their owners, and `credsStore` names a helper for every registry.
-    Docker,
-    /// `.dockercfg`, Docker's form before 2015, which is also the payload of a Kubernetes secret of type
-    /// `kubernetes.io/dockercfg`: the entries alone, for whole hosts only.
-    DockerLegacy,
-}
 
 /// The contents of a file with credentials.
 ///
@@ -46,6 +33,8 @@ pub struct AuthFile {
     entries: Vec<AuthEntry>,
     helpers: Vec<(String, String)>,
     store: Option<String>,
+    /// What is wrong with who may read the file.
+    pub(super) exposed: Option<&'static str>,
 }
 
 /// One entry of `auths`.
@@ -80,21 +69,27 @@ impl AuthFile {
 
     /// Reads a file. One that does not exist holds no credentials.
     pub fn read(path: &Path, format: AuthFormat) -> Result<Self, ConfigError> {
-        let mut parsed = match file::read_optional(path)? {
-            Some(bytes) => {
-                let text = Zeroizing::new(file::text(path, bytes)?);
-                Self::from_json(&text, format).map_err(|problem| problem.into_error(Some(path)))?
-            }
-            None => Self {
-                format,
-                ..Self::default()
-            },
+        let missing = || Self {
+            path: Some(path.to_owned()),
+            format,
+            ..Self::default()
         };
-        parsed.path = Some(path.to_owned());
-        Ok(parsed)
+        Ok(Self::read_optional(path, format)?.unwrap_or_else(missing))
     }
 
-    /// Locks a file to change it. [`AuthFormat::DockerLegacy`] is never written.
+    /// Reads a file, or says that it does not exist.
+    pub(super) fn read_optional(path: &Path, format: AuthFormat) -> Result<Option<Self>, ConfigError> {
+        let Some(bytes) = file::read_optional(path)? else {
+            return Ok(None);
+        };
+        let text = Zeroizing::new(file::text(path, bytes)?);
+        let mut parsed = Self::from_json(&text, format).map_err(|problem| problem.into_error(Some(path)))?;
+        parsed.path = Some(path.to_owned());
+        parsed.exposed = exposure(path);
+        Ok(Some(parsed))
+    }
+
+    /// Locks a file to change it. Only [`AuthFormat::Containers`] and [`AuthFormat::Docker`] are written.
     pub fn edit(path: &Path, format: AuthFormat) -> Result<AuthFileEdit, ConfigError> {
         AuthFileEdit::open(path, format)
     }
@@ -113,6 +108,21 @@ impl AuthFile {
     /// The entry that decides for this key, as in [`AuthFile::credential`].
     #[must_use]
     pub fn entry(&self, key: &CredentialKey) -> Option<&AuthEntry> {
+        if matches!(self.format, AuthFormat::Kubernetes | AuthFormat::KubernetesLegacy) {
+            let fits = |entry| {
+                Some((
+                    kubernetes::fit(AuthEntry::key(entry), key)?,
+                    Reverse(&entry.key),
+                    entry,
+                ))
+            };
+            let best = self
+                .entries
+                .iter()
+                .filter_map(fits)
+                .max_by_key(|(fit, order, _)| (*fit, *order));
+            return best.map(|(_, _, entry)| entry);
+        }
         let legacy = self.format == AuthFormat::DockerLegacy;
         let host = key.registry().as_str();
         let exact = key
@@ -192,14 +202,14 @@ impl AuthFile {
             ..Self::default()
         };
         let root = Value::parse(text)?;
-        if format == AuthFormat::DockerLegacy {
+        if format.is_bare() {
             parsed.add_entries(root, "the file")?;
             return Ok(parsed);
         }
         for member in root.object("the file")?.into_iter().flatten() {
             if member.is("auths") {
                 parsed.add_entries(member.value, "`auths`")?;
-            } else if member.is("credHelpers") {
+            } else if format.has_helpers() && member.is("credHelpers") {
                 parsed.add_helpers(&member)?;
             } else if format == AuthFormat::Docker && member.is("credsStore") {
                 let name = member.value.string("`credsStore`")?;
@@ -262,4 +272,22 @@ impl Problem {
             None => error,
         }
     }
+}
+
+#[cfg(unix)]
+fn exposure(path: &Path) -> Option<&'static str> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = path.metadata().ok()?;
+    if metadata.mode() & 0o077 != 0 {
+        Some("holds credentials and is open to others; make it private with chmod 600")
+    } else if ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid()) {
+        Some("holds credentials and belongs to another user")
+    } else {
+        None
+    }
+}
+
+#[cfg(not(unix))]
+const fn exposure(_: &Path) -> Option<&'static str> {
+    None
 }

@@ -119,7 +119,8 @@ pub(super) fn comparable_host(key: &str, cut_path: bool) -> String {
     }
 }
 
-fn strip_scheme(text: &str) -> Option<&str> {
+/// What follows `https://` or `http://`.
+pub(super) fn strip_scheme(text: &str) -> Option<&str> {
     text.strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use wharf_auth::Credential;
 use wharf_config::{AuthFile, AuthFormat};
 
-use super::key;
+use super::support::key;
 
 const LOGINS: usize = 500;
 const FILE: &str = "WHARF_TEST_AUTH_FILE";

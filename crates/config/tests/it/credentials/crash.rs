@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use wharf_auth::Credential;
 use wharf_config::{AuthFile, AuthFormat};
 
-use super::{auths, key, user};
+use super::support::{auths, key, user};
 
 const FILE: &str = "WHARF_TEST_AUTH_FILE";
 

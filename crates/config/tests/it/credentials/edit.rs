@@ -2,9 +2,11 @@ use std::fs;
 
 use tempfile::TempDir;
 use wharf_auth::Credential;
-use wharf_config::{AuthEntry, AuthFile, AuthFormat, ConfigErrorKind, Credentials, HostOs, Locations};
+use wharf_config::{
+    AuthEntry, AuthFile, AuthFormat, ConfigErrorKind, CredentialSource, Credentials, HostOs, Locations,
+};
 
-use super::{auths, key, user};
+use super::support::{auths, key, user, write};
 
 fn store(path: &std::path::Path, format: AuthFormat, name: &str) {
     let mut edit = AuthFile::edit(path, format).unwrap();
@@ -114,17 +116,46 @@ fn logout_reports_what_remains() {
         .with_uid(1000);
     let credentials = Credentials::from_locations(&locations).unwrap();
     let key = key("example.com");
-    let origin = credentials.store(&key, &Credential::basic("ada", "pw")).unwrap();
+    let stored = credentials.store(&key, &Credential::basic("ada", "pw")).unwrap();
+    assert_eq!(stored.hidden_by, None);
     let place = dir.join("run/containers/auth.json");
-    assert_eq!(origin.to_string(), format!("{}:3: example.com", place.display()));
+    assert_eq!(
+        stored.origin.to_string(),
+        format!("{}:3: example.com", place.display())
+    );
     assert_eq!(user(credentials.lookup(&key).unwrap().credential()), Some("ada"));
     let erased = credentials.erase(&key).unwrap();
-    assert!(erased.removed);
+    assert_eq!(erased.removed, [CredentialSource::File(place)]);
     assert_eq!(
         erased.remaining.unwrap().to_string(),
         format!("{}:1: https://example.com/v1/", docker.display())
     );
-    assert!(!credentials.erase(&key).unwrap().removed);
+    assert!(credentials.erase(&key).unwrap().removed.is_empty());
+}
+
+#[test]
+fn a_login_that_an_earlier_file_hides_says_so() {
+    let host = TempDir::new().unwrap();
+    let dir = host.path();
+    write(
+        &dir.join("xdg/containers/auth.json"),
+        &auths(&[("example.com", "old")]),
+    );
+    let locations = Locations::from_vars([
+        ("XDG_CONFIG_HOME", dir.join("xdg")),
+        ("DOCKER_CONFIG", dir.join("docker")),
+    ]);
+    let credentials = Credentials::from_locations(&locations).unwrap();
+    let stored = credentials
+        .store(&key("example.com"), &Credential::basic("new", "pw"))
+        .unwrap();
+    let path = dir.join("docker/config.json");
+    assert_eq!(stored.origin.source(), CredentialSource::File(path));
+    let hidden_by = stored.hidden_by.unwrap().source();
+    assert_eq!(
+        hidden_by,
+        CredentialSource::File(dir.join("xdg/containers/auth.json"))
+    );
 }
 
 #[test]

@@ -1,13 +1,13 @@
-use std::{fs, path::Path};
+use std::fs;
 
 use tempfile::TempDir;
 use wharf_auth::CredentialProvider;
 use wharf_config::{AuthEntry, AuthFile, AuthFormat, Credentials, HostOs, Locations};
 use wharf_reference::{Registry, Repository};
 
-use super::{auths, key, user};
+use super::support::{auths, key, user, write};
 
-use AuthFormat::{Containers, Docker, DockerLegacy};
+use AuthFormat::{Containers, Docker, DockerLegacy, Kubernetes, KubernetesLegacy};
 
 /// Keys in the file (each entry's user is its own key), what is asked, and which entry answers.
 #[test]
@@ -143,6 +143,43 @@ fn the_most_specific_key_decides() {
             "example.com/a",
             Some("example.com/a"),
         ),
+        (
+            Kubernetes,
+            &["*.example.com", "a.example.com"],
+            "a.example.com/x",
+            Some("a.example.com"),
+        ),
+        (
+            Kubernetes,
+            &["*.example.com", "a.example.com"],
+            "b.example.com/x",
+            Some("*.example.com"),
+        ),
+        (
+            Kubernetes,
+            &["*.example.com/team", "a.example.com"],
+            "a.example.com/team/x",
+            Some("*.example.com/team"),
+        ),
+        (
+            Kubernetes,
+            &["https://index.docker.io/v1/"],
+            "docker.io/a/b",
+            Some("https://index.docker.io/v1/"),
+        ),
+        (
+            KubernetesLegacy,
+            &["https://example.com/v1/team"],
+            "example.com/team/x",
+            Some("https://example.com/v1/team"),
+        ),
+        (
+            KubernetesLegacy,
+            &["https://example.com/v1/team"],
+            "example.com/other",
+            None,
+        ),
+        (Docker, &["*.example.com"], "a.example.com", None),
     ];
     for (format, keys, asked, expected) in table {
         let users: Vec<String> = keys.iter().map(|key| key.replace(':', "_")).collect();
@@ -153,7 +190,7 @@ fn the_most_specific_key_decides() {
             .collect();
         for entries in [entries.clone(), entries.into_iter().rev().collect()] {
             let mut text = auths(&entries);
-            if *format == DockerLegacy {
+            if matches!(format, DockerLegacy | KubernetesLegacy) {
                 text = text
                     .strip_prefix("{\"auths\": ")
                     .unwrap()
@@ -197,11 +234,6 @@ fn only_the_deciding_entry_can_fail() {
     );
 }
 
-fn write(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
 fn who(locations: &Locations, asked: &str) -> Option<String> {
     let credentials = Credentials::from_locations(locations).unwrap();
     user(credentials.lookup(&key(asked)).unwrap().credential()).map(str::to_owned)
@@ -216,7 +248,10 @@ fn files_are_asked_in_order() {
         .with_os(HostOs::Linux)
         .with_uid(1000);
     assert_eq!(who(&locations, "example.com"), None);
-    let legacy = format!("{{\"example.com\": {{\"auth\": \"{}\"}}}}", super::auth("legacy"));
+    let legacy = format!(
+        "{{\"example.com\": {{\"auth\": \"{}\"}}}}",
+        super::support::auth("legacy")
+    );
     write(&dir.join("home/.dockercfg"), &legacy);
     assert_eq!(who(&locations, "example.com").as_deref(), Some("legacy"));
     for (file, name) in [
@@ -309,4 +344,38 @@ async fn it_is_a_provider() {
         error.to_string(),
         "cannot look up the credentials for example.com"
     );
+}
+
+#[test]
+fn a_pull_secret_names_no_programs() {
+    let text = r#"{"credHelpers": {"example.com": "x"}, "credsStore": "y", "auths": {"example.com": {"username": "ada", "password": "pw"}}}"#;
+    let format = AuthFormat::of_kubernetes_secret("kubernetes.io/dockerconfigjson").unwrap();
+    let file = AuthFile::parse(text, format).unwrap();
+    assert_eq!((file.helpers().count(), file.credentials_store()), (0, None));
+    assert_eq!(
+        user(file.credential(&key("example.com/a")).unwrap().as_ref()),
+        Some("ada")
+    );
+    assert_eq!(AuthFormat::of_kubernetes_secret("Opaque"), None);
+}
+
+#[cfg(unix)]
+#[test]
+fn files_that_others_can_read_are_reported_or_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let host = TempDir::new().unwrap();
+    let path = host.path().join("auth.json");
+    write(&path, &auths(&[("example.com", "ada")]));
+    let credentials = Credentials::from_files([(path.clone(), Containers)]);
+    for (mode, exposed) in [(0o644, true), (0o640, true), (0o600, false), (0o400, false)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let lookup = credentials.lookup(&key("example.com")).unwrap();
+        assert!(lookup.credential().is_some());
+        assert_eq!(lookup.exposed().is_empty(), !exposed, "{mode:o}");
+        let strict = credentials
+            .clone()
+            .with_private_files_only()
+            .lookup(&key("example.com"));
+        assert_eq!(strict.is_err(), exposed, "{mode:o}");
+    }
 }

@@ -1,0 +1,31 @@
+//! Credentials as the container tools and Docker keep them: files, helpers, and the order in which they are
+//! asked.
+
+mod all;
+mod draft;
+mod edit;
+mod entry;
+mod error;
+mod file;
+mod format;
+mod helper;
+mod json;
+mod key;
+mod kubernetes;
+mod login;
+mod lookup;
+mod offload;
+mod origin;
+mod sources;
+
+pub use all::ListedCredential;
+pub use edit::AuthFileEdit;
+pub use error::CredentialsError;
+pub use file::{AuthEntry, AuthFile};
+pub use format::AuthFormat;
+pub use helper::{CredentialHelper, HelperEnvironment, HelperError, HelperErrorKind};
+pub use key::CredentialKey;
+pub use login::{Erased, Stored};
+pub use lookup::Lookup;
+pub use origin::{CredentialOrigin, CredentialSource, LookupOutcome, LookupStep};
+pub use sources::Credentials;

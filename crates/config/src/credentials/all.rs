@@ -1,0 +1,69 @@
+use std::collections::BTreeSet;
+
+use super::{
+    AuthFile, CredentialHelper, CredentialKey, Credentials, CredentialsError, HelperErrorKind, Lookup,
+    sources::FILES,
+};
+
+/// A key that some file or helper lists.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ListedCredential {
+    /// The key.
+    pub key: CredentialKey,
+    /// What looking it up gives.
+    pub lookup: Result<Lookup, CredentialsError>,
+}
+
+impl Credentials {
+    /// Every key that a file or a helper lists, in sorted order, each with the result of looking it up.
+    ///
+    /// Keys that are no registry or namespace are left out, and so is a helper of registries.conf whose program
+    /// is not there. Fails if a file cannot be understood or a helper cannot list what it has.
+    ///
+    /// # Deviation
+    ///
+    /// Upstream fails if any one key cannot be looked up; here that is the result for this key.
+    pub fn all(&self) -> Result<Vec<ListedCredential>, CredentialsError> {
+        let mut keys = BTreeSet::new();
+        for name in &self.sources.order {
+            if name == FILES {
+                self.keys_of_files(&mut keys)?;
+            } else {
+                keys_of_helper(&self.sources.helper(name)?, &mut keys)?;
+            }
+        }
+        let look_up = |key: CredentialKey| ListedCredential {
+            lookup: self.lookup(&key),
+            key,
+        };
+        Ok(keys.into_iter().map(look_up).collect())
+    }
+
+    fn keys_of_files(&self, keys: &mut BTreeSet<CredentialKey>) -> Result<(), CredentialsError> {
+        for (path, format) in &self.sources.files.read {
+            let file = AuthFile::read(path, *format)?;
+            keys.extend(file.entries().filter_map(|entry| parse(entry.key())));
+            keys.extend(file.helpers().filter_map(|(host, _)| parse(host)));
+            if let Some(name) = file.credentials_store() {
+                keys_of_helper(&self.sources.helper(name)?, keys)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn keys_of_helper(
+    helper: &CredentialHelper,
+    keys: &mut BTreeSet<CredentialKey>,
+) -> Result<(), CredentialsError> {
+    match helper.list() {
+        Err(error) if error.kind() == HelperErrorKind::NotFound => {}
+        result => keys.extend(result?.iter().filter_map(|(server, _)| parse(server))),
+    }
+    Ok(())
+}
+
+fn parse(key: &str) -> Option<CredentialKey> {
+    CredentialKey::parse_argument(key).ok()
+}

@@ -1,0 +1,138 @@
+mod environment;
+mod error;
+mod process;
+mod protocol;
+
+use std::time::Duration;
+
+use wharf_auth::Credential;
+use zeroize::Zeroizing;
+
+pub use environment::HelperEnvironment;
+pub use error::{HelperError, HelperErrorKind};
+
+/// How long a helper may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest name of a helper.
+const MAX_NAME: usize = 64;
+
+/// A program `docker-credential-NAME` that keeps credentials, such as one for the system's keychain
+/// (docker-credential-helpers, *Development*).
+///
+/// Every call starts the program and blocks until it ends. What bounds it:
+///
+/// | | |
+/// |---|---|
+/// | name | letters, digits, `.`, `_` and `-`, at most 64, no `..` |
+/// | program | found in an absolute directory of the search path; no shell; on Windows only `.exe` |
+/// | environment | what [`HelperEnvironment`] lists, nothing else; the working directory is `/` |
+/// | time | 30 seconds, then its process group is killed |
+/// | output | 1 MiB on standard output, then likewise; standard error is discarded |
+/// | errors | never quote what it wrote |
+///
+/// A helper runs in a process group of its own, so it cannot prompt on the terminal.
+///
+/// # Deviation
+///
+/// Upstream bounds nothing, lets standard error through, and quotes the output in errors.
+#[derive(Debug, Clone)]
+pub struct CredentialHelper {
+    name: String,
+    environment: HelperEnvironment,
+    timeout: Duration,
+}
+
+impl CredentialHelper {
+    /// The helper of that name, the part after `docker-credential-`. Nothing is started yet.
+    ///
+    /// A name that cannot be one is [`HelperErrorKind::InvalidName`].
+    pub fn new(name: &str, environment: &HelperEnvironment) -> Result<Self, HelperError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if name.is_empty() || name.len() > MAX_NAME || name.contains("..") || !name.bytes().all(allowed) {
+            return Err(HelperError::invalid_name(name));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            environment: environment.clone(),
+            timeout: TIMEOUT,
+        })
+    }
+
+    /// Allows each call this long instead of 30 seconds.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The name, without `docker-credential-`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The credential for a server; `None` if the helper says that it has none. A user name of `<token>` means
+    /// an identity token.
+    ///
+    /// The server is a host, or whatever text the credential was stored under.
+    pub fn get(&self, server: &str) -> Result<Option<Credential>, HelperError> {
+        match self.run("get", self.server(server)?)? {
+            Some(output) => protocol::parse_credential(&output).map_err(|kind| self.error(kind)),
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps a credential for a server. A [`Credential::Bearer`] cannot be kept.
+    pub fn store(&self, server: &str, credential: &Credential) -> Result<(), HelperError> {
+        let input = protocol::render_credential(self.server(server)?, credential)
+            .ok_or_else(|| self.error(HelperErrorKind::NotStorable))?;
+        match self.run("store", &input)? {
+            Some(_) => Ok(()),
+            None => Err(self.error(HelperErrorKind::Failed)),
+        }
+    }
+
+    /// Forgets the credential for a server. `false` if the helper says that there was none; most do not say.
+    pub fn erase(&self, server: &str) -> Result<bool, HelperError> {
+        Ok(self.run("erase", self.server(server)?)?.is_some())
+    }
+
+    /// The servers it keeps credentials for, each with the user name, in sorted order.
+    pub fn list(&self) -> Result<Vec<(String, String)>, HelperError> {
+        match self.run("list", "unused")? {
+            Some(output) => protocol::parse_list(&output).map_err(|kind| self.error(kind)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// What the program wrote; `None` if it failed because there is no credential.
+    fn run(&self, action: &str, input: &str) -> Result<Option<Zeroizing<Vec<u8>>>, HelperError> {
+        let program = self
+            .environment
+            .find(&format!("docker-credential-{}", self.name))
+            .ok_or_else(|| self.error(HelperErrorKind::NotFound))?;
+        let mut command = self.environment.command(&program);
+        command.arg(action);
+        let finished =
+            process::run(command, input.as_bytes(), self.timeout).map_err(|failure| self.error(failure))?;
+        if finished.success {
+            Ok(Some(finished.stdout))
+        } else if protocol::says_none(&finished.stdout) {
+            Ok(None)
+        } else {
+            Err(self.error(HelperErrorKind::Failed))
+        }
+    }
+
+    fn server<'a>(&self, server: &'a str) -> Result<&'a str, HelperError> {
+        if server.is_empty() || server.contains(char::is_control) {
+            return Err(self.error(HelperErrorKind::InvalidServer));
+        }
+        Ok(server)
+    }
+
+    fn error(&self, kind: impl Into<error::Failure>) -> HelperError {
+        HelperError::new(&self.name, kind.into(), self.timeout)
+    }
+}

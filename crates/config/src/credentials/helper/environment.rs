@@ -1,0 +1,87 @@
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fmt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Where helper programs are found and what they see of the environment. [`crate::Locations`] makes the one of
+/// this host.
+#[derive(Clone, Default)]
+pub struct HelperEnvironment {
+    directories: Vec<PathBuf>,
+    variables: Vec<(OsString, OsString)>,
+}
+
+impl HelperEnvironment {
+    /// Programs are found in these directories, in the form of `PATH`; empty and relative entries are left
+    /// out, so that nothing is ever run from the working directory. There are no variables but `PATH`.
+    #[must_use]
+    pub fn new(search_path: impl AsRef<OsStr>) -> Self {
+        Self {
+            directories: env::split_paths(&search_path)
+                .filter(|dir| dir.is_absolute())
+                .collect(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// Adds a variable for the helpers.
+    #[must_use]
+    pub fn with_variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// The directories in which programs are found.
+    #[must_use]
+    pub fn directories(&self) -> &[PathBuf] {
+        &self.directories
+    }
+
+    pub(super) fn find(&self, program: &str) -> Option<PathBuf> {
+        let file = format!("{program}{}", env::consts::EXE_SUFFIX);
+        self.directories
+            .iter()
+            .map(|dir| dir.join(&file))
+            .find(|path| is_executable(path))
+    }
+
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if let Ok(path) = env::join_paths(&self.directories) {
+            command.env("PATH", path);
+        }
+        if cfg!(unix) {
+            command.current_dir("/");
+        }
+        command
+    }
+}
+
+/// Values may be secrets, such as those of a cloud provider.
+impl fmt::Debug for HelperEnvironment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.variables.iter().map(|(name, _)| name).collect();
+        f.debug_struct("HelperEnvironment")
+            .field("directories", &self.directories)
+            .field("variables", &names)
+            .finish()
+    }
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(path: &Path) -> bool {
+    path.is_file()
+}

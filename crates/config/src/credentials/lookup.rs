@@ -1,0 +1,199 @@
+use std::path::{Path, PathBuf};
+
+use wharf_auth::Credential;
+use wharf_reference::Registry;
+
+use super::{
+    AuthFile, AuthFormat, CredentialOrigin, CredentialSource, Credentials, CredentialsError, LookupOutcome,
+    LookupStep,
+    key::{CredentialKey, DOCKER_HUB_URL},
+    sources::FILES,
+};
+use crate::{ConfigError, ConfigErrorKind};
+
+/// What a look-up found, and what it asked on the way.
+#[derive(Debug, Default)]
+pub struct Lookup {
+    found: Option<(Credential, CredentialOrigin)>,
+    steps: Vec<LookupStep>,
+    exposed: Vec<PathBuf>,
+}
+
+impl Lookup {
+    /// The credential; `None` to go on anonymously.
+    #[must_use]
+    pub fn credential(&self) -> Option<&Credential> {
+        self.found.as_ref().map(|(credential, _)| credential)
+    }
+
+    /// The same, taken out.
+    #[must_use]
+    pub fn into_credential(self) -> Option<Credential> {
+        self.found.map(|(credential, _)| credential)
+    }
+
+    /// Where the credential comes from.
+    #[must_use]
+    pub fn origin(&self) -> Option<&CredentialOrigin> {
+        self.found.as_ref().map(|(_, origin)| origin)
+    }
+
+    /// The sources that were asked, in order; the last one is where the credential was found, if it was.
+    #[must_use]
+    pub fn steps(&self) -> &[LookupStep] {
+        &self.steps
+    }
+
+    /// Files with credentials, among those that were read, that others can read or that belong to another
+    /// user. Their owner should make them private.
+    #[must_use]
+    pub fn exposed(&self) -> &[PathBuf] {
+        &self.exposed
+    }
+
+    fn step(&mut self, source: CredentialSource, outcome: LookupOutcome) {
+        self.steps.push(LookupStep { source, outcome });
+    }
+}
+
+/// How far one file's answer goes.
+enum Answer {
+    Found,
+    /// The next file is asked.
+    Nothing,
+}
+
+impl Credentials {
+    /// Finds the credential for a registry or a namespace within it, and where it comes from.
+    ///
+    /// Sources are asked in the order of `credential-helpers`; helpers for the host, files as follows. In
+    /// each file, a helper named for the host by `credHelpers` answers for the file, even with nothing;
+    /// then `credsStore` is asked; then [`AuthFile::credential`] decides. A file without a credential passes
+    /// the question on to the next.
+    ///
+    /// A file or its helper that fails ends the search through the files. Helpers that fail are passed over;
+    /// if nothing is found after all, what failed is the error, because there may be a credential (N15).
+    pub fn lookup(&self, key: &CredentialKey) -> Result<Lookup, CredentialsError> {
+        let mut lookup = Lookup::default();
+        let mut errors = Vec::new();
+        for name in &self.sources.order {
+            let result = if name == FILES {
+                self.ask_files(key, &mut lookup)
+            } else {
+                self.ask_helper(name, key.registry(), None, &mut lookup)
+            };
+            match result {
+                Ok(Answer::Found) => return Ok(lookup),
+                Ok(Answer::Nothing) => {}
+                Err(error) => {
+                    if name != FILES {
+                        let source = CredentialSource::Helper(name.clone());
+                        lookup.step(source, LookupOutcome::Failed(error.clone()));
+                    }
+                    errors.push(error);
+                }
+            }
+        }
+        CredentialsError::combine(errors).map_or(Ok(lookup), Err)
+    }
+
+    fn ask_files(&self, key: &CredentialKey, lookup: &mut Lookup) -> Result<Answer, CredentialsError> {
+        for (path, format) in &self.sources.files.read {
+            if let Answer::Found = self.ask_file(path, *format, key, lookup)? {
+                return Ok(Answer::Found);
+            }
+        }
+        Ok(Answer::Nothing)
+    }
+
+    fn ask_file(
+        &self,
+        path: &Path,
+        format: AuthFormat,
+        key: &CredentialKey,
+        lookup: &mut Lookup,
+    ) -> Result<Answer, CredentialsError> {
+        let source = CredentialSource::File(path.to_owned());
+        let Some(file) = AuthFile::read_optional(path, format)? else {
+            lookup.step(source, LookupOutcome::NoFile);
+            return Ok(Answer::Nothing);
+        };
+        if let Some(error) = file.exposure() {
+            if self.sources.private_only {
+                return Err(error.into());
+            }
+            lookup.exposed.push(path.to_owned());
+        }
+        let own = file.helper(key.registry());
+        if let Some(name) = own.or(file.credentials_store()).filter(|name| !name.is_empty()) {
+            lookup.step(source.clone(), LookupOutcome::Delegates);
+            let answer = self.ask_helper(name, key.registry(), Some((path, format)), lookup)?;
+            if own.is_some() || matches!(answer, Answer::Found) {
+                return Ok(answer);
+            }
+        }
+        let Some(entry) = file.entry(key) else {
+            lookup.step(source, LookupOutcome::Nothing);
+            return Ok(Answer::Nothing);
+        };
+        let (key, line) = (entry.key().to_owned(), entry.line());
+        let Some(credential) = file.decode(entry)? else {
+            lookup.step(source, LookupOutcome::EmptyEntry { key, line });
+            return Ok(Answer::Nothing);
+        };
+        let origin = CredentialOrigin::File {
+            path: path.to_owned(),
+            key,
+            line,
+        };
+        lookup.step(source, LookupOutcome::Found(origin.clone()));
+        lookup.found = Some((credential, origin));
+        Ok(Answer::Found)
+    }
+
+    fn ask_helper(
+        &self,
+        name: &str,
+        registry: &Registry,
+        named_by: Option<(&Path, AuthFormat)>,
+        lookup: &mut Lookup,
+    ) -> Result<Answer, CredentialsError> {
+        let helper = self.sources.helper(name)?;
+        let source = CredentialSource::Helper(name.to_owned());
+        for server in servers(registry, named_by.map(|(_, format)| format)) {
+            if let Some(credential) = helper.get(&server)? {
+                let origin = CredentialOrigin::Helper {
+                    name: name.to_owned(),
+                    server,
+                    named_by: named_by.map(|(path, _)| path.to_owned()),
+                };
+                lookup.step(source, LookupOutcome::Found(origin.clone()));
+                lookup.found = Some((credential, origin));
+                return Ok(Answer::Found);
+            }
+        }
+        lookup.step(source, LookupOutcome::Nothing);
+        Ok(Answer::Nothing)
+    }
+}
+
+impl AuthFile {
+    /// The error with which a file that is not private is refused.
+    fn exposure(&self) -> Option<ConfigError> {
+        let message = self.exposed.filter(|_| self.entries().next().is_some())?;
+        let error = ConfigError::new(ConfigErrorKind::Value, message);
+        Some(self.path().map_or(error.clone(), |path| error.with_file(path)))
+    }
+}
+
+/// The names under which a helper may keep the credential of a registry; the first is the one to store under.
+///
+/// Docker Hub has two: its URL where Docker wrote it, `docker.io` where the container tools did.
+pub(super) fn servers(registry: &Registry, format: Option<AuthFormat>) -> Vec<String> {
+    let host = registry.as_str().to_owned();
+    match (registry.is_docker_hub(), format) {
+        (false, _) => vec![host],
+        (true, Some(AuthFormat::Docker)) => vec![DOCKER_HUB_URL.to_owned(), host],
+        (true, _) => vec![host, DOCKER_HUB_URL.to_owned()],
+    }
+}

@@ -1,0 +1,134 @@
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use wharf_auth::{Credential, CredentialError, CredentialProvider};
+use wharf_reference::{Registry, Repository};
+
+use super::{AuthFormat, CredentialHelper, CredentialKey, HelperEnvironment, HelperError, offload::offload};
+use crate::{ConfigError, Locations, locations::AuthFiles};
+
+/// How registries.conf names the files among its `credential-helpers`.
+pub(super) const FILES: &str = "containers-auth.json";
+
+/// The credentials of a host: which files and helpers there are, and the order in which they are asked.
+///
+/// Nothing is kept between look-ups, so a login by another program counts at once. Clones are cheap. The
+/// methods block while they read files and wait for helpers; as a [`CredentialProvider`] it does so on a
+/// thread of its own and needs no runtime.
+///
+/// # Deviation
+///
+/// A source that must be asked and fails is an error, as upstream, but sources that could not answer for the
+/// registry cannot fail it. `credsStore` of Docker's config.json is honoured. Docker Hub is looked for under
+/// the names that Docker and the container tools give it, in helpers as well.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    pub(super) sources: Arc<Sources>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Sources {
+    pub(super) files: AuthFiles,
+    /// The order of `credential-helpers`, with [`FILES`] for the files.
+    pub(super) order: Vec<String>,
+    pub(super) environment: HelperEnvironment,
+    timeout: Option<Duration>,
+    pub(super) private_only: bool,
+}
+
+impl Sources {
+    pub(super) fn helper(&self, name: &str) -> Result<CredentialHelper, HelperError> {
+        let helper = CredentialHelper::new(name, &self.environment)?;
+        Ok(match self.timeout {
+            Some(timeout) => helper.with_timeout(timeout),
+            None => helper,
+        })
+    }
+}
+
+impl Credentials {
+    /// The files of a host (`containers-auth.json(5)`): an explicit one alone, be it set or named by
+    /// `REGISTRY_AUTH_FILE`; otherwise auth.json of the runtime directory, auth.json of the user, Docker's
+    /// config.json and `.dockercfg`.
+    ///
+    /// The first of them is written, or Docker's if `DOCKER_CONFIG` names it. Nothing is read yet. Two
+    /// explicit files are an error. Add the helpers of registries.conf with [`Credentials::with_helpers`].
+    pub fn from_locations(locations: &Locations) -> Result<Self, ConfigError> {
+        Ok(Self::new(locations.auth_files()?, locations.helper_environment()))
+    }
+
+    /// These files, in this order, and no others; the first is written. Helpers that they name are not found
+    /// before [`Credentials::with_helper_environment`] says where.
+    #[must_use]
+    pub fn from_files(files: impl IntoIterator<Item = (PathBuf, AuthFormat)>) -> Self {
+        let read: Vec<_> = files.into_iter().collect();
+        let files = AuthFiles {
+            write: read.first().cloned(),
+            read,
+            must_exist: None,
+        };
+        Self::new(files, HelperEnvironment::default())
+    }
+
+    fn new(files: AuthFiles, environment: HelperEnvironment) -> Self {
+        Self {
+            sources: Arc::new(Sources {
+                files,
+                order: vec![FILES.to_owned()],
+                environment,
+                timeout: None,
+                private_only: false,
+            }),
+        }
+    }
+
+    /// The sources in the order of `credential-helpers` in registries.conf, where `containers-auth.json` stands
+    /// for the files. Without it the files are not used. An empty list means the files alone.
+    #[must_use]
+    pub fn with_helpers<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        let mut order: Vec<String> = names.into_iter().map(Into::into).collect();
+        if order.is_empty() {
+            order.push(FILES.to_owned());
+        }
+        Arc::make_mut(&mut self.sources).order = order;
+        self
+    }
+
+    /// Where helpers are found and what they see.
+    #[must_use]
+    pub fn with_helper_environment(mut self, environment: HelperEnvironment) -> Self {
+        Arc::make_mut(&mut self.sources).environment = environment;
+        self
+    }
+
+    /// Allows each call of a helper this long instead of 30 seconds.
+    #[must_use]
+    pub fn with_helper_timeout(mut self, timeout: Duration) -> Self {
+        Arc::make_mut(&mut self.sources).timeout = Some(timeout);
+        self
+    }
+
+    /// Refuses files with credentials that others can read or that belong to another user, instead of
+    /// reporting them in [`super::Lookup::exposed`].
+    #[must_use]
+    pub fn with_private_files_only(mut self) -> Self {
+        Arc::make_mut(&mut self.sources).private_only = true;
+        self
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for Credentials {
+    async fn credential(
+        &self,
+        registry: &Registry,
+        repository: Option<&Repository>,
+    ) -> Result<Option<Credential>, CredentialError> {
+        let key = repository.map_or_else(|| CredentialKey::from(registry), CredentialKey::from);
+        let credentials = self.clone();
+        let found = offload(move || credentials.lookup(&key)).await?;
+        Ok(found
+            .map_err(|error| error.for_registry(registry))?
+            .into_credential())
+    }
+}
