@@ -18,11 +18,13 @@ const LAYERS: [u64; 5] = [68_000_000, 52_000_000, 30_000_000, 14_000_000, 4_000_
 const ROOTS: [&str; 2] = ["/usr/share", "/usr/lib"];
 /// Longer files are left out, so that one file does not fill a layer.
 const LONGEST_FILE: u64 = 24_000_000;
+/// For the same reason, a file is at most this part of its layer.
+const LARGEST_PART: u64 = 4;
 /// Part of the cache's name; another number makes the image anew.
 const FORMAT: u32 = 1;
 
 /// A large image of this machine's own files in an OCI layout on disk, made once and kept in the build
-/// directory: five gzip layers, 168 MB and a little more.
+/// directory.
 ///
 /// Its content differs from machine to machine, so nothing may expect a certain digest.
 #[derive(Debug, Clone)]
@@ -35,16 +37,23 @@ impl RealImage {
     /// The tag under which the layout has it.
     pub const TAG: &'static str = "real";
 
-    /// Makes the image, or finds it made. It takes some ten seconds once; other processes wait.
+    /// Five gzip layers, 168 MB and a little more. Makes the image, or finds it made. It takes some ten seconds
+    /// once; other processes wait.
     pub fn cached() -> Self {
+        Self::of_layers("image", &LAYERS)
+    }
+
+    /// Gzip layers that have these lengths in bytes, and a little more. The name is the cache's: another list
+    /// of lengths takes another name.
+    pub fn of_layers(name: &str, lengths: &[u64]) -> Self {
         let cache = target_directory().join("testkit");
         fs::create_dir_all(&cache).expect("a folder in the build directory");
-        let layout = cache.join(format!("real-image-{FORMAT}"));
-        let lock = fs::File::create(cache.join(format!("real-image-{FORMAT}.lock"))).expect("a lock file");
+        let layout = cache.join(format!("real-{name}-{FORMAT}"));
+        let lock = fs::File::create(cache.join(format!("real-{name}-{FORMAT}.lock"))).expect("a lock file");
         lock.lock().expect("the lock");
         if !layout.join("index.json").exists() {
             let fresh = tempfile::tempdir_in(&cache).expect("a temporary folder");
-            make(fresh.path());
+            make(fresh.path(), lengths);
             fs::rename(fresh.keep(), &layout).expect("the finished layout moves to its place");
         }
         let index = fs::read(layout.join("index.json")).expect("index.json");
@@ -92,11 +101,11 @@ fn target_directory() -> PathBuf {
     found.unwrap_or_else(std::env::temp_dir)
 }
 
-fn make(layout: &Path) {
+fn make(layout: &Path, lengths: &[u64]) {
     fs::create_dir_all(layout.join("blobs/sha256")).expect("a folder for blobs");
     let mut files = Files::new();
     let (mut layers, mut diff_ids) = (Vec::new(), Vec::new());
-    for (number, length) in LAYERS.into_iter().enumerate() {
+    for (number, length) in lengths.iter().copied().enumerate() {
         let (descriptor, diff_id) = make_layer(layout, number, length, &mut files);
         layers.push(descriptor);
         diff_ids.push(diff_id.to_string());
@@ -128,10 +137,12 @@ fn make_layer(layout: &Path, number: usize, length: u64, files: &mut Files) -> (
     let mut tar = tar::Builder::new(Hashing::new(compressed));
     let mut padding = 0;
     while tar.get_ref().inner.get_ref().hasher.count() < length {
-        let (path, content) = files.next().unwrap_or_else(|| {
+        let longest = LONGEST_FILE.min(length / LARGEST_PART);
+        let (path, content) = files.next_within(longest).unwrap_or_else(|| {
             // A machine with few files still gets an image of the promised size.
             padding += 1;
-            let content = super::noise(padding ^ ((number as u64) << 32), 1_000_000);
+            let size = usize::try_from(longest.min(1_000_000)).expect("a file's size");
+            let content = super::noise(padding ^ ((number as u64) << 32), size);
             (PathBuf::from(format!("padding/{number}-{padding}")), content)
         });
         let mut header = tar::Header::new_gnu();
@@ -192,12 +203,9 @@ impl Files {
         let pending = ROOTS.iter().map(PathBuf::from).collect();
         Self { pending }
     }
-}
 
-impl Iterator for Files {
-    type Item = (PathBuf, Vec<u8>);
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// The next file of at most `longest` bytes; longer ones are passed over.
+    fn next_within(&mut self, longest: u64) -> Option<(PathBuf, Vec<u8>)> {
         loop {
             let path = self.pending.pop_front()?;
             let Ok(metadata) = path.symlink_metadata() else {
@@ -213,7 +221,7 @@ impl Iterator for Files {
                     self.pending.push_front(name);
                 }
             } else if metadata.is_file()
-                && metadata.len() <= LONGEST_FILE
+                && metadata.len() <= longest
                 && let (Ok(content), Ok(name)) = (fs::read(&path), path.strip_prefix("/"))
             {
                 return Some((name.to_owned(), content));
