@@ -1,0 +1,44 @@
+//! What is pulled and pushed.
+
+use wharf_testkit::RealImage;
+
+/// An image of this machine's own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Image {
+    /// Eight layers of unlike lengths, 196 MB together, the longest 93 MB.
+    Real,
+    /// One layer of 1 GB.
+    Large,
+    /// One layer of 10 GB.
+    Huge,
+    /// One layer of 1 MB.
+    Single,
+    /// A hundred layers of 100 kB.
+    Small,
+}
+
+impl Image {
+    /// Its repository in the registry, and the name of its cache.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Real => "eight",
+            Self::Large => "large",
+            Self::Huge => "huge",
+            Self::Single => "single",
+            Self::Small => "hundred",
+        }
+    }
+
+    /// Makes it, or finds it made.
+    pub fn make(self) -> RealImage {
+        const MB: u64 = 1_000_000;
+        let lengths = match self {
+            Self::Real => vec![93 * MB, 42 * MB, 28 * MB, 15 * MB, 9 * MB, 5 * MB, 3 * MB, MB],
+            Self::Large => vec![1_000 * MB],
+            Self::Huge => vec![10_000 * MB],
+            Self::Single => vec![MB],
+            Self::Small => vec![100_000; 100],
+        };
+        RealImage::of_layers(self.name(), &lengths)
+    }
+}

@@ -1,0 +1,92 @@
+//! Compares wharf with skopeo, oci-client and whatever else is installed, on the same registry and the same images.
+//!
+//!     cargo run --release --manifest-path benches/compare/Cargo.toml
+//!
+//! It builds what it compares, makes images of this machine's own files (once, kept in the build directory), starts
+//! docker-registry, and lets the programs take turns. Each is a process of its own, started by a small copy of this
+//! program so that the memory it reports is its own; its results are verified byte by byte after every run. Ratios are
+//! of runs of the same round; the tables give medians, and the smallest and largest in brackets.
+//!
+//! Everything is written below the temporary directory: `TMPDIR` chooses the disk that is measured.
+
+mod check;
+mod image;
+mod link;
+mod measure;
+mod requests;
+mod table;
+mod tools;
+mod work;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use crate::{tools::Tools, work::Bench};
+
+/// Compares wharf with other programs.
+#[derive(Parser)]
+struct Arguments {
+    /// Rounds of each work; in each, every program runs once
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only works whose name contains this; may be repeated
+    #[arg(long)]
+    only: Vec<String>,
+    /// Only these programs; may be repeated
+    #[arg(long)]
+    tool: Vec<String>,
+    /// Takes wharf's examples from here instead of building them
+    #[arg(long, value_name = "DIR")]
+    examples: Option<PathBuf>,
+    /// Also pulls one layer of 10 GB, to see that memory does not grow; needs 40 GB of disk
+    #[arg(long)]
+    huge: bool,
+    /// Names the works and ends
+    #[arg(long)]
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == measure::CHILD) {
+        return measure::child(arguments);
+    }
+    match compare(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(arguments: &Arguments) -> anyhow::Result<()> {
+    let chosen = |name: &str| {
+        arguments.only.is_empty() || arguments.only.iter().any(|part| name.contains(part.as_str()))
+    };
+    let works: Vec<_> = work::all(arguments.huge)
+        .into_iter()
+        .filter(|work| chosen(work.name))
+        .collect();
+    if arguments.list {
+        works
+            .iter()
+            .for_each(|work| println!("{:12} {}", work.name, work.title));
+        return Ok(());
+    }
+    let tools = Tools::find(arguments.examples.as_deref(), &arguments.tool)
+        .context("cannot build what is compared")?;
+    println!("{}", table::machine());
+    let mut results = Vec::new();
+    let mut bench = Bench::new(tools);
+    for work in works {
+        eprintln!("{}: {}", work.name, work.title);
+        let result = bench.run(work, arguments.rounds).with_context(|| work.name)?;
+        println!("{}", table::detail(&result));
+        results.push(result);
+    }
+    println!("{}", table::summary(&results));
+    Ok(())
+}
