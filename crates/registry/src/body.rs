@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use wharf_content::{ByteStream, Error, ErrorKind};
 
+use crate::fault::{Altered, AlteredBody};
+
 /// The body of an answer: bytes in memory, or a stream of known length.
 #[derive(Default)]
 pub struct Body {
@@ -23,6 +25,7 @@ enum Inner {
         bytes: ByteStream,
         left: u64,
     },
+    Altered(Box<AlteredBody>),
 }
 
 impl Body {
@@ -41,6 +44,26 @@ impl Body {
         }
     }
 
+    /// The same, with a fault.
+    pub(crate) fn altered(self, altered: Altered) -> Self {
+        if altered == Altered::default() {
+            return self;
+        }
+        Self {
+            inner: Inner::Altered(Box::new(AlteredBody::new(self, altered))),
+        }
+    }
+
+    /// The first bytes only.
+    pub(crate) fn shortened(self, length: u64) -> Self {
+        let end = usize::try_from(length).unwrap_or(usize::MAX);
+        match self.inner {
+            Inner::Whole(bytes) => Self::from(bytes.slice(..end.min(bytes.len()))),
+            Inner::Stream { bytes, left } => Self::stream(bytes, left.min(length)),
+            inner => Self { inner },
+        }
+    }
+
     /// How many bytes are left.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -48,6 +71,7 @@ impl Body {
             Inner::Empty => 0,
             Inner::Whole(bytes) => bytes.len() as u64,
             Inner::Stream { left, .. } => *left,
+            Inner::Altered(body) => body.len(),
         }
     }
 
@@ -85,7 +109,12 @@ impl http_body::Body for Body {
                 self.inner = Inner::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
+            Inner::Altered(body) => body.poll(context),
             Inner::Stream { bytes, left } => {
+                if *left == 0 {
+                    self.inner = Inner::Empty;
+                    return Poll::Ready(None);
+                }
                 let polled = match ready!(bytes.as_mut().poll_next(context)) {
                     Some(Ok(mut chunk)) => {
                         chunk.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -108,7 +137,7 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.inner, Inner::Empty)
+        matches!(self.inner, Inner::Empty | Inner::Stream { left: 0, .. })
     }
 
     fn size_hint(&self) -> SizeHint {

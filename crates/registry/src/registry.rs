@@ -16,9 +16,10 @@ use tower_service::Service;
 use wharf_content::Error;
 
 use crate::{
-    Access, Backend, Body, Limits, MemoryBackend, RequestLog,
+    Access, Backend, Body, Limits, MemoryBackend, Profile, Quirk, RequestLog,
     api::{self, RequestBody},
     auth::{Authentication, Issuer},
+    fault::{Fault, Faults, Injected},
     state::State,
 };
 
@@ -27,6 +28,7 @@ use crate::{
 pub struct Registry {
     pub(crate) config: Arc<Config>,
     pub(crate) state: Arc<State>,
+    pub(crate) faults: Faults,
 }
 
 /// How a registry behaves.
@@ -38,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) delete: bool,
     pub(crate) sparse: bool,
     pub(crate) log: Option<RequestLog>,
+    pub(crate) quirks: Vec<Quirk>,
 }
 
 impl Registry {
@@ -67,8 +70,10 @@ impl Registry {
                 delete: true,
                 sparse: false,
                 log: None,
+                quirks: Vec::new(),
             }),
             state: Arc::new(state),
+            faults: Faults::default(),
         }
     }
 
@@ -166,6 +171,32 @@ impl Registry {
             .as_ref()
             .map(RequestLog::entries)
             .unwrap_or_default()
+    }
+
+    /// Makes the registry differ from the specification in one way.
+    #[must_use]
+    pub fn with_quirk(mut self, quirk: Quirk) -> Self {
+        let config = self.config_mut();
+        config.authentication.no_service |= quirk == Quirk::NoService;
+        config.authentication.scoped_realm |= quirk == Quirk::ScopedRealm;
+        config.quirks.push(quirk);
+        self
+    }
+
+    /// Makes the registry behave as a known one does.
+    #[must_use]
+    pub fn with_profile(self, profile: Profile) -> Self {
+        let quirks = profile.quirks().iter();
+        quirks.fold(self, |registry, quirk| registry.with_quirk(*quirk))
+    }
+
+    pub(crate) fn has(&self, quirk: Quirk) -> bool {
+        self.config.quirks.contains(&quirk)
+    }
+
+    /// Makes the registry, and all its clones, misbehave from now on.
+    pub fn inject(&self, fault: Fault) -> Injected {
+        self.faults.inject(fault)
     }
 
     /// Makes all tokens invalid that the registry has issued.

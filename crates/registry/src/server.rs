@@ -1,4 +1,4 @@
-use std::{convert::Infallible, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1};
@@ -14,7 +14,7 @@ use tokio::{
 };
 use wharf_reference::{ParseError, Reference};
 
-use crate::{Body, LoggedRequest, Registry};
+use crate::{Body, Fault, Injected, LoggedRequest, Registry, fault::HangUp};
 
 /// How long a client may take for a TLS handshake, and for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -117,6 +117,11 @@ impl Server {
         &self.registry
     }
 
+    /// Makes the registry misbehave from now on.
+    pub fn inject(&self, fault: Fault) -> Injected {
+        self.registry.inject(fault)
+    }
+
     /// Accepts no more connections, and returns when the requests that are running have been answered.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
@@ -209,11 +214,29 @@ fn service(
 ) -> impl hyper::service::Service<
     Request<Incoming>,
     Response = Response<Body>,
-    Error = Infallible,
+    Error = HungUp,
     Future: Send + 'static,
 > {
     hyper::service::service_fn(move |request| {
         let registry = registry.clone();
-        async move { Ok(registry.handle(request).await) }
+        async move {
+            let response = registry.handle(request).await;
+            match response.extensions().get::<HangUp>() {
+                Some(_) => Err(HungUp),
+                None => Ok(response),
+            }
+        }
     })
 }
+
+/// A fault closed the connection.
+#[derive(Debug)]
+struct HungUp;
+
+impl fmt::Display for HungUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a fault closed the connection")
+    }
+}
+
+impl std::error::Error for HungUp {}

@@ -3,7 +3,7 @@ use wharf_reference::Digest;
 
 use super::{Call, DIGEST, digest_value, empty, value};
 use crate::{
-    Body, ErrorCode,
+    Body, ErrorCode, Quirk,
     error::{Answer, Failure},
     range::{self, Requested},
     state::removal,
@@ -18,6 +18,7 @@ impl Call<'_> {
         let size = repository.touch_blob(digest).ok_or_else(unknown)?;
         let etag = value(format!("\"{digest}\""))?;
         let requested = match self.headers.get(header::IF_RANGE) {
+            _ if self.registry.has(Quirk::NoRange) => Requested::Whole,
             Some(condition) if *condition != etag => Requested::Whole,
             _ => range::parse(self.headers, size),
         };

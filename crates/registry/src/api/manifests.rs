@@ -7,7 +7,7 @@ use wharf_reference::{Algorithm, Digest, Tag};
 
 use super::{Call, DIGEST, RequestBody, digest_value, empty, receive, value};
 use crate::{
-    Body, ErrorCode,
+    Body, ErrorCode, Quirk,
     error::{Answer, Failure},
     route::Target,
     state::{ManifestRecord, Repository, manifest_change, random_id, removal, tag_change},
@@ -21,7 +21,10 @@ impl Call<'_> {
     pub(super) async fn pull_manifest(&self, target: &Target) -> Answer {
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;
-        let (digest, record) = find(&repository, target)?;
+        let (digest, record) = match find(&repository, target) {
+            Err(_) if self.registry.has(Quirk::DigestTags) => find(&repository, &by_digest_tag(target)?)?,
+            found => found?,
+        };
         let etag = value(format!("\"{digest}\""))?;
         let body = if *self.method == Method::HEAD {
             Body::empty()
@@ -42,7 +45,8 @@ impl Call<'_> {
     pub(super) async fn push_manifest(&self, target: Target, body: RequestBody) -> Answer {
         let limits = &self.registry.config.limits;
         let mut tags = Vec::new();
-        for tag in self.query.values("tag") {
+        let no_tags = self.registry.has(Quirk::NoTagParameter);
+        for tag in self.query.values("tag").filter(|_| !no_tags) {
             tags.push(Tag::parse(tag).map_err(|_| invalid("invalid tag"))?);
         }
         if tags.len() > limits.tags {
@@ -76,7 +80,9 @@ impl Call<'_> {
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, self.location(&format!("manifests/{digest}"))?);
         headers.insert(DIGEST, digest_value(&digest)?);
-        if let Some(subject) = manifest.subject() {
+        if let Some(subject) = manifest.subject()
+            && !self.registry.has(Quirk::NoReferrers)
+        {
             headers.insert(SUBJECT, digest_value(subject.digest())?);
         }
         if by_digest {
@@ -208,6 +214,15 @@ fn find(repository: &Repository, target: &Target) -> Result<(Digest, Arc<Manifes
     };
     let record = repository.manifest(&digest).ok_or_else(unknown)?;
     Ok((digest, record))
+}
+
+/// The digest that a tag spells, `sha256-<hex>`.
+fn by_digest_tag(target: &Target) -> Result<Target, Failure> {
+    let Target::Tag(tag) = target else {
+        return Err(unknown());
+    };
+    let digest = Digest::parse(&tag.as_str().replacen('-', ":", 1));
+    digest.map(Target::Digest).map_err(|_| unknown())
 }
 
 fn unknown() -> Failure {

@@ -3,6 +3,7 @@
 mod blobs;
 mod listings;
 mod manifests;
+mod quirks;
 mod receive;
 mod referrers;
 mod token;
@@ -21,6 +22,7 @@ use crate::{
     Action, Body, ErrorCode, LoggedRequest, Registry,
     auth::Principal,
     error::{Answer, Failure},
+    fault::{Script, claim_range, shift_range},
     query::Query,
     route::{Endpoint, Path, Route},
 };
@@ -49,9 +51,20 @@ pub(crate) async fn answer(registry: &Registry, request: Request<RequestBody>) -
             request.headers().clone(),
         )
     });
-    let mut response = dispatch(registry, request)
-        .await
-        .unwrap_or_else(Failure::into_response);
+    let script = registry.faults.hit(request.method(), request.uri().path());
+    let quirks = (!registry.config.quirks.is_empty()).then(|| quirks::Seen::of(&request));
+    let mut response = if let Some(refused) = quirks.as_ref().and_then(|seen| seen.refused(registry)) {
+        refused
+    } else if script.is_empty() {
+        dispatch(registry, request)
+            .await
+            .unwrap_or_else(Failure::into_response)
+    } else {
+        misbehave(registry, request, &script).await
+    };
+    if let Some(seen) = quirks {
+        response = seen.altered(registry, response);
+    }
     let headers = response.headers_mut();
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     headers.insert(
@@ -62,6 +75,27 @@ pub(crate) async fn answer(registry: &Registry, request: Request<RequestBody>) -
         log.push(LoggedRequest::new(method, uri, headers, response.status()));
     }
     response
+}
+
+/// Answers as the faults want it.
+async fn misbehave(
+    registry: &Registry,
+    mut request: Request<RequestBody>,
+    script: &Script,
+) -> Response<Body> {
+    if let Some(response) = script.before(&mut request).await {
+        return script.after(response);
+    }
+    let lie = script
+        .lies_about_range()
+        .then(|| shift_range(&mut request))
+        .flatten();
+    let answer = dispatch(registry, request).await;
+    let mut response = answer.unwrap_or_else(Failure::into_response);
+    if let Some(asked) = lie {
+        claim_range(&mut response, asked);
+    }
+    script.after(response)
 }
 
 async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer {

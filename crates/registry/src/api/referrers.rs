@@ -9,7 +9,7 @@ use wharf_reference::Digest;
 
 use super::{Call, listings::next_link, value};
 use crate::{
-    Body, ErrorCode,
+    Body, ErrorCode, Quirk,
     error::{Answer, Failure},
     query::encode,
 };
@@ -30,7 +30,14 @@ impl Call<'_> {
     ///
     /// A page ends at the limit of entries, or before it passes the size that clients read of a manifest.
     pub(super) fn referrers(&self, subject: &Digest) -> Answer {
+        if self.registry.has(Quirk::NoReferrers) {
+            return Err(Failure::missing(
+                ErrorCode::Unsupported,
+                "there is nothing at this path",
+            ));
+        }
         let filter = self.query.value("artifactType");
+        let filter = filter.filter(|_| !self.registry.has(Quirk::NoReferrersFilter));
         let limits = &self.registry.config.limits;
         let mut manifests = Vec::new();
         let mut size = 0;

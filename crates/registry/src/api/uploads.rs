@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use tokio::sync::OwnedMutexGuard;
 use wharf_content::{ByteStream, Error, Hasher};
@@ -13,22 +13,27 @@ use super::{
     value,
 };
 use crate::{
-    Action, Body, ErrorCode, Registry,
+    Action, Body, ErrorCode, Quirk, Registry,
     error::{Answer, Failure},
     range,
     route::{Path, parse_digest},
     state::{Progress, Session, State, blob_change},
 };
 
+const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 impl Call<'_> {
     /// POST: opens a session, takes a whole blob, or mounts one (distribution-spec, *Pushing blobs* and
     /// *Mounting a blob from another repository*).
     pub(super) async fn begin_upload(&self, body: RequestBody) -> Answer {
-        let digest = self.query.value("digest").map(parse_digest).transpose()?;
+        let mut digest = self.query.value("digest").map(parse_digest).transpose()?;
+        if self.registry.has(Quirk::NoSinglePost) {
+            digest = None;
+        }
         let mount = self.query.value("mount").map(parse_digest).transpose()?;
         if let Some(mount) = &mount
+            && !self.registry.has(Quirk::NoMount)
             && let Some(size) = self.mountable(mount)?
         {
             self.link(mount, size).await?;
@@ -127,10 +132,23 @@ impl Call<'_> {
         let session = self.session(id)?;
         let mut progress = self.claim(id, &session)?;
         let expected = self.check_range(id, &session, &progress)?;
+        let mut cap = None;
+        for quirk in &self.registry.config.quirks {
+            match quirk {
+                Quirk::PatchLimit(limit) => cap = Some(progress.offset.saturating_add(*limit)),
+                Quirk::NoChunks if expected.is_some() => {
+                    return Err(Failure::bad(ErrorCode::Unsupported, "chunks are not offered"));
+                }
+                Quirk::ChunkMinimum(minimum) if expected.is_some_and(|length| length < *minimum) => {
+                    return Err(self.out_of_step(StatusCode::RANGE_NOT_SATISFIABLE, id, &session));
+                }
+                _ => {}
+            }
+        }
         if progress.hasher.is_none() && progress.offset == 0 {
             progress.hasher = Some(Hasher::new(session.algorithm)?);
         }
-        self.take(id, &session, progress, body, expected).await?.1?;
+        self.take(id, &session, progress, body, expected, cap).await?.1?;
         self.progress(StatusCode::ACCEPTED, id, &session)
     }
 
@@ -151,7 +169,7 @@ impl Call<'_> {
         if progress.offset == 0 {
             progress.hasher = Some(Hasher::new(digest.algorithm())?);
         }
-        let (mut progress, outcome) = self.take(id, &session, progress, body, expected).await?;
+        let (mut progress, outcome) = self.take(id, &session, progress, body, expected, None).await?;
         outcome?;
         let outcome = self.commit(id, &mut progress, &digest).await;
         progress.ended = true;
@@ -194,6 +212,7 @@ impl Call<'_> {
         mut progress: OwnedMutexGuard<Progress>,
         body: RequestBody,
         expected: Option<u64>,
+        cap: Option<u64>,
     ) -> Result<(OwnedMutexGuard<Progress>, Result<(), Failure>), Failure> {
         if body.is_end_stream() && expected.is_none() {
             return Ok((progress, Ok(())));
@@ -205,10 +224,7 @@ impl Call<'_> {
             upload: id.to_owned(),
             offset: progress.offset,
             hasher: progress.hasher.take(),
-            limit: match (limits.blob, end) {
-                (Some(limit), Some(end)) => Some(limit.min(end)),
-                (limit, end) => limit.or(end),
-            },
+            limit: [limits.blob, end, cap].into_iter().flatten().min(),
             idle: limits.idle,
         };
         let session = Arc::clone(session);
@@ -306,7 +322,19 @@ impl Call<'_> {
         let mut response = empty(status);
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, self.location(&format!("blobs/uploads/{id}"))?);
-        headers.insert(header::RANGE, value(kept_range(session))?);
+        let mut kept = kept_range(session);
+        for quirk in &self.registry.config.quirks {
+            match quirk {
+                Quirk::ChunkMinimum(minimum) if *self.method == Method::POST => {
+                    headers.insert(CHUNK_MINIMUM, HeaderValue::from(*minimum));
+                }
+                Quirk::FirstChunkRange if *self.method == Method::PATCH => {
+                    kept = format!("0-{}", session.first_chunk().saturating_sub(1));
+                }
+                _ => {}
+            }
+        }
+        headers.insert(header::RANGE, value(kept)?);
         headers.insert(UPLOAD_ID, value(id)?);
         Ok(response)
     }

@@ -79,6 +79,10 @@ pub(crate) struct Authentication {
     /// Clients without credentials are not turned away; what they may do is `access`'s to say.
     pub(crate) anonymous: bool,
     pub(crate) access: Option<Arc<dyn Access>>,
+    /// [`Quirk::NoService`](crate::Quirk::NoService)
+    pub(crate) no_service: bool,
+    /// [`Quirk::ScopedRealm`](crate::Quirk::ScopedRealm)
+    pub(crate) scoped_realm: bool,
 }
 
 /// Who is asking.
@@ -172,8 +176,14 @@ impl Authentication {
         let text = match &self.issuer {
             None => "Basic realm=\"registry\"".to_owned(),
             Some(issuer) => {
-                let realm = issuer.realm(external.unwrap_or_default());
-                let mut text = format!("Bearer realm=\"{realm}\",service=\"{}\"", issuer.service());
+                let mut realm = issuer.realm(external.unwrap_or_default());
+                if self.scoped_realm && error == Some("insufficient_scope") {
+                    realm.push_str("/scoped");
+                }
+                let mut text = format!("Bearer realm=\"{realm}\"");
+                if !self.no_service {
+                    let _ = write!(text, ",service=\"{}\"", issuer.service());
+                }
                 if let Some((path, action)) = wanted {
                     let _ = write!(text, ",scope=\"repository:{path}:{}\"", action.scope());
                 }

@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-use tokio::sync;
+use tokio::{sync, time::Instant};
 use wharf_content::Error;
 
 use self::record::Loaded;
@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) sweep: sync::RwLock<()>,
     repositories: RwLock<BTreeMap<Path, Arc<Repository>>>,
     uploads: Mutex<HashMap<String, Arc<Session>>>,
+    /// When manifests were pulled, for [`Quirk::PullLimit`](crate::Quirk::PullLimit).
+    pub(crate) pulls: Mutex<Vec<Instant>>,
 }
 
 impl State {
@@ -37,6 +39,7 @@ impl State {
             sweep: sync::RwLock::default(),
             repositories: RwLock::default(),
             uploads: Mutex::default(),
+            pulls: Mutex::default(),
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) progress: Arc<sync::Mutex<Progress>>,
     /// Bytes that are kept, as the client may see them.
     acknowledged: AtomicU64,
+    /// How many that were after the first chunk.
+    first_chunk: AtomicU64,
     touched: Mutex<Instant>,
 }
 
@@ -50,6 +52,7 @@ impl Session {
             algorithm,
             progress: Arc::default(),
             acknowledged: AtomicU64::new(0),
+            first_chunk: AtomicU64::new(0),
             touched: Mutex::new(Instant::now()),
         }
     }
@@ -93,7 +96,15 @@ impl Session {
 
     pub(crate) fn acknowledge(&self, offset: u64) {
         self.acknowledged.store(offset, Ordering::Release);
+        let _ = self
+            .first_chunk
+            .compare_exchange(0, offset, Ordering::Relaxed, Ordering::Relaxed); // set before
         self.touch();
+    }
+
+    /// How many bytes the first chunk had.
+    pub(crate) fn first_chunk(&self) -> u64 {
+        self.first_chunk.load(Ordering::Relaxed)
     }
 
     pub(crate) fn touch(&self) {

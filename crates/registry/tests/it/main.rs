@@ -11,4 +11,6 @@
 mod access;
 mod basics;
 mod disk;
+mod faults;
+mod quirks;
 mod wire;

@@ -1,0 +1,171 @@
+//! What the effects of a fault do to a request and its answer.
+
+use std::{
+    error::Error as StdError,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::{Frame, SizeHint};
+
+use super::{Altered, Effect, Script};
+use crate::{Body, api::RequestBody, range};
+
+/// Marks an answer that is not to be sent: the connection is closed instead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HangUp;
+
+/// What a page of a proxy looks like to a client.
+const PAGE: &str = "<html><head><title>error</title></head><body><h1>error</h1></body></html>\n";
+
+impl Script {
+    /// What happens before the request is handled; `Some` is the answer, if it is not to be handled at all.
+    pub(crate) async fn before(&self, request: &mut Request<RequestBody>) -> Option<Response<Body>> {
+        let mut answer: Option<Response<Body>> = None;
+        for effect in &self.effects {
+            match effect {
+                Effect::Delay(duration) => tokio::time::sleep(*duration).await,
+                Effect::HangUp => return Some(hang_up()),
+                Effect::Status(status) => answer = Some(page(*status)),
+                Effect::CutRequest(bytes) => cut(request, *bytes),
+                Effect::IgnoreRange => {
+                    request.headers_mut().remove(header::RANGE);
+                }
+                _ => {}
+            }
+        }
+        answer
+    }
+
+    /// What becomes of the answer. `asked` is the range the request was for.
+    pub(crate) fn after(&self, mut response: Response<Body>) -> Response<Body> {
+        let mut altered = Altered::default();
+        for effect in &self.effects {
+            match effect {
+                Effect::LoseReply => return hang_up(),
+                Effect::Body(bytes) => {
+                    response.headers_mut().remove(header::CONTENT_LENGTH);
+                    *response.body_mut() = Body::from(bytes.clone());
+                }
+                Effect::SetHeader(name, value) => {
+                    response.headers_mut().insert(name, value.clone());
+                }
+                Effect::RemoveHeader(name) => {
+                    response.headers_mut().remove(name);
+                }
+                Effect::Cut(at) => altered.cut = Some(*at),
+                Effect::Stall(at) => altered.stall = Some(*at),
+                Effect::Flip(at) => altered.flip = Some(*at),
+                Effect::Throttle(rate) => altered.throttle = Some(*rate),
+                _ => {}
+            }
+        }
+        response.map(|body| body.altered(altered))
+    }
+
+    /// Whether the answer is to have other bytes than its `Content-Range` says.
+    pub(crate) fn lies_about_range(&self) -> bool {
+        self.effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::LieAboutRange))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.effects.is_empty()
+    }
+}
+
+/// Makes a request for a part one for as many bytes from the start, and says what it asked for.
+pub(crate) fn shift_range(request: &mut Request<RequestBody>) -> Option<(u64, u64)> {
+    let headers = request.headers_mut();
+    let range::Requested::Part(asked) = range::parse(headers, u64::MAX) else {
+        return None;
+    };
+    let length = asked.end - asked.start;
+    let shifted = HeaderValue::try_from(format!("bytes=0-{}", length.saturating_sub(1))).ok()?;
+    headers.insert(header::RANGE, shifted);
+    Some((asked.start, asked.end))
+}
+
+/// Says that the bytes are those that were asked for.
+pub(crate) fn claim_range(response: &mut Response<Body>, asked: (u64, u64)) {
+    let sent = response.headers().get(header::CONTENT_RANGE);
+    let size = sent
+        .and_then(|value| value.to_str().ok()?.rsplit_once('/')?.1.parse::<u64>().ok())
+        .filter(|_| response.status() == StatusCode::PARTIAL_CONTENT);
+    let Some(size) = size else {
+        return;
+    };
+    let end = asked.1.min(size);
+    let length = end.saturating_sub(asked.0);
+    let body = std::mem::take(response.body_mut());
+    *response.body_mut() = body.shortened(length);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let claimed = format!("bytes {}-{}/{size}", asked.0, end.saturating_sub(1));
+    if let Ok(claimed) = HeaderValue::try_from(claimed) {
+        headers.insert(header::CONTENT_RANGE, claimed);
+    }
+}
+
+fn page(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from_static(PAGE.as_bytes())));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response
+}
+
+/// An answer that a server of this crate does not send; any other breaks while it sends it.
+fn hang_up() -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from_static(b"-")).altered(Altered {
+        cut: Some(0),
+        ..Altered::default()
+    }));
+    response.extensions_mut().insert(HangUp);
+    response
+}
+
+fn cut(request: &mut Request<RequestBody>, bytes: u64) {
+    let body = std::mem::take(request.body_mut());
+    *request.body_mut() = RequestBody::new(CutBody { body, left: bytes });
+}
+
+/// A request's body that breaks.
+struct CutBody {
+    body: RequestBody,
+    left: u64,
+}
+
+impl http_body::Body for CutBody {
+    type Data = Bytes;
+    type Error = Box<dyn StdError + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(Some(Err("cut".into())));
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let Some(Ok(mut data)) = frame
+            .map(|frame| frame.map(Frame::into_data))
+            .transpose()
+            .ok()
+            .flatten()
+        else {
+            return Poll::Ready(Some(Err("cut".into())));
+        };
+        data.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left = self.left.saturating_sub(data.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,386 @@
+//! Misbehaviour on demand: what a hostile or broken registry does, at a chosen request and byte.
+
+mod alter;
+mod apply;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use wharf_reference::Digest;
+
+pub(crate) use self::{
+    alter::{Altered, AlteredBody},
+    apply::{HangUp, claim_range, shift_range},
+};
+use crate::route;
+
+/// A misbehaviour, and when it happens.
+///
+/// Constructors say what happens, `on`, `method`, `repository` and `digest` to which requests, `after` and
+/// `times` how often. A fault without conditions hits every request. [`Registry::inject`](crate::Registry::inject)
+/// arms it; all faults that fit a request act on it, in the order they were injected.
+///
+/// ```
+/// use wharf_registry::{Endpoint, Fault, Registry};
+///
+/// let registry = Registry::memory();
+/// // The first download of a blob breaks after 1,000 bytes, the second goes well.
+/// let cut = registry.inject(Fault::cut(1000).on(Endpoint::Blob).times(1));
+/// // Every third request is one too many.
+/// registry.inject(Fault::status(429).with_header("retry-after", "1").after(2));
+/// assert_eq!(cut.hits(), 0);
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a fault does nothing until it is injected"]
+pub struct Fault {
+    effects: Vec<Effect>,
+    endpoint: Option<Endpoint>,
+    method: Option<Method>,
+    repository: Option<String>,
+    digest: Option<Digest>,
+    after: u64,
+    times: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Effect {
+    Delay(Duration),
+    HangUp,
+    Status(StatusCode),
+    Body(Bytes),
+    CutRequest(u64),
+    IgnoreRange,
+    LieAboutRange,
+    LoseReply,
+    SetHeader(HeaderName, HeaderValue),
+    RemoveHeader(HeaderName),
+    Cut(u64),
+    Stall(u64),
+    Flip(u64),
+    Throttle(u64),
+}
+
+/// What kind of thing a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// `/v2/`
+    Base,
+    /// `/token`
+    Token,
+    /// `/v2/_catalog`
+    Catalog,
+    /// `/v2/<name>/manifests/<reference>`
+    Manifest,
+    /// `/v2/<name>/blobs/<digest>`
+    Blob,
+    /// `/v2/<name>/blobs/uploads/`, where uploads begin
+    Uploads,
+    /// `/v2/<name>/blobs/uploads/<id>`, one upload
+    Upload,
+    /// `/v2/<name>/tags/list`
+    Tags,
+    /// `/v2/<name>/referrers/<digest>`
+    Referrers,
+}
+
+/// What a fault does.
+impl Fault {
+    fn new(effect: Effect) -> Self {
+        Self {
+            effects: vec![effect],
+            endpoint: None,
+            method: None,
+            repository: None,
+            digest: None,
+            after: 0,
+            times: u64::MAX,
+        }
+    }
+
+    /// Answers with this status, without doing anything; a number that is no status becomes 500. The body is
+    /// HTML, as proxies send it, unless [`Fault::with_body`] is called.
+    pub fn status(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::new(Effect::Status(status))
+    }
+
+    /// Sends the client to this URL with status 307, without doing anything.
+    pub fn redirect(url: &str) -> Self {
+        Self::status(307).with_header("location", url)
+    }
+
+    /// Waits before doing anything.
+    pub fn delay(duration: Duration) -> Self {
+        Self::new(Effect::Delay(duration))
+    }
+
+    /// Closes the connection, without an answer and without doing anything.
+    pub fn hang_up() -> Self {
+        Self::new(Effect::HangUp)
+    }
+
+    /// Does what was asked, then closes the connection without an answer.
+    pub fn lose_reply() -> Self {
+        Self::new(Effect::LoseReply)
+    }
+
+    /// Stops reading the request's body after this many bytes, as if the connection had broken. What came
+    /// before is handled as it would be then.
+    pub fn cut_request(bytes: u64) -> Self {
+        Self::new(Effect::CutRequest(bytes))
+    }
+
+    /// Breaks the connection after this many bytes of the answer's body.
+    pub fn cut(bytes: u64) -> Self {
+        Self::new(Effect::Cut(bytes))
+    }
+
+    /// Sends nothing more after this many bytes of the answer's body, and keeps the connection open.
+    pub fn stall(bytes: u64) -> Self {
+        Self::new(Effect::Stall(bytes))
+    }
+
+    /// Inverts the lowest bit of the byte at this offset of the answer's body.
+    pub fn flip(offset: u64) -> Self {
+        Self::new(Effect::Flip(offset))
+    }
+
+    /// Sends the answer's body at this many bytes a second.
+    pub fn throttle(bytes_per_second: u64) -> Self {
+        Self::new(Effect::Throttle(bytes_per_second.max(1)))
+    }
+
+    /// Sets a header of the answer: a wrong `Docker-Content-Digest`, a foreign `Location`. What cannot be a
+    /// header is left out.
+    pub fn header(name: &str, value: &str) -> Self {
+        let mut fault = Self::new(Effect::Delay(Duration::ZERO));
+        fault.effects.clear();
+        fault.with_header(name, value)
+    }
+
+    /// Leaves a header out of the answer.
+    pub fn without_header(name: &str) -> Self {
+        let mut fault = Self::new(Effect::Delay(Duration::ZERO));
+        fault.effects.clear();
+        fault
+            .effects
+            .extend(HeaderName::try_from(name).ok().map(Effect::RemoveHeader));
+        fault
+    }
+
+    /// Answers a request for a part with 200 and the whole.
+    pub fn ignore_range() -> Self {
+        Self::new(Effect::IgnoreRange)
+    }
+
+    /// Answers a request for a part with 206 and the right `Content-Range`, but with the first bytes of the
+    /// content.
+    pub fn lie_about_range() -> Self {
+        Self::new(Effect::LieAboutRange)
+    }
+
+    /// Does what `other` does too; the conditions are this fault's.
+    pub fn and(mut self, other: Self) -> Self {
+        self.effects.extend(other.effects);
+        self
+    }
+
+    /// Sets a header of the answer too.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            self.effects.push(Effect::SetHeader(name, value));
+        }
+        self
+    }
+
+    /// Sends this body instead of the answer's.
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.effects.push(Effect::Body(body.into()));
+        self
+    }
+}
+
+/// When a fault hits.
+impl Fault {
+    /// Only requests to this kind of path.
+    pub fn on(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = Some(endpoint);
+        self
+    }
+
+    /// Only requests with this method.
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    /// Only requests to the repository at this path.
+    pub fn repository(mut self, path: &str) -> Self {
+        self.repository = Some(path.to_owned());
+        self
+    }
+
+    /// Only requests whose path ends with this digest.
+    pub fn digest(mut self, digest: &Digest) -> Self {
+        self.digest = Some(digest.clone());
+        self
+    }
+
+    /// Not the first `requests` that fit.
+    pub fn after(mut self, requests: u64) -> Self {
+        self.after = requests;
+        self
+    }
+
+    /// At most so many requests.
+    pub fn times(mut self, requests: u64) -> Self {
+        self.times = requests;
+        self
+    }
+}
+
+/// A fault at work.
+#[derive(Debug, Clone)]
+pub struct Injected {
+    armed: Arc<Armed>,
+    faults: Faults,
+}
+
+impl Injected {
+    /// How many requests it has hit.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        let seen = self.armed.seen.load(Ordering::Relaxed);
+        seen.saturating_sub(self.armed.fault.after)
+            .min(self.armed.fault.times)
+    }
+
+    /// Takes the fault away.
+    pub fn remove(&self) {
+        let mut armed = self.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
+        armed.retain(|armed| !Arc::ptr_eq(armed, &self.armed));
+    }
+}
+
+#[derive(Debug)]
+struct Armed {
+    fault: Fault,
+    /// Requests that fitted the conditions.
+    seen: AtomicU64,
+}
+
+/// All faults of a registry.
+#[derive(Clone, Default)]
+pub(crate) struct Faults(Arc<Mutex<Vec<Arc<Armed>>>>);
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults").finish_non_exhaustive()
+    }
+}
+
+impl Faults {
+    pub(crate) fn inject(&self, fault: Fault) -> Injected {
+        let armed = Arc::new(Armed {
+            fault,
+            seen: AtomicU64::new(0),
+        });
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(&armed));
+        Injected {
+            armed,
+            faults: self.clone(),
+        }
+    }
+
+    /// What happens to this request.
+    pub(crate) fn hit(&self, method: &Method, path: &str) -> Script {
+        let armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if armed.is_empty() {
+            return Script::default();
+        }
+        let place = Place::of(path);
+        let hit = armed.iter().filter(|armed| armed.hits(method, &place));
+        Script {
+            effects: hit.flat_map(|armed| armed.fault.effects.clone()).collect(),
+        }
+    }
+}
+
+impl Armed {
+    fn hits(&self, method: &Method, place: &Place) -> bool {
+        let Fault {
+            endpoint,
+            method: wanted,
+            repository,
+            digest,
+            after,
+            times,
+            ..
+        } = &self.fault;
+        let fits = endpoint.is_none_or(|endpoint| place.endpoint == Some(endpoint))
+            && wanted.as_ref().is_none_or(|wanted| wanted == method)
+            && (repository.is_none() || *repository == place.repository)
+            && (digest.is_none() || *digest == place.digest);
+        if !fits {
+            return false;
+        }
+        let before = self.seen.fetch_add(1, Ordering::Relaxed);
+        before >= *after && before - after < *times
+    }
+}
+
+/// What a fault can tell of a request.
+struct Place {
+    endpoint: Option<Endpoint>,
+    repository: Option<String>,
+    digest: Option<Digest>,
+}
+
+impl Place {
+    fn of(path: &str) -> Self {
+        let simple = |endpoint| (Some(endpoint), None);
+        let ((endpoint, digest), repository) = match route::Route::parse(path) {
+            Err(_) | Ok(route::Route::Extensions) => ((None, None), None),
+            Ok(route::Route::Base) => (simple(Endpoint::Base), None),
+            Ok(route::Route::Catalog) => (simple(Endpoint::Catalog), None),
+            Ok(route::Route::Token) => (simple(Endpoint::Token), None),
+            Ok(route::Route::Repository(path, endpoint)) => {
+                let place = match endpoint {
+                    route::Endpoint::Manifest(route::Target::Tag(_)) => simple(Endpoint::Manifest),
+                    route::Endpoint::Manifest(route::Target::Digest(digest)) => {
+                        (Some(Endpoint::Manifest), Some(digest))
+                    }
+                    route::Endpoint::Blob(digest) => (Some(Endpoint::Blob), Some(digest)),
+                    route::Endpoint::Uploads => simple(Endpoint::Uploads),
+                    route::Endpoint::Upload(_) => simple(Endpoint::Upload),
+                    route::Endpoint::Tags => simple(Endpoint::Tags),
+                    route::Endpoint::Referrers(digest) => (Some(Endpoint::Referrers), Some(digest)),
+                };
+                (place, Some(path.as_str().to_owned()))
+            }
+        };
+        Self {
+            endpoint,
+            repository,
+            digest,
+        }
+    }
+}
+
+/// The effects that one request meets.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    effects: Vec<Effect>,
+}
