@@ -9,5 +9,7 @@ mod helpers;
 mod keychains;
 mod lookup;
 mod malformed;
+#[cfg(unix)]
+mod peers;
 mod secrets;
 mod support;
