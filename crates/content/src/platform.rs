@@ -57,6 +57,13 @@ impl Platform {
         }
     }
 
+    /// The platform that an image's config states (image-spec, *Image Configuration*); `None` if the bytes are no
+    /// config or state none.
+    #[must_use]
+    pub fn of_config(config: &[u8]) -> Option<Self> {
+        serde_json::from_slice(config).ok()
+    }
+
     /// The best manifest for this platform among those of an index.
     ///
     /// The variant asked for comes first, then lower ones, then none; without a variant every one is taken,

@@ -58,7 +58,7 @@ pub trait Sink: Send + Sync {
     fn can_adopt(&self, from: &Location) -> bool {
         match (self.location(), from) {
             (Location::Repository(here), Location::Repository(there)) => here.registry() == there.registry(),
-            (Location::Directory(_), Location::Directory(_)) | (Location::Memory, Location::Memory) => true,
+            (Location::Directory(_), Location::Directory(_)) => true,
             _ => false,
         }
     }

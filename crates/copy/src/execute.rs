@@ -1,121 +1,208 @@
-use std::{cmp::Reverse, sync::Arc};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-use tokio::{sync::Semaphore, task::JoinSet};
-use wharf_content::{Descriptor, Error, ErrorKind, Event, Manifest, Outcome, Progress, Sink, Source};
+use tokio::task::JoinSet;
+use wharf_content::{Descriptor, Error, Event, Manifest, Outcome, Platform, Progress, Sink};
 
-use crate::{Action, Plan, Report, Step};
+use crate::{
+    Action, Plan, Report,
+    parallel::{each, joined},
+    schedule::{Job, Piece, Schedule},
+    selection::shown,
+    transfer::{End, Transfer},
+};
 
 impl Plan {
-    /// Moves what the plan says: blobs in parallel, then manifests from the leaves up, the root and its name
-    /// last. Dropping the future stops every task; what was complete stays.
+    /// Moves what the plan says: blobs in parallel, then manifests from the leaves up, one level after the other,
+    /// the root and its name last.
+    ///
+    /// Dropping the future stops every task; what was complete stays. After a failure nothing runs any more when
+    /// this returns.
     ///
     /// # Errors
     ///
     /// The first failure of the source or the sink; the other blobs in flight are given up.
-    pub async fn execute(self) -> Result<Report, Error> {
-        let mut outcomes: Vec<(Descriptor, Outcome)> = Vec::with_capacity(self.steps.len());
-        for step in self.steps.iter().filter(|step| step.action == Action::Skip) {
-            let descriptor = &step.descriptor;
-            self.options.progress.event(Event::Finished {
-                descriptor,
-                outcome: Outcome::Present,
-            });
-            outcomes.push((descriptor.clone(), Outcome::Present));
+    pub async fn execute(mut self) -> Result<Report, Error> {
+        let progress = Arc::new(Counting::new(Arc::clone(&self.options.progress)));
+        let total = self.total();
+        progress.event(Event::Planned {
+            count: total.count,
+            bytes: total.bytes,
+        });
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let skipped = (step.action == Action::Skip).then_some(Outcome::Present);
+            if let Some(outcome) = skipped {
+                let descriptor = &step.descriptor;
+                progress.event(Event::Finished { descriptor, outcome });
+            }
+            outcomes.push(skipped);
         }
-        outcomes.extend(self.move_blobs().await?);
-        for manifest in self.below.iter().rev() {
-            self.sink.push_manifest(manifest, None).await?;
-            outcomes.push(self.finished(manifest));
+        let contradiction = self.move_blobs(&progress, &mut outcomes).await?;
+        self.push_levels(&progress).await?;
+        self.push_root(&progress).await?;
+        if let (Some(stated), Some(actual)) = (&self.platform, &contradiction) {
+            let message = format!(
+                "the index states {} for {}, but its config states {}",
+                shown(stated),
+                self.root.digest(),
+                shown(actual)
+            );
+            progress.event(Event::Warning { message: &message });
+            self.warnings.push(message);
         }
-        self.sink
-            .push_manifest(&self.root, self.options.name.as_ref())
-            .await?;
-        if self
-            .pending()
-            .any(|descriptor| descriptor.digest() == self.root.digest())
-        {
-            outcomes.push(self.finished(&self.root));
-        }
+        let descriptors = self.steps.into_iter().map(|step| step.descriptor);
+        let outcomes = outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or(Outcome::Copied));
         Ok(Report {
             root: self.root.descriptor().clone(),
             resolved: self.resolved,
             platform: self.platform,
-            outcomes,
+            contradiction,
+            outcomes: descriptors.zip(outcomes).collect(),
+            bytes_moved: progress.bytes.load(Ordering::Relaxed),
+            warnings: self.warnings,
         })
     }
 
-    async fn move_blobs(&self) -> Result<Vec<(Descriptor, Outcome)>, Error> {
-        let mut blobs: Vec<&Step> = self
-            .steps
-            .iter()
-            .filter(|step| step.action != Action::Skip && !step.descriptor.media_type().is_manifest())
-            .collect();
-        // The longest first: the one that starts last decides when everything ends.
-        blobs.sort_by_key(|step| Reverse(step.descriptor.size()));
-        let permits = Arc::new(Semaphore::new(self.options.concurrency.get()));
-        let mut tasks = JoinSet::new();
-        for step in blobs {
-            let transfer = Transfer {
-                source: Arc::clone(&self.source),
-                sink: Arc::clone(&self.sink),
-                progress: Arc::clone(&self.options.progress),
-                descriptor: step.descriptor.clone(),
-                ask: step.action == Action::Ask,
+    /// Settles and moves the blobs; the platform that the config states, if it is not the one it was chosen for.
+    async fn move_blobs(
+        &self,
+        progress: &Arc<Counting>,
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<Option<Platform>, Error> {
+        let (mut open, mut ready) = (Vec::new(), Vec::new());
+        for (number, step) in self.steps.iter().enumerate() {
+            let size = step.descriptor.size();
+            let piece = Piece { step: number, size };
+            match step.action {
+                _ if step.descriptor.media_type().is_manifest() => {}
+                Action::Skip => {}
+                Action::Copy => ready.push(piece),
+                Action::Ask | Action::Adopt => open.push(piece),
+            }
+        }
+        let mut schedule = Schedule::new(self.options.concurrency.get(), self.options.budget, open, &ready);
+        let mut tasks: JoinSet<Result<(Job, End), Error>> = JoinSet::new();
+        let mut contradiction = None;
+        loop {
+            while let Some(job) = schedule.next() {
+                let (Job::Settle(piece) | Job::Move(piece)) = job;
+                let Some(transfer) = self.transfer(piece, progress) else {
+                    continue;
+                };
+                tasks.spawn(async move {
+                    let end = match job {
+                        Job::Settle(_) => transfer.settle().await?,
+                        Job::Move(_) => transfer.run().await?,
+                    };
+                    Ok((job, end))
+                });
+            }
+            let Some((job, end)) = joined(&mut tasks).await? else {
+                return Ok(contradiction);
             };
-            let permits = Arc::clone(&permits);
-            tasks.spawn(async move {
-                let _permit = permits.acquire().await;
-                let outcome = transfer.run().await?;
-                Ok((transfer.descriptor, outcome))
+            let (Job::Settle(piece) | Job::Move(piece)) = job;
+            match job {
+                Job::Settle(_) => schedule.settled(piece, matches!(end, End::Absent)),
+                Job::Move(_) => schedule.moved(piece),
+            }
+            if let End::There(outcome, stated) = end {
+                contradiction = stated.or(contradiction);
+                if let Some(slot) = outcomes.get_mut(piece.step) {
+                    *slot = Some(outcome);
+                }
+            }
+        }
+    }
+
+    fn transfer(&self, piece: Piece, progress: &Arc<Counting>) -> Option<Transfer> {
+        let step = self.steps.get(piece.step)?;
+        let is_config = self.root.config().map(Descriptor::digest) == Some(step.descriptor.digest());
+        Some(Transfer {
+            places: self.places.clone(),
+            progress: Arc::clone(progress) as Arc<dyn Progress>,
+            descriptor: step.descriptor.clone(),
+            ask: step.action == Action::Ask,
+            stated: self.platform.clone().filter(|_| is_config),
+        })
+    }
+
+    async fn push_levels(&self, progress: &Arc<Counting>) -> Result<(), Error> {
+        for level in &self.levels {
+            let pushes = level.iter().map(|manifest| {
+                let (sink, progress) = (Arc::clone(&self.places.sink), Arc::clone(progress));
+                let manifest = manifest.clone();
+                async move { push(&*sink, &manifest, &progress).await }
             });
+            each(self.options.concurrency, pushes.collect()).await?;
         }
-        let mut outcomes = Vec::with_capacity(tasks.len());
-        while let Some(joined) = tasks.join_next().await {
-            let finished: Result<_, Error> = joined.map_err(|failure| {
-                Error::new(ErrorKind::Other, "a blob's task ended without a result").with_source(failure)
-            })?;
-            outcomes.push(finished?);
-        }
-        Ok(outcomes)
+        Ok(())
     }
 
-    fn finished(&self, manifest: &Manifest) -> (Descriptor, Outcome) {
-        let descriptor = manifest.descriptor();
-        self.options.progress.event(Event::Finished {
-            descriptor,
-            outcome: Outcome::Copied,
-        });
-        (descriptor.clone(), Outcome::Copied)
+    /// On the caller's own future and on no task: once that is dropped, no name appears.
+    async fn push_root(&self, progress: &Counting) -> Result<(), Error> {
+        let (sink, name) = (&self.places.sink, self.options.name.as_ref());
+        match (self.root_is_present(), name) {
+            (true, None) => Ok(()),
+            (true, Some(_)) => sink.push_manifest(&self.root, name).await,
+            (false, _) => {
+                moving(&self.root, progress);
+                sink.push_manifest(&self.root, name).await?;
+                moved(&self.root, progress);
+                Ok(())
+            }
+        }
     }
 }
 
-struct Transfer {
-    source: Arc<dyn Source>,
-    sink: Arc<dyn Sink>,
+async fn push(sink: &dyn Sink, manifest: &Manifest, progress: &Counting) -> Result<(), Error> {
+    moving(manifest, progress);
+    sink.push_manifest(manifest, None).await?;
+    moved(manifest, progress);
+    Ok(())
+}
+
+fn moving(manifest: &Manifest, progress: &Counting) {
+    let descriptor = manifest.descriptor();
+    progress.event(Event::Started { descriptor });
+}
+
+fn moved(manifest: &Manifest, progress: &Counting) {
+    let descriptor = manifest.descriptor();
+    progress.event(Event::Advanced {
+        descriptor,
+        bytes: descriptor.size(),
+    });
+    progress.event(Event::Finished {
+        descriptor,
+        outcome: Outcome::Copied,
+    });
+}
+
+/// Counts the bytes that move, for the report.
+struct Counting {
     progress: Arc<dyn Progress>,
-    descriptor: Descriptor,
-    /// Whether the destination may have it already.
-    ask: bool,
+    bytes: AtomicU64,
 }
 
-impl Transfer {
-    async fn run(&self) -> Result<Outcome, Error> {
-        let descriptor = &self.descriptor;
-        let outcome = if self.ask && self.sink.contains(descriptor).await? {
-            Outcome::Present
-        } else if self.sink.adopt(descriptor, &self.source.location()).await? {
-            Outcome::Adopted
-        } else {
-            self.progress.event(Event::Started { descriptor });
-            let blob = self
-                .source
-                .blob(descriptor)
-                .await?
-                .with_progress(Arc::clone(&self.progress));
-            self.sink.push_blob(blob).await?;
-            Outcome::Copied
-        };
-        self.progress.event(Event::Finished { descriptor, outcome });
-        Ok(outcome)
+impl Counting {
+    fn new(progress: Arc<dyn Progress>) -> Self {
+        Self {
+            progress,
+            bytes: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Progress for Counting {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Advanced { bytes, .. } = event {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        self.progress.event(event);
     }
 }

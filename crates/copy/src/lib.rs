@@ -24,13 +24,27 @@
 //! It converts nothing: bytes are the same on both sides, or the copy fails.
 
 mod execute;
+mod gate;
+mod levels;
 mod options;
+mod parallel;
+mod places;
 mod plan;
+mod prepare;
+mod referrers;
 mod report;
+mod schedule;
+mod selection;
+mod transfer;
+mod walk;
 
-pub use options::{Gate, Options, Rejection, Selection};
-pub use plan::{Action, Plan, Step, plan, select};
+pub use gate::{Gate, Rejection};
+pub use options::Options;
+pub use plan::{Action, Amount, Calls, Plan, Step};
+pub use prepare::plan;
+pub use referrers::Referrers;
 pub use report::Report;
+pub use selection::{Selection, select};
 
 use std::sync::Arc;
 
@@ -49,5 +63,8 @@ pub async fn copy(
     target: &Target,
     options: Options,
 ) -> Result<Report, Error> {
-    plan::walk(source, sink, target, options).await?.execute().await
+    prepare::walk(source, sink, target, options)
+        .await?
+        .execute()
+        .await
 }

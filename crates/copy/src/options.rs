@@ -1,7 +1,8 @@
-use std::{error, fmt, num::NonZeroUsize, sync::Arc};
+use std::{fmt, num::NonZeroUsize, sync::Arc};
 
-use async_trait::async_trait;
-use wharf_content::{Manifest, Name, Platform, Progress};
+use wharf_content::{Name, Progress};
+
+use crate::{Gate, Referrers, Selection};
 
 /// How to copy.
 #[derive(Clone)]
@@ -9,18 +10,25 @@ use wharf_content::{Manifest, Name, Platform, Progress};
 pub struct Options {
     pub(crate) name: Option<Name>,
     pub(crate) selection: Selection,
+    pub(crate) referrers: Option<Referrers>,
     pub(crate) concurrency: NonZeroUsize,
+    pub(crate) budget: u64,
+    pub(crate) max_size: Option<u64>,
     pub(crate) progress: Arc<dyn Progress>,
     pub(crate) gate: Option<Arc<dyn Gate>>,
 }
 
 impl Default for Options {
-    /// No name at the destination, the host's platform, eight blobs at a time, no progress, no gate.
+    /// No name at the destination, the host's platform, no referrers, 32 blobs and 32 MiB in flight, no limit to
+    /// the size, no progress, no gate.
     fn default() -> Self {
         Self {
             name: None,
             selection: Selection::default(),
-            concurrency: const { NonZeroUsize::new(8).unwrap() },
+            referrers: None,
+            concurrency: const { NonZeroUsize::new(32).unwrap() },
+            budget: 32 << 20,
+            max_size: None,
             progress: Arc::new(()),
             gate: None,
         }
@@ -55,10 +63,36 @@ impl Options {
         self
     }
 
-    /// How many blobs move at the same time.
+    /// Copies what refers to the image, too.
+    #[must_use]
+    pub fn with_referrers(mut self, referrers: Referrers) -> Self {
+        self.referrers = Some(referrers);
+        self
+    }
+
+    /// How many blobs move at the same time at most, and how many questions are open beside them.
     #[must_use]
     pub const fn with_concurrency(mut self, blobs: NonZeroUsize) -> Self {
         self.concurrency = blobs;
+        self
+    }
+
+    /// How many bytes the blobs that move at the same time may have together. One counts for 4 MiB at most,
+    /// since no place buffers more of it; one always moves, however small the budget.
+    ///
+    /// The 32 MiB of the default are eight big layers, which keep four cores hashing and a fast link full, or
+    /// as many small ones as the concurrency allows, whose time goes by in waiting for answers.
+    #[must_use]
+    pub const fn with_byte_budget(mut self, bytes: u64) -> Self {
+        self.budget = bytes;
+        self
+    }
+
+    /// The most bytes that the image may have by what its descriptors say; a larger one is refused before
+    /// anything is written.
+    #[must_use]
+    pub const fn with_max_size(mut self, bytes: u64) -> Self {
+        self.max_size = Some(bytes);
         self
     }
 
@@ -82,59 +116,10 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("name", &self.name)
             .field("selection", &self.selection)
+            .field("referrers", &self.referrers)
             .field("concurrency", &self.concurrency)
+            .field("budget", &self.budget)
+            .field("max_size", &self.max_size)
             .finish_non_exhaustive()
     }
 }
-
-/// Which images of a multi-platform index are copied. An image that is not in an index is always copied whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Selection {
-    /// The one image that fits this platform best; the index itself is left behind, and the name means the
-    /// image.
-    Platform(Platform),
-    /// The index as it is, byte for byte, and of its images those that fit one of these platforms (a sparse
-    /// index).
-    Platforms(Vec<Platform>),
-    /// The index and all its images.
-    All,
-}
-
-impl Default for Selection {
-    /// The host's platform.
-    fn default() -> Self {
-        Self::Platform(Platform::host())
-    }
-}
-
-/// Decides whether an image may be copied, before any byte of it is written: a trust policy, a size limit.
-#[async_trait]
-pub trait Gate: Send + Sync {
-    /// Admits the image or index that will be copied, or says why not. Called for every image manifest and for
-    /// the index, if the index is copied.
-    async fn admit(&self, manifest: &Manifest) -> Result<(), Rejection>;
-}
-
-/// Why a [`Gate`] refused an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
-    reason: String,
-}
-
-impl Rejection {
-    /// A refusal with its reason, in words for the user.
-    pub fn new(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-        }
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
-
-impl error::Error for Rejection {}

@@ -7,7 +7,10 @@ pub struct Report {
     pub(crate) root: Descriptor,
     pub(crate) resolved: Descriptor,
     pub(crate) platform: Option<Platform>,
+    pub(crate) contradiction: Option<Platform>,
     pub(crate) outcomes: Vec<(Descriptor, Outcome)>,
+    pub(crate) bytes_moved: u64,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Report {
@@ -35,19 +38,41 @@ impl Report {
         self.platform.as_ref()
     }
 
-    /// What happened to each manifest and blob.
+    /// The platform that the config of the chosen image states, if the index states another one (threat row
+    /// I7). Only known when the config moved.
+    #[must_use]
+    pub const fn contradiction(&self) -> Option<&Platform> {
+        self.contradiction.as_ref()
+    }
+
+    /// What happened to each manifest and blob, in the order of the plan.
     pub fn outcomes(&self) -> impl Iterator<Item = (&Descriptor, Outcome)> {
         self.outcomes
             .iter()
             .map(|(descriptor, outcome)| (descriptor, *outcome))
     }
 
-    /// How many bytes moved.
+    /// How many bytes the copied manifests and blobs have.
     #[must_use]
     pub fn bytes_copied(&self) -> u64 {
         self.outcomes()
             .filter(|(_, outcome)| *outcome == Outcome::Copied)
-            .map(|(descriptor, _)| descriptor.size())
-            .sum()
+            .fold(0, |sum: u64, (descriptor, _)| {
+                sum.saturating_add(descriptor.size())
+            })
+    }
+
+    /// How many bytes moved to that end: fewer where the destination continued what it had a part of, more
+    /// where a part moved twice.
+    #[must_use]
+    pub const fn bytes_moved(&self) -> u64 {
+        self.bytes_moved
+    }
+
+    /// What the user should know and is no failure: referrers that were not believed, a platform that the
+    /// index and the config state differently.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }

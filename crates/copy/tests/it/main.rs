@@ -1,7 +1,18 @@
 //! The crate from outside, between places that write down what is done to them.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
 
+mod cancel;
+mod gate;
+mod graph;
 mod order;
 mod place;
 mod plan;
+mod progress;
+mod referrers;
+mod refusal;
+mod round_trips;
 mod selection;

@@ -114,9 +114,11 @@ async fn what_the_destination_adopts_is_not_read() {
     let image = source.image("a", &["1", "2"]);
     source.name("x", &image);
     let adopted = image.layers()[0].digest().clone();
-    let mut sink = Place::new();
-    sink.adopts.insert(adopted.clone());
-    let sink = Arc::new(sink);
+    let sink = Arc::new(Place {
+        mounts_from: Some(source.clone()),
+        mounts_only: Some(adopted.clone()),
+        ..Place::new()
+    });
 
     let report = copy(source.clone(), sink.clone(), &target("x"), named("x"))
         .await
@@ -138,7 +140,7 @@ async fn no_more_blobs_than_allowed_move_at_once() {
     source.name("x", &image);
     let options = named("x").with_concurrency(NonZeroUsize::new(3).unwrap());
     copy(source, sink.clone(), &target("x"), options).await.unwrap();
-    let most = sink.most_in_flight.load(Ordering::SeqCst);
+    let most = sink.most_pushing.load(Ordering::SeqCst);
     assert!((1..=3).contains(&most), "{most}");
 }
 

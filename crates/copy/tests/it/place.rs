@@ -1,11 +1,12 @@
-//! A source and sink in memory that keeps a log.
+//! A source and sink in memory that keeps a log, takes as long as it is told, and fails when it is told.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ use wharf_reference::{Algorithm, Digest};
 pub(crate) enum Done {
     Asked(Digest),
     Read(Digest),
+    Listed(Digest),
     Adopted(Digest),
     Blob(Digest),
     Manifest(Digest, Option<String>),
@@ -28,16 +30,67 @@ pub(crate) enum Done {
 
 #[derive(Default)]
 pub(crate) struct Place {
-    blobs: Mutex<HashMap<Digest, Bytes>>,
-    manifests: Mutex<HashMap<Digest, Manifest>>,
-    names: Mutex<HashMap<String, Digest>>,
-    log: Mutex<Vec<Done>>,
-    /// Blobs that this place takes from anywhere by itself.
-    pub(crate) adopts: HashSet<Digest>,
+    pub(crate) content: Mutex<Content>,
+    pub(crate) log: Mutex<Vec<Done>>,
+    /// Where it says it is; memory if nothing is said.
+    pub(crate) location: Option<Location>,
+    /// The place it takes blobs from by itself, and if set, only this blob.
+    pub(crate) mounts_from: Option<Arc<Self>>,
+    pub(crate) mounts_only: Option<Digest>,
     /// Reading this blob fails.
     pub(crate) broken: Option<Digest>,
-    in_flight: AtomicUsize,
-    pub(crate) most_in_flight: AtomicUsize,
+    /// The calls, counted from 0, that fail, and whether after they had their effect.
+    pub(crate) failures: HashMap<usize, bool>,
+    /// Refuses digests of this algorithm.
+    pub(crate) refuses: Option<Algorithm>,
+    /// Hands out its manifests as a sink.
+    pub(crate) reads_itself: bool,
+    /// How long a round trip takes; pushing a blob takes two.
+    pub(crate) round_trip: Duration,
+    pub(crate) calls: AtomicUsize,
+    pub(crate) in_flight: AtomicUsize,
+    pub(crate) pushing: AtomicUsize,
+    pub(crate) most_pushing: AtomicUsize,
+}
+
+/// What a place holds.
+#[derive(Default, Clone)]
+pub(crate) struct Content {
+    pub(crate) blobs: HashMap<Digest, Bytes>,
+    pub(crate) manifests: HashMap<Digest, Manifest>,
+    pub(crate) names: HashMap<String, Digest>,
+    pub(crate) referrers: HashMap<Digest, Vec<Descriptor>>,
+}
+
+impl Content {
+    fn has(&self, descriptor: &Descriptor) -> bool {
+        let digest = descriptor.digest();
+        if !descriptor.media_type().is_manifest() {
+            return self.blobs.contains_key(digest);
+        }
+        self.manifests.get(digest).is_some_and(|manifest| {
+            manifest
+                .blobs()
+                .all(|blob| self.blobs.contains_key(blob.digest()))
+        })
+    }
+
+    /// Whether a manifest and everything below it is there.
+    pub(crate) fn is_whole(&self, digest: &Digest) -> bool {
+        let Some(manifest) = self.manifests.get(digest) else {
+            return false;
+        };
+        manifest
+            .blobs()
+            .all(|blob| self.blobs.contains_key(blob.digest()))
+            && manifest.manifests().iter().all(|child| {
+                if child.media_type().is_manifest() {
+                    self.is_whole(child.digest())
+                } else {
+                    self.blobs.contains_key(child.digest())
+                }
+            })
+    }
 }
 
 impl Place {
@@ -45,13 +98,24 @@ impl Place {
         Self::default()
     }
 
+    /// A place that says it is this repository.
+    pub(crate) fn repository(name: &str) -> Self {
+        let reference = wharf_reference::Reference::parse(name).unwrap();
+        Self {
+            location: Some(Location::Repository(reference.repository())),
+            ..Self::default()
+        }
+    }
+
     /// Keeps a blob and describes it.
     pub(crate) fn add(&self, media_type: MediaType, content: &[u8]) -> Descriptor {
-        let digest = Hasher::digest(Algorithm::Sha256, content).unwrap();
-        self.blobs
-            .lock()
-            .unwrap()
-            .insert(digest.clone(), Bytes::copy_from_slice(content));
+        self.add_as(Algorithm::Sha256, media_type, content)
+    }
+
+    pub(crate) fn add_as(&self, algorithm: Algorithm, media_type: MediaType, content: &[u8]) -> Descriptor {
+        let digest = Hasher::digest(algorithm, content).unwrap();
+        let bytes = Bytes::copy_from_slice(content);
+        self.content.lock().unwrap().blobs.insert(digest.clone(), bytes);
         Descriptor::new(media_type, digest, content.len() as u64).unwrap()
     }
 
@@ -74,24 +138,63 @@ impl Place {
         }))
     }
 
-    fn manifest_of(&self, document: &Value) -> Manifest {
+    /// Keeps an artifact that refers to a manifest, and lists it.
+    pub(crate) fn referrer(&self, subject: &Manifest, artifact_type: &str, content: &str) -> Manifest {
+        let manifest = self.artifact(Some(subject.descriptor()), artifact_type, content);
+        self.list(subject.digest(), manifest.descriptor().clone());
+        manifest
+    }
+
+    /// Keeps an artifact.
+    pub(crate) fn artifact(
+        &self,
+        subject: Option<&Descriptor>,
+        artifact_type: &str,
+        content: &str,
+    ) -> Manifest {
+        let config = self.add(MediaType::OCI_EMPTY, b"{}");
+        let layer = self.add(MediaType::OCTET_STREAM, content.as_bytes());
+        let mut document = json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "artifactType": artifact_type,
+            "config": config, "layers": [layer],
+        });
+        if let Some(subject) = subject {
+            document["subject"] = serde_json::to_value(subject).unwrap();
+        }
+        self.manifest_of(&document)
+    }
+
+    /// Lists something as a referrer.
+    pub(crate) fn list(&self, subject: &Digest, referrer: Descriptor) {
+        let mut content = self.content.lock().unwrap();
+        content
+            .referrers
+            .entry(subject.clone())
+            .or_default()
+            .push(referrer);
+    }
+
+    pub(crate) fn manifest_of(&self, document: &Value) -> Manifest {
         let manifest = Manifest::parse(serde_json::to_vec(document).unwrap().into(), None).unwrap();
-        self.manifests
-            .lock()
-            .unwrap()
+        let mut content = self.content.lock().unwrap();
+        content
+            .manifests
             .insert(manifest.digest().clone(), manifest.clone());
         manifest
     }
 
     pub(crate) fn name(&self, name: &str, manifest: &Manifest) {
-        self.names
-            .lock()
-            .unwrap()
-            .insert(name.to_owned(), manifest.digest().clone());
+        let mut content = self.content.lock().unwrap();
+        content.names.insert(name.to_owned(), manifest.digest().clone());
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<Digest> {
-        self.names.lock().unwrap().get(name).cloned()
+        self.content.lock().unwrap().names.get(name).cloned()
+    }
+
+    /// Whether everything of a manifest is there.
+    pub(crate) fn is_whole(&self, manifest: &Manifest) -> bool {
+        self.content.lock().unwrap().is_whole(manifest.digest())
     }
 
     pub(crate) fn log(&self) -> Vec<Done> {
@@ -107,8 +210,51 @@ impl Place {
         self.log.lock().unwrap().clear();
     }
 
+    pub(crate) fn now_in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
     fn write_down(&self, done: Done) {
         self.log.lock().unwrap().push(done);
+    }
+
+    /// A call begins; it is under way until the guard is dropped, by its end or by being given up.
+    async fn call(&self, round_trips: u32) -> Result<Call<'_>, Error> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let call = Call {
+            place: self,
+            fails_after: self.failures.get(&number) == Some(&true),
+        };
+        tokio::task::yield_now().await;
+        if !self.round_trip.is_zero() {
+            tokio::time::sleep(self.round_trip * round_trips).await;
+        }
+        if self.failures.get(&number) == Some(&false) {
+            return Err(Error::new(ErrorKind::Network, "cut"));
+        }
+        Ok(call)
+    }
+}
+
+struct Call<'a> {
+    place: &'a Place,
+    fails_after: bool,
+}
+
+impl Call<'_> {
+    async fn end<T>(self, value: T) -> Result<T, Error> {
+        tokio::task::yield_now().await;
+        if self.fails_after {
+            return Err(Error::new(ErrorKind::Network, "the answer was lost"));
+        }
+        Ok(value)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.place.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -119,92 +265,131 @@ impl Source for Place {
     }
 
     async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
+        let call = self.call(1).await?;
         let digest = match target {
             Target::Name(name) => self.named(name.as_str()),
             Target::Digest(digest) => Some(digest.clone()),
         };
-        let manifest = digest.and_then(|digest| self.manifests.lock().unwrap().get(&digest).cloned());
+        let manifest = digest.and_then(|digest| self.content.lock().unwrap().manifests.get(&digest).cloned());
         let manifest = manifest.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no {target}")))?;
         self.write_down(Done::Read(manifest.digest().clone()));
-        Ok(manifest)
+        call.end(manifest).await
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
         if self.broken.as_ref() == Some(descriptor.digest()) {
             return Err(Error::new(ErrorKind::Network, "cut"));
         }
-        let bytes = self.blobs.lock().unwrap().get(descriptor.digest()).cloned();
+        let call = self.call(1).await?;
+        let bytes = self
+            .content
+            .lock()
+            .unwrap()
+            .blobs
+            .get(descriptor.digest())
+            .cloned();
         let bytes = bytes.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such blob"))?;
         self.write_down(Done::Read(descriptor.digest().clone()));
-        Blob::from_bytes(descriptor.clone(), bytes)
+        call.end(Blob::from_bytes(descriptor.clone(), bytes)?).await
+    }
+
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let call = self.call(1).await?;
+        self.write_down(Done::Listed(subject.clone()));
+        let list = self.content.lock().unwrap().referrers.get(subject).cloned();
+        call.end(list.unwrap_or_default()).await
     }
 
     fn location(&self) -> Location {
-        Location::Memory
+        self.location.clone().unwrap_or(Location::Memory)
     }
 }
 
 #[async_trait]
 impl Sink for Place {
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let call = self.call(1).await?;
         self.write_down(Done::Asked(descriptor.digest().clone()));
-        let digest = descriptor.digest();
-        Ok(self.blobs.lock().unwrap().contains_key(digest)
-            || self.manifests.lock().unwrap().contains_key(digest))
+        let present = self.content.lock().unwrap().has(descriptor);
+        call.end(present).await
     }
 
     async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
-        let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most_in_flight.fetch_max(now, Ordering::SeqCst);
-        tokio::task::yield_now().await;
+        let now = self.pushing.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_pushing.fetch_max(now, Ordering::SeqCst);
+        let call = self.call(2).await;
+        self.pushing.fetch_sub(1, Ordering::SeqCst);
+        let call = call?;
         let descriptor = blob.descriptor().clone();
-        let bytes = blob.read_to_end(1 << 20).await;
-        self.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.blobs
-            .lock()
-            .unwrap()
-            .insert(descriptor.digest().clone(), bytes?);
-        self.write_down(Done::Blob(descriptor.digest().clone()));
-        Ok(())
+        let bytes = blob.read_to_end(1 << 20).await?;
+        let digest = descriptor.digest().clone();
+        self.content.lock().unwrap().blobs.insert(digest.clone(), bytes);
+        self.write_down(Done::Blob(digest));
+        call.end(()).await
     }
 
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {
-        for child in manifest.blobs().chain(manifest.manifests()) {
-            let known = self.blobs.lock().unwrap().contains_key(child.digest())
-                || self.manifests.lock().unwrap().contains_key(child.digest());
-            if !known && !manifest.is_index() {
-                return Err(Error::new(
-                    ErrorKind::Invalid,
-                    format!("{} before its child", manifest.digest()),
-                ));
+        let call = self.call(1).await?;
+        {
+            let mut content = self.content.lock().unwrap();
+            for child in manifest.blobs() {
+                if !content.blobs.contains_key(child.digest()) {
+                    let message = format!("{} before its child", manifest.digest());
+                    return Err(Error::new(ErrorKind::Invalid, message));
+                }
             }
-        }
-        self.manifests
-            .lock()
-            .unwrap()
-            .insert(manifest.digest().clone(), manifest.clone());
-        if let Some(name) = name {
-            self.name(name.as_str(), manifest);
+            let digest = manifest.digest();
+            content.manifests.insert(digest.clone(), manifest.clone());
+            if let Some(name) = name {
+                content.names.insert(name.as_str().to_owned(), digest.clone());
+            }
         }
         let name = name.map(|name| name.as_str().to_owned());
         self.write_down(Done::Manifest(manifest.digest().clone(), name));
-        Ok(())
+        call.end(()).await
     }
 
     async fn adopt(&self, descriptor: &Descriptor, _: &Location) -> Result<bool, Error> {
-        let adopts = self.adopts.contains(descriptor.digest());
-        if adopts {
-            self.blobs
-                .lock()
-                .unwrap()
-                .insert(descriptor.digest().clone(), Bytes::new());
-            self.write_down(Done::Adopted(descriptor.digest().clone()));
+        let call = self.call(1).await?;
+        let digest = descriptor.digest();
+        let allowed = self.mounts_only.as_ref().is_none_or(|only| only == digest);
+        let from = self.mounts_from.as_ref().filter(|_| allowed);
+        let bytes = from.and_then(|from| from.content.lock().unwrap().blobs.get(digest).cloned());
+        let adopted = bytes.is_some();
+        if let Some(bytes) = bytes {
+            self.content.lock().unwrap().blobs.insert(digest.clone(), bytes);
+            self.write_down(Done::Adopted(digest.clone()));
         }
-        Ok(adopts)
+        call.end(adopted).await
+    }
+
+    fn can_adopt(&self, _: &Location) -> bool {
+        self.mounts_from.is_some()
+    }
+
+    fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
+        if self.refuses == Some(descriptor.digest().algorithm()) {
+            let message = format!("{} cannot be kept here", descriptor.digest());
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        Ok(())
+    }
+
+    async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
+        if !self.reads_itself {
+            return Ok(None);
+        }
+        Ok(self
+            .content
+            .lock()
+            .unwrap()
+            .manifests
+            .get(descriptor.digest())
+            .cloned())
     }
 
     fn location(&self) -> Location {
-        Location::Memory
+        self.location.clone().unwrap_or(Location::Memory)
     }
 }
 

@@ -1,18 +1,17 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use wharf_content::{ErrorKind, Manifest, Name};
-use wharf_copy::{Action, Gate, Options, Rejection, Selection, copy, plan};
+use wharf_content::{MediaType, Name};
+use wharf_copy::{Action, Options, plan};
 use wharf_reference::Digest;
 
-use crate::place::{Done, pair, target};
+use crate::place::{Done, Place, pair, target};
 
 #[tokio::test]
 async fn a_plan_says_what_would_move_and_moves_nothing() {
     let (source, sink) = pair();
     let image = source.image("a", &["one", "three"]);
     source.name("x", &image);
-    sink.add(wharf_content::MediaType::OCI_LAYER, b"one");
+    sink.add(MediaType::OCI_LAYER, b"one");
 
     let plan = plan(source, sink.clone(), &target("x"), Options::default())
         .await
@@ -38,44 +37,47 @@ async fn a_plan_says_what_would_move_and_moves_nothing() {
     assert_eq!(report.bytes_copied(), 5 + config + image.descriptor().size());
 }
 
-struct Refuse {
-    which: Digest,
-    seen: Mutex<Vec<Digest>>,
-}
-
-#[async_trait]
-impl Gate for Refuse {
-    async fn admit(&self, manifest: &Manifest) -> Result<(), Rejection> {
-        self.seen.lock().unwrap().push(manifest.digest().clone());
-        if *manifest.digest() == self.which {
-            Err(Rejection::new("it is not signed"))
-        } else {
-            Ok(())
-        }
-    }
-}
-
 #[tokio::test]
-async fn a_gate_sees_every_manifest_before_a_byte_is_written() {
-    let (source, sink) = pair();
-    let images = [source.image("a", &["1"]), source.image("b", &["2"])];
-    let index = source.index(&images.clone().map(|image| image.descriptor().clone()));
-    source.name("x", &index);
-    let gate = Arc::new(Refuse {
-        which: images[1].digest().clone(),
-        seen: Mutex::default(),
+async fn a_plan_says_who_is_asked_for_what() {
+    let source = Arc::new(Place::repository("r.example/a"));
+    let image = source.image("a", &["one", "three", "three more"]);
+    source.name("x", &image);
+    let sink = Arc::new(Place {
+        mounts_from: Some(source.clone()),
+        ..Place::repository("r.example/b")
     });
-    let options = Options::default()
-        .with_name(Name::parse("x").unwrap())
-        .with_selection(Selection::All)
-        .with_gate(gate.clone());
+    sink.add(MediaType::OCI_LAYER, b"one");
 
-    let error = copy(source, sink.clone(), &target("x"), options)
+    let options = Options::default().with_name(Name::parse("y").unwrap());
+    let plan = plan(source.clone(), sink.clone(), &target("x"), options)
         .await
-        .unwrap_err();
+        .unwrap();
 
-    assert_eq!(error.kind(), ErrorKind::Rejected);
-    assert!(error.to_string().contains("it is not signed"), "{error}");
-    assert_eq!(gate.seen.lock().unwrap().len(), 3);
-    assert_eq!(sink.count(|done| !matches!(done, Done::Asked(_))), 0);
+    assert_eq!(plan.source().to_string(), "r.example/a");
+    assert_eq!(plan.sink().to_string(), "r.example/b");
+    let (config, root) = (image.config().unwrap().size(), image.descriptor().size());
+    let amount = |action| (plan.amount(action).count, plan.amount(action).bytes);
+    assert_eq!(amount(Action::Skip), (1, 3));
+    assert_eq!(amount(Action::Adopt), (3, 5 + 10 + config));
+    assert_eq!(amount(Action::Copy), (1, root));
+    assert_eq!(amount(Action::Ask), (0, 0));
+    assert_eq!(plan.total().count, 5);
+    assert_eq!(plan.bytes(), root);
+    let calls = plan.calls();
+    assert_eq!(
+        (
+            calls.reads,
+            calls.questions,
+            calls.adoptions,
+            calls.blobs,
+            calls.manifests
+        ),
+        (0, 0, 3, 0, 1)
+    );
+
+    source.forget();
+    sink.forget();
+    plan.execute().await.unwrap();
+    assert_eq!(source.log(), []);
+    assert_eq!(sink.log().len(), 4, "what the plan said and nothing else");
 }

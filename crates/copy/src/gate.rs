@@ -1,0 +1,37 @@
+use std::{error, fmt};
+
+use async_trait::async_trait;
+use wharf_content::Manifest;
+
+/// Decides whether an image may be copied, before any byte is written: a trust policy, a size limit.
+#[async_trait]
+pub trait Gate: Send + Sync {
+    /// Admits a manifest that will be at the destination, or says why not.
+    ///
+    /// Called for every image manifest, for the index if the index is copied, and for referrers, also when the
+    /// destination has them already. Several calls may be under way at once.
+    async fn admit(&self, manifest: &Manifest) -> Result<(), Rejection>;
+}
+
+/// Why a [`Gate`] refused an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    reason: String,
+}
+
+impl Rejection {
+    /// A refusal with its reason, in words for the user.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl error::Error for Rejection {}

@@ -1,0 +1,59 @@
+use std::collections::HashMap;
+
+use wharf_content::{Error, ErrorKind, Manifest};
+use wharf_reference::Digest;
+
+/// The deepest nesting of manifests that is followed (threat row I6).
+pub(crate) const MAX_DEPTH: usize = 4;
+
+/// Sorts manifests so that each comes in a later group than those it points at; within a group the order does
+/// not matter.
+///
+/// The order in which an index is walked will not do: an image that two indexes share, one of them within the
+/// other, is met before the inner one is.
+///
+/// Fails with [`ErrorKind::TooLarge`] if there are more than `limit` groups.
+pub(crate) fn levels(manifests: Vec<Manifest>, limit: usize) -> Result<Vec<Vec<Manifest>>, Error> {
+    let mut heights: HashMap<Digest, usize> = manifests
+        .iter()
+        .map(|manifest| (manifest.digest().clone(), 0))
+        .collect();
+    let mut settled = false;
+    for _ in 0..=limit {
+        settled = true;
+        for manifest in &manifests {
+            let lowest = manifest
+                .manifests()
+                .iter()
+                .filter_map(|child| heights.get(child.digest()))
+                .max()
+                .map_or(0, |height| height + 1);
+            if let Some(height) = heights.get_mut(manifest.digest())
+                && *height < lowest
+            {
+                *height = lowest;
+                settled = false;
+            }
+        }
+        if settled {
+            break;
+        }
+    }
+    let highest = heights.values().max().map_or(0, |height| height + 1);
+    if !settled || highest > limit {
+        return Err(too_deep());
+    }
+    let mut groups: Vec<Vec<Manifest>> = (0..highest).map(|_| Vec::new()).collect();
+    for manifest in manifests {
+        let height = heights.get(manifest.digest()).copied().unwrap_or_default();
+        if let Some(group) = groups.get_mut(height) {
+            group.push(manifest);
+        }
+    }
+    Ok(groups)
+}
+
+pub(crate) fn too_deep() -> Error {
+    let message = format!("indexes are nested deeper than {MAX_DEPTH} levels");
+    Error::new(ErrorKind::TooLarge, message)
+}

@@ -1,0 +1,161 @@
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use wharf_content::{Descriptor, Error, ErrorKind, Event, Manifest, Platform, Sink, Source, Target};
+
+use crate::{
+    Action, Options, Plan, Selection, Step,
+    levels::{MAX_DEPTH, levels},
+    parallel::{each, joined},
+    places::{Places, resolve},
+    selection::choose,
+    walk::Walk,
+};
+
+/// Finds out what copying `target` takes. Reads manifests and asks the destination what it has; writes nothing.
+///
+/// # Errors
+///
+/// As [`copy`](crate::copy()).
+pub async fn plan(
+    source: Arc<dyn Source>,
+    sink: Arc<dyn Sink>,
+    target: &Target,
+    options: Options,
+) -> Result<Plan, Error> {
+    let mut plan = walk(source, sink, target, options).await?;
+    plan.ask().await?;
+    Ok(plan)
+}
+
+/// A plan that leaves it to the execution to ask for each blob whether it is there: one round trip less on the
+/// way to the first byte.
+pub(crate) async fn walk(
+    source: Arc<dyn Source>,
+    sink: Arc<dyn Sink>,
+    target: &Target,
+    options: Options,
+) -> Result<Plan, Error> {
+    let gate = options.gate.clone();
+    let places = Places { source, sink, gate };
+    let top = resolve(&*places.source, target).await?;
+    let resolved = top.descriptor().clone();
+    options.progress.event(Event::Resolved {
+        target,
+        descriptor: &resolved,
+    });
+    let (root, platform, present) = root(&places, top, &options.selection).await?;
+    places.admit(&root).await?;
+
+    let mut walk = Walk::new(&places, &options);
+    let present = if root.is_index() {
+        // Its images are asked for in any case, so the answer is not waited for.
+        let mut question = JoinSet::new();
+        question.spawn(is_there(places.clone(), root.descriptor().clone()));
+        let below = walk.below_root(&root, false).await;
+        let present = joined(&mut question).await;
+        below?;
+        present?.unwrap_or_default()
+    } else {
+        let present = match present {
+            Some(known) => known,
+            None => places.sink.contains(root.descriptor()).await?,
+        };
+        walk.below_root(&root, present).await?;
+        present
+    };
+    let mut groups = levels(std::mem::take(&mut walk.pending), MAX_DEPTH - 1)?;
+    if let Some(wanted) = &options.referrers {
+        walk.referrers(wanted).await?;
+        groups.extend(levels(std::mem::take(&mut walk.pending), MAX_DEPTH)?);
+    }
+    let Walk {
+        mut steps, warnings, ..
+    } = walk;
+    for manifest in groups.iter().flatten() {
+        steps.push(Step {
+            descriptor: manifest.descriptor().clone(),
+            action: Action::Copy,
+        });
+    }
+    steps.push(Step {
+        descriptor: root.descriptor().clone(),
+        action: if present { Action::Skip } else { Action::Copy },
+    });
+    let plan = Plan {
+        places,
+        options,
+        resolved,
+        platform,
+        root,
+        steps,
+        levels: groups,
+        warnings,
+    };
+    plan.check()?;
+    Ok(plan)
+}
+
+async fn is_there(places: Places, descriptor: Descriptor) -> Result<bool, Error> {
+    places.sink.contains(&descriptor).await
+}
+
+/// The manifest that the name at the destination will mean, the platform it was chosen for, and whether it is
+/// there, if that was asked.
+async fn root(
+    places: &Places,
+    top: Manifest,
+    selection: &Selection,
+) -> Result<(Manifest, Option<Platform>, Option<bool>), Error> {
+    let Selection::Platform(wanted) = selection else {
+        return Ok((top, None, None));
+    };
+    if !top.is_index() {
+        return Ok((top, None, None));
+    }
+    let chosen = choose(&top, wanted)?;
+    let present = places.sink.contains(chosen).await?;
+    let manifest = places.read(chosen, present).await?;
+    Ok((manifest, chosen.platform().cloned(), Some(present)))
+}
+
+impl Plan {
+    /// Refuses what cannot be copied as it is, before anything is.
+    fn check(&self) -> Result<(), Error> {
+        for step in self.steps.iter().filter(|step| step.action != Action::Skip) {
+            let digest = step.descriptor.digest();
+            if !digest.algorithm().is_supported() {
+                let message = format!("{digest} cannot be verified; only sha256 and sha512 can");
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            self.places.sink.accepts(&step.descriptor)?;
+        }
+        let size = self.total().bytes;
+        match self.options.max_size {
+            Some(limit) if size > limit => {
+                let message = format!("the image has {size} bytes, more than the limit of {limit}");
+                Err(Error::new(ErrorKind::TooLarge, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks the destination for every blob that is still open.
+    async fn ask(&mut self) -> Result<(), Error> {
+        let open = || self.steps.iter().filter(|step| step.action == Action::Ask);
+        let questions = open()
+            .map(|step| is_there(self.places.clone(), step.descriptor.clone()))
+            .collect();
+        let answers = each(self.options.concurrency, questions).await?;
+        let absent = if self.places.sink.can_adopt(&self.source()) {
+            Action::Adopt
+        } else {
+            Action::Copy
+        };
+        let open = self.steps.iter_mut().filter(|step| step.action == Action::Ask);
+        for (step, present) in open.zip(answers) {
+            step.action = if present { Action::Skip } else { absent };
+        }
+        Ok(())
+    }
+}

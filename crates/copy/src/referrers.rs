@@ -1,0 +1,175 @@
+use std::{collections::HashSet, mem, num::NonZeroUsize};
+
+use wharf_content::{Descriptor, Error, ErrorKind, Manifest, MediaType};
+use wharf_reference::Digest;
+
+use crate::{
+    parallel::each,
+    places::{Places, Visited},
+    walk::Walk,
+};
+
+/// The most referrers that one manifest may be said to have (threat row I10).
+const MAX_REFERRERS: usize = 1_000;
+
+/// Which referrers are copied with an image: signatures, SBOMs, attestations.
+///
+/// What a place lists is a hint. Each referrer is read again; one that is not what the listing says, or does not
+/// have the manifest as its subject, is left behind with a warning (threat row I10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Referrers {
+    depth: NonZeroUsize,
+    types: Vec<MediaType>,
+}
+
+impl Default for Referrers {
+    /// Those of the copied manifests themselves, of every type.
+    fn default() -> Self {
+        Self {
+            depth: NonZeroUsize::MIN,
+            types: Vec::new(),
+        }
+    }
+}
+
+impl Referrers {
+    /// How far to follow: 2 is the signature of an SBOM, too.
+    #[must_use]
+    pub const fn with_depth(mut self, depth: NonZeroUsize) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// Only those with one of these artifact types. A manifest that states none has its config's type
+    /// (image-spec, *Guidelines for Artifact Usage*).
+    #[must_use]
+    pub fn with_types(mut self, types: impl IntoIterator<Item = MediaType>) -> Self {
+        self.types = types.into_iter().collect();
+        self
+    }
+
+    fn wants(&self, artifact_type: Option<&MediaType>) -> bool {
+        self.types.is_empty() || artifact_type.is_some_and(|stated| self.types.contains(stated))
+    }
+}
+
+/// What became of an entry in a list of referrers.
+enum Verdict {
+    Good(Box<Visited>),
+    /// Of a type that is not wanted.
+    Unwanted,
+    /// Not what the list says, in words.
+    False(String),
+}
+
+impl Walk<'_> {
+    /// Takes in what refers to the manifests met so far.
+    pub(crate) async fn referrers(&mut self, wanted: &Referrers) -> Result<(), Error> {
+        let mut subjects = mem::take(&mut self.manifests);
+        for _ in 0..wanted.depth.get() {
+            let lists = subjects
+                .into_iter()
+                .map(|subject| self.places.clone().list(subject))
+                .collect();
+            let mut entries = Vec::new();
+            let mut met = HashSet::new();
+            for (subject, list) in each(self.options.concurrency, lists).await? {
+                for entry in list {
+                    let stated = entry.artifact_type();
+                    if (stated.is_none() || wanted.wants(stated))
+                        && !self.knows(entry.digest())
+                        && met.insert((subject.clone(), entry.digest().clone()))
+                    {
+                        entries.push((subject.clone(), entry));
+                    }
+                }
+            }
+            let checks = entries
+                .into_iter()
+                .map(|(subject, entry)| self.places.clone().check(subject, entry, wanted.clone()))
+                .collect();
+            let mut good = Vec::new();
+            for verdict in each(self.options.concurrency, checks).await? {
+                match verdict {
+                    Verdict::Good(visited) => {
+                        if self.note(&visited.descriptor)? {
+                            good.push(*visited);
+                        }
+                    }
+                    Verdict::False(message) => self.warn(message),
+                    Verdict::Unwanted => {}
+                }
+            }
+            if good.is_empty() {
+                break;
+            }
+            subjects = good
+                .iter()
+                .map(|visited| visited.descriptor.digest().clone())
+                .collect();
+            self.trees(good).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Places {
+    async fn list(self, subject: Digest) -> Result<(Digest, Vec<Descriptor>), Error> {
+        let list = self.source.referrers(&subject).await?;
+        if list.len() > MAX_REFERRERS {
+            let message = format!("{subject} is said to have more than {MAX_REFERRERS} referrers");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        Ok((subject, list))
+    }
+
+    async fn check(self, subject: Digest, entry: Descriptor, wanted: Referrers) -> Result<Verdict, Error> {
+        let digest = entry.digest();
+        let not_believed = |why: &str| {
+            Verdict::False(format!(
+                "{digest} is listed as a referrer of {subject}, but {why}"
+            ))
+        };
+        if !entry.media_type().is_manifest() {
+            return Ok(not_believed("it is no manifest"));
+        }
+        let present = self.sink.contains(&entry).await?;
+        let manifest = match self.read(&entry, present).await {
+            Ok(manifest) => manifest,
+            Err(error) if is_about_content(error.kind()) => return Ok(not_believed(&error.to_string())),
+            Err(error) => return Err(error),
+        };
+        if manifest.subject().map(Descriptor::digest) != Some(&subject) {
+            return Ok(not_believed("it has another subject"));
+        }
+        if !wanted.wants(artifact_type(&manifest)) {
+            return Ok(Verdict::Unwanted);
+        }
+        self.admit(&manifest).await?;
+        Ok(Verdict::Good(Box::new(Visited {
+            descriptor: manifest.descriptor().clone(),
+            present,
+            manifest: Some(manifest),
+        })))
+    }
+}
+
+/// Whether a failure says something about what was listed, and nothing about the place that lists.
+const fn is_about_content(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::Mismatch
+            | ErrorKind::Ambiguous
+            | ErrorKind::Invalid
+            | ErrorKind::TooLarge
+            | ErrorKind::Unsupported
+    )
+}
+
+fn artifact_type(manifest: &Manifest) -> Option<&MediaType> {
+    manifest
+        .artifact_type()
+        .or_else(|| manifest.config().map(Descriptor::media_type))
+}

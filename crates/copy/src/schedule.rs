@@ -1,0 +1,175 @@
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, VecDeque},
+};
+
+/// What one blob counts for at most, in bytes: no place buffers more of one.
+pub(crate) const HEAVIEST: u64 = 4 << 20;
+
+/// A blob on its way, by its place in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Piece {
+    pub(crate) step: usize,
+    pub(crate) size: u64,
+}
+
+/// What to begin next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// Find out whether the bytes must move.
+    Settle(Piece),
+    /// Move them.
+    Move(Piece),
+}
+
+/// Decides what begins when, and knows what is under way.
+///
+/// The largest first, because the one that starts last decides when everything ends; where the budget has no room
+/// for it, the largest that fits, so that small blobs fill the gaps beside big ones.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    unsettled: VecDeque<Piece>,
+    ready: BTreeSet<(Reverse<u64>, usize)>,
+    limit: usize,
+    budget: u64,
+    settling: usize,
+    moving: usize,
+    weight: u64,
+}
+
+impl Schedule {
+    pub(crate) fn new(limit: usize, budget: u64, mut unsettled: Vec<Piece>, ready: &[Piece]) -> Self {
+        unsettled.sort_by_key(|piece| (Reverse(piece.size), piece.step));
+        Self {
+            unsettled: unsettled.into(),
+            ready: ready
+                .iter()
+                .map(|piece| (Reverse(piece.size), piece.step))
+                .collect(),
+            limit,
+            budget,
+            settling: 0,
+            moving: 0,
+            weight: 0,
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Job> {
+        if self.moving < self.limit
+            && let Some(piece) = self.next_that_fits()
+        {
+            self.ready.remove(&(Reverse(piece.size), piece.step));
+            self.moving += 1;
+            self.weight = self.weight.saturating_add(weight(piece));
+            return Some(Job::Move(piece));
+        }
+        if self.settling < self.limit {
+            let piece = self.unsettled.pop_front()?;
+            self.settling += 1;
+            return Some(Job::Settle(piece));
+        }
+        None
+    }
+
+    /// A piece is settled: it must move, or it is there.
+    pub(crate) fn settled(&mut self, piece: Piece, must_move: bool) {
+        self.settling = self.settling.saturating_sub(1);
+        if must_move {
+            self.ready.insert((Reverse(piece.size), piece.step));
+        }
+    }
+
+    pub(crate) fn moved(&mut self, piece: Piece) {
+        self.moving = self.moving.saturating_sub(1);
+        self.weight = self.weight.saturating_sub(weight(piece));
+    }
+
+    fn next_that_fits(&self) -> Option<Piece> {
+        let room = self.budget.saturating_sub(self.weight);
+        // Alone, anything fits.
+        let largest = if self.moving == 0 || room >= HEAVIEST {
+            u64::MAX
+        } else {
+            room
+        };
+        let (Reverse(size), step) = self.ready.range((Reverse(largest), 0)..).next()?;
+        Some(Piece {
+            step: *step,
+            size: *size,
+        })
+    }
+}
+
+fn weight(piece: Piece) -> u64 {
+    piece.size.min(HEAVIEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn pieces(sizes: &[u64]) -> Vec<Piece> {
+        let piece = |(step, &size)| Piece { step, size };
+        sizes.iter().enumerate().map(piece).collect()
+    }
+
+    fn begun(schedule: &mut Schedule) -> Vec<u64> {
+        std::iter::from_fn(|| schedule.next())
+            .map(|job| match job {
+                Job::Move(piece) | Job::Settle(piece) => piece.size,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_budget_bounds_big_blobs_and_the_limit_small_ones() {
+        let mut big = Schedule::new(32, 32 * MIB, Vec::new(), &pieces(&[50 * MIB; 20]));
+        assert_eq!(begun(&mut big).len(), 8);
+        let mut small = Schedule::new(32, 32 * MIB, Vec::new(), &pieces(&[100_000; 100]));
+        assert_eq!(begun(&mut small).len(), 32);
+    }
+
+    #[test]
+    fn small_ones_fill_the_gap_that_a_big_one_cannot() {
+        let sizes = [3 * MIB, 3 * MIB, 3 * MIB, 2 * MIB, 1];
+        let mut schedule = Schedule::new(9, 8 * MIB, Vec::new(), &pieces(&sizes));
+        assert_eq!(begun(&mut schedule), [3 * MIB, 3 * MIB, 2 * MIB]);
+        schedule.moved(Piece {
+            step: 0,
+            size: 3 * MIB,
+        });
+        assert_eq!(begun(&mut schedule), [3 * MIB]);
+        schedule.moved(Piece {
+            step: 3,
+            size: 2 * MIB,
+        });
+        assert_eq!(begun(&mut schedule), [1]);
+    }
+
+    #[test]
+    fn one_always_moves_however_small_the_budget() {
+        let mut schedule = Schedule::new(9, 1, Vec::new(), &pieces(&[9 * MIB, 8 * MIB]));
+        assert_eq!(begun(&mut schedule), [9 * MIB]);
+        schedule.moved(Piece {
+            step: 0,
+            size: 9 * MIB,
+        });
+        assert_eq!(begun(&mut schedule), [8 * MIB]);
+    }
+
+    #[test]
+    fn questions_run_beside_transfers() {
+        let mut schedule = Schedule::new(2, MIB, pieces(&[1, 5, 3, 4, 2]), &[]);
+        assert_eq!(begun(&mut schedule), [5, 4]);
+        schedule.settled(Piece { step: 1, size: 5 }, true);
+        assert_eq!(
+            begun(&mut schedule),
+            [5, 3],
+            "it moves, and the next is asked for"
+        );
+        schedule.settled(Piece { step: 3, size: 4 }, false);
+        assert_eq!(begun(&mut schedule), [2]);
+    }
+}

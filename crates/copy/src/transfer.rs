@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use wharf_content::{Blob, Descriptor, Error, Event, Location, Outcome, Platform, Progress};
+
+use crate::places::Places;
+
+/// The largest config that is read to see what platform it states, in bytes.
+const MAX_CONFIG: u64 = 4 << 20;
+
+/// What is done about one blob.
+pub(crate) struct Transfer {
+    pub(crate) places: Places,
+    pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) descriptor: Descriptor,
+    /// Whether the destination may have it.
+    pub(crate) ask: bool,
+    /// For the config of an image that was chosen: the platform the index states.
+    pub(crate) stated: Option<Platform>,
+}
+
+/// What became of a blob.
+pub(crate) enum End {
+    /// It is not at the destination, which cannot take it by itself.
+    Absent,
+    /// It is at the destination; with the platform that a config states, if that is not the index's.
+    There(Outcome, Option<Platform>),
+}
+
+impl Transfer {
+    /// Finds out whether the bytes must move.
+    pub(crate) async fn settle(&self) -> Result<End, Error> {
+        let sink = &*self.places.sink;
+        // A registry answers a mount of what it has as it answers any mount, so one round trip settles both.
+        let adopt_first = matches!(sink.location(), Location::Repository(_));
+        if adopt_first && self.adopt().await? {
+            return Ok(self.there(Outcome::Adopted, None));
+        }
+        if self.ask && sink.contains(&self.descriptor).await? {
+            return Ok(self.there(Outcome::Present, None));
+        }
+        if !adopt_first && self.adopt().await? {
+            return Ok(self.there(Outcome::Adopted, None));
+        }
+        Ok(End::Absent)
+    }
+
+    async fn adopt(&self) -> Result<bool, Error> {
+        let (sink, from) = (&self.places.sink, self.places.source.location());
+        Ok(sink.can_adopt(&from) && sink.adopt(&self.descriptor, &from).await?)
+    }
+
+    /// Moves the bytes.
+    pub(crate) async fn run(&self) -> Result<End, Error> {
+        let descriptor = &self.descriptor;
+        self.progress.event(Event::Started { descriptor });
+        let mut blob = match descriptor.data() {
+            Some(embedded) => Blob::from_bytes(descriptor.clone(), embedded.into())?,
+            None => self.places.source.blob(descriptor).await?,
+        };
+        let mut contradiction = None;
+        if let Some(stated) = &self.stated
+            && descriptor.size() <= MAX_CONFIG
+        {
+            let bytes = blob.read_to_end(MAX_CONFIG).await?;
+            contradiction = Platform::of_config(&bytes).filter(|actual| !agree(stated, actual));
+            blob = Blob::from_bytes(descriptor.clone(), bytes)?;
+        }
+        let blob = blob.with_progress(Arc::clone(&self.progress));
+        self.places.sink.push_blob(blob).await?;
+        Ok(self.there(Outcome::Copied, contradiction))
+    }
+
+    fn there(&self, outcome: Outcome, contradiction: Option<Platform>) -> End {
+        self.progress.event(Event::Finished {
+            descriptor: &self.descriptor,
+            outcome,
+        });
+        End::There(outcome, contradiction)
+    }
+}
+
+/// Whether an index and a config may mean the same platform: configs often leave the variant out.
+fn agree(index: &Platform, config: &Platform) -> bool {
+    let variants = index.variant.as_ref().zip(config.variant.as_ref());
+    index.os == config.os
+        && index.architecture == config.architecture
+        && variants.is_none_or(|(index, config)| index == config)
+}
