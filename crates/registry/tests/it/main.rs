@@ -10,6 +10,7 @@
 
 mod access;
 mod basics;
+mod conformance;
 mod disk;
 mod faults;
 mod quirks;

@@ -188,7 +188,6 @@ pub(crate) fn with_digest(location: &str, digest: &Digest) -> String {
 }
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-#[expect(dead_code, reason = "the tests of indexes use it")]
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// An image manifest over blobs of the given content, as the bytes of a document.
