@@ -29,6 +29,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Removes content; what is not there is removed already. The place it took is free once nobody reads it.
     async fn remove(&self, digest: &Digest) -> Result<(), Error>;
 
+    /// Removes content that has been found damaged; a backend may keep it elsewhere, to be looked at.
+    async fn quarantine(&self, digest: &Digest) -> Result<(), Error> {
+        self.remove(digest).await
+    }
+
     /// The digests of all content.
     async fn digests(&self) -> Result<Vec<Digest>, Error>;
 

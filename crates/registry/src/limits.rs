@@ -11,6 +11,8 @@ pub struct Limits {
     pub blob: Option<u64>,
     /// Open upload sessions of one repository. Default 1,000.
     pub uploads: usize,
+    /// Open upload sessions of one user, in all repositories. Default 1,000.
+    pub user_uploads: usize,
     /// The most entries of one page of tags, repositories or referrers; a larger `n` gets this. Default 1,000.
     pub page: usize,
     /// Tags that one push by digest may set (`?tag=`); more are answered 414. Default 32.
@@ -31,6 +33,7 @@ impl Default for Limits {
             manifest: 4 * 1024 * 1024,
             blob: None,
             uploads: 1000,
+            user_uploads: 1000,
             page: 1000,
             tags: 32,
             idle: Duration::from_secs(30),
@@ -60,6 +63,13 @@ impl Limits {
     #[must_use]
     pub const fn with_uploads(mut self, sessions: usize) -> Self {
         self.uploads = sessions;
+        self
+    }
+
+    /// Sets [`Limits::user_uploads`].
+    #[must_use]
+    pub const fn with_user_uploads(mut self, sessions: usize) -> Self {
+        self.user_uploads = sessions;
         self
     }
 

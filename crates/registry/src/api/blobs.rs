@@ -39,7 +39,7 @@ impl Call<'_> {
         let body = if *self.method == http::Method::HEAD || length == 0 {
             Body::empty()
         } else {
-            Body::stream(state.backend.read(digest, bytes).await?, length)
+            Body::stream(state.open(digest, size, bytes).await?, length)
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -70,7 +70,7 @@ impl Call<'_> {
         state
             .write(vec![removal('b', &self.path, digest.as_str())])
             .await?;
-        repository.content_mut().blobs.remove(digest);
+        repository.content_mut().remove_blob(digest);
         Ok(empty(StatusCode::ACCEPTED))
     }
 }

@@ -26,10 +26,13 @@ impl Call<'_> {
             found => found?,
         };
         let etag = value(format!("\"{digest}\""))?;
+        if state.backend.size(&digest).await? != Some(record.size) {
+            return Err(unknown()); // damaged, and taken out of sight
+        }
         let body = if *self.method == Method::HEAD {
             Body::empty()
         } else {
-            let bytes = state.backend.read(&digest, 0..record.size).await?;
+            let bytes = state.open(&digest, record.size, 0..record.size).await?;
             Body::stream(bytes, record.size)
         };
         let mut response = Response::new(body);
@@ -102,6 +105,7 @@ impl Call<'_> {
         let repository = state.repository(&self.path);
         let _gate = repository.gate.write().await;
         self.check(&repository, manifest, &record)?;
+        self.check_quota(record.size)?;
         self.keep(digest, manifest.bytes()).await?;
         let mut changes = vec![manifest_change(&self.path, digest, &record)?];
         for tag in tags {
@@ -126,6 +130,7 @@ impl Call<'_> {
         backend.append(&id, 0, vec![bytes.clone()]).await?;
         backend.flush(&id).await?;
         backend.commit(&id, digest).await?;
+        self.registry.state.trust(digest);
         Ok(())
     }
 

@@ -36,6 +36,7 @@ impl Call<'_> {
             && !self.registry.has(Quirk::NoMount)
             && let Some(size) = self.mountable(mount)?
         {
+            self.check_quota(size)?;
             self.link(mount, size).await?;
             return self.created(mount);
         }
@@ -52,18 +53,18 @@ impl Call<'_> {
         };
         self.expire().await?;
         let limits = &self.registry.config.limits;
-        let open = self
-            .registry
-            .state
-            .uploads()
-            .values()
-            .filter(|session| session.repository == self.path)
-            .count();
-        if open >= limits.uploads {
+        let open = |belongs: &dyn Fn(&Session) -> bool| {
+            let sessions = self.registry.state.uploads();
+            sessions.values().filter(|session| belongs(session)).count()
+        };
+        let user = &self.principal.user;
+        if open(&|session| session.repository == self.path) >= limits.uploads
+            || user.is_some() && open(&|session| session.user == *user) >= limits.user_uploads
+        {
             let failure = Failure::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 ErrorCode::TooManyRequests,
-                "too many uploads are open in this repository",
+                "too many uploads are open",
             );
             return Err(failure.with_header(header::RETRY_AFTER, HeaderValue::from_static("60")));
         }
@@ -198,6 +199,7 @@ impl Call<'_> {
         }
         let _sweep = state.sweep.read().await;
         state.backend.commit(id, digest).await?;
+        state.trust(digest);
         link(state, &self.path, digest, progress.offset).await?;
         state.uploads().remove(id);
         Ok(())
@@ -224,7 +226,10 @@ impl Call<'_> {
             upload: id.to_owned(),
             offset: progress.offset,
             hasher: progress.hasher.take(),
-            limit: [limits.blob, end, cap].into_iter().flatten().min(),
+            limit: [limits.blob, end, cap, self.quota(session)]
+                .into_iter()
+                .flatten()
+                .min(),
             idle: limits.idle,
         };
         let session = Arc::clone(session);
@@ -258,6 +263,13 @@ impl Call<'_> {
                 "shutting down",
             )
         })
+    }
+
+    /// How long the upload may become within the repository's quota.
+    fn quota(&self, session: &Session) -> Option<u64> {
+        let limit = self.registry.config.limits.repository?;
+        let left = limit.saturating_sub(self.used());
+        Some(session.acknowledged().saturating_add(left))
     }
 
     /// The session, if the client opened it, in this repository.

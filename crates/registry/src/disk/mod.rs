@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lock` | locked by the process that owns the directory |
 //! | `blobs/<algorithm>/<hex>` | content, as in an OCI image layout |
+//! | `corrupt/<algorithm>-<hex>` | content that was found damaged |
 //! | `uploads/<id>` | the bytes of an upload, its note in `<id>.note` |
 //! | `journal` | the records |
 //!
@@ -139,6 +140,16 @@ impl Backend for DiskBackend {
     async fn remove(&self, digest: &Digest) -> Result<(), Error> {
         let path = self.content(digest)?;
         blocking(move || files::existing(fs::remove_file(&path).at("remove", &path)).map(drop)).await
+    }
+
+    async fn quarantine(&self, digest: &Digest) -> Result<(), Error> {
+        let (from, directory) = (self.content(digest)?, self.root.join("corrupt"));
+        let to = directory.join(format!("{}-{}", digest.algorithm(), digest.encoded()));
+        blocking(move || {
+            files::make_dir(&directory)?;
+            files::existing(fs::rename(&from, &to).at("rename", &from)).map(drop)
+        })
+        .await
     }
 
     async fn digests(&self) -> Result<Vec<Digest>, Error> {

@@ -4,19 +4,21 @@
 mod record;
 mod repository;
 mod session;
+mod verify;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use tokio::{sync, time::Instant};
 use wharf_content::Error;
+use wharf_reference::Digest;
 
 use self::record::Loaded;
 pub(crate) use self::{
     record::{ManifestRecord, blob_change, manifest_change, removal, tag_change},
-    repository::Repository,
+    repository::{Content, Repository},
     session::{Progress, Session},
 };
 use crate::{Backend, Change, route::Path};
@@ -28,6 +30,8 @@ pub(crate) struct State {
     pub(crate) sweep: sync::RwLock<()>,
     repositories: RwLock<BTreeMap<Path, Arc<Repository>>>,
     uploads: Mutex<HashMap<String, Arc<Session>>>,
+    /// Content that this process has seen to have its digest.
+    verified: Mutex<HashSet<Digest>>,
     /// When manifests were pulled, for [`Quirk::PullLimit`](crate::Quirk::PullLimit).
     pub(crate) pulls: Mutex<Vec<Instant>>,
 }
@@ -39,6 +43,7 @@ impl State {
             sweep: sync::RwLock::default(),
             repositories: RwLock::default(),
             uploads: Mutex::default(),
+            verified: Mutex::default(),
             pulls: Mutex::default(),
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Content {
     pub(crate) tags: BTreeMap<Tag, Digest>,
     /// By subject.
     pub(crate) referrers: HashMap<Digest, BTreeSet<Digest>>,
+    /// Bytes of all manifests and blobs.
+    pub(crate) bytes: u64,
 }
 
 pub(crate) struct BlobLink {
@@ -36,7 +38,7 @@ pub(crate) struct BlobLink {
 
 pub(crate) struct ManifestLink {
     pub(crate) record: Arc<ManifestRecord>,
-    #[expect(dead_code, reason = "garbage collection will read it")]
+    /// When a client last pushed it or asked for it.
     pub(crate) touched: Instant,
 }
 
@@ -62,9 +64,12 @@ impl Repository {
         Some(link.size)
     }
 
+    /// What is known of a manifest, if it is here; garbage collection leaves it alone for a while.
     pub(crate) fn manifest(&self, digest: &Digest) -> Option<Arc<ManifestRecord>> {
-        let content = self.content();
-        content.manifests.get(digest).map(|link| Arc::clone(&link.record))
+        let mut content = self.content_mut();
+        let link = content.manifests.get_mut(digest)?;
+        link.touched = Instant::now();
+        Some(Arc::clone(&link.record))
     }
 }
 
@@ -75,7 +80,8 @@ impl Content {
 
     pub(crate) fn insert_blob(&mut self, digest: Digest, size: u64) {
         let touched = Instant::now();
-        self.blobs.insert(digest, BlobLink { size, touched });
+        let before = self.blobs.insert(digest, BlobLink { size, touched });
+        self.bytes += size - before.map_or(0, |before| before.size.min(size));
     }
 
     pub(crate) fn insert_manifest(&mut self, digest: Digest, record: Arc<ManifestRecord>) {
@@ -83,8 +89,15 @@ impl Content {
             let referrers = self.referrers.entry(subject.clone()).or_default();
             referrers.insert(digest.clone());
         }
-        let touched = Instant::now();
-        self.manifests.insert(digest, ManifestLink { record, touched });
+        let (touched, size) = (Instant::now(), record.size);
+        let before = self.manifests.insert(digest, ManifestLink { record, touched });
+        self.bytes += if before.is_none() { size } else { 0 };
+    }
+
+    pub(crate) fn remove_blob(&mut self, digest: &Digest) {
+        if let Some(link) = self.blobs.remove(digest) {
+            self.bytes = self.bytes.saturating_sub(link.size);
+        }
     }
 
     pub(crate) fn insert_tag(&mut self, tag: Tag, digest: Digest) {
@@ -95,6 +108,7 @@ impl Content {
         let Some(link) = self.manifests.remove(digest) else {
             return;
         };
+        self.bytes = self.bytes.saturating_sub(link.record.size);
         self.tags.retain(|_, target| target != digest);
         let Some(subject) = &link.record.subject else {
             return;

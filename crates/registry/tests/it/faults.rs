@@ -4,7 +4,7 @@ use http::Method;
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::Instant};
 use wharf_registry::{Endpoint, Fault, Server};
 
-use crate::wire::{Answer, ask, get, open, push_blob, push_image, with_digest};
+use crate::wire::{Answer, ask, get, open, push_blob, push_image, raw_get, with_digest};
 
 const BYTES: &[u8] = b"0123456789";
 
@@ -12,17 +12,6 @@ async fn with_blob() -> (Server, String) {
     let server = open().await;
     let digest = push_blob(&server, "a", BYTES).await;
     (server, format!("/v2/a/blobs/{digest}"))
-}
-
-/// An answer whose body may be shorter than it says.
-async fn raw(server: &Server, path: &str) -> Vec<u8> {
-    use tokio::io::AsyncWriteExt as _;
-    let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut received = Vec::new();
-    let _ = stream.read_to_end(&mut received).await;
-    received
 }
 
 fn body(received: &[u8]) -> &[u8] {
@@ -35,7 +24,7 @@ async fn a_body_breaks_where_it_is_told_to() {
     let (server, path) = with_blob().await;
     for at in 0..BYTES.len() as u64 {
         let fault = server.inject(Fault::cut(at).on(Endpoint::Blob).times(1));
-        let received = raw(&server, &path).await;
+        let received = raw_get(&server, &path, "").await;
         assert!(received.starts_with(b"HTTP/1.1 200"), "{at}");
         assert_eq!(body(&received), &BYTES[..usize::try_from(at).unwrap()]);
         assert_eq!(get(&server, path.as_str()).await.body, BYTES);
@@ -60,7 +49,7 @@ async fn a_bit_flips_where_it_is_told_to() {
 async fn connections_close_before_and_after_the_deed() {
     let server = open().await;
     let refused = server.inject(Fault::hang_up().on(Endpoint::Base).times(1));
-    assert!(raw(&server, "/v2/").await.is_empty());
+    assert!(raw_get(&server, "/v2/", "").await.is_empty());
     assert_eq!(get(&server, "/v2/").await.status, 200);
     assert_eq!(refused.hits(), 1);
 

@@ -14,4 +14,5 @@ mod conformance;
 mod disk;
 mod faults;
 mod quirks;
+mod upkeep;
 mod wire;

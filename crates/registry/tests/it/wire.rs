@@ -108,6 +108,16 @@ pub(crate) async fn exchange(server: &Server, bytes: &[u8], head: bool) -> Answe
     read(&received, head)
 }
 
+/// Whatever comes back for a GET, whole or not.
+pub(crate) async fn raw_get(server: &Server, path: &str, headers: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut received = Vec::new();
+    let _ = stream.read_to_end(&mut received).await;
+    received
+}
+
 pub(crate) fn read(received: &[u8], head: bool) -> Answer {
     let end = received
         .windows(4)

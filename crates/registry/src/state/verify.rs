@@ -1,0 +1,112 @@
+//! Stored bytes are only trusted when this process has seen that they have their digest.
+
+use std::{
+    ops::Range,
+    pin::Pin,
+    sync::{Arc, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType};
+use wharf_reference::Digest;
+
+use super::{State, removal};
+
+/// Content of at most so many bytes is verified before any of it is sent.
+const SMALL: u64 = 1024 * 1024;
+
+impl State {
+    /// Notes that content has its digest.
+    pub(crate) fn trust(&self, digest: &Digest) {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        verified.insert(digest.clone());
+    }
+
+    fn is_trusted(&self, digest: &Digest) -> bool {
+        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        verified.contains(digest)
+    }
+
+    /// Bytes of content that has `size` bytes. The first time, a large whole is verified as it passes, and
+    /// fails before its last chunk if it is damaged; a part, or a small whole, is only begun when the whole
+    /// has been verified.
+    ///
+    /// Fails with [`ErrorKind::NotFound`] for content that is missing or has been found damaged.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        digest: &Digest,
+        size: u64,
+        range: Range<u64>,
+    ) -> Result<ByteStream, Error> {
+        if self.is_trusted(digest) {
+            return self.backend.read(digest, range).await;
+        }
+        if self
+            .backend
+            .size(digest)
+            .await?
+            .is_some_and(|found| found != size)
+        {
+            self.condemn(digest).await?;
+        }
+        let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)?;
+        let bytes = self.backend.read(digest, 0..size).await?;
+        let mut blob = Blob::once(descriptor, bytes)?;
+        if range == (0..size) && size > SMALL {
+            let state = Arc::clone(self);
+            return Ok(Box::pin(Verifying { blob, state }));
+        }
+        while let Some(chunk) = blob.next().await {
+            match chunk {
+                Ok(_) => tokio::task::yield_now().await,
+                Err(error) if error.kind() == ErrorKind::Mismatch => {
+                    self.condemn(digest).await?;
+                    return Err(Error::new(ErrorKind::NotFound, "the content was damaged"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.trust(digest);
+        self.backend.read(digest, range).await
+    }
+
+    /// Takes damaged content out of sight, so that it can be pushed again.
+    async fn condemn(&self, digest: &Digest) -> Result<(), Error> {
+        let _sweep = self.sweep.write().await;
+        self.backend.quarantine(digest).await?;
+        for (path, repository) in self.repositories() {
+            let _gate = repository.gate.write().await;
+            if repository.blob(digest).is_some() {
+                self.write(vec![removal('b', &path, digest.as_str())]).await?;
+                repository.content_mut().remove_blob(digest);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Content on its way to a client, on trial.
+struct Verifying {
+    blob: Blob,
+    state: Arc<State>,
+}
+
+impl Stream for Verifying {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = ready!(Pin::new(&mut self.blob).poll_next(context));
+        match &polled {
+            None => self.state.trust(self.blob.descriptor().digest()),
+            Some(Err(error)) if error.kind() == ErrorKind::Mismatch => {
+                let (state, digest) = (Arc::clone(&self.state), self.blob.descriptor().digest().clone());
+                // If it fails, the next one who reads it tries again.
+                drop(tokio::spawn(async move { state.condemn(&digest).await }));
+            }
+            Some(_) => {}
+        }
+        Poll::Ready(polled)
+    }
+}
