@@ -112,6 +112,13 @@ impl Index {
         serde_json::to_vec(&write).map_err(|error| unwritable(&error))
     }
 
+    /// Whether both are written the same.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        let raw = |entry: &Entry| entry.raw.get().to_owned();
+        self.entries.len() == other.entries.len()
+            && self.entries.iter().map(raw).eq(other.entries.iter().map(raw))
+    }
+
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -157,8 +164,13 @@ impl Index {
     /// Gives a manifest a name. An image that had the name keeps its entry without one; the manifest's own
     /// entry without a name, if there is one, becomes this.
     pub(crate) fn tag(&mut self, name: &Name, manifest: &Descriptor) -> Result<(), Error> {
-        self.untag(name)?;
         let digest = manifest.digest();
+        if self.named(name).is_ok_and(|named| {
+            named.is_some_and(|named| named.digest() == digest && named.media_type() == manifest.media_type())
+        }) {
+            return Ok(());
+        }
+        self.untag(name)?;
         self.entries
             .retain(|entry| entry.name().is_some() || entry.descriptor.digest() != digest);
         let plain = Descriptor::new(manifest.media_type().clone(), digest.clone(), manifest.size())?;

@@ -6,45 +6,58 @@ use wharf_content::{
 };
 
 use crate::{
-    Image,
-    disk::Disk,
-    index::Entry,
-    ingest::Partials,
-    pipeline,
-    read::{Stored, Verified, whole},
+    Options, adopt,
+    disk::{Disk, Found, Lease},
+    ingest,
+    read::{Stored, whole},
     runtime::blocking,
+    shared::Shared,
 };
+
+/// How deep indexes may nest (threat row I6).
+const MAX_DEPTH: u32 = 4;
 
 /// An OCI image layout in a directory (image-spec, *Image Layout*), shared with other processes and tools.
 ///
-/// A blob is written beside the others, synced, verified and only then visible; index.json is replaced as a
+/// A blob is written beside the others, verified, synced and only then visible; index.json is replaced as a
 /// whole, under a lock. So a reader sees the old or the new state, whenever it looks and whatever stops a
 /// writer.
 ///
-/// When [`Sink::push_manifest`] with a name, or [`Layout::tag`], returns, everything pushed before it is
-/// durable. Cloning is cheap; all methods need a tokio runtime.
+/// # What is promised when
+///
+/// When [`Sink::push_blob`] returns, the blob is visible, verified and its bytes are on the disk. Its
+/// directory entry is there for certain when the image is acknowledged: once [`Sink::push_manifest`] with a
+/// name, [`Layout::tag`] or [`Layout::sync`] has returned, everything pushed before survives a power failure.
+/// So an image of a hundred layers syncs its directories once.
+///
+/// # What stays
+///
+/// What a handle was told is there, and what it has pushed, is not collected until the last clone of the
+/// handle is dropped, named or not and in whichever process the collector runs. A program that runs for long
+/// takes a handle of its own for each operation: [`Layout::session`].
+///
+/// Cloning is cheap; all methods need a tokio runtime.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    disk: Arc<Disk>,
-    partials: Arc<Partials>,
-    verified: Arc<Verified>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) lease: Arc<Lease>,
 }
 
 impl Layout {
-    /// Opens a layout that exists.
+    /// Opens a layout that exists, whichever tool wrote it.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::Unsupported`] for another version,
     /// [`ErrorKind::Corrupt`] if `oci-layout` or `index.json` is damaged.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path, Options::default()).await
+    }
+
+    /// The same with options.
+    pub async fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
-        blocking(move || Disk::open(&path).map(Self::new)).await
+        blocking(move || Disk::open(&path, options).map(Self::new)).await
     }
 
     /// Opens a layout, or makes one where there is nothing yet or an empty directory. A new directory has
@@ -54,148 +67,162 @@ impl Layout {
     ///
     /// [`ErrorKind::Conflict`] if the directory has other files, and as [`Layout::open`].
     pub async fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::create_with(path, Options::default()).await
+    }
+
+    /// The same with options.
+    pub async fn create_with(path: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
-        blocking(move || Disk::create(&path).map(Self::new)).await
+        blocking(move || Disk::create(&path, options).map(Self::new)).await
     }
 
     fn new(disk: Disk) -> Self {
+        let shared = Arc::new(Shared::new(disk));
+        let lease = Arc::new(Lease::new(Arc::clone(&shared.disk)));
+        Self { shared, lease }
+    }
+
+    /// A handle for one operation: what it relies on stays until the last clone of this handle is dropped.
+    #[must_use]
+    pub fn session(&self) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                disk: Arc::new(disk),
-                partials: Arc::default(),
-                verified: Arc::default(),
-            }),
+            shared: Arc::clone(&self.shared),
+            lease: Arc::new(Lease::new(Arc::clone(&self.shared.disk))),
         }
     }
 
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.inner.disk.path()
+        self.shared.disk.path()
     }
 
-    /// The images that index.json lists, in its order: one for each name, and those that have lost theirs.
-    pub async fn images(&self) -> Result<Vec<Image>, Error> {
-        let disk = Arc::clone(&self.inner.disk);
-        blocking(move || Ok(disk.index()?.entries().iter().map(image).collect())).await
+    /// Makes everything pushed so far durable, for content that gets no name.
+    pub async fn sync(&self) -> Result<(), Error> {
+        self.blocking(|layout| layout.shared.disk.sync_blobs()).await
     }
 
-    /// Gives a manifest that is in the store a name. An image that had the name stays, without it.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] if the manifest is not in the store.
-    pub async fn tag(&self, name: &Name, manifest: &Descriptor) -> Result<(), Error> {
-        let (disk, name, manifest) = (Arc::clone(&self.inner.disk), name.clone(), manifest.clone());
-        blocking(move || {
-            if !manifest.media_type().is_manifest() {
-                let message = format!("cannot name {}: it is no image manifest", manifest.media_type());
-                return Err(Error::new(ErrorKind::Invalid, message));
+    /// Runs blocking work with a handle.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let layout = self.clone();
+        blocking(move || work(&layout)).await
+    }
+
+    /// What a target is, according to index.json or, for a digest that it does not list, the manifest itself.
+    fn find(&self, target: &Target) -> Result<(Descriptor, Option<Manifest>), Error> {
+        let disk = &self.shared.disk;
+        let index = disk.index()?;
+        match target {
+            Target::Name(name) => {
+                if let Some(descriptor) = index.named(name)? {
+                    return Ok((plain(descriptor)?, None));
+                }
+                let message = format!("there is no image {name} in {}", disk.path().display());
+                Err(Error::new(ErrorKind::NotFound, message))
             }
-            if !disk.has_blob(&manifest)? {
-                return Err(disk.no_blob(manifest.digest()));
+            Target::Digest(digest) => {
+                if let Some(descriptor) = index.manifest(digest) {
+                    return Ok((plain(descriptor)?, None));
+                }
+                self.lease.pin([digest])?;
+                let bytes = whole(disk, digest, MAX_MANIFEST_SIZE)?.ok_or_else(|| disk.no_blob(digest))?;
+                let manifest = Manifest::parse_pinned(bytes, None, digest)?;
+                Ok((manifest.descriptor().clone(), Some(manifest)))
             }
-            disk.sync_blobs()?;
-            disk.update_index(|index| index.tag(&name, &manifest))
-        })
-        .await
+        }
     }
 
-    /// Takes a name away. The image stays: under its other names, or without any. `false` if there was no
-    /// such name.
-    pub async fn untag(&self, name: &Name) -> Result<bool, Error> {
-        let (disk, name) = (Arc::clone(&self.inner.disk), name.clone());
-        blocking(move || {
-            if disk
-                .index()?
-                .entries()
-                .iter()
-                .all(|entry| entry.name() != Some(name.as_str()))
-            {
+    fn read_manifest(&self, target: &Target) -> Result<Manifest, Error> {
+        const ATTEMPTS: u32 = 3;
+        let disk = &self.shared.disk;
+        let mut attempt = 0;
+        loop {
+            let (descriptor, manifest) = self.find(target)?;
+            if let Some(manifest) = manifest {
+                return Ok(manifest);
+            }
+            let digest = descriptor.digest();
+            self.lease.pin([digest])?;
+            attempt += 1;
+            match whole(disk, digest, MAX_MANIFEST_SIZE)? {
+                Some(bytes) => return Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest),
+                None if attempt < ATTEMPTS => {} // the name may have moved and the image have been collected
+                None => return Err(disk.no_blob(digest)),
+            }
+        }
+    }
+
+    /// Whether content is there whole: a blob, or a manifest with everything it refers to.
+    fn is_complete(&self, descriptor: &Descriptor, depth: u32) -> Result<bool, Error> {
+        let digest = descriptor.digest();
+        self.lease.pin([digest])?;
+        if !self.shared.vouch(descriptor)? {
+            return Ok(false);
+        }
+        if !descriptor.media_type().is_manifest() || depth == MAX_DEPTH {
+            return Ok(true);
+        }
+        let Some(bytes) = whole(&self.shared.disk, digest, MAX_MANIFEST_SIZE)? else {
+            return Ok(false);
+        };
+        let manifest = Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest)?;
+        for child in manifest.manifests().iter().chain(manifest.blobs()) {
+            let elsewhere = !child.urls().is_empty(); // layers that may not be distributed
+            if !self.is_complete(child, depth + 1)? && !elsewhere {
                 return Ok(false);
             }
-            disk.update_index(|index| index.untag(&name))
-        })
-        .await
-    }
-
-    /// Removes an image from index.json: by name that name, and the image when it was its last; by digest
-    /// all its names. `false` if there was nothing to remove. What it consists of stays on the disk.
-    pub async fn remove(&self, target: &Target) -> Result<bool, Error> {
-        let (disk, target) = (Arc::clone(&self.inner.disk), target.clone());
-        blocking(move || {
-            let gone = |entry: &Entry| match &target {
-                Target::Name(name) => entry.name() == Some(name.as_str()),
-                Target::Digest(digest) => entry.descriptor().digest() == digest,
-            };
-            if !disk.index()?.entries().iter().any(gone) {
-                return Ok(false);
-            }
-            disk.update_index(|index| Ok(index.remove(gone) > 0))
-        })
-        .await
+        }
+        Ok(true)
     }
 }
 
-fn image(entry: &Entry) -> Image {
-    Image::new(
-        entry.name().and_then(|name| Name::parse(name).ok()),
-        entry.descriptor().clone(),
-    )
-}
-
-/// What a target is, according to index.json or, for a digest that it does not list, the manifest itself.
-fn resolve(disk: &Disk, target: &Target) -> Result<(Descriptor, Option<Manifest>), Error> {
-    let index = disk.index()?;
-    match target {
-        Target::Name(name) => {
-            if let Some(descriptor) = index.named(name)? {
-                return Ok((descriptor.clone(), None));
-            }
-            let message = format!("there is no image {name} in {}", disk.path().display());
-            Err(Error::new(ErrorKind::NotFound, message))
-        }
-        Target::Digest(digest) => {
-            if let Some(descriptor) = index.manifest(digest) {
-                return Ok((descriptor.clone(), None));
-            }
-            let bytes = whole(disk, digest, MAX_MANIFEST_SIZE)?;
-            let manifest = Manifest::parse_pinned(bytes, None, digest)?;
-            Ok((manifest.descriptor().clone(), Some(manifest)))
-        }
-    }
+/// A descriptor without what index.json alone says of it.
+fn plain(descriptor: &Descriptor) -> Result<Descriptor, Error> {
+    let plain = Descriptor::new(
+        descriptor.media_type().clone(),
+        descriptor.digest().clone(),
+        descriptor.size(),
+    )?;
+    Ok(match descriptor.artifact_type() {
+        Some(artifact_type) => plain.with_artifact_type(artifact_type.clone()),
+        None => plain,
+    })
 }
 
 #[async_trait]
 impl Source for Layout {
     async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
-        let (disk, target) = (Arc::clone(&self.inner.disk), target.clone());
-        blocking(move || resolve(&disk, &target).map(|(descriptor, _)| descriptor)).await
-    }
-
-    async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
-        let (disk, target) = (Arc::clone(&self.inner.disk), target.clone());
-        blocking(move || match resolve(&disk, &target)? {
-            (_, Some(manifest)) => Ok(manifest),
-            (descriptor, None) => {
-                let bytes = whole(&disk, descriptor.digest(), MAX_MANIFEST_SIZE)?;
-                Manifest::parse_pinned(bytes, Some(descriptor.media_type()), descriptor.digest())
-            }
+        let target = target.clone();
+        self.blocking(move |layout| {
+            let (descriptor, _) = layout.find(&target)?;
+            layout.lease.pin([descriptor.digest()])?;
+            Ok(descriptor)
         })
         .await
     }
 
+    async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
+        let target = target.clone();
+        self.blocking(move |layout| layout.read_manifest(&target)).await
+    }
+
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
-        let (disk, wanted) = (Arc::clone(&self.inner.disk), descriptor.clone());
-        blocking(move || match disk.stat_blob(wanted.digest())? {
-            Some(stamp) if stamp.size == wanted.size() => Ok(()),
-            Some(_) => Err(disk.damaged(wanted.digest(), "its size is wrong")),
-            None => Err(disk.no_blob(wanted.digest())),
+        let wanted = descriptor.clone();
+        self.blocking(move |layout| {
+            let (disk, digest) = (&layout.shared.disk, wanted.digest());
+            layout.lease.pin([digest])?;
+            match disk.find_blob(digest)? {
+                Found::File(_) => Ok(()),
+                Found::Nothing | Found::Other => Err(disk.no_blob(digest)),
+            }
         })
         .await?;
         let stored = Stored {
-            disk: Arc::clone(&self.inner.disk),
-            verified: Arc::clone(&self.inner.verified),
+            shared: Arc::clone(&self.shared),
+            lease: Arc::clone(&self.lease),
             descriptor: descriptor.clone(),
         };
         // The reader hashes by itself, on the thread that reads.
@@ -209,23 +236,36 @@ impl Source for Layout {
 
 #[async_trait]
 impl Sink for Layout {
+    /// Whether content is there; of a manifest, whether everything it refers to is there too.
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        let (disk, descriptor) = (Arc::clone(&self.inner.disk), descriptor.clone());
-        blocking(move || disk.has_blob(&descriptor)).await
+        let descriptor = descriptor.clone();
+        self.blocking(move |layout| layout.is_complete(&descriptor, 0))
+            .await
     }
 
     /// Takes in a blob. A download that was cut, in this or another process, is continued; one that is under
     /// way elsewhere is waited for.
     async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
-        pipeline::push(&self.inner.disk, &self.inner.partials, blob).await
+        let descriptor = blob.descriptor().clone();
+        let there = self.blocking(move |layout| {
+            layout.lease.pin([descriptor.digest()])?;
+            layout.shared.vouch(&descriptor)
+        });
+        if there.await? {
+            return Ok(());
+        }
+        ingest::push(&self.shared, blob).await
     }
 
     /// Takes in a manifest. With a name, everything pushed before is durable when this returns.
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {
-        let (disk, manifest, name) = (Arc::clone(&self.inner.disk), manifest.clone(), name.cloned());
-        blocking(move || {
-            if !disk.has_blob(manifest.descriptor())? {
-                disk.commit_bytes(manifest.digest(), manifest.bytes())?;
+        let (manifest, name) = (manifest.clone(), name.cloned());
+        self.blocking(move |layout| {
+            let (disk, digest) = (&layout.shared.disk, manifest.digest());
+            layout.lease.pin([digest])?;
+            if !layout.shared.vouch(manifest.descriptor())? {
+                let stamp = disk.commit_bytes(digest, manifest.bytes())?;
+                layout.shared.verified.set(digest, stamp);
             }
             let Some(name) = name else {
                 return Ok(());
@@ -236,12 +276,22 @@ impl Sink for Layout {
         .await
     }
 
+<<<<<<< HEAD
     async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
         match self.manifest(&Target::Digest(descriptor.digest().clone())).await {
             Ok(manifest) => Ok(Some(manifest)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
             Err(error) => Err(error),
         }
+=======
+    /// Takes a blob from a layout in another directory, without copying its bytes where the file system can
+    /// share them: by reflink, else by hard link.
+    async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
+        let Location::Directory(from) = from else {
+            return Ok(false);
+        };
+        adopt::adopt(self, descriptor, from).await
+>>>>>>> b6d7b5f (Collect, check and share the store; keep every promise to running operations)
     }
 
     fn location(&self) -> Location {

@@ -19,18 +19,27 @@
 //! [`Layout`] is a directory that skopeo, umoci and podman read as `oci:DIR:NAME`, [`Memory`] the same in
 //! memory. It does not fetch anything, and does not unpack layers.
 
+mod adopt;
+mod check;
+mod collect;
 mod disk;
 mod error;
+mod hashing;
 mod image;
 mod index;
 mod ingest;
 mod layout;
 mod memory;
+mod names;
+mod options;
 mod os;
-mod pipeline;
 mod read;
 mod runtime;
+mod shared;
 
+pub use check::{Checked, Problem};
+pub use collect::{Collect, Collected, Prune};
 pub use image::Image;
 pub use layout::Layout;
 pub use memory::Memory;
+pub use options::{Durability, Options, Verify};

@@ -18,10 +18,12 @@ use wharf_content::{ByteStream, Descriptor, Error, Hasher, OpenBlob};
 use wharf_reference::Digest;
 
 use crate::{
-    disk::Disk,
+    Verify,
+    disk::{Corrupt, Disk, Lease, Mark, read_bounded},
     error::At as _,
     os::{self, Stamp},
     runtime::{blocking, joined},
+    shared::Shared,
 };
 
 const CHUNK: u64 = 256 * 1024;
@@ -31,12 +33,14 @@ const CHUNK: u64 = 256 * 1024;
 pub(crate) struct Verified(Mutex<HashMap<Digest, Stamp>>);
 
 impl Verified {
-    fn is(&self, digest: &Digest, stamp: &Stamp) -> bool {
+    pub(crate) fn is(&self, digest: &Digest, stamp: &Stamp) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(digest) == Some(stamp)
     }
 
-    fn set(&self, digest: &Digest, stamp: Stamp) {
+    /// Remembers a file that has been hashed. The caller has seen that it did not change meanwhile, and could
+    /// not change now without another stamp.
+    pub(crate) fn set(&self, digest: &Digest, stamp: Stamp) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(digest.clone(), stamp);
     }
@@ -45,25 +49,27 @@ impl Verified {
 /// A blob of the layout.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    pub(crate) disk: Arc<Disk>,
-    pub(crate) verified: Arc<Verified>,
+    pub(crate) shared: Arc<Shared>,
+    /// Keeps the blob from being collected.
+    pub(crate) lease: Arc<Lease>,
     pub(crate) descriptor: Descriptor,
 }
 
 #[async_trait]
 impl OpenBlob for Stored {
     async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
-        let (disk, verified) = (Arc::clone(&self.disk), Arc::clone(&self.verified));
+        let (shared, lease) = (Arc::clone(&self.shared), Arc::clone(&self.lease));
         let descriptor = self.descriptor.clone();
-        let reader = blocking(move || Reader::open(&disk, verified, descriptor, offset)).await?;
+        let reader = blocking(move || Reader::open(shared, lease, descriptor, offset)).await?;
         Ok(Box::pin(FileStream(Some(reader.next()))))
     }
 }
 
 struct Reader {
+    shared: Arc<Shared>,
+    _lease: Arc<Lease>,
     file: File,
     path: PathBuf,
-    verified: Arc<Verified>,
     descriptor: Descriptor,
     stamp: Stamp,
     /// `None` if this process has hashed the file before.
@@ -73,32 +79,35 @@ struct Reader {
 
 impl Reader {
     fn open(
-        disk: &Disk,
-        verified: Arc<Verified>,
+        shared: Arc<Shared>,
+        lease: Arc<Lease>,
         descriptor: Descriptor,
         offset: u64,
     ) -> Result<Self, Error> {
-        let digest = descriptor.digest();
+        let (disk, digest) = (&shared.disk, descriptor.digest());
         let (file, stamp) = disk.open_blob(digest)?.ok_or_else(|| disk.no_blob(digest))?;
         if stamp.size != descriptor.size() {
-            return Err(disk.damaged(digest, "its size is wrong"));
+            return Err(disk.quarantine(&Corrupt::new(digest, stamp, "its size is wrong")));
         }
-        let hasher = if verified.is(digest, &stamp) {
+        let known = disk.options().verify == Verify::Once && shared.verified.is(digest, &stamp);
+        let hasher = if known {
             None
         } else {
             Some(Hasher::new(digest.algorithm())?)
         };
+        let path = disk.blob_path(digest);
         let mut reader = Self {
+            shared,
+            _lease: lease,
             file,
-            path: disk.blob_path(digest),
-            verified,
+            path,
+            descriptor,
             stamp,
             hasher,
             position: 0,
-            descriptor,
         };
         if reader.hasher.is_some() {
-            while reader.position < offset {
+            while reader.position < offset.min(reader.descriptor.size()) {
                 reader.read(offset - reader.position)?;
             }
         } else {
@@ -113,15 +122,14 @@ impl Reader {
     /// digest is right.
     fn read(&mut self, limit: u64) -> Result<Bytes, Error> {
         let rest = self.descriptor.size().saturating_sub(self.position);
-        let mut bytes = Vec::with_capacity(usize::try_from(rest.min(limit).min(CHUNK)).unwrap_or(0));
-        let read = (&self.file)
-            .take(rest.min(limit).min(CHUNK))
-            .read_to_end(&mut bytes);
+        let wanted = rest.min(limit).min(CHUNK);
+        let mut bytes = Vec::with_capacity(usize::try_from(wanted).unwrap_or(0));
+        let read = (&self.file).take(wanted).read_to_end(&mut bytes);
         read.at("read", &self.path)?;
-        if bytes.is_empty() && rest > 0 {
+        if (bytes.len() as u64) < wanted {
             return Err(self.damaged("it is cut short"));
         }
-        self.position += bytes.len() as u64;
+        self.position += wanted;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&bytes);
         }
@@ -131,16 +139,25 @@ impl Reader {
             if hasher.finish()? != *self.descriptor.digest() {
                 return Err(self.damaged("its bytes have another digest"));
             }
-            // Changed while it was read, and it will be hashed again next time.
-            if os::stamp_of(&self.file).at("look at", &self.path)? == self.stamp && !self.stamp.is_racy() {
-                self.verified.set(self.descriptor.digest(), self.stamp);
-            }
+            self.remember()?;
         }
         Ok(bytes.into())
     }
 
-    fn damaged(&self, why: &str) -> Error {
-        crate::disk::damaged(&self.path, why)
+    /// The file was good; unless it changes, it need not be hashed again.
+    fn remember(&self) -> Result<(), Error> {
+        let digest = self.descriptor.digest();
+        let now = os::stamp_of(&self.file).at("look at", &self.path)?;
+        let marked = Mark::of(digest, &now).is_some(); // another write would take the mark away
+        if now == self.stamp && (marked || !now.is_racy()) {
+            self.shared.verified.set(digest, now);
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, why: &'static str) -> Error {
+        let corrupt = Corrupt::new(self.descriptor.digest(), self.stamp, why);
+        self.shared.disk.quarantine(&corrupt)
     }
 
     /// Reads the next chunk in the background.
@@ -179,15 +196,16 @@ impl Stream for FileStream {
     }
 }
 
-/// A manifest's bytes whole.
+/// A manifest's bytes whole, or `None` if there is no such file.
 ///
-/// Fails with [`ErrorKind::TooLarge`] beyond `limit`, [`ErrorKind::NotFound`] if there is no such file.
-pub(crate) fn whole(disk: &Disk, digest: &Digest, limit: u64) -> Result<Bytes, Error> {
-    let (file, _) = disk.open_blob(digest)?.ok_or_else(|| disk.no_blob(digest))?;
-    let bytes = crate::disk::read_bounded(file, limit, &disk.blob_path(digest))?;
+/// Fails with [`ErrorKind::TooLarge`](wharf_content::ErrorKind) beyond `limit`.
+pub(crate) fn whole(disk: &Disk, digest: &Digest, limit: u64) -> Result<Option<Bytes>, Error> {
+    let Some((file, stamp)) = disk.open_blob(digest)? else {
+        return Ok(None);
+    };
+    let bytes = read_bounded(file, limit, &disk.blob_path(digest))?;
     if Hasher::digest(digest.algorithm(), &bytes)? == *digest {
-        Ok(bytes.into())
-    } else {
-        Err(disk.damaged(digest, "its bytes have another digest"))
+        return Ok(Some(bytes.into()));
     }
+    Err(disk.quarantine(&Corrupt::new(digest, stamp, "its bytes have another digest")))
 }

@@ -1,35 +1,76 @@
 //! What differs between operating systems: directories by handle, renames, locks. Nothing else in the crate
 //! touches the file system.
 
-#[cfg(unix)]
+#[cfg(any(not(unix), wharf_portable_fs))]
+mod portable;
+#[cfg(all(unix, not(wharf_portable_fs)))]
 mod unix;
 
-#[cfg(unix)]
-pub(crate) use unix::{Dir, set_read_only, stamp_of};
+#[cfg(any(not(unix), wharf_portable_fs))]
+pub(crate) use portable::{Dir, reflink, set_read_only, stamp_of};
+#[cfg(all(unix, not(wharf_portable_fs)))]
+pub(crate) use unix::{Dir, reflink, set_read_only, stamp_of};
 
-use std::{fs::File, io, time::SystemTime};
+use std::{
+    fs::{File, FileTimes},
+    io,
+    time::{Duration, SystemTime},
+};
+
+const SYMLINK: &str = "it is a symlink, which a store never follows";
+const NOT_A_FILE: &str = "it is not a regular file";
 
 /// What identifies the state of a file: another write, another file under the name, and it differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) device: u64,
+    /// 0 where the system does not say.
     pub(crate) inode: u64,
+    /// The owner; 0 where the system has none.
+    pub(crate) owner: u32,
     pub(crate) size: u64,
     /// Nanoseconds since the epoch.
     pub(crate) modified: i128,
+    /// The same, of the last change of anything about the file.
     pub(crate) changed: i128,
 }
 
 impl Stamp {
+    /// Whether both are of one file, whatever its state.
+    pub(crate) const fn same_file(&self, other: &Self) -> bool {
+        self.device == other.device && self.inode == other.inode
+    }
+
     /// Whether the file was written so recently that a further write might leave the same stamp, since file
     /// systems count time in ticks.
     pub(crate) fn is_racy(&self) -> bool {
         const TICK: i128 = 100_000_000;
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX));
-        self.changed.max(self.modified).saturating_add(TICK) > now
+        self.changed.max(self.modified).saturating_add(TICK) > now()
     }
+
+    /// How long ago the file was written; zero for a time in the future.
+    pub(crate) fn age(&self) -> Duration {
+        let nanos = now().saturating_sub(self.modified).max(0);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+fn now() -> i128 {
+    since_epoch(SystemTime::now())
+}
+
+fn since_epoch(time: SystemTime) -> i128 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))
+}
+
+/// Sets the time of the last write to this second and these nanoseconds.
+pub(crate) fn set_modified(file: &File, nanoseconds: u32) -> io::Result<()> {
+    let seconds = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
+    file.set_times(FileTimes::new().set_modified(time))
 }
 
 /// What a name in a directory is.

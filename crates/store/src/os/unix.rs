@@ -96,7 +96,7 @@ impl Dir {
         if FileType::from_raw_mode(fs::fstat(&fd)?.st_mode) == FileType::RegularFile {
             Ok(File::from(fd))
         } else {
-            Err(io::Error::other("not a regular file"))
+            Err(io::Error::other(super::NOT_A_FILE))
         }
     }
 
@@ -134,6 +134,17 @@ impl Dir {
         Ok(fs::renameat(&self.fd, from, &to.fd, name)?)
     }
 
+    /// Another name for a file of a directory. `false` if the file systems or their rules do not allow it.
+    pub(crate) fn link(&self, from: &str, to: &Self, name: &str) -> io::Result<bool> {
+        match fs::linkat(&self.fd, from, &to.fd, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::XDEV | Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::NOTSUP | Errno::NOSYS) => {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Removes a file; it is no error if there is none.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
@@ -142,15 +153,14 @@ impl Dir {
         }
     }
 
-    /// The names in this directory that are UTF-8, in no order.
+    /// The names in this directory, in no order; what is not UTF-8 is replaced, so that it names no file.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::Dir::read_from(&self.fd)? {
             let entry = entry?;
-            if let Ok(name) = entry.file_name().to_str()
-                && !matches!(name, "." | "..")
-            {
-                names.push(name.to_owned());
+            let name = entry.file_name().to_string_lossy();
+            if !matches!(&*name, "." | "..") {
+                names.push(name.into_owned());
             }
         }
         Ok(names)
@@ -176,9 +186,21 @@ pub(crate) fn set_read_only(file: &File) -> io::Result<()> {
     Ok(fs::fchmod(file, Mode::from_raw_mode(0o444))?)
 }
 
+/// Makes `to` share the blocks of `from`. `false` where that is not possible.
+#[cfg(target_os = "linux")]
+pub(crate) fn reflink(from: &File, to: &File) -> bool {
+    fs::ioctl_ficlone(to, from).is_ok()
+}
+
+/// Makes `to` share the blocks of `from`. `false` where that is not possible.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn reflink(_: &File, _: &File) -> bool {
+    false
+}
+
 fn no_link(error: Errno) -> io::Error {
     match error {
-        Errno::LOOP | Errno::MLINK => io::Error::other("it is a symlink, which a store never follows"),
+        Errno::LOOP | Errno::MLINK => io::Error::other(super::SYMLINK),
         other => other.into(),
     }
 }
@@ -201,6 +223,7 @@ fn stamp(stat: &fs::Stat) -> Stamp {
     Stamp {
         device: stat.st_dev as u64,
         inode: stat.st_ino as u64,
+        owner: stat.st_uid as u32,
         size: stat.st_size as u64,
         modified: time(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
         changed: time(stat.st_ctime as i64, stat.st_ctime_nsec as u64),

@@ -3,6 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "tests report by panicking")]
 
 mod basics;
+mod collecting;
 mod conformance;
+mod damage;
+mod hostile;
+mod many_names;
 mod peers;
+mod resume;
+mod sharing;
 mod support;

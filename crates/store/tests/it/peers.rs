@@ -40,10 +40,14 @@ async fn skopeo_umoci_and_podman_read_a_layout() {
     let stat = format!("{}:second", path("store"));
     sandbox.umoci().run(&["stat", "--image", &stat, "--json"]).json();
 
-    sandbox
+    // podman makes an image name of the path, and names are lowercase.
+    let lower = format!("/tmp/wharf-peers-{}", std::process::id());
+    std::fs::rename(path("store"), &lower).unwrap();
+    let pulled = sandbox
         .podman()
-        .run(&["pull", "--quiet", &reference("second")])
-        .ok();
+        .run(&["pull", "--quiet", &format!("oci:{lower}:second")]);
+    std::fs::rename(&lower, path("store")).unwrap();
+    pulled.ok();
     let images = sandbox.podman().run(&["images", "--digests"]).ok();
     assert!(images.contains(digest), "{images}");
 }

@@ -1,10 +1,7 @@
 //! From a [`Blob`] to a [`Slot`]: the task that polls hashes, a blocking thread writes, a small queue lies
 //! between them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::{
@@ -13,10 +10,11 @@ use tokio::{
 };
 use wharf_content::{Blob, Descriptor, Error, ErrorKind, Hasher};
 
+use super::{Attempt, Slot};
 use crate::{
-    disk::Disk,
-    ingest::{Partials, Slot},
+    os::Stamp,
     runtime::{blocking, joined},
+    shared::Shared,
 };
 
 /// Bytes that go to the disk in one call.
@@ -25,27 +23,33 @@ const BATCH: usize = 512 * 1024;
 /// Batches on their way to the writer, so that receiving goes on while one is written.
 const QUEUED: usize = 2;
 
-/// Takes in a blob. On return it is one of the layout's, or what was received is kept for the next attempt.
-pub(crate) async fn push(disk: &Arc<Disk>, partials: &Arc<Partials>, blob: Blob) -> Result<(), Error> {
+/// Takes in a blob that the caller has pinned. On return it is one of the layout's, or what was received is
+/// kept for the next attempt.
+pub(crate) async fn push(shared: &Arc<Shared>, blob: Blob) -> Result<(), Error> {
     let blob = from_start(blob)?;
     let descriptor = blob.descriptor().clone();
-    let Some((slot, hasher)) = acquire(disk, partials, &descriptor, blob.can_reopen()).await? else {
+    let flight = shared.flights.enter(descriptor.digest()).await;
+    let Some((slot, hasher)) = acquire(shared, &descriptor, blob.can_reopen()).await? else {
         return Ok(());
     };
     let resumed = hasher.count() > 0;
     let rest = if resumed { blob.resume(hasher) } else { None };
-    let again = blob.reopen();
-    match write(slot, rest.unwrap_or(blob)).await {
-        Err(error) if resumed && error.kind() == ErrorKind::Mismatch => {
+    let again = if resumed { blob.reopen() } else { None };
+    let written = match (write(slot, rest.unwrap_or(blob)).await, again) {
+        (Err(error), Some(blob)) if error.kind() == ErrorKind::Mismatch => {
             // What an earlier attempt left was wrong, and is gone: once more from the start.
-            let Some(blob) = again else { return Err(error) };
-            match acquire(disk, partials, &descriptor, false).await? {
-                Some((slot, _)) => write(slot, blob).await,
-                None => Ok(()),
+            match acquire(shared, &descriptor, false).await? {
+                Some((slot, _)) => write(slot, blob).await?,
+                None => None,
             }
         }
-        result => result,
+        (result, _) => result?,
+    };
+    if let Some(stamp) = written {
+        shared.verified.set(descriptor.digest(), stamp);
     }
+    drop(flight);
+    Ok(())
 }
 
 fn from_start(blob: Blob) -> Result<Blob, Error> {
@@ -58,27 +62,24 @@ fn from_start(blob: Blob) -> Result<Blob, Error> {
     })
 }
 
-async fn acquire(
-    disk: &Arc<Disk>,
-    partials: &Arc<Partials>,
+/// Waits for the right to write; `None` if the blob is there.
+pub(crate) async fn acquire(
+    shared: &Arc<Shared>,
     descriptor: &Descriptor,
     resumable: bool,
 ) -> Result<Option<(Slot, Hasher)>, Error> {
-    struct CancelOnDrop(Arc<AtomicBool>);
-
-    impl Drop for CancelOnDrop {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
+    loop {
+        let (shared, descriptor) = (Arc::clone(shared), descriptor.clone());
+        let attempt = blocking(move || Slot::attempt(&shared.disk, &shared.partials, &descriptor, resumable));
+        match attempt.await? {
+            Attempt::Present => return Ok(None),
+            Attempt::Busy => {}
+            Attempt::Granted(granted) => return Ok(Some(*granted)),
         }
     }
-
-    let (disk, partials, descriptor) = (Arc::clone(disk), Arc::clone(partials), descriptor.clone());
-    let guard = CancelOnDrop(Arc::default());
-    let cancelled = Arc::clone(&guard.0);
-    blocking(move || Slot::acquire(&disk, &partials, &descriptor, resumable, &cancelled)).await
 }
 
-async fn write(slot: Slot, mut blob: Blob) -> Result<(), Error> {
+async fn write(slot: Slot, mut blob: Blob) -> Result<Option<Stamp>, Error> {
     let mut writing = Writing {
         slot: Some(slot),
         thread: None,
@@ -123,7 +124,7 @@ enum End {
 struct Thread {
     queue: mpsc::UnboundedSender<Message>,
     room: Arc<Semaphore>,
-    handle: JoinHandle<Result<(), Error>>,
+    handle: JoinHandle<Result<Option<Stamp>, Error>>,
 }
 
 /// A blob being written. The writer starts with the first full batch, so a small blob costs one hand-over.
@@ -152,18 +153,18 @@ impl Writing {
         self.batched = 0;
         let message = Message::Write(std::mem::take(&mut self.batch), permit);
         if thread.queue.send(message).is_err() {
-            return joined((&mut thread.handle).await); // it ended early: with an error
+            return joined((&mut thread.handle).await).map(drop); // it ended early: with an error
         }
         Ok(())
     }
 
-    async fn end(&mut self, end: End) -> Result<(), Error> {
+    async fn end(&mut self, end: End) -> Result<Option<Stamp>, Error> {
         let batch = std::mem::take(&mut self.batch);
         if let Some(slot) = self.slot.take() {
             return blocking(move || finish(slot, &batch, end)).await;
         }
         let Some(thread) = self.thread.take() else {
-            return Ok(());
+            return Ok(None);
         };
         let _ = thread.queue.send(Message::End(batch, end)); // if it has ended, it says why
         joined(thread.handle.await)
@@ -192,7 +193,7 @@ fn start(mut slot: Slot) -> Thread {
             }
         }
         slot.keep(None);
-        Ok(())
+        Ok(None)
     });
     Thread {
         queue,
@@ -201,7 +202,7 @@ fn start(mut slot: Slot) -> Thread {
     }
 }
 
-fn finish(mut slot: Slot, batch: &[Bytes], end: End) -> Result<(), Error> {
+fn finish(mut slot: Slot, batch: &[Bytes], end: End) -> Result<Option<Stamp>, Error> {
     match end {
         End::Commit => {
             slot.write(batch)?;
@@ -210,8 +211,8 @@ fn finish(mut slot: Slot, batch: &[Bytes], end: End) -> Result<(), Error> {
         End::Keep(hasher) => {
             slot.write(batch)?;
             slot.keep(hasher.map(|hasher| *hasher));
-            Ok(())
+            Ok(None)
         }
-        End::Discard => slot.discard(),
+        End::Discard => slot.discard().map(|()| None),
     }
 }

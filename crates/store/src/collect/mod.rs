@@ -1,0 +1,151 @@
+//! Garbage collection (rule S5): what no name, no lease and no kept image needs is removed.
+//!
+//! First everything is listed, then everything needed is marked: from index.json, from the leases of running
+//! operations in all processes, and referrers from their subjects. Then, behind the closed gate and a little
+//! at a time, names and leases are read again and what is still not needed goes: manifests before what they
+//! refer to, so that a manifest that exists never lacks something because of a collector, whenever it is
+//! stopped.
+
+mod leftovers;
+mod mark;
+mod options;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use wharf_content::{Error, ErrorKind};
+use wharf_reference::Digest;
+
+use crate::{
+    Layout,
+    disk::{Disk, Entry, Mark, live_pins},
+    index::{self, Index},
+    os::Stamp,
+};
+use mark::Marker;
+pub use options::{Collect, Collected, Prune};
+
+/// How long the gate is closed at a time.
+const CLOSED: Duration = Duration::from_millis(10);
+
+impl Layout {
+    /// Removes what no image in index.json and no running operation needs.
+    ///
+    /// Safe at any time, with any number of other processes at work, and when it is stopped at any point.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] if a manifest that is needed is damaged, since what it needs is not known then:
+    /// [`Layout::repair`] comes first. [`ErrorKind::Unsupported`] for a store with shared blobs.
+    pub async fn collect(&self, options: &Collect) -> Result<Collected, Error> {
+        let options = options.clone();
+        self.blocking(move |layout| collect(&layout.shared.disk, &options, |_| true))
+            .await
+    }
+
+    /// Removes images, as `podman image prune` does: those without a name, or all; then what only they
+    /// needed, as [`Layout::collect`] does.
+    pub async fn prune(&self, which: Prune, options: &Collect) -> Result<Collected, Error> {
+        let options = options.clone();
+        self.blocking(move |layout| {
+            let disk = &layout.shared.disk;
+            let stays = |entry: &index::Entry| match which {
+                Prune::Dangling => entry.name().is_some(),
+                Prune::All => false,
+            };
+            if options.dry_run {
+                return collect(disk, &options, stays);
+            }
+            refuse_shared(disk)?;
+            let images = disk.update_index(|index| Ok(index.remove(|entry| !stays(entry))))?;
+            let collected = collect(disk, &options, |_| true)?;
+            Ok(Collected { images, ..collected })
+        })
+        .await
+    }
+}
+
+fn refuse_shared(disk: &Disk) -> Result<(), Error> {
+    if disk.options().shared_blobs.is_none() {
+        return Ok(());
+    }
+    let message = "a store with shared blobs cannot be collected: nobody knows what its other users need";
+    Err(Error::new(ErrorKind::Unsupported, message))
+}
+
+fn collect(
+    disk: &Arc<Disk>,
+    options: &Collect,
+    stays: impl Fn(&index::Entry) -> bool,
+) -> Result<Collected, Error> {
+    refuse_shared(disk)?;
+    let alone = disk.lock_collect()?;
+    let mut collected = Collected::default();
+    let mut found = HashMap::new();
+    for entry in disk.list_blobs()? {
+        match entry {
+            Entry::Blob(digest, stamp) => drop(found.insert(digest, stamp)),
+            Entry::Foreign(path) => collected.foreign.push(path),
+        }
+    }
+    let mut marker = Marker::new(disk);
+    let gate = disk.gate(true)?;
+    let pins = live_pins(disk, !options.dry_run)?;
+    drop(gate);
+    let index = disk.index()?;
+    collected.images = index.entries().iter().filter(|entry| !stays(entry)).count();
+    marker.pins(&pins)?;
+    marker.roots(&index, &stays)?;
+    let candidates = marker.garbage(&found)?;
+    let candidates: Vec<(Digest, Stamp)> = candidates
+        .into_iter()
+        .filter(|(digest, stamp)| options.is_old_enough(Mark::of(digest, stamp).is_some(), stamp))
+        .collect();
+    if options.dry_run {
+        collected.blobs = candidates
+            .into_iter()
+            .map(|(digest, stamp)| (digest, stamp.size))
+            .collect();
+    } else {
+        sweep(disk, &mut marker, index, candidates, &mut collected)?;
+    }
+    leftovers::remove(disk, options, &mut collected)?;
+    collected.kept = found.len() - collected.blobs.len();
+    drop(alone);
+    Ok(collected)
+}
+
+fn sweep(
+    disk: &Disk,
+    marker: &mut Marker<'_>,
+    mut index: Arc<Index>,
+    candidates: Vec<(Digest, Stamp)>,
+    collected: &mut Collected,
+) -> Result<(), Error> {
+    let mut candidates = candidates.into_iter().peekable();
+    while candidates.peek().is_some() {
+        let gate = disk.gate(true)?;
+        let closed = Instant::now();
+        // Leases first: who names an image ends its lease only when index.json says so.
+        marker.pins(&live_pins(disk, true)?)?;
+        let now = disk.index()?;
+        if !Arc::ptr_eq(&now, &index) {
+            marker.roots(&now, |_| true)?;
+            index = now;
+        }
+        for (digest, stamp) in candidates.by_ref() {
+            if !marker.is_live(&digest) {
+                disk.remove_blob(&digest)?;
+                collected.blobs.push((digest, stamp.size));
+            }
+            if closed.elapsed() > CLOSED {
+                break;
+            }
+        }
+        drop(gate);
+    }
+    Ok(())
+}

@@ -1,0 +1,309 @@
+//! Blobs as files: looked up, made, set aside.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use wharf_content::{Descriptor, Error, ErrorKind};
+use wharf_reference::{Algorithm, Digest};
+
+use super::{Disk, Mark, Pool, temporary_name};
+use crate::{
+    Durability,
+    error::{At as _, storage},
+    os::{self, Dir, Kind, Stamp},
+};
+
+const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
+
+/// What has a blob's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    File(Stamp),
+    /// A directory, a symlink, a pipe.
+    Other,
+}
+
+/// An entry of the directories of blobs.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Blob(Digest, Stamp),
+    /// What is no blob and was not put there by this crate.
+    Foreign(PathBuf),
+}
+
+/// A blob that turned out to be damaged: what to set aside.
+#[derive(Debug, Clone)]
+pub(crate) struct Corrupt {
+    pub(crate) digest: Digest,
+    /// The state of the file that was read; another one is left alone.
+    pub(crate) stamp: Stamp,
+    pub(crate) why: &'static str,
+}
+
+impl Corrupt {
+    pub(crate) fn new(digest: &Digest, stamp: Stamp, why: &'static str) -> Self {
+        Self {
+            digest: digest.clone(),
+            stamp,
+            why,
+        }
+    }
+}
+
+impl Disk {
+    /// The directory whose entries are one directory for each algorithm.
+    fn blobs(&self) -> io::Result<Dir> {
+        match &self.pool {
+            Pool::Own => self.root.dir("blobs"),
+            Pool::Shared(pool) => Dir::open(pool.path()),
+        }
+    }
+
+    pub(crate) fn blobs_path(&self) -> PathBuf {
+        match &self.pool {
+            Pool::Own => self.at("blobs"),
+            Pool::Shared(pool) => pool.path().to_owned(),
+        }
+    }
+
+    fn algorithm_dir(&self, digest: &Digest) -> io::Result<Dir> {
+        self.blobs()?.dir(digest.algorithm_name())
+    }
+
+    pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.blobs_path()
+            .join(digest.algorithm_name())
+            .join(digest.encoded())
+    }
+
+    /// The file of a blob, if there is one.
+    pub(crate) fn open_blob(&self, digest: &Digest) -> Result<Option<(File, Stamp)>, Error> {
+        supported(digest)?;
+        let path = self.blob_path(digest);
+        let opened = self
+            .algorithm_dir(digest)
+            .and_then(|dir| dir.read(digest.encoded()));
+        match opened {
+            Ok(file) => {
+                let stamp = os::stamp_of(&file).at("look at", &path)?;
+                Ok(Some((file, stamp)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(storage("open", &path, error)),
+        }
+    }
+
+    /// What has the name of a blob.
+    pub(crate) fn find_blob(&self, digest: &Digest) -> Result<Found, Error> {
+        supported(digest)?;
+        let stat = self
+            .algorithm_dir(digest)
+            .and_then(|dir| dir.stat(digest.encoded()));
+        match stat {
+            Ok(Some((Kind::File, stamp))) => Ok(Found::File(stamp)),
+            Ok(Some(_)) => Ok(Found::Other),
+            Ok(None) => Ok(Found::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+            Err(error) => Err(storage("look at", &self.blob_path(digest), error)),
+        }
+    }
+
+    /// Whether the blob is there with its size.
+    pub(crate) fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        Ok(matches!(
+            self.find_blob(descriptor.digest())?,
+            Found::File(stamp) if stamp.size == descriptor.size()
+        ))
+    }
+
+    pub(crate) fn no_blob(&self, digest: &Digest) -> Error {
+        let message = format!("there is no {digest} in {}", self.path().display());
+        Error::new(ErrorKind::NotFound, message)
+    }
+
+    /// Makes a whole and verified file of the ingest directory a blob: durable first, visible then. Its state
+    /// afterwards.
+    ///
+    /// A file that has the name already is replaced: whatever it holds, this one is right.
+    pub(crate) fn commit(
+        &self,
+        ingest: &Dir,
+        name: &str,
+        file: &File,
+        digest: &Digest,
+    ) -> Result<Stamp, Error> {
+        supported(digest)?;
+        let path = self.blob_path(digest);
+        let temporary = ingest.path().join(name);
+        self.settle(file, digest, &temporary)?;
+        let dir = self
+            .blobs()
+            .and_then(|blobs| blobs.make_dir(digest.algorithm_name(), 0o755))
+            .at("create", path.parent().unwrap_or(&path))?;
+        let gate = self.gate(false)?;
+        let fresh = ingest.rename_new(name, &dir, digest.encoded());
+        if !fresh.at("create", &path)? {
+            let replaced = ingest.rename(name, &dir, digest.encoded());
+            replaced.at("replace", &path)?;
+            // If both are names of one file, which an adopted blob can be, the other name is still there.
+            ingest.remove(name).at("remove", &temporary)?;
+        }
+        drop(gate);
+        os::stamp_of(file).at("look at", &path)
+    }
+
+    /// Gives verified bytes the mode of a blob, makes them durable, and says so.
+    pub(crate) fn settle(&self, file: &File, digest: &Digest, path: &Path) -> Result<(), Error> {
+        os::set_read_only(file).at("change the mode of", path)?;
+        let durable = self.options.durability == Durability::Durable;
+        let mark = if durable { Mark::Durable } else { Mark::Fast };
+        os::set_modified(file, mark.nanoseconds(digest)).at("set the time of", path)?;
+        if durable {
+            file.sync_all().at("sync", path)?;
+        }
+        Ok(())
+    }
+
+    /// Makes small and verified content a blob.
+    pub(crate) fn commit_bytes(&self, digest: &Digest, bytes: &[u8]) -> Result<Stamp, Error> {
+        let ingest = self.ingest()?;
+        let name = temporary_name();
+        let path = ingest.path().join(&name);
+        let gate = self.gate(false)?; // no collector sees it before it is locked
+        let mut file = ingest.create_new(&name, 0o600).at("create", &path)?;
+        let locked = self.try_lock(&file, &path);
+        drop(gate);
+        let written = locked
+            .and_then(|_| file.write_all(bytes).at("write", &path))
+            .and_then(|()| self.commit(&ingest, &name, &file, digest));
+        if written.is_err() {
+            let _ = ingest.remove(&name);
+        }
+        written
+    }
+
+    /// Makes the names of all blobs durable.
+    pub(crate) fn sync_blobs(&self) -> Result<(), Error> {
+        if self.options.durability != Durability::Durable {
+            return Ok(());
+        }
+        let path = self.blobs_path();
+        let blobs = self.blobs().at("open", &path)?;
+        for algorithm in ALGORITHMS.iter().filter_map(|algorithm| algorithm.name()) {
+            match blobs.dir(algorithm).and_then(|dir| dir.sync()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(storage("sync", &path.join(algorithm), error));
+                }
+                _ => {}
+            }
+        }
+        blobs.sync().at("sync", &path)
+    }
+
+    /// Gives the file of a blob another name. `false` if there is none or the file systems do not allow it.
+    pub(crate) fn link_blob(&self, digest: &Digest, to: &Dir, name: &str) -> Result<bool, Error> {
+        if !matches!(self.find_blob(digest)?, Found::File(_)) {
+            return Ok(false);
+        }
+        let linked = self
+            .algorithm_dir(digest)
+            .and_then(|dir| dir.link(digest.encoded(), to, name));
+        linked.at("link", &self.blob_path(digest))
+    }
+
+    /// Whose store this is.
+    pub(crate) fn owner(&self) -> Result<u32, Error> {
+        let stat = self.root.stat(".").at("look at", self.path())?;
+        Ok(stat.map_or(0, |(_, stamp)| stamp.owner))
+    }
+
+    /// Removes a blob. Behind the closed gate only.
+    pub(crate) fn remove_blob(&self, digest: &Digest) -> Result<(), Error> {
+        let removed = self
+            .algorithm_dir(digest)
+            .and_then(|dir| dir.remove(digest.encoded()));
+        removed.at("remove", &self.blob_path(digest))
+    }
+
+    /// Takes a damaged blob out of the store and keeps it for inspection; the error to report. A store that
+    /// cannot be written to keeps it where it is, and the error is the same.
+    pub(crate) fn quarantine(&self, corrupt: &Corrupt) -> Error {
+        let path = self.blob_path(&corrupt.digest);
+        let fate = match self.set_aside(corrupt) {
+            Ok(true) => "it was taken out of the store, pull the image again",
+            Ok(false) => "it has been replaced meanwhile, try again",
+            Err(_) => "it is not used, pull the image again",
+        };
+        let message = format!("{} is damaged: {}; {fate}", path.display(), corrupt.why);
+        Error::new(ErrorKind::Corrupt, message)
+    }
+
+    /// `false` if the file is another one by now.
+    pub(crate) fn set_aside(&self, corrupt: &Corrupt) -> Result<bool, Error> {
+        let digest = &corrupt.digest;
+        let aside = self.pool_private("corrupt")?;
+        let path = self.blob_path(digest);
+        let dir = self.algorithm_dir(digest).at("open", &path)?;
+        let gate = self.gate(true)?;
+        let now = dir.stat(digest.encoded()).at("look at", &path)?;
+        if now != Some((Kind::File, corrupt.stamp)) {
+            return Ok(false);
+        }
+        let name = format!(
+            "{}-{}-{}",
+            digest.algorithm_name(),
+            digest.encoded(),
+            temporary_name()
+        );
+        let moved = dir.rename(digest.encoded(), &aside, &name);
+        moved.at("set aside", &path)?;
+        drop(gate);
+        Ok(true)
+    }
+
+    /// Where damaged blobs are kept.
+    pub(crate) fn corrupt_dir(&self) -> Result<Dir, Error> {
+        self.pool_private("corrupt")
+    }
+
+    /// Everything in the directories of blobs.
+    pub(crate) fn list_blobs(&self) -> Result<Vec<Entry>, Error> {
+        let path = self.blobs_path();
+        let blobs = self.blobs().at("open", &path)?;
+        let mut entries = Vec::new();
+        for name in blobs.names().at("list", &path)? {
+            if matches!(self.pool, Pool::Shared(_)) && name == super::PRIVATE {
+                continue;
+            }
+            let known = ALGORITHMS.iter().any(|algorithm| algorithm.name() == Some(&name));
+            let dir = if known { blobs.dir(&name).ok() } else { None };
+            let Some(dir) = dir else {
+                entries.push(Entry::Foreign(path.join(name)));
+                continue;
+            };
+            for encoded in dir.names().at("list", dir.path())? {
+                let path = dir.path().join(&encoded);
+                let digest = Digest::parse(&format!("{name}:{encoded}")).ok();
+                match (digest, dir.stat(&encoded).at("look at", &path)?) {
+                    (_, None) => {} // gone meanwhile
+                    (Some(digest), Some((Kind::File, stamp))) => entries.push(Entry::Blob(digest, stamp)),
+                    _ => entries.push(Entry::Foreign(path)),
+                }
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// Only what can be verified has a place here.
+fn supported(digest: &Digest) -> Result<(), Error> {
+    if digest.algorithm().is_supported() {
+        return Ok(());
+    }
+    let message = format!("cannot keep {digest}: only sha256 and sha512 can be verified");
+    Err(Error::new(ErrorKind::Unsupported, message))
+}

@@ -1,0 +1,134 @@
+//! index.json as a file: cached, and replaced as a whole under a lock (rule S8).
+
+use std::{
+    fs::File,
+    hash::{BuildHasher as _, RandomState},
+    io::Write as _,
+    sync::{Arc, PoisonError},
+};
+
+use wharf_content::{Error, ErrorKind};
+
+use super::{Disk, read_bounded};
+use crate::{
+    error::At as _,
+    index::{Index, MAX_INDEX_SIZE},
+    os::{self, Stamp},
+};
+
+pub(super) const INDEX: &str = "index.json";
+
+/// What index.json said when it was last read.
+#[derive(Debug)]
+pub(super) struct Cached {
+    stamp: Stamp,
+    /// Whether the file could have been written again without another stamp.
+    racy: bool,
+    /// Of the bytes, to save parsing them again.
+    fingerprint: u64,
+    hasher: RandomState,
+    index: Arc<Index>,
+}
+
+impl Disk {
+    /// What index.json says now.
+    pub(crate) fn index(&self) -> Result<Arc<Index>, Error> {
+        let path = self.at(INDEX);
+        let file = self.root.read(INDEX).at("open", &path)?;
+        let stamp = os::stamp_of(&file).at("look at", &path)?;
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*cached
+            && known.stamp == stamp
+            && !known.racy
+        {
+            return Ok(Arc::clone(&known.index));
+        }
+        let racy = stamp.is_racy();
+        let bytes = read_bounded(file, MAX_INDEX_SIZE, &path)?;
+        if let Some(known) = &mut *cached
+            && known.hasher.hash_one(&bytes) == known.fingerprint
+        {
+            (known.stamp, known.racy) = (stamp, racy);
+            return Ok(Arc::clone(&known.index));
+        }
+        let index = Index::parse(&bytes).map_err(|why| {
+            let message = format!(
+                "{} is damaged: {why}; restore it, or remove it to start without names",
+                path.display()
+            );
+            Error::new(ErrorKind::Corrupt, message)
+        })?;
+        let index = Arc::new(index);
+        let hasher = RandomState::new();
+        *cached = Some(Cached {
+            stamp,
+            racy,
+            fingerprint: hasher.hash_one(&bytes),
+            hasher,
+            index: Arc::clone(&index),
+        });
+        Ok(index)
+    }
+
+    /// Reads index.json, changes it and replaces it, with no other process in between.
+    pub(crate) fn update_index<T>(
+        &self,
+        change: impl FnOnce(&mut Index) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let lock = self.lock_index()?;
+        let before = self.index()?;
+        let mut index = Index::clone(&before);
+        let answer = change(&mut index)?;
+        if !index.same_as(&before) {
+            self.replace_index(&index)?;
+        }
+        drop(lock);
+        Ok(answer)
+    }
+
+    pub(super) fn lock_index(&self) -> Result<File, Error> {
+        let private = self.private()?;
+        self.lock_in(&private, "lock", true)
+    }
+
+    pub(super) fn has_index(&self) -> Result<bool, Error> {
+        let stat = self.root.stat(INDEX).at("look at", &self.at(INDEX))?;
+        Ok(stat.is_some())
+    }
+
+    pub(super) fn replace_index(&self, index: &Index) -> Result<(), Error> {
+        let bytes = index.to_bytes()?;
+        if bytes.len() as u64 > MAX_INDEX_SIZE {
+            let message = format!(
+                "{} would have more than {MAX_INDEX_SIZE} bytes; remove some names",
+                self.at(INDEX).display()
+            );
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        self.replace(INDEX, &bytes)
+    }
+
+    /// Writes a file of the root beside it and moves it there, durably. Under the lock only.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let private = self.private()?;
+        let temporary = format!("{name}.new"); // one that a cut has left is in nobody's use
+        let path = private.path().join(&temporary);
+        private.remove(&temporary).at("remove", &path)?;
+        let written = private
+            .create_new(&temporary, 0o644)
+            .at("create", &path)
+            .and_then(|mut file| {
+                file.write_all(bytes).at("write", &path)?;
+                file.sync_all().at("sync", &path)
+            })
+            .and_then(|()| {
+                private
+                    .rename(&temporary, &self.root, name)
+                    .at("replace", &self.at(name))
+            });
+        if written.is_err() {
+            let _ = private.remove(&temporary);
+        }
+        written.and_then(|()| self.root.sync().at("sync", self.path()))
+    }
+}

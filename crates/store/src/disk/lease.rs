@@ -1,0 +1,136 @@
+//! Leases: what a running operation was told is there stays there until it ends (rule S5).
+//!
+//! A lease is a file of digests that its owner keeps locked. Whoever relies on a blob writes its digest there
+//! while the gate is open, and looks for the blob then; whoever removes blobs closes the gate and reads the
+//! leases first. A lease that can be locked has lost its owner and counts for nothing: no process id and no clock is
+//! asked.
+
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use wharf_content::Error;
+use wharf_reference::Digest;
+
+use super::{Disk, read_bounded, temporary_name};
+use crate::{error::At as _, os::Dir};
+
+/// More than any operation writes, in bytes.
+const MAX_LEASE: u64 = 256 * 1024 * 1024;
+
+/// What one operation relies on.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    disk: Arc<Disk>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    file: Option<Held>,
+    pinned: HashSet<Digest>,
+}
+
+#[derive(Debug)]
+struct Held {
+    directory: Dir,
+    name: String,
+    file: File,
+}
+
+impl Lease {
+    pub(crate) fn new(disk: Arc<Disk>) -> Self {
+        Self {
+            disk,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Pins these digests: what is found after this stays. A store that cannot be written to is not collected
+    /// through the same file system, so there is nothing to do.
+    pub(crate) fn pin<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> Result<(), Error> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = digests
+            .into_iter()
+            .filter(|digest| !state.pinned.contains(*digest));
+        let new: Vec<&Digest> = new.collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let gate = match self.disk.gate(false) {
+            Err(error) if Disk::is_read_only(&error) => return Ok(()),
+            other => other?,
+        };
+        state.write(&self.disk, &new)?;
+        drop(gate);
+        Ok(())
+    }
+}
+
+impl State {
+    fn write(&mut self, disk: &Disk, digests: &[&Digest]) -> Result<(), Error> {
+        if self.file.is_none() {
+            self.file = Some(Held::new(disk)?);
+        }
+        let Some(held) = &mut self.file else {
+            return Ok(());
+        };
+        let mut text = String::new();
+        for digest in digests {
+            text.push_str(digest.as_str());
+            text.push('\n');
+        }
+        held.file
+            .write_all(text.as_bytes())
+            .at("write", &held.directory.path().join(&held.name))?;
+        self.pinned.extend(digests.iter().map(|&digest| digest.clone()));
+        Ok(())
+    }
+}
+
+impl Held {
+    /// A new lease. Within the open gate, so that no collector sees it before it is locked.
+    fn new(disk: &Disk) -> Result<Self, Error> {
+        let directory = disk.pool_private("leases")?;
+        let name = temporary_name();
+        let path = directory.path().join(&name);
+        let file = directory.create_new(&name, 0o600).at("create", &path)?;
+        disk.try_lock(&file, &path)?;
+        Ok(Self {
+            directory,
+            name,
+            file,
+        })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.directory.remove(&self.name); // if not, a collector will
+    }
+}
+
+/// What live leases pin. Behind the closed gate, dead ones are removed if `remove_dead`.
+pub(crate) fn live_pins(disk: &Disk, remove_dead: bool) -> Result<HashSet<Digest>, Error> {
+    let directory = disk.pool_private("leases")?;
+    let mut pins = HashSet::new();
+    for name in directory.names().at("list", directory.path())? {
+        let path = directory.path().join(&name);
+        let Ok(file) = directory.read_write(&name, 0o600) else {
+            continue; // no file of ours
+        };
+        if !disk.options().without_locks && disk.try_lock(&file, &path)? {
+            if remove_dead {
+                directory.remove(&name).at("remove", &path)?;
+            }
+            continue;
+        }
+        let text = read_bounded(file, MAX_LEASE, &path)?;
+        let text = String::from_utf8_lossy(&text);
+        pins.extend(text.lines().filter_map(|line| Digest::parse(line).ok()));
+    }
+    Ok(pins)
+}

@@ -1,0 +1,77 @@
+use std::path::PathBuf;
+
+/// How a [`Layout`](crate::Layout) keeps its content.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Options {
+    pub(crate) durability: Durability,
+    pub(crate) verify: Verify,
+    pub(crate) shared_blobs: Option<PathBuf>,
+    pub(crate) readable_by_all: bool,
+    pub(crate) without_locks: bool,
+}
+
+impl Options {
+    /// Whether content must survive a power failure; [`Durability::Durable`] by default.
+    #[must_use]
+    pub const fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// When the bytes of a blob are hashed; [`Verify::Once`] by default.
+    #[must_use]
+    pub const fn with_verify(mut self, verify: Verify) -> Self {
+        self.verify = verify;
+        self
+    }
+
+    /// Keeps blobs in a directory that several layouts share, as skopeo's `--dest-shared-blob-dir` does:
+    /// `DIRECTORY/sha256/...` stands for `blobs/sha256/...`.
+    ///
+    /// No layout knows what the others need, so such a store cannot be collected.
+    #[must_use]
+    pub fn with_shared_blobs(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.shared_blobs = Some(directory.into());
+        self
+    }
+
+    /// Gives a new store the mode 0755 instead of 0700, so that other users can read it.
+    #[must_use]
+    pub const fn with_access_for_all(mut self) -> Self {
+        self.readable_by_all = true;
+        self
+    }
+
+    /// Works without file locks, for a file system that has none. Then only one process may use the store,
+    /// and nothing checks that; without this, a store that cannot be locked is refused.
+    #[must_use]
+    pub const fn dangerous_without_locks(mut self) -> Self {
+        self.without_locks = true;
+        self
+    }
+}
+
+/// What a power failure may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Nothing that was acknowledged: files are synced before they are visible, and directories before a name
+    /// is given.
+    #[default]
+    Durable,
+    /// The images of the last seconds. Blobs are not synced, and every process hashes them again before it
+    /// uses them; index.json is never damaged.
+    Fast,
+}
+
+/// When stored bytes are hashed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Verify {
+    /// On the first read in each process, and again when the file has changed.
+    #[default]
+    Once,
+    /// On every read.
+    Always,
+}

@@ -1,0 +1,184 @@
+//! Systems without directory handles: paths, with a check that no symlink is followed. Another process that
+//! may write into the store can win a race against the check; keep the store where only its owner can write.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{Kind, Stamp, since_epoch};
+
+/// A directory.
+#[derive(Debug)]
+pub(crate) struct Dir {
+    path: PathBuf,
+}
+
+impl Dir {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        if fs::metadata(path)?.is_dir() {
+            Ok(Self {
+                path: path.to_owned(),
+            })
+        } else {
+            Err(io::ErrorKind::NotADirectory.into())
+        }
+    }
+
+    pub(crate) fn create(path: &Path, _mode: u32) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn dir(&self, name: &str) -> io::Result<Self> {
+        let path = self.path.join(name);
+        match kind(&fs::symlink_metadata(&path)?) {
+            Kind::Directory => Ok(Self { path }),
+            Kind::File => Err(io::ErrorKind::NotADirectory.into()),
+            Kind::Other => Err(io::Error::other(super::SYMLINK)),
+        }
+    }
+
+    pub(crate) fn make_dir(&self, name: &str, _mode: u32) -> io::Result<Self> {
+        match fs::create_dir(self.path.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => self.dir(name),
+        }
+    }
+
+    pub(crate) fn read(&self, name: &str) -> io::Result<File> {
+        self.regular(name, OpenOptions::new().read(true))
+    }
+
+    pub(crate) fn read_write(&self, name: &str, _mode: u32) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        match self.regular(name, &options) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        match options.create_new(true).open(self.path.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.regular(name, OpenOptions::new().read(true).write(true))
+            }
+            other => other,
+        }
+    }
+
+    pub(crate) fn create_new(&self, name: &str, _mode: u32) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        options.open(self.path.join(name))
+    }
+
+    fn regular(&self, name: &str, options: &OpenOptions) -> io::Result<File> {
+        let path = self.path.join(name);
+        let metadata = fs::symlink_metadata(&path)?;
+        if metadata.file_type().is_symlink() {
+            return Err(io::Error::other(super::SYMLINK));
+        }
+        if kind(&metadata) == Kind::File {
+            options.open(path)
+        } else {
+            Err(io::Error::other(super::NOT_A_FILE))
+        }
+    }
+
+    pub(crate) fn stat(&self, name: &str) -> io::Result<Option<(Kind, Stamp)>> {
+        match fs::symlink_metadata(self.path.join(name)) {
+            Ok(metadata) => Ok(Some((kind(&metadata), stamp(&metadata)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// There is no call that renames without replacing: a link does not replace, and where there are no links
+    /// the caller holds the lock that makes the check enough.
+    pub(crate) fn rename_new(&self, from: &str, to: &Self, name: &str) -> io::Result<bool> {
+        match fs::hard_link(self.path.join(from), to.path.join(name)) {
+            Ok(()) => {
+                self.remove(from)?;
+                return Ok(true);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(_) => {}
+        }
+        if to.stat(name)?.is_some() {
+            return Ok(false);
+        }
+        self.rename(from, to, name).map(|()| true)
+    }
+
+    pub(crate) fn rename(&self, from: &str, to: &Self, name: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), to.path.join(name))
+    }
+
+    pub(crate) fn link(&self, from: &str, to: &Self, name: &str) -> io::Result<bool> {
+        Ok(fs::hard_link(self.path.join(from), to.path.join(name)).is_ok())
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.path.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
+        fs::read_dir(&self.path)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    /// Directories cannot be synced everywhere; where they can, they are.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        if cfg!(unix) {
+            File::open(&self.path)?.sync_all()
+        } else {
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn stamp_of(file: &File) -> io::Result<Stamp> {
+    Ok(stamp(&file.metadata()?))
+}
+
+pub(crate) fn set_read_only(file: &File) -> io::Result<()> {
+    let mut permissions = file.metadata()?.permissions();
+    permissions.set_readonly(true);
+    file.set_permissions(permissions)
+}
+
+pub(crate) fn reflink(_: &File, _: &File) -> bool {
+    false
+}
+
+fn kind(metadata: &fs::Metadata) -> Kind {
+    let file_type = metadata.file_type();
+    if file_type.is_file() {
+        Kind::File
+    } else if file_type.is_dir() {
+        Kind::Directory
+    } else {
+        Kind::Other
+    }
+}
+
+/// The time of creation stands for the inode, which these systems do not tell: a file that took another's
+/// place was created later.
+fn stamp(metadata: &fs::Metadata) -> Stamp {
+    let created = metadata.created().map_or(0, since_epoch);
+    Stamp {
+        device: 0,
+        inode: u64::try_from(created).unwrap_or(0),
+        owner: 0,
+        size: metadata.len(),
+        modified: metadata.modified().map_or(0, since_epoch),
+        changed: created,
+    }
+}

@@ -1,0 +1,79 @@
+//! What all handles of one open layout have in common.
+
+use std::{fs::File, sync::Arc};
+
+use wharf_content::{Descriptor, Error};
+use wharf_reference::Digest;
+
+use crate::{
+    disk::{Corrupt, Disk, Found, Mark},
+    hashing::file_has,
+    ingest::{Flights, Partials},
+    os::{self, Stamp},
+    read::Verified,
+};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) partials: Arc<Partials>,
+    pub(crate) verified: Arc<Verified>,
+    pub(crate) flights: Flights,
+}
+
+impl Shared {
+    pub(crate) fn new(disk: Disk) -> Self {
+        Self {
+            disk: Arc::new(disk),
+            partials: Arc::default(),
+            verified: Arc::default(),
+            flights: Flights::default(),
+        }
+    }
+
+    /// Whether the blob is there and good, so that it need not be sent. The caller has pinned it.
+    ///
+    /// What carries the mark of a verified and synced blob is believed; anything else is hashed, synced and
+    /// marked now. What is damaged is taken out of the store and is not there.
+    pub(crate) fn vouch(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let digest = descriptor.digest();
+        let Found::File(stamp) = self.disk.find_blob(digest)? else {
+            return Ok(false);
+        };
+        if stamp.size != descriptor.size() {
+            let why = "its size is wrong";
+            return self.refuse(&Corrupt::new(digest, stamp, why));
+        }
+        if self.verified.is(digest, &stamp) || Mark::of(digest, &stamp) == Some(Mark::Durable) {
+            return Ok(true);
+        }
+        let Some((mut file, stamp)) = self.disk.open_blob(digest)? else {
+            return Ok(false);
+        };
+        let path = self.disk.blob_path(digest);
+        if !file_has(&mut file, digest, &path)? {
+            let why = "its bytes have another digest";
+            return self.refuse(&Corrupt::new(digest, stamp, why));
+        }
+        self.settle(&file, digest, &stamp);
+        Ok(true)
+    }
+
+    /// Marks a file that was just found to be good, so that no process hashes it for this again.
+    fn settle(&self, file: &File, digest: &Digest, stamp: &Stamp) {
+        let unchanged = || os::stamp_of(file).ok().as_ref() == Some(stamp);
+        let path = self.disk.blob_path(digest);
+        if unchanged() && self.disk.settle(file, digest, &path).is_ok() {
+            if let Ok(marked) = os::stamp_of(file) {
+                self.verified.set(digest, marked);
+            }
+        } else if unchanged() && !stamp.is_racy() {
+            self.verified.set(digest, *stamp); // somebody else's file, or a store that is read-only
+        }
+    }
+
+    /// Takes a damaged blob away. `false`, if that is possible: then it can be had anew.
+    fn refuse(&self, corrupt: &Corrupt) -> Result<bool, Error> {
+        self.disk.set_aside(corrupt).map(|_| false)
+    }
+}

@@ -1,0 +1,219 @@
+//! What goes and what stays.
+
+use std::time::Duration;
+
+use wharf_content::{ErrorKind, Manifest, MediaType, Sink as _, Source as _};
+use wharf_store::{Collect, Options, Prune};
+use wharf_testkit::{Image, Index};
+
+use crate::support::{Scratch, Served, blob, layer, name, push};
+
+#[tokio::test]
+async fn what_nobody_needs_goes() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    push(&Image::small("kept"), &store, "kept").await;
+    push(&Image::small("gone"), &store, "gone").await;
+    store.remove(&name("gone").into()).await.unwrap();
+    let collect = Collect::default();
+    let nothing = store.collect(&collect).await.unwrap();
+    assert!(nothing.blobs.is_empty(), "this handle has pushed it");
+    drop(store);
+
+    let store = scratch.store().await;
+    let dry = store.collect(&collect.clone().with_dry_run()).await.unwrap();
+    let real = store.collect(&collect).await.unwrap();
+    // Manifest, config and one layer; the other layer is in both images.
+    assert_eq!((dry.blobs.len(), real.blobs.len()), (3, 3));
+    assert_eq!(dry.bytes(), real.bytes());
+    assert!(dry.bytes() > 0);
+    let checked = store.check().await.unwrap();
+    assert!(checked.is_clean());
+    assert_eq!((checked.blobs, real.kept), (4, 4));
+    assert!(store.collect(&collect).await.unwrap().blobs.is_empty());
+    assert!(scratch.files(".wharf/ingest").is_empty());
+}
+
+#[tokio::test]
+async fn what_an_operation_relies_on_stays() {
+    let scratch = Scratch::new();
+    let image = Image::small("pinned");
+    push(&image, &scratch.store().await, "pinned").await;
+    let collector = scratch.store().await;
+    collector.remove(&name("pinned").into()).await.unwrap();
+
+    // Told that the manifest is there: everything it needs stays too.
+    let store = scratch.store().await;
+    let operation = store.session();
+    assert!(operation.contains(image.manifest().descriptor()).await.unwrap());
+    let clone = operation.clone();
+    drop(operation);
+    assert!(
+        collector
+            .collect(&Collect::default())
+            .await
+            .unwrap()
+            .blobs
+            .is_empty()
+    );
+    clone
+        .tag(&name("back"), image.manifest().descriptor())
+        .await
+        .unwrap();
+    drop(clone);
+    assert!(
+        collector
+            .collect(&Collect::default())
+            .await
+            .unwrap()
+            .blobs
+            .is_empty()
+    );
+
+    // A blob that is being read stays until its reader is done.
+    let (descriptor, _) = &image.blobs()[0];
+    let reading = store.session().blob(descriptor).await.unwrap();
+    collector.remove(&name("back").into()).await.unwrap();
+    let collected = collector.collect(&Collect::default()).await.unwrap();
+    assert_eq!(collected.blobs.len(), 3);
+    reading.read_to_end(u64::MAX).await.unwrap();
+    assert_eq!(
+        collector.collect(&Collect::default()).await.unwrap().blobs.len(),
+        1
+    );
+    assert_eq!(scratch.files("blobs/sha256").len(), 0);
+    drop(store);
+    assert_eq!(scratch.files(".wharf/leases").len(), 0);
+}
+
+#[tokio::test]
+async fn indexes_and_referrers_are_followed() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let index = Index::of(vec![Image::small("a"), Image::small("b")]);
+    for image in index.images() {
+        push(image, &store, "x").await;
+    }
+    store
+        .push_manifest(index.manifest(), Some(&name("index")))
+        .await
+        .unwrap();
+    let signature = |subject: &Manifest| {
+        Image::builder()
+            .artifact_type(MediaType::parse("application/x-signature").unwrap())
+            .subject(subject.descriptor())
+            .finish()
+    };
+    let of_index = signature(index.manifest());
+    let of_signature = signature(of_index.manifest());
+    for image in [&of_index, &of_signature] {
+        push(image, &store, "x").await;
+    }
+    store.remove(&name("x").into()).await.unwrap();
+    store.prune(Prune::Dangling, &Collect::default()).await.unwrap();
+    drop(store);
+
+    let store = scratch.store().await;
+    let before = store.check().await.unwrap();
+    assert!(store.collect(&Collect::default()).await.unwrap().blobs.is_empty());
+    store.remove(&name("index").into()).await.unwrap();
+    let collected = store.collect(&Collect::default()).await.unwrap();
+    assert_eq!(collected.blobs.len(), before.blobs);
+    // Whatever stops a collector, no manifest is left without what it needs.
+    let position = |manifest: &Manifest| {
+        let found = collected
+            .blobs
+            .iter()
+            .position(|(digest, _)| digest == manifest.digest());
+        found.unwrap()
+    };
+    for image in index.images() {
+        assert!(position(index.manifest()) < position(image.manifest()));
+        let config = image.manifest().config().unwrap().digest();
+        let config = collected
+            .blobs
+            .iter()
+            .position(|(digest, _)| digest == config)
+            .unwrap();
+        assert!(position(image.manifest()) < config);
+    }
+}
+
+#[tokio::test]
+async fn prune_removes_images() {
+    let scratch = Scratch::new();
+    {
+        let store = scratch.store().await;
+        push(&Image::small("1"), &store, "app").await;
+        push(&Image::small("2"), &store, "app").await;
+    }
+    let store = scratch.store().await;
+    let dry = Collect::default().with_dry_run();
+    for (which, images, blobs) in [(Prune::Dangling, 1, 3), (Prune::All, 1, 4)] {
+        let collect = Collect::default();
+        let said = store.prune(which, &dry).await.unwrap();
+        let done = store.prune(which, &collect).await.unwrap();
+        if which == Prune::Dangling {
+            assert_eq!(said.blobs, done.blobs);
+        }
+        assert_eq!((done.images, done.blobs.len()), (images, blobs), "{which:?}");
+    }
+    assert!(store.images().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_other_tools_write_has_time_to_get_a_name() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let (descriptor, bytes) = layer("written by another tool");
+    std::fs::write(scratch.blob_file(descriptor.digest()), &bytes).unwrap();
+    std::fs::write(scratch.path("store/blobs/sha256/notes.txt"), "mine").unwrap();
+    let collected = store.collect(&Collect::default()).await.unwrap();
+    assert!(collected.blobs.is_empty());
+    assert_eq!(collected.foreign.len(), 1);
+    let now = Collect::default().with_foreign_grace(Duration::ZERO);
+    assert_eq!(store.collect(&now).await.unwrap().blobs.len(), 1);
+    assert!(scratch.path("store/blobs/sha256/notes.txt").exists());
+}
+
+#[tokio::test]
+async fn leftovers_go_when_they_are_old() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let broken = Served::breaking(layer(vec![1; 900_000]), 600_000);
+    store.push_blob(broken.blob()).await.unwrap_err();
+    std::fs::write(scratch.path("store/.wharf/ingest/tmp-0123"), "cut").unwrap();
+    std::fs::write(scratch.path("store/.wharf/leases/tmp-0123"), "cut").unwrap();
+    let collected = store.collect(&Collect::default()).await.unwrap();
+    assert_eq!(collected.leftovers, 1, "the partial download may be continued");
+    assert_eq!(
+        scratch.files(".wharf/leases").len(),
+        1,
+        "only that of this handle"
+    );
+    let now = Collect::default().with_partial_age(Duration::ZERO);
+    let collected = store.collect(&now).await.unwrap();
+    assert_eq!((collected.leftovers, collected.leftover_bytes), (1, 600_000));
+    assert!(scratch.files(".wharf/ingest").is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_collected_on_a_guess() {
+    let scratch = Scratch::new();
+    {
+        let store = scratch.store().await;
+        push(&Image::small("x"), &store, "x").await;
+    }
+    let manifest = Image::small("x").manifest().digest().clone();
+    scratch.damage(&manifest);
+    let store = scratch.store().await;
+    let error = store.collect(&Collect::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert_eq!(scratch.files("blobs/sha256").len(), 4);
+
+    let shared = Options::default().with_shared_blobs(scratch.path("shared"));
+    let store = scratch.store_with(shared).await;
+    let error = store.collect(&Collect::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    store.push_blob(blob(&layer("x"))).await.unwrap();
+}

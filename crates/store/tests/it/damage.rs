@@ -1,0 +1,162 @@
+//! Damage is found, set aside, healed by the next pull, and never served.
+
+use wharf_content::{ErrorKind, Sink as _, Source as _, Target};
+use wharf_reference::Digest;
+use wharf_store::{Durability, Options, Problem, Verify};
+use wharf_testkit::Image;
+
+use crate::support::{Scratch, blob, layer, name, push};
+
+/// Ways in which a file goes bad.
+fn spoil(scratch: &Scratch, digest: &Digest, how: &str) {
+    let path = scratch.blob_file(digest);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    match how {
+        "flipped" => {
+            std::fs::write(&path, &bytes).unwrap();
+            scratch.damage(digest);
+        }
+        "empty" => std::fs::write(&path, "").unwrap(),
+        "short" => std::fs::write(&path, bytes.split_last().unwrap().1).unwrap(),
+        "long" => std::fs::write(&path, [&bytes[..], b"x"].concat()).unwrap(),
+        "zeros" => std::fs::write(&path, vec![0; bytes.len()]).unwrap(),
+        "gone" => {}
+        _ => unreachable!("{how}"),
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_damage_to_every_file_is_found_and_healed() {
+    let image = Image::small("x");
+    let mut files: Vec<Digest> = image
+        .blobs()
+        .iter()
+        .map(|(descriptor, _)| descriptor.digest().clone())
+        .collect();
+    files.push(image.manifest().digest().clone());
+    let mut tried = 0;
+    for how in ["flipped", "empty", "short", "long", "zeros", "gone"] {
+        for digest in &files {
+            for reopened in [true, false] {
+                let scratch = Scratch::new();
+                let mut store = scratch.store().await;
+                push(&image, &store, "x").await;
+                spoil(&scratch, digest, how);
+                if reopened {
+                    store = scratch.store().await;
+                }
+                let found = store.check().await.unwrap();
+                assert!(!found.is_clean(), "{how}");
+                assert!(
+                    !store.contains(image.manifest().descriptor()).await.unwrap(),
+                    "{how}"
+                );
+                let served = read_all(&store, &image).await;
+                assert!(served.is_err(), "{how}: {digest}");
+                // The next pull asks what is there, and sends the rest.
+                push(&image, &store, "x").await;
+                assert!(store.check().await.unwrap().is_clean(), "{how}");
+                read_all(&store, &image).await.unwrap();
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 48);
+}
+
+async fn read_all(store: &wharf_store::Layout, image: &Image) -> Result<(), wharf_content::Error> {
+    let manifest = store.manifest(&name("x").into()).await?;
+    assert_eq!(manifest, *image.manifest());
+    for (descriptor, expected) in image.blobs() {
+        let bytes = store.blob(descriptor).await?.read_to_end(u64::MAX).await?;
+        assert_eq!(bytes, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_sets_damage_aside() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let content = layer(vec![5; 700_000]);
+    store.push_blob(blob(&content)).await.unwrap();
+    let read = || async { store.blob(&content.0).await?.read_to_end(u64::MAX).await };
+    read().await.unwrap();
+    scratch.damage(content.0.digest());
+    let error = read().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("pull the image again"), "{error}");
+    assert_eq!(read().await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(scratch.files(".wharf/corrupt").len(), 1);
+}
+
+#[tokio::test]
+async fn repair_takes_damage_out() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let image = Image::small("x");
+    push(&image, &store, "x").await;
+    let layer = image.manifest().layers()[0].digest().clone();
+    scratch.damage(&layer);
+    let damaged = |removed| Problem::Damaged {
+        digest: layer.clone(),
+        removed,
+    };
+    assert_eq!(store.check().await.unwrap().problems, [damaged(false)]);
+    assert_eq!(store.repair().await.unwrap().problems, [damaged(true)]);
+    let missing = Problem::Missing {
+        digest: layer.clone(),
+        needed_by: image.manifest().digest().clone(),
+    };
+    assert_eq!(store.check().await.unwrap().problems, [missing]);
+}
+
+#[tokio::test]
+async fn every_read_is_hashed_on_request() {
+    let scratch = Scratch::new();
+    let store = scratch
+        .store_with(Options::default().with_verify(Verify::Always))
+        .await;
+    let content = layer(vec![9; 300_000]);
+    store.push_blob(blob(&content)).await.unwrap();
+    for _ in 0..2 {
+        store
+            .blob(&content.0)
+            .await
+            .unwrap()
+            .read_to_end(u64::MAX)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_synced_is_hashed_before_it_counts() {
+    let scratch = Scratch::new();
+    let fast = Options::default().with_durability(Durability::Fast);
+    let image = Image::small("x");
+    push(&image, &scratch.store_with(fast.clone()).await, "x").await;
+    // What a power failure makes of a file that was not synced: it has its time and size, but no bytes.
+    let digest = image.manifest().layers()[0].digest();
+    let path = scratch.blob_file(digest);
+    let metadata = std::fs::metadata(&path).unwrap();
+    let file = std::fs::File::options().write(true).open(&path);
+    let file = file.or_else(|_| {
+        let bytes = std::fs::read(&path)?;
+        std::fs::remove_file(&path)?;
+        std::fs::write(&path, bytes)?;
+        std::fs::File::options().write(true).open(&path)
+    });
+    let file = file.unwrap();
+    file.set_len(0).unwrap();
+    file.set_len(metadata.len()).unwrap();
+    file.set_modified(metadata.modified().unwrap()).unwrap();
+    drop(file);
+    for options in [fast, Options::default()] {
+        let store = scratch.store_with(options).await;
+        assert!(!store.contains(image.manifest().descriptor()).await.unwrap());
+    }
+    let target = Target::Digest(image.manifest().digest().clone());
+    assert!(scratch.store().await.manifest(&target).await.is_ok());
+}

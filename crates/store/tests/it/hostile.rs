@@ -1,0 +1,143 @@
+//! Directories that somebody has prepared (threat row F1), and modes (F7).
+#![cfg(unix)]
+
+use std::os::unix::fs::{FileTypeExt as _, symlink};
+
+use wharf_content::{ErrorKind, Sink as _, Source as _};
+use wharf_store::{Collect, Layout, Options};
+use wharf_testkit::Image;
+
+use crate::support::{Scratch, blob, layer, name, push};
+
+#[tokio::test]
+async fn symlinks_are_never_followed() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let secret = layer("a file of the host");
+    let outside = scratch.path("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join(secret.0.digest().encoded()), &secret.1).unwrap();
+    let inside = scratch.blob_file(secret.0.digest());
+
+    symlink(outside.join(secret.0.digest().encoded()), &inside).unwrap();
+    assert!(!store.contains(&secret.0).await.unwrap());
+    let read = store.blob(&secret.0).await.map(drop).unwrap_err();
+    assert_eq!(read.kind(), ErrorKind::NotFound);
+    let checked = store.check().await.unwrap();
+    assert_eq!(checked.foreign, std::slice::from_ref(&inside));
+    // What is pushed takes the symlink's place; its target is untouched.
+    store.push_blob(blob(&secret)).await.unwrap();
+    assert!(inside.symlink_metadata().unwrap().is_file());
+    let collect = Collect::default().with_foreign_grace(std::time::Duration::ZERO);
+    drop(store);
+    scratch.store().await.collect(&collect).await.unwrap();
+    assert!(outside.join(secret.0.digest().encoded()).exists());
+
+    for replaced in ["blobs/sha256", "blobs", ".wharf", "index.json", "oci-layout"] {
+        let path = scratch.path("store").join(replaced);
+        let kept = scratch.path("kept");
+        std::fs::rename(&path, &kept).unwrap();
+        symlink(&kept, &path).unwrap();
+        let store = Layout::open(scratch.path("store")).await;
+        let pushed = match &store {
+            Ok(store) => store.push_blob(blob(&layer("x"))).await,
+            Err(_) => Ok(()),
+        };
+        let error = store.err().or_else(|| pushed.err()).expect(replaced);
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            cause.contains("symlink") || cause.contains("irectory"),
+            "{replaced}: {error}: {cause}"
+        );
+        std::fs::remove_file(&path).unwrap();
+        std::fs::rename(&kept, &path).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn pipes_and_directories_are_no_blobs() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let content = layer("content");
+    let path = scratch.blob_file(content.0.digest());
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    assert!(path.symlink_metadata().unwrap().file_type().is_fifo());
+    assert!(!store.contains(&content.0).await.unwrap());
+    assert!(store.blob(&content.0).await.is_err());
+    store.push_blob(blob(&content)).await.unwrap();
+    assert!(store.contains(&content.0).await.unwrap());
+
+    let other = layer("other");
+    let path = scratch.blob_file(other.0.digest());
+    std::fs::create_dir(&path).unwrap();
+    assert!(!store.contains(&other.0).await.unwrap());
+    let error = store.push_blob(blob(&other)).await.unwrap_err();
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    assert_eq!(store.check().await.unwrap().foreign, [path]);
+    assert!(scratch.files(".wharf/ingest").is_empty());
+}
+
+#[tokio::test]
+async fn giant_files_are_refused_without_being_read() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let image = Image::small("x");
+    push(&image, &store, "x").await;
+    let sparse = |path: std::path::PathBuf| {
+        std::fs::remove_file(&path).unwrap();
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(1 << 40).unwrap();
+    };
+    let (config, _) = &image.blobs()[0];
+    sparse(scratch.blob_file(config.digest()));
+    let error = store
+        .blob(config)
+        .await
+        .unwrap()
+        .read_to_end(u64::MAX)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    sparse(scratch.blob_file(image.manifest().digest()));
+    let error = store.manifest(&name("x").into()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(!store.contains(image.manifest().descriptor()).await.unwrap());
+    sparse(scratch.path("store/index.json"));
+    let error = Layout::open(scratch.path("store")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(error.to_string().contains("index.json"), "{error}");
+}
+
+#[cfg(not(wharf_portable_fs))]
+#[tokio::test]
+async fn modes_are_narrow() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    push(&Image::small("x"), &store, "x").await;
+    let mode = |path: &str| {
+        let metadata = std::fs::metadata(scratch.path(path)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(mode("store"), 0o700);
+    assert_eq!(mode("store/.wharf"), 0o700);
+    for file in scratch.files("blobs/sha256") {
+        assert_eq!(mode(file.to_str().unwrap()), 0o444);
+    }
+    let open = Options::default().with_access_for_all();
+    Layout::create_with(scratch.path("open"), open).await.unwrap();
+    assert_eq!(mode("open") & 0o077 & !0o022, 0o055);
+}
+
+#[tokio::test]
+async fn locks_can_be_done_without() {
+    let scratch = Scratch::new();
+    let store = scratch
+        .store_with(Options::default().dangerous_without_locks())
+        .await;
+    push(&Image::small("x"), &store, "x").await;
+    assert!(store.check().await.unwrap().is_clean());
+    store.collect(&Collect::default()).await.unwrap();
+}
