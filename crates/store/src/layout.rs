@@ -4,18 +4,17 @@ use async_trait::async_trait;
 use wharf_content::{
     Blob, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, Name, Sink, Source, Target,
 };
+use wharf_reference::Digest;
 
 use crate::{
     Options, adopt,
-    disk::{Disk, Found, Lease},
+    disk::{Disk, Found, Lease, verifiable},
     ingest,
     read::{Stored, whole},
+    referrers,
     runtime::blocking,
     shared::Shared,
 };
-
-/// How deep indexes may nest (threat row I6).
-const MAX_DEPTH: u32 = 4;
 
 /// An OCI image layout in a directory (image-spec, *Image Layout*), shared with other processes and tools.
 ///
@@ -155,23 +154,24 @@ impl Layout {
         }
     }
 
-    /// Whether content is there whole: a blob, or a manifest with everything it refers to.
-    fn is_complete(&self, descriptor: &Descriptor, depth: u32) -> Result<bool, Error> {
+    /// Whether content is there whole: a blob, an index, or an image manifest with its blobs.
+    fn is_complete(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let digest = descriptor.digest();
         self.lease.pin([digest])?;
         if !self.shared.vouch(descriptor)? {
             return Ok(false);
         }
-        if !descriptor.media_type().is_manifest() || depth == MAX_DEPTH {
+        if !descriptor.media_type().is_image() {
             return Ok(true);
         }
         let Some(bytes) = whole(&self.shared.disk, digest, MAX_MANIFEST_SIZE)? else {
             return Ok(false);
         };
         let manifest = Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest)?;
-        for child in manifest.manifests().iter().chain(manifest.blobs()) {
-            let elsewhere = !child.urls().is_empty(); // layers that may not be distributed
-            if !self.is_complete(child, depth + 1)? && !elsewhere {
+        self.lease.pin(manifest.blobs().map(Descriptor::digest))?;
+        for blob in manifest.blobs() {
+            let elsewhere = !blob.urls().is_empty(); // layers that may not be distributed
+            if !elsewhere && !self.shared.vouch(blob)? {
                 return Ok(false);
             }
         }
@@ -229,6 +229,13 @@ impl Source for Layout {
         Ok(Blob::verified_before(descriptor.clone(), Arc::new(stored)))
     }
 
+    /// The manifests in the store whose `subject` is this one, with their annotations; found by looking into
+    /// every small file.
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let subject = subject.clone();
+        self.blocking(move |layout| referrers::of(layout, &subject)).await
+    }
+
     fn location(&self) -> Location {
         Location::Directory(self.path().to_owned())
     }
@@ -236,11 +243,9 @@ impl Source for Layout {
 
 #[async_trait]
 impl Sink for Layout {
-    /// Whether content is there; of a manifest, whether everything it refers to is there too.
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let descriptor = descriptor.clone();
-        self.blocking(move |layout| layout.is_complete(&descriptor, 0))
-            .await
+        self.blocking(move |layout| layout.is_complete(&descriptor)).await
     }
 
     /// Takes in a blob. A download that was cut, in this or another process, is continued; one that is under
@@ -276,14 +281,18 @@ impl Sink for Layout {
         .await
     }
 
-<<<<<<< HEAD
+    fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
+        verifiable(descriptor.digest())
+    }
+
     async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
         match self.manifest(&Target::Digest(descriptor.digest().clone())).await {
             Ok(manifest) => Ok(Some(manifest)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
             Err(error) => Err(error),
         }
-=======
+    }
+
     /// Takes a blob from a layout in another directory, without copying its bytes where the file system can
     /// share them: by reflink, else by hard link.
     async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
@@ -291,7 +300,6 @@ impl Sink for Layout {
             return Ok(false);
         };
         adopt::adopt(self, descriptor, from).await
->>>>>>> b6d7b5f (Collect, check and share the store; keep every promise to running operations)
     }
 
     fn location(&self) -> Location {

@@ -34,6 +34,7 @@ mod names;
 mod options;
 mod os;
 mod read;
+mod referrers;
 mod runtime;
 mod shared;
 

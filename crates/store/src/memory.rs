@@ -8,7 +8,7 @@ use bytes::Bytes;
 use wharf_content::{Blob, Descriptor, Error, ErrorKind, Location, Manifest, Name, Sink, Source, Target};
 use wharf_reference::Digest;
 
-use crate::Image;
+use crate::{Image, referrers};
 
 /// A store in memory, for tests and for what lives no longer than the process. Cloning shares it.
 #[derive(Debug, Clone, Default)]
@@ -93,6 +93,15 @@ impl Source for Memory {
         let bytes = state.blobs.get(descriptor.digest());
         let bytes = bytes.ok_or_else(|| not_found(descriptor.digest()))?;
         Blob::from_bytes(descriptor.clone(), bytes.clone())
+    }
+
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let state = self.read();
+        let refers = |manifest: &&Manifest| manifest.subject().is_some_and(|is| is.digest() == subject);
+        let referrers = state.manifests.values().filter(refers);
+        let mut referrers: Vec<Descriptor> = referrers.map(referrers::describe).collect();
+        referrers.sort_by(|one, other| one.digest().as_str().cmp(other.digest().as_str()));
+        Ok(referrers)
     }
 
     fn location(&self) -> Location {

@@ -82,7 +82,7 @@ impl Disk {
 
     /// The file of a blob, if there is one.
     pub(crate) fn open_blob(&self, digest: &Digest) -> Result<Option<(File, Stamp)>, Error> {
-        supported(digest)?;
+        verifiable(digest)?;
         let path = self.blob_path(digest);
         let opened = self
             .algorithm_dir(digest)
@@ -99,7 +99,7 @@ impl Disk {
 
     /// What has the name of a blob.
     pub(crate) fn find_blob(&self, digest: &Digest) -> Result<Found, Error> {
-        supported(digest)?;
+        verifiable(digest)?;
         let stat = self
             .algorithm_dir(digest)
             .and_then(|dir| dir.stat(digest.encoded()));
@@ -136,7 +136,7 @@ impl Disk {
         file: &File,
         digest: &Digest,
     ) -> Result<Stamp, Error> {
-        supported(digest)?;
+        verifiable(digest)?;
         let path = self.blob_path(digest);
         let temporary = ingest.path().join(name);
         self.settle(file, digest, &temporary)?;
@@ -300,7 +300,7 @@ impl Disk {
 }
 
 /// Only what can be verified has a place here.
-fn supported(digest: &Digest) -> Result<(), Error> {
+pub(crate) fn verifiable(digest: &Digest) -> Result<(), Error> {
     if digest.algorithm().is_supported() {
         return Ok(());
     }

@@ -28,7 +28,7 @@ use crate::{
     os::{self, Dir},
 };
 
-pub(crate) use blobs::{Corrupt, Entry, Found};
+pub(crate) use blobs::{Corrupt, Entry, Found, verifiable};
 pub(crate) use lease::{Lease, live_pins};
 pub(crate) use mark::Mark;
 

@@ -217,3 +217,35 @@ async fn nothing_is_collected_on_a_guess() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     store.push_blob(blob(&layer("x"))).await.unwrap();
 }
+
+#[tokio::test]
+async fn referrers_are_found() {
+    let subject = Image::small("subject");
+    let artifact_type = MediaType::parse("application/x-signature").unwrap();
+    let signature = Image::builder()
+        .artifact_type(artifact_type.clone())
+        .annotation("by", "me")
+        .subject(subject.manifest().descriptor())
+        .finish();
+    let scratch = Scratch::new();
+    let (layout, memory) = (scratch.store().await, wharf_store::Memory::new());
+    for image in [&subject, &signature] {
+        push(image, &layout, "x").await;
+        push(image, &memory, "x").await;
+    }
+    let digest = subject.manifest().digest();
+    for found in [layout.referrers(digest).await, memory.referrers(digest).await] {
+        let found = found.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].digest(), signature.manifest().digest());
+        assert_eq!(found[0].artifact_type(), Some(&artifact_type));
+        assert_eq!(found[0].annotations()["by"], "me");
+    }
+    assert!(
+        layout
+            .referrers(signature.manifest().digest())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
