@@ -1,0 +1,8 @@
+//! The transport against servers that attack. Names carry the row of the threat table in SECURITY.md.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod addresses;
+mod bodies;
+mod redirects;
+mod support;
+mod tls;
