@@ -22,6 +22,7 @@ enum Framing {
     Chunked,
     UntilClose,
     NoBody,
+    Bare,
 }
 
 /// What happens to a body at a chosen byte of it.
@@ -142,6 +143,13 @@ impl Answer {
         self
     }
 
+    /// Nothing after the headers, which stand as they are.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.framing = Framing::Bare;
+        self
+    }
+
     /// Damages the body.
     #[must_use]
     pub const fn fault(mut self, fault: Fault) -> Self {
@@ -180,11 +188,12 @@ impl Answer {
             Framing::Claim(length) => format!("Content-Length: {length}"),
             Framing::Chunked => "Transfer-Encoding: chunked".to_owned(),
             Framing::UntilClose => "Connection: close".to_owned(),
+            Framing::Bare => String::new(),
         };
         head.push_str(&framing);
-        head.push_str("\r\n\r\n");
+        head.push_str(if framing.is_empty() { "\r\n" } else { "\r\n\r\n" });
         let mut steps = vec![Step::Send(head.into())];
-        if !matches!(self.framing, Framing::NoBody) {
+        if !matches!(self.framing, Framing::NoBody | Framing::Bare) {
             self.body_steps(body, &mut steps);
         }
         if matches!(self.framing, Framing::UntilClose) {

@@ -9,6 +9,7 @@
 
 mod answer;
 mod capture;
+mod desk;
 mod logs;
 mod origin;
 mod rule;
@@ -18,8 +19,9 @@ mod stage;
 mod step;
 
 pub use answer::{Answer, Fault};
+pub use desk::{Token, TokenDesk};
 pub use origin::{Origin, Traffic};
 pub use rule::{BodyUse, Match, Rule};
-pub use serve::blob_answer;
-pub use stage::{Names, OriginOptions, Stage};
+pub use serve::{blob_answer, registry_answer};
+pub use stage::{Mint, Names, OriginOptions, Stage};
 pub use step::Step;

@@ -1,6 +1,8 @@
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
 use wharf_content::Manifest;
+use wharf_registry::Registry;
 
 use super::{Answer, Match, Origin, Rule, Step};
 use crate::{Image, Request};
@@ -43,6 +45,44 @@ impl Origin {
         }
         self
     }
+
+    /// Answers everything that no earlier rule is for as this registry does.
+    pub fn serve_registry(&self, registry: &Registry) -> &Self {
+        let registry = registry.clone();
+        self.rule(Rule::asynchronous(Match::any(), move |request| {
+            let registry = registry.clone();
+            async move { registry_answer(&registry, &request).await.steps() }
+        }))
+    }
+}
+
+/// What a well-behaved registry answers to this request; to be passed on or damaged.
+pub async fn registry_answer(registry: &Registry, request: &Request) -> Answer {
+    let head = request.method == "HEAD";
+    let mut builder = http::Request::builder()
+        .method(request.method.as_str())
+        .uri(&request.target);
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
+    }
+    let Ok(converted) = builder.body(Full::new(Bytes::from(request.body.clone()))) else {
+        return Answer::error(400, "UNSUPPORTED", "no valid request");
+    };
+    let (parts, body) = registry.handle(converted).await.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
+    let mut answer = Answer::new(parts.status.as_u16()).body(body);
+    for (name, value) in &parts.headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        if !head && name == http::header::CONTENT_LENGTH {
+            continue;
+        }
+        answer = answer.header(name.as_str(), &value);
+    }
+    if head { answer.bare() } else { answer }
 }
 
 fn readable(path: String, answer: Answer) -> Rule {

@@ -28,7 +28,7 @@ pub struct Stage {
     ca: TestCa,
     names: Names,
     origins: Mutex<Vec<Origin>>,
-    secrets: Mutex<Vec<Secret>>,
+    secrets: Arc<Mutex<Vec<Secret>>>,
     tasks: Mutex<Vec<AbortHandle>>,
     findings: Mutex<Vec<String>>,
 }
@@ -66,6 +66,36 @@ impl Names {
     /// The hosts that were asked for, in order.
     pub fn asked(&self) -> Vec<String> {
         self.0.lock().expect("names do not panic").asked.clone()
+    }
+}
+
+/// Makes new secrets of one kind.
+#[derive(Debug, Clone)]
+pub struct Mint {
+    field: String,
+    origins: BTreeSet<String>,
+    secrets: Arc<Mutex<Vec<Secret>>>,
+}
+
+impl Mint {
+    /// Lets another origin see the secrets that are made from now on.
+    pub fn show_to(&mut self, origin: &Origin) {
+        self.origins.insert(origin.name().to_owned());
+    }
+
+    /// A secret that nobody has seen.
+    pub fn next(&self) -> String {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let text = format!("{MARK}0{}0{serial:06}", self.field);
+        self.secrets
+            .lock()
+            .expect("the stage does not panic")
+            .push(Secret {
+                text: text.clone(),
+                origins: self.origins.clone(),
+            });
+        text
     }
 }
 
@@ -139,7 +169,7 @@ impl Stage {
             ca: TestCa::new(),
             names: Names::default(),
             origins: Mutex::default(),
-            secrets: Mutex::default(),
+            secrets: Arc::default(),
             tasks: Mutex::default(),
             findings: Mutex::default(),
         }
@@ -220,17 +250,16 @@ impl Stage {
     /// A new secret that only these origins may see; `field` tells in a finding what it was. Only letters and
     /// digits, so that no encoding of URLs changes it.
     pub fn secret(&self, field: &str, origins: &[&Origin]) -> String {
-        static SERIAL: AtomicU64 = AtomicU64::new(0);
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let text = format!("{MARK}0{field}0{serial:06}");
-        self.secrets
-            .lock()
-            .expect("the stage does not panic")
-            .push(Secret {
-                text: text.clone(),
-                origins: origins.iter().map(|origin| origin.name().to_owned()).collect(),
-            });
-        text
+        self.mint(field, origins).next()
+    }
+
+    /// Makes such secrets as they are needed, for rules that hand them out.
+    pub fn mint(&self, field: &str, origins: &[&Origin]) -> Mint {
+        Mint {
+            field: field.to_owned(),
+            origins: origins.iter().map(|origin| origin.name().to_owned()).collect(),
+            secrets: Arc::clone(&self.secrets),
+        }
     }
 
     /// Lets one more origin see a secret.
