@@ -1,4 +1,11 @@
 //! The client against Debian's docker-registry, scripted servers and wiremock.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::format_push_string,
+    reason = "a helper that fails is a test that fails"
+)]
 
+mod hostile;
 mod real_registry;
 mod support;

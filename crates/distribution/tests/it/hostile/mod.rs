@@ -1,0 +1,8 @@
+//! The client against servers that attack. Names carry the row of the threat table in SECURITY.md.
+
+mod challenges;
+mod content;
+mod lists;
+mod scene;
+mod tokens;
+mod uploads;

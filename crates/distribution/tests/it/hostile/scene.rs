@@ -1,0 +1,135 @@
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use wharf_auth::{Credential, Fixed};
+use wharf_content::{Descriptor, Target};
+use wharf_distribution::{Client, ClientBuilder, Error, Remote};
+use wharf_http::{Connect, Lookup, ReqwestConnector, RetryPolicy, Roots, TlsSettings};
+use wharf_reference::{Registry, Repository, Tag};
+use wharf_testkit::{
+    Image,
+    hostile::{Names, Origin, Stage, TokenDesk},
+};
+
+/// A registry, its token server at a sibling host, a CDN and an evil host; alice has an account.
+pub(crate) struct Scene {
+    pub(crate) stage: Stage,
+    pub(crate) registry: Origin,
+    pub(crate) auth: Origin,
+    pub(crate) cdn: Origin,
+    pub(crate) evil: Origin,
+    pub(crate) desk: TokenDesk,
+    pub(crate) password: String,
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Self {
+        let stage = Stage::new();
+        let registry = stage.origin("registry.example.test").await;
+        let auth = stage.origin("auth.example.test").await;
+        let cdn = stage.origin("cdn.test").await;
+        let evil = stage.origin("evil.test").await;
+        let desk = TokenDesk::open(&stage, &registry, &auth);
+        let password = stage.secret("password", &[&auth]);
+        desk.user("alice", &password);
+        Self {
+            stage,
+            registry,
+            auth,
+            cdn,
+            evil,
+            desk,
+            password,
+        }
+    }
+
+    /// A client without credentials.
+    pub(crate) fn builder(&self) -> ClientBuilder {
+        let pem = self.stage.ca().pem().to_owned();
+        let tls = move |_: &Registry| {
+            let settings = TlsSettings::default().with_roots(Roots::AddedOnly);
+            Ok(settings.with_root_pem(pem.clone()))
+        };
+        Client::builder()
+            .with_connect(self.connector())
+            .with_tls(Arc::new(tls))
+            .with_retry(RetryPolicy::default().with_base(Duration::from_millis(1)))
+    }
+
+    pub(crate) fn connector(&self) -> Arc<dyn Connect> {
+        Arc::new(ReqwestConnector::new().with_lookup(Arc::new(StageNames(self.stage.names()))))
+    }
+
+    pub(crate) fn anonymous(&self) -> Remote {
+        self.remote_of(&self.builder().build().unwrap())
+    }
+
+    pub(crate) fn alice(&self) -> Remote {
+        self.remote_of(&self.alice_builder().build().unwrap())
+    }
+
+    pub(crate) fn alice_builder(&self) -> ClientBuilder {
+        self.builder().with_credentials(Arc::new(Fixed::new(
+            registry(&self.registry),
+            Credential::basic("alice", self.password.clone()),
+        )))
+    }
+
+    pub(crate) fn remote_of(&self, client: &Client) -> Remote {
+        client.remote(&repository(&self.registry))
+    }
+
+    /// The error of a call that must fail, after a search for secrets in it.
+    pub(crate) fn failed<T>(&self, result: Result<T, Error>) -> Error {
+        match result {
+            Err(error) => self.stage.inspect(error),
+            Ok(_) => panic!("the call succeeded"),
+        }
+    }
+
+    /// The bytes of a blob, or the kind of the error after a search for secrets in it.
+    pub(crate) async fn read(
+        &self,
+        remote: &Remote,
+        descriptor: &Descriptor,
+    ) -> Result<Vec<u8>, wharf_content::ErrorKind> {
+        let blob = remote
+            .blob(descriptor)
+            .map_err(|error| self.stage.inspect(error).kind())?;
+        let read = blob.read_to_end(64 * 1024 * 1024).await;
+        read.map(|bytes| bytes.to_vec())
+            .map_err(|error| self.stage.inspect(error).kind())
+    }
+}
+
+pub(crate) fn registry(origin: &Origin) -> Registry {
+    Registry::parse(origin.name()).unwrap()
+}
+
+pub(crate) fn repository(origin: &Origin) -> Repository {
+    Repository::new(&registry(origin), "team/app").unwrap()
+}
+
+pub(crate) fn tag(name: &str) -> Target {
+    Tag::parse(name).unwrap().into()
+}
+
+/// The first layer of an image and its bytes.
+pub(crate) fn layer(image: &Image) -> (Descriptor, bytes::Bytes) {
+    image.blobs().get(1).cloned().unwrap()
+}
+
+#[derive(Debug)]
+struct StageNames(Names);
+
+#[async_trait]
+impl Lookup for StageNames {
+    async fn lookup(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+        let found = self.0.lookup(host);
+        if found.is_empty() {
+            Err(io::ErrorKind::NotFound.into())
+        } else {
+            Ok(found)
+        }
+    }
+}

@@ -1,0 +1,275 @@
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use wharf_content::{Blob, ErrorKind};
+use wharf_reference::Tag;
+use wharf_registry::Registry;
+use wharf_testkit::{
+    Image, Request,
+    hostile::{Answer, BodyUse, Match, OriginOptions, Rule, Step, registry_answer},
+};
+
+use super::scene::{Scene, layer, tag};
+
+fn blob(image: &Image) -> Blob {
+    let (descriptor, bytes) = layer(image);
+    Blob::from_bytes(descriptor, bytes).unwrap()
+}
+
+#[tokio::test]
+async fn n06_bytes_go_only_to_the_registry_itself() {
+    let image = Image::small("x");
+    let long = format!("/v2/team/app/blobs/uploads/{}", "x".repeat(64 * 1024));
+    let table: [(&[&str], bool); 17] = [
+        (&["/v2/team/app/blobs/uploads/1"], true),
+        (&["1"], true),
+        (&["https://registry.example.test/up/1"], true),
+        (&["https://registry.example.test:443/up/1"], true),
+        (&["http://registry.example.test/up/1"], true),
+        (&["/up/1?_state=a%2Bb%3D&digest=sha256:evil"], true),
+        (&["/up/1#fragment"], true),
+        (&["https://evil.test/up"], false),
+        (&["//evil.test/up"], false),
+        (&["http://evil.test/up"], false),
+        (&["https://registry.example.test:444/up"], false),
+        (&["https://sub.registry.example.test/up"], false),
+        (&["https://registry.example.test@evil.test/up"], false),
+        (&["ftp://registry.example.test/up"], false),
+        (&[&long], false),
+        (&[], false),
+        (&["/up/1", "/up/2"], false),
+    ];
+    for (locations, accepted) in table {
+        let scene = Scene::new().await;
+        scene.desk.guard(&scene.registry);
+        let opened = locations.iter().fold(Answer::new(202), |answer, location| {
+            answer.header("Location", location)
+        });
+        scene
+            .registry
+            .on(Match::on("HEAD", "/blobs/"), Answer::new(404).head_only())
+            .on(Match::on("POST", "/blobs/uploads/"), opened)
+            .on(Match::on("PUT", "/"), Answer::new(201))
+            .on(Match::on("DELETE", "/"), Answer::new(204));
+        let pushed = scene.alice().push_blob(blob(&image)).await;
+        assert_eq!(pushed.is_ok(), accepted, "{locations:.80?}");
+        let puts: Vec<Request> = scene
+            .registry
+            .requests()
+            .into_iter()
+            .filter(|request| request.method == "PUT")
+            .collect();
+        assert_eq!(puts.len(), usize::from(accepted), "{locations:.80?}");
+        for put in puts {
+            assert_eq!(
+                put.query("digest"),
+                [layer(&image).0.digest().as_str()],
+                "{}",
+                put.target
+            );
+            if locations.iter().any(|location| location.contains("_state")) {
+                assert!(put.target.contains("_state=a%2Bb%3D"), "{}", put.target);
+            }
+        }
+        match pushed {
+            Ok(()) => (),
+            Err(error) => drop(scene.stage.inspect(error)),
+        }
+        assert_eq!(scene.evil.traffic().connections, 0, "{locations:.80?}");
+    }
+}
+
+#[tokio::test]
+async fn n06_https_is_never_left_for_an_upload() {
+    let scene = Scene::new().await;
+    let plain = scene
+        .stage
+        .origin_with(
+            "registry.example.test",
+            OriginOptions::default().plain().with_port(),
+        )
+        .await;
+    scene
+        .stage
+        .name("registry.example.test", &[scene.registry.address()]);
+    scene
+        .registry
+        .on(Match::on("HEAD", "/blobs/"), Answer::new(404).head_only())
+        .on(
+            Match::on("POST", "/"),
+            Answer::new(202).header("Location", &plain.url("/up")),
+        );
+    scene.failed(scene.anonymous().push_blob(blob(&Image::small("x"))).await);
+    assert_eq!(plain.traffic().connections, 0);
+}
+
+#[tokio::test]
+async fn n06_a_push_counts_only_when_the_registry_says_so() {
+    let image = Image::small("x");
+    for (status, redirected) in [(200, true), (201, true), (303, true)] {
+        let scene = Scene::new().await;
+        scene
+            .registry
+            .on(Match::on("HEAD", "/blobs/"), Answer::new(404).head_only())
+            .on(
+                Match::on("POST", "/"),
+                Answer::new(202).header("Location", "/up/1"),
+            )
+            .on(
+                Match::on("PUT", "/"),
+                Answer::redirect(303, "https://evil.test/done"),
+            );
+        scene
+            .evil
+            .on(Match::any(), Answer::new(if redirected { 201 } else { status }));
+        let error = scene.failed(scene.anonymous().push_blob(blob(&image)).await);
+        assert_ne!(error.kind(), ErrorKind::NotFound);
+    }
+}
+
+/// The effect happens, the reply does not come: for each verb there is exactly one effect, and success.
+#[tokio::test]
+async fn x05_a_lost_reply_is_no_second_effect() {
+    let image = Image::small("x");
+    for (method, path) in [
+        ("POST", "/blobs/uploads/"),
+        ("PUT", "/blobs/uploads/"),
+        ("PUT", "/manifests/"),
+        ("HEAD", "/blobs/"),
+    ] {
+        for how in [Step::Cut, Step::Reset] {
+            let scene = Scene::new().await;
+            let model = Registry::memory();
+            let (lost, effects) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())));
+            let (count, log, served) = (Arc::clone(&lost), Arc::clone(&effects), model.clone());
+            scene
+                .registry
+                .rule(Rule::asynchronous(Match::any(), move |request| {
+                    let (count, log, served, how) =
+                        (Arc::clone(&count), Arc::clone(&log), served.clone(), how.clone());
+                    async move {
+                        let answer = registry_answer(&served, &request).await;
+                        if answer.code() == 201 {
+                            log.lock()
+                                .unwrap()
+                                .push(format!("{} {}", request.method, request.path()));
+                        }
+                        let hit = request.method == method && request.path().contains(path);
+                        if hit && count.fetch_add(1, Ordering::SeqCst) == 0 {
+                            vec![how]
+                        } else {
+                            answer.steps()
+                        }
+                    }
+                }));
+            let remote = scene.anonymous();
+            for (descriptor, bytes) in image.blobs() {
+                let blob = Blob::from_bytes(descriptor.clone(), bytes.clone()).unwrap();
+                remote
+                    .push_blob(blob)
+                    .await
+                    .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+            }
+            let name = Tag::parse("v1").unwrap();
+            remote.push_manifest(image.manifest(), Some(&name)).await.unwrap();
+            assert!(lost.load(Ordering::SeqCst) > 0, "{method} {path} was not hit");
+            assert_eq!(remote.manifest(&tag("v1")).await.unwrap(), *image.manifest());
+            let mut effects = effects.lock().unwrap().clone();
+            effects.retain(|line| line.contains("/uploads/"));
+            assert_eq!(effects.len(), image.blobs().len(), "{method} {path}: {effects:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn x05_an_upload_that_breaks_off_is_sent_again() {
+    let image = Image::builder().noise(3, 300_000).finish();
+    for (at, how) in [
+        (0, Step::Cut),
+        (1, Step::Reset),
+        (100_000, Step::Cut),
+        (299_000, Step::Reset),
+    ] {
+        let scene = Scene::new().await;
+        let model = Registry::memory();
+        scene
+            .registry
+            .rule(
+                Rule::new(Match::on("PUT", "/uploads/"), how)
+                    .body(BodyUse::UpTo(at))
+                    .times(1),
+            )
+            .serve_registry(&model);
+        let remote = scene.anonymous();
+        remote
+            .push_blob(blob(&image))
+            .await
+            .unwrap_or_else(|error| panic!("{at}: {error}"));
+        let (descriptor, bytes) = layer(&image);
+        assert_eq!(scene.read(&remote, &descriptor).await, Ok(bytes.to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn x05_a_mount_that_is_not_done_is_an_upload() {
+    let image = Image::small("x");
+    let (descriptor, bytes) = layer(&image);
+    let from = wharf_reference::Repository::parse("registry.example.test/other/app").unwrap();
+    for answer in [
+        Answer::new(202).header("Location", "/v2/team/app/blobs/uploads/made-by-mount"),
+        Answer::error(405, "UNSUPPORTED", "no"),
+        Answer::error(404, "NAME_UNKNOWN", "no"),
+        Answer::error(403, "DENIED", "no"),
+    ] {
+        let scene = Scene::new().await;
+        let model = Registry::memory();
+        let mount = Match::on("POST", "/uploads/").and(|request| !request.query("mount").is_empty());
+        scene
+            .registry
+            .on(mount, answer.clone())
+            .on(
+                Match::on("PUT", "made-by-mount"),
+                Answer::error(404, "BLOB_UPLOAD_UNKNOWN", "gone"),
+            )
+            .serve_registry(&model);
+        let remote = scene.anonymous();
+        assert!(
+            !remote.mount(&descriptor, &from).await.unwrap(),
+            "{}",
+            answer.code()
+        );
+        remote.push_blob(blob(&image)).await.unwrap();
+        assert_eq!(
+            scene.read(&remote, &descriptor).await,
+            Ok(bytes.to_vec()),
+            "{}",
+            answer.code()
+        );
+    }
+}
+
+#[tokio::test]
+async fn n13_a_token_that_runs_out_during_an_upload_is_renewed() {
+    let image = Image::builder().noise(5, 200_000).finish();
+    let scene = Scene::new().await;
+    let model = Registry::memory();
+    let desk = scene.desk.clone();
+    let revoke = Rule::call(Match::on("POST", "/uploads/"), {
+        move |_| {
+            desk.revoke();
+            Answer::error(503, "UNAVAILABLE", "again")
+        }
+    });
+    scene.registry.rule(revoke.times(1));
+    scene.desk.guard(&scene.registry);
+    scene.registry.serve_registry(&model);
+    let remote = scene.alice();
+    remote.push_blob(blob(&image)).await.unwrap();
+    let (descriptor, bytes) = layer(&image);
+    // Between opening the session and sending the bytes.
+    scene.desk.revoke();
+    assert_eq!(scene.read(&remote, &descriptor).await, Ok(bytes.to_vec()));
+    assert!(scene.desk.issued().len() <= 4, "{:?}", scene.desk.issued());
+}
