@@ -79,6 +79,15 @@ impl MediaType {
         self.is_image() || self.is_index()
     }
 
+    /// Whether this is a layer that should not be uploaded, but be had from the URLs of its descriptor
+    /// (image-spec, *Non-Distributable Layers*; Docker's foreign layers).
+    #[must_use]
+    pub fn is_nondistributable(&self) -> bool {
+        self.0
+            .starts_with("application/vnd.oci.image.layer.nondistributable.")
+            || self.0.starts_with("application/vnd.docker.image.rootfs.foreign.")
+    }
+
     /// Whether this is an image manifest.
     #[must_use]
     pub fn is_image(&self) -> bool {

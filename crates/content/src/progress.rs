@@ -72,6 +72,8 @@ pub enum Outcome {
     Present,
     /// The destination took it from elsewhere by itself: a mount, a link.
     Adopted,
+    /// It is not at the destination: it may not be distributed, and is had from its own URLs.
+    Left,
 }
 
 impl fmt::Display for Outcome {
@@ -80,6 +82,7 @@ impl fmt::Display for Outcome {
             Self::Copied => "copied",
             Self::Present => "already there",
             Self::Adopted => "mounted",
+            Self::Left => "left where it is",
         })
     }
 }

@@ -33,7 +33,11 @@ impl Plan {
         });
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            let skipped = (step.action == Action::Skip).then_some(Outcome::Present);
+            let skipped = match step.action {
+                Action::Skip => Some(Outcome::Present),
+                Action::Leave => Some(Outcome::Left),
+                Action::Copy | Action::Adopt | Action::Ask => None,
+            };
             if let Some(outcome) = skipped {
                 let descriptor = &step.descriptor;
                 progress.event(Event::Finished { descriptor, outcome });
@@ -80,7 +84,7 @@ impl Plan {
             let piece = Piece { step: number, size };
             match step.action {
                 _ if step.descriptor.media_type().is_manifest() => {}
-                Action::Skip => {}
+                Action::Skip | Action::Leave => {}
                 Action::Copy => ready.push(piece),
                 Action::Ask | Action::Adopt => open.push(piece),
             }

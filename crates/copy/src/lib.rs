@@ -16,12 +16,48 @@
 //! # }
 //! ```
 //!
-//! [`copy`] is [`plan`] followed by [`Plan::execute`]. A plan says what would move before anything does; execution
-//! moves blobs in parallel on separate tasks, then manifests from the leaves up, and the root with its name last,
-//! so that a name never points at something incomplete. What is already there is skipped, which is also how an
-//! interrupted copy continues.
+//! It converts nothing: bytes are the same on both sides, or the copy fails before anything moves. It retries nothing:
+//! that is for the source and the sink, which know what may be repeated. It needs a tokio runtime, and no feature
+//! has to be chosen.
 //!
-//! It converts nothing: bytes are the same on both sides, or the copy fails.
+//! # How it goes
+//!
+//! [`copy`] is [`plan`] followed by [`Plan::execute`]. A [`Plan`] says what would move before anything does, and
+//! can be shown: which pieces are copied, adopted (mounted), skipped, in bytes and calls. Everything that can be
+//! refused is refused there: by the [`Gate`], by the sink that cannot keep a type or an algorithm, by the limits.
+//!
+//! Execution settles each blob (is it there, can it be mounted) while others move, on tasks of their own so that
+//! they are hashed on as many cores; then come manifests from the leaves up, those of one level at once; then
+//! [`Referrers`], if they were asked for; the root and its name last, so that a name never points at something
+//! incomplete.
+//!
+//! Nothing needs to be kept for an interrupted copy to continue, in this or another process: the same call again
+//! skips what is complete, and the sink goes on with the blobs it has a part of. Dropping the future at any point
+//! aborts every task, and no name appears after that.
+//!
+//! # Round trips
+//!
+//! What follows each other, for an image of *n* small blobs, its config included; tests count it. A pushed blob takes
+//! two (distribution-spec, *Pushing a blob in two requests*); the other side is near.
+//!
+//! | copy | round trips | which |
+//! |---|---|---|
+//! | pull | 1 + ⌈*n*/32⌉ | manifest; blobs |
+//! | pull from an index | 2 + ⌈*n*/32⌉ | index; manifest; blobs |
+//! | pull again, nothing changed | 1 | manifest, or index where the sink can read what it has |
+//! | push | 3 + 2⌈*n*/32⌉ | root asked for; blobs asked for, the rest while others move; blobs; root |
+//! | push again | 2 | root asked for; name |
+//! | within one registry | 3 + ⌈*n*/32⌉ | manifest; root asked for; blobs mounted unasked; root |
+//! | each level of an index | 2, and 1 for the manifests | asked for; read; pushed |
+//! | each depth of referrers | 3, and 1 for the manifests | listed; asked for; read; pushed |
+//!
+//! The root is asked for before its blobs, though that costs a round trip, because the answer spares all other
+//! questions when nothing has changed. Why 32 at a time: [`Options::with_byte_budget`].
+//!
+//! # Limits
+//!
+//! Against hostile documents: 4 levels of indexes, 2,000 manifests of 32 MiB together, 20,000 pieces, 1,000
+//! referrers of one manifest. [`Options::with_max_size`] bounds what an image may claim to have.
 
 mod execute;
 mod gate;

@@ -11,6 +11,7 @@ pub struct Options {
     pub(crate) name: Option<Name>,
     pub(crate) selection: Selection,
     pub(crate) referrers: Option<Referrers>,
+    pub(crate) nondistributable: bool,
     pub(crate) concurrency: NonZeroUsize,
     pub(crate) budget: u64,
     pub(crate) max_size: Option<u64>,
@@ -26,6 +27,7 @@ impl Default for Options {
             name: None,
             selection: Selection::default(),
             referrers: None,
+            nondistributable: false,
             concurrency: const { NonZeroUsize::new(32).unwrap() },
             budget: 32 << 20,
             max_size: None,
@@ -67,6 +69,14 @@ impl Options {
     #[must_use]
     pub fn with_referrers(mut self, referrers: Referrers) -> Self {
         self.referrers = Some(referrers);
+        self
+    }
+
+    /// Copies layers that may not be distributed like any others. Otherwise they are left where their URLs say, as
+    /// Podman and Skopeo do.
+    #[must_use]
+    pub const fn with_nondistributable(mut self) -> Self {
+        self.nondistributable = true;
         self
     }
 
@@ -117,6 +127,7 @@ impl fmt::Debug for Options {
             .field("name", &self.name)
             .field("selection", &self.selection)
             .field("referrers", &self.referrers)
+            .field("nondistributable", &self.nondistributable)
             .field("concurrency", &self.concurrency)
             .field("budget", &self.budget)
             .field("max_size", &self.max_size)

@@ -40,6 +40,14 @@ pub enum Action {
     Ask,
     /// Nothing: it is there.
     Skip,
+    /// Nothing: it may not be distributed, and is had from its own URLs.
+    Leave,
+}
+
+impl Step {
+    pub(crate) const fn is_open(&self) -> bool {
+        !matches!(self.action, Action::Skip | Action::Leave)
+    }
 }
 
 /// How much there is of something.
@@ -104,13 +112,10 @@ impl Plan {
         copied.saturating_add(asked)
     }
 
-    /// How many manifests and blobs are not known to be there.
+    /// How many manifests and blobs something will be done about.
     #[must_use]
     pub fn pending_count(&self) -> usize {
-        self.steps
-            .iter()
-            .filter(|step| step.action != Action::Skip)
-            .count()
+        self.steps.iter().filter(|step| step.is_open()).count()
     }
 
     /// What source and destination will be asked to do.
@@ -119,7 +124,7 @@ impl Plan {
         let mut calls = Calls::default();
         for step in &self.steps {
             match step.action {
-                Action::Skip => {}
+                Action::Skip | Action::Leave => {}
                 _ if step.descriptor.media_type().is_manifest() => calls.manifests += 1,
                 Action::Adopt => calls.adoptions += 1,
                 Action::Copy | Action::Ask => {

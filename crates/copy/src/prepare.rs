@@ -122,7 +122,7 @@ async fn root(
 impl Plan {
     /// Refuses what cannot be copied as it is, before anything is.
     fn check(&self) -> Result<(), Error> {
-        for step in self.steps.iter().filter(|step| step.action != Action::Skip) {
+        for step in self.steps.iter().filter(|step| step.is_open()) {
             let digest = step.descriptor.digest();
             if !digest.algorithm().is_supported() {
                 let message = format!("{digest} cannot be verified; only sha256 and sha512 can");

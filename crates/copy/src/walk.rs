@@ -166,10 +166,13 @@ impl<'a> Walk<'a> {
     }
 
     fn ask(&mut self, descriptor: Descriptor) {
-        self.steps.push(Step {
-            descriptor,
-            action: Action::Ask,
-        });
+        let elsewhere = descriptor.media_type().is_nondistributable() && !descriptor.urls().is_empty();
+        let action = if elsewhere && !self.options.nondistributable {
+            Action::Leave
+        } else {
+            Action::Ask
+        };
+        self.steps.push(Step { descriptor, action });
     }
 
     /// Whether a piece is new. All bounds are checked here, before it is asked for or read.

@@ -14,5 +14,6 @@ mod plan;
 mod progress;
 mod referrers;
 mod refusal;
+mod resume;
 mod round_trips;
 mod selection;

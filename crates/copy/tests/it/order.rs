@@ -1,10 +1,18 @@
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use wharf_content::{ErrorKind, Name, Outcome, Platform};
+use async_trait::async_trait;
+use serde_json::json;
+use wharf_content::{
+    Blob, Descriptor, Error, ErrorKind, Hasher, Location, Manifest, MediaType, Name, Outcome, Platform, Sink,
+};
 use wharf_copy::{Options, Selection, copy};
+use wharf_reference::Algorithm;
 
 use crate::place::{Done, Place, pair, target};
 
@@ -142,6 +150,72 @@ async fn no_more_blobs_than_allowed_move_at_once() {
     copy(source, sink.clone(), &target("x"), options).await.unwrap();
     let most = sink.most_pushing.load(Ordering::SeqCst);
     assert!((1..=3).contains(&most), "{most}");
+}
+
+#[tokio::test]
+async fn many_small_blobs_and_few_big_ones_move_at_once() {
+    for (size, count, expected) in [(1_000, 100, 32), (5 << 20, 20, 8), (2 << 20, 40, 16)] {
+        let source = Arc::new(Place::new());
+        let layers: Vec<Descriptor> = (0..count)
+            .map(|number: u32| {
+                let digest = Hasher::digest(Algorithm::Sha256, &number.to_be_bytes()).unwrap();
+                let unread = bytes::Bytes::new();
+                source
+                    .content
+                    .lock()
+                    .unwrap()
+                    .blobs
+                    .insert(digest.clone(), unread);
+                Descriptor::new(MediaType::OCI_LAYER, digest, size).unwrap()
+            })
+            .collect();
+        let config = source.add(MediaType::OCI_CONFIG, b"{}");
+        let image = source.manifest_of(&json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": layers,
+        }));
+        source.name("x", &image);
+        let sink = Arc::new(Counting::default());
+        copy(source.clone(), sink.clone(), &target("x"), named("x"))
+            .await
+            .unwrap();
+        assert_eq!(
+            sink.most.load(Ordering::SeqCst),
+            expected,
+            "blobs of {size} bytes"
+        );
+    }
+}
+
+/// Takes blobs unread, and waits until no more begin.
+#[derive(Default)]
+struct Counting {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+#[async_trait]
+impl Sink for Counting {
+    async fn contains(&self, _: &Descriptor) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    async fn push_blob(&self, _: Blob) -> Result<(), Error> {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn push_manifest(&self, _: &Manifest, _: Option<&Name>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn location(&self) -> Location {
+        Location::Memory
+    }
 }
 
 #[tokio::test]

@@ -332,7 +332,7 @@ impl Sink for Place {
         let call = self.call(1).await?;
         {
             let mut content = self.content.lock().unwrap();
-            for child in manifest.blobs() {
+            for child in manifest.blobs().filter(|blob| blob.urls().is_empty()) {
                 if !content.blobs.contains_key(child.digest()) {
                     let message = format!("{} before its child", manifest.digest());
                     return Err(Error::new(ErrorKind::Invalid, message));

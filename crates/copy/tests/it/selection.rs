@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use wharf_content::{Descriptor, ErrorKind, Manifest, Name, Platform};
+use serde_json::json;
+use wharf_content::{Descriptor, ErrorKind, Manifest, MediaType, Name, Outcome, Platform};
 use wharf_copy::{Options, Selection, copy};
 
 use crate::place::{Done, Place, pair, target};
@@ -120,4 +121,121 @@ async fn an_index_with_too_many_entries_is_refused() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert_eq!(sink.count(|done| matches!(done, Done::Blob(_))), 0);
+}
+
+#[tokio::test]
+async fn one_of_several_platforms_that_is_not_there_is_missed() {
+    let (source, sink) = pair();
+    index(&source, &["linux/amd64"]);
+    let selection = Selection::Platforms(vec![platform("linux/amd64"), platform("linux/s390x")]);
+    let error = copy(source, sink.clone(), &target("x"), options(selection))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("linux/s390x"), "{error}");
+    assert_eq!(sink.named("x"), None);
+}
+
+#[tokio::test]
+async fn several_platforms_are_found_in_nested_indexes_too() {
+    let (source, sink) = pair();
+    let (inner, images) = index(&source, &["linux/amd64", "linux/arm64"]);
+    source.name("x", &source.index(&[inner.descriptor().clone()]));
+    let selection = Selection::Platforms(vec![platform("linux/arm64")]);
+    copy(source, sink.clone(), &target("x"), options(selection))
+        .await
+        .unwrap();
+    assert_eq!(
+        [sink.is_whole(&images[0]), sink.is_whole(&images[1])],
+        [false, true]
+    );
+}
+
+#[tokio::test]
+async fn a_sparse_index_is_completed_by_a_copy_of_all() {
+    let (source, sink) = pair();
+    let (index, _) = index(&source, &["linux/amd64", "linux/arm64"]);
+    let first = options(Selection::Platforms(vec![platform("linux/amd64")]));
+    copy(source.clone(), sink.clone(), &target("x"), first)
+        .await
+        .unwrap();
+    assert!(!sink.is_whole(&index));
+    copy(source, sink.clone(), &target("x"), options(Selection::All))
+        .await
+        .unwrap();
+    assert!(sink.is_whole(&index));
+}
+
+#[tokio::test]
+async fn an_index_that_states_another_platform_than_the_config_is_told_of() {
+    for (stated, actual, agree) in [
+        ("linux/amd64", "linux/arm64", false),
+        ("linux/amd64", "windows/amd64", false),
+        ("linux/arm/v7", "linux/arm/v6", false),
+        ("linux/arm64/v8", "linux/arm64", true),
+        ("linux/amd64", "linux/amd64", true),
+    ] {
+        let (source, sink) = pair();
+        let [stated, actual] = [platform(stated), platform(actual)];
+        let config = source.add(MediaType::OCI_CONFIG, &serde_json::to_vec(&actual).unwrap());
+        let image = source.manifest_of(&json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [],
+        }));
+        let entry = image.descriptor().clone().with_platform(stated.clone());
+        source.name("x", &source.index(&[entry]));
+        let options = options(Selection::Platform(stated));
+        let report = copy(source, sink, &target("x"), options).await.unwrap();
+        assert_eq!(report.contradiction(), (!agree).then_some(&actual));
+        assert_eq!(report.warnings().len(), usize::from(!agree));
+    }
+}
+
+#[tokio::test]
+async fn what_a_descriptor_embeds_is_not_read() {
+    let (source, sink) = pair();
+    let config = json!({
+        "mediaType": MediaType::OCI_EMPTY, "size": 2, "data": "e30=",
+        "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+    });
+    let image = source.manifest_of(&json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [],
+    }));
+    source.name("x", &image);
+    copy(
+        source.clone(),
+        sink.clone(),
+        &target("x"),
+        options(Selection::All),
+    )
+    .await
+    .unwrap();
+    assert!(sink.is_whole(&image));
+    assert_eq!(source.log(), [Done::Read(image.digest().clone())]);
+}
+
+#[tokio::test]
+async fn a_layer_that_may_not_be_distributed_is_left_where_it_is() {
+    let (source, sink) = pair();
+    let config = source.add(MediaType::OCI_CONFIG, b"{}");
+    let layer = source.add(MediaType::OCTET_STREAM, b"base");
+    let image = source.manifest_of(&json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [{
+            "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar",
+            "digest": layer.digest(), "size": layer.size(), "urls": ["https://example.org/base"],
+        }],
+    }));
+    source.name("x", &image);
+    let all = options(Selection::All);
+    let report = copy(source.clone(), sink.clone(), &target("x"), all.clone())
+        .await
+        .unwrap();
+    let left = report
+        .outcomes()
+        .find(|(descriptor, _)| descriptor.digest() == layer.digest());
+    assert_eq!(left.map(|(_, outcome)| outcome), Some(Outcome::Left));
+    assert!(!sink.is_whole(&image));
+    copy(source, sink.clone(), &target("x"), all.with_nondistributable())
+        .await
+        .unwrap();
+    assert!(sink.is_whole(&image));
 }

@@ -1,0 +1,140 @@
+//! An interrupted copy into a store on disk goes on where it was, in another process too.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use wharf_content::{
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Location, Manifest, Name, OpenBlob, Sink, Source, Target,
+};
+use wharf_copy::{Options, Report, Selection, copy};
+use wharf_reference::Digest;
+use wharf_store::Layout;
+
+use crate::place::{Place, target};
+
+const CHUNK: usize = 100_000;
+
+/// A source whose blobs break after so many bytes, and that writes down from where they are read.
+struct Breaking {
+    place: Place,
+    breaks_after: usize,
+    opened: Arc<Mutex<Vec<(Digest, u64)>>>,
+}
+
+#[async_trait]
+impl Source for Breaking {
+    async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
+        self.place.resolve(target).await
+    }
+
+    async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
+        self.place.manifest(target).await
+    }
+
+    async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
+        let bytes = self.place.blob(descriptor).await?.read_to_end(1 << 30).await?;
+        let opener = Opener {
+            digest: descriptor.digest().clone(),
+            bytes,
+            breaks_after: self.breaks_after,
+            opened: Arc::clone(&self.opened),
+        };
+        Blob::new(descriptor.clone(), Arc::new(opener))
+    }
+
+    fn location(&self) -> Location {
+        Location::Memory
+    }
+}
+
+struct Opener {
+    digest: Digest,
+    bytes: Bytes,
+    breaks_after: usize,
+    opened: Arc<Mutex<Vec<(Digest, u64)>>>,
+}
+
+#[async_trait]
+impl OpenBlob for Opener {
+    async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
+        self.opened.lock().unwrap().push((self.digest.clone(), offset));
+        let start = usize::try_from(offset).unwrap();
+        let end = self.bytes.len().min(start.saturating_add(self.breaks_after));
+        let mut chunks: Vec<Result<Bytes, Error>> = self
+            .bytes
+            .slice(start..end)
+            .chunks(CHUNK)
+            .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
+            .collect();
+        if end < self.bytes.len() {
+            chunks.push(Err(Error::new(ErrorKind::Network, "the connection broke")));
+        }
+        Ok(Box::pin(futures_util::stream::iter(chunks)))
+    }
+}
+
+/// Copies `x` with a handle of its own, as another process would.
+async fn run(source: &Arc<Breaking>, path: &Path) -> Result<Report, Error> {
+    let layout = Layout::create(path).await.unwrap();
+    let options = Options::default()
+        .with_name(Name::parse("x").unwrap())
+        .with_selection(Selection::All);
+    copy(source.clone(), Arc::new(layout), &target("x"), options).await
+}
+
+#[tokio::test]
+async fn what_is_complete_is_skipped_and_what_is_not_goes_on() {
+    let place = Place::new();
+    let layers = [5, 20].map(|chunks| "0123456789".repeat(chunks * CHUNK / 10));
+    let image = place.image("a", &layers.each_ref().map(String::as_str));
+    place.name("x", &image);
+
+    let mut source = Arc::new(Breaking {
+        place,
+        breaks_after: 8 * CHUNK,
+        opened: Arc::default(),
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let error = run(&source, &path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network);
+    let layout = Layout::open(&path).await.unwrap();
+    let unnamed = layout.resolve(&target("x")).await.unwrap_err();
+    assert_eq!(unnamed.kind(), ErrorKind::NotFound);
+    drop(layout);
+
+    source.opened.lock().unwrap().clear();
+    Arc::get_mut(&mut source).unwrap().breaks_after = usize::MAX;
+    let report = run(&source, &path).await.unwrap();
+
+    let large = image.layers()[1].digest();
+    let opened = source.opened.lock().unwrap().clone();
+    let from: Vec<u64> = opened
+        .iter()
+        .filter(|(digest, _)| digest == large)
+        .map(|(_, offset)| *offset)
+        .collect();
+    let [from] = *from.as_slice() else {
+        panic!("the large layer is opened once: {from:?}");
+    };
+    assert!(from >= 7 * CHUNK as u64, "it went on at {from}");
+    assert!(report.bytes_moved() <= report.bytes_copied() - from);
+
+    let layout = Layout::open(&path).await.unwrap();
+    for blob in image.blobs() {
+        assert!(layout.contains(blob).await.unwrap());
+        layout
+            .blob(blob)
+            .await
+            .unwrap()
+            .read_to_end(1 << 30)
+            .await
+            .unwrap();
+    }
+    let named = layout.manifest(&target("x")).await.unwrap();
+    assert_eq!(named.bytes(), image.bytes());
+}
