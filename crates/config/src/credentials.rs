@@ -2,6 +2,7 @@
 //! asked.
 
 mod all;
+mod delegate;
 mod draft;
 mod edit;
 mod entry;

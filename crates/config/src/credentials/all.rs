@@ -1,9 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{
-    AuthFile, CredentialHelper, CredentialKey, Credentials, CredentialsError, HelperErrorKind, Lookup,
-    sources::FILES,
-};
+use super::{AuthFile, CredentialKey, Credentials, CredentialsError, Lookup, sources::FILES};
 
 /// A key that some file or helper lists.
 #[derive(Debug)]
@@ -30,7 +27,7 @@ impl Credentials {
             if name == FILES {
                 self.keys_of_files(&mut keys)?;
             } else {
-                keys_of_helper(&self.sources.helper(name)?, &mut keys)?;
+                keys.extend(parse_all(&self.sources.delegate(name, None)?.list()?));
             }
         }
         let look_up = |key: CredentialKey| ListedCredential {
@@ -46,22 +43,16 @@ impl Credentials {
             keys.extend(file.entries().filter_map(|entry| parse(entry.key())));
             keys.extend(file.helpers().filter_map(|(host, _)| parse(host)));
             if let Some(name) = file.credentials_store() {
-                keys_of_helper(&self.sources.helper(name)?, keys)?;
+                let delegate = self.sources.delegate(name, Some((path, *format)))?;
+                keys.extend(parse_all(&delegate.list()?));
             }
         }
         Ok(())
     }
 }
 
-fn keys_of_helper(
-    helper: &CredentialHelper,
-    keys: &mut BTreeSet<CredentialKey>,
-) -> Result<(), CredentialsError> {
-    match helper.list() {
-        Err(error) if error.kind() == HelperErrorKind::NotFound => {}
-        result => keys.extend(result?.iter().filter_map(|(server, _)| parse(server))),
-    }
-    Ok(())
+fn parse_all(servers: &[String]) -> impl Iterator<Item = CredentialKey> {
+    servers.iter().filter_map(|server| parse(server))
 }
 
 fn parse(key: &str) -> Option<CredentialKey> {

@@ -1,4 +1,4 @@
-use std::{error, fmt};
+use std::{error, fmt, path::PathBuf};
 
 use wharf_auth::CredentialError;
 use wharf_reference::Registry;
@@ -13,7 +13,12 @@ pub enum CredentialsError {
     /// A file cannot be read, understood or written.
     File(ConfigError),
     /// A helper that must be asked did not answer.
-    Helper(HelperError),
+    Helper {
+        /// What went wrong.
+        error: HelperError,
+        /// The file that names the helper; `None` for one of registries.conf.
+        named_by: Option<PathBuf>,
+    },
     /// A helper keeps credentials for whole registries, and this key is a namespace within one.
     Namespace {
         /// The key.
@@ -48,17 +53,16 @@ impl From<ConfigError> for CredentialsError {
     }
 }
 
-impl From<HelperError> for CredentialsError {
-    fn from(error: HelperError) -> Self {
-        Self::Helper(error)
-    }
-}
-
 impl fmt::Display for CredentialsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(error) => error.fmt(f),
-            Self::Helper(error) => error.fmt(f),
+            Self::Helper { error, named_by } => {
+                error.fmt(f)?;
+                named_by
+                    .as_ref()
+                    .map_or(Ok(()), |file| write!(f, " (named by {})", file.display()))
+            }
             Self::Namespace { key, helper } => write!(
                 f,
                 "docker-credential-{helper} keeps credentials for all of {}, not for {key} alone",
@@ -80,7 +84,7 @@ impl error::Error for CredentialsError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::File(error) => error.source(),
-            Self::Helper(error) => error.source(),
+            Self::Helper { error, .. } => error.source(),
             Self::Namespace { .. } | Self::NoPlace => None,
             Self::Several(errors) => errors.first().and_then(error::Error::source),
         }

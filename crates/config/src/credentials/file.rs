@@ -1,6 +1,7 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, hash_map},
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -26,7 +27,7 @@ use crate::{ConfigError, ConfigErrorKind, file};
 ///
 /// Upstream drops an `identitytoken` whose `auth` has no colon; here it is used. Of several keys that mean the
 /// same host, upstream takes any; here the first in sorted order. Hosts are compared without case.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct AuthFile {
     path: Option<PathBuf>,
     format: AuthFormat,
@@ -38,7 +39,6 @@ pub struct AuthFile {
 }
 
 /// One entry of `auths`.
-#[derive(Debug)]
 pub struct AuthEntry {
     key: String,
     position: Position,
@@ -260,6 +260,26 @@ impl AuthFile {
             self.helpers.push((key, name));
         }
         Ok(())
+    }
+}
+
+/// Keys are shown as in errors: one may be a URL with a password.
+impl fmt::Debug for AuthEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthEntry")
+            .field("key", &key::shown(&self.key))
+            .field("line", &self.position.line)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AuthFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthFile")
+            .field("path", &self.path)
+            .field("format", &self.format)
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,8 +3,8 @@ use std::path::Path;
 use wharf_auth::Credential;
 
 use super::{
-    AuthFile, AuthFormat, CredentialHelper, CredentialKey, CredentialOrigin, CredentialSource, Credentials,
-    CredentialsError, lookup::servers, sources::FILES,
+    AuthFile, AuthFormat, CredentialKey, CredentialOrigin, CredentialSource, Credentials, CredentialsError,
+    sources::FILES,
 };
 use crate::ConfigError;
 
@@ -42,7 +42,9 @@ impl Credentials {
             let result = if name == FILES {
                 self.store_in_file(key, credential)
             } else {
-                self.store_in_helper(name, key, credential, None)
+                self.sources
+                    .delegate(name, None)
+                    .and_then(|delegate| delegate.store(key, credential))
             };
             match result {
                 Ok(origin) => return Ok(self.stored(key, credential, origin)),
@@ -74,7 +76,11 @@ impl Credentials {
             } else if key.path().is_some() {
                 Ok(()) // helpers have no namespaces
             } else {
-                self.erase_from_helper(name, key, None, &mut removed)
+                let delegate = self.sources.delegate(name, None);
+                delegate.and_then(|delegate| {
+                    note_if(delegate.erase(key.registry())?, delegate.source(), &mut removed);
+                    Ok(())
+                })
             };
             errors.extend(result.err());
         }
@@ -101,10 +107,11 @@ impl Credentials {
             let result = if name == FILES {
                 self.empty_file(&mut removed)
             } else {
-                self.sources
-                    .helper(name)
-                    .map_err(Into::into)
-                    .and_then(|helper| empty_helper(&helper, &mut removed))
+                let delegate = self.sources.delegate(name, None);
+                delegate.and_then(|delegate| {
+                    note_if(delegate.erase_all()?, delegate.source(), &mut removed);
+                    Ok(())
+                })
             };
             errors.extend(result.err());
         }
@@ -141,7 +148,10 @@ impl Credentials {
         let file = AuthFile::read(path, format)?;
         let own = file.helper(key.registry());
         if let Some(name) = own.or(file.credentials_store()).filter(|name| !name.is_empty()) {
-            let origin = self.store_in_helper(name, key, credential, Some((path, format)))?;
+            let origin = self
+                .sources
+                .delegate(name, Some((path, format)))?
+                .store(key, credential)?;
             if own.is_none() {
                 let mut edit = AuthFile::edit(path, format)?;
                 edit.mark(key)?; // Docker lists the registries that its store has credentials for
@@ -158,30 +168,6 @@ impl Credentials {
             path: path.to_owned(),
             key: entry.map_or_else(|| key.to_string(), |entry| entry.key().to_owned()),
             line: entry.map_or(1, super::AuthEntry::line),
-        })
-    }
-
-    fn store_in_helper(
-        &self,
-        name: &str,
-        key: &CredentialKey,
-        credential: &Credential,
-        named_by: Option<(&Path, AuthFormat)>,
-    ) -> Result<CredentialOrigin, CredentialsError> {
-        let helper = self.sources.helper(name)?;
-        if key.path().is_some() {
-            return Err(CredentialsError::Namespace {
-                key: key.clone(),
-                helper: name.to_owned(),
-            });
-        }
-        let format = named_by.map(|(_, format)| format);
-        let server = servers(key.registry(), format).swap_remove(0);
-        helper.store(&server, credential)?;
-        Ok(CredentialOrigin::Helper {
-            name: name.to_owned(),
-            server,
-            named_by: named_by.map(|(path, _)| path.to_owned()),
         })
     }
 
@@ -202,25 +188,9 @@ impl Credentials {
             }
         }
         let helper = file.helper(key.registry()).or(file.credentials_store());
-        match helper.filter(|name| !name.is_empty() && key.path().is_none()) {
-            Some(name) => self.erase_from_helper(name, key, Some(format), removed),
-            None => Ok(()),
-        }
-    }
-
-    fn erase_from_helper(
-        &self,
-        name: &str,
-        key: &CredentialKey,
-        format: Option<AuthFormat>,
-        removed: &mut Vec<CredentialSource>,
-    ) -> Result<(), CredentialsError> {
-        let helper = self.sources.helper(name)?;
-        for server in servers(key.registry(), format) {
-            // Most helpers erase what is not there without a word, so they are asked first.
-            if helper.get(&server)?.is_some() && helper.erase(&server)? {
-                note(removed, &helper);
-            }
+        if let Some(name) = helper.filter(|name| !name.is_empty() && key.path().is_none()) {
+            let delegate = self.sources.delegate(name, Some((path, format)))?;
+            note_if(delegate.erase(key.registry())?, delegate.source(), removed);
         }
         Ok(())
     }
@@ -231,13 +201,12 @@ impl Credentials {
             return Ok(());
         };
         for (host, name) in file.helpers().filter(|(_, name)| !name.is_empty()) {
-            let helper = self.sources.helper(name)?;
-            if helper.get(host)?.is_some() && helper.erase(host)? {
-                note(removed, &helper);
-            }
+            let delegate = self.sources.delegate(name, Some((path, format)))?;
+            note_if(delegate.erase_server(host)?, delegate.source(), removed);
         }
         if let Some(name) = file.credentials_store() {
-            empty_helper(&self.sources.helper(name)?, removed)?;
+            let delegate = self.sources.delegate(name, Some((path, format)))?;
+            note_if(delegate.erase_all()?, delegate.source(), removed);
         }
         let mut edit = AuthFile::edit(path, format)?;
         if !edit.remove_all().is_empty() {
@@ -248,25 +217,9 @@ impl Credentials {
     }
 }
 
-fn empty_helper(
-    helper: &CredentialHelper,
-    removed: &mut Vec<CredentialSource>,
-) -> Result<(), CredentialsError> {
-    let listed = match helper.list() {
-        Err(error) if error.kind() == super::HelperErrorKind::NotFound => Vec::new(),
-        result => result?,
-    };
-    for (server, _) in listed {
-        if helper.erase(&server)? {
-            note(removed, helper);
-        }
-    }
-    Ok(())
-}
-
-fn note(removed: &mut Vec<CredentialSource>, helper: &CredentialHelper) {
-    let source = CredentialSource::Helper(helper.name().to_owned());
-    if !removed.contains(&source) {
+/// Adds a source that had something, once.
+fn note_if(had_something: bool, source: CredentialSource, removed: &mut Vec<CredentialSource>) {
+    if had_something && !removed.contains(&source) {
         removed.push(source);
     }
 }

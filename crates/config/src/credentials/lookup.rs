@@ -5,9 +5,7 @@ use wharf_reference::Registry;
 
 use super::{
     AuthFile, AuthFormat, CredentialOrigin, CredentialSource, Credentials, CredentialsError, LookupOutcome,
-    LookupStep,
-    key::{CredentialKey, DOCKER_HUB_URL},
-    sources::FILES,
+    LookupStep, key::CredentialKey, sources::FILES,
 };
 use crate::{ConfigError, ConfigErrorKind};
 
@@ -158,22 +156,14 @@ impl Credentials {
         named_by: Option<(&Path, AuthFormat)>,
         lookup: &mut Lookup,
     ) -> Result<Answer, CredentialsError> {
-        let helper = self.sources.helper(name)?;
-        let source = CredentialSource::Helper(name.to_owned());
-        for server in servers(registry, named_by.map(|(_, format)| format)) {
-            if let Some(credential) = helper.get(&server)? {
-                let origin = CredentialOrigin::Helper {
-                    name: name.to_owned(),
-                    server,
-                    named_by: named_by.map(|(path, _)| path.to_owned()),
-                };
-                lookup.step(source, LookupOutcome::Found(origin.clone()));
-                lookup.found = Some((credential, origin));
-                return Ok(Answer::Found);
-            }
-        }
-        lookup.step(source, LookupOutcome::Nothing);
-        Ok(Answer::Nothing)
+        let delegate = self.sources.delegate(name, named_by)?;
+        let Some((credential, origin)) = delegate.find(registry)? else {
+            lookup.step(delegate.source(), LookupOutcome::Nothing);
+            return Ok(Answer::Nothing);
+        };
+        lookup.step(delegate.source(), LookupOutcome::Found(origin.clone()));
+        lookup.found = Some((credential, origin));
+        Ok(Answer::Found)
     }
 }
 
@@ -183,17 +173,5 @@ impl AuthFile {
         let message = self.exposed.filter(|_| self.entries().next().is_some())?;
         let error = ConfigError::new(ConfigErrorKind::Value, message);
         Some(self.path().map_or(error.clone(), |path| error.with_file(path)))
-    }
-}
-
-/// The names under which a helper may keep the credential of a registry; the first is the one to store under.
-///
-/// Docker Hub has two: its URL where Docker wrote it, `docker.io` where the container tools did.
-pub(super) fn servers(registry: &Registry, format: Option<AuthFormat>) -> Vec<String> {
-    let host = registry.as_str().to_owned();
-    match (registry.is_docker_hub(), format) {
-        (false, _) => vec![host],
-        (true, Some(AuthFormat::Docker)) => vec![DOCKER_HUB_URL.to_owned(), host],
-        (true, _) => vec![host, DOCKER_HUB_URL.to_owned()],
     }
 }

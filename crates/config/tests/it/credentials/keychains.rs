@@ -55,7 +55,7 @@ fn who(credentials: &Credentials, asked: &str) -> Option<String> {
 fn fails(credentials: &Credentials, asked: &str) -> HelperErrorKind {
     let error = credentials.lookup(&key(asked)).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("canary"));
-    let CredentialsError::Helper(error) = error else {
+    let CredentialsError::Helper { error, .. } = error else {
         unreachable!("{error:?}");
     };
     error.kind()
@@ -145,6 +145,8 @@ fn a_helper_that_must_be_asked_and_fails_is_no_anonymity() {
         let text = format!("{{\"credHelpers\": {{\"a.example\": \"{helper}\"}}}}");
         let credentials = host.with(AuthFormat::Containers, &text);
         assert_eq!(fails(&credentials, "a.example"), kind);
+        let text = credentials.lookup(&key("a.example")).unwrap_err().to_string();
+        assert!(text.ends_with("/file.json)"), "{text}");
         assert_eq!(who(&credentials, "b.example"), None);
         let text = format!("{{\"credsStore\": \"{helper}\", \"auths\": {{\"a.example\": {{}}}}}}");
         assert_eq!(fails(&host.with(AuthFormat::Docker, &text), "a.example"), kind);

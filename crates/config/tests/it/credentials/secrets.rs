@@ -11,7 +11,7 @@ fn secrets_are_never_printed() {
     ] {
         let text = match format {
             AuthFormat::DockerLegacy => format!("{{\"h.io\": {entry}}}"),
-            _ => format!("{{\"auths\": {{\"h.io\": {entry}}}}}"),
+            _ => format!("{{\"auths\": {{\"h.io\": {entry}, \"https://ada:canary@h.io/\": {{}}}}}}"),
         };
         let file = AuthFile::parse(&text, format).unwrap();
         assert!(!format!("{file:?} {file:#?}").contains("canary"), "{file:?}");
