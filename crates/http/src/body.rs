@@ -2,12 +2,18 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use crate::{Error, ErrorKind, error::Cause};
+
+/// How long a body that is read whole may take.
+const WHOLE_BODY: Duration = Duration::from_mins(1);
+/// The same for an error page, which is only read for its message.
+const ERROR_PAGE: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer as they come.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
@@ -102,10 +108,21 @@ impl ResponseBody {
         self.length
     }
 
-    /// All bytes, at most `limit`.
+    /// All bytes, at most `limit`, within a minute.
     ///
-    /// Fails with [`ErrorKind::TooLarge`] as soon as more are declared or come (X1, X2).
-    pub async fn read(mut self, limit: u64) -> Result<Bytes, Error> {
+    /// Fails with [`ErrorKind::TooLarge`] as soon as more are declared or come (X1, X2), and with
+    /// [`ErrorKind::Timeout`] for a server that sends them one by one (X3).
+    pub async fn read(self, limit: u64) -> Result<Bytes, Error> {
+        match tokio::time::timeout(WHOLE_BODY, self.read_within(limit)).await {
+            Ok(read) => read,
+            Err(_) => Err(Error::new(
+                ErrorKind::Timeout,
+                "the server took too long to send its answer",
+            )),
+        }
+    }
+
+    async fn read_within(mut self, limit: u64) -> Result<Bytes, Error> {
         let too_large = || {
             let message = format!("the answer is larger than the limit of {limit} bytes");
             Error::new(ErrorKind::TooLarge, message)
@@ -136,7 +153,8 @@ impl ResponseBody {
     /// The first bytes, at most `limit`; the rest is dropped. Errors end it early: for error pages only.
     pub async fn read_prefix(mut self, limit: usize) -> Bytes {
         let mut prefix = BytesMut::new();
-        while let Some(Ok(chunk)) = self.next().await {
+        let deadline = tokio::time::Instant::now() + ERROR_PAGE;
+        while let Ok(Some(Ok(chunk))) = tokio::time::timeout_at(deadline, self.next()).await {
             let room = limit.saturating_sub(prefix.len());
             prefix.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
             if prefix.len() >= limit {

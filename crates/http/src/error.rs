@@ -96,6 +96,8 @@ pub enum ErrorKind {
     Timeout,
     /// The connection broke.
     Broken,
+    /// The server refuses more requests on this connection (HTTP/2's `REFUSED_STREAM`, `ENHANCE_YOUR_CALM`).
+    Overloaded,
     /// The answer is not HTTP, or breaks its rules.
     Protocol,
     /// The body has more bytes than allowed.
@@ -123,6 +125,7 @@ impl ErrorKind {
             Self::Tls => "the TLS handshake failed",
             Self::Timeout => "the server did not answer in time",
             Self::Broken => "the connection broke",
+            Self::Overloaded => "the server refuses more requests at once",
             Self::Protocol => "the server's answer is not valid HTTP",
             Self::TooLarge => "the answer is too large",
             Self::Redirect => "the redirect is not followed",

@@ -26,6 +26,7 @@ mod address;
 mod body;
 mod error;
 mod origin;
+mod proxy;
 mod redact;
 mod redirect;
 #[cfg(feature = "reqwest")]
@@ -41,6 +42,7 @@ pub use address::AddressClass;
 pub use body::{ByteStream, RequestBody, ResponseBody, UploadStream};
 pub use error::{Error, ErrorKind};
 pub use origin::{Origin, Scheme};
+pub use proxy::ProxySettings;
 pub use redact::{Redacted, printable};
 pub use redirect::{Chain, resolve_location};
 #[cfg(feature = "reqwest")]

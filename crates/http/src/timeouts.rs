@@ -10,6 +10,9 @@ pub struct Timeouts {
     pub head: Duration,
     /// Between two chunks of a body, in either direction: 30 s.
     pub idle: Duration,
+    /// The fewest bytes per second of an answer's body, measured over [`Timeouts::RATE_WINDOW`] of waiting for
+    /// the server: 1,024.
+    pub minimum_rate: u64,
 }
 
 impl Default for Timeouts {
@@ -18,11 +21,15 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             head: Duration::from_secs(30),
             idle: Duration::from_secs(30),
+            minimum_rate: 1024,
         }
     }
 }
 
 impl Timeouts {
+    /// How long a body may be slower than the minimum rate.
+    pub const RATE_WINDOW: Duration = Duration::from_mins(1);
+
     /// The same with this limit for a connection.
     #[must_use]
     pub const fn with_connect(mut self, connect: Duration) -> Self {
@@ -34,6 +41,13 @@ impl Timeouts {
     #[must_use]
     pub const fn with_head(mut self, head: Duration) -> Self {
         self.head = head;
+        self
+    }
+
+    /// The same with this minimum rate, in bytes per second; 0 for none.
+    #[must_use]
+    pub const fn with_minimum_rate(mut self, bytes_per_second: u64) -> Self {
+        self.minimum_rate = bytes_per_second;
         self
     }
 

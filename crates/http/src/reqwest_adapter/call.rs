@@ -24,6 +24,8 @@ use crate::{
 pub(super) struct ReqwestService {
     pub(super) client: reqwest::Client,
     pub(super) timeouts: Timeouts,
+    /// Whether requests go through a proxy.
+    pub(super) proxied: bool,
 }
 
 #[async_trait]
@@ -59,12 +61,13 @@ impl HttpService for ReqwestService {
             .limit(answer, self.timeouts.head.saturating_add(self.timeouts.connect))
             .await?
             .map_err(classify)?;
-        Ok(convert(answer, is_head, self.timeouts.idle))
+        Ok(convert(answer, is_head, self.proxied, self.timeouts))
     }
 }
 
-fn convert(answer: reqwest::Response, is_head: bool, idle: Duration) -> Response {
-    let peer = answer.remote_addr();
+fn convert(answer: reqwest::Response, is_head: bool, proxied: bool, timeouts: Timeouts) -> Response {
+    // Behind a proxy it is the proxy's address, which says nothing of the server's.
+    let peer = answer.remote_addr().filter(|_| !proxied);
     let (mut parts, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
     parts.extensions.clear();
     if let Some(peer) = peer {
@@ -76,9 +79,11 @@ fn convert(answer: reqwest::Response, is_head: bool, idle: Duration) -> Response
         let length = body.size_hint().exact();
         let download = Download {
             body,
-            idle,
-            timer: Box::pin(tokio::time::sleep(idle)),
-            waiting: false,
+            timeouts,
+            timer: Box::pin(tokio::time::sleep(timeouts.idle)),
+            waiting_since: None,
+            waited: Duration::ZERO,
+            received: 0,
         };
         ResponseBody::new(Box::pin(download), length)
     };
@@ -157,7 +162,7 @@ impl http_body::Body for Upload {
 
 /// The caller's error about the bytes it was to send, on its way through hyper and back.
 #[derive(Debug)]
-struct UploadError(Box<dyn error::Error + Send + Sync>);
+pub(super) struct UploadError(Box<dyn error::Error + Send + Sync>);
 
 impl fmt::Display for UploadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -174,10 +179,34 @@ impl error::Error for UploadError {
 /// A streamed answer that fails when nothing comes for too long.
 struct Download {
     body: reqwest::Body,
-    idle: Duration,
+    timeouts: Timeouts,
     timer: Pin<Box<Sleep>>,
-    /// Whether the timer runs: it is set when the first wait begins, not for every chunk.
-    waiting: bool,
+    /// Since when nothing comes; the timer is set when a wait begins, not for every chunk.
+    waiting_since: Option<Instant>,
+    /// How long it was waited for the server in this window of the minimum rate, and what came in it.
+    waited: Duration,
+    received: u64,
+}
+
+impl Download {
+    /// Counts a chunk; whether the server keeps up the minimum rate.
+    fn keeps_up(&mut self, length: usize) -> bool {
+        self.received = self.received.saturating_add(length as u64);
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += since.elapsed();
+        }
+        if self.waited < Timeouts::RATE_WINDOW {
+            return true;
+        }
+        let least = self
+            .timeouts
+            .minimum_rate
+            .saturating_mul(Timeouts::RATE_WINDOW.as_secs());
+        let keeps_up = self.received >= least;
+        self.waited = Duration::ZERO;
+        self.received = 0;
+        keeps_up
+    }
 }
 
 impl Stream for Download {
@@ -188,19 +217,22 @@ impl Stream for Download {
         loop {
             match Pin::new(&mut this.body).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    this.waiting = false;
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
+                    let Ok(data) = frame.into_data() else { continue };
+                    if !this.keeps_up(data.len()) {
+                        let message = "the server sends too slowly";
+                        return Poll::Ready(Some(Err(Error::new(ErrorKind::Timeout, message))));
                     }
+                    return Poll::Ready(Some(Ok(data)));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(classify(error)))),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => break,
             }
         }
-        if !this.waiting {
-            this.waiting = true;
-            this.timer.as_mut().reset(Instant::now() + this.idle);
+        if this.waiting_since.is_none() {
+            let now = Instant::now();
+            this.waiting_since = Some(now);
+            this.timer.as_mut().reset(now + this.timeouts.idle);
         }
         std::task::ready!(this.timer.as_mut().poll(context));
         let message = "the server stopped sending";

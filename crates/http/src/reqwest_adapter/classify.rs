@@ -1,5 +1,6 @@
 use std::{error, io};
 
+use super::call::UploadError;
 use crate::{Error, ErrorKind};
 
 /// Turns reqwest's error into ours: the kind is that of the deepest cause that tells one, and the URL is taken
@@ -57,6 +58,9 @@ fn kind_of(error: &(dyn error::Error + 'static), connecting: bool) -> Option<Err
         if let Some(own) = error.downcast_ref::<Error>() {
             return Some(own.kind());
         }
+        if error.is::<UploadError>() {
+            return Some(ErrorKind::RequestBody);
+        }
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return Some(tls_kind(tls));
         }
@@ -72,6 +76,8 @@ fn kind_of(error: &(dyn error::Error + 'static), connecting: bool) -> Option<Err
         let text = error.to_string();
         if text.starts_with("invalid HTTP") || text.starts_with("message head is too large") {
             kind = Some(ErrorKind::Protocol);
+        } else if text.contains("refused stream") || text.contains("enhance your calm") {
+            kind = Some(ErrorKind::Overloaded);
         } else if text.starts_with("connection closed before message completed")
             || text.starts_with("end of file before message length reached")
         {

@@ -15,13 +15,14 @@ use std::{
 
 pub use resolver::Lookup;
 
-use crate::{Connect, Error, ErrorKind, HttpService, Peer, Timeouts, TlsSettings};
+use crate::{Connect, Error, ErrorKind, HttpService, Peer, ProxySettings, Timeouts, TlsSettings};
 
 /// Connects with reqwest, rustls and ring: HTTP/2 where the server offers it over TLS, HTTP/1.1 otherwise.
 #[derive(Default)]
 pub struct ReqwestConnector {
     timeouts: Timeouts,
     lookup: Option<Arc<dyn Lookup>>,
+    proxies: ProxySettings,
     /// Reading the system's certificates takes milliseconds: once per settings.
     tls: Mutex<HashMap<Arc<TlsSettings>, rustls::ClientConfig>>,
 }
@@ -37,6 +38,14 @@ impl ReqwestConnector {
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
+        self
+    }
+
+    /// The same through these proxies. The addresses of servers behind them are not checked (N5): it is the
+    /// proxy that connects.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: ProxySettings) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -67,7 +76,9 @@ impl Connect for ReqwestConnector {
         } else {
             rustls_config::none()?
         };
-        let client = reqwest::Client::builder()
+        let proxy = self.proxies.proxy_for(&peer.origin).cloned();
+        let proxied = proxy.is_some();
+        let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(encrypted)
             .redirect(reqwest::redirect::Policy::none())
@@ -86,14 +97,21 @@ impl Connect for ReqwestConnector {
             .http1_max_headers(100)
             .http2_max_header_list_size(64 * 1024)
             .dns_resolver(Arc::new(resolver::Resolver {
-                floor: peer.floor,
+                floor: peer.floor.filter(|_| !proxied),
                 lookup: self.lookup.clone(),
-            }))
+            }));
+        if let Some(proxy) = proxy {
+            let proxy = reqwest::Proxy::all(proxy)
+                .map_err(|error| Error::from_cause(ErrorKind::Settings, error.without_url()))?;
+            builder = builder.proxy(proxy);
+        }
+        let client = builder
             .build()
             .map_err(|error| Error::from_cause(ErrorKind::Settings, error.without_url()))?;
         Ok(Arc::new(call::ReqwestService {
             client,
             timeouts: self.timeouts,
+            proxied,
         }))
     }
 }
