@@ -7,7 +7,7 @@ use wharf_reference::{Digest, Repository};
 use crate::{
     Remote,
     error::{Error, Operation},
-    location::upload_location,
+    push::Session,
     send::{Answer, Call},
 };
 
@@ -27,7 +27,6 @@ impl Remote {
             .send(&site, call, &mut self.client().budget())
             .await?;
         if answer.status != 200 {
-            self.note_missing(digest);
             return Ok(false);
         }
         match content_length(&answer.headers) {
@@ -72,11 +71,13 @@ impl Remote {
                 return Ok(false);
             }
         };
-        self.check_home(&answer, operation, &subject)?;
+        answer.check_home(operation, &subject)?;
         if answer.status == 201 {
             return Ok(true);
         }
-        if let Ok(session) = upload_location(&answer) {
+        if let Ok(session) =
+            Session::of_answer(self, &site, subject, self.scopes(&site, Action::Push), &answer)
+        {
             self.keep_session(digest, session);
         }
         Ok(false)

@@ -1,18 +1,24 @@
 use std::{collections::HashMap, sync::Arc};
 
 use http::HeaderValue;
+use tokio::sync::Semaphore;
 use wharf_auth::{Anonymous, Authenticator, CredentialProvider, RealmPolicy};
 use wharf_config::{Resolve, Unconfigured};
-use wharf_content::ErrorKind;
-use wharf_http::{Connect, RetryPolicy, Timeouts, TlsSettings, Transport};
+use wharf_content::{ErrorKind, Progress};
+use wharf_http::{Connect, ProxySettings, RetryPolicy, Timeouts, TlsSettings, Transport};
 use wharf_reference::Registry;
 
 use crate::{
     Client, TlsFor,
     client::Shared,
     error::{Error, Operation},
+    pace::Paces,
     site::PlainHttp,
+    warnings::Warnings,
 };
+
+/// How many ranges of blobs may be in memory beside the first of each; each has 2 MiB.
+const MAX_RANGES: usize = 8;
 
 /// Builds a [`Client`]. Everything has a default; what cannot be used is an error of
 /// [`ClientBuilder::build`].
@@ -26,6 +32,8 @@ pub struct ClientBuilder {
     timeouts: Timeouts,
     retry: RetryPolicy,
     user_agent: String,
+    proxies: ProxySettings,
+    warnings: Option<Arc<dyn Progress>>,
 }
 
 impl Default for ClientBuilder {
@@ -40,6 +48,8 @@ impl Default for ClientBuilder {
             timeouts: Timeouts::default(),
             retry: RetryPolicy::default(),
             user_agent: concat!("wharf/", env!("CARGO_PKG_VERSION")).to_owned(),
+            proxies: ProxySettings::default(),
+            warnings: None,
         }
     }
 }
@@ -102,6 +112,21 @@ impl ClientBuilder {
         self
     }
 
+    /// The proxies that the built-in transport goes through. Default: none.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: ProxySettings) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Tells what registries warn of, each warning once, as [`wharf_content::Event::Warning`]. Default: they are
+    /// logged.
+    #[must_use]
+    pub fn with_warnings(mut self, listener: Arc<dyn Progress>) -> Self {
+        self.warnings = Some(listener);
+        self
+    }
+
     /// Another transport than the built-in one.
     #[must_use]
     pub fn with_connect(mut self, connect: Arc<dyn Connect>) -> Self {
@@ -125,7 +150,7 @@ impl ClientBuilder {
         })?;
         let connect = match self.connect {
             Some(connect) => connect,
-            None => built_in(self.timeouts)?,
+            None => built_in(self.timeouts, self.proxies)?,
         };
         Ok(Client::new(Shared {
             transport: Transport::new(connect),
@@ -136,6 +161,9 @@ impl ClientBuilder {
             retry: self.retry,
             user_agent,
             hosts: std::sync::Mutex::new(HashMap::new()),
+            paces: Paces::default(),
+            warnings: Warnings::to(self.warnings),
+            ranges: Arc::new(Semaphore::new(MAX_RANGES)),
         }))
     }
 }
@@ -145,14 +173,16 @@ impl ClientBuilder {
     clippy::unnecessary_wraps,
     reason = "without the feature there is nothing to return"
 )]
-fn built_in(timeouts: Timeouts) -> Result<Arc<dyn Connect>, Error> {
+fn built_in(timeouts: Timeouts, proxies: ProxySettings) -> Result<Arc<dyn Connect>, Error> {
     Ok(Arc::new(
-        wharf_http::ReqwestConnector::new().with_timeouts(timeouts),
+        wharf_http::ReqwestConnector::new()
+            .with_timeouts(timeouts)
+            .with_proxies(proxies),
     ))
 }
 
 #[cfg(not(feature = "reqwest"))]
-fn built_in(_: Timeouts) -> Result<Arc<dyn Connect>, Error> {
+fn built_in(_: Timeouts, _: ProxySettings) -> Result<Arc<dyn Connect>, Error> {
     let reason = "there is no transport: enable the feature `reqwest` or pass one";
     Err(Error::new(
         ErrorKind::Unsupported,

@@ -5,6 +5,7 @@ use std::{
 };
 
 use http::{HeaderValue, Method};
+use tokio::sync::Semaphore;
 use wharf_auth::{Authenticator, Scopes};
 use wharf_config::{Intent, Resolve, ResolveError, TlsMode};
 use wharf_content::ErrorKind;
@@ -14,8 +15,11 @@ use wharf_reference::{Registry, Repository};
 use crate::{
     ClientBuilder, Remote, TlsFor,
     error::{Error, Operation},
+    pace::Paces,
+    push::Habits,
     send::Call,
     site::{PlainHttp, Site},
+    warnings::Warnings,
 };
 
 /// A client of registries. Clones share connections, tokens and what was learned about hosts.
@@ -33,6 +37,10 @@ pub(crate) struct Shared {
     pub(crate) retry: RetryPolicy,
     pub(crate) user_agent: HeaderValue,
     pub(crate) hosts: Mutex<HashMap<Registry, Host>>,
+    pub(crate) paces: Paces,
+    pub(crate) warnings: Warnings,
+    /// Ranges that may be under way beside the first of each blob: bounds the memory they take.
+    pub(crate) ranges: Arc<Semaphore>,
 }
 
 /// What was learned about a registry's host.
@@ -40,6 +48,8 @@ pub(crate) struct Shared {
 pub(crate) struct Host {
     /// The scheme that it spoke, once it has answered.
     pub(crate) scheme: Option<Scheme>,
+    /// How it takes uploads.
+    pub(crate) habits: Habits,
     /// How far inside the network its address is.
     pub(crate) class: Option<(Origin, AddressClass)>,
 }

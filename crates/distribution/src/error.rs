@@ -97,6 +97,8 @@ pub enum Detail {
     Http(wharf_http::ErrorKind),
     /// Authentication.
     Auth(AuthErrorKind),
+    /// The content that was to be sent.
+    Content,
     /// A list that leads in a circle.
     PaginationLoop,
     /// A list with more pages than allowed.
@@ -284,6 +286,7 @@ pub(crate) const fn kind_of_http(kind: wharf_http::ErrorKind) -> ErrorKind {
         Http::ConnectTimeout | Http::Timeout => ErrorKind::Timeout,
         Http::NotTls | Http::Certificate | Http::Tls => ErrorKind::Tls,
         Http::Dns | Http::Connect | Http::Broken => ErrorKind::Network,
+        Http::Overloaded => ErrorKind::RateLimited,
         Http::Protocol | Http::Redirect => ErrorKind::Server,
         Http::TooLarge => ErrorKind::TooLarge,
         Http::Forbidden => ErrorKind::Blocked,

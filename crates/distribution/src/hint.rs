@@ -56,13 +56,12 @@ pub(crate) fn status_error(
         403 => ErrorKind::Denied,
         400..=499 if has(&["DENIED"]) => ErrorKind::Denied,
         413 => ErrorKind::TooLarge,
-        405 => ErrorKind::Unsupported,
+        405 | 501 => ErrorKind::Unsupported,
         400..=499 if has(&["UNSUPPORTED"]) => ErrorKind::Unsupported,
         400 if has(&["DIGEST_INVALID"]) => ErrorKind::Mismatch,
         408 | 504 => ErrorKind::Timeout,
         400..=499 if says_not_found() => ErrorKind::NotFound,
         400..=499 => ErrorKind::Invalid,
-        501 => ErrorKind::Unsupported,
         _ => ErrorKind::Server,
     };
     let error = Error::new(kind, call.operation, &call.subject, reason(kind, status, &codes));

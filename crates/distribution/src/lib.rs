@@ -35,12 +35,14 @@ mod hint;
 mod link;
 mod location;
 mod manifests;
+mod pace;
 mod pull;
 mod push;
 mod remote;
 mod send;
 mod site;
 mod tags;
+mod warnings;
 mod wire;
 
 pub use builder::{ClientBuilder, DangerousClient};

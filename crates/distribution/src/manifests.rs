@@ -92,7 +92,7 @@ impl Remote {
             .client()
             .send(&site, call, &mut self.client().budget())
             .await?;
-        self.check_home(&answer, operation, &subject)?;
+        answer.check_home(operation, &subject)?;
         if let Some(stated) = stated_digest(&answer.headers)
             && stated.algorithm() == manifest.digest().algorithm()
             && stated != *manifest.digest()
@@ -149,20 +149,6 @@ impl Remote {
             .with_scopes(self.scopes(site, Action::Pull))
             .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT));
         self.client().send(site, call, &mut self.client().budget()).await
-    }
-
-    /// An effect counts only if the registry itself confirms it (N6).
-    pub(crate) fn check_home(
-        &self,
-        answer: &Answer,
-        operation: Operation,
-        subject: &str,
-    ) -> Result<(), Error> {
-        if answer.is_home {
-            return Ok(());
-        }
-        let reason = "another host than the registry answered";
-        Err(Error::new(ErrorKind::Server, operation, subject, reason).at(Redacted(&answer.url)))
     }
 }
 

@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt,
     future::Future,
     sync::{
@@ -9,7 +9,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use url::Url;
 use wharf_auth::{Action, Scopes};
 use wharf_config::{Intent, Role};
 use wharf_content::{Blob, Descriptor, ErrorKind, Location, Manifest, Name, Sink, Source, Target};
@@ -18,6 +17,7 @@ use wharf_reference::{Digest, Repository};
 use crate::{
     Client,
     error::{Error, Operation},
+    push::Session,
     site::Site,
 };
 
@@ -38,8 +38,7 @@ struct Inner {
     writing: OnceLock<Arc<[Site]>>,
     /// Which place of `by_digest` to ask first.
     preferred: AtomicUsize,
-    missing: Mutex<HashSet<Digest>>,
-    sessions: Mutex<HashMap<Digest, Url>>,
+    sessions: Mutex<HashMap<Digest, Session>>,
 }
 
 impl Remote {
@@ -51,7 +50,6 @@ impl Remote {
             by_digest: OnceLock::new(),
             writing: OnceLock::new(),
             preferred: AtomicUsize::new(0),
-            missing: Mutex::default(),
             sessions: Mutex::default(),
         };
         Self {
@@ -186,30 +184,13 @@ impl Remote {
         Scopes::repository(site.repository.as_ref().unwrap_or(&self.inner.repository), action)
     }
 
-    /// Remembers that a blob is not there, so that pushing it need not ask again.
-    pub(crate) fn note_missing(&self, digest: &Digest) {
-        self.inner
-            .missing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(digest.clone());
-    }
-
-    pub(crate) fn take_missing(&self, digest: &Digest) -> bool {
-        self.inner
-            .missing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(digest)
-    }
-
     /// Keeps an upload session that a refused mount opened.
-    pub(crate) fn keep_session(&self, digest: &Digest, session: Url) {
+    pub(crate) fn keep_session(&self, digest: &Digest, session: Session) {
         let mut sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.insert(digest.clone(), session);
     }
 
-    pub(crate) fn take_session(&self, digest: &Digest) -> Option<Url> {
+    pub(crate) fn take_session(&self, digest: &Digest) -> Option<Session> {
         self.inner
             .sessions
             .lock()

@@ -1,6 +1,6 @@
 //! The one loop that sends: authentication inside, retries outside.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -65,10 +65,21 @@ pub(crate) struct Answer {
     pub(crate) is_home: bool,
 }
 
+impl Answer {
+    /// An effect counts only if the registry itself confirms it (N6).
+    pub(crate) fn check_home(&self, operation: Operation, subject: &str) -> Result<(), Error> {
+        if self.is_home {
+            return Ok(());
+        }
+        let reason = "another host than the registry answered";
+        Err(Error::new(ErrorKind::Server, operation, subject, reason).at(Redacted(&self.url)))
+    }
+}
+
 impl<'a> Call<'a> {
     pub(crate) fn new(
         operation: Operation,
-        subject: impl ToString,
+        subject: impl std::fmt::Display,
         method: Method,
         path: &'a str,
         expect: &'static [u16],
@@ -101,7 +112,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    pub(crate) fn to_url(mut self, url: Url) -> Self {
+    pub(crate) fn at_url(mut self, url: Url) -> Self {
         self.to = To::Url(url);
         self
     }
@@ -136,12 +147,18 @@ impl Client {
         call: Call<'_>,
         budget: &mut RetryBudget,
     ) -> Result<Answer, Error> {
+        let pace = self.shared().paces.of(&site.registry);
         loop {
+            pace.ready().await;
             let (error, limit) = match self.attempt(site, &call).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Final(error)) => return Err(finish(error, budget)),
                 Err(Failure::Transient(error, limit)) => (error, limit),
             };
+            if is_push_back(&error) {
+                let bearable = |wait: &Duration| *wait <= self.shared().retry.longest_wait;
+                pace.pushed_back(error.retry_after().filter(bearable));
+            }
             if budget.attempts() > limit {
                 return Err(finish(error, budget));
             }
@@ -228,6 +245,11 @@ impl Client {
                 .await
                 .map_err(|failed| transport_failure(call, site, failed))?;
             self.learn_from(site, &home.origin, &followed);
+            if followed.is_home {
+                self.shared()
+                    .warnings
+                    .hear(site.registry.as_str(), followed.response.headers());
+            }
             tokens.class = followed.home_class.or(tokens.class);
             if followed.response.status() != StatusCode::UNAUTHORIZED {
                 return Self::judge(call, site, sent.as_ref(), followed).await;
@@ -249,7 +271,7 @@ impl Client {
             if challenges > 0 && !asks_for_more {
                 let refusal = authenticator.rejected(subject).await;
                 let failure = Self::judge(call, site, sent.as_ref(), followed).await;
-                return Err(refused(failure, call, site, refusal));
+                return Err(refused(failure, call, site, &refusal));
             }
             challenges += 1;
             sent = Some(
@@ -259,6 +281,38 @@ impl Client {
                     .map_err(|error| auth_error(call, error))?,
             );
         }
+    }
+
+    /// Reads a URL of another host that the registry redirected to before, without credentials and without
+    /// redirects. `None` if that fails.
+    pub(crate) async fn ask_elsewhere(
+        &self,
+        site: &Site,
+        url: &Url,
+        header: (header::HeaderName, header::HeaderValue),
+    ) -> Option<Answer> {
+        let scheme = self.host(&site.registry).scheme?;
+        let home = site.peer(&site.base(scheme).ok()?).ok()?;
+        let mut request = Request::new(Method::GET, url.clone());
+        request.headers.insert(header.0, header.1);
+        request
+            .headers
+            .insert(header::USER_AGENT, self.shared().user_agent.clone());
+        let class = self.class_of(site, &home.origin);
+        let answer = self
+            .shared()
+            .transport
+            .call_foreign(&home, class, request)
+            .await
+            .ok()?;
+        let (parts, body) = answer.into_parts();
+        Some(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            url: url.clone(),
+            is_home: false,
+        })
     }
 
     fn request(&self, call: &Call<'_>, url: Url) -> Result<Request, Failure> {
@@ -374,6 +428,13 @@ impl HttpService for TokenService<'_> {
     }
 }
 
+/// Whether the registry, not the network, wants fewer requests.
+fn is_push_back(error: &Error) -> bool {
+    error.status() == Some(429)
+        || (error.status() == Some(503) && error.retry_after().is_some())
+        || error.detail() == Some(Detail::Http(wharf_http::ErrorKind::Overloaded))
+}
+
 fn finish(error: Error, budget: &RetryBudget) -> Error {
     error.edit(|inner| inner.attempts = budget.attempts())
 }
@@ -430,13 +491,13 @@ fn refused(
     judged: Result<Answer, Failure>,
     call: &Call<'_>,
     site: &Site,
-    refusal: wharf_auth::AuthError,
+    refusal: &wharf_auth::AuthError,
 ) -> Failure {
     let error = match judged {
         Err(Failure::Final(error) | Failure::Transient(error, _)) => error,
         Ok(_) => call.error(ErrorKind::Unauthorized, refusal.to_string()),
     };
-    let hint = hint::of_auth(&refusal, site);
+    let hint = hint::of_auth(refusal, site);
     let error = error.with_detail(Detail::Auth(refusal.kind())).edit(|inner| {
         inner.kind = ErrorKind::Unauthorized;
         if let Some(hint) = hint {

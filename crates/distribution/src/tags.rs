@@ -83,7 +83,7 @@ impl Tags {
         let mut call = Call::new(operation, remote.repository(), Method::GET, &path, &[200])
             .with_scopes(remote.scopes(site, Action::Pull));
         if let Some(url) = url {
-            call = call.to_url(url);
+            call = call.at_url(url);
         }
         let client = remote.client();
         let answer = client.send(site, call, &mut client.budget()).await?;

@@ -1,4 +1,4 @@
-//! The client against Debian's docker-registry, scripted servers and wiremock.
+//! The client against Debian's docker-registry and scripted servers.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,5 +7,7 @@
 )]
 
 mod hostile;
+mod pull;
+mod push;
 mod real_registry;
 mod support;

@@ -1,11 +1,16 @@
-use std::sync::Arc;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
 
 use wharf_auth::{Credential, Fixed};
 use wharf_content::{Blob, Sink as _, Target};
 use wharf_distribution::{Client, ClientBuilder, Error, Remote};
-use wharf_http::TlsSettings;
+use wharf_http::{Lookup, ReqwestConnector, RetryPolicy, Timeouts, TlsSettings};
 use wharf_reference::{Registry, Repository, Tag};
-use wharf_testkit::{Image, TestCa};
+use wharf_testkit::{
+    Image, TestCa,
+    hostile::{Names, Stage},
+};
 
 pub(crate) fn registry(name: &str) -> Registry {
     Registry::parse(name).unwrap()
@@ -57,4 +62,29 @@ pub(crate) async fn assert_pulls(remote: &Remote, image: &Image, tag: &str) {
         assert_eq!(read, bytes);
         assert!(remote.contains(descriptor).await.unwrap());
     }
+}
+
+/// The names of a stage as a resolver.
+#[derive(Debug)]
+struct StageNames(Names);
+
+#[async_trait]
+impl Lookup for StageNames {
+    async fn lookup(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(self.0.lookup(host))
+    }
+}
+
+/// A client that knows the names and the authority of a stage, and is quick to try again and to give up.
+pub(crate) fn on_stage(stage: &Stage) -> ClientBuilder {
+    let timeouts = Timeouts::default()
+        .with_connect(Duration::from_secs(2))
+        .with_head(Duration::from_secs(2))
+        .with_idle(Duration::from_secs(1));
+    let connect = ReqwestConnector::new()
+        .with_timeouts(timeouts)
+        .with_lookup(Arc::new(StageNames(stage.names())));
+    trusting(stage.ca())
+        .with_connect(Arc::new(connect))
+        .with_retry(RetryPolicy::default().with_base(Duration::from_millis(5)))
 }

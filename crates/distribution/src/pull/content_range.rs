@@ -1,0 +1,74 @@
+use http::{HeaderMap, header};
+
+/// What a `Content-Range` says (RFC 9110): `bytes first-last/complete`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ContentRange {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) complete: Option<u64>,
+}
+
+impl ContentRange {
+    /// Reads the header strictly: exactly one, exactly the grammar, first not after last, last within the
+    /// whole (I9).
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(header::CONTENT_RANGE).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return None;
+        };
+        let (range, complete) = value.to_str().ok()?.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last) = (number(first)?, number(last)?);
+        let complete = match complete {
+            "*" => None,
+            complete => Some(number(complete)?),
+        };
+        let sound = first <= last && complete.is_none_or(|complete| last < complete);
+        sound.then_some(Self {
+            first,
+            last,
+            complete,
+        })
+    }
+}
+
+/// Digits only: `parse` would take a sign.
+fn number(text: &str) -> Option<u64> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_strictly() {
+        let table = [
+            ("bytes 5-9/10", Some((5, 9, Some(10)))),
+            ("bytes 5-9/*", Some((5, 9, None))),
+            ("bytes 0-0/1", Some((0, 0, Some(1)))),
+            ("bytes 9-5/10", None),
+            ("bytes 5-10/10", None),
+            ("bytes 0-18446744073709551615/*", Some((0, u64::MAX, None))),
+            ("bytes 0-18446744073709551616/*", None),
+            ("bytes +5-9/10", None),
+            ("bytes 5-9", None),
+            ("bytes -9/10", None),
+            ("bytes */10", None),
+            ("bytes=5-9/10", None),
+            ("octets 5-9/10", None),
+            ("bytes  5-9/10", None),
+            ("", None),
+        ];
+        for (value, expected) in table {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_RANGE, value.parse().unwrap());
+            let got = ContentRange::of(&headers).map(|range| (range.first, range.last, range.complete));
+            assert_eq!(got, expected, "{value}");
+            headers.append(header::CONTENT_RANGE, value.parse().unwrap());
+            assert_eq!(ContentRange::of(&headers), None, "{value} twice");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use url::Url;
+use wharf_auth::Action;
+use wharf_config::Intent;
+use wharf_content::{Descriptor, ErrorKind};
+use wharf_http::{Redacted, ResponseBody};
+
+use super::content_range::ContentRange;
+use crate::{
+    Remote,
+    blobs::is_identity,
+    error::{Detail, Error, Operation, kind_of_http},
+    pace::Turn,
+    send::{Answer, Call},
+    site::Site,
+};
+
+/// Fetches parts of one blob from the places it may be at.
+pub(super) struct Fetch {
+    pub(super) remote: Remote,
+    pub(super) descriptor: Descriptor,
+}
+
+/// The bytes from an offset to the end, coming from a place.
+pub(super) struct Part {
+    pub(super) body: ResponseBody,
+    /// Bytes to pass over: the server sent the blob from its start.
+    pub(super) skip: u64,
+    pub(super) place: Place,
+    _turn: Turn,
+}
+
+/// Where a part comes from.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// Which of the sites.
+    pub(super) site: usize,
+    /// The URL that the site redirected to, another host's: asked directly for more, it saves a round trip.
+    pub(super) elsewhere: Option<Url>,
+    pub(super) endpoint: String,
+    /// Whether the server says it can send ranges.
+    pub(super) has_ranges: bool,
+}
+
+impl Fetch {
+    pub(super) const fn new(remote: Remote, descriptor: Descriptor) -> Self {
+        Self { remote, descriptor }
+    }
+
+    /// The bytes from `offset` on, from the first place that has them. `failed` is the place that a stream just
+    /// broke off from: it is asked last.
+    pub(super) async fn part(&self, offset: u64, failed: Option<usize>) -> Result<Part, Error> {
+        let sites = self.remote.sites(Intent::PullDigest, Operation::PullBlob)?;
+        let mut order: Vec<usize> = self.remote.order(sites.len()).collect();
+        order.sort_by_key(|index| Some(*index) == failed);
+        let mut errors = Vec::new();
+        for index in order {
+            let Some(site) = sites.get(index) else { continue };
+            match self.part_from(site, index, offset).await {
+                Ok(part) => return Ok(part),
+                Err(error) => errors.push((index, error)),
+            }
+        }
+        Err(self.remote.all_failed(Operation::PullBlob, errors))
+    }
+
+    async fn part_from(&self, site: &Site, index: usize, offset: u64) -> Result<Part, Error> {
+        let client = self.remote.client();
+        let turn = client.shared().paces.of(&site.registry).turn().await;
+        let mut answer = self
+            .ask(site, (offset > 0).then(|| format!("bytes={offset}-")))
+            .await?;
+        if answer.status == StatusCode::RANGE_NOT_SATISFIABLE && offset > 0 {
+            answer = self.ask(site, None).await?;
+        }
+        let endpoint = Redacted(&answer.url).to_string();
+        let skip = check_rest(&answer, offset, self.descriptor.size())
+            .map_err(|reason| self.refuse(ErrorKind::Mismatch, reason).at(&endpoint))?;
+        let accepts = answer
+            .headers
+            .get(header::ACCEPT_RANGES)
+            .map(HeaderValue::as_bytes);
+        Ok(Part {
+            place: Place {
+                site: index,
+                elsewhere: (!answer.is_home).then_some(answer.url),
+                endpoint,
+                has_ranges: answer.status == StatusCode::PARTIAL_CONTENT || accepts == Some(b"bytes"),
+            },
+            body: answer.body,
+            skip,
+            _turn: turn,
+        })
+    }
+
+    /// Exactly the bytes from `first` to before `end`, whole, from this place.
+    pub(super) async fn range(&self, place: &Place, first: u64, end: u64) -> Result<Vec<Bytes>, Error> {
+        let sites = self.remote.sites(Intent::PullDigest, Operation::PullBlob)?;
+        let site = sites
+            .get(place.site)
+            .ok_or_else(|| self.refuse(ErrorKind::Other, "the place is gone"))?;
+        let range = format!("bytes={first}-{}", end.saturating_sub(1));
+        let direct = match &place.elsewhere {
+            Some(url) => self.ask_elsewhere(site, url, &range).await,
+            None => None,
+        };
+        let answer = match direct {
+            Some(answer) => answer,
+            None => self.ask(site, Some(range)).await?,
+        };
+        let endpoint = Redacted(&answer.url).to_string();
+        check_range(&answer, first, end, self.descriptor.size())
+            .map_err(|reason| self.refuse(ErrorKind::Mismatch, reason).at(&endpoint))?;
+        let mut body = answer.body;
+        let mut left = end - first;
+        let mut chunks = Vec::new();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| self.broken(error, &endpoint))?;
+            left = left.checked_sub(chunk.len() as u64).ok_or_else(|| {
+                self.refuse(ErrorKind::Mismatch, "the server sends more than it was asked for")
+                    .at(&endpoint)
+            })?;
+            chunks.push(chunk);
+        }
+        if left > 0 {
+            let error = wharf_http::Error::new(wharf_http::ErrorKind::Broken, "a range ended early");
+            return Err(self.broken(error, &endpoint));
+        }
+        Ok(chunks)
+    }
+
+    async fn ask(&self, site: &Site, range: Option<String>) -> Result<Answer, Error> {
+        let digest = self.descriptor.digest();
+        let path = self.remote.path(site, &format!("blobs/{digest}"));
+        let subject = self.remote.blob_name(digest);
+        let expect: &[u16] = if range.is_some() {
+            &[200, 206, 416]
+        } else {
+            &[200, 206]
+        };
+        let mut call = Call::new(Operation::PullBlob, &subject, Method::GET, &path, expect)
+            .with_scopes(self.remote.scopes(site, Action::Pull));
+        if let Some(range) = range {
+            let range = HeaderValue::try_from(range);
+            let range =
+                range.map_err(|_| self.refuse(ErrorKind::Invalid, "the range cannot be asked for"))?;
+            call = call.with_header(header::RANGE, range);
+        }
+        let client = self.remote.client();
+        client.send(site, call, &mut client.budget()).await
+    }
+
+    /// Asks the host that the registry redirected to before; whatever goes wrong (the link is too old), the
+    /// registry is asked again.
+    async fn ask_elsewhere(&self, site: &Site, url: &Url, range: &str) -> Option<Answer> {
+        let range = HeaderValue::try_from(range).ok()?;
+        let answer = self
+            .remote
+            .client()
+            .ask_elsewhere(site, url, (header::RANGE, range))
+            .await?;
+        (answer.status == StatusCode::PARTIAL_CONTENT).then_some(answer)
+    }
+
+    pub(super) fn refuse(&self, kind: ErrorKind, reason: impl Into<String>) -> Error {
+        let subject = self.remote.blob_name(self.descriptor.digest());
+        Error::new(kind, Operation::PullBlob, subject, reason)
+    }
+
+    pub(super) fn broken(&self, error: wharf_http::Error, endpoint: &str) -> Error {
+        self.refuse(kind_of_http(error.kind()), error.to_string())
+            .at(endpoint)
+            .with_detail(Detail::Http(error.kind()))
+            .with_source(error)
+    }
+}
+
+/// Checks the head of an answer to a request for the bytes from `offset` on (I9); the number of bytes to pass
+/// over if the whole came instead.
+fn check_rest(answer: &Answer, offset: u64, size: u64) -> Result<u64, String> {
+    if answer.status == StatusCode::PARTIAL_CONTENT {
+        if offset == 0 {
+            return Err("the server sends a part although the whole was asked for".to_owned());
+        }
+        check_range(answer, offset, size, size)?;
+        return Ok(0);
+    }
+    if answer.status != StatusCode::OK {
+        return Err(format!("the server answered {}", answer.status.as_u16()));
+    }
+    check_encoding(answer)?;
+    check_length(answer, size)?;
+    Ok(offset)
+}
+
+/// Checks that an answer is exactly this range.
+fn check_range(answer: &Answer, first: u64, end: u64, size: u64) -> Result<(), String> {
+    if answer.status != StatusCode::PARTIAL_CONTENT {
+        return Err("the server does not send the part that was asked for".to_owned());
+    }
+    check_encoding(answer)?;
+    let range = ContentRange::of(&answer.headers).ok_or("the server sends a part but does not say which")?;
+    let fits = range.first == first
+        && range.last.checked_add(1) == Some(end)
+        && range.complete.is_none_or(|complete| complete == size);
+    if !fits {
+        return Err("the server sends another part than the one asked for".to_owned());
+    }
+    check_length(answer, end.saturating_sub(first))
+}
+
+fn check_encoding(answer: &Answer) -> Result<(), String> {
+    if is_identity(answer) {
+        return Ok(());
+    }
+    Err("the server encoded the bytes although it was asked not to".to_owned())
+}
+
+fn check_length(answer: &Answer, expected: u64) -> Result<(), String> {
+    match answer.body.length() {
+        Some(declared) if declared != expected => Err(format!(
+            "the server announces {declared} bytes instead of {expected}"
+        )),
+        _ => Ok(()),
+    }
+}

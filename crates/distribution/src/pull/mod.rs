@@ -1,0 +1,50 @@
+//! Blobs as streams that resume by themselves and, where that is faster, come over several connections.
+
+mod ahead;
+mod content_range;
+mod download;
+mod fetch;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use wharf_content::{Blob, ByteStream, Descriptor, OpenBlob};
+
+use self::{download::Download, fetch::Fetch};
+use crate::{
+    Remote,
+    error::{Error, Operation},
+};
+
+impl Remote {
+    /// A blob, fetched when it is read. It resumes by itself after a cut, at the next place that has it if
+    /// there are several, and can be read again. A large blob that waits for the network is fetched in ranges
+    /// over several connections.
+    ///
+    /// Fails with [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) if the digest cannot be
+    /// verified.
+    pub fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
+        let fail = |error: wharf_content::Error| {
+            Error::from_content(
+                Operation::PullBlob,
+                self.blob_name(descriptor.digest()),
+                "",
+                &error,
+            )
+        };
+        if let Some(data) = descriptor.data() {
+            return Blob::from_bytes(descriptor.clone(), data.into()).map_err(fail);
+        }
+        let opener = Opener(Arc::new(Fetch::new(self.clone(), descriptor.clone())));
+        Blob::new(descriptor.clone(), Arc::new(opener)).map_err(fail)
+    }
+}
+
+struct Opener(Arc<Fetch>);
+
+#[async_trait]
+impl OpenBlob for Opener {
+    async fn open(&self, offset: u64) -> Result<ByteStream, wharf_content::Error> {
+        Ok(Box::pin(Download::open(Arc::clone(&self.0), offset).await?))
+    }
+}

@@ -1,0 +1,72 @@
+use wharf_content::{Blob, ErrorKind};
+use wharf_http::RetryBudget;
+
+use super::{OPERATION, Session, may_try_again, reader::Reader, whole::Failure};
+use crate::{
+    error::{Detail, Error},
+    send::Payload,
+};
+
+/// Sends a blob in chunks. After a failure the registry is asked what it has, and gets the rest (X5).
+pub(super) async fn send(
+    mut session: Session,
+    blob: Blob,
+    chunk: u64,
+    budget: &mut RetryBudget,
+) -> Result<(), Error> {
+    let digest = blob.descriptor().digest().clone();
+    let size = blob.descriptor().size();
+    let chunk = chunk.max(session.smallest_chunk);
+    let failure = Failure::default();
+    let reader = Reader::new(blob, failure.clone());
+    let subject = session.subject().to_owned();
+    let mut offset = 0;
+    while offset < size {
+        let length = chunk.min(size - offset);
+        let body = || reader.piece(offset, length);
+        let Err(error) = session
+            .patch(Some((offset, offset + length - 1)), &body, budget)
+            .await
+        else {
+            offset += length;
+            budget.reset();
+            continue;
+        };
+        let error = failure.explain(error, &subject);
+        if error.detail() == Some(Detail::Content) {
+            return Err(error);
+        }
+        if error.status() == Some(404) {
+            session.abandon();
+        }
+        let resumable = (may_try_again(&error) && error.status() != Some(404)) || was_used_up(&error);
+        if !resumable {
+            return Err(error);
+        }
+        let Some(wait) = budget.next_wait(error.retry_after()) else {
+            return Err(error);
+        };
+        tracing::debug!(%error, offset, "asking how much of the upload arrived");
+        tokio::time::sleep(wait).await;
+        let has = session.status(budget).await?;
+        if has > offset + length {
+            let reason = format!(
+                "the registry says it has {has} bytes, but was sent {}",
+                offset + length
+            );
+            return Err(Error::new(ErrorKind::Server, OPERATION, subject, reason));
+        }
+        reader.seek(has).await.map_err(|cause| {
+            Error::from_content(OPERATION, &subject, "", &cause)
+                .with_detail(Detail::Content)
+                .with_source(cause)
+        })?;
+        offset = has;
+    }
+    session.commit(&digest, Payload::Empty, budget).await
+}
+
+/// A request that had to be made again, with a fresh token, after its body was gone.
+fn was_used_up(error: &Error) -> bool {
+    error.kind() == ErrorKind::Network && error.status().is_none() && error.detail().is_none()
+}

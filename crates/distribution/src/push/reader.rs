@@ -1,0 +1,138 @@
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use wharf_content::{Blob, ErrorKind};
+use wharf_http::RequestBody;
+
+use super::whole::Failure;
+
+/// A blob that is read piece by piece, each piece by one request's body. A body that was given up can no
+/// longer take bytes away from its successor.
+#[derive(Clone)]
+pub(super) struct Reader(Arc<Mutex<Inner>>);
+
+struct Inner {
+    /// Away while it is sought in.
+    blob: Option<Blob>,
+    /// What was read of the blob beyond the piece before.
+    rest: Bytes,
+    position: u64,
+    generation: u64,
+    failure: Failure,
+}
+
+impl Reader {
+    pub(super) fn new(blob: Blob, failure: Failure) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            blob: Some(blob),
+            rest: Bytes::new(),
+            position: 0,
+            generation: 0,
+            failure,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A body with the `length` bytes from `offset` on; `None` if that is not where the reader is.
+    pub(super) fn piece(&self, offset: u64, length: u64) -> Option<RequestBody> {
+        let mut inner = self.lock();
+        if inner.position != offset {
+            return None;
+        }
+        inner.generation += 1;
+        let piece = Piece {
+            reader: self.clone(),
+            generation: inner.generation,
+            left: length,
+        };
+        Some(RequestBody::Stream {
+            bytes: Box::pin(piece),
+            length: Some(length),
+        })
+    }
+
+    /// Goes to this byte, by reading the blob again if it must.
+    ///
+    /// Fails if the blob comes only once, or cannot be read.
+    pub(super) async fn seek(&self, position: u64) -> Result<(), wharf_content::Error> {
+        let blob = {
+            let mut inner = self.lock();
+            inner.generation += 1;
+            if inner.position == position {
+                return Ok(());
+            }
+            let reopened = inner.blob.as_ref().and_then(Blob::reopen);
+            reopened.ok_or_else(|| {
+                let message = "the bytes to send come only once and were used up by a try that failed";
+                wharf_content::Error::new(ErrorKind::Network, message)
+            })?
+        };
+        let (blob, rest) = skip(blob, position).await?;
+        let mut inner = self.lock();
+        inner.blob = Some(blob);
+        inner.rest = rest;
+        inner.position = position;
+        Ok(())
+    }
+}
+
+/// Reads past `position` bytes; what was read beyond them comes back.
+async fn skip(mut blob: Blob, position: u64) -> Result<(Blob, Bytes), wharf_content::Error> {
+    let mut passed = 0;
+    while passed < position {
+        let Some(chunk) = blob.next().await else { break };
+        let mut chunk = chunk?;
+        passed += chunk.len() as u64;
+        if let Some(over) = passed.checked_sub(position).filter(|over| *over > 0) {
+            let at = chunk.len() - usize::try_from(over).unwrap_or(0);
+            return Ok((blob, chunk.split_off(at)));
+        }
+    }
+    Ok((blob, Bytes::new()))
+}
+
+struct Piece {
+    reader: Reader,
+    generation: u64,
+    left: u64,
+}
+
+impl Stream for Piece {
+    type Item = Result<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let reader = self.reader.clone();
+        let mut inner = reader.lock();
+        if inner.generation != self.generation {
+            return Poll::Ready(Some(Err("this try was given up".into())));
+        }
+        if inner.rest.is_empty() {
+            let Some(blob) = &mut inner.blob else {
+                return Poll::Ready(None);
+            };
+            match std::task::ready!(Pin::new(blob).poll_next(context)) {
+                Some(Ok(chunk)) => inner.rest = chunk,
+                Some(Err(error)) => return Poll::Ready(Some(Err(inner.failure.set(error).into()))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let length = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(inner.rest.len());
+        let chunk = inner.rest.split_to(length);
+        inner.position += chunk.len() as u64;
+        self.left -= chunk.len() as u64;
+        Poll::Ready(Some(Ok(chunk)))
+    }
+}

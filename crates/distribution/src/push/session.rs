@@ -1,0 +1,276 @@
+use http::{HeaderMap, HeaderValue, Method, header};
+use url::Url;
+use wharf_auth::{Action, Scopes};
+use wharf_content::ErrorKind;
+use wharf_http::{Redacted, RequestBody, RetryBudget, RetryPolicy};
+use wharf_reference::{Algorithm, Digest};
+
+use super::OPERATION;
+use crate::{
+    Client, Remote,
+    error::{Detail, Error},
+    location::{upload_location, with_digest},
+    send::{Answer, Call, Payload},
+    site::Site,
+};
+
+/// The largest minimum of chunks that is obeyed, in bytes.
+const MAX_MINIMUM: u64 = 512 * 1024 * 1024;
+
+/// An upload session at a registry. Dropped before it is committed, it is cancelled there
+/// (distribution-spec, *Cancelling a blob upload*).
+pub(crate) struct Session {
+    client: Client,
+    site: Site,
+    /// Where the next request goes; every answer may move it. It can hold state: never show its query.
+    url: Url,
+    subject: String,
+    scopes: Scopes,
+    /// The registry's smallest chunk, all but the last.
+    pub(super) smallest_chunk: u64,
+    is_open: bool,
+}
+
+impl Session {
+    pub(super) async fn open(
+        remote: &Remote,
+        site: &Site,
+        digest: &Digest,
+        in_chunks: bool,
+        budget: &mut RetryBudget,
+    ) -> Result<Self, Error> {
+        let algorithm = digest.algorithm();
+        Self::open_for(
+            remote,
+            site,
+            remote.blob_name(digest),
+            algorithm,
+            in_chunks,
+            budget,
+        )
+        .await
+    }
+
+    pub(super) async fn open_for(
+        remote: &Remote,
+        site: &Site,
+        subject: String,
+        algorithm: Algorithm,
+        in_chunks: bool,
+        budget: &mut RetryBudget,
+    ) -> Result<Self, Error> {
+        let mut path = remote.path(site, "blobs/uploads/");
+        if in_chunks && algorithm != Algorithm::Sha256 {
+            path.push_str("?digest-algorithm=");
+            path.push_str(algorithm.name().unwrap_or_default());
+        }
+        let scopes = remote.scopes(site, Action::Push);
+        let call = Call::new(OPERATION, &subject, Method::POST, &path, &[202])
+            .with_scopes(scopes.clone())
+            .with_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let answer = remote.client().send(site, call, budget).await?;
+        answer.check_home(OPERATION, &subject)?;
+        Self::of_answer(remote, site, subject, scopes, &answer)
+    }
+
+    /// The session that an answer with 202 opened.
+    pub(crate) fn of_answer(
+        remote: &Remote,
+        site: &Site,
+        subject: String,
+        scopes: Scopes,
+        answer: &Answer,
+    ) -> Result<Self, Error> {
+        let url = location(answer, &subject)?;
+        Ok(Self {
+            client: remote.client().clone(),
+            site: site.clone(),
+            url,
+            subject,
+            scopes,
+            smallest_chunk: smallest_chunk(&answer.headers),
+            is_open: true,
+        })
+    }
+
+    pub(super) fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Sends bytes to the session. `range` is the chunk's place, or `None` for a stream of unknown length.
+    pub(super) async fn patch(
+        &mut self,
+        range: Option<(u64, u64)>,
+        body: &(dyn Fn() -> Option<RequestBody> + Send + Sync),
+        budget: &mut RetryBudget,
+    ) -> Result<(), Error> {
+        let mut call = Call::new(OPERATION, &self.subject, Method::PATCH, "", &[201, 202, 204])
+            .at_url(self.url.clone())
+            .once()
+            .with_scopes(self.scopes.clone())
+            .with_header(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/octet-stream"),
+            )
+            .with_body(Payload::Stream(body));
+        if let Some((first, last)) = range
+            && let Ok(range) = HeaderValue::try_from(format!("{first}-{last}"))
+        {
+            call = call.with_header(header::CONTENT_RANGE, range);
+        }
+        let answer = self.client.send(&self.site, call, budget).await?;
+        self.follow(&answer)
+    }
+
+    /// Closes the session with the blob's digest, and its bytes or the rest of them.
+    pub(super) async fn commit(
+        &mut self,
+        digest: &Digest,
+        body: Payload<'_>,
+        budget: &mut RetryBudget,
+    ) -> Result<(), Error> {
+        let is_empty = matches!(body, Payload::Empty);
+        let mut call = Call::new(OPERATION, &self.subject, Method::PUT, "", &[201, 204])
+            .at_url(with_digest(&self.url, digest.as_str()))
+            .once()
+            .with_scopes(self.scopes.clone())
+            .with_header(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/octet-stream"),
+            )
+            .with_body(body);
+        if is_empty {
+            call = call.with_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let answer = self.client.send(&self.site, call, budget).await?;
+        answer.check_home(OPERATION, &self.subject)?;
+        self.is_open = false;
+        Ok(())
+    }
+
+    /// How many bytes the registry has (distribution-spec, *Get the status of a blob upload*).
+    pub(super) async fn status(&mut self, budget: &mut RetryBudget) -> Result<u64, Error> {
+        let call = Call::new(OPERATION, &self.subject, Method::GET, "", &[204, 200, 202])
+            .at_url(self.url.clone())
+            .with_scopes(self.scopes.clone());
+        let answer = self.client.send(&self.site, call, budget).await?;
+        let received = received(&answer.headers).ok_or_else(|| {
+            let reason = "the registry does not say how much of the upload it has";
+            Error::new(ErrorKind::Server, OPERATION, &self.subject, reason).at(Redacted(&answer.url))
+        })?;
+        if answer.headers.contains_key(header::LOCATION) {
+            self.follow(&answer)?;
+        }
+        Ok(received)
+    }
+
+    /// The registry itself has forgotten the session, or never knew it.
+    pub(super) const fn abandon(&mut self) {
+        self.is_open = false;
+    }
+
+    /// Every answer names the URL of the next request.
+    fn follow(&mut self, answer: &Answer) -> Result<(), Error> {
+        answer.check_home(OPERATION, &self.subject)?;
+        if answer.headers.contains_key(header::LOCATION) {
+            self.url = location(answer, &self.subject)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.is_open {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (client, site, url) = (self.client.clone(), self.site.clone(), self.url.clone());
+        let (subject, scopes) = (std::mem::take(&mut self.subject), self.scopes.clone());
+        runtime.spawn(async move {
+            let call = Call::new(OPERATION, subject, Method::DELETE, "", &[200, 202, 204, 404])
+                .at_url(url)
+                .once()
+                .with_scopes(scopes);
+            let mut budget = RetryBudget::new(RetryPolicy::never());
+            if let Err(error) = client.send(&site, call, &mut budget).await {
+                tracing::debug!(%error, "an upload session could not be cancelled; it will expire");
+            }
+        });
+    }
+}
+
+fn location(answer: &Answer, subject: &str) -> Result<Url, Error> {
+    upload_location(answer).map_err(|error| {
+        Error::new(ErrorKind::Server, OPERATION, subject, error.to_string())
+            .at(Redacted(&answer.url))
+            .with_detail(Detail::Http(error.kind()))
+    })
+}
+
+fn smallest_chunk(headers: &HeaderMap) -> u64 {
+    let stated = headers
+        .get("oci-chunk-min-length")
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    stated
+        .filter(|minimum| *minimum <= MAX_MINIMUM)
+        .unwrap_or_default()
+}
+
+/// The bytes that `Range: 0-<last>` says are there. `0-0` is none or one; it is taken for none where the
+/// registry has nothing yet, since sending one byte again is refused and asked about once more.
+fn received(headers: &HeaderMap) -> Option<u64> {
+    let mut values = headers.get_all(header::RANGE).iter();
+    let Some(value) = values.next() else {
+        return Some(0);
+    };
+    if values.next().is_some() {
+        return None;
+    }
+    let text = value.to_str().ok()?;
+    let text = text.strip_prefix("bytes=").unwrap_or(text);
+    let (first, last) = text.split_once('-')?;
+    if first != "0" || !last.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let last: u64 = last.parse().ok()?;
+    if last == 0 { Some(0) } else { last.checked_add(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_registry_has() {
+        let table = [
+            (Some("0-0"), Some(0)),
+            (Some("0-9"), Some(10)),
+            (Some("bytes=0-9"), Some(10)),
+            (Some("1-9"), None),
+            (Some("0-"), None),
+            (Some("0--1"), None),
+            (Some("0-18446744073709551615"), None),
+            (Some("junk"), None),
+            (None, Some(0)),
+        ];
+        for (value, expected) in table {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(header::RANGE, value.parse().unwrap());
+            }
+            assert_eq!(received(&headers), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn minimums_are_bounded() {
+        for (value, expected) in [("1024", 1024), ("-1", 0), ("99999999999999", 0), ("x", 0)] {
+            let mut headers = HeaderMap::new();
+            headers.insert("oci-chunk-min-length", value.parse().unwrap());
+            assert_eq!(smallest_chunk(&headers), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use wharf_content::{ByteStream, Descriptor, ErrorKind, Hasher, MediaType};
+use wharf_http::RequestBody;
+use wharf_reference::{Algorithm, Digest};
+
+use super::{OPERATION, Session, whole::Failure};
+use crate::{Remote, error::Error, send::Payload};
+
+impl Remote {
+    /// Writes a blob whose digest and size are not known before its last byte: a layer that is compressed as
+    /// it is sent. Its descriptor comes back.
+    ///
+    /// The bytes come only once, so nothing is tried again after the first of them was sent.
+    pub async fn push_stream(
+        &self,
+        media_type: MediaType,
+        algorithm: Algorithm,
+        bytes: ByteStream,
+    ) -> Result<Descriptor, Error> {
+        let subject = format!("a new blob of {}", self.repository());
+        let content = |error: wharf_content::Error| Error::from_content(OPERATION, &subject, "", &error);
+        let hasher = Hasher::new(algorithm).map_err(content)?;
+        let site = self.primary(OPERATION)?;
+        let mut budget = self.client().budget();
+        let opened = Session::open_for(self, &site, subject.clone(), algorithm, true, &mut budget);
+        let mut session = opened.await?;
+        let failure = Failure::default();
+        let hashed = Arc::new(Mutex::new(Some(hasher)));
+        let next = Mutex::new(Some(bytes));
+        let body = || {
+            let bytes = next.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            Some(RequestBody::Stream {
+                bytes: Box::pin(Hashing {
+                    bytes,
+                    hashed: Arc::clone(&hashed),
+                    failure: failure.clone(),
+                }),
+                length: None,
+            })
+        };
+        let sent = session.patch(None, &body, &mut budget).await;
+        sent.map_err(|error| failure.explain(error, &subject))?;
+        let (digest, size) = digest_of(&hashed).map_err(content)?;
+        session.commit(&digest, Payload::Empty, &mut budget).await?;
+        Descriptor::new(media_type, digest, size).map_err(content)
+    }
+}
+
+fn digest_of(hashed: &Mutex<Option<Hasher>>) -> Result<(Digest, u64), wharf_content::Error> {
+    let hasher = hashed.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let hasher = hasher.ok_or_else(|| {
+        wharf_content::Error::new(
+            ErrorKind::Server,
+            "the registry took the bytes before they were all sent",
+        )
+    })?;
+    let size = hasher.count();
+    Ok((hasher.finish()?, size))
+}
+
+struct Hashing {
+    bytes: ByteStream,
+    hashed: Arc<Mutex<Option<Hasher>>>,
+    failure: Failure,
+}
+
+impl Stream for Hashing {
+    type Item = Result<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.bytes.as_mut().poll_next(context);
+        if let Poll::Ready(Some(Ok(chunk))) = &polled
+            && let Some(hasher) = &mut *self.hashed.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            hasher.update(chunk);
+        }
+        polled.map_err(|error| self.failure.set(error).into())
+    }
+}

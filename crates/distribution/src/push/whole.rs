@@ -1,0 +1,84 @@
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use wharf_content::Blob;
+use wharf_http::{RequestBody, RetryBudget};
+
+use super::{OPERATION, Session, is_ambiguous};
+use crate::{error::Error, send::Payload};
+
+/// Sends a blob in the request that closes the session.
+pub(super) async fn send(mut session: Session, blob: Blob, budget: &mut RetryBudget) -> Result<(), Error> {
+    let digest = blob.descriptor().digest().clone();
+    let size = blob.descriptor().size();
+    let failure = Failure::default();
+    let next = Mutex::new(Some(blob));
+    let body = || {
+        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let blob = next.take()?;
+        // A blob that can be reopened survives a refused first try (an expired token).
+        *next = blob.reopen();
+        Some(RequestBody::Stream {
+            bytes: Box::pin(Sending {
+                blob,
+                failure: failure.clone(),
+            }),
+            length: Some(size),
+        })
+    };
+    let payload = if size == 0 {
+        Payload::Empty
+    } else {
+        Payload::Stream(&body)
+    };
+    let subject = session.subject().to_owned();
+    let sent = session.commit(&digest, payload, budget).await;
+    sent.map_err(|error| {
+        let error = failure.explain(error, &subject);
+        if error.status().is_none() && is_ambiguous(&error) {
+            session.abandon(); // the registry may be about to commit it
+        }
+        error
+    })
+}
+
+/// An error of the blob itself, which HTTP reports as a broken request.
+#[derive(Clone, Default)]
+pub(super) struct Failure(Arc<Mutex<Option<wharf_content::Error>>>);
+
+impl Failure {
+    pub(super) fn set(&self, error: wharf_content::Error) -> std::io::Error {
+        let message = error.to_string();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        std::io::Error::other(message)
+    }
+
+    /// The blob's error, if that is what happened.
+    pub(super) fn explain(&self, error: Error, subject: &str) -> Error {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(cause) => Error::from_content(OPERATION, subject, "", &cause)
+                .with_detail(crate::Detail::Content)
+                .with_source(cause),
+            None => error,
+        }
+    }
+}
+
+struct Sending {
+    blob: Blob,
+    failure: Failure,
+}
+
+impl Stream for Sending {
+    type Item = Result<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = Pin::new(&mut self.blob).poll_next(context);
+        polled.map_err(|error| self.failure.set(error).into())
+    }
+}

@@ -1,0 +1,118 @@
+//! `Warning` headers (distribution-spec, *Warnings*): told once, never acted upon.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::{HeaderMap, header::WARNING};
+use wharf_content::{Event, Progress};
+use wharf_http::printable;
+
+/// The most bytes of warnings in one answer.
+const MAX_BYTES: usize = 4096;
+/// The most different warnings told by one client.
+const MAX_TOLD: usize = 100;
+
+/// What was told already, and who hears it.
+#[derive(Default)]
+pub(crate) struct Warnings {
+    told: Mutex<HashSet<String>>,
+    listener: Option<Arc<dyn Progress>>,
+}
+
+impl Warnings {
+    pub(crate) fn to(listener: Option<Arc<dyn Progress>>) -> Self {
+        Self {
+            told: Mutex::default(),
+            listener,
+        }
+    }
+
+    /// Tells the warnings of an answer that are new.
+    pub(crate) fn hear(&self, registry: &str, headers: &HeaderMap) {
+        let mut bytes = 0;
+        for value in headers.get_all(WARNING) {
+            bytes += value.len();
+            if bytes > MAX_BYTES {
+                return;
+            }
+            let Some(text) = value.to_str().ok().and_then(text_of) else {
+                continue;
+            };
+            let message = format!("{registry} warns: {}", printable(&text, 500));
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.len() >= MAX_TOLD || !told.insert(message.clone()) {
+                continue;
+            }
+            drop(told);
+            if let Some(listener) = &self.listener {
+                listener.event(Event::Warning { message: &message });
+            } else {
+                tracing::warn!("{message}");
+            }
+        }
+    }
+}
+
+/// The text of `299 - "text"`; anything else is no warning of the specification.
+fn text_of(value: &str) -> Option<String> {
+    let quoted = value.strip_prefix("299 - \"")?.strip_suffix('"')?;
+    let mut text = String::new();
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => return None,
+            '\\' => text.push(characters.next()?),
+            other => text.push(other),
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_strict() {
+        let table = [
+            (r#"299 - "old tag""#, Some("old tag")),
+            (r#"299 - "a \"b\" c""#, Some(r#"a "b" c"#)),
+            (r#"299 - """#, None),
+            (r#"299 - "a" "date""#, None),
+            (r#"199 - "a""#, None),
+            (r#"299 host "a""#, None),
+            ("299 - a", None),
+            (r#"299 - "a\""#, None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(text_of(value).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn each_is_told_once_and_few_in_all() {
+        struct Heard(Mutex<Vec<String>>);
+        impl Progress for Heard {
+            fn event(&self, event: Event<'_>) {
+                if let Event::Warning { message } = event {
+                    self.0.lock().unwrap().push(message.to_owned());
+                }
+            }
+        }
+        let heard = Arc::new(Heard(Mutex::default()));
+        let warnings = Warnings::to(Some(heard.clone()));
+        let mut headers = HeaderMap::new();
+        headers.append(WARNING, r#"299 - "one""#.parse().unwrap());
+        headers.append(WARNING, r#"299 - "one""#.parse().unwrap());
+        headers.append(
+            WARNING,
+            format!("299 - \"{}\"", "x".repeat(MAX_BYTES)).parse().unwrap(),
+        );
+        headers.append(WARNING, r#"299 - "late""#.parse().unwrap());
+        warnings.hear("r.example", &headers);
+        warnings.hear("r.example", &headers);
+        assert_eq!(*heard.0.lock().unwrap(), ["r.example warns: one"]);
+    }
+}

@@ -1,0 +1,238 @@
+//! Downloads that are cut, stalled, lied about and limited.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use bytes::Bytes;
+use wharf_content::{Descriptor, ErrorKind, MediaType};
+use wharf_distribution::Remote;
+use wharf_testkit::{
+    hostile::{Answer, Fault, Match, Rule, Stage, blob_answer},
+    noise, sha256,
+};
+
+use crate::support::{on_stage, remote};
+
+fn blob_of(length: usize) -> (Descriptor, Bytes) {
+    let bytes = Bytes::from(noise(7, length));
+    let descriptor = Descriptor::new(MediaType::OCTET_STREAM, sha256(&bytes), length as u64).unwrap();
+    (descriptor, bytes)
+}
+
+async fn read(remote: &Remote, descriptor: &Descriptor) -> Result<Bytes, wharf_content::Error> {
+    remote.blob(descriptor).unwrap().read_to_end(u64::MAX).await
+}
+
+#[tokio::test]
+async fn a_blob_survives_cuts_resets_and_stalls() {
+    let stage = Stage::new();
+    let registry = stage.origin("reg.test").await;
+    let client = on_stage(&stage).build().unwrap();
+    let (descriptor, bytes) = blob_of(100_000);
+    let path = format!("/blobs/{}", descriptor.digest());
+    for fault in [
+        Fault::Cut(0),
+        Fault::Cut(1),
+        Fault::Cut(50_000),
+        Fault::Reset(99_999),
+        Fault::Stall(40_000),
+    ] {
+        registry.clear();
+        let whole = bytes.clone();
+        let damaged = move |request: &wharf_testkit::Request| blob_answer(request, &whole).fault(fault);
+        registry.rule(Rule::call(Match::get(&path), damaged).times(1));
+        registry.serve_blob("app", descriptor.digest().as_str(), &bytes);
+        let got = read(&remote(&client, "reg.test", "app"), &descriptor)
+            .await
+            .unwrap();
+        assert_eq!(got, bytes, "{fault:?}");
+    }
+    let ranges: Vec<_> = registry
+        .requests()
+        .iter()
+        .filter_map(|request| Some(request.header("range")?.to_owned()))
+        .collect();
+    assert!(ranges.contains(&"bytes=50000-".to_owned()), "{ranges:?}");
+}
+
+#[tokio::test]
+async fn lies_about_ranges_are_found_out() {
+    let stage = Stage::new();
+    let registry = stage.origin("reg.test").await;
+    let client = on_stage(&stage).build().unwrap();
+    let (descriptor, bytes) = blob_of(1000);
+    let path = format!("/blobs/{}", descriptor.digest());
+    let rest = bytes.slice(500..);
+    let partial = || Answer::ok(rest.clone()).status(206);
+    let right = partial().header("Content-Range", "bytes 500-999/1000");
+    let table = [
+        ("right", right.clone(), true),
+        (
+            "unknown whole",
+            partial().header("Content-Range", "bytes 500-999/*"),
+            true,
+        ),
+        ("the whole again", Answer::ok(bytes.clone()), true),
+        ("no header", partial(), false),
+        (
+            "two headers",
+            right.clone().header("Content-Range", "bytes 500-999/1000"),
+            false,
+        ),
+        (
+            "other start",
+            partial().header("Content-Range", "bytes 499-998/1000"),
+            false,
+        ),
+        (
+            "short",
+            partial().header("Content-Range", "bytes 500-998/1000"),
+            false,
+        ),
+        (
+            "other whole",
+            partial().header("Content-Range", "bytes 500-999/1001"),
+            false,
+        ),
+        (
+            "overflow",
+            partial().header("Content-Range", "bytes 0-18446744073709551615/*"),
+            false,
+        ),
+        ("encoded", right.clone().header("Content-Encoding", "gzip"), false),
+        (
+            "multipart",
+            partial().header("Content-Type", "multipart/byteranges; boundary=x"),
+            false,
+        ),
+        (
+            "other bytes",
+            Answer::ok(bytes.slice(..500))
+                .status(206)
+                .header("Content-Range", "bytes 500-999/1000"),
+            false,
+        ),
+    ];
+    for (name, answer, good) in table {
+        registry.clear();
+        let cut = Answer::ok(bytes.clone()).fault(Fault::Cut(500));
+        registry.rule(Rule::new(Match::get(&path), cut).times(1));
+        registry.on(Match::get(&path), answer);
+        let got = read(&remote(&client, "reg.test", "app"), &descriptor).await;
+        match got {
+            Ok(got) => assert!(good && got == bytes, "{name}"),
+            Err(error) => {
+                assert!(!good, "{name}: {error}");
+                assert_eq!(error.kind(), ErrorKind::Mismatch, "{name}: {error}");
+            }
+        }
+    }
+    registry.clear();
+    registry.on(Match::get(&path), right);
+    let unasked = read(&remote(&client, "reg.test", "app"), &descriptor)
+        .await
+        .unwrap_err();
+    assert_eq!(unasked.kind(), ErrorKind::Mismatch);
+}
+
+#[tokio::test]
+async fn a_download_without_progress_ends() {
+    let stage = Stage::new();
+    let registry = stage.origin("reg.test").await;
+    let client = on_stage(&stage).build().unwrap();
+    let (descriptor, bytes) = blob_of(1000);
+    registry.on(
+        Match::get("/blobs/"),
+        Answer::ok(bytes.clone()).fault(Fault::Cut(0)),
+    );
+    let error = read(&remote(&client, "reg.test", "app"), &descriptor)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    assert!(registry.requests().len() <= 5);
+}
+
+#[tokio::test]
+async fn transient_answers_are_retried_and_final_ones_are_not() {
+    let stage = Stage::new();
+    let registry = stage.origin("reg.test").await;
+    let client = on_stage(&stage).build().unwrap();
+    let (descriptor, bytes) = blob_of(10);
+    for (status, requests) in [
+        (500, 3),
+        (503, 3),
+        (429, 3),
+        (408, 3),
+        (425, 3),
+        (403, 1),
+        (404, 1),
+        (400, 1),
+    ] {
+        registry.clear();
+        let before = registry.requests().len();
+        registry.rule(Rule::new(Match::get("/blobs/"), Answer::new(status)).times(2));
+        registry.serve_blob("app", descriptor.digest().as_str(), &bytes);
+        let got = read(&remote(&client, "reg.test", "app"), &descriptor).await;
+        assert_eq!(got.is_ok(), requests > 1, "{status}");
+        assert_eq!(registry.requests().len() - before, requests, "{status}");
+    }
+    registry.clear();
+    registry.on(
+        Match::get("/blobs/"),
+        Answer::new(429).header("Retry-After", "3600"),
+    );
+    let error = read(&remote(&client, "reg.test", "app"), &descriptor)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimited);
+    let inner = error
+        .inner()
+        .unwrap()
+        .downcast_ref::<wharf_distribution::Error>()
+        .unwrap();
+    assert_eq!(inner.retry_after(), Some(std::time::Duration::from_hours(1)));
+    assert_eq!(inner.attempts(), 1);
+}
+
+/// Each connection gives the blob at a limited rate; only several at once are fast.
+#[tokio::test]
+async fn a_large_blob_comes_over_several_connections() {
+    let stage = Stage::new();
+    let registry = stage.origin("reg.test").await;
+    let client = on_stage(&stage).build().unwrap();
+    let (descriptor, bytes) = blob_of(40 * 1024 * 1024);
+    let ranges = Arc::new(AtomicUsize::new(0));
+    let (whole, counted) = (bytes.clone(), Arc::clone(&ranges));
+    registry.rule(Rule::call(Match::get("/blobs/"), move |request| {
+        if request.header("range").is_some() {
+            counted.fetch_add(1, Ordering::Relaxed);
+            return blob_answer(request, &whole).steps();
+        }
+        slow(&blob_answer(request, &whole))
+    }));
+    let got = read(&remote(&client, "reg.test", "app"), &descriptor)
+        .await
+        .unwrap();
+    assert_eq!(got, bytes);
+    assert!(ranges.load(Ordering::Relaxed) >= 10, "{ranges:?}");
+}
+
+/// The same bytes with a pause after every 64 KiB.
+fn slow(answer: &Answer) -> Vec<wharf_testkit::hostile::Step> {
+    use wharf_testkit::hostile::Step;
+    let mut steps = Vec::new();
+    for step in answer.steps() {
+        match step {
+            Step::Send(bytes) => {
+                for at in (0..bytes.len()).step_by(64 * 1024) {
+                    steps.push(Step::Send(bytes.slice(at..bytes.len().min(at + 64 * 1024))));
+                    steps.push(Step::Delay(std::time::Duration::from_millis(5)));
+                }
+            }
+            other => steps.push(other),
+        }
+    }
+    steps
+}
