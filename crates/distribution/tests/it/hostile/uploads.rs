@@ -166,6 +166,7 @@ async fn x05_a_lost_reply_is_no_second_effect() {
                 }));
             let remote = scene.anonymous();
             for (descriptor, bytes) in image.blobs() {
+                assert!(!remote.has_blob(descriptor).await.unwrap());
                 let blob = Blob::from_bytes(descriptor.clone(), bytes.clone()).unwrap();
                 remote
                     .push_blob(blob)
