@@ -1,9 +1,10 @@
 mod auth;
+mod env;
 mod helpers;
 mod paths;
+mod setters;
 
 use std::{
-    env,
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
 };
@@ -47,6 +48,7 @@ pub struct Locations {
     registry_auth_file: Option<PathBuf>,
     registries_conf_env: Option<PathBuf>,
     registries_conf_override: Option<PathBuf>,
+    registries_config_path: Option<PathBuf>,
     registries_conf: Option<PathBuf>,
     registries_conf_dir: Option<PathBuf>,
     auth_file: Option<PathBuf>,
@@ -120,6 +122,7 @@ impl Locations {
             registry_auth_file: None,
             registries_conf_env: None,
             registries_conf_override: None,
+            registries_config_path: None,
             registries_conf: None,
             registries_conf_dir: None,
             auth_file: None,
@@ -128,74 +131,6 @@ impl Locations {
             certs_base: None,
             alias_file: None,
         }
-    }
-
-    /// The host this process runs on, as the user it runs as.
-    #[must_use]
-    pub fn from_env() -> Self {
-        let mut locations = Self::from_vars(env::vars_os());
-        let (uid, effective_uid) = process_uids();
-        locations.uid = locations.uid.or(uid);
-        locations.effective_uid = locations.effective_uid.or(effective_uid);
-        if locations.home.is_none() {
-            locations.home = locations.home_without_env();
-        }
-        locations
-    }
-
-    /// A host with these environment variables and nothing else from the process: the user id is unknown
-    /// unless `_CONTAINERS_ROOTLESS_UID` gives it, and there is no home directory without `HOME`
-    /// (`USERPROFILE` on Windows).
-    #[must_use]
-    pub fn from_vars<N, V>(vars: impl IntoIterator<Item = (N, V)>) -> Self
-    where
-        N: AsRef<OsStr>,
-        V: Into<OsString>,
-    {
-        let mut locations = Self::none();
-        locations.system = true;
-        for (name, value) in vars {
-            let value: OsString = value.into();
-            let Some(name) = name.as_ref().to_str().filter(|_| !value.is_empty()) else {
-                continue;
-            };
-            locations.set_var(name, value);
-        }
-        locations
-    }
-
-    fn set_var(&mut self, name: &str, value: OsString) {
-        self.helper_variables.offer(name, &value);
-        let home = if self.os == HostOs::Windows {
-            "USERPROFILE"
-        } else {
-            "HOME"
-        };
-        let slot = match name {
-            "XDG_CONFIG_HOME" => &mut self.xdg_config_home,
-            "XDG_CACHE_HOME" => &mut self.xdg_cache_home,
-            "XDG_RUNTIME_DIR" => &mut self.xdg_runtime_dir,
-            "APPDATA" => &mut self.app_data,
-            "ProgramData" | "PROGRAMDATA" => &mut self.program_data,
-            "DOCKER_CONFIG" => &mut self.docker_config,
-            "REGISTRY_AUTH_FILE" => &mut self.registry_auth_file,
-            "CONTAINERS_REGISTRIES_CONF" => &mut self.registries_conf_env,
-            "CONTAINERS_REGISTRIES_CONF_OVERRIDE" => &mut self.registries_conf_override,
-            "PATH" => {
-                self.search_path = Some(value);
-                return;
-            }
-            "_CONTAINERS_ROOTLESS_UID" => {
-                // Upstream takes what is not a number for 0.
-                let uid = value.to_str().and_then(|uid| uid.parse().ok()).unwrap_or(0);
-                self.uid = Some(uid);
-                self.effective_uid = Some(uid);
-                return;
-            }
-            name if name == home => &mut self.home,
-            _ => return,
-        };
-        *slot = Some(value.into());
     }
 
     /// The superuser's view of a whole host whose files lie under this directory: `DIR/etc/containers`,
@@ -211,103 +146,9 @@ impl Locations {
         locations.root = Some(dir);
         locations.with_uid(0)
     }
-
-    /// The user's entry in the password database, for when `HOME` is unset.
-    fn home_without_env(&self) -> Option<PathBuf> {
-        let home = passwd_home(self.uid?).or_else(|| {
-            // Asks the system's name service, but answers with `HOME` when that is set to nothing.
-            env::home_dir()
-        });
-        home.filter(|home| !home.as_os_str().is_empty())
-    }
-}
-
-/// Expands to one consuming setter per field.
-macro_rules! setters {
-    ($($(#[$doc:meta])* $setter:ident($field:ident: PathBuf);)*) => {
-        impl Locations {
-            $(
-                $(#[$doc])*
-                #[must_use]
-                pub fn $setter(mut self, $field: impl Into<PathBuf>) -> Self {
-                    self.$field = Some($field.into()).filter(|path: &PathBuf| !path.as_os_str().is_empty());
-                    self
-                }
-            )*
-        }
-    };
-}
-
-setters! {
-    /// A directory put before the built-in absolute paths (`/etc`, `/usr`, `/var`, `/run`), never before the
-    /// home directory, paths from the environment or explicit ones.
-    with_root(root: PathBuf);
-    /// The home directory.
-    with_home(home: PathBuf);
-    /// `XDG_CONFIG_HOME`.
-    with_xdg_config_home(xdg_config_home: PathBuf);
-    /// `XDG_CACHE_HOME`.
-    with_xdg_cache_home(xdg_cache_home: PathBuf);
-    /// `XDG_RUNTIME_DIR`.
-    with_xdg_runtime_dir(xdg_runtime_dir: PathBuf);
-    /// `%APPDATA%`, of use on Windows.
-    with_app_data(app_data: PathBuf);
-    /// `%ProgramData%`, of use on Windows.
-    with_program_data(program_data: PathBuf);
-    /// `DOCKER_CONFIG`: the directory of Docker's config.json.
-    with_docker_config(docker_config: PathBuf);
-    /// `REGISTRY_AUTH_FILE`.
-    with_registry_auth_file(registry_auth_file: PathBuf);
-    /// `CONTAINERS_REGISTRIES_CONF`.
-    with_registries_conf_env(registries_conf_env: PathBuf);
-    /// `CONTAINERS_REGISTRIES_CONF_OVERRIDE`: one more file, merged last. It must exist.
-    with_registries_conf_override(registries_conf_override: PathBuf);
-    /// The registries.conf to read instead of searching. It must exist.
-    with_registries_conf(registries_conf: PathBuf);
-    /// The drop-in directory to read instead of the default ones. It may be missing.
-    with_registries_conf_dir(registries_conf_dir: PathBuf);
-    /// The auth.json to use, and no other file.
-    with_auth_file(auth_file: PathBuf);
-    /// The file in the form of Docker's config.json to use, and no other file.
-    with_compat_auth_file(compat_auth_file: PathBuf);
-    /// The directory with the certificates for every registry, instead of searching for one.
-    with_cert_dir(cert_dir: PathBuf);
-    /// The directory with one directory of certificates per registry, instead of the default ones.
-    with_certs_base(certs_base: PathBuf);
-    /// The machine-written file of short-name aliases.
-    with_alias_file(alias_file: PathBuf);
 }
 
 impl Locations {
-    /// The operating system whose layout is used.
-    #[must_use]
-    pub const fn with_os(mut self, os: HostOs) -> Self {
-        self.os = os;
-        self
-    }
-
-    /// The rules by which files are found.
-    #[must_use]
-    pub const fn with_generation(mut self, generation: Generation) -> Self {
-        self.generation = generation;
-        self
-    }
-
-    /// The user id, real and effective.
-    #[must_use]
-    pub const fn with_uid(mut self, uid: u32) -> Self {
-        self.uid = Some(uid);
-        self.effective_uid = Some(uid);
-        self
-    }
-
-    /// Where programs are searched, in the form of `PATH`.
-    #[must_use]
-    pub fn with_search_path(mut self, search_path: impl Into<OsString>) -> Self {
-        self.search_path = Some(search_path.into()).filter(|path| !path.is_empty());
-        self
-    }
-
     /// The operating system whose layout is used.
     #[must_use]
     pub const fn os(&self) -> HostOs {
@@ -367,26 +208,4 @@ impl Locations {
     pub fn compat_auth_file(&self) -> Option<&Path> {
         self.compat_auth_file.as_deref()
     }
-}
-
-#[cfg(unix)]
-fn process_uids() -> (Option<u32>, Option<u32>) {
-    let real = rustix::process::getuid().as_raw();
-    let effective = rustix::process::geteuid().as_raw();
-    (Some(real), Some(effective))
-}
-
-#[cfg(not(unix))]
-const fn process_uids() -> (Option<u32>, Option<u32>) {
-    (None, None)
-}
-
-/// The home directory that `/etc/passwd` gives a user.
-fn passwd_home(uid: u32) -> Option<PathBuf> {
-    let text = std::fs::read_to_string("/etc/passwd").ok()?;
-    let uid = uid.to_string();
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':').skip(2);
-        (fields.next() == Some(&uid)).then(|| fields.nth(2).map(PathBuf::from))?
-    })
 }

@@ -1,5 +1,6 @@
 mod discovery;
-pub(crate) mod layer;
+mod entry;
+mod layer;
 mod location;
 mod prefix;
 mod resolve;

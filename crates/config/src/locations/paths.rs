@@ -111,6 +111,10 @@ impl Locations {
         self.registries_conf_env.as_deref()
     }
 
+    pub(crate) fn registries_config_path(&self) -> Option<&Path> {
+        self.registries_config_path.as_deref()
+    }
+
     pub(crate) fn registries_conf_override(&self) -> Option<&Path> {
         self.registries_conf_override.as_deref()
     }

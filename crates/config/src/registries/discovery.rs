@@ -78,7 +78,8 @@ fn find_classic(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
     // Podman hands the variable over as if it were its flag, so drop-ins are read beside it.
     let explicit = locations
         .explicit_registries_conf()
-        .or(locations.registries_conf_env());
+        .or(locations.registries_conf_env())
+        .or(locations.registries_config_path());
     if let Some(path) = explicit {
         found.push(read_required(path, Part::Main)?);
     } else {

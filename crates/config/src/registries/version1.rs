@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    entry::location_text,
     layer::{self, Layer, Part, Search},
     location::Location,
     prefix::Prefix,
@@ -92,7 +93,7 @@ impl Version1 {
 }
 
 fn registry(list: &Table<'_, '_>, entry: &Located<String>) -> Result<RegistryTable, ConfigError> {
-    let text = layer::location_text(list, LIST, entry)?;
+    let text = location_text(list, LIST, entry)?;
     if text.is_empty() {
         let message = "expected a registry, found an empty string";
         return Err(list.error(ConfigErrorKind::Value, entry.offset, LIST, message));

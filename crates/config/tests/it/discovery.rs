@@ -335,6 +335,26 @@ pub(crate) const CASES: &[Case] = &[
         |h, l| classic(h, l).with_registries_conf(h.path("missing")),
         Missing,
     ),
+    // The old variable.
+    case(
+        ALL,
+        |h, l| classic(h, l).with_registries_config_path(h.path("f")),
+        &["f", ETC_D, HOME_D],
+    ),
+    case(
+        ALL,
+        |h, l| {
+            classic(h, l)
+                .with_registries_config_path(h.path("f"))
+                .with_registries_conf_env(h.path("g"))
+        },
+        &["g", ETC_D, HOME_D],
+    ),
+    case(
+        ALL,
+        |h, l| l.with_registries_config_path(h.path("f")),
+        &[HOME, ETC_D, USR_D, HOME_D],
+    ),
     // Other systems.
     case(
         &[

@@ -1,0 +1,147 @@
+//! One `[[registry]]` table, and its mirrors.
+
+use super::{
+    location::Location,
+    prefix::Prefix,
+    table::{Mirror, PullFromMirror, RegistryTable},
+};
+use crate::{
+    ConfigError, ConfigErrorKind,
+    document::{Located, Table, quoted},
+};
+
+pub(crate) fn registry(mut table: Table<'_, '_>) -> Result<RegistryTable, ConfigError> {
+    let prefix = table.string("prefix")?;
+    let location = table.string("location")?;
+    let insecure = table.bool("insecure")?.unwrap_or_default();
+    let blocked = table.bool("blocked")?.unwrap_or_default();
+    let mirror_by_digest_only = table.bool("mirror-by-digest-only")?.unwrap_or_default();
+    if let Some(misplaced) = table
+        .string("pull-from-mirror")?
+        .filter(|text| !text.value.is_empty())
+    {
+        let message = "belongs to a [[registry.mirror]] table, not to the registry";
+        return Err(table.error(
+            ConfigErrorKind::Value,
+            misplaced.offset,
+            "pull-from-mirror",
+            message,
+        ));
+    }
+    let location = match &location {
+        Some(location) => Some((location_text(&table, "location", location)?, location.offset)),
+        None => None,
+    }
+    .filter(|(text, _)| !text.is_empty());
+    let prefix = match &prefix {
+        Some(prefix) => Some((location_text(&table, "prefix", prefix)?, prefix.offset)),
+        None => None,
+    }
+    .filter(|(text, _)| !text.is_empty());
+    let Some((prefix_text, prefix_offset)) = prefix.or(location) else {
+        let message = "expected a location, or a prefix such as \"*.example.com\"";
+        return Err(table.error(ConfigErrorKind::Incomplete, table.offset(), "", message));
+    };
+    let wildcard = prefix_text.strip_prefix("*.");
+    if wildcard.is_some_and(|domain| domain.contains(['/', '@', ':'])) {
+        let message = format!(
+            "a wildcard stands for hosts: expected only a domain after *., found {}",
+            quoted(prefix_text)
+        );
+        return Err(table.error(ConfigErrorKind::Value, prefix_offset, "prefix", message));
+    }
+    if location.is_none() && wildcard.is_none() {
+        let message = "expected a location: only a prefix that begins with *. needs none";
+        return Err(table.error(ConfigErrorKind::Incomplete, prefix_offset, "location", message));
+    }
+    let (prefix, warning) = Prefix::new(prefix_text);
+    if let Some(warning) = warning {
+        table.warn(
+            prefix_offset,
+            "prefix",
+            format!("{}: {warning}", quoted(prefix_text)),
+        );
+    }
+    let location = location.map(|(text, offset)| read_location(&table, text, offset));
+    let mut mirrors = Vec::new();
+    for mirror_table in table.tables("mirror")? {
+        mirrors.push(mirror(mirror_table, mirror_by_digest_only)?);
+    }
+    let origin = table.origin();
+    table.finish();
+    Ok(RegistryTable {
+        prefix,
+        location,
+        insecure,
+        blocked,
+        mirror_by_digest_only,
+        mirrors,
+        origin,
+    })
+}
+
+fn mirror(mut table: Table<'_, '_>, by_digest_only: bool) -> Result<Mirror, ConfigError> {
+    const PULLS: &str = "pull-from-mirror";
+    let location = table.string("location")?;
+    let insecure = table.bool("insecure")?.unwrap_or_default();
+    let pulls = table.string(PULLS)?.filter(|pulls| !pulls.value.is_empty());
+    let Some(location) = location else {
+        let message = "expected a location";
+        return Err(table.error(ConfigErrorKind::Incomplete, table.offset(), "location", message));
+    };
+    let text = location_text(&table, "location", &location)?;
+    if text.is_empty() {
+        let message = "expected a registry, perhaps with a path";
+        return Err(table.error(ConfigErrorKind::Incomplete, location.offset, "location", message));
+    }
+    let pulls = match pulls {
+        None => PullFromMirror::All,
+        Some(pulls) if by_digest_only => {
+            let message = "cannot be combined with mirror-by-digest-only = true of the registry";
+            return Err(table.error(ConfigErrorKind::Conflict, pulls.offset, PULLS, message));
+        }
+        Some(pulls) => PullFromMirror::parse(&pulls.value).ok_or_else(|| {
+            let message = format!(
+                "expected all, digest-only or tag-only, found {}",
+                quoted(&pulls.value)
+            );
+            table.error(ConfigErrorKind::Value, pulls.offset, PULLS, message)
+        })?,
+    };
+    let location = read_location(&table, text, location.offset);
+    let origin = table.origin();
+    table.finish();
+    Ok(Mirror {
+        location,
+        insecure,
+        pulls,
+        origin,
+    })
+}
+
+fn read_location(table: &Table<'_, '_>, text: &str, offset: usize) -> Location {
+    let (location, warning) = Location::new(text);
+    if let Some(warning) = warning {
+        table.warn(offset, "location", format!("{}: {warning}", quoted(text)));
+    }
+    location
+}
+
+/// A prefix, location or search registry without the slashes at its end; a scheme is an error.
+pub(crate) fn location_text<'a>(
+    table: &Table<'_, '_>,
+    key: &str,
+    text: &'a Located<String>,
+) -> Result<&'a str, ConfigError> {
+    let value = text.value.trim_end_matches('/');
+    let scheme = ["http://", "https://"]
+        .into_iter()
+        .find(|scheme| text.value.starts_with(scheme));
+    match scheme {
+        None => Ok(value),
+        Some(scheme) => {
+            let message = format!("URI schemes are not supported: leave out {scheme}");
+            Err(table.error(ConfigErrorKind::Value, text.offset, key, message))
+        }
+    }
+}
