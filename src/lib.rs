@@ -1,1 +1,42 @@
-//! Container registries from Rust.
+#![doc = include_str!("../README.md")]
+//!
+//! # This crate
+//!
+//! [`Client`] wires the family together from the host's configuration. The crates are here under their own
+//! names too ([`reference`], [`content`], [`auth`], [`config`], [`distribution`], [`store`], [`copy`]); depend on
+//! one of them alone if that is all you need.
+
+mod builder;
+mod certificates;
+mod client;
+mod image;
+mod inspect;
+mod login;
+mod overrides;
+mod transfer;
+
+pub use wharf_auth as auth;
+pub use wharf_config as config;
+pub use wharf_content as content;
+pub use wharf_copy as copy;
+pub use wharf_distribution as distribution;
+pub use wharf_reference as reference;
+pub use wharf_store as store;
+
+pub use builder::Builder;
+pub use client::Client;
+pub use image::Image;
+pub use inspect::{Inspection, Layer};
+pub use transfer::Pulled;
+
+#[doc(no_inline)]
+pub use wharf_auth::{Credential, Secret};
+#[doc(no_inline)]
+pub use wharf_content::{
+    Descriptor, Error, ErrorKind, Event, Hasher, Manifest, MediaType, Name, Outcome, Platform, Progress,
+    Sink, Source, Target,
+};
+#[doc(no_inline)]
+pub use wharf_copy::{Options, Report, Selection};
+#[doc(no_inline)]
+pub use wharf_reference::{Algorithm, Digest, Reference, Registry, Repository, Tag};

@@ -1,3 +1,13 @@
-//! The facade and the workspace, from outside.
+//! The facade, the examples and the workspace, from outside.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
 
 mod dependencies;
+mod interop;
+mod mistakes;
+mod program;

@@ -36,6 +36,8 @@ pub struct Blob {
     descriptor: Descriptor,
     opener: Option<Arc<dyn OpenBlob>>,
     progress: Option<Arc<dyn Progress>>,
+    /// Where the bytes come from, for messages.
+    place: Option<Arc<str>>,
     bytes: Bytestate,
     /// `None` if the bytes were verified elsewhere.
     hasher: Option<Hasher>,
@@ -102,6 +104,7 @@ impl Blob {
             descriptor,
             opener,
             progress: None,
+            place: None,
             bytes,
             hasher,
             position: 0,
@@ -112,6 +115,12 @@ impl Blob {
     /// Reports the bytes that pass to `progress`.
     pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// Says where the bytes come from, so that errors can name it.
+    pub fn with_place(mut self, place: impl fmt::Display) -> Self {
+        self.place = Some(place.to_string().into());
         self
     }
 
@@ -152,6 +161,7 @@ impl Blob {
         };
         let mut blob = Self::build(self.descriptor.clone(), Some(opener), Bytestate::Idle, hasher);
         blob.progress.clone_from(&self.progress);
+        blob.place.clone_from(&self.place);
         Some(blob)
     }
 
@@ -171,6 +181,7 @@ impl Blob {
         );
         blob.position = position;
         blob.progress.clone_from(&self.progress);
+        blob.place.clone_from(&self.place);
         Some(blob)
     }
 
@@ -232,8 +243,8 @@ impl Blob {
         let position = self.position.saturating_add(chunk.len() as u64);
         let size = self.descriptor.size();
         if position > size {
-            let digest = self.descriptor.digest();
-            let message = format!("blob {digest} has more than the {size} bytes it was said to have");
+            let (digest, from) = (self.descriptor.digest(), self.from());
+            let message = format!("blob {digest}{from} has more than the {size} bytes it was said to have");
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
         if let Some(hasher) = &mut self.hasher {
@@ -252,13 +263,19 @@ impl Blob {
         let (size, expected) = (self.descriptor.size(), self.descriptor.digest());
         if self.position != size {
             let position = self.position;
-            let message = format!("blob {expected} ended after {position} of {size} bytes");
+            let message = format!(
+                "blob {expected}{} ended after {position} of {size} bytes",
+                self.from()
+            );
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
         if let Some(hasher) = self.hasher.take() {
             let actual = hasher.finish()?;
             if actual != *expected {
-                let message = format!("blob {expected} was received with the digest {actual}");
+                let message = format!(
+                    "blob {expected}{} was received with the digest {actual}",
+                    self.from()
+                );
                 return Err(Error::new(ErrorKind::Mismatch, message));
             }
         }
@@ -267,6 +284,13 @@ impl Blob {
             self.report(last.len());
         }
         Ok(last)
+    }
+
+    fn from(&self) -> String {
+        self.place
+            .as_deref()
+            .map(|place| format!(" from {place}"))
+            .unwrap_or_default()
     }
 
     fn report(&self, bytes: usize) {

@@ -36,7 +36,8 @@ impl Remote {
             return Blob::from_bytes(descriptor.clone(), data.into()).map_err(fail);
         }
         let opener = Opener(Arc::new(Fetch::new(self.clone(), descriptor.clone())));
-        Blob::new(descriptor.clone(), Arc::new(opener)).map_err(fail)
+        let blob = Blob::new(descriptor.clone(), Arc::new(opener)).map_err(fail)?;
+        Ok(blob.with_place(self.repository()))
     }
 }
 

@@ -1,7 +1,9 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{self, Command},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use tempfile::TempDir;
@@ -16,7 +18,14 @@ pub struct Sandbox {
 impl Sandbox {
     /// An empty home, a policy that accepts anything, and no registry configuration.
     pub fn new() -> Self {
-        let root = tempfile::Builder::new().prefix("wharf-sandbox-").tempdir();
+        // Lower case: podman makes the name of an image from the path of its layout.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos());
+        let name = format!("wharf-sandbox-{}-{number}-{now}", process::id());
+        let root = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir();
         let sandbox = Self {
             root: root.expect("a temporary folder"),
         };

@@ -1,0 +1,104 @@
+//! Progress on standard error: bars on a terminal, plain lines elsewhere.
+
+use std::{
+    collections::HashMap,
+    io::{IsTerminal, stderr},
+    sync::{Mutex, PoisonError},
+};
+
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
+use wharf::{Descriptor, Digest, Event, Outcome, Progress};
+
+/// Content below this many bytes is not worth a bar.
+const SMALL: u64 = 64 * 1024;
+
+pub(crate) fn for_stderr() -> Box<dyn Progress> {
+    if stderr().is_terminal() {
+        Box::new(Bars::default())
+    } else {
+        Box::new(Lines)
+    }
+}
+
+fn short(descriptor: &Descriptor) -> &str {
+    let encoded = descriptor.digest().encoded();
+    encoded.get(..12).unwrap_or(encoded)
+}
+
+fn kind(descriptor: &Descriptor) -> &'static str {
+    let media_type = descriptor.media_type();
+    if media_type.is_index() {
+        "index"
+    } else if media_type.is_manifest() {
+        "manifest"
+    } else {
+        "blob"
+    }
+}
+
+struct Lines;
+
+impl Progress for Lines {
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Resolved { target, descriptor } => {
+                eprintln!("{target} is {} {}", kind(descriptor), descriptor.digest());
+            }
+            Event::Finished { descriptor, outcome } => {
+                let size = HumanBytes(descriptor.size());
+                eprintln!("{outcome}: {} {} ({size})", kind(descriptor), short(descriptor));
+            }
+            Event::Warning { message } => eprintln!("warning: {message}"),
+            _ => {}
+        }
+    }
+}
+
+#[derive(Default)]
+struct Bars {
+    all: MultiProgress,
+    open: Mutex<HashMap<Digest, ProgressBar>>,
+}
+
+impl Bars {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<Digest, ProgressBar>) -> T) -> T {
+        act(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Progress for Bars {
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Started { descriptor } if descriptor.size() >= SMALL => {
+                let bar = self.all.add(ProgressBar::new(descriptor.size()));
+                let style = "{prefix} [{bar:30}] {bytes:>10} of {total_bytes} {bytes_per_sec}";
+                bar.set_style(
+                    ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+                );
+                bar.set_prefix(short(descriptor).to_owned());
+                self.with(|open| open.insert(descriptor.digest().clone(), bar));
+            }
+            Event::Advanced { descriptor, bytes } => {
+                self.with(|open| {
+                    if let Some(bar) = open.get(descriptor.digest()) {
+                        bar.inc(bytes);
+                    }
+                });
+            }
+            Event::Finished { descriptor, outcome } => {
+                if let Some(bar) = self.with(|open| open.remove(descriptor.digest())) {
+                    bar.finish_and_clear();
+                }
+                if outcome != Outcome::Present {
+                    let size = HumanBytes(descriptor.size());
+                    let line = format!("{} {} {outcome} ({size})", kind(descriptor), short(descriptor));
+                    self.all.println(line).ok();
+                }
+            }
+            Event::Warning { message } => {
+                self.all.println(format!("warning: {message}")).ok();
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Shows what an image is, as `skopeo inspect` does.
+//!
+//!     cargo run --release --example inspect -- docker://alpine:3.20
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example prints")]
+
+mod common;
+
+use std::{
+    io::{Write, stdout},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use serde::Serialize;
+use wharf::{Error, ErrorKind, Image, Platform, Selection};
+
+/// Show what an image is.
+#[derive(Parser)]
+struct Arguments {
+    /// `docker://REF` or `oci:DIR:NAME`
+    #[arg(value_name = "IMAGE")]
+    image: Image,
+    /// Print the manifest or index, byte for byte; with --config, the config
+    #[arg(long)]
+    raw: bool,
+    /// Print the config
+    #[arg(long)]
+    config: bool,
+    /// The image for this platform, when there are several; the host's by default
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    #[command(flatten)]
+    connection: common::Connection,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    common::run(inspect(arguments))
+}
+
+async fn inspect(arguments: Arguments) -> Result<(), Error> {
+    let client = arguments
+        .connection
+        .client(common::registry_of(&arguments.image).as_slice())?;
+    let platform = arguments.platform.unwrap_or_else(Platform::host);
+    let selection = Selection::Platform(platform);
+    match (arguments.raw, arguments.config) {
+        (true, false) => print(client.manifest(&arguments.image).await?.bytes()),
+        (true, true) => print(&client.config(&arguments.image, &selection).await?),
+        (false, true) => {
+            let config = client.config(&arguments.image, &selection).await?;
+            let value: serde_json::Value =
+                serde_json::from_slice(&config).map_err(|error| Error::wrap(ErrorKind::Invalid, error))?;
+            print(&pretty(&value)?)
+        }
+        (false, false) => print(&pretty(&client.inspect(&arguments.image, &selection).await?)?),
+    }
+}
+
+/// Four spaces, as Skopeo indents.
+fn pretty(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut text = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
+    value
+        .serialize(&mut serializer)
+        .map_err(|error| Error::wrap(ErrorKind::Other, error))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn print(bytes: &[u8]) -> Result<(), Error> {
+    stdout()
+        .write_all(bytes)
+        .map_err(|error| Error::wrap(ErrorKind::Other, error))
+}

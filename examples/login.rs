@@ -1,0 +1,73 @@
+//! Checks a user name and password against a registry, then stores them where Podman and Skopeo find them.
+//!
+//!     cargo run --release --example login -- --username ada registry.example
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example prints")]
+
+mod common;
+
+use std::{
+    io::{BufRead, IsTerminal, Write, stderr, stdin},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use wharf::{Error, ErrorKind, Secret};
+
+/// Log in to a registry.
+#[derive(Parser)]
+struct Arguments {
+    /// Host, host:port, or either with a namespace
+    registry: String,
+    /// User name
+    #[arg(short, long)]
+    username: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+    #[command(flatten)]
+    connection: common::Connection,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    common::run(login(arguments))
+}
+
+async fn login(arguments: Arguments) -> Result<(), Error> {
+    let client = arguments.connection.client(&[])?;
+    let (username, password) = ask(arguments.username, arguments.password_stdin)?;
+    let stored = client.login(&arguments.registry, &username, &password).await?;
+    eprintln!("credentials stored in {}", stored.origin);
+    if let Some(earlier) = stored.hidden_by {
+        eprintln!("warning: {earlier} is asked first and has others");
+    }
+    println!("Login Succeeded!");
+    Ok(())
+}
+
+fn ask(username: Option<String>, password_stdin: bool) -> Result<(String, Secret), Error> {
+    let failed = |error: std::io::Error| Error::new(ErrorKind::Other, "cannot read input").with_source(error);
+    if password_stdin {
+        let mut password = String::new();
+        for line in stdin().lock().lines() {
+            password.push_str(&line.map_err(failed)?);
+        }
+        return Ok((username.unwrap_or_default(), Secret::new(password)));
+    }
+    if !stdin().is_terminal() {
+        let message = "standard input is not a terminal: use --username and --password-stdin";
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
+    let username = if let Some(username) = username {
+        username
+    } else {
+        eprint!("Username: ");
+        stderr().flush().map_err(failed)?;
+        let mut line = String::new();
+        stdin().lock().read_line(&mut line).map_err(failed)?;
+        line.trim().to_owned()
+    };
+    let password = rpassword::prompt_password("Password: ").map_err(failed)?;
+    Ok((username, Secret::new(password)))
+}

@@ -1,0 +1,39 @@
+//! Forgets the credentials for a registry.
+//!
+//!     cargo run --release --example logout -- registry.example
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example prints")]
+
+mod common;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use wharf::Error;
+
+/// Log out of a registry.
+#[derive(Parser)]
+struct Arguments {
+    /// Host, host:port, or either with a namespace
+    registry: String,
+    #[command(flatten)]
+    connection: common::Connection,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    common::run(logout(arguments))
+}
+
+async fn logout(arguments: Arguments) -> Result<(), Error> {
+    let client = arguments.connection.client(&[])?;
+    let erased = client.logout(&arguments.registry).await?;
+    for source in &erased.removed {
+        eprintln!("removed from {source}");
+    }
+    if let Some(other) = erased.remaining {
+        eprintln!("warning: {other} still has credentials for it");
+    }
+    println!("Removed login credentials for {}", arguments.registry);
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Pulls an image into a local store.
+//!
+//!     cargo run --release --example pull -- alpine:3.20 --store images
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example prints")]
+
+mod common;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use wharf::{Client, Error, Name, store::Layout};
+
+/// Pull an image into a local store. The last line printed is its digest.
+#[derive(Parser)]
+struct Arguments {
+    /// What to pull
+    #[arg(value_name = "REF", value_parser = common::reference)]
+    reference: String,
+    /// Directory of the store, an OCI image layout; it is made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// Name of the image in the store, instead of its full reference
+    #[arg(long, value_parser = Name::parse)]
+    name: Option<Name>,
+    #[command(flatten)]
+    connection: common::Connection,
+    #[command(flatten)]
+    transfer: common::Transfer,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    common::run(pull(arguments))
+}
+
+async fn pull(arguments: Arguments) -> Result<(), Error> {
+    let client: Client = arguments
+        .connection
+        .client(common::registry(&arguments.reference).as_slice())?;
+    let store = Layout::create(&arguments.store).await?;
+    let mut options = arguments.transfer.options();
+    if let Some(name) = arguments.name {
+        options = options.with_name(name);
+    }
+    let pulled = client.pull(&arguments.reference, &store, options).await?;
+    if let Some(platform) = pulled.report().platform() {
+        eprintln!("{} for {platform}", pulled.reference());
+    }
+    eprintln!("stored as oci:{}:{}", arguments.store.display(), pulled.name());
+    println!("{}", pulled.report().digest());
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Pushes an image from a local store.
+//!
+//!     cargo run --release --example push -- --store images docker.io/library/alpine:3.20 localhost:5000/alpine:3.20
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example prints")]
+
+mod common;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use wharf::{Error, Name, store::Layout};
+
+/// Push an image from a local store. The last line printed is its digest.
+#[derive(Parser)]
+struct Arguments {
+    /// Directory of the store, an OCI image layout
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// Name of the image in the store
+    #[arg(value_name = "NAME_IN_STORE", value_parser = Name::parse)]
+    name: Name,
+    /// Where to push it
+    #[arg(value_name = "REF", value_parser = common::reference)]
+    reference: String,
+    #[command(flatten)]
+    connection: common::Connection,
+    #[command(flatten)]
+    transfer: common::Transfer,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    common::run(push(arguments))
+}
+
+async fn push(arguments: Arguments) -> Result<(), Error> {
+    let client = arguments
+        .connection
+        .client(common::registry(&arguments.reference).as_slice())?;
+    let store = Layout::open(&arguments.store).await?;
+    let options = arguments.transfer.options();
+    let report = client
+        .push(&store, &arguments.name, &arguments.reference, options)
+        .await?;
+    println!("{}", report.digest());
+    Ok(())
+}

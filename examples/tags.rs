@@ -1,0 +1,37 @@
+//! Lists the tags of a repository.
+//!
+//!     cargo run --release --example tags -- docker.io/library/alpine
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example prints")]
+
+mod common;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use wharf::Error;
+
+/// List the tags of a repository, one on each line.
+#[derive(Parser)]
+struct Arguments {
+    /// The repository; a tag is ignored
+    #[arg(value_name = "REF", value_parser = common::reference)]
+    reference: String,
+    #[command(flatten)]
+    connection: common::Connection,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    common::run(tags(arguments))
+}
+
+async fn tags(arguments: Arguments) -> Result<(), Error> {
+    let client = arguments
+        .connection
+        .client(common::registry(&arguments.reference).as_slice())?;
+    for tag in client.tags(&arguments.reference).await? {
+        println!("{tag}");
+    }
+    Ok(())
+}

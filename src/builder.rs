@@ -1,0 +1,128 @@
+use std::sync::Arc;
+
+use wharf_auth::{Credential, CredentialProvider};
+use wharf_config::{Credentials, Locations, Registries, Resolve};
+use wharf_content::{Error, ErrorKind};
+use wharf_distribution::ClientBuilder;
+use wharf_reference::Registry;
+
+use crate::{
+    Client,
+    certificates::HostCertificates,
+    client::Inner,
+    overrides::{WithCredentials, WithTls},
+};
+
+/// Makes a [`Client`].
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    locations: Locations,
+    credentials: Vec<(Registry, Credential)>,
+    tls_verify: Option<bool>,
+    plain_http: Vec<Registry>,
+}
+
+impl Builder {
+    pub(crate) const fn new() -> Self {
+        Self {
+            locations: Locations::none(),
+            credentials: Vec::new(),
+            tls_verify: None,
+            plain_http: Vec::new(),
+        }
+    }
+
+    /// Where the configuration is. Without this call there is none: every registry is contacted anonymously,
+    /// under its own name, over verified https.
+    pub fn with_locations(mut self, locations: Locations) -> Self {
+        self.locations = locations;
+        self
+    }
+
+    /// A credential for one registry, instead of what the configuration has for it. No other registry sees it,
+    /// not even a mirror of this one.
+    pub fn with_credential(mut self, registry: Registry, credential: Credential) -> Self {
+        self.credentials.push((registry, credential));
+        self
+    }
+
+    /// Whether certificates must verify, whatever the configuration says. `false` also allows plain http where
+    /// https cannot be had; credentials still go over plain http to the loopback address alone.
+    pub const fn with_tls_verify(mut self, verify: bool) -> Self {
+        self.tls_verify = Some(verify);
+        self
+    }
+
+    /// Speaks plain http with this registry, and never tries https: for a registry inside this machine, such as
+    /// one in a test.
+    pub fn with_plain_http(mut self, registry: Registry) -> Self {
+        self.plain_http.push(registry);
+        self
+    }
+
+    /// Reads the configuration and makes the client. Nothing is contacted.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if a configuration file cannot be read or understood.
+    pub fn build(self) -> Result<Client, Error> {
+        let invalid = |error| Error::wrap(ErrorKind::Invalid, error);
+        let registries = Arc::new(Registries::load(&self.locations).map_err(invalid)?);
+        let credentials = Credentials::from_locations(&self.locations)
+            .map_err(invalid)?
+            .with_helpers(registries.credential_helpers());
+        let mut resolver: Arc<dyn Resolve> = Arc::clone(&registries) as _;
+        if let Some(verify) = self.tls_verify {
+            resolver = Arc::new(WithTls {
+                configured: resolver,
+                verify,
+            });
+        }
+        let provider: Arc<dyn CredentialProvider> = Arc::new(WithCredentials {
+            explicit: self.credentials,
+            configured: Arc::new(credentials.clone()),
+        });
+        let registry_client = RegistryClient {
+            resolver,
+            certificates: Arc::new(HostCertificates::new(self.locations)),
+            plain_http: self.plain_http,
+        };
+        let client = registry_client.with_credentials(provider)?;
+        Ok(Client {
+            inner: Arc::new(Inner {
+                client,
+                registry_client,
+                registries,
+                credentials,
+            }),
+        })
+    }
+}
+
+/// How to make a client of the protocol for this host, for any credentials.
+#[derive(Debug)]
+pub(crate) struct RegistryClient {
+    resolver: Arc<dyn Resolve>,
+    certificates: Arc<HostCertificates>,
+    plain_http: Vec<Registry>,
+}
+
+impl RegistryClient {
+    pub(crate) fn with_credentials(
+        &self,
+        provider: Arc<dyn CredentialProvider>,
+    ) -> Result<wharf_distribution::Client, Error> {
+        let builder = wharf_distribution::Client::builder();
+        let builder = self
+            .plain_http
+            .iter()
+            .cloned()
+            .fold(builder, ClientBuilder::with_plain_http);
+        Ok(builder
+            .with_resolve(Arc::clone(&self.resolver))
+            .with_credentials(provider)
+            .with_tls(Arc::clone(&self.certificates) as _)
+            .build()?)
+    }
+}

@@ -1,0 +1,175 @@
+use std::sync::Arc;
+
+use wharf_config::{Credentials, Locations, Registries};
+use wharf_content::{Error, ErrorKind, Manifest, Source, Target};
+use wharf_distribution::Remote;
+use wharf_reference::{Reference, Tag};
+use wharf_store::Layout;
+
+use crate::{Builder, Image, Inspection, Selection, builder::RegistryClient, inspect};
+
+/// Registries as this host is configured to use them. Clones share connections and tokens.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) client: wharf_distribution::Client,
+    pub(crate) registry_client: RegistryClient,
+    pub(crate) registries: Arc<Registries>,
+    pub(crate) credentials: Credentials,
+}
+
+impl Client {
+    /// A client that knows no host: see [`Builder::with_locations`].
+    pub const fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// A client configured as Podman on this host: registries.conf, auth.json, certs.d, wherever the
+    /// environment says they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn from_host() -> Result<Self, Error> {
+        Self::builder().with_locations(Locations::from_env()).build()
+    }
+
+    /// What is odd in the configuration, in words, with file and line: keys that nobody knows, entries without
+    /// effect.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.inner.registries.warnings().iter().map(ToString::to_string)
+    }
+
+    /// The client of the distribution protocol below, for everything that this type has no call for.
+    #[must_use]
+    pub fn distribution(&self) -> &wharf_distribution::Client {
+        &self.inner.client
+    }
+
+    /// The tags of a repository, in the registry's order; a tag in `reference` is ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for a malformed reference, [`ErrorKind::NotFound`] if there is no such repository,
+    /// and the failures of the registry.
+    pub async fn tags(&self, reference: &str) -> Result<Vec<Tag>, Error> {
+        let reference = parse(reference)?;
+        Ok(self
+            .inner
+            .client
+            .remote(&reference.repository())
+            .tags()
+            .collect()
+            .await?)
+    }
+
+    /// The manifest or index that an image's name stands for, verified.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if there is none, and the failures of registry or store.
+    pub async fn manifest(&self, image: &Image) -> Result<Manifest, Error> {
+        let place = self.place(image).await?;
+        place.source.manifest(&place.target).await
+    }
+
+    /// The bytes of an image's config; of an index, the config of the selected image.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::manifest`]; [`ErrorKind::NotFound`] also if no image of the index is selected,
+    /// [`ErrorKind::TooLarge`] above 8 MiB.
+    pub async fn config(&self, image: &Image, selection: &Selection) -> Result<bytes::Bytes, Error> {
+        let place = self.place(image).await?;
+        let (_, chosen) = place.select(selection).await?;
+        inspect::read_config(&*place.source, &chosen).await
+    }
+
+    /// What `skopeo inspect` says of an image.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::config`]. That the tags cannot be listed is not one: some registries forbid it.
+    pub async fn inspect(&self, image: &Image, selection: &Selection) -> Result<Inspection, Error> {
+        let place = self.place(image).await?;
+        let (top, chosen) = place.select(selection).await?;
+        let mut inspection = Inspection::of(&*place.source, &chosen, top.digest().clone()).await?;
+        if let Some((reference, remote)) = place.remote {
+            inspection.name = Some(reference.repository().to_string());
+            inspection.repo_tags = match remote.tags().collect().await {
+                Ok(tags) => tags,
+                Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::NotFound) => Vec::new(),
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok(inspection)
+    }
+
+    /// An image's place as something to read from.
+    pub(crate) async fn place(&self, image: &Image) -> Result<Place, Error> {
+        match image {
+            Image::Registry(reference) => {
+                let reference = parse(reference)?.or_latest();
+                let remote = self.inner.client.remote(&reference.repository());
+                let target = Target::of(&reference);
+                Ok(Place {
+                    source: Arc::new(remote.clone()),
+                    target,
+                    remote: Some((reference, remote)),
+                })
+            }
+            Image::Store { directory, name } => {
+                let store = Layout::open(directory).await?;
+                let target = match name {
+                    Some(name) => name.clone().into(),
+                    None => only_image(&store, image).await?,
+                };
+                Ok(Place {
+                    source: Arc::new(store),
+                    target,
+                    remote: None,
+                })
+            }
+        }
+    }
+}
+
+/// The one image of a store.
+async fn only_image(store: &Layout, image: &Image) -> Result<Target, Error> {
+    let images = store.images().await?;
+    match images.as_slice() {
+        [only] => Ok(Target::Digest(only.descriptor().digest().clone())),
+        [] => Err(Error::new(ErrorKind::NotFound, format!("{image} holds no image"))),
+        several => {
+            let message = format!("{image} holds {} images: add :NAME to say which", several.len());
+            Err(Error::new(ErrorKind::Invalid, message))
+        }
+    }
+}
+
+/// Where an image is and what to ask for there.
+pub(crate) struct Place {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) target: Target,
+    remote: Option<(Reference, Remote)>,
+}
+
+impl Place {
+    /// What the target is, and the image of it that is selected.
+    async fn select(&self, selection: &Selection) -> Result<(Manifest, Manifest), Error> {
+        let top = self.source.manifest(&self.target).await?;
+        let chosen = wharf_copy::select(&*self.source, top.clone(), selection).await?;
+        Ok((top, chosen))
+    }
+}
+
+pub(crate) fn parse(reference: &str) -> Result<Reference, Error> {
+    Reference::parse(reference).map_err(|error| {
+        let message = format!("invalid reference {reference:?}");
+        Error::new(ErrorKind::Invalid, message).with_source(error)
+    })
+}

@@ -1,0 +1,88 @@
+//! Runs the examples as a user does: as programs, in a home of their own.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use wharf_testkit::Sandbox;
+
+/// How a program ended and what it printed.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Standard output; panics with everything it said unless it ended well.
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.stdout
+    }
+
+    /// The last line of standard output of a program that ended well.
+    pub(crate) fn last_line(self) -> String {
+        self.ok().lines().last().unwrap_or_default().to_owned()
+    }
+
+    /// Checks that it failed with this code and one clear message that contains every part.
+    pub(crate) fn fails(self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        for part in parts {
+            assert!(self.stderr.contains(part), "{part:?} is not in:\n{}", self.stderr);
+        }
+        for never in ["panicked", "RUST_BACKTRACE", "correct-horse"] {
+            assert!(!self.stderr.contains(never), "{never:?} is in:\n{}", self.stderr);
+        }
+    }
+}
+
+/// The path of an example; `cargo test` builds them all.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this test is a program");
+    let profile = test
+        .parent()
+        .and_then(|deps| deps.parent())
+        .expect("tests are built below the profile");
+    let path = profile.join("examples").join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build --examples`",
+        path.display()
+    );
+    path
+}
+
+/// A command for an example in a sandbox.
+pub(crate) fn command(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(example(name));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", sandbox.home())
+        .env("XDG_CONFIG_HOME", sandbox.home().join(".config"))
+        .env("XDG_RUNTIME_DIR", sandbox.path("run"))
+        .env("REGISTRY_AUTH_FILE", sandbox.auth_file())
+        .env("CONTAINERS_REGISTRIES_CONF", sandbox.path("registries.conf"))
+        .current_dir(sandbox.path("."))
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs an example to its end.
+pub(crate) fn run(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Ended {
+    ended(&mut command(sandbox, name, arguments))
+}
+
+/// Runs a command to its end.
+pub(crate) fn ended(command: &mut Command) -> Ended {
+    let output = command.output().expect("the program starts");
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
