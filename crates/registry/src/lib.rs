@@ -25,6 +25,7 @@
 //! | `server` | `Registry::serve` and `Server`: HTTP/1.1 on a port, by hyper |
 //! | `tls` | `Registry::serve_tls` and `Tls`: the same over TLS, by rustls with ring |
 //! | `htpasswd` | `Htpasswd`: users with bcrypt hashes |
+//! | `jwt` | `TokenKeys`: tokens signed elsewhere, verified by ring |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 
 mod api;
@@ -51,6 +52,8 @@ mod tls;
 
 #[cfg(feature = "htpasswd")]
 pub use auth::Htpasswd;
+#[cfg(feature = "jwt")]
+pub use auth::TokenKeys;
 pub use auth::{Access, Action};
 pub use backend::{Backend, Change};
 pub use body::Body;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt as _;
 use tower_service::Service;
 use wharf_content::Error;
@@ -22,6 +22,9 @@ use crate::{
     fault::{Fault, Faults, Injected},
     state::State,
 };
+
+/// Bytes of all warnings together.
+const MAX_WARNINGS: usize = 4096;
 
 /// An OCI registry: a service that answers HTTP requests below `/v2/`. Clones share content and sessions.
 #[derive(Clone)]
@@ -41,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) sparse: bool,
     pub(crate) log: Option<RequestLog>,
     pub(crate) quirks: Vec<Quirk>,
+    pub(crate) warnings: Vec<HeaderValue>,
 }
 
 impl Registry {
@@ -71,6 +75,7 @@ impl Registry {
                 sparse: false,
                 log: None,
                 quirks: Vec::new(),
+                warnings: Vec::new(),
             }),
             state: Arc::new(state),
             faults: Faults::default(),
@@ -110,6 +115,29 @@ impl Registry {
     pub fn with_token_lifetime(mut self, lifetime: Duration) -> Self {
         let issuer = Issuer::new("registry", lifetime);
         self.config_mut().authentication.issuer = Some(Arc::new(issuer));
+        self
+    }
+
+    /// Accepts tokens that another party signs, instead of issuing its own.
+    ///
+    /// Clients are sent to `realm`; a token must come from `issuer` (`iss`) and be for `service` (`aud`), and
+    /// list the repositories and actions it allows in `access`, as Docker's token specification has it.
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn with_token_keys(
+        mut self,
+        realm: &str,
+        issuer: &str,
+        service: &str,
+        keys: &crate::TokenKeys,
+    ) -> Self {
+        let verifier = crate::auth::Verifier {
+            realm: realm.to_owned(),
+            issuer: issuer.to_owned(),
+            service: service.to_owned(),
+            keys: keys.clone(),
+        };
+        self.config_mut().authentication.verifier = Some(Arc::new(verifier));
         self
     }
 
@@ -171,6 +199,28 @@ impl Registry {
             .as_ref()
             .map(RequestLog::entries)
             .unwrap_or_default()
+    }
+
+    /// Tells every client something, in a `Warning` header (distribution-spec, *Warnings*). Characters that a
+    /// header cannot have become `?`. What would make the warnings longer than 4,096 bytes is left out.
+    #[must_use]
+    pub fn with_warning(mut self, text: &str) -> Self {
+        let escaped = text.chars().fold(String::new(), |mut escaped, character| {
+            match character {
+                '"' | '\\' => escaped.extend(['\\', character]),
+                ' '..='~' => escaped.push(character),
+                _ => escaped.push('?'),
+            }
+            escaped
+        });
+        let config = self.config_mut();
+        let before = config.warnings.iter().map(HeaderValue::len).sum::<usize>();
+        if let Ok(value) = HeaderValue::try_from(format!("299 - \"{escaped}\""))
+            && before + value.len() <= MAX_WARNINGS
+        {
+            config.warnings.push(value);
+        }
+        self
     }
 
     /// Makes the registry differ from the specification in one way.

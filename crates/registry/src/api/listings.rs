@@ -4,7 +4,7 @@ use wharf_reference::Tag;
 
 use super::{Call, document, value};
 use crate::{
-    Action, ErrorCode, Quirk, Registry,
+    ErrorCode, Quirk, Registry,
     auth::Principal,
     error::{Answer, Failure},
     query::{Query, encode},
@@ -92,9 +92,7 @@ pub(super) fn catalog(registry: &Registry, principal: &Principal, query: &Query<
         .repositories()
         .into_iter()
         .filter(|(path, repository)| {
-            path.as_str() > last
-                && !repository.content().is_empty()
-                && authentication.allows(principal, path, Action::Pull)
+            path.as_str() > last && !repository.content().is_empty() && authentication.shows(principal, path)
         })
         .map(|(path, _)| path);
     let page = Page::of(paths, query, registry.config.limits.page)?;

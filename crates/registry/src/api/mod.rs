@@ -66,6 +66,9 @@ pub(crate) async fn answer(registry: &Registry, request: Request<RequestBody>) -
         response = seen.altered(registry, response);
     }
     let headers = response.headers_mut();
+    for warning in &registry.config.warnings {
+        headers.append(header::WARNING, warning.clone());
+    }
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "htpasswd")]
 mod htpasswd;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod tokens;
 mod users;
 
@@ -15,6 +17,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 #[cfg(feature = "htpasswd")]
 pub use self::htpasswd::Htpasswd;
+#[cfg(feature = "jwt")]
+pub use self::jwt::TokenKeys;
+#[cfg(feature = "jwt")]
+pub(crate) use self::jwt::Verifier;
 pub(crate) use self::{
     tokens::{Grant, Issuer},
     users::Users,
@@ -76,6 +82,9 @@ pub(crate) struct Authentication {
     pub(crate) users: Users,
     /// Credentials are exchanged for tokens, instead of being sent with every request.
     pub(crate) issuer: Option<Arc<Issuer>>,
+    /// Tokens come from another party.
+    #[cfg(feature = "jwt")]
+    pub(crate) verifier: Option<Arc<Verifier>>,
     /// Clients without credentials are not turned away; what they may do is `access`'s to say.
     pub(crate) anonymous: bool,
     pub(crate) access: Option<Arc<dyn Access>>,
@@ -93,9 +102,52 @@ pub(crate) struct Principal {
     grants: Option<Arc<[Grant]>>,
 }
 
+impl Principal {
+    fn granted(user: Option<Arc<str>>, grants: Arc<[Grant]>) -> Self {
+        Self {
+            user,
+            grants: Some(grants),
+        }
+    }
+}
+
 impl Authentication {
     fn is_open(&self) -> bool {
-        self.users.is_empty() && self.issuer.is_none()
+        self.users.is_empty() && !self.wants_tokens()
+    }
+
+    fn wants_tokens(&self) -> bool {
+        self.has_verifier() || self.issuer.is_some()
+    }
+
+    #[cfg_attr(
+        not(feature = "jwt"),
+        expect(clippy::unused_self, reason = "there is no other party then")
+    )]
+    fn has_verifier(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.verifier.is_some();
+        #[cfg(not(feature = "jwt"))]
+        false
+    }
+
+    /// What a token allows: one of ours, or of the other party.
+    fn principal_of(&self, token: &str) -> Option<Principal> {
+        #[cfg(feature = "jwt")]
+        if let Some(verifier) = &self.verifier {
+            return verifier.verify(token);
+        }
+        self.issuer.as_ref()?.verify(token)
+    }
+
+    /// Where tokens come from, and for whom.
+    fn token_source(&self, external: &str) -> Option<(String, &str)> {
+        #[cfg(feature = "jwt")]
+        if let Some(verifier) = &self.verifier {
+            return Some((verifier.realm.clone(), &verifier.service));
+        }
+        let issuer = self.issuer.as_ref()?;
+        Some((format!("{external}/token"), issuer.service()))
     }
 
     /// Whether the user may do this, credentials being right.
@@ -113,6 +165,16 @@ impl Authentication {
         }
     }
 
+    /// Whether a list of repositories may show this one. A token of our own says who asks, which is enough.
+    pub(crate) fn shows(&self, principal: &Principal, path: &Path) -> bool {
+        match &self.issuer {
+            Some(_) if !self.has_verifier() => {
+                self.permits(principal.user.as_deref(), path.as_str(), Action::Pull)
+            }
+            _ => self.allows(principal, path, Action::Pull),
+        }
+    }
+
     /// Finds out who sent the request, and turns it away if they may not do what it says. `wanted` is `None`
     /// for the version check, which only wants to know who is asking.
     pub(crate) async fn admit(
@@ -123,23 +185,22 @@ impl Authentication {
     ) -> Result<Principal, Failure> {
         let challenge = |error: Option<&str>| self.challenge(wanted, external, error);
         let sent = headers.get(header::AUTHORIZATION);
-        let principal = match (&self.issuer, sent) {
-            (Some(issuer), Some(value)) => {
+        let principal = match (self.wants_tokens(), sent) {
+            (true, Some(value)) => {
                 let token = strip_scheme(value, "bearer").ok_or_else(|| challenge(None))?;
-                issuer
-                    .verify(token)
+                self.principal_of(token)
                     .ok_or_else(|| challenge(Some("invalid_token")))?
             }
-            (Some(_), None) => return Err(challenge(None)),
-            (None, Some(value)) if !self.is_open() => {
+            (true, None) => return Err(challenge(None)),
+            (false, Some(value)) if !self.is_open() => {
                 let user = self.basic(value).await.ok_or_else(|| challenge(None))?;
                 Principal {
                     user: Some(user),
                     grants: None,
                 }
             }
-            (None, None) if !self.is_open() && !self.anonymous => return Err(challenge(None)),
-            (None, _) => Principal::default(),
+            (false, None) if !self.is_open() && !self.anonymous => return Err(challenge(None)),
+            (false, _) => Principal::default(),
         };
         let Some((path, action)) = wanted else {
             return Ok(principal);
@@ -173,16 +234,15 @@ impl Authentication {
         external: Option<&str>,
         error: Option<&str>,
     ) -> Failure {
-        let text = match &self.issuer {
+        let text = match self.token_source(external.unwrap_or_default()) {
             None => "Basic realm=\"registry\"".to_owned(),
-            Some(issuer) => {
-                let mut realm = issuer.realm(external.unwrap_or_default());
+            Some((mut realm, service)) => {
                 if self.scoped_realm && error == Some("insufficient_scope") {
                     realm.push_str("/scoped");
                 }
                 let mut text = format!("Bearer realm=\"{realm}\"");
                 if !self.no_service {
-                    let _ = write!(text, ",service=\"{}\"", issuer.service());
+                    let _ = write!(text, ",service=\"{service}\"");
                 }
                 if let Some((path, action)) = wanted {
                     let _ = write!(text, ",scope=\"repository:{path}:{}\"", action.scope());
@@ -208,7 +268,7 @@ impl Authentication {
 impl fmt::Debug for Authentication {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authentication")
-            .field("bearer", &self.issuer.is_some())
+            .field("bearer", &self.wants_tokens())
             .field("anonymous", &self.anonymous)
             .finish_non_exhaustive()
     }

@@ -50,7 +50,6 @@ impl Grant {
 
 /// Issues tokens and knows them again. They are random and mean nothing elsewhere; only their hashes are kept.
 pub(crate) struct Issuer {
-    realm: Option<String>,
     service: String,
     lifetime: Duration,
     tokens: Mutex<HashMap<Digest, Token>>,
@@ -66,18 +65,10 @@ struct Token {
 impl Issuer {
     pub(crate) fn new(service: &str, lifetime: Duration) -> Self {
         Self {
-            realm: None,
             service: service.to_owned(),
             lifetime,
             tokens: Mutex::default(),
             issued: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn realm(&self, external: &str) -> String {
-        match &self.realm {
-            Some(realm) => realm.clone(),
-            None => format!("{external}/token"),
         }
     }
 
@@ -125,10 +116,7 @@ impl Issuer {
             tokens.remove(&key);
             return None;
         }
-        Some(Principal {
-            user: token.user.clone(),
-            grants: Some(Arc::clone(&token.grants)),
-        })
+        Some(Principal::granted(token.user.clone(), Arc::clone(&token.grants)))
     }
 
     /// Makes every token invalid.

@@ -16,9 +16,11 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use wharf_reference::Digest;
 
+#[cfg(feature = "server")]
+pub(crate) use self::apply::HangUp;
 pub(crate) use self::{
     alter::{Altered, AlteredBody},
-    apply::{HangUp, claim_range, shift_range},
+    apply::{claim_range, shift_range},
 };
 use crate::route;
 

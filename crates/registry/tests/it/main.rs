@@ -13,6 +13,10 @@ mod basics;
 mod conformance;
 mod disk;
 mod faults;
+mod limits;
 mod quirks;
+#[cfg(feature = "tls")]
+mod tls;
 mod upkeep;
+mod visibility;
 mod wire;
