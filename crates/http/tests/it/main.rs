@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bodies;
+mod http2;
 mod redirects;
 mod support;
 mod tls;

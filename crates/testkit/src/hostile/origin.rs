@@ -29,6 +29,7 @@ pub(super) struct Inner {
     pub(super) address: SocketAddr,
     pub(super) rules: Mutex<Vec<Rule>>,
     pub(super) greeting: Mutex<Option<Vec<Step>>>,
+    pub(super) speech: Mutex<Option<Vec<Step>>>,
     pub(super) capture: Capture,
 }
 
@@ -92,6 +93,12 @@ impl Origin {
         self
     }
 
+    /// Does these steps with every new connection instead of reading requests, beneath TLS.
+    pub fn speak(&self, steps: Vec<Step>) -> &Self {
+        *self.0.speech.lock().expect("rules do not panic") = Some(steps);
+        self
+    }
+
     /// The requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.0.capture.requests()
@@ -150,6 +157,10 @@ impl Origin {
 
     async fn converse<W: Wire>(&self, mut stream: W) -> io::Result<()> {
         let capture = &self.0.capture;
+        let speech = self.0.speech.lock().expect("rules do not panic").clone();
+        if let Some(steps) = speech {
+            return step::perform(steps, &mut stream, capture).await;
+        }
         let mut buffer = Vec::new();
         let mut seen = |bytes: &[u8]| capture.received(bytes);
         while let Some(mut request) = wire::read_head(&mut stream, &mut buffer, &mut seen).await? {

@@ -106,6 +106,7 @@ pub struct OriginOptions {
     port: bool,
     certificate_names: Option<Vec<String>>,
     certificate: Certificate,
+    http2: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -129,6 +130,13 @@ impl OriginOptions {
     #[must_use]
     pub const fn with_port(mut self) -> Self {
         self.port = true;
+        self
+    }
+
+    /// Agrees to speak HTTP/2, which it only does by [`Origin::speak`].
+    #[must_use]
+    pub const fn http2(mut self) -> Self {
+        self.http2 = true;
         self
     }
 
@@ -203,7 +211,8 @@ impl Stage {
             ca.issue(&names)
         };
         let clients = (options.certificate == Certificate::Mutual).then_some(&self.ca);
-        let config = certificate.server_config(&["http/1.1"], clients);
+        let protocol = if options.http2 { "h2" } else { "http/1.1" };
+        let config = certificate.server_config(&[protocol], clients);
         let tls = (!options.plain).then(|| TlsAcceptor::from(config));
         let name = if options.port || literal.is_some() {
             format!("{host}:{}", address.port())
@@ -216,6 +225,7 @@ impl Stage {
             address,
             rules: Mutex::default(),
             greeting: Mutex::default(),
+            speech: Mutex::default(),
             capture: super::capture::Capture::default(),
         }));
         self.name(host, &[address]);

@@ -3,6 +3,8 @@
 mod challenges;
 mod content;
 mod lists;
+mod names;
+mod places;
 mod scene;
 mod tokens;
 mod uploads;

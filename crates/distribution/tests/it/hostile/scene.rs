@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use wharf_auth::{Credential, Fixed};
 use wharf_content::{Descriptor, Target};
 use wharf_distribution::{Client, ClientBuilder, Error, Remote};
-use wharf_http::{Connect, Lookup, ReqwestConnector, RetryPolicy, Roots, TlsSettings};
+use wharf_http::{
+    Connect, HttpService, Lookup, Peer, PeerAddress, Request, ReqwestConnector, Response, RetryPolicy, Roots,
+    TlsSettings,
+};
 use wharf_reference::{Registry, Repository, Tag};
 use wharf_testkit::{
     Image,
@@ -131,5 +134,45 @@ impl Lookup for StageNames {
         } else {
             Ok(found)
         }
+    }
+}
+
+/// The scene's connections, with answers of one host that seem to come from another address.
+#[derive(Debug)]
+pub(crate) struct Pretend {
+    inner: Arc<dyn Connect>,
+    host: &'static str,
+    address: SocketAddr,
+}
+
+impl Pretend {
+    pub(crate) fn new(scene: &Scene, host: &'static str, address: &str) -> Self {
+        Self {
+            inner: scene.connector(),
+            host,
+            address: address.parse().unwrap(),
+        }
+    }
+}
+
+impl Connect for Pretend {
+    fn connect(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, wharf_http::Error> {
+        let inner = self.inner.connect(peer)?;
+        if peer.origin.host() != self.host {
+            return Ok(inner);
+        }
+        Ok(Arc::new(PretendService(inner, self.address)))
+    }
+}
+
+#[derive(Debug)]
+struct PretendService(Arc<dyn HttpService>, SocketAddr);
+
+#[async_trait]
+impl HttpService for PretendService {
+    async fn call(&self, request: Request) -> Result<Response, wharf_http::Error> {
+        let mut response = self.0.call(request).await?;
+        response.extensions_mut().insert(PeerAddress(self.1));
+        Ok(response)
     }
 }

@@ -1,0 +1,183 @@
+use std::sync::Arc;
+
+use serde_json::json;
+use wharf_auth::{AuthErrorKind, RealmPolicy};
+use wharf_config::{Candidate, Intent, Resolve, ResolveError, TlsMode};
+use wharf_content::{Descriptor, ErrorKind};
+use wharf_distribution::Detail;
+use wharf_reference::Repository;
+use wharf_testkit::{
+    Image,
+    hostile::{Answer, Match, OriginOptions},
+};
+
+use super::scene::{Pretend, Scene, layer, registry, repository, tag};
+
+fn demand(realm: &str) -> Answer {
+    Answer::challenge(&format!(
+        "Bearer realm=\"{realm}\",service=\"registry.example.test\""
+    ))
+}
+
+/// A public registry names a token server further inside: it is not contacted, whoever asks.
+#[tokio::test]
+async fn n05_a_token_server_is_no_step_inward() {
+    let scene = Scene::new().await;
+    let inside = scene.stage.origin("inside.example.test").await;
+    scene
+        .stage
+        .name("metadata.example.test", &["169.254.169.254:443".parse().unwrap()]);
+    scene
+        .stage
+        .name("private.example.test", &["10.0.0.1:443".parse().unwrap()]);
+    let pretend = || Arc::new(Pretend::new(&scene, "registry.example.test", "8.8.8.8:443"));
+    for host in [
+        "inside.example.test",
+        "metadata.example.test",
+        "private.example.test",
+        "127.0.0.1",
+        "2130706433",
+        "[::ffff:169.254.169.254]",
+        "169.254.169.254",
+        "localhost",
+        "10.0.0.1",
+    ] {
+        scene
+            .registry
+            .clear()
+            .on(Match::any(), demand(&format!("https://{host}/token")));
+        let trusting = RealmPolicy::default().trust(host);
+        for builder in [scene.builder(), scene.alice_builder().with_realms(trusting)] {
+            let client = builder.with_connect(pretend()).build().unwrap();
+            let error = scene.failed(scene.remote_of(&client).manifest(&tag("v1")).await);
+            assert_eq!(error.kind(), ErrorKind::Blocked, "{host}: {error}");
+        }
+    }
+    assert_eq!(inside.traffic().connections, 0);
+}
+
+#[tokio::test]
+async fn n05_a_realm_that_is_not_needed_is_not_judged() {
+    use wharf_auth::{Credential, Fixed};
+
+    let scene = Scene::new().await;
+    let token = scene.stage.secret("ready", &[&scene.registry]);
+    let expected = token.clone();
+    scene
+        .registry
+        .on(
+            Match::any().and(move |request| request.bearer() != Some(&expected)),
+            demand("https://10.0.0.1/token"),
+        )
+        .serve_ping();
+    let fixed = Fixed::new(registry(&scene.registry), Credential::Bearer(token.into()));
+    let client = scene
+        .builder()
+        .with_credentials(Arc::new(fixed))
+        .with_connect(Arc::new(Pretend::new(
+            &scene,
+            "registry.example.test",
+            "8.8.8.8:443",
+        )))
+        .build()
+        .unwrap();
+    client
+        .check_credentials(&registry(&scene.registry))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn n07_urls_of_layers_are_not_contacted() {
+    let scene = Scene::new().await;
+    let image = Image::small("x");
+    let (descriptor, bytes) = layer(&image);
+    let mut document = serde_json::to_value(&descriptor).unwrap();
+    document["urls"] = json!([
+        "https://evil.test/layer",
+        "http://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+        "https://cdn.test/layer",
+    ]);
+    let descriptor: Descriptor = serde_json::from_value(document).unwrap();
+    assert_eq!(descriptor.urls().len(), 4);
+    scene.desk.guard(&scene.registry);
+    // The registry has it: nobody else is asked.
+    scene
+        .registry
+        .serve_blob("team/app", descriptor.digest().as_str(), &bytes);
+    assert_eq!(scene.read(&scene.alice(), &descriptor).await, Ok(bytes.to_vec()));
+    // The registry does not have it: nobody else is asked either.
+    scene.registry.clear();
+    scene.desk.guard(&scene.registry);
+    assert_eq!(
+        scene.read(&scene.alice(), &descriptor).await,
+        Err(ErrorKind::NotFound)
+    );
+    for origin in [&scene.evil, &scene.cdn] {
+        assert_eq!(origin.traffic().connections, 0);
+    }
+    assert!(
+        scene
+            .stage
+            .names()
+            .asked()
+            .iter()
+            .all(|host| host.ends_with(".example.test"))
+    );
+}
+
+/// `insecure = true`, as registries.conf says it of one registry.
+#[derive(Debug)]
+struct Insecure;
+
+impl Resolve for Insecure {
+    fn resolve(&self, repository: &Repository, _: Intent) -> Result<Vec<Candidate>, ResolveError> {
+        let mut candidate = Candidate::primary(repository.clone());
+        candidate.tls = TlsMode::Insecure;
+        Ok(vec![candidate])
+    }
+}
+
+#[tokio::test]
+async fn n09_insecure_is_one_registrys_affair() {
+    let scene = Scene::new().await;
+    let image = Image::small("x");
+    let untrusted = OriginOptions::default().untrusted();
+    let loose = scene
+        .stage
+        .origin_with("loose.example.test", untrusted.clone())
+        .await;
+    let desk = scene
+        .stage
+        .origin_with("desk.example.test", untrusted.clone())
+        .await;
+    let cdn = scene.stage.origin_with("cdn.example.test", untrusted).await;
+    let (descriptor, _) = layer(&image);
+    loose
+        .on(
+            Match::get("/manifests/open"),
+            Answer::ok(image.manifest().bytes().clone()),
+        )
+        .on(
+            Match::get("/manifests/closed"),
+            demand("https://desk.example.test/token"),
+        )
+        .on(
+            Match::get("/blobs/"),
+            Answer::redirect(307, "https://cdn.example.test/blob"),
+        );
+    let client = scene.builder().with_resolve(Arc::new(Insecure)).build().unwrap();
+    let remote = client.remote(&repository(&loose));
+    remote.manifest(&tag("open")).await.unwrap();
+    let error = scene.failed(remote.manifest(&tag("closed")).await);
+    assert_eq!(error.kind(), ErrorKind::Tls);
+    assert!(
+        matches!(error.detail(), Some(Detail::Auth(AuthErrorKind::Transport(_)))),
+        "{error:?}"
+    );
+    assert_eq!(scene.read(&remote, &descriptor).await, Err(ErrorKind::Tls));
+    for origin in [&desk, &cdn] {
+        assert_eq!(origin.traffic().requests, 0);
+    }
+}
