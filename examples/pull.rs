@@ -9,7 +9,7 @@ mod common;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use wharf::{Client, Error, Name, store::Layout};
+use wharf::{Client, Error, Name, config::NameOrigin, store::Layout};
 
 /// Pull an image into a local store. The last line printed is its digest.
 #[derive(Parser)]
@@ -44,6 +44,17 @@ async fn pull(arguments: Arguments) -> Result<(), Error> {
         options = options.with_name(name);
     }
     let pulled = client.pull(&arguments.reference, &store, options).await?;
+    if *pulled.origin() != NameOrigin::FullName {
+        eprintln!(
+            "{} is {}: {}",
+            arguments.reference,
+            pulled.reference(),
+            pulled.origin()
+        );
+    }
+    if let Some(reason) = pulled.unrecorded() {
+        eprintln!("warning: the choice could not be remembered: {reason}");
+    }
     if let Some(platform) = pulled.report().platform() {
         eprintln!("{} for {platform}", pulled.reference());
     }

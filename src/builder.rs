@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use wharf_auth::{Credential, CredentialProvider};
-use wharf_config::{Credentials, Locations, Registries, Resolve};
+use wharf_config::{Credentials, Locations, Prompt, Registries, Resolve, ShortNameMode};
 use wharf_content::{Error, ErrorKind};
 use wharf_distribution::ClientBuilder;
 use wharf_reference::Registry;
@@ -10,6 +10,7 @@ use crate::{
     Client,
     certificates::HostCertificates,
     client::Inner,
+    names::{Names, ShortNameOptions},
     overrides::{WithCredentials, WithTls},
 };
 
@@ -21,6 +22,7 @@ pub struct Builder {
     credentials: Vec<(Registry, Credential)>,
     tls_verify: Option<bool>,
     plain_http: Vec<Registry>,
+    short_names: ShortNameOptions,
 }
 
 impl Builder {
@@ -30,6 +32,7 @@ impl Builder {
             credentials: Vec::new(),
             tls_verify: None,
             plain_http: Vec::new(),
+            short_names: ShortNameOptions::new(),
         }
     }
 
@@ -61,6 +64,25 @@ impl Builder {
         self
     }
 
+    /// What to do with a short name that may mean several images, whatever the configuration says.
+    pub const fn with_short_name_mode(mut self, mode: ShortNameMode) -> Self {
+        self.short_names.mode = Some(mode);
+        self
+    }
+
+    /// Who is asked which of several images a short name means. The choice is remembered once the image was
+    /// pulled, as Podman remembers it.
+    pub fn with_short_name_prompt(mut self, prompt: Arc<dyn Prompt>) -> Self {
+        self.short_names.prompt = Some(prompt);
+        self
+    }
+
+    /// Takes every short name for Docker Hub's, as Docker does; aliases and search registries are ignored.
+    pub const fn with_docker_hub_names(mut self) -> Self {
+        self.short_names.docker_hub = true;
+        self
+    }
+
     /// Reads the configuration and makes the client. Nothing is contacted.
     ///
     /// # Errors
@@ -83,6 +105,10 @@ impl Builder {
             explicit: self.credentials,
             configured: Arc::new(credentials.clone()),
         });
+        let names = Names {
+            locations: self.locations.clone(),
+            options: self.short_names,
+        };
         let registry_client = RegistryClient {
             resolver,
             certificates: Arc::new(HostCertificates::new(self.locations)),
@@ -95,6 +121,7 @@ impl Builder {
                 registry_client,
                 registries,
                 credentials,
+                names,
             }),
         })
     }

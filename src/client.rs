@@ -6,7 +6,7 @@ use wharf_distribution::Remote;
 use wharf_reference::{Reference, Tag};
 use wharf_store::Layout;
 
-use crate::{Builder, Image, Inspection, Selection, builder::RegistryClient, inspect};
+use crate::{Builder, Image, Inspection, Selection, builder::RegistryClient, inspect, names::Names};
 
 /// Registries as this host is configured to use them. Clones share connections and tokens.
 #[derive(Debug, Clone)]
@@ -20,6 +20,7 @@ pub(crate) struct Inner {
     pub(crate) registry_client: RegistryClient,
     pub(crate) registries: Arc<Registries>,
     pub(crate) credentials: Credentials,
+    pub(crate) names: Names,
 }
 
 impl Client {

@@ -12,6 +12,7 @@ mod client;
 mod image;
 mod inspect;
 mod login;
+mod names;
 mod overrides;
 mod transfer;
 

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use wharf_content::{Error, Name, Sink, Source, Target};
+use wharf_config::{Failure, Failures, NameOrigin};
+use wharf_content::{Error, ErrorKind, Name, Sink, Source, Target};
 use wharf_copy::{Options, Report, copy};
 use wharf_reference::Reference;
 use wharf_store::Layout;
@@ -12,8 +13,10 @@ use crate::{Client, Image, client::parse};
 #[must_use]
 pub struct Pulled {
     reference: Reference,
+    origin: NameOrigin,
     name: Name,
     report: Report,
+    unrecorded: Option<String>,
 }
 
 impl Pulled {
@@ -21,6 +24,18 @@ impl Pulled {
     #[must_use]
     pub const fn reference(&self) -> &Reference {
         &self.reference
+    }
+
+    /// Why the name that was asked for means this.
+    #[must_use]
+    pub const fn origin(&self) -> &NameOrigin {
+        &self.origin
+    }
+
+    /// Why the choice that was made when asked could not be remembered, if it could not.
+    #[must_use]
+    pub fn unrecorded(&self) -> Option<&str> {
+        self.unrecorded.as_deref()
     }
 
     /// What it is called in the store.
@@ -37,30 +52,66 @@ impl Pulled {
 }
 
 impl Client {
-    /// Pulls an image into a store. Without a name in the options it is called by its full reference there.
+    /// Pulls an image into a store, as `podman pull` does: a name without a registry may be an alias, or be
+    /// searched in several registries (containers-registries.conf(5)); [`Pulled`] says what it was taken for.
+    /// Without a name in the options the image is called by its full reference in the store.
     ///
     /// # Errors
     ///
-    /// [`wharf_content::ErrorKind::NotFound`] if there is no such image or none for the platform,
-    /// [`wharf_content::ErrorKind::Mismatch`] if the registry sends other bytes than it promised, and the
-    /// failures of registry and store. The store has the whole image under its name or not at all.
+    /// [`ErrorKind::Invalid`] for a malformed or ambiguous name, [`ErrorKind::NotFound`] if there is no such image
+    /// or none for the platform, [`ErrorKind::Mismatch`] if the registry sends other bytes than it promised, and
+    /// the failures of registry and store. The store has the whole image under its name or not at all.
     pub async fn pull(&self, reference: &str, store: &Layout, options: Options) -> Result<Pulled, Error> {
-        let reference = parse(reference)?.or_latest();
-        let name = options.name().cloned().unwrap_or_else(|| Name::from(&reference));
+        let resolved = self
+            .inner
+            .names
+            .resolve(reference, &self.inner.registries)
+            .await?;
+        let mut attempts = resolved.attempts();
+        while let Some(candidate) = attempts.next_candidate() {
+            match self.pull_candidate(candidate.reference(), store, &options).await {
+                Ok((name, report)) => {
+                    let (reference, origin) = (candidate.reference().clone(), resolved.origin().clone());
+                    let unrecorded = self
+                        .inner
+                        .names
+                        .record(candidate, &self.inner.registries)
+                        .await
+                        .err();
+                    return Ok(Pulled {
+                        reference,
+                        origin,
+                        name,
+                        report,
+                        unrecorded,
+                    });
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    attempts.failed(error, Failure::NotFound);
+                }
+                Err(error) => attempts.failed(error, Failure::Final),
+            }
+        }
+        Err(all_failed(attempts.into_failures()))
+    }
+
+    async fn pull_candidate(
+        &self,
+        reference: &Reference,
+        store: &Layout,
+        options: &Options,
+    ) -> Result<(Name, Report), Error> {
+        let name = options.name().cloned().unwrap_or_else(|| Name::from(reference));
         let source = self.inner.client.remote(&reference.repository());
-        let options = options.with_name(name.clone());
+        let options = options.clone().with_name(name.clone());
         let report = copy(
             Arc::new(source),
             Arc::new(store.clone()),
-            &Target::of(&reference),
+            &Target::of(reference),
             options,
         )
         .await?;
-        Ok(Pulled {
-            reference,
-            name,
-            report,
-        })
+        Ok((name, report))
     }
 
     /// Pushes an image that a store has under `name`. Without a tag or digest in `reference` it gets the tag
@@ -68,7 +119,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`wharf_content::ErrorKind::NotFound`] if the store has no such image, and the failures of registry and
+    /// [`ErrorKind::NotFound`] if the store has no such image, and the failures of registry and
     /// store. The tag is set last, when everything is there.
     pub async fn push<S>(
         &self,
@@ -116,6 +167,19 @@ impl Client {
         };
         copy(place.source, sink, &place.target, options).await
     }
+}
+
+/// The failure of the one candidate as it is, or that of several together.
+fn all_failed(failures: Failures<Error>) -> Error {
+    if failures.iter().count() <= 1 {
+        let nothing = || Error::new(ErrorKind::NotFound, "nothing to try");
+        return failures.into_last().unwrap_or_else(nothing);
+    }
+    let message = failures.to_string();
+    let kind = failures
+        .into_last()
+        .map_or(ErrorKind::NotFound, |last| last.kind());
+    Error::new(kind, message)
 }
 
 /// Options for a push: the tag of the reference, if it has one.

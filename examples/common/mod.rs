@@ -3,12 +3,19 @@
 
 mod progress;
 
-use std::{error::Error as _, future::Future, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    error::Error as _,
+    future::Future,
+    io::{BufRead, IsTerminal, stderr, stdin},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::{ArgAction, Args};
 use wharf::{
     Client, Credential, Error, ErrorKind, Image, Options, Platform, Reference, Registry, Selection,
-    config::Locations,
+    config::Locations, reference::ShortName,
 };
 
 /// How to reach registries.
@@ -54,6 +61,9 @@ impl Connection {
         if let Some(verify) = self.tls_verify {
             builder = builder.with_tls_verify(verify);
         }
+        if stdin().is_terminal() && stderr().is_terminal() {
+            builder = builder.with_short_name_prompt(Arc::new(choose));
+        }
         let client = builder.build()?;
         for warning in client.warnings() {
             eprintln!("warning: {warning}");
@@ -67,6 +77,18 @@ fn credentials(text: &str) -> Result<Credential, String> {
         Some((user, password)) if !user.is_empty() => Ok(Credential::basic(user, password)),
         _ => Err("expected USER:PASS".to_owned()),
     }
+}
+
+/// Asks which image a short name means.
+fn choose(name: &ShortName, candidates: &[Reference]) -> Option<usize> {
+    eprintln!("{} may mean several images:", name.name());
+    for (number, candidate) in candidates.iter().enumerate() {
+        eprintln!("  {}. {candidate}", number + 1);
+    }
+    eprint!("Which one? [1-{}, nothing to stop] ", candidates.len());
+    let mut answer = String::new();
+    stdin().lock().read_line(&mut answer).ok()?;
+    answer.trim().parse::<usize>().ok()?.checked_sub(1)
 }
 
 /// Which images, and how to show what happens.

@@ -11,3 +11,4 @@ mod dependencies;
 mod interop;
 mod mistakes;
 mod program;
+mod short_names;

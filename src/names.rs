@@ -1,0 +1,97 @@
+//! Short names: what they mean on this host.
+
+use std::{fmt, sync::Arc};
+
+use wharf_config::{Locations, NameCandidate, Prompt, Registries, ResolvedName, ShortNameMode, ShortNames};
+use wharf_content::{Error, ErrorKind};
+use wharf_reference::Written;
+
+/// What a caller says that beats the host's configuration of short names.
+#[derive(Clone)]
+pub(crate) struct ShortNameOptions {
+    pub(crate) mode: Option<ShortNameMode>,
+    pub(crate) docker_hub: bool,
+    pub(crate) prompt: Option<Arc<dyn Prompt>>,
+}
+
+impl ShortNameOptions {
+    pub(crate) const fn new() -> Self {
+        Self {
+            mode: None,
+            docker_hub: false,
+            prompt: None,
+        }
+    }
+}
+
+impl fmt::Debug for ShortNameOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShortNameOptions")
+            .field("mode", &self.mode)
+            .field("docker_hub", &self.docker_hub)
+            .field("prompt", &self.prompt.is_some())
+            .finish()
+    }
+}
+
+/// Resolves names that users type. The file of recorded aliases is read each time, so that what was recorded a
+/// moment ago counts, whoever recorded it.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) locations: Locations,
+    pub(crate) options: ShortNameOptions,
+}
+
+impl Names {
+    /// The images a name may mean. Asks the prompt if it must, on a thread that may block.
+    pub(crate) async fn resolve(
+        &self,
+        text: &str,
+        registries: &Arc<Registries>,
+    ) -> Result<ResolvedName, Error> {
+        let name = Written::parse(text).map_err(|error| {
+            let message = format!("invalid reference {text:?}");
+            Error::new(ErrorKind::Invalid, message).with_source(error)
+        })?;
+        let prompt = self.options.prompt.clone();
+        self.with_names(registries, move |names| names.resolve(&name, prompt.as_deref()))
+            .await?
+            .map_err(|error| Error::wrap(ErrorKind::Invalid, error))
+    }
+
+    /// Remembers what was chosen when asked; fails with the reason in words.
+    pub(crate) async fn record(
+        &self,
+        candidate: &NameCandidate,
+        registries: &Arc<Registries>,
+    ) -> Result<(), String> {
+        if candidate.recorded_as().is_none() {
+            return Ok(());
+        }
+        let candidate = candidate.clone();
+        self.with_names(registries, move |names| names.record(&candidate))
+            .await
+            .map_err(|error| error.to_string())?
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    async fn with_names<T: Send + 'static>(
+        &self,
+        registries: &Arc<Registries>,
+        work: impl FnOnce(&ShortNames) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (locations, registries) = (self.locations.clone(), Arc::clone(registries));
+        let (mode, docker_hub) = (self.options.mode, self.options.docker_hub);
+        let blocking = tokio::task::spawn_blocking(move || {
+            let mut names = ShortNames::load(&locations, &registries).with_docker_hub(docker_hub);
+            if let Some(mode) = mode {
+                names = names.with_mode(mode);
+            }
+            work(&names)
+        });
+        blocking
+            .await
+            .map_err(|error| Error::wrap(ErrorKind::Other, error))
+    }
+}
