@@ -131,7 +131,7 @@ fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
         visited: HashSet::new(),
         problems: Vec::new(),
     };
-    walk.run(index.entries().iter().map(index::Entry::descriptor));
+    walk.run(index.entries().map(index::Entry::descriptor));
     checked.problems.append(&mut walk.problems);
     Ok(checked)
 }

@@ -1,5 +1,7 @@
 //! What index.json says: which manifests the store has names for.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wharf_content::{Descriptor, Error, ErrorKind, MediaType, Name};
@@ -15,11 +17,11 @@ pub(crate) const MAX_INDEX_SIZE: u64 = 32 * 1024 * 1024;
 /// know are kept.
 #[derive(Debug, Clone)]
 pub(crate) struct Index {
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     rest: serde_json::Map<String, serde_json::Value>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Entry {
     descriptor: Descriptor,
     raw: Box<RawValue>,
@@ -92,7 +94,7 @@ impl Index {
         }
         let entry = |(position, raw): (usize, Box<RawValue>)| {
             serde_json::from_str(raw.get())
-                .map(|descriptor| Entry { descriptor, raw })
+                .map(|descriptor| Arc::new(Entry { descriptor, raw }))
                 .map_err(|error| format!("entry {position} is no valid descriptor: {error}"))
         };
         let entries = read.manifests.unwrap_or_default().into_iter().enumerate();
@@ -114,20 +116,21 @@ impl Index {
 
     /// Whether both are written the same.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
-        let raw = |entry: &Entry| entry.raw.get().to_owned();
-        self.entries.len() == other.entries.len()
-            && self.entries.iter().map(raw).eq(other.entries.iter().map(raw))
+        let same = |(one, other): (&Arc<Entry>, &Arc<Entry>)| {
+            Arc::ptr_eq(one, other) || one.raw.get() == other.raw.get()
+        };
+        self.entries.len() == other.entries.len() && self.entries.iter().zip(&other.entries).all(same)
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = &Entry> {
+        self.entries.iter().map(Arc::as_ref)
     }
 
     /// The one manifest with this name.
     ///
     /// `None` if there is none; fails if there are several, or what has the name is no manifest.
     pub(crate) fn named(&self, name: &Name) -> Result<Option<&Descriptor>, Error> {
-        let mut found: Option<&Entry> = None;
+        let mut found: Option<&Arc<Entry>> = None;
         let mut other = None;
         for entry in self
             .entries
@@ -148,7 +151,7 @@ impl Index {
                 ErrorKind::Unsupported,
                 format!("{name} is no image but {}", entry.descriptor.media_type()),
             )),
-            (found, _) => Ok(found.map(Entry::descriptor)),
+            (found, _) => Ok(found.map(|entry| entry.descriptor())),
         }
     }
 
@@ -157,7 +160,7 @@ impl Index {
         self.entries
             .iter()
             .filter(|entry| entry.is_manifest())
-            .map(Entry::descriptor)
+            .map(|entry| entry.descriptor())
             .find(|descriptor| descriptor.digest() == digest)
     }
 
@@ -179,20 +182,20 @@ impl Index {
             None => plain,
         }
         .with_annotation(REF_NAME, name.as_str());
-        self.entries.push(Entry::new(named)?);
+        self.entries.push(Arc::new(Entry::new(named)?));
         Ok(())
     }
 
     /// Takes a name away; the last name leaves an entry without one, so that the image stays. `false` if the
     /// name was not there.
     pub(crate) fn untag(&mut self, name: &Name) -> Result<bool, Error> {
-        let matches = |entry: &Entry| entry.name() == Some(name.as_str());
-        let (gone, mut kept): (Vec<Entry>, Vec<Entry>) = self.entries.drain(..).partition(matches);
+        let matches = |entry: &Arc<Entry>| entry.name() == Some(name.as_str());
+        let (gone, mut kept): (Vec<_>, Vec<_>) = self.entries.drain(..).partition(matches);
         let removed = !gone.is_empty();
         for entry in gone {
             let digest = entry.descriptor.digest();
             if entry.is_manifest() && !kept.iter().any(|kept| kept.descriptor.digest() == digest) {
-                kept.push(entry.renamed(None)?);
+                kept.push(Arc::new(entry.renamed(None)?));
             }
         }
         self.entries = kept;
@@ -222,7 +225,7 @@ mod tests {
     }
 
     fn names(index: &Index) -> Vec<Option<&str>> {
-        index.entries().iter().map(Entry::name).collect()
+        index.entries().map(Entry::name).collect()
     }
 
     #[test]

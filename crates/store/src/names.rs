@@ -10,7 +10,7 @@ impl Layout {
     pub async fn images(&self) -> Result<Vec<Image>, Error> {
         self.blocking(|layout| {
             let index = layout.shared.disk.index()?;
-            Ok(index.entries().iter().map(image).collect())
+            Ok(index.entries().map(image).collect())
         })
         .await
     }

@@ -73,7 +73,7 @@ impl<'a> Marker<'a> {
         index: &Index,
         stays: impl Fn(&index::Entry) -> bool,
     ) -> Result<(), Error> {
-        for entry in index.entries().iter().filter(|entry| stays(entry)) {
+        for entry in index.entries().filter(|entry| stays(entry)) {
             let descriptor = entry.descriptor();
             let certain = descriptor.media_type().is_manifest();
             self.mark(

@@ -96,7 +96,7 @@ fn collect(
     let pins = live_pins(disk, !options.dry_run)?;
     drop(gate);
     let index = disk.index()?;
-    collected.images = index.entries().iter().filter(|entry| !stays(entry)).count();
+    collected.images = index.entries().filter(|entry| !stays(entry)).count();
     marker.pins(&pins)?;
     marker.roots(&index, &stays)?;
     let candidates = marker.garbage(&found)?;

@@ -125,37 +125,6 @@ impl Disk {
         Error::new(ErrorKind::NotFound, message)
     }
 
-    /// Makes a whole and verified file of the ingest directory a blob: durable first, visible then. Its state
-    /// afterwards.
-    ///
-    /// A file that has the name already is replaced: whatever it holds, this one is right.
-    pub(crate) fn commit(
-        &self,
-        ingest: &Dir,
-        name: &str,
-        file: &File,
-        digest: &Digest,
-    ) -> Result<Stamp, Error> {
-        verifiable(digest)?;
-        let path = self.blob_path(digest);
-        let temporary = ingest.path().join(name);
-        self.settle(file, digest, &temporary)?;
-        let dir = self
-            .blobs()
-            .and_then(|blobs| blobs.make_dir(digest.algorithm_name(), 0o755))
-            .at("create", path.parent().unwrap_or(&path))?;
-        let gate = self.gate(false)?;
-        let fresh = ingest.rename_new(name, &dir, digest.encoded());
-        if !fresh.at("create", &path)? {
-            let replaced = ingest.rename(name, &dir, digest.encoded());
-            replaced.at("replace", &path)?;
-            // If both are names of one file, which an adopted blob can be, the other name is still there.
-            ingest.remove(name).at("remove", &temporary)?;
-        }
-        drop(gate);
-        os::stamp_of(file).at("look at", &path)
-    }
-
     /// Gives verified bytes the mode of a blob, makes them durable, and says so.
     pub(crate) fn settle(&self, file: &File, digest: &Digest, path: &Path) -> Result<(), Error> {
         os::set_read_only(file).at("change the mode of", path)?;
@@ -166,6 +135,46 @@ impl Disk {
             file.sync_all().at("sync", path)?;
         }
         Ok(())
+    }
+
+    /// Makes a settled file of the ingest directory a blob; its state afterwards.
+    ///
+    /// A file that has the name already is replaced: whatever it holds, this one is right.
+    pub(crate) fn publish(
+        &self,
+        ingest: &Dir,
+        name: &str,
+        file: &File,
+        digest: &Digest,
+    ) -> Result<Stamp, Error> {
+        verifiable(digest)?;
+        let path = self.blob_path(digest);
+        let dir = self
+            .blobs()
+            .and_then(|blobs| blobs.make_dir(digest.algorithm_name(), 0o755))
+            .at("create", path.parent().unwrap_or(&path))?;
+        let gate = self.gate(false)?;
+        let fresh = ingest.rename_new(name, &dir, digest.encoded());
+        if !fresh.at("create", &path)? {
+            let replaced = ingest.rename(name, &dir, digest.encoded());
+            replaced.at("replace", &path)?;
+            // If both are names of one file, which an adopted blob can be, the other name is still there.
+            ingest.remove(name).at("remove", &ingest.path().join(name))?;
+        }
+        drop(gate);
+        os::stamp_of(file).at("look at", &path)
+    }
+
+    /// Both: durable first, visible then.
+    pub(crate) fn commit(
+        &self,
+        ingest: &Dir,
+        name: &str,
+        file: &File,
+        digest: &Digest,
+    ) -> Result<Stamp, Error> {
+        self.settle(file, digest, &ingest.path().join(name))?;
+        self.publish(ingest, name, file, digest)
     }
 
     /// Makes small and verified content a blob.

@@ -30,6 +30,19 @@ pub(super) struct Cached {
     index: Arc<Index>,
 }
 
+impl Cached {
+    fn new(stamp: Stamp, racy: bool, bytes: &[u8], index: Arc<Index>) -> Self {
+        let hasher = RandomState::new();
+        Self {
+            stamp,
+            racy,
+            fingerprint: hasher.hash_one(bytes),
+            hasher,
+            index,
+        }
+    }
+}
+
 impl Disk {
     /// What index.json says now.
     pub(crate) fn index(&self) -> Result<Arc<Index>, Error> {
@@ -46,7 +59,7 @@ impl Disk {
         let racy = stamp.is_racy();
         let bytes = read_bounded(file, MAX_INDEX_SIZE, &path)?;
         if let Some(known) = &mut *cached
-            && known.hasher.hash_one(&bytes) == known.fingerprint
+            && known.hasher.hash_one(bytes.as_slice()) == known.fingerprint
         {
             (known.stamp, known.racy) = (stamp, racy);
             return Ok(Arc::clone(&known.index));
@@ -59,15 +72,16 @@ impl Disk {
             Error::new(ErrorKind::Corrupt, message)
         })?;
         let index = Arc::new(index);
-        let hasher = RandomState::new();
-        *cached = Some(Cached {
-            stamp,
-            racy,
-            fingerprint: hasher.hash_one(&bytes),
-            hasher,
-            index: Arc::clone(&index),
-        });
+        *cached = Some(Cached::new(stamp, racy, &bytes, Arc::clone(&index)));
         Ok(index)
+    }
+
+    /// Remembers what was just written; the next look confirms it by the bytes, which is quicker than parsing.
+    fn remember(&self, bytes: &[u8], index: Index) {
+        if let Ok(Some((_, stamp))) = self.root.stat(INDEX) {
+            let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+            *cached = Some(Cached::new(stamp, true, bytes, Arc::new(index)));
+        }
     }
 
     /// Reads index.json, changes it and replaces it, with no other process in between.
@@ -80,7 +94,7 @@ impl Disk {
         let mut index = Index::clone(&before);
         let answer = change(&mut index)?;
         if !index.same_as(&before) {
-            self.replace_index(&index)?;
+            self.replace_index(index)?;
         }
         drop(lock);
         Ok(answer)
@@ -96,7 +110,7 @@ impl Disk {
         Ok(stat.is_some())
     }
 
-    pub(super) fn replace_index(&self, index: &Index) -> Result<(), Error> {
+    pub(super) fn replace_index(&self, index: Index) -> Result<(), Error> {
         let bytes = index.to_bytes()?;
         if bytes.len() as u64 > MAX_INDEX_SIZE {
             let message = format!(
@@ -105,7 +119,9 @@ impl Disk {
             );
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        self.replace(INDEX, &bytes)
+        self.replace(INDEX, &bytes)?;
+        self.remember(&bytes, index);
+        Ok(())
     }
 
     /// Writes a file of the root beside it and moves it there, durably. Under the lock only.

@@ -155,7 +155,7 @@ impl Disk {
             .at("create", &blobs)?;
         let lock = self.lock_index()?;
         if !self.has_index()? {
-            self.replace_index(&Index::empty())?;
+            self.replace_index(Index::empty())?;
         }
         let version = self.root.stat(LAYOUT_FILE);
         if version.at("look at", &self.at(LAYOUT_FILE))?.is_none() {

@@ -1,6 +1,7 @@
 //! Receiving a blob: one writer per digest across tasks and processes, resumable, verified before visible.
 
 mod flight;
+mod flush;
 mod partials;
 mod pipeline;
 mod slot;

@@ -17,8 +17,9 @@ use bytes::Bytes;
 use wharf_content::{Descriptor, Error, Hasher};
 use wharf_reference::Digest;
 
-use super::Partials;
+use super::{Partials, flush::Flush};
 use crate::{
+    Durability,
     disk::Disk,
     error::At as _,
     hashing::hash_into,
@@ -47,6 +48,7 @@ pub(crate) struct Slot {
     /// Locked; `None` once it is a blob or has been given up.
     file: Option<File>,
     written: u64,
+    flush: Flush,
 }
 
 impl Slot {
@@ -85,6 +87,7 @@ impl Slot {
             path,
             file: Some(file),
             written: 0,
+            flush: Flush::default(),
         };
         if disk.has_blob(descriptor)? {
             slot.discard()?;
@@ -122,6 +125,9 @@ impl Slot {
             return Ok(());
         };
         self.written += write_all(file, batch).at("write", &self.path)?;
+        if self.disk.options().durability == Durability::Durable {
+            self.flush.step(file, self.written);
+        }
         Ok(())
     }
 
@@ -135,17 +141,25 @@ impl Slot {
         let Some(file) = self.file.take() else {
             return Ok(None);
         };
-        let committed = self.disk.commit(&self.directory, &self.name, &file, &self.digest);
-        if committed.is_err() {
+        let flushed = self.flush.finish().at("sync", &self.path);
+        if let Err(error) = flushed.and_then(|()| self.disk.settle(&file, &self.digest, &self.path)) {
             // After a failed sync nobody knows what is on the disk, and a second sync would not say (S3).
             let _ = self.directory.remove(&self.name);
+            return Err(error);
         }
-        committed.map(Some)
+        let published = self
+            .disk
+            .publish(&self.directory, &self.name, &file, &self.digest);
+        published.map(Some)
     }
 
     /// Keeps what was written for a later attempt, with the hash state if it fits.
     pub(crate) fn keep(mut self, hasher: Option<Hasher>) {
         if self.written == 0 {
+            return;
+        }
+        if self.flush.finish().is_err() {
+            let _ = self.discard();
             return;
         }
         if let (Some(file), Some(hasher)) = (self.file.take(), hasher)
@@ -166,9 +180,13 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if self.file.is_some() && self.written == 0 {
+        let Some(file) = &self.file else {
+            return;
+        };
+        if self.written == 0 {
             let _ = self.directory.remove(&self.name); // an empty file helps nobody
         }
+        let _ = file.unlock(); // a flush that still runs would keep the lock
     }
 }
 

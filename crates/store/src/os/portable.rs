@@ -59,6 +59,10 @@ impl Dir {
         options.read(true).write(true);
         match self.regular(name, &options) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                set_writable(&self.read(name)?)?;
+                return self.regular(name, &options);
+            }
             other => return other,
         }
         match options.create_new(true).open(self.path.join(name)) {
@@ -151,6 +155,16 @@ pub(crate) fn stamp_of(file: &File) -> io::Result<Stamp> {
 pub(crate) fn set_read_only(file: &File) -> io::Result<()> {
     let mut permissions = file.metadata()?.permissions();
     permissions.set_readonly(true);
+    file.set_permissions(permissions)
+}
+
+#[expect(
+    clippy::permissions_set_readonly_false,
+    reason = "the private directory keeps others away"
+)]
+fn set_writable(file: &File) -> io::Result<()> {
+    let mut permissions = file.metadata()?.permissions();
+    permissions.set_readonly(false);
     file.set_permissions(permissions)
 }
 

@@ -80,9 +80,17 @@ impl Dir {
         self.regular(name, OFlags::RDONLY | OFlags::NONBLOCK, 0)
     }
 
-    /// A regular file for reading and writing, made if it is not there.
+    /// A regular file for reading and writing, made if it is not there. One that is read-only, as a writer
+    /// leaves it that was stopped just before the end, is made writable.
     pub(crate) fn read_write(&self, name: &str, mode: u32) -> io::Result<File> {
-        self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, mode)
+        let open = || self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, mode);
+        match open() {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                fs::fchmod(self.read(name)?, Mode::from_raw_mode(mode))?;
+                open()
+            }
+            other => other,
+        }
     }
 
     /// A new file; fails if the name is taken.

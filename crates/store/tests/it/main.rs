@@ -8,6 +8,7 @@ mod conformance;
 mod damage;
 mod hostile;
 mod many_names;
+mod measure;
 mod peers;
 mod resume;
 mod sharing;
