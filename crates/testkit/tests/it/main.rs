@@ -1,5 +1,6 @@
-//! The kit itself: that its peers run, and that real programs accept its images.
+//! The kit itself: that its peers run, that real programs accept its images, and that every threat has its test.
 
 mod hostile;
 mod images;
 mod peers;
+mod threats;
