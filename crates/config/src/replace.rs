@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use zeroize::Zeroizing;
+
 use crate::{ConfigError, ConfigErrorKind, file};
 
 /// How many symbolic links are followed to the file; the kernel's own limit.
@@ -19,7 +21,7 @@ const MAX_LINKS: usize = 40;
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     target: PathBuf,
-    contents: Option<Vec<u8>>,
+    contents: Option<Zeroizing<Vec<u8>>>,
     _lock: File,
 }
 
@@ -44,7 +46,7 @@ impl LockedFile {
             .open(&lock_path)
             .and_then(|lock| lock_exclusive(&lock).map(|()| lock))
             .map_err(|error| ConfigError::writing(&lock_path, error))?;
-        let contents = file::read_optional(&target)?;
+        let contents = file::read_optional(&target)?.map(Zeroizing::new);
         Ok(Self {
             target,
             contents,
@@ -54,7 +56,7 @@ impl LockedFile {
 
     /// What the file holds; `None` if it does not exist.
     pub(crate) fn contents(&self) -> Option<&[u8]> {
-        self.contents.as_deref()
+        self.contents.as_ref().map(|contents| contents.as_slice())
     }
 
     /// The file itself, after symbolic links.

@@ -59,7 +59,7 @@ impl CredentialHelper {
         })
     }
 
-    /// Allows each call this long instead of 30 seconds.
+    /// Allows each call this long instead of 30 seconds; at most a day.
     #[must_use]
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

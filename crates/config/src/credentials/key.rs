@@ -56,6 +56,19 @@ impl CredentialKey {
         self.path.as_deref()
     }
 
+    /// The key for a request to a registry. A repository of another registry does not narrow it: a mirror must
+    /// not be given what is meant for the registry it mirrors (N20).
+    pub(super) fn of(registry: &Registry, repository: Option<&Repository>) -> Self {
+        let host = |registry: &Registry| comparable_host(registry.as_str(), true);
+        match repository {
+            Some(repository) if host(&repository.registry()) == host(registry) => Self {
+                registry: registry.clone(),
+                path: Some(repository.path().to_owned()),
+            },
+            _ => Self::from(registry),
+        }
+    }
+
     /// The texts to look for, most specific first: the key, then with one path component less, at last the
     /// host alone.
     pub(super) fn candidates(&self) -> impl Iterator<Item = String> {

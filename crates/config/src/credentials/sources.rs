@@ -101,7 +101,7 @@ impl Credentials {
         self
     }
 
-    /// Allows each call of a helper this long instead of 30 seconds.
+    /// Allows each call of a helper this long instead of 30 seconds; at most a day.
     #[must_use]
     pub fn with_helper_timeout(mut self, timeout: Duration) -> Self {
         Arc::make_mut(&mut self.sources).timeout = Some(timeout);
@@ -124,7 +124,7 @@ impl CredentialProvider for Credentials {
         registry: &Registry,
         repository: Option<&Repository>,
     ) -> Result<Option<Credential>, CredentialError> {
-        let key = repository.map_or_else(|| CredentialKey::from(registry), CredentialKey::from);
+        let key = CredentialKey::of(registry, repository);
         let credentials = self.clone();
         let found = offload(move || credentials.lookup(&key)).await?;
         Ok(found

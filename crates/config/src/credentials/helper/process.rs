@@ -14,6 +14,9 @@ use super::{HelperErrorKind, error::Failure};
 
 const MAX_OUTPUT: u64 = 1 << 20;
 
+/// Longer than anybody waits, and short enough to be added to any time.
+const MAX_TIMEOUT: Duration = Duration::from_hours(24);
+
 /// A program that ended by itself.
 pub(super) struct Finished {
     pub(super) success: bool,
@@ -23,7 +26,7 @@ pub(super) struct Finished {
 /// Runs a program with this input until it has ended and closed its output. Otherwise the program and all
 /// that it started in its process group are killed.
 pub(super) fn run(mut command: Command, input: &[u8], timeout: Duration) -> Result<Finished, Failure> {
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + timeout.min(MAX_TIMEOUT);
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -21,35 +21,115 @@ fn child_logs_in_once() {
         let mut edit = AuthFile::edit(&path, AuthFormat::Containers).unwrap();
         edit.set(&key("new.example"), &Credential::basic("new", "pw"))
             .unwrap();
-        edit.commit().unwrap();
+        if let Err(error) = edit.commit() {
+            println!("refused: {error}");
+        }
     }
 }
 
-/// Runs the child under strace, which looks only at system calls on this directory and the files in it.
-fn traced(dir: &Path, path: &Path, injection: Option<&str>) -> Output {
-    let mut command = Command::new("strace");
-    command.arg("-fqq");
-    for file in ["", "auth.json", ".auth.json.lock", ".auth.json.new"] {
+/// How the auth file is there before the login.
+#[derive(Debug, Clone, Copy)]
+enum Before {
+    Missing,
+    File,
+    Link,
+}
+
+/// A directory with an auth file, which is made again for every run.
+struct Place {
+    base: TempDir,
+    before: Before,
+}
+
+impl Place {
+    fn new(before: Before) -> Self {
+        let base = TempDir::new().unwrap();
+        Self { base, before }
+    }
+
+    /// What the program is told to write to.
+    fn path(&self) -> PathBuf {
+        match self.before {
+            Before::Link => self.base.path().join("link.json"),
+            Before::Missing | Before::File => self.target(),
+        }
+    }
+
+    fn target(&self) -> PathBuf {
+        self.dir().join("auth.json")
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.base.path().join("d")
+    }
+
+    fn reset(&self) {
+        let _ = fs::remove_dir_all(self.dir());
+        let _ = fs::remove_file(self.base.path().join("link.json"));
+        fs::create_dir(self.dir()).unwrap();
+        if !matches!(self.before, Before::Missing) {
+            fs::write(self.target(), auths(&[("old.example", "old")])).unwrap();
+        }
+        if matches!(self.before, Before::Link) {
+            std::os::unix::fs::symlink("d/auth.json", self.path()).unwrap();
+        }
+    }
+
+    /// What the file holds, whoever looks at it without a lock.
+    fn contents(&self) -> Option<String> {
+        fs::read_to_string(self.path()).ok()
+    }
+
+    /// Runs the login under strace, which looks only at system calls on the directory and the files in it.
+    fn run(&self, injection: Option<&str>) -> Output {
+        self.reset();
+        let mut command = Command::new("strace");
+        command.arg("-fqq").arg("-P").arg(self.dir());
+        for file in ["auth.json", ".auth.json.lock", ".auth.json.new"] {
+            command.arg("-P").arg(self.dir().join(file));
+        }
+        if let Some(injection) = injection {
+            command.arg("-e").arg(injection);
+        }
         command
-            .arg("-P")
-            .arg(dir.join(file).as_os_str().to_str().unwrap().trim_end_matches('/'));
+            .arg("-o")
+            .arg(self.log())
+            .arg(env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "--ignored",
+                "--nocapture",
+                "credentials::crash::child_logs_in_once",
+            ])
+            .env(FILE, self.path())
+            .output()
+            .unwrap()
     }
-    if let Some(injection) = injection {
-        command.arg("-e").arg(injection);
+
+    fn log(&self) -> PathBuf {
+        self.base.path().join("log")
     }
-    command
-        .arg("-o")
-        .arg(dir.with_extension("log"))
-        .arg(env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "credentials::crash::child_logs_in_once"])
-        .env(FILE, path)
-        .output()
-        .unwrap()
+
+    /// Another login after what happened.
+    fn log_in_again(&self) {
+        let path = self.path();
+        let mut edit = AuthFile::edit(&path, AuthFormat::Containers).unwrap();
+        edit.set(&key("next.example"), &Credential::basic("next", "pw"))
+            .unwrap();
+        edit.commit().unwrap();
+        let file = AuthFile::read(&path, AuthFormat::Containers).unwrap();
+        let user_of = |name: &str| file.credential(&key(name)).unwrap();
+        assert_eq!(user(user_of("next.example").as_ref()), Some("next"));
+        if !matches!(self.before, Before::Missing) {
+            assert_eq!(user(user_of("old.example").as_ref()), Some("old"));
+        }
+        assert!(!self.dir().join(".auth.json.new").exists());
+    }
 }
 
 /// The names of the system calls of a run, in order.
-fn calls(dir: &Path) -> Vec<String> {
-    let log = fs::read_to_string(dir.with_extension("log")).unwrap();
+fn calls(log: &Path) -> Vec<String> {
+    let log = fs::read_to_string(log).unwrap();
     let name = |line: &str| {
         let call = line.split_once(' ')?.1.trim_start();
         Some(call.split_once('(')?.0.to_owned())
@@ -60,83 +140,89 @@ fn calls(dir: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Whether strace can be used here; says why not.
+fn traceable() -> bool {
+    if !wharf_testkit::peers_present(&["strace"]) {
+        return false;
+    }
+    let run = Place::new(Before::File).run(None);
+    if !run.status.success() {
+        let reason = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert_ne!(
+            env::var("WHARF_REQUIRE_PEERS").as_deref(),
+            Ok("1"),
+            "strace cannot trace: {reason}"
+        );
+        println!("skipped: strace cannot trace here: {reason}");
+    }
+    run.status.success()
+}
+
 #[test]
 fn a_kill_at_any_system_call_leaves_the_old_file_or_the_new() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        assert_ne!(
-            env::var("WHARF_REQUIRE_PEERS").as_deref(),
-            Ok("1"),
-            "strace is required"
-        );
-        println!("skipped: strace is not installed");
+    if !traceable() {
         return;
     }
-    let base = TempDir::new().unwrap();
-    let dir = base.path().join("d");
-    let path = dir.join("auth.json");
-    let old = auths(&[("old.example", "old")]);
-    let reset = || {
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir(&dir).unwrap();
-        fs::write(&path, &old).unwrap();
-    };
-    reset();
-    let whole = traced(&dir, &path, None);
-    if !whole.status.success() {
-        assert_ne!(
-            env::var("WHARF_REQUIRE_PEERS").as_deref(),
-            Ok("1"),
-            "strace must be able to trace"
-        );
-        println!(
-            "skipped: strace cannot trace here: {}",
-            String::from_utf8_lossy(&whole.stderr)
-        );
-        return;
-    }
-    let new = fs::read_to_string(&path).unwrap();
-    let calls = calls(&dir);
-    for expected in ["openat", "flock", "write", "fsync", "rename"] {
-        assert!(
-            calls.iter().any(|call| call == expected),
-            "no {expected} in {calls:?}"
-        );
-    }
-
-    let mut counts = BTreeMap::<&str, usize>::new();
-    let mut after = Vec::new();
-    for call in &calls {
-        let count = counts.entry(call).or_default();
-        *count += 1;
-        reset();
-        let run = traced(
-            &dir,
-            &path,
-            Some(&format!("inject={call}:signal=SIGKILL:when={count}")),
-        );
-        assert!(!run.status.success(), "{call} {count} was not hit");
-        let left = fs::read_to_string(&path).unwrap();
-        assert!(
-            left == old || left == new,
-            "after a kill at {call} {count}: {left:?}"
-        );
-        after.push(left == new);
-        // What was left behind does not disturb the next login.
-        let mut edit = AuthFile::edit(&path, AuthFormat::Containers).unwrap();
-        edit.set(&key("next.example"), &Credential::basic("next", "pw"))
-            .unwrap();
-        edit.commit().unwrap();
-        let file = AuthFile::read(&path, AuthFormat::Containers).unwrap();
-        for name in ["old", "next"] {
-            let credential = file.credential(&key(&format!("{name}.example"))).unwrap();
-            assert_eq!(user(credential.as_ref()), Some(name));
+    for before in [Before::Missing, Before::File, Before::Link] {
+        let place = Place::new(before);
+        place.reset();
+        let old = place.contents();
+        assert!(place.run(None).status.success());
+        let new = place.contents();
+        let calls = calls(&place.log());
+        for expected in ["openat", "flock", "write", "fsync", "rename"] {
+            assert!(
+                calls.iter().any(|call| call == expected),
+                "no {expected} in {calls:?}"
+            );
         }
-        assert!(!dir.join(".auth.json.new").exists());
+        let mut counts = BTreeMap::<&str, usize>::new();
+        let mut after = Vec::new();
+        for call in &calls {
+            let count = counts.entry(call).or_default();
+            *count += 1;
+            let run = place.run(Some(&format!("inject={call}:signal=SIGKILL:when={count}")));
+            assert!(!run.status.success(), "{before:?}: {call} {count} was not hit");
+            let left = place.contents();
+            assert!(
+                left == old || left == new,
+                "{before:?}: after a kill at {call} {count}: {left:?}"
+            );
+            after.push(left == new);
+            place.log_in_again();
+        }
+        // Old until the rename, new from then on: both were seen, in this order.
+        assert!(
+            after.is_sorted() && !after[0] && *after.last().unwrap(),
+            "{after:?} {calls:?}"
+        );
+        println!("{before:?}: killed at {} system calls: {calls:?}", calls.len());
     }
-    // Old until the rename, new from then on: both were seen, in this order.
-    assert!(
-        after.is_sorted() && !after[0] && *after.last().unwrap(),
-        "{after:?} {calls:?}"
-    );
-    println!("killed at {} system calls: {calls:?}", calls.len());
+}
+
+/// A full disk, a failing one, and one that is read-only.
+#[test]
+fn a_write_that_fails_says_so_and_changes_nothing() {
+    if !traceable() {
+        return;
+    }
+    for before in [Before::Missing, Before::File, Before::Link] {
+        let place = Place::new(before);
+        place.reset();
+        let old = place.contents();
+        for failure in [
+            "write:error=ENOSPC",
+            "fsync:error=EIO:when=1",
+            "rename:error=EROFS",
+        ] {
+            let run = place.run(Some(&format!("inject={failure}")));
+            assert!(run.status.success(), "{failure}");
+            let said = String::from_utf8_lossy(&run.stdout).into_owned();
+            let expected = format!("refused: {}: cannot be written\n", place.target().display());
+            assert!(said.contains(&expected), "{failure}: {said}");
+            assert_eq!(place.contents(), old, "{failure}");
+            assert!(!place.dir().join(".auth.json.new").exists(), "{failure}");
+            place.log_in_again();
+        }
+    }
 }

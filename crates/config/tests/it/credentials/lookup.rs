@@ -338,6 +338,12 @@ async fn it_is_a_provider() {
     assert_eq!(user(narrow.as_ref()), Some("team"));
     let wide = credentials.credential(&registry, None).await.unwrap();
     assert_eq!(user(wide.as_ref()), Some("host"));
+    let mirror = Registry::parse("mirror.example").unwrap();
+    let elsewhere = credentials.credential(&mirror, Some(&repository)).await.unwrap();
+    assert_eq!(
+        elsewhere, None,
+        "a mirror was given the credential of the registry it mirrors"
+    );
     fs::write(&path, "{").unwrap();
     let error = credentials.credential(&registry, None).await.unwrap_err();
     assert_eq!(

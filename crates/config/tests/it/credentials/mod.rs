@@ -1,6 +1,7 @@
 //! Credentials: files, helpers, and what happens to them when things go wrong.
 
 mod concurrent;
+#[cfg(unix)]
 mod crash;
 mod edit;
 #[cfg(unix)]
