@@ -141,6 +141,7 @@ fn calls(log: &Path) -> Vec<String> {
 }
 
 /// Whether strace can be used here; says why not.
+#[expect(clippy::print_stdout, reason = "a test says why it is skipped")]
 fn traceable() -> bool {
     if !wharf_testkit::peers_present(&["strace"]) {
         return false;
