@@ -8,7 +8,10 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use wharf_content::{ByteStream, Error, ErrorKind};
 
-use crate::fault::{Altered, AlteredBody};
+use crate::{
+    fault::{Altered, AlteredBody},
+    observe::{Observation, ObservedBody},
+};
 
 /// The body of an answer: bytes in memory, or a stream of known length.
 #[derive(Default)]
@@ -26,6 +29,7 @@ enum Inner {
         left: u64,
     },
     Altered(Box<AlteredBody>),
+    Observed(Box<ObservedBody>),
 }
 
 impl Body {
@@ -54,6 +58,13 @@ impl Body {
         }
     }
 
+    /// The same, under observation.
+    pub(crate) fn observed(self, observation: Observation) -> Self {
+        Self {
+            inner: Inner::Observed(Box::new(ObservedBody::new(self, observation))),
+        }
+    }
+
     /// The first bytes only.
     pub(crate) fn shortened(self, length: u64) -> Self {
         let end = usize::try_from(length).unwrap_or(usize::MAX);
@@ -72,6 +83,7 @@ impl Body {
             Inner::Whole(bytes) => bytes.len() as u64,
             Inner::Stream { left, .. } => *left,
             Inner::Altered(body) => body.len(),
+            Inner::Observed(body) => body.len(),
         }
     }
 
@@ -110,6 +122,7 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Inner::Altered(body) => body.poll(context),
+            Inner::Observed(body) => body.poll(context),
             Inner::Stream { bytes, left } => {
                 if *left == 0 {
                     self.inner = Inner::Empty;
@@ -137,7 +150,11 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.inner, Inner::Empty | Inner::Stream { left: 0, .. })
+        match &self.inner {
+            Inner::Empty | Inner::Stream { left: 0, .. } => true,
+            Inner::Observed(body) => body.is_end(),
+            _ => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -161,7 +161,8 @@ fn garbage(content: &Content, options: &GcOptions) -> (Vec<Digest>, Vec<Digest>)
     let manifests = dead.cloned().collect();
     let mut needed = HashSet::new();
     for link in live.iter().filter_map(|digest| content.manifests.get(digest)) {
-        needed.extend(link.record.blobs.iter().chain(&link.record.manifests));
+        needed.extend(link.record.blobs.iter().map(|(digest, _)| digest));
+        needed.extend(&link.record.manifests);
     }
     let unneeded = content
         .blobs

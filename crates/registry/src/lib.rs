@@ -39,6 +39,7 @@ mod gc;
 mod limits;
 mod log;
 mod memory;
+mod observe;
 mod query;
 mod quirk;
 mod range;
@@ -49,6 +50,7 @@ mod server;
 mod state;
 #[cfg(feature = "tls")]
 mod tls;
+mod upstream;
 
 #[cfg(feature = "htpasswd")]
 pub use auth::Htpasswd;
@@ -65,9 +67,11 @@ pub use limits::Limits;
 pub use log::LoggedRequest;
 pub(crate) use log::RequestLog;
 pub use memory::MemoryBackend;
+pub use observe::{Answered, Observer};
 pub use quirk::{Profile, Quirk};
 pub use registry::Registry;
 #[cfg(feature = "server")]
 pub use server::Server;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
+pub use upstream::Upstream;

@@ -16,11 +16,12 @@ use tower_service::Service;
 use wharf_content::Error;
 
 use crate::{
-    Access, Backend, Body, Limits, MemoryBackend, Profile, Quirk, RequestLog,
+    Access, Backend, Body, Limits, MemoryBackend, Observer, Profile, Quirk, RequestLog, Upstream,
     api::{self, RequestBody},
     auth::{Authentication, Issuer},
     fault::{Fault, Faults, Injected},
     state::State,
+    upstream::Through,
 };
 
 /// Bytes of all warnings together.
@@ -45,6 +46,9 @@ pub(crate) struct Config {
     pub(crate) log: Option<RequestLog>,
     pub(crate) quirks: Vec<Quirk>,
     pub(crate) warnings: Vec<HeaderValue>,
+    pub(crate) read_only: bool,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) through: Option<Arc<Through>>,
 }
 
 impl Registry {
@@ -76,6 +80,9 @@ impl Registry {
                 log: None,
                 quirks: Vec::new(),
                 warnings: Vec::new(),
+                read_only: false,
+                observer: None,
+                through: None,
             }),
             state: Arc::new(state),
             faults: Faults::default(),
@@ -199,6 +206,29 @@ impl Registry {
             .as_ref()
             .map(RequestLog::entries)
             .unwrap_or_default()
+    }
+
+    /// Whether pushes and deletes are answered 405.
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: bool) -> Self {
+        self.config_mut().read_only = read_only;
+        self
+    }
+
+    /// Tells `observer` what happens.
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
+        let observer: Arc<dyn Observer> = Arc::new(observer);
+        self.state.observe(Arc::clone(&observer));
+        self.config_mut().observer = Some(observer);
+        self
+    }
+
+    /// Makes the registry a cache: what it does not have, it gets from `upstream`. It is read-only then.
+    #[must_use]
+    pub fn with_upstream(mut self, upstream: impl Upstream + 'static) -> Self {
+        self.config_mut().through = Some(Arc::new(Through::new(upstream)));
+        self.with_read_only(true)
     }
 
     /// Tells every client something, in a `Warning` header (distribution-spec, *Warnings*). Characters that a

@@ -1,4 +1,4 @@
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use wharf_reference::Digest;
 
 use super::{Call, DIGEST, digest_value, empty, value};
@@ -14,11 +14,18 @@ impl Call<'_> {
     pub(super) async fn pull_blob(&self, digest: &Digest) -> Answer {
         let unknown = || Failure::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let state = &self.registry.state;
-        let repository = state.existing(&self.path).ok_or_else(unknown)?;
-        let size = repository.touch_blob(digest).ok_or_else(unknown)?;
+        let here = || state.existing(&self.path)?.touch_blob(digest);
+        let expected = here().is_none().then(|| self.expected_blob(digest)).flatten();
+        let mut upstream = None;
+        if let Some(size) = expected
+            && *self.method == Method::GET
+        {
+            upstream = self.fetch_blob(digest, size).await?;
+        }
+        let size = expected.or_else(here).ok_or_else(unknown)?;
         let etag = value(format!("\"{digest}\""))?;
         let requested = match self.headers.get(header::IF_RANGE) {
-            _ if self.registry.has(Quirk::NoRange) => Requested::Whole,
+            _ if upstream.is_some() || self.registry.has(Quirk::NoRange) => Requested::Whole,
             Some(condition) if *condition != etag => Requested::Whole,
             _ => range::parse(self.headers, size),
         };
@@ -36,7 +43,9 @@ impl Call<'_> {
         };
         let length = bytes.end - bytes.start;
         let content_range = format!("bytes {}-{}/{size}", bytes.start, bytes.end.saturating_sub(1));
-        let body = if *self.method == http::Method::HEAD || length == 0 {
+        let body = if let Some(bytes) = upstream {
+            Body::stream(bytes, length)
+        } else if *self.method == Method::HEAD || length == 0 {
             Body::empty()
         } else {
             Body::stream(state.open(digest, size, bytes).await?, length)

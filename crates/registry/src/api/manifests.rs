@@ -19,6 +19,7 @@ const TAG: HeaderName = HeaderName::from_static("oci-tag");
 impl Call<'_> {
     /// GET and HEAD of a manifest (distribution-spec, *Pulling manifests*).
     pub(super) async fn pull_manifest(&self, target: &Target) -> Answer {
+        self.fetch_manifest(target).await?;
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;
         let (digest, record) = match find(&repository, target) {
@@ -75,9 +76,9 @@ impl Call<'_> {
         let manifest =
             Manifest::parse_pinned(bytes, declared.as_ref(), &digest).map_err(|error| refused(&error))?;
         if by_digest {
-            self.store(&manifest, &tags).await?;
+            self.store(&manifest, &tags, true).await?;
         } else {
-            self.store(&manifest, tag.as_slice()).await?;
+            self.store(&manifest, tag.as_slice(), true).await?;
         }
         let mut response = empty(StatusCode::CREATED);
         let headers = response.headers_mut();
@@ -96,15 +97,22 @@ impl Call<'_> {
         Ok(response)
     }
 
-    /// Keeps a manifest and points tags at it.
-    async fn store(&self, manifest: &Manifest, tags: &[Tag]) -> Result<(), Failure> {
+    /// Keeps a manifest and points tags at it. `complete` says whether what it needs must be here.
+    pub(super) async fn store(
+        &self,
+        manifest: &Manifest,
+        tags: &[Tag],
+        complete: bool,
+    ) -> Result<(), Failure> {
         let state = &self.registry.state;
         let digest = manifest.digest();
         let record = Arc::new(ManifestRecord::of(manifest));
         let _sweep = state.sweep.read().await;
         let repository = state.repository(&self.path);
         let _gate = repository.gate.write().await;
-        self.check(&repository, manifest, &record)?;
+        if complete {
+            self.check(&repository, manifest, &record)?;
+        }
         self.check_quota(record.size)?;
         self.keep(digest, manifest.bytes()).await?;
         let mut changes = vec![manifest_change(&self.path, digest, &record)?];

@@ -6,25 +6,33 @@ mod manifests;
 mod quirks;
 mod receive;
 mod referrers;
+mod through;
 mod token;
 mod uploads;
 
 pub(crate) use uploads::expire as expire_uploads;
 
-use std::{borrow::Cow, error::Error as StdError};
+use std::{
+    borrow::Cow,
+    error::Error as StdError,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::Instant;
 use wharf_reference::Digest;
 
 use crate::{
-    Action, Body, ErrorCode, LoggedRequest, Registry,
+    Action, Answered, Body, Endpoint, ErrorCode, LoggedRequest, Observer, Registry,
     auth::Principal,
     error::{Answer, Failure},
     fault::{Script, claim_range, shift_range},
+    observe::{CountedBody, Observation},
     query::Query,
-    route::{Endpoint, Path, Route},
+    route::{self, Path, Route},
 };
 
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
@@ -42,7 +50,12 @@ struct Call<'a> {
     principal: Principal,
 }
 
-pub(crate) async fn answer(registry: &Registry, request: Request<RequestBody>) -> Response<Body> {
+pub(crate) async fn answer(registry: &Registry, mut request: Request<RequestBody>) -> Response<Body> {
+    let observation = registry
+        .config
+        .observer
+        .as_ref()
+        .map(|observer| observe(observer, &mut request));
     let logged = registry.config.log.as_ref().map(|log| {
         (
             log,
@@ -77,7 +90,43 @@ pub(crate) async fn answer(registry: &Registry, request: Request<RequestBody>) -
     if let Some((log, method, uri, headers)) = logged {
         log.push(LoggedRequest::new(method, uri, headers, response.status()));
     }
-    response
+    match observation {
+        Some(mut observation) => {
+            observation.answered.status = response.status();
+            observation.answered.user = response.extensions_mut().remove().map(|User(user)| user);
+            response.map(|body| body.observed(observation))
+        }
+        None => response,
+    }
+}
+
+/// Who asked, on its way from the check of the credentials to the observer.
+#[derive(Clone)]
+struct User(Arc<str>);
+
+fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> Observation {
+    let received = Arc::new(AtomicU64::new(0));
+    let body = std::mem::take(request.body_mut());
+    *request.body_mut() = RequestBody::new(CountedBody {
+        body,
+        received: Arc::clone(&received),
+    });
+    Observation {
+        observer: Arc::clone(observer),
+        started: Instant::now(),
+        received,
+        answered: Answered {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            endpoint: Endpoint::of(request.uri().path()),
+            status: StatusCode::OK,
+            user: None,
+            received: 0,
+            sent: 0,
+            complete: false,
+            duration: Duration::ZERO,
+        },
+    }
 }
 
 /// Answers as the faults want it.
@@ -129,6 +178,14 @@ async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer 
             let action = action(method, &endpoint);
             let wanted = Some((&path, action));
             let principal = config.authentication.admit(headers, wanted, external).await?;
+            if config.read_only && action != Action::Pull {
+                return Err(Failure::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    ErrorCode::Unsupported,
+                    "this registry is read-only",
+                ));
+            }
+            let user = principal.user.clone().map(User);
             let call = Call {
                 registry,
                 method,
@@ -137,15 +194,22 @@ async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer 
                 path,
                 principal,
             };
-            call.answer(endpoint, body).await
+            let mut response = call
+                .answer(endpoint, body)
+                .await
+                .unwrap_or_else(Failure::into_response);
+            if let Some(user) = user {
+                response.extensions_mut().insert(user);
+            }
+            Ok(response)
         }
     };
     answer.map(|response| if head { without_body(response) } else { response })
 }
 
-fn action(method: &Method, endpoint: &Endpoint) -> Action {
+fn action(method: &Method, endpoint: &route::Endpoint) -> Action {
     match (method, endpoint) {
-        (_, Endpoint::Uploads | Endpoint::Upload(_)) => Action::Push,
+        (_, route::Endpoint::Uploads | route::Endpoint::Upload(_)) => Action::Push,
         (&Method::GET | &Method::HEAD, _) => Action::Pull,
         (&Method::DELETE, _) => Action::Delete,
         _ => Action::Push,
@@ -160,20 +224,22 @@ fn only_reads(method: &Method) -> Result<(), Failure> {
 }
 
 impl Call<'_> {
-    async fn answer(&self, endpoint: Endpoint, body: RequestBody) -> Answer {
+    async fn answer(&self, endpoint: route::Endpoint, body: RequestBody) -> Answer {
         match (self.method, endpoint) {
-            (&Method::GET | &Method::HEAD, Endpoint::Manifest(target)) => self.pull_manifest(&target).await,
-            (&Method::PUT, Endpoint::Manifest(target)) => self.push_manifest(target, body).await,
-            (&Method::DELETE, Endpoint::Manifest(target)) => self.delete_manifest(&target).await,
-            (&Method::GET | &Method::HEAD, Endpoint::Blob(digest)) => self.pull_blob(&digest).await,
-            (&Method::DELETE, Endpoint::Blob(digest)) => self.delete_blob(&digest).await,
-            (&Method::POST, Endpoint::Uploads) => self.begin_upload(body).await,
-            (&Method::GET | &Method::HEAD, Endpoint::Upload(id)) => self.upload_status(&id),
-            (&Method::PATCH, Endpoint::Upload(id)) => self.continue_upload(&id, body).await,
-            (&Method::PUT, Endpoint::Upload(id)) => self.finish_upload(&id, body).await,
-            (&Method::DELETE, Endpoint::Upload(id)) => self.cancel_upload(&id).await,
-            (&Method::GET | &Method::HEAD, Endpoint::Tags) => self.tags(),
-            (&Method::GET | &Method::HEAD, Endpoint::Referrers(subject)) => self.referrers(&subject),
+            (&Method::GET | &Method::HEAD, route::Endpoint::Manifest(target)) => {
+                self.pull_manifest(&target).await
+            }
+            (&Method::PUT, route::Endpoint::Manifest(target)) => self.push_manifest(target, body).await,
+            (&Method::DELETE, route::Endpoint::Manifest(target)) => self.delete_manifest(&target).await,
+            (&Method::GET | &Method::HEAD, route::Endpoint::Blob(digest)) => self.pull_blob(&digest).await,
+            (&Method::DELETE, route::Endpoint::Blob(digest)) => self.delete_blob(&digest).await,
+            (&Method::POST, route::Endpoint::Uploads) => self.begin_upload(body).await,
+            (&Method::GET | &Method::HEAD, route::Endpoint::Upload(id)) => self.upload_status(&id),
+            (&Method::PATCH, route::Endpoint::Upload(id)) => self.continue_upload(&id, body).await,
+            (&Method::PUT, route::Endpoint::Upload(id)) => self.finish_upload(&id, body).await,
+            (&Method::DELETE, route::Endpoint::Upload(id)) => self.cancel_upload(&id).await,
+            (&Method::GET | &Method::HEAD, route::Endpoint::Tags) => self.tags(),
+            (&Method::GET | &Method::HEAD, route::Endpoint::Referrers(subject)) => self.referrers(&subject),
             _ => Err(Failure::method_not_allowed()),
         }
     }

@@ -389,7 +389,7 @@ fn kept_range(session: &Session) -> String {
     format!("0-{}", session.acknowledged().saturating_sub(1))
 }
 
-async fn link(state: &State, path: &Path, digest: &Digest, size: u64) -> Result<(), Error> {
+pub(super) async fn link(state: &State, path: &Path, digest: &Digest, size: u64) -> Result<(), Error> {
     let repository = state.repository(path);
     let _gate = repository.gate.read().await;
     state.write(vec![blob_change(path, digest, size)?]).await?;

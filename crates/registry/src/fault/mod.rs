@@ -94,6 +94,13 @@ pub enum Endpoint {
     Referrers,
 }
 
+impl Endpoint {
+    /// What kind of path this is, if it is one that is served.
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        Place::of(path).endpoint
+    }
+}
+
 /// What a fault does.
 impl Fault {
     fn new(effect: Effect) -> Self {

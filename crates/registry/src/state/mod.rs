@@ -21,7 +21,7 @@ pub(crate) use self::{
     repository::{Content, Repository},
     session::{Progress, Session},
 };
-use crate::{Backend, Change, route::Path};
+use crate::{Backend, Change, Observer, route::Path};
 
 pub(crate) struct State {
     pub(crate) backend: Arc<dyn Backend>,
@@ -30,6 +30,7 @@ pub(crate) struct State {
     pub(crate) sweep: sync::RwLock<()>,
     repositories: RwLock<BTreeMap<Path, Arc<Repository>>>,
     uploads: Mutex<HashMap<String, Arc<Session>>>,
+    observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Content that this process has seen to have its digest.
     verified: Mutex<HashSet<Digest>>,
     /// When manifests were pulled, for [`Quirk::PullLimit`](crate::Quirk::PullLimit).
@@ -43,6 +44,7 @@ impl State {
             sweep: sync::RwLock::default(),
             repositories: RwLock::default(),
             uploads: Mutex::default(),
+            observer: Mutex::default(),
             verified: Mutex::default(),
             pulls: Mutex::default(),
         }
@@ -76,6 +78,11 @@ impl State {
             }
         }
         Ok(state)
+    }
+
+    /// Who is told of damage.
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
+        *self.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
     }
 
     /// The repository, made if there is none.

@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use wharf_content::{Descriptor, Error, ErrorKind, Manifest, MediaType};
+use wharf_content::{Error, ErrorKind, Manifest, MediaType};
 use wharf_reference::{Digest, Tag};
 
 use crate::{Change, route::Path};
@@ -26,9 +26,9 @@ pub(crate) struct ManifestRecord {
     pub(crate) artifact_type: Option<MediaType>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) annotations: BTreeMap<String, String>,
-    /// Blobs that must stay as long as the manifest.
+    /// Blobs that must stay as long as the manifest, and their sizes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) blobs: Vec<Digest>,
+    pub(crate) blobs: Vec<(Digest, u64)>,
     /// Manifests that must stay as long as the manifest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) manifests: Vec<Digest>,
@@ -36,11 +36,6 @@ pub(crate) struct ManifestRecord {
 
 impl ManifestRecord {
     pub(crate) fn of(manifest: &Manifest) -> Self {
-        let digests = |descriptors: &mut dyn Iterator<Item = &Descriptor>| {
-            descriptors
-                .map(|descriptor| descriptor.digest().clone())
-                .collect()
-        };
         let config_type = || manifest.config().map(|config| config.media_type().clone());
         Self {
             media_type: manifest.media_type().clone(),
@@ -48,8 +43,15 @@ impl ManifestRecord {
             subject: manifest.subject().map(|subject| subject.digest().clone()),
             artifact_type: manifest.artifact_type().cloned().or_else(config_type),
             annotations: manifest.annotations().clone(),
-            blobs: digests(&mut manifest.blobs()),
-            manifests: digests(&mut manifest.manifests().iter()),
+            blobs: manifest
+                .blobs()
+                .map(|blob| (blob.digest().clone(), blob.size()))
+                .collect(),
+            manifests: manifest
+                .manifests()
+                .iter()
+                .map(|child| child.digest().clone())
+                .collect(),
         }
     }
 }

@@ -56,7 +56,8 @@ impl State {
         let mut blob = Blob::once(descriptor, bytes)?;
         if range == (0..size) && size > SMALL {
             let state = Arc::clone(self);
-            return Ok(Box::pin(Verifying { blob, state }));
+            let left = size;
+            return Ok(Box::pin(Verifying { blob, left, state }));
         }
         while let Some(chunk) = blob.next().await {
             match chunk {
@@ -76,6 +77,14 @@ impl State {
     async fn condemn(&self, digest: &Digest) -> Result<(), Error> {
         let _sweep = self.sweep.write().await;
         self.backend.quarantine(digest).await?;
+        let observer = self
+            .observer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(observer) = observer {
+            observer.damaged(digest);
+        }
         for (path, repository) in self.repositories() {
             let _gate = repository.gate.write().await;
             if repository.blob(digest).is_some() {
@@ -90,6 +99,8 @@ impl State {
 /// Content on its way to a client, on trial.
 struct Verifying {
     blob: Blob,
+    /// Bytes to come. The last of them only come when all of them are right.
+    left: u64,
     state: Arc<State>,
 }
 
@@ -99,13 +110,18 @@ impl Stream for Verifying {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = ready!(Pin::new(&mut self.blob).poll_next(context));
         match &polled {
-            None => self.state.trust(self.blob.descriptor().digest()),
+            Some(Ok(chunk)) => {
+                self.left = self.left.saturating_sub(chunk.len() as u64);
+                if self.left == 0 {
+                    self.state.trust(self.blob.descriptor().digest());
+                }
+            }
             Some(Err(error)) if error.kind() == ErrorKind::Mismatch => {
                 let (state, digest) = (Arc::clone(&self.state), self.blob.descriptor().digest().clone());
                 // If it fails, the next one who reads it tries again.
                 drop(tokio::spawn(async move { state.condemn(&digest).await }));
             }
-            Some(_) => {}
+            Some(Err(_)) | None => {}
         }
         Poll::Ready(polled)
     }

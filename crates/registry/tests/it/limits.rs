@@ -226,8 +226,7 @@ async fn manifests_that_are_none_are_refused() {
         assert_eq!(
             (answer.status, answer.code().as_str()),
             (400, "MANIFEST_INVALID"),
-            "{:.80}",
-            bytes
+            "{bytes:.80}"
         );
     }
     assert_eq!(get(&server, "/v2/a/manifests/v1").await.status, 404);

@@ -14,7 +14,9 @@ mod conformance;
 mod disk;
 mod faults;
 mod limits;
+mod observe;
 mod quirks;
+mod through;
 #[cfg(feature = "tls")]
 mod tls;
 mod upkeep;

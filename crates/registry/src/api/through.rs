@@ -1,0 +1,255 @@
+//! Answers from upstream, kept on the way.
+//!
+//! A manifest is kept when its digest has been verified, a tag when its manifest has been, a blob when it has
+//! passed whole. One client fetches a thing, the others wait for it. When upstream cannot be reached, what is
+//! here is served.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::StatusCode;
+use tokio::sync::{OwnedMutexGuard, mpsc};
+use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType, Name, Source};
+use wharf_reference::{Digest, Tag};
+
+use super::{Call, uploads::link};
+use crate::{
+    ErrorCode,
+    error::Failure,
+    route::{Path, Target},
+    state::{State, random_id},
+    upstream::Through,
+};
+
+/// Chunks between the client and the disk: who is slower holds the other up.
+const AHEAD: usize = 4;
+
+impl Call<'_> {
+    fn through(&self) -> Option<&Arc<Through>> {
+        self.registry.config.through.as_ref()
+    }
+
+    async fn source(&self, through: &Through) -> Result<Arc<dyn Source>, Failure> {
+        let source = through.upstream.repository(self.path.as_str()).await;
+        source.map_err(|error| unreachable(&error))
+    }
+
+    /// Has the manifest here, if upstream has it.
+    pub(super) async fn fetch_manifest(&self, target: &Target) -> Result<(), Failure> {
+        let Some(through) = self.through() else {
+            return Ok(());
+        };
+        let key = match target {
+            Target::Tag(tag) => format!("{}:{tag}", self.path),
+            Target::Digest(digest) => format!("{}@{digest}", self.path),
+        };
+        if through.is_missing(&key) || self.has_manifest(target) && matches!(target, Target::Digest(_)) {
+            return Ok(());
+        }
+        let _turn = through.turn(&key).await;
+        let fetched = match target {
+            Target::Digest(digest) if !self.has_manifest(target) => self.fetch(through, digest, None).await,
+            Target::Digest(_) => Ok(()),
+            Target::Tag(tag) => self.follow(through, tag).await,
+        };
+        match fetched {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                through.note_missing(&key);
+                Ok(())
+            }
+            Err(error) if !self.has_manifest(target) => Err(unreachable(&error)),
+            _ => Ok(()), // what is here is served although upstream cannot be asked
+        }
+    }
+
+    fn has_manifest(&self, target: &Target) -> bool {
+        let Some(repository) = self.registry.state.existing(&self.path) else {
+            return false;
+        };
+        let digest = match target {
+            Target::Digest(digest) => Some(digest.clone()),
+            Target::Tag(tag) => repository.content().tags.get(tag).cloned(),
+        };
+        digest.is_some_and(|digest| repository.manifest(&digest).is_some())
+    }
+
+    /// Makes a tag what it is upstream.
+    async fn follow(&self, through: &Through, tag: &Tag) -> Result<(), Error> {
+        let source = through.upstream.repository(self.path.as_str()).await?;
+        let there = source.resolve(&Name::from(tag.clone()).into()).await?;
+        let here = self
+            .registry
+            .state
+            .existing(&self.path)
+            .and_then(|repository| repository.content().tags.get(tag).cloned());
+        if here.as_ref() == Some(there.digest()) && self.has_manifest(&Target::Digest(there.digest().clone()))
+        {
+            return Ok(());
+        }
+        self.fetch(through, there.digest(), Some(tag)).await
+    }
+
+    async fn fetch(&self, through: &Through, digest: &Digest, tag: Option<&Tag>) -> Result<(), Error> {
+        let source = through.upstream.repository(self.path.as_str()).await?;
+        let manifest = source.manifest(&digest.clone().into()).await?;
+        if manifest.digest() != digest {
+            return Err(Error::new(ErrorKind::Mismatch, "upstream sent another manifest"));
+        }
+        let kept = self.store(&manifest, tag.cloned().as_slice(), false).await;
+        kept.map_err(|_| Error::new(ErrorKind::Storage, "the manifest cannot be kept"))
+    }
+
+    /// The size of a blob that a manifest of this repository names, if it is not here but may be upstream.
+    pub(super) fn expected_blob(&self, digest: &Digest) -> Option<u64> {
+        self.through()?;
+        let repository = self.registry.state.existing(&self.path)?;
+        let content = repository.content();
+        content.manifests.values().find_map(|link| {
+            let blobs = link.record.blobs.iter();
+            blobs
+                .filter(|(named, _)| named == digest)
+                .map(|(_, size)| *size)
+                .next()
+        })
+    }
+
+    /// The bytes of a blob from upstream, kept on their way; `None` if another client has fetched it meanwhile.
+    pub(super) async fn fetch_blob(&self, digest: &Digest, size: u64) -> Result<Option<ByteStream>, Failure> {
+        let Some(through) = self.through() else {
+            return Ok(None);
+        };
+        let turn = through.turn(&format!("{}@{digest}", self.path)).await;
+        let here = self.registry.state.existing(&self.path);
+        if here.is_some_and(|repository| repository.blob(digest).is_some()) {
+            return Ok(None);
+        }
+        let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)?;
+        let source = self.source(through).await?;
+        let blob = source
+            .blob(&descriptor)
+            .await
+            .map_err(|error| unreachable(&error))?;
+        let (keep, kept) = mpsc::channel(AHEAD);
+        let state = Arc::clone(&self.registry.state);
+        tokio::spawn(keep_blob(
+            state,
+            self.path.clone(),
+            digest.clone(),
+            size,
+            kept,
+            turn,
+        ));
+        if size == 0 {
+            blob.read_to_end(0).await.map_err(|error| unreachable(&error))?;
+            let _ = keep.send(None).await; // the disk may have failed
+            return Ok(None);
+        }
+        Ok(Some(Box::pin(Teed {
+            blob,
+            left: size,
+            keep: Some(keep),
+            sending: None,
+        })))
+    }
+}
+
+/// What a failure of upstream is for our client: what is not there is not here, the rest is a bad gateway.
+fn unreachable(error: &Error) -> Failure {
+    let status = match error.kind() {
+        ErrorKind::NotFound => return Failure::missing(ErrorCode::ManifestUnknown, "not found upstream"),
+        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    Failure::new(status, ErrorCode::Unknown, "upstream cannot be asked")
+}
+
+/// Writes what passes; keeps it if it passed whole, which its verification has to say.
+async fn keep_blob(
+    state: Arc<State>,
+    path: Path,
+    digest: Digest,
+    size: u64,
+    mut chunks: mpsc::Receiver<Option<Bytes>>,
+    _turn: OwnedMutexGuard<()>,
+) -> Result<(), Error> {
+    let id = random_id()?;
+    state.backend.begin(&id, "").await?;
+    let written = async {
+        let mut offset = 0;
+        while let Some(chunk) = chunks.recv().await {
+            let Some(chunk) = chunk else {
+                return Ok(true);
+            };
+            let length = chunk.len() as u64;
+            state.backend.append(&id, offset, vec![chunk]).await?;
+            offset += length;
+        }
+        Ok::<_, Error>(false)
+    };
+    match written.await {
+        Ok(true) => {
+            let _sweep = state.sweep.read().await;
+            state.backend.commit(&id, &digest).await?;
+            state.trust(&digest);
+            link(&state, &path, &digest, size).await
+        }
+        Ok(false) => state.backend.discard(&id).await,
+        Err(error) => {
+            state.backend.discard(&id).await?;
+            Err(error)
+        }
+    }
+}
+
+type Sending = Pin<Box<dyn Future<Output = (mpsc::Sender<Option<Bytes>>, Bytes)> + Send>>;
+
+/// A blob on its way to a client and to the disk. If the disk fails, the client still gets it.
+struct Teed {
+    blob: Blob,
+    /// Bytes to come. The last of them only come when all of them are right.
+    left: u64,
+    keep: Option<mpsc::Sender<Option<Bytes>>>,
+    /// A chunk that waits for the disk; then it goes to the client.
+    sending: Option<Sending>,
+}
+
+impl Stream for Teed {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.sending.is_none() {
+            let chunk = match ready!(Pin::new(&mut self.blob).poll_next(context)) {
+                Some(Ok(chunk)) => chunk,
+                other => {
+                    self.keep = None;
+                    return Poll::Ready(other);
+                }
+            };
+            self.left = self.left.saturating_sub(chunk.len() as u64);
+            let last = self.left == 0;
+            let Some(keep) = self.keep.take() else {
+                return Poll::Ready(Some(Ok(chunk)));
+            };
+            self.sending = Some(Box::pin(async move {
+                let _ = keep.send(Some(chunk.clone())).await; // the disk may have failed
+                if last {
+                    let _ = keep.send(None).await;
+                }
+                (keep, chunk)
+            }));
+        }
+        let Some(sending) = &mut self.sending else {
+            return Poll::Ready(None);
+        };
+        let (keep, chunk) = ready!(sending.as_mut().poll(context));
+        self.sending = None;
+        self.keep = Some(keep);
+        Poll::Ready(Some(Ok(chunk)))
+    }
+}
