@@ -45,7 +45,8 @@ impl Report {
         self.contradiction.as_ref()
     }
 
-    /// What happened to each manifest and blob, in the order of the plan.
+    /// What happened to each manifest and blob, in the order of the plan. Between repositories of one registry
+    /// what was there may count as adopted: one request settles both.
     pub fn outcomes(&self) -> impl Iterator<Item = (&Descriptor, Outcome)> {
         self.outcomes
             .iter()

@@ -1,17 +1,21 @@
 //! An interrupted copy into a store on disk goes on where it was, in another process too.
 
 use std::{
+    future::Future,
     path::Path,
+    pin::pin,
     sync::{Arc, Mutex},
+    task::Poll,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use wharf_content::{
-    Blob, ByteStream, Descriptor, Error, ErrorKind, Location, Manifest, Name, OpenBlob, Sink, Source, Target,
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, Manifest, Name, OpenBlob, Sink, Source,
+    Target,
 };
 use wharf_copy::{Options, Report, Selection, copy};
-use wharf_reference::Digest;
+use wharf_reference::{Algorithm, Digest};
 use wharf_store::Layout;
 
 use crate::place::{Place, target};
@@ -137,4 +141,73 @@ async fn what_is_complete_is_skipped_and_what_is_not_goes_on() {
     }
     let named = layout.manifest(&target("x")).await.unwrap();
     assert_eq!(named.bytes(), image.bytes());
+}
+
+/// Lets a future run until it has been woken so many times, and drops it then.
+async fn woken<F: Future>(future: F, mut times: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        if times == 0 {
+            return Poll::Ready(None);
+        }
+        times -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// Nothing that a store serves has another digest than its name.
+fn assert_sound(store: &Path) -> usize {
+    let blobs = store.join("blobs/sha256");
+    let files = std::fs::read_dir(blobs).into_iter().flatten().map(Result::unwrap);
+    files
+        .map(|file| {
+            let digest = Hasher::digest(Algorithm::Sha256, &std::fs::read(file.path()).unwrap()).unwrap();
+            assert_eq!(file.file_name().to_str(), Some(digest.encoded()));
+        })
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_into_a_store_given_up_at_any_time_is_finished_by_the_next() {
+    let layers = [
+        "0123456789".repeat(50_000),
+        "small".to_owned(),
+        "smaller".to_owned(),
+    ];
+    let layers = layers.each_ref().map(String::as_str);
+    for times in 1.. {
+        let place = Place::new();
+        let images = [place.image("a", &layers), place.image("b", &layers[1..])];
+        let index = place.index(&images.each_ref().map(|image| image.descriptor().clone()));
+        place.name("x", &index);
+        let source = Arc::new(Breaking {
+            place,
+            breaks_after: usize::MAX,
+            opened: Arc::default(),
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+
+        let ended = woken(run(&source, &path), times).await;
+        assert_sound(&path);
+        let named = async |path: &Path| match Layout::open(path).await {
+            Ok(layout) => layout.manifest(&target("x")).await.ok(),
+            Err(_) => None,
+        };
+        if let Some(manifest) = named(&path).await {
+            assert_eq!(manifest.bytes(), index.bytes());
+            assert_eq!(assert_sound(&path), 8, "what is named is whole");
+        }
+        run(&source, &path).await.unwrap();
+        assert_eq!(
+            named(&path).await.map(|manifest| manifest.digest().clone()),
+            Some(index.digest().clone())
+        );
+        assert_eq!(assert_sound(&path), 8);
+        if ended.is_some() {
+            assert!(times > 5, "given up {times} times");
+            return;
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use wharf_content::{Manifest, Name, Outcome};
-use wharf_copy::{Options, Report, Selection, copy};
+use wharf_copy::{Options, Referrers, Report, Selection, copy};
 
 use crate::place::{Done, Place, target};
 
@@ -137,6 +137,26 @@ async fn within_one_registry_no_blob_byte_moves_and_no_question_is_asked_for_it(
         .filter(|(_, outcome)| *outcome == Outcome::Adopted);
     assert_eq!(adopted.count(), 21);
     assert_eq!(report.bytes_moved(), image.descriptor().size());
+}
+
+#[tokio::test(start_paused = true)]
+async fn referrers_are_listed_and_read_at_once_and_move_with_the_blobs() {
+    let source = Arc::new(far(Place::repository("far.example/a")));
+    let image = image(&source, 5);
+    source.name("x", &image);
+    for number in 0..10 {
+        source.referrer(&image, "application/x-sbom", &number.to_string());
+    }
+    let options = Options::default().with_referrers(Referrers::default());
+    let start = Instant::now();
+    copy(source.clone(), Arc::new(near()), &target("x"), options)
+        .await
+        .unwrap();
+    assert_eq!(
+        start.elapsed(),
+        4 * ROUND_TRIP,
+        "manifest, list, referrers, blobs"
+    );
 }
 
 #[tokio::test(start_paused = true)]
