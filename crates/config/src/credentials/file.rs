@@ -23,6 +23,16 @@ use crate::{ConfigError, ConfigErrorKind, file};
 ///
 /// Field names are compared without case, the last of repeated ones counts, unknown ones are ignored, as in Go.
 ///
+/// ```
+/// use wharf_config::{AuthFile, AuthFormat, CredentialKey};
+///
+/// let text = r#"{"auths": {"example.com": {"auth": "YWRhOnMzY3JldA=="}}}"#;
+/// let file = AuthFile::parse(text, AuthFormat::Containers)?;
+/// let key = CredentialKey::parse("example.com/team/app")?;
+/// assert!(file.credential(&key)?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Deviation
 ///
 /// Upstream drops an `identitytoken` whose `auth` has no colon; here it is used. Of several keys that mean the

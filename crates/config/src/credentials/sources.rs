@@ -16,6 +16,17 @@ pub(super) const FILES: &str = "containers-auth.json";
 /// methods block while they read files and wait for helpers; as a [`CredentialProvider`] it does so on a
 /// thread of its own and needs no runtime.
 ///
+/// ```
+/// use wharf_config::{CredentialKey, Credentials, Locations, Registries};
+///
+/// let host = Locations::rooted("/nonexistent"); // or Locations::from_env()
+/// let registries = Registries::load(&host)?;
+/// let credentials = Credentials::from_locations(&host)?.with_helpers(registries.credential_helpers());
+/// let found = credentials.lookup(&CredentialKey::parse("example.com/team")?)?;
+/// assert!(found.credential().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Deviation
 ///
 /// A source that must be asked and fails is an error, as upstream, but sources that could not answer for the
@@ -53,6 +64,11 @@ impl Credentials {
     ///
     /// The first of them is written, or Docker's if `DOCKER_CONFIG` names it. Nothing is read yet. Two
     /// explicit files are an error. Add the helpers of registries.conf with [`Credentials::with_helpers`].
+    ///
+    /// # Deviation
+    ///
+    /// If `DOCKER_CONFIG` is set, Podman reads Docker's file alone. Here, as with Skopeo, the others count as
+    /// well; a login that one of them hides says so ([`super::Stored::hidden_by`]).
     pub fn from_locations(locations: &Locations) -> Result<Self, ConfigError> {
         Ok(Self::new(locations.auth_files()?, locations.helper_environment()))
     }

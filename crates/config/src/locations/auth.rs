@@ -85,3 +85,81 @@ impl Locations {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each system asks, with the variables that matter; `R` is the runtime directory, `H` the home.
+    #[test]
+    fn every_system_has_its_places() {
+        let user = "H/.config/containers/auth.json";
+        let rest = ["H/.docker/config.json", "H/.dockercfg"];
+        for (os, vars, uid, first) in [
+            (
+                HostOs::Linux,
+                "XDG_RUNTIME_DIR=R",
+                1000,
+                &["R/containers/auth.json", user][..],
+            ),
+            (
+                HostOs::Linux,
+                "A=",
+                1000,
+                &["/run/containers/1000/auth.json", user],
+            ),
+            (
+                HostOs::Linux,
+                "XDG_RUNTIME_DIR=",
+                0,
+                &["/run/containers/0/auth.json", user],
+            ),
+            (
+                HostOs::Linux,
+                "XDG_CONFIG_HOME=X",
+                7,
+                &["/run/containers/7/auth.json", "X/containers/auth.json"],
+            ),
+            (
+                HostOs::Linux,
+                "XDG_CONFIG_HOME=",
+                7,
+                &["/run/containers/7/auth.json", user],
+            ),
+            (HostOs::MacOs, "XDG_RUNTIME_DIR=R", 501, &[user]),
+            (
+                HostOs::MacOs,
+                "XDG_CONFIG_HOME=X",
+                501,
+                &[user, "X/containers/auth.json"],
+            ),
+            (HostOs::FreeBsd, "A=", 1000, &[user]),
+            (HostOs::Windows, "APPDATA=A", 0, &[user, "A/containers/auth.json"]),
+        ] {
+            let locations = Locations::from_vars(vars.split_once('='))
+                .with_home("H")
+                .with_os(os)
+                .with_uid(uid);
+            let files = locations.auth_files().unwrap();
+            let read: Vec<PathBuf> = files.read.iter().map(|(path, _)| path.clone()).collect();
+            let expected: Vec<PathBuf> = first.iter().chain(&rest).map(PathBuf::from).collect();
+            assert_eq!(read, expected, "{os:?} {vars}");
+            assert_eq!(files.write.as_ref(), files.read.first(), "{os:?} {vars}");
+            let runtime_dir = vars == "XDG_RUNTIME_DIR=R" && os == HostOs::Linux;
+            assert_eq!(
+                files.must_exist,
+                runtime_dir.then(|| PathBuf::from("R")),
+                "{os:?} {vars}"
+            );
+        }
+        let docker = Locations::from_vars([("DOCKER_CONFIG", "D")])
+            .with_home("H")
+            .auth_files()
+            .unwrap();
+        assert_eq!(
+            docker.write,
+            Some((PathBuf::from("D/config.json"), AuthFormat::Docker))
+        );
+        assert_eq!(Locations::none().auth_files().unwrap().write, None);
+    }
+}
