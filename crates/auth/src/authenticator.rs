@@ -291,19 +291,46 @@ impl Authenticator {
         TokenResponse::parse(&body)
     }
 
+    /// What the registry at this origin asked for last, in words; `None` if it has not asked.
+    #[must_use]
+    pub fn known(&self, origin: &Origin) -> Option<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(match known.get(origin)? {
+            Known::Basic => "a user name and password".to_owned(),
+            Known::Bearer { realm, .. } if realm.may_have_credentials => {
+                format!("a token of {}", host_of(&realm.url))
+            }
+            Known::Bearer { realm, .. } => {
+                format!("a token of {}, which gets no login", host_of(&realm.url))
+            }
+        })
+    }
+
+    /// The credential that would be used, from the provider or as it was found before.
+    pub async fn credential_for(
+        &self,
+        registry: &Registry,
+        repository: Option<&Repository>,
+    ) -> Result<Option<Credential>, AuthError> {
+        self.look_up((registry.clone(), repository.cloned())).await
+    }
+
     async fn credential(&self, subject: Subject<'_>) -> Result<Option<Credential>, AuthError> {
+        self.look_up(credential_key(subject)).await
+    }
+
+    async fn look_up(&self, key: CredentialKey) -> Result<Option<Credential>, AuthError> {
         // One look-up at a time: a helper program may ask its user.
         let mut credentials = self.credentials.lock().await;
-        let key = credential_key(subject);
         if let Some(credential) = credentials.get(&key) {
             return Ok(credential.clone());
         }
         let found = self
             .provider
-            .credential(subject.registry, subject.repository)
+            .credential(&key.0, key.1.as_ref())
             .await
             .map_err(|error| {
-                let message = format!("the login for {} could not be read", subject.registry);
+                let message = format!("the login for {} could not be read", key.0);
                 AuthError::with_cause(AuthErrorKind::Provider, message, error)
             })?;
         let usable = |credential: &Credential| match credential {

@@ -163,6 +163,7 @@ impl ClientBuilder {
             hosts: std::sync::Mutex::new(HashMap::new()),
             paces: Paces::default(),
             warnings: Warnings::to(self.warnings),
+            referrers: tokio::sync::Mutex::default(),
             ranges: Arc::new(Semaphore::new(MAX_RANGES)),
         }))
     }

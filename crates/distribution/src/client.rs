@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) hosts: Mutex<HashMap<Registry, Host>>,
     pub(crate) paces: Paces,
     pub(crate) warnings: Warnings,
+    /// Held while a list of referrers is changed.
+    pub(crate) referrers: tokio::sync::Mutex<()>,
     /// Ranges that may be under way beside the first of each blob: bounds the memory they take.
     pub(crate) ranges: Arc<Semaphore>,
 }
@@ -143,7 +145,7 @@ impl Client {
     }
 }
 
-fn resolve_error(operation: Operation, subject: impl fmt::Display, error: &ResolveError) -> Error {
+pub(crate) fn resolve_error(operation: Operation, subject: impl fmt::Display, error: &ResolveError) -> Error {
     let kind = match error {
         ResolveError::Blocked(_) => ErrorKind::Blocked,
         _ => ErrorKind::Invalid,

@@ -76,6 +76,18 @@ pub(crate) fn status_error(
     }
 }
 
+/// The error for what is not there, where that was an expected answer.
+pub(crate) fn not_there(operation: Operation, subject: &str, url: &url::Url) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        operation,
+        subject,
+        ErrorKind::NotFound.to_string(),
+    )
+    .at(wharf_http::Redacted(url))
+    .edit(|inner| inner.status = Some(404))
+}
+
 /// The registry's own words if it has any; the status otherwise.
 fn reason(kind: ErrorKind, status: StatusCode, codes: &[RegistryError]) -> String {
     let mut reason = match kind {

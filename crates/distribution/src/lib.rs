@@ -29,25 +29,38 @@
 
 mod blobs;
 mod builder;
+mod catalog;
 mod client;
+mod delete;
 mod error;
+mod explain;
+mod extensions;
 mod hint;
 mod link;
 mod location;
 mod manifests;
 mod pace;
+mod pages;
 mod pull;
 mod push;
+mod referrers;
 mod remote;
+mod search;
 mod send;
 mod site;
+mod subject;
 mod tags;
+mod versions;
 mod warnings;
 mod wire;
 
 pub use builder::{ClientBuilder, DangerousClient};
 pub use client::Client;
 pub use error::{Detail, Error, Operation, RegistryError};
+pub use explain::{Explanation, PlaceExplanation};
+pub use extensions::Extension;
 pub use remote::Remote;
+pub use search::Found;
 pub use site::TlsFor;
 pub use tags::Tags;
+pub use versions::by_version;

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use wharf_auth::Action;
@@ -67,7 +69,49 @@ impl Remote {
     }
 
     /// Writes a manifest: its exact bytes, under the tag if there is one and under its digest otherwise.
+    ///
+    /// A manifest with a subject is entered into the list of the subject's referrers, where the registry does
+    /// not keep one itself.
     pub async fn push_manifest(&self, manifest: &Manifest, tag: Option<&Tag>) -> Result<(), Error> {
+        let headers = self.put_manifest(manifest, tag, &[]).await?;
+        self.after_push(manifest, &headers).await
+    }
+
+    /// Writes a manifest under its digest and several tags: in one request where the registry takes tags with
+    /// a manifest (`?tag=`), and by one more for each tag it did not set.
+    pub async fn push_manifest_tags(&self, manifest: &Manifest, tags: &[Tag]) -> Result<(), Error> {
+        if tags.len() < 2 {
+            return self.push_manifest(manifest, tags.first()).await;
+        }
+        let headers = match self.put_manifest(manifest, None, tags).await {
+            Err(error) if matches!(error.status(), Some(400 | 404 | 405 | 414 | 431)) => {
+                self.put_manifest(manifest, None, &[]).await?
+            }
+            headers => headers?,
+        };
+        let set = tags_set(&headers);
+        for tag in tags.iter().filter(|tag| !set.contains(tag.as_str())) {
+            self.put_manifest(manifest, Some(tag), &[]).await?;
+        }
+        self.after_push(manifest, &headers).await
+    }
+
+    async fn after_push(&self, manifest: &Manifest, headers: &HeaderMap) -> Result<(), Error> {
+        match manifest.subject() {
+            Some(subject) if !headers.contains_key("oci-subject") => {
+                self.note_referrer(subject.digest(), manifest).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The one request; the headers of its answer, which has been checked.
+    pub(crate) async fn put_manifest(
+        &self,
+        manifest: &Manifest,
+        tag: Option<&Tag>,
+        more_tags: &[Tag],
+    ) -> Result<HeaderMap, Error> {
         let target = tag.map_or_else(
             || Target::Digest(manifest.digest().clone()),
             |tag| tag.clone().into(),
@@ -83,7 +127,12 @@ impl Remote {
                 "its media type cannot be put into a header",
             )
         })?;
-        let path = self.path(&site, &format!("manifests/{target}"));
+        let mut path = self.path(&site, &format!("manifests/{target}"));
+        if !more_tags.is_empty() {
+            let tags: Vec<String> = more_tags.iter().map(|tag| format!("tag={tag}")).collect();
+            path.push('?');
+            path.push_str(&tags.join("&"));
+        }
         let call = Call::new(operation, &subject, Method::PUT, &path, &[200, 201, 202])
             .with_scopes(self.scopes(&site, Action::Push))
             .with_header(header::CONTENT_TYPE, content_type)
@@ -100,7 +149,7 @@ impl Remote {
             let reason = format!("the registry stored {stated} instead of {}", manifest.digest());
             return Err(Error::new(ErrorKind::Mismatch, operation, subject, reason).at(Redacted(&answer.url)));
         }
-        Ok(())
+        Ok(answer.headers)
     }
 
     async fn manifest_at(&self, site: Site, target: &Target) -> Result<Manifest, Error> {
@@ -172,6 +221,16 @@ pub(crate) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     Digest::parse(value.to_str().ok()?.trim())
         .ok()
         .filter(|digest| digest.algorithm().is_supported())
+}
+
+/// The tags that the registry says it set: repeated headers, joined by commas, or both.
+fn tags_set(headers: &HeaderMap) -> HashSet<String> {
+    let values = headers
+        .get_all("oci-tag")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let tags = values.flat_map(|value| value.split(','));
+    tags.map(|tag| tag.trim().to_owned()).collect()
 }
 
 fn check_stated(headers: &HeaderMap, bytes: &Bytes) -> Result<(), wharf_content::Error> {

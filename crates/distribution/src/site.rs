@@ -31,6 +31,8 @@ pub(crate) struct Site {
     pub(crate) registry: Registry,
     pub(crate) repository: Option<Repository>,
     pub(crate) role: Role,
+    /// Where the API is, if not where the registry's name says.
+    api_host: Option<&'static str>,
     tls: Arc<TlsSettings>,
     /// The schemes to try, in order; the second only if the first cannot connect.
     pub(crate) schemes: &'static [Scheme],
@@ -81,18 +83,25 @@ impl Site {
             registry,
             repository: None,
             role: Role::Primary,
+            api_host: None,
             tls: Arc::new(settings),
             schemes,
             allow_plaintext,
         })
     }
 
+    /// The same with its API at another host, of the same operator.
+    pub(crate) const fn with_api_host(mut self, host: &'static str) -> Self {
+        self.api_host = Some(host);
+        self
+    }
+
     /// The root of the API under this scheme; Docker Hub's is at another host than its name says.
     pub(crate) fn base(&self, scheme: Scheme) -> Result<Url, Error> {
-        let host = if self.registry.is_docker_hub() {
-            "registry-1.docker.io"
-        } else {
-            self.registry.as_str()
+        let host = match self.api_host {
+            Some(host) => host,
+            None if self.registry.is_docker_hub() => "registry-1.docker.io",
+            None => self.registry.as_str(),
         };
         Url::parse(&format!("{scheme}://{host}/")).map_err(|error| {
             let message = format!("{} is not a host that can be contacted", self.registry);

@@ -1,25 +1,18 @@
-use std::{collections::HashSet, vec};
+use std::vec;
 
-use http::Method;
-use url::Url;
 use wharf_auth::Action;
 use wharf_content::ErrorKind;
-use wharf_http::Redacted;
 use wharf_reference::{Digest, Tag};
 
 use crate::{
     Remote,
-    error::{Detail, Error, Operation},
-    link::next_page,
-    send::Call,
-    site::Site,
+    error::{Error, Operation},
+    pages::{Page, Pages},
     wire::TagPage,
 };
 
-/// The most bytes of one page (X1).
-const MAX_PAGE: u64 = 4 * 1024 * 1024;
-/// The most pages of one list (N8).
-const MAX_PAGES: usize = 1000;
+/// The most tags of one list.
+const MAX_TAGS: usize = 1_000_000;
 
 impl Remote {
     /// The tags of the repository, fetched page by page as they are taken.
@@ -27,28 +20,21 @@ impl Remote {
     pub fn tags(&self) -> Tags {
         Tags {
             remote: self.clone(),
+            pages: None,
             page: Vec::new().into_iter(),
-            next: Next::First,
-            visited: HashSet::new(),
+            seen: 0,
         }
     }
 }
 
-/// A list of tags in the registry's order. It ends: a list that leads in a circle, makes no progress or has
-/// more than 1,000 pages is an error.
+/// A list of tags in the registry's order. It ends: a list that leads in a circle, makes no progress, or has
+/// more than 1,000 pages or 1,000,000 tags is an error.
 #[derive(Debug)]
 pub struct Tags {
     remote: Remote,
+    pages: Option<Pages>,
     page: vec::IntoIter<Tag>,
-    next: Next,
-    visited: HashSet<Url>,
-}
-
-#[derive(Debug)]
-enum Next {
-    First,
-    Page(Url),
-    None,
+    seen: usize,
 }
 
 impl Tags {
@@ -59,11 +45,21 @@ impl Tags {
                 return Ok(Some(tag));
             }
             let site = self.remote.primary(Operation::ListTags)?;
-            match std::mem::replace(&mut self.next, Next::None) {
-                Next::None => return Ok(None),
-                Next::First => self.fetch(&site, None).await?,
-                Next::Page(url) => self.fetch(&site, Some(url)).await?,
+            let pages = self.pages.get_or_insert_with(|| {
+                let path = self.remote.path(&site, "tags/list?n=1000");
+                let scopes = self.remote.scopes(&site, Action::Pull);
+                Pages::new(Operation::ListTags, self.remote.repository(), path, scopes)
+            });
+            let Some(page) = pages.next(self.remote.client(), &site).await? else {
+                return Ok(None);
+            };
+            let tags = read_page(pages, &page)?;
+            self.seen += tags.len();
+            if self.seen > MAX_TAGS {
+                let reason = format!("the repository has more than {MAX_TAGS} tags");
+                return Err(pages.error(ErrorKind::TooLarge, reason, &page.url));
             }
+            self.page = tags.into_iter();
         }
     }
 
@@ -75,60 +71,18 @@ impl Tags {
         }
         Ok(tags)
     }
+}
 
-    async fn fetch(&mut self, site: &Site, url: Option<Url>) -> Result<(), Error> {
-        let operation = Operation::ListTags;
-        let remote = &self.remote;
-        let path = remote.path(site, "tags/list?n=1000");
-        let mut call = Call::new(operation, remote.repository(), Method::GET, &path, &[200])
-            .with_scopes(remote.scopes(site, Action::Pull));
-        if let Some(url) = url {
-            call = call.at_url(url);
-        }
-        let client = remote.client();
-        let answer = client.send(site, call, &mut client.budget()).await?;
-        let url = answer.url;
-        let fail = |kind, reason: String| {
-            Error::new(kind, operation, remote.repository(), reason).at(Redacted(&url))
-        };
-        let link = if answer.is_home {
-            next_page(&url, &answer.headers)
-        } else {
-            Ok(None)
-        };
-        let link = link.map_err(|error| fail(ErrorKind::Server, error.to_string()))?;
-        let body = answer.body.read(MAX_PAGE).await.map_err(|error| {
-            let kind = error.kind();
-            fail(crate::error::kind_of_http(kind), error.to_string()).with_detail(Detail::Http(kind))
-        })?;
-        let page: TagPage = serde_json::from_slice(&body).map_err(|_| {
-            fail(
-                ErrorKind::Server,
-                "the registry's answer is no list of tags".to_owned(),
-            )
-        })?;
-        let tags = page.tags.unwrap_or_default();
-        self.next = match link {
-            None => Next::None,
-            Some(next) => {
-                if tags.is_empty() || !self.visited.insert(next.clone()) || next == url {
-                    let reason = "the list leads in a circle".to_owned();
-                    return Err(fail(ErrorKind::Server, reason).with_detail(Detail::PaginationLoop));
-                }
-                if self.visited.len() >= MAX_PAGES {
-                    let reason = format!("the list has more than {MAX_PAGES} pages");
-                    return Err(fail(ErrorKind::TooLarge, reason).with_detail(Detail::TooManyPages));
-                }
-                Next::Page(next)
-            }
-        };
-        let valid = |tag: &String| Digest::parse(tag).is_err();
-        let tags: Vec<Tag> = tags
-            .iter()
-            .filter(|tag| valid(tag))
-            .filter_map(|tag| Tag::parse(tag).ok())
-            .collect();
-        self.page = tags.into_iter();
-        Ok(())
-    }
+fn read_page(pages: &Pages, page: &Page) -> Result<Vec<Tag>, Error> {
+    let read: TagPage = serde_json::from_slice(&page.body).map_err(|_| {
+        pages.error(
+            ErrorKind::Server,
+            "the registry's answer is no list of tags",
+            &page.url,
+        )
+    })?;
+    let tags = read.tags.unwrap_or_default();
+    pages.check_progress(tags.len(), page)?;
+    let named = tags.iter().filter(|tag| Digest::parse(tag).is_err());
+    Ok(named.filter_map(|tag| Tag::parse(tag).ok()).collect())
 }

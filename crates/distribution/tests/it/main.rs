@@ -7,7 +7,10 @@
 )]
 
 mod hostile;
+mod lists;
+mod mirrors;
 mod pull;
 mod push;
 mod real_registry;
+mod references;
 mod support;

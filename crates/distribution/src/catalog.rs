@@ -1,0 +1,55 @@
+use serde::Deserialize;
+use wharf_auth::Scopes;
+use wharf_content::ErrorKind;
+use wharf_reference::{Registry, Repository};
+
+use crate::{
+    Client,
+    error::{Error, Operation},
+    pages::Pages,
+};
+
+/// The most repositories of one list.
+const MAX_REPOSITORIES: usize = 1_000_000;
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    repositories: Option<Vec<String>>,
+}
+
+impl Client {
+    /// The repositories of a registry, where it offers the list (`/v2/_catalog`; most public ones do not).
+    /// Names that are not valid are passed over.
+    ///
+    /// `at_most` ends the list early; it is never longer than 1,000,000.
+    pub async fn catalog(&self, registry: &Registry, at_most: usize) -> Result<Vec<Repository>, Error> {
+        let operation = Operation::ListRepositories;
+        let site = self.registry_site(registry, operation)?;
+        let path = "v2/_catalog?n=1000".to_owned();
+        let mut pages = Pages::new(operation, registry, path, Scopes::catalog());
+        let mut repositories = Vec::new();
+        let at_most = at_most.min(MAX_REPOSITORIES);
+        while repositories.len() < at_most {
+            let Some(page) = pages.next(self, &site).await? else {
+                break;
+            };
+            let read: Page = serde_json::from_slice(&page.body).map_err(|_| {
+                pages.error(
+                    ErrorKind::Server,
+                    "the registry's answer is no list of repositories",
+                    &page.url,
+                )
+            })?;
+            let names = read.repositories.unwrap_or_default();
+            pages.check_progress(names.len(), &page)?;
+            repositories.extend(
+                names
+                    .iter()
+                    .filter_map(|name| Repository::new(registry, name).ok()),
+            );
+        }
+        repositories.truncate(at_most);
+        Ok(repositories)
+    }
+}

@@ -1,0 +1,142 @@
+use std::fmt;
+
+use wharf_auth::Credential;
+use wharf_config::{Intent, Role, TlsMode};
+use wharf_reference::Repository;
+
+use crate::{
+    Client,
+    client::resolve_error,
+    error::{Error, Operation},
+    site::Site,
+};
+
+/// What a client would do for a repository, without doing it: prints as one line per place. It holds no
+/// secret.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The repository that was asked about.
+    pub repository: Repository,
+    /// The places, in the order in which they are tried.
+    pub places: Vec<PlaceExplanation>,
+}
+
+/// One place that a repository may be at.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PlaceExplanation {
+    /// The repository as it is called there.
+    pub repository: Repository,
+    /// Mirror or primary.
+    pub role: Role,
+    /// The roots of the API that are tried, in order.
+    pub endpoints: Vec<String>,
+    /// Whether the certificate must verify.
+    pub is_verified: bool,
+    /// Which configuration forbids it, if one does.
+    pub blocked: Option<String>,
+    /// Which configuration it comes from; `None` if none does.
+    pub origin: Option<String>,
+    /// What kind of login would be used, or why it could not be read.
+    pub login: String,
+    /// What the registry asked for the last time, if it was contacted.
+    pub challenge: Option<String>,
+}
+
+impl Client {
+    /// What would be done to reach a repository, and why: the places in order, how each is contacted, and what
+    /// kind of login is there for it. Nothing is sent to any registry; a credential helper may be run.
+    pub async fn explain(&self, repository: &Repository, intent: Intent) -> Result<Explanation, Error> {
+        let operation = Operation::Discover;
+        let shared = self.shared();
+        let candidates = shared
+            .resolve
+            .resolve(repository, intent)
+            .map_err(|error| resolve_error(operation, repository, &error))?;
+        let mut places = Vec::new();
+        for candidate in candidates {
+            let site = Site::new(&candidate, &*shared.tls, &shared.plain);
+            let registry = candidate.repository.registry();
+            let login = shared
+                .authenticator
+                .credential_for(&registry, Some(&candidate.repository))
+                .await;
+            let mut endpoints = Vec::new();
+            let mut challenge = None;
+            if let Ok(site) = &site {
+                for scheme in site.schemes {
+                    let Ok(base) = site.base(*scheme) else { continue };
+                    if let Ok(peer) = site.peer(&base) {
+                        challenge = challenge.or_else(|| shared.authenticator.known(&peer.origin));
+                        endpoints.push(peer.origin.to_string());
+                    }
+                }
+            }
+            places.push(PlaceExplanation {
+                repository: candidate.repository,
+                role: candidate.role,
+                endpoints,
+                is_verified: candidate.tls == TlsMode::Verify,
+                blocked: candidate.blocked.map(|blocked| blocked.to_string()),
+                origin: candidate.origin,
+                login: match login {
+                    Ok(credential) => kind_of(credential.as_ref()).to_owned(),
+                    Err(error) => error.to_string(),
+                },
+                challenge,
+            });
+        }
+        Ok(Explanation {
+            repository: repository.clone(),
+            places,
+        })
+    }
+}
+
+const fn kind_of(credential: Option<&Credential>) -> &'static str {
+    match credential {
+        None => "no login",
+        Some(Credential::Basic { .. }) => "user name and password",
+        Some(Credential::Identity(_)) => "identity token",
+        Some(Credential::Bearer(_)) => "ready-made token",
+        Some(_) => "some login",
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.repository)?;
+        for (position, place) in self.places.iter().enumerate() {
+            write!(f, "\n  {}. {place}", position + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for PlaceExplanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = match self.role {
+            Role::Mirror => "mirror ",
+            _ => "",
+        };
+        write!(f, "{role}{}", self.repository)?;
+        if let Some(blocked) = &self.blocked {
+            return write!(f, ": skipped, {blocked}");
+        }
+        write!(f, " at {}", self.endpoints.join(", then "))?;
+        f.write_str(if self.is_verified {
+            ""
+        } else {
+            ", certificate not verified"
+        })?;
+        write!(f, "; {}", self.login)?;
+        if let Some(challenge) = &self.challenge {
+            write!(f, "; it asked for {challenge}")?;
+        }
+        match &self.origin {
+            Some(origin) => write!(f, "; from {origin}"),
+            None => f.write_str("; no configuration is about it"),
+        }
+    }
+}

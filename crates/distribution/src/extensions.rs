@@ -1,0 +1,79 @@
+use http::Method;
+use serde::Deserialize;
+use wharf_auth::Scopes;
+use wharf_content::ErrorKind;
+use wharf_http::{Redacted, printable};
+use wharf_reference::Registry;
+
+use crate::{
+    Client,
+    error::{Detail, Error, Operation, kind_of_http},
+    send::Call,
+};
+
+const MAX_ANSWER: u64 = 1024 * 1024;
+const MAX_EXTENSIONS: usize = 1000;
+
+/// An extension of the API that a registry offers (distribution-spec, *Extensions*). Its texts are bounded and
+/// safe to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Extension {
+    /// Its name, such as `_zot`.
+    pub name: String,
+    /// Where it is described; never followed here.
+    pub url: String,
+    /// What it does.
+    pub description: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    extensions: Vec<Raw>,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    url: String,
+    #[serde(default)]
+    description: String,
+}
+
+impl Client {
+    /// The extensions that a registry lists (`/v2/_oci/ext/discover`); none if it has no such list.
+    pub async fn extensions(&self, registry: &Registry) -> Result<Vec<Extension>, Error> {
+        let operation = Operation::Discover;
+        let site = self.registry_site(registry, operation)?;
+        let path = "v2/_oci/ext/discover";
+        let call = Call::new(operation, registry, Method::GET, path, &[200, 404]).with_scopes(Scopes::none());
+        let answer = self.send(&site, call, &mut self.budget()).await?;
+        if answer.status == 404 {
+            return Ok(Vec::new());
+        }
+        let url = answer.url;
+        let fail = |kind, reason: String| Error::new(kind, operation, registry, reason).at(Redacted(&url));
+        let body = answer.body.read(MAX_ANSWER).await.map_err(|error| {
+            fail(kind_of_http(error.kind()), error.to_string()).with_detail(Detail::Http(error.kind()))
+        })?;
+        let read: Answer = serde_json::from_slice(&body).map_err(|_| {
+            fail(
+                ErrorKind::Server,
+                "the registry's answer is no list of extensions".to_owned(),
+            )
+        })?;
+        let extensions = read
+            .extensions
+            .into_iter()
+            .take(MAX_EXTENSIONS)
+            .map(|raw| Extension {
+                name: printable(&raw.name, 100),
+                url: printable(&raw.url, 500),
+                description: printable(&raw.description, 500),
+            });
+        Ok(extensions.collect())
+    }
+}

@@ -1,0 +1,172 @@
+//! Manifests that refer to another (distribution-spec, *Listing Referrers* and *Referrers Tag Schema*).
+
+use std::collections::HashSet;
+
+use wharf_auth::Action;
+use wharf_content::{Descriptor, ErrorKind, Manifest, MediaType, Target};
+use wharf_reference::{Digest, Tag};
+
+use crate::{
+    Remote,
+    error::{Error, Operation},
+    manifests::content_type,
+    pages::Pages,
+};
+
+const OPERATION: Operation = Operation::ListReferrers;
+/// The most entries of one list (I10).
+const MAX_REFERRERS: usize = 1000;
+
+impl Remote {
+    /// What refers to the manifest with this digest, as the registry lists it: hints, that only
+    /// [`Remote::referrer`] turns into facts.
+    ///
+    /// With an artifact type, only those that state it. A registry without the API is asked for the tag that
+    /// stands in for it. Only "not found" is taken for an empty list; any other failure is an error (I10).
+    pub async fn referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>, Error> {
+        let site = self.primary(OPERATION)?;
+        let mut path = self.path(&site, &format!("referrers/{subject}"));
+        if let Some(artifact_type) = artifact_type {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("artifactType", artifact_type.as_str())
+                .finish();
+            path.push('?');
+            path.push_str(&query);
+        }
+        let name = self.blob_name(subject);
+        let mut pages = Pages::new(OPERATION, name, path, self.scopes(&site, Action::Pull))
+            .with_accept("application/vnd.oci.image.index.v1+json")
+            .expecting(&[200, 404]);
+        let mut found = Vec::new();
+        while let Some(page) = pages.next(self.client(), &site).await? {
+            if page.status == 404 {
+                found = self
+                    .fallback_list(subject)
+                    .await?
+                    .map(|index| index.manifests().to_vec())
+                    .unwrap_or_default();
+                break;
+            }
+            if content_type(&page.headers) != Some(MediaType::OCI_INDEX) {
+                let reason = "the registry's list of referrers is not an index";
+                return Err(pages.error(ErrorKind::Server, reason, &page.url));
+            }
+            let index = Manifest::parse(page.body.clone(), Some(&MediaType::OCI_INDEX)).map_err(|error| {
+                let reason = format!("the registry's list of referrers cannot be used: {error}");
+                pages.error(ErrorKind::Server, reason, &page.url)
+            })?;
+            pages.check_progress(index.manifests().len(), &page)?;
+            found.extend_from_slice(index.manifests());
+            if found.len() > MAX_REFERRERS {
+                let reason = format!("there are more than {MAX_REFERRERS}");
+                return Err(pages.error(ErrorKind::TooLarge, reason, &page.url));
+            }
+        }
+        Ok(filtered(found, artifact_type))
+    }
+
+    /// A manifest from a list of referrers, verified: it has the digest of the list's entry and really refers to
+    /// `subject`.
+    ///
+    /// Fails with [`ErrorKind::Mismatch`] if it refers to something else.
+    pub async fn referrer(&self, entry: &Descriptor, subject: &Digest) -> Result<Manifest, Error> {
+        let target = Target::Digest(entry.digest().clone());
+        let manifest = self.manifest(&target).await?;
+        if manifest.subject().is_some_and(|own| own.digest() == subject) {
+            return Ok(manifest);
+        }
+        let reason = format!("it was listed as a referrer of {subject}, but is not one");
+        Err(Error::new(
+            ErrorKind::Mismatch,
+            OPERATION,
+            self.name_of(&target),
+            reason,
+        ))
+    }
+
+    /// The index at the tag that stands in for the referrers API; `None` if there is none, or something else
+    /// is at that tag.
+    pub(crate) async fn fallback_list(&self, subject: &Digest) -> Result<Option<Manifest>, Error> {
+        let target = Target::Name(fallback_tag(subject)?.into());
+        match self.manifest(&target).await {
+            Ok(manifest) if *manifest.media_type() == MediaType::OCI_INDEX => Ok(Some(manifest)),
+            Ok(_) => Ok(None),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Ambiguous
+                    if error.status() != Some(400) =>
+                {
+                    Ok(None)
+                }
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+fn filtered(found: Vec<Descriptor>, artifact_type: Option<&MediaType>) -> Vec<Descriptor> {
+    let mut seen = HashSet::new();
+    found
+        .into_iter()
+        .filter(|entry| artifact_type.is_none_or(|wanted| entry.artifact_type() == Some(wanted)))
+        .filter(|entry| seen.insert(entry.digest().clone()))
+        .collect()
+}
+
+/// The tag that stands in for the referrers API: at most 32 characters of the algorithm, a hyphen, at most 64
+/// of the encoded part; what no tag may have becomes a hyphen.
+pub(crate) fn fallback_tag(subject: &Digest) -> Result<Tag, Error> {
+    let part = |text: &str, limit| -> String {
+        let fits =
+            |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-');
+        text.chars()
+            .take(limit)
+            .map(|character| if fits(character) { character } else { '-' })
+            .collect()
+    };
+    let text = format!(
+        "{}-{}",
+        part(subject.algorithm_name(), 32),
+        part(subject.encoded(), 64)
+    );
+    Tag::parse(&text).map_err(|error| {
+        Error::new(
+            ErrorKind::Invalid,
+            OPERATION,
+            subject,
+            "no tag can be made of this digest",
+        )
+        .with_source(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specification_s_examples() {
+        let table = [
+            (
+                "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".to_owned(),
+                "sha256-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            ),
+            (
+                format!("sha512:{}", "b".repeat(128)),
+                "sha512-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+            ),
+            (
+                "test+algorithm+using+algorithm+separators+and+lots+of+characters+to+excercise+overall+truncation:\
+                 alsoSome=InTheEncodedSectionToShowHyphenReplacementAndLotsAndLotsOfCharactersToExcerciseEncodedTruncation"
+                    .to_owned(),
+                "test-algorithm-using-algorithm-s-alsoSome-InTheEncodedSectionToShowHyphenReplacementAndLotsAndLot",
+            ),
+        ];
+        for (digest, tag) in table {
+            assert_eq!(fallback_tag(&Digest::parse(&digest).unwrap()).unwrap(), tag);
+        }
+    }
+}

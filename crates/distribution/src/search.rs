@@ -1,0 +1,121 @@
+use http::Method;
+use serde::Deserialize;
+use wharf_auth::Scopes;
+use wharf_content::ErrorKind;
+use wharf_http::{Redacted, printable};
+use wharf_reference::Registry;
+
+use crate::{
+    Client,
+    error::{Detail, Error, Operation, kind_of_http},
+    send::Call,
+};
+
+const MAX_ANSWER: u64 = 4 * 1024 * 1024;
+
+/// One result of a search, its texts bounded and safe to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Found {
+    /// The repository's name within the registry, as the registry writes it.
+    pub name: String,
+    /// What it says of itself; may be empty.
+    pub description: String,
+    /// How many people like it.
+    pub stars: u64,
+    /// Whether the registry's operators curate it.
+    pub is_official: bool,
+    /// Whether it was built automatically.
+    pub is_automated: bool,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    results: Vec<Raw>,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    star_count: i64,
+    #[serde(default)]
+    is_official: bool,
+    #[serde(default)]
+    is_automated: bool,
+}
+
+impl Client {
+    /// Searches a registry as Podman does: by the old search endpoint (`/v1/search`), at `index.docker.io` for
+    /// Docker Hub, and by looking through the catalog where there is none. At most `limit` results, at most
+    /// 100.
+    pub async fn search(&self, registry: &Registry, term: &str, limit: usize) -> Result<Vec<Found>, Error> {
+        let operation = Operation::Search;
+        let limit = limit.clamp(1, 100);
+        let mut site = self.registry_site(registry, operation)?;
+        if registry.is_docker_hub() {
+            site = site.with_api_host("index.docker.io");
+        }
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("q", term)
+            .append_pair("n", &limit.to_string())
+            .finish();
+        let path = format!("v1/search?{query}");
+        let call = Call::new(operation, registry, Method::GET, &path, &[200]).with_scopes(Scopes::none());
+        let answer = match self.send(&site, call, &mut self.budget()).await {
+            Ok(answer) => answer,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
+                return self.search_catalog(registry, term, limit).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let url = answer.url;
+        let fail = |kind, reason: String| Error::new(kind, operation, registry, reason).at(Redacted(&url));
+        let body = answer.body.read(MAX_ANSWER).await.map_err(|error| {
+            fail(kind_of_http(error.kind()), error.to_string()).with_detail(Detail::Http(error.kind()))
+        })?;
+        let read: Answer = serde_json::from_slice(&body).map_err(|_| {
+            fail(
+                ErrorKind::Server,
+                "the registry's answer is no list of results".to_owned(),
+            )
+        })?;
+        Ok(read.results.into_iter().take(limit).map(Found::from).collect())
+    }
+
+    async fn search_catalog(
+        &self,
+        registry: &Registry,
+        term: &str,
+        limit: usize,
+    ) -> Result<Vec<Found>, Error> {
+        let repositories = self.catalog(registry, 10_000).await?;
+        let found = repositories
+            .iter()
+            .filter(|repository| repository.path().contains(term));
+        let found = found.take(limit).map(|repository| Found {
+            name: repository.path().to_owned(),
+            description: String::new(),
+            stars: 0,
+            is_official: false,
+            is_automated: false,
+        });
+        Ok(found.collect())
+    }
+}
+
+impl From<Raw> for Found {
+    fn from(raw: Raw) -> Self {
+        Self {
+            name: printable(&raw.name, 255),
+            description: printable(&raw.description.unwrap_or_default(), 500),
+            stars: u64::try_from(raw.star_count).unwrap_or(0),
+            is_official: raw.is_official,
+            is_automated: raw.is_automated,
+        }
+    }
+}

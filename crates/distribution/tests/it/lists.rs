@@ -1,0 +1,105 @@
+//! Lists of a registry itself: catalog, search, extensions, warnings; and the explanation.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use wharf_config::Intent;
+use wharf_content::{Event, Progress};
+use wharf_distribution::Client;
+use wharf_reference::Repository;
+use wharf_testkit::{
+    DockerRegistry, Image,
+    hostile::{Answer, Match, Stage},
+    peers_present,
+};
+
+use crate::support::{login, on_stage, plain, push_image, registry, remote};
+
+#[tokio::test]
+async fn the_catalog_and_a_search_without_an_endpoint_for_it() {
+    if !peers_present(&["docker-registry"]) {
+        return;
+    }
+    let server = DockerRegistry::start();
+    let name = registry(&server.name());
+    let client = plain(&server.name()).build().unwrap();
+    for path in ["team/app", "team/tool", "other"] {
+        push_image(&remote(&client, &server.name(), path), &Image::small("x"), "v1")
+            .await
+            .unwrap();
+    }
+    let all = client.catalog(&name, usize::MAX).await.unwrap();
+    assert_eq!(
+        all.iter().map(Repository::path).collect::<Vec<_>>(),
+        ["other", "team/app", "team/tool"]
+    );
+    assert_eq!(client.catalog(&name, 1).await.unwrap().len(), 1);
+    let found = client.search(&name, "team", 10).await.unwrap();
+    assert_eq!(
+        found.iter().map(|found| &*found.name).collect::<Vec<_>>(),
+        ["team/app", "team/tool"]
+    );
+    assert!(client.extensions(&name).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn search_and_extensions() {
+    let stage = Stage::new();
+    let server = stage.origin("reg.test").await;
+    let client = on_stage(&stage).build().unwrap();
+    server.on(
+        Match::get("/v1/search"),
+        Answer::json(&json!({"num_results": 2, "results": [
+            {"name": "alpine", "description": "small\u{1b}[2J", "star_count": 9, "is_official": true},
+            {"name": "other", "description": null, "star_count": -1, "is_automated": true},
+        ]})),
+    );
+    server.on(
+        Match::get("/v2/_oci/ext/discover"),
+        Answer::json(&json!({"extensions": [{"name": "_zot", "url": "https://x", "description": "d"}]})),
+    );
+    let found = client.search(&registry("reg.test"), "al pine", 25).await.unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].description, "small\\u{1b}[2J");
+    assert!(found[0].is_official && found[1].is_automated && found[1].stars == 0);
+    assert_eq!(server.requests()[0].target, "/v1/search?q=al+pine&n=25");
+    let extensions = client.extensions(&registry("reg.test")).await.unwrap();
+    assert_eq!(extensions[0].name, "_zot");
+}
+
+#[tokio::test]
+async fn warnings_are_told_once() {
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+    impl Progress for Heard {
+        fn event(&self, event: Event<'_>) {
+            if let Event::Warning { message } = event {
+                self.0.lock().unwrap().push(message.to_owned());
+            }
+        }
+    }
+    let stage = Stage::new();
+    let server = stage.origin("reg.test").await;
+    let heard = Arc::new(Heard::default());
+    let client = on_stage(&stage).with_warnings(heard.clone()).build().unwrap();
+    let answer = Answer::json(&json!({"tags": ["v1"]})).header("Warning", "299 - \"this tag goes away\"");
+    server.on(Match::get("/tags/list"), answer);
+    let app = remote(&client, "reg.test", "app");
+    for _ in 0..3 {
+        app.tags().collect().await.unwrap();
+    }
+    assert_eq!(*heard.0.lock().unwrap(), ["reg.test warns: this tag goes away"]);
+}
+
+#[tokio::test]
+async fn an_explanation_names_no_secret() {
+    let client = login(Client::builder(), "reg.test", "ada", "CANARY");
+    let repository = Repository::parse("reg.test/team/app").unwrap();
+    let explanation = client.explain(&repository, Intent::PullTag).await.unwrap();
+    assert_eq!(
+        explanation.to_string(),
+        "reg.test/team/app:\n  1. reg.test/team/app at https://reg.test; user name and password; no configuration is \
+         about it"
+    );
+    assert!(!format!("{explanation:?}").contains("CANARY"));
+}

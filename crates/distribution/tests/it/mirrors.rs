@@ -1,0 +1,223 @@
+//! Several places for one repository.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wharf_auth::{Credential, Fixed};
+use wharf_config::{Candidate, Intent, Resolve, ResolveError, Role, TlsMode};
+use wharf_content::{Descriptor, ErrorKind, MediaType, Target};
+use wharf_reference::{Repository, Tag};
+use wharf_testkit::{
+    Image,
+    hostile::{Answer, Fault, Match, OriginOptions, Rule, Stage, Step, blob_answer},
+    noise, sha256,
+};
+
+use crate::support::{on_stage, plain, registry, remote};
+
+/// Pulls look at the mirror first.
+#[derive(Debug)]
+struct Mirrored;
+
+impl Resolve for Mirrored {
+    fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError> {
+        let mut mirror = Candidate::primary(Repository::new(&registry("mirror.test"), "cache/app").unwrap());
+        mirror.role = Role::Mirror;
+        let primary = Candidate::primary(repository.clone());
+        Ok(match intent {
+            Intent::PullTag | Intent::PullDigest => vec![mirror, primary],
+            _ => vec![primary],
+        })
+    }
+}
+
+fn tag() -> Target {
+    Target::Name(Tag::parse("v1").unwrap().into())
+}
+
+#[tokio::test]
+async fn a_digest_is_continued_at_the_next_place() {
+    let stage = Stage::new();
+    let mirror = stage.origin("mirror.test").await;
+    let primary = stage.origin("reg.test").await;
+    let bytes = Bytes::from(noise(5, 100_000));
+    let descriptor = Descriptor::new(MediaType::OCTET_STREAM, sha256(&bytes), 100_000).unwrap();
+    let whole = bytes.clone();
+    mirror.rule(
+        Rule::call(Match::get("/v2/cache/app/blobs/"), move |request| {
+            blob_answer(request, &whole).fault(Fault::Cut(40_000))
+        })
+        .times(1),
+    );
+    mirror.on(Match::any(), Answer::new(404));
+    primary.serve_blob("app", descriptor.digest().as_str(), &bytes);
+    let client = on_stage(&stage).with_resolve(Arc::new(Mirrored)).build().unwrap();
+    let blob = remote(&client, "reg.test", "app").blob(&descriptor).unwrap();
+    assert_eq!(blob.read_to_end(u64::MAX).await.unwrap(), bytes);
+    assert_eq!(primary.requests()[0].header("range"), Some("bytes=40000-"));
+}
+
+#[tokio::test]
+async fn a_mirror_that_fails_is_passed_over_and_named_in_the_error() {
+    let stage = Stage::new();
+    let mirror = stage.origin("mirror.test").await;
+    let primary = stage.origin("reg.test").await;
+    let image = Image::small("x");
+    mirror.on(Match::any(), Answer::error(403, "DENIED", "not for you"));
+    primary.serve_image("app", "v1", &image);
+    let client = on_stage(&stage).with_resolve(Arc::new(Mirrored)).build().unwrap();
+    let app = remote(&client, "reg.test", "app");
+    assert_eq!(app.manifest(&tag()).await.unwrap(), *image.manifest());
+    let before = mirror.requests().len();
+    let (descriptor, _) = &image.blobs()[0];
+    app.blob(descriptor).unwrap().read_to_end(u64::MAX).await.unwrap();
+    assert_eq!(
+        mirror.requests().len(),
+        before,
+        "the place that gave the manifest is asked first"
+    );
+
+    primary.clear();
+    primary.on(
+        Match::any(),
+        Answer::error(404, "MANIFEST_UNKNOWN", "nothing here"),
+    );
+    let error = app.manifest(&tag()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.earlier()[0].kind(), ErrorKind::Denied);
+    assert!(
+        error
+            .to_string()
+            .contains("before that, at https://mirror.test/v2/cache/app/manifests/v1"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn n20_a_mirror_does_not_get_the_registry_s_login() {
+    let stage = Stage::new();
+    let mirror = stage.origin("mirror.test").await;
+    let primary = stage.origin("reg.test").await;
+    let password = stage.secret("password", &[&primary]);
+    mirror.on(Match::any(), Answer::challenge("Basic realm=\"m\""));
+    primary.on(Match::any(), Answer::challenge("Basic realm=\"p\""));
+    let fixed = Fixed::new(registry("reg.test"), Credential::basic("ada", password));
+    let client = on_stage(&stage)
+        .with_resolve(Arc::new(Mirrored))
+        .with_credentials(Arc::new(fixed))
+        .build()
+        .unwrap();
+    let error = remote(&client, "reg.test", "app")
+        .manifest(&tag())
+        .await
+        .unwrap_err();
+    let error = stage.inspect(error);
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert!(
+        mirror
+            .requests()
+            .iter()
+            .all(|request| request.header("authorization").is_none())
+    );
+    assert!(primary.requests().iter().any(|request| request.basic().is_some()));
+}
+
+/// `insecure = true`.
+#[derive(Debug)]
+struct Insecure;
+
+impl Resolve for Insecure {
+    fn resolve(&self, repository: &Repository, _: Intent) -> Result<Vec<Candidate>, ResolveError> {
+        let mut candidate = Candidate::primary(repository.clone());
+        candidate.tls = TlsMode::Insecure;
+        Ok(vec![candidate])
+    }
+}
+
+#[tokio::test]
+async fn an_insecure_registry_may_speak_either() {
+    let stage = Stage::new();
+    let image = Image::small("x");
+    let untrusted = stage
+        .origin_with("self.test", OriginOptions::default().untrusted().with_port())
+        .await;
+    let clear = stage
+        .origin_with("plain.test", OriginOptions::default().plain().with_port())
+        .await;
+    let client = on_stage(&stage).with_resolve(Arc::new(Insecure)).build().unwrap();
+    for origin in [&untrusted, &clear] {
+        origin.serve_image("app", "v1", &image);
+        let app = remote(&client, origin.name(), "app");
+        assert_eq!(app.manifest(&tag()).await.unwrap(), *image.manifest());
+        for (descriptor, _) in image.blobs() {
+            app.blob(descriptor).unwrap().read_to_end(u64::MAX).await.unwrap();
+        }
+    }
+    let wary = on_stage(&stage).build().unwrap();
+    // The plain one waits for the rest of our greeting.
+    for (origin, kind) in [(&untrusted, ErrorKind::Tls), (&clear, ErrorKind::Timeout)] {
+        let error = remote(&wary, origin.name(), "app")
+            .manifest(&tag())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn n10_no_plain_byte_is_sent_unless_configured() {
+    let stage = Stage::new();
+    for greeting in [
+        vec![Step::Reset],
+        vec![Step::Send(Bytes::from_static(b"junk")), Step::Close],
+        vec![Step::Stall],
+    ] {
+        let origin = stage
+            .origin_with("only.test", OriginOptions::default().plain().with_port())
+            .await;
+        origin.greet(greeting);
+        let client = on_stage(&stage).build().unwrap();
+        remote(&client, origin.name(), "app")
+            .manifest(&tag())
+            .await
+            .unwrap_err();
+        assert!(origin.requests().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn logins_are_not_sent_in_clear_text() {
+    let stage = Stage::new();
+    let origin = stage
+        .origin_with("far.test", OriginOptions::default().plain().with_port())
+        .await;
+    let password = stage.secret("password", &[]);
+    origin.on(Match::any(), Answer::challenge("Basic realm=\"x\""));
+    let name = origin.name().to_owned();
+    let fixed = || {
+        Arc::new(Fixed::new(
+            registry(&name),
+            Credential::basic("ada", password.clone()),
+        ))
+    };
+    let client = on_stage(&stage)
+        .with_plain_http(registry(&name))
+        .with_credentials(fixed())
+        .build()
+        .unwrap();
+    let error = remote(&client, &name, "app").manifest(&tag()).await.unwrap_err();
+    assert_eq!(stage.inspect(error).kind(), ErrorKind::Blocked);
+
+    stage.allow(&password, &origin);
+    let client = on_stage(&stage)
+        .with_plain_http(registry(&name))
+        .with_credentials(fixed())
+        .dangerous()
+        .allow_plaintext_credentials(registry(&name))
+        .build()
+        .unwrap();
+    let error = remote(&client, &name, "app").manifest(&tag()).await.unwrap_err();
+    assert_eq!(stage.inspect(error).kind(), ErrorKind::Unauthorized);
+    assert!(origin.requests().iter().any(|request| request.basic().is_some()));
+    drop(plain(&name));
+}
