@@ -22,6 +22,9 @@ fn chunks(chunks: &[&'static [u8]]) -> ByteStream {
     Box::pin(stream::iter(chunks))
 }
 
+/// What the source sends, what may be seen, and how it ends.
+type Case = (&'static [&'static [u8]], &'static [u8], Option<ErrorKind>);
+
 /// Reads to the end or the first error, and says what was yielded before.
 async fn drain(mut blob: Blob) -> (Vec<u8>, Option<ErrorKind>) {
     let mut seen = Vec::new();
@@ -41,8 +44,7 @@ async fn drain(mut blob: Blob) -> (Vec<u8>, Option<ErrorKind>) {
 async fn yields_exactly_what_was_promised_or_fails_before_the_last_chunk() {
     let promised = descriptor(b"abcdef");
     let mismatch = Some(ErrorKind::Mismatch);
-    // What the source sends, what may be seen, and how it ends.
-    let cases: &[(&[&'static [u8]], &[u8], Option<ErrorKind>)] = &[
+    let cases: &[Case] = &[
         (&[b"abcdef"], b"abcdef", None),
         (&[b"abc", b"", b"def"], b"abcdef", None),
         (&[b"abc", b"deX"], b"abc", mismatch),

@@ -48,7 +48,7 @@ impl Names {
     /// The addresses of this host; empty if the test has no such host. The port is the one to use where a URL
     /// names none.
     ///
-    /// A name with several lists ([`Stage::rebind`]) leads to the next with every call.
+    /// A name with several lists leads to the next with every call.
     pub fn lookup(&self, host: &str) -> Vec<SocketAddr> {
         let mut inner = self.0.lock().expect("names do not panic");
         inner.asked.push(host.to_owned());
