@@ -101,30 +101,36 @@ fn answers_and_failures() {
 #[test]
 fn a_helper_that_does_not_end_is_killed_with_all_it_started() {
     let helpers = Helpers::new();
-    for (name, script) in [
+    let scripts = [
         ("hangs", "sleep 600"),
         ("ignores", "trap '' TERM INT HUP; sleep 600"),
         ("forks", "sleep 600 & sleep 600 & wait"),
         ("leaves-a-child", "sleep 600 & echo '{}'; exit 0"),
         ("closes-its-output", "exec >&-; sleep 600"),
-    ] {
-        let pipe = helpers.path(&format!("{name}.pipe"));
-        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        helpers.add(name, &format!("exec 9>'{}'\n{script}", pipe.display()));
-        let witness = thread::spawn(move || {
-            let mut pipe = fs::File::open(pipe).unwrap(); // waits until the helper has opened it
-            pipe.read_to_end(&mut Vec::new()).unwrap()
-        });
-        // As long as it takes to be sure that the helper has started, on a busy machine too.
-        let helper = helpers.helper(name).with_timeout(Duration::from_secs(2));
-        let error = helper.get("example.com").unwrap_err();
-        assert_eq!(error.kind(), TimedOut, "{name}");
-        assert_eq!(
-            error.to_string(),
-            format!("docker-credential-{name}: did not end within 2s and was killed")
-        );
-        assert_eq!(witness.join().unwrap(), 0, "{name}");
-    }
+    ];
+    thread::scope(|scope| {
+        for (name, script) in scripts {
+            let helpers = &helpers;
+            scope.spawn(move || is_killed(helpers, name, script));
+        }
+    });
+}
+
+fn is_killed(helpers: &Helpers, name: &str, script: &str) {
+    let pipe = helpers.path(&format!("{name}.pipe"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    helpers.add(name, &format!("exec 9>'{}'\n{script}", pipe.display()));
+    let witness = thread::spawn(move || {
+        let mut pipe = fs::File::open(pipe).unwrap(); // waits until the helper has opened it
+        pipe.read_to_end(&mut Vec::new()).unwrap()
+    });
+    // As long as it takes to be sure that the helper has started, on a busy machine too.
+    let helper = helpers.helper(name).with_timeout(Duration::from_secs(3));
+    let error = helper.get("example.com").unwrap_err();
+    assert_eq!(error.kind(), TimedOut, "{name}");
+    let expected = format!("docker-credential-{name}: did not end within 3s and was killed");
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(witness.join().unwrap(), 0, "{name}");
 }
 
 #[test]
