@@ -134,14 +134,16 @@ impl Registries {
             insecure,
             origin,
         } = place;
+        let logical = resolution.table.filter(|_| role == Role::Primary);
         let physical = match repository {
             Ok(physical) => physical,
+            // What is blocked is not contacted, so it needs no valid name there.
+            Err(_) if logical.is_some_and(|table| table.blocked) => resolution.repository.clone(),
             Err(reason) => {
                 resolution.skipped.push(Skipped { role, origin, reason });
                 return;
             }
         };
-        let logical = resolution.table.filter(|_| role == Role::Primary);
         let names = [
             (logical, &resolution.repository),
             (self.table(&physical), &physical),

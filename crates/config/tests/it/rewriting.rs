@@ -290,6 +290,11 @@ pub(crate) const CASES: &[Case] = &[
         "r.lan/x:1",
         &["error: r.lan/x is blocked by line 1 ([[registry]] r.lan)"],
     ),
+    (
+        "[[registry]]\nprefix = 'r.lan/x'\nlocation = 'in.lan'\nblocked = true",
+        "r.lan/x",
+        &["error: r.lan/x is blocked by line 1 ([[registry]] r.lan/x)"],
+    ),
     // Version 1.
     (
         "[registries.insecure]\nregistries = ['r.lan:5000']",

@@ -307,6 +307,11 @@ pub(crate) const CASES: &[Case] = &[
     ),
     inspect("mirror of the hub", "l:docker.io m:m.lan/hub+i", "alpine:1"),
     inspect(
+        "mirror with a slash at the end",
+        "l:r.lan i m:m.lan/+i",
+        "r.lan/x:1",
+    ),
+    inspect(
         "mirror that cannot be",
         "l:r.lan i m:docker.io m:m.lan+i",
         "r.lan/x:1",
@@ -336,6 +341,11 @@ pub(crate) const CASES: &[Case] = &[
         "blocked location",
         "p:pub.lan l:priv.lan/a i\nl:priv.lan b",
         "pub.lan/x:1",
+    ),
+    inspect(
+        "blocked, moved to a name that cannot be",
+        "p:r.lan/x l:in.lan b",
+        "r.lan/x:1",
     ),
     inspect("blocked wildcard", "p:*.ex.com b", "a.ex.com/x:1"),
     inspect(

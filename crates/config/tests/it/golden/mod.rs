@@ -52,6 +52,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "an exact host beats a wildcard",
     ),
     (
+        "mirror with a slash at the end",
+        "http m.lan x | http r.lan x",
+        "slashes at the end of a mirror's location are left out, as those of other locations are",
+    ),
+    (
         "mirror that cannot be",
         "http m.lan x | http r.lan x",
         "a place whose name is not valid is left out, the others are tried",
@@ -60,6 +65,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "blocked prefix elsewhere",
         "blocked",
         "a table blocks what its prefix matches, wherever that is moved",
+    ),
+    (
+        "blocked, moved to a name that cannot be",
+        "blocked",
+        "what is blocked is said to be blocked, whatever else is wrong with it",
     ),
     (
         "short, permissive, first fails",
