@@ -17,8 +17,7 @@ const MAX_LINKS: usize = 40;
 ///
 /// The lock is a file `.NAME.lock` beside the target that is never removed: locking the target itself would
 /// lock an inode that the next replacement throws away. Whoever only reads needs no lock, for the name always
-/// leads to a whole file.
-#[derive(Debug)]
+/// leads to a whole file. What it holds may be secret, so it has no `Debug` (N19).
 pub(crate) struct LockedFile {
     target: PathBuf,
     contents: Option<Zeroizing<Vec<u8>>>,

@@ -67,15 +67,15 @@ pub(super) struct Problem {
     pub(super) message: String,
 }
 
-/// One value and where it lies in the whole text.
-#[derive(Debug, Clone, Copy)]
+/// One value and where it lies in the whole text. It may be a secret, so it has no `Debug` (N19).
+#[derive(Clone, Copy)]
 pub(super) struct Value<'a> {
     whole: &'a str,
     text: &'a str,
 }
 
 /// `"key": value`, in the order of the file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Member<'a> {
     pub(super) key: String,
     pub(super) value: Value<'a>,
@@ -212,7 +212,7 @@ mod tests {
         let text = "{\n  \"auths\": {\n    \"a\": \"canary\"\n  }\n}";
         let top = Value::parse(text).unwrap().object("the file").unwrap().unwrap();
         let auths = top[0].value.object("auths").unwrap().unwrap();
-        let problem = auths[0].value.object("the entry").unwrap_err();
+        let problem = auths[0].value.object("the entry").map(drop).unwrap_err();
         assert_eq!(problem.position, Position { line: 3, column: 10 });
         assert_eq!(problem.message, "expected the entry to be an object");
     }

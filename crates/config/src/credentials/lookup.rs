@@ -84,8 +84,13 @@ impl Credentials {
                 Ok(Answer::Found) => return Ok(lookup),
                 Ok(Answer::Nothing) => {}
                 Err(error) => {
-                    if name != FILES {
-                        let source = CredentialSource::Helper(name.clone());
+                    let source = match &error {
+                        CredentialsError::File(error) => {
+                            error.file().map(|file| CredentialSource::File(file.into()))
+                        }
+                        _ => Some(CredentialSource::Helper(name.clone())).filter(|_| name != FILES),
+                    };
+                    if let Some(source) = source {
                         lookup.step(source, LookupOutcome::Failed(error.clone()));
                     }
                     errors.push(error);
