@@ -1,0 +1,189 @@
+//! How fast the store takes content in, durably, and how it stands ten thousand images.
+//!
+//! Everything is written below the temporary directory: `TMPDIR` chooses the disk that is measured.
+#![expect(
+    clippy::expect_used,
+    reason = "a bench that cannot be set up has nothing to say"
+)]
+
+use std::{fs, hint::black_box, path::Path, time::Duration};
+
+use bytes::Bytes;
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use serde_json::json;
+use tokio::runtime::Runtime;
+use wharf_content::{Blob, Descriptor, Hasher, MediaType, Name, Sink as _, Source as _, Target};
+use wharf_reference::Algorithm;
+use wharf_store::{Collect, Layout};
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .build()
+        .expect("a runtime")
+}
+
+fn describe(media_type: MediaType, bytes: &[u8]) -> Descriptor {
+    let digest = Hasher::digest(Algorithm::Sha256, bytes).expect("a known algorithm");
+    Descriptor::new(media_type, digest, bytes.len() as u64).expect("a fitting size")
+}
+
+/// Another blob at each call.
+fn fresh(size: usize) -> impl FnMut() -> Blob {
+    let (mut bytes, mut count) = (vec![1_u8; size], 0_u64);
+    move || {
+        count += 1;
+        bytes.splice(..8, count.to_le_bytes());
+        let descriptor = describe(MediaType::OCI_LAYER, &bytes);
+        Blob::from_bytes(descriptor, Bytes::copy_from_slice(&bytes)).expect("a known algorithm")
+    }
+}
+
+fn commit(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let layout = runtime
+        .block_on(Layout::create(directory.path().join("store")))
+        .expect("a store");
+    let mut group = criterion.benchmark_group("commit");
+    group.sample_size(20);
+    for size in [2 * 1024, 100 * 1024, 16 * 1024 * 1024] {
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter_batched(
+                fresh(size),
+                |blob| {
+                    runtime
+                        .block_on(layout.push_blob(blob))
+                        .expect("a blob is stored");
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+const IMAGES: usize = 10_000;
+/// With the config.
+const BLOBS_OF_EACH: usize = 10;
+
+/// A layout as other tools would have left it: written plainly, since to sync each file would take an hour.
+fn write_large(directory: &Path) {
+    let blobs = directory.join("blobs/sha256");
+    fs::create_dir_all(&blobs).expect("a folder");
+    let store = |media_type: MediaType, bytes: &[u8]| {
+        let descriptor = describe(media_type, bytes);
+        fs::write(blobs.join(descriptor.digest().encoded()), bytes).expect("a blob on disk");
+        descriptor
+    };
+    let mut entries = Vec::new();
+    for image in 0..IMAGES {
+        let config = json!({ "architecture": "amd64", "os": "linux", "image": image }).to_string();
+        let layers: Vec<Descriptor> = (1..BLOBS_OF_EACH)
+            .map(|layer| {
+                store(
+                    MediaType::OCI_LAYER,
+                    format!("layer {layer} of {image}").as_bytes(),
+                )
+            })
+            .collect();
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MediaType::OCI_MANIFEST,
+            "config": store(MediaType::OCI_CONFIG, config.as_bytes()),
+            "layers": layers,
+        });
+        let manifest = store(MediaType::OCI_MANIFEST, manifest.to_string().as_bytes());
+        entries.push(manifest.with_annotation("org.opencontainers.image.ref.name", name(image)));
+    }
+    let index = json!({ "schemaVersion": 2, "manifests": entries });
+    fs::write(directory.join("index.json"), index.to_string()).expect("index.json");
+    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("oci-layout");
+}
+
+fn name(image: usize) -> String {
+    format!("registry.example/team/service{image}:v1")
+}
+
+fn large(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    write_large(directory.path());
+    let mut group = criterion.benchmark_group("10,000 images");
+    group.sample_size(10);
+    let open = || runtime.block_on(Layout::open(directory.path())).expect("a store");
+    group.bench_function("open", |bencher| bencher.iter(open));
+
+    let mut numbers = (0..IMAGES).cycle();
+    let mut next = move || Name::parse(&name(numbers.next().unwrap_or_default())).expect("a name");
+    let layout = open();
+    group.bench_function("look up", |bencher| {
+        bencher.iter_batched(
+            &mut next,
+            |name| {
+                runtime
+                    .block_on(layout.resolve(&Target::Name(name)))
+                    .expect("an image")
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("open and look up", |bencher| {
+        bencher.iter_batched(
+            &mut next,
+            |name| {
+                runtime
+                    .block_on(open().resolve(&Target::Name(name)))
+                    .expect("an image")
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    let image = runtime
+        .block_on(layout.resolve(&Target::Name(next())))
+        .expect("an image");
+    let mut count = 0;
+    group.bench_function("tag", |bencher| {
+        bencher.iter(|| {
+            count += 1;
+            let name = Name::parse(&format!("new{}", count % 10)).expect("a name");
+            runtime
+                .block_on(layout.tag(&name, black_box(&image)))
+                .expect("a tag");
+        });
+    });
+    // Each time, four hundred images have lost their names: 4,400 blobs and manifests are to be found and removed.
+    let mut left = IMAGES;
+    group.bench_function("collect", |bencher| {
+        bencher.iter_batched(
+            || {
+                left = left.saturating_sub(400);
+                keep_first(directory.path(), left);
+            },
+            |()| {
+                let now = Collect::default().with_foreign_grace(Duration::ZERO);
+                let collected = runtime.block_on(layout.collect(&now)).expect("a collection");
+                assert!(!collected.blobs.is_empty(), "there was something to remove");
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+/// Takes all but so many images out of index.json, as another tool would.
+fn keep_first(directory: &Path, images: usize) {
+    let path = directory.join("index.json");
+    let mut index: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).expect("index.json")).expect("index.json is JSON");
+    if let Some(entries) = index
+        .get_mut("manifests")
+        .and_then(serde_json::Value::as_array_mut)
+    {
+        entries.truncate(images);
+    }
+    fs::write(path, index.to_string()).expect("index.json");
+}
+
+criterion_group!(benches, commit, large);
+criterion_main!(benches);
