@@ -1,0 +1,104 @@
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, ValueEnum};
+
+/// Serve an OCI registry from a directory.
+///
+/// Without --htpasswd or --token-keys, whoever can reach it may do everything. SIGHUP makes it read passwords,
+/// keys and certificates again; SIGTERM and SIGINT make it answer what is running, and end.
+///
+/// The first line on standard output is the registry's URL.
+#[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags")]
+pub(crate) struct Arguments {
+    /// Where to listen; port 0 is any unused one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    pub(crate) listen: SocketAddr,
+    /// Where to keep everything. Made if it does not exist; must not have other files.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: PathBuf,
+    /// The URL that clients use, if it is not the address.
+    #[arg(long, value_name = "URL")]
+    pub(crate) external_url: Option<String>,
+
+    /// Certificate chain in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Users that may do everything: lines of name and bcrypt hash, as `htpasswd -B` writes them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) htpasswd: Option<PathBuf>,
+    /// Exchange credentials for tokens instead of asking for them with every request.
+    #[arg(long, conflicts_with = "token_keys")]
+    pub(crate) tokens: bool,
+    /// Let everybody pull, also without credentials.
+    #[arg(long, requires = "htpasswd")]
+    pub(crate) anonymous_pull: bool,
+    /// Accept tokens that another party signs, with these keys (a JSON Web Key Set).
+    #[arg(long, value_name = "FILE", requires_all = ["token_realm", "token_issuer", "token_service"])]
+    pub(crate) token_keys: Option<PathBuf>,
+    /// Where clients get such tokens.
+    #[arg(long, value_name = "URL", requires = "token_keys")]
+    pub(crate) token_realm: Option<String>,
+    /// Who issues such tokens (`iss`).
+    #[arg(long, value_name = "NAME", requires = "token_keys")]
+    pub(crate) token_issuer: Option<String>,
+    /// What such tokens are for (`aud`).
+    #[arg(long, value_name = "NAME", requires = "token_keys")]
+    pub(crate) token_service: Option<String>,
+
+    /// Refuse pushes and deletes.
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Refuse to delete.
+    #[arg(long)]
+    pub(crate) no_delete: bool,
+    /// Bytes of the largest blob.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_blob: Option<u64>,
+    /// Bytes that one repository may have.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) quota: Option<u64>,
+    /// Take indexes and images although not all of their parts have been pushed.
+    #[arg(long)]
+    pub(crate) sparse: bool,
+
+    /// Be a cache of this registry, or of what is below this path of it: `docker.io`, `quay.io/org`. Its
+    /// credentials, certificates and mirrors are those of this host's configuration.
+    #[arg(long, value_name = "REGISTRY[/PATH]")]
+    pub(crate) upstream: Option<String>,
+
+    /// Collect garbage every so many seconds; 0 is never.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub(crate) gc: u64,
+    /// How long a blob that no manifest needs is kept, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub(crate) gc_grace: u64,
+    /// Collect manifests too that no tag leads to.
+    #[arg(long)]
+    pub(crate) gc_untagged: bool,
+
+    /// Where to serve /metrics (for Prometheus) and /healthz.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// How to log requests, on standard error.
+    #[arg(long, value_enum, default_value_t = Log::Off)]
+    pub(crate) log: Log,
+    /// How long to wait for running requests when asked to end, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) drain: u64,
+}
+
+/// How requests are logged.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Log {
+    /// Not at all.
+    Off,
+    /// A line to read.
+    Plain,
+    /// A JSON object.
+    Json,
+}

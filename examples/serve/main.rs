@@ -1,0 +1,121 @@
+//! A registry in a directory, as a program.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks")]
+
+mod arguments;
+mod metrics;
+mod reload;
+mod report;
+mod upstream;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+use wharf_registry::{DiskBackend, GcOptions, Limits, Registry, Server};
+
+use self::{arguments::Arguments, metrics::Metrics, reload::Reloadable, report::Report, upstream::Behind};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("serve: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let reloadable = Reloadable::load(arguments)?;
+    let metrics = Arc::new(Metrics::default());
+    let server = start(arguments, &reloadable, &metrics).await?;
+    if let Some(address) = arguments.metrics {
+        let address = metrics::serve(address, Arc::clone(&metrics)).await?;
+        eprintln!("serve: metrics at http://{address}/metrics");
+    }
+    if arguments.gc > 0 {
+        tokio::spawn(collect(
+            server.service().clone(),
+            arguments.gc,
+            garbage(arguments),
+        ));
+    }
+    println!("{}", server.url());
+    let (mut hangup, mut terminate) = (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?);
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => match reloadable.reload() {
+                Ok(()) => eprintln!("serve: read passwords, keys and certificates again"),
+                Err(error) => eprintln!("serve: kept what was read before: {error:#}"),
+            },
+            _ = terminate.recv() => break,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                break;
+            }
+        }
+    }
+    metrics.drain();
+    let drain = Duration::from_secs(arguments.drain);
+    if tokio::time::timeout(drain, server.shutdown()).await.is_err() {
+        eprintln!("serve: gave up on requests that are still running");
+    }
+    Ok(())
+}
+
+async fn start(
+    arguments: &Arguments,
+    reloadable: &Reloadable,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Server> {
+    let mut limits = Limits::default();
+    limits.blob = arguments.max_blob;
+    limits.repository = arguments.quota;
+    let backend = DiskBackend::open(&arguments.root).await?;
+    let mut registry = Registry::open(backend)
+        .await?
+        .with_limits(limits)
+        .with_delete(!arguments.no_delete)
+        .with_sparse(arguments.sparse)
+        .with_observer(Report::new(arguments.log, Arc::clone(metrics)));
+    if let Some(url) = &arguments.external_url {
+        registry = registry.with_external_url(url);
+    }
+    registry = reloadable.authenticate(registry, arguments);
+    if let Some(upstream) = &arguments.upstream {
+        registry = registry.with_upstream(Behind::new(upstream)?);
+    }
+    if arguments.read_only {
+        registry = registry.with_read_only(true);
+    }
+    let serving = match reloadable.tls() {
+        Some(tls) => registry.serve_tls(arguments.listen, tls).await,
+        None => registry.serve_on(arguments.listen).await,
+    };
+    serving.with_context(|| format!("cannot listen on {}", arguments.listen))
+}
+
+fn garbage(arguments: &Arguments) -> GcOptions {
+    GcOptions::default()
+        .with_grace(Duration::from_secs(arguments.gc_grace))
+        .with_untagged(arguments.gc_untagged)
+}
+
+/// Collects garbage, again and again.
+async fn collect(registry: Registry, seconds: u64, options: GcOptions) {
+    let mut interval = tokio::time::interval(Duration::from_secs(seconds));
+    interval.tick().await; // the first comes at once
+    loop {
+        interval.tick().await;
+        match registry.collect_garbage(&options).await {
+            Ok(report) if report.content > 0 => {
+                eprintln!("serve: removed {} blobs, {} bytes", report.content, report.bytes);
+            }
+            Ok(_) => {}
+            Err(error) => eprintln!("serve: cannot collect garbage: {error}"),
+        }
+    }
+}

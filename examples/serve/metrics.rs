@@ -1,0 +1,175 @@
+//! Counters in Prometheus' text format, and whether the registry is well, on an address of their own.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use wharf_registry::{Answered, Endpoint};
+
+/// Upper bounds of the histogram, in seconds.
+const BUCKETS: [f64; 8] = [0.005, 0.025, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0];
+
+#[derive(Default)]
+pub(crate) struct Metrics {
+    requests: Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>,
+    seconds: Mutex<BTreeMap<&'static str, Histogram>>,
+    received: AtomicU64,
+    sent: AtomicU64,
+    damaged: AtomicU64,
+    draining: AtomicBool,
+}
+
+#[derive(Default)]
+struct Histogram {
+    buckets: [u64; BUCKETS.len()],
+    count: u64,
+    sum: f64,
+}
+
+impl Metrics {
+    pub(crate) fn count(&self, answered: &Answered) {
+        let endpoint = name(answered.endpoint);
+        let method = match answered.method.as_str() {
+            "GET" => "GET",
+            "HEAD" => "HEAD",
+            "POST" => "POST",
+            "PUT" => "PUT",
+            "PATCH" => "PATCH",
+            "DELETE" => "DELETE",
+            _ => "other", // a label that clients choose would grow without end
+        };
+        let key = (endpoint, method, answered.status.as_u16());
+        *self
+            .requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_default() += 1;
+        let seconds = answered.duration.as_secs_f64();
+        let mut histograms = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        let histogram = histograms.entry(endpoint).or_default();
+        for (count, bound) in histogram.buckets.iter_mut().zip(BUCKETS) {
+            *count += u64::from(seconds <= bound);
+        }
+        histogram.count += 1;
+        histogram.sum += seconds;
+        self.received.fetch_add(answered.received, Ordering::Relaxed);
+        self.sent.fetch_add(answered.sent, Ordering::Relaxed);
+    }
+
+    pub(crate) fn damage(&self) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// From now on the registry is not well: it ends.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from("# TYPE wharf_requests_total counter\n");
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((endpoint, method, status), count) in requests.iter() {
+            let _ = writeln!(
+                text,
+                "wharf_requests_total{{endpoint=\"{endpoint}\",method=\"{method}\",status=\"{status}\"}} {count}"
+            );
+        }
+        text.push_str("# TYPE wharf_request_seconds histogram\n");
+        let seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        for (endpoint, histogram) in seconds.iter() {
+            let label = format!("endpoint=\"{endpoint}\"");
+            for (count, bound) in histogram.buckets.iter().zip(BUCKETS) {
+                let _ = writeln!(
+                    text,
+                    "wharf_request_seconds_bucket{{{label},le=\"{bound}\"}} {count}"
+                );
+            }
+            let Histogram { count, sum, .. } = histogram;
+            let _ = writeln!(
+                text,
+                "wharf_request_seconds_bucket{{{label},le=\"+Inf\"}} {count}"
+            );
+            let _ = writeln!(text, "wharf_request_seconds_sum{{{label}}} {sum}");
+            let _ = writeln!(text, "wharf_request_seconds_count{{{label}}} {count}");
+        }
+        for (name, counter) in [
+            ("wharf_received_bytes_total", &self.received),
+            ("wharf_sent_bytes_total", &self.sent),
+            ("wharf_damaged_total", &self.damaged),
+        ] {
+            let value = counter.load(Ordering::Relaxed);
+            let _ = writeln!(text, "# TYPE {name} counter\n{name} {value}");
+        }
+        text
+    }
+}
+
+fn name(endpoint: Option<Endpoint>) -> &'static str {
+    match endpoint {
+        Some(Endpoint::Base) => "base",
+        Some(Endpoint::Token) => "token",
+        Some(Endpoint::Catalog) => "catalog",
+        Some(Endpoint::Manifest) => "manifest",
+        Some(Endpoint::Blob) => "blob",
+        Some(Endpoint::Uploads | Endpoint::Upload) => "upload",
+        Some(Endpoint::Tags) => "tags",
+        Some(Endpoint::Referrers) => "referrers",
+        _ => "other",
+    }
+}
+
+/// Serves the metrics until the program ends.
+pub(crate) async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let metrics = Arc::clone(&metrics);
+            let answered = async move { answer(stream, &metrics).await };
+            tokio::spawn(tokio::time::timeout(Duration::from_secs(10), answered));
+        }
+    });
+    Ok(address)
+}
+
+async fn answer(mut stream: TcpStream, metrics: &Metrics) -> std::io::Result<()> {
+    let mut head = [0; 1024];
+    let mut length = 0;
+    while let Some(rest) = head.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        let read = stream.read(rest).await?;
+        length += read;
+        let ended = head.windows(4).any(|window| window == b"\r\n\r\n");
+        if read == 0 || ended {
+            break;
+        }
+    }
+    let (status, body) = if head.starts_with(b"GET /metrics ") {
+        ("200 OK", metrics.text())
+    } else if !head.starts_with(b"GET /healthz ") {
+        ("404 Not Found", String::new())
+    } else if metrics.draining.load(Ordering::Relaxed) {
+        ("503 Service Unavailable", "draining\n".to_owned())
+    } else {
+        ("200 OK", "ok\n".to_owned())
+    };
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(answer.as_bytes()).await
+}
