@@ -11,4 +11,5 @@ mod dependencies;
 mod interop;
 mod mistakes;
 mod program;
+mod resolve;
 mod short_names;

@@ -56,7 +56,7 @@ pub struct ShortNames {
 
 /// Asks which of several images a short name means.
 pub trait Prompt: Send + Sync {
-    /// The index of the chosen candidate; `None` if none is wanted.
+    /// The index of the chosen candidate; `None` if none is wanted. It may block while a person thinks.
     fn choose(&self, name: &ShortName, candidates: &[Reference]) -> Option<usize>;
 }
 

@@ -48,7 +48,9 @@ impl AliasFile {
         Aliases::parse_file(text, Some(&self.path))
     }
 
-    /// Writes an alias, in place of one of the same name. Everything else in the file stays as it is.
+    /// Writes an alias, in place of one of the same name. Everything else in the file stays as it is, unless
+    /// the aliases do not stand in a table of their own (`aliases = {…}`): then the file is written anew with
+    /// its aliases alone.
     ///
     /// # Errors
     ///
