@@ -674,3 +674,20 @@ fn a_file_without_end_is_not_read_to_it() {
         assert_eq!(error.kind(), ConfigErrorKind::TooLarge);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_must_not_be_read_is_an_error_where_a_missing_one_is_not() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    let host = Host::new(&[("etc/containers/registries.conf", "")]);
+    let file = host.path("etc/containers/registries.conf");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    match Registries::load(&host.locations()) {
+        Ok(_) => assert!(
+            fs::read(&file).is_ok(),
+            "only the superuser may read it all the same"
+        ),
+        Err(error) => assert_eq!(error.kind(), ConfigErrorKind::Unreadable),
+    }
+}

@@ -33,3 +33,16 @@ fn there_are_at_least_three_hundred_cases() {
     ];
     assert!(tables.iter().sum::<usize>() >= 300, "{tables:?}");
 }
+
+#[test]
+fn values_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync + Unpin + std::fmt::Debug>() {}
+
+    shared::<wharf_config::Locations>();
+    shared::<wharf_config::Registries>();
+    shared::<wharf_config::ShortNames>();
+    shared::<wharf_config::Certificates>();
+    shared::<wharf_config::ConfigError>();
+    shared::<wharf_config::ShortNameError>();
+    shared::<wharf_config::ResolveError>();
+}
