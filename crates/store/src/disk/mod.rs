@@ -205,12 +205,7 @@ impl Disk {
         if self.options.without_locks {
             return Ok(file);
         }
-        let locked = if exclusive {
-            file.lock()
-        } else {
-            file.lock_shared()
-        };
-        locked.map_err(|error| unlockable(&path, error))?;
+        os::lock(&file, exclusive).map_err(|error| unlockable(&path, error))?;
         Ok(file)
     }
 

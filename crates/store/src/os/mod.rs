@@ -12,7 +12,7 @@ pub(crate) use portable::{Dir, reflink, set_read_only, stamp_of};
 pub(crate) use unix::{Dir, reflink, set_read_only, stamp_of};
 
 use std::{
-    fs::{File, FileTimes},
+    fs::{File, FileTimes, TryLockError},
     io,
     time::{Duration, SystemTime},
 };
@@ -83,9 +83,30 @@ pub(crate) enum Kind {
 
 /// Takes an exclusive lock if nobody holds one; the kernel drops it with its owner.
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
-    match file.try_lock() {
+    again(|| match file.try_lock() {
         Ok(()) => Ok(true),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(false),
-        Err(std::fs::TryLockError::Error(error)) => Err(error),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    })
+}
+
+/// Waits for a lock, exclusive or shared.
+pub(crate) fn lock(file: &File, exclusive: bool) -> io::Result<()> {
+    again(|| {
+        if exclusive {
+            file.lock()
+        } else {
+            file.lock_shared()
+        }
+    })
+}
+
+/// Repeats what a signal has interrupted.
+fn again<T>(call: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
     }
 }

@@ -36,14 +36,18 @@ impl Dir {
         })
     }
 
-    /// Creates a directory and those above it; the new ones above have mode 0755.
+    /// Creates a directory and those above it, durably; the new ones above have mode 0755.
     pub(crate) fn create(path: &Path, mode: u32) -> io::Result<()> {
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            std::fs::create_dir_all(parent)?;
-        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
         match fs::mkdir(path, Mode::from_raw_mode(mode)) {
-            Err(error) if error != Errno::EXIST => Err(error.into()),
-            _ => Ok(()),
+            Ok(()) => Self::open(parent)?.sync(),
+            Err(Errno::EXIST) => Ok(()),
+            Err(Errno::NOENT) if parent != path && parent != Path::new(".") => {
+                Self::create(parent, 0o755)?;
+                Self::create(path, mode)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,0 +1,116 @@
+//! Power failures, by a model: what a worker did to the file system is recorded, and from every prefix of it
+//! states are made that a disk may show afterwards.
+//!
+//! The model promises as little as POSIX does. Bytes are on the disk once their file has been synced, an entry
+//! once its directory has been; before that each may be there or not, in any order, bytes also in part or as
+//! zeros. Only a rename is one step.
+
+use crate::{
+    random::{Random, in_parallel},
+    scenario::{SCENARIOS, Scenario, Stage},
+    verify,
+};
+
+mod disk;
+mod recording;
+
+use disk::Disk;
+use recording::{Change, Recording};
+
+/// A state to try: after so many changes, with what is uncertain decided by a seed or at an extreme.
+#[derive(Clone, Copy)]
+struct Case {
+    scenario: usize,
+    after: usize,
+    fate: Fate,
+}
+
+/// What becomes of what was not synced.
+#[derive(Clone, Copy)]
+pub(crate) enum Fate {
+    Lost,
+    Kept,
+    /// Entries are kept, the bytes of files are not.
+    Empty,
+    /// As the seed has it.
+    Seeded(u64),
+}
+
+pub(crate) fn run(wanted: usize, random: &mut Random) -> String {
+    let recorded: Vec<(&Scenario, Stage, Recording)> = SCENARIOS
+        .iter()
+        .map(|scenario| {
+            let stage = scenario.stage();
+            let recording = Recording::of(scenario, &stage.copy());
+            (scenario, stage, recording)
+        })
+        .collect();
+    // Right after a promise always, elsewhere as the seed has it.
+    let (mut cases, mut all) = (Vec::new(), Vec::new());
+    for (scenario, (_, _, recording)) in recorded.iter().enumerate() {
+        for after in 0..=recording.changes.len() {
+            let promised = after > 0 && matches!(recording.changes[after - 1], Change::Acknowledged);
+            for fate in [
+                Fate::Lost,
+                Fate::Kept,
+                Fate::Empty,
+                Fate::Seeded(0),
+                Fate::Seeded(1),
+            ] {
+                let case = Case {
+                    scenario,
+                    after,
+                    fate,
+                };
+                if promised {
+                    cases.push(case);
+                }
+                all.push(case);
+            }
+        }
+    }
+    cases.extend(random.choose(&all, wanted * 3));
+    for case in &mut cases {
+        if let Fate::Seeded(seed) = &mut case.fate {
+            *seed = random.next();
+        }
+    }
+    let uncertain = in_parallel(&cases, |case| {
+        let (scenario, stage, recording) = &recorded[case.scenario];
+        one(scenario, stage, recording, *case)
+    });
+    let changes: usize = recorded
+        .iter()
+        .map(|(_, _, recording)| recording.changes.len())
+        .sum();
+    format!(
+        "{} states after {changes} recorded changes, {} of them with something uncertain; damaged 0, lost 0",
+        cases.len(),
+        uncertain.iter().filter(|&&uncertain| uncertain > 0).count(),
+    )
+}
+
+/// Makes one state and looks at it; how many changes were uncertain.
+fn one(scenario: &Scenario, stage: &Stage, recording: &Recording, case: Case) -> usize {
+    let changes = &recording.changes[..case.after];
+    let acknowledged = changes
+        .iter()
+        .filter(|change| matches!(change, Change::Acknowledged))
+        .count();
+    let mut disk = Disk::read(stage.path());
+    let uncertain = disk.replay(changes, case.fate);
+    let after = Stage::filled(|to| disk.write(to));
+    let fate = match case.fate {
+        Fate::Lost => "lost".to_owned(),
+        Fate::Kept => "kept".to_owned(),
+        Fate::Empty => "kept without bytes".to_owned(),
+        Fate::Seeded(seed) => format!("decided by {seed}"),
+    };
+    let last = changes.last().map(ToString::to_string).unwrap_or_default();
+    let context = format!(
+        "{}: power failed after change {} ({last}), what was not synced {fate}",
+        scenario.name, case.after
+    );
+    verify::block_on(verify::whole(scenario, &after.store(), acknowledged, &context));
+    uncertain
+}

@@ -1,0 +1,149 @@
+//! The process that is maltreated: does one step after another, and says so after each.
+
+use std::{
+    io::Write as _,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, Location, Name, OpenBlob, Sink as _};
+use wharf_store::{Collect, Layout, Prune};
+use wharf_testkit::Image;
+
+/// Exit status of a worker whose store said no.
+pub(crate) const REFUSED: i32 = 3;
+
+/// The image with this number: a config, a small layer, one of two writes.
+pub(crate) fn image(number: u64) -> Image {
+    Image::builder()
+        .files(&[("number", number.to_string().as_bytes())])
+        .noise(number, 600_000)
+        .finish()
+}
+
+/// Runs `STORE STEP...`; what each step is called stands in [`step`].
+pub(crate) fn run(arguments: &[String]) -> i32 {
+    TALKS.store(true, Ordering::Relaxed);
+    let (store, steps) = arguments.split_first().expect("a store");
+    // One thread for the calls to the file system, so that the n-th call is the same in each run.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .build();
+    let runtime = runtime.expect("a runtime");
+    let result = runtime.block_on(async {
+        for (number, text) in steps.iter().enumerate() {
+            step(Path::new(store), text).await?;
+            say(&format!("done {number}\n"));
+        }
+        Ok::<(), Error>(())
+    });
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            say(&format!("error {:?} {error}\n", error.kind()));
+            REFUSED
+        }
+    }
+}
+
+/// Whether this process is one that is maltreated.
+static TALKS: AtomicBool = AtomicBool::new(false);
+
+/// Tells the parent, in one write.
+fn say(line: &str) {
+    if TALKS.load(Ordering::Relaxed) {
+        let _ = std::io::stdout().write_all(line.as_bytes());
+    }
+}
+
+/// Does one step with a handle of its own.
+pub(crate) async fn step(path: &Path, text: &str) -> Result<(), Error> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let number = |at: usize| words[at].parse::<u64>().expect("a number");
+    let name = |at: usize| Name::parse(words[at]).expect("a name");
+    let store = Layout::create(path).await?;
+    match words[0] {
+        "pull" => pull(&store, &image(number(1)), &name(2)).await,
+        "cut" => cut(&store, &image(number(1))).await,
+        "tag" => {
+            store
+                .tag(&name(2), image(number(1)).manifest().descriptor())
+                .await
+        }
+        "untag" => store.untag(&name(1)).await.map(drop),
+        "remove" => store.remove(&name(1).into()).await.map(drop),
+        "collect" => store.collect(&Collect::default()).await.map(drop),
+        "prune" => store.prune(Prune::All, &Collect::default()).await.map(drop),
+        "repair" => store.repair().await.map(drop),
+        "adopt" => adopt(&store, &image(number(1)), &name(2), Path::new(words[3])).await,
+        other => panic!("no step {other}"),
+    }
+}
+
+async fn pull(store: &Layout, image: &Image, name: &Name) -> Result<(), Error> {
+    for content in image.blobs() {
+        if !store.contains(&content.0).await? {
+            store.push_blob(Fetched::blob(content, usize::MAX)).await?;
+        }
+    }
+    store.push_manifest(image.manifest(), Some(name)).await
+}
+
+/// A pull whose connection breaks in the large layer.
+async fn cut(store: &Layout, image: &Image) -> Result<(), Error> {
+    for content in image.blobs() {
+        match store.push_blob(Fetched::blob(content, 550_000)).await {
+            Err(error) if error.kind() == ErrorKind::Network => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+async fn adopt(store: &Layout, image: &Image, name: &Name, from: &Path) -> Result<(), Error> {
+    let from = Location::Directory(from.to_owned());
+    for content in image.blobs() {
+        if !store.adopt(&content.0, &from).await? {
+            store.push_blob(Fetched::blob(content, usize::MAX)).await?;
+        }
+    }
+    store.push_manifest(image.manifest(), Some(name)).await
+}
+
+/// Bytes as a registry sends them; says on standard output how many were asked for.
+struct Fetched {
+    bytes: Bytes,
+    breaks_at: usize,
+}
+
+impl Fetched {
+    fn blob((descriptor, bytes): &(Descriptor, Bytes), breaks_at: usize) -> Blob {
+        let opener = Self {
+            bytes: bytes.clone(),
+            breaks_at,
+        };
+        Blob::new(descriptor.clone(), Arc::new(opener)).expect("sha256 is supported")
+    }
+}
+
+#[async_trait]
+impl OpenBlob for Fetched {
+    async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
+        let end = self.bytes.len().min(self.breaks_at);
+        let start = usize::try_from(offset).expect("a small blob").min(end);
+        say(&format!("fetch {}\n", end - start));
+        let mut chunks: Vec<Result<Bytes, Error>> = (start..end)
+            .step_by(64 * 1024)
+            .map(|at| Ok(self.bytes.slice(at..(at + 64 * 1024).min(end))))
+            .collect();
+        if end < self.bytes.len() {
+            chunks.push(Err(Error::new(ErrorKind::Network, "the connection broke")));
+        }
+        Ok(Box::pin(futures_util::stream::iter(chunks)))
+    }
+}
