@@ -1,0 +1,145 @@
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use crate::{
+    plan::{Task, Trouble},
+    run::Record,
+};
+
+/// What came of many runs.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    first_seed: u64,
+    asked: u64,
+    runs: u64,
+    /// Runs in which at least one fault happened; the others say nothing.
+    counting: u64,
+    hits: u64,
+    wrong: u64,
+    hung: u64,
+    leaked: u64,
+    panicked: u64,
+    gave_up: u64,
+    content: u64,
+    moved: u64,
+    longest: Duration,
+    by_task: BTreeMap<Task, (u64, u64)>,
+    by_trouble: BTreeMap<String, (u64, u64)>,
+    bad: Vec<String>,
+    pub(crate) took: Duration,
+}
+
+impl Figures {
+    pub(crate) fn new(first_seed: u64, asked: u64) -> Self {
+        Self {
+            first_seed,
+            asked,
+            runs: 0,
+            counting: 0,
+            hits: 0,
+            wrong: 0,
+            hung: 0,
+            leaked: 0,
+            panicked: 0,
+            gave_up: 0,
+            content: 0,
+            moved: 0,
+            longest: Duration::ZERO,
+            by_task: BTreeMap::new(),
+            by_trouble: BTreeMap::new(),
+            bad: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn add(&mut self, record: &Record) {
+        self.runs += 1;
+        self.hits += record.hits;
+        self.wrong += u64::from(!record.wrong.is_empty());
+        self.hung += u64::from(record.hung);
+        self.leaked += u64::from(!record.leaks.is_empty());
+        self.panicked += u64::from(record.panicked);
+        self.gave_up += u64::from(record.gave_up_early());
+        self.longest = self.longest.max(record.simulated);
+        if record.is_bad() {
+            let error = record.error.as_ref().map_or("", |(_, text)| text);
+            let plan = record.plan.as_ref().map(|plan| (plan.task, &plan.troubles));
+            let found = (&record.wrong, &record.leaks, record.hung, record.panicked);
+            self.bad
+                .push(format!("--run {}: {plan:?} {found:?} {error}", record.seed));
+        }
+        let Some(plan) = record.plan.as_ref().filter(|_| record.hits > 0) else {
+            return;
+        };
+        self.counting += 1;
+        let well = u64::from(record.error.is_none());
+        let count = |entry: &mut (u64, u64)| {
+            entry.0 += 1;
+            entry.1 += well;
+        };
+        count(self.by_task.entry(plan.task).or_default());
+        if let [trouble] = plan.troubles.as_slice() {
+            count(self.by_trouble.entry(name_of(trouble)).or_default());
+        }
+        if record.error.is_none() && record.content > 0 {
+            self.content += record.content;
+            self.moved += record.moved;
+        }
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.bad.is_empty() && self.counting > 0
+    }
+}
+
+fn name_of(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Wire(fault) => {
+            let text = format!("{:?}", fault.harm);
+            let harm = text.split('(').next().unwrap_or_default().to_lowercase();
+            format!("wire {harm}")
+        }
+        Trouble::Registry { name, .. } => (*name).to_owned(),
+        Trouble::Redirect(_) => "redirect to a stranger".to_owned(),
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "seed {}, {} of {} runs in {:.1?}",
+            self.first_seed, self.runs, self.asked, self.took
+        )?;
+        writeln!(
+            f,
+            "runs in which a fault happened: {}, faults that happened: {}",
+            self.counting, self.hits
+        )?;
+        writeln!(f, "wrong bytes accepted: {}", self.wrong)?;
+        writeln!(f, "hangs: {}", self.hung)?;
+        writeln!(f, "leaks: {}", self.leaked)?;
+        writeln!(f, "panics: {}", self.panicked)?;
+        writeln!(f, "given up although it would have passed: {}", self.gave_up)?;
+        let twice = self.moved.saturating_sub(self.content);
+        #[expect(clippy::cast_precision_loss, reason = "a percentage")]
+        let percent = 100.0 * twice as f64 / self.content.max(1) as f64;
+        writeln!(
+            f,
+            "bytes moved for {} bytes of content: {} ({percent:.1} % more, headers included)",
+            self.content, self.moved
+        )?;
+        writeln!(f, "longest run: {:.0?} of simulated time", self.longest)?;
+        writeln!(f, "task: runs, of which ended well")?;
+        for (task, (runs, well)) in &self.by_task {
+            writeln!(f, "  {task:?}: {runs}, {well}")?;
+        }
+        writeln!(f, "single fault: runs, of which ended well")?;
+        for (trouble, (runs, well)) in &self.by_trouble {
+            writeln!(f, "  {trouble}: {runs}, {well}")?;
+        }
+        for bad in self.bad.iter().take(10) {
+            writeln!(f, "FAILED {bad}")?;
+        }
+        Ok(())
+    }
+}
