@@ -53,6 +53,7 @@ impl Remote {
         let site = self.primary(OPERATION)?;
         let mut budget = self.client().budget();
         let mut plan = self.first_plan(&site);
+        let mut was_changed_on_its_way = false;
         let mut next = Some(blob);
         loop {
             let Some(blob) = next.take() else {
@@ -77,6 +78,8 @@ impl Remote {
             let changed = self.change_plan(&site, plan, size, &error);
             if let Some(changed) = changed {
                 plan = changed;
+            } else if arrived_changed(&error) && !was_changed_on_its_way {
+                was_changed_on_its_way = true;
             } else if !may_try_again(&error) {
                 return Err(error);
             }
@@ -174,6 +177,13 @@ fn is_ambiguous(error: &Error) -> bool {
     ) || error
         .status()
         .is_some_and(|status| status >= 500 || matches!(status, 404 | 408 | 416))
+}
+
+/// Whether the registry says that it got other bytes. They were right here, so they changed on their way; or the
+/// registry cannot tell, which is why this is believed once.
+fn arrived_changed(error: &Error) -> bool {
+    let says = |code: &str| error.registry_errors().iter().any(|error| error.code == code);
+    error.status() == Some(400) && (says("DIGEST_INVALID") || says("SIZE_INVALID"))
 }
 
 /// Whether the same may work later, or in another session.
