@@ -7,7 +7,7 @@ use wharf_reference::Registry;
 
 use crate::{
     Client,
-    error::{Detail, Error, Operation, kind_of_http},
+    error::{Error, Operation},
     send::Call,
 };
 
@@ -49,17 +49,16 @@ impl Client {
         let operation = Operation::Discover;
         let site = self.registry_site(registry, operation)?;
         let path = "v2/_oci/ext/discover";
-        let call = Call::new(operation, registry, Method::GET, path, &[200, 404]).with_scopes(Scopes::none());
+        let call = Call::new(operation, registry, Method::GET, path, &[200, 404])
+            .with_scopes(Scopes::none())
+            .read_whole(MAX_ANSWER);
         let answer = self.send(&site, call, &mut self.budget()).await?;
         if answer.status == 404 {
             return Ok(Vec::new());
         }
         let url = answer.url;
         let fail = |kind, reason: String| Error::new(kind, operation, registry, reason).at(Redacted(&url));
-        let body = answer.body.read(MAX_ANSWER).await.map_err(|error| {
-            fail(kind_of_http(error.kind()), error.to_string()).with_detail(Detail::Http(error.kind()))
-        })?;
-        let read: Answer = serde_json::from_slice(&body).map_err(|_| {
+        let read: Answer = serde_json::from_slice(&answer.bytes).map_err(|_| {
             fail(
                 ErrorKind::Server,
                 "the registry's answer is no list of extensions".to_owned(),

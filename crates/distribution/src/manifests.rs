@@ -10,7 +10,7 @@ use wharf_reference::{Digest, Tag};
 
 use crate::{
     Remote,
-    error::{Detail, Error, Operation, kind_of_http},
+    error::{Error, Operation},
     send::{Answer, Call, Payload},
     site::Site,
 };
@@ -155,22 +155,10 @@ impl Remote {
     async fn manifest_at(&self, site: Site, target: &Target) -> Result<Manifest, Error> {
         let operation = Operation::PullManifest;
         let answer = self.ask(&site, Method::GET, operation, target, &[200]).await?;
-        let (url, headers) = (answer.url, answer.headers);
+        let (url, headers, bytes) = (answer.url, answer.headers, answer.bytes);
         let subject = self.name_of(target);
         let fail =
             |error: &wharf_content::Error| Error::from_content(operation, &subject, Redacted(&url), error);
-        let bytes = answer.body.read(MAX_MANIFEST_SIZE).await.map_err(|error| {
-            let error_kind = error.kind();
-            let reason = if error_kind == wharf_http::ErrorKind::TooLarge {
-                format!("the manifest is larger than the limit of {MAX_MANIFEST_SIZE} bytes")
-            } else {
-                error.to_string()
-            };
-            Error::new(kind_of_http(error_kind), operation, &subject, reason)
-                .at(Redacted(&url))
-                .with_detail(Detail::Http(error_kind))
-                .with_source(error)
-        })?;
         check_stated(&headers, &bytes).map_err(|error| fail(&error))?;
         let declared = content_type(&headers);
         match target {
@@ -196,7 +184,8 @@ impl Remote {
         let path = self.path(site, &format!("manifests/{target}"));
         let call = Call::new(operation, subject, method, &path, expect)
             .with_scopes(self.scopes(site, Action::Pull))
-            .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT));
+            .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
+            .read_whole(MAX_MANIFEST_SIZE);
         self.client().send(site, call, &mut self.client().budget()).await
     }
 }

@@ -9,7 +9,7 @@ use wharf_http::Redacted;
 
 use crate::{
     Client,
-    error::{Detail, Error, Operation, kind_of_http},
+    error::{Detail, Error, Operation},
     link::next_page,
     send::Call,
     site::Site,
@@ -87,7 +87,8 @@ impl Pages {
             &self.path,
             self.expect,
         )
-        .with_scopes(self.scopes.clone());
+        .with_scopes(self.scopes.clone())
+        .read_whole(MAX_PAGE);
         if let Some(accept) = &self.accept {
             call = call.with_header(header::ACCEPT, accept.clone());
         }
@@ -104,11 +105,6 @@ impl Pages {
             Ok(None)
         };
         let link = link.map_err(|error| self.error(ErrorKind::Server, error.to_string(), &url))?;
-        let body = answer.body.read(MAX_PAGE).await.map_err(|error| {
-            let kind = error.kind();
-            self.error(kind_of_http(kind), error.to_string(), &url)
-                .with_detail(Detail::Http(kind))
-        })?;
         self.visited.insert(url.clone());
         if let Some(next) = link {
             if self.visited.contains(&next) {
@@ -124,7 +120,7 @@ impl Pages {
         Ok(Some(Page {
             status: answer.status.as_u16(),
             headers,
-            body,
+            body: answer.bytes,
             url,
         }))
     }

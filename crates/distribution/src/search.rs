@@ -7,7 +7,7 @@ use wharf_reference::Registry;
 
 use crate::{
     Client,
-    error::{Detail, Error, Operation, kind_of_http},
+    error::{Error, Operation},
     send::Call,
 };
 
@@ -65,7 +65,9 @@ impl Client {
             .append_pair("n", &limit.to_string())
             .finish();
         let path = format!("v1/search?{query}");
-        let call = Call::new(operation, registry, Method::GET, &path, &[200]).with_scopes(Scopes::none());
+        let call = Call::new(operation, registry, Method::GET, &path, &[200])
+            .with_scopes(Scopes::none())
+            .read_whole(MAX_ANSWER);
         let answer = match self.send(&site, call, &mut self.budget()).await {
             Ok(answer) => answer,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
@@ -75,10 +77,7 @@ impl Client {
         };
         let url = answer.url;
         let fail = |kind, reason: String| Error::new(kind, operation, registry, reason).at(Redacted(&url));
-        let body = answer.body.read(MAX_ANSWER).await.map_err(|error| {
-            fail(kind_of_http(error.kind()), error.to_string()).with_detail(Detail::Http(error.kind()))
-        })?;
-        let read: Answer = serde_json::from_slice(&body).map_err(|_| {
+        let read: Answer = serde_json::from_slice(&answer.bytes).map_err(|_| {
             fail(
                 ErrorKind::Server,
                 "the registry's answer is no list of results".to_owned(),

@@ -23,6 +23,8 @@ use crate::{
 
 /// The most bytes read of an error answer (X1).
 const MAX_ERROR: usize = 64 * 1024;
+/// The most bytes read of a token server's answer (X1).
+const MAX_TOKEN: u64 = 1024 * 1024;
 
 /// One request of the protocol, before it is known where it goes.
 pub(crate) struct Call<'a> {
@@ -38,6 +40,8 @@ pub(crate) struct Call<'a> {
     pub(crate) expect: &'static [u16],
     /// Whether it may be sent again although the first may have had an effect (X5).
     pub(crate) repeatable: bool,
+    /// The most bytes of an answer that is read whole: a body that breaks off is a try that failed.
+    pub(crate) whole: Option<u64>,
 }
 
 pub(crate) enum To<'a> {
@@ -59,6 +63,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: ResponseBody,
+    /// The body, if the call reads it whole.
+    pub(crate) bytes: Bytes,
     /// The URL that gave it.
     pub(crate) url: Url,
     /// Whether it was the registry itself, without a redirect through another host.
@@ -94,6 +100,7 @@ impl<'a> Call<'a> {
             scopes: Scopes::none(),
             expect,
             repeatable: true,
+            whole: None,
         }
     }
 
@@ -114,6 +121,12 @@ impl<'a> Call<'a> {
 
     pub(crate) fn at_url(mut self, url: Url) -> Self {
         self.to = To::Url(url);
+        self
+    }
+
+    /// Reads the answer's body whole, at most `limit` bytes (X1).
+    pub(crate) fn read_whole(mut self, limit: u64) -> Self {
+        self.whole = Some(limit);
         self
     }
 
@@ -310,6 +323,7 @@ impl Client {
             status: parts.status,
             headers: parts.headers,
             body,
+            bytes: Bytes::new(),
             url: url.clone(),
             is_home: false,
         })
@@ -345,10 +359,23 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let (parts, body) = followed.response.into_parts();
         if call.expect.contains(&parts.status.as_u16()) {
+            let (body, bytes) = match call.whole {
+                None => (body, Bytes::new()),
+                Some(limit) => {
+                    let failed = |error| FollowError {
+                        error,
+                        url: followed.url.clone(),
+                    };
+                    let bytes = body.read(limit).await.map_err(failed);
+                    let bytes = bytes.map_err(|failed| transport_failure(call, site, failed))?;
+                    (ResponseBody::empty(), bytes)
+                }
+            };
             return Ok(Answer {
                 status: parts.status,
                 headers: parts.headers,
                 body,
+                bytes,
                 url: followed.url,
                 is_home: followed.is_home,
             });
@@ -409,6 +436,10 @@ impl HttpService for TokenService<'_> {
                 .transport
                 .call_foreign(self.home, self.class, request)
                 .await;
+            let answer = match answer {
+                Ok(response) => whole(response).await,
+                Err(error) => Err(error),
+            };
             let (limit, asked) = match &answer {
                 Ok(response) if is_transient_status(response.status()) => {
                     (u32::MAX, retry_after(response.headers(), SystemTime::now()))
@@ -426,6 +457,17 @@ impl HttpService for TokenService<'_> {
             request = again;
         }
     }
+}
+
+/// An answer of a token server with all of its body: one that breaks off is a try that failed.
+async fn whole(response: Response) -> Result<Response, wharf_http::Error> {
+    let (parts, body) = response.into_parts();
+    let bytes = if parts.status.is_success() {
+        body.read(MAX_TOKEN).await?
+    } else {
+        body.read_prefix(MAX_ERROR).await
+    };
+    Ok(Response::from_parts(parts, bytes.into()))
 }
 
 /// Whether the registry, not the network, wants fewer requests.
