@@ -146,12 +146,10 @@ async fn simulate_paused(seed: u64) -> Record {
     }
 
     injected.iter().for_each(Injected::remove);
-    if record.error.is_none() && !record.hung && matches!(plan.task, Task::Push | Task::PushChunks) {
-        if let Err(failure) = pull(&direct, &image).await {
-            record
-                .wrong
-                .push(format!("what was pushed cannot be pulled: {failure:?}"));
-        }
+    let pushed = matches!(plan.task, Task::Push | Task::PushChunks) && record.error.is_none() && !record.hung;
+    if pushed && let Err(failure) = pull(&direct, &image).await {
+        let what = format!("what was pushed cannot be pulled: {failure:?}");
+        record.wrong.push(what);
     }
     record.leaks = stage.findings();
     if !record.leaks.is_empty() {
