@@ -11,8 +11,8 @@ use crate::{
 };
 
 pub(crate) fn registry(mut table: Table<'_, '_>) -> Result<RegistryTable, ConfigError> {
-    let prefix = table.string("prefix")?;
-    let location = table.string("location")?;
+    let prefix = place(&mut table, "prefix")?;
+    let location = place(&mut table, "location")?;
     let insecure = table.bool("insecure")?.unwrap_or_default();
     let blocked = table.bool("blocked")?.unwrap_or_default();
     let mirror_by_digest_only = table.bool("mirror-by-digest-only")?.unwrap_or_default();
@@ -28,41 +28,12 @@ pub(crate) fn registry(mut table: Table<'_, '_>) -> Result<RegistryTable, Config
             message,
         ));
     }
-    let location = match &location {
-        Some(location) => Some((location_text(&table, "location", location)?, location.offset)),
-        None => None,
-    }
-    .filter(|(text, _)| !text.is_empty());
-    let prefix = match &prefix {
-        Some(prefix) => Some((location_text(&table, "prefix", prefix)?, prefix.offset)),
-        None => None,
-    }
-    .filter(|(text, _)| !text.is_empty());
-    let Some((prefix_text, prefix_offset)) = prefix.or(location) else {
+    let Some(text) = prefix.as_ref().or(location.as_ref()) else {
         let message = "expected a location, or a prefix such as \"*.example.com\"";
         return Err(table.error(ConfigErrorKind::Incomplete, table.offset(), "", message));
     };
-    let wildcard = prefix_text.strip_prefix("*.");
-    if wildcard.is_some_and(|domain| domain.contains(['/', '@', ':'])) {
-        let message = format!(
-            "a wildcard stands for hosts: expected only a domain after *., found {}",
-            quoted(prefix_text)
-        );
-        return Err(table.error(ConfigErrorKind::Value, prefix_offset, "prefix", message));
-    }
-    if location.is_none() && wildcard.is_none() {
-        let message = "expected a location: only a prefix that begins with *. needs none";
-        return Err(table.error(ConfigErrorKind::Incomplete, prefix_offset, "location", message));
-    }
-    let (prefix, warning) = Prefix::new(prefix_text);
-    if let Some(warning) = warning {
-        table.warn(
-            prefix_offset,
-            "prefix",
-            format!("{}: {warning}", quoted(prefix_text)),
-        );
-    }
-    let location = location.map(|(text, offset)| read_location(&table, text, offset));
+    let prefix = read_prefix(&table, text, location.is_some())?;
+    let location = location.map(|text| read_location(&table, &text.value, text.offset));
     let mut mirrors = Vec::new();
     for mirror_table in table.tables("mirror")? {
         mirrors.push(mirror(mirror_table, mirror_by_digest_only)?);
@@ -78,6 +49,44 @@ pub(crate) fn registry(mut table: Table<'_, '_>) -> Result<RegistryTable, Config
         mirrors,
         origin,
     })
+}
+
+/// The text of a prefix or location without the slashes at its end; `None` if nothing is left of it.
+fn place(table: &mut Table<'_, '_>, key: &'static str) -> Result<Option<Located<String>>, ConfigError> {
+    let Some(text) = table.string(key)? else {
+        return Ok(None);
+    };
+    let value = location_text(table, key, &text)?.to_owned();
+    let place = Located {
+        value,
+        offset: text.offset,
+    };
+    Ok(Some(place).filter(|place| !place.value.is_empty()))
+}
+
+fn read_prefix(
+    table: &Table<'_, '_>,
+    text: &Located<String>,
+    has_location: bool,
+) -> Result<Prefix, ConfigError> {
+    let wildcard = text.value.strip_prefix("*.");
+    if wildcard.is_some_and(|domain| domain.contains(['/', '@', ':'])) {
+        let message = format!(
+            "a wildcard stands for hosts: expected only a domain after *., found {}",
+            quoted(&text.value)
+        );
+        return Err(table.error(ConfigErrorKind::Value, text.offset, "prefix", message));
+    }
+    if !has_location && wildcard.is_none() {
+        let message = "expected a location: only a prefix that begins with *. needs none";
+        return Err(table.error(ConfigErrorKind::Incomplete, text.offset, "location", message));
+    }
+    let (prefix, warning) = Prefix::new(&text.value);
+    if let Some(warning) = warning {
+        let message = format!("{}: {warning}", quoted(&text.value));
+        table.warn(text.offset, "prefix", message);
+    }
+    Ok(prefix)
 }
 
 fn mirror(mut table: Table<'_, '_>, by_digest_only: bool) -> Result<Mirror, ConfigError> {
