@@ -106,7 +106,7 @@ impl Client {
         let options = options.clone().with_name(name.clone());
         let report = copy(
             Arc::new(source),
-            Arc::new(store.clone()),
+            Arc::new(store.session()),
             &Target::of(reference),
             options,
         )
@@ -162,7 +162,7 @@ impl Client {
                     Some(name) => options.with_name(name),
                     None => options,
                 };
-                (Arc::new(Layout::create(directory).await?), options)
+                (Arc::new(Layout::create(directory).await?.session()), options)
             }
         };
         copy(place.source, sink, &place.target, options).await
