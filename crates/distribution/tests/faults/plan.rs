@@ -95,6 +95,17 @@ impl Plan {
         }
     }
 
+    /// Whether bytes change on their way, in a task whose answer no digest protects: over plain http nobody can
+    /// tell.
+    pub(crate) fn garbles_unprotected(&self) -> bool {
+        let garbles = |trouble: &Trouble| match trouble {
+            Trouble::Wire(fault) => matches!(fault.harm, Harm::Flip | Harm::Insert(_) | Harm::Lose(_)),
+            Trouble::Registry { name, .. } => *name == "flip",
+            Trouble::Redirect(_) => false,
+        };
+        matches!(self.task, Task::Mount | Task::Tags) && self.troubles.iter().any(garbles)
+    }
+
     /// Whether the client has no excuse to fail: what goes wrong is one thing, and passes.
     pub(crate) fn must_succeed(&self) -> bool {
         let passing = |trouble: &Trouble| match trouble {
@@ -102,7 +113,7 @@ impl Plan {
             Trouble::Registry { name, .. } => {
                 matches!(
                     *name,
-                    "hang up" | "lost reply" | "cut" | "stall" | "cut request" | "late" | "busy" | "no range"
+                    "hang up" | "lost reply" | "cut" | "stall" | "late" | "busy" | "no range"
                 )
             }
             Trouble::Redirect(_) => false,

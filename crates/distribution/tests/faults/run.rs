@@ -123,6 +123,9 @@ async fn simulate_paused(seed: u64) -> Record {
     record.simulated = started.elapsed();
     match ended {
         Err(_) => record.hung = true,
+        Ok(Err(Failure::Wrong(what))) if plan.garbles_unprotected() => {
+            record.error = Some((ErrorKind::Other, what));
+        }
         Ok(Err(Failure::Wrong(what))) => record.wrong.push(what),
         Ok(Err(Failure::Error(error))) => {
             let error = stage.inspect(error);
