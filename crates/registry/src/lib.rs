@@ -32,6 +32,7 @@ mod api;
 mod auth;
 mod backend;
 mod body;
+mod configure;
 mod disk;
 mod error;
 mod fault;

@@ -46,7 +46,7 @@ impl Registry {
 
     /// Serves the registry in plain HTTP at this address; port 0 is any unused one.
     ///
-    /// Unless [an external URL](Registry::with_external_url) is set, clients are told to come to
+    /// Unless [an external URL](Registry::with_external_url) is set, clients are told to get their tokens at
     /// `http://` and the address.
     pub async fn serve_on(self, address: SocketAddr) -> io::Result<Server> {
         self.listen(address, Transport::Plain).await
@@ -67,9 +67,7 @@ impl Registry {
             #[cfg(feature = "tls")]
             Transport::Tls(_) => "https",
         };
-        if self.config.external.is_none() {
-            self = self.with_external_url(&format!("{scheme}://{address}"));
-        }
+        self.config_mut().listening = Some(format!("{scheme}://{address}"));
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(accept(listener, transport, self.clone(), stopped));
         Ok(Server {
@@ -181,6 +179,7 @@ async fn accept(
     }
     drop(listener);
     graceful.shutdown().await;
+    while connections.join_next().await.is_some() {} // they hold the registry, and it its backend
 }
 
 async fn serve(stream: TcpStream, transport: Transport, registry: Registry, watcher: Watcher) {

@@ -1,36 +1,31 @@
 //! The endpoints of distribution-spec, *Endpoints*.
 
+mod answer;
 mod blobs;
 mod listings;
 mod manifests;
 mod quirks;
 mod receive;
 mod referrers;
+mod session;
 mod through;
 mod token;
 mod uploads;
 
+pub(crate) use answer::answer;
 pub(crate) use uploads::expire as expire_uploads;
 
-use std::{
-    borrow::Cow,
-    error::Error as StdError,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{borrow::Cow, error::Error as StdError};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
-use tokio::time::Instant;
 use wharf_reference::Digest;
 
 use crate::{
-    Action, Answered, Body, Endpoint, ErrorCode, LoggedRequest, Observer, Registry,
+    Action, Body, ErrorCode, Registry,
     auth::Principal,
     error::{Answer, Failure},
-    fault::{Script, claim_range, shift_range},
-    observe::{CountedBody, Observation},
     query::Query,
     route::{self, Path, Route},
 };
@@ -38,7 +33,6 @@ use crate::{
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// A request whose path, sender and rights are known.
 struct Call<'a> {
@@ -50,112 +44,13 @@ struct Call<'a> {
     principal: Principal,
 }
 
-pub(crate) async fn answer(registry: &Registry, mut request: Request<RequestBody>) -> Response<Body> {
-    let observation = registry
-        .config
-        .observer
-        .as_ref()
-        .map(|observer| observe(observer, &mut request));
-    let logged = registry.config.log.as_ref().map(|log| {
-        (
-            log,
-            request.method().clone(),
-            request.uri().clone(),
-            request.headers().clone(),
-        )
-    });
-    let script = registry.faults.hit(request.method(), request.uri().path());
-    let quirks = (!registry.config.quirks.is_empty()).then(|| quirks::Seen::of(&request));
-    let mut response = if let Some(refused) = quirks.as_ref().and_then(|seen| seen.refused(registry)) {
-        refused
-    } else if script.is_empty() {
-        dispatch(registry, request)
-            .await
-            .unwrap_or_else(Failure::into_response)
-    } else {
-        misbehave(registry, request, &script).await
-    };
-    if let Some(seen) = quirks {
-        response = seen.altered(registry, response);
-    }
-    let headers = response.headers_mut();
-    for warning in &registry.config.warnings {
-        headers.append(header::WARNING, warning.clone());
-    }
-    headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    if let Some((log, method, uri, headers)) = logged {
-        log.push(LoggedRequest::new(method, uri, headers, response.status()));
-    }
-    match observation {
-        Some(mut observation) => {
-            observation.answered.status = response.status();
-            observation.answered.user = response.extensions_mut().remove().map(|User(user)| user);
-            response.map(|body| body.observed(observation))
-        }
-        None => response,
-    }
-}
-
-/// Who asked, on its way from the check of the credentials to the observer.
-#[derive(Clone)]
-struct User(Arc<str>);
-
-fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> Observation {
-    let received = Arc::new(AtomicU64::new(0));
-    let body = std::mem::take(request.body_mut());
-    *request.body_mut() = RequestBody::new(CountedBody {
-        body,
-        received: Arc::clone(&received),
-    });
-    Observation {
-        observer: Arc::clone(observer),
-        started: Instant::now(),
-        received,
-        answered: Answered {
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
-            endpoint: Endpoint::of(request.uri().path()),
-            status: StatusCode::OK,
-            user: None,
-            received: 0,
-            sent: 0,
-            complete: false,
-            duration: Duration::ZERO,
-        },
-    }
-}
-
-/// Answers as the faults want it.
-async fn misbehave(
-    registry: &Registry,
-    mut request: Request<RequestBody>,
-    script: &Script,
-) -> Response<Body> {
-    if let Some(response) = script.before(&mut request).await {
-        return script.after(response);
-    }
-    let lie = script
-        .lies_about_range()
-        .then(|| shift_range(&mut request))
-        .flatten();
-    let answer = dispatch(registry, request).await;
-    let mut response = answer.unwrap_or_else(Failure::into_response);
-    if let Some(asked) = lie {
-        claim_range(&mut response, asked);
-    }
-    script.after(response)
-}
-
+/// Finds out who asks for what, and does it.
 async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer {
     let (parts, body) = request.into_parts();
     let config = &registry.config;
     let (method, headers) = (&parts.method, &parts.headers);
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let external = config.external.as_deref();
+    let external = config.external.as_deref().or(config.listening.as_deref());
     let head = *method == Method::HEAD;
     let answer = match Route::parse(parts.uri.path())? {
         Route::Token => token::answer(registry, method, headers, &query, body).await,
@@ -185,7 +80,7 @@ async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer 
                     "this registry is read-only",
                 ));
             }
-            let user = principal.user.clone().map(User);
+            let user = principal.user.clone().map(answer::User);
             let call = Call {
                 registry,
                 method,

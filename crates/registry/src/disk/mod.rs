@@ -38,7 +38,13 @@ pub struct DiskBackend {
     root: Arc<PathBuf>,
     journal: Journal,
     /// Held for as long as the directory is used.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for DiskBackend {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock(); // closing is not enough while a child process has a copy
+    }
 }
 
 impl DiskBackend {
@@ -76,7 +82,7 @@ impl DiskBackend {
         Ok(Self {
             root: Arc::new(root),
             journal,
-            _lock: lock,
+            lock,
         })
     }
 

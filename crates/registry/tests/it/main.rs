@@ -11,10 +11,13 @@
 mod access;
 mod basics;
 mod conformance;
+mod crash;
 mod disk;
 mod faults;
 mod limits;
 mod observe;
+#[cfg(all(feature = "tls", feature = "htpasswd"))]
+mod peers;
 mod quirks;
 mod through;
 #[cfg(feature = "tls")]

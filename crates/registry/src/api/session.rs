@@ -1,0 +1,292 @@
+//! Upload sessions, from the first chunk to the blob.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http_body::Body as _;
+use tokio::sync::OwnedMutexGuard;
+use wharf_content::{ByteStream, Error, Hasher};
+use wharf_reference::{Algorithm, Digest};
+
+use super::{
+    Call, DIGEST, RequestBody, digest_value, empty,
+    receive::{Intake, content_length},
+    uploads::link,
+    value,
+};
+use crate::{
+    Body, ErrorCode, Quirk,
+    error::{Answer, Failure},
+    range,
+    route::parse_digest,
+    state::{Progress, Session},
+};
+
+const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+
+impl Call<'_> {
+    /// GET of a session (distribution-spec, end-13).
+    pub(super) fn upload_status(&self, id: &str) -> Answer {
+        let session = self.session(id)?;
+        session.touch();
+        self.progress(StatusCode::NO_CONTENT, id, &session)
+    }
+
+    /// DELETE of a session (distribution-spec, end-14).
+    pub(super) async fn cancel_upload(&self, id: &str) -> Answer {
+        let session = self.session(id)?;
+        let mut progress = self.claim(id, &session)?;
+        progress.ended = true;
+        self.registry.state.abandon(id).await?;
+        Ok(empty(StatusCode::NO_CONTENT))
+    }
+
+    /// PATCH: takes a chunk, or a stream without `Content-Range` (distribution-spec, *Pushing a blob in
+    /// chunks*).
+    pub(super) async fn continue_upload(&self, id: &str, body: RequestBody) -> Answer {
+        let session = self.session(id)?;
+        let mut progress = self.claim(id, &session)?;
+        let expected = self.check_range(id, &session, &progress)?;
+        let mut cap = None;
+        for quirk in &self.registry.config.quirks {
+            match quirk {
+                Quirk::PatchLimit(limit) => cap = Some(progress.offset.saturating_add(*limit)),
+                Quirk::NoChunks if expected.is_some() => {
+                    return Err(Failure::bad(ErrorCode::Unsupported, "chunks are not offered"));
+                }
+                Quirk::ChunkMinimum(minimum) if expected.is_some_and(|length| length < *minimum) => {
+                    return Err(self.out_of_step(StatusCode::RANGE_NOT_SATISFIABLE, id, &session));
+                }
+                _ => {}
+            }
+        }
+        if progress.hasher.is_none() && progress.offset == 0 {
+            progress.hasher = Some(Hasher::new(session.algorithm)?);
+        }
+        self.take(id, &session, &mut progress, body, expected, cap)
+            .await?;
+        self.progress(StatusCode::ACCEPTED, id, &session)
+    }
+
+    /// PUT: takes what is left and closes the session.
+    pub(super) async fn finish_upload(&self, id: &str, body: RequestBody) -> Answer {
+        let digest = self
+            .query
+            .value("digest")
+            .ok_or_else(|| Failure::bad(ErrorCode::DigestInvalid, "the digest is missing"))?;
+        let digest = parse_digest(digest)?;
+        let session = self.session(id)?;
+        self.finish(id, session, digest, body).await
+    }
+
+    pub(super) async fn finish(
+        &self,
+        id: &str,
+        session: Arc<Session>,
+        digest: Digest,
+        body: RequestBody,
+    ) -> Answer {
+        let mut progress = self.claim(id, &session)?;
+        let expected = self.check_range(id, &session, &progress)?;
+        if progress.offset == 0 {
+            progress.hasher = Some(Hasher::new(digest.algorithm())?);
+        }
+        self.take(id, &session, &mut progress, body, expected, None)
+            .await?;
+        let outcome = self.commit(id, &mut progress, &digest).await;
+        progress.ended = true;
+        if outcome.is_err() {
+            self.registry.state.abandon(id).await?;
+        }
+        outcome?;
+        self.created(&digest)
+    }
+
+    /// Makes a finished upload a blob of this repository, if it has the digest.
+    async fn commit(&self, id: &str, progress: &mut Progress, digest: &Digest) -> Result<(), Failure> {
+        let state = &self.registry.state;
+        let hasher = progress.hasher.take();
+        let actual = match hasher
+            .filter(|hasher| hasher.algorithm() == digest.algorithm() && hasher.count() == progress.offset)
+        {
+            Some(hasher) => hasher.finish()?,
+            None => rehash(state.backend.read_upload(id).await?, digest.algorithm()).await?,
+        };
+        if actual != *digest {
+            return Err(Failure::bad(
+                ErrorCode::DigestInvalid,
+                "the content does not have this digest",
+            ));
+        }
+        let _sweep = state.sweep.read().await;
+        state.backend.commit(id, digest).await?;
+        state.trust(digest);
+        link(state, &self.path, digest, progress.offset).await?;
+        state.uploads().remove(id);
+        Ok(())
+    }
+
+    /// Takes the body into the upload. Whatever comes of it, the session's state is known.
+    async fn take(
+        &self,
+        id: &str,
+        session: &Session,
+        progress: &mut Progress,
+        body: RequestBody,
+        expected: Option<u64>,
+        cap: Option<u64>,
+    ) -> Result<(), Failure> {
+        if body.is_end_stream() && expected.is_none() {
+            return Ok(());
+        }
+        let limits = &self.registry.config.limits;
+        let end = expected.map(|length| progress.offset.saturating_add(length));
+        let mut intake = Intake {
+            backend: Arc::clone(&self.registry.state.backend),
+            upload: id.to_owned(),
+            offset: progress.offset,
+            hasher: progress.hasher.take(),
+            limit: [limits.blob, end, cap, self.quota(session)]
+                .into_iter()
+                .flatten()
+                .min(),
+            idle: limits.idle,
+        };
+        let mut outcome = intake.take(body).await;
+        let kept = intake.backend.flush(&intake.upload).await;
+        let kept = kept.unwrap_or(0).min(intake.offset);
+        if kept != intake.offset {
+            outcome = outcome.and(Err(Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                ErrorCode::Unknown,
+                "the registry's storage failed",
+            )));
+        }
+        if outcome.is_ok() && end.is_some_and(|end| end != kept) {
+            outcome = Err(Failure::bad(
+                ErrorCode::SizeInvalid,
+                "the chunk is shorter than its range",
+            ));
+        }
+        progress.hasher = intake.hasher.filter(|hasher| hasher.count() == kept);
+        progress.offset = kept;
+        session.acknowledge(kept);
+        outcome
+    }
+
+    /// How long the upload may become within the repository's quota.
+    fn quota(&self, session: &Session) -> Option<u64> {
+        let limit = self.registry.config.limits.repository?;
+        let left = limit.saturating_sub(self.used());
+        Some(session.acknowledged().saturating_add(left))
+    }
+
+    /// The session, if the client opened it, in this repository.
+    fn session(&self, id: &str) -> Result<Arc<Session>, Failure> {
+        let sessions = self.registry.state.uploads();
+        let session = sessions.get(id).filter(|session| {
+            session.repository == self.path
+                && session.user == self.principal.user
+                && session.idle() < self.registry.config.limits.upload_expiry
+        });
+        session
+            .cloned()
+            .ok_or_else(|| Failure::missing(ErrorCode::BlobUploadUnknown, "no such upload"))
+    }
+
+    /// The right to write to a session, which one request has at a time.
+    fn claim(&self, id: &str, session: &Session) -> Result<OwnedMutexGuard<Progress>, Failure> {
+        let claimed = Arc::clone(&session.progress).try_lock_owned();
+        let progress = claimed.map_err(|_| self.out_of_step(StatusCode::CONFLICT, id, session))?;
+        if progress.ended {
+            return Err(Failure::missing(ErrorCode::BlobUploadUnknown, "no such upload"));
+        }
+        Ok(progress)
+    }
+
+    /// How many bytes the chunk says it has, if it says so and begins where the last one ended.
+    fn check_range(&self, id: &str, session: &Session, progress: &Progress) -> Result<Option<u64>, Failure> {
+        let range = range::content_range(self.headers)
+            .map_err(|()| Failure::bad(ErrorCode::BlobUploadInvalid, "invalid Content-Range"))?;
+        let Some(range) = range else {
+            return Ok(None);
+        };
+        if range.start != progress.offset {
+            return Err(self.out_of_step(StatusCode::RANGE_NOT_SATISFIABLE, id, session));
+        }
+        let length = range.end - range.start;
+        if content_length(self.headers).is_some_and(|announced| announced != length) {
+            return Err(Failure::bad(
+                ErrorCode::SizeInvalid,
+                "Content-Length and Content-Range differ",
+            ));
+        }
+        Ok(Some(length))
+    }
+
+    fn out_of_step(&self, status: StatusCode, id: &str, session: &Session) -> Failure {
+        let mut failure = Failure::new(
+            status,
+            ErrorCode::BlobUploadInvalid,
+            "the chunk does not follow the bytes that are kept",
+        );
+        if let Ok(location) = self.location(&format!("blobs/uploads/{id}")) {
+            failure = failure.with_header(header::LOCATION, location);
+        }
+        match value(kept_range(session)) {
+            Ok(range) => failure.with_header(header::RANGE, range),
+            Err(_) => failure,
+        }
+    }
+
+    pub(super) fn progress(&self, status: StatusCode, id: &str, session: &Session) -> Answer {
+        let mut response = empty(status);
+        let headers = response.headers_mut();
+        headers.insert(header::LOCATION, self.location(&format!("blobs/uploads/{id}"))?);
+        let mut kept = kept_range(session);
+        for quirk in &self.registry.config.quirks {
+            match quirk {
+                Quirk::ChunkMinimum(minimum) if *self.method == Method::POST => {
+                    headers.insert(CHUNK_MINIMUM, HeaderValue::from(*minimum));
+                }
+                Quirk::FirstChunkRange if *self.method == Method::PATCH => {
+                    kept = format!("0-{}", session.first_chunk().saturating_sub(1));
+                }
+                _ => {}
+            }
+        }
+        headers.insert(header::RANGE, value(kept)?);
+        headers.insert(UPLOAD_ID, value(id)?);
+        Ok(response)
+    }
+
+    pub(super) fn created(&self, digest: &Digest) -> Result<Response<Body>, Failure> {
+        let mut response = empty(StatusCode::CREATED);
+        let headers = response.headers_mut();
+        headers.insert(header::LOCATION, self.location(&format!("blobs/{digest}"))?);
+        headers.insert(DIGEST, digest_value(digest)?);
+        Ok(response)
+    }
+}
+
+/// Bytes that are kept, as `Range` says it; of none, as other registries say it too.
+fn kept_range(session: &Session) -> String {
+    format!("0-{}", session.acknowledged().saturating_sub(1))
+}
+
+/// Hashes bytes that were not hashed as they came.
+async fn rehash(mut bytes: ByteStream, algorithm: Algorithm) -> Result<Digest, Error> {
+    let mut hasher = Hasher::new(algorithm)?;
+    while let Some(chunk) = std::future::poll_fn(|context| bytes.as_mut().poll_next(context)).await {
+        let chunk: Bytes = chunk?;
+        hasher = tokio::task::spawn_blocking(move || {
+            hasher.update(&chunk);
+            hasher
+        })
+        .await
+        .map_err(|error| Error::wrap(wharf_content::ErrorKind::Cancelled, error))?;
+    }
+    hasher.finish()
+}

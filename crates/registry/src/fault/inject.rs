@@ -1,0 +1,146 @@
+//! Which faults hit which requests.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use http::Method;
+use wharf_reference::Digest;
+
+use super::{Endpoint, Fault, Script};
+use crate::route;
+
+/// A fault at work.
+#[derive(Debug, Clone)]
+pub struct Injected {
+    armed: Arc<Armed>,
+    faults: Faults,
+}
+
+impl Injected {
+    /// How many requests it has hit.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        let seen = self.armed.seen.load(Ordering::Relaxed);
+        seen.saturating_sub(self.armed.fault.after)
+            .min(self.armed.fault.times)
+    }
+
+    /// Takes the fault away.
+    pub fn remove(&self) {
+        let mut armed = self.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
+        armed.retain(|armed| !Arc::ptr_eq(armed, &self.armed));
+    }
+}
+
+#[derive(Debug)]
+struct Armed {
+    fault: Fault,
+    /// Requests that fitted the conditions.
+    seen: AtomicU64,
+}
+
+/// All faults of a registry.
+#[derive(Clone, Default)]
+pub(crate) struct Faults(Arc<Mutex<Vec<Arc<Armed>>>>);
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults").finish_non_exhaustive()
+    }
+}
+
+impl Faults {
+    pub(crate) fn inject(&self, fault: Fault) -> Injected {
+        let armed = Arc::new(Armed {
+            fault,
+            seen: AtomicU64::new(0),
+        });
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(&armed));
+        Injected {
+            armed,
+            faults: self.clone(),
+        }
+    }
+
+    /// What happens to this request.
+    pub(crate) fn hit(&self, method: &Method, path: &str) -> Script {
+        let armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if armed.is_empty() {
+            return Script::default();
+        }
+        let place = Place::of(path);
+        let hit = armed.iter().filter(|armed| armed.hits(method, &place));
+        Script {
+            effects: hit.flat_map(|armed| armed.fault.effects.clone()).collect(),
+        }
+    }
+}
+
+impl Armed {
+    fn hits(&self, method: &Method, place: &Place) -> bool {
+        let Fault {
+            endpoint,
+            method: wanted,
+            repository,
+            digest,
+            after,
+            times,
+            ..
+        } = &self.fault;
+        let fits = endpoint.is_none_or(|endpoint| place.endpoint == Some(endpoint))
+            && wanted.as_ref().is_none_or(|wanted| wanted == method)
+            && (repository.is_none() || *repository == place.repository)
+            && (digest.is_none() || *digest == place.digest);
+        if !fits {
+            return false;
+        }
+        let before = self.seen.fetch_add(1, Ordering::Relaxed);
+        before >= *after && before - after < *times
+    }
+}
+
+/// What a fault can tell of a request.
+pub(super) struct Place {
+    pub(super) endpoint: Option<Endpoint>,
+    repository: Option<String>,
+    digest: Option<Digest>,
+}
+
+impl Place {
+    pub(super) fn of(path: &str) -> Self {
+        let simple = |endpoint| (Some(endpoint), None);
+        let ((endpoint, digest), repository) = match route::Route::parse(path) {
+            Err(_) | Ok(route::Route::Extensions) => ((None, None), None),
+            Ok(route::Route::Base) => (simple(Endpoint::Base), None),
+            Ok(route::Route::Catalog) => (simple(Endpoint::Catalog), None),
+            Ok(route::Route::Token) => (simple(Endpoint::Token), None),
+            Ok(route::Route::Repository(path, endpoint)) => {
+                let place = match endpoint {
+                    route::Endpoint::Manifest(route::Target::Tag(_)) => simple(Endpoint::Manifest),
+                    route::Endpoint::Manifest(route::Target::Digest(digest)) => {
+                        (Some(Endpoint::Manifest), Some(digest))
+                    }
+                    route::Endpoint::Blob(digest) => (Some(Endpoint::Blob), Some(digest)),
+                    route::Endpoint::Uploads => simple(Endpoint::Uploads),
+                    route::Endpoint::Upload(_) => simple(Endpoint::Upload),
+                    route::Endpoint::Tags => simple(Endpoint::Tags),
+                    route::Endpoint::Referrers(digest) => (Some(Endpoint::Referrers), Some(digest)),
+                };
+                (place, Some(path.as_str().to_owned()))
+            }
+        };
+        Self {
+            endpoint,
+            repository,
+            digest,
+        }
+    }
+}
