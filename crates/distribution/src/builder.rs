@@ -11,6 +11,7 @@ use wharf_reference::Registry;
 use crate::{
     Client, TlsFor,
     client::Shared,
+    counters::Counting,
     error::{Error, Operation},
     pace::Paces,
     site::PlainHttp,
@@ -34,6 +35,7 @@ pub struct ClientBuilder {
     user_agent: String,
     proxies: ProxySettings,
     warnings: Option<Arc<dyn Progress>>,
+    foreign_urls: bool,
 }
 
 impl Default for ClientBuilder {
@@ -50,6 +52,7 @@ impl Default for ClientBuilder {
             user_agent: concat!("wharf/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: ProxySettings::default(),
             warnings: None,
+            foreign_urls: false,
         }
     }
 }
@@ -134,6 +137,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Fetches a layer that the registry does not have from the URLs that its descriptor lists: over https,
+    /// without credentials, from no place further inside the network than the registry, and verified (N7).
+    /// Default: they are ignored.
+    #[must_use]
+    pub const fn with_foreign_urls(mut self) -> Self {
+        self.foreign_urls = true;
+        self
+    }
+
     /// What weakens security.
     pub const fn dangerous(self) -> DangerousClient {
         DangerousClient(self)
@@ -162,6 +174,8 @@ impl ClientBuilder {
             user_agent,
             hosts: std::sync::Mutex::new(HashMap::new()),
             paces: Paces::default(),
+            counting: Counting::default(),
+            foreign_urls: self.foreign_urls,
             warnings: Warnings::to(self.warnings),
             referrers: tokio::sync::Mutex::default(),
             ranges: Arc::new(Semaphore::new(MAX_RANGES)),

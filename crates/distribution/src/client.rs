@@ -13,7 +13,8 @@ use wharf_http::{AddressClass, Origin, RetryPolicy, Scheme, Transport};
 use wharf_reference::{Registry, Repository};
 
 use crate::{
-    ClientBuilder, Remote, TlsFor,
+    ClientBuilder, Counters, Remote, TlsFor,
+    counters::Counting,
     error::{Error, Operation},
     pace::Paces,
     push::Habits,
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) user_agent: HeaderValue,
     pub(crate) hosts: Mutex<HashMap<Registry, Host>>,
     pub(crate) paces: Paces,
+    pub(crate) counting: Counting,
+    pub(crate) foreign_urls: bool,
     pub(crate) warnings: Warnings,
     /// Held while a list of referrers is changed.
     pub(crate) referrers: tokio::sync::Mutex<()>,
@@ -82,6 +85,12 @@ impl Client {
     #[must_use]
     pub fn remote(&self, repository: &Repository) -> Remote {
         Remote::new(self.clone(), repository.clone())
+    }
+
+    /// What this client and its clones have done so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.counting.read()
     }
 
     /// Checks that the registry takes the credentials that the provider has for it, as a login does: it asks

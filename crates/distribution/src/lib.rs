@@ -31,6 +31,7 @@ mod blobs;
 mod builder;
 mod catalog;
 mod client;
+mod counters;
 mod delete;
 mod error;
 mod explain;
@@ -56,6 +57,7 @@ mod wire;
 
 pub use builder::{ClientBuilder, DangerousClient};
 pub use client::Client;
+pub use counters::Counters;
 pub use error::{Detail, Error, Operation, RegistryError};
 pub use explain::{Explanation, PlaceExplanation};
 pub use extensions::Extension;

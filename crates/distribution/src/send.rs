@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
+use tracing::Instrument as _;
 use url::Url;
 use wharf_auth::{Authorization, Scopes, Subject};
 use wharf_content::ErrorKind;
@@ -42,7 +43,12 @@ pub(crate) struct Call<'a> {
     pub(crate) repeatable: bool,
     /// The most bytes of an answer that is read whole: a body that breaks off is a try that failed.
     pub(crate) whole: Option<u64>,
+    /// How many bytes will move, as far as it is known.
+    pub(crate) volume: u64,
 }
+
+/// From so many bytes on, a request gets a connection of its own.
+pub(crate) const BULK: u64 = 4 * 1024 * 1024;
 
 pub(crate) enum To<'a> {
     /// Below the root of the API.
@@ -101,6 +107,7 @@ impl<'a> Call<'a> {
             expect,
             repeatable: true,
             whole: None,
+            volume: 0,
         }
     }
 
@@ -127,6 +134,11 @@ impl<'a> Call<'a> {
     /// Reads the answer's body whole, at most `limit` bytes (X1).
     pub(crate) fn read_whole(mut self, limit: u64) -> Self {
         self.whole = Some(limit);
+        self
+    }
+
+    pub(crate) const fn with_volume(mut self, bytes: u64) -> Self {
+        self.volume = bytes;
         self
     }
 
@@ -160,6 +172,18 @@ impl Client {
         call: Call<'_>,
         budget: &mut RetryBudget,
     ) -> Result<Answer, Error> {
+        let span = tracing::debug_span!("request", operation = ?call.operation, subject = %call.subject);
+        self.send_until_answered(site, call, budget)
+            .instrument(span)
+            .await
+    }
+
+    async fn send_until_answered(
+        &self,
+        site: &Site,
+        call: Call<'_>,
+        budget: &mut RetryBudget,
+    ) -> Result<Answer, Error> {
         let pace = self.shared().paces.of(&site.registry);
         loop {
             pace.ready().await;
@@ -179,7 +203,7 @@ impl Client {
                 return Err(finish(error, budget));
             };
             tracing::debug!(endpoint = error.endpoint(), ?wait, reason = %error, "trying again");
-            tokio::time::sleep(wait).await;
+            self.shared().counting.wait(wait).await;
         }
     }
 
@@ -250,6 +274,7 @@ impl Client {
         let mut challenges = 0;
         loop {
             let request = self.request(call, url.clone())?;
+            self.shared().counting.requests.add();
             let header = sent.as_ref().map(Authorization::header);
             let followed = self
                 .shared()
@@ -258,6 +283,13 @@ impl Client {
                 .await
                 .map_err(|failed| transport_failure(call, site, failed))?;
             self.learn_from(site, &home.origin, &followed);
+            tracing::debug!(
+                method = %call.method,
+                endpoint = %Redacted(&followed.url),
+                status = followed.response.status().as_u16(),
+                authenticated = sent.is_some(),
+                "answer"
+            );
             if followed.is_home {
                 self.shared()
                     .warnings
@@ -307,6 +339,7 @@ impl Client {
         let scheme = self.host(&site.registry).scheme?;
         let home = site.peer(&site.base(scheme).ok()?).ok()?;
         let mut request = Request::new(Method::GET, url.clone());
+        request.bulk = true;
         request.headers.insert(header.0, header.1);
         request
             .headers
@@ -329,8 +362,45 @@ impl Client {
         })
     }
 
+    /// Reads a URL that the content itself names: https only, without credentials, redirects followed, and no
+    /// further inward than the registry. `None` if that fails.
+    pub(crate) async fn ask_foreign(&self, site: &Site, url: &str, range: Option<String>) -> Option<Answer> {
+        let url = Url::parse(url)
+            .ok()
+            .filter(|url| url.scheme() == "https" && url.username().is_empty())?;
+        let scheme = self.host(&site.registry).scheme?;
+        let home = site.peer(&site.base(scheme).ok()?).ok()?;
+        let floor = self.class_of(site, &home.origin)?;
+        if AddressClass::of_host(&url).is_some_and(|class| class > floor) {
+            return None;
+        }
+        let tls = std::sync::Arc::new(home.tls.for_others());
+        let peer = Peer::named(Origin::of(&url).ok()?, tls).with_floor(floor);
+        let mut request = Request::new(Method::GET, url);
+        request.bulk = true;
+        request
+            .headers
+            .insert(header::USER_AGENT, self.shared().user_agent.clone());
+        if let Some(range) = range {
+            request
+                .headers
+                .insert(header::RANGE, header::HeaderValue::try_from(range).ok()?);
+        }
+        let followed = self.shared().transport.follow(&peer, request, None).await.ok()?;
+        let (parts, body) = followed.response.into_parts();
+        Some(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            bytes: Bytes::new(),
+            url: followed.url,
+            is_home: false,
+        })
+    }
+
     fn request(&self, call: &Call<'_>, url: Url) -> Result<Request, Failure> {
         let mut request = Request::new(call.method.clone(), url);
+        request.bulk = call.volume >= BULK;
         request.headers.clone_from(&call.headers);
         request
             .headers
@@ -432,6 +502,7 @@ impl HttpService for TokenService<'_> {
         let mut budget = self.client.budget();
         loop {
             let again = request.replay();
+            shared.counting.token_requests.add();
             let answer = shared
                 .transport
                 .call_foreign(self.home, self.class, request)
@@ -453,7 +524,7 @@ impl HttpService for TokenService<'_> {
             let Some(wait) = budget.next_wait(asked) else {
                 return answer;
             };
-            tokio::time::sleep(wait).await;
+            shared.counting.wait(wait).await;
             request = again;
         }
     }

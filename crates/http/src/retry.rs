@@ -85,9 +85,7 @@ pub const fn is_transient_status(status: StatusCode) -> bool {
 #[must_use]
 pub const fn retries_of(kind: ErrorKind) -> u32 {
     match kind {
-        ErrorKind::Timeout | ErrorKind::Broken | ErrorKind::Overloaded => {
-            u32::MAX
-        }
+        ErrorKind::Timeout | ErrorKind::Broken | ErrorKind::Overloaded => u32::MAX,
         // Mostly a mistyped name or a server that is not there: it should not take long to say so.
         ErrorKind::Dns | ErrorKind::Connect | ErrorKind::ConnectTimeout => 2,
         _ => 0,

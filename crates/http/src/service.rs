@@ -16,6 +16,9 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body.
     pub body: RequestBody,
+    /// Whether many bytes will move: such a request gets a connection of its own instead of sharing one by
+    /// HTTP/2, where all bytes pass through one task and one window.
+    pub bulk: bool,
 }
 
 impl Request {
@@ -27,6 +30,7 @@ impl Request {
             url,
             headers: HeaderMap::new(),
             body: RequestBody::Empty,
+            bulk: false,
         }
     }
 
@@ -45,6 +49,7 @@ impl Request {
             url: self.url.clone(),
             headers: self.headers.clone(),
             body: self.body.replay()?,
+            bulk: self.bulk,
         })
     }
 }

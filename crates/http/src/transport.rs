@@ -103,6 +103,7 @@ impl Transport {
                 url: url.clone(),
                 headers: request.headers.clone(),
                 body: RequestBody::Empty,
+                bulk: request.bulk,
             };
             if chain.is_home()
                 && let Some(authorization) = authorization

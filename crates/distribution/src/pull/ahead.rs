@@ -154,6 +154,7 @@ impl Ahead {
             };
             let (first, end) = (self.next, size.min(self.next + RANGE));
             self.next = end;
+            self.fetch.remote.client().shared().counting.ranges.add();
             let (fetch, place) = (Arc::clone(&self.fetch), self.place.clone());
             let task = tokio::spawn(async move { fetch.range(&place, first, end).await });
             self.under_way.push_back(Range {

@@ -149,6 +149,7 @@ impl Download {
             return Err(error);
         }
         tracing::debug!(%error, position = self.position, "resuming");
+        self.fetch.remote.client().shared().counting.resumed.add();
         self.go_on(Some(site));
         Ok(())
     }

@@ -16,6 +16,9 @@ use crate::{
     site::Site,
 };
 
+/// How many of a descriptor's URLs are tried.
+const MAX_URLS: usize = 4;
+
 /// Fetches parts of one blob from the places it may be at.
 pub(super) struct Fetch {
     pub(super) remote: Remote,
@@ -62,7 +65,41 @@ impl Fetch {
                 Err(error) => errors.push((index, error)),
             }
         }
-        Err(self.remote.all_failed(Operation::PullBlob, errors))
+        let error = self.remote.all_failed(Operation::PullBlob, errors);
+        if error.kind() == ErrorKind::NotFound
+            && self.remote.client().shared().foreign_urls
+            && let Some(part) = self.part_from_urls(&sites, offset).await
+        {
+            return Ok(part);
+        }
+        Err(error)
+    }
+
+    /// The bytes from `offset` on from one of the descriptor's own URLs (N7).
+    async fn part_from_urls(&self, sites: &[Site], offset: u64) -> Option<Part> {
+        let (index, site) = sites.iter().enumerate().next_back()?;
+        let client = self.remote.client();
+        for url in self.descriptor.urls().iter().take(MAX_URLS) {
+            let range = (offset > 0).then(|| format!("bytes={offset}-"));
+            let Some(answer) = client.ask_foreign(site, url, range).await else {
+                continue;
+            };
+            let Ok(skip) = check_rest(&answer, offset, self.descriptor.size()) else {
+                continue;
+            };
+            return Some(Part {
+                place: Place {
+                    site: index,
+                    endpoint: Redacted(&answer.url).to_string(),
+                    elsewhere: None,
+                    has_ranges: false,
+                },
+                body: answer.body,
+                skip,
+                _turn: client.shared().paces.of(&site.registry).turn().await,
+            });
+        }
+        None
     }
 
     async fn part_from(&self, site: &Site, index: usize, offset: u64) -> Result<Part, Error> {
@@ -140,7 +177,8 @@ impl Fetch {
             &[200, 206]
         };
         let mut call = Call::new(Operation::PullBlob, &subject, Method::GET, &path, expect)
-            .with_scopes(self.remote.scopes(site, Action::Pull));
+            .with_scopes(self.remote.scopes(site, Action::Pull))
+            .with_volume(self.descriptor.size());
         if let Some(range) = range {
             let range = HeaderValue::try_from(range);
             let range =

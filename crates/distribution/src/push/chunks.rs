@@ -47,7 +47,7 @@ pub(super) async fn send(
             return Err(error);
         };
         tracing::debug!(%error, offset, "asking how much of the upload arrived");
-        tokio::time::sleep(wait).await;
+        session.client().shared().counting.wait(wait).await;
         let has = session.status(budget).await?;
         if has > offset + length {
             let reason = format!(
@@ -63,7 +63,7 @@ pub(super) async fn send(
         })?;
         offset = has;
     }
-    session.commit(&digest, Payload::Empty, budget).await
+    session.commit(&digest, Payload::Empty, 0, budget).await
 }
 
 /// A request that had to be made again, with a fresh token, after its body was gone.

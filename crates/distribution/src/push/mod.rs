@@ -88,7 +88,7 @@ impl Remote {
             };
             tracing::debug!(%error, ?wait, ?plan, "sending the blob again");
             if changed.is_none() {
-                tokio::time::sleep(wait).await;
+                self.client().shared().counting.wait(wait).await;
             }
             next = again;
         }

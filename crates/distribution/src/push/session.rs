@@ -93,6 +93,10 @@ impl Session {
         })
     }
 
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub(super) fn subject(&self) -> &str {
         &self.subject
     }
@@ -112,6 +116,7 @@ impl Session {
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("application/octet-stream"),
             )
+            .with_volume(range.map_or(u64::MAX, |(first, last)| last - first))
             .with_body(Payload::Stream(body));
         if let Some((first, last)) = range
             && let Ok(range) = HeaderValue::try_from(format!("{first}-{last}"))
@@ -122,11 +127,12 @@ impl Session {
         self.follow(&answer)
     }
 
-    /// Closes the session with the blob's digest, and its bytes or the rest of them.
+    /// Closes the session with the blob's digest, and its bytes or the rest of them: `volume` many.
     pub(super) async fn commit(
         &mut self,
         digest: &Digest,
         body: Payload<'_>,
+        volume: u64,
         budget: &mut RetryBudget,
     ) -> Result<(), Error> {
         let is_empty = matches!(body, Payload::Empty);
@@ -138,6 +144,7 @@ impl Session {
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("application/octet-stream"),
             )
+            .with_volume(volume)
             .with_body(body);
         if is_empty {
             call = call.with_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));

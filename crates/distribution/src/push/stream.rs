@@ -48,7 +48,7 @@ impl Remote {
         let sent = session.patch(None, &body, &mut budget).await;
         sent.map_err(|error| failure.explain(error, &subject))?;
         let (digest, size) = digest_of(&hashed).map_err(content)?;
-        session.commit(&digest, Payload::Empty, &mut budget).await?;
+        session.commit(&digest, Payload::Empty, 0, &mut budget).await?;
         Descriptor::new(media_type, digest, size).map_err(content)
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn send(mut session: Session, blob: Blob, budget: &mut RetryBud
         Payload::Stream(&body)
     };
     let subject = session.subject().to_owned();
-    let sent = session.commit(&digest, payload, budget).await;
+    let sent = session.commit(&digest, payload, size, budget).await;
     sent.map_err(|error| {
         let error = failure.explain(error, &subject);
         if error.status().is_none() && is_ambiguous(&error) {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use wharf_content::{Descriptor, ErrorKind, MediaType};
 use wharf_distribution::Remote;
 use wharf_testkit::{
-    hostile::{Answer, Fault, Match, Rule, Stage, blob_answer},
+    hostile::{Answer, Fault, Match, OriginOptions, Rule, Stage, blob_answer},
     noise, sha256,
 };
 
@@ -235,4 +235,59 @@ fn slow(answer: &Answer) -> Vec<wharf_testkit::hostile::Step> {
         }
     }
     steps
+}
+
+/// A layer whose descriptor says where else it is.
+fn with_urls(descriptor: &Descriptor, urls: &[String]) -> Descriptor {
+    let mut document = serde_json::to_value(descriptor).unwrap();
+    let object = document.as_object_mut().unwrap();
+    object.insert("urls".to_owned(), serde_json::json!(urls));
+    serde_json::from_value(document).unwrap()
+}
+
+#[tokio::test]
+async fn n07_foreign_urls_are_ignored_unless_wanted() {
+    let stage = Stage::new();
+    let registry = stage.origin("reg.test").await;
+    let elsewhere = stage.origin("layers.test").await;
+    let plain = stage
+        .origin_with("plain.test", OriginOptions::default().plain().with_port())
+        .await;
+    let (descriptor, bytes) = blob_of(1000);
+    registry.on(Match::any(), Answer::new(404));
+    let whole = bytes.clone();
+    elsewhere.rule(Rule::call(Match::get("/layer"), move |request| {
+        blob_answer(request, &whole)
+    }));
+    elsewhere.on(Match::any(), Answer::challenge("Basic realm=\"x\""));
+    plain.on(Match::any(), Answer::ok(bytes.clone()));
+    let bad = [
+        "file:///etc/passwd".to_owned(),
+        "https://169.254.169.254/layer".to_owned(),
+        plain.url("/layer"),
+        elsewhere.url("/private"),
+    ];
+    let login = || {
+        let secret = stage.secret("password", &[]);
+        let fixed = wharf_auth::Fixed::new(registry_name(), wharf_auth::Credential::basic("ada", secret));
+        on_stage(&stage).with_credentials(Arc::new(fixed))
+    };
+    let mut good = bad.to_vec();
+    good.truncate(3);
+    good.push(elsewhere.url("/layer"));
+    let off = login().build().unwrap();
+    let on = login().with_foreign_urls().build().unwrap();
+    for (client, urls, found) in [
+        (&off, &good[..], false),
+        (&on, &bad[..], false),
+        (&on, &good[..], true),
+    ] {
+        let got = read(&remote(client, "reg.test", "app"), &with_urls(&descriptor, urls)).await;
+        assert_eq!(got.ok(), found.then(|| bytes.clone()));
+    }
+    assert_eq!(plain.traffic().connections, 0);
+}
+
+fn registry_name() -> wharf_reference::Registry {
+    crate::support::registry("reg.test")
 }

@@ -23,6 +23,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct ReqwestService {
     pub(super) client: reqwest::Client,
+    /// HTTP/1.1 only; the same client where there is no HTTP/2 anyway.
+    pub(super) bulk: reqwest::Client,
     pub(super) timeouts: Timeouts,
     /// Whether requests go through a proxy.
     pub(super) proxied: bool,
@@ -36,6 +38,7 @@ impl HttpService for ReqwestService {
             url,
             mut headers,
             body,
+            bulk,
         } = request;
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION] {
@@ -56,7 +59,8 @@ impl HttpService for ReqwestService {
                 activity: activity.clone(),
             })),
         };
-        let answer = self.client.execute(outgoing);
+        let client = if bulk { &self.bulk } else { &self.client };
+        let answer = client.execute(outgoing);
         let answer = activity
             .limit(answer, self.timeouts.head.saturating_add(self.timeouts.connect))
             .await?

@@ -68,19 +68,17 @@ impl ReqwestConnector {
     }
 }
 
-impl Connect for ReqwestConnector {
-    fn connect(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error> {
-        let encrypted = peer.origin.is_encrypted();
-        let tls = if encrypted {
-            self.tls(&peer.tls)?
-        } else {
-            rustls_config::none()?
-        };
-        let proxy = self.proxies.proxy_for(&peer.origin).cloned();
-        let proxied = proxy.is_some();
+impl ReqwestConnector {
+    fn client(
+        &self,
+        peer: &Peer,
+        tls: rustls::ClientConfig,
+        proxy: Option<&url::Url>,
+    ) -> Result<reqwest::Client, Error> {
+        let unusable = |error: reqwest::Error| Error::from_cause(ErrorKind::Settings, error.without_url());
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .https_only(encrypted)
+            .https_only(peer.origin.is_encrypted())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -97,21 +95,32 @@ impl Connect for ReqwestConnector {
             .http1_max_headers(100)
             .http2_max_header_list_size(64 * 1024)
             .dns_resolver(Arc::new(resolver::Resolver {
-                floor: peer.floor.filter(|_| !proxied),
+                floor: peer.floor.filter(|_| proxy.is_none()),
                 lookup: self.lookup.clone(),
             }));
         if let Some(proxy) = proxy {
-            let proxy = reqwest::Proxy::all(proxy)
-                .map_err(|error| Error::from_cause(ErrorKind::Settings, error.without_url()))?;
-            builder = builder.proxy(proxy);
+            builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(unusable)?);
         }
-        let client = builder
-            .build()
-            .map_err(|error| Error::from_cause(ErrorKind::Settings, error.without_url()))?;
+        builder.build().map_err(unusable)
+    }
+}
+
+impl Connect for ReqwestConnector {
+    fn connect(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error> {
+        let proxy = self.proxies.proxy_for(&peer.origin);
+        let (client, bulk) = if peer.origin.is_encrypted() {
+            let tls = self.tls(&peer.tls)?;
+            let bulk = rustls_config::without_http2(tls.clone());
+            (self.client(peer, tls, proxy)?, self.client(peer, bulk, proxy)?)
+        } else {
+            let client = self.client(peer, rustls_config::none()?, proxy)?;
+            (client.clone(), client)
+        };
         Ok(Arc::new(call::ReqwestService {
             client,
+            bulk,
             timeouts: self.timeouts,
-            proxied,
+            proxied: proxy.is_some(),
         }))
     }
 }

@@ -26,6 +26,12 @@ pub(super) fn none() -> Result<ClientConfig, Error> {
     with_verifier(provider(), Arc::new(TrustNothing), None)
 }
 
+/// The same for connections that are not shared.
+pub(super) fn without_http2(mut config: ClientConfig) -> ClientConfig {
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider()) // never installed as the process's default
 }
