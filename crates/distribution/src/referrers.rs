@@ -93,6 +93,8 @@ impl Remote {
     pub(crate) async fn fallback_list(&self, subject: &Digest) -> Result<Option<Manifest>, Error> {
         let target = Target::Name(fallback_tag(subject)?.into());
         match self.manifest(&target).await {
+            // Some registries take such a tag for the digest: there is no list.
+            Ok(manifest) if manifest.digest() == subject => Ok(None),
             Ok(manifest) if *manifest.media_type() == MediaType::OCI_INDEX => Ok(Some(manifest)),
             Ok(_) => Ok(None),
             Err(error) => match error.kind() {

@@ -83,6 +83,8 @@ impl Remote {
     async fn list_to_change(&self, subject: &Digest, name: &str) -> Result<Option<Manifest>, Error> {
         let target = Target::Name(fallback_tag(subject)?.into());
         match self.manifest(&target).await {
+            // Some registries take such a tag for the digest: there is no list yet.
+            Ok(manifest) if manifest.digest() == subject => Ok(None),
             Ok(manifest) if *manifest.media_type() == MediaType::OCI_INDEX => Ok(Some(manifest)),
             Ok(other) => {
                 let reason = format!(
