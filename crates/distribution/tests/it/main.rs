@@ -9,6 +9,7 @@
 mod hostile;
 mod lists;
 mod mirrors;
+mod profiles;
 mod pull;
 mod push;
 mod real_registry;
