@@ -126,7 +126,7 @@ impl Layout {
                 if let Some(descriptor) = index.manifest(digest) {
                     return Ok((plain(descriptor)?, None));
                 }
-                self.lease.pin([digest])?;
+                self.lease.pin_to_read(digest)?;
                 let bytes = whole(disk, digest, MAX_MANIFEST_SIZE)?.ok_or_else(|| disk.no_blob(digest))?;
                 let manifest = Manifest::parse_pinned(bytes, None, digest)?;
                 Ok((manifest.descriptor().clone(), Some(manifest)))
@@ -144,7 +144,7 @@ impl Layout {
                 return Ok(manifest);
             }
             let digest = descriptor.digest();
-            self.lease.pin([digest])?;
+            self.lease.pin_to_read(digest)?;
             attempt += 1;
             match whole(disk, digest, MAX_MANIFEST_SIZE)? {
                 Some(bytes) => return Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest),
@@ -198,7 +198,7 @@ impl Source for Layout {
         let target = target.clone();
         self.blocking(move |layout| {
             let (descriptor, _) = layout.find(&target)?;
-            layout.lease.pin([descriptor.digest()])?;
+            layout.lease.pin_to_read(descriptor.digest())?;
             Ok(descriptor)
         })
         .await
@@ -213,7 +213,7 @@ impl Source for Layout {
         let wanted = descriptor.clone();
         self.blocking(move |layout| {
             let (disk, digest) = (&layout.shared.disk, wanted.digest());
-            layout.lease.pin([digest])?;
+            layout.lease.pin_to_read(digest)?;
             match disk.find_blob(digest)? {
                 Found::File(_) => Ok(()),
                 Found::Nothing | Found::Other => Err(disk.no_blob(digest)),

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use wharf_content::{Blob, Descriptor, Error, ErrorKind, Location, Manifest, Name, Sink, Source, Target};
 use wharf_reference::Digest;
 
-use crate::{Image, referrers};
+use crate::{Collect, Collected, Image, referrers};
 
 /// A store in memory, for tests and for what lives no longer than the process. Cloning shares it.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,7 @@ struct State {
     names: BTreeMap<Name, Digest>,
 }
 
+#[expect(clippy::unused_async, reason = "the interface is that of `Layout`")]
 impl Memory {
     /// An empty store.
     #[must_use]
@@ -31,30 +32,85 @@ impl Memory {
     }
 
     /// The images that have a name, in the order of the names.
-    pub fn images(&self) -> Vec<Image> {
+    pub async fn images(&self) -> Result<Vec<Image>, Error> {
         let state = self.read();
         let named = |(name, digest): (&Name, &Digest)| {
             let manifest = state.manifests.get(digest)?;
             Some(Image::new(Some(name.clone()), manifest.descriptor().clone()))
         };
-        state.names.iter().filter_map(named).collect()
+        Ok(state.names.iter().filter_map(named).collect())
     }
 
     /// Gives a manifest that is in the store a name.
     ///
     /// Fails with [`ErrorKind::NotFound`] if the manifest is not in the store.
-    pub fn tag(&self, name: &Name, manifest: &Descriptor) -> Result<(), Error> {
+    pub async fn tag(&self, name: &Name, manifest: &Descriptor) -> Result<(), Error> {
+        self.write().tag(name, manifest)
+    }
+
+    /// Moves a name from one manifest to another, or gives, or takes it away: only if it points where the
+    /// caller believes. `None` stands for no image.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] if the name points elsewhere by now, [`ErrorKind::NotFound`] if the new
+    /// manifest is not in the store.
+    pub async fn compare_and_swap(
+        &self,
+        name: &Name,
+        expected: Option<&Digest>,
+        new: Option<&Descriptor>,
+    ) -> Result<(), Error> {
         let mut state = self.write();
-        if !state.manifests.contains_key(manifest.digest()) {
-            return Err(not_found(manifest.digest()));
+        if state.names.get(name) != expected {
+            let message = format!("{name} has been changed meanwhile");
+            return Err(Error::new(ErrorKind::Conflict, message));
         }
-        state.names.insert(name.clone(), manifest.digest().clone());
+        if let Some(new) = new {
+            return state.tag(name, new);
+        }
+        state.names.remove(name);
         Ok(())
     }
 
-    /// Takes a name away; `false` if there was no such name. The image stays and can be had by its digest.
-    pub fn untag(&self, name: &Name) -> bool {
-        self.write().names.remove(name).is_some()
+    /// Takes a name away; `false` if there was no such name. The image stays until [`Memory::collect`], and
+    /// can be had by its digest.
+    pub async fn untag(&self, name: &Name) -> Result<bool, Error> {
+        Ok(self.write().names.remove(name).is_some())
+    }
+
+    /// Removes a name, or by digest all names of an image; `false` if there was nothing to remove.
+    pub async fn remove(&self, target: &Target) -> Result<bool, Error> {
+        let mut state = self.write();
+        let before = state.names.len();
+        state.names.retain(|name, digest| match target {
+            Target::Name(target) => name != target,
+            Target::Digest(target) => digest != target,
+        });
+        Ok(state.names.len() < before)
+    }
+
+    /// Removes what no named image needs. Nothing is pinned here: not while something is being pushed.
+    pub async fn collect(&self, options: &Collect) -> Result<Collected, Error> {
+        let mut state = self.write();
+        let live = state.live();
+        let sizes = state.sizes();
+        let mut collected = Collected {
+            blobs: sizes
+                .into_iter()
+                .filter(|(digest, _)| !live.contains(digest))
+                .collect(),
+            kept: live.len(),
+            ..Collected::default()
+        };
+        collected
+            .blobs
+            .sort_by(|one, other| one.0.as_str().cmp(other.0.as_str()));
+        if !options.dry_run {
+            state.blobs.retain(|digest, _| live.contains(digest));
+            state.manifests.retain(|digest, _| live.contains(digest));
+        }
+        Ok(collected)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -63,6 +119,55 @@ impl Memory {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tag(&mut self, name: &Name, manifest: &Descriptor) -> Result<(), Error> {
+        if !self.manifests.contains_key(manifest.digest()) {
+            return Err(not_found(manifest.digest()));
+        }
+        self.names.insert(name.clone(), manifest.digest().clone());
+        Ok(())
+    }
+
+    fn sizes(&self) -> HashMap<Digest, u64> {
+        let manifests = self
+            .manifests
+            .iter()
+            .map(|(digest, manifest)| (digest, manifest.bytes()));
+        let all = self.blobs.iter().chain(manifests);
+        all.map(|(digest, bytes)| (digest.clone(), bytes.len() as u64))
+            .collect()
+    }
+
+    /// What named images need, and what refers to it.
+    fn live(&self) -> HashSet<Digest> {
+        let mut live = HashSet::new();
+        let mut waiting: Vec<&Digest> = self.names.values().collect();
+        loop {
+            while let Some(digest) = waiting.pop() {
+                if live.insert(digest.clone())
+                    && let Some(manifest) = self.manifests.get(digest)
+                {
+                    let children = manifest.manifests().iter().chain(manifest.blobs());
+                    waiting.extend(children.map(Descriptor::digest));
+                }
+            }
+            let refers = |manifest: &Manifest| {
+                let subject = manifest.subject().map(Descriptor::digest);
+                subject.is_some_and(|subject| live.contains(subject))
+            };
+            let referrers = self
+                .manifests
+                .iter()
+                .filter(|(digest, manifest)| !live.contains(*digest) && refers(manifest));
+            waiting.extend(referrers.map(|(digest, _)| digest));
+            if waiting.is_empty() {
+                live.retain(|digest| self.blobs.contains_key(digest) || self.manifests.contains_key(digest));
+                return live;
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::os::Stamp;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Collect {
-    pub(super) dry_run: bool,
+    pub(crate) dry_run: bool,
     pub(super) foreign_grace: Duration,
     pub(super) partial_age: Duration,
 }

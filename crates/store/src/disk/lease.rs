@@ -8,15 +8,20 @@
 use std::{
     collections::HashSet,
     fs::File,
-    io::Write as _,
+    io::{self, Write as _},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use wharf_content::Error;
+use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
 use super::{Disk, read_bounded, temporary_name};
-use crate::{error::At as _, os::Dir};
+use crate::{
+    error::At as _,
+    os::{self, Dir},
+};
+
+const LOCK_SUFFIX: &str = ".lock";
 
 /// More than any operation writes, in bytes.
 const MAX_LEASE: u64 = 256 * 1024 * 1024;
@@ -39,6 +44,8 @@ struct Held {
     directory: Dir,
     name: String,
     file: File,
+    /// The file that is locked, where that keeps others from reading it.
+    _lock: Option<File>,
 }
 
 impl Lease {
@@ -46,6 +53,15 @@ impl Lease {
         Self {
             disk,
             state: Mutex::default(),
+        }
+    }
+
+    /// As [`Lease::pin`], for a reader: where there is no room to write a pin, reading goes on without it, and
+    /// at worst finds the content gone.
+    pub(crate) fn pin_to_read(&self, digest: &Digest) -> Result<(), Error> {
+        match self.pin([digest]) {
+            Err(error) if error.kind() == ErrorKind::NoSpace => Ok(()),
+            other => other,
         }
     }
 
@@ -96,21 +112,47 @@ impl Held {
     fn new(disk: &Disk) -> Result<Self, Error> {
         let directory = disk.pool_private("leases")?;
         let name = temporary_name();
-        let path = directory.path().join(&name);
-        let file = directory.create_new(&name, 0o600).at("create", &path)?;
-        disk.try_lock(&file, &path)?;
+        let create = |name: &str, locked: bool| {
+            let path = directory.path().join(name);
+            let file = directory.create_new(name, 0o600).at("create", &path)?;
+            if locked {
+                disk.try_lock(&file, &path)?;
+            }
+            Ok::<File, Error>(file)
+        };
+        let lock = if os::LOCKS_FORBID_READING {
+            Some(create(&lock_name(&name), true)?)
+        } else {
+            None
+        };
+        let file = create(&name, lock.is_none())?;
         Ok(Self {
             directory,
             name,
             file,
+            _lock: lock,
         })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let _ = self.directory.remove(&self.name); // if not, a collector will
+        let _ = remove(&self.directory, &self.name); // if not, a collector will
     }
+}
+
+/// What is locked for as long as a lease lives.
+fn lock_name(name: &str) -> String {
+    if os::LOCKS_FORBID_READING {
+        format!("{name}{LOCK_SUFFIX}")
+    } else {
+        name.to_owned()
+    }
+}
+
+fn remove(directory: &Dir, name: &str) -> io::Result<()> {
+    directory.remove(name)?;
+    directory.remove(&lock_name(name))
 }
 
 /// What live leases pin. Behind the closed gate, dead ones are removed if `remove_dead`.
@@ -119,17 +161,21 @@ pub(crate) fn live_pins(disk: &Disk, remove_dead: bool) -> Result<HashSet<Digest
     let mut pins = HashSet::new();
     for name in directory.names().at("list", directory.path())? {
         let path = directory.path().join(&name);
-        let Ok(file) = directory.read_write(&name, 0o600) else {
+        let lease = name.strip_suffix(LOCK_SUFFIX).unwrap_or(&name);
+        let Ok(lock) = directory.read_write(&lock_name(lease), 0o600) else {
             continue; // no file of ours
         };
-        if !disk.options().without_locks && disk.try_lock(&file, &path)? {
+        if !disk.options().without_locks && disk.try_lock(&lock, &path)? {
             if remove_dead {
-                directory.remove(&name).at("remove", &path)?;
+                remove(&directory, lease).at("remove", &path)?;
             }
             continue;
         }
-        let text = read_bounded(file, MAX_LEASE, &path)?;
-        let text = String::from_utf8_lossy(&text);
+        let file = match directory.read(lease) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // it ends just now
+            other => other.at("open", &path)?,
+        };
+        let text = String::from_utf8_lossy(&read_bounded(file, MAX_LEASE, &path)?).into_owned();
         pins.extend(text.lines().filter_map(|line| Digest::parse(line).ok()));
     }
     Ok(pins)

@@ -17,6 +17,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+/// Whether a lock keeps others from reading the file, so that what is read while it is locked needs a second
+/// file for the lock.
+pub(crate) const LOCKS_FORBID_READING: bool = cfg!(any(windows, wharf_portable_fs));
+
 const SYMLINK: &str = "it is a symlink, which a store never follows";
 const NOT_A_FILE: &str = "it is not a regular file";
 

@@ -26,7 +26,7 @@ impl Dir {
         }
     }
 
-    pub(crate) fn create(path: &Path, _mode: u32) -> io::Result<()> {
+    pub(crate) fn create(path: &Path, _mode: u16) -> io::Result<()> {
         fs::create_dir_all(path)
     }
 
@@ -43,7 +43,7 @@ impl Dir {
         }
     }
 
-    pub(crate) fn make_dir(&self, name: &str, _mode: u32) -> io::Result<Self> {
+    pub(crate) fn make_dir(&self, name: &str, _mode: u16) -> io::Result<Self> {
         match fs::create_dir(self.path.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => self.dir(name),
@@ -54,7 +54,7 @@ impl Dir {
         self.regular(name, OpenOptions::new().read(true))
     }
 
-    pub(crate) fn read_write(&self, name: &str, _mode: u32) -> io::Result<File> {
+    pub(crate) fn read_write(&self, name: &str, _mode: u16) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
         match self.regular(name, &options) {
@@ -73,7 +73,7 @@ impl Dir {
         }
     }
 
-    pub(crate) fn create_new(&self, name: &str, _mode: u32) -> io::Result<File> {
+    pub(crate) fn create_new(&self, name: &str, _mode: u16) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         options.open(self.path.join(name))
@@ -118,17 +118,34 @@ impl Dir {
     }
 
     pub(crate) fn rename(&self, from: &str, to: &Self, name: &str) -> io::Result<()> {
-        fs::rename(self.path.join(from), to.path.join(name))
+        let (from, path) = (self.path.join(from), to.path.join(name));
+        match fs::rename(&from, &path) {
+            // Some systems do not replace a read-only file.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.is_file() => {
+                to.remove(name)?;
+                fs::rename(from, path)
+            }
+            other => other,
+        }
     }
 
     pub(crate) fn link(&self, from: &str, to: &Self, name: &str) -> io::Result<bool> {
-        Ok(fs::hard_link(self.path.join(from), to.path.join(name)).is_ok())
+        match fs::hard_link(self.path.join(from), to.path.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            linked => Ok(linked.is_ok()),
+        }
     }
 
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
-        match fs::remove_file(self.path.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // Some systems do not remove a read-only file.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.is_file() => {
+                set_writable(&self.read(name)?)?;
+                fs::remove_file(path)
+            }
+            other => other,
         }
     }
 

@@ -37,10 +37,10 @@ impl Dir {
     }
 
     /// Creates a directory and those above it, durably; the new ones above have mode 0755.
-    pub(crate) fn create(path: &Path, mode: u32) -> io::Result<()> {
+    pub(crate) fn create(path: &Path, mode: u16) -> io::Result<()> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
-        match fs::mkdir(path, Mode::from_raw_mode(mode)) {
+        match fs::mkdir(path, raw(mode)) {
             Ok(()) => Self::open(parent)?.sync(),
             Err(Errno::EXIST) => Ok(()),
             Err(Errno::NOENT) if parent != path && parent != Path::new(".") => {
@@ -67,12 +67,12 @@ impl Dir {
     }
 
     /// A directory in this one, made if it is not there.
-    pub(crate) fn make_dir(&self, name: &str, mode: u32) -> io::Result<Self> {
+    pub(crate) fn make_dir(&self, name: &str, mode: u16) -> io::Result<Self> {
         match self.dir(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
-        match fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
+        match fs::mkdirat(&self.fd, name, raw(mode)) {
             Err(error) if error != Errno::EXIST => return Err(error.into()),
             _ => {}
         }
@@ -86,11 +86,11 @@ impl Dir {
 
     /// A regular file for reading and writing, made if it is not there. One that is read-only, as a writer
     /// leaves it that was stopped just before the end, is made writable.
-    pub(crate) fn read_write(&self, name: &str, mode: u32) -> io::Result<File> {
+    pub(crate) fn read_write(&self, name: &str, mode: u16) -> io::Result<File> {
         let open = || self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, mode);
         match open() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                fs::fchmod(self.read(name)?, Mode::from_raw_mode(mode))?;
+                fs::fchmod(self.read(name)?, raw(mode))?;
                 open()
             }
             other => other,
@@ -98,13 +98,13 @@ impl Dir {
     }
 
     /// A new file; fails if the name is taken.
-    pub(crate) fn create_new(&self, name: &str, mode: u32) -> io::Result<File> {
+    pub(crate) fn create_new(&self, name: &str, mode: u16) -> io::Result<File> {
         self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
     }
 
-    fn regular(&self, name: &str, flags: OFlags, mode: u32) -> io::Result<File> {
+    fn regular(&self, name: &str, flags: OFlags, mode: u16) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = fs::openat(&self.fd, name, flags, Mode::from_raw_mode(mode)).map_err(no_link)?;
+        let fd = fs::openat(&self.fd, name, flags, raw(mode)).map_err(no_link)?;
         if FileType::from_raw_mode(fs::fstat(&fd)?.st_mode) == FileType::RegularFile {
             Ok(File::from(fd))
         } else {
@@ -180,7 +180,11 @@ impl Dir {
 
     /// Makes the names in this directory durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        match fs::fsync(&self.fd) {
+        #[cfg(target_vendor = "apple")]
+        let synced = fs::fcntl_fullfsync(&self.fd).or_else(|_| fs::fsync(&self.fd));
+        #[cfg(not(target_vendor = "apple"))]
+        let synced = fs::fsync(&self.fd);
+        match synced {
             // Some file systems cannot sync a directory, and keep its order by themselves.
             Err(Errno::INVAL | Errno::BADF) => Ok(()),
             other => Ok(other?),
@@ -195,7 +199,7 @@ pub(crate) fn stamp_of(file: &File) -> io::Result<Stamp> {
 
 /// Mode 0444: what is in the store never changes.
 pub(crate) fn set_read_only(file: &File) -> io::Result<()> {
-    Ok(fs::fchmod(file, Mode::from_raw_mode(0o444))?)
+    Ok(fs::fchmod(file, raw(0o444))?)
 }
 
 /// Makes `to` share the blocks of `from`. `false` where that is not possible.
@@ -208,6 +212,15 @@ pub(crate) fn reflink(from: &File, to: &File) -> bool {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn reflink(_: &File, _: &File) -> bool {
     false
+}
+
+#[expect(
+    clippy::allow_attributes,
+    reason = "the type of modes differs between platforms"
+)]
+#[allow(clippy::useless_conversion)]
+fn raw(mode: u16) -> Mode {
+    Mode::from_raw_mode(mode.into())
 }
 
 fn no_link(error: Errno) -> io::Error {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use wharf_content::{Blob, ErrorKind, MediaType, Sink as _, Source as _, Target};
-use wharf_store::{Layout, Memory};
+use wharf_store::{Collect, Layout, Memory};
 
 use wharf_testkit::Image;
 
@@ -162,6 +162,25 @@ async fn memory_does_the_same() {
         *image.manifest()
     );
     assert!(store.contains(&image.blobs()[0].0).await.unwrap());
-    assert!(store.untag(&name("app:1")));
-    assert!(store.images().is_empty());
+    let (first, second) = (image.manifest(), Image::small("y"));
+    push(&second, &store, "app:2").await;
+    let second = second.manifest();
+    let swapped = store
+        .compare_and_swap(&name("app:1"), Some(second.digest()), None)
+        .await;
+    assert_eq!(swapped.unwrap_err().kind(), ErrorKind::Conflict);
+    store
+        .compare_and_swap(&name("app:1"), Some(first.digest()), Some(second.descriptor()))
+        .await
+        .unwrap();
+    store.tag(&name("app:3"), first.descriptor()).await.unwrap();
+    assert_eq!(store.images().await.unwrap().len(), 3);
+    assert!(store.untag(&name("app:3")).await.unwrap());
+    assert!(store.remove(&second.digest().clone().into()).await.unwrap());
+    assert!(!store.remove(&name("app:1").into()).await.unwrap());
+    assert!(store.images().await.unwrap().is_empty());
+    let collected = store.collect(&Collect::default()).await.unwrap();
+    assert_eq!((collected.blobs.len(), collected.kept), (7, 0));
+    let gone = store.manifest(&first.digest().clone().into()).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
 }
