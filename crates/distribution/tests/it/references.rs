@@ -85,7 +85,9 @@ async fn something_else_at_the_fallback_tag_is_left_alone() {
     let app = remote(&client, &server.name(), "app");
     let image = Image::small("subject");
     let tag = image.manifest().digest().as_str().replace(':', "-");
-    push_image(&app, &image, &tag).await.unwrap();
+    let other = Image::small("somebody's");
+    push_image(&app, &image, "v1").await.unwrap();
+    push_image(&app, &other, &tag).await.unwrap();
     assert!(
         app.referrers(image.manifest().digest(), None)
             .await
@@ -104,7 +106,7 @@ async fn something_else_at_the_fallback_tag_is_left_alone() {
         .manifest(&Target::Name(Tag::parse(&tag).unwrap().into()))
         .await
         .unwrap();
-    assert_eq!(kept, *image.manifest());
+    assert_eq!(kept, *other.manifest());
 }
 
 #[tokio::test]
