@@ -18,7 +18,37 @@
 //! [`Registry::serve`] listen on a port. Content is shared between repositories, but a repository shows only
 //! what was pushed or mounted to it.
 //!
-//! It is no proxy and no cluster: one process owns a [`Backend`].
+//! It is no cluster: one process owns a [`Backend`]. It scans nothing, signs nothing, and speaks no HTTP/2.
+//!
+//! # What is what
+//!
+//! [`MemoryBackend`] and [`DiskBackend`] keep bytes and records; [`Registry`] decides who sees what, and
+//! records it before it answers. [`Limits`] bound what clients may ask for, [`Access`] says what users may do,
+//! [`Upstream`] makes the registry a cache of another, [`Observer`] hears of every request,
+//! [`Registry::collect_garbage`] removes what no manifest needs while everything goes on.
+//!
+//! # Misbehaving on demand
+//!
+//! A test of a client wants a registry that fails. A [`Fault`] says what goes wrong (a status, a delay, a cut
+//! or flipped byte, a lost reply, a lie about a range, a foreign `Location`), at which requests, and how
+//! often; [`Injected::hits`] says whether it happened. A [`Profile`] makes the registry differ from the
+//! specification as a known one does.
+//!
+//! ```
+//! # #[cfg(feature = "server")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use wharf_registry::{Endpoint, Fault, Profile, Registry};
+//!
+//! let server = Registry::memory().with_profile(Profile::Ghcr).serve().await?;
+//! // The first two downloads of a blob break after a megabyte.
+//! let broken = server.inject(Fault::cut(1 << 20).on(Endpoint::Blob).times(2));
+//! // Whoever pushes a manifest gets no answer, although it was taken.
+//! server.inject(Fault::lose_reply().on(Endpoint::Manifest).method(http::Method::PUT).times(1));
+//! // ... run the client ...
+//! assert_eq!(broken.hits(), 2);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! | feature | adds |
 //! |---|---|
@@ -26,6 +56,7 @@
 //! | `tls` | `Registry::serve_tls` and `Tls`: the same over TLS, by rustls with ring |
 //! | `htpasswd` | `Htpasswd`: users with bcrypt hashes |
 //! | `jwt` | `TokenKeys`: tokens signed elsewhere, verified by ring |
+//! | `conformance` | `conformance`: the suite for implementors of [`Backend`] |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 
 mod api;
@@ -33,6 +64,8 @@ mod auth;
 mod backend;
 mod body;
 mod configure;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod disk;
 mod error;
 mod fault;

@@ -71,6 +71,21 @@ async fn everything_outlives_the_process() {
     );
 }
 
+#[cfg(feature = "conformance")]
+#[tokio::test]
+async fn both_backends_conform() {
+    use wharf_registry::{MemoryBackend, conformance};
+
+    let checks = conformance::check(&MemoryBackend::default()).await.unwrap();
+    assert!(checks > 40, "{checks}");
+    let root = tempfile::tempdir().unwrap();
+    let backend = DiskBackend::open(root.path()).await.unwrap();
+    conformance::check(&backend).await.unwrap();
+    drop(backend);
+    let backend = DiskBackend::open(root.path()).await.unwrap();
+    conformance::check_reopened(&backend).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_torn_last_line_was_never_acknowledged() {
     let root = tempfile::tempdir().unwrap();
