@@ -219,9 +219,10 @@ fn image(reference: &Reference, push: bool, registries: &Registries) -> Image {
 fn place(candidate: &Candidate) -> Place {
     let registry = candidate.repository.registry();
     Place {
-        endpoint: match registry.is_docker_hub() {
-            true => "registry-1.docker.io".to_owned(),
-            false => registry.to_string(),
+        endpoint: if registry.is_docker_hub() {
+            "registry-1.docker.io".to_owned()
+        } else {
+            registry.to_string()
         },
         repository: candidate.repository.to_string(),
         role: role(candidate.role),
