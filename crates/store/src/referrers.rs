@@ -29,7 +29,7 @@ pub(crate) fn of(layout: &Layout, subject: &Digest) -> Result<Vec<Descriptor>, E
         if let Ok(manifest) = Manifest::parse_pinned(bytes, None, &digest)
             && manifest.subject().is_some_and(|is| is.digest() == subject)
         {
-            layout.lease.pin([&digest])?;
+            layout.lease.pin_to_read(&digest)?;
             found.push(describe(&manifest));
         }
     }

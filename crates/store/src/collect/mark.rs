@@ -7,7 +7,7 @@ use wharf_content::{Error, ErrorKind, Hasher, MAX_MANIFEST_SIZE, MediaType};
 use wharf_reference::Digest;
 
 use crate::{
-    disk::{Disk, read_bounded},
+    disk::{Disk, Found, read_bounded},
     index::{self, Index},
     os::Stamp,
 };
@@ -109,8 +109,12 @@ impl<'a> Marker<'a> {
 
     /// What a file says, if it is a document.
     fn document(&self, digest: &Digest, is: Is) -> Result<Option<Document>, Error> {
-        let Ok(Some((file, stamp))) = self.disk.open_blob(digest) else {
+        if !digest.algorithm().is_supported() || !matches!(self.disk.find_blob(digest)?, Found::File(_)) {
             return Ok(None); // it protects nothing if it is not there or no file
+        }
+        // Any other failure ends the collection: what this needs is not known.
+        let Some((file, stamp)) = self.disk.open_blob(digest)? else {
+            return Ok(None);
         };
         if stamp.size > MAX_MANIFEST_SIZE && is != Is::Manifest {
             return Ok(None);

@@ -289,11 +289,12 @@ impl Disk {
                 continue;
             }
             let known = ALGORITHMS.iter().any(|algorithm| algorithm.name() == Some(&name));
-            let dir = if known { blobs.dir(&name).ok() } else { None };
-            let Some(dir) = dir else {
+            let stat = blobs.stat(&name).at("look at", &path.join(&name))?;
+            if !known || !matches!(stat, Some((Kind::Directory, _))) {
                 entries.push(Entry::Foreign(path.join(name)));
                 continue;
-            };
+            }
+            let dir = blobs.dir(&name).at("open", &path.join(&name))?;
             for encoded in dir.names().at("list", dir.path())? {
                 let path = dir.path().join(&encoded);
                 let digest = Digest::parse(&format!("{name}:{encoded}")).ok();

@@ -18,7 +18,7 @@ use wharf_reference::Digest;
 use super::{Disk, read_bounded, temporary_name};
 use crate::{
     error::At as _,
-    os::{self, Dir},
+    os::{self, Dir, Kind},
 };
 
 const LOCK_SUFFIX: &str = ".lock";
@@ -56,17 +56,16 @@ impl Lease {
         }
     }
 
-    /// As [`Lease::pin`], for a reader: where there is no room to write a pin, reading goes on without it, and
-    /// at worst finds the content gone.
+    /// As [`Lease::pin`], for a reader: where nothing can be written, reading goes on without a pin, and at
+    /// worst finds the content gone.
     pub(crate) fn pin_to_read(&self, digest: &Digest) -> Result<(), Error> {
         match self.pin([digest]) {
-            Err(error) if error.kind() == ErrorKind::NoSpace => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NoSpace || is_read_only(&error) => Ok(()),
             other => other,
         }
     }
 
-    /// Pins these digests: what is found after this stays. A store that cannot be written to is not collected
-    /// through the same file system, so there is nothing to do.
+    /// Pins these digests: what is found after this stays.
     pub(crate) fn pin<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> Result<(), Error> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let new = digests
@@ -76,14 +75,21 @@ impl Lease {
         if new.is_empty() {
             return Ok(());
         }
-        let gate = match self.disk.gate(false) {
-            Err(error) if Disk::is_read_only(&error) => return Ok(()),
-            other => other?,
-        };
+        let gate = self.disk.gate(false)?;
         state.write(&self.disk, &new)?;
         drop(gate);
         Ok(())
     }
+}
+
+/// Whether an error came from a store that this process may only read.
+fn is_read_only(error: &Error) -> bool {
+    let cause = error.inner().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let kind = cause.map(io::Error::kind);
+    matches!(
+        kind,
+        Some(io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+    )
 }
 
 impl State {
@@ -162,9 +168,11 @@ pub(crate) fn live_pins(disk: &Disk, remove_dead: bool) -> Result<HashSet<Digest
     for name in directory.names().at("list", directory.path())? {
         let path = directory.path().join(&name);
         let lease = name.strip_suffix(LOCK_SUFFIX).unwrap_or(&name);
-        let Ok(lock) = directory.read_write(&lock_name(lease), 0o600) else {
+        let stat = directory.stat(&name).at("look at", &path)?;
+        if !matches!(stat, Some((Kind::File, _))) {
             continue; // no file of ours
-        };
+        }
+        let lock = directory.read_write(&lock_name(lease), 0o600).at("open", &path)?;
         if !disk.options().without_locks && disk.try_lock(&lock, &path)? {
             if remove_dead {
                 remove(&directory, lease).at("remove", &path)?;

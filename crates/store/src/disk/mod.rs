@@ -217,16 +217,6 @@ impl Disk {
         os::try_lock(file).map_err(|error| unlockable(path, error))
     }
 
-    /// Whether an error came from a store that this process may only read.
-    pub(crate) fn is_read_only(error: &Error) -> bool {
-        let cause = error.inner().and_then(|cause| cause.downcast_ref::<io::Error>());
-        let kind = cause.map(io::Error::kind);
-        matches!(
-            kind,
-            Some(io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
-        )
-    }
-
     /// Keeps other collectors away.
     pub(crate) fn lock_collect(&self) -> Result<File, Error> {
         self.lock_pool("collect", true)

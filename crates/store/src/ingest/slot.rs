@@ -170,6 +170,12 @@ impl Slot {
         }
     }
 
+    /// Keeps the first bytes of a file that was filled in another way.
+    pub(crate) fn keep_prefix(mut self, length: u64, hasher: Hasher) {
+        self.written = length;
+        self.keep(Some(hasher));
+    }
+
     /// Removes what was written.
     pub(crate) fn discard(&mut self) -> Result<(), Error> {
         self.directory.remove(&self.name).at("remove", &self.path)?;

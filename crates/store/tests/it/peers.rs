@@ -51,3 +51,36 @@ async fn skopeo_umoci_and_podman_read_a_layout() {
     let images = sandbox.podman().run(&["images", "--digests"]).ok();
     assert!(images.contains(digest), "{images}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_tools_read_while_the_store_is_written() {
+    require_peers!("skopeo", "umoci");
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("store");
+    let store = Layout::create(&path).await.unwrap();
+    push(&Image::small("first"), &store, "first").await;
+    let writing = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for number in 0..1000_u32 {
+                let image = Image::small(&number.to_string());
+                push(&image, &store, &format!("image:{}", number % 7)).await;
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let reference = format!("oci:{}:first", path.to_str().unwrap());
+    let mut reads = 0;
+    while reads < 8 {
+        sandbox.skopeo().run_async(&["inspect", &reference]).await.json();
+        let listed = sandbox
+            .umoci()
+            .run_async(&["ls", "--layout", path.to_str().unwrap()])
+            .await;
+        assert!(listed.ok().contains("first"));
+        reads += 1;
+    }
+    writing.abort();
+    let _ = writing.await;
+    assert!(store.check().await.unwrap().is_clean());
+}

@@ -132,3 +132,55 @@ async fn a_push_may_be_dropped_at_any_point() {
     }
     assert!(dropped > 3, "{dropped}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_may_arrive_in_any_order() {
+    const PIECE: usize = 150_001;
+    let content = layer(noise(5, SIZE));
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let pieces: Vec<usize> = (0..SIZE).step_by(PIECE).collect();
+    let bytes = |at: usize| content.1.slice(at..(at + PIECE).min(SIZE));
+
+    // Given up with a gap: what comes before it is kept, for whoever comes next.
+    let assembly = store.assemble(&content.0).await.unwrap().unwrap();
+    for &at in pieces.iter().filter(|&&at| at != pieces[2]).rev() {
+        assembly.write(at as u64, bytes(at)).await.unwrap();
+    }
+    let (start, end) = (pieces[2] as u64, pieces[3] as u64);
+    assert_eq!(assembly.missing().first(), Some(&(start..end)));
+    assert_eq!(assembly.missing().len(), 1);
+    let error = assembly.write(SIZE as u64 - 1, bytes(0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+    let error = assembly.finish().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+    assert!(!store.contains(&content.0).await.unwrap());
+
+    let store = scratch.store().await;
+    let assembly = store.assemble(&content.0).await.unwrap().unwrap();
+    assert_eq!(assembly.missing().first(), Some(&(start..SIZE as u64)));
+    let assembly = std::sync::Arc::new(assembly);
+    let writes = pieces.iter().skip(2).rev().map(|&at| {
+        let (assembly, piece) = (std::sync::Arc::clone(&assembly), bytes(at));
+        tokio::spawn(async move { assembly.write(at as u64, piece).await })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        write.await.unwrap().unwrap();
+    }
+    std::sync::Arc::into_inner(assembly)
+        .unwrap()
+        .finish()
+        .await
+        .unwrap();
+    assert!(store.contains(&content.0).await.unwrap());
+    assert!(store.assemble(&content.0).await.unwrap().is_none());
+    assert!(store.check().await.unwrap().is_clean());
+    assert!(scratch.files(".wharf/ingest").is_empty());
+
+    // Wrong bytes leave nothing.
+    let other = layer(noise(6, 1000));
+    let assembly = store.assemble(&other.0).await.unwrap().unwrap();
+    assembly.write(0, content.1.slice(..1000)).await.unwrap();
+    assert_eq!(assembly.finish().await.unwrap_err().kind(), ErrorKind::Mismatch);
+    assert!(scratch.files(".wharf/ingest").is_empty());
+}
