@@ -6,7 +6,7 @@ use wharf_reference::{Registry, Repository};
 use crate::{
     Client,
     error::{Error, Operation},
-    pages::Pages,
+    pages::{PAGE_SIZE, Pages},
 };
 
 /// The most repositories of one list.
@@ -26,7 +26,7 @@ impl Client {
     pub async fn catalog(&self, registry: &Registry, at_most: usize) -> Result<Vec<Repository>, Error> {
         let operation = Operation::ListRepositories;
         let site = self.registry_site(registry, operation)?;
-        let path = "v2/_catalog?n=1000".to_owned();
+        let path = format!("v2/_catalog{PAGE_SIZE}");
         let mut pages = Pages::new(operation, registry, path, Scopes::catalog());
         let mut repositories = Vec::new();
         let at_most = at_most.min(MAX_REPOSITORIES);

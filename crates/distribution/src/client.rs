@@ -60,11 +60,6 @@ pub(crate) struct Host {
 }
 
 impl Client {
-    /// A client with the defaults of [`ClientBuilder`].
-    pub fn new_default() -> Result<Self, Error> {
-        ClientBuilder::default().build()
-    }
-
     /// A builder.
     #[must_use]
     pub fn builder() -> ClientBuilder {

@@ -41,10 +41,13 @@ impl Remote {
     pub async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
         let intent = intent_of(target);
         self.first_of(intent, Operation::PullManifest, |site| async move {
+            // Some registries do not know HEAD.
+            let expect: &[u16] = &[200, 405, 501];
             let answer = self
-                .ask(&site, Method::HEAD, Operation::PullManifest, target, &[200])
+                .ask(&site, Method::HEAD, Operation::PullManifest, target, expect)
                 .await?;
-            match described(&answer.headers, target) {
+            let described = (answer.status == 200).then(|| described(&answer.headers, target));
+            match described.flatten() {
                 Some(descriptor) => Ok(descriptor),
                 None => Ok(self.manifest_at(site, target).await?.descriptor().clone()),
             }

@@ -17,6 +17,8 @@ use crate::{
 
 /// The most bytes of one page (X1).
 const MAX_PAGE: u64 = 4 * 1024 * 1024;
+/// The entries of a page that are asked for.
+pub(crate) const PAGE_SIZE: &str = "?n=1000";
 /// The most pages of one list (N8).
 const MAX_PAGES: usize = 1000;
 
@@ -97,7 +99,12 @@ impl Pages {
             Next::First => {}
             Next::Page(url) => call = call.at_url(url),
         }
-        let answer = client.send(site, call, &mut client.budget()).await?;
+        let answer = match client.send(site, call, &mut client.budget()).await {
+            Err(error) if error.status() == Some(400) && self.has_page_size() => {
+                return Box::pin(self.without_page_size().next(client, site)).await;
+            }
+            answer => answer?,
+        };
         let (url, headers) = (answer.url, answer.headers);
         let link = if answer.is_home {
             next_page(&url, &headers)
@@ -123,6 +130,18 @@ impl Pages {
             body: answer.bytes,
             url,
         }))
+    }
+
+    /// Whether the first page is about to be asked for with a size, which some registries refuse.
+    fn has_page_size(&self) -> bool {
+        self.visited.is_empty() && self.path.ends_with(PAGE_SIZE)
+    }
+
+    fn without_page_size(&mut self) -> &mut Self {
+        let length = self.path.len().saturating_sub(PAGE_SIZE.len());
+        self.path.truncate(length);
+        self.next = Next::First;
+        self
     }
 
     /// Must be told how many entries a page had: one without any that leads on is going nowhere.

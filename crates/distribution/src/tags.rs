@@ -7,7 +7,7 @@ use wharf_reference::{Digest, Tag};
 use crate::{
     Remote,
     error::{Error, Operation},
-    pages::{Page, Pages},
+    pages::{PAGE_SIZE, Page, Pages},
     wire::TagPage,
 };
 
@@ -46,7 +46,7 @@ impl Tags {
             }
             let site = self.remote.primary(Operation::ListTags)?;
             let pages = self.pages.get_or_insert_with(|| {
-                let path = self.remote.path(&site, "tags/list?n=1000");
+                let path = self.remote.path(&site, &format!("tags/list{PAGE_SIZE}"));
                 let scopes = self.remote.scopes(&site, Action::Pull);
                 Pages::new(Operation::ListTags, self.remote.repository(), path, scopes)
             });

@@ -75,7 +75,7 @@ impl Remote {
             if is_ambiguous(&error) && self.is_there(&site, &digest).await {
                 return Ok(());
             }
-            let changed = self.change_plan(&site, plan, size, &error);
+            let changed = self.change_plan(&site, plan, size, budget.attempts(), &error);
             if let Some(changed) = changed {
                 plan = changed;
             } else if arrived_changed(&error) && !was_changed_on_its_way {
@@ -125,7 +125,7 @@ impl Remote {
     }
 
     /// Another plan, if this error speaks against the one that failed.
-    fn change_plan(&self, site: &Site, plan: Plan, size: u64, error: &Error) -> Option<Plan> {
+    fn change_plan(&self, site: &Site, plan: Plan, size: u64, attempts: u32, error: &Error) -> Option<Plan> {
         let client = self.client();
         let too_large = error.status() == Some(413);
         match plan {
@@ -136,6 +136,10 @@ impl Remote {
                 Some(Plan::Chunks(chunk))
             }
             Plan::Whole if size > 4 * CHUNK && may_try_again(error) => Some(Plan::Chunks(CHUNK)),
+            // A proxy that hangs up instead of answering 413 looks like a bad connection.
+            Plan::Whole if size > SMALLEST_CHUNK && attempts >= 3 && may_try_again(error) => {
+                Some(Plan::Chunks(CHUNK.min(size / 2).max(SMALLEST_CHUNK)))
+            }
             Plan::Chunks(chunk) if too_large && chunk > SMALLEST_CHUNK => {
                 let chunk = (chunk / 4).max(SMALLEST_CHUNK);
                 client.learn(&site.registry, |host| host.habits.chunk = Some(chunk));

@@ -1,0 +1,120 @@
+use url::Url;
+use wharf_content::ErrorKind;
+use wharf_http::{FollowError, Redacted, RetryBudget, retries_of};
+
+use super::call::{Answer, Call};
+use crate::{
+    error::{Detail, Error, kind_of_auth, kind_of_http},
+    hint,
+    site::Site,
+};
+
+/// What ended a try.
+pub(super) enum Failure {
+    /// Try again if there is budget: this many times more at most for its kind.
+    Transient(Error, u32),
+    Final(Error),
+}
+
+/// Whether the registry, not the network, wants fewer requests.
+pub(super) fn is_push_back(error: &Error) -> bool {
+    error.status() == Some(429)
+        || (error.status() == Some(503) && error.retry_after().is_some())
+        || error.detail() == Some(Detail::Http(wharf_http::ErrorKind::Overloaded))
+}
+
+pub(super) fn finish(error: Error, budget: &RetryBudget) -> Error {
+    error.edit(|inner| inner.attempts = budget.attempts())
+}
+
+/// Whether the connection failed in a way that plain http might not.
+pub(super) fn cannot_speak(error: &Error) -> bool {
+    use wharf_http::ErrorKind as Http;
+    matches!(
+        error.detail(),
+        Some(Detail::Http(
+            Http::Connect | Http::ConnectTimeout | Http::NotTls | Http::Tls
+        ))
+    )
+}
+
+pub(super) fn transport_failure(call: &Call<'_>, site: &Site, failed: FollowError) -> Failure {
+    let FollowError { error, url } = failed;
+    let kind = error.kind();
+    let hint = hint::of_http(kind, site);
+    let mut ours = call
+        .error(kind_of_http(kind), error.to_string())
+        .at(Redacted(&url))
+        .with_detail(Detail::Http(kind));
+    if let Some(hint) = hint {
+        ours = ours.with_hint(hint);
+    }
+    ours = ours.with_source(Deeper(error));
+    if call.repeatable || kind.is_before_request() {
+        Failure::Transient(ours, retries_of(kind))
+    } else {
+        Failure::Final(ours)
+    }
+}
+
+pub(super) fn auth_failure(
+    call: &Call<'_>,
+    site: &Site,
+    base: &Url,
+    error: wharf_auth::AuthError,
+) -> Failure {
+    let hint = hint::of_auth(&error, site);
+    let retry_after = match error.kind() {
+        wharf_auth::AuthErrorKind::RateLimited(wait) => wait,
+        _ => None,
+    };
+    let mut ours = call
+        .error(kind_of_auth(&error), error.to_string())
+        .at(Redacted(base))
+        .with_detail(Detail::Auth(error.kind()))
+        .edit(|inner| inner.retry_after = retry_after);
+    if let Some(hint) = hint {
+        ours = ours.with_hint(hint);
+    }
+    Failure::Final(ours.with_source(Deeper(error)))
+}
+
+/// The registry's own words about the refusal, with our knowledge of whether there was a login.
+pub(super) fn refused(
+    judged: Result<Answer, Failure>,
+    call: &Call<'_>,
+    site: &Site,
+    refusal: &wharf_auth::AuthError,
+) -> Failure {
+    let error = match judged {
+        Err(Failure::Final(error) | Failure::Transient(error, _)) => error,
+        Ok(_) => call.error(ErrorKind::Unauthorized, refusal.to_string()),
+    };
+    let hint = hint::of_auth(refusal, site);
+    let error = error.with_detail(Detail::Auth(refusal.kind())).edit(|inner| {
+        inner.kind = ErrorKind::Unauthorized;
+        if let Some(hint) = hint {
+            inner.hint = Some(hint);
+        }
+    });
+    Failure::Final(error)
+}
+
+/// A lower error whose words are in ours already: only what lies beneath it is left to tell.
+#[derive(Debug)]
+struct Deeper<E>(E);
+
+impl<E: std::error::Error> std::fmt::Display for Deeper<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.source() {
+            Some(source) => std::fmt::Display::fmt(source, f),
+            None => std::fmt::Display::fmt(&self.0, f),
+        }
+    }
+}
+
+impl<E: std::error::Error> std::error::Error for Deeper<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()?.source()
+    }
+}

@@ -1,0 +1,81 @@
+//! Requests to hosts that a registry or its content names: never with credentials.
+
+use bytes::Bytes;
+use http::{Method, header};
+use url::Url;
+use wharf_http::{AddressClass, Origin, Peer, Request};
+
+use super::Answer;
+use crate::{Client, site::Site};
+
+impl Client {
+    /// Reads a URL of another host that the registry redirected to before, without credentials and without
+    /// redirects. `None` if that fails.
+    pub(crate) async fn ask_elsewhere(
+        &self,
+        site: &Site,
+        url: &Url,
+        header: (header::HeaderName, header::HeaderValue),
+    ) -> Option<Answer> {
+        let scheme = self.host(&site.registry).scheme?;
+        let home = site.peer(&site.base(scheme).ok()?).ok()?;
+        let mut request = Request::new(Method::GET, url.clone());
+        request.bulk = true;
+        request.headers.insert(header.0, header.1);
+        request
+            .headers
+            .insert(header::USER_AGENT, self.shared().user_agent.clone());
+        let class = self.class_of(site, &home.origin);
+        let answer = self
+            .shared()
+            .transport
+            .call_foreign(&home, class, request)
+            .await
+            .ok()?;
+        let (parts, body) = answer.into_parts();
+        Some(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            bytes: Bytes::new(),
+            url: url.clone(),
+            is_home: false,
+        })
+    }
+
+    /// Reads a URL that the content itself names: https only, without credentials, redirects followed, and no
+    /// further inward than the registry. `None` if that fails.
+    pub(crate) async fn ask_foreign(&self, site: &Site, url: &str, range: Option<String>) -> Option<Answer> {
+        let url = Url::parse(url)
+            .ok()
+            .filter(|url| url.scheme() == "https" && url.username().is_empty())?;
+        let scheme = self.host(&site.registry).scheme?;
+        let home = site.peer(&site.base(scheme).ok()?).ok()?;
+        let floor = self.class_of(site, &home.origin)?;
+        if AddressClass::of_host(&url).is_some_and(|class| class > floor) {
+            return None;
+        }
+        let tls = std::sync::Arc::new(home.tls.for_others());
+        let peer = Peer::named(Origin::of(&url).ok()?, tls).with_floor(floor);
+        let mut request = Request::new(Method::GET, url);
+        request.bulk = true;
+        request
+            .headers
+            .insert(header::USER_AGENT, self.shared().user_agent.clone());
+        if let Some(range) = range {
+            request
+                .headers
+                .insert(header::RANGE, header::HeaderValue::try_from(range).ok()?);
+        }
+        let followed = self.shared().transport.follow(&peer, request, None).await.ok()?;
+        let (parts, body) = followed.response.into_parts();
+        Some(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            bytes: Bytes::new(),
+            url: followed.url,
+            is_home: false,
+        })
+    }
+}

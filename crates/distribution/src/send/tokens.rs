@@ -1,0 +1,70 @@
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use http::header;
+use wharf_http::{
+    AddressClass, HttpService, Peer, Request, Response, is_transient_status, retries_of, retry_after,
+};
+
+use super::MAX_ERROR;
+use crate::Client;
+
+/// The most bytes read of a token server's answer (X1).
+const MAX_TOKEN: u64 = 1024 * 1024;
+
+/// Sends requests to token servers for the authenticator.
+#[derive(Debug)]
+pub(super) struct TokenService<'a> {
+    pub(super) client: &'a Client,
+    pub(super) home: &'a Peer,
+    pub(super) class: Option<AddressClass>,
+}
+
+#[async_trait]
+impl HttpService for TokenService<'_> {
+    async fn call(&self, mut request: Request) -> Result<Response, wharf_http::Error> {
+        let shared = self.client.shared();
+        request
+            .headers
+            .insert(header::USER_AGENT, shared.user_agent.clone());
+        let mut budget = self.client.budget();
+        loop {
+            let again = request.replay();
+            shared.counting.token_requests.add();
+            let answer = shared
+                .transport
+                .call_foreign(self.home, self.class, request)
+                .await;
+            let answer = match answer {
+                Ok(response) => whole(response).await,
+                Err(error) => Err(error),
+            };
+            let (limit, asked) = match &answer {
+                Ok(response) if is_transient_status(response.status()) => {
+                    (u32::MAX, retry_after(response.headers(), SystemTime::now()))
+                }
+                Ok(_) => return answer,
+                Err(error) => (retries_of(error.kind()), None),
+            };
+            let (Some(again), true) = (again, budget.attempts() <= limit) else {
+                return answer;
+            };
+            let Some(wait) = budget.next_wait(asked) else {
+                return answer;
+            };
+            shared.counting.wait(wait).await;
+            request = again;
+        }
+    }
+}
+
+/// An answer of a token server with all of its body: one that breaks off is a try that failed.
+async fn whole(response: Response) -> Result<Response, wharf_http::Error> {
+    let (parts, body) = response.into_parts();
+    let bytes = if parts.status.is_success() {
+        body.read(MAX_TOKEN).await?
+    } else {
+        body.read_prefix(MAX_ERROR).await
+    };
+    Ok(Response::from_parts(parts, bytes.into()))
+}

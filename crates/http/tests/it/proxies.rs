@@ -1,0 +1,55 @@
+//! Proxies from the settings.
+
+use std::sync::Arc;
+
+use http::Method;
+use url::Url;
+use wharf_http::{Connect as _, Origin, Peer, PeerAddress, ProxySettings, Request, TlsSettings};
+use wharf_testkit::hostile::{Answer, Match, OriginOptions, Stage};
+
+use crate::support::connector;
+
+#[tokio::test]
+async fn n20_a_proxy_gets_its_own_login_and_the_server_does_not() {
+    let stage = Stage::new();
+    let proxy = stage
+        .origin_with("proxy.test", OriginOptions::default().plain().with_port())
+        .await;
+    let password = stage.secret("proxy", &[&proxy]);
+    proxy.on(Match::any(), Answer::ok("through"));
+    let direct = stage
+        .origin_with("direct.test", OriginOptions::default().plain().with_port())
+        .await;
+    direct.on(Match::any(), Answer::ok("direct"));
+    let settings = ProxySettings::default()
+        .with_http(&format!("http://user:{password}@{}", proxy.name()))
+        .unwrap()
+        .with_no_proxy("direct.test");
+    let connector = connector(&stage).with_proxies(settings);
+    stage.inspect_debug(&connector);
+
+    for (url, expected) in [
+        ("http://far.test/x?y=1".to_owned(), "through"),
+        (direct.url("/x"), "direct"),
+    ] {
+        let url = Url::parse(&url).unwrap();
+        let peer = Peer::named(Origin::of(&url).unwrap(), Arc::new(TlsSettings::default()));
+        let service = connector.connect(&peer).unwrap();
+        let response = service.call(Request::new(Method::GET, url)).await.unwrap();
+        let tells_address = response.extensions().get::<PeerAddress>().is_some();
+        assert_eq!(
+            tells_address,
+            expected == "direct",
+            "a proxy's address is not the server's"
+        );
+        assert_eq!(response.into_body().read(100).await.unwrap(), expected);
+    }
+    let seen = proxy.requests();
+    assert_eq!(seen[0].target, "http://far.test/x?y=1");
+    assert!(seen[0].header("proxy-authorization").is_some());
+    assert!(direct.requests()[0].header("proxy-authorization").is_none());
+    assert!(
+        !stage.names().asked().contains(&"far.test".to_owned()),
+        "the proxy resolves the name"
+    );
+}
