@@ -105,6 +105,7 @@ impl Registry {
                 report.content += 1;
                 if !options.dry_run {
                     self.state.backend.remove(digest).await?;
+                    self.state.forget(digest);
                 }
             }
         }

@@ -74,6 +74,8 @@ mod limits;
 mod log;
 mod memory;
 mod observe;
+#[cfg(feature = "server")]
+mod patient;
 mod query;
 mod quirk;
 mod range;

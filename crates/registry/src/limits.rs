@@ -17,7 +17,7 @@ pub struct Limits {
     pub page: usize,
     /// Tags that one push by digest may set (`?tag=`); more are answered 414. Default 32.
     pub tags: usize,
-    /// How long a request body may pause. Default 30 s.
+    /// How long a request body may pause, and how long a client may take nothing of its answer. Default 30 s.
     pub idle: Duration,
     /// How long an upload session is kept without a request. Default 24 hours.
     pub upload_expiry: Duration,

@@ -14,7 +14,7 @@ use tokio::{
 };
 use wharf_reference::{ParseError, Reference};
 
-use crate::{Body, Fault, Injected, LoggedRequest, Registry, fault::HangUp};
+use crate::{Body, Fault, Injected, LoggedRequest, Registry, fault::HangUp, patient::Patient};
 
 /// How long a client may take for a TLS handshake, and for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -203,6 +203,7 @@ async fn speak(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let stream = Patient::new(stream, registry.config.limits.idle);
     let connection = http.serve_connection(TokioIo::new(stream), service(registry));
     let _ = watcher.watch(connection).await;
 }

@@ -24,6 +24,12 @@ impl State {
         verified.insert(digest.clone());
     }
 
+    /// Forgets that content had its digest; it is gone.
+    pub(crate) fn forget(&self, digest: &Digest) {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        verified.remove(digest);
+    }
+
     fn is_trusted(&self, digest: &Digest) -> bool {
         let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.contains(digest)
@@ -77,6 +83,7 @@ impl State {
     async fn condemn(&self, digest: &Digest) -> Result<(), Error> {
         let _sweep = self.sweep.write().await;
         self.backend.quarantine(digest).await?;
+        self.forget(digest);
         let observer = self
             .observer
             .lock()

@@ -15,6 +15,7 @@ mod crash;
 mod disk;
 mod faults;
 mod limits;
+mod model;
 mod observe;
 #[cfg(all(feature = "tls", feature = "htpasswd"))]
 mod peers;
