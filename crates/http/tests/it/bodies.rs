@@ -176,6 +176,22 @@ async fn x03_a_server_that_stops_is_given_up() {
     }
 }
 
+/// Every byte comes before the idle limit, and all of them too slowly.
+#[tokio::test(start_paused = true)]
+async fn x03_a_server_that_drips_is_given_up() {
+    let stage = Stage::new();
+    let registry = stage.origin("registry.test").await;
+    registry.on(
+        Match::any(),
+        Answer::ok(vec![7; 100_000]).fault(Fault::Drip(1000)),
+    );
+    let started = tokio::time::Instant::now();
+    let got = fetch(&stage, &registry, Method::GET).await;
+    assert_eq!(got, Err(ErrorKind::Timeout));
+    let waited = started.elapsed();
+    assert!(waited <= Duration::from_mins(3), "{waited:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn x03_a_request_that_is_dropped_frees_its_connection() {
     let stage = Stage::new();

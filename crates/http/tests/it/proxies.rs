@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::Method;
 use url::Url;
-use wharf_http::{Connect as _, Origin, Peer, PeerAddress, ProxySettings, Request, TlsSettings};
-use wharf_testkit::hostile::{Answer, Match, OriginOptions, Stage};
+use wharf_http::{Connect as _, Origin, Peer, PeerAddress, ProxySettings, Request, TlsSettings, Transport};
+use wharf_testkit::hostile::{Answer, Match, OriginOptions, Stage, Step};
 
-use crate::support::connector;
+use crate::support::{connector, trust, url};
 
 #[tokio::test]
 async fn n20_a_proxy_gets_its_own_login_and_the_server_does_not() {
@@ -51,5 +51,46 @@ async fn n20_a_proxy_gets_its_own_login_and_the_server_does_not() {
     assert!(
         !stage.names().asked().contains(&"far.test".to_owned()),
         "the proxy resolves the name"
+    );
+}
+
+/// The password in a proxy's URL is for the proxy, and what is for the registry is not for the proxy.
+#[tokio::test]
+async fn n20_a_proxys_login_is_for_the_proxy_alone() {
+    let stage = Stage::new();
+    let proxy = stage
+        .origin_with("proxy.test", OriginOptions::default().plain().with_port())
+        .await;
+    let registry = stage.origin("registry.test").await;
+    let password = stage.secret("proxy", &[&proxy]);
+    let token = stage.secret("token", &[&registry]);
+    let settings = format!("http://user:{password}@{}", proxy.name());
+    let settings = ProxySettings::default().with_https(&settings).unwrap();
+    stage.inspect_debug(&settings);
+    proxy
+        .on(Match::on("CONNECT", ""), Answer::new(403))
+        .on(Match::any(), Step::Close);
+    let connector = connector(&stage).with_proxies(settings);
+    let origin = Origin::of(&url("https://registry.test/")).unwrap();
+    let peer = Peer::named(origin, Arc::new(trust(&stage)));
+    let mut request = Request::new(Method::GET, url("https://registry.test/v2/"));
+    let value = format!("Bearer {token}");
+    request.headers.insert("authorization", value.parse().unwrap());
+    let transport = Transport::new(Arc::new(connector));
+    let refused = transport.follow(&peer, request, None).await.unwrap_err();
+    stage.inspect(refused.error);
+    let asked = proxy.requests();
+    assert!(!asked.is_empty());
+    for request in asked {
+        assert_eq!(
+            (request.method.as_str(), request.target.as_str()),
+            ("CONNECT", "registry.test:443")
+        );
+        assert!(request.header("proxy-authorization").is_some());
+    }
+    assert_eq!(
+        registry.traffic().connections,
+        0,
+        "a refused proxy is not gone around"
     );
 }

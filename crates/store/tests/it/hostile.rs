@@ -117,6 +117,21 @@ async fn giant_files_are_refused_without_being_read() {
 async fn modes_are_narrow() {
     use std::os::unix::fs::PermissionsExt as _;
 
+    const AGAIN: &str = "WHARF_TEST_UMASK";
+    if std::env::var_os(AGAIN).is_none() {
+        // Once more where nothing narrows them but the store itself; the mask is the whole process's.
+        let output = std::process::Command::new("sh")
+            .args(["-c", "umask 0; exec \"$0\" --exact hostile::modes_are_narrow"])
+            .arg(std::env::current_exe().unwrap())
+            .env(AGAIN, "1")
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
     let scratch = Scratch::new();
     let store = scratch.store().await;
     push(&Image::small("x"), &store, "x").await;
@@ -124,8 +139,17 @@ async fn modes_are_narrow() {
         let metadata = std::fs::metadata(scratch.path(path)).unwrap();
         metadata.permissions().mode() & 0o777
     };
-    assert_eq!(mode("store"), 0o700);
-    assert_eq!(mode("store/.wharf"), 0o700);
+    for private in [
+        "store",
+        "store/.wharf",
+        "store/.wharf/ingest",
+        "store/.wharf/leases",
+    ] {
+        assert_eq!(mode(private), 0o700, "{private}");
+    }
+    for public in ["store/index.json", "store/oci-layout", "store/blobs"] {
+        assert_eq!(mode(public) & 0o022, 0, "{public}");
+    }
     for file in scratch.files("blobs/sha256") {
         assert_eq!(mode(file.to_str().unwrap()), 0o444);
     }
@@ -143,4 +167,49 @@ async fn locks_can_be_done_without() {
     push(&Image::small("x"), &store, "x").await;
     assert!(store.check().await.unwrap().is_clean());
     store.collect(&Collect::default()).await.unwrap();
+}
+
+/// Somebody swaps the directory that blobs are received in for a link to another, again and again.
+#[cfg(not(wharf_portable_fs))]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_swapped_meanwhile_leads_nowhere() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    store.push_blob(blob(&layer("first"))).await.unwrap();
+    let outside = scratch.path("outside");
+    std::fs::create_dir(&outside).unwrap();
+    let (ingest, kept) = (scratch.path("store/.wharf/ingest"), scratch.path("kept"));
+    let done = AtomicBool::new(false);
+    let (mut stored, mut refused) = (0, 0);
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                if std::fs::rename(&ingest, &kept).is_err() {
+                    continue;
+                }
+                let _ = symlink(&outside, &ingest); // unless the store has made another meanwhile
+                std::thread::yield_now();
+                let _ = std::fs::remove_file(&ingest);
+                if std::fs::rename(&kept, &ingest).is_err() {
+                    std::fs::remove_dir_all(&kept).unwrap();
+                }
+                std::thread::yield_now();
+            }
+        });
+        for number in 0..300_u32 {
+            let content = layer(vec![0; 100 + usize::try_from(number).unwrap()]);
+            match tokio::task::block_in_place(|| runtime.block_on(store.push_blob(blob(&content)))) {
+                Ok(()) => stored += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(stored + refused, 300);
+    assert!(stored > 0);
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+    assert!(store.check().await.unwrap().is_clean());
 }

@@ -85,3 +85,33 @@ async fn ten_thousand_names_are_listed_and_found() {
     assert!(store.contains(image.manifest().descriptor()).await.unwrap());
     assert_eq!(scratch.store().await.images().await.unwrap().len(), 10_001);
 }
+
+#[tokio::test]
+async fn names_are_never_file_names() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let names = [
+        "Latest",
+        "latest",
+        "NUL",
+        "con",
+        "a.",
+        "..",
+        "../x",
+        "/etc/passwd",
+        "a:b",
+        "-x",
+    ];
+    for (number, text) in names.iter().enumerate() {
+        push(&Image::small(&number.to_string()), &store, text).await;
+    }
+    for (number, text) in names.iter().enumerate() {
+        let manifest = store.manifest(&name(text).into()).await.unwrap();
+        let expected = Image::small(&number.to_string());
+        assert_eq!(manifest, *expected.manifest(), "{text}");
+    }
+    let mut files: Vec<_> = scratch.files("");
+    files.sort();
+    let expected = [".wharf", "blobs", "index.json", "oci-layout"];
+    assert_eq!(files, expected.map(|file| scratch.path("store").join(file)));
+}

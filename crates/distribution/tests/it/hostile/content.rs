@@ -669,3 +669,79 @@ async fn x09_json_bombs_are_defused() {
         drop(remote.tags().collect().await);
     }
 }
+
+/// A CDN that is asked for several ranges at once lies about one of them; it never sees a secret.
+#[tokio::test]
+async fn i09_parallel_ranges_of_a_lying_host() {
+    let bytes = Bytes::from(wharf_testkit::noise(11, 24 << 20));
+    let digest = wharf_testkit::sha256(&bytes);
+    let descriptor = Descriptor::new(MediaType::OCI_LAYER, digest, bytes.len() as u64).unwrap();
+    for lie in [
+        "none",
+        "other bytes",
+        "another range",
+        "whole",
+        "challenge",
+        "away",
+    ] {
+        let scene = Scene::new().await;
+        scene.desk.guard(&scene.registry);
+        scene.registry.on(
+            Match::get("/blobs/"),
+            Answer::redirect(307, "https://cdn.test/blob?sig=x"),
+        );
+        let all = bytes.clone();
+        let slow = |answer: &Answer| {
+            // Slow enough that several connections are worth it, each as slow as the other.
+            let mut steps = Vec::new();
+            for step in answer.steps() {
+                match step {
+                    Step::Send(bytes) if bytes.len() > 256 * 1024 => {
+                        for piece in bytes.chunks(256 * 1024) {
+                            steps.push(Step::Delay(Duration::from_millis(20)));
+                            steps.push(Step::Send(Bytes::copy_from_slice(piece)));
+                        }
+                    }
+                    other => steps.push(other),
+                }
+            }
+            steps
+        };
+        let lied = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let flag = std::sync::Arc::clone(&lied);
+        scene.cdn.rule(Rule::call(Match::get("/blob"), move |request| {
+            let answer = blob_answer(request, &all);
+            let is_range = request.header("range").is_some_and(|range| !range.ends_with('-'));
+            if !is_range || lie == "none" || flag.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                return slow(&answer);
+            }
+            match lie {
+                "other bytes" => {
+                    let length = answer.content().len();
+                    slow(&answer.body(vec![7; length]))
+                }
+                "another range" => slow(&answer.replace_header("Content-Range", "bytes 0-2097151/25165824")),
+                "whole" => slow(&Answer::ok(all.clone())),
+                "challenge" => Answer::challenge("Basic realm=\"x\"").steps(),
+                _ => Answer::redirect(307, "https://evil.test/x").steps(),
+            }
+        }));
+        let got = scene.read(&scene.alice(), &descriptor).await;
+        match got {
+            Ok(read) => assert!(read == bytes, "{lie}"),
+            Err(kind) => assert_eq!((kind, lie), (ErrorKind::Mismatch, "other bytes")),
+        }
+        assert_eq!(
+            lied.load(std::sync::atomic::Ordering::SeqCst),
+            lie != "none",
+            "{lie}: no range was asked for"
+        );
+        assert!(
+            scene
+                .cdn
+                .requests()
+                .iter()
+                .all(|request| request.header("authorization").is_none())
+        );
+    }
+}

@@ -5,6 +5,7 @@ mod content;
 mod lists;
 mod names;
 mod places;
+mod referrers;
 mod scene;
 mod tokens;
 mod uploads;

@@ -274,3 +274,48 @@ async fn n13_a_token_that_runs_out_during_an_upload_is_renewed() {
     assert_eq!(scene.read(&remote, &descriptor).await, Ok(bytes.to_vec()));
     assert!(scene.desk.issued().len() <= 4, "{:?}", scene.desk.issued());
 }
+
+/// In an upload of many requests, each answer can try to lead it away.
+#[tokio::test]
+async fn n06_no_step_of_an_upload_leads_away() {
+    let image = Image::builder().noise(4, 2_500_000).finish();
+    for location in [
+        "https://evil.test/up",
+        "//evil.test/up",
+        "http://evil.test/up",
+        "https://registry.example.test:444/up",
+    ] {
+        for step in ["PATCH", "GET"] {
+            let scene = Scene::new().await;
+            scene.desk.guard(&scene.registry);
+            let too_large = Rule::new(Match::on("PUT", "/up/1"), Answer::new(413)).times(1);
+            let away = |status: u16| {
+                Answer::new(status)
+                    .header("Location", location)
+                    .header("Range", "0-0")
+            };
+            let first = if step == "PATCH" {
+                away(202)
+            } else {
+                Answer::new(503)
+            };
+            scene
+                .registry
+                .on(Match::on("HEAD", "/blobs/"), Answer::new(404).head_only())
+                .on(
+                    Match::on("POST", "/blobs/uploads/"),
+                    Answer::new(202).header("Location", "/up/1"),
+                )
+                .rule(too_large)
+                .rule(Rule::new(Match::on("PATCH", "/up/1"), first))
+                .on(Match::on("GET", "/up/1"), away(204))
+                .on(Match::on("DELETE", "/up/1"), Answer::new(204));
+            scene.failed(scene.alice().push_blob(blob(&image)).await);
+            assert!(
+                scene.registry.lines().iter().any(|line| line.starts_with(step)),
+                "{step} {location}"
+            );
+            assert_eq!(scene.evil.traffic().connections, 0, "{step} {location}");
+        }
+    }
+}
