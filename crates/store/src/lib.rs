@@ -18,6 +18,18 @@
 //!
 //! [`Layout`] is a directory that skopeo, umoci and podman read as `oci:DIR:NAME`, [`Memory`] the same in
 //! memory. It does not fetch anything, and does not unpack layers.
+//!
+//! Any number of processes may use one layout, a collector among them; none of them may be killed at a wrong
+//! moment, for there is none. What has a name survives a power failure. Bytes that do not have the digest
+//! they are asked for by are never served: they are set aside, and the next pull fetches them again.
+//!
+//! Other tools may write to the layout as well, with three limits. They take no lock, so one that replaces
+//! index.json while this crate does can lose a name. They take no lease, so what they write is left alone for
+//! an hour before [`Layout::collect`] counts it as garbage. And blobs are read-only, so a tool that rewrites a
+//! manifest it finds, as skopeo does, may not write an image that is there already.
+//!
+//! There are no features. Windows, macOS and other Unix systems differ in one module. A file system without
+//! locks is refused ([`Options::dangerous_without_locks`]).
 
 mod adopt;
 mod check;

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::{random::Random, scenario::SCENARIOS, verify, worker};
 
-pub(crate) fn run(wanted: usize, random: &mut Random) -> String {
+pub(crate) fn many_processes_share_a_store(wanted: usize, random: &mut Random) -> String {
     let rounds = (wanted / 60).max(2);
     let (mut processes, mut killed, mut collections) = (0, 0, 0);
     for round in 0..rounds {

@@ -25,7 +25,7 @@ fn errors(call: &str) -> &'static [&'static str] {
     }
 }
 
-pub(crate) fn run(wanted: usize, random: &mut Random) -> String {
+pub(crate) fn refused_at_every_call(wanted: usize, random: &mut Random) -> String {
     let mut points: Vec<(&Scenario, Stage)> = Vec::new();
     let mut all: Vec<(usize, Point, &'static str, bool)> = Vec::new();
     for (at, scenario) in SCENARIOS.iter().enumerate() {

@@ -11,7 +11,7 @@ use crate::{
 
 const SIGKILL: i32 = 9;
 
-pub(crate) fn run(wanted: usize, random: &mut Random) -> String {
+pub(crate) fn killed_at_every_call(wanted: usize, random: &mut Random) -> String {
     let mut points: Vec<(&Scenario, Stage, Vec<Point>)> = Vec::new();
     for scenario in SCENARIOS {
         points.push((scenario, scenario.stage(), trace::points(scenario)));

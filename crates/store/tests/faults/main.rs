@@ -55,10 +55,13 @@ fn main() {
     let mut random = Random::new(seed);
     let wanted = usize::try_from(wanted).unwrap();
     for (name, part) in [
-        ("kills", kills::run as fn(usize, &mut Random) -> String),
-        ("errors", errors::run),
-        ("power", power::run),
-        ("crowds", crowd::run),
+        (
+            "kills",
+            kills::killed_at_every_call as fn(usize, &mut Random) -> String,
+        ),
+        ("errors", errors::refused_at_every_call),
+        ("power", power::power_failures_at_every_change),
+        ("crowds", crowd::many_processes_share_a_store),
     ] {
         if std::env::var("WHARF_FAULTS_PART").is_ok_and(|only| only != name) {
             continue;

@@ -36,7 +36,7 @@ pub(crate) enum Fate {
     Seeded(u64),
 }
 
-pub(crate) fn run(wanted: usize, random: &mut Random) -> String {
+pub(crate) fn power_failures_at_every_change(wanted: usize, random: &mut Random) -> String {
     let recorded: Vec<(&Scenario, Stage, Recording)> = SCENARIOS
         .iter()
         .map(|scenario| {
