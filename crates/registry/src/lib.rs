@@ -25,6 +25,7 @@
 //! [`MemoryBackend`] and [`DiskBackend`] keep bytes and records; [`Registry`] decides who sees what, and
 //! records it before it answers. [`Limits`] bound what clients may ask for, [`Access`] says what users may do,
 //! [`Upstream`] makes the registry a cache of another, [`Observer`] hears of every request,
+//! [`HostedRepository`] fills a repository without HTTP, and
 //! [`Registry::collect_garbage`] removes what no manifest needs while everything goes on.
 //!
 //! # Misbehaving on demand
@@ -70,6 +71,7 @@ mod disk;
 mod error;
 mod fault;
 mod gc;
+mod hosted;
 mod limits;
 mod log;
 mod memory;
@@ -99,6 +101,7 @@ pub use disk::DiskBackend;
 pub use error::ErrorCode;
 pub use fault::{Endpoint, Fault, Injected};
 pub use gc::{GcOptions, GcReport};
+pub use hosted::HostedRepository;
 pub use limits::Limits;
 pub use log::LoggedRequest;
 pub(crate) use log::RequestLog;

@@ -98,7 +98,7 @@ impl Call<'_> {
     }
 
     /// Keeps a manifest and points tags at it. `complete` says whether what it needs must be here.
-    pub(super) async fn store(
+    pub(crate) async fn store(
         &self,
         manifest: &Manifest,
         tags: &[Tag],

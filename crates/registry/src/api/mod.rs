@@ -13,7 +13,7 @@ mod token;
 mod uploads;
 
 pub(crate) use answer::answer;
-pub(crate) use uploads::expire as expire_uploads;
+pub(crate) use uploads::{expire as expire_uploads, link};
 
 use std::{borrow::Cow, error::Error as StdError};
 
@@ -32,10 +32,11 @@ use crate::{
 
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 
+const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// A request whose path, sender and rights are known.
-struct Call<'a> {
+pub(crate) struct Call<'a> {
     registry: &'a Registry,
     method: &'a Method,
     headers: &'a HeaderMap,
@@ -89,10 +90,18 @@ async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer 
                 path,
                 principal,
             };
+            let namespace = config
+                .through
+                .as_ref()
+                .and(call.query.value("ns"))
+                .and_then(namespace);
             let mut response = call
                 .answer(endpoint, body)
                 .await
                 .unwrap_or_else(Failure::into_response);
+            if let Some(namespace) = namespace {
+                response.headers_mut().insert(NAMESPACE, namespace);
+            }
             if let Some(user) = user {
                 response.extensions_mut().insert(user);
             }
@@ -100,6 +109,12 @@ async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer 
         }
     };
     answer.map(|response| if head { without_body(response) } else { response })
+}
+
+/// The registry that a client of a cache means (distribution-spec, *Registry Proxying*), to say it back.
+fn namespace(text: &str) -> Option<HeaderValue> {
+    wharf_reference::Registry::parse(text).ok()?;
+    HeaderValue::try_from(text).ok()
 }
 
 fn action(method: &Method, endpoint: &route::Endpoint) -> Action {
@@ -115,6 +130,25 @@ fn only_reads(method: &Method) -> Result<(), Failure> {
     match *method {
         Method::GET | Method::HEAD => Ok(()),
         _ => Err(Failure::method_not_allowed()),
+    }
+}
+
+impl<'a> Call<'a> {
+    /// What this process does itself.
+    pub(crate) fn internal(
+        registry: &'a Registry,
+        path: Path,
+        method: &'a Method,
+        headers: &'a HeaderMap,
+    ) -> Self {
+        Self {
+            registry,
+            method,
+            headers,
+            query: Query::parse(""),
+            path,
+            principal: Principal::default(),
+        }
     }
 }
 

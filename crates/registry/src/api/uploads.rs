@@ -127,7 +127,7 @@ pub(crate) async fn expire(registry: &Registry) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) async fn link(state: &State, path: &Path, digest: &Digest, size: u64) -> Result<(), Error> {
+pub(crate) async fn link(state: &State, path: &Path, digest: &Digest, size: u64) -> Result<(), Error> {
     let repository = state.repository(path);
     let _gate = repository.gate.read().await;
     state.write(vec![blob_change(path, digest, size)?]).await?;

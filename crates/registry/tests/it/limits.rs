@@ -340,3 +340,43 @@ async fn warnings_are_sent_and_bounded() {
     let answer = get(&server, "/v2/").await;
     assert_eq!(answer.header("warning"), Some("299 - \"say \\\"hi\\\"???\""));
 }
+
+#[tokio::test]
+async fn locations_do_not_depend_on_what_the_client_calls_us() {
+    let server = open().await;
+    let opened = ask(&server, "POST", "/v2/a/blobs/uploads/").header("X-Forwarded-Host", "evil.example");
+    assert!(
+        opened
+            .send()
+            .await
+            .header("location")
+            .unwrap()
+            .starts_with("/v2/a/blobs/uploads/")
+    );
+    let registry = Registry::memory().with_external_url("https://registry.example/");
+    let server = registry.with_tokens().serve().await.unwrap();
+    let challenged = get(&server, "/v2/").await;
+    let realm = "Bearer realm=\"https://registry.example/token\",service=\"registry\"";
+    assert_eq!(challenged.header("www-authenticate"), Some(realm));
+}
+
+#[tokio::test]
+async fn referrers_by_tag_are_not_listed_twice() {
+    let server = open().await;
+    let (subject, subject_digest) = push_image(&server, "a", "v1").await;
+    let descriptor = |bytes: &[u8]| serde_json::json!({ "mediaType": MANIFEST, "digest": digest(bytes).as_str(), "size": bytes.len() });
+    let extra = serde_json::json!({ "subject": descriptor(&subject) });
+    let referrer = crate::wire::manifest_as(wharf_reference::Algorithm::Sha256, b"{}", &[], &extra);
+    push_manifest(&server, "a", digest(&referrer).as_str(), &referrer).await;
+    let fallback = serde_json::json!({
+        "schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor(&referrer)]
+    });
+    let tag = subject_digest.as_str().replace(':', "-");
+    push_manifest(&server, "a", &tag, fallback.to_string().as_bytes()).await;
+    let listed = get(&server, format!("/v2/a/referrers/{subject_digest}")).await;
+    assert_eq!(listed.json()["manifests"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        listed.json()["manifests"][0]["digest"],
+        digest(&referrer).as_str()
+    );
+}

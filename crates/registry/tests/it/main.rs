@@ -14,6 +14,7 @@ mod conformance;
 mod crash;
 mod disk;
 mod faults;
+mod hosted;
 mod limits;
 mod model;
 mod observe;

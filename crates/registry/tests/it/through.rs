@@ -137,6 +137,8 @@ async fn what_is_missing_comes_from_upstream_once() {
     let pulled = get(&server, "/v2/lib/app/manifests/v1").await;
     assert!(pulled.body == *image.bytes());
     assert_eq!(pulled.header("docker-content-digest"), Some(own.as_str()));
+    let named = get(&server, "/v2/lib/app/manifests/v1?ns=docker.io").await;
+    assert_eq!(named.header("oci-namespace"), Some("docker.io"));
     let head = ask(&server, "HEAD", blob(&layer_digest)).send().await;
     assert_eq!(
         (head.status, head.header("content-length")),

@@ -1,0 +1,186 @@
+use std::sync::{Arc, LazyLock};
+
+use async_trait::async_trait;
+use http::{HeaderMap, Method, StatusCode};
+use wharf_content::{
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, Name, OpenBlob,
+    Sink, Source, Target,
+};
+use wharf_reference::{Digest, Tag};
+
+use crate::{
+    Registry,
+    api::{Call, link},
+    error::Failure,
+    route::Path,
+    state::{Repository, State, random_id},
+};
+
+static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+
+/// A repository of a registry in this process, without HTTP: to fill it from a store, or to look into it.
+///
+/// Rights, faults and quirks do not apply; what a manifest needs must be there, as for clients.
+#[derive(Debug, Clone)]
+pub struct HostedRepository {
+    registry: Registry,
+    path: Path,
+}
+
+impl Registry {
+    /// The repository at this path, whether it has anything or not.
+    ///
+    /// Fails with [`ErrorKind::Invalid`] if the path breaks the grammar.
+    pub fn repository(&self, path: &str) -> Result<HostedRepository, Error> {
+        let path = Path::parse(path).map_err(|failure| failed(&failure))?;
+        Ok(HostedRepository {
+            registry: self.clone(),
+            path,
+        })
+    }
+}
+
+fn failed(failure: &Failure) -> Error {
+    let kind = match failure.status() {
+        StatusCode::NOT_FOUND => ErrorKind::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
+        StatusCode::BAD_REQUEST => ErrorKind::Invalid,
+        _ => ErrorKind::Storage,
+    };
+    Error::new(kind, failure.message().to_owned())
+}
+
+impl HostedRepository {
+    fn state(&self) -> &Arc<State> {
+        &self.registry.state
+    }
+
+    fn missing(&self, what: &dyn std::fmt::Display) -> Error {
+        Error::new(ErrorKind::NotFound, format!("{what} is not in {}", self.path))
+    }
+
+    fn here(&self) -> Result<Arc<Repository>, Error> {
+        self.state()
+            .existing(&self.path)
+            .ok_or_else(|| self.missing(&"anything"))
+    }
+
+    fn digest(&self, target: &Target) -> Result<Digest, Error> {
+        match target {
+            Target::Digest(digest) => Ok(digest.clone()),
+            Target::Name(name) => {
+                let tag = name.to_tag()?;
+                let repository = self.here()?;
+                let digest = repository.content().tags.get(&tag).cloned();
+                digest.ok_or_else(|| self.missing(name))
+            }
+        }
+    }
+
+    /// What a client's request would do it with.
+    fn call(&self) -> Call<'_> {
+        Call::internal(&self.registry, self.path.clone(), &Method::PUT, &NO_HEADERS)
+    }
+}
+
+#[async_trait]
+impl Source for HostedRepository {
+    async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
+        let digest = self.digest(target)?;
+        let record = self
+            .here()?
+            .manifest(&digest)
+            .ok_or_else(|| self.missing(target))?;
+        Descriptor::new(record.media_type.clone(), digest, record.size)
+    }
+
+    async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
+        let descriptor = self.resolve(target).await?;
+        let (digest, size) = (descriptor.digest(), descriptor.size());
+        let bytes = self.state().open(digest, size, 0..size).await?;
+        let bytes = Blob::once(descriptor.clone(), bytes)?;
+        let bytes = bytes.read_to_end(size.max(MAX_MANIFEST_SIZE)).await?;
+        Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest)
+    }
+
+    async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
+        let size = self.here()?.touch_blob(descriptor.digest());
+        if size != Some(descriptor.size()) {
+            return Err(self.missing(descriptor.digest()));
+        }
+        let opener = Opener {
+            state: Arc::clone(self.state()),
+            descriptor: descriptor.clone(),
+        };
+        Blob::new(descriptor.clone(), Arc::new(opener))
+    }
+
+    fn location(&self) -> Location {
+        Location::Memory
+    }
+}
+
+struct Opener {
+    state: Arc<State>,
+    descriptor: Descriptor,
+}
+
+#[async_trait]
+impl OpenBlob for Opener {
+    async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
+        let size = self.descriptor.size();
+        self.state
+            .open(self.descriptor.digest(), size, offset.min(size)..size)
+            .await
+    }
+}
+
+#[async_trait]
+impl Sink for HostedRepository {
+    async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let Some(repository) = self.state().existing(&self.path) else {
+            return Ok(false);
+        };
+        let size = if descriptor.media_type().is_manifest() {
+            repository.manifest(descriptor.digest()).map(|record| record.size)
+        } else {
+            repository.touch_blob(descriptor.digest())
+        };
+        Ok(size == Some(descriptor.size()))
+    }
+
+    async fn push_blob(&self, mut blob: Blob) -> Result<(), Error> {
+        let (backend, id) = (&self.state().backend, random_id()?);
+        let descriptor = blob.descriptor().clone();
+        backend.begin(&id, "").await?;
+        let mut offset = 0;
+        while let Some(chunk) = blob.next().await {
+            let written = match chunk {
+                Ok(chunk) => {
+                    let start = offset;
+                    offset += chunk.len() as u64;
+                    backend.append(&id, start, vec![chunk]).await
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                backend.discard(&id).await?;
+                return Err(error);
+            }
+        }
+        let _sweep = self.state().sweep.read().await;
+        backend.commit(&id, descriptor.digest()).await?;
+        self.state().trust(descriptor.digest());
+        link(self.state(), &self.path, descriptor.digest(), descriptor.size()).await
+    }
+
+    async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {
+        let tag: Option<Tag> = name.map(Name::to_tag).transpose()?;
+        let stored = self.call().store(manifest, tag.as_slice(), true).await;
+        stored.map_err(|failure| failed(&failure))
+    }
+
+    fn location(&self) -> Location {
+        Location::Memory
+    }
+}
