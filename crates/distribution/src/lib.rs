@@ -23,6 +23,23 @@
 //! ([`wharf_config::Resolve`]), who we are ([`wharf_auth::CredentialProvider`]) and which certificates to use
 //! ([`TlsFor`]). It keeps no content, and copies none: see `wharf-store` and `wharf-copy`.
 //!
+//! What is sent, on a fresh client (`+2` where the registry wants a token: the refused request and the token):
+//!
+//! | for | requests, one after another |
+//! |---|---|
+//! | a manifest | GET (`+2`) |
+//! | an image of one platform, by tag | GET manifest (`+2`); then config and layers side by side, each one GET, and one more where the registry redirects to its storage |
+//! | a blob not known to be there | HEAD (`+2`) if asked; POST; PUT |
+//! | a blob in another repository of the registry | POST (`+1`, a token for both) |
+//! | a manifest | PUT; with a subject and no referrers API: GET, PUT and GET of the list |
+//! | a login | GET (`+2`) |
+//!
+//! Failures that may pass are tried again within one [`RetryPolicy`](wharf_http::RetryPolicy) per operation. A
+//! download goes on at the byte where it was cut, at the next place if there is one; three tries without a
+//! single new byte end it. A blob of 16 MiB and more whose reader mostly waits for the network is fetched in
+//! ranges of 2 MiB over 4 to 8 connections, as long as that is faster; all such ranges of a client together hold
+//! at most 16 MiB beside the first of each blob.
+//!
 //! | feature | adds |
 //! |---|---|
 //! | `reqwest` (default) | the built-in transport; without it, pass one to [`ClientBuilder::with_connect`] |

@@ -219,6 +219,58 @@ async fn a_large_blob_comes_over_several_connections() {
     assert!(ranges.load(Ordering::Relaxed) >= 10, "{ranges:?}");
 }
 
+/// Ranges go to the host the registry redirects to, straight away and without a login; when the link has run
+/// out, the registry is asked for another.
+#[tokio::test]
+async fn ranges_follow_the_redirect_once() {
+    let stage = Stage::new();
+    let registry = stage.origin("reg.test").await;
+    let storage = stage.origin("storage.test").await;
+    let signature = stage.secret("signature", &[&storage]);
+    let password = stage.secret("password", &[&registry]);
+    let fixed = wharf_auth::Fixed::new(registry_name(), wharf_auth::Credential::basic("ada", password));
+    let client = on_stage(&stage)
+        .with_credentials(Arc::new(fixed))
+        .build()
+        .unwrap();
+    let (descriptor, bytes) = blob_of(40 * 1024 * 1024);
+    let redirects = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&redirects);
+    registry.rule(Rule::call(Match::get("/blobs/"), move |request| {
+        if request.basic().is_none() {
+            return Answer::challenge("Basic realm=\"x\"");
+        }
+        let link = counted.fetch_add(1, Ordering::Relaxed);
+        Answer::redirect(
+            307,
+            &format!("https://storage.test/layer?link={link}&sig={signature}"),
+        )
+    }));
+    let (whole, served) = (bytes.clone(), AtomicUsize::new(0));
+    storage.rule(Rule::call(Match::get("/layer"), move |request| {
+        if request.header("range").is_none() {
+            return slow(&blob_answer(request, &whole));
+        }
+        let is_first_link = request.query("link") == ["0"];
+        if is_first_link && served.fetch_add(1, Ordering::Relaxed) >= 3 {
+            return Answer::new(403).steps();
+        }
+        blob_answer(request, &whole).steps()
+    }));
+    let got = read(&remote(&client, "reg.test", "app"), &descriptor)
+        .await
+        .unwrap();
+    assert_eq!(got, bytes);
+    assert!(redirects.load(Ordering::Relaxed) > 1);
+    assert!(
+        storage
+            .requests()
+            .iter()
+            .all(|request| request.header("authorization").is_none())
+    );
+    assert!(client.counters().ranges >= 10, "{:?}", client.counters());
+}
+
 /// The same bytes with a pause after every 64 KiB.
 fn slow(answer: &Answer) -> Vec<wharf_testkit::hostile::Step> {
     use wharf_testkit::hostile::Step;

@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use wharf_content::{Blob, ErrorKind, Location, Sink as _, Target};
 use wharf_distribution::Client;
-use wharf_reference::Tag;
+use wharf_http::{Identity, TlsSettings};
+use wharf_reference::{Registry, Tag};
 use wharf_testkit::{DockerRegistry, Grant, Image, TestCa, TokenServer, peers_present};
 
 use crate::support::{assert_pulls, login, plain, push_image, registry, remote, trusting};
@@ -159,4 +162,45 @@ async fn a_tls_client_at_a_plain_port_says_so() {
         error.to_string().contains("it seems to speak plain http"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_the_login() {
+    if !peers_present(&["docker-registry"]) {
+        return;
+    }
+    let ca = TestCa::new();
+    let server = DockerRegistry::builder()
+        .tls_with_client_certificates(&ca)
+        .start();
+    let name = server.name();
+    let ours = ca.issue_client("ada");
+    let settings = TlsSettings::default().with_root_pem(ca.pem());
+    let with = settings
+        .clone()
+        .with_identity(Identity::from_pem(ours.pem(), ours.key_pem()));
+    let client = |settings: TlsSettings| {
+        let tls = move |_: &Registry| Ok(settings.clone());
+        Client::builder().with_tls(Arc::new(tls)).build().unwrap()
+    };
+    let known = client(with);
+    let image = Image::small("mutual");
+    push_image(&remote(&known, &name, "app"), &image, "v1")
+        .await
+        .unwrap();
+    assert_pulls(&remote(&known, &name, "app"), &image, "v1").await;
+    let error = client(settings.clone())
+        .check_credentials(&registry(&name))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Tls | ErrorKind::Network),
+        "{error:?}"
+    );
+    let broken = settings.with_identity(Identity::from_pem("no certificate", "no key"));
+    let error = client(broken)
+        .check_credentials(&registry(&name))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
 }
