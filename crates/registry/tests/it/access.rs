@@ -63,3 +63,84 @@ async fn credentials_are_exchanged_for_tokens() {
     assert_eq!(ask("GET", "/v2/").await.status, 401);
     assert_eq!(server.service().tokens_issued(), 1);
 }
+
+#[tokio::test]
+async fn tokens_for_everybody_and_by_form() {
+    let registry = Registry::memory()
+        .with_basic("ada", "secret")
+        .with_tokens()
+        .with_anonymous();
+    let server = registry.serve().await.unwrap();
+    let scope = "scope=repository:lib/app:pull,push";
+    let allowed = async |token: &serde_json::Value, method| {
+        let token = format!("Bearer {}", token["token"].as_str().unwrap());
+        let path = match method {
+            "GET" => "/v2/lib/app/tags/list",
+            _ => "/v2/lib/app/blobs/uploads/",
+        };
+        let answer = ask(&server, method, path)
+            .header("Authorization", &token)
+            .send()
+            .await;
+        answer.status != 401
+    };
+    let anonymous = get(&server, format!("/token?{scope}")).await.json();
+    assert!(allowed(&anonymous, "GET").await);
+    assert!(!allowed(&anonymous, "POST").await);
+    let form = |password: &str| {
+        let body = format!(
+            "grant_type=password&service=registry&client_id=x&username=ada&password={password}&{scope}"
+        );
+        ask(&server, "POST", "/token")
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(body)
+    };
+    let named = form("secret").send().await.json();
+    assert_eq!(named["expires_in"], 300);
+    assert!(allowed(&named, "GET").await && allowed(&named, "POST").await);
+    assert_eq!(form("wrong").send().await.status, 401);
+    let grant = ask(&server, "POST", "/token").body("grant_type=refresh_token&refresh_token=x");
+    assert_eq!(grant.send().await.status, 400);
+    assert_eq!(
+        ask(&server, "POST", "/token")
+            .body("x".repeat(70_000))
+            .send()
+            .await
+            .status,
+        413
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_expire() {
+    let registry = Registry::memory().with_token_lifetime(std::time::Duration::from_mins(1));
+    let call = async |path: &str, token: &str| {
+        let request = http::Request::get(path).header("authorization", format!("Bearer {token}"));
+        let response = registry
+            .handle(request.body(http_body_util::Empty::new()).unwrap())
+            .await;
+        let status = response.status().as_u16();
+        let body = http_body_util::BodyExt::collect(response.into_body())
+            .await
+            .unwrap()
+            .to_bytes();
+        (
+            status,
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap(),
+        )
+    };
+    let request = http::Request::get("/token")
+        .body(http_body_util::Empty::new())
+        .unwrap();
+    let answer = registry.handle(request).await.into_body();
+    let answer = http_body_util::BodyExt::collect(answer).await.unwrap().to_bytes();
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    let token = answer["token"].as_str().unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(59)).await;
+    assert_eq!(call("/v2/", token).await.0, 200);
+    tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    assert_eq!(call("/v2/", token).await.0, 401);
+    for bad in ["", "x", "Basic", "ä"] {
+        assert_eq!(call("/v2/", bad).await.0, 401);
+    }
+}

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use wharf_content::ErrorKind;
-use wharf_registry::{DiskBackend, Registry, Server};
+use wharf_registry::{Backend as _, Change, DiskBackend, Registry, Server};
 
 use crate::wire::{ask, digest, get, push_blob, push_image, with_digest};
 
@@ -134,4 +134,69 @@ async fn a_directory_has_one_owner() {
     std::fs::write(other.path().join("precious"), "x").unwrap();
     let error = DiskBackend::open(other.path()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
+}
+
+fn change(key: &str, value: &str) -> Vec<Change> {
+    vec![Change {
+        key: key.to_owned(),
+        value: Some(value.to_owned()),
+    }]
+}
+
+#[tokio::test]
+async fn a_journal_does_not_grow_for_ever() {
+    let root = tempfile::tempdir().unwrap();
+    let journal = || std::fs::metadata(root.path().join("journal")).unwrap().len();
+    let backend = DiskBackend::open(root.path()).await.unwrap();
+    backend.write(change("kept", "1")).await.unwrap();
+    let large = "x".repeat(1_000_000);
+    for _ in 0..40 {
+        backend.write(change("large", &large)).await.unwrap();
+        assert!(journal() < 25_000_000);
+    }
+    backend.write(change("large", "small again")).await.unwrap();
+    for number in 0..1500 {
+        backend.write(change("often", &number.to_string())).await.unwrap();
+    }
+    drop(backend);
+    let before = journal();
+    let backend = DiskBackend::open(root.path()).await.unwrap();
+    assert!(journal() < 1000 && before > 10_000, "{before}");
+    backend.write(change("after", "2")).await.unwrap();
+    drop(backend);
+    let backend = DiskBackend::open(root.path()).await.unwrap();
+    let mut records = backend.records().await.unwrap();
+    records.sort();
+    let expected = [
+        ("after", "2"),
+        ("kept", "1"),
+        ("large", "small again"),
+        ("often", "1499"),
+    ];
+    assert_eq!(
+        records,
+        expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_that_meet_are_all_recorded() {
+    let root = tempfile::tempdir().unwrap();
+    let backend = std::sync::Arc::new(DiskBackend::open(root.path()).await.unwrap());
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..8 {
+        let backend = std::sync::Arc::clone(&backend);
+        writers.spawn(async move {
+            for number in 0..50 {
+                backend
+                    .write(change(&format!("{writer}/{number}"), "x"))
+                    .await
+                    .unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+    drop(backend);
+    let backend = DiskBackend::open(root.path()).await.unwrap();
+    assert_eq!(backend.records().await.unwrap().len(), 400);
 }
