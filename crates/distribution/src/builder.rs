@@ -18,8 +18,8 @@ use crate::{
     warnings::Warnings,
 };
 
-/// How many ranges of blobs may be in memory beside the first of each; each has 2 MiB.
-const MAX_RANGES: usize = 8;
+/// How many ranges of blobs may be in memory beside the first of each; each has 1 MiB.
+const MAX_RANGES: usize = 12;
 
 /// Builds a [`Client`]. Everything has a default; what cannot be used is an error of
 /// [`ClientBuilder::build`].

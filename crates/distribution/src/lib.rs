@@ -37,8 +37,8 @@
 //! Failures that may pass are tried again within one [`RetryPolicy`](wharf_http::RetryPolicy) per operation. A
 //! download goes on at the byte where it was cut, at the next place if there is one; three tries without a
 //! single new byte end it. A blob of 16 MiB and more whose reader mostly waits for the network is fetched in
-//! ranges of 2 MiB over 4 to 8 connections, as long as that is faster; all such ranges of a client together hold
-//! at most 16 MiB beside the first of each blob.
+//! ranges of 1 MiB over 4 to 8 connections, as long as that is faster; all such ranges of a client together hold
+//! at most 12 MiB beside the first of each blob.
 //!
 //! | feature | adds |
 //! |---|---|

@@ -129,7 +129,13 @@ impl Remote {
     {
         let sites = self.sites(intent, operation)?;
         let mut failed: Vec<(usize, Error)> = Vec::new();
-        for index in self.order(sites.len()) {
+        // What a tag is now is for the first place in the configuration's order to say; a digest is the same
+        // everywhere.
+        let order: Vec<usize> = match intent {
+            Intent::PullDigest => self.order(sites.len()).collect(),
+            _ => (0..sites.len()).collect(),
+        };
+        for index in order {
             let Some(site) = sites.get(index) else { continue };
             match ask(site.clone()).await {
                 Ok(answer) => {

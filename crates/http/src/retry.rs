@@ -133,11 +133,12 @@ impl RetryBudget {
             .policy
             .base
             .saturating_mul(1u32 << (self.attempts - 1).min(20));
-        let jittered = doubled.min(self.policy.cap).mul_f64(random_fraction());
+        let longest = self.policy.cap.min(Duration::from_hours(24));
+        let jittered = doubled.min(longest).mul_f64(random_fraction());
         let wait = match retry_after {
             Some(asked) if asked > self.policy.longest_wait => return None,
             // Some jitter on top, or everyone who was told the same second comes at the same moment.
-            Some(asked) => asked + jittered.min(Duration::from_secs(1)),
+            Some(asked) => asked.saturating_add(jittered.min(Duration::from_secs(1))),
             None => jittered,
         };
         self.attempts += 1;

@@ -30,6 +30,18 @@ impl Timeouts {
     /// How long a body may be slower than the minimum rate.
     pub const RATE_WINDOW: Duration = Duration::from_mins(1);
 
+    /// The same with no limit beyond a year, so that adding one to the present cannot overflow.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn bounded(self) -> Self {
+        const YEAR: Duration = Duration::from_hours(365 * 24);
+        Self {
+            connect: self.connect.min(YEAR),
+            head: self.head.min(YEAR),
+            idle: self.idle.min(YEAR),
+            ..self
+        }
+    }
+
     /// The same with this limit for a connection.
     #[must_use]
     pub const fn with_connect(mut self, connect: Duration) -> Self {

@@ -13,7 +13,7 @@ use super::fetch::{Fetch, Place};
 use crate::error::Error;
 
 /// The bytes of one range: small, so that little is held in memory and the first is soon complete.
-pub(super) const RANGE: u64 = 2 * 1024 * 1024;
+pub(super) const RANGE: u64 = 1024 * 1024;
 /// How many ranges of one blob are fetched at once, at first and at most.
 const WIDTH: usize = 4;
 const MAX_WIDTH: usize = 8;

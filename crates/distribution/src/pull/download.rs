@@ -19,7 +19,7 @@ use crate::error::Error;
 /// How many tries without a single new byte end a download.
 const MAX_BARREN_TRIES: u32 = 3;
 /// Ranges are tried if at least this much is left,
-const WORTH_RANGES: u64 = 8 * RANGE;
+const WORTH_RANGES: u64 = 16 * RANGE;
 /// after so long and so many bytes,
 const TRIAL: Duration = Duration::from_millis(300);
 const TRIAL_BYTES: u64 = 2 * 1024 * 1024;

@@ -37,7 +37,7 @@ impl ReqwestConnector {
     /// The same with these time limits.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
+        self.timeouts = timeouts.bounded();
         self
     }
 

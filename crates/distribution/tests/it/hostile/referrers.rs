@@ -45,7 +45,9 @@ async fn i10_referrers_are_hints() {
         scene.registry.serve_manifest("team/app", "unused", manifest);
     }
     let forged = Descriptor::new(MediaType::OCI_MANIFEST, wharf_testkit::sha256(b"forged"), 6).unwrap();
-    scene.registry.on(Match::get("/manifests/"), Answer::ok("something else"));
+    scene
+        .registry
+        .on(Match::get("/manifests/"), Answer::ok("something else"));
     let kind = "application/vnd.example.note";
     let entries = [
         entry(true_note.manifest().descriptor(), kind),
