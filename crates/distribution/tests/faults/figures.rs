@@ -19,13 +19,33 @@ pub(crate) struct Figures {
     leaked: u64,
     panicked: u64,
     gave_up: u64,
-    content: u64,
-    moved: u64,
+    fetched: Bytes,
+    sent: Bytes,
     longest: Duration,
     by_task: BTreeMap<Task, (u64, u64)>,
     by_trouble: BTreeMap<String, (u64, u64)>,
     bad: Vec<String>,
     pub(crate) took: Duration,
+}
+
+/// Content that had to be moved, and what went over the wire for it, heads included.
+#[derive(Debug, Default)]
+struct Bytes {
+    content: u64,
+    moved: u64,
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let twice = self.moved.saturating_sub(self.content);
+        #[expect(clippy::cast_precision_loss, reason = "a percentage")]
+        let percent = 100.0 * twice as f64 / self.content.max(1) as f64;
+        write!(
+            f,
+            "{} bytes of content, {} bytes moved twice or around it ({percent:.1} %)",
+            self.content, twice
+        )
+    }
 }
 
 impl Figures {
@@ -41,8 +61,8 @@ impl Figures {
             leaked: 0,
             panicked: 0,
             gave_up: 0,
-            content: 0,
-            moved: 0,
+            fetched: Bytes::default(),
+            sent: Bytes::default(),
             longest: Duration::ZERO,
             by_task: BTreeMap::new(),
             by_trouble: BTreeMap::new(),
@@ -64,8 +84,10 @@ impl Figures {
             let error = record.error.as_ref().map_or("", |(_, text)| text);
             let plan = record.plan.as_ref().map(|plan| (plan.task, &plan.troubles));
             let found = (&record.wrong, &record.leaks, record.hung, record.panicked);
-            self.bad
-                .push(format!("--run {}: {plan:?} {found:?} {error}", record.seed));
+            let line = format!("--run {}: {plan:?} {found:?} {error}", record.seed);
+            // What is worse comes first.
+            let place = if record.gave_up_early() { self.bad.len() } else { 0 };
+            self.bad.insert(place, line);
         }
         let Some(plan) = record.plan.as_ref().filter(|_| record.hits > 0) else {
             return;
@@ -81,8 +103,13 @@ impl Figures {
             count(self.by_trouble.entry(name_of(trouble)).or_default());
         }
         if record.error.is_none() && record.content > 0 {
-            self.content += record.content;
-            self.moved += record.moved;
+            let bytes = if plan.task == Task::Pull {
+                &mut self.fetched
+            } else {
+                &mut self.sent
+            };
+            bytes.content += record.content;
+            bytes.moved += record.moved;
         }
     }
 
@@ -120,14 +147,8 @@ impl fmt::Display for Figures {
         writeln!(f, "leaks: {}", self.leaked)?;
         writeln!(f, "panics: {}", self.panicked)?;
         writeln!(f, "given up although it would have passed: {}", self.gave_up)?;
-        let twice = self.moved.saturating_sub(self.content);
-        #[expect(clippy::cast_precision_loss, reason = "a percentage")]
-        let percent = 100.0 * twice as f64 / self.content.max(1) as f64;
-        writeln!(
-            f,
-            "bytes moved for {} bytes of content: {} ({percent:.1} % more, headers included)",
-            self.content, self.moved
-        )?;
+        writeln!(f, "fetched, in pulls that ended well: {}", self.fetched)?;
+        writeln!(f, "sent, in pushes that ended well: {}", self.sent)?;
         writeln!(f, "longest run: {:.0?} of simulated time", self.longest)?;
         writeln!(f, "task: runs, of which ended well")?;
         for (task, (runs, well)) in &self.by_task {
