@@ -1,5 +1,6 @@
 //! The JSON that two parsers cannot read differently: no duplicate keys, no keys that differ from a known one
-//! in case alone (Go binds those), bounded depth, nothing after the document.
+//! in case alone (Go binds those), no lists where objects belong (serde binds those), bounded depth, nothing
+//! after the document.
 //!
 //! Threat rows I5 and X9; image-spec, *considerations*, asks for I-JSON (RFC 7493).
 
@@ -43,6 +44,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let walk = Walk {
         depth: 0,
+        place: Place::Manifest,
         free_keys: false,
         ambiguous: &ambiguous,
     };
@@ -58,9 +60,40 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
         })
 }
 
+/// What stands at a place of a manifest. Where that is an object, serde would read a list too, field by field.
+#[derive(Clone, Copy)]
+enum Place {
+    Manifest,
+    Descriptor,
+    Descriptors,
+    Platform,
+    Other,
+}
+
+impl Place {
+    fn below(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Manifest, "config" | "subject") => Self::Descriptor,
+            (Self::Manifest, "layers" | "manifests") => Self::Descriptors,
+            (Self::Descriptor, "platform") => Self::Platform,
+            _ => Self::Other,
+        }
+    }
+
+    /// What the entries of a list are; `None` if no list may stand here.
+    const fn entry(self) -> Option<Self> {
+        match self {
+            Self::Manifest | Self::Descriptor | Self::Platform => None,
+            Self::Descriptors => Some(Self::Descriptor),
+            Self::Other => Some(Self::Other),
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Walk<'a> {
     depth: usize,
+    place: Place,
     /// Inside `annotations`, whose keys are the author's own.
     free_keys: bool,
     ambiguous: &'a Cell<bool>,
@@ -120,7 +153,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let inner = self.deeper()?;
-        while items.next_element_seed(inner)?.is_some() {}
+        let Some(place) = self.place.entry() else {
+            return Err(A::Error::custom("a list stands where an object belongs"));
+        };
+        while items.next_element_seed(Self { place, ..inner })?.is_some() {}
         Ok(())
     }
 
@@ -138,12 +174,17 @@ impl<'de> Visitor<'de> for Walk<'_> {
                 )));
             }
             let free_keys = key == "annotations";
+            let place = self.place.below(&key);
             if let Some(twice) = seen.replace(key) {
                 self.ambiguous.set(true);
                 let twice = crate::bounded(&twice);
                 return Err(A::Error::custom(format_args!("the key {twice:?} appears twice")));
             }
-            entries.next_value_seed(Self { free_keys, ..inner })?;
+            entries.next_value_seed(Self {
+                place,
+                free_keys,
+                ..inner
+            })?;
         }
         Ok(())
     }

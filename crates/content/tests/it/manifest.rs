@@ -251,3 +251,29 @@ fn bytes_stay_as_they_came() {
     manifest.to_image().unwrap();
     manifest.to_index().unwrap_err();
 }
+
+/// serde reads a list as a struct, field by field; nobody else does.
+#[test]
+fn lists_do_not_stand_for_objects() {
+    let empty = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    let list = format!(r#"["application/vnd.oci.empty.v1+json","{empty}",2,null,null,null,null,null]"#);
+    let config =
+        format!(r#"{{"mediaType":"application/vnd.oci.empty.v1+json","digest":"{empty}","size":2}}"#);
+    let with_platform = format!(
+        r#"{{"mediaType":"{}","digest":"{empty}","size":2,"platform":["linux","amd64"]}}"#,
+        MediaType::OCI_MANIFEST
+    );
+    for document in [
+        format!("[2,null,null,{config},[],null,null,{{}},null,null]"),
+        format!(r#"{{"schemaVersion":2,"config":{list},"layers":[]}}"#),
+        format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{list}]}}"#),
+        format!(r#"{{"schemaVersion":2,"config":{config},"layers":[],"subject":{list}}}"#),
+        format!(r#"{{"schemaVersion":2,"manifests":[{list}]}}"#),
+        format!(r#"{{"schemaVersion":2,"manifests":[{with_platform}]}}"#),
+    ] {
+        let error = Manifest::parse(document.clone().into(), None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{document}");
+    }
+    let free = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[],"x":[[1],{{"config":[2]}}]}}"#);
+    assert!(Manifest::parse(free.into(), None).is_ok());
+}
