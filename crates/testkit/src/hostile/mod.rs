@@ -6,6 +6,30 @@
 //! origin answers is a list of [`Rule`]s; each ends in an [`Answer`], which can be damaged, or in raw
 //! [`Step`]s, which need not be HTTP at all. When the stage goes, it fails the test if a secret was seen by an
 //! origin that it was not meant for, in a log line of any crate, or in an error.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use wharf_testkit::hostile::{Answer, Fault, Match, Rule, Stage};
+//!
+//! let stage = Stage::new();
+//! let registry = stage.origin("registry.test").await; // https://registry.test, by stage.names()
+//! let password = stage.secret("password", &[&registry]);
+//! registry
+//!     .rule(Rule::new(Match::get("/blobs/"), Answer::ok("layer").fault(Fault::Cut(3))).times(1))
+//!     .on(Match::get("/blobs/"), Answer::redirect(307, "https://evil.test/layer"));
+//! // ... let the client under test fetch a blob with the password, then look at what was said:
+//! assert!(registry.requests().is_empty());
+//! # drop(password);
+//! # });
+//! ```
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`Stage`], [`OriginOptions`] | the hosts, their names and certificates, the secrets |
+//! | [`Origin`], [`Rule`], [`Match`] | what a host answers to what |
+//! | [`Answer`], [`Fault`], [`Step`] | right answers, wrong ones, and bytes that are no answer |
+//! | [`TokenDesk`] | a registry's demand for tokens, and who hands them out |
+//! | [`WireProxy`], [`WireFault`] | harm to chosen bytes between a client and any server |
 
 mod answer;
 mod capture;

@@ -232,6 +232,37 @@ async fn i05_ambiguous_manifests_are_refused() {
             Invalid,
         ),
         (
+            with(
+                r#"{"schemaVersion":2,"config":EMPTY,"layers":[],"subject":{"mediaType":"a/b","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":1e999}}"#,
+            ),
+            KIND,
+            Invalid,
+        ),
+        (
+            with(
+                r#"{"schemaVersion":2,"config":EMPTY,"layers":[],"subject":{"mediaType":"a/b","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":-1}}"#,
+            ),
+            KIND,
+            Invalid,
+        ),
+        (
+            with(r#"[2,null,null,EMPTY,[],null,null,{},null,null]"#),
+            KIND,
+            Invalid,
+        ),
+        (
+            with(
+                r#"{"schemaVersion":2,"config":["application/vnd.oci.empty.v1+json","sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",2,null,null,null,null,null],"layers":[]}"#,
+            ),
+            KIND,
+            Invalid,
+        ),
+        (
+            with(r#"[{"schemaVersion":2,"config":EMPTY,"layers":[]}]"#),
+            KIND,
+            Invalid,
+        ),
+        (
             with(r#"{"schemaVersion":2,"config":EMPTY,"layers":[]} trailing"#),
             KIND,
             Invalid,
