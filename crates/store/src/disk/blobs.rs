@@ -35,25 +35,6 @@ pub(crate) enum Entry {
     Foreign(PathBuf),
 }
 
-/// A blob that turned out to be damaged: what to set aside.
-#[derive(Debug, Clone)]
-pub(crate) struct Corrupt {
-    pub(crate) digest: Digest,
-    /// The state of the file that was read; another one is left alone.
-    pub(crate) stamp: Stamp,
-    pub(crate) why: &'static str,
-}
-
-impl Corrupt {
-    pub(crate) fn new(digest: &Digest, stamp: Stamp, why: &'static str) -> Self {
-        Self {
-            digest: digest.clone(),
-            stamp,
-            why,
-        }
-    }
-}
-
 impl Disk {
     /// The directory whose entries are one directory for each algorithm.
     fn blobs(&self) -> io::Result<Dir> {
@@ -70,7 +51,7 @@ impl Disk {
         }
     }
 
-    fn algorithm_dir(&self, digest: &Digest) -> io::Result<Dir> {
+    pub(super) fn algorithm_dir(&self, digest: &Digest) -> io::Result<Dir> {
         self.blobs()?.dir(digest.algorithm_name())
     }
 
@@ -236,47 +217,6 @@ impl Disk {
             .algorithm_dir(digest)
             .and_then(|dir| dir.remove(digest.encoded()));
         removed.at("remove", &self.blob_path(digest))
-    }
-
-    /// Takes a damaged blob out of the store and keeps it for inspection; the error to report. A store that
-    /// cannot be written to keeps it where it is, and the error is the same.
-    pub(crate) fn quarantine(&self, corrupt: &Corrupt) -> Error {
-        let path = self.blob_path(&corrupt.digest);
-        let fate = match self.set_aside(corrupt) {
-            Ok(true) => "it was taken out of the store, pull the image again",
-            Ok(false) => "it has been replaced meanwhile, try again",
-            Err(_) => "it is not used, pull the image again",
-        };
-        let message = format!("{} is damaged: {}; {fate}", path.display(), corrupt.why);
-        Error::new(ErrorKind::Corrupt, message)
-    }
-
-    /// `false` if the file is another one by now.
-    pub(crate) fn set_aside(&self, corrupt: &Corrupt) -> Result<bool, Error> {
-        let digest = &corrupt.digest;
-        let aside = self.pool_private("corrupt")?;
-        let path = self.blob_path(digest);
-        let dir = self.algorithm_dir(digest).at("open", &path)?;
-        let gate = self.gate(true)?;
-        let now = dir.stat(digest.encoded()).at("look at", &path)?;
-        if now != Some((Kind::File, corrupt.stamp)) {
-            return Ok(false);
-        }
-        let name = format!(
-            "{}-{}-{}",
-            digest.algorithm_name(),
-            digest.encoded(),
-            temporary_name()
-        );
-        let moved = dir.rename(digest.encoded(), &aside, &name);
-        moved.at("set aside", &path)?;
-        drop(gate);
-        Ok(true)
-    }
-
-    /// Where damaged blobs are kept.
-    pub(crate) fn corrupt_dir(&self) -> Result<Dir, Error> {
-        self.pool_private("corrupt")
     }
 
     /// Everything in the directories of blobs.

@@ -8,6 +8,7 @@
 //! Locks are taken in this order: the file of one ingest, `collect`, `lock`, `gate`.
 
 mod blobs;
+mod corrupt;
 mod index_file;
 mod lease;
 mod mark;
@@ -28,7 +29,8 @@ use crate::{
     os::{self, Dir},
 };
 
-pub(crate) use blobs::{Corrupt, Entry, Found, verifiable};
+pub(crate) use blobs::{Entry, Found, verifiable};
+pub(crate) use corrupt::Corrupt;
 pub(crate) use lease::{Lease, live_pins};
 pub(crate) use mark::Mark;
 

@@ -32,10 +32,18 @@ pub(crate) async fn push(shared: &Arc<Shared>, blob: Blob) -> Result<(), Error> 
     let Some((slot, hasher)) = acquire(shared, &descriptor, blob.can_reopen()).await? else {
         return Ok(());
     };
-    let resumed = hasher.count() > 0;
-    let rest = if resumed { blob.resume(hasher) } else { None };
-    let again = if resumed { blob.reopen() } else { None };
-    let written = match (write(slot, rest.unwrap_or(blob)).await, again) {
+    let begun = hasher.count() > 0;
+    let again = if begun { blob.reopen() } else { None };
+    let first = if hasher.count() == descriptor.size() && begun {
+        commit_whole(slot, hasher, &descriptor).await
+    } else if !begun {
+        write(slot, blob).await
+    } else if let Some(rest) = blob.resume(hasher) {
+        write(slot, rest).await
+    } else {
+        Err(mismatch(&descriptor))
+    };
+    let written = match (first, again) {
         (Err(error), Some(blob)) if error.kind() == ErrorKind::Mismatch => {
             // What an earlier attempt left was wrong, and is gone: once more from the start.
             match acquire(shared, &descriptor, false).await? {
@@ -50,6 +58,29 @@ pub(crate) async fn push(shared: &Arc<Shared>, blob: Blob) -> Result<(), Error> 
     }
     drop(flight);
     Ok(())
+}
+
+/// An earlier attempt has left all bytes: there is nothing to ask the source for.
+async fn commit_whole(
+    mut slot: Slot,
+    hasher: Hasher,
+    descriptor: &Descriptor,
+) -> Result<Option<Stamp>, Error> {
+    let good = hasher.finish()? == *descriptor.digest();
+    let error = mismatch(descriptor);
+    blocking(move || {
+        if good {
+            return slot.commit();
+        }
+        slot.discard()?;
+        Err(error)
+    })
+    .await
+}
+
+fn mismatch(descriptor: &Descriptor) -> Error {
+    let message = format!("the bytes of blob {} have another digest", descriptor.digest());
+    Error::new(ErrorKind::Mismatch, message)
 }
 
 fn from_start(blob: Blob) -> Result<Blob, Error> {
@@ -87,11 +118,20 @@ async fn write(slot: Slot, mut blob: Blob) -> Result<Option<Stamp>, Error> {
         batched: 0,
         hasher: None,
     };
+    // A blob that somebody else has verified is hashed here: what is under a digest has it, by our own eyes.
+    let digest = blob.descriptor().digest().clone();
+    let mut own = match blob.hasher() {
+        Some(_) => None,
+        None => Some(Hasher::new(digest.algorithm())?),
+    };
     loop {
         writing.make_room().await?;
         // Nothing is awaited between a chunk's arrival and its place in the batch: a drop loses no byte.
         match blob.next().await {
             Some(Ok(chunk)) => {
+                if let Some(own) = &mut own {
+                    own.update(&chunk);
+                }
                 writing.batched += chunk.len();
                 writing.batch.push(chunk);
                 writing.hasher = blob.hasher().cloned().map(Box::new);
@@ -105,7 +145,15 @@ async fn write(slot: Slot, mut blob: Blob) -> Result<Option<Stamp>, Error> {
                 writing.end(End::Keep(hasher)).await?;
                 return Err(error);
             }
-            None => return writing.end(End::Commit).await,
+            None => {
+                if let Some(own) = own.take()
+                    && own.finish()? != digest
+                {
+                    writing.end(End::Discard).await?;
+                    return Err(mismatch(blob.descriptor()));
+                }
+                return writing.end(End::Commit).await;
+            }
         }
     }
 }

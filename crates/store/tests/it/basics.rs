@@ -1,12 +1,14 @@
 //! Put in, got out; names; what is refused.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use wharf_content::{Blob, ErrorKind, MediaType, Sink as _, Source as _, Target};
+use wharf_content::{Blob, ErrorKind, MediaType, OpenBlob, Sink as _, Source as _, Target};
 use wharf_store::{Collect, Layout, Memory};
 
 use wharf_testkit::Image;
 
-use crate::support::{blob, describe, layer, name, push};
+use crate::support::{Served, blob, describe, layer, name, push};
 
 #[tokio::test]
 async fn an_image_goes_in_and_comes_out() {
@@ -83,12 +85,15 @@ async fn wrong_bytes_leave_nothing() {
     let store = Layout::create(&path).await.unwrap();
     for size in [10, 2_000_000] {
         let (descriptor, _) = layer(vec![1; size]);
-        let wrong = Bytes::from(vec![2; size]);
-        let blob = Blob::from_bytes(descriptor.clone(), wrong).unwrap();
-        let error = store.push_blob(blob).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Mismatch);
-        assert!(!store.contains(&descriptor).await.unwrap());
-        assert_eq!(std::fs::read_dir(path.join(".wharf/ingest")).unwrap().count(), 0);
+        let wrong = Served::new((descriptor.clone(), Bytes::from(vec![2; size])));
+        // Also when somebody says that he has looked.
+        let trusted = Blob::verified_before(descriptor.clone(), Arc::clone(&wrong) as Arc<dyn OpenBlob>);
+        for blob in [wrong.blob(), trusted] {
+            let error = store.push_blob(blob).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Mismatch);
+            assert!(!store.contains(&descriptor).await.unwrap());
+            assert_eq!(std::fs::read_dir(path.join(".wharf/ingest")).unwrap().count(), 0);
+        }
     }
 }
 

@@ -45,9 +45,12 @@ async fn what_an_earlier_attempt_left_is_never_trusted() {
     let mut flipped = good[..1_000_000].to_vec();
     flipped[0] ^= 1;
     let whole = SIZE as u64;
-    let cases: [(&str, &[u8], u64); 6] = [
+    let mut last = good.clone();
+    last[SIZE - 1] ^= 1;
+    let cases: [(&str, &[u8], u64); 7] = [
         ("shorter", &good[..1000], whole - 1000),
         ("whole", &good, 0),
+        ("whole but wrong", &last, whole),
         ("empty", b"", whole),
         ("longer", &longer, whole),
         ("damaged", &flipped, whole - 1_000_000 + whole),
