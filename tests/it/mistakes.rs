@@ -2,6 +2,7 @@
 
 use std::{fs, net::TcpListener, process::Stdio};
 
+use wharf::Digest;
 use wharf_testkit::{DockerRegistry, Image, Sandbox, TestCa, require_peers};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
@@ -28,6 +29,15 @@ fn with_image() -> (DockerRegistry, Sandbox, Image) {
 
 fn allow_plain(sandbox: &Sandbox, host: &str) {
     sandbox.registries_conf(&format!("[[registry]]\nlocation = \"{host}\"\ninsecure = true\n"));
+}
+
+/// Another pull into the same store brings what is missing, and Skopeo accepts the result.
+fn assert_the_next_pull_completes(sandbox: &Sandbox, reference: &str, digest: &Digest) {
+    let pulled = run(sandbox, "pull", &[reference, "--store", "store", "--name", "app"]);
+    assert_eq!(pulled.last_line(), digest.to_string());
+    let from = format!("oci:{}:app", sandbox.path("store").display());
+    let to = format!("dir:{}", sandbox.path("out").display());
+    sandbox.skopeo().run(&["copy", &from, &to]).ok();
 }
 
 /// Nothing was given a name, and no blob is there that is not whole.
@@ -181,22 +191,8 @@ fn a_blob_that_was_altered_or_truncated_never_arrives() {
         assert_nothing_half_done(&sandbox, "store");
     }
 
-    // Healed, the next pull completes what is missing, and Skopeo accepts the result.
     fs::write(&file, good).unwrap();
-    let pulled = run(
-        &sandbox,
-        "pull",
-        &[&reference, "--store", "store", "--name", "app"],
-    );
-    assert_eq!(pulled.last_line(), image.manifest().digest().to_string());
-    let (from, to) = (
-        format!("oci:{}:app", sandbox.path("store").display()),
-        sandbox.path("out"),
-    );
-    sandbox
-        .skopeo()
-        .run(&["copy", &from, &format!("dir:{}", to.display())])
-        .ok();
+    assert_the_next_pull_completes(&sandbox, &reference, image.manifest().digest());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -334,20 +330,7 @@ fn an_interrupt_half_way_and_then_again() {
         assert_nothing_half_done(&sandbox, "store");
     }
 
-    let pulled = run(
-        &sandbox,
-        "pull",
-        &[&reference, "--store", "store", "--name", "app"],
-    );
-    assert_eq!(pulled.last_line(), image.manifest().digest().to_string());
-    let (from, to) = (
-        format!("oci:{}:app", sandbox.path("store").display()),
-        sandbox.path("out"),
-    );
-    sandbox
-        .skopeo()
-        .run(&["copy", &from, &format!("dir:{}", to.display())])
-        .ok();
+    assert_the_next_pull_completes(&sandbox, &reference, image.manifest().digest());
 }
 
 /// Whether any file below holds more than a few bytes.
