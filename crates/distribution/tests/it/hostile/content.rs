@@ -776,3 +776,47 @@ async fn i09_parallel_ranges_of_a_lying_host() {
         );
     }
 }
+
+/// What a server says in an error is short, and cannot move a terminal's cursor.
+#[tokio::test]
+async fn x01_words_of_a_server_are_bounded_and_tame() {
+    let nasty = "\u{1b}[2J\u{1b}]0;owned\u{7}\r\nerror: all is well\u{202e}\u{0}\u{9b}31m";
+    let long = "x".repeat(60_000);
+    let document =
+        |text: &str| serde_json::json!({ "errors": [{ "code": text, "message": text, "detail": text }] });
+    let many =
+        serde_json::json!({ "errors": vec![serde_json::json!({ "code": "A", "message": "b" }); 5000] });
+    let bodies = [
+        document(nasty).to_string(),
+        document(&long).to_string(),
+        many.to_string(),
+        nasty.to_owned(),
+        long.clone(),
+        format!("{{\"details\":{}}}", serde_json::Value::from(nasty)),
+        format!("<html>{long}</html>"),
+    ];
+    let scene = Scene::new().await;
+    for body in bodies {
+        for status in [400, 403, 404, 418, 500] {
+            scene.registry.clear().on(
+                Match::any(),
+                Answer::new(status)
+                    .body(body.clone())
+                    .header("Warning", &format!("299 - \"{long}\"")),
+            );
+            let client = scene
+                .builder()
+                .with_retry(wharf_http::RetryPolicy::never())
+                .build()
+                .unwrap();
+            let error = scene.failed(scene.remote_of(&client).manifest(&tag("v1")).await);
+            for text in [error.to_string(), format!("{error:?}")] {
+                assert!(text.len() < 16 * 1024, "{} bytes", text.len());
+                let wild = text
+                    .chars()
+                    .find(|letter| letter.is_control() || ('\u{202a}'..='\u{202e}').contains(letter));
+                assert_eq!(wild, None, "{text:.200}");
+            }
+        }
+    }
+}

@@ -319,3 +319,51 @@ async fn n06_no_step_of_an_upload_leads_away() {
         }
     }
 }
+
+/// What was deleted although the reply was lost is gone: asking again finds nothing, which is what was wanted.
+#[tokio::test]
+async fn x05_a_lost_reply_to_a_deletion_is_success() {
+    use wharf_registry::{Endpoint, Fault};
+
+    let image = Image::small("x");
+    for what in ["tag", "manifest", "blob"] {
+        let model = Registry::memory();
+        let server = model.clone().serve().await.unwrap();
+        let name = server.registry().unwrap();
+        let client = wharf_distribution::Client::builder()
+            .with_plain_http(name.clone())
+            .build()
+            .unwrap();
+        let remote = client.remote(&wharf_reference::Repository::new(&name, "team/app").unwrap());
+        for (descriptor, bytes) in image.blobs() {
+            let blob = Blob::from_bytes(descriptor.clone(), bytes.clone()).unwrap();
+            remote.push_blob(blob).await.unwrap();
+        }
+        let v1 = Tag::parse("v1").unwrap();
+        remote.push_manifest(image.manifest(), Some(&v1)).await.unwrap();
+        let endpoint = if what == "blob" {
+            Endpoint::Blob
+        } else {
+            Endpoint::Manifest
+        };
+        let lost = model.inject(
+            Fault::lose_reply()
+                .on(endpoint)
+                .method(http::Method::DELETE)
+                .times(1),
+        );
+        let deleted = match what {
+            "tag" => remote.delete_tag(&v1).await,
+            "manifest" => remote.delete_manifest(image.manifest().digest()).await,
+            _ => remote.delete_blob(layer(&image).0.digest()).await,
+        };
+        assert_eq!(lost.hits(), 1, "{what}");
+        assert!(deleted.is_ok(), "{what}: {deleted:?}");
+        // What was never there is another matter.
+        let missing = remote
+            .delete_tag(&Tag::parse("never").unwrap())
+            .await
+            .unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound, "{what}");
+    }
+}
