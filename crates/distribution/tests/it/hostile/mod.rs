@@ -2,9 +2,11 @@
 
 mod challenges;
 mod content;
+mod limits;
 mod lists;
 mod names;
 mod places;
+mod ranges;
 mod referrers;
 mod scene;
 mod tokens;
