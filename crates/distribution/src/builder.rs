@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How many ranges of blobs may be in memory beside the first of each; each has 1 MiB.
-const MAX_RANGES: usize = 12;
+const MAX_LANES: usize = 12;
 
 /// Builds a [`Client`]. Everything has a default; what cannot be used is an error of
 /// [`ClientBuilder::build`].
@@ -178,7 +178,7 @@ impl ClientBuilder {
             foreign_urls: self.foreign_urls,
             warnings: Warnings::to(self.warnings),
             referrers: tokio::sync::Mutex::default(),
-            ranges: Arc::new(Semaphore::new(MAX_RANGES)),
+            lanes: Arc::new(Semaphore::new(MAX_LANES)),
         }))
     }
 }

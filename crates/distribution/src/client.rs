@@ -44,8 +44,8 @@ pub(crate) struct Shared {
     pub(crate) warnings: Warnings,
     /// Held while a list of referrers is changed.
     pub(crate) referrers: tokio::sync::Mutex<()>,
-    /// Ranges that may be under way beside the first of each blob: bounds the memory they take.
-    pub(crate) ranges: Arc<Semaphore>,
+    /// Ranges that may be fetched beside the first of each blob: bounds the memory they take.
+    pub(crate) lanes: Arc<Semaphore>,
 }
 
 /// What was learned about a registry's host.

@@ -14,31 +14,27 @@ use crate::error::Error;
 
 /// The bytes of one range: small, so that little is held in memory and the first is soon complete.
 pub(super) const RANGE: u64 = 1024 * 1024;
-/// How many ranges of one blob are fetched at once, at first and at most.
-const WIDTH: usize = 4;
-const MAX_WIDTH: usize = 8;
+/// How many ranges of one blob are fetched at once beside the first: at first, and how many more each time that
+/// proves faster, up to a most.
+const LANES: u32 = 3;
+const MORE_LANES: u32 = 2;
+const MOST_LANES: usize = 7;
 
 /// Ranges of a blob that are fetched at once and handed out in order.
 ///
-/// Beyond its first, each range under way holds one of the client's permits: that bounds the memory of all
-/// blobs together.
+/// Each beside the first takes one of the client's lanes, for as long as the blob comes in ranges: that bounds
+/// the memory of all blobs together, and leaves a blob that gets no lanes to its stream, which is faster than
+/// one range after another.
 pub(super) struct Ahead {
     fetch: Arc<Fetch>,
     place: Place,
-    under_way: VecDeque<Range>,
+    lanes: OwnedSemaphorePermit,
+    under_way: VecDeque<AbortOnDrop<Result<Vec<Bytes>, Error>>>,
     ready: VecDeque<Bytes>,
-    /// Held while `ready` is.
-    permit: Option<OwnedSemaphorePermit>,
     /// The first byte that no range has been asked for.
     next: u64,
-    width: usize,
     closing: bool,
     trial: Trial,
-}
-
-struct Range {
-    bytes: AbortOnDrop<Result<Vec<Bytes>, Error>>,
-    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Compares the rate with the one before.
@@ -59,16 +55,17 @@ pub(super) enum End {
 }
 
 impl Ahead {
-    /// Begins to fetch ranges from `start` on. `rate` is what one connection gave, in bytes per second.
-    pub(super) fn start(fetch: Arc<Fetch>, place: Place, start: u64, rate: f64) -> Self {
+    /// Begins to fetch ranges from `start` on; `None` if there are no lanes. `rate` is what one connection gave,
+    /// in bytes per second.
+    pub(super) fn start(fetch: &Arc<Fetch>, place: &Place, start: u64, rate: f64) -> Option<Self> {
+        let lanes = Arc::clone(&fetch.remote.client().shared().lanes);
         let mut ahead = Self {
-            fetch,
-            place,
+            fetch: Arc::clone(fetch),
+            place: place.clone(),
+            lanes: lanes.try_acquire_many_owned(LANES).ok()?,
             under_way: VecDeque::new(),
             ready: VecDeque::new(),
-            permit: None,
             next: start,
-            width: WIDTH,
             closing: false,
             trial: Trial {
                 since: Instant::now(),
@@ -78,7 +75,11 @@ impl Ahead {
             },
         };
         ahead.top_up();
-        ahead
+        Some(ahead)
+    }
+
+    fn width(&self) -> usize {
+        1 + self.lanes.num_permits()
     }
 
     /// The next chunk in order, or how it ended.
@@ -88,7 +89,6 @@ impl Ahead {
                 self.trial.bytes = self.trial.bytes.saturating_add(chunk.len() as u64);
                 return Poll::Ready(Ok(Ok(chunk)));
             }
-            self.permit = None;
             self.judge();
             self.top_up();
             let Some(range) = self.under_way.front_mut() else {
@@ -99,8 +99,8 @@ impl Ahead {
                 };
                 return Poll::Ready(Ok(Err(end)));
             };
-            let bytes = ready!(Pin::new(&mut range.bytes).poll(context));
-            self.permit = self.under_way.pop_front().and_then(|range| range.permit);
+            let bytes = ready!(Pin::new(range).poll(context));
+            self.under_way.pop_front();
             match bytes {
                 Ok(Ok(chunks)) => self.ready = chunks.into(),
                 Ok(Err(error)) => return Poll::Ready(Err(error)),
@@ -115,26 +115,25 @@ impl Ahead {
 
     /// After each round, looks whether more connections brought more bytes.
     fn judge(&mut self) {
-        let round = RANGE * (2 * self.width) as u64;
+        let width = self.width();
+        let round = RANGE * (2 * width) as u64;
         if self.trial.settled || self.closing || self.trial.bytes < round {
             return;
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let rate = self.trial.bytes as f64 / self.trial.since.elapsed().as_secs_f64().max(0.001);
         let gained = rate > self.trial.rate * 1.25;
-        tracing::debug!(
-            width = self.width,
-            rate,
-            before = self.trial.rate,
-            "parallel ranges"
-        );
-        if !gained && self.width == WIDTH {
-            self.closing = true;
-        } else if gained && self.width < MAX_WIDTH {
-            self.width += 2;
+        tracing::debug!(width, rate, before = self.trial.rate, "parallel ranges");
+        if gained && self.lanes.num_permits() < MOST_LANES {
+            let lanes = Arc::clone(&self.fetch.remote.client().shared().lanes);
+            if let Ok(more) = lanes.try_acquire_many_owned(MORE_LANES) {
+                self.lanes.merge(more);
+            }
             self.trial.rate = rate;
             self.trial.since = Instant::now();
             self.trial.bytes = 0;
+        } else if !gained && self.lanes.num_permits() == LANES as usize {
+            self.closing = true;
         } else {
             self.trial.settled = true;
         }
@@ -142,25 +141,13 @@ impl Ahead {
 
     fn top_up(&mut self) {
         let size = self.fetch.descriptor.size();
-        while !self.closing && self.next < size && self.under_way.len() < self.width {
-            let permit = if self.under_way.is_empty() {
-                None
-            } else {
-                let ranges = Arc::clone(&self.fetch.remote.client().shared().ranges);
-                let Ok(permit) = ranges.try_acquire_owned() else {
-                    return;
-                };
-                Some(permit)
-            };
+        while !self.closing && self.next < size && self.under_way.len() < self.width() {
             let (first, end) = (self.next, size.min(self.next + RANGE));
             self.next = end;
             self.fetch.remote.client().shared().counting.ranges.add();
             let (fetch, place) = (Arc::clone(&self.fetch), self.place.clone());
             let task = tokio::spawn(async move { fetch.range(&place, first, end).await });
-            self.under_way.push_back(Range {
-                bytes: AbortOnDrop(task),
-                permit,
-            });
+            self.under_way.push_back(AbortOnDrop(task));
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     ahead::{Ahead, End, RANGE},
-    fetch::{Fetch, Part, Place},
+    fetch::{Fetch, Part},
 };
 use crate::error::Error;
 
@@ -177,13 +177,16 @@ impl Download {
         let State::Streaming(part) = &self.state else {
             return;
         };
-        self.may_widen = false;
         if !part.place.has_ranges {
+            self.may_widen = false;
             return;
         }
-        let place: Place = part.place.clone();
         let meet = self.position + RANGE;
-        let ahead = Box::new(Ahead::start(Arc::clone(&self.fetch), place, meet, rate));
+        let Some(ahead) = Ahead::start(&self.fetch, &part.place, meet, rate) else {
+            return; // later, perhaps: another blob may end before this one
+        };
+        self.may_widen = false;
+        let ahead = Box::new(ahead);
         if let State::Streaming(part) = std::mem::replace(&mut self.state, State::Ended) {
             self.state = State::Meeting(part, meet, ahead);
         }
