@@ -13,6 +13,8 @@ pub(crate) struct Figures {
     runs: u64,
     /// Runs in which at least one fault happened; the others say nothing.
     counting: u64,
+    /// Those against a server that answers nonsense; each of its answers counts as a fault.
+    nonsense: u64,
     hits: u64,
     wrong: u64,
     hung: u64,
@@ -55,6 +57,7 @@ impl Figures {
             asked,
             runs: 0,
             counting: 0,
+            nonsense: 0,
             hits: 0,
             wrong: 0,
             hung: 0,
@@ -89,10 +92,14 @@ impl Figures {
             let place = if record.gave_up_early() { self.bad.len() } else { 0 };
             self.bad.insert(place, line);
         }
-        let Some(plan) = record.plan.as_ref().filter(|_| record.hits > 0) else {
+        if record.hits == 0 {
+            return;
+        }
+        self.counting += 1;
+        let Some(plan) = &record.plan else {
+            self.nonsense += 1;
             return;
         };
-        self.counting += 1;
         let well = u64::from(record.error.is_none());
         let count = |entry: &mut (u64, u64)| {
             entry.0 += 1;
@@ -141,6 +148,11 @@ impl fmt::Display for Figures {
             f,
             "runs in which a fault happened: {}, faults that happened: {}",
             self.counting, self.hits
+        )?;
+        writeln!(
+            f,
+            "runs against a server that answers nonsense: {}",
+            self.nonsense
         )?;
         writeln!(f, "wrong bytes accepted: {}", self.wrong)?;
         writeln!(f, "hangs: {}", self.hung)?;

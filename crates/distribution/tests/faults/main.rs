@@ -10,6 +10,7 @@
 )]
 
 mod figures;
+mod nonsense;
 mod plan;
 mod run;
 mod seed;

@@ -17,6 +17,8 @@ use crate::plan::{Access, Plan, Task, Trouble};
 
 /// More simulated time than any operation may take, whatever happens.
 const LONGEST: Duration = Duration::from_hours(2);
+/// One run in so many is against a server that answers nonsense.
+const NONSENSE_EVERY: u64 = 8;
 /// How often a caller reads a blob that arrived wrong.
 const READS: u32 = 3;
 
@@ -40,7 +42,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
             plan: None,
@@ -80,6 +82,9 @@ pub(crate) fn simulate(seed: u64) -> Record {
         .start_paused(true)
         .build()
         .unwrap();
+    if seed.is_multiple_of(NONSENSE_EVERY) {
+        return runtime.block_on(crate::nonsense::simulate(seed));
+    }
     runtime.block_on(simulate_paused(seed))
 }
 
