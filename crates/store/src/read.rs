@@ -6,7 +6,7 @@ use std::{
     io::{Read as _, Seek as _, SeekFrom},
     path::PathBuf,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, ready},
 };
 
@@ -21,6 +21,7 @@ use crate::{
     Verify,
     disk::{Corrupt, Disk, Lease, Mark, read_bounded},
     error::At as _,
+    hashing::file_has,
     os::{self, Stamp},
     runtime::{blocking, joined},
     shared::Shared,
@@ -30,20 +31,44 @@ const CHUNK: u64 = 256 * 1024;
 
 /// The blobs this process has hashed, and the state their files had.
 #[derive(Debug, Default)]
-pub(crate) struct Verified(Mutex<HashMap<Digest, Stamp>>);
+pub(crate) struct Verified {
+    known: Mutex<HashMap<Digest, Stamp>>,
+    turns: Mutex<HashMap<Digest, Weak<Mutex<()>>>>,
+}
 
 impl Verified {
+    /// How many are remembered; beyond that it starts anew.
+    const MAX: usize = 100_000;
+
     pub(crate) fn is(&self, digest: &Digest, stamp: &Stamp) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(digest) == Some(stamp)
+        lock(&self.known).get(digest) == Some(stamp)
     }
 
     /// Remembers a file that has been hashed. The caller has seen that it did not change meanwhile, and could
     /// not change now without another stamp.
     pub(crate) fn set(&self, digest: &Digest, stamp: Stamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
+        if known.len() >= Self::MAX {
+            known.clear();
+        }
         known.insert(digest.clone(), stamp);
     }
+
+    /// Held by who hashes a file for all.
+    fn turn(&self, digest: &Digest) -> Arc<Mutex<()>> {
+        let mut turns = lock(&self.turns);
+        if let Some(turn) = turns.get(digest).and_then(Weak::upgrade) {
+            return turn;
+        }
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::default();
+        turns.insert(digest.clone(), Arc::downgrade(&turn));
+        turn
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A blob of the layout.
@@ -106,16 +131,41 @@ impl Reader {
             hasher,
             position: 0,
         };
-        if reader.hasher.is_some() {
-            while reader.position < offset.min(reader.descriptor.size()) {
-                reader.read(offset - reader.position)?;
-            }
-        } else {
+        if offset > 0 && reader.hasher.is_some() {
+            reader.verify_first(offset)?;
+        }
+        if reader.hasher.is_none() {
             reader.position = offset;
             let seek = reader.file.seek(SeekFrom::Start(offset));
             seek.at("seek in", &reader.path)?;
         }
         Ok(reader)
+    }
+
+    /// For who reads a part: hashes the whole file once, for all parts, and if that cannot be remembered what
+    /// lies before the part.
+    fn verify_first(&mut self, offset: u64) -> Result<(), Error> {
+        let digest = self.descriptor.digest().clone();
+        if self.shared.disk.options().verify == Verify::Once {
+            let verified = Arc::clone(&self.shared.verified);
+            let turn = verified.turn(&digest);
+            let _turn = lock(&turn);
+            if !verified.is(&digest, &self.stamp) {
+                if !file_has(&mut self.file, &digest, &self.path)? {
+                    return Err(self.damaged("its bytes have another digest"));
+                }
+                self.remember()?;
+            }
+            if verified.is(&digest, &self.stamp) {
+                self.hasher = None;
+                return Ok(());
+            }
+            self.file.rewind().at("seek in", &self.path)?;
+        }
+        while self.position < offset.min(self.descriptor.size()) {
+            self.read(offset - self.position)?;
+        }
+        Ok(())
     }
 
     /// The next bytes, at most `limit`; none at the end. What completes the blob is only returned when the

@@ -67,11 +67,15 @@ impl Slot {
         let directory = disk.ingest()?;
         let name = format!("{}-{}", digest.algorithm_name(), digest.encoded());
         let path = directory.path().join(&name);
-        let file = directory.read_write(&name, 0o600).at("open", &path)?;
-        if !disk.try_lock(&file, &path)? {
+        let file = match directory.read_write(&name, 0o600) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            opened => Some(opened.at("open", &path)?),
+        };
+        let locked = file.map(|file| disk.try_lock(&file, &path).map(|locked| locked.then_some(file)));
+        let Some(file) = locked.transpose()?.flatten() else {
             thread::sleep(PAUSE); // no system offers a lock that can be waited for and given up
             return Ok(Attempt::Busy);
-        }
+        };
         // The one who held the lock may have moved or removed the file meanwhile.
         let ours = os::stamp_of(&file).at("look at", &path)?;
         let named = directory.stat(&name).at("look at", &path)?;

@@ -7,7 +7,11 @@ mod portable;
 mod unix;
 
 #[cfg(any(not(unix), wharf_portable_fs))]
+use portable::set_writable;
+#[cfg(any(not(unix), wharf_portable_fs))]
 pub(crate) use portable::{Dir, reflink, set_read_only, stamp_of};
+#[cfg(all(unix, not(wharf_portable_fs)))]
+use unix::set_writable;
 #[cfg(all(unix, not(wharf_portable_fs)))]
 pub(crate) use unix::{Dir, reflink, set_read_only, stamp_of};
 
@@ -107,6 +111,36 @@ pub(crate) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io
         offset += written as u64;
     }
     Ok(())
+}
+
+impl Dir {
+    /// A regular file for reading and writing, made if it is not there.
+    ///
+    /// One that is read-only, as a writer leaves it that was stopped just before the end, is made writable.
+    /// Fails with [`io::ErrorKind::WouldBlock`] if that writer is still at work.
+    pub(crate) fn read_write(&self, name: &str, mode: u16) -> io::Result<File> {
+        const ATTEMPTS: u32 = 100;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.open_read_write(name, mode) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && attempt < ATTEMPTS => {}
+                other => return other,
+            }
+            let file = match self.read(name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            if matches!(try_lock(&file), Ok(false)) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            // Only who has the lock moves the file: under this name it is not in use, and no blob yet.
+            let ours = stamp_of(&file)?;
+            if self.stat(name)?.is_some_and(|(_, named)| named.same_file(&ours)) {
+                set_writable(&file, mode)?;
+            }
+        }
+    }
 }
 
 /// What a name in a directory is.

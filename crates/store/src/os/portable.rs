@@ -54,15 +54,11 @@ impl Dir {
         self.regular(name, OpenOptions::new().read(true))
     }
 
-    pub(crate) fn read_write(&self, name: &str, _mode: u16) -> io::Result<File> {
+    pub(super) fn open_read_write(&self, name: &str, _mode: u16) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
         match self.regular(name, &options) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                set_writable(&self.read(name)?)?;
-                return self.regular(name, &options);
-            }
             other => return other,
         }
         match options.create_new(true).open(self.path.join(name)) {
@@ -142,7 +138,7 @@ impl Dir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             // Some systems do not remove a read-only file.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.is_file() => {
-                set_writable(&self.read(name)?)?;
+                set_writable(&self.read(name)?, 0)?;
                 fs::remove_file(path)
             }
             other => other,
@@ -179,7 +175,7 @@ pub(crate) fn set_read_only(file: &File) -> io::Result<()> {
     clippy::permissions_set_readonly_false,
     reason = "the private directory keeps others away"
 )]
-fn set_writable(file: &File) -> io::Result<()> {
+pub(super) fn set_writable(file: &File, _mode: u16) -> io::Result<()> {
     let mut permissions = file.metadata()?.permissions();
     permissions.set_readonly(false);
     file.set_permissions(permissions)

@@ -84,17 +84,9 @@ impl Dir {
         self.regular(name, OFlags::RDONLY | OFlags::NONBLOCK, 0)
     }
 
-    /// A regular file for reading and writing, made if it is not there. One that is read-only, as a writer
-    /// leaves it that was stopped just before the end, is made writable.
-    pub(crate) fn read_write(&self, name: &str, mode: u16) -> io::Result<File> {
-        let open = || self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, mode);
-        match open() {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                fs::fchmod(self.read(name)?, raw(mode))?;
-                open()
-            }
-            other => other,
-        }
+    /// A regular file for reading and writing, made if it is not there.
+    pub(super) fn open_read_write(&self, name: &str, mode: u16) -> io::Result<File> {
+        self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, mode)
     }
 
     /// A new file; fails if the name is taken.
@@ -195,6 +187,10 @@ impl Dir {
 /// The state of an open file.
 pub(crate) fn stamp_of(file: &File) -> io::Result<Stamp> {
     Ok(stamp(&fs::fstat(file)?))
+}
+
+pub(super) fn set_writable(file: &File, mode: u16) -> io::Result<()> {
+    Ok(fs::fchmod(file, raw(mode))?)
 }
 
 /// Mode 0444: what is in the store never changes.

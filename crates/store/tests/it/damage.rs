@@ -160,3 +160,29 @@ async fn what_was_not_synced_is_hashed_before_it_counts() {
     let target = Target::Digest(image.manifest().digest().clone());
     assert!(scratch.store().await.manifest(&target).await.is_ok());
 }
+
+#[tokio::test]
+async fn parts_are_verified_too() {
+    let scratch = Scratch::new();
+    let content = layer(wharf_testkit::noise(1, 900_000));
+    scratch.store().await.push_blob(blob(&content)).await.unwrap();
+    let part = |store: wharf_store::Layout| {
+        let (descriptor, bytes) = content.clone();
+        async move {
+            let mut hasher = wharf_content::Hasher::new(descriptor.digest().algorithm()).unwrap();
+            hasher.update(&bytes.slice(..500_000));
+            let mut rest = store.blob(&descriptor).await?.resume(hasher).unwrap();
+            let chunk = rest.next().await.unwrap()?;
+            assert_eq!(chunk, bytes.slice(500_000..500_000 + chunk.len()));
+            Ok::<(), wharf_content::Error>(())
+        }
+    };
+    let store = scratch.store().await;
+    part(store.clone()).await.unwrap();
+    part(store.clone()).await.unwrap();
+    // The damage is far from the part that is asked for.
+    scratch.damage(content.0.digest());
+    assert_eq!(part(store).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    let gone = part(scratch.store().await).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+}

@@ -213,3 +213,74 @@ async fn a_directory_that_is_swapped_meanwhile_leads_nowhere() {
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
     assert!(store.check().await.unwrap().is_clean());
 }
+
+/// Read by somebody who may not write: it is read, and refuses with a reason to be written to.
+#[tokio::test]
+async fn a_store_that_may_only_be_read_is_read() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+
+    const PATH: &str = "WHARF_TEST_READ_ONLY";
+    let image = Image::small("x");
+    if let Some(path) = std::env::var_os(PATH) {
+        let store = Layout::open(path).await.unwrap();
+        let manifest = store.manifest(&name("x").into()).await.unwrap();
+        assert_eq!(manifest, *image.manifest());
+        for (descriptor, bytes) in image.blobs() {
+            let read = store.blob(descriptor).await.unwrap().read_to_end(u64::MAX).await;
+            assert_eq!(read.unwrap(), bytes);
+        }
+        assert!(store.check().await.unwrap().is_clean());
+        for error in [
+            store.push_blob(blob(&layer("more"))).await.unwrap_err(),
+            store
+                .tag(&name("y"), image.manifest().descriptor())
+                .await
+                .unwrap_err(),
+            store.collect(&Collect::default()).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
+            assert!(error.to_string().contains("check its owner and mode"), "{error}");
+        }
+        return;
+    }
+    let scratch = Scratch::new();
+    let store = scratch.store_with(Options::default().with_access_for_all()).await;
+    push(&image, &store, "x").await;
+    drop(store);
+    let program = scratch.path("program");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let allow = |path: &str, mode: u32| {
+        std::fs::set_permissions(scratch.path(path), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    allow("", 0o755);
+    allow("program", 0o755);
+    let private = [
+        ("store", 0o555),
+        ("store/.wharf", 0o000),
+        ("store/blobs", 0o555),
+        ("store/blobs/sha256", 0o555),
+    ];
+    for (path, mode) in private {
+        allow(path, mode);
+    }
+    let mut command = if std::fs::metadata(scratch.path("store")).unwrap().uid() == 0 {
+        // The modes do not bind root.
+        let mut command = std::process::Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&program);
+        command
+    } else {
+        std::process::Command::new(&program)
+    };
+    let output = command
+        .args(["--exact", "hostile::a_store_that_may_only_be_read_is_read"])
+        .env(PATH, scratch.path("store"))
+        .output()
+        .unwrap();
+    for (path, _) in private {
+        allow(path, 0o700);
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
