@@ -94,18 +94,14 @@ async fn ask_everything(stage: &Stage, client: &Client, remote: &Remote, image: 
     client.check_credentials(&registry).await.unwrap_or_else(look);
     match remote.manifest(&Target::Digest(pinned.clone())).await {
         Ok(manifest) if manifest != *image.manifest() => {
-            wrong.push("another manifest than the digest's".to_owned())
+            wrong.push("another manifest than the digest's".to_owned());
         }
         Ok(_) => {}
         Err(error) => look(error),
     }
     let by_tag = remote.manifest(&tag.clone().into()).await;
-    by_tag.map(drop).unwrap_or_else(look);
-    remote
-        .resolve(&tag.clone().into())
-        .await
-        .map(drop)
-        .unwrap_or_else(look);
+    by_tag.map_or_else(look, drop);
+    remote.resolve(&tag.clone().into()).await.map_or_else(look, drop);
     match remote.blob(layer).unwrap().read_to_end(u64::MAX).await {
         Ok(read) if read != *bytes => wrong.push("other bytes than the digest's".to_owned()),
         Ok(_) => {}
@@ -114,26 +110,14 @@ async fn ask_everything(stage: &Stage, client: &Client, remote: &Remote, image: 
     let blob = Blob::from_bytes(layer.clone(), bytes.clone()).unwrap();
     remote.push_blob(blob).await.unwrap_or_else(look);
     let other = Repository::new(&registry, "other/app").unwrap();
-    remote.mount(layer, &other).await.map(drop).unwrap_or_else(look);
+    remote.mount(layer, &other).await.map_or_else(look, drop);
     let pushed = remote.push_manifest(image.manifest(), Some(&tag)).await;
     pushed.unwrap_or_else(look);
-    remote.tags().collect().await.map(drop).unwrap_or_else(look);
-    remote
-        .referrers(pinned, None)
-        .await
-        .map(drop)
-        .unwrap_or_else(look);
-    client
-        .catalog(&registry, 100)
-        .await
-        .map(drop)
-        .unwrap_or_else(look);
-    client
-        .search(&registry, "x", 10)
-        .await
-        .map(drop)
-        .unwrap_or_else(look);
-    client.extensions(&registry).await.map(drop).unwrap_or_else(look);
+    remote.tags().collect().await.map_or_else(look, drop);
+    remote.referrers(pinned, None).await.map_or_else(look, drop);
+    client.catalog(&registry, 100).await.map_or_else(look, drop);
+    client.search(&registry, "x", 10).await.map_or_else(look, drop);
+    client.extensions(&registry).await.map_or_else(look, drop);
     remote.delete_tag(&tag).await.unwrap_or_else(look);
     remote.delete_manifest(pinned).await.unwrap_or_else(look);
     wrong
