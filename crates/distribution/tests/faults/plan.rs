@@ -95,6 +95,15 @@ impl Plan {
         }
     }
 
+    /// Whether what is asked for can change on its way: the name that something is stored under.
+    pub(crate) fn garbles_requests(&self) -> bool {
+        let garbles = |trouble: &Trouble| {
+            matches!(trouble, Trouble::Wire(fault) if fault.direction == Direction::Up
+                && matches!(fault.harm, Harm::Flip | Harm::Insert(_) | Harm::Lose(_)))
+        };
+        self.troubles.iter().any(garbles)
+    }
+
     /// Whether bytes change on their way, in a task whose answer no digest protects: over plain http nobody can
     /// tell.
     pub(crate) fn garbles_unprotected(&self) -> bool {
