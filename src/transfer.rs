@@ -1,12 +1,15 @@
 use std::sync::Arc;
 
 use wharf_config::{Failure, Failures, NameOrigin};
-use wharf_content::{Error, ErrorKind, Name, Sink, Source, Target};
+use wharf_content::{Error, ErrorKind, Name, Source, Target};
 use wharf_copy::{Options, Report, copy};
 use wharf_reference::Reference;
 use wharf_store::Layout;
 
-use crate::{Client, Image, client::parse};
+use crate::{
+    Client, Image,
+    client::{Place, parse},
+};
 
 /// What [`Client::pull`] did.
 #[derive(Debug, Clone)]
@@ -115,12 +118,13 @@ impl Client {
     }
 
     /// Pushes an image that a store has under `name`. Without a tag or digest in `reference` it gets the tag
-    /// `latest`; a name in the options is ignored.
+    /// `latest`; with a digest it gets none, and must have that digest. A name in the options is ignored.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if the store has no such image, and the failures of registry and
-    /// store. The tag is set last, when everything is there.
+    /// [`ErrorKind::NotFound`] if the store has no such image, [`ErrorKind::Invalid`] for a reference with tag
+    /// and digest, [`ErrorKind::Mismatch`] if the image does not have the digest, and the failures of registry
+    /// and store. The tag is set last, when everything is there.
     pub async fn push<S>(
         &self,
         store: &S,
@@ -134,8 +138,9 @@ impl Client {
         let reference = parse(reference)?.or_latest();
         let sink = self.inner.client.remote(&reference.repository());
         let target = name.clone().into();
-        let options = tagged(options, &reference);
-        copy(Arc::new(store.clone()), Arc::new(sink), &target, options).await
+        let options = tagged(options, &reference)?;
+        let report = copy(Arc::new(store.clone()), Arc::new(sink), &target, options).await?;
+        as_pinned(report, &reference)
     }
 
     /// Copies an image from one place to another. In a store without a name in `to`, the image is called by its
@@ -145,12 +150,13 @@ impl Client {
     ///
     /// As [`Client::pull`] and [`Client::push`].
     pub async fn copy(&self, from: &Image, to: &Image, options: Options) -> Result<Report, Error> {
-        let place = self.place(from).await?;
-        let (sink, options): (Arc<dyn Sink>, Options) = match to {
+        let Place { source, target, .. } = self.place(from).await?;
+        match to {
             Image::Registry(reference) => {
                 let reference = parse(reference)?.or_latest();
-                let remote = self.inner.client.remote(&reference.repository());
-                (Arc::new(remote), tagged(options, &reference))
+                let sink = self.inner.client.remote(&reference.repository());
+                let options = tagged(options, &reference)?;
+                as_pinned(copy(source, Arc::new(sink), &target, options).await?, &reference)
             }
             Image::Store { directory, name } => {
                 let name = match (name, from) {
@@ -162,10 +168,10 @@ impl Client {
                     Some(name) => options.with_name(name),
                     None => options,
                 };
-                (Arc::new(Layout::create(directory).await?.session()), options)
+                let sink = Layout::create(directory).await?.session();
+                copy(source, Arc::new(sink), &target, options).await
             }
-        };
-        copy(place.source, sink, &place.target, options).await
+        }
     }
 }
 
@@ -182,10 +188,26 @@ fn all_failed(failures: Failures<Error>) -> Error {
     Error::new(kind, message)
 }
 
-/// Options for a push: the tag of the reference, if it has one.
-fn tagged(options: Options, reference: &Reference) -> Options {
-    match reference.tag() {
-        Some(tag) => options.with_name(tag.into()),
-        None => options.without_name(),
+/// Options for a push: the tag of the reference, if it has one. A tag and a digest together would promise that
+/// the tag means that digest, which only the registry decides.
+fn tagged(options: Options, reference: &Reference) -> Result<Options, Error> {
+    match (reference.tag(), reference.has_digest()) {
+        (Some(_), true) => {
+            let message = format!("cannot push to {reference}: leave out either the tag or the digest");
+            Err(Error::new(ErrorKind::Invalid, message))
+        }
+        (Some(tag), false) => Ok(options.with_name(tag.into())),
+        (None, _) => Ok(options.without_name()),
+    }
+}
+
+/// What was pushed to a reference by digest must be that.
+fn as_pinned(report: Report, reference: &Reference) -> Result<Report, Error> {
+    match reference.digest() {
+        Some(digest) if digest != *report.digest() => {
+            let message = format!("pushed {}, which is not {reference}", report.digest());
+            Err(Error::new(ErrorKind::Mismatch, message))
+        }
+        _ => Ok(report),
     }
 }

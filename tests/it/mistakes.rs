@@ -84,6 +84,18 @@ fn a_missing_image_in_a_store() {
 }
 
 #[test]
+fn a_push_to_another_digest_or_to_tag_and_digest() {
+    require_peers!("docker-registry");
+    let (registry, sandbox, image) = with_image();
+    let (host, digest) = (registry.name(), image.manifest().digest());
+    let other = wharf_testkit::sha256(b"other");
+    let push = |reference: &str| run(&sandbox, "push", &["--store", "layout", "app", reference]);
+    push(&format!("{host}/app@{digest}")).ok();
+    push(&format!("{host}/app@{other}")).fails(1, &[digest.as_ref(), other.as_ref()]);
+    push(&format!("{host}/app:1@{digest}")).fails(1, &["leave out either the tag or the digest"]);
+}
+
+#[test]
 fn a_reference_with_a_typo_is_wrong_usage() {
     let sandbox = Sandbox::new();
     for typo in [
