@@ -288,7 +288,7 @@ fn cargo(directory: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--release", "--locked", "--quiet"])
+        .args(["build", "--release", "--quiet"])
         .args(arguments)
         .current_dir(directory);
     ensure!(command.status()?.success(), "{command:?} failed");
