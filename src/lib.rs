@@ -3,7 +3,7 @@
 //! # This crate
 //!
 //! [`Client`] wires the family together from the host's configuration. The crates are here under their own
-//! names too ([`reference`], [`content`], [`auth`], [`config`], [`distribution`], [`store`], [`copy`]); depend on
+//! names too ([`reference`](mod@reference), [`content`], [`auth`], [`config`], [`distribution`], [`store`], [`copy`]); depend on
 //! one of them alone if that is all you need.
 
 mod builder;
