@@ -17,13 +17,24 @@ impl Resolve for WithTls {
     fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError> {
         let mut candidates = self.configured.resolve(repository, intent)?;
         for candidate in &mut candidates {
-            candidate.tls = if self.verify {
-                TlsMode::Verify
-            } else {
-                TlsMode::Insecure
-            };
+            candidate.tls = self.mode();
         }
         Ok(candidates)
+    }
+
+    fn resolve_registry(&self, registry: &Registry) -> Result<TlsMode, ResolveError> {
+        self.configured.resolve_registry(registry)?; // it may be blocked
+        Ok(self.mode())
+    }
+}
+
+impl WithTls {
+    const fn mode(&self) -> TlsMode {
+        if self.verify {
+            TlsMode::Verify
+        } else {
+            TlsMode::Insecure
+        }
     }
 }
 
@@ -51,7 +62,7 @@ impl CredentialProvider for WithCredentials {
 #[cfg(test)]
 mod tests {
     use wharf_auth::Anonymous;
-    use wharf_config::Unconfigured;
+    use wharf_config::{Registries, Unconfigured};
 
     use super::*;
 
@@ -65,7 +76,22 @@ mod tests {
             };
             let candidates = resolver.resolve(&repository, Intent::PullTag).unwrap();
             assert!(candidates.iter().all(|candidate| candidate.tls == expected));
+            assert_eq!(resolver.resolve_registry(&repository.registry()), Ok(expected));
         }
+    }
+
+    #[test]
+    fn it_opens_no_blocked_registry() {
+        let text = "[[registry]]\nlocation = 'shut.example'\nblocked = true\n";
+        let resolver = WithTls {
+            configured: Arc::new(Registries::parse(text).unwrap()),
+            verify: false,
+        };
+        let shut = Registry::parse("shut.example").unwrap();
+        assert!(matches!(
+            resolver.resolve_registry(&shut),
+            Err(ResolveError::BlockedRegistry { .. })
+        ));
     }
 
     #[tokio::test]

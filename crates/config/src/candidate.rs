@@ -1,6 +1,6 @@
 use std::{error, fmt};
 
-use wharf_reference::{Reference, Repository};
+use wharf_reference::{Reference, Registry, Repository};
 
 /// What the caller wants from a repository; mirrors serve pulls only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,6 +103,13 @@ impl error::Error for Blocked {}
 pub enum ResolveError {
     /// Every place is blocked.
     Blocked(Blocked),
+    /// The registry as a whole is blocked.
+    BlockedRegistry {
+        /// What is blocked.
+        registry: Registry,
+        /// The file and table that block it.
+        origin: String,
+    },
     /// The configuration moves the repository to a name that is not valid.
     Unusable {
         /// What was asked for.
@@ -122,6 +129,7 @@ impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blocked(blocked) => blocked.fmt(f),
+            Self::BlockedRegistry { registry, origin } => write!(f, "{registry} is blocked by {origin}"),
             Self::Unusable { repository, reason } => write!(f, "nowhere to find {repository}: {reason}"),
         }
     }
@@ -129,7 +137,8 @@ impl fmt::Display for ResolveError {
 
 impl error::Error for ResolveError {}
 
-/// Turns a repository into the places to try, in order. Pure: no I/O.
+/// Turns a repository into the places to try, in order, and says how far a registry itself is trusted. Pure: no
+/// I/O.
 pub trait Resolve: Send + Sync + fmt::Debug {
     /// The places to try for this repository, in order; at least one of them is not blocked.
     ///
@@ -138,6 +147,20 @@ pub trait Resolve: Send + Sync + fmt::Debug {
     /// [`ResolveError::Blocked`] if every place is blocked, [`ResolveError::Unusable`] if none has a valid
     /// name.
     fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError>;
+
+    /// How far the connection to this registry is trusted where no repository is concerned: logging in, the
+    /// catalog, a search. A registry is neither mirrored nor moved.
+    ///
+    /// The default is verified https for every registry. What wraps another resolver passes the question on, or
+    /// that one's word is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError::BlockedRegistry`] if the registry must not be contacted.
+    fn resolve_registry(&self, registry: &Registry) -> Result<TlsMode, ResolveError> {
+        let _ = registry;
+        Ok(TlsMode::Verify)
+    }
 }
 
 /// No configuration: every repository is where its name says, over verified https.

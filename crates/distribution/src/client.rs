@@ -7,7 +7,7 @@ use std::{
 use http::{HeaderValue, Method};
 use tokio::sync::Semaphore;
 use wharf_auth::{Authenticator, Scopes};
-use wharf_config::{Intent, Resolve, ResolveError, TlsMode};
+use wharf_config::{Intent, Resolve, ResolveError};
 use wharf_content::ErrorKind;
 use wharf_http::{AddressClass, Origin, RetryPolicy, Scheme, Transport};
 use wharf_reference::{Registry, Repository};
@@ -102,18 +102,11 @@ impl Client {
 
     /// A registry itself, without a repository, as the configuration has it.
     pub(crate) fn registry_site(&self, registry: &Registry, operation: Operation) -> Result<Site, Error> {
-        // The configuration is a matter of repositories; any one of the registry's tells how to reach it,
-        // unless a table is about that very namespace.
-        let mode = match Repository::new(registry, "wharf/any") {
-            Ok(probe) => match self.shared.resolve.resolve(&probe, Intent::Other) {
-                Ok(candidates) => candidates
-                    .iter()
-                    .find(|candidate| candidate.repository.registry() == *registry)
-                    .map_or(TlsMode::Verify, |candidate| candidate.tls),
-                Err(error) => return Err(resolve_error(operation, registry, &error)),
-            },
-            Err(_) => TlsMode::Verify,
-        };
+        let mode = self
+            .shared
+            .resolve
+            .resolve_registry(registry)
+            .map_err(|error| resolve_error(operation, registry, &error))?;
         Site::of_registry(registry.clone(), mode, &*self.shared.tls, &self.shared.plain)
             .map_err(|error| settings_error(operation, registry, error))
     }
@@ -151,7 +144,7 @@ impl Client {
 
 pub(crate) fn resolve_error(operation: Operation, subject: impl fmt::Display, error: &ResolveError) -> Error {
     let kind = match error {
-        ResolveError::Blocked(_) => ErrorKind::Blocked,
+        ResolveError::Blocked(_) | ResolveError::BlockedRegistry { .. } => ErrorKind::Blocked,
         _ => ErrorKind::Invalid,
     };
     Error::new(kind, operation, subject, error.to_string()).with_hint("change registries.conf to allow it")

@@ -1,6 +1,6 @@
 //! From a repository to the places where it is to be found.
 
-use wharf_reference::Repository;
+use wharf_reference::{Registry, Repository};
 
 use super::{
     Registries, RegistryTable,
@@ -154,18 +154,23 @@ impl Registries {
                 repository: repository.clone(),
             })
         });
-        let tls = if insecure {
+        resolution.candidates.push(Candidate {
+            blocked,
+            repository: physical,
+            tls: self.tls_mode(insecure),
+            role,
+            origin: Some(origin),
+        });
+    }
+
+    /// What a table's `insecure` means, unless the caller overrides it.
+    fn tls_mode(&self, insecure: bool) -> TlsMode {
+        let configured = if insecure {
             TlsMode::Insecure
         } else {
             TlsMode::Verify
         };
-        resolution.candidates.push(Candidate {
-            blocked,
-            repository: physical,
-            tls: self.tls.unwrap_or(tls),
-            role,
-            origin: Some(origin),
-        });
+        self.tls.unwrap_or(configured)
     }
 
     /// The table with the most specific prefix, and what that leaves of the name.
@@ -190,5 +195,17 @@ struct Place {
 impl Resolve for Registries {
     fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError> {
         self.explain(repository, intent).into_candidates()
+    }
+
+    /// As the table of the registry as a whole says; tables of namespaces in it do not apply.
+    fn resolve_registry(&self, registry: &Registry) -> Result<TlsMode, ResolveError> {
+        let table = self.table_of_registry(registry);
+        if let Some(table) = table.filter(|table| table.blocked) {
+            return Err(ResolveError::BlockedRegistry {
+                registry: registry.clone(),
+                origin: table.describe(),
+            });
+        }
+        Ok(self.tls_mode(table.is_some_and(|table| table.insecure)))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use wharf_config::Registries;
-use wharf_reference::Repository;
+use wharf_config::{Registries, Resolve as _, ResolveError, TlsMode};
+use wharf_reference::{Registry, Repository};
 
 /// Prefixes, a repository, and the prefix that applies to it.
 type Case = (&'static [&'static str], &'static str, Option<&'static str>);
@@ -168,7 +168,44 @@ fn the_most_specific_prefix_applies() {
 fn a_registry_as_a_whole_has_a_table() {
     let text = "[[registry]]\nprefix = '*.ex.com'\n[[registry]]\nlocation = 'a.ex.com/ns'\n";
     let registries = Registries::parse(text).unwrap();
-    let registry = wharf_reference::Registry::parse("a.ex.com").unwrap();
+    let registry = Registry::parse("a.ex.com").unwrap();
     let table = registries.table_of_registry(&registry).unwrap();
     assert!(table.prefix().is_wildcard());
+}
+
+#[test]
+fn a_registry_as_a_whole_is_reached_as_its_own_table_says() {
+    let text = "[[registry]]\nlocation = 'loose.ex'\ninsecure = true\n\
+                [[registry]]\nlocation = 'loose.ex/wharf'\nblocked = true\n\
+                [[registry]]\nprefix = '*.shut.ex'\nblocked = true\n\
+                [[registry]]\nprefix = 'moved.ex'\nlocation = 'elsewhere.ex'\n\
+                [[registry]]\nlocation = 'part.ex/ns'\ninsecure = true\nblocked = true\n";
+    let registries = Registries::parse(text).unwrap();
+    let asked = |name| registries.resolve_registry(&Registry::parse(name).unwrap());
+    for (name, expected) in [
+        ("loose.ex", TlsMode::Insecure),
+        ("loose.ex:5000", TlsMode::Verify),
+        ("moved.ex", TlsMode::Verify),
+        ("part.ex", TlsMode::Verify),
+        ("other.ex", TlsMode::Verify),
+    ] {
+        assert_eq!(asked(name), Ok(expected), "{name}");
+    }
+    let error = asked("a.shut.ex").unwrap_err();
+    assert!(
+        matches!(&error, ResolveError::BlockedRegistry { registry, .. } if registry.as_str() == "a.shut.ex")
+    );
+    assert!(
+        error.to_string().starts_with("a.shut.ex is blocked by "),
+        "{error}"
+    );
+
+    let waived = registries.with_tls(TlsMode::Insecure);
+    let other = Registry::parse("other.ex").unwrap();
+    assert_eq!(waived.resolve_registry(&other), Ok(TlsMode::Insecure));
+    let shut = Registry::parse("a.shut.ex").unwrap();
+    assert!(
+        waived.resolve_registry(&shut).is_err(),
+        "what is blocked stays so"
+    );
 }

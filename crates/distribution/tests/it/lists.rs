@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use wharf_config::Intent;
-use wharf_content::{Event, Progress};
+use wharf_config::{Intent, Registries};
+use wharf_content::{ErrorKind, Event, Progress};
 use wharf_distribution::Client;
 use wharf_reference::Repository;
 use wharf_testkit::{
     DockerRegistry, Image,
-    hostile::{Answer, Match, Stage},
+    hostile::{Answer, Match, OriginOptions, Stage},
     peers_present,
 };
 
@@ -102,4 +102,51 @@ async fn an_explanation_names_no_secret() {
          about it"
     );
     assert!(!format!("{explanation:?}").contains("CANARY"));
+}
+
+#[tokio::test]
+async fn a_registry_itself_is_reached_as_its_table_says() {
+    let stage = Stage::new();
+    let options = OriginOptions::default().untrusted().with_port();
+    let server = stage.origin_with("self.test", options).await;
+    server.serve_ping();
+    server.on(
+        Match::get("/v2/_catalog"),
+        Answer::json(&json!({"repositories": ["app"]})),
+    );
+    server.on(Match::get("/v1/search"), Answer::json(&json!({"results": []})));
+    let name = registry(server.name());
+    let client = |table: String| {
+        let registries = Registries::parse(&table).unwrap();
+        on_stage(&stage)
+            .with_resolve(Arc::new(registries))
+            .build()
+            .unwrap()
+    };
+
+    // What is said of a namespace, whatever it is called, says nothing of the registry.
+    let insecure = client(format!(
+        "[[registry]]\nlocation = '{name}'\ninsecure = true\n\
+         [[registry]]\nlocation = '{name}/wharf'\nblocked = true\n"
+    ));
+    insecure.check_credentials(&name).await.unwrap();
+    assert_eq!(insecure.catalog(&name, 10).await.unwrap().len(), 1);
+    assert!(insecure.search(&name, "app", 10).await.unwrap().is_empty());
+    let asked = server.requests().len();
+
+    let namespace = client(format!(
+        "[[registry]]\nlocation = '{name}/wharf'\ninsecure = true\n"
+    ));
+    let error = namespace.check_credentials(&name).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+
+    let blocked = client(format!("[[registry]]\nlocation = '{name}'\nblocked = true\n"));
+    for error in [
+        blocked.check_credentials(&name).await.unwrap_err(),
+        blocked.catalog(&name, 10).await.unwrap_err(),
+        blocked.search(&name, "app", 10).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Blocked, "{error}");
+    }
+    assert_eq!(server.requests().len(), asked);
 }
