@@ -49,7 +49,9 @@ async fn copy(arguments: Arguments) -> Result<(), Error> {
         .copy(&arguments.source, &arguments.destination, options)
         .await?;
     if let Some(platform) = report.platform() {
-        eprintln!("copied the image for {platform}");
+        arguments
+            .transfer
+            .note(format_args!("copied the image for {platform}"));
     }
     println!("{}", report.digest());
     Ok(())

@@ -44,21 +44,26 @@ async fn pull(arguments: Arguments) -> Result<(), Error> {
         options = options.with_name(name);
     }
     let pulled = client.pull(&arguments.reference, &store, options).await?;
+    let transfer = &arguments.transfer;
     if *pulled.origin() != NameOrigin::FullName {
-        eprintln!(
+        transfer.note(format_args!(
             "{} is {}: {}",
             arguments.reference,
             pulled.reference(),
             pulled.origin()
-        );
+        ));
     }
     if let Some(reason) = pulled.unrecorded() {
         eprintln!("warning: the choice could not be remembered: {reason}");
     }
     if let Some(platform) = pulled.report().platform() {
-        eprintln!("{} for {platform}", pulled.reference());
+        transfer.note(format_args!("{} for {platform}", pulled.reference()));
     }
-    eprintln!("stored as oci:{}:{}", arguments.store.display(), pulled.name());
+    transfer.note(format_args!(
+        "stored as oci:{}:{}",
+        arguments.store.display(),
+        pulled.name()
+    ));
     println!("{}", pulled.report().digest());
     Ok(())
 }

@@ -106,6 +106,13 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
+    /// Tells the user something, unless nothing but the result is wanted.
+    pub(crate) fn note(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
     pub(crate) fn options(&self) -> Options {
         let selection = match (&self.platform, self.all) {
             (_, true) => Selection::All,
