@@ -43,6 +43,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `reqwest` (default) | the built-in transport; without it, pass one to [`ClientBuilder::with_connect`] |
+//! | `webpki-roots` | `wharf_http::Roots::Webpki` for [`TlsFor`]: Mozilla's certificates, for where the system has none |
 
 mod blobs;
 mod builder;

@@ -21,6 +21,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `reqwest` | `ReqwestConnector`, the transport over reqwest, rustls and ring |
+//! | `webpki-roots` | `Roots::Webpki`, Mozilla's certificates, for where the system has none; includes `reqwest` |
 
 mod address;
 mod body;

@@ -21,6 +21,10 @@ pub enum Roots {
     Platform,
     /// Only those added.
     AddedOnly,
+    /// Mozilla's certificates as they were when the program was built, and those added: for a system that has
+    /// none, such as an empty container image. They age with the program; the system's are kept up to date.
+    #[cfg(feature = "webpki-roots")]
+    Webpki,
 }
 
 impl TlsSettings {

@@ -74,22 +74,34 @@ fn verifier(
     }
     let chain: Arc<dyn ServerCertVerifier> = match settings.roots {
         Roots::Platform => platform(&added, provider)?,
-        Roots::AddedOnly => {
-            let mut roots = RootCertStore::empty();
-            for certificate in &added {
-                roots
-                    .add(certificate.clone())
-                    .map_err(|error| settings_error("a CA certificate cannot be used", error))?;
-            }
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-                .build()
-                .map_err(|error| settings_error("no usable CA certificate was given", error))?
-        }
+        Roots::AddedOnly => from_store(RootCertStore::empty(), &added, provider)?,
+        #[cfg(feature = "webpki-roots")]
+        Roots::Webpki => from_store(
+            webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
+            &added,
+            provider,
+        )?,
     };
     if added.is_empty() {
         return Ok(chain);
     }
     Ok(Arc::new(OrExactly { chain, exact: added }))
+}
+
+fn from_store(
+    mut roots: RootCertStore,
+    added: &[CertificateDer<'static>],
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+    for certificate in added {
+        roots
+            .add(certificate.clone())
+            .map_err(|error| settings_error("a CA certificate cannot be used", error))?;
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| settings_error("no usable CA certificate was given", error))?;
+    Ok(verifier)
 }
 
 #[cfg(not(target_os = "android"))]

@@ -119,3 +119,27 @@ async fn n10_a_service_for_https_does_not_speak_http() {
     assert!(got.is_err());
     assert_eq!(plain.traffic().connections, 0);
 }
+
+/// Mozilla's certificates trust no stage, and those added do so beside them.
+#[cfg(feature = "webpki-roots")]
+#[tokio::test]
+async fn bundled_certificates_stand_in_for_the_systems() {
+    use wharf_http::{Roots, TlsSettings};
+
+    let stage = Stage::new();
+    let server = stage.origin("reg.test").await;
+    server.on(Match::any(), Answer::ok("in"));
+    let bundled = TlsSettings::default().with_roots(Roots::Webpki);
+    let transport = transport(&stage);
+    for (settings, expected) in [
+        (bundled, Some(ErrorKind::Certificate)),
+        (trust(&stage).with_roots(Roots::Webpki), None),
+    ] {
+        let address = url(&server.url("/"));
+        let peer = Peer::named(Origin::of(&address).unwrap(), Arc::new(settings));
+        let answer = transport
+            .follow(&peer, Request::new(Method::GET, address), None)
+            .await;
+        assert_eq!(answer.err().map(|failed| failed.error.kind()), expected);
+    }
+}
