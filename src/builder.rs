@@ -22,6 +22,7 @@ pub struct Builder {
     credentials: Vec<(Registry, Credential)>,
     tls_verify: Option<bool>,
     plain_http: Vec<Registry>,
+    plaintext_credentials: Vec<Registry>,
     short_names: ShortNameOptions,
 }
 
@@ -32,6 +33,7 @@ impl Builder {
             credentials: Vec::new(),
             tls_verify: None,
             plain_http: Vec::new(),
+            plaintext_credentials: Vec::new(),
             short_names: ShortNameOptions::new(),
         }
     }
@@ -51,7 +53,8 @@ impl Builder {
     }
 
     /// Whether certificates must verify, whatever the configuration says. `false` also allows plain http where
-    /// https cannot be had; credentials still go over plain http to the loopback address alone.
+    /// https cannot be had; credentials still go over plain http to the loopback address alone, unless
+    /// [`DangerousBuilder::allow_plaintext_credentials`] names the registry.
     pub const fn with_tls_verify(mut self, verify: bool) -> Self {
         self.tls_verify = Some(verify);
         self
@@ -81,6 +84,11 @@ impl Builder {
     pub const fn with_docker_hub_names(mut self) -> Self {
         self.short_names.docker_hub = true;
         self
+    }
+
+    /// What weakens security.
+    pub const fn dangerous(self) -> DangerousBuilder {
+        DangerousBuilder(self)
     }
 
     /// Reads the configuration and makes the client. Nothing is contacted.
@@ -113,6 +121,7 @@ impl Builder {
             resolver,
             certificates: Arc::new(HostCertificates::new(self.locations)),
             plain_http: self.plain_http,
+            plaintext_credentials: self.plaintext_credentials,
         };
         let client = registry_client.with_credentials(provider)?;
         Ok(Client {
@@ -127,12 +136,28 @@ impl Builder {
     }
 }
 
+/// Settings of a client that weaken security, behind one door.
+#[derive(Debug)]
+#[must_use]
+pub struct DangerousBuilder(Builder);
+
+impl DangerousBuilder {
+    /// Sends credentials to this registry even over plain http, where everyone on the way can read them. Whether
+    /// plain http is spoken with it at all is another setting's matter: [`Builder::with_plain_http`], or
+    /// `insecure` in registries.conf.
+    pub fn allow_plaintext_credentials(mut self, registry: Registry) -> Builder {
+        self.0.plaintext_credentials.push(registry);
+        self.0
+    }
+}
+
 /// How to make a client of the protocol for this host, for any credentials.
 #[derive(Debug)]
 pub(crate) struct RegistryClient {
     resolver: Arc<dyn Resolve>,
     certificates: Arc<HostCertificates>,
     plain_http: Vec<Registry>,
+    plaintext_credentials: Vec<Registry>,
 }
 
 impl RegistryClient {
@@ -146,6 +171,13 @@ impl RegistryClient {
             .iter()
             .cloned()
             .fold(builder, ClientBuilder::with_plain_http);
+        let builder = self
+            .plaintext_credentials
+            .iter()
+            .cloned()
+            .fold(builder, |builder, registry| {
+                builder.dangerous().allow_plaintext_credentials(registry)
+            });
         Ok(builder
             .with_resolve(Arc::clone(&self.resolver))
             .with_credentials(provider)

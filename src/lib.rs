@@ -24,7 +24,7 @@ pub use wharf_distribution as distribution;
 pub use wharf_reference as reference;
 pub use wharf_store as store;
 
-pub use builder::Builder;
+pub use builder::{Builder, DangerousBuilder};
 pub use client::Client;
 pub use image::Image;
 pub use inspect::{Inspection, Layer};

@@ -10,6 +10,7 @@
 mod dependencies;
 mod interop;
 mod mistakes;
+mod plaintext;
 mod program;
 mod resolve;
 mod short_names;
