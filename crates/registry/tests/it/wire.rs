@@ -1,5 +1,7 @@
 //! HTTP/1.1 written by hand, so that no client corrects what a test sends or sees.
 
+mod user;
+
 use std::fmt::Write as _;
 
 use tokio::{
@@ -9,6 +11,8 @@ use tokio::{
 use wharf_content::Hasher;
 use wharf_reference::{Algorithm, Digest};
 use wharf_registry::{Registry, Server};
+
+pub(crate) use self::user::{as_user, is_user};
 
 /// An answer as it came.
 #[derive(Debug, Clone)]
@@ -80,15 +84,24 @@ impl Ask<'_> {
         self
     }
 
+    /// Sends it; where a [user](as_user) is known, a challenge is answered with a token.
     pub(crate) async fn send(self) -> Answer {
+        let answer = self.send_with("").await;
+        match user::answer(self.server, &self.path, &answer).await {
+            Some(authorization) => self.send_with(&authorization).await,
+            None => answer,
+        }
+    }
+
+    async fn send_with(&self, authorization: &str) -> Answer {
         let mut head = format!(
-            "{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}",
+            "{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}{authorization}",
             self.method,
             self.path,
             self.server.address(),
             self.headers
         );
-        let body = self.body.unwrap_or_default();
+        let body = self.body.as_deref().unwrap_or_default();
         if !matches!(self.method, "GET" | "HEAD") && !head.to_lowercase().contains("transfer-encoding") {
             write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
         }

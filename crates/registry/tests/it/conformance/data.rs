@@ -81,6 +81,24 @@ impl Data {
         self.delete(server).await;
     }
 
+    /// The first manifest needs a blob that was not pushed.
+    pub(super) async fn check_refused(&self, server: &Server) {
+        for blob in &self.blobs {
+            push_blob_as(server, "conf/one", blob, self.algorithm).await;
+        }
+        let (document, _) = &self.manifests[0];
+        let target = format!("/v2/conf/one/manifests/{}", self.digest(document));
+        let put = ask(server, "PUT", target.as_str())
+            .header("Content-Type", &type_of(document))
+            .body(document.as_slice());
+        let refused = put.send().await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (400, "MANIFEST_BLOB_UNKNOWN")
+        );
+        assert_eq!(ask(server, "HEAD", target).send().await.status, 404);
+    }
+
     async fn push(&self, server: &Server, document: &[u8], tags: &[String]) {
         let digest = self.digest(document);
         let media_type = type_of(document);

@@ -1,5 +1,5 @@
 //! What the official conformance program asks of a server, in our words, with both algorithms, in memory and
-//! on a disk, without and with credentials.
+//! on a disk, without and with tokens, and with sparse images and without.
 
 mod data;
 mod sets;
@@ -9,18 +9,32 @@ use wharf_reference::{Algorithm, Digest};
 use wharf_registry::{DiskBackend, Registry, Server};
 
 use crate::wire::{
-    Answer, Ask, INDEX, MANIFEST, ask, digest_of, get, manifest_as, push_blob_as, with_digest,
+    Answer, Ask, INDEX, MANIFEST, as_user, ask, digest_of, get, is_user, manifest_as, push_blob_as,
+    with_digest,
 };
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 
-/// Runs a check against every kind of registry.
+/// Runs a check against every kind of registry: in memory and on a disk, open and with tokens.
 async fn everywhere(check: impl AsyncFn(&Server)) {
-    check(&Registry::memory().with_sparse(true).serve().await.unwrap()).await;
-    let root = tempfile::tempdir().unwrap();
-    let backend = DiskBackend::open(root.path()).await.unwrap();
-    let registry = Registry::open(backend).await.unwrap();
-    check(&registry.with_sparse(true).serve().await.unwrap()).await;
+    everywhere_with(true, check).await;
+}
+
+async fn everywhere_with(sparse: bool, check: impl AsyncFn(&Server)) {
+    for tokens in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let backend = DiskBackend::open(root.path()).await.unwrap();
+        for registry in [Registry::memory(), Registry::open(backend).await.unwrap()] {
+            let registry = registry.with_sparse(sparse);
+            if tokens {
+                let registry = registry.with_basic("ada", "secret").with_tokens();
+                let server = registry.serve().await.unwrap();
+                as_user("ada:secret", check(&server)).await;
+            } else {
+                check(&registry.serve().await.unwrap()).await;
+            }
+        }
+    }
 }
 
 /// Bytes that no other call gives.
@@ -172,7 +186,13 @@ async fn mounts() {
                 let whole = bytes(512);
                 let digest = push_blob_as(server, "conf/two", &whole, algorithm).await;
                 let path = format!("/v2/conf/one/blobs/uploads/?mount={digest}{from}");
-                let mounted = ask(server, "POST", path).send().await;
+                let mut mounted = ask(server, "POST", path).send().await;
+                if from.is_empty() && is_user() {
+                    // The token does not let the registry look elsewhere: an upload begins instead.
+                    assert_eq!(mounted.status, 202);
+                    let put = ask(server, "PUT", with_digest(&mounted.location(), &digest));
+                    mounted = put.body(whole.clone()).send().await;
+                }
                 created(server, &mounted, &digest, &whole).await;
                 there_and_gone(server, &digest, &whole).await;
             }
@@ -346,6 +366,23 @@ async fn data_sets_come_and_go() {
         for (_name, data) in sets::data_sets() {
             data.check(server).await;
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn data_sets_come_and_go_where_nothing_may_be_sparse() {
+    everywhere_with(false, async |server| {
+        let mut refused = 0;
+        for (name, data) in sets::data_sets() {
+            if name == "sparse" {
+                data.check_refused(server).await;
+                refused += 1;
+            } else {
+                data.check(server).await;
+            }
+        }
+        assert_eq!(refused, 1);
     })
     .await;
 }
