@@ -13,4 +13,5 @@ mod mistakes;
 mod plaintext;
 mod program;
 mod resolve;
+mod serve;
 mod short_names;
