@@ -9,7 +9,9 @@
 use std::{fs, hint::black_box, path::Path, time::Duration};
 
 use bytes::Bytes;
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use wharf_content::{Blob, Descriptor, Hasher, MediaType, Name, Sink as _, Source as _, Target};
@@ -139,31 +141,49 @@ fn large(criterion: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
-    let image = runtime
-        .block_on(layout.resolve(&Target::Name(next())))
-        .expect("an image");
+    let mut any = || {
+        runtime
+            .block_on(layout.resolve(&Target::Name(next())))
+            .expect("an image")
+    };
+    let images = [any(), any()];
     let mut count = 0;
     group.bench_function("tag", |bencher| {
         bencher.iter(|| {
             count += 1;
-            let name = Name::parse(&format!("new{}", count % 10)).expect("a name");
+            // The name moves each time, so that there is something to write.
+            let name = Name::parse("moving").expect("a name");
+            let [even, odd] = &images;
+            let image = if count % 2 == 0 { even } else { odd };
             runtime
-                .block_on(layout.tag(&name, black_box(&image)))
+                .block_on(layout.tag(&name, black_box(image)))
                 .expect("a tag");
         });
     });
+    // What a store has handed out stays as long as the store is open: another one collects.
+    drop(layout);
+    let layout = open();
     // Each time, four hundred images have lost their names: 4,400 blobs and manifests are to be found and removed.
+    group.sampling_mode(SamplingMode::Flat);
     let mut left = IMAGES;
     group.bench_function("collect", |bencher| {
         bencher.iter_batched(
             || {
-                left = left.saturating_sub(400);
+                if left == 0 {
+                    write_large(directory.path());
+                    left = IMAGES;
+                }
+                left -= 400;
                 keep_first(directory.path(), left);
             },
             |()| {
                 let now = Collect::default().with_foreign_grace(Duration::ZERO);
                 let collected = runtime.block_on(layout.collect(&now)).expect("a collection");
-                assert!(!collected.blobs.is_empty(), "there was something to remove");
+                assert!(
+                    !collected.blobs.is_empty(),
+                    "nothing was removed and {} kept",
+                    collected.kept
+                );
             },
             BatchSize::PerIteration,
         );
