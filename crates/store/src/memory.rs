@@ -8,7 +8,7 @@ use bytes::Bytes;
 use wharf_content::{Blob, Descriptor, Error, ErrorKind, Location, Manifest, Name, Sink, Source, Target};
 use wharf_reference::Digest;
 
-use crate::{Collect, Collected, Image, referrers};
+use crate::{Collect, Collected, Image, Prune, referrers};
 
 /// A store in memory, for tests and for what lives no longer than the process. Cloning shares it.
 #[derive(Debug, Clone, Default)]
@@ -94,23 +94,21 @@ impl Memory {
     pub async fn collect(&self, options: &Collect) -> Result<Collected, Error> {
         let mut state = self.write();
         let live = state.live();
-        let sizes = state.sizes();
-        let mut collected = Collected {
-            blobs: sizes
-                .into_iter()
-                .filter(|(digest, _)| !live.contains(digest))
-                .collect(),
-            kept: live.len(),
-            ..Collected::default()
-        };
-        collected
-            .blobs
-            .sort_by(|one, other| one.0.as_str().cmp(other.0.as_str()));
-        if !options.dry_run {
-            state.blobs.retain(|digest, _| live.contains(digest));
-            state.manifests.retain(|digest, _| live.contains(digest));
+        Ok(state.collect(&live, options.dry_run))
+    }
+
+    /// Removes images, those without a name or all, and what only they needed, as `Layout::prune` does.
+    pub async fn prune(&self, which: Prune, options: &Collect) -> Result<Collected, Error> {
+        if which == Prune::Dangling {
+            return self.collect(options).await; // here an image without a name is on no list
         }
-        Ok(collected)
+        let mut state = self.write();
+        let images = state.names.len();
+        if !options.dry_run {
+            state.names.clear();
+        }
+        let collected = state.collect(&HashSet::new(), options.dry_run);
+        Ok(Collected { images, ..collected })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -129,6 +127,27 @@ impl State {
         }
         self.names.insert(name.clone(), manifest.digest().clone());
         Ok(())
+    }
+
+    /// Removes what is not live, or says what that would be.
+    fn collect(&mut self, live: &HashSet<Digest>, dry_run: bool) -> Collected {
+        let dead = self
+            .sizes()
+            .into_iter()
+            .filter(|(digest, _)| !live.contains(digest));
+        let mut collected = Collected {
+            blobs: dead.collect(),
+            kept: live.len(),
+            ..Collected::default()
+        };
+        collected
+            .blobs
+            .sort_by(|one, other| one.0.as_str().cmp(other.0.as_str()));
+        if !dry_run {
+            self.blobs.retain(|digest, _| live.contains(digest));
+            self.manifests.retain(|digest, _| live.contains(digest));
+        }
+        collected
     }
 
     fn sizes(&self) -> HashMap<Digest, u64> {

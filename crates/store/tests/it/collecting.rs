@@ -253,3 +253,25 @@ async fn referrers_are_found() {
             .is_empty()
     );
 }
+
+#[tokio::test]
+async fn memory_prunes_as_a_layout_does() {
+    let memory = wharf_store::Memory::new();
+    let (named, dangling) = (Image::small("named"), Image::small("dangling"));
+    push(&named, &memory, "named").await;
+    push(&dangling, &memory, "dangling").await;
+    memory.untag(&name("dangling")).await.unwrap();
+
+    let dry = memory
+        .prune(Prune::All, &Collect::default().with_dry_run())
+        .await
+        .unwrap();
+    assert_eq!((dry.images, memory.images().await.unwrap().len()), (1, 1));
+    memory.prune(Prune::Dangling, &Collect::default()).await.unwrap();
+    assert!(!memory.contains(dangling.manifest().descriptor()).await.unwrap());
+    assert!(memory.contains(named.manifest().descriptor()).await.unwrap());
+    let all = memory.prune(Prune::All, &Collect::default()).await.unwrap();
+    assert_eq!((all.images, all.kept), (1, 0));
+    assert!(memory.images().await.unwrap().is_empty());
+    assert!(!memory.contains(named.manifest().descriptor()).await.unwrap());
+}
