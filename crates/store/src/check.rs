@@ -104,6 +104,8 @@ impl Layout {
 }
 
 fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
+    // Before the blobs: what is named by then is there, whoever writes on meanwhile.
+    let index = disk.index()?;
     let mut checked = Checked::default();
     let mut blobs = HashMap::new();
     for entry in disk.list_blobs()? {
@@ -122,7 +124,6 @@ fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
     blobs.retain(|digest, _| !damaged.contains(digest));
     checked.blobs = blobs.len();
     checked.bytes = blobs.values().sum();
-    let index = disk.index()?;
     checked.images = index.entries().len();
     let mut walk = Walk {
         disk,

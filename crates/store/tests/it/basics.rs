@@ -8,7 +8,7 @@ use wharf_store::{Collect, Layout, Memory};
 
 use wharf_testkit::Image;
 
-use crate::support::{Served, blob, describe, layer, name, push};
+use crate::support::{Scratch, Served, blob, describe, layer, name, push};
 
 #[tokio::test]
 async fn an_image_goes_in_and_comes_out() {
@@ -188,4 +188,27 @@ async fn memory_does_the_same() {
     assert_eq!((collected.blobs.len(), collected.kept), (7, 0));
     let gone = store.manifest(&first.digest().clone().into()).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_written_to_checks_clean() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let writing = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for number in 0..200_u32 {
+                push(
+                    &Image::small(&number.to_string()),
+                    &store,
+                    &format!("image:{number}"),
+                )
+                .await;
+            }
+        }
+    });
+    while !writing.is_finished() {
+        assert_eq!(store.check().await.unwrap().problems, []);
+    }
+    writing.await.unwrap();
 }
