@@ -38,15 +38,23 @@ impl Dir {
 
     /// Creates a directory and those above it, durably; the new ones above have mode 0755.
     pub(crate) fn create(path: &Path, mode: u16) -> io::Result<()> {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        match fs::mkdir(path, raw(mode)) {
-            Ok(()) => Self::open(parent)?.sync(),
-            Err(Errno::EXIST) => Ok(()),
-            Err(Errno::NOENT) if parent != path && parent != Path::new(".") => {
+        match Self::create_one(path, mode) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let Some(parent) = parent(path) else {
+                    return Err(error);
+                };
                 Self::create(parent, 0o755)?;
-                Self::create(path, mode)
+                // Once more and no further: below a dangling symlink, or in /proc, nothing can ever be made.
+                Self::create_one(path, mode)
             }
+            other => other,
+        }
+    }
+
+    fn create_one(path: &Path, mode: u16) -> io::Result<()> {
+        match fs::mkdir(path, raw(mode)) {
+            Ok(()) => Self::open(parent(path).unwrap_or(Path::new(".")))?.sync(),
+            Err(Errno::EXIST) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -182,6 +190,11 @@ impl Dir {
             other => Ok(other?),
         }
     }
+}
+
+/// The directory that a path names something in, if the path says.
+fn parent(path: &Path) -> Option<&Path> {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty())
 }
 
 /// The state of an open file.

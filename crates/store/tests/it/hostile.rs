@@ -55,6 +55,17 @@ async fn symlinks_are_never_followed() {
 }
 
 #[tokio::test]
+async fn a_path_that_can_never_be_is_refused() {
+    let scratch = Scratch::new();
+    symlink("/nonexistent/disk", scratch.path("unmounted")).unwrap();
+    for path in ["unmounted", "unmounted/store", "unmounted/a/b/store"] {
+        let error = Layout::create(scratch.path(path)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{path}: {error}");
+        assert!(error.to_string().contains("unmounted"), "{path}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn pipes_and_directories_are_no_blobs() {
     let scratch = Scratch::new();
     let store = scratch.store().await;
