@@ -112,7 +112,8 @@ impl Reader {
         let (disk, digest) = (&shared.disk, descriptor.digest());
         let (file, stamp) = disk.open_blob(digest)?.ok_or_else(|| disk.no_blob(digest))?;
         if stamp.size != descriptor.size() {
-            return Err(disk.quarantine(&Corrupt::new(digest, stamp, "its size is wrong")));
+            let good = shared.verified.is(digest, &stamp) || Mark::of(digest, &stamp).is_some();
+            return Err(disk.wrong_size(&descriptor, stamp.size, good));
         }
         let known = disk.options().verify == Verify::Once && shared.verified.is(digest, &stamp);
         let hasher = if known {

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::{FileTypeExt as _, symlink};
 
-use wharf_content::{ErrorKind, Sink as _, Source as _};
+use wharf_content::{Blob, Descriptor, ErrorKind, Sink as _, Source as _};
 use wharf_store::{Collect, Layout, Options};
 use wharf_testkit::Image;
 
@@ -90,6 +90,39 @@ async fn pipes_and_directories_are_no_blobs() {
     std::fs::remove_dir(&path).unwrap();
     store.push_blob(blob(&other)).await.unwrap();
     assert!(scratch.files(".wharf/ingest").is_empty());
+}
+
+/// An image may describe another image's layer with a wrong size; the layer is none the worse for it.
+#[tokio::test]
+async fn a_descriptor_that_lies_about_a_size_harms_no_blob() {
+    let scratch = Scratch::new();
+    let image = Image::small("x");
+    push(&image, &scratch.store().await, "x").await;
+    let (good, bytes) = &image.blobs()[1];
+    let lie = Descriptor::new(good.media_type().clone(), good.digest().clone(), good.size() + 1).unwrap();
+    let marked = scratch.blob_file(good.digest());
+    for foreign in [false, true] {
+        if foreign {
+            // As another tool writes it, which nobody here has hashed yet.
+            std::fs::remove_file(&marked).unwrap();
+            std::fs::write(&marked, bytes).unwrap();
+        }
+        let store = scratch.store().await;
+        assert!(!store.contains(&lie).await.unwrap());
+        let read = store.blob(&lie).await.unwrap().read_to_end(u64::MAX).await;
+        let kind = if foreign {
+            ErrorKind::Corrupt
+        } else {
+            ErrorKind::Mismatch
+        };
+        assert_eq!(read.unwrap_err().kind(), kind);
+        store
+            .push_blob(Blob::from_bytes(lie.clone(), bytes.clone()).unwrap())
+            .await
+            .unwrap_err();
+        assert!(store.contains(image.manifest().descriptor()).await.unwrap());
+        assert!(scratch.store().await.check().await.unwrap().is_clean());
+    }
 }
 
 #[tokio::test]
