@@ -100,11 +100,13 @@ impl State {
         let Some(held) = &mut self.file else {
             return Ok(());
         };
+        // Each line begins anew, since a write that failed on a full disk may have left half of one.
         let mut text = String::new();
         for digest in digests {
-            text.push_str(digest.as_str());
             text.push('\n');
+            text.push_str(digest.as_str());
         }
+        text.push('\n');
         held.file
             .write_all(text.as_bytes())
             .at("write", &held.directory.path().join(&held.name))?;
@@ -187,4 +189,32 @@ pub(crate) fn live_pins(disk: &Disk, remove_dead: bool) -> Result<HashSet<Digest
         pins.extend(text.lines().filter_map(|line| Digest::parse(line).ok()));
     }
     Ok(pins)
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_content::Hasher;
+    use wharf_reference::Algorithm;
+
+    use super::*;
+    use crate::Options;
+
+    #[test]
+    fn a_pin_that_was_cut_spoils_no_later_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::create(directory.path(), Options::default()).unwrap());
+        let lease = Lease::new(Arc::clone(&disk));
+        let digests = ["before", "cut", "after"]
+            .map(|text| Hasher::digest(Algorithm::Sha256, text.as_bytes()).unwrap());
+        let [before, cut, after] = &digests;
+        lease.pin([before]).unwrap();
+        // What a full disk leaves of a line.
+        let mut state = lease.state.lock().unwrap();
+        let half = &cut.as_str().as_bytes()[..30];
+        state.file.as_mut().unwrap().file.write_all(half).unwrap();
+        drop(state);
+        lease.pin([after]).unwrap();
+        let pins = live_pins(&disk, true).unwrap();
+        assert_eq!(pins, HashSet::from([before.clone(), after.clone()]));
+    }
 }
