@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use wharf_content::{Error, ErrorKind, Hasher, MAX_MANIFEST_SIZE, MediaType};
 use wharf_reference::Digest;
 
@@ -18,6 +18,9 @@ use crate::{
 struct Document {
     config: Option<Link>,
     layers: Option<Vec<Link>>,
+    /// Of the artifact manifest that OCI has withdrawn. In an image the key means nothing, so anything may stand
+    /// there.
+    #[serde(deserialize_with = "links_or_nothing")]
     blobs: Option<Vec<Link>>,
     manifests: Option<Vec<Link>>,
     subject: Option<Link>,
@@ -29,6 +32,11 @@ struct Link {
     digest: Digest,
     #[serde(default)]
     media_type: Option<MediaType>,
+}
+
+fn links_or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Link>>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(Vec::deserialize(value).ok())
 }
 
 impl Document {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wharf_content::{ErrorKind, Manifest, MediaType, Sink as _, Source as _};
 use wharf_store::{Collect, Options, Prune};
 use wharf_testkit::{Image, Index};
@@ -136,6 +137,40 @@ async fn indexes_and_referrers_are_followed() {
             .position(|(digest, _)| digest == config)
             .unwrap();
         assert!(position(image.manifest()) < config);
+    }
+}
+
+/// A key that means nothing in an image must not hide what the image needs.
+#[tokio::test]
+async fn keys_of_the_future_hide_nothing() {
+    let scratch = Scratch::new();
+    let image = Image::small("x");
+    let config = image.manifest().config().unwrap();
+    let layers = image.manifest().layers();
+    for (number, blobs) in ["1", "\"text\"", "{}", "[1]", "null"].iter().enumerate() {
+        let store = scratch.store().await;
+        for content in image.blobs() {
+            store.push_blob(blob(content)).await.unwrap();
+        }
+        let parse = |document: serde_json::Value| {
+            Manifest::parse(document.to_string().into_bytes().into(), None).unwrap()
+        };
+        let blobs: serde_json::Value = serde_json::from_str(blobs).unwrap();
+        let manifest = parse(json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": layers,
+            "blobs": blobs,
+        }));
+        let index = parse(json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": [manifest.descriptor()],
+        }));
+        // Named itself, and below an index.
+        let root = if number % 2 == 0 { &manifest } else { &index };
+        store.push_manifest(&manifest, None).await.unwrap();
+        store.push_manifest(root, Some(&name("x"))).await.unwrap();
+        drop(store);
+        let store = scratch.store().await;
+        store.collect(&Collect::default()).await.unwrap();
+        assert!(store.contains(manifest.descriptor()).await.unwrap(), "{blobs}");
     }
 }
 
