@@ -48,7 +48,7 @@ impl Layout {
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::Unsupported`] for another version,
-    /// [`ErrorKind::Corrupt`] if `oci-layout` or `index.json` is damaged.
+    /// [`ErrorKind::Corrupt`] if `oci-layout` or `index.json` is damaged, or there is no `index.json`.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_with(path, Options::default()).await
     }
@@ -60,7 +60,7 @@ impl Layout {
     }
 
     /// Opens a layout, or makes one where there is nothing yet or an empty directory. A new directory has
-    /// mode 0700.
+    /// mode 0700. A layout without `index.json` gets an empty one.
     ///
     /// # Errors
     ///
@@ -170,7 +170,8 @@ impl Layout {
         let manifest = Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest)?;
         self.lease.pin(manifest.blobs().map(Descriptor::digest))?;
         for blob in manifest.blobs() {
-            let elsewhere = !blob.urls().is_empty(); // layers that may not be distributed
+            // As in a copy: what has URLs but may be distributed is moved like anything else.
+            let elsewhere = blob.media_type().is_nondistributable() && !blob.urls().is_empty();
             if !elsewhere && !self.shared.vouch(blob)? {
                 return Ok(false);
             }

@@ -3,7 +3,8 @@
 use std::{
     fs::File,
     hash::{BuildHasher as _, RandomState},
-    io::Write as _,
+    io::{self, Write as _},
+    path::Path,
     sync::{Arc, PoisonError},
 };
 
@@ -47,7 +48,10 @@ impl Disk {
     /// What index.json says now.
     pub(crate) fn index(&self) -> Result<Arc<Index>, Error> {
         let path = self.at(INDEX);
-        let file = self.root.read(INDEX).at("open", &path)?;
+        let file = match self.root.read(INDEX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_index(&path)),
+            other => other.at("open", &path)?,
+        };
         let stamp = os::stamp_of(&file).at("look at", &path)?;
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*cached
@@ -66,7 +70,7 @@ impl Disk {
         }
         let index = Index::parse(&bytes).map_err(|why| {
             let message = format!(
-                "{} is damaged: {why}; restore it, or remove it to start without names",
+                "{} is damaged: {why}; restore it, or remove it and pull again to start without names",
                 path.display()
             );
             Error::new(ErrorKind::Corrupt, message)
@@ -147,4 +151,12 @@ impl Disk {
         }
         written.and_then(|()| self.root.sync().at("sync", self.path()))
     }
+}
+
+fn no_index(path: &Path) -> Error {
+    let message = format!(
+        "{} is missing, so the store says nothing of its images; restore it, or pull into the store to start without names",
+        path.display()
+    );
+    Error::new(ErrorKind::Corrupt, message)
 }

@@ -74,7 +74,11 @@ impl Disk {
         let disk = Self::open_root(path, options)?;
         if disk.root.stat(LAYOUT_FILE).at("look into", path)?.is_some() {
             disk.check_version()?;
+            if !disk.has_index()? {
+                disk.initialise()?;
+            }
         } else {
+            disk.refuse_foreign_files()?;
             disk.initialise()?;
         }
         disk.index()?;
@@ -84,7 +88,10 @@ impl Disk {
     fn open_root(path: &Path, options: Options) -> Result<Self, Error> {
         let path = std::path::absolute(path).at("find", path)?;
         let pool = match &options.shared_blobs {
-            Some(shared) => Pool::Shared(Dir::open(shared).at("open the directory of blobs", shared)?),
+            Some(shared) => {
+                let shared = std::path::absolute(shared).at("find", shared)?;
+                Pool::Shared(Dir::open(&shared).at("open the directory of blobs", &shared)?)
+            }
             None => Pool::Own,
         };
         Ok(Self {
@@ -137,8 +144,8 @@ impl Disk {
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 
-    /// Makes a layout here; `oci-layout` comes last, so that a cut leaves something that can be made again.
-    fn initialise(&self) -> Result<(), Error> {
+    /// Refuses a directory that has something else in it.
+    fn refuse_foreign_files(&self) -> Result<(), Error> {
         let names = self.root.names().at("list", self.path())?;
         let foreign = names
             .iter()
@@ -150,6 +157,12 @@ impl Disk {
             );
             return Err(Error::new(ErrorKind::Conflict, message));
         }
+        Ok(())
+    }
+
+    /// Makes what is missing of a layout; `oci-layout` comes last, so that a cut leaves something that can be made
+    /// again.
+    fn initialise(&self) -> Result<(), Error> {
         let blobs = self.at("blobs");
         let made = self.root.make_dir("blobs", 0o755);
         made.and_then(|blobs| blobs.make_dir("sha256", 0o755))

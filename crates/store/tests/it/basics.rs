@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wharf_content::{Blob, ErrorKind, MediaType, OpenBlob, Sink as _, Source as _, Target};
+use wharf_content::{Blob, ErrorKind, Manifest, MediaType, OpenBlob, Sink as _, Source as _, Target};
 use wharf_store::{Collect, Layout, Memory};
 
 use wharf_testkit::Image;
@@ -111,6 +111,57 @@ async fn a_changed_blob_is_never_served() {
     std::fs::write(&file, bytes).unwrap();
     let read = store.blob(&content.0).await.unwrap().read_to_end(u64::MAX).await;
     assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// What the message about a damaged index.json says can be done.
+#[tokio::test]
+async fn a_store_without_index_is_begun_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = Layout::create(&path).await.unwrap();
+    let content = layer("kept");
+    store.push_blob(blob(&content)).await.unwrap();
+    drop(store);
+    std::fs::write(path.join("index.json"), "{").unwrap();
+    std::fs::write(path.join("notes.txt"), "of somebody else").unwrap();
+    let error = Layout::create(&path).await.unwrap_err();
+    assert!(error.to_string().contains("remove it and pull again"), "{error}");
+    std::fs::remove_file(path.join("index.json")).unwrap();
+    let error = Layout::open(&path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("pull into the store"), "{error}");
+    let store = Layout::create(&path).await.unwrap();
+    assert!(store.images().await.unwrap().is_empty());
+    assert!(store.contains(&content.0).await.unwrap());
+    Layout::open(&path).await.unwrap();
+}
+
+/// A layer with URLs that may be distributed is needed all the same.
+#[tokio::test]
+async fn urls_do_not_stand_for_a_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Layout::create(directory.path().join("store")).await.unwrap();
+    let config = layer("{}");
+    store.push_blob(blob(&config)).await.unwrap();
+    for (media_type, complete) in [
+        ("application/vnd.oci.image.layer.v1.tar", false),
+        ("application/vnd.oci.image.layer.nondistributable.v1.tar", true),
+    ] {
+        let document = serde_json::json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config.0,
+            "layers": [{
+                "mediaType": media_type, "size": 1, "digest": wharf_testkit::sha256(b"1"),
+                "urls": ["https://elsewhere.example/1"],
+            }],
+        });
+        let manifest = Manifest::parse(document.to_string().into_bytes().into(), None).unwrap();
+        store.push_manifest(&manifest, None).await.unwrap();
+        assert_eq!(
+            store.contains(manifest.descriptor()).await.unwrap(),
+            complete,
+            "{media_type}"
+        );
+    }
 }
 
 #[tokio::test]
