@@ -123,6 +123,13 @@ impl Pace {
 #[derive(Debug)]
 pub(crate) struct Turn(Arc<Pace>);
 
+impl Turn {
+    /// The registry gave the download up half way because it has too much to do.
+    pub(crate) fn pushed_back(&self) {
+        self.0.pushed_back(None);
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         self.0.ended();

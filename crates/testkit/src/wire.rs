@@ -19,6 +19,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body, without chunk framing.
     pub body: Vec<u8>,
+    /// Whether it came over HTTP/2.
+    pub http2: bool,
 }
 
 impl Request {

@@ -231,7 +231,12 @@ impl Stream for Download {
                             return Poll::Ready(None);
                         }
                         None => (early_end(this.position, size), part.place.clone()),
-                        Some(Err(error)) => (error, part.place.clone()),
+                        Some(Err(error)) => {
+                            if error.kind() == wharf_http::ErrorKind::Overloaded {
+                                part.turn.pushed_back();
+                            }
+                            (error, part.place.clone())
+                        }
                     }
                 }
                 State::Meeting(part, meet, _) => {

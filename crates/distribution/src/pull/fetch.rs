@@ -31,7 +31,7 @@ pub(super) struct Part {
     /// Bytes to pass over: the server sent the blob from its start.
     pub(super) skip: u64,
     pub(super) place: Place,
-    _turn: Turn,
+    pub(super) turn: Turn,
 }
 
 /// Where a part comes from.
@@ -96,7 +96,7 @@ impl Fetch {
                 },
                 body: answer.body,
                 skip,
-                _turn: client.shared().paces.of(&site.registry).turn().await,
+                turn: client.shared().paces.of(&site.registry).turn().await,
             });
         }
         None
@@ -127,7 +127,7 @@ impl Fetch {
             },
             body: answer.body,
             skip,
-            _turn: turn,
+            turn,
         })
     }
 

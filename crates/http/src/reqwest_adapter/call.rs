@@ -14,7 +14,10 @@ use http::{HeaderValue, Method, header};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use super::classify::classify;
+use super::{
+    classify::{classify, other_protocol},
+    protocols::{Learned, Protocols},
+};
 use crate::{
     Error, ErrorKind, HttpService, PeerAddress, Request, RequestBody, Response, ResponseBody, Timeouts,
     UploadStream,
@@ -25,6 +28,8 @@ pub(super) struct ReqwestService {
     pub(super) client: reqwest::Client,
     /// HTTP/1.1 only; the same client where there is no HTTP/2 anyway.
     pub(super) bulk: reqwest::Client,
+    /// What the server has turned out to speak.
+    pub(super) learned: Learned,
     pub(super) timeouts: Timeouts,
     /// Whether requests go through a proxy.
     pub(super) proxied: bool,
@@ -33,6 +38,34 @@ pub(super) struct ReqwestService {
 #[async_trait]
 impl HttpService for ReqwestService {
     async fn call(&self, request: Request) -> Result<Response, Error> {
+        let known = self.learned.protocols();
+        let again = request.replay();
+        let failed = match self.send(request, known).await? {
+            Ok(response) => return Ok(response),
+            Err(failed) => failed,
+        };
+        match other_protocol(&failed).filter(|other| *other != known) {
+            None => Err(classify(failed)),
+            Some(other) => {
+                self.learned.learn(other);
+                let Some(request) = again else {
+                    return Err(Error::new(
+                        ErrorKind::Broken,
+                        "the server speaks another version of HTTP",
+                    ));
+                };
+                self.send(request, other).await?.map_err(classify)
+            }
+        }
+    }
+}
+
+impl ReqwestService {
+    async fn send(
+        &self,
+        request: Request,
+        protocols: Protocols,
+    ) -> Result<Result<Response, reqwest::Error>, Error> {
         let Request {
             method,
             url,
@@ -59,13 +92,16 @@ impl HttpService for ReqwestService {
                 activity: activity.clone(),
             })),
         };
-        let client = if bulk { &self.bulk } else { &self.client };
+        let client = match protocols {
+            Protocols::Either if bulk => &self.bulk,
+            Protocols::Either | Protocols::Http2 => &self.client,
+            Protocols::Http1 => &self.bulk,
+        };
         let answer = client.execute(outgoing);
         let answer = activity
             .limit(answer, self.timeouts.head.saturating_add(self.timeouts.connect))
-            .await?
-            .map_err(classify)?;
-        Ok(convert(answer, is_head, self.proxied, self.timeouts))
+            .await?;
+        Ok(answer.map(|answer| convert(answer, is_head, self.proxied, self.timeouts)))
     }
 }
 

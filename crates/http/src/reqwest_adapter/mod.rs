@@ -3,6 +3,7 @@
 
 mod call;
 mod classify;
+mod protocols;
 mod resolver;
 mod rustls_config;
 
@@ -119,6 +120,7 @@ impl Connect for ReqwestConnector {
         Ok(Arc::new(call::ReqwestService {
             client,
             bulk,
+            learned: protocols::Learned::default(),
             timeouts: self.timeouts,
             proxied: proxy.is_some(),
         }))

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use wharf_http::{Connect as _, Timeouts};
-use wharf_testkit::hostile::{OriginOptions, Stage, Step};
+use wharf_http::{Connect as _, ErrorKind, Request, Timeouts};
+use wharf_testkit::hostile::{Answer, Fault, Match, OriginOptions, Stage, Step};
 
-use crate::support::{connector, fetch_from, peer, url};
+use crate::support::{connector, fetch, fetch_from, peer, url};
 
 /// A frame of HTTP/2 (RFC 9113, section 4.1).
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -80,4 +80,120 @@ fn x08_the_http2_library_is_recent() {
     let version = after.split('"').next().unwrap();
     let numbers: Vec<u32> = version.split('.').map(|part| part.parse().unwrap()).collect();
     assert!(numbers >= vec![0, 4, 16], "{version}");
+}
+
+/// What the two sides agree on, for a small request and for one that moves many bytes, which shares no connection.
+#[tokio::test]
+async fn x08_the_protocol_is_the_one_agreed_on() {
+    let table = [
+        ("both", OriginOptions::default().http2_or_1(), Some((true, false))),
+        ("http/1.1", OriginOptions::default(), Some((false, false))),
+        (
+            "says nothing",
+            OriginOptions::default().without_alpn(),
+            Some((false, false)),
+        ),
+        ("h2 alone", OriginOptions::default().http2(), Some((true, true))),
+        ("something else", OriginOptions::default().strange_alpn(), None),
+    ];
+    for (what, options, expected) in table {
+        let stage = Stage::new();
+        let server = stage.origin_with("registry.test", options).await;
+        server.on(Match::any(), Answer::ok("said"));
+        let service = connector(&stage).connect(&peer(&stage, &server)).unwrap();
+        for bulk in [false, true] {
+            let mut request = Request::new(Method::GET, url(&server.url("/x")));
+            request.bulk = bulk;
+            let got = match service.call(request).await {
+                Ok(response) => Ok(response.into_body().read(100).await.unwrap()),
+                Err(error) => Err(stage.inspect(error).kind()),
+            };
+            match expected {
+                Some((small, large)) => {
+                    assert_eq!(got, Ok("said".into()), "{what}, bulk: {bulk}");
+                    let seen = server.requests().pop().unwrap();
+                    assert_eq!(
+                        seen.http2,
+                        if bulk { large } else { small },
+                        "{what}, bulk: {bulk}"
+                    );
+                }
+                None => assert_eq!(got, Err(ErrorKind::Tls), "{what}"),
+            }
+        }
+    }
+}
+
+/// What ends a stream or a connection before its time, and what a caller sees of it.
+#[tokio::test]
+async fn x08_streams_that_end_early_are_errors_of_their_kind() {
+    const CANCEL: u32 = 8;
+    const REFUSED: u32 = 7;
+    const CALM: u32 = 11;
+    const INTERNAL: u32 = 2;
+    let half = |end: Step| {
+        let mut steps = Answer::ok("0123456789").fault(Fault::Stall(5)).steps();
+        steps.pop();
+        steps.push(end);
+        steps
+    };
+    let table: [(&str, Vec<Step>, ErrorKind); 11] = [
+        ("refused", vec![Step::ResetStream(REFUSED)], ErrorKind::Overloaded),
+        ("calm", vec![Step::ResetStream(CALM)], ErrorKind::Overloaded),
+        // The request may have been looked at, and the library below says no more than that.
+        ("goes away", vec![Step::GoAway(CALM)], ErrorKind::Broken),
+        ("internal", vec![Step::ResetStream(INTERNAL)], ErrorKind::Broken),
+        ("cut", vec![Step::Cut], ErrorKind::Broken),
+        ("reset", vec![Step::Reset], ErrorKind::Broken),
+        (
+            "body cancelled",
+            half(Step::ResetStream(CANCEL)),
+            ErrorKind::Broken,
+        ),
+        (
+            "body refused",
+            half(Step::ResetStream(CALM)),
+            ErrorKind::Overloaded,
+        ),
+        (
+            "body and connection gone",
+            half(Step::GoAway(INTERNAL)),
+            ErrorKind::Broken,
+        ),
+        ("body cut", half(Step::Cut), ErrorKind::Broken),
+        ("body reset", half(Step::Reset), ErrorKind::Broken),
+    ];
+    for (what, steps, expected) in table {
+        let stage = Stage::new();
+        let server = stage
+            .origin_with("registry.test", OriginOptions::default().http2())
+            .await;
+        server.on(Match::any(), steps);
+        let got = fetch(&stage, &server, Method::GET).await;
+        assert_eq!(got, Err(expected), "{what}");
+        assert!(server.requests().iter().all(|request| request.http2));
+    }
+}
+
+/// A server that speaks HTTP/2 and wants this request over HTTP/1.1 gets it so, and from then on all others.
+#[tokio::test]
+async fn x08_a_server_that_asks_for_http1_gets_it() {
+    const HTTP_1_1_REQUIRED: u32 = 13;
+    let stage = Stage::new();
+    let server = stage
+        .origin_with("registry.test", OriginOptions::default().http2_or_1())
+        .await;
+    server
+        .on(
+            Match::when(|request| request.http2),
+            Step::ResetStream(HTTP_1_1_REQUIRED),
+        )
+        .on(Match::any(), Answer::ok("said"));
+    let service = connector(&stage).connect(&peer(&stage, &server)).unwrap();
+    for _ in 0..3 {
+        let got = fetch_from(&stage, &*service, Method::GET, &url(&server.url("/x"))).await;
+        assert_eq!(got, Ok(b"said".to_vec()));
+    }
+    let versions: Vec<bool> = server.requests().iter().map(|request| request.http2).collect();
+    assert_eq!(versions, [true, false, false, false]);
 }

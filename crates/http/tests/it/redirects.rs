@@ -9,10 +9,16 @@ type Verdict = Option<Result<(), ErrorKind>>;
 
 #[tokio::test]
 async fn n01_redirects_never_carry_secrets() {
+    for options in [OriginOptions::default(), OriginOptions::default().http2()] {
+        redirects_never_carry_secrets(&options).await;
+    }
+}
+
+async fn redirects_never_carry_secrets(options: &OriginOptions) {
     for status in [301, 302, 303, 307, 308] {
         let stage = Stage::new();
         let other_port = stage
-            .origin_with("registry.example.test", OriginOptions::default().with_port())
+            .origin_with("registry.example.test", options.clone().with_port())
             .await;
         let plain = stage
             .origin_with(
@@ -20,7 +26,7 @@ async fn n01_redirects_never_carry_secrets() {
                 OriginOptions::default().plain().with_port(),
             )
             .await;
-        let registry = stage.origin("registry.example.test").await;
+        let registry = stage.origin_with("registry.example.test", options.clone()).await;
         let mut strangers = vec![other_port.clone(), plain.clone()];
         for host in [
             "evil.test",
@@ -28,7 +34,7 @@ async fn n01_redirects_never_carry_secrets() {
             "example.test",
             "registry.example.test.evil.test",
         ] {
-            strangers.push(stage.origin(host).await);
+            strangers.push(stage.origin_with(host, options.clone()).await);
         }
         for stranger in &strangers {
             stranger.on(Match::any(), Answer::ok("foreign"));
@@ -94,11 +100,13 @@ async fn n02_a_chain_that_left_stays_without_secrets() {
         &["a", "b", "c", "b"],
         &["a", "a", "b", "a"],
     ];
-    for chain in chains {
+    for (number, chain) in chains.into_iter().enumerate() {
         let stage = Stage::new();
         let mut hosts = Vec::new();
+        let options = [OriginOptions::default(), OriginOptions::default().http2()];
         for name in ["a", "b", "c"] {
-            hosts.push(stage.origin(&format!("{name}.test")).await);
+            let host = format!("{name}.test");
+            hosts.push(stage.origin_with(&host, options[number % 2].clone()).await);
         }
         let secret = stage.secret("token", &[&hosts[0]]);
         for (step, name) in chain.iter().enumerate() {

@@ -34,6 +34,7 @@
 mod answer;
 mod capture;
 mod desk;
+mod http2;
 mod logs;
 mod origin;
 mod proxy;

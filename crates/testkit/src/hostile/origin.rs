@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     Answer, Match, Rule, Step,
     capture::Capture,
+    http2,
     rule::{BodyUse, Reply},
     step::{self, Wire},
 };
@@ -31,6 +32,8 @@ pub(super) struct Inner {
     pub(super) greeting: Mutex<Option<Vec<Step>>>,
     pub(super) speech: Mutex<Option<Vec<Step>>>,
     pub(super) capture: Capture,
+    /// The most streams at once over HTTP/2, if it says so.
+    pub(super) streams: Option<u32>,
 }
 
 /// How much passed through an origin.
@@ -42,9 +45,9 @@ pub struct Traffic {
     pub open: u64,
     /// Whole requests.
     pub requests: u64,
-    /// Bytes it sent, without TLS.
+    /// Bytes it sent, without TLS; of HTTP/2 those of bodies.
     pub sent: u64,
-    /// Bytes it received, without TLS.
+    /// Bytes it received, without TLS; of HTTP/2 what the frames said.
     pub received: u64,
 }
 
@@ -110,7 +113,8 @@ impl Origin {
         self.requests().into_iter().map(line).collect()
     }
 
-    /// Every byte it received, decrypted, of all connections one after the other (the first 8 MiB).
+    /// Every byte it received, decrypted, of all connections one after the other (the first 8 MiB). Of HTTP/2
+    /// it is what the frames said, written as HTTP/1.1.
     pub fn received(&self) -> Vec<u8> {
         self.0.capture.bytes()
     }
@@ -155,11 +159,14 @@ impl Origin {
         }
     }
 
-    async fn converse<W: Wire>(&self, mut stream: W) -> io::Result<()> {
+    async fn converse<W: Wire + 'static>(&self, mut stream: W) -> io::Result<()> {
         let capture = &self.0.capture;
         let speech = self.0.speech.lock().expect("rules do not panic").clone();
         if let Some(steps) = speech {
             return step::perform(steps, &mut stream, capture).await;
+        }
+        if stream.is_http2() {
+            return http2::converse(self.clone(), stream).await;
         }
         let mut buffer = Vec::new();
         let mut seen = |bytes: &[u8]| capture.received(bytes);
@@ -185,7 +192,7 @@ impl Origin {
         Ok(())
     }
 
-    fn choose(&self, request: &Request) -> (Reply, BodyUse) {
+    pub(super) fn choose(&self, request: &Request) -> (Reply, BodyUse) {
         let mut rules = self.0.rules.lock().expect("rules do not panic");
         for rule in rules.iter_mut() {
             if rule.left == Some(0) || !rule.matching.matches(request) {

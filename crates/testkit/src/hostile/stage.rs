@@ -106,7 +106,31 @@ pub struct OriginOptions {
     port: bool,
     certificate_names: Option<Vec<String>>,
     certificate: Certificate,
-    http2: bool,
+    protocols: Protocols,
+    streams: Option<u32>,
+}
+
+/// What an origin offers by ALPN.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Protocols {
+    #[default]
+    Http1,
+    Http2,
+    Both,
+    Silent,
+    Strange,
+}
+
+impl Protocols {
+    const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Http1 => &["http/1.1"],
+            Self::Http2 => &["h2"],
+            Self::Both => &["h2", "http/1.1"],
+            Self::Silent => &[],
+            Self::Strange => &["spdy/3"],
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -133,10 +157,38 @@ impl OriginOptions {
         self
     }
 
-    /// Agrees to speak HTTP/2, which it only does by [`Origin::speak`].
+    /// Speaks HTTP/2 and nothing else: the same rules, or frames by [`Origin::speak`].
     #[must_use]
     pub const fn http2(mut self) -> Self {
-        self.http2 = true;
+        self.protocols = Protocols::Http2;
+        self
+    }
+
+    /// Speaks HTTP/2 with those who offer it, and HTTP/1.1 with others, as most registries do.
+    #[must_use]
+    pub const fn http2_or_1(mut self) -> Self {
+        self.protocols = Protocols::Both;
+        self
+    }
+
+    /// Speaks HTTP/1.1 and does not take part in ALPN.
+    #[must_use]
+    pub const fn without_alpn(mut self) -> Self {
+        self.protocols = Protocols::Silent;
+        self
+    }
+
+    /// Speaks no protocol that a client of HTTP offers.
+    #[must_use]
+    pub const fn strange_alpn(mut self) -> Self {
+        self.protocols = Protocols::Strange;
+        self
+    }
+
+    /// Allows so many streams at once on a connection of HTTP/2.
+    #[must_use]
+    pub const fn streams(mut self, most: u32) -> Self {
+        self.streams = Some(most);
         self
     }
 
@@ -211,8 +263,7 @@ impl Stage {
             ca.issue(&names)
         };
         let clients = (options.certificate == Certificate::Mutual).then_some(&self.ca);
-        let protocol = if options.http2 { "h2" } else { "http/1.1" };
-        let config = certificate.server_config(&[protocol], clients);
+        let config = certificate.server_config(options.protocols.names(), clients);
         let tls = (!options.plain).then(|| TlsAcceptor::from(config));
         let name = if options.port || literal.is_some() {
             format!("{host}:{}", address.port())
@@ -227,6 +278,7 @@ impl Stage {
             greeting: Mutex::default(),
             speech: Mutex::default(),
             capture: super::capture::Capture::default(),
+            streams: options.streams,
         }));
         self.name(host, &[address]);
         let task = tokio::spawn(origin.clone().serve(listener, tls));

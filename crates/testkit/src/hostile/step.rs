@@ -34,6 +34,11 @@ pub enum Step {
     Cut,
     /// Resets the connection.
     Reset,
+    /// Resets the stream with this code of HTTP/2 (RFC 9113, section 7); the connection, over HTTP/1.1.
+    ResetStream(u32),
+    /// Says with this code of HTTP/2 that the connection ends: with code 0 when the streams that are open have
+    /// ended, otherwise at once. Over HTTP/1.1 it ends in good order.
+    GoAway(u32),
 }
 
 impl fmt::Debug for Step {
@@ -49,6 +54,8 @@ impl fmt::Debug for Step {
             Self::Close => f.write_str("Close"),
             Self::Cut => f.write_str("Cut"),
             Self::Reset => f.write_str("Reset"),
+            Self::ResetStream(code) => write!(f, "ResetStream({code})"),
+            Self::GoAway(code) => write!(f, "GoAway({code})"),
         }
     }
 }
@@ -56,6 +63,11 @@ impl fmt::Debug for Step {
 /// A connection, plain or encrypted, down to its socket.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {
     fn socket(&self) -> &TcpStream;
+
+    /// Whether the client and this side agreed to speak HTTP/2.
+    fn is_http2(&self) -> bool {
+        false
+    }
 }
 
 impl Wire for TcpStream {
@@ -67,6 +79,10 @@ impl Wire for TcpStream {
 impl Wire for TlsStream<TcpStream> {
     fn socket(&self) -> &TcpStream {
         self.get_ref().0
+    }
+
+    fn is_http2(&self) -> bool {
+        self.get_ref().1.alpn_protocol() == Some(b"h2")
     }
 }
 
@@ -90,7 +106,7 @@ pub(super) async fn perform<W: Wire>(steps: Vec<Step>, wire: &mut W, capture: &C
             Step::Wait(gate) => gate.notified().await,
             Step::Tell(gate) => gate.notify_one(),
             Step::Stall => return until_closed(wire, capture).await,
-            Step::Close => {
+            Step::Close | Step::GoAway(_) => {
                 wire.flush().await?;
                 wire.shutdown().await?;
                 // What the client still sends is read, so that the end does not become a reset.
@@ -100,7 +116,7 @@ pub(super) async fn perform<W: Wire>(steps: Vec<Step>, wire: &mut W, capture: &C
                 wire.flush().await?;
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            Step::Reset => {
+            Step::Reset | Step::ResetStream(_) => {
                 wire.flush().await?;
                 wire.socket().set_zero_linger()?;
                 return Err(io::ErrorKind::ConnectionReset.into());

@@ -202,3 +202,50 @@ async fn a_leaked_secret_fails_the_test() {
     };
     assert!(leaks(in_an_error).await);
 }
+
+/// Over HTTP/2 the same script says the same, and what was heard is searched all the same.
+#[tokio::test]
+async fn scripts_are_spoken_in_both_versions() {
+    let get = async |stage: &Stage, host: &str, secret: &str| {
+        let mut config = (*stage.ca().client_config()).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = TcpStream::connect(stage.names().lookup(host)[0]).await.unwrap();
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap();
+        let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::get(format!("https://{host}/x?y=1")).header("authorization", secret);
+        let (response, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+        let response = response.await?;
+        let (head, mut body) = response.into_parts();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.data().await {
+            bytes.extend_from_slice(&chunk?);
+        }
+        Ok::<_, h2::Error>((head.status.as_u16(), bytes))
+    };
+    let leak = async |stage: &Stage, _: &Origin, secret: &str| {
+        let h2 = stage
+            .origin_with("h2.test", OriginOptions::default().http2())
+            .await;
+        h2.rule(Rule::new(Match::any(), Step::ResetStream(7)).times(1));
+        h2.on(
+            Match::any(),
+            Answer::ok("0123456789")
+                .chunked()
+                .header("Connection", "keep-alive"),
+        );
+        assert!(get(stage, "h2.test", secret).await.unwrap_err().is_reset());
+        let got = get(stage, "h2.test", secret).await.unwrap();
+        assert_eq!(got, (200, b"0123456789".to_vec()));
+        let asked = h2.requests().remove(0);
+        assert_eq!(
+            (asked.target.as_str(), asked.header("host")),
+            ("/x?y=1", Some("h2.test"))
+        );
+    };
+    assert!(leaks(leak).await);
+}

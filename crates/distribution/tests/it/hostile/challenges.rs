@@ -8,12 +8,15 @@ use wharf_testkit::{
     hostile::{Answer, Match, OriginOptions, Rule},
 };
 
-use super::scene::{Scene, layer, registry, tag};
+use super::scene::{Scene, layer, registry, tag, versions};
 
 #[tokio::test]
 async fn n01_a_registry_that_redirects_a_login_learns_nothing_elsewhere() {
-    for status in [301, 302, 303, 307, 308] {
-        let scene = Scene::new().await;
+    for (status, options) in [301, 302, 303, 307, 308]
+        .into_iter()
+        .flat_map(|status| versions().map(|o| (status, o)))
+    {
+        let scene = Scene::speaking(&options).await;
         let image = Image::small("x");
         let (descriptor, bytes) = layer(&image);
         let blob = format!("/blobs/{}", descriptor.digest());
@@ -34,7 +37,12 @@ async fn n01_a_registry_that_redirects_a_login_learns_nothing_elsewhere() {
 
 #[tokio::test]
 async fn n03_challenges_count_only_at_the_registry() {
-    let scene = Scene::new().await;
+    for options in versions() {
+        challenges_count_only_at_the_registry(&Scene::speaking(&options).await).await;
+    }
+}
+
+async fn challenges_count_only_at_the_registry(scene: &Scene) {
     let image = Image::small("x");
     let (descriptor, _) = layer(&image);
     scene.desk.guard(&scene.registry);
@@ -65,7 +73,12 @@ async fn n03_challenges_count_only_at_the_registry() {
 
 #[tokio::test]
 async fn n03_a_redirected_ping_does_not_log_in_elsewhere() {
-    let scene = Scene::new().await;
+    for options in versions() {
+        a_redirected_ping_does_not_log_in_elsewhere(&Scene::speaking(&options).await).await;
+    }
+}
+
+async fn a_redirected_ping_does_not_log_in_elsewhere(scene: &Scene) {
     scene
         .registry
         .on(Match::get("/v2/"), Answer::redirect(302, "https://evil.test/v2/"));

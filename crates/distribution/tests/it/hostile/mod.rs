@@ -2,6 +2,7 @@
 
 mod challenges;
 mod content;
+mod http2;
 mod limits;
 mod lists;
 mod names;

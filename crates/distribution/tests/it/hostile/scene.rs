@@ -11,7 +11,7 @@ use wharf_http::{
 use wharf_reference::{Registry, Repository, Tag};
 use wharf_testkit::{
     Image,
-    hostile::{Names, Origin, Stage, TokenDesk},
+    hostile::{Names, Origin, OriginOptions, Stage, TokenDesk},
 };
 
 /// A registry, its token server at a sibling host, a CDN and an evil host; alice has an account.
@@ -27,11 +27,16 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn new() -> Self {
+        Self::speaking(&OriginOptions::default()).await
+    }
+
+    /// The same with hosts that are contacted so.
+    pub(crate) async fn speaking(options: &OriginOptions) -> Self {
         let stage = Stage::new();
-        let registry = stage.origin("registry.example.test").await;
-        let auth = stage.origin("auth.example.test").await;
-        let cdn = stage.origin("cdn.test").await;
-        let evil = stage.origin("evil.test").await;
+        let registry = stage.origin_with("registry.example.test", options.clone()).await;
+        let auth = stage.origin_with("auth.example.test", options.clone()).await;
+        let cdn = stage.origin_with("cdn.test", options.clone()).await;
+        let evil = stage.origin_with("evil.test", options.clone()).await;
         let desk = TokenDesk::open(&stage, &registry, &auth);
         let password = stage.secret("password", &[&auth]);
         desk.user("alice", &password);
@@ -103,6 +108,11 @@ impl Scene {
         read.map(|bytes| bytes.to_vec())
             .map_err(|error| self.stage.inspect(error).kind())
     }
+}
+
+/// Both versions of HTTP: what must hold for secrets holds for each.
+pub(crate) fn versions() -> [OriginOptions; 2] {
+    [OriginOptions::default(), OriginOptions::default().http2()]
 }
 
 pub(crate) fn registry(origin: &Origin) -> Registry {
