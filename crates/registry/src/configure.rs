@@ -36,6 +36,10 @@ impl Registry {
     /// minutes. Without users, everybody gets one.
     ///
     /// Clients are sent to the [external URL](Registry::with_external_url); a served registry knows it.
+    ///
+    /// A token allows what it was asked for, `repository:<path>:<actions>`, as far as its user may do that. The
+    /// challenge to a mount names the repository to mount from, too, or the scope `registry:blobs:mount` if the
+    /// client leaves it to the registry where the blob is: with it, what the user may pull can be mounted.
     #[must_use]
     pub fn with_tokens(self) -> Self {
         self.with_token_lifetime(Duration::from_mins(5))

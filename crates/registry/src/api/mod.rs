@@ -23,8 +23,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use wharf_reference::Digest;
 
 use crate::{
-    Action, Body, ErrorCode, Registry,
-    auth::Principal,
+    Action, Body, ErrorCode, Quirk, Registry,
+    auth::{Mount, Principal, Wanted},
     error::{Answer, Failure},
     query::Query,
     route::{self, Path, Route},
@@ -72,7 +72,17 @@ async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer 
         }
         Route::Repository(path, endpoint) => {
             let action = action(method, &endpoint);
-            let wanted = Some((&path, action));
+            let mount = match (method, &endpoint) {
+                (&Method::POST, route::Endpoint::Uploads) if !registry.has(Quirk::NoMount) => {
+                    Mount::of(&query)
+                }
+                _ => None,
+            };
+            let wanted = Some(Wanted {
+                path: &path,
+                action,
+                mount: mount.as_ref(),
+            });
             let principal = config.authentication.admit(headers, wanted, external).await?;
             if config.read_only && action != Action::Pull {
                 return Err(Failure::new(

@@ -78,16 +78,20 @@ impl Call<'_> {
     fn mountable(&self, digest: &Digest) -> Result<Option<u64>, Failure> {
         let state = &self.registry.state;
         let authentication = &self.registry.config.authentication;
-        let readable = |path: &Path| authentication.allows(&self.principal, path, Action::Pull);
         if let Some(from) = self.query.value("from") {
             let path = Path::parse(from)?;
-            let repository = state.existing(&path).filter(|_| readable(&path));
+            let repository = state
+                .existing(&path)
+                .filter(|_| authentication.allows(&self.principal, &path, Action::Pull));
             return Ok(repository.and_then(|repository| repository.touch_blob(digest)));
         }
         let mut repositories = state.repositories().into_iter();
         Ok(repositories.find_map(|(path, repository)| {
             repository.blob(digest)?;
-            readable(&path).then(|| repository.touch_blob(digest)).flatten()
+            authentication
+                .lends(&self.principal, &path)
+                .then(|| repository.touch_blob(digest))
+                .flatten()
         }))
     }
 

@@ -244,7 +244,7 @@ impl AccessEntry {
     /// What it allows: the actions it names, and no others.
     fn grant(&self) -> Option<Grant> {
         let named = |action: &Action| self.actions.iter().any(|name| name == action.as_str());
-        (self.kind == "repository").then(|| Grant {
+        (self.kind == "repository").then(|| Grant::Repository {
             path: self.name.clone(),
             actions: Action::ALL.into_iter().filter(named).collect(),
         })

@@ -6,6 +6,7 @@ mod htpasswd;
 mod jwt;
 mod tokens;
 mod users;
+mod wanted;
 
 use std::{
     fmt::{self, Write as _},
@@ -21,9 +22,11 @@ pub use self::htpasswd::Htpasswd;
 pub use self::jwt::TokenKeys;
 #[cfg(feature = "jwt")]
 pub(crate) use self::jwt::Verifier;
+use self::wanted::Scopes;
 pub(crate) use self::{
     tokens::{Grant, Issuer},
     users::Users,
+    wanted::{Mount, Wanted},
 };
 use crate::{ErrorCode, error::Failure, route::Path};
 
@@ -165,6 +168,31 @@ impl Authentication {
         }
     }
 
+    /// Whether a blob of the repository at `path` may be mounted, by a client that does not name it.
+    pub(crate) fn lends(&self, principal: &Principal, path: &Path) -> bool {
+        let mounts = principal
+            .grants
+            .as_ref()
+            .is_some_and(|grants| grants.contains(&Grant::Mounts));
+        self.allows(principal, path, Action::Pull)
+            || mounts && self.permits(principal.user.as_deref(), path.as_str(), Action::Pull)
+    }
+
+    /// Whether a mount needs another token of ours than the client has, and its user would get that. The
+    /// answer does not depend on what exists.
+    fn needs_more(&self, principal: &Principal, mount: &Mount) -> bool {
+        let Some(grants) = principal.grants.as_ref().filter(|_| !self.has_verifier()) else {
+            return false;
+        };
+        match mount {
+            Mount::From(from) => {
+                !self.allows(principal, from, Action::Pull)
+                    && self.permits(principal.user.as_deref(), from.as_str(), Action::Pull)
+            }
+            Mount::Anywhere => !grants.contains(&Grant::Mounts),
+        }
+    }
+
     /// Whether a list of repositories may show this one. A token of our own says who asks, which is enough.
     pub(crate) fn shows(&self, principal: &Principal, path: &Path) -> bool {
         match &self.issuer {
@@ -180,7 +208,7 @@ impl Authentication {
     pub(crate) async fn admit(
         &self,
         headers: &HeaderMap,
-        wanted: Option<(&Path, Action)>,
+        wanted: Option<Wanted<'_>>,
         external: Option<&str>,
     ) -> Result<Principal, Failure> {
         let challenge = |error: Option<&str>| self.challenge(wanted, external, error);
@@ -202,11 +230,16 @@ impl Authentication {
             (false, None) if !self.is_open() && !self.anonymous => return Err(challenge(None)),
             (false, _) => Principal::default(),
         };
-        let Some((path, action)) = wanted else {
+        let Some(Wanted { path, action, mount }) = wanted else {
             return Ok(principal);
         };
         if self.allows(&principal, path, action) {
-            return Ok(principal);
+            return match mount {
+                Some(mount) if self.needs_more(&principal, mount) => {
+                    Err(challenge(Some("insufficient_scope")))
+                }
+                _ => Ok(principal),
+            };
         }
         match (&principal.grants, &principal.user) {
             (Some(_), _) => Err(challenge(Some("insufficient_scope"))),
@@ -228,12 +261,7 @@ impl Authentication {
         self.users.verify(user, password).await.then(|| Arc::from(user))
     }
 
-    fn challenge(
-        &self,
-        wanted: Option<(&Path, Action)>,
-        external: Option<&str>,
-        error: Option<&str>,
-    ) -> Failure {
+    fn challenge(&self, wanted: Option<Wanted<'_>>, external: Option<&str>, error: Option<&str>) -> Failure {
         let text = match self.token_source(external.unwrap_or_default()) {
             None => "Basic realm=\"registry\"".to_owned(),
             Some((mut realm, service)) => {
@@ -244,8 +272,9 @@ impl Authentication {
                 if !self.no_service {
                     let _ = write!(text, ",service=\"{service}\"");
                 }
-                if let Some((path, action)) = wanted {
-                    let _ = write!(text, ",scope=\"repository:{path}:{}\"", action.scope());
+                if let Some(wanted) = wanted {
+                    let ours = !self.has_verifier();
+                    let _ = write!(text, ",scope=\"{}\"", Scopes { wanted, ours });
                 }
                 if let Some(error) = error {
                     let _ = write!(text, ",error=\"{error}\"");

@@ -17,20 +17,32 @@ use crate::state::random_id;
 /// The most tokens that are valid at a time.
 const MAX_TOKENS: usize = 100_000;
 
-/// What a token allows in one repository.
+/// What a token allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Grant {
-    pub(crate) path: String,
-    pub(crate) actions: Vec<Action>,
+pub(crate) enum Grant {
+    /// Actions in one repository.
+    Repository { path: String, actions: Vec<Action> },
+    /// Mounts from whichever repository has the blob, of those that the user may pull from. No other token
+    /// lets a client read, by way of a mount, what its scopes do not name.
+    Mounts,
 }
 
 impl Grant {
+    /// The scope of [`Self::Mounts`], which the challenge to a mount without `from` names.
+    pub(crate) const MOUNTS: &str = "registry:blobs:mount";
+
     pub(crate) fn covers(&self, path: &str, action: Action) -> bool {
-        self.path == path && self.actions.contains(&action)
+        match self {
+            Self::Repository { path: own, actions } => own == path && actions.contains(&action),
+            Self::Mounts => false,
+        }
     }
 
     /// What is granted of one requested scope, `repository:<path>:<actions>`: what is known and permitted.
     pub(crate) fn of(scope: &str, user: Option<&str>, authentication: &Authentication) -> Option<Self> {
+        if scope == Self::MOUNTS {
+            return Some(Self::Mounts); // the user's rights are looked at when it is used
+        }
         let (path, actions) = scope.strip_prefix("repository:")?.rsplit_once(':')?;
         let wanted = |action: &Action| {
             actions
@@ -41,7 +53,7 @@ impl Grant {
             .into_iter()
             .filter(|action| wanted(action) && authentication.permits(user, path, *action))
             .collect::<Vec<_>>();
-        (!actions.is_empty()).then(|| Self {
+        (!actions.is_empty()).then(|| Self::Repository {
             path: path.to_owned(),
             actions,
         })

@@ -121,9 +121,16 @@ async fn rights_decide_and_nothing_else_shows() {
 
 #[tokio::test]
 async fn what_one_may_not_pull_one_may_not_mount() {
-    let server = server(false).await;
-    let mine = credentials(&server, false, "rwd_mine", "").await;
-    let yours = credentials(&server, false, "rwd_yours", "").await;
+    for tokens in [false, true] {
+        one_mounts_what_one_may_pull(tokens).await;
+    }
+}
+
+async fn one_mounts_what_one_may_pull(tokens: bool) {
+    let server = server(tokens).await;
+    let mine = credentials(&server, tokens, "rwd_mine", "repository:mine:pull,push").await;
+    let scopes = "repository:yours:pull,push+repository:mine:pull+registry:blobs:mount";
+    let yours = credentials(&server, tokens, "rwd_yours", scopes).await;
     let (blob, missing) = (digest(b"layer"), digest(b"missing"));
     let path = with_digest("/v2/mine/blobs/uploads/", &blob);
     assert_eq!(call(&server, &mine, "POST", &path, b"layer").await.status, 201);
@@ -149,6 +156,60 @@ async fn what_one_may_not_pull_one_may_not_mount() {
         (stolen.status, stolen.code().as_str()),
         (400, "MANIFEST_BLOB_UNKNOWN")
     );
+}
+
+/// The token for a mount is what the challenge asks for: of the repository that the client names, or, if it
+/// names none, of those that the user may pull from. Another token does not do, whatever its user may.
+#[tokio::test]
+async fn a_mount_needs_a_token_for_it() {
+    let of_both = |user: Option<&str>, path: &str, _| user == Some("ada") && path != "others";
+    let registry = Registry::memory().with_access(of_both).with_tokens();
+    let server = registry.with_basic("ada", "secret").serve().await.unwrap();
+    let ada = async |scope: &str| credentials(&server, true, "ada", scope).await;
+    let upload = "/v2/mine/blobs/uploads/";
+    let blob = digest(b"layer");
+    let source = ada("repository:source:push").await;
+    let path = with_digest("/v2/source/blobs/uploads/", &blob);
+    assert_eq!(call(&server, &source, "POST", &path, b"layer").await.status, 201);
+
+    let narrow = ada("repository:mine:pull,push").await;
+    let missing = digest(b"missing");
+    for (from, more) in [
+        ("&from=source", "repository:source:pull"),
+        ("", "registry:blobs:mount"),
+    ] {
+        let mount = |digest| format!("{upload}?mount={digest}{from}");
+        let challenge = format!("scope=\"repository:mine:pull,push {more}\"");
+        for (sent, error) in [(None, false), (Some(&narrow), true)] {
+            // Whether it exists does not show.
+            for digest in [&blob, &missing] {
+                let mut asked = ask(&server, "POST", mount(digest));
+                if let Some(sent) = sent {
+                    asked = asked.header("Authorization", sent);
+                }
+                let refused = asked.send().await;
+                assert_eq!(refused.status, 401);
+                let named = refused.header("www-authenticate").unwrap();
+                assert!(named.contains(&challenge), "{named}");
+                assert_eq!(named.contains("insufficient_scope"), error, "{named}");
+            }
+        }
+        let wide = ada(&format!("repository:mine:pull,push+{more}")).await;
+        let mounted = call(&server, &wide, "POST", &mount(&blob), b"").await;
+        assert_eq!(mounted.status, 201);
+        let absent = call(&server, &wide, "POST", &mount(&missing), b"").await;
+        assert_eq!(absent.status, 202);
+        let delete = ada("repository:mine:delete").await;
+        let gone = call(&server, &delete, "DELETE", &format!("/v2/mine/blobs/{blob}"), b"").await;
+        assert_eq!(gone.status, 202);
+        // The right to mount is no right to pull.
+        let path = format!("/v2/source/blobs/{blob}");
+        let mounts = ada("repository:mine:pull,push+registry:blobs:mount").await;
+        assert_eq!(call(&server, &mounts, "GET", &path, b"").await.status, 401);
+    }
+    // What the user may not pull is not asked for: no token would help.
+    let path = format!("{upload}?mount={blob}&from=others");
+    assert_eq!(call(&server, &narrow, "POST", &path, b"").await.status, 202);
 }
 
 #[tokio::test]

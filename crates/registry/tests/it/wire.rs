@@ -12,7 +12,7 @@ use wharf_content::Hasher;
 use wharf_reference::{Algorithm, Digest};
 use wharf_registry::{Registry, Server};
 
-pub(crate) use self::user::{as_user, is_user};
+pub(crate) use self::user::as_user;
 
 /// An answer as it came.
 #[derive(Debug, Clone)]

@@ -34,11 +34,6 @@ pub(crate) async fn as_user(credentials: &'static str, check: impl Future<Output
     USER.scope(user, check).await;
 }
 
-/// Whether this is the check of a user, who sees only what the token names.
-pub(crate) fn is_user() -> bool {
-    USER.try_with(|_| ()).is_ok()
-}
-
 /// The header that answers this challenge, if it is one and there is a user.
 pub(super) async fn answer(server: &Server, path: &str, refused: &Answer) -> Option<String> {
     let credentials = USER.try_with(|user| user.credentials).ok()?;
@@ -47,10 +42,7 @@ pub(super) async fn answer(server: &Server, path: &str, refused: &Answer) -> Opt
     }
     assert_eq!(refused.status, 401, "{path} was answered without a token");
     USER.with(|user| user.challenged.set(user.challenged.get() + 1));
-    let mut scopes = scopes(server, refused);
-    if let Some((_, from)) = path.split_once("&from=") {
-        scopes = format!("{scopes}&scope=repository:{from}:pull"); // a mount reads another repository
-    }
+    let scopes = scopes(server, refused);
     let known = USER.with(|user| user.tokens.borrow().get(&scopes).cloned());
     let token = match known {
         Some(token) => token,
@@ -71,7 +63,7 @@ fn scopes(server: &Server, refused: &Answer) -> String {
     let scope = rest
         .strip_prefix(",scope=\"")
         .map(|rest| rest.split('"').next().unwrap());
-    format!("&scope={}", scope.unwrap_or_default())
+    format!("&scope={}", scope.unwrap_or_default().replace(' ', "+"))
 }
 
 async fn fetch(server: &Server, credentials: &str, scopes: &str) -> String {

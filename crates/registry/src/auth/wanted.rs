@@ -1,0 +1,54 @@
+//! What a request needs rights for.
+
+use std::fmt;
+
+use super::{Action, Grant};
+use crate::{query::Query, route::Path};
+
+/// What a request does to which repository.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) action: Action,
+    pub(crate) mount: Option<&'a Mount>,
+}
+
+/// Where a blob shall come from without its bytes being sent (distribution-spec, *Mounting a blob from another
+/// repository*).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mount {
+    /// The repository that the client names.
+    From(Path),
+    /// Whichever repository has it.
+    Anywhere,
+}
+
+impl Mount {
+    /// The mount that a query asks for. A name that breaks the grammar needs no right.
+    pub(crate) fn of(query: &Query<'_>) -> Option<Self> {
+        query.value("mount")?;
+        match query.value("from") {
+            Some(from) => Path::parse(from).ok().map(Self::From),
+            None => Some(Self::Anywhere),
+        }
+    }
+}
+
+/// The scopes that a challenge names.
+pub(super) struct Scopes<'a> {
+    pub(super) wanted: Wanted<'a>,
+    /// Who issues the tokens knows [`Grant::Mounts`].
+    pub(super) ours: bool,
+}
+
+impl fmt::Display for Scopes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Wanted { path, action, mount } = self.wanted;
+        write!(f, "repository:{path}:{}", action.scope())?;
+        match mount {
+            Some(Mount::From(from)) => write!(f, " repository:{from}:{}", Action::Pull.scope()),
+            Some(Mount::Anywhere) if self.ours => write!(f, " {}", Grant::MOUNTS),
+            Some(Mount::Anywhere) | None => Ok(()),
+        }
+    }
+}
