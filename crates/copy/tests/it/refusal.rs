@@ -61,6 +61,28 @@ async fn what_cannot_be_verified_is_not_copied() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
+/// Whether something is a manifest or a blob is told by its type, so a blob with a manifest's type would be
+/// neither: it would not move, and the image would be named without it.
+#[tokio::test]
+async fn a_manifest_in_the_place_of_a_blob_is_refused() {
+    for media_type in [MediaType::OCI_MANIFEST, MediaType::DOCKER_INDEX] {
+        for (config_type, layer_type) in [
+            (MediaType::OCI_CONFIG, media_type.clone()),
+            (media_type.clone(), MediaType::OCI_LAYER),
+        ] {
+            let (source, sink) = pair();
+            let config = source.add(config_type, b"{}");
+            let layer = source.add(layer_type, b"layer");
+            let image = source.manifest_of(&json!({
+                "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [layer],
+            }));
+            source.name("x", &image);
+            let error = refused(source, sink, &target("x"), options()).await;
+            assert_eq!(error.kind(), ErrorKind::Ambiguous);
+        }
+    }
+}
+
 #[tokio::test]
 async fn one_digest_with_two_sizes_is_refused() {
     let (source, sink) = pair();
