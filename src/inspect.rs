@@ -70,11 +70,14 @@ impl Inspection {
     pub(crate) async fn of(source: &dyn Source, image: &Manifest, digest: Digest) -> Result<Self, Error> {
         let bytes = read_config(source, image).await?;
         let config: Config = serde_json::from_slice(&bytes).map_err(|error| {
+            // Not what serde says: it quotes the config, at any length.
             let message = format!(
-                "{} is not a container image: its config cannot be read",
-                image.digest()
+                "{} is not a container image: its config cannot be read (line {}, column {})",
+                image.digest(),
+                error.line(),
+                error.column()
             );
-            Error::new(ErrorKind::Invalid, message).with_source(error)
+            Error::new(ErrorKind::Invalid, message)
         })?;
         let runtime = config.config.unwrap_or_default();
         Ok(Self {

@@ -50,3 +50,13 @@ fn bounded(text: &str) -> &str {
         .and_then(|(end, _)| text.get(..end))
         .unwrap_or(text)
 }
+
+/// What serde says of a foreign document: it quotes the document, at any length.
+fn why_unreadable(error: &serde_json::Error) -> String {
+    let whole = error.to_string();
+    let start = bounded(&whole);
+    if start.len() == whole.len() {
+        return whole;
+    }
+    format!("{start}… at line {} column {}", error.line(), error.column())
+}

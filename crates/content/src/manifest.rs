@@ -60,9 +60,10 @@ impl Manifest {
     fn with_known_digest(bytes: Bytes, declared: Option<&MediaType>, digest: Digest) -> Result<Self, Error> {
         strict_json::check(&bytes)?;
         let body: Body = serde_json::from_slice(&bytes).map_err(|error| {
+            let why = crate::why_unreadable(&error);
             Error::new(
                 ErrorKind::Invalid,
-                format!("not an image manifest or index: {error}"),
+                format!("not an image manifest or index: {why}"),
             )
         })?;
         let media_type = body.settle_type(declared)?;
@@ -163,7 +164,8 @@ impl Manifest {
     }
 
     fn view<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.bytes).map_err(|error| Error::wrap(ErrorKind::Invalid, error))
+        serde_json::from_slice(&self.bytes)
+            .map_err(|error| Error::new(ErrorKind::Invalid, crate::why_unreadable(&error)))
     }
 }
 

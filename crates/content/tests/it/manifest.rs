@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use serde_json::json;
 use wharf_content::{Descriptor, ErrorKind, Hasher, Manifest, MediaType};
 use wharf_reference::{Algorithm, Digest};
 
@@ -276,4 +277,63 @@ fn lists_do_not_stand_for_objects() {
     }
     let free = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[],"x":[[1],{{"config":[2]}}]}}"#);
     assert!(Manifest::parse(free.into(), None).is_ok());
+}
+
+/// A registry's text must not fill a log or steer a terminal.
+#[test]
+fn refusals_are_short_and_printable() {
+    let long = format!("\u{1b}[31m{}", "x".repeat(1_000_000));
+    let image = |key: &str, value: &serde_json::Value| {
+        let config = json!({"mediaType": MediaType::OCI_CONFIG, "digest": Hasher::digest(Algorithm::Sha256, b"{}").unwrap(), "size": 2});
+        let mut document =
+            json!({"schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": []});
+        match key.split_once('.') {
+            Some((outer, inner)) => document[outer][inner] = value.clone(),
+            None => document[key] = value.clone(),
+        }
+        document.to_string()
+    };
+    let mut tried = 0;
+    for key in [
+        "schemaVersion",
+        "mediaType",
+        "artifactType",
+        "config",
+        "layers",
+        "manifests",
+        "subject",
+        "annotations",
+        "config.mediaType",
+        "config.digest",
+        "config.size",
+        "config.platform",
+        "config.data",
+        "config.urls",
+        "config.annotations",
+    ] {
+        for value in [
+            json!(long),
+            json!([long]),
+            json!({&long: long}),
+            json!({&long: 1}),
+        ] {
+            let Err(error) = Manifest::parse(image(key, &value).into_bytes().into(), None) else {
+                continue;
+            };
+            let mut cause: Option<&dyn std::error::Error> = Some(&error);
+            while let Some(next) = cause {
+                let text = next.to_string();
+                assert!(
+                    text.len() < 2_000,
+                    "{key}: {} bytes: {}",
+                    text.len(),
+                    &text[..300]
+                );
+                assert!(!text.contains(char::is_control), "{key}: {text:?}");
+                cause = next.source();
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 40, "{tried}");
 }
