@@ -6,10 +6,7 @@
 
 mod common;
 
-use std::{
-    io::{Write, stdout},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
@@ -42,19 +39,19 @@ fn main() -> ExitCode {
 async fn inspect(arguments: Arguments) -> Result<(), Error> {
     let client = arguments
         .connection
-        .client(common::registry_of(&arguments.image).as_slice())?;
+        .client(common::registry_of(&arguments.image))?;
     let platform = arguments.platform.unwrap_or_else(Platform::host);
     let selection = Selection::Platform(platform);
     match (arguments.raw, arguments.config) {
-        (true, false) => print(client.manifest(&arguments.image).await?.bytes()),
-        (true, true) => print(&client.config(&arguments.image, &selection).await?),
+        (true, false) => common::print_bytes(client.manifest(&arguments.image).await?.bytes()),
+        (true, true) => common::print_bytes(&client.config(&arguments.image, &selection).await?),
         (false, true) => {
             let config = client.config(&arguments.image, &selection).await?;
             let value: serde_json::Value =
                 serde_json::from_slice(&config).map_err(|error| Error::wrap(ErrorKind::Invalid, error))?;
-            print(&pretty(&value)?)
+            common::print_bytes(&pretty(&value)?)
         }
-        (false, false) => print(&pretty(&client.inspect(&arguments.image, &selection).await?)?),
+        (false, false) => common::print_bytes(&pretty(&client.inspect(&arguments.image, &selection).await?)?),
     }
 }
 
@@ -68,10 +65,4 @@ fn pretty(value: &impl Serialize) -> Result<Vec<u8>, Error> {
         .map_err(|error| Error::wrap(ErrorKind::Other, error))?;
     text.push(b'\n');
     Ok(text)
-}
-
-fn print(bytes: &[u8]) -> Result<(), Error> {
-    stdout()
-        .write_all(bytes)
-        .map_err(|error| Error::wrap(ErrorKind::Other, error))
 }

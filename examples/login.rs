@@ -26,7 +26,7 @@ struct Arguments {
     #[arg(long, requires = "username")]
     password_stdin: bool,
     #[command(flatten)]
-    connection: common::Connection,
+    host: common::Host,
 }
 
 fn main() -> ExitCode {
@@ -35,15 +35,14 @@ fn main() -> ExitCode {
 }
 
 async fn login(arguments: Arguments) -> Result<(), Error> {
-    let client = arguments.connection.client(&[])?;
+    let client = arguments.host.client(None)?;
     let (username, password) = ask(arguments.username, arguments.password_stdin)?;
     let stored = client.login(&arguments.registry, &username, &password).await?;
-    eprintln!("credentials stored in {}", stored.origin);
+    common::note(format_args!("credentials stored in {}", stored.origin));
     if let Some(earlier) = stored.hidden_by {
-        eprintln!("warning: {earlier} is asked first and has others");
+        common::note(format_args!("warning: {earlier} is asked first and has others"));
     }
-    println!("Login Succeeded!");
-    Ok(())
+    common::print("Login Succeeded!")
 }
 
 fn ask(username: Option<String>, password_stdin: bool) -> Result<(String, Secret), Error> {

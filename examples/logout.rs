@@ -17,7 +17,7 @@ struct Arguments {
     /// Host, host:port, or either with a namespace
     registry: String,
     #[command(flatten)]
-    connection: common::Connection,
+    host: common::Host,
 }
 
 fn main() -> ExitCode {
@@ -26,14 +26,16 @@ fn main() -> ExitCode {
 }
 
 async fn logout(arguments: Arguments) -> Result<(), Error> {
-    let client = arguments.connection.client(&[])?;
+    let client = arguments.host.with_credentials(None)?;
     let erased = client.logout(&arguments.registry).await?;
     for source in &erased.removed {
-        eprintln!("removed from {source}");
+        common::note(format_args!("removed from {source}"));
     }
     if let Some(other) = erased.remaining {
-        eprintln!("warning: {other} still has credentials for it");
+        common::note(format_args!("warning: {other} still has credentials for it"));
     }
-    println!("Removed login credentials for {}", arguments.registry);
-    Ok(())
+    common::print(format_args!(
+        "Removed login credentials for {}",
+        arguments.registry
+    ))
 }

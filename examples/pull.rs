@@ -9,7 +9,7 @@ mod common;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use wharf::{Client, Error, Name, config::NameOrigin, store::Layout};
+use wharf::{Error, Name, config::NameOrigin, store::Layout};
 
 /// Pull an image into a local store. The last line printed is its digest.
 #[derive(Parser)]
@@ -35,11 +35,11 @@ fn main() -> ExitCode {
 }
 
 async fn pull(arguments: Arguments) -> Result<(), Error> {
-    let client: Client = arguments
+    let client = arguments
         .connection
-        .client(common::registry(&arguments.reference).as_slice())?;
+        .client(common::registry(&arguments.reference))?;
     let store = Layout::create(&arguments.store).await?;
-    let mut options = arguments.transfer.options();
+    let mut options = arguments.transfer.options(&arguments.reference);
     if let Some(name) = arguments.name {
         options = options.with_name(name);
     }
@@ -54,7 +54,9 @@ async fn pull(arguments: Arguments) -> Result<(), Error> {
         ));
     }
     if let Some(reason) = pulled.unrecorded() {
-        eprintln!("warning: the choice could not be remembered: {reason}");
+        common::note(format_args!(
+            "warning: the choice could not be remembered: {reason}"
+        ));
     }
     if let Some(platform) = pulled.report().platform() {
         transfer.note(format_args!("{} for {platform}", pulled.reference()));
@@ -64,6 +66,5 @@ async fn pull(arguments: Arguments) -> Result<(), Error> {
         arguments.store.display(),
         pulled.name()
     ));
-    println!("{}", pulled.report().digest());
-    Ok(())
+    common::print(pulled.report().digest())
 }

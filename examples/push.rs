@@ -37,12 +37,15 @@ fn main() -> ExitCode {
 async fn push(arguments: Arguments) -> Result<(), Error> {
     let client = arguments
         .connection
-        .client(common::registry(&arguments.reference).as_slice())?;
+        .client(common::registry(&arguments.reference))?;
     let store = Layout::open(&arguments.store).await?;
-    let options = arguments.transfer.options();
+    let options = arguments.transfer.options(&arguments.name);
     let report = client
         .push(&store, &arguments.name, &arguments.reference, options)
         .await?;
-    println!("{}", report.digest());
-    Ok(())
+    if let Some(platform) = report.platform() {
+        let note = format_args!("pushed the image for {platform}; --all pushes every one");
+        arguments.transfer.note(note);
+    }
+    common::print(report.digest())
 }

@@ -29,9 +29,9 @@ fn main() -> ExitCode {
 async fn tags(arguments: Arguments) -> Result<(), Error> {
     let client = arguments
         .connection
-        .client(common::registry(&arguments.reference).as_slice())?;
+        .client(common::registry(&arguments.reference))?;
     for tag in client.tags(&arguments.reference).await? {
-        println!("{tag}");
+        common::print(tag)?;
     }
     Ok(())
 }

@@ -5,14 +5,15 @@ mod progress;
 
 use std::{
     error::Error as _,
+    ffi::OsStr,
     future::Future,
-    io::{BufRead, IsTerminal, stderr, stdin},
+    io::{self, BufRead, IsTerminal, Write, stderr, stdin, stdout},
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
 
-use clap::{ArgAction, Args};
+use clap::{Arg, ArgAction, Args, Command, builder::TypedValueParser};
 use wharf::{
     Client, Credential, Error, ErrorKind, Image, Options, Platform, Reference, Registry, Selection,
     config::Locations, reference::ShortName,
@@ -21,12 +22,26 @@ use wharf::{
 /// How to reach registries.
 #[derive(Args)]
 pub(crate) struct Connection {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Credentials, instead of those in a file
+    #[arg(long, value_name = "USER:PASS", value_parser = UserAndPassword)]
+    pub(crate) creds: Option<Credential>,
+}
+
+impl Connection {
+    /// A client for this host with these flags; `--creds` is for this registry alone.
+    pub(crate) fn client(self, registry: Option<Registry>) -> Result<Client, Error> {
+        self.host.with_credentials(registry.zip(self.creds))
+    }
+}
+
+/// The configuration of this host, and what to put in its place.
+#[derive(Args)]
+pub(crate) struct Host {
     /// Credentials file, instead of the host's
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
-    /// Credentials, instead of those in a file
-    #[arg(long, value_name = "USER:PASS", value_parser = credentials)]
-    creds: Option<Credential>,
     /// Directory of *.crt, *.cert and *.key files to use for the connection
     #[arg(long, value_name = "DIR")]
     cert_dir: Option<PathBuf>,
@@ -39,24 +54,41 @@ pub(crate) struct Connection {
     registries_conf: Option<PathBuf>,
 }
 
-impl Connection {
-    /// A client for this host with these flags; `--creds` is for these registries alone.
-    pub(crate) fn client(&self, registries: &[Registry]) -> Result<Client, Error> {
+impl Host {
+    /// A client that reads credentials; a file of them that does not exist is a typo.
+    pub(crate) fn with_credentials(
+        &self,
+        credentials: impl IntoIterator<Item = (Registry, Credential)>,
+    ) -> Result<Client, Error> {
+        if let Some(file) = self.authfile.as_ref().filter(|file| !file.exists()) {
+            let message = format!("--authfile: there is no file {}", file.display());
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        self.client(credentials)
+    }
+
+    /// A client for this host with these flags.
+    pub(crate) fn client(
+        &self,
+        credentials: impl IntoIterator<Item = (Registry, Credential)>,
+    ) -> Result<Client, Error> {
         let mut locations = Locations::from_env();
         if let Some(file) = &self.authfile {
             locations = locations.with_auth_file(file);
         }
         if let Some(directory) = &self.cert_dir {
+            if !directory.is_dir() {
+                let message = format!("--cert-dir: there is no directory {}", directory.display());
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
             locations = locations.with_cert_dir(directory);
         }
         if let Some(file) = &self.registries_conf {
             locations = locations.with_registries_conf(file);
         }
         let mut builder = Client::builder().with_locations(locations);
-        if let Some(credential) = &self.creds {
-            for registry in registries {
-                builder = builder.with_credential(registry.clone(), credential.clone());
-            }
+        for (registry, credential) in credentials {
+            builder = builder.with_credential(registry, credential);
         }
         if let Some(verify) = self.tls_verify {
             builder = builder.with_tls_verify(verify);
@@ -66,17 +98,55 @@ impl Connection {
         }
         let client = builder.build()?;
         for warning in client.warnings() {
-            eprintln!("warning: {warning}");
+            note(format_args!("warning: {warning}"));
         }
         Ok(client)
     }
 }
 
-fn credentials(text: &str) -> Result<Credential, String> {
-    match text.split_once(':') {
-        Some((user, password)) if !user.is_empty() => Ok(Credential::basic(user, password)),
-        _ => Err("expected USER:PASS".to_owned()),
+/// Reads `USER:PASS`. A mistake is not repeated to the user, since it may be a password.
+#[derive(Clone)]
+pub(crate) struct UserAndPassword;
+
+impl TypedValueParser for UserAndPassword {
+    type Value = Credential;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Credential, clap::Error> {
+        match value.to_str().and_then(|text| text.split_once(':')) {
+            Some((user, password)) if !user.is_empty() => Ok(Credential::basic(user, password)),
+            _ => {
+                let argument = argument.map(ToString::to_string).unwrap_or_default();
+                let message = format!("invalid value for '{argument}': expected USER:PASS\n");
+                Err(clap::Error::raw(clap::error::ErrorKind::ValueValidation, message).with_cmd(command))
+            }
+        }
     }
+}
+
+/// Prints a result. Whoever has seen enough of them and closed the pipe is not an error.
+pub(crate) fn print(text: impl std::fmt::Display) -> Result<(), Error> {
+    print_bytes(format!("{text}\n").as_bytes())
+}
+
+/// The same for bytes.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Error> {
+    let mut output = stdout().lock();
+    match output.write_all(bytes).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| {
+            Error::new(ErrorKind::Other, "cannot write to standard output").with_source(error)
+        }),
+    }
+}
+
+/// Tells the user something; that nobody listens stops nothing.
+pub(crate) fn note(text: impl std::fmt::Display) {
+    writeln!(stderr(), "{text}").ok();
 }
 
 /// Asks which image a short name means.
@@ -109,11 +179,12 @@ impl Transfer {
     /// Tells the user something, unless nothing but the result is wanted.
     pub(crate) fn note(&self, text: impl std::fmt::Display) {
         if !self.quiet {
-            eprintln!("{text}");
+            note(text);
         }
     }
 
-    pub(crate) fn options(&self) -> Options {
+    /// The options of a copy; `what` is what the user calls the image.
+    pub(crate) fn options(&self, what: impl std::fmt::Display) -> Options {
         let selection = match (&self.platform, self.all) {
             (_, true) => Selection::All,
             (Some(platform), false) => Selection::Platform(platform.clone()),
@@ -123,7 +194,7 @@ impl Transfer {
         if self.quiet {
             options
         } else {
-            options.with_progress(Arc::from(progress::for_stderr()))
+            options.with_progress(Arc::from(progress::for_stderr(what.to_string())))
         }
     }
 }
@@ -162,7 +233,7 @@ pub(crate) fn run(work: impl Future<Output = Result<(), Error>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: cannot start: {error}");
+            note(format_args!("error: cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -173,7 +244,7 @@ pub(crate) fn run(work: impl Future<Output = Result<(), Error>>) -> ExitCode {
                 Err(error) => report(&error),
             },
             _ = tokio::signal::ctrl_c() => {
-                eprintln!("interrupted: nothing incomplete was kept under a name; run the same command to continue");
+                note("interrupted: nothing incomplete was kept under a name; run the same command to continue");
                 ExitCode::from(130)
             }
         }
@@ -181,10 +252,10 @@ pub(crate) fn run(work: impl Future<Output = Result<(), Error>>) -> ExitCode {
 }
 
 fn report(error: &Error) -> ExitCode {
-    eprintln!("error: {error}");
+    note(format_args!("error: {error}"));
     let mut cause = error.source();
     while let Some(next) = cause {
-        eprintln!("  because: {next}");
+        note(format_args!("  because: {next}"));
         cause = next.source();
     }
     match error.kind() {

@@ -9,14 +9,17 @@ use std::{
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use wharf::{Descriptor, Digest, Event, Outcome, Progress};
 
+use super::note;
+
 /// Content below this many bytes is not worth a bar.
 const SMALL: u64 = 64 * 1024;
 
-pub(crate) fn for_stderr() -> Box<dyn Progress> {
+/// Progress of what the user calls so.
+pub(crate) fn for_stderr(what: String) -> Box<dyn Progress> {
     if stderr().is_terminal() {
         Box::new(Bars::default())
     } else {
-        Box::new(Lines)
+        Box::new(Lines { what })
     }
 }
 
@@ -36,19 +39,23 @@ fn kind(descriptor: &Descriptor) -> &'static str {
     }
 }
 
-struct Lines;
+struct Lines {
+    what: String,
+}
 
 impl Progress for Lines {
     fn event(&self, event: Event<'_>) {
         match event {
-            Event::Resolved { target, descriptor } => {
-                eprintln!("{target} is {} {}", kind(descriptor), descriptor.digest());
+            Event::Resolved { descriptor, .. } => {
+                let (what, kind, digest) = (&self.what, kind(descriptor), descriptor.digest());
+                note(format_args!("{what} is {kind} {digest}"));
             }
             Event::Finished { descriptor, outcome } => {
                 let size = HumanBytes(descriptor.size());
-                eprintln!("{outcome}: {} {} ({size})", kind(descriptor), short(descriptor));
+                let (kind, short) = (kind(descriptor), short(descriptor));
+                note(format_args!("{outcome}: {kind} {short} ({size})"));
             }
-            Event::Warning { message } => eprintln!("warning: {message}"),
+            Event::Warning { message } => note(format_args!("warning: {message}")),
             _ => {}
         }
     }

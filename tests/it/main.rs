@@ -8,6 +8,7 @@
 )]
 
 mod dependencies;
+mod flags;
 mod interop;
 mod mistakes;
 mod plaintext;

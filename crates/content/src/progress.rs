@@ -81,7 +81,7 @@ impl fmt::Display for Outcome {
         f.write_str(match self {
             Self::Copied => "copied",
             Self::Present => "already there",
-            Self::Adopted => "mounted",
+            Self::Adopted => "linked",
             Self::Left => "left where it is",
         })
     }
