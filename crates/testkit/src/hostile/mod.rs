@@ -29,11 +29,13 @@
 //! | [`Origin`], [`Rule`], [`Match`] | what a host answers to what |
 //! | [`Answer`], [`Fault`], [`Step`] | right answers, wrong ones, and bytes that are no answer |
 //! | [`TokenDesk`] | a registry's demand for tokens, and who hands them out |
+//! | [`Driver`], [`Skopeo`], [`Outcome`] | any client doing what a script asks, and what came of it |
 //! | [`WireProxy`], [`WireFault`] | harm to chosen bytes between a client and any server |
 
 mod answer;
 mod capture;
 mod desk;
+mod driver;
 mod http2;
 mod logs;
 mod origin;
@@ -41,14 +43,17 @@ mod proxy;
 mod rule;
 mod secrets;
 mod serve;
+mod skopeo;
 mod stage;
 mod step;
 
 pub use answer::{Answer, Fault};
 pub use desk::{Token, TokenDesk};
+pub use driver::{Done, Driver, Outcome, holds, within};
 pub use origin::{Origin, Traffic};
 pub use proxy::{Direction, Harm, WireFault, WireProxy};
 pub use rule::{BodyUse, Match, Rule};
 pub use serve::{blob_answer, registry_answer};
+pub use skopeo::Skopeo;
 pub use stage::{Mint, Names, OriginOptions, Stage};
 pub use step::Step;

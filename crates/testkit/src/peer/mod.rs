@@ -47,7 +47,7 @@ pub fn peers_present(programs: &[&str]) -> bool {
 }
 
 /// The program's path, searched in `PATH`.
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))

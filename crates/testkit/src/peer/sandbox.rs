@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
     process::{self, Command},
     sync::atomic::{AtomicU32, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tempfile::TempDir;
@@ -134,6 +134,7 @@ impl Sandbox {
             program: program.to_owned(),
             globals: globals.to_vec(),
             environment: environment.to_vec(),
+            limit: Duration::from_mins(5),
         }
     }
 
@@ -157,6 +158,7 @@ pub struct Tool {
     program: String,
     globals: Vec<String>,
     environment: Vec<(String, String)>,
+    limit: Duration,
 }
 
 impl Tool {
@@ -167,7 +169,14 @@ impl Tool {
         self
     }
 
-    /// Runs it to its end and returns what it said, whether it succeeded or not; stopped after five minutes.
+    /// Stops it after this long, in whole seconds, instead of five minutes.
+    #[must_use]
+    pub const fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it to its end and returns what it said, whether it succeeded or not.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let mut command = self.command();
         command.args(arguments);
@@ -175,6 +184,8 @@ impl Tool {
         Output {
             command: format!("{} {}", self.program, arguments.join(" ")),
             success: output.status.success(),
+            // What timeout(1) ends with when it had to stop the program, gently or not.
+            timed_out: matches!(output.status.code(), Some(124 | 137)),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -194,7 +205,7 @@ impl Tool {
     fn command(&self) -> Command {
         let mut command = Command::new("timeout");
         command
-            .args(["--kill-after=5", "300", &self.program])
+            .args(["--kill-after=5", &self.limit.as_secs().to_string(), &self.program])
             .args(&self.globals);
         command
             .env_clear()
@@ -210,6 +221,8 @@ pub struct Output {
     command: String,
     /// Whether it ended with status zero.
     pub success: bool,
+    /// Whether it was stopped because its time was over.
+    pub timed_out: bool,
     /// Its standard output.
     pub stdout: String,
     /// Its standard error.
