@@ -73,6 +73,8 @@ mod fault;
 mod gc;
 mod hosted;
 mod limits;
+#[cfg(feature = "server")]
+mod linger;
 mod log;
 mod memory;
 mod observe;

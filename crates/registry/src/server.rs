@@ -14,7 +14,12 @@ use tokio::{
 };
 use wharf_reference::{ParseError, Reference};
 
-use crate::{Body, Fault, Injected, LoggedRequest, Registry, fault::HangUp, patient::Patient};
+use crate::{
+    Body, Fault, Injected, LoggedRequest, Registry,
+    fault::HangUp,
+    linger::{Lingering, Unread},
+    patient::Patient,
+};
 
 /// How long a client may take for a TLS handshake, and for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -204,21 +209,25 @@ async fn speak(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let stream = Patient::new(stream, registry.config.limits.idle);
-    let connection = http.serve_connection(TokioIo::new(stream), service(registry));
+    let unread = Unread::default();
+    let stream = Lingering::new(stream, unread.clone());
+    let connection = http.serve_connection(TokioIo::new(stream), service(registry, unread));
     let _ = watcher.watch(connection).await;
 }
 
 /// The registry as hyper calls it.
 fn service(
     registry: Registry,
+    unread: Unread,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
     Response = Response<Body>,
     Error = HungUp,
     Future: Send + 'static,
 > {
-    hyper::service::service_fn(move |request| {
+    hyper::service::service_fn(move |request: Request<Incoming>| {
         let registry = registry.clone();
+        let request = request.map(|body| unread.follow(body));
         async move {
             let response = registry.handle(request).await;
             match response.extensions().get::<HangUp>() {

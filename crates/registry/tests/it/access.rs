@@ -1,3 +1,7 @@
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use wharf_registry::Registry;
 
 use crate::wire::{ask, get};
@@ -24,6 +28,26 @@ async fn basic_credentials_are_asked_for_and_checked() {
     ] {
         let answer = ask(&server, "GET", "/v2/").basic(credentials).send().await;
         assert_eq!(answer.status, status, "{credentials}");
+    }
+}
+
+/// A client that sends everything before it reads must not lose the answer to a connection that was reset.
+#[tokio::test]
+async fn an_early_answer_reaches_who_is_still_sending() {
+    let registry = Registry::memory().with_basic("ada", "secret");
+    let server = registry.serve().await.unwrap();
+    for head in ["Content-Length: 16777216", "Transfer-Encoding: chunked"] {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        let head = format!("PUT /v2/lib/app/manifests/v1 HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let piece = [b"100000\r\n".as_slice(), &vec![b'x'; 0x10_0000], b"\r\n"].concat();
+        for _ in 0..15 {
+            stream.write_all(&piece).await.unwrap();
+        }
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 401 "));
+        assert!(String::from_utf8(answer).unwrap().contains("UNAUTHORIZED"));
     }
 }
 
