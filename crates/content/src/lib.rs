@@ -32,7 +32,7 @@ mod source;
 mod strict_json;
 mod target;
 
-pub use blob::{Blob, ByteStream, OpenBlob};
+pub use blob::{Blob, ByteStream, OpenBlob, Piece, PieceStream, Pieces};
 pub use descriptor::Descriptor;
 pub use error::{Error, ErrorKind};
 pub use hash::Hasher;

@@ -18,7 +18,7 @@ use crate::{
     warnings::Warnings,
 };
 
-/// How many ranges of blobs may be in memory beside the first of each; each has 1 MiB.
+/// How many ranges of blobs may be fetched at once beside the first of each.
 const MAX_LANES: usize = 12;
 
 /// Builds a [`Client`]. Everything has a default; what cannot be used is an error of

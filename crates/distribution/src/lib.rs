@@ -36,9 +36,10 @@
 //!
 //! Failures that may pass are tried again within one [`RetryPolicy`](wharf_http::RetryPolicy) per operation. A
 //! download goes on at the byte where it was cut, at the next place if there is one; three tries without a
-//! single new byte end it. A blob of 16 MiB and more whose reader mostly waits for the network is fetched in
-//! ranges of 1 MiB over 4 to 8 connections, as long as that is faster; all such ranges of a client together hold
-//! at most 12 MiB beside the first of each blob.
+//! single new byte end it. A blob of 16 MiB and more whose reader mostly waits for the network, and takes its
+//! bytes [in any order](wharf_content::Pieces) as a store does, is fetched in ranges over 4 to 8 connections, as long
+//! as that is faster; a client opens at most 12 for them beside the first of each blob. They are handed out as they
+//! arrive, and none is kept in memory.
 //!
 //! | feature | adds |
 //! |---|---|

@@ -53,7 +53,6 @@ mod shared;
 pub use check::{Checked, Problem};
 pub use collect::{Collect, Collected, Prune};
 pub use image::Image;
-pub use ingest::Assembly;
 pub use layout::Layout;
 pub use memory::Memory;
 pub use options::{Durability, Options, Verify};

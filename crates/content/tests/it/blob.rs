@@ -11,7 +11,7 @@ use wharf_content::{
 };
 use wharf_reference::{Algorithm, Digest};
 
-fn descriptor(content: &[u8]) -> Descriptor {
+pub(crate) fn descriptor(content: &[u8]) -> Descriptor {
     let digest = Hasher::digest(Algorithm::Sha256, content).unwrap();
     Descriptor::new(MediaType::OCTET_STREAM, digest, content.len() as u64).unwrap()
 }

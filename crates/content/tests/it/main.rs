@@ -3,4 +3,5 @@
 
 mod blob;
 mod manifest;
+mod pieces;
 mod platform;

@@ -6,26 +6,28 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::Instant;
+use wharf_content::Piece;
 
 use super::{
-    ahead::{Ahead, End, RANGE},
-    fetch::{Fetch, Part},
+    fetch::{Fetch, Part, early_end},
+    lanes::{End, Lanes},
 };
 use crate::error::Error;
 
 /// How many tries without a single new byte end a download.
 const MAX_BARREN_TRIES: u32 = 3;
 /// Ranges are tried if at least this much is left,
-const WORTH_RANGES: u64 = 16 * RANGE;
+const WORTH_RANGES: u64 = 16 * 1024 * 1024;
 /// after so long and so many bytes,
 const TRIAL: Duration = Duration::from_millis(300);
 const TRIAL_BYTES: u64 = 2 * 1024 * 1024;
 
-/// The bytes of a blob from an offset on. After a cut it goes on where it stopped, elsewhere if it can; while
-/// it waits more for the network than the network for it, it tries several connections.
+/// The bytes of a blob from an offset on. After a cut it goes on where it stopped, elsewhere if it can. If it
+/// [may widen](Download::in_any_order), it tries several connections while it waits more for the network than the
+/// network for it; then pieces come as they arrive.
 pub(super) struct Download {
     fetch: Arc<Fetch>,
     position: u64,
@@ -37,9 +39,7 @@ pub(super) struct Download {
 
 enum State {
     Streaming(Part),
-    /// A stream up to a byte, from which on ranges are under way.
-    Meeting(Part, u64, Box<Ahead>),
-    Ranges(Box<Ahead>),
+    Ranges(Box<Lanes>),
     Resuming(Resuming),
     Ended,
 }
@@ -107,38 +107,22 @@ impl Download {
             barren_tries: 0,
             state,
             gauge: Gauge::NEW,
-            may_widen: true,
+            may_widen: false,
         })
     }
 
-    /// A chunk of a part, without what is to be passed over and nothing from `end` on.
-    fn poll_part(
-        part: &mut Part,
-        position: u64,
-        end: u64,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, wharf_http::Error>>> {
-        loop {
-            match ready!(Pin::new(&mut part.body).poll_next(context)) {
-                Some(Ok(mut chunk)) => {
-                    let skipped = part.skip.min(chunk.len() as u64);
-                    part.skip -= skipped;
-                    chunk.advance(usize::try_from(skipped).unwrap_or(usize::MAX));
-                    let room = usize::try_from(end.saturating_sub(position)).unwrap_or(usize::MAX);
-                    chunk.truncate(room);
-                    if !chunk.is_empty() {
-                        return Poll::Ready(Some(Ok(chunk)));
-                    }
-                }
-                other => return Poll::Ready(other),
-            }
-        }
+    /// Lets pieces come before those in front of them.
+    pub(super) fn in_any_order(mut self) -> Self {
+        self.may_widen = true;
+        self
     }
 
-    fn pass(&mut self, chunk: Bytes) -> Poll<Option<Result<Bytes, wharf_content::Error>>> {
-        self.position = self.position.saturating_add(chunk.len() as u64);
+    fn pass(&mut self, bytes: Bytes) -> Poll<Option<Result<Piece, wharf_content::Error>>> {
+        let offset = self.position;
+        let piece = Piece { offset, bytes };
+        self.position = piece.end();
         self.barren_tries = 0;
-        Poll::Ready(Some(Ok(chunk)))
+        Poll::Ready(Some(Ok(piece)))
     }
 
     /// Decides what follows a cut: another try, or the error.
@@ -181,20 +165,19 @@ impl Download {
             self.may_widen = false;
             return;
         }
-        let meet = self.position + RANGE;
-        let Some(ahead) = Ahead::start(&self.fetch, &part.place, meet, rate) else {
+        let Some(permits) = Lanes::permits(&self.fetch) else {
             return; // later, perhaps: another blob may end before this one
         };
         self.may_widen = false;
-        let ahead = Box::new(ahead);
         if let State::Streaming(part) = std::mem::replace(&mut self.state, State::Ended) {
-            self.state = State::Meeting(part, meet, ahead);
+            let lanes = Lanes::start(&self.fetch, permits, part, self.position, rate);
+            self.state = State::Ranges(Box::new(lanes));
         }
     }
 }
 
 impl Stream for Download {
-    type Item = Result<Bytes, wharf_content::Error>;
+    type Item = Result<Piece, wharf_content::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -215,7 +198,7 @@ impl Stream for Download {
                 State::Streaming(part) => {
                     // One byte beyond the promised size is let through, for the blob to see and refuse.
                     let end = size.saturating_add(1);
-                    let Poll::Ready(polled) = Self::poll_part(part, this.position, end, context) else {
+                    let Poll::Ready(polled) = part.poll_chunk(this.position, end, context) else {
                         this.gauge.waits();
                         return Poll::Pending;
                     };
@@ -232,45 +215,30 @@ impl Stream for Download {
                         }
                         None => (early_end(this.position, size), part.place.clone()),
                         Some(Err(error)) => {
-                            if error.kind() == wharf_http::ErrorKind::Overloaded {
-                                part.turn.pushed_back();
+                            if error.kind() == wharf_http::ErrorKind::Overloaded
+                                && let Some(turn) = &part.turn
+                            {
+                                turn.pushed_back();
                             }
                             (error, part.place.clone())
                         }
                     }
                 }
-                State::Meeting(part, meet, _) => {
-                    let polled = if this.position >= *meet {
-                        None
-                    } else {
-                        ready!(Self::poll_part(part, this.position, *meet, context))
-                    };
-                    match polled {
-                        Some(Ok(chunk)) => return this.pass(chunk),
-                        None if this.position >= *meet => {
-                            let met = std::mem::replace(&mut this.state, State::Ended);
-                            if let State::Meeting(_, _, ahead) = met {
-                                this.state = State::Ranges(ahead);
-                            }
-                            continue;
-                        }
-                        None => (early_end(this.position, size), part.place.clone()),
-                        Some(Err(error)) => (error, part.place.clone()),
-                    }
-                }
-                State::Ranges(ahead) => match ready!(ahead.poll_next(context)) {
-                    Ok(Ok(chunk)) => return this.pass(chunk),
-                    Ok(Err(End::Complete)) => {
+                State::Ranges(lanes) => match ready!(lanes.poll_next(context)) {
+                    Ok(piece) => return Poll::Ready(Some(Ok(piece))),
+                    Err(End::Complete) => {
                         this.state = State::Ended;
                         return Poll::Ready(None);
                     }
-                    Ok(Err(End::NoGain)) => {
+                    Err(End::NoGain(front)) => {
+                        this.position = front;
                         this.go_on(None);
                         continue;
                     }
                     // One stream is the simpler thing: what goes wrong with ranges is no error yet.
-                    Err(error) => {
+                    Err(End::Failed(front, error)) => {
                         tracing::debug!(%error, "going on without ranges");
+                        this.position = front;
                         this.go_on(None);
                         continue;
                     }
@@ -284,7 +252,14 @@ impl Stream for Download {
     }
 }
 
-fn early_end(position: u64, size: u64) -> wharf_http::Error {
-    let message = format!("it ended after {position} of {size} bytes");
-    wharf_http::Error::new(wharf_http::ErrorKind::Broken, message)
+/// A [`Download`] of which every piece follows the one before.
+pub(super) struct InOrder(pub(super) Download);
+
+impl Stream for InOrder {
+    type Item = Result<Bytes, wharf_content::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let piece = ready!(Pin::new(&mut self.0).poll_next(context));
+        Poll::Ready(piece.map(|piece| piece.map(|piece| piece.bytes)))
+    }
 }

@@ -1,4 +1,10 @@
-use bytes::Bytes;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf as _, Bytes};
+use futures_core::Stream as _;
 use http::{HeaderValue, Method, StatusCode, header};
 use url::Url;
 use wharf_auth::Action;
@@ -25,13 +31,14 @@ pub(super) struct Fetch {
     pub(super) descriptor: Descriptor,
 }
 
-/// The bytes from an offset to the end, coming from a place.
+/// The bytes from an offset on, coming from a place.
 pub(super) struct Part {
-    pub(super) body: ResponseBody,
+    body: ResponseBody,
     /// Bytes to pass over: the server sent the blob from its start.
-    pub(super) skip: u64,
+    skip: u64,
     pub(super) place: Place,
-    pub(super) turn: Turn,
+    /// A range has none: it has a lane.
+    pub(super) turn: Option<Turn>,
 }
 
 /// Where a part comes from.
@@ -96,7 +103,7 @@ impl Fetch {
                 },
                 body: answer.body,
                 skip,
-                turn: client.shared().paces.of(&site.registry).turn().await,
+                turn: Some(client.shared().paces.of(&site.registry).turn().await),
             });
         }
         None
@@ -127,12 +134,12 @@ impl Fetch {
             },
             body: answer.body,
             skip,
-            turn,
+            turn: Some(turn),
         })
     }
 
-    /// Exactly the bytes from `first` to before `end`, whole, from this place.
-    pub(super) async fn range(&self, place: &Place, first: u64, end: u64) -> Result<Vec<Bytes>, Error> {
+    /// Exactly the bytes from `first` to before `end`, from this place.
+    pub(super) async fn range(&self, place: &Place, first: u64, end: u64) -> Result<Part, Error> {
         let sites = self.remote.sites(Intent::PullDigest, Operation::PullBlob)?;
         let site = sites
             .get(place.site)
@@ -149,22 +156,12 @@ impl Fetch {
         let endpoint = Redacted(&answer.url).to_string();
         check_range(&answer, first, end, self.descriptor.size())
             .map_err(|reason| self.refuse(ErrorKind::Mismatch, reason).at(&endpoint))?;
-        let mut body = answer.body;
-        let mut left = end - first;
-        let mut chunks = Vec::new();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| self.broken(error, &endpoint))?;
-            left = left.checked_sub(chunk.len() as u64).ok_or_else(|| {
-                self.refuse(ErrorKind::Mismatch, "the server sends more than it was asked for")
-                    .at(&endpoint)
-            })?;
-            chunks.push(chunk);
-        }
-        if left > 0 {
-            let error = wharf_http::Error::new(wharf_http::ErrorKind::Broken, "a range ended early");
-            return Err(self.broken(error, &endpoint));
-        }
-        Ok(chunks)
+        Ok(Part {
+            body: answer.body,
+            skip: 0,
+            place: place.clone(),
+            turn: None,
+        })
     }
 
     async fn ask(&self, site: &Site, range: Option<String>) -> Result<Answer, Error> {
@@ -212,6 +209,37 @@ impl Fetch {
             .with_detail(Detail::Http(error.kind()))
             .with_source(error)
     }
+}
+
+impl Part {
+    /// A chunk, without what is to be passed over and nothing from `end` on. `position` is where it begins.
+    pub(super) fn poll_chunk(
+        &mut self,
+        position: u64,
+        end: u64,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, wharf_http::Error>>> {
+        loop {
+            match ready!(Pin::new(&mut self.body).poll_next(context)) {
+                Some(Ok(mut chunk)) => {
+                    let skipped = self.skip.min(chunk.len() as u64);
+                    self.skip -= skipped;
+                    chunk.advance(usize::try_from(skipped).unwrap_or(usize::MAX));
+                    let room = usize::try_from(end.saturating_sub(position)).unwrap_or(usize::MAX);
+                    chunk.truncate(room);
+                    if !chunk.is_empty() {
+                        return Poll::Ready(Some(Ok(chunk)));
+                    }
+                }
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+}
+
+pub(super) fn early_end(position: u64, end: u64) -> wharf_http::Error {
+    let message = format!("it ended after {position} of {end} bytes");
+    wharf_http::Error::new(wharf_http::ErrorKind::Broken, message)
 }
 
 /// Checks the head of an answer to a request for the bytes from `offset` on (I9); the number of bytes to pass

@@ -1,16 +1,20 @@
-//! Blobs as streams that resume by themselves and, where that is faster, come over several connections.
+//! Blobs as streams that resume by themselves and, where that is faster and their reader can take it, come over
+//! several connections.
 
-mod ahead;
 mod content_range;
 mod download;
 mod fetch;
+mod lanes;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use wharf_content::{Blob, ByteStream, Descriptor, OpenBlob};
+use wharf_content::{Blob, ByteStream, Descriptor, OpenBlob, PieceStream};
 
-use self::{download::Download, fetch::Fetch};
+use self::{
+    download::{Download, InOrder},
+    fetch::Fetch,
+};
 use crate::{
     Remote,
     error::{Error, Operation},
@@ -18,8 +22,8 @@ use crate::{
 
 impl Remote {
     /// A blob, fetched when it is read. It resumes by itself after a cut, at the next place that has it if
-    /// there are several, and can be read again. A large blob that waits for the network is fetched in ranges
-    /// over several connections.
+    /// there are several, and can be read again. Read [in pieces](Blob::into_pieces), as a store reads it, a large
+    /// blob that waits for the network is fetched in ranges over several connections.
     ///
     /// Fails with [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) if the digest cannot be
     /// verified.
@@ -46,6 +50,12 @@ struct Opener(Arc<Fetch>);
 #[async_trait]
 impl OpenBlob for Opener {
     async fn open(&self, offset: u64) -> Result<ByteStream, wharf_content::Error> {
-        Ok(Box::pin(Download::open(Arc::clone(&self.0), offset).await?))
+        let download = Download::open(Arc::clone(&self.0), offset).await?;
+        Ok(Box::pin(InOrder(download)))
+    }
+
+    async fn open_pieces(&self, offset: u64) -> Result<PieceStream, wharf_content::Error> {
+        let download = Download::open(Arc::clone(&self.0), offset).await?;
+        Ok(Box::pin(download.in_any_order()))
     }
 }

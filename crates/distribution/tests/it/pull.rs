@@ -13,7 +13,7 @@ use wharf_testkit::{
     noise, sha256,
 };
 
-use crate::support::{on_stage, remote};
+use crate::support::{on_stage, read_in_pieces, remote};
 
 fn blob_of(length: usize) -> (Descriptor, Bytes) {
     let bytes = Bytes::from(noise(7, length));
@@ -212,11 +212,56 @@ async fn a_large_blob_comes_over_several_connections() {
         }
         slow(&blob_answer(request, &whole))
     }));
+    let blob = remote(&client, "reg.test", "app").blob(&descriptor).unwrap();
+    let (got, early) = read_in_pieces(blob).await.unwrap();
+    assert!(got == bytes);
+    assert!(ranges.load(Ordering::Relaxed) >= 10, "{ranges:?}");
+    assert!(early > 0, "pieces come as they arrive");
+
+    // Who wants the bytes in order gets one stream.
+    ranges.store(0, Ordering::Relaxed);
     let got = read(&remote(&client, "reg.test", "app"), &descriptor)
         .await
         .unwrap();
-    assert_eq!(got, bytes);
-    assert!(ranges.load(Ordering::Relaxed) >= 10, "{ranges:?}");
+    assert!(got == bytes);
+    assert_eq!(ranges.load(Ordering::Relaxed), 0);
+}
+
+/// A range that breaks off is asked for again, from where it broke; when that happens too often, one stream goes
+/// on.
+#[tokio::test]
+async fn broken_ranges_are_continued() {
+    const SIZE: usize = 24 * 1024 * 1024;
+    for (broken, stream_again) in [(1, false), (2, false), (usize::MAX, true)] {
+        let stage = Stage::new();
+        let registry = stage.origin("reg.test").await;
+        let client = on_stage(&stage).build().unwrap();
+        let (descriptor, bytes) = blob_of(SIZE);
+        let (ranges, streams) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (whole, counted, streamed) = (bytes.clone(), Arc::clone(&ranges), Arc::clone(&streams));
+        registry.rule(Rule::call(Match::get("/blobs/"), move |request| {
+            let answer = blob_answer(request, &whole);
+            match request.header("range") {
+                Some(range) if !range.ends_with('-') => {
+                    let number = counted.fetch_add(1, Ordering::Relaxed);
+                    if number < broken {
+                        return answer.fault(Fault::Reset(500_000)).steps();
+                    }
+                    answer.steps()
+                }
+                _ => {
+                    let first = streamed.fetch_add(1, Ordering::Relaxed) == 0;
+                    if first { slow(&answer) } else { answer.steps() }
+                }
+            }
+        }));
+        let blob = remote(&client, "reg.test", "app").blob(&descriptor).unwrap();
+        let (got, _) = read_in_pieces(blob).await.unwrap();
+        assert!(got == bytes, "{broken}");
+        assert_eq!(streams.load(Ordering::Relaxed) > 1, stream_again, "{broken}");
+        let sent = registry.traffic().sent;
+        assert!(sent < 2 * SIZE as u64, "{broken}: {sent}");
+    }
 }
 
 /// Ranges go to the host the registry redirects to, straight away and without a login; when the link has run
@@ -257,10 +302,9 @@ async fn ranges_follow_the_redirect_once() {
         }
         blob_answer(request, &whole).steps()
     }));
-    let got = read(&remote(&client, "reg.test", "app"), &descriptor)
-        .await
-        .unwrap();
-    assert_eq!(got, bytes);
+    let blob = remote(&client, "reg.test", "app").blob(&descriptor).unwrap();
+    let (got, _) = read_in_pieces(blob).await.unwrap();
+    assert!(got == bytes);
     assert!(redirects.load(Ordering::Relaxed) > 1);
     assert!(
         storage

@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -87,4 +87,24 @@ pub(crate) fn on_stage(stage: &Stage) -> ClientBuilder {
     trusting(stage.ca())
         .with_connect(Arc::new(connect))
         .with_retry(RetryPolicy::default().with_base(Duration::from_millis(5)))
+}
+
+/// Reads a blob as a store does: each piece where it belongs, and back once those before it are there. How many
+/// bytes came early, too.
+pub(crate) async fn read_in_pieces(blob: Blob) -> Result<(Vec<u8>, u64), wharf_content::Error> {
+    let mut pieces = blob.into_pieces()?;
+    let mut bytes = vec![0; usize::try_from(pieces.descriptor().size()).unwrap()];
+    let mut early = 0;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        let place =
+            |range: Range<u64>| usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        let written = bytes.get_mut(place(piece.offset..piece.end())).unwrap();
+        written.copy_from_slice(&piece.bytes);
+        while let Some(due) = pieces.due() {
+            early += due.end - due.start;
+            pieces.give_back(bytes.get(place(due)).unwrap());
+        }
+    }
+    Ok((bytes, early))
 }

@@ -1,14 +1,16 @@
 //! From a [`Blob`] to a [`Slot`]: the task that polls hashes, a blocking thread writes, a small queue lies
 //! between them.
+//!
+//! Pieces are written in place as they arrive, and hashed in the blob's order: from memory as long as they come in
+//! it, read back from the file where they came early.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
-use bytes::Bytes;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
-use wharf_content::{Blob, Descriptor, Error, ErrorKind, Hasher};
+use wharf_content::{Blob, Descriptor, Error, ErrorKind, Hasher, Piece, Pieces};
 
 use super::{Attempt, Slot};
 use crate::{
@@ -22,6 +24,9 @@ const BATCH: usize = 512 * 1024;
 
 /// Batches on their way to the writer, so that receiving goes on while one is written.
 const QUEUED: usize = 2;
+
+/// Bytes that are read back in one call.
+const READ: u64 = 512 * 1024;
 
 /// Takes in a blob that the caller has pinned. On return it is one of the layout's, or what was received is
 /// kept for the next attempt.
@@ -110,62 +115,58 @@ pub(crate) async fn acquire(
     }
 }
 
-async fn write(slot: Slot, mut blob: Blob) -> Result<Option<Stamp>, Error> {
+async fn write(slot: Slot, blob: Blob) -> Result<Option<Stamp>, Error> {
+    // Whatever is under a digest has it by our own eyes: pieces are hashed even if somebody verified them before.
     let mut writing = Writing {
+        pieces: blob.into_pieces()?,
         slot: Some(slot),
         thread: None,
         batch: Vec::new(),
         batched: 0,
-        hasher: None,
-    };
-    // A blob that somebody else has verified is hashed here: what is under a digest has it, by our own eyes.
-    let digest = blob.descriptor().digest().clone();
-    let mut own = match blob.hasher() {
-        Some(_) => None,
-        None => Some(Hasher::new(digest.algorithm())?),
     };
     loop {
         writing.make_room().await?;
-        // Nothing is awaited between a chunk's arrival and its place in the batch: a drop loses no byte.
-        match blob.next().await {
-            Some(Ok(chunk)) => {
-                if let Some(own) = &mut own {
-                    own.update(&chunk);
+        // Nothing is awaited between a piece's arrival and its place in the batch: a drop loses no byte.
+        match writing.pieces.next().await {
+            Some(Ok(piece)) => {
+                writing.batched += piece.bytes.len();
+                writing.batch.push(piece);
+                while let Some(due) = writing.pieces.due() {
+                    let step = due.start..due.end.min(due.start.saturating_add(READ));
+                    let bytes = writing.read(step).await?;
+                    writing.pieces.give_back(&bytes);
                 }
-                writing.batched += chunk.len();
-                writing.batch.push(chunk);
-                writing.hasher = blob.hasher().cloned().map(Box::new);
             }
             Some(Err(error)) if error.kind() == ErrorKind::Mismatch => {
                 writing.end(End::Discard).await?;
                 return Err(error);
             }
             Some(Err(error)) => {
-                let hasher = writing.hasher.take();
-                writing.end(End::Keep(hasher)).await?;
+                let keep = writing.keep();
+                writing.end(keep).await?;
                 return Err(error);
             }
-            None => {
-                if let Some(own) = own.take()
-                    && own.finish()? != digest
-                {
-                    writing.end(End::Discard).await?;
-                    return Err(mismatch(blob.descriptor()));
-                }
-                return writing.end(End::Commit).await;
-            }
+            None => return writing.end(End::Commit).await,
         }
     }
 }
 
 enum Message {
-    Write(Vec<Bytes>, OwnedSemaphorePermit),
-    End(Vec<Bytes>, End),
+    Write(Batch, OwnedSemaphorePermit),
+    Read(Range<u64>, oneshot::Sender<Vec<u8>>),
+    End(Batch, End),
+}
+
+/// Pieces to write.
+struct Batch {
+    pieces: Vec<Piece>,
+    /// With them, all bytes before this one are there.
+    front: u64,
 }
 
 enum End {
     Commit,
-    Keep(Option<Box<Hasher>>),
+    Keep(Box<Hasher>),
     Discard,
 }
 
@@ -177,11 +178,11 @@ struct Thread {
 
 /// A blob being written. The writer starts with the first full batch, so a small blob costs one hand-over.
 struct Writing {
+    pieces: Pieces,
     slot: Option<Slot>,
     thread: Option<Thread>,
-    batch: Vec<Bytes>,
+    batch: Vec<Piece>,
     batched: usize,
-    hasher: Option<Box<Hasher>>,
 }
 
 impl Writing {
@@ -190,6 +191,10 @@ impl Writing {
         if self.batched < BATCH {
             return Ok(());
         }
+        self.send().await
+    }
+
+    async fn send(&mut self) -> Result<(), Error> {
         if let Some(slot) = self.slot.take() {
             self.thread = Some(start(slot));
         }
@@ -198,16 +203,30 @@ impl Writing {
         };
         let permit = Arc::clone(&thread.room).acquire_owned().await;
         let permit = permit.map_err(|error| Error::wrap(ErrorKind::Other, error))?;
+        let batch = Batch::take(&mut self.batch, &self.pieces);
         self.batched = 0;
-        let message = Message::Write(std::mem::take(&mut self.batch), permit);
-        if thread.queue.send(message).is_err() {
+        if thread.queue.send(Message::Write(batch, permit)).is_err() {
             return joined((&mut thread.handle).await).map(drop); // it ended early: with an error
         }
         Ok(())
     }
 
+    /// Reads what has been written, the batch included.
+    async fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, Error> {
+        self.send().await?;
+        let Some(thread) = &mut self.thread else {
+            return Ok(Vec::new());
+        };
+        let (reply, bytes) = oneshot::channel();
+        let _ = thread.queue.send(Message::Read(range, reply)); // if it has ended, it says why
+        match bytes.await {
+            Ok(bytes) => Ok(bytes),
+            Err(_) => joined((&mut thread.handle).await).map(|_| Vec::new()),
+        }
+    }
+
     async fn end(&mut self, end: End) -> Result<Option<Stamp>, Error> {
-        let batch = std::mem::take(&mut self.batch);
+        let batch = Batch::take(&mut self.batch, &self.pieces);
         if let Some(slot) = self.slot.take() {
             return blocking(move || finish(slot, &batch, end)).await;
         }
@@ -217,13 +236,26 @@ impl Writing {
         let _ = thread.queue.send(Message::End(batch, end)); // if it has ended, it says why
         joined(thread.handle.await)
     }
+
+    fn keep(&self) -> End {
+        End::Keep(Box::new(self.pieces.hasher().clone()))
+    }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        let (batch, end) = (std::mem::take(&mut self.batch), End::Keep(self.hasher.take()));
         if let Some(thread) = self.thread.take() {
-            let _ = thread.queue.send(Message::End(batch, end));
+            let batch = Batch::take(&mut self.batch, &self.pieces);
+            let _ = thread.queue.send(Message::End(batch, self.keep()));
+        }
+    }
+}
+
+impl Batch {
+    fn take(pieces: &mut Vec<Piece>, of: &Pieces) -> Self {
+        Self {
+            pieces: std::mem::take(pieces),
+            front: of.hasher().count(),
         }
     }
 }
@@ -234,8 +266,11 @@ fn start(mut slot: Slot) -> Thread {
         while let Some(message) = messages.blocking_recv() {
             match message {
                 Message::Write(batch, permit) => {
-                    slot.write(&batch)?;
+                    slot.write(&batch.pieces, batch.front)?;
                     drop((batch, permit));
+                }
+                Message::Read(range, reply) => {
+                    let _ = reply.send(slot.read(range)?); // nobody waits for it any more
                 }
                 Message::End(batch, end) => return finish(slot, &batch, end),
             }
@@ -250,15 +285,15 @@ fn start(mut slot: Slot) -> Thread {
     }
 }
 
-fn finish(mut slot: Slot, batch: &[Bytes], end: End) -> Result<Option<Stamp>, Error> {
+fn finish(mut slot: Slot, batch: &Batch, end: End) -> Result<Option<Stamp>, Error> {
     match end {
         End::Commit => {
-            slot.write(batch)?;
+            slot.write(&batch.pieces, batch.front)?;
             slot.commit()
         }
         End::Keep(hasher) => {
-            slot.write(batch)?;
-            slot.keep(hasher.map(|hasher| *hasher));
+            slot.write(&batch.pieces, batch.front)?;
+            slot.keep(Some(*hasher));
             Ok(None)
         }
         End::Discard => slot.discard().map(|()| None),

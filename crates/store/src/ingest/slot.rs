@@ -3,21 +3,24 @@
 //! It is named after the digest and locked by its writer. Whoever finds it locked waits; when the lock is
 //! free, either the blob is there, or the writer is gone and what it left is continued. What a file holds is
 //! only believed when it has been hashed.
+//!
+//! A file that is written in order is the first bytes of the blob and nothing else. One that has gaps ends with a
+//! [`Mark`](super::mark::Mark) beyond its bytes, which tells the next writer how much comes before the first.
 
 use std::{
     fs::File,
     io::{self, IoSlice, Seek as _, SeekFrom, Write as _},
+    ops::Range,
     path::PathBuf,
     sync::Arc,
     thread,
     time::Duration,
 };
 
-use bytes::Bytes;
-use wharf_content::{Descriptor, Error, Hasher};
+use wharf_content::{Descriptor, Error, ErrorKind, Hasher, Piece};
 use wharf_reference::Digest;
 
-use super::{Partials, flush::Flush};
+use super::{Partials, flush::Flush, mark::Mark};
 use crate::{
     Durability,
     disk::Disk,
@@ -42,12 +45,20 @@ pub(crate) struct Slot {
     disk: Arc<Disk>,
     partials: Arc<Partials>,
     digest: Digest,
+    size: u64,
     directory: Dir,
     name: String,
     path: PathBuf,
     /// Locked; `None` once it is a blob or has been given up.
     file: Option<File>,
+    /// Bytes, with those that were there.
     written: u64,
+    /// All bytes before this one are there.
+    front: u64,
+    /// Where the file stands: what is written there needs no seek.
+    cursor: u64,
+    /// The mark at the end of a file that has had gaps.
+    mark: Option<Mark>,
     flush: Flush,
 }
 
@@ -77,7 +88,7 @@ impl Slot {
             return Ok(Attempt::Busy);
         };
         // The one who held the lock may have moved or removed the file meanwhile.
-        let ours = os::stamp_of(&file).at("look at", &path)?;
+        let mut ours = os::stamp_of(&file).at("look at", &path)?;
         let named = directory.stat(&name).at("look at", &path)?;
         if !named.is_some_and(|(_, named)| named.same_file(&ours)) {
             return Ok(Attempt::Busy);
@@ -86,17 +97,27 @@ impl Slot {
             disk: Arc::clone(disk),
             partials: Arc::clone(partials),
             digest: digest.clone(),
+            size: descriptor.size(),
             directory,
             name,
             path,
-            file: Some(file),
+            file: None,
             written: 0,
+            front: 0,
+            cursor: 0,
+            mark: None,
             flush: Flush::default(),
         };
         if disk.has_blob(descriptor)? {
+            slot.file = Some(file);
             slot.discard()?;
             return Ok(Attempt::Present);
         }
+        if let Some(mark) = Mark::find(&file, ours.size).at("read", &slot.path)? {
+            file.set_len(mark.front).at("shorten", &slot.path)?;
+            ours.size = mark.front;
+        }
+        slot.file = Some(file);
         if ours.size > 0 && (!resumable || ours.size > descriptor.size()) {
             slot.discard()?;
             return Ok(Attempt::Busy);
@@ -118,21 +139,67 @@ impl Slot {
             hash_into(file, &mut hasher).at("read", &self.path)?;
         }
         self.written = hasher.count();
+        self.front = self.written;
+        self.cursor = self.written;
         file.seek(SeekFrom::Start(self.written))
             .at("seek in", &self.path)?;
         Ok(hasher)
     }
 
-    /// Appends.
-    pub(crate) fn write(&mut self, batch: &[Bytes]) -> Result<(), Error> {
+    /// Writes each piece where it belongs. With these, all bytes before `front` are there.
+    pub(crate) fn write(&mut self, batch: &[Piece], front: u64) -> Result<(), Error> {
         let Some(file) = &mut self.file else {
             return Ok(());
         };
-        self.written += write_all(file, batch).at("write", &self.path)?;
+        let end = batch.iter().map(Piece::end).max().unwrap_or(0);
+        // What is read after a crash must never take a gap for bytes: the mark is there before the gap is.
+        if (self.mark.is_some() || end > front) && self.mark.is_none_or(|mark| mark.at < end) {
+            let mark = Mark::beyond(end, self.size, self.front);
+            mark.write(file).at("write", &self.path)?;
+            self.mark = Some(mark);
+        }
+        for run in batch.chunk_by(|piece, next| piece.end() == next.offset) {
+            let start = run.first().map_or(0, |piece| piece.offset);
+            if start != self.cursor {
+                file.seek(SeekFrom::Start(start)).at("seek in", &self.path)?;
+            }
+            let count = write_all(file, run).at("write", &self.path)?;
+            self.written += count;
+            self.cursor = start + count;
+        }
+        if let Some(mark) = &mut self.mark
+            && mark.front < front
+        {
+            mark.front = front;
+            mark.write(file).at("write", &self.path)?;
+        }
+        self.front = front;
         if self.disk.options().durability == Durability::Durable {
             self.flush.step(file, self.written);
         }
         Ok(())
+    }
+
+    /// Reads what was written, through the file it was written to.
+    pub(crate) fn read(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
+        let Some(file) = &self.file else {
+            return Ok(Vec::new());
+        };
+        let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length];
+        let mut at = 0;
+        while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
+            match os::read_at(file, rest, range.start + at as u64) {
+                Ok(0) => {
+                    let message = format!("{} was cut short by somebody", self.path.display());
+                    return Err(Error::new(ErrorKind::Corrupt, message));
+                }
+                Ok(count) => at += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).at("read", &self.path),
+            }
+        }
+        Ok(bytes)
     }
 
     /// The file, for who fills it in another way, and its path for messages.
@@ -145,6 +212,9 @@ impl Slot {
         let Some(file) = self.file.take() else {
             return Ok(None);
         };
+        if self.mark.is_some() {
+            file.set_len(self.size).at("shorten", &self.path)?;
+        }
         let flushed = self.flush.finish().at("sync", &self.path);
         if let Err(error) = flushed.and_then(|()| self.disk.settle(&file, &self.digest, &self.path)) {
             // After a failed sync nobody knows what is on the disk, and a second sync would not say (S3).
@@ -157,8 +227,15 @@ impl Slot {
         published.map(Some)
     }
 
-    /// Keeps what was written for a later attempt, with the hash state if it fits.
+    /// Keeps what was written before the first gap for a later attempt, with the hash state over it.
     pub(crate) fn keep(mut self, hasher: Option<Hasher>) {
+        if self.mark.take().is_some() {
+            let cut = self.file.as_ref().map(|file| file.set_len(self.front));
+            if !matches!(cut, Some(Ok(()))) {
+                return; // the mark is still there
+            }
+            self.written = self.front;
+        }
         if self.written == 0 {
             return;
         }
@@ -172,12 +249,6 @@ impl Slot {
         {
             self.partials.keep(&self.digest, file, hasher);
         }
-    }
-
-    /// Keeps the first bytes of a file that was filled in another way.
-    pub(crate) fn keep_prefix(mut self, length: u64, hasher: Hasher) {
-        self.written = length;
-        self.keep(Some(hasher));
     }
 
     /// Removes what was written.
@@ -200,12 +271,12 @@ impl Drop for Slot {
     }
 }
 
-/// Writes all chunks in as few calls as possible; how many bytes they were.
-fn write_all(file: &mut File, batch: &[Bytes]) -> io::Result<u64> {
+/// Writes pieces that follow each other in as few calls as possible; how many bytes they were.
+fn write_all(file: &mut File, run: &[Piece]) -> io::Result<u64> {
     const MAX_SLICES: usize = 256;
     let mut total = 0;
-    for part in batch.chunks(MAX_SLICES) {
-        let mut slices: Vec<IoSlice<'_>> = part.iter().map(|chunk| IoSlice::new(chunk)).collect();
+    for part in run.chunks(MAX_SLICES) {
+        let mut slices: Vec<IoSlice<'_>> = part.iter().map(|piece| IoSlice::new(&piece.bytes)).collect();
         let mut slices = slices.as_mut_slice();
         IoSlice::advance_slices(&mut slices, 0); // skips empty ones
         while !slices.is_empty() {
@@ -221,4 +292,74 @@ fn write_all(file: &mut File, batch: &[Bytes]) -> io::Result<u64> {
         }
     }
     Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use wharf_content::MediaType;
+
+    use super::*;
+    use crate::Layout;
+
+    async fn slot(directory: &tempfile::TempDir, descriptor: &Descriptor) -> (Slot, Hasher) {
+        let layout = Layout::create(directory.path()).await.unwrap();
+        let (disk, partials) = (&layout.shared.disk, Arc::default());
+        match Slot::attempt(disk, &partials, descriptor, true).unwrap() {
+            Attempt::Granted(granted) => *granted,
+            _ => panic!("nobody else is here"),
+        }
+    }
+
+    /// What a killed process leaves after each write is taken up by another: all bytes before the first gap that
+    /// it had hashed, and not one of a gap.
+    #[tokio::test]
+    async fn no_gap_is_taken_for_bytes_after_a_kill() {
+        const STEP: u64 = 3_000_000;
+        let content = Bytes::from(wharf_testkit::noise(1, 30_000_000));
+        let digest = Hasher::digest(wharf_reference::Algorithm::Sha256, &content).unwrap();
+        let descriptor = Descriptor::new(MediaType::OCI_LAYER, digest, content.len() as u64).unwrap();
+        let piece = |number: u64| {
+            let at = usize::try_from(number * STEP).unwrap();
+            Piece {
+                offset: number * STEP,
+                bytes: content.slice(at..at + usize::try_from(STEP).unwrap()),
+            }
+        };
+        // The pieces of each write, and how many there are in front with them.
+        let writes: [(&[u64], u64); 8] = [
+            (&[0], 1),
+            (&[2, 3], 1),
+            (&[7], 1),
+            (&[1], 2),
+            (&[], 4),
+            (&[5, 4], 5),
+            (&[6], 8),
+            (&[8, 9], 10),
+        ];
+        let (ours, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (mut killed, _) = slot(&ours, &descriptor).await;
+        for (pieces, front) in writes {
+            let batch: Vec<Piece> = pieces.iter().map(|number| piece(*number)).collect();
+            killed.write(&batch, front * STEP).unwrap();
+            let (empty, _) = slot(&other, &descriptor).await;
+            let left = empty.path.clone();
+            drop(empty);
+            std::fs::copy(&killed.path, &left).unwrap();
+            let (found, hasher) = slot(&other, &descriptor).await;
+            assert_eq!(hasher.count(), front * STEP, "{pieces:?}");
+            let prefix = content.slice(..usize::try_from(front * STEP).unwrap());
+            let expected = Hasher::digest(wharf_reference::Algorithm::Sha256, &prefix).unwrap();
+            assert_eq!(hasher.finish().unwrap(), expected, "{pieces:?}");
+            assert_eq!(
+                found.file.as_ref().unwrap().metadata().unwrap().len(),
+                front * STEP
+            );
+        }
+        let path = killed.directory.path().to_owned();
+        killed.commit().unwrap();
+        assert_eq!(std::fs::read_dir(path).unwrap().count(), 0);
+        let layout = Layout::open(ours.path()).await.unwrap();
+        assert!(layout.shared.vouch(&descriptor).unwrap());
+    }
 }

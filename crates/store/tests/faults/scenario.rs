@@ -33,6 +33,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         steps: &["pull 1 a", "pull 2 b"],
     },
     Scenario {
+        name: "pull in pieces",
+        before: &["cut 2"],
+        spoil: None,
+        steps: &["scatter 1 a", "scatter 2 b"],
+    },
+    Scenario {
         name: "names",
         before: &["pull 1 a", "pull 2 b"],
         spoil: None,
@@ -138,7 +144,7 @@ impl Scenario {
         for step in self.before.iter().chain(&self.steps[..done]) {
             let words: Vec<&str> = step.split(' ').collect();
             match words[0] {
-                "pull" | "tag" | "adopt" => {
+                "pull" | "scatter" | "tag" | "adopt" => {
                     let _ = names.insert(words[2].to_owned(), words[1].parse().unwrap());
                 }
                 "untag" | "remove" => drop(names.remove(words[1])),

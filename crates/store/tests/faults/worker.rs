@@ -11,7 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, Location, Name, OpenBlob, Sink as _};
+use futures_util::StreamExt as _;
+use wharf_content::{
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Location, Name, OpenBlob, Piece, PieceStream, Sink as _,
+};
 use wharf_store::{Collect, Layout, Prune};
 use wharf_testkit::Image;
 
@@ -68,7 +71,8 @@ pub(crate) async fn step(path: &Path, text: &str) -> Result<(), Error> {
     let name = |at: usize| Name::parse(words[at]).expect("a name");
     let store = Layout::create(path).await?;
     match words[0] {
-        "pull" => pull(&store, &image(number(1)), &name(2)).await,
+        "pull" => pull(&store, &image(number(1)), &name(2), Order::Forwards).await,
+        "scatter" => pull(&store, &image(number(1)), &name(2), Order::Scattered).await,
         "cut" => cut(&store, &image(number(1))).await,
         "tag" => {
             store
@@ -85,10 +89,10 @@ pub(crate) async fn step(path: &Path, text: &str) -> Result<(), Error> {
     }
 }
 
-async fn pull(store: &Layout, image: &Image, name: &Name) -> Result<(), Error> {
+async fn pull(store: &Layout, image: &Image, name: &Name, order: Order) -> Result<(), Error> {
     for content in image.blobs() {
         if !store.contains(&content.0).await? {
-            store.push_blob(Fetched::blob(content, usize::MAX)).await?;
+            store.push_blob(Fetched::blob(content, usize::MAX, order)).await?;
         }
     }
     store.push_manifest(image.manifest(), Some(name)).await
@@ -97,7 +101,10 @@ async fn pull(store: &Layout, image: &Image, name: &Name) -> Result<(), Error> {
 /// A pull whose connection breaks in the large layer.
 async fn cut(store: &Layout, image: &Image) -> Result<(), Error> {
     for content in image.blobs() {
-        match store.push_blob(Fetched::blob(content, 550_000)).await {
+        match store
+            .push_blob(Fetched::blob(content, 550_000, Order::Forwards))
+            .await
+        {
             Err(error) if error.kind() == ErrorKind::Network => {}
             other => other?,
         }
@@ -109,7 +116,9 @@ async fn adopt(store: &Layout, image: &Image, name: &Name, from: &Path) -> Resul
     let from = Location::Directory(from.to_owned());
     for content in image.blobs() {
         if !store.adopt(&content.0, &from).await? {
-            store.push_blob(Fetched::blob(content, usize::MAX)).await?;
+            store
+                .push_blob(Fetched::blob(content, usize::MAX, Order::Forwards))
+                .await?;
         }
     }
     store.push_manifest(image.manifest(), Some(name)).await
@@ -119,13 +128,23 @@ async fn adopt(store: &Layout, image: &Image, name: &Name, from: &Path) -> Resul
 struct Fetched {
     bytes: Bytes,
     breaks_at: usize,
+    order: Order,
+}
+
+/// How a blob arrives.
+#[derive(Clone, Copy)]
+enum Order {
+    Forwards,
+    /// The second half of every 128 KiB comes first.
+    Scattered,
 }
 
 impl Fetched {
-    fn blob((descriptor, bytes): &(Descriptor, Bytes), breaks_at: usize) -> Blob {
+    fn blob((descriptor, bytes): &(Descriptor, Bytes), breaks_at: usize, order: Order) -> Blob {
         let opener = Self {
             bytes: bytes.clone(),
             breaks_at,
+            order,
         };
         Blob::new(descriptor.clone(), Arc::new(opener)).expect("sha256 is supported")
     }
@@ -145,5 +164,19 @@ impl OpenBlob for Fetched {
             chunks.push(Err(Error::new(ErrorKind::Network, "the connection broke")));
         }
         Ok(Box::pin(futures_util::stream::iter(chunks)))
+    }
+    async fn open_pieces(&self, offset: u64) -> Result<PieceStream, Error> {
+        let chunks = self.open(offset).await?;
+        let mut at = offset;
+        let mut pieces: Vec<Result<Piece, Error>> = Vec::new();
+        for chunk in chunks.collect::<Vec<_>>().await {
+            let (offset, bytes) = (at, chunk?);
+            at += bytes.len() as u64;
+            pieces.push(Ok(Piece { offset, bytes }));
+        }
+        if matches!(self.order, Order::Scattered) {
+            pieces.chunks_mut(2).for_each(<[_]>::reverse);
+        }
+        Ok(Box::pin(futures_util::stream::iter(pieces)))
     }
 }

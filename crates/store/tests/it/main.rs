@@ -10,6 +10,7 @@ mod hostile;
 mod many_names;
 mod measure;
 mod peers;
+mod pieces;
 mod resume;
 mod sharing;
 mod support;

@@ -249,7 +249,7 @@ async fn i09_parallel_ranges_of_a_lying_host() {
                 _ => Answer::redirect(307, "https://evil.test/x").steps(),
             }
         }));
-        let got = scene.read(&scene.alice(), &descriptor).await;
+        let got = scene.read_in_pieces(&scene.alice(), &descriptor).await;
         match got {
             Ok(read) => assert!(read == bytes, "{lie}"),
             Err(kind) => assert_eq!((kind, lie), (ErrorKind::Mismatch, "other bytes")),

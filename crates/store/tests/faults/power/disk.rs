@@ -37,6 +37,10 @@ enum Pending {
         at: usize,
         bytes: Vec<u8>,
     },
+    Length {
+        file: Inode,
+        length: usize,
+    },
     Mark {
         file: Inode,
         nanoseconds: u32,
@@ -117,7 +121,10 @@ impl Disk {
         let uncertain = pending.len();
         let mut random = Random::new(if let Fate::Seeded(seed) = fate { seed } else { 0 });
         for change in pending {
-            let data = matches!(change, Pending::Bytes { .. } | Pending::Mark { .. });
+            let data = matches!(
+                change,
+                Pending::Bytes { .. } | Pending::Length { .. } | Pending::Mark { .. }
+            );
             let kept = match fate {
                 Fate::Lost => false,
                 Fate::Kept => true,
@@ -170,6 +177,11 @@ impl Disk {
                 let Some(file) = self.find(path) else { return };
                 let (at, bytes) = (usize::try_from(*at).unwrap(), bytes.clone());
                 self.pending.push(Pending::Bytes { file, at, bytes });
+            }
+            Change::Length { path, length } => {
+                let Some(file) = self.find(path) else { return };
+                let length = usize::try_from(*length).unwrap();
+                self.pending.push(Pending::Length { file, length });
             }
             Change::Mark { path, nanoseconds } => {
                 let Some(file) = self.find(path) else { return };
@@ -226,7 +238,9 @@ impl Disk {
     fn sync(&mut self, inode: Inode) {
         for change in std::mem::take(&mut self.pending) {
             let covered = match &change {
-                Pending::Bytes { file, .. } | Pending::Mark { file, .. } => *file == inode,
+                Pending::Bytes { file, .. } | Pending::Length { file, .. } | Pending::Mark { file, .. } => {
+                    *file == inode
+                }
                 Pending::Enter { directory, .. } | Pending::Leave { directory, .. } => *directory == inode,
                 Pending::Move { to, .. } => to.0 == inode,
             };
@@ -245,6 +259,9 @@ impl Disk {
                 let end = at + bytes.len();
                 file.bytes.resize(file.bytes.len().max(end), 0);
                 file.bytes[at..end].copy_from_slice(&bytes);
+            }
+            Pending::Length { file, length } => {
+                self.files.get_mut(&file).expect("a file").bytes.resize(length, 0);
             }
             Pending::Mark { file, nanoseconds } => {
                 self.files.get_mut(&file).expect("a file").nanoseconds = nanoseconds;

@@ -8,7 +8,7 @@ use crate::{
 };
 
 const CALLS: &str = "trace=openat,mkdir,mkdirat,read,write,writev,lseek,fsync,fdatasync,renameat,renameat2,\
-                     rename,linkat,unlinkat,unlink,utimensat,ftruncate,close";
+                     rename,linkat,unlinkat,unlink,utimensat,ftruncate,pwrite64,close";
 
 /// A change, as the disk will see it. Paths are relative to the stage.
 #[derive(Debug, Clone)]
@@ -21,6 +21,10 @@ pub(crate) enum Change {
         path: PathBuf,
         at: u64,
         bytes: Vec<u8>,
+    },
+    Length {
+        path: PathBuf,
+        length: u64,
     },
     /// The nanoseconds of its last write.
     Mark {
@@ -141,7 +145,19 @@ impl Reader {
                     .insert(leading_number(&arguments[0]), result_number),
             ),
             "read" => *self.position(&arguments[0]) += result_number,
-            "write" | "writev" => self.write(&arguments, result_number),
+            "write" | "writev" => {
+                let at = *self.position(&arguments[0]);
+                *self.position(&arguments[0]) += result_number;
+                self.write(&arguments, at, result_number);
+            }
+            "pwrite64" => self.write(&arguments, leading_number(&arguments[3]), result_number),
+            "ftruncate" => {
+                let length = leading_number(&arguments[1]);
+                self.push(self.of_descriptor(&arguments[0]), |path| Change::Length {
+                    path,
+                    length,
+                });
+            }
             "mkdir" => self.push(self.inside(&unescape(&arguments[0])), Change::Directory),
             "mkdirat" => self.push(self.at(&arguments[0], &arguments[1]), Change::Directory),
             "fsync" | "fdatasync" => self.push(self.of_descriptor(&arguments[0]), Change::Sync),
@@ -183,7 +199,7 @@ impl Reader {
         self.positions.entry(leading_number(descriptor)).or_default()
     }
 
-    fn write(&mut self, arguments: &[String], written: u64) {
+    fn write(&mut self, arguments: &[String], at: u64, written: u64) {
         let mut bytes: Vec<u8> = if arguments[1].starts_with('[') {
             // [{iov_base="...", iov_len=5}, ...]
             let strings = arguments[1].split("iov_base=\"").skip(1);
@@ -194,8 +210,6 @@ impl Reader {
             unescape_bytes(arguments[1].trim_matches('"'))
         };
         bytes.truncate(usize::try_from(written).unwrap());
-        let at = *self.position(&arguments[0]);
-        *self.position(&arguments[0]) += written;
         if let Some(path) = self.of_descriptor(&arguments[0]) {
             assert_eq!(bytes.len() as u64, written, "the account is complete");
             self.changes.push(Change::Write { path, at, bytes });

@@ -1,3 +1,6 @@
+mod pieces;
+mod ranges;
+
 use std::{
     fmt,
     future::Future,
@@ -10,6 +13,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
+pub use self::pieces::{Piece, PieceStream, Pieces};
 use crate::{Descriptor, Error, ErrorKind, Event, Hasher, Progress};
 
 /// Bytes as they come.
@@ -24,6 +28,14 @@ type Opening = Pin<Box<dyn Future<Output = Result<ByteStream, Error>> + Send>>;
 pub trait OpenBlob: Send + Sync {
     /// The bytes from `offset` to the end.
     async fn open(&self, offset: u64) -> Result<ByteStream, Error>;
+
+    /// The same bytes in the order in which they arrive, for a reader that can take them so ([`Pieces`]). They
+    /// may come more than once.
+    ///
+    /// In the blob's order, unless a source knows better.
+    async fn open_pieces(&self, offset: u64) -> Result<PieceStream, Error> {
+        Ok(pieces::in_order(self.open(offset).await?, offset))
+    }
 }
 
 /// The bytes of a descriptor, verified as they pass.
@@ -243,9 +255,7 @@ impl Blob {
         let position = self.position.saturating_add(chunk.len() as u64);
         let size = self.descriptor.size();
         if position > size {
-            let (digest, from) = (self.descriptor.digest(), self.from());
-            let message = format!("blob {digest}{from} has more than the {size} bytes it was said to have");
-            return Err(Error::new(ErrorKind::Mismatch, message));
+            return Err(self.too_long());
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&chunk);
@@ -255,8 +265,14 @@ impl Blob {
             self.last = Some(chunk);
             return Ok(None);
         }
-        self.report(chunk.len());
+        self.report(chunk.len() as u64);
         Ok(Some(chunk))
+    }
+
+    fn too_long(&self) -> Error {
+        let (digest, size, from) = (self.descriptor.digest(), self.descriptor.size(), self.from());
+        let message = format!("blob {digest}{from} has more than the {size} bytes it was said to have");
+        Error::new(ErrorKind::Mismatch, message)
     }
 
     fn finish(&mut self) -> Result<Option<Bytes>, Error> {
@@ -281,7 +297,7 @@ impl Blob {
         }
         let last = self.last.take();
         if let Some(last) = &last {
-            self.report(last.len());
+            self.report(last.len() as u64);
         }
         Ok(last)
     }
@@ -293,11 +309,11 @@ impl Blob {
             .unwrap_or_default()
     }
 
-    fn report(&self, bytes: usize) {
+    fn report(&self, bytes: u64) {
         if let Some(progress) = &self.progress {
             progress.event(Event::Advanced {
                 descriptor: &self.descriptor,
-                bytes: bytes as u64,
+                bytes,
             });
         }
     }

@@ -1,0 +1,288 @@
+use std::{
+    future::Future,
+    ops::Range,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use wharf_content::{ErrorKind, Piece};
+
+use super::fetch::{Fetch, Part, Place, early_end};
+use crate::{
+    error::{Detail, Error},
+    pace::Turn,
+};
+
+/// The least and the most bytes of one range: large enough that asking costs little, and near the end so small that
+/// the connections end together.
+const LEAST: u64 = 1024 * 1024;
+const MOST: u64 = 4 * LEAST;
+/// How far the last byte may be from the first that is missing. A reader that is killed has to fetch that much
+/// again.
+const MOST_AHEAD: u64 = 64 * LEAST;
+/// How many ranges of one blob are fetched at once beside the first: at first, and how many more each time that
+/// proves faster, up to a most.
+const LANES: u32 = 3;
+const MORE_LANES: u32 = 2;
+const MOST_LANES: usize = 7;
+/// How many ranges may break off in a row. One that breaks off because the server has too much to do is the last.
+const MOST_FAILURES: u32 = 3;
+
+/// Ranges of a blob that are fetched at once and handed out as they arrive.
+///
+/// Each beside the first takes one of the client's lanes, for as long as the blob comes in ranges: that bounds
+/// the connections of all blobs together, and leaves a blob that gets no lanes to its stream, which is faster than
+/// one range after another.
+pub(super) struct Lanes {
+    fetch: Arc<Fetch>,
+    place: Place,
+    permits: OwnedSemaphorePermit,
+    /// Of the whole download, as the stream had it.
+    turn: Option<Turn>,
+    open: Vec<Lane>,
+    /// Which lane is looked at first: each after the other, so that none is starved.
+    first: usize,
+    /// What broke off and is to be asked for again.
+    again: Vec<Range<u64>>,
+    /// The first byte that no range has been asked for.
+    next: u64,
+    failures: u32,
+    closing: bool,
+    trial: Trial,
+}
+
+/// The rest of a range.
+struct Lane {
+    at: u64,
+    end: u64,
+    source: Source,
+}
+
+enum Source {
+    Asked(Pin<Box<dyn Future<Output = Result<Part, Error>> + Send>>),
+    /// Exactly the range.
+    Sent(Part),
+    /// The stream that came first; it goes on beyond.
+    Stream(Part),
+}
+
+/// Compares the rate with the one before.
+struct Trial {
+    since: Instant,
+    bytes: u64,
+    /// Bytes per second to beat.
+    rate: f64,
+    settled: bool,
+}
+
+/// How ranges ended.
+pub(super) enum End {
+    /// The blob is complete.
+    Complete,
+    /// They are no faster than one stream: go on with that, from this byte.
+    NoGain(u64),
+    /// They broke off too often: go on with one stream, from this byte.
+    Failed(u64, Error),
+}
+
+impl Lanes {
+    /// The right to more connections, if there are enough of them.
+    pub(super) fn permits(fetch: &Fetch) -> Option<OwnedSemaphorePermit> {
+        let lanes = Arc::clone(&fetch.remote.client().shared().lanes);
+        lanes.try_acquire_many_owned(LANES).ok()
+    }
+
+    /// Begins to fetch ranges beside `stream`, which is at byte `at`. `rate` is what it gave alone, in bytes per
+    /// second.
+    pub(super) fn start(
+        fetch: &Arc<Fetch>,
+        permits: OwnedSemaphorePermit,
+        mut stream: Part,
+        at: u64,
+        rate: f64,
+    ) -> Self {
+        let mut lanes = Self {
+            fetch: Arc::clone(fetch),
+            place: stream.place.clone(),
+            permits,
+            turn: stream.turn.take(),
+            open: Vec::new(),
+            first: 0,
+            again: Vec::new(),
+            next: at,
+            failures: 0,
+            closing: false,
+            trial: Trial {
+                since: Instant::now(),
+                bytes: 0,
+                rate,
+                settled: false,
+            },
+        };
+        if let Some(range) = lanes.claim() {
+            lanes.open.push(Lane {
+                at: range.start,
+                end: range.end,
+                source: Source::Stream(stream),
+            });
+        }
+        lanes
+    }
+
+    /// The next piece, or how it ended.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, End>> {
+        loop {
+            self.judge();
+            self.top_up();
+            if self.open.is_empty() {
+                let end = if self.next >= self.fetch.descriptor.size() {
+                    End::Complete
+                } else {
+                    End::NoGain(self.front())
+                };
+                return Poll::Ready(Err(end));
+            }
+            let (index, polled) = ready!(self.poll_lanes(context));
+            match polled {
+                Ok(Some(piece)) => {
+                    self.first = index + 1;
+                    self.trial.bytes = self.trial.bytes.saturating_add(piece.bytes.len() as u64);
+                    return Poll::Ready(Ok(piece));
+                }
+                Ok(None) => {
+                    self.open.swap_remove(index);
+                    self.failures = 0;
+                }
+                Err(error) => {
+                    let lane = self.open.swap_remove(index);
+                    self.failures += 1;
+                    if lane.at < lane.end {
+                        self.again.push(lane.at..lane.end);
+                    }
+                    let overloaded = error.detail() == Some(Detail::Http(wharf_http::ErrorKind::Overloaded));
+                    if let Some(turn) = self.turn.as_ref().filter(|_| overloaded) {
+                        turn.pushed_back();
+                    }
+                    if overloaded || self.failures >= MOST_FAILURES {
+                        return Poll::Ready(Err(End::Failed(self.front(), error)));
+                    }
+                    tracing::debug!(%error, from = lane.at, "asking for a range again");
+                }
+            }
+        }
+    }
+
+    fn poll_lanes(&mut self, context: &mut Context<'_>) -> Poll<(usize, Result<Option<Piece>, Error>)> {
+        let count = self.open.len();
+        for index in (0..count).map(|index| (self.first + index) % count) {
+            if let Some(lane) = self.open.get_mut(index)
+                && let Poll::Ready(polled) = lane.poll(&self.fetch, context)
+            {
+                return Poll::Ready((index, polled));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn width(&self) -> usize {
+        1 + self.permits.num_permits()
+    }
+
+    /// The first byte that has not been handed out.
+    fn front(&self) -> u64 {
+        let lanes = self.open.iter().map(|lane| lane.at);
+        let again = self.again.iter().map(|range| range.start);
+        lanes.chain(again).fold(self.next, u64::min)
+    }
+
+    /// After each round, looks whether more connections brought more bytes.
+    fn judge(&mut self) {
+        let width = self.width();
+        let round = LEAST * (2 * width) as u64;
+        if self.trial.settled || self.closing || self.trial.bytes < round {
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let rate = self.trial.bytes as f64 / self.trial.since.elapsed().as_secs_f64().max(0.001);
+        let gained = rate > self.trial.rate * 1.25;
+        tracing::debug!(width, rate, before = self.trial.rate, "parallel ranges");
+        if gained && self.permits.num_permits() < MOST_LANES {
+            let lanes = Arc::clone(&self.fetch.remote.client().shared().lanes);
+            if let Ok(more) = lanes.try_acquire_many_owned(MORE_LANES) {
+                self.permits.merge(more);
+            }
+            self.trial.rate = rate;
+            self.trial.since = Instant::now();
+            self.trial.bytes = 0;
+        } else if !gained && self.permits.num_permits() == LANES as usize {
+            self.closing = true;
+        } else {
+            self.trial.settled = true;
+        }
+    }
+
+    fn top_up(&mut self) {
+        while self.open.len() < self.width() {
+            let Some(range) = self.again.pop().or_else(|| self.claim()) else {
+                return;
+            };
+            self.fetch.remote.client().shared().counting.ranges.add();
+            let (fetch, place) = (Arc::clone(&self.fetch), self.place.clone());
+            let Range { start, end } = range;
+            self.open.push(Lane {
+                at: start,
+                end,
+                source: Source::Asked(Box::pin(async move { fetch.range(&place, start, end).await })),
+            });
+        }
+    }
+
+    /// The next range nobody has asked for.
+    fn claim(&mut self) -> Option<Range<u64>> {
+        let left = self.fetch.descriptor.size().saturating_sub(self.next);
+        if self.closing || left == 0 || self.next >= self.front().saturating_add(MOST_AHEAD) {
+            return None;
+        }
+        let share = left / (4 * self.width()) as u64;
+        let start = self.next;
+        self.next += share.clamp(LEAST, MOST).min(left);
+        Some(start..self.next)
+    }
+}
+
+impl Lane {
+    /// The next piece; `None` after the last.
+    fn poll(&mut self, fetch: &Fetch, context: &mut Context<'_>) -> Poll<Result<Option<Piece>, Error>> {
+        loop {
+            let (part, limit) = match &mut self.source {
+                Source::Asked(asked) => {
+                    self.source = Source::Sent(ready!(asked.as_mut().poll(context))?);
+                    continue;
+                }
+                // One byte more than was asked for is let through, to be refused.
+                Source::Sent(part) => (part, self.end.saturating_add(1)),
+                Source::Stream(_) if self.at >= self.end => return Poll::Ready(Ok(None)),
+                Source::Stream(part) => (part, self.end),
+            };
+            let offset = self.at;
+            let error = match ready!(part.poll_chunk(offset, limit, context)) {
+                Some(Ok(bytes)) => {
+                    let piece = Piece { offset, bytes };
+                    if piece.end() <= self.end {
+                        self.at = piece.end();
+                        return Poll::Ready(Ok(Some(piece)));
+                    }
+                    let reason = "the server sends more than it was asked for";
+                    let error = fetch.refuse(ErrorKind::Mismatch, reason);
+                    return Poll::Ready(Err(error.at(&part.place.endpoint)));
+                }
+                None if offset >= self.end => return Poll::Ready(Ok(None)),
+                None => early_end(offset, self.end),
+                Some(Err(error)) => error,
+            };
+            return Poll::Ready(Err(fetch.broken(error, &part.place.endpoint)));
+        }
+    }
+}
