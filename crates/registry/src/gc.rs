@@ -84,11 +84,16 @@ pub struct GcReport {
 impl Registry {
     /// Removes what no manifest needs. Pushes and pulls go on meanwhile.
     ///
-    /// A dry run does not count content that only goes because links go.
+    /// A dry run does not count content that only goes because links go. When the removal of links cannot be
+    /// recorded, as on a full disk, content without any goes all the same, and the error is returned.
     pub async fn collect_garbage(&self, options: &GcOptions) -> Result<GcReport, Error> {
         let mut report = GcReport::default();
+        let mut unlinked = Ok(());
         for (path, repository) in self.state.repositories() {
-            self.unlink(&path, &repository, options, &mut report).await?;
+            unlinked = self.unlink(&path, &repository, options, &mut report).await;
+            if unlinked.is_err() {
+                break; // on a full disk nothing can be recorded, but what follows makes room
+            }
         }
         let all = self.state.backend.digests().await?;
         let loose = all
@@ -109,7 +114,8 @@ impl Registry {
                 }
             }
         }
-        Ok(report)
+        self.state.forget_empty();
+        unlinked.map(|()| report)
     }
 
     async fn unlink(

@@ -13,7 +13,7 @@ use crate::{
     api::{Call, link},
     error::Failure,
     route::Path,
-    state::{Repository, State, random_id},
+    state::{BlobRecord, Repository, State, random_id},
 };
 
 static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
@@ -169,9 +169,16 @@ impl Sink for HostedRepository {
             }
         }
         let _sweep = self.state().sweep.read().await;
-        backend.commit(&id, descriptor.digest()).await?;
+        if let Err(error) = backend.commit(&id, descriptor.digest()).await {
+            let _ = backend.discard(&id).await; // the first failure says why
+            return Err(error);
+        }
         self.state().trust(descriptor.digest());
-        link(self.state(), &self.path, descriptor.digest(), descriptor.size()).await
+        let record = BlobRecord {
+            size: descriptor.size(),
+            user: None,
+        };
+        link(self.state(), &self.path, descriptor.digest(), record, None).await
     }
 
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {

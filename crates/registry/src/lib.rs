@@ -72,6 +72,7 @@ mod error;
 mod fault;
 mod gc;
 mod hosted;
+mod inventory;
 mod limits;
 #[cfg(feature = "server")]
 mod linger;
@@ -104,6 +105,7 @@ pub use error::ErrorCode;
 pub use fault::{Endpoint, Fault, Injected};
 pub use gc::{GcOptions, GcReport};
 pub use hosted::HostedRepository;
+pub use inventory::Inventory;
 pub use limits::Limits;
 pub use log::LoggedRequest;
 pub(crate) use log::RequestLog;

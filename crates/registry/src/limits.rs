@@ -23,8 +23,12 @@ pub struct Limits {
     pub upload_expiry: Duration,
     /// Connections at a time; more wait. Default 4,096.
     pub connections: usize,
-    /// Bytes of all content of one repository, manifests and unfinished uploads included. Default none.
+    /// Bytes of all content of one repository, manifests and unfinished uploads included; more are answered
+    /// 413. Default none.
     pub repository: Option<u64>,
+    /// The same of one user, in all repositories: content counts for who pushed or mounted it last, in every
+    /// repository that has it. Clients without credentials have no such limit. Default none.
+    pub user: Option<u64>,
 }
 
 impl Default for Limits {
@@ -40,6 +44,7 @@ impl Default for Limits {
             upload_expiry: Duration::from_hours(24),
             connections: 4096,
             repository: None,
+            user: None,
         }
     }
 }
@@ -112,6 +117,13 @@ impl Limits {
     #[must_use]
     pub const fn with_repository(mut self, bytes: u64) -> Self {
         self.repository = Some(bytes);
+        self
+    }
+
+    /// Sets [`Limits::user`].
+    #[must_use]
+    pub const fn with_user(mut self, bytes: u64) -> Self {
+        self.user = Some(bytes);
         self
     }
 }

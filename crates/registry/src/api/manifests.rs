@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use wharf_content::{Descriptor, ErrorKind, Hasher, Manifest, MediaType};
 use wharf_reference::{Algorithm, Digest, Tag};
 
-use super::{Call, DIGEST, RequestBody, digest_value, empty, receive, value};
+use super::{Call, DIGEST, RequestBody, digest_value, empty, quota::Quota, receive, value};
 use crate::{
     Body, ErrorCode, Quirk,
     error::{Answer, Failure},
@@ -106,14 +106,14 @@ impl Call<'_> {
     ) -> Result<(), Failure> {
         let state = &self.registry.state;
         let digest = manifest.digest();
-        let record = Arc::new(ManifestRecord::of(manifest));
+        let record = Arc::new(ManifestRecord::of(manifest, self.principal.user.as_deref()));
         let _sweep = state.sweep.read().await;
         let repository = state.repository(&self.path);
         let _gate = repository.gate.write().await;
         if complete {
             self.check(&repository, manifest, &record)?;
         }
-        self.check_quota(record.size)?;
+        Quota::of(self).check(record.size)?;
         self.keep(digest, manifest.bytes()).await?;
         let mut changes = vec![manifest_change(&self.path, digest, &record)?];
         for tag in tags {
@@ -135,9 +135,15 @@ impl Call<'_> {
         }
         let id = random_id()?;
         backend.begin(&id, "").await?;
-        backend.append(&id, 0, vec![bytes.clone()]).await?;
-        backend.flush(&id).await?;
-        backend.commit(&id, digest).await?;
+        let kept = async {
+            backend.append(&id, 0, vec![bytes.clone()]).await?;
+            backend.flush(&id).await?;
+            backend.commit(&id, digest).await
+        };
+        if let Err(error) = kept.await {
+            let _ = backend.discard(&id).await; // the first failure says why; the rest goes when a registry opens
+            return Err(error.into());
+        }
         self.registry.state.trust(digest);
         Ok(())
     }
@@ -169,7 +175,7 @@ impl Call<'_> {
         }
         for blob in manifest.blobs() {
             match content.blobs.get(blob.digest()) {
-                Some(link) if link.size != blob.size() => return Err(wrong_size(blob)),
+                Some(link) if link.size() != blob.size() => return Err(wrong_size(blob)),
                 Some(_) => {}
                 None if self.registry.config.sparse || is_foreign(blob) => {}
                 None => return Err(missing(blob)),

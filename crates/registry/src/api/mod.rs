@@ -5,6 +5,7 @@ mod blobs;
 mod listings;
 mod manifests;
 mod quirks;
+mod quota;
 mod receive;
 mod referrers;
 mod session;
@@ -187,27 +188,6 @@ impl Call<'_> {
     fn location(&self, rest: &str) -> Result<HeaderValue, Failure> {
         let external = self.registry.config.external.as_deref().unwrap_or_default();
         value(format!("{external}/v2/{}/{rest}", self.path))
-    }
-
-    /// Bytes of the repository, of uploads too.
-    fn used(&self) -> u64 {
-        let state = &self.registry.state;
-        let uploads = state.uploads();
-        let uploading = uploads.values().filter(|session| session.repository == self.path);
-        let uploading = uploading.map(|session| session.acknowledged()).sum::<u64>();
-        let repository = state.existing(&self.path);
-        uploading + repository.map_or(0, |repository| repository.content().bytes)
-    }
-
-    /// Whether there is room for more bytes.
-    fn check_quota(&self, size: u64) -> Result<(), Failure> {
-        match self.registry.config.limits.repository {
-            Some(limit) if self.used().saturating_add(size) > limit => Err(Failure::too_large(
-                ErrorCode::Denied,
-                "the repository's quota is used up",
-            )),
-            _ => Ok(()),
-        }
     }
 
     fn may_delete(&self) -> Result<(), Failure> {

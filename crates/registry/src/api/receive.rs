@@ -78,6 +78,8 @@ pub(super) struct Intake {
     pub(super) hasher: Option<Hasher>,
     /// Bytes the upload may have in the end.
     pub(super) limit: Option<u64>,
+    /// Notes how many bytes the upload has, and says whether they are within the quotas.
+    pub(super) account: Box<dyn Fn(u64) -> Result<(), Failure> + Send + Sync>,
     pub(super) idle: Duration,
 }
 
@@ -92,6 +94,9 @@ impl Intake {
             self.settle(&mut work).await?;
             let (batch, end) = batch;
             let length = batch.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+            if let Err(failure) = (self.account)(self.offset + length) {
+                break Err(failure);
+            }
             if length > 0 {
                 work = Some((self.begin(batch, length), length));
             }

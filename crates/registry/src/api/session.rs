@@ -11,6 +11,7 @@ use wharf_reference::{Algorithm, Digest};
 
 use super::{
     Call, DIGEST, RequestBody, digest_value, empty,
+    quota::Quota,
     receive::{Intake, content_length},
     uploads::link,
     value,
@@ -20,7 +21,7 @@ use crate::{
     error::{Answer, Failure},
     range,
     route::parse_digest,
-    state::{Progress, Session},
+    state::{Progress, Session, State},
 };
 
 const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
@@ -34,12 +35,21 @@ impl Call<'_> {
         self.progress(StatusCode::NO_CONTENT, id, &session)
     }
 
-    /// DELETE of a session (distribution-spec, end-14).
+    /// DELETE of a session (distribution-spec, end-14). A request that is writing to it is told to stop, and
+    /// the session goes when it has: who broke off an upload cannot know whether that has been noticed here.
     pub(super) async fn cancel_upload(&self, id: &str) -> Answer {
         let session = self.session(id)?;
-        let mut progress = self.claim(id, &session)?;
-        progress.ended = true;
-        self.registry.state.abandon(id).await?;
+        session.cancel();
+        let state = Arc::clone(&self.registry.state);
+        if let Ok(progress) = Arc::clone(&session.progress).try_lock_owned() {
+            end(&state, id, progress).await?;
+        } else {
+            let (writing, id) = (Arc::clone(&session.progress), id.to_owned());
+            // A failure leaves a session that cannot be used, until the registry opens again.
+            drop(tokio::spawn(async move {
+                end(&state, &id, writing.lock_owned().await).await
+            }));
+        }
         Ok(empty(StatusCode::NO_CONTENT))
     }
 
@@ -123,8 +133,8 @@ impl Call<'_> {
         let _sweep = state.sweep.read().await;
         state.backend.commit(id, digest).await?;
         state.trust(digest);
-        link(state, &self.path, digest, progress.offset).await?;
-        state.uploads().remove(id);
+        let record = self.blob_record(progress.offset);
+        link(state, &self.path, digest, record, Some(id)).await?;
         Ok(())
     }
 
@@ -132,7 +142,7 @@ impl Call<'_> {
     async fn take(
         &self,
         id: &str,
-        session: &Session,
+        session: &Arc<Session>,
         progress: &mut Progress,
         body: RequestBody,
         expected: Option<u64>,
@@ -148,15 +158,18 @@ impl Call<'_> {
             upload: id.to_owned(),
             offset: progress.offset,
             hasher: progress.hasher.take(),
-            limit: [limits.blob, end, cap, self.quota(session)]
-                .into_iter()
-                .flatten()
-                .min(),
+            limit: [limits.blob, end, cap].into_iter().flatten().min(),
+            account: self.account(session),
             idle: limits.idle,
         };
         let mut outcome = intake.take(body).await;
-        let kept = intake.backend.flush(&intake.upload).await;
-        let kept = kept.unwrap_or(0).min(intake.offset);
+        let kept = match intake.backend.flush(&intake.upload).await {
+            Ok(kept) => kept.min(intake.offset),
+            Err(error) => {
+                outcome = outcome.and(Err(error.into()));
+                0 // what was kept is not known, so nothing is
+            }
+        };
         if kept != intake.offset {
             outcome = outcome.and(Err(Failure::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -176,11 +189,17 @@ impl Call<'_> {
         outcome
     }
 
-    /// How long the upload may become within the repository's quota.
-    fn quota(&self, session: &Session) -> Option<u64> {
-        let limit = self.registry.config.limits.repository?;
-        let left = limit.saturating_sub(self.used());
-        Some(session.acknowledged().saturating_add(left))
+    /// Counts what comes against the quotas at once, so that uploads side by side do not exceed them together.
+    fn account(&self, session: &Arc<Session>) -> Box<dyn Fn(u64) -> Result<(), Failure> + Send + Sync> {
+        let quota = Quota::of(self);
+        let session = Arc::clone(session);
+        Box::new(move |received| {
+            session.receive(received);
+            if session.is_cancelled() {
+                return Err(no_session());
+            }
+            quota.check(0)
+        })
     }
 
     /// The session, if the client opened it, in this repository.
@@ -189,11 +208,10 @@ impl Call<'_> {
         let session = sessions.get(id).filter(|session| {
             session.repository == self.path
                 && session.user == self.principal.user
+                && !session.is_cancelled()
                 && session.idle() < self.registry.config.limits.upload_expiry
         });
-        session
-            .cloned()
-            .ok_or_else(|| Failure::missing(ErrorCode::BlobUploadUnknown, "no such upload"))
+        session.cloned().ok_or_else(no_session)
     }
 
     /// The right to write to a session, which one request has at a time.
@@ -201,7 +219,7 @@ impl Call<'_> {
         let claimed = Arc::clone(&session.progress).try_lock_owned();
         let progress = claimed.map_err(|_| self.out_of_step(StatusCode::CONFLICT, id, session))?;
         if progress.ended {
-            return Err(Failure::missing(ErrorCode::BlobUploadUnknown, "no such upload"));
+            return Err(no_session());
         }
         Ok(progress)
     }
@@ -269,6 +287,19 @@ impl Call<'_> {
         headers.insert(DIGEST, digest_value(digest)?);
         Ok(response)
     }
+}
+
+fn no_session() -> Failure {
+    Failure::missing(ErrorCode::BlobUploadUnknown, "no such upload")
+}
+
+/// Ends a session that did not become a blob, unless it has ended already.
+async fn end(state: &State, id: &str, mut progress: OwnedMutexGuard<Progress>) -> Result<(), Error> {
+    if !progress.ended {
+        progress.ended = true;
+        state.abandon(id).await?;
+    }
+    Ok(())
 }
 
 /// Bytes that are kept, as `Range` says it; of none, as other registries say it too.

@@ -22,7 +22,7 @@ use crate::{
     ErrorCode,
     error::Failure,
     route::{Path, Target},
-    state::{State, random_id},
+    state::{BlobRecord, State, random_id},
     upstream::Through,
 };
 
@@ -197,7 +197,8 @@ async fn keep_blob(
             let _sweep = state.sweep.read().await;
             state.backend.commit(&id, &digest).await?;
             state.trust(&digest);
-            link(&state, &path, &digest, size).await
+            let record = BlobRecord { size, user: None };
+            link(&state, &path, &digest, record, None).await
         }
         Ok(false) => state.backend.discard(&id).await,
         Err(error) => {

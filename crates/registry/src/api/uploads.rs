@@ -6,12 +6,12 @@ use http::{HeaderValue, StatusCode, header};
 use wharf_content::Error;
 use wharf_reference::{Algorithm, Digest};
 
-use super::{Call, RequestBody};
+use super::{Call, RequestBody, quota::Quota};
 use crate::{
     Action, ErrorCode, Quirk, Registry,
     error::{Answer, Failure},
     route::{Path, parse_digest},
-    state::{Session, State, blob_change},
+    state::{BlobRecord, Session, State, blob_change},
 };
 
 impl Call<'_> {
@@ -27,7 +27,7 @@ impl Call<'_> {
             && !self.registry.has(Quirk::NoMount)
             && let Some(size) = self.mountable(mount)?
         {
-            self.check_quota(size)?;
+            Quota::of(self).check(size)?;
             self.link(mount, size).await?;
             return self.created(mount);
         }
@@ -102,8 +102,16 @@ impl Call<'_> {
         if state.backend.size(digest).await? != Some(size) {
             return Err(Failure::missing(ErrorCode::BlobUnknown, "no such blob"));
         }
-        link(state, &self.path, digest, size).await?;
+        link(state, &self.path, digest, self.blob_record(size), None).await?;
         Ok(())
+    }
+
+    /// A blob of the client's.
+    pub(super) fn blob_record(&self, size: u64) -> BlobRecord {
+        BlobRecord {
+            size,
+            user: self.principal.user.as_deref().map(Box::from),
+        }
     }
 
     /// Drops the sessions that nobody has used for too long.
@@ -131,10 +139,21 @@ pub(crate) async fn expire(registry: &Registry) -> Result<(), Error> {
     Ok(())
 }
 
-pub(crate) async fn link(state: &State, path: &Path, digest: &Digest, size: u64) -> Result<(), Error> {
+/// Gives a repository a blob, and ends the upload that it was.
+pub(crate) async fn link(
+    state: &State,
+    path: &Path,
+    digest: &Digest,
+    record: BlobRecord,
+    upload: Option<&str>,
+) -> Result<(), Error> {
     let repository = state.repository(path);
     let _gate = repository.gate.read().await;
-    state.write(vec![blob_change(path, digest, size)?]).await?;
-    repository.content_mut().insert_blob(digest.clone(), size);
+    state.write(vec![blob_change(path, digest, &record)?]).await?;
+    let mut uploads = state.uploads(); // one step for who counts what is used
+    if let Some(upload) = upload {
+        uploads.remove(upload);
+    }
+    repository.content_mut().insert_blob(digest.clone(), record);
     Ok(())
 }

@@ -64,8 +64,32 @@ impl Grant {
 pub(crate) struct Issuer {
     service: String,
     lifetime: Duration,
-    tokens: Mutex<HashMap<Digest, Token>>,
+    tokens: Mutex<Tokens>,
     issued: AtomicU64,
+}
+
+struct Tokens {
+    valid: HashMap<Digest, Token>,
+    /// At how many those that have expired are thrown away.
+    crowded: usize,
+}
+
+impl Tokens {
+    const FEW: usize = 1000;
+
+    fn throw_away_expired(&mut self, now: Instant) {
+        self.valid.retain(|_, token| token.expires > now);
+        self.crowded = (self.valid.len() * 2).clamp(Self::FEW, MAX_TOKENS);
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            valid: HashMap::new(),
+            crowded: Self::FEW,
+        }
+    }
 }
 
 struct Token {
@@ -109,13 +133,13 @@ impl Issuer {
             expires: now + self.lifetime,
         };
         let mut tokens = self.tokens();
-        if tokens.len() >= MAX_TOKENS {
-            tokens.retain(|_, token| token.expires > now);
-            if tokens.len() >= MAX_TOKENS {
+        if tokens.valid.len() >= tokens.crowded {
+            tokens.throw_away_expired(now);
+            if tokens.valid.len() >= MAX_TOKENS {
                 return Ok(None);
             }
         }
-        tokens.insert(key, token);
+        tokens.valid.insert(key, token);
         self.issued.fetch_add(1, Ordering::Relaxed);
         Ok(Some(text))
     }
@@ -123,9 +147,9 @@ impl Issuer {
     pub(crate) fn verify(&self, token: &str) -> Option<Principal> {
         let key = Hasher::digest(Algorithm::Sha256, token.as_bytes()).ok()?;
         let mut tokens = self.tokens();
-        let token = tokens.get(&key)?;
+        let token = tokens.valid.get(&key)?;
         if token.expires <= Instant::now() {
-            tokens.remove(&key);
+            tokens.valid.remove(&key);
             return None;
         }
         Some(Principal::granted(token.user.clone(), Arc::clone(&token.grants)))
@@ -133,10 +157,33 @@ impl Issuer {
 
     /// Makes every token invalid.
     pub(crate) fn revoke_all(&self) {
-        self.tokens().clear();
+        self.tokens().valid.clear();
     }
 
-    fn tokens(&self) -> MutexGuard<'_, HashMap<Digest, Token>> {
+    /// How many tokens are kept; some of them may have expired.
+    pub(crate) fn kept(&self) -> usize {
+        self.tokens().valid.len()
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, Tokens> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn expired_tokens_do_not_pile_up() {
+        let issuer = Issuer::new("registry", Duration::from_mins(1));
+        for _ in 0..20 {
+            for _ in 0..500 {
+                issuer.issue(None, Vec::new()).unwrap().unwrap();
+            }
+            tokio::time::advance(Duration::from_secs(31)).await;
+        }
+        assert!(issuer.kept() <= 2 * 1000, "{}", issuer.kept());
+        assert_eq!(issuer.issued(), 10_000);
     }
 }

@@ -4,6 +4,7 @@
 mod record;
 mod repository;
 mod session;
+mod usage;
 mod verify;
 
 use std::{
@@ -17,9 +18,10 @@ use wharf_reference::Digest;
 
 use self::record::Loaded;
 pub(crate) use self::{
-    record::{ManifestRecord, blob_change, manifest_change, removal, tag_change},
+    record::{BlobRecord, ManifestRecord, blob_change, manifest_change, removal, tag_change},
     repository::{Content, Repository},
     session::{Progress, Session},
+    usage::Usage,
 };
 use crate::{Backend, Change, Observer, route::Path};
 
@@ -30,6 +32,7 @@ pub(crate) struct State {
     pub(crate) sweep: sync::RwLock<()>,
     repositories: RwLock<BTreeMap<Path, Arc<Repository>>>,
     uploads: Mutex<HashMap<String, Arc<Session>>>,
+    pub(crate) usage: Usage,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Content that this process has seen to have its digest.
     verified: Mutex<HashSet<Digest>>,
@@ -44,6 +47,7 @@ impl State {
             sweep: sync::RwLock::default(),
             repositories: RwLock::default(),
             uploads: Mutex::default(),
+            usage: Usage::default(),
             observer: Mutex::default(),
             verified: Mutex::default(),
             pulls: Mutex::default(),
@@ -61,8 +65,8 @@ impl State {
                         .content_mut()
                         .insert_manifest(digest, manifest);
                 }
-                Loaded::Blob(path, digest, size) => {
-                    state.repository(&path).content_mut().insert_blob(digest, size);
+                Loaded::Blob(path, digest, blob) => {
+                    state.repository(&path).content_mut().insert_blob(digest, blob);
                 }
                 Loaded::Tag(path, tag, digest) => {
                     state.repository(&path).content_mut().insert_tag(tag, digest);
@@ -91,7 +95,8 @@ impl State {
             return repository;
         }
         let mut repositories = self.repositories.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(repositories.entry(path.clone()).or_default())
+        let new = || Arc::new(Repository::new(self.usage.clone()));
+        Arc::clone(repositories.entry(path.clone()).or_insert_with(new))
     }
 
     /// The repository, if anything was ever pushed to it.
@@ -107,6 +112,15 @@ impl State {
             .iter()
             .map(|(path, repository)| (path.clone(), Arc::clone(repository)))
             .collect()
+    }
+
+    /// Forgets repositories that hold nothing and that nobody is about to fill, so that names alone take no
+    /// memory.
+    pub(crate) fn forget_empty(&self) {
+        let mut repositories = self.repositories.write().unwrap_or_else(PoisonError::into_inner);
+        // Under this lock nobody comes by one whose only owner is the map.
+        repositories
+            .retain(|_, repository| Arc::strong_count(repository) > 1 || !repository.content().is_empty());
     }
 
     pub(crate) fn uploads(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {

@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `b/<repository>/<digest>` | `{"size"}` of a blob that the repository holds |
+//! | `b/<repository>/<digest>` | a [`BlobRecord`] |
 //! | `m/<repository>/<digest>` | a [`ManifestRecord`] |
 //! | `t/<repository>/<tag>` | the digest, as a JSON string |
 
@@ -32,10 +32,13 @@ pub(crate) struct ManifestRecord {
     /// Manifests that must stay as long as the manifest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) manifests: Vec<Digest>,
+    /// Who pushed it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<Box<str>>,
 }
 
 impl ManifestRecord {
-    pub(crate) fn of(manifest: &Manifest) -> Self {
+    pub(crate) fn of(manifest: &Manifest, user: Option<&str>) -> Self {
         let config_type = || manifest.config().map(|config| config.media_type().clone());
         Self {
             media_type: manifest.media_type().clone(),
@@ -52,17 +55,22 @@ impl ManifestRecord {
                 .iter()
                 .map(|child| child.digest().clone())
                 .collect(),
+            user: user.map(Box::from),
         }
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct BlobRecord {
-    size: u64,
+/// A blob that a repository holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BlobRecord {
+    pub(crate) size: u64,
+    /// Who pushed or mounted it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<Box<str>>,
 }
 
 pub(super) enum Loaded {
-    Blob(Path, Digest, u64),
+    Blob(Path, Digest, BlobRecord),
     Manifest(Path, Digest, Arc<ManifestRecord>),
     Tag(Path, Tag, Digest),
 }
@@ -80,8 +88,8 @@ pub(super) fn load(key: &str, value: &str) -> Result<Loaded, Error> {
     let digest = |text: &str| Digest::parse(text).map_err(|_| damaged());
     match kind {
         "b" => {
-            let record: BlobRecord = read(value).ok_or_else(damaged)?;
-            Ok(Loaded::Blob(path, digest(last)?, record.size))
+            let record = read(value).ok_or_else(damaged)?;
+            Ok(Loaded::Blob(path, digest(last)?, record))
         }
         "m" => {
             let record = read(value).ok_or_else(damaged)?;
@@ -108,8 +116,8 @@ fn change(key: String, value: &impl Serialize) -> Result<Change, Error> {
     })
 }
 
-pub(crate) fn blob_change(path: &Path, digest: &Digest, size: u64) -> Result<Change, Error> {
-    change(format!("b/{path}/{digest}"), &BlobRecord { size })
+pub(crate) fn blob_change(path: &Path, digest: &Digest, record: &BlobRecord) -> Result<Change, Error> {
+    change(format!("b/{path}/{digest}"), record)
 }
 
 pub(crate) fn manifest_change(

@@ -6,11 +6,10 @@ use std::{
 use tokio::{sync, time::Instant};
 use wharf_reference::{Digest, Tag};
 
-use super::ManifestRecord;
+use super::{BlobRecord, ManifestRecord, Usage};
 
 /// What one repository holds. Content is shared between repositories, sight of it is not: only what is linked
 /// here can be read here.
-#[derive(Default)]
 pub(crate) struct Repository {
     /// Held while manifests and tags change, so that checks and changes are one step; shared while blobs are
     /// linked.
@@ -28,10 +27,12 @@ pub(crate) struct Content {
     pub(crate) referrers: HashMap<Digest, BTreeSet<Digest>>,
     /// Bytes of all manifests and blobs.
     pub(crate) bytes: u64,
+    /// The same by user, of all repositories.
+    usage: Usage,
 }
 
 pub(crate) struct BlobLink {
-    pub(crate) size: u64,
+    pub(crate) record: BlobRecord,
     /// When a client last learned that the blob is here; a manifest may rely on that for a while.
     pub(crate) touched: Instant,
 }
@@ -43,6 +44,17 @@ pub(crate) struct ManifestLink {
 }
 
 impl Repository {
+    pub(crate) fn new(usage: Usage) -> Self {
+        let content = Content {
+            usage,
+            ..Content::default()
+        };
+        Self {
+            gate: sync::RwLock::default(),
+            content: RwLock::new(content),
+        }
+    }
+
     pub(crate) fn content(&self) -> RwLockReadGuard<'_, Content> {
         self.content.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,7 +65,7 @@ impl Repository {
 
     /// The size of a blob, if it is here.
     pub(crate) fn blob(&self, digest: &Digest) -> Option<u64> {
-        self.content().blobs.get(digest).map(|link| link.size)
+        self.content().blobs.get(digest).map(BlobLink::size)
     }
 
     /// The size of a blob, if it is here; garbage collection leaves it alone for a while.
@@ -61,7 +73,7 @@ impl Repository {
         let mut content = self.content_mut();
         let link = content.blobs.get_mut(digest)?;
         link.touched = Instant::now();
-        Some(link.size)
+        Some(link.size())
     }
 
     /// What is known of a manifest, if it is here; garbage collection leaves it alone for a while.
@@ -73,15 +85,23 @@ impl Repository {
     }
 }
 
+impl BlobLink {
+    pub(crate) const fn size(&self) -> u64 {
+        self.record.size
+    }
+}
+
 impl Content {
     pub(crate) fn is_empty(&self) -> bool {
         self.blobs.is_empty() && self.manifests.is_empty()
     }
 
-    pub(crate) fn insert_blob(&mut self, digest: Digest, size: u64) {
+    pub(crate) fn insert_blob(&mut self, digest: Digest, record: BlobRecord) {
+        self.account(record.user.as_deref(), record.size);
         let touched = Instant::now();
-        let before = self.blobs.insert(digest, BlobLink { size, touched });
-        self.bytes += size - before.map_or(0, |before| before.size.min(size));
+        if let Some(before) = self.blobs.insert(digest, BlobLink { record, touched }) {
+            self.discount(before.record.user.as_deref(), before.record.size);
+        }
     }
 
     pub(crate) fn insert_manifest(&mut self, digest: Digest, record: Arc<ManifestRecord>) {
@@ -89,14 +109,26 @@ impl Content {
             let referrers = self.referrers.entry(subject.clone()).or_default();
             referrers.insert(digest.clone());
         }
-        let (touched, size) = (Instant::now(), record.size);
-        let before = self.manifests.insert(digest, ManifestLink { record, touched });
-        self.bytes += if before.is_none() { size } else { 0 };
+        self.account(record.user.as_deref(), record.size);
+        let touched = Instant::now();
+        if let Some(before) = self.manifests.insert(digest, ManifestLink { record, touched }) {
+            self.discount(before.record.user.as_deref(), before.record.size);
+        }
+    }
+
+    fn account(&mut self, user: Option<&str>, size: u64) {
+        self.bytes = self.bytes.saturating_add(size);
+        self.usage.add(user, size);
+    }
+
+    fn discount(&mut self, user: Option<&str>, size: u64) {
+        self.bytes = self.bytes.saturating_sub(size);
+        self.usage.subtract(user, size);
     }
 
     pub(crate) fn remove_blob(&mut self, digest: &Digest) {
         if let Some(link) = self.blobs.remove(digest) {
-            self.bytes = self.bytes.saturating_sub(link.size);
+            self.discount(link.record.user.as_deref(), link.record.size);
         }
     }
 
@@ -108,7 +140,7 @@ impl Content {
         let Some(link) = self.manifests.remove(digest) else {
             return;
         };
-        self.bytes = self.bytes.saturating_sub(link.record.size);
+        self.discount(link.record.user.as_deref(), link.record.size);
         self.tags.retain(|_, target| target != digest);
         let Some(subject) = &link.record.subject else {
             return;

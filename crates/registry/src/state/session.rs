@@ -1,7 +1,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -23,9 +23,13 @@ pub(crate) struct Session {
     pub(crate) progress: Arc<sync::Mutex<Progress>>,
     /// Bytes that are kept, as the client may see them.
     acknowledged: AtomicU64,
+    /// Bytes that have come, kept or not: what quotas count.
+    received: AtomicU64,
     /// How many that were after the first chunk.
     first_chunk: AtomicU64,
     touched: Mutex<Instant>,
+    /// Nobody may use it any more; who writes to it stops.
+    cancelled: AtomicBool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,8 +56,10 @@ impl Session {
             algorithm,
             progress: Arc::default(),
             acknowledged: AtomicU64::new(0),
+            received: AtomicU64::new(0),
             first_chunk: AtomicU64::new(0),
             touched: Mutex::new(Instant::now()),
+            cancelled: AtomicBool::new(false),
         }
     }
 
@@ -75,6 +81,7 @@ impl Session {
         Some(Self {
             progress: Arc::new(sync::Mutex::new(progress)),
             acknowledged: AtomicU64::new(length),
+            received: AtomicU64::new(length),
             ..Self::new(path, note.user.map(Arc::from), algorithm)
         })
     }
@@ -94,7 +101,17 @@ impl Session {
         self.acknowledged.load(Ordering::Acquire)
     }
 
+    /// How many bytes have come.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn receive(&self, offset: u64) {
+        self.received.store(offset, Ordering::Release);
+    }
+
     pub(crate) fn acknowledge(&self, offset: u64) {
+        self.receive(offset);
         self.acknowledged.store(offset, Ordering::Release);
         let _ = self
             .first_chunk
@@ -105,6 +122,14 @@ impl Session {
     /// How many bytes the first chunk had.
     pub(crate) fn first_chunk(&self) -> u64 {
         self.first_chunk.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
     }
 
     pub(crate) fn touch(&self) {

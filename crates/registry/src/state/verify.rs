@@ -30,6 +30,11 @@ impl State {
         verified.remove(digest);
     }
 
+    /// How much content is known to have its digest.
+    pub(crate) fn trusted(&self) -> usize {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn is_trusted(&self, digest: &Digest) -> bool {
         let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.contains(digest)

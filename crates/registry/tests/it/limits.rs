@@ -6,11 +6,11 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
-use wharf_registry::{Limits, Registry};
+use wharf_registry::{Limits, Registry, Server};
 
 use crate::wire::{
-    INDEX, MANIFEST, ask, digest, exchange, get, manifest, open, push_blob, push_image, push_manifest, read,
-    with_digest,
+    Answer, INDEX, MANIFEST, ask, digest, exchange, get, manifest, open, push_blob, push_image,
+    push_manifest, read, with_digest,
 };
 
 #[tokio::test]
@@ -264,6 +264,48 @@ async fn chunks_that_do_not_add_up() {
     assert_eq!(get(&server, session.as_str()).await.header("range"), Some("0-3"));
 }
 
+/// Sends `abc` of a chunk of six bytes; comes back with the answer to somebody who wanted to write meanwhile.
+async fn half_a_chunk(server: &Server, session: &str) -> (TcpStream, Answer) {
+    let mut slow = TcpStream::connect(server.address()).await.unwrap();
+    let head =
+        format!("PATCH {session} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 6\r\n\r\nabc");
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // The first request holds the session as soon as it has been read.
+    loop {
+        let answer = ask(server, "PATCH", session)
+            .header("Content-Range", "9-9")
+            .body("x")
+            .send()
+            .await;
+        if answer.status == 409 {
+            return (slow, answer);
+        }
+        assert_eq!(answer.status, 416);
+    }
+}
+
+/// Who breaks off an upload cancels it while the registry may still be waiting for more of it.
+#[tokio::test]
+async fn an_upload_that_is_written_to_can_be_cancelled() {
+    let server = open().await;
+    let session = ask(&server, "POST", "/v2/a/blobs/uploads/")
+        .send()
+        .await
+        .location();
+    let (mut slow, _) = half_a_chunk(&server, &session).await;
+    assert_eq!(ask(&server, "DELETE", session.as_str()).send().await.status, 204);
+    for method in ["GET", "PATCH", "DELETE"] {
+        assert_eq!(ask(&server, method, session.as_str()).send().await.status, 404);
+    }
+    slow.write_all(b"def").await.unwrap();
+    let mut received = Vec::new();
+    slow.read_to_end(&mut received).await.unwrap();
+    assert_eq!(read(&received, false).status, 404);
+    while server.service().inventory().uploads > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A session has one writer at a time: who comes meanwhile is turned away and nothing interleaves.
 #[tokio::test]
 async fn overlapping_chunks_do_not_interleave() {
@@ -272,27 +314,10 @@ async fn overlapping_chunks_do_not_interleave() {
         .send()
         .await
         .location();
-    let mut slow = TcpStream::connect(server.address()).await.unwrap();
-    let head =
-        format!("PATCH {session} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 6\r\n\r\nabc");
-    slow.write_all(head.as_bytes()).await.unwrap();
-    // The first request holds the session as soon as it has been read.
-    let refused = loop {
-        let answer = ask(&server, "PATCH", session.as_str())
-            .header("Content-Range", "9-9")
-            .body("x")
-            .send()
-            .await;
-        if answer.status == 409 {
-            break answer;
-        }
-        assert_eq!(answer.status, 416);
-    };
+    let (mut slow, refused) = half_a_chunk(&server, &session).await;
     assert_eq!(refused.code(), "BLOB_UPLOAD_INVALID");
-    for method in ["PUT", "DELETE"] {
-        let path = with_digest(&session, &digest(b"abcdef"));
-        assert_eq!(ask(&server, method, path).send().await.status, 409);
-    }
+    let path = with_digest(&session, &digest(b"abcdef"));
+    assert_eq!(ask(&server, "PUT", path).send().await.status, 409);
     slow.write_all(b"def").await.unwrap();
     let mut received = Vec::new();
     slow.read_to_end(&mut received).await.unwrap();

@@ -21,6 +21,8 @@ mod observe;
 #[cfg(all(feature = "tls", feature = "htpasswd"))]
 mod peers;
 mod quirks;
+mod quotas;
+mod storage;
 mod through;
 #[cfg(feature = "tls")]
 mod tls;

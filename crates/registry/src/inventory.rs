@@ -1,0 +1,54 @@
+use crate::Registry;
+
+/// What a registry holds and has to remember: for metrics, and to see whether something grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inventory {
+    /// Repositories that have something.
+    pub repositories: usize,
+    /// Tags of all of them.
+    pub tags: usize,
+    /// Manifests, each once per repository.
+    pub manifests: usize,
+    /// Blobs, each once per repository.
+    pub blobs: usize,
+    /// Bytes of these manifests and blobs.
+    pub bytes: u64,
+    /// Upload sessions that are open.
+    pub uploads: usize,
+    /// Bytes that have come in these sessions.
+    pub uploading: u64,
+    /// Tokens that were issued and have not been thrown away; some of them may have expired.
+    pub tokens: usize,
+    /// Digests of content that was found intact since the registry opened.
+    pub verified: usize,
+    /// Requests in the request log.
+    pub requests: usize,
+}
+
+impl Registry {
+    /// Counts what is there; what happens meanwhile may be counted or not.
+    #[must_use]
+    pub fn inventory(&self) -> Inventory {
+        let mut inventory = Inventory {
+            verified: self.state.trusted(),
+            ..Inventory::default()
+        };
+        for (_, repository) in self.state.repositories() {
+            let content = repository.content();
+            inventory.repositories += usize::from(!content.is_empty());
+            inventory.tags += content.tags.len();
+            inventory.manifests += content.manifests.len();
+            inventory.blobs += content.blobs.len();
+            inventory.bytes += content.bytes;
+        }
+        for session in self.state.uploads().values() {
+            inventory.uploads += 1;
+            inventory.uploading += session.received();
+        }
+        let issuer = self.config.authentication.issuer.as_ref();
+        inventory.tokens = issuer.map_or(0, |issuer| issuer.kept());
+        inventory.requests = self.config.log.as_ref().map_or(0, crate::RequestLog::len);
+        inventory
+    }
+}
