@@ -47,11 +47,11 @@ pub(super) async fn answer(
     let form = Query::parse(&form);
     let parameters = if *method == Method::POST { &form } else { query };
     let user = match (headers.get(header::AUTHORIZATION), form.value("grant_type")) {
-        (Some(value), _) => Some(authentication.basic(value).await.ok_or_else(denied)?),
+        (Some(value), _) => Some(authentication.basic(value).await?.ok_or_else(denied)?),
         (None, Some("password")) => {
             let user = form.value("username").unwrap_or_default();
             let password = form.value("password").unwrap_or_default();
-            if !authentication.users.verify(user, password).await {
+            if !authentication.users.verify(user, password).await? {
                 return Err(denied());
             }
             Some(user.into())

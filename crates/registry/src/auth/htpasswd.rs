@@ -9,9 +9,9 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
-use super::users::{hash, same};
+use super::users::{Busy, hash, same};
 
-/// Requests that may wait for their password to be checked; more are turned away.
+/// Requests that may wait for their password to be checked; more are answered 429.
 const MAX_WAITING: usize = 256;
 
 /// Users with bcrypt hashes, as `htpasswd -B` writes them. Clones share them.
@@ -53,7 +53,7 @@ impl Htpasswd {
         Ok(())
     }
 
-    pub(super) async fn verify(&self, user: &str, password: &str) -> bool {
+    pub(super) async fn verify(&self, user: &str, password: &str) -> Result<bool, Busy> {
         let (entry, exists) = {
             let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
             match users.get(user) {
@@ -62,25 +62,21 @@ impl Htpasswd {
             }
         };
         let (Some(entry), Some(sent)) = (entry, hash(password)) else {
-            return false;
+            return Ok(false);
         };
         let known = entry.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if exists && known.is_some_and(|known| same(&known, &sent)) {
-            return true;
+            return Ok(true);
         }
-        let Ok(_room) = self.room.try_acquire() else {
-            return false;
-        };
-        let Ok(_thread) = self.threads.acquire().await else {
-            return false;
-        };
+        let _room = self.room.try_acquire().map_err(|_| Busy)?;
+        let _thread = self.threads.acquire().await.map_err(|_| Busy)?;
         let (bcrypt, password) = (entry.bcrypt.clone(), password.to_owned());
         let checked = spawn_blocking(move || bcrypt::verify(password, &bcrypt).unwrap_or(false)).await;
         let right = checked.unwrap_or(false) & exists;
         if right {
             *entry.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
         }
-        right
+        Ok(right)
     }
 }
 
@@ -121,20 +117,61 @@ fn read(text: &str) -> Result<HashMap<String, Entry>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
+    use futures_util::{StreamExt as _, stream::FuturesUnordered};
+
     use super::*;
 
     #[tokio::test]
     async fn passwords_are_checked_and_remembered() {
         let hash = bcrypt::hash("secret", 4).unwrap();
         let users = Htpasswd::parse(&format!("# people\n\nada:{hash}\n")).unwrap();
-        assert!(!users.verify("ada", "wrong").await);
-        assert!(users.verify("ada", "secret").await);
-        assert!(users.verify("ada", "secret").await);
-        assert!(!users.verify("ada", "wrong").await);
-        assert!(!users.verify("eve", "secret").await);
+        for (user, password, right) in [
+            ("ada", "wrong", false),
+            ("ada", "secret", true),
+            ("ada", "secret", true),
+            ("ada", "wrong", false),
+            ("eve", "secret", false),
+        ] {
+            assert_eq!(
+                users.verify(user, password).await.unwrap(),
+                right,
+                "{user} {password}"
+            );
+        }
         users.replace("").unwrap();
-        assert!(!users.verify("ada", "secret").await);
+        assert!(!users.verify("ada", "secret").await.unwrap());
         assert!(!format!("{users:?}").contains(&hash));
+    }
+
+    /// Guesses wait for few threads, and not too many of them; who is known passes by. Whether a name exists
+    /// makes no difference.
+    #[tokio::test]
+    async fn guesses_are_bounded_and_names_do_not_show() {
+        let hash = bcrypt::hash("secret", 4).unwrap();
+        let users = Htpasswd::parse(&format!("ada:{hash}\nbob:{hash}\n")).unwrap();
+        assert!(users.verify("ada", "secret").await.unwrap());
+        let threads = u32::try_from(users.threads.available_permits()).unwrap();
+        assert!(threads as usize <= thread::available_parallelism().unwrap().get());
+        let busy = users.threads.acquire_many(threads).await.unwrap();
+        let mut waiting = FuturesUnordered::new();
+        for guess in 0..MAX_WAITING {
+            let user = ["ada", "bob", "nobody"][guess % 3];
+            let users = users.clone();
+            waiting.push(async move { users.verify(user, &format!("guess {guess}")).await });
+        }
+        let now = std::future::poll_fn(|context| Poll::Ready(waiting.poll_next_unpin(context)));
+        assert!(now.await.is_pending());
+        for user in ["ada", "nobody"] {
+            assert!(users.verify(user, "one more").await.is_err());
+        }
+        assert!(users.verify("ada", "secret").await.unwrap());
+        drop(busy);
+        while let Some(right) = waiting.next().await {
+            assert!(!right.unwrap());
+        }
+        assert!(users.verify("bob", "secret").await.unwrap());
     }
 
     #[test]

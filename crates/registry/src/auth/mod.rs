@@ -25,7 +25,7 @@ pub(crate) use self::jwt::Verifier;
 use self::wanted::Scopes;
 pub(crate) use self::{
     tokens::{Grant, Issuer},
-    users::Users,
+    users::{Busy, Users},
     wanted::{Mount, Wanted},
 };
 use crate::{ErrorCode, error::Failure, route::Path};
@@ -221,7 +221,7 @@ impl Authentication {
             }
             (true, None) => return Err(challenge(None)),
             (false, Some(value)) if !self.is_open() => {
-                let user = self.basic(value).await.ok_or_else(|| challenge(None))?;
+                let user = self.basic(value).await?.ok_or_else(|| challenge(None))?;
                 Principal {
                     user: Some(user),
                     grants: None,
@@ -253,12 +253,15 @@ impl Authentication {
     }
 
     /// The user of a Basic header, if name and password are right.
-    pub(crate) async fn basic(&self, value: &HeaderValue) -> Option<Arc<str>> {
-        let encoded = strip_scheme(value, "basic")?;
-        let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
-        let decoded = String::from_utf8(decoded).ok()?;
-        let (user, password) = decoded.split_once(':')?;
-        self.users.verify(user, password).await.then(|| Arc::from(user))
+    pub(crate) async fn basic(&self, value: &HeaderValue) -> Result<Option<Arc<str>>, Busy> {
+        let Some(decoded) = decode(value) else {
+            return Ok(None);
+        };
+        let Some((user, password)) = decoded.split_once(':') else {
+            return Ok(None);
+        };
+        let right = self.users.verify(user, password).await?;
+        Ok(right.then(|| Arc::from(user)))
     }
 
     fn challenge(&self, wanted: Option<Wanted<'_>>, external: Option<&str>, error: Option<&str>) -> Failure {
@@ -301,6 +304,13 @@ impl fmt::Debug for Authentication {
             .field("anonymous", &self.anonymous)
             .finish_non_exhaustive()
     }
+}
+
+/// Name and password of a Basic header.
+fn decode(value: &HeaderValue) -> Option<String> {
+    let encoded = strip_scheme(value, "basic")?;
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+    String::from_utf8(decoded).ok()
 }
 
 fn strip_scheme<'a>(value: &'a HeaderValue, scheme: &str) -> Option<&'a str> {

@@ -1,7 +1,10 @@
 use std::{collections::HashMap, hint::black_box, sync::Arc};
 
+use http::{HeaderValue, StatusCode, header};
 use wharf_content::Hasher;
 use wharf_reference::{Algorithm, Digest};
+
+use crate::{ErrorCode, error::Failure};
 
 /// Names and passwords. Of a password only its hash is kept: hashes have one length, so that comparing them
 /// takes the same time whatever was sent.
@@ -25,11 +28,12 @@ impl Users {
         Arc::make_mut(&mut self.plain).insert(user.to_owned(), hash(password));
     }
 
+    /// Whether the password is the user's.
     #[cfg_attr(
         not(feature = "htpasswd"),
         expect(clippy::unused_async, reason = "slow hashes wait")
     )]
-    pub(crate) async fn verify(&self, user: &str, password: &str) -> bool {
+    pub(crate) async fn verify(&self, user: &str, password: &str) -> Result<bool, Busy> {
         #[cfg(feature = "htpasswd")]
         if let Some(htpasswd) = &self.htpasswd
             && !self.plain.contains_key(user)
@@ -39,10 +43,25 @@ impl Users {
         let sent = hash(password);
         let kept = self.plain.get(user).cloned().flatten();
         let (Some(sent), known) = (sent, kept.is_some()) else {
-            return false;
+            return Ok(false);
         };
         let right = same(&sent, kept.as_ref().unwrap_or(&sent));
-        right & known // an unknown user takes as long as a known one
+        Ok(right & known) // an unknown user takes as long as a known one
+    }
+}
+
+/// Too many passwords are being checked to take another one.
+#[derive(Debug)]
+pub(crate) struct Busy;
+
+impl From<Busy> for Failure {
+    fn from(_: Busy) -> Self {
+        let failure = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::TooManyRequests,
+            "too many passwords are being checked",
+        );
+        failure.with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 }
 

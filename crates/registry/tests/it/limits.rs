@@ -366,18 +366,73 @@ async fn warnings_are_sent_and_bounded() {
     assert_eq!(answer.header("warning"), Some("299 - \"say \\\"hi\\\"???\""));
 }
 
+/// Nothing is shown as a page, whatever was pushed, and manifests keep their type to the letter.
+#[tokio::test]
+async fn answers_are_never_taken_for_pages() {
+    let server = open().await;
+    let html = b"<script>alert(1)</script>";
+    let blob = push_blob(&server, "a", html).await;
+    push_blob(&server, "a", b"{}").await;
+    let document = manifest(b"{}", &[html]);
+    let with_charset = "application/vnd.oci.image.manifest.v1+json; charset=utf-8";
+    for (sent, status) in [("text/html", 400), (with_charset, 201), (MANIFEST, 201)] {
+        let put = ask(&server, "PUT", "/v2/a/manifests/v1")
+            .header("Content-Type", sent)
+            .body(document.as_slice());
+        assert_eq!(put.send().await.status, status, "{sent}");
+    }
+    let untyped = ask(&server, "PUT", "/v2/a/manifests/v1").body(document.as_slice());
+    assert_eq!(untyped.send().await.status, 201); // it says itself what it is
+    for (path, status, media_type) in [
+        ("/v2/".to_owned(), 200, "application/json"),
+        ("/v2/_catalog".to_owned(), 200, "application/json"),
+        ("/v2/a/tags/list".to_owned(), 200, "application/json"),
+        (format!("/v2/a/blobs/{blob}"), 200, "application/octet-stream"),
+        ("/v2/a/manifests/v1".to_owned(), 200, MANIFEST),
+        (format!("/v2/a/referrers/{blob}"), 200, INDEX),
+        ("/v2/a/manifests/v2".to_owned(), 404, "application/json"),
+        ("/v2/a/manifests/%3Cscript%3E".to_owned(), 400, "application/json"),
+        ("/".to_owned(), 404, "application/json"),
+        ("/token".to_owned(), 404, "application/json"),
+    ] {
+        let answer = get(&server, path.as_str()).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, Some(media_type)),
+            "{path}"
+        );
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert!(!path.contains("script") || !String::from_utf8_lossy(&answer.body).contains('<'));
+    }
+}
+
 #[tokio::test]
 async fn locations_do_not_depend_on_what_the_client_calls_us() {
     let server = open().await;
-    let opened = ask(&server, "POST", "/v2/a/blobs/uploads/").header("X-Forwarded-Host", "evil.example");
-    assert!(
-        opened
-            .send()
-            .await
-            .header("location")
-            .unwrap()
-            .starts_with("/v2/a/blobs/uploads/")
-    );
+    for name in [
+        "X-Forwarded-Host",
+        "Forwarded",
+        "X-Forwarded-Proto",
+        "X-Original-URL",
+    ] {
+        let opened = ask(&server, "POST", "/v2/a/blobs/uploads/").header(name, "evil.example");
+        let location = opened.send().await.header("location").unwrap().to_owned();
+        assert!(location.starts_with("/v2/a/blobs/uploads/"), "{name}: {location}");
+    }
+    // Nor on the name in the request, which `ask` sends truly.
+    for target in ["/v2/a/blobs/uploads/", "http://evil.example/v2/a/blobs/uploads/"] {
+        let request = format!(
+            "POST {target} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        let opened = exchange(&server, request.as_bytes(), false).await;
+        let location = opened.header("location").unwrap();
+        assert!(location.starts_with("/v2/a/blobs/uploads/"), "{location}");
+    }
+    let server = Registry::memory().with_tokens().serve().await.unwrap();
+    let request = b"GET /v2/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    let challenged = exchange(&server, request, false).await;
+    let realm = format!("Bearer realm=\"http://{}/token\"", server.address());
+    assert!(challenged.header("www-authenticate").unwrap().starts_with(&realm));
     let registry = Registry::memory().with_external_url("https://registry.example/");
     let server = registry.with_tokens().serve().await.unwrap();
     let challenged = get(&server, "/v2/").await;

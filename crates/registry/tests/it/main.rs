@@ -14,6 +14,7 @@ mod conformance;
 mod crash;
 mod disk;
 mod faults;
+mod heads;
 mod hosted;
 mod limits;
 mod model;

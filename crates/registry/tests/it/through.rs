@@ -22,6 +22,7 @@ struct Origin {
     blobs: AtomicU64,
     away: AtomicBool,
     damaged: AtomicBool,
+    swapped: AtomicBool,
     version: AtomicU64,
 }
 
@@ -82,6 +83,9 @@ impl Source for Behind {
     async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
         self.0.count(&self.0.manifests)?;
         let manifest = self.0.manifest();
+        if self.0.swapped.load(Ordering::Relaxed) {
+            return Ok(Manifest::parse(crate::wire::manifest(b"[]", &[]).into(), None).unwrap());
+        }
         if *target == Target::Digest(manifest.digest().clone()) {
             return Ok(manifest);
         }
@@ -188,6 +192,37 @@ async fn what_is_not_there_is_not_asked_for_again_and_again() {
         assert_eq!(get(&server, "/v2/other/manifests/v1").await.status, 404);
     }
     assert_eq!(origin.resolved.load(Ordering::Relaxed), 1);
+}
+
+/// That something is not there is believed for a short while only: it may be pushed at any time.
+#[tokio::test(start_paused = true)]
+async fn an_absence_is_forgotten_soon() {
+    let origin = Arc::new(Origin::default());
+    let registry = Registry::memory().with_upstream(Behind(Arc::clone(&origin)));
+    let asked = async |seconds| {
+        tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
+        let request = http::Request::get("/v2/lib/app/manifests/nope");
+        let request = request.body(http_body_util::Empty::new()).unwrap();
+        assert_eq!(registry.handle(request).await.status(), 404);
+        origin.resolved.load(Ordering::Relaxed)
+    };
+    assert_eq!(asked(0).await, 1);
+    assert_eq!(asked(9).await, 1);
+    assert_eq!(asked(2).await, 2);
+}
+
+/// Upstream may lie about a manifest: it is not served, and no tag leads to it, now or later.
+#[tokio::test]
+async fn a_manifest_that_is_another_is_not_kept() {
+    let (server, origin) = cache().await;
+    origin.swapped.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert_eq!(get(&server, "/v2/lib/app/manifests/v1").await.status, 502);
+    }
+    let inventory = server.service().inventory();
+    assert_eq!((inventory.tags, inventory.manifests), (0, 0));
+    origin.swapped.store(false, Ordering::Relaxed);
+    assert_eq!(get(&server, "/v2/lib/app/manifests/v1").await.status, 200);
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ async fn rights_decide_and_nothing_else_shows() {
         let blob = digest(b"layer");
         let document = manifest(b"layer", &[b"layer"]);
         let image = digest(&document);
+        let missing = digest(b"missing");
         let prepare = async || {
             let path = with_digest("/v2/mine/blobs/uploads/", &blob);
             assert_eq!(call(&server, &owner, "POST", &path, b"layer").await.status, 201);
@@ -76,9 +77,33 @@ async fn rights_decide_and_nothing_else_shows() {
             ('r', "GET", "/v2/mine/manifests/v1".to_owned(), 200),
             ('r', "HEAD", "/v2/mine/manifests/v1".to_owned(), 200),
             ('r', "GET", "/v2/mine/tags/list".to_owned(), 200),
+            ('r', "HEAD", "/v2/mine/tags/list".to_owned(), 200),
+            ('r', "GET", "/v2/mine/tags/list?n=1&last=a".to_owned(), 200),
+            ('r', "GET", format!("/v2/mine/manifests/{image}"), 200),
             ('r', "GET", format!("/v2/mine/referrers/{image}"), 200),
+            ('r', "HEAD", format!("/v2/mine/referrers/{image}"), 200),
+            (
+                'r',
+                "GET",
+                format!("/v2/mine/referrers/{image}?artifactType=x/y"),
+                200,
+            ),
             ('w', "POST", "/v2/mine/blobs/uploads/".to_owned(), 202),
+            (
+                'w',
+                "POST",
+                with_digest("/v2/mine/blobs/uploads/", &digest(b"")),
+                201,
+            ),
+            (
+                'w',
+                "POST",
+                format!("/v2/mine/blobs/uploads/?mount={missing}"),
+                202,
+            ),
+            ('w', "PUT", "/v2/mine/manifests/v1".to_owned(), 201),
             ('w', "PUT", "/v2/mine/manifests/v2".to_owned(), 201),
+            ('w', "PUT", format!("/v2/mine/manifests/{image}?tag=v3"), 201),
             ('w', "GET", "/v2/mine/blobs/uploads/0".to_owned(), 404),
             ('w', "PATCH", "/v2/mine/blobs/uploads/0".to_owned(), 404),
             ('w', "PUT", format!("/v2/mine/blobs/uploads/0?digest={blob}"), 404),
@@ -103,19 +128,29 @@ async fn rights_decide_and_nothing_else_shows() {
                     continue;
                 }
                 // What exists and what does not are refused alike.
-                let missing = path
+                let absent = path
                     .replace(blob.encoded(), digest(b"no").encoded())
+                    .replace(image.encoded(), digest(b"no").encoded())
                     .replace("v1", "v9");
-                let missing = call(&server, &sent, method, &missing, body).await;
+                let absent = call(&server, &sent, method, &absent, body).await;
                 assert_eq!(
                     there.status,
                     if tokens { 401 } else { 403 },
                     "{user} {method} {path}"
                 );
-                assert_eq!(missing.status, there.status);
-                assert_eq!(missing.body, there.body);
+                assert_eq!((absent.status, absent.body), (there.status, there.body));
             }
         }
+        // Without credentials nothing is answered, whatever is there.
+        for (_, method, path, _) in &requests {
+            prepare().await;
+            for path in [path.clone(), path.replace("mine", "yours")] {
+                let nobody = ask(&server, method, path).send().await;
+                assert_eq!(nobody.status, 401, "{method}");
+            }
+        }
+        let rest = call(&server, &owner, "GET", "/v2/mine/tags/list", b"").await;
+        assert_eq!(rest.status, 200, "what others were refused has changed nothing");
     }
 }
 
@@ -212,6 +247,38 @@ async fn a_mount_needs_a_token_for_it() {
     assert_eq!(call(&server, &narrow, "POST", &path, b"").await.status, 202);
 }
 
+/// A mount needs the right to push here and to pull there; without the latter it is an upload, as of a blob that
+/// does not exist.
+#[tokio::test]
+async fn a_mount_needs_both_rights() {
+    for tokens in [false, true] {
+        let server = server(tokens).await;
+        let scopes = "repository:mine:pull,push,delete&scope=repository:yours:pull,push,delete";
+        let owner = credentials(&server, tokens, "rwd_mine", scopes).await;
+        let blob = digest(b"layer");
+        let path = with_digest("/v2/mine/blobs/uploads/", &blob);
+        assert_eq!(call(&server, &owner, "POST", &path, b"layer").await.status, 201);
+        for user in USERS {
+            let (rights, own) = user.split_once('_').unwrap();
+            let sent = credentials(&server, tokens, user, scopes).await;
+            let mount = format!("/v2/{own}/blobs/uploads/?mount={blob}&from=mine");
+            let mounted = call(&server, &sent, "POST", &mount, b"").await.status;
+            let expected = match (rights.contains('w'), own == "mine" && rights.contains('r')) {
+                (true, true) => 201,
+                (true, false) => 202,
+                (false, _) => {
+                    if tokens {
+                        401
+                    } else {
+                        403
+                    }
+                }
+            };
+            assert_eq!(mounted, expected, "{user}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_upload_belongs_to_who_began_it() {
     let server = server(false).await;
@@ -231,25 +298,30 @@ async fn an_upload_belongs_to_who_began_it() {
 
 #[tokio::test]
 async fn the_catalog_shows_what_one_may_pull() {
-    let server = server(false).await;
-    for (user, path) in [("rwd_mine", "mine"), ("rwd_yours", "yours")] {
-        let sent = credentials(&server, false, user, "").await;
-        let upload = with_digest(&format!("/v2/{path}/blobs/uploads/"), &digest(b"x"));
-        assert_eq!(call(&server, &sent, "POST", &upload, b"x").await.status, 201);
+    for tokens in [false, true] {
+        let server = server(tokens).await;
+        for (user, path) in [("rwd_mine", "mine"), ("rwd_yours", "yours")] {
+            let scope = format!("repository:{path}:push");
+            let sent = credentials(&server, tokens, user, &scope).await;
+            let upload = with_digest(&format!("/v2/{path}/blobs/uploads/"), &digest(b"x"));
+            assert_eq!(call(&server, &sent, "POST", &upload, b"x").await.status, 201);
+        }
+        for (user, expected) in [
+            ("rwd_mine", vec!["mine"]),
+            ("r_mine", vec!["mine"]),
+            ("w_mine", vec![]),
+            ("d_mine", vec![]),
+            ("x_mine", vec![]),
+            ("rwd_yours", vec!["yours"]),
+        ] {
+            let sent = credentials(&server, tokens, user, "registry:catalog:*").await;
+            for path in ["/v2/_catalog", "/v2/_catalog?n=1", "/v2/_catalog?n=1&last=m"] {
+                let catalog = call(&server, &sent, "GET", path, b"").await;
+                let shown = &catalog.json()["repositories"];
+                assert_eq!(*shown, serde_json::json!(expected), "{user} {path}");
+                assert_eq!(catalog.next(), None);
+            }
+        }
+        assert_eq!(ask(&server, "GET", "/v2/_catalog").send().await.status, 401);
     }
-    for (user, expected) in [
-        ("rwd_mine", vec!["mine"]),
-        ("r_mine", vec!["mine"]),
-        ("w_mine", vec![]),
-        ("rwd_yours", vec!["yours"]),
-    ] {
-        let sent = credentials(&server, false, user, "").await;
-        let catalog = call(&server, &sent, "GET", "/v2/_catalog", b"").await;
-        assert_eq!(
-            catalog.json()["repositories"],
-            serde_json::json!(expected),
-            "{user}"
-        );
-    }
-    assert_eq!(ask(&server, "GET", "/v2/_catalog").send().await.status, 401);
 }
