@@ -18,7 +18,9 @@
 //! [`Registry::serve`] listen on a port. Content is shared between repositories, but a repository shows only
 //! what was pushed or mounted to it.
 //!
-//! It is no cluster: one process owns a [`Backend`]. It scans nothing, signs nothing, and speaks no HTTP/2.
+//! It is no cluster: one process owns a [`Backend`]. It scans nothing, and signs nothing. It speaks HTTP/1.1 only:
+//! all clients do, blobs need connections of their own anyway, and what floods of HTTP/2 frames do to servers
+//! cannot happen. A proxy in front of it may speak more.
 //!
 //! # What is what
 //!

@@ -27,6 +27,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A registry on a port of this machine. It stops when this is dropped.
+///
+/// HTTP/1.1, also over TLS. The head of a request has at most 100 headers and about 400 kB, more is answered 431,
+/// and must be there 30 s after the connection was made or the last request was answered; the rest is bounded by
+/// [`Limits`](crate::Limits).
 pub struct Server {
     address: SocketAddr,
     registry: Registry,

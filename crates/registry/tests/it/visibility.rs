@@ -98,7 +98,7 @@ async fn rights_decide_and_nothing_else_shows() {
             (
                 'w',
                 "POST",
-                format!("/v2/mine/blobs/uploads/?mount={missing}"),
+                format!("/v2/mine/blobs/uploads/?mount={missing}&from=mine"),
                 202,
             ),
             ('w', "PUT", "/v2/mine/manifests/v1".to_owned(), 201),

@@ -23,8 +23,8 @@ fn rows() -> Vec<(String, String)> {
         let [_, row, _, tests, _] = cells.as_slice() else {
             continue;
         };
-        let numbered =
-            row.starts_with(['N', 'I', 'X', 'F', 'S']) && row.chars().skip(1).all(|c| c.is_ascii_digit());
+        let numbered = row.starts_with(['N', 'I', 'X', 'F', 'S', 'V'])
+            && row.chars().skip(1).all(|c| c.is_ascii_digit());
         if numbered {
             rows.push(((*row).to_owned(), (*tests).to_owned()));
         }
@@ -75,7 +75,7 @@ fn row_of(test: &str) -> Option<String> {
 #[test]
 fn every_row_has_its_tests() {
     let rows = rows();
-    let expected: Vec<String> = [('N', 21), ('I', 12), ('X', 9), ('F', 7), ('S', 9)]
+    let expected: Vec<String> = [('N', 21), ('I', 12), ('X', 9), ('F', 7), ('S', 9), ('V', 6)]
         .into_iter()
         .flat_map(|(letter, count)| (1..=count).map(move |number| format!("{letter}{number}")))
         .collect();
