@@ -181,7 +181,7 @@ mod tests {
     async fn who_is_sending_hears_the_answer_first() {
         let (mut near, mut far) = pair(true);
         let client = tokio::spawn(async move {
-            far.write_all(&[7; 100_000]).await.unwrap(); // more than fits between them
+            far.write_all(&vec![7; 100_000]).await.unwrap(); // more than fits between them
             let mut answer = Vec::new();
             far.read_to_end(&mut answer).await.unwrap();
             answer
