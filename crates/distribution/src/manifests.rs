@@ -155,7 +155,7 @@ impl Remote {
         Ok(answer.headers)
     }
 
-    async fn manifest_at(&self, site: Site, target: &Target) -> Result<Manifest, Error> {
+    pub(crate) async fn manifest_at(&self, site: Site, target: &Target) -> Result<Manifest, Error> {
         let operation = Operation::PullManifest;
         let answer = self.ask(&site, Method::GET, operation, target, &[200]).await?;
         let (url, headers, bytes) = (answer.url, answer.headers, answer.bytes);

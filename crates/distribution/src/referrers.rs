@@ -91,8 +91,7 @@ impl Remote {
     /// The index at the tag that stands in for the referrers API; `None` if there is none, or something else
     /// is at that tag.
     pub(crate) async fn fallback_list(&self, subject: &Digest) -> Result<Option<Manifest>, Error> {
-        let target = Target::Name(fallback_tag(subject)?.into());
-        match self.manifest(&target).await {
+        match self.at_fallback_tag(subject).await {
             // Some registries take such a tag for the digest: there is no list.
             Ok(manifest) if manifest.digest() == subject => Ok(None),
             Ok(manifest) if *manifest.media_type() == MediaType::OCI_INDEX => Ok(Some(manifest)),
@@ -106,6 +105,13 @@ impl Remote {
                 _ => Err(error),
             },
         }
+    }
+
+    /// What the registry itself has at the tag that stands in for the referrers API: a mirror's list may be
+    /// older than what was written.
+    pub(crate) async fn at_fallback_tag(&self, subject: &Digest) -> Result<Manifest, Error> {
+        let target = Target::Name(fallback_tag(subject)?.into());
+        self.manifest_at(self.primary(OPERATION)?, &target).await
     }
 }
 

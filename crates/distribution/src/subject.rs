@@ -81,8 +81,7 @@ impl Remote {
 
     /// The list as it is. Anything else at its tag is somebody's image, which is not overwritten.
     async fn list_to_change(&self, subject: &Digest, name: &str) -> Result<Option<Manifest>, Error> {
-        let target = Target::Name(fallback_tag(subject)?.into());
-        match self.manifest(&target).await {
+        match self.at_fallback_tag(subject).await {
             // Some registries take such a tag for the digest: there is no list yet.
             Ok(manifest) if manifest.digest() == subject => Ok(None),
             Ok(manifest) if *manifest.media_type() == MediaType::OCI_INDEX => Ok(Some(manifest)),

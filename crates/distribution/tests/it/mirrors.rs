@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wharf_auth::{Credential, Fixed};
 use wharf_config::{Candidate, Intent, Resolve, ResolveError, Role, TlsMode};
-use wharf_content::{Descriptor, ErrorKind, MediaType, Target};
+use wharf_content::{Blob, Descriptor, ErrorKind, Manifest, MediaType, Target};
 use wharf_reference::{Repository, Tag};
+use wharf_registry::{Quirk, Registry};
 use wharf_testkit::{
     Image,
     hostile::{Answer, Fault, Match, OriginOptions, Rule, Stage, Step, blob_answer},
@@ -91,6 +92,45 @@ async fn a_mirror_that_fails_is_passed_over_and_named_in_the_error() {
             .contains("before that, at https://mirror.test/v2/cache/app/manifests/v1"),
         "{error}"
     );
+}
+
+/// The list at the fallback tag is changed where it is written: what a mirror has of it may be old.
+#[tokio::test]
+async fn the_list_of_referrers_is_read_at_the_registry_itself() {
+    let stage = Stage::new();
+    let mirror = stage.origin("mirror.test").await;
+    let primary = stage.origin("reg.test").await;
+    primary.serve_registry(&Registry::memory().with_quirk(Quirk::NoReferrers));
+    let subject = Image::small("subject");
+    let tag = subject.manifest().digest().as_str().replace(':', "-");
+    let old = Manifest::parse(
+        Bytes::from_static(
+            br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#,
+        ),
+        None,
+    )
+    .unwrap();
+    mirror.serve_manifest("cache/app", &tag, &old);
+    mirror.on(Match::any(), Answer::new(404));
+    let client = on_stage(&stage).with_resolve(Arc::new(Mirrored)).build().unwrap();
+    let app = remote(&client, "reg.test", "app");
+    let kind = MediaType::parse("application/vnd.example.note").unwrap();
+    for name in ["one", "two"] {
+        let note = Image::builder()
+            .files(&[("x", name.as_bytes())])
+            .subject(subject.manifest().descriptor())
+            .artifact_type(kind.clone())
+            .finish();
+        for (descriptor, bytes) in note.blobs() {
+            app.push_blob(Blob::from_bytes(descriptor.clone(), bytes.clone()).unwrap())
+                .await
+                .unwrap();
+        }
+        app.push_manifest(note.manifest(), None).await.unwrap();
+    }
+    let listed = app.referrers(subject.manifest().digest(), None).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(mirror.traffic().requests, 0);
 }
 
 #[tokio::test]
