@@ -80,7 +80,8 @@ impl Pages {
         self
     }
 
-    /// The next page; `None` after the last.
+    /// The next page; `None` after the last. It moves on only with an answer: one that failed, or was given up,
+    /// is asked for again.
     pub(crate) async fn next(&mut self, client: &Client, site: &Site) -> Result<Option<Page>, Error> {
         let mut call = Call::new(
             self.operation,
@@ -94,10 +95,10 @@ impl Pages {
         if let Some(accept) = &self.accept {
             call = call.with_header(header::ACCEPT, accept.clone());
         }
-        match std::mem::replace(&mut self.next, Next::None) {
+        match &self.next {
             Next::None => return Ok(None),
             Next::First => {}
-            Next::Page(url) => call = call.at_url(url),
+            Next::Page(url) => call = call.at_url(url.clone()),
         }
         let answer = match client.send(site, call, &mut client.budget()).await {
             Err(error) if error.status() == Some(400) && self.has_page_size() => {
@@ -113,17 +114,16 @@ impl Pages {
         };
         let link = link.map_err(|error| self.error(ErrorKind::Server, error.to_string(), &url))?;
         self.visited.insert(url.clone());
-        if let Some(next) = link {
-            if self.visited.contains(&next) {
-                return Err(self.circle(&url));
-            }
-            if self.visited.len() >= MAX_PAGES {
+        self.next = match link {
+            None => Next::None,
+            Some(next) if self.visited.contains(&next) => return Err(self.circle(&url)),
+            Some(_) if self.visited.len() >= MAX_PAGES => {
                 let reason = format!("the list has more than {MAX_PAGES} pages");
                 let error = self.error(ErrorKind::TooLarge, reason, &url);
                 return Err(error.with_detail(Detail::TooManyPages));
             }
-            self.next = Next::Page(next);
-        }
+            Some(next) => Next::Page(next),
+        };
         Ok(Some(Page {
             status: answer.status.as_u16(),
             headers,

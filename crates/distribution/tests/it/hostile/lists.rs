@@ -1,3 +1,4 @@
+use futures_util::FutureExt as _;
 use serde_json::json;
 use wharf_content::ErrorKind;
 use wharf_distribution::Detail;
@@ -126,4 +127,27 @@ async fn n08_strange_pages_are_read_or_refused() {
             None => drop(scene.failed(listed)),
         }
     }
+}
+
+/// A page that failed, or that nobody waited for, is asked for again: it is not the end of the list.
+#[tokio::test]
+async fn a_list_that_was_interrupted_is_not_at_its_end() {
+    let second = || Match::get("/tags/").and(|request| request.target.contains("last=a"));
+    let scene = Scene::new().await;
+    scene
+        .registry
+        .rule(Rule::new(second(), Answer::error(403, "DENIED", "no")).times(1))
+        .on(second(), page(&["b"], None))
+        .on(
+            Match::get("/tags/"),
+            page(&["a"], Some("</v2/team/app/tags/list?last=a>; rel=\"next\"")),
+        );
+    let mut tags = scene.anonymous().tags();
+    assert!(tags.next().now_or_never().is_none());
+    assert_eq!(tags.next().await.unwrap().unwrap(), "a");
+    scene.failed(tags.next().await);
+    assert!(tags.next().now_or_never().is_none());
+    assert_eq!(tags.next().await.unwrap().unwrap(), "b");
+    assert!(tags.next().await.unwrap().is_none());
+    assert!(tags.next().await.unwrap().is_none());
 }
