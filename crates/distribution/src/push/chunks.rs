@@ -21,6 +21,8 @@ pub(super) async fn send(
     let reader = Reader::new(blob, failure.clone());
     let subject = session.subject().to_owned();
     let mut offset = 0;
+    // A registry that forgets chunks could otherwise be sent the same ones without end.
+    let mut furthest = 0;
     while offset < size {
         let length = chunk.min(size - offset);
         let body = || reader.piece(offset, length);
@@ -29,7 +31,10 @@ pub(super) async fn send(
             .await
         else {
             offset += length;
-            budget.reset();
+            if offset > furthest {
+                furthest = offset;
+                budget.reset();
+            }
             continue;
         };
         let error = failure.explain(error, &subject);

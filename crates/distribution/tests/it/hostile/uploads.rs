@@ -367,3 +367,33 @@ async fn x05_a_lost_reply_to_a_deletion_is_success() {
         assert_eq!(missing.kind(), ErrorKind::NotFound, "{what}");
     }
 }
+
+/// A registry that takes a chunk and forgets it makes no progress, however often it takes it again.
+#[tokio::test]
+async fn x05_an_upload_that_gets_nowhere_ends() {
+    let image = Image::builder().noise(4, 2_500_000).finish();
+    let scene = Scene::new().await;
+    let here = |status: u16| Answer::new(status).header("Location", "/up/1");
+    let starts = |request: &Request| {
+        let range = request.header("content-range").unwrap_or_default();
+        range.starts_with("0-")
+    };
+    scene
+        .registry
+        .on(Match::on("HEAD", "/blobs/"), Answer::new(404).head_only())
+        .on(Match::on("POST", "/blobs/uploads/"), here(202))
+        .on(Match::on("PUT", "/up/1"), Answer::new(413))
+        .on(Match::on("PATCH", "/up/1").and(starts), here(202))
+        .on(Match::on("PATCH", "/up/1"), here(416))
+        .on(Match::on("GET", "/up/1"), here(204).header("Range", "0-0"))
+        .on(Match::on("DELETE", "/up/1"), Answer::new(204));
+    let error = scene.failed(scene.anonymous().push_blob(blob(&image)).await);
+    assert_eq!(error.status(), Some(416), "{error}");
+    let chunks = scene
+        .registry
+        .lines()
+        .iter()
+        .filter(|line| line.starts_with("PATCH"))
+        .count();
+    assert!(chunks <= 30, "{chunks}");
+}
