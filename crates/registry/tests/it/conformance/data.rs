@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wharf_reference::{Algorithm, Digest};
 use wharf_registry::Server;
 
-use super::{blob, bytes, created};
+use super::{blob, blobs::there, bytes, created, streamed};
 use crate::wire::{INDEX, ask, digest_of, get, manifest_as, push_blob_as};
 
 /// Documents of one data set: blobs, then manifests with their tags, children first.
@@ -114,12 +114,15 @@ impl Data {
         } else {
             targets.extend(tags.iter().cloned());
         }
-        for target in targets {
-            let pushed = ask(server, "PUT", format!("/v2/conf/one/manifests/{target}"))
-                .header("Content-Type", &media_type)
-                .body(document)
-                .send()
-                .await;
+        for (n, target) in targets.into_iter().enumerate() {
+            let put = ask(server, "PUT", format!("/v2/conf/one/manifests/{target}"))
+                .header("Content-Type", &media_type);
+            let put = if n == 0 {
+                streamed(put, document)
+            } else {
+                put.body(document)
+            };
+            let pushed = put.send().await;
             created(server, &pushed, &digest, document).await;
             assert_eq!(pushed.header("oci-subject"), subject.as_deref());
             if self.tag_parameter {
@@ -138,6 +141,16 @@ impl Data {
             .collect::<Vec<_>>();
         expected.sort();
         assert_eq!(list.json()["tags"], json!(expected));
+        if let Some(middle) = (expected.len() / 2).checked_sub(1) {
+            let path = format!("/v2/conf/one/tags/list?last={}", expected[middle]);
+            assert_eq!(
+                get(server, path).await.json()["tags"],
+                json!(expected[middle + 1..])
+            );
+        }
+        for bytes in &self.blobs {
+            there(server, &self.digest(bytes), bytes).await;
+        }
         for (document, tags) in &self.manifests {
             let digest = self.digest(document);
             for target in tags.iter().map(String::as_str).chain([digest.as_str()]) {

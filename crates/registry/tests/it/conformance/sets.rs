@@ -19,6 +19,12 @@ pub(super) fn data_sets() -> Vec<(&'static str, Data)> {
     };
     let sha256 = Algorithm::Sha256;
     make("image", sha256, &|data| drop(data.image(2, &none, &["image"])));
+    make("uncompressed image", sha256, &|data| {
+        let layer = bytes(300);
+        let descriptor = data.descriptor(&layer, "application/vnd.oci.image.layer.v1.tar");
+        data.image(0, &json!({ "layers": [descriptor] }), &["image-uncompressed"]);
+        data.blobs.push(layer);
+    });
     make("large manifest", sha256, &|data| {
         let annotations = (0..390).map(|n| (format!("large-{n}"), json!("A".repeat(10_000))));
         let extra = json!({ "annotations": annotations.collect::<serde_json::Map<_, _>>() });
