@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use wharf_testkit::{DockerRegistry, Image, Index, Sandbox, require_peers};
+use wharf_testkit::{DockerRegistry, Image, Index, Sandbox, TestCa, require_peers};
 
 use crate::program::{command, run};
 
@@ -56,6 +56,27 @@ fn a_path_with_a_typo_is_named() {
 fn a_login_takes_no_credentials_that_it_would_ignore() {
     let sandbox = Sandbox::new();
     run(&sandbox, "login", &["--creds", "ada:x", "127.0.0.1:1"]).fails(2, &["--creds"]);
+}
+
+/// The causes below an error add to it (checked by `fails`).
+#[test]
+fn causes_do_not_repeat_the_error() {
+    require_peers!("docker-registry", "htpasswd");
+    let registry = DockerRegistry::builder()
+        .tls(&TestCa::new())
+        .user("ada", "correct-horse")
+        .start();
+    let host = registry.name();
+    let sandbox = Sandbox::new();
+    let reference = format!("{host}/app:1");
+    let pull = |flags: &[&str]| {
+        let arguments = [&[&*reference, "--store", "store"], flags].concat();
+        run(&sandbox, "pull", &arguments)
+    };
+    pull(&["--tls-verify=false"]).fails(1, &["log in to", &host]);
+    sandbox.write("certs/client.key", "no key");
+    pull(&["--cert-dir", "certs"]).fails(1, &["certificates for", &host, "client.key"]);
+    pull(&["--registries-conf", "typo.conf"]).fails(1, &["typo.conf"]);
 }
 
 #[test]

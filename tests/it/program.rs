@@ -33,6 +33,16 @@ impl Ended {
         for part in parts {
             assert!(self.stderr.contains(part), "{part:?} is not in:\n{}", self.stderr);
         }
+        let mut told = String::new();
+        for line in self.stderr.lines() {
+            let cause = line.strip_prefix("  because: ");
+            assert!(
+                cause.is_none_or(|cause| !told.contains(cause)),
+                "repeats itself:\n{}",
+                self.stderr
+            );
+            told.push_str(line);
+        }
         for never in ["panicked", "RUST_BACKTRACE", "correct-horse"] {
             assert!(!self.stderr.contains(never), "{never:?} is in:\n{}", self.stderr);
         }

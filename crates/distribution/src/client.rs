@@ -14,6 +14,7 @@ use wharf_reference::{Registry, Repository};
 
 use crate::{
     ClientBuilder, Counters, Remote, TlsFor,
+    beneath::beneath,
     counters::Counting,
     error::{Error, Operation},
     pace::Paces,
@@ -151,7 +152,8 @@ pub(crate) fn resolve_error(operation: Operation, subject: impl fmt::Display, er
 }
 
 fn settings_error(operation: Operation, subject: impl fmt::Display, error: wharf_http::Error) -> Error {
-    Error::new(ErrorKind::Invalid, operation, subject, error.to_string()).with_source(error)
+    let ours = Error::new(ErrorKind::Invalid, operation, subject, error.to_string());
+    beneath(ours, error)
 }
 
 impl fmt::Debug for Client {

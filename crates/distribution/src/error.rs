@@ -284,7 +284,9 @@ pub(crate) const fn kind_of_http(kind: wharf_http::ErrorKind) -> ErrorKind {
     use wharf_http::ErrorKind as Http;
     match kind {
         Http::ConnectTimeout | Http::Timeout => ErrorKind::Timeout,
-        Http::NotTls | Http::Certificate | Http::Tls => ErrorKind::Tls,
+        Http::NotTls | Http::Certificate | Http::CertificateName | Http::CertificateTime | Http::Tls => {
+            ErrorKind::Tls
+        }
         Http::Dns | Http::Connect | Http::Broken => ErrorKind::Network,
         Http::Overloaded => ErrorKind::RateLimited,
         Http::Protocol | Http::Redirect => ErrorKind::Server,

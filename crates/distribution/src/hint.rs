@@ -169,6 +169,13 @@ pub(crate) fn of_http(kind: wharf_http::ErrorKind, site: &Site) -> Option<String
             "put the certificate of its authority into /etc/containers/certs.d/{registry}/ca.crt (or a directory \
              given with --cert-dir), or use --tls-verify=false to trust anyone"
         ),
+        Http::CertificateName => {
+            "check the spelling of the registry's name and its port; what answers there is another server, or has \
+             no certificate for this name"
+                .to_owned()
+        }
+        Http::CertificateTime => "check this machine's clock; if it is right, the registry needs a new certificate"
+            .to_owned(),
         _ => return None,
     })
 }

@@ -88,8 +88,12 @@ pub enum ErrorKind {
     ConnectTimeout,
     /// The server does not speak TLS on this port: it answered with something else.
     NotTls,
-    /// The server's certificate is not trusted, or is for another name.
+    /// The server's certificate is not trusted.
     Certificate,
+    /// The server's certificate is trusted, but is for another name.
+    CertificateName,
+    /// The server's certificate has expired, or is not valid yet.
+    CertificateTime,
     /// TLS failed in another way.
     Tls,
     /// The server did not answer, or stopped sending, for too long.
@@ -122,6 +126,8 @@ impl ErrorKind {
             Self::ConnectTimeout => "the connection could not be made in time",
             Self::NotTls => "the server does not speak TLS on this port",
             Self::Certificate => "the server's certificate is not trusted",
+            Self::CertificateName => "the server's certificate is for another name",
+            Self::CertificateTime => "the server's certificate has expired or is not valid yet",
             Self::Tls => "the TLS handshake failed",
             Self::Timeout => "the server did not answer in time",
             Self::Broken => "the connection broke",
@@ -146,6 +152,8 @@ impl ErrorKind {
                 | Self::ConnectTimeout
                 | Self::NotTls
                 | Self::Certificate
+                | Self::CertificateName
+                | Self::CertificateTime
                 | Self::Tls
                 | Self::Forbidden
                 | Self::Settings

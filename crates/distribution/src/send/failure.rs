@@ -4,6 +4,7 @@ use wharf_http::{FollowError, Redacted, RetryBudget, retries_of};
 
 use super::call::{Answer, Call};
 use crate::{
+    beneath::beneath,
     error::{Detail, Error, kind_of_auth, kind_of_http},
     hint,
     site::Site,
@@ -49,7 +50,7 @@ pub(super) fn transport_failure(call: &Call<'_>, site: &Site, failed: FollowErro
     if let Some(hint) = hint {
         ours = ours.with_hint(hint);
     }
-    ours = ours.with_source(Deeper(error));
+    ours = beneath(ours, error);
     if call.repeatable || kind.is_before_request() {
         Failure::Transient(ours, retries_of(kind))
     } else {
@@ -76,7 +77,7 @@ pub(super) fn auth_failure(
     if let Some(hint) = hint {
         ours = ours.with_hint(hint);
     }
-    Failure::Final(ours.with_source(Deeper(error)))
+    Failure::Final(beneath(ours, error))
 }
 
 /// The registry's own words about the refusal, with our knowledge of whether there was a login.
@@ -98,23 +99,4 @@ pub(super) fn refused(
         }
     });
     Failure::Final(error)
-}
-
-/// A lower error whose words are in ours already: only what lies beneath it is left to tell.
-#[derive(Debug)]
-struct Deeper<E>(E);
-
-impl<E: std::error::Error> std::fmt::Display for Deeper<E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.source() {
-            Some(source) => std::fmt::Display::fmt(source, f),
-            None => std::fmt::Display::fmt(&self.0, f),
-        }
-    }
-}
-
-impl<E: std::error::Error> std::error::Error for Deeper<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()?.source()
-    }
 }

@@ -26,6 +26,7 @@ use self::{
 };
 use crate::{
     Client,
+    beneath::beneath,
     error::{Detail, Error},
     hint,
     site::Site,
@@ -110,10 +111,8 @@ impl Client {
     /// One try with authentication: as it is known to be wanted, then as the registry asks for it.
     async fn attempt_over(&self, site: &Site, call: &Call<'_>, scheme: Scheme) -> Result<Answer, Failure> {
         let settings = |call: &Call<'_>, error: wharf_http::Error| {
-            Failure::Final(
-                call.error(ErrorKind::Invalid, error.to_string())
-                    .with_source(error),
-            )
+            let ours = call.error(ErrorKind::Invalid, error.to_string());
+            Failure::Final(beneath(ours, error))
         };
         let base = site.base(scheme).map_err(|error| settings(call, error))?;
         let url = match &call.to {

@@ -1,7 +1,10 @@
 use std::{error, io};
 
 use super::{call::UploadError, protocols::Protocols};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, printable};
+
+/// The most characters of what another layer says of a failure.
+const MAX_TEXT: usize = 400;
 
 /// How h2 words the codes of HTTP/2 (RFC 9113, section 7) that matter here. Its type of error is not reachable
 /// through reqwest's; the tests of row X8 notice when the words change.
@@ -64,7 +67,8 @@ fn find_own<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Error> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref::<Error>())
 }
 
-/// The cause as text: reqwest's own words ("error sending request") say nothing that the kind does not.
+/// The cause as text: reqwest's own words ("error sending request") say nothing that the kind does not. Bounded,
+/// since a certificate may list any number of names.
 fn deepest(error: &reqwest::Error) -> Box<dyn error::Error + Send + Sync> {
     let mut cause: &(dyn error::Error + 'static) = error;
     loop {
@@ -74,7 +78,7 @@ fn deepest(error: &reqwest::Error) -> Box<dyn error::Error + Send + Sync> {
             .map(|inner| inner as &(dyn error::Error + 'static));
         match inner.or_else(|| cause.source()) {
             Some(next) => cause = next,
-            None => return cause.to_string().into(),
+            None => return printable(&cause.to_string(), MAX_TEXT).into(),
         }
     }
 }
@@ -137,7 +141,14 @@ fn io_kind(kind: io::ErrorKind, connecting: bool) -> Option<ErrorKind> {
 }
 
 fn tls_kind(error: &rustls::Error) -> ErrorKind {
+    use rustls::CertificateError as Why;
     match error {
+        rustls::Error::InvalidCertificate(Why::NotValidForName | Why::NotValidForNameContext { .. }) => {
+            ErrorKind::CertificateName
+        }
+        rustls::Error::InvalidCertificate(
+            Why::Expired | Why::ExpiredContext { .. } | Why::NotValidYet | Why::NotValidYetContext { .. },
+        ) => ErrorKind::CertificateTime,
         rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
             ErrorKind::Certificate
         }

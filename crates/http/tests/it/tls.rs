@@ -12,7 +12,11 @@ async fn n09_certificates_are_judged() {
     let options = OriginOptions::default;
     let table = [
         ("good.test", options(), None),
-        ("expired.test", options().expired(), Some(ErrorKind::Certificate)),
+        (
+            "expired.test",
+            options().expired(),
+            Some(ErrorKind::CertificateTime),
+        ),
         (
             "untrusted.test",
             options().untrusted(),
@@ -21,7 +25,7 @@ async fn n09_certificates_are_judged() {
         (
             "named.test",
             options().certificate_for(&["other.test"]),
-            Some(ErrorKind::Certificate),
+            Some(ErrorKind::CertificateName),
         ),
     ];
     for (host, options, expected) in table {
