@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod caches;
 mod dependencies;
 mod flags;
 mod interop;

@@ -12,18 +12,18 @@ use wharf_testkit::{Image, Sandbox, TestCa, require_peers, sha256};
 
 use crate::program::{self, Ended, ended, run};
 
-const CREDENTIALS: &str = "ada:correct-horse";
-const AUTHORIZATION: &str = "Basic YWRhOmNvcnJlY3QtaG9yc2U="; // of these credentials
+pub(crate) const CREDENTIALS: &str = "ada:correct-horse";
+pub(crate) const AUTHORIZATION: &str = "Basic YWRhOmNvcnJlY3QtaG9yc2U="; // of these credentials
 
 /// The program while it serves; killed when dropped.
-struct Serve {
+pub(crate) struct Serve {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Serve {
     /// Starts it on an unused port over `root` in the sandbox, and waits for its first line.
-    fn start(sandbox: &Sandbox, flags: &[&str]) -> Self {
+    pub(crate) fn start(sandbox: &Sandbox, flags: &[&str]) -> Self {
         let mut child = program::command(sandbox, "serve", &["--listen", "127.0.0.1:0", "--root", "root"])
             .args(flags)
             .stdout(Stdio::piped())
@@ -37,7 +37,7 @@ impl Serve {
     }
 
     /// Host and port as they stand in an image's name.
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.url.split("//").nth(1).expect("the first line is a URL")
     }
 
@@ -52,13 +52,13 @@ impl Serve {
         stream
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         ended(Command::new("kill").args(["-s", name, &id])).ok();
     }
 
     /// Waits for its end after a signal; panics unless it ended well.
-    fn ended_well(mut self) {
+    pub(crate) fn ended_well(mut self) {
         assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
     }
 }
@@ -81,7 +81,7 @@ fn head(stream: &mut TcpStream) -> String {
 }
 
 /// Writes the users' file.
-fn users(sandbox: &Sandbox) {
+pub(crate) fn users(sandbox: &Sandbox) {
     let (user, password) = CREDENTIALS.split_once(':').expect("a colon");
     let mut htpasswd = Command::new("htpasswd");
     let line = ended(htpasswd.args(["-n", "-b", "-B", "-C", "4", user, password])).ok();
