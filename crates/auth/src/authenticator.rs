@@ -13,6 +13,7 @@ use crate::{
     AuthError, AuthErrorKind, Challenge, Credential, CredentialProvider, Realm, RealmPolicy, Scopes, Secret,
     TokenCache, TokenKey, TokenResponse,
     exchange::{Grant, TokenRequest, basic, bearer, status_error},
+    logins::{Login, LoginKey, Logins},
 };
 
 /// The most bytes read of a token answer.
@@ -31,15 +32,15 @@ const MAX_ANSWER: u64 = 1024 * 1024;
 /// | Bearer | none | an anonymous token |
 ///
 /// After the first challenge of a registry, later requests are authenticated without being asked. A credential
-/// that cannot be read, or is refused, is an error and never a reason to go on anonymously (N15).
+/// that cannot be read, or is refused, is an error and never a reason to go on anonymously (N15). One that is
+/// refused after it was used before is asked for once more, as helpers give passwords that last some hours.
 pub struct Authenticator {
-    provider: Arc<dyn CredentialProvider>,
+    logins: Logins,
     realms: RealmPolicy,
     client_id: String,
     tokens: TokenCache,
     /// What each registry asked for last.
     known: Mutex<HashMap<Origin, Known>>,
-    credentials: tokio::sync::Mutex<HashMap<CredentialKey, Option<Credential>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -69,6 +70,8 @@ pub struct Authorization {
     header: HeaderValue,
     token: Option<Secret>,
     anonymous: bool,
+    /// Whether the provider was asked for this one.
+    fresh: bool,
 }
 
 impl Authorization {
@@ -95,12 +98,11 @@ impl Authenticator {
     /// An authenticator with these credentials.
     pub fn new(provider: Arc<dyn CredentialProvider>) -> Self {
         Self {
-            provider,
+            logins: Logins::new(provider),
             realms: RealmPolicy::default(),
             client_id: "wharf".to_owned(),
             tokens: TokenCache::default(),
             known: Mutex::default(),
-            credentials: tokio::sync::Mutex::default(),
         }
     }
 
@@ -149,8 +151,10 @@ impl Authenticator {
         }
         let (known, scopes) = match challenge {
             Challenge::Basic => {
-                if sent.is_some() {
-                    return Err(self.rejected(subject).await);
+                self.remember(subject.origin, Known::Basic);
+                if let Some(sent) = sent {
+                    let renewed = self.renew(subject, sent, send).await?;
+                    return renewed.ok_or_else(|| self.rejected(subject, sent));
                 }
                 (Known::Basic, subject.scopes.clone())
             }
@@ -168,17 +172,36 @@ impl Authenticator {
         self.meet(subject, &known, &scopes, send).await
     }
 
-    /// The error for a credential that the registry refused; the next request asks the provider again.
-    pub async fn rejected(&self, subject: Subject<'_>) -> AuthError {
-        let had = self.credential(subject).await.ok().flatten().is_some();
-        self.credentials.lock().await.remove(&credential_key(subject));
-        if had {
+    /// Another authorization in place of one that the registry took before and refuses now; `None` if there is
+    /// no other. After a 401 it is [`Authenticator::challenged`] that decides; this is for a 403 whose words say
+    /// that a password or token has run out.
+    pub async fn renew(
+        &self,
+        subject: Subject<'_>,
+        sent: &Authorization,
+        send: &dyn HttpService,
+    ) -> Result<Option<Authorization>, AuthError> {
+        match &sent.token {
+            Some(token) => self.tokens.forget(token),
+            None if sent.fresh => return Ok(None),
+            None => self.logins.forget(&login_key(subject), |held| {
+                header_of(held).is_some_and(|header| header == sent.header)
+            }),
+        }
+        let renewed = self.authorize(subject, send).await?;
+        Ok(renewed.filter(|renewed| renewed.header != sent.header))
+    }
+
+    /// The error for an authorization that the registry refused; the next request asks the provider again.
+    pub fn rejected(&self, subject: Subject<'_>, sent: &Authorization) -> AuthError {
+        self.logins.forget(&login_key(subject), |_| true);
+        if sent.anonymous {
+            AuthError::new(AuthErrorKind::NoCredential, "the registry wants a login")
+        } else {
             AuthError::new(
                 AuthErrorKind::Rejected,
                 "the registry refused the user name or password",
             )
-        } else {
-            AuthError::new(AuthErrorKind::NoCredential, "the registry wants a login")
         }
     }
 
@@ -194,17 +217,49 @@ impl Authenticator {
         scopes: &Scopes,
         send: &dyn HttpService,
     ) -> Result<Authorization, AuthError> {
-        let credential = self.credential(subject).await?;
+        let login = self.logins.find(login_key(subject)).await?;
+        let (refused, fresh) = (login.credential.clone(), login.fresh);
+        let met = self.meet_with(subject, known, scopes, login, send).await;
+        let Err(error) = &met else { return met };
+        if error.kind() != AuthErrorKind::Rejected {
+            return met;
+        }
+        let key = login_key(subject);
+        self.logins.forget(&key, |held| Some(held) == refused.as_ref());
+        if fresh {
+            return met;
+        }
+        match self.logins.find(key).await {
+            Ok(login) if login.credential.is_some() && login.credential != refused => {
+                self.meet_with(subject, known, scopes, login, send).await
+            }
+            _ => met,
+        }
+    }
+
+    async fn meet_with(
+        &self,
+        subject: Subject<'_>,
+        known: &Known,
+        scopes: &Scopes,
+        login: Login,
+        send: &dyn HttpService,
+    ) -> Result<Authorization, AuthError> {
+        let Login { credential, fresh } = login;
         if credential.is_some() {
             check_plaintext(subject)?;
         }
         let anonymous = credential.is_none();
+        let as_it_is = |header: HeaderValue| Authorization {
+            header,
+            token: None,
+            anonymous,
+            fresh,
+        };
         match (known, credential) {
-            (Known::Basic, Some(Credential::Basic { username, password })) => Ok(Authorization {
-                header: basic(&username, &password)?,
-                token: None,
-                anonymous,
-            }),
+            (Known::Basic, Some(Credential::Basic { username, password })) => {
+                basic(&username, &password).map(as_it_is)
+            }
             (Known::Basic, Some(_)) => {
                 let message =
                     "the registry wants a user name and password, but the login stored for it is a token";
@@ -214,11 +269,7 @@ impl Authenticator {
                 AuthErrorKind::NoCredential,
                 "the registry wants a login",
             )),
-            (Known::Bearer { .. }, Some(Credential::Bearer(token))) => Ok(Authorization {
-                header: bearer(&token)?,
-                token: None,
-                anonymous,
-            }),
+            (Known::Bearer { .. }, Some(Credential::Bearer(token))) => bearer(&token).map(as_it_is),
             (Known::Bearer { realm, service }, credential) => {
                 if credential.is_some() && !realm.may_have_credentials {
                     return Err(untrusted(&realm.url));
@@ -230,17 +281,12 @@ impl Authenticator {
                     service: service.clone(),
                     scopes: scopes.clone(),
                 };
-                let token = self.tokens.token(&key, || self.fetch(&key, send)).await;
-                if let Err(error) = &token
-                    && error.kind() == AuthErrorKind::Rejected
-                {
-                    self.credentials.lock().await.remove(&credential_key(subject));
-                }
-                let token = token?;
+                let token = self.tokens.token(&key, || self.fetch(&key, send)).await?;
                 Ok(Authorization {
                     header: bearer(&token)?,
                     token: Some(token),
                     anonymous,
+                    fresh,
                 })
             }
         }
@@ -312,50 +358,31 @@ impl Authenticator {
         registry: &Registry,
         repository: Option<&Repository>,
     ) -> Result<Option<Credential>, AuthError> {
-        self.look_up((registry.clone(), repository.cloned())).await
-    }
-
-    async fn credential(&self, subject: Subject<'_>) -> Result<Option<Credential>, AuthError> {
-        self.look_up(credential_key(subject)).await
-    }
-
-    async fn look_up(&self, key: CredentialKey) -> Result<Option<Credential>, AuthError> {
-        // One look-up at a time: a helper program may ask its user.
-        let mut credentials = self.credentials.lock().await;
-        if let Some(credential) = credentials.get(&key) {
-            return Ok(credential.clone());
-        }
-        let found = self
-            .provider
-            .credential(&key.0, key.1.as_ref())
-            .await
-            .map_err(|error| {
-                let message = format!("the login for {} could not be read", key.0);
-                AuthError::with_cause(AuthErrorKind::Provider, message, error)
-            })?;
-        let usable = |credential: &Credential| match credential {
-            Credential::Basic { username, password } => !(username.is_empty() && password.is_empty()),
-            Credential::Identity(token) | Credential::Bearer(token) => !token.is_empty(),
-        };
-        let found = found.filter(usable);
-        credentials.insert(key, found.clone());
-        Ok(found)
+        let key = (registry.clone(), repository.cloned());
+        Ok(self.logins.find(key).await?.credential)
     }
 }
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticator")
-            .field("provider", &self.provider)
+            .field("logins", &self.logins)
             .field("realms", &self.realms)
             .finish_non_exhaustive()
     }
 }
 
-type CredentialKey = (Registry, Option<Repository>);
-
-fn credential_key(subject: Subject<'_>) -> CredentialKey {
+fn login_key(subject: Subject<'_>) -> LoginKey {
     (subject.registry.clone(), subject.repository.cloned())
+}
+
+/// What a credential looks like in a request, if it is sent as it is.
+fn header_of(credential: &Credential) -> Option<HeaderValue> {
+    match credential {
+        Credential::Basic { username, password } => basic(username, password).ok(),
+        Credential::Bearer(token) => bearer(token).ok(),
+        Credential::Identity(_) => None,
+    }
 }
 
 fn check_plaintext(subject: Subject<'_>) -> Result<(), AuthError> {

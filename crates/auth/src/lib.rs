@@ -30,6 +30,8 @@ mod error;
 #[cfg(feature = "client")]
 mod exchange;
 #[cfg(feature = "client")]
+mod logins;
+#[cfg(feature = "client")]
 mod realm;
 #[cfg(feature = "client")]
 mod scope;

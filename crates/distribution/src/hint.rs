@@ -76,6 +76,13 @@ pub(crate) fn status_error(
     }
 }
 
+/// Whether a registry refuses a login for its age and not for its rights, which only its words tell (Amazon's
+/// answers 403).
+pub(crate) fn says_expired(error: &Error) -> bool {
+    let expired = |said: &RegistryError| said.message.to_ascii_lowercase().contains("expired");
+    error.status() == Some(403) && error.registry_errors().iter().any(expired)
+}
+
 /// The error for what is not there, where that was an expected answer.
 pub(crate) fn not_there(operation: Operation, subject: &str, url: &url::Url) -> Error {
     Error::new(

@@ -1,4 +1,6 @@
+use http::HeaderMap;
 use url::Url;
+use wharf_auth::Challenge;
 use wharf_content::ErrorKind;
 use wharf_http::{FollowError, Redacted, RetryBudget, retries_of};
 
@@ -78,6 +80,22 @@ pub(super) fn auth_failure(
         ours = ours.with_hint(hint);
     }
     Failure::Final(beneath(ours, error))
+}
+
+/// A challenge of a host that is not the registry (N3).
+pub(super) fn foreign_challenge(call: &Call<'_>, url: &Url) -> Failure {
+    let reason = "another host that the registry redirects to asks for a login, which it does not get";
+    let error = call
+        .error(ErrorKind::Blocked, reason)
+        .at(Redacted(url))
+        .with_detail(Detail::Auth(wharf_auth::AuthErrorKind::ForeignChallenge));
+    Failure::Final(error)
+}
+
+/// Whether a challenge names a scope that the call did not ask for.
+pub(super) fn asks_for_more(call: &Call<'_>, headers: &HeaderMap) -> bool {
+    let challenge = Challenge::strongest(headers);
+    matches!(challenge, Ok(Challenge::Bearer { scopes, .. }) if !call.scopes.contains(&scopes))
 }
 
 /// The registry's own words about the refusal, with our knowledge of whether there was a login.

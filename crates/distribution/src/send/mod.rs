@@ -21,17 +21,13 @@ use wharf_http::{
 pub(crate) use self::call::{Answer, Call, Payload};
 use self::{
     call::{BULK, To},
-    failure::{Failure, auth_failure, cannot_speak, finish, is_push_back, refused, transport_failure},
+    failure::{
+        Failure, asks_for_more, auth_failure, cannot_speak, finish, foreign_challenge, is_push_back, refused,
+        transport_failure,
+    },
     tokens::TokenService,
 };
-use crate::{
-    Client,
-    beneath::beneath,
-    error::{Detail, Error},
-    hint,
-    site::Site,
-    wire,
-};
+use crate::{Client, beneath::beneath, error::Error, hint, site::Site, wire};
 
 /// The most bytes read of an error answer (X1).
 const MAX_ERROR: usize = 64 * 1024;
@@ -170,25 +166,31 @@ impl Client {
                     .hear(site.registry.as_str(), followed.response.headers());
             }
             tokens.class = followed.home_class.or(tokens.class);
+            let is_home = followed.is_home;
             if followed.response.status() != StatusCode::UNAUTHORIZED {
-                return Self::judge(call, site, sent.as_ref(), followed).await;
+                let judged = Self::judge(call, site, sent.as_ref(), followed).await;
+                if let (Err(Failure::Final(error)), Some(old)) = (&judged, &sent)
+                    && challenges == 0
+                    && is_home
+                    && hint::says_expired(error)
+                    && let Some(renewed) = authenticator
+                        .renew(subject, old, &tokens)
+                        .await
+                        .map_err(|error| auth_error(call, error))?
+                {
+                    challenges += 1;
+                    sent = Some(renewed);
+                    continue;
+                }
+                return judged;
             }
-            if !followed.is_home {
-                let reason =
-                    "another host that the registry redirects to asks for a login, which it does not get";
-                let error = call
-                    .error(ErrorKind::Blocked, reason)
-                    .at(Redacted(&followed.url))
-                    .with_detail(Detail::Auth(wharf_auth::AuthErrorKind::ForeignChallenge));
-                return Err(Failure::Final(error));
+            if !is_home {
+                return Err(foreign_challenge(call, &followed.url));
             }
             // A token that was fetched for this very request is not refused for its age; only for its scope.
-            let asks_for_more = challenges == 1
-                && wharf_auth::Challenge::strongest(followed.response.headers()).is_ok_and(|challenge| {
-                    matches!(challenge, wharf_auth::Challenge::Bearer { scopes, .. } if !call.scopes.contains(&scopes))
-                });
-            if challenges > 0 && !asks_for_more {
-                let refusal = authenticator.rejected(subject).await;
+            let asks_for_more = challenges == 1 && asks_for_more(call, followed.response.headers());
+            if let Some(refused_one) = sent.as_ref().filter(|_| challenges > 0 && !asks_for_more) {
+                let refusal = authenticator.rejected(subject, refused_one);
                 let failure = Self::judge(call, site, sent.as_ref(), followed).await;
                 return Err(refused(failure, call, site, &refusal));
             }

@@ -1,7 +1,12 @@
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use serde_json::json;
-use wharf_auth::{AuthErrorKind, Credential, Fixed};
+use wharf_auth::{AuthErrorKind, Credential, CredentialError, CredentialProvider, Fixed};
 use wharf_content::ErrorKind;
 use wharf_distribution::Detail;
 use wharf_testkit::{
@@ -381,4 +386,87 @@ async fn n19_what_holds_secrets_prints_none() {
     assert!(wharf_testkit::hostile::Stage::log_lines() > 0);
     let error = scene.failed(remote.manifest(&tag("missing")).await);
     assert_ne!(error.detail(), Some(Detail::Auth(AuthErrorKind::Provider)));
+}
+
+/// A helper whose passwords are good for some hours: the one it gives now, and how often it was asked.
+#[derive(Debug, Default)]
+struct Rotating(Mutex<(String, u32)>);
+
+impl Rotating {
+    fn give(&self, password: &str) {
+        password.clone_into(&mut self.0.lock().unwrap().0);
+    }
+
+    fn asked(&self) -> u32 {
+        self.0.lock().unwrap().1
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for Rotating {
+    async fn credential(
+        &self,
+        _: &wharf_reference::Registry,
+        _: Option<&wharf_reference::Repository>,
+    ) -> Result<Option<Credential>, CredentialError> {
+        let mut held = self.0.lock().unwrap();
+        held.1 += 1;
+        Ok(Some(Credential::basic("alice", held.0.clone())))
+    }
+}
+
+/// A password that has run out is asked for once more before anything fails, and only then.
+#[tokio::test]
+async fn n12_a_password_that_ran_out_is_renewed() {
+    let image = Image::small("x");
+    for how in ["401", "403", "token"] {
+        let scene = Scene::new().await;
+        let passwords = [(); 3].map(|()| scene.stage.secret("password", &[&scene.registry, &scene.auth]));
+        let good = Arc::new(Mutex::new(String::new()));
+        let accept = |password: &str| {
+            password.clone_into(&mut good.lock().unwrap());
+            scene.desk.revoke();
+            scene.desk.user("alice", password);
+        };
+        if how == "token" {
+            scene.desk.guard(&scene.registry);
+        } else {
+            let challenge = Answer::challenge("Basic realm=\"r\"");
+            let ran_out = if how == "401" {
+                challenge.clone()
+            } else {
+                Answer::error(403, "DENIED", "Your authorization token has expired.")
+            };
+            let good = Arc::clone(&good);
+            let old = move |request: &wharf_testkit::Request| {
+                request
+                    .basic()
+                    .is_some_and(|(_, password)| password != *good.lock().unwrap())
+            };
+            scene
+                .registry
+                .on(Match::any().and(|request| request.basic().is_none()), challenge)
+                .on(Match::any().and(old), ran_out);
+        }
+        scene.registry.serve_manifest("team/app", "v1", image.manifest());
+        let helper = Arc::new(Rotating::default());
+        let client = scene.builder().with_credentials(helper.clone()).build().unwrap();
+        let remote = scene.remote_of(&client);
+        for (number, password) in passwords[..2].iter().enumerate() {
+            accept(password);
+            helper.give(password);
+            for _ in 0..2 {
+                remote.manifest(&tag("v1")).await.unwrap();
+                assert_eq!(helper.asked() as usize, number + 1, "{how}");
+            }
+        }
+        accept(&passwords[2]);
+        let error = scene.failed(remote.manifest(&tag("v1")).await);
+        let expected = if how == "403" {
+            ErrorKind::Denied
+        } else {
+            ErrorKind::Unauthorized
+        };
+        assert_eq!((error.kind(), helper.asked()), (expected, 3), "{how}");
+    }
 }
