@@ -11,7 +11,8 @@ use wharf_content::{Error, ErrorKind, Name};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Image {
-    /// In a registry: what the user typed after `docker://`, which may be a short name.
+    /// In a registry: what the user typed after `docker://`. A short name is Docker Hub's, as for Skopeo; the
+    /// host's aliases and search registries are for [`Client::pull`](crate::Client::pull) alone.
     Registry(String),
     /// In a local store.
     Store {

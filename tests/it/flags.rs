@@ -90,7 +90,15 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let index = Index::of(vec![Image::small("one")]);
     index.write_layout(&sandbox.path("layout"), "app");
     let reference = format!("{host}/app:1");
-    let pushed = run(&sandbox, "push", &["--store", "layout", "app", &reference]);
+    let push = [
+        "--store",
+        "layout",
+        "--platform",
+        "linux/amd64",
+        "app",
+        &reference,
+    ];
+    let pushed = run(&sandbox, "push", &push);
     assert!(pushed.stderr.contains("pushed the image for"), "{pushed:?}");
     let _ = pushed.ok();
     let docker = format!("docker://{reference}");

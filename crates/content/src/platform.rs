@@ -66,8 +66,9 @@ impl Platform {
 
     /// The best manifest for this platform among those of an index.
     ///
-    /// The variant asked for comes first, then lower ones, then none; without a variant every one is taken,
-    /// highest first. Entries that name no platform come last, and attestations (`unknown/unknown`) and nested
+    /// The variant asked for comes first, then lower ones, then none. Without a variant, an entry without one
+    /// comes first, then for ARM the others, highest first; elsewhere a variant (`amd64/v3`) is taken only when
+    /// it is asked for. Entries that name no platform come last, and attestations (`unknown/unknown`) and nested
     /// indexes are never chosen.
     #[must_use]
     pub fn choose<'a>(&self, manifests: &'a [Descriptor]) -> Option<&'a Descriptor> {
