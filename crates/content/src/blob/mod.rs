@@ -142,7 +142,8 @@ impl Blob {
         &self.descriptor
     }
 
-    /// How many bytes lie before the next chunk.
+    /// How many bytes have been received, those before a [`resume`](Self::resume) included. It is all of them as
+    /// soon as the last chunk is held back to be verified.
     #[must_use]
     pub const fn position(&self) -> u64 {
         self.position
