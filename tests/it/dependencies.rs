@@ -167,3 +167,38 @@ fn nothing_depends_on_the_facade_or_the_testkit() {
 fn registry_never_uses_distribution() {
     Graph::of(EVERYTHING).assert_no_path(&["wharf-registry"], &["wharf-distribution", "wharf-http"]);
 }
+
+/// The most crates that depending on the facade may bring, counted as `cargo tree -e normal` does on this platform.
+const MOST_CRATES: usize = 130;
+
+#[test]
+fn the_facade_brings_few_crates_and_none_twice() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--package=wharf", "--edges=normal"])
+        .args(["--prefix=none", "--format={p}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).expect("cargo prints UTF-8");
+    let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        if let (Some(name), Some(version)) = (words.next(), words.next()) {
+            versions.entry(name).or_default().insert(version);
+        }
+    }
+    assert!(versions.contains_key("wharf"));
+    let twice: Vec<_> = versions.iter().filter(|(_, known)| known.len() > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    assert!(
+        versions.len() <= MOST_CRATES,
+        "{} crates: {:?}",
+        versions.len(),
+        versions.keys()
+    );
+}

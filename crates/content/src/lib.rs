@@ -16,6 +16,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `conformance` | [`conformance`], the suite for implementors of `Source` and `Sink` |
+//! | `oci-spec` | [`Manifest::to_image`] and [`Manifest::to_index`]: the whole document in oci-spec's types |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 
 mod blob;

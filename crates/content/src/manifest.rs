@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
+#[cfg(feature = "oci-spec")]
 use oci_spec::image::{ImageIndex, ImageManifest};
 use serde::Deserialize;
 use wharf_reference::{Algorithm, Digest};
@@ -148,7 +149,10 @@ impl Manifest {
     pub fn annotations(&self) -> &BTreeMap<String, String> {
         &self.body.annotations
     }
+}
 
+#[cfg(feature = "oci-spec")]
+impl Manifest {
     /// The whole document in oci-spec's type, for an image.
     ///
     /// Fails with [`ErrorKind::Invalid`] if this is an index or oci-spec is stricter than this crate.

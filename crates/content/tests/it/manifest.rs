@@ -337,3 +337,14 @@ fn refusals_are_short_and_printable() {
     }
     assert!(tried > 40, "{tried}");
 }
+
+#[cfg(feature = "oci-spec")]
+#[test]
+fn the_whole_document_in_the_types_of_oci_spec() {
+    let read = |text: &str| Manifest::parse(document(text).into(), None).unwrap();
+    let (image, index) = (read(IMAGE), read(INDEX));
+    assert_eq!(image.to_image().unwrap().layers().len(), 0);
+    assert_eq!(index.to_index().unwrap().manifests().len(), 0);
+    assert_eq!(image.to_index().unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(index.to_image().unwrap_err().kind(), ErrorKind::Invalid);
+}
