@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use tokio::task::JoinSet;
-use wharf_content::{Descriptor, Error, Event, Manifest, Outcome, Platform, Progress, Sink};
+use wharf_content::{Descriptor, Error, Event, Location, Manifest, Outcome, Platform, Progress, Sink};
 
 use crate::{
     Action, Plan, Report,
@@ -90,6 +90,9 @@ impl Plan {
             }
         }
         let mut schedule = Schedule::new(self.options.concurrency.get(), self.options.budget, open, &ready);
+        if matches!(self.places.sink.location(), Location::Repository(_)) {
+            schedule = schedule.for_uploads();
+        }
         let mut tasks: JoinSet<Result<(Job, End), Error>> = JoinSet::new();
         let mut contradiction = None;
         loop {

@@ -91,7 +91,8 @@ impl Options {
     /// since no place buffers more of it; one always moves, however small the budget.
     ///
     /// The 32 MiB of the default are eight big layers, which keep four cores hashing and a fast link full, or
-    /// as many small ones as the concurrency allows, whose time goes by in waiting for answers.
+    /// as many small ones as the concurrency allows, whose time goes by in waiting for answers. To a registry no more
+    /// big ones move than are needed for all to have moved when the largest has.
     #[must_use]
     pub const fn with_byte_budget(mut self, bytes: u64) -> Self {
         self.budget = bytes;

@@ -26,6 +26,9 @@ pub(crate) enum Job {
 ///
 /// The largest first, because the one that starts last decides when everything ends; where the budget has no room
 /// for it, the largest that fits, so that small blobs fill the gaps beside big ones.
+///
+/// An upload is one connection, and to who takes it in one hash: nothing ends before the largest blob has. So as many
+/// big blobs move beside it as end with it, and no more, which would only take its share of link and processors.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     unsettled: VecDeque<Piece>,
@@ -35,6 +38,48 @@ pub(crate) struct Schedule {
     settling: usize,
     moving: usize,
     weight: u64,
+    /// For uploads: the big blobs that must move or may have to.
+    big: Option<Big>,
+}
+
+/// By size and place.
+#[derive(Debug, Default)]
+struct Big {
+    all: BTreeSet<(u64, usize)>,
+    bytes: u64,
+    moving: BTreeSet<(u64, usize)>,
+}
+
+impl Big {
+    fn add(&mut self, piece: Piece) {
+        if piece.is_big() && self.all.insert(piece.key()) {
+            self.bytes = self.bytes.saturating_add(piece.size);
+        }
+    }
+
+    fn remove(&mut self, piece: Piece) {
+        if self.all.remove(&piece.key()) {
+            self.bytes = self.bytes.saturating_sub(piece.size);
+        }
+    }
+
+    fn moved(&mut self, piece: Piece) {
+        self.moving.remove(&piece.key());
+        // The next one sets the pace then; any other keeps its place in the sum.
+        if self.all.last() == Some(&piece.key()) {
+            self.remove(piece);
+        }
+    }
+
+    /// Whether it may move now. The largest always may; of the others so many at the same time that all have moved
+    /// when it has.
+    fn admits(&self, piece: Piece) -> bool {
+        let Some(largest) = self.all.last() else {
+            return true;
+        };
+        let others = self.moving.len() - usize::from(self.moving.contains(largest));
+        piece.key() == *largest || 1 + (others as u64) < self.bytes.div_ceil(largest.0)
+    }
 }
 
 impl Schedule {
@@ -51,7 +96,22 @@ impl Schedule {
             settling: 0,
             moving: 0,
             weight: 0,
+            big: None,
         }
+    }
+
+    /// The same for blobs of which each moves over one connection.
+    pub(crate) fn for_uploads(mut self) -> Self {
+        let mut big = Big::default();
+        self.unsettled.iter().for_each(|piece| big.add(*piece));
+        for (Reverse(size), step) in &self.ready {
+            big.add(Piece {
+                step: *step,
+                size: *size,
+            });
+        }
+        self.big = Some(big);
+        self
     }
 
     pub(crate) fn next(&mut self) -> Option<Job> {
@@ -61,6 +121,9 @@ impl Schedule {
             self.ready.remove(&(Reverse(piece.size), piece.step));
             self.moving += 1;
             self.weight = self.weight.saturating_add(weight(piece));
+            if let Some(big) = self.big.as_mut().filter(|_| piece.is_big()) {
+                big.moving.insert(piece.key());
+            }
             return Some(Job::Move(piece));
         }
         if self.settling < self.limit {
@@ -76,12 +139,17 @@ impl Schedule {
         self.settling = self.settling.saturating_sub(1);
         if must_move {
             self.ready.insert((Reverse(piece.size), piece.step));
+        } else if let Some(big) = &mut self.big {
+            big.remove(piece);
         }
     }
 
     pub(crate) fn moved(&mut self, piece: Piece) {
         self.moving = self.moving.saturating_sub(1);
         self.weight = self.weight.saturating_sub(weight(piece));
+        if let Some(big) = &mut self.big {
+            big.moved(piece);
+        }
     }
 
     fn next_that_fits(&self) -> Option<Piece> {
@@ -92,11 +160,29 @@ impl Schedule {
         } else {
             room
         };
-        let (Reverse(size), step) = self.ready.range((Reverse(largest), 0)..).next()?;
+        let piece = self.largest_ready(largest)?;
+        match &self.big {
+            Some(big) if piece.is_big() && !big.admits(piece) => self.largest_ready(room.min(HEAVIEST - 1)),
+            _ => Some(piece),
+        }
+    }
+
+    fn largest_ready(&self, most: u64) -> Option<Piece> {
+        let (Reverse(size), step) = self.ready.range((Reverse(most), 0)..).next()?;
         Some(Piece {
             step: *step,
             size: *size,
         })
+    }
+}
+
+impl Piece {
+    const fn is_big(self) -> bool {
+        self.size >= HEAVIEST
+    }
+
+    const fn key(self) -> (u64, usize) {
+        (self.size, self.step)
     }
 }
 
@@ -157,6 +243,50 @@ mod tests {
             size: 9 * MIB,
         });
         assert_eq!(begun(&mut schedule), [8 * MIB]);
+    }
+
+    #[test]
+    fn uploads_leave_the_largest_its_share() {
+        let sizes = [93, 42, 28, 15, 9, 5, 3, 1].map(|size| size * MIB);
+        let mut schedule = Schedule::new(32, 32 * MIB, Vec::new(), &pieces(&sizes)).for_uploads();
+        assert_eq!(begun(&mut schedule), [93, 42, 28, 3, 1].map(|size| size * MIB));
+        schedule.moved(pieces(&sizes)[2]);
+        assert_eq!(begun(&mut schedule), [15 * MIB]);
+        schedule.moved(pieces(&sizes)[0]);
+        assert_eq!(begun(&mut schedule), [9 * MIB]);
+
+        let mut equal = Schedule::new(32, 32 * MIB, Vec::new(), &pieces(&[50 * MIB; 20])).for_uploads();
+        assert_eq!(begun(&mut equal).len(), 8, "the budget bounds them");
+    }
+
+    #[test]
+    fn an_upload_waits_for_a_question_about_none_but_itself() {
+        let sizes = [100 * MIB, 50 * MIB, 40 * MIB, 30 * MIB];
+        let questions = || {
+            let mut schedule = Schedule::new(4, 32 * MIB, pieces(&sizes), &[]).for_uploads();
+            assert_eq!(begun(&mut schedule), sizes);
+            schedule
+        };
+        let [largest, second, third, fourth] = pieces(&sizes)[..] else {
+            unreachable!()
+        };
+        let mut slow = questions();
+        for piece in [fourth, third, second] {
+            slow.settled(piece, true);
+        }
+        assert_eq!(begun(&mut slow), [50 * MIB, 40 * MIB]);
+        slow.settled(largest, true);
+        assert_eq!(begun(&mut slow), [100 * MIB], "its share was kept");
+        slow.moved(second);
+        assert_eq!(begun(&mut slow), [30 * MIB]);
+
+        let mut absent = questions();
+        for piece in [second, third, fourth] {
+            absent.settled(piece, true);
+        }
+        assert_eq!(begun(&mut absent).len(), 2);
+        absent.settled(largest, false);
+        assert_eq!(begun(&mut absent), [30 * MIB], "what is there already takes none");
     }
 
     #[test]
