@@ -24,6 +24,8 @@ const WORTH_RANGES: u64 = 16 * 1024 * 1024;
 /// after so long and so many bytes,
 const TRIAL: Duration = Duration::from_millis(300);
 const TRIAL_BYTES: u64 = 2 * 1024 * 1024;
+/// From this length on, what is done with a piece takes longer than its way to another thread.
+const LARGE: usize = 64 * 1024;
 
 /// The bytes of a blob from an offset on. After a cut it goes on where it stopped, elsewhere if it can. If it
 /// [may widen](Download::in_any_order), it tries several connections while it waits more for the network than the
@@ -35,6 +37,8 @@ pub(super) struct Download {
     state: State,
     gauge: Gauge,
     may_widen: bool,
+    /// A piece that is handed out at the next poll.
+    held: Option<Piece>,
 }
 
 enum State {
@@ -108,6 +112,7 @@ impl Download {
             state,
             gauge: Gauge::NEW,
             may_widen: false,
+            held: None,
         })
     }
 
@@ -174,46 +179,41 @@ impl Download {
             self.state = State::Ranges(Box::new(lanes));
         }
     }
-}
 
-impl Stream for Download {
-    type Item = Result<Piece, wharf_content::Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        let size = this.fetch.descriptor.size();
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Piece, wharf_content::Error>>> {
+        let size = self.fetch.descriptor.size();
         loop {
-            let (cut, place) = match &mut this.state {
+            let (cut, place) = match &mut self.state {
                 State::Ended => return Poll::Ready(None),
                 State::Resuming(resuming) => match ready!(resuming.as_mut().poll(context)) {
                     Ok(part) => {
-                        this.state = State::Streaming(part);
+                        self.state = State::Streaming(part);
                         continue;
                     }
                     Err(error) => {
-                        this.state = State::Ended;
+                        self.state = State::Ended;
                         return Poll::Ready(Some(Err(error.into())));
                     }
                 },
                 State::Streaming(part) => {
                     // One byte beyond the promised size is let through, for the blob to see and refuse.
                     let end = size.saturating_add(1);
-                    let Poll::Ready(polled) = part.poll_chunk(this.position, end, context) else {
-                        this.gauge.waits();
+                    let Poll::Ready(polled) = part.poll_chunk(self.position, end, context) else {
+                        self.gauge.waits();
                         return Poll::Pending;
                     };
                     match polled {
                         Some(Ok(chunk)) => {
-                            this.gauge.count(chunk.len());
-                            let passed = this.pass(chunk);
-                            this.widen();
+                            self.gauge.count(chunk.len());
+                            let passed = self.pass(chunk);
+                            self.widen();
                             return passed;
                         }
-                        None if this.position >= size => {
-                            this.state = State::Ended;
+                        None if self.position >= size => {
+                            self.state = State::Ended;
                             return Poll::Ready(None);
                         }
-                        None => (early_end(this.position, size), part.place.clone()),
+                        None => (early_end(self.position, size), part.place.clone()),
                         Some(Err(error)) => {
                             if error.kind() == wharf_http::ErrorKind::Overloaded
                                 && let Some(turn) = &part.turn
@@ -227,27 +227,50 @@ impl Stream for Download {
                 State::Ranges(lanes) => match ready!(lanes.poll_next(context)) {
                     Ok(piece) => return Poll::Ready(Some(Ok(piece))),
                     Err(End::Complete) => {
-                        this.state = State::Ended;
+                        self.state = State::Ended;
                         return Poll::Ready(None);
                     }
                     Err(End::NoGain(front)) => {
-                        this.position = front;
-                        this.go_on(None);
+                        self.position = front;
+                        self.go_on(None);
                         continue;
                     }
                     // One stream is the simpler thing: what goes wrong with ranges is no error yet.
                     Err(End::Failed(front, error)) => {
                         tracing::debug!(%error, "going on without ranges");
-                        this.position = front;
-                        this.go_on(None);
+                        self.position = front;
+                        self.go_on(None);
                         continue;
                     }
                 },
             };
-            let error = this.fetch.broken(cut, &place.endpoint);
-            if let Err(error) = this.resume(place.site, error) {
+            let error = self.fetch.broken(cut, &place.endpoint);
+            if let Err(error) = self.resume(place.site, error) {
                 return Poll::Ready(Some(Err(error.into())));
             }
+        }
+    }
+}
+
+impl Stream for Download {
+    type Item = Result<Piece, wharf_content::Error>;
+
+    /// Lets the connection go on while the piece is hashed.
+    ///
+    /// To take a piece wakes the task that receives the next one. tokio keeps a task that was woken by another one
+    /// for the same thread, where it would wait until the piece is hashed. A poll in between sends the reader to the
+    /// end of the queue instead, from where an idle thread takes it.
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(piece) = self.held.take() {
+            return Poll::Ready(Some(Ok(piece)));
+        }
+        match ready!(self.poll_piece(context)) {
+            Some(Ok(piece)) if piece.bytes.len() >= LARGE => {
+                self.held = Some(piece);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            other => Poll::Ready(other),
         }
     }
 }
