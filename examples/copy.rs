@@ -8,7 +8,7 @@ mod common;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use wharf::{Client, Credential, Error, ErrorKind, Image};
 
 /// Copy an image. The last line printed is its digest.
@@ -26,6 +26,14 @@ struct Arguments {
     /// Credentials for the destination, instead of those in a file
     #[arg(long, value_name = "USER:PASS", value_parser = common::UserAndPassword, conflicts_with = "creds")]
     dest_creds: Option<Credential>,
+    /// Require https with a valid certificate of the source
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", conflicts_with = "tls_verify")]
+    src_tls_verify: Option<bool>,
+    /// Require https with a valid certificate of the destination
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", conflicts_with = "tls_verify")]
+    dest_tls_verify: Option<bool>,
     #[command(flatten)]
     connection: common::Connection,
     #[command(flatten)]
@@ -45,26 +53,36 @@ fn main() -> ExitCode {
 }
 
 impl Arguments {
-    /// A client with the credentials of each side, which the other never sees.
+    /// A client with what was said of each side, which does not hold for the other.
     fn client(&self) -> Result<Client, Error> {
         let both = self.connection.creds.as_ref();
-        let side = |image: &Image, own: &Option<Credential>| {
-            common::registry_of(image).zip(own.as_ref().or(both).cloned())
+        let side = |image: &Image, own: &Option<Credential>, verify: Option<bool>| {
+            let registry = common::registry_of(image)?;
+            Some((registry, own.as_ref().or(both).cloned(), verify))
         };
         let sides = [
-            side(&self.source, &self.src_creds),
-            side(&self.destination, &self.dest_creds),
+            side(&self.source, &self.src_creds, self.src_tls_verify),
+            side(&self.destination, &self.dest_creds, self.dest_tls_verify),
         ];
-        if let [Some((source, one)), Some((destination, other))] = &sides {
+        if let [Some(source), Some(destination)] = &sides {
             let refuse = |message: &str| Err(Error::new(ErrorKind::Invalid, message));
-            if source != destination && both.is_some() {
+            if source.0 != destination.0 && both.is_some() {
                 return refuse("--creds would go to two registries: use --src-creds and --dest-creds");
             }
-            if source == destination && one != other {
-                return refuse("source and destination are one registry, which takes one login: use --creds");
+            if source.0 == destination.0 && source != destination {
+                return refuse("source and destination are one registry: use --creds and --tls-verify");
             }
         }
-        self.connection.host.with_credentials(sides.into_iter().flatten())
+        let mut builder = self.connection.host.reader()?;
+        for (registry, credential, verify) in sides.into_iter().flatten() {
+            if let Some(verify) = verify {
+                builder = builder.with_tls_verify_of(registry.clone(), verify);
+            }
+            if let Some(credential) = credential {
+                builder = builder.with_credential(registry, credential);
+            }
+        }
+        common::build(builder)
     }
 }
 

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 async fn login(arguments: Arguments) -> Result<(), Error> {
-    let client = arguments.host.client(None)?;
+    let client = common::build(arguments.host.builder()?)?;
     let (username, password) = ask(arguments.username, arguments.password_stdin)?;
     let stored = client.login(&arguments.registry, &username, &password).await?;
     common::note(format_args!("credentials stored in {}", stored.origin));

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 }
 
 async fn logout(arguments: Arguments) -> Result<(), Error> {
-    let client = arguments.host.with_credentials(None)?;
+    let client = common::build(arguments.host.reader()?)?;
     let erased = client.logout(&arguments.registry).await?;
     for source in &erased.removed {
         common::note(format_args!("removed from {source}"));

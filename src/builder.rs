@@ -11,7 +11,7 @@ use crate::{
     certificates::HostCertificates,
     client::Inner,
     names::{Names, ShortNameOptions},
-    overrides::{WithCredentials, WithTls},
+    overrides::{TlsWord, WithCredentials, WithTls},
 };
 
 /// Makes a [`Client`].
@@ -20,7 +20,7 @@ use crate::{
 pub struct Builder {
     locations: Locations,
     credentials: Vec<(Registry, Credential)>,
-    tls_verify: Option<bool>,
+    tls: TlsWord,
     plain_http: Vec<Registry>,
     plaintext_credentials: Vec<Registry>,
     short_names: ShortNameOptions,
@@ -31,7 +31,10 @@ impl Builder {
         Self {
             locations: Locations::none(),
             credentials: Vec::new(),
-            tls_verify: None,
+            tls: TlsWord {
+                all: None,
+                named: Vec::new(),
+            },
             plain_http: Vec::new(),
             plaintext_credentials: Vec::new(),
             short_names: ShortNameOptions::new(),
@@ -56,7 +59,13 @@ impl Builder {
     /// https cannot be had; credentials still go over plain http to the loopback address alone, unless
     /// [`DangerousBuilder::allow_plaintext_credentials`] names the registry.
     pub const fn with_tls_verify(mut self, verify: bool) -> Self {
-        self.tls_verify = Some(verify);
+        self.tls.all = Some(verify);
+        self
+    }
+
+    /// The same for one registry, and no other: not even a mirror of it. It beats [`Builder::with_tls_verify`].
+    pub fn with_tls_verify_of(mut self, registry: Registry, verify: bool) -> Self {
+        self.tls.named.push((registry, verify));
         self
     }
 
@@ -102,13 +111,10 @@ impl Builder {
         let credentials = Credentials::from_locations(&self.locations)
             .map_err(invalid)?
             .with_helpers(registries.credential_helpers());
-        let mut resolver: Arc<dyn Resolve> = Arc::clone(&registries) as _;
-        if let Some(verify) = self.tls_verify {
-            resolver = Arc::new(WithTls {
-                configured: resolver,
-                verify,
-            });
-        }
+        let resolver: Arc<dyn Resolve> = Arc::new(WithTls {
+            configured: Arc::clone(&registries) as _,
+            word: self.tls,
+        });
         let provider: Arc<dyn CredentialProvider> = Arc::new(WithCredentials {
             explicit: self.credentials,
             configured: Arc::new(credentials.clone()),

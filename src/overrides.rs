@@ -3,38 +3,55 @@
 use async_trait::async_trait;
 use std::sync::Arc;
 use wharf_auth::{Credential, CredentialError, CredentialProvider};
-use wharf_config::{Candidate, Intent, Resolve, ResolveError, TlsMode};
+use wharf_config::{Candidate, Intent, Resolve, ResolveError, Role, TlsMode};
 use wharf_reference::{Registry, Repository};
 
 /// Candidates as configured, with the caller's word on certificates.
 #[derive(Debug)]
 pub(crate) struct WithTls {
     pub(crate) configured: Arc<dyn Resolve>,
-    pub(crate) verify: bool,
+    pub(crate) word: TlsWord,
+}
+
+/// The caller's word on certificates: for some registries by name, for all others if `all` says so.
+#[derive(Debug, Default)]
+pub(crate) struct TlsWord {
+    pub(crate) all: Option<bool>,
+    pub(crate) named: Vec<(Registry, bool)>,
+}
+
+impl TlsWord {
+    fn on(&self, registry: &Registry) -> Option<TlsMode> {
+        let named = self.named.iter().rev().find(|(named, _)| named == registry);
+        named.map(|(_, verify)| *verify).or(self.all).map(|verify| {
+            if verify {
+                TlsMode::Verify
+            } else {
+                TlsMode::Insecure
+            }
+        })
+    }
 }
 
 impl Resolve for WithTls {
     fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError> {
         let mut candidates = self.configured.resolve(repository, intent)?;
         for candidate in &mut candidates {
-            candidate.tls = self.mode();
+            // A registry that the configuration has moved is still the one that the caller named; a mirror is not.
+            let named = match candidate.role {
+                Role::Primary => repository.registry(),
+                _ => candidate.repository.registry(),
+            };
+            if let Some(mode) = self.word.on(&named) {
+                candidate.tls = mode;
+            }
         }
         Ok(candidates)
     }
 
     fn resolve_registry(&self, registry: &Registry) -> Result<TlsMode, ResolveError> {
-        self.configured.resolve_registry(registry)?; // it may be blocked
-        Ok(self.mode())
-    }
-}
-
-impl WithTls {
-    const fn mode(&self) -> TlsMode {
-        if self.verify {
-            TlsMode::Verify
-        } else {
-            TlsMode::Insecure
-        }
+        let configured = self.configured.resolve_registry(registry)?; // it may be blocked
+        Ok(self.word.on(registry).unwrap_or(configured))
     }
 }
 
@@ -72,7 +89,10 @@ mod tests {
         for (verify, expected) in [(true, TlsMode::Verify), (false, TlsMode::Insecure)] {
             let resolver = WithTls {
                 configured: Arc::new(Unconfigured),
-                verify,
+                word: TlsWord {
+                    all: Some(verify),
+                    named: Vec::new(),
+                },
             };
             let candidates = resolver.resolve(&repository, Intent::PullTag).unwrap();
             assert!(candidates.iter().all(|candidate| candidate.tls == expected));
@@ -81,11 +101,43 @@ mod tests {
     }
 
     #[test]
+    fn a_word_on_one_registry_is_for_no_other() {
+        let text = "[[registry]]\nprefix = 'a.example'\nlocation = 'moved.example'\n\
+                    [[registry.mirror]]\nlocation = 'm.example'\n";
+        let named = Registry::parse("a.example").unwrap();
+        let mode = |all: Option<bool>, registry: &str| {
+            let resolver = WithTls {
+                configured: Arc::new(Registries::parse(text).unwrap()),
+                word: TlsWord {
+                    all,
+                    named: vec![(named.clone(), false)],
+                },
+            };
+            let repository = Repository::parse(&format!("{registry}/app")).unwrap();
+            let candidates = resolver.resolve(&repository, Intent::PullTag).unwrap();
+            let modes: Vec<TlsMode> = candidates.iter().map(|candidate| candidate.tls).collect();
+            (modes, resolver.resolve_registry(&repository.registry()).unwrap())
+        };
+        let (verify, insecure) = (TlsMode::Verify, TlsMode::Insecure);
+        assert_eq!(
+            mode(None, "a.example"),
+            (vec![verify, insecure], insecure),
+            "not its mirror"
+        );
+        assert_eq!(mode(None, "b.example"), (vec![verify], verify));
+        assert_eq!(mode(Some(true), "a.example"), (vec![verify, insecure], insecure));
+        assert_eq!(mode(Some(false), "b.example"), (vec![insecure], insecure));
+    }
+
+    #[test]
     fn it_opens_no_blocked_registry() {
         let text = "[[registry]]\nlocation = 'shut.example'\nblocked = true\n";
         let resolver = WithTls {
             configured: Arc::new(Registries::parse(text).unwrap()),
-            verify: false,
+            word: TlsWord {
+                all: Some(false),
+                named: Vec::new(),
+            },
         };
         let shut = Registry::parse("shut.example").unwrap();
         assert!(matches!(

@@ -15,7 +15,7 @@ use std::{
 
 use clap::{Arg, ArgAction, Args, Command, builder::TypedValueParser};
 use wharf::{
-    Client, Credential, Error, ErrorKind, Image, Options, Platform, Reference, Registry, Selection,
+    Builder, Client, Credential, Error, ErrorKind, Image, Options, Platform, Reference, Registry, Selection,
     config::Locations, reference::ShortName,
 };
 
@@ -32,7 +32,11 @@ pub(crate) struct Connection {
 impl Connection {
     /// A client for this host with these flags; `--creds` is for this registry alone.
     pub(crate) fn client(self, registry: Option<Registry>) -> Result<Client, Error> {
-        self.host.with_credentials(registry.zip(self.creds))
+        let mut builder = self.host.reader()?;
+        if let Some((registry, credential)) = registry.zip(self.creds) {
+            builder = builder.with_credential(registry, credential);
+        }
+        build(builder)
     }
 }
 
@@ -55,23 +59,17 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// A client that reads credentials; a file of them that does not exist is a typo.
-    pub(crate) fn with_credentials(
-        &self,
-        credentials: impl IntoIterator<Item = (Registry, Credential)>,
-    ) -> Result<Client, Error> {
+    /// What makes a client that reads credentials: a file of them that does not exist is a typo.
+    pub(crate) fn reader(&self) -> Result<Builder, Error> {
         if let Some(file) = self.authfile.as_ref().filter(|file| !file.exists()) {
             let message = format!("--authfile: there is no file {}", file.display());
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        self.client(credentials)
+        self.builder()
     }
 
-    /// A client for this host with these flags.
-    pub(crate) fn client(
-        &self,
-        credentials: impl IntoIterator<Item = (Registry, Credential)>,
-    ) -> Result<Client, Error> {
+    /// What makes a client for this host with these flags.
+    pub(crate) fn builder(&self) -> Result<Builder, Error> {
         let mut locations = Locations::from_env();
         if let Some(file) = &self.authfile {
             locations = locations.with_auth_file(file);
@@ -86,22 +84,24 @@ impl Host {
         if let Some(file) = &self.registries_conf {
             locations = locations.with_registries_conf(file);
         }
-        let mut builder = Client::builder().with_locations(locations);
-        for (registry, credential) in credentials {
-            builder = builder.with_credential(registry, credential);
-        }
-        if let Some(verify) = self.tls_verify {
-            builder = builder.with_tls_verify(verify);
-        }
-        if stdin().is_terminal() && stderr().is_terminal() {
-            builder = builder.with_short_name_prompt(Arc::new(choose));
-        }
-        let client = builder.build()?;
-        for warning in client.warnings() {
-            note(format_args!("warning: {warning}"));
-        }
-        Ok(client)
+        let builder = Client::builder().with_locations(locations);
+        Ok(match self.tls_verify {
+            Some(verify) => builder.with_tls_verify(verify),
+            None => builder,
+        })
     }
+}
+
+/// Makes the client: asks about short names where somebody can answer, and says what is odd in the files.
+pub(crate) fn build(mut builder: Builder) -> Result<Client, Error> {
+    if stdin().is_terminal() && stderr().is_terminal() {
+        builder = builder.with_short_name_prompt(Arc::new(choose));
+    }
+    let client = builder.build()?;
+    for warning in client.warnings() {
+        note(format_args!("warning: {warning}"));
+    }
+    Ok(client)
 }
 
 /// Reads `USER:PASS`. A mistake is not repeated to the user, since it may be a password.

@@ -31,6 +31,7 @@ fn one_password_does_not_go_to_two_registries() {
         &["--src-creds", "ada:x", "--dest-creds", "ben:y", a, a],
     )
     .fails(1, &["--creds"]);
+    run(&sandbox, "copy", &["--src-tls-verify=false", a, a]).fails(1, &["--tls-verify"]);
     // Nothing against these; that nobody listens is another matter.
     for good in [
         &["--creds", "ada:x", a, a] as &[&str],
@@ -39,6 +40,33 @@ fn one_password_does_not_go_to_two_registries() {
     ] {
         run(&sandbox, "copy", good).fails(1, &["127.0.0.1:1", "cannot connect"]);
     }
+}
+
+#[test]
+fn a_waiver_for_one_side_is_none_for_the_other() {
+    require_peers!("docker-registry");
+    let (plain, sandbox) = (DockerRegistry::start(), Sandbox::new());
+    let other = DockerRegistry::builder().tls(&TestCa::new()).start();
+    Image::small("x").write_layout(&sandbox.path("layout"), "x");
+    let [here, there] = [&plain, &other].map(|registry| format!("docker://{}/app:1", registry.name()));
+    let _ = run(
+        &sandbox,
+        "copy",
+        &["--dest-tls-verify=false", "oci:layout:x", &here],
+    )
+    .ok();
+    let trusting = ["--src-tls-verify=false", "--dest-tls-verify=false", &here, &there];
+    run(
+        &sandbox,
+        "copy",
+        &trusting[..1]
+            .iter()
+            .chain(&trusting[2..])
+            .copied()
+            .collect::<Vec<_>>(),
+    )
+    .fails(1, &[&other.name(), "not trusted"]);
+    let _ = run(&sandbox, "copy", &trusting).ok();
 }
 
 #[test]
