@@ -81,6 +81,10 @@ impl Pace {
                 let mut state = self.state();
                 if state.running < state.limit || Instant::now() >= deadline {
                     state.running += 1;
+                    // The limit may have grown by more than the one who went: each lets the next one in.
+                    if state.running < state.limit {
+                        self.freed.notify_one();
+                    }
                     return Turn(Arc::clone(self));
                 }
             }
@@ -173,6 +177,27 @@ mod tests {
         let start = Instant::now();
         let _second = pace.turn().await;
         assert_eq!(start.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everyone_there_is_room_for_goes_at_once() {
+        let pace = Arc::<Pace>::default();
+        pace.state().limit = 1;
+        let first = pace.turn().await;
+        let turn = || {
+            let pace = Arc::clone(&pace);
+            tokio::spawn(async move { pace.turn().await })
+        };
+        let waiting = [turn(), turn()];
+        tokio::task::yield_now().await;
+        pace.state().limit = 2; // as it grows when downloads end well
+        let start = Instant::now();
+        drop(first);
+        let mut turns = Vec::new();
+        for turn in waiting {
+            turns.push(turn.await.unwrap());
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
