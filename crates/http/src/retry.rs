@@ -126,7 +126,7 @@ impl RetryBudget {
     /// Counts another try and says how long to wait before it; `None` if there is none left, or the server
     /// wants a longer wait than allowed.
     pub fn next_wait(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
-        if self.attempts >= self.policy.attempts || self.started.elapsed() >= self.policy.elapsed {
+        if self.attempts >= self.policy.attempts {
             return None;
         }
         let doubled = self
@@ -141,6 +141,9 @@ impl RetryBudget {
             Some(asked) => asked.saturating_add(jittered.min(Duration::from_secs(1))),
             None => jittered,
         };
+        if self.started.elapsed().saturating_add(wait) >= self.policy.elapsed {
+            return None;
+        }
         self.attempts += 1;
         Some(wait)
     }
@@ -172,6 +175,14 @@ mod tests {
         assert!(budget.next_wait(None).is_some());
         tokio::time::advance(Duration::from_mins(4)).await;
         assert_eq!(budget.next_wait(None), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_wait_ends_after_the_time_is_over() {
+        let mut budget = RetryBudget::new(RetryPolicy::default());
+        tokio::time::advance(Duration::from_secs(150)).await;
+        assert_eq!(budget.next_wait(Some(Duration::from_secs(40))), None);
+        assert!(budget.next_wait(Some(Duration::from_secs(20))).is_some());
     }
 
     #[tokio::test(start_paused = true)]
