@@ -149,9 +149,8 @@ fn peer_for(home: &Peer, home_class: Option<AddressClass>, url: &Url) -> Result<
     }
     let tls = Arc::new(home.tls.for_others());
     let peer = Peer::named(origin, tls);
-    let Some(floor) = home_class else {
-        return Ok(peer);
-    };
+    // Where the first origin is cannot be told behind a proxy; that is no way to a cloud's metadata.
+    let floor = home_class.unwrap_or(AddressClass::Loopback);
     if AddressClass::of_host(url).is_some_and(|class| class > floor) {
         let message = format!("{} is further inside the network than the registry", peer.origin);
         return Err(Error::new(ErrorKind::Forbidden, message));
@@ -167,5 +166,37 @@ impl fmt::Debug for Transport {
         f.debug_struct("Transport")
             .field("connect", &self.connect)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TlsSettings;
+
+    #[test]
+    fn metadata_is_out_of_reach_wherever_home_is() {
+        use AddressClass::{Loopback, Private, Public};
+        let origin = Origin::of(&Url::parse("https://reg.example").unwrap()).unwrap();
+        let home = Peer::named(origin, Arc::new(TlsSettings::default()));
+        let table = [
+            (None, "https://169.254.169.254/", false),
+            (None, "https://[fd00:ec2::254]/", false),
+            (None, "https://127.0.0.1/", true),
+            (None, "https://cdn.example/", true),
+            (Some(Loopback), "https://169.254.169.254/", false),
+            (Some(Private), "https://127.0.0.1/", false),
+            (Some(Private), "https://10.0.0.1/", true),
+            (Some(Public), "https://10.0.0.1/", false),
+            (Some(Public), "https://reg.example/", true),
+        ];
+        for (class, url, allowed) in table {
+            let url = Url::parse(url).unwrap();
+            let peer = peer_for(&home, class, &url);
+            assert_eq!(peer.is_ok(), allowed, "{class:?} {url}");
+            let Ok(peer) = peer else { continue };
+            let floor = (peer.origin != home.origin).then(|| class.unwrap_or(Loopback));
+            assert_eq!(peer.floor, floor, "{class:?} {url}");
+        }
     }
 }
