@@ -46,9 +46,13 @@ pub fn printable(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Characters that change the order or presence of those around them.
+/// Characters that change the order or presence of those around them, or end a line without being control
+/// characters.
 const fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 #[cfg(test)]
@@ -67,6 +71,7 @@ mod tests {
         assert_eq!(printable(" denied\n", 20), "denied");
         assert_eq!(printable("a\u{1b}[2Jb\nc", 20), "a\\u{1b}[2Jb\\nc");
         assert_eq!(printable("x\u{202e}y", 20), "x\\u{202e}y");
+        assert_eq!(printable("x\u{2028}y\u{61c}z", 30), "x\\u{2028}y\\u{61c}z");
         assert_eq!(printable(&"é".repeat(50), 3), "ééé…");
     }
 }
