@@ -64,6 +64,20 @@ impl RetryPolicy {
         self
     }
 
+    /// The same with this longest wait of our own.
+    #[must_use]
+    pub const fn with_cap(mut self, cap: Duration) -> Self {
+        self.cap = cap;
+        self
+    }
+
+    /// The same with no new request this long after the first.
+    #[must_use]
+    pub const fn with_elapsed(mut self, elapsed: Duration) -> Self {
+        self.elapsed = elapsed;
+        self
+    }
+
     /// The same with this longest `Retry-After`.
     #[must_use]
     pub const fn with_longest_wait(mut self, longest: Duration) -> Self {
@@ -179,7 +193,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_wait_ends_after_the_time_is_over() {
-        let mut budget = RetryBudget::new(RetryPolicy::default());
+        let policy = RetryPolicy::default().with_elapsed(Duration::from_mins(3));
+        let mut budget = RetryBudget::new(policy);
         tokio::time::advance(Duration::from_secs(150)).await;
         assert_eq!(budget.next_wait(Some(Duration::from_secs(40))), None);
         assert!(budget.next_wait(Some(Duration::from_secs(20))).is_some());
