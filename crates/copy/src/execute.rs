@@ -150,7 +150,7 @@ impl Plan {
         Ok(())
     }
 
-    /// On the caller's own future and on no task: once that is dropped, no name appears.
+    /// On the caller's own future and on no task: once that is dropped, no name is asked for.
     async fn push_root(&self, progress: &Counting) -> Result<(), Error> {
         let (sink, name) = (&self.places.sink, self.options.name.as_ref());
         match (self.root_is_present(), name) {

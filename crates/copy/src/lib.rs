@@ -33,7 +33,8 @@
 //!
 //! Nothing needs to be kept for an interrupted copy to continue, in this or another process: the same call again
 //! skips what is complete, and the sink goes on with the blobs it has a part of. Dropping the future at any point
-//! aborts every task, and no name appears after that.
+//! aborts every task, and no name appears after that, unless the sink was giving it just then: what a store does on
+//! a thread of its own, or a registry on its side, is not called back.
 //!
 //! # Round trips
 //!
