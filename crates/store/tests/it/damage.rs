@@ -153,11 +153,25 @@ async fn what_was_not_synced_is_hashed_before_it_counts() {
     file.set_len(metadata.len()).unwrap();
     file.set_modified(metadata.modified().unwrap()).unwrap();
     drop(file);
-    for options in [fast, Options::default()] {
+    let target = Target::Digest(image.manifest().digest().clone());
+    for options in [fast.clone(), Options::default()] {
         let store = scratch.store_with(options).await;
         assert!(!store.contains(image.manifest().descriptor()).await.unwrap());
     }
-    let target = Target::Digest(image.manifest().digest().clone());
+    // Or it has its time alone.
+    push(&image, &scratch.store_with(fast.clone()).await, "x").await;
+    let marked = std::fs::metadata(&path).unwrap().modified().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::File::create(&path)
+        .unwrap()
+        .set_modified(marked)
+        .unwrap();
+    let store = scratch.store_with(fast).await;
+    let read = store.blob(&image.manifest().layers()[0]).await.unwrap();
+    assert_eq!(
+        read.read_to_end(u64::MAX).await.unwrap_err().kind(),
+        ErrorKind::Corrupt
+    );
     assert!(scratch.store().await.manifest(&target).await.is_ok());
 }
 
