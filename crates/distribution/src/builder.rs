@@ -1,4 +1,7 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use http::HeaderValue;
 use tokio::sync::Semaphore;
@@ -36,6 +39,7 @@ pub struct ClientBuilder {
     proxies: ProxySettings,
     warnings: Option<Arc<dyn Progress>>,
     foreign_urls: bool,
+    foreign_uploads: HashSet<Registry>,
 }
 
 impl Default for ClientBuilder {
@@ -53,6 +57,7 @@ impl Default for ClientBuilder {
             proxies: ProxySettings::default(),
             warnings: None,
             foreign_urls: false,
+            foreign_uploads: HashSet::new(),
         }
     }
 }
@@ -176,6 +181,7 @@ impl ClientBuilder {
             paces: Paces::default(),
             counting: Counting::default(),
             foreign_urls: self.foreign_urls,
+            foreign_uploads: self.foreign_uploads,
             warnings: Warnings::to(self.warnings),
             referrers: tokio::sync::Mutex::default(),
             lanes: Arc::new(Semaphore::new(MAX_LANES)),
@@ -226,6 +232,18 @@ impl DangerousClient {
     /// Sends credentials to this registry even over plain http, where everyone on the way can read them.
     pub fn allow_plaintext_credentials(mut self, registry: Registry) -> ClientBuilder {
         self.0.plain.credentials.insert(registry);
+        self.0
+    }
+
+    /// Sends what is pushed to this registry to another origin, where the registry's answers name one for an
+    /// upload: a registry, or who has taken it over, can send every blob anywhere. Default: such an upload fails (N6).
+    ///
+    /// The other origin gets the bytes and nothing else: no credentials, tokens or client certificate, not even once
+    /// the upload leads back. It must be spoken to over https, unless the registry is spoken to in the clear, is no
+    /// further inside the network than the registry (N5), and its redirects are not followed. A blob counts as
+    /// pushed when the registry itself says that it has it, which takes one more request.
+    pub fn allow_foreign_uploads(mut self, registry: Registry) -> ClientBuilder {
+        self.0.foreign_uploads.insert(registry);
         self.0
     }
 }

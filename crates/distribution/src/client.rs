@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -42,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) paces: Paces,
     pub(crate) counting: Counting,
     pub(crate) foreign_urls: bool,
+    pub(crate) foreign_uploads: HashSet<Registry>,
     pub(crate) warnings: Warnings,
     /// Held while a list of referrers is changed.
     pub(crate) referrers: tokio::sync::Mutex<()>,

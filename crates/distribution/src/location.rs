@@ -9,6 +9,21 @@ use crate::send::Answer;
 /// It must be on the registry's own origin. Two habits of registries behind proxies are put right: an explicit
 /// default port that is dropped, and `http` for a host that was asked over https.
 pub(crate) fn upload_location(answer: &Answer) -> Result<Url, Error> {
+    on_origin_of(&answer.url, only_location(answer)?)
+}
+
+/// The same on any origin, for who has chosen to follow it there: https only, unless the registry itself is spoken
+/// to in the clear.
+pub(crate) fn upload_location_anywhere(answer: &Answer) -> Result<Url, Error> {
+    let url = resolve_location(&answer.url, only_location(answer)?)?;
+    if Origin::of(&answer.url)?.is_encrypted() && !Origin::of(&url)?.is_encrypted() {
+        let message = "the bytes would be sent over plain http, which is not done";
+        return Err(Error::new(ErrorKind::Redirect, message));
+    }
+    Ok(url)
+}
+
+fn only_location(answer: &Answer) -> Result<&[u8], Error> {
     let mut values = answer.headers.get_all(header::LOCATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Error::new(
@@ -16,7 +31,7 @@ pub(crate) fn upload_location(answer: &Answer) -> Result<Url, Error> {
             "the registry does not say where to send the bytes",
         ));
     };
-    on_origin_of(&answer.url, value.as_bytes())
+    Ok(value.as_bytes())
 }
 
 /// A URL that must be on the same origin as `base`.

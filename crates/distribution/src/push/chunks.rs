@@ -52,7 +52,7 @@ pub(super) async fn send(
             return Err(error);
         };
         tracing::debug!(%error, offset, "asking how much of the upload arrived");
-        session.client().shared().counting.wait(wait).await;
+        session.remote().client().shared().counting.wait(wait).await;
         let has = session.status(budget).await?;
         if has > offset + length {
             let reason = format!(

@@ -7,9 +7,9 @@ use wharf_reference::{Algorithm, Digest};
 
 use super::OPERATION;
 use crate::{
-    Client, Remote,
+    Remote,
     error::{Detail, Error},
-    location::{upload_location, with_digest},
+    location::{upload_location, upload_location_anywhere, with_digest},
     send::{Answer, Call, Payload},
     site::Site,
 };
@@ -20,10 +20,13 @@ const MAX_MINIMUM: u64 = 512 * 1024 * 1024;
 /// An upload session at a registry. Dropped before it is committed, it is cancelled there
 /// (distribution-spec, *Cancelling a blob upload*).
 pub(crate) struct Session {
-    client: Client,
+    remote: Remote,
     site: Site,
     /// Where the next request goes; every answer may move it. It can hold state: never show its query.
     url: Url,
+    /// It has left the registry, with the user's leave: no credentials go along any more, even if it comes back,
+    /// and what another host says of the blob counts for nothing.
+    is_elsewhere: bool,
     subject: String,
     scopes: Scopes,
     /// The registry's smallest chunk, all but the last.
@@ -81,20 +84,23 @@ impl Session {
         scopes: Scopes,
         answer: &Answer,
     ) -> Result<Self, Error> {
-        let url = location(answer, &subject)?;
-        Ok(Self {
-            client: remote.client().clone(),
+        let mut session = Self {
+            remote: remote.clone(),
             site: site.clone(),
-            url,
+            url: answer.url.clone(),
+            is_elsewhere: false,
             subject,
             scopes,
             smallest_chunk: smallest_chunk(&answer.headers),
-            is_open: true,
-        })
+            is_open: false,
+        };
+        session.locate(answer)?;
+        session.is_open = true;
+        Ok(session)
     }
 
-    pub(super) const fn client(&self) -> &Client {
-        &self.client
+    pub(super) const fn remote(&self) -> &Remote {
+        &self.remote
     }
 
     pub(super) fn subject(&self) -> &str {
@@ -108,10 +114,9 @@ impl Session {
         body: &(dyn Fn() -> Option<RequestBody> + Send + Sync),
         budget: &mut RetryBudget,
     ) -> Result<(), Error> {
-        let mut call = Call::new(OPERATION, &self.subject, Method::PATCH, "", &[201, 202, 204])
-            .at_url(self.url.clone())
+        let mut call = self
+            .call(Method::PATCH, self.url.clone(), &[201, 202, 204])
             .once()
-            .with_scopes(self.scopes.clone())
             .with_header(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("application/octet-stream"),
@@ -123,7 +128,7 @@ impl Session {
         {
             call = call.with_header(header::CONTENT_RANGE, range);
         }
-        let answer = self.client.send(&self.site, call, budget).await?;
+        let answer = self.remote.client().send(&self.site, call, budget).await?;
         self.follow(&answer)
     }
 
@@ -136,10 +141,9 @@ impl Session {
         budget: &mut RetryBudget,
     ) -> Result<(), Error> {
         let is_empty = matches!(body, Payload::Empty);
-        let mut call = Call::new(OPERATION, &self.subject, Method::PUT, "", &[201, 204])
-            .at_url(with_digest(&self.url, digest.as_str()))
+        let mut call = self
+            .call(Method::PUT, with_digest(&self.url, digest.as_str()), &[201, 204])
             .once()
-            .with_scopes(self.scopes.clone())
             .with_header(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("application/octet-stream"),
@@ -149,18 +153,23 @@ impl Session {
         if is_empty {
             call = call.with_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let answer = self.client.send(&self.site, call, budget).await?;
-        answer.check_home(OPERATION, &self.subject)?;
+        let answer = self.remote.client().send(&self.site, call, budget).await?;
+        if !self.is_elsewhere {
+            answer.check_home(OPERATION, &self.subject)?;
+        } else if !self.remote.is_there(&self.site, digest).await {
+            let reason =
+                "the host that the registry named took the bytes, but the registry does not have them";
+            let error = Error::new(ErrorKind::Server, OPERATION, &self.subject, reason);
+            return Err(error.at(Redacted(&answer.url)));
+        }
         self.is_open = false;
         Ok(())
     }
 
     /// How many bytes the registry has (distribution-spec, *Get the status of a blob upload*).
     pub(super) async fn status(&mut self, budget: &mut RetryBudget) -> Result<u64, Error> {
-        let call = Call::new(OPERATION, &self.subject, Method::GET, "", &[204, 200, 202])
-            .at_url(self.url.clone())
-            .with_scopes(self.scopes.clone());
-        let answer = self.client.send(&self.site, call, budget).await?;
+        let call = self.call(Method::GET, self.url.clone(), &[204, 200, 202]);
+        let answer = self.remote.client().send(&self.site, call, budget).await?;
         let received = received(&answer.headers).ok_or_else(|| {
             let reason = "the registry does not say how much of the upload it has";
             Error::new(ErrorKind::Server, OPERATION, &self.subject, reason).at(Redacted(&answer.url))
@@ -176,12 +185,52 @@ impl Session {
         self.is_open = false;
     }
 
+    fn call(&self, method: Method, url: Url, expect: &'static [u16]) -> Call<'static> {
+        let call = Call::new(OPERATION, &self.subject, method, "", expect);
+        if self.is_elsewhere {
+            call.elsewhere(url)
+        } else {
+            call.at_url(url).with_scopes(self.scopes.clone())
+        }
+    }
+
     /// Every answer names the URL of the next request.
     fn follow(&mut self, answer: &Answer) -> Result<(), Error> {
-        answer.check_home(OPERATION, &self.subject)?;
-        if answer.headers.contains_key(header::LOCATION) {
-            self.url = location(answer, &self.subject)?;
+        if !self.is_elsewhere {
+            answer.check_home(OPERATION, &self.subject)?;
         }
+        if answer.headers.contains_key(header::LOCATION) {
+            self.locate(answer)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the URL of the next request from an answer.
+    fn locate(&mut self, answer: &Answer) -> Result<(), Error> {
+        let at_home = match upload_location(answer) {
+            Ok(url) if !self.is_elsewhere => {
+                self.url = url;
+                return Ok(());
+            }
+            at_home => at_home,
+        };
+        let may_leave = self
+            .remote
+            .client()
+            .shared()
+            .foreign_uploads
+            .contains(&self.site.registry);
+        let found = if may_leave {
+            upload_location_anywhere(answer)
+        } else {
+            at_home
+        };
+        self.url = found.map_err(|error| {
+            Error::new(ErrorKind::Server, OPERATION, &self.subject, error.to_string())
+                .at(Redacted(&answer.url))
+                .with_detail(Detail::Http(error.kind()))
+        })?;
+        self.is_elsewhere = true;
         Ok(())
     }
 }
@@ -194,27 +243,16 @@ impl Drop for Session {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let (client, site, url) = (self.client.clone(), self.site.clone(), self.url.clone());
-        let (subject, scopes) = (std::mem::take(&mut self.subject), self.scopes.clone());
+        let (client, site) = (self.remote.client().clone(), self.site.clone());
+        let call = self.call(Method::DELETE, self.url.clone(), &[200, 202, 204, 404]);
+        let call = call.once();
         runtime.spawn(async move {
-            let call = Call::new(OPERATION, subject, Method::DELETE, "", &[200, 202, 204, 404])
-                .at_url(url)
-                .once()
-                .with_scopes(scopes);
             let mut budget = RetryBudget::new(RetryPolicy::never());
             if let Err(error) = client.send(&site, call, &mut budget).await {
                 tracing::debug!(%error, "an upload session could not be cancelled; it will expire");
             }
         });
     }
-}
-
-fn location(answer: &Answer, subject: &str) -> Result<Url, Error> {
-    upload_location(answer).map_err(|error| {
-        Error::new(ErrorKind::Server, OPERATION, subject, error.to_string())
-            .at(Redacted(&answer.url))
-            .with_detail(Detail::Http(error.kind()))
-    })
 }
 
 fn smallest_chunk(headers: &HeaderMap) -> u64 {

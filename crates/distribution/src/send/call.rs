@@ -35,6 +35,8 @@ pub(crate) enum To<'a> {
     Path(&'a str),
     /// Exactly here, on the site's own origin.
     Url(Url),
+    /// Exactly here, on any origin: without credentials, and without redirects.
+    Elsewhere(Url),
 }
 
 pub(crate) enum Payload<'a> {
@@ -108,6 +110,11 @@ impl<'a> Call<'a> {
 
     pub(crate) fn at_url(mut self, url: Url) -> Self {
         self.to = To::Url(url);
+        self
+    }
+
+    pub(crate) fn elsewhere(mut self, url: Url) -> Self {
+        self.to = To::Elsewhere(url);
         self
     }
 

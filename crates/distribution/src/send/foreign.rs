@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Method, header};
 use url::Url;
-use wharf_http::{AddressClass, Origin, Peer, Request};
+use wharf_http::{AddressClass, Origin, Peer, Request, Response};
 
 use super::Answer;
 use crate::{Client, site::Site};
@@ -17,22 +17,13 @@ impl Client {
         url: &Url,
         header: (header::HeaderName, header::HeaderValue),
     ) -> Option<Answer> {
-        let scheme = self.host(&site.registry).scheme?;
-        let home = site.peer(&site.base(scheme).ok()?).ok()?;
         let mut request = Request::new(Method::GET, url.clone());
         request.bulk = true;
         request.headers.insert(header.0, header.1);
         request
             .headers
             .insert(header::USER_AGENT, self.shared().user_agent.clone());
-        let class = self.class_of(site, &home.origin);
-        let answer = self
-            .shared()
-            .transport
-            .call_foreign(&home, class, request)
-            .await
-            .ok()?;
-        let (parts, body) = answer.into_parts();
+        let (parts, body) = self.call_elsewhere(site, request).await.ok()?.into_parts();
         Some(Answer {
             status: parts.status,
             headers: parts.headers,
@@ -41,6 +32,22 @@ impl Client {
             url: url.clone(),
             is_home: false,
         })
+    }
+
+    /// Sends a request to a host that the registry has named: as it is, once, and no further inside the network
+    /// than the registry is (N5).
+    pub(super) async fn call_elsewhere(
+        &self,
+        site: &Site,
+        request: Request,
+    ) -> Result<Response, wharf_http::Error> {
+        let scheme = self.host(&site.registry).scheme.ok_or_else(|| {
+            let message = "the registry has not been spoken to yet";
+            wharf_http::Error::new(wharf_http::ErrorKind::Settings, message)
+        })?;
+        let home = site.peer(&site.base(scheme)?)?;
+        let class = self.class_of(site, &home.origin);
+        self.shared().transport.call_foreign(&home, class, request).await
     }
 
     /// Reads a URL that the content itself names: https only, without credentials, redirects followed, and no

@@ -81,9 +81,12 @@ impl Client {
 
     /// One try, over each scheme that the site may be spoken to with.
     async fn attempt(&self, site: &Site, call: &Call<'_>) -> Result<Answer, Failure> {
+        if let To::Elsewhere(url) = &call.to {
+            return self.attempt_elsewhere(site, call, url).await;
+        }
         let learned = self.host(&site.registry).scheme;
         let fixed = match &call.to {
-            To::Url(url) => Origin::of(url).ok().map(|origin| origin.scheme()),
+            To::Elsewhere(url) | To::Url(url) => Origin::of(url).ok().map(|origin| origin.scheme()),
             To::Path(_) => learned,
         };
         if let Some(scheme) = fixed.filter(|scheme| site.schemes.contains(scheme)) {
@@ -112,7 +115,7 @@ impl Client {
         };
         let base = site.base(scheme).map_err(|error| settings(call, error))?;
         let url = match &call.to {
-            To::Url(url) => url.clone(),
+            To::Elsewhere(url) | To::Url(url) => url.clone(),
             To::Path(path) => base.join(path).map_err(|error| {
                 Failure::Final(
                     call.error(ErrorKind::Invalid, "the URL cannot be formed")
@@ -202,6 +205,32 @@ impl Client {
                     .map_err(|error| auth_error(call, error))?,
             );
         }
+    }
+
+    /// One try at another host that the registry names: it gets no credentials, no client certificate, and leads
+    /// nowhere else.
+    async fn attempt_elsewhere(&self, site: &Site, call: &Call<'_>, url: &Url) -> Result<Answer, Failure> {
+        let request = self.request(call, url.clone())?;
+        self.shared().counting.requests.add();
+        let response = self.call_elsewhere(site, request).await.map_err(|error| {
+            transport_failure(
+                call,
+                site,
+                FollowError {
+                    error,
+                    url: url.clone(),
+                },
+            )
+        })?;
+        let status = response.status().as_u16();
+        tracing::debug!(method = %call.method, endpoint = %Redacted(url), status, "answer of another host");
+        let followed = Followed {
+            response,
+            url: url.clone(),
+            is_home: false,
+            home_class: None,
+        };
+        Self::judge(call, site, None, followed).await
     }
 
     fn request(&self, call: &Call<'_>, url: Url) -> Result<Request, Failure> {

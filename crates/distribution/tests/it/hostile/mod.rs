@@ -2,6 +2,7 @@
 
 mod challenges;
 mod content;
+mod foreign_uploads;
 mod http2;
 mod limits;
 mod lists;
