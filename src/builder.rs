@@ -1,29 +1,33 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use wharf_auth::{Credential, CredentialProvider};
 use wharf_config::{Credentials, Locations, Prompt, Registries, Resolve, ShortNameMode};
-use wharf_content::{Error, ErrorKind};
+use wharf_content::{Error, ErrorKind, Progress};
 use wharf_distribution::ClientBuilder;
+use wharf_http::Roots;
 use wharf_reference::Registry;
 
 use crate::{
     Client,
-    certificates::HostCertificates,
+    certificates::{HostCertificates, Trust},
     client::Inner,
     names::{Names, ShortNameOptions},
     overrides::{TlsWord, WithCredentials, WithTls},
+    warnings::Warnings,
 };
 
 /// Makes a [`Client`].
-#[derive(Debug)]
 #[must_use]
 pub struct Builder {
     locations: Locations,
     credentials: Vec<(Registry, Credential)>,
     tls: TlsWord,
+    trust: Trust,
     plain_http: Vec<Registry>,
     plaintext_credentials: Vec<Registry>,
+    foreign_uploads: Vec<Registry>,
     short_names: ShortNameOptions,
+    warnings: Option<Arc<dyn Progress>>,
 }
 
 impl Builder {
@@ -35,9 +39,12 @@ impl Builder {
                 all: None,
                 named: Vec::new(),
             },
+            trust: Trust::new(),
             plain_http: Vec::new(),
             plaintext_credentials: Vec::new(),
+            foreign_uploads: Vec::new(),
             short_names: ShortNameOptions::new(),
+            warnings: None,
         }
     }
 
@@ -66,6 +73,30 @@ impl Builder {
     /// The same for one registry, and no other: not even a mirror of it. It beats [`Builder::with_tls_verify`].
     pub fn with_tls_verify_of(mut self, registry: Registry, verify: bool) -> Self {
         self.tls.named.push((registry, verify));
+        self
+    }
+
+    /// Where trust in certificates begins. Default: [`Roots::Platform`], the system's. With [`Roots::AddedOnly`]
+    /// nobody is trusted but the authorities of certs.d and of [`Builder::with_root_pem`], and a registry that has none
+    /// is an error; with the feature
+    /// `webpki-roots` there are Mozilla's, for a system that has none.
+    pub const fn with_roots(mut self, roots: Roots) -> Self {
+        self.trust.roots = roots;
+        self
+    }
+
+    /// Trusts the certificates of this PEM text too, for every registry; certs.d names those of one. May be
+    /// called more than once. What is no PEM is an error when a registry is first contacted.
+    pub fn with_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.trust.added.push(pem.into());
+        self
+    }
+
+    /// Tells what the user should know and is no failure, each thing once, as
+    /// [`Event::Warning`](wharf_content::Event::Warning): what registries warn of, and files with credentials that
+    /// others can read. Default: it is logged. What is odd in the configuration is in [`Client::warnings`].
+    pub fn with_warnings(mut self, listener: Arc<dyn Progress>) -> Self {
+        self.warnings = Some(listener);
         self
     }
 
@@ -117,7 +148,8 @@ impl Builder {
         });
         let provider: Arc<dyn CredentialProvider> = Arc::new(WithCredentials {
             explicit: self.credentials,
-            configured: Arc::new(credentials.clone()),
+            configured: credentials.clone(),
+            warnings: Warnings::to(self.warnings.clone()),
         });
         let names = Names {
             locations: self.locations.clone(),
@@ -125,9 +157,11 @@ impl Builder {
         };
         let registry_client = RegistryClient {
             resolver,
-            certificates: Arc::new(HostCertificates::new(self.locations)),
+            certificates: Arc::new(HostCertificates::new(self.locations, self.trust)),
             plain_http: self.plain_http,
             plaintext_credentials: self.plaintext_credentials,
+            foreign_uploads: self.foreign_uploads,
+            warnings: self.warnings,
         };
         let client = registry_client.with_credentials(provider)?;
         Ok(Client {
@@ -155,15 +189,35 @@ impl DangerousBuilder {
         self.0.plaintext_credentials.push(registry);
         self.0
     }
+
+    /// Sends what is pushed to this registry to another origin where the registry says so, without credentials; see
+    /// [`DangerousClient::allow_foreign_uploads`](wharf_distribution::DangerousClient::allow_foreign_uploads).
+    pub fn allow_foreign_uploads(mut self, registry: Registry) -> Builder {
+        self.0.foreign_uploads.push(registry);
+        self.0
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("locations", &self.locations)
+            .field("credentials", &self.credentials)
+            .field("tls", &self.tls)
+            .field("trust", &self.trust)
+            .field("short_names", &self.short_names)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How to make a client of the protocol for this host, for any credentials.
-#[derive(Debug)]
 pub(crate) struct RegistryClient {
     resolver: Arc<dyn Resolve>,
     certificates: Arc<HostCertificates>,
     plain_http: Vec<Registry>,
     plaintext_credentials: Vec<Registry>,
+    foreign_uploads: Vec<Registry>,
+    warnings: Option<Arc<dyn Progress>>,
 }
 
 impl RegistryClient {
@@ -184,10 +238,30 @@ impl RegistryClient {
             .fold(builder, |builder, registry| {
                 builder.dangerous().allow_plaintext_credentials(registry)
             });
+        let builder = self
+            .foreign_uploads
+            .iter()
+            .cloned()
+            .fold(builder, |builder, registry| {
+                builder.dangerous().allow_foreign_uploads(registry)
+            });
+        let builder = match &self.warnings {
+            Some(listener) => builder.with_warnings(Arc::clone(listener)),
+            None => builder,
+        };
         Ok(builder
             .with_resolve(Arc::clone(&self.resolver))
             .with_credentials(provider)
             .with_tls(Arc::clone(&self.certificates) as _)
             .build()?)
+    }
+}
+
+impl fmt::Debug for RegistryClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryClient")
+            .field("resolver", &self.resolver)
+            .field("certificates", &self.certificates)
+            .finish_non_exhaustive()
     }
 }

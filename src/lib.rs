@@ -5,6 +5,11 @@
 //! [`Client`] wires the family together from the host's configuration. The crates are here under their own
 //! names too ([`reference`](mod@reference), [`content`], [`auth`], [`config`], [`distribution`], [`store`], [`copy`]); depend on
 //! one of them alone if that is all you need.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `oci-spec` | `Manifest::to_image` and `to_index`, in oci-spec's types |
+//! | `webpki-roots` | `Roots::Webpki` for [`Builder::with_roots`]: Mozilla's certificates, for where the system has none |
 
 mod builder;
 mod certificates;
@@ -15,6 +20,7 @@ mod login;
 mod names;
 mod overrides;
 mod transfer;
+mod warnings;
 
 pub use wharf_auth as auth;
 pub use wharf_config as config;
@@ -39,5 +45,7 @@ pub use wharf_content::{
 };
 #[doc(no_inline)]
 pub use wharf_copy::{Options, Report, Selection};
+#[doc(no_inline)]
+pub use wharf_http::Roots;
 #[doc(no_inline)]
 pub use wharf_reference::{Algorithm, Digest, Reference, Registry, Repository, Tag};

@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 use std::sync::Arc;
 use wharf_auth::{Credential, CredentialError, CredentialProvider};
-use wharf_config::{Candidate, Intent, Resolve, ResolveError, Role, TlsMode};
+use wharf_config::{Candidate, Credentials, Intent, Resolve, ResolveError, Role, TlsMode};
 use wharf_reference::{Registry, Repository};
+
+use crate::warnings::Warnings;
 
 /// Candidates as configured, with the caller's word on certificates.
 #[derive(Debug)]
@@ -59,7 +61,8 @@ impl Resolve for WithTls {
 #[derive(Debug)]
 pub(crate) struct WithCredentials {
     pub(crate) explicit: Vec<(Registry, Credential)>,
-    pub(crate) configured: Arc<dyn CredentialProvider>,
+    pub(crate) configured: Credentials,
+    pub(crate) warnings: Warnings,
 }
 
 #[async_trait]
@@ -69,16 +72,20 @@ impl CredentialProvider for WithCredentials {
         registry: &Registry,
         repository: Option<&Repository>,
     ) -> Result<Option<Credential>, CredentialError> {
-        match self.explicit.iter().find(|(named, _)| named == registry) {
-            Some((_, credential)) => Ok(Some(credential.clone())),
-            None => self.configured.credential(registry, repository).await,
+        if let Some((_, credential)) = self.explicit.iter().find(|(named, _)| named == registry) {
+            return Ok(Some(credential.clone()));
         }
+        let found = self.configured.find(registry, repository).await?;
+        found
+            .exposed()
+            .iter()
+            .for_each(|file| self.warnings.exposed(file));
+        Ok(found.into_credential())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use wharf_auth::Anonymous;
     use wharf_config::{Registries, Unconfigured};
 
     use super::*;
@@ -151,7 +158,8 @@ mod tests {
         let named = Registry::parse("registry.example").unwrap();
         let provider = WithCredentials {
             explicit: vec![(named.clone(), Credential::basic("ada", "secret"))],
-            configured: Arc::new(Anonymous),
+            configured: Credentials::from_files([]),
+            warnings: Warnings::to(None),
         };
         assert!(provider.credential(&named, None).await.unwrap().is_some());
         for other in ["mirror.example", "registry.example:443", "docker.io"] {

@@ -84,7 +84,9 @@ impl Host {
         if let Some(file) = &self.registries_conf {
             locations = locations.with_registries_conf(file);
         }
-        let builder = Client::builder().with_locations(locations);
+        let builder = Client::builder()
+            .with_locations(locations)
+            .with_warnings(Arc::new(progress::Warnings));
         Ok(match self.tls_verify {
             Some(verify) => builder.with_tls_verify(verify),
             None => builder,

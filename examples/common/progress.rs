@@ -23,6 +23,17 @@ pub(crate) fn for_stderr(what: String) -> Box<dyn Progress> {
     }
 }
 
+/// Tells warnings, and nothing else.
+pub(crate) struct Warnings;
+
+impl Progress for Warnings {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Warning { message } = event {
+            note(format_args!("warning: {message}"));
+        }
+    }
+}
+
 fn short(descriptor: &Descriptor) -> &str {
     let encoded = descriptor.digest().encoded();
     encoded.get(..12).unwrap_or(encoded)

@@ -17,3 +17,4 @@ mod program;
 mod resolve;
 mod serve;
 mod short_names;
+mod trust;

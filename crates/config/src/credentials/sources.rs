@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use wharf_auth::{Credential, CredentialError, CredentialProvider};
 use wharf_reference::{Registry, Repository};
 
-use super::{AuthFormat, CredentialHelper, CredentialKey, HelperEnvironment, HelperError, offload::offload};
+use super::{
+    AuthFormat, CredentialHelper, CredentialKey, HelperEnvironment, HelperError, Lookup, offload::offload,
+};
 use crate::{ConfigError, Locations, locations::AuthFiles};
 
 /// How registries.conf names the files among its `credential-helpers`.
@@ -125,11 +127,25 @@ impl Credentials {
     }
 
     /// Refuses files with credentials that others can read or that belong to another user, instead of
-    /// reporting them in [`super::Lookup::exposed`].
+    /// reporting them in [`Lookup::exposed`].
     #[must_use]
     pub fn with_private_files_only(mut self) -> Self {
         Arc::make_mut(&mut self.sources).private_only = true;
         self
+    }
+}
+
+impl Credentials {
+    /// What the provider's answer comes from: [`Credentials::lookup`] on a thread of its own, whatever the runtime.
+    pub async fn find(
+        &self,
+        registry: &Registry,
+        repository: Option<&Repository>,
+    ) -> Result<Lookup, CredentialError> {
+        let key = CredentialKey::of(registry, repository);
+        let credentials = self.clone();
+        let found = offload(move || credentials.lookup(&key)).await?;
+        found.map_err(|error| error.for_registry(registry))
     }
 }
 
@@ -140,11 +156,6 @@ impl CredentialProvider for Credentials {
         registry: &Registry,
         repository: Option<&Repository>,
     ) -> Result<Option<Credential>, CredentialError> {
-        let key = CredentialKey::of(registry, repository);
-        let credentials = self.clone();
-        let found = offload(move || credentials.lookup(&key)).await?;
-        Ok(found
-            .map_err(|error| error.for_registry(registry))?
-            .into_credential())
+        Ok(self.find(registry, repository).await?.into_credential())
     }
 }

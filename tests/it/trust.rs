@@ -1,0 +1,113 @@
+//! Whose certificates are trusted, and what the user is warned of.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    sync::{Arc, Mutex},
+};
+
+use wharf::{
+    Builder, Client, ErrorKind, Event, Progress, Roots,
+    config::{AuthFormat, CredentialKey, Credentials, Locations},
+};
+use wharf_testkit::hostile::{Answer, Match, Origin, OriginOptions, Stage};
+
+/// A registry of this machine with a certificate of the stage's authority.
+async fn registry(stage: &Stage) -> Origin {
+    let registry = stage
+        .origin_with("localhost", OriginOptions::default().with_port())
+        .await;
+    let list = Answer::ok(r#"{"name":"app","tags":["v1"]}"#).header("Warning", r#"299 - "the end is near""#);
+    registry
+        .on(
+            Match::any().and(|request| request.path().contains("/locked/") && request.basic().is_none()),
+            Answer::challenge("Basic realm=\"r\""),
+        )
+        .on(Match::get("/tags/list"), list);
+    registry
+}
+
+async fn tags(builder: Builder, registry: &Origin) -> Result<usize, ErrorKind> {
+    let image = format!("{}/app", registry.name());
+    let tags = builder.build().unwrap().tags(&image).await;
+    tags.map(|tags| tags.len()).map_err(|error| error.kind())
+}
+
+#[tokio::test]
+async fn the_caller_chooses_whom_to_trust() {
+    let stage = Stage::new();
+    let registry = registry(&stage).await;
+    let pem = || stage.ca().pem().to_owned();
+    let certificates = tempfile::tempdir().unwrap();
+    std::fs::write(certificates.path().join("ours.crt"), pem()).unwrap();
+    let certs_d = || Locations::none().with_cert_dir(certificates.path());
+
+    for roots in [
+        Roots::Platform,
+        Roots::AddedOnly,
+        #[cfg(feature = "webpki-roots")]
+        Roots::Webpki,
+    ] {
+        let builder = || Client::builder().with_roots(roots);
+        let nobody = if roots == Roots::AddedOnly {
+            ErrorKind::Invalid // there is nobody to trust
+        } else {
+            ErrorKind::Tls
+        };
+        assert_eq!(tags(builder(), &registry).await, Err(nobody), "{roots:?}");
+        assert_eq!(
+            tags(builder().with_root_pem(pem()), &registry).await,
+            Ok(1),
+            "{roots:?}"
+        );
+        assert_eq!(
+            tags(builder().with_locations(certs_d()), &registry).await,
+            Ok(1),
+            "{roots:?}"
+        );
+        let wrong = builder().with_root_pem("no certificate");
+        assert!(tags(wrong, &registry).await.is_err(), "{roots:?}");
+    }
+}
+
+/// Hears warnings.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Progress for Heard {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Warning { message } = event {
+            self.0.lock().unwrap().push(message.to_owned());
+        }
+    }
+}
+
+#[tokio::test]
+async fn warnings_are_told_once() {
+    let stage = Stage::new();
+    let registry = registry(&stage).await;
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("auth.json");
+    let credentials = Credentials::from_files([(file.clone(), AuthFormat::Containers)]);
+    let key = CredentialKey::parse_argument(registry.name()).unwrap();
+    let credential = wharf::Credential::basic("ada", "secret");
+    credentials.store(&key, &credential).unwrap();
+    for (mode, warned) in [(0o600, false), (0o644, true)] {
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        let heard = Arc::new(Heard::default());
+        let client = Client::builder()
+            .with_locations(Locations::none().with_auth_file(&file))
+            .with_root_pem(stage.ca().pem())
+            .with_warnings(Arc::clone(&heard) as Arc<dyn Progress>)
+            .build()
+            .unwrap();
+        let image = format!("{}/locked", registry.name());
+        for _ in 0..2 {
+            assert_eq!(client.tags(&image).await.unwrap().len(), 1);
+        }
+        let heard = heard.0.lock().unwrap();
+        let count = |part: &str| heard.iter().filter(|message| message.contains(part)).count();
+        assert_eq!(count("the end is near"), 1, "{heard:?}");
+        assert_eq!(count("auth.json"), usize::from(warned), "{heard:?}");
+        assert_eq!(count("secret"), 0);
+    }
+}
