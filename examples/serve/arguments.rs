@@ -11,84 +11,107 @@ use clap::{Parser, ValueEnum};
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags")]
 pub(crate) struct Arguments {
-    /// Where to listen; port 0 is any unused one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    /// Where to listen, such as 127.0.0.1:5000 or [::]:5000; port 0 is any unused one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000", value_parser = address)]
     pub(crate) listen: SocketAddr,
     /// Where to keep everything. Made if it does not exist; must not have other files.
     #[arg(long, value_name = "DIR")]
     pub(crate) root: PathBuf,
-    /// The URL that clients use, if it is not the address.
-    #[arg(long, value_name = "URL")]
+    /// The URL that clients use, if it is not the address: scheme, host and port.
+    #[arg(long, value_name = "URL", value_parser = url)]
     pub(crate) external_url: Option<String>,
 
-    /// Certificate chain in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    /// Certificate chain in PEM, the server's own first.
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Private key in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
     pub(crate) tls_key: Option<PathBuf>,
 
     /// Users that may do everything: lines of name and bcrypt hash, as `htpasswd -B` writes them.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
     pub(crate) htpasswd: Option<PathBuf>,
     /// Exchange credentials for tokens instead of asking for them with every request.
-    #[arg(long, conflicts_with = "token_keys")]
+    #[arg(long, conflicts_with = "token_keys", help_heading = "Access")]
     pub(crate) tokens: bool,
     /// Let everybody pull, also without credentials.
-    #[arg(long, requires = "htpasswd")]
+    #[arg(long, requires = "htpasswd", help_heading = "Access")]
     pub(crate) anonymous_pull: bool,
     /// Accept tokens that another party signs, with these keys (a JSON Web Key Set).
-    #[arg(long, value_name = "FILE", requires_all = ["token_realm", "token_issuer", "token_service"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires_all = ["token_realm", "token_issuer", "token_service"],
+        help_heading = "Access"
+    )]
     pub(crate) token_keys: Option<PathBuf>,
     /// Where clients get such tokens.
-    #[arg(long, value_name = "URL", requires = "token_keys")]
+    #[arg(long, value_name = "URL", requires = "token_keys", help_heading = "Access")]
     pub(crate) token_realm: Option<String>,
     /// Who issues such tokens (`iss`).
-    #[arg(long, value_name = "NAME", requires = "token_keys")]
+    #[arg(long, value_name = "NAME", requires = "token_keys", help_heading = "Access")]
     pub(crate) token_issuer: Option<String>,
     /// What such tokens are for (`aud`).
-    #[arg(long, value_name = "NAME", requires = "token_keys")]
+    #[arg(long, value_name = "NAME", requires = "token_keys", help_heading = "Access")]
     pub(crate) token_service: Option<String>,
-
     /// Refuse pushes and deletes.
-    #[arg(long)]
+    #[arg(long, help_heading = "Access")]
     pub(crate) read_only: bool,
     /// Refuse to delete.
-    #[arg(long)]
+    #[arg(long, help_heading = "Access")]
     pub(crate) no_delete: bool,
-    /// Bytes of the largest blob.
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) max_blob: Option<u64>,
-    /// Bytes that one repository may have.
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) quota: Option<u64>,
     /// Take indexes and images although not all of their parts have been pushed.
-    #[arg(long)]
+    #[arg(long, help_heading = "Access")]
     pub(crate) sparse: bool,
 
-    /// Be a cache of this registry, or of what is below this path of it: `docker.io`, `quay.io/org`. Its
-    /// credentials, certificates and mirrors are those of this host's configuration.
-    #[arg(long, value_name = "REGISTRY[/PATH]")]
+    /// Bytes of the largest blob.
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
+    pub(crate) max_blob: Option<u64>,
+    /// Quota of a repository: bytes that it may have.
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
+    pub(crate) quota: Option<u64>,
+    /// Quota of a user: bytes that one may have pushed or mounted last, in all repositories.
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
+    pub(crate) user_quota: Option<u64>,
+
+    /// Be a pull-through cache of this registry, or of what is below this path of it: `docker.io`,
+    /// `quay.io/org`. Its credentials, certificates and mirrors are those of this host's configuration.
+    #[arg(long, value_name = "REGISTRY[/PATH]", help_heading = "Cache")]
     pub(crate) upstream: Option<String>,
 
     /// Collect garbage every so many seconds; 0 is never.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 3600,
+        help_heading = "Garbage"
+    )]
     pub(crate) gc: u64,
     /// How long a blob that no manifest needs is kept, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 3600,
+        help_heading = "Garbage"
+    )]
     pub(crate) gc_grace: u64,
     /// Collect manifests too that no tag leads to.
-    #[arg(long)]
+    #[arg(long, help_heading = "Garbage")]
     pub(crate) gc_untagged: bool,
 
-    /// Where to serve /metrics (for Prometheus) and /healthz.
-    #[arg(long, value_name = "ADDR")]
+    /// Where to serve /metrics (for Prometheus) and /healthz, which clients should not reach.
+    #[arg(long, value_name = "ADDR", value_parser = address, help_heading = "Operation")]
     pub(crate) metrics: Option<SocketAddr>,
     /// How to log requests, on standard error.
-    #[arg(long, value_enum, default_value_t = Log::Off)]
+    #[arg(long, value_enum, default_value_t = Log::Off, help_heading = "Operation")]
     pub(crate) log: Log,
     /// How long to wait for running requests when asked to end, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        help_heading = "Operation"
+    )]
     pub(crate) drain: u64,
 }
 
@@ -101,4 +124,22 @@ pub(crate) enum Log {
     Plain,
     /// A JSON object.
     Json,
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    let expected = "expected an IP address and a port, such as 127.0.0.1:5000, 0.0.0.0:5000 or [::]:5000";
+    text.parse().map_err(|_| expected)
+}
+
+/// Scheme, host and port.
+fn url(text: &str) -> Result<String, &'static str> {
+    let expected = "expected scheme, host and port, such as https://registry.example.com";
+    let uri: http::Uri = text.parse().map_err(|_| expected)?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let host = uri.authority().is_some_and(|host| !host.as_str().contains('@'));
+    if web && host && matches!(uri.path(), "" | "/") && uri.query().is_none() {
+        Ok(text.to_owned())
+    } else {
+        Err(expected)
+    }
 }

@@ -3,18 +3,24 @@
 
 mod arguments;
 mod metrics;
+mod mistakes;
 mod reload;
 mod report;
 mod upstream;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_registry::{DiskBackend, GcOptions, Limits, Registry, Server};
 
-use self::{arguments::Arguments, metrics::Metrics, reload::Reloadable, report::Report, upstream::Behind};
+use self::{
+    arguments::Arguments,
+    metrics::Metrics,
+    reload::Reloadable,
+    report::{Report, say},
+    upstream::Behind,
+};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -33,8 +39,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
     let server = start(arguments, &reloadable, &metrics).await?;
     if let Some(address) = arguments.metrics {
-        let address = metrics::serve(address, Arc::clone(&metrics)).await?;
-        eprintln!("serve: metrics at http://{address}/metrics");
+        let address = metrics::serve(address, Arc::clone(&metrics), server.service().clone()).await?;
+        say(format_args!("serve: metrics at http://{address}/metrics"));
     }
     if arguments.gc > 0 {
         tokio::spawn(collect(
@@ -43,25 +49,30 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             garbage(arguments),
         ));
     }
+    // Before anybody is told that it serves: else a signal could come too early and be its end.
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    if let Some(warning) = mistakes::warnings(arguments) {
+        say(format_args!("serve: warning: {warning}"));
+    }
     println!("{}", server.url());
-    let (mut hangup, mut terminate) = (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?);
     loop {
         tokio::select! {
             _ = hangup.recv() => match reloadable.reload() {
-                Ok(()) => eprintln!("serve: read passwords, keys and certificates again"),
-                Err(error) => eprintln!("serve: kept what was read before: {error:#}"),
+                Ok(()) => {
+                    server.service().revoke_tokens(); // of users who may be gone
+                    say(format_args!("serve: read passwords, keys and certificates again"));
+                }
+                Err(error) => say(format_args!("serve: kept what was read before: {error:#}")),
             },
             _ = terminate.recv() => break,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                break;
-            }
+            _ = interrupt.recv() => break,
         }
     }
     metrics.drain();
     let drain = Duration::from_secs(arguments.drain);
     if tokio::time::timeout(drain, server.shutdown()).await.is_err() {
-        eprintln!("serve: gave up on requests that are still running");
+        say(format_args!("serve: gave up on requests that are still running"));
     }
     Ok(())
 }
@@ -74,9 +85,15 @@ async fn start(
     let mut limits = Limits::default();
     limits.blob = arguments.max_blob;
     limits.repository = arguments.quota;
-    let backend = DiskBackend::open(&arguments.root).await?;
-    let mut registry = Registry::open(backend)
-        .await?
+    limits.user = arguments.user_quota;
+    mistakes::check_root(&arguments.root)?;
+    let backend = DiskBackend::open(&arguments.root).await;
+    let registry = match backend {
+        Ok(backend) => Registry::open(backend).await,
+        Err(error) => Err(error),
+    };
+    let mut registry = registry
+        .map_err(mistakes::opening)?
         .with_limits(limits)
         .with_delete(!arguments.no_delete)
         .with_sparse(arguments.sparse)
@@ -95,7 +112,7 @@ async fn start(
         Some(tls) => registry.serve_tls(arguments.listen, tls).await,
         None => registry.serve_on(arguments.listen).await,
     };
-    serving.with_context(|| format!("cannot listen on {}", arguments.listen))
+    serving.map_err(|error| mistakes::listening(&error, arguments.listen, "--listen"))
 }
 
 fn garbage(arguments: &Arguments) -> GcOptions {
@@ -112,10 +129,13 @@ async fn collect(registry: Registry, seconds: u64, options: GcOptions) {
         interval.tick().await;
         match registry.collect_garbage(&options).await {
             Ok(report) if report.content > 0 => {
-                eprintln!("serve: removed {} blobs, {} bytes", report.content, report.bytes);
+                say(format_args!(
+                    "serve: removed {} blobs, {} bytes",
+                    report.content, report.bytes
+                ));
             }
             Ok(_) => {}
-            Err(error) => eprintln!("serve: cannot collect garbage: {error}"),
+            Err(error) => say(format_args!("serve: cannot collect garbage: {error}")),
         }
     }
 }

@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use wharf_registry::{Answered, Endpoint};
+use wharf_registry::{Answered, Endpoint, Inventory, Registry};
+
+use crate::mistakes;
 
 /// Upper bounds of the histogram, in seconds.
 const BUCKETS: [f64; 8] = [0.005, 0.025, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0];
@@ -78,8 +79,14 @@ impl Metrics {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    fn text(&self) -> String {
-        let mut text = String::from("# TYPE wharf_requests_total counter\n");
+    fn text(&self, inventory: &Inventory) -> String {
+        let mut text = String::new();
+        describe(
+            &mut text,
+            "wharf_requests_total",
+            "counter",
+            "Requests that were answered.",
+        );
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         for ((endpoint, method, status), count) in requests.iter() {
             let _ = writeln!(
@@ -87,7 +94,12 @@ impl Metrics {
                 "wharf_requests_total{{endpoint=\"{endpoint}\",method=\"{method}\",status=\"{status}\"}} {count}"
             );
         }
-        text.push_str("# TYPE wharf_request_seconds histogram\n");
+        describe(
+            &mut text,
+            "wharf_request_seconds",
+            "histogram",
+            "From a request's head to the end of its answer.",
+        );
         let seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
         for (endpoint, histogram) in seconds.iter() {
             let label = format!("endpoint=\"{endpoint}\"");
@@ -105,16 +117,73 @@ impl Metrics {
             let _ = writeln!(text, "wharf_request_seconds_sum{{{label}}} {sum}");
             let _ = writeln!(text, "wharf_request_seconds_count{{{label}}} {count}");
         }
-        for (name, counter) in [
-            ("wharf_received_bytes_total", &self.received),
-            ("wharf_sent_bytes_total", &self.sent),
-            ("wharf_damaged_total", &self.damaged),
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for (name, kind, help, value) in [
+            (
+                "wharf_received_bytes_total",
+                "counter",
+                "Bytes of requests' bodies.",
+                load(&self.received),
+            ),
+            (
+                "wharf_sent_bytes_total",
+                "counter",
+                "Bytes of answers' bodies.",
+                load(&self.sent),
+            ),
+            (
+                "wharf_damaged_total",
+                "counter",
+                "Content that was found damaged.",
+                load(&self.damaged),
+            ),
+            (
+                "wharf_repositories",
+                "gauge",
+                "Repositories that have something.",
+                inventory.repositories as u64,
+            ),
+            ("wharf_tags", "gauge", "Tags.", inventory.tags as u64),
+            (
+                "wharf_manifests",
+                "gauge",
+                "Manifests, once per repository.",
+                inventory.manifests as u64,
+            ),
+            (
+                "wharf_blobs",
+                "gauge",
+                "Blobs, once per repository.",
+                inventory.blobs as u64,
+            ),
+            (
+                "wharf_bytes",
+                "gauge",
+                "Bytes of manifests and blobs, once per repository.",
+                inventory.bytes,
+            ),
+            (
+                "wharf_uploads",
+                "gauge",
+                "Uploads that are open.",
+                inventory.uploads as u64,
+            ),
+            (
+                "wharf_uploading_bytes",
+                "gauge",
+                "Bytes that have come in them.",
+                inventory.uploading,
+            ),
         ] {
-            let value = counter.load(Ordering::Relaxed);
-            let _ = writeln!(text, "# TYPE {name} counter\n{name} {value}");
+            describe(&mut text, name, kind, help);
+            let _ = writeln!(text, "{name} {value}");
         }
         text
     }
+}
+
+fn describe(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
 fn name(endpoint: Option<Endpoint>) -> &'static str {
@@ -132,22 +201,26 @@ fn name(endpoint: Option<Endpoint>) -> &'static str {
 }
 
 /// Serves the metrics until the program ends.
-pub(crate) async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> anyhow::Result<SocketAddr> {
+pub(crate) async fn serve(
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    registry: Registry,
+) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("cannot listen on {address}"))?;
+        .map_err(|error| mistakes::listening(&error, address, "--metrics"))?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let metrics = Arc::clone(&metrics);
-            let answered = async move { answer(stream, &metrics).await };
+            let (metrics, registry) = (Arc::clone(&metrics), registry.clone());
+            let answered = async move { answer(stream, &metrics, &registry).await };
             tokio::spawn(tokio::time::timeout(Duration::from_secs(10), answered));
         }
     });
     Ok(address)
 }
 
-async fn answer(mut stream: TcpStream, metrics: &Metrics) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, metrics: &Metrics, registry: &Registry) -> std::io::Result<()> {
     let mut head = [0; 1024];
     let mut length = 0;
     while let Some(rest) = head.get_mut(length..).filter(|rest| !rest.is_empty()) {
@@ -159,7 +232,7 @@ async fn answer(mut stream: TcpStream, metrics: &Metrics) -> std::io::Result<()>
         }
     }
     let (status, body) = if head.starts_with(b"GET /metrics ") {
-        ("200 OK", metrics.text())
+        ("200 OK", metrics.text(&registry.inventory()))
     } else if !head.starts_with(b"GET /healthz ") {
         ("404 Not Found", String::new())
     } else if metrics.draining.load(Ordering::Relaxed) {
@@ -169,7 +242,7 @@ async fn answer(mut stream: TcpStream, metrics: &Metrics) -> std::io::Result<()>
     };
     let length = body.len();
     let answer = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     stream.write_all(answer.as_bytes()).await
 }

@@ -34,8 +34,7 @@ impl Reloadable {
         };
         let tls = match (&arguments.tls_cert, &arguments.tls_key) {
             (Some(chain), Some(key)) => {
-                let tls = Tls::from_pem(&bytes(chain)?, &bytes(key)?)
-                    .with_context(|| format!("{} and {}", chain.display(), key.display()))?;
+                let tls = Tls::from_pem(&bytes(chain)?, &bytes(key)?).with_context(|| pair(chain, key))?;
                 Some((chain.clone(), key.clone(), tls))
             }
             _ => None,
@@ -43,19 +42,30 @@ impl Reloadable {
         Ok(Self { htpasswd, keys, tls })
     }
 
+    /// Reads everything again; if anything is wrong, everything stays as it was.
     pub(crate) fn reload(&self) -> anyhow::Result<()> {
-        if let Some((path, users)) = &self.htpasswd {
-            users
-                .replace(&text(path)?)
-                .with_context(|| path.display().to_string())?;
+        let mut users = None;
+        if let Some((path, current)) = &self.htpasswd {
+            let new = text(path)?;
+            Htpasswd::parse(&new).with_context(|| path.display().to_string())?;
+            users = Some((current, new));
         }
-        if let Some((path, keys)) = &self.keys {
-            keys.replace(&bytes(path)?)
-                .with_context(|| path.display().to_string())?;
+        let mut keys = None;
+        if let Some((path, current)) = &self.keys {
+            let new = bytes(path)?;
+            TokenKeys::from_jwks(&new).with_context(|| path.display().to_string())?;
+            keys = Some((current, new));
         }
-        if let Some((chain, key, tls)) = &self.tls {
-            tls.replace(&bytes(chain)?, &bytes(key)?)
-                .with_context(|| format!("{} and {}", chain.display(), key.display()))?;
+        if let Some((chain, key, current)) = &self.tls {
+            let replaced = current.replace(&bytes(chain)?, &bytes(key)?);
+            replaced.with_context(|| pair(chain, key))?;
+        }
+        // Nothing of this fails any more.
+        if let Some((current, new)) = users {
+            current.replace(&new)?;
+        }
+        if let Some((current, new)) = keys {
+            current.replace(&new)?;
         }
         Ok(())
     }
@@ -85,6 +95,10 @@ impl Reloadable {
         }
         registry
     }
+}
+
+fn pair(chain: &Path, key: &Path) -> String {
+    format!("{} and {}", chain.display(), key.display())
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {

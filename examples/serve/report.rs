@@ -1,6 +1,8 @@
 //! What happens, as log lines and metrics.
 
 use std::{
+    fmt,
+    io::{self, Write as _},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -28,7 +30,7 @@ impl Observer for Report {
         let user = answered.user.as_deref();
         match self.log {
             Log::Off => {}
-            Log::Plain => eprintln!(
+            Log::Plain => say(format_args!(
                 "{} {} {} {} in={} out={} {}ms{}",
                 user.unwrap_or("-"),
                 answered.method,
@@ -38,7 +40,7 @@ impl Observer for Report {
                 answered.sent,
                 milliseconds,
                 if answered.complete { "" } else { " broken off" },
-            ),
+            )),
             Log::Json => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let line = json!({
@@ -52,13 +54,20 @@ impl Observer for Report {
                     "complete": answered.complete,
                     "milliseconds": u64::try_from(milliseconds).unwrap_or(u64::MAX),
                 });
-                eprintln!("{line}");
+                say(format_args!("{line}"));
             }
         }
     }
 
     fn damaged(&self, digest: &wharf_reference::Digest) {
         self.metrics.damage();
-        eprintln!("serve: {digest} is damaged; it was moved to corrupt/ and can be pushed again");
+        say(format_args!(
+            "serve: {digest} is damaged; it was moved to corrupt/ and can be pushed again"
+        ));
     }
+}
+
+/// A line on standard error. If nobody reads it any more, that is no reason to stop serving.
+pub(crate) fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }

@@ -82,6 +82,17 @@ pub(crate) fn command(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Comm
     command
 }
 
+/// Runs an example that should fail at once although it goes on when all is well, and ends it if it does.
+pub(crate) fn start_in_vain(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Ended {
+    let mut command = Command::new("timeout");
+    command
+        .arg("60")
+        .arg(example(name))
+        .args(arguments)
+        .current_dir(sandbox.path("."));
+    ended(&mut command)
+}
+
 /// Runs an example to its end.
 pub(crate) fn run(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Ended {
     ended(&mut command(sandbox, name, arguments))

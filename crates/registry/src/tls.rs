@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        ServerConfig,
+        self, ServerConfig,
         crypto::ring,
         server::{ClientHello, ResolvesServerCert},
         sign::CertifiedKey,
@@ -67,8 +67,14 @@ fn read(chain: &[u8], key: &[u8]) -> Result<Arc<CertifiedKey>, Error> {
     }
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|error| wrong("the private key cannot be read", &error))?;
-    let pair = CertifiedKey::from_der(chain, key, &ring::default_provider())
-        .map_err(|error| wrong("the certificate and the key cannot be used", &error))?;
+    let pair =
+        CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => Error::new(
+                ErrorKind::Tls,
+                "the private key is not that of the first certificate: they do not belong together",
+            ),
+            error => wrong("the certificate and the key cannot be used", &error),
+        })?;
     Ok(Arc::new(pair))
 }
 

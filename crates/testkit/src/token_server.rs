@@ -18,6 +18,9 @@ use tokio::{
 
 use crate::{Request, TestCa, TestCertificate, response, wire};
 
+/// Names the key that signs the tokens.
+const KEY_ID: &str = "token-signer";
+
 /// What a principal may do where.
 #[derive(Debug, Clone)]
 pub struct Grant {
@@ -120,6 +123,18 @@ impl TokenServer {
     /// The certificate with which a registry verifies the tokens, in PEM.
     pub fn root_pem(&self) -> &str {
         self.state.authority.pem()
+    }
+
+    /// The key with which a registry verifies the tokens, as a JSON Web Key Set (RFC 7517).
+    pub fn jwks(&self) -> String {
+        let key = self.state.key();
+        let point = signature::KeyPair::public_key(&key).as_ref();
+        let (x, y) = point[1..].split_at(32); // after the mark of an uncompressed point
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let jwk = json!({
+            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KEY_ID, "x": part(x), "y": part(y),
+        });
+        json!({ "keys": [jwk] }).to_string()
     }
 
     /// Every token handed out so far.
@@ -296,6 +311,12 @@ impl State {
         (expected == password).then(|| name.to_owned())
     }
 
+    fn key(&self) -> signature::EcdsaKeyPair {
+        let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+        let key = signature::EcdsaKeyPair::from_pkcs8(algorithm, self.signer.key_der(), &SystemRandom::new());
+        key.expect("a P-256 key")
+    }
+
     /// A JWT for as much of the scopes as the user may have.
     fn token(&self, user: &str, scopes: &[String]) -> String {
         let grants = self.users.get(user).map_or(&self.anonymous, |(_, grants)| grants);
@@ -304,7 +325,7 @@ impl State {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
         let header = json!({
-            "typ": "JWT", "alg": "ES256", "x5c": [STANDARD.encode(self.signer.der())],
+            "typ": "JWT", "alg": "ES256", "kid": KEY_ID, "x5c": [STANDARD.encode(self.signer.der())],
         });
         let claims = json!({
             "iss": TokenServer::ISSUER, "sub": user, "aud": self.service,
@@ -314,10 +335,7 @@ impl State {
         });
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", part(&header), part(&claims));
-        let random = SystemRandom::new();
-        let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-        let key = signature::EcdsaKeyPair::from_pkcs8(algorithm, self.signer.key_der(), &random);
-        let signed = key.expect("a P-256 key").sign(&random, message.as_bytes());
+        let signed = self.key().sign(&SystemRandom::new(), message.as_bytes());
         format!(
             "{message}.{}",
             URL_SAFE_NO_PAD.encode(signed.expect("a signature"))

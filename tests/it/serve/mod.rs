@@ -1,39 +1,78 @@
 //! The registry as a program: `examples/serve`, from its first line to its exit code.
 
+mod access;
+mod mistakes;
+mod operation;
+
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    path::Path,
     process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
     time::Duration,
 };
 
-use wharf_testkit::{Image, Sandbox, TestCa, require_peers, sha256};
+use wharf_testkit::{Image, Sandbox, TestCa, require_peers};
 
-use crate::program::{self, Ended, ended, run};
+use crate::program::{self, ended, run};
 
 pub(crate) const CREDENTIALS: &str = "ada:correct-horse";
 pub(crate) const AUTHORIZATION: &str = "Basic YWRhOmNvcnJlY3QtaG9yc2U="; // of these credentials
+/// Longer than anything takes, so that a failure is no hanging test.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program while it serves; killed when dropped.
 pub(crate) struct Serve {
     child: Child,
     pub(crate) url: String,
+    /// The lines of standard error.
+    said: Receiver<String>,
 }
 
 impl Serve {
     /// Starts it on an unused port over `root` in the sandbox, and waits for its first line.
     pub(crate) fn start(sandbox: &Sandbox, flags: &[&str]) -> Self {
-        let mut child = program::command(sandbox, "serve", &["--listen", "127.0.0.1:0", "--root", "root"])
-            .args(flags)
+        Self::start_over(sandbox, "root", flags)
+    }
+
+    /// The same over another directory.
+    fn start_over(sandbox: &Sandbox, root: &str, flags: &[&str]) -> Self {
+        Self::with(
+            sandbox,
+            &[&["--listen", "127.0.0.1:0", "--root", root], flags].concat(),
+        )
+    }
+
+    /// The same where these flags want it to listen.
+    fn start_at(sandbox: &Sandbox, flags: &[&str]) -> Self {
+        Self::with(sandbox, &[&["--root", "root"], flags].concat())
+    }
+
+    fn with(sandbox: &Sandbox, flags: &[&str]) -> Self {
+        let mut child = program::command(sandbox, "serve", flags)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
+        let (say, said) = channel();
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _ = say.send(line); // nobody may listen any more
+            }
+        });
         let mut url = String::new();
         let stdout = child.stdout.as_mut().expect("a pipe");
         BufReader::new(stdout).read_line(&mut url).expect("a line");
         let url = url.trim_end().to_owned();
-        Self { child, url }
+        let started = Self { child, url, said };
+        assert!(
+            !started.url.is_empty(),
+            "it said {:?}",
+            started.said.iter().collect::<Vec<_>>()
+        );
+        started
     }
 
     /// Host and port as they stand in an image's name.
@@ -43,18 +82,51 @@ impl Serve {
 
     /// A connection that has been answered once and is kept alive.
     fn connect(&self) -> TcpStream {
-        let mut stream = TcpStream::connect(self.name()).expect("it listens");
-        let guard = Some(Duration::from_mins(1)); // so that a failure is no hanging test
-        stream.set_read_timeout(guard).expect("a timeout");
+        let mut stream = connect(self.name());
         let request = format!("HEAD /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: {AUTHORIZATION}\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("a request");
         assert!(head(&mut stream).starts_with("HTTP/1.1 200 "));
         stream
     }
 
+    /// An upload that has begun and of which half of the bytes have come.
+    fn half_an_upload(&self, digest: &wharf::Digest) -> TcpStream {
+        let mut stream = self.connect();
+        let request = format!(
+            "POST /v2/lib/app/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\
+             Authorization: {AUTHORIZATION}\r\nExpect: 100-continue\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("a request");
+        assert!(head(&mut stream).starts_with("HTTP/1.1 100 ")); // it is running
+        stream.write_all(b"first ").expect("half of a body");
+        stream
+    }
+
+    /// One request of ada's, on a connection of its own.
+    fn ask(&self, method: &str, path: &str, body: &[u8]) -> Reply {
+        ask(self.name(), method, path, AUTHORIZATION, body)
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         ended(Command::new("kill").args(["-s", name, &id])).ok();
+    }
+
+    /// Waits until it says this on standard error; the whole line.
+    fn says(&self, part: &str) -> String {
+        loop {
+            let line = self.said.recv_timeout(PATIENCE).expect(part);
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Where it says that its metrics are: host and port.
+    fn metrics(&self) -> String {
+        let line = self.says("metrics at http://");
+        let rest = line.split("http://").nth(1).expect("a URL");
+        rest.strip_suffix("/metrics").expect("the path").to_owned()
     }
 
     /// Waits for its end after a signal; panics unless it ended well.
@@ -70,7 +142,51 @@ impl Drop for Serve {
     }
 }
 
-/// Status line and headers of the next answer that has no body.
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
+/// An answer.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+fn ask(address: &str, method: &str, path: &str, authorization: &str, body: &[u8]) -> Reply {
+    let mut stream = connect(address);
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: {authorization}\r\n\
+         Content-Type: application/vnd.oci.image.manifest.v1+json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream
+        .write_all(&[request.as_bytes(), body].concat())
+        .expect("a request");
+    let head = head(&mut stream);
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        let named = name.eq_ignore_ascii_case("content-length");
+        named.then(|| value.parse::<usize>().expect("a length"))
+    });
+    let mut body = vec![0; length.unwrap_or_default()];
+    stream.read_exact(&mut body).expect("a body");
+    let body = String::from_utf8(body).expect("text");
+    Reply {
+        status: head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .expect("a status"),
+        head,
+        body,
+    }
+}
+
+/// Status line and headers of the next answer.
 fn head(stream: &mut TcpStream) -> String {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
@@ -80,12 +196,22 @@ fn head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).expect("text")
 }
 
-/// Writes the users' file.
+/// Lets programs of the sandbox speak plain http with these registries.
+fn allow_plain_http(sandbox: &Sandbox, names: &[&str]) {
+    let table = |name: &&str| format!("[[registry]]\nlocation = \"{name}\"\ninsecure = true\n");
+    sandbox.registries_conf(&names.iter().map(table).collect::<Vec<_>>().concat());
+}
+
+/// Writes the users' file, with ada alone.
 pub(crate) fn users(sandbox: &Sandbox) {
-    let (user, password) = CREDENTIALS.split_once(':').expect("a colon");
+    sandbox.write("htpasswd", htpasswd(CREDENTIALS));
+}
+
+/// The line of a user.
+fn htpasswd(credentials: &str) -> String {
+    let (user, password) = credentials.split_once(':').expect("a colon");
     let mut htpasswd = Command::new("htpasswd");
-    let line = ended(htpasswd.args(["-n", "-b", "-B", "-C", "4", user, password])).ok();
-    sandbox.write("htpasswd", line);
+    ended(htpasswd.args(["-n", "-b", "-B", "-C", "4", user, password])).ok()
 }
 
 /// Ours pulls `reference` into a store of this name, and gets the image.
@@ -123,8 +249,7 @@ fn images_go_in_and_out_and_outlive_the_program() {
                 sandbox.trust(&name, ca.pem());
             } else {
                 assert_eq!(serve.url, format!("http://{name}"));
-                let location = format!("[[registry]]\nlocation = \"{name}\"\ninsecure = true\n");
-                sandbox.registries_conf(&location);
+                allow_plain_http(&sandbox, &[&name]);
             }
             name
         };
@@ -159,97 +284,5 @@ fn images_go_in_and_out_and_outlive_the_program() {
         }
         serve.signal("INT");
         serve.ended_well();
-    }
-}
-
-#[test]
-fn what_is_running_is_answered_before_the_program_ends() {
-    require_peers!("htpasswd");
-    let sandbox = Sandbox::new();
-    users(&sandbox);
-    let serve = Serve::start(&sandbox, &["--htpasswd", "htpasswd"]);
-    let (mut idle, mut busy) = (serve.connect(), serve.connect());
-    let digest = sha256(b"first second");
-    let request = format!(
-        "POST /v2/lib/app/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\
-         Authorization: {AUTHORIZATION}\r\nExpect: 100-continue\r\n\r\n"
-    );
-    busy.write_all(request.as_bytes()).expect("a request");
-    assert!(head(&mut busy).starts_with("HTTP/1.1 100 ")); // it is running
-    busy.write_all(b"first ").expect("half of a body");
-    serve.signal("TERM");
-    assert_eq!(idle.read(&mut [0]).expect("an orderly end"), 0); // it is ending
-    busy.write_all(b"second").expect("the other half");
-    assert!(head(&mut busy).starts_with("HTTP/1.1 201 "));
-    serve.ended_well();
-    let kept = sandbox.path("root/blobs/sha256").join(digest.encoded());
-    assert_eq!(std::fs::read(kept).expect("the blob"), b"first second");
-}
-
-/// Runs it although it cannot serve, and ends it if it does all the same.
-fn start_in_vain(sandbox: &Sandbox, arguments: &[&str]) -> Ended {
-    let serve = program::example("serve");
-    let mut command = Command::new("timeout");
-    command
-        .arg("60")
-        .arg(serve)
-        .args(arguments)
-        .current_dir(sandbox.path("."));
-    ended(&mut command)
-}
-
-#[test]
-fn wrong_flags_are_wrong_usage() {
-    let sandbox = Sandbox::new();
-    for (arguments, part) in [
-        (["--root", "root", "--nope"].as_slice(), "--nope"),
-        (&["--listen", "127.0.0.1:0"], "--root"),
-        (&["--root", "root", "--listen", "nowhere"], "--listen"),
-        (&["--root", "root", "--tls-cert", "cert.pem"], "--tls-key"),
-        (&["--root", "root", "--tls-key", "key.pem"], "--tls-cert"),
-        (&["--root", "root", "--anonymous-pull"], "--htpasswd"),
-    ] {
-        start_in_vain(&sandbox, arguments).fails(2, &[part]);
-        assert!(!sandbox.path("root").exists());
-    }
-}
-
-#[test]
-fn what_cannot_be_served_is_said_in_one_line() {
-    let sandbox = Sandbox::new();
-    sandbox.write("file", "x");
-    sandbox.write("other/file", "x");
-    let ca = TestCa::new();
-    let (one, two) = (ca.issue(&["127.0.0.1"]), ca.issue(&["127.0.0.1"]));
-    one.write(&sandbox.path("cert.pem"), Path::new("/dev/null"));
-    two.write(Path::new("/dev/null"), &sandbox.path("key.pem"));
-    let serve = Serve::start(&sandbox, &[]);
-    let taken = serve.name();
-    for (arguments, part) in [
-        (["--root", "file"].as_slice(), "cannot create file"),
-        (&["--root", "other"], "other has files"),
-        (&["--root", "root"], "another process"),
-        (&["--root", "new", "--htpasswd", "missing"], "missing"),
-        (&["--root", "new", "--htpasswd", "file"], "line 1"),
-        (
-            &["--root", "new", "--tls-cert", "cert.pem", "--tls-key", "missing"],
-            "missing",
-        ),
-        (
-            &["--root", "new", "--tls-cert", "cert.pem", "--tls-key", "key.pem"],
-            "key.pem",
-        ),
-        (&["--root", "new", "--listen", taken], taken),
-    ] {
-        let listen = ["--listen", "127.0.0.1:0"];
-        let listen = if arguments.contains(&"--listen") {
-            [].as_slice()
-        } else {
-            &listen
-        };
-        let vain = start_in_vain(&sandbox, &[arguments, listen].concat());
-        assert_eq!(vain.stderr.lines().count(), 1, "{arguments:?}: {vain:?}");
-        assert_eq!(vain.stdout, "");
-        vain.fails(1, &["serve: ", part]);
     }
 }

@@ -1,0 +1,280 @@
+//! Metrics, health, logs, signals.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    process::Stdio,
+};
+
+use wharf_testkit::{Image, Sandbox, TestCa, require_peers, sha256};
+
+use super::{CREDENTIALS, PATIENCE, Serve, ask, head, htpasswd, users};
+use crate::program::{self, Ended, run, start_in_vain};
+
+/// Metrics in Prometheus' text format, read strictly: every sample's family has been described before, histograms
+/// add up.
+fn scrape(address: &str) -> BTreeMap<String, f64> {
+    let reply = ask(address, "GET", "/metrics", "", b"");
+    assert_eq!(reply.status, 200);
+    assert!(reply.head.contains("Content-Type: text/plain; version=0.0.4"));
+    let mut kinds = BTreeMap::new();
+    let mut samples = BTreeMap::new();
+    for line in reply.body.lines() {
+        if let Some(described) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = described.split_once(' ').expect("name and kind");
+            assert!(
+                kinds.insert(name.to_owned(), kind.to_owned()).is_none(),
+                "{name} twice"
+            );
+        } else if !line.starts_with("# HELP ") {
+            let (name, value) = line.rsplit_once(' ').expect("name and value");
+            let value: f64 = value.parse().expect("a number");
+            let family = name.split('{').next().expect("a name");
+            let parts = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|part| family.strip_suffix(part));
+            let kind = kinds.get(family).or_else(|| kinds.get(parts?)).expect(line);
+            assert!(kind != "counter" || family.ends_with("_total"), "{line}");
+            assert!(name == family || name.ends_with('}'), "{line}");
+            assert!(samples.insert(name.to_owned(), value).is_none(), "{name} twice");
+        }
+    }
+    for (name, count) in samples
+        .iter()
+        .filter(|(name, _)| name.contains("_seconds_count{"))
+    {
+        let all = name.replace("_count{", "_bucket{").replace('}', ",le=\"+Inf\"}");
+        assert_eq!(samples.get(&all), Some(count), "{name}");
+    }
+    samples
+}
+
+#[test]
+fn metrics_and_health_have_an_address_of_their_own() {
+    let sandbox = Sandbox::new();
+    let serve = Serve::start(&sandbox, &["--metrics", "127.0.0.1:0"]);
+    let metrics = serve.metrics();
+    assert!(
+        scrape(&metrics)
+            .get("wharf_blobs")
+            .is_some_and(|blobs| *blobs == 0.0)
+    );
+    let health = ask(&metrics, "GET", "/healthz", "", b"");
+    assert_eq!((health.status, health.body.as_str()), (200, "ok\n"));
+
+    let path = format!("/v2/lib/app/blobs/uploads/?digest={}", sha256(b"12345"));
+    assert_eq!(serve.ask("POST", &path, b"12345").status, 201);
+    assert_eq!(serve.ask("GET", "/v2/lib/app/manifests/none", b"").status, 404);
+    assert_eq!(serve.ask("POST", "/v2/lib/app/blobs/uploads/", b"").status, 202);
+    assert_eq!(serve.ask("BREW", "/v2/lib/app/tags/list", b"").status, 405);
+    let expected = [
+        (
+            "wharf_requests_total{endpoint=\"upload\",method=\"POST\",status=\"201\"}",
+            1.0,
+        ),
+        (
+            "wharf_requests_total{endpoint=\"upload\",method=\"POST\",status=\"202\"}",
+            1.0,
+        ),
+        (
+            "wharf_requests_total{endpoint=\"manifest\",method=\"GET\",status=\"404\"}",
+            1.0,
+        ),
+        (
+            "wharf_requests_total{endpoint=\"tags\",method=\"other\",status=\"405\"}",
+            1.0,
+        ),
+        ("wharf_request_seconds_count{endpoint=\"upload\"}", 2.0),
+        ("wharf_received_bytes_total", 5.0),
+        ("wharf_damaged_total", 0.0),
+        ("wharf_repositories", 1.0),
+        ("wharf_blobs", 1.0),
+        ("wharf_bytes", 5.0),
+        ("wharf_uploads", 1.0),
+    ];
+    // A request is counted when its answer has been taken, which may be a moment after the client has it.
+    let there = || {
+        let samples = scrape(&metrics);
+        expected
+            .iter()
+            .all(|(name, value)| samples.get(*name) == Some(value))
+    };
+    let given_up = std::time::Instant::now() + PATIENCE;
+    while !there() {
+        assert!(std::time::Instant::now() < given_up, "{:?}", scrape(&metrics));
+    }
+
+    // Neither is reachable at the other's address.
+    for path in ["/metrics", "/healthz"] {
+        assert_eq!(serve.ask("GET", path, b"").status, 404);
+    }
+    assert_eq!(ask(&metrics, "GET", "/v2/", "", b"").status, 404);
+    assert_eq!(ask(&metrics, "POST", "/metrics", "", b"").status, 404);
+}
+
+#[test]
+fn requests_are_logged_as_json() {
+    require_peers!("htpasswd");
+    let sandbox = Sandbox::new();
+    users(&sandbox);
+    let serve = Serve::start(&sandbox, &["--htpasswd", "htpasswd", "--log", "json"]);
+    assert_eq!(
+        serve.ask("GET", "/v2/lib/app/tags/list?n=1&secret=x", b"").status,
+        404
+    );
+    let line = serve.says("tags/list");
+    let entry: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(entry["user"], "ada");
+    assert_eq!(entry["status"], 404);
+    assert_eq!(entry["path"], "/v2/lib/app/tags/list");
+    assert_eq!(entry["complete"], true);
+    for never in ["secret", "correct-horse", "Basic"] {
+        assert!(!line.contains(never), "{line}");
+    }
+}
+
+/// Who reads the log may go at any time.
+#[test]
+fn a_log_that_nobody_reads_is_no_harm() {
+    let sandbox = Sandbox::new();
+    let mut child = program::command(&sandbox, "serve", &["--listen", "127.0.0.1:0", "--root", "root"])
+        .args(["--log", "plain"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stderr.take());
+    let mut url = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    stdout.read_line(&mut url).expect("a line");
+    let name = url.trim_end().strip_prefix("http://").expect("a URL");
+    let statuses = [(); 20].map(|()| ask(name, "GET", "/v2/", "", b"").status);
+    child.kill().expect("it still runs");
+    child.wait().expect("it ends");
+    assert_eq!(statuses, [200; 20]);
+}
+
+#[test]
+fn what_is_running_is_answered_before_the_program_ends() {
+    require_peers!("htpasswd");
+    let sandbox = Sandbox::new();
+    users(&sandbox);
+    let serve = Serve::start(&sandbox, &["--htpasswd", "htpasswd", "--metrics", "127.0.0.1:0"]);
+    let metrics = serve.metrics();
+    let digest = sha256(b"first second");
+    let (mut idle, mut busy) = (serve.connect(), serve.half_an_upload(&digest));
+    serve.signal("TERM");
+    assert_eq!(idle.read(&mut [0]).expect("an orderly end"), 0); // it is ending
+    let refused = TcpStream::connect(serve.name()).expect_err("it takes nobody any more");
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    let health = ask(&metrics, "GET", "/healthz", "", b"");
+    assert_eq!((health.status, health.body.as_str()), (503, "draining\n"));
+    busy.write_all(b"second").expect("the other half");
+    assert!(head(&mut busy).starts_with("HTTP/1.1 201 "));
+    serve.ended_well();
+    let kept = sandbox.path("root/blobs/sha256").join(digest.encoded());
+    assert_eq!(std::fs::read(kept).expect("the blob"), b"first second");
+}
+
+#[test]
+fn who_does_not_end_is_given_up() {
+    require_peers!("htpasswd");
+    let sandbox = Sandbox::new();
+    users(&sandbox);
+    let flags = ["--htpasswd", "htpasswd", "--drain", "1"];
+    let serve = Serve::start(&sandbox, &flags);
+    let digest = sha256(b"first second");
+    let busy = serve.half_an_upload(&digest);
+    serve.signal("TERM");
+    serve.says("gave up on requests that are still running");
+    serve.ended_well();
+    drop(busy);
+    let serve = Serve::start(&sandbox, &flags); // the directory is free, and whole
+    let path = format!("/v2/lib/app/blobs/{digest}");
+    assert_eq!(serve.ask("GET", &path, b"").status, 404);
+}
+
+/// What `tags` says of the repository, over verified TLS.
+fn tags(sandbox: &Sandbox, serve: &Serve, credentials: &str) -> Ended {
+    let repository = format!("{}/lib/app", serve.name());
+    run(sandbox, "tags", &["--creds", credentials, &repository])
+}
+
+#[test]
+fn passwords_and_certificates_are_read_again() {
+    require_peers!("htpasswd");
+    let (sandbox, old, new) = (Sandbox::new(), TestCa::new(), TestCa::new());
+    users(&sandbox);
+    let install = |ca: &TestCa| {
+        let certificate = ca.issue(&["127.0.0.1"]);
+        certificate.write(&sandbox.path("cert.pem"), &sandbox.path("key.pem"));
+    };
+    install(&old);
+    let tls = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let serve = Serve::start(&sandbox, &[&tls[..], &["--htpasswd", "htpasswd"]].concat());
+    sandbox.trust(serve.name(), old.pem());
+    let image = Image::small("again");
+    image.write_layout(&sandbox.path("layout"), "v1");
+    let target = format!("{}/lib/app:1", serve.name());
+    let push = ["--creds", CREDENTIALS, "--store", "layout", "v1", &target];
+    run(&sandbox, "push", &push).ok();
+
+    let eve = "eve:battery-staple";
+    sandbox.write("htpasswd", htpasswd(eve));
+    install(&new);
+    tags(&sandbox, &serve, CREDENTIALS).ok(); // nothing is read before it is asked for
+    serve.signal("HUP");
+    serve.says("read passwords, keys and certificates again");
+    tags(&sandbox, &serve, eve).fails(1, &["certificate"]);
+    sandbox.trust(serve.name(), new.pem());
+    assert_eq!(tags(&sandbox, &serve, eve).last_line(), "1");
+    tags(&sandbox, &serve, CREDENTIALS).fails(1, &[serve.name()]);
+
+    // If one file is wrong, the others are not used either.
+    sandbox.write("htpasswd", "ada:not-a-hash\n");
+    install(&old);
+    serve.signal("HUP");
+    let kept = serve.says("kept what was read before");
+    assert!(kept.contains("htpasswd") && kept.contains("line 1"), "{kept}");
+    assert!(!kept.contains("not-a-hash"), "{kept}");
+    assert_eq!(tags(&sandbox, &serve, eve).last_line(), "1");
+}
+
+/// Everything that a person can set is where they look first.
+#[test]
+fn help_names_everything() {
+    let help = start_in_vain(&Sandbox::new(), "serve", &["--help"]).ok();
+    for flag in [
+        "--listen",
+        "--root",
+        "--external-url",
+        "--tls-cert",
+        "--tls-key",
+        "--htpasswd",
+        "--tokens",
+        "--anonymous-pull",
+        "--token-keys",
+        "--token-realm",
+        "--token-issuer",
+        "--token-service",
+        "--read-only",
+        "--no-delete",
+        "--max-blob",
+        "--quota",
+        "--user-quota",
+        "--sparse",
+        "--upstream",
+        "--gc ",
+        "--gc-grace",
+        "--gc-untagged",
+        "--metrics",
+        "/healthz",
+        "--log",
+        "--drain",
+        "SIGHUP",
+        "SIGTERM",
+    ] {
+        assert!(help.contains(flag), "{flag} is not in:\n{help}");
+    }
+}
