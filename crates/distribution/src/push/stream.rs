@@ -7,17 +7,18 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use wharf_content::{ByteStream, Descriptor, ErrorKind, Hasher, MediaType};
-use wharf_http::RequestBody;
+use wharf_http::{RequestBody, RetryBudget};
 use wharf_reference::{Algorithm, Digest};
 
-use super::{OPERATION, Session, whole::Failure};
-use crate::{Remote, error::Error, send::Payload};
+use super::{OPERATION, Session, is_ambiguous, may_try_again, whole::Failure};
+use crate::{Remote, error::Error, send::Payload, site::Site};
 
 impl Remote {
     /// Writes a blob whose digest and size are not known before its last byte: a layer that is compressed as
     /// it is sent. Its descriptor comes back.
     ///
-    /// The bytes come only once, so nothing is tried again after the first of them was sent.
+    /// The bytes come only once, so they are not sent again if that fails; what opens and closes the upload is
+    /// tried again.
     pub async fn push_stream(
         &self,
         media_type: MediaType,
@@ -48,8 +49,34 @@ impl Remote {
         let sent = session.patch(None, &body, &mut budget).await;
         sent.map_err(|error| failure.explain(error, &subject))?;
         let (digest, size) = digest_of(&hashed).map_err(content)?;
-        session.commit(&digest, Payload::Empty, 0, &mut budget).await?;
+        self.close(&site, session, &digest, &mut budget).await?;
         Descriptor::new(media_type, digest, size).map_err(content)
+    }
+
+    /// Closes a session that has all the bytes. If the reply is lost, only the registry knows whether it did (X5).
+    async fn close(
+        &self,
+        site: &Site,
+        mut session: Session,
+        digest: &Digest,
+        budget: &mut RetryBudget,
+    ) -> Result<(), Error> {
+        while let Err(error) = session.commit(digest, Payload::Empty, 0, budget).await {
+            if is_ambiguous(&error) && self.is_there(site, digest).await {
+                session.abandon();
+                return Ok(());
+            }
+            let is_gone = matches!(error.status(), Some(404 | 416));
+            let wait = if may_try_again(&error) && !is_gone {
+                budget.next_wait(error.retry_after())
+            } else {
+                None
+            };
+            let Some(wait) = wait else { return Err(error) };
+            tracing::debug!(%error, ?wait, "closing the upload again");
+            self.client().shared().counting.wait(wait).await;
+        }
+        Ok(())
     }
 }
 

@@ -1,10 +1,14 @@
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use wharf_content::{Blob, ErrorKind};
-use wharf_reference::Tag;
+use wharf_content::{Blob, ErrorKind, MediaType};
+use wharf_http::RetryPolicy;
+use wharf_reference::{Algorithm, Tag};
 use wharf_registry::Registry;
 use wharf_testkit::{
     Image, Request,
@@ -396,4 +400,33 @@ async fn x05_an_upload_that_gets_nowhere_ends() {
         .filter(|line| line.starts_with("PATCH"))
         .count();
     assert!(chunks <= 30, "{chunks}");
+}
+
+/// The bytes of a stream come once, but the request that closes it carries none.
+#[tokio::test]
+async fn x05_a_stream_is_closed_as_often_as_it_takes() {
+    use wharf_registry::{Endpoint, Fault};
+
+    let chunk = bytes::Bytes::from_static(b"a layer that is made as it is sent");
+    for fault in [Fault::lose_reply(), Fault::status(503), Fault::status(429)] {
+        let model = Registry::memory();
+        let server = model.clone().serve().await.unwrap();
+        let name = server.registry().unwrap();
+        let client = wharf_distribution::Client::builder()
+            .with_plain_http(name.clone())
+            .with_retry(RetryPolicy::default().with_base(Duration::from_millis(1)))
+            .build()
+            .unwrap();
+        let remote = client.remote(&wharf_reference::Repository::new(&name, "team/app").unwrap());
+        let hit = model.inject(fault.on(Endpoint::Upload).method(http::Method::PUT).times(1));
+        let whole = chunk.clone();
+        let stream = Box::pin(futures_util::stream::once(async move { Ok(whole) }));
+        let pushed = remote
+            .push_stream(MediaType::OCI_LAYER, Algorithm::Sha256, stream)
+            .await;
+        let descriptor = pushed.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(hit.hits(), 1);
+        let read = remote.blob(&descriptor).unwrap().read_to_end(100).await.unwrap();
+        assert_eq!(read, chunk);
+    }
 }
