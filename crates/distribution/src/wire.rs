@@ -15,10 +15,9 @@ const MAX_TEXT: usize = 300;
 pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
     #[derive(Deserialize)]
     struct Body {
-        #[serde(default)]
-        errors: Vec<serde_json::Value>,
-        #[serde(default, alias = "message")]
+        errors: Option<Vec<serde_json::Value>>,
         details: Option<String>,
+        message: Option<String>,
     }
     let plain = |message: &str| {
         vec![RegistryError {
@@ -36,6 +35,7 @@ pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
         let codes: Vec<_> = body
             .errors
             .iter()
+            .flatten()
             .take(MAX_CODES)
             .map(|error| RegistryError {
                 code: text(error, "code", 64).unwrap_or_default(),
@@ -43,7 +43,7 @@ pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
             })
             .filter(|error| !(error.code.is_empty() && error.message.is_empty()))
             .collect();
-        return match body.details {
+        return match body.details.or(body.message) {
             Some(details) if codes.is_empty() => plain(&details),
             _ => codes,
         };
@@ -77,6 +77,8 @@ mod tests {
             (r#"{"errors":[{"code":7,"message":"m"},"x",{}]}"#, " m"),
             (r#"{"errors":[{"code":"A"},{"code":"B"}]}"#, "A |B "),
             (r#"{"errors":null}"#, ""),
+            (r#"{"errors":null,"message":"nope"}"#, " nope"),
+            (r#"{"details":"incorrect","message":"nope"}"#, " incorrect"),
             (r#"{"details":"incorrect username"}"#, " incorrect username"),
             (r#"{"message":"nope"}"#, " nope"),
             ("<html><title>502</title>", ""),
