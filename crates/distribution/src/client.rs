@@ -7,7 +7,7 @@ use std::{
 use http::{HeaderValue, Method};
 use tokio::sync::Semaphore;
 use wharf_auth::{Authenticator, Scopes};
-use wharf_config::{Intent, Resolve, ResolveError};
+use wharf_config::{Candidate, Intent, Resolve, ResolveError, Role};
 use wharf_content::ErrorKind;
 use wharf_http::{AddressClass, Origin, RetryPolicy, Scheme, Transport};
 use wharf_reference::{Registry, Repository};
@@ -113,7 +113,8 @@ impl Client {
             .map_err(|error| settings_error(operation, registry, error))
     }
 
-    /// The places of a repository that may be contacted, in order.
+    /// The places of a repository that may be contacted, in order. A mirror whose certificates cannot be
+    /// used is passed over, as one that does not answer.
     pub(crate) fn sites(
         &self,
         repository: &Repository,
@@ -125,12 +126,18 @@ impl Client {
             .resolve
             .resolve(repository, intent)
             .map_err(|error| resolve_error(operation, repository, &error))?;
-        candidates
-            .iter()
-            .filter(|candidate| candidate.blocked.is_none())
-            .map(|candidate| Site::new(candidate, &*self.shared.tls, &self.shared.plain))
-            .collect::<Result<_, _>>()
-            .map_err(|error| settings_error(operation, repository, error))
+        let site = |candidate: &Candidate| {
+            let site = Site::new(candidate, &*self.shared.tls, &self.shared.plain);
+            match site {
+                Err(error) if candidate.role == Role::Mirror => {
+                    tracing::warn!(mirror = %candidate.repository, %error, "a mirror is passed over");
+                    None
+                }
+                site => Some(site.map_err(|error| settings_error(operation, repository, error))),
+            }
+        };
+        let allowed = candidates.iter().filter(|candidate| candidate.blocked.is_none());
+        allowed.filter_map(site).collect()
     }
 
     pub(crate) fn host(&self, registry: &Registry) -> Host {
@@ -145,11 +152,16 @@ impl Client {
 }
 
 pub(crate) fn resolve_error(operation: Operation, subject: impl fmt::Display, error: &ResolveError) -> Error {
-    let kind = match error {
-        ResolveError::Blocked(_) | ResolveError::BlockedRegistry { .. } => ErrorKind::Blocked,
-        _ => ErrorKind::Invalid,
+    let (kind, hint) = match error {
+        ResolveError::Blocked(_) | ResolveError::BlockedRegistry { .. } => {
+            (ErrorKind::Blocked, "change registries.conf to allow it")
+        }
+        _ => (
+            ErrorKind::Invalid,
+            "correct the table that registries.conf has for it",
+        ),
     };
-    Error::new(kind, operation, subject, error.to_string()).with_hint("change registries.conf to allow it")
+    Error::new(kind, operation, subject, error.to_string()).with_hint(hint)
 }
 
 fn settings_error(operation: Operation, subject: impl fmt::Display, error: wharf_http::Error) -> Error {

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wharf_auth::{Credential, Fixed};
-use wharf_config::{Candidate, Intent, Resolve, ResolveError, Role, TlsMode};
+use wharf_config::{Candidate, Intent, Registries, Resolve, ResolveError, Role, TlsMode};
 use wharf_content::{Blob, Descriptor, ErrorKind, Manifest, MediaType, Target};
+use wharf_distribution::Client;
+use wharf_http::TlsSettings;
 use wharf_reference::{Repository, Tag};
 use wharf_registry::{Quirk, Registry};
 use wharf_testkit::{
@@ -260,4 +262,51 @@ async fn logins_are_not_sent_in_clear_text() {
     assert_eq!(stage.inspect(error).kind(), ErrorKind::Unauthorized);
     assert!(origin.requests().iter().any(|request| request.basic().is_some()));
     drop(plain(&name));
+}
+
+/// What is wrong with the settings for a mirror is no reason not to ask the registry.
+#[tokio::test]
+async fn a_mirror_whose_certificates_cannot_be_used_is_passed_over() {
+    let stage = Stage::new();
+    let primary = stage.origin("reg.test").await;
+    let image = Image::small("x");
+    primary.serve_image("app", "v1", &image);
+    let client = |broken: &'static str| {
+        let pem = stage.ca().pem().to_owned();
+        let tls = move |name: &wharf_reference::Registry| {
+            if *name == broken {
+                return Err("no PEM".into());
+            }
+            Ok(TlsSettings::default().with_root_pem(pem.clone()))
+        };
+        let builder = on_stage(&stage).with_resolve(Arc::new(Mirrored));
+        builder.with_tls(Arc::new(tls)).build().unwrap()
+    };
+    let app = remote(&client("mirror.test"), "reg.test", "app");
+    assert_eq!(app.manifest(&tag()).await.unwrap(), *image.manifest());
+    let app = remote(&client("reg.test"), "reg.test", "app");
+    let error = app.push_manifest(image.manifest(), None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(
+        error.to_string().contains("the certificates for reg.test"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_place_that_is_no_repository_is_to_be_corrected_not_allowed() {
+    let registries = "[[registry]]\nprefix = 'reg.test/app'\nlocation = 'other.test'";
+    let client = Client::builder()
+        .with_resolve(Arc::new(Registries::parse(registries).unwrap()))
+        .build()
+        .unwrap();
+    let error = remote(&client, "reg.test", "app")
+        .manifest(&tag())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert_eq!(
+        error.hint(),
+        Some("correct the table that registries.conf has for it")
+    );
 }
