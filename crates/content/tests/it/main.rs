@@ -1,5 +1,9 @@
 //! The crate from outside.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
 
 mod blob;
 mod manifest;

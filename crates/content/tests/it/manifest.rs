@@ -249,8 +249,11 @@ fn bytes_stay_as_they_came() {
         Hasher::digest(Algorithm::Sha256, text.as_bytes()).unwrap()
     );
     assert_eq!(manifest.blobs().count(), 1);
-    manifest.to_image().unwrap();
-    manifest.to_index().unwrap_err();
+    #[cfg(feature = "oci-spec")]
+    {
+        manifest.to_image().unwrap();
+        manifest.to_index().unwrap_err();
+    }
 }
 
 /// serde reads a list as a struct, field by field; nobody else does.
@@ -323,12 +326,7 @@ fn refusals_are_short_and_printable() {
             let mut cause: Option<&dyn std::error::Error> = Some(&error);
             while let Some(next) = cause {
                 let text = next.to_string();
-                assert!(
-                    text.len() < 2_000,
-                    "{key}: {} bytes: {}",
-                    text.len(),
-                    &text[..300]
-                );
+                assert!(text.len() < 2_000, "{key}: {text:.300}");
                 assert!(!text.contains(char::is_control), "{key}: {text:?}");
                 cause = next.source();
             }

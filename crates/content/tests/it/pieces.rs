@@ -40,7 +40,10 @@ impl OpenBlob for Scattered {
     }
 }
 
-fn scattered(pieces: &[(u64, &'static [u8])]) -> Blob {
+/// Bytes and where they belong.
+type Scrap = (u64, &'static [u8]);
+
+fn scattered(pieces: &[Scrap]) -> Blob {
     Blob::new(descriptor(CONTENT), Arc::new(Scattered(pieces.to_vec()))).unwrap()
 }
 
@@ -67,7 +70,7 @@ async fn write(mut pieces: Pieces, file: &mut [u8]) -> Option<ErrorKind> {
 #[tokio::test]
 async fn pieces_in_any_order_are_the_blob_or_an_error() {
     let mismatch = Some(ErrorKind::Mismatch);
-    let cases: &[(&[(u64, &'static [u8])], Option<ErrorKind>)] = &[
+    let cases: &[(&[Scrap], Option<ErrorKind>)] = &[
         (&[(0, b"abcdefgh")], None),
         (&[(0, b"abc"), (3, b""), (3, b"defgh")], None),
         (&[(5, b"fgh"), (2, b"cde"), (0, b"ab")], None),
