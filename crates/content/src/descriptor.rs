@@ -112,6 +112,13 @@ impl Descriptor {
         &self.urls
     }
 
+    /// Whether registries and stores do without this: a layer that may not be distributed, and says from where
+    /// else it is to be had (image-spec, *Non-Distributable Layers*; Docker's foreign layers).
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.media_type.is_nondistributable() && !self.urls.is_empty()
+    }
+
     /// The artifact type.
     #[must_use]
     pub const fn artifact_type(&self) -> Option<&MediaType> {

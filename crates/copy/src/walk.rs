@@ -169,8 +169,7 @@ impl<'a> Walk<'a> {
     }
 
     fn ask(&mut self, descriptor: Descriptor) {
-        let elsewhere = descriptor.media_type().is_nondistributable() && !descriptor.urls().is_empty();
-        let action = if elsewhere && !self.options.nondistributable {
+        let action = if descriptor.is_elsewhere() && !self.options.nondistributable {
             Action::Leave
         } else {
             Action::Ask

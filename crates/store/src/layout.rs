@@ -170,9 +170,7 @@ impl Layout {
         let manifest = Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest)?;
         self.lease.pin(manifest.blobs().map(Descriptor::digest))?;
         for blob in manifest.blobs() {
-            // As in a copy: what has URLs but may be distributed is moved like anything else.
-            let elsewhere = blob.media_type().is_nondistributable() && !blob.urls().is_empty();
-            if !elsewhere && !self.shared.vouch(blob)? {
+            if !blob.is_elsewhere() && !self.shared.vouch(blob)? {
                 return Ok(false);
             }
         }

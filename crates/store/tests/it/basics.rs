@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wharf_content::{Blob, ErrorKind, Manifest, MediaType, OpenBlob, Sink as _, Source as _, Target};
+use wharf_content::{Blob, ErrorKind, Manifest, MediaType, OpenBlob, Sink, Source as _, Target};
 use wharf_store::{Collect, Layout, Memory};
 
 use wharf_testkit::Image;
@@ -140,7 +140,12 @@ async fn a_store_without_index_is_begun_anew() {
 #[tokio::test]
 async fn urls_do_not_stand_for_a_layer() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Layout::create(directory.path().join("store")).await.unwrap();
+    let layout = Layout::create(directory.path().join("store")).await.unwrap();
+    needs_layers(&layout).await;
+    needs_layers(&Memory::new()).await;
+}
+
+async fn needs_layers(store: &impl Sink) {
     let config = layer("{}");
     store.push_blob(blob(&config)).await.unwrap();
     for (media_type, complete) in [
