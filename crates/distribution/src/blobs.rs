@@ -45,6 +45,9 @@ impl Remote {
     /// Takes a blob from another repository of the same registry without moving its bytes
     /// (distribution-spec, *Mounting a blob from another repository*). `false` if the registry does not do it;
     /// it is never an error that the other repository cannot be read.
+    ///
+    /// An answer that says it is done must name the blob, by `Location` or `Docker-Content-Digest`. One that names
+    /// another is not believed, and one that names none only if the registry has the blob when asked.
     pub async fn mount(&self, descriptor: &Descriptor, from: &Repository) -> Result<bool, Error> {
         let digest = descriptor.digest();
         let subject = self.blob_name(digest);
@@ -73,7 +76,13 @@ impl Remote {
         };
         answer.check_home(operation, &subject)?;
         if answer.status == 201 {
-            return Ok(true);
+            let named = named_digest(&answer.headers);
+            return Ok(
+                match named.filter(|named| named.algorithm() == digest.algorithm()) {
+                    Some(named) => named == *digest,
+                    None => self.is_there(&site, digest).await,
+                },
+            );
         }
         if let Ok(session) =
             Session::of_answer(self, &site, subject, self.scopes(&site, Action::Push), &answer)
@@ -86,6 +95,19 @@ impl Remote {
     pub(crate) fn blob_name(&self, digest: &Digest) -> String {
         format!("{}@{digest}", self.repository())
     }
+}
+
+/// The digest of the blob that an answer is about.
+fn named_digest(headers: &HeaderMap) -> Option<Digest> {
+    let text = |name: header::HeaderName| headers.get(name)?.to_str().ok();
+    let stated = text(header::HeaderName::from_static("docker-content-digest"));
+    let stated = stated.and_then(|digest| Digest::parse(digest).ok());
+    stated.or_else(|| {
+        let location = text(header::LOCATION)?;
+        let path = location.split(['?', '#']).next()?;
+        let last = path.rsplit('/').next()?.replace("%3A", ":").replace("%3a", ":");
+        Digest::parse(&last).ok()
+    })
 }
 
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -206,6 +206,18 @@ impl<'a> Name<'a> {
             path,
         }
     }
+
+    /// The other way to write the same place: https has a port of its own.
+    pub(crate) fn synonym(&self) -> Option<Self> {
+        const HTTPS: u16 = 443;
+        let port = match self.port {
+            None => Some(HTTPS),
+            Some(HTTPS) => None,
+            Some(_) => return None,
+        };
+        let (host, path) = (self.host.clone(), self.path);
+        Some(Self { host, port, path })
+    }
 }
 
 /// A host in the one form in which it is compared.

@@ -89,6 +89,8 @@ impl Registries {
     /// - A place is blocked if the table of the repository blocks it (the primary) or if the table of its own
     ///   name does (mirrors too). Upstream looks at its own name alone, so that a blocked table which
     ///   moves its repositories blocks nothing.
+    /// - What blocks `host` blocks `host:443` too, and the other way around, unless that has a table of its own:
+    ///   it is the same place. Upstream blocks all ports of a host; here a prefix without a port stands for no other.
     /// - A place whose rewritten name is not valid is left out; upstream fails the whole operation.
     #[must_use]
     pub fn explain(&self, repository: &Repository, intent: Intent) -> Resolution<'_> {
@@ -103,6 +105,10 @@ impl Registries {
         let Some((table, rest)) = best else {
             let mut primary = Candidate::primary(repository.clone());
             primary.tls = self.tls.unwrap_or_default();
+            primary.blocked = self.blocker(&name).map(|table| Blocked {
+                origin: table.describe(),
+                repository: repository.clone(),
+            });
             resolution.candidates.push(primary);
             return resolution;
         };
@@ -145,12 +151,12 @@ impl Registries {
             }
         };
         let names = [
-            (logical, &resolution.repository),
-            (self.table(&physical), &physical),
+            (logical.filter(|table| table.blocked), &resolution.repository),
+            (self.blocker(&Name::new(&physical)), &physical),
         ];
         let blocked = names.into_iter().find_map(|(table, repository)| {
             Some(Blocked {
-                origin: table.filter(|table| table.blocked)?.describe(),
+                origin: table?.describe(),
                 repository: repository.clone(),
             })
         });
@@ -161,6 +167,14 @@ impl Registries {
             role,
             origin: Some(origin),
         });
+    }
+
+    /// The table that blocks a name, if one does.
+    fn blocker(&self, name: &Name<'_>) -> Option<&RegistryTable> {
+        let table_of = |name: &Name<'_>| self.best(name).map(|(table, _)| table);
+        table_of(name)
+            .or_else(|| table_of(&name.synonym()?))
+            .filter(|table| table.blocked)
     }
 
     /// What a table's `insecure` means, unless the caller overrides it.
@@ -200,7 +214,7 @@ impl Resolve for Registries {
     /// As the table of the registry as a whole says; tables of namespaces in it do not apply.
     fn resolve_registry(&self, registry: &Registry) -> Result<TlsMode, ResolveError> {
         let table = self.table_of_registry(registry);
-        if let Some(table) = table.filter(|table| table.blocked) {
+        if let Some(table) = self.blocker(&Name::of(registry, "")) {
             return Err(ResolveError::BlockedRegistry {
                 registry: registry.clone(),
                 origin: table.describe(),

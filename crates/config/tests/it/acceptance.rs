@@ -72,6 +72,41 @@ fn mirrors_of_a_blocked_registry_still_work() {
     );
 }
 
+/// `ex.com` and `ex.com:443` are one place: who blocks it blocks it under both names.
+#[test]
+fn the_port_of_https_is_no_way_around_a_block() {
+    let blocked = |name: &str| format!("[[registry]]\nlocation = '{name}'\nblocked = true\n");
+    let open = |name: &str| format!("[[registry]]\nlocation = '{name}'\n");
+    let moved = "[[registry]]\nprefix = 'q.lan'\nlocation = 'r.lan:443'\n";
+    for (text, image, is_blocked) in [
+        (blocked("r.lan"), "r.lan:443/x", true),
+        (blocked("r.lan"), "R.lan:443/x", true),
+        (blocked("r.lan:443"), "r.lan/x", true),
+        (blocked("r.lan/ns"), "r.lan:443/ns/x", true),
+        (blocked("r.lan/ns"), "r.lan:443/x", false),
+        (blocked("*.lan"), "r.lan:443/x", true),
+        (blocked("r.lan") + moved, "q.lan/x", true),
+        (blocked("r.lan"), "r.lan:5000/x", false),
+        (blocked("r.lan") + &open("r.lan:443"), "r.lan:443/x", false),
+        (blocked("r.lan") + &open("r.lan:443"), "r.lan/x", true),
+        (open("r.lan"), "r.lan:443/x", false),
+    ] {
+        let registries = parse(&text);
+        let image = image.to_owned() + ":1";
+        let places = places(&registries, &image);
+        assert_eq!(
+            places[0].contains("blocked"),
+            is_blocked,
+            "{text}{image}: {places:?}"
+        );
+        let registry = wharf_reference::Reference::parse(&image).unwrap().registry();
+        if !text.contains("/ns") && !text.contains("q.lan") {
+            let whole = wharf_config::Resolve::resolve_registry(&registries, &registry);
+            assert_eq!(whole.is_err(), is_blocked, "{text}{image}");
+        }
+    }
+}
+
 #[test]
 fn a_blocked_prefix_blocks_wherever_its_location_is() {
     let registries = parse("[[registry]]\nprefix = 'pub.io'\nlocation = 'priv.lan'\nblocked = true\n");

@@ -154,7 +154,7 @@ impl Remote {
     }
 
     /// Whether the registry itself says that it has the blob.
-    async fn is_there(&self, site: &Site, digest: &Digest) -> bool {
+    pub(crate) async fn is_there(&self, site: &Site, digest: &Digest) -> bool {
         let path = self.path(site, &format!("blobs/{digest}"));
         let call = crate::send::Call::new(
             Operation::Look,

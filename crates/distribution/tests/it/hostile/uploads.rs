@@ -255,6 +255,56 @@ async fn x05_a_mount_that_is_not_done_is_an_upload() {
     }
 }
 
+/// A mount that is done names the blob; what names another is not believed, and what names none is asked about.
+#[tokio::test]
+async fn x05_a_mount_is_done_when_the_registry_names_the_blob() {
+    let image = Image::small("x");
+    let (descriptor, _) = layer(&image);
+    let from = wharf_reference::Repository::parse("registry.example.test/other/app").unwrap();
+    let digest = descriptor.digest().to_string();
+    let other = format!("sha256:{}", "0".repeat(64));
+    let long = format!("sha512:{}", "0".repeat(128));
+    let at = |digest: &str| format!("https://registry.example.test/v2/team/app/blobs/{digest}");
+    let escaped = at(&digest.replace(':', "%3A"));
+    // What the answer says, whether the registry has the blob, what comes of it, and whether it was asked.
+    for (headers, has_it, mounted, asked) in [
+        (vec![("Location", at(&digest))], false, true, false),
+        (vec![("Location", escaped + "?x=1")], false, true, false),
+        (
+            vec![("Docker-Content-Digest", digest.clone())],
+            false,
+            true,
+            false,
+        ),
+        (vec![("Location", at(&other))], true, false, false),
+        (
+            vec![("Location", at(&digest)), ("Docker-Content-Digest", other)],
+            true,
+            false,
+            false,
+        ),
+        (vec![("Docker-Content-Digest", long)], true, true, true),
+        (vec![("Location", "/somewhere".to_owned())], true, true, true),
+        (vec![("Location", "/somewhere".to_owned())], false, false, true),
+        (vec![], true, true, true),
+        (vec![], false, false, true),
+    ] {
+        let scene = Scene::new().await;
+        let made = headers.iter().fold(Answer::new(201), |answer, (name, value)| {
+            answer.header(name, value)
+        });
+        let found = Answer::new(if has_it { 200 } else { 404 }).head_only();
+        scene
+            .registry
+            .on(Match::on("POST", "/uploads/"), made)
+            .on(Match::on("HEAD", "/blobs/"), found);
+        let done = scene.anonymous().mount(&descriptor, &from).await.unwrap();
+        assert_eq!(done, mounted, "{headers:?} {has_it}");
+        let heads = scene.registry.lines().iter().any(|line| line.starts_with("HEAD"));
+        assert_eq!(heads, asked, "{headers:?}");
+    }
+}
+
 #[tokio::test]
 async fn n13_a_token_that_runs_out_during_an_upload_is_renewed() {
     let image = Image::builder().noise(5, 200_000).finish();
