@@ -61,6 +61,46 @@ impl Hasher {
         Digest::from_bytes(self.algorithm, self.state.finish().as_ref())
             .map_err(|error| Error::wrap(ErrorKind::Unsupported, error))
     }
+
+    /// The same, as proof that there are bytes which have it.
+    pub fn prove(self) -> Result<Verified, Error> {
+        let size = self.count;
+        let digest = self.finish()?;
+        Ok(Verified { digest, size })
+    }
+}
+
+/// A digest that bytes were seen to have, and how many they were.
+///
+/// Only hashing makes one, so who asks for one cannot be given a digest that was merely claimed. Which bytes
+/// they were it does not say: whoever passes it on answers for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    digest: Digest,
+    size: u64,
+}
+
+impl Verified {
+    /// The digest of `bytes` in one call.
+    ///
+    /// Fails with [`ErrorKind::Unsupported`] for an algorithm that cannot verify anything.
+    pub fn of(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Error> {
+        let mut hasher = Hasher::new(algorithm)?;
+        hasher.update(bytes);
+        hasher.prove()
+    }
+
+    /// The digest.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// How many bytes have it.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 impl fmt::Debug for Hasher {
@@ -157,6 +197,9 @@ mod tests {
             Hasher::digest(Algorithm::Sha256, b"wharf").unwrap()
         );
         assert_eq!(first.count(), 2);
+        let proof = first.prove().unwrap();
+        let expected = Verified::of(Algorithm::Sha256, b"wh").unwrap();
+        assert_eq!((&proof, proof.size()), (&expected, 2));
     }
 
     #[test]

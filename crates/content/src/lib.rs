@@ -36,7 +36,7 @@ mod target;
 pub use blob::{Blob, ByteStream, OpenBlob, Piece, PieceStream, Pieces};
 pub use descriptor::Descriptor;
 pub use error::{Error, ErrorKind};
-pub use hash::Hasher;
+pub use hash::{Hasher, Verified};
 pub use manifest::{MAX_MANIFEST_SIZE, Manifest};
 pub use media_type::MediaType;
 pub use platform::Platform;

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 pub use self::pieces::{Piece, PieceStream, Pieces};
-use crate::{Descriptor, Error, ErrorKind, Event, Hasher, Progress};
+use crate::{Descriptor, Error, ErrorKind, Event, Hasher, Progress, Verified};
 
 /// Bytes as they come.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
@@ -53,6 +53,8 @@ pub struct Blob {
     bytes: Bytestate,
     /// `None` if the bytes were verified elsewhere.
     hasher: Option<Hasher>,
+    /// The outcome, once the end has been hashed.
+    verified: Option<Verified>,
     position: u64,
     /// The last chunk, held back until the source has ended.
     last: Option<Bytes>,
@@ -119,6 +121,7 @@ impl Blob {
             place: None,
             bytes,
             hasher,
+            verified: None,
             position: 0,
             last: None,
         }
@@ -157,6 +160,13 @@ impl Blob {
     #[must_use]
     pub const fn hasher(&self) -> Option<&Hasher> {
         self.hasher.as_ref()
+    }
+
+    /// Proof that the bytes from the first to the last have the digest: there as soon as the last chunk has been
+    /// yielded, unless they were verified elsewhere.
+    #[must_use]
+    pub const fn verified(&self) -> Option<&Verified> {
+        self.verified.as_ref()
     }
 
     /// Whether [`Blob::reopen`] and [`Blob::resume`] work.
@@ -287,14 +297,13 @@ impl Blob {
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
         if let Some(hasher) = self.hasher.take() {
-            let actual = hasher.finish()?;
-            if actual != *expected {
-                let message = format!(
-                    "blob {expected}{} was received with the digest {actual}",
-                    self.from()
-                );
+            let verified = hasher.prove()?;
+            if verified.digest() != expected {
+                let (actual, from) = (verified.digest(), self.from());
+                let message = format!("blob {expected}{from} was received with the digest {actual}");
                 return Err(Error::new(ErrorKind::Mismatch, message));
             }
+            self.verified = Some(verified);
         }
         let last = self.last.take();
         if let Some(last) = &last {
