@@ -17,7 +17,8 @@
 //! ```
 //!
 //! [`Layout`] is a directory that skopeo, umoci and podman read as `oci:DIR:NAME`, [`Memory`] the same in
-//! memory. It does not fetch anything, and does not unpack layers.
+//! memory. [`Keeper`] is for a program that has a layout to itself, as a registry does. Nothing here fetches
+//! anything or unpacks layers.
 //!
 //! Any number of processes may use one layout, a collector among them; none of them may be killed at a wrong
 //! moment, for there is none. What has a name survives a power failure. Bytes that do not have the digest
@@ -33,6 +34,7 @@
 
 mod adopt;
 mod check;
+mod chunks;
 mod collect;
 mod disk;
 mod error;
@@ -40,6 +42,7 @@ mod hashing;
 mod image;
 mod index;
 mod ingest;
+mod keeper;
 mod layout;
 mod memory;
 mod names;
@@ -53,6 +56,7 @@ mod shared;
 pub use check::{Checked, Problem};
 pub use collect::{Collect, Collected, Prune};
 pub use image::Image;
+pub use keeper::Keeper;
 pub use layout::Layout;
 pub use memory::Memory;
 pub use options::{Durability, Options, Verify};

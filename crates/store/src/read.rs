@@ -2,32 +2,24 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
-    io::{Read as _, Seek as _, SeekFrom},
-    path::PathBuf,
-    pin::Pin,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    task::{Context, Poll, ready},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_core::Stream;
-use tokio::task::JoinHandle;
 use wharf_content::{ByteStream, Descriptor, Error, Hasher, OpenBlob};
 use wharf_reference::Digest;
 
 use crate::{
     Verify,
+    chunks::{Chunks, Read, ReadAhead},
     disk::{Corrupt, Disk, Lease, Mark, read_bounded},
     error::At as _,
     hashing::file_has,
     os::{self, Stamp},
-    runtime::{blocking, joined},
     shared::Shared,
 };
-
-const CHUNK: u64 = 256 * 1024;
 
 /// The blobs this process has hashed, and the state their files had.
 #[derive(Debug, Default)]
@@ -84,36 +76,42 @@ pub(crate) struct Stored {
 impl OpenBlob for Stored {
     async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
         let (shared, lease) = (Arc::clone(&self.shared), Arc::clone(&self.lease));
-        let descriptor = self.descriptor.clone();
-        let reader = blocking(move || Reader::open(shared, lease, descriptor, offset)).await?;
-        Ok(Box::pin(FileStream(Some(reader.next()))))
+        let (digest, size) = (self.descriptor.digest().clone(), self.descriptor.size());
+        let open = move || {
+            let reader = Reader::open(shared, Some(lease), &digest, Some(size))?;
+            reader.part(offset.min(size)..size)
+        };
+        ReadAhead::open(open).await
     }
 }
 
-struct Reader {
+/// The bytes of a blob, hashed as they pass unless this process has done so before.
+pub(crate) struct Reader {
     shared: Arc<Shared>,
-    _lease: Arc<Lease>,
-    file: File,
-    path: PathBuf,
-    descriptor: Descriptor,
+    _lease: Option<Arc<Lease>>,
+    digest: Digest,
+    size: u64,
     stamp: Stamp,
-    /// `None` if this process has hashed the file before.
+    chunks: Chunks,
+    /// `None` if the file is known to be good.
     hasher: Option<Hasher>,
-    position: u64,
 }
 
 impl Reader {
-    fn open(
+    /// Opens a blob that should have this size, as far as the caller knows.
+    pub(crate) fn open(
         shared: Arc<Shared>,
-        lease: Arc<Lease>,
-        descriptor: Descriptor,
-        offset: u64,
+        lease: Option<Arc<Lease>>,
+        digest: &Digest,
+        size: Option<u64>,
     ) -> Result<Self, Error> {
-        let (disk, digest) = (&shared.disk, descriptor.digest());
+        let disk = &shared.disk;
         let (file, stamp) = disk.open_blob(digest)?.ok_or_else(|| disk.no_blob(digest))?;
-        if stamp.size != descriptor.size() {
+        if let Some(size) = size
+            && size != stamp.size
+        {
             let good = shared.verified.is(digest, &stamp) || Mark::of(digest, &stamp) == Some(Mark::Durable);
-            return Err(disk.wrong_size(&descriptor, stamp.size, good));
+            return Err(disk.wrong_size(digest, size, stamp.size, good));
         }
         let known = disk.options().verify == Verify::Once && shared.verified.is(digest, &stamp);
         let hasher = if known {
@@ -122,49 +120,58 @@ impl Reader {
             Some(Hasher::new(digest.algorithm())?)
         };
         let path = disk.blob_path(digest);
-        let mut reader = Self {
+        Ok(Self {
             shared,
             _lease: lease,
-            file,
-            path,
-            descriptor,
+            digest: digest.clone(),
+            size: stamp.size,
             stamp,
+            chunks: Chunks::new(file, path, 0..stamp.size),
             hasher,
-            position: 0,
-        };
-        if offset > 0 && reader.hasher.is_some() {
-            reader.verify_first(offset)?;
-        }
-        if reader.hasher.is_none() {
-            reader.position = offset;
-            let seek = reader.file.seek(SeekFrom::Start(offset));
-            seek.at("seek in", &reader.path)?;
-        }
-        Ok(reader)
+        })
     }
 
-    /// For who reads a part: hashes the whole file once, for all parts, and if that cannot be remembered what
-    /// lies before the part.
-    fn verify_first(&mut self, offset: u64) -> Result<(), Error> {
-        let digest = self.descriptor.digest().clone();
-        if self.shared.disk.options().verify == Verify::Once {
-            let verified = Arc::clone(&self.shared.verified);
-            let turn = verified.turn(&digest);
-            let _turn = lock(&turn);
-            if !verified.is(&digest, &self.stamp) {
-                if !file_has(&mut self.file, &digest, &self.path)? {
-                    return Err(self.damaged("its bytes have another digest"));
-                }
-                self.remember()?;
+    /// How many bytes the blob has.
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Of the blob this part.
+    pub(crate) fn part(mut self, range: Range<u64>) -> Result<Self, Error> {
+        let range = range.start.min(self.size)..range.end.min(self.size);
+        if range.end < self.size {
+            self.verify_all()?;
+            self.hasher = None; // what lies beyond the part is not read again
+        } else if range.start > 0 && self.hasher.is_some() {
+            self.verify_all()?;
+            while self.hasher.is_some() && self.chunks.left.start < range.start {
+                self.read(range.start - self.chunks.left.start)?;
             }
-            if verified.is(&digest, &self.stamp) {
-                self.hasher = None;
-                return Ok(());
-            }
-            self.file.rewind().at("seek in", &self.path)?;
         }
-        while self.position < offset.min(self.descriptor.size()) {
-            self.read(offset - self.position)?;
+        if self.hasher.is_none() {
+            self.chunks.left = range;
+        }
+        Ok(self)
+    }
+
+    /// Hashes the whole file once, for all who read parts of it. If that cannot be remembered, what is read
+    /// then is hashed again.
+    pub(crate) fn verify_all(&mut self) -> Result<(), Error> {
+        if self.hasher.is_none() {
+            return Ok(());
+        }
+        let verified = Arc::clone(&self.shared.verified);
+        let turn = verified.turn(&self.digest);
+        let _turn = lock(&turn);
+        let once = self.shared.disk.options().verify == Verify::Once;
+        if !(once && verified.is(&self.digest, &self.stamp)) {
+            if !file_has(&mut self.chunks.file, &self.digest, &self.chunks.path)? {
+                return Err(self.damaged("its bytes have another digest"));
+            }
+            self.remember()?;
+        }
+        if once && verified.is(&self.digest, &self.stamp) {
+            self.hasher = None;
         }
         Ok(())
     }
@@ -172,78 +179,47 @@ impl Reader {
     /// The next bytes, at most `limit`; none at the end. What completes the blob is only returned when the
     /// digest is right.
     fn read(&mut self, limit: u64) -> Result<Bytes, Error> {
-        let rest = self.descriptor.size().saturating_sub(self.position);
-        let wanted = rest.min(limit).min(CHUNK);
-        let mut bytes = Vec::with_capacity(usize::try_from(wanted).unwrap_or(0));
-        let read = (&self.file).take(wanted).read_to_end(&mut bytes);
-        read.at("read", &self.path)?;
-        if (bytes.len() as u64) < wanted {
+        let bytes = self.chunks.read(limit)?;
+        if bytes.is_empty() && !self.chunks.left.is_empty() {
             return Err(self.damaged("it is cut short"));
         }
-        self.position += wanted;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&bytes);
         }
-        if self.position == self.descriptor.size()
+        if self.chunks.left.is_empty()
             && let Some(hasher) = self.hasher.take()
         {
-            if hasher.finish()? != *self.descriptor.digest() {
+            if hasher.finish()? != self.digest {
                 return Err(self.damaged("its bytes have another digest"));
             }
             self.remember()?;
         }
-        Ok(bytes.into())
+        Ok(bytes)
     }
 
     /// The file was good; unless it changes, it need not be hashed again.
     fn remember(&self) -> Result<(), Error> {
-        let digest = self.descriptor.digest();
-        let now = os::stamp_of(&self.file).at("look at", &self.path)?;
-        let marked = Mark::of(digest, &now).is_some(); // another write would take the mark away
+        let now = os::stamp_of(&self.chunks.file).at("look at", &self.chunks.path)?;
+        let marked = Mark::of(&self.digest, &now).is_some(); // another write would take the mark away
         if now == self.stamp && (marked || !now.is_racy()) {
-            self.shared.verified.set(digest, now);
+            self.shared.verified.set(&self.digest, now);
         }
         Ok(())
     }
 
     fn damaged(&self, why: &'static str) -> Error {
-        let corrupt = Corrupt::new(self.descriptor.digest(), self.stamp, why);
+        let corrupt = Corrupt::new(&self.digest, self.stamp, why);
         self.shared.disk.quarantine(&corrupt)
-    }
-
-    /// Reads the next chunk in the background.
-    fn next(mut self) -> Pending {
-        tokio::task::spawn_blocking(move || {
-            let bytes = self.read(CHUNK)?;
-            Ok((self, bytes))
-        })
     }
 }
 
-type Pending = JoinHandle<Result<(Reader, Bytes), Error>>;
+impl Read for Reader {
+    fn read_next(&mut self) -> Result<Bytes, Error> {
+        self.read(u64::MAX)
+    }
 
-/// The chunks of a file; the next one is read while the last is being used.
-struct FileStream(Option<Pending>);
-
-impl Stream for FileStream {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(pending) = &mut self.0 else {
-            return Poll::Ready(None);
-        };
-        let read = joined(ready!(Pin::new(pending).poll(context)));
-        self.0 = None;
-        Poll::Ready(match read {
-            Ok((_, bytes)) if bytes.is_empty() => None,
-            Ok((reader, bytes)) => {
-                if reader.position < reader.descriptor.size() {
-                    self.0 = Some(reader.next());
-                }
-                Some(Ok(bytes))
-            }
-            Err(error) => Some(Err(error)),
-        })
+    fn at_end(&self) -> bool {
+        self.chunks.left.is_empty()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 /// What a document refers to, of any type that has the fields of a manifest.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Document {
+pub(super) struct Document {
     config: Option<Link>,
     layers: Option<Vec<Link>>,
     /// Of the artifact manifest that OCI has withdrawn. In an image the key means nothing, so anything may stand
@@ -141,9 +141,43 @@ impl<'a> Marker<'a> {
         Err(Error::new(ErrorKind::Corrupt, message))
     }
 
+    /// All that is marked.
+    pub(super) fn into_live(self) -> HashSet<Digest> {
+        self.live
+    }
+
+    /// Whether nothing is needed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
     /// What of `found` is not needed, in an order in which it can be removed: documents before what they refer
     /// to. Marks the referrers of what is needed on the way.
     pub(super) fn garbage(&mut self, found: &HashMap<Digest, Stamp>) -> Result<Vec<(Digest, Stamp)>, Error> {
+        let documents = self.referrers(found)?;
+        let mut heights = HashMap::new();
+        let mut garbage: Vec<(u32, &Digest, &Stamp)> = found
+            .iter()
+            .filter(|(digest, _)| !self.is_live(digest))
+            .map(|(digest, stamp)| (height(digest, &documents, &mut heights), digest, stamp))
+            .collect();
+        garbage.sort_by(|one, other| {
+            other
+                .0
+                .cmp(&one.0)
+                .then_with(|| one.1.as_str().cmp(other.1.as_str()))
+        });
+        Ok(garbage
+            .into_iter()
+            .map(|(_, digest, stamp)| (digest.clone(), *stamp))
+            .collect())
+    }
+
+    /// Marks the referrers of what is needed; the documents among `found` that were not needed without that.
+    pub(super) fn referrers<'f>(
+        &mut self,
+        found: &'f HashMap<Digest, Stamp>,
+    ) -> Result<HashMap<&'f Digest, Document>, Error> {
         let mut documents = HashMap::new();
         for (digest, stamp) in found {
             if !self.is_live(digest)
@@ -164,28 +198,12 @@ impl<'a> Marker<'a> {
                 .map(|(digest, _)| *digest)
                 .collect();
             if referrers.is_empty() {
-                break;
+                return Ok(documents);
             }
             for referrer in referrers {
                 self.mark(referrer, Is::Perhaps)?;
             }
         }
-        let mut heights = HashMap::new();
-        let mut garbage: Vec<(u32, &Digest, &Stamp)> = found
-            .iter()
-            .filter(|(digest, _)| !self.is_live(digest))
-            .map(|(digest, stamp)| (height(digest, &documents, &mut heights), digest, stamp))
-            .collect();
-        garbage.sort_by(|one, other| {
-            other
-                .0
-                .cmp(&one.0)
-                .then_with(|| one.1.as_str().cmp(other.1.as_str()))
-        });
-        Ok(garbage
-            .into_iter()
-            .map(|(_, digest, stamp)| (digest.clone(), *stamp))
-            .collect())
     }
 }
 

@@ -6,6 +6,7 @@
 //! refer to, so that a manifest that exists never lacks something because of a collector, whenever it is
 //! stopped.
 
+mod kept;
 mod leftovers;
 mod mark;
 mod options;
@@ -25,6 +26,7 @@ use crate::{
     index::{self, Index},
     os::Stamp,
 };
+pub(crate) use kept::{Named, removable, remove, tidy};
 use mark::Marker;
 pub use options::{Collect, Collected, Prune};
 
@@ -40,6 +42,7 @@ impl Layout {
     ///
     /// [`ErrorKind::Corrupt`] if a manifest that is needed is damaged, since what it needs is not known then:
     /// [`Layout::repair`] comes first. [`ErrorKind::Unsupported`] for a store with shared blobs.
+    /// [`ErrorKind::Conflict`] for one that a [`Keeper`](crate::Keeper) keeps, such as a registry's.
     pub async fn collect(&self, options: &Collect) -> Result<Collected, Error> {
         let options = options.clone();
         self.blocking(move |layout| collect(&layout.shared.disk, &options, |_| true))
@@ -59,7 +62,7 @@ impl Layout {
             if options.dry_run {
                 return collect(disk, &options, stays);
             }
-            refuse_shared(disk)?;
+            refuse_foreign(disk)?;
             let images = disk.update_index(|index| Ok(index.remove(|entry| !stays(entry))))?;
             let collected = collect(disk, &options, |_| true)?;
             Ok(Collected { images, ..collected })
@@ -68,12 +71,21 @@ impl Layout {
     }
 }
 
-fn refuse_shared(disk: &Disk) -> Result<(), Error> {
-    if disk.options().shared_blobs.is_none() {
-        return Ok(());
+/// Fails where more is needed than index.json and leases say.
+fn refuse_foreign(disk: &Disk) -> Result<(), Error> {
+    if disk.options().shared_blobs.is_some() {
+        let message = "a store with shared blobs cannot be collected: nobody knows what its other users need";
+        return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    let message = "a store with shared blobs cannot be collected: nobody knows what its other users need";
-    Err(Error::new(ErrorKind::Unsupported, message))
+    if disk.is_kept()? {
+        let message = format!(
+            "{} cannot be collected: another program, such as a registry, keeps its content, and it alone \
+             knows what is needed",
+            disk.path().display()
+        );
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
+    Ok(())
 }
 
 fn collect(
@@ -81,8 +93,8 @@ fn collect(
     options: &Collect,
     stays: impl Fn(&index::Entry) -> bool,
 ) -> Result<Collected, Error> {
-    refuse_shared(disk)?;
     let alone = disk.lock_collect()?;
+    refuse_foreign(disk)?;
     let mut collected = Collected::default();
     let mut found = HashMap::new();
     for entry in disk.list_blobs()? {

@@ -176,6 +176,15 @@ impl Disk {
         written
     }
 
+    /// Makes the name of a blob durable, where its directory is.
+    pub(crate) fn sync_name(&self, digest: &Digest) -> Result<(), Error> {
+        if self.options.durability != Durability::Durable {
+            return Ok(());
+        }
+        let synced = self.algorithm_dir(digest).and_then(|dir| dir.sync());
+        synced.at("sync", &self.blob_path(digest))
+    }
+
     /// Makes the names of all blobs durable.
     pub(crate) fn sync_blobs(&self) -> Result<(), Error> {
         if self.options.durability != Durability::Durable {

@@ -1,6 +1,6 @@
 //! Damaged blobs: taken out of the store, kept for inspection (rule S6).
 
-use wharf_content::{Descriptor, Error, ErrorKind};
+use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
 use super::{Disk, temporary_name};
@@ -44,8 +44,7 @@ impl Disk {
 
     /// The error for a blob whose file has another size than its descriptor says. It stays where it is: a
     /// descriptor is anybody's word, and if the file is wrong the next pull replaces it.
-    pub(crate) fn wrong_size(&self, descriptor: &Descriptor, size: u64, verified: bool) -> Error {
-        let (digest, said) = (descriptor.digest(), descriptor.size());
+    pub(crate) fn wrong_size(&self, digest: &Digest, said: u64, size: u64, verified: bool) -> Error {
         if verified {
             let message = format!("{digest} has {size} bytes, but is said to have {said}");
             return Error::new(ErrorKind::Mismatch, message);

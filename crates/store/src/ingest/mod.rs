@@ -7,8 +7,10 @@ mod mark;
 mod partials;
 mod pipeline;
 mod slot;
+mod uploads;
 
 pub(crate) use flight::Flights;
 pub(crate) use partials::Partials;
 pub(crate) use pipeline::{acquire, push};
 pub(crate) use slot::{Attempt, Slot};
+pub(crate) use uploads::Uploads;

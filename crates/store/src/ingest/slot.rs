@@ -163,7 +163,7 @@ impl Slot {
             if start != self.cursor {
                 file.seek(SeekFrom::Start(start)).at("seek in", &self.path)?;
             }
-            let count = write_all(file, run).at("write", &self.path)?;
+            let count = write_all(file, run, |piece| &piece.bytes).at("write", &self.path)?;
             self.written += count;
             self.cursor = start + count;
         }
@@ -272,11 +272,11 @@ impl Drop for Slot {
 }
 
 /// Writes pieces that follow each other in as few calls as possible; how many bytes they were.
-fn write_all(file: &mut File, run: &[Piece]) -> io::Result<u64> {
+pub(super) fn write_all<T>(file: &mut File, run: &[T], bytes: impl Fn(&T) -> &[u8]) -> io::Result<u64> {
     const MAX_SLICES: usize = 256;
     let mut total = 0;
     for part in run.chunks(MAX_SLICES) {
-        let mut slices: Vec<IoSlice<'_>> = part.iter().map(|piece| IoSlice::new(&piece.bytes)).collect();
+        let mut slices: Vec<IoSlice<'_>> = part.iter().map(|piece| IoSlice::new(bytes(piece))).collect();
         let mut slices = slices.as_mut_slice();
         IoSlice::advance_slices(&mut slices, 0); // skips empty ones
         while !slices.is_empty() {

@@ -143,6 +143,20 @@ impl Dir {
     }
 }
 
+impl Dir {
+    /// A regular file that is there, for reading and writing, in a directory that nobody else writes to. One
+    /// that is read-only, as a writer leaves it that was stopped just before the end, is made writable.
+    pub(crate) fn existing(&self, name: &str, mode: u16) -> io::Result<File> {
+        match self.open_existing(name) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                set_writable(&self.read(name)?, mode)?;
+                self.open_existing(name)
+            }
+            other => other,
+        }
+    }
+}
+
 /// What a name in a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

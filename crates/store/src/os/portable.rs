@@ -69,6 +69,10 @@ impl Dir {
         }
     }
 
+    pub(super) fn open_existing(&self, name: &str) -> io::Result<File> {
+        self.regular(name, OpenOptions::new().read(true).write(true))
+    }
+
     pub(crate) fn create_new(&self, name: &str, _mode: u16) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);

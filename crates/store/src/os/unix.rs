@@ -97,6 +97,11 @@ impl Dir {
         self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, mode)
     }
 
+    /// A regular file that is there, for reading and writing.
+    pub(super) fn open_existing(&self, name: &str) -> io::Result<File> {
+        self.regular(name, OFlags::RDWR | OFlags::NONBLOCK, 0)
+    }
+
     /// A new file; fails if the name is taken.
     pub(crate) fn create_new(&self, name: &str, mode: u16) -> io::Result<File> {
         self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)

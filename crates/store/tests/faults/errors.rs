@@ -17,7 +17,7 @@ fn errors(call: &str) -> &'static [&'static str] {
         "mkdir" | "mkdirat" | "linkat" => &["ENOSPC", "EROFS", "EACCES"],
         "renameat" | "renameat2" => &["ENOSPC", "EROFS", "EIO"],
         "unlink" | "unlinkat" => &["EROFS", "EIO", "EACCES"],
-        "read" => &["EIO", "EINTR"],
+        "read" | "pread64" => &["EIO", "EINTR"],
         "flock" => &["ENOLCK", "EINTR"],
         "fchmod" | "utimensat" => &["EPERM", "EROFS"],
         "getdents64" | "fstat" | "newfstatat" | "statx" | "lseek" => &["EIO"],

@@ -1,7 +1,7 @@
 //! What the workers do, from what state, and what must come of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -70,7 +70,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         spoil: Some(make_neighbour),
         steps: &["adopt 2 b ../neighbour"],
     },
+    Scenario {
+        name: KEEPER,
+        before: &["receive 3"],
+        spoil: None,
+        steps: &["receive 1", "receive 2", "drop 3", "receive 1"],
+    },
 ];
+
+/// The scenario in which a program keeps the layout.
+pub(crate) const KEEPER: &str = "keeper";
 
 /// A directory with the store of a scenario in it.
 pub(crate) struct Stage {
@@ -153,6 +162,21 @@ impl Scenario {
             }
         }
         names
+    }
+}
+
+impl Scenario {
+    /// What a keeper has received, and not dropped, when so many steps are done: numbers of images.
+    pub(crate) fn received_after(&self, done: usize) -> BTreeSet<u64> {
+        let mut received = BTreeSet::new();
+        for step in self.before.iter().chain(&self.steps[..done]) {
+            match step.split_once(' ') {
+                Some(("receive", number)) => drop(received.insert(number.parse().unwrap())),
+                Some(("drop", number)) => drop(received.remove(&number.parse().unwrap())),
+                _ => {}
+            }
+        }
+        received
     }
 }
 

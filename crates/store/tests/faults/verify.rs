@@ -6,7 +6,7 @@ use wharf_content::{Sink as _, Source as _};
 use wharf_store::{Collect, Layout, Problem};
 
 use crate::{
-    scenario::{Scenario, Stage},
+    scenario::{KEEPER, Scenario, Stage},
     worker,
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn store(scenario: &Scenario, stage: &Stage, acknowledged: usize, con
             expected,
             "{context}"
         );
-        at_rest(&stage.store(), &expected, context).await;
+        at_rest(scenario, &stage.store(), &expected, context).await;
     });
 }
 
@@ -68,6 +68,11 @@ pub(crate) async fn whole(scenario: &Scenario, path: &Path, acknowledged: usize,
         found == before || found == after,
         "{context}: names {found:?}, not {before:?} or {after:?}"
     );
+    let next = scenario.received_after((acknowledged + 1).min(scenario.steps.len()));
+    for number in scenario.received_after(acknowledged).intersection(&next) {
+        let there = store.contains(&worker::received(*number).0).await.unwrap();
+        assert!(there, "{context}: {number} was received");
+    }
     if scenario.name != "repair" {
         for (name, number) in &found {
             complete(&store, name, *number, context).await;
@@ -107,8 +112,8 @@ async fn complete(store: &Layout, name: &str, number: u64, context: &str) {
 }
 
 /// Garbage reaches zero when nothing runs.
-async fn at_rest(path: &Path, expected: &BTreeMap<String, u64>, context: &str) {
-    {
+async fn at_rest(scenario: &Scenario, path: &Path, expected: &BTreeMap<String, u64>, context: &str) {
+    if scenario.name != KEEPER {
         let store = open(path, context).await;
         let everything = Collect::default()
             .with_partial_age(Duration::ZERO)
@@ -123,10 +128,13 @@ async fn at_rest(path: &Path, expected: &BTreeMap<String, u64>, context: &str) {
         let blobs = image.blobs().iter();
         digests.extend(blobs.map(|(descriptor, _)| descriptor.digest().encoded().to_owned()));
     }
+    let received = scenario.received_after(scenario.steps.len());
+    let received = received.iter().map(|number| worker::received(*number).0);
+    digests.extend(received.map(|descriptor| descriptor.digest().encoded().to_owned()));
     digests.sort();
     digests.dedup();
     assert_eq!(files(&path.join("blobs/sha256")), digests, "{context}");
-    for directory in ["ingest", "leases", "corrupt"] {
+    for directory in ["ingest", "leases", "corrupt", "keeper/uploads"] {
         let left = files(&path.join(".wharf").join(directory));
         assert!(left.is_empty(), "{context}: {directory}: {left:?}");
     }

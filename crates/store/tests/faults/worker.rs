@@ -11,10 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use wharf_content::{
-    Blob, ByteStream, Descriptor, Error, ErrorKind, Location, Name, OpenBlob, Piece, PieceStream, Sink as _,
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, Name, OpenBlob, Piece, PieceStream,
+    Sink as _,
 };
+use wharf_reference::Algorithm;
 use wharf_store::{Collect, Layout, Prune};
 use wharf_testkit::Image;
 
@@ -85,6 +87,11 @@ pub(crate) async fn step(path: &Path, text: &str) -> Result<(), Error> {
         "prune" => store.prune(Prune::All, &Collect::default()).await.map(drop),
         "repair" => store.repair().await.map(drop),
         "adopt" => adopt(&store, &image(number(1)), &name(2), Path::new(words[3])).await,
+        "receive" => receive(&store, number(1)).await,
+        "drop" => {
+            let keeper = store.keep().await?;
+            keeper.remove(received(number(1)).0.digest()).await.map(drop)
+        }
         other => panic!("no step {other}"),
     }
 }
@@ -122,6 +129,45 @@ async fn adopt(store: &Layout, image: &Image, name: &Name, from: &Path) -> Resul
         }
     }
     store.push_manifest(image.manifest(), Some(name)).await
+}
+
+/// What is received under this number: the large layer of the image.
+pub(crate) fn received(number: u64) -> (Descriptor, Bytes) {
+    let image = image(number);
+    let blobs = image.blobs().iter();
+    let largest = blobs.max_by_key(|(descriptor, _)| descriptor.size());
+    largest.expect("it has layers").clone()
+}
+
+/// An upload as a registry takes it: continued where one was cut, and hashed when it is whole.
+async fn receive(store: &Layout, number: u64) -> Result<(), Error> {
+    let keeper = store.keep().await?;
+    let (descriptor, bytes) = received(number);
+    let id = format!("u{number}");
+    loop {
+        if !keeper.uploads().await?.contains(&id) {
+            keeper.begin(&id).await?;
+        }
+        let mut offset = usize::try_from(keeper.flush(&id).await?).expect("a small upload");
+        for end in [200_000, bytes.len()] {
+            if offset < end {
+                keeper
+                    .append(&id, offset as u64, vec![bytes.slice(offset..end)])
+                    .await?;
+                offset = usize::try_from(keeper.flush(&id).await?).expect("a small upload");
+            }
+        }
+        let mut hasher = Hasher::new(Algorithm::Sha256)?;
+        let mut stream = keeper.read_upload(&id).await?;
+        while let Some(chunk) = stream.try_next().await? {
+            hasher.update(&chunk);
+        }
+        let content = hasher.prove()?;
+        if content.digest() == descriptor.digest() {
+            return keeper.commit(&id, &content).await;
+        }
+        keeper.discard(&id).await?; // what a crash of the machine has left
+    }
 }
 
 /// Bytes as a registry sends them; says on standard output how many were asked for.

@@ -7,6 +7,7 @@ mod collecting;
 mod conformance;
 mod damage;
 mod hostile;
+mod keeping;
 mod many_names;
 mod measure;
 mod peers;

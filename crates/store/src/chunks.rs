@@ -1,0 +1,184 @@
+//! Reading a file: large chunks, one ahead of who consumes them, in buffers that are used again.
+
+use std::{
+    fs::File,
+    io,
+    ops::Range,
+    path::PathBuf,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::task::JoinHandle;
+use wharf_content::{ByteStream, Error};
+
+use crate::{
+    error::At as _,
+    os,
+    runtime::{blocking, joined},
+};
+
+/// Bytes that are read at a time.
+const CHUNK: u64 = 512 * 1024;
+
+/// Buffers of one reader that wait to be used again.
+const SPARE: usize = 2;
+
+/// A range of a file, read from its start to its end.
+#[derive(Debug)]
+pub(crate) struct Chunks {
+    pub(crate) file: File,
+    pub(crate) path: PathBuf,
+    /// What has not been read yet.
+    pub(crate) left: Range<u64>,
+    spare: Arc<Spare>,
+}
+
+impl Chunks {
+    pub(crate) fn new(file: File, path: PathBuf, range: Range<u64>) -> Self {
+        Self {
+            file,
+            path,
+            left: range,
+            spare: Arc::default(),
+        }
+    }
+
+    /// The next bytes, at most `limit`; fewer than there should be if the file ends before the range does.
+    pub(crate) fn read(&mut self, limit: u64) -> Result<Bytes, Error> {
+        let rest = self.left.end.saturating_sub(self.left.start);
+        let wanted = usize::try_from(rest.min(limit).min(CHUNK)).unwrap_or(0);
+        let mut buffer = self.spare.buffers().pop().unwrap_or_default();
+        if buffer.len() < wanted {
+            buffer = vec![0; wanted];
+        }
+        let mut length = 0;
+        while let Some(free) = buffer.get_mut(length..wanted).filter(|free| !free.is_empty()) {
+            match os::read_at(&self.file, free, self.left.start) {
+                Ok(0) => break,
+                Ok(read) => {
+                    length += read;
+                    self.left.start += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).at("read", &self.path),
+            }
+        }
+        Ok(Bytes::from_owner(Borrowed {
+            buffer,
+            length,
+            spare: Arc::clone(&self.spare),
+        }))
+    }
+}
+
+/// Buffers whose chunk is no longer in use: the next one needs neither new memory nor zeros.
+#[derive(Debug, Default)]
+struct Spare(Mutex<Vec<Vec<u8>>>);
+
+impl Spare {
+    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A chunk, in a buffer that goes back when it has been used.
+struct Borrowed {
+    buffer: Vec<u8>,
+    length: usize,
+    spare: Arc<Spare>,
+}
+
+impl AsRef<[u8]> for Borrowed {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let mut buffers = self.spare.buffers();
+        if buffers.len() < SPARE {
+            buffers.push(std::mem::take(&mut self.buffer));
+        }
+    }
+}
+
+/// What is read on a thread where that may block.
+pub(crate) trait Read: Send + Unpin + Sized + 'static {
+    /// The next bytes; none at the end.
+    fn read_next(&mut self) -> Result<Bytes, Error>;
+
+    /// Whether the next bytes would be none.
+    fn at_end(&self) -> bool;
+}
+
+impl Read for Chunks {
+    fn read_next(&mut self) -> Result<Bytes, Error> {
+        self.read(u64::MAX)
+    }
+
+    fn at_end(&self) -> bool {
+        self.left.is_empty()
+    }
+}
+
+/// The chunks of a reader; the next one is read while the last is being used.
+pub(crate) struct ReadAhead<R>(State<R>);
+
+enum State<R> {
+    Read(R, Bytes),
+    Reading(JoinHandle<Result<(R, Bytes), Error>>),
+    Ended,
+}
+
+impl<R: Read> ReadAhead<R> {
+    /// Opens a reader, on a thread where that may block, and reads its first chunk there.
+    pub(crate) async fn open(
+        open: impl FnOnce() -> Result<R, Error> + Send + 'static,
+    ) -> Result<ByteStream, Error> {
+        let first = blocking(move || {
+            let mut reader = open()?;
+            let bytes = reader.read_next()?;
+            Ok((reader, bytes))
+        });
+        let (reader, bytes) = first.await?;
+        Ok(Box::pin(Self(State::Read(reader, bytes))))
+    }
+
+    fn next(mut reader: R) -> State<R> {
+        if reader.at_end() {
+            return State::Ended;
+        }
+        State::Reading(tokio::task::spawn_blocking(move || {
+            let bytes = reader.read_next()?;
+            Ok((reader, bytes))
+        }))
+    }
+}
+
+impl<R: Read> Stream for ReadAhead<R> {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let State::Reading(reading) = &mut self.0 {
+            self.0 = match joined(ready!(Pin::new(reading).poll(context))) {
+                Ok((reader, bytes)) => State::Read(reader, bytes),
+                Err(error) => {
+                    self.0 = State::Ended;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            };
+        }
+        match std::mem::replace(&mut self.0, State::Ended) {
+            State::Read(reader, bytes) if !bytes.is_empty() => {
+                self.0 = Self::next(reader);
+                Poll::Ready(Some(Ok(bytes)))
+            }
+            _ => Poll::Ready(None),
+        }
+    }
+}

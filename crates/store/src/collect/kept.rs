@@ -1,0 +1,81 @@
+//! Collecting where a keeper decides: what index.json and running operations need stays whatever it says.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use wharf_content::Error;
+use wharf_reference::Digest;
+
+use super::{Collect, Collected, Marker, leftovers};
+use crate::{
+    disk::{Disk, Entry, Mark, live_pins},
+    index::Index,
+};
+
+/// Everything that index.json leads to, until it changes.
+#[derive(Debug, Default)]
+pub(crate) struct Named(Mutex<(Option<Arc<Index>>, HashSet<Digest>)>);
+
+impl Named {
+    fn contains(&self, disk: &Disk, digest: &Digest) -> Result<bool, Error> {
+        let now = disk.index()?;
+        let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (index, live) = &mut *named;
+        if !index.as_ref().is_some_and(|index| Arc::ptr_eq(index, &now)) {
+            let mut marker = Marker::new(disk);
+            marker.roots(&now, |_| true)?;
+            (*index, *live) = (Some(now), marker.into_live());
+        }
+        Ok(live.contains(digest))
+    }
+}
+
+/// Everything that nobody but the keeper may need.
+pub(crate) fn removable(disk: &Disk) -> Result<Vec<Digest>, Error> {
+    let options = Collect::default();
+    let found = disk.list_blobs()?.into_iter().filter_map(|entry| match entry {
+        Entry::Blob(digest, stamp) => Some((digest, stamp)),
+        Entry::Foreign(_) => None,
+    });
+    let found = found.collect();
+    let mut marker = Marker::new(disk);
+    let gate = disk.gate(true)?;
+    let pins = live_pins(disk, true)?;
+    drop(gate);
+    let index = disk.index()?;
+    marker.pins(&pins)?;
+    marker.roots(&index, |_| true)?;
+    if !marker.is_empty() {
+        marker.referrers(&found)?;
+    }
+    let removable = found.into_iter().filter(|(digest, stamp)| {
+        !marker.is_live(digest) && options.is_old_enough(Mark::of(digest, stamp).is_some(), stamp)
+    });
+    Ok(removable.map(|(digest, _)| digest).collect())
+}
+
+/// Removes a blob unless somebody but the keeper needs it; whether it is gone.
+pub(crate) fn remove(disk: &Disk, named: &Named, digest: &Digest) -> Result<bool, Error> {
+    let gate = disk.gate(true)?;
+    // Leases first: who names an image ends its lease only when index.json says so.
+    let pins = live_pins(disk, true)?;
+    if is_pinned(disk, &pins, digest)? || named.contains(disk, digest)? {
+        return Ok(false);
+    }
+    disk.remove_blob(digest)?;
+    drop(gate);
+    Ok(true)
+}
+
+fn is_pinned(disk: &Disk, pins: &HashSet<Digest>, digest: &Digest) -> Result<bool, Error> {
+    let mut marker = Marker::new(disk);
+    marker.pins(pins)?;
+    Ok(marker.is_live(digest))
+}
+
+/// Removes what other users of a kept layout have left and nobody will continue.
+pub(crate) fn tidy(disk: &Disk) -> Result<(), Error> {
+    leftovers::remove(disk, &Collect::default(), &mut Collected::default())
+}

@@ -1,0 +1,245 @@
+//! A layout in the hands of one program.
+
+use std::{fmt, fs::File, ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use wharf_content::{ByteStream, Error, Verified};
+use wharf_reference::Digest;
+
+use crate::{
+    Layout,
+    chunks::ReadAhead,
+    collect::{self, Named},
+    disk::{Corrupt, Found},
+    ingest::Uploads,
+    read::Reader,
+    runtime::blocking,
+};
+
+/// Content of at most so many bytes is verified before any of it is returned.
+const SMALL: u64 = 1024 * 1024;
+
+/// A layout that one program keeps, as a registry does: it knows what is needed beside what index.json names,
+/// and takes in content whose digest is known last.
+///
+/// ```
+/// use wharf_content::{Verified, Source as _};
+/// use wharf_reference::Algorithm;
+/// use wharf_store::Layout;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # let directory = tempfile::tempdir()?;
+/// let keeper = Layout::create(directory.path().join("store")).await?.keep().await?;
+/// keeper.begin("u1").await?;
+/// keeper.append("u1", 0, vec!["some ".into()]).await?;
+/// keeper.append("u1", 5, vec!["content".into()]).await?;
+/// let content = Verified::of(Algorithm::Sha256, b"some content")?; // hashed as it came
+/// keeper.commit("u1", &content).await?;
+/// assert_eq!(keeper.size(content.digest()).await?, Some(12));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Who decides what stays
+///
+/// A layout that has been kept once is kept for good, whether its keeper runs or not: [`Layout::collect`] and
+/// [`Layout::prune`] refuse it. Only the keeper removes content, and [`Keeper::remove`] leaves what an image
+/// in index.json or a running operation of any process needs. So others may push to the layout, name images in
+/// it and copy from it as ever.
+///
+/// # Uploads
+///
+/// An upload is a file that grows, under an id of the caller's, and outlives its process: who opens the layout
+/// again finds it with what was flushed. It becomes content when the caller proves that bytes were hashed
+/// ([`Verified`]): whoever receives bytes hashes them as they come, and nothing hashes them twice.
+///
+/// Nothing here locks uploads against each other: calls for one upload must not overlap.
+pub struct Keeper {
+    layout: Layout,
+    uploads: Arc<Uploads>,
+    named: Arc<Named>,
+    /// Held for as long as the layout is kept by this process.
+    lock: File,
+}
+
+impl Layout {
+    /// Takes the layout into this program's hands, for good; see [`Keeper`]. One process at a time can do
+    /// that. Waits for a collector that is at work, and removes what has been given up for a week.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if another process keeps it,
+    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) for a store with shared blobs.
+    pub async fn keep(&self) -> Result<Keeper, Error> {
+        let layout = self.session();
+        blocking(move || {
+            let disk = &layout.shared.disk;
+            let (directory, lock) = disk.keep()?;
+            collect::tidy(disk)?;
+            Ok(Keeper {
+                uploads: Arc::new(Uploads::new(Arc::clone(disk), directory)),
+                named: Arc::default(),
+                lock,
+                layout,
+            })
+        })
+        .await
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock(); // closing is not enough while a child process has a copy
+    }
+}
+
+/// Content.
+impl Keeper {
+    /// The layout, to read from and push to as others do.
+    #[must_use]
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The size of content in bytes, or `None` if it is not there. Not whether its bytes are good.
+    pub async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        let digest = digest.clone();
+        let found = self
+            .layout
+            .blocking(move |layout| layout.shared.disk.find_blob(&digest));
+        Ok(match found.await? {
+            Found::File(stamp) => Some(stamp.size),
+            Found::Nothing | Found::Other => None,
+        })
+    }
+
+    /// These bytes of content, as far as it has them. A stream once begun is not disturbed by
+    /// [`Keeper::remove`].
+    ///
+    /// What this process has not hashed yet is hashed now: a part, or a whole of up to 1 MiB, before this
+    /// returns, a larger whole as it passes, and then its last chunk only comes if all is well.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if it is not there,
+    /// [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) if it is damaged, here or from the stream; it
+    /// has been set aside then.
+    pub async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
+        let (shared, digest) = (Arc::clone(&self.layout.shared), digest.clone());
+        let open = move || {
+            let mut reader = Reader::open(shared, None, &digest, None)?;
+            if reader.size() <= SMALL {
+                reader.verify_all()?;
+            }
+            reader.part(range)
+        };
+        ReadAhead::open(open).await
+    }
+
+    /// All content but what others need, in no order: what the keeper may [remove](Keeper::remove). Blobs that
+    /// another tool has put there are left out for an hour, as in a collection.
+    pub async fn removable(&self) -> Result<Vec<Digest>, Error> {
+        self.layout
+            .blocking(|layout| collect::removable(&layout.shared.disk))
+            .await
+    }
+
+    /// Removes content, unless an image in index.json or a running operation of any process needs it: whether
+    /// it is gone. Its place is free once nobody reads it.
+    pub async fn remove(&self, digest: &Digest) -> Result<bool, Error> {
+        let (named, digest) = (Arc::clone(&self.named), digest.clone());
+        let removed = self
+            .layout
+            .blocking(move |layout| collect::remove(&layout.shared.disk, &named, &digest));
+        removed.await
+    }
+
+    /// Takes content that was found damaged out of the layout, to be looked at. It is removed for good a week
+    /// later.
+    pub async fn quarantine(&self, digest: &Digest) -> Result<(), Error> {
+        let digest = digest.clone();
+        let aside = self.layout.blocking(move |layout| {
+            let disk = &layout.shared.disk;
+            match disk.find_blob(&digest)? {
+                Found::File(stamp) => disk.set_aside(&Corrupt::new(&digest, stamp, "")).map(drop),
+                Found::Nothing | Found::Other => Ok(()),
+            }
+        });
+        aside.await
+    }
+}
+
+/// Uploads.
+impl Keeper {
+    /// Begins an empty upload under a new id: 1 to 64 lowercase letters, digits and hyphens.
+    pub async fn begin(&self, id: &str) -> Result<(), Error> {
+        self.upload(id, Uploads::begin).await
+    }
+
+    /// Writes at `offset`, in bytes; what lay beyond it is cut off first. The bytes need not be on the disk
+    /// when this returns.
+    ///
+    /// Fails with [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if there is no such upload, as
+    /// all that follow do, and with [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) if bytes are
+    /// missing before the offset.
+    pub async fn append(&self, id: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error> {
+        self.upload(id, move |uploads, id| uploads.append(id, offset, &chunks))
+            .await
+    }
+
+    /// Makes everything appended survive a crash: how many bytes that are. When it cannot, the upload is empty
+    /// afterwards, or gone.
+    pub async fn flush(&self, id: &str) -> Result<u64, Error> {
+        self.upload(id, Uploads::flush).await
+    }
+
+    /// The bytes of an upload, from the first to the last.
+    pub async fn read_upload(&self, id: &str) -> Result<ByteStream, Error> {
+        let (uploads, id) = (Arc::clone(&self.uploads), id.to_owned());
+        ReadAhead::open(move || uploads.read(&id)).await
+    }
+
+    /// Makes an upload content, durably. The caller answers for the proof being of these bytes; content that
+    /// is there already is replaced.
+    ///
+    /// Fails with [`ErrorKind::Mismatch`](wharf_content::ErrorKind::Mismatch) if another number of bytes was
+    /// hashed than the upload has.
+    pub async fn commit(&self, id: &str, content: &Verified) -> Result<(), Error> {
+        let (shared, content) = (Arc::clone(&self.layout.shared), content.clone());
+        let committed = self.upload(id, move |uploads, id| {
+            let stamp = uploads.commit(id, &content)?;
+            shared.verified.set(content.digest(), stamp);
+            Ok(())
+        });
+        committed.await
+    }
+
+    /// Drops an upload; what is not there is dropped already.
+    pub async fn discard(&self, id: &str) -> Result<(), Error> {
+        self.upload(id, Uploads::discard).await
+    }
+
+    /// The ids of all uploads, in no order.
+    pub async fn uploads(&self) -> Result<Vec<String>, Error> {
+        let uploads = Arc::clone(&self.uploads);
+        blocking(move || uploads.ids()).await
+    }
+
+    async fn upload<T: Send + 'static>(
+        &self,
+        id: &str,
+        work: impl FnOnce(&Uploads, &str) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (uploads, id) = (Arc::clone(&self.uploads), id.to_owned());
+        blocking(move || work(&uploads, &id)).await
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeper")
+            .field("path", &self.layout.path())
+            .finish_non_exhaustive()
+    }
+}
