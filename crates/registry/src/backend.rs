@@ -2,7 +2,7 @@ use std::{fmt, ops::Range};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use wharf_content::{ByteStream, Error};
+use wharf_content::{ByteStream, Error, Verified};
 use wharf_reference::Digest;
 
 /// Where a registry keeps its bytes and records. [`Registry`](crate::Registry) decides who may see what; a
@@ -22,11 +22,19 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// The size of content in bytes, or `None` if it is not there.
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error>;
 
+    /// Whether [`Backend::read`] verifies: a part, or a whole of up to 1 MiB, before it returns, a larger whole
+    /// before its last chunk, failing with [`Corrupt`](wharf_content::ErrorKind::Corrupt). By default it does
+    /// not; then the registry hashes what this process has not seen to be good.
+    fn verifies(&self) -> bool {
+        false
+    }
+
     /// Bytes of content. A stream once begun yields these bytes or fails, also when the content is removed
     /// meanwhile. Fails with [`NotFound`](wharf_content::ErrorKind::NotFound) if it is not there.
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error>;
 
-    /// Removes content; what is not there is removed already. The place it took is free once nobody reads it.
+    /// Removes content; what is not there is removed already, and what others than this registry need stays,
+    /// where a backend has other users. The place it took is free once nobody reads it.
     async fn remove(&self, digest: &Digest) -> Result<(), Error>;
 
     /// Removes content that has been found damaged; a backend may keep it elsewhere, to be looked at.
@@ -34,7 +42,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
         self.remove(digest).await
     }
 
-    /// The digests of all content.
+    /// The digests of all content, less what others need: what [`Backend::remove`] removes.
     async fn digests(&self) -> Result<Vec<Digest>, Error>;
 
     /// Begins an empty upload. The id is new, of lowercase hexadecimal digits; the note is one line of text,
@@ -52,9 +60,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// The bytes of an upload from the first to the last.
     async fn read_upload(&self, upload: &str) -> Result<ByteStream, Error>;
 
-    /// Makes an upload the content of this digest, which the caller has verified. It survives a crash when
-    /// this returns. Content that is there already is replaced or kept.
-    async fn commit(&self, upload: &str, digest: &Digest) -> Result<(), Error>;
+    /// Makes an upload the content of this digest, which the caller has seen its bytes to have. It survives a
+    /// crash when this returns. Content that is there already is replaced or kept.
+    ///
+    /// Fails with [`Mismatch`](wharf_content::ErrorKind::Mismatch) if the upload has another number of bytes.
+    async fn commit(&self, upload: &str, content: &Verified) -> Result<(), Error>;
 
     /// Drops an upload; what is not there is dropped already.
     async fn discard(&self, upload: &str) -> Result<(), Error>;

@@ -14,7 +14,7 @@
 use std::{collections::BTreeMap, fmt, ops::Range};
 
 use bytes::Bytes;
-use wharf_content::{ByteStream, Error, ErrorKind, Hasher};
+use wharf_content::{ByteStream, Error, ErrorKind, Hasher, Verified};
 use wharf_reference::{Algorithm, Digest};
 
 use crate::{Backend, Change};
@@ -117,6 +117,10 @@ impl Run<'_> {
         self.ok(Hasher::digest(algorithm, bytes))
     }
 
+    fn proof(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Verified, Failure> {
+        self.ok(Verified::of(algorithm, bytes))
+    }
+
     async fn content(&self, digest: &Digest, range: Range<u64>) -> Result<Vec<u8>, Failure> {
         let stream = self.ok(self.backend.read(digest, range).await)?;
         self.ok(collect(stream).await)
@@ -183,7 +187,11 @@ impl Run<'_> {
 
     async fn uploads(&mut self, algorithm: Algorithm) -> Result<(), Failure> {
         self.case = "uploads";
-        let (backend, id) = (self.backend, "a1");
+        let backend = self.backend;
+        let (id, twin) = match algorithm {
+            Algorithm::Sha256 => ("a1", "b1"),
+            _ => ("a2", "b2"),
+        };
         self.ok(backend.begin(id, "a note").await)?;
         let length = self.ok(backend.flush(id).await)?;
         self.that(length == 0, "begin empty")?;
@@ -207,8 +215,13 @@ impl Run<'_> {
         self.that(gap.is_err(), "have no gaps")?;
         let length = self.ok(backend.flush(id).await)?;
         self.that(length == 10, "know their length")?;
-        let digest = self.digest(algorithm, b"0123456789")?;
-        self.ok(backend.commit(id, &digest).await)?;
+        let content = self.proof(algorithm, b"0123456789")?;
+        let digest = content.digest().clone();
+        let other = self.proof(algorithm, b"012345678")?;
+        let committed = backend.commit(id, &other).await;
+        let refused = matches!(committed, Err(error) if error.kind() == ErrorKind::Mismatch);
+        self.that(refused, "do not become content of another length")?;
+        self.ok(backend.commit(id, &content).await)?;
         self.missing(backend.flush(id).await, "are gone when they have become content")?;
         self.case = "content";
         let size = self.ok(backend.size(&digest).await)?;
@@ -224,9 +237,9 @@ impl Run<'_> {
                 &format!("is read from {} to {}", range.start, range.end),
             )?;
         }
-        self.ok(backend.begin("b2", "").await)?;
-        self.ok(backend.append("b2", 0, vec![part(b"0123456789")]).await)?;
-        self.ok(backend.commit("b2", &digest).await)?;
+        self.ok(backend.begin(twin, "").await)?;
+        self.ok(backend.append(twin, 0, vec![part(b"0123456789")]).await)?;
+        self.ok(backend.commit(twin, &content).await)?;
         let bytes = self.content(&digest, 0..10).await?;
         self.that(bytes == b"0123456789", "may come twice")?;
         let other = match algorithm {
@@ -245,10 +258,11 @@ impl Run<'_> {
         self.case = "removal";
         let backend = self.backend;
         let bytes = vec![7; 3_000_000];
-        let digest = self.digest(Algorithm::Sha256, &bytes)?;
+        let content = self.proof(Algorithm::Sha256, &bytes)?;
+        let digest = content.digest().clone();
         self.ok(backend.begin("c3", "").await)?;
         self.ok(backend.append("c3", 0, vec![bytes.clone().into()]).await)?;
-        self.ok(backend.commit("c3", &digest).await)?;
+        self.ok(backend.commit("c3", &content).await)?;
         let reading = self.ok(backend.read(&digest, 0..bytes.len() as u64).await)?;
         self.ok(backend.remove(&digest).await)?;
         let size = self.ok(backend.size(&digest).await)?;
@@ -267,10 +281,10 @@ impl Run<'_> {
     async fn leave_behind(&mut self) -> Result<(), Failure> {
         self.case = "what is left behind";
         let backend = self.backend;
-        let digest = self.digest(Algorithm::Sha256, KEPT)?;
+        let content = self.proof(Algorithm::Sha256, KEPT)?;
         self.ok(backend.begin("e5", "").await)?;
         self.ok(backend.append("e5", 0, vec![Bytes::from_static(KEPT)]).await)?;
-        self.ok(backend.commit("e5", &digest).await)?;
+        self.ok(backend.commit("e5", &content).await)?;
         let record = Change {
             key: "kept".to_owned(),
             value: Some("yes".to_owned()),

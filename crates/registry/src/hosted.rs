@@ -168,8 +168,17 @@ impl Sink for HostedRepository {
                 return Err(error);
             }
         }
+        let content = match blob.verified() {
+            Some(verified) => verified.clone(),
+            None => self.state().rehash(&id, descriptor.digest().algorithm()).await?,
+        };
+        if content.digest() != descriptor.digest() {
+            backend.discard(&id).await?;
+            let message = format!("the bytes of blob {} have another digest", descriptor.digest());
+            return Err(Error::new(ErrorKind::Mismatch, message));
+        }
         let _sweep = self.state().sweep.read().await;
-        if let Err(error) = backend.commit(&id, descriptor.digest()).await {
+        if let Err(error) = backend.commit(&id, &content).await {
             let _ = backend.discard(&id).await; // the first failure says why
             return Err(error);
         }

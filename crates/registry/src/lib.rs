@@ -1,4 +1,4 @@
-//! An OCI registry to embed, in memory or over a backend of its own.
+//! An OCI registry to embed, in memory, over an image layout or over a backend of your own.
 //!
 //! ```
 //! # #[cfg(feature = "server")]
@@ -28,7 +28,7 @@
 //!
 //! # What is what
 //!
-//! [`MemoryBackend`] and [`DiskBackend`] keep bytes and records; [`Registry`] decides who sees what, and
+//! [`MemoryBackend`] and [`DiskBackend`], whose content is a [`wharf_store::Layout`]'s, keep bytes and records; [`Registry`] decides who sees what, and
 //! records it before it answers. [`Limits`] bound what clients may ask for, [`Access`] says what users may do,
 //! [`Upstream`] makes the registry a cache of another, [`Observer`] hears of every request,
 //! [`HostedRepository`] fills a repository without HTTP, and

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
-use wharf_content::{ByteStream, Error, ErrorKind};
+use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
 
 use crate::{Backend, Change};
@@ -165,17 +165,22 @@ impl Backend for MemoryBackend {
         Ok(Box::pin(Reader::new(Arc::new(held.clone()), range)))
     }
 
-    async fn commit(&self, upload: &str, digest: &Digest) -> Result<(), Error> {
+    async fn commit(&self, upload: &str, content: &Verified) -> Result<(), Error> {
         let mut state = self.state();
-        let held = state
+        let length = state
             .uploads
-            .remove(upload)
+            .get(upload)
             .ok_or_else(|| missing("upload"))?
-            .bytes;
-        state
-            .content
-            .entry(digest.clone())
-            .or_insert_with(|| Arc::new(held));
+            .bytes
+            .len();
+        if length != content.size() {
+            let message = format!("{length} bytes are not the {} that were verified", content.size());
+            return Err(Error::new(ErrorKind::Mismatch, message));
+        }
+        if let Some(upload) = state.uploads.remove(upload) {
+            let held = state.content.entry(content.digest().clone());
+            held.or_insert_with(|| Arc::new(upload.bytes));
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use wharf_content::{Descriptor, ErrorKind, Hasher, Manifest, MediaType};
+use wharf_content::{Descriptor, ErrorKind, Hasher, Manifest, MediaType, Verified};
 use wharf_reference::{Algorithm, Digest, Tag};
 
 use super::{Call, DIGEST, RequestBody, digest_value, empty, quota::Quota, receive, value};
@@ -128,23 +128,28 @@ impl Call<'_> {
         Ok(())
     }
 
+    /// Writes a manifest, unless this process knows it to be here: what is only believed to be is written
+    /// again, which heals it.
     async fn keep(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Failure> {
-        let backend = &self.registry.state.backend;
-        if backend.size(digest).await? == Some(bytes.len() as u64) {
+        let state = &self.registry.state;
+        let size = state.backend.size(digest).await?;
+        if size == Some(bytes.len() as u64) && state.is_trusted(digest) {
             return Ok(());
         }
+        let content = Verified::of(digest.algorithm(), bytes)?;
         let id = random_id()?;
+        let backend = &state.backend;
         backend.begin(&id, "").await?;
         let kept = async {
             backend.append(&id, 0, vec![bytes.clone()]).await?;
             backend.flush(&id).await?;
-            backend.commit(&id, digest).await
+            backend.commit(&id, &content).await
         };
         if let Err(error) = kept.await {
             let _ = backend.discard(&id).await; // the first failure says why; the rest goes when a registry opens
             return Err(error.into());
         }
-        self.registry.state.trust(digest);
+        state.trust(content.digest());
         Ok(())
     }
 

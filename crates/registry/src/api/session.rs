@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use tokio::sync::OwnedMutexGuard;
-use wharf_content::{ByteStream, Error, Hasher};
-use wharf_reference::{Algorithm, Digest};
+use wharf_content::{Error, Hasher};
+use wharf_reference::Digest;
 
 use super::{
     Call, DIGEST, RequestBody, digest_value, empty,
@@ -118,20 +117,20 @@ impl Call<'_> {
     async fn commit(&self, id: &str, progress: &mut Progress, digest: &Digest) -> Result<(), Failure> {
         let state = &self.registry.state;
         let hasher = progress.hasher.take();
-        let actual = match hasher
-            .filter(|hasher| hasher.algorithm() == digest.algorithm() && hasher.count() == progress.offset)
-        {
-            Some(hasher) => hasher.finish()?,
-            None => rehash(state.backend.read_upload(id).await?, digest.algorithm()).await?,
+        let fits =
+            |hasher: &Hasher| hasher.algorithm() == digest.algorithm() && hasher.count() == progress.offset;
+        let content = match hasher.filter(fits) {
+            Some(hasher) => hasher.prove()?,
+            None => state.rehash(id, digest.algorithm()).await?,
         };
-        if actual != *digest {
+        if content.digest() != digest {
             return Err(Failure::bad(
                 ErrorCode::DigestInvalid,
                 "the content does not have this digest",
             ));
         }
         let _sweep = state.sweep.read().await;
-        state.backend.commit(id, digest).await?;
+        state.backend.commit(id, &content).await?;
         state.trust(digest);
         let record = self.blob_record(progress.offset);
         link(state, &self.path, digest, record, Some(id)).await?;
@@ -305,19 +304,4 @@ async fn end(state: &State, id: &str, mut progress: OwnedMutexGuard<Progress>) -
 /// Bytes that are kept, as `Range` says it; of none, as other registries say it too.
 fn kept_range(session: &Session) -> String {
     format!("0-{}", session.acknowledged().saturating_sub(1))
-}
-
-/// Hashes bytes that were not hashed as they came.
-async fn rehash(mut bytes: ByteStream, algorithm: Algorithm) -> Result<Digest, Error> {
-    let mut hasher = Hasher::new(algorithm)?;
-    while let Some(chunk) = std::future::poll_fn(|context| bytes.as_mut().poll_next(context)).await {
-        let chunk: Bytes = chunk?;
-        hasher = tokio::task::spawn_blocking(move || {
-            hasher.update(&chunk);
-            hasher
-        })
-        .await
-        .map_err(|error| Error::wrap(wharf_content::ErrorKind::Cancelled, error))?;
-    }
-    hasher.finish()
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::StatusCode;
 use tokio::sync::{OwnedMutexGuard, mpsc};
-use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType, Name, Source};
+use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType, Name, Source, Verified};
 use wharf_reference::{Digest, Tag};
 
 use super::{Call, uploads::link};
@@ -146,7 +146,7 @@ impl Call<'_> {
         ));
         if size == 0 {
             blob.read_to_end(0).await.map_err(|error| unreachable(&error))?;
-            let _ = keep.send(None).await; // the disk may have failed
+            let _ = keep.send(Passed::Whole(None)).await; // the disk may have failed
             return Ok(None);
         }
         Ok(Some(Box::pin(Teed {
@@ -169,13 +169,20 @@ fn unreachable(error: &Error) -> Failure {
     Failure::new(status, ErrorCode::Unknown, "upstream cannot be asked")
 }
 
+/// What passes to the disk.
+enum Passed {
+    Chunk(Bytes),
+    /// All has passed, with the proof where the blob was hashed on its way here.
+    Whole(Option<Verified>),
+}
+
 /// Writes what passes; keeps it if it passed whole, which its verification has to say.
 async fn keep_blob(
     state: Arc<State>,
     path: Path,
     digest: Digest,
     size: u64,
-    mut chunks: mpsc::Receiver<Option<Bytes>>,
+    mut chunks: mpsc::Receiver<Passed>,
     _turn: OwnedMutexGuard<()>,
 ) -> Result<(), Error> {
     let id = random_id()?;
@@ -183,24 +190,26 @@ async fn keep_blob(
     let written = async {
         let mut offset = 0;
         while let Some(chunk) = chunks.recv().await {
-            let Some(chunk) = chunk else {
-                return Ok(true);
+            let chunk = match chunk {
+                Passed::Chunk(chunk) => chunk,
+                Passed::Whole(Some(verified)) => return Ok(Some(verified)),
+                Passed::Whole(None) => return state.rehash(&id, digest.algorithm()).await.map(Some),
             };
             let length = chunk.len() as u64;
             state.backend.append(&id, offset, vec![chunk]).await?;
             offset += length;
         }
-        Ok::<_, Error>(false)
+        Ok(None)
     };
     match written.await {
-        Ok(true) => {
+        Ok(Some(content)) if *content.digest() == digest => {
             let _sweep = state.sweep.read().await;
-            state.backend.commit(&id, &digest).await?;
+            state.backend.commit(&id, &content).await?;
             state.trust(&digest);
             let record = BlobRecord { size, user: None };
             link(&state, &path, &digest, record, None).await
         }
-        Ok(false) => state.backend.discard(&id).await,
+        Ok(_) => state.backend.discard(&id).await,
         Err(error) => {
             state.backend.discard(&id).await?;
             Err(error)
@@ -208,14 +217,14 @@ async fn keep_blob(
     }
 }
 
-type Sending = Pin<Box<dyn Future<Output = (mpsc::Sender<Option<Bytes>>, Bytes)> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = (mpsc::Sender<Passed>, Bytes)> + Send>>;
 
 /// A blob on its way to a client and to the disk. If the disk fails, the client still gets it.
 struct Teed {
     blob: Blob,
     /// Bytes to come. The last of them only come when all of them are right.
     left: u64,
-    keep: Option<mpsc::Sender<Option<Bytes>>>,
+    keep: Option<mpsc::Sender<Passed>>,
     /// A chunk that waits for the disk; then it goes to the client.
     sending: Option<Sending>,
 }
@@ -233,14 +242,14 @@ impl Stream for Teed {
                 }
             };
             self.left = self.left.saturating_sub(chunk.len() as u64);
-            let last = self.left == 0;
+            let whole = (self.left == 0).then(|| Passed::Whole(self.blob.verified().cloned()));
             let Some(keep) = self.keep.take() else {
                 return Poll::Ready(Some(Ok(chunk)));
             };
             self.sending = Some(Box::pin(async move {
-                let _ = keep.send(Some(chunk.clone())).await; // the disk may have failed
-                if last {
-                    let _ = keep.send(None).await;
+                let _ = keep.send(Passed::Chunk(chunk.clone())).await; // the disk may have failed
+                if let Some(whole) = whole {
+                    let _ = keep.send(whole).await;
                 }
                 (keep, chunk)
             }));

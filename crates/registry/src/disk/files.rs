@@ -58,10 +58,3 @@ pub(super) fn sync_dir(path: &Path) -> Result<(), Error> {
     let _ = path;
     Ok(())
 }
-
-/// Content does not change any more.
-pub(super) fn set_read_only(file: &File) -> io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
-    permissions.set_readonly(true);
-    file.set_permissions(permissions)
-}

@@ -17,7 +17,10 @@ use tokio::{sync::oneshot, task::spawn_blocking};
 use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::Algorithm;
 
-use super::files::{self, At as _};
+use super::{
+    blocking,
+    files::{self, At as _},
+};
 use crate::Change;
 
 /// The journal is written anew when it has grown by this many bytes and to twice the size it had.
@@ -51,8 +54,8 @@ struct Tail {
 }
 
 /// What a journal says.
-pub(super) struct Replayed {
-    pub(super) records: HashMap<String, String>,
+struct Replayed {
+    records: HashMap<String, String>,
     /// Where the last whole line ends.
     length: u64,
     lines: usize,
@@ -88,6 +91,12 @@ impl Journal {
                 queue: Mutex::new(queue),
             }),
         })
+    }
+
+    /// All records, in any order.
+    pub(super) async fn records(&self) -> Result<Vec<(String, String)>, Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || Ok(replay(&shared.path)?.records.into_iter().collect())).await
     }
 
     pub(super) async fn write(&self, changes: &[Change]) -> Result<(), Error> {
@@ -207,7 +216,7 @@ fn decode(line: &[u8]) -> Option<Batch> {
 }
 
 /// Reads a journal to its last whole line.
-pub(super) fn replay(path: &Path) -> Result<Replayed, Error> {
+fn replay(path: &Path) -> Result<Replayed, Error> {
     let mut replayed = Replayed {
         records: HashMap::new(),
         length: 0,

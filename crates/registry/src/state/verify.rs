@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType};
-use wharf_reference::Digest;
+use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, MediaType, Verified};
+use wharf_reference::{Algorithm, Digest};
 
 use super::{State, removal};
 
@@ -35,9 +35,27 @@ impl State {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    fn is_trusted(&self, digest: &Digest) -> bool {
+    /// Whether this process has noted that content has its digest.
+    pub(crate) fn is_trusted(&self, digest: &Digest) -> bool {
         let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.contains(digest)
+    }
+
+    /// Hashes an upload whose bytes were not hashed as they came.
+    pub(crate) async fn rehash(&self, upload: &str, algorithm: Algorithm) -> Result<Verified, Error> {
+        let mut bytes = self.backend.read_upload(upload).await?;
+        let mut hasher = Hasher::new(algorithm)?;
+        while let Some(chunk) = std::future::poll_fn(|context| bytes.as_mut().poll_next(context)).await {
+            let chunk: Bytes = chunk?;
+            let hashing = tokio::task::spawn_blocking(move || {
+                hasher.update(&chunk);
+                hasher
+            });
+            hasher = hashing
+                .await
+                .map_err(|error| Error::wrap(ErrorKind::Cancelled, error))?;
+        }
+        hasher.prove()
     }
 
     /// Bytes of content that has `size` bytes. The first time, a large whole is verified as it passes, and
@@ -51,6 +69,9 @@ impl State {
         size: u64,
         range: Range<u64>,
     ) -> Result<ByteStream, Error> {
+        if self.backend.verifies() {
+            return self.open_verified(digest, range).await;
+        }
         if self.is_trusted(digest) {
             return self.backend.read(digest, range).await;
         }
@@ -82,6 +103,26 @@ impl State {
         }
         self.trust(digest);
         self.backend.read(digest, range).await
+    }
+
+    /// The same of a backend that verifies by itself.
+    async fn open_verified(
+        self: &Arc<Self>,
+        digest: &Digest,
+        range: Range<u64>,
+    ) -> Result<ByteStream, Error> {
+        match self.backend.read(digest, range).await {
+            Ok(bytes) => Ok(Box::pin(Watched {
+                bytes,
+                digest: digest.clone(),
+                state: Arc::clone(self),
+            })),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.condemn(digest).await?;
+                Err(Error::new(ErrorKind::NotFound, "the content was damaged"))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes damaged content out of sight, so that it can be pushed again.
@@ -129,12 +170,37 @@ impl Stream for Verifying {
                 }
             }
             Some(Err(error)) if error.kind() == ErrorKind::Mismatch => {
-                let (state, digest) = (Arc::clone(&self.state), self.blob.descriptor().digest().clone());
-                // If it fails, the next one who reads it tries again.
-                drop(tokio::spawn(async move { state.condemn(&digest).await }));
+                condemn_soon(&self.state, self.blob.descriptor().digest());
             }
             Some(Err(_)) | None => {}
         }
         Poll::Ready(polled)
     }
+}
+
+/// Content on its way to a client, verified by the backend.
+struct Watched {
+    bytes: ByteStream,
+    digest: Digest,
+    state: Arc<State>,
+}
+
+impl Stream for Watched {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = ready!(self.bytes.as_mut().poll_next(context));
+        if let Some(Err(error)) = &polled
+            && error.kind() == ErrorKind::Corrupt
+        {
+            condemn_soon(&self.state, &self.digest);
+        }
+        Poll::Ready(polled)
+    }
+}
+
+/// If it fails, the next one who reads it tries again.
+fn condemn_soon(state: &Arc<State>, digest: &Digest) {
+    let (state, digest) = (Arc::clone(state), digest.clone());
+    drop(tokio::spawn(async move { state.condemn(&digest).await }));
 }

@@ -1,7 +1,8 @@
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use wharf_content::ErrorKind;
-use wharf_registry::{Backend as _, Change, DiskBackend, Registry, Server};
+use wharf_content::{ErrorKind, Sink as _, Source as _};
+use wharf_registry::{Backend as _, Change, DiskBackend, GcOptions, Registry, Server};
+use wharf_store::{Collect, Layout, Prune};
 
 use crate::wire::{ask, digest, get, push_blob, push_image, with_digest};
 
@@ -63,12 +64,11 @@ async fn everything_outlives_the_process() {
     assert_eq!(closed.status, 201);
     assert_eq!(get(&server, closed.location()).await.body, b"half a loaf");
     close(server).await;
-    assert!(
-        std::fs::read_dir(root.path().join("uploads"))
-            .unwrap()
-            .next()
-            .is_none()
-    );
+    close(open(root.path()).await).await;
+    for empty in [".wharf/keeper/uploads", ".wharf/ingest", "registry/notes"] {
+        let mut left = std::fs::read_dir(root.path().join(empty)).unwrap();
+        assert!(left.next().is_none(), "{empty}");
+    }
 }
 
 #[cfg(feature = "conformance")]
@@ -92,7 +92,7 @@ async fn a_torn_last_line_was_never_acknowledged() {
     let server = open(root.path()).await;
     push_image(&server, "a", "v1").await;
     close(server).await;
-    let journal = root.path().join("journal");
+    let journal = root.path().join("registry/journal");
     let whole = std::fs::read(&journal).unwrap();
     let last = whole[..whole.len() - 1]
         .iter()
@@ -114,7 +114,7 @@ async fn a_damaged_journal_is_refused() {
     let server = open(root.path()).await;
     push_image(&server, "a", "v1").await;
     close(server).await;
-    let journal = root.path().join("journal");
+    let journal = root.path().join("registry/journal");
     let mut bytes = std::fs::read(&journal).unwrap();
     bytes[30] ^= 1;
     std::fs::write(&journal, &bytes).unwrap();
@@ -136,6 +136,105 @@ async fn a_directory_has_one_owner() {
     assert_eq!(error.kind(), ErrorKind::Conflict);
 }
 
+#[tokio::test]
+async fn a_directory_without_a_layout_is_explained() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(root.path().join("blobs/sha256")).unwrap();
+    for file in ["lock", "journal"] {
+        std::fs::write(root.path().join(file), "").unwrap();
+    }
+    let error = DiskBackend::open(root.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("older"), "{error}");
+    assert!(!root.path().join("oci-layout").exists());
+}
+
+#[tokio::test]
+async fn a_collector_next_door_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let server = open(root.path()).await;
+    let (bytes, _) = push_image(&server, "a", "v1").await;
+    let refused = async || {
+        let store = Layout::open(root.path()).await.unwrap();
+        assert!(store.check().await.unwrap().is_clean());
+        for error in [
+            store.collect(&Collect::default()).await.unwrap_err(),
+            store.prune(Prune::All, &Collect::default()).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Conflict);
+            assert!(error.to_string().contains("a registry"), "{error}");
+        }
+    };
+    refused().await;
+    close(server).await;
+    refused().await;
+    let server = open(root.path()).await;
+    assert_eq!(get(&server, "/v2/a/manifests/v1").await.body, bytes);
+    assert_eq!(
+        get(&server, format!("/v2/a/blobs/{}", digest(b"v1"))).await.body,
+        b"v1"
+    );
+}
+
+#[tokio::test]
+async fn images_of_the_layout_are_nobody_elses_garbage() {
+    let root = tempfile::tempdir().unwrap();
+    let image = wharf_testkit::Image::small("named");
+    let name = wharf_content::Name::parse("named").unwrap();
+    let push = async || {
+        let store = Layout::create(root.path()).await.unwrap();
+        for (descriptor, bytes) in image.blobs() {
+            let blob = wharf_content::Blob::from_bytes(descriptor.clone(), bytes.clone()).unwrap();
+            store.push_blob(blob).await.unwrap();
+        }
+        store.push_manifest(image.manifest(), Some(&name)).await.unwrap();
+    };
+    push().await; // before it was a registry
+    let backend = DiskBackend::over(&Layout::open(root.path()).await.unwrap()).await;
+    let registry = Registry::open(backend.unwrap()).await.unwrap();
+    push().await; // and while it is one
+    let server = registry.serve().await.unwrap();
+    let (bytes, _) = push_image(&server, "a", "v1").await;
+    push_blob(&server, "a", b"loose").await;
+    let now = GcOptions::default().with_grace(Duration::ZERO);
+    let report = server.service().collect_garbage(&now).await.unwrap();
+    assert_eq!((report.content, report.bytes), (1, 5));
+    let store = Layout::open(root.path()).await.unwrap();
+    assert!(store.contains(image.manifest().descriptor()).await.unwrap());
+    assert!(store.check().await.unwrap().is_clean());
+    // The registry shows none of it.
+    let path = format!("/v2/a/blobs/{}", image.blobs()[0].0.digest());
+    assert_eq!(get(&server, path).await.status, 404);
+
+    assert!(store.remove(&name.clone().into()).await.unwrap());
+    let held = server.service().collect_garbage(&now).await.unwrap();
+    assert_eq!(held.content, 0, "a handle relies on the image");
+    drop(store);
+    let report = server.service().collect_garbage(&now).await.unwrap();
+    assert_eq!(report.content, image.blobs().len() as u64 + 1);
+    assert_eq!(get(&server, "/v2/a/manifests/v1").await.body, bytes);
+    let store = Layout::open(root.path()).await.unwrap();
+    assert!(store.resolve(&name.into()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_pushed_again_heals() {
+    let root = tempfile::tempdir().unwrap();
+    let server = open(root.path()).await;
+    let (bytes, image) = push_image(&server, "a", "v1").await;
+    close(server).await;
+    let file = root.path().join("blobs/sha256").join(image.encoded());
+    let mut damaged = bytes.clone();
+    damaged[20] ^= 1;
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, &damaged).unwrap();
+    let server = open(root.path()).await;
+    let pushed = crate::wire::push_manifest(&server, "a", "v1", &bytes).await;
+    assert_eq!(pushed.status, 201);
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    assert_eq!(get(&server, "/v2/a/manifests/v1").await.body, bytes);
+}
+
 fn change(key: &str, value: &str) -> Vec<Change> {
     vec![Change {
         key: key.to_owned(),
@@ -146,7 +245,11 @@ fn change(key: &str, value: &str) -> Vec<Change> {
 #[tokio::test]
 async fn a_journal_does_not_grow_for_ever() {
     let root = tempfile::tempdir().unwrap();
-    let journal = || std::fs::metadata(root.path().join("journal")).unwrap().len();
+    let journal = || {
+        std::fs::metadata(root.path().join("registry/journal"))
+            .unwrap()
+            .len()
+    };
     let backend = DiskBackend::open(root.path()).await.unwrap();
     backend.write(change("kept", "1")).await.unwrap();
     let large = "x".repeat(1_000_000);

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use wharf_content::{ByteStream, Error, ErrorKind};
+use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
 use wharf_registry::{Backend, Change, GcOptions, MemoryBackend, Registry, Server};
 
@@ -125,9 +125,9 @@ impl Backend for Faulty {
         self.0.memory.read_upload(upload).await
     }
 
-    async fn commit(&self, upload: &str, digest: &Digest) -> Result<(), Error> {
+    async fn commit(&self, upload: &str, content: &Verified) -> Result<(), Error> {
         self.take_room()?;
-        self.0.memory.commit(upload, digest).await
+        self.0.memory.commit(upload, content).await
     }
 
     async fn discard(&self, upload: &str) -> Result<(), Error> {

@@ -228,7 +228,7 @@ async fn damaged_content_is_not_served_and_heals() {
     }
     push_manifest(&server, "a", "v1", &manifest_bytes).await;
     assert_eq!(get(&server, "/v2/a/manifests/v1").await.body, manifest_bytes);
-    assert!(disk.root.path().join("corrupt").is_dir());
+    assert!(disk.root.path().join(".wharf/corrupt").is_dir());
 }
 
 #[tokio::test]
