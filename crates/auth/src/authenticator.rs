@@ -4,7 +4,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue};
 use url::Url;
 use wharf_http::{HttpService, Origin, retry_after};
 use wharf_reference::{Registry, Repository};
@@ -18,6 +18,8 @@ use crate::{
 
 /// The most bytes read of a token answer.
 const MAX_ANSWER: u64 = 1024 * 1024;
+/// The same of an error.
+const MAX_ERROR: usize = 64 * 1024;
 
 /// Answers a registry's challenges: looks for the credential, fetches tokens and keeps them.
 ///
@@ -328,10 +330,10 @@ impl Authenticator {
         let response = send.call(request.build(grant)?).await.map_err(unreachable)?;
         let (parts, body) = response.into_parts();
         let wait = retry_after(&parts.headers, std::time::SystemTime::now());
-        if parts.status != StatusCode::OK
-            && let Some(error) = status_error(parts.status, request.credential.is_some(), wait)
-        {
-            return Err(error);
+        if !parts.status.is_success() {
+            let said = body.read_prefix(MAX_ERROR).await;
+            let had_credential = request.credential.is_some();
+            return Err(status_error(parts.status, had_credential, wait, &said));
         }
         let body = body.read(MAX_ANSWER).await.map_err(unreachable)?;
         TokenResponse::parse(&body)

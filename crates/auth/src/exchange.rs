@@ -217,17 +217,17 @@ fn life(expires_in: &Value) -> Duration {
     }
 }
 
-/// What the status of a token answer means, if it is not success. `invited` says whether a credential was
-/// sent.
+/// What the status of a token answer that is no success means. `had_credential` says whether one was sent;
+/// `body` is the beginning of the answer.
 pub(crate) fn status_error(
     status: StatusCode,
     had_credential: bool,
     wait: Option<Duration>,
-) -> Option<AuthError> {
-    let error = |kind, message: String| Some(AuthError::new(kind, message));
+    body: &[u8],
+) -> AuthError {
+    let error = |kind, message: String| AuthError::new(kind, message);
     match status.as_u16() {
-        200..=299 => None,
-        401 | 403 if had_credential => {
+        400 | 401 | 403 if had_credential && (status.as_u16() != 400 || refuses_grant(body)) => {
             let message = "the token server refused the user name or password".to_owned();
             error(AuthErrorKind::Rejected, message)
         }
@@ -248,6 +248,12 @@ pub(crate) fn status_error(
             format!("the token server answered with status {code}"),
         ),
     }
+}
+
+/// Whether OAuth2 refuses the password or refresh token, which it does with 400 (RFC 6749, *Error Response*).
+fn refuses_grant(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body)
+        .is_ok_and(|answer| answer.get("error").and_then(Value::as_str) == Some("invalid_grant"))
 }
 
 #[cfg(test)]

@@ -470,3 +470,32 @@ async fn n12_a_password_that_ran_out_is_renewed() {
         assert_eq!((error.kind(), helper.asked()), (expected, 3), "{how}");
     }
 }
+
+/// OAuth2 refuses a refresh token with 400 and a word (RFC 6749, *Error Response*).
+#[tokio::test]
+async fn an_identity_token_that_ran_out_is_a_login_that_is_refused() {
+    let table = [
+        (r#"{"error":"invalid_grant"}"#, ErrorKind::Unauthorized, true),
+        (r#"{"error":"invalid_scope"}"#, ErrorKind::Server, false),
+        ("<html>", ErrorKind::Server, false),
+    ];
+    for (body, kind, refused) in table {
+        let scene = Scene::new().await;
+        scene.desk.guard(&scene.registry);
+        scene.auth.first(Rule::new(
+            Match::on("POST", "/token"),
+            Answer::new(400).body(body),
+        ));
+        let token = scene.stage.secret("identity", &[&scene.auth]);
+        let provider = Fixed::new(registry(&scene.registry), Credential::Identity(token.into()));
+        let client = scene
+            .builder()
+            .with_credentials(Arc::new(provider))
+            .build()
+            .unwrap();
+        let error = scene.failed(scene.remote_of(&client).manifest(&tag("v1")).await);
+        assert_eq!(error.kind(), kind, "{body}");
+        let is_refused = error.detail() == Some(Detail::Auth(AuthErrorKind::Rejected));
+        assert_eq!((is_refused, error.hint().is_some()), (refused, refused), "{body}");
+    }
+}
