@@ -1,4 +1,4 @@
-//! How fast the store takes content in, durably, and how it stands ten thousand images.
+//! How fast the store takes content in, durably, and gives it out, and how it stands ten thousand images.
 //!
 //! Everything is written below the temporary directory: `TMPDIR` chooses the disk that is measured.
 #![expect(
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use criterion::{
     BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use wharf_content::{Blob, Descriptor, Hasher, MediaType, Name, Sink as _, Source as _, Target};
@@ -62,6 +63,53 @@ fn commit(criterion: &mut Criterion) {
             );
         });
     }
+    // As a pull of many small layers commits them.
+    let (count, size) = (100, 20 * 1024);
+    group.throughput(Throughput::Bytes(count * size as u64));
+    let mut blob = fresh(size);
+    group.bench_function("a hundred of 20480, eight at once", |bencher| {
+        bencher.iter_batched(
+            || (0..count).map(|_| blob()).collect::<Vec<_>>(),
+            |blobs| {
+                let pushes = stream::iter(blobs).map(|blob| layout.push_blob(blob));
+                runtime
+                    .block_on(pushes.buffer_unordered(8).try_collect::<()>())
+                    .expect("blobs are stored");
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+fn read(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let place = directory.path().join("store");
+    let layout = runtime.block_on(Layout::create(&place)).expect("a store");
+    let blob = fresh(16 * 1024 * 1024)();
+    let descriptor = blob.descriptor().clone();
+    runtime
+        .block_on(layout.push_blob(blob))
+        .expect("a blob is stored");
+    let drain = async |layout: &Layout| {
+        let mut blob = layout.blob(&descriptor).await.expect("a blob");
+        while let Some(chunk) = blob.next().await {
+            black_box(chunk.expect("a good chunk"));
+        }
+    };
+    let mut group = criterion.benchmark_group("read");
+    group.throughput(Throughput::Bytes(descriptor.size()));
+    group.bench_function("hashed before", |bencher| {
+        bencher.iter(|| runtime.block_on(drain(&layout)));
+    });
+    group.bench_function("by another process", |bencher| {
+        bencher.iter(|| {
+            runtime.block_on(async {
+                drain(&Layout::open(&place).await.expect("a store")).await;
+            });
+        });
+    });
     group.finish();
 }
 
@@ -205,5 +253,5 @@ fn keep_first(directory: &Path, images: usize) {
     fs::write(path, index.to_string()).expect("index.json");
 }
 
-criterion_group!(benches, commit, large);
+criterion_group!(benches, commit, read, large);
 criterion_main!(benches);

@@ -9,7 +9,6 @@ mod damage;
 mod hostile;
 mod keeping;
 mod many_names;
-mod measure;
 mod peers;
 mod pieces;
 mod resume;
