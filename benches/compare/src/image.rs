@@ -9,6 +9,8 @@ pub enum Image {
     Real,
     /// One layer of 1 GB.
     Large,
+    /// One layer of 100 MB.
+    Middle,
     /// One layer of 10 GB.
     Huge,
     /// One layer of 1 MB.
@@ -23,6 +25,7 @@ impl Image {
         match self {
             Self::Real => "eight",
             Self::Large => "large",
+            Self::Middle => "middle",
             Self::Huge => "huge",
             Self::Single => "single",
             Self::Small => "hundred",
@@ -35,6 +38,7 @@ impl Image {
         let lengths = match self {
             Self::Real => vec![93 * MB, 42 * MB, 28 * MB, 15 * MB, 9 * MB, 5 * MB, 3 * MB, MB],
             Self::Large => vec![1_000 * MB],
+            Self::Middle => vec![100 * MB],
             Self::Huge => vec![10_000 * MB],
             Self::Single => vec![MB],
             Self::Small => vec![100_000; 100],

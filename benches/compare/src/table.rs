@@ -15,7 +15,11 @@ pub fn machine() -> String {
     let sha = std::arch::is_x86_feature_detected!("sha");
     #[cfg(not(target_arch = "x86_64"))]
     let sha = false;
-    let sha = if sha { "with" } else { "without" };
+    let sha = match (sha, cfg!(wharf_sha2)) {
+        (true, false) => "with",
+        (true, true) => "not using",
+        (false, _) => "without",
+    };
     let disk = Command::new("stat")
         .args(["--file-system", "--format=%T"])
         .arg(std::env::temp_dir())
@@ -106,13 +110,13 @@ pub fn summary(outcomes: &[Outcome]) -> String {
         let skopeo = outcome.series.iter().find(|series| series.tool == Tool::Skopeo);
         let bar = |bar: Option<f64>| bar.map_or_else(String::new, |bar| format!(" (at most {bar})"));
         let against = |value: fn(&Measured) -> f64| {
-            skopeo.map_or_else(String::new, |skopeo| ratio(ours, skopeo, value))
+            skopeo.map_or_else(String::new, |skopeo| ratio(&ours.runs, &skopeo.runs, value))
         };
         let others: Vec<String> = outcome
             .series
             .iter()
             .filter(|series| !matches!(series.tool, Tool::Wharf | Tool::Skopeo))
-            .map(|series| format!("{} {}", series.tool.name(), ratio(ours, series, wall)))
+            .map(|series| format!("{} {}", series.tool.name(), ratio(&ours.runs, &series.runs, wall)))
             .collect();
         let _ = writeln!(
             text,
@@ -136,21 +140,22 @@ pub fn summary(outcomes: &[Outcome]) -> String {
             let speed = outcome.bytes as f64 / median(ours.runs.iter().map(wall));
             let _ = writeln!(
                 text,
-                "\nOne large layer: {:.0} MB/s, {:.0} % of the fastest SHA-256 on one core in the same run ({:.0} MB/s).",
+                "\nOne large layer: {:.0} MB/s, {:.0} % of the fastest SHA-256 on one core in the same run ({:.0} MB/s{}).",
                 speed / 1e6,
                 100. * speed / outcome.hash,
                 outcome.hash / 1e6,
+                if cfg!(wharf_sha2) { ", portable code" } else { "" },
             );
         }
     }
     text
 }
 
-fn wall(run: &Measured) -> f64 {
+pub fn wall(run: &Measured) -> f64 {
     run.wall.as_secs_f64()
 }
 
-fn processor(run: &Measured) -> f64 {
+pub fn processor(run: &Measured) -> f64 {
     run.processor.as_secs_f64()
 }
 
@@ -159,13 +164,13 @@ fn memory(run: &Measured) -> f64 {
 }
 
 /// The ratios of runs of the same round.
-fn ratio(ours: &Series, theirs: &Series, value: fn(&Measured) -> f64) -> String {
-    let pairs = ours.runs.iter().zip(&theirs.runs);
+pub fn ratio(ours: &[Measured], theirs: &[Measured], value: fn(&Measured) -> f64) -> String {
+    let pairs = ours.iter().zip(theirs);
     spread(pairs.map(|(ours, theirs)| value(ours) / value(theirs)), 2)
 }
 
 /// The median with the smallest and largest.
-fn spread(values: impl Iterator<Item = f64>, digits: usize) -> String {
+pub fn spread(values: impl Iterator<Item = f64>, digits: usize) -> String {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let (Some(least), Some(most)) = (values.first(), values.last()) else {

@@ -9,6 +9,13 @@ use std::{
 use anyhow::ensure;
 use wharf_testkit::Sandbox;
 
+/// Where the programs are built; another place for those that hash with portable code.
+const TARGET: &str = if cfg!(wharf_sha2) {
+    "target/portable"
+} else {
+    "target"
+};
+
 /// A program that is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tool {
@@ -84,11 +91,11 @@ impl Tools {
                     &root,
                     &["--example", "pull", "--example", "push", "--example", "copy"],
                 )?;
-                root.join("target/release/examples")
+                root.join(TARGET).join("release/examples")
             }
             None => PathBuf::new(),
         };
-        let oci_client = here.join("target/release/oci-client-peer");
+        let oci_client = here.join(TARGET).join("release/oci-client-peer");
         if wanted(&Tool::OciClient) {
             cargo(here, &["--package", "oci-client-peer"])?;
         }
@@ -288,7 +295,7 @@ fn cargo(directory: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--release", "--quiet"])
+        .args(["build", "--release", "--quiet", "--target-dir", TARGET])
         .args(arguments)
         .current_dir(directory);
     ensure!(command.status()?.success(), "{command:?} failed");

@@ -1,4 +1,6 @@
 //! One door to SHA-2: ring's assembly with the `ring` feature, sha2 otherwise.
+//!
+//! `--cfg wharf_sha2` takes sha2 in any case, for measurements: it can be told not to use SHA instructions.
 
 use std::fmt;
 
@@ -112,7 +114,7 @@ impl fmt::Debug for Hasher {
     }
 }
 
-#[cfg(feature = "ring")]
+#[cfg(all(feature = "ring", not(wharf_sha2)))]
 mod backend {
     use ring::digest::{Context, SHA256, SHA512};
     use wharf_reference::Algorithm;
@@ -139,7 +141,7 @@ mod backend {
     }
 }
 
-#[cfg(not(feature = "ring"))]
+#[cfg(any(not(feature = "ring"), wharf_sha2))]
 mod backend {
     use sha2::{Digest as _, Sha256, Sha512};
     use wharf_reference::Algorithm;
