@@ -4,7 +4,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use http::{HeaderMap, Method, StatusCode, Uri};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 const KEPT: usize = 10_000;
 
@@ -21,11 +22,11 @@ pub struct LoggedRequest {
 }
 
 impl LoggedRequest {
-    pub(crate) fn new(method: Method, uri: Uri, headers: HeaderMap, status: StatusCode) -> Self {
+    pub(crate) fn new(method: Method, uri: &Uri, headers: &HeaderMap, status: StatusCode) -> Self {
         Self {
             method,
-            uri,
-            headers,
+            uri: Uri::from_maybe_shared(Bytes::from(uri.to_string())).unwrap_or_default(),
+            headers: copied(headers),
             status,
         }
     }
@@ -61,6 +62,26 @@ impl LoggedRequest {
     }
 }
 
+/// The same headers in memory of their own: what came is slices of the connection's buffer, and the smallest of
+/// them keeps all of it.
+fn copied(headers: &HeaderMap) -> HeaderMap {
+    let values: Vec<u8> = headers
+        .values()
+        .flat_map(HeaderValue::as_bytes)
+        .copied()
+        .collect();
+    let mut values = Bytes::from(values);
+    let mut copied = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let copy = HeaderValue::from_maybe_shared(values.split_to(value.len()));
+        if let (Ok(name), Ok(mut copy)) = (HeaderName::from_bytes(name.as_str().as_bytes()), copy) {
+            copy.set_sensitive(value.is_sensitive());
+            copied.append(name, copy);
+        }
+    }
+    copied
+}
+
 impl fmt::Display for LoggedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.method, self.path(), self.status.as_u16())
@@ -93,5 +114,30 @@ impl RequestLog {
     pub(crate) fn entries(&self) -> Vec<LoggedRequest> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_what_came_and_no_more() {
+        let buffer = Bytes::from(b"token /v2/a?n=1 x-name twice twice".repeat(100));
+        let slice =
+            |range: std::ops::Range<usize>| HeaderValue::from_maybe_shared(buffer.slice(range)).unwrap();
+        let mut headers = HeaderMap::new();
+        let mut secret = slice(0..5);
+        secret.set_sensitive(true);
+        headers.append("authorization", secret);
+        headers.append(HeaderName::from_bytes(&buffer[16..22]).unwrap(), slice(23..28));
+        headers.append("x-name", slice(29..34));
+        let uri = Uri::from_maybe_shared(buffer.slice(6..15)).unwrap();
+        let logged = LoggedRequest::new(Method::GET, &uri, &headers, StatusCode::OK);
+        assert_eq!(*logged.headers(), headers);
+        assert!(logged.headers()["authorization"].is_sensitive());
+        assert_eq!((logged.path(), logged.query()), ("/v2/a", Some("n=1")));
+        drop((uri, headers));
+        assert!(buffer.is_unique(), "the log keeps the buffer");
     }
 }

@@ -17,6 +17,9 @@ use wharf_reference::Digest;
 
 use crate::{Backend, Change};
 
+/// Chunks of fewer bytes are copied.
+const SMALL: usize = 64 * 1024;
+
 /// Content in memory, gone with the process.
 #[derive(Default)]
 pub struct MemoryBackend {
@@ -147,7 +150,13 @@ impl Backend for MemoryBackend {
             ));
         }
         for chunk in chunks {
-            held.push(chunk);
+            // What came is a slice of a connection's buffer, and keeps all of it.
+            let small = chunk.len() < SMALL;
+            held.push(if small {
+                Bytes::copy_from_slice(&chunk)
+            } else {
+                chunk
+            });
         }
         Ok(())
     }

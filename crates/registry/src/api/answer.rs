@@ -54,7 +54,7 @@ pub(crate) async fn answer(registry: &Registry, mut request: Request<RequestBody
         HeaderValue::from_static("nosniff"),
     );
     if let Some((log, method, uri, headers)) = logged {
-        log.push(LoggedRequest::new(method, uri, headers, response.status()));
+        log.push(LoggedRequest::new(method, &uri, &headers, response.status()));
     }
     match observation {
         Some(mut observation) => {
