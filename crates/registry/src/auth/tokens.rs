@@ -157,7 +157,7 @@ impl Issuer {
 
     /// Makes every token invalid.
     pub(crate) fn revoke_all(&self) {
-        self.tokens().valid.clear();
+        *self.tokens() = Tokens::default();
     }
 
     /// How many tokens are kept; some of them may have expired.

@@ -28,6 +28,9 @@ impl State {
     pub(crate) fn forget(&self, digest: &Digest) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.remove(digest);
+        if verified.len() < verified.capacity() / 4 {
+            verified.shrink_to_fit(); // as seldom as it is worth it
+        }
     }
 
     /// How much content is known to have its digest.
