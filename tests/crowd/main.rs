@@ -54,7 +54,7 @@ const WARM_UP: u64 = 1;
 /// Bytes that the heap may have grown by, when nobody is there: hash maps keep the room they once needed.
 const SLACK: u64 = 512 * 1024;
 /// Bytes that the request log may have: ten thousand requests, most of them shorter than this.
-const LOG: u64 = 10_000 * 1500;
+const LOG: u64 = 10_000 * 2000;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
