@@ -85,12 +85,12 @@ impl ReqwestService {
         let activity = Activity::new();
         *outgoing.body_mut() = match body {
             RequestBody::Empty => None,
-            RequestBody::Bytes(bytes) => Some(reqwest::Body::from(bytes)),
-            RequestBody::Stream { bytes, length } => Some(reqwest::Body::wrap(Upload {
-                bytes: Mutex::new(bytes),
-                remaining: length,
-                activity: activity.clone(),
-            })),
+            RequestBody::Bytes(bytes) if bytes.len() <= PIECE => Some(reqwest::Body::from(bytes)),
+            RequestBody::Bytes(bytes) => {
+                let length = Some(bytes.len() as u64);
+                Some(upload(Box::pin(Pieces(bytes)), length, &activity))
+            }
+            RequestBody::Stream { bytes, length } => Some(upload(bytes, length, &activity)),
         };
         let client = match protocols {
             Protocols::Either if bulk => &self.bulk,
@@ -103,6 +103,14 @@ impl ReqwestService {
             .await?;
         Ok(answer.map(|answer| convert(answer, is_head, self.proxied, self.timeouts)))
     }
+}
+
+fn upload(bytes: UploadStream, length: Option<u64>, activity: &Activity) -> reqwest::Body {
+    reqwest::Body::wrap(Upload {
+        bytes: Mutex::new(bytes),
+        remaining: length,
+        activity: activity.clone(),
+    })
 }
 
 fn convert(answer: reqwest::Response, is_head: bool, proxied: bool, timeouts: Timeouts) -> Response {
@@ -157,6 +165,22 @@ impl Activity {
                 Err(_) => return Err(ErrorKind::Timeout.into()),
             }
         }
+    }
+}
+
+/// Bytes in memory are handed over in pieces of at most so many: else there is no progress to be seen while
+/// they are sent.
+const PIECE: usize = 64 * 1024;
+
+struct Pieces(Bytes);
+
+impl Stream for Pieces {
+    type Item = Result<Bytes, Box<dyn error::Error + Send + Sync>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let length = self.0.len().min(PIECE);
+        let piece = self.0.split_to(length);
+        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
     }
 }
 

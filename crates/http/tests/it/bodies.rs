@@ -1,8 +1,9 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
-use wharf_http::{Connect as _, ErrorKind, Request, Timeouts};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use wharf_http::{Connect as _, ErrorKind, Origin, Peer, Request, ReqwestConnector, Timeouts};
 use wharf_testkit::hostile::{Answer, Fault, Match, Stage, Step};
 
 use crate::support::{connector, fetch, fetch_from, peer, url};
@@ -211,4 +212,34 @@ async fn x03_a_request_that_is_dropped_frees_its_connection() {
     );
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(registry.traffic().open, 0);
+}
+
+/// The wait for an answer begins with the last byte of the request, also where all its bytes are in memory.
+#[tokio::test(start_paused = true)]
+async fn a_slow_upload_is_not_a_server_that_does_not_answer() {
+    // Much more than the system keeps between the two, which nobody sees on its way.
+    const LENGTH: usize = 256 * 1024 * 1024;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = url(&format!("http://{}/x", listener.local_addr().unwrap()));
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = vec![0; 1024 * 1024];
+        let mut received = 0;
+        while received < LENGTH {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            received += stream.read(&mut buffer).await.unwrap();
+        }
+        let answer = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+    });
+    let origin = Origin::of(&target).unwrap();
+    let service = ReqwestConnector::new()
+        .connect(&Peer::named(origin, Arc::default()))
+        .unwrap();
+    let request = Request::new(Method::PUT, target).with_body(Bytes::from(vec![0; LENGTH]));
+    let started = tokio::time::Instant::now();
+    let answer = service.call(request).await.unwrap();
+    assert_eq!(answer.status(), 201);
+    assert!(started.elapsed() > Duration::from_secs(40));
+    server.await.unwrap();
 }
