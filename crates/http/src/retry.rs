@@ -1,5 +1,5 @@
 use std::{
-    hash::{BuildHasher, Hasher, RandomState},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher, RandomState},
     time::Duration,
 };
 
@@ -26,6 +26,9 @@ pub struct RetryPolicy {
     pub longest_wait: Duration,
     /// No new request this long after the first: 180 s.
     pub elapsed: Duration,
+    /// Draws all waits from this number instead of by chance, so that a test can be repeated: `None`. Clients
+    /// that share one come back at once.
+    pub seed: Option<u64>,
 }
 
 impl Default for RetryPolicy {
@@ -36,6 +39,7 @@ impl Default for RetryPolicy {
             cap: Duration::from_secs(30),
             longest_wait: Duration::from_mins(1),
             elapsed: Duration::from_mins(3),
+            seed: None,
         }
     }
 }
@@ -75,6 +79,13 @@ impl RetryPolicy {
     #[must_use]
     pub const fn with_elapsed(mut self, elapsed: Duration) -> Self {
         self.elapsed = elapsed;
+        self
+    }
+
+    /// The same with waits drawn from this number: for tests alone.
+    #[must_use]
+    pub const fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 
@@ -148,7 +159,7 @@ impl RetryBudget {
             .base
             .saturating_mul(1u32 << (self.attempts - 1).min(20));
         let longest = self.policy.cap.min(Duration::from_hours(24));
-        let jittered = doubled.min(longest).mul_f64(random_fraction());
+        let jittered = doubled.min(longest).mul_f64(self.fraction());
         let wait = match retry_after {
             Some(asked) if asked > self.policy.longest_wait => return None,
             // Some jitter on top, or everyone who was told the same second comes at the same moment.
@@ -161,12 +172,15 @@ impl RetryBudget {
         self.attempts += 1;
         Some(wait)
     }
-}
 
-/// Between 0 and 1, from the randomness the standard library gives its hash tables.
-fn random_fraction() -> f64 {
-    let bits = RandomState::new().build_hasher().finish() >> 32;
-    f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+    /// Between 0 and 1: from the seed, or from the randomness the standard library gives its hash tables.
+    fn fraction(&self) -> f64 {
+        let bits = match self.policy.seed {
+            Some(seed) => BuildHasherDefault::<DefaultHasher>::default().hash_one((seed, self.attempts)),
+            None => RandomState::new().build_hasher().finish(),
+        };
+        f64::from(u32::try_from(bits >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+    }
 }
 
 #[cfg(test)]
@@ -189,6 +203,18 @@ mod tests {
         assert!(budget.next_wait(None).is_some());
         tokio::time::advance(Duration::from_mins(4)).await;
         assert_eq!(budget.next_wait(None), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_seed_repeats_the_waits() {
+        let waits = |policy: RetryPolicy| {
+            let mut budget = RetryBudget::new(policy);
+            std::iter::from_fn(move || budget.next_wait(None)).collect::<Vec<_>>()
+        };
+        let seeded = |seed| waits(RetryPolicy::default().with_seed(seed));
+        assert_eq!(seeded(1), seeded(1));
+        assert_ne!(seeded(1), seeded(2));
+        assert_ne!(waits(RetryPolicy::default()), waits(RetryPolicy::default()));
     }
 
     #[tokio::test(start_paused = true)]

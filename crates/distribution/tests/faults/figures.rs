@@ -27,6 +27,9 @@ pub(crate) struct Figures {
     by_task: BTreeMap<Task, (u64, u64)>,
     by_trouble: BTreeMap<String, (u64, u64)>,
     bad: Vec<String>,
+    repeated: u64,
+    pub(crate) repeated_differently: u64,
+    differences: Vec<String>,
     pub(crate) took: Duration,
 }
 
@@ -70,6 +73,9 @@ impl Figures {
             by_task: BTreeMap::new(),
             by_trouble: BTreeMap::new(),
             bad: Vec::new(),
+            repeated: 0,
+            repeated_differently: 0,
+            differences: Vec::new(),
             took: Duration::ZERO,
         }
     }
@@ -120,6 +126,15 @@ impl Figures {
         }
     }
 
+    /// A run was repeated; how it ended the first time and the second.
+    pub(crate) fn repeat(&mut self, first: &str, second: &str) {
+        self.repeated += 1;
+        if first != second {
+            self.repeated_differently += 1;
+            self.differences.push(format!("{first}; then {second}"));
+        }
+    }
+
     pub(crate) fn is_clean(&self) -> bool {
         self.bad.is_empty() && self.counting > 0
     }
@@ -162,6 +177,11 @@ impl fmt::Display for Figures {
         writeln!(f, "fetched, in pulls that ended well: {}", self.fetched)?;
         writeln!(f, "sent, in pushes that ended well: {}", self.sent)?;
         writeln!(f, "longest run: {:.0?} of simulated time", self.longest)?;
+        let same = self.repeated - self.repeated_differently;
+        writeln!(f, "repeated: {}, which ended as before: {same}", self.repeated)?;
+        for difference in &self.differences {
+            writeln!(f, "  {difference}")?;
+        }
         writeln!(f, "task: runs, of which ended well")?;
         for (task, (runs, well)) in &self.by_task {
             writeln!(f, "  {task:?}: {runs}, {well}")?;

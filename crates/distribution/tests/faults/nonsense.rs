@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use wharf_auth::{Credential, Fixed};
 use wharf_content::{Blob, Target};
 use wharf_distribution::{Client, Remote};
-use wharf_http::{Lookup, ReqwestConnector};
+use wharf_http::{Lookup, ReqwestConnector, RetryPolicy};
 use wharf_reference::{Registry, Repository, Tag};
 use wharf_testkit::{
     Image,
@@ -63,6 +63,7 @@ pub(crate) async fn simulate(seed: u64) -> Record {
         ))
         .with_plain_http(name.clone())
         .with_credentials(Arc::new(Fixed::new(name.clone(), credential)))
+        .with_retry(RetryPolicy::default().with_seed(seed))
         .dangerous()
         .allow_plaintext_credentials(name.clone())
         .build()

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 use wharf_auth::{Credential, Fixed};
 use wharf_content::{Blob, ErrorKind, Target};
 use wharf_distribution::{Client, ClientBuilder, Remote};
+use wharf_http::RetryPolicy;
 use wharf_reference::{Registry as Name, Repository, Tag};
 use wharf_registry::{Fault, Injected, Registry};
 use wharf_testkit::{
@@ -70,6 +71,20 @@ impl Record {
         self.error.is_some() && self.plan.as_ref().is_some_and(Plan::must_succeed)
     }
 
+    /// What came of it, in one line that is the same whenever the run is repeated.
+    pub(crate) fn outcome(&self) -> String {
+        let task = self.plan.as_ref().map(|plan| plan.task);
+        let error = self.error.as_ref().map(|(kind, _)| kind);
+        format!(
+            "{} {task:?} hits {} moved {} in {:?}, {error:?}{}",
+            self.seed,
+            self.hits,
+            self.moved,
+            self.simulated,
+            if self.is_bad() { ", BAD" } else { "" }
+        )
+    }
+
     pub(crate) fn is_bad(&self) -> bool {
         self.hung || self.panicked || !self.wrong.is_empty() || !self.leaks.is_empty() || self.gave_up_early()
     }
@@ -121,7 +136,11 @@ async fn simulate_paused(seed: u64) -> Record {
     let name = proxy.address().to_string();
     let credential = Credential::basic("alice", password);
     let fixed = Fixed::new(Name::parse(&name).unwrap(), credential);
-    let client = plain(&name).with_credentials(Arc::new(fixed)).build().unwrap();
+    let client = plain(&name)
+        .with_credentials(Arc::new(fixed))
+        .with_retry(RetryPolicy::default().with_seed(seed))
+        .build()
+        .unwrap();
     let through = remote(&client, &name);
     let started = tokio::time::Instant::now();
     let ended = tokio::time::timeout(LONGEST, perform(plan.task, &through, &image)).await;

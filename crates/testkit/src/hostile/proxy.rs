@@ -133,17 +133,22 @@ impl Shared {
         }
     }
 
-    /// The next `length` bytes in this direction: where they begin among all, and what happens to them.
-    fn take(&self, direction: Direction, length: usize) -> (u64, Option<WireFault>) {
-        let start = self.counter(direction).fetch_add(length as u64, Ordering::SeqCst);
+    /// Takes the next bytes in this direction, up to and with the first that something happens to: how many they
+    /// are of these `length`, and what happens to the last of them.
+    fn take(&self, direction: Direction, length: usize) -> (usize, Option<WireFault>) {
         let mut faults = self.faults.lock().expect("the proxy does not panic");
+        let counter = self.counter(direction);
+        let start = counter.load(Ordering::SeqCst);
         let range = start..start + length as u64;
-        let found = faults
-            .iter()
-            .position(|fault| fault.direction == direction && range.contains(&fault.at));
-        let fault = found.map(|position| faults.swap_remove(position));
+        let first = (0..faults.len())
+            .filter(|index| faults[*index].direction == direction && range.contains(&faults[*index].at))
+            .min_by_key(|index| faults[*index].at);
+        let fault = first.map(|index| faults.remove(index));
+        let taken = fault.map_or(length as u64, |fault| fault.at - start + 1);
+        counter.fetch_add(taken, Ordering::SeqCst);
         self.hits.fetch_add(u64::from(fault.is_some()), Ordering::SeqCst);
-        (start, fault)
+        let taken = usize::try_from(taken).expect("no more than there are");
+        (taken, fault)
     }
 }
 
@@ -187,53 +192,61 @@ async fn pump(
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     let mut drips = false;
+    let mut lost = 0;
     loop {
         let count = from.read(&mut buffer).await?;
         if count == 0 {
             return to.shutdown().await;
         }
-        let bytes = &mut buffer[..count];
-        let (start, fault) = shared.take(direction, count);
-        if let Some(WireFault { at, harm, .. }) = fault {
-            let at = usize::try_from(at - start).expect("the byte is in the buffer");
+        let mut rest = &mut buffer[..count];
+        while !rest.is_empty() {
+            let (taken, fault) = shared.take(direction, rest.len());
+            let (bytes, more) = rest.split_at_mut(taken);
+            rest = more;
+            // With a harm, the last byte is the one it is about; bytes that are lost are harmed no more.
+            let skipped = lost.min(bytes.len());
+            lost -= skipped;
+            let bytes = &mut bytes[skipped..];
+            let Some(WireFault { at, harm, .. }) = fault else {
+                pass(&mut to, bytes, drips).await?;
+                continue;
+            };
+            let Some((last, before)) = bytes.split_last_mut() else {
+                continue;
+            };
+            pass(&mut to, before, drips).await?;
+            let last = std::slice::from_mut(last);
             match harm {
-                Harm::Flip => bytes[at] ^= 1 << (at % 8),
-                Harm::Cut => {
-                    to.write_all(&bytes[..at]).await?;
-                    return Err(io::ErrorKind::UnexpectedEof.into());
+                Harm::Flip => {
+                    last[0] ^= 1 << (at % 8);
+                    pass(&mut to, last, drips).await?;
                 }
-                Harm::Reset => {
-                    to.write_all(&bytes[..at]).await?;
-                    return Err(io::ErrorKind::ConnectionAborted.into());
-                }
-                Harm::Stall => {
-                    to.write_all(&bytes[..at]).await?;
-                    return until_closed(from).await;
-                }
+                Harm::Cut => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Harm::Reset => return Err(io::ErrorKind::ConnectionAborted.into()),
+                Harm::Stall => return until_closed(from).await,
                 Harm::Insert(more) => {
-                    let inserted = vec![b'0'; more.into()];
-                    let changed = [&bytes[..at], &inserted, &bytes[at..]].concat();
-                    to.write_all(&changed).await?;
-                    continue;
+                    pass(&mut to, &vec![b'0'; more.into()], drips).await?;
+                    pass(&mut to, last, drips).await?;
                 }
-                Harm::Lose(fewer) => {
-                    let kept = count.min(at + usize::from(fewer));
-                    let changed = [&bytes[..at], &bytes[kept..]].concat();
-                    to.write_all(&changed).await?;
-                    continue;
+                Harm::Lose(fewer) => lost = usize::from(fewer).saturating_sub(1),
+                Harm::Drip => {
+                    drips = true;
+                    pass(&mut to, last, drips).await?;
                 }
-                Harm::Drip => drips = true,
             }
-        }
-        if drips {
-            for byte in bytes.iter() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                to.write_all(&[*byte]).await?;
-            }
-        } else {
-            to.write_all(bytes).await?;
         }
     }
+}
+
+async fn pass(to: &mut WriteHalf<'_>, bytes: &[u8], drips: bool) -> io::Result<()> {
+    if !drips {
+        return to.write_all(bytes).await;
+    }
+    for byte in bytes {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        to.write_all(&[*byte]).await?;
+    }
+    Ok(())
 }
 
 /// Takes what comes and passes nothing on.
