@@ -189,7 +189,9 @@ impl Remote {
             .with_scopes(self.scopes(site, Action::Pull))
             .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
             .read_whole(MAX_MANIFEST_SIZE);
-        self.client().send(site, call, &mut self.client().budget()).await
+        self.client()
+            .send(site, call, &mut self.client().budget_at(site))
+            .await
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     Client,
     error::{Error, Operation},
     push::Session,
-    site::Site,
+    site::{Site, in_order},
 };
 
 /// One repository of a registry. Clones share what was learned.
@@ -135,12 +135,11 @@ impl Remote {
             Intent::PullDigest => self.order(sites.len()).collect(),
             _ => (0..sites.len()).collect(),
         };
-        for index in order {
-            let Some(site) = sites.get(index) else { continue };
+        for (index, site) in in_order(&sites, &order) {
             match ask(site.clone()).await {
                 Ok(answer) => {
                     if operation == Operation::PullManifest {
-                        self.prefer(site);
+                        self.prefer(&site);
                     }
                     return Ok(answer);
                 }

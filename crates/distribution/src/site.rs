@@ -37,6 +37,8 @@ pub(crate) struct Site {
     /// The schemes to try, in order; the second only if the first cannot connect.
     pub(crate) schemes: &'static [Scheme],
     pub(crate) allow_plaintext: bool,
+    /// Whether another place is asked if this one fails: it is the second try.
+    pub(crate) has_next: bool,
 }
 
 /// What the client was told about plain http.
@@ -87,6 +89,7 @@ impl Site {
             tls: Arc::new(settings),
             schemes,
             allow_plaintext,
+            has_next: false,
         })
     }
 
@@ -112,6 +115,18 @@ impl Site {
     pub(crate) fn peer(&self, url: &Url) -> Result<Peer, Error> {
         Ok(Peer::named(Origin::of(url)?, Arc::clone(&self.tls)))
     }
+}
+
+/// The sites in this order, each knowing whether one follows.
+pub(crate) fn in_order<'a>(
+    sites: &'a [Site],
+    order: &'a [usize],
+) -> impl Iterator<Item = (usize, Site)> + use<'a> {
+    let followed = (1..order.len()).map(|_| true).chain([false]);
+    order.iter().zip(followed).filter_map(|(index, has_next)| {
+        let site = sites.get(*index)?.clone();
+        Some((*index, Site { has_next, ..site }))
+    })
 }
 
 impl fmt::Debug for Site {

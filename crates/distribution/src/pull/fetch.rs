@@ -19,7 +19,7 @@ use crate::{
     error::{Detail, Error, Operation, kind_of_http},
     pace::Turn,
     send::{Answer, Call},
-    site::Site,
+    site::{Site, in_order},
 };
 
 /// How many of a descriptor's URLs are tried.
@@ -65,9 +65,8 @@ impl Fetch {
         let mut order: Vec<usize> = self.remote.order(sites.len()).collect();
         order.sort_by_key(|index| Some(*index) == failed);
         let mut errors = Vec::new();
-        for index in order {
-            let Some(site) = sites.get(index) else { continue };
-            match self.part_from(site, index, offset).await {
+        for (index, site) in in_order(&sites, &order) {
+            match self.part_from(&site, index, offset).await {
                 Ok(part) => return Ok(part),
                 Err(error) => errors.push((index, error)),
             }
@@ -183,7 +182,7 @@ impl Fetch {
             call = call.with_header(header::RANGE, range);
         }
         let client = self.remote.client();
-        client.send(site, call, &mut client.budget()).await
+        client.send(site, call, &mut client.budget_at(site)).await
     }
 
     /// Asks the host that the registry redirected to before; whatever goes wrong (the link is too old), the

@@ -15,7 +15,7 @@ use wharf_auth::{Authorization, Subject};
 use wharf_content::ErrorKind;
 use wharf_http::{
     AddressClass, FollowError, Followed, Origin, Redacted, Request, RequestBody, ResponseBody, RetryBudget,
-    Scheme, is_transient_status, retry_after,
+    RetryPolicy, Scheme, is_transient_status, retry_after,
 };
 
 pub(crate) use self::call::{Answer, Call, Payload};
@@ -31,9 +31,20 @@ use crate::{Client, beneath::beneath, error::Error, hint, site::Site, wire};
 
 /// The most bytes read of an error answer (X1).
 const MAX_ERROR: usize = 64 * 1024;
+
 impl Client {
     pub(crate) fn budget(&self) -> RetryBudget {
         RetryBudget::new(self.shared().retry)
+    }
+
+    /// What a pull may try at this place. A mirror that is down or busy does not hold it up: the next place is
+    /// the second try, and only the last one is waited for.
+    pub(crate) fn budget_at(&self, site: &Site) -> RetryBudget {
+        if site.has_next {
+            RetryBudget::new(RetryPolicy::never())
+        } else {
+            self.budget()
+        }
     }
 
     /// Sends a call to a site until there is an expected answer, an error that will not change, or the budget

@@ -96,6 +96,25 @@ async fn a_mirror_that_fails_is_passed_over_and_named_in_the_error() {
     );
 }
 
+#[tokio::test]
+async fn a_busy_mirror_is_not_waited_for() {
+    let stage = Stage::new();
+    let mirror = stage.origin("mirror.test").await;
+    let primary = stage.origin("reg.test").await;
+    let image = Image::small("x");
+    mirror.on(
+        Match::any(),
+        Answer::error(503, "UNAVAILABLE", "later").header("retry-after", "30"),
+    );
+    primary.rule(Rule::new(Match::any(), Answer::new(503)).times(1));
+    primary.serve_image("app", "v1", &image);
+    let client = on_stage(&stage).with_resolve(Arc::new(Mirrored)).build().unwrap();
+    let app = remote(&client, "reg.test", "app");
+    assert_eq!(app.manifest(&tag()).await.unwrap(), *image.manifest());
+    assert_eq!(mirror.requests().len(), 1, "the next place is the second try");
+    assert_eq!(primary.requests().len(), 2, "the last place is asked again");
+}
+
 /// The list at the fallback tag is changed where it is written: what a mirror has of it may be old.
 #[tokio::test]
 async fn the_list_of_referrers_is_read_at_the_registry_itself() {
