@@ -25,6 +25,9 @@ impl Remote {
     /// there are several, and can be read again. Read [in pieces](Blob::into_pieces), as a store reads it, a large
     /// blob that waits for the network is fetched in ranges over several connections.
     ///
+    /// Bytes that turn out to have another digest are an error, and are not fetched again by themselves: a cut is the
+    /// network's fault, a wrong digest somebody's.
+    ///
     /// Fails with [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) if the digest cannot be
     /// verified.
     pub fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
