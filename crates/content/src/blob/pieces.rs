@@ -142,7 +142,7 @@ impl Pieces {
             match &mut self.state {
                 State::Idle => {
                     let Some(opener) = self.blob.opener.clone() else {
-                        return Poll::Ready(None);
+                        return Poll::Ready(self.finish().err().map(Err));
                     };
                     let front = self.blob.position;
                     self.state = State::Opening(Box::pin(async move { opener.open_pieces(front).await }));

@@ -45,9 +45,6 @@ impl DiskBackend {
     /// journal is damaged before its end, [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`] for the disk's
     /// own.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref().to_owned();
-        let old = path.clone();
-        blocking(move || refuse_old(&old)).await?;
         Self::over(&Layout::create(path).await?).await
     }
 
@@ -73,20 +70,6 @@ impl DiskBackend {
         })
         .await
     }
-}
-
-/// Fails for a directory of a registry that had no layout.
-fn refuse_old(path: &Path) -> Result<(), Error> {
-    let has = |name: &str| path.join(name).exists();
-    if !has("journal") || has("oci-layout") {
-        return Ok(());
-    }
-    let message = format!(
-        "{} was written by a registry older than this one, which did not keep an image layout; start with \
-         another directory and copy the images",
-        path.display()
-    );
-    Err(Error::new(ErrorKind::Conflict, message))
 }
 
 /// Runs what blocks where it may.

@@ -134,6 +134,12 @@ async fn write(slot: Slot, blob: Blob) -> Result<Option<Stamp>, Error> {
                 while let Some(due) = writing.pieces.due() {
                     let step = due.start..due.end.min(due.start.saturating_add(READ));
                     let bytes = writing.read(step).await?;
+                    if bytes.is_empty() {
+                        return Err(Error::new(
+                            ErrorKind::Other,
+                            "the writer ended before the blob did",
+                        ));
+                    }
                     writing.pieces.give_back(&bytes);
                 }
             }
