@@ -125,7 +125,10 @@ fn what_cannot_be_served_is_said_in_one_line() {
         ),
         (
             vec!["--root", "other"],
-            &["other has files", "choose another directory with --root"],
+            &[
+                "other is not an image store and not empty",
+                "choose another directory with --root",
+            ],
         ),
         (
             vec!["--root", "root"],

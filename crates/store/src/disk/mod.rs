@@ -154,7 +154,7 @@ impl Disk {
             .find(|name| ![PRIVATE, "blobs", index_file::INDEX, LAYOUT_FILE].contains(&name.as_str()));
         if let Some(foreign) = foreign {
             let message = format!(
-                "{} is not an image store and not empty (it has {foreign:?}); name another directory",
+                "{} is not an image store and not empty (it has {foreign:?})",
                 self.path().display()
             );
             return Err(Error::new(ErrorKind::Conflict, message));
