@@ -137,19 +137,6 @@ async fn a_directory_has_one_owner() {
 }
 
 #[tokio::test]
-async fn a_directory_without_a_layout_is_explained() {
-    let root = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(root.path().join("blobs/sha256")).unwrap();
-    for file in ["lock", "journal"] {
-        std::fs::write(root.path().join(file), "").unwrap();
-    }
-    let error = DiskBackend::open(root.path()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(error.to_string().contains("older"), "{error}");
-    assert!(!root.path().join("oci-layout").exists());
-}
-
-#[tokio::test]
 async fn a_collector_next_door_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let server = open(root.path()).await;
