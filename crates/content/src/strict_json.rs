@@ -1,6 +1,6 @@
 //! The JSON that two parsers cannot read differently: no duplicate keys, no keys that differ from a known one
-//! in case alone (Go binds those), no lists where objects belong (serde binds those), bounded depth, nothing
-//! after the document.
+//! in case alone (Go binds those), no lists where objects belong (serde binds those), bounded depth and number
+//! of keys, nothing after the document.
 //!
 //! Threat rows I5 and X9; image-spec, *considerations*, asks for I-JSON (RFC 7493).
 
@@ -11,6 +11,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use crate::{Error, ErrorKind};
 
 const MAX_DEPTH: usize = 64;
+/// How many keys all objects of a document have together: an index of two thousand entries has some 20,000.
+const MAX_KEYS: usize = 100_000;
+/// How many bytes all annotations of a document have together, keys and values.
+const MAX_ANNOTATIONS: usize = 1024 * 1024;
 
 /// The keys that some parser gives a meaning to, in a manifest, an index or their descriptors.
 const KNOWN: &[&str] = &[
@@ -37,25 +41,22 @@ const KNOWN: &[&str] = &[
     "variant",
 ];
 
-/// Refuses a document that is not JSON ([`ErrorKind::Invalid`]) or can be read in two ways
-/// ([`ErrorKind::Ambiguous`]).
+/// Refuses a document that is not JSON ([`ErrorKind::Invalid`]), can be read in two ways
+/// ([`ErrorKind::Ambiguous`]), or costs far more than its size ([`ErrorKind::TooLarge`]).
 pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
-    let ambiguous = Cell::new(false);
+    let tally = Tally::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let walk = Walk {
         depth: 0,
         place: Place::Manifest,
         free_keys: false,
-        ambiguous: &ambiguous,
+        annotation: false,
+        tally: &tally,
     };
     walk.deserialize(&mut deserializer)
         .and_then(|()| deserializer.end())
         .map_err(|error| {
-            let kind = if ambiguous.get() {
-                ErrorKind::Ambiguous
-            } else {
-                ErrorKind::Invalid
-            };
+            let kind = tally.refusal.get().unwrap_or(ErrorKind::Invalid);
             Error::new(kind, format!("the document is not acceptable JSON: {error}"))
         })
 }
@@ -90,13 +91,47 @@ impl Place {
     }
 }
 
+/// What is counted over the whole document, and why it is refused if not for its grammar.
+#[derive(Default)]
+struct Tally {
+    keys: Cell<usize>,
+    annotations: Cell<usize>,
+    refusal: Cell<Option<ErrorKind>>,
+}
+
+impl Tally {
+    fn refuse<E: serde::de::Error>(&self, kind: ErrorKind, why: impl fmt::Display) -> E {
+        self.refusal.set(Some(kind));
+        E::custom(why)
+    }
+
+    fn key<E: serde::de::Error>(&self) -> Result<(), E> {
+        self.keys.set(self.keys.get() + 1);
+        if self.keys.get() > MAX_KEYS {
+            return Err(self.refuse(ErrorKind::TooLarge, format_args!("more than {MAX_KEYS} keys")));
+        }
+        Ok(())
+    }
+
+    fn annotation<E: serde::de::Error>(&self, text: &str) -> Result<(), E> {
+        self.annotations.set(self.annotations.get() + text.len());
+        if self.annotations.get() > MAX_ANNOTATIONS {
+            let why = format_args!("more than {MAX_ANNOTATIONS} bytes of annotations");
+            return Err(self.refuse(ErrorKind::TooLarge, why));
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Walk<'a> {
     depth: usize,
     place: Place,
     /// Inside `annotations`, whose keys are the author's own.
     free_keys: bool,
-    ambiguous: &'a Cell<bool>,
+    /// The value of an annotation.
+    annotation: bool,
+    tally: &'a Tally,
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
@@ -115,6 +150,7 @@ impl Walk<'_> {
         Ok(Self {
             depth: self.depth + 1,
             free_keys: false,
+            annotation: self.free_keys,
             ..self
         })
     }
@@ -143,7 +179,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        if self.annotation {
+            self.tally.annotation(text)?;
+        }
         Ok(())
     }
 
@@ -164,21 +203,22 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let inner: Self = self.deeper()?;
         let mut seen: HashSet<Cow<'de, str>> = HashSet::new();
         while let Some(Key(key)) = entries.next_key()? {
+            self.tally.key()?;
+            if self.free_keys {
+                self.tally.annotation(&key)?;
+            }
             if !self.free_keys
                 && let Some(known) = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(&key))
                 && *known != key
             {
-                self.ambiguous.set(true);
-                return Err(A::Error::custom(format_args!(
-                    "a key equals {known:?} but for its case"
-                )));
+                let why = format_args!("a key equals {known:?} but for its case");
+                return Err(self.tally.refuse(ErrorKind::Ambiguous, why));
             }
             let free_keys = key == "annotations";
             let place = self.place.below(&key);
             if let Some(twice) = seen.replace(key) {
-                self.ambiguous.set(true);
-                let twice = crate::bounded(&twice);
-                return Err(A::Error::custom(format_args!("the key {twice:?} appears twice")));
+                let why = format!("the key {:?} appears twice", crate::bounded(&twice));
+                return Err(self.tally.refuse(ErrorKind::Ambiguous, why));
             }
             entries.next_value_seed(Self {
                 place,

@@ -50,6 +50,10 @@ impl Capture {
         self.requests.lock().expect("capturing does not panic").clone()
     }
 
+    pub(super) fn request_count(&self) -> u64 {
+        self.requests.lock().expect("capturing does not panic").len() as u64
+    }
+
     pub(super) fn bytes(&self) -> Vec<u8> {
         self.received.lock().expect("capturing does not panic").clone()
     }

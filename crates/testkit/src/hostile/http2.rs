@@ -113,6 +113,9 @@ impl Shared {
         let mut translator = Translator::new(is_head);
         let mut stream = None;
         for step in steps {
+            if translator.is_done() {
+                break; // what comes after an answer, and after one to HEAD, has no frames
+            }
             let bytes = match step {
                 Step::Send(bytes) => (bytes, 1),
                 Step::Repeat(bytes, times) => (bytes, times),
@@ -159,6 +162,9 @@ impl Shared {
                 }
             };
             for _ in 0..bytes.1 {
+                if translator.is_done() {
+                    break;
+                }
                 let pieces = translator.feed(&bytes.0);
                 self.say(pieces, &mut respond, &mut stream).await?;
             }

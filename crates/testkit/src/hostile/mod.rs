@@ -30,9 +30,11 @@
 //! | [`Answer`], [`Fault`], [`Step`] | right answers, wrong ones, and bytes that are no answer |
 //! | [`TokenDesk`] | a registry's demand for tokens, and who hands them out |
 //! | [`Driver`], [`Skopeo`], [`Outcome`] | any client doing what a script asks, and what came of it |
+//! | [`Budget`], [`Meter`] | what a script may cost, and what it did cost |
 //! | [`WireProxy`], [`WireFault`] | harm to chosen bytes between a client and any server |
 
 mod answer;
+mod budget;
 mod capture;
 mod desk;
 mod driver;
@@ -48,6 +50,7 @@ mod stage;
 mod step;
 
 pub use answer::{Answer, Fault};
+pub use budget::{Budget, Meter, Spent};
 pub use desk::{Token, TokenDesk};
 pub use driver::{Done, Driver, Outcome, holds, within};
 pub use origin::{Origin, Traffic};

@@ -125,7 +125,7 @@ impl Origin {
         Traffic {
             connections,
             open,
-            requests: self.0.capture.requests().len() as u64,
+            requests: self.0.capture.request_count(),
             sent,
             received,
         }

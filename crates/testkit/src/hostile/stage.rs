@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, task::AbortHandle};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    Origin, logs,
+    Origin, Traffic, logs,
     origin::Inner,
     secrets::{MARK, Secret, betrays, traces},
 };
@@ -360,6 +360,12 @@ impl Stage {
                 .expect("the stage does not panic")
                 .push(finding);
         }
+    }
+
+    /// What passed through each origin.
+    pub fn traffic(&self) -> Vec<Traffic> {
+        let origins = self.origins.lock().expect("the stage does not panic");
+        origins.iter().map(Origin::traffic).collect()
     }
 
     /// Ends the stage without a complaint, and says which secrets were seen where they do not belong; log lines

@@ -147,7 +147,7 @@ pub(crate) fn layer(image: &Image) -> (Descriptor, bytes::Bytes) {
 }
 
 #[derive(Debug)]
-struct StageNames(Names);
+pub(crate) struct StageNames(pub(crate) Names);
 
 #[async_trait]
 impl Lookup for StageNames {
