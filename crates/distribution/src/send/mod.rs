@@ -278,6 +278,12 @@ impl Client {
             let (body, bytes) = match call.whole {
                 None => (body, Bytes::new()),
                 Some(limit) => {
+                    let is_error = parts.status.is_client_error() || parts.status.is_server_error();
+                    let limit = if is_error {
+                        limit.min(MAX_ERROR as u64)
+                    } else {
+                        limit
+                    };
                     let failed = |error| FollowError {
                         error,
                         url: followed.url.clone(),

@@ -108,20 +108,6 @@ impl Scene {
         read.map(|bytes| bytes.to_vec())
             .map_err(|error| self.stage.inspect(error).kind())
     }
-
-    /// The same, taken in whatever order it comes.
-    pub(crate) async fn read_in_pieces(
-        &self,
-        remote: &Remote,
-        descriptor: &Descriptor,
-    ) -> Result<Vec<u8>, wharf_content::ErrorKind> {
-        let blob = remote
-            .blob(descriptor)
-            .map_err(|error| self.stage.inspect(error).kind())?;
-        let read = crate::support::read_in_pieces(blob).await;
-        read.map(|(bytes, _)| bytes)
-            .map_err(|error| self.stage.inspect(error).kind())
-    }
 }
 
 /// Both versions of HTTP: what must hold for secrets holds for each.
