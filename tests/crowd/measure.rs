@@ -62,6 +62,14 @@ impl Figures {
     }
 }
 
+impl Held {
+    /// Whether this is no more than the other. There may be fewer files: the other may have been counted while the
+    /// last connection was closing.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        (self.inventory, self.content) == (other.inventory, other.content) && self.files <= other.files
+    }
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

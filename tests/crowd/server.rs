@@ -26,8 +26,8 @@ pub(crate) const PASSWORD: &str = "correct-horse";
 /// Short, so that many tokens expire.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(5);
 const WORKERS: usize = 4;
-/// These, the one that reads this pipe, and some that have just measured.
-pub(crate) const IDLE_THREADS: u64 = 8;
+/// These, the one that reads this pipe, and those that the measuring itself keeps busy. A leak has more: one for each client.
+pub(crate) const IDLE_THREADS: u64 = 16;
 /// Idle threads end soon, so that their number can be compared.
 const THREAD_LIFETIME: Duration = Duration::from_millis(100);
 /// How long a blob may wait for its manifest, longer than any push here.
@@ -172,7 +172,7 @@ impl Served {
         loop {
             expired += self.ask::<u64>("rest");
             let figures = self.figures(expired);
-            let is_empty = |held: &Held| empty.is_none_or(|empty| empty.held == *held);
+            let is_empty = |held: &Held| empty.is_none_or(|empty| held.is_within(&empty.held));
             if is_empty(&figures.held) && figures.threads <= IDLE_THREADS || Instant::now() > given_up {
                 return figures;
             }
