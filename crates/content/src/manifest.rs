@@ -33,8 +33,8 @@ impl Manifest {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`] if it is no manifest, [`ErrorKind::Ambiguous`] if it can be read in two ways,
-    /// [`ErrorKind::Unsupported`] for Docker's schema 1, [`ErrorKind::TooLarge`] with more than 100,000 keys or
-    /// 1 MiB of annotations, which would cost far more memory than their bytes.
+    /// [`ErrorKind::Unsupported`] for Docker's schema 1, [`ErrorKind::TooLarge`] with more than 100,000 keys,
+    /// which would cost far more memory than their bytes.
     pub fn parse(bytes: Bytes, declared: Option<&MediaType>) -> Result<Self, Error> {
         let digest = Hasher::digest(Algorithm::Sha256, &bytes)?;
         Self::with_known_digest(bytes, declared, digest)

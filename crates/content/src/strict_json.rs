@@ -13,8 +13,6 @@ use crate::{Error, ErrorKind};
 const MAX_DEPTH: usize = 64;
 /// How many keys all objects of a document have together: an index of two thousand entries has some 20,000.
 const MAX_KEYS: usize = 100_000;
-/// How many bytes all annotations of a document have together, keys and values.
-const MAX_ANNOTATIONS: usize = 1024 * 1024;
 
 /// The keys that some parser gives a meaning to, in a manifest, an index or their descriptors.
 const KNOWN: &[&str] = &[
@@ -50,7 +48,6 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
         depth: 0,
         place: Place::Manifest,
         free_keys: false,
-        annotation: false,
         tally: &tally,
     };
     walk.deserialize(&mut deserializer)
@@ -95,7 +92,6 @@ impl Place {
 #[derive(Default)]
 struct Tally {
     keys: Cell<usize>,
-    annotations: Cell<usize>,
     refusal: Cell<Option<ErrorKind>>,
 }
 
@@ -112,15 +108,6 @@ impl Tally {
         }
         Ok(())
     }
-
-    fn annotation<E: serde::de::Error>(&self, text: &str) -> Result<(), E> {
-        self.annotations.set(self.annotations.get() + text.len());
-        if self.annotations.get() > MAX_ANNOTATIONS {
-            let why = format_args!("more than {MAX_ANNOTATIONS} bytes of annotations");
-            return Err(self.refuse(ErrorKind::TooLarge, why));
-        }
-        Ok(())
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -129,8 +116,6 @@ struct Walk<'a> {
     place: Place,
     /// Inside `annotations`, whose keys are the author's own.
     free_keys: bool,
-    /// The value of an annotation.
-    annotation: bool,
     tally: &'a Tally,
 }
 
@@ -150,7 +135,6 @@ impl Walk<'_> {
         Ok(Self {
             depth: self.depth + 1,
             free_keys: false,
-            annotation: self.free_keys,
             ..self
         })
     }
@@ -179,10 +163,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(())
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        if self.annotation {
-            self.tally.annotation(text)?;
-        }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
         Ok(())
     }
 
@@ -204,9 +185,6 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let mut seen: HashSet<Cow<'de, str>> = HashSet::new();
         while let Some(Key(key)) = entries.next_key()? {
             self.tally.key()?;
-            if self.free_keys {
-                self.tally.annotation(&key)?;
-            }
             if !self.free_keys
                 && let Some(known) = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(&key))
                 && *known != key
