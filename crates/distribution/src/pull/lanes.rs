@@ -68,13 +68,61 @@ enum Source {
     Stream(Part),
 }
 
-/// Compares the rate with the one before.
+/// Compares the rate with the one at fewer connections.
 struct Trial {
     since: Instant,
     bytes: u64,
     /// Bytes per second to beat.
     rate: f64,
+    widened: bool,
     settled: bool,
+}
+
+/// What a round of a [`Trial`] shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// The next round tells.
+    Open,
+    /// This many connections are right.
+    Settled,
+    /// One is as good.
+    NoGain,
+}
+
+impl Trial {
+    fn new(rate: f64) -> Self {
+        Self {
+            since: Instant::now(),
+            bytes: 0,
+            rate,
+            widened: false,
+            settled: false,
+        }
+    }
+
+    /// Judges a round that went at `rate`. `widen` takes more connections: `None` if there may not be more, and
+    /// whether any were free. If none were, the next round is compared with the same rate again: this many are worth
+    /// it, and another blob may end.
+    fn judge(&mut self, rate: f64, widen: impl FnOnce() -> Option<bool>) -> Verdict {
+        self.since = Instant::now();
+        self.bytes = 0;
+        if rate <= self.rate * 1.25 {
+            return if self.widened {
+                Verdict::Settled
+            } else {
+                Verdict::NoGain
+            };
+        }
+        match widen() {
+            Some(true) => {
+                self.rate = rate;
+                self.widened = true;
+                Verdict::Open
+            }
+            Some(false) => Verdict::Open,
+            None => Verdict::Settled,
+        }
+    }
 }
 
 /// How ranges ended.
@@ -114,12 +162,7 @@ impl Lanes {
             next: at,
             failures: 0,
             closing: false,
-            trial: Trial {
-                since: Instant::now(),
-                bytes: 0,
-                rate,
-                settled: false,
-            },
+            trial: Trial::new(rate),
         };
         if let Some(range) = lanes.claim() {
             lanes.open.push(Lane {
@@ -206,21 +249,18 @@ impl Lanes {
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let rate = self.trial.bytes as f64 / self.trial.since.elapsed().as_secs_f64().max(0.001);
-        let gained = rate > self.trial.rate * 1.25;
         tracing::debug!(width, rate, before = self.trial.rate, "parallel ranges");
-        if gained && self.permits.num_permits() < MOST_LANES {
-            let lanes = Arc::clone(&self.fetch.remote.client().shared().lanes);
-            if let Ok(more) = lanes.try_acquire_many_owned(MORE_LANES) {
-                self.permits.merge(more);
+        let lanes = Arc::clone(&self.fetch.remote.client().shared().lanes);
+        let permits = &mut self.permits;
+        let verdict = self.trial.judge(rate, || {
+            if permits.num_permits() >= MOST_LANES {
+                return None;
             }
-            self.trial.rate = rate;
-            self.trial.since = Instant::now();
-            self.trial.bytes = 0;
-        } else if !gained && self.permits.num_permits() == LANES as usize {
-            self.closing = true;
-        } else {
-            self.trial.settled = true;
-        }
+            let more = lanes.try_acquire_many_owned(MORE_LANES);
+            Some(more.map(|more| permits.merge(more)).is_ok())
+        });
+        self.trial.settled = verdict == Verdict::Settled;
+        self.closing = verdict == Verdict::NoGain;
     }
 
     fn top_up(&mut self) {
@@ -283,6 +323,35 @@ impl Lane {
                 Some(Err(error)) => error,
             };
             return Poll::Ready(Err(fetch.broken(error, &part.place.endpoint)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn more_connections_are_taken_while_they_help() {
+        /// Rates, and what comes of taking more.
+        type Rounds = &'static [(f64, Option<bool>)];
+        let table: [(Rounds, Verdict); 7] = [
+            (&[(24., Some(true))], Verdict::NoGain),
+            (&[(80., Some(true))], Verdict::Open),
+            (&[(80., Some(true)), (120., Some(true))], Verdict::Open),
+            (&[(80., Some(true)), (85., Some(true))], Verdict::Settled),
+            // None are free: as many as there are go on, and ask again.
+            (&[(80., Some(false)), (75., Some(false))], Verdict::Open),
+            (
+                &[(80., Some(false)), (75., Some(true)), (120., None)],
+                Verdict::Settled,
+            ),
+            (&[(80., Some(false)), (24., Some(true))], Verdict::NoGain),
+        ];
+        for (rounds, expected) in table {
+            let mut trial = Trial::new(20.);
+            let verdicts = rounds.iter().map(|&(rate, free)| trial.judge(rate, || free));
+            assert_eq!(verdicts.last(), Some(expected), "{rounds:?}");
         }
     }
 }
