@@ -39,7 +39,8 @@
 //! single new byte end it. A blob of 16 MiB and more whose reader mostly waits for the network, and takes its
 //! bytes [in any order](wharf_content::Pieces) as a store does, is fetched in ranges over 4 to 8 connections, as long
 //! as that is faster; a client opens at most 12 for them beside the first of each blob. They are handed out as they
-//! arrive, and none is kept in memory.
+//! arrive, and none is kept in memory. Of one registry at most 32 blobs are downloaded at once, and half as many each
+//! time it says that it has too much to do.
 //!
 //! | feature | adds |
 //! |---|---|

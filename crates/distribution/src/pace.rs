@@ -10,7 +10,7 @@ use tokio::{sync::Notify, time::Instant};
 use wharf_reference::Registry;
 
 /// The most downloads from one registry at once, before it has ever asked for fewer.
-const MOST: u32 = 16;
+const MOST: u32 = 32;
 /// How many downloads must end well before one more is tried at once.
 const PROBATION: u32 = 8;
 /// How long a download waits for its turn at most: a consumer that holds one download while it waits for
@@ -154,8 +154,10 @@ mod tests {
         pace.pushed_back(None);
         pace.pushed_back(None);
         assert_eq!(pace.state().limit, MOST / 2, "one sign");
-        turns.truncate(8); // eight ended well: one more is allowed
-        turns.push(pace.turn().await);
+        turns.truncate(MOST as usize - 2 * PROBATION as usize); // so many ended well: two more are allowed
+        while turns.len() < MOST as usize / 2 + 2 {
+            turns.push(pace.turn().await);
+        }
         let waiting = pace.turn();
         let mut waiting = std::pin::pin!(waiting);
         assert!(
