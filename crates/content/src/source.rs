@@ -38,6 +38,12 @@ pub trait Sink: Send + Sync {
     /// complete with its blobs; an index stands for itself alone, for it may be kept with some of its images.
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error>;
 
+    /// What is known of these without a question for each, in their order: whether it is there and complete, as
+    /// [`Sink::contains`] would say; `None` where only that can tell.
+    async fn glance(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
+        Ok(vec![None; descriptors.len()])
+    }
+
     /// Takes in a blob. It is there, whole and verified, when this returns `Ok`.
     ///
     /// Does not ask first whether it is there: that is the caller's choice, by [`Sink::contains`].

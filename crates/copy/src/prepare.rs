@@ -28,8 +28,8 @@ pub async fn plan(
     Ok(plan)
 }
 
-/// A plan that leaves it to the execution to ask for each blob whether it is there: one round trip less on the
-/// way to the first byte.
+/// A plan that leaves it to the execution to ask for each blob whether it is there, unless the sink knows without
+/// being asked: one round trip less on the way to the first byte.
 pub(crate) async fn walk(
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
@@ -82,7 +82,7 @@ pub(crate) async fn walk(
         descriptor: root.descriptor().clone(),
         action: if present { Action::Skip } else { Action::Copy },
     });
-    let plan = Plan {
+    let mut plan = Plan {
         places,
         options,
         resolved,
@@ -93,6 +93,7 @@ pub(crate) async fn walk(
         warnings,
     };
     plan.check()?;
+    plan.glance().await?;
     Ok(plan)
 }
 
@@ -140,22 +141,46 @@ impl Plan {
         }
     }
 
+    /// Settles what the destination knows at once.
+    async fn glance(&mut self) -> Result<(), Error> {
+        let open = self.unsettled().cloned().collect::<Vec<_>>();
+        if !open.is_empty() {
+            let answers = self.places.sink.glance(&open).await?;
+            self.settle(answers);
+        }
+        Ok(())
+    }
+
     /// Asks the destination for every blob that is still open.
     async fn ask(&mut self) -> Result<(), Error> {
-        let open = || self.steps.iter().filter(|step| step.action == Action::Ask);
-        let questions = open()
-            .map(|step| is_there(self.places.clone(), step.descriptor.clone()))
+        let questions = self
+            .unsettled()
+            .map(|descriptor| is_there(self.places.clone(), descriptor.clone()))
             .collect();
         let answers = each(self.options.concurrency, questions).await?;
+        self.settle(answers.into_iter().map(Some));
+        Ok(())
+    }
+
+    fn unsettled(&self) -> impl Iterator<Item = &Descriptor> {
+        let steps = self.steps.iter().filter(|step| step.action == Action::Ask);
+        steps.map(|step| &step.descriptor)
+    }
+
+    /// Takes in answers about what is unsettled, in its order.
+    fn settle(&mut self, answers: impl IntoIterator<Item = Option<bool>>) {
         let absent = if self.places.sink.can_adopt(&self.source()) {
             Action::Adopt
         } else {
             Action::Copy
         };
         let open = self.steps.iter_mut().filter(|step| step.action == Action::Ask);
-        for (step, present) in open.zip(answers) {
-            step.action = if present { Action::Skip } else { absent };
+        for (step, answer) in open.zip(answers) {
+            step.action = match answer {
+                Some(true) => Action::Skip,
+                Some(false) => absent,
+                None => Action::Ask,
+            };
         }
-        Ok(())
     }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn adopt(layout: &Layout, descriptor: &Descriptor, from: &Path)
     };
     let shared = &layout.shared;
     let flight = shared.flights.enter(descriptor.digest()).await;
-    let Some((mut slot, _)) = ingest::acquire(shared, descriptor, false).await? else {
+    let Some((mut slot, _)) = ingest::acquire(layout, descriptor, false).await? else {
         return Ok(true);
     };
     let (shared, descriptor) = (layout.shared.clone(), descriptor.clone());

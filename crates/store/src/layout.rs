@@ -247,18 +247,25 @@ impl Sink for Layout {
         self.blocking(move |layout| layout.is_complete(&descriptor)).await
     }
 
+    async fn glance(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
+        let descriptors = descriptors.to_vec();
+        self.blocking(move |layout| {
+            layout.lease.pin(descriptors.iter().map(Descriptor::digest))?;
+            let known = |descriptor: &Descriptor| {
+                if descriptor.media_type().is_image() {
+                    return Ok(None); // whether its blobs are there is to be read from it
+                }
+                layout.shared.glance(descriptor)
+            };
+            descriptors.iter().map(known).collect()
+        })
+        .await
+    }
+
     /// Takes in a blob. A download that was cut, in this or another process, is continued; one that is under
     /// way elsewhere is waited for.
     async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
-        let descriptor = blob.descriptor().clone();
-        let there = self.blocking(move |layout| {
-            layout.lease.pin([descriptor.digest()])?;
-            layout.shared.vouch(&descriptor)
-        });
-        if there.await? {
-            return Ok(());
-        }
-        ingest::push(&self.shared, blob).await
+        ingest::push(self, blob).await
     }
 
     /// Takes in a manifest. With a name, everything pushed before is durable when this returns.

@@ -246,6 +246,15 @@ impl Sink for Memory {
         })
     }
 
+    async fn glance(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
+        let state = self.read();
+        let known = |descriptor: &Descriptor| {
+            let is_blob = !descriptor.media_type().is_manifest();
+            is_blob.then(|| state.blobs.contains_key(descriptor.digest()))
+        };
+        Ok(descriptors.iter().map(known).collect())
+    }
+
     async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
         let digest = blob.descriptor().digest().clone();
         let bytes = blob.read_to_end(u64::MAX).await?;

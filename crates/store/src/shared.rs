@@ -1,7 +1,8 @@
 //! What all handles of one open layout have in common.
 
-use std::{fs::File, sync::Arc};
+use std::{fs::File, num::NonZeroUsize, sync::Arc, thread};
 
+use tokio::sync::Semaphore;
 use wharf_content::{Descriptor, Error};
 use wharf_reference::Digest;
 
@@ -19,6 +20,9 @@ pub(crate) struct Shared {
     pub(crate) partials: Arc<Partials>,
     pub(crate) verified: Arc<Verified>,
     pub(crate) flights: Flights,
+    /// Of those that ask for the right to write: a hundred small blobs that did so at the same time would start a
+    /// hundred threads for work of microseconds.
+    pub(crate) turns: Semaphore,
 }
 
 impl Shared {
@@ -28,25 +32,35 @@ impl Shared {
             partials: Arc::default(),
             verified: Arc::default(),
             flights: Flights::default(),
+            turns: Semaphore::new(thread::available_parallelism().map_or(1, NonZeroUsize::get)),
         }
+    }
+
+    /// Whether the blob is there and good, if that is known without reading it. The caller has pinned it.
+    ///
+    /// What carries the mark of a verified and synced blob is believed. A file of another size is not what was asked
+    /// for and stays: the descriptor may be the one that lies, and other images may need the file.
+    pub(crate) fn glance(&self, descriptor: &Descriptor) -> Result<Option<bool>, Error> {
+        let digest = descriptor.digest();
+        Ok(match self.disk.find_blob(digest)? {
+            Found::File(stamp) if stamp.size == descriptor.size() => {
+                let known =
+                    self.verified.is(digest, &stamp) || Mark::of(digest, &stamp) == Some(Mark::Durable);
+                known.then_some(true)
+            }
+            Found::File(_) | Found::Nothing | Found::Other => Some(false),
+        })
     }
 
     /// Whether the blob is there and good, so that it need not be sent. The caller has pinned it.
     ///
-    /// What carries the mark of a verified and synced blob is believed; anything else is hashed, synced and
-    /// marked now. What is damaged is taken out of the store and is not there. A file of another size is not
-    /// what was asked for and stays: the descriptor may be the one that lies, and other images may need the file.
+    /// What is not known to be good is hashed, synced and marked now. What is damaged is taken out of the store and
+    /// is not there.
     pub(crate) fn vouch(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        if let Some(known) = self.glance(descriptor)? {
+            return Ok(known);
+        }
         let digest = descriptor.digest();
-        let Found::File(stamp) = self.disk.find_blob(digest)? else {
-            return Ok(false);
-        };
-        if stamp.size != descriptor.size() {
-            return Ok(false);
-        }
-        if self.verified.is(digest, &stamp) || Mark::of(digest, &stamp) == Some(Mark::Durable) {
-            return Ok(true);
-        }
         let Some((mut file, stamp)) = self.disk.open_blob(digest)? else {
             return Ok(false);
         };

@@ -27,9 +27,7 @@ pub(super) async fn check(
     run.case = "a blob that is not there";
     let absent = samples.blob(100, 500);
     let absent = run.ok(absent, "make a sample")?;
-    let there = place.contains(&absent.descriptor).await;
-    let there = run.ok(there, "ask for it")?;
-    run.that(!there, "it must not be there")?;
+    run.has(place, &absent.descriptor, false).await?;
     run.kind(read(place, &absent).await, ErrorKind::NotFound, "read it")?;
 
     run.case = "the same blob at once";
@@ -56,9 +54,7 @@ async fn round_trip(run: &mut Run, place: &(impl Source + Sink), sample: &Sample
     let once = run.ok(sample.blob_once(Fault::None), "make a blob")?;
     let pushed = place.push_blob(blob).await;
     run.ok(pushed, "push it")?;
-    let there = place.contains(&sample.descriptor).await;
-    let there = run.ok(there, "ask for it")?;
-    run.that(there, "it must be there")?;
+    run.has(place, &sample.descriptor, true).await?;
     for _ in 0..2 {
         let bytes = read(place, sample).await;
         let bytes = run.ok(bytes, "read it")?;

@@ -71,9 +71,7 @@ async fn absent_then_good(
     place: &(impl Source + Sink),
     sample: &Sample,
 ) -> Result<(), Failure> {
-    let there = place.contains(&sample.descriptor).await;
-    let there = run.ok(there, "ask for it")?;
-    run.that(!there, "it must not be there")?;
+    run.has(place, &sample.descriptor, false).await?;
     run.failed(&read(place, sample).await, "read it")?;
     let blob = run.ok(sample.blob(Fault::None), "make a blob")?;
     let pushed = place.push_blob(blob).await;

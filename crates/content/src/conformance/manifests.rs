@@ -45,9 +45,7 @@ pub(super) async fn check(
         samples.manifest(&MediaType::OCI_MANIFEST, text),
         "make a manifest",
     )?;
-    let there = place.contains(absent.descriptor()).await;
-    let there = run.ok(there, "ask for it")?;
-    run.that(!there, "it must not be there")?;
+    run.has(place, absent.descriptor(), false).await?;
     let target = Target::Digest(absent.digest().clone());
     run.kind(place.manifest(&target).await, ErrorKind::NotFound, "read it")?;
     run.kind(place.resolve(&target).await, ErrorKind::NotFound, "resolve it")?;
@@ -66,9 +64,7 @@ async fn pushed_by_digest(
         let pushed = place.push_manifest(manifest, None).await;
         run.ok(pushed, "push it by digest")?;
     }
-    let there = place.contains(manifest.descriptor()).await;
-    let there = run.ok(there, "ask for it")?;
-    run.that(there, "it must be there")?;
+    run.has(place, manifest.descriptor(), true).await?;
     reads_as(run, place, &Target::Digest(manifest.digest().clone()), manifest).await
 }
 

@@ -18,7 +18,7 @@ use std::{fmt, future::Future, pin::Pin};
 
 use wharf_reference::Algorithm;
 
-use crate::{Error, ErrorKind, Sink, Source};
+use crate::{Descriptor, Error, ErrorKind, Sink, Source};
 use sample::Samples;
 
 /// The suite, and what it leaves out.
@@ -132,6 +132,24 @@ impl Run {
         let value = result.map_err(|error| self.fail(format!("{doing}: {:?}: {error}", error.kind())))?;
         self.checks += 1;
         Ok(value)
+    }
+
+    /// The place says rightly whether it has this, whichever way it is asked.
+    async fn has(&mut self, place: &impl Sink, descriptor: &Descriptor, there: bool) -> Result<(), Failure> {
+        let answer = place.contains(descriptor).await;
+        let answer = self.ok(answer, "ask for it")?;
+        let message = if there {
+            "it must be there"
+        } else {
+            "it must not be there"
+        };
+        self.that(answer == there, message)?;
+        let known = place.glance(std::slice::from_ref(descriptor)).await;
+        let known = self.ok(known, "glance at it")?;
+        self.that(
+            known == [None] || known == [Some(there)],
+            "a glance must tell the same or nothing",
+        )
     }
 
     fn kind<T>(&mut self, result: Result<T, Error>, kind: ErrorKind, doing: &str) -> Result<(), Failure> {

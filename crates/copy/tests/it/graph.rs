@@ -30,6 +30,7 @@ struct Case {
     named_before: bool,
     mounts: bool,
     reads_itself: bool,
+    glances: bool,
     gentle: bool,
     sink_failures: BTreeMap<usize, bool>,
     source_failures: BTreeMap<usize, bool>,
@@ -49,10 +50,11 @@ fn case() -> impl Strategy<Value = Case> {
         any::<bool>(),
         any::<bool>(),
         any::<bool>(),
+        any::<bool>(),
     );
     (graph, place, failures(), failures()).prop_map(|(graph, place, sink_failures, source_failures)| {
         let (blobs, images, indexes, referrers) = graph;
-        let (present, named_before, mounts, reads_itself, gentle) = place;
+        let (present, named_before, mounts, reads_itself, glances, gentle) = place;
         Case {
             blobs,
             images,
@@ -62,6 +64,7 @@ fn case() -> impl Strategy<Value = Case> {
             named_before,
             mounts,
             reads_itself,
+            glances,
             gentle,
             sink_failures,
             source_failures,
@@ -160,6 +163,7 @@ async fn run(case: Case) {
         content: content.into(),
         mounts_from: case.mounts.then(|| source.clone()),
         reads_itself: case.reads_itself,
+        glances: case.glances,
         failures: case.sink_failures.into_iter().collect(),
         ..Place::new()
     });

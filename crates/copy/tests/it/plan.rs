@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use wharf_content::{MediaType, Name};
-use wharf_copy::{Action, Options, plan};
+use wharf_content::{MediaType, Name, Outcome};
+use wharf_copy::{Action, Options, copy, plan};
 use wharf_reference::Digest;
 
 use crate::place::{Done, Place, pair, target};
@@ -80,4 +80,46 @@ async fn a_plan_says_who_is_asked_for_what() {
     plan.execute().await.unwrap();
     assert_eq!(source.log(), []);
     assert_eq!(sink.log().len(), 4, "what the plan said and nothing else");
+}
+
+/// What the destination knows at once is settled before anything moves, and only the rest is asked for.
+#[tokio::test]
+async fn what_is_known_at_a_glance_is_not_asked_for() {
+    let source = Arc::new(Place::new());
+    let image = source.image("a", &["four", "have", "odd", "has"]);
+    source.name("x", &image);
+    let sink = Arc::new(Place {
+        glances: true,
+        ..Place::new()
+    });
+    for there in [&b"have"[..], b"has"] {
+        sink.add(MediaType::OCI_LAYER, there);
+    }
+    let report = copy(source, sink.clone(), &target("x"), Options::default())
+        .await
+        .unwrap();
+
+    let outcome = |digest: &Digest| {
+        let mut outcomes = report.outcomes();
+        let found = outcomes.find(|(descriptor, _)| descriptor.digest() == digest);
+        found.map(|(_, outcome)| outcome)
+    };
+    let [four, have, odd, has] = image.layers() else {
+        panic!("four layers")
+    };
+    let log = sink.log();
+    let asked = |digest: &Digest| log.contains(&Done::Asked(digest.clone()));
+    for (layer, question, expected) in [
+        (four, false, Outcome::Copied),
+        (have, false, Outcome::Present),
+        (odd, true, Outcome::Copied),
+        (has, true, Outcome::Present),
+    ] {
+        let digest = layer.digest();
+        assert_eq!(
+            (asked(digest), outcome(digest)),
+            (question, Some(expected)),
+            "{digest}"
+        );
+    }
 }

@@ -12,5 +12,5 @@ mod uploads;
 pub(crate) use flight::Flights;
 pub(crate) use partials::Partials;
 pub(crate) use pipeline::{acquire, push};
-pub(crate) use slot::{Attempt, Slot};
+pub(crate) use slot::Slot;
 pub(crate) use uploads::Uploads;

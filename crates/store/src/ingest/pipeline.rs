@@ -4,7 +4,7 @@
 //! Pieces are written in place as they arrive, and hashed in the blob's order: from memory as long as they come in
 //! it, read back from the file where they came early.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, thread, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
@@ -12,11 +12,11 @@ use tokio::{
 };
 use wharf_content::{Blob, Descriptor, Error, ErrorKind, Hasher, Piece, Pieces};
 
-use super::{Attempt, Slot};
+use super::Slot;
 use crate::{
+    Layout,
     os::Stamp,
     runtime::{blocking, joined},
-    shared::Shared,
 };
 
 /// Bytes that go to the disk in one call.
@@ -28,13 +28,12 @@ const QUEUED: usize = 2;
 /// Bytes that are read back in one call.
 const READ: u64 = 512 * 1024;
 
-/// Takes in a blob that the caller has pinned. On return it is one of the layout's, or what was received is
-/// kept for the next attempt.
-pub(crate) async fn push(shared: &Arc<Shared>, blob: Blob) -> Result<(), Error> {
+/// Takes in a blob. On return it is one of the layout's, or what was received is kept for the next attempt.
+pub(crate) async fn push(layout: &Layout, blob: Blob) -> Result<(), Error> {
     let blob = from_start(blob)?;
-    let descriptor = blob.descriptor().clone();
+    let (shared, descriptor) = (&layout.shared, blob.descriptor().clone());
     let flight = shared.flights.enter(descriptor.digest()).await;
-    let Some((slot, hasher)) = acquire(shared, &descriptor, blob.can_reopen()).await? else {
+    let Some((slot, hasher)) = acquire(layout, &descriptor, blob.can_reopen()).await? else {
         return Ok(());
     };
     let begun = hasher.count() > 0;
@@ -51,7 +50,7 @@ pub(crate) async fn push(shared: &Arc<Shared>, blob: Blob) -> Result<(), Error> 
     let written = match (first, again) {
         (Err(error), Some(blob)) if error.kind() == ErrorKind::Mismatch => {
             // What an earlier attempt left was wrong, and is gone: once more from the start.
-            match acquire(shared, &descriptor, false).await? {
+            match acquire(layout, &descriptor, false).await? {
                 Some((slot, _)) => write(slot, blob).await?,
                 None => None,
             }
@@ -98,21 +97,77 @@ fn from_start(blob: Blob) -> Result<Blob, Error> {
     })
 }
 
-/// Waits for the right to write; `None` if the blob is there.
+/// Pins the blob and waits for the right to write it; `None` if it is there and good.
 pub(crate) async fn acquire(
-    shared: &Arc<Shared>,
+    layout: &Layout,
     descriptor: &Descriptor,
     resumable: bool,
 ) -> Result<Option<(Slot, Hasher)>, Error> {
+    const PAUSE: Duration = Duration::from_millis(10);
     loop {
-        let (shared, descriptor) = (Arc::clone(shared), descriptor.clone());
-        let attempt = blocking(move || Slot::attempt(&shared.disk, &shared.partials, &descriptor, resumable));
-        match attempt.await? {
-            Attempt::Present => return Ok(None),
-            Attempt::Busy => {}
+        let turn = layout.shared.turns.acquire().await;
+        let wanted = descriptor.clone();
+        let attempt = layout.blocking(move |layout| attempt(layout, &wanted, resumable));
+        let attempt = attempt.await?;
+        drop(turn);
+        match attempt {
+            Attempt::There => return Ok(None),
             Attempt::Granted(granted) => return Ok(Some(*granted)),
+            Attempt::Begun(mut slot) => {
+                return blocking(move || {
+                    let hasher = slot.hasher()?;
+                    Ok(Some((*slot, hasher)))
+                })
+                .await;
+            }
+            Attempt::Unread => {
+                let wanted = descriptor.clone();
+                let vouched = layout.blocking(move |layout| layout.shared.vouch(&wanted));
+                if vouched.await? {
+                    return Ok(None);
+                }
+            }
+            Attempt::Busy => {
+                // No system offers a lock that can be waited for and given up.
+                let pause = || {
+                    thread::sleep(PAUSE);
+                    Ok(())
+                };
+                blocking(pause).await?;
+            }
         }
     }
+}
+
+/// What came of asking for the right to write a blob.
+enum Attempt {
+    There,
+    /// A file is there that nobody has verified.
+    Unread,
+    /// Another writer has the right.
+    Busy,
+    /// The right to write.
+    Granted(Box<(Slot, Hasher)>),
+    /// The right to go on with what was received before, which is to be hashed.
+    Begun(Box<Slot>),
+}
+
+fn attempt(layout: &Layout, descriptor: &Descriptor, resumable: bool) -> Result<Attempt, Error> {
+    let Layout { shared, lease } = layout;
+    lease.pin([descriptor.digest()])?;
+    match shared.glance(descriptor)? {
+        Some(true) => return Ok(Attempt::There),
+        Some(false) => {}
+        None => return Ok(Attempt::Unread),
+    }
+    let Some(mut slot) = Slot::attempt(&shared.disk, &shared.partials, descriptor, resumable)? else {
+        return Ok(Attempt::Busy);
+    };
+    if slot.is_begun() {
+        return Ok(Attempt::Begun(Box::new(slot)));
+    }
+    let hasher = slot.hasher()?;
+    Ok(Attempt::Granted(Box::new((slot, hasher))))
 }
 
 async fn write(slot: Slot, blob: Blob) -> Result<Option<Stamp>, Error> {
@@ -176,7 +231,7 @@ enum End {
     Discard,
 }
 
-struct Thread {
+struct Writer {
     queue: mpsc::UnboundedSender<Message>,
     room: Arc<Semaphore>,
     handle: JoinHandle<Result<Option<Stamp>, Error>>,
@@ -186,7 +241,7 @@ struct Thread {
 struct Writing {
     pieces: Pieces,
     slot: Option<Slot>,
-    thread: Option<Thread>,
+    thread: Option<Writer>,
     batch: Vec<Piece>,
     batched: usize,
 }
@@ -266,7 +321,7 @@ impl Batch {
     }
 }
 
-fn start(mut slot: Slot) -> Thread {
+fn start(mut slot: Slot) -> Writer {
     let (queue, mut messages) = mpsc::unbounded_channel();
     let handle = tokio::task::spawn_blocking(move || {
         while let Some(message) = messages.blocking_recv() {
@@ -284,7 +339,7 @@ fn start(mut slot: Slot) -> Thread {
         slot.keep(None);
         Ok(None)
     });
-    Thread {
+    Writer {
         queue,
         room: Arc::new(Semaphore::new(QUEUED)),
         handle,

@@ -13,8 +13,6 @@ use std::{
     ops::Range,
     path::PathBuf,
     sync::Arc,
-    thread,
-    time::Duration,
 };
 
 use wharf_content::{Descriptor, Error, ErrorKind, Hasher, Piece};
@@ -28,16 +26,6 @@ use crate::{
     hashing::hash_into,
     os::{self, Dir, Stamp},
 };
-
-/// What came of asking for the right to write a blob.
-pub(crate) enum Attempt {
-    /// The blob is there already.
-    Present,
-    /// Another writer has it; ask again.
-    Busy,
-    /// The right to write, and the hash over what the file holds.
-    Granted(Box<(Slot, Hasher)>),
-}
 
 /// The right to write one blob.
 #[derive(Debug)]
@@ -63,18 +51,15 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Asks for the right to write the blob. What the file holds is kept if that is `resumable`.
+    /// Asks for the right to write a blob that was not there just now. What the file holds is kept if that is
+    /// `resumable`. `None` if another writer has the right, or has made it a blob: look again.
     pub(crate) fn attempt(
         disk: &Arc<Disk>,
         partials: &Arc<Partials>,
         descriptor: &Descriptor,
         resumable: bool,
-    ) -> Result<Attempt, Error> {
-        const PAUSE: Duration = Duration::from_millis(10);
+    ) -> Result<Option<Self>, Error> {
         let digest = descriptor.digest();
-        if disk.has_blob(descriptor)? {
-            return Ok(Attempt::Present);
-        }
         let directory = disk.ingest()?;
         let name = format!("{}-{}", digest.algorithm_name(), digest.encoded());
         let path = directory.path().join(&name);
@@ -84,14 +69,13 @@ impl Slot {
         };
         let locked = file.map(|file| disk.try_lock(&file, &path).map(|locked| locked.then_some(file)));
         let Some(file) = locked.transpose()?.flatten() else {
-            thread::sleep(PAUSE); // no system offers a lock that can be waited for and given up
-            return Ok(Attempt::Busy);
+            return Ok(None);
         };
         // The one who held the lock may have moved or removed the file meanwhile.
         let mut ours = os::stamp_of(&file).at("look at", &path)?;
         let named = directory.stat(&name).at("look at", &path)?;
         if !named.is_some_and(|(_, named)| named.same_file(&ours)) {
-            return Ok(Attempt::Busy);
+            return Ok(None);
         }
         let mut slot = Self {
             disk: Arc::clone(disk),
@@ -111,7 +95,7 @@ impl Slot {
         if disk.has_blob(descriptor)? {
             slot.file = Some(file);
             slot.discard()?;
-            return Ok(Attempt::Present);
+            return Ok(None);
         }
         if let Some(mark) = Mark::find(&file, ours.size).at("read", &slot.path)? {
             file.set_len(mark.front).at("shorten", &slot.path)?;
@@ -120,14 +104,19 @@ impl Slot {
         slot.file = Some(file);
         if ours.size > 0 && (!resumable || ours.size > descriptor.size()) {
             slot.discard()?;
-            return Ok(Attempt::Busy);
+            return Ok(None);
         }
-        let hasher = slot.hasher()?;
-        Ok(Attempt::Granted(Box::new((slot, hasher))))
+        slot.written = ours.size;
+        Ok(Some(slot))
     }
 
-    /// The state of the hash over what the file holds.
-    fn hasher(&mut self) -> Result<Hasher, Error> {
+    /// Whether the file holds bytes of an earlier attempt.
+    pub(crate) const fn is_begun(&self) -> bool {
+        self.written > 0
+    }
+
+    /// The state of the hash over what the file holds. Who got the right asks once, before writing.
+    pub(crate) fn hasher(&mut self) -> Result<Hasher, Error> {
         let mut hasher = Hasher::new(self.digest.algorithm())?;
         let Some(file) = &mut self.file else {
             return Ok(hasher);
@@ -305,10 +294,10 @@ mod tests {
     async fn slot(directory: &tempfile::TempDir, descriptor: &Descriptor) -> (Slot, Hasher) {
         let layout = Layout::create(directory.path()).await.unwrap();
         let (disk, partials) = (&layout.shared.disk, Arc::default());
-        match Slot::attempt(disk, &partials, descriptor, true).unwrap() {
-            Attempt::Granted(granted) => *granted,
-            _ => panic!("nobody else is here"),
-        }
+        let granted = Slot::attempt(disk, &partials, descriptor, true).unwrap();
+        let mut slot = granted.expect("nobody else is here");
+        let hasher = slot.hasher().unwrap();
+        (slot, hasher)
     }
 
     /// What a killed process leaves after each write is taken up by another: all bytes before the first gap that
