@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use wharf_auth::{Credential, CredentialProvider};
-use wharf_config::{Credentials, Locations, Prompt, Registries, Resolve, ShortNameMode};
+use wharf_config::{Credentials, Locations, Policy, Prompt, Registries, Resolve, ShortNameMode};
 use wharf_content::{Error, ErrorKind, Progress};
 use wharf_distribution::ClientBuilder;
 use wharf_http::Roots;
@@ -13,6 +13,7 @@ use crate::{
     client::Inner,
     names::{Names, ShortNameOptions},
     overrides::{TlsWord, WithCredentials, WithTls},
+    policy::Guard,
     warnings::Warnings,
 };
 
@@ -28,6 +29,14 @@ pub struct Builder {
     foreign_uploads: Vec<Registry>,
     short_names: ShortNameOptions,
     warnings: Option<Arc<dyn Progress>>,
+    policy: PolicyChoice,
+}
+
+/// Where the trust policy comes from.
+enum PolicyChoice {
+    Host,
+    Given(Policy),
+    Ignored,
 }
 
 impl Builder {
@@ -45,6 +54,7 @@ impl Builder {
             foreign_uploads: Vec::new(),
             short_names: ShortNameOptions::new(),
             warnings: None,
+            policy: PolicyChoice::Host,
         }
     }
 
@@ -126,6 +136,16 @@ impl Builder {
         self
     }
 
+    /// The trust policy, instead of the host's policy.json. It decides what may be pulled, copied and pushed
+    /// ([`ErrorKind::Rejected`]); reading names, tags and manifests is free.
+    ///
+    /// By default the host's is obeyed if it has one. Where there is none everything is accepted, other than in Podman,
+    /// which does nothing then.
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = PolicyChoice::Given(policy);
+        self
+    }
+
     /// What weakens security.
     pub const fn dangerous(self) -> DangerousBuilder {
         DangerousBuilder(self)
@@ -151,6 +171,11 @@ impl Builder {
             configured: credentials.clone(),
             warnings: Warnings::to(self.warnings.clone()),
         });
+        let policy = match self.policy {
+            PolicyChoice::Host => Policy::load(&self.locations).map_err(invalid)?,
+            PolicyChoice::Given(policy) => Some(policy),
+            PolicyChoice::Ignored => None,
+        };
         let names = Names {
             locations: self.locations.clone(),
             options: self.short_names,
@@ -171,6 +196,7 @@ impl Builder {
                 registries,
                 credentials,
                 names,
+                guard: Guard::new(policy),
             }),
         })
     }
@@ -187,6 +213,12 @@ impl DangerousBuilder {
     /// `insecure` in registries.conf.
     pub fn allow_plaintext_credentials(mut self, registry: Registry) -> Builder {
         self.0.plaintext_credentials.push(registry);
+        self.0
+    }
+
+    /// Accepts every image, whatever the host's policy.json says.
+    pub fn ignore_policy(mut self) -> Builder {
+        self.0.policy = PolicyChoice::Ignored;
         self.0
     }
 

@@ -6,7 +6,9 @@ use wharf_distribution::Remote;
 use wharf_reference::{Reference, Tag};
 use wharf_store::Layout;
 
-use crate::{Builder, Image, Inspection, Selection, builder::RegistryClient, inspect, names::Names};
+use crate::{
+    Builder, Image, Inspection, Selection, builder::RegistryClient, inspect, names::Names, policy::Guard,
+};
 
 /// Registries as this host is configured to use them. Clones share connections and tokens.
 #[derive(Debug, Clone)]
@@ -21,6 +23,7 @@ pub(crate) struct Inner {
     pub(crate) registries: Arc<Registries>,
     pub(crate) credentials: Credentials,
     pub(crate) names: Names,
+    pub(crate) guard: Guard,
 }
 
 impl Client {
@@ -29,7 +32,7 @@ impl Client {
         Builder::new()
     }
 
-    /// A client configured as Podman on this host: registries.conf, auth.json, certs.d, wherever the
+    /// A client configured as Podman on this host: registries.conf, auth.json, certs.d, policy.json, wherever the
     /// environment says they are.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod inspect;
 mod login;
 mod names;
 mod overrides;
+mod policy;
 mod transfer;
 mod warnings;
 

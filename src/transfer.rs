@@ -62,7 +62,8 @@ impl Client {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`] for a malformed or ambiguous name, [`ErrorKind::NotFound`] if there is no such image
-    /// or none for the platform, [`ErrorKind::Mismatch`] if the registry sends other bytes than it promised, and
+    /// or none for the platform, [`ErrorKind::Rejected`] if the host's trust policy does not accept it,
+    /// [`ErrorKind::Mismatch`] if the registry sends other bytes than it promised, and
     /// the failures of registry and store. The store has the whole image under its name or not at all.
     pub async fn pull(&self, reference: &str, store: &Layout, options: Options) -> Result<Pulled, Error> {
         let resolved = self
@@ -104,6 +105,7 @@ impl Client {
         store: &Layout,
         options: &Options,
     ) -> Result<(Name, Report), Error> {
+        self.inner.guard.admit(reference)?;
         let name = options.name().cloned().unwrap_or_else(|| Name::from(reference));
         let source = self.inner.client.remote(&reference.repository());
         let options = options.clone().with_name(name.clone());
@@ -138,6 +140,7 @@ impl Client {
         let reference = parse(reference)?.or_latest();
         let sink = self.inner.client.remote(&reference.repository());
         let target = name.clone().into();
+        self.inner.guard.admit_from(&store.location(), &target)?;
         let options = tagged(options, &reference)?;
         let report = copy(Arc::new(store.clone()), Arc::new(sink), &target, options).await?;
         as_pinned(report, &reference)
@@ -151,6 +154,7 @@ impl Client {
     /// As [`Client::pull`] and [`Client::push`].
     pub async fn copy(&self, from: &Image, to: &Image, options: Options) -> Result<Report, Error> {
         let Place { source, target, .. } = self.place(from).await?;
+        self.inner.guard.admit_from(&source.location(), &target)?;
         match to {
             Image::Registry(reference) => {
                 let reference = parse(reference)?.or_latest();

@@ -56,6 +56,9 @@ pub(crate) struct Host {
     /// registries.conf, instead of the host's
     #[arg(long, value_name = "FILE")]
     registries_conf: Option<PathBuf>,
+    /// Trust policy (policy.json), instead of the host's
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
 impl Host {
@@ -83,6 +86,9 @@ impl Host {
         }
         if let Some(file) = &self.registries_conf {
             locations = locations.with_registries_conf(file);
+        }
+        if let Some(file) = &self.policy {
+            locations = locations.with_policy(file);
         }
         let builder = Client::builder()
             .with_locations(locations)

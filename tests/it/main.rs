@@ -13,6 +13,7 @@ mod flags;
 mod interop;
 mod mistakes;
 mod plaintext;
+mod policy;
 mod program;
 mod resolve;
 mod serve;

@@ -10,7 +10,6 @@ mod error;
 mod file;
 mod format;
 mod helper;
-mod json;
 mod key;
 mod kubernetes;
 mod login;

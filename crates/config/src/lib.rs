@@ -1,4 +1,4 @@
-//! The host configuration of the containers ecosystem: registries.conf, short names, auth.json and certs.d.
+//! The host configuration of the containers ecosystem: registries.conf, short names, auth.json, certs.d and policy.json.
 //!
 //! ```
 //! use wharf_config::{Intent, Registries, Resolve, TlsMode};
@@ -15,7 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It contacts no registry, judges no certificate and reads no trust policy (policy.json, registries.d).
+//! It contacts no registry, judges no certificate and verifies no signature.
 //!
 //! # How the pieces relate
 //!
@@ -27,6 +27,7 @@
 //! | a repository | [`Registries::explain`], or [`Resolve`] | the places to try, in order, and why each is there |
 //! | a place | [`Credentials`] | the credential for it, if there is one |
 //! | a place | [`Certificates`] | the certificates for it |
+//! | an image's full name | [`Policy`] | whether this host accepts it |
 //!
 //! Every format is read from text as well as from files, and written only as a whole. An error names the file,
 //! the line and what was expected ([`ConfigError`]); what has no effect is a [`ConfigWarning`]. Where a type
@@ -42,8 +43,10 @@ mod credentials;
 mod document;
 mod error;
 mod file;
+mod json;
 mod locations;
 mod origin;
+mod policy;
 mod registries;
 mod replace;
 mod short_names;
@@ -59,6 +62,7 @@ pub use credentials::{
 pub use error::{ConfigError, ConfigErrorKind};
 pub use locations::{Generation, HostOs, Locations};
 pub use origin::Origin;
+pub use policy::{Policy, Refusal, Requirement, Rule};
 pub use registries::{Mirror, Prefix, PullFromMirror, Registries, RegistryTable, Resolution, Skipped};
 pub use short_names::{
     Alias, AliasFile, Aliases, Attempts, Failure, Failures, NameCandidate, NameOrigin, Prompt, ResolvedName,

@@ -56,6 +56,8 @@ pub struct Locations {
     cert_dir: Option<PathBuf>,
     certs_base: Option<PathBuf>,
     alias_file: Option<PathBuf>,
+    policy: Option<PathBuf>,
+    policy_env: Option<PathBuf>,
 }
 
 /// The directory layout of an operating system. All of them can be used on any, for tests.
@@ -88,7 +90,7 @@ impl HostOs {
     }
 }
 
-/// Which rules find registries.conf, its drop-ins and certs.d. They differ in nothing else.
+/// Which rules find registries.conf, its drop-ins, certs.d and policy.json. They differ in nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Generation {
@@ -130,6 +132,8 @@ impl Locations {
             cert_dir: None,
             certs_base: None,
             alias_file: None,
+            policy: None,
+            policy_env: None,
         }
     }
 

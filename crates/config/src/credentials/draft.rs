@@ -2,10 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::{
-    entry,
-    json::{Member, Problem, Value, quote},
-};
+use super::entry;
+use crate::json::{Member, Problem, Value, quote};
 
 /// The text of a value; it may hold a secret.
 type Raw = Zeroizing<String>;

@@ -8,7 +8,7 @@ use base64::{
 use wharf_auth::{Credential, Secret};
 use zeroize::Zeroizing;
 
-use super::json::{Member, Problem, Value};
+use crate::json::{Member, Problem, Value};
 
 /// Entries are written with padding and read with or without it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -102,7 +102,7 @@ fn decode(auth: &Secret) -> Result<Option<Credential>, Undecodable> {
 
 /// A credential as the fields of an entry, values as JSON.
 pub(super) fn encode(credential: &Credential) -> Result<Vec<(&'static str, Zeroizing<String>)>, NotStorable> {
-    let field = |value: String| Zeroizing::new(super::json::quote(&value));
+    let field = |value: String| Zeroizing::new(crate::json::quote(&value));
     match credential {
         Credential::Basic { username, password } => {
             if username.contains(':') {

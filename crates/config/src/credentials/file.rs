@@ -13,11 +13,13 @@ use super::{
     AuthFormat,
     edit::AuthFileEdit,
     entry::{Fields, Undecodable},
-    json::{Cursor, Member, Position, Problem, Value},
     key::{self, CredentialKey},
     kubernetes,
 };
-use crate::{ConfigError, ConfigErrorKind, file};
+use crate::{
+    ConfigError, file,
+    json::{Cursor, Member, Position, Problem, Value},
+};
 
 /// The contents of a file with credentials.
 ///
@@ -290,17 +292,6 @@ impl fmt::Debug for AuthFile {
             .field("format", &self.format)
             .field("entries", &self.entries)
             .finish_non_exhaustive()
-    }
-}
-
-impl Problem {
-    pub(super) fn into_error(self, path: Option<&Path>) -> ConfigError {
-        let error = ConfigError::new(ConfigErrorKind::Syntax, self.message)
-            .at(self.position.line, self.position.column);
-        match path {
-            Some(path) => error.with_file(path),
-            None => error,
-        }
     }
 }
 

@@ -60,6 +60,7 @@ impl Locations {
             "REGISTRY_AUTH_FILE" => &mut self.registry_auth_file,
             "CONTAINERS_REGISTRIES_CONF" => &mut self.registries_conf_env,
             "CONTAINERS_REGISTRIES_CONF_OVERRIDE" => &mut self.registries_conf_override,
+            "CONTAINERS_POLICY_JSON" => &mut self.policy_env,
             "REGISTRIES_CONFIG_PATH" => &mut self.registries_config_path,
             "PATH" => {
                 self.search_path = Some(value);

@@ -119,6 +119,25 @@ impl Locations {
         self.registries_conf_override.as_deref()
     }
 
+    /// The policy.json that was asked for by name.
+    pub(crate) fn explicit_policy(&self) -> Option<&Path> {
+        let from_env = match self.generation {
+            Generation::New => self.policy_env.as_deref(),
+            Generation::Classic => None,
+        };
+        self.policy.as_deref().or(from_env)
+    }
+
+    /// Where a policy.json is looked for, most important first.
+    pub(crate) fn policy_files(&self) -> Vec<PathBuf> {
+        let dirs = match self.generation {
+            Generation::New => [self.user_dir(), self.admin_dir(), self.vendor_dir()],
+            Generation::Classic => [self.home_config_dir(), self.admin_dir(), None],
+        };
+        let dirs = dirs.into_iter().flatten();
+        dirs.map(|dir| dir.join("policy.json")).collect()
+    }
+
     pub(crate) fn cert_dir(&self) -> Option<&Path> {
         self.cert_dir.as_deref()
     }

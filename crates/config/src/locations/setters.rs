@@ -61,6 +61,10 @@ setters! {
     with_certs_base(certs_base: PathBuf);
     /// The machine-written file of short-name aliases.
     with_alias_file(alias_file: PathBuf);
+    /// The policy.json to read instead of searching. It must exist.
+    with_policy(policy: PathBuf);
+    /// `CONTAINERS_POLICY_JSON`, which only the new generation reads. The file must exist.
+    with_policy_env(policy_env: PathBuf);
 }
 
 impl Locations {

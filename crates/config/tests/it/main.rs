@@ -10,6 +10,7 @@ mod golden;
 mod host;
 mod matching;
 mod order;
+mod policy;
 mod rewriting;
 mod robust;
 mod short_names;

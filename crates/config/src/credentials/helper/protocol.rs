@@ -4,7 +4,7 @@ use wharf_auth::{Credential, Secret};
 use zeroize::Zeroizing;
 
 use super::HelperErrorKind::{self, BadOutput};
-use crate::credentials::json::{Member, Value, quote};
+use crate::json::{Member, Value, quote};
 
 /// The user name that marks an identity token.
 const TOKEN_USER: &str = "<token>";

@@ -3,7 +3,7 @@
 //! `serde_json` does the parsing; its messages about wrong types quote the value, which may be a secret, so
 //! they are replaced here.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use serde::{
     Deserialize, Deserializer,
@@ -11,15 +11,17 @@ use serde::{
 };
 use serde_json::{error::Category, value::RawValue};
 
+use crate::{ConfigError, ConfigErrorKind};
+
 /// Where something stands in a file, both counted from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 /// Finds positions in ascending order in one pass over a text.
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     rest: &'a str,
     offset: usize,
     position: Position,
@@ -27,7 +29,7 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// At the start of the text that this value is part of.
-    pub(super) const fn new(value: Value<'a>) -> Self {
+    pub(crate) const fn new(value: Value<'a>) -> Self {
         Self {
             rest: value.whole,
             offset: 0,
@@ -36,7 +38,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The position of a value that begins no earlier than the one before.
-    pub(super) fn advance(&mut self, value: Value<'_>) -> Position {
+    pub(crate) fn advance(&mut self, value: Value<'_>) -> Position {
         self.to(value.offset())
     }
 
@@ -62,35 +64,46 @@ impl<'a> Cursor<'a> {
 
 /// What is wrong with a text, without a byte of its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) position: Position,
-    pub(super) message: String,
+pub(crate) struct Problem {
+    pub(crate) position: Position,
+    pub(crate) message: String,
+}
+
+impl Problem {
+    pub(crate) fn into_error(self, path: Option<&Path>) -> ConfigError {
+        let error = ConfigError::new(ConfigErrorKind::Syntax, self.message)
+            .at(self.position.line, self.position.column);
+        match path {
+            Some(path) => error.with_file(path),
+            None => error,
+        }
+    }
 }
 
 /// One value and where it lies in the whole text. It may be a secret, so it has no `Debug` (N19).
 #[derive(Clone, Copy)]
-pub(super) struct Value<'a> {
+pub(crate) struct Value<'a> {
     whole: &'a str,
     text: &'a str,
 }
 
 /// `"key": value`, in the order of the file.
 #[derive(Clone)]
-pub(super) struct Member<'a> {
-    pub(super) key: String,
-    pub(super) value: Value<'a>,
+pub(crate) struct Member<'a> {
+    pub(crate) key: String,
+    pub(crate) value: Value<'a>,
 }
 
 impl Member<'_> {
     /// Whether this is the field of that name; Go compares them without case.
-    pub(super) fn is(&self, field: &str) -> bool {
+    pub(crate) fn is(&self, field: &str) -> bool {
         self.key.eq_ignore_ascii_case(field)
     }
 }
 
 impl<'a> Value<'a> {
     /// The whole text as one value. Anything but one JSON value is a problem.
-    pub(super) fn parse(whole: &'a str) -> Result<Self, Problem> {
+    pub(crate) fn parse(whole: &'a str) -> Result<Self, Problem> {
         let start = Self { whole, text: whole };
         let raw: &RawValue =
             serde_json::from_str(whole).map_err(|error| problem(&error, start, "one JSON value"))?;
@@ -101,12 +114,12 @@ impl<'a> Value<'a> {
     }
 
     /// The text of the value as it stands in the file.
-    pub(super) fn text(self) -> &'a str {
+    pub(crate) fn text(self) -> &'a str {
         self.text
     }
 
     /// The members of an object. `null` is none, as in Go.
-    pub(super) fn object(self, what: &str) -> Result<Option<Vec<Member<'a>>>, Problem> {
+    pub(crate) fn object(self, what: &str) -> Result<Option<Vec<Member<'a>>>, Problem> {
         let Members(members) = self.decode(what, "an object")?;
         Ok(members.map(|members| {
             members
@@ -122,8 +135,27 @@ impl<'a> Value<'a> {
         }))
     }
 
+    /// The elements of an array.
+    pub(crate) fn array(self, what: &str) -> Result<Vec<Self>, Problem> {
+        let elements: Vec<&'a RawValue> = self.decode(what, "an array")?;
+        let whole = self.whole;
+        let element = |raw: &'a RawValue| Self {
+            whole,
+            text: raw.get(),
+        };
+        Ok(elements.into_iter().map(element).collect())
+    }
+
+    /// A problem with this value.
+    pub(crate) fn problem(self, message: impl Into<String>) -> Problem {
+        Problem {
+            position: Cursor::new(self).advance(self),
+            message: message.into(),
+        }
+    }
+
     /// A string. `null` is none, as in Go.
-    pub(super) fn string(self, what: &str) -> Result<Option<String>, Problem> {
+    pub(crate) fn string(self, what: &str) -> Result<Option<String>, Problem> {
         self.decode(what, "a string")
     }
 
@@ -199,7 +231,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 }
 
 /// A JSON string literal.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

@@ -1,0 +1,218 @@
+//! policy.json: which images a host accepts.
+
+mod document;
+mod requirement;
+mod scope;
+
+use std::{
+    collections::BTreeMap,
+    error, fmt,
+    path::{Path, PathBuf},
+};
+
+use wharf_reference::Reference;
+
+use crate::{ConfigError, ConfigErrorKind, Locations, file};
+pub use requirement::Requirement;
+
+/// A host's trust policy (containers-policy.json(5)).
+///
+/// It is read as strictly as upstream reads it: whatever is unknown, repeated, missing or of the wrong type makes the
+/// whole file an error, since half a policy is none.
+///
+/// ```
+/// use wharf_config::Policy;
+/// use wharf_reference::Reference;
+///
+/// let policy = Policy::parse(
+///     r#"{
+///         "default": [{"type": "reject"}],
+///         "transports": {"docker": {"docker.io/library": [{"type": "insecureAcceptAnything"}]}}
+///     }"#,
+/// )?;
+/// let alpine = Reference::parse("alpine:3.20")?;
+/// assert!(policy.rule_for(&alpine).check().is_ok());
+/// let stranger = Reference::parse("docker.io/somebody/alpine:3.20")?;
+/// let refusal = policy.rule_for(&stranger).check().unwrap_err();
+/// assert_eq!(refusal.to_string(), "the default of the trust policy is to reject");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Signatures
+///
+/// No signature is verified. What demands one (`signedBy`, `sigstoreSigned`) is a refusal, so that an image that a
+/// policy wants signed is never taken for one that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    file: Option<PathBuf>,
+    default: Vec<Requirement>,
+    transports: BTreeMap<String, BTreeMap<String, Vec<Requirement>>>,
+}
+
+impl Policy {
+    /// Reads a policy from text.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigErrorKind::Syntax`], with line and column, for anything that is no policy.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        document::read(text).map_err(|problem| problem.into_error(None))
+    }
+
+    /// Reads a policy from a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::parse`], and if the file cannot be read.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = file::text(path, file::read(path)?)?;
+        let mut policy = document::read(&text).map_err(|problem| problem.into_error(Some(path)))?;
+        policy.file = Some(path.to_owned());
+        Ok(policy)
+    }
+
+    /// The policy of a host, or `None` if it has none: the file named explicitly, else the first of the user's, the
+    /// administrator's and the packages'.
+    ///
+    /// # Deviation
+    ///
+    /// Podman and Skopeo refuse to work on a host without a policy. Whether that is a reason to refuse is left to the
+    /// caller here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::read`]; a file that exists and cannot be used is never passed over.
+    pub fn load(locations: &Locations) -> Result<Option<Self>, ConfigError> {
+        if let Some(path) = locations.explicit_policy() {
+            return Self::read(path).map(Some);
+        }
+        for path in locations.policy_files() {
+            match Self::read(&path) {
+                Err(error) if error.kind() == ConfigErrorKind::Missing => {}
+                read => return read.map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The file it came from.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// What applies to an image of a registry: the most specific rule alone, the default if there is none.
+    ///
+    /// The name is the user's, not a mirror's. Rules are for a tag or digest, a repository, the paths above it, the
+    /// registry with its port, and `*.` with a domain above its host (containers-policy.json(5), *docker:*). With tag
+    /// and digest, the digest counts.
+    pub fn rule_for(&self, reference: &Reference) -> Rule<'_> {
+        self.rule("docker", &scope::of_reference(reference))
+    }
+
+    /// What applies to an image of an OCI layout: a rule for its name, the directory or one above it.
+    ///
+    /// The directory must be an absolute path without symbolic links.
+    pub fn rule_for_layout(&self, directory: &Path, name: Option<&str>) -> Rule<'_> {
+        self.rule("oci", &scope::of_layout(directory, name))
+    }
+
+    /// What applies to what no rule is for.
+    pub const fn default_rule(&self) -> Rule<'_> {
+        Rule {
+            policy: self,
+            scope: None,
+            requirements: self.default.as_slice(),
+        }
+    }
+
+    fn rule(&self, transport: &str, scopes: &[String]) -> Rule<'_> {
+        let Some((transport, rules)) = self.transports.get_key_value(transport) else {
+            return self.default_rule();
+        };
+        // The empty scope is the transport's own default.
+        let mut scopes = scopes.iter().map(String::as_str).chain([""]);
+        let Some((scope, requirements)) = scopes.find_map(|scope| rules.get_key_value(scope)) else {
+            return self.default_rule();
+        };
+        Rule {
+            policy: self,
+            scope: Some((transport, scope)),
+            requirements,
+        }
+    }
+}
+
+/// The rule of a [`Policy`] for an image: all requirements must be met.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub struct Rule<'a> {
+    policy: &'a Policy,
+    /// Transport and scope; `None` for the default.
+    scope: Option<(&'a str, &'a str)>,
+    requirements: &'a [Requirement],
+}
+
+impl<'a> Rule<'a> {
+    /// What it demands, at least one thing.
+    #[must_use]
+    pub const fn requirements(&self) -> &'a [Requirement] {
+        self.requirements
+    }
+
+    /// Whether the image is accepted as it is. `Ok` says that nothing was demanded, not that anything was verified.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the rule rejects, or demands a signature.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let mut requirements = self.requirements.iter();
+        let unmet = requirements.find(|requirement| **requirement != Requirement::InsecureAcceptAnything);
+        let Some(unmet) = unmet.copied() else {
+            return Ok(());
+        };
+        Err(Refusal {
+            file: self.policy.file.clone(),
+            scope: self
+                .scope
+                .map(|(transport, scope)| (transport.to_owned(), scope.to_owned())),
+            unmet,
+        })
+    }
+}
+
+/// Why a [`Rule`] does not accept an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    file: Option<PathBuf>,
+    scope: Option<(String, String)>,
+    unmet: Requirement,
+}
+
+impl Refusal {
+    /// What the rule demands and was not met.
+    #[must_use]
+    pub const fn requirement(&self) -> Requirement {
+        self.unmet
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            None => f.write_str("the default")?,
+            Some((transport, scope)) if scope.is_empty() => write!(f, "the default for {transport}")?,
+            Some((transport, scope)) => write!(f, "the rule for {scope} ({transport})")?,
+        }
+        f.write_str(" of the trust policy")?;
+        if let Some(file) = &self.file {
+            write!(f, " {}", file.display())?;
+        }
+        match self.unmet {
+            Requirement::Reject => f.write_str(" is to reject"),
+            other => write!(f, " demands a signature ({other}), and none can be verified here"),
+        }
+    }
+}
+
+impl error::Error for Refusal {}

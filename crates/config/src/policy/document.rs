@@ -1,0 +1,137 @@
+//! The file as a whole, and objects of which every member is known and there once.
+
+use std::collections::BTreeMap;
+
+use super::{Policy, requirement::Requirement, scope};
+use crate::{
+    document::quoted,
+    json::{Member, Problem, Value},
+};
+
+pub(super) fn read(text: &str) -> Result<Policy, Problem> {
+    let mut file = Object::read(Value::parse(text)?, "the policy")?;
+    let default = requirements(file.required("default")?, "`default`")?;
+    let mut transports = BTreeMap::new();
+    if let Some(value) = file.optional("transports") {
+        for Member { key, value } in members(value, "`transports`")? {
+            let rules = rules(&key, value)?;
+            transports.insert(key, rules);
+        }
+    }
+    file.finish()?;
+    Ok(Policy {
+        file: None,
+        default,
+        transports,
+    })
+}
+
+fn rules(transport: &str, value: Value<'_>) -> Result<BTreeMap<String, Vec<Requirement>>, Problem> {
+    let mut rules = BTreeMap::new();
+    for Member { key, value } in members(value, "a transport")? {
+        if let Some(wrong) = scope::problem(transport, &key) {
+            let transport = quoted(transport);
+            return Err(value.problem(format!("bad scope {} of {transport}: {wrong}", quoted(&key))));
+        }
+        let requirements = requirements(value, "a scope")?;
+        rules.insert(key, requirements);
+    }
+    Ok(rules)
+}
+
+fn requirements(value: Value<'_>, what: &str) -> Result<Vec<Requirement>, Problem> {
+    let elements = value.array(what)?;
+    if elements.is_empty() {
+        return Err(value.problem(format!("{what} lists no requirement")));
+    }
+    elements.into_iter().map(Requirement::read).collect()
+}
+
+/// The members of an object, no two of the same name.
+fn members<'a>(value: Value<'a>, what: &str) -> Result<Vec<Member<'a>>, Problem> {
+    let Some(members) = value.object(what)? else {
+        return Err(value.problem(format!("expected {what} to be an object")));
+    };
+    let mut names: Vec<&str> = members.iter().map(|member| member.key.as_str()).collect();
+    names.sort_unstable();
+    if let Some([twice, _]) = names.array_windows().find(|[one, next]| one == next) {
+        return Err(value.problem(format!("{} stands twice in {what}", quoted(twice))));
+    }
+    Ok(members)
+}
+
+/// An object whose members are taken out one by one; what is left at the end is unknown.
+pub(super) struct Object<'a> {
+    value: Value<'a>,
+    what: String,
+    members: Vec<Member<'a>>,
+}
+
+impl<'a> Object<'a> {
+    pub(super) fn read(value: Value<'a>, what: &str) -> Result<Self, Problem> {
+        let members = members(value, what)?;
+        Ok(Self {
+            value,
+            what: what.to_owned(),
+            members,
+        })
+    }
+
+    pub(super) fn optional(&mut self, key: &str) -> Option<Value<'a>> {
+        let position = self.members.iter().position(|member| member.key == key)?;
+        Some(self.members.swap_remove(position).value)
+    }
+
+    pub(super) fn required(&mut self, key: &str) -> Result<Value<'a>, Problem> {
+        let missing = self.problem(format!("{} has no `{key}`", self.what));
+        self.optional(key).ok_or(missing)
+    }
+
+    /// A string that must be there.
+    pub(super) fn string(&mut self, key: &str) -> Result<String, Problem> {
+        string(self.required(key)?, key)
+    }
+
+    /// The one of these members that is there; exactly one must be.
+    pub(super) fn one_of(&mut self, keys: &[&'static str]) -> Result<(&'static str, Value<'a>), Problem> {
+        let one = self.at_most_one_of(keys)?;
+        one.ok_or_else(|| self.problem(format!("{} has none of {}", self.what, keys.join(", "))))
+    }
+
+    /// The one of these members that is there, if one is.
+    pub(super) fn at_most_one_of(
+        &mut self,
+        keys: &[&'static str],
+    ) -> Result<Option<(&'static str, Value<'a>)>, Problem> {
+        let mut found = keys.iter().filter_map(|key| Some((*key, self.optional(key)?)));
+        let found: Vec<_> = found.by_ref().collect();
+        match found.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(*one)),
+            [(one, _), (other, value), ..] => {
+                Err(value.problem(format!("{} has both `{one}` and `{other}`", self.what)))
+            }
+        }
+    }
+
+    pub(super) fn problem(&self, message: impl Into<String>) -> Problem {
+        self.value.problem(message)
+    }
+
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        match self.members.first() {
+            None => Ok(()),
+            Some(unknown) => {
+                let key = quoted(&unknown.key);
+                Err(unknown
+                    .value
+                    .problem(format!("{} has an unknown member {key}", self.what)))
+            }
+        }
+    }
+}
+
+pub(super) fn string(value: Value<'_>, key: &str) -> Result<String, Problem> {
+    let text = value.string(&format!("`{key}`"))?;
+    text.ok_or_else(|| value.problem(format!("expected `{key}` to be a string")))
+}

@@ -1,0 +1,84 @@
+//! What a rule of a policy is for: names of registries, repositories, directories.
+
+use std::path::{Component, Path};
+
+use wharf_reference::Reference;
+
+/// The scopes an image of a registry is in, the most specific first.
+pub(super) fn of_reference(reference: &Reference) -> Vec<String> {
+    let repository = reference.repository().to_string();
+    let mut scopes = Vec::new();
+    match (reference.digest(), reference.tag()) {
+        (Some(digest), _) => scopes.push(format!("{repository}@{digest}")),
+        (None, Some(tag)) => scopes.push(format!("{repository}:{tag}")),
+        (None, None) => {}
+    }
+    let mut path = repository.as_str();
+    while let Some((parent, _)) = path.rsplit_once('/') {
+        scopes.push(path.to_owned());
+        path = parent;
+    }
+    scopes.push(path.to_owned());
+    // A wildcard is for every port, and for hosts below the domain alone.
+    let registry = reference.registry();
+    let mut host = registry.host();
+    while let Some((_, domain)) = host.split_once('.') {
+        scopes.push(format!("*.{domain}"));
+        host = domain;
+    }
+    scopes
+}
+
+/// The scopes an image of a layout is in, the most specific first.
+pub(super) fn of_layout(directory: &Path, name: Option<&str>) -> Vec<String> {
+    let above = directory.ancestors().filter(|path| path.parent().is_some());
+    let above = above.map(|path| path.display().to_string());
+    let identity = format!("{}:{}", directory.display(), name.unwrap_or_default());
+    std::iter::once(identity).chain(above).collect()
+}
+
+/// What is wrong with a scope of a transport, if anything is. Those of transports that nobody knows are not judged.
+pub(super) fn problem(transport: &str, scope: &str) -> Option<&'static str> {
+    if scope.is_empty() {
+        return None;
+    }
+    match transport {
+        "docker-archive" | "tarball" => Some("this transport has no scopes but the empty one"),
+        "dir" | "oci" | "oci-archive" | "sif" => {
+            let path = Path::new(scope);
+            if !scope.starts_with('/') {
+                Some("a directory's scope is an absolute path")
+            } else if scope == "/" {
+                Some("a rule for every directory belongs under the empty scope")
+            } else if is_clean(scope, path) {
+                None
+            } else {
+                Some("a directory's scope has no empty, `.` or `..` components and no slash at its end")
+            }
+        }
+        "atomic" => (!is_atomic(scope)).then_some("expected HOST[/NAMESPACE[/STREAM[:TAG]]]"),
+        _ => None,
+    }
+}
+
+fn is_clean(scope: &str, path: &Path) -> bool {
+    let normal = path
+        .components()
+        .all(|component| matches!(component, Component::RootDir | Component::Normal(_)));
+    normal && !scope.ends_with('/') && !scope.contains("//") && !scope.contains("/./")
+}
+
+/// A registry, a namespace, a stream of images or one of its tags.
+fn is_atomic(scope: &str) -> bool {
+    let parts: Vec<&str> = scope.split('/').collect();
+    let is_name = |name: &str| !name.is_empty() && !name.contains(':');
+    match parts.as_slice() {
+        [host] => !host.is_empty(),
+        [host, namespace] => !host.is_empty() && is_name(namespace),
+        [host, namespace, stream] => {
+            let (stream, tag) = stream.split_once(':').unwrap_or((stream, "latest"));
+            !host.is_empty() && is_name(namespace) && is_name(stream) && is_name(tag)
+        }
+        _ => false,
+    }
+}

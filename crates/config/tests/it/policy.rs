@@ -1,0 +1,551 @@
+//! policy.json: what is one, and which rule applies.
+
+use std::path::Path;
+
+use wharf_config::{ConfigErrorKind, Generation, Locations, Policy, Requirement};
+use wharf_reference::Reference;
+use wharf_testkit::{Image, Sandbox, require_peers};
+
+use crate::support::Host;
+
+const ACCEPT: &str = r#"[{"type":"insecureAcceptAnything"}]"#;
+const REJECT: &str = r#"[{"type":"reject"}]"#;
+
+/// A requirement in a policy, whether that is one, and whether Skopeo 1.9 knows the form.
+const REQUIREMENTS: &[(&str, bool, bool)] = &[
+    (r#"{"type":"insecureAcceptAnything"}"#, true, true),
+    (r#"{"type":"reject"}"#, true, true),
+    (r#"{"type":"Reject"}"#, false, true),
+    (r#"{"Type":"reject"}"#, false, true),
+    (r#"{"type":"reject","x":1}"#, false, true),
+    (r#"{"type":"reject","type":"reject"}"#, false, true),
+    (
+        r#"{"type":"reject","type":"insecureAcceptAnything"}"#,
+        false,
+        true,
+    ),
+    (r#"{"type":["reject"]}"#, false, true),
+    (r#"["reject"]"#, false, true),
+    (r#""reject""#, false, true),
+    ("{}", false, true),
+    ("null", false, true),
+    (r#"{"type":"acceptAnything"}"#, false, true),
+    (r#"{"type":"signedBy"}"#, false, true),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k"}"#,
+        true,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"signedByX509CAs","keyPath":"/k"}"#,
+        true,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"gpgKeys","keyPath":"/k"}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":""}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyData":"YQ=="}"#,
+        true,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyData":"%"}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","keyData":"YQ=="}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPaths":["/a","/b"]}"#,
+        true,
+        false,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPaths":"/a"}"#,
+        false,
+        true,
+    ),
+    (r#"{"type":"signedBy","keyPath":"/k"}"#, false, true),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"matchExact"}}"#,
+        true,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"matchAny"}}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"exactReference","dockerReference":"a.example/b:c"}}"#,
+        true,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"exactReference","dockerReference":"a.example/b"}}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"exactRepository","dockerRepository":"a.example/b"}}"#,
+        true,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"remapIdentity","prefix":"a.example","signedPrefix":"b.example/c"}}"#,
+        true,
+        true,
+    ),
+    (
+        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"remapIdentity","prefix":"a.example/b:c","signedPrefix":"b.example"}}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"signedBaseLayer","baseLayerIdentity":{"type":"matchExact"}}"#,
+        true,
+        true,
+    ),
+    (r#"{"type":"signedBaseLayer"}"#, false, true),
+    (r#"{"type":"sigstoreSigned","keyPath":"/k"}"#, true, true),
+    (r#"{"type":"sigstoreSigned","keyData":"YQ=="}"#, true, true),
+    (r#"{"type":"sigstoreSigned"}"#, false, true),
+    (
+        r#"{"type":"sigstoreSigned","keyPath":"/k","keyData":"YQ=="}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"sigstoreSigned","keyPath":"/k","signedIdentity":{"type":"matchRepository"}}"#,
+        true,
+        true,
+    ),
+    (r#"{"type":"sigstoreSigned","keyPaths":["/k"]}"#, true, false),
+    (r#"{"type":"sigstoreSigned","keyPaths":[]}"#, false, true),
+    (
+        r#"{"type":"sigstoreSigned","keyDatas":["YQ==","%"]}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"sigstoreSigned","keyPath":"/k","rekorPublicKeyPath":"/r"}"#,
+        true,
+        false,
+    ),
+    (
+        r#"{"type":"sigstoreSigned","keyPath":"/k","rekorPublicKeyPath":"/r","rekorPublicKeyData":"YQ=="}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"sigstoreSigned","fulcio":{"caPath":"/c","oidcIssuer":"i","subjectEmail":"e"},"rekorPublicKeyPath":"/r"}"#,
+        true,
+        false,
+    ),
+    (
+        r#"{"type":"sigstoreSigned","fulcio":{"caPath":"/c","oidcIssuer":"i","subjectEmail":"e"}}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"sigstoreSigned","fulcio":{"caPath":"/c","oidcIssuer":"i"},"rekorPublicKeyPath":"/r"}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"sigstoreSigned","pki":{"caRootsPath":"/c","subjectEmail":"e"}}"#,
+        true,
+        false,
+    ),
+    (
+        r#"{"type":"sigstoreSigned","pki":{"caRootsPath":"/c"}}"#,
+        false,
+        true,
+    ),
+    (
+        r#"{"type":"sigstoreSigned","pki":{"caRootsPath":"/c","subjectEmail":"e"},"rekorPublicKeyPath":"/r"}"#,
+        false,
+        true,
+    ),
+];
+
+/// Whole files, and whether they are policies.
+const FILES: &[(&str, bool)] = &[
+    (r#"{"default":[{"type":"reject"}]}"#, true),
+    (r#"{"default":[{"type":"reject"}],"transports":{}}"#, true),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"docker":{}}}"#,
+        true,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"unknown":{"??":[{"type":"reject"}]}}}"#,
+        true,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"docker":{"":[{"type":"reject"}]}}}"#,
+        true,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"dir":{"/a/b":[{"type":"reject"}]}}}"#,
+        true,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"atomic":{"a:5/b/c:d":[{"type":"reject"}]}}}"#,
+        true,
+    ),
+    ("", false),
+    ("{}", false),
+    ("[]", false),
+    ("null", false),
+    (r#"{"default":[]}"#, false),
+    (r#"{"default":null}"#, false),
+    (r#"{"default":{"type":"reject"}}"#, false),
+    (r#"{"Default":[{"type":"reject"}]}"#, false),
+    (
+        r#"{"default":[{"type":"reject"}],"default":[{"type":"reject"}]}"#,
+        false,
+    ),
+    (r#"{"default":[{"type":"reject"}],"other":1}"#, false),
+    (r#"{"default":[{"type":"reject"}]} x"#, false),
+    (r#"{"default":[{"type":"reject"}],}"#, false),
+    (r#"{"default":[{"type":"reject"}],"transports":[]}"#, false),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"docker":[]}}"#,
+        false,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"docker":{"a":[]}}}"#,
+        false,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"docker":{},"docker":{}}}"#,
+        false,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"docker":{"a":[{"type":"reject"}],"a":[{"type":"reject"}]}}}"#,
+        false,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"dir":{"/":[{"type":"reject"}]}}}"#,
+        false,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"dir":{"a":[{"type":"reject"}]}}}"#,
+        false,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"oci":{"/a/":[{"type":"reject"}]}}}"#,
+        false,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"oci":{"/a/../b":[{"type":"reject"}]}}}"#,
+        false,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"docker-archive":{"a":[{"type":"reject"}]}}}"#,
+        false,
+    ),
+    (
+        r#"{"default":[{"type":"reject"}],"transports":{"atomic":{"a/b/c/d":[{"type":"reject"}]}}}"#,
+        false,
+    ),
+];
+
+fn with(requirement: &str) -> String {
+    format!(r#"{{"default":{ACCEPT},"transports":{{"docker":{{"never.example":[{requirement}]}}}}}}"#)
+}
+
+#[test]
+fn what_is_a_policy_and_what_is_none() {
+    for (requirement, good, _) in REQUIREMENTS {
+        let parsed = Policy::parse(&with(requirement));
+        assert_eq!(parsed.is_ok(), *good, "{requirement}: {parsed:?}");
+    }
+    for (file, good) in FILES {
+        let parsed = Policy::parse(file);
+        assert_eq!(parsed.is_ok(), *good, "{file}: {parsed:?}");
+    }
+}
+
+/// Skopeo reads the same files as policies.
+#[test]
+fn skopeo_agrees() {
+    require_peers!("skopeo");
+    let sandbox = Sandbox::new();
+    Image::small("x").write_layout(&sandbox.path("from"), "v1");
+    let from = format!("oci:{}:v1", sandbox.path("from").display());
+    let known = REQUIREMENTS.iter().filter(|(.., known)| *known);
+    let files = known.map(|(requirement, good, _)| (with(requirement), *good));
+    // Debian builds Skopeo without `atomic`, so it judges none of its scopes.
+    let whole = FILES.iter().filter(|(file, _)| !file.contains("atomic"));
+    let files = files.chain(whole.map(|(file, good)| ((*file).to_owned(), *good)));
+    for (number, (file, good)) in files.enumerate() {
+        std::fs::write(sandbox.path("policy.json"), &file).unwrap();
+        let to = format!("oci:{}:v1", sandbox.path(format!("to{number}")).display());
+        let run = sandbox.skopeo().run(&["copy", &from, &to]);
+        let read =
+            !run.stderr.contains("Error loading trust policy") && !run.stderr.contains("invalid policy");
+        assert_eq!(read, good, "{file}: {}", run.stderr);
+        if good {
+            let policy = Policy::parse(&file).unwrap();
+            let rule = policy.rule_for_layout(&sandbox.path("from"), Some("v1"));
+            assert_eq!(rule.check().is_ok(), run.success, "{file}: {}", run.stderr);
+        }
+    }
+}
+
+/// Each member that is taken away, doubled or written in another case makes an error or a stricter policy.
+#[test]
+fn t01_no_change_to_a_policy_makes_it_laxer() {
+    let text = format!(
+        r#"{{"default":{REJECT},"transports":{{"docker":{{
+            "a.example":[{{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k"}}],
+            "a.example/free":{ACCEPT},
+            "*.b.example":{REJECT}
+        }},"oci":{{"/srv":{REJECT}}}}}}}"#
+    );
+    let images = [
+        "a.example/x:1",
+        "a.example/free/x:1",
+        "c.b.example/x:1",
+        "d.example/x:1",
+    ];
+    let accepted = |policy: &Policy| {
+        let accepts = |image: &&str| policy.rule_for(&Reference::parse(image).unwrap()).check().is_ok();
+        images
+            .iter()
+            .filter(|image| accepts(image))
+            .copied()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(accepted(&Policy::parse(&text).unwrap()), ["a.example/free/x:1"]);
+    // Tokens: strings, and single characters of the grammar.
+    let mut tokens = Vec::new();
+    let mut start = None;
+    for (at, char) in text.char_indices() {
+        match (char, start) {
+            ('"', None) => start = Some(at),
+            ('"', Some(from)) => {
+                tokens.push(from..at + 1);
+                start = None;
+            }
+            (char, None) if !char.is_whitespace() => tokens.push(at..at + 1),
+            _ => {}
+        }
+    }
+    assert!(tokens.len() > 60);
+    let mut policies = 0;
+    for token in tokens {
+        let (head, after) = text.split_at(token.end);
+        let (before, this) = head.split_at(token.start);
+        let upper = this.to_uppercase();
+        let changed = ["", &format!("{this}{this}"), &format!("{this},{this}"), &upper]
+            .map(|instead| format!("{before}{instead}{after}"));
+        for changed in changed.iter().filter(|changed| **changed != text) {
+            let Ok(policy) = Policy::parse(changed) else {
+                continue;
+            };
+            policies += 1;
+            for image in accepted(&policy) {
+                // A rule for a path of another name is another rule, and says nothing of this one.
+                assert_eq!(image, "a.example/free/x:1", "{changed}");
+            }
+        }
+    }
+    assert!(policies > 3, "some changes are in a name alone: {policies}");
+}
+
+/// Scopes that hold the only rule to accept, and whether it applies to the image.
+#[test]
+fn t02_scopes_are_matched_as_they_are_written() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let by_digest = format!("r.example:5000/a/b@{digest}");
+    let both = format!("r.example:5000/a/b:t@{digest}");
+    let table = [
+        ("r.example:5000/a/b:t", "r.example:5000/a/b:t", true),
+        ("r.example:5000/a/b:t", "r.example:5000/a/b:u", false),
+        ("r.example:5000/a/b:t", "r.example:5000/a/b", true),
+        ("r.example:5000/a/b:t", "r.example:5000/a", true),
+        ("r.example:5000/a/b:t", "r.example:5000", true),
+        ("r.example:5000/a/b:t", "r.example", false),
+        ("r.example:5000/a/b:t", "r.example/a/b", false),
+        ("r.example:5000/a/b:t", "r.example:5000/a/", false),
+        ("r.example:5000/a/b:t", "r.example:5000/a/bc", false),
+        ("r.example:5000/a/bc:t", "r.example:5000/a/b", false),
+        ("r.example:5000/a/b:t", "*.example", true),
+        ("r.example:5000/a/b:t", "*.r.example", false),
+        ("r.example:5000/a/b:t", "*.example:5000", false),
+        ("r.s.example/a:t", "*.s.example", true),
+        ("r.s.example/a:t", "*.example", true),
+        ("r.s.example/a:t", "*s.example", false),
+        ("r.s.example/a:t", "*", false),
+        ("alpine:3", "docker.io/library/alpine", true),
+        ("alpine:3", "docker.io/library", true),
+        ("alpine:3", "docker.io", true),
+        ("alpine:3", "alpine", false),
+        ("alpine:3", "index.docker.io", false),
+        (&by_digest, &by_digest, true),
+        (&by_digest, "r.example:5000/a/b", true),
+        (&both, &by_digest, true),
+        (&both, "r.example:5000/a/b:t", false),
+        ("r.example/a:t", "", true),
+    ];
+    for (image, scope, expected) in table {
+        let text = format!(r#"{{"default":{REJECT},"transports":{{"docker":{{"{scope}":{ACCEPT}}}}}}}"#);
+        let policy = Policy::parse(&text).unwrap();
+        let rule = policy.rule_for(&Reference::parse(image).unwrap());
+        assert_eq!(rule.check().is_ok(), expected, "{image} in {scope:?}");
+        // The same rules the other way round, and with every wider scope saying the opposite.
+        let text = format!(
+            r#"{{"default":{ACCEPT},"transports":{{"docker":{{"{scope}":{REJECT}}},"oci":{{"":{REJECT}}}}}}}"#
+        );
+        let policy = Policy::parse(&text).unwrap();
+        let rule = policy.rule_for(&Reference::parse(image).unwrap());
+        assert_eq!(rule.check().is_err(), expected, "{image} in {scope:?}");
+    }
+}
+
+#[test]
+fn t02_the_most_specific_rule_alone_counts() {
+    let text = format!(
+        r#"{{"default":{ACCEPT},"transports":{{"docker":{{
+            "":{REJECT},"*.example":{ACCEPT},"r.example":{REJECT},"r.example/a":{ACCEPT},"r.example/a/b":{REJECT},
+            "r.example/a/b:t":[{{"type":"insecureAcceptAnything"}},{{"type":"insecureAcceptAnything"}}],
+            "r.example/both":[{{"type":"insecureAcceptAnything"}},{{"type":"reject"}}]
+        }}}}}}"#
+    );
+    let policy = Policy::parse(&text).unwrap();
+    for (image, accepted) in [
+        ("other/a:t", false),
+        ("s.example/a:t", true),
+        ("r.example/x:t", false),
+        ("r.example/a/x:t", true),
+        ("r.example/a/b:u", false),
+        ("r.example/a/b:t", true),
+        ("r.example/both:t", false),
+    ] {
+        let rule = policy.rule_for(&Reference::parse(image).unwrap());
+        assert_eq!(rule.check().is_ok(), accepted, "{image}");
+    }
+    assert!(policy.default_rule().check().is_ok());
+}
+
+#[test]
+fn directories_have_rules_too() {
+    let text = format!(
+        r#"{{"default":{REJECT},"transports":{{"oci":{{"/srv":{ACCEPT},"/srv/a":{REJECT},"/srv/a:v1":{ACCEPT}}}}}}}"#
+    );
+    let policy = Policy::parse(&text).unwrap();
+    for (directory, name, accepted) in [
+        ("/srv", None, true),
+        ("/srv/b/c", Some("v1"), true),
+        ("/srv/a", Some("v2"), false),
+        ("/srv/a", Some("v1"), true),
+        ("/srv/a/b", None, false),
+        ("/srvx", None, false),
+        ("/", None, false),
+    ] {
+        let rule = policy.rule_for_layout(Path::new(directory), name);
+        assert_eq!(rule.check().is_ok(), accepted, "{directory} {name:?}");
+    }
+}
+
+#[test]
+fn t03_a_signature_that_is_wanted_is_missing() {
+    for (requirement, named) in [
+        (
+            r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k"}"#,
+            Requirement::SignedBy,
+        ),
+        (
+            r#"{"type":"sigstoreSigned","keyPath":"/k"}"#,
+            Requirement::SigstoreSigned,
+        ),
+        (
+            r#"{"type":"signedBaseLayer","baseLayerIdentity":{"type":"matchExact"}}"#,
+            Requirement::SignedBaseLayer,
+        ),
+    ] {
+        let policy = Policy::parse(&with(requirement)).unwrap();
+        let image = Reference::parse("never.example/a:t").unwrap();
+        let refusal = policy.rule_for(&image).check().unwrap_err();
+        assert_eq!(refusal.requirement(), named);
+        assert_eq!(
+            refusal.to_string(),
+            format!(
+                "the rule for never.example (docker) of the trust policy demands a signature ({named}), and none can \
+                 be verified here"
+            )
+        );
+    }
+}
+
+#[test]
+fn which_file_is_the_policy() {
+    const ETC: &str = "etc/containers/policy.json";
+    const USR: &str = "usr/share/containers/policy.json";
+    const HOME: &str = "root/.config/containers/policy.json";
+    let named = |requirement: &str| format!(r#"{{"default":{requirement}}}"#);
+    let all = Host::new(&[]);
+    for path in [ETC, USR, HOME, "f", "g"] {
+        all.write(path, &named(REJECT));
+    }
+    let read = |locations: Locations| {
+        Policy::load(&locations)
+            .unwrap()
+            .unwrap()
+            .file()
+            .unwrap()
+            .to_owned()
+    };
+    let classic = || all.locations().with_generation(Generation::Classic);
+    assert_eq!(read(all.locations()), all.path(HOME));
+    assert_eq!(read(classic()), all.path(HOME));
+    assert_eq!(read(all.locations().with_policy(all.path("f"))), all.path("f"));
+    let both = all
+        .locations()
+        .with_policy(all.path("f"))
+        .with_policy_env(all.path("g"));
+    assert_eq!(read(both), all.path("f"));
+    assert_eq!(
+        read(all.locations().with_policy_env(all.path("g"))),
+        all.path("g")
+    );
+    assert_eq!(read(classic().with_policy_env(all.path("g"))), all.path(HOME));
+    let variable = Locations::from_vars([("CONTAINERS_POLICY_JSON", all.path("g"))]);
+    assert_eq!(read(variable), all.path("g"));
+
+    let vendor = Host::new(&[(USR, &named(REJECT))]);
+    assert_eq!(read(vendor.locations()), vendor.path(USR));
+    let classic = vendor.locations().with_generation(Generation::Classic);
+    assert_eq!(Policy::load(&classic).unwrap(), None);
+    assert_eq!(Policy::load(&Locations::none()).unwrap(), None);
+
+    let missing = vendor.locations().with_policy(vendor.path("f"));
+    assert_eq!(
+        Policy::load(&missing).unwrap_err().kind(),
+        ConfigErrorKind::Missing
+    );
+    // A policy that is broken is not passed over for the next one.
+    vendor.write(ETC, "{\n  \"default\": []\n}");
+    let error = Policy::load(&vendor.locations()).unwrap_err();
+    assert_eq!(error.kind(), ConfigErrorKind::Syntax);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{}:2:14: `default` lists no requirement",
+            vendor.path(ETC).display()
+        )
+    );
+}

@@ -1,0 +1,71 @@
+//! Whether the host's trust policy accepts what is about to be copied.
+
+use std::path::Path;
+
+use wharf_config::{Policy, Rule};
+use wharf_content::{Error, ErrorKind, Location, Target};
+use wharf_reference::Reference;
+
+/// What the policy says decides before anything is contacted: no rule that can be met depends on the image's bytes.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    policy: Option<Policy>,
+}
+
+impl Guard {
+    pub(crate) const fn new(policy: Option<Policy>) -> Self {
+        Self { policy }
+    }
+
+    /// Admits an image of a registry under the name that the user knows it by.
+    pub(crate) fn admit(&self, reference: &Reference) -> Result<(), Error> {
+        let Some(policy) = &self.policy else {
+            return Ok(());
+        };
+        judge(policy.rule_for(reference), reference)
+    }
+
+    /// Admits an image of any place.
+    pub(crate) fn admit_from(&self, location: &Location, target: &Target) -> Result<(), Error> {
+        let Some(policy) = &self.policy else {
+            return Ok(());
+        };
+        match location {
+            Location::Repository(repository) => {
+                let reference = Reference::new(repository);
+                let reference = match target {
+                    Target::Digest(digest) => reference.with_digest(digest),
+                    Target::Name(name) => reference.with_tag(&name.to_tag()?),
+                };
+                judge(policy.rule_for(&reference), &reference)
+            }
+            Location::Directory(directory) => {
+                let name = match target {
+                    Target::Name(name) => Some(name.as_str()),
+                    Target::Digest(_) => None,
+                };
+                judge(
+                    policy.rule_for_layout(&resolved(directory)?, name),
+                    &directory.display(),
+                )
+            }
+            _ => judge(policy.default_rule(), location),
+        }
+    }
+}
+
+/// Rules are for the directory itself, whatever symbolic links lead to it.
+fn resolved(directory: &Path) -> Result<std::path::PathBuf, Error> {
+    directory.canonicalize().map_err(|error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Storage,
+        };
+        Error::new(kind, format!("cannot find {}", directory.display())).with_source(error)
+    })
+}
+
+fn judge(rule: Rule<'_>, what: &impl std::fmt::Display) -> Result<(), Error> {
+    rule.check()
+        .map_err(|refusal| Error::new(ErrorKind::Rejected, format!("{what} is not accepted: {refusal}")))
+}

@@ -1,0 +1,211 @@
+//! The host's trust policy decides what is pulled, copied and pushed, before anything is contacted.
+
+use std::{fs, path::Path};
+
+use wharf::{
+    Client, Error, ErrorKind, Image, Name, Options,
+    config::{Locations, Policy},
+    store::Layout,
+};
+use wharf_registry::{Registry, Server};
+use wharf_testkit::{Image as TestImage, Sandbox};
+
+use crate::program;
+
+const ACCEPT: &str = r#"[{"type":"insecureAcceptAnything"}]"#;
+const REJECT: &str = r#"[{"type":"reject"}]"#;
+
+struct Scene {
+    root: tempfile::TempDir,
+    server: Server,
+    store: Layout,
+}
+
+impl Scene {
+    /// A host whose store and whose registry have one image.
+    async fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let server = Registry::memory().serve().await.unwrap();
+        TestImage::small("app").write_layout(&root.path().join("store"), "app");
+        let scene = Self {
+            store: Layout::open(root.path().join("store")).await.unwrap(),
+            root,
+            server,
+        };
+        scene.push(&scene.client(None).unwrap()).await.unwrap();
+        scene
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn host_policy(&self, text: &str) {
+        fs::create_dir_all(self.path("etc/containers")).unwrap();
+        fs::write(self.path("etc/containers/policy.json"), text).unwrap();
+    }
+
+    fn builder(&self) -> wharf::Builder {
+        Client::builder()
+            .with_locations(Locations::rooted(self.root.path()))
+            .with_plain_http(self.server.registry().unwrap())
+    }
+
+    fn client(&self, policy: Option<&str>) -> Result<Client, Error> {
+        let builder = self.builder();
+        match policy {
+            Some(text) => builder.with_policy(Policy::parse(text).unwrap()).build(),
+            None => builder.build(),
+        }
+    }
+
+    fn reference(&self) -> String {
+        self.server.reference("team/app:1").unwrap().to_string()
+    }
+
+    async fn push(&self, client: &Client) -> Result<(), Error> {
+        let name = Name::parse("app").unwrap();
+        let to = self.reference();
+        let pushed = client.push(&self.store, &name, &to, Options::default());
+        pushed.await.map(drop)
+    }
+
+    async fn pull(&self, client: &Client, to: &str) -> Result<(), Error> {
+        let store = Layout::create(self.path(to)).await.unwrap();
+        let pulled = client.pull(&self.reference(), &store, Options::default()).await;
+        pulled.map(drop)
+    }
+
+    async fn copy(&self, client: &Client, from: Image, to: &str) -> Result<(), Error> {
+        let to: Image = format!("oci:{}:x", self.path(to).display()).parse().unwrap();
+        client.copy(&from, &to, Options::default()).await.map(drop)
+    }
+}
+
+fn rules(default: &str, docker: &[(&str, &str)], oci: &[(&Path, &str)]) -> String {
+    let docker: Vec<String> = docker
+        .iter()
+        .map(|(scope, rule)| format!("{scope:?}:{rule}"))
+        .collect();
+    let oci: Vec<String> = oci
+        .iter()
+        .map(|(scope, rule)| format!("\"{}\":{rule}", scope.display()))
+        .collect();
+    format!(
+        r#"{{"default":{default},"transports":{{"docker":{{{}}},"oci":{{{}}}}}}}"#,
+        docker.join(","),
+        oci.join(",")
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_rejects_is_not_contacted() {
+    let scene = Scene::new().await;
+    let registry = scene.server.registry().unwrap();
+    scene.host_policy(&rules(ACCEPT, &[(registry.as_str(), REJECT)], &[]));
+    let client = scene.client(None).unwrap();
+    let before = scene.server.requests().len();
+    let error = scene.pull(&client, "pulled").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{} is not accepted: the rule for {registry} (docker) of the trust policy {} is to reject",
+            scene.reference(),
+            scene.path("etc/containers/policy.json").display()
+        )
+    );
+    let from: Image = format!("docker://{}", scene.reference()).parse().unwrap();
+    let copied = scene.copy(&client, from, "copied").await;
+    assert_eq!(copied.unwrap_err().kind(), ErrorKind::Rejected);
+    assert!(!scene.path("copied").exists(), "not even a store was made");
+    assert_eq!(scene.server.requests().len(), before);
+    // To look is free, and to push what a store has is another rule's matter.
+    assert_eq!(client.tags(&scene.reference()).await.unwrap().len(), 1);
+    scene.push(&client).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_has_rules_by_its_directory() {
+    let scene = Scene::new().await;
+    let directory = scene.path("store").canonicalize().unwrap();
+    let client = scene
+        .client(Some(&rules(ACCEPT, &[], &[(&directory, REJECT)])))
+        .unwrap();
+    assert_eq!(scene.push(&client).await.unwrap_err().kind(), ErrorKind::Rejected);
+    // A symbolic link is no way around it.
+    std::os::unix::fs::symlink(&directory, scene.path("link")).unwrap();
+    let from: Image = format!("oci:{}:app", scene.path("link").display())
+        .parse()
+        .unwrap();
+    let copied = scene.copy(&client, from, "copied").await;
+    assert_eq!(copied.unwrap_err().kind(), ErrorKind::Rejected);
+
+    let above = directory.parent().unwrap();
+    let client = scene
+        .client(Some(&rules(REJECT, &[], &[(above, ACCEPT)])))
+        .unwrap();
+    scene.push(&client).await.unwrap();
+    assert_eq!(
+        scene.pull(&client, "pulled").await.unwrap_err().kind(),
+        ErrorKind::Rejected
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_has_the_last_word() {
+    let scene = Scene::new().await;
+    scene.host_policy(&rules(REJECT, &[], &[]));
+    let refused = scene.pull(&scene.client(None).unwrap(), "a").await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Rejected);
+    let given = scene.client(Some(&rules(ACCEPT, &[], &[]))).unwrap();
+    scene.pull(&given, "b").await.unwrap();
+    let ignored = scene.builder().dangerous().ignore_policy().build().unwrap();
+    scene.pull(&ignored, "c").await.unwrap();
+
+    scene.host_policy("{}");
+    let broken = scene.client(None).unwrap_err();
+    assert_eq!(broken.kind(), ErrorKind::Invalid);
+    scene.client(Some(&rules(ACCEPT, &[], &[]))).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_programs_say_why() {
+    let scene = Scene::new().await;
+    let sandbox = Sandbox::new();
+    let registry = scene.server.registry().unwrap();
+    fs::write(
+        sandbox.path("strict.json"),
+        rules(
+            REJECT,
+            &[(registry.as_str(), r#"[{"type":"sigstoreSigned","keyPath":"/k"}]"#)],
+            &[],
+        ),
+    )
+    .unwrap();
+    let reference = scene.reference();
+    let pull = |policy: &str| {
+        let arguments = [
+            "--tls-verify=false",
+            "--policy",
+            policy,
+            "--store",
+            "s",
+            &reference,
+        ];
+        program::run(&sandbox, "pull", &arguments)
+    };
+    pull("strict.json").fails(
+        1,
+        &[
+            &format!("{reference} is not accepted"),
+            "demands a signature (sigstoreSigned)",
+            "strict.json",
+        ],
+    );
+    pull("missing.json").fails(1, &["missing.json: the file does not exist"]);
+    fs::write(sandbox.path("broken.json"), "{\"default\": [}").unwrap();
+    pull("broken.json").fails(1, &["broken.json:1:14"]);
+    fs::write(sandbox.path("open.json"), rules(ACCEPT, &[], &[])).unwrap();
+    pull("open.json").ok();
+}
