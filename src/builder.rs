@@ -137,7 +137,8 @@ impl Builder {
     }
 
     /// The trust policy, instead of the host's policy.json. It decides what may be pulled, copied and pushed
-    /// ([`ErrorKind::Rejected`]); reading names, tags and manifests is free.
+    /// ([`ErrorKind::Rejected`]); reading names, tags and manifests is free. What comes from a store is judged by the
+    /// rules for its directory, and what comes from memory by the default.
     ///
     /// By default the host's is obeyed if it has one. Where there is none everything is accepted, other than in Podman,
     /// which does nothing then.

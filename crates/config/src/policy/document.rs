@@ -103,8 +103,8 @@ impl<'a> Object<'a> {
         &mut self,
         keys: &[&'static str],
     ) -> Result<Option<(&'static str, Value<'a>)>, Problem> {
-        let mut found = keys.iter().filter_map(|key| Some((*key, self.optional(key)?)));
-        let found: Vec<_> = found.by_ref().collect();
+        let found = keys.iter().filter_map(|key| Some((*key, self.optional(key)?)));
+        let found: Vec<_> = found.collect();
         match found.as_slice() {
             [] => Ok(None),
             [one] => Ok(Some(*one)),

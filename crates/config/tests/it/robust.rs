@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use wharf_config::{Aliases, Locations, Registries};
+use wharf_config::{Aliases, Locations, Policy, Registries};
 
 use crate::support::Host;
 
@@ -13,11 +13,16 @@ const CORPUS: &[&str] = &[
     include_str!("../../../../fuzz/corpus/registries/ipv6"),
     include_str!("../../../../fuzz/corpus/aliases/machine"),
     include_str!("../../../../fuzz/corpus/aliases/bad"),
+    include_str!("../../../../fuzz/corpus/policy/all"),
 ];
 
 fn read(text: &str) {
     let lines = text.split('\n').count();
-    let errors = [Registries::parse(text).err(), Aliases::parse(text).err()];
+    let errors = [
+        Registries::parse(text).err(),
+        Aliases::parse(text).err(),
+        Policy::parse(text).err(),
+    ];
     for error in errors.into_iter().flatten() {
         let line = error.line().unwrap_or_default();
         assert!((1..=lines).contains(&line), "{error}\n{text}");
