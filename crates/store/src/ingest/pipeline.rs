@@ -1,5 +1,5 @@
-//! From a [`Blob`] to a [`Slot`]: the task that polls hashes, a blocking thread writes, a small queue lies
-//! between them.
+//! From a [`Blob`] to a [`Slot`]: the task that polls hashes, on a thread of its own if the blob is large; a blocking
+//! thread writes, and a small queue lies between them.
 //!
 //! Pieces are written in place as they arrive, and hashed in the blob's order: from memory as long as they come in
 //! it, read back from the file where they came early.
@@ -16,7 +16,7 @@ use super::Slot;
 use crate::{
     Layout,
     os::Stamp,
-    runtime::{blocking, joined},
+    runtime::{blocking, joined, on_own_thread},
 };
 
 /// Bytes that go to the disk in one call.
@@ -24,6 +24,9 @@ const BATCH: usize = 512 * 1024;
 
 /// Batches on their way to the writer, so that receiving goes on while one is written.
 const QUEUED: usize = 2;
+
+/// From this size on the hash decides how long a blob takes, and gets a thread of its own.
+const LARGE: u64 = 32 * 1024 * 1024;
 
 /// Bytes that are read back in one call.
 const READ: u64 = 512 * 1024;
@@ -171,6 +174,13 @@ fn attempt(layout: &Layout, descriptor: &Descriptor, resumable: bool) -> Result<
 }
 
 async fn write(slot: Slot, blob: Blob) -> Result<Option<Stamp>, Error> {
+    if blob.descriptor().size() < LARGE {
+        return receive(slot, blob).await;
+    }
+    on_own_thread(receive(slot, blob)).await
+}
+
+async fn receive(slot: Slot, blob: Blob) -> Result<Option<Stamp>, Error> {
     // Whatever is under a digest has it by our own eyes: pieces are hashed even if somebody verified them before.
     let mut writing = Writing {
         pieces: blob.into_pieces()?,

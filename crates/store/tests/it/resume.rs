@@ -98,11 +98,24 @@ async fn one_download_serves_all_who_want_it() {
 /// is kept out, and the blob is never there in part.
 #[tokio::test]
 async fn a_push_may_be_dropped_at_any_point() {
-    let content = layer(noise(4, 1_300_000));
+    let dropped = drop_after(1_300_000, 1..).await;
+    assert!(dropped > 3, "{dropped}");
+}
+
+/// The same for a blob that has a thread of its own.
+#[tokio::test]
+async fn a_push_of_a_large_blob_may_be_dropped() {
+    let dropped = drop_after(40_000_000, (0..).map(|exponent| 1 << exponent)).await;
+    assert!(dropped > 2, "{dropped}");
+}
+
+/// How many pushes were dropped before one was done.
+async fn drop_after(size: usize, polls: impl IntoIterator<Item = u32>) -> u32 {
+    let content = layer(noise(4, size));
     let scratch = Scratch::new();
     let store = scratch.store().await;
     let mut dropped = 0;
-    for polls in 1.. {
+    for polls in polls {
         let served = Served::new(content.clone());
         let mut push = store.push_blob(served.blob());
         let mut done = false;
@@ -133,5 +146,5 @@ async fn a_push_may_be_dropped_at_any_point() {
         assert!(scratch.files(".wharf/ingest").is_empty());
         std::fs::remove_file(scratch.blob_file(content.0.digest())).unwrap();
     }
-    assert!(dropped > 3, "{dropped}");
+    dropped
 }
