@@ -17,16 +17,8 @@ impl Guard {
         Self { policy }
     }
 
-    /// Admits an image of a registry under the name that the user knows it by.
-    pub(crate) fn admit(&self, reference: &Reference) -> Result<(), Error> {
-        let Some(policy) = &self.policy else {
-            return Ok(());
-        };
-        judge(policy.rule_for(reference), reference)
-    }
-
-    /// Admits an image of any place.
-    pub(crate) fn admit_from(&self, location: &Location, target: &Target) -> Result<(), Error> {
+    /// Admits an image under the name that the user knows it by.
+    pub(crate) fn admit(&self, location: &Location, target: &Target) -> Result<(), Error> {
         let Some(policy) = &self.policy else {
             return Ok(());
         };

@@ -105,17 +105,14 @@ impl Client {
         store: &Layout,
         options: &Options,
     ) -> Result<(Name, Report), Error> {
-        self.inner.guard.admit(reference)?;
+        let (source, target) = (
+            self.inner.client.remote(&reference.repository()),
+            Target::of(reference),
+        );
+        self.inner.guard.admit(&Source::location(&source), &target)?;
         let name = options.name().cloned().unwrap_or_else(|| Name::from(reference));
-        let source = self.inner.client.remote(&reference.repository());
         let options = options.clone().with_name(name.clone());
-        let report = copy(
-            Arc::new(source),
-            Arc::new(store.session()),
-            &Target::of(reference),
-            options,
-        )
-        .await?;
+        let report = copy(Arc::new(source), Arc::new(store.session()), &target, options).await?;
         Ok((name, report))
     }
 
@@ -140,7 +137,7 @@ impl Client {
         let reference = parse(reference)?.or_latest();
         let sink = self.inner.client.remote(&reference.repository());
         let target = name.clone().into();
-        self.inner.guard.admit_from(&store.location(), &target)?;
+        self.inner.guard.admit(&store.location(), &target)?;
         let options = tagged(options, &reference)?;
         let report = copy(Arc::new(store.clone()), Arc::new(sink), &target, options).await?;
         as_pinned(report, &reference)
@@ -154,7 +151,7 @@ impl Client {
     /// As [`Client::pull`] and [`Client::push`].
     pub async fn copy(&self, from: &Image, to: &Image, options: Options) -> Result<Report, Error> {
         let Place { source, target, .. } = self.place(from).await?;
-        self.inner.guard.admit_from(&source.location(), &target)?;
+        self.inner.guard.admit(&source.location(), &target)?;
         match to {
             Image::Registry(reference) => {
                 let reference = parse(reference)?.or_latest();

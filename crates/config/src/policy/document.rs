@@ -63,18 +63,14 @@ fn members<'a>(value: Value<'a>, what: &str) -> Result<Vec<Member<'a>>, Problem>
 /// An object whose members are taken out one by one; what is left at the end is unknown.
 pub(super) struct Object<'a> {
     value: Value<'a>,
-    what: String,
+    what: &'static str,
     members: Vec<Member<'a>>,
 }
 
 impl<'a> Object<'a> {
-    pub(super) fn read(value: Value<'a>, what: &str) -> Result<Self, Problem> {
+    pub(super) fn read(value: Value<'a>, what: &'static str) -> Result<Self, Problem> {
         let members = members(value, what)?;
-        Ok(Self {
-            value,
-            what: what.to_owned(),
-            members,
-        })
+        Ok(Self { value, what, members })
     }
 
     pub(super) fn optional(&mut self, key: &str) -> Option<Value<'a>> {

@@ -13,7 +13,7 @@ use wharf_content::{
 };
 use wharf_testkit::noise;
 
-use crate::support::{Scratch, layer};
+use crate::support::{Scratch, dropped_after, layer};
 
 const SIZE: usize = 4_000_000;
 const PIECE: usize = 150_001;
@@ -147,20 +147,7 @@ async fn a_push_of_pieces_may_be_dropped_at_any_point() {
     let mut dropped = 0;
     for polls in 1.. {
         let served = Scattered::new(content.clone(), Fate::Ends);
-        let mut push = store.push_blob(served.blob());
-        let mut done = false;
-        for _ in 0..polls {
-            done = std::future::poll_fn(|context| {
-                std::task::Poll::Ready(push.as_mut().poll(context).is_ready())
-            })
-            .await;
-            if done {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-        drop(push);
-        if done {
+        if dropped_after(polls, store.push_blob(served.blob())).await {
             break;
         }
         dropped += 1;

@@ -4,7 +4,7 @@ use wharf_content::{ErrorKind, Sink as _};
 use wharf_store::Layout;
 use wharf_testkit::noise;
 
-use crate::support::{Scratch, Served, layer};
+use crate::support::{Scratch, Served, dropped_after, layer};
 
 const SIZE: usize = 4_000_000;
 const CUT: u64 = 2_500_000;
@@ -117,21 +117,7 @@ async fn drop_after(size: usize, polls: impl IntoIterator<Item = u32>) -> u32 {
     let mut dropped = 0;
     for polls in polls {
         let served = Served::new(content.clone());
-        let mut push = store.push_blob(served.blob());
-        let mut done = false;
-        for _ in 0..polls {
-            let once = std::future::poll_fn(|context| {
-                let ready = push.as_mut().poll(context).is_ready();
-                std::task::Poll::Ready(ready)
-            });
-            done = once.await;
-            if done {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-        drop(push);
-        if done {
+        if dropped_after(polls, store.push_blob(served.blob())).await {
             break;
         }
         dropped += 1;

@@ -1,11 +1,14 @@
 //! Small content to put into stores.
 
 use std::{
+    future::{Future, poll_fn},
     path::{Path, PathBuf},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
 };
 
 use async_trait::async_trait;
@@ -142,4 +145,19 @@ impl OpenBlob for Served {
         }
         Ok(Box::pin(futures_util::stream::iter(chunks)))
     }
+}
+
+/// Polls a push so many times, and drops it: whether it was done.
+pub(crate) async fn dropped_after(
+    polls: u32,
+    mut push: Pin<Box<dyn Future<Output = Result<(), Error>> + Send + '_>>,
+) -> bool {
+    for _ in 0..polls {
+        let once = poll_fn(|context| Poll::Ready(push.as_mut().poll(context).is_ready()));
+        if once.await {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
 }
