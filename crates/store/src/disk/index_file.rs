@@ -114,7 +114,7 @@ impl Disk {
         Ok(stat.is_some())
     }
 
-    pub(super) fn replace_index(&self, index: Index) -> Result<(), Error> {
+    fn replace_index(&self, index: Index) -> Result<(), Error> {
         let bytes = index.to_bytes()?;
         if bytes.len() as u64 > MAX_INDEX_SIZE {
             let message = format!(
@@ -123,13 +123,14 @@ impl Disk {
             );
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        self.replace(INDEX, &bytes)?;
+        self.put(INDEX, &bytes)?;
+        self.root.sync().at("sync", self.path())?;
         self.remember(&bytes, index);
         Ok(())
     }
 
-    /// Writes a file of the root beside it and moves it there, durably. Under the lock only.
-    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    /// Writes a file of the root beside it and moves it there, which lasts once the root is synced. Under the lock only.
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let private = self.private()?;
         let temporary = format!("{name}.new"); // one that a cut has left is in nobody's use
         let path = private.path().join(&temporary);
@@ -149,7 +150,7 @@ impl Disk {
         if written.is_err() {
             let _ = private.remove(&temporary);
         }
-        written.and_then(|()| self.root.sync().at("sync", self.path()))
+        written
     }
 }
 

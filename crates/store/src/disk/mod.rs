@@ -163,21 +163,21 @@ impl Disk {
     }
 
     /// Makes what is missing of a layout; `oci-layout` comes last, so that a cut leaves something that can be made
-    /// again.
+    /// again. The directories in `blobs` are synced when an image gets its name.
     fn initialise(&self) -> Result<(), Error> {
-        let blobs = self.at("blobs");
-        let made = self.root.make_dir("blobs", 0o755);
-        made.and_then(|blobs| blobs.make_dir("sha256", 0o755))
-            .and_then(|sha256| sha256.sync())
-            .at("create", &blobs)?;
+        let blobs = self.root.make_dir("blobs", 0o755);
+        blobs
+            .and_then(|blobs| blobs.make_dir("sha256", 0o755))
+            .at("create", &self.at("blobs"))?;
         let lock = self.lock_index()?;
         if !self.has_index()? {
-            self.replace_index(Index::empty())?;
+            self.put(index_file::INDEX, &Index::empty().to_bytes()?)?;
         }
         let version = self.root.stat(LAYOUT_FILE);
         if version.at("look at", &self.at(LAYOUT_FILE))?.is_none() {
-            self.replace(LAYOUT_FILE, LAYOUT)?;
+            self.put(LAYOUT_FILE, LAYOUT)?;
         }
+        self.root.sync().at("sync", self.path())?;
         drop(lock);
         Ok(())
     }

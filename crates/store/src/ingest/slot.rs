@@ -124,7 +124,7 @@ impl Slot {
         let kept = self.partials.take(&self.digest, file);
         if let Some(kept) = kept.at("look at", &self.path)? {
             hasher = kept;
-        } else {
+        } else if self.written > 0 {
             hash_into(file, &mut hasher).at("read", &self.path)?;
         }
         self.written = hasher.count();
