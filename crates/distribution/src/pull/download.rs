@@ -13,6 +13,7 @@ use wharf_content::Piece;
 
 use super::{
     fetch::{Fetch, Part, early_end},
+    flow::GivingWay,
     lanes::{End, Lanes},
 };
 use crate::error::Error;
@@ -24,8 +25,6 @@ const WORTH_RANGES: u64 = 16 * 1024 * 1024;
 /// after so long and so many bytes,
 const TRIAL: Duration = Duration::from_millis(300);
 const TRIAL_BYTES: u64 = 2 * 1024 * 1024;
-/// From this length on, what is done with a piece takes longer than its way to another thread.
-const LARGE: usize = 64 * 1024;
 
 /// The bytes of a blob from an offset on. After a cut it goes on where it stopped, elsewhere if it can. If it
 /// [may widen](Download::in_any_order), it tries several connections while it waits more for the network than the
@@ -37,8 +36,6 @@ pub(super) struct Download {
     state: State,
     gauge: Gauge,
     may_widen: bool,
-    /// A piece that is handed out at the next poll.
-    held: Option<Piece>,
 }
 
 enum State {
@@ -112,7 +109,6 @@ impl Download {
             state,
             gauge: Gauge::NEW,
             may_widen: false,
-            held: None,
         })
     }
 
@@ -255,28 +251,13 @@ impl Download {
 impl Stream for Download {
     type Item = Result<Piece, wharf_content::Error>;
 
-    /// Lets the connection go on while the piece is hashed.
-    ///
-    /// To take a piece wakes the task that receives the next one. tokio keeps a task that was woken by another one
-    /// for the same thread, where it would wait until the piece is hashed. A poll in between sends the reader to the
-    /// end of the queue instead, from where an idle thread takes it.
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(piece) = self.held.take() {
-            return Poll::Ready(Some(Ok(piece)));
-        }
-        match ready!(self.poll_piece(context)) {
-            Some(Ok(piece)) if piece.bytes.len() >= LARGE => {
-                self.held = Some(piece);
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            other => Poll::Ready(other),
-        }
+        self.poll_piece(context)
     }
 }
 
 /// A [`Download`] of which every piece follows the one before.
-pub(super) struct InOrder(pub(super) Download);
+pub(super) struct InOrder(pub(super) GivingWay<Download>);
 
 impl Stream for InOrder {
     type Item = Result<Bytes, wharf_content::Error>;

@@ -4,6 +4,7 @@
 mod content_range;
 mod download;
 mod fetch;
+mod flow;
 mod lanes;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use wharf_content::{Blob, ByteStream, Descriptor, OpenBlob, PieceStream};
 use self::{
     download::{Download, InOrder},
     fetch::Fetch,
+    flow::{Ahead, GivingWay},
 };
 use crate::{
     Remote,
@@ -54,11 +56,15 @@ struct Opener(Arc<Fetch>);
 impl OpenBlob for Opener {
     async fn open(&self, offset: u64) -> Result<ByteStream, wharf_content::Error> {
         let download = Download::open(Arc::clone(&self.0), offset).await?;
-        Ok(Box::pin(InOrder(download)))
+        Ok(Box::pin(InOrder(GivingWay::new(download))))
     }
 
     async fn open_pieces(&self, offset: u64) -> Result<PieceStream, wharf_content::Error> {
         let download = Download::open(Arc::clone(&self.0), offset).await?;
-        Ok(Box::pin(download.in_any_order()))
+        let pieces = download.in_any_order();
+        if self.0.descriptor.size().saturating_sub(offset) < Ahead::WORTH {
+            return Ok(Box::pin(GivingWay::new(pieces)));
+        }
+        Ok(Box::pin(GivingWay::new(Ahead::of(pieces))))
     }
 }
