@@ -137,13 +137,21 @@ pub fn summary(outcomes: &[Outcome]) -> String {
         .filter(|outcome| outcome.work.name == "pull-large")
     {
         if let Some(ours) = outcome.series.iter().find(|series| series.tool == Tool::Wharf) {
-            let speed = outcome.bytes as f64 / median(ours.runs.iter().map(wall));
+            let speeds: Vec<f64> = ours
+                .runs
+                .iter()
+                .map(|run| outcome.bytes as f64 / wall(run))
+                .collect();
+            let shares = speeds
+                .iter()
+                .zip(&outcome.hash)
+                .map(|(speed, hash)| 100. * speed / hash);
             let _ = writeln!(
                 text,
-                "\nOne large layer: {:.0} MB/s, {:.0} % of the fastest SHA-256 on one core in the same run ({:.0} MB/s{}).",
-                speed / 1e6,
-                100. * speed / outcome.hash,
-                outcome.hash / 1e6,
+                "\nOne large layer: {} MB/s, {} % of the fastest SHA-256 on one core in the same round ({} MB/s{}).",
+                spread(speeds.iter().map(|speed| speed / 1e6), 0),
+                spread(shares, 0),
+                spread(outcome.hash.iter().map(|hash| hash / 1e6), 0),
                 if cfg!(wharf_sha2) { ", portable code" } else { "" },
             );
         }
