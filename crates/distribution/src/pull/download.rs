@@ -13,7 +13,7 @@ use wharf_content::Piece;
 
 use super::{
     fetch::{Fetch, Part, early_end},
-    flow::GivingWay,
+    flow::{GivingWay, Patience},
     lanes::{End, Lanes},
 };
 use crate::error::Error;
@@ -51,33 +51,17 @@ type Resuming = Pin<Box<dyn Future<Output = Result<Part, Error>> + Send>>;
 struct Gauge {
     since: Option<Instant>,
     bytes: u64,
-    waiting_since: Option<Instant>,
-    waited: Duration,
+    patience: Arc<Patience>,
 }
 
 impl Gauge {
-    const NEW: Self = Self {
-        since: None,
-        bytes: 0,
-        waiting_since: None,
-        waited: Duration::ZERO,
-    };
-
-    fn waits(&mut self) {
-        if self.since.is_some() && self.waiting_since.is_none() {
-            self.waiting_since = Some(Instant::now());
-        }
-    }
-
     fn count(&mut self, bytes: usize) {
         if self.since.is_none() {
             self.since = Some(Instant::now()); // the first chunk starts the clock: latency is no rate
+            self.patience.begin();
             return;
         }
         self.bytes = self.bytes.saturating_add(bytes as u64);
-        if let Some(since) = self.waiting_since.take() {
-            self.waited += since.elapsed();
-        }
     }
 
     /// Bytes per second, if enough was seen and the reader mostly waited.
@@ -86,7 +70,7 @@ impl Gauge {
             return None;
         }
         let elapsed = self.since?.elapsed();
-        if elapsed < TRIAL || self.waited < elapsed / 2 {
+        if elapsed < TRIAL || self.patience.waited() < elapsed / 2 {
             return None;
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -107,7 +91,11 @@ impl Download {
             position: offset,
             barren_tries: 0,
             state,
-            gauge: Gauge::NEW,
+            gauge: Gauge {
+                since: None,
+                bytes: 0,
+                patience: Arc::default(),
+            },
             may_widen: false,
         })
     }
@@ -116,6 +104,11 @@ impl Download {
     pub(super) fn in_any_order(mut self) -> Self {
         self.may_widen = true;
         self
+    }
+
+    /// How long its reader has waited; to be told by who hands out the pieces.
+    pub(super) fn patience(&self) -> Arc<Patience> {
+        Arc::clone(&self.gauge.patience)
     }
 
     fn pass(&mut self, bytes: Bytes) -> Poll<Option<Result<Piece, wharf_content::Error>>> {
@@ -194,11 +187,7 @@ impl Download {
                 State::Streaming(part) => {
                     // One byte beyond the promised size is let through, for the blob to see and refuse.
                     let end = size.saturating_add(1);
-                    let Poll::Ready(polled) = part.poll_chunk(self.position, end, context) else {
-                        self.gauge.waits();
-                        return Poll::Pending;
-                    };
-                    match polled {
+                    match ready!(part.poll_chunk(self.position, end, context)) {
                         Some(Ok(chunk)) => {
                             self.gauge.count(chunk.len());
                             let passed = self.pass(chunk);

@@ -3,26 +3,66 @@
 use std::{
     future::{Future as _, poll_fn},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures_core::Stream;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinHandle,
+    time::Instant,
 };
 use wharf_content::{Error, ErrorKind, Piece};
 
 type Item = Result<Piece, Error>;
 
-/// Lets the connection go on while a piece is hashed.
+/// How long a reader has waited for pieces.
+#[derive(Default)]
+pub(super) struct Patience(Mutex<Waits>);
+
+#[derive(Default)]
+struct Waits {
+    since: Option<Instant>,
+    before: Duration,
+}
+
+impl Patience {
+    /// Counts from now on.
+    pub(super) fn begin(&self) {
+        let mut waits = self.waits();
+        waits.before = Duration::ZERO;
+        waits.since = waits.since.map(|_| Instant::now());
+    }
+
+    pub(super) fn waited(&self) -> Duration {
+        let waits = self.waits();
+        waits.before + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn observe<T>(&self, polled: &Poll<T>) {
+        let mut waits = self.waits();
+        if polled.is_pending() {
+            waits.since.get_or_insert_with(Instant::now);
+        } else if let Some(since) = waits.since.take() {
+            waits.before += since.elapsed();
+        }
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets the connection go on while a piece is hashed, and watches how long its reader waits.
 ///
 /// To take a piece wakes the task that receives the next one. tokio keeps a task that was woken by another one for the
 /// same thread, where it would wait until the piece is hashed. A poll in between sends the reader to the end of the
 /// queue instead, from where an idle thread takes it.
 pub(super) struct GivingWay<S> {
     source: S,
+    patience: Arc<Patience>,
     /// A piece that is handed out at the next poll.
     held: Option<Piece>,
 }
@@ -31,8 +71,12 @@ impl<S> GivingWay<S> {
     /// From this length on, what is done with a piece takes longer than its way to another thread.
     const LARGE: usize = 64 * 1024;
 
-    pub(super) const fn new(source: S) -> Self {
-        Self { source, held: None }
+    pub(super) const fn new(source: S, patience: Arc<Patience>) -> Self {
+        Self {
+            source,
+            patience,
+            held: None,
+        }
     }
 }
 
@@ -43,7 +87,9 @@ impl<S: Stream<Item = Item> + Unpin> Stream for GivingWay<S> {
         if let Some(piece) = self.held.take() {
             return Poll::Ready(Some(Ok(piece)));
         }
-        match ready!(Pin::new(&mut self.source).poll_next(context)) {
+        let polled = Pin::new(&mut self.source).poll_next(context);
+        self.patience.observe(&polled);
+        match ready!(polled) {
             Some(Ok(piece)) if piece.bytes.len() >= Self::LARGE => {
                 self.held = Some(piece);
                 context.waker().wake_by_ref();
@@ -122,6 +168,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use bytes::Bytes;
+    use futures_util::{StreamExt as _, stream};
     use tokio::task::yield_now;
 
     use super::*;
@@ -198,7 +245,7 @@ mod tests {
             None,
         ];
         let (source, _) = Script::new(steps);
-        let mut ahead = GivingWay::new(Ahead::of(source));
+        let mut ahead = GivingWay::new(Ahead::of(source), Arc::default());
         for expected in expected {
             assert_eq!(next(&mut ahead).await, expected);
         }
@@ -244,10 +291,31 @@ mod tests {
         assert_eq!(next(&mut ahead).await, None);
     }
 
+    /// Who reads slowly has not waited, however long the task that receives for it does.
+    #[tokio::test(start_paused = true)]
+    async fn only_the_readers_wait_counts() {
+        let second = Duration::from_secs(1);
+        let patience = Arc::new(Patience::default());
+        let pieces = stream::iter(0..3).then(move |offset| async move {
+            tokio::time::sleep(second).await;
+            let bytes = Bytes::from_static(b"x");
+            Ok(Piece { offset, bytes })
+        });
+        let mut stream = GivingWay::new(Ahead::of(pieces.boxed()), Arc::clone(&patience));
+        assert!(matches!(next(&mut stream).await, Some(Ok(_))));
+        assert_eq!(patience.waited(), second);
+        patience.begin();
+        tokio::time::sleep(5 * second).await;
+        for _ in 0..2 {
+            assert!(matches!(next(&mut stream).await, Some(Ok(_))));
+        }
+        assert_eq!(patience.waited(), Duration::ZERO);
+    }
+
     #[tokio::test]
     async fn who_reads_a_large_piece_lets_others_go_first() {
         let (source, _) = Script::new(vec![Step::Piece(GivingWay::<Script>::LARGE), Step::Piece(10)]);
-        let mut stream = GivingWay::new(source);
+        let mut stream = GivingWay::new(source, Arc::default());
         let mut polls = 0;
         let piece = poll_fn(|context| {
             polls += 1;

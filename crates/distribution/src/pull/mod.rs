@@ -56,15 +56,17 @@ struct Opener(Arc<Fetch>);
 impl OpenBlob for Opener {
     async fn open(&self, offset: u64) -> Result<ByteStream, wharf_content::Error> {
         let download = Download::open(Arc::clone(&self.0), offset).await?;
-        Ok(Box::pin(InOrder(GivingWay::new(download))))
+        let patience = download.patience();
+        Ok(Box::pin(InOrder(GivingWay::new(download, patience))))
     }
 
     async fn open_pieces(&self, offset: u64) -> Result<PieceStream, wharf_content::Error> {
         let download = Download::open(Arc::clone(&self.0), offset).await?;
+        let patience = download.patience();
         let pieces = download.in_any_order();
         if self.0.descriptor.size().saturating_sub(offset) < Ahead::WORTH {
-            return Ok(Box::pin(GivingWay::new(pieces)));
+            return Ok(Box::pin(GivingWay::new(pieces, patience)));
         }
-        Ok(Box::pin(GivingWay::new(Ahead::of(pieces))))
+        Ok(Box::pin(GivingWay::new(Ahead::of(pieces), patience)))
     }
 }
