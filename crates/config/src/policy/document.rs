@@ -79,8 +79,8 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn required(&mut self, key: &str) -> Result<Value<'a>, Problem> {
-        let missing = self.problem(format!("{} has no `{key}`", self.what));
-        self.optional(key).ok_or(missing)
+        let value = self.optional(key);
+        value.ok_or_else(|| self.problem(format!("{} has no `{key}`", self.what)))
     }
 
     /// A string that must be there.

@@ -34,8 +34,8 @@ pub(super) struct Download {
     position: u64,
     barren_tries: u32,
     state: State,
-    gauge: Gauge,
-    may_widen: bool,
+    /// As long as several connections may be tried.
+    gauge: Option<Gauge>,
 }
 
 enum State {
@@ -91,24 +91,18 @@ impl Download {
             position: offset,
             barren_tries: 0,
             state,
-            gauge: Gauge {
-                since: None,
-                bytes: 0,
-                patience: Arc::default(),
-            },
-            may_widen: false,
+            gauge: None,
         })
     }
 
-    /// Lets pieces come before those in front of them.
-    pub(super) fn in_any_order(mut self) -> Self {
-        self.may_widen = true;
+    /// Lets pieces come before those in front of them, if their reader proves to be patient.
+    pub(super) fn in_any_order(mut self, patience: Arc<Patience>) -> Self {
+        self.gauge = Some(Gauge {
+            since: None,
+            bytes: 0,
+            patience,
+        });
         self
-    }
-
-    /// How long its reader has waited; to be told by who hands out the pieces.
-    pub(super) fn patience(&self) -> Arc<Patience> {
-        Arc::clone(&self.gauge.patience)
     }
 
     fn pass(&mut self, bytes: Bytes) -> Poll<Option<Result<Piece, wharf_content::Error>>> {
@@ -146,23 +140,21 @@ impl Download {
     fn widen(&mut self) {
         let size = self.fetch.descriptor.size();
         let left = size.saturating_sub(self.position);
-        if !self.may_widen || left < WORTH_RANGES {
-            return;
-        }
-        let Some(rate) = self.gauge.slow_rate() else {
+        let slow_rate = self.gauge.as_ref().and_then(Gauge::slow_rate);
+        let Some(rate) = slow_rate.filter(|_| left >= WORTH_RANGES) else {
             return;
         };
         let State::Streaming(part) = &self.state else {
             return;
         };
         if !part.place.has_ranges {
-            self.may_widen = false;
+            self.gauge = None;
             return;
         }
         let Some(permits) = Lanes::permits(&self.fetch) else {
             return; // later, perhaps: another blob may end before this one
         };
-        self.may_widen = false;
+        self.gauge = None;
         if let State::Streaming(part) = std::mem::replace(&mut self.state, State::Ended) {
             let lanes = Lanes::start(&self.fetch, permits, part, self.position, rate);
             self.state = State::Ranges(Box::new(lanes));
@@ -189,7 +181,9 @@ impl Download {
                     let end = size.saturating_add(1);
                     match ready!(part.poll_chunk(self.position, end, context)) {
                         Some(Ok(chunk)) => {
-                            self.gauge.count(chunk.len());
+                            if let Some(gauge) = &mut self.gauge {
+                                gauge.count(chunk.len());
+                            }
                             let passed = self.pass(chunk);
                             self.widen();
                             return passed;

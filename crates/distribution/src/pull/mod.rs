@@ -56,14 +56,13 @@ struct Opener(Arc<Fetch>);
 impl OpenBlob for Opener {
     async fn open(&self, offset: u64) -> Result<ByteStream, wharf_content::Error> {
         let download = Download::open(Arc::clone(&self.0), offset).await?;
-        let patience = download.patience();
-        Ok(Box::pin(InOrder(GivingWay::new(download, patience))))
+        Ok(Box::pin(InOrder(GivingWay::new(download, Arc::default()))))
     }
 
     async fn open_pieces(&self, offset: u64) -> Result<PieceStream, wharf_content::Error> {
+        let patience = Arc::default();
         let download = Download::open(Arc::clone(&self.0), offset).await?;
-        let patience = download.patience();
-        let pieces = download.in_any_order();
+        let pieces = download.in_any_order(Arc::clone(&patience));
         if self.0.descriptor.size().saturating_sub(offset) < Ahead::WORTH {
             return Ok(Box::pin(GivingWay::new(pieces, patience)));
         }
