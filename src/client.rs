@@ -6,9 +6,7 @@ use wharf_distribution::Remote;
 use wharf_reference::{Reference, Tag};
 use wharf_store::Layout;
 
-use crate::{
-    Builder, Image, Inspection, Selection, builder::RegistryClient, inspect, names::Names, policy::Guard,
-};
+use crate::{ClientBuilder, Image, Inspection, Selection, inspect, names::Names, policy::Guard};
 
 /// Registries as this host is configured to use them. Clones share connections and tokens.
 #[derive(Debug, Clone)]
@@ -19,7 +17,8 @@ pub struct Client {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) client: wharf_distribution::Client,
-    pub(crate) registry_client: RegistryClient,
+    /// Makes the client again, for other credentials.
+    pub(crate) protocol: wharf_distribution::ClientBuilder,
     pub(crate) registries: Arc<Registries>,
     pub(crate) credentials: Credentials,
     pub(crate) names: Names,
@@ -27,9 +26,9 @@ pub(crate) struct Inner {
 }
 
 impl Client {
-    /// A client that knows no host: see [`Builder::with_locations`].
-    pub const fn builder() -> Builder {
-        Builder::new()
+    /// A client that knows no host: see [`ClientBuilder::with_locations`].
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
     }
 
     /// A client configured as Podman on this host: registries.conf, auth.json, certs.d, policy.json, wherever the
@@ -37,7 +36,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Builder::build`].
+    /// As [`ClientBuilder::build`].
     pub fn from_host() -> Result<Self, Error> {
         Self::builder().with_locations(Locations::from_env()).build()
     }

@@ -3,13 +3,13 @@
 //! # This crate
 //!
 //! [`Client`] wires the family together from the host's configuration. The crates are here under their own
-//! names too ([`reference`](mod@reference), [`content`], [`auth`], [`config`], [`distribution`], [`store`], [`copy`]); depend on
+//! names too ([`reference`](mod@reference), [`content`], [`auth`], [`config`], [`distribution`], [`http`], [`store`], [`copy`]); depend on
 //! one of them alone if that is all you need.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `oci-spec` | `Manifest::to_image` and `to_index`, in oci-spec's types |
-//! | `webpki-roots` | `Roots::Webpki` for [`Builder::with_roots`]: Mozilla's certificates, for where the system has none |
+//! | `webpki-roots` | `Roots::Webpki` for [`ClientBuilder::with_roots`]: Mozilla's certificates, for where the system has none |
 
 mod builder;
 mod certificates;
@@ -28,10 +28,11 @@ pub use wharf_config as config;
 pub use wharf_content as content;
 pub use wharf_copy as copy;
 pub use wharf_distribution as distribution;
+pub use wharf_http as http;
 pub use wharf_reference as reference;
 pub use wharf_store as store;
 
-pub use builder::{Builder, DangerousBuilder};
+pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
 pub use image::Image;
 pub use inspect::{Inspection, Layer};

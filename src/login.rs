@@ -19,8 +19,10 @@ impl Client {
         let credential = Credential::basic(username, password.clone());
         let only = Arc::new(Fixed::new(key.registry().clone(), credential.clone()));
         self.inner
-            .registry_client
-            .with_credentials(only)?
+            .protocol
+            .clone()
+            .with_credentials(only)
+            .build()?
             .check_credentials(key.registry())
             .await?;
         let credentials = self.inner.credentials.clone();

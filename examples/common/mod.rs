@@ -15,8 +15,8 @@ use std::{
 
 use clap::{Arg, ArgAction, Args, Command, builder::TypedValueParser};
 use wharf::{
-    Builder, Client, Credential, Error, ErrorKind, Image, Options, Platform, Reference, Registry, Selection,
-    config::Locations, reference::ShortName,
+    Client, ClientBuilder, Credential, Error, ErrorKind, Image, Options, Platform, Reference, Registry,
+    Selection, config::Locations, reference::ShortName,
 };
 
 /// How to reach registries.
@@ -63,7 +63,7 @@ pub(crate) struct Host {
 
 impl Host {
     /// What makes a client that reads credentials: a file of them that does not exist is a typo.
-    pub(crate) fn reader(&self) -> Result<Builder, Error> {
+    pub(crate) fn reader(&self) -> Result<ClientBuilder, Error> {
         if let Some(file) = self.authfile.as_ref().filter(|file| !file.exists()) {
             let message = format!("--authfile: there is no file {}", file.display());
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -72,7 +72,7 @@ impl Host {
     }
 
     /// What makes a client for this host with these flags.
-    pub(crate) fn builder(&self) -> Result<Builder, Error> {
+    pub(crate) fn builder(&self) -> Result<ClientBuilder, Error> {
         let mut locations = Locations::from_env();
         if let Some(file) = &self.authfile {
             locations = locations.with_auth_file(file);
@@ -101,7 +101,7 @@ impl Host {
 }
 
 /// Makes the client: asks about short names where somebody can answer, and says what is odd in the files.
-pub(crate) fn build(mut builder: Builder) -> Result<Client, Error> {
+pub(crate) fn build(mut builder: ClientBuilder) -> Result<Client, Error> {
     if stdin().is_terminal() && stderr().is_terminal() {
         builder = builder.with_short_name_prompt(Arc::new(choose));
     }

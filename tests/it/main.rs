@@ -17,5 +17,6 @@ mod policy;
 mod program;
 mod resolve;
 mod serve;
+mod settings;
 mod short_names;
 mod trust;

@@ -45,7 +45,7 @@ impl Scene {
         fs::write(self.path("etc/containers/policy.json"), text).unwrap();
     }
 
-    fn builder(&self) -> wharf::Builder {
+    fn builder(&self) -> wharf::ClientBuilder {
         Client::builder()
             .with_locations(Locations::rooted(self.root.path()))
             .with_plain_http(self.server.registry().unwrap())

@@ -40,7 +40,7 @@ impl Host {
         self.root.path()
     }
 
-    fn client(&self, servers: &[&Server]) -> wharf::Builder {
+    fn client(&self, servers: &[&Server]) -> wharf::ClientBuilder {
         let builder = Client::builder().with_locations(Locations::rooted(self.path()));
         servers.iter().fold(builder, |builder, server| {
             builder.with_plain_http(server.registry().unwrap())

@@ -6,7 +6,7 @@ use std::{
 };
 
 use wharf::{
-    Builder, Client, ErrorKind, Event, Progress, Roots,
+    Client, ClientBuilder, ErrorKind, Event, Progress, Roots,
     config::{AuthFormat, CredentialKey, Credentials, Locations},
 };
 use wharf_testkit::hostile::{Answer, Match, Origin, OriginOptions, Stage};
@@ -26,7 +26,7 @@ async fn registry(stage: &Stage) -> Origin {
     registry
 }
 
-async fn tags(builder: Builder, registry: &Origin) -> Result<usize, ErrorKind> {
+async fn tags(builder: ClientBuilder, registry: &Origin) -> Result<usize, ErrorKind> {
     let image = format!("{}/app", registry.name());
     let tags = builder.build().unwrap().tags(&image).await;
     tags.map(|tags| tags.len()).map_err(|error| error.kind())

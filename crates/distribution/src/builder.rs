@@ -26,6 +26,7 @@ const MAX_LANES: usize = 12;
 
 /// Builds a [`Client`]. Everything has a default; what cannot be used is an error of
 /// [`ClientBuilder::build`].
+#[derive(Clone)]
 pub struct ClientBuilder {
     resolve: Arc<dyn Resolve>,
     credentials: Arc<dyn CredentialProvider>,
@@ -85,7 +86,7 @@ impl ClientBuilder {
     }
 
     /// Speaks plain http with this registry and nothing else. Credentials go there only if it is this machine;
-    /// see [`DangerousClient::allow_plaintext_credentials`].
+    /// see [`DangerousClientBuilder::allow_plaintext_credentials`].
     #[must_use]
     pub fn with_plain_http(mut self, registry: Registry) -> Self {
         self.plain.registries.insert(registry);
@@ -152,8 +153,8 @@ impl ClientBuilder {
     }
 
     /// What weakens security.
-    pub const fn dangerous(self) -> DangerousClient {
-        DangerousClient(self)
+    pub const fn dangerous(self) -> DangerousClientBuilder {
+        DangerousClientBuilder(self)
     }
 
     /// The client.
@@ -226,9 +227,9 @@ impl std::fmt::Debug for ClientBuilder {
 /// Settings of a client that weaken security, behind one door.
 #[derive(Debug)]
 #[must_use]
-pub struct DangerousClient(ClientBuilder);
+pub struct DangerousClientBuilder(ClientBuilder);
 
-impl DangerousClient {
+impl DangerousClientBuilder {
     /// Sends credentials to this registry even over plain http, where everyone on the way can read them.
     pub fn allow_plaintext_credentials(mut self, registry: Registry) -> ClientBuilder {
         self.0.plain.credentials.insert(registry);

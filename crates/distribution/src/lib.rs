@@ -76,7 +76,7 @@ mod versions;
 mod warnings;
 mod wire;
 
-pub use builder::{ClientBuilder, DangerousClient};
+pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
 pub use counters::Counters;
 pub use error::{Detail, Error, Operation, RegistryError};

@@ -1,9 +1,15 @@
+//! Wires a client from the host's configuration and from what the caller sets.
+
+mod dangerous;
+mod network;
+
 use std::{fmt, sync::Arc};
+
+pub use dangerous::DangerousClientBuilder;
 
 use wharf_auth::{Credential, CredentialProvider};
 use wharf_config::{Credentials, Locations, Policy, Prompt, Registries, Resolve, ShortNameMode};
 use wharf_content::{Error, ErrorKind, Progress};
-use wharf_distribution::ClientBuilder;
 use wharf_http::Roots;
 use wharf_reference::Registry;
 
@@ -18,15 +24,17 @@ use crate::{
 };
 
 /// Makes a [`Client`].
+///
+/// It owns the builder of the protocol's client, [`wharf_distribution::ClientBuilder`], and has every setting of it.
 #[must_use]
-pub struct Builder {
+pub struct ClientBuilder {
     locations: Locations,
+    /// Every setting of the protocol's client. Where repositories are, who we are and which certificates are used
+    /// is put in when it is built.
+    protocol: wharf_distribution::ClientBuilder,
     credentials: Vec<(Registry, Credential)>,
     tls: TlsWord,
     trust: Trust,
-    plain_http: Vec<Registry>,
-    plaintext_credentials: Vec<Registry>,
-    foreign_uploads: Vec<Registry>,
     short_names: ShortNameOptions,
     warnings: Option<Arc<dyn Progress>>,
     policy: PolicyChoice,
@@ -39,19 +47,17 @@ enum PolicyChoice {
     Ignored,
 }
 
-impl Builder {
-    pub(crate) const fn new() -> Self {
+impl ClientBuilder {
+    pub(crate) fn new() -> Self {
         Self {
             locations: Locations::none(),
+            protocol: wharf_distribution::Client::builder(),
             credentials: Vec::new(),
             tls: TlsWord {
                 all: None,
                 named: Vec::new(),
             },
             trust: Trust::new(),
-            plain_http: Vec::new(),
-            plaintext_credentials: Vec::new(),
-            foreign_uploads: Vec::new(),
             short_names: ShortNameOptions::new(),
             warnings: None,
             policy: PolicyChoice::Host,
@@ -74,20 +80,20 @@ impl Builder {
 
     /// Whether certificates must verify, whatever the configuration says. `false` also allows plain http where
     /// https cannot be had; credentials still go over plain http to the loopback address alone, unless
-    /// [`DangerousBuilder::allow_plaintext_credentials`] names the registry.
+    /// [`DangerousClientBuilder::allow_plaintext_credentials`] names the registry.
     pub const fn with_tls_verify(mut self, verify: bool) -> Self {
         self.tls.all = Some(verify);
         self
     }
 
-    /// The same for one registry, and no other: not even a mirror of it. It beats [`Builder::with_tls_verify`].
+    /// The same for one registry, and no other: not even a mirror of it. It beats [`ClientBuilder::with_tls_verify`].
     pub fn with_tls_verify_of(mut self, registry: Registry, verify: bool) -> Self {
         self.tls.named.push((registry, verify));
         self
     }
 
     /// Where trust in certificates begins. Default: [`Roots::Platform`], the system's. With [`Roots::AddedOnly`]
-    /// nobody is trusted but the authorities of certs.d and of [`Builder::with_root_pem`], and a registry that has none
+    /// nobody is trusted but the authorities of certs.d and of [`ClientBuilder::with_root_pem`], and a registry that has none
     /// is an error; with the feature
     /// `webpki-roots` there are Mozilla's, for a system that has none.
     pub const fn with_roots(mut self, roots: Roots) -> Self {
@@ -99,21 +105,6 @@ impl Builder {
     /// called more than once. What is no PEM is an error when a registry is first contacted.
     pub fn with_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.trust.added.push(pem.into());
-        self
-    }
-
-    /// Tells what the user should know and is no failure, each thing once, as
-    /// [`Event::Warning`](wharf_content::Event::Warning): what registries warn of, and files with credentials that
-    /// others can read. Default: it is logged. What is odd in the configuration is in [`Client::warnings`].
-    pub fn with_warnings(mut self, listener: Arc<dyn Progress>) -> Self {
-        self.warnings = Some(listener);
-        self
-    }
-
-    /// Speaks plain http with this registry, and never tries https: for a registry inside this machine, such as
-    /// one in a test.
-    pub fn with_plain_http(mut self, registry: Registry) -> Self {
-        self.plain_http.push(registry);
         self
     }
 
@@ -148,8 +139,8 @@ impl Builder {
     }
 
     /// What weakens security.
-    pub const fn dangerous(self) -> DangerousBuilder {
-        DangerousBuilder(self)
+    pub fn dangerous(self) -> DangerousClientBuilder {
+        DangerousClientBuilder(self)
     }
 
     /// Reads the configuration and makes the client. Nothing is contacted.
@@ -181,19 +172,15 @@ impl Builder {
             locations: self.locations.clone(),
             options: self.short_names,
         };
-        let registry_client = RegistryClient {
-            resolver,
-            certificates: Arc::new(HostCertificates::new(self.locations, self.trust)),
-            plain_http: self.plain_http,
-            plaintext_credentials: self.plaintext_credentials,
-            foreign_uploads: self.foreign_uploads,
-            warnings: self.warnings,
-        };
-        let client = registry_client.with_credentials(provider)?;
+        let protocol = self
+            .protocol
+            .with_resolve(resolver)
+            .with_credentials(provider)
+            .with_tls(Arc::new(HostCertificates::new(self.locations, self.trust)));
         Ok(Client {
             inner: Arc::new(Inner {
-                client,
-                registry_client,
+                client: protocol.clone().build()?,
+                protocol,
                 registries,
                 credentials,
                 names,
@@ -203,98 +190,14 @@ impl Builder {
     }
 }
 
-/// Settings of a client that weaken security, behind one door.
-#[derive(Debug)]
-#[must_use]
-pub struct DangerousBuilder(Builder);
-
-impl DangerousBuilder {
-    /// Sends credentials to this registry even over plain http, where everyone on the way can read them. Whether
-    /// plain http is spoken with it at all is another setting's matter: [`Builder::with_plain_http`], or
-    /// `insecure` in registries.conf.
-    pub fn allow_plaintext_credentials(mut self, registry: Registry) -> Builder {
-        self.0.plaintext_credentials.push(registry);
-        self.0
-    }
-
-    /// Accepts every image, whatever the host's policy.json says.
-    pub fn ignore_policy(mut self) -> Builder {
-        self.0.policy = PolicyChoice::Ignored;
-        self.0
-    }
-
-    /// Sends what is pushed to this registry to another origin where the registry says so, without credentials; see
-    /// [`DangerousClient::allow_foreign_uploads`](wharf_distribution::DangerousClient::allow_foreign_uploads).
-    pub fn allow_foreign_uploads(mut self, registry: Registry) -> Builder {
-        self.0.foreign_uploads.push(registry);
-        self.0
-    }
-}
-
-impl fmt::Debug for Builder {
+impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("ClientBuilder")
             .field("locations", &self.locations)
             .field("credentials", &self.credentials)
             .field("tls", &self.tls)
             .field("trust", &self.trust)
             .field("short_names", &self.short_names)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How to make a client of the protocol for this host, for any credentials.
-pub(crate) struct RegistryClient {
-    resolver: Arc<dyn Resolve>,
-    certificates: Arc<HostCertificates>,
-    plain_http: Vec<Registry>,
-    plaintext_credentials: Vec<Registry>,
-    foreign_uploads: Vec<Registry>,
-    warnings: Option<Arc<dyn Progress>>,
-}
-
-impl RegistryClient {
-    pub(crate) fn with_credentials(
-        &self,
-        provider: Arc<dyn CredentialProvider>,
-    ) -> Result<wharf_distribution::Client, Error> {
-        let builder = wharf_distribution::Client::builder();
-        let builder = self
-            .plain_http
-            .iter()
-            .cloned()
-            .fold(builder, ClientBuilder::with_plain_http);
-        let builder = self
-            .plaintext_credentials
-            .iter()
-            .cloned()
-            .fold(builder, |builder, registry| {
-                builder.dangerous().allow_plaintext_credentials(registry)
-            });
-        let builder = self
-            .foreign_uploads
-            .iter()
-            .cloned()
-            .fold(builder, |builder, registry| {
-                builder.dangerous().allow_foreign_uploads(registry)
-            });
-        let builder = match &self.warnings {
-            Some(listener) => builder.with_warnings(Arc::clone(listener)),
-            None => builder,
-        };
-        Ok(builder
-            .with_resolve(Arc::clone(&self.resolver))
-            .with_credentials(provider)
-            .with_tls(Arc::clone(&self.certificates) as _)
-            .build()?)
-    }
-}
-
-impl fmt::Debug for RegistryClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegistryClient")
-            .field("resolver", &self.resolver)
-            .field("certificates", &self.certificates)
             .finish_non_exhaustive()
     }
 }
