@@ -33,7 +33,7 @@ const THREAD_LIFETIME: Duration = Duration::from_millis(100);
 /// How long a blob may wait for its manifest, longer than any push here.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long what is under way may take to end when everybody has left.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves, and does what the lines on standard input say, until there are no more.
 pub(crate) fn serve(root: &Path) {

@@ -245,7 +245,7 @@ mod tests {
                             }
                             Ok(TokenResponse {
                                 token: "t".into(),
-                                life: Duration::from_mins(1),
+                                life: Duration::from_secs(60),
                             })
                         };
                         cache

@@ -14,8 +14,8 @@ use crate::{AuthError, AuthErrorKind, Credential, Scopes, Secret};
 /// The longest token, in bytes.
 const MAX_TOKEN: usize = 64 * 1024;
 /// How long a token lives if the server does not say (Docker's token specification).
-const DEFAULT_LIFE: Duration = Duration::from_mins(1);
-const MAX_LIFE: Duration = Duration::from_hours(24);
+const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is asked of a token server.
 #[derive(Debug, Clone)]

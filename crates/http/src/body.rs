@@ -11,7 +11,7 @@ use futures_core::Stream;
 use crate::{Error, ErrorKind, error::Cause};
 
 /// How long a body that is read whole may take.
-const WHOLE_BODY: Duration = Duration::from_mins(1);
+const WHOLE_BODY: Duration = Duration::from_secs(60);
 /// The same for an error page, which is only read for its message.
 const ERROR_PAGE: Duration = Duration::from_secs(5);
 

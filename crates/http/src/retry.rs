@@ -37,8 +37,8 @@ impl Default for RetryPolicy {
             attempts: 6,
             base: Duration::from_millis(250),
             cap: Duration::from_secs(30),
-            longest_wait: Duration::from_mins(1),
-            elapsed: Duration::from_mins(3),
+            longest_wait: Duration::from_secs(60),
+            elapsed: Duration::from_secs(3 * 60),
             seed: None,
         }
     }
@@ -158,7 +158,7 @@ impl RetryBudget {
             .policy
             .base
             .saturating_mul(1u32 << (self.attempts - 1).min(20));
-        let longest = self.policy.cap.min(Duration::from_hours(24));
+        let longest = self.policy.cap.min(Duration::from_secs(24 * 60 * 60));
         let jittered = doubled.min(longest).mul_f64(self.fraction());
         let wait = match retry_after {
             Some(asked) if asked > self.policy.longest_wait => return None,
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(budget.next_wait(None), None);
         budget.reset();
         assert!(budget.next_wait(None).is_some());
-        tokio::time::advance(Duration::from_mins(4)).await;
+        tokio::time::advance(Duration::from_secs(4 * 60)).await;
         assert_eq!(budget.next_wait(None), None);
     }
 
@@ -219,7 +219,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_wait_ends_after_the_time_is_over() {
-        let policy = RetryPolicy::default().with_elapsed(Duration::from_mins(3));
+        let policy = RetryPolicy::default().with_elapsed(Duration::from_secs(3 * 60));
         let mut budget = RetryBudget::new(policy);
         tokio::time::advance(Duration::from_secs(150)).await;
         assert_eq!(budget.next_wait(Some(Duration::from_secs(40))), None);

@@ -28,12 +28,12 @@ impl Default for Timeouts {
 
 impl Timeouts {
     /// How long a body may be slower than the minimum rate.
-    pub const RATE_WINDOW: Duration = Duration::from_mins(1);
+    pub const RATE_WINDOW: Duration = Duration::from_secs(60);
 
     /// The same with no limit beyond a year, so that adding one to the present cannot overflow.
     #[cfg(feature = "reqwest")]
     pub(crate) fn bounded(self) -> Self {
-        const YEAR: Duration = Duration::from_hours(365 * 24);
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
         Self {
             connect: self.connect.min(YEAR),
             head: self.head.min(YEAR),

@@ -42,7 +42,7 @@ impl Registry {
     /// client leaves it to the registry where the blob is: with it, what the user may pull can be mounted.
     #[must_use]
     pub fn with_tokens(self) -> Self {
-        self.with_token_lifetime(Duration::from_mins(5))
+        self.with_token_lifetime(Duration::from_secs(5 * 60))
     }
 
     /// As [`Registry::with_tokens`], with tokens that are valid for `lifetime`.

@@ -37,7 +37,7 @@ pub struct GcOptions {
 impl Default for GcOptions {
     fn default() -> Self {
         Self {
-            grace: Duration::from_hours(1),
+            grace: Duration::from_secs(60 * 60),
             untagged: false,
             dry_run: false,
         }

@@ -41,7 +41,7 @@ impl Default for Limits {
             page: 1000,
             tags: 32,
             idle: Duration::from_secs(30),
-            upload_expiry: Duration::from_hours(24),
+            upload_expiry: Duration::from_secs(24 * 60 * 60),
             connections: 4096,
             repository: None,
             user: None,

@@ -54,7 +54,7 @@ pub enum Quirk {
 
 impl Quirk {
     /// How long [`Quirk::PullLimit`] asks clients to wait.
-    pub(crate) const PULL_WINDOW: Duration = Duration::from_hours(6);
+    pub(crate) const PULL_WINDOW: Duration = Duration::from_secs(6 * 60 * 60);
 }
 
 /// A registry that is known in the field, as a set of [quirks](Quirk). What it answers is as far as was

@@ -24,7 +24,7 @@ use crate::{
 /// How long a client may take for a TLS handshake, and for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often upload sessions are looked at that nobody uses.
-const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A registry on a port of this machine. It stops when this is dropped.
 ///

@@ -20,7 +20,7 @@ use crate::program::{self, ended, run};
 pub(crate) const CREDENTIALS: &str = "ada:correct-horse";
 pub(crate) const AUTHORIZATION: &str = "Basic YWRhOmNvcnJlY3QtaG9yc2U="; // of these credentials
 /// Longer than anything takes, so that a failure is no hanging test.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program while it serves; killed when dropped.
 pub(crate) struct Serve {

@@ -54,7 +54,8 @@ fn members<'a>(value: Value<'a>, what: &str) -> Result<Vec<Member<'a>>, Problem>
     };
     let mut names: Vec<&str> = members.iter().map(|member| member.key.as_str()).collect();
     names.sort_unstable();
-    if let Some([twice, _]) = names.array_windows().find(|[one, next]| one == next) {
+    let mut pairs = names.iter().zip(names.iter().skip(1));
+    if let Some((twice, _)) = pairs.find(|(one, next)| one == next) {
         return Err(value.problem(format!("{} stands twice in {what}", quoted(twice))));
     }
     Ok(members)

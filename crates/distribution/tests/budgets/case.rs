@@ -116,7 +116,7 @@ impl Case {
                 let limit = if self.dropped {
                     Duration::from_millis(300)
                 } else {
-                    Duration::from_mins(1)
+                    Duration::from_secs(60)
                 };
                 tokio::time::timeout(limit, asking).await.ok()
             });

@@ -28,7 +28,7 @@ use self::case::Figures;
 /// In the environment of a process that runs one script.
 const SCRIPT: &str = "WHARF_BUDGET_SCRIPT";
 /// A script that takes longer hangs.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_secs(2 * 60);
 
 fn main() -> ExitCode {
     if let Ok(name) = std::env::var(SCRIPT) {

@@ -23,7 +23,7 @@ use wharf_testkit::{
 use crate::{run::Record, seed::Random};
 
 /// More simulated time than all calls of a run may take together.
-const LONGEST: Duration = Duration::from_hours(6);
+const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 
 #[derive(Debug)]
 struct StageNames(Names);

@@ -74,12 +74,12 @@ impl Plan {
         let access = match random.below(4) {
             0 => Access::Open,
             1 => Access::Basic,
-            2 => Access::Tokens(Duration::from_mins(5)),
+            2 => Access::Tokens(Duration::from_secs(5 * 60)),
             _ => Access::Tokens(Duration::from_secs(3)),
         };
         let traffic = layers.iter().sum::<usize>() as u64 + 3000;
         let mut troubles = Vec::new();
-        if matches!(access, Access::Tokens(life) if life < Duration::from_mins(1)) {
+        if matches!(access, Access::Tokens(life) if life < Duration::from_secs(60)) {
             troubles.push(expiry(&mut random, task));
         }
         let count = if random.once_in(3) { 1 + random.below(3) } else { 1 };

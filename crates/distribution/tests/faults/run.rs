@@ -17,7 +17,7 @@ use wharf_testkit::{
 use crate::plan::{Access, Plan, Task, Trouble};
 
 /// More simulated time than any operation may take, whatever happens.
-const LONGEST: Duration = Duration::from_hours(2);
+const LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
 /// One run in so many is against a server that answers nonsense.
 const NONSENSE_EVERY: u64 = 8;
 /// How often a caller reads a blob that arrived wrong.

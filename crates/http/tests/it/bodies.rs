@@ -190,7 +190,7 @@ async fn x03_a_server_that_drips_is_given_up() {
     let got = fetch(&stage, &registry, Method::GET).await;
     assert_eq!(got, Err(ErrorKind::Timeout));
     let waited = started.elapsed();
-    assert!(waited <= Duration::from_mins(3), "{waited:?}");
+    assert!(waited <= Duration::from_secs(3 * 60), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,7 +198,7 @@ async fn x03_a_request_that_is_dropped_frees_its_connection() {
     let stage = Stage::new();
     let registry = stage.origin("registry.test").await;
     registry.on(Match::any(), Answer::ok(BODY).fault(Fault::Stall(5)));
-    let timeouts = Timeouts::default().with_idle(Duration::from_hours(1));
+    let timeouts = Timeouts::default().with_idle(Duration::from_secs(60 * 60));
     let service = connector(&stage)
         .with_timeouts(timeouts)
         .connect(&peer(&stage, &registry))

@@ -176,7 +176,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn expired_tokens_do_not_pile_up() {
-        let issuer = Issuer::new("registry", Duration::from_mins(1));
+        let issuer = Issuer::new("registry", Duration::from_secs(60));
         for _ in 0..20 {
             for _ in 0..500 {
                 issuer.issue(None, Vec::new()).unwrap().unwrap();

@@ -137,7 +137,7 @@ async fn tokens_for_everybody_and_by_form() {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_expire() {
-    let registry = Registry::memory().with_token_lifetime(std::time::Duration::from_mins(1));
+    let registry = Registry::memory().with_token_lifetime(std::time::Duration::from_secs(60));
     let call = async |path: &str, token: &str| {
         let request = http::Request::get(path).header("authorization", format!("Bearer {token}"));
         let response = registry

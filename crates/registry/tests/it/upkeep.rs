@@ -336,11 +336,11 @@ async fn abandoned_uploads_expire() {
     };
     let (_, session) = call("POST", "/v2/a/blobs/uploads/".to_owned()).await;
     let session = session.unwrap();
-    advance(Duration::from_hours(23)).await;
+    advance(Duration::from_secs(23 * 60 * 60)).await;
     assert_eq!(call("GET", session.clone()).await.0, 204);
-    advance(Duration::from_hours(23)).await;
+    advance(Duration::from_secs(23 * 60 * 60)).await;
     assert_eq!(call("GET", session.clone()).await.0, 204);
-    advance(Duration::from_hours(25)).await;
+    advance(Duration::from_secs(25 * 60 * 60)).await;
     assert_eq!(call("GET", session.clone()).await.0, 404);
     registry.expire_uploads().await.unwrap();
     assert_eq!(call("GET", session).await.0, 404);

@@ -17,8 +17,8 @@ impl Default for Collect {
     fn default() -> Self {
         Self {
             dry_run: false,
-            foreign_grace: Duration::from_hours(1),
-            partial_age: Duration::from_hours(7 * 24),
+            foreign_grace: Duration::from_secs(60 * 60),
+            partial_age: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 }

@@ -134,7 +134,7 @@ impl Sandbox {
             program: program.to_owned(),
             globals: globals.to_vec(),
             environment: environment.to_vec(),
-            limit: Duration::from_mins(5),
+            limit: Duration::from_secs(5 * 60),
         }
     }
 

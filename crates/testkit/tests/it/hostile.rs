@@ -63,7 +63,7 @@ async fn a_body_breaks_where_the_script_says() {
     registry
         .clear()
         .on(Match::any(), Answer::ok("0123456789").fault(Fault::Stall(5)));
-    let stalled = tokio::time::timeout(Duration::from_mins(1), exchange(&stage, "registry.test", GET)).await;
+    let stalled = tokio::time::timeout(Duration::from_secs(60), exchange(&stage, "registry.test", GET)).await;
     assert!(stalled.is_err());
 }
 

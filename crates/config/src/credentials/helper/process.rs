@@ -15,7 +15,7 @@ use super::{HelperErrorKind, error::Failure};
 const MAX_OUTPUT: u64 = 1 << 20;
 
 /// Longer than anybody waits, and short enough to be added to any time.
-const MAX_TIMEOUT: Duration = Duration::from_hours(24);
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A program that ended by itself.
 pub(super) struct Finished {

@@ -42,7 +42,7 @@ pub(super) fn write(path: &Path, text: &str) {
 }
 
 /// Generous where a helper is expected to answer: the machine may be busy.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A directory of helper programs, which are shell scripts.
 pub(super) struct Helpers {
