@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `oci-spec` | `Manifest::to_image` and `to_index`, in oci-spec's types |
 //! | `webpki-roots` | `Roots::Webpki` for [`ClientBuilder::with_roots`]: Mozilla's certificates, for where the system has none |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
 mod certificates;

@@ -17,6 +17,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `client` | everything but secrets, credentials and their providers; brings `wharf-http` |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "client")]
 mod authenticator;

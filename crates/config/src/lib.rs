@@ -36,6 +36,7 @@
 //! # Features
 //!
 //! None: everything is always there.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod candidate;
 mod certs;

@@ -15,9 +15,10 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `conformance` | [`conformance`], the suite for implementors of `Source` and `Sink` |
-//! | `oci-spec` | [`Manifest::to_image`] and [`Manifest::to_index`]: the whole document in oci-spec's types |
+//! | `conformance` | `conformance`, the suite for implementors of `Source` and `Sink` |
+//! | `oci-spec` | `Manifest::to_image` and `Manifest::to_index`: the whole document in oci-spec's types |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blob;
 #[cfg(feature = "conformance")]

@@ -59,6 +59,7 @@
 //!
 //! Against hostile documents: 4 levels of indexes, 2,000 manifests of 32 MiB together, 20,000 pieces, 1,000
 //! referrers of one manifest. [`Options::with_max_size`] bounds what an image may claim to have.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod execute;
 mod gate;

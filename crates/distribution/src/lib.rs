@@ -46,6 +46,7 @@
 //! |---|---|
 //! | `reqwest` (default) | the built-in transport; without it, pass one to [`ClientBuilder::with_connect`] |
 //! | `webpki-roots` | `wharf_http::Roots::Webpki` for [`TlsFor`]: Mozilla's certificates, for where the system has none |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod beneath;
 mod blobs;

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | `reqwest` | `ReqwestConnector`, the transport over reqwest, rustls and ring |
 //! | `webpki-roots` | `Roots::Webpki`, Mozilla's certificates, for where the system has none; includes `reqwest` |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
 mod body;

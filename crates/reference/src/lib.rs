@@ -63,6 +63,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `serde` | every name as a string, validated when read; brings `serde_core` and no macros |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 
 extern crate alloc;

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! [`Registry`] is a tower service over [`http`] types: put it behind any server, or let
-//! [`Registry::serve`] listen on a port. Content is shared between repositories, but a repository shows only
+//! `Registry::serve` listen on a port. Content is shared between repositories, but a repository shows only
 //! what was pushed or mounted to it.
 //!
 //! It does all of the OCI distribution specification: the official conformance program passes its development
@@ -65,6 +65,7 @@
 //! | `jwt` | `TokenKeys`: tokens signed elsewhere, verified by ring |
 //! | `conformance` | `conformance`: the suite for implementors of [`Backend`] |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod api;
 mod auth;

@@ -31,6 +31,7 @@
 //!
 //! There are no features. Windows, macOS and other Unix systems differ in one module. A file system without
 //! locks is refused ([`Options::dangerous_without_locks`]).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adopt;
 mod check;
