@@ -11,7 +11,7 @@ use serde::{
 };
 use serde_json::{error::Category, value::RawValue};
 
-use crate::{ConfigError, ConfigErrorKind};
+use crate::{ConfigError, ConfigErrorKind, fold};
 
 /// Where something stands in a file, both counted from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub(crate) struct Member<'a> {
 impl Member<'_> {
     /// Whether this is the field of that name; Go compares them without case.
     pub(crate) fn is(&self, field: &str) -> bool {
-        self.key.eq_ignore_ascii_case(field)
+        fold::same(&self.key, field)
     }
 }
 

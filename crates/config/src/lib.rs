@@ -44,6 +44,7 @@ mod credentials;
 mod document;
 mod error;
 mod file;
+mod fold;
 mod json;
 mod locations;
 mod origin;

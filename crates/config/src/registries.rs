@@ -1,5 +1,6 @@
 mod discovery;
 mod entry;
+mod host;
 mod layer;
 mod location;
 mod prefix;

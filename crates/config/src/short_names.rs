@@ -41,7 +41,8 @@ use crate::{ConfigError, ConfigWarning, Locations, Origin, Registries};
 /// - Looking names up writes nothing; upstream creates the alias file's lock and its directory.
 /// - A machine-written file that is malformed fails short names without an answer from the caller only; names
 ///   with a registry never need it.
-/// - Only "not found" leads from one candidate to the next, see [`Attempts`]; upstream goes on after any error.
+/// - Only a registry that does not have the image, denies it or is blocked leads to the next candidate, see
+///   [`Attempts`]; upstream goes on after any error.
 #[derive(Debug, Clone)]
 pub struct ShortNames {
     machine: Result<Aliases, ConfigError>,

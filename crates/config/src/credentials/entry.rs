@@ -8,7 +8,10 @@ use base64::{
 use wharf_auth::{Credential, Secret};
 use zeroize::Zeroizing;
 
-use crate::json::{Member, Problem, Value};
+use crate::{
+    fold,
+    json::{Member, Problem, Value},
+};
 
 /// Entries are written with padding and read with or without it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -126,7 +129,7 @@ pub(super) struct NotStorable(pub(super) &'static str);
 
 /// Whether a field of an entry is replaced when a credential is stored; all others are kept.
 pub(super) fn holds_credential(field: &str) -> bool {
-    FIELDS.iter().any(|known| field.eq_ignore_ascii_case(known))
+    FIELDS.iter().any(|known| fold::same(field, known))
 }
 
 fn pair(username: &str, password: &str) -> String {

@@ -6,13 +6,14 @@ use toml::{
 };
 
 use super::{Document, Located, quoted};
-use crate::{ConfigError, ConfigErrorKind, Origin};
+use crate::{ConfigError, ConfigErrorKind, Origin, fold};
 
-/// One table of a document. Keys are looked up by their exact name.
+/// One table of a document. As upstream, a key that is not there as it is written is looked for without regard
+/// to case; that gives a warning.
 ///
 /// # Deviation
 ///
-/// Upstream falls back to comparing keys without regard to ASCII case, an artefact of its TOML library.
+/// A key that stands in a table more than once, in different cases, is an error; upstream takes any of them.
 #[derive(Debug)]
 pub(crate) struct Table<'t, 'a> {
     document: &'t Document<'a>,
@@ -72,12 +73,33 @@ impl<'t, 'a> Table<'t, 'a> {
     }
 
     pub(crate) fn contains(&self, key: &str) -> bool {
-        self.entries.contains_key(key)
+        self.entries
+            .keys()
+            .any(|written| fold::same(written.get_ref(), key))
     }
 
-    fn value(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'a>>> {
+    fn value(&mut self, key: &'static str) -> Result<Option<&'t Spanned<DeValue<'a>>>, ConfigError> {
         self.known.insert(key);
-        self.entries.get(key)
+        let mut written = self
+            .entries
+            .iter()
+            .filter(|(written, _)| fold::same(written.get_ref(), key));
+        let Some((name, value)) = written.next() else {
+            return Ok(None);
+        };
+        let offset = name.span().start;
+        if let Some((other, _)) = written.next() {
+            let message = format!(
+                "the key stands here and in line {}, in another case; leave one",
+                self.document.origin(other.span().start.min(offset)).line()
+            );
+            let last = other.span().start.max(offset);
+            return Err(self.error(ConfigErrorKind::Conflict, last, key, message));
+        }
+        if name.get_ref() != key {
+            self.warn(offset, name.get_ref(), format!("read as {key}; write it so"));
+        }
+        Ok(Some(value))
     }
 
     fn mistyped(&self, key: &str, value: &Spanned<DeValue<'a>>, expected: &str) -> ConfigError {
@@ -86,7 +108,7 @@ impl<'t, 'a> Table<'t, 'a> {
     }
 
     pub(crate) fn string(&mut self, key: &'static str) -> Result<Option<Located<String>>, ConfigError> {
-        let Some(value) = self.value(key) else {
+        let Some(value) = self.value(key)? else {
             return Ok(None);
         };
         match value.get_ref() {
@@ -99,7 +121,7 @@ impl<'t, 'a> Table<'t, 'a> {
     }
 
     pub(crate) fn bool(&mut self, key: &'static str) -> Result<Option<bool>, ConfigError> {
-        let Some(value) = self.value(key) else {
+        let Some(value) = self.value(key)? else {
             return Ok(None);
         };
         match value.get_ref() {
@@ -114,7 +136,7 @@ impl<'t, 'a> Table<'t, 'a> {
         key: &'static str,
     ) -> Result<Option<Located<Vec<Located<String>>>>, ConfigError> {
         const EXPECTED: &str = "an array of strings";
-        let Some(value) = self.value(key) else {
+        let Some(value) = self.value(key)? else {
             return Ok(None);
         };
         let DeValue::Array(items) = value.get_ref() else {
@@ -134,7 +156,7 @@ impl<'t, 'a> Table<'t, 'a> {
     }
 
     pub(crate) fn table(&mut self, key: &'static str) -> Result<Option<Self>, ConfigError> {
-        let Some(value) = self.value(key) else {
+        let Some(value) = self.value(key)? else {
             return Ok(None);
         };
         self.child(key, value, "a table").map(Some)
@@ -142,7 +164,7 @@ impl<'t, 'a> Table<'t, 'a> {
 
     /// Tables under `[[key]]`, or an array of inline tables.
     pub(crate) fn tables(&mut self, key: &'static str) -> Result<Vec<Self>, ConfigError> {
-        let Some(value) = self.value(key) else {
+        let Some(value) = self.value(key)? else {
             return Ok(Vec::new());
         };
         let expected = format!("an array of tables, written as [[{}]]", self.key_name(key));
@@ -193,7 +215,7 @@ impl<'t, 'a> Table<'t, 'a> {
     pub(crate) fn finish(self) {
         for (key, _) in self.entries {
             let name = key.get_ref().as_ref();
-            if !self.known.contains(name) {
+            if !self.known.iter().any(|known| fold::same(known, name)) {
                 self.warn(key.span().start, name, self.unknown(name));
             }
         }
@@ -207,17 +229,15 @@ impl<'t, 'a> Table<'t, 'a> {
             "additional-layer-store-auth-helper",
             "aliases",
         ];
-        let lower = name.to_ascii_lowercase();
-        let dashed = lower.replace('_', "-");
-        if !self.name.is_empty() && GLOBAL.contains(&name) {
+        let dashed = name.replace('_', "-");
+        let is = |known: &&str| fold::same(known, name);
+        if !self.name.is_empty() && GLOBAL.iter().any(is) {
             return format!(
                 "ignored: it fell into the table {}; it belongs above the first table",
                 self.name
             );
         }
-        let meant = [lower.as_str(), dashed.as_str()]
-            .into_iter()
-            .find_map(|key| self.known.get(key));
+        let meant = self.known.iter().find(|known| fold::same(known, &dashed));
         match meant {
             Some(key) => format!("unknown key, ignored; did you mean {key}?"),
             None => "unknown key, ignored".to_owned(),

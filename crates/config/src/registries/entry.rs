@@ -33,7 +33,8 @@ pub(crate) fn registry(mut table: Table<'_, '_>) -> Result<RegistryTable, Config
         return Err(table.error(ConfigErrorKind::Incomplete, table.offset(), "", message));
     };
     let prefix = read_prefix(&table, text, location.is_some())?;
-    let location = location.map(|text| read_location(&table, &text.value, text.offset));
+    let location =
+        location.map(|text| read_location(&table, &text.value, text.offset, Some(prefix.as_str())));
     let mut mirrors = Vec::new();
     for mirror_table in table.tables("mirror")? {
         mirrors.push(mirror(mirror_table, mirror_by_digest_only)?);
@@ -117,7 +118,7 @@ fn mirror(mut table: Table<'_, '_>, by_digest_only: bool) -> Result<Mirror, Conf
             table.error(ConfigErrorKind::Value, pulls.offset, PULLS, message)
         })?,
     };
-    let location = read_location(&table, text, location.offset);
+    let location = read_location(&table, text, location.offset, None);
     let origin = table.origin();
     table.finish();
     Ok(Mirror {
@@ -128,8 +129,8 @@ fn mirror(mut table: Table<'_, '_>, by_digest_only: bool) -> Result<Mirror, Conf
     })
 }
 
-fn read_location(table: &Table<'_, '_>, text: &str, offset: usize) -> Location {
-    let (location, warning) = Location::new(text);
+fn read_location(table: &Table<'_, '_>, text: &str, offset: usize, prefix: Option<&str>) -> Location {
+    let (location, warning) = Location::new(text, prefix);
     if let Some(warning) = warning {
         table.warn(offset, "location", format!("{}: {warning}", quoted(text)));
     }

@@ -6,6 +6,7 @@ use wharf_reference::Registry;
 
 use super::{
     entry::{location_text, registry},
+    host,
     table::RegistryTable,
     version1,
 };
@@ -115,7 +116,7 @@ pub(crate) fn search(
             Ok(registry) => registries.push(registry),
             // Upstream loads it and then asks Docker Hub for a repository in a namespace of that name,
             // which is nobody's intention: it is left out instead.
-            Err(_) if is_plain_label(text) => table.warn(
+            Err(_) if host::is_plain_label(text) => table.warn(
                 entry.offset,
                 key,
                 format!(
@@ -129,11 +130,6 @@ pub(crate) fn search(
         }
     }
     Ok(Search { registries, origin })
-}
-
-/// Whether the text is one label of a host: grammatical, but not recognisable as a registry in a name.
-fn is_plain_label(text: &str) -> bool {
-    !text.contains(['.', ':']) && Registry::parse(&format!("{text}.x")).is_ok()
 }
 
 fn mode(root: &mut Table<'_, '_>) -> Result<Option<(ShortNameMode, Origin)>, ConfigError> {

@@ -1,6 +1,6 @@
 use wharf_reference::{Reference, Registry, Repository};
 
-use super::prefix::Rest;
+use super::{host, prefix::Rest};
 
 /// Where a table or a mirror sends what its prefix matched: a registry, perhaps with the beginning of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,24 +10,36 @@ pub(crate) struct Location {
     target: Option<Target>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Target {
-    registry: Registry,
-    path: String,
+    has_port: bool,
+    has_path: bool,
 }
 
 impl Location {
-    /// Reads a location. One that can never be used is kept, with the reason.
-    pub(crate) fn new(text: &str) -> (Self, Option<String>) {
-        let (target, reason) = match target(text) {
-            Ok(target) => (Some(target), None),
-            Err(reason) => (None, Some(reason)),
+    /// Reads the location of a table with this prefix, or of a mirror (no prefix), and what its author should
+    /// know of it. One that can never be used is kept.
+    pub(crate) fn new(text: &str, prefix: Option<&str>) -> (Self, Option<String>) {
+        let (target, warning) = if host::is_plain_label(text) {
+            let host = Target {
+                has_port: false,
+                has_path: false,
+            };
+            let warning = "usable only for names with a port that the prefix does not have: no name begins \
+                           with this host alone";
+            let moved = prefix.is_none_or(|prefix| !prefix.eq_ignore_ascii_case(text));
+            (Some(host), moved.then(|| warning.to_owned()))
+        } else {
+            match target(text) {
+                Ok(target) => (Some(target), None),
+                Err(reason) => (None, Some(reason)),
+            }
         };
         let location = Self {
             text: text.to_owned(),
             target,
         };
-        (location, reason)
+        (location, warning)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -39,13 +51,14 @@ impl Location {
     /// As upstream, the result must be canonical as it stands: nothing is inserted into it, so `docker.io`
     /// takes no path of one component.
     pub(crate) fn rewrite(&self, rest: Rest<'_>) -> Result<Repository, String> {
-        let Some(target) = &self.target else {
+        let Some(target) = self.target else {
             return Err(format!("{} cannot begin a repository name", self.text));
         };
         let port = rest.port.map(|port| format!(":{port}")).unwrap_or_default();
-        if !port.is_empty() && (target.registry.port().is_some() || !target.path.is_empty()) {
+        if !port.is_empty() && (target.has_port || target.has_path) {
             return Err(format!(
-                "{} cannot be followed by the port {port} that the wildcard matched",
+                "{} cannot be followed by the port {port}, which the prefix does not name; \
+                 write a [[registry]] table whose prefix names it",
                 self.text
             ));
         }
@@ -54,7 +67,7 @@ impl Location {
             name.push('/');
             name.push_str(rest.path);
         }
-        if target.path.is_empty() && rest.path.is_empty() {
+        if !target.has_path && rest.path.is_empty() {
             return Err(format!("{name} is a registry, not a repository"));
         }
         Reference::parse_canonical(&name)
@@ -75,7 +88,7 @@ fn target(text: &str) -> Result<Target, String> {
             .map_err(|error| format!("never usable: the path cannot begin a repository's: {error}"))?;
     }
     Ok(Target {
-        registry,
-        path: path.to_owned(),
+        has_port: registry.port().is_some(),
+        has_path: !path.is_empty(),
     })
 }

@@ -1,6 +1,8 @@
-use std::{fmt, net::Ipv6Addr};
+use std::fmt;
 
 use wharf_reference::{Registry, Repository};
+
+use super::host;
 
 /// What the `prefix` of a `[[registry]]` table stands for: a registry, a namespace or repository in one, or
 /// the subdomains of a domain (`*.example.com`).
@@ -12,12 +14,20 @@ use wharf_reference::{Registry, Repository};
 /// Upstream compares bytes; here hosts are compared label by label without regard to ASCII case, ports as
 /// numbers and paths component by component:
 ///
-/// - `example.com` does not match `example.com:5000`;
 /// - `*.example.com` matches `a.example.com.example.com`, which upstream misses;
 /// - an exact host is more specific than a wildcard, however long that is; upstream lets `*.example.com`
 ///   beat `a.example.com`.
 ///
-/// A wildcard cannot name a port, so it covers every port of the hosts it matches, as upstream.
+/// # Ports
+///
+/// As upstream, a host without a port, and a wildcard, which cannot have one, stand for the host on every port.
+/// A host without a dot, such as `registry`, is found in names with a port only. `example.com:5000` is more specific than `example.com`. A prefix with a path names its port, or the lack of
+/// one, exactly: `example.com/team` does not match `example.com:5000/team`.
+///
+/// # Docker Hub
+///
+/// `docker.io/team` is a namespace. The images that Docker Hub knows by one component are below
+/// `docker.io/library`: `docker.io/library/alpine`.
 #[derive(Debug, Clone)]
 pub struct Prefix {
     text: String,
@@ -41,34 +51,33 @@ struct Exact {
     path: String,
 }
 
-/// How narrowly a prefix matches: an exact host over a wildcard, then the longer one.
+/// How narrowly a prefix matches: an exact host over a wildcard, then the longer domain or path, then the one
+/// that names the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Specificity {
     exact: bool,
     length: usize,
+    same_port: bool,
 }
 
 /// A repository split by the prefix that matched it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rest<'a> {
-    /// The port that a wildcard left over.
+    /// The port of the name, if the prefix stands for every port.
     pub(crate) port: Option<u16>,
     /// What follows the prefix, without a slash in front; empty if the prefix is the repository.
     pub(crate) path: &'a str,
 }
 
 impl Prefix {
-    /// Reads a prefix, and what its author should know of it. One that can never match is kept.
+    /// Reads a prefix. One that can never match is kept, with the reason.
     pub(crate) fn new(text: &str) -> (Self, Option<&'static str>) {
         let parsed = match text.strip_prefix("*.") {
             Some(domain) => subdomains(domain),
             None => exact(text),
         };
         let (pattern, warning) = match parsed {
-            Ok(pattern) => {
-                let warning = is_short_hub_path(&pattern).then_some(SHORT_HUB_PATH);
-                (pattern, warning)
-            }
+            Ok(pattern) => (pattern, None),
             Err(reason) => (Pattern::Never(text.to_owned()), Some(reason)),
         };
         let prefix = Self {
@@ -103,25 +112,43 @@ impl Prefix {
     }
 
     pub(crate) fn matches<'a>(&self, name: &'a Name<'a>) -> Option<(Specificity, Rest<'a>)> {
-        let (exact, length, rest) = match &self.pattern {
-            Pattern::Never(_) => return None,
+        match &self.pattern {
+            Pattern::Never(_) => None,
             Pattern::Subdomains(domain) => {
                 let labels = name.host.strip_suffix(domain.as_str())?;
                 if labels.is_empty() {
                     return None;
                 }
+                let specificity = Specificity {
+                    exact: false,
+                    length: domain.len(),
+                    same_port: false,
+                };
                 let (port, path) = (name.port, name.path);
-                (false, domain.len(), Rest { port, path })
+                Some((specificity, Rest { port, path }))
             }
-            Pattern::Exact(exact) => {
-                if exact.host != name.host || exact.port != name.port {
-                    return None;
-                }
-                let path = strip_components(name.path, &exact.path)?;
-                (true, exact.path.len(), Rest { port: None, path })
-            }
+            Pattern::Exact(exact) => exact.matches(name),
+        }
+    }
+}
+
+impl Exact {
+    fn matches<'a>(&self, name: &'a Name<'a>) -> Option<(Specificity, Rest<'a>)> {
+        let same_port = self.port == name.port;
+        let every_port = self.port.is_none() && self.path.is_empty();
+        if self.host != name.host || !(same_port || every_port) {
+            return None;
+        }
+        let specificity = Specificity {
+            exact: true,
+            length: self.path.len(),
+            same_port,
         };
-        Some((Specificity { exact, length }, rest))
+        let rest = Rest {
+            port: name.port.filter(|_| !same_port),
+            path: strip_components(name.path, &self.path)?,
+        };
+        Some((specificity, rest))
     }
 }
 
@@ -135,20 +162,6 @@ fn strip_components<'a>(path: &'a str, leading: &str) -> Option<&'a str> {
         return Some(rest);
     }
     rest.strip_prefix('/')
-}
-
-const SHORT_HUB_PATH: &str =
-    "does not match that repository: Docker Hub's repositories of one component are in docker.io/library/";
-
-fn is_short_hub_path(pattern: &Pattern) -> bool {
-    match pattern {
-        Pattern::Exact(exact) => {
-            exact.host == "docker.io"
-                && !matches!(exact.path.as_str(), "" | "library")
-                && !exact.path.contains('/')
-        }
-        Pattern::Subdomains(_) | Pattern::Never(_) => false,
-    }
 }
 
 fn subdomains(domain: &str) -> Result<Pattern, &'static str> {
@@ -171,6 +184,13 @@ fn exact(text: &str) -> Result<Pattern, &'static str> {
     if registry == "index.docker.io" {
         return Err("never matches: names of Docker Hub begin with docker.io");
     }
+    if host::is_plain_label(text) {
+        return Ok(Pattern::Exact(Exact {
+            host: host::comparable(text),
+            port: None,
+            path: String::new(),
+        }));
+    }
     let Ok(registry) = Registry::parse(registry) else {
         return Err(
             "never matches: it does not begin with a registry, such as example.com or localhost:5000",
@@ -180,7 +200,7 @@ fn exact(text: &str) -> Result<Pattern, &'static str> {
         return Err("never matches: the path is not that of a repository");
     }
     Ok(Pattern::Exact(Exact {
-        host: host_key(registry.host()),
+        host: host::comparable(registry.host()),
         port: registry.port(),
         path: path.to_owned(),
     }))
@@ -201,7 +221,7 @@ impl<'a> Name<'a> {
 
     pub(crate) fn of(registry: &Registry, path: &'a str) -> Self {
         Self {
-            host: host_key(registry.host()),
+            host: host::comparable(registry.host()),
             port: registry.port(),
             path,
         }
@@ -217,15 +237,6 @@ impl<'a> Name<'a> {
         };
         let (host, path) = (self.host.clone(), self.path);
         Some(Self { host, port, path })
-    }
-}
-
-/// A host in the one form in which it is compared.
-fn host_key(host: &str) -> String {
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    match address.and_then(|address| address.parse::<Ipv6Addr>().ok()) {
-        Some(address) => format!("[{address}]"),
-        None => host.to_ascii_lowercase(),
     }
 }
 

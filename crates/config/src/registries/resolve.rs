@@ -4,7 +4,7 @@ use wharf_reference::{Registry, Repository};
 
 use super::{
     Registries, RegistryTable,
-    prefix::{Name, Rest},
+    prefix::{Name, Rest, Specificity},
 };
 use crate::{Blocked, Candidate, Intent, Resolve, ResolveError, Role, TlsMode};
 
@@ -89,8 +89,8 @@ impl Registries {
     /// - A place is blocked if the table of the repository blocks it (the primary) or if the table of its own
     ///   name does (mirrors too). Upstream looks at its own name alone, so that a blocked table which
     ///   moves its repositories blocks nothing.
-    /// - What blocks `host` blocks `host:443` too, and the other way around, unless that has a table of its own:
-    ///   it is the same place. Upstream blocks all ports of a host; here a prefix without a port stands for no other.
+    /// - `host` and `host:443` are the same place, so what blocks one blocks the other, unless that has a table
+    ///   that is as specific. Upstream lets `host` through where only `host:443` is blocked.
     /// - A place whose rewritten name is not valid is left out; upstream fails the whole operation.
     #[must_use]
     pub fn explain(&self, repository: &Repository, intent: Intent) -> Resolution<'_> {
@@ -169,12 +169,17 @@ impl Registries {
         });
     }
 
-    /// The table that blocks a name, if one does.
+    /// The table that blocks a name, if one does: the most specific one for either way to write its port.
     fn blocker(&self, name: &Name<'_>) -> Option<&RegistryTable> {
-        let table_of = |name: &Name<'_>| self.best(name).map(|(table, _)| table);
-        table_of(name)
-            .or_else(|| table_of(&name.synonym()?))
-            .filter(|table| table.blocked)
+        let synonym = name.synonym();
+        let other = synonym.as_ref().and_then(|name| self.most_specific(name));
+        let own = self.most_specific(name);
+        // The last of equals is the name's own.
+        let best = other
+            .into_iter()
+            .chain(own)
+            .max_by_key(|(specificity, ..)| *specificity);
+        best.map(|(_, table, _)| table).filter(|table| table.blocked)
     }
 
     /// What a table's `insecure` means, unless the caller overrides it.
@@ -189,13 +194,15 @@ impl Registries {
 
     /// The table with the most specific prefix, and what that leaves of the name.
     pub(crate) fn best<'a>(&self, name: &'a Name<'a>) -> Option<(&RegistryTable, Rest<'a>)> {
+        self.most_specific(name).map(|(_, table, rest)| (table, rest))
+    }
+
+    fn most_specific<'a>(&self, name: &'a Name<'a>) -> Option<(Specificity, &RegistryTable, Rest<'a>)> {
         let matching = self.tables.values().filter_map(|table| {
             let (specificity, rest) = table.prefix.matches(name)?;
             Some((specificity, table, rest))
         });
-        matching
-            .max_by_key(|(specificity, ..)| *specificity)
-            .map(|(_, table, rest)| (table, rest))
+        matching.max_by_key(|(specificity, ..)| *specificity)
     }
 }
 

@@ -60,6 +60,11 @@ pub(crate) fn parse(root: &mut Table<'_, '_>) -> Result<Option<Version1>, Config
 
 const LIST: &str = "registries";
 
+/// How the same is written in version 2.
+const INSTEAD: &str = "write the list of [registries.search] as unqualified-search-registries = [...] at the top, \
+                       and each entry of [registries.insecure] or [registries.block] as a [[registry]] table with \
+                       location = \"...\" and insecure = true or blocked = true";
+
 impl Version1 {
     fn add(&mut self, list: &mut Table<'_, '_>, set: fn(&mut RegistryTable)) -> Result<(), ConfigError> {
         let entries = list.strings(LIST)?.map_or_else(Vec::new, |entries| entries.value);
@@ -72,17 +77,16 @@ impl Version1 {
 
     /// The error of a file that has this key of version 2 as well.
     pub(crate) fn conflict(&self, root: &Table<'_, '_>, key: &str) -> ConfigError {
-        let message = format!("the old format cannot be mixed with the key {key} of version 2");
+        let message = format!("the old format cannot be mixed with the key {key} of version 2; {INSTEAD}");
         root.error(ConfigErrorKind::Conflict, self.offset, LIST, message)
     }
 
     pub(crate) fn into_layer(self, root: &Table<'_, '_>, part: Part) -> Result<Layer, ConfigError> {
         if part == Part::DropIn {
-            let message = "a drop-in file must be in version 2, with [[registry]] tables";
+            let message = format!("a drop-in file must be in version 2; {INSTEAD}");
             return Err(root.error(ConfigErrorKind::Value, self.offset, LIST, message));
         }
-        let message = "the file is in the old version 1, which newer tools refuse; use [[registry]] tables \
-                       and unqualified-search-registries";
+        let message = format!("the file is in the old version 1, which newer tools refuse; {INSTEAD}");
         root.warn(self.offset, LIST, message);
         Ok(Layer {
             search: self.search,
@@ -99,7 +103,7 @@ fn registry(list: &Table<'_, '_>, entry: &Located<String>) -> Result<RegistryTab
         return Err(list.error(ConfigErrorKind::Value, entry.offset, LIST, message));
     }
     let (prefix, warning) = Prefix::new(text);
-    let (location, location_warning) = Location::new(text);
+    let (location, location_warning) = Location::new(text, Some(text));
     if let Some(warning) = warning.map(str::to_owned).or(location_warning) {
         list.warn(entry.offset, LIST, format!("{}: {warning}", quoted(text)));
     }

@@ -1,13 +1,14 @@
 use std::{error, fmt};
 
-use wharf_reference::Reference;
+use wharf_reference::{Reference, ShortName};
 
 use super::{NameCandidate, ResolvedName};
 
-/// Goes through the candidates of a name: the next is tried only if the last has no such image.
+/// Goes through the candidates of a name: the next is tried only if the last does not have the image, hides
+/// whether it has it, or is blocked on this host.
 ///
 /// A registry that fails in any other way may well have the image, and whoever owns the next one must not gain
-/// by that (R2).
+/// by that (R2). [`Failures`] names the candidates that were not asked.
 ///
 /// ```
 /// use wharf_config::{Failure, Registries, ShortNames};
@@ -34,16 +35,22 @@ pub struct Attempts<'a, E> {
 /// How an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The registry answered that there is no such image or repository.
+    /// The registry answered that there is no such image or repository (404).
     NotFound,
-    /// Anything else.
+    /// The registry wants a login or refuses the one it got (401, 403). Many answer so for what they do not have.
+    Denied,
+    /// This host's configuration blocks the registry, so it was not asked.
+    Blocked,
+    /// Anything else; no other candidate is tried.
     Final,
 }
 
 /// The failures of all candidates that were tried.
 #[derive(Debug)]
 pub struct Failures<E> {
-    failures: Vec<(Reference, E)>,
+    short: Option<ShortName>,
+    tried: Vec<(Reference, E)>,
+    not_asked: Vec<Reference>,
 }
 
 impl<'a, E> Attempts<'a, E> {
@@ -61,9 +68,9 @@ impl<'a, E> Attempts<'a, E> {
         if self.stopped {
             return None;
         }
-        let candidate = self.resolved.candidates().get(self.next);
+        let candidate = self.resolved.candidates().get(self.next)?;
         self.next += 1;
-        candidate
+        Some(candidate)
     }
 
     /// Says how the last candidate failed.
@@ -78,8 +85,12 @@ impl<'a, E> Attempts<'a, E> {
     /// The error, when there is no candidate left.
     #[must_use]
     pub fn into_failures(self) -> Failures<E> {
+        let rest = self.resolved.candidates().iter().skip(self.next);
+        let not_asked = rest.map(|candidate| candidate.reference().clone()).collect();
         Failures {
-            failures: self.failures,
+            short: self.resolved.short_name().cloned(),
+            tried: self.failures,
+            not_asked,
         }
     }
 }
@@ -87,28 +98,45 @@ impl<'a, E> Attempts<'a, E> {
 impl<E> Failures<E> {
     /// Each image that was tried with its error, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Reference, &E)> {
-        self.failures.iter().map(|(reference, error)| (reference, error))
+        self.tried.iter().map(|(reference, error)| (reference, error))
+    }
+
+    /// The images that were not tried, because of the last failure.
+    #[must_use]
+    pub fn not_asked(&self) -> &[Reference] {
+        &self.not_asked
     }
 
     /// The last error, which is the only one unless several candidates were tried.
     #[must_use]
     pub fn into_last(mut self) -> Option<E> {
-        self.failures.pop().map(|(_, error)| error)
+        self.tried.pop().map(|(_, error)| error)
     }
 }
 
 impl<E: fmt::Display> fmt::Display for Failures<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.failures.as_slice() {
-            [(reference, error)] => write!(f, "{reference}: {error}"),
-            failures => {
-                write!(f, "{} images were tried:", failures.len())?;
-                for (reference, error) in failures {
-                    write!(f, "\n  {reference}: {error}")?;
-                }
-                Ok(())
-            }
+        if let ([(reference, error)], []) = (self.tried.as_slice(), self.not_asked.as_slice()) {
+            return write!(f, "{reference}: {error}");
         }
+        match &self.short {
+            Some(short) => write!(f, "the short name {short} was not found:")?,
+            None => write!(f, "{} images were tried:", self.tried.len())?,
+        }
+        for (reference, error) in &self.tried {
+            write!(f, "\n  {reference}: {error}")?;
+        }
+        for (index, reference) in self.not_asked.iter().enumerate() {
+            f.write_str(if index == 0 { "\n  not asked: " } else { ", " })?;
+            reference.fmt(f)?;
+        }
+        if !self.not_asked.is_empty() {
+            f.write_str(
+                " (the search ends at a registry that fails in any other way than not having or denying the image; \
+                 write the name with its registry to ask that one alone)",
+            )?;
+        }
+        Ok(())
     }
 }
 

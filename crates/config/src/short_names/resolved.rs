@@ -67,7 +67,7 @@ impl ResolvedName {
         self.short.as_ref()
     }
 
-    /// Goes through the candidates under the rule that only "not found" leads to the next.
+    /// Goes through the candidates under the rule of [`Attempts`].
     #[must_use]
     pub const fn attempts<E>(&self) -> Attempts<'_, E> {
         Attempts::new(self)

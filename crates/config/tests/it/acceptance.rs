@@ -1,8 +1,8 @@
 //! The acceptance vectors for registries.conf, in their own order.
 
-use wharf_config::{ConfigErrorKind, Generation, Registries};
+use wharf_config::{ConfigErrorKind, Generation, Intent, Registries, Resolve as _};
 
-use crate::support::{Host, places};
+use crate::support::{Host, places, places_for};
 
 fn parse(text: &str) -> Registries {
     Registries::parse(text).unwrap()
@@ -28,9 +28,9 @@ fn an_exact_host_beats_a_shorter_wildcard() {
 }
 
 #[test]
-fn a_prefix_without_a_port_does_not_match_a_host_with_one() {
+fn a_prefix_without_a_port_matches_its_host_on_every_port() {
     let registries = parse("[[registry]]\nprefix = 'ex.com'\nlocation = 'in.lan'\n");
-    assert_eq!(places(&registries, "ex.com:5000/x:t"), ["ex.com:5000/x"]);
+    assert_eq!(places(&registries, "ex.com:5000/x:t"), ["in.lan:5000/x"]);
     assert_eq!(places(&registries, "ex.com/x:t"), ["in.lan/x"]);
 }
 
@@ -41,7 +41,9 @@ fn a_hub_prefix_without_library_does_not_match() {
         places(&registries, "docker.io/library/alpine"),
         ["docker.io/library/alpine"]
     );
-    assert_eq!(registries.warnings().len(), 1);
+    // It is a namespace like any other.
+    assert_eq!(places(&registries, "docker.io/alpine/x"), ["in.lan/x"]);
+    assert_eq!(registries.warnings(), []);
 }
 
 #[test]
@@ -86,9 +88,16 @@ fn the_port_of_https_is_no_way_around_a_block() {
         (blocked("r.lan/ns"), "r.lan:443/x", false),
         (blocked("*.lan"), "r.lan:443/x", true),
         (blocked("r.lan") + moved, "q.lan/x", true),
-        (blocked("r.lan"), "r.lan:5000/x", false),
+        (blocked("r.lan:443"), "r.lan:5000/x", false),
         (blocked("r.lan") + &open("r.lan:443"), "r.lan:443/x", false),
         (blocked("r.lan") + &open("r.lan:443"), "r.lan/x", true),
+        (blocked("r.lan:443") + &open("r.lan"), "r.lan/x", false),
+        (blocked("r.lan:443") + &open("r.lan"), "r.lan:443/x", true),
+        // The more specific table counts, whichever way it writes the port.
+        (blocked("r.lan/ns") + &open("r.lan"), "r.lan:443/ns/x", true),
+        (blocked("r.lan/ns") + &open("r.lan:443"), "r.lan:443/ns/x", true),
+        (blocked("r.lan:443/ns") + &open("r.lan"), "r.lan/ns/x", true),
+        (blocked("r.lan") + &open("r.lan:443/ns"), "r.lan/ns/x", true), // its own table counts first
         (open("r.lan"), "r.lan:443/x", false),
     ] {
         let registries = parse(&text);
@@ -104,6 +113,52 @@ fn the_port_of_https_is_no_way_around_a_block() {
             let whole = wharf_config::Resolve::resolve_registry(&registries, &registry);
             assert_eq!(whole.is_err(), is_blocked, "{text}{image}");
         }
+    }
+}
+
+/// A blocked prefix, a name, and whether it is blocked.
+#[test]
+fn a_blocked_host_is_blocked_on_every_port() {
+    for (prefix, image, is_blocked) in [
+        ("bad.example", "bad.example:8443/app", true),
+        ("bad.example", "BAD.example:8443/app", true),
+        ("bad.example:8443", "bad.example:8443/app", true),
+        ("bad.example:8443", "bad.example:5000/app", false),
+        ("bad.example:8443", "bad.example/app", false),
+        ("localhost", "localhost:5000/app", true),
+        ("registry", "registry:5000/app", true),
+        ("127.0.0.1", "127.0.0.1:5000/app", true),
+        ("[::1]", "[::1]:5000/app", true),
+        ("[0:0::1]", "[::1]:5000/app", true),
+        ("*.example", "bad.example:8443/app", true),
+        ("*.example", "a.bad.example:8443/app", true),
+        ("docker.io", "docker.io:443/library/app", true),
+        ("bad.example", "bad.example.evil:8443/app", false),
+        ("bad.example", "notbad.example:8443/app", false),
+        ("bad.example/ns", "bad.example/ns/app", true),
+        ("bad.example/ns", "bad.example:8443/ns/app", false),
+    ] {
+        let text = format!("[[registry]]\nprefix = '{prefix}'\nlocation = 'x.lan'\nblocked = true\n");
+        let registries = parse(&text);
+        let found = places(&registries, image);
+        assert_eq!(
+            found[0].contains("is blocked by"),
+            is_blocked,
+            "{text}{image}: {found:?}"
+        );
+        if !is_blocked || image.contains("/ns") {
+            continue;
+        }
+        // Nor may it be pushed to, logged in to, or reached by a detour.
+        let reference = wharf_reference::Reference::parse(image).unwrap();
+        let pushed = places_for(&registries, &reference, Intent::Push);
+        assert!(pushed[0].contains("is blocked by"), "{image}: {pushed:?}");
+        let whole = registries.resolve_registry(&reference.registry());
+        assert!(whole.is_err(), "{image}");
+        let registry = reference.registry();
+        let moved = format!("{text}[[registry]]\nprefix = 'moved.example'\nlocation = '{registry}'\n");
+        let found = places(&parse(&moved), "moved.example/a/b");
+        assert!(found[0].contains("is blocked by"), "{image}: {found:?}");
     }
 }
 

@@ -20,12 +20,23 @@ pub(crate) const CASES: &[Case] = &[
     (&["ex.com/"], "ex.com/x", Some("ex.com")),
     (&["ex.com///"], "ex.com/x", Some("ex.com")),
     (&["localhost"], "localhost/x", Some("localhost")),
-    (&["localhost"], "localhost:5000/x", None),
+    (&["localhost"], "localhost:5000/x", Some("localhost")),
     (&["localhost:5000"], "localhost/x", None),
     (&["127.0.0.1"], "127.0.0.1/x", Some("127.0.0.1")),
     (&["127.0.0.1:5000"], "127.0.0.1:5000/x", Some("127.0.0.1:5000")),
-    // Ports.
-    (&["ex.com"], "ex.com:5000/x", None),
+    // Ports: without one, every one.
+    (&["ex.com"], "ex.com:5000/x", Some("ex.com")),
+    (&["ex.com"], "EX.com:5000/x", Some("ex.com")),
+    (&["ex.com"], "ex.com:443/x", Some("ex.com")),
+    (&["ex.com"], "sub.ex.com:5000/x", None),
+    (&["ex.com"], "ex.com.evil:5000/x", None),
+    (&["ex.com"], "notex.com:5000/x", None),
+    (&["127.0.0.1"], "127.0.0.1:5000/x", Some("127.0.0.1")),
+    (&["registry"], "registry:5000/x", Some("registry")),
+    (&["Registry"], "registry:5000/x", Some("Registry")),
+    (&["registry"], "registry/x", None),
+    (&["registry"], "registry.lan/x", None),
+    (&["registry/ns"], "registry:5000/ns/x", None),
     (&["ex.com:5000"], "ex.com:5000/x", Some("ex.com:5000")),
     (&["ex.com:5000"], "ex.com/x", None),
     (&["ex.com:5000"], "ex.com:50000/x", None),
@@ -33,6 +44,13 @@ pub(crate) const CASES: &[Case] = &[
     (&["ex.com:443"], "ex.com/x", None),
     (&["ex.com", "ex.com:5000"], "ex.com:5000/x", Some("ex.com:5000")),
     (&["ex.com", "ex.com:5000"], "ex.com/x", Some("ex.com")),
+    (&["ex.com", "ex.com:5000"], "ex.com:5001/x", Some("ex.com")),
+    (&["ex.com", "ex.com/ns"], "ex.com:5000/ns/x", Some("ex.com")),
+    (
+        &["ex.com", "ex.com:5000/ns"],
+        "ex.com:5000/ns/x",
+        Some("ex.com:5000/ns"),
+    ),
     // Paths, component by component.
     (&["ex.com/ns"], "ex.com/ns/x", Some("ex.com/ns")),
     (&["ex.com/ns"], "ex.com/ns", Some("ex.com/ns")),
@@ -126,7 +144,12 @@ pub(crate) const CASES: &[Case] = &[
         "a.ex.com:5000/x",
         Some("a.ex.com:5000"),
     ),
-    (&["*.ex.com", "a.ex.com"], "a.ex.com:5000/x", Some("*.ex.com")),
+    (&["*.ex.com", "a.ex.com"], "a.ex.com:5000/x", Some("a.ex.com")),
+    (
+        &["*.ex.com", "a.ex.com:5000"],
+        "a.ex.com:5001/x",
+        Some("*.ex.com"),
+    ),
     // Hosts are compared without regard to case, paths have none.
     (&["Ex.com"], "ex.com/x", Some("Ex.com")),
     (&["ex.com"], "EX.com/x", Some("ex.com")),
@@ -134,7 +157,9 @@ pub(crate) const CASES: &[Case] = &[
     // IPv6, in any spelling.
     (&["[::1]"], "[::1]/x", Some("[::1]")),
     (&["[::1]:5000"], "[::1]:5000/x", Some("[::1]:5000")),
-    (&["[::1]"], "[::1]:5000/x", None),
+    (&["[::1]"], "[::1]:5000/x", Some("[::1]")),
+    (&["[0::0:1]"], "[::1]:5000/x", Some("[0::0:1]")),
+    (&["[::1]"], "[::11]:5000/x", None),
     (&["[0:0:0:0:0:0:0:1]"], "[::1]/x", Some("[0:0:0:0:0:0:0:1]")),
     // What looks like a pattern and is none.
     (&["*"], "ex.com/x", None),
@@ -184,7 +209,8 @@ fn a_registry_as_a_whole_is_reached_as_its_own_table_says() {
     let asked = |name| registries.resolve_registry(&Registry::parse(name).unwrap());
     for (name, expected) in [
         ("loose.ex", TlsMode::Insecure),
-        ("loose.ex:5000", TlsMode::Verify),
+        ("loose.ex:5000", TlsMode::Insecure),
+        ("tight.loose.ex:5000", TlsMode::Verify),
         ("moved.ex", TlsMode::Verify),
         ("part.ex", TlsMode::Verify),
         ("other.ex", TlsMode::Verify),

@@ -117,6 +117,65 @@ pub(crate) const CASES: &[Case] = &[
         "a.ex.com:5000/x",
         &["mirror m.lan:5000/x", "a.ex.com:5000/x"],
     ),
+    // The port that a prefix leaves over.
+    (
+        "[[registry]]\nprefix = 'localhost'\nlocation = 'other.lan'",
+        "localhost:5000/app",
+        &["other.lan:5000/app"],
+    ),
+    (
+        "[[registry]]\nlocation = 'localhost'\ninsecure = true\n[[registry.mirror]]\nlocation = 'm.lan'",
+        "localhost:5000/app",
+        &["mirror m.lan:5000/app", "localhost:5000/app insecure"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\n[[registry.mirror]]\nlocation = 'm.lan/cache'\n\
+         [[registry.mirror]]\nlocation = 'm.lan:6000'",
+        "r.lan:5000/x",
+        &["r.lan:5000/x"], // neither mirror can take the port
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'in.lan:6000'",
+        "ex.com:5000/x",
+        &[
+            "error: nowhere to find ex.com:5000/x: line 1 ([[registry]] ex.com): in.lan:6000 cannot be followed \
+           by the port :5000, which the prefix does not name; write a [[registry]] table whose prefix names it",
+        ],
+    ),
+    (
+        "[[registry]]\nprefix = 'ex.com'\nlocation = 'in.lan'\n\
+         [[registry]]\nprefix = 'ex.com:5000'\nlocation = 'in.lan:6000/ns'",
+        "ex.com:5000/x",
+        &["in.lan:6000/ns/x"],
+    ),
+    (
+        "[[registry]]\nlocation = 'registry'\ninsecure = true",
+        "registry:5000/x",
+        &["registry:5000/x insecure"],
+    ),
+    (
+        "[[registry]]\nlocation = '[::1]'\ninsecure = true",
+        "[::1]:5000/x",
+        &["[::1]:5000/x insecure"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\nmirror-by-digest-only = true\n\
+         [[registry.mirror]]\nlocation = 'm.lan'\ninsecure = true",
+        "r.lan:5000/x@D",
+        &["mirror m.lan:5000/x insecure", "r.lan:5000/x"],
+    ),
+    (
+        "[[registry]]\nlocation = 'r.lan'\n\
+         [[registry.mirror]]\nlocation = 'tag.lan'\npull-from-mirror = 'tag-only'\n\
+         [[registry.mirror]]\nlocation = 'digest.lan'\npull-from-mirror = 'digest-only'",
+        "r.lan:5000/x:1",
+        &["mirror tag.lan:5000/x", "r.lan:5000/x"],
+    ),
+    (
+        "[registries.insecure]\nregistries = ['r.lan', 'registry']",
+        "registry:5000/x",
+        &["registry:5000/x insecure"],
+    ),
     // Names that cannot be.
     (
         "[[registry]]\nprefix = 'ex.com'\nlocation = 'docker.io'",
@@ -137,7 +196,8 @@ pub(crate) const CASES: &[Case] = &[
         "[[registry]]\nprefix = 'ex.com'\nlocation = 'plain'",
         "ex.com/a",
         &[
-            "error: nowhere to find ex.com/a: line 1 ([[registry]] ex.com): plain cannot begin a repository name",
+            "error: nowhere to find ex.com/a: line 1 ([[registry]] ex.com): plain/a is not a canonical \
+           repository name: the name is not in its full form, registry/path (at byte 0)",
         ],
     ),
     (
@@ -230,7 +290,7 @@ pub(crate) const CASES: &[Case] = &[
     (
         "[[registry]]\nlocation = 'r.lan'\ninsecure = true",
         "r.lan:5000/x",
-        &["r.lan:5000/x"],
+        &["r.lan:5000/x insecure"],
     ),
     // Blocking, by the logical or the physical name.
     (

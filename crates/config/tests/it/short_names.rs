@@ -1,6 +1,6 @@
 //! What names without a registry mean.
 
-use std::sync::Mutex;
+use std::{fmt::Write as _, sync::Mutex};
 
 use wharf_config::{
     AliasFile, Aliases, Failure, Locations, Prompt, Registries, ShortNameError, ShortNameMode, ShortNames,
@@ -640,26 +640,66 @@ fn without_a_host_there_is_no_file_to_record_in() {
     assert!(names.file().is_none());
 }
 
+/// How the attempts at three registries fail, and the error at last.
 #[test]
-fn the_next_registry_is_tried_only_after_not_found() {
-    let names = names(&host(TWO, ""));
+fn the_next_registry_is_tried_only_after_one_that_does_not_give_the_image() {
+    use Failure::{Blocked, Denied, Final, NotFound};
+
+    const WHY: &str = "(the search ends at a registry that fails in any other way than not having or denying the \
+                       image; write the name with its registry to ask that one alone)";
+    let registries =
+        Registries::parse("unqualified-search-registries = ['a.lan', 'b.lan:5000', 'c.lan']").unwrap();
+    let names = ShortNames::new(&registries);
     let resolved = names.resolve(&Written::parse("x").unwrap(), None).unwrap();
-    for (failure, tried) in [(Failure::NotFound, 2), (Failure::Final, 1)] {
+    let images = ["a.lan/x:latest", "b.lan:5000/x:latest", "c.lan/x:latest"];
+    for (failures, tried) in [
+        (&[NotFound, NotFound, NotFound][..], 3),
+        (&[Denied, NotFound, NotFound], 3),
+        (&[NotFound, Denied, Denied], 3),
+        (&[Blocked, NotFound, Blocked], 3),
+        (&[Denied, Blocked, Final], 3),
+        (&[Final], 1),
+        (&[NotFound, Final], 2),
+        (&[Denied, Final], 2),
+    ] {
         let mut attempts = resolved.attempts();
         let mut seen = Vec::new();
         while let Some(candidate) = attempts.next_candidate() {
+            let failure = failures[seen.len()];
             seen.push(candidate.reference().to_string());
             attempts.failed("refused", failure);
         }
-        assert_eq!(seen, ["a.lan/x:latest", "b.lan:5000/x:latest"][..tried]);
-        let failures = attempts.into_failures();
-        let expected = match failure {
-            Failure::NotFound => {
-                "2 images were tried:\n  a.lan/x:latest: refused\n  b.lan:5000/x:latest: refused"
-            }
-            Failure::Final => "a.lan/x:latest: refused",
-        };
-        assert_eq!(failures.to_string(), expected);
-        assert_eq!(failures.into_last(), Some("refused"));
+        assert_eq!(seen, images[..tried], "{failures:?}");
+        let failed = attempts.into_failures();
+        let not_asked: Vec<_> = failed.not_asked().iter().map(Reference::as_str).collect();
+        assert_eq!(not_asked, images[tried..], "{failures:?}");
+        let mut expected = "the short name x was not found:".to_owned();
+        for image in &images[..tried] {
+            write!(expected, "\n  {image}: refused").unwrap();
+        }
+        if tried < 3 {
+            let rest = images[tried..].join(", ");
+            write!(expected, "\n  not asked: {rest} {WHY}").unwrap();
+        }
+        assert_eq!(failed.to_string(), expected);
+        assert_eq!(failed.into_last(), Some("refused"));
+    }
+}
+
+#[test]
+fn the_failure_of_the_only_image_is_told_alone() {
+    for (conf, name, image) in [
+        ("unqualified-search-registries = ['a.lan']", "x", "a.lan/x:latest"),
+        ("[aliases]\nx = 'q.io/y'", "x", "q.io/y:latest"),
+        (TWO, "a.lan/x:1", "a.lan/x:1"),
+    ] {
+        let names = ShortNames::new(&Registries::parse(conf).unwrap());
+        let resolved = names.resolve(&Written::parse(name).unwrap(), None).unwrap();
+        let mut attempts = resolved.attempts();
+        attempts.next_candidate().unwrap();
+        attempts.failed("refused", Failure::Final);
+        let failed = attempts.into_failures();
+        assert!(failed.not_asked().is_empty());
+        assert_eq!(failed.to_string(), format!("{image}: refused"));
     }
 }

@@ -36,7 +36,61 @@ pub(crate) const CASES: &[Case] = &[
     // Nearly known.
     (
         "[[registry]]\nlocation = 'x.lan'\nInsecure = true",
-        &[(3, "registry", "Insecure", "did you mean insecure?")],
+        &[(3, "registry", "Insecure", "read as insecure; write it so")],
+    ),
+    (
+        "[[Registry]]\nLocation = 'x.lan'\n[[Registry.MIRROR]]\nlocation = 'm.lan'\nPull-From-Mirror = 'all'",
+        &[
+            (1, "", "Registry", "read as registry"),
+            (2, "registry", "Location", "read as location"),
+            (3, "registry", "MIRROR", "read as mirror"),
+            (
+                5,
+                "registry.mirror",
+                "Pull-From-Mirror",
+                "read as pull-from-mirror",
+            ),
+        ],
+    ),
+    (
+        "Unqualified-Search-Registries = ['x.lan']",
+        &[(
+            1,
+            "",
+            "Unqualified-Search-Registries",
+            "read as unqualified-search-registries",
+        )],
+    ),
+    (
+        "[Registries.Search]\nRegistries = ['x.lan']",
+        &[
+            (1, "", "Registries", "read as registries"),
+            (1, "", "registries", "version 1"),
+            (1, "registries", "Search", "read as search"),
+            (2, "registries.search", "Registries", "read as registries"),
+        ],
+    ),
+    (
+        "[Aliases]\napp = 'x.lan/app'",
+        &[(1, "", "Aliases", "read as aliases")],
+    ),
+    (
+        "[[registry]]\nlocation = 'x.lan'\nMirror_By_Digest_Only = true",
+        &[(
+            3,
+            "registry",
+            "Mirror_By_Digest_Only",
+            "did you mean mirror-by-digest-only?",
+        )],
+    ),
+    (
+        "[[registry]]\nlocation = 'x.lan'\nShort-Name-Mode = 'enforcing'",
+        &[(
+            3,
+            "registry",
+            "Short-Name-Mode",
+            "it fell into the table registry",
+        )],
     ),
     (
         "[[registry]]\nlocation = 'x.lan'\nmirror_by_digest_only = true",
@@ -137,18 +191,40 @@ pub(crate) const CASES: &[Case] = &[
             "names of Docker Hub begin with docker.io",
         )],
     ),
+    // Nothing is said of a prefix that is a namespace of Docker Hub or a host that names have with a port.
     (
         "[[registry]]\nprefix = 'docker.io/alpine'\nlocation = 'x.lan'",
-        &[(2, "registry", "prefix", "docker.io/library/")],
+        &[],
     ),
+    (
+        "[[registry]]\nprefix = ''\nlocation = 'docker.io/ceph'\n[[registry.mirror]]\nlocation = 'm.lan:5000/ceph'",
+        &[],
+    ),
+    ("[[registry]]\nlocation = 'localhost'", &[]),
+    ("[[registry]]\nlocation = 'registry'", &[]),
+    ("[[registry]]\nprefix = 'Registry'\nlocation = 'registry'", &[]),
+    ("[[registry]]\nprefix = 'registry'\nlocation = 'x.lan'", &[]),
     // Locations that can never be used.
     (
-        "[[registry]]\nprefix = 'x.lan'\nlocation = 'plain'",
+        "[[registry]]\nprefix = 'x.lan'\nlocation = 'plain/ns'",
         &[(
             3,
             "registry",
             "location",
             "never usable: it does not begin with a registry",
+        )],
+    ),
+    (
+        "[[registry]]\nprefix = 'x.lan'\nlocation = 'plain'",
+        &[(3, "registry", "location", "usable only for names with a port")],
+    ),
+    (
+        "[[registry]]\nlocation = 'plain'\n[[registry.mirror]]\nlocation = 'cache'",
+        &[(
+            4,
+            "registry.mirror",
+            "location",
+            "usable only for names with a port",
         )],
     ),
     (
@@ -204,6 +280,10 @@ pub(crate) const CASES: &[Case] = &[
     ),
     (
         "[registries.block]\nregistries = ['plain']",
+        &[(1, "", "registries", "version 1")],
+    ),
+    (
+        "[registries.block]\nregistries = ['plain/ns']",
         &[
             (1, "", "registries", "version 1"),
             (2, "registries.block", "registries", "never matches"),

@@ -147,6 +147,26 @@ pub(crate) const CASES: &[Case] = &[
     inspect("insecure host, other port", "l:r.lan:5000 i", "r.lan:5001/x:1"),
     inspect("insecure host with port", "l:r.lan:5000 i", "r.lan:5000/x:1"),
     inspect("insecure host, name with port", "l:r.lan i", "r.lan:5000/x:1"),
+    inspect(
+        "insecure host without dot, name with port",
+        "l:plain i",
+        "plain:5000/x:1",
+    ),
+    inspect(
+        "insecure namespace, name with port",
+        "l:r.lan/ns i",
+        "r.lan:5000/ns/x:1",
+    ),
+    inspect(
+        "insecure host, but not on that port",
+        "l:r.lan i\nl:r.lan:5000",
+        "r.lan:5000/x:1",
+    ),
+    inspect(
+        "insecure on that port, but not the host",
+        "l:r.lan\nl:r.lan:5000 i",
+        "r.lan:5000/x:1",
+    ),
     inspect("slash at the end", "l:r.lan/ i", "r.lan/x:1"),
     inspect("insecure docker hub", "l:docker.io i", "alpine:1"),
     inspect("insecure docker hub library", "l:docker.io/library i", "alpine:1"),
@@ -221,6 +241,31 @@ pub(crate) const CASES: &[Case] = &[
         "prefix without port, rewritten",
         "p:ex.com l:in.lan i",
         "ex.com:5000/x:1",
+    ),
+    inspect(
+        "prefix without port, rewritten to a host without dot",
+        "p:ex.com l:plain i",
+        "ex.com:5000/x:1",
+    ),
+    inspect(
+        "prefix without port, rewritten to a host with port",
+        "p:ex.com l:in.lan:6000 i",
+        "ex.com:5000/x:1",
+    ),
+    inspect(
+        "prefix without port, rewritten to a path",
+        "p:ex.com l:in.lan/a i",
+        "ex.com:5000/x:1",
+    ),
+    inspect(
+        "prefix without port, mirrored",
+        "l:r.lan i m:m.lan+i m:n.lan+i+tag-only m:o.lan+i+digest-only",
+        "r.lan:5000/x:1",
+    ),
+    inspect(
+        "prefix without port, mirrored by digest only",
+        "l:r.lan i d m:m.lan+i",
+        "r.lan:5000/x@D",
     ),
     inspect(
         "same prefix twice in a file",
@@ -354,6 +399,36 @@ pub(crate) const CASES: &[Case] = &[
         "ok.ex.com/x:1",
     ),
     inspect("blocked host, name with port", "l:r.lan b", "r.lan:5000/x:1"),
+    inspect(
+        "blocked host, name with port of https",
+        "l:r.lan b",
+        "r.lan:443/x:1",
+    ),
+    inspect(
+        "blocked host with port, other port",
+        "l:r.lan:5000 b",
+        "r.lan:5001/x:1",
+    ),
+    inspect(
+        "blocked host, but not on that port",
+        "l:r.lan b\nl:r.lan:5000 i",
+        "r.lan:5000/x:1",
+    ),
+    inspect(
+        "blocked host without dot, name with port",
+        "l:plain b",
+        "plain:5000/x:1",
+    ),
+    inspect(
+        "blocked namespace of the hub",
+        "l:docker.io/ceph b",
+        "ceph/ceph:1",
+    ),
+    inspect(
+        "blocked wildcard, host with port allowed",
+        "p:*.ex.com b\nl:ok.ex.com i",
+        "ok.ex.com:5000/x:1",
+    ),
     // Not pulls.
     other(
         "delete is not mirrored",
@@ -385,6 +460,60 @@ pub(crate) const CASES: &[Case] = &[
         Run::ListTags,
         "l:r.lan b m:m.lan+i",
         "r.lan/x",
+    ),
+    // Keys in other cases.
+    inspect(
+        "Blocked",
+        "=[[registry]]\n=location = 'r.lan'\n=Blocked = true",
+        "r.lan/x:1",
+    ),
+    inspect(
+        "INSECURE",
+        "=[[Registry]]\n=LOCATION = 'r.lan'\n=INSECURE = true",
+        "r.lan/x:1",
+    ),
+    inspect(
+        "Mirror",
+        "=[[registry]]\n=location = 'r.lan'\n=[[registry.Mirror]]\n=Location = 'm.lan'\n=Insecure = true",
+        "r.lan/x:1",
+    ),
+    inspect(
+        "Prefix and Location",
+        "=[[registry]]\n=Prefix = 'p.lan'\n=Location = 'r.lan'\n=Insecure = true",
+        "p.lan/x:1",
+    ),
+    inspect(
+        "Mirror-By-Digest-Only",
+        "=[[registry]]\n=location = 'r.lan'\n=insecure = true\n=Mirror-By-Digest-Only = true\n=[[registry.mirror]]\n=location = 'm.lan'",
+        "r.lan/x:1",
+    ),
+    inspect(
+        "a letter that folds to another",
+        "=[[registry]]\n=location = 'r.lan'\n=\"bloc\u{212a}ed\" = true",
+        "r.lan/x:1",
+    ),
+    inspect(
+        "Registries.Block",
+        "=[Registries.Block]\n=Registries = ['r.lan']",
+        "r.lan/x:1",
+    ),
+    other(
+        "Unqualified-Search-Registries",
+        Run::Podman,
+        "=Unqualified-Search-Registries = ['s1.lan']\nl:s1.lan i",
+        "wharf-x:1",
+    ),
+    other(
+        "Short-Name-Mode",
+        Run::Podman,
+        "=unqualified-search-registries = ['s1.lan', 's2.lan']\n=Short-Name-Mode = 'enforcing'\nl:s1.lan i\nl:s2.lan i",
+        "wharf-x:1",
+    ),
+    other(
+        "Aliases",
+        Run::Podman,
+        "l:a.lan i\n=[Aliases]\n=wharf-x = 'a.lan/y'",
+        "wharf-x:1",
     ),
     // Files that are refused.
     inspect("not TOML", "=x", "r.lan/x:1"),
@@ -508,6 +637,12 @@ pub(crate) const CASES: &[Case] = &[
         "short, permissive, first fails",
         Run::Podman,
         "=unqualified-search-registries = ['s1.lan', 's2.lan']\nl:s2.lan i",
+        "wharf-x:1",
+    ),
+    other(
+        "short, permissive, first blocked",
+        Run::Podman,
+        "=unqualified-search-registries = ['s1.lan', 's2.lan']\nl:s1.lan b\nl:s2.lan i",
         "wharf-x:1",
     ),
     other("short, enforcing", Run::Podman, TWO_ENFORCING, "wharf-x:1"),
