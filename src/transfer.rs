@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
-use wharf_config::{Failure, Failures, NameOrigin};
+use wharf_auth::AuthErrorKind;
+use wharf_config::{Failure, Failures, Intent, NameOrigin, Resolve as _, ResolveError};
 use wharf_content::{Error, ErrorKind, Name, Source, Target};
 use wharf_copy::{Options, Report, copy};
+use wharf_distribution::{Detail, Operation};
 use wharf_reference::Reference;
 use wharf_store::Layout;
 
@@ -90,13 +92,28 @@ impl Client {
                         unrecorded,
                     });
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    attempts.failed(error, Failure::NotFound);
+                Err(error) => {
+                    let failure = self.failure(candidate.reference(), &error);
+                    attempts.failed(error, failure);
                 }
-                Err(error) => attempts.failed(error, Failure::Final),
             }
         }
         Err(all_failed(attempts.into_failures()))
+    }
+
+    /// What a failure says about the search for a short name.
+    fn failure(&self, reference: &Reference, error: &Error) -> Failure {
+        let blocked = || {
+            let intent = Intent::pull(reference);
+            let places = self.inner.registries.resolve(&reference.repository(), intent);
+            matches!(places, Err(ResolveError::Blocked(_)))
+        };
+        match error.kind() {
+            ErrorKind::NotFound => Failure::NotFound,
+            _ if denies_the_image(error) => Failure::Denied,
+            ErrorKind::Blocked if blocked() => Failure::Blocked,
+            _ => Failure::Final,
+        }
     }
 
     async fn pull_candidate(
@@ -176,9 +193,25 @@ impl Client {
     }
 }
 
+/// Whether the registry or its token server denied the manifest (401, 403). A login that could not be read is
+/// another matter, as is a blob that is denied after the manifest was given.
+fn denies_the_image(error: &Error) -> bool {
+    let registry = error
+        .inner()
+        .and_then(|inner| inner.downcast_ref::<wharf_distribution::Error>());
+    let Some(registry) = registry.filter(|error| error.operation() == Operation::PullManifest) else {
+        return false;
+    };
+    match registry.detail() {
+        Some(Detail::Auth(AuthErrorKind::Provider)) => false,
+        Some(Detail::Auth(AuthErrorKind::Challenge)) => true, // a 401 that does not say how to log in
+        _ => matches!(registry.kind(), ErrorKind::Unauthorized | ErrorKind::Denied),
+    }
+}
+
 /// The failure of the one candidate as it is, or that of several together.
 fn all_failed(failures: Failures<Error>) -> Error {
-    if failures.iter().count() <= 1 {
+    if failures.iter().count() <= 1 && failures.not_asked().is_empty() {
         let nothing = || Error::new(ErrorKind::NotFound, "nothing to try");
         return failures.into_last().unwrap_or_else(nothing);
     }

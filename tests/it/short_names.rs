@@ -16,7 +16,7 @@ use wharf::{
     reference::ShortName,
     store::Layout,
 };
-use wharf_registry::{Registry, Server};
+use wharf_registry::{Endpoint, Fault, Registry, Server};
 use wharf_testkit::Image;
 
 /// A host with this registries.conf below a directory of its own.
@@ -90,7 +90,7 @@ async fn an_alias_says_what_is_pulled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn search_goes_on_only_where_there_is_no_such_image() {
+async fn search_goes_on_where_there_is_no_such_image_and_ends_where_nobody_answers() {
     let (without, with) = (registry_with(&["other:1"]).await, registry_with(&["app:1"]).await);
     let names = [&without, &with].map(|server| server.registry().unwrap());
     let conf = format!(
@@ -123,6 +123,112 @@ async fn search_goes_on_only_where_there_is_no_such_image() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.to_string().contains(names[0].as_str()), "{error}");
+}
+
+/// What the first registry answers, and whether the second is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_denies_the_image_leads_to_the_next() {
+    let manifest = |status| Fault::status(status).on(Endpoint::Manifest);
+    let basic = r#"Basic realm="r""#;
+    for (what, faults, goes_on) in [
+        ("404", vec![manifest(404)], true),
+        ("403", vec![manifest(403)], true),
+        ("401 without a challenge", vec![manifest(401)], true),
+        (
+            "401",
+            vec![manifest(401).with_header("www-authenticate", basic)],
+            true,
+        ),
+        ("400", vec![manifest(400)], false),
+        (
+            "a blob that is denied",
+            vec![Fault::status(403).on(Endpoint::Blob)],
+            false,
+        ),
+    ] {
+        let servers = [registry_with(&["app:1"]).await, registry_with(&["app:1"]).await];
+        let names = servers.each_ref().map(|server| server.registry().unwrap());
+        let host = Host::new(&format!(
+            "unqualified-search-registries = [\"{}\", \"{}\"]\n",
+            names[0], names[1]
+        ));
+        let injected: Vec<_> = faults.into_iter().map(|fault| servers[0].inject(fault)).collect();
+        let client = host.client(&servers.each_ref()).build().unwrap();
+        let pulled = client
+            .pull("app:1", &host.store().await, Options::default())
+            .await;
+        assert!(injected.iter().all(|fault| fault.hits() > 0), "{what}");
+        match pulled {
+            Ok(pulled) => {
+                assert!(goes_on, "{what}");
+                assert_eq!(pulled.reference().registry(), names[1], "{what}");
+            }
+            Err(error) => {
+                assert!(!goes_on, "{what}: {error}");
+                let message = error.to_string();
+                assert!(
+                    message.starts_with("the short name app:1 was not found"),
+                    "{message}"
+                );
+                let second = format!("not asked: {}/app:1", names[1]);
+                assert!(message.contains(&second), "{what}: {message}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_registry_is_passed_over_and_a_login_that_cannot_be_read_is_not() {
+    let server = registry_with(&["app:1"]).await;
+    let registry = server.registry().unwrap();
+    let host = Host::new(&format!(
+        "unqualified-search-registries = [\"shut.example\", \"{registry}\"]\n\
+         [[registry]]\nlocation = \"shut.example\"\nblocked = true\n"
+    ));
+    let client = host.client(&[&server]).build().unwrap();
+    let store = host.store().await;
+    let pulled = client.pull("app:1", &store, Options::default()).await.unwrap();
+    assert_eq!(pulled.reference().registry(), registry);
+    let error = client
+        .pull("nothing:1", &store, Options::default())
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("shut.example/nothing is blocked by"),
+        "{error}"
+    );
+
+    let first = registry_with(&["app:1"]).await;
+    let challenge = r#"Basic realm="r""#;
+    first.inject(
+        Fault::status(401)
+            .with_header("www-authenticate", challenge)
+            .on(Endpoint::Manifest),
+    );
+    let names = [first.registry().unwrap(), registry];
+    let host = Host::new(&format!(
+        "unqualified-search-registries = [\"{}\", \"{}\"]\n",
+        names[0], names[1]
+    ));
+    let auth = host.path().join("auth.json");
+    let helpers = format!("{{\"credHelpers\": {{\"{}\": \"missing\"}}}}", names[0]);
+    fs::write(&auth, helpers).unwrap();
+    let locations = Locations::rooted(host.path()).with_auth_file(&auth);
+    let client = host
+        .client(&[&first, &server])
+        .with_locations(locations)
+        .build()
+        .unwrap();
+    let error = client
+        .pull("app:1", &host.store().await, Options::default())
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("not asked: {}/app:1", names[1])),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
