@@ -9,6 +9,7 @@
 
 mod caches;
 mod dependencies;
+mod documents;
 mod flags;
 mod interop;
 mod mistakes;

@@ -4,14 +4,12 @@ use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use wharf_reference::Digest;
 
-use crate::{Error, ErrorKind, Hasher, MediaType, Platform};
-
-/// The most content a descriptor may embed in `data`, in bytes.
-const MAX_EMBEDDED: usize = 64 * 1024;
+use crate::{Error, ErrorKind, Hasher, MediaType, Platform, unset};
 
 /// What a piece of content is: its type, digest and size, and what an index or manifest says of it
 /// (image-spec, *Content Descriptors*). Valid by construction: the size fits in an `i64`, embedded `data` has
-/// the digest and size.
+/// the digest and size. Everything else is as the document states it; null, an empty text and an absent member
+/// are the same, as for Go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Raw", into = "Raw")]
 pub struct Descriptor {
@@ -76,6 +74,28 @@ impl Descriptor {
         self
     }
 
+    /// This descriptor for content that is listed as a config, layer or other blob: where a document lists it
+    /// decides what it is, so a type that says it is a manifest becomes [`MediaType::OCTET_STREAM`].
+    #[must_use]
+    pub fn as_blob(&self) -> Self {
+        let mut descriptor = self.clone();
+        if descriptor.media_type.is_manifest() {
+            descriptor.media_type = MediaType::OCTET_STREAM;
+        }
+        descriptor
+    }
+
+    /// This descriptor for an entry of an index: an entry without a type is an image manifest of the index's kind.
+    pub(crate) fn set_manifest_type(&mut self, index: &MediaType) {
+        if self.media_type.is_unset() {
+            self.media_type = if *index == MediaType::DOCKER_INDEX {
+                MediaType::DOCKER_MANIFEST
+            } else {
+                MediaType::OCI_MANIFEST
+            };
+        }
+    }
+
     /// The type of the content.
     #[must_use]
     pub const fn media_type(&self) -> &MediaType {
@@ -132,7 +152,12 @@ impl Descriptor {
     }
 }
 
+/// Base64 as Go reads it: line breaks in it are passed over.
 fn decode(data: &str) -> Option<Vec<u8>> {
+    let data: Vec<u8> = data
+        .bytes()
+        .filter(|byte| !matches!(byte, b'\r' | b'\n'))
+        .collect();
     base64::engine::general_purpose::STANDARD.decode(data).ok()
 }
 
@@ -140,18 +165,35 @@ fn decode(data: &str) -> Option<Vec<u8>> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {
+    #[serde(default = "MediaType::unset", deserialize_with = "unset::media_type")]
     media_type: MediaType,
     digest: Digest,
     size: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    urls: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    annotations: Option<BTreeMap<String, String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "unset::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    urls: Vec<String>,
+    #[serde(
+        default,
+        deserialize_with = "unset::map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    annotations: BTreeMap<String, String>,
+    #[serde(
+        default,
+        deserialize_with = "unset::text",
+        skip_serializing_if = "Option::is_none"
+    )]
     data: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     platform: Option<Platform>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "unset::optional_media_type",
+        skip_serializing_if = "Option::is_none"
+    )]
     artifact_type: Option<MediaType>,
 }
 
@@ -161,17 +203,8 @@ impl TryFrom<Raw> for Descriptor {
     fn try_from(raw: Raw) -> Result<Self, Error> {
         let mut descriptor = Self::new(raw.media_type, raw.digest, raw.size)?;
         if let Some(data) = &raw.data {
-            let embedded = (data.len() <= MAX_EMBEDDED.saturating_mul(2))
-                .then(|| decode(data))
-                .flatten();
-            let embedded = embedded
-                .filter(|bytes| bytes.len() <= MAX_EMBEDDED)
-                .ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::Invalid,
-                        "a descriptor's data is not base64 or too long",
-                    )
-                })?;
+            let embedded = decode(data)
+                .ok_or_else(|| Error::new(ErrorKind::Invalid, "a descriptor's data is not base64"))?;
             let digest = Hasher::digest(descriptor.digest.algorithm(), &embedded)?;
             if embedded.len() as u64 != descriptor.size || digest != descriptor.digest {
                 return Err(Error::new(
@@ -180,10 +213,10 @@ impl TryFrom<Raw> for Descriptor {
                 ));
             }
         }
-        descriptor.urls = raw.urls.unwrap_or_default();
-        descriptor.annotations = raw.annotations.unwrap_or_default();
+        descriptor.urls = raw.urls;
+        descriptor.annotations = raw.annotations;
         descriptor.data = raw.data;
-        descriptor.platform = raw.platform;
+        descriptor.platform = raw.platform.filter(|platform| !platform.is_unset());
         descriptor.artifact_type = raw.artifact_type;
         Ok(descriptor)
     }
@@ -195,8 +228,8 @@ impl From<Descriptor> for Raw {
             media_type: descriptor.media_type,
             digest: descriptor.digest,
             size: descriptor.size,
-            urls: (!descriptor.urls.is_empty()).then_some(descriptor.urls),
-            annotations: (!descriptor.annotations.is_empty()).then_some(descriptor.annotations),
+            urls: descriptor.urls,
+            annotations: descriptor.annotations,
             data: descriptor.data,
             platform: descriptor.platform,
             artifact_type: descriptor.artifact_type,

@@ -33,6 +33,7 @@ mod progress;
 mod source;
 mod strict_json;
 mod target;
+mod unset;
 
 pub use blob::{Blob, ByteStream, OpenBlob, Piece, PieceStream, Pieces};
 pub use descriptor::Descriptor;

@@ -4,7 +4,12 @@ use crate::{Error, ErrorKind};
 
 const MAX_LENGTH: usize = 255;
 
-/// A media type, `type/subtype` without parameters (RFC 6838), at most 255 bytes.
+/// A media type: `type/subtype` without parameters (RFC 6838), at most 255 bytes, if it was made by
+/// [`MediaType::parse`].
+///
+/// Documents state others too (`sbom`, or nothing), and are copied all the same: what
+/// [`MediaType::from_document`] and serde read is kept as it is. `Display` escapes control characters and ends
+/// after 255 characters; [`MediaType::as_str`] is the exact text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MediaType(Cow<'static, str>);
 
@@ -37,6 +42,9 @@ media_types! {
     DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json";
     /// Docker image config.
     DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json";
+    /// Artifact manifest of the release candidates of image-spec 1.1: a list of `blobs` without a config. It was
+    /// withdrawn before the release, but artifacts of this type exist.
+    OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json";
     /// Docker layer, tar compressed with gzip.
     DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip";
     /// Any bytes.
@@ -44,9 +52,17 @@ media_types! {
 }
 
 impl MediaType {
-    /// Parses `type/subtype`; parameters after `;` are dropped.
+    /// Parses `type/subtype`; parameters after `;` are dropped. The manifest types are recognised in any case, as
+    /// media types are compared without regard to it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for anything else.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let bare = text.split(';').next().unwrap_or_default().trim();
+        if let Some(known) = Self::manifest_type(text) {
+            return Ok(known);
+        }
+        let bare = without_parameters(text);
         let valid_part = |part: &str| {
             part.bytes()
                 .next()
@@ -66,6 +82,28 @@ impl MediaType {
         }
     }
 
+    /// The type that a document states, whatever it is: manifest types are recognised as in
+    /// [`MediaType::parse`], any other text is kept as it stands. An empty text is a type that was not set.
+    #[must_use]
+    pub fn from_document(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self::manifest_type(&text).unwrap_or(Self(Cow::Owned(text)))
+    }
+
+    fn manifest_type(text: &str) -> Option<Self> {
+        let bare = without_parameters(text);
+        let mut known = MANIFEST_TYPES.iter();
+        known.find(|known| known.0.eq_ignore_ascii_case(bare)).cloned()
+    }
+
+    pub(crate) const fn unset() -> Self {
+        Self(Cow::Borrowed(""))
+    }
+
+    pub(crate) fn is_unset(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -73,7 +111,7 @@ impl MediaType {
     }
 
     /// Whether content of this type is pushed and pulled as a manifest: an image manifest or an index, of
-    /// OCI's or Docker's kind.
+    /// OCI's or Docker's kind, or OCI's artifact manifest.
     #[must_use]
     pub fn is_manifest(&self) -> bool {
         self.is_image() || self.is_index()
@@ -88,10 +126,10 @@ impl MediaType {
             || self.0.starts_with("application/vnd.docker.image.rootfs.foreign.")
     }
 
-    /// Whether this is an image manifest.
+    /// Whether this is a manifest that needs blobs: an image manifest, or OCI's artifact manifest.
     #[must_use]
     pub fn is_image(&self) -> bool {
-        [Self::OCI_MANIFEST, Self::DOCKER_MANIFEST].contains(self)
+        [Self::OCI_MANIFEST, Self::DOCKER_MANIFEST, Self::OCI_ARTIFACT].contains(self)
     }
 
     /// Whether this is a list of manifests.
@@ -99,6 +137,18 @@ impl MediaType {
     pub fn is_index(&self) -> bool {
         [Self::OCI_INDEX, Self::DOCKER_INDEX].contains(self)
     }
+}
+
+const MANIFEST_TYPES: [MediaType; 5] = [
+    MediaType::OCI_MANIFEST,
+    MediaType::OCI_INDEX,
+    MediaType::DOCKER_MANIFEST,
+    MediaType::DOCKER_INDEX,
+    MediaType::OCI_ARTIFACT,
+];
+
+fn without_parameters(text: &str) -> &str {
+    text.split(';').next().unwrap_or_default().trim()
 }
 
 impl AsRef<str> for MediaType {
@@ -109,13 +159,21 @@ impl AsRef<str> for MediaType {
 
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        let text = self.as_str();
+        if text.len() <= MAX_LENGTH && !text.contains(char::is_control) {
+            return f.pad(text);
+        }
+        let start = text
+            .char_indices()
+            .nth(MAX_LENGTH)
+            .map_or(text, |(end, _)| text.get(..end).unwrap_or(text));
+        f.pad(&start.escape_debug().to_string())
     }
 }
 
 impl fmt::Debug for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
+        write!(f, "\"{self}\"")
     }
 }
 
@@ -127,7 +185,6 @@ impl serde::Serialize for MediaType {
 
 impl<'de> serde::Deserialize<'de> for MediaType {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        String::deserialize(deserializer).map(Self::from_document)
     }
 }

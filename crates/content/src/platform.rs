@@ -2,24 +2,41 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Descriptor, Error, ErrorKind};
+use crate::{Descriptor, Error, ErrorKind, unset};
 
 /// What a program image runs on (image-spec, *Image Index*): operating system, architecture and, for some,
-/// a variant, in Go's terms (`linux/arm64/v8`).
+/// a variant, in Go's terms (`linux/arm64/v8`). A document may leave any of them unset; `os` and `architecture` are
+/// empty then.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// `GOOS`: `linux`, `windows`.
+    #[serde(default, deserialize_with = "unset::text_or_empty")]
     pub os: String,
     /// `GOARCH`: `amd64`, `arm64`, `arm`.
+    #[serde(default, deserialize_with = "unset::text_or_empty")]
     pub architecture: String,
     /// The CPU's variant, `v7` for 32-bit ARM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "unset::text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub variant: Option<String>,
     /// The version of the operating system, for Windows.
-    #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "os.version",
+        default,
+        deserialize_with = "unset::text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub os_version: Option<String>,
     /// Features the operating system must have.
-    #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "unset::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub os_features: Vec<String>,
 }
 
@@ -61,14 +78,20 @@ impl Platform {
     /// config or state none.
     #[must_use]
     pub fn of_config(config: &[u8]) -> Option<Self> {
-        serde_json::from_slice(config).ok()
+        let platform: Self = serde_json::from_slice(config).ok()?;
+        (!platform.os.is_empty() && !platform.architecture.is_empty()).then_some(platform)
+    }
+
+    /// Whether it says nothing at all, as an empty object does.
+    pub(crate) fn is_unset(&self) -> bool {
+        *self == Self::new("", "")
     }
 
     /// The best manifest for this platform among those of an index.
     ///
     /// The variant asked for comes first, then lower ones, then none. Without a variant, an entry without one
     /// comes first, then for ARM the others, highest first; elsewhere a variant (`amd64/v3`) is taken only when
-    /// it is asked for. Entries that name no platform come last, and attestations (`unknown/unknown`) and nested
+    /// it is asked for. Entries that state no platform come last, and attestations (`unknown/unknown`) and nested
     /// indexes are never chosen.
     #[must_use]
     pub fn choose<'a>(&self, manifests: &'a [Descriptor]) -> Option<&'a Descriptor> {

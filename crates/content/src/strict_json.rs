@@ -1,6 +1,6 @@
 //! The JSON that two parsers cannot read differently: no duplicate keys, no keys that differ from a known one
-//! in case alone (Go binds those), no lists where objects belong (serde binds those), bounded depth and number
-//! of keys, nothing after the document.
+//! in case alone where it has a meaning (Go binds those), no lists where objects belong (serde binds those), bounded
+//! depth and number of keys, nothing after the document.
 //!
 //! Threat rows I5 and X9; image-spec, *considerations*, asks for I-JSON (RFC 7493).
 
@@ -19,6 +19,7 @@ const KNOWN: &[&str] = &[
     "annotations",
     "architecture",
     "artifactType",
+    "blobs",
     "config",
     "data",
     "digest",
@@ -47,7 +48,6 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
     let walk = Walk {
         depth: 0,
         place: Place::Manifest,
-        free_keys: false,
         tally: &tally,
     };
     walk.deserialize(&mut deserializer)
@@ -72,10 +72,16 @@ impl Place {
     fn below(self, key: &str) -> Self {
         match (self, key) {
             (Self::Manifest, "config" | "subject") => Self::Descriptor,
-            (Self::Manifest, "layers" | "manifests") => Self::Descriptors,
+            (Self::Manifest, "layers" | "manifests" | "blobs") => Self::Descriptors,
             (Self::Descriptor, "platform") => Self::Platform,
             _ => Self::Other,
         }
+    }
+
+    /// Whether keys have a meaning here. Elsewhere, in annotations and in members that nobody knows, they are the
+    /// author's own.
+    const fn has_known_keys(self) -> bool {
+        matches!(self, Self::Manifest | Self::Descriptor | Self::Platform)
     }
 
     /// What the entries of a list are; `None` if no list may stand here.
@@ -114,8 +120,6 @@ impl Tally {
 struct Walk<'a> {
     depth: usize,
     place: Place,
-    /// Inside `annotations`, whose keys are the author's own.
-    free_keys: bool,
     tally: &'a Tally,
 }
 
@@ -134,7 +138,6 @@ impl Walk<'_> {
         }
         Ok(Self {
             depth: self.depth + 1,
-            free_keys: false,
             ..self
         })
     }
@@ -185,27 +188,36 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let mut seen: HashSet<Cow<'de, str>> = HashSet::new();
         while let Some(Key(key)) = entries.next_key()? {
             self.tally.key()?;
-            if !self.free_keys
-                && let Some(known) = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(&key))
+            if self.place.has_known_keys()
+                && let Some(known) = KNOWN.iter().find(|known| binds_to(&key, known))
                 && *known != key
             {
                 let why = format_args!("a key equals {known:?} but for its case");
                 return Err(self.tally.refuse(ErrorKind::Ambiguous, why));
             }
-            let free_keys = key == "annotations";
             let place = self.place.below(&key);
             if let Some(twice) = seen.replace(key) {
                 let why = format!("the key {:?} appears twice", crate::bounded(&twice));
                 return Err(self.tally.refuse(ErrorKind::Ambiguous, why));
             }
-            entries.next_value_seed(Self {
-                place,
-                free_keys,
-                ..inner
-            })?;
+            entries.next_value_seed(Self { place, ..inner })?;
         }
         Ok(())
     }
+}
+
+/// Whether Go takes a key for a known one: without regard to case, by Unicode's simple folding, which has two
+/// letters outside ASCII that are equal to one in it.
+fn binds_to(key: &str, known: &str) -> bool {
+    if key.is_ascii() {
+        return key.eq_ignore_ascii_case(known);
+    }
+    let folded = key.chars().map(|character| match character {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    });
+    folded.eq(known.chars().map(|character| character.to_ascii_lowercase()))
 }
 
 /// A key, borrowed where it has no escapes.

@@ -139,12 +139,9 @@ impl<'a> Walk<'a> {
                 }
             }
         } else if !present {
-            for descriptor in manifest.blobs() {
-                if descriptor.media_type().is_manifest() {
-                    return Err(no_blob(manifest, descriptor));
-                }
-                if self.note(descriptor)? {
-                    self.ask(descriptor.clone());
+            for descriptor in manifest.blobs().map(Descriptor::as_blob) {
+                if self.note(&descriptor)? {
+                    self.ask(descriptor);
                 }
             }
         }
@@ -216,16 +213,4 @@ impl<'a> Walk<'a> {
         self.options.progress.event(Event::Warning { message: &message });
         self.warnings.push(message);
     }
-}
-
-/// What a piece is, is told by its type: one that is a manifest by type and a blob by its place would be sent as
-/// neither.
-fn no_blob(image: &Manifest, descriptor: &Descriptor) -> Error {
-    let message = format!(
-        "the image {} has {} as config or layer, and says it is a manifest ({})",
-        image.digest(),
-        descriptor.digest(),
-        descriptor.media_type()
-    );
-    Error::new(ErrorKind::Ambiguous, message)
 }

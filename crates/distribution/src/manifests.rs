@@ -18,7 +18,8 @@ use crate::{
 /// The manifest types that are understood, best first.
 const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                       application/vnd.docker.distribution.manifest.v2+json, \
-                      application/vnd.docker.distribution.manifest.list.v2+json";
+                      application/vnd.docker.distribution.manifest.list.v2+json, \
+                      application/vnd.oci.artifact.manifest.v1+json";
 pub(crate) const CONTENT_DIGEST: &str = "docker-content-digest";
 
 impl Remote {

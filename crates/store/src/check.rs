@@ -215,12 +215,13 @@ impl Walk<'_> {
             match self.manifest(&descriptor) {
                 Ok(manifest) => {
                     // An index may list what nobody pulled; some layers may not be distributed.
-                    let listed = manifest.manifests().iter().map(|child| (child, false));
-                    let needed = manifest.blobs().map(|child| (child, child.urls().is_empty()));
+                    let listed = manifest.manifests().iter().map(|child| (child.clone(), false));
+                    let needed = manifest
+                        .blobs()
+                        .map(|child| (child.as_blob(), child.urls().is_empty()));
                     let parent = descriptor.digest();
                     let children = listed.chain(needed);
-                    waiting
-                        .extend(children.map(|(child, required)| (child.clone(), parent.clone(), required)));
+                    waiting.extend(children.map(|(child, required)| (child, parent.clone(), required)));
                 }
                 Err(error) => self.invalid(&descriptor, error.to_string()),
             }

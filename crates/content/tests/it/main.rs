@@ -6,6 +6,7 @@
 )]
 
 mod blob;
+mod irrelevant;
 mod manifest;
 mod pieces;
 mod platform;

@@ -64,6 +64,7 @@ impl Call<'_> {
         let declared = match self.headers.get(header::CONTENT_TYPE) {
             Some(value) => {
                 let media_type = value.to_str().ok().and_then(|text| MediaType::parse(text).ok());
+                let media_type = media_type.filter(|media_type| !is_page(media_type));
                 Some(media_type.ok_or_else(|| invalid("invalid Content-Type"))?)
             }
             None => None,
@@ -222,6 +223,11 @@ impl Call<'_> {
         }
         Ok(empty(StatusCode::ACCEPTED))
     }
+}
+
+/// Whether a client calls a manifest a web page.
+fn is_page(media_type: &MediaType) -> bool {
+    matches!(media_type.as_str(), "text/html" | "application/xhtml+xml")
 }
 
 /// Content that may be had elsewhere and that registries need not hold (image-spec, *Non-Distributable

@@ -18,8 +18,7 @@ use crate::{
 pub(super) struct Document {
     config: Option<Link>,
     layers: Option<Vec<Link>>,
-    /// Of the artifact manifest that OCI has withdrawn. In an image the key means nothing, so anything may stand
-    /// there.
+    /// Of OCI's artifact manifest. In an image the key means nothing, so anything may stand there.
     #[serde(deserialize_with = "links_or_nothing")]
     blobs: Option<Vec<Link>>,
     manifests: Option<Vec<Link>>,

@@ -1,11 +1,15 @@
+mod body;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 #[cfg(feature = "oci-spec")]
 use oci_spec::image::{ImageIndex, ImageManifest};
+#[cfg(feature = "oci-spec")]
 use serde::Deserialize;
 use wharf_reference::{Algorithm, Digest};
 
+use self::body::Body;
 use crate::{Descriptor, Error, ErrorKind, Hasher, MediaType, strict_json};
 
 /// The largest manifest that is read by default, in bytes: what registries must accept at least
@@ -16,7 +20,8 @@ pub const MAX_MANIFEST_SIZE: u64 = 4 * 1024 * 1024;
 ///
 /// The bytes are kept as they came and written as they came, so the digest never changes. A document that two
 /// readers could understand differently is refused: as an image and as an index, with a type that its
-/// `Content-Type` contradicts, with duplicate keys.
+/// `Content-Type` contradicts, with duplicate keys. What a copy does not depend on is not checked: types of configs
+/// and layers may be any text, members may be null, unknown members are passed over.
 #[derive(Clone)]
 pub struct Manifest {
     bytes: Bytes,
@@ -27,8 +32,8 @@ pub struct Manifest {
 impl Manifest {
     /// Reads a manifest, with the type it was declared to have if there is one; its digest is sha256.
     ///
-    /// A missing or generic declaration (`application/json`, `application/octet-stream`, `text/plain`) is
-    /// settled by what the document says.
+    /// If the declaration is missing or generic (anything but `application/vnd.…`, such as `application/json`,
+    /// `text/plain` or `binary/octet-stream`), the document decides.
     ///
     /// # Errors
     ///
@@ -61,14 +66,7 @@ impl Manifest {
 
     fn with_known_digest(bytes: Bytes, declared: Option<&MediaType>, digest: Digest) -> Result<Self, Error> {
         strict_json::check(&bytes)?;
-        let body: Body = serde_json::from_slice(&bytes).map_err(|error| {
-            let why = crate::why_unreadable(&error);
-            Error::new(
-                ErrorKind::Invalid,
-                format!("not an image manifest or index: {why}"),
-            )
-        })?;
-        let media_type = body.settle_type(declared)?;
+        let (body, media_type) = Body::read(&bytes, declared)?;
         let mut descriptor = Descriptor::new(media_type, digest, bytes.len() as u64)?;
         if let Some(artifact_type) = &body.artifact_type {
             descriptor = descriptor.with_artifact_type(artifact_type.clone());
@@ -92,7 +90,7 @@ impl Manifest {
         self.descriptor.digest()
     }
 
-    /// The type: of an image manifest or an index, OCI's or Docker's.
+    /// The type: of an image manifest or an index, OCI's or Docker's, or of OCI's artifact manifest.
     #[must_use]
     pub const fn media_type(&self) -> &MediaType {
         self.descriptor.media_type()
@@ -125,12 +123,13 @@ impl Manifest {
     /// The manifests of an index; empty for an image.
     #[must_use]
     pub fn manifests(&self) -> &[Descriptor] {
-        self.body.manifests.as_deref().unwrap_or_default()
+        self.body.manifests.as_slice()
     }
 
-    /// The blobs this manifest needs: config and layers.
+    /// The blobs this manifest needs: config and layers, or those of an artifact manifest.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        self.config().into_iter().chain(self.layers())
+        let image = self.config().into_iter().chain(self.layers());
+        image.chain(&self.body.blobs)
     }
 
     /// What this manifest refers to, if it is a referrer.
@@ -191,93 +190,3 @@ impl PartialEq for Manifest {
 }
 
 impl Eq for Manifest {}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Body {
-    schema_version: u64,
-    media_type: Option<MediaType>,
-    artifact_type: Option<MediaType>,
-    config: Option<Descriptor>,
-    layers: Option<Vec<Descriptor>>,
-    manifests: Option<Vec<Descriptor>>,
-    subject: Option<Descriptor>,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    annotations: BTreeMap<String, String>,
-    #[serde(default)]
-    fs_layers: Option<serde::de::IgnoredAny>,
-    #[serde(default)]
-    history: Option<serde::de::IgnoredAny>,
-}
-
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, String>, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
-impl Body {
-    fn settle_type(&self, declared: Option<&MediaType>) -> Result<MediaType, Error> {
-        let invalid = |message: &str| Err(Error::new(ErrorKind::Invalid, message));
-        let ambiguous = |message: String| Err(Error::new(ErrorKind::Ambiguous, message));
-        if self.schema_version == 1 {
-            let message =
-                "Docker's image manifest schema 1 is not supported; push the image again with a current tool";
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        if self.schema_version != 2 {
-            return invalid("not an image manifest or index: schemaVersion is not 2");
-        }
-        let declared = declared.filter(|media_type| !is_generic(media_type));
-        let media_type = match (declared, &self.media_type) {
-            (Some(declared), Some(own)) if declared != own => {
-                return ambiguous(format!(
-                    "the manifest says it is {own}, but was served as {declared}"
-                ));
-            }
-            (Some(media_type), _) | (None, Some(media_type)) => media_type.clone(),
-            (None, None) => self.sniff(),
-        };
-        if !media_type.is_manifest() {
-            let message = format!("{media_type} is not a manifest type that is supported");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        if self.fs_layers.is_some() || self.history.is_some() {
-            return ambiguous(format!(
-                "the document is {media_type} and a schema 1 manifest at once"
-            ));
-        }
-        let foreign = if media_type.is_index() {
-            self.config.is_some() || self.layers.is_some()
-        } else {
-            self.manifests.is_some()
-        };
-        if foreign {
-            return ambiguous("the document is an image manifest and an index at once".to_owned());
-        }
-        match (media_type.is_index(), &self.manifests, &self.config, &self.layers) {
-            (true, None, _, _) => invalid("an index without manifests"),
-            (false, _, None, _) => invalid("an image manifest without config"),
-            (false, _, _, None) => invalid("an image manifest without layers"),
-            _ => Ok(media_type),
-        }
-    }
-
-    fn sniff(&self) -> MediaType {
-        let docker = |descriptor: &Descriptor| *descriptor.media_type() == MediaType::DOCKER_CONFIG;
-        if self.manifests.is_some() && self.config.is_none() {
-            MediaType::OCI_INDEX
-        } else if self.config.as_ref().is_some_and(docker) {
-            MediaType::DOCKER_MANIFEST
-        } else {
-            MediaType::OCI_MANIFEST
-        }
-    }
-}
-
-fn is_generic(media_type: &MediaType) -> bool {
-    matches!(
-        media_type.as_str(),
-        "application/json" | "application/octet-stream" | "text/plain"
-    )
-}

@@ -1,0 +1,52 @@
+//! Members that are there but not set: tools write null, and Go the empty text, for what is unset.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::MediaType;
+
+/// A text; `None` for null and for the empty text.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// A text; empty for null.
+pub(crate) fn text_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer).map(Option::unwrap_or_default)
+}
+
+/// A list of texts; empty for null. Entries that are null are left out.
+pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let list = Option::<Vec<Option<String>>>::deserialize(deserializer)?;
+    Ok(list.into_iter().flatten().flatten().collect())
+}
+
+/// Texts by key; empty for null. Keys whose value is null are left out.
+pub(crate) fn map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let map = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
+    let entries = map.into_iter().flatten();
+    Ok(entries.filter_map(|(key, value)| Some((key, value?))).collect())
+}
+
+/// A media type of any text; unset for null.
+pub(crate) fn media_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MediaType, D::Error> {
+    optional_media_type(deserializer).map(|media_type| media_type.unwrap_or(MediaType::unset()))
+}
+
+/// A media type of any text; `None` for null and for the empty text.
+pub(crate) fn optional_media_type<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<MediaType>, D::Error> {
+    Ok(text(deserializer)?.map(MediaType::from_document))
+}
+
+/// A list; empty for null.
+pub(crate) fn items<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
