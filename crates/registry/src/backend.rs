@@ -5,6 +5,8 @@ use bytes::Bytes;
 use wharf_content::{ByteStream, Error, Verified};
 use wharf_reference::Digest;
 
+use crate::Listing;
+
 /// Where a registry keeps its bytes and records. [`Registry`](crate::Registry) decides who may see what; a
 /// backend only stores.
 ///
@@ -13,18 +15,29 @@ use wharf_reference::Digest;
 /// One registry owns a backend; two at a time are not supported.
 #[async_trait]
 pub trait Backend: Send + Sync + fmt::Debug {
-    /// All records, in any order.
-    async fn records(&self) -> Result<Vec<(String, String)>, Error>;
+    /// All records, keys with their values, in any order. Only asked for when a registry opens.
+    async fn records(&self) -> Result<Listing<(String, String)>, Error>;
 
     /// Makes the changes, in order, all of them or none. They survive a crash when this returns.
     async fn write(&self, changes: Vec<Change>) -> Result<(), Error>;
 
-    /// The size of content in bytes, or `None` if it is not there.
+    /// The size of content in bytes, or `None` if it is not there, or cannot be read for want of rights.
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error>;
 
+    /// The sizes of many contents, in their order, as [`Backend::size`] says them. By default they are asked for
+    /// one by one.
+    async fn sizes(&self, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
+        let mut sizes = Vec::with_capacity(digests.len());
+        for digest in digests {
+            sizes.push(self.size(digest).await?);
+        }
+        Ok(sizes)
+    }
+
     /// Whether [`Backend::read`] verifies: a part, or a whole of up to 1 MiB, before it returns, a larger whole
-    /// before its last chunk, failing with [`Corrupt`](wharf_content::ErrorKind::Corrupt). By default it does
-    /// not; then the registry hashes what this process has not seen to be good.
+    /// before its last chunk, failing with [`Corrupt`](wharf_content::ErrorKind::Corrupt) and taking what is
+    /// damaged out of sight, as [`Backend::quarantine`] does. By default it does not; then the registry hashes
+    /// what this process has not seen to be good.
     fn verifies(&self) -> bool {
         false
     }
@@ -42,8 +55,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
         self.remove(digest).await
     }
 
-    /// The digests of all content, less what others need: what [`Backend::remove`] removes.
-    async fn digests(&self) -> Result<Vec<Digest>, Error>;
+    /// The digests of all content, less what others need: what [`Backend::remove`] removes. What comes or goes
+    /// meanwhile may be among them.
+    async fn digests(&self) -> Result<Listing<Digest>, Error>;
 
     /// Begins an empty upload. The id is new, of lowercase hexadecimal digits; the note is one line of text,
     /// kept with the upload.
@@ -51,6 +65,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Writes at `offset`, the upload's present length, in bytes; what lay beyond it is cut off first.
     async fn append(&self, upload: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error>;
+
+    /// How many bytes an upload has, or `None` if there is no such upload. They need not survive a crash.
+    async fn length(&self, upload: &str) -> Result<Option<u64>, Error>;
 
     /// Makes everything appended survive a crash, and says how many bytes that are.
     ///
@@ -71,6 +88,12 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// The ids and notes of all uploads. Only asked for when a registry opens.
     async fn uploads(&self) -> Result<Vec<(String, String)>, Error>;
+
+    /// Whether changes can be recorded: an error says why none can be, until it has been mended. What fails for
+    /// one call alone, as on a full disk, is no such error. Must not wait. By default nothing is known to fail.
+    fn health(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// A change of a backend's records.

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use wharf_content::{ByteStream, Error, ErrorKind, Hasher, Verified};
 use wharf_reference::{Algorithm, Digest};
 
-use crate::{Backend, Change};
+use crate::{Backend, Change, Listing};
 
 /// What [`check`] leaves behind, for [`check_reopened`].
 const KEPT: &[u8] = b"kept after the backend has been closed";
@@ -66,7 +66,7 @@ pub async fn check_reopened(backend: &dyn Backend) -> Result<u32, Failure> {
     let digest = run.digest(Algorithm::Sha256, KEPT)?;
     let bytes = run.content(&digest, 0..KEPT.len() as u64).await?;
     run.that(bytes == KEPT, "content does")?;
-    let records = run.ok(backend.records().await)?;
+    let records = run.ok(all(backend.records().await).await)?;
     run.that(records.contains(&("kept".into(), "yes".into())), "records do")?;
     let uploads = run.ok(backend.uploads().await)?;
     let found = uploads.contains(&(OPEN_UPLOAD.into(), OPEN_NOTE.into()));
@@ -135,9 +135,9 @@ impl Run<'_> {
         self.case = "an empty backend";
         let backend = self.backend;
         let digest = self.digest(Algorithm::Sha256, b"nothing")?;
-        let records = self.ok(backend.records().await)?;
+        let records = self.ok(all(backend.records().await).await)?;
         self.that(records.is_empty(), "has no records")?;
-        let digests = self.ok(backend.digests().await)?;
+        let digests = self.ok(all(backend.digests().await).await)?;
         self.that(digests.is_empty(), "has no content")?;
         let uploads = self.ok(backend.uploads().await)?;
         self.that(uploads.is_empty(), "has no uploads")?;
@@ -166,22 +166,18 @@ impl Run<'_> {
         ];
         self.ok(backend.write(batch).await)?;
         let expected = [("a/b:c@d", "3"), ("b", "2")];
-        let records = self
-            .ok(backend.records().await)?
-            .into_iter()
-            .collect::<BTreeMap<_, _>>();
+        let records = self.ok(all(backend.records().await).await)?;
+        let records = records.into_iter().collect::<BTreeMap<_, _>>();
         let found = records.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         self.that(found.eq(expected), "are what the last change in order says")?;
         let large = "x".repeat(1_000_000);
         self.ok(backend.write(vec![change("b", Some(&large))]).await)?;
-        let records = self
-            .ok(backend.records().await)?
-            .into_iter()
-            .collect::<BTreeMap<_, _>>();
+        let records = self.ok(all(backend.records().await).await)?;
+        let records = records.into_iter().collect::<BTreeMap<_, _>>();
         self.that(records.get("b") == Some(&large), "may be large")?;
         let gone = vec![change("a/b:c@d", None), change("b", None)];
         self.ok(backend.write(gone).await)?;
-        let records = self.ok(backend.records().await)?;
+        let records = self.ok(all(backend.records().await).await)?;
         self.that(records.is_empty(), "go when they are removed")
     }
 
@@ -213,6 +209,8 @@ impl Run<'_> {
         )?;
         let gap = backend.append(id, 11, vec![part(b"x")]).await;
         self.that(gap.is_err(), "have no gaps")?;
+        let length = self.ok(backend.length(id).await)?;
+        self.that(length == Some(10), "say their length")?;
         let length = self.ok(backend.flush(id).await)?;
         self.that(length == 10, "know their length")?;
         let content = self.proof(algorithm, b"0123456789")?;
@@ -223,6 +221,8 @@ impl Run<'_> {
         self.that(refused, "do not become content of another length")?;
         self.ok(backend.commit(id, &content).await)?;
         self.missing(backend.flush(id).await, "are gone when they have become content")?;
+        let length = self.ok(backend.length(id).await)?;
+        self.that(length.is_none(), "and have no length then")?;
         self.case = "content";
         let size = self.ok(backend.size(&digest).await)?;
         self.that(size == Some(10), "has its size")?;
@@ -246,11 +246,13 @@ impl Run<'_> {
             Algorithm::Sha256 => Algorithm::Sha512,
             _ => Algorithm::Sha256,
         };
-        let digests = self.ok(backend.digests().await)?;
+        let digests = self.ok(all(backend.digests().await).await)?;
         self.that(digests.contains(&digest), "is listed")?;
         let absent = self.digest(other, b"another")?;
         let size = self.ok(backend.size(&absent).await)?;
         self.that(size.is_none(), "has one algorithm's digest")?;
+        let sizes = self.ok(backend.sizes(&[absent, digest.clone()]).await)?;
+        self.that(sizes == [None, Some(10)], "has its size among others")?;
         self.ok(backend.remove(&digest).await)
     }
 
@@ -274,7 +276,7 @@ impl Run<'_> {
         let uploads = self.ok(backend.uploads().await)?;
         self.that(uploads.is_empty(), "takes uploads too")?;
         self.ok(backend.quarantine(&digest).await)?;
-        let digests = self.ok(backend.digests().await)?;
+        let digests = self.ok(all(backend.digests().await).await)?;
         self.that(digests.is_empty(), "leaves nothing behind")
     }
 
@@ -297,6 +299,10 @@ impl Run<'_> {
         let length = self.ok(backend.flush(OPEN_UPLOAD).await)?;
         self.that(length == 4, "is safe")
     }
+}
+
+async fn all<T: Send + 'static>(listing: Result<Listing<T>, Error>) -> Result<Vec<T>, Error> {
+    listing?.all().await
 }
 
 fn index(position: u64) -> usize {

@@ -4,20 +4,27 @@
 //! it needs to its acknowledgement: either the push finds the blob gone and fails, or the collection finds it
 //! in use. Content is removed while nothing can be linked, and only if no repository links it. So nothing
 //! that was acknowledged goes, and nobody has to stop pushing.
+//!
+//! Each repository and each content is looked at once, and between two steps others get a turn: a step is one
+//! repository, or a part of the listing of content, or [`BATCH`] removals. Where the future is dropped, a whole
+//! step has been done.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use wharf_content::Error;
+use tokio::task::{spawn_blocking, yield_now};
+use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
 use crate::{
-    Change, Registry,
-    route::Path,
-    state::{Content, Repository, removal},
+    Registry,
+    state::{Content, Edit, Repository},
 };
 
 /// Content that is removed at a time, while links have to wait.
 const BATCH: usize = 64;
+
+/// A repository with more links than this is looked through on a thread for work that takes long.
+const MANY: usize = 1000;
 
 /// What garbage collection removes.
 #[derive(Debug, Clone)]
@@ -82,85 +89,113 @@ pub struct GcReport {
 }
 
 impl Registry {
-    /// Removes what no manifest needs. Pushes and pulls go on meanwhile.
+    /// Removes what no manifest needs. Pushes and pulls go on meanwhile, and the time it takes grows as what
+    /// there is. The future may be dropped: what has not been removed then goes the next time.
     ///
     /// A dry run does not count content that only goes because links go. When the removal of links cannot be
     /// recorded, as on a full disk, content without any goes all the same, and the error is returned.
     pub async fn collect_garbage(&self, options: &GcOptions) -> Result<GcReport, Error> {
         let mut report = GcReport::default();
         let mut unlinked = Ok(());
-        for (path, repository) in self.state.repositories() {
-            unlinked = self.unlink(&path, &repository, options, &mut report).await;
+        for repository in self.state.repositories_after("") {
+            unlinked = self.unlink(&repository, options, &mut report).await;
             if unlinked.is_err() {
                 break; // on a full disk nothing can be recorded, but what follows makes room
             }
+            yield_now().await;
         }
-        let all = self.state.backend.digests().await?;
-        let loose = all
-            .into_iter()
-            .filter(|digest| !self.is_linked(digest))
-            .collect::<Vec<_>>();
-        for batch in loose.chunks(BATCH) {
-            let _sweep = self.state.sweep.write().await;
-            for digest in batch {
-                if self.is_linked(digest) {
-                    continue;
-                }
-                report.bytes += self.state.backend.size(digest).await?.unwrap_or_default();
-                report.content += 1;
-                if !options.dry_run {
-                    self.state.backend.remove(digest).await?;
-                    self.state.forget(digest);
-                }
+        let mut listing = self.state.backend.digests().await?;
+        while let Some(part) = listing.next().await {
+            let mut loose = part?;
+            loose.retain(|digest| !self.state.shared.is_linked(digest));
+            for batch in loose.chunks(BATCH) {
+                self.sweep(batch, options, &mut report).await?;
             }
+            yield_now().await;
         }
         self.state.forget_empty();
         unlinked.map(|()| report)
     }
 
-    async fn unlink(
-        &self,
-        path: &Path,
-        repository: &Repository,
-        options: &GcOptions,
-        report: &mut GcReport,
-    ) -> Result<(), Error> {
-        let _gate = repository.gate.write().await;
-        let (manifests, blobs) = garbage(&repository.content(), options);
-        report.manifests += manifests.len() as u64;
-        report.blobs += blobs.len() as u64;
-        if options.dry_run || (manifests.is_empty() && blobs.is_empty()) {
-            return Ok(());
-        }
-        let removed = |kind| move |digest: &Digest| removal(kind, path, digest.as_str());
-        let changes: Vec<Change> = manifests
-            .iter()
-            .map(removed('m'))
-            .chain(blobs.iter().map(removed('b')))
-            .collect();
-        self.state.write(changes).await?;
-        let mut content = repository.content_mut();
-        for digest in &manifests {
-            content.remove_manifest(digest);
-        }
-        for digest in &blobs {
-            content.remove_blob(digest);
+    /// Removes content that no repository links.
+    async fn sweep(&self, batch: &[Digest], options: &GcOptions, report: &mut GcReport) -> Result<(), Error> {
+        let _sweep = self.state.sweep.write().await;
+        for digest in batch {
+            if self.state.shared.is_linked(digest) {
+                continue;
+            }
+            report.bytes += self.state.backend.size(digest).await?.unwrap_or_default();
+            report.content += 1;
+            if !options.dry_run {
+                self.state.forget(digest);
+                self.state.backend.remove(digest).await?;
+            }
         }
         Ok(())
     }
 
-    fn is_linked(&self, digest: &Digest) -> bool {
-        self.state.repositories().iter().any(|(_, repository)| {
-            let content = repository.content();
-            content.blobs.contains_key(digest) || content.manifests.contains_key(digest)
-        })
+    async fn unlink(
+        &self,
+        repository: &Arc<Repository>,
+        options: &GcOptions,
+        report: &mut GcReport,
+    ) -> Result<(), Error> {
+        let found = look_through(repository, options).await?;
+        if options.dry_run {
+            report.count(&found);
+        }
+        if options.dry_run || found.is_empty() {
+            return Ok(());
+        }
+        let closed = repository.close().await;
+        // Again: what was pushed meanwhile may need some of it.
+        let found = look_through(repository, options).await?;
+        report.count(&found);
+        let manifests = found.manifests.into_iter().map(Edit::RemoveManifest);
+        let edits = manifests.chain(found.blobs.into_iter().map(Edit::RemoveBlob));
+        self.state.commit(repository, edits.collect(), None, closed).await
     }
 }
 
+impl GcReport {
+    fn count(&mut self, garbage: &Garbage) {
+        self.manifests += garbage.manifests.len() as u64;
+        self.blobs += garbage.blobs.len() as u64;
+    }
+}
+
+/// What may leave a repository.
+struct Garbage {
+    manifests: Vec<Digest>,
+    blobs: Vec<Digest>,
+}
+
+impl Garbage {
+    const fn is_empty(&self) -> bool {
+        self.manifests.is_empty() && self.blobs.is_empty()
+    }
+}
+
+async fn look_through(repository: &Arc<Repository>, options: &GcOptions) -> Result<Garbage, Error> {
+    let small = {
+        let content = repository.content();
+        content.manifests.len() + content.blobs.len() <= MANY
+    };
+    if small {
+        return Ok(garbage(&repository.content(), options));
+    }
+    let (repository, options) = (Arc::clone(repository), options.clone());
+    let looking = spawn_blocking(move || garbage(&repository.content(), &options));
+    looking
+        .await
+        .map_err(|error| Error::wrap(ErrorKind::Cancelled, error))
+}
+
 /// Manifests and blobs of a repository that may go.
-fn garbage(content: &Content, options: &GcOptions) -> (Vec<Digest>, Vec<Digest>) {
+fn garbage(content: &Content, options: &GcOptions) -> Garbage {
+    let (now, grace) = (content.now(), options.grace.as_millis());
     let live = if options.untagged {
-        reachable(content, options.grace)
+        reachable(content, now, grace)
     } else {
         content.manifests.keys().cloned().collect()
     };
@@ -174,17 +209,17 @@ fn garbage(content: &Content, options: &GcOptions) -> (Vec<Digest>, Vec<Digest>)
     let unneeded = content
         .blobs
         .iter()
-        .filter(|(digest, link)| !needed.contains(digest) && link.touched.elapsed() >= options.grace);
+        .filter(|(digest, link)| !needed.contains(digest) && link.touched.is_before(now, grace));
     let blobs = unneeded.map(|(digest, _)| digest.clone()).collect();
-    (manifests, blobs)
+    Garbage { manifests, blobs }
 }
 
 /// The manifests that tags lead to, and those that were used a short while ago.
-fn reachable(content: &Content, grace: Duration) -> HashSet<Digest> {
+fn reachable(content: &Content, now: u64, grace: u128) -> HashSet<Digest> {
     let recent = content
         .manifests
         .iter()
-        .filter(|(_, link)| link.touched.elapsed() < grace);
+        .filter(|(_, link)| !link.touched.is_before(now, grace));
     let recent = recent.map(|(digest, _)| digest.clone());
     let mut waiting = content.tags.values().cloned().chain(recent).collect::<Vec<_>>();
     let mut reached = HashSet::new();

@@ -10,7 +10,7 @@ use wharf_reference::{Digest, Tag};
 
 use crate::{
     Registry,
-    api::{Call, link},
+    api::Call,
     error::Failure,
     route::Path,
     state::{BlobRecord, Repository, State, random_id},
@@ -77,6 +77,12 @@ impl HostedRepository {
         }
     }
 
+    async fn is_present(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        self.state()
+            .is_present(descriptor.digest(), descriptor.size())
+            .await
+    }
+
     /// What a client's request would do it with.
     fn call(&self) -> Call<'_> {
         Call::internal(&self.registry, self.path.clone(), &Method::PUT, &NO_HEADERS)
@@ -91,7 +97,11 @@ impl Source for HostedRepository {
             .here()?
             .manifest(&digest)
             .ok_or_else(|| self.missing(target))?;
-        Descriptor::new(record.media_type.clone(), digest, record.size)
+        let descriptor = Descriptor::new(record.media_type.clone(), digest, record.size)?;
+        if !self.is_present(&descriptor).await? {
+            return Err(self.missing(target));
+        }
+        Ok(descriptor)
     }
 
     async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
@@ -105,7 +115,7 @@ impl Source for HostedRepository {
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
         let size = self.here()?.touch_blob(descriptor.digest());
-        if size != Some(descriptor.size()) {
+        if size != Some(descriptor.size()) || !self.is_present(descriptor).await? {
             return Err(self.missing(descriptor.digest()));
         }
         let opener = Opener {
@@ -146,7 +156,7 @@ impl Sink for HostedRepository {
         } else {
             repository.touch_blob(descriptor.digest())
         };
-        Ok(size == Some(descriptor.size()))
+        Ok(size == Some(descriptor.size()) && self.is_present(descriptor).await?)
     }
 
     async fn push_blob(&self, mut blob: Blob) -> Result<(), Error> {
@@ -177,7 +187,7 @@ impl Sink for HostedRepository {
             let message = format!("the bytes of blob {} have another digest", descriptor.digest());
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
-        let _sweep = self.state().sweep.read().await;
+        let present = self.state().hold_content().await;
         if let Err(error) = backend.commit(&id, &content).await {
             let _ = backend.discard(&id).await; // the first failure says why
             return Err(error);
@@ -187,7 +197,10 @@ impl Sink for HostedRepository {
             size: descriptor.size(),
             user: None,
         };
-        link(self.state(), &self.path, descriptor.digest(), record, None).await
+        let digest = descriptor.digest();
+        self.state()
+            .link_blob(&self.path, digest, record, None, present)
+            .await
     }
 
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {

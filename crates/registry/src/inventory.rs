@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::Registry;
 
 /// What a registry holds and has to remember: for metrics, and to see whether something grows.
@@ -27,21 +29,21 @@ pub struct Inventory {
 }
 
 impl Registry {
-    /// Counts what is there; what happens meanwhile may be counted or not.
+    /// Counts what is linked, in time that does not depend on how much that is; what happens meanwhile may be
+    /// counted or not.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
+        let totals = &self.state.shared.totals;
+        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let mut inventory = Inventory {
+            repositories: count(&totals.repositories),
+            tags: count(&totals.tags),
+            manifests: count(&totals.manifests),
+            blobs: count(&totals.blobs),
+            bytes: totals.bytes.load(Ordering::Relaxed),
             verified: self.state.trusted(),
             ..Inventory::default()
         };
-        for (_, repository) in self.state.repositories() {
-            let content = repository.content();
-            inventory.repositories += usize::from(!content.is_empty());
-            inventory.tags += content.tags.len();
-            inventory.manifests += content.manifests.len();
-            inventory.blobs += content.blobs.len();
-            inventory.bytes += content.bytes;
-        }
         for session in self.state.uploads().values() {
             inventory.uploads += 1;
             inventory.uploading += session.received();

@@ -83,6 +83,7 @@ mod inventory;
 mod limits;
 #[cfg(feature = "server")]
 mod linger;
+mod listing;
 mod log;
 mod memory;
 mod observe;
@@ -114,6 +115,7 @@ pub use gc::{GcOptions, GcReport};
 pub use hosted::HostedRepository;
 pub use inventory::Inventory;
 pub use limits::Limits;
+pub use listing::Listing;
 pub use log::LoggedRequest;
 pub(crate) use log::RequestLog;
 pub use memory::MemoryBackend;

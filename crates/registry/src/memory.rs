@@ -15,7 +15,7 @@ use futures_core::Stream;
 use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
 
-use crate::{Backend, Change};
+use crate::{Backend, Change, Listing};
 
 /// Chunks of fewer bytes are copied.
 const SMALL: usize = 64 * 1024;
@@ -81,13 +81,11 @@ fn missing(what: &str) -> Error {
 
 #[async_trait]
 impl Backend for MemoryBackend {
-    async fn records(&self) -> Result<Vec<(String, String)>, Error> {
+    async fn records(&self) -> Result<Listing<(String, String)>, Error> {
         let state = self.state();
-        Ok(state
-            .records
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect())
+        let records = state.records.iter();
+        let records = records.map(|(key, value)| (key.clone(), value.clone()));
+        Ok(records.collect::<Vec<_>>().into())
     }
 
     async fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
@@ -120,8 +118,8 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
-    async fn digests(&self) -> Result<Vec<Digest>, Error> {
-        Ok(self.state().content.keys().cloned().collect())
+    async fn digests(&self) -> Result<Listing<Digest>, Error> {
+        Ok(self.state().content.keys().cloned().collect::<Vec<_>>().into())
     }
 
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
@@ -159,6 +157,10 @@ impl Backend for MemoryBackend {
             });
         }
         Ok(())
+    }
+
+    async fn length(&self, upload: &str) -> Result<Option<u64>, Error> {
+        Ok(self.state().uploads.get(upload).map(|upload| upload.bytes.len()))
     }
 
     async fn flush(&self, upload: &str) -> Result<u64, Error> {

@@ -1,6 +1,6 @@
 //! What a path means. Names contain slashes, so paths are read from their end.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, sync::Arc};
 
 use wharf_reference::{Digest, Registry, Repository, Tag};
 
@@ -25,6 +25,13 @@ impl Path {
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Paths are equal, ordered and hashed as their text is.
+impl Borrow<str> for Path {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,6 +1,6 @@
 //! A layout in the hands of one program.
 
-use std::{fmt, fs::File, ops::Range, sync::Arc};
+use std::{error::Error as _, fmt, fs::File, io, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use wharf_content::{ByteStream, Error, Verified};
@@ -10,7 +10,7 @@ use crate::{
     Layout,
     chunks::ReadAhead,
     collect::{self, Named},
-    disk::{Corrupt, Found},
+    disk::{Corrupt, Disk, Found},
     ingest::Uploads,
     read::Reader,
     runtime::blocking,
@@ -102,16 +102,23 @@ impl Keeper {
         &self.layout
     }
 
-    /// The size of content in bytes, or `None` if it is not there. Not whether its bytes are good.
+    /// The size of content in bytes, or `None` if there is no file of it that this process may read. Not whether
+    /// its bytes are good.
     pub async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         let digest = digest.clone();
-        let found = self
-            .layout
-            .blocking(move |layout| layout.shared.disk.find_blob(&digest));
-        Ok(match found.await? {
-            Found::File(stamp) => Some(stamp.size),
-            Found::Nothing | Found::Other => None,
-        })
+        self.layout
+            .blocking(move |layout| readable(&layout.shared.disk, &digest))
+            .await
+    }
+
+    /// The sizes of many contents, in their order, as [`Keeper::size`] says them.
+    pub async fn sizes(&self, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
+        let digests = digests.to_vec();
+        let sizes = self.layout.blocking(move |layout| {
+            let size = |digest| readable(&layout.shared.disk, digest);
+            digests.iter().map(size).collect()
+        });
+        sizes.await
     }
 
     /// These bytes of content, as far as it has them. A stream once begun is not disturbed by
@@ -128,7 +135,11 @@ impl Keeper {
     pub async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
         let (shared, digest) = (Arc::clone(&self.layout.shared), digest.clone());
         let open = move || {
-            let mut reader = Reader::open(shared, None, &digest, None)?;
+            let disk = Arc::clone(&shared.disk);
+            let mut reader = match Reader::open(shared, None, &digest, None) {
+                Err(_) if readable(&disk, &digest)?.is_none() => return Err(disk.no_blob(&digest)),
+                opened => opened?,
+            };
             if reader.size() <= SMALL {
                 reader.verify_all()?;
             }
@@ -138,11 +149,17 @@ impl Keeper {
     }
 
     /// All content but what others need, in no order: what the keeper may [remove](Keeper::remove). Blobs that
-    /// another tool has put there are left out for an hour, as in a collection.
+    /// another tool has put there are left out for an hour, as in a collection. When the future is dropped, the
+    /// listing ends early.
     pub async fn removable(&self) -> Result<Vec<Digest>, Error> {
-        self.layout
-            .blocking(|layout| collect::removable(&layout.shared.disk))
-            .await
+        let waiting = Arc::new(());
+        let waits = Arc::downgrade(&waiting);
+        let listed = self
+            .layout
+            .blocking(move |layout| collect::removable(&layout.shared.disk, &|| waits.strong_count() > 0));
+        let listed = listed.await;
+        drop(waiting);
+        listed
     }
 
     /// Removes content, unless an image in index.json or a running operation of any process needs it: whether
@@ -170,6 +187,25 @@ impl Keeper {
     }
 }
 
+/// The size of content whose file this process may read.
+fn readable(disk: &Disk, digest: &Digest) -> Result<Option<u64>, Error> {
+    if !matches!(disk.find_blob(digest)?, Found::File(_)) {
+        return Ok(None);
+    }
+    match disk.open_blob(digest) {
+        Ok(found) => Ok(found.map(|(_, stamp)| stamp.size)),
+        Err(error) if is_denied(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_denied(error: &Error) -> bool {
+    let source = error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| source.kind() == io::ErrorKind::PermissionDenied)
+}
+
 /// Uploads.
 impl Keeper {
     /// Begins an empty upload under a new id: 1 to 64 lowercase letters, digits and hyphens.
@@ -186,6 +222,11 @@ impl Keeper {
     pub async fn append(&self, id: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error> {
         self.upload(id, move |uploads, id| uploads.append(id, offset, &chunks))
             .await
+    }
+
+    /// How many bytes an upload has, or `None` if there is no such upload. They need not be on the disk.
+    pub async fn length(&self, id: &str) -> Result<Option<u64>, Error> {
+        self.upload(id, Uploads::length).await
     }
 
     /// Makes everything appended survive a crash: how many bytes that are. When it cannot, the upload is empty

@@ -6,7 +6,6 @@ use crate::{
     Body, ErrorCode, Quirk,
     error::{Answer, Failure},
     range::{self, Requested},
-    state::removal,
 };
 
 impl Call<'_> {
@@ -14,15 +13,21 @@ impl Call<'_> {
     pub(super) async fn pull_blob(&self, digest: &Digest) -> Answer {
         let unknown = || Failure::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let state = &self.registry.state;
-        let here = || state.existing(&self.path)?.touch_blob(digest);
-        let expected = here().is_none().then(|| self.expected_blob(digest)).flatten();
+        let mut here = self.linked_blob(digest);
+        if let Some(size) = here
+            && !self.reads_all(size)
+            && !state.is_present(digest, size).await?
+        {
+            here = None;
+        }
+        let expected = here.is_none().then(|| self.expected_blob(digest)).flatten();
         let mut upstream = None;
         if let Some(size) = expected
             && *self.method == Method::GET
         {
             upstream = self.fetch_blob(digest, size).await?;
         }
-        let size = expected.or_else(here).ok_or_else(unknown)?;
+        let size = expected.or(here).ok_or_else(unknown)?;
         let etag = value(format!("\"{digest}\""))?;
         let requested = match self.headers.get(header::IF_RANGE) {
             _ if upstream.is_some() || self.registry.has(Quirk::NoRange) => Requested::Whole,
@@ -67,19 +72,25 @@ impl Call<'_> {
         Ok(response)
     }
 
+    /// The size of a blob that is linked in this repository.
+    pub(super) fn linked_blob(&self, digest: &Digest) -> Option<u64> {
+        self.registry.state.existing(&self.path)?.touch_blob(digest)
+    }
+
+    /// Whether the answer to this request reads a blob of this size, so that it fails if the blob is gone.
+    fn reads_all(&self, size: u64) -> bool {
+        let whole = !self.headers.contains_key(header::RANGE) && size > 0;
+        *self.method == Method::GET && whole && !self.is_cache()
+    }
+
     /// DELETE of a blob: this repository no longer has it (distribution-spec, *Deleting Blobs*). The bytes
     /// go when no repository has them.
     pub(super) async fn delete_blob(&self, digest: &Digest) -> Answer {
         self.may_delete()?;
         let unknown = || Failure::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
-        let state = &self.registry.state;
-        let repository = state.existing(&self.path).ok_or_else(unknown)?;
-        let _gate = repository.gate.write().await;
-        repository.blob(digest).ok_or_else(unknown)?;
-        state
-            .write(vec![removal('b', &self.path, digest.as_str())])
-            .await?;
-        repository.content_mut().remove_blob(digest);
+        if !self.registry.state.delete_blob(&self.path, digest).await? {
+            return Err(unknown());
+        }
         Ok(empty(StatusCode::ACCEPTED))
     }
 }

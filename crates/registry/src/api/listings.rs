@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use http::{HeaderValue, header};
 use serde_json::json;
 use wharf_reference::Tag;
@@ -9,6 +11,7 @@ use crate::{
     error::{Answer, Failure},
     query::{Query, encode},
     route::Path,
+    state::Repository,
 };
 
 /// One page of a sorted list.
@@ -87,14 +90,11 @@ impl Call<'_> {
 pub(super) fn catalog(registry: &Registry, principal: &Principal, query: &Query<'_>) -> Answer {
     let authentication = &registry.config.authentication;
     let last = query.value("last").unwrap_or_default();
-    let paths = registry
-        .state
-        .repositories()
-        .into_iter()
-        .filter(|(path, repository)| {
-            path.as_str() > last && !repository.content().is_empty() && authentication.shows(principal, path)
-        })
-        .map(|(path, _)| path);
+    let shown = |repository: &Arc<Repository>| {
+        authentication.shows(principal, &repository.path) && !repository.content().is_empty()
+    };
+    let paths = registry.state.repositories_after(last).filter(shown);
+    let paths = paths.map(|repository| repository.path.clone());
     let page = Page::of(paths, query, registry.config.limits.page)?;
     let names = page.items.iter().map(Path::as_str).collect::<Vec<_>>();
     let mut response = document(&json!({ "repositories": names }));

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::HashSet, iter, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -10,7 +10,7 @@ use crate::{
     Body, ErrorCode, Quirk,
     error::{Answer, Failure},
     route::Target,
-    state::{ManifestRecord, Repository, manifest_change, random_id, removal, tag_change},
+    state::{BlobLink, Edit, ManifestRecord, Repository, random_id},
 };
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -27,8 +27,8 @@ impl Call<'_> {
             found => found?,
         };
         let etag = value(format!("\"{digest}\""))?;
-        if state.backend.size(&digest).await? != Some(record.size) {
-            return Err(unknown()); // damaged, and taken out of sight
+        if !state.is_present(&digest, record.size).await? {
+            return Err(unknown());
         }
         let body = if *self.method == Method::HEAD {
             Body::empty()
@@ -108,24 +108,19 @@ impl Call<'_> {
         let state = &self.registry.state;
         let digest = manifest.digest();
         let record = Arc::new(ManifestRecord::of(manifest, self.principal.user.as_deref()));
-        let _sweep = state.sweep.read().await;
+        let present = state.hold_content().await;
         let repository = state.repository(&self.path);
-        let _gate = repository.gate.write().await;
+        let closed = repository.close().await;
         if complete {
-            self.check(&repository, manifest, &record)?;
+            self.check(&repository, manifest, &record).await?;
         }
         Quota::of(self).check(record.size)?;
         self.keep(digest, manifest.bytes()).await?;
-        let mut changes = vec![manifest_change(&self.path, digest, &record)?];
-        for tag in tags {
-            changes.push(tag_change(&self.path, tag, digest)?);
-        }
-        state.write(changes).await?;
-        let mut content = repository.content_mut();
-        content.insert_manifest(digest.clone(), record);
-        for tag in tags {
-            content.insert_tag(tag.clone(), digest.clone());
-        }
+        let tags = tags.iter().map(|tag| Edit::Tag(tag.clone(), digest.clone()));
+        let edits = iter::once(Edit::Manifest(digest.clone(), record)).chain(tags);
+        state
+            .commit(&repository, edits.collect(), None, (present, closed))
+            .await?;
         Ok(())
     }
 
@@ -155,7 +150,7 @@ impl Call<'_> {
     }
 
     /// Whether everything the manifest needs is in this repository, and it means what it meant before.
-    fn check(
+    async fn check(
         &self,
         repository: &Repository,
         manifest: &Manifest,
@@ -173,53 +168,63 @@ impl Call<'_> {
                 format!("{} does not have the size that is stated", descriptor.digest()),
             )
         };
+        let lost = self.lost(repository, manifest).await?;
         let content = repository.content();
         if let Some(before) = content.manifests.get(manifest.digest())
             && before.record.media_type != record.media_type
         {
             return Err(invalid("this manifest was pushed with another type before"));
         }
+        let sparse = self.registry.config.sparse;
         for blob in manifest.blobs() {
-            match content.blobs.get(blob.digest()) {
+            let link = content.blobs.get(blob.digest());
+            match link.filter(|_| !lost.contains(blob.digest())) {
                 Some(link) if link.size() != blob.size() => return Err(wrong_size(blob)),
                 Some(_) => {}
-                None if self.registry.config.sparse || is_foreign(blob) => {}
+                None if sparse || is_foreign(blob) => {}
                 None => return Err(missing(blob)),
             }
         }
         for child in manifest.manifests() {
-            match content.manifests.get(child.digest()) {
+            let there = !lost.contains(child.digest());
+            match content.manifests.get(child.digest()).filter(|_| there) {
                 Some(link) if link.record.size != child.size() => return Err(wrong_size(child)),
                 Some(_) => {}
-                None if self.registry.config.sparse || content.blobs.contains_key(child.digest()) => {}
+                None if sparse || there && content.blobs.contains_key(child.digest()) => {}
                 None => return Err(missing(child)),
             }
         }
         Ok(())
     }
 
+    /// What of a manifest's content is linked here, but is not there any more.
+    async fn lost(&self, repository: &Repository, manifest: &Manifest) -> Result<HashSet<Digest>, Failure> {
+        let linked = {
+            let content = repository.content();
+            let size = |digest: &Digest| {
+                let manifest = content.manifests.get(digest).map(|link| link.record.size);
+                manifest.or_else(|| content.blobs.get(digest).map(BlobLink::size))
+            };
+            let blobs = manifest.blobs().map(Descriptor::digest);
+            let needed = blobs.chain(manifest.manifests().iter().map(Descriptor::digest));
+            let linked = needed.filter_map(|digest| Some((digest.clone(), size(digest)?)));
+            linked.collect::<Vec<_>>()
+        };
+        let present = self.registry.state.are_present(&linked).await?;
+        let lost = linked.into_iter().zip(present).filter(|(_, present)| !present);
+        Ok(lost.map(|((digest, _), _)| digest).collect())
+    }
+
     /// DELETE of a manifest with its tags, or of one tag (distribution-spec, *Deleting Manifests*).
     pub(super) async fn delete_manifest(&self, target: &Target) -> Answer {
         self.may_delete()?;
         let state = &self.registry.state;
-        let repository = state.existing(&self.path).ok_or_else(unknown)?;
-        let _gate = repository.gate.write().await;
-        let (digest, _) = find(&repository, target)?;
-        match target {
-            Target::Tag(tag) => {
-                state.write(vec![removal('t', &self.path, tag.as_str())]).await?;
-                repository.content_mut().tags.remove(tag);
-            }
-            Target::Digest(_) => {
-                let tags = repository.content().tags_of(&digest);
-                let mut changes = tags
-                    .iter()
-                    .map(|tag| removal('t', &self.path, tag.as_str()))
-                    .collect::<Vec<_>>();
-                changes.push(removal('m', &self.path, digest.as_str()));
-                state.write(changes).await?;
-                repository.content_mut().remove_manifest(&digest);
-            }
+        let deleted = match target {
+            Target::Tag(tag) => state.delete_tag(&self.path, tag).await?,
+            Target::Digest(digest) => state.delete_manifest(&self.path, digest).await?,
+        };
+        if !deleted {
+            return Err(unknown());
         }
         Ok(empty(StatusCode::ACCEPTED))
     }

@@ -14,7 +14,7 @@ mod token;
 mod uploads;
 
 pub(crate) use answer::answer;
-pub(crate) use uploads::{expire as expire_uploads, link};
+pub(crate) use uploads::expire as expire_uploads;
 
 use std::{borrow::Cow, error::Error as StdError};
 
@@ -174,12 +174,14 @@ impl Call<'_> {
             (&Method::GET | &Method::HEAD, route::Endpoint::Blob(digest)) => self.pull_blob(&digest).await,
             (&Method::DELETE, route::Endpoint::Blob(digest)) => self.delete_blob(&digest).await,
             (&Method::POST, route::Endpoint::Uploads) => self.begin_upload(body).await,
-            (&Method::GET | &Method::HEAD, route::Endpoint::Upload(id)) => self.upload_status(&id),
+            (&Method::GET | &Method::HEAD, route::Endpoint::Upload(id)) => self.upload_status(&id).await,
             (&Method::PATCH, route::Endpoint::Upload(id)) => self.continue_upload(&id, body).await,
             (&Method::PUT, route::Endpoint::Upload(id)) => self.finish_upload(&id, body).await,
             (&Method::DELETE, route::Endpoint::Upload(id)) => self.cancel_upload(&id).await,
             (&Method::GET | &Method::HEAD, route::Endpoint::Tags) => self.tags(),
-            (&Method::GET | &Method::HEAD, route::Endpoint::Referrers(subject)) => self.referrers(&subject),
+            (&Method::GET | &Method::HEAD, route::Endpoint::Referrers(subject)) => {
+                self.referrers(&subject).await
+            }
             _ => Err(Failure::method_not_allowed()),
         }
     }

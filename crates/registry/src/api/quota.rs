@@ -56,7 +56,7 @@ impl Quota {
 
     fn of_user(&self, user: &Arc<str>) -> u64 {
         let of_this = |session: &Session| session.user.as_ref() == Some(user);
-        self.with_uploads(of_this, || self.state.usage.of(user))
+        self.with_uploads(of_this, || self.state.shared.usage.of(user))
     }
 
     /// Bytes of some uploads and of the content, both at one moment.

@@ -1,4 +1,4 @@
-use std::ops::Bound;
+use std::{ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, header};
@@ -12,6 +12,7 @@ use crate::{
     Body, ErrorCode, Quirk,
     error::{Answer, Failure},
     query::encode,
+    state::ManifestRecord,
 };
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
@@ -29,7 +30,7 @@ impl Call<'_> {
     /// GET of the manifests that refer to `subject`, by digest (distribution-spec, *Listing Referrers*).
     ///
     /// A page ends at the limit of entries, or before it passes the size that clients read of a manifest.
-    pub(super) fn referrers(&self, subject: &Digest) -> Answer {
+    pub(super) async fn referrers(&self, subject: &Digest) -> Answer {
         if self.registry.has(Quirk::NoReferrers) {
             return Err(Failure::missing(
                 ErrorCode::Unsupported,
@@ -39,44 +40,28 @@ impl Call<'_> {
         let filter = self.query.value("artifactType");
         let filter = filter.filter(|_| !self.registry.has(Quirk::NoReferrersFilter));
         let limits = &self.registry.config.limits;
+        let found = self.referring(subject, filter, limits.page.saturating_add(1));
+        let sizes = found.iter().map(|(digest, record)| (digest.clone(), record.size));
+        let present = self
+            .registry
+            .state
+            .are_present(&sizes.collect::<Vec<_>>())
+            .await?;
         let mut manifests = Vec::new();
         let mut size = 0;
         let mut next = None;
-        if let Some(repository) = self.registry.state.existing(&self.path) {
-            let content = repository.content();
-            let last = self.query.value("last").unwrap_or_default();
-            let after = (Bound::Excluded(last), Bound::Unbounded);
-            let referrers = content.referrers.get(subject);
-            let mut previous = None;
-            for digest in referrers
-                .into_iter()
-                .flat_map(|referrers| referrers.range::<str, _>(after))
-            {
-                let Some(link) = content.manifests.get(digest) else {
-                    continue;
-                };
-                let record = &link.record;
-                if filter.is_some_and(|filter| {
-                    record.artifact_type.as_ref().map(MediaType::as_str) != Some(filter)
-                }) {
-                    continue;
-                }
-                let mut descriptor = Descriptor::new(record.media_type.clone(), digest.clone(), record.size)?
-                    .with_annotations(record.annotations.clone());
-                if let Some(artifact_type) = &record.artifact_type {
-                    descriptor = descriptor.with_artifact_type(artifact_type.clone());
-                }
-                let entry = serde_json::value::to_raw_value(&descriptor).map_err(|_| storage())?;
-                let full =
-                    manifests.len() == limits.page || size + entry.get().len() as u64 > limits.manifest / 2;
-                if full && previous.is_some() {
-                    next = previous;
-                    break;
-                }
-                size += entry.get().len() as u64;
-                manifests.push(entry);
-                previous = Some(digest.clone());
+        let mut previous = None;
+        for (index, ((digest, record), present)) in found.into_iter().zip(present).enumerate() {
+            let entry = present.then(|| entry(&digest, &record)).transpose()?;
+            let length = entry.as_ref().map_or(0, |entry| entry.get().len() as u64);
+            let full = index >= limits.page || size + length > limits.manifest / 2;
+            if full && previous.is_some() {
+                next = previous;
+                break;
             }
+            size += length;
+            manifests.extend(entry);
+            previous = Some(digest);
         }
         let index = Index {
             schema_version: 2,
@@ -100,6 +85,39 @@ impl Call<'_> {
         }
         Ok(response)
     }
+
+    /// The manifests that refer to `subject` and that this page may show, at most `limit`.
+    fn referring(
+        &self,
+        subject: &Digest,
+        filter: Option<&str>,
+        limit: usize,
+    ) -> Vec<(Digest, Arc<ManifestRecord>)> {
+        let Some(repository) = self.registry.state.existing(&self.path) else {
+            return Vec::new();
+        };
+        let content = repository.content();
+        let last = self.query.value("last").unwrap_or_default();
+        let after = (Bound::Excluded(last), Bound::Unbounded);
+        let referrers = content.referrers.get(subject).into_iter();
+        let referrers = referrers.flat_map(|referrers| referrers.range::<str, _>(after));
+        let records = referrers.filter_map(|digest| Some((digest, &content.manifests.get(digest)?.record)));
+        let shown = records.filter(|(_, record)| {
+            filter.is_none_or(|filter| record.artifact_type.as_ref().map(MediaType::as_str) == Some(filter))
+        });
+        let shown = shown.map(|(digest, record)| (digest.clone(), Arc::clone(record)));
+        shown.take(limit).collect()
+    }
+}
+
+/// A referrer as the list shows it.
+fn entry(digest: &Digest, record: &ManifestRecord) -> Result<Box<RawValue>, Failure> {
+    let mut descriptor = Descriptor::new(record.media_type.clone(), digest.clone(), record.size)?
+        .with_annotations(record.annotations.clone());
+    if let Some(artifact_type) = &record.artifact_type {
+        descriptor = descriptor.with_artifact_type(artifact_type.clone());
+    }
+    serde_json::value::to_raw_value(&descriptor).map_err(|_| storage())
 }
 
 fn storage() -> Failure {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use tokio::sync::OwnedMutexGuard;
-use wharf_content::{Error, Hasher};
+use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::Digest;
 
 use super::{
     Call, DIGEST, RequestBody, digest_value, empty,
     quota::Quota,
     receive::{Intake, content_length},
-    uploads::link,
     value,
 };
 use crate::{
@@ -28,8 +27,11 @@ const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 impl Call<'_> {
     /// GET of a session (distribution-spec, end-13).
-    pub(super) fn upload_status(&self, id: &str) -> Answer {
+    pub(super) async fn upload_status(&self, id: &str) -> Answer {
         let session = self.session(id)?;
+        if self.registry.state.backend.length(id).await?.is_none() {
+            return Err(no_session());
+        }
         session.touch();
         self.progress(StatusCode::NO_CONTENT, id, &session)
     }
@@ -121,7 +123,7 @@ impl Call<'_> {
             |hasher: &Hasher| hasher.algorithm() == digest.algorithm() && hasher.count() == progress.offset;
         let content = match hasher.filter(fits) {
             Some(hasher) => hasher.prove()?,
-            None => state.rehash(id, digest.algorithm()).await?,
+            None => state.rehash(id, digest.algorithm()).await.map_err(gone)?,
         };
         if content.digest() != digest {
             return Err(Failure::bad(
@@ -129,11 +131,13 @@ impl Call<'_> {
                 "the content does not have this digest",
             ));
         }
-        let _sweep = state.sweep.read().await;
-        state.backend.commit(id, &content).await?;
+        let present = state.hold_content().await;
+        state.backend.commit(id, &content).await.map_err(gone)?;
         state.trust(digest);
         let record = self.blob_record(progress.offset);
-        link(state, &self.path, digest, record, Some(id)).await?;
+        state
+            .link_blob(&self.path, digest, record, Some(id), present)
+            .await?;
         Ok(())
     }
 
@@ -164,6 +168,11 @@ impl Call<'_> {
         let mut outcome = intake.take(body).await;
         let kept = match intake.backend.flush(&intake.upload).await {
             Ok(kept) => kept.min(intake.offset),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                progress.ended = true;
+                self.registry.state.abandon(id).await?;
+                return Err(no_session());
+            }
             Err(error) => {
                 outcome = outcome.and(Err(error.into()));
                 0 // what was kept is not known, so nothing is
@@ -290,6 +299,14 @@ impl Call<'_> {
 
 fn no_session() -> Failure {
     Failure::missing(ErrorCode::BlobUploadUnknown, "no such upload")
+}
+
+/// What a failure of the backend is for the client: an upload whose bytes are gone is no upload any more.
+fn gone(error: Error) -> Failure {
+    match error.kind() {
+        ErrorKind::NotFound => no_session(),
+        _ => error.into(),
+    }
 }
 
 /// Ends a session that did not become a blob, unless it has ended already.

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedMutexGuard, mpsc};
 use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType, Name, Source, Verified};
 use wharf_reference::{Digest, Tag};
 
-use super::{Call, uploads::link};
+use super::Call;
 use crate::{
     ErrorCode,
     error::Failure,
@@ -34,6 +34,11 @@ impl Call<'_> {
         self.registry.config.through.as_ref()
     }
 
+    /// Whether what is not here may be had upstream.
+    pub(super) fn is_cache(&self) -> bool {
+        self.through().is_some()
+    }
+
     async fn source(&self, through: &Through) -> Result<Arc<dyn Source>, Failure> {
         let source = through.upstream.repository(self.path.as_str()).await;
         source.map_err(|error| unreachable(&error))
@@ -48,13 +53,14 @@ impl Call<'_> {
             Target::Tag(tag) => format!("{}:{tag}", self.path),
             Target::Digest(digest) => format!("{}@{digest}", self.path),
         };
-        if through.is_missing(&key) || self.has_manifest(target) && matches!(target, Target::Digest(_)) {
+        if through.is_missing(&key) || matches!(target, Target::Digest(_)) && self.has_manifest(target).await
+        {
             return Ok(());
         }
         let _turn = through.turn(&key).await;
         let fetched = match target {
-            Target::Digest(digest) if !self.has_manifest(target) => self.fetch(through, digest, None).await,
-            Target::Digest(_) => Ok(()),
+            Target::Digest(_) if self.has_manifest(target).await => Ok(()),
+            Target::Digest(digest) => self.fetch(through, digest, None).await,
             Target::Tag(tag) => self.follow(through, tag).await,
         };
         match fetched {
@@ -62,20 +68,26 @@ impl Call<'_> {
                 through.note_missing(&key);
                 Ok(())
             }
-            Err(error) if !self.has_manifest(target) => Err(unreachable(&error)),
+            Err(error) if !self.has_manifest(target).await => Err(unreachable(&error)),
             _ => Ok(()), // what is here is served although upstream cannot be asked
         }
     }
 
-    fn has_manifest(&self, target: &Target) -> bool {
-        let Some(repository) = self.registry.state.existing(&self.path) else {
+    async fn has_manifest(&self, target: &Target) -> bool {
+        let state = &self.registry.state;
+        let Some(repository) = state.existing(&self.path) else {
             return false;
         };
         let digest = match target {
             Target::Digest(digest) => Some(digest.clone()),
             Target::Tag(tag) => repository.content().tags.get(tag).cloned(),
         };
-        digest.is_some_and(|digest| repository.manifest(&digest).is_some())
+        let Some((digest, record)) =
+            digest.and_then(|digest| Some((digest.clone(), repository.manifest(&digest)?)))
+        else {
+            return false;
+        };
+        state.is_present(&digest, record.size).await.unwrap_or(false)
     }
 
     /// Makes a tag what it is upstream.
@@ -87,8 +99,8 @@ impl Call<'_> {
             .state
             .existing(&self.path)
             .and_then(|repository| repository.content().tags.get(tag).cloned());
-        if here.as_ref() == Some(there.digest()) && self.has_manifest(&Target::Digest(there.digest().clone()))
-        {
+        let target = Target::Digest(there.digest().clone());
+        if here.as_ref() == Some(there.digest()) && self.has_manifest(&target).await {
             return Ok(());
         }
         self.fetch(through, there.digest(), Some(tag)).await
@@ -124,8 +136,7 @@ impl Call<'_> {
             return Ok(None);
         };
         let turn = through.turn(&format!("{}@{digest}", self.path)).await;
-        let here = self.registry.state.existing(&self.path);
-        if here.is_some_and(|repository| repository.blob(digest).is_some()) {
+        if self.linked_blob(digest).is_some() && self.registry.state.is_present(digest, size).await? {
             return Ok(None);
         }
         let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)?;
@@ -203,11 +214,11 @@ async fn keep_blob(
     };
     match written.await {
         Ok(Some(content)) if *content.digest() == digest => {
-            let _sweep = state.sweep.read().await;
+            let present = state.hold_content().await;
             state.backend.commit(&id, &content).await?;
             state.trust(&digest);
             let record = BlobRecord { size, user: None };
-            link(&state, &path, &digest, record, None).await
+            state.link_blob(&path, &digest, record, None, present).await
         }
         Ok(_) => state.backend.discard(&id).await,
         Err(error) => {

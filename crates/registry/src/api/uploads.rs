@@ -11,8 +11,11 @@ use crate::{
     Action, ErrorCode, Quirk, Registry,
     error::{Answer, Failure},
     route::{Path, parse_digest},
-    state::{BlobRecord, Session, State, blob_change},
+    state::{BlobRecord, Session},
 };
+
+/// Repositories that are asked for a blob when the client names none.
+const HOLDERS: usize = 1000;
 
 impl Call<'_> {
     /// POST: opens a session, takes a whole blob, or mounts one (distribution-spec, *Pushing blobs* and
@@ -26,9 +29,8 @@ impl Call<'_> {
         if let Some(mount) = &mount
             && !self.registry.has(Quirk::NoMount)
             && let Some(size) = self.mountable(mount)?
+            && self.mount(mount, size).await?
         {
-            Quota::of(self).check(size)?;
-            self.link(mount, size).await?;
             return self.created(mount);
         }
         let algorithm = match (&digest, &mount, self.query.value("digest-algorithm")) {
@@ -85,25 +87,24 @@ impl Call<'_> {
                 .filter(|_| authentication.allows(&self.principal, &path, Action::Pull));
             return Ok(repository.and_then(|repository| repository.touch_blob(digest)));
         }
-        let mut repositories = state.repositories().into_iter();
-        Ok(repositories.find_map(|(path, repository)| {
-            repository.blob(digest)?;
-            authentication
-                .lends(&self.principal, &path)
-                .then(|| repository.touch_blob(digest))
-                .flatten()
-        }))
+        let holders = state.shared.holders_of(digest, HOLDERS);
+        let mut lenders = holders
+            .iter()
+            .filter(|path| authentication.lends(&self.principal, path));
+        Ok(lenders.find_map(|path| state.existing(path)?.touch_blob(digest)))
     }
 
-    /// Links content that another repository has.
-    async fn link(&self, digest: &Digest, size: u64) -> Result<(), Failure> {
+    /// Links content that another repository has. `false` if it is there no more.
+    async fn mount(&self, digest: &Digest, size: u64) -> Result<bool, Failure> {
         let state = &self.registry.state;
-        let _sweep = state.sweep.read().await;
-        if state.backend.size(digest).await? != Some(size) {
-            return Err(Failure::missing(ErrorCode::BlobUnknown, "no such blob"));
+        let present = state.hold_content().await;
+        if !state.is_present(digest, size).await? {
+            return Ok(false);
         }
-        link(state, &self.path, digest, self.blob_record(size), None).await?;
-        Ok(())
+        Quota::of(self).check(size)?;
+        let record = self.blob_record(size);
+        state.link_blob(&self.path, digest, record, None, present).await?;
+        Ok(true)
     }
 
     /// A blob of the client's.
@@ -136,24 +137,5 @@ pub(crate) async fn expire(registry: &Registry) -> Result<(), Error> {
             registry.state.abandon(&id).await?;
         }
     }
-    Ok(())
-}
-
-/// Gives a repository a blob, and ends the upload that it was.
-pub(crate) async fn link(
-    state: &State,
-    path: &Path,
-    digest: &Digest,
-    record: BlobRecord,
-    upload: Option<&str>,
-) -> Result<(), Error> {
-    let repository = state.repository(path);
-    let _gate = repository.gate.read().await;
-    state.write(vec![blob_change(path, digest, &record)?]).await?;
-    let mut uploads = state.uploads(); // one step for who counts what is used
-    if let Some(upload) = upload {
-        uploads.remove(upload);
-    }
-    repository.content_mut().insert_blob(digest.clone(), record);
     Ok(())
 }

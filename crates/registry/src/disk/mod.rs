@@ -23,7 +23,7 @@ use wharf_reference::Digest;
 use wharf_store::{Keeper, Layout};
 
 use self::{journal::Journal, notes::Notes};
-use crate::{Backend, Change};
+use crate::{Backend, Change, Listing};
 
 /// A backend in a directory, which outlives the process and its crashes.
 ///
@@ -86,8 +86,8 @@ async fn joined<T>(work: JoinHandle<Result<T, Error>>) -> Result<T, Error> {
 
 #[async_trait]
 impl Backend for DiskBackend {
-    async fn records(&self) -> Result<Vec<(String, String)>, Error> {
-        self.journal.records().await
+    async fn records(&self) -> Result<Listing<(String, String)>, Error> {
+        Ok(self.journal.records().await?.into())
     }
 
     async fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
@@ -96,6 +96,10 @@ impl Backend for DiskBackend {
 
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         self.keeper.size(digest).await
+    }
+
+    async fn sizes(&self, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
+        self.keeper.sizes(digests).await
     }
 
     fn verifies(&self) -> bool {
@@ -114,8 +118,8 @@ impl Backend for DiskBackend {
         self.keeper.quarantine(digest).await
     }
 
-    async fn digests(&self) -> Result<Vec<Digest>, Error> {
-        self.keeper.removable().await
+    async fn digests(&self) -> Result<Listing<Digest>, Error> {
+        Ok(self.keeper.removable().await?.into())
     }
 
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
@@ -129,6 +133,10 @@ impl Backend for DiskBackend {
 
     async fn append(&self, upload: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error> {
         self.keeper.append(upload, offset, chunks).await
+    }
+
+    async fn length(&self, upload: &str) -> Result<Option<u64>, Error> {
+        self.keeper.length(upload).await
     }
 
     async fn flush(&self, upload: &str) -> Result<u64, Error> {

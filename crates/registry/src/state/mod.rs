@@ -1,14 +1,21 @@
 //! Who holds what: repositories, their links to shared content, open uploads. Kept in memory, recorded in the
 //! backend before it is acknowledged.
 
+mod edit;
+mod operations;
+mod presence;
 mod record;
+mod relation;
 mod repository;
 mod session;
+mod shared;
 mod usage;
 mod verify;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    iter,
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
@@ -16,23 +23,28 @@ use tokio::{sync, time::Instant};
 use wharf_content::Error;
 use wharf_reference::Digest;
 
-use self::record::Loaded;
+use self::relation::Relation;
 pub(crate) use self::{
-    record::{BlobRecord, ManifestRecord, blob_change, manifest_change, removal, tag_change},
-    repository::{Content, Repository},
+    edit::Edit,
+    record::{BlobRecord, ManifestRecord},
+    repository::{BlobLink, Content, Repository},
     session::{Progress, Session},
+    shared::Shared,
     usage::Usage,
 };
-use crate::{Backend, Change, Observer, route::Path};
+use crate::{Backend, Observer, route::Path};
+
+/// Repositories that are looked at before others get a turn.
+const PART: usize = 256;
 
 pub(crate) struct State {
     pub(crate) backend: Arc<dyn Backend>,
     /// Content is linked under a shared hold and removed under an exclusive one, so that nothing is removed
     /// between the moment it is found and the moment it is linked.
-    pub(crate) sweep: sync::RwLock<()>,
+    pub(crate) sweep: Arc<sync::RwLock<()>>,
     repositories: RwLock<BTreeMap<Path, Arc<Repository>>>,
     uploads: Mutex<HashMap<String, Arc<Session>>>,
-    pub(crate) usage: Usage,
+    pub(crate) shared: Arc<Shared>,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Content that this process has seen to have its digest.
     verified: Mutex<HashSet<Digest>>,
@@ -44,10 +56,10 @@ impl State {
     pub(crate) fn empty(backend: Arc<dyn Backend>) -> Self {
         Self {
             backend,
-            sweep: sync::RwLock::default(),
+            sweep: Arc::default(),
             repositories: RwLock::default(),
             uploads: Mutex::default(),
-            usage: Usage::default(),
+            shared: Arc::new(Shared::new()),
             observer: Mutex::default(),
             verified: Mutex::default(),
             pulls: Mutex::default(),
@@ -57,24 +69,16 @@ impl State {
     /// Reads what the backend holds. Uploads whose note cannot be read are dropped.
     pub(crate) async fn load(backend: Arc<dyn Backend>) -> Result<Self, Error> {
         let state = Self::empty(Arc::clone(&backend));
-        for (key, value) in backend.records().await? {
-            match record::load(&key, &value)? {
-                Loaded::Manifest(path, digest, manifest) => {
-                    state
-                        .repository(&path)
-                        .content_mut()
-                        .insert_manifest(digest, manifest);
-                }
-                Loaded::Blob(path, digest, blob) => {
-                    state.repository(&path).content_mut().insert_blob(digest, blob);
-                }
-                Loaded::Tag(path, tag, digest) => {
-                    state.repository(&path).content_mut().insert_tag(tag, digest);
-                }
+        let mut records = backend.records().await?;
+        while let Some(part) = records.next().await {
+            for (key, value) in part? {
+                let (path, edit) = record::load(&key, &value)?;
+                state.repository(&path).content_mut().apply(edit);
             }
         }
         for (id, note) in backend.uploads().await? {
-            match Session::resumed(&note, backend.flush(&id).await?) {
+            let length = backend.length(&id).await?;
+            match length.and_then(|length| Session::resumed(&note, length)) {
                 Some(session) => {
                     state.uploads().insert(id, Arc::new(session));
                 }
@@ -89,13 +93,18 @@ impl State {
         *self.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
     }
 
+    fn observer(&self) -> Option<Arc<dyn Observer>> {
+        let observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner);
+        observer.clone()
+    }
+
     /// The repository, made if there is none.
     pub(crate) fn repository(&self, path: &Path) -> Arc<Repository> {
         if let Some(repository) = self.existing(path) {
             return repository;
         }
         let mut repositories = self.repositories.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Repository::new(self.usage.clone()));
+        let new = || Arc::new(Repository::new(path.clone(), Arc::clone(&self.shared)));
         Arc::clone(repositories.entry(path.clone()).or_insert_with(new))
     }
 
@@ -105,13 +114,21 @@ impl State {
         repositories.get(path).cloned()
     }
 
-    /// All repositories, by name.
-    pub(crate) fn repositories(&self) -> Vec<(Path, Arc<Repository>)> {
-        let repositories = self.repositories.read().unwrap_or_else(PoisonError::into_inner);
-        repositories
-            .iter()
-            .map(|(path, repository)| (path.clone(), Arc::clone(repository)))
-            .collect()
+    /// The repositories whose names come after this one, in order. They are looked up as they are asked for, so
+    /// that a page costs no more than it shows, and whoever changes a repository need not wait for the last.
+    pub(crate) fn repositories_after(&self, name: &str) -> impl Iterator<Item = Arc<Repository>> {
+        let mut last = name.to_owned();
+        let part = move || {
+            let repositories = self.repositories.read().unwrap_or_else(PoisonError::into_inner);
+            let after = (Bound::Excluded(last.as_str()), Bound::Unbounded);
+            let part = repositories.range::<str, _>(after).take(PART);
+            let part = part
+                .map(|(_, repository)| Arc::clone(repository))
+                .collect::<Vec<_>>();
+            part.last()?.path.as_str().clone_into(&mut last);
+            Some(part)
+        };
+        iter::from_fn(part).flatten()
     }
 
     /// Forgets repositories that hold nothing and that nobody is about to fill, so that names alone take no
@@ -140,11 +157,6 @@ impl State {
     pub(crate) async fn abandon(&self, id: &str) -> Result<(), Error> {
         self.uploads().remove(id);
         self.backend.discard(id).await
-    }
-
-    /// Records changes of the backend.
-    pub(crate) async fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
-        self.backend.write(changes).await
     }
 }
 

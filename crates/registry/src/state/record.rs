@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wharf_content::{Error, ErrorKind, Manifest, MediaType};
 use wharf_reference::{Digest, Tag};
 
+use super::Edit;
 use crate::{Change, route::Path};
 
 /// What the registry needs to know of a manifest without reading it again.
@@ -69,13 +70,8 @@ pub(crate) struct BlobRecord {
     pub(crate) user: Option<Box<str>>,
 }
 
-pub(super) enum Loaded {
-    Blob(Path, Digest, BlobRecord),
-    Manifest(Path, Digest, Arc<ManifestRecord>),
-    Tag(Path, Tag, Digest),
-}
-
-pub(super) fn load(key: &str, value: &str) -> Result<Loaded, Error> {
+/// Reads a record: what it says of which repository.
+pub(super) fn load(key: &str, value: &str) -> Result<(Path, Edit), Error> {
     let damaged = || {
         Error::new(
             ErrorKind::Corrupt,
@@ -86,29 +82,36 @@ pub(super) fn load(key: &str, value: &str) -> Result<Loaded, Error> {
     let (path, last) = rest.rsplit_once('/').ok_or_else(damaged)?;
     let path = Path::parse(path).map_err(|_| damaged())?;
     let digest = |text: &str| Digest::parse(text).map_err(|_| damaged());
-    match kind {
-        "b" => {
-            let record = read(value).ok_or_else(damaged)?;
-            Ok(Loaded::Blob(path, digest(last)?, record))
-        }
-        "m" => {
-            let record = read(value).ok_or_else(damaged)?;
-            Ok(Loaded::Manifest(path, digest(last)?, Arc::new(record)))
-        }
+    let edit = match kind {
+        "b" => Edit::Blob(digest(last)?, read(value).ok_or_else(damaged)?),
+        "m" => Edit::Manifest(digest(last)?, Arc::new(read(value).ok_or_else(damaged)?)),
         "t" => {
             let tag = Tag::parse(last).map_err(|_| damaged())?;
             let target: String = read(value).ok_or_else(damaged)?;
-            Ok(Loaded::Tag(path, tag, digest(&target)?))
+            Edit::Tag(tag, digest(&target)?)
         }
-        _ => Err(damaged()),
-    }
+        _ => return Err(damaged()),
+    };
+    Ok((path, edit))
 }
 
 fn read<T: DeserializeOwned>(value: &str) -> Option<T> {
     serde_json::from_str(value).ok()
 }
 
-fn change(key: String, value: &impl Serialize) -> Result<Change, Error> {
+pub(super) fn blob_key(path: &Path, digest: &Digest) -> String {
+    format!("b/{path}/{digest}")
+}
+
+pub(super) fn manifest_key(path: &Path, digest: &Digest) -> String {
+    format!("m/{path}/{digest}")
+}
+
+pub(super) fn tag_key(path: &Path, tag: &Tag) -> String {
+    format!("t/{path}/{tag}")
+}
+
+pub(super) fn put(key: String, value: &impl Serialize) -> Result<Change, Error> {
     let value = serde_json::to_string(value).map_err(|error| Error::wrap(ErrorKind::Other, error))?;
     Ok(Change {
         key,
@@ -116,26 +119,6 @@ fn change(key: String, value: &impl Serialize) -> Result<Change, Error> {
     })
 }
 
-pub(crate) fn blob_change(path: &Path, digest: &Digest, record: &BlobRecord) -> Result<Change, Error> {
-    change(format!("b/{path}/{digest}"), record)
-}
-
-pub(crate) fn manifest_change(
-    path: &Path,
-    digest: &Digest,
-    record: &ManifestRecord,
-) -> Result<Change, Error> {
-    change(format!("m/{path}/{digest}"), record)
-}
-
-pub(crate) fn tag_change(path: &Path, tag: &Tag, digest: &Digest) -> Result<Change, Error> {
-    change(format!("t/{path}/{tag}"), &digest.as_str())
-}
-
-/// Removes a link: `kind` is the first letter of its key, `last` the digest or tag.
-pub(crate) fn removal(kind: char, path: &Path, last: &str) -> Change {
-    Change {
-        key: format!("{kind}/{path}/{last}"),
-        value: None,
-    }
+pub(super) const fn remove(key: String) -> Change {
+    Change { key, value: None }
 }

@@ -1,56 +1,67 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering},
 };
 
-use tokio::{sync, time::Instant};
+use tokio::sync;
 use wharf_reference::{Digest, Tag};
 
-use super::{BlobRecord, ManifestRecord, Usage};
+use super::{BlobRecord, Edit, ManifestRecord, Relation, Shared, shared::Touched, shared::step};
+use crate::route::Path;
 
 /// What one repository holds. Content is shared between repositories, sight of it is not: only what is linked
 /// here can be read here.
 pub(crate) struct Repository {
+    pub(crate) path: Path,
     /// Held while manifests and tags change, so that checks and changes are one step; shared while blobs are
     /// linked.
-    pub(crate) gate: sync::RwLock<()>,
+    pub(crate) gate: Arc<sync::RwLock<()>>,
     content: RwLock<Content>,
 }
 
-#[derive(Default)]
+/// The content of a repository. [`Content::apply`] alone changes it.
 pub(crate) struct Content {
+    path: Path,
+    shared: Arc<Shared>,
     pub(crate) blobs: HashMap<Digest, BlobLink>,
     pub(crate) manifests: HashMap<Digest, ManifestLink>,
     /// In the order that listings need: by byte.
     pub(crate) tags: BTreeMap<Tag, Digest>,
+    /// The tags of each manifest.
+    tagged: Relation<Digest, Tag>,
     /// By subject.
     pub(crate) referrers: HashMap<Digest, BTreeSet<Digest>>,
     /// Bytes of all manifests and blobs.
     pub(crate) bytes: u64,
-    /// The same by user, of all repositories.
-    usage: Usage,
 }
 
 pub(crate) struct BlobLink {
     pub(crate) record: BlobRecord,
     /// When a client last learned that the blob is here; a manifest may rely on that for a while.
-    pub(crate) touched: Instant,
+    pub(crate) touched: Touched,
 }
 
 pub(crate) struct ManifestLink {
     pub(crate) record: Arc<ManifestRecord>,
     /// When a client last pushed it or asked for it.
-    pub(crate) touched: Instant,
+    pub(crate) touched: Touched,
 }
 
 impl Repository {
-    pub(crate) fn new(usage: Usage) -> Self {
+    pub(crate) fn new(path: Path, shared: Arc<Shared>) -> Self {
         let content = Content {
-            usage,
-            ..Content::default()
+            path: path.clone(),
+            shared,
+            blobs: HashMap::new(),
+            manifests: HashMap::new(),
+            tags: BTreeMap::new(),
+            tagged: Relation::default(),
+            referrers: HashMap::new(),
+            bytes: 0,
         };
         Self {
-            gate: sync::RwLock::default(),
+            path,
+            gate: Arc::default(),
             content: RwLock::new(content),
         }
     }
@@ -59,28 +70,28 @@ impl Repository {
         self.content.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn content_mut(&self) -> RwLockWriteGuard<'_, Content> {
+    pub(super) fn content_mut(&self) -> RwLockWriteGuard<'_, Content> {
         self.content.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The size of a blob, if it is here.
+    /// The size of a blob, if it is linked here.
     pub(crate) fn blob(&self, digest: &Digest) -> Option<u64> {
         self.content().blobs.get(digest).map(BlobLink::size)
     }
 
-    /// The size of a blob, if it is here; garbage collection leaves it alone for a while.
+    /// The size of a blob, if it is linked here; garbage collection leaves it alone for a while.
     pub(crate) fn touch_blob(&self, digest: &Digest) -> Option<u64> {
-        let mut content = self.content_mut();
-        let link = content.blobs.get_mut(digest)?;
-        link.touched = Instant::now();
+        let content = self.content();
+        let link = content.blobs.get(digest)?;
+        link.touched.touch(content.shared.now());
         Some(link.size())
     }
 
-    /// What is known of a manifest, if it is here; garbage collection leaves it alone for a while.
+    /// What is known of a manifest, if it is linked here; garbage collection leaves it alone for a while.
     pub(crate) fn manifest(&self, digest: &Digest) -> Option<Arc<ManifestRecord>> {
-        let mut content = self.content_mut();
-        let link = content.manifests.get_mut(digest)?;
-        link.touched = Instant::now();
+        let content = self.content();
+        let link = content.manifests.get(digest)?;
+        link.touched.touch(content.shared.now());
         Some(Arc::clone(&link.record))
     }
 }
@@ -96,52 +107,89 @@ impl Content {
         self.blobs.is_empty() && self.manifests.is_empty()
     }
 
-    pub(crate) fn insert_blob(&mut self, digest: Digest, record: BlobRecord) {
-        self.account(record.user.as_deref(), record.size);
-        let touched = Instant::now();
-        if let Some(before) = self.blobs.insert(digest, BlobLink { record, touched }) {
-            self.discount(before.record.user.as_deref(), before.record.size);
+    /// The tags of a manifest.
+    pub(crate) fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = &Tag> {
+        self.tagged.of(digest)
+    }
+
+    /// The time that [`Touched`] is compared with.
+    pub(crate) fn now(&self) -> u64 {
+        self.shared.now()
+    }
+
+    /// Makes a change that has been recorded.
+    pub(super) fn apply(&mut self, edit: Edit) {
+        let was_empty = self.is_empty();
+        match edit {
+            Edit::Blob(digest, record) => self.insert_blob(digest, record),
+            Edit::Manifest(digest, record) => self.insert_manifest(digest, record),
+            Edit::Tag(tag, digest) => self.insert_tag(tag, digest),
+            Edit::RemoveBlob(digest) => self.remove_blob(&digest),
+            Edit::RemoveManifest(digest) => self.remove_manifest(&digest),
+            Edit::RemoveTag(tag) => self.remove_tag(&tag),
+        }
+        if was_empty != self.is_empty() {
+            step(&self.shared.totals.repositories, was_empty);
         }
     }
 
-    pub(crate) fn insert_manifest(&mut self, digest: Digest, record: Arc<ManifestRecord>) {
+    fn insert_blob(&mut self, digest: Digest, record: BlobRecord) {
+        self.account(record.user.as_deref(), record.size);
+        self.shared.link(digest.clone(), self.path.clone());
+        let touched = Touched::at(self.shared.now());
+        match self.blobs.insert(digest, BlobLink { record, touched }) {
+            Some(before) => self.discount(before.record.user.as_deref(), before.record.size),
+            None => step(&self.shared.totals.blobs, true),
+        }
+    }
+
+    fn insert_manifest(&mut self, digest: Digest, record: Arc<ManifestRecord>) {
         if let Some(subject) = &record.subject {
             let referrers = self.referrers.entry(subject.clone()).or_default();
             referrers.insert(digest.clone());
         }
         self.account(record.user.as_deref(), record.size);
-        let touched = Instant::now();
-        if let Some(before) = self.manifests.insert(digest, ManifestLink { record, touched }) {
-            self.discount(before.record.user.as_deref(), before.record.size);
+        self.shared.link(digest.clone(), self.path.clone());
+        let touched = Touched::at(self.shared.now());
+        match self.manifests.insert(digest, ManifestLink { record, touched }) {
+            Some(before) => self.discount(before.record.user.as_deref(), before.record.size),
+            None => step(&self.shared.totals.manifests, true),
         }
     }
 
-    fn account(&mut self, user: Option<&str>, size: u64) {
-        self.bytes = self.bytes.saturating_add(size);
-        self.usage.add(user, size);
+    fn insert_tag(&mut self, tag: Tag, digest: Digest) {
+        match self.tags.insert(tag.clone(), digest.clone()) {
+            Some(before) if before != digest => self.tagged.remove(&before, &tag),
+            Some(_) => {}
+            None => step(&self.shared.totals.tags, true),
+        }
+        self.tagged.insert(digest, tag);
     }
 
-    fn discount(&mut self, user: Option<&str>, size: u64) {
-        self.bytes = self.bytes.saturating_sub(size);
-        self.usage.subtract(user, size);
-    }
-
-    pub(crate) fn remove_blob(&mut self, digest: &Digest) {
-        if let Some(link) = self.blobs.remove(digest) {
-            self.discount(link.record.user.as_deref(), link.record.size);
+    fn remove_blob(&mut self, digest: &Digest) {
+        let Some(link) = self.blobs.remove(digest) else {
+            return;
+        };
+        self.discount(link.record.user.as_deref(), link.record.size);
+        step(&self.shared.totals.blobs, false);
+        if !self.manifests.contains_key(digest) {
+            self.shared.unlink(digest, &self.path);
         }
     }
 
-    pub(crate) fn insert_tag(&mut self, tag: Tag, digest: Digest) {
-        self.tags.insert(tag, digest);
-    }
-
-    pub(crate) fn remove_manifest(&mut self, digest: &Digest) {
+    fn remove_manifest(&mut self, digest: &Digest) {
+        let tags = self.tagged.of(digest).cloned().collect::<Vec<_>>();
+        for tag in tags {
+            self.remove_tag(&tag);
+        }
         let Some(link) = self.manifests.remove(digest) else {
             return;
         };
         self.discount(link.record.user.as_deref(), link.record.size);
-        self.tags.retain(|_, target| target != digest);
+        step(&self.shared.totals.manifests, false);
+        if !self.blobs.contains_key(digest) {
+            self.shared.unlink(digest, &self.path);
+        }
         let Some(subject) = &link.record.subject else {
             return;
         };
@@ -153,9 +201,22 @@ impl Content {
         }
     }
 
-    /// The tags of a manifest.
-    pub(crate) fn tags_of(&self, digest: &Digest) -> Vec<Tag> {
-        let tags = self.tags.iter().filter(|(_, target)| *target == digest);
-        tags.map(|(tag, _)| tag.clone()).collect()
+    fn remove_tag(&mut self, tag: &Tag) {
+        if let Some(digest) = self.tags.remove(tag) {
+            self.tagged.remove(&digest, tag);
+            step(&self.shared.totals.tags, false);
+        }
+    }
+
+    fn account(&mut self, user: Option<&str>, size: u64) {
+        self.bytes = self.bytes.saturating_add(size);
+        self.shared.totals.bytes.fetch_add(size, Ordering::Relaxed);
+        self.shared.usage.add(user, size);
+    }
+
+    fn discount(&mut self, user: Option<&str>, size: u64) {
+        self.bytes = self.bytes.saturating_sub(size);
+        self.shared.totals.bytes.fetch_sub(size, Ordering::Relaxed);
+        self.shared.usage.subtract(user, size);
     }
 }

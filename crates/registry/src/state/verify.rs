@@ -12,7 +12,7 @@ use futures_core::Stream;
 use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, MediaType, Verified};
 use wharf_reference::{Algorithm, Digest};
 
-use super::{State, removal};
+use super::State;
 
 /// Content of at most so many bytes is verified before any of it is sent.
 const SMALL: u64 = 1024 * 1024;
@@ -121,7 +121,7 @@ impl State {
                 state: Arc::clone(self),
             })),
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                self.condemn(digest).await?;
+                self.note_damage(digest);
                 Err(Error::new(ErrorKind::NotFound, "the content was damaged"))
             }
             Err(error) => Err(error),
@@ -132,23 +132,16 @@ impl State {
     async fn condemn(&self, digest: &Digest) -> Result<(), Error> {
         let _sweep = self.sweep.write().await;
         self.backend.quarantine(digest).await?;
+        self.note_damage(digest);
+        Ok(())
+    }
+
+    /// Tells of content that was damaged and is out of sight.
+    fn note_damage(&self, digest: &Digest) {
         self.forget(digest);
-        let observer = self
-            .observer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some(observer) = observer {
+        if let Some(observer) = self.observer() {
             observer.damaged(digest);
         }
-        for (path, repository) in self.repositories() {
-            let _gate = repository.gate.write().await;
-            if repository.blob(digest).is_some() {
-                self.write(vec![removal('b', &path, digest.as_str())]).await?;
-                repository.content_mut().remove_blob(digest);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -196,7 +189,7 @@ impl Stream for Watched {
         if let Some(Err(error)) = &polled
             && error.kind() == ErrorKind::Corrupt
         {
-            condemn_soon(&self.state, &self.digest);
+            self.state.note_damage(&self.digest);
         }
         Poll::Ready(polled)
     }

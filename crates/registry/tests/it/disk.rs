@@ -255,7 +255,7 @@ async fn a_journal_does_not_grow_for_ever() {
     backend.write(change("after", "2")).await.unwrap();
     drop(backend);
     let backend = DiskBackend::open(root.path()).await.unwrap();
-    let mut records = backend.records().await.unwrap();
+    let mut records = backend.records().await.unwrap().all().await.unwrap();
     records.sort();
     let expected = [
         ("after", "2"),
@@ -288,5 +288,5 @@ async fn writers_that_meet_are_all_recorded() {
     writers.join_all().await;
     drop(backend);
     let backend = DiskBackend::open(root.path()).await.unwrap();
-    assert_eq!(backend.records().await.unwrap().len(), 400);
+    assert_eq!(backend.records().await.unwrap().all().await.unwrap().len(), 400);
 }

@@ -17,6 +17,7 @@ mod faults;
 mod heads;
 mod hosted;
 mod limits;
+mod lost;
 mod model;
 mod observe;
 #[cfg(all(feature = "tls", feature = "htpasswd"))]

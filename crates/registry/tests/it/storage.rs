@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
-use wharf_registry::{Backend, Change, GcOptions, MemoryBackend, Registry, Server};
+use wharf_registry::{Backend, Change, GcOptions, Listing, MemoryBackend, Registry, Server};
 
 use crate::wire::{Answer, MANIFEST, ask, digest, get, manifest, push_blob, push_image, with_digest};
 
@@ -69,7 +69,7 @@ impl fmt::Debug for Faulty {
 
 #[async_trait]
 impl Backend for Faulty {
-    async fn records(&self) -> Result<Vec<(String, String)>, Error> {
+    async fn records(&self) -> Result<Listing<(String, String)>, Error> {
         self.0.memory.records().await
     }
 
@@ -90,7 +90,7 @@ impl Backend for Faulty {
         self.0.memory.remove(digest).await
     }
 
-    async fn digests(&self) -> Result<Vec<Digest>, Error> {
+    async fn digests(&self) -> Result<Listing<Digest>, Error> {
         self.0.memory.digests().await
     }
 
@@ -110,6 +110,10 @@ impl Backend for Faulty {
             return Err(full);
         }
         self.0.memory.append(upload, offset, chunks).await
+    }
+
+    async fn length(&self, upload: &str) -> Result<Option<u64>, Error> {
+        self.0.memory.length(upload).await
     }
 
     async fn flush(&self, upload: &str) -> Result<u64, Error> {
@@ -211,7 +215,18 @@ async fn a_full_disk_at_every_call_of_a_push() {
         let everything = now.with_untagged(true);
         server.service().collect_garbage(&everything).await.unwrap();
         assert_eq!(server.service().inventory().bytes, 0);
-        assert!(backend.0.memory.digests().await.unwrap().is_empty());
+        assert!(
+            backend
+                .0
+                .memory
+                .digests()
+                .await
+                .unwrap()
+                .all()
+                .await
+                .unwrap()
+                .is_empty()
+        );
         assert!(before.bytes > 0);
 
         // Another process sees the same.

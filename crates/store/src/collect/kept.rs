@@ -32,13 +32,16 @@ impl Named {
     }
 }
 
-/// Everything that nobody but the keeper may need.
-pub(crate) fn removable(disk: &Disk) -> Result<Vec<Digest>, Error> {
+/// Everything that nobody but the keeper may need, if it is wanted until it has been listed.
+pub(crate) fn removable(disk: &Disk, wanted: &dyn Fn() -> bool) -> Result<Vec<Digest>, Error> {
     let options = Collect::default();
-    let found = disk.list_blobs()?.into_iter().filter_map(|entry| match entry {
-        Entry::Blob(digest, stamp) => Some((digest, stamp)),
-        Entry::Foreign(_) => None,
-    });
+    let found = disk
+        .list_blobs_while(wanted)?
+        .into_iter()
+        .filter_map(|entry| match entry {
+            Entry::Blob(digest, stamp) => Some((digest, stamp)),
+            Entry::Foreign(_) => None,
+        });
     let found = found.collect();
     let mut marker = Marker::new(disk);
     let gate = disk.gate(true)?;

@@ -146,6 +146,24 @@ impl Disk {
         os::stamp_of(file).at("look at", &path)
     }
 
+    /// Moves a directory that has the name of a blob to where damaged blobs are kept: no file can replace it.
+    pub(crate) fn clear_name(&self, digest: &Digest) -> Result<(), Error> {
+        if self.find_blob(digest)? != Found::Other {
+            return Ok(());
+        }
+        let path = self.blob_path(digest);
+        let dir = self.algorithm_dir(digest).at("open", &path)?;
+        if matches!(
+            dir.stat(digest.encoded()).at("look at", &path)?,
+            Some((Kind::Directory, _))
+        ) {
+            let aside = self.pool_private("corrupt")?;
+            let moved = dir.rename(digest.encoded(), &aside, &temporary_name());
+            moved.at("move", &path)?;
+        }
+        Ok(())
+    }
+
     /// Both: durable first, visible then.
     pub(crate) fn commit(
         &self,
@@ -230,6 +248,11 @@ impl Disk {
 
     /// Everything in the directories of blobs.
     pub(crate) fn list_blobs(&self) -> Result<Vec<Entry>, Error> {
+        self.list_blobs_while(&|| true)
+    }
+
+    /// Everything in the directories of blobs, or an error once it is not wanted any more.
+    pub(crate) fn list_blobs_while(&self, wanted: &dyn Fn() -> bool) -> Result<Vec<Entry>, Error> {
         let path = self.blobs_path();
         let blobs = self.blobs().at("open", &path)?;
         let mut entries = Vec::new();
@@ -245,6 +268,12 @@ impl Disk {
             }
             let dir = blobs.dir(&name).at("open", &path.join(&name))?;
             for encoded in dir.names().at("list", dir.path())? {
+                if !wanted() {
+                    return Err(Error::new(
+                        ErrorKind::Cancelled,
+                        "nobody waits for the list of blobs",
+                    ));
+                }
                 let path = dir.path().join(&encoded);
                 let digest = Digest::parse(&format!("{name}:{encoded}")).ok();
                 match (digest, dir.stat(&encoded).at("look at", &path)?) {

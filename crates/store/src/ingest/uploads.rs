@@ -57,6 +57,12 @@ impl Uploads {
             .map(drop)
     }
 
+    pub(crate) fn length(&self, id: &str) -> Result<Option<u64>, Error> {
+        let path = self.path(id)?;
+        let found = self.directory.stat(id).at("look at", &path)?;
+        Ok(found.and_then(|(kind, stamp)| (kind == Kind::File).then_some(stamp.size)))
+    }
+
     pub(crate) fn flush(&self, id: &str) -> Result<u64, Error> {
         let (file, path) = self.open(id)?;
         if let Err(error) = file.sync_data() {
@@ -92,6 +98,7 @@ impl Uploads {
             let _ = self.directory.remove(id);
             return Err(error);
         }
+        self.disk.clear_name(content.digest())?;
         let stamp = self.disk.publish(&self.directory, id, &file, content.digest())?;
         self.disk.sync_name(content.digest())?;
         Ok(stamp)

@@ -1,0 +1,66 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+    vec,
+};
+
+use futures_core::Stream;
+use wharf_content::Error;
+
+/// How much a part has where all is in memory.
+const PART: usize = 1024;
+
+/// What a backend has of a kind, a part at a time, so that a long listing is never in memory as a whole.
+pub struct Listing<T>(Pin<Box<dyn Stream<Item = Result<Vec<T>, Error>> + Send>>);
+
+impl<T: Send + 'static> Listing<T> {
+    /// A listing whose parts come from a stream. Dropped, it is not read to its end.
+    pub fn new(parts: impl Stream<Item = Result<Vec<T>, Error>> + Send + 'static) -> Self {
+        Self(Box::pin(parts))
+    }
+
+    /// The next part, or `None` at the end. After an error nothing more comes that counts.
+    pub async fn next(&mut self) -> Option<Result<Vec<T>, Error>> {
+        std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await
+    }
+
+    /// All parts as one.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a part.
+    pub async fn all(mut self) -> Result<Vec<T>, Error> {
+        let mut all = Vec::new();
+        while let Some(part) = self.next().await {
+            all.append(&mut part?);
+        }
+        Ok(all)
+    }
+}
+
+/// A listing of what is in memory.
+impl<T: Send + 'static> From<Vec<T>> for Listing<T> {
+    fn from(all: Vec<T>) -> Self {
+        Self::new(Parts(all.into_iter()))
+    }
+}
+
+impl<T> fmt::Debug for Listing<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listing").finish_non_exhaustive()
+    }
+}
+
+struct Parts<T>(vec::IntoIter<T>);
+
+impl<T> Unpin for Parts<T> {}
+
+impl<T> Stream for Parts<T> {
+    type Item = Result<Vec<T>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let part = self.0.by_ref().take(PART).collect::<Vec<_>>();
+        Poll::Ready((!part.is_empty()).then_some(Ok(part)))
+    }
+}

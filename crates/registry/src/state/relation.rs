@@ -1,0 +1,93 @@
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+    mem,
+};
+
+/// Which values belong to a key. Most keys have one value, which takes no room of its own.
+#[derive(Debug)]
+pub(crate) struct Relation<K, V>(HashMap<K, Values<V>>);
+
+#[derive(Debug)]
+enum Values<V> {
+    One(V),
+    Many(BTreeSet<V>),
+}
+
+impl<K, V> Default for Relation<K, V> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash, V: Ord> Relation<K, V> {
+    pub(crate) fn insert(&mut self, key: K, value: V) {
+        let Some(values) = self.0.get_mut(&key) else {
+            self.0.insert(key, Values::One(value));
+            return;
+        };
+        match values {
+            Values::One(one) if *one == value => {}
+            Values::One(_) => {
+                let before = mem::replace(values, Values::Many(BTreeSet::from([value])));
+                if let (Values::Many(many), Values::One(one)) = (values, before) {
+                    many.insert(one);
+                }
+            }
+            Values::Many(many) => drop(many.insert(value)),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: &K, value: &V) {
+        let empty = match self.0.get_mut(key) {
+            None => false,
+            Some(Values::One(one)) => one == value,
+            Some(Values::Many(many)) => {
+                many.remove(value);
+                many.is_empty()
+            }
+        };
+        if empty {
+            self.0.remove(key);
+        }
+        if self.0.len() < self.0.capacity() / 4 {
+            self.0.shrink_to_fit(); // as seldom as it is worth it
+        }
+    }
+
+    pub(crate) fn contains(&self, key: &K) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// The values of a key, in order.
+    pub(crate) fn of(&self, key: &K) -> impl Iterator<Item = &V> {
+        let (one, many) = match self.0.get(key) {
+            None => (None, None),
+            Some(Values::One(one)) => (Some(one), None),
+            Some(Values::Many(many)) => (None, Some(many.iter())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_and_go_one_by_one() {
+        let mut relation = Relation::default();
+        for (key, value) in [(1, 'b'), (1, 'b'), (1, 'a'), (2, 'c'), (1, 'd')] {
+            relation.insert(key, value);
+        }
+        let of = |relation: &Relation<i32, char>, key| relation.of(&key).copied().collect::<String>();
+        assert_eq!([1, 2, 3].map(|key| of(&relation, key)), ["abd", "c", ""]);
+        for (key, value, left) in [(1, 'x', "abd"), (1, 'a', "bd"), (1, 'd', "b"), (1, 'b', "")] {
+            relation.remove(&key, &value);
+            assert_eq!(of(&relation, key), left);
+        }
+        relation.remove(&2, &'x');
+        relation.remove(&3, &'c');
+        assert!(!relation.contains(&1) && relation.contains(&2) && !relation.contains(&3));
+    }
+}

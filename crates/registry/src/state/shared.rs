@@ -1,0 +1,98 @@
+//! What is known of all repositories together, changed whenever one of them changes.
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use tokio::time::Instant;
+use wharf_reference::Digest;
+
+use super::{Relation, Usage};
+use crate::route::Path;
+
+pub(crate) struct Shared {
+    pub(crate) usage: Usage,
+    pub(crate) totals: Totals,
+    /// The repositories that hold content, as a blob or as a manifest.
+    holders: Mutex<Relation<Digest, Path>>,
+    /// What [`Touched`] counts from.
+    started: Instant,
+}
+
+/// Sums over all repositories.
+#[derive(Default)]
+pub(crate) struct Totals {
+    /// Repositories that hold something.
+    pub(crate) repositories: AtomicUsize,
+    pub(crate) tags: AtomicUsize,
+    pub(crate) manifests: AtomicUsize,
+    pub(crate) blobs: AtomicUsize,
+    /// Bytes of these manifests and blobs.
+    pub(crate) bytes: AtomicU64,
+}
+
+/// When a client last learned that something is here, in milliseconds since the registry opened.
+#[derive(Debug)]
+pub(crate) struct Touched(AtomicU64);
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self {
+            usage: Usage::default(),
+            totals: Totals::default(),
+            holders: Mutex::default(),
+            started: Instant::now(),
+        }
+    }
+
+    pub(crate) fn link(&self, digest: Digest, path: Path) {
+        self.holders().insert(digest, path);
+    }
+
+    pub(crate) fn unlink(&self, digest: &Digest, path: &Path) {
+        self.holders().remove(digest, path);
+    }
+
+    /// Whether any repository holds the content.
+    pub(crate) fn is_linked(&self, digest: &Digest) -> bool {
+        self.holders().contains(digest)
+    }
+
+    /// Repositories that hold the content, at most `limit`.
+    pub(crate) fn holders_of(&self, digest: &Digest, limit: usize) -> Vec<Path> {
+        self.holders().of(digest).take(limit).cloned().collect()
+    }
+
+    fn holders(&self) -> MutexGuard<'_, Relation<Digest, Path>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Touched {
+    pub(crate) const fn at(now: u64) -> Self {
+        Self(AtomicU64::new(now))
+    }
+
+    pub(crate) fn touch(&self, now: u64) {
+        self.0.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// Whether it was longer ago than `grace`, in milliseconds.
+    pub(crate) fn is_before(&self, now: u64, grace: u128) -> bool {
+        u128::from(now.saturating_sub(self.0.load(Ordering::Relaxed))) >= grace
+    }
+}
+
+/// Adds or takes away one.
+pub(crate) fn step(counter: &AtomicUsize, up: bool) {
+    if up {
+        counter.fetch_add(1, Ordering::Relaxed);
+    } else {
+        counter.fetch_sub(1, Ordering::Relaxed);
+    }
+}
