@@ -49,7 +49,7 @@ fn image(text: &str) -> Result<Image, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    common::run(copy(arguments))
+    common::run(arguments.connection.host.command_timeout(), copy(arguments))
 }
 
 impl Arguments {

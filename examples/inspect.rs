@@ -33,7 +33,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    common::run(inspect(arguments))
+    common::run(arguments.connection.host.command_timeout(), inspect(arguments))
 }
 
 async fn inspect(arguments: Arguments) -> Result<(), Error> {

@@ -31,7 +31,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    common::run(login(arguments))
+    common::run(arguments.host.command_timeout(), login(arguments))
 }
 
 async fn login(arguments: Arguments) -> Result<(), Error> {

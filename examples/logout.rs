@@ -22,7 +22,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    common::run(logout(arguments))
+    common::run(arguments.host.command_timeout(), logout(arguments))
 }
 
 async fn logout(arguments: Arguments) -> Result<(), Error> {

@@ -31,7 +31,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    common::run(pull(arguments))
+    common::run(arguments.connection.host.command_timeout(), pull(arguments))
 }
 
 async fn pull(arguments: Arguments) -> Result<(), Error> {

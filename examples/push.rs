@@ -31,7 +31,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    common::run(push(arguments))
+    common::run(arguments.connection.host.command_timeout(), push(arguments))
 }
 
 async fn push(arguments: Arguments) -> Result<(), Error> {

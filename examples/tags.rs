@@ -23,7 +23,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    common::run(tags(arguments))
+    common::run(arguments.connection.host.command_timeout(), tags(arguments))
 }
 
 async fn tags(arguments: Arguments) -> Result<(), Error> {

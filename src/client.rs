@@ -32,7 +32,7 @@ impl Client {
     }
 
     /// A client configured as Podman on this host: registries.conf, auth.json, certs.d, policy.json, wherever the
-    /// environment says they are.
+    /// environment says they are, and through the proxies that it names.
     ///
     /// # Errors
     ///

@@ -22,6 +22,7 @@ mod names;
 mod overrides;
 mod policy;
 mod transfer;
+mod waiting;
 mod warnings;
 
 pub use wharf_auth as auth;

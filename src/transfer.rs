@@ -3,7 +3,7 @@ use std::sync::Arc;
 use wharf_auth::AuthErrorKind;
 use wharf_config::{Failure, Failures, Intent, NameOrigin, Resolve as _, ResolveError};
 use wharf_content::{Error, ErrorKind, Name, Source, Target};
-use wharf_copy::{Options, Report, copy};
+use wharf_copy::{Options, Report};
 use wharf_distribution::{Detail, Operation};
 use wharf_reference::Reference;
 use wharf_store::Layout;
@@ -11,6 +11,7 @@ use wharf_store::Layout;
 use crate::{
     Client, Image,
     client::{Place, parse},
+    waiting::copy,
 };
 
 /// What [`Client::pull`] did.

@@ -1,6 +1,7 @@
 //! What the examples share: the flags that Podman and Skopeo users know, exit codes and errors in words.
 #![allow(dead_code, reason = "each example uses a part")]
 
+mod network;
 mod progress;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use clap::{Arg, ArgAction, Args, Command, builder::TypedValueParser};
@@ -59,9 +61,16 @@ pub(crate) struct Host {
     /// Trust policy (policy.json), instead of the host's
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    #[command(flatten)]
+    network: network::Network,
 }
 
 impl Host {
+    /// How long the whole command may take.
+    pub(crate) fn command_timeout(&self) -> Option<Duration> {
+        self.network.command_timeout()
+    }
+
     /// What makes a client that reads credentials: a file of them that does not exist is a typo.
     pub(crate) fn reader(&self) -> Result<ClientBuilder, Error> {
         if let Some(file) = self.authfile.as_ref().filter(|file| !file.exists()) {
@@ -90,7 +99,8 @@ impl Host {
         if let Some(file) = &self.policy {
             locations = locations.with_policy(file);
         }
-        let builder = Client::builder()
+        let builder = self.network.apply(Client::builder());
+        let builder = builder
             .with_locations(locations)
             .with_warnings(Arc::new(progress::Warnings));
         Ok(match self.tls_verify {
@@ -237,7 +247,7 @@ pub(crate) fn registry_of(image: &Image) -> Option<Registry> {
 
 /// Runs an example: 0 when it is done, 1 when it failed, 3 when there is no such thing, 130 when interrupted.
 /// (Wrong usage is 2, and clap's.)
-pub(crate) fn run(work: impl Future<Output = Result<(), Error>>) -> ExitCode {
+pub(crate) fn run(limit: Option<Duration>, work: impl Future<Output = Result<(), Error>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -247,7 +257,7 @@ pub(crate) fn run(work: impl Future<Output = Result<(), Error>>) -> ExitCode {
     };
     runtime.block_on(async {
         tokio::select! {
-            result = work => match result {
+            result = within(limit, work) => match result {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => report(&error),
             },
@@ -256,6 +266,14 @@ pub(crate) fn run(work: impl Future<Output = Result<(), Error>>) -> ExitCode {
                 ExitCode::from(130)
             }
         }
+    })
+}
+
+async fn within(limit: Option<Duration>, work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    let Some(limit) = limit else { return work.await };
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let message = format!("not done within {} s (--command-timeout)", limit.as_secs_f64());
+        Err(Error::new(ErrorKind::Timeout, message))
     })
 }
 

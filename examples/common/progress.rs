@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io::{IsTerminal, stderr},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
@@ -32,6 +33,10 @@ impl Progress for Warnings {
             note(format_args!("warning: {message}"));
         }
     }
+}
+
+fn waiting(elapsed: Duration) -> String {
+    format!("still waiting for an answer, since {} s", elapsed.as_secs())
 }
 
 fn short(descriptor: &Descriptor) -> &str {
@@ -67,6 +72,7 @@ impl Progress for Lines {
                 note(format_args!("{outcome}: {kind} {short} ({size})"));
             }
             Event::Warning { message } => note(format_args!("warning: {message}")),
+            Event::Waiting { elapsed } => note(waiting(elapsed)),
             _ => {}
         }
     }
@@ -115,6 +121,9 @@ impl Progress for Bars {
             }
             Event::Warning { message } => {
                 self.all.println(format!("warning: {message}")).ok();
+            }
+            Event::Waiting { elapsed } => {
+                self.all.println(waiting(elapsed)).ok();
             }
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 mod dangerous;
 mod network;
+mod proxies;
 
 use std::{fmt, sync::Arc};
 
@@ -32,6 +33,8 @@ pub struct ClientBuilder {
     /// Every setting of the protocol's client. Where repositories are, who we are and which certificates are used
     /// is put in when it is built.
     protocol: wharf_distribution::ClientBuilder,
+    /// Whether the caller has set the proxies: then the environment's do not count.
+    has_proxies: bool,
     credentials: Vec<(Registry, Credential)>,
     tls: TlsWord,
     trust: Trust,
@@ -52,6 +55,7 @@ impl ClientBuilder {
         Self {
             locations: Locations::none(),
             protocol: wharf_distribution::Client::builder(),
+            has_proxies: false,
             credentials: Vec::new(),
             tls: TlsWord {
                 all: None,
@@ -147,7 +151,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if a configuration file cannot be read or understood.
+    /// [`ErrorKind::Invalid`] if a configuration file cannot be read or understood, or a variable names no proxy.
     pub fn build(self) -> Result<Client, Error> {
         let invalid = |error| Error::wrap(ErrorKind::Invalid, error);
         let registries = Arc::new(Registries::load(&self.locations).map_err(invalid)?);
@@ -172,8 +176,11 @@ impl ClientBuilder {
             locations: self.locations.clone(),
             options: self.short_names,
         };
-        let protocol = self
-            .protocol
+        let mut protocol = self.protocol;
+        if !self.has_proxies {
+            protocol = protocol.with_proxies(proxies::from_variables(self.locations.proxies())?);
+        }
+        let protocol = protocol
             .with_resolve(resolver)
             .with_credentials(provider)
             .with_tls(Arc::new(HostCertificates::new(self.locations, self.trust)));

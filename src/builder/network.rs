@@ -35,8 +35,10 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_user_agent(user_agent))
     }
 
-    /// The proxies that requests go through. Default: none.
-    pub fn with_proxies(self, proxies: ProxySettings) -> Self {
+    /// The proxies that requests go through. Default: those of the environment that the
+    /// [`Locations`](wharf_config::Locations) were read from (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`); none without.
+    pub fn with_proxies(mut self, proxies: ProxySettings) -> Self {
+        self.has_proxies = true;
         self.map(|protocol| protocol.with_proxies(proxies))
     }
 

@@ -62,7 +62,7 @@ pub use credentials::{
     ListedCredential, Lookup, LookupOutcome, LookupStep, Stored,
 };
 pub use error::{ConfigError, ConfigErrorKind};
-pub use locations::{Generation, HostOs, Locations};
+pub use locations::{Generation, HostOs, Locations, ProxyVariables};
 pub use origin::Origin;
 pub use policy::{Policy, Refusal, Requirement, Rule};
 pub use registries::{Mirror, Prefix, PullFromMirror, Registries, RegistryTable, Resolution, Skipped};

@@ -2,6 +2,7 @@ mod auth;
 mod env;
 mod helpers;
 mod paths;
+mod proxies;
 mod setters;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 
 pub(crate) use auth::AuthFiles;
 use helpers::HelperVariables;
+pub use proxies::ProxyVariables;
 
 /// Where the host keeps its configuration: the only place that reads the environment, the home directory and
 /// the user id. Everything else takes this value, so a test can describe any host.
@@ -44,6 +46,7 @@ pub struct Locations {
     program_data: Option<PathBuf>,
     search_path: Option<OsString>,
     helper_variables: HelperVariables,
+    proxies: ProxyVariables,
     docker_config: Option<PathBuf>,
     registry_auth_file: Option<PathBuf>,
     registries_conf_env: Option<PathBuf>,
@@ -120,6 +123,7 @@ impl Locations {
             program_data: None,
             search_path: None,
             helper_variables: HelperVariables::none(),
+            proxies: ProxyVariables::none(),
             docker_config: None,
             registry_auth_file: None,
             registries_conf_env: None,

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{Descriptor, Target};
 
@@ -54,6 +54,12 @@ pub enum Event<'a> {
         descriptor: &'a Descriptor,
         /// How it got there.
         outcome: Outcome,
+    },
+    /// Nothing has happened for a while, and the operation still waits: a registry may need minutes to fetch what it
+    /// is asked for or to assemble what it was sent. Told after 10 s, and then each time the wait has doubled.
+    Waiting {
+        /// How long nothing has happened.
+        elapsed: Duration,
     },
     /// Something to tell the user that is not a failure.
     Warning {

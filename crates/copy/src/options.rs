@@ -114,6 +114,12 @@ impl Options {
         self
     }
 
+    /// Who hears what happens.
+    #[must_use]
+    pub const fn progress(&self) -> &Arc<dyn Progress> {
+        &self.progress
+    }
+
     /// Who decides, before any byte is written, whether the image may be copied.
     #[must_use]
     pub fn with_gate(mut self, gate: Arc<dyn Gate>) -> Self {

@@ -287,7 +287,7 @@ pub(crate) const fn kind_of_http(kind: wharf_http::ErrorKind) -> ErrorKind {
         Http::NotTls | Http::Certificate | Http::CertificateName | Http::CertificateTime | Http::Tls => {
             ErrorKind::Tls
         }
-        Http::Dns | Http::Connect | Http::Broken => ErrorKind::Network,
+        Http::Dns | Http::Connect | Http::Broken | Http::Proxy | Http::ProxyLogin => ErrorKind::Network,
         Http::Overloaded => ErrorKind::RateLimited,
         Http::Protocol | Http::Redirect => ErrorKind::Server,
         Http::TooLarge => ErrorKind::TooLarge,

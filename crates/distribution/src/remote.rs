@@ -18,7 +18,7 @@ use crate::{
     Client,
     error::{Error, Operation},
     push::Session,
-    site::{Site, in_order},
+    site::{InOrder, Site},
 };
 
 /// One repository of a registry. Clones share what was learned.
@@ -135,7 +135,8 @@ impl Remote {
             Intent::PullDigest => self.order(sites.len()).collect(),
             _ => (0..sites.len()).collect(),
         };
-        for (index, site) in in_order(&sites, &order) {
+        let mut candidates = InOrder::new(&sites, order);
+        while let Some((index, site)) = candidates.next() {
             match ask(site.clone()).await {
                 Ok(answer) => {
                     if operation == Operation::PullManifest {
@@ -147,6 +148,7 @@ impl Remote {
                     if sites.len() > 1 {
                         tracing::debug!(%error, "trying the next place");
                     }
+                    candidates.failed(index, &error);
                     failed.push((index, error));
                 }
             }

@@ -1,9 +1,15 @@
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    fmt,
+    sync::Arc,
+};
 
 use url::Url;
 use wharf_config::{Candidate, Role, TlsMode};
-use wharf_http::{Error, ErrorKind, Origin, Peer, Scheme, TlsSettings};
+use wharf_http::{ErrorKind, Origin, Peer, Scheme, TlsSettings};
 use wharf_reference::{Registry, Repository};
+
+use crate::error::{Detail, Error};
 
 /// Gives the certificates for a registry: what its directory in certs.d holds.
 ///
@@ -49,7 +55,11 @@ pub(crate) struct PlainHttp {
 }
 
 impl Site {
-    pub(crate) fn new(candidate: &Candidate, tls: &dyn TlsFor, plain: &PlainHttp) -> Result<Self, Error> {
+    pub(crate) fn new(
+        candidate: &Candidate,
+        tls: &dyn TlsFor,
+        plain: &PlainHttp,
+    ) -> Result<Self, wharf_http::Error> {
         let registry = candidate.repository.registry();
         let mut site = Self::of_registry(registry, candidate.tls, tls, plain)?;
         site.repository = Some(candidate.repository.clone());
@@ -62,10 +72,10 @@ impl Site {
         mode: TlsMode,
         tls: &dyn TlsFor,
         plain: &PlainHttp,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, wharf_http::Error> {
         let settings = tls.tls_for(&registry).map_err(|error| {
             let message = format!("the certificates for {registry} cannot be used");
-            Error::new(ErrorKind::Settings, message).with_source(error)
+            wharf_http::Error::new(ErrorKind::Settings, message).with_source(error)
         })?;
         let insecure = mode == TlsMode::Insecure;
         let schemes: &'static [Scheme] = if plain.registries.contains(&registry) {
@@ -100,7 +110,7 @@ impl Site {
     }
 
     /// The root of the API under this scheme; Docker Hub's is at another host than its name says.
-    pub(crate) fn base(&self, scheme: Scheme) -> Result<Url, Error> {
+    pub(crate) fn base(&self, scheme: Scheme) -> Result<Url, wharf_http::Error> {
         let host = match self.api_host {
             Some(host) => host,
             None if self.registry.is_docker_hub() => "registry-1.docker.io",
@@ -108,25 +118,52 @@ impl Site {
         };
         Url::parse(&format!("{scheme}://{host}/")).map_err(|error| {
             let message = format!("{} is not a host that can be contacted", self.registry);
-            Error::new(ErrorKind::Settings, message).with_source(error)
+            wharf_http::Error::new(ErrorKind::Settings, message).with_source(error)
         })
     }
 
-    pub(crate) fn peer(&self, url: &Url) -> Result<Peer, Error> {
+    pub(crate) fn peer(&self, url: &Url) -> Result<Peer, wharf_http::Error> {
         Ok(Peer::named(Origin::of(url)?, Arc::clone(&self.tls)))
     }
 }
 
-/// The sites in this order, each knowing whether one follows.
-pub(crate) fn in_order<'a>(
+/// The sites in an order, each knowing whether one follows.
+///
+/// A site that others follow is given little time. One that was silent for that long is asked again at the end, with
+/// all the time it may need, if the last one gave no answer: a cache may be slow and yet the only way.
+pub(crate) struct InOrder<'a> {
     sites: &'a [Site],
-    order: &'a [usize],
-) -> impl Iterator<Item = (usize, Site)> + use<'a> {
-    let followed = (1..order.len()).map(|_| true).chain([false]);
-    order.iter().zip(followed).filter_map(|(index, has_next)| {
-        let site = sites.get(*index)?.clone();
-        Some((*index, Site { has_next, ..site }))
-    })
+    order: VecDeque<usize>,
+    silent: Option<usize>,
+}
+
+impl<'a> InOrder<'a> {
+    pub(crate) fn new(sites: &'a [Site], order: impl IntoIterator<Item = usize>) -> Self {
+        Self {
+            sites,
+            order: order.into_iter().collect(),
+            silent: None,
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> Option<(usize, Site)> {
+        let index = self.order.pop_front()?;
+        let site = self.sites.get(index)?.clone();
+        let has_next = !self.order.is_empty();
+        Some((index, Site { has_next, ..site }))
+    }
+
+    /// What became of the site that was given out last.
+    pub(crate) fn failed(&mut self, index: usize, error: &Error) {
+        let no_answer = matches!(error.detail(), Some(Detail::Http(_)));
+        if !self.order.is_empty() {
+            if error.detail() == Some(Detail::Http(ErrorKind::Timeout)) {
+                self.silent.get_or_insert(index);
+            }
+        } else if no_answer && let Some(silent) = self.silent.take() {
+            self.order.push_back(silent);
+        }
+    }
 }
 
 impl fmt::Debug for Site {

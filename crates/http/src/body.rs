@@ -10,7 +10,7 @@ use futures_core::Stream;
 
 use crate::{Error, ErrorKind, error::Cause};
 
-/// How long a body that is read whole may take.
+/// How long a body that is read whole may take from its first byte on.
 const WHOLE_BODY: Duration = Duration::from_secs(60);
 /// The same for an error page, which is only read for its message.
 const ERROR_PAGE: Duration = Duration::from_secs(5);
@@ -108,12 +108,16 @@ impl ResponseBody {
         self.length
     }
 
-    /// All bytes, at most `limit`, within a minute.
+    /// All bytes, at most `limit`, within a minute of the first. How long the first may take is the transport's to limit.
     ///
     /// Fails with [`ErrorKind::TooLarge`] as soon as more are declared or come (X1, X2), and with
     /// [`ErrorKind::Timeout`] for a server that sends them one by one (X3).
-    pub async fn read(self, limit: u64) -> Result<Bytes, Error> {
-        match tokio::time::timeout(WHOLE_BODY, self.read_within(limit)).await {
+    pub async fn read(mut self, limit: u64) -> Result<Bytes, Error> {
+        let first = match self.length {
+            Some(length) if length > limit => None,
+            _ => self.next().await.transpose()?,
+        };
+        match tokio::time::timeout(WHOLE_BODY, self.read_within(first, limit)).await {
             Ok(read) => read,
             Err(_) => Err(Error::new(
                 ErrorKind::Timeout,
@@ -122,7 +126,7 @@ impl ResponseBody {
         }
     }
 
-    async fn read_within(mut self, limit: u64) -> Result<Bytes, Error> {
+    async fn read_within(mut self, mut first: Option<Bytes>, limit: u64) -> Result<Bytes, Error> {
         let too_large = || {
             let message = format!("the answer is larger than the limit of {limit} bytes");
             Error::new(ErrorKind::TooLarge, message)
@@ -131,7 +135,9 @@ impl ResponseBody {
             return Err(too_large());
         }
         let mut whole = BytesMut::new();
-        let mut first: Option<Bytes> = None;
+        if first.as_ref().is_some_and(|first| first.len() as u64 > limit) {
+            return Err(too_large());
+        }
         while let Some(chunk) = self.next().await {
             let chunk = chunk?;
             let held = whole.len() + first.as_ref().map_or(0, Bytes::len);

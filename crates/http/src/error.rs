@@ -88,6 +88,10 @@ pub enum ErrorKind {
     ConnectTimeout,
     /// The server does not speak TLS on this port: it answered with something else.
     NotTls,
+    /// The proxy could not be reached, or refuses to connect to the server.
+    Proxy,
+    /// The proxy wants a user name and password, or others than it got (407).
+    ProxyLogin,
     /// The server's certificate is not trusted.
     Certificate,
     /// The server's certificate is trusted, but is for another name.
@@ -125,6 +129,8 @@ impl ErrorKind {
             Self::Connect => "cannot connect",
             Self::ConnectTimeout => "the connection could not be made in time",
             Self::NotTls => "the server does not speak TLS on this port",
+            Self::Proxy => "the proxy does not connect to the server",
+            Self::ProxyLogin => "the proxy wants a login",
             Self::Certificate => "the server's certificate is not trusted",
             Self::CertificateName => "the server's certificate is for another name",
             Self::CertificateTime => "the server's certificate has expired or is not valid yet",
@@ -151,6 +157,8 @@ impl ErrorKind {
                 | Self::Connect
                 | Self::ConnectTimeout
                 | Self::NotTls
+                | Self::Proxy
+                | Self::ProxyLogin
                 | Self::Certificate
                 | Self::CertificateName
                 | Self::CertificateTime

@@ -52,6 +52,6 @@ pub use reqwest_adapter::{Lookup, ReqwestConnector};
 pub use retry::{RetryBudget, RetryPolicy, is_transient_status, retries_of};
 pub use retry_after::retry_after;
 pub use service::{Connect, HttpService, Peer, PeerAddress, Request, Response};
-pub use timeouts::Timeouts;
+pub use timeouts::{RequestClass, Timeouts};
 pub use tls::{DangerousTls, Identity, Roots, TlsSettings};
 pub use transport::{FollowError, Followed, Transport};

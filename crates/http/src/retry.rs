@@ -112,7 +112,7 @@ pub const fn retries_of(kind: ErrorKind) -> u32 {
     match kind {
         ErrorKind::Timeout | ErrorKind::Broken | ErrorKind::Overloaded => u32::MAX,
         // Mostly a mistyped name or a server that is not there: it should not take long to say so.
-        ErrorKind::Dns | ErrorKind::Connect | ErrorKind::ConnectTimeout => 2,
+        ErrorKind::Dns | ErrorKind::Connect | ErrorKind::ConnectTimeout | ErrorKind::Proxy => 2,
         _ => 0,
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, Method};
 use url::Url;
 
-use crate::{AddressClass, Error, Origin, Redacted, RequestBody, ResponseBody, TlsSettings};
+use crate::{AddressClass, Error, Origin, Redacted, RequestBody, RequestClass, ResponseBody, TlsSettings};
 
 /// One request. The URL is kept parsed, so that the address that was checked is the address that is dialled.
 pub struct Request {
@@ -19,6 +19,10 @@ pub struct Request {
     /// Whether many bytes will move: such a request gets a connection of its own instead of sharing one by
     /// HTTP/2, where all bytes pass through one task and one window.
     pub bulk: bool,
+    /// How long the server may need before it answers.
+    pub class: RequestClass,
+    /// Whether another server can be asked: this one is given less time.
+    pub has_alternative: bool,
 }
 
 impl Request {
@@ -31,6 +35,8 @@ impl Request {
             headers: HeaderMap::new(),
             body: RequestBody::Empty,
             bulk: false,
+            class: RequestClass::default(),
+            has_alternative: false,
         }
     }
 
@@ -50,6 +56,8 @@ impl Request {
             headers: self.headers.clone(),
             body: self.body.replay()?,
             bulk: self.bulk,
+            class: self.class,
+            has_alternative: self.has_alternative,
         })
     }
 }

@@ -1,26 +1,61 @@
 use std::time::Duration;
 
 /// How long to wait for what (X3). There is no limit on a whole body: a large blob takes its time.
+///
+/// | limit | default | for |
+/// |---|---|---|
+/// | connect | 10 s | a connection: name, TCP, proxy and TLS |
+/// | question | 60 s | the head of an answer to [`RequestClass::Question`] |
+/// | content | 10 min | the same for [`RequestClass::Content`]: Harbor has been seen to send a manifest after 417 s, when it fetched it first |
+/// | commit | 15 min | the same for [`RequestClass::Commit`]: storage assembles and hashes what was uploaded before it answers |
+/// | optional | 5 s | the same for [`RequestClass::Optional`]: what it would save is not worth more |
+/// | alternative | 15 s | the most for the head of any answer where another server can be asked |
+/// | send | 5 min | a pause in a request's body because the server takes no more bytes: it may be writing to slow storage |
+/// | idle | 60 s | a pause in an answer's body after its first byte |
+/// | minimum rate | 1,024 B/s | an answer's body, over [`Timeouts::RATE_WINDOW`] of waiting for the server |
+///
+/// The head is waited for from the last byte of the request on, and the first byte of a body as long as the head. A
+/// long limit is no long wait for a dead server: the built-in transport asks idle connections for a sign of life (TCP
+/// keep-alive, HTTP/2 PING) and notices within two minutes that there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Timeouts {
-    /// For a connection, TLS included: 10 s.
-    pub connect: Duration,
-    /// For the head of the answer, from the last byte of the request on: 30 s.
-    pub head: Duration,
-    /// Between two chunks of a body, in either direction: 30 s.
-    pub idle: Duration,
-    /// The fewest bytes per second of an answer's body, measured over [`Timeouts::RATE_WINDOW`] of waiting for
-    /// the server: 1,024.
-    pub minimum_rate: u64,
+    pub(crate) connect: Duration,
+    question: Duration,
+    content: Duration,
+    commit: Duration,
+    optional: Duration,
+    alternative: Duration,
+    pub(crate) send: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) minimum_rate: u64,
+}
+
+/// Classes of requests, by how long a server may need before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum RequestClass {
+    /// Asks for what the server knows: a token, a login, whether something is there, where to upload.
+    #[default]
+    Question,
+    /// Reads what the server may have to fetch or collect first: a manifest, a blob, a list.
+    Content,
+    /// Writes or deletes: the server answers when that is done.
+    Commit,
+    /// May save work, and is given up first: a mount.
+    Optional,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            head: Duration::from_secs(30),
-            idle: Duration::from_secs(30),
+            question: Duration::from_secs(60),
+            content: Duration::from_secs(600),
+            commit: Duration::from_secs(900),
+            optional: Duration::from_secs(5),
+            alternative: Duration::from_secs(15),
+            send: Duration::from_secs(300),
+            idle: Duration::from_secs(60),
             minimum_rate: 1024,
         }
     }
@@ -30,13 +65,35 @@ impl Timeouts {
     /// How long a body may be slower than the minimum rate.
     pub const RATE_WINDOW: Duration = Duration::from_secs(60);
 
+    /// The limit for the head of the answer to a request of this class. `has_alternative`: another server can be
+    /// asked.
+    #[must_use]
+    pub fn head(&self, class: RequestClass, has_alternative: bool) -> Duration {
+        let limit = match class {
+            RequestClass::Question => self.question,
+            RequestClass::Content => self.content,
+            RequestClass::Commit => self.commit,
+            RequestClass::Optional => self.optional,
+        };
+        if has_alternative {
+            limit.min(self.alternative)
+        } else {
+            limit
+        }
+    }
+
     /// The same with no limit beyond a year, so that adding one to the present cannot overflow.
     #[cfg(feature = "reqwest")]
     pub(crate) fn bounded(self) -> Self {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
         Self {
             connect: self.connect.min(YEAR),
-            head: self.head.min(YEAR),
+            question: self.question.min(YEAR),
+            content: self.content.min(YEAR),
+            commit: self.commit.min(YEAR),
+            optional: self.optional.min(YEAR),
+            alternative: self.alternative.min(YEAR),
+            send: self.send.min(YEAR),
             idle: self.idle.min(YEAR),
             ..self
         }
@@ -49,10 +106,61 @@ impl Timeouts {
         self
     }
 
-    /// The same with this limit for the head of an answer.
+    /// The same with this limit for the head of every answer, whatever its class.
     #[must_use]
-    pub const fn with_head(mut self, head: Duration) -> Self {
-        self.head = head;
+    pub const fn with_head(self, limit: Duration) -> Self {
+        self.with_question(limit)
+            .with_content(limit)
+            .with_commit(limit)
+            .with_optional(limit)
+    }
+
+    /// The same with this limit for the head of an answer to a question.
+    #[must_use]
+    pub const fn with_question(mut self, limit: Duration) -> Self {
+        self.question = limit;
+        self
+    }
+
+    /// The same with this limit for the head of an answer that brings content.
+    #[must_use]
+    pub const fn with_content(mut self, limit: Duration) -> Self {
+        self.content = limit;
+        self
+    }
+
+    /// The same with this limit for the head of an answer to a write or a deletion.
+    #[must_use]
+    pub const fn with_commit(mut self, limit: Duration) -> Self {
+        self.commit = limit;
+        self
+    }
+
+    /// The same with this limit for the head of an answer to a request that may only save work.
+    #[must_use]
+    pub const fn with_optional(mut self, limit: Duration) -> Self {
+        self.optional = limit;
+        self
+    }
+
+    /// The same with this limit for the head of an answer where another server can be asked.
+    #[must_use]
+    pub const fn with_alternative(mut self, limit: Duration) -> Self {
+        self.alternative = limit;
+        self
+    }
+
+    /// The same with this limit for a pause in a request's body.
+    #[must_use]
+    pub const fn with_send(mut self, limit: Duration) -> Self {
+        self.send = limit;
+        self
+    }
+
+    /// The same with this limit for a pause in an answer's body.
+    #[must_use]
+    pub const fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
         self
     }
 
@@ -62,11 +170,33 @@ impl Timeouts {
         self.minimum_rate = bytes_per_second;
         self
     }
+}
 
-    /// The same with this limit between two chunks of a body.
-    #[must_use]
-    pub const fn with_idle(mut self, idle: Duration) -> Self {
-        self.idle = idle;
-        self
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_has_its_limit_and_an_alternative_shortens_it() {
+        use RequestClass::{Commit, Content, Optional, Question};
+        let secs = Duration::from_secs;
+        let limits = Timeouts::default();
+        let table = [
+            (Question, false, 60),
+            (Question, true, 15),
+            (Content, false, 600),
+            (Content, true, 15),
+            (Commit, false, 900),
+            (Optional, false, 5),
+            (Optional, true, 5),
+        ];
+        for (class, has_alternative, seconds) in table {
+            let limit = limits.head(class, has_alternative);
+            assert_eq!(limit, secs(seconds), "{class:?} {has_alternative}");
+        }
+        let short = limits.with_head(secs(1));
+        for class in [Question, Content, Commit, Optional] {
+            assert_eq!(short.head(class, false), secs(1));
+        }
     }
 }

@@ -104,6 +104,8 @@ impl Transport {
                 headers: request.headers.clone(),
                 body: RequestBody::Empty,
                 bulk: request.bulk,
+                class: request.class,
+                has_alternative: request.has_alternative,
             };
             if chain.is_home()
                 && let Some(authorization) = authorization

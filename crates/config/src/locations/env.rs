@@ -45,6 +45,7 @@ impl Locations {
 
     fn set_var(&mut self, name: &str, value: OsString) {
         self.helper_variables.offer(name, &value);
+        self.proxies.offer(name, &value);
         let home = if self.os == HostOs::Windows {
             "USERPROFILE"
         } else {

@@ -19,7 +19,7 @@ use crate::{
     error::{Detail, Error, Operation, kind_of_http},
     pace::Turn,
     send::{Answer, Call},
-    site::{Site, in_order},
+    site::{InOrder, Site},
 };
 
 /// How many of a descriptor's URLs are tried.
@@ -65,10 +65,14 @@ impl Fetch {
         let mut order: Vec<usize> = self.remote.order(sites.len()).collect();
         order.sort_by_key(|index| Some(*index) == failed);
         let mut errors = Vec::new();
-        for (index, site) in in_order(&sites, &order) {
+        let mut candidates = InOrder::new(&sites, order);
+        while let Some((index, site)) = candidates.next() {
             match self.part_from(&site, index, offset).await {
                 Ok(part) => return Ok(part),
-                Err(error) => errors.push((index, error)),
+                Err(error) => {
+                    candidates.failed(index, &error);
+                    errors.push((index, error));
+                }
             }
         }
         let error = self.remote.all_failed(Operation::PullBlob, errors);

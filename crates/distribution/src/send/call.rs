@@ -3,7 +3,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use url::Url;
 use wharf_auth::Scopes;
 use wharf_content::ErrorKind;
-use wharf_http::{Redacted, RequestBody, ResponseBody};
+use wharf_http::{Redacted, RequestBody, RequestClass, ResponseBody};
 
 use crate::error::{Error, Operation};
 
@@ -132,6 +132,26 @@ impl<'a> Call<'a> {
     pub(crate) fn once(mut self) -> Self {
         self.repeatable = false;
         self
+    }
+
+    /// How long the registry may need before it answers.
+    pub(super) fn class(&self) -> RequestClass {
+        match (self.operation, &self.method) {
+            (Operation::Mount, _) => RequestClass::Optional,
+            // Nobody waits for what is told of an upload that was given up.
+            (Operation::PushBlob, &Method::DELETE) => RequestClass::Question,
+            (_, &Method::PUT | &Method::PATCH | &Method::DELETE) => RequestClass::Commit,
+            (
+                Operation::PullManifest
+                | Operation::PullBlob
+                | Operation::ListTags
+                | Operation::ListRepositories
+                | Operation::ListReferrers
+                | Operation::Search,
+                _,
+            ) => RequestClass::Content,
+            _ => RequestClass::Question,
+        }
     }
 
     pub(super) fn error(&self, kind: ErrorKind, reason: impl Into<String>) -> Error {

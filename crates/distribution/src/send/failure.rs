@@ -36,7 +36,7 @@ pub(super) fn cannot_speak(error: &Error) -> bool {
     matches!(
         error.detail(),
         Some(Detail::Http(
-            Http::Connect | Http::ConnectTimeout | Http::NotTls | Http::Tls
+            Http::Connect | Http::ConnectTimeout | Http::NotTls | Http::Tls | Http::Proxy | Http::ProxyLogin
         ))
     )
 }

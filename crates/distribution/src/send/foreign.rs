@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Method, header};
 use url::Url;
-use wharf_http::{AddressClass, Origin, Peer, Request, Response};
+use wharf_http::{AddressClass, Origin, Peer, Request, RequestClass, Response};
 
 use super::Answer;
 use crate::{Client, site::Site};
@@ -19,6 +19,7 @@ impl Client {
     ) -> Option<Answer> {
         let mut request = Request::new(Method::GET, url.clone());
         request.bulk = true;
+        request.class = RequestClass::Content;
         request.headers.insert(header.0, header.1);
         request
             .headers
@@ -66,6 +67,7 @@ impl Client {
         let peer = Peer::named(Origin::of(&url).ok()?, tls).with_floor(floor);
         let mut request = Request::new(Method::GET, url);
         request.bulk = true;
+        request.class = RequestClass::Content;
         request
             .headers
             .insert(header::USER_AGENT, self.shared().user_agent.clone());

@@ -157,7 +157,7 @@ impl Client {
             .map_err(|error| auth_error(call, error))?;
         let mut challenges = 0;
         loop {
-            let request = self.request(call, url.clone())?;
+            let request = self.request(site, call, url.clone())?;
             self.shared().counting.requests.add();
             let header = sent.as_ref().map(Authorization::header);
             let followed = self
@@ -221,7 +221,7 @@ impl Client {
     /// One try at another host that the registry names: it gets no credentials, no client certificate, and leads
     /// nowhere else.
     async fn attempt_elsewhere(&self, site: &Site, call: &Call<'_>, url: &Url) -> Result<Answer, Failure> {
-        let request = self.request(call, url.clone())?;
+        let request = self.request(site, call, url.clone())?;
         self.shared().counting.requests.add();
         let response = self.call_elsewhere(site, request).await.map_err(|error| {
             transport_failure(
@@ -244,9 +244,11 @@ impl Client {
         Self::judge(call, site, None, followed).await
     }
 
-    fn request(&self, call: &Call<'_>, url: Url) -> Result<Request, Failure> {
+    fn request(&self, site: &Site, call: &Call<'_>, url: Url) -> Result<Request, Failure> {
         let mut request = Request::new(call.method.clone(), url);
         request.bulk = call.volume >= BULK;
+        request.class = call.class();
+        request.has_alternative = site.has_next;
         request.headers.clone_from(&call.headers);
         request
             .headers

@@ -1,13 +1,13 @@
 //! Several places for one repository.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use wharf_auth::{Credential, Fixed};
 use wharf_config::{Candidate, Intent, Registries, Resolve, ResolveError, Role, TlsMode};
 use wharf_content::{Blob, Descriptor, ErrorKind, Manifest, MediaType, Target};
 use wharf_distribution::Client;
-use wharf_http::TlsSettings;
+use wharf_http::{ReqwestConnector, RetryPolicy, TlsSettings};
 use wharf_reference::{Repository, Tag};
 use wharf_registry::{Quirk, Registry};
 use wharf_testkit::{
@@ -16,7 +16,7 @@ use wharf_testkit::{
     noise, sha256,
 };
 
-use crate::support::{on_stage, plain, registry, remote};
+use crate::support::{StageNames, on_stage, plain, registry, remote};
 
 /// Pulls look at the mirror first.
 #[derive(Debug)]
@@ -328,4 +328,64 @@ async fn a_place_that_is_no_repository_is_to_be_corrected_not_allowed() {
         error.hint(),
         Some("correct the table that registries.conf has for it")
     );
+}
+
+/// A mirror that is silent is left soon; if nothing else can be reached it is asked again, and waited for.
+#[tokio::test(start_paused = true)]
+async fn a_silent_mirror_is_left_sooner_than_the_registry() {
+    let secs = Duration::from_secs;
+    // How long each needs to answer, whether the registry can be reached, how long the whole may take, and whether it
+    // ends well.
+    let table = [
+        ("both are quick", 0, 0, true, 5, true),
+        ("a mirror that needs 10 s", 10, 0, true, 20, true),
+        ("a silent mirror", 100_000, 0, true, 30, true),
+        (
+            "a silent mirror, and a registry that needs 2 min",
+            100_000,
+            120,
+            true,
+            160,
+            true,
+        ),
+        (
+            "a mirror that needs 2 min, and no registry",
+            120,
+            0,
+            false,
+            400,
+            true,
+        ),
+        ("nobody answers", 100_000, 100_000, true, 4_000, false),
+    ];
+    for (what, mirror_needs, registry_needs, reachable, longest, ends_well) in table {
+        let stage = Stage::new();
+        let (mirror, registry) = (stage.origin("mirror.test").await, stage.origin("reg.test").await);
+        let image = Image::small("x");
+        for (origin, needs) in [(&mirror, mirror_needs), (&registry, registry_needs)] {
+            let manifest = Answer::ok(image.manifest().bytes().clone())
+                .header("Content-Type", image.manifest().media_type().as_str());
+            let mut steps = vec![Step::Delay(secs(needs))];
+            steps.extend(manifest.steps());
+            origin.on(Match::any(), steps);
+        }
+        if !reachable {
+            registry.greet(vec![Step::Reset]);
+        }
+        let connect = ReqwestConnector::new().with_lookup(Arc::new(StageNames(stage.names())));
+        let client = on_stage(&stage)
+            .with_connect(Arc::new(connect))
+            .with_resolve(Arc::new(Mirrored))
+            .with_retry(RetryPolicy::never())
+            .build()
+            .unwrap();
+        let started = tokio::time::Instant::now();
+        let got = remote(&client, "reg.test", "app").manifest(&tag()).await;
+        assert_eq!(got.is_ok(), ends_well, "{what}: {got:?}");
+        assert!(
+            started.elapsed() < secs(longest),
+            "{what}: {:?}",
+            started.elapsed()
+        );
+    }
 }

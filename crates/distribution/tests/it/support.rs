@@ -66,7 +66,7 @@ pub(crate) async fn assert_pulls(remote: &Remote, image: &Image, tag: &str) {
 
 /// The names of a stage as a resolver.
 #[derive(Debug)]
-struct StageNames(Names);
+pub(crate) struct StageNames(pub(crate) Names);
 
 #[async_trait]
 impl Lookup for StageNames {

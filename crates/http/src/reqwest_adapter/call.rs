@@ -10,13 +10,14 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use super::{
     classify::{classify, other_protocol},
     protocols::{Learned, Protocols},
+    proxied,
 };
 use crate::{
     Error, ErrorKind, HttpService, PeerAddress, Request, RequestBody, Response, ResponseBody, Timeouts,
@@ -31,8 +32,8 @@ pub(super) struct ReqwestService {
     /// What the server has turned out to speak.
     pub(super) learned: Learned,
     pub(super) timeouts: Timeouts,
-    /// Whether requests go through a proxy.
-    pub(super) proxied: bool,
+    /// The proxy that requests go through, without its login.
+    pub(super) proxy: Option<String>,
 }
 
 #[async_trait]
@@ -45,7 +46,7 @@ impl HttpService for ReqwestService {
             Err(failed) => failed,
         };
         match other_protocol(&failed).filter(|other| *other != known) {
-            None => Err(classify(failed)),
+            None => Err(self.explain(failed)),
             Some(other) => {
                 self.learned.learn(other);
                 let Some(request) = again else {
@@ -54,13 +55,22 @@ impl HttpService for ReqwestService {
                         "the server speaks another version of HTTP",
                     ));
                 };
-                self.send(request, other).await?.map_err(classify)
+                self.send(request, other)
+                    .await?
+                    .map_err(|failed| self.explain(failed))
             }
         }
     }
 }
 
 impl ReqwestService {
+    fn explain(&self, failed: reqwest::Error) -> Error {
+        match &self.proxy {
+            Some(proxy) => proxied::explain(failed, proxy),
+            None => classify(failed),
+        }
+    }
+
     async fn send(
         &self,
         request: Request,
@@ -72,7 +82,10 @@ impl ReqwestService {
             mut headers,
             body,
             bulk,
+            class,
+            has_alternative,
         } = request;
+        let head = self.timeouts.head(class, has_alternative);
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION] {
             if let Some(value) = headers.get_mut(name) {
@@ -99,9 +112,18 @@ impl ReqwestService {
         };
         let answer = client.execute(outgoing);
         let answer = activity
-            .limit(answer, self.timeouts.head.saturating_add(self.timeouts.connect))
+            .limit(
+                answer,
+                head.saturating_add(self.timeouts.connect),
+                self.timeouts.send,
+            )
             .await?;
-        Ok(answer.map(|answer| convert(answer, is_head, self.proxied, self.timeouts)))
+        if let (Ok(answer), Some(proxy)) = (&answer, &self.proxy)
+            && answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        {
+            return Err(proxied::wants_login(proxy));
+        }
+        Ok(answer.map(|answer| convert(answer, is_head, self.proxy.is_some(), self.timeouts, head)))
     }
 }
 
@@ -113,7 +135,13 @@ fn upload(bytes: UploadStream, length: Option<u64>, activity: &Activity) -> reqw
     })
 }
 
-fn convert(answer: reqwest::Response, is_head: bool, proxied: bool, timeouts: Timeouts) -> Response {
+fn convert(
+    answer: reqwest::Response,
+    is_head: bool,
+    proxied: bool,
+    timeouts: Timeouts,
+    first_byte: Duration,
+) -> Response {
     // Behind a proxy it is the proxy's address, which says nothing of the server's.
     let peer = answer.remote_addr().filter(|_| !proxied);
     let (mut parts, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
@@ -128,6 +156,7 @@ fn convert(answer: reqwest::Response, is_head: bool, proxied: bool, timeouts: Ti
         let download = Download {
             body,
             timeouts,
+            first_byte: Some(first_byte),
             timer: Box::pin(tokio::time::sleep(timeouts.idle)),
             waiting_since: None,
             waited: Duration::ZERO,
@@ -138,30 +167,39 @@ fn convert(answer: reqwest::Response, is_head: bool, proxied: bool, timeouts: Ti
     Response::from_parts(parts, body)
 }
 
-/// When the upload last made progress: the wait for an answer begins there.
+/// When the upload last made progress, and whether bytes are left: the wait for an answer begins with the last.
 #[derive(Clone)]
-struct Activity(Arc<Mutex<Instant>>);
+struct Activity(Arc<Mutex<Sent>>);
+
+#[derive(Clone, Copy)]
+struct Sent {
+    last: Instant,
+    unfinished: bool,
+}
 
 impl Activity {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+        let (last, unfinished) = (Instant::now(), false);
+        Self(Arc::new(Mutex::new(Sent { last, unfinished })))
     }
 
-    fn touch(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    fn touch(&self, unfinished: bool) {
+        let last = Instant::now();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Sent { last, unfinished };
     }
 
-    fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn deadline(&self, head: Duration, send: Duration) -> Instant {
+        let sent = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.last + if sent.unfinished { send } else { head }
     }
 
-    async fn limit<F: Future>(&self, future: F, limit: Duration) -> Result<F::Output, Error> {
+    async fn limit<F: Future>(&self, future: F, head: Duration, send: Duration) -> Result<F::Output, Error> {
         let mut future = std::pin::pin!(future);
         loop {
-            let deadline = self.last() + limit;
+            let deadline = self.deadline(head, send);
             match tokio::time::timeout_at(deadline, future.as_mut()).await {
                 Ok(output) => return Ok(output),
-                Err(_) if self.last() + limit > deadline => {}
+                Err(_) if self.deadline(head, send) > deadline => {}
                 Err(_) => return Err(ErrorKind::Timeout.into()),
             }
         }
@@ -200,17 +238,21 @@ impl http_body::Body for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let this = &mut *self;
-        this.activity.touch();
+        this.activity.touch(true);
         let bytes = this.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
         match std::task::ready!(bytes.as_mut().poll_next(context)) {
             Some(Ok(chunk)) => {
                 if let Some(remaining) = &mut this.remaining {
                     *remaining = remaining.saturating_sub(chunk.len() as u64);
+                    this.activity.touch(*remaining > 0);
                 }
                 Poll::Ready(Some(Ok(Frame::data(chunk))))
             }
             Some(Err(error)) => Poll::Ready(Some(Err(UploadError(error)))),
-            None => Poll::Ready(None),
+            None => {
+                this.activity.touch(false);
+                Poll::Ready(None)
+            }
         }
     }
 
@@ -244,6 +286,8 @@ impl error::Error for UploadError {
 struct Download {
     body: reqwest::Body,
     timeouts: Timeouts,
+    /// How long the first byte may take, until it has come: a cache may send the head before it has fetched the rest.
+    first_byte: Option<Duration>,
     timer: Pin<Box<Sleep>>,
     /// Since when nothing comes; the timer is set when a wait begins, not for every chunk.
     waiting_since: Option<Instant>,
@@ -256,8 +300,9 @@ impl Download {
     /// Counts a chunk; whether the server keeps up the minimum rate.
     fn keeps_up(&mut self, length: usize) -> bool {
         self.received = self.received.saturating_add(length as u64);
-        if let Some(since) = self.waiting_since.take() {
-            self.waited += since.elapsed();
+        let waited = self.waiting_since.take().map(|since| since.elapsed());
+        if self.first_byte.take().is_none() {
+            self.waited += waited.unwrap_or_default();
         }
         if self.waited < Timeouts::RATE_WINDOW {
             return true;
@@ -296,7 +341,8 @@ impl Stream for Download {
         if this.waiting_since.is_none() {
             let now = Instant::now();
             this.waiting_since = Some(now);
-            this.timer.as_mut().reset(now + this.timeouts.idle);
+            let limit = this.first_byte.unwrap_or(this.timeouts.idle);
+            this.timer.as_mut().reset(now + limit);
         }
         std::task::ready!(this.timer.as_mut().poll(context));
         let message = "the server stopped sending";

@@ -4,6 +4,7 @@
 mod call;
 mod classify;
 mod protocols;
+mod proxied;
 mod resolver;
 mod rustls_config;
 
@@ -16,7 +17,7 @@ use std::{
 
 pub use resolver::Lookup;
 
-use crate::{Connect, Error, ErrorKind, HttpService, Peer, ProxySettings, Timeouts, TlsSettings};
+use crate::{Connect, Error, ErrorKind, HttpService, Peer, ProxySettings, Redacted, Timeouts, TlsSettings};
 
 /// Connects with reqwest, rustls and ring: HTTP/2 where the server offers it over TLS, HTTP/1.1 otherwise.
 #[derive(Default)]
@@ -92,7 +93,13 @@ impl ReqwestConnector {
             .pool_idle_timeout(Duration::from_secs(25))
             .pool_max_idle_per_host(32)
             .tcp_nodelay(true)
+            // A server that is gone is found within 30 + 4 * 15 s, however long an answer may take: by TCP, and behind a
+            // proxy, whose connection says nothing of the server's, by HTTP/2.
             .tcp_keepalive(Duration::from_secs(30))
+            .tcp_keepalive_interval(Duration::from_secs(15))
+            .tcp_keepalive_retries(4)
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .http2_keep_alive_timeout(Duration::from_secs(30))
             .http1_max_headers(100)
             .http2_max_header_list_size(64 * 1024)
             .dns_resolver(Arc::new(resolver::Resolver {
@@ -122,7 +129,7 @@ impl Connect for ReqwestConnector {
             bulk,
             learned: protocols::Learned::default(),
             timeouts: self.timeouts,
-            proxied: proxy.is_some(),
+            proxy: proxy.map(|url| Redacted(url).to_string()),
         }))
     }
 }

@@ -156,7 +156,7 @@ async fn x03_a_server_that_stops_is_given_up() {
     let registry = stage.origin("registry.test").await;
     let slow_head = vec![Step::Drip(
         Bytes::from_static(b"HTTP/1.1 200 OK\r\nX-Slow: abcdefghijklmnopqrstuvwxyz\r\n\r\n"),
-        Duration::from_secs(1),
+        Duration::from_secs(2),
     )];
     let table: [(&str, Vec<Step>); 4] = [
         ("no answer", vec![Step::Stall]),
@@ -233,7 +233,10 @@ async fn a_slow_upload_is_not_a_server_that_does_not_answer() {
         stream.write_all(answer).await.unwrap();
     });
     let origin = Origin::of(&target).unwrap();
+    let limit = Duration::from_secs(10);
+    let timeouts = Timeouts::default().with_connect(limit).with_head(limit);
     let service = ReqwestConnector::new()
+        .with_timeouts(timeouts)
         .connect(&Peer::named(origin, Arc::default()))
         .unwrap();
     let request = Request::new(Method::PUT, target).with_body(Bytes::from(vec![0; LENGTH]));

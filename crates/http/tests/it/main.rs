@@ -4,6 +4,7 @@
 mod addresses;
 mod bodies;
 mod http2;
+mod limits;
 mod proxies;
 mod redirects;
 mod support;

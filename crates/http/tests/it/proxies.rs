@@ -1,10 +1,13 @@
 //! Proxies from the settings.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::Method;
 use url::Url;
-use wharf_http::{Connect as _, Origin, Peer, PeerAddress, ProxySettings, Request, TlsSettings, Transport};
+use wharf_http::{
+    Connect as _, ErrorKind, Origin, Peer, PeerAddress, ProxySettings, Request, Timeouts, TlsSettings,
+    Transport,
+};
 use wharf_testkit::hostile::{Answer, Match, OriginOptions, Stage, Step};
 
 use crate::support::{connector, trust, url};
@@ -93,4 +96,121 @@ async fn n20_a_proxys_login_is_for_the_proxy_alone() {
         0,
         "a refused proxy is not gone around"
     );
+}
+
+/// What a proxy does wrong is said of the proxy, never of the server, and without its login.
+#[tokio::test]
+async fn failures_of_proxies_are_told_as_theirs() {
+    let stage = Stage::new();
+    let proxy = stage
+        .origin_with("proxy.test", OriginOptions::default().plain().with_port())
+        .await;
+    let password = stage.secret("proxy", &[&proxy]);
+    let host = proxy.name();
+    let refuse = |status: u16| Answer::new(status).header("Proxy-Authenticate", "Basic realm=\"p\"");
+    let far = "http://far.test/x";
+    let safe = "https://far.test/x";
+    let http = |scheme: &str| format!("{scheme}://user:{password}@{host}");
+    let closed = "http://127.0.0.1:1".to_owned();
+    let missing = "http://missing.test:3128".to_owned();
+    let table = [
+        (
+            "plain http, 407",
+            http("http"),
+            far,
+            refuse(407).steps(),
+            ErrorKind::ProxyLogin,
+            "407",
+        ),
+        (
+            "https, 407",
+            http("http"),
+            safe,
+            refuse(407).steps(),
+            ErrorKind::ProxyLogin,
+            "407",
+        ),
+        (
+            "https, 403",
+            http("http"),
+            safe,
+            refuse(403).steps(),
+            ErrorKind::Proxy,
+            "does not connect",
+        ),
+        (
+            "https, 502",
+            http("http"),
+            safe,
+            refuse(502).steps(),
+            ErrorKind::Proxy,
+            "does not connect",
+        ),
+        (
+            "https, hangs up",
+            http("http"),
+            safe,
+            vec![Step::Close],
+            ErrorKind::Proxy,
+            "does not connect",
+        ),
+        (
+            "socks, no such thing",
+            http("socks5"),
+            safe,
+            vec![Step::Close],
+            ErrorKind::Proxy,
+            "",
+        ),
+        (
+            "not running",
+            closed.clone(),
+            far,
+            vec![],
+            ErrorKind::Proxy,
+            "cannot be reached",
+        ),
+        (
+            "not running, https",
+            closed,
+            safe,
+            vec![],
+            ErrorKind::Proxy,
+            "cannot be reached",
+        ),
+        (
+            "no such name",
+            missing,
+            safe,
+            vec![],
+            ErrorKind::Proxy,
+            "cannot be reached",
+        ),
+    ];
+    for (what, settings, target, steps, kind, words) in table {
+        proxy.clear().on(Match::any(), steps);
+        let error = failure(&stage, &settings, target).await;
+        assert_eq!(error.kind(), kind, "{what}: {error:?}");
+        let text = error.to_string();
+        assert!(
+            text.contains("the proxy ") && text.contains(words),
+            "{what}: {text}"
+        );
+    }
+}
+
+/// How a request fails through this proxy.
+async fn failure(stage: &Stage, proxy: &str, target: &str) -> wharf_http::Error {
+    let proxies = ProxySettings::default()
+        .with_http(proxy)
+        .and_then(|proxies| proxies.with_https(proxy))
+        .unwrap();
+    let peer = Peer::named(Origin::of(&url(target)).unwrap(), Arc::new(trust(stage)));
+    let service = connector(stage)
+        .with_timeouts(Timeouts::default().with_connect(Duration::from_secs(2)))
+        .with_proxies(proxies)
+        .connect(&peer)
+        .unwrap();
+    let request = Request::new(Method::GET, url(target));
+    stage.inspect(service.call(request).await.unwrap_err())
 }

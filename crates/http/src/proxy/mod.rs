@@ -1,0 +1,225 @@
+mod exception;
+
+use std::fmt;
+
+use url::Url;
+
+use self::exception::Exception;
+use crate::{Error, ErrorKind, Origin, Redacted, Scheme};
+
+/// Which proxy requests go through, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say it to programs written in Go
+/// (golang.org/x/net/http/httpproxy). The values come from the caller; nothing is read from the environment here.
+/// Default: none.
+///
+/// A user name and password in a proxy's URL are for the proxy alone. This machine (`localhost` and loopback
+/// addresses) is never reached through a proxy. Behind one it is the proxy that resolves names.
+#[derive(Clone, Default)]
+pub struct ProxySettings {
+    http: Option<Url>,
+    https: Option<Url>,
+    except: Vec<Exception>,
+}
+
+impl ProxySettings {
+    /// The same with a proxy for requests over plain http; none if the text is empty. Without a scheme it is a http
+    /// proxy.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Settings`] if it is no URL of a proxy that speaks http, https, socks5 or socks5h.
+    pub fn with_http(mut self, proxy: &str) -> Result<Self, Error> {
+        self.http = parse(proxy)?;
+        Ok(self)
+    }
+
+    /// The same with a proxy for requests over https, which it passes on without seeing into them.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProxySettings::with_http`].
+    pub fn with_https(mut self, proxy: &str) -> Result<Self, Error> {
+        self.https = parse(proxy)?;
+        Ok(self)
+    }
+
+    /// The same with hosts that are reached directly, separated by commas or spaces: names, which stand for their
+    /// subdomains too, `.domain` or `*.domain` for subdomains alone, addresses, networks (`10.0.0.0/8`), each but the
+    /// last with an optional port, or `*` for all. An entry that is none of these has no effect. A network holds hosts
+    /// that are written as addresses; names are not resolved for it.
+    ///
+    /// # Deviation
+    ///
+    /// Go separates by commas alone, and takes `a b` for one host, which no host is.
+    #[must_use]
+    pub fn with_no_proxy(mut self, list: &str) -> Self {
+        let entries = list.split(|c: char| c == ',' || c.is_ascii_whitespace());
+        self.except.extend(entries.filter_map(Exception::parse));
+        self
+    }
+
+    /// The proxy for an origin.
+    #[must_use]
+    pub fn proxy_for(&self, origin: &Origin) -> Option<&Url> {
+        let proxy = match origin.scheme() {
+            Scheme::Http => self.http.as_ref(),
+            Scheme::Https => self.https.as_ref(),
+        }?;
+        let direct = origin.is_loopback() || self.except.iter().any(|exception| exception.holds(origin));
+        (!direct).then_some(proxy)
+    }
+}
+
+fn parse(proxy: &str) -> Result<Option<Url>, Error> {
+    let proxy = proxy.trim();
+    if proxy.is_empty() {
+        return Ok(None);
+    }
+    let with_scheme = if proxy.contains("://") {
+        proxy.to_owned()
+    } else {
+        format!("http://{proxy}")
+    };
+    // The value is not repeated: it may hold a password.
+    let invalid = || {
+        let message =
+            "it is not the URL of a proxy, such as http://proxy.example:3128 or socks5://proxy.example:1080";
+        Error::new(ErrorKind::Settings, message)
+    };
+    // As in Go, the proxy resolves the names for socks5, too.
+    let with_scheme = match with_scheme.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("socks5") => format!("socks5h://{rest}"),
+        _ => with_scheme,
+    };
+    let url = Url::parse(&with_scheme).map_err(|_| invalid())?;
+    let known = matches!(url.scheme(), "http" | "https" | "socks5h");
+    if known && url.host_str().is_some_and(|host| !host.is_empty()) {
+        Ok(Some(url))
+    } else {
+        Err(invalid())
+    }
+}
+
+impl fmt::Debug for ProxySettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxySettings")
+            .field("http", &self.http.as_ref().map(Redacted))
+            .field("https", &self.https.as_ref().map(Redacted))
+            .field("except", &self.except)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_urls_or_hosts() {
+        let table = [
+            ("http://proxy.example:3128", Some("http://proxy.example:3128/")),
+            ("https://proxy.example", Some("https://proxy.example/")),
+            ("proxy.example:3128", Some("http://proxy.example:3128/")),
+            (" 10.0.0.1:80 ", Some("http://10.0.0.1/")),
+            ("http://[2001:db8::1]:3128", Some("http://[2001:db8::1]:3128/")),
+            (
+                "http://user:CANARY@proxy.example",
+                Some("http://user:CANARY@proxy.example/"),
+            ),
+            (
+                "socks5://proxy.example:1080",
+                Some("socks5h://proxy.example:1080"),
+            ),
+            (
+                "SOCKS5://proxy.example:1080",
+                Some("socks5h://proxy.example:1080"),
+            ),
+            (
+                "socks5h://user:CANARY@proxy.example",
+                Some("socks5h://user:CANARY@proxy.example"),
+            ),
+            ("socks4://proxy.example", None),
+            ("ftp://CANARY@proxy.example", None),
+            ("http://", None),
+            ("://CANARY", None),
+            ("http://proxy example", None),
+            ("http://proxy.example:port", None),
+        ];
+        for (text, expected) in table {
+            match ProxySettings::default().with_https(text) {
+                Ok(settings) => {
+                    assert_eq!(settings.https.as_ref().map(Url::as_str), expected, "{text}");
+                    assert!(!format!("{settings:?}").contains("CANARY"), "{settings:?}");
+                }
+                Err(error) => {
+                    assert_eq!(expected, None, "{text}: {error}");
+                    assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
+                }
+            }
+        }
+        assert!(ProxySettings::default().with_https(" ").unwrap().https.is_none());
+    }
+
+    #[test]
+    fn each_scheme_has_its_proxy_and_this_machine_none() {
+        let settings = ProxySettings::default().with_https("proxy.example").unwrap();
+        let table = [
+            ("https://ghcr.io", true),
+            ("http://ghcr.io", false),
+            ("https://localhost:5000", false),
+            ("https://127.0.0.1", false),
+            ("https://127.8.9.1:5000", false),
+            ("https://[::1]:5000", false),
+        ];
+        for (url, proxied) in table {
+            let origin = Origin::of(&Url::parse(url).unwrap()).unwrap();
+            assert_eq!(settings.proxy_for(&origin).is_some(), proxied, "{url}");
+        }
+    }
+
+    #[test]
+    fn exceptions_are_read_as_go_reads_them() {
+        let table = [
+            ("corp.example", "https://corp.example", false),
+            ("corp.example", "https://a.corp.example", false),
+            ("corp.example", "https://notcorp.example", true),
+            ("CORP.example", "https://corp.example", false),
+            ("corp.example.", "https://corp.example", false),
+            (".corp.example", "https://corp.example", true),
+            (".corp.example", "https://a.corp.example", false),
+            ("*.corp.example", "https://corp.example", true),
+            ("*.corp.example", "https://a.b.corp.example", false),
+            ("port.example:8443", "https://port.example:8443", false),
+            ("port.example:8443", "https://port.example", true),
+            ("port.example:443", "https://port.example", false),
+            ("10.0.0.0/8", "https://10.255.0.1", false),
+            ("10.0.0.0/8", "https://11.0.0.1", true),
+            ("10.0.0.0/8", "https://ten.example", true),
+            ("10.1.2.3/8", "https://10.9.9.9", false),
+            ("0.0.0.0/0", "https://8.8.8.8", false),
+            ("10.0.0.0/33", "https://10.0.0.1", true),
+            ("192.168.1.7", "https://192.168.1.7:5000", false),
+            ("192.168.1.7:5000", "https://192.168.1.7:5000", false),
+            ("192.168.1.7:5000", "https://192.168.1.7", true),
+            ("192.168.1.7", "https://192.168.1.70", true),
+            ("2001:db8::1", "https://[2001:db8::1]", false),
+            ("[2001:db8::1]:5000", "https://[2001:db8::1]:5000", false),
+            ("[2001:db8::1]:5000", "https://[2001:db8::1]", true),
+            ("2001:db8::/32", "https://[2001:db8:7::1]", false),
+            ("2001:db8::/32", "https://[2001:db9::1]", true),
+            ("*", "https://anything.example", false),
+            ("a.example, b.example", "https://b.example", false),
+            ("a.example b.example", "https://a.example", false),
+            (" , ,b.example,", "https://b.example", false),
+            ("b\u{fc}cher.example", "https://xn--bcher-kva.example", false),
+            (":443", "https://a.example", true),
+            ("a.example:x", "https://a.example", true),
+            ("", "https://a.example", true),
+        ];
+        let settings = ProxySettings::default().with_https("proxy.example").unwrap();
+        for (list, url, proxied) in table {
+            let origin = Origin::of(&Url::parse(url).unwrap()).unwrap();
+            let settings = settings.clone().with_no_proxy(list);
+            assert_eq!(settings.proxy_for(&origin).is_some(), proxied, "{list} {url}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Failures of proxies, told apart from those of servers.
+
+use std::error;
+
+use super::classify::classify;
+use crate::{Error, ErrorKind};
+
+/// How hyper-util words the answers of proxies. Its types of errors are not public; the tests of proxies notice when
+/// the words change.
+const LOGIN_WANTED: [&str; 2] = ["proxy authorization required", "credentials not accepted"];
+const NOT_CONNECTED: [&str; 2] = ["tunnel error", "socks"];
+const NOT_REACHED: [&str; 1] = ["failed to create underlying connection"];
+
+/// The failure of a request through this proxy.
+pub(super) fn explain(error: reqwest::Error, proxy: &str) -> Error {
+    let says = |words: &[&str]| {
+        let chain = std::iter::successors(Some(&error as &(dyn error::Error + 'static)), |error| {
+            error.source()
+        });
+        chain
+            .map(|error| error.to_string().to_ascii_lowercase())
+            .any(|text| words.iter().any(|word| text.contains(word)))
+    };
+    let login = says(&LOGIN_WANTED);
+    let refused = says(&NOT_CONNECTED) && !says(&NOT_REACHED);
+    let plain = classify(error);
+    match plain.kind() {
+        _ if login => wants_login(proxy),
+        // Nothing but the proxy is resolved and connected to.
+        ErrorKind::Dns | ErrorKind::Connect | ErrorKind::ConnectTimeout if !refused => {
+            Error::new(ErrorKind::Proxy, format!("the proxy {proxy} cannot be reached")).with_source(plain)
+        }
+        _ if refused => {
+            let message = format!("the proxy {proxy} does not connect to the server");
+            Error::new(ErrorKind::Proxy, message).with_source(plain)
+        }
+        _ => plain,
+    }
+}
+
+pub(super) fn wants_login(proxy: &str) -> Error {
+    let message = format!(
+        "the proxy {proxy} wants a user name and password (407), or others than it got; they are written into its URL, as \
+         in http://USER:PASSWORD@HOST:PORT"
+    );
+    Error::new(ErrorKind::ProxyLogin, message)
+}
