@@ -44,7 +44,10 @@ impl Client {
     /// What is odd in the configuration, in words, with file and line: keys that nobody knows, entries without
     /// effect.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
-        self.inner.registries.warnings().iter().map(ToString::to_string)
+        let registries = self.inner.registries.warnings().iter();
+        registries
+            .chain(self.inner.guard.warnings())
+            .map(ToString::to_string)
     }
 
     /// The client of the distribution protocol below, for everything that this type has no call for.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wharf_config::{Policy, Rule};
+use wharf_config::{ConfigWarning, Policy, Rule};
 use wharf_content::{Error, ErrorKind, Location, Target};
 use wharf_reference::Reference;
 
@@ -15,6 +15,11 @@ pub(crate) struct Guard {
 impl Guard {
     pub(crate) const fn new(policy: Option<Policy>) -> Self {
         Self { policy }
+    }
+
+    /// What is odd in the policy.
+    pub(crate) fn warnings(&self) -> &[ConfigWarning] {
+        self.policy.as_ref().map_or(&[], Policy::warnings)
     }
 
     /// Admits an image under the name that the user knows it by.
@@ -31,16 +36,10 @@ impl Guard {
                 };
                 judge(policy.rule_for(&reference), &reference)
             }
-            Location::Directory(directory) => {
-                let name = match target {
-                    Target::Name(name) => Some(name.as_str()),
-                    Target::Digest(_) => None,
-                };
-                judge(
-                    policy.rule_for_layout(&resolved(directory)?, name),
-                    &directory.display(),
-                )
-            }
+            Location::Directory(directory) => judge(
+                policy.rule_for_layout(&resolved(directory)?),
+                &directory.display(),
+            ),
             _ => judge(policy.default_rule(), location),
         }
     }

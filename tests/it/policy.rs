@@ -99,6 +99,18 @@ fn rules(default: &str, docker: &[(&str, &str)], oci: &[(&Path, &str)]) -> Strin
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_for_one_image_of_a_directory_is_warned_of() {
+    let scene = Scene::new().await;
+    scene.host_policy(&rules(ACCEPT, &[], &[(Path::new("/srv/a:v1"), REJECT)]));
+    let warnings: Vec<String> = scene.client(None).unwrap().warnings().collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("policy.json:1: transports.oci.\"/srv/a:v1\": "),
+        "{warnings:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_host_rejects_is_not_contacted() {
     let scene = Scene::new().await;
     let registry = scene.server.registry().unwrap();

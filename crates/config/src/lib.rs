@@ -45,6 +45,7 @@ mod document;
 mod error;
 mod file;
 mod fold;
+mod host;
 mod json;
 mod locations;
 mod origin;

@@ -12,7 +12,7 @@ use std::{
 
 use wharf_reference::Reference;
 
-use crate::{ConfigError, ConfigErrorKind, Locations, file};
+use crate::{ConfigError, ConfigErrorKind, ConfigWarning, Locations, file};
 pub use requirement::Requirement;
 
 /// A host's trust policy (containers-policy.json(5)).
@@ -46,8 +46,12 @@ pub use requirement::Requirement;
 pub struct Policy {
     file: Option<PathBuf>,
     default: Vec<Requirement>,
-    transports: BTreeMap<String, BTreeMap<String, Vec<Requirement>>>,
+    transports: BTreeMap<String, Rules>,
+    warnings: Vec<ConfigWarning>,
 }
+
+/// The requirements of each scope of a transport.
+type Rules = BTreeMap<String, Vec<Requirement>>;
 
 impl Policy {
     /// Reads a policy from text.
@@ -67,6 +71,9 @@ impl Policy {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = file::text(path, file::read(path)?)?;
         let mut policy = document::read(&text).map_err(|problem| problem.into_error(Some(path)))?;
+        for warning in &mut policy.warnings {
+            warning.file = Some(path.to_owned());
+        }
         policy.file = Some(path.to_owned());
         Ok(policy)
     }
@@ -101,6 +108,12 @@ impl Policy {
         self.file.as_deref()
     }
 
+    /// What is not what it may seem to be, such as a rule for `oci` that names one image of a directory.
+    #[must_use]
+    pub fn warnings(&self) -> &[ConfigWarning] {
+        &self.warnings
+    }
+
     /// What applies to an image of a registry: the most specific rule alone, the default if there is none.
     ///
     /// The name is the user's, not a mirror's. Rules are for a tag or digest, a repository, the paths above it, the
@@ -110,11 +123,11 @@ impl Policy {
         self.rule("docker", &scope::of_reference(reference))
     }
 
-    /// What applies to an image of an OCI layout: a rule for its name, the directory or one above it.
+    /// What applies to every image of an OCI layout: a rule for its directory or one above it.
     ///
     /// The directory must be an absolute path without symbolic links.
-    pub fn rule_for_layout(&self, directory: &Path, name: Option<&str>) -> Rule<'_> {
-        self.rule("oci", &scope::of_layout(directory, name))
+    pub fn rule_for_layout(&self, directory: &Path) -> Rule<'_> {
+        self.rule("oci", &scope::of_layout(directory))
     }
 
     /// What applies to what no rule is for.

@@ -1,6 +1,5 @@
 mod discovery;
 mod entry;
-mod host;
 mod layer;
 mod location;
 mod prefix;

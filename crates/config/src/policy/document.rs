@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Policy, requirement::Requirement, scope};
+use super::{Policy, Rules, requirement::Requirement, scope};
 use crate::{
+    ConfigWarning,
     document::quoted,
     json::{Member, Problem, Value},
 };
@@ -12,9 +13,10 @@ pub(super) fn read(text: &str) -> Result<Policy, Problem> {
     let mut file = Object::read(Value::parse(text)?, "the policy")?;
     let default = requirements(file.required("default")?, "`default`")?;
     let mut transports = BTreeMap::new();
+    let mut warnings = Vec::new();
     if let Some(value) = file.optional("transports") {
         for Member { key, value } in members(value, "`transports`")? {
-            let rules = rules(&key, value)?;
+            let rules = rules(&key, value, &mut warnings)?;
             transports.insert(key, rules);
         }
     }
@@ -23,15 +25,25 @@ pub(super) fn read(text: &str) -> Result<Policy, Problem> {
         file: None,
         default,
         transports,
+        warnings,
     })
 }
 
-fn rules(transport: &str, value: Value<'_>) -> Result<BTreeMap<String, Vec<Requirement>>, Problem> {
+fn rules(transport: &str, value: Value<'_>, warnings: &mut Vec<ConfigWarning>) -> Result<Rules, Problem> {
     let mut rules = BTreeMap::new();
     for Member { key, value } in members(value, "a transport")? {
         if let Some(wrong) = scope::problem(transport, &key) {
             let transport = quoted(transport);
             return Err(value.problem(format!("bad scope {} of {transport}: {wrong}", quoted(&key))));
+        }
+        if let Some(message) = scope::warning(transport, &key) {
+            warnings.push(ConfigWarning {
+                file: None,
+                line: Some(value.problem(message).position.line),
+                key: quoted(&key),
+                table: format!("transports.{transport}"),
+                message: message.to_owned(),
+            });
         }
         let requirements = requirements(value, "a scope")?;
         rules.insert(key, requirements);

@@ -4,11 +4,12 @@
 use std::fmt;
 
 use base64::Engine as _;
-use wharf_reference::{Reference, Repository};
+use wharf_reference::{Reference, Registry, Repository};
 
 use super::document::{Object, string};
 use crate::{
     document::quoted,
+    host,
     json::{Problem, Value},
 };
 
@@ -176,7 +177,8 @@ fn identity(value: Value<'_>) -> Result<(), Problem> {
         }
         "exactRepository" => {
             let text = object.string("dockerRepository")?;
-            if Repository::parse(&text).is_err() {
+            // With a tag or digest too, which count for nothing.
+            if Reference::parse(&text).is_err() {
                 return Err(object.problem(format!("{} is no repository", quoted(&text))));
             }
         }
@@ -184,7 +186,8 @@ fn identity(value: Value<'_>) -> Result<(), Problem> {
             for key in ["prefix", "signedPrefix"] {
                 let text = object.string(key)?;
                 if !is_prefix(&text) {
-                    return Err(object.problem(format!("{} is no registry or repository", quoted(&text))));
+                    let text = quoted(&text);
+                    return Err(object.problem(format!("{text} is no registry, namespace or repository")));
                 }
             }
         }
@@ -193,10 +196,17 @@ fn identity(value: Value<'_>) -> Result<(), Problem> {
     object.finish()
 }
 
-/// A registry, or a repository with its registry, in full.
+/// What names may begin with: a host, perhaps with components of a path (`docker.io/library`). As upstream, the
+/// host needs no dot, and is no address in brackets.
 fn is_prefix(text: &str) -> bool {
-    match text.split_once('/') {
-        None => wharf_reference::Registry::parse(text).is_ok(),
-        Some(_) => Repository::parse(text).is_ok_and(|repository| repository.as_ref() == text),
+    let (host, path) = match text.split_once('/') {
+        Some((host, path)) => (host, Some(path)),
+        None => (text, None),
+    };
+    let registry = Registry::parse(host).is_ok() && !host.starts_with('[');
+    if !registry && !host::is_plain_label(host) {
+        return false;
     }
+    // Components are the same below every host.
+    path.is_none_or(|path| Registry::parse("localhost").is_ok_and(|any| Repository::new(&any, path).is_ok()))
 }

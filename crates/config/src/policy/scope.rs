@@ -30,11 +30,17 @@ pub(super) fn of_reference(reference: &Reference) -> Vec<String> {
 }
 
 /// The scopes an image of a layout is in, the most specific first.
-pub(super) fn of_layout(directory: &Path, name: Option<&str>) -> Vec<String> {
-    let above = directory.ancestors().filter(|path| path.parent().is_some());
-    let above = above.map(|path| path.display().to_string());
-    let identity = format!("{}:{}", directory.display(), name.unwrap_or_default());
-    std::iter::once(identity).chain(above).collect()
+pub(super) fn of_layout(directory: &Path) -> Vec<String> {
+    let paths = directory.ancestors().filter(|path| path.parent().is_some());
+    paths.map(|path| path.display().to_string()).collect()
+}
+
+/// What the author of a scope should know of it, where it is not what it may seem to be.
+pub(super) fn warning(transport: &str, scope: &str) -> Option<&'static str> {
+    (transport == "oci" && scope.contains(':')).then_some(
+        "a rule for oci is for a directory, and never for one image in it; write the directory alone, without the \
+         colon and what follows",
+    )
 }
 
 /// What is wrong with a scope of a transport, if anything is. Those of transports that nobody knows are not judged.

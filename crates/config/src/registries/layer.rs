@@ -6,13 +6,13 @@ use wharf_reference::Registry;
 
 use super::{
     entry::{location_text, registry},
-    host,
     table::RegistryTable,
     version1,
 };
 use crate::{
     Aliases, ConfigError, ConfigErrorKind, ConfigWarning, Origin, ShortNameMode,
     document::{Document, Located, Table, quoted},
+    host,
 };
 
 /// What one file says. An absent key is `None`; an empty array is not.

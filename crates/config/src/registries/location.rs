@@ -1,6 +1,7 @@
 use wharf_reference::{Reference, Registry, Repository};
 
-use super::{host, prefix::Rest};
+use super::prefix::Rest;
+use crate::host;
 
 /// Where a table or a mirror sends what its prefix matched: a registry, perhaps with the beginning of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]

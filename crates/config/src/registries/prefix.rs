@@ -2,7 +2,7 @@ use std::fmt;
 
 use wharf_reference::{Registry, Repository};
 
-use super::host;
+use crate::host;
 
 /// What the `prefix` of a `[[registry]]` table stands for: a registry, a namespace or repository in one, or
 /// the subdomains of a domain (`*.example.com`).

@@ -1,5 +1,8 @@
 //! policy.json: what is one, and which rule applies.
 
+mod identities;
+mod tables;
+
 use std::path::Path;
 
 use wharf_config::{ConfigErrorKind, Generation, Locations, Policy, Requirement};
@@ -7,260 +10,11 @@ use wharf_reference::Reference;
 use wharf_testkit::{Image, Sandbox, require_peers};
 
 use crate::support::Host;
+use identities::identities;
+use tables::{FILES, REQUIREMENTS};
 
 const ACCEPT: &str = r#"[{"type":"insecureAcceptAnything"}]"#;
 const REJECT: &str = r#"[{"type":"reject"}]"#;
-
-/// A requirement in a policy, whether that is one, and whether Skopeo 1.9 knows the form.
-const REQUIREMENTS: &[(&str, bool, bool)] = &[
-    (r#"{"type":"insecureAcceptAnything"}"#, true, true),
-    (r#"{"type":"reject"}"#, true, true),
-    (r#"{"type":"Reject"}"#, false, true),
-    (r#"{"Type":"reject"}"#, false, true),
-    (r#"{"type":"reject","x":1}"#, false, true),
-    (r#"{"type":"reject","type":"reject"}"#, false, true),
-    (
-        r#"{"type":"reject","type":"insecureAcceptAnything"}"#,
-        false,
-        true,
-    ),
-    (r#"{"type":["reject"]}"#, false, true),
-    (r#"["reject"]"#, false, true),
-    (r#""reject""#, false, true),
-    ("{}", false, true),
-    ("null", false, true),
-    (r#"{"type":"acceptAnything"}"#, false, true),
-    (r#"{"type":"signedBy"}"#, false, true),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k"}"#,
-        true,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"signedByX509CAs","keyPath":"/k"}"#,
-        true,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"gpgKeys","keyPath":"/k"}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":""}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyData":"YQ=="}"#,
-        true,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyData":"%"}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","keyData":"YQ=="}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPaths":["/a","/b"]}"#,
-        true,
-        false,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPaths":"/a"}"#,
-        false,
-        true,
-    ),
-    (r#"{"type":"signedBy","keyPath":"/k"}"#, false, true),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"matchExact"}}"#,
-        true,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"matchAny"}}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"exactReference","dockerReference":"a.example/b:c"}}"#,
-        true,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"exactReference","dockerReference":"a.example/b"}}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"exactRepository","dockerRepository":"a.example/b"}}"#,
-        true,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"remapIdentity","prefix":"a.example","signedPrefix":"b.example/c"}}"#,
-        true,
-        true,
-    ),
-    (
-        r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"remapIdentity","prefix":"a.example/b:c","signedPrefix":"b.example"}}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"signedBaseLayer","baseLayerIdentity":{"type":"matchExact"}}"#,
-        true,
-        true,
-    ),
-    (r#"{"type":"signedBaseLayer"}"#, false, true),
-    (r#"{"type":"sigstoreSigned","keyPath":"/k"}"#, true, true),
-    (r#"{"type":"sigstoreSigned","keyData":"YQ=="}"#, true, true),
-    (r#"{"type":"sigstoreSigned"}"#, false, true),
-    (
-        r#"{"type":"sigstoreSigned","keyPath":"/k","keyData":"YQ=="}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"sigstoreSigned","keyPath":"/k","signedIdentity":{"type":"matchRepository"}}"#,
-        true,
-        true,
-    ),
-    (r#"{"type":"sigstoreSigned","keyPaths":["/k"]}"#, true, false),
-    (r#"{"type":"sigstoreSigned","keyPaths":[]}"#, false, true),
-    (
-        r#"{"type":"sigstoreSigned","keyDatas":["YQ==","%"]}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"sigstoreSigned","keyPath":"/k","rekorPublicKeyPath":"/r"}"#,
-        true,
-        false,
-    ),
-    (
-        r#"{"type":"sigstoreSigned","keyPath":"/k","rekorPublicKeyPath":"/r","rekorPublicKeyData":"YQ=="}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"sigstoreSigned","fulcio":{"caPath":"/c","oidcIssuer":"i","subjectEmail":"e"},"rekorPublicKeyPath":"/r"}"#,
-        true,
-        false,
-    ),
-    (
-        r#"{"type":"sigstoreSigned","fulcio":{"caPath":"/c","oidcIssuer":"i","subjectEmail":"e"}}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"sigstoreSigned","fulcio":{"caPath":"/c","oidcIssuer":"i"},"rekorPublicKeyPath":"/r"}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"sigstoreSigned","pki":{"caRootsPath":"/c","subjectEmail":"e"}}"#,
-        true,
-        false,
-    ),
-    (
-        r#"{"type":"sigstoreSigned","pki":{"caRootsPath":"/c"}}"#,
-        false,
-        true,
-    ),
-    (
-        r#"{"type":"sigstoreSigned","pki":{"caRootsPath":"/c","subjectEmail":"e"},"rekorPublicKeyPath":"/r"}"#,
-        false,
-        true,
-    ),
-];
-
-/// Whole files, and whether they are policies.
-const FILES: &[(&str, bool)] = &[
-    (r#"{"default":[{"type":"reject"}]}"#, true),
-    (r#"{"default":[{"type":"reject"}],"transports":{}}"#, true),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"docker":{}}}"#,
-        true,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"unknown":{"??":[{"type":"reject"}]}}}"#,
-        true,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"docker":{"":[{"type":"reject"}]}}}"#,
-        true,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"dir":{"/a/b":[{"type":"reject"}]}}}"#,
-        true,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"atomic":{"a:5/b/c:d":[{"type":"reject"}]}}}"#,
-        true,
-    ),
-    ("", false),
-    ("{}", false),
-    ("[]", false),
-    ("null", false),
-    (r#"{"default":[]}"#, false),
-    (r#"{"default":null}"#, false),
-    (r#"{"default":{"type":"reject"}}"#, false),
-    (r#"{"Default":[{"type":"reject"}]}"#, false),
-    (
-        r#"{"default":[{"type":"reject"}],"default":[{"type":"reject"}]}"#,
-        false,
-    ),
-    (r#"{"default":[{"type":"reject"}],"other":1}"#, false),
-    (r#"{"default":[{"type":"reject"}]} x"#, false),
-    (r#"{"default":[{"type":"reject"}],}"#, false),
-    (r#"{"default":[{"type":"reject"}],"transports":[]}"#, false),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"docker":[]}}"#,
-        false,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"docker":{"a":[]}}}"#,
-        false,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"docker":{},"docker":{}}}"#,
-        false,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"docker":{"a":[{"type":"reject"}],"a":[{"type":"reject"}]}}}"#,
-        false,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"dir":{"/":[{"type":"reject"}]}}}"#,
-        false,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"dir":{"a":[{"type":"reject"}]}}}"#,
-        false,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"oci":{"/a/":[{"type":"reject"}]}}}"#,
-        false,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"oci":{"/a/../b":[{"type":"reject"}]}}}"#,
-        false,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"docker-archive":{"a":[{"type":"reject"}]}}}"#,
-        false,
-    ),
-    (
-        r#"{"default":[{"type":"reject"}],"transports":{"atomic":{"a/b/c/d":[{"type":"reject"}]}}}"#,
-        false,
-    ),
-];
 
 fn with(requirement: &str) -> String {
     format!(r#"{{"default":{ACCEPT},"transports":{{"docker":{{"never.example":[{requirement}]}}}}}}"#)
@@ -271,6 +25,10 @@ fn what_is_a_policy_and_what_is_none() {
     for (requirement, good, _) in REQUIREMENTS {
         let parsed = Policy::parse(&with(requirement));
         assert_eq!(parsed.is_ok(), *good, "{requirement}: {parsed:?}");
+    }
+    for (requirement, good) in identities() {
+        let parsed = Policy::parse(&with(&requirement));
+        assert_eq!(parsed.is_ok(), good, "{requirement}: {parsed:?}");
     }
     for (file, good) in FILES {
         let parsed = Policy::parse(file);
@@ -287,6 +45,7 @@ fn skopeo_agrees() {
     let from = format!("oci:{}:v1", sandbox.path("from").display());
     let known = REQUIREMENTS.iter().filter(|(.., known)| *known);
     let files = known.map(|(requirement, good, _)| (with(requirement), *good));
+    let files = files.chain(identities().map(|(requirement, good)| (with(&requirement), good)));
     // Debian builds Skopeo without `atomic`, so it judges none of its scopes.
     let whole = FILES.iter().filter(|(file, _)| !file.contains("atomic"));
     let files = files.chain(whole.map(|(file, good)| ((*file).to_owned(), *good)));
@@ -299,7 +58,7 @@ fn skopeo_agrees() {
         assert_eq!(read, good, "{file}: {}", run.stderr);
         if good {
             let policy = Policy::parse(&file).unwrap();
-            let rule = policy.rule_for_layout(&sandbox.path("from"), Some("v1"));
+            let rule = policy.rule_for_layout(&sandbox.path("from"));
             assert_eq!(rule.check().is_ok(), run.success, "{file}: {}", run.stderr);
         }
     }
@@ -447,18 +206,51 @@ fn directories_have_rules_too() {
         r#"{{"default":{REJECT},"transports":{{"oci":{{"/srv":{ACCEPT},"/srv/a":{REJECT},"/srv/a:v1":{ACCEPT}}}}}}}"#
     );
     let policy = Policy::parse(&text).unwrap();
-    for (directory, name, accepted) in [
-        ("/srv", None, true),
-        ("/srv/b/c", Some("v1"), true),
-        ("/srv/a", Some("v2"), false),
-        ("/srv/a", Some("v1"), true),
-        ("/srv/a/b", None, false),
-        ("/srvx", None, false),
-        ("/", None, false),
+    for (directory, accepted) in [
+        ("/srv", true),
+        ("/srv/b/c", true),
+        ("/srv/a", false), // a rule for one image of it is none
+        ("/srv/a/b", false),
+        ("/srvx", false),
+        ("/", false),
     ] {
-        let rule = policy.rule_for_layout(Path::new(directory), name);
-        assert_eq!(rule.check().is_ok(), accepted, "{directory} {name:?}");
+        let rule = policy.rule_for_layout(Path::new(directory));
+        assert_eq!(rule.check().is_ok(), accepted, "{directory}");
     }
+}
+
+/// Scopes, and whether they are warned of.
+#[test]
+fn a_rule_for_one_image_of_a_directory_is_warned_of() {
+    for (transport, scope, warned) in [
+        ("oci", "/srv/a:v1", true),
+        ("oci", "/srv/a:", true),
+        ("oci", "/srv/a:v1:x", true),
+        ("oci", "/srv/a", false),
+        ("oci", "", false),
+        ("dir", "/srv/a:v1", false),
+        ("oci-archive", "/srv/a:v1", false),
+        ("docker", "a.example:5000/a:v1", false),
+        ("unknown", "/srv/a:v1", false),
+    ] {
+        let text = format!(
+            "{{\"default\":{ACCEPT},\n\"transports\":{{\"{transport}\":{{\n\"{scope}\":{REJECT}}}}}}}"
+        );
+        let policy = Policy::parse(&text).unwrap();
+        let warnings = policy.warnings();
+        assert_eq!(!warnings.is_empty(), warned, "{transport} {scope}");
+        if let [warning] = warnings {
+            let expected =
+                format!("line 3: transports.{transport}.\"{scope}\": a rule for oci is for a directory");
+            assert!(warning.to_string().starts_with(&expected), "{warning}");
+        }
+    }
+    let host = Host::new(&[(
+        "etc/containers/policy.json",
+        &format!(r#"{{"default":{ACCEPT},"transports":{{"oci":{{"/srv/a:v1":{REJECT}}}}}}}"#),
+    )]);
+    let policy = Policy::load(&host.locations()).unwrap().unwrap();
+    assert_eq!(policy.warnings()[0].file(), policy.file());
 }
 
 #[test]

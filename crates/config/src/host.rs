@@ -1,4 +1,4 @@
-//! Hosts as tables and lists write them.
+//! Hosts as configuration files write them.
 
 use std::net::Ipv6Addr;
 
