@@ -37,7 +37,15 @@ fn main() -> ExitCode {
 async fn login(arguments: Arguments) -> Result<(), Error> {
     let client = common::build(arguments.host.builder()?)?;
     let (username, password) = ask(arguments.username, arguments.password_stdin)?;
-    let stored = client.login(&arguments.registry, &username, &password).await?;
+    let stored = client.login(&arguments.registry, &username, &password).await;
+    let stored = stored.map_err(|error| match error.kind() {
+        ErrorKind::Storage => {
+            let message =
+                "the login is good but could not be stored; --authfile FILE stores it in another file";
+            Error::new(ErrorKind::Storage, message).with_source(error)
+        }
+        _ => error,
+    })?;
     common::note(format_args!("credentials stored in {}", stored.origin));
     if let Some(earlier) = stored.hidden_by {
         common::note(format_args!("warning: {earlier} is asked first and has others"));

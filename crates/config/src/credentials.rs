@@ -12,6 +12,7 @@ mod format;
 mod helper;
 mod key;
 mod kubernetes;
+mod kubernetes_secret;
 mod login;
 mod lookup;
 mod offload;

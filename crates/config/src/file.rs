@@ -31,6 +31,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
 
 /// The same as text.
 pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
+    const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+    if UTF16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
+        let message = "the file is UTF-16; save it as UTF-8";
+        return Err(ConfigError::new(ConfigErrorKind::Syntax, message).with_file(path));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default());

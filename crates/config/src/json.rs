@@ -1,7 +1,10 @@
 //! JSON as Go reads it, with positions: members in order, duplicates kept, field names in any case.
 //!
-//! `serde_json` does the parsing; its messages about wrong types quote the value, which may be a secret, so
-//! they are replaced here.
+//! `serde_json` does the parsing. Its messages are replaced here: those about wrong types quote the value, which
+//! may be a secret, and the others do not say what to do.
+
+mod position;
+mod syntax;
 
 use std::{fmt, path::Path};
 
@@ -12,55 +15,8 @@ use serde::{
 use serde_json::{error::Category, value::RawValue};
 
 use crate::{ConfigError, ConfigErrorKind, fold};
-
-/// Where something stands in a file, both counted from 1; columns count characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
-}
-
-/// Finds positions in ascending order in one pass over a text.
-pub(crate) struct Cursor<'a> {
-    rest: &'a str,
-    offset: usize,
-    position: Position,
-}
-
-impl<'a> Cursor<'a> {
-    /// At the start of the text that this value is part of.
-    pub(crate) const fn new(value: Value<'a>) -> Self {
-        Self {
-            rest: value.whole,
-            offset: 0,
-            position: Position { line: 1, column: 1 },
-        }
-    }
-
-    /// The position of a value that begins no earlier than the one before.
-    pub(crate) fn advance(&mut self, value: Value<'_>) -> Position {
-        self.to(value.offset())
-    }
-
-    fn to(&mut self, offset: usize) -> Position {
-        let (before, rest) = self
-            .rest
-            .split_at_checked(offset.saturating_sub(self.offset))
-            .unwrap_or((self.rest, ""));
-        let lines = before.matches('\n').count();
-        let last = before.rsplit('\n').next().unwrap_or_default().chars().count();
-        self.position = Position {
-            line: self.position.line + lines,
-            column: if lines == 0 {
-                self.position.column + last
-            } else {
-                last + 1
-            },
-        };
-        (self.rest, self.offset) = (rest, offset);
-        self.position
-    }
-}
+pub(crate) use position::{Cursor, Position};
+use syntax::Stop;
 
 /// What is wrong with a text, without a byte of its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,8 +61,12 @@ impl<'a> Value<'a> {
     /// The whole text as one value. Anything but one JSON value is a problem.
     pub(crate) fn parse(whole: &'a str) -> Result<Self, Problem> {
         let start = Self { whole, text: whole };
-        let raw: &RawValue =
-            serde_json::from_str(whole).map_err(|error| problem(&error, start, "one JSON value"))?;
+        let mut reader = serde_json::Deserializer::from_str(whole);
+        let raw = <&RawValue>::deserialize(&mut reader)
+            .map_err(|error| start.malformed(&error, Stop::Unexpected))?;
+        reader
+            .end()
+            .map_err(|error| start.malformed(&error, Stop::Trailing))?;
         Ok(Self {
             whole,
             text: raw.get(),
@@ -160,8 +120,35 @@ impl<'a> Value<'a> {
     }
 
     fn decode<T: Deserialize<'a>>(self, what: &str, expected: &str) -> Result<T, Problem> {
-        serde_json::from_str(self.text)
-            .map_err(|error| problem(&error, self, &format!("{what} to be {expected}")))
+        serde_json::from_str(self.text).map_err(|error| {
+            if error.classify() == Category::Data {
+                self.problem(format!("expected {what} to be {expected}"))
+            } else {
+                // The value was read once, so only what a string stands for can be wrong.
+                self.malformed(&error, Stop::String)
+            }
+        })
+    }
+
+    /// The problem of a text that is no JSON.
+    fn malformed(self, error: &serde_json::Error, stop: Stop) -> Problem {
+        let stop = match error.classify() {
+            Category::Eof if stop == Stop::Unexpected => Stop::End,
+            _ => stop,
+        };
+        let lines = self
+            .text
+            .split_inclusive('\n')
+            .take(error.line().saturating_sub(1));
+        let line: usize = lines.map(str::len).sum();
+        let mut offset = self.offset() + line + error.column().saturating_sub(1);
+        while !self.whole.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        Problem {
+            position: Cursor::new(self).to(offset),
+            message: syntax::describe(self.whole, offset, stop).to_owned(),
+        }
     }
 
     /// Both are parts of one string, so the difference of their addresses is the offset.
@@ -170,33 +157,6 @@ impl<'a> Value<'a> {
             .as_ptr()
             .addr()
             .saturating_sub(self.whole.as_ptr().addr())
-    }
-}
-
-fn problem(error: &serde_json::Error, value: Value<'_>, expected: &str) -> Problem {
-    let start = Cursor::new(value).advance(value);
-    if error.classify() == Category::Data {
-        return Problem {
-            position: start,
-            message: format!("expected {expected}"),
-        };
-    }
-    // The messages of these categories are fixed texts; only the position is cut off, to be given once.
-    let (line, column) = (error.line(), error.column());
-    let text = error.to_string();
-    let message = text
-        .strip_suffix(&format!(" at line {line} column {column}"))
-        .unwrap_or(&text);
-    Problem {
-        position: Position {
-            line: start.line + line.saturating_sub(1),
-            column: if line <= 1 {
-                start.column + column.saturating_sub(1)
-            } else {
-                column.max(1)
-            },
-        },
-        message: message.to_owned(),
     }
 }
 
@@ -250,17 +210,52 @@ mod tests {
     }
 
     #[test]
-    fn syntax_errors_name_the_place() {
+    fn syntax_errors_name_the_place_and_what_to_do() {
         for (text, line, column, message) in [
-            ("", 1, 1, "EOF while parsing a value"),
-            ("{\"a\":1", 1, 6, "EOF while parsing an object"),
-            ("{}\n{}", 2, 1, "trailing characters"),
-            ("{\n\"a\" 1}", 2, 5, "expected `:`"),
+            ("", 1, 1, "is empty"),
+            (" \n\t", 2, 1, "is empty"),
+            ("\u{feff}{}", 1, 1, "byte order mark"),
+            ("{\"a\":1", 1, 6, "ends within a value"),
+            ("{\"a\": \"b", 1, 8, "ends within a value"),
+            ("{\n\"a\": [1,", 2, 8, "ends within a value"),
+            ("{}\n{}", 2, 1, "something follows"),
+            ("{} x", 1, 4, "something follows"),
+            ("{\"a\": 1,}", 1, 9, "a comma stands before"),
+            ("{\"a\": 1,\n  }", 2, 3, "a comma stands before"),
+            ("{\"a\": [1,]}", 1, 10, "a comma stands before"),
+            ("{\"\u{e9}\": [1,]}", 1, 10, "a comma stands before"),
+            ("{\"a\": {}\n\"b\": 1}", 2, 1, "a comma or colon is missing"),
+            ("{\"a\" \"b\"}", 1, 6, "a comma or colon is missing"),
+            ("// text\n{}", 1, 1, "no comments"),
+            ("{ # text\n}", 1, 3, "no comments"),
+            ("{'a': 1}", 1, 2, "no single quotes"),
+            ("{\"a\": \"b\\c\"}", 1, 10, "a backslash itself is written twice"),
+            ("{\"a\": \"b\n\"}", 1, 8, "does not end before the line does"),
+            ("{\"a\": \"\n\"}", 1, 7, "does not end before the line does"),
+            ("{\"a\": \"b\u{1}\"}", 1, 8, "a control character"),
+            ("{a: 1}", 1, 2, "stand in double quotes"),
+            ("auths: {}", 1, 1, "stand in double quotes"),
         ] {
             let problem = Value::parse(text).map(|_| ()).unwrap_err();
-            assert_eq!(problem.message, message, "{text:?}");
-            assert_eq!(problem.position, Position { line, column }, "{text:?}");
+            assert!(problem.message.contains(message), "{text:?}: {problem:?}");
+            assert_eq!(
+                problem.position,
+                Position { line, column },
+                "{text:?}: {problem:?}"
+            );
         }
+    }
+
+    #[test]
+    fn a_string_that_stands_for_nothing_is_located() {
+        let whole = "{\"a\":\n \"x\\ud800\"}";
+        let top = Value::parse(whole).unwrap().object("the file").unwrap().unwrap();
+        let problem = top[0].value.string("`a`").unwrap_err();
+        assert_eq!(problem.position.line, 2);
+        assert_eq!(
+            problem.message,
+            "the string has an escape that stands for no character"
+        );
     }
 
     #[test]

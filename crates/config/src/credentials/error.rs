@@ -4,7 +4,7 @@ use wharf_auth::CredentialError;
 use wharf_reference::Registry;
 
 use super::{CredentialKey, HelperError};
-use crate::ConfigError;
+use crate::{ConfigError, ConfigErrorKind};
 
 /// Why credentials cannot be looked up or stored. It never contains one.
 #[derive(Debug, Clone)]
@@ -56,6 +56,10 @@ impl From<ConfigError> for CredentialsError {
 impl fmt::Display for CredentialsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::File(error) if error.kind() == ConfigErrorKind::Unwritable => write!(
+                f,
+                "{error}; make it writable, or name another file for credentials (REGISTRY_AUTH_FILE)"
+            ),
             Self::File(error) => error.fmt(f),
             Self::Helper { error, named_by } => {
                 error.fmt(f)?;

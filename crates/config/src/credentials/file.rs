@@ -14,7 +14,7 @@ use super::{
     edit::AuthFileEdit,
     entry::{Fields, Undecodable},
     key::{self, CredentialKey},
-    kubernetes,
+    kubernetes, kubernetes_secret,
 };
 use crate::{
     ConfigError, file,
@@ -74,7 +74,8 @@ impl AuthEntry {
 impl AuthFile {
     /// Parses the text of a file.
     ///
-    /// Anything but a JSON object of the form is an error with line and column, so an empty text is one too.
+    /// Anything but a JSON object of the form is an error with line and column, so an empty text is one too, and a
+    /// Kubernetes secret around the payload.
     pub fn parse(text: &str, format: AuthFormat) -> Result<Self, ConfigError> {
         Self::from_json(text, format).map_err(|problem| problem.into_error(None))
     }
@@ -213,7 +214,10 @@ impl AuthFile {
             format,
             ..Self::default()
         };
-        let root = Value::parse(text)?;
+        let root = Value::parse(text).map_err(|problem| explained(text, problem))?;
+        if let Some(problem) = kubernetes_secret::in_json(root) {
+            return Err(problem);
+        }
         if format.is_bare() {
             parsed.add_entries(root, "the file")?;
             return Ok(parsed);
@@ -272,6 +276,21 @@ impl AuthFile {
             self.helpers.push((key, name));
         }
         Ok(())
+    }
+}
+
+/// What is wrong with a text that is no JSON, where that has a reason of its own in such files.
+fn explained(text: &str, problem: Problem) -> Problem {
+    if text.trim().is_empty() {
+        let message = "the file is empty; remove it, or write {} into it for no credentials".to_owned();
+        return Problem { message, ..problem };
+    }
+    match kubernetes_secret::in_yaml(text) {
+        Some((line, message)) => Problem {
+            position: Position { line, column: 1 },
+            message,
+        },
+        None => problem,
     }
 }
 

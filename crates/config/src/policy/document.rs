@@ -10,7 +10,8 @@ use crate::{
 };
 
 pub(super) fn read(text: &str) -> Result<Policy, Problem> {
-    let mut file = Object::read(Value::parse(text)?, "the policy")?;
+    let root = Value::parse(text).map_err(|problem| explained(text, problem))?;
+    let mut file = Object::read(root, "the policy")?;
     let default = requirements(file.required("default")?, "`default`")?;
     let mut transports = BTreeMap::new();
     let mut warnings = Vec::new();
@@ -27,6 +28,19 @@ pub(super) fn read(text: &str) -> Result<Policy, Problem> {
         transports,
         warnings,
     })
+}
+
+/// What is wrong with a text that is no JSON; an empty one is no policy that accepts everything.
+fn explained(text: &str, problem: Problem) -> Problem {
+    if !text.trim().is_empty() {
+        return problem;
+    }
+    let message = "the file is empty, which is no policy; the least is {\"default\": [{\"type\": \"reject\"}]}, or \
+                   with the type insecureAcceptAnything";
+    Problem {
+        message: message.to_owned(),
+        ..problem
+    }
 }
 
 fn rules(transport: &str, value: Value<'_>, warnings: &mut Vec<ConfigWarning>) -> Result<Rules, Problem> {

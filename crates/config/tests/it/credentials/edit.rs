@@ -1,4 +1,4 @@
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 use wharf_auth::Credential;
@@ -169,7 +169,7 @@ fn a_runtime_directory_that_is_not_there_is_not_made() {
     let error = credentials
         .store(&key("h.io"), &Credential::basic("a", "b"))
         .unwrap_err();
-    assert!(error.to_string().ends_with("/run: cannot be written"), "{error}");
+    assert!(error.to_string().contains("/run: cannot be written"), "{error}");
     assert!(!dir.path().join("run").exists());
 }
 
@@ -224,5 +224,43 @@ mod unix {
         let dir = TempDir::new().unwrap();
         let error = AuthFile::edit(dir.path(), AuthFormat::Containers).unwrap_err();
         assert_eq!(error.kind(), ConfigErrorKind::Unwritable);
+    }
+}
+
+#[cfg(target_os = "linux")] // nobody makes files in /proc
+#[test]
+fn a_file_that_cannot_be_written_says_what_to_do() {
+    let dir = TempDir::new().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::os::unix::fs::symlink("/proc/none/auth.json", path("link")).unwrap();
+    let runtime = Locations::from_vars([("XDG_RUNTIME_DIR", path("none"))]);
+    let of_file = |file: PathBuf, format| Credentials::from_files([(file, format)]);
+    for (what, credentials) in [
+        (
+            "no directory",
+            of_file("/proc/none/auth.json".into(), AuthFormat::Containers),
+        ),
+        (
+            "Docker's",
+            of_file("/proc/none/config.json".into(), AuthFormat::Docker),
+        ),
+        (
+            "no file",
+            of_file("/proc/auth.json".into(), AuthFormat::Containers),
+        ),
+        ("a link", of_file(path("link"), AuthFormat::Containers)),
+        (
+            "a runtime directory that is not there",
+            Credentials::from_locations(&runtime).unwrap(),
+        ),
+    ] {
+        let error = credentials
+            .store(&key("a.example"), &Credential::basic("ada", "pw"))
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.ends_with("name another file for credentials (REGISTRY_AUTH_FILE)"),
+            "{what}: {text}"
+        );
     }
 }

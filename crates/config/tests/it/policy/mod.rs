@@ -64,6 +64,47 @@ fn skopeo_agrees() {
     }
 }
 
+/// Texts that are no JSON, and what is said of them.
+#[test]
+fn a_policy_that_is_no_json_says_what_to_do() {
+    for (text, expected) in [
+        (
+            "",
+            "line 1:1: the file is empty, which is no policy; the least is {\"default\"",
+        ),
+        ("\n", "line 2:1: the file is empty"),
+        (
+            "\u{feff}{\"default\": [{\"type\": \"reject\"}]}",
+            "line 1:1: the text begins with a byte order mark",
+        ),
+        (
+            "{\"default\": [{\"type\": \"reject\"},]}",
+            "line 1:33: a comma stands before the closing bracket",
+        ),
+        (
+            "{\n  \"default\": [{\"type\": \"reject\"}],\n}",
+            "line 3:1: a comma stands before the closing bracket",
+        ),
+        (
+            "{\n  // all\n  \"default\": [{\"type\": \"reject\"}]\n}",
+            "line 2:3: JSON has no comments",
+        ),
+        (
+            "{\"default\": [{\"type\": \"reject\"}]",
+            "line 1:32: the text ends within a value",
+        ),
+        (
+            "{\"default\": [{\"type\": \"reject\"}]}\n{}",
+            "line 2:1: something follows the end",
+        ),
+        ("{'default': []}", "line 1:2: JSON has no single quotes"),
+    ] {
+        let error = Policy::parse(text).unwrap_err();
+        assert_eq!(error.kind(), ConfigErrorKind::Syntax);
+        assert!(error.to_string().starts_with(expected), "{text}: {error}");
+    }
+}
+
 /// Each member that is taken away, doubled or written in another case makes an error or a stricter policy.
 #[test]
 fn t01_no_change_to_a_policy_makes_it_laxer() {
