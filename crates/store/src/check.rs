@@ -16,9 +16,9 @@ use wharf_reference::Digest;
 
 use crate::{
     Layout,
-    disk::{Corrupt, Disk, Entry},
+    disk::{self, Corrupt, Disk},
     hashing::file_has,
-    index,
+    index::Entry,
     read::whole,
 };
 
@@ -64,6 +64,13 @@ pub enum Problem {
         /// The manifest that refers to it; itself, if index.json does.
         needed_by: Digest,
     },
+    /// An entry of index.json cannot be read. It is left as it is, and concerns no other image.
+    Entry {
+        /// How many entries stand before it.
+        position: usize,
+        /// Why.
+        reason: String,
+    },
     /// A manifest cannot be read, or its size is not what its parent says.
     Invalid {
         /// The manifest.
@@ -82,6 +89,9 @@ impl fmt::Display for Problem {
             } => write!(f, "{digest} was damaged and has been removed"),
             Self::Damaged { digest, .. } => write!(f, "{digest} is damaged"),
             Self::Missing { digest, needed_by } => write!(f, "{digest} is missing, {needed_by} needs it"),
+            Self::Entry { position, reason } => {
+                write!(f, "entry {position} of index.json cannot be read: {reason}")
+            }
             Self::Invalid { digest, reason } => write!(f, "{digest} is no valid manifest: {reason}"),
         }
     }
@@ -110,8 +120,8 @@ fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
     let mut blobs = HashMap::new();
     for entry in disk.list_blobs()? {
         match entry {
-            Entry::Blob(digest, stamp) => drop(blobs.insert(digest, stamp.size)),
-            Entry::Foreign(path) => checked.foreign.push(path),
+            disk::Entry::Blob(digest, stamp) => drop(blobs.insert(digest, stamp.size)),
+            disk::Entry::Foreign(path) => checked.foreign.push(path),
         }
     }
     let digests: Vec<&Digest> = blobs.keys().collect();
@@ -124,7 +134,8 @@ fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
     blobs.retain(|digest, _| !damaged.contains(digest));
     checked.blobs = blobs.len();
     checked.bytes = blobs.values().sum();
-    checked.images = index.entries().len();
+    let descriptors: Vec<Descriptor> = index.entries().map(Entry::into_descriptor).collect();
+    checked.images = descriptors.len();
     let mut walk = Walk {
         disk,
         blobs: &blobs,
@@ -132,8 +143,11 @@ fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
         visited: HashSet::new(),
         problems: Vec::new(),
     };
-    walk.run(index.entries().map(index::Entry::descriptor));
+    walk.run(descriptors.iter());
     checked.problems.append(&mut walk.problems);
+    let unreadable = index.unreadable();
+    let unreadable = unreadable.map(|(position, _, reason)| Problem::Entry { position, reason });
+    checked.problems.extend(unreadable);
     Ok(checked)
 }
 

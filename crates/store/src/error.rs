@@ -39,3 +39,15 @@ impl<T> At<T> for io::Result<T> {
         self.map_err(|error| storage(doing, path, error))
     }
 }
+
+/// Foreign text for a message: of bounded length, without control characters.
+pub(crate) fn bounded(text: &str) -> String {
+    const MAX: usize = 160;
+    let shown = text.chars().take(MAX).flat_map(char::escape_debug);
+    let end = if text.chars().nth(MAX).is_some() {
+        "..."
+    } else {
+        ""
+    };
+    shown.chain(end.chars()).collect()
+}

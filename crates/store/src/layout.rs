@@ -117,14 +117,15 @@ impl Layout {
         match target {
             Target::Name(name) => {
                 if let Some(descriptor) = index.named(name)? {
-                    return Ok((plain(descriptor)?, None));
+                    return Ok((plain(&descriptor)?, None));
                 }
-                let message = format!("there is no image {name} in {}", disk.path().display());
+                let (directory, offer) = (disk.path().display(), index.offer());
+                let message = format!("there is no image {name} in {directory}; {offer}");
                 Err(Error::new(ErrorKind::NotFound, message))
             }
             Target::Digest(digest) => {
                 if let Some(descriptor) = index.manifest(digest) {
-                    return Ok((plain(descriptor)?, None));
+                    return Ok((plain(&descriptor)?, None));
                 }
                 self.lease.pin_to_read(digest)?;
                 let bytes = whole(disk, digest, MAX_MANIFEST_SIZE)?.ok_or_else(|| disk.no_blob(digest))?;
@@ -282,7 +283,7 @@ impl Sink for Layout {
                 return Ok(());
             };
             disk.sync_blobs()?;
-            disk.update_index(|index| index.tag(&name, manifest.descriptor()))
+            disk.update_index(|index| Ok((index.tag(&name, manifest.descriptor())?, ())))
         })
         .await
     }

@@ -34,11 +34,12 @@ impl Memory {
     /// The images that have a name, in the order of the names.
     pub async fn images(&self) -> Result<Vec<Image>, Error> {
         let state = self.read();
-        let named = |(name, digest): (&Name, &Digest)| {
+        let named = |(position, (name, digest)): (usize, (&Name, &Digest))| {
             let manifest = state.manifests.get(digest)?;
-            Some(Image::new(Some(name.clone()), manifest.descriptor().clone()))
+            let descriptor = manifest.descriptor().clone();
+            Some(Image::new(position, Some(name.clone()), descriptor))
         };
-        Ok(state.names.iter().filter_map(named).collect())
+        Ok(state.names.iter().enumerate().filter_map(named).collect())
     }
 
     /// Gives a manifest that is in the store a name.

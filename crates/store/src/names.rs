@@ -3,14 +3,51 @@
 use wharf_content::{Descriptor, Error, ErrorKind, Name, Target};
 use wharf_reference::Digest;
 
-use crate::{Image, Layout, index::Entry};
+use crate::{
+    Image, Layout,
+    index::{Changes, Entry, Index},
+};
 
 impl Layout {
     /// The images that index.json lists, in its order: one for each name, and those that have lost theirs.
     pub async fn images(&self) -> Result<Vec<Image>, Error> {
         self.blocking(|layout| {
             let index = layout.shared.disk.index()?;
-            Ok(index.entries().map(image).collect())
+            Ok(index.entries().flat_map(|entry| images_of(&entry)).collect())
+        })
+        .await
+    }
+
+    /// The image at this position in index.json, from zero, as Skopeo's `oci:DIRECTORY:@N` counts: for images whose
+    /// name is missing, not unique, or none that [`Name::parse`] takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] beyond the last entry, [`ErrorKind::Invalid`] if the entry cannot be read,
+    /// [`ErrorKind::Unsupported`] if it is no manifest.
+    pub async fn image_at(&self, position: usize) -> Result<Image, Error> {
+        self.blocking(move |layout| {
+            let disk = &layout.shared.disk;
+            let index = disk.index()?;
+            let fail = |kind, why: String| {
+                let message = format!("entry @{position} of {}: {why}", disk.path().display());
+                Err(Error::new(kind, message))
+            };
+            match index.entry(position) {
+                None => {
+                    let why = format!("there are {} entries, counted from @0", index.len());
+                    fail(ErrorKind::NotFound, why)
+                }
+                Some(Err(reason)) => fail(ErrorKind::Invalid, format!("it cannot be read: {reason}")),
+                Some(Ok(entry)) if !entry.is_manifest() => {
+                    let media_type = entry.descriptor().media_type();
+                    fail(ErrorKind::Unsupported, format!("it is no image but {media_type}"))
+                }
+                Some(Ok(entry)) => {
+                    let name = entry.names().find_map(|name| Name::parse(name).ok());
+                    Ok(Image::new(position, name, entry.into_descriptor()))
+                }
+            }
         })
         .await
     }
@@ -24,10 +61,8 @@ impl Layout {
         let (name, manifest) = (name.clone(), manifest.clone());
         self.blocking(move |layout| {
             layout.require(&manifest)?;
-            layout
-                .shared
-                .disk
-                .update_index(|index| index.tag(&name, &manifest))
+            let disk = &layout.shared.disk;
+            disk.update_index(|index| Ok((index.tag(&name, &manifest)?, ())))
         })
         .await
     }
@@ -51,16 +86,18 @@ impl Layout {
                 layout.require(new)?;
             }
             layout.shared.disk.update_index(|index| {
-                let current = index.named(&name)?.map(Descriptor::digest);
+                let current = index.named(&name)?;
+                let current = current.as_ref().map(Descriptor::digest);
                 if current != expected.as_ref() {
                     let current = current.map_or_else(|| "nothing".to_owned(), ToString::to_string);
                     let message = format!("{name} has been changed meanwhile: it is {current}");
                     return Err(Error::new(ErrorKind::Conflict, message));
                 }
-                match &new {
+                let changes = match &new {
                     Some(new) => index.tag(&name, new),
-                    None => index.untag(&name).map(drop),
-                }
+                    None => index.untag(&name),
+                };
+                Ok((changes?, ()))
             })
         })
         .await
@@ -70,8 +107,7 @@ impl Layout {
     /// such name.
     pub async fn untag(&self, name: &Name) -> Result<bool, Error> {
         let name = name.clone();
-        self.blocking(move |layout| layout.shared.disk.update_index(|index| index.untag(&name)))
-            .await
+        self.change_index(move |index| index.untag(&name)).await
     }
 
     /// Removes an image from index.json, as `podman image rm` does: by name that name, and the image when it
@@ -80,13 +116,19 @@ impl Layout {
     /// What it consists of stays on the disk until [`Layout::collect`].
     pub async fn remove(&self, target: &Target) -> Result<bool, Error> {
         let target = target.clone();
+        self.change_index(move |index| index.remove(&target)).await
+    }
+
+    /// Changes index.json; whether there was anything to change.
+    async fn change_index(
+        &self,
+        change: impl FnOnce(&Index) -> Result<Changes, Error> + Send + 'static,
+    ) -> Result<bool, Error> {
         self.blocking(move |layout| {
             layout.shared.disk.update_index(|index| {
-                let removed = index.remove(|entry| match &target {
-                    Target::Name(name) => entry.name() == Some(name.as_str()),
-                    Target::Digest(digest) => entry.descriptor().digest() == digest,
-                });
-                Ok(removed > 0)
+                let changes = change(index)?;
+                let any = !changes.is_empty();
+                Ok((changes, any))
             })
         })
         .await
@@ -107,9 +149,14 @@ impl Layout {
     }
 }
 
-fn image(entry: &Entry) -> Image {
-    Image::new(
-        entry.name().and_then(|name| Name::parse(name).ok()),
-        entry.descriptor().clone(),
-    )
+/// An image for each name of an entry; one without a name if it has none, or none that can be one here.
+fn images_of(entry: &Entry<'_>) -> Vec<Image> {
+    let image = |name| Image::new(entry.position(), name, entry.descriptor().clone());
+    let names = entry.names().filter_map(|name| Name::parse(name).ok());
+    let named: Vec<Image> = names.map(|name| image(Some(name))).collect();
+    if named.is_empty() {
+        vec![image(None)]
+    } else {
+        named
+    }
 }

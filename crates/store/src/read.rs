@@ -230,7 +230,7 @@ pub(crate) fn whole(disk: &Disk, digest: &Digest, limit: u64) -> Result<Option<B
     let Some((file, stamp)) = disk.open_blob(digest)? else {
         return Ok(None);
     };
-    let bytes = read_bounded(file, limit, &disk.blob_path(digest))?;
+    let bytes = read_bounded(&file, limit, &disk.blob_path(digest))?;
     if Hasher::digest(digest.algorithm(), &bytes)? == *digest {
         return Ok(Some(bytes.into()));
     }

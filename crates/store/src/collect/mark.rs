@@ -74,11 +74,12 @@ impl<'a> Marker<'a> {
         self.live.contains(digest)
     }
 
-    /// Marks what index.json names.
+    /// Marks what index.json names. Of an entry that cannot be read, every digest in it counts: it may protect what
+    /// it names, and its author knows what that is.
     pub(super) fn roots(
         &mut self,
         index: &Index,
-        stays: impl Fn(&index::Entry) -> bool,
+        stays: impl Fn(&index::Entry<'_>) -> bool,
     ) -> Result<(), Error> {
         for entry in index.entries().filter(|entry| stays(entry)) {
             let descriptor = entry.descriptor();
@@ -87,6 +88,11 @@ impl<'a> Marker<'a> {
                 descriptor.digest(),
                 if certain { Is::Manifest } else { Is::Perhaps },
             )?;
+        }
+        for (_, text, _) in index.unreadable() {
+            for digest in digests_in(text) {
+                self.mark(&digest, Is::Perhaps)?;
+            }
         }
         Ok(())
     }
@@ -127,7 +133,7 @@ impl<'a> Marker<'a> {
             return Ok(None);
         }
         let path = self.disk.blob_path(digest);
-        let bytes = read_bounded(file, MAX_MANIFEST_SIZE, &path)?;
+        let bytes = read_bounded(&file, MAX_MANIFEST_SIZE, &path)?;
         let document: Option<Document> = serde_json::from_slice(&bytes).ok();
         let good = document.is_some() && Hasher::digest(digest.algorithm(), &bytes)? == *digest;
         if good || is != Is::Manifest {
@@ -204,6 +210,21 @@ impl<'a> Marker<'a> {
             }
         }
     }
+}
+
+/// Every digest that a JSON text has as a value, also one in capitals.
+fn digests_in(text: &str) -> Vec<Digest> {
+    let mut digests = Vec::new();
+    let mut waiting: Vec<serde_json::Value> = serde_json::from_str(text).into_iter().collect();
+    while let Some(value) = waiting.pop() {
+        match value {
+            serde_json::Value::String(text) => digests.extend(Digest::parse(&text.to_ascii_lowercase())),
+            serde_json::Value::Array(values) => waiting.extend(values),
+            serde_json::Value::Object(members) => waiting.extend(members.into_iter().map(|(_, value)| value)),
+            _ => {}
+        }
+    }
+    digests
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

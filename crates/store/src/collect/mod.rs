@@ -55,15 +55,19 @@ impl Layout {
         let options = options.clone();
         self.blocking(move |layout| {
             let disk = &layout.shared.disk;
-            let stays = |entry: &index::Entry| match which {
-                Prune::Dangling => entry.name().is_some(),
+            let stays = |entry: &index::Entry<'_>| match which {
+                Prune::Dangling => entry.has_name(),
                 Prune::All => false,
             };
             if options.dry_run {
                 return collect(disk, &options, stays);
             }
             refuse_foreign(disk)?;
-            let images = disk.update_index(|index| Ok(index.remove(|entry| !stays(entry))))?;
+            let images = disk.update_index(|index| {
+                let changes = index.retain(stays);
+                let removed = changes.removed();
+                Ok((changes, removed))
+            })?;
             let collected = collect(disk, &options, |_| true)?;
             Ok(Collected { images, ..collected })
         })
@@ -91,7 +95,7 @@ fn refuse_foreign(disk: &Disk) -> Result<(), Error> {
 fn collect(
     disk: &Arc<Disk>,
     options: &Collect,
-    stays: impl Fn(&index::Entry) -> bool,
+    stays: impl Fn(&index::Entry<'_>) -> bool,
 ) -> Result<Collected, Error> {
     let alone = disk.lock_collect()?;
     refuse_foreign(disk)?;

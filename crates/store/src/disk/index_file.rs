@@ -2,10 +2,11 @@
 
 use std::{
     fs::File,
-    hash::{BuildHasher as _, RandomState},
     io::{self, Write as _},
     path::Path,
     sync::{Arc, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use wharf_content::{Error, ErrorKind};
@@ -13,11 +14,15 @@ use wharf_content::{Error, ErrorKind};
 use super::{Disk, read_bounded};
 use crate::{
     error::At as _,
-    index::{Index, MAX_INDEX_SIZE},
+    index::{Changes, Index, MAX_INDEX_SIZE},
     os::{self, Stamp},
 };
 
 pub(super) const INDEX: &str = "index.json";
+
+/// How often a file that cannot be read is read again while another tool may be writing it, and the pause before.
+const ATTEMPTS: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What index.json said when it was last read.
 #[derive(Debug)]
@@ -25,28 +30,43 @@ pub(super) struct Cached {
     stamp: Stamp,
     /// Whether the file could have been written again without another stamp.
     racy: bool,
-    /// Of the bytes, to save parsing them again.
-    fingerprint: u64,
-    hasher: RandomState,
     index: Arc<Index>,
 }
 
-impl Cached {
-    fn new(stamp: Stamp, racy: bool, bytes: &[u8], index: Arc<Index>) -> Self {
-        let hasher = RandomState::new();
-        Self {
-            stamp,
-            racy,
-            fingerprint: hasher.hash_one(bytes),
-            hasher,
-            index,
-        }
-    }
+/// An index.json that cannot be read.
+struct Unreadable {
+    why: String,
+    /// Whether somebody may be writing it just now.
+    fresh: bool,
 }
 
 impl Disk {
     /// What index.json says now.
+    ///
+    /// Other tools write the file in place, so that it is empty or cut short for a moment: what was written a moment
+    /// ago and cannot be read is read again.
     pub(crate) fn index(&self) -> Result<Arc<Index>, Error> {
+        let mut attempt = 1;
+        loop {
+            match self.read_index()? {
+                Ok(index) => return Ok(index),
+                Err(unreadable) if unreadable.fresh && attempt < ATTEMPTS => {
+                    attempt += 1;
+                    thread::sleep(PAUSE);
+                }
+                Err(unreadable) => {
+                    let message = format!(
+                        "{} is damaged: {}; restore it, or remove it and pull again to start without names",
+                        self.at(INDEX).display(),
+                        unreadable.why
+                    );
+                    return Err(Error::new(ErrorKind::Corrupt, message));
+                }
+            }
+        }
+    }
+
+    fn read_index(&self) -> Result<Result<Arc<Index>, Unreadable>, Error> {
         let path = self.at(INDEX);
         let file = match self.root.read(INDEX) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_index(&path)),
@@ -58,47 +78,46 @@ impl Disk {
             && known.stamp == stamp
             && !known.racy
         {
-            return Ok(Arc::clone(&known.index));
+            return Ok(Ok(Arc::clone(&known.index)));
+        }
+        if stamp.size > MAX_INDEX_SIZE {
+            return Err(too_large(&path, "has"));
         }
         let racy = stamp.is_racy();
-        let bytes = read_bounded(file, MAX_INDEX_SIZE, &path)?;
+        let bytes = read_bounded(&file, MAX_INDEX_SIZE, &path)?;
         if let Some(known) = &mut *cached
-            && known.hasher.hash_one(bytes.as_slice()) == known.fingerprint
+            && known.index.text().as_bytes() == bytes
         {
             (known.stamp, known.racy) = (stamp, racy);
-            return Ok(Arc::clone(&known.index));
+            return Ok(Ok(Arc::clone(&known.index)));
         }
-        let index = Index::parse(&bytes).map_err(|why| {
-            let message = format!(
-                "{} is damaged: {why}; restore it, or remove it and pull again to start without names",
-                path.display()
-            );
-            Error::new(ErrorKind::Corrupt, message)
-        })?;
-        let index = Arc::new(index);
-        *cached = Some(Cached::new(stamp, racy, &bytes, Arc::clone(&index)));
-        Ok(index)
-    }
-
-    /// Remembers what was just written; the next look confirms it by the bytes, which is quicker than parsing.
-    fn remember(&self, bytes: &[u8], index: Index) {
-        if let Ok(Some((_, stamp))) = self.root.stat(INDEX) {
-            let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-            *cached = Some(Cached::new(stamp, true, bytes, Arc::new(index)));
+        match Index::parse(bytes) {
+            Ok(index) => {
+                let index = Arc::new(index);
+                *cached = Some(Cached {
+                    stamp,
+                    racy,
+                    index: Arc::clone(&index),
+                });
+                Ok(Ok(index))
+            }
+            Err(why) => Ok(Err(Unreadable {
+                why,
+                fresh: racy || os::stamp_of(&file).at("look at", &path)? != stamp,
+            })),
         }
     }
 
     /// Reads index.json, changes it and replaces it, with no other process in between.
     pub(crate) fn update_index<T>(
         &self,
-        change: impl FnOnce(&mut Index) -> Result<T, Error>,
+        change: impl FnOnce(&Index) -> Result<(Changes, T), Error>,
     ) -> Result<T, Error> {
         let lock = self.lock_index()?;
-        let before = self.index()?;
-        let mut index = Index::clone(&before);
-        let answer = change(&mut index)?;
-        if !index.same_as(&before) {
-            self.replace_index(index)?;
+        let index = self.index()?;
+        let (changes, answer) = change(&index)?;
+        if !changes.is_empty() {
+            self.replace_index(&index.with(&changes))?;
         }
         drop(lock);
         Ok(answer)
@@ -114,19 +133,12 @@ impl Disk {
         Ok(stat.is_some())
     }
 
-    fn replace_index(&self, index: Index) -> Result<(), Error> {
-        let bytes = index.to_bytes()?;
-        if bytes.len() as u64 > MAX_INDEX_SIZE {
-            let message = format!(
-                "{} would have more than {MAX_INDEX_SIZE} bytes; remove some names",
-                self.at(INDEX).display()
-            );
-            return Err(Error::new(ErrorKind::TooLarge, message));
+    fn replace_index(&self, text: &str) -> Result<(), Error> {
+        if text.len() as u64 > MAX_INDEX_SIZE {
+            return Err(too_large(&self.at(INDEX), "would have"));
         }
-        self.put(INDEX, &bytes)?;
-        self.root.sync().at("sync", self.path())?;
-        self.remember(&bytes, index);
-        Ok(())
+        self.put(INDEX, text.as_bytes())?;
+        self.root.sync().at("sync", self.path())
     }
 
     /// Writes a file of the root beside it and moves it there, which lasts once the root is synced. Under the lock only.
@@ -152,6 +164,16 @@ impl Disk {
         }
         written
     }
+}
+
+fn too_large(path: &Path, has: &str) -> Error {
+    let message = format!(
+        "{} {has} more than {} MiB, the limit for the names of one store; remove names that are no longer needed, or \
+         keep the images in several stores",
+        path.display(),
+        MAX_INDEX_SIZE >> 20
+    );
+    Error::new(ErrorKind::TooLarge, message)
 }
 
 fn no_index(path: &Path) -> Error {

@@ -185,7 +185,7 @@ pub(crate) fn live_pins(disk: &Disk, remove_dead: bool) -> Result<HashSet<Digest
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // it ends just now
             other => other.at("open", &path)?,
         };
-        let text = String::from_utf8_lossy(&read_bounded(file, MAX_LEASE, &path)?).into_owned();
+        let text = String::from_utf8_lossy(&read_bounded(&file, MAX_LEASE, &path)?).into_owned();
         pins.extend(text.lines().filter_map(|line| Digest::parse(line).ok()));
     }
     Ok(pins)

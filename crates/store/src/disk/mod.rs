@@ -27,7 +27,7 @@ use wharf_content::{Error, ErrorKind};
 use crate::{
     Options,
     error::{At as _, storage},
-    index::Index,
+    index,
     os::{self, Dir},
 };
 
@@ -133,7 +133,7 @@ impl Disk {
             }
             other => other.at("open", &path)?,
         };
-        let bytes = read_bounded(file, 4096, &path)?;
+        let bytes = read_bounded(&file, 4096, &path)?;
         let version: Version = serde_json::from_slice(&bytes).map_err(|error| {
             let message = format!("{} does not say which version the layout has", path.display());
             Error::new(ErrorKind::Corrupt, message).with_source(error)
@@ -171,7 +171,7 @@ impl Disk {
             .at("create", &self.at("blobs"))?;
         let lock = self.lock_index()?;
         if !self.has_index()? {
-            self.put(index_file::INDEX, &Index::empty().to_bytes()?)?;
+            self.put(index_file::INDEX, index::EMPTY.as_bytes())?;
         }
         let version = self.root.stat(LAYOUT_FILE);
         if version.at("look at", &self.at(LAYOUT_FILE))?.is_none() {
@@ -260,8 +260,9 @@ fn unlockable(path: &Path, error: io::Error) -> Error {
 const ENOLCK: i32 = if cfg!(target_vendor = "apple") { 77 } else { 37 };
 
 /// A small file whole.
-pub(crate) fn read_bounded(file: File, limit: u64, path: &Path) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
+pub(crate) fn read_bounded(file: &File, limit: u64, path: &Path) -> Result<Vec<u8>, Error> {
+    let size = os::stamp_of(file).at("look at", path)?.size.min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
     file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .at("read", path)?;

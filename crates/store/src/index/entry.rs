@@ -1,0 +1,177 @@
+//! An entry of index.json, and the names that it gives an image.
+
+use serde::Deserialize;
+use serde_json::Value;
+use wharf_content::{Descriptor, MediaType};
+use wharf_reference::{Digest, Reference};
+
+use super::members::Members;
+use crate::error::bounded;
+
+/// The annotation that holds an image's name, or its tag alone (image-spec, *Pre-Defined Annotation Keys*).
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The annotation that holds an image's full name, or several with commas between them, as Docker, BuildKit and
+/// containerd write it; [`REF_NAME`] is its tag then.
+pub(super) const FULL_NAME: &str = "io.containerd.image.name";
+
+/// An entry that can be read.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    position: usize,
+    text: &'a str,
+    descriptor: Descriptor,
+}
+
+/// In what way a name means an entry, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// It is the image's name as written.
+    Exact,
+    /// It is short for the image's full name, as Docker shortens names.
+    Short,
+    /// It is the tag in the image's full name.
+    Tag,
+}
+
+/// What the store needs of an entry whose other members are odd.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Core {
+    media_type: MediaType,
+    digest: Digest,
+    size: u64,
+    #[serde(default)]
+    annotations: Value,
+    #[serde(default)]
+    artifact_type: Value,
+}
+
+impl<'a> Entry<'a> {
+    /// Reads an entry; the error says why that is not possible.
+    pub(super) fn parse(position: usize, text: &'a str) -> Result<Self, String> {
+        if !text.starts_with('{') {
+            return Err("it is no JSON object".to_owned());
+        }
+        let descriptor = serde_json::from_str(text)
+            .or_else(|error| core(text).ok_or_else(|| bounded(&error.to_string())))?;
+        Ok(Self {
+            position,
+            text,
+            descriptor,
+        })
+    }
+
+    /// How many entries stand before this one.
+    pub(crate) const fn position(&self) -> usize {
+        self.position
+    }
+
+    pub(crate) const fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    pub(crate) fn into_descriptor(self) -> Descriptor {
+        self.descriptor
+    }
+
+    pub(crate) fn is_manifest(&self) -> bool {
+        self.descriptor.media_type().is_manifest()
+    }
+
+    /// What the image is called: its full names, or what the layout calls it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let full = self.full_names();
+        let own = self.ref_name().filter(|_| self.full_names().next().is_none());
+        full.chain(own)
+    }
+
+    /// Whether the image has a name, of whatever grammar.
+    pub(crate) fn has_name(&self) -> bool {
+        self.names().next().is_some()
+    }
+
+    fn annotation(&self, key: &str) -> Option<&str> {
+        self.descriptor.annotations().get(key).map(String::as_str)
+    }
+
+    fn ref_name(&self) -> Option<&str> {
+        self.annotation(REF_NAME)
+    }
+
+    fn full_names(&self) -> impl Iterator<Item = &str> {
+        let names = self.annotation(FULL_NAME).unwrap_or_default().split(',');
+        names.map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// In what way the name means this entry. `full` is what Docker makes of it, if it is a reference.
+    pub(super) fn fit(&self, name: &str, full: Option<&str>) -> Option<Fit> {
+        if self.names().any(|own| own == name) {
+            Some(Fit::Exact)
+        } else if full.is_some_and(|full| self.full_names().any(|own| own == full)) {
+            Some(Fit::Short)
+        } else {
+            (self.ref_name() == Some(name)).then_some(Fit::Tag)
+        }
+    }
+
+    /// The text of the entry without this name, whatever else it says; whether it has another name is the second
+    /// part.
+    pub(super) fn without(&self, name: &str) -> Option<(String, bool)> {
+        let kept: Vec<&str> = self.full_names().filter(|own| *own != name).collect();
+        let was_full = self.full_names().count() > kept.len();
+        let of_another = |tag: &str| kept.iter().any(|own| own.ends_with(&format!(":{tag}")));
+        let keeps_ref_name = self
+            .ref_name()
+            .is_some_and(|tag| tag != name && !(was_full && !of_another(tag)));
+        let mut members = Members::parse(self.text)?;
+        let mut annotations = Members::parse(members.get("annotations")?)?;
+        if kept.is_empty() {
+            annotations.remove(FULL_NAME);
+        } else {
+            annotations.set(FULL_NAME, Value::from(kept.join(",")).to_string());
+        }
+        if !keeps_ref_name {
+            annotations.remove(REF_NAME);
+        }
+        if annotations.is_empty() {
+            members.remove("annotations");
+        } else {
+            members.set("annotations", annotations.to_string());
+        }
+        Some((members.to_string(), keeps_ref_name || !kept.is_empty()))
+    }
+}
+
+/// A descriptor of what the store needs: type, digest, size, and those annotations that are text.
+fn core(text: &str) -> Option<Descriptor> {
+    let core: Core = serde_json::from_str(text).ok()?;
+    let texts = core.annotations.as_object().into_iter().flatten();
+    let texts = texts.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    let descriptor = Descriptor::new(core.media_type, core.digest, core.size).ok()?;
+    let descriptor = descriptor.with_annotations(texts.collect());
+    let artifact_type = core
+        .artifact_type
+        .as_str()
+        .and_then(|text| MediaType::parse(text).ok());
+    Some(match artifact_type {
+        Some(artifact_type) => descriptor.with_artifact_type(artifact_type),
+        None => descriptor,
+    })
+}
+
+/// What Docker takes a name for: with its registry and tag.
+pub(super) fn full_name(name: &str) -> Option<String> {
+    let reference = Reference::parse(name).ok()?;
+    Some(reference.or_latest().as_str().to_owned())
+}
+
+/// Whether an entry that cannot be read says that it has this name.
+pub(super) fn is_called(text: &str, name: &str) -> bool {
+    let entry: Option<Value> = serde_json::from_str(text).ok();
+    let annotations = entry.as_ref().and_then(|entry| entry.get("annotations"));
+    [REF_NAME, FULL_NAME].iter().any(|key| {
+        let value = annotations.and_then(|annotations| annotations.get(key));
+        value.and_then(Value::as_str) == Some(name)
+    })
+}
