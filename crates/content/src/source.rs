@@ -53,7 +53,7 @@ pub trait Sink: Send + Sync {
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error>;
 
     /// Takes the blob from a place this sink can reach by itself, without the bytes passing through the
-    /// caller: a mount from another repository of the same registry, a hard link. `false` if it cannot.
+    /// caller: a mount from another repository of the same registry, blocks of a file that are shared. `false` if it cannot.
     async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
         let _ = (descriptor, from);
         Ok(false)

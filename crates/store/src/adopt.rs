@@ -1,17 +1,11 @@
-//! Taking blobs from a layout next door.
+//! Taking blobs from a layout next door by sharing their blocks. A second name for the file would be as quick, but
+//! its mode and time would be those of both: a layout that is copied from stays as it was.
 
 use std::path::Path;
 
 use wharf_content::{Descriptor, Error};
 
-use crate::{
-    Layout, Options,
-    disk::{Disk, temporary_name},
-    error::At as _,
-    hashing::file_has,
-    ingest, os,
-    runtime::blocking,
-};
+use crate::{Layout, disk::Disk, hashing::file_has, ingest, os, runtime::blocking};
 
 /// Takes the blob from the layout at `from`; `false` if its bytes must be copied.
 pub(crate) async fn adopt(layout: &Layout, descriptor: &Descriptor, from: &Path) -> Result<bool, Error> {
@@ -19,7 +13,7 @@ pub(crate) async fn adopt(layout: &Layout, descriptor: &Descriptor, from: &Path)
     let opened = layout.blocking(move |layout| {
         layout.lease.pin([wanted.digest()])?;
         let there = layout.shared.vouch(&wanted)?;
-        Ok((there, Disk::open(&from, Options::default()).ok()))
+        Ok((there, Disk::open_blobs(&from).ok()))
     });
     let source = match opened.await? {
         (true, _) => return Ok(true),
@@ -33,15 +27,13 @@ pub(crate) async fn adopt(layout: &Layout, descriptor: &Descriptor, from: &Path)
     };
     let (shared, descriptor) = (layout.shared.clone(), descriptor.clone());
     let taken = blocking(move || {
-        let digest = descriptor.digest();
-        let stamp = if reflink(&source, &mut slot, &descriptor)? {
-            slot.commit()?
-        } else {
+        if !reflink(&source, &mut slot, &descriptor)? {
             slot.discard()?;
-            link(&shared.disk, &source, &descriptor)?
-        };
+            return Ok(false);
+        }
+        let stamp = slot.commit()?;
         if let Some(stamp) = stamp {
-            shared.verified.set(digest, stamp);
+            shared.verified.set(descriptor.digest(), stamp);
         }
         Ok(stamp.is_some())
     })
@@ -63,33 +55,4 @@ fn reflink(source: &Disk, slot: &mut ingest::Slot, descriptor: &Descriptor) -> R
     }
     // Hashed after it was shared: what the other does to its file now does not matter.
     file_has(file, descriptor.digest(), path)
-}
-
-/// Gives the other's file a second name here, if it belongs to the owner of this store.
-fn link(disk: &Disk, source: &Disk, descriptor: &Descriptor) -> Result<Option<os::Stamp>, Error> {
-    let digest = descriptor.digest();
-    let ingest = disk.ingest()?;
-    let name = temporary_name();
-    let path = ingest.path().join(&name);
-    let gate = disk.gate(false)?; // no collector sees it before it is locked
-    if !source.link_blob(digest, &ingest, &name)? {
-        return Ok(None);
-    }
-    let opened = ingest.read(&name).at("open", &path);
-    let opened = opened.and_then(|file| disk.try_lock(&file, &path).map(|_| file));
-    drop(gate);
-    let good = opened.and_then(|mut file| {
-        let stamp = os::stamp_of(&file).at("look at", &path)?;
-        let ours = stamp.owner == disk.owner()? && stamp.size == descriptor.size();
-        Ok((ours && file_has(&mut file, digest, &path)?).then_some(file))
-    });
-    let committed = match good {
-        Ok(Some(file)) => disk.commit(&ingest, &name, &file, digest).map(Some),
-        Ok(None) => Ok(None),
-        Err(error) => Err(error),
-    };
-    if !matches!(committed, Ok(Some(_))) {
-        let _ = ingest.remove(&name);
-    }
-    committed
 }

@@ -4,8 +4,13 @@ use std::{io, path::Path};
 
 use wharf_content::{Error, ErrorKind};
 
+use crate::os::SymbolicLink;
+
 /// A failed call to the file system: what was being done, to which path.
 pub(crate) fn storage(doing: &str, path: &Path, error: io::Error) -> Error {
+    if SymbolicLink::is(&error) {
+        return Error::new(ErrorKind::Unsupported, error.to_string()); // it says everything
+    }
     let (kind, hint) = classify(&error);
     let message = format!("cannot {doing} {}{hint}", path.display());
     Error::new(kind, message).with_source(error)

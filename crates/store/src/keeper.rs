@@ -180,7 +180,7 @@ impl Keeper {
             let disk = &layout.shared.disk;
             match disk.find_blob(&digest)? {
                 Found::File(stamp) => disk.set_aside(&Corrupt::new(&digest, stamp, "")).map(drop),
-                Found::Nothing | Found::Other => Ok(()),
+                Found::Nothing | Found::Symlink | Found::Other => Ok(()),
             }
         });
         aside.await

@@ -128,7 +128,8 @@ impl Layout {
                     return Ok((plain(&descriptor)?, None));
                 }
                 self.lease.pin_to_read(digest)?;
-                let bytes = whole(disk, digest, MAX_MANIFEST_SIZE)?.ok_or_else(|| disk.no_blob(digest))?;
+                let bytes = whole(disk, digest, MAX_MANIFEST_SIZE)?;
+                let bytes = bytes.ok_or_else(|| disk.no_manifest(digest))?;
                 let manifest = Manifest::parse_pinned(bytes, None, digest)?;
                 Ok((manifest.descriptor().clone(), Some(manifest)))
             }
@@ -150,7 +151,7 @@ impl Layout {
             match whole(disk, digest, MAX_MANIFEST_SIZE)? {
                 Some(bytes) => return Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest),
                 None if attempt < ATTEMPTS => {} // the name may have moved and the image have been collected
-                None => return Err(disk.no_blob(digest)),
+                None => return Err(disk.no_manifest(digest)),
             }
         }
     }
@@ -216,7 +217,7 @@ impl Source for Layout {
             layout.lease.pin_to_read(digest)?;
             match disk.find_blob(digest)? {
                 Found::File(_) => Ok(()),
-                Found::Nothing | Found::Other => Err(disk.no_blob(digest)),
+                found => Err(disk.lacks_blob(&wanted, found)),
             }
         })
         .await?;
@@ -300,8 +301,8 @@ impl Sink for Layout {
         }
     }
 
-    /// Takes a blob from a layout in another directory, without copying its bytes where the file system can
-    /// share them: by reflink, else by hard link.
+    /// Takes a blob from a layout in another directory, without copying its bytes, where the file system can
+    /// share them (reflink). Nothing about the other's file changes.
     async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
         let Location::Directory(from) = from else {
             return Ok(false);

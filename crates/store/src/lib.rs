@@ -24,6 +24,24 @@
 //! moment, for there is none. What has a name survives a power failure. Bytes that do not have the digest
 //! they are asked for by are never served: they are set aside, and the next pull fetches them again.
 //!
+//! # Layouts of other tools
+//!
+//! A layout that another tool has written is read as it stands and left so: no lock, lease or mark is written until
+//! something is pushed or named. An entry of index.json that cannot be read affects no other image and is written
+//! back byte for byte. The full names that Docker, BuildKit and containerd write (`io.containerd.image.name`) are
+//! understood beside `org.opencontainers.image.ref.name`; images without a usable name are found by position
+//! ([`Layout::image_at`]) and digest. A file `oci-layout` may be missing, and `null` stand for what is left out.
+//!
+//! index.json may have 128 MiB, which is some five hundred thousand names. A lookup reads the file once for each
+//! process and change; a new name writes it anew, which is what a name costs in a large store.
+//!
+//! # Deviation
+//!
+//! Skopeo follows symbolic links in a layout; this crate follows none and says so, since a layout may have been
+//! prepared by somebody else. Where several entries have one name, Skopeo may take the first; here that is an error.
+//!
+//! # Sharing
+//!
 //! Other tools may write to the layout as well, with three limits. They take no lock, so one that replaces
 //! index.json while this crate does can lose a name. They take no lease, so what they write is left alone for
 //! an hour before [`Layout::collect`] counts it as garbage. And blobs are read-only, so a tool that rewrites a

@@ -48,7 +48,7 @@ impl Shared {
                     self.verified.is(digest, &stamp) || Mark::of(digest, &stamp) == Some(Mark::Durable);
                 known.then_some(true)
             }
-            Found::File(_) | Found::Nothing | Found::Other => Some(false),
+            Found::File(_) | Found::Nothing | Found::Symlink | Found::Other => Some(false),
         })
     }
 
@@ -73,11 +73,13 @@ impl Shared {
         Ok(true)
     }
 
-    /// Marks a file that was just found to be good, so that no process hashes it for this again.
+    /// Marks a file that was just found to be good, so that no process hashes it for this again. One that has
+    /// other names, as in another tool's layout or build, is left as it is.
     fn settle(&self, file: &File, digest: &Digest, stamp: &Stamp) {
         let unchanged = || os::stamp_of(file).ok().as_ref() == Some(stamp);
         let path = self.disk.blob_path(digest);
-        if unchanged() && self.disk.settle(file, digest, &path).is_ok() {
+        let is_ours = || matches!(os::has_other_names(file), Ok(false));
+        if unchanged() && is_ours() && self.disk.settle(file, digest, &path).is_ok() {
             if let Ok(marked) = os::stamp_of(file) {
                 self.verified.set(digest, marked);
             }

@@ -13,7 +13,7 @@ use super::{Disk, Mark, Pool, temporary_name};
 use crate::{
     Durability,
     error::{At as _, storage},
-    os::{self, Dir, Kind, Stamp},
+    os::{self, Dir, Kind, Stamp, SymbolicLink},
 };
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
@@ -23,7 +23,8 @@ const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 pub(crate) enum Found {
     Nothing,
     File(Stamp),
-    /// A directory, a symlink, a pipe.
+    Symlink,
+    /// A directory, a pipe.
     Other,
 }
 
@@ -86,7 +87,8 @@ impl Disk {
             .and_then(|dir| dir.stat(digest.encoded()));
         match stat {
             Ok(Some((Kind::File, stamp))) => Ok(Found::File(stamp)),
-            Ok(Some(_)) => Ok(Found::Other),
+            Ok(Some((Kind::Symlink, _))) => Ok(Found::Symlink),
+            Ok(Some((Kind::Directory | Kind::Other, _))) => Ok(Found::Other),
             Ok(None) => Ok(Found::Nothing),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
             Err(error) => Err(storage("look at", &self.blob_path(digest), error)),
@@ -104,6 +106,37 @@ impl Disk {
     pub(crate) fn no_blob(&self, digest: &Digest) -> Error {
         let message = format!("there is no {digest} in {}", self.path().display());
         Error::new(ErrorKind::NotFound, message)
+    }
+
+    /// The error for a manifest that is not there.
+    pub(crate) fn no_manifest(&self, digest: &Digest) -> Error {
+        let message = format!(
+            "there is no manifest {digest} in {}; an index may list images that were left out when it was stored",
+            self.path().display()
+        );
+        Error::new(ErrorKind::NotFound, message)
+    }
+
+    /// The error for a blob that an image needs and that cannot be read: what stands in its place.
+    pub(crate) fn lacks_blob(&self, descriptor: &Descriptor, found: Found) -> Error {
+        let path = self.blob_path(descriptor.digest());
+        match found {
+            Found::Symlink => storage("open", &path.clone(), SymbolicLink::error(path)),
+            Found::Other => {
+                let message = format!("{} is no regular file, so it is no blob", path.display());
+                Error::new(ErrorKind::Unsupported, message)
+            }
+            Found::Nothing | Found::File(_) => {
+                let message = format!(
+                    "{} lacks {}, which an image in it needs ({}): the layout is incomplete, get the image again from \
+                     where it is whole",
+                    self.path().display(),
+                    descriptor.digest(),
+                    descriptor.media_type()
+                );
+                Error::new(ErrorKind::NotFound, message)
+            }
+        }
     }
 
     /// Gives verified bytes the mode of a blob, makes them durable, and says so.
@@ -139,7 +172,7 @@ impl Disk {
         if !fresh.at("create", &path)? {
             let replaced = ingest.rename(name, &dir, digest.encoded());
             replaced.at("replace", &path)?;
-            // If both are names of one file, which an adopted blob can be, the other name is still there.
+            // If both are names of one file, which a move by link that was cut leaves, the other name is still there.
             ingest.remove(name).at("remove", &ingest.path().join(name))?;
         }
         drop(gate);
@@ -219,23 +252,6 @@ impl Disk {
             }
         }
         blobs.sync().at("sync", &path)
-    }
-
-    /// Gives the file of a blob another name. `false` if there is none or the file systems do not allow it.
-    pub(crate) fn link_blob(&self, digest: &Digest, to: &Dir, name: &str) -> Result<bool, Error> {
-        if !matches!(self.find_blob(digest)?, Found::File(_)) {
-            return Ok(false);
-        }
-        let linked = self
-            .algorithm_dir(digest)
-            .and_then(|dir| dir.link(digest.encoded(), to, name));
-        linked.at("link", &self.blob_path(digest))
-    }
-
-    /// Whose store this is.
-    pub(crate) fn owner(&self) -> Result<u32, Error> {
-        let stat = self.root.stat(".").at("look at", self.path())?;
-        Ok(stat.map_or(0, |(_, stamp)| stamp.owner))
     }
 
     /// Removes a blob. Behind the closed gate only.

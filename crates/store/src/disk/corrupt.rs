@@ -30,13 +30,15 @@ impl Corrupt {
 
 impl Disk {
     /// Takes a damaged blob out of the store and keeps it for inspection; the error to report. A store that
-    /// cannot be written to keeps it where it is, and the error is the same.
+    /// cannot be written to keeps it where it is, and so does a layout that this crate has only read.
     pub(crate) fn quarantine(&self, corrupt: &Corrupt) -> Error {
         let path = self.blob_path(&corrupt.digest);
-        let fate = match self.set_aside(corrupt) {
-            Ok(true) => "it was taken out of the store, pull the image again",
-            Ok(false) => "it has been replaced meanwhile, try again",
-            Err(_) => "it is not used, pull the image again",
+        let is_ours = matches!(self.is_ours(), Ok(true));
+        let set_aside = is_ours.then(|| self.set_aside(corrupt).ok()).flatten();
+        let fate = match set_aside {
+            Some(true) => "it was taken out of the store, pull the image again",
+            Some(false) => "it has been replaced meanwhile, try again",
+            None => "it is not used, pull the image again",
         };
         let message = format!("{} is damaged: {}; {fate}", path.display(), corrupt.why);
         Error::new(ErrorKind::Corrupt, message)

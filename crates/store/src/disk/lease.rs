@@ -37,6 +37,8 @@ pub(crate) struct Lease {
 struct State {
     file: Option<Held>,
     pinned: HashSet<Digest>,
+    /// What was read while nobody collected here.
+    unpinned: HashSet<Digest>,
 }
 
 #[derive(Debug)]
@@ -57,8 +59,14 @@ impl Lease {
     }
 
     /// As [`Lease::pin`], for a reader: where nothing can be written, reading goes on without a pin, and at
-    /// worst finds the content gone.
+    /// worst finds the content gone. A layout that this crate has never written to has no collector either, and
+    /// stays as it is.
     pub(crate) fn pin_to_read(&self, digest: &Digest) -> Result<(), Error> {
+        if !self.disk.is_ours()? {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.unpinned.insert(digest.clone());
+            return Ok(());
+        }
         match self.pin([digest]) {
             Err(error) if error.kind() == ErrorKind::NoSpace || is_read_only(&error) => Ok(()),
             other => other,
@@ -100,9 +108,10 @@ impl State {
         let Some(held) = &mut self.file else {
             return Ok(());
         };
+        let earlier = std::mem::take(&mut self.unpinned);
         // Each line begins anew, since a write that failed on a full disk may have left half of one.
         let mut text = String::new();
-        for digest in digests {
+        for digest in digests.iter().copied().chain(&earlier) {
             text.push('\n');
             text.push_str(digest.as_str());
         }
@@ -111,6 +120,7 @@ impl State {
             .write_all(text.as_bytes())
             .at("write", &held.directory.path().join(&held.name))?;
         self.pinned.extend(digests.iter().map(|&digest| digest.clone()));
+        self.pinned.extend(earlier);
         Ok(())
     }
 }

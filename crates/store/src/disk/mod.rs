@@ -14,6 +14,7 @@ mod index_file;
 mod keep;
 mod lease;
 mod mark;
+mod version;
 
 use std::{
     fs::File,
@@ -28,7 +29,7 @@ use crate::{
     Options,
     error::{At as _, storage},
     index,
-    os::{self, Dir},
+    os::{self, Dir, Kind},
 };
 
 pub(crate) use blobs::{Entry, Found, verifiable};
@@ -36,8 +37,6 @@ pub(crate) use corrupt::Corrupt;
 pub(crate) use lease::{Lease, live_pins};
 pub(crate) use mark::Mark;
 
-const LAYOUT_FILE: &str = "oci-layout";
-const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const PRIVATE: &str = ".wharf";
 
 /// An open layout.
@@ -74,7 +73,7 @@ impl Disk {
             Dir::create(shared, mode).at("create the directory of blobs", shared)?;
         }
         let disk = Self::open_root(path, options)?;
-        if disk.root.stat(LAYOUT_FILE).at("look into", path)?.is_some() {
+        if disk.root.stat(version::FILE).at("look into", path)?.is_some() {
             disk.check_version()?;
             if !disk.has_index()? {
                 disk.initialise()?;
@@ -84,6 +83,13 @@ impl Disk {
             disk.initialise()?;
         }
         disk.index()?;
+        Ok(disk)
+    }
+
+    /// Opens a layout for its blobs alone, whatever its index.json says.
+    pub(crate) fn open_blobs(path: &Path) -> Result<Self, Error> {
+        let disk = Self::open_root(path, Options::default())?;
+        disk.check_version()?;
         Ok(disk)
     }
 
@@ -97,7 +103,7 @@ impl Disk {
             None => Pool::Own,
         };
         Ok(Self {
-            root: Dir::open(&path).at("open the store", &path)?,
+            root: Dir::open(&path).map_err(|error| version::unopened(&path, error))?,
             pool,
             options,
             cached: Mutex::new(None),
@@ -116,52 +122,6 @@ impl Disk {
         self.path().join(name)
     }
 
-    fn check_version(&self) -> Result<(), Error> {
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Version {
-            image_layout_version: String,
-        }
-        let path = self.at(LAYOUT_FILE);
-        let file = match self.root.read(LAYOUT_FILE) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let message = format!(
-                    "{} is not an image store: it has no file oci-layout",
-                    self.path().display()
-                );
-                return Err(Error::new(ErrorKind::NotFound, message));
-            }
-            other => other.at("open", &path)?,
-        };
-        let bytes = read_bounded(&file, 4096, &path)?;
-        let version: Version = serde_json::from_slice(&bytes).map_err(|error| {
-            let message = format!("{} does not say which version the layout has", path.display());
-            Error::new(ErrorKind::Corrupt, message).with_source(error)
-        })?;
-        if version.image_layout_version == "1.0.0" {
-            return Ok(());
-        }
-        let found: String = version.image_layout_version.chars().take(40).collect();
-        let message = format!("{} says version {found:?}; only 1.0.0 is known", path.display());
-        Err(Error::new(ErrorKind::Unsupported, message))
-    }
-
-    /// Refuses a directory that has something else in it.
-    fn refuse_foreign_files(&self) -> Result<(), Error> {
-        let names = self.root.names().at("list", self.path())?;
-        let foreign = names
-            .iter()
-            .find(|name| ![PRIVATE, "blobs", index_file::INDEX, LAYOUT_FILE].contains(&name.as_str()));
-        if let Some(foreign) = foreign {
-            let message = format!(
-                "{} is not an image store and not empty (it has {foreign:?})",
-                self.path().display()
-            );
-            return Err(Error::new(ErrorKind::Conflict, message));
-        }
-        Ok(())
-    }
-
     /// Makes what is missing of a layout; `oci-layout` comes last, so that a cut leaves something that can be made
     /// again. The directories in `blobs` are synced when an image gets its name.
     fn initialise(&self) -> Result<(), Error> {
@@ -173,9 +133,9 @@ impl Disk {
         if !self.has_index()? {
             self.put(index_file::INDEX, index::EMPTY.as_bytes())?;
         }
-        let version = self.root.stat(LAYOUT_FILE);
-        if version.at("look at", &self.at(LAYOUT_FILE))?.is_none() {
-            self.put(LAYOUT_FILE, LAYOUT)?;
+        let version = self.root.stat(version::FILE);
+        if version.at("look at", &self.at(version::FILE))?.is_none() {
+            self.put(version::FILE, version::TEXT)?;
         }
         self.root.sync().at("sync", self.path())?;
         drop(lock);
@@ -203,6 +163,17 @@ impl Disk {
                 .make_dir(PRIVATE, 0o700)
                 .at("create", &pool.path().join(PRIVATE)),
         }
+    }
+
+    /// Whether this crate has written here before: reading alone leaves a layout of another tool as it is.
+    pub(crate) fn is_ours(&self) -> Result<bool, Error> {
+        let directory = match &self.pool {
+            Pool::Own => &self.root,
+            Pool::Shared(pool) => pool,
+        };
+        let private = directory.stat(PRIVATE);
+        let private = private.at("look at", &directory.path().join(PRIVATE))?;
+        Ok(matches!(private, Some((Kind::Directory, _))))
     }
 
     /// Where content is received.

@@ -123,7 +123,7 @@ impl<'a> Entry<'a> {
         let of_another = |tag: &str| kept.iter().any(|own| own.ends_with(&format!(":{tag}")));
         let keeps_ref_name = self
             .ref_name()
-            .is_some_and(|tag| tag != name && !(was_full && !of_another(tag)));
+            .is_some_and(|tag| tag != name && (!was_full || of_another(tag)));
         let mut members = Members::parse(self.text)?;
         let mut annotations = Members::parse(members.get("annotations")?)?;
         if kept.is_empty() {

@@ -9,15 +9,17 @@ mod unix;
 #[cfg(any(not(unix), wharf_portable_fs))]
 use portable::set_writable;
 #[cfg(any(not(unix), wharf_portable_fs))]
-pub(crate) use portable::{Dir, reflink, set_read_only, stamp_of};
+pub(crate) use portable::{Dir, has_other_names, reflink, set_read_only, stamp_of};
 #[cfg(all(unix, not(wharf_portable_fs)))]
 use unix::set_writable;
 #[cfg(all(unix, not(wharf_portable_fs)))]
-pub(crate) use unix::{Dir, reflink, set_read_only, stamp_of};
+pub(crate) use unix::{Dir, has_other_names, reflink, set_read_only, stamp_of};
 
 use std::{
+    error, fmt,
     fs::{File, FileTimes, TryLockError},
     io,
+    path::PathBuf,
     time::{Duration, SystemTime},
 };
 
@@ -25,7 +27,38 @@ use std::{
 /// file for the lock.
 pub(crate) const LOCKS_FORBID_READING: bool = cfg!(any(windows, wharf_portable_fs));
 
-const SYMLINK: &str = "it is a symlink, which a store never follows";
+/// A symbolic link where the store looks for a file or a directory.
+#[derive(Debug)]
+pub(crate) struct SymbolicLink(PathBuf);
+
+impl SymbolicLink {
+    /// The failure to follow it.
+    pub(crate) fn error(path: PathBuf) -> io::Error {
+        io::Error::other(Self(path))
+    }
+
+    /// Whether that is what failed.
+    pub(crate) fn is(error: &io::Error) -> bool {
+        error
+            .get_ref()
+            .and_then(|cause| cause.downcast_ref::<Self>())
+            .is_some()
+    }
+}
+
+impl fmt::Display for SymbolicLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is a symbolic link, and a store follows none; copy the directory with its links resolved, as cp -RL \
+             does",
+            self.0.display()
+        )
+    }
+}
+
+impl error::Error for SymbolicLink {}
+
 const NOT_A_FILE: &str = "it is not a regular file";
 
 /// What identifies the state of a file: another write, another file under the name, and it differs.
@@ -34,8 +67,6 @@ pub(crate) struct Stamp {
     pub(crate) device: u64,
     /// 0 where the system does not say.
     pub(crate) inode: u64,
-    /// The owner; 0 where the system has none.
-    pub(crate) owner: u32,
     pub(crate) size: u64,
     /// Nanoseconds since the epoch.
     pub(crate) modified: i128,
@@ -162,6 +193,7 @@ impl Dir {
 pub(crate) enum Kind {
     File,
     Directory,
+    Symlink,
     Other,
 }
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Kind, Stamp, since_epoch};
+use super::{Kind, Stamp, SymbolicLink, since_epoch};
 
 /// A directory.
 #[derive(Debug)]
@@ -26,8 +26,19 @@ impl Dir {
         }
     }
 
-    pub(crate) fn create(path: &Path, _mode: u16) -> io::Result<()> {
-        fs::create_dir_all(path)
+    pub(crate) fn create(path: &Path, mode: u16) -> io::Result<()> {
+        match create_one(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let Some(parent) = parent else {
+                    return Err(error);
+                };
+                Self::create(parent, mode)?;
+                // Once more and no further: below a dangling symlink nothing can ever be made.
+                create_one(path)
+            }
+            other => other,
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -38,8 +49,8 @@ impl Dir {
         let path = self.path.join(name);
         match kind(&fs::symlink_metadata(&path)?) {
             Kind::Directory => Ok(Self { path }),
-            Kind::File => Err(io::ErrorKind::NotADirectory.into()),
-            Kind::Other => Err(io::Error::other(super::SYMLINK)),
+            Kind::Symlink => Err(SymbolicLink::error(path)),
+            Kind::File | Kind::Other => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
 
@@ -81,14 +92,10 @@ impl Dir {
 
     fn regular(&self, name: &str, options: &OpenOptions) -> io::Result<File> {
         let path = self.path.join(name);
-        let metadata = fs::symlink_metadata(&path)?;
-        if metadata.file_type().is_symlink() {
-            return Err(io::Error::other(super::SYMLINK));
-        }
-        if kind(&metadata) == Kind::File {
-            options.open(path)
-        } else {
-            Err(io::Error::other(super::NOT_A_FILE))
+        match kind(&fs::symlink_metadata(&path)?) {
+            Kind::File => options.open(path),
+            Kind::Symlink => Err(SymbolicLink::error(path)),
+            Kind::Directory | Kind::Other => Err(io::Error::other(super::NOT_A_FILE)),
         }
     }
 
@@ -126,13 +133,6 @@ impl Dir {
                 fs::rename(from, path)
             }
             other => other,
-        }
-    }
-
-    pub(crate) fn link(&self, from: &str, to: &Self, name: &str) -> io::Result<bool> {
-        match fs::hard_link(self.path.join(from), to.path.join(name)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-            linked => Ok(linked.is_ok()),
         }
     }
 
@@ -185,6 +185,27 @@ pub(super) fn set_writable(file: &File, _mode: u16) -> io::Result<()> {
     file.set_permissions(permissions)
 }
 
+/// Makes one directory; that something has the name already is found out when it is opened.
+fn create_one(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether the file has other names, where the system says so.
+#[cfg(unix)]
+pub(crate) fn has_other_names(file: &File) -> io::Result<bool> {
+    Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) > 1)
+}
+
+/// Whether the file has other names, where the system says so.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the interface is that of other systems")]
+pub(crate) fn has_other_names(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
 pub(crate) fn reflink(_: &File, _: &File) -> bool {
     false
 }
@@ -195,6 +216,8 @@ fn kind(metadata: &fs::Metadata) -> Kind {
         Kind::File
     } else if file_type.is_dir() {
         Kind::Directory
+    } else if file_type.is_symlink() {
+        Kind::Symlink
     } else {
         Kind::Other
     }
@@ -207,7 +230,6 @@ fn stamp(metadata: &fs::Metadata) -> Stamp {
     Stamp {
         device: 0,
         inode: u64::try_from(created).unwrap_or(0),
-        owner: 0,
         size: metadata.len(),
         modified: metadata.modified().map_or(0, since_epoch),
         changed: created,

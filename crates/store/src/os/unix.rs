@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Kind, Stamp};
+use super::{Kind, Stamp, SymbolicLink};
 
 /// An open directory.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ impl Dir {
     /// A directory in this one; not through a symlink.
     pub(crate) fn dir(&self, name: &str) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = fs::openat(&self.fd, name, flags, Mode::empty()).map_err(no_link)?;
+        let fd =
+            fs::openat(&self.fd, name, flags, Mode::empty()).map_err(|error| self.refused(name, error))?;
         Ok(Self {
             fd,
             path: self.path.join(name),
@@ -109,7 +110,7 @@ impl Dir {
 
     fn regular(&self, name: &str, flags: OFlags, mode: u16) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = fs::openat(&self.fd, name, flags, raw(mode)).map_err(no_link)?;
+        let fd = fs::openat(&self.fd, name, flags, raw(mode)).map_err(|error| self.refused(name, error))?;
         if FileType::from_raw_mode(fs::fstat(&fd)?.st_mode) == FileType::RegularFile {
             Ok(File::from(fd))
         } else {
@@ -117,7 +118,16 @@ impl Dir {
         }
     }
 
-    /// What the name is, and the state of the file; a symlink is [`Kind::Other`].
+    /// The failure to open a name; what it is called for a symlink differs between systems and calls.
+    fn refused(&self, name: &str, error: Errno) -> io::Error {
+        let perhaps = matches!(error, Errno::LOOP | Errno::MLINK | Errno::NOTDIR);
+        if perhaps && matches!(self.stat(name), Ok(Some((Kind::Symlink, _)))) {
+            return SymbolicLink::error(self.path.join(name));
+        }
+        error.into()
+    }
+
+    /// What the name is, and the state of the file; of a symlink, its own.
     pub(crate) fn stat(&self, name: &str) -> io::Result<Option<(Kind, Stamp)>> {
         match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some((kind(FileType::from_raw_mode(stat.st_mode)), stamp(&stat)))),
@@ -149,17 +159,6 @@ impl Dir {
     /// Moves a file over whatever has the name.
     pub(crate) fn rename(&self, from: &str, to: &Self, name: &str) -> io::Result<()> {
         Ok(fs::renameat(&self.fd, from, &to.fd, name)?)
-    }
-
-    /// Another name for a file of a directory. `false` if the file systems or their rules do not allow it.
-    pub(crate) fn link(&self, from: &str, to: &Self, name: &str) -> io::Result<bool> {
-        match fs::linkat(&self.fd, from, &to.fd, name, AtFlags::empty()) {
-            Ok(()) => Ok(true),
-            Err(Errno::XDEV | Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::NOTSUP | Errno::NOSYS) => {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Removes a file; it is no error if there is none.
@@ -216,6 +215,17 @@ pub(crate) fn set_read_only(file: &File) -> io::Result<()> {
     Ok(fs::fchmod(file, raw(0o444))?)
 }
 
+/// Whether the file has names beside the one it was opened by, so that a change of its mode or time is somebody
+/// else's affair, too.
+#[expect(
+    clippy::allow_attributes,
+    reason = "the type of the count differs between platforms"
+)]
+#[allow(clippy::unnecessary_cast)]
+pub(crate) fn has_other_names(file: &File) -> io::Result<bool> {
+    Ok(fs::fstat(file)?.st_nlink as u64 > 1)
+}
+
 /// Makes `to` share the blocks of `from`. `false` where that is not possible.
 #[cfg(target_os = "linux")]
 pub(crate) fn reflink(from: &File, to: &File) -> bool {
@@ -237,17 +247,11 @@ fn raw(mode: u16) -> Mode {
     Mode::from_raw_mode(mode.into())
 }
 
-fn no_link(error: Errno) -> io::Error {
-    match error {
-        Errno::LOOP | Errno::MLINK => io::Error::other(super::SYMLINK),
-        other => other.into(),
-    }
-}
-
 const fn kind(file_type: FileType) -> Kind {
     match file_type {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Symlink,
         _ => Kind::Other,
     }
 }
@@ -262,7 +266,6 @@ fn stamp(stat: &fs::Stat) -> Stamp {
     Stamp {
         device: stat.st_dev as u64,
         inode: stat.st_ino as u64,
-        owner: stat.st_uid as u32,
         size: stat.st_size as u64,
         modified: time(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
         changed: time(stat.st_ctime as i64, stat.st_ctime_nsec as u64),

@@ -6,6 +6,8 @@ mod basics;
 mod collecting;
 mod conformance;
 mod damage;
+mod described;
+mod foreign;
 mod hostile;
 mod keeping;
 mod many_names;

@@ -1,0 +1,155 @@
+//! Whether a directory is a layout of a version that is known, and if not, what it is instead.
+
+use std::{io, path::Path};
+
+use wharf_content::{Error, ErrorKind};
+
+use super::{Disk, PRIVATE, index_file, read_bounded};
+use crate::{
+    error::{At as _, bounded, storage},
+    index::decode,
+    os::Kind,
+};
+
+/// The file that says which version a layout has (image-spec, *oci-layout file*).
+pub(super) const FILE: &str = "oci-layout";
+
+/// What the file says.
+pub(super) const TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+const MAX_SIZE: u64 = 4096;
+
+impl Disk {
+    /// Refuses what is no layout of version 1.0.0. One without its file `oci-layout` is read as Skopeo reads it, if it
+    /// has the other two parts of a layout.
+    pub(super) fn check_version(&self) -> Result<(), Error> {
+        let path = self.at(FILE);
+        let file = match self.root.read(FILE) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let is_layout = self.has_index()? && self.is_directory("blobs");
+                return if is_layout {
+                    Ok(())
+                } else {
+                    Err(self.is_no_layout())
+                };
+            }
+            other => other.at("open", &path)?,
+        };
+        let text = decode(read_bounded(&file, MAX_SIZE, &path)?);
+        let found = text.and_then(|text| version(&text)).map_err(|why| {
+            let message = format!(
+                "{} does not say which version the layout has: {why}; it should be {}",
+                path.display(),
+                String::from_utf8_lossy(TEXT)
+            );
+            Error::new(ErrorKind::Corrupt, message)
+        })?;
+        if found == "1.0.0" {
+            return Ok(());
+        }
+        let message = format!(
+            "{} says version \"{}\"; only 1.0.0 is known, write the images again in that version",
+            path.display(),
+            bounded(&found)
+        );
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
+
+    /// Refuses a directory that has something else in it.
+    pub(super) fn refuse_foreign_files(&self) -> Result<(), Error> {
+        let names = self.root.names().at("list", self.path())?;
+        let foreign = names
+            .iter()
+            .find(|name| ![PRIVATE, "blobs", index_file::INDEX, FILE].contains(&name.as_str()));
+        if let Some(foreign) = foreign {
+            let message = format!(
+                "{} is not an image store and not empty (it has {foreign:?}){}",
+                self.path().display(),
+                self.description()
+            );
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        Ok(())
+    }
+
+    fn is_no_layout(&self) -> Error {
+        let message = format!(
+            "{} is not an image store: it has no file oci-layout{}",
+            self.path().display(),
+            self.description()
+        );
+        Error::new(ErrorKind::NotFound, message)
+    }
+
+    /// What a directory that is no layout is, and what to do about it; empty if that cannot be told.
+    fn description(&self) -> String {
+        let has = |name: &str| matches!(self.root.stat(name), Ok(Some(_)));
+        let known = if self.is_skopeo_directory() {
+            "it is a directory of Skopeo's transport dir; convert it with skopeo copy dir:DIRECTORY oci:NEW"
+        } else if has("manifest.json") {
+            "it looks like an unpacked archive of docker save; convert the archive with skopeo copy \
+             docker-archive:FILE oci:NEW"
+        } else if self.is_directory("docker") && self.is_directory("docker/registry") {
+            "it is the storage of a registry; pull from the registry instead"
+        } else if has("overlay-images") || has("vfs-images") {
+            "it is the storage of Podman; write the image with podman push IMAGE oci:NEW"
+        } else if has("config.json") && has("rootfs") {
+            "it is an unpacked image, which cannot be pushed as it is"
+        } else if has("blobs") {
+            "it has blobs but no index.json, so nothing says which images it has"
+        } else if let Some(below) = self.layout_below() {
+            return format!("; its directory {below:?} has one: is that meant?");
+        } else {
+            return String::new();
+        };
+        format!("; {known}")
+    }
+
+    fn is_directory(&self, name: &str) -> bool {
+        matches!(self.root.stat(name), Ok(Some((Kind::Directory, _))))
+    }
+
+    fn is_skopeo_directory(&self) -> bool {
+        let Ok(file) = self.root.read("version") else {
+            return false;
+        };
+        let text = read_bounded(&file, MAX_SIZE, self.path());
+        text.is_ok_and(|text| text.starts_with(b"Directory Transport Version"))
+    }
+
+    /// A directory in this one that is a layout.
+    fn layout_below(&self) -> Option<String> {
+        const MOST: usize = 100;
+        let names = self.root.names().ok()?;
+        names.into_iter().take(MOST).find(|name| {
+            let below = self.root.dir(name);
+            matches!(below.and_then(|below| below.stat(FILE)), Ok(Some(_)))
+        })
+    }
+}
+
+/// The version that a file `oci-layout` says; else why it says none.
+fn version(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| bounded(&error.to_string()))?;
+    let version = value
+        .get("imageLayoutVersion")
+        .and_then(serde_json::Value::as_str);
+    version
+        .map(str::to_owned)
+        .ok_or_else(|| "it has no text imageLayoutVersion".to_owned())
+}
+
+/// The failure to open the directory of a store.
+pub(super) fn unopened(path: &Path, error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::NotADirectory {
+        let message = format!(
+            "{} is no directory, as an image store is; unpack it first if it is an archive of a layout",
+            path.display()
+        );
+        return Error::new(ErrorKind::Storage, message);
+    }
+    storage("open the store", path, error)
+}
