@@ -14,7 +14,7 @@ use wharf::{Client, Credential, Error, ErrorKind, Image};
 /// Copy an image. The last line printed is its digest.
 #[derive(Parser)]
 struct Arguments {
-    /// `docker://REF` or `oci:DIR:NAME`
+    /// `docker://REF`, `oci:DIR:NAME`, `oci:DIR:@N` or `oci:DIR@DIGEST`
     #[arg(value_name = "SRC", value_parser = image)]
     source: Image,
     /// `docker://REF` or `oci:DIR:NAME`

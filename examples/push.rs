@@ -9,7 +9,7 @@ mod common;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use wharf::{Error, Name, store::Layout};
+use wharf::{Error, StoreImage, store::Layout};
 
 /// Push an image from a local store. The last line printed is its digest.
 #[derive(Parser)]
@@ -17,9 +17,9 @@ struct Arguments {
     /// Directory of the store, an OCI image layout
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// Name of the image in the store
-    #[arg(value_name = "NAME_IN_STORE", value_parser = Name::parse)]
-    name: Name,
+    /// Name of the image in the store, its number as `@N`, from `@0`, or its digest
+    #[arg(value_name = "NAME_IN_STORE")]
+    image: StoreImage,
     /// Where to push it
     #[arg(value_name = "REF", value_parser = common::reference)]
     reference: String,
@@ -39,10 +39,9 @@ async fn push(arguments: Arguments) -> Result<(), Error> {
         .connection
         .client(common::registry(&arguments.reference))?;
     let store = Layout::open(&arguments.store).await?;
-    let options = arguments.transfer.options(&arguments.name);
-    let report = client
-        .push(&store, &arguments.name, &arguments.reference, options)
-        .await?;
+    let image = arguments.image.target(&store).await?;
+    let options = arguments.transfer.options(&image);
+    let report = client.push(&store, image, &arguments.reference, options).await?;
     if let Some(platform) = report.platform() {
         let note = format_args!("pushed the image for {platform}; --all pushes every one");
         arguments.transfer.note(note);

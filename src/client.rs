@@ -128,31 +128,14 @@ impl Client {
                     remote: Some((reference, remote)),
                 })
             }
-            Image::Store { directory, name } => {
+            Image::Store { directory, image } => {
                 let store = Layout::open(directory).await?;
-                let target = match name {
-                    Some(name) => name.clone().into(),
-                    None => only_image(&store, image).await?,
-                };
                 Ok(Place {
+                    target: image.target(&store).await?,
                     source: Arc::new(store),
-                    target,
                     remote: None,
                 })
             }
-        }
-    }
-}
-
-/// The one image of a store.
-async fn only_image(store: &Layout, image: &Image) -> Result<Target, Error> {
-    let images = store.images().await?;
-    match images.as_slice() {
-        [only] => Ok(Target::Digest(only.descriptor().digest().clone())),
-        [] => Err(Error::new(ErrorKind::NotFound, format!("{image} holds no image"))),
-        several => {
-            let message = format!("{image} holds {} images: add :NAME to say which", several.len());
-            Err(Error::new(ErrorKind::Invalid, message))
         }
     }
 }

@@ -4,10 +4,13 @@ use std::{
     str::FromStr,
 };
 
-use wharf_content::{Error, ErrorKind, Name};
+use wharf_content::{Error, ErrorKind};
+
+use crate::{StoreImage, store_image::digest};
 
 /// Where an image is, as Skopeo writes it: `docker://REFERENCE` or `oci:DIRECTORY[:NAME]`
-/// (containers-transports(5)).
+/// (containers-transports(5)). To read from, a store's image may also be written `oci:DIRECTORY:@N`, by its number from
+/// zero, and `oci:DIRECTORY@DIGEST`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Image {
@@ -18,8 +21,8 @@ pub enum Image {
     Store {
         /// The directory of the store.
         directory: PathBuf,
-        /// The image's name in it; `None` for the only one.
-        name: Option<Name>,
+        /// The image in it.
+        image: StoreImage,
     },
 }
 
@@ -38,15 +41,24 @@ impl FromStr for Image {
             let message = format!("{text:?}: {hint}; write docker://REFERENCE or oci:DIRECTORY:NAME");
             return Err(Error::new(ErrorKind::Invalid, message));
         };
-        let (directory, name) = split_directory(place);
+        let (directory, image) = split_directory(place);
+        let (directory, image) = match (directory.rsplit_once('@'), image) {
+            // The first colon is the digest's.
+            (Some((directory, algorithm)), Some(encoded))
+                if digest(&format!("{algorithm}:{encoded}")).is_some() =>
+            {
+                let from = directory.len() + 1;
+                (directory, place.get(from..))
+            }
+            _ => (directory, image),
+        };
         if directory.is_empty() {
             let message = format!("{text:?}: the directory is missing; write oci:DIRECTORY:NAME");
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        let name = name.map(Name::parse).transpose()?;
         Ok(Self::Store {
             directory: directory.into(),
-            name,
+            image: image.map_or(Ok(StoreImage::Only), str::parse)?,
         })
     }
 }
@@ -79,20 +91,21 @@ impl fmt::Display for Image {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Registry(reference) => write!(f, "docker://{reference}"),
-            Self::Store {
-                directory,
-                name: None,
-            } => write!(f, "oci:{}", directory.display()),
-            Self::Store {
-                directory,
-                name: Some(name),
-            } => write!(f, "oci:{}:{name}", directory.display()),
+            Self::Store { directory, image } => {
+                let colon = match image {
+                    StoreImage::Only | StoreImage::Digest(_) => "",
+                    StoreImage::Name(_) | StoreImage::Position(_) => ":",
+                };
+                write!(f, "oci:{}{colon}{image}", directory.display())
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use wharf_reference::Digest;
+
     use super::*;
 
     #[test]
@@ -103,13 +116,33 @@ mod tests {
             "oci:dir",
             "oci:/srv/store:docker.io/library/alpine:3.20",
             "oci:dir:a:b",
+            "oci:dir:a@sha256:b",
+            "oci:dir:@0",
+            "oci:dir@home:@12",
+            "oci:dir@sha256:app",
+            "oci:dir@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         ] {
             assert_eq!(text.parse::<Image>().unwrap().to_string(), text);
         }
-        let Image::Store { directory, name } = "oci:dir:a:b".parse().unwrap() else {
-            panic!("a store")
-        };
-        assert_eq!((directory.to_str(), name.unwrap().as_str()), (Some("dir"), "a:b"));
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let name = |text| StoreImage::Name(wharf_content::Name::parse(text).unwrap());
+        let by_digest = StoreImage::Digest(Digest::parse(digest).unwrap());
+        for (place, directory, image) in [
+            ("dir".to_owned(), "dir", StoreImage::Only),
+            ("dir:a:b".to_owned(), "dir", name("a:b")),
+            ("dir:@7".to_owned(), "dir", StoreImage::Position(7)),
+            (format!("dir@{digest}"), "dir", by_digest.clone()),
+            ("dir:app:1".to_owned(), "dir", name("app:1")),
+            (format!("d@r@{digest}"), "d@r", by_digest.clone()),
+            (format!("dir:@{digest}"), "dir", by_digest.clone()),
+            (format!("dir:{digest}"), "dir", by_digest),
+            (format!("dir:a@{digest}"), "dir", name(&format!("a@{digest}"))),
+            ("dir@sha256:abc".to_owned(), "dir@sha256", name("abc")),
+        ] {
+            let parsed: Image = format!("oci:{place}").parse().unwrap();
+            let directory = directory.into();
+            assert_eq!(parsed, Image::Store { directory, image }, "{place}");
+        }
     }
 
     #[test]
@@ -121,6 +154,13 @@ mod tests {
             ("oci::name", "the directory is missing"),
             ("oci:dir:na me", "invalid image name"),
             ("oci:dir:", "invalid image name"),
+            ("oci:dir:@", "expected after @"),
+            ("oci:dir:@-1", "expected after @"),
+            ("oci:dir:@x", "expected after @"),
+            (
+                "oci:@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                "directory is missing",
+            ),
         ] {
             let error = text.parse::<Image>().unwrap_err();
             assert!(error.to_string().contains(part), "{text}: {error}");

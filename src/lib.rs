@@ -21,6 +21,7 @@ mod login;
 mod names;
 mod overrides;
 mod policy;
+mod store_image;
 mod transfer;
 mod waiting;
 mod warnings;
@@ -38,6 +39,7 @@ pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
 pub use image::Image;
 pub use inspect::{Inspection, Layer};
+pub use store_image::StoreImage;
 pub use transfer::Pulled;
 
 #[doc(no_inline)]

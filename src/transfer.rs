@@ -9,7 +9,7 @@ use wharf_reference::Reference;
 use wharf_store::Layout;
 
 use crate::{
-    Client, Image,
+    Client, Image, StoreImage,
     client::{Place, parse},
     waiting::copy,
 };
@@ -134,7 +134,7 @@ impl Client {
         Ok((name, report))
     }
 
-    /// Pushes an image that a store has under `name`. Without a tag or digest in `reference` it gets the tag
+    /// Pushes an image that a store has under a name or digest. Without a tag or digest in `reference` it gets the tag
     /// `latest`; with a digest it gets none, and must have that digest. A name in the options is ignored.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ impl Client {
     pub async fn push<S>(
         &self,
         store: &S,
-        name: &Name,
+        image: impl Into<Target>,
         reference: &str,
         options: Options,
     ) -> Result<Report, Error>
@@ -154,7 +154,7 @@ impl Client {
     {
         let reference = parse(reference)?.or_latest();
         let sink = self.inner.client.remote(&reference.repository());
-        let target = name.clone().into();
+        let target = image.into();
         self.inner.guard.admit(&store.location(), &target)?;
         let options = tagged(options, &reference)?;
         let report = copy(Arc::new(store.clone()), Arc::new(sink), &target, options).await?;
@@ -168,6 +168,7 @@ impl Client {
     ///
     /// As [`Client::pull`] and [`Client::push`].
     pub async fn copy(&self, from: &Image, to: &Image, options: Options) -> Result<Report, Error> {
+        let named = stored_as(from, to)?;
         let Place { source, target, .. } = self.place(from).await?;
         self.inner.guard.admit(&source.location(), &target)?;
         match to {
@@ -177,13 +178,8 @@ impl Client {
                 let options = tagged(options, &reference)?;
                 as_pinned(copy(source, Arc::new(sink), &target, options).await?, &reference)
             }
-            Image::Store { directory, name } => {
-                let name = match (name, from) {
-                    (Some(name), _) => Some(name.clone()),
-                    (None, Image::Registry(reference)) => Some(Name::from(&parse(reference)?.or_latest())),
-                    (None, Image::Store { name, .. }) => name.clone(),
-                };
-                let options = match name {
+            Image::Store { directory, .. } => {
+                let options = match named {
                     Some(name) => options.with_name(name),
                     None => options,
                 };
@@ -207,6 +203,29 @@ fn denies_the_image(error: &Error) -> bool {
         Some(Detail::Auth(AuthErrorKind::Provider)) => false,
         Some(Detail::Auth(AuthErrorKind::Challenge)) => true, // a 401 that does not say how to log in
         _ => matches!(registry.kind(), ErrorKind::Unauthorized | ErrorKind::Denied),
+    }
+}
+
+/// What a copy is called in the store that it goes to, if it goes to one and has a name there.
+fn stored_as(from: &Image, to: &Image) -> Result<Option<Name>, Error> {
+    let Image::Store { image, .. } = to else {
+        return Ok(None);
+    };
+    match (image, from) {
+        (StoreImage::Name(name), _) => Ok(Some(name.clone())),
+        (StoreImage::Only, Image::Registry(reference)) => {
+            Ok(Some(Name::from(&parse(reference)?.or_latest())))
+        }
+        (StoreImage::Only, Image::Store { image, .. }) => Ok(match image {
+            StoreImage::Name(name) => Some(name.clone()),
+            _ => None,
+        }),
+        (StoreImage::Position(_) | StoreImage::Digest(_), _) => {
+            let message = format!(
+                "cannot copy to {to}: a number or digest says which image is read; write a name instead"
+            );
+            Err(Error::new(ErrorKind::Invalid, message))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod dependencies;
 mod documents;
 mod flags;
 mod interop;
+mod layouts;
 mod mistakes;
 mod plaintext;
 mod policy;

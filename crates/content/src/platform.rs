@@ -91,8 +91,8 @@ impl Platform {
     ///
     /// The variant asked for comes first, then lower ones, then none. Without a variant, an entry without one
     /// comes first, then for ARM the others, highest first; elsewhere a variant (`amd64/v3`) is taken only when
-    /// it is asked for. Entries that state no platform come last, and attestations (`unknown/unknown`) and nested
-    /// indexes are never chosen.
+    /// it is asked for. Entries that state no platform come last, and after them what is no manifest by its type;
+    /// attestations (`unknown/unknown`) and nested indexes are never chosen.
     #[must_use]
     pub fn choose<'a>(&self, manifests: &'a [Descriptor]) -> Option<&'a Descriptor> {
         manifests
@@ -104,10 +104,11 @@ impl Platform {
                     Some(platform) => self.rank(platform)?,
                     None => usize::MAX,
                 };
-                Some((rank, position, descriptor))
+                let is_other = !descriptor.media_type().is_manifest();
+                Some(((is_other, rank, position), descriptor))
             })
-            .min_by_key(|(rank, position, _)| (*rank, *position))
-            .map(|(_, _, descriptor)| descriptor)
+            .min_by_key(|(rank, _)| *rank)
+            .map(|(_, descriptor)| descriptor)
     }
 
     /// How well an image for `offered` runs here: 0 is best, `None` not at all.

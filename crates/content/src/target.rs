@@ -40,6 +40,12 @@ impl From<Name> for Target {
     }
 }
 
+impl From<&Name> for Target {
+    fn from(name: &Name) -> Self {
+        Self::Name(name.clone())
+    }
+}
+
 impl From<Tag> for Target {
     fn from(tag: Tag) -> Self {
         Self::Name(tag.into())

@@ -44,9 +44,40 @@ pub async fn select(source: &dyn Source, top: Manifest, selection: &Selection) -
 
 /// The entry of an index for this platform.
 pub(crate) fn choose<'a>(index: &'a Manifest, wanted: &Platform) -> Result<&'a Descriptor, Error> {
-    wanted
-        .choose(index.manifests())
-        .ok_or_else(|| no_such_platform(index, wanted))
+    match wanted.choose(index.manifests()) {
+        Some(chosen) if chosen.media_type().is_manifest() => Ok(chosen),
+        Some(_) if index.manifests().iter().all(is_other) => Err(no_image(index)),
+        _ => Err(no_such_platform(index, wanted)),
+    }
+}
+
+fn is_other(entry: &Descriptor) -> bool {
+    !entry.media_type().is_manifest()
+}
+
+/// What an index lists that has no image at all, as a build cache has none.
+fn no_image(index: &Manifest) -> Error {
+    const SHOWN: usize = 3;
+    let mut types: Vec<&str> = Vec::new();
+    for entry in index.manifests() {
+        let media_type = entry.media_type().as_str();
+        if types.len() < SHOWN && !types.contains(&media_type) {
+            types.push(media_type);
+        }
+    }
+    let is_cache = |media_type: &&str| media_type.starts_with("application/vnd.buildkit.cacheconfig.");
+    let all = index.manifests().iter().map(|entry| entry.media_type().as_str());
+    let what = if all.into_iter().any(|media_type| is_cache(&media_type)) {
+        "it is a build cache of BuildKit, which is no image; build again with an image as output"
+    } else {
+        "it can only be copied as the index it is, with all that it lists"
+    };
+    let message = format!(
+        "the index {} lists no image but {}: {what}",
+        index.digest(),
+        types.join(", ")
+    );
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 /// What an index offers instead of the platform that was asked for.

@@ -155,7 +155,8 @@ impl<'a> Walk<'a> {
         }
         let mut selected: Vec<Descriptor> = Vec::new();
         for (platform, found) in &mut self.platforms {
-            if let Some(descriptor) = platform.choose(entries) {
+            let chosen = platform.choose(entries);
+            if let Some(descriptor) = chosen.filter(|entry| entry.media_type().is_manifest()) {
                 *found = true;
                 selected.push(descriptor.clone());
             }

@@ -239,3 +239,74 @@ async fn a_layer_that_may_not_be_distributed_is_left_where_it_is() {
         .unwrap();
     assert!(sink.is_whole(&image));
 }
+
+/// As `BuildKit` exports a cache: an index of layers.
+#[tokio::test]
+async fn an_index_without_images_is_described() {
+    const CACHE: &str = "application/vnd.buildkit.cacheconfig.v0";
+    let layer = MediaType::OCI_LAYER_GZIP.to_string();
+    let cases: [(&[&str], &str); 5] = [
+        (&[&layer, &layer, CACHE], "a build cache of BuildKit"),
+        (&[CACHE], "a build cache of BuildKit"),
+        (
+            &[
+                "application/x",
+                "application/y",
+                "application/z",
+                "application/w",
+                CACHE,
+            ],
+            "a build cache",
+        ),
+        (
+            &[&layer],
+            "lists no image but application/vnd.oci.image.layer.v1.tar+gzip: it can only be copied as the index",
+        ),
+        (&["text/plain", "text/plain"], "no image but text/plain: "),
+    ];
+    for (types, part) in cases {
+        let (source, sink) = pair();
+        let entries: Vec<Descriptor> = types
+            .iter()
+            .enumerate()
+            .map(|(number, media_type)| {
+                source.add(
+                    MediaType::parse(media_type).unwrap(),
+                    &[u8::try_from(number).unwrap()],
+                )
+            })
+            .collect();
+        let index = source.index(&entries);
+        source.name("x", &index);
+        let host = options(Selection::default());
+        let error = copy(source.clone(), sink.clone(), &target("x"), host)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{types:?}");
+        assert!(error.to_string().contains(part), "{types:?}: {error}");
+        let several = Selection::Platforms(vec![platform("linux/amd64")]);
+        let error = copy(source.clone(), sink.clone(), &target("x"), options(several))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{types:?}");
+        // As the index it is, it is copied with all it lists.
+        let report = copy(source, sink.clone(), &target("x"), options(Selection::All))
+            .await
+            .unwrap();
+        assert_eq!(report.digest(), index.digest());
+        assert!(sink.is_whole(&index), "{types:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_beside_other_content_is_chosen() {
+    let (source, sink) = pair();
+    let image = source.image("a", &["1"]);
+    let other = source.add(MediaType::OCI_LAYER_GZIP, b"a layer");
+    let index = source.index(&[other, image.descriptor().clone()]);
+    source.name("x", &index);
+    let report = copy(source, sink, &target("x"), options(Selection::default()))
+        .await
+        .unwrap();
+    assert_eq!(report.digest(), image.digest());
+}
