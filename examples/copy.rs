@@ -9,7 +9,7 @@ mod common;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
-use wharf::{Client, Credential, Error, ErrorKind, Image};
+use wharf::{Client, Credential, Error, ErrorKind, Image, Registry};
 
 /// Copy an image. The last line printed is its digest.
 #[derive(Parser)]
@@ -40,6 +40,9 @@ struct Arguments {
     transfer: common::Transfer,
 }
 
+/// The registry of a side, and the login and the judgement of certificates that were given for it.
+type Side = Option<(Registry, Option<Credential>, Option<bool>)>;
+
 fn image(text: &str) -> Result<Image, String> {
     if let Some(reference) = text.strip_prefix("docker://") {
         common::reference(reference)?;
@@ -53,8 +56,8 @@ fn main() -> ExitCode {
 }
 
 impl Arguments {
-    /// A client with what was said of each side, which does not hold for the other.
-    fn client(&self) -> Result<Client, Error> {
+    /// Clients for the source and the destination, with what was said of each side, which does not hold for the other.
+    fn clients(&self) -> Result<(Client, Client), Error> {
         let both = self.connection.creds.as_ref();
         let side = |image: &Image, own: &Option<Credential>, verify: Option<bool>| {
             let registry = common::registry_of(image)?;
@@ -69,28 +72,40 @@ impl Arguments {
             if source.0 != destination.0 && both.is_some() {
                 return refuse("--creds would go to two registries: use --src-creds and --dest-creds");
             }
-            if source.0 == destination.0 && source != destination {
-                return refuse("source and destination are one registry: use --creds and --tls-verify");
-            }
         }
-        let mut builder = self.connection.host.reader()?;
-        for (registry, credential, verify) in sides.into_iter().flatten() {
-            if let Some(verify) = verify {
-                builder = builder.with_tls_verify_of(registry.clone(), verify);
+        let builder = |sides: &[&Side]| {
+            let mut builder = self.connection.host.reader()?;
+            for (registry, credential, verify) in sides.iter().copied().flatten().cloned() {
+                if let Some(verify) = verify {
+                    builder = builder.with_tls_verify_of(registry.clone(), verify);
+                }
+                if let Some(credential) = credential {
+                    builder = builder.with_credential(registry, credential);
+                }
             }
-            if let Some(credential) = credential {
-                builder = builder.with_credential(registry, credential);
-            }
+            Ok::<_, Error>(builder)
+        };
+        let [source, destination] = &sides;
+        let one_registry = source
+            .as_ref()
+            .zip(destination.as_ref())
+            .is_some_and(|(a, b)| a.0 == b.0);
+        if one_registry && source != destination {
+            return Ok((
+                common::build(builder(&[source])?)?,
+                builder(&[destination])?.build()?,
+            ));
         }
-        common::build(builder)
+        let client = common::build(builder(&[source, destination])?)?;
+        Ok((client.clone(), client))
     }
 }
 
 async fn copy(arguments: Arguments) -> Result<(), Error> {
-    let client = arguments.client()?;
+    let (client, destination) = arguments.clients()?;
     let options = arguments.transfer.options(&arguments.source);
     let report = client
-        .copy(&arguments.source, &arguments.destination, options)
+        .copy_to(&arguments.source, &destination, &arguments.destination, options)
         .await?;
     if let Some(platform) = report.platform() {
         arguments

@@ -35,9 +35,7 @@ fn main() -> ExitCode {
 }
 
 async fn pull(arguments: Arguments) -> Result<(), Error> {
-    let client = arguments
-        .connection
-        .client(common::registry(&arguments.reference))?;
+    let client = arguments.connection.client_of(&arguments.reference)?;
     let store = Layout::create(&arguments.store).await?;
     let mut options = arguments.transfer.options(&arguments.reference);
     if let Some(name) = arguments.name {

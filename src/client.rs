@@ -1,12 +1,16 @@
 use std::sync::Arc;
 
+use wharf_auth::Credential;
 use wharf_config::{Credentials, Locations, Registries};
 use wharf_content::{Error, ErrorKind, Manifest, Source, Target};
 use wharf_distribution::Remote;
 use wharf_reference::{Reference, Tag};
 use wharf_store::Layout;
 
-use crate::{ClientBuilder, Image, Inspection, Selection, inspect, names::Names, policy::Guard};
+use crate::{
+    ClientBuilder, Image, Inspection, Selection, inspect, names::Names, overrides::WithCredentials,
+    policy::Guard,
+};
 
 /// Registries as this host is configured to use them. Clones share connections and tokens.
 #[derive(Debug, Clone)]
@@ -19,6 +23,8 @@ pub(crate) struct Inner {
     pub(crate) client: wharf_distribution::Client,
     /// Makes the client again, for other credentials.
     pub(crate) protocol: wharf_distribution::ClientBuilder,
+    pub(crate) credentials_provider: WithCredentials,
+    pub(crate) short_name_credential: Option<Credential>,
     pub(crate) registries: Arc<Registries>,
     pub(crate) credentials: Credentials,
     pub(crate) names: Names,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use std::sync::Arc;
 use wharf_auth::{Credential, CredentialError, CredentialProvider};
-use wharf_config::{Candidate, Credentials, Intent, Resolve, ResolveError, Role, TlsMode};
+use wharf_config::{Candidate, CredentialKey, Credentials, Intent, Resolve, ResolveError, Role, TlsMode};
 use wharf_reference::{Registry, Repository};
 
 use crate::warnings::Warnings;
@@ -57,12 +57,13 @@ impl Resolve for WithTls {
     }
 }
 
-/// The caller's credentials for the registries named with them; the host's for all others, mirrors included.
-#[derive(Debug)]
+/// The caller's credentials for the registries and namespaces named with them, the most specific first; the host's for
+/// all others, mirrors included.
+#[derive(Debug, Clone)]
 pub(crate) struct WithCredentials {
-    pub(crate) explicit: Vec<(Registry, Credential)>,
+    pub(crate) explicit: Vec<(CredentialKey, Credential)>,
     pub(crate) configured: Credentials,
-    pub(crate) warnings: Warnings,
+    pub(crate) warnings: Arc<Warnings>,
 }
 
 #[async_trait]
@@ -72,7 +73,12 @@ impl CredentialProvider for WithCredentials {
         registry: &Registry,
         repository: Option<&Repository>,
     ) -> Result<Option<Credential>, CredentialError> {
-        if let Some((_, credential)) = self.explicit.iter().find(|(named, _)| named == registry) {
+        let named = self
+            .explicit
+            .iter()
+            .filter(|(key, _)| key.covers(registry, repository));
+        // Of two for one key, the later is returned.
+        if let Some((_, credential)) = named.max_by_key(|(key, _)| key.path().map_or(0, str::len)) {
             return Ok(Some(credential.clone()));
         }
         let found = self.configured.find(registry, repository).await?;
@@ -157,14 +163,50 @@ mod tests {
     async fn explicit_credentials_stay_with_their_registry() {
         let named = Registry::parse("registry.example").unwrap();
         let provider = WithCredentials {
-            explicit: vec![(named.clone(), Credential::basic("ada", "secret"))],
+            explicit: vec![((&named).into(), Credential::basic("ada", "secret"))],
             configured: Credentials::from_files([]),
-            warnings: Warnings::to(None),
+            warnings: Arc::new(Warnings::to(None)),
         };
         assert!(provider.credential(&named, None).await.unwrap().is_some());
         for other in ["mirror.example", "registry.example:443", "docker.io"] {
             let other = Registry::parse(other).unwrap();
             assert_eq!(provider.credential(&other, None).await.unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_most_specific_of_the_explicit_credentials_is_used() {
+        let login = |user: &str| Credential::basic(user, "secret");
+        let key = |text: &str| CredentialKey::parse(text).unwrap();
+        let provider = WithCredentials {
+            explicit: vec![
+                (key("r.example/team/app"), login("app")),
+                (key("r.example"), login("all")),
+                (key("r.example/team"), login("old")),
+                (key("r.example/team"), login("team")),
+                (key("other.example/team"), login("other")),
+            ],
+            configured: Credentials::from_files([]),
+            warnings: Arc::new(Warnings::to(None)),
+        };
+        let table = [
+            ("r.example", None, Some("all")),
+            ("r.example", Some("r.example/x"), Some("all")),
+            ("r.example", Some("r.example/team"), Some("team")),
+            ("r.example", Some("r.example/team/tool"), Some("team")),
+            ("r.example", Some("r.example/teams/tool"), Some("all")),
+            ("r.example", Some("r.example/team/app"), Some("app")),
+            ("r.example", Some("r.example/team/app/deep"), Some("app")),
+            ("other.example", Some("other.example/team/x"), Some("other")),
+            ("other.example", Some("other.example/x"), None),
+            ("other.example", None, None),
+            ("mirror.example", Some("r.example/team/app"), None),
+        ];
+        for (registry, repository, user) in table {
+            let registry = Registry::parse(registry).unwrap();
+            let repository = repository.map(|text| Repository::parse(text).unwrap());
+            let found = provider.credential(&registry, repository.as_ref()).await.unwrap();
+            assert_eq!(found, user.map(login), "{registry} {repository:?}");
         }
     }
 }

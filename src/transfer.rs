@@ -1,11 +1,11 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use wharf_auth::AuthErrorKind;
-use wharf_config::{Failure, Failures, Intent, NameOrigin, Resolve as _, ResolveError};
+use wharf_config::{Failure, Failures, Intent, NameOrigin, Resolve as _, ResolveError, ResolvedName};
 use wharf_content::{Error, ErrorKind, Name, Source, Target};
 use wharf_copy::{Options, Report};
 use wharf_distribution::{Detail, Operation};
-use wharf_reference::Reference;
+use wharf_reference::{Reference, Registry};
 use wharf_store::Layout;
 
 use crate::{
@@ -74,9 +74,13 @@ impl Client {
             .names
             .resolve(reference, &self.inner.registries)
             .await?;
+        let client = self.short_name_client(&resolved)?;
         let mut attempts = resolved.attempts();
         while let Some(candidate) = attempts.next_candidate() {
-            match self.pull_candidate(candidate.reference(), store, &options).await {
+            match self
+                .pull_candidate(&client, candidate.reference(), store, &options)
+                .await
+            {
                 Ok((name, report)) => {
                     let (reference, origin) = (candidate.reference().clone(), resolved.origin().clone());
                     let unrecorded = self
@@ -117,16 +121,42 @@ impl Client {
         }
     }
 
+    /// The client for the images that a name may mean: with the login for short names, if it is one.
+    fn short_name_client(&self, resolved: &ResolvedName) -> Result<wharf_distribution::Client, Error> {
+        let credential = match &self.inner.short_name_credential {
+            Some(credential) if *resolved.origin() != NameOrigin::FullName => credential.clone(),
+            _ => return Ok(self.inner.client.clone()),
+        };
+        let candidates = resolved.candidates().iter();
+        let registries: BTreeSet<Registry> = candidates.map(|one| one.reference().registry()).collect();
+        let mut registries = registries.into_iter();
+        let (Some(registry), None) = (registries.next(), registries.next()) else {
+            let names: Vec<String> = resolved
+                .candidates()
+                .iter()
+                .map(|candidate| candidate.reference().to_string())
+                .collect();
+            let message = format!(
+                "the login would be sent to every registry that the short name is searched in: write the full name, one \
+                 of {}",
+                names.join(", ")
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        };
+        let mut provider = self.inner.credentials_provider.clone();
+        provider.explicit.push((registry.into(), credential));
+        let protocol = self.inner.protocol.clone();
+        Ok(protocol.with_credentials(Arc::new(provider)).build()?)
+    }
+
     async fn pull_candidate(
         &self,
+        client: &wharf_distribution::Client,
         reference: &Reference,
         store: &Layout,
         options: &Options,
     ) -> Result<(Name, Report), Error> {
-        let (source, target) = (
-            self.inner.client.remote(&reference.repository()),
-            Target::of(reference),
-        );
+        let (source, target) = (client.remote(&reference.repository()), Target::of(reference));
         self.inner.guard.admit(&Source::location(&source), &target)?;
         let name = options.name().cloned().unwrap_or_else(|| Name::from(reference));
         let options = options.clone().with_name(name.clone());
@@ -168,13 +198,29 @@ impl Client {
     ///
     /// As [`Client::pull`] and [`Client::push`].
     pub async fn copy(&self, from: &Image, to: &Image, options: Options) -> Result<Report, Error> {
+        self.copy_to(from, self, to, options).await
+    }
+
+    /// Copies an image, reading it as this client does and writing it as another: each side has its own logins and
+    /// certificates, even where both are in one registry. The trust policy is this client's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::copy`].
+    pub async fn copy_to(
+        &self,
+        from: &Image,
+        destination: &Self,
+        to: &Image,
+        options: Options,
+    ) -> Result<Report, Error> {
         let named = stored_as(from, to)?;
         let Place { source, target, .. } = self.place(from).await?;
         self.inner.guard.admit(&source.location(), &target)?;
         match to {
             Image::Registry(reference) => {
                 let reference = parse(reference)?.or_latest();
-                let sink = self.inner.client.remote(&reference.repository());
+                let sink = destination.inner.client.remote(&reference.repository());
                 let options = tagged(options, &reference)?;
                 as_pinned(copy(source, Arc::new(sink), &target, options).await?, &reference)
             }

@@ -18,7 +18,9 @@ use std::{
 use clap::{Arg, ArgAction, Args, Command, builder::TypedValueParser};
 use wharf::{
     Client, ClientBuilder, Credential, Error, ErrorKind, Image, Options, Platform, Reference, Registry,
-    Selection, config::Locations, reference::ShortName,
+    Selection,
+    config::Locations,
+    reference::{ShortName, Written},
 };
 
 /// How to reach registries.
@@ -32,6 +34,18 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// A client for pulls; `--creds` is for the registry that the name leads to.
+    pub(crate) fn client_of(mut self, reference: &str) -> Result<Client, Error> {
+        if Written::parse(reference).is_ok_and(|written| written.has_registry()) {
+            return self.client(registry(reference));
+        }
+        let mut builder = self.host.reader()?;
+        if let Some(credential) = self.creds.take() {
+            builder = builder.with_short_name_credential(credential);
+        }
+        build(builder)
+    }
+
     /// A client for this host with these flags; `--creds` is for this registry alone.
     pub(crate) fn client(self, registry: Option<Registry>) -> Result<Client, Error> {
         let mut builder = self.host.reader()?;

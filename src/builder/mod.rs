@@ -8,8 +8,10 @@ use std::{fmt, sync::Arc};
 
 pub use dangerous::DangerousClientBuilder;
 
-use wharf_auth::{Credential, CredentialProvider};
-use wharf_config::{Credentials, Locations, Policy, Prompt, Registries, Resolve, ShortNameMode};
+use wharf_auth::Credential;
+use wharf_config::{
+    CredentialKey, Credentials, Locations, Policy, Prompt, Registries, Resolve, ShortNameMode,
+};
 use wharf_content::{Error, ErrorKind, Progress};
 use wharf_http::Roots;
 use wharf_reference::Registry;
@@ -35,7 +37,8 @@ pub struct ClientBuilder {
     protocol: wharf_distribution::ClientBuilder,
     /// Whether the caller has set the proxies: then the environment's do not count.
     has_proxies: bool,
-    credentials: Vec<(Registry, Credential)>,
+    credentials: Vec<(CredentialKey, Credential)>,
+    short_name_credential: Option<Credential>,
     tls: TlsWord,
     trust: Trust,
     short_names: ShortNameOptions,
@@ -57,6 +60,7 @@ impl ClientBuilder {
             protocol: wharf_distribution::Client::builder(),
             has_proxies: false,
             credentials: Vec::new(),
+            short_name_credential: None,
             tls: TlsWord {
                 all: None,
                 named: Vec::new(),
@@ -75,10 +79,23 @@ impl ClientBuilder {
         self
     }
 
-    /// A credential for one registry, instead of what the configuration has for it. No other registry sees it,
-    /// not even a mirror of this one.
-    pub fn with_credential(mut self, registry: Registry, credential: Credential) -> Self {
-        self.credentials.push((registry, credential));
+    /// A credential for a registry, or for a namespace or repository in it ([`CredentialKey::parse`]), instead of what
+    /// the configuration has for it. Of several the most specific is used, of two for the same the later. No other
+    /// registry sees it, not even a mirror of this one.
+    pub fn with_credential(mut self, key: impl Into<CredentialKey>, credential: Credential) -> Self {
+        self.credentials.push((key.into(), credential));
+        self
+    }
+
+    /// A credential for the registry that the short name of a [`Client::pull`] leads to: by an alias, by the only search
+    /// registry, or by choice when asked.
+    ///
+    /// # Deviation
+    ///
+    /// A short name that is searched in several registries fails with [`ErrorKind::Invalid`] then. Podman sends the
+    /// password to one after the other until one has the image, whoever runs them.
+    pub fn with_short_name_credential(mut self, credential: Credential) -> Self {
+        self.short_name_credential = Some(credential);
         self
     }
 
@@ -162,11 +179,11 @@ impl ClientBuilder {
             configured: Arc::clone(&registries) as _,
             word: self.tls,
         });
-        let provider: Arc<dyn CredentialProvider> = Arc::new(WithCredentials {
+        let credentials_provider = WithCredentials {
             explicit: self.credentials,
             configured: credentials.clone(),
-            warnings: Warnings::to(self.warnings.clone()),
-        });
+            warnings: Arc::new(Warnings::to(self.warnings.clone())),
+        };
         let policy = match self.policy {
             PolicyChoice::Host => Policy::load(&self.locations).map_err(invalid)?,
             PolicyChoice::Given(policy) => Some(policy),
@@ -182,12 +199,14 @@ impl ClientBuilder {
         }
         let protocol = protocol
             .with_resolve(resolver)
-            .with_credentials(provider)
+            .with_credentials(Arc::new(credentials_provider.clone()))
             .with_tls(Arc::new(HostCertificates::new(self.locations, self.trust)));
         Ok(Client {
             inner: Arc::new(Inner {
                 client: protocol.clone().build()?,
                 protocol,
+                credentials_provider,
+                short_name_credential: self.short_name_credential,
                 registries,
                 credentials,
                 names,

@@ -13,6 +13,7 @@ mod documents;
 mod flags;
 mod interop;
 mod layouts;
+mod logins;
 mod mistakes;
 mod plaintext;
 mod policy;

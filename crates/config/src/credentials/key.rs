@@ -56,6 +56,20 @@ impl CredentialKey {
         self.path.as_deref()
     }
 
+    /// Whether a credential under this key is for this registry, and for this repository of it if one is known. Whole
+    /// path components count; a repository of another registry does not narrow a request.
+    #[must_use]
+    pub fn covers(&self, registry: &Registry, repository: Option<&Repository>) -> bool {
+        let wanted = Self::of(registry, repository);
+        let rest = match (&self.path, &wanted.path) {
+            (None, _) => Some(""),
+            (Some(path), Some(wanted)) => wanted.strip_prefix(path.as_str()),
+            (Some(_), None) => None,
+        };
+        self.registry == wanted.registry
+            && rest.is_some_and(|rest| rest.is_empty() || self.path.is_none() || rest.starts_with('/'))
+    }
+
     /// The key for a request to a registry. A repository of another registry does not narrow it: a mirror must
     /// not be given what is meant for the registry it mirrors (N20).
     pub(super) fn of(registry: &Registry, repository: Option<&Repository>) -> Self {
@@ -90,6 +104,12 @@ impl From<&Registry> for CredentialKey {
             registry: registry.clone(),
             path: None,
         }
+    }
+}
+
+impl From<Registry> for CredentialKey {
+    fn from(registry: Registry) -> Self {
+        Self { registry, path: None }
     }
 }
 
