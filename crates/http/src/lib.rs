@@ -48,7 +48,7 @@ pub use proxy::ProxySettings;
 pub use redact::{Redacted, printable};
 pub use redirect::{Chain, resolve_location};
 #[cfg(feature = "reqwest")]
-pub use reqwest_adapter::{Lookup, ReqwestConnector};
+pub use reqwest_adapter::{CertificateFile, IgnoredBlock, Lookup, ReqwestConnector};
 pub use retry::{RetryBudget, RetryPolicy, is_transient_status, retries_of};
 pub use retry_after::retry_after;
 pub use service::{Connect, HttpService, Peer, PeerAddress, Request, Response};

@@ -36,7 +36,7 @@ impl TlsSettings {
     }
 
     /// Trusts the certificates of this PEM text too, as the `*.crt` files of certs.d do. May be called more
-    /// than once.
+    /// than once. Blocks that cannot be used are passed over; the built-in transport's `CertificateFile` tells which.
     ///
     /// A server that presents exactly one of them is trusted as well: self-signed certificates are commonly
     /// installed that way.
@@ -113,6 +113,7 @@ impl DangerousTls {
 pub struct Identity {
     pub(crate) certificates: Vec<u8>,
     pub(crate) key: Zeroizing<Vec<u8>>,
+    names: Option<(String, String)>,
 }
 
 impl Identity {
@@ -121,6 +122,22 @@ impl Identity {
         Self {
             certificates: certificates.into(),
             key: Zeroizing::new(key.into()),
+            names: None,
+        }
+    }
+
+    /// The same with what to call the certificate and the key in errors, such as their files.
+    #[must_use]
+    pub fn with_names(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
+        self.names = Some((certificate.into(), key.into()));
+        self
+    }
+
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn names(&self) -> (&str, &str) {
+        match &self.names {
+            Some((certificate, key)) => (certificate, key),
+            None => ("the client certificate", "the client's key"),
         }
     }
 }

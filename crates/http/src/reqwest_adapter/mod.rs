@@ -3,6 +3,8 @@
 
 mod call;
 mod classify;
+mod identity;
+mod pem;
 mod protocols;
 mod proxied;
 mod resolver;
@@ -15,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+pub use pem::{CertificateFile, IgnoredBlock};
 pub use resolver::Lookup;
 
 use crate::{Connect, Error, ErrorKind, HttpService, Peer, ProxySettings, Redacted, Timeouts, TlsSettings};

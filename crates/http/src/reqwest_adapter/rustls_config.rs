@@ -8,22 +8,23 @@ use rustls::{
         verify_server_name,
     },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
 
+use super::{identity, pem::CertificateFile};
 use crate::{Error, ErrorKind, Identity, Roots, TlsSettings};
 
 /// The configuration for these settings: TLS 1.2 and 1.3, HTTP/2 preferred.
 pub(super) fn build(settings: &TlsSettings) -> Result<ClientConfig, Error> {
     let provider = provider();
     let verifier = verifier(settings, &provider)?;
-    with_verifier(provider, verifier, settings.identity.as_ref())
+    with_verifier(&provider, verifier, settings.identity.as_ref())
 }
 
 /// A configuration for a client that speaks plain http only: it trusts nothing.
 pub(super) fn none() -> Result<ClientConfig, Error> {
-    with_verifier(provider(), Arc::new(TrustNothing), None)
+    with_verifier(&provider(), Arc::new(TrustNothing), None)
 }
 
 /// The same for connections that are not shared.
@@ -37,25 +38,18 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 fn with_verifier(
-    provider: Arc<CryptoProvider>,
+    provider: &Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,
     identity: Option<&Identity>,
 ) -> Result<ClientConfig, Error> {
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::from_cause(ErrorKind::Settings, error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     let mut config = match identity {
         None => builder.with_no_client_auth(),
-        Some(identity) => {
-            let chain = certificates(&identity.certificates, "client certificate")?;
-            let key = PrivateKeyDer::from_pem_slice(&identity.key)
-                .map_err(|error| settings_error("the client key is not a private key in PEM form", error))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| settings_error("the client certificate and its key cannot be used", error))?
-        }
+        Some(identity) => builder.with_client_cert_resolver(Arc::new(identity::load(identity, provider)?)),
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
@@ -70,7 +64,8 @@ fn verifier(
     }
     let mut added = Vec::new();
     for pem in &settings.extra_roots {
-        added.extend(certificates(pem, "CA file")?);
+        // Text without any certificate is no error: certs.d may hold empty or foreign `*.crt` files, which Podman skips.
+        added.extend(CertificateFile::read(pem).certificates);
     }
     let chain: Arc<dyn ServerCertVerifier> = match settings.roots {
         Roots::Platform => platform(&added, provider)?,
@@ -127,14 +122,6 @@ fn platform(
     rustls_platform_verifier::Verifier::new(Arc::clone(provider))
         .map(|verifier| Arc::new(verifier) as _)
         .map_err(|error| settings_error("the system's CA certificates cannot be used", error))
-}
-
-/// Text without any certificate is no error: certs.d may hold empty or foreign `*.crt` files, which Podman
-/// skips.
-fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
-    CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| settings_error(&format!("the {what} is not PEM text"), error))
 }
 
 fn settings_error(message: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bodies;
+mod certificates;
 mod http2;
 mod limits;
 mod proxies;
