@@ -15,8 +15,12 @@ const MAX_REALM: usize = 4096;
 /// | https within the registry's registrable domain | credentials |
 /// | https at a host of a known pair, or a configured one | credentials |
 /// | any other https | anonymous requests only |
+/// | http at the host of a registry that is https | credentials, over https: what ends TLS often does not tell |
 /// | http, where the registry itself is plain http at the same host | credentials, if plain text may carry them |
-/// | any other http; not absolute; with user info or fragment | nothing |
+/// | any other http; no URL; with user info or fragment | nothing |
+///
+/// A realm that is a path (`/token`) is at the registry's own origin, and one without a scheme (`//host/token`,
+/// `host.example:5001/token`) is https, or the registry's own scheme at the registry's own host.
 ///
 /// The registrable domain is taken without a public suffix list, which is large and ages: the last two labels,
 /// or three under the usual country suffixes (`co.uk`), and none at all on platforms whose subdomains belong
@@ -56,8 +60,8 @@ impl RealmPolicy {
         if realm.len() > MAX_REALM {
             return invalid("it is too long");
         }
-        let Ok(url) = Url::parse(realm) else {
-            return invalid("it is not an absolute URL");
+        let Some(url) = read(registry, realm) else {
+            return invalid("it is no URL");
         };
         let Ok(origin) = Origin::of(&url) else {
             return invalid("it is neither https nor http");
@@ -84,6 +88,46 @@ impl RealmPolicy {
             may_have_credentials,
         })
     }
+}
+
+/// The URL that a realm means, whatever of it was left out.
+fn read(registry: &Origin, realm: &str) -> Option<Url> {
+    let url = if realm.starts_with('/') {
+        Url::parse(&format!("{registry}/")).ok()?.join(realm).ok()?
+    } else if realm.contains("://") {
+        Url::parse(realm).ok()?
+    } else {
+        with_scheme(registry, realm)?
+    };
+    Some(encrypted_as(registry, url))
+}
+
+/// A realm that begins with a host: one with a dot or a port in it, or the registry's own.
+fn with_scheme(registry: &Origin, realm: &str) -> Option<Url> {
+    let authority = realm.split(['/', '?']).next()?;
+    if !realm.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[') {
+        return None;
+    }
+    let url = Url::parse(&format!("https://{realm}")).ok()?;
+    let is_own = Origin::of(&url).ok()?.host() == registry.host();
+    if !is_own && !authority.contains(['.', ':']) {
+        return None;
+    }
+    if is_own && !registry.is_encrypted() {
+        return Url::parse(&format!("http://{realm}")).ok();
+    }
+    Some(url)
+}
+
+/// Http at the host of a registry that is https, as it is reached: at the registry's own port, or the other one that
+/// it names.
+fn encrypted_as(registry: &Origin, url: Url) -> Url {
+    let mut url = registry.over_tls(url);
+    let is_same_host = Origin::of(&url).is_ok_and(|origin| origin.host() == registry.host());
+    if registry.is_encrypted() && is_same_host && url.scheme() == "http" {
+        let _ = url.set_scheme("https"); // cannot fail: both are schemes of the web
+    }
+    url
 }
 
 fn normal(host: &str) -> &str {
@@ -263,12 +307,19 @@ mod tests {
                 "https://auth.corp.example.evil.test/t",
                 Ok(false),
             ),
-            ("https://r.test", "http://r.test/t", Err(InsecureRealm)),
+            ("https://r.test", "http://r.test/t", Ok(true)),
+            ("https://r.test", "http://auth.r.test/t", Err(InsecureRealm)),
+            ("https://r.test", "http://evil.test/t", Err(InsecureRealm)),
             ("http://r.test", "http://r.test/t", Ok(true)),
             ("http://r.test", "http://auth.r.test/t", Err(InsecureRealm)),
             ("http://r.test", "https://auth.r.test/t", Ok(true)),
-            ("https://r.test", "//evil.test/t", Err(InvalidRealm)),
-            ("https://r.test", "/token", Err(InvalidRealm)),
+            ("https://r.test", "//evil.test/t", Ok(false)),
+            ("https://r.test", "evil.test/t", Ok(false)),
+            ("https://r.test", "/token", Ok(true)),
+            ("https://r.test", "token", Err(InvalidRealm)),
+            ("https://r.test", "my registry", Err(InvalidRealm)),
+            ("https://r.test", "r.test@evil.test/t", Err(InvalidRealm)),
+            ("https://r.test", "file:///etc/passwd", Err(InvalidRealm)),
             ("https://r.test", "", Err(InvalidRealm)),
             ("https://r.test", "javascript:alert(1)", Err(InvalidRealm)),
             ("https://r.test", "https://r.test@evil.test/t", Err(InvalidRealm)),
@@ -277,6 +328,72 @@ mod tests {
         ];
         for (registry, realm, expected) in table {
             assert_eq!(judge(registry, realm), expected, "{registry} {realm:.60}");
+        }
+    }
+
+    /// Where a realm is asked for tokens: what was left out of it is the registry's, and http is not taken at its word
+    /// behind TLS.
+    #[test]
+    fn a_realm_means_the_safe_url() {
+        let table = [
+            (
+                "https://r.test",
+                "http://r.test/t?a=b",
+                Some("https://r.test/t?a=b"),
+            ),
+            ("https://r.test", "http://R.test:80/t", Some("https://r.test/t")),
+            ("https://r.test", "http://r.test:443/t", Some("https://r.test/t")),
+            (
+                "https://r.test:8443",
+                "http://r.test/t",
+                Some("https://r.test:8443/t"),
+            ),
+            (
+                "https://r.test:8443",
+                "http://r.test:8443/t",
+                Some("https://r.test:8443/t"),
+            ),
+            (
+                "https://r.test",
+                "http://r.test:5001/t",
+                Some("https://r.test:5001/t"),
+            ),
+            ("https://r.test", "http://other.test/t", None),
+            (
+                "https://r.test:5000",
+                "/token?x=1",
+                Some("https://r.test:5000/token?x=1"),
+            ),
+            ("http://r.test:5000", "/token", Some("http://r.test:5000/token")),
+            ("https://r.test", "//auth.test/t", Some("https://auth.test/t")),
+            ("http://r.test", "//r.test/t", Some("http://r.test/t")),
+            ("http://r.test", "//auth.test/t", None),
+            (
+                "https://r.test",
+                "auth.test:5001/t",
+                Some("https://auth.test:5001/t"),
+            ),
+            ("https://r.test", "auth.test/t", Some("https://auth.test/t")),
+            (
+                "https://localhost:5000",
+                "localhost:5001/t",
+                Some("https://localhost:5001/t"),
+            ),
+            (
+                "http://localhost:5000",
+                "localhost:5001/t",
+                Some("http://localhost:5001/t"),
+            ),
+            ("http://r.test", "auth.test/t", Some("https://auth.test/t")),
+            ("https://r.test", "registry", None),
+            ("https://r.test", "javascript:alert(1)", None),
+            ("https://r.test", "mailto:a@r.test", None),
+        ];
+        for (registry, realm, expected) in table {
+            let origin = Origin::of(&Url::parse(registry).unwrap()).unwrap();
+            let judged = RealmPolicy::default().judge(&origin, realm);
+            let url = judged.ok().map(|realm| realm.url.to_string());
+            assert_eq!(url.as_deref(), expected, "{registry} {realm}");
         }
     }
 }

@@ -1,4 +1,3 @@
-use http::header;
 use url::Url;
 use wharf_http::{Error, ErrorKind, Origin, resolve_location};
 
@@ -24,28 +23,17 @@ pub(crate) fn upload_location_anywhere(answer: &Answer) -> Result<Url, Error> {
 }
 
 fn only_location(answer: &Answer) -> Result<&[u8], Error> {
-    let mut values = answer.headers.get_all(header::LOCATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(Error::new(
-            ErrorKind::Protocol,
-            "the registry does not say where to send the bytes",
-        ));
-    };
-    Ok(value.as_bytes())
+    wharf_http::only_location(&answer.headers).ok_or_else(|| {
+        let message = "the registry does not say where to send the bytes";
+        Error::new(ErrorKind::Protocol, message)
+    })
 }
 
 /// A URL that must be on the same origin as `base`.
 pub(crate) fn on_origin_of(base: &Url, location: &[u8]) -> Result<Url, Error> {
-    let mut url = resolve_location(base, location)?;
     let home = Origin::of(base)?;
-    let mut origin = Origin::of(&url)?;
-    if origin.host() == home.host() && origin != home && home.is_encrypted() && !origin.is_encrypted() {
-        let port = url.port();
-        if (port.is_none() || port == Some(home.port())) && url.set_scheme("https").is_ok() {
-            let _ = url.set_port(base.port()); // cannot fail: the URL has a host
-            origin = Origin::of(&url)?;
-        }
-    }
+    let url = home.over_tls(resolve_location(base, location)?);
+    let origin = Origin::of(&url)?;
     if origin == home {
         return Ok(url);
     }
@@ -90,6 +78,8 @@ mod tests {
                 Some("https://r.example:8443/v2/a/blobs/uploads/1?_state=x%2By"),
             ),
             ("1", Some("https://r.example:8443/v2/a/blobs/uploads/1")),
+            ("r.example:8443/u?a=b", Some("https://r.example:8443/u?a=b")),
+            ("//r.example:8443/u", Some("https://r.example:8443/u")),
             ("https://r.example:8443/u#frag", Some("https://r.example:8443/u")),
             ("http://r.example/u", Some("https://r.example:8443/u")),
             ("http://r.example:8443/u", Some("https://r.example:8443/u")),

@@ -46,7 +46,7 @@ pub use error::{Error, ErrorKind};
 pub use origin::{Origin, Scheme};
 pub use proxy::ProxySettings;
 pub use redact::{Redacted, printable};
-pub use redirect::{Chain, resolve_location};
+pub use redirect::{Chain, only_location, resolve_location};
 #[cfg(feature = "reqwest")]
 pub use reqwest_adapter::{CertificateFile, IgnoredBlock, Lookup, ReqwestConnector};
 pub use retry::{RetryBudget, RetryPolicy, is_transient_status, retries_of};

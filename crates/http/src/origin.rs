@@ -102,6 +102,19 @@ impl Origin {
         matches!(self.scheme, Scheme::Https)
     }
 
+    /// A URL that the server at this origin wrote, as it is reached. Http for the host that was asked over https, at
+    /// port 80 or at the very port that was asked, is https at this origin: whatever ends TLS in front of a server
+    /// often does not tell it. Any other URL stays what it is.
+    #[must_use]
+    pub fn over_tls(&self, mut url: Url) -> Url {
+        let is_same_host = Self::of(&url).is_ok_and(|other| !other.is_encrypted() && other.host == self.host);
+        let is_same_port = url.port().is_none_or(|port| port == self.port);
+        if self.is_encrypted() && is_same_host && is_same_port && url.set_scheme("https").is_ok() {
+            let _ = url.set_port(Some(self.port)); // cannot fail: the URL has a host
+        }
+        url
+    }
+
     /// Whether the host is this machine by its name or number: `localhost`, 127.0.0.0/8, `[::1]`.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -152,6 +165,65 @@ mod tests {
         for (left, right, equal) in table {
             let origin = |text| Origin::of(&Url::parse(text).unwrap()).unwrap();
             assert_eq!(origin(left) == origin(right), equal, "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn http_at_a_host_behind_tls_is_https() {
+        let table = [
+            (
+                "https://r.example",
+                "http://r.example/x?y",
+                "https://r.example/x?y",
+            ),
+            (
+                "https://r.example",
+                "http://R.example:80/x",
+                "https://r.example/x",
+            ),
+            (
+                "https://r.example",
+                "http://r.example:443/x",
+                "https://r.example/x",
+            ),
+            (
+                "https://r.example:8443",
+                "http://r.example/x",
+                "https://r.example:8443/x",
+            ),
+            (
+                "https://r.example:8443",
+                "http://r.example:8443/x",
+                "https://r.example:8443/x",
+            ),
+            ("https://[::1]:8443", "http://[::1]/x", "https://[::1]:8443/x"),
+            (
+                "https://r.example",
+                "http://r.example:81/x",
+                "http://r.example:81/x",
+            ),
+            (
+                "https://r.example",
+                "http://a.r.example/x",
+                "http://a.r.example/x",
+            ),
+            (
+                "https://r.example",
+                "http://evil.example/x",
+                "http://evil.example/x",
+            ),
+            (
+                "https://r.example",
+                "https://r.example:80/x",
+                "https://r.example:80/x",
+            ),
+            ("http://r.example", "http://r.example/x", "http://r.example/x"),
+            ("http://r.example", "https://r.example/x", "https://r.example/x"),
+        ];
+        for (origin, url, expected) in table {
+            let origin = Origin::of(&Url::parse(origin).unwrap()).unwrap();
+            let read = origin.over_tls(Url::parse(url).unwrap());
+            assert_eq!(read.as_str(), expected, "{origin} {url}");
         }
     }
 

@@ -1,7 +1,7 @@
 use http::{HeaderMap, Method, StatusCode, header::LOCATION};
 use url::Url;
 
-use crate::{Error, ErrorKind, Origin};
+use crate::{Error, ErrorKind, Origin, Scheme};
 
 /// The most hops of one chain.
 const MAX_HOPS: usize = 5;
@@ -15,14 +15,30 @@ const MAX_LOCATION: usize = 16 * 1024;
 /// | 301, 302, 307, 308 to the same origin | same method, same credentials, the body again if it can be |
 /// | the same to another origin | GET and HEAD only, without credentials, now and for the rest of the chain, even if it comes back (N1, N2) |
 /// | 303 | GET |
-/// | https to http | refused |
+/// | https to http at the same host and port, or at port 80 | https at that port: see [`Origin::over_tls`] |
+/// | https to http anywhere else | refused, unless [plain http will do](Chain::allowing_plain_http): then as another origin |
 /// | a URL seen before, or the sixth hop | refused (X6) |
+///
+/// A chain [within its origin](Chain::within_origin) refuses every other origin, but for https at the default port or
+/// the same one in place of http; and it takes nothing but 307 and 308 for a request that is no GET.
 #[derive(Debug)]
 pub struct Chain {
     home: Origin,
     current: Url,
     visited: Vec<(Method, Url)>,
     left_home: bool,
+    reach: Reach,
+}
+
+/// How far a chain may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// To its first origin, by TLS as soon as it is offered.
+    Origin,
+    /// To every origin, but never from https to http.
+    Encrypted,
+    /// To every origin.
+    Plain,
 }
 
 impl Chain {
@@ -33,7 +49,22 @@ impl Chain {
             visited: vec![(method.clone(), url.clone())],
             current: url,
             left_home: false,
+            reach: Reach::Encrypted,
         })
+    }
+
+    /// The same, which may lead from https to http: for a server whose certificate is not verified either.
+    #[must_use]
+    pub const fn allowing_plain_http(mut self) -> Self {
+        self.reach = Reach::Plain;
+        self
+    }
+
+    /// The same, which leads to no other origin: for requests that carry secrets in their own headers or bodies.
+    #[must_use]
+    pub const fn within_origin(mut self) -> Self {
+        self.reach = Reach::Origin;
+        self
     }
 
     /// Where the chain is.
@@ -64,13 +95,13 @@ impl Chain {
             303 => false,
             _ => return Ok(None),
         };
-        let mut locations = headers.get_all(LOCATION).iter();
-        let (Some(location), None) = (locations.next(), locations.next()) else {
+        let current = Origin::of(&self.current)?;
+        let Some(location) = only_location(headers) else {
             return refuse("a redirect without exactly one Location");
         };
-        let next = resolve_location(&self.current, location.as_bytes())?;
+        let next = current.over_tls(resolve_location(&self.current, location)?);
         let origin = Origin::of(&next)?;
-        if Origin::of(&self.current)?.is_encrypted() && !origin.is_encrypted() {
+        if self.reach != Reach::Plain && current.is_encrypted() && !origin.is_encrypted() {
             return refuse(format!("it leads from https to plain http, at {origin}"));
         }
         let next_method = if keeps_method || *method == Method::HEAD {
@@ -79,7 +110,12 @@ impl Chain {
             Method::GET
         };
         let reads = next_method == Method::GET || next_method == Method::HEAD;
-        if origin != self.home {
+        if self.reach == Reach::Origin {
+            self.stay(&current, origin)?;
+            if *method != Method::GET && !matches!(status.as_u16(), 307 | 308) {
+                return refuse(format!("it does not say that a {method} stays one"));
+            }
+        } else if origin != self.home {
             if !reads {
                 return refuse(format!("it would send a {next_method} to another host, {origin}"));
             }
@@ -98,12 +134,37 @@ impl Chain {
     }
 }
 
+impl Chain {
+    /// Holds a chain to its origin, which becomes the encrypted one of the same host if that is where it leads.
+    fn stay(&mut self, current: &Origin, next: Origin) -> Result<(), Error> {
+        let is_encrypted_twin = !current.is_encrypted()
+            && next.is_encrypted()
+            && next.host() == current.host()
+            && (next.port() == Scheme::Https.default_port() || next.port() == current.port());
+        if next != *current && !is_encrypted_twin {
+            return refuse(format!(
+                "it leads to another host, {next}, which does not get this request"
+            ));
+        }
+        self.home = next;
+        Ok(())
+    }
+}
+
+/// The one `Location` of an answer; several that are the same count as one.
+#[must_use]
+pub fn only_location(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut locations = headers.get_all(LOCATION).iter();
+    let first = locations.next()?;
+    locations.all(|other| other == first).then(|| first.as_bytes())
+}
+
 fn refuse<T>(why: impl Into<String>) -> Result<T, Error> {
     Err(Error::new(ErrorKind::Redirect, why))
 }
 
 /// A URL that a server sent, against the URL it answered (RFC 3986): absolute, http or https, without
-/// fragment.
+/// fragment. One that begins with the very host and port of `base` is not taken for a path: its scheme was left out.
 ///
 /// Fails with [`ErrorKind::Redirect`] if it is too long, is no URL or has user info, which could disguise the
 /// host.
@@ -112,9 +173,13 @@ pub fn resolve_location(base: &Url, location: &[u8]) -> Result<Url, Error> {
     if text.is_empty() || text.len() > MAX_LOCATION {
         return refuse("the server sent an empty, overlong or unreadable URL");
     }
-    let mut url = base
-        .join(text)
-        .map_err(|_| Error::new(ErrorKind::Redirect, "the server sent something that is no URL"))?;
+    let joined = if lacks_scheme(base, text) {
+        Url::parse(&format!("{}://{text}", base.scheme()))
+    } else {
+        base.join(text)
+    };
+    let mut url =
+        joined.map_err(|_| Error::new(ErrorKind::Redirect, "the server sent something that is no URL"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return refuse("the server sent a URL with a user name in it");
     }
@@ -122,6 +187,13 @@ pub fn resolve_location(base: &Url, location: &[u8]) -> Result<Url, Error> {
     Origin::of(&url)
         .map_err(|_| Error::new(ErrorKind::Redirect, "the server sent a URL that is not http"))?;
     Ok(url)
+}
+
+/// Whether a text begins with the host and port of `base`, and a path.
+fn lacks_scheme(base: &Url, text: &str) -> bool {
+    let authority = base.authority();
+    let (head, rest) = text.split_at_checked(authority.len()).unwrap_or_default();
+    !authority.is_empty() && head.eq_ignore_ascii_case(authority) && rest.starts_with('/')
 }
 
 #[cfg(test)]
@@ -155,6 +227,9 @@ mod tests {
                 ("https://R.EXAMPLE/b", "https://r.example/b"),
                 ("https://r.example:443/b", "https://r.example/b"),
                 ("//r.example/b", "https://r.example/b"),
+                ("r.example/b", "https://r.example/b"),
+                ("http://r.example/b", "https://r.example/b"),
+                ("http://r.example:443/b", "https://r.example/b"),
             ];
             for (location, url) in home {
                 let got = run(&[("GET https://r.example/v2/a", status, location)]);
@@ -172,7 +247,8 @@ mod tests {
                 assert!(!got.1, "{status} {location}");
             }
             for location in [
-                "http://r.example/b",
+                "http://r.example:81/b",
+                "http://evil.example/b",
                 "https://r.example@evil/b",
                 "ftp://r.example/",
                 "",
@@ -181,6 +257,170 @@ mod tests {
                 let got = run(&[("GET https://r.example/v2/a", status, location)]);
                 assert_eq!(got, Err(ErrorKind::Redirect), "{status} {location}");
             }
+        }
+    }
+
+    /// What comes of one redirect of a GET: where it leads and whether credentials go along.
+    fn one_hop(
+        from: &str,
+        settings: fn(Chain) -> Chain,
+        method: Method,
+        status: u16,
+        to: &str,
+    ) -> Result<(String, bool), ErrorKind> {
+        let mut chain = settings(Chain::new(&method, Url::parse(from).unwrap()).unwrap());
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, to.parse().unwrap());
+        let status = StatusCode::from_u16(status).unwrap();
+        chain
+            .advance(&method, status, &headers)
+            .map_err(|error| error.kind())?;
+        Ok((chain.url().to_string(), chain.is_home()))
+    }
+
+    #[test]
+    fn a_waived_certificate_allows_plain_http() {
+        let table = [
+            (
+                "http://storage.example/b",
+                Ok(("http://storage.example/b", false)),
+            ),
+            ("http://r.example:9000/b", Ok(("http://r.example:9000/b", false))),
+            // The same host is reached as it was asked.
+            ("http://r.example/b", Ok(("https://r.example/b", true))),
+            ("http://r.example@evil/b", Err(ErrorKind::Redirect)),
+            ("https://cdn.example/b", Ok(("https://cdn.example/b", false))),
+        ];
+        for (to, expected) in table {
+            let got = one_hop(
+                "https://r.example/a",
+                Chain::allowing_plain_http,
+                Method::GET,
+                307,
+                to,
+            );
+            assert_eq!(got, expected.map(|(url, home)| (url.to_owned(), home)), "{to}");
+        }
+        for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+            let away = "http://storage.example/b";
+            let got = one_hop(
+                "https://r.example/a",
+                Chain::allowing_plain_http,
+                method,
+                307,
+                away,
+            );
+            assert_eq!(got, Err(ErrorKind::Redirect));
+        }
+    }
+
+    #[test]
+    fn a_chain_within_its_origin_stays_there() {
+        let refused = Err(ErrorKind::Redirect);
+        let table = [
+            ("https://a.example/t", "GET", 301, "/u", Ok("https://a.example/u")),
+            (
+                "https://a.example/t",
+                "GET",
+                302,
+                "https://A.example:443/u",
+                Ok("https://a.example/u"),
+            ),
+            (
+                "https://a.example/t",
+                "GET",
+                303,
+                "/u?x=1",
+                Ok("https://a.example/u?x=1"),
+            ),
+            (
+                "https://a.example/t",
+                "GET",
+                307,
+                "http://a.example/u",
+                Ok("https://a.example/u"),
+            ),
+            (
+                "https://a.example/t",
+                "GET",
+                308,
+                "//a.example/u",
+                Ok("https://a.example/u"),
+            ),
+            (
+                "https://a.example/t",
+                "POST",
+                307,
+                "/u",
+                Ok("https://a.example/u"),
+            ),
+            (
+                "https://a.example/t",
+                "POST",
+                308,
+                "/u",
+                Ok("https://a.example/u"),
+            ),
+            (
+                "http://a.example/t",
+                "GET",
+                301,
+                "https://a.example/t",
+                Ok("https://a.example/t"),
+            ),
+            (
+                "http://a.example:5000/t",
+                "GET",
+                301,
+                "https://a.example:5000/t",
+                Ok("https://a.example:5000/t"),
+            ),
+            (
+                "http://a.example:5000/t",
+                "GET",
+                301,
+                "https://a.example/t",
+                Ok("https://a.example/t"),
+            ),
+            (
+                "http://a.example:5000/t",
+                "GET",
+                301,
+                "https://a.example:5001/t",
+                refused,
+            ),
+            ("http://a.example/t", "GET", 301, "https://b.example/t", refused),
+            ("https://a.example/t", "GET", 301, "https://b.example/u", refused),
+            (
+                "https://a.example/t",
+                "GET",
+                301,
+                "https://a.example:444/u",
+                refused,
+            ),
+            (
+                "https://a.example/t",
+                "GET",
+                301,
+                "http://a.example:81/u",
+                refused,
+            ),
+            (
+                "https://a.example/t",
+                "GET",
+                301,
+                "https://a.example@b.example/u",
+                refused,
+            ),
+            ("https://a.example/t", "POST", 301, "/u", refused),
+            ("https://a.example/t", "POST", 302, "/u", refused),
+            ("https://a.example/t", "POST", 303, "/u", refused),
+        ];
+        for (from, method, status, to, expected) in table {
+            let method = method.parse().unwrap();
+            let got = one_hop(from, Chain::within_origin, method, status, to);
+            let got = got.as_ref().map(|(url, _)| url.as_str()).map_err(|kind| *kind);
+            assert_eq!(got, expected, "{from} {status} {to}");
         }
     }
 

@@ -75,6 +75,34 @@ impl Transport {
         service.call(request).await
     }
 
+    /// Sends a request as [`call_foreign`](Self::call_foreign) does, and follows redirects [within its
+    /// origin](Chain::within_origin): the headers and the body stay what they are, secrets included.
+    ///
+    /// Fails with [`ErrorKind::Redirect`] for a redirect that leads elsewhere.
+    pub async fn call_within_origin(
+        &self,
+        home: &Peer,
+        home_class: Option<AddressClass>,
+        mut request: Request,
+    ) -> Result<Response, Error> {
+        let mut chain = Chain::new(&request.method, request.url.clone())?.within_origin();
+        loop {
+            let (method, again) = (request.method.clone(), request.replay());
+            let response = self.call_foreign(home, home_class, request).await?;
+            let Some(next) = chain.advance(&method, response.status(), response.headers())? else {
+                return Ok(response);
+            };
+            request = again.ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Redirect,
+                    "the server redirects bytes that come only once",
+                )
+            })?;
+            request.method = next;
+            request.url = chain.url().clone();
+        }
+    }
+
     /// Sends a request to `home` and follows redirects as [`Chain`] decides. `authorization` goes along only
     /// as long as the chain is at home.
     pub async fn follow(
@@ -89,6 +117,9 @@ impl Transport {
             move |error| FollowError { error, url }
         };
         let mut chain = Chain::new(&request.method, first.clone()).map_err(fail(&first))?;
+        if home.tls.is_insecure() {
+            chain = chain.allowing_plain_http();
+        }
         if Origin::of(&first).map_err(fail(&first))? != home.origin {
             let error = Error::new(ErrorKind::Settings, "the request is not for this origin");
             return Err(fail(&first)(error));

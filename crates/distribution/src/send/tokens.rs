@@ -33,7 +33,7 @@ impl HttpService for TokenService<'_> {
             shared.counting.token_requests.add();
             let answer = shared
                 .transport
-                .call_foreign(self.home, self.class, request)
+                .call_within_origin(self.home, self.class, request)
                 .await;
             let answer = match answer {
                 Ok(response) => whole(response).await,

@@ -9,6 +9,7 @@ mod lists;
 mod names;
 mod places;
 mod ranges;
+mod realms;
 mod referrers;
 mod scene;
 mod tokens;

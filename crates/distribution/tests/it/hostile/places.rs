@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use wharf_auth::{AuthErrorKind, RealmPolicy};
+use wharf_auth::{AuthErrorKind, Credential, Fixed, RealmPolicy};
 use wharf_config::{Candidate, Intent, Resolve, ResolveError, TlsMode};
 use wharf_content::{Descriptor, ErrorKind};
 use wharf_distribution::Detail;
@@ -180,4 +180,93 @@ async fn n09_insecure_is_one_registrys_affair() {
     for origin in [&desk, &cdn] {
         assert_eq!(origin.traffic().requests, 0);
     }
+}
+
+/// Storage without TLS behind a registry with it: where the registry's certificate is not verified, plain http will
+/// do, without credentials and for bytes that are checked; elsewhere it will not.
+#[tokio::test]
+async fn n10_storage_in_the_clear_is_read_where_the_waiver_says_so() {
+    let image = Image::small("x");
+    let (descriptor, bytes) = layer(&image);
+    for (waived, good, expected) in [
+        (true, true, Ok(bytes.to_vec())),
+        (true, false, Err(ErrorKind::Mismatch)),
+        (false, true, Err(ErrorKind::Server)),
+    ] {
+        for status in [301, 302, 303, 307, 308] {
+            let scene = Scene::new().await;
+            let storage = scene
+                .stage
+                .origin_with("storage.test", OriginOptions::default().plain().with_port())
+                .await;
+            let (mut stored, token) = (bytes.to_vec(), scene.stage.secret("password", &[&scene.registry]));
+            stored[0] ^= u8::from(!good);
+            storage.on(Match::get("/blob"), Answer::ok(stored));
+            scene
+                .registry
+                .on(
+                    Match::any().and(|request| request.basic().is_none()),
+                    Answer::challenge("Basic realm=\"x\""),
+                )
+                .on(
+                    Match::get("/blobs/"),
+                    Answer::redirect(status, &storage.url("/blob")),
+                );
+            let credential = Credential::basic("alice", token);
+            let provider = Arc::new(Fixed::new(registry(&scene.registry), credential));
+            let builder = scene.builder().with_credentials(provider);
+            let builder = if waived {
+                builder.with_resolve(Arc::new(Insecure))
+            } else {
+                builder
+            };
+            let read = scene
+                .read(&scene.remote_of(&builder.build().unwrap()), &descriptor)
+                .await;
+            assert_eq!(read, expected, "{status}");
+            let asked = storage.requests();
+            assert_eq!(asked.is_empty(), !waived, "{status}");
+            assert!(
+                asked
+                    .iter()
+                    .all(|request| request.header("authorization").is_none())
+            );
+        }
+    }
+}
+
+/// No bytes are sent in the clear because a certificate is not verified, and no login.
+#[tokio::test]
+async fn n10_a_waiver_sends_nothing_in_the_clear() {
+    let scene = Scene::new().await;
+    let plain = scene
+        .stage
+        .origin_with("plain.test", OriginOptions::default().plain().with_port())
+        .await;
+    plain.on(Match::any(), Answer::new(201));
+    let away = plain.url("/up");
+    let image = Image::small("x");
+    let (descriptor, bytes) = layer(&image);
+    let password = scene.stage.secret("password", &[]);
+    let blob = || wharf_content::Blob::from_bytes(descriptor.clone(), bytes.clone()).unwrap();
+    let opened = || Answer::new(202).header("Location", "/up/1");
+    for (post, put) in [
+        (Answer::redirect(307, &away), Answer::new(201)),
+        (opened(), Answer::redirect(307, &away)),
+        (Answer::new(202).header("Location", &away), Answer::new(201)),
+        (demand(&plain.url("/token")), Answer::new(201)),
+    ] {
+        scene
+            .registry
+            .clear()
+            .on(Match::on("POST", "/"), post)
+            .on(Match::on("PUT", "/"), put)
+            .on(Match::any(), Answer::new(404));
+        let credential = Credential::basic("alice", password.clone());
+        let provider = Arc::new(Fixed::new(registry(&scene.registry), credential));
+        let builder = scene.builder().with_credentials(provider);
+        let client = builder.with_resolve(Arc::new(Insecure)).build().unwrap();
+        scene.failed(scene.remote_of(&client).push_blob(blob()).await);
+    }
+    assert_eq!(plain.traffic().connections, 0);
 }

@@ -1,0 +1,217 @@
+mod scan;
+
+use http::{HeaderMap, header::WWW_AUTHENTICATE};
+
+use crate::{AuthError, AuthErrorKind, Scopes};
+
+/// What a registry asks for in a 401 (RFC 9110, *WWW-Authenticate*; RFC 6750; Docker's token specification).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Challenge {
+    /// User name and password.
+    Basic,
+    /// A token of the server at `realm`.
+    Bearer {
+        /// Where tokens are issued. Not yet judged: see [`RealmPolicy`](crate::RealmPolicy).
+        realm: String,
+        /// The name the registry goes by there, if it says.
+        service: Option<String>,
+        /// What the registry says is needed; entries that do not parse are left out.
+        scopes: Scopes,
+        /// `insufficient_scope`, `invalid_token`: what was wrong with the token that was sent.
+        error: Option<String>,
+    },
+}
+
+impl Challenge {
+    /// The strongest challenge of an answer that this crate can meet: Bearer, else Basic. All header lines
+    /// count, and all challenges in a line; schemes that are unknown are passed over (N16).
+    ///
+    /// The header is read as browsers read it: Latin-1, blanks or semicolons for commas, quotes that are missing,
+    /// single or not closed.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Challenge`] if there is none: the header is missing, has no scheme, names other schemes
+    /// only, or a token server in two ways.
+    pub fn strongest(headers: &HeaderMap) -> Result<Self, AuthError> {
+        let mut has_basic = false;
+        let mut problem = "the registry asks for authentication but does not say how";
+        for line in headers.get_all(WWW_AUTHENTICATE) {
+            let challenges = match scan::challenges(line.as_bytes()) {
+                Ok(challenges) => challenges,
+                Err(error) => {
+                    problem = error;
+                    continue;
+                }
+            };
+            for raw in challenges {
+                if raw.is("basic") {
+                    has_basic = true;
+                } else if !raw.is("bearer") {
+                    problem = "the registry asks for a kind of authentication that is not supported";
+                } else if raw.is_ambiguous {
+                    problem = "the registry names two different token servers in one challenge";
+                } else if let Some(realm) = raw.parameter("realm") {
+                    return Ok(Self::bearer(realm, &raw));
+                } else {
+                    problem = "the registry asks for a token but does not say where to get one";
+                }
+            }
+        }
+        if has_basic {
+            return Ok(Self::Basic);
+        }
+        Err(AuthError::new(AuthErrorKind::Challenge, problem))
+    }
+
+    fn bearer(realm: String, raw: &scan::Raw) -> Self {
+        Self::Bearer {
+            realm,
+            service: raw.parameter("service"),
+            scopes: raw
+                .parameter("scope")
+                .map(|scope| Scopes::parse_lenient(&scope))
+                .unwrap_or_default(),
+            error: raw.parameter("error"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strongest(lines: &[&str]) -> String {
+        let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+        strongest_of(&lines)
+    }
+
+    fn strongest_of(lines: &[&[u8]]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(WWW_AUTHENTICATE, http::HeaderValue::from_bytes(line).unwrap());
+        }
+        match Challenge::strongest(&headers) {
+            Ok(Challenge::Basic) => "basic".to_owned(),
+            Ok(Challenge::Bearer {
+                realm,
+                service,
+                scopes,
+                error,
+            }) => format!(
+                "{realm} {} [{scopes}] {}",
+                service.unwrap_or_default(),
+                error.unwrap_or_default()
+            ),
+            Err(error) => {
+                let text = error.to_string();
+                text.rsplit(' ').next().unwrap().to_owned()
+            }
+        }
+    }
+
+    #[test]
+    fn table() {
+        let table: &[(&[&str], &str)] = &[
+            (&[r#"Basic realm="x""#], "basic"),
+            (&["basic"], "basic"),
+            (
+                &[r#"Bearer realm="https://a/t",service="s",scope="repository:x:pull,push""#],
+                "https://a/t s [repository:x:pull,push] ",
+            ),
+            (
+                &[r#"bearer  realm = "https://a/t" , service = s"#],
+                "https://a/t s [] ",
+            ),
+            (&["Bearer realm=https://a/t,service=s"], "https://a/t s [] "),
+            (
+                &[r#"Bearer realm="https://a/t",error="insufficient_scope",scope="a:b:pull c:d:push""#],
+                "https://a/t  [a:b:pull c:d:push] insufficient_scope",
+            ),
+            (&[r#"Basic realm="x", Bearer realm="r""#], "r  [] "),
+            (&[r#"Basic realm="x""#, r#"Bearer realm="r""#], "r  [] "),
+            (&["Negotiate", r#"Basic realm="a,b", charset="UTF-8""#], "basic"),
+            (&[r#"Negotiate dGVzdA==, Bearer realm="r""#], "r  [] "),
+            (&["NTLM abc, Basic realm=x"], "basic"),
+            (&[r#"Bearer realm="a\"b\\c""#], r#"a"b\c  [] "#),
+            (&[r#", ,Bearer realm="r",,"#], "r  [] "),
+            (&["Bearer"], "one"),
+            (&[r#"Bearer service="s""#], "one"),
+            (&[r#"Bearer realm="""#], "one"),
+            (&[r#"Bearer realm="a",realm="b""#], "challenge"),
+            (&[r#"Bearer realm="a",service="b",service="c""#], "challenge"),
+            (&[r#"Bearer realm="a",Realm="b""#, r#"Basic realm="x""#], "basic"),
+            (&[r#"="a""#], "scheme"),
+            (&[r#"realm="a""#], "scheme"),
+            (&["\u{e9}"], "scheme"),
+            (&["Digest qop=auth"], "supported"),
+            (&[], "how"),
+            (&[""], "how"),
+        ];
+        for (lines, expected) in table {
+            assert_eq!(strongest(lines), *expected, "{lines:?}");
+        }
+        let many = |text: &str, count: usize| text.repeat(count);
+        assert_eq!(strongest(&[&many("Negotiate, ", 17)]), "challenges");
+        let parameters: String = (0..33).map(|number| format!("p{number}=x,")).collect();
+        assert_eq!(strongest(&[&format!("Bearer {parameters}")]), "parameters");
+        assert_eq!(
+            strongest(&[&format!("Bearer realm=\"{}\"", "a".repeat(scan::MAX_LINE))]),
+            "long"
+        );
+    }
+
+    /// What stands where the grammar wants something else costs nobody his login.
+    #[test]
+    fn forms_that_registries_write() {
+        let table: &[(&str, &str)] = &[
+            // Quotes: missing, single, not closed, closed twice, closed without a comma after them.
+            (r#"Basic realm=/""#, "basic"),
+            ("Basic realm=my realm", "basic"),
+            (r#"Basic realm=my realm, charset="UTF-8""#, "basic"),
+            (r#"Basic realm="x"#, "basic"),
+            (r#"Basic realm="say "please"""#, "basic"),
+            ("Bearer realm='https://a/t',service='s'", "https://a/t s [] "),
+            (r#"Bearer realm="https://a/t"#, "https://a/t  [] "),
+            (r#"Bearer realm="https://a/t,service="s""#, "https://a/t s [] "),
+            (r#"Bearer realm="https://a/t,service=s"#, "https://a/t s [] "),
+            (r#"Bearer realm=https://a/t",service="s""#, "https://a/t s [] "),
+            (r#"Bearer realm="https://a/t"service="s""#, "https://a/t s [] "),
+            // Separators.
+            (r#"Bearer realm="https://a/t" service="s""#, "https://a/t s [] "),
+            (r#"Bearer realm="https://a/t"; service="s""#, "https://a/t s [] "),
+            ("Bearer realm=https://a/t;service=s", "https://a/t s [] "),
+            ("Bearer realm=https://a/t service=s,", "https://a/t s [] "),
+            ("Bearer,realm=https://a/t,,;service=s;", "https://a/t s [] "),
+            ("BEARER\trealm\t=\t\"https://a/t\"", "https://a/t  [] "),
+            // Words that belong nowhere.
+            (r#"Bearer realm="a" junk"#, "a  [] "),
+            (r#"Bearer: realm="a""#, "a  [] "),
+            (r#"( Bearer realm="a" )"#, "a  [] "),
+            (
+                "Bearer realm=https://a/t,scope=repository:x:pull,push,service=s",
+                "https://a/t s [repository:x:pull] ",
+            ),
+            // The same again, and scopes one by one.
+            (r#"Bearer realm="a",Realm="a",error=x,error=y"#, "a  [] x"),
+            (
+                r#"Bearer realm="a",scope="r:a:pull",scope="r:b:pull""#,
+                "a  [r:a:pull r:b:pull] ",
+            ),
+            // Several schemes without a comma, and those that need more than one step first.
+            (r#"Basic realm="x" Bearer realm="r""#, "r  [] "),
+            (
+                r#"Negotiate a+b/c==, NTLM, Digest realm="d", nonce="n=", Basic realm=x"#,
+                "basic",
+            ),
+            (r#"Digest realm="https://d/", Bearer realm="r""#, "r  [] "),
+        ];
+        for (line, expected) in table {
+            assert_eq!(strongest(&[line]), *expected, "{line}");
+        }
+        let latin1 = b"Basic realm=\"Gesch\xfctzt\", Bearer realm=\"https://a/t\",service=\"\xe9\"";
+        assert_eq!(strongest_of(&[latin1]), "https://a/t \u{e9} [] ");
+        assert_eq!(strongest_of(&[b"Basic realm=\"Gesch\xfctzt\""]), "basic");
+    }
+}

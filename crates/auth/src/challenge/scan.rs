@@ -1,0 +1,206 @@
+//! The text of `WWW-Authenticate` (RFC 9110, *Authentication Challenges*), read as browsers read it.
+//!
+//! Nothing in it is protected: a realm is judged before it is used. So registries' habits cost nothing: bytes that
+//! are not UTF-8 are Latin-1, parameters may be separated by blanks, semicolons or commas, quotes may be single,
+//! missing or not closed, and what belongs nowhere is passed over.
+
+use std::borrow::Cow;
+
+pub(super) const MAX_LINE: usize = 16 * 1024;
+const MAX_CHALLENGES: usize = 16;
+const MAX_PARAMETERS: usize = 32;
+
+/// One challenge of a line: a scheme and its parameters.
+pub(super) struct Raw {
+    scheme: String,
+    parameters: Vec<(String, String)>,
+    /// Its scheme is all that stands between two commas: it may be a piece of a value without quotes.
+    is_alone: bool,
+    /// It names two realms or two services.
+    pub(super) is_ambiguous: bool,
+}
+
+impl Raw {
+    pub(super) fn is(&self, scheme: &str) -> bool {
+        self.scheme.eq_ignore_ascii_case(scheme)
+    }
+
+    fn is_known(&self) -> bool {
+        self.is("basic") || self.is("bearer")
+    }
+
+    /// The value of a parameter that has one.
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        let named = |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
+        let (_, value) = self.parameters.iter().find(named)?;
+        (!value.is_empty()).then(|| value.clone())
+    }
+
+    /// Takes in a parameter. Scopes add up; of anything else, the first one counts.
+    fn add(&mut self, name: &str, value: String) -> Result<(), &'static str> {
+        let is_full = self.parameters.len() >= MAX_PARAMETERS;
+        let held = self
+            .parameters
+            .iter_mut()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
+        match held {
+            Some((_, held)) if name.eq_ignore_ascii_case("scope") => {
+                held.push(' ');
+                held.push_str(&value);
+            }
+            Some((_, held)) => {
+                let decides = ["realm", "service"]
+                    .iter()
+                    .any(|key| name.eq_ignore_ascii_case(key));
+                self.is_ambiguous |= decides && *held != value;
+            }
+            None if is_full => {
+                return Err("the registry's challenge has too many parameters");
+            }
+            None => self.parameters.push((name.to_owned(), value)),
+        }
+        Ok(())
+    }
+}
+
+/// The challenges of one header line, in its order.
+///
+/// Fails if the line is longer than 16 KiB, has more than 16 challenges or more than 32 parameters in one, or no
+/// scheme at all.
+pub(super) fn challenges(line: &[u8]) -> Result<Vec<Raw>, &'static str> {
+    if line.len() > MAX_LINE {
+        return Err("the registry's challenge is too long");
+    }
+    let text = decode(line);
+    let mut rest = Scanner(&text);
+    let mut found: Vec<Raw> = Vec::new();
+    let mut has_strays = false;
+    let mut begins = true;
+    loop {
+        begins |= rest.skip(is_separator).contains(',');
+        if rest.0.is_empty() {
+            break;
+        }
+        let word = rest.skip(is_token);
+        if word.is_empty() {
+            (has_strays, begins) = (true, false);
+            rest.advance();
+            continue;
+        }
+        let blanks = rest.skip(is_blank);
+        if rest.0.starts_with('=') {
+            rest.advance();
+            rest.skip(is_blank);
+            let value = rest.value();
+            let owner = found.iter_mut().rev().find(|raw| !raw.is_alone || raw.is_known());
+            match owner {
+                Some(owner) => owner.add(word, value)?,
+                None => has_strays = true,
+            }
+        } else {
+            let raw = Raw {
+                scheme: word.to_owned(),
+                parameters: Vec::new(),
+                is_alone: rest.0.is_empty() || rest.0.starts_with([',', ';']),
+                is_ambiguous: false,
+            };
+            // Without a comma before it, a word is part of a value without quotes, or else a scheme that is known
+            // and has parameters.
+            if begins || (raw.is_known() && !blanks.is_empty() && rest.has_parameter()) {
+                if found.len() == MAX_CHALLENGES {
+                    return Err("the registry sends too many challenges");
+                }
+                found.push(raw);
+            }
+        }
+        begins = false;
+    }
+    if found.is_empty() && has_strays {
+        return Err("the registry's challenge has no scheme");
+    }
+    Ok(found)
+}
+
+fn decode(line: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(line) {
+        Ok(text) => text.into(),
+        Err(_) => line
+            .iter()
+            .map(|byte| char::from(*byte))
+            .collect::<String>()
+            .into(),
+    }
+}
+
+struct Scanner<'a>(&'a str);
+
+impl<'a> Scanner<'a> {
+    /// Takes the characters that are accepted, as many as there are.
+    fn skip(&mut self, accept: fn(char) -> bool) -> &'a str {
+        let end = self.0.find(|c| !accept(c)).unwrap_or(self.0.len());
+        let (taken, rest) = self.0.split_at(end);
+        self.0 = rest;
+        taken
+    }
+
+    /// Passes over one character.
+    fn advance(&mut self) {
+        let mut characters = self.0.chars();
+        characters.next();
+        self.0 = characters.as_str();
+    }
+
+    /// Whether a name and an equals sign come next.
+    fn has_parameter(&self) -> bool {
+        let mut ahead = Self(self.0);
+        let name = ahead.skip(is_token);
+        ahead.skip(is_blank);
+        !name.is_empty() && ahead.0.starts_with('=')
+    }
+
+    fn value(&mut self) -> String {
+        let quoted = self.quoted('"').or_else(|| self.quoted('\''));
+        quoted.unwrap_or_else(|| {
+            self.skip(|c| !is_separator(c))
+                .trim_matches(['"', '\''])
+                .to_owned()
+        })
+    }
+
+    /// A text in quotes that are closed where something else begins.
+    fn quoted(&mut self, quote: char) -> Option<String> {
+        let mut characters = self.0.strip_prefix(quote)?.chars();
+        let mut value = String::new();
+        while let Some(character) = characters.next() {
+            match character {
+                '\\' => value.push(characters.next()?),
+                end if end == quote => {
+                    let after = Self(characters.as_str());
+                    let is_end =
+                        after.0.is_empty() || after.0.starts_with(is_separator) || after.has_parameter();
+                    if !is_end {
+                        return None;
+                    }
+                    *self = after;
+                    return Some(value);
+                }
+                other => value.push(other),
+            }
+        }
+        None
+    }
+}
+
+const fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t')
+}
+
+const fn is_separator(c: char) -> bool {
+    is_blank(c) || matches!(c, ',' | ';')
+}
+
+const fn is_token(c: char) -> bool {
+    matches!(c,
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '!' | '#' | '$' | '%' | '&' | '\'' | '*' | '+' | '-' | '.' | '^' | '_'
+        | '`' | '|' | '~')
+}
