@@ -1,7 +1,8 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use http::{HeaderMap, HeaderValue};
@@ -14,6 +15,7 @@ use crate::{
     TokenCache, TokenKey, TokenResponse,
     exchange::{Grant, TokenRequest, basic, bearer, status_error},
     logins::{Login, LoginKey, Logins},
+    roots::{RootAnswer, Roots},
 };
 
 /// The most bytes read of a token answer.
@@ -26,6 +28,8 @@ const MAX_ERROR: usize = 64 * 1024;
 /// | challenge | credential | what is sent |
 /// |---|---|---|
 /// | none yet | any | nothing: the registry must ask first (N16) |
+/// | none, but a refusal such as 404 or 403 | none | nothing more |
+/// | the same | any | nothing; the registry is asked once, at `/v2/`, whether it wants a login: see [`discover`](Authenticator::discover) |
 /// | Basic | user name and password | them |
 /// | Basic | none, or one that only makes tokens | an error |
 /// | Bearer | user name and password | a token, fetched with them from a realm that may have them (N4) |
@@ -43,6 +47,7 @@ pub struct Authenticator {
     tokens: TokenCache,
     /// What each registry asked for last.
     known: Mutex<HashMap<Origin, Known>>,
+    roots: Roots,
 }
 
 #[derive(Debug, Clone)]
@@ -83,6 +88,12 @@ impl Authorization {
         &self.header
     }
 
+    /// Whether it is a token that a token server has just issued.
+    #[must_use]
+    pub const fn is_issued(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// Whether no credential is behind it.
     #[must_use]
     pub const fn is_anonymous(&self) -> bool {
@@ -105,6 +116,7 @@ impl Authenticator {
             client_id: "wharf".to_owned(),
             tokens: TokenCache::default(),
             known: Mutex::default(),
+            roots: Roots::default(),
         }
     }
 
@@ -123,12 +135,7 @@ impl Authenticator {
         subject: Subject<'_>,
         send: &dyn HttpService,
     ) -> Result<Option<Authorization>, AuthError> {
-        let known = self
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(subject.origin)
-            .cloned();
+        let known = self.lock_known().get(subject.origin).cloned();
         match known {
             None => Ok(None),
             Some(known) => self.meet(subject, &known, subject.scopes, send).await.map(Some),
@@ -151,15 +158,19 @@ impl Authenticator {
         if let Some(token) = sent.and_then(|sent| sent.token.as_ref()) {
             self.tokens.forget(token);
         }
+        let (known, asked) = self.take_in(subject, challenge)?;
+        if let (Known::Basic, Some(sent)) = (&known, sent) {
+            let renewed = self.renew(subject, sent, send).await?;
+            return renewed.ok_or_else(|| self.rejected(subject, sent));
+        }
+        self.meet(subject, &known, &subject.scopes.union(&asked), send)
+            .await
+    }
+
+    /// Remembers what a registry asks for; with the scopes that it names.
+    fn take_in(&self, subject: Subject<'_>, challenge: Challenge) -> Result<(Known, Scopes), AuthError> {
         let (known, scopes) = match challenge {
-            Challenge::Basic => {
-                self.remember(subject.origin, Known::Basic);
-                if let Some(sent) = sent {
-                    let renewed = self.renew(subject, sent, send).await?;
-                    return renewed.ok_or_else(|| self.rejected(subject, sent));
-                }
-                (Known::Basic, subject.scopes.clone())
-            }
+            Challenge::Basic => (Known::Basic, Scopes::none()),
             Challenge::Bearer {
                 realm,
                 service,
@@ -167,11 +178,53 @@ impl Authenticator {
                 ..
             } => {
                 let realm = self.realms.judge(subject.origin, &realm)?;
-                (Known::Bearer { realm, service }, subject.scopes.union(&scopes))
+                (Known::Bearer { realm, service }, scopes)
             }
         };
         self.remember(subject.origin, known.clone());
-        self.meet(subject, &known, &scopes, send).await
+        Ok((known, scopes))
+    }
+
+    /// The authorization with which to send a request again that was refused without a challenge, when it carried
+    /// none; `None` if the refusal stands. Some registries answer 404 or 403 to strangers for what is there.
+    ///
+    /// Only who has a login for the registry asks on. A challenge in `headers`, those of the refusal, counts as it
+    /// does with 401. Otherwise `root` asks the registry for `/v2/` without a login: once, however many requests wait
+    /// for it. If that is no challenge, the registry shows everybody the same, and its refusals stand from then on;
+    /// where it is no answer, the next refusal a minute later asks again.
+    pub async fn discover(
+        &self,
+        subject: Subject<'_>,
+        headers: &HeaderMap,
+        root: impl Future<Output = RootAnswer>,
+        send: &dyn HttpService,
+    ) -> Result<Option<Authorization>, AuthError> {
+        // A login that cannot be read is an error if the registry turns out to want one.
+        let login = self.logins.find(login_key(subject)).await;
+        if login.is_ok_and(|login| login.credential.is_none()) {
+            return Ok(None);
+        }
+        if Challenge::strongest(headers).is_ok() {
+            return self.challenged(subject, headers, None, send).await.map(Some);
+        }
+        let take_in = |headers: &HeaderMap| match Challenge::strongest(headers) {
+            Ok(challenge) => self.take_in(subject, challenge).map(|_| true),
+            Err(_) => Ok(false),
+        };
+        let is_known = || self.lock_known().contains_key(subject.origin);
+        if !self
+            .roots
+            .wants_login(subject.origin, is_known, root, take_in)
+            .await?
+        {
+            return Ok(None);
+        }
+        let authorized = self.authorize(subject, send).await;
+        if authorized.is_err() {
+            // What needs no login goes on without one.
+            self.lock_known().remove(subject.origin);
+        }
+        authorized
     }
 
     /// Another authorization in place of one that the registry took before and refuses now; `None` if there is
@@ -208,8 +261,11 @@ impl Authenticator {
     }
 
     fn remember(&self, origin: &Origin, known: Known) {
-        let mut table = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        table.insert(origin.clone(), known);
+        self.lock_known().insert(origin.clone(), known);
+    }
+
+    fn lock_known(&self) -> MutexGuard<'_, HashMap<Origin, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn meet(
@@ -342,7 +398,7 @@ impl Authenticator {
     /// What the registry at this origin asked for last, in words; `None` if it has not asked.
     #[must_use]
     pub fn known(&self, origin: &Origin) -> Option<String> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.lock_known();
         Some(match known.get(origin)? {
             Known::Basic => "a user name and password".to_owned(),
             Known::Bearer { realm, .. } if realm.may_have_credentials => {

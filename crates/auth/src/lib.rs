@@ -35,6 +35,8 @@ mod logins;
 #[cfg(feature = "client")]
 mod realm;
 #[cfg(feature = "client")]
+mod roots;
+#[cfg(feature = "client")]
 mod scope;
 mod secret;
 
@@ -51,6 +53,8 @@ pub use error::{AuthError, AuthErrorKind};
 pub use exchange::{Grant, TokenRequest, TokenResponse, basic, bearer};
 #[cfg(feature = "client")]
 pub use realm::{Realm, RealmPolicy};
+#[cfg(feature = "client")]
+pub use roots::RootAnswer;
 #[cfg(feature = "client")]
 pub use scope::{Action, Scopes};
 pub use secret::Secret;

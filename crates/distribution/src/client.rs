@@ -17,6 +17,7 @@ use crate::{
     beneath::beneath,
     counters::Counting,
     error::{Error, Operation},
+    look::Unanswered,
     pace::Paces,
     push::Habits,
     send::Call,
@@ -57,6 +58,8 @@ pub(crate) struct Host {
     pub(crate) scheme: Option<Scheme>,
     /// How it takes uploads.
     pub(crate) habits: Habits,
+    /// Which questions that save work it does not answer.
+    pub(crate) unanswered: Unanswered,
     /// How far inside the network its address is.
     pub(crate) class: Option<(Origin, AddressClass)>,
 }

@@ -142,6 +142,12 @@ fn hint_of_status(
         ErrorKind::NotFound if call.operation == Operation::ListTags => {
             "check the name of the repository".to_owned()
         }
+        ErrorKind::NotFound
+            if matches!(call.operation, Operation::PushBlob | Operation::PushManifest)
+                && codes.iter().any(|error| error.code == "NAME_UNKNOWN") =>
+        {
+            format!("create the repository at {registry} first, or check its name: it is not made by pushing")
+        }
         ErrorKind::Unauthorized | ErrorKind::Denied if anonymous => {
             format!("it may not exist, or need a login to {registry}")
         }

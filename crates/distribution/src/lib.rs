@@ -61,6 +61,7 @@ mod extensions;
 mod hint;
 mod link;
 mod location;
+mod look;
 mod manifests;
 mod pace;
 mod pages;

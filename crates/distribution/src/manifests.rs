@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The manifest types that are understood, best first.
-const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+pub(crate) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                       application/vnd.docker.distribution.manifest.v2+json, \
                       application/vnd.docker.distribution.manifest.list.v2+json, \
                       application/vnd.oci.artifact.manifest.v1+json";
@@ -38,17 +38,12 @@ impl Remote {
 
     /// What a target is now, from the headers alone: a claim until the manifest has been read.
     ///
-    /// Registries that leave out what is needed are asked for the manifest itself.
+    /// Registries that leave out what is needed, or refuse the question, are asked for the manifest itself.
     pub async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
         let intent = intent_of(target);
         self.first_of(intent, Operation::PullManifest, |site| async move {
-            // Some registries do not know HEAD.
-            let expect: &[u16] = &[200, 405, 501];
-            let answer = self
-                .ask(&site, Method::HEAD, Operation::PullManifest, target, expect)
-                .await?;
-            let described = (answer.status == 200).then(|| described(&answer.headers, target));
-            match described.flatten() {
+            let described = self.describe(&site, target).await?;
+            match described {
                 Some(descriptor) => Ok(descriptor),
                 None => Ok(self.manifest_at(site, target).await?.descriptor().clone()),
             }
@@ -56,20 +51,16 @@ impl Remote {
         .await
     }
 
-    /// Whether the registry itself, not a mirror, has the manifest with this digest.
-    pub async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
-        let site = self.primary(Operation::Look)?;
-        let target = Target::Digest(digest.clone());
-        let subject = self.name_of(&target);
-        let path = self.path(&site, &format!("manifests/{digest}"));
-        let call = Call::new(Operation::Look, subject, Method::HEAD, &path, &[200, 404])
-            .with_scopes(self.scopes(&site, Action::Push))
-            .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT));
+    /// What the headers alone say of a target; `None` if that is not enough.
+    async fn describe(&self, site: &Site, target: &Target) -> Result<Option<Descriptor>, Error> {
+        if self.client().host(&site.registry).unanswered.heads {
+            return Ok(None);
+        }
+        let asked = self.ask(site, Method::HEAD, target).await;
         let answer = self
             .client()
-            .send(&site, call, &mut self.client().budget())
-            .await?;
-        Ok(answer.status == 200)
+            .unless_decisive(site, asked, |unanswered| unanswered.heads = true)?;
+        Ok(answer.and_then(|answer| described(&answer.headers, target)))
     }
 
     /// Writes a manifest: its exact bytes, under the tag if there is one and under its digest otherwise.
@@ -88,7 +79,8 @@ impl Remote {
             return self.push_manifest(manifest, tags.first()).await;
         }
         let headers = match self.put_manifest(manifest, None, tags).await {
-            Err(error) if matches!(error.status(), Some(400 | 404 | 405 | 414 | 431)) => {
+            // Several tags at once save requests: whatever refuses them, one tag at a time decides.
+            Err(error) if error.status().is_some_and(|status| !matches!(status, 401 | 429)) => {
                 self.put_manifest(manifest, None, &[]).await?
             }
             headers => headers?,
@@ -158,7 +150,7 @@ impl Remote {
 
     pub(crate) async fn manifest_at(&self, site: Site, target: &Target) -> Result<Manifest, Error> {
         let operation = Operation::PullManifest;
-        let answer = self.ask(&site, Method::GET, operation, target, &[200]).await?;
+        let answer = self.ask(&site, Method::GET, target).await?;
         let (url, headers, bytes) = (answer.url, answer.headers, answer.bytes);
         let subject = self.name_of(target);
         let fail =
@@ -172,24 +164,21 @@ impl Remote {
         .map_err(|error| fail(&error))
     }
 
-    async fn ask(
-        &self,
-        site: &Site,
-        method: Method,
-        operation: Operation,
-        target: &Target,
-        expect: &'static [u16],
-    ) -> Result<Answer, Error> {
+    /// Asks for a manifest, or with HEAD, which saves reading it, for its headers.
+    async fn ask(&self, site: &Site, method: Method, target: &Target) -> Result<Answer, Error> {
+        let operation = Operation::PullManifest;
         let subject = self.name_of(target);
         if let Target::Name(name) = target {
             name.to_tag()
                 .map_err(|error| Error::from_content(operation, &subject, "", &error))?;
         }
         let path = self.path(site, &format!("manifests/{target}"));
-        let call = Call::new(operation, subject, method, &path, expect)
+        let is_optional = method == Method::HEAD;
+        let call = Call::new(operation, subject, method, &path, &[200])
             .with_scopes(self.scopes(site, Action::Pull))
             .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
             .read_whole(MAX_MANIFEST_SIZE);
+        let call = if is_optional { call.optional() } else { call };
         self.client()
             .send(site, call, &mut self.client().budget_at(site))
             .await
@@ -203,17 +192,25 @@ const fn intent_of(target: &Target) -> Intent {
     }
 }
 
+/// The type that the registry states. Types compare without regard to case, and those of manifests are written in
+/// small letters.
 pub(crate) fn content_type(headers: &HeaderMap) -> Option<MediaType> {
-    MediaType::parse(headers.get(header::CONTENT_TYPE)?.to_str().ok()?).ok()
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let small = MediaType::parse(&text.to_ascii_lowercase()).ok()?;
+    if small.is_manifest() {
+        return Some(small);
+    }
+    MediaType::parse(text).ok()
 }
 
-/// The digest the registry states; `None` if it states none, several, or something else.
+/// The digest the registry states, also in quotes; `None` if it states none, two, or something else.
 pub(crate) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     let mut values = headers.get_all(CONTENT_DIGEST).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
+    let value = values.next()?;
+    if values.any(|other| other != value) {
         return None;
-    };
-    Digest::parse(value.to_str().ok()?.trim())
+    }
+    Digest::parse(value.to_str().ok()?.trim_matches([' ', '\t', '"', '\'']))
         .ok()
         .filter(|digest| digest.algorithm().is_supported())
 }
@@ -254,4 +251,45 @@ fn described(headers: &HeaderMap, target: &Target) -> Option<Descriptor> {
         return None;
     }
     Descriptor::new(media_type, digest, size).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_as_registries_state_them() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let other = format!("sha256:{}", "b".repeat(64));
+        let (quoted, single, spaced) = (
+            format!("\"{digest}\""),
+            format!("'{digest}'"),
+            format!(" {digest} "),
+        );
+        let upper = digest.to_uppercase();
+        let table: [(&[&str], bool); 10] = [
+            (&[&digest], true),
+            (&[&quoted], true),
+            (&[&single], true),
+            (&[&spaced], true),
+            (&[&digest, &digest], true),
+            (&[&digest, &other], false),
+            (&[&upper], false),
+            (&["md5:d41d8cd98f00b204e9800998ecf8427e"], false),
+            (&["sha256:short"], false),
+            (&[""], false),
+        ];
+        for (values, is_stated) in table {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_DIGEST, value.parse().unwrap());
+            }
+            let stated = stated_digest(&headers);
+            assert_eq!(
+                stated.as_ref().map(Digest::as_str),
+                is_stated.then_some(digest.as_str()),
+                "{values:?}"
+            );
+        }
+    }
 }

@@ -5,13 +5,13 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use url::Url;
 use wharf_auth::Scopes;
 use wharf_content::ErrorKind;
-use wharf_http::Redacted;
+use wharf_http::{Redacted, Scheme, resolve_location};
 
 use crate::{
     Client,
     error::{Detail, Error, Operation},
     link::next_page,
-    send::Call,
+    send::{Answer, Call},
     site::Site,
 };
 
@@ -22,8 +22,8 @@ pub(crate) const PAGE_SIZE: &str = "?n=1000";
 /// The most pages of one list (N8).
 const MAX_PAGES: usize = 1000;
 
-/// A list that a registry gives page by page. It ends: pages on another origin, circles, pages without
-/// anything and more than 1,000 pages are errors.
+/// A list that a registry gives page by page. It ends: circles, pages without anything and more than 1,000 pages are
+/// errors, and so is a link to a next page that cannot be read.
 #[derive(Debug)]
 pub(crate) struct Pages {
     operation: Operation,
@@ -34,6 +34,8 @@ pub(crate) struct Pages {
     expect: &'static [u16],
     next: Next,
     visited: HashSet<Url>,
+    /// The pages that came.
+    count: usize,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,7 @@ impl Pages {
             expect: &[200],
             next: Next::First,
             visited: HashSet::new(),
+            count: 0,
         }
     }
 
@@ -101,23 +104,24 @@ impl Pages {
             Next::Page(url) => call = call.at_url(url.clone()),
         }
         let answer = match client.send(site, call, &mut client.budget()).await {
-            Err(error) if error.status() == Some(400) && self.has_page_size() => {
+            Err(error) if self.has_page_size() && refuses_query(&error) => {
                 return Box::pin(self.without_page_size().next(client, site)).await;
             }
             answer => answer?,
         };
+        let asked = self.asked(client, site, &answer);
         let (url, headers) = (answer.url, answer.headers);
-        let link = if answer.is_home {
-            next_page(&url, &headers)
-        } else {
-            Ok(None)
-        };
+        let link = asked.and_then(|asked| {
+            self.visited.insert(asked.clone());
+            next_page(&asked, &url, &headers)
+        });
         let link = link.map_err(|error| self.error(ErrorKind::Server, error.to_string(), &url))?;
         self.visited.insert(url.clone());
+        self.count += 1;
         self.next = match link {
             None => Next::None,
             Some(next) if self.visited.contains(&next) => return Err(self.circle(&url)),
-            Some(_) if self.visited.len() >= MAX_PAGES => {
+            Some(_) if self.count >= MAX_PAGES => {
                 let reason = format!("the list has more than {MAX_PAGES} pages");
                 let error = self.error(ErrorKind::TooLarge, reason, &url);
                 return Err(error.with_detail(Detail::TooManyPages));
@@ -132,9 +136,26 @@ impl Pages {
         }))
     }
 
+    /// The URL at the registry that a page was asked for at, before any redirect to another host.
+    fn asked(&self, client: &Client, site: &Site, answer: &Answer) -> Result<Url, wharf_http::Error> {
+        match &self.next {
+            Next::Page(url) => Ok(url.clone()),
+            _ if answer.is_home => Ok(answer.url.clone()),
+            _ => {
+                let scheme = client.host(&site.registry).scheme.unwrap_or(Scheme::Https);
+                resolve_location(&site.base(scheme)?, self.path.as_bytes())
+            }
+        }
+    }
+
+    /// Whether the page that came last was not the first.
+    pub(crate) const fn is_beyond_first(&self) -> bool {
+        self.count > 1
+    }
+
     /// Whether the first page is about to be asked for with a size, which some registries refuse.
     fn has_page_size(&self) -> bool {
-        self.visited.is_empty() && self.path.ends_with(PAGE_SIZE)
+        self.count == 0 && self.path.ends_with(PAGE_SIZE)
     }
 
     fn without_page_size(&mut self) -> &mut Self {
@@ -160,4 +181,10 @@ impl Pages {
         self.error(ErrorKind::Server, "the list leads in a circle", url)
             .with_detail(Detail::PaginationLoop)
     }
+}
+
+/// Whether a request may have been refused for its query, which only saves requests.
+fn refuses_query(error: &Error) -> bool {
+    let status = error.status().unwrap_or_default();
+    matches!(status, 400..=499 | 501) && !matches!(status, 401 | 403 | 404 | 408 | 425 | 429)
 }

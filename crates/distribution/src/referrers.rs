@@ -43,6 +43,10 @@ impl Remote {
             .expecting(&[200, 404]);
         let mut found = Vec::new();
         while let Some(page) = pages.next(self.client(), &site).await? {
+            if page.status == 404 && pages.is_beyond_first() {
+                let reason = "the list goes on at a page that is not there";
+                return Err(pages.error(ErrorKind::Server, reason, &page.url));
+            }
             if page.status == 404 {
                 found = self
                     .fallback_list(subject)
@@ -51,7 +55,7 @@ impl Remote {
                     .unwrap_or_default();
                 break;
             }
-            if content_type(&page.headers) != Some(MediaType::OCI_INDEX) {
+            if content_type(&page.headers).is_some_and(|stated| !may_be_index(&stated)) {
                 let reason = "the registry's list of referrers is not an index";
                 return Err(pages.error(ErrorKind::Server, reason, &page.url));
             }
@@ -113,6 +117,12 @@ impl Remote {
         let target = Target::Name(fallback_tag(subject)?.into());
         self.manifest_at(self.primary(OPERATION)?, &target).await
     }
+}
+
+/// Whether a list with this type may be an index, as its bytes will tell: some registries say no more than JSON.
+fn may_be_index(stated: &MediaType) -> bool {
+    let generic = ["application/json", "text/plain", "application/octet-stream"];
+    *stated == MediaType::OCI_INDEX || generic.contains(&stated.as_str())
 }
 
 fn filtered(found: Vec<Descriptor>, artifact_type: Option<&MediaType>) -> Vec<Descriptor> {

@@ -228,10 +228,7 @@ impl Source for Remote {
 #[async_trait]
 impl Sink for Remote {
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, wharf_content::Error> {
-        if descriptor.media_type().is_manifest() {
-            return Ok(self.has_manifest(descriptor.digest()).await?);
-        }
-        Ok(self.has_blob(descriptor).await?)
+        Ok(self.is_sent_already(descriptor).await?)
     }
 
     async fn push_blob(&self, blob: Blob) -> Result<(), wharf_content::Error> {

@@ -26,6 +26,7 @@
 
 mod address;
 mod body;
+mod coding;
 mod error;
 mod origin;
 mod proxy;
@@ -42,6 +43,7 @@ mod transport;
 
 pub use address::AddressClass;
 pub use body::{ByteStream, RequestBody, ResponseBody, UploadStream};
+pub use coding::{coding_of_json, content_coding};
 pub use error::{Error, ErrorKind};
 pub use origin::{Origin, Scheme};
 pub use proxy::ProxySettings;

@@ -264,10 +264,11 @@ mod tests {
     fn one_hop(
         from: &str,
         settings: fn(Chain) -> Chain,
-        method: Method,
+        method: &str,
         status: u16,
         to: &str,
     ) -> Result<(String, bool), ErrorKind> {
+        let method: Method = method.parse().unwrap();
         let mut chain = settings(Chain::new(&method, Url::parse(from).unwrap()).unwrap());
         let mut headers = HeaderMap::new();
         headers.insert(LOCATION, to.parse().unwrap());
@@ -292,16 +293,10 @@ mod tests {
             ("https://cdn.example/b", Ok(("https://cdn.example/b", false))),
         ];
         for (to, expected) in table {
-            let got = one_hop(
-                "https://r.example/a",
-                Chain::allowing_plain_http,
-                Method::GET,
-                307,
-                to,
-            );
+            let got = one_hop("https://r.example/a", Chain::allowing_plain_http, "GET", 307, to);
             assert_eq!(got, expected.map(|(url, home)| (url.to_owned(), home)), "{to}");
         }
-        for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+        for method in ["PUT", "PATCH", "DELETE"] {
             let away = "http://storage.example/b";
             let got = one_hop(
                 "https://r.example/a",
@@ -316,111 +311,86 @@ mod tests {
 
     #[test]
     fn a_chain_within_its_origin_stays_there() {
-        let refused = Err(ErrorKind::Redirect);
         let table = [
-            ("https://a.example/t", "GET", 301, "/u", Ok("https://a.example/u")),
+            ("https://a.example", "GET", 301, "/u", "https://a.example/u"),
             (
-                "https://a.example/t",
+                "https://a.example",
                 "GET",
                 302,
                 "https://A.example:443/u",
-                Ok("https://a.example/u"),
+                "https://a.example/u",
             ),
             (
-                "https://a.example/t",
+                "https://a.example",
                 "GET",
                 303,
                 "/u?x=1",
-                Ok("https://a.example/u?x=1"),
+                "https://a.example/u?x=1",
             ),
             (
-                "https://a.example/t",
+                "https://a.example",
                 "GET",
                 307,
                 "http://a.example/u",
-                Ok("https://a.example/u"),
+                "https://a.example/u",
             ),
             (
-                "https://a.example/t",
+                "https://a.example",
                 "GET",
                 308,
                 "//a.example/u",
-                Ok("https://a.example/u"),
+                "https://a.example/u",
             ),
+            ("https://a.example", "POST", 307, "/u", "https://a.example/u"),
+            ("https://a.example", "POST", 308, "/u", "https://a.example/u"),
             (
-                "https://a.example/t",
-                "POST",
-                307,
-                "/u",
-                Ok("https://a.example/u"),
-            ),
-            (
-                "https://a.example/t",
-                "POST",
-                308,
-                "/u",
-                Ok("https://a.example/u"),
-            ),
-            (
-                "http://a.example/t",
+                "http://a.example",
                 "GET",
                 301,
-                "https://a.example/t",
-                Ok("https://a.example/t"),
+                "https://a.example/",
+                "https://a.example/",
             ),
             (
-                "http://a.example:5000/t",
+                "http://a.example:5000",
                 "GET",
                 301,
-                "https://a.example:5000/t",
-                Ok("https://a.example:5000/t"),
+                "https://a.example:5000/",
+                "https://a.example:5000/",
             ),
             (
-                "http://a.example:5000/t",
+                "http://a.example:5000",
                 "GET",
                 301,
-                "https://a.example/t",
-                Ok("https://a.example/t"),
+                "https://a.example/u",
+                "https://a.example/u",
             ),
-            (
-                "http://a.example:5000/t",
-                "GET",
-                301,
-                "https://a.example:5001/t",
-                refused,
-            ),
-            ("http://a.example/t", "GET", 301, "https://b.example/t", refused),
-            ("https://a.example/t", "GET", 301, "https://b.example/u", refused),
-            (
-                "https://a.example/t",
-                "GET",
-                301,
-                "https://a.example:444/u",
-                refused,
-            ),
-            (
-                "https://a.example/t",
-                "GET",
-                301,
-                "http://a.example:81/u",
-                refused,
-            ),
-            (
-                "https://a.example/t",
-                "GET",
-                301,
-                "https://a.example@b.example/u",
-                refused,
-            ),
-            ("https://a.example/t", "POST", 301, "/u", refused),
-            ("https://a.example/t", "POST", 302, "/u", refused),
-            ("https://a.example/t", "POST", 303, "/u", refused),
         ];
         for (from, method, status, to, expected) in table {
-            let method = method.parse().unwrap();
             let got = one_hop(from, Chain::within_origin, method, status, to);
-            let got = got.as_ref().map(|(url, _)| url.as_str()).map_err(|kind| *kind);
-            assert_eq!(got, expected, "{from} {status} {to}");
+            assert_eq!(
+                got.map(|(url, _)| url),
+                Ok(expected.to_owned()),
+                "{from} {status} {to}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_chain_within_its_origin_goes_nowhere_else() {
+        let table = [
+            ("http://a.example:5000", "GET", 301, "https://a.example:5001/t"),
+            ("http://a.example", "GET", 301, "https://b.example/t"),
+            ("https://a.example", "GET", 301, "https://b.example/u"),
+            ("https://a.example", "GET", 301, "https://a.example:444/u"),
+            ("https://a.example", "GET", 301, "http://a.example:81/u"),
+            ("https://a.example", "GET", 301, "https://a.example@b.example/u"),
+            ("https://a.example", "POST", 301, "/u"),
+            ("https://a.example", "POST", 302, "/u"),
+            ("https://a.example", "POST", 303, "/u"),
+        ];
+        for (from, method, status, to) in table {
+            let got = one_hop(from, Chain::within_origin, method, status, to);
+            assert_eq!(got, Err(ErrorKind::Redirect), "{from} {method} {status} {to}");
         }
     }
 

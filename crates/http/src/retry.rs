@@ -15,7 +15,8 @@ use crate::ErrorKind;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// The most requests for one operation, the first included: 6.
+    /// The most requests for one operation, the first included: 6. A download counts only those that brought no byte,
+    /// and ends after three of them at most.
     pub attempts: u32,
     /// The first wait is at most this: 250 ms.
     pub base: Duration,
@@ -45,7 +46,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Never sends again.
+    /// Never sends again, nor asks for the rest of a download that broke off.
     #[must_use]
     pub fn never() -> Self {
         Self {

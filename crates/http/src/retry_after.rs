@@ -2,22 +2,31 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header::RETRY_AFTER};
 
-/// How long the server asks to wait (RFC 9110, *Retry-After*): seconds, or the time until a date; a date in the
-/// past is no wait. `None` without the header, with several, or with anything else in it.
+/// How long the server asks to wait (RFC 9110, *Retry-After*): seconds, also with a fraction, or the time until a
+/// date; a date in the past is no wait. Of several the longest, `None` if there is none that can be read.
 ///
 /// It is as long as the server likes: clamp it (X4).
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let mut values = headers.get_all(RETRY_AFTER).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
-    let text = value.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    let values = headers.get_all(RETRY_AFTER).iter();
+    values
+        .filter_map(|value| read(value.to_str().ok()?.trim(), now))
+        .max()
+}
+
+fn read(text: &str, now: SystemTime) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if is_number(whole) && is_number(fraction) {
+        let whole = Duration::from_secs(whole.parse().unwrap_or(u64::MAX));
+        let is_more = fraction.bytes().any(|digit| digit != b'0');
+        return Some(whole.saturating_add(Duration::from_secs(is_more.into())));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -36,7 +45,11 @@ mod tests {
             ("Tue, 06 Nov 1990 08:49:37 GMT", Some(0)),
             ("-5", None),
             ("1e30", None),
-            ("1.5", None),
+            ("1.5", Some(2)),
+            ("3.0", Some(3)),
+            (".5", None),
+            ("1.5.2", None),
+            ("7 s", None),
             ("soon", None),
             ("", None),
         ];
@@ -48,8 +61,14 @@ mod tests {
                 expected.map(Duration::from_secs),
                 "{value}"
             );
-            headers.append(RETRY_AFTER, value.parse().unwrap());
-            assert_eq!(retry_after(&headers, now), None, "{value} twice");
+            // With another beside it, the longer one counts.
+            headers.append(RETRY_AFTER, "60".parse().unwrap());
+            let longest = expected.unwrap_or_default().max(60);
+            assert_eq!(
+                retry_after(&headers, now),
+                Some(Duration::from_secs(longest)),
+                "{value}"
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// | question | 60 s | the head of an answer to [`RequestClass::Question`] |
 /// | content | 10 min | the same for [`RequestClass::Content`]: Harbor has been seen to send a manifest after 417 s, when it fetched it first |
 /// | commit | 15 min | the same for [`RequestClass::Commit`]: storage assembles and hashes what was uploaded before it answers |
-/// | optional | 5 s | the same for [`RequestClass::Optional`]: what it would save is not worth more |
+/// | optional | 5 s | the same for [`RequestClass::Optional`], with the connection if there is none: what it would save is not worth more |
 /// | alternative | 15 s | the most for the head of any answer where another server can be asked |
 /// | send | 5 min | a pause in a request's body because the server takes no more bytes: it may be writing to slow storage |
 /// | idle | 60 s | a pause in an answer's body after its first byte |
@@ -41,7 +41,7 @@ pub enum RequestClass {
     Content,
     /// Writes or deletes: the server answers when that is done.
     Commit,
-    /// May save work, and is given up first: a mount.
+    /// May save work, and is given up first: a mount, a look whether something is there already.
     Optional,
 }
 

@@ -154,8 +154,11 @@ mod tests {
         }
         let many = |text: &str, count: usize| text.repeat(count);
         assert_eq!(strongest(&[&many("Negotiate, ", 17)]), "challenges");
-        let parameters: String = (0..33).map(|number| format!("p{number}=x,")).collect();
-        assert_eq!(strongest(&[&format!("Bearer {parameters}")]), "parameters");
+        let parameters: Vec<String> = (0..33).map(|number| format!("p{number}=x")).collect();
+        assert_eq!(
+            strongest(&[&format!("Bearer {}", parameters.join(","))]),
+            "parameters"
+        );
         assert_eq!(
             strongest(&[&format!("Bearer realm=\"{}\"", "a".repeat(scan::MAX_LINE))]),
             "long"

@@ -9,15 +9,20 @@ pub(super) struct ContentRange {
 }
 
 impl ContentRange {
-    /// Reads the header strictly: exactly one, exactly the grammar, first not after last, last within the
-    /// whole (I9).
+    /// Reads the header: exactly one, first not after last, last within the whole (I9). Blanks, the unit in capitals
+    /// and an equals sign after it, as in `Range`, change none of the numbers.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(header::CONTENT_RANGE).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return None;
         };
-        let (range, complete) = value.to_str().ok()?.strip_prefix("bytes ")?.split_once('/')?;
+        let (unit, range) = value.to_str().ok()?.trim().split_once([' ', '\t', '='])?;
+        if !unit.eq_ignore_ascii_case("bytes") {
+            return None;
+        }
+        let (range, complete) = range.split_once('/')?;
         let (first, last) = range.split_once('-')?;
+        let (first, last, complete) = (first.trim(), last.trim(), complete.trim());
         let (first, last) = (number(first)?, number(last)?);
         let complete = match complete {
             "*" => None,
@@ -44,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_read_strictly() {
+    fn numbers_are_read_strictly() {
         let table = [
             ("bytes 5-9/10", Some((5, 9, Some(10)))),
             ("bytes 5-9/*", Some((5, 9, None))),
@@ -57,9 +62,13 @@ mod tests {
             ("bytes 5-9", None),
             ("bytes -9/10", None),
             ("bytes */10", None),
-            ("bytes=5-9/10", None),
+            ("bytes=5-9/10", Some((5, 9, Some(10)))),
+            ("Bytes 5-9/10", Some((5, 9, Some(10)))),
+            ("bytes  5 - 9 / 10 ", Some((5, 9, Some(10)))),
+            ("BYTES\t5-9/*", Some((5, 9, None))),
             ("octets 5-9/10", None),
-            ("bytes  5-9/10", None),
+            ("bytes 5-9-10/10", None),
+            ("5-9/10", None),
             ("", None),
         ];
         for (value, expected) in table {

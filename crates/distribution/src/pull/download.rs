@@ -9,16 +9,16 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::Instant;
-use wharf_content::Piece;
+use wharf_content::{ErrorKind, Piece};
 
 use super::{
-    fetch::{Fetch, Part, early_end},
+    fetch::{Fetch, Part},
     flow::{GivingWay, Patience},
     lanes::{End, Lanes},
 };
 use crate::error::Error;
 
-/// How many tries without a single new byte end a download.
+/// How many tries without a single new byte end a download, unless the retry policy allows fewer.
 const MAX_BARREN_TRIES: u32 = 3;
 /// Ranges are tried if at least this much is left,
 const WORTH_RANGES: u64 = 16 * 1024 * 1024;
@@ -116,7 +116,7 @@ impl Download {
     /// Decides what follows a cut: another try, or the error.
     fn resume(&mut self, site: usize, error: Error) -> Result<(), Error> {
         self.barren_tries += 1;
-        if self.barren_tries >= MAX_BARREN_TRIES {
+        if self.barren_tries >= self.most_tries() {
             self.state = State::Ended;
             return Err(error);
         }
@@ -124,6 +124,11 @@ impl Download {
         self.fetch.remote.client().shared().counting.resumed.add();
         self.go_on(Some(site));
         Ok(())
+    }
+
+    /// One if nothing is to be sent again: then the first cut ends the download, whatever came before it.
+    fn most_tries(&self) -> u32 {
+        MAX_BARREN_TRIES.min(self.fetch.remote.client().shared().retry.attempts)
     }
 
     fn go_on(&mut self, failed: Option<usize>) {
@@ -181,6 +186,13 @@ impl Download {
                     let end = size.saturating_add(1);
                     match ready!(part.poll_chunk(self.position, end, context)) {
                         Some(Ok(chunk)) => {
+                            let is_over = self.position.saturating_add(chunk.len() as u64) > size;
+                            if let Some(reason) = part.overrun().filter(|_| is_over) {
+                                let error = self.fetch.refuse(ErrorKind::Mismatch, reason);
+                                let error = error.at(&part.place.endpoint);
+                                self.state = State::Ended;
+                                return Poll::Ready(Some(Err(error.into())));
+                            }
                             if let Some(gauge) = &mut self.gauge {
                                 gauge.count(chunk.len());
                             }
@@ -192,7 +204,7 @@ impl Download {
                             self.state = State::Ended;
                             return Poll::Ready(None);
                         }
-                        None => (early_end(self.position, size), part.place.clone()),
+                        None => (part.early_end(self.position, size), part.place.clone()),
                         Some(Err(error)) => {
                             if error.kind() == wharf_http::ErrorKind::Overloaded
                                 && let Some(turn) = &part.turn
@@ -215,6 +227,10 @@ impl Download {
                         continue;
                     }
                     // One stream is the simpler thing: what goes wrong with ranges is no error yet.
+                    Err(End::Failed(_, error)) if self.most_tries() <= 1 => {
+                        self.state = State::Ended;
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
                     Err(End::Failed(front, error)) => {
                         tracing::debug!(%error, "going on without ranges");
                         self.position = front;

@@ -10,12 +10,11 @@ use url::Url;
 use wharf_auth::Action;
 use wharf_config::Intent;
 use wharf_content::{Descriptor, ErrorKind};
-use wharf_http::{Redacted, ResponseBody};
+use wharf_http::{Redacted, ResponseBody, content_coding};
 
 use super::content_range::ContentRange;
 use crate::{
     Remote,
-    blobs::is_identity,
     error::{Detail, Error, Operation, kind_of_http},
     pace::Turn,
     send::{Answer, Call},
@@ -36,6 +35,8 @@ pub(super) struct Part {
     body: ResponseBody,
     /// Bytes to pass over: the server sent the blob from its start.
     skip: u64,
+    /// What the server says was done to the bytes, if it says so: it explains why they are too many or too few.
+    coding: Option<String>,
     pub(super) place: Place,
     /// A range has none: it has a lane.
     pub(super) turn: Option<Turn>,
@@ -104,6 +105,7 @@ impl Fetch {
                     elsewhere: None,
                     has_ranges: false,
                 },
+                coding: content_coding(&answer.headers),
                 body: answer.body,
                 skip,
                 turn: Some(client.shared().paces.of(&site.registry).turn().await),
@@ -115,12 +117,15 @@ impl Fetch {
     async fn part_from(&self, site: &Site, index: usize, offset: u64) -> Result<Part, Error> {
         let client = self.remote.client();
         let turn = client.shared().paces.of(&site.registry).turn().await;
-        let mut answer = self
-            .ask(site, (offset > 0).then(|| format!("bytes={offset}-")))
-            .await?;
-        if answer.status == StatusCode::RANGE_NOT_SATISFIABLE && offset > 0 {
-            answer = self.ask(site, None).await?;
-        }
+        // Asking for the rest saves bytes; what refuses it may still send the whole.
+        let rest = (offset > 0).then(|| format!("bytes={offset}-"));
+        let answer = match self.ask(site, rest).await {
+            Ok(answer) if answer.status != StatusCode::RANGE_NOT_SATISFIABLE => answer,
+            Err(error) if offset == 0 || !matches!(error.status(), Some(400 | 405 | 412 | 501)) => {
+                return Err(error);
+            }
+            _ => self.ask(site, None).await?,
+        };
         let endpoint = Redacted(&answer.url).to_string();
         let skip = check_rest(&answer, offset, self.descriptor.size())
             .map_err(|reason| self.refuse(ErrorKind::Mismatch, reason).at(&endpoint))?;
@@ -135,6 +140,7 @@ impl Fetch {
                 endpoint,
                 has_ranges: answer.status == StatusCode::PARTIAL_CONTENT || accepts == Some(b"bytes"),
             },
+            coding: content_coding(&answer.headers),
             body: answer.body,
             skip,
             turn: Some(turn),
@@ -160,6 +166,7 @@ impl Fetch {
         check_range(&answer, first, end, self.descriptor.size())
             .map_err(|reason| self.refuse(ErrorKind::Mismatch, reason).at(&endpoint))?;
         Ok(Part {
+            coding: content_coding(&answer.headers),
             body: answer.body,
             skip: 0,
             place: place.clone(),
@@ -215,6 +222,22 @@ impl Fetch {
 }
 
 impl Part {
+    /// The failure of a body that ended before its last byte.
+    pub(super) fn early_end(&self, position: u64, end: u64) -> wharf_http::Error {
+        let coding = compressed(self.coding.as_deref());
+        let message = format!("it ended after {position} of {end} bytes{coding}");
+        wharf_http::Error::new(wharf_http::ErrorKind::Broken, message)
+    }
+
+    /// Why a body goes on beyond its last byte, if that can be told.
+    pub(super) fn overrun(&self) -> Option<String> {
+        let coding = self.coding.as_deref()?;
+        Some(format!(
+            "the server sends more bytes than there are{}",
+            compressed(Some(coding))
+        ))
+    }
+
     /// A chunk, without what is to be passed over and nothing from `end` on. `position` is where it begins.
     pub(super) fn poll_chunk(
         &mut self,
@@ -240,9 +263,11 @@ impl Part {
     }
 }
 
-pub(super) fn early_end(position: u64, end: u64) -> wharf_http::Error {
-    let message = format!("it ended after {position} of {end} bytes");
-    wharf_http::Error::new(wharf_http::ErrorKind::Broken, message)
+/// The explanation of a wrong number of bytes with a label; nothing without one.
+fn compressed(coding: Option<&str>) -> String {
+    coding.map_or_else(String::new, |coding| {
+        format!(", encoded as {coding} although it was asked not to encode them")
+    })
 }
 
 /// Checks the head of an answer to a request for the bytes from `offset` on (I9); the number of bytes to pass
@@ -258,7 +283,6 @@ fn check_rest(answer: &Answer, offset: u64, size: u64) -> Result<u64, String> {
     if answer.status != StatusCode::OK {
         return Err(format!("the server answered {}", answer.status.as_u16()));
     }
-    check_encoding(answer)?;
     check_length(answer, size)?;
     Ok(offset)
 }
@@ -268,7 +292,6 @@ fn check_range(answer: &Answer, first: u64, end: u64, size: u64) -> Result<(), S
     if answer.status != StatusCode::PARTIAL_CONTENT {
         return Err("the server does not send the part that was asked for".to_owned());
     }
-    check_encoding(answer)?;
     let range = ContentRange::of(&answer.headers).ok_or("the server sends a part but does not say which")?;
     let fits = range.first == first
         && range.last.checked_add(1) == Some(end)
@@ -279,18 +302,15 @@ fn check_range(answer: &Answer, first: u64, end: u64, size: u64) -> Result<(), S
     check_length(answer, end.saturating_sub(first))
 }
 
-fn check_encoding(answer: &Answer) -> Result<(), String> {
-    if is_identity(answer) {
-        return Ok(());
-    }
-    Err("the server encoded the bytes although it was asked not to".to_owned())
-}
-
 fn check_length(answer: &Answer, expected: u64) -> Result<(), String> {
     match answer.body.length() {
-        Some(declared) if declared != expected => Err(format!(
-            "the server announces {declared} bytes instead of {expected}"
-        )),
+        Some(declared) if declared != expected => {
+            let coding = content_coding(&answer.headers);
+            Err(format!(
+                "the server announces {declared} bytes instead of {expected}{}",
+                compressed(coding.as_deref())
+            ))
+        }
         _ => Ok(()),
     }
 }

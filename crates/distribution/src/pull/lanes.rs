@@ -9,7 +9,7 @@ use std::{
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use wharf_content::{ErrorKind, Piece};
 
-use super::fetch::{Fetch, Part, Place, early_end};
+use super::fetch::{Fetch, Part, Place};
 use crate::{
     error::{Detail, Error},
     pace::Turn,
@@ -208,7 +208,8 @@ impl Lanes {
                     if let Some(turn) = self.turn.as_ref().filter(|_| overloaded) {
                         turn.pushed_back();
                     }
-                    if overloaded || self.failures >= MOST_FAILURES {
+                    let most = MOST_FAILURES.min(self.fetch.remote.client().shared().retry.attempts);
+                    if overloaded || self.failures >= most {
                         return Poll::Ready(Err(End::Failed(self.front(), error)));
                     }
                     tracing::debug!(%error, from = lane.at, "asking for a range again");
@@ -319,7 +320,7 @@ impl Lane {
                     return Poll::Ready(Err(error.at(&part.place.endpoint)));
                 }
                 None if offset >= self.end => return Poll::Ready(Ok(None)),
-                None => early_end(offset, self.end),
+                None => part.early_end(offset, self.end),
                 Some(Err(error)) => error,
             };
             return Poll::Ready(Err(fetch.broken(error, &part.place.endpoint)));

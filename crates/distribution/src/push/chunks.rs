@@ -7,7 +7,10 @@ use crate::{
     send::Payload,
 };
 
-/// Sends a blob in chunks. After a failure the registry is asked what it has, and gets the rest (X5).
+/// Sends a blob by PATCH, in chunks of this size. After a failure the registry is asked what it has, and gets the rest
+/// (X5); one that does not say is sent the blob anew by the caller.
+///
+/// A chunk that is the whole blob goes without `Content-Range`: so does Docker, and every registry takes it.
 pub(super) async fn send(
     mut session: Session,
     blob: Blob,
@@ -27,7 +30,11 @@ pub(super) async fn send(
         let length = chunk.min(size - offset);
         let body = || reader.piece(offset, length);
         let Err(error) = session
-            .patch(Some((offset, offset + length - 1)), &body, budget)
+            .patch(
+                (length < size).then(|| (offset, offset + length - 1)),
+                &body,
+                budget,
+            )
             .await
         else {
             offset += length;
@@ -53,7 +60,13 @@ pub(super) async fn send(
         };
         tracing::debug!(%error, offset, "asking how much of the upload arrived");
         session.remote().client().shared().counting.wait(wait).await;
-        let has = session.status(budget).await?;
+        let has = match session.status().await {
+            Ok(has) => has,
+            Err(unknown) => {
+                tracing::debug!(error = %unknown, "the registry does not say how much of the upload arrived");
+                return Err(error);
+            }
+        };
         if has > offset + length {
             let reason = format!(
                 "the registry says it has {has} bytes, but was sent {}",

@@ -1,16 +1,19 @@
 //! Uploads of blobs: whole, in chunks, or as they are made.
 
 mod chunks;
+mod plan;
 mod reader;
 mod session;
 mod stream;
 mod whole;
 
+use std::time::Duration;
+
 use wharf_content::{Blob, ErrorKind};
 use wharf_http::RetryBudget;
-use wharf_reference::Digest;
 
-pub(crate) use self::session::Session;
+use self::plan::{Course, Next, Plan, is_final};
+pub(crate) use self::{plan::Habits, session::Session};
 use crate::{
     Remote,
     error::{Detail, Error, Operation},
@@ -18,42 +21,32 @@ use crate::{
 };
 
 pub(crate) const OPERATION: Operation = Operation::PushBlob;
-/// The size of chunks, unless the registry wants larger or takes only smaller ones.
-const CHUNK: u64 = 16 * 1024 * 1024;
-const SMALLEST_CHUNK: u64 = 1024 * 1024;
 
-/// How an upload sends its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Plan {
-    /// In one request (distribution-spec, *POST then PUT*).
-    Whole,
-    /// In chunks of this size (distribution-spec, *Pushing a blob in chunks*).
-    Chunks(u64),
-}
-
-/// What was learned about how a registry takes uploads.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Habits {
-    /// It refused a whole blob for its size, but takes chunks of this size.
-    chunk: Option<u64>,
-    /// It does not take chunks.
-    no_chunks: bool,
+/// Where a push failed.
+enum Stage {
+    /// No session was opened.
+    Opening,
+    /// A session that a refused mount had opened.
+    MountedSession,
+    /// A session of its own.
+    Sending,
+    /// The host that the registry named for the upload, which it sees for this one request.
+    Elsewhere,
 }
 
 impl Remote {
     /// Writes a blob. It is not asked first whether it is there: see [`Remote::has_blob`].
     ///
-    /// The bytes are sent in one request; in chunks if the registry, or a proxy before it, refuses so many at
-    /// once, or a large blob did not get through whole. A try that fails is made again from the byte the
-    /// registry has, or from the start, if the blob can be reopened. Dropping the future cancels the upload's
-    /// session at the registry.
+    /// The bytes are sent in one request; otherwise if the registry, or a proxy before it, refuses that: in one PATCH,
+    /// or in chunks. A try that fails is made again from the byte the registry has, or from the start, if the blob can
+    /// be reopened. Dropping the future cancels the upload's session at the registry.
+    ///
+    /// Fails with [`ErrorKind::NotFound`] if the registry says that there is no such repository.
     pub async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
         let digest = blob.descriptor().digest().clone();
-        let size = blob.descriptor().size();
         let site = self.primary(OPERATION)?;
         let mut budget = self.client().budget();
-        let mut plan = self.first_plan(&site);
-        let mut was_changed_on_its_way = false;
+        let mut course = Course::new(self.client(), &site.registry, blob.descriptor().size());
         let mut next = Some(blob);
         loop {
             let Some(blob) = next.take() else {
@@ -66,28 +59,34 @@ impl Remote {
                 ));
             };
             let again = blob.reopen();
-            let sent = self.push_once(&site, blob, plan, &mut budget).await;
-            let Err(error) = sent else { return Ok(()) };
-            if error.detail() == Some(Detail::Content) {
+            let sent = self.push_once(&site, blob, course.plan(), &mut budget).await;
+            let Err((stage, error)) = sent else {
+                course.succeeded();
+                return Ok(());
+            };
+            if error.detail() == Some(Detail::Content) || matches!(stage, Stage::Opening) {
                 return Err(error);
             }
             // The reply may be lost and not the blob: only the registry knows (X5).
-            if is_ambiguous(&error) && self.is_there(&site, &digest).await {
+            if is_ambiguous(&error) && !is_final(&error) && self.is_there(&site, &digest).await {
                 return Ok(());
             }
-            let changed = self.change_plan(&site, plan, size, budget.attempts(), &error);
-            if let Some(changed) = changed {
-                plan = changed;
-            } else if arrived_changed(&error) && !was_changed_on_its_way {
-                was_changed_on_its_way = true;
-            } else if !may_try_again(&error) {
-                return Err(error);
-            }
-            let (Some(wait), true) = (budget.next_wait(error.retry_after()), again.is_some()) else {
+            let follows = match stage {
+                Stage::MountedSession => Next::AtOnce,
+                Stage::Elsewhere if may_try_again(&error) => Next::Later,
+                Stage::Elsewhere => Next::Never,
+                _ => course.after(&error),
+            };
+            let wait = match follows {
+                Next::AtOnce => Some(Duration::ZERO),
+                Next::Later => budget.next_wait(error.retry_after()),
+                Next::Never => None,
+            };
+            let (Some(wait), true) = (wait, again.is_some()) else {
                 return Err(error);
             };
-            tracing::debug!(%error, ?wait, ?plan, "sending the blob again");
-            if changed.is_none() {
+            tracing::debug!(%error, ?wait, plan = ?course.plan(), "sending the blob again");
+            if follows == Next::Later {
                 self.client().shared().counting.wait(wait).await;
             }
             next = again;
@@ -100,74 +99,26 @@ impl Remote {
         blob: Blob,
         plan: Plan,
         budget: &mut RetryBudget,
-    ) -> Result<(), Error> {
+    ) -> Result<(), (Stage, Error)> {
         let digest = blob.descriptor().digest().clone();
-        let kept = self.take_session(&digest);
-        let session = match (kept, plan) {
-            (Some(session), _) => session,
-            (None, Plan::Whole) => Session::open(self, site, &digest, false, budget).await?,
-            (None, Plan::Chunks(_)) => Session::open(self, site, &digest, true, budget).await?,
+        let (stage, session) = if let Some(session) = self.take_session(&digest) {
+            (Stage::MountedSession, session)
+        } else {
+            let opened = Session::open(self, site, &digest, plan != Plan::Whole, budget).await;
+            let session = opened.map_err(|error| (Stage::Opening, error))?;
+            let stage = if session.is_elsewhere() {
+                Stage::Elsewhere
+            } else {
+                Stage::Sending
+            };
+            (stage, session)
         };
-        match plan {
+        let sent = match plan {
             Plan::Whole => whole::send(session, blob, budget).await,
+            Plan::Patch => chunks::send(session, blob, u64::MAX, budget).await,
             Plan::Chunks(size) => chunks::send(session, blob, size, budget).await,
-        }
-    }
-
-    fn first_plan(&self, site: &Site) -> Plan {
-        match self.client().host(&site.registry).habits {
-            Habits {
-                chunk: Some(size),
-                no_chunks: false,
-            } => Plan::Chunks(size),
-            _ => Plan::Whole,
-        }
-    }
-
-    /// Another plan, if this error speaks against the one that failed.
-    fn change_plan(&self, site: &Site, plan: Plan, size: u64, attempts: u32, error: &Error) -> Option<Plan> {
-        let client = self.client();
-        let too_large = error.status() == Some(413);
-        match plan {
-            Plan::Whole if client.host(&site.registry).habits.no_chunks => None,
-            Plan::Whole if too_large && size > SMALLEST_CHUNK => {
-                let chunk = CHUNK.min(size / 2).max(SMALLEST_CHUNK);
-                client.learn(&site.registry, |host| host.habits.chunk = Some(chunk));
-                Some(Plan::Chunks(chunk))
-            }
-            Plan::Whole if size > 4 * CHUNK && may_try_again(error) => Some(Plan::Chunks(CHUNK)),
-            // A proxy that hangs up instead of answering 413 looks like a bad connection.
-            Plan::Whole if size > SMALLEST_CHUNK && attempts >= 3 && may_try_again(error) => {
-                Some(Plan::Chunks(CHUNK.min(size / 2).max(SMALLEST_CHUNK)))
-            }
-            Plan::Chunks(chunk) if too_large && chunk > SMALLEST_CHUNK => {
-                let chunk = (chunk / 4).max(SMALLEST_CHUNK);
-                client.learn(&site.registry, |host| host.habits.chunk = Some(chunk));
-                Some(Plan::Chunks(chunk))
-            }
-            Plan::Chunks(_) if matches!(error.status(), Some(400 | 405 | 415 | 501)) => {
-                client.learn(&site.registry, |host| host.habits.no_chunks = true);
-                Some(Plan::Whole)
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether the registry itself says that it has the blob.
-    pub(crate) async fn is_there(&self, site: &Site, digest: &Digest) -> bool {
-        let path = self.path(site, &format!("blobs/{digest}"));
-        let call = crate::send::Call::new(
-            Operation::Look,
-            self.blob_name(digest),
-            http::Method::HEAD,
-            &path,
-            &[200],
-        )
-        .with_scopes(self.scopes(site, wharf_auth::Action::Push));
-        self.client()
-            .send(site, call, &mut self.client().budget())
-            .await
-            .is_ok()
+        };
+        sent.map_err(|error| (stage, error))
     }
 }
 

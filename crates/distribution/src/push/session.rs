@@ -107,7 +107,12 @@ impl Session {
         &self.subject
     }
 
-    /// Sends bytes to the session. `range` is the chunk's place, or `None` for a stream of unknown length.
+    /// Whether the registry has sent the upload to another host.
+    pub(super) const fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
+    }
+
+    /// Sends bytes to the session. `range` is the chunk's place, or `None` for all there are.
     pub(super) async fn patch(
         &mut self,
         range: Option<(u64, u64)>,
@@ -156,7 +161,7 @@ impl Session {
         let answer = self.remote.client().send(&self.site, call, budget).await?;
         if !self.is_elsewhere {
             answer.check_home(OPERATION, &self.subject)?;
-        } else if !self.remote.is_there(&self.site, digest).await {
+        } else if !self.remote.has_stored(&self.site, digest).await? {
             let reason =
                 "the host that the registry named took the bytes, but the registry does not have them";
             let error = Error::new(ErrorKind::Server, OPERATION, &self.subject, reason);
@@ -167,9 +172,15 @@ impl Session {
     }
 
     /// How many bytes the registry has (distribution-spec, *Get the status of a blob upload*).
-    pub(super) async fn status(&mut self, budget: &mut RetryBudget) -> Result<u64, Error> {
-        let call = self.call(Method::GET, self.url.clone(), &[204, 200, 202]);
-        let answer = self.remote.client().send(&self.site, call, budget).await?;
+    pub(super) async fn status(&mut self) -> Result<u64, Error> {
+        let call = self
+            .call(Method::GET, self.url.clone(), &[204, 200, 202])
+            .optional();
+        let client = self.remote.client();
+        let answer = client.send(&self.site, call, &mut client.budget()).await?;
+        if !self.is_elsewhere {
+            answer.check_home(OPERATION, &self.subject)?;
+        }
         let received = received(&answer.headers).ok_or_else(|| {
             let reason = "the registry does not say how much of the upload it has";
             Error::new(ErrorKind::Server, OPERATION, &self.subject, reason).at(Redacted(&answer.url))
@@ -265,23 +276,29 @@ fn smallest_chunk(headers: &HeaderMap) -> u64 {
 }
 
 /// The bytes that `Range: 0-<last>` says are there. `0-0` is none or one; it is taken for none where the
-/// registry has nothing yet, since sending one byte again is refused and asked about once more.
+/// registry has nothing yet, since sending one byte again is refused and asked about once more. Some begin with
+/// `bytes=`, and write `0--1` for none.
 fn received(headers: &HeaderMap) -> Option<u64> {
     let mut values = headers.get_all(header::RANGE).iter();
     let Some(value) = values.next() else {
         return Some(0);
     };
-    if values.next().is_some() {
+    if values.any(|other| other != value) {
         return None;
     }
-    let text = value.to_str().ok()?;
-    let text = text.strip_prefix("bytes=").unwrap_or(text);
+    let text = value.to_str().ok()?.trim();
+    let text = match text.split_once([' ', '=']) {
+        Some((unit, range)) if unit.eq_ignore_ascii_case("bytes") => range.trim(),
+        _ => text,
+    };
     let (first, last) = text.split_once('-')?;
-    if first != "0" || !last.bytes().all(|byte| byte.is_ascii_digit()) {
+    let (first, last) = (first.trim(), last.trim());
+    if first != "0" || (last != "-1" && !last.bytes().all(|byte| byte.is_ascii_digit())) {
         return None;
     }
-    let last: u64 = last.parse().ok()?;
-    if last == 0 { Some(0) } else { last.checked_add(1) }
+    let last: i128 = last.parse().ok()?;
+    let count = if last == 0 { 0 } else { last.checked_add(1)? };
+    u64::try_from(count).ok()
 }
 
 #[cfg(test)]
@@ -296,7 +313,11 @@ mod tests {
             (Some("bytes=0-9"), Some(10)),
             (Some("1-9"), None),
             (Some("0-"), None),
-            (Some("0--1"), None),
+            (Some("0--1"), Some(0)),
+            (Some("bytes=0--1"), Some(0)),
+            (Some("Bytes 0-9"), Some(10)),
+            (Some(" bytes= 0 - 9 "), Some(10)),
+            (Some("0--2"), None),
             (Some("0-18446744073709551615"), None),
             (Some("junk"), None),
             (None, Some(0)),

@@ -21,6 +21,8 @@ pub(crate) struct Call<'a> {
     pub(crate) expect: &'static [u16],
     /// Whether it may be sent again although the first may have had an effect (X5).
     pub(crate) repeatable: bool,
+    /// Whether it only saves work: it is sent once and not waited for long.
+    pub(crate) is_optional: bool,
     /// The most bytes of an answer that is read whole: a body that breaks off is a try that failed.
     pub(crate) whole: Option<u64>,
     /// How many bytes will move, as far as it is known.
@@ -88,6 +90,7 @@ impl<'a> Call<'a> {
             scopes: Scopes::none(),
             expect,
             repeatable: true,
+            is_optional: false,
             whole: None,
             volume: 0,
         }
@@ -129,6 +132,12 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Spends no retries on it, and the time of [`RequestClass::Optional`].
+    pub(crate) const fn optional(mut self) -> Self {
+        self.is_optional = true;
+        self
+    }
+
     pub(crate) fn once(mut self) -> Self {
         self.repeatable = false;
         self
@@ -137,7 +146,7 @@ impl<'a> Call<'a> {
     /// How long the registry may need before it answers.
     pub(super) fn class(&self) -> RequestClass {
         match (self.operation, &self.method) {
-            (Operation::Mount, _) => RequestClass::Optional,
+            _ if self.is_optional => RequestClass::Optional,
             // Nobody waits for what is told of an upload that was given up.
             (Operation::PushBlob, &Method::DELETE) => RequestClass::Question,
             (_, &Method::PUT | &Method::PATCH | &Method::DELETE) => RequestClass::Commit,

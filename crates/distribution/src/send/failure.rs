@@ -6,6 +6,7 @@ use wharf_http::{FollowError, Redacted, RetryBudget, retries_of};
 
 use super::call::{Answer, Call};
 use crate::{
+    RegistryError,
     beneath::beneath,
     error::{Detail, Error, kind_of_auth, kind_of_http},
     hint,
@@ -82,6 +83,14 @@ pub(super) fn auth_failure(
     Failure::Final(beneath(ours, error))
 }
 
+/// A document that the server compressed: its digest, and what is in it, are those of other bytes.
+pub(super) fn compressed(call: &Call<'_>, url: &Url, coding: &str) -> Failure {
+    let reason = format!("the server compressed its answer ({coding}) although it was asked not to");
+    let error = call.error(ErrorKind::Server, reason).at(Redacted(url));
+    let hint = "switch off the compression of its answers at the registry, or at the proxy in front of it";
+    Failure::Final(error.with_hint(hint))
+}
+
 /// A challenge of a host that is not the registry (N3).
 pub(super) fn foreign_challenge(call: &Call<'_>, url: &Url) -> Failure {
     let reason = "another host that the registry redirects to asks for a login, which it does not get";
@@ -96,6 +105,23 @@ pub(super) fn foreign_challenge(call: &Call<'_>, url: &Url) -> Failure {
 pub(super) fn asks_for_more(call: &Call<'_>, headers: &HeaderMap) -> bool {
     let challenge = Challenge::strongest(headers);
     matches!(challenge, Ok(Challenge::Bearer { scopes, .. }) if !call.scopes.contains(&scopes))
+}
+
+/// A question to save work that is refused although a token was issued for it: the login is good, and the right to ask
+/// is not the right to do.
+pub(super) fn not_allowed(judged: Result<Answer, Failure>, call: &Call<'_>) -> Failure {
+    let error = match judged {
+        Err(Failure::Final(error) | Failure::Transient(error, _)) => error,
+        Ok(_) => call.error(ErrorKind::Denied, ErrorKind::Denied.to_string()),
+    };
+    Failure::Final(error.edit(|inner| inner.kind = ErrorKind::Denied))
+}
+
+/// Whether a registry says in so many words that there is no such repository: it will not be there the next moment.
+pub(super) fn is_clear(codes: &[RegistryError]) -> bool {
+    codes
+        .iter()
+        .any(|error| matches!(error.code.as_str(), "NAME_UNKNOWN" | "NAME_INVALID"))
 }
 
 /// The registry's own words about the refusal, with our knowledge of whether there was a login.

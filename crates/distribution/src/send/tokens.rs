@@ -3,7 +3,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use http::header;
 use wharf_http::{
-    AddressClass, HttpService, Peer, Request, Response, is_transient_status, retries_of, retry_after,
+    AddressClass, HttpService, Peer, Request, Response, RetryBudget, RetryPolicy, coding_of_json,
+    is_transient_status, retries_of, retry_after,
 };
 
 use super::MAX_ERROR;
@@ -18,6 +19,8 @@ pub(super) struct TokenService<'a> {
     pub(super) client: &'a Client,
     pub(super) home: &'a Peer,
     pub(super) class: Option<AddressClass>,
+    /// Whether the token is for a request that only saves work.
+    pub(super) is_optional: bool,
 }
 
 #[async_trait]
@@ -27,7 +30,11 @@ impl HttpService for TokenService<'_> {
         request
             .headers
             .insert(header::USER_AGENT, shared.user_agent.clone());
-        let mut budget = self.client.budget();
+        let mut budget = if self.is_optional {
+            RetryBudget::new(RetryPolicy::never())
+        } else {
+            self.client.budget()
+        };
         loop {
             let again = request.replay();
             shared.counting.token_requests.add();
@@ -66,5 +73,10 @@ async fn whole(response: Response) -> Result<Response, wharf_http::Error> {
     } else {
         body.read_prefix(MAX_ERROR).await
     };
+    if let Some(coding) = coding_of_json(&parts.headers, &bytes).filter(|_| parts.status.is_success()) {
+        let message =
+            format!("the token server compressed its answer ({coding}) although it was asked not to");
+        return Err(wharf_http::Error::new(wharf_http::ErrorKind::Protocol, message));
+    }
     Ok(Response::from_parts(parts, bytes.into()))
 }

@@ -20,8 +20,8 @@ use super::{
     proxied,
 };
 use crate::{
-    Error, ErrorKind, HttpService, PeerAddress, Request, RequestBody, Response, ResponseBody, Timeouts,
-    UploadStream,
+    Error, ErrorKind, HttpService, PeerAddress, Request, RequestBody, RequestClass, Response, ResponseBody,
+    Timeouts, UploadStream,
 };
 
 #[derive(Debug)]
@@ -111,12 +111,13 @@ impl ReqwestService {
             Protocols::Http1 => &self.bulk,
         };
         let answer = client.execute(outgoing);
+        // What only saves work is not worth the time of a connection besides.
+        let connect = match class {
+            RequestClass::Optional => Duration::ZERO,
+            _ => self.timeouts.connect,
+        };
         let answer = activity
-            .limit(
-                answer,
-                head.saturating_add(self.timeouts.connect),
-                self.timeouts.send,
-            )
+            .limit(answer, head.saturating_add(connect), self.timeouts.send)
             .await?;
         if let (Ok(answer), Some(proxy)) = (&answer, &self.proxy)
             && answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED

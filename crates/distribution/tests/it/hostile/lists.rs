@@ -20,7 +20,7 @@ async fn n08_lists_end_and_stay_at_home() {
     let next = |target: &str| format!("<{target}>; rel=\"next\"");
     let scene = Scene::new().await;
     let here = "/v2/team/app/tags/list?n=1000";
-    let table: [(&str, Result<usize, Option<Detail>>); 14] = [
+    let table: [(&str, Result<usize, Option<Detail>>); 22] = [
         (&next(here), Err(Some(Detail::PaginationLoop))),
         (&next("/v2/team/app/tags/list?last=a"), Ok(3)),
         (
@@ -40,7 +40,26 @@ async fn n08_lists_end_and_stay_at_home() {
         (&next("http://evil.test/"), Err(None)),
         (&next("https://registry.example.test@evil.test/"), Err(None)),
         (&next(""), Err(None)),
-        ("/v2/team/app/tags/list?last=a; rel=\"next\"", Ok(1)),
+        // The next page at the registry itself, whatever it calls itself.
+        (&next("https://evil.test/v2/team/app/tags/list?last=a"), Ok(3)),
+        (
+            &next("http://localhost:24817/v2/team/app/tags/list?last=a"),
+            Ok(3),
+        ),
+        (
+            &next("http://registry.example.test/v2/team/app/tags/list?last=a"),
+            Ok(3),
+        ),
+        (
+            &next("https://back.test/artifacts/v2/team/app/tags/list?last=a"),
+            Ok(3),
+        ),
+        ("/v2/team/app/tags/list?last=a; rel=\"next\"", Ok(3)),
+        ("</v2/team/app/tags/list?last=a>; rel='next'", Ok(3)),
+        ("</v2/team/app/tags/list?last=a>; rel=next; title=x", Ok(3)),
+        // A list that may go on is not at its end.
+        ("more: next", Err(None)),
+        ("</v2/team/app/tags/list?last=a; rel=next", Err(None)),
         ("<>", Err(None)),
         ("</v2/team/app/tags/list?last=z>; rel=\"prev\"", Ok(1)),
         ("", Ok(1)),
@@ -81,6 +100,35 @@ async fn n08_lists_end_and_stay_at_home() {
         }
     }
     assert_eq!(scene.evil.traffic().connections, 0);
+}
+
+/// A list that another host answers for the registry goes on at the registry, on the list's own path.
+#[tokio::test]
+async fn n08_a_list_at_another_host_goes_on_at_the_registry() {
+    for link in [
+        "</mirror/team/app/tags/list?last=a>; rel=\"next\"",
+        "<https://cdn.test/mirror/team/app/tags/list?last=a>; rel=next",
+        "<https://registry.example.test/v2/private/tags/list?last=a>; rel=next",
+        "<https://evil.test/?last=a>; rel=next",
+    ] {
+        let scene = Scene::new().await;
+        let second = |request: &wharf_testkit::Request| request.query("last") == ["a"];
+        scene
+            .registry
+            .on(
+                Match::get("/v2/team/app/tags/list").and(second),
+                page(&["b"], None),
+            )
+            .on(
+                Match::get("/v2/team/app/tags/list"),
+                Answer::redirect(307, "https://cdn.test/mirror/team/app/tags/list"),
+            );
+        scene.cdn.on(Match::any(), page(&["a"], Some(link)));
+        let listed = scene.anonymous().tags().collect().await.unwrap();
+        assert_eq!(listed.len(), 2, "{link}");
+        assert_eq!(scene.registry.requests().len(), 2, "{link}");
+        assert_eq!(scene.evil.traffic().connections, 0, "{link}");
+    }
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 mod challenges;
 mod content;
 mod foreign_uploads;
+mod hidden;
 mod http2;
 mod limits;
 mod lists;
 mod names;
+mod optional;
 mod places;
 mod ranges;
 mod realms;

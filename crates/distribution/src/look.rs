@@ -1,0 +1,169 @@
+//! Whether something is at the registry already.
+//!
+//! Most who ask only want to save work. What a registry answers to them short of a failed login ends nothing: the
+//! request that does the work decides. Such a question is asked once, for some seconds at most, and not at all any more
+//! where it was left without an answer.
+
+use http::{HeaderMap, HeaderValue, Method, header};
+use wharf_auth::{Action, AuthErrorKind};
+use wharf_content::{Descriptor, ErrorKind};
+use wharf_reference::Digest;
+
+use crate::{
+    Client, Remote,
+    blobs::content_length,
+    error::{Detail, Error, Operation},
+    manifests::{ACCEPT, stated_digest},
+    send::{Answer, Call},
+    site::Site,
+};
+
+const OPERATION: Operation = Operation::Look;
+
+/// What a registry left without an answer, and is not asked again.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Unanswered {
+    pub(crate) mounts: bool,
+    pub(crate) heads: bool,
+}
+
+impl Remote {
+    /// Whether the registry itself, not a mirror, has this blob: `false` also if what it has under this digest has
+    /// another size or digest.
+    pub async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let site = self.primary(OPERATION)?;
+        let path = self.path(&site, &format!("blobs/{}", descriptor.digest()));
+        let call = self.look(&site, descriptor.digest(), &path);
+        let answer = self
+            .client()
+            .send(&site, call, &mut self.client().budget())
+            .await?;
+        Ok(is_it(&answer, descriptor.digest(), Some(descriptor.size())))
+    }
+
+    /// Whether the registry itself, not a mirror, has the manifest with this digest.
+    pub async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
+        let site = self.primary(OPERATION)?;
+        let path = self.path(&site, &format!("manifests/{digest}"));
+        let call = self.look(&site, digest, &path);
+        let answer = self
+            .client()
+            .send(&site, call, &mut self.client().budget())
+            .await?;
+        Ok(is_it(&answer, digest, None))
+    }
+
+    /// Whether the blob or manifest need not be sent.
+    ///
+    /// Fails if the registry cannot be reached, or does not take the login.
+    pub(crate) async fn is_sent_already(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let site = self.primary(OPERATION)?;
+        if self.client().host(&site.registry).unanswered.heads {
+            return Ok(false);
+        }
+        let folder = if descriptor.media_type().is_manifest() {
+            "manifests"
+        } else {
+            "blobs"
+        };
+        let path = self.path(&site, &format!("{folder}/{}", descriptor.digest()));
+        let call = self.look(&site, descriptor.digest(), &path).optional();
+        let asked = self.client().send(&site, call, &mut self.client().budget()).await;
+        let answer = self
+            .client()
+            .unless_decisive(&site, asked, |unanswered| unanswered.heads = true)?;
+        Ok(answer.is_some_and(|answer| is_it(&answer, descriptor.digest(), Some(descriptor.size()))))
+    }
+
+    /// Whether the registry says that it has the blob, of which only a reply may have been lost.
+    pub(crate) async fn is_there(&self, site: &Site, digest: &Digest) -> bool {
+        let path = self.path(site, &format!("blobs/{digest}"));
+        let call = self.look(site, digest, &path).optional();
+        let asked = self.client().send(site, call, &mut self.client().budget()).await;
+        asked.is_ok_and(|answer| is_it(&answer, digest, None))
+    }
+
+    /// The same where nothing else tells.
+    pub(crate) async fn has_stored(&self, site: &Site, digest: &Digest) -> Result<bool, Error> {
+        let path = self.path(site, &format!("blobs/{digest}"));
+        let call = self.look(site, digest, &path);
+        let answer = self
+            .client()
+            .send(site, call, &mut self.client().budget())
+            .await?;
+        Ok(is_it(&answer, digest, None))
+    }
+
+    fn look<'a>(&self, site: &Site, digest: &Digest, path: &'a str) -> Call<'a> {
+        Call::new(OPERATION, self.blob_name(digest), Method::HEAD, path, &[200, 404])
+            .with_scopes(self.scopes(site, Action::Push))
+            .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
+    }
+}
+
+impl Client {
+    /// The answer to an optional request; `None` if it failed in a way that says nothing of the request that does the
+    /// work. `learn` notes that the registry left it without an answer.
+    pub(crate) fn unless_decisive(
+        &self,
+        site: &Site,
+        asked: Result<Answer, Error>,
+        learn: impl FnOnce(&mut Unanswered),
+    ) -> Result<Option<Answer>, Error> {
+        let error = match asked {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(error) if is_decisive(&error) => return Err(error),
+            Err(error) => error,
+        };
+        tracing::debug!(%error, "a question that saves work was not answered");
+        if error.detail() == Some(Detail::Http(wharf_http::ErrorKind::Timeout)) {
+            self.learn(&site.registry, |host| learn(&mut host.unanswered));
+        }
+        Ok(None)
+    }
+}
+
+/// Whether the error of an optional request is also that of the one that does the work: the login fails, or nobody can
+/// be reached.
+fn is_decisive(error: &Error) -> bool {
+    use wharf_http::ErrorKind as Http;
+    match error.detail() {
+        Some(Detail::Auth(kind)) => !matches!(
+            kind,
+            AuthErrorKind::Transport(_)
+                | AuthErrorKind::TokenServer(_)
+                | AuthErrorKind::RateLimited(_)
+                | AuthErrorKind::InvalidToken
+                | AuthErrorKind::ForeignChallenge
+        ),
+        Some(Detail::Http(kind)) => matches!(
+            kind,
+            Http::Dns
+                | Http::Connect
+                | Http::ConnectTimeout
+                | Http::NotTls
+                | Http::Tls
+                | Http::Certificate
+                | Http::CertificateName
+                | Http::CertificateTime
+                | Http::Proxy
+                | Http::ProxyLogin
+                | Http::Settings
+                | Http::Forbidden
+        ),
+        _ => error.kind() == ErrorKind::Unauthorized,
+    }
+}
+
+/// Whether an answer is about this content, as far as it says: some leave out digest and size.
+fn is_it(answer: &Answer, digest: &Digest, size: Option<u64>) -> bool {
+    answer.status == 200 && !contradicts(&answer.headers, digest, size)
+}
+
+fn contradicts(headers: &HeaderMap, digest: &Digest, size: Option<u64>) -> bool {
+    let is_other = |stated: Digest| stated.algorithm() == digest.algorithm() && stated != *digest;
+    let has_other_size = content_length(headers)
+        .zip(size)
+        .is_some_and(|(stated, size)| stated != size);
+    stated_digest(headers).is_some_and(is_other) || has_other_size
+}

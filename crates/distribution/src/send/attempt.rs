@@ -1,0 +1,198 @@
+use http::{Method, StatusCode, header};
+use url::Url;
+use wharf_auth::{AuthError, Authorization, RootAnswer, Subject};
+use wharf_content::ErrorKind;
+use wharf_http::{Followed, Peer, Redacted, Request, RequestBody, RequestClass, Scheme, is_transient_status};
+
+use super::{
+    Answer, Call, Payload,
+    call::{BULK, To},
+    failure::{
+        Failure, asks_for_more, auth_failure, foreign_challenge, not_allowed, refused, transport_failure,
+    },
+    tokens::TokenService,
+};
+use crate::{Client, beneath::beneath, error::Operation, hint, site::Site};
+
+impl Client {
+    /// One try with authentication: as it is known to be wanted, then as the registry asks for it.
+    pub(super) async fn attempt_over(
+        &self,
+        site: &Site,
+        call: &Call<'_>,
+        scheme: Scheme,
+    ) -> Result<Answer, Failure> {
+        let settings = |call: &Call<'_>, error: wharf_http::Error| {
+            let ours = call.error(ErrorKind::Invalid, error.to_string());
+            Failure::Final(beneath(ours, error))
+        };
+        let base = site.base(scheme).map_err(|error| settings(call, error))?;
+        let url = match &call.to {
+            To::Elsewhere(url) | To::Url(url) => url.clone(),
+            To::Path(path) => base.join(path).map_err(|error| {
+                Failure::Final(
+                    call.error(ErrorKind::Invalid, "the URL cannot be formed")
+                        .with_source(error),
+                )
+            })?,
+        };
+        let home = site.peer(&base).map_err(|error| settings(call, error))?;
+        let scopes = call.scopes.clone();
+        let subject = Subject {
+            registry: &site.registry,
+            repository: site.repository.as_ref(),
+            origin: &home.origin,
+            scopes: &scopes,
+            allow_plaintext: site.allow_plaintext,
+        };
+        let mut tokens = TokenService {
+            client: self,
+            home: &home,
+            class: self.class_of(site, &home.origin),
+            is_optional: call.is_optional,
+        };
+        let auth_error = |error: AuthError| auth_failure(call, site, &base, error);
+        let authenticator = &self.shared().authenticator;
+        let mut sent = authenticator
+            .authorize(subject, &tokens)
+            .await
+            .map_err(auth_error)?;
+        let mut challenges = 0;
+        loop {
+            let followed = self
+                .exchange(site, call, &home, url.clone(), sent.as_ref())
+                .await?;
+            tokens.class = followed.home_class.or(tokens.class);
+            let is_home = followed.is_home;
+            if followed.response.status() != StatusCode::UNAUTHORIZED {
+                let may_hide = is_home && sent.is_none() && may_hide(call, followed.response.status());
+                let headers = may_hide.then(|| followed.response.headers().clone());
+                let judged = Self::judge(call, site, sent.as_ref(), followed).await;
+                let has_expired = challenges == 0
+                    && is_home
+                    && matches!(&judged, Err(Failure::Final(error)) if hint::says_expired(error));
+                let other = if let Some(headers) = headers {
+                    let root = self.ask_root(&home, &base);
+                    authenticator.discover(subject, &headers, root, &tokens).await
+                } else if let Some(old) = sent.as_ref().filter(|_| has_expired) {
+                    authenticator.renew(subject, old, &tokens).await
+                } else {
+                    return judged;
+                };
+                let Some(other) = other.map_err(auth_error)? else {
+                    return judged;
+                };
+                challenges += 1;
+                sent = Some(other);
+                continue;
+            }
+            if !is_home {
+                return Err(foreign_challenge(call, &followed.url));
+            }
+            // A token that was fetched for this very request is not refused for its age; only for its scope.
+            let asks_for_more = challenges == 1 && asks_for_more(call, followed.response.headers());
+            if let Some(refused_one) = sent.as_ref().filter(|_| challenges > 0 && !asks_for_more) {
+                if call.is_optional && refused_one.is_issued() {
+                    return Err(not_allowed(
+                        Self::judge(call, site, sent.as_ref(), followed).await,
+                        call,
+                    ));
+                }
+                let refusal = authenticator.rejected(subject, refused_one);
+                let failure = Self::judge(call, site, sent.as_ref(), followed).await;
+                return Err(refused(failure, call, site, &refusal));
+            }
+            challenges += 1;
+            sent = Some(
+                authenticator
+                    .challenged(subject, followed.response.headers(), sent.as_ref(), &tokens)
+                    .await
+                    .map_err(auth_error)?,
+            );
+        }
+    }
+
+    /// One request and the answer to it, through redirects.
+    async fn exchange(
+        &self,
+        site: &Site,
+        call: &Call<'_>,
+        home: &Peer,
+        url: Url,
+        sent: Option<&Authorization>,
+    ) -> Result<Followed, Failure> {
+        let request = self.request(site, call, url)?;
+        self.shared().counting.requests.add();
+        let header = sent.map(Authorization::header);
+        let answer = self.shared().transport.follow(home, request, header).await;
+        let followed = answer.map_err(|failed| transport_failure(call, site, failed))?;
+        self.learn_from(site, &home.origin, &followed);
+        tracing::debug!(
+            method = %call.method,
+            endpoint = %Redacted(&followed.url),
+            status = followed.response.status().as_u16(),
+            authenticated = sent.is_some(),
+            "answer"
+        );
+        if followed.is_home {
+            self.shared()
+                .warnings
+                .hear(site.registry.as_str(), followed.response.headers());
+        }
+        Ok(followed)
+    }
+
+    /// What the registry answers at the root of its API to nobody in particular. Sent once, and not waited for long:
+    /// there is an answer to the request itself already.
+    async fn ask_root(&self, home: &Peer, base: &Url) -> RootAnswer {
+        let Ok(url) = base.join("v2/") else {
+            return RootAnswer::Unclear;
+        };
+        let mut request = Request::new(Method::GET, url);
+        request.class = RequestClass::Optional;
+        request
+            .headers
+            .insert(header::USER_AGENT, self.shared().user_agent.clone());
+        self.shared().counting.requests.add();
+        let Ok(followed) = self.shared().transport.follow(home, request, None).await else {
+            return RootAnswer::Unclear;
+        };
+        match followed.response.status() {
+            StatusCode::UNAUTHORIZED if followed.is_home => {
+                RootAnswer::Challenge(followed.response.headers().clone())
+            }
+            status if is_transient_status(status) => RootAnswer::Unclear,
+            _ => RootAnswer::Open,
+        }
+    }
+
+    pub(super) fn request(&self, site: &Site, call: &Call<'_>, url: Url) -> Result<Request, Failure> {
+        let mut request = Request::new(call.method.clone(), url);
+        request.bulk = call.volume >= BULK;
+        request.class = call.class();
+        request.has_alternative = site.has_next;
+        request.headers.clone_from(&call.headers);
+        request
+            .headers
+            .insert(header::USER_AGENT, self.shared().user_agent.clone());
+        request.body = match &call.body {
+            Payload::Empty => RequestBody::Empty,
+            Payload::Bytes(bytes) => RequestBody::Bytes(bytes.clone()),
+            Payload::Stream(make) => {
+                if let Some(body) = make() {
+                    body
+                } else {
+                    let reason = "the bytes to send come only once and were used up by a try that failed";
+                    return Err(Failure::Final(call.error(ErrorKind::Network, reason)));
+                }
+            }
+        };
+        Ok(request)
+    }
+}
+
+/// Whether a refusal of a request without a login may be another answer than the one to a login: some registries hide
+/// what is there from strangers, and do not say so.
+fn may_hide(call: &Call<'_>, status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 403 | 404 | 405) && call.operation != Operation::Login
+}

@@ -1,0 +1,67 @@
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use wharf_auth::Authorization;
+use wharf_http::{
+    FollowError, Followed, Redacted, ResponseBody, coding_of_json, is_transient_status, retry_after,
+};
+
+use super::{
+    Answer, Call, MAX_ERROR,
+    failure::{Failure, compressed, is_clear, transport_failure},
+};
+use crate::{Client, hint, site::Site, wire};
+
+impl Client {
+    /// An expected answer, or the error that the status means.
+    pub(super) async fn judge(
+        call: &Call<'_>,
+        site: &Site,
+        sent: Option<&Authorization>,
+        followed: Followed,
+    ) -> Result<Answer, Failure> {
+        let (parts, body) = followed.response.into_parts();
+        if call.expect.contains(&parts.status.as_u16()) {
+            let (body, bytes) = match call.whole {
+                None => (body, Bytes::new()),
+                Some(limit) => {
+                    let is_error = parts.status.is_client_error() || parts.status.is_server_error();
+                    let limit = if is_error {
+                        limit.min(MAX_ERROR as u64)
+                    } else {
+                        limit
+                    };
+                    let failed = |error| FollowError {
+                        error,
+                        url: followed.url.clone(),
+                    };
+                    let bytes = body.read(limit).await.map_err(failed);
+                    let bytes = bytes.map_err(|failed| transport_failure(call, site, failed))?;
+                    if let Some(coding) = coding_of_json(&parts.headers, &bytes).filter(|_| !is_error) {
+                        return Err(compressed(call, &followed.url, &coding));
+                    }
+                    (ResponseBody::empty(), bytes)
+                }
+            };
+            return Ok(Answer {
+                status: parts.status,
+                headers: parts.headers,
+                body,
+                bytes,
+                url: followed.url,
+                is_home: followed.is_home,
+            });
+        }
+        let wait = retry_after(&parts.headers, SystemTime::now());
+        let codes = wire::registry_errors(&body.read_prefix(MAX_ERROR).await);
+        let is_clear = is_clear(&codes);
+        let error = hint::status_error(call, site, sent, parts.status, codes)
+            .at(Redacted(&followed.url))
+            .edit(|inner| inner.retry_after = wait);
+        if is_transient_status(parts.status) && call.repeatable && !is_clear {
+            Err(Failure::Transient(error, u32::MAX))
+        } else {
+            Err(Failure::Final(error))
+        }
+    }
+}
