@@ -24,6 +24,20 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// The descriptor of these bytes: their sha256 digest and their number.
+    ///
+    /// ```
+    /// use wharf_content::{Descriptor, MediaType};
+    ///
+    /// let empty = Descriptor::of(MediaType::OCI_EMPTY, b"{}");
+    /// assert_eq!(empty.size(), 2);
+    /// assert!(empty.digest().as_str().starts_with("sha256:44136fa3"));
+    /// ```
+    #[must_use]
+    pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
+        Self::plain(media_type, Hasher::sha256(bytes), bytes.len() as u64)
+    }
+
     /// A descriptor of content of this type, digest and size in bytes.
     ///
     /// Fails with [`ErrorKind::Invalid`] for a size beyond `i64::MAX`.
@@ -34,7 +48,11 @@ impl Descriptor {
                 format!("invalid size {size} in a descriptor"),
             ));
         }
-        Ok(Self {
+        Ok(Self::plain(media_type, digest, size))
+    }
+
+    const fn plain(media_type: MediaType, digest: Digest, size: u64) -> Self {
+        Self {
             media_type,
             digest,
             size,
@@ -43,7 +61,7 @@ impl Descriptor {
             urls: Vec::new(),
             artifact_type: None,
             data: None,
-        })
+        }
     }
 
     /// The same with a platform.

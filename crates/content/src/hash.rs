@@ -40,6 +40,23 @@ impl Hasher {
         hasher.finish()
     }
 
+    /// The sha256 digest of `bytes`, which nearly all content is named by: of an uncompressed layer it is what a
+    /// config lists as the layer's `diff_id`.
+    ///
+    /// ```
+    /// let digest = wharf_content::Hasher::sha256(b"");
+    /// assert_eq!(digest, "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    /// ```
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "both backends have sha256, and the digest has the length that it is checked for"
+    )]
+    pub fn sha256(bytes: &[u8]) -> Digest {
+        Self::digest(Algorithm::Sha256, bytes).expect("sha256 is supported")
+    }
+
     /// Takes in more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.state.update(bytes);

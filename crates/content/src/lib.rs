@@ -11,40 +11,66 @@
 //! ```
 //!
 //! It knows no HTTP, no runtime and no file system: [`Source`] and [`Sink`] are what the crates that do
-//! implement, and what a copy works with.
+//! implement, and what a copy works with. [`SourceExt`] and [`SinkExt`] are what users call.
+//!
+//! Content can be made: [`Descriptor::of`] and [`Blob::of`] describe bytes, [`ImageConfig::builder`],
+//! [`ImageBuilder`] and [`IndexBuilder`] make documents of them.
+//!
+//! ```
+//! use wharf_content::{Hasher, ImageBuilder, ImageConfig, MediaType, Platform};
+//!
+//! let layer = b"a tar of the image's files".as_slice();
+//! let config = ImageConfig::builder(Platform::new("linux", "amd64"))
+//!     .with_cmd(["/bin/hello"])
+//!     .with_diff_id(&Hasher::sha256(layer))
+//!     .build()?;
+//! let image = ImageBuilder::new().with_config(config).with_layer_bytes(MediaType::OCI_LAYER, layer).build()?;
+//! assert_eq!(image.root().layers().len(), 1);
+//! # Ok::<(), wharf_content::Error>(())
+//! ```
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `conformance` | `conformance`, the suite for implementors of `Source` and `Sink` |
-//! | `oci-spec` | `Manifest::to_image` and `Manifest::to_index`: the whole document in oci-spec's types |
+//! | `oci-spec` | `Manifest::to_image`, `Manifest::to_index` and `ImageConfig::to_config`: the whole document in oci-spec's types |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blob;
+mod build;
+mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod descriptor;
 mod error;
+mod gate;
 mod hash;
 mod manifest;
 mod media_type;
 mod platform;
 mod progress;
+mod sink;
 mod source;
 mod strict_json;
 mod target;
 mod unset;
+mod walk;
 
 pub use blob::{Blob, ByteStream, OpenBlob, Piece, PieceStream, Pieces};
+pub use build::{BuiltImage, ImageBuilder, IndexBuilder};
+pub use config::{History, ImageConfig, ImageConfigBuilder, MAX_CONFIG_SIZE};
 pub use descriptor::Descriptor;
 pub use error::{Error, ErrorKind};
+pub use gate::{Gate, Rejection};
 pub use hash::{Hasher, Verified};
 pub use manifest::{MAX_MANIFEST_SIZE, Manifest};
 pub use media_type::MediaType;
 pub use platform::Platform;
 pub use progress::{Event, Outcome, Progress};
-pub use source::{Sink, Source};
+pub use sink::{Sink, SinkExt};
+pub use source::{Source, SourceExt};
 pub use target::{Location, Name, Target};
+pub use walk::{MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_MANIFESTS, MAX_PIECES, Visits};
 
 /// Foreign text for an error message: its first 120 characters.
 fn bounded(text: &str) -> &str {

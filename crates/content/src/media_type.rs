@@ -47,6 +47,8 @@ media_types! {
     OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json";
     /// Docker layer, tar compressed with gzip.
     DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    /// Docker layer, plain tar.
+    DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar";
     /// Any bytes.
     OCTET_STREAM = "application/octet-stream";
 }

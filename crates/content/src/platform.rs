@@ -74,14 +74,6 @@ impl Platform {
         }
     }
 
-    /// The platform that an image's config states (image-spec, *Image Configuration*); `None` if the bytes are no
-    /// config or state none.
-    #[must_use]
-    pub fn of_config(config: &[u8]) -> Option<Self> {
-        let platform: Self = serde_json::from_slice(config).ok()?;
-        (!platform.os.is_empty() && !platform.architecture.is_empty()).then_some(platform)
-    }
-
     /// Whether it says nothing at all, as an empty object does.
     pub(crate) fn is_unset(&self) -> bool {
         *self == Self::new("", "")

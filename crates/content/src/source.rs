@@ -1,9 +1,43 @@
+use std::future::Future;
+
 use async_trait::async_trait;
+use bytes::Bytes;
 use wharf_reference::Digest;
 
-use crate::{Blob, Descriptor, Error, Location, Manifest, Name, Target};
+use crate::{Blob, Descriptor, Error, ErrorKind, ImageConfig, Location, MAX_CONFIG_SIZE, Manifest, Target};
 
-/// A place that images are read from: a repository of a registry, a local store.
+/// A place that images are read from: a repository of a registry, a local store. [`SourceExt`] adds calls for users.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use wharf_content::{Blob, Descriptor, Error, ErrorKind, Location, Manifest, Source, Target};
+///
+/// /// One image without blobs of its own.
+/// struct Single(Manifest);
+///
+/// #[async_trait]
+/// impl Source for Single {
+///     async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
+///         Ok(self.manifest(target).await?.descriptor().clone())
+///     }
+///
+///     async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
+///         if *target != Target::from(self.0.digest()) {
+///             return Err(Error::new(ErrorKind::NotFound, format!("there is no {target}")));
+///         }
+///         Ok(self.0.clone())
+///     }
+///
+///     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
+///         let message = format!("there is no {}", descriptor.digest());
+///         Err(Error::new(ErrorKind::NotFound, message))
+///     }
+///
+///     fn location(&self) -> Location {
+///         Location::Memory
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Source: Send + Sync {
     /// What a target is now: type, digest and size of its manifest.
@@ -26,65 +60,80 @@ pub trait Source: Send + Sync {
 
     /// Where this is.
     fn location(&self) -> Location;
+
+    /// Where the bytes of this blob are, for [`Sink::adopt`](crate::Sink::adopt): a source that is made of several, such as a changed image
+    /// over its original, answers for each blob. By default everything is where the source is.
+    fn location_of(&self, descriptor: &Descriptor) -> Location {
+        let _ = descriptor;
+        self.location()
+    }
 }
 
-/// A place that images are written to.
+/// Calls for users of any [`Source`].
 ///
-/// The caller pushes children before parents. Every call is idempotent: content that is there already is
-/// success.
-#[async_trait]
-pub trait Sink: Send + Sync {
-    /// Whether the blob or manifest is there and complete, so that it need not be sent. An image manifest is
-    /// complete with its blobs; an index stands for itself alone, for it may be kept with some of its images.
-    async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error>;
-
-    /// What is known of these without a question for each, in their order: whether it is there and complete, as
-    /// [`Sink::contains`] would say; `None` where only that can tell.
-    async fn glance(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
-        Ok(vec![None; descriptors.len()])
-    }
-
-    /// Takes in a blob. It is there, whole and verified, when this returns `Ok`.
+/// ```
+/// use wharf_content::{BuiltImage, Error, ImageBuilder, ImageConfig, Platform, SourceExt as _};
+///
+/// # async fn example() -> Result<(), Error> {
+/// let config = ImageConfig::builder(Platform::new("linux", "arm64")).with_user("1000").build()?;
+/// let image: BuiltImage = ImageBuilder::new().with_config(config).build()?;
+///
+/// let config = image.config(image.root()).await?;
+/// assert_eq!(config.user(), Some("1000"));
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+/// ```
+pub trait SourceExt: Source {
+    /// The verified bytes of a blob that is small by nature, such as a config. What the descriptor embeds is not read
+    /// from the source.
     ///
-    /// Does not ask first whether it is there: that is the caller's choice, by [`Sink::contains`].
-    async fn push_blob(&self, blob: Blob) -> Result<(), Error>;
-
-    /// Takes in a manifest, whose children are there, and gives it a name if one is passed.
-    async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error>;
-
-    /// Takes the blob from a place this sink can reach by itself, without the bytes passing through the
-    /// caller: a mount from another repository of the same registry, blocks of a file that are shared. `false` if it cannot.
-    async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
-        let _ = (descriptor, from);
-        Ok(false)
-    }
-
-    /// Whether [`Sink::adopt`] may succeed for content of that place, so that it is worth a call. Answered
-    /// without asking anyone.
-    fn can_adopt(&self, from: &Location) -> bool {
-        match (self.location(), from) {
-            (Location::Repository(here), Location::Repository(there)) => here.registry() == there.registry(),
-            (Location::Directory(_), Location::Directory(_)) => true,
-            _ => false,
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] if the descriptor states more than `limit` bytes, before anything is read;
+    /// [`ErrorKind::Mismatch`] if the source has other bytes; the failures of the source.
+    fn fetch(
+        &self,
+        descriptor: &Descriptor,
+        limit: u64,
+    ) -> impl Future<Output = Result<Bytes, Error>> + Send {
+        async move {
+            let blob = match descriptor.data() {
+                Some(embedded) => Blob::from_bytes(descriptor.clone(), embedded.into())?,
+                None => self.blob(descriptor).await?,
+            };
+            blob.read_to_end(limit).await
         }
     }
 
-    /// Whether content of this type and digest algorithm can be kept here with every byte as it is. Answered
-    /// without asking anyone, before anything is sent.
+    /// The config of an image, of at most [`MAX_CONFIG_SIZE`] bytes.
     ///
-    /// Fails with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it cannot.
-    fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
-        let _ = descriptor;
-        Ok(())
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the manifest is an index, or its config is none of a container image, as those of
+    /// most artifacts; and as [`SourceExt::fetch`].
+    fn config(&self, image: &Manifest) -> impl Future<Output = Result<ImageConfig, Error>> + Send {
+        async move {
+            let descriptor = config_of(image)?;
+            let bytes = self.fetch(descriptor, MAX_CONFIG_SIZE).await?;
+            ImageConfig::parse(bytes).map_err(|error| {
+                let message = format!("{} is not a container image: {error}", image.digest());
+                Error::new(error.kind(), message)
+            })
+        }
     }
+}
 
-    /// A manifest that is here, for a sink that reads its own content without a round trip; it saves reading
-    /// the manifest from a source far away. `None` if it is not here, or this sink cannot read.
-    async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
-        let _ = descriptor;
-        Ok(None)
-    }
+impl<S: Source + ?Sized> SourceExt for S {}
 
-    /// Where this is.
-    fn location(&self) -> Location;
+fn config_of(image: &Manifest) -> Result<&Descriptor, Error> {
+    image.config().ok_or_else(|| {
+        let what = if image.is_index() {
+            "an index"
+        } else {
+            "an artifact manifest"
+        };
+        let message = format!("{} is {what}, which has no config", image.digest());
+        Error::new(ErrorKind::Invalid, message)
+    })
 }

@@ -58,6 +58,12 @@ impl From<Digest> for Target {
     }
 }
 
+impl From<&Digest> for Target {
+    fn from(digest: &Digest) -> Self {
+        Self::Digest(digest.clone())
+    }
+}
+
 /// What an image is called in a store: the value of `org.opencontainers.image.ref.name` (image-spec,
 /// *Pre-Defined Annotation Keys*). Every tag and every full reference is one.
 ///
@@ -140,6 +146,8 @@ pub enum Location {
     Repository(Repository),
     /// A directory of this machine.
     Directory(std::path::PathBuf),
+    /// An archive file of this machine, such as `podman save` writes.
+    Archive(std::path::PathBuf),
     /// This process.
     Memory,
 }
@@ -148,7 +156,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Repository(repository) => fmt::Display::fmt(repository, f),
-            Self::Directory(path) => fmt::Display::fmt(&path.display(), f),
+            Self::Directory(path) | Self::Archive(path) => fmt::Display::fmt(&path.display(), f),
             Self::Memory => f.write_str("memory"),
         }
     }

@@ -1,8 +1,8 @@
 //! Members that are there but not set: tools write null, and Go the empty text, for what is unset.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use crate::MediaType;
 
@@ -28,6 +28,16 @@ pub(crate) fn map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap
     let map = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
     let entries = map.into_iter().flatten();
     Ok(entries.filter_map(|(key, value)| Some((key, value?))).collect())
+}
+
+/// The keys of an object, whatever their values; empty for null.
+#[expect(
+    clippy::zero_sized_map_values,
+    reason = "an object is read, and a set is none"
+)]
+pub(crate) fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
+    let map = Option::<BTreeMap<String, IgnoredAny>>::deserialize(deserializer)?;
+    Ok(map.into_iter().flatten().map(|(key, _)| key).collect())
 }
 
 /// A media type of any text; unset for null.

@@ -1,10 +1,7 @@
 use std::collections::HashMap;
 
-use wharf_content::{Error, ErrorKind, Manifest};
+use wharf_content::{Error, ErrorKind, MAX_DEPTH, Manifest};
 use wharf_reference::Digest;
-
-/// The deepest nesting of manifests that is followed (threat row I6).
-pub(crate) const MAX_DEPTH: usize = 4;
 
 /// Sorts manifests so that each comes in a later group than those it points at; within a group the order does
 /// not matter.

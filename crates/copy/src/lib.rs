@@ -57,12 +57,11 @@
 //!
 //! # Limits
 //!
-//! Against hostile documents: 4 levels of indexes, 2,000 manifests of 32 MiB together, 20,000 pieces, 1,000
-//! referrers of one manifest. [`Options::with_max_size`] bounds what an image may claim to have.
+//! Against hostile documents: 4 levels of indexes ([`MAX_DEPTH`]), 2,000 manifests ([`MAX_MANIFESTS`]) of 32 MiB
+//! together ([`MAX_MANIFEST_BYTES`]), 20,000 manifests and blobs ([`MAX_PIECES`]), 1,000 referrers of one manifest. [`Options::with_max_size`] bounds what an image may claim to have.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod execute;
-mod gate;
 mod levels;
 mod options;
 mod parallel;
@@ -76,13 +75,14 @@ mod selection;
 mod transfer;
 mod walk;
 
-pub use gate::{Gate, Rejection};
 pub use options::Options;
 pub use plan::{Action, Amount, Calls, Plan, Step};
 pub use prepare::plan;
 pub use referrers::Referrers;
 pub use report::Report;
 pub use selection::{Selection, select};
+#[doc(no_inline)]
+pub use wharf_content::{Gate, MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_MANIFESTS, MAX_PIECES, Rejection, Visits};
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 use std::{fmt, num::NonZeroUsize, sync::Arc};
 
-use wharf_content::{Name, Progress};
+use wharf_content::{Gate, Name, Progress};
 
-use crate::{Gate, Referrers, Selection};
+use crate::{Referrers, Selection};
 
 /// How to copy.
 #[derive(Clone)]

@@ -1,8 +1,6 @@
 use std::sync::Arc;
 
-use wharf_content::{Descriptor, Error, ErrorKind, Manifest, Sink, Source, Target};
-
-use crate::Gate;
+use wharf_content::{Descriptor, Error, ErrorKind, Gate, Location, Manifest, Sink, Source, Target};
 
 /// Both ends of a copy and who guards it.
 #[derive(Clone)]
@@ -46,6 +44,12 @@ impl Places {
             return as_described(manifest, descriptor);
         }
         read_from(&*self.source, descriptor).await
+    }
+
+    /// Where the sink may take a blob from by itself; `None` if it cannot.
+    pub(crate) fn adoptable(&self, descriptor: &Descriptor) -> Option<Location> {
+        let from = self.source.location_of(descriptor);
+        self.sink.can_adopt(&from).then_some(from)
     }
 
     pub(crate) async fn admit(&self, manifest: &Manifest) -> Result<(), Error> {

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use wharf_content::{Descriptor, Error, ErrorKind, Event, Manifest, Platform, Sink, Source, Target};
+use wharf_content::{
+    Descriptor, Error, ErrorKind, Event, MAX_DEPTH, Manifest, Platform, Sink, Source, Target,
+};
 
 use crate::{
     Action, Options, Plan, Selection, Step,
-    levels::{MAX_DEPTH, levels},
+    levels::levels,
     parallel::{each, joined},
     places::{Places, resolve},
     selection::choose,
@@ -169,16 +171,16 @@ impl Plan {
 
     /// Takes in answers about what is unsettled, in its order.
     fn settle(&mut self, answers: impl IntoIterator<Item = Option<bool>>) {
-        let absent = if self.places.sink.can_adopt(&self.source()) {
-            Action::Adopt
-        } else {
-            Action::Copy
+        let places = &self.places;
+        let absent = |descriptor: &Descriptor| match places.adoptable(descriptor) {
+            Some(_) => Action::Adopt,
+            None => Action::Copy,
         };
         let open = self.steps.iter_mut().filter(|step| step.action == Action::Ask);
         for (step, answer) in open.zip(answers) {
             step.action = match answer {
                 Some(true) => Action::Skip,
-                Some(false) => absent,
+                Some(false) => absent(&step.descriptor),
                 None => Action::Ask,
             };
         }

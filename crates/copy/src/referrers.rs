@@ -78,7 +78,7 @@ impl Walk<'_> {
                 for entry in list {
                     let stated = entry.artifact_type();
                     if (stated.is_none() || wanted.wants(stated))
-                        && !self.knows(entry.digest())
+                        && !self.visits.has_manifest(entry.digest())
                         && met.insert((subject.clone(), entry.digest().clone()))
                     {
                         entries.push((subject.clone(), entry));
@@ -93,7 +93,7 @@ impl Walk<'_> {
             for verdict in each(self.options.concurrency, checks).await? {
                 match verdict {
                     Verdict::Good(visited) => {
-                        if self.note(&visited.descriptor)? {
+                        if self.visits.add(&visited.descriptor)? {
                             good.push(*visited);
                         }
                     }

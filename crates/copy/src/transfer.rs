@@ -1,11 +1,10 @@
 use std::sync::Arc;
 
-use wharf_content::{Blob, Descriptor, Error, Event, Location, Outcome, Platform, Progress};
+use wharf_content::{
+    Blob, Descriptor, Error, Event, ImageConfig, Location, MAX_CONFIG_SIZE, Outcome, Platform, Progress,
+};
 
 use crate::places::Places;
-
-/// The largest config that is read to see what platform it states, in bytes.
-const MAX_CONFIG: u64 = 4 << 20;
 
 /// What is done about one blob.
 pub(crate) struct Transfer {
@@ -45,8 +44,10 @@ impl Transfer {
     }
 
     async fn adopt(&self) -> Result<bool, Error> {
-        let (sink, from) = (&self.places.sink, self.places.source.location());
-        Ok(sink.can_adopt(&from) && sink.adopt(&self.descriptor, &from).await?)
+        match self.places.adoptable(&self.descriptor) {
+            Some(from) => self.places.sink.adopt(&self.descriptor, &from).await,
+            None => Ok(false),
+        }
     }
 
     /// Moves the bytes.
@@ -59,10 +60,12 @@ impl Transfer {
         };
         let mut contradiction = None;
         if let Some(stated) = &self.stated
-            && descriptor.size() <= MAX_CONFIG
+            && descriptor.size() <= MAX_CONFIG_SIZE
         {
-            let bytes = blob.read_to_end(MAX_CONFIG).await?;
-            contradiction = Platform::of_config(&bytes).filter(|actual| !agree(stated, actual));
+            let bytes = blob.read_to_end(MAX_CONFIG_SIZE).await?;
+            let config = ImageConfig::parse(bytes.clone()).ok(); // what it is else is not for a copy to say
+            let actual = config.as_ref().and_then(ImageConfig::platform);
+            contradiction = actual.filter(|actual| !agree(stated, actual)).cloned();
             blob = Blob::from_bytes(descriptor.clone(), bytes)?;
         }
         let blob = blob.with_progress(Arc::clone(&self.progress));

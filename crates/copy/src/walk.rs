@@ -1,31 +1,22 @@
-use std::{collections::HashMap, mem};
+use std::mem;
 
-use wharf_content::{Descriptor, Error, ErrorKind, Event, Manifest, Platform};
+use wharf_content::{Descriptor, Error, Event, MAX_DEPTH, Manifest, Platform, Visits};
 use wharf_reference::Digest;
 
 use crate::{
     Action, Options, Selection, Step,
-    levels::{MAX_DEPTH, too_deep},
+    levels::too_deep,
     parallel::each,
     places::{Places, Visited},
     selection::no_such_platform,
 };
 
-/// The most manifests one operation reads (threat row I6).
-const MAX_MANIFESTS: usize = 2_000;
-/// The most manifests and blobs one operation deals with.
-const MAX_PIECES: usize = 20_000;
-/// The most bytes that the manifests of one operation may have together, since all are held in memory.
-const MAX_MANIFEST_BYTES: u64 = 32 << 20;
-
 /// Finds what is below a manifest, one level at a time, everything of a level at once.
 pub(crate) struct Walk<'a> {
     pub(crate) places: &'a Places,
     pub(crate) options: &'a Options,
-    /// The size of each piece, told apart by whether it is a manifest: an index may list the same bytes as both.
-    seen: HashMap<(Digest, bool), u64>,
-    manifest_count: usize,
-    manifest_bytes: u64,
+    /// Manifests and blobs that were met, within the bounds of a walk.
+    pub(crate) visits: Visits,
     /// Platforms of which an index must have an image, and whether one was found.
     platforms: Vec<(Platform, bool)>,
     /// Blobs, and manifests that are there.
@@ -46,9 +37,7 @@ impl<'a> Walk<'a> {
         Self {
             places,
             options,
-            seen: HashMap::new(),
-            manifest_count: 0,
-            manifest_bytes: 0,
+            visits: Visits::new(),
             platforms,
             steps: Vec::new(),
             pending: Vec::new(),
@@ -59,7 +48,7 @@ impl<'a> Walk<'a> {
 
     /// Takes in what is below the root, but not the root itself.
     pub(crate) async fn below_root(&mut self, root: &Manifest, present: bool) -> Result<(), Error> {
-        self.note(root.descriptor())?;
+        self.visits.add(root.descriptor())?;
         self.manifests.push(root.digest().clone());
         let mut children = Vec::new();
         self.expand(root, present, &mut children)?;
@@ -129,7 +118,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Error> {
         if manifest.is_index() {
             for descriptor in self.selected(manifest) {
-                if !self.note(&descriptor)? {
+                if !self.visits.add(&descriptor)? {
                     continue;
                 }
                 if descriptor.media_type().is_manifest() {
@@ -140,7 +129,7 @@ impl<'a> Walk<'a> {
             }
         } else if !present {
             for descriptor in manifest.blobs().map(Descriptor::as_blob) {
-                if self.note(&descriptor)? {
+                if self.visits.add(&descriptor)? {
                     self.ask(descriptor);
                 }
             }
@@ -173,41 +162,6 @@ impl<'a> Walk<'a> {
             Action::Ask
         };
         self.steps.push(Step { descriptor, action });
-    }
-
-    /// Whether a piece is new. All bounds are checked here, before it is asked for or read.
-    pub(crate) fn note(&mut self, descriptor: &Descriptor) -> Result<bool, Error> {
-        let is_manifest = descriptor.media_type().is_manifest();
-        let (digest, size) = (descriptor.digest(), descriptor.size());
-        if let Some(known) = self.seen.get(&(digest.clone(), is_manifest)) {
-            if *known != size {
-                let message = format!("{digest} is described with {known} bytes and with {size} bytes");
-                return Err(Error::new(ErrorKind::Mismatch, message));
-            }
-            return Ok(false);
-        }
-        if is_manifest {
-            self.manifest_count += 1;
-            self.manifest_bytes = self.manifest_bytes.saturating_add(size);
-        }
-        let too_large = |message| Err(Error::new(ErrorKind::TooLarge, message));
-        if self.manifest_count > MAX_MANIFESTS {
-            return too_large(format!("more than {MAX_MANIFESTS} manifests in one image"));
-        }
-        if self.manifest_bytes > MAX_MANIFEST_BYTES {
-            return too_large(format!(
-                "more than {MAX_MANIFEST_BYTES} bytes of manifests in one image"
-            ));
-        }
-        if self.seen.len() >= MAX_PIECES {
-            return too_large(format!("more than {MAX_PIECES} manifests and blobs in one image"));
-        }
-        self.seen.insert((digest.clone(), is_manifest), size);
-        Ok(true)
-    }
-
-    pub(crate) fn knows(&self, manifest: &Digest) -> bool {
-        self.seen.contains_key(&(manifest.clone(), true))
     }
 
     pub(crate) fn warn(&mut self, message: String) {

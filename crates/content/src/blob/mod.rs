@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 pub use self::pieces::{Piece, PieceStream, Pieces};
-use crate::{Descriptor, Error, ErrorKind, Event, Hasher, Progress, Verified};
+use crate::{Descriptor, Error, ErrorKind, Event, Hasher, MediaType, Progress, Verified};
 
 /// Bytes as they come.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
@@ -94,7 +94,21 @@ impl Blob {
         ))
     }
 
-    /// A blob in memory.
+    /// A blob of these bytes, with the descriptor that [`Descriptor::of`] gives them.
+    ///
+    /// ```
+    /// use wharf_content::{Blob, MediaType};
+    ///
+    /// let blob = Blob::of(MediaType::OCI_LAYER, "some layer");
+    /// assert_eq!(blob.descriptor().size(), 10);
+    /// ```
+    pub fn of(media_type: MediaType, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let descriptor = Descriptor::of(media_type, &bytes);
+        Self::verified_before(descriptor, Arc::new(InMemory(bytes)))
+    }
+
+    /// A blob in memory, of bytes that are said to have this descriptor.
     ///
     /// Fails with [`ErrorKind::Unsupported`] if the digest's algorithm cannot verify anything.
     pub fn from_bytes(descriptor: Descriptor, bytes: Bytes) -> Result<Self, Error> {

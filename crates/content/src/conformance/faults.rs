@@ -1,13 +1,13 @@
 //! What is wrong or cut never becomes content.
 
-use std::task::Poll;
+use std::{future::Future, pin::Pin, task::Poll};
 
 use super::{
     Failure, Run,
     blobs::read,
     sample::{Fault, Sample, Samples},
 };
-use crate::{Blob, Sink, Source};
+use crate::{Sink, Source};
 
 pub(super) async fn check(
     run: &mut Run,
@@ -45,15 +45,14 @@ pub(super) async fn check(
         let sample = samples.blob(number, length);
         let sample = run.ok(sample, "make a sample")?;
         let blob = run.ok(sample.blob(Fault::Stalls), "make a blob")?;
-        give_up(place, blob).await;
+        give_up(place.push_blob(blob)).await;
         absent_then_good(run, place, &sample).await?;
     }
     Ok(())
 }
 
-/// Polls the push a few times, which a stalled source never lets end, and drops it.
-async fn give_up(place: &impl Sink, blob: Blob) {
-    let mut push = place.push_blob(blob);
+/// Polls a push a few times, which a stalled source never lets end, and drops it.
+pub(super) async fn give_up<T>(mut push: Pin<Box<dyn Future<Output = T> + Send + '_>>) {
     let mut polls = 0;
     std::future::poll_fn(|context| {
         polls += 1;
@@ -66,7 +65,7 @@ async fn give_up(place: &impl Sink, blob: Blob) {
     .await;
 }
 
-async fn absent_then_good(
+pub(super) async fn absent_then_good(
     run: &mut Run,
     place: &(impl Source + Sink),
     sample: &Sample,

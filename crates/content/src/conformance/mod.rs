@@ -11,6 +11,7 @@
 
 mod blobs;
 mod faults;
+mod ingest;
 mod manifests;
 mod sample;
 
@@ -85,8 +86,10 @@ impl Conformance {
             let samples = Samples::new(self.seed, algorithm);
             blobs::check(&mut run, place, &samples, self.resumable).await?;
             faults::check(&mut run, place, &samples).await?;
+            ingest::check(&mut run, place, &samples).await?;
             manifests::check(&mut run, place, &samples).await?;
         }
+        ingest::refuses(&mut run, place).await?;
         Ok(run.checks)
     }
 }

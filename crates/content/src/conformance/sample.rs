@@ -48,6 +48,10 @@ impl Samples {
         Self { seed, algorithm }
     }
 
+    pub(super) const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// `length` bytes that differ from those of another `number`.
     pub(super) fn blob(&self, number: u64, length: usize) -> Result<Sample, Error> {
         let algorithm = if self.algorithm == Algorithm::Sha512 {
@@ -95,11 +99,16 @@ impl Sample {
 
     /// A blob whose bytes come once.
     pub(super) fn blob_once(&self, fault: Fault) -> Result<Blob, Error> {
+        Blob::once(self.descriptor.clone(), self.stream(fault))
+    }
+
+    /// The bytes alone.
+    pub(super) fn stream(&self, fault: Fault) -> ByteStream {
         let opener = Opener {
             bytes: self.bytes.clone(),
             fault,
         };
-        Blob::once(self.descriptor.clone(), opener.stream(0))
+        opener.stream(0)
     }
 }
 

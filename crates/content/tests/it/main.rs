@@ -6,6 +6,8 @@
 )]
 
 mod blob;
+mod build;
+mod config;
 mod irrelevant;
 mod manifest;
 mod pieces;

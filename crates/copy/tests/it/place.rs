@@ -37,6 +37,10 @@ pub(crate) struct Place {
     /// The place it takes blobs from by itself, and if set, only this blob.
     pub(crate) mounts_from: Option<Arc<Self>>,
     pub(crate) mounts_only: Option<Digest>,
+    /// Where what it takes by itself must be, if set.
+    pub(crate) mounts_at: Option<Location>,
+    /// Blobs that are in another place than the rest.
+    pub(crate) elsewhere: HashMap<Digest, Location>,
     /// Reading this blob fails.
     pub(crate) broken: Option<Digest>,
     /// The calls, counted from 0, that fail, and whether after they had their effect.
@@ -305,6 +309,11 @@ impl Source for Place {
     fn location(&self) -> Location {
         self.location.clone().unwrap_or(Location::Memory)
     }
+
+    fn location_of(&self, descriptor: &Descriptor) -> Location {
+        let elsewhere = self.elsewhere.get(descriptor.digest()).cloned();
+        elsewhere.unwrap_or_else(|| Source::location(self))
+    }
 }
 
 #[async_trait]
@@ -361,7 +370,11 @@ impl Sink for Place {
         call.end(()).await
     }
 
-    async fn adopt(&self, descriptor: &Descriptor, _: &Location) -> Result<bool, Error> {
+    async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
+        if self.mounts_at.as_ref().is_some_and(|at| at != from) {
+            let message = format!("{} cannot be taken from {from}", descriptor.digest());
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         let call = self.call(1).await?;
         let digest = descriptor.digest();
         let allowed = self.mounts_only.as_ref().is_none_or(|only| only == digest);
@@ -375,8 +388,8 @@ impl Sink for Place {
         call.end(adopted).await
     }
 
-    fn can_adopt(&self, _: &Location) -> bool {
-        self.mounts_from.is_some()
+    fn can_adopt(&self, from: &Location) -> bool {
+        self.mounts_from.is_some() && self.mounts_at.as_ref().is_none_or(|at| at == from)
     }
 
     fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {

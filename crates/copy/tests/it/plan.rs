@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use wharf_content::{MediaType, Name, Outcome};
+use wharf_content::{Location, MediaType, Name, Outcome, Source};
 use wharf_copy::{Action, Options, copy, plan};
 use wharf_reference::Digest;
 
@@ -122,4 +122,43 @@ async fn what_is_known_at_a_glance_is_not_asked_for() {
             "{digest}"
         );
     }
+}
+
+/// A changed image over its original: what is made here moves, the rest is mounted where it is.
+#[tokio::test]
+async fn each_blob_is_adopted_from_where_it_is() {
+    let original = Place::repository("r.example/a");
+    let image = original.image("a", &["one", "made here", "three"]);
+    original.name("x", &image);
+    let made = image.layers()[1].digest().clone();
+    let source = Arc::new(Place {
+        elsewhere: [(made.clone(), Location::Memory)].into(),
+        ..original
+    });
+    let sink = || {
+        Arc::new(Place {
+            mounts_from: Some(source.clone()),
+            mounts_at: Some(Source::location(&*source)),
+            ..Place::repository("r.example/b")
+        })
+    };
+
+    let plan = plan(source.clone(), sink(), &target("x"), Options::default())
+        .await
+        .unwrap();
+    let of = |action| plan.steps().iter().filter(move |step| step.action == action);
+    assert_eq!(of(Action::Adopt).count(), 3, "config and two layers");
+    let copied: Vec<&Digest> = of(Action::Copy).map(|step| step.descriptor.digest()).collect();
+    assert_eq!(copied, [&made, image.digest()]);
+    assert_eq!(plan.calls().adoptions, 3);
+
+    let sink = sink();
+    let report = copy(source.clone(), sink.clone(), &target("x"), Options::default())
+        .await
+        .unwrap();
+    let adopted = report
+        .outcomes()
+        .filter(|(_, outcome)| *outcome == Outcome::Adopted);
+    assert_eq!(adopted.count(), 3);
+    assert!(sink.log().contains(&Done::Blob(made)));
 }

@@ -1,9 +1,27 @@
 use std::{error, fmt};
 
+use crate::Manifest;
 use async_trait::async_trait;
-use wharf_content::Manifest;
 
-/// Decides whether an image may be copied, before any byte is written: a trust policy, a size limit.
+/// Decides whether an image may be copied, before any byte is written: a trust policy, a limit to the number of layers.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use wharf_content::{Gate, Manifest, Rejection};
+///
+/// struct FewLayers(usize);
+///
+/// #[async_trait]
+/// impl Gate for FewLayers {
+///     async fn admit(&self, manifest: &Manifest) -> Result<(), Rejection> {
+///         let count = manifest.layers().len();
+///         if count > self.0 {
+///             return Err(Rejection::new(format!("it has {count} layers, more than {}", self.0)));
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Gate: Send + Sync {
     /// Admits a manifest that will be at the destination, or says why not.

@@ -1,0 +1,247 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Serialize;
+use wharf_reference::Digest;
+
+use super::{BuiltImage, Common, add_blob, invalid, manifest_of};
+use crate::{Descriptor, Error, ImageConfig, MediaType};
+
+/// Makes the manifest of an image or artifact, of OCI's types unless Docker's are asked for.
+///
+/// ```
+/// use wharf_content::{Hasher, ImageBuilder, ImageConfig, MediaType, Platform};
+///
+/// let tar = b"a tar of files".as_slice();
+/// let config = ImageConfig::builder(Platform::new("linux", "amd64"))
+///     .with_cmd(["/bin/app"])
+///     .with_diff_id(&Hasher::sha256(tar))
+///     .build()?;
+/// let image = ImageBuilder::new()
+///     .with_config(config)
+///     .with_layer_bytes(MediaType::OCI_LAYER, tar)
+///     .with_annotation("org.opencontainers.image.version", "1.0")
+///     .build()?;
+/// assert_eq!(image.blobs().count(), 2);
+/// # Ok::<(), wharf_content::Error>(())
+/// ```
+///
+/// An artifact states a type of its own, and needs no config (image-spec, *Guidelines for Artifact Usage*). A subject
+/// makes it a referrer of another image:
+///
+/// ```
+/// use wharf_content::{ImageBuilder, MediaType};
+///
+/// # fn example(image: &wharf_content::Manifest) -> Result<(), wharf_content::Error> {
+/// let sbom = ImageBuilder::new()
+///     .with_artifact_type(MediaType::parse("application/spdx+json")?)
+///     .with_layer_bytes(MediaType::parse("application/spdx+json")?, r#"{"spdxVersion":"SPDX-2.3"}"#)
+///     .with_subject(image.descriptor().clone())
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "a builder makes nothing until `build` is called"]
+pub struct ImageBuilder {
+    config: Option<Config>,
+    layers: Vec<Descriptor>,
+    blobs: Vec<(Descriptor, Bytes)>,
+    common: Common,
+}
+
+#[derive(Debug, Clone)]
+enum Config {
+    Image(ImageConfig),
+    Other(MediaType, Bytes),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    schema_version: u8,
+    media_type: &'a MediaType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<&'a MediaType>,
+    config: &'a Descriptor,
+    layers: &'a [Descriptor],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a Descriptor>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
+}
+
+impl ImageBuilder {
+    /// A builder of an image without layers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the config of a container image.
+    pub fn with_config(mut self, config: ImageConfig) -> Self {
+        self.config = Some(Config::Image(config));
+        self
+    }
+
+    /// Sets a config of another type, as some artifacts have.
+    pub fn with_config_bytes(mut self, media_type: MediaType, bytes: impl Into<Bytes>) -> Self {
+        self.config = Some(Config::Other(media_type, bytes.into()));
+        self
+    }
+
+    /// Adds a layer of these bytes on top of those that were added before.
+    pub fn with_layer_bytes(mut self, media_type: MediaType, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let descriptor = Descriptor::of(media_type, &bytes);
+        add_blob(&mut self.blobs, &descriptor, &bytes);
+        self.with_layer(descriptor)
+    }
+
+    /// Adds a layer that the destination has already, such as [`SinkExt::push_bytes`](crate::SinkExt::push_bytes) or
+    /// [`Sink::ingest`](crate::Sink::ingest) returned it, on top of those that were added before.
+    pub fn with_layer(mut self, layer: Descriptor) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
+    /// Adds or replaces an annotation of the manifest.
+    pub fn with_annotation(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.common.annotations.insert(key.into(), value.into());
+        self
+    }
+
+    /// Sets the manifest that this one refers to.
+    pub fn with_subject(mut self, subject: Descriptor) -> Self {
+        self.common.subject = Some(subject);
+        self
+    }
+
+    /// Makes this an artifact of this type.
+    pub fn with_artifact_type(mut self, artifact_type: MediaType) -> Self {
+        self.common.artifact_type = Some(artifact_type);
+        self
+    }
+
+    /// Makes a manifest of Docker's types (*Image Manifest Version 2, Schema 2*) instead of OCI's. The types of the
+    /// layers are those they were added with.
+    pub fn with_docker_types(mut self) -> Self {
+        self.common.docker = true;
+        self
+    }
+
+    /// The image.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there is neither a config nor an artifact type, if the
+    /// config lists other layers than there are, if a layer has no type or a manifest's, if the subject is no manifest,
+    /// for an annotation without a key, and for what Docker's types cannot state;
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) if the manifest is larger than registries must accept.
+    pub fn build(mut self) -> Result<BuiltImage, Error> {
+        self.common.check()?;
+        self.check_layers()?;
+        let (config, bytes) = self.config_blob()?;
+        let mut blobs = vec![(config.clone(), bytes)];
+        let is_artifact = self.common.artifact_type.is_some();
+        if is_artifact && self.layers.is_empty() {
+            // An artifact without content has the empty object in its place.
+            let empty = Bytes::from_static(EMPTY);
+            let descriptor = Descriptor::of(MediaType::OCI_EMPTY, &empty);
+            add_blob(&mut blobs, &descriptor, &empty);
+            self.layers.push(descriptor);
+        }
+        for (descriptor, bytes) in &self.blobs {
+            add_blob(&mut blobs, descriptor, bytes);
+        }
+        let media_type = if self.common.docker {
+            MediaType::DOCKER_MANIFEST
+        } else {
+            MediaType::OCI_MANIFEST
+        };
+        let document = Document {
+            schema_version: 2,
+            media_type: &media_type,
+            artifact_type: self.common.artifact_type.as_ref(),
+            config: &config,
+            layers: &self.layers,
+            subject: self.common.subject.as_ref(),
+            annotations: &self.common.annotations,
+        };
+        let manifest = manifest_of(&document, &media_type)?;
+        let platform = match &self.config {
+            Some(Config::Image(config)) => config.platform().cloned(),
+            Some(Config::Other(..)) | None => None,
+        };
+        Ok(BuiltImage::new(manifest, Vec::new(), blobs, platform))
+    }
+
+    fn config_blob(&self) -> Result<(Descriptor, Bytes), Error> {
+        let empty = || Bytes::from_static(EMPTY);
+        let is_artifact = self.common.artifact_type.is_some();
+        match &self.config {
+            Some(Config::Image(config)) => {
+                self.check_diff_ids(config)?;
+                let media_type = if self.common.docker {
+                    MediaType::DOCKER_CONFIG
+                } else {
+                    MediaType::OCI_CONFIG
+                };
+                let bytes = config.bytes().clone();
+                Ok((Descriptor::of(media_type, &bytes), bytes))
+            }
+            Some(Config::Other(media_type, _)) if media_type.is_unset() => {
+                Err(invalid("the config has no type"))
+            }
+            Some(Config::Other(media_type, bytes)) if is_artifact || *media_type != MediaType::OCI_EMPTY => {
+                Ok((Descriptor::of(media_type.clone(), bytes), bytes.clone()))
+            }
+            None if is_artifact => Ok((Descriptor::of(MediaType::OCI_EMPTY, EMPTY), empty())),
+            Some(Config::Other(..)) | None => Err(invalid("an image needs a config, or an artifact type")),
+        }
+    }
+
+    fn check_layers(&self) -> Result<(), Error> {
+        for (number, layer) in self.layers.iter().enumerate() {
+            let (media_type, number) = (layer.media_type(), number + 1);
+            if media_type.is_unset() {
+                return Err(invalid(format!("layer {number} has no type")));
+            }
+            if media_type.is_manifest() {
+                let message = format!("layer {number} is of type {media_type}, which is a manifest's");
+                return Err(invalid(message));
+            }
+            if self.common.docker && media_type.as_str().starts_with("application/vnd.oci.") {
+                let message = format!("layer {number} is of OCI's type {media_type} in a Docker manifest");
+                return Err(invalid(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// A config lists each layer by the digest of its tar, which is its own digest if it is not compressed.
+    fn check_diff_ids(&self, config: &ImageConfig) -> Result<(), Error> {
+        let diff_ids = config.diff_ids()?;
+        let (listed, layers) = (diff_ids.len(), self.layers.len());
+        if listed != layers {
+            let message = format!("the config lists {listed} layers (diff_ids), but the image has {layers}");
+            return Err(invalid(message));
+        }
+        let is_plain = |layer: &Descriptor, diff_id: &Digest| {
+            [MediaType::OCI_LAYER, MediaType::DOCKER_LAYER].contains(layer.media_type())
+                && layer.digest().algorithm() == diff_id.algorithm()
+        };
+        for (number, (layer, diff_id)) in self.layers.iter().zip(&diff_ids).enumerate() {
+            if is_plain(layer, diff_id) && layer.digest() != diff_id {
+                let (number, digest) = (number + 1, layer.digest());
+                let message = format!(
+                    "layer {number} is {digest}, not compressed, but the config lists {diff_id} for it"
+                );
+                return Err(invalid(message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What stands for a config or layer that has nothing to say (image-spec, *Guidance for an Empty Descriptor*).
+const EMPTY: &[u8] = b"{}";

@@ -1,0 +1,210 @@
+use std::collections::BTreeMap;
+
+use wharf_reference::Digest;
+
+use super::{History, ImageConfig, body::Body};
+use crate::{Error, ErrorKind, Platform};
+
+/// Makes an [`ImageConfig`].
+///
+/// Nothing is taken from the clock or the host, so the same calls make the same bytes.
+#[derive(Debug)]
+#[must_use = "a builder makes nothing until `build` is called"]
+pub struct ImageConfigBuilder {
+    platform: Platform,
+    body: Body,
+}
+
+impl ImageConfigBuilder {
+    pub(super) fn new(platform: Platform) -> Self {
+        Self {
+            platform,
+            body: Body::default(),
+        }
+    }
+
+    /// Sets the time at which the image was made, as RFC 3339 writes it: `2026-01-01T00:00:00Z`.
+    pub fn with_created(mut self, time: impl Into<String>) -> Self {
+        self.body.created = Some(time.into());
+        self
+    }
+
+    /// Sets name or address of the person or entity that makes the image.
+    pub fn with_author(mut self, author: impl Into<String>) -> Self {
+        self.body.author = Some(author.into());
+        self
+    }
+
+    /// Sets user, and group after a colon, that the process runs as: names or numbers.
+    pub fn with_user(mut self, user: impl Into<String>) -> Self {
+        self.body.config.user = Some(user.into());
+        self
+    }
+
+    /// Sets an environment variable. One of this name that is set already is replaced where it stands.
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        let entries = self.body.config.env.get_or_insert_default();
+        let has_name = |entry: &&mut String| entry.split_once('=').is_some_and(|(set, _)| set == name);
+        let entry = format!("{name}={value}");
+        match entries.iter_mut().find(has_name) {
+            Some(set) => *set = entry,
+            None => entries.push(entry),
+        }
+        self
+    }
+
+    /// Sets the command line that the arguments are appended to.
+    pub fn with_entrypoint(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.body.config.entrypoint = Some(words.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets the arguments of the entrypoint, or the whole command line where there is none.
+    pub fn with_cmd(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.body.config.cmd = Some(words.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets the directory that the process starts in.
+    pub fn with_working_dir(mut self, path: impl Into<String>) -> Self {
+        self.body.config.working_dir = Some(path.into());
+        self
+    }
+
+    /// Sets the signal that ends the process gently, as `SIGTERM`.
+    pub fn with_stop_signal(mut self, signal: impl Into<String>) -> Self {
+        self.body.config.stop_signal = Some(signal.into());
+        self
+    }
+
+    /// Adds or replaces a label.
+    pub fn with_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let labels = self.body.config.labels.get_or_insert_with(BTreeMap::new);
+        labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds a port that the container listens on: `8080`, `8080/tcp` or `53/udp`.
+    pub fn with_exposed_port(mut self, port: impl Into<String>) -> Self {
+        self.body.config.exposed_ports.insert(port.into());
+        self
+    }
+
+    /// Adds a directory that is likely to be written to.
+    pub fn with_volume(mut self, path: impl Into<String>) -> Self {
+        self.body.config.volumes.insert(path.into());
+        self
+    }
+
+    /// Adds a layer on top of those that were added before, by the digest of its tar before compression:
+    /// [`Hasher::sha256`](crate::Hasher::sha256) of it. An [`ImageBuilder`](crate::ImageBuilder) with this config needs
+    /// as many layers, in this order.
+    pub fn with_diff_id(mut self, uncompressed: &Digest) -> Self {
+        self.body.rootfs.diff_ids.push(uncompressed.to_string());
+        self
+    }
+
+    /// Adds how the next layer was made. Without any history the config states none; with some, there must be one entry
+    /// for each layer.
+    pub fn with_history(mut self, history: History) -> Self {
+        self.body.history.push(history);
+        self
+    }
+
+    /// The config.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for a platform without operating system or architecture, an environment variable or
+    /// label without a name, a port that is none, a time that is not RFC 3339, or history of another number of layers
+    /// than there are; [`ErrorKind::TooLarge`] above [`MAX_CONFIG_SIZE`](crate::MAX_CONFIG_SIZE).
+    pub fn build(self) -> Result<ImageConfig, Error> {
+        self.check()
+            .map_err(|message| Error::new(ErrorKind::Invalid, message))?;
+        ImageConfig::parse(self.body.write(&self.platform)?.into())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Self { platform, body } = self;
+        if platform.os.is_empty() || platform.architecture.is_empty() {
+            return Err("the platform of a config needs operating system and architecture".to_owned());
+        }
+        let runtime = &body.config;
+        for entry in runtime.env.iter().flatten() {
+            if entry.starts_with('=') || entry.contains('\0') {
+                return Err(format!(
+                    "invalid environment variable {entry:?}: expected NAME=value"
+                ));
+            }
+        }
+        if runtime.labels.iter().flatten().any(|(key, _)| key.is_empty()) {
+            return Err("a label of the config has no key".to_owned());
+        }
+        if let Some(port) = runtime.exposed_ports.iter().find(|port| !is_port(port)) {
+            return Err(format!(
+                "invalid port {port:?}: expected as in 8080, 8080/tcp or 53/udp"
+            ));
+        }
+        let times = body
+            .history
+            .iter()
+            .filter_map(History::created)
+            .chain(body.created.as_deref());
+        for time in times {
+            if !is_time(time) {
+                return Err(format!(
+                    "invalid time {time:?}: expected RFC 3339, as in 2026-01-01T00:00:00Z"
+                ));
+            }
+        }
+        let (layers, made) = (
+            body.rootfs.diff_ids.len(),
+            body.history.iter().filter(|entry| !entry.empty_layer()).count(),
+        );
+        if !body.history.is_empty() && made != layers {
+            return Err(format!(
+                "the config has history of {made} layers, but {layers} layers"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn is_port(text: &str) -> bool {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    digits && number.parse::<u16>().is_ok() && matches!(protocol, "tcp" | "udp" | "sctp")
+}
+
+/// Whether a text has the form of a time in RFC 3339; whether there was such a day is not looked at.
+fn is_time(text: &str) -> bool {
+    let Some((date, rest)) = text.split_once(['T', 't']) else {
+        return false;
+    };
+    let Some(zone) = rest.find(['Z', 'z', '+', '-']) else {
+        return false;
+    };
+    let (time, zone) = rest.split_at(zone);
+    let (time, fraction) = match time.split_once('.') {
+        Some((time, fraction)) => (time, Some(fraction)),
+        None => (time, None),
+    };
+    let zone = zone.trim_start_matches(['+', '-']);
+    fits(date, "0000-00-00")
+        && fits(time, "00:00:00")
+        && fraction
+            .is_none_or(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        && (matches!(zone, "Z" | "z") || fits(zone, "00:00"))
+}
+
+/// Whether a text is as the pattern but for its digits.
+fn fits(text: &str, pattern: &str) -> bool {
+    let same = |(one, other): (u8, u8)| {
+        if other == b'0' {
+            one.is_ascii_digit()
+        } else {
+            one == other
+        }
+    };
+    text.len() == pattern.len() && text.bytes().zip(pattern.bytes()).all(same)
+}

@@ -1,0 +1,157 @@
+use std::future::Future;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use wharf_reference::Algorithm;
+
+use crate::{
+    Blob, BuiltImage, ByteStream, Descriptor, Error, ErrorKind, Location, Manifest, MediaType, Name,
+};
+
+/// A place that images are written to. [`SinkExt`] adds calls for users.
+///
+/// The caller pushes children before parents. Every call is idempotent: content that is there already is
+/// success.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Whether the blob or manifest is there and complete, so that it need not be sent. An image manifest is
+    /// complete with its blobs; an index stands for itself alone, for it may be kept with some of its images.
+    async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error>;
+
+    /// What is known of these without a question for each, in their order: whether it is there and complete, as
+    /// [`Sink::contains`] would say; `None` where only that can tell.
+    async fn glance(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
+        Ok(vec![None; descriptors.len()])
+    }
+
+    /// Takes in a blob. It is there, whole and verified, when this returns `Ok`.
+    ///
+    /// Does not ask first whether it is there: that is the caller's choice, by [`Sink::contains`].
+    async fn push_blob(&self, blob: Blob) -> Result<(), Error>;
+
+    /// Takes in a manifest, whose children are there, and gives it a name if one is passed.
+    async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error>;
+
+    /// Takes the blob from a place this sink can reach by itself, without the bytes passing through the
+    /// caller: a mount from another repository of the same registry, blocks of a file that are shared. `false` if it cannot.
+    async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
+        let _ = (descriptor, from);
+        Ok(false)
+    }
+
+    /// Whether [`Sink::adopt`] may succeed for content of that place, so that it is worth a call. Answered
+    /// without asking anyone.
+    fn can_adopt(&self, from: &Location) -> bool {
+        match (self.location(), from) {
+            (Location::Repository(here), Location::Repository(there)) => here.registry() == there.registry(),
+            (Location::Directory(_), Location::Directory(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether [`Sink::ingest`] works here. If not, only blobs of known digest can be written. Answered without asking
+    /// anyone.
+    fn can_ingest(&self) -> bool {
+        false
+    }
+
+    /// Takes in a blob whose digest and size are known only when its last byte has come, such as a layer that is
+    /// compressed as it is sent, and returns its descriptor. The blob is there, whole, when this returns `Ok`; if the
+    /// stream fails or the future is dropped, nothing becomes content. The bytes come only once, so nothing is sent
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// The error of the stream as it is; [`ErrorKind::Unsupported`] for an algorithm that cannot verify anything, and
+    /// wherever [`Sink::can_ingest`] says so; the failures of the sink.
+    async fn ingest(
+        &self,
+        media_type: MediaType,
+        algorithm: Algorithm,
+        bytes: ByteStream,
+    ) -> Result<Descriptor, Error> {
+        let _ = (media_type, algorithm, bytes);
+        let message = format!("{} takes no blob of unknown digest", self.location());
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
+
+    /// Whether content of this type and digest algorithm can be kept here with every byte as it is. Answered
+    /// without asking anyone, before anything is sent.
+    ///
+    /// Fails with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it cannot.
+    fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
+        let _ = descriptor;
+        Ok(())
+    }
+
+    /// A manifest that is here, for a sink that reads its own content without a round trip; it saves reading
+    /// the manifest from a source far away. `None` if it is not here, or this sink cannot read.
+    async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
+        let _ = descriptor;
+        Ok(None)
+    }
+
+    /// Where this is.
+    fn location(&self) -> Location;
+}
+
+/// Calls for users of any [`Sink`].
+///
+/// ```
+/// use wharf_content::{Error, ImageBuilder, ImageConfig, MediaType, Name, Platform, Sink, SinkExt as _};
+///
+/// # async fn example(sink: &dyn Sink) -> Result<(), Error> {
+/// let layer = sink.push_bytes(MediaType::OCI_LAYER_GZIP, "a tar, compressed").await?;
+/// let config = ImageConfig::builder(Platform::host()).build()?;
+/// let image = ImageBuilder::new().with_config(config).with_layer(layer).build()?;
+/// sink.push_image(&image, Some(&Name::parse("latest")?)).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait SinkExt: Sink {
+    /// Takes in a blob of these bytes, named by their sha256 digest, and returns its descriptor.
+    ///
+    /// # Errors
+    ///
+    /// The failures of the sink.
+    fn push_bytes(
+        &self,
+        media_type: MediaType,
+        bytes: impl Into<Bytes> + Send,
+    ) -> impl Future<Output = Result<Descriptor, Error>> + Send {
+        let blob = Blob::of(media_type, bytes);
+        async move {
+            let descriptor = blob.descriptor().clone();
+            self.push_blob(blob).await?;
+            Ok(descriptor)
+        }
+    }
+
+    /// Takes in a built image: the blobs that are not there yet, then the manifests, the root with its name last.
+    /// One thing after the other; a copy from the image, which is a [`Source`](crate::Source), moves blobs side by side
+    /// and reports progress.
+    ///
+    /// # Errors
+    ///
+    /// The failures of the sink; what was complete before stays there, without a name.
+    fn push_image(
+        &self,
+        image: &BuiltImage,
+        name: Option<&Name>,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        async move {
+            for (descriptor, bytes) in image.blobs() {
+                if !self.contains(descriptor).await? {
+                    self.push_blob(Blob::from_bytes(descriptor.clone(), bytes.clone())?)
+                        .await?;
+                }
+            }
+            for manifest in image.manifests() {
+                self.push_manifest(manifest, None).await?;
+            }
+            self.push_manifest(image.root(), name).await
+        }
+    }
+}
+
+impl<S: Sink + ?Sized> SinkExt for S {}

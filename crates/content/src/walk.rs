@@ -1,0 +1,87 @@
+use std::collections::HashMap;
+
+use wharf_reference::Digest;
+
+use crate::{Descriptor, Error, ErrorKind};
+
+/// The deepest nesting of manifests that one operation follows (threat row I6): an image in three levels of indexes.
+pub const MAX_DEPTH: usize = 4;
+
+/// The most manifests that one operation reads (threat row I6).
+pub const MAX_MANIFESTS: usize = 2_000;
+
+/// The most manifests and blobs that one operation deals with.
+pub const MAX_PIECES: usize = 20_000;
+
+/// The most bytes that the manifests of one operation may have together, since all are held in memory.
+pub const MAX_MANIFEST_BYTES: u64 = 32 << 20;
+
+/// The manifests and blobs that one operation has met, within [`MAX_MANIFESTS`], [`MAX_PIECES`] and
+/// [`MAX_MANIFEST_BYTES`]. Whoever follows manifests asks it before each is read; the depth is for the caller to
+/// count.
+///
+/// ```
+/// use wharf_content::{Descriptor, MediaType, Visits};
+///
+/// let mut visits = Visits::new();
+/// let image = Descriptor::of(MediaType::OCI_MANIFEST, b"...");
+/// assert!(visits.add(&image)?);
+/// assert!(!visits.add(&image)?); // listed again
+/// # Ok::<(), wharf_content::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Visits {
+    /// The size of each, told apart by whether it is a manifest: an index may list the same bytes as both.
+    seen: HashMap<(Digest, bool), u64>,
+    manifest_count: usize,
+    manifest_bytes: u64,
+}
+
+impl Visits {
+    /// No visits yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Counts a manifest or blob. `false` if it was met before, so that nothing more is to be done about it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] beyond a limit, [`ErrorKind::Mismatch`] if it was met with another size.
+    pub fn add(&mut self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let is_manifest = descriptor.media_type().is_manifest();
+        let (digest, size) = (descriptor.digest(), descriptor.size());
+        if let Some(known) = self.seen.get(&(digest.clone(), is_manifest)) {
+            if *known != size {
+                let message = format!("{digest} is described with {known} bytes and with {size} bytes");
+                return Err(Error::new(ErrorKind::Mismatch, message));
+            }
+            return Ok(false);
+        }
+        if is_manifest {
+            self.manifest_count += 1;
+            self.manifest_bytes = self.manifest_bytes.saturating_add(size);
+        }
+        let too_large = |message| Err(Error::new(ErrorKind::TooLarge, message));
+        if self.manifest_count > MAX_MANIFESTS {
+            return too_large(format!("more than {MAX_MANIFESTS} manifests in one image"));
+        }
+        if self.manifest_bytes > MAX_MANIFEST_BYTES {
+            return too_large(format!(
+                "more than {MAX_MANIFEST_BYTES} bytes of manifests in one image"
+            ));
+        }
+        if self.seen.len() >= MAX_PIECES {
+            return too_large(format!("more than {MAX_PIECES} manifests and blobs in one image"));
+        }
+        self.seen.insert((digest.clone(), is_manifest), size);
+        Ok(true)
+    }
+
+    /// Whether a manifest of this digest was met.
+    #[must_use]
+    pub fn has_manifest(&self, digest: &Digest) -> bool {
+        self.seen.contains_key(&(digest.clone(), true))
+    }
+}
