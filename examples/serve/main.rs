@@ -4,6 +4,7 @@
 mod arguments;
 mod metrics;
 mod mistakes;
+mod operators;
 mod reload;
 mod report;
 mod upstream;
@@ -24,6 +25,7 @@ use self::{
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    raise_file_limit();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -33,13 +35,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// Lets this process open as many files as the system allows it to ask for: each connection takes two.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    let _ = setrlimit(Resource::Nofile, raised); // else there are fewer connections at a time
+}
+
 #[tokio::main]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let reloadable = Reloadable::load(arguments)?;
     let metrics = Arc::new(Metrics::default());
     let server = start(arguments, &reloadable, &metrics).await?;
     if let Some(address) = arguments.metrics {
-        let address = metrics::serve(address, Arc::clone(&metrics), server.service().clone()).await?;
+        let address = operators::serve(address, Arc::clone(&metrics), server.service().clone()).await?;
         say(format_args!("serve: metrics at http://{address}/metrics"));
     }
     if arguments.gc > 0 {
@@ -52,7 +65,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // Before anybody is told that it serves: else a signal could come too early and be its end.
     let mut hangup = signal(SignalKind::hangup())?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    if let Some(warning) = mistakes::warnings(arguments) {
+    for warning in mistakes::warnings(arguments) {
         say(format_args!("serve: warning: {warning}"));
     }
     println!("{}", server.url());

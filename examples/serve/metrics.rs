@@ -1,23 +1,15 @@
-//! Counters in Prometheus' text format, and whether the registry is well, on an address of their own.
+//! Counters in Prometheus' text format, and whether the registry is well.
 
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
-use wharf_registry::{Answered, Endpoint, Inventory, Registry};
-
-use crate::mistakes;
+use wharf_registry::{Answered, Endpoint, Inventory};
 
 /// Upper bounds of the histogram, in seconds.
 const BUCKETS: [f64; 8] = [0.005, 0.025, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0];
@@ -79,7 +71,11 @@ impl Metrics {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    fn text(&self, inventory: &Inventory) -> String {
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn text(&self, inventory: &Inventory) -> String {
         let mut text = String::new();
         describe(
             &mut text,
@@ -198,51 +194,4 @@ fn name(endpoint: Option<Endpoint>) -> &'static str {
         Some(Endpoint::Referrers) => "referrers",
         _ => "other",
     }
-}
-
-/// Serves the metrics until the program ends.
-pub(crate) async fn serve(
-    address: SocketAddr,
-    metrics: Arc<Metrics>,
-    registry: Registry,
-) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| mistakes::listening(&error, address, "--metrics"))?;
-    let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (metrics, registry) = (Arc::clone(&metrics), registry.clone());
-            let answered = async move { answer(stream, &metrics, &registry).await };
-            tokio::spawn(tokio::time::timeout(Duration::from_secs(10), answered));
-        }
-    });
-    Ok(address)
-}
-
-async fn answer(mut stream: TcpStream, metrics: &Metrics, registry: &Registry) -> std::io::Result<()> {
-    let mut head = [0; 1024];
-    let mut length = 0;
-    while let Some(rest) = head.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        let read = stream.read(rest).await?;
-        length += read;
-        let ended = head.windows(4).any(|window| window == b"\r\n\r\n");
-        if read == 0 || ended {
-            break;
-        }
-    }
-    let (status, body) = if head.starts_with(b"GET /metrics ") {
-        ("200 OK", metrics.text(&registry.inventory()))
-    } else if !head.starts_with(b"GET /healthz ") {
-        ("404 Not Found", String::new())
-    } else if metrics.draining.load(Ordering::Relaxed) {
-        ("503 Service Unavailable", "draining\n".to_owned())
-    } else {
-        ("200 OK", "ok\n".to_owned())
-    };
-    let length = body.len();
-    let answer = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    );
-    stream.write_all(answer.as_bytes()).await
 }

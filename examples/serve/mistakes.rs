@@ -1,6 +1,10 @@
 //! What a person did wrong, and what to do about it.
 
-use std::{io, net::SocketAddr, path::Path};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
 
 use anyhow::anyhow;
 use wharf::{Error, ErrorKind};
@@ -50,15 +54,34 @@ pub(crate) fn opening(error: Error) -> anyhow::Error {
 }
 
 /// What is allowed, and may not have been meant.
-pub(crate) fn warnings(arguments: &Arguments) -> Option<&'static str> {
+pub(crate) fn warnings(arguments: &Arguments) -> Vec<String> {
+    let mut warnings = Vec::new();
     let authenticates = arguments.htpasswd.is_some() || arguments.token_keys.is_some();
-    if arguments.listen.ip().is_loopback() {
-        None
-    } else if !authenticates && !arguments.read_only && arguments.upstream.is_none() {
-        Some("without --htpasswd or --token-keys, whoever reaches this address may push and delete")
-    } else if authenticates && arguments.tls_cert.is_none() {
-        Some("without --tls-cert, passwords and tokens pass in clear unless a proxy adds TLS")
-    } else {
-        None
+    let is_local = arguments.listen.ip().is_loopback();
+    if !is_local && !authenticates && !arguments.read_only && arguments.upstream.is_none() {
+        let text = "without --htpasswd or --token-keys, whoever reaches this address may push and delete";
+        warnings.push(text.to_owned());
     }
+    if !is_local && authenticates && arguments.tls_cert.is_none() {
+        let text = "without --tls-cert, passwords and tokens pass in clear unless a proxy adds TLS";
+        warnings.push(text.to_owned());
+    }
+    warnings.extend(unreachable_realm(arguments));
+    warnings
+}
+
+/// Clients are told to get their tokens at an address that stands for all addresses, and that none can reach.
+fn unreachable_realm(arguments: &Arguments) -> Option<String> {
+    let (realm, flag) = match (&arguments.token_realm, &arguments.external_url) {
+        (Some(realm), _) => (realm.clone(), "--token-realm"),
+        (None, _) if !arguments.tokens => return None,
+        (None, Some(url)) => (url.clone(), "--external-url"),
+        (None, None) => (format!("http://{}", arguments.listen), "--external-url"),
+    };
+    let uri: http::Uri = realm.parse().ok()?;
+    let host = uri.host()?.trim_matches(['[', ']']);
+    let address: IpAddr = host.parse().ok()?;
+    address.to_canonical().is_unspecified().then(|| {
+        format!("clients are sent to {host} for tokens, which they cannot reach; name the URL that they use with {flag}")
+    })
 }

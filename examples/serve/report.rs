@@ -32,9 +32,9 @@ impl Observer for Report {
             Log::Off => {}
             Log::Plain => say(format_args!(
                 "{} {} {} {} in={} out={} {}ms{}",
-                user.unwrap_or("-"),
-                answered.method,
-                answered.path.escape_debug(),
+                user.map_or_else(|| "-".to_owned(), named),
+                tame(answered.method.as_str()),
+                tame(&answered.path),
                 answered.status.as_u16(),
                 answered.received,
                 answered.sent,
@@ -45,16 +45,16 @@ impl Observer for Report {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let line = json!({
                     "time": now.as_secs_f64(),
-                    "user": user,
-                    "method": answered.method.as_str(),
-                    "path": answered.path,
+                    "user": user.map(bounded),
+                    "method": bounded(answered.method.as_str()),
+                    "path": bounded(&answered.path),
                     "status": answered.status.as_u16(),
                     "received": answered.received,
                     "sent": answered.sent,
                     "complete": answered.complete,
                     "milliseconds": u64::try_from(milliseconds).unwrap_or(u64::MAX),
                 });
-                say(format_args!("{line}"));
+                say(format_args!("{}", ascii(&line.to_string())));
             }
         }
     }
@@ -65,6 +65,56 @@ impl Observer for Report {
             "serve: {digest} is damaged; it was moved to corrupt/ and can be pushed again"
         ));
     }
+}
+
+/// Characters of a client's text that are logged.
+const MAX_LOGGED: usize = 1024;
+
+/// The beginning of a client's text.
+fn bounded(text: &str) -> &str {
+    let end = text.char_indices().nth(MAX_LOGGED);
+    end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+/// A client's text as one word of a line: printable ASCII as it is, everything else escaped.
+fn tame(text: &str) -> String {
+    let mut tame = String::with_capacity(text.len().min(MAX_LOGGED));
+    for character in bounded(text).chars() {
+        match character {
+            '"' | '\\' => tame.extend(character.escape_unicode()),
+            '!'..='~' => tame.push(character),
+            _ => tame.extend(character.escape_unicode()),
+        }
+    }
+    if bounded(text).len() < text.len() {
+        tame.push_str("...");
+    }
+    tame
+}
+
+/// A user's name, which is never that of nobody.
+fn named(user: &str) -> String {
+    match user {
+        "" => "\"\"".to_owned(),
+        "-" => '-'.escape_unicode().to_string(),
+        user => tame(user),
+    }
+}
+
+/// JSON in which everything but printable ASCII is escaped, so that no terminal obeys it.
+fn ascii(json: &str) -> String {
+    use std::fmt::Write as _;
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if let ' '..='~' = character {
+            escaped.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            let _ = write!(escaped, "\\u{unit:04x}"); // writing to a String cannot fail
+        }
+    }
+    escaped
 }
 
 /// A line on standard error. If nobody reads it any more, that is no reason to stop serving.

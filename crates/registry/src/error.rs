@@ -99,12 +99,19 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message)
     }
 
-    pub(crate) fn method_not_allowed() -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            ErrorCode::Unsupported,
-            "this method is not offered here",
-        )
+    /// Asks the client to come again after so many seconds: 429, or 503.
+    pub(crate) fn wait(status: StatusCode, seconds: u64, message: impl Into<Cow<'static, str>>) -> Self {
+        let code = match status {
+            StatusCode::TOO_MANY_REQUESTS => ErrorCode::TooManyRequests,
+            _ => ErrorCode::Unknown,
+        };
+        Self::new(status, code, message).with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// Says how to log in.
+    pub(crate) fn unauthorized(challenge: HeaderValue, message: impl Into<Cow<'static, str>>) -> Self {
+        let failure = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message);
+        failure.with_header(header::WWW_AUTHENTICATE, challenge)
     }
 
     pub(crate) fn status(&self) -> StatusCode {

@@ -10,7 +10,7 @@ use wharf_reference::{Digest, Tag};
 
 use crate::{
     Registry,
-    api::Call,
+    api::{Call, Pusher},
     error::Failure,
     route::Path,
     state::{BlobRecord, Repository, State, random_id},
@@ -205,7 +205,7 @@ impl Sink for HostedRepository {
 
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {
         let tag: Option<Tag> = name.map(Name::to_tag).transpose()?;
-        let stored = self.call().store(manifest, tag.as_slice(), true).await;
+        let stored = self.call().store(manifest, tag.as_slice(), Pusher::Process).await;
         stored.map_err(|failure| failed(&failure))
     }
 

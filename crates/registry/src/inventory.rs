@@ -20,8 +20,6 @@ pub struct Inventory {
     pub uploads: usize,
     /// Bytes that have come in these sessions.
     pub uploading: u64,
-    /// Tokens that were issued and have not been thrown away; some of them may have expired.
-    pub tokens: usize,
     /// Digests of content that was found intact since the registry opened.
     pub verified: usize,
     /// Requests in the request log.
@@ -48,8 +46,6 @@ impl Registry {
             inventory.uploads += 1;
             inventory.uploading += session.received();
         }
-        let issuer = self.config.authentication.issuer.as_ref();
-        inventory.tokens = issuer.map_or(0, |issuer| issuer.kept());
         inventory.requests = self.config.log.as_ref().map_or(0, crate::RequestLog::len);
         inventory
     }

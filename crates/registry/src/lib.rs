@@ -71,13 +71,18 @@ mod api;
 mod auth;
 mod backend;
 mod body;
+mod client;
 mod configure;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "server")]
+mod connections;
 mod disk;
 mod error;
 mod fault;
 mod gc;
+#[cfg(feature = "server")]
+mod host;
 mod hosted;
 mod inventory;
 mod limits;
@@ -89,6 +94,7 @@ mod memory;
 mod observe;
 #[cfg(feature = "server")]
 mod patient;
+mod percent;
 mod query;
 mod quirk;
 mod range;
@@ -108,6 +114,7 @@ pub use auth::TokenKeys;
 pub use auth::{Access, Action};
 pub use backend::{Backend, Change};
 pub use body::Body;
+pub use client::ClientAddress;
 pub use disk::DiskBackend;
 pub use error::ErrorCode;
 pub use fault::{Endpoint, Fault, Injected};

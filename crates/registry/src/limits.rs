@@ -21,7 +21,9 @@ pub struct Limits {
     pub idle: Duration,
     /// How long an upload session is kept without a request. Default 24 hours.
     pub upload_expiry: Duration,
-    /// Connections at a time; more wait. Default 4,096.
+    /// Connections at a time, and no more than the process may have files open for, of which each takes two. When
+    /// there are so many, one that has no request makes way for the next; if there is none, one of the client that
+    /// has most, or the next waits. Default 4,096.
     pub connections: usize,
     /// Bytes of all content of one repository, manifests and unfinished uploads included; more are answered
     /// 413. Default none.

@@ -32,6 +32,9 @@ pub trait Observer: Send + Sync {
 }
 
 /// A request and what became of it.
+///
+/// Method, path and user are what a client or a token says: they may hold any character, and are to be escaped
+/// where they are shown.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Answered {
@@ -41,7 +44,7 @@ pub struct Answered {
     pub path: String,
     /// What kind of path it is, if it is one that is served.
     pub endpoint: Option<Endpoint>,
-    /// The status.
+    /// The status; 499 if the client went before there was an answer.
     pub status: StatusCode,
     /// The user, if the credentials were right.
     pub user: Option<Arc<str>>,

@@ -18,8 +18,9 @@ pub(crate) fn parse(headers: &HeaderMap, size: u64) -> Requested {
     let (Some(value), None) = (values.next(), values.next()) else {
         return Requested::Whole;
     };
-    let range = value.to_str().ok().and_then(|text| text.strip_prefix("bytes="));
-    let Some((first, last)) = range.and_then(|range| range.trim().split_once('-')) else {
+    let range = value.to_str().ok().and_then(|text| text.split_once('='));
+    let range = range.filter(|(unit, _)| unit.eq_ignore_ascii_case("bytes"));
+    let Some((first, last)) = range.and_then(|(_, range)| range.trim().split_once('-')) else {
         return Requested::Whole;
     };
     let part = match (number(first), number(last)) {
@@ -84,7 +85,10 @@ mod tests {
             ("bytes=10-", Requested::Unsatisfiable),
             ("bytes=5-0", Requested::Unsatisfiable),
             ("bytes=-0", Requested::Unsatisfiable),
+            ("Bytes=0-4", Requested::Part(0..5)),
+            ("bytes= 0-4 ", Requested::Part(0..5)),
             ("bytes=0-1,3-4", Requested::Whole),
+            ("bytes 0-4", Requested::Whole),
             ("bytes=", Requested::Whole),
             ("bytes=-", Requested::Whole),
             ("bytes=a-b", Requested::Whole),

@@ -18,6 +18,7 @@ use crate::{
     Backend, Body, Limits, MemoryBackend, Observer, Quirk, RequestLog,
     api::{self, RequestBody},
     auth::Authentication,
+    error::Failure,
     fault::{Fault, Faults, Injected},
     state::State,
     upstream::Through,
@@ -129,15 +130,30 @@ impl Registry {
 
     /// Answers a request.
     ///
-    /// Must run in a tokio runtime with a clock. What a request began with its body goes on when this future
-    /// is dropped, until the body ends or fails.
+    /// Must run in a tokio runtime with a clock. When this future is dropped, what has begun to change something
+    /// goes on, until the request's body ends or fails; all else ends, also the wait for a password to be checked.
+    ///
+    /// Passwords are checked fairly between clients if the request has a [`ClientAddress`](crate::ClientAddress) as an extension.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
+        self.handle_unless(None, request).await
+    }
+
+    /// Answers a request, or says that it was refused.
+    pub(crate) async fn handle_unless<B>(
+        &self,
+        refused: Option<Failure>,
+        request: Request<B>,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
         let request = request.map(|body| RequestBody::new(body.map_err(Into::into)));
-        api::answer(self, request).await
+        api::answer(self, request, refused).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 
 use wharf_reference::{Digest, Registry, Repository, Tag};
 
-use crate::{ErrorCode, error::Failure};
+use crate::{ErrorCode, error::Failure, percent};
 
 /// The path of a repository within this registry (distribution-spec, *Pulling manifests*).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +15,11 @@ impl Path {
         let localhost = Registry::parse("localhost").map_err(|_| invalid_name())?;
         let repository = Repository::new(&localhost, text).map_err(|_| invalid_name())?;
         Ok(Self(Arc::from(repository.path())))
+    }
+
+    /// The same from a part of a request's path.
+    fn unescape(text: &str) -> Result<Self, Failure> {
+        Self::parse(&percent::decode(text).ok_or_else(invalid_escape)?)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -76,10 +81,19 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Reads the raw path of a request. Escapes are refused: nothing that is served needs one, and a path
-    /// that two readers decode differently is a way around access rules.
+    /// Reads the raw path of a request, whose escapes are undone here, once, and nowhere else: rights are looked
+    /// up for what is read here.
+    ///
+    /// | escape | is read |
+    /// |---|---|
+    /// | of an unreserved character (`%61`) | as the character, everywhere (RFC 3986, 6.2.2.2) |
+    /// | `%2F` in a repository's name | as the slash that it stands for |
+    /// | `%2F` between the parts of a path, or in its last one | as no separator, so that nothing is there |
+    /// | `%3A` in a digest | as the colon |
+    /// | any other, or an escape of an escape (`%252F`) | as a character that no name has |
     pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
         let unknown = || Failure::missing(ErrorCode::Unsupported, "there is nothing at this path");
+        let path = &*percent::normalise(path).ok_or_else(invalid_escape)?;
         match path {
             "/v2/" | "/v2" => return Ok(Self::Base),
             "/v2/_catalog" => return Ok(Self::Catalog),
@@ -90,6 +104,7 @@ impl Route {
         let rest = path.strip_prefix("/v2/").ok_or_else(unknown)?;
         let (rest, last) = rest.rsplit_once('/').ok_or_else(unknown)?;
         let (name, kind) = rest.rsplit_once('/').ok_or_else(unknown)?;
+        let last = &*percent::decode(last).ok_or_else(invalid_escape)?;
         if rest.ends_with("/blobs/uploads") {
             let name = name.strip_suffix("/blobs").ok_or_else(unknown)?;
             let endpoint = if last.is_empty() {
@@ -97,7 +112,7 @@ impl Route {
             } else {
                 Endpoint::Upload(last.to_owned())
             };
-            return Ok(Self::Repository(Path::parse(name)?, endpoint));
+            return Ok(Self::Repository(Path::unescape(name)?, endpoint));
         }
         let endpoint = match (kind, last) {
             ("tags", "list") => Endpoint::Tags,
@@ -107,8 +122,15 @@ impl Route {
             ("manifests", target) => Endpoint::Manifest(parse_target(target)?),
             _ => return Err(unknown()),
         };
-        Ok(Self::Repository(Path::parse(name)?, endpoint))
+        Ok(Self::Repository(Path::unescape(name)?, endpoint))
     }
+}
+
+fn invalid_escape() -> Failure {
+    Failure::bad(
+        ErrorCode::Unsupported,
+        "an escape in the path is not the percent-encoding of UTF-8 text",
+    )
 }
 
 /// A digest that content can be verified with.
@@ -178,8 +200,33 @@ mod tests {
             ),
             (
                 format!("/v2/a/referrers/sha256:{HEX}"),
-                repository("a", Endpoint::Referrers(digest)),
+                repository("a", Endpoint::Referrers(digest.clone())),
             ),
+            (
+                format!("/v2/a/blobs/sha256%3A{HEX}"),
+                repository("a", Endpoint::Blob(digest.clone())),
+            ),
+            (
+                format!("/v2/a/manifests/sha256%3a{HEX}"),
+                repository("a", Endpoint::Manifest(Target::Digest(digest))),
+            ),
+            (
+                "/v2/a%2Fb/tags/list".to_owned(),
+                repository("a/b", Endpoint::Tags),
+            ),
+            (
+                "/v2/a%2fb%2Fc/manifests/v%31".to_owned(),
+                repository("a/b/c", tag("v1")),
+            ),
+            (
+                "/%76%32/%61/t%61gs/list".to_owned(),
+                repository("a", Endpoint::Tags),
+            ),
+            (
+                "/v2/a%2Fb/blobs/uploads/".to_owned(),
+                repository("a/b", Endpoint::Uploads),
+            ),
+            ("/v2/%5Fcatalog".to_owned(), Route::Catalog),
         ];
         for (path, expected) in cases {
             assert_eq!(Route::parse(&path).unwrap(), expected, "{path}");
@@ -200,7 +247,27 @@ mod tests {
             "/v2/a/./tags/list",
             "/v2/a//b/tags/list",
             "/v2/A/tags/list",
-            "/v2/a%2fb/tags/list",
+            "/v2%2Fa/tags/list",
+            "/v2/a/tags%2Flist",
+            "/v2/a%2Ftags/list",
+            "/v2/a/blobs%2Fuploads/",
+            "/v2/a%2Fblobs/uploads/",
+            "/v2/a/manifests/v1%2Fmanifests%2Fv1",
+            "/v2/a/manifests%2Fv1",
+            "/v2/%2561/tags/list",
+            "/v2/a%252Fb/tags/list",
+            "/v2/a%00/tags/list",
+            "/v2/a%2F%2Fb/tags/list",
+            "/v2/%2Fa/tags/list",
+            "/v2/a%2F..%2Fb/tags/list",
+            "/v2/a%2F%2e%2e%2Fb/tags/list",
+            "/v2/a%5Cb/tags/list",
+            "/v2/%41/tags/list",
+            "/v2/a%3Ab/tags/list",
+            "/v2/a%zz/tags/list",
+            "/v2/a%/tags/list",
+            "/v2/a%ff/tags/list",
+            "/v2/a/manifests/v1%3F",
             "/v2/%2e%2e/tags/list",
             "/v2/a/tags/list/",
             "/v2/a/manifests/",

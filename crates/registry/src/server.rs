@@ -1,6 +1,15 @@
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -9,14 +18,16 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     task::{JoinHandle, JoinSet},
 };
 use wharf_reference::{ParseError, Reference};
 
 use crate::{
-    Body, Fault, Injected, LoggedRequest, Registry,
+    Body, ClientAddress, Fault, Injected, LoggedRequest, Registry,
+    connections::{self, Connections, Received, Slot, that_files_allow},
     fault::HangUp,
+    host,
     linger::{Lingering, Unread},
     patient::Patient,
 };
@@ -76,7 +87,12 @@ impl Registry {
             #[cfg(feature = "tls")]
             Transport::Tls(_) => "https",
         };
-        self.config_mut().listening = Some(format!("{scheme}://{address}"));
+        let config = self.config_mut();
+        config.listening = Some(format!("{scheme}://{address}"));
+        #[cfg(feature = "htpasswd")]
+        {
+            config.authentication.users.queue = crate::auth::PasswordQueue::default(); // which ends with it
+        }
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(accept(listener, transport, self.clone(), stopped));
         Ok(Server {
@@ -158,27 +174,34 @@ async fn accept(
     mut stopped: watch::Receiver<bool>,
 ) {
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(registry.config.limits.connections));
+    let limit = registry.config.limits.connections;
+    let table = Connections::new(that_files_allow().unwrap_or(usize::MAX).min(limit));
     let mut connections = JoinSet::new();
     let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
     loop {
-        let next = async {
-            let permit = Arc::clone(&room).acquire_owned().await;
-            (permit, listener.accept().await)
-        };
         tokio::select! {
-            (permit, accepted) = next => match accepted {
-                Ok((stream, _)) => {
-                    let (transport, registry) = (transport.clone(), registry.clone());
-                    let watcher = graceful.watcher();
-                    connections.spawn(async move {
-                        serve(stream, transport, registry, watcher).await;
-                        drop(permit);
-                    });
-                }
-                // Of one connection, or too many open files: neither is a reason to stop.
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            },
+            accepted = listener.accept() => {
+                let Ok((stream, peer)) = accepted else {
+                    // Of one connection, or too many open files: neither is a reason to stop.
+                    table.shed();
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                };
+                let received = table.receive(peer.ip());
+                let (transport, registry) = (transport.clone(), registry.clone());
+                let watcher = graceful.watcher();
+                connections.spawn(async move {
+                    let slot = match received {
+                        Received::Served(slot) => slot,
+                        Received::Waits(slot) => match slot.await {
+                            Ok(slot) => slot,
+                            Err(_) => return,
+                        },
+                        Received::Refused => return refuse(&stream, &transport).await,
+                    };
+                    serve(stream, peer, transport, registry, watcher, slot).await;
+                });
+            }
             Some(_) = connections.join_next() => {}
             _ = expiry.tick() => {
                 let _ = registry.expire_uploads().await; // tried again in a while
@@ -187,59 +210,132 @@ async fn accept(
         }
     }
     drop(listener);
+    #[cfg(feature = "htpasswd")]
+    registry.config.authentication.users.queue.close();
     graceful.shutdown().await;
     while connections.join_next().await.is_some() {} // they hold the registry, and it its backend
 }
 
-async fn serve(stream: TcpStream, transport: Transport, registry: Registry, watcher: Watcher) {
+/// Asks a client to come again later, where that takes no handshake.
+async fn refuse(stream: &TcpStream, transport: &Transport) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
+        Content-Length: 0\r\n\r\n";
+    if let Transport::Plain = transport
+        && stream.writable().await.is_ok()
+    {
+        let _ = stream.try_write(ANSWER); // its end says it, too
+    }
+}
+
+/// Serves one connection until it ends, or has to make way for another.
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    transport: Transport,
+    registry: Registry,
+    watcher: Watcher,
+    slot: Slot,
+) {
+    let slot = Arc::new(slot);
+    let leaving = pin!(slot.told_to_leave());
     let _ = stream.set_nodelay(true); // slower, but not wrong without
-    match transport {
-        Transport::Plain => speak(stream, registry, watcher).await,
-        #[cfg(feature = "tls")]
-        Transport::Tls(acceptor) => {
-            if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
-                speak(stream, registry, watcher).await;
+    let service = service(registry, peer, Arc::clone(&slot));
+    let speaking = async {
+        match transport {
+            Transport::Plain => speak(stream, service, watcher).await,
+            #[cfg(feature = "tls")]
+            Transport::Tls(acceptor) => {
+                if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+                    speak(stream, service, watcher).await;
+                }
             }
         }
+    };
+    tokio::select! {
+        () = speaking => {}
+        () = leaving => {}
     }
 }
 
 /// Answers the requests of one connection. How it ends is the client's business.
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    registry: Registry,
+    service: Service,
     watcher: Watcher,
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let stream = Patient::new(stream, registry.config.limits.idle);
-    let unread = Unread::default();
-    let stream = Lingering::new(stream, unread.clone());
-    let connection = http.serve_connection(TokioIo::new(stream), service(registry, unread));
+    let stream = Patient::new(stream, service.registry.config.limits.idle);
+    let stream = Lingering::new(stream, service.unread.clone());
+    let connection = http.serve_connection(TokioIo::new(stream), service);
     let _ = watcher.watch(connection).await;
 }
 
-/// The registry as hyper calls it.
-fn service(
+/// The registry as hyper calls it, for one connection.
+struct Service {
     registry: Registry,
+    peer: SocketAddr,
     unread: Unread,
-) -> impl hyper::service::Service<
-    Request<Incoming>,
-    Response = Response<Body>,
-    Error = HungUp,
-    Future: Send + 'static,
-> {
-    hyper::service::service_fn(move |request: Request<Incoming>| {
-        let registry = registry.clone();
-        let request = request.map(|body| unread.follow(body));
-        async move {
-            let response = registry.handle(request).await;
+    slot: Arc<Slot>,
+}
+
+fn service(registry: Registry, peer: SocketAddr, slot: Arc<Slot>) -> Service {
+    Service {
+        registry,
+        peer,
+        unread: Unread::default(),
+        slot,
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response<Sent>;
+    type Error = HungUp;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, HungUp>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let registry = self.registry.clone();
+        let running = self.slot.begin();
+        let refused = host::check(&request).err();
+        let mut request = request.map(|body| self.unread.follow(body));
+        request.extensions_mut().insert(ClientAddress(self.peer.ip()));
+        Box::pin(async move {
+            let response = registry.handle_unless(refused, request).await;
             match response.extensions().get::<HangUp>() {
                 Some(_) => Err(HungUp),
-                None => Ok(response),
+                None => Ok(response.map(|body| Sent {
+                    body,
+                    _running: running,
+                })),
             }
-        }
-    })
+        })
+    }
+}
+
+/// The body of an answer, which ends with its request.
+struct Sent {
+    body: Body,
+    _running: connections::Request,
+}
+
+impl http_body::Body for Sent {
+    type Data = Bytes;
+    type Error = wharf_content::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A fault closed the connection.

@@ -113,6 +113,44 @@ fn pushes_and_deletes_can_be_refused() {
     assert_eq!(delete(&serve, &digest), [202; 3]);
 }
 
+/// Skopeo learns from the first answer alone whether there are logins.
+#[test]
+fn who_pulls_without_a_login_can_push_with_one() {
+    require_peers!("skopeo", "htpasswd");
+    let sandbox = Sandbox::new();
+    users(&sandbox);
+    let image = small_image(&sandbox);
+    for flags in [&[] as &[&str], &["--tokens"]] {
+        let flags = [&["--htpasswd", "htpasswd", "--anonymous-pull"], flags].concat();
+        let root = if flags.contains(&"--tokens") {
+            "tokens"
+        } else {
+            "basic"
+        };
+        let serve = Serve::start_over(&sandbox, root, &flags);
+        allow_plain_http(&sandbox, &[serve.name()]);
+        let (ours, theirs) = (
+            format!("{}/lib/ours:1", serve.name()),
+            format!("{}/lib/theirs:1", serve.name()),
+        );
+        push(&sandbox, CREDENTIALS, &ours).ok();
+        let (from, to) = (format!("docker://{ours}"), format!("docker://{theirs}"));
+        let copy = ["copy", "--preserve-digests", &from, &to];
+        sandbox
+            .skopeo()
+            .run(&[&copy[..], &["--src-no-creds", "--dest-creds", CREDENTIALS]].concat())
+            .ok();
+        let raw = sandbox
+            .skopeo()
+            .run(&["inspect", "--raw", "--no-creds", &to])
+            .ok();
+        assert_eq!(raw.as_bytes(), image.manifest().bytes());
+        let pulled = run(&sandbox, "pull", &[&theirs, "--store", root]);
+        assert_eq!(pulled.last_line(), image.manifest().digest().to_string());
+        run(&sandbox, "push", &["--store", "layout", "v1", &ours]).fails(1, &[serve.name()]);
+    }
+}
+
 #[test]
 fn quotas_are_kept_and_named() {
     require_peers!("htpasswd");

@@ -68,25 +68,47 @@ fn wrong_flags_are_wrong_usage() {
 
 #[test]
 fn what_may_not_have_been_meant_is_said() {
+    const CLEAR: &str = "pass in clear";
+    const REALM: &str = "--external-url";
     let sandbox = Sandbox::new();
-    for (flags, warning) in [
-        (["--listen", "0.0.0.0:0"].as_slice(), Some("may push and delete")),
+    let users = ["--htpasswd", "htpasswd"];
+    let tokens = ["--htpasswd", "htpasswd", "--tokens"];
+    for (listen, flags, warnings) in [
+        ("0.0.0.0:0", &[] as &[&str], &["may push and delete"] as &[&str]),
+        ("0.0.0.0:0", &users, &[CLEAR]),
+        ("0.0.0.0:0", &["--read-only"], &[]),
+        ("127.0.0.1:0", &[], &[]),
+        ("127.0.0.1:0", &tokens, &[]),
+        ("0.0.0.0:0", &tokens, &[CLEAR, REALM]),
         (
-            &["--listen", "0.0.0.0:0", "--htpasswd", "htpasswd"],
-            Some("pass in clear"),
+            "0.0.0.0:0",
+            &[&tokens[..], &["--external-url", "https://registry.example"]].concat(),
+            &[CLEAR],
         ),
-        (&["--listen", "0.0.0.0:0", "--read-only"], None),
-        (&["--listen", "127.0.0.1:0"], None),
+        (
+            "127.0.0.1:0",
+            &[&tokens[..], &["--external-url", "http://0.0.0.0:5000"]].concat(),
+            &[REALM],
+        ),
+        (
+            "127.0.0.1:0",
+            &[&tokens[..], &["--external-url", "http://[::]:5000"]].concat(),
+            &[REALM],
+        ),
+        (
+            "127.0.0.1:0",
+            &[&users[..], &["--external-url", "http://0.0.0.0:5000"]].concat(),
+            &[],
+        ),
     ] {
         sandbox.write("htpasswd", "");
-        let serve = Serve::start_at(&sandbox, flags);
+        let serve = Serve::start_at(&sandbox, &[&["--listen", listen], flags].concat());
         serve.signal("TERM");
         let said = serve.said.iter().collect::<Vec<_>>(); // until its end
-        assert_eq!(said.len(), usize::from(warning.is_some()), "{said:?}");
-        assert!(
-            said.iter().all(|line| line.contains(warning.unwrap_or_default())),
-            "{said:?}"
-        );
+        assert_eq!(said.len(), warnings.len(), "{said:?}");
+        for (line, warning) in said.iter().zip(warnings) {
+            assert!(line.contains(warning), "{line}");
+        }
         serve.ended_well();
     }
 }

@@ -4,13 +4,13 @@ use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
-use wharf_testkit::{Image, Sandbox, TestCa, require_peers, sha256};
+use wharf_testkit::{Grant, Image, Sandbox, TestCa, TokenServer, require_peers, sha256};
 
 use super::{CREDENTIALS, PATIENCE, Serve, ask, head, htpasswd, users};
-use crate::program::{self, Ended, run, start_in_vain};
+use crate::program::{self, Ended, ended, run, start_in_vain};
 
 /// Metrics in Prometheus' text format, read strictly: every sample's family has been described before, histograms
 /// add up.
@@ -110,7 +110,166 @@ fn metrics_and_health_have_an_address_of_their_own() {
         assert_eq!(serve.ask("GET", path, b"").status, 404);
     }
     assert_eq!(ask(&metrics, "GET", "/v2/", "", b"").status, 404);
-    assert_eq!(ask(&metrics, "POST", "/metrics", "", b"").status, 404);
+    for (method, path, status) in [
+        ("GET", "/metrics?x=1", 200),
+        ("GET", "/healthz?x=1", 200),
+        ("POST", "/metrics", 405),
+        ("DELETE", "/healthz", 405),
+        ("GET", "/metrics/", 404),
+        ("GET", "/", 404),
+    ] {
+        let reply = ask(&metrics, method, path, "", b"");
+        assert_eq!(reply.status, status, "{method} {path}");
+        assert_eq!(reply.head.contains("Allow: GET, HEAD"), status == 405);
+    }
+    for path in ["/metrics", "/healthz", "/healthz?x=1"] {
+        let mut stream = super::connect(&metrics);
+        let request = format!("HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("an answer");
+        assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+        assert!(
+            reply.ends_with("\r\n\r\n") && !reply.contains("Content-Length: 0"),
+            "{reply}"
+        );
+    }
+}
+
+/// Whoever keeps connections open to it, and though files run out meanwhile.
+#[test]
+fn metrics_and_health_outlive_a_flood() {
+    let sandbox = Sandbox::new();
+    let serve = Serve::start(&sandbox, &["--metrics", "127.0.0.1:0"]);
+    let metrics = serve.metrics();
+    let limit = |files: &str| {
+        let id = serve.child.id().to_string();
+        ended(Command::new("prlimit").args(["--pid", &id, &format!("--nofile={files}")])).ok();
+    };
+    let healthy = || ask(&metrics, "GET", "/healthz", "", b"").status;
+    let idle = [(); 100].map(|()| TcpStream::connect(&metrics).expect("it listens"));
+    assert_eq!(healthy(), 200);
+    limit("3:4096"); // no file can be opened any more
+    let waiting = [(); 20].map(|()| TcpStream::connect(&metrics).expect("it listens"));
+    let registry = [(); 20].map(|()| TcpStream::connect(serve.name()).expect("it listens"));
+    limit("4096:4096");
+    assert_eq!(healthy(), 200);
+    assert_eq!(serve.ask("GET", "/v2/", b"").status, 200);
+    drop((idle, waiting, registry));
+}
+
+/// What a client or a token says is one word of a line, and printable.
+#[test]
+fn nothing_of_a_client_is_raw_in_the_log() {
+    const FORGED: &str = "root DELETE /v2/a/manifests/latest 202 in=0 out=0 0ms";
+    let forging = format!("eve\n{FORGED}");
+    let names = [
+        (
+            forging.as_str(),
+            "eve%0Aroot+DELETE+/v2/a/manifests/latest+202+in=0+out=0+0ms",
+        ),
+        ("a b", "a+b"),
+        ("-", "-"),
+        ("\u{1b}[2J", "%1b[2J"),
+        ("\u{9b}2J", "%c2%9b2J"),
+        ("x\u{202e}y", "x%e2%80%aey"),
+        ("x\r\ty\u{7f}", "x%0d%09y%7f"),
+    ];
+    for log in ["plain", "json"] {
+        let sandbox = Sandbox::new();
+        let mut tokens = TokenServer::builder();
+        for (name, _) in names {
+            tokens = tokens.user(name, "secret", &[Grant::new("lib/*", "pull")]);
+        }
+        let tokens = tokens.start();
+        sandbox.write("keys.json", tokens.jwks());
+        let realm = tokens.realm();
+        let flags = [
+            ["--token-keys", "keys.json"],
+            ["--token-realm", &realm],
+            ["--token-issuer", TokenServer::ISSUER],
+            ["--token-service", tokens.service()],
+            ["--log", log],
+        ];
+        let serve = Serve::start(&sandbox, &flags.concat());
+        let address = realm.split('/').nth(2).expect("a host");
+        for (name, encoded) in names {
+            let form = format!(
+                "grant_type=password&service=x&client_id=x&username={encoded}&password=secret&scope=repository:lib/app:pull"
+            );
+            let issued = ask(address, "POST", "/token", "", form.as_bytes());
+            let issued: serde_json::Value = serde_json::from_str(&issued.body).expect("JSON");
+            let bearer = format!("Bearer {}", issued["access_token"].as_str().expect("a token"));
+            let path = "/v2/lib/app/tags/list";
+            assert_eq!(ask(serve.name(), "GET", path, &bearer, b"").status, 404);
+            let line = serve.said.recv_timeout(PATIENCE).expect("a line");
+            assert!(
+                line.chars().all(|character| matches!(character, ' '..='~')),
+                "{line:?}"
+            );
+            if log == "json" {
+                let entry: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+                assert_eq!((&entry["user"], &entry["path"]), (&name.into(), &path.into()));
+            } else {
+                assert_eq!(line.split(' ').count(), 7, "{line}");
+                assert!(
+                    !line.starts_with("- ") && line.contains(" GET /v2/lib/app/tags/list 404 "),
+                    "{line}"
+                );
+            }
+        }
+        for (method, path) in [
+            ("GET", "/v2/\u{9b}2J"),
+            ("HEAD", "/v2/x\u{202e}y"),
+            ("BREW", "/v2/\""),
+        ] {
+            ask(serve.name(), method, path, "", b"");
+            let line = serve.said.recv_timeout(PATIENCE).expect("a line");
+            assert!(
+                line.chars().all(|character| matches!(character, ' '..='~')),
+                "{line:?}"
+            );
+        }
+    }
+}
+
+/// HEAD sends no bytes, and that it did is no broken answer.
+#[test]
+fn the_log_says_how_many_bytes_were_sent() {
+    let sandbox = Sandbox::new();
+    let serve = Serve::start(&sandbox, &["--log", "json"]);
+    let path = format!("/v2/lib/app/blobs/uploads/?digest={}", sha256(b"12345"));
+    assert_eq!(serve.ask("POST", &path, b"12345").status, 201);
+    serve.says("uploads");
+    let blob = format!("/v2/lib/app/blobs/{}", sha256(b"12345"));
+    for (method, path, status, sent) in [
+        ("GET", blob.as_str(), 200, Some(5)),
+        ("HEAD", &blob, 200, Some(0)),
+        ("HEAD", "/v2/lib/app/manifests/none", 404, Some(0)),
+        ("HEAD", "/v2/lib/app/tags/list", 200, Some(0)),
+        ("HEAD", "/v2/LIB/tags/list", 400, Some(0)),
+        ("GET", "/v2/LIB/tags/list", 400, None),
+    ] {
+        let mut stream = super::connect(serve.name());
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).expect("an answer");
+        let line = serve.says(&format!("\"{method}\""));
+        let entry: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(
+            (&entry["status"], &entry["complete"]),
+            (&status.into(), &true.into()),
+            "{line}"
+        );
+        let head = reply
+            .windows(4)
+            .position(|end| end == b"\r\n\r\n")
+            .expect("a head")
+            + 4;
+        assert_eq!(entry["sent"], (reply.len() - head) as u64, "{line}");
+        assert!(sent.is_none_or(|sent: u64| entry["sent"] == sent), "{line}");
+    }
 }
 
 #[test]

@@ -8,17 +8,26 @@ use std::{
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::time::Instant;
 
-use super::{RequestBody, dispatch, quirks};
+use super::{RequestBody, admit, methods, perform, quirks, without_body};
 use crate::{
-    Answered, Body, Endpoint, ErrorCode, LoggedRequest, Observer, Registry,
+    Answered, Body, Endpoint, LoggedRequest, Observer, Registry,
     error::Failure,
     fault::{Script, claim_range, shift_range},
     observe::{CountedBody, Observation},
+    route::Route,
 };
 
+/// The status in logs of a request whose client went before it was answered.
+const CLIENT_GONE: u16 = 499;
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
-pub(crate) async fn answer(registry: &Registry, mut request: Request<RequestBody>) -> Response<Body> {
+/// Answers a request; with `refused`, that it has been turned away already.
+pub(crate) async fn answer(
+    registry: &Registry,
+    mut request: Request<RequestBody>,
+    refused: Option<Failure>,
+) -> Response<Body> {
+    let is_head = *request.method() == Method::HEAD;
     let observation = registry
         .config
         .observer
@@ -34,10 +43,12 @@ pub(crate) async fn answer(registry: &Registry, mut request: Request<RequestBody
     });
     let script = registry.faults.hit(request.method(), request.uri().path());
     let quirks = (!registry.config.quirks.is_empty()).then(|| quirks::Seen::of(&request));
-    let mut response = if let Some(refused) = quirks.as_ref().and_then(|seen| seen.refused(registry)) {
+    let mut response = if let Some(refused) = refused {
+        refused.into_response()
+    } else if let Some(refused) = quirks.as_ref().and_then(|seen| seen.refused(registry)) {
         refused
     } else if script.is_empty() {
-        perform(registry, request).await
+        handle(registry, request).await
     } else {
         misbehave(registry, request, &script).await
     };
@@ -53,6 +64,9 @@ pub(crate) async fn answer(registry: &Registry, mut request: Request<RequestBody
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    if is_head {
+        response = without_body(response); // also of failures: what is counted is what is sent
+    }
     if let Some((log, method, uri, headers)) = logged {
         log.push(LoggedRequest::new(method, &uri, &headers, response.status()));
     }
@@ -85,7 +99,7 @@ fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> 
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             endpoint: Endpoint::of(request.uri().path()),
-            status: StatusCode::OK,
+            status: StatusCode::from_u16(CLIENT_GONE).unwrap_or_default(),
             user: None,
             received: 0,
             sent: 0,
@@ -95,25 +109,32 @@ fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> 
     }
 }
 
-/// Does what is asked. What changes something is done to its end, also when its client goes away: it runs on a
-/// task of its own.
-async fn perform(registry: &Registry, request: Request<RequestBody>) -> Response<Body> {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        let answer = dispatch(registry, request).await;
+/// Does what is asked. Until the client is known and has the right to it, and where it only reads, the work ends
+/// when the client goes away. What changes something is done to its end: it runs on a task of its own.
+async fn handle(registry: &Registry, request: Request<RequestBody>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    if parts.method == Method::OPTIONS {
+        let route = match parts.uri.path() {
+            "*" => Ok(None),
+            path => Route::parse(path).map(Some),
+        };
+        let answer = route.and_then(|route| methods::options(route.as_ref(), &registry.config));
         return answer.unwrap_or_else(Failure::into_response);
     }
-    let registry = registry.clone();
-    let answer = tokio::spawn(async move { dispatch(&registry, request).await }).await;
-    let stopped = |_| {
-        Err(Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ErrorCode::Unknown,
-            "shutting down",
-        ))
+    let admitted = match admit(registry, &parts).await {
+        Ok(admitted) => admitted,
+        Err(failure) => return failure.into_response(),
     };
-    answer
-        .unwrap_or_else(stopped)
-        .unwrap_or_else(Failure::into_response)
+    let answer = if admitted.only_reads(&parts.method) {
+        perform(registry, &parts, body, admitted).await
+    } else {
+        let registry = registry.clone();
+        let performing = async move { perform(&registry, &parts, body, admitted).await };
+        tokio::spawn(performing)
+            .await
+            .unwrap_or_else(|_| Err(Failure::wait(StatusCode::SERVICE_UNAVAILABLE, 1, "shutting down")))
+    };
+    answer.unwrap_or_else(Failure::into_response)
 }
 
 /// Answers as the faults want it.
@@ -129,7 +150,7 @@ async fn misbehave(
         .lies_about_range()
         .then(|| shift_range(&mut request))
         .flatten();
-    let mut response = perform(registry, request).await;
+    let mut response = handle(registry, request).await;
     if let Some(asked) = lie {
         claim_range(&mut response, asked);
     }

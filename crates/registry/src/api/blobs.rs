@@ -1,7 +1,7 @@
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use wharf_reference::Digest;
 
-use super::{Call, DIGEST, digest_value, empty, value};
+use super::{Call, DIGEST, conditions, digest_value, empty, value};
 use crate::{
     Body, ErrorCode, Quirk,
     error::{Answer, Failure},
@@ -15,12 +15,17 @@ impl Call<'_> {
         let state = &self.registry.state;
         let mut here = self.linked_blob(digest);
         if let Some(size) = here
-            && !self.reads_all(size)
+            && (conditions::are_there(self.headers) || !self.reads_all(size))
             && !state.is_present(digest, size).await?
         {
             here = None;
         }
         let expected = here.is_none().then(|| self.expected_blob(digest)).flatten();
+        if expected.or(here).is_some()
+            && let Some(answer) = conditions::instead_of(self.headers, digest)
+        {
+            return answer;
+        }
         let mut upstream = None;
         if let Some(size) = expected
             && *self.method == Method::GET
@@ -28,9 +33,10 @@ impl Call<'_> {
             upstream = self.fetch_blob(digest, size).await?;
         }
         let size = expected.or(here).ok_or_else(unknown)?;
-        let etag = value(format!("\"{digest}\""))?;
+        let etag = conditions::etag(digest)?;
         let requested = match self.headers.get(header::IF_RANGE) {
             _ if upstream.is_some() || self.registry.has(Quirk::NoRange) => Requested::Whole,
+            _ if *self.method == Method::HEAD => Requested::Whole, // RFC 9110, 14.2
             Some(condition) if *condition != etag => Requested::Whole,
             _ => range::parse(self.headers, size),
         };
@@ -86,9 +92,12 @@ impl Call<'_> {
     /// DELETE of a blob: this repository no longer has it (distribution-spec, *Deleting Blobs*). The bytes
     /// go when no repository has them.
     pub(super) async fn delete_blob(&self, digest: &Digest) -> Answer {
-        self.may_delete()?;
         let unknown = || Failure::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
-        if !self.registry.state.delete_blob(&self.path, digest).await? {
+        let state = &self.registry.state;
+        let repository = state.existing(&self.path).ok_or_else(unknown)?;
+        repository.blob(digest).ok_or_else(unknown)?;
+        conditions::allow_change(self.headers, Some(digest))?;
+        if !state.delete_blob(&self.path, digest).await? {
             return Err(unknown());
         }
         Ok(empty(StatusCode::ACCEPTED))

@@ -1,15 +1,16 @@
 use std::sync::Arc;
 
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
 use wharf_reference::Tag;
 
-use super::{Call, document, value};
+use super::{Call, conditions, document, value};
 use crate::{
     ErrorCode, Quirk, Registry,
     auth::Principal,
     error::{Answer, Failure},
-    query::{Query, encode},
+    percent::encode,
+    query::Query,
     route::Path,
     state::Repository,
 };
@@ -62,6 +63,9 @@ impl Call<'_> {
         if content.is_empty() {
             return Err(unknown());
         }
+        if let Some(answer) = conditions::instead_of_document(self.headers) {
+            return answer;
+        }
         let last = self.query.value("last").unwrap_or_default();
         let after = (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded);
         let tags = content.tags.range::<str, _>(after).map(|(tag, _)| tag);
@@ -87,7 +91,15 @@ impl Call<'_> {
 }
 
 /// GET of the repositories that the client may pull from; an extension that older clients know.
-pub(super) fn catalog(registry: &Registry, principal: &Principal, query: &Query<'_>) -> Answer {
+pub(super) fn catalog(
+    registry: &Registry,
+    principal: &Principal,
+    headers: &HeaderMap,
+    query: &Query<'_>,
+) -> Answer {
+    if let Some(answer) = conditions::instead_of_document(headers) {
+        return answer;
+    }
     let authentication = &registry.config.authentication;
     let last = query.value("last").unwrap_or_default();
     let shown = |repository: &Arc<Repository>| {

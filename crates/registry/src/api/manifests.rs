@@ -1,11 +1,18 @@
-use std::{collections::HashSet, iter, sync::Arc};
+use std::{
+    collections::HashSet,
+    iter,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use wharf_content::{Descriptor, ErrorKind, Hasher, Manifest, MediaType, Verified};
 use wharf_reference::{Algorithm, Digest, Tag};
 
-use super::{Call, DIGEST, RequestBody, digest_value, empty, quota::Quota, receive, value};
+use super::{Call, DIGEST, RequestBody, conditions, digest_value, empty, quota::Quota, receive, value};
 use crate::{
     Body, ErrorCode, Quirk,
     error::{Answer, Failure},
@@ -15,6 +22,17 @@ use crate::{
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+/// Where a manifest comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Pusher<'a> {
+    /// A client, by this name: its conditions must hold, and what the manifest needs must be here.
+    Client(&'a Target),
+    /// This process: what the manifest needs must be here.
+    Process,
+    /// The registry that this one is a cache of.
+    Upstream,
+}
 
 impl Call<'_> {
     /// GET and HEAD of a manifest (distribution-spec, *Pulling manifests*).
@@ -26,9 +44,11 @@ impl Call<'_> {
             Err(_) if self.registry.has(Quirk::DigestTags) => find(&repository, &by_digest_tag(target)?)?,
             found => found?,
         };
-        let etag = value(format!("\"{digest}\""))?;
         if !state.is_present(&digest, record.size).await? {
             return Err(unknown());
+        }
+        if let Some(answer) = conditions::instead_of(self.headers, &digest) {
+            return answer;
         }
         let body = if *self.method == Method::HEAD {
             Body::empty()
@@ -40,7 +60,7 @@ impl Call<'_> {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, value(record.media_type.as_str())?);
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(record.size));
-        headers.insert(header::ETAG, etag);
+        headers.insert(header::ETAG, conditions::etag(&digest)?);
         headers.insert(DIGEST, digest_value(&digest)?);
         Ok(response)
     }
@@ -60,7 +80,6 @@ impl Call<'_> {
                 "too many tags at once",
             ));
         }
-        let by_digest = matches!(target, Target::Digest(_));
         let declared = match self.headers.get(header::CONTENT_TYPE) {
             Some(value) => {
                 let media_type = value.to_str().ok().and_then(|text| MediaType::parse(text).ok());
@@ -70,17 +89,16 @@ impl Call<'_> {
             None => None,
         };
         let bytes = receive::whole(body, limits.manifest, limits.idle).await?;
-        let (digest, tag) = match target {
-            Target::Digest(digest) => (digest, None),
-            Target::Tag(tag) => (Hasher::digest(Algorithm::Sha256, &bytes)?, Some(tag)),
+        let digest = match &target {
+            Target::Digest(digest) => digest.clone(),
+            Target::Tag(_) => Hasher::digest(Algorithm::Sha256, &bytes)?,
         };
         let manifest =
             Manifest::parse_pinned(bytes, declared.as_ref(), &digest).map_err(|error| refused(&error))?;
-        if by_digest {
-            self.store(&manifest, &tags, true).await?;
-        } else {
-            self.store(&manifest, tag.as_slice(), true).await?;
+        if let Target::Tag(tag) = &target {
+            tags = vec![tag.clone()];
         }
+        self.store(&manifest, &tags, Pusher::Client(&target)).await?;
         let mut response = empty(StatusCode::CREATED);
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, self.location(&format!("manifests/{digest}"))?);
@@ -90,7 +108,7 @@ impl Call<'_> {
         {
             headers.insert(SUBJECT, digest_value(subject.digest())?);
         }
-        if by_digest {
+        if matches!(target, Target::Digest(_)) {
             for tag in &tags {
                 headers.append(TAG, value(tag.as_str())?);
             }
@@ -98,12 +116,12 @@ impl Call<'_> {
         Ok(response)
     }
 
-    /// Keeps a manifest and points tags at it. `complete` says whether what it needs must be here.
+    /// Keeps a manifest and points tags at it.
     pub(crate) async fn store(
         &self,
         manifest: &Manifest,
         tags: &[Tag],
-        complete: bool,
+        pusher: Pusher<'_>,
     ) -> Result<(), Failure> {
         let state = &self.registry.state;
         let digest = manifest.digest();
@@ -111,7 +129,11 @@ impl Call<'_> {
         let present = state.hold_content().await;
         let repository = state.repository(&self.path);
         let closed = repository.close().await;
-        if complete {
+        if let Pusher::Client(target) = pusher {
+            let current = find(&repository, target).ok().map(|(digest, _)| digest);
+            conditions::allow_change(self.headers, current.as_ref())?;
+        }
+        if !matches!(pusher, Pusher::Upstream) {
             self.check(&repository, manifest, &record).await?;
         }
         Quota::of(self).check(record.size)?;
@@ -217,12 +239,22 @@ impl Call<'_> {
 
     /// DELETE of a manifest with its tags, or of one tag (distribution-spec, *Deleting Manifests*).
     pub(super) async fn delete_manifest(&self, target: &Target) -> Answer {
-        self.may_delete()?;
         let state = &self.registry.state;
+        let repository = state.existing(&self.path).ok_or_else(unknown)?;
+        let refused = AtomicBool::new(false);
+        let may = |current: &Digest| {
+            let may = conditions::allow_change(self.headers, Some(current)).is_ok();
+            refused.store(!may, Ordering::Relaxed);
+            may
+        };
         let deleted = match target {
-            Target::Tag(tag) => state.delete_tag(&self.path, tag).await?,
+            Target::Tag(tag) => state.delete_tag(&self.path, tag, may).await?,
+            Target::Digest(digest) if repository.manifest(digest).is_some() && !may(digest) => false,
             Target::Digest(digest) => state.delete_manifest(&self.path, digest).await?,
         };
+        if refused.load(Ordering::Relaxed) {
+            return Err(conditions::failed());
+        }
         if !deleted {
             return Err(unknown());
         }

@@ -2,8 +2,10 @@
 
 mod answer;
 mod blobs;
+mod conditions;
 mod listings;
 mod manifests;
+mod methods;
 mod quirks;
 mod quota;
 mod receive;
@@ -14,18 +16,20 @@ mod token;
 mod uploads;
 
 pub(crate) use answer::answer;
+pub(crate) use manifests::Pusher;
 pub(crate) use uploads::expire as expire_uploads;
 
 use std::{borrow::Cow, error::Error as StdError};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body_util::combinators::UnsyncBoxBody;
 use wharf_reference::Digest;
 
 use crate::{
     Action, Body, ErrorCode, Quirk, Registry,
     auth::{Mount, Principal, Wanted},
+    client::Client,
     error::{Answer, Failure},
     query::Query,
     route::{self, Path, Route},
@@ -46,53 +50,71 @@ pub(crate) struct Call<'a> {
     principal: Principal,
 }
 
-/// Finds out who asks for what, and does it.
-async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer {
-    let (parts, body) = request.into_parts();
+/// A request whose path and sender are known, and that may be done.
+pub(super) struct Admitted {
+    route: Route,
+    principal: Principal,
+}
+
+impl Admitted {
+    /// Whether the request changes nothing: it may be dropped at any point.
+    fn only_reads(&self, method: &Method) -> bool {
+        matches!(*method, Method::GET | Method::HEAD) || matches!(self.route, Route::Token)
+    }
+}
+
+/// Finds out who asks for what. Nothing has been begun yet, so that it may be dropped at any point.
+async fn admit(registry: &Registry, parts: &Parts) -> Result<Admitted, Failure> {
     let config = &registry.config;
+    let route = Route::parse(parts.uri.path())?;
+    if let Route::Token = route {
+        methods::check(&parts.method, &route, config)?;
+        let principal = Principal::default(); // its credentials are checked where the form is read
+        return Ok(Admitted { route, principal });
+    }
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let mount = match (&parts.method, &route) {
+        (&Method::POST, Route::Repository(_, route::Endpoint::Uploads)) if !registry.has(Quirk::NoMount) => {
+            Mount::of(&query)
+        }
+        _ => None,
+    };
+    let wanted = match &route {
+        Route::Repository(path, endpoint) => Some(Wanted {
+            path,
+            action: action(&parts.method, endpoint),
+            mount: mount.as_ref(),
+        }),
+        _ => None,
+    };
+    let external = config.external.as_deref().or(config.listening.as_deref());
+    let client = Client::of(parts);
+    let principal = config
+        .authentication
+        .admit(&client, &parts.headers, wanted, external)
+        .await?;
+    if let Route::Base = route {
+        config.authentication.greet(&principal)?;
+    }
+    methods::check(&parts.method, &route, config)?;
+    Ok(Admitted { route, principal })
+}
+
+/// Does what is asked.
+async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted: Admitted) -> Answer {
     let (method, headers) = (&parts.method, &parts.headers);
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let external = config.external.as_deref().or(config.listening.as_deref());
-    let head = *method == Method::HEAD;
-    let answer = match Route::parse(parts.uri.path())? {
-        Route::Token => token::answer(registry, method, headers, &query, body).await,
+    let Admitted { route, principal } = admitted;
+    let user = principal.user.clone();
+    let mut answer = match route {
+        Route::Token => return token::answer(registry, parts, &query, body).await,
         Route::Base => {
-            config.authentication.admit(headers, None, external).await?;
-            only_reads(method)?;
-            Ok(document(&serde_json::json!({})))
+            conditions::instead_of_document(headers).unwrap_or_else(|| Ok(document(&serde_json::json!({}))))
         }
-        Route::Extensions => {
-            config.authentication.admit(headers, None, external).await?;
-            only_reads(method)?;
-            Ok(document(&serde_json::json!({ "extensions": [] })))
-        }
-        Route::Catalog => {
-            let principal = config.authentication.admit(headers, None, external).await?;
-            only_reads(method)?;
-            listings::catalog(registry, &principal, &query)
-        }
+        Route::Extensions => conditions::instead_of_document(headers)
+            .unwrap_or_else(|| Ok(document(&serde_json::json!({ "extensions": [] })))),
+        Route::Catalog => listings::catalog(registry, &principal, headers, &query),
         Route::Repository(path, endpoint) => {
-            let action = action(method, &endpoint);
-            let mount = match (method, &endpoint) {
-                (&Method::POST, route::Endpoint::Uploads) if !registry.has(Quirk::NoMount) => {
-                    Mount::of(&query)
-                }
-                _ => None,
-            };
-            let wanted = Some(Wanted {
-                path: &path,
-                action,
-                mount: mount.as_ref(),
-            });
-            let principal = config.authentication.admit(headers, wanted, external).await?;
-            if config.read_only && action != Action::Pull {
-                return Err(Failure::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    ErrorCode::Unsupported,
-                    "this registry is read-only",
-                ));
-            }
-            let user = principal.user.clone().map(answer::User);
             let call = Call {
                 registry,
                 method,
@@ -101,7 +123,8 @@ async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer 
                 path,
                 principal,
             };
-            let namespace = config
+            let namespace = registry
+                .config
                 .through
                 .as_ref()
                 .and(call.query.value("ns"))
@@ -113,13 +136,14 @@ async fn dispatch(registry: &Registry, request: Request<RequestBody>) -> Answer 
             if let Some(namespace) = namespace {
                 response.headers_mut().insert(NAMESPACE, namespace);
             }
-            if let Some(user) = user {
-                response.extensions_mut().insert(user);
-            }
             Ok(response)
         }
-    };
-    answer.map(|response| if head { without_body(response) } else { response })
+    }
+    .unwrap_or_else(Failure::into_response);
+    if let Some(user) = user {
+        answer.extensions_mut().insert(answer::User(user));
+    }
+    Ok(answer)
 }
 
 /// The registry that a client of a cache means (distribution-spec, *Registry Proxying*), to say it back.
@@ -134,13 +158,6 @@ fn action(method: &Method, endpoint: &route::Endpoint) -> Action {
         (&Method::GET | &Method::HEAD, _) => Action::Pull,
         (&Method::DELETE, _) => Action::Delete,
         _ => Action::Push,
-    }
-}
-
-fn only_reads(method: &Method) -> Result<(), Failure> {
-    match *method {
-        Method::GET | Method::HEAD => Ok(()),
-        _ => Err(Failure::method_not_allowed()),
     }
 }
 
@@ -182,7 +199,11 @@ impl Call<'_> {
             (&Method::GET | &Method::HEAD, route::Endpoint::Referrers(subject)) => {
                 self.referrers(&subject).await
             }
-            _ => Err(Failure::method_not_allowed()),
+            // `methods::check` has let pass what is above, and nothing else.
+            _ => Err(Failure::missing(
+                ErrorCode::Unsupported,
+                "there is nothing at this path",
+            )),
         }
     }
 
@@ -190,17 +211,6 @@ impl Call<'_> {
     fn location(&self, rest: &str) -> Result<HeaderValue, Failure> {
         let external = self.registry.config.external.as_deref().unwrap_or_default();
         value(format!("{external}/v2/{}/{rest}", self.path))
-    }
-
-    fn may_delete(&self) -> Result<(), Failure> {
-        if self.registry.config.delete {
-            return Ok(());
-        }
-        Err(Failure::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            ErrorCode::Unsupported,
-            "deleting is turned off",
-        ))
     }
 }
 
@@ -228,7 +238,8 @@ fn document(document: &serde_json::Value) -> Response<Body> {
 /// The same answer as to GET, with its length but without its bytes.
 fn without_body(response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
-    if !parts.headers.contains_key(header::CONTENT_LENGTH) && parts.status != StatusCode::NO_CONTENT {
+    let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if !parts.headers.contains_key(header::CONTENT_LENGTH) && !bodiless {
         parts
             .headers
             .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));

@@ -44,12 +44,11 @@ impl Seen {
                     .unwrap_or_else(PoisonError::into_inner);
                 pulls.retain(|pull| pull.elapsed() < Quirk::PULL_WINDOW);
                 if pulls.len() as u64 >= *limit {
-                    let failure = Failure::new(
+                    return Some(Failure::wait(
                         StatusCode::TOO_MANY_REQUESTS,
-                        ErrorCode::TooManyRequests,
+                        60,
                         "you have reached your pull rate limit",
-                    );
-                    return Some(failure.with_header(header::RETRY_AFTER, HeaderValue::from_static("60")));
+                    ));
                 }
                 pulls.push(Instant::now());
                 None

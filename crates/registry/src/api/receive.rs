@@ -5,7 +5,10 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body as _;
-use tokio::task::{JoinHandle, spawn, spawn_blocking};
+use tokio::{
+    task::{JoinHandle, spawn, spawn_blocking},
+    time::Instant,
+};
 use wharf_content::{Error, ErrorKind, Hasher};
 
 use super::RequestBody;
@@ -13,6 +16,9 @@ use crate::{Backend, ErrorCode, error::Failure};
 
 /// Bytes that are written and hashed at a time; twice that much of one upload is in memory.
 const BATCH: usize = 512 * 1024;
+/// Bytes a second that a document must come with, on average after the first pause that is allowed: it is held in
+/// memory as long as it comes.
+const MIN_RATE: u64 = 1024;
 /// Fewer bytes are hashed on the spot.
 const SMALL: usize = 64 * 1024;
 
@@ -44,8 +50,31 @@ async fn next(body: &mut RequestBody, idle: Duration) -> Result<Option<Bytes>, F
     })
 }
 
-/// A whole body of at most `limit` bytes; 413 if it is larger.
-pub(super) async fn whole(mut body: RequestBody, limit: u64, idle: Duration) -> Result<Bytes, Failure> {
+/// A whole body of at most `limit` bytes; 413 if it is larger, 408 if it comes at less than [`MIN_RATE`].
+pub(super) async fn whole(body: RequestBody, limit: u64, idle: Duration) -> Result<Bytes, Failure> {
+    gather(body, limit, idle, |received| {
+        idle.saturating_add(Duration::from_secs(received / MIN_RATE))
+    })
+    .await
+}
+
+/// The same, 408 if it has not come whole within `total`.
+pub(super) async fn within(
+    total: Duration,
+    body: RequestBody,
+    limit: u64,
+    idle: Duration,
+) -> Result<Bytes, Failure> {
+    gather(body, limit, idle, |_| total).await
+}
+
+/// `deadline` says how long a number of bytes may take.
+async fn gather(
+    mut body: RequestBody,
+    limit: u64,
+    idle: Duration,
+    deadline: impl Fn(u64) -> Duration,
+) -> Result<Bytes, Failure> {
     let too_large = || {
         Failure::too_large(
             ErrorCode::SizeInvalid,
@@ -55,14 +84,18 @@ pub(super) async fn whole(mut body: RequestBody, limit: u64, idle: Duration) -> 
     if body.size_hint().lower() > limit {
         return Err(too_large());
     }
+    let begun = Instant::now();
     let mut whole = BytesMut::new();
-    while let Some(data) = next(&mut body, idle).await? {
+    loop {
+        let left = deadline(whole.len() as u64).saturating_sub(begun.elapsed());
+        let Some(data) = next(&mut body, idle.min(left)).await? else {
+            return Ok(whole.freeze());
+        };
         if whole.len() as u64 + data.len() as u64 > limit {
             return Err(too_large());
         }
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
 }
 
 /// The `Content-Length` of a request.

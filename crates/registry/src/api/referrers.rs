@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 use wharf_content::{Descriptor, MediaType};
 use wharf_reference::Digest;
 
-use super::{Call, listings::next_link, value};
+use super::{Call, conditions, listings::next_link, value};
 use crate::{
     Body, ErrorCode, Quirk,
     error::{Answer, Failure},
-    query::encode,
+    percent::encode,
     state::ManifestRecord,
 };
 
@@ -36,6 +36,9 @@ impl Call<'_> {
                 ErrorCode::Unsupported,
                 "there is nothing at this path",
             ));
+        }
+        if let Some(answer) = conditions::instead_of_document(self.headers) {
+            return answer;
         }
         let filter = self.query.value("artifactType");
         let filter = filter.filter(|_| !self.registry.has(Quirk::NoReferrersFilter));

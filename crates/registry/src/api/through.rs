@@ -17,7 +17,7 @@ use tokio::sync::{OwnedMutexGuard, mpsc};
 use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType, Name, Source, Verified};
 use wharf_reference::{Digest, Tag};
 
-use super::Call;
+use super::{Call, Pusher};
 use crate::{
     ErrorCode,
     error::Failure,
@@ -28,6 +28,8 @@ use crate::{
 
 /// Chunks between the client and the disk: who is slower holds the other up.
 const AHEAD: usize = 4;
+/// Seconds after which a client may come again when upstream takes no more requests.
+const UPSTREAM_WAIT: u64 = 60;
 
 impl Call<'_> {
     fn through(&self) -> Option<&Arc<Through>> {
@@ -112,7 +114,9 @@ impl Call<'_> {
         if manifest.digest() != digest {
             return Err(Error::new(ErrorKind::Mismatch, "upstream sent another manifest"));
         }
-        let kept = self.store(&manifest, tag.cloned().as_slice(), false).await;
+        let kept = self
+            .store(&manifest, tag.cloned().as_slice(), Pusher::Upstream)
+            .await;
         kept.map_err(|_| Error::new(ErrorKind::Storage, "the manifest cannot be kept"))
     }
 
@@ -171,13 +175,16 @@ impl Call<'_> {
 
 /// What a failure of upstream is for our client: what is not there is not here, the rest is a bad gateway.
 fn unreachable(error: &Error) -> Failure {
+    const MESSAGE: &str = "upstream cannot be asked";
     let status = match error.kind() {
         ErrorKind::NotFound => return Failure::missing(ErrorCode::ManifestUnknown, "not found upstream"),
-        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::RateLimited => {
+            return Failure::wait(StatusCode::TOO_MANY_REQUESTS, UPSTREAM_WAIT, MESSAGE);
+        }
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::BAD_GATEWAY,
     };
-    Failure::new(status, ErrorCode::Unknown, "upstream cannot be asked")
+    Failure::new(status, ErrorCode::Unknown, MESSAGE)
 }
 
 /// What passes to the disk.

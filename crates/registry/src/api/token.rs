@@ -1,23 +1,27 @@
 //! The token endpoint: credentials and scopes in, a token out (the Docker token authentication protocol).
 
-use http::{HeaderMap, Method, StatusCode, header};
+use std::time::Duration;
+
+use http::{Method, header, request::Parts};
 use serde_json::json;
 
-use super::{RequestBody, document, receive};
+use super::{RequestBody, answer::User, document, receive};
 use crate::{
     ErrorCode, Registry,
-    auth::Grant,
+    auth::{Grant, basic_challenge},
+    client::Client,
     error::{Answer, Failure},
     query::Query,
 };
 
 const MAX_FORM: u64 = 64 * 1024;
+/// How long the form may take from its first byte to its last. It comes before any credentials.
+const FORM_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_SCOPES: usize = 64;
 
 pub(super) async fn answer(
     registry: &Registry,
-    method: &Method,
-    headers: &HeaderMap,
+    parts: &Parts,
     query: &Query<'_>,
     body: RequestBody,
 ) -> Answer {
@@ -28,30 +32,24 @@ pub(super) async fn answer(
             "this registry issues no tokens",
         ));
     };
-    let denied = || {
-        Failure::new(
-            StatusCode::UNAUTHORIZED,
-            ErrorCode::Unauthorized,
-            "wrong user name or password",
-        )
-    };
-    let form = match *method {
-        Method::GET => String::new(),
-        Method::POST => {
-            let bytes = receive::whole(body, MAX_FORM, registry.config.limits.idle).await?;
-            String::from_utf8(bytes.to_vec())
-                .map_err(|_| Failure::bad(ErrorCode::Unsupported, "the form is not UTF-8"))?
-        }
-        _ => return Err(Failure::method_not_allowed()),
+    let denied = || Failure::unauthorized(basic_challenge(), "wrong user name or password");
+    let is_form = parts.method == Method::POST;
+    let form = if is_form {
+        let bytes = receive::within(FORM_TIMEOUT, body, MAX_FORM, registry.config.limits.idle).await?;
+        String::from_utf8(bytes.to_vec())
+            .map_err(|_| Failure::bad(ErrorCode::Unsupported, "the form is not UTF-8"))?
+    } else {
+        String::new()
     };
     let form = Query::parse(&form);
-    let parameters = if *method == Method::POST { &form } else { query };
-    let user = match (headers.get(header::AUTHORIZATION), form.value("grant_type")) {
-        (Some(value), _) => Some(authentication.basic(value).await?.ok_or_else(denied)?),
+    let parameters = if is_form { &form } else { query };
+    let client = Client::of(parts);
+    let user = match (authentication.login(&parts.headers), form.value("grant_type")) {
+        (Some(value), _) => Some(authentication.basic(&client, value).await?.ok_or_else(denied)?),
         (None, Some("password")) => {
             let user = form.value("username").unwrap_or_default();
             let password = form.value("password").unwrap_or_default();
-            if !authentication.users.verify(user, password).await? {
+            if !authentication.users.verify(&client, user, password).await? {
                 return Err(denied());
             }
             Some(user.into())
@@ -71,17 +69,18 @@ pub(super) async fn answer(
     let grants = scopes
         .take(MAX_SCOPES)
         .filter_map(|scope| Grant::of(scope, user.as_deref(), authentication))
-        .collect();
-    let Some(token) = issuer.issue(user, grants)? else {
-        return Err(Failure::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            ErrorCode::TooManyRequests,
-            "too many tokens are valid",
-        ));
-    };
-    Ok(document(&json!({
+        .collect::<Vec<_>>();
+    let token = issuer.issue(user.as_deref(), &grants)?;
+    let mut response = document(&json!({
         "token": token,
         "access_token": token,
         "expires_in": issuer.lifetime().as_secs(),
-    })))
+    }));
+    // RFC 6749, 5.1: no cache keeps a token.
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    if let Some(user) = user {
+        response.extensions_mut().insert(User(user));
+    }
+    Ok(response)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use wharf_content::Error;
 use wharf_reference::{Algorithm, Digest};
 
@@ -28,7 +28,7 @@ impl Call<'_> {
         let mount = self.query.value("mount").map(parse_digest).transpose()?;
         if let Some(mount) = &mount
             && !self.registry.has(Quirk::NoMount)
-            && let Some(size) = self.mountable(mount)?
+            && let Some(size) = self.mountable(mount)
             && self.mount(mount, size).await?
         {
             return self.created(mount);
@@ -54,12 +54,11 @@ impl Call<'_> {
         if open(&|session| session.repository == self.path) >= limits.uploads
             || user.is_some() && open(&|session| session.user == *user) >= limits.user_uploads
         {
-            let failure = Failure::new(
+            return Err(Failure::wait(
                 StatusCode::TOO_MANY_REQUESTS,
-                ErrorCode::TooManyRequests,
+                60,
                 "too many uploads are open",
-            );
-            return Err(failure.with_header(header::RETRY_AFTER, HeaderValue::from_static("60")));
+            ));
         }
         let session = Session::new(self.path.clone(), self.principal.user.clone(), algorithm);
         let (id, session) = self.registry.state.begin(session).await?;
@@ -77,21 +76,21 @@ impl Call<'_> {
 
     /// The size of a blob that may be linked here without its bytes being sent: it is in a repository that
     /// the client may pull from. What they may not see is as if it were not there.
-    fn mountable(&self, digest: &Digest) -> Result<Option<u64>, Failure> {
+    fn mountable(&self, digest: &Digest) -> Option<u64> {
         let state = &self.registry.state;
         let authentication = &self.registry.config.authentication;
         if let Some(from) = self.query.value("from") {
-            let path = Path::parse(from)?;
+            let path = Path::parse(from).ok()?; // no name, so nothing is there
             let repository = state
                 .existing(&path)
                 .filter(|_| authentication.allows(&self.principal, &path, Action::Pull));
-            return Ok(repository.and_then(|repository| repository.touch_blob(digest)));
+            return repository?.touch_blob(digest);
         }
         let holders = state.shared.holders_of(digest, HOLDERS);
         let mut lenders = holders
             .iter()
             .filter(|path| authentication.lends(&self.principal, path));
-        Ok(lenders.find_map(|path| state.existing(path)?.touch_blob(digest)))
+        lenders.find_map(|path| state.existing(path)?.touch_blob(digest))
     }
 
     /// Links content that another repository has. `false` if it is there no more.

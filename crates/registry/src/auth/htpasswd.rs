@@ -1,34 +1,46 @@
 use std::{
     collections::HashMap,
     fmt,
+    hint::black_box,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    thread,
 };
 
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
-use super::users::{Busy, hash, same};
+use super::{
+    passwords::{Busy, PasswordQueue},
+    users::{hash, same},
+};
+use crate::client::Client;
 
-/// Requests that may wait for their password to be checked; more are answered 429.
-const MAX_WAITING: usize = 256;
+/// The highest cost of a hash that is accepted. Each step doubles the time of a check; at this one it takes some
+/// seconds.
+const MAX_COST: u32 = 16;
+/// The lowest cost that bcrypt has.
+const MIN_COST: u32 = 4;
 
 /// Users with bcrypt hashes, as `htpasswd -B` writes them. Clones share them.
 ///
-/// Checking such a password is slow by design. It is done on few threads at a time; a password that was right
-/// is remembered, as a hash, until the users are replaced; a name that does not exist takes as long as one
-/// that does.
+/// Checking such a password is slow by design. Few are checked at a time, fairly between clients; a password that
+/// was right is remembered, as a hash, until the users are replaced. A refusal takes as long as the check of the
+/// highest cost in use, whether the user exists or not.
 #[derive(Clone)]
 pub struct Htpasswd {
-    users: Arc<RwLock<HashMap<String, Entry>>>,
-    threads: Arc<Semaphore>,
-    room: Arc<Semaphore>,
+    users: Arc<RwLock<Users>>,
+}
+
+struct Users {
+    entries: HashMap<String, Entry>,
+    /// The highest cost of all.
+    cost: u32,
 }
 
 #[derive(Clone)]
 struct Entry {
     bcrypt: String,
+    cost: u32,
     /// The hash of the password that was right.
     known: Arc<Mutex<Option<Digest>>>,
 }
@@ -36,13 +48,11 @@ struct Entry {
 impl Htpasswd {
     /// Reads lines of `name:hash`; empty lines and those that begin with `#` are skipped.
     ///
-    /// Fails with [`ErrorKind::Invalid`], naming the line, for anything but bcrypt.
+    /// Fails with [`ErrorKind::Invalid`], naming the line, for anything but bcrypt, and for a cost outside of 4
+    /// to 16.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             users: Arc::new(RwLock::new(read(text)?)),
-            threads: Arc::new(Semaphore::new(cores.div_ceil(2))),
-            room: Arc::new(Semaphore::new(MAX_WAITING)),
         })
     }
 
@@ -53,31 +63,61 @@ impl Htpasswd {
         Ok(())
     }
 
-    pub(super) async fn verify(&self, user: &str, password: &str) -> Result<bool, Busy> {
-        let (entry, exists) = {
+    pub(super) async fn verify(
+        &self,
+        queue: &PasswordQueue,
+        client: &Client,
+        user: &str,
+        password: &str,
+    ) -> Result<bool, Busy> {
+        let (entry, cost) = {
             let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
-            match users.get(user) {
-                Some(entry) => (Some(entry.clone()), true),
-                None => (users.values().next().cloned(), false),
+            if users.entries.is_empty() {
+                return Ok(false);
             }
+            (users.entries.get(user).cloned(), users.cost)
         };
-        let (Some(entry), Some(sent)) = (entry, hash(password)) else {
+        let Some(sent) = hash(password) else {
             return Ok(false);
         };
-        let known = entry.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if exists && known.is_some_and(|known| same(&known, &sent)) {
-            return Ok(true);
+        if let Some(entry) = &entry {
+            let known = entry.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if known.is_some_and(|known| same(known.as_str(), sent.as_str())) {
+                return Ok(true);
+            }
         }
-        let _room = self.room.try_acquire().map_err(|_| Busy)?;
-        let _thread = self.threads.acquire().await.map_err(|_| Busy)?;
-        let (bcrypt, password) = (entry.bcrypt.clone(), password.to_owned());
-        let checked = spawn_blocking(move || bcrypt::verify(password, &bcrypt).unwrap_or(false)).await;
-        let right = checked.unwrap_or(false) & exists;
-        if right {
+        let permit = queue.acquire(client, user).await?;
+        let password = password.to_owned();
+        let bcrypt = entry.as_ref().map(|entry| (entry.bcrypt.clone(), entry.cost));
+        let checking = spawn_blocking(move || {
+            let right = check(bcrypt.as_ref(), cost, &password);
+            drop(permit); // not before: this goes on when the client has gone
+            right
+        });
+        let right = checking.await.unwrap_or(false);
+        if let Some(entry) = entry.filter(|_| right) {
             *entry.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
         }
         Ok(right)
     }
+}
+
+/// Whether the password has this hash, of this cost. If not, or if there is no such user, the time is that of a
+/// hash of the highest cost: each step of the cost doubles the time, so that what is missing is one hash of each
+/// cost from the user's to the one below the highest.
+fn check(bcrypt: Option<&(String, u32)>, highest: u32, password: &str) -> bool {
+    let burn = |cost: u32| {
+        let _ = black_box(bcrypt::hash_with_salt(password, cost, [0; 16]));
+    };
+    let Some((bcrypt, cost)) = bcrypt else {
+        burn(highest);
+        return false;
+    };
+    let right = bcrypt::verify(password, bcrypt).unwrap_or(false);
+    if !right {
+        (*cost..highest).for_each(burn);
+    }
+    right
 }
 
 impl fmt::Debug for Htpasswd {
@@ -86,8 +126,11 @@ impl fmt::Debug for Htpasswd {
     }
 }
 
-fn read(text: &str) -> Result<HashMap<String, Entry>, Error> {
-    let mut users = HashMap::new();
+fn read(text: &str) -> Result<Users, Error> {
+    let mut users = Users {
+        entries: HashMap::new(),
+        cost: MIN_COST,
+    };
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -103,25 +146,38 @@ fn read(text: &str) -> Result<HashMap<String, Entry>, Error> {
         let is_bcrypt = ["$2a$", "$2b$", "$2y$"]
             .iter()
             .any(|prefix| bcrypt.starts_with(prefix));
-        if !is_bcrypt || bcrypt.parse::<bcrypt::HashParts>().is_err() {
+        let parts = bcrypt.parse::<bcrypt::HashParts>().ok().filter(|_| is_bcrypt);
+        let Some(parts) = parts else {
             return Err(invalid("not a bcrypt hash; use htpasswd -B"));
+        };
+        let cost = parts.get_cost();
+        if !(MIN_COST..=MAX_COST).contains(&cost) {
+            return Err(invalid(&format!(
+                "the hash has the cost {cost}, and {MIN_COST} to {MAX_COST} are accepted; use htpasswd -B -C 12"
+            )));
         }
+        users.cost = users.cost.max(cost);
         let entry = Entry {
             bcrypt: bcrypt.to_owned(),
+            cost,
             known: Arc::default(),
         };
-        users.insert(user.to_owned(), entry);
+        users.entries.insert(user.to_owned(), entry);
     }
     Ok(users)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::Poll;
-
-    use futures_util::{StreamExt as _, stream::FuturesUnordered};
-
     use super::*;
+
+    async fn verify(users: &Htpasswd, user: &str, password: &str) -> bool {
+        let queue = PasswordQueue::default();
+        users
+            .verify(&queue, &Client::default(), user, password)
+            .await
+            .unwrap()
+    }
 
     #[tokio::test]
     async fn passwords_are_checked_and_remembered() {
@@ -134,44 +190,54 @@ mod tests {
             ("ada", "wrong", false),
             ("eve", "secret", false),
         ] {
-            assert_eq!(
-                users.verify(user, password).await.unwrap(),
-                right,
-                "{user} {password}"
-            );
+            assert_eq!(verify(&users, user, password).await, right, "{user} {password}");
         }
         users.replace("").unwrap();
-        assert!(!users.verify("ada", "secret").await.unwrap());
+        assert!(!verify(&users, "ada", "secret").await);
         assert!(!format!("{users:?}").contains(&hash));
     }
 
-    /// Guesses wait for few threads, and not too many of them; who is known passes by. Whether a name exists
-    /// makes no difference.
-    #[tokio::test]
+    /// Who is known passes by those whose passwords are being checked.
+    #[tokio::test(start_paused = true)]
     async fn guesses_are_bounded_and_names_do_not_show() {
         let hash = bcrypt::hash("secret", 4).unwrap();
         let users = Htpasswd::parse(&format!("ada:{hash}\nbob:{hash}\n")).unwrap();
-        assert!(users.verify("ada", "secret").await.unwrap());
-        let threads = u32::try_from(users.threads.available_permits()).unwrap();
-        assert!(threads as usize <= thread::available_parallelism().unwrap().get());
-        let busy = users.threads.acquire_many(threads).await.unwrap();
-        let mut waiting = FuturesUnordered::new();
-        for guess in 0..MAX_WAITING {
-            let user = ["ada", "bob", "nobody"][guess % 3];
-            let users = users.clone();
-            waiting.push(async move { users.verify(user, &format!("guess {guess}")).await });
+        let (queue, client) = (PasswordQueue::default(), Client::default());
+        let verify = async |user, password| users.verify(&queue, &client, user, password).await;
+        assert!(verify("ada", "secret").await.unwrap());
+        let mut busy = Vec::new();
+        let now = std::time::Duration::ZERO;
+        while let Ok(permit) = tokio::time::timeout(now, queue.acquire(&client, "x")).await {
+            busy.push(permit.unwrap());
         }
-        let now = std::future::poll_fn(|context| Poll::Ready(waiting.poll_next_unpin(context)));
-        assert!(now.await.is_pending());
-        for user in ["ada", "nobody"] {
-            assert!(users.verify(user, "one more").await.is_err());
+        assert!(busy.len() <= std::thread::available_parallelism().unwrap().get());
+        for user in ["ada", "bob", "nobody"] {
+            assert_eq!(verify(user, "a guess").await, Err(Busy::Full));
         }
-        assert!(users.verify("ada", "secret").await.unwrap());
+        assert!(verify("ada", "secret").await.unwrap());
         drop(busy);
-        while let Some(right) = waiting.next().await {
-            assert!(!right.unwrap());
+        assert!(verify("bob", "secret").await.unwrap());
+    }
+
+    /// Counted in hashes of the lowest cost, every refusal is as much work.
+    #[test]
+    fn a_refusal_costs_the_same_whoever_exists() {
+        for highest in [4, 5, 8, 12, 16] {
+            for cost in 4..=highest {
+                let missing: u64 = (cost..highest).map(|cost| 1 << cost).sum();
+                assert_eq!((1 << cost) + missing, 1 << highest);
+            }
         }
-        assert!(users.verify("bob", "secret").await.unwrap());
+        let (cheap, dear) = (
+            bcrypt::hash("secret", 4).unwrap(),
+            bcrypt::hash("secret", 6).unwrap(),
+        );
+        for (hash, cost) in [(cheap, 4), (dear, 6)] {
+            let entry = (hash, cost);
+            assert!(check(Some(&entry), 6, "secret"));
+            assert!(!check(Some(&entry), 6, "wrong"));
+        }
+        assert!(!check(None, 6, "secret"));
     }
 
     #[test]
@@ -187,6 +253,32 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Invalid);
             assert!(error.to_string().contains("line 2"), "{error}");
             assert!(!error.to_string().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn hashes_of_absurd_cost_are_refused() {
+        let hash = bcrypt::hash("secret", 4).unwrap();
+        for (cost, good) in [
+            ("00", false),
+            ("03", false),
+            ("04", true),
+            ("10", true),
+            ("16", true),
+            ("17", false),
+            ("31", false),
+            ("32", false),
+            ("99", false),
+        ] {
+            let text = format!("bob:{hash}\nada:{}\n", hash.replace("$04$", &format!("${cost}$")));
+            match Htpasswd::parse(&text) {
+                Ok(_) => assert!(good, "{cost}"),
+                Err(error) => {
+                    assert!(!good, "{error}");
+                    assert!(error.to_string().contains("line 2"), "{error}");
+                    assert!(!error.to_string().contains(hash.split_at(7).1), "{error}");
+                }
+            }
         }
     }
 }

@@ -4,6 +4,8 @@
 mod htpasswd;
 #[cfg(feature = "jwt")]
 mod jwt;
+mod mac;
+mod passwords;
 mod tokens;
 mod users;
 mod wanted;
@@ -22,13 +24,20 @@ pub use self::htpasswd::Htpasswd;
 pub use self::jwt::TokenKeys;
 #[cfg(feature = "jwt")]
 pub(crate) use self::jwt::Verifier;
-use self::wanted::Scopes;
+#[cfg(feature = "htpasswd")]
+pub(crate) use self::passwords::PasswordQueue;
+use self::{passwords::Busy, wanted::Scopes};
 pub(crate) use self::{
     tokens::{Grant, Issuer},
-    users::{Busy, Users},
+    users::Users,
     wanted::{Mount, Wanted},
 };
-use crate::{ErrorCode, error::Failure, route::Path};
+use crate::{ErrorCode, client::Client, error::Failure, route::Path};
+
+/// How to log in with a name and a password.
+pub(crate) fn basic_challenge() -> HeaderValue {
+    HeaderValue::from_static("Basic realm=\"registry\"")
+}
 
 /// What a request does to a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -207,12 +216,13 @@ impl Authentication {
     /// for the version check, which only wants to know who is asking.
     pub(crate) async fn admit(
         &self,
+        client: &Client,
         headers: &HeaderMap,
         wanted: Option<Wanted<'_>>,
         external: Option<&str>,
     ) -> Result<Principal, Failure> {
         let challenge = |error: Option<&str>| self.challenge(wanted, external, error);
-        let sent = headers.get(header::AUTHORIZATION);
+        let sent = self.login(headers);
         let principal = match (self.wants_tokens(), sent) {
             (true, Some(value)) => {
                 let token = strip_scheme(value, "bearer").ok_or_else(|| challenge(None))?;
@@ -221,7 +231,7 @@ impl Authentication {
             }
             (true, None) => return Err(challenge(None)),
             (false, Some(value)) if !self.is_open() => {
-                let user = self.basic(value).await?.ok_or_else(|| challenge(None))?;
+                let user = self.basic(client, value).await?.ok_or_else(|| challenge(None))?;
                 Principal {
                     user: Some(user),
                     grants: None,
@@ -252,28 +262,46 @@ impl Authentication {
         }
     }
 
+    /// Asks for a login at the version check although this registry lets clients pull without one: some clients
+    /// learn here, and nowhere else, that there are logins, and could not push.
+    pub(crate) fn greet(&self, principal: &Principal) -> Result<(), Failure> {
+        let has_users = !self.is_open() && !self.wants_tokens();
+        match principal.user {
+            None if has_users => Err(self.challenge(None, None, None)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The login that a request carries. Where clients need none, a Basic header with an empty name and password
+    /// is none: some send it when they are asked for a login and have none.
+    pub(crate) fn login<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
+        let sent = headers.get(header::AUTHORIZATION)?;
+        let is_empty = || decode(sent).is_some_and(|login| login == ":");
+        (!(self.anonymous && is_empty())).then_some(sent)
+    }
+
     /// The user of a Basic header, if name and password are right.
-    pub(crate) async fn basic(&self, value: &HeaderValue) -> Result<Option<Arc<str>>, Busy> {
+    pub(crate) async fn basic(&self, client: &Client, value: &HeaderValue) -> Result<Option<Arc<str>>, Busy> {
         let Some(decoded) = decode(value) else {
             return Ok(None);
         };
         let Some((user, password)) = decoded.split_once(':') else {
             return Ok(None);
         };
-        let right = self.users.verify(user, password).await?;
+        let right = self.users.verify(client, user, password).await?;
         Ok(right.then(|| Arc::from(user)))
     }
 
     fn challenge(&self, wanted: Option<Wanted<'_>>, external: Option<&str>, error: Option<&str>) -> Failure {
         let text = match self.token_source(external.unwrap_or_default()) {
-            None => "Basic realm=\"registry\"".to_owned(),
+            None => return Failure::unauthorized(basic_challenge(), "authentication required"),
             Some((mut realm, service)) => {
                 if self.scoped_realm && error == Some("insufficient_scope") {
                     realm.push_str("/scoped");
                 }
-                let mut text = format!("Bearer realm=\"{realm}\"");
+                let mut text = format!("Bearer realm=\"{}\"", quoted(&realm));
                 if !self.no_service {
-                    let _ = write!(text, ",service=\"{service}\"");
+                    let _ = write!(text, ",service=\"{}\"", quoted(service));
                 }
                 if let Some(wanted) = wanted {
                     let ours = !self.has_verifier();
@@ -285,15 +313,8 @@ impl Authentication {
                 text
             }
         };
-        let failure = Failure::new(
-            StatusCode::UNAUTHORIZED,
-            ErrorCode::Unauthorized,
-            "authentication required",
-        );
-        match HeaderValue::try_from(text) {
-            Ok(value) => failure.with_header(header::WWW_AUTHENTICATE, value),
-            Err(_) => failure, // the configured realm has control characters
-        }
+        let challenge = HeaderValue::try_from(text).unwrap_or_else(|_| basic_challenge());
+        Failure::unauthorized(challenge, "authentication required")
     }
 }
 
@@ -304,6 +325,19 @@ impl fmt::Debug for Authentication {
             .field("anonymous", &self.anonymous)
             .finish_non_exhaustive()
     }
+}
+
+/// The inside of a quoted string (RFC 9110, 5.6.4); what cannot be in one is left out.
+fn quoted(text: &str) -> String {
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut quoted, character| {
+            match character {
+                '"' | '\\' => quoted.extend(['\\', character]),
+                ' '..='~' => quoted.push(character),
+                _ => {}
+            }
+            quoted
+        })
 }
 
 /// Name and password of a Basic header.

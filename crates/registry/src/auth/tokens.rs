@@ -1,21 +1,25 @@
+//! Tokens of this registry's own. A token carries what it allows and a code that only this process can make, so
+//! that nothing is kept for it, whoever asks for how many.
+
 use std::{
-    collections::HashMap,
+    fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-use wharf_content::{Error, Hasher};
-use wharf_reference::{Algorithm, Digest};
+use wharf_content::Error;
 
-use super::{Action, Authentication, Principal};
-use crate::state::random_id;
+use super::{Action, Authentication, Principal, mac::Key, users::same};
+use crate::route::Path;
 
-/// The most tokens that are valid at a time.
-const MAX_TOKENS: usize = 100_000;
+/// The longest token that is looked at, in bytes: as many scopes as one may name, of the longest names.
+const MAX_TOKEN: usize = 64 * 1024;
 
 /// What a token allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,62 +44,63 @@ impl Grant {
 
     /// What is granted of one requested scope, `repository:<path>:<actions>`: what is known and permitted.
     pub(crate) fn of(scope: &str, user: Option<&str>, authentication: &Authentication) -> Option<Self> {
+        let mut grant = Self::parse(scope)?;
+        if let Self::Repository { path, actions } = &mut grant {
+            actions.retain(|action| authentication.permits(user, path, *action));
+        }
+        // Of mounts, the user's rights are looked at when they are done.
+        (!matches!(&grant, Self::Repository { actions, .. } if actions.is_empty())).then_some(grant)
+    }
+
+    fn parse(scope: &str) -> Option<Self> {
         if scope == Self::MOUNTS {
-            return Some(Self::Mounts); // the user's rights are looked at when it is used
+            return Some(Self::Mounts);
         }
         let (path, actions) = scope.strip_prefix("repository:")?.rsplit_once(':')?;
-        let wanted = |action: &Action| {
+        Path::parse(path).ok()?;
+        let names = |action: &Action| {
             actions
                 .split(',')
                 .any(|name| name == action.as_str() || name == "*")
         };
-        let actions = Action::ALL
-            .into_iter()
-            .filter(|action| wanted(action) && authentication.permits(user, path, *action))
-            .collect::<Vec<_>>();
-        (!actions.is_empty()).then(|| Self::Repository {
+        Some(Self::Repository {
             path: path.to_owned(),
-            actions,
+            actions: Action::ALL.into_iter().filter(names).collect(),
         })
     }
 }
 
-/// Issues tokens and knows them again. They are random and mean nothing elsewhere; only their hashes are kept.
-pub(crate) struct Issuer {
-    service: String,
-    lifetime: Duration,
-    tokens: Mutex<Tokens>,
-    issued: AtomicU64,
-}
-
-struct Tokens {
-    valid: HashMap<Digest, Token>,
-    /// At how many those that have expired are thrown away.
-    crowded: usize,
-}
-
-impl Tokens {
-    const FEW: usize = 1000;
-
-    fn throw_away_expired(&mut self, now: Instant) {
-        self.valid.retain(|_, token| token.expires > now);
-        self.crowded = (self.valid.len() * 2).clamp(Self::FEW, MAX_TOKENS);
-    }
-}
-
-impl Default for Tokens {
-    fn default() -> Self {
-        Self {
-            valid: HashMap::new(),
-            crowded: Self::FEW,
+/// The scope that [`Grant::parse`] reads.
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repository { path, actions } => {
+                let actions = actions.iter().map(|action| action.as_str());
+                write!(f, "repository:{path}:{}", actions.collect::<Vec<_>>().join(","))
+            }
+            Self::Mounts => f.write_str(Self::MOUNTS),
         }
     }
 }
 
-struct Token {
-    user: Option<Arc<str>>,
-    grants: Arc<[Grant]>,
-    expires: Instant,
+/// Issues tokens and knows them again. They mean nothing elsewhere, nor to this registry's next process.
+pub(crate) struct Issuer {
+    service: String,
+    lifetime: Duration,
+    /// Made with the first token.
+    key: RwLock<Option<Key>>,
+    /// What times in tokens count from.
+    epoch: Instant,
+    issued: AtomicU64,
+}
+
+/// What a token says.
+#[derive(Serialize, Deserialize)]
+struct Claims<U> {
+    user: Option<U>,
+    scopes: Vec<String>,
+    /// Milliseconds since the issuer's epoch.
+    expires: u64,
 }
 
 impl Issuer {
@@ -103,7 +108,8 @@ impl Issuer {
         Self {
             service: service.to_owned(),
             lifetime,
-            tokens: Mutex::default(),
+            key: RwLock::default(),
+            epoch: Instant::now(),
             issued: AtomicU64::new(0),
         }
     }
@@ -122,68 +128,122 @@ impl Issuer {
         self.issued.load(Ordering::Relaxed)
     }
 
-    /// A new token; `None` when too many are valid.
-    pub(crate) fn issue(&self, user: Option<Arc<str>>, grants: Vec<Grant>) -> Result<Option<String>, Error> {
-        let text = random_id()? + &random_id()?;
-        let key = Hasher::digest(Algorithm::Sha256, text.as_bytes())?;
-        let now = Instant::now();
-        let token = Token {
+    /// A new token.
+    pub(crate) fn issue(&self, user: Option<&str>, grants: &[Grant]) -> Result<String, Error> {
+        let claims = Claims {
             user,
-            grants: grants.into(),
-            expires: now + self.lifetime,
+            scopes: grants.iter().map(Grant::to_string).collect(),
+            expires: milliseconds(self.epoch.elapsed().saturating_add(self.lifetime)),
         };
-        let mut tokens = self.tokens();
-        if tokens.valid.len() >= tokens.crowded {
-            tokens.throw_away_expired(now);
-            if tokens.valid.len() >= MAX_TOKENS {
-                return Ok(None);
-            }
-        }
-        tokens.valid.insert(key, token);
+        let claims = serde_json::to_vec(&claims)
+            .map_err(|error| Error::wrap(wharf_content::ErrorKind::Other, error))?;
+        let message = BASE64.encode(claims);
+        let code = self.code(&message)?;
         self.issued.fetch_add(1, Ordering::Relaxed);
-        Ok(Some(text))
+        Ok(format!("{message}.{code}"))
     }
 
+    /// What a token allows, if it is one of ours and for now.
     pub(crate) fn verify(&self, token: &str) -> Option<Principal> {
-        let key = Hasher::digest(Algorithm::Sha256, token.as_bytes()).ok()?;
-        let mut tokens = self.tokens();
-        let token = tokens.valid.get(&key)?;
-        if token.expires <= Instant::now() {
-            tokens.valid.remove(&key);
+        if token.len() > MAX_TOKEN {
             return None;
         }
-        Some(Principal::granted(token.user.clone(), Arc::clone(&token.grants)))
+        let (message, code) = token.split_once('.')?;
+        let right = {
+            let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+            key.as_ref()?.sign(message.as_bytes()).ok()?
+        };
+        if !same(right.encoded(), code) {
+            return None;
+        }
+        let claims = BASE64.decode(message).ok()?;
+        let claims: Claims<String> = serde_json::from_slice(&claims).ok()?;
+        if claims.expires <= milliseconds(self.epoch.elapsed()) {
+            return None;
+        }
+        let grants = claims.scopes.iter().filter_map(|scope| Grant::parse(scope));
+        Some(Principal::granted(claims.user.map(Arc::from), grants.collect()))
     }
 
     /// Makes every token invalid.
     pub(crate) fn revoke_all(&self) {
-        *self.tokens() = Tokens::default();
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// How many tokens are kept; some of them may have expired.
-    pub(crate) fn kept(&self) -> usize {
-        self.tokens().valid.len()
+    fn code(&self, message: &str) -> Result<String, Error> {
+        let mut key = self.key.write().unwrap_or_else(PoisonError::into_inner);
+        let key = match &mut *key {
+            Some(key) => key,
+            none => none.insert(Key::random()?),
+        };
+        Ok(key.sign(message.as_bytes())?.encoded().to_owned())
     }
+}
 
-    fn tokens(&self) -> MutexGuard<'_, Tokens> {
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn grants() -> Vec<Grant> {
+        let grant = Grant::Repository {
+            path: "lib/app".to_owned(),
+            actions: vec![Action::Pull],
+        };
+        vec![grant, Grant::Mounts]
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn expired_tokens_do_not_pile_up() {
+    async fn a_token_says_what_it_allows_and_for_how_long() {
         let issuer = Issuer::new("registry", Duration::from_secs(60));
-        for _ in 0..20 {
-            for _ in 0..500 {
-                issuer.issue(None, Vec::new()).unwrap().unwrap();
-            }
-            tokio::time::advance(Duration::from_secs(31)).await;
+        let token = issuer.issue(Some("ada"), &grants()).unwrap();
+        let principal = issuer.verify(&token).unwrap();
+        assert_eq!(principal.user.as_deref(), Some("ada"));
+        assert_eq!(principal.grants.as_deref(), Some(grants().as_slice()));
+        tokio::time::advance(Duration::from_millis(59_999)).await;
+        assert!(issuer.verify(&token).is_some());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(issuer.verify(&token).is_none());
+        assert!(issuer.verify(&issuer.issue(None, &[]).unwrap()).is_some());
+        assert_eq!(issuer.issued(), 2);
+    }
+
+    /// Of a token every part counts, and no other process makes one.
+    #[tokio::test]
+    async fn a_token_that_was_changed_allows_nothing() {
+        let issuer = Issuer::new("registry", Duration::from_secs(60));
+        let stranger = Issuer::new("registry", Duration::from_secs(60));
+        let token = issuer.issue(Some("eve"), &grants()).unwrap();
+        let (message, code) = token.split_once('.').unwrap();
+        let claims = String::from_utf8(BASE64.decode(message).unwrap()).unwrap();
+        let with = |claims: &str| format!("{}.{code}", BASE64.encode(claims));
+        assert_eq!(with(&claims), token);
+        let other = stranger.issue(Some("ada"), &grants()).unwrap();
+        for wrong in [
+            String::new(),
+            ".".to_owned(),
+            message.to_owned(),
+            format!("{message}."),
+            format!("{message}.{}", code.to_uppercase()),
+            format!("{message}.{code}0"),
+            format!("{message}.{}", code.split_at(63).0),
+            format!(".{code}"),
+            with(&claims.replace("eve", "ada")),
+            with(&claims.replace("lib/app", "lib/other")),
+            with(&claims.replace("pull", "push")),
+            other.clone(),
+            format!("{message}.{}", other.split_once('.').unwrap().1),
+            format!("{}.{code}", "A".repeat(MAX_TOKEN)),
+        ] {
+            assert!(issuer.verify(&wrong).is_none(), "{wrong:.200}");
         }
-        assert!(issuer.kept() <= 2 * 1000, "{}", issuer.kept());
-        assert_eq!(issuer.issued(), 10_000);
+        assert!(issuer.verify(&token).is_some());
+        issuer.revoke_all();
+        assert!(issuer.verify(&token).is_none());
+        let again = issuer.issue(Some("eve"), &grants()).unwrap();
+        assert!(issuer.verify(&again).is_some() && issuer.verify(&token).is_none());
     }
 }

@@ -1,10 +1,10 @@
 use std::{collections::HashMap, hint::black_box, sync::Arc};
 
-use http::{HeaderValue, StatusCode, header};
 use wharf_content::Hasher;
 use wharf_reference::{Algorithm, Digest};
 
-use crate::{ErrorCode, error::Failure};
+use super::passwords::Busy;
+use crate::client::Client;
 
 /// Names and passwords. Of a password only its hash is kept: hashes have one length, so that comparing them
 /// takes the same time whatever was sent.
@@ -13,6 +13,8 @@ pub(crate) struct Users {
     plain: Arc<HashMap<String, Option<Digest>>>,
     #[cfg(feature = "htpasswd")]
     pub(crate) htpasswd: Option<super::Htpasswd>,
+    #[cfg(feature = "htpasswd")]
+    pub(crate) queue: super::PasswordQueue,
 }
 
 impl Users {
@@ -28,40 +30,28 @@ impl Users {
         Arc::make_mut(&mut self.plain).insert(user.to_owned(), hash(password));
     }
 
-    /// Whether the password is the user's.
+    /// Whether the password is the user's. How long a refusal takes does not depend on whether the user exists.
     #[cfg_attr(
         not(feature = "htpasswd"),
         expect(clippy::unused_async, reason = "slow hashes wait")
     )]
-    pub(crate) async fn verify(&self, user: &str, password: &str) -> Result<bool, Busy> {
-        #[cfg(feature = "htpasswd")]
-        if let Some(htpasswd) = &self.htpasswd
-            && !self.plain.contains_key(user)
-        {
-            return htpasswd.verify(user, password).await;
-        }
-        let sent = hash(password);
-        let kept = self.plain.get(user).cloned().flatten();
-        let (Some(sent), known) = (sent, kept.is_some()) else {
+    pub(crate) async fn verify(&self, client: &Client, user: &str, password: &str) -> Result<bool, Busy> {
+        let Some(sent) = hash(password) else {
             return Ok(false);
         };
-        let right = same(&sent, kept.as_ref().unwrap_or(&sent));
-        Ok(right & known) // an unknown user takes as long as a known one
-    }
-}
-
-/// Too many passwords are being checked to take another one.
-#[derive(Debug)]
-pub(crate) struct Busy;
-
-impl From<Busy> for Failure {
-    fn from(_: Busy) -> Self {
-        let failure = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            ErrorCode::TooManyRequests,
-            "too many passwords are being checked",
-        );
-        failure.with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        let kept = self.plain.get(user).cloned().flatten();
+        let right = same(sent.as_str(), kept.as_ref().unwrap_or(&sent).as_str());
+        if right & kept.is_some() {
+            return Ok(true);
+        }
+        #[cfg(feature = "htpasswd")]
+        if let Some(htpasswd) = &self.htpasswd {
+            let known = htpasswd.verify(&self.queue, client, user, password).await?;
+            return Ok(known & kept.is_none());
+        }
+        #[cfg(not(feature = "htpasswd"))]
+        let _ = client;
+        Ok(false)
     }
 }
 
@@ -70,8 +60,8 @@ pub(super) fn hash(password: &str) -> Option<Digest> {
 }
 
 /// Compares without stopping at the first difference.
-pub(super) fn same(a: &Digest, b: &Digest) -> bool {
-    let differences = a.as_str().bytes().zip(b.as_str().bytes());
+pub(super) fn same(a: &str, b: &str) -> bool {
+    let differences = a.bytes().zip(b.bytes());
     let folded = differences.fold(0, |folded, (a, b)| folded | black_box(a ^ b));
-    folded == 0 && a.as_str().len() == b.as_str().len()
+    folded == 0 && a.len() == b.len()
 }

@@ -56,8 +56,13 @@ impl State {
     }
 
     /// Takes a tag out of a repository. `false` if it is not there.
-    pub(crate) async fn delete_tag(self: &Arc<Self>, path: &Path, tag: &Tag) -> Result<bool, Error> {
-        let there = |repository: &Repository| repository.content().tags.contains_key(tag);
+    pub(crate) async fn delete_tag(
+        self: &Arc<Self>,
+        path: &Path,
+        tag: &Tag,
+        may: impl Fn(&Digest) -> bool,
+    ) -> Result<bool, Error> {
+        let there = |repository: &Repository| repository.content().tags.get(tag).is_some_and(&may);
         self.delete(path, there, Edit::RemoveTag(tag.clone())).await
     }
 

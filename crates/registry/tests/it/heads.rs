@@ -73,6 +73,74 @@ async fn heads_that_do_not_end_are_given_up() {
     assert_eq!(get(&server, "/v2/").await.status, 200);
 }
 
+/// A form comes before any credentials, a document is held in memory: neither may come for ever, however short the
+/// pauses are.
+#[tokio::test]
+async fn bodies_that_drip_are_given_up() {
+    let registry = Registry::memory().with_basic("ada", "secret").with_tokens();
+    let tokens = registry.serve().await.unwrap();
+    let open = open().await;
+    for (server, head, pause_for, piece, longest) in [
+        (&tokens, "POST /token", 5, 1, 30..=36),
+        (&tokens, "POST /token", 1, 100, 30..=32),
+        (&tokens, "POST /token", 20, 30_000, 30..=41),
+        (&open, "PUT /v2/a/manifests/v1", 5, 1, 30..=36),
+        (&open, "PUT /v2/a/manifests/v1", 1, 100, 30..=35),
+    ] {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        let head = format!("{head} HTTP/1.1\r\nHost: x\r\nContent-Length: 65000\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        pause();
+        let start = Instant::now();
+        let mut received = Vec::new();
+        loop {
+            let _ = stream.write_all(&vec![b'a'; piece]).await;
+            let reading = stream.read_to_end(&mut received);
+            match tokio::time::timeout(Duration::from_secs(pause_for), reading).await {
+                Ok(_) => break,
+                Err(_) => assert!(start.elapsed() < Duration::from_secs(120), "nobody gives up"),
+            }
+        }
+        let waited = start.elapsed().as_secs();
+        resume();
+        assert!(longest.contains(&waited), "{waited}");
+        assert!(received.starts_with(b"HTTP/1.1 408 "), "{received:?}");
+    }
+}
+
+/// Who keeps connections open and asks nothing keeps nobody out, neither newcomers nor who is between requests.
+#[tokio::test]
+async fn idle_connections_make_way() {
+    let limits = Limits::default().with_connections(8);
+    let server = Registry::memory().with_limits(limits).serve().await.unwrap();
+    let mut kept = TcpStream::connect(server.address()).await.unwrap();
+    let again = async |kept: &mut TcpStream| {
+        let request = "HEAD /v2/ HTTP/1.1\r\nHost: x\r\n\r\n";
+        kept.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        kept.read_exact(&mut answer).await.unwrap();
+        let mut rest = Vec::new();
+        while !rest.ends_with(b"\r\n\r\n") {
+            rest.push(kept.read_u8().await.unwrap());
+        }
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    };
+    again(&mut kept).await;
+    let mut idle = Vec::new();
+    for number in 0..50 {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        if number % 2 == 0 {
+            stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost").await.unwrap(); // and no more
+        }
+        idle.push(stream);
+        if number % 10 == 9 {
+            again(&mut kept).await;
+            assert_eq!(get(&server, "/v2/").await.status, 200);
+        }
+    }
+    again(&mut kept).await;
+}
+
 /// A connection that says nothing, before the first request or after one, does not stay for ever.
 #[tokio::test]
 async fn connections_that_say_nothing_are_closed() {

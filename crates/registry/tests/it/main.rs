@@ -16,6 +16,7 @@ mod disk;
 mod faults;
 mod heads;
 mod hosted;
+mod http;
 mod limits;
 mod lost;
 mod model;

@@ -1,0 +1,81 @@
+//! Which methods a path takes, for `Allow` (RFC 9110, 10.2.1).
+
+use http::{HeaderValue, Method, Response, StatusCode, header};
+
+use super::{empty, value};
+use crate::{
+    Body, ErrorCode,
+    error::Failure,
+    registry::Config,
+    route::{Endpoint, Route},
+};
+
+const READS: &[Method] = &[Method::GET, Method::HEAD];
+
+/// Refuses a method that is not offered here, and says which are.
+pub(super) fn check(method: &Method, route: &Route, config: &Config) -> Result<(), Failure> {
+    let all = of(route);
+    let offered = |method: &Method| all.contains(method) && is_on(method, route, config);
+    if offered(method) {
+        return Ok(());
+    }
+    let why = if !all.contains(method) {
+        "this method is not offered here"
+    } else if config.read_only {
+        "this registry is read-only"
+    } else {
+        "deleting is turned off"
+    };
+    let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, why);
+    Err(failure.with_header(header::ALLOW, allow(all.iter().filter(|method| offered(method)))?))
+}
+
+/// The answer to OPTIONS: needs no rights, and tells nothing of what exists.
+pub(super) fn options(route: Option<&Route>, config: &Config) -> Result<Response<Body>, Failure> {
+    let methods = route.map_or(READS, of);
+    let offered = methods
+        .iter()
+        .filter(|method| route.is_none_or(|route| is_on(method, route, config)));
+    let mut response = empty(StatusCode::NO_CONTENT);
+    response.headers_mut().insert(header::ALLOW, allow(offered)?);
+    Ok(response)
+}
+
+fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> Result<HeaderValue, Failure> {
+    let names = methods.chain([&Method::OPTIONS]).map(Method::as_str);
+    value(names.collect::<Vec<_>>().join(", "))
+}
+
+/// The methods that there are at a path.
+fn of(route: &Route) -> &'static [Method] {
+    match route {
+        Route::Base | Route::Catalog | Route::Extensions => READS,
+        Route::Token => &[Method::GET, Method::HEAD, Method::POST],
+        Route::Repository(_, endpoint) => match endpoint {
+            Endpoint::Tags | Endpoint::Referrers(_) => READS,
+            Endpoint::Manifest(_) => &[Method::GET, Method::HEAD, Method::PUT, Method::DELETE],
+            Endpoint::Blob(_) => &[Method::GET, Method::HEAD, Method::DELETE],
+            Endpoint::Uploads => &[Method::POST],
+            Endpoint::Upload(_) => &[
+                Method::GET,
+                Method::HEAD,
+                Method::PATCH,
+                Method::PUT,
+                Method::DELETE,
+            ],
+        },
+    }
+}
+
+/// Whether the registry is set up to take a method that there is.
+fn is_on(method: &Method, route: &Route, config: &Config) -> bool {
+    let Route::Repository(_, endpoint) = route else {
+        return true;
+    };
+    match endpoint {
+        Endpoint::Uploads | Endpoint::Upload(_) => !config.read_only,
+        _ if READS.contains(method) => true,
+        _ if *method == Method::DELETE => config.delete && !config.read_only,
+        _ => !config.read_only,
+    }
+}

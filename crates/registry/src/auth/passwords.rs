@@ -1,0 +1,398 @@
+//! Who may have a password checked next.
+//!
+//! A check costs a client nothing and this process tens of milliseconds, so few run at a time, and those that wait
+//! take turns: between networks, and in a network between the user names that are tried. Who guesses one user's
+//! password, on however many connections, delays others by one check. A client that hangs up leaves the queue.
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher as _, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use http::StatusCode;
+use tokio::{sync::oneshot, time::timeout};
+
+use crate::{
+    client::{Client, Network},
+    error::Failure,
+};
+
+/// Clients that may wait; one more takes the room of the busiest client, or is answered 429.
+const MAX_WAITING: usize = 1024;
+/// How long a client waits before it is answered 429.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The queue of a registry. Clones share it.
+#[derive(Clone)]
+pub(crate) struct PasswordQueue {
+    state: Arc<Mutex<State>>,
+    /// Names are told apart by their hashes, so that what waits is small.
+    names: RandomState,
+}
+
+struct State {
+    /// How many checks may begin.
+    free: usize,
+    waiting: Waiting,
+    /// Whether the server ends.
+    closed: bool,
+}
+
+impl Default for PasswordQueue {
+    fn default() -> Self {
+        // Half of the processor is left for those who are known already.
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self::with_permits(cores.div_ceil(2))
+    }
+}
+
+impl PasswordQueue {
+    fn with_permits(free: usize) -> Self {
+        let state = State {
+            free,
+            waiting: Waiting::default(),
+            closed: false,
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            names: RandomState::new(),
+        }
+    }
+
+    /// Waits for the right to check a password of `user` for a client.
+    pub(super) async fn acquire(&self, client: &Client, user: &str) -> Result<Permit, Busy> {
+        let turn = {
+            let mut state = lock(&self.state);
+            if state.closed {
+                return Err(Busy::Closing);
+            }
+            if state.free > 0 {
+                state.free -= 1;
+                return Ok(Permit::new(&self.state));
+            }
+            let (granted, turn) = oneshot::channel();
+            let name = self.names.hash_one(user);
+            if !state.waiting.push(client.network, name, granted) {
+                return Err(Busy::Full);
+            }
+            turn
+        };
+        match timeout(LONGEST_WAIT, turn).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) if lock(&self.state).closed => Err(Busy::Closing),
+            _ => Err(Busy::Full),
+        }
+    }
+
+    /// Turns away those who wait, and all who come.
+    #[cfg(feature = "server")]
+    pub(crate) fn close(&self) {
+        let waiting = {
+            let mut state = lock(&self.state);
+            state.closed = true;
+            std::mem::take(&mut state.waiting)
+        };
+        drop(waiting);
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The right to check one password. It is given back when this is dropped, which is to be where the check ends:
+/// a client that has gone does not end a check.
+pub(super) struct Permit(Option<Arc<Mutex<State>>>);
+
+impl Permit {
+    fn new(state: &Arc<Mutex<State>>) -> Self {
+        Self(Some(Arc::clone(state)))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some(state) = self.0.take() else { return };
+        loop {
+            let next = {
+                let mut state = lock(&state);
+                let next = state.waiting.pop();
+                if next.is_none() {
+                    state.free += 1;
+                }
+                next
+            };
+            let Some(next) = next else { return };
+            match next.send(Self::new(&state)) {
+                Ok(()) => return,
+                Err(mut unwanted) => unwanted.0 = None, // its client has gone
+            }
+        }
+    }
+}
+
+/// Passwords cannot be checked now.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Busy {
+    Full,
+    Closing,
+}
+
+impl From<Busy> for Failure {
+    fn from(busy: Busy) -> Self {
+        let (status, message) = match busy {
+            Busy::Full => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many passwords are being checked",
+            ),
+            Busy::Closing => (StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
+        };
+        Self::wait(status, 1, message)
+    }
+}
+
+type Turn = oneshot::Sender<Permit>;
+/// Queues by a key, of which each in turn gives one.
+type Lanes<K, T> = VecDeque<(K, VecDeque<T>)>;
+
+/// Who waits, by network and by the hash of the user name.
+#[derive(Default)]
+struct Waiting(Lanes<Option<Network>, (u64, VecDeque<Turn>)>);
+
+impl Waiting {
+    fn pop(&mut self) -> Option<Turn> {
+        take_turn(&mut self.0, |names| take_turn(names, VecDeque::pop_front))
+    }
+
+    /// Lets a client wait, if there is room or somebody has more than their part of it.
+    fn push(&mut self, network: Option<Network>, name: u64, turn: Turn) -> bool {
+        if self.len() >= MAX_WAITING {
+            self.forget_gone();
+        }
+        if self.len() >= MAX_WAITING && !self.make_room(network, name) {
+            return false;
+        }
+        lane(lane(&mut self.0, network), name).push_back(turn);
+        true
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(|(_, names)| length(names)).sum()
+    }
+
+    /// Forgets those whose clients have gone.
+    fn forget_gone(&mut self) {
+        self.0.retain_mut(|(_, names)| {
+            names.retain_mut(|(_, turns)| {
+                turns.retain(|turn| !turn.is_closed());
+                !turns.is_empty()
+            });
+            !names.is_empty()
+        });
+    }
+
+    /// Turns away the last comer of the busiest network and name, unless this client's own are as busy.
+    fn make_room(&mut self, network: Option<Network>, name: u64) -> bool {
+        let own = self.0.iter().find(|(key, _)| *key == network);
+        let own_names = own.map_or(0, |(_, names)| length(names));
+        let own_turns = own
+            .and_then(|(_, names)| names.iter().find(|(key, _)| *key == name))
+            .map_or(0, |(_, turns)| turns.len());
+        let busiest = self.0.iter_mut().max_by_key(|(_, names)| length(names));
+        let Some((key, names)) = busiest else {
+            return false;
+        };
+        let is_own = *key == network;
+        if !is_own && length(names) <= own_names + 1 {
+            return false;
+        }
+        let Some((_, turns)) = names.iter_mut().max_by_key(|(_, turns)| turns.len()) else {
+            return false;
+        };
+        if is_own && turns.len() <= own_turns + 1 {
+            return false;
+        }
+        turns.pop_back();
+        self.forget_gone(); // the lane may be empty
+        true
+    }
+}
+
+fn length(names: &VecDeque<(u64, VecDeque<Turn>)>) -> usize {
+    names.iter().map(|(_, turns)| turns.len()).sum()
+}
+
+/// One from the lane whose turn it is, which then is the last.
+fn take_turn<K, T, R>(
+    lanes: &mut Lanes<K, T>,
+    take: impl FnOnce(&mut VecDeque<T>) -> Option<R>,
+) -> Option<R> {
+    let (key, mut lane) = lanes.pop_front()?;
+    let taken = take(&mut lane);
+    if !lane.is_empty() {
+        lanes.push_back((key, lane));
+    }
+    taken
+}
+
+/// The lane of this key, made if there is none.
+fn lane<K: PartialEq, T>(lanes: &mut Lanes<K, T>, key: K) -> &mut VecDeque<T> {
+    let position = lanes.iter().position(|(own, _)| *own == key);
+    let position = position.unwrap_or_else(|| {
+        lanes.push_back((key, VecDeque::new()));
+        lanes.len() - 1
+    });
+    &mut lanes[position].1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, pin::Pin, task::Poll};
+
+    use super::*;
+
+    type Pending = Pin<Box<dyn Future<Output = Result<Permit, Busy>>>>;
+
+    fn client(address: &str) -> Client {
+        Client {
+            network: Some(Network::of(address.parse().unwrap())),
+        }
+    }
+
+    /// A client that has asked and waits.
+    async fn wait(queue: &PasswordQueue, address: &str, user: &str) -> Pending {
+        let (queue, name, client) = (queue.clone(), user.to_owned(), client(address));
+        let mut waiting: Pending = Box::pin(async move { queue.acquire(&client, &name).await });
+        assert!(now(&mut waiting).await.is_none(), "{user} does not wait");
+        waiting
+    }
+
+    /// What it has got by now.
+    async fn now(waiting: &mut Pending) -> Option<Result<Permit, Busy>> {
+        let polled = std::future::poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await;
+        match polled {
+            Poll::Ready(got) => Some(got),
+            Poll::Pending => None,
+        }
+    }
+
+    fn waiting(queue: &PasswordQueue) -> usize {
+        lock(&queue.state).waiting.len()
+    }
+
+    #[tokio::test]
+    async fn networks_and_names_take_turns() {
+        let queue = PasswordQueue::with_permits(1);
+        let mut permit = queue.acquire(&client("192.0.2.1"), "x").await.unwrap();
+        let mut all = Vec::new();
+        for (address, user) in [
+            ("192.0.2.1", "nobody"),
+            ("192.0.2.1", "nobody"),
+            ("192.0.2.1", "nobody"),
+            ("192.0.2.1", "ada"),
+            ("2001:db8::1", "eve"),
+            ("2001:db8::2", "eve"),
+            ("2001:db8::3", "bob"),
+            ("198.51.100.7", "nobody"),
+        ] {
+            let waiting = wait(&queue, address, user).await;
+            all.push((format!("{address} {user}"), waiting));
+        }
+        let mut order = Vec::new();
+        while !all.is_empty() {
+            drop(permit);
+            let mut next = None;
+            for (number, (_, waiting)) in all.iter_mut().enumerate() {
+                if let Some(got) = now(waiting).await {
+                    assert!(next.is_none(), "two at a time");
+                    next = Some((number, got.unwrap()));
+                }
+            }
+            let (number, got) = next.unwrap();
+            order.push(all.remove(number).0);
+            permit = got;
+        }
+        assert_eq!(
+            order,
+            [
+                "192.0.2.1 nobody",
+                "2001:db8::1 eve",
+                "198.51.100.7 nobody",
+                "192.0.2.1 ada",
+                "2001:db8::3 bob",
+                "192.0.2.1 nobody",
+                "2001:db8::2 eve",
+                "192.0.2.1 nobody",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_is_passed_over() {
+        let queue = PasswordQueue::with_permits(1);
+        let permit = queue.acquire(&client("192.0.2.1"), "x").await.unwrap();
+        let mut gone = Vec::new();
+        for number in 0..100 {
+            gone.push(wait(&queue, "192.0.2.1", &format!("user {number}")).await);
+        }
+        let mut last = wait(&queue, "192.0.2.1", "ada").await;
+        gone.clear();
+        drop(permit);
+        let permit = now(&mut last).await.unwrap().unwrap();
+        assert_eq!(waiting(&queue), 0);
+        // A permit that nobody takes any more is given back.
+        let left = wait(&queue, "192.0.2.1", "ada").await;
+        drop(permit);
+        drop(left);
+        assert_eq!(lock(&queue.state).free, 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_makes_room_for_who_has_less() {
+        let queue = PasswordQueue::with_permits(1);
+        let permit = queue.acquire(&client("192.0.2.1"), "x").await.unwrap();
+        let mut attack = Vec::new();
+        for _ in 0..MAX_WAITING {
+            attack.push(wait(&queue, "192.0.2.1", "nobody").await);
+        }
+        let full = queue.acquire(&client("192.0.2.1"), "nobody").await;
+        assert_eq!(full.err(), Some(Busy::Full));
+        let mut ada = wait(&queue, "192.0.2.1", "ada").await;
+        let mut eve = wait(&queue, "192.0.2.2", "nobody").await;
+        for late in attack.iter_mut().rev().take(2) {
+            assert_eq!(now(late).await.unwrap().err(), Some(Busy::Full));
+        }
+        assert_eq!(waiting(&queue), MAX_WAITING);
+        drop(permit);
+        let first = now(&mut attack[0]).await.unwrap().unwrap();
+        drop(first);
+        let second = now(&mut eve).await.unwrap().unwrap();
+        drop(second);
+        assert!(now(&mut ada).await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever() {
+        let queue = PasswordQueue::with_permits(1);
+        let _permit = queue.acquire(&client("192.0.2.1"), "x").await.unwrap();
+        let start = tokio::time::Instant::now();
+        let refused = queue.acquire(&client("192.0.2.2"), "ada").await;
+        assert_eq!((refused.err(), start.elapsed()), (Some(Busy::Full), LONGEST_WAIT));
+    }
+
+    #[cfg(feature = "server")]
+    #[tokio::test]
+    async fn who_waits_when_the_server_ends_is_told_so() {
+        let queue = PasswordQueue::with_permits(1);
+        let permit = queue.acquire(&client("192.0.2.1"), "x").await.unwrap();
+        let mut waiting = wait(&queue, "192.0.2.1", "ada").await;
+        queue.close();
+        assert_eq!(now(&mut waiting).await.unwrap().err(), Some(Busy::Closing));
+        drop(permit);
+        let late = queue.acquire(&client("192.0.2.1"), "ada").await;
+        assert_eq!(late.err(), Some(Busy::Closing));
+    }
+}

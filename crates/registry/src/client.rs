@@ -1,0 +1,65 @@
+//! What is known of a client before it says who it is.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use http::request::Parts;
+
+/// The address of a client, as an extension of its request.
+///
+/// A served registry sets it. Who puts the registry behind a server of their own sets it too, so that passwords
+/// are checked fairly between addresses, and one client's uploads do not take the room of another's; all requests
+/// without it count as one client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientAddress(pub IpAddr);
+
+/// A part of the network that counts as one client: an IPv4 address, or the /64 that an IPv6 host can choose its
+/// addresses from (RFC 6177).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Network(IpAddr);
+
+impl Network {
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
+            }
+            address @ IpAddr::V4(_) => Self(address),
+        }
+    }
+}
+
+/// Who sends a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Client {
+    pub(crate) network: Option<Network>,
+}
+
+impl Client {
+    pub(crate) fn of(parts: &Parts) -> Self {
+        let address = parts.extensions.get::<ClientAddress>();
+        Self {
+            network: address.map(|address| Network::of(address.0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_one_host_chooses_from_are_one_client() {
+        for (one, other, same) in [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("::1", "127.0.0.1", false),
+        ] {
+            let network = |text: &str| Network::of(text.parse().unwrap());
+            assert_eq!(network(one) == network(other), same, "{one} {other}");
+        }
+    }
+}

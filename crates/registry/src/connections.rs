@@ -1,0 +1,375 @@
+//! Which connections there are, and which makes way when there is no room for one more.
+//!
+//! | no room, and | makes way |
+//! |---|---|
+//! | somebody's connection has no request | of the network with the most, first those that never had a request, then the one without one for the longest |
+//! | all have one, and a network has more than the newcomer's | of that network, the one that came last |
+//! | else | nobody: the newcomer waits for its turn, or is closed if too many wait |
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+
+use crate::client::Network;
+
+/// All connections of a listener. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    table: Arc<Mutex<Table>>,
+}
+
+struct Table {
+    limit: usize,
+    open: BTreeMap<u64, Open>,
+    waiting: Vec<(Network, oneshot::Sender<Slot>)>,
+    next: u64,
+}
+
+struct Open {
+    network: Network,
+    activity: Activity,
+    /// Told when the connection is to end.
+    leave: Arc<Notify>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Activity {
+    /// There has been no request yet; made then.
+    Silent(Instant),
+    /// Its last request ended then.
+    Idle(Instant),
+    Busy,
+}
+
+/// How a newcomer is received.
+pub(crate) enum Received {
+    Served(Slot),
+    /// Comes when there is room.
+    Waits(oneshot::Receiver<Slot>),
+    Refused,
+}
+
+/// A connection's place in the table, until this is dropped.
+pub(crate) struct Slot {
+    table: Option<Arc<Mutex<Table>>>,
+    id: u64,
+    leave: Arc<Notify>,
+}
+
+impl Connections {
+    pub(crate) fn new(limit: usize) -> Self {
+        let table = Table {
+            limit: limit.max(1),
+            open: BTreeMap::new(),
+            waiting: Vec::new(),
+            next: 0,
+        };
+        Self {
+            table: Arc::new(Mutex::new(table)),
+        }
+    }
+
+    /// Finds room for a connection from this address.
+    pub(crate) fn receive(&self, address: IpAddr) -> Received {
+        let network = Network::of(address);
+        let mut table = lock(&self.table);
+        if table.open.len() >= table.limit && !table.make_room(network) {
+            table.waiting.retain(|(_, waiting)| !waiting.is_closed());
+            if table.waiting.len() >= table.most_waiting() {
+                return Received::Refused;
+            }
+            let (seat, slot) = oneshot::channel();
+            table.waiting.push((network, seat));
+            return Received::Waits(slot);
+        }
+        Received::Served(table.open(network, &self.table))
+    }
+
+    /// Ends a connection that has no request, if there is one: files have run out.
+    pub(crate) fn shed(&self) {
+        lock(&self.table).end_idle();
+    }
+}
+
+fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Table {
+    fn most_waiting(&self) -> usize {
+        self.limit / 8 + 1
+    }
+
+    fn open(&mut self, network: Network, table: &Arc<Mutex<Self>>) -> Slot {
+        let (id, leave) = (self.next, Arc::new(Notify::new()));
+        self.next += 1;
+        let open = Open {
+            network,
+            activity: Activity::Silent(Instant::now()),
+            leave: Arc::clone(&leave),
+        };
+        self.open.insert(id, open);
+        Slot {
+            table: Some(Arc::clone(table)),
+            id,
+            leave,
+        }
+    }
+
+    fn counts(&self) -> HashMap<Network, usize> {
+        let mut counts = HashMap::new();
+        for open in self.open.values() {
+            *counts.entry(open.network).or_default() += 1;
+        }
+        counts
+    }
+
+    fn make_room(&mut self, newcomer: Network) -> bool {
+        if self.end_idle() {
+            return true;
+        }
+        let counts = self.counts();
+        let own = counts.get(&newcomer).copied().unwrap_or_default();
+        let Some((busiest, most)) = counts.into_iter().max_by_key(|(_, count)| *count) else {
+            return false;
+        };
+        let last = self.open.iter().rev().find(|(_, open)| open.network == busiest);
+        match last {
+            Some((id, _)) if most > own + 1 => self.end(*id),
+            _ => false,
+        }
+    }
+
+    fn end_idle(&mut self) -> bool {
+        let counts = self.counts();
+        let idle = self
+            .open
+            .iter()
+            .filter(|(_, open)| open.activity != Activity::Busy);
+        let first = idle.min_by_key(|(_, open)| {
+            let count = counts.get(&open.network).copied().unwrap_or_default();
+            (std::cmp::Reverse(count), open.activity)
+        });
+        match first {
+            Some((id, _)) => self.end(*id),
+            None => false,
+        }
+    }
+
+    fn end(&mut self, id: u64) -> bool {
+        let ended = self.open.remove(&id);
+        ended.inspect(|open| open.leave.notify_one()).is_some()
+    }
+
+    /// Who waits longest, of the network that has least.
+    fn next_waiting(&mut self) -> Option<(Network, oneshot::Sender<Slot>)> {
+        if self.waiting.is_empty() || self.open.len() >= self.limit {
+            return None;
+        }
+        let counts = self.counts();
+        let waiting = self.waiting.iter().enumerate();
+        let (position, _) =
+            waiting.min_by_key(|(_, (network, _))| counts.get(network).copied().unwrap_or_default())?;
+        Some(self.waiting.remove(position))
+    }
+}
+
+impl Slot {
+    /// Returns when the connection is to end.
+    pub(crate) async fn told_to_leave(&self) {
+        self.leave.notified().await;
+    }
+
+    /// A request has come.
+    pub(crate) fn begin(&self) -> Request {
+        self.set(Activity::Busy);
+        Request {
+            table: self.table.clone(),
+            id: self.id,
+        }
+    }
+
+    fn set(&self, activity: Activity) {
+        set(self.table.as_ref(), self.id, activity);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let Some(table) = self.table.take() else { return };
+        lock(&table).open.remove(&self.id);
+        loop {
+            let next = {
+                let mut locked = lock(&table);
+                locked
+                    .next_waiting()
+                    .map(|(network, seat)| (seat, locked.open(network, &table)))
+            };
+            let Some((seat, slot)) = next else { return };
+            if let Err(mut unwanted) = seat.send(slot) {
+                lock(&table).open.remove(&unwanted.id);
+                unwanted.table = None; // its client has gone
+            }
+        }
+    }
+}
+
+/// A request on a connection, until its answer has been sent.
+pub(crate) struct Request {
+    table: Option<Arc<Mutex<Table>>>,
+    id: u64,
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        set(self.table.as_ref(), self.id, Activity::Idle(Instant::now()));
+    }
+}
+
+fn set(table: Option<&Arc<Mutex<Table>>>, id: u64, activity: Activity) {
+    let Some(table) = table else { return };
+    if let Some(open) = lock(table).open.get_mut(&id) {
+        open.activity = activity;
+    }
+}
+
+/// How many connections the process has files for: each may have one more open, for a blob, and some are the
+/// registry's own. `None` if this system does not say.
+pub(crate) fn that_files_allow() -> Option<usize> {
+    #[cfg(unix)]
+    {
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
+        let files = usize::try_from(files).unwrap_or(usize::MAX);
+        let own = (files / 4).min(64);
+        Some(((files - own) / 2).max(1))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(connections: &Connections, address: &str) -> Slot {
+        match connections.receive(address.parse().unwrap()) {
+            Received::Served(slot) => slot,
+            Received::Waits(_) => panic!("{address} waits"),
+            Received::Refused => panic!("{address} is refused"),
+        }
+    }
+
+    fn waits(connections: &Connections, address: &str) -> oneshot::Receiver<Slot> {
+        match connections.receive(address.parse().unwrap()) {
+            Received::Waits(slot) => slot,
+            Received::Served(_) => panic!("{address} is served"),
+            Received::Refused => panic!("{address} is refused"),
+        }
+    }
+
+    async fn is_told(slot: &Slot) -> bool {
+        let now = std::time::Duration::ZERO;
+        tokio::time::timeout(now, slot.told_to_leave()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_silent_make_way_before_the_idle_and_these_before_the_busy() {
+        let connections = Connections::new(3);
+        let (asked, silent, busy) = (
+            served(&connections, "192.0.2.1"),
+            served(&connections, "192.0.2.1"),
+            served(&connections, "192.0.2.1"),
+        );
+        drop(asked.begin());
+        let request = busy.begin();
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        let first = served(&connections, "192.0.2.1");
+        assert!(is_told(&silent).await && !is_told(&asked).await);
+        drop(first.begin());
+        let second = served(&connections, "192.0.2.1");
+        assert!(is_told(&asked).await && !is_told(&first).await && !is_told(&busy).await);
+        let (_second, _first) = (second.begin(), first.begin());
+        let mut third = waits(&connections, "192.0.2.1");
+        drop(request);
+        drop(busy);
+        assert!(third.try_recv().is_ok());
+        assert_eq!(lock(&connections.table).open.len(), 2); // the third has come and gone
+    }
+
+    #[tokio::test]
+    async fn a_network_that_has_most_makes_way_for_others() {
+        let connections = Connections::new(4);
+        let mut attack = Vec::new();
+        for _ in 0..4 {
+            let slot = served(&connections, "192.0.2.1");
+            attack.push((slot.begin(), slot));
+        }
+        let honest = served(&connections, "198.51.100.1");
+        let request = honest.begin();
+        assert!(is_told(&attack[3].1).await && !is_told(&attack[0].1).await);
+        let other = served(&connections, "2001:db8::1");
+        let other_request = other.begin();
+        assert!(is_told(&attack[2].1).await);
+        let third = served(&connections, "203.0.113.1");
+        let third_request = third.begin();
+        assert!(is_told(&attack[1].1).await && !is_told(&attack[0].1).await);
+        // Now everybody has one. The next one who goes makes room for the network that has least.
+        let _waiting = waits(&connections, "192.0.2.1");
+        assert!(!is_told(&honest).await && !is_told(&other).await);
+        drop((request, honest));
+        drop((other_request, other, third_request, third));
+    }
+
+    #[tokio::test]
+    async fn idle_ones_of_the_largest_network_go_first() {
+        let connections = Connections::new(4);
+        let honest = served(&connections, "198.51.100.1");
+        let attack = [(); 3].map(|()| served(&connections, "192.0.2.1"));
+        for slot in &attack {
+            drop(slot.begin());
+        }
+        let _newcomer = served(&connections, "203.0.113.1");
+        assert!(is_told(&attack[0]).await && !is_told(&honest).await);
+    }
+
+    #[tokio::test]
+    async fn who_would_wait_too_long_is_refused_and_who_left_is_forgotten() {
+        let connections = Connections::new(1);
+        let slot = served(&connections, "192.0.2.1");
+        let request = slot.begin();
+        let gone = waits(&connections, "192.0.2.1");
+        let refused = connections.receive("192.0.2.1".parse().unwrap());
+        assert!(matches!(refused, Received::Refused));
+        drop(gone);
+        let mut waiting = waits(&connections, "192.0.2.1");
+        drop((request, slot));
+        assert!(waiting.try_recv().is_ok());
+        assert!(lock(&connections.table).open.is_empty());
+    }
+
+    #[tokio::test]
+    async fn when_files_run_out_an_idle_one_ends() {
+        let connections = Connections::new(10);
+        let (busy, idle) = (
+            served(&connections, "192.0.2.1"),
+            served(&connections, "192.0.2.1"),
+        );
+        let _request = busy.begin();
+        connections.shed();
+        connections.shed();
+        assert!(is_told(&idle).await && !is_told(&busy).await);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn there_are_files_for_some_connections() {
+        assert!(that_files_allow().is_none_or(|connections| connections > 0));
+    }
+}
