@@ -1,4 +1,5 @@
-//! How fast the store takes content in, durably, and gives it out, and how it stands ten thousand images.
+//! How fast the store takes content in, durably, and gives it out, how it stands ten thousand images, and what a name
+//! costs among many.
 //!
 //! Everything is written below the temporary directory: `TMPDIR` chooses the disk that is measured.
 #![expect(
@@ -15,7 +16,7 @@ use criterion::{
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 use tokio::runtime::Runtime;
-use wharf_content::{Blob, Descriptor, Hasher, MediaType, Name, Sink as _, Source as _, Target};
+use wharf_content::{Blob, Descriptor, Hasher, Manifest, MediaType, Name, Sink as _, Source as _, Target};
 use wharf_reference::Algorithm;
 use wharf_store::{Collect, Layout};
 
@@ -253,5 +254,42 @@ fn keep_first(directory: &Path, images: usize) {
     fs::write(path, index.to_string()).expect("index.json");
 }
 
-criterion_group!(benches, commit, read, large);
+/// What one more name costs beside so many others, to a process that opens the store for it.
+fn names(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let mut group = criterion.benchmark_group("names");
+    group.sample_size(10);
+    for count in [0, 20_000, 100_000] {
+        let directory = tempfile::tempdir().expect("a temporary folder");
+        let place = directory.path().join("store");
+        let layout = runtime.block_on(Layout::create(&place)).expect("a store");
+        let bytes = br#"{"schemaVersion":2,"manifests":[]}"#.as_slice();
+        let manifest = Manifest::parse(bytes.into(), None).expect("an index");
+        let pushed = layout.push_manifest(&manifest, None);
+        runtime.block_on(pushed).expect("a manifest is stored");
+        let entries: Vec<Descriptor> = (0..count)
+            .map(|image| {
+                let of_its_own = describe(MediaType::OCI_MANIFEST, &usize::to_le_bytes(image));
+                of_its_own.with_annotation("org.opencontainers.image.ref.name", name(image))
+            })
+            .collect();
+        let index = json!({ "schemaVersion": 2, "manifests": entries });
+        fs::write(place.join("index.json"), index.to_string()).expect("index.json");
+        let mut number = 0;
+        group.bench_function(BenchmarkId::new("open and tag", count), |bencher| {
+            bencher.iter(|| {
+                number += 1;
+                let name = Name::parse(&format!("new:{number}")).expect("a name");
+                runtime.block_on(async {
+                    let layout = Layout::open(&place).await.expect("a store");
+                    let tagged = layout.tag(&name, black_box(manifest.descriptor()));
+                    tagged.await.expect("a tag");
+                });
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, commit, read, large, names);
 criterion_main!(benches);

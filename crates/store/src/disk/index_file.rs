@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Write as _},
+    io::{self, BufWriter, Write as _},
     path::Path,
     sync::{Arc, PoisonError},
     thread,
@@ -133,16 +133,17 @@ impl Disk {
         Ok(stat.is_some())
     }
 
-    fn replace_index(&self, text: &str) -> Result<(), Error> {
-        if text.len() as u64 > MAX_INDEX_SIZE {
+    fn replace_index(&self, parts: &[&str]) -> Result<(), Error> {
+        let size: usize = parts.iter().map(|part| part.len()).sum();
+        if size as u64 > MAX_INDEX_SIZE {
             return Err(too_large(&self.at(INDEX), "would have"));
         }
-        self.put(INDEX, text.as_bytes())?;
+        self.put(INDEX, parts)?;
         self.root.sync().at("sync", self.path())
     }
 
     /// Writes a file of the root beside it and moves it there, which lasts once the root is synced. Under the lock only.
-    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn put(&self, name: &str, parts: &[&str]) -> Result<(), Error> {
         let private = self.private()?;
         let temporary = format!("{name}.new"); // one that a cut has left is in nobody's use
         let path = private.path().join(&temporary);
@@ -150,8 +151,12 @@ impl Disk {
         let written = private
             .create_new(&temporary, 0o644)
             .at("create", &path)
-            .and_then(|mut file| {
-                file.write_all(bytes).at("write", &path)?;
+            .and_then(|file| {
+                let mut writer = BufWriter::new(&file); // large parts pass it by
+                let mut write = |part: &&str| writer.write_all(part.as_bytes());
+                parts.iter().try_for_each(&mut write).at("write", &path)?;
+                writer.flush().at("write", &path)?;
+                drop(writer);
                 file.sync_all().at("sync", &path)
             })
             .and_then(|()| {

@@ -131,11 +131,11 @@ impl Disk {
             .at("create", &self.at("blobs"))?;
         let lock = self.lock_index()?;
         if !self.has_index()? {
-            self.put(index_file::INDEX, index::EMPTY.as_bytes())?;
+            self.put(index_file::INDEX, &[index::EMPTY])?;
         }
         let version = self.root.stat(version::FILE);
         if version.at("look at", &self.at(version::FILE))?.is_none() {
-            self.put(version::FILE, version::TEXT)?;
+            self.put(version::FILE, &[version::TEXT])?;
         }
         self.root.sync().at("sync", self.path())?;
         drop(lock);

@@ -15,7 +15,7 @@ use crate::{
 pub(super) const FILE: &str = "oci-layout";
 
 /// What the file says.
-pub(super) const TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+pub(super) const TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 const MAX_SIZE: u64 = 4096;
 
@@ -38,9 +38,8 @@ impl Disk {
         let text = decode(read_bounded(&file, MAX_SIZE, &path)?);
         let found = text.and_then(|text| version(&text)).map_err(|why| {
             let message = format!(
-                "{} does not say which version the layout has: {why}; it should be {}",
-                path.display(),
-                String::from_utf8_lossy(TEXT)
+                "{} does not say which version the layout has: {why}; it should be {TEXT}",
+                path.display()
             );
             Error::new(ErrorKind::Corrupt, message)
         })?;

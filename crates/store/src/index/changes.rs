@@ -149,31 +149,30 @@ impl Index {
         }
     }
 
-    /// The document with these changes. Whatever they do not concern stays as it is.
-    pub(crate) fn with(&self, changes: &Changes) -> String {
-        let added: usize = changes.added.iter().map(String::len).sum();
-        let mut text = String::with_capacity(self.text.len() + added + 64);
-        text.push_str(self.text.get(..self.list.range.start).unwrap_or_default());
-        text.push_str(self.list.before);
-        let mut first = true;
-        let mut push = |part: &str| {
-            if !part.is_empty() {
-                text.push_str(if first { "" } else { "," });
-                text.push_str(part);
-                first = false;
-            }
-        };
+    /// The document with these changes, as the parts of its text. Whatever the changes do not concern stays as it is,
+    /// and is not copied.
+    pub(crate) fn with<'a>(&'a self, changes: &'a Changes) -> Vec<&'a str> {
+        let mut entries = Vec::new();
         let mut from = 0;
         for (&position, edited) in &changes.edited {
-            push(self.run(from, position));
-            push(edited.as_deref().unwrap_or_default());
+            entries.push(self.run(from, position));
+            entries.push(edited.as_deref().unwrap_or_default());
             from = position + 1;
         }
-        push(self.run(from, self.len()));
-        changes.added.iter().for_each(|entry| push(entry));
-        text.push_str(self.list.after);
-        text.push_str(self.text.get(self.list.range.end..).unwrap_or_default());
-        text
+        entries.push(self.run(from, self.len()));
+        entries.extend(changes.added.iter().map(String::as_str));
+        entries.retain(|entry| !entry.is_empty());
+        let mut parts = vec![
+            self.text.get(..self.list.range.start).unwrap_or_default(),
+            self.list.before,
+        ];
+        for (number, entry) in entries.into_iter().enumerate() {
+            parts.push(if number == 0 { "" } else { "," });
+            parts.push(entry);
+        }
+        parts.push(self.list.after);
+        parts.push(self.text.get(self.list.range.end..).unwrap_or_default());
+        parts
     }
 
     /// The text of these entries, with what stands between them.

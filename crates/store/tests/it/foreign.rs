@@ -35,7 +35,7 @@ pub(crate) fn write(path: &Path, images: &[&Image], entries: &[String]) {
     fs::write(path.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
 }
 
-fn entry(image: &Image, annotations: &str) -> String {
+pub(crate) fn entry(image: &Image, annotations: &str) -> String {
     let manifest = image.manifest();
     format!(
         r#"{{"mediaType":"{}","digest":"{}","size":{},"annotations":{{{annotations}}}}}"#,
