@@ -64,7 +64,10 @@ async fn answer(mut stream: TcpStream, metrics: &Metrics, registry: &Registry) -
         }
         (_, b"/metrics") => ("200 OK", metrics.text(&registry.inventory())),
         (_, b"/healthz") if metrics.is_draining() => ("503 Service Unavailable", "draining\n".to_owned()),
-        (_, b"/healthz") => ("200 OK", "ok\n".to_owned()),
+        (_, b"/healthz") => match registry.health() {
+            Ok(()) => ("200 OK", "ok\n".to_owned()),
+            Err(error) => ("503 Service Unavailable", format!("{error}\n")),
+        },
         _ => ("404 Not Found", String::new()),
     };
     let more = match status.get(..3) {

@@ -65,6 +65,14 @@ impl Observer for Report {
             "serve: {digest} is damaged; it was moved to corrupt/ and can be pushed again"
         ));
     }
+
+    fn storage_failed(&self, error: &wharf_content::Error) {
+        say(format_args!("serve: changes cannot be recorded: {error}"));
+    }
+
+    fn storage_recovered(&self) {
+        say(format_args!("serve: changes are recorded again"));
+    }
 }
 
 /// Characters of a client's text that are logged.

@@ -29,6 +29,15 @@ pub trait Observer: Send + Sync {
     fn damaged(&self, digest: &Digest) {
         let _ = digest;
     }
+
+    /// A change could not be recorded, as on a full or failing disk. Told once, until a change can be recorded
+    /// again.
+    fn storage_failed(&self, error: &Error) {
+        let _ = error;
+    }
+
+    /// Changes can be recorded again.
+    fn storage_recovered(&self) {}
 }
 
 /// A request and what became of it.

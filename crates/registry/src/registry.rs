@@ -122,6 +122,15 @@ impl Registry {
             .map_or(0, |issuer| issuer.issued())
     }
 
+    /// Whether changes can be recorded.
+    ///
+    /// # Errors
+    ///
+    /// Why none can be, until that has been mended: [`Backend::health`].
+    pub fn health(&self) -> Result<(), Error> {
+        self.state.backend.health()
+    }
+
     /// Drops the upload sessions that nobody has used for longer than the limit. A served registry does so by
     /// itself.
     pub async fn expire_uploads(&self) -> Result<(), Error> {

@@ -87,7 +87,7 @@ async fn joined<T>(work: JoinHandle<Result<T, Error>>) -> Result<T, Error> {
 #[async_trait]
 impl Backend for DiskBackend {
     async fn records(&self) -> Result<Listing<(String, String)>, Error> {
-        Ok(self.journal.records().await?.into())
+        Ok(self.journal.records())
     }
 
     async fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
@@ -161,6 +161,10 @@ impl Backend for DiskBackend {
 
     async fn uploads(&self) -> Result<Vec<(String, String)>, Error> {
         self.notes.of(self.keeper.uploads().await?).await
+    }
+
+    fn health(&self) -> Result<(), Error> {
+        self.journal.health()
     }
 }
 

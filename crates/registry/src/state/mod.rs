@@ -16,7 +16,10 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     iter,
     ops::Bound,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{sync, time::Instant};
@@ -32,7 +35,7 @@ pub(crate) use self::{
     shared::Shared,
     usage::Usage,
 };
-use crate::{Backend, Observer, route::Path};
+use crate::{Backend, Change, Observer, route::Path};
 
 /// Repositories that are looked at before others get a turn.
 const PART: usize = 256;
@@ -46,6 +49,8 @@ pub(crate) struct State {
     uploads: Mutex<HashMap<String, Arc<Session>>>,
     pub(crate) shared: Arc<Shared>,
     observer: Mutex<Option<Arc<dyn Observer>>>,
+    /// Whether the last change could not be recorded.
+    failing: AtomicBool,
     /// Content that this process has seen to have its digest.
     verified: Mutex<HashSet<Digest>>,
     /// When manifests were pulled, for [`Quirk::PullLimit`](crate::Quirk::PullLimit).
@@ -61,6 +66,7 @@ impl State {
             uploads: Mutex::default(),
             shared: Arc::new(Shared::new()),
             observer: Mutex::default(),
+            failing: AtomicBool::new(false),
             verified: Mutex::default(),
             pulls: Mutex::default(),
         }
@@ -96,6 +102,21 @@ impl State {
     fn observer(&self) -> Option<Arc<dyn Observer>> {
         let observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner);
         observer.clone()
+    }
+
+    /// Records changes, and tells the observer when that begins to fail and when it works again.
+    async fn record(&self, changes: Vec<Change>) -> Result<(), Error> {
+        let recorded = self.backend.write(changes).await;
+        let failing = recorded.is_err();
+        if self.failing.swap(failing, Ordering::Relaxed) != failing
+            && let Some(observer) = self.observer()
+        {
+            match &recorded {
+                Ok(()) => observer.storage_recovered(),
+                Err(error) => observer.storage_failed(error),
+            }
+        }
+        recorded
     }
 
     /// The repository, made if there is none.

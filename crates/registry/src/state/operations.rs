@@ -99,7 +99,7 @@ impl State {
             for edit in &edits {
                 edit.record(&repository.path, &repository.content(), &mut changes)?;
             }
-            state.backend.write(changes).await?;
+            state.record(changes).await?;
             let mut uploads = upload.is_some().then(|| state.uploads());
             if let (Some(uploads), Some(upload)) = (&mut uploads, &upload) {
                 uploads.remove(upload);

@@ -108,6 +108,45 @@ async fn a_torn_last_line_was_never_acknowledged() {
     }
 }
 
+/// What was on its way to the disk when the power went, in any order and shape.
+#[tokio::test]
+async fn a_torn_append_of_many_writers_was_never_acknowledged() {
+    let root = tempfile::tempdir().unwrap();
+    let server = open(root.path()).await;
+    let (bytes, _) = push_image(&server, "a", "v1").await;
+    close(server).await;
+    let journal = root.path().join("registry/journal");
+    let whole = std::fs::read(&journal).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let server = open(other.path()).await;
+    push_image(&server, "b", "v1").await;
+    close(server).await;
+    let elsewhere = std::fs::read(other.path().join("registry/journal")).unwrap();
+    let line = b"0123456789abcdef [[\"m/a/sha256:00\",null]]\n";
+    let mut holes = line.repeat(400);
+    holes[4096..8192].fill(0);
+    for (what, torn) in [
+        ("zeros", vec![0; 8192]),
+        ("zeros, then lines", [vec![0; 4096], line.repeat(200)].concat()),
+        ("lines, then zeros", [line.repeat(200), vec![0; 4096]].concat()),
+        ("lines with a hole", holes),
+        ("garbage", wharf_testkit::noise(1, 10_000)),
+        ("no newline at all", vec![b'x'; 300_000]),
+        ("what another journal had there", elsewhere),
+        (
+            "the end of what is there, again",
+            whole[whole.len() / 2..].to_vec(),
+        ),
+    ] {
+        std::fs::write(&journal, [whole.clone(), torn].concat()).unwrap();
+        let server = open(root.path()).await;
+        let kept = std::fs::read(&journal).unwrap();
+        assert!(kept == whole, "{what}");
+        assert_eq!(get(&server, "/v2/a/manifests/v1").await.body, bytes, "{what}");
+        close(server).await;
+    }
+}
+
 #[tokio::test]
 async fn a_damaged_journal_is_refused() {
     let root = tempfile::tempdir().unwrap();

@@ -25,6 +25,7 @@ mod observe;
 mod peers;
 mod quirks;
 mod quotas;
+mod scale;
 mod storage;
 mod through;
 #[cfg(feature = "tls")]

@@ -1,10 +1,11 @@
 //! A backend that fails on demand: a full disk at every call, bytes that get lost, bytes that change.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     ops::Range,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
@@ -19,7 +20,7 @@ use crate::wire::{Answer, MANIFEST, ask, digest, get, manifest, push_blob, push_
 
 /// A backend in memory whose calls that need space can fail. Clones share it, so that it outlives a registry.
 #[derive(Clone, Default)]
-struct Faulty(Arc<Inner>);
+pub(crate) struct Faulty(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -31,6 +32,8 @@ struct Inner {
     /// How many bytes the next flush turns out to have lost.
     lost: AtomicU64,
     flushed: AtomicU64,
+    /// Calls by name, of those that cost something where there is a disk.
+    counts: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl Faulty {
@@ -52,7 +55,16 @@ impl Faulty {
         Ok(())
     }
 
-    async fn open(&self) -> Server {
+    fn count(&self, call: &'static str) {
+        *self.0.counts.lock().unwrap().entry(call).or_default() += 1;
+    }
+
+    /// How often each call has come since this was asked last.
+    pub(crate) fn take_counts(&self) -> BTreeMap<&'static str, usize> {
+        std::mem::take(&mut *self.0.counts.lock().unwrap())
+    }
+
+    pub(crate) async fn open(&self) -> Server {
         Registry::open(self.clone()).await.unwrap().serve().await.unwrap()
     }
 
@@ -70,15 +82,18 @@ impl fmt::Debug for Faulty {
 #[async_trait]
 impl Backend for Faulty {
     async fn records(&self) -> Result<Listing<(String, String)>, Error> {
+        self.count("records");
         self.0.memory.records().await
     }
 
     async fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
+        self.count("write");
         self.take_room()?;
         self.0.memory.write(changes).await
     }
 
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        self.count("size");
         self.0.memory.size(digest).await
     }
 
@@ -87,10 +102,12 @@ impl Backend for Faulty {
     }
 
     async fn remove(&self, digest: &Digest) -> Result<(), Error> {
+        self.count("remove");
         self.0.memory.remove(digest).await
     }
 
     async fn digests(&self) -> Result<Listing<Digest>, Error> {
+        self.count("digests");
         self.0.memory.digests().await
     }
 
@@ -113,10 +130,12 @@ impl Backend for Faulty {
     }
 
     async fn length(&self, upload: &str) -> Result<Option<u64>, Error> {
+        self.count("length");
         self.0.memory.length(upload).await
     }
 
     async fn flush(&self, upload: &str) -> Result<u64, Error> {
+        self.count("flush");
         self.take_room()?;
         let length = self.0.memory.flush(upload).await?;
         let kept = length.saturating_sub(self.0.lost.swap(0, Ordering::SeqCst));
@@ -333,4 +352,37 @@ async fn after_a_restart_the_digest_is_that_of_the_stored_bytes() {
         let there = get(&server, format!("/v2/a/blobs/{whole}")).await.status;
         assert_eq!(there, if status == 201 { 200 } else { 404 });
     }
+}
+
+/// What the observer of a registry is told of its storage.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl wharf_registry::Observer for Told {
+    fn storage_failed(&self, error: &Error) {
+        self.0.lock().unwrap().push(error.to_string());
+    }
+
+    fn storage_recovered(&self) {
+        self.0.lock().unwrap().push("recovered".to_owned());
+    }
+}
+
+#[tokio::test]
+async fn the_observer_is_told_once_when_nothing_can_be_recorded_and_once_when_it_can_be_again() {
+    let (backend, told) = (Faulty::default(), Told::default());
+    let registry = Registry::open(backend.clone()).await.unwrap();
+    let server = registry.with_observer(told.clone()).serve().await.unwrap();
+    push_image(&server, "a", "v1").await;
+    for _ in 0..2 {
+        backend.fill_after(0);
+        for _ in 0..3 {
+            let deleted = ask(&server, "DELETE", "/v2/a/manifests/v1").send().await;
+            assert_eq!(deleted.status, 507);
+        }
+        backend.make_room();
+        push_image(&server, "a", "v1").await;
+    }
+    let full = "no space left in /secret/place";
+    assert_eq!(*told.0.lock().unwrap(), [full, "recovered", full, "recovered"]);
 }

@@ -82,7 +82,7 @@ fn every_row_has_its_tests() {
         ('F', 9),
         ('S', 9),
         ('T', 3),
-        ('V', 8),
+        ('V', 11),
     ]
     .into_iter()
     .flat_map(|(letter, count)| (1..=count).map(move |number| format!("{letter}{number}")))

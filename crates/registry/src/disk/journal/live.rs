@@ -1,0 +1,91 @@
+//! Which changes of a journal still count.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
+};
+
+/// What a key is known by here: two keys have the same only by a chance that nobody can influence.
+pub(super) type Print = u128;
+
+/// How keys become prints.
+#[derive(Clone)]
+pub(super) struct Prints([RandomState; 2]);
+
+impl Prints {
+    pub(super) fn new() -> Self {
+        Self([RandomState::new(), RandomState::new()])
+    }
+
+    pub(super) fn of(&self, key: &str) -> Print {
+        let [one, other] = self.0.each_ref().map(|hasher| u128::from(hasher.hash_one(key)));
+        one << 64 | other
+    }
+}
+
+/// The change of each key that counts, by its number in the file. So a rewriting, and the start, know what lives
+/// without the records in memory.
+#[derive(Default)]
+pub(super) struct Live {
+    records: HashMap<Print, Place>,
+    /// Changes in the file.
+    changes: u64,
+    /// Bytes of the changes that count.
+    bytes: u64,
+}
+
+struct Place {
+    change: u64,
+    bytes: u32,
+}
+
+impl Live {
+    /// For a file that is to have the same records.
+    pub(super) fn anew(&self) -> Self {
+        Self {
+            records: HashMap::with_capacity(self.records.len()),
+            ..Self::default()
+        }
+    }
+
+    /// Notes the next change of the file, which has so many bytes there.
+    pub(super) fn apply(&mut self, change: &Applied) {
+        let number = self.changes;
+        self.changes += 1;
+        let before = if change.removes {
+            self.records.remove(&change.print)
+        } else {
+            let bytes = u32::try_from(change.bytes).unwrap_or(u32::MAX);
+            self.bytes += u64::from(bytes);
+            let place = Place {
+                change: number,
+                bytes,
+            };
+            self.records.insert(change.print, place)
+        };
+        self.bytes -= before.map_or(0, |before| u64::from(before.bytes));
+        if self.records.len() < self.records.capacity() / 4 {
+            self.records.shrink_to_fit(); // as seldom as it is worth it
+        }
+    }
+
+    /// Whether the change with this number is the one that counts for its key.
+    pub(super) fn counts(&self, print: Print, number: u64) -> bool {
+        self.records
+            .get(&print)
+            .is_some_and(|place| place.change == number)
+    }
+
+    /// Bytes of the changes that count.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// A change as [`Live`] sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Applied {
+    pub(super) print: Print,
+    pub(super) bytes: usize,
+    pub(super) removes: bool,
+}

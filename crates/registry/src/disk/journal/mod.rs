@@ -1,0 +1,300 @@
+//! The records, as a journal of the changes that made them.
+//!
+//! Writers that meet share one group and one sync. The journal is written anew when most of it does not count any
+//! more, beside the writers, who only wait while what came meanwhile is copied. After a failed sync nobody knows
+//! what is on the disk: then it is written anew from what was acknowledged before, and as long as that fails
+//! nothing can be recorded.
+
+mod format;
+mod legacy;
+mod live;
+mod queue;
+mod rewrite;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
+};
+use wharf_content::{Error, ErrorKind};
+
+use self::{
+    format::{FileId, MAGIC, pair},
+    live::{Applied, Live, Prints},
+    queue::{Queue, Turn, Waiting},
+    rewrite::Rewriting,
+    scan::Scan,
+};
+use super::files::{self, At as _};
+use crate::{Change, Listing};
+
+/// The journal is written anew when it has so many bytes more than twice those that count.
+const SLACK: u64 = 1024 * 1024;
+
+/// The same when it is opened, and has been read anyway.
+const SLACK_AT_START: u64 = 4096;
+
+/// How long a journal that could not be mended is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Records that are handed on at a time.
+const PART: usize = 1024;
+
+pub(super) struct Journal {
+    shared: Arc<Shared>,
+}
+
+type Sync = dyn Fn(&File) -> io::Result<()> + Send + std::marker::Sync;
+
+struct Shared {
+    path: PathBuf,
+    queue: Mutex<Queue>,
+    live: Mutex<Live>,
+    prints: Prints,
+    /// Bytes of the file that have been acknowledged.
+    length: AtomicU64,
+    /// How the file's bytes are made durable.
+    sync: Box<Sync>,
+    /// How long a journal that could not be mended is left alone.
+    retry: Duration,
+}
+
+/// The file, in the hands of who writes to it.
+struct Tail {
+    file: File,
+    id: FileId,
+    length: u64,
+    /// Not before this length is the journal written anew: the last time failed.
+    retry: u64,
+}
+
+impl Journal {
+    pub(super) fn open(directory: &Path) -> Result<Self, Error> {
+        Self::with_sync(directory, Box::new(File::sync_all), RETRY)
+    }
+
+    fn with_sync(directory: &Path, sync: Box<Sync>, retry: Duration) -> Result<Self, Error> {
+        let path = directory.join("journal");
+        rewrite::tidy(&path)?;
+        let file = files::options().create(true).open(&path).at("open", &path)?;
+        let length = file.metadata().at("look at", &path)?.len();
+        let mut start = Vec::new();
+        let begins = (&file).take(MAGIC.len() as u64).read_to_end(&mut start);
+        begins.at("read", &path)?;
+        let prints = Prints::new();
+        let (tail, live) = if start == MAGIC {
+            read(&path, file, length, &prints, &sync)?
+        } else {
+            migrate(&path, &prints, &sync)?
+        };
+        let shared = Shared {
+            length: AtomicU64::new(tail.length),
+            queue: Mutex::new(Queue::new(tail)),
+            live: Mutex::new(live),
+            prints,
+            path,
+            sync,
+            retry,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// All records, in any order.
+    pub(super) fn records(&self) -> Listing<(String, String)> {
+        let (parts, listing) = mpsc::channel(1);
+        let shared = Arc::clone(&self.shared);
+        drop(spawn_blocking(move || {
+            if let Err(error) = shared.list(&parts) {
+                let _ = parts.blocking_send(Err(error)); // who asked may have gone
+            }
+        }));
+        Listing::new(Parts(listing))
+    }
+
+    /// Makes the changes, all or none, durably.
+    pub(super) async fn write(&self, changes: &[Change]) -> Result<(), Error> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let (sender, written) = oneshot::channel();
+        let waiting = self.shared.encode(changes, sender)?;
+        if let Some(turn) = Turn::queue(&self.shared, waiting)? {
+            spawn_blocking(move || turn.run());
+        }
+        let interrupted = |_| Error::new(ErrorKind::Cancelled, "the runtime is shutting down");
+        written.await.map_err(interrupted)?
+    }
+
+    /// Why nothing can be recorded, if that is so. Who asks has it tried again.
+    pub(super) fn health(&self) -> Result<(), Error> {
+        let health = self.shared.queue().health();
+        if health.is_err()
+            && let Ok(runtime) = Handle::try_current()
+            && let Some(turn) = Turn::to_mend(&self.shared)
+        {
+            runtime.spawn_blocking(move || turn.mend());
+        }
+        health
+    }
+}
+
+/// Reads a journal to the end of its last whole group.
+fn read(path: &Path, file: File, length: u64, prints: &Prints, sync: &Sync) -> Result<(Tail, Live), Error> {
+    let mut live = Live::default();
+    let mut scan = Scan::new(path, File::open(path).at("open", path)?, length)?;
+    scan.all(|change| {
+        live.apply(&Applied {
+            print: prints.of(&change.key),
+            bytes: change.pair.len() + 1,
+            removes: change.value.is_none(),
+        });
+    })?;
+    let tail = Tail {
+        file,
+        id: scan.id().clone(),
+        length: scan.offset(),
+        retry: 0,
+    };
+    if length > tail.length {
+        tail.file.set_len(tail.length).at("truncate", path)?;
+    }
+    sync(&tail.file).at("sync", path)?;
+    if tail.length > live.bytes().saturating_mul(2).saturating_add(SLACK_AT_START) {
+        return rewrite(path, tail.length, &live, prints, sync);
+    }
+    Ok((tail, live))
+}
+
+/// Writes a journal anew that has no header: one from before there was one, or an empty one.
+fn migrate(path: &Path, prints: &Prints, sync: &Sync) -> Result<(Tail, Live), Error> {
+    let mut rewriting = Rewriting::begin(path, Live::default(), prints)?;
+    legacy::read(path, |batch| {
+        let mut changes = batch.iter();
+        changes.try_for_each(|(key, value)| rewriting.add(key, value.as_deref()))
+    })?;
+    let (tail, live) = rewriting.replace(path, sync)?;
+    sync_directory(path)?;
+    if tail.length > live.bytes().saturating_mul(2).saturating_add(SLACK_AT_START) {
+        return rewrite(path, tail.length, &live, prints, sync);
+    }
+    Ok((tail, live))
+}
+
+/// Writes a journal anew that nobody else uses, as far as it has been acknowledged.
+fn rewrite(
+    path: &Path,
+    length: u64,
+    live: &Live,
+    prints: &Prints,
+    sync: &Sync,
+) -> Result<(Tail, Live), Error> {
+    let mut rewriting = Rewriting::begin(path, live.anew(), prints)?;
+    let mut scan = Scan::new(path, File::open(path).at("open", path)?, length)?;
+    rewriting.copy(&mut scan, length, |change| {
+        live.counts(prints.of(&change.key), change.number)
+    })?;
+    let rewritten = rewriting.replace(path, sync)?;
+    sync_directory(path)?;
+    Ok(rewritten)
+}
+
+fn sync_directory(path: &Path) -> Result<(), Error> {
+    path.parent().map_or(Ok(()), files::sync_dir)
+}
+
+fn damaged(path: &Path, offset: u64) -> Error {
+    let message = format!(
+        "{} is damaged at byte {offset}, before changes that were written later; restore it from a backup, or \
+         cut it off at that byte to do without all changes from there on",
+        path.display()
+    );
+    Error::new(ErrorKind::Corrupt, message)
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn encode(
+        &self,
+        changes: &[Change],
+        sender: oneshot::Sender<Result<(), Error>>,
+    ) -> Result<Waiting, Error> {
+        let mut waiting = Waiting {
+            bytes: Vec::new(),
+            changes: Vec::with_capacity(changes.len()),
+            sender,
+        };
+        for change in changes {
+            let pair = pair(&change.key, change.value.as_deref())?;
+            if !waiting.bytes.is_empty() {
+                waiting.bytes.push(b',');
+            }
+            waiting.bytes.extend_from_slice(&pair);
+            waiting.changes.push(Applied {
+                print: self.prints.of(&change.key),
+                bytes: pair.len() + 1,
+                removes: change.value.is_none(),
+            });
+        }
+        Ok(waiting)
+    }
+
+    /// A scan of what has been acknowledged, and up to where that is.
+    fn scan(&self) -> Result<(Scan, u64), Error> {
+        let _live = self.live(); // held while the file is replaced
+        let length = self.length.load(Ordering::Acquire);
+        let file = File::open(&self.path).at("open", &self.path)?;
+        Ok((Scan::new(&self.path, file, length)?, length))
+    }
+
+    fn list(&self, parts: &mpsc::Sender<Result<Records, Error>>) -> Result<(), Error> {
+        let (mut scan, length) = self.scan()?;
+        let mut part = Vec::new();
+        scan.each(length, |change| {
+            let counts = self.live().counts(self.prints.of(&change.key), change.number);
+            if let Some(value) = change.value.filter(|_| counts) {
+                part.push((change.key, value));
+            }
+            Ok(part.len() < PART || parts.blocking_send(Ok(std::mem::take(&mut part))).is_ok())
+        })?;
+        let _ = parts.blocking_send(Ok(part)); // who asked may have gone
+        Ok(())
+    }
+}
+
+type Records = Vec<(String, String)>;
+
+struct Parts(mpsc::Receiver<Result<Records, Error>>);
+
+impl futures_core::Stream for Parts {
+    type Item = Result<Records, Error>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0.poll_recv(context)
+    }
+}

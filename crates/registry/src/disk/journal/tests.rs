@@ -1,0 +1,390 @@
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicI64, Ordering},
+};
+
+use super::*;
+
+type Records = BTreeMap<String, String>;
+
+fn put(key: &str, value: &str) -> Vec<Change> {
+    vec![Change {
+        key: key.to_owned(),
+        value: Some(value.to_owned()),
+    }]
+}
+
+fn remove(key: &str) -> Vec<Change> {
+    vec![Change {
+        key: key.to_owned(),
+        value: None,
+    }]
+}
+
+async fn records(journal: &Journal) -> Records {
+    journal.records().all().await.unwrap().into_iter().collect()
+}
+
+fn path(root: &tempfile::TempDir) -> PathBuf {
+    root.path().join("journal")
+}
+
+fn length(root: &tempfile::TempDir) -> u64 {
+    fs::metadata(path(root)).unwrap().len()
+}
+
+/// What was acknowledged, the file, and where its last group begins: of seven writers that met.
+async fn written(root: &tempfile::TempDir, size: usize) -> (Records, Vec<u8>, usize) {
+    let journal = Journal::open(root.path()).unwrap();
+    for number in 0..3 {
+        journal
+            .write(&put(&format!("k{number}"), "acknowledged"))
+            .await
+            .unwrap();
+    }
+    let acknowledged = records(&journal).await;
+    let values = (0..7)
+        .map(|number| "x".repeat(size + 7 * number))
+        .collect::<Vec<_>>();
+    let changes = values.iter().enumerate();
+    let changes = changes
+        .map(|(number, value)| put(&format!("m/{number}"), value))
+        .collect::<Vec<_>>();
+    let waiting = changes.iter().map(|change| {
+        let (sender, _) = oneshot::channel();
+        journal.shared.encode(change, sender).unwrap()
+    });
+    let mut turn = None;
+    for waiting in waiting {
+        turn = turn.or(Turn::queue(&journal.shared, waiting).unwrap());
+    }
+    turn.unwrap().run();
+    assert_eq!(records(&journal).await.len(), 10);
+    drop(journal);
+    let file = fs::read(path(root)).unwrap();
+    let last = file[..file.len() - 1]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .unwrap()
+        + 1;
+    (acknowledged, file, last)
+}
+
+/// The journal opens with what was acknowledged, and goes on from there.
+async fn opens(root: &tempfile::TempDir, file: &[u8], expected: &Records, what: &str) {
+    fs::write(path(root), file).unwrap();
+    let journal = Journal::open(root.path()).unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(records(&journal).await == *expected, "{what}");
+    journal.write(&put("after", "1")).await.unwrap();
+    drop(journal);
+    let journal = Journal::open(root.path()).unwrap();
+    assert_eq!(records(&journal).await.len(), expected.len() + 1, "{what}");
+}
+
+#[tokio::test]
+async fn an_append_that_was_not_acknowledged_may_be_cut_at_every_byte() {
+    let root = tempfile::tempdir().unwrap();
+    let (acknowledged, file, last) = written(&root, 20).await;
+    for cut in last..file.len() {
+        fs::write(path(&root), &file[..cut]).unwrap();
+        let journal = Journal::open(root.path()).unwrap_or_else(|error| panic!("{cut}: {error}"));
+        assert_eq!(length(&root), last as u64, "{cut}");
+        if cut % 31 == 0 {
+            drop(journal);
+            opens(&root, &file[..cut], &acknowledged, &format!("cut at {cut}")).await;
+        }
+    }
+}
+
+/// Sectors that did not get to the disk, in any combination of what else may be there.
+#[tokio::test]
+async fn an_append_that_was_not_acknowledged_may_be_torn_at_every_sector() {
+    let root = tempfile::tempdir().unwrap();
+    let (acknowledged, file, last) = written(&root, 500).await;
+    let garbage = wharf_testkit::noise(7, 512);
+    let lines = b"\n0000000000000000 00000010 0123456789abcdef 0123456789abcdef [[\"k0\",null]]\n".repeat(8);
+    let fills: [(&str, &[u8]); 4] = [
+        ("zeros", &[0; 512]),
+        ("ones", &[0xff; 512]),
+        ("garbage", &garbage),
+        ("lines", &lines[..512]),
+    ];
+    let sectors = (0..file.len().div_ceil(512)).map(|sector| sector * 512..(sector + 1) * 512);
+    let sectors = sectors.filter(|sector| sector.end > last).collect::<Vec<_>>();
+    assert!(sectors.len() >= 8);
+    for (name, fill) in fills {
+        for first in 0..sectors.len() {
+            for count in [1, 3, sectors.len()] {
+                let mut torn = file.clone();
+                torn.resize(sectors[sectors.len() - 1].end, 0);
+                for sector in sectors.iter().skip(first).step_by(2).take(count) {
+                    let start = sector.start.max(last);
+                    torn[start..sector.end].copy_from_slice(&fill[start - sector.start..]);
+                }
+                if torn[last..file.len()] == file[last..] {
+                    continue; // only what is beyond the group
+                }
+                opens(
+                    &root,
+                    &torn,
+                    &acknowledged,
+                    &format!("{name} from {first}, {count}"),
+                )
+                .await;
+            }
+        }
+    }
+    // The order of two sectors is another.
+    for swapped in sectors
+        .windows(2)
+        .filter(|pair| pair[0].start >= last && pair[1].end <= file.len())
+    {
+        let mut torn = file.clone();
+        torn[swapped[0].clone()].copy_from_slice(&file[swapped[1].clone()]);
+        torn[swapped[1].clone()].copy_from_slice(&file[swapped[0].clone()]);
+        opens(&root, &torn, &acknowledged, "swapped").await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_crash_leaves_behind_the_last_group_is_no_damage() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, file, last) = written(&root, 500).await;
+    let all = {
+        let journal = Journal::open(root.path()).unwrap();
+        records(&journal).await
+    };
+    let other = tempfile::tempdir().unwrap();
+    let (_, elsewhere, _) = written(&other, 500).await;
+    for (what, more) in [
+        ("zeros", vec![0; 100_000]),
+        ("a newline", b"\n".to_vec()),
+        ("garbage", wharf_testkit::noise(3, 70_000)),
+        ("the group again", file[last..].to_vec()),
+        ("another journal", elsewhere.clone()),
+        ("an old line", b"0123456789abcdef [[\"k0\",null]]\n".to_vec()),
+    ] {
+        opens(&root, &[file.clone(), more].concat(), &all, what).await;
+    }
+}
+
+#[tokio::test]
+async fn damage_of_what_was_acknowledged_is_found_at_every_byte() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, file, last) = written(&root, 20).await;
+    for position in 0..last {
+        for bit in [1, 0x80] {
+            let mut damaged = file.clone();
+            damaged[position] ^= bit;
+            fs::write(path(&root), &damaged).unwrap();
+            let error = Journal::open(root.path()).err();
+            let error = error.unwrap_or_else(|| panic!("byte {position} was not missed"));
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{position}: {error}");
+            assert!(error.to_string().contains("restore it from a backup"), "{error}");
+            assert!(fs::read(path(&root)).unwrap() == damaged, "it is left as it was");
+        }
+    }
+    for missing in [0..last, 66..last, last - 10..last, 70..71] {
+        let mut damaged = file.clone();
+        damaged.drain(missing.clone());
+        fs::write(path(&root), &damaged).unwrap();
+        let error = Journal::open(root.path()).err();
+        let error = error.unwrap_or_else(|| panic!("{missing:?} were not missed"));
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{missing:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_whose_head_alone_is_whole_tells_that_the_one_before_was_acknowledged() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, file, last) = written(&root, 500).await;
+    for kept in [60, 61, 500] {
+        let mut damaged = file[..last + kept].to_vec();
+        damaged[last - 5] ^= 1;
+        fs::write(path(&root), &damaged).unwrap();
+        let error = Journal::open(root.path()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{kept}");
+    }
+}
+
+/// The journal of a registry that fails to sync as often as it is told to.
+fn failing(root: &tempfile::TempDir) -> (Journal, Arc<AtomicI64>) {
+    let failures = Arc::new(AtomicI64::new(0));
+    let left = Arc::clone(&failures);
+    let sync = move |file: &File| {
+        if left.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Err(io::Error::other("the disk has gone"));
+        }
+        left.store(0, Ordering::SeqCst);
+        file.sync_all()
+    };
+    let journal = Journal::with_sync(root.path(), Box::new(sync), Duration::ZERO).unwrap();
+    (journal, failures)
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_the_journal_is_written_anew() {
+    for failures in 1..5 {
+        let root = tempfile::tempdir().unwrap();
+        let (journal, left) = failing(&root);
+        journal.write(&put("before", "1")).await.unwrap();
+        left.store(failures, Ordering::SeqCst);
+        let error = journal.write(&put("lost", "1")).await.unwrap_err();
+        assert!(error.to_string().contains("the disk has gone"), "{error}");
+        for _ in 2..failures {
+            let error = journal.write(&put("lost", "2")).await.unwrap_err();
+            assert!(error.to_string().contains("nothing can be recorded"), "{error}");
+            assert!(error.to_string().contains("the disk has gone"), "{error}");
+            assert!(journal.shared.queue().health().is_err());
+        }
+        journal.write(&put("after", "1")).await.unwrap();
+        journal.health().unwrap();
+        assert_eq!(
+            fs::read_dir(root.path()).unwrap().count(),
+            1,
+            "no new journal is left"
+        );
+        let expected = Records::from([("before".into(), "1".into()), ("after".into(), "1".into())]);
+        assert_eq!(records(&journal).await, expected);
+        drop(journal);
+        let journal = Journal::open(root.path()).unwrap();
+        assert_eq!(records(&journal).await, expected);
+    }
+}
+
+/// Whoever watches a registry's health and sends it no more requests because of it has it mended all the same.
+#[tokio::test]
+async fn who_asks_for_the_health_has_the_journal_mended() {
+    let root = tempfile::tempdir().unwrap();
+    let (journal, left) = failing(&root);
+    left.store(4, Ordering::SeqCst);
+    journal.write(&put("lost", "1")).await.unwrap_err();
+    let mut asked = 0;
+    while let Err(error) = journal.health() {
+        assert!(error.to_string().contains("the disk has gone"), "{error}");
+        asked += 1;
+        tokio::task::yield_now().await;
+    }
+    assert!(asked >= 2, "{asked}");
+    journal.write(&put("after", "1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_journal_stays_within_twice_what_lives_over_any_number_of_restarts() {
+    let root = tempfile::tempdir().unwrap();
+    let mut expected = Records::new();
+    for round in 0..30_usize {
+        let journal = Journal::open(root.path()).unwrap();
+        for number in 0..40 {
+            let (key, value) = (
+                format!("kept/{}", number % (round + 1)),
+                format!("{round}.{number}").repeat(50),
+            );
+            journal.write(&put(&key, &value)).await.unwrap();
+            expected.insert(key, value);
+            let passing = format!("passing/{number}");
+            journal.write(&put(&passing, &"y".repeat(2000))).await.unwrap();
+            journal.write(&remove(&passing)).await.unwrap();
+        }
+        drop(journal); // as kill -9 would
+        let journal = Journal::open(root.path()).unwrap();
+        let lives: usize = expected
+            .iter()
+            .map(|(key, value)| key.len() + value.len() + 8)
+            .sum();
+        assert!(
+            length(&root) <= 2 * lives as u64 + SLACK_AT_START,
+            "{round}: {}",
+            length(&root)
+        );
+        assert!(records(&journal).await == expected, "{round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_is_written_anew_beside_its_writers() {
+    let root = tempfile::tempdir().unwrap();
+    let journal = Arc::new(Journal::open(root.path()).unwrap());
+    journal.write(&put("kept", "1")).await.unwrap();
+    let first = fs::read(path(&root)).unwrap()[..66].to_vec();
+    for round in 0..30 {
+        let mut writers = tokio::task::JoinSet::new();
+        for writer in 0..4 {
+            let journal = Arc::clone(&journal);
+            writers.spawn(async move {
+                let large = format!("{round}").repeat(100_000);
+                journal.write(&put(&format!("w/{writer}"), &large)).await.unwrap();
+                if round % 3 == writer % 3 {
+                    journal.write(&remove(&format!("w/{writer}"))).await.unwrap();
+                }
+            });
+        }
+        writers.join_all().await;
+    }
+    // However slow the rewriting is: sooner or later it is done.
+    while length(&root) > 4_000_000 {
+        journal.write(&put("small", "1")).await.unwrap();
+    }
+    journal.write(&remove("small")).await.unwrap();
+    assert!(
+        fs::read(path(&root)).unwrap()[..66] != first,
+        "it is another file"
+    );
+    let now = records(&journal).await;
+    assert_eq!(now.len(), 4); // of writers 0, 1 and 3 the last, and what was kept
+    assert_eq!(now["kept"], "1");
+    drop(journal);
+    let journal = Journal::open(root.path()).unwrap();
+    assert!(records(&journal).await == now);
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_rewriting_that_was_killed_goes() {
+    for left in [
+        Vec::new(),
+        b"wharf journal 2 ".to_vec(),
+        wharf_testkit::noise(1, 5000),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let (_, file, _) = written(&root, 500).await;
+        for name in ["journal.new", "journal.01234567.new"] {
+            fs::write(root.path().join(name), &left).unwrap();
+        }
+        let journal = Journal::open(root.path()).unwrap();
+        assert_eq!(records(&journal).await.len(), 10);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        assert!(fs::read(path(&root)).unwrap() == file);
+    }
+}
+
+#[tokio::test]
+async fn journals_from_before_groups_are_read_and_written_anew() {
+    let line = |json: &str| {
+        let digest = wharf_content::Hasher::digest(wharf_reference::Algorithm::Sha256, json.as_bytes());
+        format!("{} {json}\n", digest.unwrap().encoded().get(..16).unwrap())
+    };
+    let lines = [
+        line(r#"[["a","1"],["b","2"]]"#),
+        line(r#"[["a",null],["c","\"3\""]]"#),
+        line(r#"[["b","4"]]"#),
+    ];
+    let whole = lines.concat();
+    let all = Records::from([("b".into(), "4".into()), ("c".into(), "\"3\"".into())]);
+    let but_last = Records::from([("b".into(), "2".into()), ("c".into(), "\"3\"".into())]);
+    let root = tempfile::tempdir().unwrap();
+    opens(&root, b"", &Records::new(), "empty").await;
+    opens(&root, whole.as_bytes(), &all, "whole").await;
+    opens(&root, &whole.as_bytes()[..whole.len() - 1], &but_last, "cut").await;
+    let torn = [whole.as_bytes(), &[0; 4096]].concat();
+    opens(&root, &torn, &all, "zeros").await;
+    for position in [0, 20, lines[0].len() + 3] {
+        let mut damaged = whole.clone().into_bytes();
+        damaged[position] ^= 1;
+        fs::write(path(&root), &damaged).unwrap();
+        let error = Journal::open(root.path()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{position}");
+        assert!(fs::read(path(&root)).unwrap() == damaged, "it is left as it was");
+    }
+}
