@@ -120,7 +120,13 @@ fn answer(key: &CredentialKey, lookup: &Lookup, show_secret: bool) -> Answer {
         Some(Credential::Bearer(token)) => ("bearer", None, Some(token)),
         _ => ("", None, None),
     };
-    let exposed = lookup.exposed().iter();
+    let exposed = lookup.exposed().iter().map(|path| {
+        format!(
+            "{} is open to other users; make it private: chmod 600",
+            path.display()
+        )
+    });
+    let unanswered = lookup.unanswered().iter().map(ToString::to_string);
     Answer {
         key: key.to_string(),
         kind: secret.map(|_| kind),
@@ -135,14 +141,7 @@ fn answer(key: &CredentialKey, lookup: &Lookup, show_secret: bool) -> Answer {
                 outcome: step.outcome.to_string(),
             })
             .collect(),
-        warnings: exposed
-            .map(|path| {
-                format!(
-                    "{} is open to other users; make it private: chmod 600",
-                    path.display()
-                )
-            })
-            .collect(),
+        warnings: exposed.chain(unanswered).collect(),
     }
 }
 

@@ -34,6 +34,11 @@ async fn logout(arguments: Arguments) -> Result<(), Error> {
     if let Some(other) = erased.remaining {
         common::note(format_args!("warning: {other} still has credentials for it"));
     }
+    for error in erased.unanswered {
+        common::note(format_args!(
+            "warning: {error}; it may still have credentials for it"
+        ));
+    }
     common::print(format_args!(
         "Removed login credentials for {}",
         arguments.registry

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use wharf_auth::{Credential, Fixed, Secret};
 use wharf_config::{CredentialKey, Erased, Stored};
@@ -29,8 +29,8 @@ impl Client {
         blocking(move || credentials.store(&key, &credential)).await
     }
 
-    /// Forgets the credentials stored for a registry or a namespace in it. Says where they were,
-    /// and whether another source still has some.
+    /// Forgets the credentials stored for a registry or a namespace in it. Says where they were, whether another
+    /// source still has some, and which did not answer.
     ///
     /// # Errors
     ///
@@ -43,10 +43,13 @@ impl Client {
         if !erased.removed.is_empty() {
             return Ok(erased);
         }
-        let message = match erased.remaining {
+        let mut message = match erased.remaining {
             Some(origin) => format!("not logged in to {shown}, but {origin} has credentials for it"),
             None => format!("not logged in to {shown}"),
         };
+        for error in erased.unanswered {
+            write!(message, "; what may have credentials did not answer: {error}").ok();
+        }
         Err(Error::new(ErrorKind::NotFound, message))
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use std::sync::Arc;
-use wharf_auth::{Credential, CredentialError, CredentialProvider};
+use wharf_auth::{Credential, CredentialAnswer, CredentialError, CredentialProvider};
 use wharf_config::{Candidate, CredentialKey, Credentials, Intent, Resolve, ResolveError, Role, TlsMode};
 use wharf_reference::{Registry, Repository};
 
@@ -73,20 +73,35 @@ impl CredentialProvider for WithCredentials {
         registry: &Registry,
         repository: Option<&Repository>,
     ) -> Result<Option<Credential>, CredentialError> {
+        Ok(self.look_up(registry, repository).await?.credential)
+    }
+
+    async fn look_up(
+        &self,
+        registry: &Registry,
+        repository: Option<&Repository>,
+    ) -> Result<CredentialAnswer, CredentialError> {
         let named = self
             .explicit
             .iter()
             .filter(|(key, _)| key.covers(registry, repository));
         // Of two for one key, the later is returned.
         if let Some((_, credential)) = named.max_by_key(|(key, _)| key.path().map_or(0, str::len)) {
-            return Ok(Some(credential.clone()));
+            return Ok(CredentialAnswer {
+                credential: Some(credential.clone()),
+                unanswered: None,
+            });
         }
         let found = self.configured.find(registry, repository).await?;
         found
             .exposed()
             .iter()
             .for_each(|file| self.warnings.exposed(file));
-        Ok(found.into_credential())
+        found
+            .unanswered()
+            .iter()
+            .for_each(|error| self.warnings.unanswered(error));
+        Ok(found.into())
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod caches;
+mod credential_stores;
 mod dependencies;
 mod documents;
 mod flags;

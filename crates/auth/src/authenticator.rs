@@ -14,7 +14,7 @@ use crate::{
     AuthError, AuthErrorKind, Challenge, Credential, CredentialProvider, Realm, RealmPolicy, Scopes, Secret,
     TokenCache, TokenKey, TokenResponse,
     exchange::{Grant, TokenRequest, basic, bearer, status_error},
-    logins::{Login, LoginKey, Logins},
+    logins::{Login, LoginKey, Logins, no_credential},
     roots::{RootAnswer, Roots},
 };
 
@@ -249,9 +249,11 @@ impl Authenticator {
 
     /// The error for an authorization that the registry refused; the next request asks the provider again.
     pub fn rejected(&self, subject: Subject<'_>, sent: &Authorization) -> AuthError {
-        self.logins.forget(&login_key(subject), |_| true);
+        let key = login_key(subject);
+        let missing = self.logins.missing(&key, "the registry wants a login");
+        self.logins.forget(&key, |_| true);
         if sent.anonymous {
-            AuthError::new(AuthErrorKind::NoCredential, "the registry wants a login")
+            missing
         } else {
             AuthError::new(
                 AuthErrorKind::Rejected,
@@ -303,7 +305,11 @@ impl Authenticator {
         login: Login,
         send: &dyn HttpService,
     ) -> Result<Authorization, AuthError> {
-        let Login { credential, fresh } = login;
+        let Login {
+            credential,
+            unanswered,
+            fresh,
+        } = login;
         if credential.is_some() {
             check_plaintext(subject)?;
         }
@@ -323,10 +329,7 @@ impl Authenticator {
                     "the registry wants a user name and password, but the login stored for it is a token";
                 Err(AuthError::new(AuthErrorKind::Mismatch, message))
             }
-            (Known::Basic, None) => Err(AuthError::new(
-                AuthErrorKind::NoCredential,
-                "the registry wants a login",
-            )),
+            (Known::Basic, None) => Err(no_credential("the registry wants a login", unanswered)),
             (Known::Bearer { .. }, Some(Credential::Bearer(token))) => bearer(&token).map(as_it_is),
             (Known::Bearer { realm, service }, credential) => {
                 if credential.is_some() && !realm.may_have_credentials {
@@ -339,7 +342,11 @@ impl Authenticator {
                     service: service.clone(),
                     scopes: scopes.clone(),
                 };
-                let token = self.tokens.token(&key, || self.fetch(&key, send)).await?;
+                let token = self.tokens.token(&key, || self.fetch(&key, send)).await;
+                let token = token.map_err(|error| match error.kind() {
+                    AuthErrorKind::NoCredential => no_credential(&error.to_string(), unanswered),
+                    _ => error,
+                })?;
                 Ok(Authorization {
                     header: bearer(&token)?,
                     token: Some(token),

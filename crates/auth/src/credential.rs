@@ -48,6 +48,33 @@ pub trait CredentialProvider: Send + Sync + fmt::Debug {
         registry: &Registry,
         repository: Option<&Repository>,
     ) -> Result<Option<Credential>, CredentialError>;
+
+    /// As [`CredentialProvider::credential`], with what did not answer and need not have. That becomes the cause
+    /// of the error if there is no credential and the registry then asks for one. The default knows of nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`CredentialProvider::credential`].
+    async fn look_up(
+        &self,
+        registry: &Registry,
+        repository: Option<&Repository>,
+    ) -> Result<CredentialAnswer, CredentialError> {
+        let credential = self.credential(registry, repository).await?;
+        Ok(CredentialAnswer {
+            credential,
+            unanswered: None,
+        })
+    }
+}
+
+/// What a [`CredentialProvider`] found.
+#[derive(Debug, Default)]
+pub struct CredentialAnswer {
+    /// The credential; `None` to go on anonymously.
+    pub credential: Option<Credential>,
+    /// A source that may have one and did not answer, though it is for no registry in particular.
+    pub unanswered: Option<CredentialError>,
 }
 
 /// No credentials at all.

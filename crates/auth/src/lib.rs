@@ -46,7 +46,7 @@ pub use authenticator::{Authenticator, Authorization, Subject};
 pub use cache::{TokenCache, TokenKey};
 #[cfg(feature = "client")]
 pub use challenge::Challenge;
-pub use credential::{Anonymous, Credential, CredentialError, CredentialProvider, Fixed};
+pub use credential::{Anonymous, Credential, CredentialAnswer, CredentialError, CredentialProvider, Fixed};
 #[cfg(feature = "client")]
 pub use error::{AuthError, AuthErrorKind};
 #[cfg(feature = "client")]

@@ -6,7 +6,7 @@ use std::{
 
 use wharf_reference::{Registry, Repository};
 
-use crate::{AuthError, AuthErrorKind, Credential, CredentialProvider};
+use crate::{AuthError, AuthErrorKind, Credential, CredentialAnswer, CredentialError, CredentialProvider};
 
 /// The most answers kept; beyond it all are asked for anew.
 const MAX_HELD: usize = 1000;
@@ -14,7 +14,7 @@ const MAX_HELD: usize = 1000;
 /// What the provider was asked and answered: each question once, until the answer turns out to be of no use.
 pub(crate) struct Logins {
     provider: Arc<dyn CredentialProvider>,
-    held: Mutex<HashMap<LoginKey, Option<Credential>>>,
+    held: Mutex<HashMap<LoginKey, Held>>,
     /// One question at a time: a helper program may ask its user. What is held is found without.
     asking: tokio::sync::Mutex<()>,
 }
@@ -22,9 +22,18 @@ pub(crate) struct Logins {
 /// A registry, and the repository if one is known.
 pub(crate) type LoginKey = (Registry, Option<Repository>);
 
+/// An answer of the provider, as it is kept.
+#[derive(Clone)]
+struct Held {
+    credential: Option<Credential>,
+    unanswered: Option<Arc<CredentialError>>,
+}
+
 /// An answer of the provider.
 pub(crate) struct Login {
     pub(crate) credential: Option<Credential>,
+    /// What may have a credential and did not answer.
+    pub(crate) unanswered: Option<Arc<CredentialError>>,
     /// Whether the provider gave it just now; otherwise it may have another one by this time.
     pub(crate) fresh: bool,
 }
@@ -38,13 +47,12 @@ impl Logins {
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<LoginKey, Option<Credential>>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<LoginKey, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kept(&self, key: &LoginKey, fresh: bool) -> Option<Login> {
-        let credential = self.held().get(key)?.clone();
-        Some(Login { credential, fresh })
+        Some(Login::new(self.held().get(key)?.clone(), fresh))
     }
 
     pub(crate) async fn find(&self, key: LoginKey) -> Result<Login, AuthError> {
@@ -57,22 +65,26 @@ impl Logins {
         }
         let found = self
             .provider
-            .credential(&key.0, key.1.as_ref())
+            .look_up(&key.0, key.1.as_ref())
             .await
             .map_err(|error| {
                 let message = format!("the login for {} could not be read", key.0);
                 AuthError::with_cause(AuthErrorKind::Provider, message, error)
             })?;
-        let credential = found.filter(is_usable);
+        let CredentialAnswer {
+            credential,
+            unanswered,
+        } = found;
+        let answer = Held {
+            credential: credential.filter(is_usable),
+            unanswered: unanswered.map(Arc::new),
+        };
         let mut held = self.held();
         if held.len() >= MAX_HELD {
             held.clear();
         }
-        held.insert(key, credential.clone());
-        Ok(Login {
-            credential,
-            fresh: true,
-        })
+        held.insert(key, answer.clone());
+        Ok(Login::new(answer, true))
     }
 
     /// Drops what is held, so that the provider is asked again; unless that is another one already than the one
@@ -81,10 +93,38 @@ impl Logins {
         let mut held = self.held();
         if held
             .get(key)
-            .is_some_and(|held| held.as_ref().is_none_or(refused))
+            .is_some_and(|held| held.credential.as_ref().is_none_or(refused))
         {
             held.remove(key);
         }
+    }
+
+    /// The error of a registry that asks for a credential where none was found.
+    pub(crate) fn missing(&self, key: &LoginKey, message: &str) -> AuthError {
+        let unanswered = self.held().get(key).and_then(|held| held.unanswered.clone());
+        no_credential(message, unanswered)
+    }
+}
+
+impl Login {
+    fn new(held: Held, fresh: bool) -> Self {
+        let Held {
+            credential,
+            unanswered,
+        } = held;
+        Self {
+            credential,
+            unanswered,
+            fresh,
+        }
+    }
+}
+
+/// The error of a registry that asks for a credential where none was found, with what did not answer.
+pub(crate) fn no_credential(message: &str, unanswered: Option<Arc<CredentialError>>) -> AuthError {
+    match unanswered {
+        Some(cause) => AuthError::with_cause(AuthErrorKind::NoCredential, message, cause),
+        None => AuthError::new(AuthErrorKind::NoCredential, message),
     }
 }
 

@@ -16,7 +16,8 @@ impl Credentials {
     /// Every key that a file or a helper lists, in sorted order, each with the result of looking it up.
     ///
     /// Keys that are no registry or namespace are left out, and so is a helper of registries.conf whose program
-    /// is not there. Fails if a file cannot be understood or a helper cannot list what it has.
+    /// is not there and a `credsStore` that fails. Fails if a file cannot be understood or another helper cannot
+    /// list what it has.
     ///
     /// # Deviation
     ///
@@ -43,8 +44,11 @@ impl Credentials {
             keys.extend(file.entries().filter_map(|entry| parse(entry.key())));
             keys.extend(file.helpers().filter_map(|(host, _)| parse(host)));
             if let Some(name) = file.credentials_store() {
-                let delegate = self.sources.delegate(name, Some((path, *format)))?;
-                keys.extend(parse_all(&delegate.list()?));
+                // A store that fails is told of by the look-ups, as one that need not have answered.
+                let delegate = self.sources.delegate(name, Some((path, *format)));
+                if let Ok(listed) = delegate.and_then(|delegate| delegate.list()) {
+                    keys.extend(parse_all(&listed));
+                }
             }
         }
         Ok(())

@@ -26,7 +26,7 @@ const MAX_NAME: usize = 64;
 /// |---|---|
 /// | name | letters, digits, `.`, `_` and `-`, at most 64, no `..` |
 /// | program | found in an absolute directory of the search path; no shell; on Windows only `.exe` |
-/// | environment | what [`HelperEnvironment`] lists, nothing else; the working directory is `/` |
+/// | environment | what [`HelperEnvironment`] lists; the working directory is `/` |
 /// | time | 30 seconds, then its process group is killed |
 /// | output | 1 MiB on standard output, then likewise; standard error is discarded |
 /// | errors | never quote what it wrote |

@@ -4,7 +4,7 @@ use wharf_auth::Credential;
 
 use super::{
     AuthFile, AuthFormat, CredentialKey, CredentialOrigin, CredentialSource, Credentials, CredentialsError,
-    sources::FILES,
+    HelperErrorKind, sources::FILES,
 };
 use crate::ConfigError;
 
@@ -28,6 +28,39 @@ pub struct Erased {
     pub removed: Vec<CredentialSource>,
     /// A source that still has a credential for the key, such as the file of another tool.
     pub remaining: Option<CredentialOrigin>,
+    /// Sources that did not answer, so that they may still have a credential: helpers that `credsStore` names, and
+    /// what keeps the look-up from ending.
+    pub unanswered: Vec<CredentialsError>,
+}
+
+/// What is removed, and what goes wrong meanwhile.
+#[derive(Default)]
+struct Removal {
+    removed: Vec<CredentialSource>,
+    unanswered: Vec<CredentialsError>,
+    errors: Vec<CredentialsError>,
+}
+
+impl Removal {
+    /// Takes the answer of a source that must be asked.
+    fn take(&mut self, source: CredentialSource, answer: Result<bool, CredentialsError>) {
+        match answer {
+            Ok(had_something) => {
+                if had_something && !self.removed.contains(&source) {
+                    self.removed.push(source);
+                }
+            }
+            Err(error) => self.errors.push(error),
+        }
+    }
+
+    /// Takes the answer of a store, which need not have been asked.
+    fn take_store(&mut self, source: CredentialSource, answer: Result<bool, CredentialsError>) {
+        match answer {
+            Err(error) => self.unanswered.push(error),
+            answer => self.take(source, answer),
+        }
+    }
 }
 
 impl Credentials {
@@ -66,56 +99,69 @@ impl Credentials {
     /// Removes what is stored under a key from every source that [`Credentials::store`] may use, and says
     /// whether other sources still have a credential for it.
     ///
-    /// All of them are tried before the first failure is reported.
+    /// All of them are tried before the first failure is reported. A helper that `credsStore` names and that is
+    /// missing or fails is no failure ([`Erased::unanswered`]).
     pub fn erase(&self, key: &CredentialKey) -> Result<Erased, CredentialsError> {
-        let mut removed = Vec::new();
-        let mut errors = Vec::new();
+        let mut removal = Removal::default();
         for name in self.written_sources() {
-            let result = if name == FILES {
-                self.erase_from_file(key, &mut removed)
-            } else if key.path().is_some() {
-                Ok(()) // helpers have no namespaces
-            } else {
-                let delegate = self.sources.delegate(name, None);
-                delegate.and_then(|delegate| {
-                    note_if(delegate.erase(key.registry())?, delegate.source(), &mut removed);
-                    Ok(())
-                })
-            };
-            errors.extend(result.err());
+            if name == FILES {
+                let erased = self.erase_from_file(key, &mut removal);
+                removal.errors.extend(erased.err());
+            } else if key.path().is_none() {
+                // Helpers have no namespaces.
+                let erased = self.sources.delegate(name, None);
+                let erased = erased.and_then(|delegate| delegate.erase(key.registry()));
+                removal.take(CredentialSource::Helper(name.to_owned()), erased);
+            }
         }
-        match CredentialsError::combine(errors) {
-            Some(error) => Err(error),
-            None => Ok(Erased {
-                removed,
-                remaining: self.lookup(key)?.origin().cloned(),
-            }),
+        let Removal {
+            removed,
+            mut unanswered,
+            errors,
+        } = removal;
+        if let Some(error) = CredentialsError::combine(errors) {
+            return Err(error);
         }
+        let remaining = match self.lookup(key) {
+            Ok(lookup) => {
+                let known: Vec<String> = unanswered.iter().map(ToString::to_string).collect();
+                let more = lookup.unanswered().iter();
+                unanswered.extend(more.filter(|error| !known.contains(&error.to_string())).cloned());
+                lookup.origin().cloned()
+            }
+            Err(error) => {
+                unanswered.push(error);
+                None
+            }
+        };
+        Ok(Erased {
+            removed,
+            remaining,
+            unanswered,
+        })
     }
 
     /// Removes everything: the entries of the file that is written, what its helpers have for the registries
-    /// it names them for, and all that the helpers of registries.conf list. Helpers whose program is not
-    /// there are passed over.
+    /// it names them for, and all that its `credsStore` and the helpers of registries.conf list. All of them are
+    /// tried before the first failure is reported. Helpers whose program is not there are passed over, and so is a
+    /// `credsStore` that fails.
     ///
     /// # Deviation
     ///
     /// Upstream also removes `credHelpers` from the file. It is configuration, not a credential, so it stays.
     pub fn erase_all(&self) -> Result<Vec<CredentialSource>, CredentialsError> {
-        let mut removed = Vec::new();
-        let mut errors = Vec::new();
+        let mut removal = Removal::default();
         for name in self.written_sources() {
-            let result = if name == FILES {
-                self.empty_file(&mut removed)
+            if name == FILES {
+                let emptied = self.empty_file(&mut removal);
+                removal.errors.extend(emptied.err());
             } else {
-                let delegate = self.sources.delegate(name, None);
-                delegate.and_then(|delegate| {
-                    note_if(delegate.erase_all()?, delegate.source(), &mut removed);
-                    Ok(())
-                })
-            };
-            errors.extend(result.err());
+                let erased = self.sources.delegate(name, None);
+                let erased = erased.and_then(|delegate| delegate.erase_all());
+                removal.take(CredentialSource::Helper(name.to_owned()), erased);
+            }
         }
-        CredentialsError::combine(errors).map_or(Ok(removed), Err)
+        CredentialsError::combine(removal.errors).map_or(Ok(removal.removed), Err)
     }
 
     /// The order of `credential-helpers`; a file in Docker's form stands alone.
@@ -171,11 +217,7 @@ impl Credentials {
         })
     }
 
-    fn erase_from_file(
-        &self,
-        key: &CredentialKey,
-        removed: &mut Vec<CredentialSource>,
-    ) -> Result<(), CredentialsError> {
+    fn erase_from_file(&self, key: &CredentialKey, removal: &mut Removal) -> Result<(), CredentialsError> {
         let (path, format) = self.written_file()?;
         let Some(file) = AuthFile::read_optional(path, format)? else {
             return Ok(());
@@ -184,42 +226,52 @@ impl Credentials {
             let mut edit = AuthFile::edit(path, format)?;
             if !edit.remove(key).is_empty() {
                 edit.commit()?;
-                removed.push(CredentialSource::File(path.to_owned()));
+                removal.take(CredentialSource::File(path.to_owned()), Ok(true));
             }
         }
-        let helper = file.helper(key.registry()).or(file.credentials_store());
-        if let Some(name) = helper.filter(|name| !name.is_empty() && key.path().is_none()) {
-            let delegate = self.sources.delegate(name, Some((path, format)))?;
-            note_if(delegate.erase(key.registry())?, delegate.source(), removed);
+        let own = file.helper(key.registry());
+        let helper = own.or(file.credentials_store());
+        let Some(name) = helper.filter(|name| !name.is_empty() && key.path().is_none()) else {
+            return Ok(());
+        };
+        let delegate = self.sources.delegate(name, Some((path, format)));
+        let erased = delegate.and_then(|delegate| delegate.erase(key.registry()));
+        let source = CredentialSource::Helper(name.to_owned());
+        if own.is_some() {
+            removal.take(source, erased);
+        } else {
+            removal.take_store(source, erased);
         }
         Ok(())
     }
 
-    fn empty_file(&self, removed: &mut Vec<CredentialSource>) -> Result<(), CredentialsError> {
+    fn empty_file(&self, removal: &mut Removal) -> Result<(), CredentialsError> {
         let (path, format) = self.written_file()?;
         let Some(file) = AuthFile::read_optional(path, format)? else {
             return Ok(());
         };
+        let delegate = |name| self.sources.delegate(name, Some((path, format)));
         for (host, name) in file.helpers().filter(|(_, name)| !name.is_empty()) {
-            let delegate = self.sources.delegate(name, Some((path, format)))?;
-            note_if(delegate.erase_server(host)?, delegate.source(), removed);
+            let erased = delegate(name).and_then(|delegate| delegate.erase_server(host));
+            removal.take(CredentialSource::Helper(name.to_owned()), or_not_there(erased));
         }
         if let Some(name) = file.credentials_store() {
-            let delegate = self.sources.delegate(name, Some((path, format)))?;
-            note_if(delegate.erase_all()?, delegate.source(), removed);
+            let erased = delegate(name).and_then(|delegate| delegate.erase_all());
+            removal.take_store(CredentialSource::Helper(name.to_owned()), erased);
         }
         let mut edit = AuthFile::edit(path, format)?;
         if !edit.remove_all().is_empty() {
             edit.commit()?;
-            removed.push(CredentialSource::File(path.to_owned()));
+            removal.take(CredentialSource::File(path.to_owned()), Ok(true));
         }
         Ok(())
     }
 }
 
-/// Adds a source that had something, once.
-fn note_if(had_something: bool, source: CredentialSource, removed: &mut Vec<CredentialSource>) {
-    if had_something && !removed.contains(&source) {
-        removed.push(source);
+/// A program that is not there has nothing to erase.
+fn or_not_there(erased: Result<bool, CredentialsError>) -> Result<bool, CredentialsError> {
+    match erased {
+        Err(CredentialsError::Helper { error, .. }) if error.kind() == HelperErrorKind::NotFound => Ok(false),
+        erased => erased,
     }
 }

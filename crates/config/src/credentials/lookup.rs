@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use wharf_auth::Credential;
+use wharf_auth::{Credential, CredentialAnswer, CredentialError};
 use wharf_reference::Registry;
 
 use super::{
@@ -15,6 +15,7 @@ pub struct Lookup {
     found: Option<(Credential, CredentialOrigin)>,
     steps: Vec<LookupStep>,
     exposed: Vec<PathBuf>,
+    unanswered: Vec<CredentialsError>,
 }
 
 impl Lookup {
@@ -49,8 +50,32 @@ impl Lookup {
         &self.exposed
     }
 
+    /// Helpers that a file's `credsStore` names and that are missing or failed. They are for no registry in
+    /// particular, so the search went on without them; if there is no credential after all and the registry asks
+    /// for one, they may be why.
+    #[must_use]
+    pub fn unanswered(&self) -> &[CredentialsError] {
+        &self.unanswered
+    }
+
     fn step(&mut self, source: CredentialSource, outcome: LookupOutcome) {
         self.steps.push(LookupStep { source, outcome });
+    }
+
+    fn pass_over(&mut self, helper: &str, error: CredentialsError) {
+        let source = CredentialSource::Helper(helper.to_owned());
+        self.step(source, LookupOutcome::Failed(error.clone()));
+        self.unanswered.push(error);
+    }
+}
+
+impl From<Lookup> for CredentialAnswer {
+    fn from(lookup: Lookup) -> Self {
+        let unanswered = CredentialsError::combine(lookup.unanswered);
+        Self {
+            credential: lookup.found.map(|(credential, _)| credential),
+            unanswered: unanswered.map(|error| CredentialError::new(error.to_string()).with_source(error)),
+        }
     }
 }
 
@@ -69,8 +94,10 @@ impl Credentials {
     /// then `credsStore` is asked; then [`AuthFile::credential`] decides. A file without a credential passes
     /// the question on to the next.
     ///
-    /// A file or its helper that fails ends the search through the files. Helpers that fail are passed over;
-    /// if nothing is found after all, what failed is the error, because there may be a credential (N15).
+    /// A file that fails, or a helper of its `credHelpers`, ends the search through the files. Helpers of
+    /// registries.conf that fail are passed over; if nothing is found after all, what failed is the error, because
+    /// there may be a credential (N15). `credsStore` names a helper for no registry in particular: if that fails,
+    /// the search goes on, and it is no error ([`Lookup::unanswered`]).
     pub fn lookup(&self, key: &CredentialKey) -> Result<Lookup, CredentialsError> {
         let mut lookup = Lookup::default();
         let mut errors = Vec::new();
@@ -130,9 +157,11 @@ impl Credentials {
         let own = file.helper(key.registry());
         if let Some(name) = own.or(file.credentials_store()).filter(|name| !name.is_empty()) {
             lookup.step(source.clone(), LookupOutcome::Delegates);
-            let answer = self.ask_helper(name, key.registry(), Some((path, format)), lookup)?;
-            if own.is_some() || matches!(answer, Answer::Found) {
-                return Ok(answer);
+            match self.ask_helper(name, key.registry(), Some((path, format)), lookup) {
+                Err(error) if own.is_none() => lookup.pass_over(name, error),
+                answer if own.is_some() => return answer,
+                Ok(Answer::Found) => return Ok(Answer::Found),
+                _ => {}
             }
         }
         let Some(entry) = file.entry(key) else {

@@ -48,7 +48,8 @@ pub enum LookupOutcome {
     },
     /// It leaves the answer to a helper, which is the next step.
     Delegates,
-    /// It failed. This is an outcome and not an error only because a later source had the credential.
+    /// It failed, and the search went on: a later source had the credential, or `credsStore` names it, which is
+    /// for no registry in particular.
     Failed(CredentialsError),
     /// The credential.
     Found(CredentialOrigin),

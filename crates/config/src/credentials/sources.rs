@@ -1,7 +1,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use wharf_auth::{Credential, CredentialError, CredentialProvider};
+use wharf_auth::{Credential, CredentialAnswer, CredentialError, CredentialProvider};
 use wharf_reference::{Registry, Repository};
 
 use super::{
@@ -32,7 +32,8 @@ pub(super) const FILES: &str = "containers-auth.json";
 /// # Deviation
 ///
 /// A source that must be asked and fails is an error, as upstream, but sources that could not answer for the
-/// registry cannot fail it. `credsStore` of Docker's config.json is honoured. Docker Hub is looked for under
+/// registry cannot fail it. `credsStore` of Docker's config.json is honoured where its helper answers; upstream
+/// does not know it. Docker Hub is looked for under
 /// the names that Docker and the container tools give it, in helpers as well.
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -157,5 +158,13 @@ impl CredentialProvider for Credentials {
         repository: Option<&Repository>,
     ) -> Result<Option<Credential>, CredentialError> {
         Ok(self.find(registry, repository).await?.into_credential())
+    }
+
+    async fn look_up(
+        &self,
+        registry: &Registry,
+        repository: Option<&Repository>,
+    ) -> Result<CredentialAnswer, CredentialError> {
+        Ok(self.find(registry, repository).await?.into())
     }
 }

@@ -35,6 +35,7 @@ impl Locations {
         locations.system = true;
         for (name, value) in vars {
             let value: OsString = value.into();
+            locations.helper_variables.keep(name.as_ref(), &value);
             let Some(name) = name.as_ref().to_str().filter(|_| !value.is_empty()) else {
                 continue;
             };
@@ -44,7 +45,6 @@ impl Locations {
     }
 
     fn set_var(&mut self, name: &str, value: OsString) {
-        self.helper_variables.offer(name, &value);
         self.proxies.offer(name, &value);
         let home = if self.os == HostOs::Windows {
             "USERPROFILE"

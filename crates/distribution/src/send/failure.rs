@@ -142,5 +142,5 @@ pub(super) fn refused(
             inner.hint = Some(hint);
         }
     });
-    Failure::Final(error)
+    Failure::Final(beneath(error, refusal.clone()))
 }

@@ -6,8 +6,8 @@ use std::{
     process::Command,
 };
 
-/// Where helper programs are found and what they see of the environment. [`crate::Locations`] makes the one of
-/// this host.
+/// Where helper programs are found and what they see of the environment: of this host, all of it
+/// ([`Locations::helper_environment`](crate::Locations::helper_environment)).
 #[derive(Clone, Default)]
 pub struct HelperEnvironment {
     directories: Vec<PathBuf>,
@@ -53,6 +53,7 @@ impl HelperEnvironment {
         command
             .env_clear()
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        // Without the entries that were left out: what a helper starts is not found there either.
         if let Ok(path) = env::join_paths(&self.directories) {
             command.env("PATH", path);
         }

@@ -161,7 +161,7 @@ fn programs_come_from_absolute_directories_of_the_search_path() {
 }
 
 #[test]
-fn a_helper_sees_what_it_needs_and_nothing_else() {
+fn a_helper_sees_the_environment_that_docker_gives_it() {
     let helpers = Helpers::new();
     let seen = helpers.path("seen");
     helpers.add(
@@ -178,10 +178,12 @@ fn a_helper_sees_what_it_needs_and_nothing_else() {
         ("XDG_RUNTIME_DIR", "/run/user/1000"),
         ("LC_ALL", "C"),
         ("AWS_PROFILE", "work"),
-        ("GITHUB_TOKEN", "canary"),
-        ("LD_PRELOAD", "canary"),
-        ("REGISTRY_PASSWORD", "canary"),
-    ]);
+        ("VAULT_ADDR", "https://vault.example"),
+        ("WSL_INTEROP", "/run/WSL/1_interop"),
+        ("SSH_AUTH_SOCK", "/run/agent"),
+        ("EMPTY", ""),
+    ])
+    .with_home("/home/eve");
     assert!(!format!("{locations:?}").contains("work"));
     let environment = locations.helper_environment();
     assert!(!format!("{environment:?}").contains("work"));
@@ -199,9 +201,13 @@ fn a_helper_sees_what_it_needs_and_nothing_else() {
     let expected = [
         "/",
         "AWS_PROFILE=work",
-        "HOME=/home/ada",
+        "EMPTY=",
+        "HOME=/home/eve", // as it was set
         "LC_ALL=C",
         path.as_str(),
+        "SSH_AUTH_SOCK=/run/agent",
+        "VAULT_ADDR=https://vault.example",
+        "WSL_INTEROP=/run/WSL/1_interop",
         "XDG_RUNTIME_DIR=/run/user/1000",
         "example.com:5000.", // no newline after the server
         "get",

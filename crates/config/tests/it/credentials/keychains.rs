@@ -8,7 +8,7 @@ use wharf_config::{
     AuthFormat, CredentialSource, Credentials, CredentialsError, HelperErrorKind, LookupOutcome,
 };
 
-use super::support::{Helpers, auths, key, user, write};
+use super::support::{Helpers, auth, auths, key, user, write};
 
 const HUB: &str = "https://index.docker.io/v1/";
 
@@ -148,8 +148,153 @@ fn a_helper_that_must_be_asked_and_fails_is_no_anonymity() {
         let text = credentials.lookup(&key("a.example")).unwrap_err().to_string();
         assert!(text.ends_with("/file.json)"), "{text}");
         assert_eq!(who(&credentials, "b.example"), None);
-        let text = format!("{{\"credsStore\": \"{helper}\", \"auths\": {{\"a.example\": {{}}}}}}");
-        assert_eq!(fails(&host.with(AuthFormat::Docker, &text), "a.example"), kind);
+    }
+}
+
+/// A file's `credsStore` is for no registry in particular. What the file has otherwise, what is asked, and whose
+/// credential it is.
+#[test]
+fn a_store_that_fails_is_passed_over() {
+    let host = Host::new();
+    host.put("kc", "kept.example", "kim");
+    host.helpers.add("junk", "echo canary");
+    host.helpers.add("desktop.exe", "exit 127");
+    let later = host.path("later.json");
+    write(&later, &auths(&[("later.example", "later")]));
+    let entries = auths(&[("a.example", "file"), ("b.example/team", "team")]);
+    let entries = entries.trim_start_matches('{').strip_suffix("}}").unwrap();
+    let text = |store: &str| {
+        format!(
+            "{{\"credsStore\": \"{store}\", \"credHelpers\": {{\"kept.example\": \"kc\", \"plain.example\": \"\", \
+             \"lost.example\": \"missing\"}}, {entries}, \"empty.example\": {{}}}}}}"
+        )
+    };
+    for (store, kind) in [
+        ("missing", HelperErrorKind::NotFound),
+        ("broken", HelperErrorKind::Failed),
+        ("desktop.exe", HelperErrorKind::Failed),
+        ("junk", HelperErrorKind::BadOutput),
+        ("../x", HelperErrorKind::InvalidName),
+    ] {
+        let path = host.path("file.json");
+        write(&path, &text(store));
+        let files = [
+            (path, AuthFormat::Docker),
+            (later.clone(), AuthFormat::Containers),
+        ];
+        let credentials = Credentials::from_files(files).with_helper_environment(host.helpers.environment());
+        for (asked, expected, store_is_asked) in [
+            ("a.example", Some("file"), true),
+            ("a.example/x/y", Some("file"), true),
+            ("b.example/team/app", Some("team"), true),
+            ("b.example/other", None, true),
+            ("empty.example", None, true),
+            ("none.example", None, true),
+            ("later.example", Some("later"), true),
+            ("kept.example", Some("kim"), false),
+            ("plain.example", None, false),
+        ] {
+            let lookup = credentials.lookup(&key(asked)).unwrap();
+            assert_eq!(user(lookup.credential()), expected, "{store}: {asked}");
+            let kinds: Vec<_> = lookup
+                .unanswered()
+                .iter()
+                .map(|error| match error {
+                    CredentialsError::Helper { error, .. } => error.kind(),
+                    other => unreachable!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(kinds, vec![kind; usize::from(store_is_asked)], "{store}: {asked}");
+            let told = format!("{lookup:?} {:?}", lookup.unanswered());
+            assert!(!told.contains("canary"), "{told}");
+        }
+        // The registry's own helper must answer all the same, and an entry that is there must be one.
+        assert_eq!(fails(&credentials, "lost.example"), HelperErrorKind::NotFound);
+        write(&host.path("file.json"), &text(store).replace(&auth("file"), "%"));
+        let error = credentials.lookup(&key("a.example")).unwrap_err();
+        assert!(
+            error.to_string().contains("expected `auth` to be the base64"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_provider_says_what_did_not_answer() {
+    use wharf_auth::CredentialProvider as _;
+
+    let host = Host::new();
+    let credentials = host.with(AuthFormat::Docker, "{\"credsStore\": \"missing\"}");
+    let registry = wharf_reference::Registry::parse("a.example").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let answer = runtime.block_on(credentials.look_up(&registry, None)).unwrap();
+    assert_eq!(answer.credential, None);
+    let text = answer.unanswered.unwrap().to_string();
+    assert!(
+        text.starts_with("docker-credential-missing: the program is not in the search path"),
+        "{text}"
+    );
+    assert!(text.ends_with("/file.json)"), "{text}");
+}
+
+/// A store that does not answer stops no logout; a login that is to go there is an error, as for Docker.
+#[test]
+fn a_store_that_fails_stops_no_logout() {
+    let host = Host::new();
+    for store in ["missing", "broken", "../x"] {
+        let entries = auths(&[("a.example", "file"), ("b.example", "file")]);
+        let text = format!(
+            "{{\"credsStore\": \"{store}\", {}",
+            entries.trim_start_matches('{')
+        );
+        let credentials = host.with(AuthFormat::Docker, &text);
+        let file = CredentialSource::File(host.path("file.json"));
+        let erased = credentials.erase(&key("a.example")).unwrap();
+        assert_eq!(erased.removed.as_slice(), std::slice::from_ref(&file));
+        assert_eq!(erased.remaining, None);
+        assert_eq!(erased.unanswered.len(), 1, "{:?}", erased.unanswered);
+        let again = credentials.erase(&key("a.example")).unwrap();
+        assert!(again.removed.is_empty() && again.unanswered.len() == 1);
+        let error = credentials
+            .store(&key("a.example"), &Credential::basic("ada", "pw"))
+            .unwrap_err();
+        assert!(error.to_string().contains("/file.json"), "{error}");
+        let listed = credentials.all().unwrap();
+        let listed: Vec<String> = listed.iter().map(|listed| listed.key.to_string()).collect();
+        assert_eq!(listed, ["b.example"]);
+        assert_eq!(credentials.erase_all().unwrap(), [file]);
+        assert_eq!(credentials.all().unwrap().len(), 0);
+    }
+}
+
+/// The registry's own helper must answer, but what the file has is removed first.
+#[test]
+fn a_helper_that_fails_stops_no_logout_from_the_file() {
+    let host = Host::new();
+    for helper in ["missing", "broken"] {
+        let entries = auths(&[("a.example", "file"), ("b.example", "file")]);
+        let helpers = format!("\"credHelpers\": {{\"a.example\": \"{helper}\"}}");
+        let text = format!("{{{helpers}, {}", entries.trim_start_matches('{'));
+        for (format, all) in [
+            (AuthFormat::Containers, false),
+            (AuthFormat::Docker, false),
+            (AuthFormat::Containers, true),
+            (AuthFormat::Docker, true),
+        ] {
+            let credentials = host.with(format, &text);
+            let failed = if all {
+                credentials.erase_all().is_err()
+            } else {
+                credentials.erase(&key("a.example")).is_err()
+            };
+            assert_eq!(failed, !all || helper == "broken", "{helper} {all}");
+            let left = fs::read_to_string(host.path("file.json")).unwrap();
+            assert!(
+                !left.contains(&format!("\"a.example\": {{\"auth\": \"{}\"}}", auth("file"))),
+                "{left}"
+            );
+            assert_eq!(left.contains(&auth("file")), !all, "{left}");
+        }
     }
 }
 

@@ -15,4 +15,5 @@ mod realms;
 mod referrers;
 mod scene;
 mod tokens;
+mod unanswered;
 mod uploads;

@@ -1,0 +1,125 @@
+//! A `credsStore` whose helper is missing: a public image is pulled all the same, and a registry that wants a login
+//! says so together with the helper.
+
+use std::{
+    error::Error as _,
+    fs,
+    sync::{Arc, Mutex},
+};
+
+use tempfile::TempDir;
+use wharf::{
+    Client, ErrorKind, Name, Options,
+    config::Locations,
+    content::{Event, Progress},
+    store::Layout,
+};
+use wharf_registry::{Endpoint, Fault, Registry, Server};
+use wharf_testkit::Image;
+
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Progress for Told {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Warning { message } = event {
+            self.0.lock().unwrap().push(message.to_owned());
+        }
+    }
+}
+
+/// A host whose Docker configuration is this, and a registry with an image.
+async fn host(config: &str) -> (TempDir, Server) {
+    let root = tempfile::tempdir().unwrap();
+    let docker = root.path().join("root/.docker");
+    fs::create_dir_all(&docker).unwrap();
+    fs::write(docker.join("config.json"), config).unwrap();
+    let server = Registry::memory().serve().await.unwrap();
+    Image::small("app").write_layout(&root.path().join("from"), "app");
+    let from = Layout::open(root.path().join("from")).await.unwrap();
+    let reference = server.reference("team/app:1").unwrap();
+    let client = Client::builder()
+        .with_plain_http(server.registry().unwrap())
+        .build()
+        .unwrap();
+    client
+        .push(
+            &from,
+            &Name::parse("app").unwrap(),
+            reference.as_str(),
+            Options::default(),
+        )
+        .await
+        .unwrap();
+    (root, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_fails_is_told_with_the_login_that_is_wanted() {
+    for challenge in [
+        None,
+        Some("Basic realm=\"r\""),
+        Some("Bearer realm=\"TOKEN\",service=\"r\""),
+    ] {
+        let (root, server) = host(r#"{"credsStore": "desktop.exe"}"#).await;
+        let registry = server.registry().unwrap();
+        if let Some(challenge) = challenge {
+            let challenge = challenge.replace("TOKEN", &format!("http://{registry}/token"));
+            let fault = Fault::status(401).with_header("www-authenticate", &challenge);
+            server.inject(fault.on(Endpoint::Manifest));
+            server.inject(Fault::status(401).on(Endpoint::Token));
+        }
+        let told = Arc::new(Told::default());
+        let client = Client::builder()
+            .with_locations(Locations::rooted(root.path()))
+            .with_plain_http(registry)
+            .with_warnings(told.clone())
+            .build()
+            .unwrap();
+        let store = Layout::create(root.path().join("to")).await.unwrap();
+        let reference = server.reference("team/app:1").unwrap();
+        for _ in 0..2 {
+            let pulled = client.pull(reference.as_str(), &store, Options::default()).await;
+            assert_eq!(pulled.is_ok(), challenge.is_none(), "{challenge:?}: {pulled:?}");
+            let Err(error) = pulled else { continue };
+            assert_eq!(error.kind(), ErrorKind::Unauthorized);
+            let cause = error.source().unwrap().to_string();
+            let helper = "docker-credential-desktop.exe: the program is not in the search path";
+            assert!(cause.starts_with(helper), "{cause}");
+            assert!(cause.ends_with("/root/.docker/config.json)"), "{cause}");
+        }
+        let told = told.0.lock().unwrap();
+        // Without a challenge nobody asks for credentials.
+        assert_eq!(told.len(), usize::from(challenge.is_some()), "{told:?}");
+        assert!(
+            told.iter()
+                .all(|warning| warning.ends_with("; going on without it")),
+            "{told:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_says_what_did_not_answer() {
+    let (root, server) = host(r#"{"credsStore": "desktop.exe"}"#).await;
+    let registry = server.registry().unwrap();
+    let locations = Locations::rooted(root.path());
+    let config = root.path().join("root/.docker/config.json");
+    let client = Client::builder()
+        .with_locations(locations.with_compat_auth_file(&config))
+        .build()
+        .unwrap();
+    let error = client.logout(registry.as_str()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let text = error.to_string();
+    let helper = "; what may have credentials did not answer: docker-credential-desktop.exe: ";
+    assert!(text.contains(helper), "{text}");
+
+    let entry =
+        format!(r#"{{"credsStore": "desktop.exe", "auths": {{"{registry}": {{"auth": "YWRhOnB3"}}}}}}"#);
+    fs::write(&config, entry).unwrap();
+    let erased = client.logout(registry.as_str()).await.unwrap();
+    assert_eq!(erased.removed.len(), 1);
+    assert_eq!(erased.unanswered.len(), 1);
+    assert!(!fs::read_to_string(&config).unwrap().contains("YWRhOnB3"));
+}
