@@ -11,8 +11,8 @@ use wharf_http::{HttpService, Origin, retry_after};
 use wharf_reference::{Registry, Repository};
 
 use crate::{
-    AuthError, AuthErrorKind, Challenge, Credential, CredentialProvider, Realm, RealmPolicy, Scopes, Secret,
-    TokenCache, TokenKey, TokenResponse,
+    AuthError, AuthErrorKind, Authorization, Challenge, Credential, CredentialProvider, Realm, RealmPolicy,
+    Scopes, Subject, TokenCache, TokenKey, TokenResponse,
     exchange::{Grant, TokenRequest, basic, bearer, status_error},
     logins::{Login, LoginKey, Logins, no_credential},
     roots::{RootAnswer, Roots},
@@ -54,57 +54,6 @@ pub struct Authenticator {
 enum Known {
     Basic,
     Bearer { realm: Realm, service: Option<String> },
-}
-
-/// Whom a request is for.
-#[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
-    /// The registry that is contacted; of a mirror, the mirror.
-    pub registry: &'a Registry,
-    /// The repository, if one is known.
-    pub repository: Option<&'a Repository>,
-    /// Where the registry is.
-    pub origin: &'a Origin,
-    /// What is to be done.
-    pub scopes: &'a Scopes,
-    /// Whether credentials may go over plain http although the registry is not this machine.
-    pub allow_plaintext: bool,
-}
-
-/// An `Authorization` header and what it came from.
-#[derive(Clone)]
-pub struct Authorization {
-    header: HeaderValue,
-    token: Option<Secret>,
-    anonymous: bool,
-    /// Whether the provider was asked for this one.
-    fresh: bool,
-}
-
-impl Authorization {
-    /// The header's value, marked sensitive. It may be sent to the subject's origin only.
-    #[must_use]
-    pub const fn header(&self) -> &HeaderValue {
-        &self.header
-    }
-
-    /// Whether it is a token that a token server has just issued.
-    #[must_use]
-    pub const fn is_issued(&self) -> bool {
-        self.token.is_some()
-    }
-
-    /// Whether no credential is behind it.
-    #[must_use]
-    pub const fn is_anonymous(&self) -> bool {
-        self.anonymous
-    }
-}
-
-impl fmt::Debug for Authorization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Authorization([redacted])")
-    }
 }
 
 impl Authenticator {

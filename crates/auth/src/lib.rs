@@ -22,6 +22,8 @@
 #[cfg(feature = "client")]
 mod authenticator;
 #[cfg(feature = "client")]
+mod authorization;
+#[cfg(feature = "client")]
 mod cache;
 #[cfg(feature = "client")]
 mod challenge;
@@ -41,7 +43,9 @@ mod scope;
 mod secret;
 
 #[cfg(feature = "client")]
-pub use authenticator::{Authenticator, Authorization, Subject};
+pub use authenticator::Authenticator;
+#[cfg(feature = "client")]
+pub use authorization::{Authorization, Subject};
 #[cfg(feature = "client")]
 pub use cache::{TokenCache, TokenKey};
 #[cfg(feature = "client")]

@@ -15,9 +15,10 @@
 //! ```
 //!
 //! A [`Client`] is made once and shared; a [`Remote`] is one repository and implements
-//! [`Source`](wharf_content::Source) and [`Sink`](wharf_content::Sink). It never asks a registry whether it is
-//! there or how it wants to be authenticated: it sends the request, and answers the 401 (distribution-spec;
-//! Docker's token specification).
+//! [`Source`](wharf_content::Source) and [`Sink`](wharf_content::Sink). It does not ask a registry first whether
+//! it is there or how it wants to be authenticated: it sends the request, and answers the 401 (distribution-spec;
+//! Docker's token specification). Only a registry that refuses without a challenge what it may show to a login that is
+//! at hand is asked for it at `/v2/`.
 //!
 //! It reads no configuration and no environment: [`ClientBuilder`] takes where repositories are
 //! ([`wharf_config::Resolve`]), who we are ([`wharf_auth::CredentialProvider`]) and which certificates to use
@@ -33,6 +34,10 @@
 //! | a blob in another repository of the registry | POST (`+1`, a token for both) |
 //! | a manifest | PUT; with a subject and no referrers API: GET, PUT and GET of the list |
 //! | a login | GET (`+2`) |
+//! | the first refusal without a challenge (400, 403, 404, 405), where there is a login | GET `/v2/`; if that is a challenge, the token and the request again |
+//!
+//! A HEAD and a mount only save work: they are sent once, and whatever comes of them, the requests that do the work
+//! follow. Of a registry that leaves one without an answer, no other is asked.
 //!
 //! Failures that may pass are tried again within one [`RetryPolicy`](wharf_http::RetryPolicy) per operation. A
 //! download goes on at the byte where it was cut, at the next place if there is one; three tries without a

@@ -1,12 +1,13 @@
-use http::{HeaderMap, Method, StatusCode, header::LOCATION};
+use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
-use crate::{Error, ErrorKind, Origin, Scheme};
+use crate::{
+    Error, Origin, Scheme,
+    location::{only_location, refuse, resolve_location},
+};
 
 /// The most hops of one chain.
 const MAX_HOPS: usize = 5;
-/// The longest `Location`, in bytes.
-const MAX_LOCATION: usize = 16 * 1024;
 
 /// Decides where a redirect leads, and whether credentials may go along. Pure: it sends nothing.
 ///
@@ -151,54 +152,12 @@ impl Chain {
     }
 }
 
-/// The one `Location` of an answer; several that are the same count as one.
-#[must_use]
-pub fn only_location(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut locations = headers.get_all(LOCATION).iter();
-    let first = locations.next()?;
-    locations.all(|other| other == first).then(|| first.as_bytes())
-}
-
-fn refuse<T>(why: impl Into<String>) -> Result<T, Error> {
-    Err(Error::new(ErrorKind::Redirect, why))
-}
-
-/// A URL that a server sent, against the URL it answered (RFC 3986): absolute, http or https, without
-/// fragment. One that begins with the very host and port of `base` is not taken for a path: its scheme was left out.
-///
-/// Fails with [`ErrorKind::Redirect`] if it is too long, is no URL or has user info, which could disguise the
-/// host.
-pub fn resolve_location(base: &Url, location: &[u8]) -> Result<Url, Error> {
-    let text = std::str::from_utf8(location).unwrap_or_default().trim();
-    if text.is_empty() || text.len() > MAX_LOCATION {
-        return refuse("the server sent an empty, overlong or unreadable URL");
-    }
-    let joined = if lacks_scheme(base, text) {
-        Url::parse(&format!("{}://{text}", base.scheme()))
-    } else {
-        base.join(text)
-    };
-    let mut url =
-        joined.map_err(|_| Error::new(ErrorKind::Redirect, "the server sent something that is no URL"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return refuse("the server sent a URL with a user name in it");
-    }
-    url.set_fragment(None);
-    Origin::of(&url)
-        .map_err(|_| Error::new(ErrorKind::Redirect, "the server sent a URL that is not http"))?;
-    Ok(url)
-}
-
-/// Whether a text begins with the host and port of `base`, and a path.
-fn lacks_scheme(base: &Url, text: &str) -> bool {
-    let authority = base.authority();
-    let (head, rest) = text.split_at_checked(authority.len()).unwrap_or_default();
-    !authority.is_empty() && head.eq_ignore_ascii_case(authority) && rest.starts_with('/')
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::LOCATION;
+
     use super::*;
+    use crate::ErrorKind;
 
     fn run(hops: &[(&str, u16, &str)]) -> Result<(String, bool), ErrorKind> {
         let (first, ..) = hops[0];

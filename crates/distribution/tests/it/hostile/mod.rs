@@ -13,6 +13,7 @@ mod places;
 mod ranges;
 mod realms;
 mod referrers;
+mod refusals;
 mod scene;
 mod tokens;
 mod unanswered;

@@ -1,8 +1,12 @@
 //! Which token server may receive what (N4).
 
-use url::{Host, Url};
+mod domain;
+mod text;
+
+use url::Url;
 use wharf_http::{Origin, printable};
 
+use self::domain::{is_known_pair, registrable_domain};
 use crate::{AuthError, AuthErrorKind};
 
 const MAX_REALM: usize = 4096;
@@ -60,7 +64,7 @@ impl RealmPolicy {
         if realm.len() > MAX_REALM {
             return invalid("it is too long");
         }
-        let Some(url) = read(registry, realm) else {
+        let Some(url) = text::read(registry, realm) else {
             return invalid("it is no URL");
         };
         let Ok(origin) = Origin::of(&url) else {
@@ -90,159 +94,8 @@ impl RealmPolicy {
     }
 }
 
-/// The URL that a realm means, whatever of it was left out.
-fn read(registry: &Origin, realm: &str) -> Option<Url> {
-    let url = if realm.starts_with('/') {
-        Url::parse(&format!("{registry}/")).ok()?.join(realm).ok()?
-    } else if realm.contains("://") {
-        Url::parse(realm).ok()?
-    } else {
-        with_scheme(registry, realm)?
-    };
-    Some(encrypted_as(registry, url))
-}
-
-/// A realm that begins with a host: one with a dot or a port in it, or the registry's own.
-fn with_scheme(registry: &Origin, realm: &str) -> Option<Url> {
-    let authority = realm.split(['/', '?']).next()?;
-    if !realm.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[') {
-        return None;
-    }
-    let url = Url::parse(&format!("https://{realm}")).ok()?;
-    let is_own = Origin::of(&url).ok()?.host() == registry.host();
-    if !is_own && !authority.contains(['.', ':']) {
-        return None;
-    }
-    if is_own && !registry.is_encrypted() {
-        return Url::parse(&format!("http://{realm}")).ok();
-    }
-    Some(url)
-}
-
-/// Http at the host of a registry that is https, as it is reached: at the registry's own port, or the other one that
-/// it names.
-fn encrypted_as(registry: &Origin, url: Url) -> Url {
-    let mut url = registry.over_tls(url);
-    let is_same_host = Origin::of(&url).is_ok_and(|origin| origin.host() == registry.host());
-    if registry.is_encrypted() && is_same_host && url.scheme() == "http" {
-        let _ = url.set_scheme("https"); // cannot fail: both are schemes of the web
-    }
-    url
-}
-
 fn normal(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
-}
-
-/// Registries whose token server is elsewhere: whole hosts, or all below one.
-const KNOWN_PAIRS: [(&str, &str); 3] = [
-    ("nvcr.io", "authn.nvidia.com"),
-    (".scw.cloud", "api.scaleway.com"),
-    ("registry.hub.docker.com", "auth.docker.io"),
-];
-
-fn is_known_pair(registry: &str, realm: &str) -> bool {
-    KNOWN_PAIRS.iter().any(|(left, right)| {
-        let matches = if left.starts_with('.') {
-            registry.ends_with(left)
-        } else {
-            registry == *left
-        };
-        matches && realm == *right
-    })
-}
-
-/// Second labels under which countries register domains.
-const SECOND_LEVEL: [&str; 30] = [
-    "ac", "adv", "asn", "asso", "biz", "co", "com", "edu", "firm", "gen", "go", "gob", "gouv", "gov", "id",
-    "ind", "info", "ltd", "me", "mil", "name", "ne", "net", "nhs", "nom", "or", "org", "plc", "sch", "web",
-];
-
-/// Domains whose subdomains belong to different people.
-const SHARED: [&str; 52] = [
-    "amazonaws.com",
-    "amazonaws.com.cn",
-    "appspot.com",
-    "awsapps.com",
-    "azure-api.net",
-    "azure.com",
-    "azurecontainer.io",
-    "azurecr.cn",
-    "azurecr.io",
-    "azurecr.us",
-    "azureedge.net",
-    "azurefd.net",
-    "azurewebsites.net",
-    "blogspot.com",
-    "cloudapp.net",
-    "cloudfront.net",
-    "codeberg.page",
-    "deno.dev",
-    "digitaloceanspaces.com",
-    "duckdns.org",
-    "dyndns.org",
-    "edgekey.net",
-    "fastly.net",
-    "firebaseapp.com",
-    "fly.dev",
-    "github.dev",
-    "github.io",
-    "gitlab.io",
-    "gitpod.io",
-    "googleapis.com",
-    "googleusercontent.com",
-    "herokuapp.com",
-    "hf.space",
-    "jfrog.io",
-    "jfrog.org",
-    "loca.lt",
-    "localtunnel.me",
-    "netlify.app",
-    "ngrok.app",
-    "ngrok.io",
-    "ngrok-free.app",
-    "nip.io",
-    "no-ip.org",
-    "on.aws",
-    "onrender.com",
-    "pages.dev",
-    "railway.app",
-    "run.app",
-    "sslip.io",
-    "ts.net",
-    "vercel.app",
-    "workers.dev",
-];
-
-/// The domain somebody registered, as far as it can be told: `None` for addresses, single labels and shared
-/// platforms.
-fn registrable_domain(host: &str) -> Option<&str> {
-    if !matches!(Host::parse(host), Ok(Host::Domain(_))) {
-        return None;
-    }
-    let labels: Vec<&str> = host.rsplit('.').collect();
-    let count = match labels.as_slice() {
-        [top, second, ..] if top.len() == 2 && SECOND_LEVEL.contains(second) => 3,
-        _ => 2,
-    };
-    if labels.len() < count {
-        return None;
-    }
-    let length = labels
-        .iter()
-        .take(count)
-        .map(|label| label.len() + 1)
-        .sum::<usize>()
-        - 1;
-    let domain = host.get(host.len().checked_sub(length)?..)?;
-    let shared = SHARED
-        .iter()
-        .any(|shared| host == *shared || is_below(host, shared));
-    (!shared).then_some(domain)
-}
-
-fn is_below(host: &str, domain: &str) -> bool {
-    host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -328,72 +181,6 @@ mod tests {
         ];
         for (registry, realm, expected) in table {
             assert_eq!(judge(registry, realm), expected, "{registry} {realm:.60}");
-        }
-    }
-
-    /// Where a realm is asked for tokens: what was left out of it is the registry's, and http is not taken at its word
-    /// behind TLS.
-    #[test]
-    fn a_realm_means_the_safe_url() {
-        let table = [
-            (
-                "https://r.test",
-                "http://r.test/t?a=b",
-                Some("https://r.test/t?a=b"),
-            ),
-            ("https://r.test", "http://R.test:80/t", Some("https://r.test/t")),
-            ("https://r.test", "http://r.test:443/t", Some("https://r.test/t")),
-            (
-                "https://r.test:8443",
-                "http://r.test/t",
-                Some("https://r.test:8443/t"),
-            ),
-            (
-                "https://r.test:8443",
-                "http://r.test:8443/t",
-                Some("https://r.test:8443/t"),
-            ),
-            (
-                "https://r.test",
-                "http://r.test:5001/t",
-                Some("https://r.test:5001/t"),
-            ),
-            ("https://r.test", "http://other.test/t", None),
-            (
-                "https://r.test:5000",
-                "/token?x=1",
-                Some("https://r.test:5000/token?x=1"),
-            ),
-            ("http://r.test:5000", "/token", Some("http://r.test:5000/token")),
-            ("https://r.test", "//auth.test/t", Some("https://auth.test/t")),
-            ("http://r.test", "//r.test/t", Some("http://r.test/t")),
-            ("http://r.test", "//auth.test/t", None),
-            (
-                "https://r.test",
-                "auth.test:5001/t",
-                Some("https://auth.test:5001/t"),
-            ),
-            ("https://r.test", "auth.test/t", Some("https://auth.test/t")),
-            (
-                "https://localhost:5000",
-                "localhost:5001/t",
-                Some("https://localhost:5001/t"),
-            ),
-            (
-                "http://localhost:5000",
-                "localhost:5001/t",
-                Some("http://localhost:5001/t"),
-            ),
-            ("http://r.test", "auth.test/t", Some("https://auth.test/t")),
-            ("https://r.test", "registry", None),
-            ("https://r.test", "javascript:alert(1)", None),
-            ("https://r.test", "mailto:a@r.test", None),
-        ];
-        for (registry, realm, expected) in table {
-            let origin = Origin::of(&Url::parse(registry).unwrap()).unwrap();
-            let judged = RealmPolicy::default().judge(&origin, realm);
-            let url = judged.ok().map(|realm| realm.url.to_string());
-            assert_eq!(url.as_deref(), expected, "{registry} {realm}");
         }
     }
 }

@@ -1,0 +1,115 @@
+//! The URL that a realm means.
+
+use url::Url;
+use wharf_http::Origin;
+
+/// The URL that a realm means, whatever of it was left out.
+pub(super) fn read(registry: &Origin, realm: &str) -> Option<Url> {
+    let url = if realm.starts_with('/') {
+        Url::parse(&format!("{registry}/")).ok()?.join(realm).ok()?
+    } else if realm.contains("://") {
+        Url::parse(realm).ok()?
+    } else {
+        with_scheme(registry, realm)?
+    };
+    Some(encrypted_as(registry, url))
+}
+
+/// A realm that begins with a host: one with a dot or a port in it, or the registry's own.
+fn with_scheme(registry: &Origin, realm: &str) -> Option<Url> {
+    let authority = realm.split(['/', '?']).next()?;
+    if !realm.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[') {
+        return None;
+    }
+    let url = Url::parse(&format!("https://{realm}")).ok()?;
+    let is_own = Origin::of(&url).ok()?.host() == registry.host();
+    if !is_own && !authority.contains(['.', ':']) {
+        return None;
+    }
+    if is_own && !registry.is_encrypted() {
+        return Url::parse(&format!("http://{realm}")).ok();
+    }
+    Some(url)
+}
+
+/// Http at the host of a registry that is https, as it is reached: at the registry's own port, or the other one that
+/// it names.
+fn encrypted_as(registry: &Origin, url: Url) -> Url {
+    let mut url = registry.over_tls(url);
+    let is_same_host = Origin::of(&url).is_ok_and(|origin| origin.host() == registry.host());
+    if registry.is_encrypted() && is_same_host && url.scheme() == "http" {
+        let _ = url.set_scheme("https"); // cannot fail: both are schemes of the web
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a realm is asked for tokens: what was left out of it is the registry's, and http is not taken at its word
+    /// behind TLS.
+    #[test]
+    fn a_realm_means_the_safe_url() {
+        let table = [
+            (
+                "https://r.test",
+                "http://r.test/t?a=b",
+                Some("https://r.test/t?a=b"),
+            ),
+            ("https://r.test", "http://R.test:80/t", Some("https://r.test/t")),
+            ("https://r.test", "http://r.test:443/t", Some("https://r.test/t")),
+            (
+                "https://r.test:8443",
+                "http://r.test/t",
+                Some("https://r.test:8443/t"),
+            ),
+            (
+                "https://r.test:8443",
+                "http://r.test:8443/t",
+                Some("https://r.test:8443/t"),
+            ),
+            (
+                "https://r.test",
+                "http://r.test:5001/t",
+                Some("https://r.test:5001/t"),
+            ),
+            ("https://r.test", "http://other.test/t", None),
+            (
+                "https://r.test:5000",
+                "/token?x=1",
+                Some("https://r.test:5000/token?x=1"),
+            ),
+            ("http://r.test:5000", "/token", Some("http://r.test:5000/token")),
+            ("https://r.test", "//auth.test/t", Some("https://auth.test/t")),
+            ("http://r.test", "//r.test/t", Some("http://r.test/t")),
+            ("http://r.test", "//auth.test/t", None),
+            (
+                "https://r.test",
+                "auth.test:5001/t",
+                Some("https://auth.test:5001/t"),
+            ),
+            ("https://r.test", "auth.test/t", Some("https://auth.test/t")),
+            (
+                "https://localhost:5000",
+                "localhost:5001/t",
+                Some("https://localhost:5001/t"),
+            ),
+            (
+                "http://localhost:5000",
+                "localhost:5001/t",
+                Some("http://localhost:5001/t"),
+            ),
+            ("http://r.test", "auth.test/t", Some("https://auth.test/t")),
+            ("https://r.test", "registry", None),
+            ("https://r.test", "javascript:alert(1)", None),
+            ("https://r.test", "mailto:a@r.test", None),
+        ];
+        for (registry, realm, expected) in table {
+            let origin = Origin::of(&Url::parse(registry).unwrap()).unwrap();
+            let judged = crate::RealmPolicy::default().judge(&origin, realm);
+            let url = judged.ok().map(|realm| realm.url.to_string());
+            assert_eq!(url.as_deref(), expected, "{registry} {realm}");
+        }
+    }
+}
