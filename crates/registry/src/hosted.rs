@@ -199,7 +199,7 @@ impl Sink for HostedRepository {
         };
         let digest = descriptor.digest();
         self.state()
-            .link_blob(&self.path, digest, record, None, present)
+            .link_blob(&self.path, digest, record, None, (present, None))
             .await
     }
 

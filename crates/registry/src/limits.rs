@@ -9,9 +9,11 @@ pub struct Limits {
     pub manifest: u64,
     /// The largest blob, in bytes; larger ones are answered 413. Default none.
     pub blob: Option<u64>,
-    /// Open upload sessions of one repository. Default 1,000.
+    /// Open upload sessions of one repository. When there are so many, one of the client that has most makes way.
+    /// Default 1,000.
     pub uploads: usize,
-    /// Open upload sessions of one user, in all repositories. Default 1,000.
+    /// Open upload sessions of one user, in all repositories. When there are so many, one makes way that nobody has
+    /// used for a minute. Default 1,000.
     pub user_uploads: usize,
     /// The most entries of one page of tags, repositories or referrers; a larger `n` gets this. Default 1,000.
     pub page: usize,

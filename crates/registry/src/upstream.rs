@@ -1,12 +1,14 @@
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use tokio::{sync, time::Instant};
 use wharf_content::{Error, Source};
+
+use crate::state::Flights;
 
 /// How long an answer that something does not exist upstream is believed.
 const MISSING_FOR: Duration = Duration::from_secs(10);
@@ -27,7 +29,7 @@ pub trait Upstream: Send + Sync {
 /// An upstream, and what is under way to it.
 pub(crate) struct Through {
     pub(crate) upstream: Arc<dyn Upstream>,
-    running: Mutex<HashMap<String, Weak<sync::Mutex<()>>>>,
+    flights: Flights<String>,
     missing: Mutex<HashMap<String, Instant>>,
 }
 
@@ -35,21 +37,14 @@ impl Through {
     pub(crate) fn new(upstream: impl Upstream + 'static) -> Self {
         Self {
             upstream: Arc::new(upstream),
-            running: Mutex::default(),
+            flights: Flights::default(),
             missing: Mutex::default(),
         }
     }
 
     /// The right to fetch something; who comes meanwhile waits.
     pub(crate) async fn turn(&self, key: &str) -> sync::OwnedMutexGuard<()> {
-        let turn = {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            running.retain(|_, turn| turn.strong_count() > 0);
-            let turn: Arc<sync::Mutex<()>> = running.get(key).and_then(Weak::upgrade).unwrap_or_default();
-            running.insert(key.to_owned(), Arc::downgrade(&turn));
-            turn
-        };
-        turn.lock_owned().await
+        self.flights.board(&key.to_owned()).await
     }
 
     /// Whether upstream has said a short while ago that there is no such thing.

@@ -136,12 +136,18 @@ impl Call<'_> {
         if !matches!(pusher, Pusher::Upstream) {
             self.check(&repository, manifest, &record).await?;
         }
-        Quota::of(self).check(record.size)?;
+        let quota = {
+            let content = repository.content();
+            let linked = content.manifests.get(digest).map(|link| &link.record);
+            let linked = linked.map(|record| (record.size, record.user.as_deref()));
+            Quota::of_linked(self, linked)
+        };
+        let reservation = quota.reserve(record.size)?;
         self.keep(digest, manifest.bytes()).await?;
         let tags = tags.iter().map(|tag| Edit::Tag(tag.clone(), digest.clone()));
         let edits = iter::once(Edit::Manifest(digest.clone(), record)).chain(tags);
         state
-            .commit(&repository, edits.collect(), None, (present, closed))
+            .commit(&repository, edits.collect(), None, (present, closed, reservation))
             .await?;
         Ok(())
     }

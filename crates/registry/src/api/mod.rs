@@ -11,6 +11,7 @@ mod quota;
 mod receive;
 mod referrers;
 mod session;
+mod session_limits;
 mod through;
 mod token;
 mod uploads;
@@ -48,6 +49,7 @@ pub(crate) struct Call<'a> {
     query: Query<'a>,
     path: Path,
     principal: Principal,
+    client: Client,
 }
 
 /// A request whose path and sender are known, and that may be done.
@@ -122,6 +124,7 @@ async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted
                 query,
                 path,
                 principal,
+                client: Client::of(parts),
             };
             let namespace = registry
                 .config
@@ -176,6 +179,7 @@ impl<'a> Call<'a> {
             query: Query::parse(""),
             path,
             principal: Principal::default(),
+            client: Client::default(),
         }
     }
 }

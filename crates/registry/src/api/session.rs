@@ -25,6 +25,16 @@ use crate::{
 const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
+/// What is known of a body before it comes.
+struct Announced<'a> {
+    /// Bytes, if the request says how many.
+    length: Option<u64>,
+    /// Bytes that the upload may have after it, if it is limited to some.
+    cap: Option<u64>,
+    /// What the upload is to become, if it ends with this body.
+    digest: Option<&'a Digest>,
+}
+
 impl Call<'_> {
     /// GET of a session (distribution-spec, end-13).
     pub(super) async fn upload_status(&self, id: &str) -> Answer {
@@ -76,8 +86,18 @@ impl Call<'_> {
         if progress.hasher.is_none() && progress.offset == 0 {
             progress.hasher = Some(Hasher::new(session.algorithm)?);
         }
-        self.take(id, &session, &mut progress, body, expected, cap)
-            .await?;
+        self.take(
+            id,
+            &session,
+            &mut progress,
+            body,
+            Announced {
+                length: expected,
+                cap,
+                digest: None,
+            },
+        )
+        .await?;
         self.progress(StatusCode::ACCEPTED, id, &session)
     }
 
@@ -104,8 +124,18 @@ impl Call<'_> {
         if progress.offset == 0 {
             progress.hasher = Some(Hasher::new(digest.algorithm())?);
         }
-        self.take(id, &session, &mut progress, body, expected, None)
-            .await?;
+        self.take(
+            id,
+            &session,
+            &mut progress,
+            body,
+            Announced {
+                length: expected,
+                cap: None,
+                digest: Some(&digest),
+            },
+        )
+        .await?;
         let outcome = self.commit(id, &mut progress, &digest).await;
         progress.ended = true;
         if outcome.is_err() {
@@ -136,7 +166,7 @@ impl Call<'_> {
         state.trust(digest);
         let record = self.blob_record(progress.offset);
         state
-            .link_blob(&self.path, digest, record, Some(id), present)
+            .link_blob(&self.path, digest, record, Some(id), (present, None))
             .await?;
         Ok(())
     }
@@ -148,9 +178,13 @@ impl Call<'_> {
         session: &Arc<Session>,
         progress: &mut Progress,
         body: RequestBody,
-        expected: Option<u64>,
-        cap: Option<u64>,
+        announced: Announced<'_>,
     ) -> Result<(), Failure> {
+        let Announced {
+            length: expected,
+            cap,
+            digest,
+        } = announced;
         if body.is_end_stream() && expected.is_none() {
             return Ok(());
         }
@@ -162,7 +196,7 @@ impl Call<'_> {
             offset: progress.offset,
             hasher: progress.hasher.take(),
             limit: [limits.blob, end, cap].into_iter().flatten().min(),
-            account: self.account(session),
+            account: self.account(session, digest),
             idle: limits.idle,
         };
         let mut outcome = intake.take(body).await;
@@ -198,15 +232,19 @@ impl Call<'_> {
     }
 
     /// Counts what comes against the quotas at once, so that uploads side by side do not exceed them together.
-    fn account(&self, session: &Arc<Session>) -> Box<dyn Fn(u64) -> Result<(), Failure> + Send + Sync> {
-        let quota = Quota::of(self);
+    fn account(
+        &self,
+        session: &Arc<Session>,
+        digest: Option<&Digest>,
+    ) -> Box<dyn Fn(u64) -> Result<(), Failure> + Send + Sync> {
+        let quota = digest.map_or_else(|| Quota::of(self), |digest| self.blob_quota(digest));
         let session = Arc::clone(session);
         Box::new(move |received| {
             session.receive(received);
             if session.is_cancelled() {
                 return Err(no_session());
             }
-            quota.check(0)
+            quota.check_uploads()
         })
     }
 

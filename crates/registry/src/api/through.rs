@@ -225,7 +225,9 @@ async fn keep_blob(
             state.backend.commit(&id, &content).await?;
             state.trust(&digest);
             let record = BlobRecord { size, user: None };
-            state.link_blob(&path, &digest, record, None, present).await
+            state
+                .link_blob(&path, &digest, record, None, (present, None))
+                .await
         }
         Ok(_) => state.backend.discard(&id).await,
         Err(error) => {

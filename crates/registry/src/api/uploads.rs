@@ -45,22 +45,8 @@ impl Call<'_> {
             }
         };
         self.expire().await?;
-        let limits = &self.registry.config.limits;
-        let open = |belongs: &dyn Fn(&Session) -> bool| {
-            let sessions = self.registry.state.uploads();
-            sessions.values().filter(|session| belongs(session)).count()
-        };
-        let user = &self.principal.user;
-        if open(&|session| session.repository == self.path) >= limits.uploads
-            || user.is_some() && open(&|session| session.user == *user) >= limits.user_uploads
-        {
-            return Err(Failure::wait(
-                StatusCode::TOO_MANY_REQUESTS,
-                60,
-                "too many uploads are open",
-            ));
-        }
-        let session = Session::new(self.path.clone(), self.principal.user.clone(), algorithm);
+        self.make_room().await?;
+        let session = Session::new(self.path.clone(), self.owner(), algorithm);
         let (id, session) = self.registry.state.begin(session).await?;
         match digest {
             Some(digest) => {
@@ -100,10 +86,19 @@ impl Call<'_> {
         if !state.is_present(digest, size).await? {
             return Ok(false);
         }
-        Quota::of(self).check(size)?;
+        let reservation = self.blob_quota(digest).reserve(size)?;
         let record = self.blob_record(size);
-        state.link_blob(&self.path, digest, record, None, present).await?;
+        let held = (present, Some(reservation));
+        state.link_blob(&self.path, digest, record, None, held).await?;
         Ok(true)
+    }
+
+    /// What there is room for if this blob comes, which may be here already.
+    pub(super) fn blob_quota(&self, digest: &Digest) -> Quota {
+        let repository = self.registry.state.existing(&self.path);
+        let content = repository.as_ref().map(|repository| repository.content());
+        let link = content.as_ref().and_then(|content| content.blobs.get(digest));
+        Quota::of_linked(self, link.map(|link| (link.size(), link.record.user.as_deref())))
     }
 
     /// A blob of the client's.

@@ -2,11 +2,13 @@
 //! backend before it is acknowledged.
 
 mod edit;
+mod flights;
 mod operations;
 mod presence;
 mod record;
 mod relation;
 mod repository;
+mod reserved;
 mod session;
 mod shared;
 mod usage;
@@ -29,9 +31,11 @@ use wharf_reference::Digest;
 use self::relation::Relation;
 pub(crate) use self::{
     edit::Edit,
+    flights::Flights,
     record::{BlobRecord, ManifestRecord},
     repository::{BlobLink, Content, Repository},
-    session::{Progress, Session},
+    reserved::{More, Reservation, Reservations},
+    session::{Owner, Progress, Session},
     shared::Shared,
     usage::Usage,
 };
@@ -47,12 +51,16 @@ pub(crate) struct State {
     pub(crate) sweep: Arc<sync::RwLock<()>>,
     repositories: RwLock<BTreeMap<Path, Arc<Repository>>>,
     uploads: Mutex<HashMap<String, Arc<Session>>>,
+    reservations: Mutex<Reservations>,
     pub(crate) shared: Arc<Shared>,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Whether the last change could not be recorded.
     failing: AtomicBool,
     /// Content that this process has seen to have its digest.
     verified: Mutex<HashSet<Digest>>,
+    /// Who hashes content of which only a part is wanted, and how many do at a time.
+    hashing: Flights<Digest>,
+    hashes: sync::Semaphore,
     /// When manifests were pulled, for [`Quirk::PullLimit`](crate::Quirk::PullLimit).
     pub(crate) pulls: Mutex<Vec<Instant>>,
 }
@@ -64,10 +72,13 @@ impl State {
             sweep: Arc::default(),
             repositories: RwLock::default(),
             uploads: Mutex::default(),
+            reservations: Mutex::default(),
             shared: Arc::new(Shared::new()),
             observer: Mutex::default(),
             failing: AtomicBool::new(false),
             verified: Mutex::default(),
+            hashing: Flights::default(),
+            hashes: sync::Semaphore::new(verify::HASHES),
             pulls: Mutex::default(),
         }
     }
@@ -159,6 +170,11 @@ impl State {
         // Under this lock nobody comes by one whose only owner is the map.
         repositories
             .retain(|_, repository| Arc::strong_count(repository) > 1 || !repository.content().is_empty());
+    }
+
+    /// Locked before uploads and content are.
+    pub(crate) fn reservations(&self) -> MutexGuard<'_, Reservations> {
+        self.reservations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn uploads(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::{Digest, Tag};
 
-use super::{BlobRecord, Edit, Repository, State};
+use super::{BlobRecord, Edit, Repository, Reservation, State};
 use crate::route::Path;
 
 /// As long as it is held, no content is removed: what is found can be linked.
@@ -21,21 +21,21 @@ impl State {
         Arc::clone(&self.sweep).read_owned().await
     }
 
-    /// Gives a repository a blob whose content has been present since `present` was taken, and ends the upload
-    /// that it was.
+    /// Gives a repository a blob whose content has been present since `held` was taken, and ends the upload and
+    /// the reservation that it was.
     pub(crate) async fn link_blob(
         self: &Arc<Self>,
         path: &Path,
         digest: &Digest,
         record: BlobRecord,
         upload: Option<&str>,
-        present: Present,
+        held: (Present, Option<Reservation>),
     ) -> Result<(), Error> {
         let repository = self.repository(path);
         let gate = Arc::clone(&repository.gate).read_owned().await;
         let edits = vec![Edit::Blob(digest.clone(), record)];
         let upload = upload.map(str::to_owned);
-        self.commit(&repository, edits, upload, (present, gate)).await
+        self.commit(&repository, edits, upload, (held, gate)).await
     }
 
     /// Takes a blob out of a repository. `false` if it is not there.
@@ -83,8 +83,8 @@ impl State {
         Ok(true)
     }
 
-    /// Records edits and makes them, all or none, and holds `held` until then. An upload that became a blob
-    /// ends in the same step, for who counts what is used. Once begun, it goes on although nobody waits for it
+    /// Records edits and makes them, all or none, and holds `held` until then. An upload or a reservation
+    /// that became content ends in the same step, for who counts what is used. Once begun, it goes on although nobody waits for it
     /// any more: no crash and no cancellation comes between the record and the memory.
     pub(crate) async fn commit(
         self: &Arc<Self>,
@@ -100,6 +100,7 @@ impl State {
                 edit.record(&repository.path, &repository.content(), &mut changes)?;
             }
             state.record(changes).await?;
+            let counting = state.reservations();
             let mut uploads = upload.is_some().then(|| state.uploads());
             if let (Some(uploads), Some(upload)) = (&mut uploads, &upload) {
                 uploads.remove(upload);
@@ -108,7 +109,7 @@ impl State {
             for edit in edits {
                 content.apply(edit);
             }
-            drop((content, uploads, held));
+            drop((content, uploads, held, counting));
             Ok(())
         };
         let interrupted = |error| Error::wrap(ErrorKind::Cancelled, error);

@@ -46,7 +46,10 @@ impl ManifestRecord {
             size: manifest.bytes().len() as u64,
             subject: manifest.subject().map(|subject| subject.digest().clone()),
             artifact_type: manifest.artifact_type().cloned().or_else(config_type),
-            annotations: manifest.annotations().clone(),
+            annotations: match manifest.subject() {
+                Some(_) => manifest.annotations().clone(),
+                None => BTreeMap::new(), // nobody lists them
+            },
             blobs: manifest
                 .blobs()
                 .map(|blob| (blob.digest().clone(), blob.size()))

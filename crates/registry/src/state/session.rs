@@ -11,12 +11,21 @@ use tokio::{sync, time::Instant};
 use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::Algorithm;
 
-use crate::route::Path;
+use crate::{client::Network, route::Path};
+
+/// Whose an upload is: a user's, or of the clients without a login from one place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    User(Arc<str>),
+    Network(Option<Network>),
+}
 
 /// An upload session: bound to the repository and the user that opened it.
 pub(crate) struct Session {
     pub(crate) repository: Path,
     pub(crate) user: Option<Arc<str>>,
+    /// Where it was opened from, if that was since the registry started.
+    network: Option<Network>,
     /// What the bytes are hashed with as they come, as far as it is known.
     pub(crate) algorithm: Algorithm,
     /// Held by the one request that writes.
@@ -49,10 +58,15 @@ pub(crate) struct Progress {
 }
 
 impl Session {
-    pub(crate) fn new(repository: Path, user: Option<Arc<str>>, algorithm: Algorithm) -> Self {
+    pub(crate) fn new(repository: Path, owner: Owner, algorithm: Algorithm) -> Self {
+        let (user, network) = match owner {
+            Owner::User(user) => (Some(user), None),
+            Owner::Network(network) => (None, network),
+        };
         Self {
             repository,
             user,
+            network,
             algorithm,
             progress: Arc::default(),
             acknowledged: AtomicU64::new(0),
@@ -78,11 +92,14 @@ impl Session {
             ended: false,
         };
         let path = Path::parse(&note.repository).ok()?;
+        let owner = note
+            .user
+            .map_or(Owner::Network(None), |user| Owner::User(Arc::from(user)));
         Some(Self {
             progress: Arc::new(sync::Mutex::new(progress)),
             acknowledged: AtomicU64::new(length),
             received: AtomicU64::new(length),
-            ..Self::new(path, note.user.map(Arc::from), algorithm)
+            ..Self::new(path, owner, algorithm)
         })
     }
 
@@ -94,6 +111,13 @@ impl Session {
             algorithm: self.algorithm.to_string(),
         };
         serde_json::to_string(&note).map_err(|error| Error::wrap(ErrorKind::Other, error))
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        match &self.user {
+            Some(user) => Owner::User(Arc::clone(user)),
+            None => Owner::Network(self.network),
+        }
     }
 
     /// How many bytes are kept.

@@ -155,3 +155,153 @@ async fn open_uploads_of_a_user_are_counted_in_all_repositories() {
     assert_eq!(gone.status, 204);
     assert_eq!(open(&server, "ada", "d").await.status, 202);
 }
+
+/// Mounts and manifests side by side do not exceed together what each of them may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mounts_and_manifests_side_by_side_stay_within_the_quota() {
+    for limits in [
+        Limits::default().with_user(10_000),
+        Limits::default().with_repository(10_000),
+    ] {
+        let registry = with_users(Registry::memory()).with_basic("bob", "secret");
+        let server = std::sync::Arc::new(registry.with_limits(limits).serve().await.unwrap());
+        // Content that counts for others, to be mounted by ada.
+        for number in 0..16 {
+            let (bytes, user) = ([number; 900], ["eve", "bob"][usize::from(number % 2)]);
+            let posted = post(&server, user, &format!("src{number}"), &bytes).await;
+            assert_eq!(posted.status, 201);
+        }
+        assert_eq!(post(&server, "ada", "a", b"{}").await.status, 201);
+        let mut requests = tokio::task::JoinSet::new();
+        for number in 0..16_u8 {
+            let server = std::sync::Arc::clone(&server);
+            requests.spawn(async move {
+                let blob = digest(&[number; 900]);
+                let path = format!("/v2/a/blobs/uploads/?mount={blob}&from=src{number}");
+                ask(&server, "POST", path).basic("ada:secret").send().await.status
+            });
+        }
+        for number in 0..16 {
+            let server = std::sync::Arc::clone(&server);
+            requests.spawn(async move {
+                let mut document = manifest(b"{}", &[]);
+                document.resize(900 + number, b' ');
+                let put = ask(&server, "PUT", format!("/v2/a/manifests/t{number}")).basic("ada:secret");
+                put.header("Content-Type", MANIFEST)
+                    .body(document)
+                    .send()
+                    .await
+                    .status
+            });
+        }
+        let statuses = requests.join_all().await;
+        assert!(
+            statuses.iter().all(|status| matches!(status, 201 | 413)),
+            "{statuses:?}"
+        );
+        assert!(statuses.contains(&201) && statuses.contains(&413), "{statuses:?}");
+        let used = server.service().inventory().bytes - 16 * 900; // without the others'
+        assert!((9_000..=10_000).contains(&used), "{used}");
+    }
+}
+
+/// A full quota refuses what adds to it, and nothing else.
+#[tokio::test]
+async fn what_adds_nothing_needs_no_room() {
+    for limits in [
+        Limits::default().with_user(1000),
+        Limits::default().with_repository(1000),
+    ] {
+        let registry = with_users(Registry::memory()).with_limits(limits);
+        let server = registry.serve().await.unwrap();
+        let document = manifest(b"{}", &[]);
+        let fill = vec![7; 1000 - 2 - document.len()];
+        assert_eq!(post(&server, "ada", "a", b"{}").await.status, 201);
+        let put = async |tag: &str, document: Vec<u8>| {
+            let put = ask(&server, "PUT", format!("/v2/a/manifests/{tag}")).basic("ada:secret");
+            put.header("Content-Type", MANIFEST)
+                .body(document)
+                .send()
+                .await
+                .status
+        };
+        assert_eq!(put("v1", document.clone()).await, 201);
+        assert_eq!(post(&server, "ada", "a", &fill).await.status, 201);
+        let mount = async |blob: &[u8]| {
+            let path = format!("/v2/a/blobs/uploads/?mount={}&from=a", digest(blob));
+            ask(&server, "POST", path).basic("ada:secret").send().await.status
+        };
+        assert_eq!(post(&server, "ada", "a", b"x").await.status, 413);
+        assert_eq!(put("v2", document.clone()).await, 201);
+        assert_eq!(put("v1", [document.as_slice(), b" "].concat()).await, 413);
+        assert_eq!(mount(&fill).await, 201);
+        assert_eq!(post(&server, "ada", "a", &fill).await.status, 201);
+        assert_eq!(post(&server, "ada", "a", b"{}").await.status, 201);
+        assert_eq!(server.service().inventory().bytes, 1000);
+    }
+}
+
+/// Whoever has most in a repository makes way for who has less, and not the other way round.
+#[tokio::test]
+async fn one_users_uploads_do_not_lock_out_another() {
+    let limits = Limits::default().with_uploads(4);
+    let registry = with_users(Registry::memory()).with_limits(limits);
+    let server = registry.serve().await.unwrap();
+    let mut eves = Vec::new();
+    for _ in 0..4 {
+        eves.push(open(&server, "eve", "shared").await.location());
+    }
+    let status = async |user: &str, session: &str| {
+        let ask = ask(&server, "GET", session).basic(&format!("{user}:secret"));
+        ask.send().await.status
+    };
+    let refused = open(&server, "eve", "shared").await;
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!(refused.status == 429 && (1..=60).contains(&wait));
+    assert_eq!(post(&server, "ada", "shared", b"x").await.status, 201);
+    assert_eq!(status("eve", &eves[0]).await, 404); // nobody had used it for longest
+    let first = open(&server, "ada", "shared").await;
+    assert_eq!(first.status, 202);
+    let second = open(&server, "ada", "shared").await;
+    assert_eq!(second.status, 202);
+    let third = open(&server, "ada", "shared").await;
+    assert_eq!(third.status, 429); // each has two
+    for session in [&eves[2], &eves[3]] {
+        assert_eq!(status("eve", session).await, 204);
+    }
+    assert_eq!(status("ada", &first.location()).await, 204);
+    assert_eq!(open(&server, "eve", "elsewhere").await.status, 202);
+}
+
+/// Of one client's own uploads, one that nobody uses any more makes way.
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_upload_makes_way_for_its_own_user() {
+    let limits = Limits::default().with_user_uploads(2);
+    let registry = with_users(Registry::memory()).with_limits(limits);
+    let call = async |method: &str, path: &str| {
+        let request = http::Request::builder().method(method).uri(path);
+        let request = request.header("authorization", "Basic YWRhOnNlY3JldA=="); // ada:secret
+        let request = request.body(http_body_util::Empty::new()).unwrap();
+        registry.handle(request).await
+    };
+    let open = async || {
+        let opened = call("POST", "/v2/a/blobs/uploads/").await;
+        let location = opened.headers().get("location");
+        (
+            opened.status().as_u16(),
+            location.map(|location| location.to_str().unwrap().to_owned()),
+        )
+    };
+    let ((first, used), (second, left)) = (open().await, open().await);
+    assert_eq!((first, second), (202, 202));
+    assert_eq!(open().await.0, 429);
+    tokio::time::advance(std::time::Duration::from_secs(59)).await;
+    let used = used.unwrap();
+    assert_eq!(call("GET", &used).await.status(), 204);
+    assert_eq!(open().await.0, 429);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    assert_eq!(open().await.0, 202);
+    assert_eq!(call("GET", &left.unwrap()).await.status(), 404);
+    assert_eq!(call("GET", &used).await.status(), 204);
+    assert_eq!(open().await.0, 429);
+}

@@ -34,6 +34,8 @@ struct Inner {
     flushed: AtomicU64,
     /// Calls by name, of those that cost something where there is a disk.
     counts: Mutex<BTreeMap<&'static str, usize>>,
+    /// The ranges that were read.
+    reads: Mutex<Vec<Range<u64>>>,
 }
 
 impl Faulty {
@@ -98,6 +100,7 @@ impl Backend for Faulty {
     }
 
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
+        self.0.reads.lock().unwrap().push(range.clone());
         self.0.memory.read(digest, range).await
     }
 
@@ -385,4 +388,32 @@ async fn the_observer_is_told_once_when_nothing_can_be_recorded_and_once_when_it
     }
     let full = "no space left in /secret/place";
     assert_eq!(*told.0.lock().unwrap(), [full, "recovered", full, "recovered"]);
+}
+
+/// Many parts of one blob that has not been read yet wait for one hash, not for one each.
+#[tokio::test]
+async fn parts_of_a_cold_blob_wait_for_one_hash() {
+    let backend = Faulty::default();
+    let server = backend.open().await;
+    let bytes = (0..2_000_000_u32)
+        .map(|number| number.to_le_bytes()[0])
+        .collect::<Vec<_>>();
+    let blob = push_blob(&server, "a", &bytes).await;
+    server.shutdown().await;
+    let server = Arc::new(backend.open().await); // which has seen nothing of it
+    backend.0.reads.lock().unwrap().clear();
+    let mut requests = tokio::task::JoinSet::new();
+    for number in 0..20_usize {
+        let (server, path) = (Arc::clone(&server), format!("/v2/a/blobs/{blob}"));
+        let expected = bytes[number * 1000..(number + 1) * 1000].to_vec();
+        requests.spawn(async move {
+            let range = format!("bytes={}-{}", number * 1000, number * 1000 + 999);
+            let part = ask(&server, "GET", path).header("Range", &range).send().await;
+            part.status == 206 && part.body == expected
+        });
+    }
+    assert!(requests.join_all().await.into_iter().all(|right| right));
+    let reads = backend.0.reads.lock().unwrap().clone();
+    let whole = reads.iter().filter(|range| **range == (0..bytes.len() as u64));
+    assert_eq!((whole.count(), reads.len()), (1, 21));
 }

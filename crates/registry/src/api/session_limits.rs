@@ -1,0 +1,94 @@
+//! How many uploads may be open, and whose makes way for one more.
+//!
+//! | no room | makes way |
+//! |---|---|
+//! | for the user's, in all repositories | the user's own upload that nobody has used for the longest, if that is a minute |
+//! | in the repository, where another has more than the newcomer | the upload of whoever has most that nobody has used for the longest |
+//! | in the repository, else | the newcomer's own that nobody has used for the longest, if that is a minute |
+//!
+//! If none does, the answer is 429, and says when one may.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use http::StatusCode;
+
+use super::Call;
+use crate::{
+    error::Failure,
+    state::{Owner, Session, State},
+};
+
+/// How long nobody has used an upload that makes way for another of its own client.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+type Open = (String, Arc<Session>);
+
+impl Call<'_> {
+    /// Finds room for one more upload.
+    pub(super) async fn make_room(&self) -> Result<(), Failure> {
+        let limits = &self.registry.config.limits;
+        let state = &self.registry.state;
+        let owner = self.owner();
+        if self.principal.user.is_some() {
+            let own = open(state, |session| session.owner() == owner);
+            if own.len() >= limits.user_uploads {
+                make_way(state, own, ABANDONED).await?;
+            }
+        }
+        let here = open(state, |session| session.repository == self.path);
+        if here.len() < limits.uploads {
+            return Ok(());
+        }
+        let mut by_owner = HashMap::<Owner, Vec<Open>>::new();
+        for (id, session) in here {
+            by_owner.entry(session.owner()).or_default().push((id, session));
+        }
+        let own = by_owner.remove(&owner).unwrap_or_default();
+        let most = by_owner.into_values().max_by_key(Vec::len).unwrap_or_default();
+        if most.len() > own.len() + 1 {
+            make_way(state, most, Duration::ZERO).await
+        } else {
+            make_way(state, own, ABANDONED).await
+        }
+    }
+
+    /// Whose the client's uploads are.
+    pub(super) fn owner(&self) -> Owner {
+        match &self.principal.user {
+            Some(user) => Owner::User(Arc::clone(user)),
+            None => Owner::Network(self.client.network),
+        }
+    }
+}
+
+fn open(state: &State, which: impl Fn(&Session) -> bool) -> Vec<Open> {
+    let uploads = state.uploads();
+    let these = uploads.iter().filter(|(_, session)| which(session));
+    these
+        .map(|(id, session)| (id.clone(), Arc::clone(session)))
+        .collect()
+}
+
+/// Drops the upload that nobody has used for the longest, if that is so long and nobody writes to it.
+async fn make_way(state: &State, mut uploads: Vec<Open>, idle: Duration) -> Result<(), Failure> {
+    uploads.sort_by_key(|(_, session)| std::cmp::Reverse(session.idle()));
+    let longest = uploads
+        .first()
+        .map_or(Duration::ZERO, |(_, session)| session.idle());
+    for (id, session) in uploads {
+        if session.idle() < idle {
+            break;
+        }
+        if let Ok(mut progress) = Arc::clone(&session.progress).try_lock_owned() {
+            progress.ended = true;
+            state.abandon(&id).await?;
+            return Ok(());
+        }
+    }
+    let wait = ABANDONED.saturating_sub(longest).as_secs().max(1);
+    Err(Failure::wait(
+        StatusCode::TOO_MANY_REQUESTS,
+        wait,
+        "too many uploads are open",
+    ))
+}

@@ -1,0 +1,30 @@
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use tokio::sync;
+
+/// Work of which each piece is done by one request, while others that need the same wait.
+pub(crate) struct Flights<K>(Mutex<HashMap<K, Weak<sync::Mutex<()>>>>);
+
+impl<K: Eq + Hash + Clone> Flights<K> {
+    /// The right to do the work of this key.
+    pub(crate) async fn board(&self, key: &K) -> sync::OwnedMutexGuard<()> {
+        let flight = {
+            let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            flights.retain(|_, flight| flight.strong_count() > 0);
+            let flight: Arc<sync::Mutex<()>> = flights.get(key).and_then(Weak::upgrade).unwrap_or_default();
+            flights.insert(key.clone(), Arc::downgrade(&flight));
+            flight
+        };
+        flight.lock_owned().await
+    }
+}
+
+impl<K> Default for Flights<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}

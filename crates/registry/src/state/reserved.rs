@@ -1,0 +1,70 @@
+//! Bytes that count against quotas before they are linked, so that requests side by side do not pass a quota
+//! together.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::route::Path;
+
+/// All reservations of a registry. As long as they are locked, nothing is linked.
+#[derive(Default)]
+pub(crate) struct Reservations(Vec<Arc<Reserved>>);
+
+/// A reservation, until this is dropped.
+pub(crate) struct Reservation(Arc<Reserved>);
+
+struct Reserved {
+    repository: Path,
+    user: Option<Arc<str>>,
+    /// What the repository, and what the user, will have more.
+    more: More<AtomicU64>,
+}
+
+/// Bytes, for the quota of a repository and for that of a user.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct More<T = u64> {
+    pub(crate) repository: T,
+    pub(crate) user: T,
+}
+
+impl Reservations {
+    pub(crate) fn add(&mut self, repository: Path, user: Option<Arc<str>>, more: More) -> Reservation {
+        self.0.retain(|reserved| Arc::strong_count(reserved) > 1);
+        let more = More {
+            repository: AtomicU64::new(more.repository),
+            user: AtomicU64::new(more.user),
+        };
+        let reserved = Arc::new(Reserved {
+            repository,
+            user,
+            more,
+        });
+        self.0.push(Arc::clone(&reserved));
+        Reservation(reserved)
+    }
+
+    pub(crate) fn of_repository(&self, path: &Path) -> u64 {
+        let own = self.0.iter().filter(|reserved| reserved.repository == *path);
+        own.map(|reserved| reserved.more.repository.load(Ordering::Relaxed))
+            .sum()
+    }
+
+    pub(crate) fn of_user(&self, user: &str) -> u64 {
+        let own = self
+            .0
+            .iter()
+            .filter(|reserved| reserved.user.as_deref() == Some(user));
+        own.map(|reserved| reserved.more.user.load(Ordering::Relaxed))
+            .sum()
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // Without the lock, which who links has already.
+        self.0.more.repository.store(0, Ordering::Relaxed);
+        self.0.more.user.store(0, Ordering::Relaxed);
+    }
+}
