@@ -3,19 +3,23 @@
 use std::{
     collections::HashMap,
     error::Error,
-    sync::{Mutex, PoisonError},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use wharf_config::{Certificates, Locations};
 use wharf_distribution::TlsFor;
-use wharf_http::{Identity, Roots, TlsSettings};
+use wharf_http::{CertificateFile, Identity, Roots, TlsSettings};
 use wharf_reference::Registry;
+
+use crate::warnings::{Warning, Warnings};
 
 /// Reads a registry's directory once, when the registry is first used.
 #[derive(Debug)]
 pub(crate) struct HostCertificates {
     locations: Locations,
     trust: Trust,
+    warnings: Arc<Warnings>,
     read: Mutex<HashMap<Registry, TlsSettings>>,
 }
 
@@ -34,19 +38,22 @@ impl Trust {
         }
     }
 
-    fn settings(&self) -> TlsSettings {
-        let settings = TlsSettings::default().with_roots(self.roots);
-        self.added
-            .iter()
-            .fold(settings, |settings, pem| settings.with_root_pem(pem.clone()))
+    fn settings(&self, warnings: &Warnings) -> TlsSettings {
+        let mut settings = TlsSettings::default().with_roots(self.roots);
+        for pem in &self.added {
+            warn_of(pem, None, warnings);
+            settings = settings.with_root_pem(pem.clone());
+        }
+        settings
     }
 }
 
 impl HostCertificates {
-    pub(crate) fn new(locations: Locations, trust: Trust) -> Self {
+    pub(crate) fn new(locations: Locations, trust: Trust, warnings: Arc<Warnings>) -> Self {
         Self {
             locations,
             trust,
+            warnings,
             read: Mutex::default(),
         }
     }
@@ -59,9 +66,26 @@ impl TlsFor for HostCertificates {
             return Ok(settings.clone());
         }
         let certificates = Certificates::load(&self.locations, registry)?;
-        let settings = settings(self.trust.settings(), &certificates);
+        for warning in certificates.warnings() {
+            self.warnings.warn(Warning::Configuration(warning.clone()));
+        }
+        for authority in certificates.authorities() {
+            warn_of(authority.pem(), Some(authority.path()), &self.warnings);
+        }
+        let settings = settings(self.trust.settings(&self.warnings), &certificates);
         read.insert(registry.clone(), settings.clone());
         Ok(settings)
+    }
+}
+
+/// Tells which blocks of a file of authorities cannot be used.
+fn warn_of(pem: &[u8], file: Option<&Path>, warnings: &Warnings) {
+    for ignored in CertificateFile::read(pem).ignored() {
+        warnings.warn(Warning::Certificate {
+            file: file.map(Path::to_owned),
+            line: ignored.line(),
+            reason: ignored.reason().to_owned(),
+        });
     }
 }
 
@@ -74,10 +98,13 @@ fn settings(trust: TlsSettings, certificates: &Certificates) -> TlsSettings {
         });
     match certificates.clients() {
         // Of several pairs the first is shown: rustls has no notion of choosing by the server's wish.
-        [client, ..] => settings.with_identity(Identity::from_pem(
-            client.certificate().pem(),
-            client.key().expose(),
-        )),
+        [client, ..] => {
+            let (certificate, key) = (client.certificate(), client.key());
+            let identity = Identity::from_pem(certificate.pem(), key.expose());
+            let [certificate, key] =
+                [certificate.path(), client.key_path()].map(|path| path.display().to_string());
+            settings.with_identity(identity.with_names(certificate, key))
+        }
         [] => settings,
     }
 }

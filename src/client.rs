@@ -8,8 +8,11 @@ use wharf_reference::{Reference, Tag};
 use wharf_store::Layout;
 
 use crate::{
-    ClientBuilder, Image, Inspection, Selection, inspect, names::Names, overrides::WithCredentials,
+    ClientBuilder, Image, Inspection, Selection, inspect,
+    names::Names,
+    overrides::WithCredentials,
     policy::Guard,
+    warnings::{Warning, Warnings},
 };
 
 /// Registries as this host is configured to use them. Clones share connections and tokens.
@@ -25,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) protocol: wharf_distribution::ClientBuilder,
     pub(crate) credentials_provider: WithCredentials,
     pub(crate) short_name_credential: Option<Credential>,
+    pub(crate) warnings: Arc<Warnings>,
     pub(crate) registries: Arc<Registries>,
     pub(crate) credentials: Credentials,
     pub(crate) names: Names,
@@ -47,13 +51,13 @@ impl Client {
         Self::builder().with_locations(Locations::from_env()).build()
     }
 
-    /// What is odd in the configuration, in words, with file and line: keys that nobody knows, entries without
-    /// effect.
-    pub fn warnings(&self) -> impl Iterator<Item = String> {
-        let registries = self.inner.registries.warnings().iter();
-        registries
-            .chain(self.inner.guard.warnings())
-            .map(ToString::to_string)
+    /// What the user should know and is no failure, as far as it has turned out: what is odd in the configuration, with
+    /// file and line, when the client is made; and what is met later, such as files of certs.d that are ignored, files
+    /// with credentials that others can read, and warnings of registries. Each is told once, at the moment, to the
+    /// listener of [`ClientBuilder::with_warnings`].
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.inner.warnings.all()
     }
 
     /// The client of the distribution protocol below, for everything that this type has no call for.

@@ -41,6 +41,7 @@ pub use image::Image;
 pub use inspect::{Inspection, Layer};
 pub use store_image::StoreImage;
 pub use transfer::Pulled;
+pub use warnings::Warning;
 
 #[doc(no_inline)]
 pub use wharf_auth::{Credential, Secret};

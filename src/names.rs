@@ -6,6 +6,8 @@ use wharf_config::{Locations, NameCandidate, Prompt, Registries, ResolvedName, S
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Written;
 
+use crate::warnings::{Warning, Warnings};
+
 /// What a caller says that beats the host's configuration of short names.
 #[derive(Clone)]
 pub(crate) struct ShortNameOptions {
@@ -40,6 +42,7 @@ impl fmt::Debug for ShortNameOptions {
 pub(crate) struct Names {
     pub(crate) locations: Locations,
     pub(crate) options: ShortNameOptions,
+    pub(crate) warnings: Arc<Warnings>,
 }
 
 impl Names {
@@ -83,10 +86,14 @@ impl Names {
     ) -> Result<T, Error> {
         let (locations, registries) = (self.locations.clone(), Arc::clone(registries));
         let (mode, docker_hub) = (self.options.mode, self.options.docker_hub);
+        let warnings = Arc::clone(&self.warnings);
         let blocking = tokio::task::spawn_blocking(move || {
             let mut names = ShortNames::load(&locations, &registries).with_docker_hub(docker_hub);
             if let Some(mode) = mode {
                 names = names.with_mode(mode);
+            }
+            for warning in names.warnings() {
+                warnings.warn(Warning::Configuration(warning.clone()));
             }
             work(&names)
         });

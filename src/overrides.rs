@@ -6,7 +6,7 @@ use wharf_auth::{Credential, CredentialAnswer, CredentialError, CredentialProvid
 use wharf_config::{Candidate, CredentialKey, Credentials, Intent, Resolve, ResolveError, Role, TlsMode};
 use wharf_reference::{Registry, Repository};
 
-use crate::warnings::Warnings;
+use crate::warnings::{Warning, Warnings};
 
 /// Candidates as configured, with the caller's word on certificates.
 #[derive(Debug)]
@@ -96,11 +96,10 @@ impl CredentialProvider for WithCredentials {
         found
             .exposed()
             .iter()
-            .for_each(|file| self.warnings.exposed(file));
-        found
-            .unanswered()
-            .iter()
-            .for_each(|error| self.warnings.unanswered(error));
+            .for_each(|file| self.warnings.warn(Warning::ExposedCredentials(file.clone())));
+        for error in found.unanswered() {
+            self.warnings.warn(Warning::CredentialSource(error.to_string()));
+        }
         Ok(found.into())
     }
 }

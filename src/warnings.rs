@@ -1,61 +1,93 @@
-//! What the user should know of this host's files, told once each.
+//! What the user should know and is no failure, told once each.
 
 use std::{
-    collections::HashSet,
     fmt,
-    path::Path,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use wharf_config::CredentialsError;
+use wharf_config::ConfigWarning;
 use wharf_content::{Event, Progress};
+use wharf_distribution::WarnOnce;
 
-/// Who hears warnings; without anybody they are logged.
+/// Something the user should know that is no failure; [`Display`](fmt::Display) says it in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Something in a file of the configuration has no effect, or not the one its author may expect: in registries.conf,
+    /// in the file of aliases, in certs.d.
+    Configuration(ConfigWarning),
+    /// A block in a file of certificates cannot be used; the others are.
+    Certificate {
+        /// The file; `None` for text that the program gave.
+        file: Option<PathBuf>,
+        /// The line in which the block begins, from 1.
+        line: usize,
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// A file with credentials is not private.
+    ExposedCredentials(PathBuf),
+    /// A source of credentials that need not have answered did not, and was passed over: what failed.
+    CredentialSource(String),
+    /// What a registry warns of, or a mirror that cannot be used.
+    Registry(String),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(warning) => warning.fmt(f),
+            Self::Certificate { file, line, reason } => match file {
+                Some(file) => write!(f, "{}:{line}: {reason}", file.display()),
+                None => write!(f, "the added certificates, line {line}: {reason}"),
+            },
+            Self::ExposedCredentials(file) => write!(
+                f,
+                "{} has credentials and is not private: others can read it, or it is not yours",
+                file.display().to_string().escape_debug()
+            ),
+            Self::CredentialSource(error) => write!(f, "{error}; going on without it"),
+            Self::Registry(message) => f.write_str(message),
+        }
+    }
+}
+
+/// The warnings of a client: each is told once, and kept.
+#[derive(Debug)]
 pub(crate) struct Warnings {
-    listener: Option<Arc<dyn Progress>>,
-    told: Mutex<HashSet<String>>,
+    once: WarnOnce,
+    kept: Mutex<Vec<Warning>>,
 }
 
 impl Warnings {
     pub(crate) fn to(listener: Option<Arc<dyn Progress>>) -> Self {
         Self {
-            listener,
-            told: Mutex::default(),
+            once: WarnOnce::to(listener),
+            kept: Mutex::default(),
         }
     }
 
-    /// A file with credentials was read that is not private (N17).
-    pub(crate) fn exposed(&self, file: &Path) {
-        let file = file.display().to_string();
-        self.tell(&format!(
-            "{} has credentials and is not private: others can read it, or it is not yours",
-            file.escape_debug()
-        ));
+    pub(crate) fn warn(&self, warning: Warning) {
+        if self.once.warn(&warning.to_string()) {
+            self.kept().push(warning);
+        }
     }
 
-    /// A helper that need not have answered was passed over (N15).
-    pub(crate) fn unanswered(&self, error: &CredentialsError) {
-        self.tell(&format!("{error}; going on without it"));
+    pub(crate) fn all(&self) -> Vec<Warning> {
+        self.kept().clone()
     }
 
-    fn tell(&self, message: &str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if !told.insert(message.to_owned()) {
-            return;
-        }
-        drop(told);
-        if let Some(listener) = &self.listener {
-            listener.event(Event::Warning { message });
-        } else {
-            tracing::warn!("{message}");
-        }
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Warning>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Warnings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Warnings")
-            .field("listener", &self.listener.is_some())
-            .finish_non_exhaustive()
+/// Hears the client of the protocol.
+impl Progress for Warnings {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Warning { message } = event {
+            self.warn(Warning::Registry(message.to_owned()));
+        }
     }
 }

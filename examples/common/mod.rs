@@ -20,6 +20,7 @@ use wharf::{
     Client, ClientBuilder, Credential, Error, ErrorKind, Image, Options, Platform, Reference, Registry,
     Selection,
     config::Locations,
+    distribution::WarnOnce,
     reference::{ShortName, Written},
 };
 
@@ -77,6 +78,9 @@ pub(crate) struct Host {
     policy: Option<PathBuf>,
     #[command(flatten)]
     network: network::Network,
+    /// Told once, also where a command makes two clients.
+    #[arg(skip = progress::warnings())]
+    warnings: Arc<WarnOnce>,
 }
 
 impl Host {
@@ -116,7 +120,7 @@ impl Host {
         let builder = self.network.apply(Client::builder());
         let builder = builder
             .with_locations(locations)
-            .with_warnings(Arc::new(progress::Warnings));
+            .with_warnings(Arc::clone(&self.warnings) as _);
         Ok(match self.tls_verify {
             Some(verify) => builder.with_tls_verify(verify),
             None => builder,
@@ -124,16 +128,12 @@ impl Host {
     }
 }
 
-/// Makes the client: asks about short names where somebody can answer, and says what is odd in the files.
+/// Makes the client, which asks about short names where somebody can answer.
 pub(crate) fn build(mut builder: ClientBuilder) -> Result<Client, Error> {
     if stdin().is_terminal() && stderr().is_terminal() {
         builder = builder.with_short_name_prompt(Arc::new(choose));
     }
-    let client = builder.build()?;
-    for warning in client.warnings() {
-        note(format_args!("warning: {warning}"));
-    }
-    Ok(client)
+    builder.build()
 }
 
 /// Reads `USER:PASS`. A mistake is not repeated to the user, since it may be a password.

@@ -3,12 +3,12 @@
 use std::{
     collections::HashMap,
     io::{IsTerminal, stderr},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
-use wharf::{Descriptor, Digest, Event, Outcome, Progress};
+use wharf::{Descriptor, Digest, Event, Outcome, Progress, distribution::WarnOnce};
 
 use super::note;
 
@@ -24,8 +24,12 @@ pub(crate) fn for_stderr(what: String) -> Box<dyn Progress> {
     }
 }
 
-/// Tells warnings, and nothing else.
-pub(crate) struct Warnings;
+/// Tells warnings, each once, and nothing else.
+pub(crate) fn warnings() -> Arc<WarnOnce> {
+    Arc::new(WarnOnce::to(Some(Arc::new(Warnings))))
+}
+
+struct Warnings;
 
 impl Progress for Warnings {
     fn event(&self, event: Event<'_>) {

@@ -23,7 +23,7 @@ use crate::{
     names::{Names, ShortNameOptions},
     overrides::{TlsWord, WithCredentials, WithTls},
     policy::Guard,
-    warnings::Warnings,
+    warnings::{Warning, Warnings},
 };
 
 /// Makes a [`Client`].
@@ -179,38 +179,47 @@ impl ClientBuilder {
             configured: Arc::clone(&registries) as _,
             word: self.tls,
         });
+        let warnings = Arc::new(Warnings::to(self.warnings));
         let credentials_provider = WithCredentials {
             explicit: self.credentials,
             configured: credentials.clone(),
-            warnings: Arc::new(Warnings::to(self.warnings.clone())),
+            warnings: Arc::clone(&warnings),
         };
         let policy = match self.policy {
             PolicyChoice::Host => Policy::load(&self.locations).map_err(invalid)?,
             PolicyChoice::Given(policy) => Some(policy),
             PolicyChoice::Ignored => None,
         };
+        let guard = Guard::new(policy);
+        for warning in registries.warnings().iter().chain(guard.warnings()) {
+            warnings.warn(Warning::Configuration(warning.clone()));
+        }
         let names = Names {
             locations: self.locations.clone(),
             options: self.short_names,
+            warnings: Arc::clone(&warnings),
         };
         let mut protocol = self.protocol;
         if !self.has_proxies {
             protocol = protocol.with_proxies(proxies::from_variables(self.locations.proxies())?);
         }
+        let certificates = HostCertificates::new(self.locations, self.trust, Arc::clone(&warnings));
         let protocol = protocol
+            .with_warnings(Arc::clone(&warnings) as _)
             .with_resolve(resolver)
             .with_credentials(Arc::new(credentials_provider.clone()))
-            .with_tls(Arc::new(HostCertificates::new(self.locations, self.trust)));
+            .with_tls(Arc::new(certificates));
         Ok(Client {
             inner: Arc::new(Inner {
                 client: protocol.clone().build()?,
                 protocol,
                 credentials_provider,
+                warnings,
                 short_name_credential: self.short_name_credential,
                 registries,
                 credentials,
                 names,
-                guard: Guard::new(policy),
+                guard,
             }),
         })
     }

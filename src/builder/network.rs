@@ -66,11 +66,11 @@ impl ClientBuilder {
     }
 
     /// Tells what the user should know and is no failure, each thing once, as
-    /// [`Event::Warning`](wharf_content::Event::Warning): what registries warn of, and files with credentials that
-    /// others can read. Default: it is logged. What is odd in the configuration is in
-    /// [`Client::warnings`](crate::Client::warnings).
+    /// [`Event::Warning`](wharf_content::Event::Warning): what is odd in the configuration, files of certs.d that are
+    /// ignored, files with credentials that others can read, what registries warn of. Default: it is logged.
+    /// [`Client::warnings`](crate::Client::warnings) has them all.
     pub fn with_warnings(mut self, listener: Arc<dyn Progress>) -> Self {
-        self.warnings = Some(Arc::clone(&listener));
-        self.map(|protocol| protocol.with_warnings(listener))
+        self.warnings = Some(listener);
+        self
     }
 }

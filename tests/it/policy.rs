@@ -102,7 +102,13 @@ fn rules(default: &str, docker: &[(&str, &str)], oci: &[(&Path, &str)]) -> Strin
 async fn a_rule_for_one_image_of_a_directory_is_warned_of() {
     let scene = Scene::new().await;
     scene.host_policy(&rules(ACCEPT, &[], &[(Path::new("/srv/a:v1"), REJECT)]));
-    let warnings: Vec<String> = scene.client(None).unwrap().warnings().collect();
+    let warnings: Vec<String> = scene
+        .client(None)
+        .unwrap()
+        .warnings()
+        .into_iter()
+        .map(|warning| warning.to_string())
+        .collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
         warnings[0].contains("policy.json:1: transports.oci.\"/srv/a:v1\": "),

@@ -111,3 +111,91 @@ async fn warnings_are_told_once() {
         assert_eq!(count("secret"), 0);
     }
 }
+
+/// A directory of certs.d, its files, what is named, and what becomes of a request.
+type Ignored<'a> = (
+    &'a str,
+    &'a [(&'a str, &'a str)],
+    &'a str,
+    Result<usize, ErrorKind>,
+);
+
+/// What is ignored in certs.d, and what it cannot be used for, is told to the listener and kept by the client.
+#[tokio::test]
+async fn what_is_ignored_of_certificates_is_named() {
+    let stage = Stage::new();
+    let registry = registry(&stage).await;
+    let pem = stage.ca().pem().to_owned();
+    let with_port = registry.name().to_owned();
+    let host = with_port.split(':').next().unwrap().to_owned();
+    let damaged = format!("{}{pem}", pem.replacen("MII", "M!I", 1));
+    let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let trusted = pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE");
+    let table: [Ignored<'_>; 7] = [
+        (&with_port, &[("ca.crt", &pem)], "", Ok(1)),
+        (
+            &with_port,
+            &[("ca.crt", "\u{30}garbage")],
+            "ca.crt",
+            Err(ErrorKind::Tls),
+        ),
+        (&with_port, &[("ca.pem", &pem)], "ca.pem", Err(ErrorKind::Tls)),
+        (
+            &with_port,
+            &[("ca.crt", &damaged)],
+            "ca.crt:1: the certificate is damaged",
+            Ok(1),
+        ),
+        (
+            &with_port,
+            &[("ca.crt", &trusted)],
+            "TRUSTED CERTIFICATE",
+            Err(ErrorKind::Tls),
+        ),
+        (
+            &host,
+            &[("ca.crt", &pem)],
+            "its name must be exactly",
+            Err(ErrorKind::Tls),
+        ),
+        (
+            &with_port,
+            &[("ca.crt", &pem), ("me.cert", &pem), ("me.key", key)],
+            "",
+            Err(ErrorKind::Invalid),
+        ),
+    ];
+    for (directory, files, named, expected) in table {
+        let base = tempfile::tempdir().unwrap();
+        std::fs::create_dir(base.path().join(directory)).unwrap();
+        for (name, content) in files {
+            std::fs::write(base.path().join(directory).join(name), content).unwrap();
+        }
+        let heard = Arc::new(Heard::default());
+        let client = Client::builder()
+            .with_locations(Locations::none().with_certs_base(base.path()))
+            .with_warnings(Arc::clone(&heard) as Arc<dyn Progress>)
+            .build()
+            .unwrap();
+        let image = format!("{}/app", registry.name());
+        for _ in 0..2 {
+            let tags = client.tags(&image).await;
+            if let Err(error) = &tags
+                && error.kind() == ErrorKind::Invalid
+            {
+                let text = format!("{error}");
+                assert!(text.contains("me.key is encrypted"), "{text}");
+            }
+            let got = tags.map(|tags| tags.len()).map_err(|error| error.kind());
+            assert_eq!(got, expected, "{files:?}");
+        }
+        let heard = heard.0.lock().unwrap();
+        let ours: Vec<_> = heard
+            .iter()
+            .filter(|text| !text.contains("the end is near"))
+            .collect();
+        assert_eq!(ours.len(), usize::from(!named.is_empty()), "{ours:?}");
+        assert!(ours.iter().all(|text| text.contains(named)), "{ours:?}");
+        assert_eq!(client.warnings().len(), heard.len());
+    }
+}

@@ -93,8 +93,27 @@ impl Certificates {
     pub fn load(locations: &Locations, registry: &Registry) -> Result<Self, ConfigError> {
         match find(locations, registry)? {
             Some(dir) => Self::read(&dir),
-            None => Ok(Self::default()),
+            None => Ok(Self::missing(locations, registry)),
         }
+    }
+
+    /// None, with a warning of directories that are named almost as this registry.
+    fn missing(locations: &Locations, registry: &Registry) -> Self {
+        let mut certificates = Self::default();
+        let text = registry.as_str();
+        let other = match text.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host.to_owned(),
+            _ => format!("{text}:443"),
+        };
+        for base in locations.certs_bases() {
+            let dir = base.join(&other);
+            if locations.os() != HostOs::Windows && dir.is_dir() {
+                let message =
+                    format!("the directory is not used for {text}: its name must be exactly {text}");
+                certificates.warn(&dir, &message);
+            }
+        }
+        certificates
     }
 
     /// Reads the certificates in a directory; none if it does not exist.
@@ -127,6 +146,10 @@ impl Certificates {
                         "the key has no certificate: expected a file of the same name ending in .cert";
                     return Err(ConfigError::new(ConfigErrorKind::Incomplete, message).with_file(path));
                 }
+                Some(other) if is_nearly_read(other) => certificates.warn(
+                    path,
+                    "the file is ignored: only names that end in .crt (authorities), .cert and .key are read",
+                ),
                 _ => {}
             }
         }
@@ -141,7 +164,12 @@ impl Certificates {
             let path = path.to_owned();
             self.authorities.push(PemFile { path, pem });
         } else {
-            self.warn(path, "the file has no certificate in PEM, so it is ignored");
+            let message = if looks_like_der(&pem) {
+                "the file is not PEM but DER, so it is ignored; convert it: openssl x509 -inform der -in FILE -out FILE"
+            } else {
+                "the file has no certificate in PEM, so it is ignored"
+            };
+            self.warn(path, message);
         }
         Ok(())
     }
@@ -241,6 +269,20 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
         files.insert(entry.file_name(), entry.path());
     }
     Ok(files.into_values().collect())
+}
+
+/// Files that hold certificates or keys elsewhere, and names that differ in case.
+fn is_nearly_read(extension: &str) -> bool {
+    const NEARLY: [&str; 10] = [
+        "pem", "cer", "der", "crt", "cert", "key", "ca", "p7b", "p12", "pfx",
+    ];
+    let is_read = matches!(extension, "crt" | "cert" | "key");
+    !is_read && NEARLY.contains(&extension.to_ascii_lowercase().as_str())
+}
+
+/// Whether this begins as the binary form of a certificate: a sequence with a length of two bytes.
+fn looks_like_der(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x30, 0x82]) || bytes.starts_with(&[0x30, 0x81])
 }
 
 /// Whether there is a PEM block whose label ends in this.

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Operation},
     pace::Paces,
     site::PlainHttp,
-    warnings::Warnings,
+    warnings::WarnOnce,
 };
 
 /// How many ranges of blobs may be fetched at once beside the first of each.
@@ -128,8 +128,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Tells what registries warn of, each warning once, as [`wharf_content::Event::Warning`]. Default: they are
-    /// logged.
+    /// Tells what registries warn of and which mirrors cannot be used, each once, as
+    /// [`wharf_content::Event::Warning`]. Default: it is logged.
     #[must_use]
     pub fn with_warnings(mut self, listener: Arc<dyn Progress>) -> Self {
         self.warnings = Some(listener);
@@ -183,7 +183,7 @@ impl ClientBuilder {
             counting: Counting::default(),
             foreign_urls: self.foreign_urls,
             foreign_uploads: self.foreign_uploads,
-            warnings: Warnings::to(self.warnings),
+            warnings: WarnOnce::to(self.warnings),
             referrers: tokio::sync::Mutex::default(),
             lanes: Arc::new(Semaphore::new(MAX_LANES)),
         }))

@@ -22,7 +22,7 @@ use crate::{
     push::Habits,
     send::Call,
     site::{PlainHttp, Site},
-    warnings::Warnings,
+    warnings::WarnOnce,
 };
 
 /// A client of registries. Clones share connections, tokens and what was learned about hosts.
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) counting: Counting,
     pub(crate) foreign_urls: bool,
     pub(crate) foreign_uploads: HashSet<Registry>,
-    pub(crate) warnings: Warnings,
+    pub(crate) warnings: WarnOnce,
     /// Held while a list of referrers is changed.
     pub(crate) referrers: tokio::sync::Mutex<()>,
     /// Ranges that may be fetched beside the first of each blob: bounds the memory they take.
@@ -133,7 +133,8 @@ impl Client {
             let site = Site::new(candidate, &*self.shared.tls, &self.shared.plain);
             match site {
                 Err(error) if candidate.role == Role::Mirror => {
-                    tracing::warn!(mirror = %candidate.repository, %error, "a mirror is passed over");
+                    let message = format!("the mirror {} is passed over: {error}", candidate.repository);
+                    self.shared.warnings.warn(&message);
                     None
                 }
                 site => Some(site.map_err(|error| settings_error(operation, repository, error))),

@@ -94,3 +94,4 @@ pub use search::Found;
 pub use site::TlsFor;
 pub use tags::Tags;
 pub use versions::by_version;
+pub use warnings::WarnOnce;

@@ -1,7 +1,8 @@
-//! `Warning` headers (distribution-spec, *Warnings*): told once, never acted upon.
+//! `Warning` headers (distribution-spec, *Warnings*) and others: told once, never acted upon.
 
 use std::{
     collections::HashSet,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -11,22 +12,41 @@ use wharf_http::printable;
 
 /// The most bytes of warnings in one answer.
 const MAX_BYTES: usize = 4096;
-/// The most different warnings told by one client.
+/// The most different warnings told: registries can make any number of them.
 const MAX_TOLD: usize = 100;
 
-/// What was told already, and who hears it.
+/// Tells each warning once: to a listener, or to the log where there is none. After 100 different ones it is silent.
+///
+/// As a [`Progress`] it does so with the warnings among the events, and passes on all others.
 #[derive(Default)]
-pub(crate) struct Warnings {
+pub struct WarnOnce {
     told: Mutex<HashSet<String>>,
     listener: Option<Arc<dyn Progress>>,
 }
 
-impl Warnings {
-    pub(crate) fn to(listener: Option<Arc<dyn Progress>>) -> Self {
+impl WarnOnce {
+    /// Tells this listener; `None` for the log.
+    #[must_use]
+    pub fn to(listener: Option<Arc<dyn Progress>>) -> Self {
         Self {
             told: Mutex::default(),
             listener,
         }
+    }
+
+    /// Tells a warning, unless it was told before. Whether it was new.
+    pub fn warn(&self, message: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= MAX_TOLD || !told.insert(message.to_owned()) {
+            return false;
+        }
+        drop(told);
+        if let Some(listener) = &self.listener {
+            listener.event(Event::Warning { message });
+        } else {
+            tracing::warn!("{message}");
+        }
+        true
     }
 
     /// Tells the warnings of an answer that are new.
@@ -37,21 +57,30 @@ impl Warnings {
             if bytes > MAX_BYTES {
                 return;
             }
-            let Some(text) = value.to_str().ok().and_then(text_of) else {
-                continue;
-            };
-            let message = format!("{registry} warns: {}", printable(&text, 500));
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.len() >= MAX_TOLD || !told.insert(message.clone()) {
-                continue;
-            }
-            drop(told);
-            if let Some(listener) = &self.listener {
-                listener.event(Event::Warning { message: &message });
-            } else {
-                tracing::warn!("{message}");
+            if let Some(text) = value.to_str().ok().and_then(text_of) {
+                self.warn(&format!("{registry} warns: {}", printable(&text, 500)));
             }
         }
+    }
+}
+
+impl Progress for WarnOnce {
+    fn event(&self, event: Event<'_>) {
+        match (event, &self.listener) {
+            (Event::Warning { message }, _) => {
+                self.warn(message);
+            }
+            (event, Some(listener)) => listener.event(event),
+            (_, None) => {}
+        }
+    }
+}
+
+impl fmt::Debug for WarnOnce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WarnOnce")
+            .field("listener", &self.listener.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,7 +131,7 @@ mod tests {
             }
         }
         let heard = Arc::new(Heard(Mutex::default()));
-        let warnings = Warnings::to(Some(heard.clone()));
+        let warnings = WarnOnce::to(Some(heard.clone()));
         let mut headers = HeaderMap::new();
         headers.append(WARNING, r#"299 - "one""#.parse().unwrap());
         headers.append(WARNING, r#"299 - "one""#.parse().unwrap());

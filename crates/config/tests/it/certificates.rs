@@ -286,3 +286,95 @@ fn a_key_is_never_printed() {
     let certificates = Certificates::read(&host.path("d")).unwrap();
     assert!(!format!("{certificates:?}").contains("secret"));
 }
+
+/// Files, the registry that is contacted, and the file that is named with part of the reason.
+type Nearly = (
+    &'static [(&'static str, &'static str)],
+    &'static str,
+    Option<(&'static str, &'static str)>,
+);
+
+/// What lies in certs.d and is not used is named, since its owner expects it to be.
+#[test]
+fn what_is_nearly_right_is_named() {
+    let table: [Nearly; 11] = [
+        (&[(ETC, CERT)], "r.lan", None),
+        (
+            &[("etc/containers/certs.d/r.lan/README", "x"), (ETC, CERT)],
+            "r.lan",
+            None,
+        ),
+        (
+            &[
+                ("etc/containers/certs.d/r.lan/me.cert", CERT),
+                ("etc/containers/certs.d/r.lan/me.key", KEY),
+            ],
+            "r.lan",
+            None,
+        ),
+        (&[(ETC, "garbage")], "r.lan", Some((ETC, "no certificate in PEM"))),
+        (
+            &[("etc/containers/certs.d/r.lan/ca.pem", CERT)],
+            "r.lan",
+            Some(("etc/containers/certs.d/r.lan/ca.pem", "end in .crt")),
+        ),
+        (
+            &[("etc/containers/certs.d/r.lan/ca.cer", CERT)],
+            "r.lan",
+            Some(("etc/containers/certs.d/r.lan/ca.cer", "end in .crt")),
+        ),
+        (
+            &[("etc/containers/certs.d/r.lan/CA.CRT", CERT)],
+            "r.lan",
+            Some(("etc/containers/certs.d/r.lan/CA.CRT", "end in .crt")),
+        ),
+        (
+            &[(ETC, CERT)],
+            "r.lan:5000",
+            Some(("etc/containers/certs.d/r.lan", "exactly r.lan:5000")),
+        ),
+        (
+            &[("etc/docker/certs.d/r.lan:443/ca.crt", CERT)],
+            "r.lan",
+            Some(("etc/docker/certs.d/r.lan:443", "exactly r.lan")),
+        ),
+        (
+            &[("etc/containers/certs.d/r.lan:5000/ca.crt", CERT)],
+            "r.lan:5001",
+            None,
+        ),
+        (
+            &[(ETC, CERT), ("etc/containers/certs.d/r.lan:5000/ca.crt", CERT)],
+            "r.lan:5000",
+            None,
+        ),
+    ];
+    for (files, registry, warned) in table {
+        let host = Host::new(files);
+        let registry = Registry::parse(registry).unwrap();
+        let certificates = Certificates::load(&host.locations(), &registry).unwrap();
+        let warnings = certificates.warnings();
+        assert_eq!(
+            warnings.len(),
+            usize::from(warned.is_some()),
+            "{files:?}: {warnings:?}"
+        );
+        if let Some((file, words)) = warned {
+            assert_eq!(warnings[0].file(), Some(host.path(file).as_path()), "{files:?}");
+            assert!(warnings[0].message().contains(words), "{warnings:?}");
+        }
+    }
+}
+
+#[test]
+fn der_is_said_to_be_der() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("ca.crt"), [0x30, 0x82, 0x01, 0x0a, 0x02]).unwrap();
+    let certificates = Certificates::read(directory.path()).unwrap();
+    let message = certificates.warnings()[0].message();
+    assert!(
+        message.contains("DER") && message.contains("openssl x509 -inform der"),
+        "{message}"
+    );
+    assert!(certificates.authorities().is_empty());
+}
