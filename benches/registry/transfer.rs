@@ -1,15 +1,7 @@
 //! Pushing to and pulling from the embedded registry on a disk, beside docker-registry in the same run.
 //!
-//! Prints one table: megabytes a second, the best of three runs. Each client is a thread with one connection
+//! Prints megabytes a second, the best of three runs. Each client is a thread with one connection
 //! per request, which sends what it has and throws away what it gets.
-#![expect(
-    clippy::expect_used,
-    clippy::string_slice,
-    clippy::print_stdout,
-    clippy::cast_precision_loss,
-    reason = "a bench that cannot be set up has nothing to say, and what it has to say is printed"
-)]
-
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
@@ -29,7 +21,7 @@ const RUNS: usize = 3;
 /// How many clients at a time, and how much each sends.
 const SHAPES: [(usize, usize); 3] = [(1, 256 * MEGABYTE), (8, 64 * MEGABYTE), (8, MEGABYTE / 10)];
 
-fn main() {
+pub(crate) fn run() {
     if !peers_present(&["docker-registry"]) {
         return;
     }
@@ -124,8 +116,8 @@ fn pull(address: &str, layer: &Layer) {
     assert!(total > layer.bytes.len(), "{total} bytes");
 }
 
-/// The head of the answer.
-fn call(address: &str, method: &str, path: &str, body: &[u8]) -> String {
+/// The answer to a request, as it came.
+pub(crate) fn call(address: &str, method: &str, path: &str, body: &[u8]) -> String {
     let mut received = Vec::new();
     let mut stream = request(address, method, path, body);
     stream.read_to_end(&mut received).expect("an answer");
