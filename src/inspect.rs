@@ -57,7 +57,7 @@ impl From<&Descriptor> for Layer {
     fn from(descriptor: &Descriptor) -> Self {
         let annotations = descriptor.annotations();
         Self {
-            media_type: descriptor.media_type().to_string(),
+            media_type: descriptor.media_type().as_str().to_owned(),
             digest: descriptor.digest().clone(),
             size: descriptor.size(),
             annotations: (!annotations.is_empty()).then(|| annotations.clone()),

@@ -47,8 +47,8 @@ pub use warnings::Warning;
 pub use wharf_auth::{Credential, Secret};
 #[doc(no_inline)]
 pub use wharf_content::{
-    Descriptor, Error, ErrorKind, Event, Hasher, Manifest, MediaType, Name, Outcome, Platform, Progress,
-    Sink, Source, Target,
+    Descriptor, Error, ErrorKind, Event, Hasher, Hint, Manifest, MediaType, Name, Outcome, Platform,
+    Progress, RegistryError, Sink, Source, Target, WithCauses,
 };
 #[doc(no_inline)]
 pub use wharf_copy::{Options, Report, Selection};

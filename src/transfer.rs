@@ -282,10 +282,7 @@ fn all_failed(failures: Failures<Error>) -> Error {
         return failures.into_last().unwrap_or_else(nothing);
     }
     let message = failures.to_string();
-    let kind = failures
-        .into_last()
-        .map_or(ErrorKind::NotFound, |last| last.kind());
-    Error::new(kind, message)
+    Error::all(failures.into_errors(), message)
 }
 
 /// Options for a push: the tag of the reference, if it has one. A tag and a digest together would promise that

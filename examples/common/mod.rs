@@ -3,9 +3,9 @@
 
 mod network;
 mod progress;
+mod report;
 
 use std::{
-    error::Error as _,
     ffi::OsStr,
     future::Future,
     io::{self, BufRead, IsTerminal, Write, stderr, stdin, stdout},
@@ -273,7 +273,7 @@ pub(crate) fn run(limit: Option<Duration>, work: impl Future<Output = Result<(),
         tokio::select! {
             result = within(limit, work) => match result {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => report(&error),
+                Err(error) => report::report(&error),
             },
             _ = tokio::signal::ctrl_c() => {
                 note("interrupted: nothing incomplete was kept under a name; run the same command to continue");
@@ -289,17 +289,4 @@ async fn within(limit: Option<Duration>, work: impl Future<Output = Result<(), E
         let message = format!("not done within {} s (--command-timeout)", limit.as_secs_f64());
         Err(Error::new(ErrorKind::Timeout, message))
     })
-}
-
-fn report(error: &Error) -> ExitCode {
-    note(format_args!("error: {error}"));
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        note(format_args!("  because: {next}"));
-        cause = next.source();
-    }
-    match error.kind() {
-        ErrorKind::NotFound => ExitCode::from(3),
-        _ => ExitCode::FAILURE,
-    }
 }

@@ -13,8 +13,9 @@ use wharf_reference::{Registry, Repository};
 use crate::{
     AuthError, AuthErrorKind, Authorization, Challenge, Credential, CredentialProvider, Realm, RealmPolicy,
     Scopes, Subject, TokenCache, TokenKey, TokenResponse,
-    exchange::{Grant, TokenRequest, basic, bearer, status_error},
+    exchange::{Grant, TokenRequest, basic, bearer},
     logins::{Login, LoginKey, Logins, no_credential},
+    refusal,
     roots::{RootAnswer, Roots},
 };
 
@@ -203,6 +204,11 @@ impl Authenticator {
         self.logins.forget(&key, |_| true);
         if sent.anonymous {
             missing
+        } else if sent.token.is_some() {
+            AuthError::new(
+                AuthErrorKind::Denied,
+                "the registry refused the token that its token server gave for the login",
+            )
         } else {
             AuthError::new(
                 AuthErrorKind::Rejected,
@@ -230,7 +236,7 @@ impl Authenticator {
         let (refused, fresh) = (login.credential.clone(), login.fresh);
         let met = self.meet_with(subject, known, scopes, login, send).await;
         let Err(error) = &met else { return met };
-        if error.kind() != AuthErrorKind::Rejected {
+        if !matches!(error.kind(), AuthErrorKind::Rejected | AuthErrorKind::Denied) {
             return met;
         }
         let key = login_key(subject);
@@ -344,11 +350,16 @@ impl Authenticator {
         let wait = retry_after(&parts.headers, std::time::SystemTime::now());
         if !parts.status.is_success() {
             let said = body.read_prefix(MAX_ERROR).await;
-            let had_credential = request.credential.is_some();
-            return Err(status_error(parts.status, had_credential, wait, &said));
+            return Err(refusal::status_error(
+                parts.status,
+                request.credential,
+                wait,
+                &said,
+            ));
         }
         let body = body.read(MAX_ANSWER).await.map_err(unreachable)?;
         TokenResponse::parse(&body)
+            .map_err(|error| refusal::unusable(error, &parts.headers, &body, request.credential))
     }
 
     /// What the registry at this origin asked for last, in words; `None` if it has not asked.

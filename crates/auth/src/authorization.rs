@@ -1,10 +1,11 @@
 use std::fmt;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 use wharf_http::Origin;
 use wharf_reference::{Registry, Repository};
 
-use crate::{Scopes, Secret};
+use crate::{Scopes, Secret, refusal};
 
 /// Whom a request is for.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +49,20 @@ impl Authorization {
     #[must_use]
     pub const fn is_anonymous(&self) -> bool {
         self.anonymous
+    }
+
+    /// The text of a server without this authorization, and without the password in it, should it repeat them.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        let header = self.header.to_str().unwrap_or_default();
+        let value = header.split_once(' ').map_or(header, |(_, value)| value);
+        let pair = STANDARD
+            .decode(value)
+            .ok()
+            .and_then(|pair| String::from_utf8(pair).ok());
+        let pair = pair.map(zeroize::Zeroizing::new);
+        let password = pair.as_ref().and_then(|pair| Some(pair.split_once(':')?.1));
+        refusal::without(text, std::iter::once(value).chain(password))
     }
 }
 

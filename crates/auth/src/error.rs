@@ -2,7 +2,8 @@ use std::{error, fmt, sync::Arc, time::Duration};
 
 type Cause = Box<dyn error::Error + Send + Sync>;
 
-/// Why a request could not be authenticated. It never contains a secret or the body of a token answer (N14).
+/// Why a request could not be authenticated. It never contains a secret: of a token server's refusal it has the
+/// words, bounded and without what was sent or looks like a token, and nothing of an answer with a token (N14).
 ///
 /// Cloning shares it: everyone who waited for one token fetch gets the same failure.
 #[derive(Clone)]
@@ -64,6 +65,8 @@ pub enum AuthErrorKind {
     NoCredential,
     /// The credential was refused.
     Rejected,
+    /// The credential is known, but has no right to what was asked for.
+    Denied,
     /// The credential does not fit the challenge.
     Mismatch,
     /// The token server asks to wait.
@@ -72,6 +75,8 @@ pub enum AuthErrorKind {
     TokenServer(u16),
     /// The token server's answer cannot be used.
     InvalidToken,
+    /// A web page came instead of a token.
+    WebPage,
     /// The token server could not be reached.
     Transport(wharf_http::ErrorKind),
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, header};
 use serde::Deserialize;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
@@ -215,45 +215,6 @@ fn life(expires_in: &Value) -> Duration {
         }
         _ => DEFAULT_LIFE,
     }
-}
-
-/// What the status of a token answer that is no success means. `had_credential` says whether one was sent;
-/// `body` is the beginning of the answer.
-pub(crate) fn status_error(
-    status: StatusCode,
-    had_credential: bool,
-    wait: Option<Duration>,
-    body: &[u8],
-) -> AuthError {
-    let error = |kind, message: String| AuthError::new(kind, message);
-    match status.as_u16() {
-        400 | 401 | 403 if had_credential && (status.as_u16() != 400 || refuses_grant(body)) => {
-            let message = "the token server refused the user name or password".to_owned();
-            error(AuthErrorKind::Rejected, message)
-        }
-        401 | 403 => error(
-            AuthErrorKind::NoCredential,
-            "the token server wants a login".to_owned(),
-        ),
-        429 => error(
-            AuthErrorKind::RateLimited(wait),
-            "the token server asks to come back later".to_owned(),
-        ),
-        code @ 300..=399 => {
-            let message = "the token server redirects, which is not followed".to_owned();
-            error(AuthErrorKind::TokenServer(code), message)
-        }
-        code => error(
-            AuthErrorKind::TokenServer(code),
-            format!("the token server answered with status {code}"),
-        ),
-    }
-}
-
-/// Whether OAuth2 refuses the password or refresh token, which it does with 400 (RFC 6749, *Error Response*).
-fn refuses_grant(body: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(body)
-        .is_ok_and(|answer| answer.get("error").and_then(Value::as_str) == Some("invalid_grant"))
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ mod logins;
 #[cfg(feature = "client")]
 mod realm;
 #[cfg(feature = "client")]
+mod refusal;
+#[cfg(feature = "client")]
 mod roots;
 #[cfg(feature = "client")]
 mod scope;

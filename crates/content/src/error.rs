@@ -1,12 +1,31 @@
-use std::{error, fmt};
+use std::{error, fmt, time::Duration};
+
+use crate::{Diagnostic, Hint, RegistryError, WithCauses};
 
 type Cause = Box<dyn error::Error + Send + Sync>;
 
-/// Why content could not be had, checked or kept. What to do about it follows from the [`ErrorKind`].
+/// Why content could not be had, checked or kept. What a program does about it follows from the [`ErrorKind`]; what
+/// a user can do is the [`Hint`].
+///
+/// `Display` says what failed and ends with the hint. `Debug`, which `main` prints, adds the causes, each on a line
+/// of its own; `{:#?}` shows the parts.
 pub struct Error {
     kind: ErrorKind,
     message: Option<Box<str>>,
-    source: Option<Cause>,
+    source: Option<Source>,
+    rare: Option<Box<Rare>>,
+}
+
+enum Source {
+    Other(Cause),
+    Diagnosed(Box<dyn Diagnostic>),
+}
+
+/// What few errors have.
+#[derive(Default)]
+struct Rare {
+    hint: Option<Hint>,
+    failures: Vec<Error>,
 }
 
 impl Error {
@@ -16,6 +35,7 @@ impl Error {
             kind,
             message: Some(message.into().into_boxed_str()),
             source: None,
+            rare: None,
         }
     }
 
@@ -24,53 +44,161 @@ impl Error {
         Self {
             kind,
             message: None,
-            source: Some(source.into()),
+            source: Some(Source::Other(source.into())),
+            rare: None,
         }
     }
 
-    /// The same with what caused it.
+    /// As [`Error::wrap`], for an error that knows more than its words.
+    pub fn diagnosed(kind: ErrorKind, source: impl Diagnostic + 'static) -> Self {
+        Self {
+            kind,
+            message: None,
+            source: Some(Source::Diagnosed(Box::new(source))),
+            rare: None,
+        }
+    }
+
+    /// The failure of several alternatives, of which one would have done: its kind is that of the last, and
+    /// `message` says how each failed.
+    pub fn all(failures: Vec<Self>, message: impl Into<String>) -> Self {
+        let kind = failures.last().map_or(ErrorKind::Other, Self::kind);
+        let mut error = Self::new(kind, message);
+        error.rare.get_or_insert_default().failures = failures;
+        error
+    }
+
+    /// This error with what caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Cause>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Source::Other(source.into()));
         self
     }
 
-    /// What class of failure this is.
+    /// This error with what the user can do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Hint) -> Self {
+        self.rare.get_or_insert_default().hint = Some(hint);
+        self
+    }
+
+    /// The class of failure.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
     }
 
+    /// The failures of all alternatives, in the order in which they were tried; empty unless there were several.
+    #[must_use]
+    pub fn failures(&self) -> &[Self] {
+        self.rare.as_deref().map_or(&[], |rare| &rare.failures)
+    }
+
+    /// The user's remedy, of this error or of what it wraps; of several failures, the last one's.
+    #[must_use]
+    pub fn hint(&self) -> Option<&Hint> {
+        let own = self.rare.as_deref().and_then(|rare| rare.hint.as_ref());
+        own.or_else(|| self.below()?.hint())
+    }
+
+    /// The HTTP status of the registry's answer, if it answered.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.below()?.status()
+    }
+
+    /// How long the registry asks to wait before the next try.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.below()?.retry_after()
+    }
+
+    /// The entries of the registry's error answer; empty if it sent none.
+    #[must_use]
+    pub fn registry_errors(&self) -> &[RegistryError] {
+        self.below().map_or(&[], Diagnostic::registry_errors)
+    }
+
+    /// How many times the request that failed was sent; 0 if the failure is of no request.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.below().map_or(0, Diagnostic::attempts)
+    }
+
     /// The wrapped error of another layer, or the cause; for downcasting.
     #[must_use]
     pub fn inner(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
-        self.source.as_deref()
+        Some(match self.source.as_ref()? {
+            Source::Other(source) => source.as_ref(),
+            Source::Diagnosed(source) => source.as_ref(),
+        })
+    }
+
+    /// What knows more: the wrapped error, or the last of several failures.
+    fn below(&self) -> Option<&dyn Diagnostic> {
+        let wrapped: Option<&dyn Diagnostic> = match &self.source {
+            Some(Source::Diagnosed(source)) => Some(source.as_ref()),
+            Some(Source::Other(source)) => source.downcast_ref::<Self>().map(|error| error as _),
+            None => None,
+        };
+        wrapped.or_else(|| self.failures().last().map(|error| error as _))
+    }
+}
+
+impl Diagnostic for Error {
+    fn hint(&self) -> Option<&Hint> {
+        self.hint()
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.status()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after()
+    }
+
+    fn registry_errors(&self) -> &[RegistryError] {
+        self.registry_errors()
+    }
+
+    fn attempts(&self) -> u32 {
+        self.attempts()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.message, &self.source) {
+        match (&self.message, self.inner()) {
             (Some(message), _) => f.write_str(message),
             (None, Some(source)) => fmt::Display::fmt(source, f),
             (None, None) => f.write_str(self.kind.describe()),
+        }?;
+        match self.rare.as_deref().and_then(|rare| rare.hint.as_ref()) {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
         }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(&WithCauses(self), f);
+        }
         f.debug_struct("Error")
             .field("kind", &self.kind)
             .field("message", &self.message)
-            .field("source", &self.source)
-            .finish()
+            .field("hint", &self.hint())
+            .field("source", &self.inner())
+            .field("failures", &self.failures())
+            .finish_non_exhaustive()
     }
 }
 
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        let source = self.source.as_deref()?;
+        let source = self.inner()?;
         if self.message.is_some() {
             Some(source)
         } else {

@@ -1,6 +1,5 @@
 use serde::Deserialize;
 use wharf_auth::Scopes;
-use wharf_content::ErrorKind;
 use wharf_reference::{Registry, Repository};
 
 use crate::{
@@ -11,6 +10,7 @@ use crate::{
 
 /// The most repositories of one list.
 const MAX_REPOSITORIES: usize = 1_000_000;
+const EXPECTED: &str = "a list of repositories";
 
 #[derive(Deserialize)]
 struct Page {
@@ -34,13 +34,13 @@ impl Client {
             let Some(page) = pages.next(self, &site).await? else {
                 break;
             };
-            let read: Page = serde_json::from_slice(&page.body).map_err(|_| {
-                pages.error(
-                    ErrorKind::Server,
-                    "the registry's answer is no list of repositories",
-                    &page.url,
-                )
-            })?;
+            let read: Page =
+                serde_json::from_slice(&page.body).map_err(|_| pages.unexpected(EXPECTED, &page))?;
+            if read.repositories.is_none()
+                && let Some(error) = pages.error_instead(EXPECTED, &page)
+            {
+                return Err(error);
+            }
             let names = read.repositories.unwrap_or_default();
             pages.check_progress(names.len(), &page)?;
             repositories.extend(

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method};
 use tokio::sync::Semaphore;
 use wharf_auth::{Authenticator, Scopes};
 use wharf_config::{Candidate, Intent, Resolve, ResolveError, Role};
-use wharf_content::ErrorKind;
+use wharf_content::{ErrorKind, Hint};
 use wharf_http::{AddressClass, Origin, RetryPolicy, Scheme, Transport};
 use wharf_reference::{Registry, Repository};
 
@@ -158,12 +158,9 @@ impl Client {
 pub(crate) fn resolve_error(operation: Operation, subject: impl fmt::Display, error: &ResolveError) -> Error {
     let (kind, hint) = match error {
         ResolveError::Blocked(_) | ResolveError::BlockedRegistry { .. } => {
-            (ErrorKind::Blocked, "change registries.conf to allow it")
+            (ErrorKind::Blocked, Hint::AllowInConfiguration)
         }
-        _ => (
-            ErrorKind::Invalid,
-            "correct the table that registries.conf has for it",
-        ),
+        _ => (ErrorKind::Invalid, Hint::CorrectConfiguration),
     };
     Error::new(kind, operation, subject, error.to_string()).with_hint(hint)
 }

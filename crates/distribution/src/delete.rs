@@ -59,7 +59,7 @@ impl Remote {
         answer.check_home(operation, &subject)?;
         // After a try whose answer was lost, not being there is what was wanted (X5).
         if answer.status == 404 && budget.attempts() == 1 {
-            return Err(crate::hint::not_there(operation, &subject, &answer.url));
+            return Err(crate::send::not_there(operation, &subject, &answer.url));
         }
         Ok(())
     }

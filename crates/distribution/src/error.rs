@@ -1,7 +1,7 @@
 use std::{error, fmt, time::Duration};
 
 use wharf_auth::{AuthError, AuthErrorKind};
-use wharf_content::ErrorKind;
+use wharf_content::{Diagnostic, ErrorKind, Hint, RegistryError, WithCauses};
 
 type Cause = Box<dyn error::Error + Send + Sync>;
 
@@ -57,16 +57,6 @@ impl Operation {
     }
 }
 
-/// One entry of a registry's error answer (distribution-spec, *Error Codes*), bounded and safe to print.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RegistryError {
-    /// The code, such as `MANIFEST_UNKNOWN`.
-    pub code: String,
-    /// The message; may be empty.
-    pub message: String,
-}
-
 /// Why an operation on a registry failed: what was done, where, how often it was tried, what the registry said
 /// and, where that helps, what to do.
 ///
@@ -83,7 +73,7 @@ pub(crate) struct Inner {
     pub(crate) codes: Vec<RegistryError>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) reason: String,
-    pub(crate) hint: Option<String>,
+    pub(crate) hint: Option<Hint>,
     pub(crate) detail: Option<Detail>,
     pub(crate) earlier: Vec<Error>,
     pub(crate) source: Option<Cause>,
@@ -139,9 +129,9 @@ impl Error {
         self.edit(|inner| inner.source = Some(source))
     }
 
-    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(self, hint: impl Into<Option<Hint>>) -> Self {
         let hint = hint.into();
-        self.edit(|inner| inner.hint = Some(hint))
+        self.edit(|inner| inner.hint = hint)
     }
 
     pub(crate) fn at(self, endpoint: impl fmt::Display) -> Self {
@@ -207,8 +197,8 @@ impl Error {
 
     /// What the user can do about it.
     #[must_use]
-    pub fn hint(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+    pub fn hint(&self) -> Option<&Hint> {
+        self.0.hint.as_ref()
     }
 
     /// The layer that failed.
@@ -217,7 +207,7 @@ impl Error {
         self.0.detail
     }
 
-    /// The failures at the mirrors that were tried before.
+    /// The failures at the mirrors that were tried before, and over the other scheme where https and http were tried.
     #[must_use]
     pub fn earlier(&self) -> &[Self] {
         &self.0.earlier
@@ -235,13 +225,11 @@ impl fmt::Display for Error {
         if inner.attempts > 1 {
             write!(f, " (tried {} times)", inner.attempts)?;
         }
+        if let Some(wait) = inner.retry_after {
+            write!(f, "; the server asks to wait {}", Approximately(wait))?;
+        }
         for earlier in &inner.earlier {
-            write!(
-                f,
-                "; before that, at {}: {}",
-                earlier.endpoint(),
-                earlier.0.reason
-            )?;
+            write!(f, "; also tried: {}: {}", earlier.endpoint(), earlier.0.reason)?;
         }
         if let Some(hint) = &inner.hint {
             write!(f, "; {hint}")?;
@@ -250,20 +238,47 @@ impl fmt::Display for Error {
     }
 }
 
+/// A time for people, rounded up to the smaller of its two units.
+struct Approximately(Duration);
+
+impl fmt::Display for Approximately {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0);
+        let minutes = seconds.div_ceil(60);
+        let hours = minutes.div_ceil(60);
+        match (seconds, minutes, hours) {
+            (0..=120, _, _) => write!(f, "{seconds} s"),
+            (_, 0..=120, _) => write!(f, "{minutes} min"),
+            (_, _, 0..=48) => write!(f, "{} h {} min", minutes / 60, minutes % 60),
+            _ => write!(f, "{} days", hours.div_ceil(24)),
+        }
+    }
+}
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(&WithCauses(self), f);
+        }
         let inner = &*self.0;
         f.debug_struct("Error")
             .field("kind", &inner.kind)
             .field("operation", &inner.operation)
+            .field("subject", &inner.subject)
             .field("endpoint", &inner.endpoint)
             .field("attempts", &inner.attempts)
             .field("status", &inner.status)
             .field("codes", &inner.codes)
+            .field("retry_after", &inner.retry_after)
             .field("reason", &inner.reason)
+            .field("hint", &inner.hint)
             .field("detail", &inner.detail)
-            .field("source", &inner.source)
-            .finish_non_exhaustive()
+            .field("earlier", &inner.earlier)
+            .field(
+                "source",
+                &inner.source.as_deref().map(|source| WithCauses(source)),
+            )
+            .finish()
     }
 }
 
@@ -275,7 +290,29 @@ impl error::Error for Error {
 
 impl From<Error> for wharf_content::Error {
     fn from(error: Error) -> Self {
-        Self::wrap(error.kind(), error)
+        Self::diagnosed(error.kind(), error)
+    }
+}
+
+impl Diagnostic for Error {
+    fn hint(&self) -> Option<&Hint> {
+        self.hint()
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.status()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after()
+    }
+
+    fn registry_errors(&self) -> &[RegistryError] {
+        self.registry_errors()
+    }
+
+    fn attempts(&self) -> u32 {
+        self.attempts()
     }
 }
 
@@ -304,6 +341,7 @@ pub(crate) fn kind_of_auth(error: &AuthError) -> ErrorKind {
         AuthErrorKind::NoCredential | AuthErrorKind::Rejected | AuthErrorKind::Provider => {
             ErrorKind::Unauthorized
         }
+        AuthErrorKind::Denied => ErrorKind::Denied,
         AuthErrorKind::ForeignChallenge
         | AuthErrorKind::InsecureRealm
         | AuthErrorKind::UntrustedRealm

@@ -1,14 +1,14 @@
 use http::Method;
 use serde::Deserialize;
 use wharf_auth::Scopes;
-use wharf_content::ErrorKind;
-use wharf_http::{Redacted, printable};
+use wharf_http::printable;
 use wharf_reference::Registry;
 
 use crate::{
     Client,
     error::{Error, Operation},
     send::Call,
+    wire::Instead,
 };
 
 const MAX_ANSWER: u64 = 1024 * 1024;
@@ -56,14 +56,8 @@ impl Client {
         if answer.status == 404 {
             return Ok(Vec::new());
         }
-        let url = answer.url;
-        let fail = |kind, reason: String| Error::new(kind, operation, registry, reason).at(Redacted(&url));
-        let read: Answer = serde_json::from_slice(&answer.bytes).map_err(|_| {
-            fail(
-                ErrorKind::Server,
-                "the registry's answer is no list of extensions".to_owned(),
-            )
-        })?;
+        let read: Answer = serde_json::from_slice(&answer.bytes)
+            .map_err(|_| Instead::in_answer("a list of extensions", operation, registry, &answer))?;
         let extensions = read
             .extensions
             .into_iter()

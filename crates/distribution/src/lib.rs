@@ -86,7 +86,7 @@ mod wire;
 pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
 pub use counters::Counters;
-pub use error::{Detail, Error, Operation, RegistryError};
+pub use error::{Detail, Error, Operation};
 pub use explain::{Explanation, PlaceExplanation};
 pub use extensions::Extension;
 pub use remote::Remote;
@@ -95,3 +95,5 @@ pub use site::TlsFor;
 pub use tags::Tags;
 pub use versions::by_version;
 pub use warnings::WarnOnce;
+#[doc(no_inline)]
+pub use wharf_content::{Hint, RegistryError};

@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Operation},
     send::{Answer, Call, Payload},
     site::Site,
+    wire::Instead,
 };
 
 /// The manifest types that are understood, best first.
@@ -158,10 +159,16 @@ impl Remote {
         check_stated(&headers, &bytes).map_err(|error| fail(&error))?;
         let declared = content_type(&headers);
         match target {
-            Target::Digest(digest) => Manifest::parse_pinned(bytes, declared.as_ref(), digest),
-            Target::Name(_) => Manifest::parse(bytes, declared.as_ref()),
+            Target::Digest(digest) => Manifest::parse_pinned(bytes.clone(), declared.as_ref(), digest),
+            Target::Name(_) => Manifest::parse(bytes.clone(), declared.as_ref()),
         }
-        .map_err(|error| fail(&error))
+        .map_err(|error| {
+            let unreadable = error.kind() == ErrorKind::Invalid;
+            let instead = unreadable
+                .then(|| Instead::of("a manifest", &headers, &bytes))
+                .flatten();
+            instead.map_or_else(|| fail(&error), |it| it.into_error(operation, &subject, &url))
+        })
     }
 
     /// Asks for a manifest, or with HEAD, which saves reading it, for its headers.

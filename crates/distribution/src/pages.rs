@@ -13,6 +13,7 @@ use crate::{
     link::next_page,
     send::{Answer, Call},
     site::Site,
+    wire::Instead,
 };
 
 /// The most bytes of one page (X1).
@@ -151,6 +152,27 @@ impl Pages {
     /// Whether the page that came last was not the first.
     pub(crate) const fn is_beyond_first(&self) -> bool {
         self.count > 1
+    }
+
+    /// The error for a page that is not the `expected` list.
+    pub(crate) fn unexpected(&self, expected: &str, page: &Page) -> Error {
+        self.unreadable(expected, page, Instead::unreadable(expected).reason)
+    }
+
+    /// The error for a page that is not the `expected` list; `why` says so if nothing better is known.
+    pub(crate) fn unreadable(&self, expected: &str, page: &Page, why: String) -> Error {
+        Instead::of(expected, &page.headers, &page.body)
+            .unwrap_or(Instead {
+                reason: why,
+                hint: None,
+            })
+            .into_error(self.operation, &self.subject, &page.url)
+    }
+
+    /// The error for a page whose JSON has no list in it; `None` if it says nothing else either.
+    pub(crate) fn error_instead(&self, expected: &str, page: &Page) -> Option<Error> {
+        let instead = Instead::error(expected, &page.body)?;
+        Some(instead.into_error(self.operation, &self.subject, &page.url))
     }
 
     /// Whether the first page is about to be asked for with a size, which some registries refuse.

@@ -13,6 +13,7 @@ use crate::{
     pages::Pages,
 };
 
+const EXPECTED: &str = "an index of referrers";
 const OPERATION: Operation = Operation::ListReferrers;
 /// The most entries of one list (I10).
 const MAX_REFERRERS: usize = 1000;
@@ -56,12 +57,11 @@ impl Remote {
                 break;
             }
             if content_type(&page.headers).is_some_and(|stated| !may_be_index(&stated)) {
-                let reason = "the registry's list of referrers is not an index";
-                return Err(pages.error(ErrorKind::Server, reason, &page.url));
+                return Err(pages.unexpected(EXPECTED, &page));
             }
             let index = Manifest::parse(page.body.clone(), Some(&MediaType::OCI_INDEX)).map_err(|error| {
-                let reason = format!("the registry's list of referrers cannot be used: {error}");
-                pages.error(ErrorKind::Server, reason, &page.url)
+                let why = format!("the registry's list of referrers cannot be used: {error}");
+                pages.unreadable(EXPECTED, &page, why)
             })?;
             pages.check_progress(index.manifests().len(), &page)?;
             found.extend_from_slice(index.manifests());

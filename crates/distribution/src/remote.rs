@@ -161,7 +161,10 @@ impl Remote {
         failed.sort_by_key(|(index, _)| *index);
         let mut errors: Vec<Error> = failed.into_iter().map(|(_, error)| error).collect();
         match errors.pop() {
-            Some(last) => last.edit(|inner| inner.earlier = errors),
+            Some(last) => last.edit(|inner| {
+                errors.append(&mut inner.earlier);
+                inner.earlier = errors;
+            }),
             None => Error::new(
                 ErrorKind::Blocked,
                 operation,

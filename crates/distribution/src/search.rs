@@ -2,13 +2,14 @@ use http::Method;
 use serde::Deserialize;
 use wharf_auth::Scopes;
 use wharf_content::ErrorKind;
-use wharf_http::{Redacted, printable};
+use wharf_http::printable;
 use wharf_reference::Registry;
 
 use crate::{
     Client,
     error::{Error, Operation},
     send::Call,
+    wire::Instead,
 };
 
 const MAX_ANSWER: u64 = 4 * 1024 * 1024;
@@ -75,14 +76,8 @@ impl Client {
             }
             Err(error) => return Err(error),
         };
-        let url = answer.url;
-        let fail = |kind, reason: String| Error::new(kind, operation, registry, reason).at(Redacted(&url));
-        let read: Answer = serde_json::from_slice(&answer.bytes).map_err(|_| {
-            fail(
-                ErrorKind::Server,
-                "the registry's answer is no list of results".to_owned(),
-            )
-        })?;
+        let read: Answer = serde_json::from_slice(&answer.bytes)
+            .map_err(|_| Instead::in_answer("a list of results", operation, registry, &answer))?;
         Ok(read.results.into_iter().take(limit).map(Found::from).collect())
     }
 

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use wharf_content::{Descriptor, ErrorKind, Manifest, MediaType, Target};
+use wharf_content::{Descriptor, ErrorKind, Hint, Manifest, MediaType, Target};
 use wharf_reference::Digest;
 
 use crate::{
@@ -90,8 +90,7 @@ impl Remote {
                     "the tag for the list of referrers holds something else, {}",
                     other.media_type()
                 );
-                Err(Error::new(ErrorKind::Conflict, OPERATION, name, reason)
-                    .with_hint("delete or move that tag; nothing was overwritten"))
+                Err(Error::new(ErrorKind::Conflict, OPERATION, name, reason).with_hint(Hint::FreeTag))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -74,13 +74,13 @@ impl Tags {
 }
 
 fn read_page(pages: &Pages, page: &Page) -> Result<Vec<Tag>, Error> {
-    let read: TagPage = serde_json::from_slice(&page.body).map_err(|_| {
-        pages.error(
-            ErrorKind::Server,
-            "the registry's answer is no list of tags",
-            &page.url,
-        )
-    })?;
+    const EXPECTED: &str = "a list of tags";
+    let read: TagPage = serde_json::from_slice(&page.body).map_err(|_| pages.unexpected(EXPECTED, page))?;
+    if read.tags.is_none()
+        && let Some(error) = pages.error_instead(EXPECTED, page)
+    {
+        return Err(error);
+    }
     let tags = read.tags.unwrap_or_default();
     pages.check_progress(tags.len(), page)?;
     let named = tags.iter().filter(|tag| Digest::parse(tag).is_err());

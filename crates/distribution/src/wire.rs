@@ -1,60 +1,17 @@
 //! The JSON documents of the protocol.
 
+use std::fmt;
+
+use http::HeaderMap;
 use serde::Deserialize;
-use wharf_http::printable;
+use url::Url;
+use wharf_content::{ErrorKind, Hint};
+use wharf_http::{ErrorEntry, Redacted, WebPage, error_entries};
 
-use crate::RegistryError;
-
-const MAX_CODES: usize = 8;
-
-/// The longest text of a server that is kept, in characters.
-const MAX_TEXT: usize = 300;
-
-/// What an error answer says, whatever its form: the standard list, a single `details` or `message`, or plain
-/// text. An HTML page says nothing.
-pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
-    #[derive(Deserialize)]
-    struct Body {
-        errors: Option<Vec<serde_json::Value>>,
-        details: Option<String>,
-        message: Option<String>,
-    }
-    let plain = |message: &str| {
-        vec![RegistryError {
-            code: String::new(),
-            message: printable(message, MAX_TEXT),
-        }]
-    };
-    if let Ok(body) = serde_json::from_slice::<Body>(body) {
-        let text = |value: &serde_json::Value, key: &str, limit| {
-            value
-                .get(key)
-                .and_then(serde_json::Value::as_str)
-                .map(|text| printable(text, limit))
-        };
-        let codes: Vec<_> = body
-            .errors
-            .iter()
-            .flatten()
-            .take(MAX_CODES)
-            .map(|error| RegistryError {
-                code: text(error, "code", 64).unwrap_or_default(),
-                message: text(error, "message", MAX_TEXT).unwrap_or_default(),
-            })
-            .filter(|error| !(error.code.is_empty() && error.message.is_empty()))
-            .collect();
-        return match body.details.or(body.message) {
-            Some(details) if codes.is_empty() => plain(&details),
-            _ => codes,
-        };
-    }
-    match std::str::from_utf8(body).map(str::trim) {
-        Ok(text) if !text.is_empty() && !text.starts_with(['<', '{', '[']) => {
-            plain(text.lines().next().unwrap_or_default())
-        }
-        _ => Vec::new(),
-    }
-}
+use crate::{
+    error::{Error, Operation},
+    send::Answer,
+};
 
 /// A page of tags; `tags` may be null, and the name is not believed.
 #[derive(Deserialize)]
@@ -63,40 +20,122 @@ pub(crate) struct TagPage {
     pub(crate) tags: Option<Vec<String>>,
 }
 
+/// What came instead of an `expected` document, in a successful answer that cannot be read as one.
+pub(crate) struct Instead {
+    pub(crate) reason: String,
+    pub(crate) hint: Option<Hint>,
+}
+
+impl Instead {
+    /// | answer | reason |
+    /// |---|---|
+    /// | nothing | the answer is empty |
+    /// | a web page, by its type or its start | that, and its title |
+    /// | an error answer in JSON | its words |
+    /// | anything else | `None` |
+    pub(crate) fn of(expected: &str, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+        let reason = if body.is_empty() {
+            format!("the server's answer is empty instead of {expected}")
+        } else if is_json(body) {
+            return Self::error(expected, body);
+        } else {
+            let page = WebPage::of(headers, body)?;
+            format!("the server sent {page} instead of {expected}")
+        };
+        let hint = (!body.is_empty()).then_some(Hint::CheckNetwork);
+        Some(Self { reason, hint })
+    }
+
+    /// The error for an answer that is not the `expected` document.
+    pub(crate) fn in_answer(
+        expected: &str,
+        operation: Operation,
+        subject: impl fmt::Display,
+        answer: &Answer,
+    ) -> Error {
+        let instead = Self::of(expected, &answer.headers, &answer.bytes);
+        instead
+            .unwrap_or_else(|| Self::unreadable(expected))
+            .into_error(operation, subject, &answer.url)
+    }
+
+    pub(crate) fn unreadable(expected: &str) -> Self {
+        Self {
+            reason: format!("the registry's answer is not {expected}"),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn into_error(self, operation: Operation, subject: impl fmt::Display, url: &Url) -> Error {
+        Error::new(ErrorKind::Server, operation, subject, self.reason)
+            .at(Redacted(url))
+            .with_hint(self.hint)
+    }
+
+    /// The words of an error answer that came with a status of success; `None` if it is none.
+    pub(crate) fn error(expected: &str, body: &[u8]) -> Option<Self> {
+        let entries = error_entries(body, &str::to_owned);
+        let words: Vec<String> = entries.iter().map(ErrorEntry::to_string).collect();
+        (!words.is_empty()).then(|| Self {
+            reason: format!(
+                "the server sent an error instead of {expected} ({})",
+                words.join("; ")
+            ),
+            hint: None,
+        })
+    }
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn errors_in_every_form() {
+    fn what_came_instead_is_said() {
         let table = [
             (
-                r#"{"errors":[{"code":"DENIED","message":"no\u001b[1m","detail":{}}]}"#,
-                "DENIED no\\u{1b}[1m",
+                "text/html",
+                "<title>Log in</title>",
+                "sent a web page (text/html) titled \"Log in\" instead of a list",
+                true,
             ),
-            (r#"{"errors":[{"code":7,"message":"m"},"x",{}]}"#, " m"),
-            (r#"{"errors":[{"code":"A"},{"code":"B"}]}"#, "A |B "),
-            (r#"{"errors":null}"#, ""),
-            (r#"{"errors":null,"message":"nope"}"#, " nope"),
-            (r#"{"details":"incorrect","message":"nope"}"#, " incorrect"),
-            (r#"{"details":"incorrect username"}"#, " incorrect username"),
-            (r#"{"message":"nope"}"#, " nope"),
-            ("<html><title>502</title>", ""),
-            ("404 page not found\n", " 404 page not found"),
-            ("", ""),
-            ("\u{0}\u{1}", " \\u{0}\\u{1}"),
+            (
+                "text/html; charset=utf-8",
+                "hello",
+                "sent a web page (text/html) instead of a list",
+                true,
+            ),
+            (
+                "application/json",
+                "<!DOCTYPE html>",
+                "sent a web page (text/html) instead of a list",
+                true,
+            ),
+            ("application/json", "", "is empty instead of a list", false),
+            (
+                "application/json",
+                r#"{"errors":[{"code":"DENIED","message":"no"}]}"#,
+                "(DENIED: no)",
+                false,
+            ),
+            ("text/html", r#"{"error":"no"}"#, "(no)", false),
+            ("application/json", "{\"x\":", "", false),
+            ("application/json", "{\"x\":1}", "", false),
+            ("text/plain", "hello", "", false),
         ];
-        for (body, expected) in table {
-            let shown: Vec<_> = registry_errors(body.as_bytes())
-                .iter()
-                .map(|error| format!("{} {}", error.code, error.message))
-                .collect();
-            assert_eq!(shown.join("|"), expected, "{body}");
+        for (media_type, body, words, has_hint) in table {
+            let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, media_type.parse().unwrap())]);
+            let instead = Instead::of("a list", &headers, body.as_bytes());
+            let (reason, hint) = instead.map_or_else(Default::default, |it| (it.reason, it.hint));
+            assert!(
+                reason.ends_with(words) && reason.is_empty() == words.is_empty(),
+                "{reason}"
+            );
+            assert_eq!(hint, has_hint.then_some(Hint::CheckNetwork), "{body}");
         }
-        let long = format!(
-            r#"{{"errors":[{{"code":"A","message":"{}"}}]}}"#,
-            "x".repeat(5000)
-        );
-        assert!(registry_errors(long.as_bytes())[0].message.chars().count() <= MAX_TEXT + 1);
     }
 }

@@ -107,6 +107,12 @@ impl<E> Failures<E> {
         &self.not_asked
     }
 
+    /// The errors, in the order in which the images were tried.
+    #[must_use]
+    pub fn into_errors(self) -> Vec<E> {
+        self.tried.into_iter().map(|(_, error)| error).collect()
+    }
+
     /// The last error, which is the only one unless several candidates were tried.
     #[must_use]
     pub fn into_last(mut self) -> Option<E> {

@@ -8,6 +8,7 @@
 mod blob;
 mod build;
 mod config;
+mod errors;
 mod irrelevant;
 mod manifest;
 mod pieces;

@@ -10,9 +10,10 @@ use super::{
     failure::{
         Failure, asks_for_more, auth_failure, foreign_challenge, not_allowed, refused, transport_failure,
     },
+    status::says_expired,
     tokens::TokenService,
 };
-use crate::{Client, beneath::beneath, error::Operation, hint, site::Site};
+use crate::{Client, beneath::beneath, error::Operation, site::Site};
 
 impl Client {
     /// One try with authentication: as it is known to be wanted, then as the registry asks for it.
@@ -70,7 +71,7 @@ impl Client {
                 let judged = Self::judge(call, site, sent.as_ref(), followed).await;
                 let has_expired = challenges == 0
                     && is_home
-                    && matches!(&judged, Err(Failure::Final(error)) if hint::says_expired(error));
+                    && matches!(&judged, Err(Failure::Final(error)) if says_expired(error));
                 let other = if let Some(headers) = headers {
                     let root = self.ask_root(&home, &base);
                     authenticator.discover(subject, &headers, root, &tokens).await

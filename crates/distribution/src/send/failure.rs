@@ -1,7 +1,7 @@
 use http::HeaderMap;
 use url::Url;
 use wharf_auth::Challenge;
-use wharf_content::ErrorKind;
+use wharf_content::{ErrorKind, Hint};
 use wharf_http::{FollowError, Redacted, RetryBudget, retries_of};
 
 use super::call::{Answer, Call};
@@ -18,6 +18,46 @@ pub(super) enum Failure {
     /// Try again if there is budget: this many times more at most for its kind.
     Transient(Error, u32),
     Final(Error),
+}
+
+impl Failure {
+    pub(super) const fn error(&self) -> &Error {
+        match self {
+            Self::Transient(error, _) | Self::Final(error) => error,
+        }
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Self::Transient(error, _) | Self::Final(error) => error,
+        }
+    }
+
+    /// This failure with another one before it.
+    fn after(self, earlier: Error) -> Self {
+        let edit = |error: Error| error.edit(|inner| inner.earlier.push(earlier));
+        match self {
+            Self::Transient(error, limit) => Self::Transient(edit(error), limit),
+            Self::Final(error) => Self::Final(edit(error)),
+        }
+    }
+}
+
+/// The failure of a try over https and then over http: the one that says more, with the other in it.
+///
+/// | over https | over http | it fails as |
+/// |---|---|---|
+/// | no connection | no connection | over https |
+/// | the handshake failed, so the server speaks TLS | no HTTP answer | over https |
+/// | anything else | anything else | over http |
+pub(super) fn over_both(https: Failure, http: Failure) -> Failure {
+    let is_tls = https.error().detail() == Some(Detail::Http(wharf_http::ErrorKind::Tls));
+    let is_answered = !matches!(http.error().detail(), Some(Detail::Http(_)));
+    if cannot_speak(http.error()) || (is_tls && !is_answered) {
+        https.after(http.into_error())
+    } else {
+        http.after(https.into_error())
+    }
 }
 
 /// Whether the registry, not the network, wants fewer requests.
@@ -45,14 +85,11 @@ pub(super) fn cannot_speak(error: &Error) -> bool {
 pub(super) fn transport_failure(call: &Call<'_>, site: &Site, failed: FollowError) -> Failure {
     let FollowError { error, url } = failed;
     let kind = error.kind();
-    let hint = hint::of_http(kind, site);
     let mut ours = call
         .error(kind_of_http(kind), error.to_string())
         .at(Redacted(&url))
-        .with_detail(Detail::Http(kind));
-    if let Some(hint) = hint {
-        ours = ours.with_hint(hint);
-    }
+        .with_detail(Detail::Http(kind))
+        .with_hint(hint::of_http(kind, &site.registry));
     ours = beneath(ours, error);
     if call.repeatable || kind.is_before_request() {
         Failure::Transient(ours, retries_of(kind))
@@ -67,19 +104,16 @@ pub(super) fn auth_failure(
     base: &Url,
     error: wharf_auth::AuthError,
 ) -> Failure {
-    let hint = hint::of_auth(&error, site);
     let retry_after = match error.kind() {
         wharf_auth::AuthErrorKind::RateLimited(wait) => wait,
         _ => None,
     };
-    let mut ours = call
+    let ours = call
         .error(kind_of_auth(&error), error.to_string())
         .at(Redacted(base))
         .with_detail(Detail::Auth(error.kind()))
+        .with_hint(hint::of_auth(&error, &site.registry))
         .edit(|inner| inner.retry_after = retry_after);
-    if let Some(hint) = hint {
-        ours = ours.with_hint(hint);
-    }
     Failure::Final(beneath(ours, error))
 }
 
@@ -87,8 +121,7 @@ pub(super) fn auth_failure(
 pub(super) fn compressed(call: &Call<'_>, url: &Url, coding: &str) -> Failure {
     let reason = format!("the server compressed its answer ({coding}) although it was asked not to");
     let error = call.error(ErrorKind::Server, reason).at(Redacted(url));
-    let hint = "switch off the compression of its answers at the registry, or at the proxy in front of it";
-    Failure::Final(error.with_hint(hint))
+    Failure::Final(error.with_hint(Hint::SwitchOffCompression))
 }
 
 /// A challenge of a host that is not the registry (N3).
@@ -135,7 +168,7 @@ pub(super) fn refused(
         Err(Failure::Final(error) | Failure::Transient(error, _)) => error,
         Ok(_) => call.error(ErrorKind::Unauthorized, refusal.to_string()),
     };
-    let hint = hint::of_auth(refusal, site);
+    let hint = hint::of_auth(refusal, &site.registry);
     let error = error.with_detail(Detail::Auth(refusal.kind())).edit(|inner| {
         inner.kind = ErrorKind::Unauthorized;
         if let Some(hint) = hint {

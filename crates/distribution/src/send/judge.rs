@@ -3,14 +3,16 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use wharf_auth::Authorization;
 use wharf_http::{
-    FollowError, Followed, Redacted, ResponseBody, coding_of_json, is_transient_status, retry_after,
+    FollowError, Followed, Redacted, ResponseBody, coding_of_json, error_entries, is_transient_status,
+    retry_after,
 };
 
 use super::{
     Answer, Call, MAX_ERROR,
     failure::{Failure, compressed, is_clear, transport_failure},
+    status::status_error,
 };
-use crate::{Client, hint, site::Site, wire};
+use crate::{Client, site::Site};
 
 impl Client {
     /// An expected answer, or the error that the status means.
@@ -53,9 +55,11 @@ impl Client {
             });
         }
         let wait = retry_after(&parts.headers, SystemTime::now());
-        let codes = wire::registry_errors(&body.read_prefix(MAX_ERROR).await);
-        let is_clear = is_clear(&codes);
-        let error = hint::status_error(call, site, sent, parts.status, codes)
+        let redact = |text: &str| sent.map_or_else(|| text.to_owned(), |sent| sent.redact(text));
+        let entries = error_entries(&body.read_prefix(MAX_ERROR).await, &redact);
+        let error = status_error(call, site, sent, parts.status, &entries);
+        let is_clear = is_clear(error.registry_errors());
+        let error = error
             .at(Redacted(&followed.url))
             .edit(|inner| inner.retry_after = wait);
         if is_transient_status(parts.status) && call.repeatable && !is_clear {

@@ -5,6 +5,7 @@ mod call;
 mod failure;
 mod foreign;
 mod judge;
+mod status;
 mod tokens;
 
 use std::time::Duration;
@@ -14,10 +15,13 @@ use url::Url;
 use wharf_content::ErrorKind;
 use wharf_http::{AddressClass, FollowError, Followed, Origin, Redacted, RetryBudget, RetryPolicy};
 
-pub(crate) use self::call::{Answer, Call, Payload};
 use self::{
     call::To,
-    failure::{Failure, cannot_speak, finish, is_push_back, transport_failure},
+    failure::{Failure, cannot_speak, finish, is_push_back, over_both, transport_failure},
+};
+pub(crate) use self::{
+    call::{Answer, Call, Payload},
+    status::not_there,
 };
 use crate::{Client, error::Error, site::Site};
 
@@ -95,19 +99,23 @@ impl Client {
         if let Some(scheme) = fixed.filter(|scheme| site.schemes.contains(scheme)) {
             return self.attempt_over(site, call, scheme).await;
         }
-        let mut first_error = None;
+        let mut failed: Option<Failure> = None;
         for scheme in site.schemes {
-            match self.attempt_over(site, call, *scheme).await {
-                Err(Failure::Transient(error, limit)) if cannot_speak(&error) => {
-                    first_error.get_or_insert(Failure::Transient(error, limit));
-                }
-                Err(Failure::Final(error)) if cannot_speak(&error) => {
-                    first_error.get_or_insert(Failure::Final(error));
-                }
-                other => return other,
+            let failure = match self.attempt_over(site, call, *scheme).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let is_last = !cannot_speak(failure.error());
+            let both = match failed.take() {
+                Some(https) => over_both(https, failure),
+                None => failure,
+            };
+            if is_last {
+                return Err(both);
             }
+            failed = Some(both);
         }
-        Err(first_error.unwrap_or_else(|| Failure::Final(call.error(ErrorKind::Other, "it has no address"))))
+        Err(failed.unwrap_or_else(|| Failure::Final(call.error(ErrorKind::Other, "it has no address"))))
     }
 
     /// One try at another host that the registry names: it gets no credentials, no client certificate, and leads

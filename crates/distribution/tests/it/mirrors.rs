@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use wharf_auth::{Credential, Fixed};
 use wharf_config::{Candidate, Intent, Registries, Resolve, ResolveError, Role, TlsMode};
-use wharf_content::{Blob, Descriptor, ErrorKind, Manifest, MediaType, Target};
+use wharf_content::{Blob, Descriptor, ErrorKind, Hint, Manifest, MediaType, Target};
 use wharf_distribution::Client;
 use wharf_http::{ReqwestConnector, RetryPolicy, TlsSettings};
 use wharf_reference::{Repository, Tag};
@@ -91,7 +91,7 @@ async fn a_mirror_that_fails_is_passed_over_and_named_in_the_error() {
     assert!(
         error
             .to_string()
-            .contains("before that, at https://mirror.test/v2/cache/app/manifests/v1"),
+            .contains("also tried: https://mirror.test/v2/cache/app/manifests/v1"),
         "{error}"
     );
 }
@@ -324,10 +324,7 @@ async fn a_place_that_is_no_repository_is_to_be_corrected_not_allowed() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert_eq!(
-        error.hint(),
-        Some("correct the table that registries.conf has for it")
-    );
+    assert_eq!(error.hint(), Some(&Hint::CorrectConfiguration));
 }
 
 /// A mirror that is silent is left soon; if nothing else can be reached it is asked again, and waited for.

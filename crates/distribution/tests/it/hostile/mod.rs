@@ -18,3 +18,4 @@ mod scene;
 mod tokens;
 mod unanswered;
 mod uploads;
+mod words;

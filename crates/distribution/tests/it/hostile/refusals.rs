@@ -119,7 +119,7 @@ async fn a_clear_answer_is_final() {
             assert!(
                 error
                     .hint()
-                    .is_some_and(|hint| hint.contains("create the repository")),
+                    .is_some_and(|hint| matches!(hint, wharf_content::Hint::CreateRepository { .. })),
                 "{error}"
             );
         }
