@@ -40,8 +40,7 @@ impl Layout {
                 }
                 Some(Err(reason)) => fail(ErrorKind::Invalid, format!("it cannot be read: {reason}")),
                 Some(Ok(entry)) if !entry.is_manifest() => {
-                    let media_type = entry.descriptor().media_type();
-                    fail(ErrorKind::Unsupported, format!("it is no image but {media_type}"))
+                    fail(ErrorKind::Unsupported, format!("it {}", entry.kind()))
                 }
                 Some(Ok(entry)) => {
                     let name = entry.names().find_map(|name| Name::parse(name).ok());

@@ -79,6 +79,14 @@ impl<'a> Entry<'a> {
         self.descriptor.media_type().is_manifest()
     }
 
+    /// What the entry is of, if not of an image, for a message.
+    pub(crate) fn kind(&self) -> String {
+        match self.descriptor.media_type().as_str() {
+            "" => format!("has no mediaType; ask for {} instead", self.descriptor.digest()),
+            media_type => format!("is no image but {media_type}"),
+        }
+    }
+
     /// What the image is called: its full names, or what the layout calls it.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let full = self.full_names();

@@ -63,7 +63,7 @@ impl Index {
             return Ok(Some(first.descriptor().clone()));
         }
         if let Some((_, entry)) = fitting.first() {
-            let message = format!("{name} is no image but {}", entry.descriptor().media_type());
+            let message = format!("{name} {}", entry.kind());
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         if let Some((position, reason)) = unreadable {

@@ -353,6 +353,18 @@ fn the_entry_that_cannot_be_read_is_told_of_when_its_name_is_asked_for() {
 }
 
 #[test]
+fn an_entry_without_a_type_is_reached_by_its_digest() {
+    let text = entry("a", r#""org.opencontainers.image.ref.name":"v1""#);
+    let (_, rest) = text.split_once(r#","digest""#).unwrap();
+    let index = index_of(&[format!(r#"{{"digest"{rest}"#)]);
+    let error = index.named(&name("v1")).unwrap_err().to_string();
+    assert!(
+        error.contains(manifest("a").digest().as_str()) || error.contains("mediaType"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_name_is_not_taken_for_a_longer_one() {
     let named = |text: &str| entry(text, &format!(r#""org.opencontainers.image.ref.name":"{text}""#));
     let index = index_of(&["app:10", "app:1", "x/app:1", "app:11"].map(named));
