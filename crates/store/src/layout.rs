@@ -2,9 +2,10 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use wharf_content::{
-    Blob, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, Name, Sink, Source, Target,
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, MediaType, Name,
+    Sink, Source, Target,
 };
-use wharf_reference::Digest;
+use wharf_reference::{Algorithm, Digest};
 
 use crate::{
     Options, adopt,
@@ -287,6 +288,20 @@ impl Sink for Layout {
             disk.update_index(|index| Ok((index.tag(&name, manifest.descriptor())?, ())))
         })
         .await
+    }
+
+    fn can_ingest(&self) -> bool {
+        true
+    }
+
+    /// Takes in a blob of unknown digest, through a file beside the blobs: in memory is little of it at any time.
+    async fn ingest(
+        &self,
+        media_type: MediaType,
+        algorithm: Algorithm,
+        bytes: ByteStream,
+    ) -> Result<Descriptor, Error> {
+        ingest::ingest(self, media_type, algorithm, bytes).await
     }
 
     fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {

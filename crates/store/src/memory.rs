@@ -1,12 +1,16 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    future::poll_fn,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use wharf_content::{Blob, Descriptor, Error, ErrorKind, Location, Manifest, Name, Sink, Source, Target};
-use wharf_reference::Digest;
+use bytes::{Bytes, BytesMut};
+use wharf_content::{
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, Manifest, MediaType, Name, Sink,
+    Source, Target,
+};
+use wharf_reference::{Algorithm, Digest};
 
 use crate::{Collect, Collected, Image, Prune, referrers};
 
@@ -261,6 +265,30 @@ impl Sink for Memory {
         let bytes = blob.read_to_end(u64::MAX).await?;
         self.write().blobs.insert(digest, bytes);
         Ok(())
+    }
+
+    fn can_ingest(&self) -> bool {
+        true
+    }
+
+    async fn ingest(
+        &self,
+        media_type: MediaType,
+        algorithm: Algorithm,
+        mut bytes: ByteStream,
+    ) -> Result<Descriptor, Error> {
+        let mut hasher = Hasher::new(algorithm)?;
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = poll_fn(|context| bytes.as_mut().poll_next(context)).await {
+            let chunk = chunk?;
+            hasher.update(&chunk);
+            whole.extend_from_slice(&chunk);
+        }
+        let size = hasher.count();
+        let descriptor = Descriptor::new(media_type, hasher.finish()?, size)?;
+        let digest = descriptor.digest().clone();
+        self.write().blobs.insert(digest, whole.freeze());
+        Ok(descriptor)
     }
 
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {

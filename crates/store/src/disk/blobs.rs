@@ -197,34 +197,28 @@ impl Disk {
         Ok(())
     }
 
-    /// Both: durable first, visible then.
-    pub(crate) fn commit(
-        &self,
-        ingest: &Dir,
-        name: &str,
-        file: &File,
-        digest: &Digest,
-    ) -> Result<Stamp, Error> {
-        self.settle(file, digest, &ingest.path().join(name))?;
-        self.publish(ingest, name, file, digest)
+    /// A new file of the ingest directory, for content of no name yet.
+    pub(crate) fn temporary(&self) -> Result<Temporary<'_>, Error> {
+        let (directory, name) = (self.ingest()?, temporary_name());
+        let path = directory.path().join(&name);
+        let gate = self.gate(false)?; // no collector sees it before it is locked
+        let temporary = Temporary {
+            file: directory.create_new(&name, 0o600).at("create", &path)?,
+            disk: self,
+            directory,
+            name,
+            is_blob: false,
+        };
+        self.try_lock(&temporary.file, &path)?;
+        drop(gate);
+        Ok(temporary)
     }
 
     /// Makes small and verified content a blob.
     pub(crate) fn commit_bytes(&self, digest: &Digest, bytes: &[u8]) -> Result<Stamp, Error> {
-        let ingest = self.ingest()?;
-        let name = temporary_name();
-        let path = ingest.path().join(&name);
-        let gate = self.gate(false)?; // no collector sees it before it is locked
-        let mut file = ingest.create_new(&name, 0o600).at("create", &path)?;
-        let locked = self.try_lock(&file, &path);
-        drop(gate);
-        let written = locked
-            .and_then(|_| file.write_all(bytes).at("write", &path))
-            .and_then(|()| self.commit(&ingest, &name, &file, digest));
-        if written.is_err() {
-            let _ = ingest.remove(&name);
-        }
-        written
+        let mut temporary = self.temporary()?;
+        temporary.file.write_all(bytes).at("write", &temporary.path())?;
+        temporary.commit(digest)
     }
 
     /// Makes the name of a blob durable, where its directory is.
@@ -300,6 +294,39 @@ impl Disk {
             }
         }
         Ok(entries)
+    }
+}
+
+/// A locked file of the ingest directory; removed when dropped, unless it has become a blob.
+pub(crate) struct Temporary<'a> {
+    pub(crate) file: File,
+    disk: &'a Disk,
+    directory: Dir,
+    name: String,
+    is_blob: bool,
+}
+
+impl Temporary<'_> {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join(&self.name)
+    }
+
+    /// Makes the file a blob: durable first, visible then. The caller has verified it.
+    pub(crate) fn commit(mut self, digest: &Digest) -> Result<Stamp, Error> {
+        self.disk.settle(&self.file, digest, &self.path())?;
+        let stamp = self
+            .disk
+            .publish(&self.directory, &self.name, &self.file, digest)?;
+        self.is_blob = true;
+        Ok(stamp)
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.is_blob {
+            let _ = self.directory.remove(&self.name); // if not, a collector will
+        }
     }
 }
 

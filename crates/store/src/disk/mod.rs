@@ -32,7 +32,7 @@ use crate::{
     os::{self, Dir, Kind},
 };
 
-pub(crate) use blobs::{Entry, Found, verifiable};
+pub(crate) use blobs::{Entry, Found, Temporary, verifiable};
 pub(crate) use corrupt::Corrupt;
 pub(crate) use lease::{Lease, live_pins};
 pub(crate) use mark::Mark;

@@ -7,10 +7,18 @@ mod mark;
 mod partials;
 mod pipeline;
 mod slot;
+mod unnamed;
 mod uploads;
 
 pub(crate) use flight::Flights;
 pub(crate) use partials::Partials;
 pub(crate) use pipeline::{acquire, push};
 pub(crate) use slot::Slot;
+pub(crate) use unnamed::ingest;
 pub(crate) use uploads::Uploads;
+
+/// Bytes that go to the disk in one call.
+const BATCH: usize = 512 * 1024;
+
+/// Batches on their way to the writer, so that receiving goes on while one is written.
+const QUEUED: usize = 2;

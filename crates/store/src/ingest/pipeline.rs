@@ -12,18 +12,12 @@ use tokio::{
 };
 use wharf_content::{Blob, Descriptor, Error, ErrorKind, Hasher, Piece, Pieces};
 
-use super::Slot;
+use super::{BATCH, QUEUED, Slot};
 use crate::{
     Layout,
     os::Stamp,
     runtime::{blocking, joined, on_own_thread},
 };
-
-/// Bytes that go to the disk in one call.
-const BATCH: usize = 512 * 1024;
-
-/// Batches on their way to the writer, so that receiving goes on while one is written.
-const QUEUED: usize = 2;
 
 /// From this size on the hash decides how long a blob takes, and gets a thread of its own.
 const LARGE: u64 = 32 * 1024 * 1024;

@@ -39,6 +39,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         steps: &["scatter 1 a", "scatter 2 b"],
     },
     Scenario {
+        name: "ingest",
+        before: &["pull 1 a"],
+        spoil: None,
+        steps: &["ingest 2 b", "ingest 1 c"],
+    },
+    Scenario {
         name: "names",
         before: &["pull 1 a", "pull 2 b"],
         spoil: None,
@@ -153,7 +159,7 @@ impl Scenario {
         for step in self.before.iter().chain(&self.steps[..done]) {
             let words: Vec<&str> = step.split(' ').collect();
             match words[0] {
-                "pull" | "scatter" | "tag" | "adopt" => {
+                "pull" | "scatter" | "ingest" | "tag" | "adopt" => {
                     let _ = names.insert(words[2].to_owned(), words[1].parse().unwrap());
                 }
                 "untag" | "remove" => drop(names.remove(words[1])),

@@ -75,6 +75,7 @@ pub(crate) async fn step(path: &Path, text: &str) -> Result<(), Error> {
     match words[0] {
         "pull" => pull(&store, &image(number(1)), &name(2), Order::Forwards).await,
         "scatter" => pull(&store, &image(number(1)), &name(2), Order::Scattered).await,
+        "ingest" => ingest(&store, &image(number(1)), &name(2)).await,
         "cut" => cut(&store, &image(number(1))).await,
         "tag" => {
             store
@@ -101,6 +102,19 @@ async fn pull(store: &Layout, image: &Image, name: &Name, order: Order) -> Resul
         if !store.contains(&content.0).await? {
             store.push_blob(Fetched::blob(content, usize::MAX, order)).await?;
         }
+    }
+    store.push_manifest(image.manifest(), Some(name)).await
+}
+
+/// An image whose blobs come without their digests.
+async fn ingest(store: &Layout, image: &Image, name: &Name) -> Result<(), Error> {
+    for (descriptor, bytes) in image.blobs() {
+        let middle = bytes.len() / 2;
+        let chunks = [bytes.slice(..middle), bytes.slice(middle..)].map(Ok);
+        let stream = Box::pin(futures_util::stream::iter(chunks));
+        let media_type = descriptor.media_type().clone();
+        let ingested = store.ingest(media_type, Algorithm::Sha256, stream).await?;
+        assert_eq!(ingested, *descriptor);
     }
     store.push_manifest(image.manifest(), Some(name)).await
 }

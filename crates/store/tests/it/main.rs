@@ -9,6 +9,7 @@ mod damage;
 mod described;
 mod foreign;
 mod hostile;
+mod ingesting;
 mod keeping;
 mod many_names;
 mod peers;

@@ -1,0 +1,131 @@
+//! A blob whose digest is known last: received into a temporary file, hashed by the thread that writes it.
+
+use std::{future::poll_fn, mem};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use wharf_content::{ByteStream, Descriptor, Error, ErrorKind, Hasher, MediaType};
+use wharf_reference::Algorithm;
+
+use super::{BATCH, QUEUED, flush::Flush, slot::write_all};
+use crate::{
+    Durability, Layout,
+    disk::{Disk, Temporary},
+    error::At as _,
+    runtime::joined,
+};
+
+/// Chunks that are kept together at most, however small they are.
+const MAX_CHUNKS: usize = 1024;
+
+/// Takes in a stream. On return it is one of the layout's blobs, and otherwise nothing of it is left.
+pub(crate) async fn ingest(
+    layout: &Layout,
+    media_type: MediaType,
+    algorithm: Algorithm,
+    mut bytes: ByteStream,
+) -> Result<Descriptor, Error> {
+    let hasher = Hasher::new(algorithm)?;
+    let (queue, messages) = mpsc::channel(QUEUED);
+    let layout = layout.clone();
+    let writer = tokio::task::spawn_blocking(move || receive(&layout, media_type, hasher, messages));
+    let mut batch = Vec::new();
+    let mut batched = 0;
+    let failed = loop {
+        let message = match poll_fn(|context| bytes.as_mut().poll_next(context)).await {
+            Some(Ok(chunk)) if chunk.is_empty() => continue,
+            Some(Ok(chunk)) => {
+                batched += chunk.len();
+                batch.push(chunk);
+                if batched < BATCH && batch.len() < MAX_CHUNKS {
+                    continue;
+                }
+                batched = 0;
+                Message::Write(mem::take(&mut batch))
+            }
+            Some(Err(error)) => break Some(error),
+            None => Message::End(mem::take(&mut batch)),
+        };
+        let is_end = matches!(message, Message::End(_));
+        if queue.send(message).await.is_err() || is_end {
+            break None; // if the writer has ended early, it says why
+        }
+    };
+    drop(queue);
+    let received = joined(writer.await);
+    match failed {
+        Some(error) => Err(error),
+        None => {
+            received?.ok_or_else(|| Error::new(ErrorKind::Other, "the writer ended before the stream did"))
+        }
+    }
+}
+
+enum Message {
+    Write(Vec<Bytes>),
+    /// The last bytes.
+    End(Vec<Bytes>),
+}
+
+/// Hashes and writes; `None` if the stream was given up.
+fn receive(
+    layout: &Layout,
+    media_type: MediaType,
+    hasher: Hasher,
+    mut messages: mpsc::Receiver<Message>,
+) -> Result<Option<Descriptor>, Error> {
+    let mut file = Unnamed::new(&layout.shared.disk, hasher)?;
+    while let Some(message) = messages.blocking_recv() {
+        match message {
+            Message::Write(chunks) => file.write(&chunks)?,
+            Message::End(chunks) => {
+                file.write(&chunks)?;
+                return file.commit(layout, media_type).map(Some);
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The file that is received into; removed when dropped.
+struct Unnamed<'a> {
+    file: Temporary<'a>,
+    hasher: Hasher,
+    flush: Flush,
+    durable: bool,
+}
+
+impl<'a> Unnamed<'a> {
+    fn new(disk: &'a Disk, hasher: Hasher) -> Result<Self, Error> {
+        Ok(Self {
+            file: disk.temporary()?,
+            hasher,
+            flush: Flush::default(),
+            durable: disk.options().durability == Durability::Durable,
+        })
+    }
+
+    fn write(&mut self, chunks: &[Bytes]) -> Result<(), Error> {
+        for chunk in chunks {
+            self.hasher.update(chunk);
+        }
+        write_all(&mut self.file.file, chunks, Bytes::as_ref).at("write", &self.file.path())?;
+        if self.durable {
+            self.flush.step(&self.file.file, self.hasher.count());
+        }
+        Ok(())
+    }
+
+    /// Makes the file a blob, unless that is there and good.
+    fn commit(mut self, layout: &Layout, media_type: MediaType) -> Result<Descriptor, Error> {
+        self.flush.finish().at("sync", &self.file.path())?;
+        let size = self.hasher.count();
+        let descriptor = Descriptor::new(media_type, self.hasher.finish()?, size)?;
+        layout.lease.pin([descriptor.digest()])?;
+        if !layout.shared.vouch(&descriptor)? {
+            let stamp = self.file.commit(descriptor.digest())?;
+            layout.shared.verified.set(descriptor.digest(), stamp);
+        }
+        Ok(descriptor)
+    }
+}
