@@ -11,8 +11,10 @@ use std::{
 use async_trait::async_trait;
 use wharf_auth::{Action, Scopes};
 use wharf_config::{Intent, Role};
-use wharf_content::{Blob, Descriptor, ErrorKind, Location, Manifest, Name, Sink, Source, Target};
-use wharf_reference::{Digest, Repository};
+use wharf_content::{
+    Blob, ByteStream, Descriptor, ErrorKind, Location, Manifest, MediaType, Name, Sink, Source, Target,
+};
+use wharf_reference::{Algorithm, Digest, Repository};
 
 use crate::{
     Client,
@@ -258,6 +260,21 @@ impl Sink for Remote {
             }
             _ => Ok(false),
         }
+    }
+
+    fn can_ingest(&self) -> bool {
+        true
+    }
+
+    /// Sends the bytes in one request without a length. What opens and closes the upload is tried again, the bytes are
+    /// not.
+    async fn ingest(
+        &self,
+        media_type: MediaType,
+        algorithm: Algorithm,
+        bytes: ByteStream,
+    ) -> Result<Descriptor, wharf_content::Error> {
+        Ok(self.push_stream(media_type, algorithm, bytes).await?)
     }
 
     fn location(&self) -> Location {

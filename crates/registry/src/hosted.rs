@@ -1,12 +1,18 @@
-use std::sync::{Arc, LazyLock};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, LazyLock},
+};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
 use http::{HeaderMap, Method, StatusCode};
 use wharf_content::{
-    Blob, ByteStream, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, Name, OpenBlob,
-    Sink, Source, Target,
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, MAX_MANIFEST_SIZE, Manifest, MediaType,
+    Name, OpenBlob, Sink, Source, Target, Verified,
 };
-use wharf_reference::{Digest, Tag};
+use wharf_reference::{Algorithm, Digest, Tag};
 
 use crate::{
     Registry,
@@ -145,6 +151,72 @@ impl OpenBlob for Opener {
     }
 }
 
+/// Uploads.
+impl HostedRepository {
+    /// Begins an upload; its id.
+    async fn begin(&self) -> Result<String, Error> {
+        let id = random_id()?;
+        self.state().backend.begin(&id, "").await?;
+        Ok(id)
+    }
+
+    /// Writes all bytes of a stream to an upload, and shows them to `see`.
+    async fn write(
+        &self,
+        id: &str,
+        mut bytes: impl Stream<Item = Result<Bytes, Error>> + Unpin + Send,
+        mut see: impl FnMut(&Bytes) + Send,
+    ) -> Result<(), Error> {
+        let mut offset = 0;
+        while let Some(chunk) = poll_fn(|context| Pin::new(&mut bytes).poll_next(context)).await {
+            let (chunk, start) = (chunk?, offset);
+            see(&chunk);
+            offset += chunk.len() as u64;
+            self.state().backend.append(id, start, vec![chunk]).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a blob to an upload; proof of its digest.
+    async fn receive(&self, id: &str, mut blob: Blob) -> Result<Verified, Error> {
+        self.write(id, &mut blob, |_| {}).await?;
+        let digest = blob.descriptor().digest();
+        let content = match blob.verified() {
+            Some(verified) => verified.clone(),
+            None => self.state().rehash(id, digest.algorithm()).await?,
+        };
+        if content.digest() != digest {
+            let message = format!("the bytes of blob {digest} have another digest");
+            return Err(Error::new(ErrorKind::Mismatch, message));
+        }
+        Ok(content)
+    }
+
+    /// Makes an upload a blob of this repository, or drops it if it failed.
+    async fn finish(&self, id: &str, received: Result<Verified, Error>) -> Result<Verified, Error> {
+        let backend = &self.state().backend;
+        let content = match received {
+            Ok(content) => content,
+            Err(error) => {
+                let _ = backend.discard(id).await; // the first failure says why
+                return Err(error);
+            }
+        };
+        let present = self.state().hold_content().await;
+        if let Err(error) = backend.commit(id, &content).await {
+            let _ = backend.discard(id).await;
+            return Err(error);
+        }
+        let (digest, size) = (content.digest(), content.size());
+        self.state().trust(digest);
+        let record = BlobRecord { size, user: None };
+        self.state()
+            .link_blob(&self.path, digest, record, None, (present, None))
+            .await?;
+        Ok(content)
+    }
+}
+
 #[async_trait]
 impl Sink for HostedRepository {
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
@@ -159,48 +231,27 @@ impl Sink for HostedRepository {
         Ok(size == Some(descriptor.size()) && self.is_present(descriptor).await?)
     }
 
-    async fn push_blob(&self, mut blob: Blob) -> Result<(), Error> {
-        let (backend, id) = (&self.state().backend, random_id()?);
-        let descriptor = blob.descriptor().clone();
-        backend.begin(&id, "").await?;
-        let mut offset = 0;
-        while let Some(chunk) = blob.next().await {
-            let written = match chunk {
-                Ok(chunk) => {
-                    let start = offset;
-                    offset += chunk.len() as u64;
-                    backend.append(&id, start, vec![chunk]).await
-                }
-                Err(error) => Err(error),
-            };
-            if let Err(error) = written {
-                backend.discard(&id).await?;
-                return Err(error);
-            }
-        }
-        let content = match blob.verified() {
-            Some(verified) => verified.clone(),
-            None => self.state().rehash(&id, descriptor.digest().algorithm()).await?,
-        };
-        if content.digest() != descriptor.digest() {
-            backend.discard(&id).await?;
-            let message = format!("the bytes of blob {} have another digest", descriptor.digest());
-            return Err(Error::new(ErrorKind::Mismatch, message));
-        }
-        let present = self.state().hold_content().await;
-        if let Err(error) = backend.commit(&id, &content).await {
-            let _ = backend.discard(&id).await; // the first failure says why
-            return Err(error);
-        }
-        self.state().trust(descriptor.digest());
-        let record = BlobRecord {
-            size: descriptor.size(),
-            user: None,
-        };
-        let digest = descriptor.digest();
-        self.state()
-            .link_blob(&self.path, digest, record, None, (present, None))
-            .await
+    async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
+        let id = self.begin().await?;
+        let received = self.receive(&id, blob).await;
+        self.finish(&id, received).await.map(drop)
+    }
+
+    fn can_ingest(&self) -> bool {
+        true
+    }
+
+    async fn ingest(
+        &self,
+        media_type: MediaType,
+        algorithm: Algorithm,
+        bytes: ByteStream,
+    ) -> Result<Descriptor, Error> {
+        let mut hasher = Hasher::new(algorithm)?;
+        let id = self.begin().await?;
+        let written = self.write(&id, bytes, |chunk| hasher.update(chunk)).await;
+        let content = self.finish(&id, written.and_then(|()| hasher.prove())).await?;
+        Descriptor::new(media_type, content.digest().clone(), content.size())
     }
 
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {

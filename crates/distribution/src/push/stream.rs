@@ -14,12 +14,11 @@ use super::{OPERATION, Session, is_ambiguous, may_try_again, whole::Failure};
 use crate::{Remote, error::Error, send::Payload, site::Site};
 
 impl Remote {
-    /// Writes a blob whose digest and size are not known before its last byte: a layer that is compressed as
-    /// it is sent. Its descriptor comes back.
+    /// Writes a blob whose digest and size are not known before its last byte, for [`Sink::ingest`](wharf_content::Sink).
     ///
     /// The bytes come only once, so they are not sent again if that fails; what opens and closes the upload is
     /// tried again.
-    pub async fn push_stream(
+    pub(crate) async fn push_stream(
         &self,
         media_type: MediaType,
         algorithm: Algorithm,

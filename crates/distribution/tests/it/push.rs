@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use wharf_content::{Blob, Descriptor, ErrorKind, MediaType};
+use wharf_content::{Blob, Descriptor, ErrorKind, MediaType, Sink as _};
 use wharf_reference::Algorithm;
 use wharf_testkit::{
     Request,
@@ -195,7 +195,7 @@ async fn a_blob_of_unknown_size_is_streamed() {
     let stream = Box::pin(futures_util::stream::iter(chunks));
     let app = remote(&client, "reg.test", "app");
     let descriptor = app
-        .push_stream(MediaType::OCI_LAYER_GZIP, Algorithm::Sha256, stream)
+        .ingest(MediaType::OCI_LAYER_GZIP, Algorithm::Sha256, stream)
         .await
         .unwrap();
     let upload = upload.lock().unwrap();

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use wharf_content::{Blob, ErrorKind, MediaType};
+use wharf_content::{Blob, ErrorKind, MediaType, Sink as _};
 use wharf_http::RetryPolicy;
 use wharf_reference::{Algorithm, Tag};
 use wharf_registry::Registry;
@@ -472,7 +472,7 @@ async fn x05_a_stream_is_closed_as_often_as_it_takes() {
         let whole = chunk.clone();
         let stream = Box::pin(futures_util::stream::once(async move { Ok(whole) }));
         let pushed = remote
-            .push_stream(MediaType::OCI_LAYER, Algorithm::Sha256, stream)
+            .ingest(MediaType::OCI_LAYER, Algorithm::Sha256, stream)
             .await;
         let descriptor = pushed.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(hit.hits(), 1);
