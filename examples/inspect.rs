@@ -44,9 +44,9 @@ async fn inspect(arguments: Arguments) -> Result<(), Error> {
     let selection = Selection::Platform(platform);
     match (arguments.raw, arguments.config) {
         (true, false) => common::print_bytes(client.manifest(&arguments.image).await?.bytes()),
-        (true, true) => common::print_bytes(&client.config(&arguments.image, &selection).await?),
+        (true, true) => common::print_bytes(&client.config_bytes(&arguments.image, &selection).await?),
         (false, true) => {
-            let config = client.config(&arguments.image, &selection).await?;
+            let config = client.config_bytes(&arguments.image, &selection).await?;
             let value: serde_json::Value =
                 serde_json::from_slice(&config).map_err(|error| Error::wrap(ErrorKind::Invalid, error))?;
             common::print_bytes(&pretty(&value)?)

@@ -11,14 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use serde_json::json;
 use wharf::{
-    Algorithm, Client, Descriptor, Hasher, Manifest, MediaType, Name, Options, Sink, Source,
-    config::Locations,
-    content::Blob,
-    store::{Layout, Memory},
+    BuiltImage, Client, Hasher, ImageBuilder, ImageConfig, MediaType, Options, Platform, Source, SourceExt,
+    config::Locations, store::Layout,
 };
 use wharf_registry::Registry;
 
@@ -35,9 +31,8 @@ async fn main() -> Result<()> {
         .await?;
     steps.done(&format!("started a registry at {}", server.address()));
 
-    let local = Memory::new();
-    let name = Name::parse("hello")?;
-    let digest = build_image(&local, &name).await?;
+    let image = build_image()?;
+    let digest = image.digest();
     steps.done(&format!("built an image of two layers, {digest}"));
 
     let host = Locations::rooted(home.path()).with_auth_file(home.path().join("auth.json"));
@@ -54,7 +49,9 @@ async fn main() -> Result<()> {
     steps.done(&format!("logged in, credentials in {}", stored.origin));
 
     let reference = format!("{registry}/team/hello:1.0");
-    let report = client.push(&local, &name, &reference, Options::default()).await?;
+    let report = client
+        .push(&image, digest, &reference, Options::default())
+        .await?;
     steps.done(&format!("pushed {reference}, {} bytes", report.bytes_copied()));
 
     let tags = client.tags(&reference).await?;
@@ -67,9 +64,9 @@ async fn main() -> Result<()> {
 
     let manifest = store.manifest(&pulled.name().clone().into()).await?;
     for blob in manifest.blobs() {
-        store.blob(blob).await?.read_to_end(1 << 20).await?; // fails unless digest and size are right
+        store.fetch(blob, 1 << 20).await?; // fails unless digest and size are right
     }
-    if *manifest.digest() != digest {
+    if manifest.digest() != digest {
         return Err(format!("pushed {digest} but pulled {}", manifest.digest()).into());
     }
     steps.done(&format!("verified every byte of {digest}"));
@@ -108,43 +105,24 @@ impl Steps {
 }
 
 /// An image of two layers with one file each, and a config that names them.
-async fn build_image(sink: &impl Sink, name: &Name) -> Result<wharf::Digest> {
-    let mut layers = Vec::new();
-    let mut diff_ids = Vec::new();
+fn build_image() -> Result<BuiltImage> {
+    let mut config = ImageConfig::builder(Platform::host()).with_cmd(["cat", "/srv/hello.txt"]);
+    let mut image = ImageBuilder::new();
     for (path, text) in [
         ("etc/motd", "welcome aboard\n"),
         ("srv/hello.txt", "hello, world\n"),
     ] {
         let tar = tar_with(path, text.as_bytes())?;
-        diff_ids.push(Hasher::digest(Algorithm::Sha256, &tar)?);
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-        gzip.write_all(&tar)?;
-        layers.push(push(sink, MediaType::OCI_LAYER_GZIP, gzip.finish()?).await?);
+        config = config.with_diff_id(&Hasher::sha256(&tar));
+        image = image.with_layer_bytes(MediaType::OCI_LAYER_GZIP, gzip(&tar)?);
     }
-    let config = json!({
-        "architecture": wharf::Platform::host().architecture,
-        "os": "linux",
-        "config": { "Cmd": ["cat", "/srv/hello.txt"] },
-        "rootfs": { "type": "layers", "diff_ids": diff_ids },
-    });
-    let config = push(sink, MediaType::OCI_CONFIG, serde_json::to_vec(&config)?).await?;
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": MediaType::OCI_MANIFEST,
-        "config": config,
-        "layers": layers,
-    });
-    let manifest = Manifest::parse(serde_json::to_vec(&manifest)?.into(), None)?;
-    sink.push_manifest(&manifest, Some(name)).await?;
-    Ok(manifest.digest().clone())
+    Ok(image.with_config(config.build()?).build()?)
 }
 
-async fn push(sink: &impl Sink, media_type: MediaType, bytes: Vec<u8>) -> Result<Descriptor> {
-    let digest = Hasher::digest(Algorithm::Sha256, &bytes)?;
-    let descriptor = Descriptor::new(media_type, digest, bytes.len() as u64)?;
-    sink.push_blob(Blob::from_bytes(descriptor.clone(), Bytes::from(bytes))?)
-        .await?;
-    Ok(descriptor)
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?)
 }
 
 fn tar_with(path: &str, content: &[u8]) -> Result<Vec<u8>> {

@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use wharf_auth::Credential;
 use wharf_config::{Credentials, Locations, Registries};
-use wharf_content::{Error, ErrorKind, Manifest, Source, Target};
+use wharf_content::{Error, ErrorKind, ImageConfig, Manifest, Source, SourceExt as _, Target};
 use wharf_distribution::Remote;
 use wharf_reference::{Reference, Tag};
 use wharf_store::Layout;
 
 use crate::{
-    ClientBuilder, Image, Inspection, Selection, inspect,
+    ClientBuilder, Image, Inspection, Selection,
     names::Names,
     overrides::WithCredentials,
     policy::Guard,
@@ -93,16 +93,38 @@ impl Client {
         place.source.manifest(&place.target).await
     }
 
-    /// The bytes of an image's config; of an index, the config of the selected image.
+    /// The config of a container image; of an index, the config of the selected image.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::Selection;
+    ///
+    /// let image = "docker://quay.io/fedora/fedora:latest".parse()?;
+    /// let config = client.config(&image, &Selection::default()).await?;
+    /// println!("{}/{}: {:?}", config.os(), config.architecture(), config.cmd());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::config_bytes`]; [`ErrorKind::Invalid`] also if it is no container image.
+    pub async fn config(&self, image: &Image, selection: &Selection) -> Result<ImageConfig, Error> {
+        let place = self.place(image).await?;
+        let (_, chosen) = place.select(selection).await?;
+        place.source.config(&chosen).await
+    }
+
+    /// The bytes of a config of any type, as artifacts have them too; of an index, the config of the selected image.
     ///
     /// # Errors
     ///
     /// As [`Client::manifest`]; [`ErrorKind::NotFound`] also if no image of the index is selected,
-    /// [`ErrorKind::TooLarge`] above 8 MiB.
-    pub async fn config(&self, image: &Image, selection: &Selection) -> Result<bytes::Bytes, Error> {
+    /// [`ErrorKind::TooLarge`] above 4 MiB.
+    pub async fn config_bytes(&self, image: &Image, selection: &Selection) -> Result<bytes::Bytes, Error> {
         let place = self.place(image).await?;
         let (_, chosen) = place.select(selection).await?;
-        inspect::read_config(&*place.source, &chosen).await
+        place.source.config_bytes(&chosen).await
     }
 
     /// What `skopeo inspect` says of an image.

@@ -1,11 +1,8 @@
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use wharf_content::{Descriptor, Error, ErrorKind, Manifest, Source};
+use serde::Serialize;
+use wharf_content::{Descriptor, Error, Manifest, Source, SourceExt as _};
 use wharf_reference::{Digest, Tag};
-
-/// The largest config that is read into memory, in bytes (threat row X1).
-pub(crate) const MAX_CONFIG_SIZE: u64 = 8 * 1024 * 1024;
 
 /// What `skopeo inspect` says of an image; serialises with the same keys.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,67 +65,23 @@ impl From<&Descriptor> for Layer {
 impl Inspection {
     /// Reads the config of an image and says what there is to say; `digest` is of what was named.
     pub(crate) async fn of(source: &dyn Source, image: &Manifest, digest: Digest) -> Result<Self, Error> {
-        let bytes = read_config(source, image).await?;
-        let config: Config = serde_json::from_slice(&bytes).map_err(|error| {
-            // Not what serde says: it quotes the config, at any length.
-            let message = format!(
-                "{} is not a container image: its config cannot be read (line {}, column {})",
-                image.digest(),
-                error.line(),
-                error.column()
-            );
-            Error::new(ErrorKind::Invalid, message)
-        })?;
-        let runtime = config.config.unwrap_or_default();
+        let config = source.config(image).await?;
         Ok(Self {
             name: None,
             digest,
             repo_tags: Vec::new(),
-            created: config.created,
-            docker_version: config.docker_version,
-            labels: runtime.labels,
-            architecture: config.architecture,
-            os: config.os,
+            created: config.created().map(str::to_owned),
+            docker_version: config.docker_version().unwrap_or_default().to_owned(),
+            labels: config.labels().cloned(),
+            architecture: config.architecture().to_owned(),
+            os: config.os().to_owned(),
             layers: image
                 .layers()
                 .iter()
                 .map(|layer| layer.digest().clone())
                 .collect(),
             layers_data: image.layers().iter().map(Layer::from).collect(),
-            env: runtime.env,
+            env: config.env().map(<[String]>::to_vec),
         })
     }
-}
-
-/// The bytes of an image's config.
-pub(crate) async fn read_config(source: &dyn Source, image: &Manifest) -> Result<bytes::Bytes, Error> {
-    let descriptor = image.config().ok_or_else(|| {
-        Error::new(
-            ErrorKind::Invalid,
-            format!("{} is an index, which has no config", image.digest()),
-        )
-    })?;
-    source.blob(descriptor).await?.read_to_end(MAX_CONFIG_SIZE).await
-}
-
-/// The parts of an image config that are shown. Lenient: what old tools left out is empty.
-#[derive(Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the key is called that")]
-struct Config {
-    created: Option<String>,
-    #[serde(default)]
-    docker_version: String,
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    os: String,
-    config: Option<Runtime>,
-}
-
-#[derive(Default, Deserialize)]
-struct Runtime {
-    #[serde(rename = "Labels")]
-    labels: Option<BTreeMap<String, String>>,
-    #[serde(rename = "Env")]
-    env: Option<Vec<String>>,
 }

@@ -8,7 +8,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `oci-spec` | `Manifest::to_image` and `to_index`, in oci-spec's types |
+//! | `oci-spec` | `Manifest::to_image` and `to_index`, `ImageConfig::to_config`, in oci-spec's types |
 //! | `webpki-roots` | `Roots::Webpki` for [`ClientBuilder::with_roots`]: Mozilla's certificates, for where the system has none |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -47,8 +47,9 @@ pub use warnings::Warning;
 pub use wharf_auth::{Credential, Secret};
 #[doc(no_inline)]
 pub use wharf_content::{
-    Descriptor, Error, ErrorKind, Event, Hasher, Hint, Manifest, MediaType, Name, Outcome, Platform,
-    Progress, RegistryError, Sink, Source, Target, WithCauses,
+    BuiltImage, Descriptor, Error, ErrorKind, Event, Hasher, Hint, ImageBuilder, ImageConfig, IndexBuilder,
+    Manifest, MediaType, Name, Outcome, Platform, Progress, RegistryError, Sink, SinkExt, Source, SourceExt,
+    Target, WithCauses,
 };
 #[doc(no_inline)]
 pub use wharf_copy::{Options, Report, Selection};

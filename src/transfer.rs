@@ -164,8 +164,25 @@ impl Client {
         Ok((name, report))
     }
 
-    /// Pushes an image that a store has under a name or digest. Without a tag or digest in `reference` it gets the tag
+    /// Pushes an image that a store has under a name or digest, or one that was just built. Without a tag or digest in `reference` it gets the tag
     /// `latest`; with a digest it gets none, and must have that digest. A name in the options is ignored.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf::{Client, Hasher, ImageBuilder, ImageConfig, MediaType, Options, Platform};
+    ///
+    /// let layer = std::fs::read("layer.tar")?;
+    /// let config = ImageConfig::builder(Platform::new("linux", "amd64"))
+    ///     .with_cmd(["/srv/hello"])
+    ///     .with_diff_id(&Hasher::sha256(&layer))
+    ///     .build()?;
+    /// let image = ImageBuilder::new().with_config(config).with_layer_bytes(MediaType::OCI_LAYER, layer).build()?;
+    ///
+    /// let client = Client::from_host()?;
+    /// client.push(&image, image.digest(), "registry.example.com/team/hello:1.0", Options::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -106,7 +106,16 @@ pub trait SourceExt: Source {
         }
     }
 
-    /// The config of an image, of at most [`MAX_CONFIG_SIZE`] bytes.
+    /// The bytes of a config, of at most [`MAX_CONFIG_SIZE`], whatever they are: artifacts have configs of any type.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the manifest is an index; and as [`SourceExt::fetch`].
+    fn config_bytes(&self, image: &Manifest) -> impl Future<Output = Result<Bytes, Error>> + Send {
+        async move { self.fetch(config_of(image)?, MAX_CONFIG_SIZE).await }
+    }
+
+    /// The config of a container image, of at most [`MAX_CONFIG_SIZE`] bytes.
     ///
     /// # Errors
     ///
@@ -114,8 +123,7 @@ pub trait SourceExt: Source {
     /// most artifacts; and as [`SourceExt::fetch`].
     fn config(&self, image: &Manifest) -> impl Future<Output = Result<ImageConfig, Error>> + Send {
         async move {
-            let descriptor = config_of(image)?;
-            let bytes = self.fetch(descriptor, MAX_CONFIG_SIZE).await?;
+            let bytes = self.config_bytes(image).await?;
             ImageConfig::parse(bytes).map_err(|error| {
                 let message = format!("{} is not a container image: {error}", image.digest());
                 Error::new(error.kind(), message)

@@ -243,7 +243,7 @@ impl Body {
             if why.starts_with(TOO_MUCH_HISTORY) {
                 return Error::new(ErrorKind::TooLarge, format!("the config has {why}"));
             }
-            Error::new(ErrorKind::Invalid, format!("its config cannot be read: {why}"))
+            Error::new(ErrorKind::Invalid, format!("the config cannot be read: {why}"))
         };
         let Object(body) = serde_json::from_slice(bytes).map_err(unreadable)?;
         let Object(platform) = serde_json::from_slice(bytes).map_err(unreadable)?;
