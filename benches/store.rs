@@ -16,8 +16,9 @@ use criterion::{
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 use tokio::runtime::Runtime;
-use wharf_content::{Blob, Descriptor, Hasher, Manifest, MediaType, Name, Sink as _, Source as _, Target};
-use wharf_reference::Algorithm;
+use wharf_content::{
+    Blob, Descriptor, ImageBuilder, Manifest, MediaType, Name, Sink as _, Source as _, Target,
+};
 use wharf_store::{Collect, Layout};
 
 fn runtime() -> Runtime {
@@ -26,19 +27,13 @@ fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-fn describe(media_type: MediaType, bytes: &[u8]) -> Descriptor {
-    let digest = Hasher::digest(Algorithm::Sha256, bytes).expect("a known algorithm");
-    Descriptor::new(media_type, digest, bytes.len() as u64).expect("a fitting size")
-}
-
 /// Another blob at each call.
 fn fresh(size: usize) -> impl FnMut() -> Blob {
     let (mut bytes, mut count) = (vec![1_u8; size], 0_u64);
     move || {
         count += 1;
         bytes.splice(..8, count.to_le_bytes());
-        let descriptor = describe(MediaType::OCI_LAYER, &bytes);
-        Blob::from_bytes(descriptor, Bytes::copy_from_slice(&bytes)).expect("a known algorithm")
+        Blob::of(MediaType::OCI_LAYER, Bytes::copy_from_slice(&bytes))
     }
 }
 
@@ -123,28 +118,21 @@ fn write_large(directory: &Path) {
     let blobs = directory.join("blobs/sha256");
     fs::create_dir_all(&blobs).expect("a folder");
     let store = |media_type: MediaType, bytes: &[u8]| {
-        let descriptor = describe(media_type, bytes);
+        let descriptor = Descriptor::of(media_type, bytes);
         fs::write(blobs.join(descriptor.digest().encoded()), bytes).expect("a blob on disk");
         descriptor
     };
     let mut entries = Vec::new();
     for image in 0..IMAGES {
         let config = json!({ "architecture": "amd64", "os": "linux", "image": image }).to_string();
-        let layers: Vec<Descriptor> = (1..BLOBS_OF_EACH)
-            .map(|layer| {
-                store(
-                    MediaType::OCI_LAYER,
-                    format!("layer {layer} of {image}").as_bytes(),
-                )
-            })
-            .collect();
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": MediaType::OCI_MANIFEST,
-            "config": store(MediaType::OCI_CONFIG, config.as_bytes()),
-            "layers": layers,
+        store(MediaType::OCI_CONFIG, config.as_bytes());
+        let builder = ImageBuilder::new().with_config_bytes(MediaType::OCI_CONFIG, config);
+        let builder = (1..BLOBS_OF_EACH).fold(builder, |builder, layer| {
+            let layer = format!("layer {layer} of {image}");
+            builder.with_layer(store(MediaType::OCI_LAYER, layer.as_bytes()))
         });
-        let manifest = store(MediaType::OCI_MANIFEST, manifest.to_string().as_bytes());
+        let built = builder.build().expect("an image");
+        let manifest = store(MediaType::OCI_MANIFEST, built.root().bytes());
         entries.push(manifest.with_annotation("org.opencontainers.image.ref.name", name(image)));
     }
     let index = json!({ "schemaVersion": 2, "manifests": entries });
@@ -269,7 +257,7 @@ fn names(criterion: &mut Criterion) {
         runtime.block_on(pushed).expect("a manifest is stored");
         let entries: Vec<Descriptor> = (0..count)
             .map(|image| {
-                let of_its_own = describe(MediaType::OCI_MANIFEST, &usize::to_le_bytes(image));
+                let of_its_own = Descriptor::of(MediaType::OCI_MANIFEST, &usize::to_le_bytes(image));
                 of_its_own.with_annotation("org.opencontainers.image.ref.name", name(image))
             })
             .collect();

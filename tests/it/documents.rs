@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use wharf::{
-    Client, Descriptor, Hasher, Manifest, Name, Options, Selection, Sink as _, Source as _, Target,
-    content::Blob,
+    Client, Descriptor, Manifest, MediaType, Name, Options, Selection, Sink as _, SinkExt as _, Source as _,
+    Target,
     store::{Layout, Memory},
 };
 use wharf_registry::Registry;
@@ -12,8 +12,7 @@ const CONFIG: &[u8] = b"{}";
 const LAYER: &[u8] = b"some layer";
 
 fn described(bytes: &[u8], media_type: &str) -> Value {
-    let digest = Hasher::digest(wharf::Algorithm::Sha256, bytes).unwrap();
-    json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+    json!(Descriptor::of(MediaType::from_document(media_type), bytes))
 }
 
 fn image(config_type: &str, layer_type: &str) -> Value {
@@ -29,11 +28,7 @@ fn image(config_type: &str, layer_type: &str) -> Value {
 async fn store_of(document: &Value, name: &Name) -> Memory {
     let store = Memory::new();
     for bytes in [CONFIG, LAYER] {
-        let descriptor: Descriptor = serde_json::from_value(described(bytes, "")).unwrap();
-        store
-            .push_blob(Blob::from_bytes(descriptor, bytes.into()).unwrap())
-            .await
-            .unwrap();
+        store.push_bytes(MediaType::OCTET_STREAM, bytes).await.unwrap();
     }
     let manifest = Manifest::parse(document.to_string().into(), None).unwrap();
     store.push_manifest(&manifest, Some(name)).await.unwrap();

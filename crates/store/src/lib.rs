@@ -1,16 +1,17 @@
 //! A local store of images: an OCI image layout that many processes can share.
 //!
 //! ```
-//! use wharf_content::{Manifest, Name, Sink as _, Source as _};
+//! use wharf_content::{ImageBuilder, ImageConfig, Name, Platform, SinkExt as _, Source as _};
 //! use wharf_store::Layout;
 //!
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
 //! let store = Layout::create(directory.path().join("images")).await?;
-//! let index = Manifest::parse(br#"{"schemaVersion":2,"manifests":[]}"#.as_slice().into(), None)?;
+//! let config = ImageConfig::builder(Platform::new("linux", "amd64")).build()?;
+//! let image = ImageBuilder::new().with_config(config).build()?;
 //! let name = Name::parse("example.com/empty:1")?;
-//! store.push_manifest(&index, Some(&name)).await?;
-//! assert_eq!(store.manifest(&name.into()).await?, index);
+//! store.push_image(&image, Some(&name)).await?;
+//! assert_eq!(store.manifest(&name.into()).await?, *image.root());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -37,5 +37,5 @@ pub use wire::{Request, response};
 
 /// The sha256 digest of `bytes`.
 pub fn sha256(bytes: &[u8]) -> wharf_reference::Digest {
-    wharf_content::Hasher::digest(wharf_reference::Algorithm::Sha256, bytes).expect("sha256 is supported")
+    wharf_content::Hasher::sha256(bytes)
 }

@@ -12,8 +12,7 @@ use wharf_content::{
 use wharf_reference::{Algorithm, Digest};
 
 pub(crate) fn descriptor(content: &[u8]) -> Descriptor {
-    let digest = Hasher::digest(Algorithm::Sha256, content).unwrap();
-    Descriptor::new(MediaType::OCTET_STREAM, digest, content.len() as u64).unwrap()
+    Descriptor::of(MediaType::OCTET_STREAM, content)
 }
 
 fn chunks(chunks: &[&'static [u8]]) -> ByteStream {

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use wharf_content::{
-    Blob, Descriptor, Error, ErrorKind, Hasher, Location, Manifest, MediaType, Name, Sink, Source, Target,
+    Blob, BuiltImage, Descriptor, Error, ErrorKind, Hasher, ImageBuilder, Location, Manifest, MediaType,
+    Name, Sink, Source, Target,
 };
 use wharf_reference::{Algorithm, Digest};
 
@@ -127,14 +128,12 @@ impl Place {
 
     /// Keeps an image whose layers have these contents.
     pub(crate) fn image(&self, seed: &str, layers: &[&str]) -> Manifest {
-        let config = self.add(MediaType::OCI_CONFIG, format!("{{\"seed\":{seed:?}}}").as_bytes());
-        let layers: Vec<Descriptor> = layers
-            .iter()
-            .map(|layer| self.add(MediaType::OCI_LAYER, layer.as_bytes()))
-            .collect();
-        self.manifest_of(&json!({
-            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": layers,
-        }))
+        let builder =
+            ImageBuilder::new().with_config_bytes(MediaType::OCI_CONFIG, format!("{{\"seed\":{seed:?}}}"));
+        let builder = layers.iter().fold(builder, |builder, layer| {
+            builder.with_layer_bytes(MediaType::OCI_LAYER, layer.as_bytes().to_vec())
+        });
+        self.keep(&builder.build().unwrap())
     }
 
     /// Keeps an index of these descriptors.
@@ -158,16 +157,26 @@ impl Place {
         artifact_type: &str,
         content: &str,
     ) -> Manifest {
-        let config = self.add(MediaType::OCI_EMPTY, b"{}");
-        let layer = self.add(MediaType::OCTET_STREAM, content.as_bytes());
-        let mut document = json!({
-            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "artifactType": artifact_type,
-            "config": config, "layers": [layer],
-        });
+        let mut builder = ImageBuilder::new()
+            .with_artifact_type(MediaType::from_document(artifact_type))
+            .with_layer_bytes(MediaType::OCTET_STREAM, content.as_bytes().to_vec());
         if let Some(subject) = subject {
-            document["subject"] = serde_json::to_value(subject).unwrap();
+            builder = builder.with_subject(subject.clone());
         }
-        self.manifest_of(&document)
+        self.keep(&builder.build().unwrap())
+    }
+
+    /// Keeps what was built.
+    fn keep(&self, image: &BuiltImage) -> Manifest {
+        let mut content = self.content.lock().unwrap();
+        for (descriptor, bytes) in image.blobs() {
+            content.blobs.insert(descriptor.digest().clone(), bytes.clone());
+        }
+        let manifest = image.root().clone();
+        content
+            .manifests
+            .insert(manifest.digest().clone(), manifest.clone());
+        manifest
     }
 
     /// Lists something as a referrer.

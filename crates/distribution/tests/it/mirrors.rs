@@ -13,7 +13,7 @@ use wharf_registry::{Quirk, Registry};
 use wharf_testkit::{
     Image,
     hostile::{Answer, Fault, Match, OriginOptions, Rule, Stage, Step, blob_answer},
-    noise, sha256,
+    noise,
 };
 
 use crate::support::{StageNames, on_stage, plain, registry, remote};
@@ -44,7 +44,7 @@ async fn a_digest_is_continued_at_the_next_place() {
     let mirror = stage.origin("mirror.test").await;
     let primary = stage.origin("reg.test").await;
     let bytes = Bytes::from(noise(5, 100_000));
-    let descriptor = Descriptor::new(MediaType::OCTET_STREAM, sha256(&bytes), 100_000).unwrap();
+    let descriptor = Descriptor::of(MediaType::OCTET_STREAM, &bytes);
     let whole = bytes.clone();
     mirror.rule(
         Rule::call(Match::get("/v2/cache/app/blobs/"), move |request| {

@@ -10,15 +10,14 @@ use wharf_content::{Descriptor, ErrorKind, MediaType};
 use wharf_distribution::Remote;
 use wharf_testkit::{
     hostile::{Answer, Fault, Match, OriginOptions, Rule, Stage, blob_answer},
-    noise, sha256,
+    noise,
 };
 
 use crate::support::{on_stage, read_in_pieces, remote};
 
 fn blob_of(length: usize) -> (Descriptor, Bytes) {
     let bytes = Bytes::from(noise(7, length));
-    let descriptor = Descriptor::new(MediaType::OCTET_STREAM, sha256(&bytes), length as u64).unwrap();
-    (descriptor, bytes)
+    (Descriptor::of(MediaType::OCTET_STREAM, &bytes), bytes)
 }
 
 async fn read(remote: &Remote, descriptor: &Descriptor) -> Result<Bytes, wharf_content::Error> {

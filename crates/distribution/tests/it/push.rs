@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use wharf_content::{Blob, Descriptor, ErrorKind, MediaType, Sink as _};
+use wharf_content::{Blob, ErrorKind, MediaType, Sink as _};
 use wharf_reference::Algorithm;
 use wharf_testkit::{
     Request,
@@ -76,8 +76,7 @@ fn put(upload: &Shared, request: &Request) -> Answer {
 
 fn blob_of(length: usize) -> (Blob, Bytes) {
     let bytes = Bytes::from(noise(3, length));
-    let descriptor = Descriptor::new(MediaType::OCTET_STREAM, sha256(&bytes), length as u64).unwrap();
-    (Blob::from_bytes(descriptor, bytes.clone()).unwrap(), bytes)
+    (Blob::of(MediaType::OCTET_STREAM, bytes.clone()), bytes)
 }
 
 fn methods(origin: &Origin) -> Vec<String> {

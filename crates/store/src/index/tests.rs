@@ -3,8 +3,7 @@ use wharf_content::{Descriptor, ErrorKind, MediaType, Name};
 use super::{entry::REF_NAME, *};
 
 fn manifest(text: &str) -> Descriptor {
-    let digest = wharf_content::Hasher::digest(wharf_reference::Algorithm::Sha256, text.as_bytes()).unwrap();
-    Descriptor::new(MediaType::OCI_MANIFEST, digest, text.len() as u64).unwrap()
+    Descriptor::of(MediaType::OCI_MANIFEST, text.as_bytes())
 }
 
 fn parse(text: impl Into<String>) -> Index {

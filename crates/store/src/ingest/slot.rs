@@ -306,8 +306,7 @@ mod tests {
     async fn no_gap_is_taken_for_bytes_after_a_kill() {
         const STEP: u64 = 3_000_000;
         let content = Bytes::from(wharf_testkit::noise(1, 30_000_000));
-        let digest = Hasher::digest(wharf_reference::Algorithm::Sha256, &content).unwrap();
-        let descriptor = Descriptor::new(MediaType::OCI_LAYER, digest, content.len() as u64).unwrap();
+        let descriptor = Descriptor::of(MediaType::OCI_LAYER, &content);
         let piece = |number: u64| {
             let at = usize::try_from(number * STEP).unwrap();
             Piece {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wharf_content::{Blob, ErrorKind, Manifest, MediaType, OpenBlob, Sink, Source as _, Target};
+use wharf_content::{Blob, Descriptor, ErrorKind, Manifest, MediaType, OpenBlob, Sink, Source as _, Target};
 use wharf_store::{Collect, Layout, Memory};
 
 use wharf_testkit::Image;
 
-use crate::support::{Scratch, Served, blob, describe, layer, name, push};
+use crate::support::{Scratch, Served, blob, layer, name, push};
 
 #[tokio::test]
 async fn an_image_goes_in_and_comes_out() {
@@ -72,7 +72,7 @@ async fn names_move_and_go() {
         store.resolve(&target).await.unwrap_err().kind(),
         ErrorKind::NotFound
     );
-    let missing = describe(MediaType::OCI_MANIFEST, b"missing");
+    let missing = Descriptor::of(MediaType::OCI_MANIFEST, b"missing");
     let error = store.tag(&name("x"), &missing).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(store.images().await.unwrap().len(), 2);

@@ -23,13 +23,9 @@ pub(crate) fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-pub(crate) fn describe(media_type: MediaType, bytes: &[u8]) -> Descriptor {
-    Descriptor::new(media_type, wharf_testkit::sha256(bytes), bytes.len() as u64).unwrap()
-}
-
 pub(crate) fn layer(bytes: impl Into<Bytes>) -> (Descriptor, Bytes) {
     let bytes = bytes.into();
-    (describe(MediaType::OCI_LAYER, &bytes), bytes)
+    (Descriptor::of(MediaType::OCI_LAYER, &bytes), bytes)
 }
 
 pub(crate) fn blob((descriptor, bytes): &(Descriptor, Bytes)) -> Blob {

@@ -6,8 +6,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use serde_json::json;
-use wharf_content::{Descriptor, Hasher, Manifest, MediaType};
+use wharf_content::{Descriptor, Hasher, ImageBuilder, ImageConfig, Manifest, MediaType, Platform};
 use wharf_reference::{Algorithm, Digest};
 
 use super::layout;
@@ -104,30 +103,24 @@ fn target_directory() -> PathBuf {
 fn make(layout: &Path, lengths: &[u64]) {
     fs::create_dir_all(layout.join("blobs/sha256")).expect("a folder for blobs");
     let mut files = Files::new();
-    let (mut layers, mut diff_ids) = (Vec::new(), Vec::new());
+    let mut image = ImageBuilder::new();
+    let mut config = ImageConfig::builder(Platform::new("linux", "amd64"))
+        .with_created("2024-01-01T00:00:00Z")
+        .with_cmd(["/bin/sh"]);
     for (number, length) in lengths.iter().copied().enumerate() {
         let (descriptor, diff_id) = make_layer(layout, number, length, &mut files);
-        layers.push(descriptor);
-        diff_ids.push(diff_id.to_string());
+        image = image.with_layer(descriptor);
+        config = config.with_diff_id(&diff_id);
     }
-    let config = json!({
-        "created": "2024-01-01T00:00:00Z", "architecture": "amd64", "os": "linux",
-        "config": { "Cmd": ["/bin/sh"] },
-        "rootfs": { "type": "layers", "diff_ids": diff_ids },
-    });
-    let config = store(layout, config.to_string().as_bytes(), MediaType::OCI_CONFIG);
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": layers,
-    });
-    let manifest = Manifest::parse(manifest.to_string().into(), None).expect("the manifest is valid");
-    store(layout, manifest.bytes(), MediaType::OCI_MANIFEST);
-    layout::finish_layout(layout, &[layout::named(&manifest, RealImage::TAG)]);
-}
-
-fn store(layout: &Path, bytes: &[u8], media_type: MediaType) -> Descriptor {
-    let digest = crate::sha256(bytes);
-    fs::write(blob_path(layout, &digest), bytes).expect("a blob on disk");
-    Descriptor::new(media_type, digest, bytes.len() as u64).expect("a fitting size")
+    let config = config.build().expect("the config is valid");
+    let image = image.with_config(config).build().expect("the image is valid");
+    let config = image
+        .blobs()
+        .map(|(descriptor, bytes)| (descriptor.digest(), bytes));
+    for (digest, bytes) in config.chain([(image.digest(), image.root().bytes())]) {
+        fs::write(blob_path(layout, digest), bytes).expect("a blob on disk");
+    }
+    layout::finish_layout(layout, &[layout::named(image.root(), RealImage::TAG)]);
 }
 
 fn make_layer(layout: &Path, number: usize, length: u64, files: &mut Files) -> (Descriptor, Digest) {

@@ -424,24 +424,14 @@ async fn i08_a_digest_beats_a_tag_and_stays() {
 async fn i07_a_platform_that_is_claimed_falsely_is_told_of() {
     use std::sync::Arc;
 
-    use wharf_content::{Manifest, Platform};
+    use wharf_content::{ImageBuilder, ImageConfig, IndexBuilder, Manifest, Platform};
 
     for (claimed, true_one) in [("linux/amd64", "linux/arm64"), ("linux/arm64", "linux/arm64")] {
         let [claimed, true_one] = [claimed, true_one].map(|text| text.parse::<Platform>().unwrap());
-        let describe = |media_type: MediaType, bytes: &[u8]| {
-            Descriptor::new(media_type, wharf_testkit::sha256(bytes), bytes.len() as u64).unwrap()
-        };
-        let config = serde_json::to_vec(&true_one).unwrap();
-        let image = serde_json::json!({
-            "schemaVersion": 2, "mediaType": KIND, "layers": [],
-            "config": describe(MediaType::OCI_CONFIG, &config),
-        });
-        let image = Manifest::parse(serde_json::to_vec(&image).unwrap().into(), None).unwrap();
-        let entry = image.descriptor().clone().with_platform(claimed.clone());
-        let index = serde_json::json!({
-            "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": [entry],
-        });
-        let index = Manifest::parse(serde_json::to_vec(&index).unwrap().into(), None).unwrap();
+        let config = ImageConfig::builder(true_one.clone()).build().unwrap();
+        let image = ImageBuilder::new().with_config(config.clone()).build().unwrap();
+        let entry = image.root().descriptor().clone().with_platform(claimed.clone());
+        let index = IndexBuilder::new().with_manifest(entry).build().unwrap();
         let scene = Scene::new().await;
         let serve = |manifest: &Manifest| {
             Answer::ok(manifest.bytes().clone()).header("Content-Type", manifest.media_type().as_str())
@@ -449,9 +439,9 @@ async fn i07_a_platform_that_is_claimed_falsely_is_told_of() {
         let by_digest = format!("/manifests/{}", image.digest());
         scene
             .registry
-            .on(Match::get(&by_digest), serve(&image))
-            .on(Match::get("/manifests/v1"), serve(&index))
-            .on(Match::get("/blobs/"), Answer::ok(config));
+            .on(Match::get(&by_digest), serve(image.root()))
+            .on(Match::get("/manifests/v1"), serve(index.root()))
+            .on(Match::get("/blobs/"), Answer::ok(config.bytes().clone()));
         let store = Arc::new(wharf_store::Memory::new());
         let options =
             wharf_copy::Options::default().with_selection(wharf_copy::Selection::Platform(claimed.clone()));

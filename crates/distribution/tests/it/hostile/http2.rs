@@ -35,11 +35,7 @@ async fn connected(scene: &Scene) -> Remote {
 
 fn noise(seed: u64, length: usize) -> (Descriptor, Bytes) {
     let bytes = Bytes::from(wharf_testkit::noise(seed, length));
-    let digest = wharf_testkit::sha256(&bytes);
-    (
-        Descriptor::new(MediaType::OCI_LAYER, digest, bytes.len() as u64).unwrap(),
-        bytes,
-    )
+    (Descriptor::of(MediaType::OCI_LAYER, &bytes), bytes)
 }
 
 /// The answer up to this byte, and then this.
