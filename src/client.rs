@@ -117,6 +117,15 @@ impl Client {
 
     /// The bytes of a config of any type, as artifacts have them too; of an index, the config of the selected image.
     ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let chart = "docker://registry.example.com/charts/app:1.0".parse()?;
+    /// let config = client.config_bytes(&chart, &wharf::Selection::default()).await?;
+    /// println!("{}", String::from_utf8_lossy(&config));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Client::manifest`]; [`ErrorKind::NotFound`] also if no image of the index is selected,

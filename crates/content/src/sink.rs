@@ -60,6 +60,16 @@ pub trait Sink: Send + Sync {
     /// stream fails or the future is dropped, nothing becomes content. The bytes come only once, so nothing is sent
     /// again.
     ///
+    /// ```
+    /// use wharf_content::{ByteStream, Descriptor, Error, MediaType, Sink};
+    /// use wharf_reference::Algorithm;
+    ///
+    /// # async fn example(sink: &dyn Sink, compressed: ByteStream) -> Result<(), Error> {
+    /// let layer: Descriptor = sink.ingest(MediaType::OCI_LAYER_GZIP, Algorithm::Sha256, compressed).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The error of the stream as it is; [`ErrorKind::Unsupported`] for an algorithm that cannot verify anything, and

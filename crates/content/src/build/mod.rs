@@ -21,6 +21,22 @@ use crate::{
 /// It is a [`Source`], so it is pushed as any image is, or at once by [`SinkExt::push_image`](crate::SinkExt). Its
 /// manifests have no names and are found by digest. A layer that was given by its descriptor alone is not in it: the
 /// sink must have that already.
+///
+/// ```
+/// use wharf_content::{Error, ImageBuilder, MediaType, Source, SourceExt as _};
+///
+/// # async fn example() -> Result<(), Error> {
+/// let note = ImageBuilder::new()
+///     .with_artifact_type(MediaType::parse("text/markdown")?)
+///     .with_layer_bytes(MediaType::parse("text/markdown")?, "# Hello")
+///     .build()?;
+/// let manifest = note.manifest(&note.digest().into()).await?;
+/// assert_eq!(manifest, *note.root());
+/// assert_eq!(note.fetch(&manifest.layers()[0], 1024).await?, "# Hello");
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct BuiltImage {
     content: Arc<Content>,

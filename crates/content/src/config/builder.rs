@@ -8,6 +8,20 @@ use crate::{Error, ErrorKind, Platform};
 /// Makes an [`ImageConfig`].
 ///
 /// Nothing is taken from the clock or the host, so the same calls make the same bytes.
+///
+/// ```
+/// use wharf_content::{Hasher, History, ImageConfig, ImageConfigBuilder, Platform};
+///
+/// let builder: ImageConfigBuilder = ImageConfig::builder(Platform::new("linux", "arm64"));
+/// let config = builder
+///     .with_created("2026-01-01T00:00:00Z")
+///     .with_label("org.opencontainers.image.version", "1.0")
+///     .with_diff_id(&Hasher::sha256(b"a tar of files"))
+///     .with_history(History::default().with_created_by("COPY . /srv"))
+///     .build()?;
+/// assert_eq!(config.diff_ids()?.len(), 1);
+/// # Ok::<(), wharf_content::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder makes nothing until `build` is called"]
 pub struct ImageConfigBuilder {

@@ -214,6 +214,14 @@ impl ImageConfig {
 impl ImageConfig {
     /// The whole document in oci-spec's type.
     ///
+    /// ```
+    /// use wharf_content::{ImageConfig, Platform};
+    ///
+    /// let config = ImageConfig::builder(Platform::new("linux", "amd64")).build()?;
+    /// assert_eq!(config.to_config()?.architecture().to_string(), "amd64");
+    /// # Ok::<(), wharf_content::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`] where oci-spec is stricter than this crate: it knows fewer architectures, and requires
