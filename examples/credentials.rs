@@ -127,6 +127,7 @@ fn answer(key: &CredentialKey, lookup: &Lookup, show_secret: bool) -> Answer {
         )
     });
     let unanswered = lookup.unanswered().iter().map(ToString::to_string);
+    let unread = lookup.unread().iter().map(ToString::to_string);
     Answer {
         key: key.to_string(),
         kind: secret.map(|_| kind),
@@ -141,7 +142,7 @@ fn answer(key: &CredentialKey, lookup: &Lookup, show_secret: bool) -> Answer {
                 outcome: step.outcome.to_string(),
             })
             .collect(),
-        warnings: exposed.chain(unanswered).collect(),
+        warnings: exposed.chain(unanswered).chain(unread).collect(),
     }
 }
 

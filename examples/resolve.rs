@@ -174,7 +174,11 @@ fn answer(arguments: &Arguments, written: &Written, registries: &Registries, nam
             answer.origin = Some(resolved.origin().to_string());
             let candidates = resolved.candidates().iter();
             answer.images = candidates
-                .map(|candidate| image(candidate.reference(), arguments.push, registries))
+                .map(|candidate| {
+                    let (image, warnings) = image(candidate.reference(), arguments.push, registries);
+                    answer.warnings.extend(warnings);
+                    image
+                })
                 .collect();
         }
         Err(error) => answer.error = Some(format!("{:#}", anyhow::Error::from(error))),
@@ -193,14 +197,15 @@ fn aliases(short: &ShortName, registries: &Registries, names: &ShortNames) -> Ve
     first.into_iter().chain(second).map(line).collect()
 }
 
-fn image(reference: &Reference, push: bool, registries: &Registries) -> Image {
+fn image(reference: &Reference, push: bool, registries: &Registries) -> (Image, Vec<String>) {
     let intent = if push {
         Intent::Push
     } else {
         Intent::pull(reference)
     };
     let resolution: Resolution<'_> = registries.explain(&reference.repository(), intent);
-    Image {
+    let warnings = resolution.warnings().iter().map(ToString::to_string).collect();
+    let image = Image {
         reference: reference.to_string(),
         candidates: resolution.candidates().iter().map(place).collect(),
         skipped: resolution
@@ -213,7 +218,8 @@ fn image(reference: &Reference, push: bool, registries: &Registries) -> Image {
             })
             .collect(),
         error: resolution.into_candidates().err().map(|error| error.to_string()),
-    }
+    };
+    (image, warnings)
 }
 
 fn place(candidate: &Candidate) -> Place {

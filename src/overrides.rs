@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use std::sync::Arc;
 use wharf_auth::{Credential, CredentialAnswer, CredentialError, CredentialProvider};
-use wharf_config::{Candidate, CredentialKey, Credentials, Intent, Resolve, ResolveError, Role, TlsMode};
+use wharf_config::{
+    Candidate, CredentialKey, Credentials, Intent, Registries, Resolve, ResolveError, Role, TlsMode,
+};
 use wharf_reference::{Registry, Repository};
 
 use crate::warnings::{Warning, Warnings};
@@ -11,8 +13,9 @@ use crate::warnings::{Warning, Warnings};
 /// Candidates as configured, with the caller's word on certificates.
 #[derive(Debug)]
 pub(crate) struct WithTls {
-    pub(crate) configured: Arc<dyn Resolve>,
+    pub(crate) configured: Arc<Registries>,
     pub(crate) word: TlsWord,
+    pub(crate) warnings: Arc<Warnings>,
 }
 
 /// The caller's word on certificates: for some registries by name, for all others if `all` says so.
@@ -37,7 +40,11 @@ impl TlsWord {
 
 impl Resolve for WithTls {
     fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError> {
-        let mut candidates = self.configured.resolve(repository, intent)?;
+        let resolution = self.configured.explain(repository, intent);
+        for warning in resolution.warnings() {
+            self.warnings.warn(Warning::Configuration(warning.clone()));
+        }
+        let mut candidates = resolution.into_candidates()?;
         for candidate in &mut candidates {
             // A registry that the configuration has moved is still the one that the caller named; a mirror is not.
             let named = match candidate.role {
@@ -100,14 +107,15 @@ impl CredentialProvider for WithCredentials {
         for error in found.unanswered() {
             self.warnings.warn(Warning::CredentialSource(error.to_string()));
         }
+        for warning in found.unread() {
+            self.warnings.warn(Warning::Configuration(warning.clone()));
+        }
         Ok(found.into())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use wharf_config::{Registries, Unconfigured};
-
     use super::*;
 
     #[test]
@@ -115,11 +123,12 @@ mod tests {
         let repository = Repository::parse("registry.example/app").unwrap();
         for (verify, expected) in [(true, TlsMode::Verify), (false, TlsMode::Insecure)] {
             let resolver = WithTls {
-                configured: Arc::new(Unconfigured),
+                configured: Arc::default(),
                 word: TlsWord {
                     all: Some(verify),
                     named: Vec::new(),
                 },
+                warnings: Arc::new(Warnings::to(None)),
             };
             let candidates = resolver.resolve(&repository, Intent::PullTag).unwrap();
             assert!(candidates.iter().all(|candidate| candidate.tls == expected));
@@ -139,6 +148,7 @@ mod tests {
                     all,
                     named: vec![(named.clone(), false)],
                 },
+                warnings: Arc::new(Warnings::to(None)),
             };
             let repository = Repository::parse(&format!("{registry}/app")).unwrap();
             let candidates = resolver.resolve(&repository, Intent::PullTag).unwrap();
@@ -165,6 +175,7 @@ mod tests {
                 all: Some(false),
                 named: Vec::new(),
             },
+            warnings: Arc::new(Warnings::to(None)),
         };
         let shut = Registry::parse("shut.example").unwrap();
         assert!(matches!(

@@ -1,20 +1,23 @@
 //! Whether the host's trust policy accepts what is about to be copied.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use wharf_config::{ConfigWarning, Policy, Rule};
 use wharf_content::{Error, ErrorKind, Location, Target};
 use wharf_reference::Reference;
 
+use crate::warnings::{Warning, Warnings};
+
 /// What the policy says decides before anything is contacted: no rule that can be met depends on the image's bytes.
 #[derive(Debug)]
 pub(crate) struct Guard {
     policy: Option<Policy>,
+    warnings: Arc<Warnings>,
 }
 
 impl Guard {
-    pub(crate) const fn new(policy: Option<Policy>) -> Self {
-        Self { policy }
+    pub(crate) const fn new(policy: Option<Policy>, warnings: Arc<Warnings>) -> Self {
+        Self { policy, warnings }
     }
 
     /// What is odd in the policy.
@@ -34,6 +37,9 @@ impl Guard {
                     Target::Digest(digest) => reference.with_digest(digest),
                     Target::Name(name) => reference.with_tag(&name.to_tag()?),
                 };
+                if let Some(warning) = policy.overlooked(&reference) {
+                    self.warnings.warn(Warning::Configuration(warning));
+                }
                 judge(policy.rule_for(&reference), &reference)
             }
             Location::Directory(directory) => judge(

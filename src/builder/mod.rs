@@ -175,11 +175,12 @@ impl ClientBuilder {
         let credentials = Credentials::from_locations(&self.locations)
             .map_err(invalid)?
             .with_helpers(registries.credential_helpers());
-        let resolver: Arc<dyn Resolve> = Arc::new(WithTls {
-            configured: Arc::clone(&registries) as _,
-            word: self.tls,
-        });
         let warnings = Arc::new(Warnings::to(self.warnings));
+        let resolver: Arc<dyn Resolve> = Arc::new(WithTls {
+            configured: Arc::clone(&registries),
+            word: self.tls,
+            warnings: Arc::clone(&warnings),
+        });
         let credentials_provider = WithCredentials {
             explicit: self.credentials,
             configured: credentials.clone(),
@@ -190,7 +191,7 @@ impl ClientBuilder {
             PolicyChoice::Given(policy) => Some(policy),
             PolicyChoice::Ignored => None,
         };
-        let guard = Guard::new(policy);
+        let guard = Guard::new(policy, Arc::clone(&warnings));
         for warning in registries.warnings().iter().chain(guard.warnings()) {
             warnings.warn(Warning::Configuration(warning.clone()));
         }

@@ -199,3 +199,49 @@ async fn what_is_ignored_of_certificates_is_named() {
         assert_eq!(client.warnings().len(), heard.len());
     }
 }
+
+/// What the configuration says of an image and does not mean is told when the image is wanted, once.
+#[tokio::test]
+async fn what_does_not_apply_to_an_image_is_told_once() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("etc/containers");
+    std::fs::create_dir_all(&directory).unwrap();
+    let registries = "[[registry]]\nlocation = 'docker.io/alpine'\n\
+                      [[registry]]\nlocation = 'docker.io'\nblocked = true\n\
+                      [[registry]]\nlocation = 'r.lan'\nblocked = true\n\
+                      [[registry.mirror]]\nlocation = 'docker.io'\n";
+    std::fs::write(directory.join("registries.conf"), registries).unwrap();
+    let policy = r#"{"default": [{"type": "insecureAcceptAnything"}],
+        "transports": {"docker": {"docker.io/alpine": [{"type": "reject"}]}}}"#;
+    std::fs::write(directory.join("policy.json"), policy).unwrap();
+    let heard = Arc::new(Heard::default());
+    let client = Client::builder()
+        .with_locations(Locations::rooted(root.path()))
+        .with_warnings(Arc::clone(&heard) as Arc<dyn Progress>)
+        .build()
+        .unwrap();
+    assert!(client.warnings().is_empty());
+    let store = wharf::store::Layout::create(root.path().join("store"))
+        .await
+        .unwrap();
+    for image in ["docker.io/library/alpine", "docker.io/alpine/git", "r.lan/app"] {
+        for _ in 0..2 {
+            client
+                .pull(image, &store, wharf::Options::default())
+                .await
+                .unwrap_err(); // blocked
+        }
+    }
+    let heard = heard.0.lock().unwrap();
+    let kept: Vec<String> = client.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(*heard, kept);
+    for part in [
+        "registries.conf:1: registry.prefix: docker.io/alpine does not match docker.io/library/alpine",
+        "transports.docker.\"docker.io/alpine\": does not match docker.io/library/alpine",
+        "registries.conf:9: registry.mirror.location: left out for r.lan/app",
+    ] {
+        let count = heard.iter().filter(|message| message.contains(part)).count();
+        assert_eq!(count, 1, "{part}: {heard:?}");
+    }
+    assert_eq!(heard.len(), 3, "{heard:?}");
+}

@@ -1,3 +1,5 @@
+mod unused;
+
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
@@ -91,29 +93,50 @@ impl Certificates {
     /// A certificate without its key or a key without its certificate, a client certificate that is not PEM, a
     /// file that exists and cannot be read. A directory that must not be read counts as missing.
     pub fn load(locations: &Locations, registry: &Registry) -> Result<Self, ConfigError> {
-        match find(locations, registry)? {
-            Some(dir) => Self::read(&dir),
-            None => Ok(Self::missing(locations, registry)),
+        if let Some(dir) = locations.cert_dir() {
+            return Self::read(dir);
         }
+        let mut dirs = directories(locations, registry).into_iter();
+        for dir in dirs.by_ref() {
+            match fs::metadata(&dir) {
+                Ok(_) => {
+                    let mut certificates = Self::read(&dir)?;
+                    certificates.warn_of_hidden(&dir, dirs.as_slice());
+                    return Ok(certificates);
+                }
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(ConfigError::reading(&dir, error)),
+            }
+        }
+        Ok(Self::missing(locations, registry))
     }
 
-    /// None, with a warning of directories that are named almost as this registry.
+    /// None, with a warning of what seems to be meant for this registry.
     fn missing(locations: &Locations, registry: &Registry) -> Self {
         let mut certificates = Self::default();
-        let text = registry.as_str();
-        let other = match text.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host.to_owned(),
-            _ => format!("{text}:443"),
-        };
+        let name = directory_name(locations, registry);
         for base in locations.certs_bases() {
-            let dir = base.join(&other);
-            if locations.os() != HostOs::Windows && dir.is_dir() {
-                let message =
-                    format!("the directory is not used for {text}: its name must be exactly {text}");
-                certificates.warn(&dir, &message);
+            for (path, reason) in unused::beside(&base, &name) {
+                certificates.warn(&path, &reason);
             }
         }
         certificates
+    }
+
+    /// A directory without certificates counts all the same.
+    fn warn_of_hidden(&mut self, dir: &Path, later: &[PathBuf]) {
+        if !self.authorities.is_empty() || !self.clients.is_empty() {
+            return;
+        }
+        let hidden = later.iter().find(|later| unused::has_certificates(later));
+        if let Some(hidden) = hidden {
+            let message = format!(
+                "the directory has no certificates, and those in {} are not read: the first directory that exists \
+                 counts",
+                hidden.display()
+            );
+            self.warn(dir, &message);
+        }
     }
 
     /// Reads the certificates in a directory; none if it does not exist.
@@ -146,7 +169,7 @@ impl Certificates {
                         "the key has no certificate: expected a file of the same name ending in .cert";
                     return Err(ConfigError::new(ConfigErrorKind::Incomplete, message).with_file(path));
                 }
-                Some(other) if is_nearly_read(other) => certificates.warn(
+                Some(other) if unused::is_read_elsewhere(other) => certificates.warn(
                     path,
                     "the file is ignored: only names that end in .crt (authorities), .cert and .key are read",
                 ),
@@ -158,18 +181,17 @@ impl Certificates {
 
     fn authority(&mut self, path: &Path) -> Result<(), ConfigError> {
         let Some(pem) = file::read_optional(path)? else {
-            return Ok(()); // it has vanished since the directory was listed
+            self.warn(
+                path,
+                "the file does not exist, so it is ignored: it is a link that leads nowhere",
+            );
+            return Ok(());
         };
         if has_block(&pem, "CERTIFICATE") {
             let path = path.to_owned();
             self.authorities.push(PemFile { path, pem });
         } else {
-            let message = if looks_like_der(&pem) {
-                "the file is not PEM but DER, so it is ignored; convert it: openssl x509 -inform der -in FILE -out FILE"
-            } else {
-                "the file has no certificate in PEM, so it is ignored"
-            };
-            self.warn(path, message);
+            self.warn(path, unused::not_pem(&pem));
         }
         Ok(())
     }
@@ -235,23 +257,18 @@ impl Certificates {
     }
 }
 
-fn find(locations: &Locations, registry: &Registry) -> Result<Option<PathBuf>, ConfigError> {
-    if let Some(dir) = locations.cert_dir() {
-        return Ok(Some(dir.to_owned()));
-    }
-    let name = match locations.os() {
+/// The directories in which a registry's certificates may be, in the order in which they are looked for.
+fn directories(locations: &Locations, registry: &Registry) -> Vec<PathBuf> {
+    let name = directory_name(locations, registry);
+    let bases = locations.certs_bases().into_iter();
+    bases.map(|base| base.join(&name)).collect()
+}
+
+fn directory_name(locations: &Locations, registry: &Registry) -> String {
+    match locations.os() {
         HostOs::Windows => registry.as_str().replace(':', ""),
         HostOs::Linux | HostOs::MacOs | HostOs::FreeBsd => registry.as_str().to_owned(),
-    };
-    for base in locations.certs_bases() {
-        let dir = base.join(&name);
-        match fs::metadata(&dir) {
-            Ok(_) => return Ok(Some(dir)),
-            Err(error) if is_absent(&error) => {}
-            Err(error) => return Err(ConfigError::reading(&dir, error)),
-        }
     }
-    Ok(None)
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -271,22 +288,9 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files.into_values().collect())
 }
 
-/// Files that hold certificates or keys elsewhere, and names that differ in case.
-fn is_nearly_read(extension: &str) -> bool {
-    const NEARLY: [&str; 10] = [
-        "pem", "cer", "der", "crt", "cert", "key", "ca", "p7b", "p12", "pfx",
-    ];
-    let is_read = matches!(extension, "crt" | "cert" | "key");
-    !is_read && NEARLY.contains(&extension.to_ascii_lowercase().as_str())
-}
-
-/// Whether this begins as the binary form of a certificate: a sequence with a length of two bytes.
-fn looks_like_der(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x30, 0x82]) || bytes.starts_with(&[0x30, 0x81])
-}
-
 /// Whether there is a PEM block whose label ends in this.
 fn has_block(pem: &[u8], label: &str) -> bool {
+    let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem); // a byte order mark
     pem.split(|byte| *byte == b'\n').any(|line| {
         let line = line.trim_ascii();
         line.strip_prefix(b"-----BEGIN ")

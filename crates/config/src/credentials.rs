@@ -7,6 +7,7 @@ mod draft;
 mod edit;
 mod entry;
 mod error;
+mod exposure;
 mod file;
 mod format;
 mod helper;
@@ -18,6 +19,7 @@ mod lookup;
 mod offload;
 mod origin;
 mod sources;
+mod unread;
 
 pub use all::ListedCredential;
 pub use edit::AuthFileEdit;

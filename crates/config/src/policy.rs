@@ -12,7 +12,7 @@ use std::{
 
 use wharf_reference::Reference;
 
-use crate::{ConfigError, ConfigErrorKind, ConfigWarning, Locations, file};
+use crate::{ConfigError, ConfigErrorKind, ConfigWarning, Locations, document::quoted, file};
 pub use requirement::Requirement;
 
 /// A host's trust policy (containers-policy.json(5)).
@@ -128,6 +128,27 @@ impl Policy {
     /// The directory must be an absolute path without symbolic links.
     pub fn rule_for_layout(&self, directory: &Path) -> Rule<'_> {
         self.rule("oci", &scope::of_layout(directory))
+    }
+
+    /// What its author may not expect: a rule for `docker.io/alpine` where `docker.io/library/alpine` is judged. The
+    /// scope is the namespace of that name, and the image may have been meant.
+    #[must_use]
+    pub fn overlooked(&self, reference: &Reference) -> Option<ConfigWarning> {
+        let repository = reference.repository();
+        let image = repository.path().strip_prefix("library/")?;
+        let registry = repository.registry();
+        let scope = format!("{registry}/{image}");
+        let rules = self.transports.get("docker")?;
+        (registry.is_docker_hub() && rules.contains_key(&scope)).then(|| ConfigWarning {
+            file: self.file.clone(),
+            line: None,
+            key: quoted(&scope),
+            table: "transports.docker".to_owned(),
+            message: format!(
+                "does not match {repository}: it is for the repositories below that namespace; write {repository} for \
+                 the image"
+            ),
+        })
     }
 
     /// What applies to what no rule is for.

@@ -3,6 +3,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::Origin;
+
 /// Something in a configuration file that has no effect, or not the one its author may expect. The file is
 /// used all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,17 @@ impl ConfigWarning {
             key: String::new(),
             table: String::new(),
             message: message.to_owned(),
+        }
+    }
+
+    /// A warning about a key of a table, which stands where its origin says.
+    pub(crate) fn of_table(origin: &Origin, table: &str, key: &str, message: String) -> Self {
+        Self {
+            file: origin.file().map(Path::to_owned),
+            line: Some(origin.line()),
+            key: key.to_owned(),
+            table: table.to_owned(),
+            message,
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Fields {
     auth: Option<Secret>,
     identity_token: Option<Secret>,
     docker: DockerFields,
+    /// Whether there are fields that only Docker reads, in a file that is not Docker's.
+    ignored: bool,
 }
 
 /// Fields that Docker and Kubernetes use and the container tools ignore.
@@ -62,6 +64,8 @@ impl Fields {
                 fields.docker.password = secret(member.value)?;
             } else if docker && member.is("username") {
                 fields.docker.username = member.value.string("`username`")?;
+            } else if member.is("registrytoken") || member.is("password") {
+                fields.ignored |= !matches!(member.value.text(), "\"\"" | "null");
             }
         }
         Ok(fields)
@@ -86,15 +90,36 @@ impl Fields {
     }
 }
 
+impl Fields {
+    /// Why an entry without a credential has none, if it looks as if it had one.
+    pub(super) fn unread(&self) -> Option<&'static str> {
+        if let Some(auth) = &self.auth {
+            let text = decoded(auth).ok()?;
+            return (!text.contains(':')).then_some(
+                "no credential: expected `auth` to be the base64 of USER:PASSWORD, and it has no colon",
+            );
+        }
+        self.ignored.then_some(
+            "no credential: `password` and `registrytoken` count in Docker's config.json only; write `auth`, the \
+             base64 of USER:PASSWORD",
+        )
+    }
+}
+
 /// An `auth` that is not the base64 of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Undecodable;
 
-fn decode(auth: &Secret) -> Result<Option<Credential>, Undecodable> {
+fn decoded(auth: &Secret) -> Result<Zeroizing<String>, Undecodable> {
     let mut compact = Zeroizing::new(auth.expose().to_owned());
     compact.retain(|character| !matches!(character, '\r' | '\n'));
     let bytes = Zeroizing::new(BASE64.decode(compact.as_bytes()).map_err(|_| Undecodable)?);
     let text = std::str::from_utf8(&bytes).map_err(|_| Undecodable)?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn decode(auth: &Secret) -> Result<Option<Credential>, Undecodable> {
+    let text = decoded(auth)?;
     // Text without a colon is no credential (as the container tools read it), nor an error.
     Ok(text
         .split_once(':')

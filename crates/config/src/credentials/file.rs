@@ -13,11 +13,13 @@ use super::{
     AuthFormat,
     edit::AuthFileEdit,
     entry::{Fields, Undecodable},
+    exposure,
     key::{self, CredentialKey},
     kubernetes, kubernetes_secret,
+    unread::Unread,
 };
 use crate::{
-    ConfigError, file,
+    ConfigError, ConfigWarning, file,
     json::{Cursor, Member, Position, Problem, Value},
 };
 
@@ -48,6 +50,7 @@ pub struct AuthFile {
     store: Option<String>,
     /// What is wrong with who may read the file.
     pub(super) exposed: Option<&'static str>,
+    unread: Unread,
 }
 
 /// One entry of `auths`.
@@ -68,6 +71,10 @@ impl AuthEntry {
     #[must_use]
     pub const fn line(&self) -> usize {
         self.position.line
+    }
+
+    pub(super) const fn fields(&self) -> &Fields {
+        &self.fields
     }
 }
 
@@ -98,7 +105,7 @@ impl AuthFile {
         let text = Zeroizing::new(file::text(path, bytes)?);
         let mut parsed = Self::from_json(&text, format).map_err(|problem| problem.into_error(Some(path)))?;
         parsed.path = Some(path.to_owned());
-        parsed.exposed = exposure(path);
+        parsed.exposed = exposure::of(path);
         Ok(Some(parsed))
     }
 
@@ -209,6 +216,15 @@ impl AuthFile {
         self.path.as_deref()
     }
 
+    /// What looks like credentials for this key and is none.
+    pub(super) fn unread(&self, key: &CredentialKey) -> impl Iterator<Item = ConfigWarning> {
+        let warnings = self.unread.warnings(self, key).into_iter();
+        warnings.map(|warning| ConfigWarning {
+            file: self.path.clone(),
+            ..warning
+        })
+    }
+
     fn from_json(text: &str, format: AuthFormat) -> Result<Self, Problem> {
         let mut parsed = Self {
             format,
@@ -222,7 +238,9 @@ impl AuthFile {
             parsed.add_entries(root, "the file")?;
             return Ok(parsed);
         }
-        for member in root.object("the file")?.into_iter().flatten() {
+        let members = root.object("the file")?.unwrap_or_default();
+        parsed.unread = Unread::of(&members, format);
+        for member in members {
             if member.is("auths") {
                 parsed.add_entries(member.value, "`auths`")?;
             } else if format.has_helpers() && member.is("credHelpers") {
@@ -285,7 +303,8 @@ fn explained(text: &str, problem: Problem) -> Problem {
         let message = "the file is empty; remove it, or write {} into it for no credentials".to_owned();
         return Problem { message, ..problem };
     }
-    match kubernetes_secret::in_yaml(text) {
+    let found = kubernetes_secret::in_yaml(text).or_else(|| kubernetes_secret::encoded(text));
+    match found {
         Some((line, message)) => Problem {
             position: Position { line, column: 1 },
             message,
@@ -312,22 +331,4 @@ impl fmt::Debug for AuthFile {
             .field("entries", &self.entries)
             .finish_non_exhaustive()
     }
-}
-
-#[cfg(unix)]
-fn exposure(path: &Path) -> Option<&'static str> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = path.metadata().ok()?;
-    if metadata.mode() & 0o077 != 0 {
-        Some("holds credentials and is open to others; make it private with chmod 600")
-    } else if ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid()) {
-        Some("holds credentials and belongs to another user")
-    } else {
-        None
-    }
-}
-
-#[cfg(not(unix))]
-const fn exposure(_: &Path) -> Option<&'static str> {
-    None
 }

@@ -152,10 +152,22 @@ pub(super) fn comparable_host(key: &str, cut_path: bool) -> String {
     }
 }
 
+/// Whether a key has a slash at its end, which no name of a registry or namespace has, and is this host's without it,
+/// perhaps with the version of the protocol before it.
+pub(super) fn is_host_with_slash(key: &str, host: &str) -> bool {
+    let Some((name, path)) = key.split_once('/') else {
+        return false;
+    };
+    ["", "v1/", "v2/"].contains(&path) && comparable_host(name, false) == comparable_host(host, true)
+}
+
 /// What follows `https://` or `http://`.
 pub(super) fn strip_scheme(text: &str) -> Option<&str> {
-    text.strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))
+    let (scheme, rest) = text.split_once("://")?;
+    let is_known = ["https", "http"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
+    is_known.then_some(rest)
 }
 
 /// A key from a file as it may be shown: user information cut out, control characters escaped, bounded.
@@ -196,7 +208,12 @@ mod tests {
             ("https://example.com/v1/", false, "example.com"),
             ("http://Example.com", false, "example.com"),
             ("example.com/team", false, "example.com/team"),
+            ("HTTPS://example.com/v2/", false, "example.com"),
+            ("https://example.com/team", false, "example.com"),
             ("example.com/v1/", true, "example.com"),
+            ("example.com/", false, "example.com/"),
+            ("example.com/v1/", false, "example.com/v1/"),
+            ("ftp://example.com", false, "ftp://example.com"),
             ("https://index.docker.io/v1/", false, "index.docker.io"),
             ("docker.io", false, "index.docker.io"),
             ("registry-1.docker.io", false, "index.docker.io"),

@@ -36,6 +36,15 @@ pub(super) fn in_yaml(text: &str) -> Option<(usize, String)> {
     Some((line + 1, explain(payload)))
 }
 
+/// The payload as it stands in a secret: the base64 of a JSON object, with its line.
+pub(super) fn encoded(text: &str) -> Option<(usize, String)> {
+    let text = text.trim();
+    let is_base64 = |char: char| char.is_ascii_alphanumeric() || "+/=\r\n".contains(char);
+    let begins_object = ["ey", "ew"].iter().any(|start| text.starts_with(start));
+    let message = "the file is base64, as the payload of a Kubernetes secret is; decode it and use that";
+    (begins_object && text.chars().all(is_base64)).then(|| (1, message.to_owned()))
+}
+
 fn payload_of(data: &Member<'_>) -> Option<&'static str> {
     let members = data.value.object("`data`").ok()??;
     let holds = |payload: &&str| members.iter().any(|member| member.key == *payload);

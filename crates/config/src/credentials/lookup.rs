@@ -7,7 +7,7 @@ use super::{
     AuthFile, AuthFormat, CredentialOrigin, CredentialSource, Credentials, CredentialsError, LookupOutcome,
     LookupStep, key::CredentialKey, sources::FILES,
 };
-use crate::{ConfigError, ConfigErrorKind};
+use crate::ConfigWarning;
 
 /// What a look-up found, and what it asked on the way.
 #[derive(Debug, Default)]
@@ -16,6 +16,7 @@ pub struct Lookup {
     steps: Vec<LookupStep>,
     exposed: Vec<PathBuf>,
     unanswered: Vec<CredentialsError>,
+    unread: Vec<ConfigWarning>,
 }
 
 impl Lookup {
@@ -56,6 +57,15 @@ impl Lookup {
     #[must_use]
     pub fn unanswered(&self) -> &[CredentialsError] {
         &self.unanswered
+    }
+
+    /// Parts of the files that look like credentials and are none, where a file had nothing for the key: entries outside
+    /// of `auths`, keys with a slash at the end, an `auth` without a colon, fields and a `credsStore` that count in
+    /// Docker's config.json only. If the
+    /// registry asks for a login, they may be why.
+    #[must_use]
+    pub fn unread(&self) -> &[ConfigWarning] {
+        &self.unread
     }
 
     fn step(&mut self, source: CredentialSource, outcome: LookupOutcome) {
@@ -165,17 +175,20 @@ impl Credentials {
             }
         }
         let Some(entry) = file.entry(key) else {
+            lookup.unread.extend(file.unread(key));
             lookup.step(source, LookupOutcome::Nothing);
             return Ok(Answer::Nothing);
         };
-        let (key, line) = (entry.key().to_owned(), entry.line());
+        let (entry_key, line) = (entry.key().to_owned(), entry.line());
         let Some(credential) = file.decode(entry)? else {
-            lookup.step(source, LookupOutcome::EmptyEntry { key, line });
+            lookup.unread.extend(file.unread(key));
+            let outcome = LookupOutcome::EmptyEntry { key: entry_key, line };
+            lookup.step(source, outcome);
             return Ok(Answer::Nothing);
         };
         let origin = CredentialOrigin::File {
             path: path.to_owned(),
-            key,
+            key: entry_key,
             line,
         };
         lookup.step(source, LookupOutcome::Found(origin.clone()));
@@ -198,14 +211,5 @@ impl Credentials {
         lookup.step(delegate.source(), LookupOutcome::Found(origin.clone()));
         lookup.found = Some((credential, origin));
         Ok(Answer::Found)
-    }
-}
-
-impl AuthFile {
-    /// The error with which a file that is not private is refused.
-    fn exposure(&self) -> Option<ConfigError> {
-        let message = self.exposed.filter(|_| self.entries().next().is_some())?;
-        let error = ConfigError::new(ConfigErrorKind::Value, message);
-        Some(self.path().map_or(error.clone(), |path| error.with_file(path)))
     }
 }

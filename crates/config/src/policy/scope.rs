@@ -37,10 +37,30 @@ pub(super) fn of_layout(directory: &Path) -> Vec<String> {
 
 /// What the author of a scope should know of it, where it is not what it may seem to be.
 pub(super) fn warning(transport: &str, scope: &str) -> Option<&'static str> {
-    (transport == "oci" && scope.contains(':')).then_some(
-        "a rule for oci is for a directory, and never for one image in it; write the directory alone, without the \
-         colon and what follows",
-    )
+    match transport {
+        "oci" if scope.contains(':') => Some(
+            "a rule for oci is for a directory, and never for one image in it; write the directory alone, without the \
+             colon and what follows",
+        ),
+        "docker" => never_matches(scope),
+        _ => None,
+    }
+}
+
+/// Why no name of an image is in a scope of registries, where that is plain.
+fn never_matches(scope: &str) -> Option<&'static str> {
+    let registry = scope.split_once('/').map_or(scope, |(registry, _)| registry);
+    if scope.contains("://") {
+        Some("never matches: leave out the scheme, as in registry.example/team")
+    } else if scope.ends_with('/') {
+        Some("never matches: leave out the slash at the end")
+    } else if registry == "index.docker.io" {
+        Some("never matches: names of Docker Hub begin with docker.io")
+    } else if scope.contains('*') && (!scope.starts_with("*.") || scope.contains(['/', ':'])) {
+        Some("never matches: a wildcard is `*.` and a domain, without port and path")
+    } else {
+        None
+    }
 }
 
 /// What is wrong with a scope of a transport, if anything is. Those of transports that nobody knows are not judged.

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use wharf_reference::{Registry, Repository};
 
@@ -178,6 +178,9 @@ fn exact(text: &str) -> Result<Pattern, &'static str> {
         return Err("never matches: a wildcard may only be the first label, as in `*.example.com`");
     }
     let (registry, path) = text.split_once('/').unwrap_or((text, ""));
+    if is_address_range(registry, path) {
+        return Err("never matches: a range of addresses is not supported; write one table for each host");
+    }
     if text.contains('@') || path.contains(':') {
         return Err("never matches: registries are looked up without tag and digest");
     }
@@ -204,6 +207,12 @@ fn exact(text: &str) -> Result<Pattern, &'static str> {
         port: registry.port(),
         path: path.to_owned(),
     }))
+}
+
+/// Whether this is what Docker takes for its insecure registries, such as `10.0.0.0/8`.
+fn is_address_range(address: &str, bits: &str) -> bool {
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok() && bits.parse::<u8>().is_ok_and(|bits| bits <= 128)
 }
 
 /// A repository name taken apart for matching.

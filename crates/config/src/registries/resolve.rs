@@ -6,7 +6,7 @@ use super::{
     Registries, RegistryTable,
     prefix::{Name, Rest, Specificity},
 };
-use crate::{Blocked, Candidate, Intent, Resolve, ResolveError, Role, TlsMode};
+use crate::{Blocked, Candidate, ConfigWarning, Intent, Origin, Resolve, ResolveError, Role, TlsMode};
 
 /// Everything the configuration says about a repository, to be explained or obeyed.
 #[derive(Debug, Clone)]
@@ -15,6 +15,7 @@ pub struct Resolution<'a> {
     table: Option<&'a RegistryTable>,
     candidates: Vec<Candidate>,
     skipped: Vec<Skipped>,
+    warnings: Vec<ConfigWarning>,
 }
 
 /// A place that was left out because its name is not valid.
@@ -45,6 +46,13 @@ impl<'a> Resolution<'a> {
     #[must_use]
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
+    }
+
+    /// What the author of the configuration may not expect of this repository: places that were left out, and a table
+    /// that seems to be for it and does not match it.
+    #[must_use]
+    pub fn warnings(&self) -> &[ConfigWarning] {
+        &self.warnings
     }
 
     /// The places, if at least one may be contacted.
@@ -101,6 +109,7 @@ impl Registries {
             table: best.map(|(table, _)| table),
             candidates: Vec::new(),
             skipped: Vec::new(),
+            warnings: self.overlooked(repository).into_iter().collect(),
         };
         let Some((table, rest)) = best else {
             let mut primary = Candidate::primary(repository.clone());
@@ -117,6 +126,7 @@ impl Registries {
                 role: Role::Mirror,
                 insecure: mirror.insecure,
                 origin: mirror.describe(),
+                written: &mirror.origin,
             };
             self.place(&mut resolution, place, mirror.location.rewrite(rest));
         }
@@ -124,6 +134,7 @@ impl Registries {
             role: Role::Primary,
             insecure: table.insecure,
             origin: table.describe(),
+            written: &table.origin,
         };
         let pulls = matches!(intent, Intent::PullTag | Intent::PullDigest);
         let rewritten = match &table.location {
@@ -134,11 +145,17 @@ impl Registries {
         resolution
     }
 
-    fn place(&self, resolution: &mut Resolution<'_>, place: Place, repository: Result<Repository, String>) {
+    fn place(
+        &self,
+        resolution: &mut Resolution<'_>,
+        place: Place<'_>,
+        repository: Result<Repository, String>,
+    ) {
         let Place {
             role,
             insecure,
             origin,
+            written,
         } = place;
         let logical = resolution.table.filter(|_| role == Role::Primary);
         let physical = match repository {
@@ -146,6 +163,13 @@ impl Registries {
             // What is blocked is not contacted, so it needs no valid name there.
             Err(_) if logical.is_some_and(|table| table.blocked) => resolution.repository.clone(),
             Err(reason) => {
+                let table = match role {
+                    Role::Mirror => "registry.mirror",
+                    Role::Primary => "registry",
+                };
+                let message = format!("left out for {}: {reason}", resolution.repository);
+                let warning = ConfigWarning::of_table(written, table, "location", message);
+                resolution.warnings.push(warning);
                 resolution.skipped.push(Skipped { role, origin, reason });
                 return;
             }
@@ -167,6 +191,22 @@ impl Registries {
             role,
             origin: Some(origin),
         });
+    }
+
+    /// A table of `docker.io/alpine` where `docker.io/library/alpine` is wanted: it is for the namespace of that name,
+    /// and its author may have meant the image.
+    fn overlooked(&self, repository: &Repository) -> Option<ConfigWarning> {
+        let image = repository.path().strip_prefix("library/")?;
+        let registry = repository.registry();
+        let table = self.tables.get(&format!("{registry}/{image}"))?;
+        let message = format!(
+            "{} does not match {repository}: it is for the repositories below that namespace; write {repository} for \
+             the image",
+            table.prefix
+        );
+        registry
+            .is_docker_hub()
+            .then(|| ConfigWarning::of_table(&table.origin, "registry", "prefix", message))
     }
 
     /// The table that blocks a name, if one does: the most specific one for either way to write its port.
@@ -207,10 +247,11 @@ impl Registries {
 }
 
 /// A mirror or the primary before its name is known to be valid.
-struct Place {
+struct Place<'a> {
     role: Role,
     insecure: bool,
     origin: String,
+    written: &'a Origin,
 }
 
 impl Resolve for Registries {

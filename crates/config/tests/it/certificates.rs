@@ -296,8 +296,9 @@ type Nearly = (
 
 /// What lies in certs.d and is not used is named, since its owner expects it to be.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_nearly_right_is_named() {
-    let table: [Nearly; 11] = [
+    let table: [Nearly; 20] = [
         (&[(ETC, CERT)], "r.lan", None),
         (
             &[("etc/containers/certs.d/r.lan/README", "x"), (ETC, CERT)],
@@ -327,6 +328,57 @@ fn what_is_nearly_right_is_named() {
             &[("etc/containers/certs.d/r.lan/CA.CRT", CERT)],
             "r.lan",
             Some(("etc/containers/certs.d/r.lan/CA.CRT", "end in .crt")),
+        ),
+        (&[(ETC, " \n")], "r.lan", Some((ETC, "is empty"))),
+        (
+            &[(ETC, "-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n")],
+            "r.lan",
+            Some((ETC, "openssl pkcs7 -print_certs")),
+        ),
+        (
+            &[(
+                ETC,
+                "\u{feff}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            )],
+            "r.lan",
+            None,
+        ),
+        (
+            &[("etc/containers/certs.d/https:/r.lan:5000/ca.crt", CERT)],
+            "r.lan:5000",
+            Some(("etc/containers/certs.d/https:", "without a scheme")),
+        ),
+        (
+            &[("etc/containers/certs.d/r.lan_5000/ca.crt", CERT)],
+            "r.lan:5000",
+            Some(("etc/containers/certs.d/r.lan_5000", "exactly r.lan:5000")),
+        ),
+        (
+            &[("etc/containers/certs.d/R.Lan/ca.crt", CERT)],
+            "r.lan",
+            Some(("etc/containers/certs.d/R.Lan", "exactly r.lan")),
+        ),
+        (
+            &[("etc/docker/certs.d/ca.crt", CERT)],
+            "r.lan",
+            Some(("etc/docker/certs.d/ca.crt", "named after their registries")),
+        ),
+        (
+            &[("etc/containers/certs.d/r.lan/README", "x"), (DOCKER, CERT)],
+            "r.lan",
+            Some((
+                "etc/containers/certs.d/r.lan",
+                "the first directory that exists counts",
+            )),
+        ),
+        (
+            &[
+                ("etc/docker/certs.d/ca.crt", CERT),
+                ("etc/containers/certs.d/other.lan/ca.crt", CERT),
+                (ETC, CERT),
+            ],
+            "r.lan",
+            None,
         ),
         (
             &[(ETC, CERT)],
@@ -364,6 +416,20 @@ fn what_is_nearly_right_is_named() {
             assert!(warnings[0].message().contains(words), "{warnings:?}");
         }
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_spoils_nothing_and_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("ca.crt");
+    std::os::unix::fs::symlink(directory.path().join("gone.crt"), &link).unwrap();
+    std::fs::write(directory.path().join("good.crt"), CERT).unwrap();
+    let certificates = Certificates::read(directory.path()).unwrap();
+    assert_eq!(certificates.authorities().len(), 1);
+    let warning = &certificates.warnings()[0];
+    assert_eq!(warning.file(), Some(link.as_path()));
+    assert!(warning.message().contains("leads nowhere"), "{warning}");
 }
 
 #[test]

@@ -438,5 +438,47 @@ fn what_is_left_out_is_explained() {
     let skipped = &resolution.skipped()[0];
     assert_eq!(skipped.origin, "line 3 ([[registry.mirror]] docker.io)");
     assert!(skipped.reason.starts_with("docker.io/x is not a canonical"));
+    let warning = resolution.warnings()[0].to_string();
+    let expected = "line 3: registry.mirror.location: left out for r.lan/x: docker.io/x is not a canonical";
+    assert!(warning.starts_with(expected), "{warning}");
     assert_eq!(resolution.table().unwrap().prefix().as_str(), "r.lan");
+}
+
+/// Docker Hub's images of one component are below `library`, which is left out of their names everywhere else.
+#[test]
+fn a_table_of_a_namespace_that_is_called_as_an_image_is_named() {
+    for (table, image, warned) in [
+        ("location = 'docker.io/alpine'\nblocked = true", "alpine", true),
+        (
+            "prefix = 'docker.io/alpine'\nlocation = 'm.lan/alpine'",
+            "docker.io/library/alpine",
+            true,
+        ),
+        ("location = 'docker.io/alpine/'", "index.docker.io/alpine", true),
+        ("location = 'docker.io/alpine'", "docker.io/alpine/git", false),
+        ("location = 'docker.io/alpine'", "docker.io/team/alpine", false),
+        ("location = 'docker.io/library/alpine'", "alpine", false),
+        ("location = 'docker.io/ceph'", "alpine", false),
+        ("location = 'docker.io'", "alpine", false),
+        ("location = 'r.lan/alpine'", "r.lan/library/alpine", false),
+    ] {
+        let registries = Registries::parse(&format!("[[registry]]\n{table}")).unwrap();
+        assert!(registries.warnings().is_empty(), "{table}");
+        let repository = Reference::parse(image).unwrap().repository();
+        for intent in [Intent::PullTag, Intent::PullDigest, Intent::Push] {
+            let resolution = registries.explain(&repository, intent);
+            let warnings: Vec<String> = resolution.warnings().iter().map(ToString::to_string).collect();
+            assert_eq!(!warnings.is_empty(), warned, "{table}, {image}: {warnings:?}");
+            for warning in warnings {
+                assert!(
+                    warning.starts_with("line 1: registry.prefix: docker.io/alpine does not match"),
+                    "{warning}"
+                );
+                assert!(
+                    warning.contains("write docker.io/library/alpine for the image"),
+                    "{warning}"
+                );
+            }
+        }
+    }
 }

@@ -283,6 +283,25 @@ pub(crate) const CASES: &[Case] = &[
         &[(1, "", "registries", "version 1")],
     ),
     (
+        "[registries.insecure]\nregistries = ['172.30.0.0/16']",
+        &[
+            (1, "", "registries", "version 1"),
+            (
+                2,
+                "registries.insecure",
+                "registries",
+                "a range of addresses is not supported",
+            ),
+        ],
+    ),
+    (
+        "[[registry]]\nlocation = '10.0.0.0/8'\nblocked = true",
+        &[(2, "registry", "prefix", "a range of addresses is not supported")],
+    ),
+    ("[[registry]]\nlocation = '10.0.0.1/team'", &[]),
+    ("[[registry]]\nlocation = '10.0.0.1/2024'", &[]),
+    ("[[registry]]\nlocation = 'r10.lan/8'", &[]),
+    (
         "[registries.block]\nregistries = ['plain/ns']",
         &[
             (1, "", "registries", "version 1"),

@@ -166,6 +166,10 @@ fn authority(block: Block) -> Result<CertificateDer<'static>, String> {
             "a TRUSTED CERTIFICATE is OpenSSL's own form: convert it with `openssl x509 -in FILE -out FILE`"
                 .to_owned(),
         ),
+        (label, _) if label.contains("-----") => Err(
+            "the certificate is damaged: its BEGIN, its base64 and its END must stand in lines of their own"
+                .to_owned(),
+        ),
         (label, _) => Err(format!(
             "it is no certificate but a {}",
             crate::printable(label, 40)

@@ -93,7 +93,7 @@ fn one_odd_block_does_not_spoil_a_file_of_authorities() {
     let old_label = V3.replace("CERTIFICATE", "X509 CERTIFICATE");
     // How many can be used, and the lines and reasons of what cannot.
     let lines = V3.lines().count();
-    let table: [(&str, String, usize, Ignored<'_>); 15] = [
+    let table: [(&str, String, usize, Ignored<'_>); 17] = [
         ("one", V3.to_owned(), 1, &[]),
         ("version 1", V1.to_owned(), 1, &[]),
         ("several", format!("{V3}{V1}{EC}"), 3, &[]),
@@ -118,6 +118,13 @@ fn one_odd_block_does_not_spoil_a_file_of_authorities() {
         ("a list", format!("{V3}{list}"), 1, &[(lines + 1, "X509 CRL")]),
         ("a key", format!("{V3}{PKCS8}"), 1, &[(lines + 1, "PRIVATE KEY")]),
         ("OpenSSL's form", TRUSTED.to_owned(), 0, &[(1, "openssl x509")]),
+        ("one line", V3.replace('\n', ""), 0, &[(1, "lines of their own")]),
+        (
+            "line ends of old",
+            V3.replace('\n', "\r"),
+            0,
+            &[(1, "lines of their own")],
+        ),
         ("nothing", "nothing".to_owned(), 0, &[]),
     ];
     for (what, text, count, ignored) in table {

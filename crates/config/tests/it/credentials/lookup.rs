@@ -45,6 +45,15 @@ fn the_most_specific_key_decides() {
             None,
         ),
         (Containers, &["Example.COM"], "example.com", Some("Example.COM")),
+        (Containers, &["example.com/"], "example.com/a", None),
+        (
+            Containers,
+            &["HTTPS://example.com/v1"],
+            "example.com",
+            Some("HTTPS://example.com/v1"),
+        ),
+        (Containers, &["example.com/v2"], "example.com/a", None),
+        (Containers, &["example.com/team/"], "example.com/a", None),
         (
             Containers,
             &["https://example.com"],
@@ -384,4 +393,127 @@ fn files_that_others_can_read_are_reported_or_refused() {
             .lookup(&key("example.com"));
         assert_eq!(strict.is_err(), exposed, "{mode:o}");
     }
+}
+
+/// A file, its form, and the warning when it has nothing for `h.io`: line, key, and a part of the message.
+type Unread = (
+    AuthFormat,
+    &'static str,
+    Option<(usize, &'static str, &'static str)>,
+);
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn what_looks_like_credentials_and_is_none_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file.json");
+    let table: &[Unread] = &[
+        // The entries of .dockercfg.
+        (
+            Containers,
+            r#"{"https://h.io/v1/": {"auth": "YTpj", "email": "x"}}"#,
+            Some((1, "", "within `auths` only")),
+        ),
+        (
+            Docker,
+            "{\n\"h.io\": {\"Auth\": \"YTpj\"}}",
+            Some((2, "", "within `auths` only")),
+        ),
+        (Containers, r#"{"h.io": {"email": "x"}}"#, None),
+        (Containers, r#"{"auths": {}, "h.io": {"auth": "YTpj"}}"#, None),
+        (DockerLegacy, r#"{"other.io": {"auth": "YTpj"}}"#, None),
+        // A store of Docker's.
+        (
+            Containers,
+            "{\"auths\": {\"h.io\": {}},\n\"credsStore\": \"desktop\"}",
+            Some((2, "credsStore", "Docker's config.json only")),
+        ),
+        (Containers, r#"{"auths": {}, "credsStore": ""}"#, None),
+        (Containers, r#"{"credsStore": null}"#, None),
+        // Entries.
+        (
+            Containers,
+            r#"{"auths": {"h.io": {"auth": "Y2FuYXJ5"}}}"#,
+            Some((1, "h.io", "no colon")),
+        ),
+        (
+            Docker,
+            "{\"auths\": {\n\"https://h.io\": {\"auth\": \"Y2FuYXJ5\"}}}",
+            Some((2, "https://h.io", "no colon")),
+        ),
+        (
+            Containers,
+            r#"{"auths": {"h.io": {"username": "ada", "password": "canary"}}}"#,
+            Some((1, "h.io", "write `auth`")),
+        ),
+        (
+            Containers,
+            r#"{"auths": {"h.io": {"registrytoken": "canary"}}}"#,
+            Some((1, "h.io", "`registrytoken` count in Docker's")),
+        ),
+        (
+            Containers,
+            r#"{"auths": {"h.io": {"username": "", "password": ""}}}"#,
+            None,
+        ),
+        (Containers, r#"{"auths": {"h.io": {"auth": ""}}}"#, None),
+        (Containers, r#"{"auths": {"h.io": {"auth": "Og=="}}}"#, None),
+        (
+            Containers,
+            r#"{"auths": {"other.io": {"auth": "Y2FuYXJ5"}}}"#,
+            None,
+        ),
+        (Containers, "{}", None),
+        // Keys.
+        (
+            Containers,
+            r#"{"auths": {"h.io/": {"auth": "YTpj"}}}"#,
+            Some((1, "h.io/", "write h.io")),
+        ),
+        (
+            Docker,
+            "{\"auths\": {\n\"H.io/v2/\": {\"auth\": \"YTpj\"}}}",
+            Some((2, "H.io/v2/", "write h.io")),
+        ),
+        (
+            Containers,
+            r#"{"auths": {"h.io/v1/": {"auth": "YTpj"}}}"#,
+            Some((1, "h.io/v1/", "write h.io")),
+        ),
+        (Containers, r#"{"auths": {"h.io/v2": {"auth": "YTpj"}}}"#, None),
+        (Containers, r#"{"auths": {"h.io/team/": {"auth": "YTpj"}}}"#, None),
+        (Containers, r#"{"auths": {"h.io.evil/": {"auth": "YTpj"}}}"#, None),
+    ];
+    for (format, text, expected) in table {
+        write(&path, text);
+        let credentials = Credentials::from_files([(path.clone(), *format)]);
+        let lookup = credentials.lookup(&key("h.io")).unwrap();
+        assert!(lookup.credential().is_none(), "{text}");
+        let found: Vec<_> = lookup
+            .unread()
+            .iter()
+            .map(|warning| (warning.line().unwrap(), warning.key(), warning.message()))
+            .collect();
+        assert_eq!(found.len(), usize::from(expected.is_some()), "{text}: {found:?}");
+        for (found, (line, key, message)) in found.iter().zip(expected) {
+            assert_eq!((found.0, found.1), (*line, *key), "{text}");
+            assert!(found.2.contains(message), "{text}: {found:?}");
+        }
+        assert!(
+            lookup
+                .unread()
+                .iter()
+                .all(|warning| warning.file() == Some(path.as_path()))
+        );
+        assert!(!format!("{lookup:?}").contains("canary"));
+    }
+    // A file that has the credential is not complained of.
+    write(
+        &path,
+        r#"{"auths": {"h.io": {"auth": "YTpj"}}, "credsStore": "desktop"}"#,
+    );
+    let lookup = Credentials::from_files([(path, Containers)])
+        .lookup(&key("h.io"))
+        .unwrap();
+    assert!(lookup.credential().is_some() && lookup.unread().is_empty());
 }

@@ -124,6 +124,25 @@ fn a_kubernetes_secret_is_recognised() {
             assert_eq!(error.to_string(), expected, "{text}");
         }
     }
+    for text in [
+        "eyJhdXRocyI6e319",
+        "ewogICJhdXRocyI6IHt9Cn0=\n",
+        "eyJh\r\ndXRo\r\n",
+    ] {
+        let error = AuthFile::parse(text, AuthFormat::Containers)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("the file is base64") && error.contains("decode it"),
+            "{error}"
+        );
+    }
+    for text in ["eyJ: x", "eyes wide", "plain"] {
+        let error = AuthFile::parse(text, AuthFormat::Containers)
+            .unwrap_err()
+            .to_string();
+        assert!(!error.contains("base64"), "{error}");
+    }
     // Members of these names mean nothing elsewhere.
     for text in [
         "{\"kind\": \"Secret\"}",

@@ -260,6 +260,66 @@ fn directories_have_rules_too() {
     }
 }
 
+/// Scopes of registries, and why no image is in them.
+#[test]
+fn a_scope_that_no_name_is_in_is_warned_of() {
+    for (scope, reason) in [
+        ("https://a.example", Some("leave out the scheme")),
+        ("docker://a.example/team", Some("leave out the scheme")),
+        ("a.example/", Some("leave out the slash")),
+        ("a.example/team/", Some("leave out the slash")),
+        ("index.docker.io", Some("begin with docker.io")),
+        ("index.docker.io/team", Some("begin with docker.io")),
+        ("*", Some("a wildcard is")),
+        ("*.example:5000", Some("a wildcard is")),
+        ("*.example/team", Some("a wildcard is")),
+        ("a.*.example", Some("a wildcard is")),
+        ("", None),
+        ("*.example", None),
+        ("docker.io/alpine", None),
+        ("a.example:5000/a:v1", None),
+        ("a.example", None),
+    ] {
+        let text =
+            format!("{{\"default\":{ACCEPT},\n\"transports\":{{\"docker\":{{\"{scope}\":{REJECT}}}}}}}");
+        let policy = Policy::parse(&text).unwrap();
+        let warnings: Vec<String> = policy.warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            warnings.len(),
+            usize::from(reason.is_some()),
+            "{scope}: {warnings:?}"
+        );
+        if let Some(reason) = reason {
+            let expected = format!("line 2: transports.docker.\"{scope}\": never matches: ");
+            assert!(
+                warnings[0].starts_with(&expected) && warnings[0].contains(reason),
+                "{warnings:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_rule_for_a_namespace_that_is_called_as_an_image_is_named() {
+    let text = format!(r#"{{"default":{ACCEPT},"transports":{{"docker":{{"docker.io/alpine":{REJECT}}}}}}}"#);
+    let policy = Policy::parse(&text).unwrap();
+    for (image, warned) in [
+        ("alpine", true),
+        ("docker.io/library/alpine:3", true),
+        ("docker.io/alpine/git", false),
+        ("docker.io/team/alpine", false),
+        ("r.example/library/alpine", false),
+    ] {
+        let warning = policy.overlooked(&Reference::parse(image).unwrap());
+        let text = warning.as_ref().map(ToString::to_string);
+        assert_eq!(warning.is_some(), warned, "{image}: {text:?}");
+        assert!(
+            text.is_none_or(|text| text.contains("write docker.io/library/alpine for the image")),
+            "{image}"
+        );
+    }
+}
+
 /// Scopes, and whether they are warned of.
 #[test]
 fn a_rule_for_one_image_of_a_directory_is_warned_of() {

@@ -1,0 +1,95 @@
+//! Files and directories of certs.d that are almost those that are read: each with why it is not.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What in a directory of directories seems to be meant for this registry, which has none of its own.
+pub(super) fn beside(base: &Path, registry: &str) -> Vec<(PathBuf, String)> {
+    let Ok(entries) = fs::read_dir(base) else {
+        return Vec::new();
+    };
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let reason = reason(&path, registry)?;
+            Some((path, reason))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn reason(path: &Path, registry: &str) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let is_scheme = matches!(name, "https:" | "http:");
+    if is_scheme && path.join(registry).is_dir() {
+        Some(format!(
+            "the directory in it is not used for {registry}: write its name without a scheme"
+        ))
+    } else if is_nearly(name, registry) && path.is_dir() {
+        Some(format!(
+            "the directory is not used for {registry}: its name must be exactly {registry}"
+        ))
+    } else if path.extension().is_some_and(|extension| extension == "crt") && path.is_file() {
+        Some(format!(
+            "the file is ignored: certificates are read from directories that are named after their registries, such \
+             as {registry}"
+        ))
+    } else {
+        None
+    }
+}
+
+/// Whether a name differs from that of the registry in what people leave out, add or replace: the port, the case, the
+/// colon.
+fn is_nearly(name: &str, registry: &str) -> bool {
+    let without_port = match registry.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => registry,
+    };
+    let known = [
+        without_port.to_owned(),
+        format!("{without_port}:443"),
+        registry.to_owned(),
+        registry.replace(':', "_"),
+        registry.replace(':', "-"),
+    ];
+    name != registry && known.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Whether a directory has a file that would be read.
+pub(super) fn has_certificates(dir: &Path) -> bool {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("crt" | "cert"))
+    })
+}
+
+/// Whether files that end so hold certificates or keys elsewhere, or differ in case from those that are read.
+pub(super) fn is_read_elsewhere(extension: &str) -> bool {
+    const NEARLY: [&str; 10] = [
+        "pem", "cer", "der", "crt", "cert", "key", "ca", "p7b", "p12", "pfx",
+    ];
+    let is_read = matches!(extension, "crt" | "cert" | "key");
+    !is_read && NEARLY.contains(&extension.to_ascii_lowercase().as_str())
+}
+
+/// Why a file of authorities without a certificate in PEM has none.
+pub(super) fn not_pem(bytes: &[u8]) -> &'static str {
+    if bytes.trim_ascii().is_empty() {
+        "the file is empty, so it is ignored"
+    } else if bytes.starts_with(&[0x30, 0x82]) || bytes.starts_with(&[0x30, 0x81]) {
+        // A sequence with a length of one or two bytes.
+        "the file is not PEM but DER, so it is ignored; convert it: openssl x509 -inform der -in FILE -out FILE"
+    } else if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        "the file is UTF-16, so it is ignored; save it as UTF-8"
+    } else if super::has_block(bytes, "PKCS7") {
+        "the file has no certificate but PKCS #7, so it is ignored; convert it: openssl pkcs7 -print_certs -in FILE \
+         -out FILE"
+    } else {
+        "the file has no certificate in PEM, so it is ignored"
+    }
+}
