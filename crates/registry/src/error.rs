@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, io};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -158,6 +158,10 @@ impl From<Error> for Failure {
                 ErrorCode::Unknown,
                 "no space left",
             ),
+            _ if is_exhausted(&error) => {
+                let message = "the registry has too few files or too little memory for now";
+                return Self::wait(StatusCode::SERVICE_UNAVAILABLE, 1, message);
+            }
             _ => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 ErrorCode::Unknown,
@@ -165,5 +169,70 @@ impl From<Error> for Failure {
             ),
         };
         Self::new(status, code, message)
+    }
+}
+
+/// Whether a call failed for want of what the process or the machine has again when others are done: open files,
+/// memory.
+fn is_exhausted(error: &Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        // An error that prints as what it wraps has no source for it.
+        cause = if let Some(error) = error.downcast_ref::<io::Error>() {
+            if is_short(error) {
+                return true;
+            }
+            error.get_ref().map(|inner| inner as _)
+        } else if let Some(error) = error.downcast_ref::<Error>() {
+            error.inner().map(|inner| inner as _)
+        } else {
+            error.source()
+        };
+    }
+    false
+}
+
+fn is_short(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    error.kind() == io::ErrorKind::OutOfMemory || code.is_some_and(|code| TOO_MANY_FILES.contains(&code))
+}
+
+/// `ENFILE` and `EMFILE`, which no [`io::ErrorKind`] stands for.
+#[cfg(unix)]
+const TOO_MANY_FILES: &[i32] = &[23, 24];
+/// `ERROR_TOO_MANY_OPEN_FILES`, and that of sockets, `WSAEMFILE`.
+#[cfg(not(unix))]
+const TOO_MANY_FILES: &[i32] = &[4, 10024];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_short_for_now_asks_the_client_to_come_again() {
+        let coded =
+            |code| Error::new(ErrorKind::Storage, "x").with_source(io::Error::from_raw_os_error(code));
+        let wrapped = |error| Error::wrap(ErrorKind::Cancelled, io::Error::other(error));
+        let memory = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let other = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let mut cases = vec![
+            (Error::new(ErrorKind::Storage, "x"), 500),
+            (Error::new(ErrorKind::Storage, "x").with_source(other()), 500),
+            (Error::wrap(ErrorKind::Storage, memory()), 503),
+            (Error::new(ErrorKind::Other, "x").with_source(memory()), 503),
+            (Error::new(ErrorKind::NotFound, "x").with_source(other()), 404),
+        ];
+        for code in TOO_MANY_FILES {
+            cases.push((coded(*code), 503));
+            cases.push((wrapped(coded(*code)), 503));
+            cases.push((Error::wrap(ErrorKind::Storage, wrapped(coded(*code))), 503));
+        }
+        for (error, status) in cases {
+            let told = format!("{error:?}");
+            let response = Failure::from(error).into_response();
+            assert_eq!(response.status(), status, "{told}");
+            let waits = response.headers().contains_key(header::RETRY_AFTER);
+            assert_eq!(waits, status == 503, "{told}");
+        }
     }
 }

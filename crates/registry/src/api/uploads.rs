@@ -25,7 +25,11 @@ impl Call<'_> {
         if self.registry.has(Quirk::NoSinglePost) {
             digest = None;
         }
-        let mount = self.query.value("mount").map(parse_digest).transpose()?;
+        // No blob has a digest that cannot be one: as every mount that cannot be done, it becomes an upload.
+        let mount = self
+            .query
+            .value("mount")
+            .and_then(|mount| parse_digest(mount).ok());
         if let Some(mount) = &mount
             && !self.registry.has(Quirk::NoMount)
             && let Some(size) = self.mountable(mount)

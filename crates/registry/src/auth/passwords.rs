@@ -2,7 +2,8 @@
 //!
 //! A check costs a client nothing and this process tens of milliseconds, so few run at a time, and those that wait
 //! take turns: between networks, and in a network between the user names that are tried. Who guesses one user's
-//! password, on however many connections, delays others by one check. A client that hangs up leaves the queue.
+//! password, on however many connections, delays others by one check; who tries many names delays others of that
+//! network by one check a name, and those of other networks by one. A client that hangs up leaves the queue.
 
 use std::{
     collections::VecDeque,

@@ -438,4 +438,27 @@ async fn a_mount_that_cannot_be_done_is_an_upload() {
         let path = format!("/v2/b/blobs/uploads/?mount={blob}&from={from}");
         assert_eq!(ask(&server, "POST", path).send().await.status, status, "{from}");
     }
+    // A digest that no blob has, or none at all, in a mount that therefore cannot be done.
+    for mount in [
+        "",
+        "sha256",
+        "sha256:",
+        "sha256:short",
+        "SHA256:{hex}",
+        "sha384:{hex}",
+        "sha512:{hex}",
+        "..%2F..%2Fsecret",
+        "%00",
+    ] {
+        let mount = mount.replace("{hex}", &"a".repeat(64));
+        for from in ["&from=a", ""] {
+            let path = format!("/v2/b/blobs/uploads/?mount={mount}{from}");
+            let answer = ask(&server, "POST", path).send().await;
+            assert_eq!(answer.status, 202, "{mount}{from}");
+            assert!(
+                answer.location().contains("/v2/b/blobs/uploads/"),
+                "{mount}{from}"
+            );
+        }
+    }
 }
