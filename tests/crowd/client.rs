@@ -379,7 +379,7 @@ impl Visitor<'_> {
     }
 }
 
-async fn push(to: &Remote, image: &Image, tag: &Tag) -> Result<(), Error> {
+pub(crate) async fn push(to: &Remote, image: &Image, tag: &Tag) -> Result<(), Error> {
     let store = Memory::new();
     let name = Name::from(tag.clone());
     for (descriptor, bytes) in image.blobs() {
@@ -402,7 +402,7 @@ async fn push_blobs(to: &Remote, image: &Image) -> Result<(), wharf::distributio
 }
 
 /// What was pulled, hashed once more.
-struct Pulled {
+pub(crate) struct Pulled {
     digest: Digest,
     blobs: BTreeMap<Digest, bytes::Bytes>,
 }
@@ -413,7 +413,7 @@ impl Pulled {
     }
 }
 
-async fn pull(from: &Remote, target: &Target) -> Result<Pulled, Error> {
+pub(crate) async fn pull(from: &Remote, target: &Target) -> Result<Pulled, Error> {
     let store = Memory::new();
     let report = wharf::copy::copy(
         Arc::new(from.clone()),

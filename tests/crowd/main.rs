@@ -14,6 +14,8 @@
 //! | `--seed` | what is pushed, and who pulls what, follows from it | 1 |
 //! | `--memory` | the registry keeps everything in memory instead of on the disk | |
 //! | `--log` | it keeps its request log, as registries in memory do | |
+//! | `--attack` | attackers beside honest clients instead, each phase for so many seconds (see [`siege`]) | |
+//! | `--strict` | fail if the attackers make honest pulls take more than twice as long | |
 //!
 //! The registry is a process of its own: this program again, which counts the bytes it has allocated. That tells
 //! what is kept for ever from what the allocator keeps for later, which resident memory alone does not.
@@ -26,12 +28,14 @@
     reason = "a test program reports by panicking, and prints its counts"
 )]
 
+mod attack;
 mod client;
 mod measure;
 #[path = "../kills/random.rs"]
 #[allow(dead_code, reason = "made for another test; only a part is needed")]
 mod random;
 mod server;
+mod siege;
 mod tally;
 
 use std::{
@@ -44,7 +48,7 @@ use std::{
 use stats_alloc::StatsAlloc;
 use tokio::task::JoinSet;
 
-use self::{client::Crowd, measure::Figures, server::Served, tally::Tally};
+use self::{client::Crowd, measure::Figures, server::Served, siege::Siege, tally::Tally};
 
 #[global_allocator]
 static ALLOCATOR: StatsAlloc<System> = StatsAlloc::system();
@@ -65,12 +69,17 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     pub(crate) memory: bool,
     pub(crate) log: bool,
+    pub(crate) siege: Option<Siege>,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(root) = std::env::var_os(server::ROOT) {
         server::serve(root.as_ref());
+        return ExitCode::SUCCESS;
+    }
+    if let Ok(address) = std::env::var(attack::ADDRESS) {
+        attack::attack(&address);
         return ExitCode::SUCCESS;
     }
     let given = |name: &str| arguments.iter().any(|argument| argument == name);
@@ -94,6 +103,9 @@ fn main() -> ExitCode {
         seed: value("--seed").unwrap_or(1),
         memory: given("--memory"),
         log: given("--log"),
+        siege: given("--attack").then(|| Siege {
+            strict: given("--strict"),
+        }),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -106,11 +118,19 @@ fn main() -> ExitCode {
         all.push(Settings {
             memory,
             log,
-            ..settings
+            ..settings.clone()
         });
+        let siege = Some(Siege { strict: false });
+        all.push(Settings { siege, ..settings });
     }
     for settings in all {
-        if let Err(problems) = runtime.block_on(gather(&settings)) {
+        let outcome = runtime.block_on(async {
+            match settings.siege {
+                Some(siege) => siege.lay(&settings).await,
+                None => gather(&settings).await,
+            }
+        });
+        if let Err(problems) = outcome {
             println!("FAILED {problems}\nrepeat with --seed {}", settings.seed);
             return ExitCode::FAILURE;
         }

@@ -9,11 +9,12 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
-use wharf_registry::{DiskBackend, GcOptions, Limits, MemoryBackend, Registry};
+use wharf_registry::{DiskBackend, GcOptions, Htpasswd, Limits, MemoryBackend, Registry};
 
 use crate::{
     Settings,
     measure::{Figures, Held, Own},
+    siege,
 };
 
 /// Names the directory in the environment of the process that serves.
@@ -21,6 +22,7 @@ pub(crate) const ROOT: &str = "WHARF_CROWD_ROOT";
 const MEMORY: &str = "WHARF_CROWD_MEMORY";
 const LOG: &str = "WHARF_CROWD_LOG";
 const CLIENTS: &str = "WHARF_CROWD_CLIENTS";
+const ATTACKED: &str = "WHARF_CROWD_ATTACKED";
 pub(crate) const PASSWORD: &str = "correct-horse";
 
 /// Short, so that many tokens expire.
@@ -57,6 +59,14 @@ pub(crate) fn serve(root: &Path) {
         registry = registry.with_token_lifetime(TOKEN_LIFETIME);
         if std::env::var_os(LOG).is_some() {
             registry = registry.with_request_log();
+        }
+        if std::env::var_os(ATTACKED).is_some() {
+            let limits = Limits::default().with_connections(siege::CONNECTIONS);
+            let users = Htpasswd::parse(&siege::htpasswd()).unwrap();
+            registry = registry
+                .with_htpasswd(&users)
+                .with_anonymous()
+                .with_limits(limits);
         }
         registry.serve().await.unwrap()
     });
@@ -125,7 +135,18 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(settings: &Settings) -> Self {
-        let root = tempfile::tempdir().unwrap();
+        Self::launch(tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// Another process over what this one has stored.
+    pub(crate) fn restart(self, settings: &Settings) -> Self {
+        drop(self.pipes);
+        let status = self.child.into_inner().unwrap().wait();
+        assert!(status.unwrap().success(), "the registry did not end well");
+        Self::launch(self.root, settings)
+    }
+
+    fn launch(root: tempfile::TempDir, settings: &Settings) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .env(ROOT, root.path())
@@ -135,6 +156,9 @@ impl Served {
         }
         if settings.log {
             command.env(LOG, "");
+        }
+        if settings.siege.is_some() {
+            command.env(ATTACKED, "");
         }
         let mut child = command
             .stdin(Stdio::piped())
@@ -178,6 +202,11 @@ impl Served {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// What it has at this moment.
+    pub(crate) fn now(&self) -> Figures {
+        self.figures(0)
     }
 
     fn figures(&self, expired: u64) -> Figures {
