@@ -46,6 +46,7 @@ pub(crate) fn run(row: Option<&str>) {
             let mut measuring = Command::new(this);
             measuring.arg("measure").arg(root.path());
             print!("{repositories:>12} {:>7}  ", repositories * tags);
+            let _ = std::io::Write::flush(&mut std::io::stdout());
             measuring.status().expect("a process");
         }
     }
