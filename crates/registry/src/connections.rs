@@ -92,6 +92,19 @@ impl Connections {
         Received::Served(table.open(network, &self.table))
     }
 
+    /// Ends the connections that never had a request, and those that wait for room: the listener ends.
+    pub(crate) fn end_silent(&self) {
+        let mut table = lock(&self.table);
+        table.waiting.clear();
+        table.open.retain(|_, open| {
+            let silent = matches!(open.activity, Activity::Silent(_));
+            if silent {
+                open.leave.notify_one();
+            }
+            !silent
+        });
+    }
+
     /// Ends a connection that has no request, if there is one: files have run out.
     pub(crate) fn shed(&self) {
         lock(&self.table).end_idle();
@@ -352,6 +365,24 @@ mod tests {
         drop((request, slot));
         assert!(waiting.try_recv().is_ok());
         assert!(lock(&connections.table).open.is_empty());
+    }
+
+    #[tokio::test]
+    async fn when_the_listener_ends_the_silent_and_the_waiting_end() {
+        let connections = Connections::new(3);
+        let (silent, idle, busy) = (
+            served(&connections, "192.0.2.1"),
+            served(&connections, "192.0.2.1"),
+            served(&connections, "192.0.2.1"),
+        );
+        let request = idle.begin();
+        let _request = (busy.begin(), silent.begin());
+        let mut waiting = waits(&connections, "192.0.2.1");
+        drop(request);
+        set(silent.table.as_ref(), silent.id, Activity::Silent(Instant::now()));
+        connections.end_silent();
+        assert!(is_told(&silent).await && !is_told(&idle).await && !is_told(&busy).await);
+        assert!(waiting.try_recv().is_err());
     }
 
     #[tokio::test]

@@ -34,6 +34,8 @@ use crate::{
 
 /// How long a client may take for a TLS handshake, and for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client that has connected may take to send its first request when the server ends.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// How often upload sessions are looked at that nobody uses.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -145,7 +147,8 @@ impl Server {
         self.registry.inject(fault)
     }
 
-    /// Accepts no more connections, and returns when the requests that are running have been answered.
+    /// Accepts no more connections, and returns when the requests that are running have been answered. Connections
+    /// without a request are closed, those that never had one after a second.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         let _ = (&mut self.task).await; // an aborted task has stopped, too
@@ -212,8 +215,19 @@ async fn accept(
     drop(listener);
     #[cfg(feature = "htpasswd")]
     registry.config.authentication.users.queue.close();
-    graceful.shutdown().await;
-    while connections.join_next().await.is_some() {} // they hold the registry, and it its backend
+    let ended = async {
+        graceful.shutdown().await;
+        while connections.join_next().await.is_some() {} // they hold the registry, and it its backend
+    };
+    let silent_end = async {
+        tokio::time::sleep(LAST_REQUEST).await;
+        table.end_silent();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = ended => {}
+        () = silent_end => {}
+    }
 }
 
 /// Asks a client to come again later, where that takes no handshake.

@@ -341,6 +341,41 @@ async fn slow_bodies_are_given_up() {
     assert_eq!(get(&server, session).await.header("range"), Some("0-2"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn connections_without_a_request_do_not_hold_up_the_end() {
+    let server = Registry::memory().serve().await.unwrap();
+    let heads: [(&str, &str); 5] = [
+        ("nothing", ""),
+        ("a letter", "G"),
+        ("half a head", "GET /v2/ HTTP/1.1\r\nHost: x\r\nAcc"),
+        ("a request, and no more", "GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (
+            "a request and half a head",
+            "GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\nGET /v2/ HT",
+        ),
+    ];
+    let mut streams = Vec::new();
+    for (what, sent) in heads {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        if sent.contains("\r\n\r\n") {
+            stream.read_exact(&mut [0; 12]).await.unwrap();
+        }
+        streams.push((what, stream));
+    }
+    let start = tokio::time::Instant::now();
+    server.shutdown().await;
+    assert!(start.elapsed() <= Duration::from_secs(1), "{:?}", start.elapsed());
+    for (what, mut stream) in streams {
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest).await;
+        assert!(
+            ended.is_ok() || ended.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset),
+            "{what}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn deleting_can_be_turned_off() {
     let server = Registry::memory().with_delete(false).serve().await.unwrap();
