@@ -1,11 +1,11 @@
 //! Referrers: a layout has no list of them, so they are looked for.
 
-use wharf_content::{Descriptor, Error, MAX_MANIFEST_SIZE, Manifest};
+use wharf_content::{Descriptor, Error, ErrorKind, MAX_MANIFEST_SIZE, Manifest};
 use wharf_reference::Digest;
 
 use crate::{Layout, disk::Entry, read::whole};
 
-/// The manifests whose subject is this one, in the order of their digests.
+/// The manifests whose subject is this one, in the order of their digests. What is damaged is none.
 pub(crate) fn of(layout: &Layout, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
     let disk = &layout.shared.disk;
     let mut found = Vec::new();
@@ -16,8 +16,11 @@ pub(crate) fn of(layout: &Layout, subject: &Digest) -> Result<Vec<Descriptor>, E
         if stamp.size > MAX_MANIFEST_SIZE {
             continue;
         }
-        let Some(bytes) = whole(disk, &digest, MAX_MANIFEST_SIZE)? else {
-            continue;
+        let bytes = match whole(disk, &digest, MAX_MANIFEST_SIZE) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => continue,
+            Err(error) if error.kind() == ErrorKind::Corrupt => continue,
+            Err(error) => return Err(error),
         };
         let mentions = |bytes: &[u8]| {
             let wanted = subject.encoded().as_bytes();

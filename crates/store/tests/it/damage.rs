@@ -27,6 +27,31 @@ fn spoil(scratch: &Scratch, digest: &Digest, how: &str) {
 }
 
 #[tokio::test]
+async fn damage_hides_no_referrer_but_itself() {
+    for how in ["flipped", "empty", "short", "long", "zeros", "gone"] {
+        let scratch = Scratch::new();
+        let store = scratch.store().await;
+        let subject = Image::small("subject");
+        let refer = |text: &str| {
+            let image = Image::builder().annotation("is", text);
+            image.subject(subject.manifest().descriptor()).finish()
+        };
+        let [whole, spoiled] = ["whole", "spoiled"].map(refer);
+        for image in [&subject, &whole, &spoiled] {
+            push(image, &store, "x").await;
+        }
+        let config = subject.manifest().config().unwrap().digest();
+        for digest in [spoiled.manifest().digest(), config] {
+            spoil(&scratch, digest, how);
+        }
+        let found = scratch.store().await.referrers(subject.manifest().digest()).await;
+        let found = found.unwrap_or_else(|error| panic!("{how}: {error}"));
+        let digests = found.iter().map(wharf_content::Descriptor::digest);
+        assert_eq!(digests.collect::<Vec<_>>(), [whole.manifest().digest()], "{how}");
+    }
+}
+
+#[tokio::test]
 async fn every_kind_of_damage_to_every_file_is_found_and_healed() {
     let image = Image::small("x");
     let mut files: Vec<Digest> = image
