@@ -102,7 +102,10 @@ async fn start(
     mistakes::check_root(&arguments.root)?;
     let backend = DiskBackend::open(&arguments.root).await;
     let registry = match backend {
-        Ok(backend) => Registry::open(backend).await,
+        Ok(backend) => {
+            backend.torn_tail().into_iter().for_each(mistakes::torn);
+            Registry::open(backend).await
+        }
         Err(error) => Err(error),
     };
     let mut registry = registry

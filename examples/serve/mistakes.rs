@@ -8,8 +8,9 @@ use std::{
 
 use anyhow::anyhow;
 use wharf::{Error, ErrorKind};
+use wharf_registry::TornTail;
 
-use crate::arguments::Arguments;
+use crate::{arguments::Arguments, report::say};
 
 /// Why nothing can listen here, because of this flag.
 pub(crate) fn listening(error: &io::Error, address: SocketAddr, flag: &str) -> anyhow::Error {
@@ -51,6 +52,17 @@ pub(crate) fn opening(error: Error) -> anyhow::Error {
         ErrorKind::NoSpace => anyhow!("{error}; make room, or choose another disk with --root"),
         _ => error.into(),
     }
+}
+
+/// Tells that the journal's end has been cut off.
+pub(crate) fn torn(tail: &TornTail) {
+    say(format_args!(
+        "serve: warning: cut {} bytes off {} at byte {}: they are no whole change, as a crash leaves them of one that no \
+         client was told of; if there was no crash, restore the file from a backup",
+        tail.bytes,
+        tail.path.display(),
+        tail.offset
+    ));
 }
 
 /// What is allowed, and may not have been meant.

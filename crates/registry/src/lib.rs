@@ -115,7 +115,7 @@ pub use auth::{Access, Action};
 pub use backend::{Backend, Change};
 pub use body::Body;
 pub use client::ClientAddress;
-pub use disk::DiskBackend;
+pub use disk::{DiskBackend, TornTail};
 pub use error::ErrorCode;
 pub use fault::{Endpoint, Fault, Injected};
 pub use gc::{GcOptions, GcReport};

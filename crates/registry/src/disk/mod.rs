@@ -22,6 +22,7 @@ use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
 use wharf_store::{Keeper, Layout};
 
+pub use self::journal::TornTail;
 use self::{journal::Journal, notes::Notes};
 use crate::{Backend, Change, Listing};
 
@@ -42,7 +43,8 @@ impl DiskBackend {
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`] if another process uses it or it has other files, [`ErrorKind::Corrupt`] if the
-    /// journal is damaged before its end, [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`] for the disk's
+    /// journal is damaged before its end, or is missing or empty although the registry has content, which a
+    /// collection would then remove; [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`] for the disk's
     /// own.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::over(&Layout::create(path).await?).await
@@ -56,10 +58,13 @@ impl DiskBackend {
     pub async fn over(store: &Layout) -> Result<Self, Error> {
         let keeper = store.keep().await?;
         let directory = store.path().join("registry");
+        if has_lost_journal(&directory)? && !keeper.removable().await?.is_empty() {
+            return Err(lost_journal(&directory));
+        }
         blocking(move || {
             files::make_dir(&directory)?;
-            let notes = Notes::open(&directory)?;
             let journal = Journal::open(&directory)?;
+            let notes = Notes::open(&directory)?; // after it: so a directory with notes has had a journal
             files::sync_dir(&directory)?;
             files::sync_dir(keeper.layout().path())?;
             Ok(Self {
@@ -70,6 +75,28 @@ impl DiskBackend {
         })
         .await
     }
+
+    /// The end of the journal that was cut off when the directory was opened, if there was one: for the operator's
+    /// log.
+    #[must_use]
+    pub const fn torn_tail(&self) -> Option<&TornTail> {
+        self.journal.torn()
+    }
+}
+
+/// Whether a registry that has been here has no journal any more.
+fn has_lost_journal(directory: &Path) -> Result<bool, Error> {
+    Ok(Notes::are_in(directory) && Journal::is_missing(directory)?)
+}
+
+fn lost_journal(directory: &Path) -> Error {
+    let message = format!(
+        "{} is missing or empty although there is content that only it can name; restore it from a backup, or remove \
+         {} to begin without repositories, and have the content collected",
+        directory.join("journal").display(),
+        directory.display()
+    );
+    Error::new(ErrorKind::Corrupt, message)
 }
 
 /// Runs what blocks where it may.

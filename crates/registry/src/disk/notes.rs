@@ -22,9 +22,17 @@ pub(super) struct Notes {
     ids: Arc<Mutex<HashSet<String>>>,
 }
 
+/// Their directory in the registry's.
+const NAME: &str = "notes";
+
 impl Notes {
+    /// Whether they have been opened in this directory before.
+    pub(super) fn are_in(registry: &Path) -> bool {
+        registry.join(NAME).is_dir()
+    }
+
     pub(super) fn open(registry: &Path) -> Result<Self, Error> {
-        let directory = registry.join("notes");
+        let directory = registry.join(NAME);
         files::make_dir(&directory)?;
         let mut ids = HashSet::new();
         for entry in fs::read_dir(&directory).at("read", &directory)? {

@@ -202,3 +202,113 @@ async fn what_was_acknowledged_survives_kill_9() {
     assert!(all.iter().any(|told| !told.tags.is_empty()));
     assert!(interrupted > 0, "no upload was interrupted");
 }
+
+/// Tags that one client moves to and fro, all in one change.
+struct Moved {
+    tags: Vec<String>,
+    documents: [Vec<u8>; 2],
+    /// How often that was acknowledged.
+    times: usize,
+}
+
+impl Moved {
+    fn new(client: usize) -> Self {
+        let tags = (0..32).map(|number| format!("{client}-{number}-{}", "x".repeat(100)));
+        Self {
+            tags: tags.collect(),
+            documents: [manifest(b"{}", &[]), manifest(b"{}", &[b"{}"])],
+            times: 0,
+        }
+    }
+
+    /// Moves them until the server dies.
+    async fn run(mut self, address: SocketAddr) -> Self {
+        let empty = with_digest("/v2/a/blobs/uploads/", &digest(b"{}"));
+        if call(address, "POST", &empty, b"{}").await.is_none() {
+            return self;
+        }
+        loop {
+            let document = &self.documents[self.times % 2];
+            let path = format!(
+                "/v2/a/manifests/{}?tag={}",
+                digest(document),
+                self.tags.join("&tag=")
+            );
+            let Some(moved) = call(address, "PUT", &path, document).await else {
+                return self;
+            };
+            assert_eq!(moved.status, 201);
+            self.times += 1;
+        }
+    }
+
+    /// All of them are where they were acknowledged to be, or where the change that was on its way puts them.
+    async fn check(&mut self, address: SocketAddr) {
+        let mut found = Vec::new();
+        for tag in &self.tags {
+            let answer = call(address, "GET", &format!("/v2/a/manifests/{tag}"), b"").await;
+            found.push(answer.map(|answer| (answer.status, answer.body)).unwrap());
+        }
+        assert!(found.iter().all(|one| *one == found[0]), "a change is whole");
+        let (status, body) = &found[0];
+        let [last, next] = [self.times + 1, self.times].map(|times| &self.documents[times % 2]);
+        if self.times == 0 && *status == 404 {
+            return;
+        }
+        assert!(*status == 200 && (body == next || self.times > 0 && body == last));
+        self.times += usize::from(body == next);
+    }
+}
+
+/// The journal is being written anew, beside the old one.
+fn rewrites(root: &Path) -> bool {
+    let names = std::fs::read_dir(root.join("registry")).unwrap();
+    let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.any(|name| name.starts_with("journal."))
+}
+
+/// What names this journal, and no other.
+fn id(root: &Path) -> String {
+    let journal = std::fs::File::open(root.join("registry/journal")).unwrap();
+    BufReader::new(journal).lines().next().unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_kill_9_while_the_journal_is_written_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let mut clients = (0..3).map(Moved::new).collect::<Vec<_>>();
+    for round in 0..8 {
+        let mut victim = Victim::start(root.path());
+        for client in &mut clients {
+            client.check(victim.address).await;
+        }
+        let before = id(root.path());
+        let moving = clients
+            .into_iter()
+            .map(|client| tokio::spawn(client.run(victim.address)));
+        let moving = moving.collect::<Vec<_>>();
+        // One time while the new journal is there, the other when it has just taken the old one's place.
+        while !moving.iter().all(tokio::task::JoinHandle::is_finished) {
+            let seen = match round % 2 {
+                0 => rewrites(root.path()),
+                _ => id(root.path()) != before,
+            };
+            if seen {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let died = moving.iter().any(tokio::task::JoinHandle::is_finished);
+        victim.kill();
+        assert!(!died, "the registry ended by itself");
+        clients = Vec::new();
+        for client in moving {
+            clients.push(client.await.unwrap());
+        }
+    }
+    let victim = Victim::start(root.path());
+    for client in &mut clients {
+        client.check(victim.address).await;
+    }
+    assert!(!rewrites(root.path()), "what was left of a journal stays");
+}

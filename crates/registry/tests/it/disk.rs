@@ -1,4 +1,7 @@
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use wharf_content::{ErrorKind, Sink as _, Source as _};
 use wharf_registry::{Backend as _, Change, DiskBackend, GcOptions, Registry, Server};
@@ -145,6 +148,99 @@ async fn a_torn_append_of_many_writers_was_never_acknowledged() {
         assert_eq!(get(&server, "/v2/a/manifests/v1").await.body, bytes, "{what}");
         close(server).await;
     }
+}
+
+/// The root of a registry that was closed, with one image, and its journal.
+async fn closed_with_an_image() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+    let root = tempfile::tempdir().unwrap();
+    let server = open(root.path()).await;
+    push_image(&server, "a", "v1").await;
+    close(server).await;
+    let journal = root.path().join("registry/journal");
+    let whole = std::fs::read(&journal).unwrap();
+    (root, journal, whole)
+}
+
+#[tokio::test]
+async fn what_is_cut_off_a_journal_is_told() {
+    let (root, journal, whole) = closed_with_an_image().await;
+    let last = whole[..whole.len() - 1]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .unwrap()
+        + 1;
+    let cases: [(&str, Vec<u8>, usize); 6] = [
+        ("cut in the last group", whole[..whole.len() - 9].to_vec(), last),
+        ("cut in its head", whole[..=last].to_vec(), last),
+        ("zeros after it", [&*whole, &[0; 4096]].concat(), whole.len()),
+        ("text after it", [&*whole, b"note\n"].concat(), whole.len()),
+        ("itself again", [&*whole, &whole].concat(), whole.len()),
+        ("nothing wrong", whole.clone(), whole.len()),
+    ];
+    for (what, file, offset) in cases {
+        std::fs::write(&journal, &file).unwrap();
+        let backend = DiskBackend::open(root.path()).await.unwrap();
+        let told = backend
+            .torn_tail()
+            .map(|tail| (tail.path.clone(), tail.offset, tail.bytes));
+        let bytes = (file.len() - offset) as u64;
+        let expected = (bytes > 0).then(|| (journal.clone(), offset as u64, bytes));
+        assert_eq!(told, expected, "{what}");
+    }
+}
+
+/// Its content would be nobody's, and the next collection would remove it.
+#[tokio::test]
+async fn a_registry_that_has_lost_its_journal_is_refused_while_it_has_content() {
+    type Harm = fn(&Path);
+    let harms: [(&str, Harm, bool); 5] = [
+        ("removed", |journal| std::fs::remove_file(journal).unwrap(), false),
+        ("emptied", |journal| std::fs::write(journal, "").unwrap(), false),
+        (
+            "zeros",
+            |journal| std::fs::write(journal, [0; 4096]).unwrap(),
+            false,
+        ),
+        (
+            "a file of others",
+            |journal| std::fs::write(journal, "notes\n").unwrap(),
+            false,
+        ),
+        (
+            "the registry's directory removed",
+            |journal| {
+                std::fs::remove_dir_all(journal.parent().unwrap()).unwrap();
+            },
+            true,
+        ),
+    ];
+    for (what, harm, opens) in harms {
+        let (root, journal, _) = closed_with_an_image().await;
+        harm(&journal);
+        let opened = DiskBackend::open(root.path()).await;
+        assert_eq!(opened.is_ok(), opens, "{what}");
+        if let Err(error) = opened {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}");
+            let named = error.to_string().contains(journal.to_str().unwrap());
+            assert!(named, "{what}: {error}");
+        }
+    }
+    // Where nothing can be lost it is no reason to stop.
+    let root = tempfile::tempdir().unwrap();
+    close(open(root.path()).await).await;
+    std::fs::write(root.path().join("registry/journal"), "").unwrap();
+    close(open(root.path()).await).await;
+    // Nor is what a crash leaves of the first start, over the layout of others.
+    let root = tempfile::tempdir().unwrap();
+    let layout = Layout::create(root.path()).await.unwrap();
+    let image = wharf_testkit::Image::small("unnamed");
+    for (descriptor, bytes) in image.blobs() {
+        let blob = wharf_content::Blob::from_bytes(descriptor.clone(), bytes.clone()).unwrap();
+        layout.push_blob(blob).await.unwrap();
+    }
+    std::fs::create_dir(root.path().join("registry")).unwrap();
+    drop(layout);
+    close(open(root.path()).await).await;
 }
 
 #[tokio::test]

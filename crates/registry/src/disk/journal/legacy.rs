@@ -16,8 +16,8 @@ use crate::disk::files::At as _;
 
 type Batch = Vec<(String, Option<String>)>;
 
-/// Hands on all changes, in order.
-pub(super) fn read(path: &Path, mut each: impl FnMut(Batch) -> Result<(), Error>) -> Result<(), Error> {
+/// Hands on all changes, in order. Bytes up to the end of the last line that is whole.
+pub(super) fn read(path: &Path, mut each: impl FnMut(Batch) -> Result<(), Error>) -> Result<u64, Error> {
     let mut file = BufReader::new(File::open(path).at("open", path)?);
     let (mut line, mut offset) = (Vec::new(), 0);
     loop {
@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path, mut each: impl FnMut(Batch) -> Result<(), Error>
         let Some(batch) = decode(&line) else {
             let ends = file.fill_buf().at("read", path)?.is_empty();
             if ends && (read == 0 || offset > 0) {
-                return Ok(());
+                return Ok(offset);
             }
             return Err(damaged(path, offset));
         };

@@ -15,6 +15,7 @@ mod scan;
 mod tests;
 
 use std::{
+    fs,
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -56,6 +57,22 @@ const PART: usize = 1024;
 
 pub(super) struct Journal {
     shared: Arc<Shared>,
+    torn: Option<TornTail>,
+}
+
+/// The end of a journal that was no whole group of changes, and was cut off when it was opened.
+///
+/// A crash leaves one of a change that was being written and that no client was told of. Damage of the last group
+/// that was written before looks the same.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TornTail {
+    /// The journal.
+    pub path: PathBuf,
+    /// Where it was cut off, in bytes from its beginning.
+    pub offset: u64,
+    /// How many bytes were cut off.
+    pub bytes: u64,
 }
 
 type Sync = dyn Fn(&File) -> io::Result<()> + Send + std::marker::Sync;
@@ -90,17 +107,26 @@ impl Journal {
     fn with_sync(directory: &Path, sync: Box<Sync>, retry: Duration) -> Result<Self, Error> {
         let path = directory.join("journal");
         rewrite::tidy(&path)?;
-        let file = files::options().create(true).open(&path).at("open", &path)?;
-        let length = file.metadata().at("look at", &path)?.len();
-        let mut start = Vec::new();
-        let begins = (&file).take(MAGIC.len() as u64).read_to_end(&mut start);
-        begins.at("read", &path)?;
         let prints = Prints::new();
-        let (tail, live) = if start == MAGIC {
-            read(&path, file, length, &prints, &sync)?
-        } else {
-            migrate(&path, &prints, &sync)?
+        let file = files::existing(files::options().open(&path).at("open", &path))?;
+        let length = match &file {
+            Some(file) => file.metadata().at("look at", &path)?.len(),
+            None => 0,
         };
+        let mut start = Vec::new();
+        if let Some(file) = &file {
+            let begins = file.take(MAGIC.len() as u64).read_to_end(&mut start);
+            begins.at("read", &path)?;
+        }
+        let Opened { tail, live, whole } = match file {
+            Some(file) if start == MAGIC => read(&path, file, length, &prints, &sync)?,
+            _ => migrate(&path, length, &prints, &sync)?,
+        };
+        let torn = (whole < length).then(|| TornTail {
+            path: path.clone(),
+            offset: whole,
+            bytes: length - whole,
+        });
         let shared = Shared {
             length: AtomicU64::new(tail.length),
             queue: Mutex::new(Queue::new(tail)),
@@ -112,10 +138,23 @@ impl Journal {
         };
         Ok(Self {
             shared: Arc::new(shared),
+            torn,
         })
     }
 
-    /// All records, in any order.
+    /// Whether a directory has no journal, or one without a byte.
+    pub(super) fn is_missing(directory: &Path) -> Result<bool, Error> {
+        let path = directory.join("journal");
+        let journal = files::existing(fs::metadata(&path).at("look at", &path))?;
+        Ok(journal.is_none_or(|journal| journal.len() == 0))
+    }
+
+    /// What was cut off when it was opened.
+    pub(super) const fn torn(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
+    }
+
+    /// All records, in any order, as long as nobody writes.
     pub(super) fn records(&self) -> Listing<(String, String)> {
         let (parts, listing) = mpsc::channel(1);
         let shared = Arc::clone(&self.shared);
@@ -154,8 +193,16 @@ impl Journal {
     }
 }
 
+/// A journal that has been read.
+struct Opened {
+    tail: Tail,
+    live: Live,
+    /// Bytes that it had when it was opened, up to the end of its last whole group.
+    whole: u64,
+}
+
 /// Reads a journal to the end of its last whole group.
-fn read(path: &Path, file: File, length: u64, prints: &Prints, sync: &Sync) -> Result<(Tail, Live), Error> {
+fn read(path: &Path, file: File, length: u64, prints: &Prints, sync: &Sync) -> Result<Opened, Error> {
     let mut live = Live::default();
     let mut scan = Scan::new(path, File::open(path).at("open", path)?, length)?;
     scan.all(|change| {
@@ -175,25 +222,40 @@ fn read(path: &Path, file: File, length: u64, prints: &Prints, sync: &Sync) -> R
         tail.file.set_len(tail.length).at("truncate", path)?;
     }
     sync(&tail.file).at("sync", path)?;
-    if tail.length > live.bytes().saturating_mul(2).saturating_add(SLACK_AT_START) {
-        return rewrite(path, tail.length, &live, prints, sync);
-    }
-    Ok((tail, live))
+    let whole = tail.length;
+    shorten(path, (tail, live), whole, prints, sync)
 }
 
-/// Writes a journal anew that has no header: one from before there was one, or an empty one.
-fn migrate(path: &Path, prints: &Prints, sync: &Sync) -> Result<(Tail, Live), Error> {
+/// Writes a journal anew that has no header: one from before there was one, an empty one, or none.
+fn migrate(path: &Path, length: u64, prints: &Prints, sync: &Sync) -> Result<Opened, Error> {
     let mut rewriting = Rewriting::begin(path, Live::default(), prints)?;
-    legacy::read(path, |batch| {
-        let mut changes = batch.iter();
-        changes.try_for_each(|(key, value)| rewriting.add(key, value.as_deref()))
-    })?;
-    let (tail, live) = rewriting.replace(path, sync)?;
-    sync_directory(path)?;
-    if tail.length > live.bytes().saturating_mul(2).saturating_add(SLACK_AT_START) {
-        return rewrite(path, tail.length, &live, prints, sync);
+    let mut whole = 0;
+    if length > 0 {
+        whole = legacy::read(path, |batch| {
+            let mut changes = batch.iter();
+            changes.try_for_each(|(key, value)| rewriting.add(key, value.as_deref()))
+        })?;
     }
-    Ok((tail, live))
+    let rewritten = rewriting.replace(path, sync)?;
+    sync_directory(path)?;
+    shorten(path, rewritten, whole, prints, sync)
+}
+
+/// Writes a journal anew that has been read, if most of it does not count any more.
+fn shorten(
+    path: &Path,
+    (tail, live): (Tail, Live),
+    whole: u64,
+    prints: &Prints,
+    sync: &Sync,
+) -> Result<Opened, Error> {
+    let is_long = tail.length > live.bytes().saturating_mul(2).saturating_add(SLACK_AT_START);
+    let (tail, live) = if is_long {
+        rewrite(path, tail.length, &live, prints, sync)?
+    } else {
+        (tail, live)
+    };
+    Ok(Opened { tail, live, whole })
 }
 
 /// Writes a journal anew that nobody else uses, as far as it has been acknowledged.
