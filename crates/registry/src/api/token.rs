@@ -15,8 +15,9 @@ use crate::{
 };
 
 const MAX_FORM: u64 = 64 * 1024;
-/// How long the form may take from its first byte to its last. It comes before any credentials.
-const FORM_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the form may take from its first byte to its last. It comes before any credentials, and an ending
+/// server waits for it.
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_SCOPES: usize = 64;
 
 pub(super) async fn answer(

@@ -81,9 +81,9 @@ async fn bodies_that_drip_are_given_up() {
     let tokens = registry.serve().await.unwrap();
     let open = open().await;
     for (server, head, pause_for, piece, longest) in [
-        (&tokens, "POST /token", 5, 1, 30..=36),
-        (&tokens, "POST /token", 1, 100, 30..=32),
-        (&tokens, "POST /token", 20, 30_000, 30..=41),
+        (&tokens, "POST /token", 5, 1, 10..=16),
+        (&tokens, "POST /token", 1, 100, 10..=12),
+        (&tokens, "POST /token", 20, 30_000, 10..=21),
         (&open, "PUT /v2/a/manifests/v1", 5, 1, 30..=36),
         (&open, "PUT /v2/a/manifests/v1", 1, 100, 30..=35),
     ] {
