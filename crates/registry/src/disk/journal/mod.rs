@@ -281,6 +281,15 @@ fn sync_directory(path: &Path) -> Result<(), Error> {
 }
 
 fn damaged(path: &Path, offset: u64) -> Error {
+    if offset == 0 {
+        let message = format!(
+            "{} does not begin as a registry's journal; restore it from a backup, or remove {} to begin without \
+             repositories",
+            path.display(),
+            path.parent().unwrap_or(path).display()
+        );
+        return Error::new(ErrorKind::Corrupt, message);
+    }
     let message = format!(
         "{} is damaged at byte {offset}, before changes that were written later; restore it from a backup, or \
          cut it off at that byte to do without all changes from there on",
