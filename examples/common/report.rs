@@ -29,6 +29,9 @@ fn with_flags(hint: &Hint) -> Option<String> {
             "put the certificate into /etc/containers/certs.d/{registry}/ca.crt or a directory given with \
              --cert-dir, or use --tls-verify=false to trust any server"
         ),
+        Hint::AddForeignCertificate { registry } => format!(
+            "put the certificate into /etc/containers/certs.d/{registry}/ca.crt or a directory given with --cert-dir"
+        ),
         Hint::RepairCredentials { registry } => {
             format!("use --creds USER:PASS, or `logout {registry}`")
         }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use url::Url;
 use wharf_http::{HttpService, Origin, retry_after};
 use wharf_reference::{Registry, Repository};
@@ -30,6 +30,7 @@ const MAX_ERROR: usize = 64 * 1024;
 /// |---|---|---|
 /// | none yet | any | nothing: the registry must ask first (N16) |
 /// | none, but a refusal such as 404 or 403 | none | nothing more |
+/// | none, but 401 | any | nothing; the registry is asked at `/v2/` what it wants |
 /// | the same | any | nothing; the registry is asked once, at `/v2/`, whether it wants a login: see [`discover`](Authenticator::discover) |
 /// | Basic | user name and password | them |
 /// | Basic | none, or one that only makes tokens | an error |
@@ -104,11 +105,18 @@ impl Authenticator {
         sent: Option<&Authorization>,
         send: &dyn HttpService,
     ) -> Result<Authorization, AuthError> {
-        let challenge = Challenge::strongest(headers)?;
+        let challenge = Challenge::strongest(headers);
         if let Some(token) = sent.and_then(|sent| sent.token.as_ref()) {
             self.tokens.forget(token);
         }
-        let (known, asked) = self.take_in(subject, challenge)?;
+        let (known, asked) = match challenge {
+            Ok(challenge) => self.take_in(subject, challenge)?,
+            // One that is left out, as it was said before.
+            Err(error) => {
+                let known = self.lock_known().get(subject.origin).cloned();
+                (known.ok_or(error)?, Scopes::none())
+            }
+        };
         if let (Known::Basic, Some(sent)) = (&known, sent) {
             let renewed = self.renew(subject, sent, send).await?;
             return renewed.ok_or_else(|| self.rejected(subject, sent));
@@ -136,22 +144,24 @@ impl Authenticator {
     }
 
     /// The authorization with which to send a request again that was refused without a challenge, when it carried
-    /// none; `None` if the refusal stands. Some registries answer 404 or 403 to strangers for what is there.
+    /// none; `None` if the refusal stands. Some registries answer 404 or 403 to strangers for what is there, and some
+    /// answer 401 without saying what they want.
     ///
-    /// Only who has a login for the registry asks on. A challenge in `headers`, those of the refusal, counts as it
-    /// does with 401. Otherwise `root` asks the registry for `/v2/` without a login: once, however many requests wait
-    /// for it. If that is no challenge, the registry shows everybody the same, and its refusals stand from then on;
-    /// where it is no answer, the next refusal a minute later asks again.
+    /// Only who has a login for the registry asks on; after 401, everybody does. A challenge in `headers`, those of the
+    /// refusal, counts as it does with 401. Otherwise `root` asks the registry for `/v2/` without a login: once,
+    /// however many requests wait for it. If that is no challenge, the registry shows everybody the same, and its
+    /// refusals stand from then on; where it is no answer, the next refusal a minute later asks again.
     pub async fn discover(
         &self,
         subject: Subject<'_>,
+        status: StatusCode,
         headers: &HeaderMap,
         root: impl Future<Output = RootAnswer>,
         send: &dyn HttpService,
     ) -> Result<Option<Authorization>, AuthError> {
         // A login that cannot be read is an error if the registry turns out to want one.
         let login = self.logins.find(login_key(subject)).await;
-        if login.is_ok_and(|login| login.credential.is_none()) {
+        if status != StatusCode::UNAUTHORIZED && login.is_ok_and(|login| login.credential.is_none()) {
             return Ok(None);
         }
         if Challenge::strongest(headers).is_ok() {

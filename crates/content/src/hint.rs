@@ -28,6 +28,11 @@ pub enum Hint {
         /// Where to.
         registry: Registry,
     },
+    /// There is a login, but the registry refuses without asking for one, so that none was sent.
+    LoginNotAsked {
+        /// What the login is for.
+        registry: Registry,
+    },
     /// The user name, password or access token is wrong.
     CheckCredentials {
         /// Where they were refused.
@@ -72,6 +77,11 @@ pub enum Hint {
         /// The registry.
         registry: Registry,
     },
+    /// The authority of the certificate of another host is not trusted, to which the registry redirects.
+    AddForeignCertificate {
+        /// The registry, of whose authorities that host may have its certificate.
+        registry: Registry,
+    },
     /// The certificate is for another name.
     CheckCertificateName,
     /// The certificate is not valid now.
@@ -107,6 +117,10 @@ impl fmt::Display for Hint {
             Self::CheckNameOrLogIn { registry } => {
                 write!(f, "it may not exist, or need a login to {registry}")
             }
+            Self::LoginNotAsked { registry } => write!(
+                f,
+                "the login for {registry} was not sent, because the registry did not ask for one"
+            ),
             Self::CheckCredentials { registry } => write!(
                 f,
                 "check the user name and password, or the access token, for {registry}"
@@ -139,6 +153,11 @@ impl fmt::Display for Hint {
             Self::AddCertificate { registry } => write!(
                 f,
                 "add the certificate of its authority to those that are trusted for {registry}"
+            ),
+            Self::AddForeignCertificate { registry } => write!(
+                f,
+                "add the certificate of its authority to those that are trusted for {registry}, which redirects \
+                 to it; verification cannot be waived for it"
             ),
             Self::CheckCertificateName => f.write_str(
                 "check the spelling of the registry's name and its port; what answers there is another server, \

@@ -75,6 +75,8 @@ pub(crate) struct Inner {
     pub(crate) reason: String,
     pub(crate) hint: Option<Hint>,
     pub(crate) detail: Option<Detail>,
+    /// Whether another host than the registry failed, to which the registry redirects.
+    pub(crate) is_elsewhere: bool,
     pub(crate) earlier: Vec<Error>,
     pub(crate) source: Option<Cause>,
 }
@@ -114,6 +116,7 @@ impl Error {
             reason: reason.into(),
             hint: None,
             detail: None,
+            is_elsewhere: false,
             earlier: Vec::new(),
             source: None,
         }))
@@ -137,6 +140,11 @@ impl Error {
     pub(crate) fn at(self, endpoint: impl fmt::Display) -> Self {
         let endpoint = endpoint.to_string();
         self.edit(|inner| inner.endpoint = endpoint)
+    }
+
+    /// Whether another host than the registry failed.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.0.is_elsewhere
     }
 
     pub(crate) fn with_detail(self, detail: Detail) -> Self {

@@ -7,6 +7,16 @@ use wharf_reference::Registry;
 
 use crate::error::Operation;
 
+/// Takes back the advice to log in: a login is there, and the registry was given no reason to get it.
+pub(crate) fn without_login(hint: Hint) -> Hint {
+    match hint {
+        Hint::LogIn { registry } | Hint::CheckNameOrLogIn { registry } | Hint::LogInForMore { registry } => {
+            Hint::LoginNotAsked { registry }
+        }
+        hint => hint,
+    }
+}
+
 /// The hint for a status. `anonymous` says that no login was sent with the request.
 pub(crate) fn of_status(
     kind: ErrorKind,
@@ -42,13 +52,16 @@ pub(crate) fn of_status(
     })
 }
 
-pub(crate) fn of_http(kind: wharf_http::ErrorKind, registry: &Registry) -> Option<Hint> {
+/// The hint for a failed exchange. `is_elsewhere` says that it was with another host that the registry redirects to.
+pub(crate) fn of_http(kind: wharf_http::ErrorKind, registry: &Registry, is_elsewhere: bool) -> Option<Hint> {
     use wharf_http::ErrorKind as Http;
     let registry = registry.clone();
     Some(match kind {
+        Http::Dns | Http::Connect | Http::NotTls if is_elsewhere => return None,
         Http::Dns => Hint::CheckHostName,
         Http::Connect => Hint::CheckPort,
         Http::NotTls => Hint::PlainHttp { registry },
+        Http::Certificate if is_elsewhere => Hint::AddForeignCertificate { registry },
         Http::Certificate => Hint::AddCertificate { registry },
         Http::CertificateName => Hint::CheckCertificateName,
         Http::CertificateTime => Hint::CheckClock,

@@ -123,11 +123,12 @@ impl Client {
     }
 }
 
-/// Whether the error of an optional request is also that of the one that does the work: the login fails, or nobody can
-/// be reached.
+/// Whether the error of an optional request is also that of the one that does the work: the login fails, or the registry
+/// cannot be reached.
 fn is_decisive(error: &Error) -> bool {
     use wharf_http::ErrorKind as Http;
     match error.detail() {
+        _ if error.is_elsewhere() => false,
         Some(Detail::Auth(kind)) => !matches!(
             kind,
             AuthErrorKind::Transport(_)
@@ -135,6 +136,7 @@ fn is_decisive(error: &Error) -> bool {
                 | AuthErrorKind::RateLimited(_)
                 | AuthErrorKind::InvalidToken
                 | AuthErrorKind::ForeignChallenge
+                | AuthErrorKind::Challenge
         ),
         Some(Detail::Http(kind)) => matches!(
             kind,

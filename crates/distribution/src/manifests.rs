@@ -1,11 +1,11 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use wharf_auth::Action;
 use wharf_config::Intent;
-use wharf_content::{Descriptor, ErrorKind, Hasher, MAX_MANIFEST_SIZE, Manifest, MediaType, Target};
-use wharf_http::Redacted;
+use wharf_content::{Descriptor, ErrorKind, Hasher, Hint, MAX_MANIFEST_SIZE, Manifest, MediaType, Target};
+use wharf_http::{Redacted, WebPage};
 use wharf_reference::{Digest, Tag};
 
 use crate::{
@@ -130,7 +130,7 @@ impl Remote {
             path.push('?');
             path.push_str(&tags.join("&"));
         }
-        let call = Call::new(operation, &subject, Method::PUT, &path, &[200, 201, 202])
+        let call = Call::new(operation, &subject, Method::PUT, &path, &[200, 201, 202, 204])
             .with_scopes(self.scopes(&site, Action::Push))
             .with_header(header::CONTENT_TYPE, content_type)
             .with_body(Payload::Bytes(manifest.bytes().clone()));
@@ -139,6 +139,18 @@ impl Remote {
             .send(&site, call, &mut self.client().budget())
             .await?;
         answer.check_home(operation, &subject)?;
+        // Some write text/html about the empty answer that is right; but with 200, without the headers that it has,
+        // something else may have answered.
+        let is_bare =
+            !answer.headers.contains_key(header::LOCATION) && stated_digest(&answer.headers).is_none();
+        if answer.status == StatusCode::OK
+            && is_bare
+            && let Some(page) = WebPage::of(&answer.headers, b"")
+        {
+            let reason = format!("the server sent {page} and does not say that it has the manifest");
+            let error = Error::new(ErrorKind::Server, operation, subject, reason).at(Redacted(&answer.url));
+            return Err(error.with_hint(Hint::CheckNetwork));
+        }
         if let Some(stated) = stated_digest(&answer.headers)
             && stated.algorithm() == manifest.digest().algorithm()
             && stated != *manifest.digest()

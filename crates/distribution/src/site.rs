@@ -122,6 +122,14 @@ impl Site {
         })
     }
 
+    /// Whether a URL is at the registry itself.
+    pub(crate) fn is_at(&self, url: &Url) -> bool {
+        Origin::of(url).is_ok_and(|origin| {
+            let home = self.base(origin.scheme()).and_then(|base| Origin::of(&base));
+            home.is_ok_and(|home| home == origin)
+        })
+    }
+
     pub(crate) fn peer(&self, url: &Url) -> Result<Peer, wharf_http::Error> {
         Ok(Peer::named(Origin::of(url)?, Arc::clone(&self.tls)))
     }

@@ -21,9 +21,10 @@ const MAX_REALM: usize = 4096;
 /// | any other https | anonymous requests only |
 /// | http at the host of a registry that is https | credentials, over https: what ends TLS often does not tell |
 /// | http, where the registry itself is plain http at the same host | credentials, if plain text may carry them |
-/// | any other http; no URL; with user info or fragment | nothing |
+/// | any other http; no URL; with user info | nothing |
 ///
-/// A realm that is a path (`/token`) is at the registry's own origin, and one without a scheme (`//host/token`,
+/// This machine is one host by all its names and numbers (`localhost`, `127.0.0.1`). A fragment is left out, as it is
+/// never sent. A realm that is a path (`/token`) is at the registry's own origin, and one without a scheme (`//host/token`,
 /// `host.example:5001/token`) is https, or the registry's own scheme at the registry's own host.
 ///
 /// The registrable domain is taken without a public suffix list, which is large and ages: the last two labels,
@@ -64,19 +65,17 @@ impl RealmPolicy {
         if realm.len() > MAX_REALM {
             return invalid("it is too long");
         }
-        let Some(url) = text::read(registry, realm) else {
+        let Some(mut url) = text::read(registry, realm) else {
             return invalid("it is no URL");
         };
+        url.set_fragment(None);
         let Ok(origin) = Origin::of(&url) else {
             return invalid("it is neither https nor http");
         };
         if !url.username().is_empty() || url.password().is_some() {
             return invalid("it contains a user name");
         }
-        if url.fragment().is_some() {
-            return invalid("it has a fragment");
-        }
-        let same_host = origin.host() == registry.host();
+        let same_host = origin.host() == registry.host() || (origin.is_loopback() && registry.is_loopback());
         let is_as_plain_as_the_registry = same_host && !registry.is_encrypted();
         if !origin.is_encrypted() && !is_as_plain_as_the_registry {
             let message = format!("the registry names a token server without encryption, {origin}");
@@ -176,7 +175,24 @@ mod tests {
             ("https://r.test", "", Err(InvalidRealm)),
             ("https://r.test", "javascript:alert(1)", Err(InvalidRealm)),
             ("https://r.test", "https://r.test@evil.test/t", Err(InvalidRealm)),
-            ("https://r.test", "https://r.test/t#f", Err(InvalidRealm)),
+            ("https://r.test", "https://r.test/t#f", Ok(true)),
+            ("http://127.0.0.1:5000", "http://localhost:5001/t", Ok(true)),
+            ("http://localhost:5000", "http://[::1]:5001/t", Ok(true)),
+            (
+                "http://localhost.r.test",
+                "http://127.0.0.1/t",
+                Err(InsecureRealm),
+            ),
+            (
+                "http://127.0.0.1:5000",
+                "http://10.0.0.1:5001/t",
+                Err(InsecureRealm),
+            ),
+            (
+                "https://127.0.0.1:5000",
+                "http://localhost:5001/t",
+                Err(InsecureRealm),
+            ),
             ("https://r.test", long.as_str(), Err(InvalidRealm)),
         ];
         for (registry, realm, expected) in table {

@@ -9,8 +9,8 @@ use http::{HeaderValue, Method, StatusCode, header};
 use url::Url;
 use wharf_auth::Action;
 use wharf_config::Intent;
-use wharf_content::{Descriptor, ErrorKind};
-use wharf_http::{Redacted, ResponseBody, content_coding};
+use wharf_content::{Descriptor, ErrorKind, Hint};
+use wharf_http::{Redacted, ResponseBody, WebPage, content_coding};
 
 use super::content_range::ContentRange;
 use crate::{
@@ -128,7 +128,7 @@ impl Fetch {
         };
         let endpoint = Redacted(&answer.url).to_string();
         let skip = check_rest(&answer, offset, self.descriptor.size())
-            .map_err(|reason| self.refuse(ErrorKind::Mismatch, reason).at(&endpoint))?;
+            .map_err(|reason| self.refuse_answer(&answer, reason))?;
         let accepts = answer
             .headers
             .get(header::ACCEPT_RANGES)
@@ -162,9 +162,8 @@ impl Fetch {
             Some(answer) => answer,
             None => self.ask(site, Some(range)).await?,
         };
-        let endpoint = Redacted(&answer.url).to_string();
         check_range(&answer, first, end, self.descriptor.size())
-            .map_err(|reason| self.refuse(ErrorKind::Mismatch, reason).at(&endpoint))?;
+            .map_err(|reason| self.refuse_answer(&answer, reason))?;
         Ok(Part {
             coding: content_coding(&answer.headers),
             body: answer.body,
@@ -211,6 +210,20 @@ impl Fetch {
     pub(super) fn refuse(&self, kind: ErrorKind, reason: impl Into<String>) -> Error {
         let subject = self.remote.blob_name(self.descriptor.digest());
         Error::new(kind, Operation::PullBlob, subject, reason)
+    }
+
+    /// The error for an answer with other bytes than those of the blob.
+    fn refuse_answer(&self, answer: &Answer, reason: String) -> Error {
+        let error = match WebPage::of(&answer.headers, b"") {
+            Some(page) => self
+                .refuse(
+                    ErrorKind::Server,
+                    format!("the server sent {page} instead of a blob"),
+                )
+                .with_hint(Hint::CheckNetwork),
+            None => self.refuse(ErrorKind::Mismatch, reason),
+        };
+        error.at(Redacted(&answer.url))
     }
 
     pub(super) fn broken(&self, error: wharf_http::Error, endpoint: &str) -> Error {

@@ -120,7 +120,7 @@ impl Session {
         budget: &mut RetryBudget,
     ) -> Result<(), Error> {
         let mut call = self
-            .call(Method::PATCH, self.url.clone(), &[201, 202, 204])
+            .call(Method::PATCH, self.url.clone(), &[200, 201, 202, 204])
             .once()
             .with_header(
                 header::CONTENT_TYPE,
@@ -147,7 +147,11 @@ impl Session {
     ) -> Result<(), Error> {
         let is_empty = matches!(body, Payload::Empty);
         let mut call = self
-            .call(Method::PUT, with_digest(&self.url, digest.as_str()), &[201, 204])
+            .call(
+                Method::PUT,
+                with_digest(&self.url, digest.as_str()),
+                &[200, 201, 202, 204],
+            )
             .once()
             .with_header(
                 header::CONTENT_TYPE,
@@ -161,9 +165,19 @@ impl Session {
         let answer = self.remote.client().send(&self.site, call, budget).await?;
         if !self.is_elsewhere {
             answer.check_home(OPERATION, &self.subject)?;
-        } else if !self.remote.has_stored(&self.site, digest).await? {
-            let reason =
-                "the host that the registry named took the bytes, but the registry does not have them";
+        }
+        // The statuses that say so, and those that some registries send in their place.
+        let is_confirmed = !self.is_elsewhere && matches!(answer.status.as_u16(), 201 | 204);
+        if !is_confirmed && !self.remote.has_stored(&self.site, digest).await? {
+            let reason = if self.is_elsewhere {
+                "the host that the registry named took the bytes, but the registry does not have them"
+                    .to_owned()
+            } else {
+                format!(
+                    "the server answered {}, but does not have the blob",
+                    answer.status.as_u16()
+                )
+            };
             let error = Error::new(ErrorKind::Server, OPERATION, &self.subject, reason);
             return Err(error.at(Redacted(&answer.url)));
         }

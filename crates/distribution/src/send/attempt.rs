@@ -1,8 +1,10 @@
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use url::Url;
-use wharf_auth::{AuthError, Authorization, RootAnswer, Subject};
+use wharf_auth::{AuthError, AuthErrorKind, Authorization, Challenge, RootAnswer, Subject};
 use wharf_content::ErrorKind;
-use wharf_http::{Followed, Peer, Redacted, Request, RequestBody, RequestClass, Scheme, is_transient_status};
+use wharf_http::{
+    Followed, Peer, Redacted, Request, RequestBody, RequestClass, Scheme, WebPage, is_transient_status,
+};
 
 use super::{
     Answer, Call, Payload,
@@ -65,22 +67,25 @@ impl Client {
                 .await?;
             tokens.class = followed.home_class.or(tokens.class);
             let is_home = followed.is_home;
+            if sent.is_none() && may_hide(call, &followed) {
+                let shown = self.beyond_strangers(site, call, &base, subject, &tokens, followed);
+                match shown.await? {
+                    Shown::To(other) => sent = Some(other),
+                    Shown::All(answer) => return Ok(answer),
+                }
+                challenges += 1;
+                continue;
+            }
             if followed.response.status() != StatusCode::UNAUTHORIZED {
-                let may_hide = is_home && sent.is_none() && may_hide(call, followed.response.status());
-                let headers = may_hide.then(|| followed.response.headers().clone());
                 let judged = Self::judge(call, site, sent.as_ref(), followed).await;
                 let has_expired = challenges == 0
                     && is_home
                     && matches!(&judged, Err(Failure::Final(error)) if says_expired(error));
-                let other = if let Some(headers) = headers {
-                    let root = self.ask_root(&home, &base);
-                    authenticator.discover(subject, &headers, root, &tokens).await
-                } else if let Some(old) = sent.as_ref().filter(|_| has_expired) {
-                    authenticator.renew(subject, old, &tokens).await
-                } else {
+                let Some(old) = sent.as_ref().filter(|_| has_expired) else {
                     return judged;
                 };
-                let Some(other) = other.map_err(auth_error)? else {
+                let renewed = authenticator.renew(subject, old, &tokens).await;
+                let Some(other) = renewed.map_err(auth_error)? else {
                     return judged;
                 };
                 challenges += 1;
@@ -104,12 +109,16 @@ impl Client {
                 return Err(refused(failure, call, site, &refusal));
             }
             challenges += 1;
-            sent = Some(
-                authenticator
-                    .challenged(subject, followed.response.headers(), sent.as_ref(), &tokens)
-                    .await
-                    .map_err(auth_error)?,
-            );
+            let headers = followed.response.headers();
+            let met = authenticator.challenged(subject, headers, sent.as_ref(), &tokens);
+            sent = match met.await {
+                Ok(authorization) => Some(authorization),
+                Err(error) if is_of_registry(&error, headers) => {
+                    let judged = Self::judge(call, site, sent.as_ref(), followed).await;
+                    return Err(refused(judged, call, site, &error));
+                }
+                Err(error) => return Err(auth_error(error)),
+            };
         }
     }
 
@@ -141,6 +150,37 @@ impl Client {
                 .hear(site.registry.as_str(), followed.response.headers());
         }
         Ok(followed)
+    }
+
+    /// What follows an answer to a request without a login that may be another one with it.
+    async fn beyond_strangers(
+        &self,
+        site: &Site,
+        call: &Call<'_>,
+        base: &Url,
+        subject: Subject<'_>,
+        tokens: &TokenService<'_>,
+        followed: Followed,
+    ) -> Result<Shown, Failure> {
+        let (status, headers) = (followed.response.status(), followed.response.headers().clone());
+        let judged = Self::judge(call, site, None, followed).await;
+        let authenticator = &self.shared().authenticator;
+        let root = self.ask_root(tokens.home, base);
+        let other = authenticator
+            .discover(subject, status, &headers, root, tokens)
+            .await
+            .map_err(|error| auth_failure(call, site, base, error))?;
+        if let Some(other) = other {
+            return Ok(Shown::To(other));
+        }
+        let failure = match (judged, Challenge::strongest(&headers)) {
+            (judged, Err(error)) if status == StatusCode::UNAUTHORIZED => refused(judged, call, site, &error),
+            (Ok(answer), _) => return Ok(Shown::All(answer)),
+            (Err(failure), _) => failure,
+        };
+        let login = authenticator.credential_for(&site.registry, site.repository.as_ref());
+        let has_login = login.await.is_ok_and(|login| login.is_some());
+        Err(if has_login { failure.with_login() } else { failure })
     }
 
     /// What the registry answers at the root of its API to nobody in particular. Sent once, and not waited for long:
@@ -192,8 +232,34 @@ impl Client {
     }
 }
 
-/// Whether a refusal of a request without a login may be another answer than the one to a login: some registries hide
-/// what is there from strangers, and do not say so.
-fn may_hide(call: &Call<'_>, status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 403 | 404 | 405) && call.operation != Operation::Login
+/// To whom a registry gives an answer.
+enum Shown {
+    /// To everybody: this one.
+    All(Answer),
+    /// Another one to who sends this.
+    To(Authorization),
+}
+
+/// Whether nobody but the registry had a part in a refusal, so that its words are the ones to show.
+fn is_of_registry(error: &AuthError, headers: &HeaderMap) -> bool {
+    let asks_token_server = matches!(Challenge::strongest(headers), Ok(Challenge::Bearer { .. }));
+    matches!(
+        error.kind(),
+        AuthErrorKind::NoCredential | AuthErrorKind::Challenge
+    ) && !asks_token_server
+}
+
+/// Whether the answer to a request without a login may be another one than to a login: some registries hide what is
+/// there from strangers, and do not say so, or show them a web page.
+fn may_hide(call: &Call<'_>, followed: &Followed) -> bool {
+    let (status, headers) = (followed.response.status(), followed.response.headers());
+    let is_refusal = match status.as_u16() {
+        401 => Challenge::strongest(headers).is_err(),
+        // These are about the request or the moment, not about who asks.
+        408 | 413 | 416 | 425 => false,
+        400..=500 => true,
+        _ => false,
+    };
+    let is_page = call.method == Method::GET && status.is_success() && WebPage::of(headers, b"").is_some();
+    call.operation != Operation::Login && ((followed.is_home && is_refusal) || is_page)
 }

@@ -1,6 +1,6 @@
 use http::HeaderMap;
 use url::Url;
-use wharf_auth::Challenge;
+use wharf_auth::{AuthErrorKind, Challenge};
 use wharf_content::{ErrorKind, Hint};
 use wharf_http::{FollowError, Redacted, RetryBudget, retries_of};
 
@@ -33,13 +33,21 @@ impl Failure {
         }
     }
 
+    fn map(self, change: impl FnOnce(Error) -> Error) -> Self {
+        match self {
+            Self::Transient(error, limit) => Self::Transient(change(error), limit),
+            Self::Final(error) => Self::Final(change(error)),
+        }
+    }
+
     /// This failure with another one before it.
     fn after(self, earlier: Error) -> Self {
-        let edit = |error: Error| error.edit(|inner| inner.earlier.push(earlier));
-        match self {
-            Self::Transient(error, limit) => Self::Transient(edit(error), limit),
-            Self::Final(error) => Self::Final(edit(error)),
-        }
+        self.map(|error| error.edit(|inner| inner.earlier.push(earlier)))
+    }
+
+    /// The same where there is a login, which the registry did not ask for.
+    pub(super) fn with_login(self) -> Self {
+        self.map(|error| error.edit(|inner| inner.hint = inner.hint.take().map(hint::without_login)))
     }
 }
 
@@ -47,13 +55,21 @@ impl Failure {
 ///
 /// | over https | over http | it fails as |
 /// |---|---|---|
+/// | the name does not resolve | the same | over https, which is all there is to say |
 /// | no connection | no connection | over https |
 /// | the handshake failed, so the server speaks TLS | no HTTP answer | over https |
+/// | the server does not speak TLS | an HTTP answer | over http, which is all there is to say |
 /// | anything else | anything else | over http |
 pub(super) fn over_both(https: Failure, http: Failure) -> Failure {
-    let is_tls = https.error().detail() == Some(Detail::Http(wharf_http::ErrorKind::Tls));
+    use wharf_http::ErrorKind as Http;
+    let is = |failure: &Failure, kind| failure.error().detail() == Some(Detail::Http(kind));
+    let is_tls = is(&https, Http::Tls);
     let is_answered = !matches!(http.error().detail(), Some(Detail::Http(_)));
-    if cannot_speak(http.error()) || (is_tls && !is_answered) {
+    if is(&https, Http::Dns) && is(&http, Http::Dns) {
+        https
+    } else if is(&https, Http::NotTls) && is_answered {
+        http
+    } else if cannot_speak(http.error()) || (is_tls && !is_answered) {
         https.after(http.into_error())
     } else {
         http.after(https.into_error())
@@ -71,26 +87,34 @@ pub(super) fn finish(error: Error, budget: &RetryBudget) -> Error {
     error.edit(|inner| inner.attempts = budget.attempts())
 }
 
-/// Whether the connection failed in a way that plain http might not.
+/// Whether the connection to the registry failed in a way that plain http might not.
 pub(super) fn cannot_speak(error: &Error) -> bool {
     use wharf_http::ErrorKind as Http;
-    matches!(
+    let may_depend_on_scheme = matches!(
         error.detail(),
         Some(Detail::Http(
-            Http::Connect | Http::ConnectTimeout | Http::NotTls | Http::Tls | Http::Proxy | Http::ProxyLogin
+            Http::Dns // of what a proxy for http may resolve
+                | Http::Connect
+                | Http::ConnectTimeout
+                | Http::NotTls
+                | Http::Tls
+                | Http::Proxy
+                | Http::ProxyLogin
         ))
-    )
+    );
+    may_depend_on_scheme && !error.is_elsewhere()
 }
 
 pub(super) fn transport_failure(call: &Call<'_>, site: &Site, failed: FollowError) -> Failure {
     let FollowError { error, url } = failed;
     let kind = error.kind();
+    let is_elsewhere = !site.is_at(&url);
     let mut ours = call
         .error(kind_of_http(kind), error.to_string())
         .at(Redacted(&url))
         .with_detail(Detail::Http(kind))
-        .with_hint(hint::of_http(kind, &site.registry));
-    ours = beneath(ours, error);
+        .with_hint(hint::of_http(kind, &site.registry, is_elsewhere));
+    ours = beneath(ours, error).edit(|inner| inner.is_elsewhere = is_elsewhere);
     if call.repeatable || kind.is_before_request() {
         Failure::Transient(ours, retries_of(kind))
     } else {
@@ -105,7 +129,7 @@ pub(super) fn auth_failure(
     error: wharf_auth::AuthError,
 ) -> Failure {
     let retry_after = match error.kind() {
-        wharf_auth::AuthErrorKind::RateLimited(wait) => wait,
+        AuthErrorKind::RateLimited(wait) => wait,
         _ => None,
     };
     let ours = call
@@ -130,7 +154,7 @@ pub(super) fn foreign_challenge(call: &Call<'_>, url: &Url) -> Failure {
     let error = call
         .error(ErrorKind::Blocked, reason)
         .at(Redacted(url))
-        .with_detail(Detail::Auth(wharf_auth::AuthErrorKind::ForeignChallenge));
+        .with_detail(Detail::Auth(AuthErrorKind::ForeignChallenge));
     Failure::Final(error)
 }
 
@@ -150,11 +174,19 @@ pub(super) fn not_allowed(judged: Result<Answer, Failure>, call: &Call<'_>) -> F
     Failure::Final(error.edit(|inner| inner.kind = ErrorKind::Denied))
 }
 
-/// Whether a registry says in so many words that there is no such repository: it will not be there the next moment.
+/// Whether a registry says in so many words that there is no such repository, or no right to it: that will be so the
+/// next moment, whatever the status.
 pub(super) fn is_clear(codes: &[RegistryError]) -> bool {
+    const CLEAR: [&str; 5] = [
+        "NAME_UNKNOWN",
+        "NAME_INVALID",
+        "DENIED",
+        "UNAUTHORIZED",
+        "UNSUPPORTED",
+    ];
     codes
         .iter()
-        .any(|error| matches!(error.code.as_str(), "NAME_UNKNOWN" | "NAME_INVALID"))
+        .any(|error| CLEAR.iter().any(|clear| error.code.eq_ignore_ascii_case(clear)))
 }
 
 /// The registry's own words about the refusal, with our knowledge of whether there was a login.
@@ -169,8 +201,13 @@ pub(super) fn refused(
         Ok(_) => call.error(ErrorKind::Unauthorized, refusal.to_string()),
     };
     let hint = hint::of_auth(refusal, &site.registry);
+    let is_unclear = refusal.kind() == AuthErrorKind::Challenge;
     let error = error.with_detail(Detail::Auth(refusal.kind())).edit(|inner| {
         inner.kind = ErrorKind::Unauthorized;
+        let words = inner.reason.strip_prefix(&inner.kind.to_string());
+        if let Some(words) = words.filter(|_| is_unclear) {
+            inner.reason = format!("{refusal}{words}");
+        }
         if let Some(hint) = hint {
             inner.hint = Some(hint);
         }

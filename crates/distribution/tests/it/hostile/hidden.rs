@@ -101,6 +101,13 @@ async fn what_is_hidden_from_strangers_is_found_with_the_login() {
             (403, "DENIED"),
             (400, "UNSUPPORTED"),
             (405, "UNSUPPORTED"),
+            (401, "UNAUTHORIZED"),
+            (406, "UNSUPPORTED"),
+            (410, "NAME_UNKNOWN"),
+            (422, "NAME_INVALID"),
+            (451, "DENIED"),
+            (429, "TOOMANYREQUESTS"),
+            (500, "UNKNOWN"),
         ] {
             let hidden = Hidden::new(Answer::error(status, code, "no"), Answer::challenge(challenge)).await;
             hidden
@@ -271,5 +278,110 @@ async fn a_challenge_counts_with_every_refusal() {
         let hidden = Hidden::new(refusal, Answer::new(404)).await;
         hidden.push().await.unwrap();
         assert_eq!(hidden.strangers(), (0, 1), "{status}");
+    }
+}
+
+/// A 401 that does not say how to log in: the root does, also to who has no login.
+#[tokio::test]
+async fn a_401_without_a_challenge_that_can_be_met_is_asked_about_at_the_root() {
+    for refusal in [
+        Answer::new(401),
+        Answer::error(401, "UNAUTHORIZED", "log in"),
+        Answer::challenge("Negotiate"),
+        Answer::challenge("Bearer"),
+        Answer::challenge("Bearer service=\"s\""),
+        Answer::challenge("realm=\"x\""),
+    ] {
+        let hidden = Hidden::new(refusal.clone(), Answer::challenge(BEARER)).await;
+        hidden.push().await.unwrap();
+        assert_eq!(hidden.strangers(), (1, 2), "{refusal:?}");
+        let manifest = hidden.scene.anonymous().manifest(&tag("v1")).await;
+        assert_eq!(manifest.unwrap(), *hidden.image.manifest(), "{refusal:?}");
+        assert_eq!(hidden.strangers(), (2, 4), "{refusal:?}");
+    }
+}
+
+/// If the root does not say it either, the words of the refusal are shown.
+#[tokio::test]
+async fn a_401_that_nobody_explains_is_told_in_the_registrys_words() {
+    for root in [Answer::new(401), Answer::new(404), Answer::challenge("NTLM")] {
+        let words = Answer::error(401, "UNAUTHORIZED", "ask the owner of P");
+        let hidden = Hidden::new(words, root.clone()).await;
+        for remote in [hidden.remote(), hidden.scene.anonymous()] {
+            let error = hidden.scene.failed(remote.manifest(&tag("v1")).await);
+            assert_eq!(
+                (error.kind(), error.status(), error.detail()),
+                (
+                    ErrorKind::Unauthorized,
+                    Some(401),
+                    Some(Detail::Auth(AuthErrorKind::Challenge))
+                ),
+                "{root:?}"
+            );
+            let text = error.to_string();
+            assert!(
+                text.contains("does not say how (UNAUTHORIZED: ask the owner of P)"),
+                "{text}"
+            );
+        }
+    }
+}
+
+/// A web page in place of content: what strangers get where a form asks for the login.
+#[tokio::test]
+async fn a_web_page_for_strangers_is_asked_about_at_the_root() {
+    let page = || {
+        Answer::new(200)
+            .body("<html><title>Log in</title>")
+            .replace_header("Content-Type", "text/html; charset=utf-8")
+    };
+    let hidden = Hidden::new(page(), Answer::challenge(BASIC)).await;
+    let remote = hidden.remote();
+    let error = hidden.scene.failed(remote.manifest(&tag("v1")).await);
+    assert_eq!(error.kind(), ErrorKind::NotFound, "the answer to the login");
+    assert_eq!(hidden.strangers(), (1, 2));
+
+    for (to, host) in [("/login", 0), ("https://evil.test/login", 1)] {
+        let hidden = Hidden::new(Answer::redirect(302, to), Answer::challenge(BASIC)).await;
+        let at = [&hidden.scene.registry, &hidden.scene.evil][host];
+        at.first(Rule::new(Match::get("/login"), page()));
+        let error = hidden.scene.failed(hidden.remote().manifest(&tag("v1")).await);
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{to}");
+    }
+}
+
+/// The same challenge holds for a registry that leaves it out later.
+#[tokio::test]
+async fn a_challenge_that_is_left_out_is_the_one_from_before() {
+    let scene = Scene::new().await;
+    let image = Image::small("x");
+    scene.desk.guard(&scene.registry);
+    scene.registry.serve_image("team/app", "v1", &image);
+    let remote = scene.alice();
+    remote.manifest(&tag("v1")).await.unwrap();
+    let first = scene.desk.issued().len();
+    let once = Rule::new(Match::get("/manifests/"), Answer::new(401)).times(1);
+    scene.registry.first(once);
+    assert_eq!(remote.manifest(&tag("v1")).await.unwrap(), *image.manifest());
+    assert_eq!(scene.desk.issued().len(), first + 1);
+}
+
+/// Nobody is told to log in who has a login.
+#[tokio::test]
+async fn a_login_that_was_not_asked_for_is_no_missing_login() {
+    for (status, code) in [(403, "DENIED"), (401, "UNAUTHORIZED"), (429, "TOOMANYREQUESTS")] {
+        let hidden = Hidden::new(Answer::error(status, code, "no"), Answer::new(404)).await;
+        let retry = wharf_http::RetryPolicy::never();
+        let provider = Fixed::new(registry(&hidden.scene.registry), hidden.credential.clone());
+        let builder = hidden.scene.builder().with_credentials(Arc::new(provider));
+        let client = builder.with_retry(retry).build().unwrap();
+        let remote = hidden.scene.remote_of(&client);
+        let error = hidden.scene.failed(remote.manifest(&tag("v1")).await);
+        let registry = registry(&hidden.scene.registry);
+        assert_eq!(
+            error.hint(),
+            Some(&wharf_content::Hint::LoginNotAsked { registry }),
+            "{error}"
+        );
     }
 }

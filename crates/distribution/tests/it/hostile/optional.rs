@@ -28,7 +28,8 @@ pub(super) fn count(scene: &Scene, method: &str) -> usize {
 
 /// Answers to a question with HEAD that are of no use.
 fn useless() -> Vec<(&'static str, Vec<Step>)> {
-    let refusals = [400, 403, 405, 410, 429, 500, 501, 503].map(|status| Answer::new(status).head_only());
+    let refusals = [204, 301, 400, 401, 403, 405, 410, 416, 429, 500, 501, 503]
+        .map(|status| Answer::new(status).head_only());
     let other = Answer::new(200)
         .header("Docker-Content-Digest", &format!("sha256:{}", "0".repeat(64)))
         .head_only();
@@ -44,6 +45,10 @@ fn useless() -> Vec<(&'static str, Vec<Step>)> {
         (
             "away",
             Answer::redirect(302, "https://evil.test/").head_only().steps(),
+        ),
+        (
+            "to nobody",
+            Answer::redirect(307, "https://nobody.test/").head_only().steps(),
         ),
         ("cut", vec![Step::Cut]),
         ("reset", vec![Step::Reset]),

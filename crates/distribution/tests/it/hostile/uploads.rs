@@ -480,3 +480,58 @@ async fn x05_a_stream_is_closed_as_often_as_it_takes() {
         assert_eq!(read, chunk);
     }
 }
+
+/// What counts as success, beyond the statuses of the specification: an upload is confirmed by the registry itself.
+#[tokio::test]
+async fn other_statuses_of_success_count_where_the_registry_has_the_bytes() {
+    let image = Image::small("x");
+    for status in [200, 202] {
+        for is_stored in [true, false] {
+            let scene = Scene::new().await;
+            let length = layer(&image).1.len().to_string();
+            let head = if is_stored {
+                Answer::new(200).header("Content-Length", &length).head_only()
+            } else {
+                Answer::new(404).head_only()
+            };
+            scene
+                .registry
+                .on(
+                    Match::on("POST", "/blobs/uploads/"),
+                    Answer::new(202).header("Location", "/up/1"),
+                )
+                .on(Match::on("PUT", "/up/1"), Answer::new(status))
+                .on(Match::on("DELETE", "/up/1"), Answer::new(204))
+                .on(Match::on("HEAD", "/blobs/"), head);
+            let pushed = scene.anonymous().push_blob(blob(&image)).await;
+            assert_eq!(pushed.is_ok(), is_stored, "{status}");
+            if let Err(error) = pushed {
+                let words = format!("answered {status}, but does not have the blob");
+                assert!(error.to_string().contains(&words), "{error}");
+            }
+        }
+    }
+    for status in [200, 201, 202, 204] {
+        let scene = Scene::new().await;
+        scene
+            .registry
+            .on(
+                Match::on("POST", "/blobs/uploads/"),
+                Answer::new(202).header("Location", "/up/1"),
+            )
+            .on(Match::on("PATCH", "/up/1"), Answer::new(status))
+            .on(
+                Match::on("PUT", "/up/1").and(|request| request.body.is_empty()),
+                Answer::new(201),
+            )
+            .on(Match::on("PUT", "/up/1"), Answer::new(400))
+            .on(Match::on("DELETE", "/up/1"), Answer::new(204))
+            .on(Match::on("PUT", "/manifests/"), Answer::new(status));
+        let remote = scene.anonymous();
+        remote.push_blob(blob(&image)).await.unwrap();
+        remote
+            .push_manifest(image.manifest(), Some(&Tag::parse("v1").unwrap()))
+            .await
+            .unwrap();
+    }
+}

@@ -390,6 +390,74 @@ async fn the_tls_failure_is_told_beside_the_plain_http_try() {
     }
 }
 
+/// A port without TLS that answers in http: there is nothing to say of the try over https.
+#[tokio::test]
+async fn a_server_without_tls_is_not_blamed_for_that() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let name = Registry::parse(&listener.local_addr().unwrap().to_string()).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut first = [0; 1024];
+            let Ok(1..) = stream.read(&mut first).await else {
+                continue;
+            };
+            let reply = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(reply).await.ok();
+        }
+    });
+    let builder = Client::builder().with_resolve(Arc::new(Insecure));
+    let client = builder.build().unwrap();
+    let remote = client.remote(&Repository::new(&name, "app").unwrap());
+    let error = remote.manifest(&tag("v1")).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.earlier().len()),
+        (ErrorKind::NotFound, 0),
+        "{error}"
+    );
+}
+
+/// Both tries fail for the name alone, which is said once.
+#[tokio::test]
+async fn a_name_that_does_not_resolve_is_said_once() {
+    let scene = Scene::new().await;
+    let builder = scene.builder().with_resolve(Arc::new(Insecure));
+    let client = builder.with_retry(RetryPolicy::never()).build().unwrap();
+    let nobody = Repository::parse("nobody.test/app").unwrap();
+    let error = client.remote(&nobody).manifest(&tag("v1")).await.unwrap_err();
+    assert_eq!(
+        error.detail(),
+        Some(Detail::Http(wharf_http::ErrorKind::Dns)),
+        "{error}"
+    );
+    assert!(error.earlier().is_empty(), "{error}");
+}
+
+/// A web page where a blob should be, or the confirmation of a manifest.
+#[tokio::test]
+async fn a_web_page_is_neither_a_blob_nor_a_confirmation() {
+    let image = wharf_testkit::Image::small("x");
+    let scene = Scene::new().await;
+    scene.registry.on(Match::any(), html(200, PAGE));
+    let remote = scene.anonymous();
+    let (descriptor, _) = super::scene::layer(&image);
+    let blob = remote.blob(&descriptor).unwrap();
+    let error = blob.read_to_end(1024 * 1024).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("a web page (text/html) instead of a blob"),
+        "{text}"
+    );
+    let name = wharf_reference::Tag::parse("v1").unwrap();
+    let pushed = remote.push_manifest(image.manifest(), Some(&name)).await;
+    let error = scene.failed(pushed);
+    assert!(error.to_string().contains("a web page (text/html)"), "{error}");
+    assert_eq!(error.hint(), Some(&Hint::CheckNetwork));
+
+    // The type that some frameworks write about an empty answer.
+    scene.registry.clear().on(Match::any(), html(202, ""));
+    remote.push_manifest(image.manifest(), Some(&name)).await.unwrap();
+}
+
 #[tokio::test]
 async fn main_shows_what_failed_and_what_to_do() {
     let scene = Scene::new().await;
