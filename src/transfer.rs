@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use wharf_auth::AuthErrorKind;
 use wharf_config::{Failure, Failures, Intent, NameOrigin, Resolve as _, ResolveError, ResolvedName};
-use wharf_content::{Error, ErrorKind, Name, Source, Target};
+use wharf_content::{Error, ErrorKind, Name, Source, Target, WithCauses};
 use wharf_copy::{Options, Report};
 use wharf_distribution::{Detail, Operation};
 use wharf_reference::{Reference, Registry};
@@ -298,7 +298,8 @@ fn all_failed(failures: Failures<Error>) -> Error {
         let nothing = || Error::new(ErrorKind::NotFound, "nothing to try");
         return failures.into_last().unwrap_or_else(nothing);
     }
-    let message = failures.to_string();
+    let with_causes = |error: &Error| WithCauses(error).to_string().replace('\n', "\n  ");
+    let message = failures.described(with_causes).to_string();
     Error::all(failures.into_errors(), message)
 }
 

@@ -99,6 +99,51 @@ async fn a_store_that_fails_is_told_with_the_login_that_is_wanted() {
     }
 }
 
+/// The helpers that the registries' credentials are to come from, and what the error says of each registry.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_registry_of_a_search_or_a_mirror_says_why_it_has_no_login() {
+    const MISSING: &str = "the program is not in the search path";
+    let (root, second) = host("{}").await;
+    let first = Registry::memory().serve().await.unwrap();
+    let names = [first.registry().unwrap(), second.registry().unwrap()];
+    let challenge = Fault::status(401).with_header("www-authenticate", "Basic realm=\"r\"");
+    for server in [&first, &second] {
+        server.inject(challenge.clone().on(Endpoint::Manifest));
+    }
+    let search = format!(
+        "unqualified-search-registries = ['{}', '{}']\n",
+        names[0], names[1]
+    );
+    let mirror = format!(
+        "[[registry]]\nlocation = '{}'\n[[registry.mirror]]\nlocation = '{}'\n",
+        names[1], names[0]
+    );
+    let store = r#"{"credsStore": "lost"}"#.to_owned();
+    let helper = format!(r#"{{"credHelpers": {{"{}": "lost"}}}}"#, names[0]);
+    let full = format!("{}/team/app:1", names[1]);
+    for (conf, config, image, times) in [
+        (&search, &store, "team/app:1", 2),
+        (&search, &helper, "team/app:1", 1),
+        (&mirror, &helper, full.as_str(), 1),
+        (&mirror, &store, full.as_str(), 2),
+    ] {
+        fs::create_dir_all(root.path().join("etc/containers")).unwrap();
+        fs::write(root.path().join("etc/containers/registries.conf"), conf).unwrap();
+        fs::write(root.path().join("root/.docker/config.json"), config).unwrap();
+        let mut builder = Client::builder().with_locations(Locations::rooted(root.path()));
+        for name in &names {
+            builder = builder.with_plain_http(name.clone());
+        }
+        let client = builder.build().unwrap();
+        let store = Layout::create(root.path().join("to")).await.unwrap();
+        let error = client.pull(image, &store, Options::default()).await.unwrap_err();
+        let text = wharf::WithCauses(&error).to_string();
+        assert_eq!(text.matches(MISSING).count(), times, "{conf}{config}: {text}");
+        let (_, of_first) = text.split_once(names[0].as_str()).unwrap();
+        assert!(of_first.contains(MISSING), "{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_says_what_did_not_answer() {
     let (root, server) = host(r#"{"credsStore": "desktop.exe"}"#).await;

@@ -60,10 +60,16 @@ pub struct WithCauses<'a>(pub &'a (dyn error::Error + 'static));
 
 impl fmt::Display for WithCauses<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut said = self.0.to_string();
+        f.write_str(&said)?;
         let mut cause = self.0.source();
         while let Some(next) = cause {
-            write!(f, "\n  because: {next}")?;
+            // An error that is only passed on says what its cause says.
+            let text = next.to_string();
+            if text != said {
+                write!(f, "\n  because: {text}")?;
+                said = text;
+            }
             cause = next.source();
         }
         Ok(())

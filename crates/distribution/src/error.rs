@@ -215,6 +215,20 @@ impl Error {
         self.0.detail
     }
 
+    /// What of the sources of credentials failed, if that is why.
+    fn credential_source(&self) -> Option<&(dyn error::Error + 'static)> {
+        let kinds = [AuthErrorKind::NoCredential, AuthErrorKind::Provider];
+        let is_why = kinds
+            .map(Detail::Auth)
+            .iter()
+            .any(|kind| self.0.detail == Some(*kind));
+        let mut cause = error::Error::source(self).filter(|_| is_why)?;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        Some(cause)
+    }
+
     /// The failures at the mirrors that were tried before, and over the other scheme where https and http were tried.
     #[must_use]
     pub fn earlier(&self) -> &[Self] {
@@ -238,6 +252,9 @@ impl fmt::Display for Error {
         }
         for earlier in &inner.earlier {
             write!(f, "; also tried: {}: {}", earlier.endpoint(), earlier.0.reason)?;
+            if let Some(cause) = earlier.credential_source() {
+                write!(f, " ({cause})")?;
+            }
         }
         if let Some(hint) = &inner.hint {
             write!(f, "; {hint}")?;

@@ -107,6 +107,19 @@ impl<E> Failures<E> {
         &self.not_asked
     }
 
+    /// The same failures with each error in other words, such as with its causes.
+    #[must_use]
+    pub fn described<T>(&self, describe: impl Fn(&E) -> T) -> Failures<T> {
+        let tried = self.tried.iter();
+        Failures {
+            short: self.short.clone(),
+            tried: tried
+                .map(|(reference, error)| (reference.clone(), describe(error)))
+                .collect(),
+            not_asked: self.not_asked.clone(),
+        }
+    }
+
     /// The errors, in the order in which the images were tried.
     #[must_use]
     pub fn into_errors(self) -> Vec<E> {

@@ -109,6 +109,10 @@ fn debug_is_what_main_should_print() {
     assert_eq!(format!("{error:?}"), expected);
     assert_eq!(WithCauses(&error).to_string(), expected);
     assert!(format!("{error:#?}").contains("kind: Storage"));
+    // What only passes on its cause says nothing of its own.
+    let passed_on = Error::new(ErrorKind::Storage, "no room").with_source(io::Error::other("no room"));
+    let error = Error::new(ErrorKind::Storage, "cannot write").with_source(passed_on);
+    assert_eq!(WithCauses(&error).to_string(), "cannot write\n  because: no room");
 }
 
 /// A library does not know its program's flags, nor its user the library's functions.
