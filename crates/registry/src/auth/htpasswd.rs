@@ -46,7 +46,7 @@ struct Entry {
 }
 
 impl Htpasswd {
-    /// Reads lines of `name:hash`; empty lines and those that begin with `#` are skipped.
+    /// Reads lines of `name:hash`; empty lines, those that begin with `#`, and a byte order mark are skipped.
     ///
     /// Fails with [`ErrorKind::Invalid`], naming the line, for anything but bcrypt, and for a cost outside of 4
     /// to 16.
@@ -131,6 +131,7 @@ fn read(text: &str) -> Result<Users, Error> {
         entries: HashMap::new(),
         cost: MIN_COST,
     };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -238,6 +239,22 @@ mod tests {
             assert!(!check(Some(&entry), 6, "wrong"));
         }
         assert!(!check(None, 6, "secret"));
+    }
+
+    #[test]
+    fn files_of_any_editor_are_read() {
+        let hash = bcrypt::hash("secret", 4).unwrap();
+        for text in [
+            format!("ada:{hash}"),
+            format!("ada:{hash}\r\n"),
+            format!("\u{feff}ada:{hash}\n"),
+            format!("\u{feff}# users\r\n\r\nada:{hash}\r\n"),
+            format!("  ada:{hash}  \n"),
+            format!("ada:{hash}\nada:{hash}\n"),
+        ] {
+            let users = read(&text).unwrap();
+            assert!(users.entries.keys().eq(["ada"]), "{text:?}");
+        }
     }
 
     #[test]
