@@ -10,6 +10,7 @@ use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
 use super::{
+    background,
     passwords::{Busy, PasswordQueue},
     users::{hash, same},
 };
@@ -23,8 +24,8 @@ const MIN_COST: u32 = 4;
 
 /// Users with bcrypt hashes, as `htpasswd -B` writes them. Clones share them.
 ///
-/// Checking such a password is slow by design. Few are checked at a time, fairly between clients; a password that
-/// was right is remembered, as a hash, until the users are replaced. A refusal takes as long as the check of the
+/// Checking such a password is slow by design. Few are checked at a time, fairly between clients, and on Linux on
+/// threads that stand back behind other work (`nice` 5); a password that was right is remembered, as a hash, until the users are replaced. A refusal takes as long as the check of the
 /// highest cost in use, whether the user exists or not.
 #[derive(Clone)]
 pub struct Htpasswd {
@@ -90,11 +91,11 @@ impl Htpasswd {
         let password = password.to_owned();
         let bcrypt = entry.as_ref().map(|entry| (entry.bcrypt.clone(), entry.cost));
         let checking = spawn_blocking(move || {
-            let right = check(bcrypt.as_ref(), cost, &password);
+            let right = background::run(|| check(bcrypt.as_ref(), cost, &password));
             drop(permit); // not before: this goes on when the client has gone
             right
         });
-        let right = checking.await.unwrap_or(false);
+        let right = checking.await.ok().flatten().ok_or(Busy::Full)?;
         if let Some(entry) = entry.filter(|_| right) {
             *entry.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
         }

@@ -1,6 +1,8 @@
 //! Who is asking, and what they may do.
 
 #[cfg(feature = "htpasswd")]
+mod background;
+#[cfg(feature = "htpasswd")]
 mod htpasswd;
 #[cfg(feature = "jwt")]
 mod jwt;
