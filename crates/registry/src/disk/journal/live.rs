@@ -76,10 +76,37 @@ impl Live {
             .is_some_and(|place| place.change == number)
     }
 
+    /// Which changes of the file count now, for who reads it while it may be replaced.
+    pub(super) fn counting(&self) -> Counting {
+        let length = usize::try_from(self.changes).unwrap_or(usize::MAX).div_ceil(8);
+        let mut counting = Counting(vec![0; length]);
+        for place in self.records.values() {
+            let byte = usize::try_from(place.change / 8).ok();
+            if let Some(byte) = byte.and_then(|byte| counting.0.get_mut(byte)) {
+                *byte |= mask(place.change);
+            }
+        }
+        counting
+    }
+
     /// Bytes of the changes that count.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
+}
+
+/// A bit for each change of a file: whether it counts.
+pub(super) struct Counting(Vec<u8>);
+
+impl Counting {
+    pub(super) fn counts(&self, number: u64) -> bool {
+        let byte = usize::try_from(number / 8).ok().and_then(|byte| self.0.get(byte));
+        byte.is_some_and(|byte| byte & mask(number) != 0)
+    }
+}
+
+const fn mask(number: u64) -> u8 {
+    1 << (number % 8)
 }
 
 /// A change as [`Live`] sees it.

@@ -334,17 +334,25 @@ impl Shared {
 
     /// A scan of what has been acknowledged, and up to where that is.
     fn scan(&self) -> Result<(Scan, u64), Error> {
-        let _live = self.live(); // held while the file is replaced
+        self.scan_of(&self.live())
+    }
+
+    /// The same while nobody replaces the file, which this shows.
+    fn scan_of(&self, _live: &Live) -> Result<(Scan, u64), Error> {
         let length = self.length.load(Ordering::Acquire);
         let file = File::open(&self.path).at("open", &self.path)?;
         Ok((Scan::new(&self.path, file, length)?, length))
     }
 
     fn list(&self, parts: &mpsc::Sender<Result<Records, Error>>) -> Result<(), Error> {
-        let (mut scan, length) = self.scan()?;
+        // In another file, which may take this one's place, changes have other numbers.
+        let ((mut scan, length), counting) = {
+            let live = self.live();
+            (self.scan_of(&live)?, live.counting())
+        };
         let mut part = Vec::new();
         scan.each(length, |change| {
-            let counts = self.live().counts(self.prints.of(&change.key), change.number);
+            let counts = counting.counts(change.number);
             if let Some(value) = change.value.filter(|_| counts) {
                 part.push((change.key, value));
             }

@@ -45,6 +45,8 @@ async fn written(root: &tempfile::TempDir, size: usize) -> (Records, Vec<u8>, us
             .unwrap();
     }
     let acknowledged = records(&journal).await;
+    drop(journal);
+    let journal = Journal::open(root.path()).unwrap(); // nobody writes to this one yet
     let values = (0..7)
         .map(|number| "x".repeat(size + 7 * number))
         .collect::<Vec<_>>();
