@@ -16,7 +16,7 @@ pub struct Subject<'a> {
     pub repository: Option<&'a Repository>,
     /// Where the registry is.
     pub origin: &'a Origin,
-    /// What is to be done.
+    /// The actions that the request needs to be allowed, such as to pull from a repository.
     pub scopes: &'a Scopes,
     /// Whether credentials may go over plain http although the registry is not this machine.
     pub allow_plaintext: bool,

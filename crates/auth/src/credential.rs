@@ -68,7 +68,7 @@ pub trait CredentialProvider: Send + Sync + fmt::Debug {
     }
 }
 
-/// What a [`CredentialProvider`] found.
+/// The result of a look-up by a [`CredentialProvider`].
 #[derive(Debug, Default)]
 pub struct CredentialAnswer {
     /// The credential; `None` to go on anonymously.

@@ -32,7 +32,7 @@ struct Held {
 /// An answer of the provider.
 pub(crate) struct Login {
     pub(crate) credential: Option<Credential>,
-    /// What may have a credential and did not answer.
+    /// The error of a source that may have a credential and did not answer.
     pub(crate) unanswered: Option<Arc<CredentialError>>,
     /// Whether the provider gave it just now; otherwise it may have another one by this time.
     pub(crate) fresh: bool,

@@ -7,7 +7,7 @@ use wharf_http::{ErrorEntry, WebPage, error_entries};
 
 use crate::{AuthError, AuthErrorKind, Credential, exchange::basic};
 
-/// What takes the place of a secret.
+/// The text that replaces a secret in the words of a server.
 const REDACTED: &str = "[redacted]";
 /// The shortest secret that is looked for: shorter ones are parts of words.
 const MIN_SECRET: usize = 8;
@@ -39,7 +39,7 @@ fn without_tokens(text: &str) -> String {
     kept + rest
 }
 
-/// What a token server says in an error answer; empty if it says nothing (N14).
+/// The messages in a token server's error answer, without secrets; empty if the answer has none (N14).
 fn words(body: &[u8], credential: Option<&Credential>) -> String {
     let encoded = match credential {
         Some(Credential::Basic { username, password }) => basic(username, password).ok(),

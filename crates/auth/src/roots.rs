@@ -14,7 +14,7 @@ use crate::AuthError;
 /// How long a root that could not be read is left alone.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// What a registry answers at the root of its API (`/v2/`) to a request without a login.
+/// The answer of a registry at the root of its API (`/v2/`) to a request without a login.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RootAnswer {

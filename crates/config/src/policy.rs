@@ -108,30 +108,33 @@ impl Policy {
         self.file.as_deref()
     }
 
-    /// What is not what it may seem to be, such as a rule for `oci` that names one image of a directory.
+    /// Warnings about rules that may not match what their author expects, such as a rule for `oci` that names one
+    /// image of a directory.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings
     }
 
-    /// What applies to an image of a registry: the most specific rule alone, the default if there is none.
+    /// The rule for an image of a registry: the most specific one alone, or the default if no rule is for the image.
     ///
-    /// The name is the user's, not a mirror's. Rules are for a tag or digest, a repository, the paths above it, the
-    /// registry with its port, and `*.` with a domain above its host (containers-policy.json(5), *docker:*). With tag
-    /// and digest, the digest counts.
+    /// `reference` is the name that the user gave, not a mirror's. Rules are for a tag or digest, a repository, the
+    /// paths above it, the registry with its port, and `*.` with a domain above its host (containers-policy.json(5),
+    /// *docker:*). If the reference has a tag and a digest, the rule for the digest counts.
     pub fn rule_for(&self, reference: &Reference) -> Rule<'_> {
         self.rule("docker", &scope::of_reference(reference))
     }
 
-    /// What applies to every image of an OCI layout: a rule for its directory or one above it.
+    /// The rule for every image of an OCI layout: the rule for its directory or for the nearest directory above it,
+    /// or the default if there is none.
     ///
     /// The directory must be an absolute path without symbolic links.
     pub fn rule_for_layout(&self, directory: &Path) -> Rule<'_> {
         self.rule("oci", &scope::of_layout(directory))
     }
 
-    /// What its author may not expect: a rule for `docker.io/alpine` where `docker.io/library/alpine` is judged. The
-    /// scope is the namespace of that name, and the image may have been meant.
+    /// A warning if the policy has a rule for `docker.io/alpine` while the image to judge is
+    /// `docker.io/library/alpine`: that rule is for the repositories below the namespace `alpine` and does not match
+    /// the image, which its author may have meant.
     #[must_use]
     pub fn overlooked(&self, reference: &Reference) -> Option<ConfigWarning> {
         let repository = reference.repository();
@@ -151,7 +154,7 @@ impl Policy {
         })
     }
 
-    /// What applies to what no rule is for.
+    /// The default rule: it is for every image that no other rule is for.
     pub const fn default_rule(&self) -> Rule<'_> {
         Rule {
             policy: self,

@@ -2,10 +2,10 @@ use std::{error, fmt, time::Duration};
 
 use crate::Hint;
 
-/// What an error of another layer knows beside its words. [`Error`](crate::Error) answers the same questions for the
-/// error it wraps, so that nobody needs to downcast.
+/// The details that an error of another layer has beside its message. [`Error`](crate::Error) has methods of
+/// the same names, which return the details of the error that it wraps, so that a caller need not downcast.
 pub trait Diagnostic: error::Error + Send + Sync {
-    /// What the user can do about it.
+    /// The remedy that the user can try, if one is known.
     fn hint(&self) -> Option<&Hint> {
         None
     }

@@ -21,7 +21,7 @@ enum Source {
     Diagnosed(Box<dyn Diagnostic>),
 }
 
-/// What few errors have.
+/// The fields that few errors have, boxed to keep the others small.
 #[derive(Default)]
 struct Rare {
     hint: Option<Hint>,
@@ -134,7 +134,7 @@ impl Error {
         })
     }
 
-    /// What knows more: the wrapped error, or the last of several failures.
+    /// The error that has the details: the wrapped error, or else the last of several failures.
     fn below(&self) -> Option<&dyn Diagnostic> {
         let wrapped: Option<&dyn Diagnostic> = match &self.source {
             Some(Source::Diagnosed(source)) => Some(source.as_ref()),

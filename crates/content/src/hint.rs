@@ -2,10 +2,10 @@ use std::fmt;
 
 use wharf_reference::Registry;
 
-/// What a user can do about a failure.
+/// A remedy that the user can try after a failure.
 ///
-/// `Display` says it in one clause without the names of any program's flags; a program that has flags for it
-/// matches on the variant and names them.
+/// `Display` writes the remedy in one clause, without the names of any program's flags; a program that has
+/// flags for the remedy matches on the variant and names the flags itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hint {
@@ -30,7 +30,7 @@ pub enum Hint {
     },
     /// There is a login, but the registry refuses without asking for one, so that none was sent.
     LoginNotAsked {
-        /// What the login is for.
+        /// The registry that the login is for.
         registry: Registry,
     },
     /// The user name, password or access token is wrong.
@@ -45,7 +45,7 @@ pub enum Hint {
     },
     /// The stored login cannot be read, and going on without it would be another identity.
     RepairCredentials {
-        /// What it is for.
+        /// The registry that the stored login is for.
         registry: Registry,
     },
     /// Too many requests without a login, which usually has a higher limit.

@@ -18,8 +18,8 @@ pub trait Sink: Send + Sync {
     /// complete with its blobs; an index stands for itself alone, for it may be kept with some of its images.
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error>;
 
-    /// What is known of these without a question for each, in their order: whether it is there and complete, as
-    /// [`Sink::contains`] would say; `None` where only that can tell.
+    /// Whether each of these blobs and manifests is there and complete, in the order of `descriptors`, without a
+    /// question for each. The answers are those of [`Sink::contains`]; `None` if only that call can tell.
     async fn glance(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
         Ok(vec![None; descriptors.len()])
     }

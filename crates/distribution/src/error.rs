@@ -215,7 +215,7 @@ impl Error {
         self.0.detail
     }
 
-    /// What of the sources of credentials failed, if that is why.
+    /// The innermost cause, if no credential was found or one could not be read; `None` for every other failure.
     fn credential_source(&self) -> Option<&(dyn error::Error + 'static)> {
         let kinds = [AuthErrorKind::NoCredential, AuthErrorKind::Provider];
         let is_why = kinds

@@ -1,4 +1,4 @@
-//! What the user can do about a failure.
+//! Chooses the hint for a failure: the remedy that the user can try.
 
 use http::Method;
 use wharf_auth::{AuthError, AuthErrorKind};

@@ -20,7 +20,7 @@ use crate::{
 
 const OPERATION: Operation = Operation::Look;
 
-/// What a registry left without an answer, and is not asked again.
+/// The kinds of optional requests that a registry left without an answer. They are not sent to it again.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Unanswered {
     pub(crate) mounts: bool,
@@ -83,7 +83,8 @@ impl Remote {
         asked.is_ok_and(|answer| is_it(&answer, digest, None))
     }
 
-    /// The same where nothing else tells.
+    /// Whether the registry says that it has the blob, for a caller that has no other sign of it: unlike `is_there`,
+    /// this fails if the registry does not answer.
     pub(crate) async fn has_stored(&self, site: &Site, digest: &Digest) -> Result<bool, Error> {
         let path = self.path(site, &format!("blobs/{digest}"));
         let call = self.look(site, digest, &path);

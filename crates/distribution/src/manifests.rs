@@ -52,7 +52,8 @@ impl Remote {
         .await
     }
 
-    /// What the headers alone say of a target; `None` if that is not enough.
+    /// The descriptor of a target from the headers of an answer to HEAD; `None` if they do not suffice, or if the
+    /// registry does not answer HEAD.
     async fn describe(&self, site: &Site, target: &Target) -> Result<Option<Descriptor>, Error> {
         if self.client().host(&site.registry).unanswered.heads {
             return Ok(None);

@@ -161,7 +161,8 @@ impl<'a> InOrder<'a> {
         Some((index, Site { has_next, ..site }))
     }
 
-    /// What became of the site that was given out last.
+    /// Records that the site that was given out last failed with this error, which decides whether a silent site is
+    /// asked again.
     pub(crate) fn failed(&mut self, index: usize, error: &Error) {
         let no_answer = matches!(error.detail(), Some(Detail::Http(_)));
         if !self.order.is_empty() {

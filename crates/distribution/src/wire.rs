@@ -20,7 +20,7 @@ pub(crate) struct TagPage {
     pub(crate) tags: Option<Vec<String>>,
 }
 
-/// What came instead of an `expected` document, in a successful answer that cannot be read as one.
+/// The reason why a successful answer cannot be read as the expected document, with a hint for the user.
 pub(crate) struct Instead {
     pub(crate) reason: String,
     pub(crate) hint: Option<Hint>,

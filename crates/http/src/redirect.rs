@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    /// What comes of one redirect of a GET: where it leads and whether credentials go along.
+    /// The outcome of one redirect: the URL it leads to, and whether credentials go along.
     fn one_hop(
         from: &str,
         settings: fn(Chain) -> Chain,

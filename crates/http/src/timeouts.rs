@@ -82,7 +82,7 @@ impl Timeouts {
         }
     }
 
-    /// The same with no limit beyond a year, so that adding one to the present cannot overflow.
+    /// Shortens every limit to a year at most, so that the present time plus a limit cannot overflow.
     #[cfg(feature = "reqwest")]
     pub(crate) fn bounded(self) -> Self {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -99,14 +99,15 @@ impl Timeouts {
         }
     }
 
-    /// The same with this limit for a connection.
+    /// Sets the limit for the making of a connection: name, TCP, proxy and TLS.
     #[must_use]
     pub const fn with_connect(mut self, connect: Duration) -> Self {
         self.connect = connect;
         self
     }
 
-    /// The same with this limit for the head of every answer, whatever its class.
+    /// Sets the limit for the head of an answer to a request of every [`RequestClass`]. The limit where another
+    /// server can be asked ([`Timeouts::with_alternative`]) stays.
     #[must_use]
     pub const fn with_head(self, limit: Duration) -> Self {
         self.with_question(limit)
@@ -115,56 +116,58 @@ impl Timeouts {
             .with_optional(limit)
     }
 
-    /// The same with this limit for the head of an answer to a question.
+    /// Sets the limit for the head of an answer to [`RequestClass::Question`].
     #[must_use]
     pub const fn with_question(mut self, limit: Duration) -> Self {
         self.question = limit;
         self
     }
 
-    /// The same with this limit for the head of an answer that brings content.
+    /// Sets the limit for the head of an answer to [`RequestClass::Content`].
     #[must_use]
     pub const fn with_content(mut self, limit: Duration) -> Self {
         self.content = limit;
         self
     }
 
-    /// The same with this limit for the head of an answer to a write or a deletion.
+    /// Sets the limit for the head of an answer to [`RequestClass::Commit`]: a write or a deletion.
     #[must_use]
     pub const fn with_commit(mut self, limit: Duration) -> Self {
         self.commit = limit;
         self
     }
 
-    /// The same with this limit for the head of an answer to a request that may only save work.
+    /// Sets the limit for the head of an answer to [`RequestClass::Optional`]: a request that may only save work.
     #[must_use]
     pub const fn with_optional(mut self, limit: Duration) -> Self {
         self.optional = limit;
         self
     }
 
-    /// The same with this limit for the head of an answer where another server can be asked.
+    /// Sets the longest limit for the head of any answer where another server can be asked: a longer limit of the
+    /// request's class is shortened to it.
     #[must_use]
     pub const fn with_alternative(mut self, limit: Duration) -> Self {
         self.alternative = limit;
         self
     }
 
-    /// The same with this limit for a pause in a request's body.
+    /// Sets the limit for a pause in a request's body, while the server takes no more bytes.
     #[must_use]
     pub const fn with_send(mut self, limit: Duration) -> Self {
         self.send = limit;
         self
     }
 
-    /// The same with this limit for a pause in an answer's body.
+    /// Sets the limit for a pause in an answer's body after its first byte.
     #[must_use]
     pub const fn with_idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
     }
 
-    /// The same with this minimum rate, in bytes per second; 0 for none.
+    /// Sets the minimum rate of an answer's body, in bytes per second, over [`Timeouts::RATE_WINDOW`]; 0 sets no
+    /// minimum.
     #[must_use]
     pub const fn with_minimum_rate(mut self, bytes_per_second: u64) -> Self {
         self.minimum_rate = bytes_per_second;

@@ -126,7 +126,7 @@ impl Identity {
         }
     }
 
-    /// The same with what to call the certificate and the key in errors, such as their files.
+    /// Sets the names of the certificate and the key for error messages, such as the paths of their files.
     #[must_use]
     pub fn with_names(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
         self.names = Some((certificate.into(), key.into()));

@@ -4,7 +4,8 @@ use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
 use crate::{AuthError, AuthErrorKind, Scopes};
 
-/// What a registry asks for in a 401 (RFC 9110, *WWW-Authenticate*; RFC 6750; Docker's token specification).
+/// The authentication that a registry asks for in a 401 answer (RFC 9110, *WWW-Authenticate*; RFC 6750; Docker's
+/// token specification).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Challenge {
@@ -16,7 +17,7 @@ pub enum Challenge {
         realm: String,
         /// The name the registry goes by there, if it says.
         service: Option<String>,
-        /// What the registry says is needed; entries that do not parse are left out.
+        /// The scopes that the registry says are needed; entries that do not parse are left out.
         scopes: Scopes,
         /// `insufficient_scope`, `invalid_token`: what was wrong with the token that was sent.
         error: Option<String>,
@@ -165,7 +166,7 @@ mod tests {
         );
     }
 
-    /// What stands where the grammar wants something else costs nobody his login.
+    /// A header that breaks the grammar, as registries send it, is still read as a challenge.
     #[test]
     fn forms_that_registries_write() {
         let table: &[(&str, &str)] = &[

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What in a directory of directories seems to be meant for this registry, which has none of its own.
+/// The files and directories in `base` that seem to be meant for this registry and are not used, each with the
+/// reason. `base` holds one directory per registry, and this registry has none there. Empty if `base` cannot be
+/// read.
 pub(super) fn beside(base: &Path, registry: &str) -> Vec<(PathBuf, String)> {
     let Ok(entries) = fs::read_dir(base) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Who else may read a file of credentials.
+//! Detects a file of credentials that is open to other users, or belongs to another user.
 
 use std::path::Path;
 

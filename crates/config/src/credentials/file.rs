@@ -216,7 +216,7 @@ impl AuthFile {
         self.path.as_deref()
     }
 
-    /// What looks like credentials for this key and is none.
+    /// Warnings about the parts of the file that look like credentials for this key and are none.
     pub(super) fn unread(&self, key: &CredentialKey) -> impl Iterator<Item = ConfigWarning> {
         let warnings = self.unread.warnings(self, key).into_iter();
         warnings.map(|warning| ConfigWarning {
@@ -297,7 +297,8 @@ impl AuthFile {
     }
 }
 
-/// What is wrong with a text that is no JSON, where that has a reason of its own in such files.
+/// The problem of a text that is no JSON. It is replaced by a more exact one if the text is empty, or is a
+/// Kubernetes secret in YAML or base64.
 fn explained(text: &str, problem: Problem) -> Problem {
     if text.trim().is_empty() {
         let message = "the file is empty; remove it, or write {} into it for no credentials".to_owned();

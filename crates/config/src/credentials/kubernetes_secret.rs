@@ -21,7 +21,7 @@ pub(super) fn in_json(root: Value<'_>) -> Option<Problem> {
     Some(named("kind")?.value.problem(explain(payload)))
 }
 
-/// The same in YAML: the line of a text that is no JSON.
+/// The line and the problem of a file that is a secret, or a list of objects, in YAML. Lines are counted from 1.
 pub(super) fn in_yaml(text: &str) -> Option<(usize, String)> {
     let is_kind = |line: &str| {
         matches!(

@@ -33,7 +33,8 @@ pub struct Erased {
     pub unanswered: Vec<CredentialsError>,
 }
 
-/// What is removed, and what goes wrong meanwhile.
+/// The sources from which a logout has removed a credential, the sources that did not answer, and the errors
+/// that make the logout fail.
 #[derive(Default)]
 struct Removal {
     removed: Vec<CredentialSource>,

@@ -32,7 +32,8 @@ impl Unread {
         }
     }
 
-    /// What the author should know when the file has no credential for this key. The warnings name no file yet.
+    /// The warnings for the author of a file that has no credential for this key. They do not name the file: the
+    /// caller adds it.
     pub(super) fn warnings(&self, file: &AuthFile, key: &CredentialKey) -> Vec<ConfigWarning> {
         let bare = self.bare_entry.map(|line| {
             let message =

@@ -1,4 +1,4 @@
-//! What is wrong with a text that is no JSON, in words that quote nothing of it but punctuation.
+//! Explains why a text is no JSON. The explanations quote nothing of the text but punctuation.
 
 /// How the reader stopped at a place of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(super) enum Stop {
     String,
 }
 
-/// What is wrong there, and what to do about it.
+/// Explains why the text is no JSON at this offset, in bytes, and how to mend it.
 pub(super) fn describe(text: &str, offset: usize, stop: Stop) -> &'static str {
     if text.trim().is_empty() {
         return "the text is empty, and no JSON";

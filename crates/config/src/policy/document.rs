@@ -30,7 +30,8 @@ pub(super) fn read(text: &str) -> Result<Policy, Problem> {
     })
 }
 
-/// What is wrong with a text that is no JSON; an empty one is no policy that accepts everything.
+/// The problem of a text that is no JSON, with a message that advises on a policy if the text is empty: an
+/// empty file is not taken for a policy that accepts everything.
 fn explained(text: &str, problem: Problem) -> Problem {
     if !text.trim().is_empty() {
         return problem;

@@ -196,8 +196,8 @@ fn identity(value: Value<'_>) -> Result<(), Problem> {
     object.finish()
 }
 
-/// What names may begin with: a host, perhaps with components of a path (`docker.io/library`). As upstream, the
-/// host needs no dot, and is no address in brackets.
+/// Whether the names of images may begin with this text: a host, perhaps with components of a path
+/// (`docker.io/library`). As upstream, the host needs no dot, and an address in brackets is refused.
 fn is_prefix(text: &str) -> bool {
     let (host, path) = match text.split_once('/') {
         Some((host, path)) => (host, Some(path)),

@@ -35,7 +35,8 @@ pub(super) fn of_layout(directory: &Path) -> Vec<String> {
     paths.map(|path| path.display().to_string()).collect()
 }
 
-/// What the author of a scope should know of it, where it is not what it may seem to be.
+/// The warning for the author of a scope that may not match what its author expects; `None` for every other
+/// scope.
 pub(super) fn warning(transport: &str, scope: &str) -> Option<&'static str> {
     match transport {
         "oci" if scope.contains(':') => Some(

@@ -48,8 +48,8 @@ impl<'a> Resolution<'a> {
         &self.skipped
     }
 
-    /// What the author of the configuration may not expect of this repository: places that were left out, and a table
-    /// that seems to be for it and does not match it.
+    /// Warnings for the author of the configuration about this repository: places that were left out, and a table
+    /// that seems to be for the repository and does not match its name.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings

@@ -107,7 +107,7 @@ impl<E> Failures<E> {
         &self.not_asked
     }
 
-    /// The same failures with each error in other words, such as with its causes.
+    /// These failures with each error replaced by `describe` of it, such as by its text with its causes.
     #[must_use]
     pub fn described<T>(&self, describe: impl Fn(&E) -> T) -> Failures<T> {
         let tried = self.tried.iter();

@@ -243,5 +243,5 @@ impl ImageBuilder {
     }
 }
 
-/// What stands for a config or layer that has nothing to say (image-spec, *Guidance for an Empty Descriptor*).
+/// The content of a config or layer that holds no data (image-spec, *Guidance for an Empty Descriptor*).
 const EMPTY: &[u8] = b"{}";

@@ -48,7 +48,7 @@ pub(super) struct Body {
     pub(super) history: Vec<History>,
 }
 
-/// What a container of the image is started with.
+/// The settings with which a container of the image is started.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Runtime {
@@ -264,7 +264,8 @@ impl Body {
     }
 }
 
-/// What only an object is read as: serde would take a list too, field by field.
+/// A value that is read from an object only. Without this type, serde would read it from a list too, field by
+/// field.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

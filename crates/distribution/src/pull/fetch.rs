@@ -35,7 +35,8 @@ pub(super) struct Part {
     body: ResponseBody,
     /// Bytes to pass over: the server sent the blob from its start.
     skip: u64,
-    /// What the server says was done to the bytes, if it says so: it explains why they are too many or too few.
+    /// The coding that the server says it has applied to the bytes, if any. It explains why there are too many or too
+    /// few bytes.
     coding: Option<String>,
     pub(super) place: Place,
     /// A range has none: it has a lane.

@@ -9,10 +9,10 @@
 //! | the whole blob for a passing reason: 404, 416, 5xx, a broken connection | after a wait, the same; the second time (the third, of a connection) by PATCH |
 //! | a PATCH with 413 | at once, chunks of a quarter |
 //! | a PATCH with 400, 404, 405, 415 or 501 | at once, the whole blob again, and PATCH no more |
-//! | bytes that the registry says are others | the same once more |
+//! | bytes that, as the registry says, are not those of the digest or size | after a wait, the same once more |
 //!
-//! What works is remembered for the registry: the size of chunks that it takes, that it wants PATCH, that it does not
-//! take it.
+//! The client remembers of each registry how it takes uploads: the size of chunks that it takes, whether it wants
+//! PATCH, and whether it refuses PATCH.
 
 use wharf_reference::Registry;
 
@@ -34,7 +34,7 @@ pub(super) enum Plan {
     Chunks(u64),
 }
 
-/// What was learned about how a registry takes uploads.
+/// The ways in which a registry takes uploads, as learned from its answers.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Habits {
     /// It refused a whole blob for its size, but takes chunks of this size.
@@ -45,14 +45,14 @@ pub(crate) struct Habits {
     no_patch: bool,
 }
 
-/// What follows a refusal.
+/// The next step of an upload after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Another way, which is no repetition and costs nothing of the budget.
+    /// Send the bytes in another way at once. This is no repetition and takes nothing from the retry budget.
     AtOnce,
-    /// The same or another way, after a wait.
+    /// Send the bytes in the same or another way, after a wait.
     Later,
-    /// The error.
+    /// Give up: the upload fails with the error.
     Never,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// What comes after this error of the plan.
+    /// The next step after the current plan failed with this error. Changes the plan if another one is to be tried.
     pub(super) fn after(&mut self, error: &Error) -> Next {
         if is_final(error) {
             return Next::Never;

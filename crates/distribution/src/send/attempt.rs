@@ -152,7 +152,8 @@ impl Client {
         Ok(followed)
     }
 
-    /// What follows an answer to a request without a login that may be another one with it.
+    /// Decides about an answer to a request that was sent without a login, if a login might change the answer:
+    /// returns the authorization to send the request again with, or the answer itself.
     async fn beyond_strangers(
         &self,
         site: &Site,
@@ -183,8 +184,8 @@ impl Client {
         Err(if has_login { failure.with_login() } else { failure })
     }
 
-    /// What the registry answers at the root of its API to nobody in particular. Sent once, and not waited for long:
-    /// there is an answer to the request itself already.
+    /// The registry's answer to a request without a login at the root of its API. That request is sent once, with a
+    /// short time limit, since the call that this serves has an answer already.
     async fn ask_root(&self, home: &Peer, base: &Url) -> RootAnswer {
         let Ok(url) = base.join("v2/") else {
             return RootAnswer::Unclear;

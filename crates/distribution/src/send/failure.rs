@@ -45,7 +45,8 @@ impl Failure {
         self.map(|error| error.edit(|inner| inner.earlier.push(earlier)))
     }
 
-    /// The same where there is a login, which the registry did not ask for.
+    /// This failure without the advice to log in: a login is there, and was not sent because the registry did not ask
+    /// for one.
     pub(super) fn with_login(self) -> Self {
         self.map(|error| error.edit(|inner| inner.hint = inner.hint.take().map(hint::without_login)))
     }

@@ -21,18 +21,19 @@ pub struct ProxySettings {
 }
 
 impl ProxySettings {
-    /// The same with a proxy for requests over plain http; none if the text is empty. Without a scheme it is a http
-    /// proxy.
+    /// Sets the proxy for requests over plain http; an empty text sets none. A URL without a scheme is that of an
+    /// http proxy.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Settings`] if it is no URL of a proxy that speaks http, https, socks5 or socks5h.
+    /// [`ErrorKind::Settings`] if the text is no URL of a proxy that speaks http, https, socks5 or socks5h.
     pub fn with_http(mut self, proxy: &str) -> Result<Self, Error> {
         self.http = parse(proxy)?;
         Ok(self)
     }
 
-    /// The same with a proxy for requests over https, which it passes on without seeing into them.
+    /// Sets the proxy for requests over https; an empty text sets none. The proxy passes the encrypted bytes on and
+    /// cannot read them.
     ///
     /// # Errors
     ///
@@ -42,14 +43,15 @@ impl ProxySettings {
         Ok(self)
     }
 
-    /// The same with hosts that are reached directly, separated by commas or spaces: names, which stand for their
-    /// subdomains too, `.domain` or `*.domain` for subdomains alone, addresses, networks (`10.0.0.0/8`), each but the
-    /// last with an optional port, or `*` for all. An entry that is none of these has no effect. A network holds hosts
-    /// that are written as addresses; names are not resolved for it.
+    /// Adds hosts that are reached without a proxy. The entries of the list are separated by commas or spaces. An
+    /// entry is a name, which includes its subdomains; `.domain` or `*.domain`, for subdomains alone; an address; a
+    /// network (`10.0.0.0/8`); or `*`, for every host. A name, a domain and an address may have a port. An entry of
+    /// any other form has no effect. A network includes only hosts that are written as addresses: names are not
+    /// resolved.
     ///
     /// # Deviation
     ///
-    /// Go separates by commas alone, and takes `a b` for one host, which no host is.
+    /// Go separates entries by commas alone, and reads `a b` as one host, which matches nothing.
     #[must_use]
     pub fn with_no_proxy(mut self, list: &str) -> Self {
         let entries = list.split(|c: char| c == ',' || c.is_ascii_whitespace());

@@ -53,7 +53,8 @@ pub(super) fn load(identity: &Identity, provider: &CryptoProvider) -> Result<One
     }
 }
 
-/// The same for a certificate that is only read as an anchor. What cannot be compared is left to the server.
+/// Whether the key belongs to a certificate that rustls reads only as a trust anchor, such as one of X.509
+/// version 1. `true` if the two cannot be compared: the server then decides.
 fn matches_version_1(certified: &CertifiedKey, certificate: CertificateDer<'static>) -> bool {
     let mut store = RootCertStore::empty();
     let (Some(key), Ok(())) = (certified.key.public_key(), store.add(certificate)) else {

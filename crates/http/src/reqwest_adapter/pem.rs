@@ -75,7 +75,8 @@ fn blocks(text: &[u8]) -> Vec<Block> {
     blocks
 }
 
-/// What the lines between the edges mean.
+/// The bytes that the lines between `BEGIN` and `END` encode in base64; `None` if they are damaged or encode
+/// nothing.
 fn decoded(body: &str) -> Option<Zeroizing<Vec<u8>>> {
     let whole = Zeroizing::new(format!(
         "-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----\n"
@@ -143,7 +144,7 @@ impl CertificateFile {
         self.certificates.is_empty()
     }
 
-    /// What cannot be used, in the order of the text.
+    /// The blocks that cannot be used, in the order of the text.
     #[must_use]
     pub fn ignored(&self) -> &[IgnoredBlock] {
         &self.ignored
