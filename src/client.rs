@@ -51,10 +51,11 @@ impl Client {
         Self::builder().with_locations(Locations::from_env()).build()
     }
 
-    /// What the user should know and is no failure, as far as it has turned out: what is odd in the configuration, with
-    /// file and line, when the client is made; and what is met later, such as files of certs.d that are ignored, files
-    /// with credentials that others can read, and warnings of registries. Each is told once, at the moment, to the
-    /// listener of [`ClientBuilder::with_warnings`].
+    /// The warnings so far: things that the user should know and that are no failures. When the client is
+    /// made, these are the oddities in the configuration, with file and line. Later ones are about files of
+    /// certs.d that are ignored and files with credentials that others can read, for example, or come from
+    /// registries. The listener of [`ClientBuilder::with_warnings`] is told each warning once, at the moment
+    /// it arises.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         self.inner.warnings.all()

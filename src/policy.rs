@@ -20,7 +20,7 @@ impl Guard {
         Self { policy, warnings }
     }
 
-    /// What is odd in the policy.
+    /// The warnings about the trust policy; empty if no policy applies.
     pub(crate) fn warnings(&self) -> &[ConfigWarning] {
         self.policy.as_ref().map_or(&[], Policy::warnings)
     }

@@ -25,13 +25,14 @@ pub enum StoreImage {
 }
 
 impl StoreImage {
-    /// What to ask the store for.
+    /// The name or digest by which to read this image from the store.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if the store has no image, or none at this position, [`ErrorKind::Invalid`] if it has
-    /// several and none is chosen, or the entry at the position cannot be read, and the failures of the store. That
-    /// there is no image of this name or digest shows when it is read.
+    /// [`ErrorKind::NotFound`] if the store has no image, or none at this position, [`ErrorKind::Invalid`] if
+    /// it has several and none is chosen, or the entry at the position cannot be read, and the failures of
+    /// the store. A name or digest that the store does not have is no error here: reading the image fails
+    /// with it.
     pub async fn target(&self, store: &Layout) -> Result<Target, Error> {
         match self {
             Self::Only => only(store).await,

@@ -106,7 +106,7 @@ impl Client {
         Err(all_failed(attempts.into_failures()))
     }
 
-    /// What a failure says about the search for a short name.
+    /// The kind of a failed pull of one candidate, which decides whether the search for a short name goes on.
     fn failure(&self, reference: &Reference, error: &Error) -> Failure {
         let blocked = || {
             let intent = Intent::pull(reference);
@@ -269,7 +269,9 @@ fn denies_the_image(error: &Error) -> bool {
     }
 }
 
-/// What a copy is called in the store that it goes to, if it goes to one and has a name there.
+/// The name that a copy gets in the store it goes to; `None` if the copy goes to a registry or gets no name.
+/// Fails with [`ErrorKind::Invalid`] if the destination is given by a position or a digest, which only say
+/// what to read.
 fn stored_as(from: &Image, to: &Image) -> Result<Option<Name>, Error> {
     let Image::Store { image, .. } = to else {
         return Ok(None);

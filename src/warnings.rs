@@ -1,4 +1,4 @@
-//! What the user should know and is no failure, told once each.
+//! Warnings: things that the user should know and that are no failures, each told once.
 
 use std::{
     fmt,
@@ -30,7 +30,7 @@ pub enum Warning {
     ExposedCredentials(PathBuf),
     /// A source of credentials that need not have answered did not, and was passed over: what failed.
     CredentialSource(String),
-    /// What a registry warns of, or a mirror that cannot be used.
+    /// The message of a warning that a registry sent, or of one about a mirror that cannot be used.
     Registry(String),
 }
 

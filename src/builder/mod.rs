@@ -107,7 +107,9 @@ impl ClientBuilder {
         self
     }
 
-    /// The same for one registry, and no other: not even a mirror of it. It beats [`ClientBuilder::with_tls_verify`].
+    /// Whether the certificates of one registry must verify; otherwise as [`ClientBuilder::with_tls_verify`],
+    /// which this overrides for that registry. It applies to no other registry, not even to a mirror of that
+    /// one.
     pub fn with_tls_verify_of(mut self, registry: Registry, verify: bool) -> Self {
         self.tls.named.push((registry, verify));
         self

@@ -107,14 +107,14 @@ impl Options {
         self
     }
 
-    /// Who hears what happens.
+    /// Sets the listener that receives the events of the copy.
     #[must_use]
     pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
         self
     }
 
-    /// Who hears what happens.
+    /// The listener that receives the events of the copy.
     #[must_use]
     pub const fn progress(&self) -> &Arc<dyn Progress> {
         &self.progress

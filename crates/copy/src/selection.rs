@@ -55,7 +55,8 @@ fn is_other(entry: &Descriptor) -> bool {
     !entry.media_type().is_manifest()
 }
 
-/// What an index lists that has no image at all, as a build cache has none.
+/// The error for an index that lists no image, such as the index of a build cache. It names the media types
+/// that the index lists, three at most.
 fn no_image(index: &Manifest) -> Error {
     const SHOWN: usize = 3;
     let mut types: Vec<&str> = Vec::new();

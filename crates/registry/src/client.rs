@@ -1,4 +1,4 @@
-//! What is known of a client before it says who it is.
+//! The network address of a client, by which clients are told apart before they log in.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -29,7 +29,8 @@ impl Network {
     }
 }
 
-/// Who sends a request.
+/// The client that sent a request, identified by its network. All requests without a [`ClientAddress`] have
+/// no network and count as one client's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Client {
     pub(crate) network: Option<Network>,

@@ -181,7 +181,8 @@ impl Table {
         ended.inspect(|open| open.leave.notify_one()).is_some()
     }
 
-    /// Who waits longest, of the network that has least.
+    /// Takes the waiting connection of the network that has the fewest connections open; of several such
+    /// connections, the one that has waited longest. `None` if no connection waits or the table is full.
     fn next_waiting(&mut self) -> Option<(Network, oneshot::Sender<Slot>)> {
         if self.waiting.is_empty() || self.open.len() >= self.limit {
             return None;

@@ -164,7 +164,7 @@ impl GcReport {
     }
 }
 
-/// What may leave a repository.
+/// The manifests and blobs whose links may be removed from a repository.
 struct Garbage {
     manifests: Vec<Digest>,
     blobs: Vec<Digest>,

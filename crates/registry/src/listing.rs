@@ -11,7 +11,8 @@ use wharf_content::Error;
 /// How much a part has where all is in memory.
 const PART: usize = 1024;
 
-/// What a backend has of a kind, a part at a time, so that a long listing is never in memory as a whole.
+/// All items of one kind that a backend has, read a part at a time, so that a long listing is never in memory
+/// as a whole.
 pub struct Listing<T>(Pin<Box<dyn Stream<Item = Result<Vec<T>, Error>> + Send>>);
 
 impl<T: Send + 'static> Listing<T> {

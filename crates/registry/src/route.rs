@@ -17,7 +17,8 @@ impl Path {
         Ok(Self(Arc::from(repository.path())))
     }
 
-    /// The same from a part of a request's path.
+    /// Reads a repository's path from its percent-encoded form in a request's path. Fails if an escape or the
+    /// name is invalid.
     fn unescape(text: &str) -> Result<Self, Failure> {
         Self::parse(&percent::decode(text).ok_or_else(invalid_escape)?)
     }

@@ -225,7 +225,8 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// What of a manifest's content is linked here, but is not there any more.
+    /// The digests of the blobs and manifests that this manifest names and the repository links, but whose
+    /// content is gone from the backend, or has another size there.
     async fn lost(&self, repository: &Repository, manifest: &Manifest) -> Result<HashSet<Digest>, Failure> {
         let linked = {
             let content = repository.content();

@@ -16,7 +16,8 @@ pub(super) struct Quota {
     user: Option<Arc<str>>,
     /// How much the user may have.
     of_user: Option<u64>,
-    /// What is linked already, and is not added to by what comes.
+    /// Bytes of the content that count against each quota already, because the repository links the content.
+    /// Only the bytes beyond these need room.
     linked: More,
 }
 
@@ -33,7 +34,8 @@ impl Quota {
         }
     }
 
-    /// The same for content that the repository has already, with this size and from this user.
+    /// The quota for content that the repository may link already. `linked` is the size in bytes of the
+    /// linked content and the user whom it counts for; `None` if the content is not linked.
     pub(super) fn of_linked(call: &Call<'_>, linked: Option<(u64, Option<&str>)>) -> Self {
         let mut quota = Self::of(call);
         if let Some((size, user)) = linked {

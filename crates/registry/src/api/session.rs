@@ -25,13 +25,13 @@ use crate::{
 const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
-/// What is known of a body before it comes.
+/// The facts about a request's body that are known before it is read.
 struct Announced<'a> {
     /// Bytes, if the request says how many.
     length: Option<u64>,
     /// Bytes that the upload may have after it, if it is limited to some.
     cap: Option<u64>,
-    /// What the upload is to become, if it ends with this body.
+    /// The digest of the blob that the upload is to become, if the upload ends with this body.
     digest: Option<&'a Digest>,
 }
 
@@ -339,7 +339,8 @@ fn no_session() -> Failure {
     Failure::missing(ErrorCode::BlobUploadUnknown, "no such upload")
 }
 
-/// What a failure of the backend is for the client: an upload whose bytes are gone is no upload any more.
+/// The failure that a client gets for an error of the backend: a missing upload if the upload's bytes are
+/// gone ([`ErrorKind::NotFound`]), else the error itself.
 fn gone(error: Error) -> Failure {
     match error.kind() {
         ErrorKind::NotFound => no_session(),

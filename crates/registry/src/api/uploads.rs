@@ -97,7 +97,7 @@ impl Call<'_> {
         Ok(true)
     }
 
-    /// What there is room for if this blob comes, which may be here already.
+    /// The quota for a push of this blob, which the repository may link already.
     pub(super) fn blob_quota(&self, digest: &Digest) -> Quota {
         let repository = self.registry.state.existing(&self.path);
         let content = repository.as_ref().map(|repository| repository.content());

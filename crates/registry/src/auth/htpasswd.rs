@@ -199,7 +199,8 @@ mod tests {
         assert!(!format!("{users:?}").contains(&hash));
     }
 
-    /// Who is known passes by those whose passwords are being checked.
+    /// A user whose password was verified before needs no turn in the queue; a guess needs one, for any user
+    /// name.
     #[tokio::test(start_paused = true)]
     async fn guesses_are_bounded_and_names_do_not_show() {
         let hash = bcrypt::hash("secret", 4).unwrap();

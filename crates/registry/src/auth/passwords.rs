@@ -1,9 +1,10 @@
-//! Who may have a password checked next.
+//! The queue of clients that wait for a password check.
 //!
-//! A check costs a client nothing and this process tens of milliseconds, so few run at a time, and those that wait
-//! take turns: between networks, and in a network between the user names that are tried. Who guesses one user's
-//! password, on however many connections, delays others by one check; who tries many names delays others of that
-//! network by one check a name, and those of other networks by one. A client that hangs up leaves the queue.
+//! A check costs a client nothing and this process tens of milliseconds, so few checks run at a time, and the
+//! clients that wait take turns: between networks, and in a network between the user names that are tried. A
+//! client that guesses one user's password, on however many connections, delays other clients by one check. A
+//! client that tries many names delays the clients of its network by one check a name, and those of other
+//! networks by one check. A client that hangs up leaves the queue.
 
 use std::{
     collections::VecDeque,
@@ -159,7 +160,7 @@ type Turn = oneshot::Sender<Permit>;
 /// Queues by a key, of which each in turn gives one.
 type Lanes<K, T> = VecDeque<(K, VecDeque<T>)>;
 
-/// Who waits, by network and by the hash of the user name.
+/// The clients that wait for a check, by network and then by the hash of the user name.
 #[derive(Default)]
 struct Waiting(Lanes<Option<Network>, (u64, VecDeque<Turn>)>);
 
@@ -271,7 +272,7 @@ mod tests {
         waiting
     }
 
-    /// What it has got by now.
+    /// The outcome of this wait; `None` if the client still waits.
     async fn now(waiting: &mut Pending) -> Option<Result<Permit, Busy>> {
         let polled = std::future::poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await;
         match polled {

@@ -89,12 +89,12 @@ pub(crate) struct Issuer {
     lifetime: Duration,
     /// Made with the first token.
     key: RwLock<Option<Key>>,
-    /// What times in tokens count from.
+    /// The moment that the expiry times in tokens count from.
     epoch: Instant,
     issued: AtomicU64,
 }
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Serialize, Deserialize)]
 struct Claims<U> {
     user: Option<U>,
@@ -143,7 +143,8 @@ impl Issuer {
         Ok(format!("{message}.{code}"))
     }
 
-    /// What a token allows, if it is one of ours and for now.
+    /// The user and the grants of a token; `None` if the token was not issued here, has expired or was made
+    /// invalid.
     pub(crate) fn verify(&self, token: &str) -> Option<Principal> {
         if token.len() > MAX_TOKEN {
             return None;

@@ -19,7 +19,8 @@ pub(crate) enum Edit {
 }
 
 impl Edit {
-    /// What the backend records for this edit of a repository that has this content.
+    /// Appends to `changes` the changes that the backend is to record for this edit. `content` is the
+    /// repository's content before the edit.
     pub(super) fn record(
         &self,
         path: &Path,

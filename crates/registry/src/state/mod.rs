@@ -58,7 +58,8 @@ pub(crate) struct State {
     failing: AtomicBool,
     /// Content that this process has seen to have its digest.
     verified: Mutex<HashSet<Digest>>,
-    /// Who hashes content of which only a part is wanted, and how many do at a time.
+    /// Turns to hash content of which only a part is wanted: each digest has one turn at a time. `hashes`
+    /// limits how many digests are hashed at a time.
     hashing: Flights<Digest>,
     hashes: sync::Semaphore,
     /// When manifests were pulled, for [`Quirk::PullLimit`](crate::Quirk::PullLimit).

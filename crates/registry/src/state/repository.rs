@@ -87,7 +87,8 @@ impl Repository {
         Some(link.size())
     }
 
-    /// What is known of a manifest, if it is linked here; garbage collection leaves it alone for a while.
+    /// The record of a manifest; `None` if the manifest is not linked here. The call counts as a use of the
+    /// manifest: garbage collection leaves it alone for a while.
     pub(crate) fn manifest(&self, digest: &Digest) -> Option<Arc<ManifestRecord>> {
         let content = self.content();
         let link = content.manifests.get(digest)?;

@@ -18,7 +18,7 @@ pub(crate) struct Reservation(Arc<Reserved>);
 struct Reserved {
     repository: Path,
     user: Option<Arc<str>>,
-    /// What the repository, and what the user, will have more.
+    /// Bytes that are reserved, of the repository's quota and of the user's.
     more: More<AtomicU64>,
 }
 

@@ -1,4 +1,4 @@
-//! What is known of all repositories together, changed whenever one of them changes.
+//! The data about all repositories together, such as sums over them; updated whenever one of them changes.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
@@ -16,7 +16,7 @@ pub(crate) struct Shared {
     pub(crate) totals: Totals,
     /// The repositories that hold content, as a blob or as a manifest.
     holders: Mutex<Relation<Digest, Path>>,
-    /// What [`Touched`] counts from.
+    /// The moment that the times in [`Touched`] count from.
     started: Instant,
 }
 

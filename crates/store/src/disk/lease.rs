@@ -37,7 +37,8 @@ pub(crate) struct Lease {
 struct State {
     file: Option<Held>,
     pinned: HashSet<Digest>,
-    /// What was read while nobody collected here.
+    /// Digests that were read without a pin, while this crate had never written to the layout and nobody
+    /// could collect there. The next pin pins these too.
     unpinned: HashSet<Digest>,
 }
 

@@ -14,7 +14,7 @@ use crate::{
 /// The file that says which version a layout has (image-spec, *oci-layout file*).
 pub(super) const FILE: &str = "oci-layout";
 
-/// What the file says.
+/// The text that this crate writes to the file `oci-layout`.
 pub(super) const TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 const MAX_SIZE: u64 = 4096;
@@ -80,7 +80,8 @@ impl Disk {
         Error::new(ErrorKind::NotFound, message)
     }
 
-    /// What a directory that is no layout is, and what to do about it; empty if that cannot be told.
+    /// A phrase for an error message about a directory that is no layout: what the directory is, and what to
+    /// do about it. Empty if neither can be told.
     fn description(&self) -> String {
         let has = |name: &str| matches!(self.root.stat(name), Ok(Some(_)));
         let known = if self.is_skopeo_directory() {

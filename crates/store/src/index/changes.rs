@@ -10,7 +10,7 @@ use super::{
     entry::{Fit, REF_NAME},
 };
 
-/// What is to differ in an index.json.
+/// The changes that are to be made to the entries of an index.json.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// Entries that get another text, or go.

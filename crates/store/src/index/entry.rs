@@ -34,7 +34,7 @@ pub(super) enum Fit {
     Tag,
 }
 
-/// What the store needs of an entry whose other members are odd.
+/// The members of an entry that the store needs, for an entry whose other members are malformed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Core {
@@ -79,7 +79,8 @@ impl<'a> Entry<'a> {
         self.descriptor.media_type().is_manifest()
     }
 
-    /// What the entry is of, if not of an image, for a message.
+    /// The end of an error message about an entry that is no image, to be put after the entry's name. It says
+    /// the media type of the entry, or that the entry has none.
     pub(crate) fn kind(&self) -> String {
         match self.descriptor.media_type().as_str() {
             "" => format!("has no mediaType; ask for {} instead", self.descriptor.digest()),
@@ -87,7 +88,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// What the image is called: its full names, or what the layout calls it.
+    /// The names of the image: its full names, or the name in [`REF_NAME`] if it has no full name.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let full = self.full_names();
         let own = self.ref_name().filter(|_| self.full_names().next().is_none());
@@ -168,7 +169,7 @@ fn core(text: &str) -> Option<Descriptor> {
     })
 }
 
-/// What Docker takes a name for: with its registry and tag.
+/// The full name that Docker reads a name as, with its registry and tag; `None` if the name is no reference.
 pub(super) fn full_name(name: &str) -> Option<String> {
     let reference = Reference::parse(name).ok()?;
     Some(reference.or_latest().as_str().to_owned())

@@ -1,4 +1,4 @@
-//! What a name or a digest means, found by one search through the text.
+//! Finds the entries that a name or a digest means, by one search through the text of index.json.
 
 use std::collections::BTreeSet;
 
@@ -116,7 +116,8 @@ impl Index {
         (at < range.end as usize).then_some(position)
     }
 
-    /// What there is instead of something that was asked for, for a message.
+    /// A phrase for the message that an image was not found: the names of the images that the index has
+    /// instead, at most [`SHOWN`] of them.
     pub(crate) fn offer(&self) -> String {
         if self.len() == 0 {
             return "it lists no image".to_owned();

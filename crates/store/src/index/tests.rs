@@ -85,7 +85,7 @@ fn index_of(entries: &[String]) -> Index {
     ))
 }
 
-/// What other things than good descriptors stand in lists of manifests.
+/// Values that stand in lists of manifests but are no good descriptors.
 const ODD: &[&str] = &[
     "null",
     "true",
@@ -146,7 +146,7 @@ fn an_odd_entry_concerns_itself_alone() {
     }
 }
 
-/// What the store does not need of an entry may be as odd as it likes.
+/// An entry is read although members or annotations that the store does not need are malformed.
 #[test]
 fn an_entry_is_read_though_something_in_it_is_odd() {
     let digest = manifest("a").digest().clone();

@@ -127,7 +127,8 @@ impl Dir {
         error.into()
     }
 
-    /// What the name is, and the state of the file; of a symlink, its own.
+    /// The kind and the state of the file with this name; `None` if there is none. A symlink is not followed:
+    /// its own kind and state are returned.
     pub(crate) fn stat(&self, name: &str) -> io::Result<Option<(Kind, Stamp)>> {
         match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some((kind(FileType::from_raw_mode(stat.st_mode)), stamp(&stat)))),

@@ -28,7 +28,8 @@ const HEAD: usize = 60;
 /// Bytes that are looked through at a time.
 const WINDOW: usize = 64 * 1024;
 
-/// What makes a file's sums its own.
+/// The random id of a journal file. Every sum in the file covers the id, so that a group from another file is
+/// not taken for one of this file.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct FileId(String);
 
@@ -77,7 +78,7 @@ impl FileId {
         sum(&[self.0.as_bytes(), head])
     }
 
-    /// What a group's head says, if this is one of this file.
+    /// The fields of a group's head; `None` if the head is malformed or its sum does not fit this file.
     fn read_head<'h>(&self, head: &'h [u8]) -> Option<Head<'h>> {
         let text = std::str::from_utf8(head.get(..HEAD)?).ok()?;
         let mut fields = text.split(' ');
@@ -121,7 +122,7 @@ pub(super) enum Next {
     /// The changes of a group, a JSON array.
     Group(Vec<u8>),
     End,
-    /// What is at this offset is no group.
+    /// The bytes at this offset are not a complete group with correct sums.
     Damage,
 }
 

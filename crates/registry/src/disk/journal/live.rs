@@ -5,7 +5,8 @@ use std::{
     hash::{BuildHasher as _, RandomState},
 };
 
-/// What a key is known by here: two keys have the same only by a chance that nobody can influence.
+/// A 128-bit hash that stands for a key here. The hash functions are seeded at random, so that two keys have
+/// the same hash only by a chance that nobody can influence.
 pub(super) type Print = u128;
 
 /// How keys become prints.

@@ -46,7 +46,8 @@ use crate::{Change, Listing};
 /// The journal is written anew when it has so many bytes more than twice those that count.
 const SLACK: u64 = 1024 * 1024;
 
-/// The same when it is opened, and has been read anyway.
+/// The value of [`SLACK`], in bytes, for a journal that is being opened: smaller, since the journal has been
+/// read anyway.
 const SLACK_AT_START: u64 = 4096;
 
 /// How long a journal that could not be mended is left alone.
@@ -149,7 +150,7 @@ impl Journal {
         Ok(journal.is_none_or(|journal| journal.len() == 0))
     }
 
-    /// What was cut off when it was opened.
+    /// The end that was cut off the journal when it was opened; `None` if the journal was whole.
     pub(super) const fn torn(&self) -> Option<&TornTail> {
         self.torn.as_ref()
     }
@@ -337,7 +338,8 @@ impl Shared {
         self.scan_of(&self.live())
     }
 
-    /// The same while nobody replaces the file, which this shows.
+    /// As [`Self::scan`], for a caller that has locked `live`: nobody replaces the file while the lock is
+    /// held.
     fn scan_of(&self, _live: &Live) -> Result<(Scan, u64), Error> {
         let length = self.length.load(Ordering::Acquire);
         let file = File::open(&self.path).at("open", &self.path)?;

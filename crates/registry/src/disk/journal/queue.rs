@@ -1,4 +1,4 @@
-//! Who writes: one writer at a time, for all that wait.
+//! The queue of writers: one writer at a time writes the changes of all that wait.
 
 use std::{
     collections::VecDeque,
@@ -17,7 +17,7 @@ use crate::disk::files::At as _;
 /// Bytes of changes that are written at a time, unless one writer has more.
 const GROUP: usize = 1024 * 1024;
 
-/// What is left to copy when the writers have to wait for it.
+/// When a rewriting has fewer bytes than this left to copy, the writers wait until it has copied them.
 const REST: u64 = 256 * 1024;
 
 /// Changes of one writer.

@@ -35,7 +35,8 @@ fn length(root: &tempfile::TempDir) -> u64 {
     fs::metadata(path(root)).unwrap().len()
 }
 
-/// What was acknowledged, the file, and where its last group begins: of seven writers that met.
+/// Writes the changes of seven writers at once. Returns the records that were acknowledged before, the bytes
+/// of the file, and the offset in the file at which its last group begins.
 async fn written(root: &tempfile::TempDir, size: usize) -> (Records, Vec<u8>, usize) {
     let journal = Journal::open(root.path()).unwrap();
     for number in 0..3 {
