@@ -23,8 +23,8 @@ const MAX_REALM: usize = 4096;
 /// | http, where the registry itself is plain http at the same host | credentials, if plain text may carry them |
 /// | any other http; no URL; with user info | nothing |
 ///
-/// This machine is one host by all its names and numbers (`localhost`, `127.0.0.1`). A fragment is left out, as it is
-/// never sent. A realm that is a path (`/token`) is at the registry's own origin, and one without a scheme (`//host/token`,
+/// `localhost`, `127.0.0.1` and `[::1]` are one host; other addresses of the loopback network (`127.0.0.2`) are hosts of
+/// their own. A fragment is left out, as it is never sent. A realm that is a path (`/token`) is at the registry's own origin, and one without a scheme (`//host/token`,
 /// `host.example:5001/token`) is https, or the registry's own scheme at the registry's own host.
 ///
 /// The registrable domain is taken without a public suffix list, which is large and ages: the last two labels,
@@ -75,7 +75,8 @@ impl RealmPolicy {
         if !url.username().is_empty() || url.password().is_some() {
             return invalid("it contains a user name");
         }
-        let same_host = origin.host() == registry.host() || (origin.is_loopback() && registry.is_loopback());
+        let same_host = origin.host() == registry.host()
+            || (is_this_machine(origin.host()) && is_this_machine(registry.host()));
         let is_as_plain_as_the_registry = same_host && !registry.is_encrypted();
         if !origin.is_encrypted() && !is_as_plain_as_the_registry {
             let message = format!("the registry names a token server without encryption, {origin}");
@@ -95,6 +96,11 @@ impl RealmPolicy {
 
 fn normal(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
+}
+
+/// Whether the host is a usual name of the machine that this program runs on.
+fn is_this_machine(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "::1" | "[::1]")
 }
 
 #[cfg(test)]
@@ -178,6 +184,9 @@ mod tests {
             ("https://r.test", "https://r.test/t#f", Ok(true)),
             ("http://127.0.0.1:5000", "http://localhost:5001/t", Ok(true)),
             ("http://localhost:5000", "http://[::1]:5001/t", Ok(true)),
+            ("https://127.0.0.2", "https://127.0.0.4/t", Ok(false)),
+            ("https://127.0.0.1", "https://127.0.0.2/t", Ok(false)),
+            ("http://localhost", "http://127.0.0.2/t", Err(InsecureRealm)),
             (
                 "http://localhost.r.test",
                 "http://127.0.0.1/t",
