@@ -84,7 +84,7 @@ impl Chain {
     /// Takes in an answer to a request with this method: `Some` with the next request's method if it is a
     /// redirect to follow, `None` if it is the final answer.
     ///
-    /// Fails with [`ErrorKind::Redirect`] for a redirect that must not be followed.
+    /// Fails with [`ErrorKind::Redirect`](crate::ErrorKind::Redirect) for a redirect that must not be followed.
     pub fn advance(
         &mut self,
         method: &Method,

@@ -25,7 +25,8 @@ pub struct RetryPolicy {
     /// The longest `Retry-After` that is obeyed; a longer one ends the operation with the server's wish in the
     /// error: 60 s.
     pub longest_wait: Duration,
-    /// No new request this long after the first: 180 s.
+    /// No new request this long after the first: 180 s. Only the first repetition of a request that was left without
+    /// an answer may be later.
     pub elapsed: Duration,
     /// Draws all waits from this number instead of by chance, so that a test can be repeated: `None`. Clients
     /// that share one come back at once.
@@ -150,7 +151,8 @@ impl RetryBudget {
     }
 
     /// Counts another try and says how long to wait before it; `None` if there is none left, or the server
-    /// wants a longer wait than allowed.
+    /// wants a longer wait than allowed. A first try that was left without an answer is repeated once, also after
+    /// [`RetryPolicy::elapsed`]: the time limit of a request may be longer.
     pub fn next_wait(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         if self.attempts >= self.policy.attempts {
             return None;
@@ -167,7 +169,8 @@ impl RetryBudget {
             Some(asked) => asked.saturating_add(jittered.min(Duration::from_secs(1))),
             None => jittered,
         };
-        if self.started.elapsed().saturating_add(wait) >= self.policy.elapsed {
+        let is_late = self.started.elapsed().saturating_add(wait) >= self.policy.elapsed;
+        if is_late && (self.attempts > 1 || retry_after.is_some()) {
             return None;
         }
         self.attempts += 1;
@@ -199,6 +202,11 @@ mod tests {
             );
         }
         assert_eq!(budget.attempts(), 6);
+        assert_eq!(budget.next_wait(None), None);
+        budget.reset();
+        // A first try that was left without an answer for longer than the policy's time is repeated once.
+        tokio::time::advance(Duration::from_secs(10 * 60)).await;
+        assert!(budget.next_wait(None).is_some());
         assert_eq!(budget.next_wait(None), None);
         budget.reset();
         assert!(budget.next_wait(None).is_some());
