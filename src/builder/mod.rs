@@ -131,13 +131,13 @@ impl ClientBuilder {
         self
     }
 
-    /// What to do with a short name that may mean several images, whatever the configuration says.
+    /// Sets how a short name that may mean several images is resolved, instead of the configuration's mode.
     pub const fn with_short_name_mode(mut self, mode: ShortNameMode) -> Self {
         self.short_names.mode = Some(mode);
         self
     }
 
-    /// Who is asked which of several images a short name means. The choice is remembered once the image was
+    /// Sets the prompt that chooses when a short name may mean several images. The choice is remembered once the image was
     /// pulled, as Podman remembers it.
     pub fn with_short_name_prompt(mut self, prompt: Arc<dyn Prompt>) -> Self {
         self.short_names.prompt = Some(prompt);
@@ -161,7 +161,7 @@ impl ClientBuilder {
         self
     }
 
-    /// What weakens security.
+    /// The settings that weaken security.
     pub fn dangerous(self) -> DangerousClientBuilder {
         DangerousClientBuilder(self)
     }

@@ -152,7 +152,7 @@ impl ClientBuilder {
         self
     }
 
-    /// What weakens security.
+    /// The settings that weaken security.
     pub const fn dangerous(self) -> DangerousClientBuilder {
         DangerousClientBuilder(self)
     }

@@ -54,14 +54,14 @@ impl Chain {
         })
     }
 
-    /// The same, which may lead from https to http: for a server whose certificate is not verified either.
+    /// Allows redirects from https to http, for a server whose certificate is not verified either.
     #[must_use]
     pub const fn allowing_plain_http(mut self) -> Self {
         self.reach = Reach::Plain;
         self
     }
 
-    /// The same, which leads to no other origin: for requests that carry secrets in their own headers or bodies.
+    /// Refuses redirects to another origin, for requests that carry secrets in their own headers or bodies.
     #[must_use]
     pub const fn within_origin(mut self) -> Self {
         self.reach = Reach::Origin;

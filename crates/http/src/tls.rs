@@ -53,7 +53,7 @@ impl TlsSettings {
         self
     }
 
-    /// What weakens security.
+    /// The settings that weaken security.
     pub const fn dangerous(self) -> DangerousTls {
         DangerousTls(self)
     }

@@ -58,7 +58,7 @@ pub(super) async fn whole(body: RequestBody, limit: u64, idle: Duration) -> Resu
     .await
 }
 
-/// The same, 408 if it has not come whole within `total`.
+/// Reads a whole body as above; answers 408 if the body is not complete within `total`.
 pub(super) async fn within(
     total: Duration,
     body: RequestBody,
