@@ -10,7 +10,7 @@ type Cases = Vec<Case>;
 type Script = (&'static str, fn() -> Cases);
 type Reply = (&'static str, fn() -> Vec<Step>);
 
-/// The scripts by name, which is that of a row in SECURITY.md.
+/// The scripts by name, each of a row in docs/threats.md.
 pub(crate) const ALL: [Script; 11] = [
     ("x01_endless_bodies_are_cut", x01_endless_bodies_are_cut),
     (

@@ -1,4 +1,4 @@
-//! The transport against servers that attack. Names carry the row of the threat table in SECURITY.md.
+//! The transport against servers that attack. Names carry the row of the table in docs/threats.md.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod addresses;

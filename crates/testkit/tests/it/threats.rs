@@ -1,4 +1,4 @@
-//! SECURITY.md promises a test for every row of the threat table.
+//! docs/threats.md names a test for every row of its tables.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ fn root() -> PathBuf {
 
 /// The cells of the table's rows: identifier, and what stands under *tests*.
 fn rows() -> Vec<(String, String)> {
-    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let text = fs::read_to_string(root().join("docs/threats.md")).unwrap();
     let mut rows = Vec::new();
     for line in text.lines() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -111,7 +111,7 @@ fn every_row_has_its_tests() {
     for (package, names) in &crates {
         for name in names.iter().filter(|name| row_of(name).is_some()) {
             let stands = named.contains(&(package.clone(), name.clone()));
-            assert!(stands, "{package}::{name} is missing in SECURITY.md");
+            assert!(stands, "{package}::{name} is missing in docs/threats.md");
         }
     }
 }

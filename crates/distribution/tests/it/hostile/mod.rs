@@ -1,4 +1,4 @@
-//! The client against servers that attack. Names carry the row of the threat table in SECURITY.md.
+//! The client against servers that attack. Names carry the row of the table in docs/threats.md.
 
 mod challenges;
 mod content;
