@@ -13,7 +13,7 @@ use wharf_content::{ErrorKind, Piece};
 
 use super::{
     fetch::{Fetch, Part},
-    flow::{GivingWay, Patience},
+    flow::{Patience, YieldBetween},
     lanes::{End, Lanes},
 };
 use crate::error::Error;
@@ -256,7 +256,7 @@ impl Stream for Download {
 }
 
 /// A [`Download`] of which every piece follows the one before.
-pub(super) struct InOrder(pub(super) GivingWay<Download>);
+pub(super) struct InOrder(pub(super) YieldBetween<Download>);
 
 impl Stream for InOrder {
     type Item = Result<Bytes, wharf_content::Error>;

@@ -60,14 +60,14 @@ impl Patience {
 /// To take a piece wakes the task that receives the next one. tokio keeps a task that was woken by another one for the
 /// same thread, where it would wait until the piece is hashed. A poll in between sends the reader to the end of the
 /// queue instead, from where an idle thread takes it.
-pub(super) struct GivingWay<S> {
+pub(super) struct YieldBetween<S> {
     source: S,
     patience: Arc<Patience>,
     /// A piece that is handed out at the next poll.
     held: Option<Piece>,
 }
 
-impl<S> GivingWay<S> {
+impl<S> YieldBetween<S> {
     /// From this length on, what is done with a piece takes longer than its way to another thread.
     const LARGE: usize = 64 * 1024;
 
@@ -80,7 +80,7 @@ impl<S> GivingWay<S> {
     }
 }
 
-impl<S: Stream<Item = Item> + Unpin> Stream for GivingWay<S> {
+impl<S: Stream<Item = Item> + Unpin> Stream for YieldBetween<S> {
     type Item = Item;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item>> {
@@ -245,7 +245,7 @@ mod tests {
             None,
         ];
         let (source, _) = Script::new(steps);
-        let mut ahead = GivingWay::new(Ahead::of(source), Arc::default());
+        let mut ahead = YieldBetween::new(Ahead::of(source), Arc::default());
         for expected in expected {
             assert_eq!(next(&mut ahead).await, expected);
         }
@@ -301,7 +301,7 @@ mod tests {
             let bytes = Bytes::from_static(b"x");
             Ok(Piece { offset, bytes })
         });
-        let mut stream = GivingWay::new(Ahead::of(pieces.boxed()), Arc::clone(&patience));
+        let mut stream = YieldBetween::new(Ahead::of(pieces.boxed()), Arc::clone(&patience));
         assert!(matches!(next(&mut stream).await, Some(Ok(_))));
         assert_eq!(patience.waited(), second);
         patience.begin();
@@ -314,8 +314,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_reads_a_large_piece_lets_others_go_first() {
-        let (source, _) = Script::new(vec![Step::Piece(GivingWay::<Script>::LARGE), Step::Piece(10)]);
-        let mut stream = GivingWay::new(source, Arc::default());
+        let (source, _) = Script::new(vec![Step::Piece(YieldBetween::<Script>::LARGE), Step::Piece(10)]);
+        let mut stream = YieldBetween::new(source, Arc::default());
         let mut polls = 0;
         let piece = poll_fn(|context| {
             polls += 1;

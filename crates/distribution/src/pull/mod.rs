@@ -15,7 +15,7 @@ use wharf_content::{Blob, ByteStream, Descriptor, OpenBlob, PieceStream};
 use self::{
     download::{Download, InOrder},
     fetch::Fetch,
-    flow::{Ahead, GivingWay},
+    flow::{Ahead, YieldBetween},
 };
 use crate::{
     Remote,
@@ -56,7 +56,7 @@ struct Opener(Arc<Fetch>);
 impl OpenBlob for Opener {
     async fn open(&self, offset: u64) -> Result<ByteStream, wharf_content::Error> {
         let download = Download::open(Arc::clone(&self.0), offset).await?;
-        Ok(Box::pin(InOrder(GivingWay::new(download, Arc::default()))))
+        Ok(Box::pin(InOrder(YieldBetween::new(download, Arc::default()))))
     }
 
     async fn open_pieces(&self, offset: u64) -> Result<PieceStream, wharf_content::Error> {
@@ -64,8 +64,8 @@ impl OpenBlob for Opener {
         let download = Download::open(Arc::clone(&self.0), offset).await?;
         let pieces = download.in_any_order(Arc::clone(&patience));
         if self.0.descriptor.size().saturating_sub(offset) < Ahead::WORTH {
-            return Ok(Box::pin(GivingWay::new(pieces, patience)));
+            return Ok(Box::pin(YieldBetween::new(pieces, patience)));
         }
-        Ok(Box::pin(GivingWay::new(Ahead::of(pieces), patience)))
+        Ok(Box::pin(YieldBetween::new(Ahead::of(pieces), patience)))
     }
 }
