@@ -104,13 +104,13 @@ impl<S: Stream<Item = Item> + Unpin> Stream for YieldBetween<S> {
 ///
 /// Where the hash is the slowest part, its thread should never wait. If receiver and reader met for each piece, one of
 /// them would always be waiting for the other to wake up.
-pub(super) struct Ahead {
+pub(super) struct Prefetch {
     pieces: mpsc::UnboundedReceiver<(Item, OwnedSemaphorePermit)>,
     task: JoinHandle<()>,
     ended: bool,
 }
 
-impl Ahead {
+impl Prefetch {
     /// What a blob has to hold for this to be worth a task.
     pub(super) const WORTH: u64 = 32 * 1024 * 1024;
 
@@ -140,7 +140,7 @@ impl Ahead {
     }
 }
 
-impl Stream for Ahead {
+impl Stream for Prefetch {
     type Item = Item;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item>> {
@@ -157,7 +157,7 @@ impl Stream for Ahead {
     }
 }
 
-impl Drop for Ahead {
+impl Drop for Prefetch {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -245,25 +245,25 @@ mod tests {
             None,
         ];
         let (source, _) = Script::new(steps);
-        let mut ahead = YieldBetween::new(Ahead::of(source), Arc::default());
+        let mut prefetch = YieldBetween::new(Prefetch::of(source), Arc::default());
         for expected in expected {
-            assert_eq!(next(&mut ahead).await, expected);
+            assert_eq!(next(&mut prefetch).await, expected);
         }
     }
 
     #[tokio::test]
     async fn no_more_is_received_than_there_is_room_for() {
         const PIECE: usize = 400_000;
-        let room = Ahead::ROOM as usize / PIECE;
+        let room = Prefetch::ROOM as usize / PIECE;
         let (source, asked) = Script::new(vec![Step::Piece(PIECE); 40]);
-        let mut ahead = Ahead::of(source);
+        let mut prefetch = Prefetch::of(source);
         for taken in 0..20 {
             settle().await;
             // One more than there is room for is in the hands of the task.
             assert_eq!(asked.load(SeqCst), taken + room + 1);
-            assert!(matches!(next(&mut ahead).await, Some(Ok(_))));
+            assert!(matches!(next(&mut prefetch).await, Some(Ok(_))));
         }
-        drop(ahead);
+        drop(prefetch);
         settle().await;
         assert_eq!(
             Arc::strong_count(&asked),
@@ -274,21 +274,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_piece_that_is_larger_than_the_room_passes() {
-        let large = 2 * Ahead::ROOM as usize;
+        let large = 2 * Prefetch::ROOM as usize;
         let (source, _) = Script::new(vec![Step::Piece(large), Step::Piece(large)]);
-        let mut ahead = Ahead::of(source);
-        assert_eq!(next(&mut ahead).await, Some(Ok((0, large))));
-        assert_eq!(next(&mut ahead).await, Some(Ok((large as u64, large))));
-        assert_eq!(next(&mut ahead).await, None);
+        let mut prefetch = Prefetch::of(source);
+        assert_eq!(next(&mut prefetch).await, Some(Ok((0, large))));
+        assert_eq!(next(&mut prefetch).await, Some(Ok((large as u64, large))));
+        assert_eq!(next(&mut prefetch).await, None);
     }
 
     #[tokio::test]
     async fn a_source_that_panics_has_not_ended() {
         let (source, _) = Script::new(vec![Step::Piece(1), Step::Panic]);
-        let mut ahead = Ahead::of(source);
-        assert_eq!(next(&mut ahead).await, Some(Ok((0, 1))));
-        assert_eq!(next(&mut ahead).await, Some(Err(ErrorKind::Other)));
-        assert_eq!(next(&mut ahead).await, None);
+        let mut prefetch = Prefetch::of(source);
+        assert_eq!(next(&mut prefetch).await, Some(Ok((0, 1))));
+        assert_eq!(next(&mut prefetch).await, Some(Err(ErrorKind::Other)));
+        assert_eq!(next(&mut prefetch).await, None);
     }
 
     /// Who reads slowly has not waited, however long the task that receives for it does.
@@ -301,7 +301,7 @@ mod tests {
             let bytes = Bytes::from_static(b"x");
             Ok(Piece { offset, bytes })
         });
-        let mut stream = YieldBetween::new(Ahead::of(pieces.boxed()), Arc::clone(&patience));
+        let mut stream = YieldBetween::new(Prefetch::of(pieces.boxed()), Arc::clone(&patience));
         assert!(matches!(next(&mut stream).await, Some(Ok(_))));
         assert_eq!(patience.waited(), second);
         patience.begin();

@@ -15,7 +15,7 @@ use wharf_content::{Blob, ByteStream, Descriptor, OpenBlob, PieceStream};
 use self::{
     download::{Download, InOrder},
     fetch::Fetch,
-    flow::{Ahead, YieldBetween},
+    flow::{Prefetch, YieldBetween},
 };
 use crate::{
     Remote,
@@ -63,9 +63,9 @@ impl OpenBlob for Opener {
         let patience = Arc::default();
         let download = Download::open(Arc::clone(&self.0), offset).await?;
         let pieces = download.in_any_order(Arc::clone(&patience));
-        if self.0.descriptor.size().saturating_sub(offset) < Ahead::WORTH {
+        if self.0.descriptor.size().saturating_sub(offset) < Prefetch::WORTH {
             return Ok(Box::pin(YieldBetween::new(pieces, patience)));
         }
-        Ok(Box::pin(YieldBetween::new(Ahead::of(pieces), patience)))
+        Ok(Box::pin(YieldBetween::new(Prefetch::of(pieces), patience)))
     }
 }
