@@ -13,7 +13,7 @@ use wharf_content::{ErrorKind, Piece};
 
 use super::{
     fetch::{Fetch, Part},
-    flow::{Patience, YieldBetween},
+    flow::{ConsumerWait, YieldBetween},
     lanes::{End, Lanes},
 };
 use crate::error::Error;
@@ -51,14 +51,14 @@ type Resuming = Pin<Box<dyn Future<Output = Result<Part, Error>> + Send>>;
 struct Gauge {
     since: Option<Instant>,
     bytes: u64,
-    patience: Arc<Patience>,
+    consumer_wait: Arc<ConsumerWait>,
 }
 
 impl Gauge {
     fn count(&mut self, bytes: usize) {
         if self.since.is_none() {
             self.since = Some(Instant::now()); // the first chunk starts the clock: latency is no rate
-            self.patience.begin();
+            self.consumer_wait.begin();
             return;
         }
         self.bytes = self.bytes.saturating_add(bytes as u64);
@@ -70,7 +70,7 @@ impl Gauge {
             return None;
         }
         let elapsed = self.since?.elapsed();
-        if elapsed < TRIAL || self.patience.waited() < elapsed / 2 {
+        if elapsed < TRIAL || self.consumer_wait.waited() < elapsed / 2 {
             return None;
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -96,11 +96,11 @@ impl Download {
     }
 
     /// Lets pieces come before those in front of them, if their reader proves to be patient.
-    pub(super) fn in_any_order(mut self, patience: Arc<Patience>) -> Self {
+    pub(super) fn in_any_order(mut self, consumer_wait: Arc<ConsumerWait>) -> Self {
         self.gauge = Some(Gauge {
             since: None,
             bytes: 0,
-            patience,
+            consumer_wait,
         });
         self
     }

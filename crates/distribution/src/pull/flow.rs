@@ -20,7 +20,7 @@ type Item = Result<Piece, Error>;
 
 /// How long a reader has waited for pieces.
 #[derive(Default)]
-pub(super) struct Patience(Mutex<Waits>);
+pub(super) struct ConsumerWait(Mutex<Waits>);
 
 #[derive(Default)]
 struct Waits {
@@ -28,7 +28,7 @@ struct Waits {
     before: Duration,
 }
 
-impl Patience {
+impl ConsumerWait {
     /// Counts from now on.
     pub(super) fn begin(&self) {
         let mut waits = self.waits();
@@ -62,7 +62,7 @@ impl Patience {
 /// queue instead, from where an idle thread takes it.
 pub(super) struct YieldBetween<S> {
     source: S,
-    patience: Arc<Patience>,
+    consumer_wait: Arc<ConsumerWait>,
     /// A piece that is handed out at the next poll.
     held: Option<Piece>,
 }
@@ -71,10 +71,10 @@ impl<S> YieldBetween<S> {
     /// From this length on, what is done with a piece takes longer than its way to another thread.
     const LARGE: usize = 64 * 1024;
 
-    pub(super) const fn new(source: S, patience: Arc<Patience>) -> Self {
+    pub(super) const fn new(source: S, consumer_wait: Arc<ConsumerWait>) -> Self {
         Self {
             source,
-            patience,
+            consumer_wait,
             held: None,
         }
     }
@@ -88,7 +88,7 @@ impl<S: Stream<Item = Item> + Unpin> Stream for YieldBetween<S> {
             return Poll::Ready(Some(Ok(piece)));
         }
         let polled = Pin::new(&mut self.source).poll_next(context);
-        self.patience.observe(&polled);
+        self.consumer_wait.observe(&polled);
         match ready!(polled) {
             Some(Ok(piece)) if piece.bytes.len() >= Self::LARGE => {
                 self.held = Some(piece);
@@ -295,21 +295,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_the_readers_wait_counts() {
         let second = Duration::from_secs(1);
-        let patience = Arc::new(Patience::default());
+        let consumer_wait = Arc::new(ConsumerWait::default());
         let pieces = stream::iter(0..3).then(move |offset| async move {
             tokio::time::sleep(second).await;
             let bytes = Bytes::from_static(b"x");
             Ok(Piece { offset, bytes })
         });
-        let mut stream = YieldBetween::new(Prefetch::of(pieces.boxed()), Arc::clone(&patience));
+        let mut stream = YieldBetween::new(Prefetch::of(pieces.boxed()), Arc::clone(&consumer_wait));
         assert!(matches!(next(&mut stream).await, Some(Ok(_))));
-        assert_eq!(patience.waited(), second);
-        patience.begin();
+        assert_eq!(consumer_wait.waited(), second);
+        consumer_wait.begin();
         tokio::time::sleep(5 * second).await;
         for _ in 0..2 {
             assert!(matches!(next(&mut stream).await, Some(Ok(_))));
         }
-        assert_eq!(patience.waited(), Duration::ZERO);
+        assert_eq!(consumer_wait.waited(), Duration::ZERO);
     }
 
     #[tokio::test]

@@ -60,12 +60,12 @@ impl OpenBlob for Opener {
     }
 
     async fn open_pieces(&self, offset: u64) -> Result<PieceStream, wharf_content::Error> {
-        let patience = Arc::default();
+        let consumer_wait = Arc::default();
         let download = Download::open(Arc::clone(&self.0), offset).await?;
-        let pieces = download.in_any_order(Arc::clone(&patience));
+        let pieces = download.in_any_order(Arc::clone(&consumer_wait));
         if self.0.descriptor.size().saturating_sub(offset) < Prefetch::WORTH {
-            return Ok(Box::pin(YieldBetween::new(pieces, patience)));
+            return Ok(Box::pin(YieldBetween::new(pieces, consumer_wait)));
         }
-        Ok(Box::pin(YieldBetween::new(Prefetch::of(pieces), patience)))
+        Ok(Box::pin(YieldBetween::new(Prefetch::of(pieces), consumer_wait)))
     }
 }
