@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How many ranges of blobs may be fetched at once beside the first of each.
-const MAX_LANES: usize = 12;
+const MAX_RANGE_PERMITS: usize = 12;
 
 /// Builds a [`Client`]. Everything has a default; what cannot be used is an error of
 /// [`ClientBuilder::build`].
@@ -185,7 +185,7 @@ impl ClientBuilder {
             foreign_uploads: self.foreign_uploads,
             warnings: WarnOnce::to(self.warnings),
             referrers: tokio::sync::Mutex::default(),
-            lanes: Arc::new(Semaphore::new(MAX_LANES)),
+            range_permits: Arc::new(Semaphore::new(MAX_RANGE_PERMITS)),
         }))
     }
 }

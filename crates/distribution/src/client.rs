@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     /// Held while a list of referrers is changed.
     pub(crate) referrers: tokio::sync::Mutex<()>,
     /// Ranges that may be fetched beside the first of each blob: bounds the memory they take.
-    pub(crate) lanes: Arc<Semaphore>,
+    pub(crate) range_permits: Arc<Semaphore>,
 }
 
 /// What was learned about a registry's host.

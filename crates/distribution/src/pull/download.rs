@@ -14,7 +14,7 @@ use wharf_content::{ErrorKind, Piece};
 use super::{
     fetch::{Fetch, Part},
     flow::{ConsumerWait, YieldBetween},
-    lanes::{End, Lanes},
+    parallel_ranges::{End, ParallelRanges},
 };
 use crate::error::Error;
 
@@ -40,7 +40,7 @@ pub(super) struct Download {
 
 enum State {
     Streaming(Part),
-    Ranges(Box<Lanes>),
+    Ranges(Box<ParallelRanges>),
     Resuming(Resuming),
     Ended,
 }
@@ -156,13 +156,13 @@ impl Download {
             self.gauge = None;
             return;
         }
-        let Some(permits) = Lanes::permits(&self.fetch) else {
+        let Some(permits) = ParallelRanges::permits(&self.fetch) else {
             return; // later, perhaps: another blob may end before this one
         };
         self.gauge = None;
         if let State::Streaming(part) = std::mem::replace(&mut self.state, State::Ended) {
-            let lanes = Lanes::start(&self.fetch, permits, part, self.position, rate);
-            self.state = State::Ranges(Box::new(lanes));
+            let ranges = ParallelRanges::start(&self.fetch, permits, part, self.position, rate);
+            self.state = State::Ranges(Box::new(ranges));
         }
     }
 
@@ -215,7 +215,7 @@ impl Download {
                         }
                     }
                 }
-                State::Ranges(lanes) => match ready!(lanes.poll_next(context)) {
+                State::Ranges(ranges) => match ready!(ranges.poll_next(context)) {
                     Ok(piece) => return Poll::Ready(Some(Ok(piece))),
                     Err(End::Complete) => {
                         self.state = State::Ended;

@@ -39,7 +39,7 @@ pub(super) struct Part {
     /// few bytes.
     coding: Option<String>,
     pub(super) place: Place,
-    /// A range has none: it has a lane.
+    /// `None` for a range: its connection counts as one of the client's range permits.
     pub(super) turn: Option<Turn>,
 }
 

@@ -5,7 +5,7 @@ mod content_range;
 mod download;
 mod fetch;
 mod flow;
-mod lanes;
+mod parallel_ranges;
 
 use std::sync::Arc;
 

@@ -24,25 +24,25 @@ const MOST: u64 = 4 * LEAST;
 const MOST_AHEAD: u64 = 64 * LEAST;
 /// How many ranges of one blob are fetched at once beside the first: at first, and how many more each time that
 /// proves faster, up to a most.
-const LANES: u32 = 3;
-const MORE_LANES: u32 = 2;
-const MOST_LANES: usize = 7;
+const FIRST_RANGES: u32 = 3;
+const ADDED_RANGES: u32 = 2;
+const MAX_EXTRA_RANGES: usize = 7;
 /// How many ranges may break off in a row. One that breaks off because the server has too much to do is the last.
 const MOST_FAILURES: u32 = 3;
 
 /// Ranges of a blob that are fetched at once and handed out as they arrive.
 ///
-/// Each beside the first takes one of the client's lanes, for as long as the blob comes in ranges: that bounds
-/// the connections of all blobs together, and leaves a blob that gets no lanes to its stream, which is faster than
+/// Each beside the first takes one of the client's range permits, for as long as the blob comes in ranges: that bounds
+/// the connections of all blobs together, and leaves a blob that gets no permits to its stream, which is faster than
 /// one range after another.
-pub(super) struct Lanes {
+pub(super) struct ParallelRanges {
     fetch: Arc<Fetch>,
     place: Place,
     permits: OwnedSemaphorePermit,
     /// Of the whole download, as the stream had it.
     turn: Option<Turn>,
-    open: Vec<Lane>,
-    /// Which lane is looked at first: each after the other, so that none is starved.
+    open: Vec<ActiveRange>,
+    /// Which range is looked at first: each after the other, so that none is starved.
     first: usize,
     /// What broke off and is to be asked for again.
     again: Vec<Range<u64>>,
@@ -54,7 +54,7 @@ pub(super) struct Lanes {
 }
 
 /// The rest of a range.
-struct Lane {
+struct ActiveRange {
     at: u64,
     end: u64,
     source: Source,
@@ -135,11 +135,11 @@ pub(super) enum End {
     Failed(u64, Error),
 }
 
-impl Lanes {
+impl ParallelRanges {
     /// The right to more connections, if there are enough of them.
     pub(super) fn permits(fetch: &Fetch) -> Option<OwnedSemaphorePermit> {
-        let lanes = Arc::clone(&fetch.remote.client().shared().lanes);
-        lanes.try_acquire_many_owned(LANES).ok()
+        let permits = Arc::clone(&fetch.remote.client().shared().range_permits);
+        permits.try_acquire_many_owned(FIRST_RANGES).ok()
     }
 
     /// Begins to fetch ranges beside `stream`, which is at byte `at`. `rate` is what it gave alone, in bytes per
@@ -151,7 +151,7 @@ impl Lanes {
         at: u64,
         rate: f64,
     ) -> Self {
-        let mut lanes = Self {
+        let mut ranges = Self {
             fetch: Arc::clone(fetch),
             place: stream.place.clone(),
             permits,
@@ -164,14 +164,14 @@ impl Lanes {
             closing: false,
             trial: Trial::new(rate),
         };
-        if let Some(range) = lanes.claim() {
-            lanes.open.push(Lane {
+        if let Some(range) = ranges.claim() {
+            ranges.open.push(ActiveRange {
                 at: range.start,
                 end: range.end,
                 source: Source::Stream(stream),
             });
         }
-        lanes
+        ranges
     }
 
     /// The next piece, or how it ended.
@@ -187,7 +187,7 @@ impl Lanes {
                 };
                 return Poll::Ready(Err(end));
             }
-            let (index, polled) = ready!(self.poll_lanes(context));
+            let (index, polled) = ready!(self.poll_ranges(context));
             match polled {
                 Ok(Some(piece)) => {
                     self.first = index + 1;
@@ -199,10 +199,10 @@ impl Lanes {
                     self.failures = 0;
                 }
                 Err(error) => {
-                    let lane = self.open.swap_remove(index);
+                    let range = self.open.swap_remove(index);
                     self.failures += 1;
-                    if lane.at < lane.end {
-                        self.again.push(lane.at..lane.end);
+                    if range.at < range.end {
+                        self.again.push(range.at..range.end);
                     }
                     let overloaded = error.detail() == Some(Detail::Http(wharf_http::ErrorKind::Overloaded));
                     if let Some(turn) = self.turn.as_ref().filter(|_| overloaded) {
@@ -212,17 +212,17 @@ impl Lanes {
                     if overloaded || self.failures >= most {
                         return Poll::Ready(Err(End::Failed(self.front(), error)));
                     }
-                    tracing::debug!(%error, from = lane.at, "asking for a range again");
+                    tracing::debug!(%error, from = range.at, "asking for a range again");
                 }
             }
         }
     }
 
-    fn poll_lanes(&mut self, context: &mut Context<'_>) -> Poll<(usize, Result<Option<Piece>, Error>)> {
+    fn poll_ranges(&mut self, context: &mut Context<'_>) -> Poll<(usize, Result<Option<Piece>, Error>)> {
         let count = self.open.len();
         for index in (0..count).map(|index| (self.first + index) % count) {
-            if let Some(lane) = self.open.get_mut(index)
-                && let Poll::Ready(polled) = lane.poll(&self.fetch, context)
+            if let Some(range) = self.open.get_mut(index)
+                && let Poll::Ready(polled) = range.poll(&self.fetch, context)
             {
                 return Poll::Ready((index, polled));
             }
@@ -236,9 +236,9 @@ impl Lanes {
 
     /// The first byte that has not been handed out.
     fn front(&self) -> u64 {
-        let lanes = self.open.iter().map(|lane| lane.at);
+        let ranges = self.open.iter().map(|range| range.at);
         let again = self.again.iter().map(|range| range.start);
-        lanes.chain(again).fold(self.next, u64::min)
+        ranges.chain(again).fold(self.next, u64::min)
     }
 
     /// After each round, looks whether more connections brought more bytes.
@@ -251,13 +251,13 @@ impl Lanes {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let rate = self.trial.bytes as f64 / self.trial.since.elapsed().as_secs_f64().max(0.001);
         tracing::debug!(width, rate, before = self.trial.rate, "parallel ranges");
-        let lanes = Arc::clone(&self.fetch.remote.client().shared().lanes);
+        let free = Arc::clone(&self.fetch.remote.client().shared().range_permits);
         let permits = &mut self.permits;
         let verdict = self.trial.judge(rate, || {
-            if permits.num_permits() >= MOST_LANES {
+            if permits.num_permits() >= MAX_EXTRA_RANGES {
                 return None;
             }
-            let more = lanes.try_acquire_many_owned(MORE_LANES);
+            let more = free.try_acquire_many_owned(ADDED_RANGES);
             Some(more.map(|more| permits.merge(more)).is_ok())
         });
         self.trial.settled = verdict == Verdict::Settled;
@@ -272,7 +272,7 @@ impl Lanes {
             self.fetch.remote.client().shared().counting.ranges.add();
             let (fetch, place) = (Arc::clone(&self.fetch), self.place.clone());
             let Range { start, end } = range;
-            self.open.push(Lane {
+            self.open.push(ActiveRange {
                 at: start,
                 end,
                 source: Source::Asked(Box::pin(async move { fetch.range(&place, start, end).await })),
@@ -293,7 +293,7 @@ impl Lanes {
     }
 }
 
-impl Lane {
+impl ActiveRange {
     /// The next piece; `None` after the last.
     fn poll(&mut self, fetch: &Fetch, context: &mut Context<'_>) -> Poll<Result<Option<Piece>, Error>> {
         loop {
