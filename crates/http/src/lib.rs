@@ -54,7 +54,7 @@ pub use proxy::ProxySettings;
 pub use redact::{Redacted, printable};
 pub use redirect::Chain;
 #[cfg(feature = "reqwest")]
-pub use reqwest_adapter::{CertificateFile, IgnoredBlock, Lookup, ReqwestConnector};
+pub use reqwest_adapter::{CertificateFile, DnsResolver, IgnoredBlock, ReqwestConnector};
 pub use retry::{RetryBudget, RetryPolicy, is_transient_status, retries_of};
 pub use retry_after::retry_after;
 pub use service::{Connect, HttpService, Peer, PeerAddress, Request, Response};

@@ -102,7 +102,7 @@ impl Case {
         }
         let connector = ReqwestConnector::new()
             .with_timeouts(timeouts())
-            .with_lookup(Arc::new(crate::scene::StageNames(scene.stage.names())));
+            .with_dns_resolver(Arc::new(crate::scene::StageNames(scene.stage.names())));
         let counted = Counted {
             inner: Arc::new(connector),
             taken: Arc::clone(&taken),

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use wharf_auth::{Credential, Fixed};
 use wharf_content::{Blob, Target};
 use wharf_distribution::{Client, Remote};
-use wharf_http::{Lookup, ReqwestConnector, RetryPolicy};
+use wharf_http::{DnsResolver, ReqwestConnector, RetryPolicy};
 use wharf_reference::{Registry, Repository, Tag};
 use wharf_testkit::{
     Image,
@@ -29,8 +29,8 @@ const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 struct StageNames(Names);
 
 #[async_trait]
-impl Lookup for StageNames {
-    async fn lookup(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+impl DnsResolver for StageNames {
+    async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
         Ok(self.0.lookup(host))
     }
 }
@@ -59,7 +59,7 @@ pub(crate) async fn simulate(seed: u64) -> Record {
     let credential = Credential::basic("alice", password);
     let client = Client::builder()
         .with_connect(Arc::new(
-            ReqwestConnector::new().with_lookup(Arc::new(StageNames(stage.names()))),
+            ReqwestConnector::new().with_dns_resolver(Arc::new(StageNames(stage.names()))),
         ))
         .with_plain_http(name.clone())
         .with_credentials(Arc::new(Fixed::new(name.clone(), credential)))

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use wharf_auth::{Credential, Fixed};
 use wharf_content::{Blob, Sink as _, Target};
 use wharf_distribution::{Client, ClientBuilder, Error, Remote};
-use wharf_http::{Lookup, ReqwestConnector, RetryPolicy, Timeouts, TlsSettings};
+use wharf_http::{DnsResolver, ReqwestConnector, RetryPolicy, Timeouts, TlsSettings};
 use wharf_reference::{Registry, Repository, Tag};
 use wharf_testkit::{
     Image, TestCa,
@@ -69,8 +69,8 @@ pub(crate) async fn assert_pulls(remote: &Remote, image: &Image, tag: &str) {
 pub(crate) struct StageNames(pub(crate) Names);
 
 #[async_trait]
-impl Lookup for StageNames {
-    async fn lookup(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+impl DnsResolver for StageNames {
+    async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
         Ok(self.0.lookup(host))
     }
 }
@@ -83,7 +83,7 @@ pub(crate) fn on_stage(stage: &Stage) -> ClientBuilder {
         .with_idle(Duration::from_secs(1));
     let connect = ReqwestConnector::new()
         .with_timeouts(timeouts)
-        .with_lookup(Arc::new(StageNames(stage.names())));
+        .with_dns_resolver(Arc::new(StageNames(stage.names())));
     trusting(stage.ca())
         .with_connect(Arc::new(connect))
         .with_retry(RetryPolicy::default().with_base(Duration::from_millis(5)))

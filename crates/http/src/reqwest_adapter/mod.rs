@@ -18,7 +18,7 @@ use std::{
 };
 
 pub use pem::{CertificateFile, IgnoredBlock};
-pub use resolver::Lookup;
+pub use resolver::DnsResolver;
 
 use crate::{Connect, Error, ErrorKind, HttpService, Peer, ProxySettings, Redacted, Timeouts, TlsSettings};
 
@@ -26,7 +26,7 @@ use crate::{Connect, Error, ErrorKind, HttpService, Peer, ProxySettings, Redacte
 #[derive(Default)]
 pub struct ReqwestConnector {
     timeouts: Timeouts,
-    lookup: Option<Arc<dyn Lookup>>,
+    dns: Option<Arc<dyn DnsResolver>>,
     proxies: ProxySettings,
     /// Reading the system's certificates takes milliseconds: once per settings.
     tls: Mutex<HashMap<Arc<TlsSettings>, rustls::ClientConfig>>,
@@ -57,8 +57,8 @@ impl ReqwestConnector {
     /// The same with another way from names to addresses than the system's. A port that is not 0 takes the place
     /// of a scheme's default port.
     #[must_use]
-    pub fn with_lookup(mut self, lookup: Arc<dyn Lookup>) -> Self {
-        self.lookup = Some(lookup);
+    pub fn with_dns_resolver(mut self, resolver: Arc<dyn DnsResolver>) -> Self {
+        self.dns = Some(resolver);
         self
     }
 
@@ -107,7 +107,7 @@ impl ReqwestConnector {
             .http2_max_header_list_size(64 * 1024)
             .dns_resolver(Arc::new(resolver::Resolver {
                 floor: peer.floor.filter(|_| proxy.is_none()),
-                lookup: self.lookup.clone(),
+                dns: self.dns.clone(),
             }));
         if let Some(proxy) = proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(unusable)?);

@@ -10,22 +10,22 @@ use crate::{AddressClass, Error, ErrorKind};
 #[derive(Debug)]
 pub(super) struct Resolver {
     pub(super) floor: Option<AddressClass>,
-    pub(super) lookup: Option<Arc<dyn Lookup>>,
+    pub(super) dns: Option<Arc<dyn DnsResolver>>,
 }
 
 /// A way from names to addresses, to stand in for the system's.
 #[async_trait]
-pub trait Lookup: Send + Sync + fmt::Debug {
+pub trait DnsResolver: Send + Sync + fmt::Debug {
     /// The addresses of a host.
-    async fn lookup(&self, host: &str) -> io::Result<Vec<SocketAddr>>;
+    async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>>;
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (floor, lookup) = (self.floor, self.lookup.clone());
+        let (floor, dns) = (self.floor, self.dns.clone());
         Box::pin(async move {
-            let found = match lookup {
-                Some(lookup) => lookup.lookup(name.as_str()).await,
+            let found = match dns {
+                Some(dns) => dns.resolve(name.as_str()).await,
                 None => tokio::net::lookup_host((name.as_str(), 0))
                     .await
                     .map(Iterator::collect),

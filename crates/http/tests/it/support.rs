@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use http::{HeaderValue, Method};
 use url::Url;
 use wharf_http::{
-    Connect, Error, ErrorKind, FollowError, Followed, HttpService, Lookup, Origin, Peer, PeerAddress,
+    Connect, DnsResolver, Error, ErrorKind, FollowError, Followed, HttpService, Origin, Peer, PeerAddress,
     Request, ReqwestConnector, Response, Roots, TlsSettings, Transport,
 };
 use wharf_testkit::hostile::{self, Names, Stage};
@@ -14,8 +14,8 @@ use wharf_testkit::hostile::{self, Names, Stage};
 struct StageNames(Names);
 
 #[async_trait]
-impl Lookup for StageNames {
-    async fn lookup(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+impl DnsResolver for StageNames {
+    async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
         let found = self.0.lookup(host);
         if found.is_empty() {
             Err(io::ErrorKind::NotFound.into())
@@ -26,7 +26,7 @@ impl Lookup for StageNames {
 }
 
 pub(crate) fn connector(stage: &Stage) -> ReqwestConnector {
-    ReqwestConnector::new().with_lookup(Arc::new(StageNames(stage.names())))
+    ReqwestConnector::new().with_dns_resolver(Arc::new(StageNames(stage.names())))
 }
 
 pub(crate) fn transport(stage: &Stage) -> Transport {

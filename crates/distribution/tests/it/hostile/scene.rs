@@ -5,8 +5,8 @@ use wharf_auth::{Credential, Fixed};
 use wharf_content::{Descriptor, Target};
 use wharf_distribution::{Client, ClientBuilder, Error, Remote};
 use wharf_http::{
-    Connect, HttpService, Lookup, Peer, PeerAddress, Request, ReqwestConnector, Response, RetryPolicy, Roots,
-    TlsSettings,
+    Connect, DnsResolver, HttpService, Peer, PeerAddress, Request, ReqwestConnector, Response, RetryPolicy,
+    Roots, TlsSettings,
 };
 use wharf_reference::{Registry, Repository, Tag};
 use wharf_testkit::{
@@ -65,7 +65,7 @@ impl Scene {
     }
 
     pub(crate) fn connector(&self) -> Arc<dyn Connect> {
-        Arc::new(ReqwestConnector::new().with_lookup(Arc::new(StageNames(self.stage.names()))))
+        Arc::new(ReqwestConnector::new().with_dns_resolver(Arc::new(StageNames(self.stage.names()))))
     }
 
     pub(crate) fn anonymous(&self) -> Remote {
@@ -136,8 +136,8 @@ pub(crate) fn layer(image: &Image) -> (Descriptor, bytes::Bytes) {
 pub(crate) struct StageNames(pub(crate) Names);
 
 #[async_trait]
-impl Lookup for StageNames {
-    async fn lookup(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+impl DnsResolver for StageNames {
+    async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
         let found = self.0.lookup(host);
         if found.is_empty() {
             Err(io::ErrorKind::NotFound.into())
