@@ -8,7 +8,7 @@ use std::{
 };
 
 use wharf_config::{Certificates, Locations};
-use wharf_distribution::TlsFor;
+use wharf_distribution::CertificateProvider;
 use wharf_http::{CertificateFile, Identity, Roots, TlsSettings};
 use wharf_reference::Registry;
 
@@ -59,8 +59,8 @@ impl HostCertificates {
     }
 }
 
-impl TlsFor for HostCertificates {
-    fn tls_for(&self, registry: &Registry) -> Result<TlsSettings, Box<dyn Error + Send + Sync>> {
+impl CertificateProvider for HostCertificates {
+    fn tls_settings(&self, registry: &Registry) -> Result<TlsSettings, Box<dyn Error + Send + Sync>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(settings) = read.get(registry) {
             return Ok(settings.clone());

@@ -211,7 +211,7 @@ impl ClientBuilder {
             .with_warnings(Arc::clone(&warnings) as _)
             .with_resolve(resolver)
             .with_credentials(Arc::new(credentials_provider.clone()))
-            .with_tls(Arc::new(certificates));
+            .with_certificates(Arc::new(certificates));
         Ok(Client {
             inner: Arc::new(Inner {
                 client: protocol.clone().build()?,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// Settings that the facade makes from the host's configuration and its own settings.
-const MADE_BY_THE_FACADE: [&str; 3] = ["with_credentials", "with_resolve", "with_tls"];
+const MADE_BY_THE_FACADE: [&str; 3] = ["with_credentials", "with_resolve", "with_certificates"];
 
 /// The names of the public methods in these files that set something.
 fn setters(files: &[&str]) -> BTreeSet<String> {

@@ -12,7 +12,7 @@ use wharf_http::{Connect, ProxySettings, RetryPolicy, Timeouts, TlsSettings, Tra
 use wharf_reference::Registry;
 
 use crate::{
-    Client, TlsFor,
+    CertificateProvider, Client,
     client::Shared,
     counters::Counting,
     error::{Error, Operation},
@@ -30,7 +30,7 @@ const MAX_RANGE_PERMITS: usize = 12;
 pub struct ClientBuilder {
     resolve: Arc<dyn Resolve>,
     credentials: Arc<dyn CredentialProvider>,
-    tls: Arc<dyn TlsFor>,
+    tls: Arc<dyn CertificateProvider>,
     connect: Option<Arc<dyn Connect>>,
     realms: RealmPolicy,
     plain: PlainHttp,
@@ -80,7 +80,7 @@ impl ClientBuilder {
 
     /// The certificates for each registry. Default: the system's trusted ones, and none of our own.
     #[must_use]
-    pub fn with_tls(mut self, tls: Arc<dyn TlsFor>) -> Self {
+    pub fn with_certificates(mut self, tls: Arc<dyn CertificateProvider>) -> Self {
         self.tls = tls;
         self
     }

@@ -13,7 +13,7 @@ use wharf_http::{AddressClass, Origin, RetryPolicy, Scheme, Transport};
 use wharf_reference::{Registry, Repository};
 
 use crate::{
-    ClientBuilder, Counters, Remote, TlsFor,
+    CertificateProvider, ClientBuilder, Counters, Remote,
     beneath::beneath,
     counters::Counting,
     error::{Error, Operation},
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) transport: Transport,
     pub(crate) authenticator: Authenticator,
     pub(crate) resolve: Arc<dyn Resolve>,
-    pub(crate) tls: Arc<dyn TlsFor>,
+    pub(crate) tls: Arc<dyn CertificateProvider>,
     pub(crate) plain: PlainHttp,
     pub(crate) retry: RetryPolicy,
     pub(crate) user_agent: HeaderValue,

@@ -22,7 +22,7 @@
 //!
 //! It reads no configuration and no environment: [`ClientBuilder`] takes where repositories are
 //! ([`wharf_config::Resolve`]), who we are ([`wharf_auth::CredentialProvider`]) and which certificates to use
-//! ([`TlsFor`]). It keeps no content, and copies none: see `wharf-store` and `wharf-copy`.
+//! ([`CertificateProvider`]). It keeps no content, and copies none: see `wharf-store` and `wharf-copy`.
 //!
 //! What is sent, on a fresh client (`+2` where the registry wants a token: the refused request and the token):
 //!
@@ -50,13 +50,14 @@
 //! | feature | adds |
 //! |---|---|
 //! | `reqwest` (default) | the built-in transport; without it, pass one to [`ClientBuilder::with_connect`] |
-//! | `webpki-roots` | `wharf_http::Roots::Webpki` for [`TlsFor`]: Mozilla's certificates, for where the system has none |
+//! | `webpki-roots` | `wharf_http::Roots::Webpki` for [`CertificateProvider`]: Mozilla's certificates, for where the system has none |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod beneath;
 mod blobs;
 mod builder;
 mod catalog;
+mod certificates;
 mod client;
 mod counters;
 mod delete;
@@ -84,6 +85,7 @@ mod warnings;
 mod wire;
 
 pub use builder::{ClientBuilder, DangerousClientBuilder};
+pub use certificates::CertificateProvider;
 pub use client::Client;
 pub use counters::Counters;
 pub use error::{Detail, Error, Operation};
@@ -91,7 +93,6 @@ pub use explain::{Explanation, PlaceExplanation};
 pub use extensions::Extension;
 pub use remote::Remote;
 pub use search::Found;
-pub use site::TlsFor;
 pub use tags::Tags;
 pub use versions::by_version;
 pub use warnings::WarnOnce;

@@ -9,27 +9,10 @@ use wharf_config::{Candidate, Role, TlsMode};
 use wharf_http::{ErrorKind, Origin, Peer, Scheme, TlsSettings};
 use wharf_reference::{Registry, Repository};
 
-use crate::error::{Detail, Error};
-
-/// Gives the certificates for a registry: what its directory in certs.d holds.
-///
-/// Implemented by every function from a [`Registry`] to the settings.
-pub trait TlsFor: Send + Sync {
-    /// The settings for this registry, as it is called in image names (`docker.io`, not the host of its API).
-    ///
-    /// They hold what is trusted and shown. Whether verification is waived is the configuration's business,
-    /// not theirs.
-    fn tls_for(&self, registry: &Registry) -> Result<TlsSettings, Box<dyn std::error::Error + Send + Sync>>;
-}
-
-impl<F> TlsFor for F
-where
-    F: Fn(&Registry) -> Result<TlsSettings, Box<dyn std::error::Error + Send + Sync>> + Send + Sync,
-{
-    fn tls_for(&self, registry: &Registry) -> Result<TlsSettings, Box<dyn std::error::Error + Send + Sync>> {
-        self(registry)
-    }
-}
+use crate::{
+    CertificateProvider,
+    error::{Detail, Error},
+};
 
 /// A place that requests go to: a candidate with all that is needed to contact it.
 #[derive(Clone)]
@@ -57,7 +40,7 @@ pub(crate) struct PlainHttp {
 impl Site {
     pub(crate) fn new(
         candidate: &Candidate,
-        tls: &dyn TlsFor,
+        tls: &dyn CertificateProvider,
         plain: &PlainHttp,
     ) -> Result<Self, wharf_http::Error> {
         let registry = candidate.repository.registry();
@@ -70,10 +53,10 @@ impl Site {
     pub(crate) fn of_registry(
         registry: Registry,
         mode: TlsMode,
-        tls: &dyn TlsFor,
+        tls: &dyn CertificateProvider,
         plain: &PlainHttp,
     ) -> Result<Self, wharf_http::Error> {
-        let settings = tls.tls_for(&registry).map_err(|error| {
+        let settings = tls.tls_settings(&registry).map_err(|error| {
             let message = format!("the certificates for {registry} cannot be used");
             wharf_http::Error::new(ErrorKind::Settings, message).with_source(error)
         })?;

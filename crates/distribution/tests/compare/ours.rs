@@ -32,7 +32,7 @@ impl Ours {
             .with_head(moment)
             .with_idle(moment);
         let builder = Client::builder()
-            .with_tls(Arc::new(tls))
+            .with_certificates(Arc::new(tls))
             .with_credentials(Arc::new(login))
             .with_timeouts(timeouts)
             .with_retry(RetryPolicy::default().with_base(Duration::from_millis(50)));

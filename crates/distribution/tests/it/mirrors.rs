@@ -299,7 +299,7 @@ async fn a_mirror_whose_certificates_cannot_be_used_is_passed_over() {
             Ok(TlsSettings::default().with_root_pem(pem.clone()))
         };
         let builder = on_stage(&stage).with_resolve(Arc::new(Mirrored));
-        builder.with_tls(Arc::new(tls)).build().unwrap()
+        builder.with_certificates(Arc::new(tls)).build().unwrap()
     };
     let app = remote(&client("mirror.test"), "reg.test", "app");
     assert_eq!(app.manifest(&tag()).await.unwrap(), *image.manifest());

@@ -181,7 +181,10 @@ async fn a_client_certificate_is_the_login() {
         .with_identity(Identity::from_pem(ours.pem(), ours.key_pem()));
     let client = |settings: TlsSettings| {
         let tls = move |_: &Registry| Ok(settings.clone());
-        Client::builder().with_tls(Arc::new(tls)).build().unwrap()
+        Client::builder()
+            .with_certificates(Arc::new(tls))
+            .build()
+            .unwrap()
     };
     let known = client(with);
     let image = Image::small("mutual");

@@ -22,7 +22,7 @@ pub(crate) fn plain(name: &str) -> ClientBuilder {
 
 pub(crate) fn trusting(ca: &TestCa) -> ClientBuilder {
     let pem = ca.pem().to_owned();
-    Client::builder().with_tls(Arc::new(move |_: &Registry| {
+    Client::builder().with_certificates(Arc::new(move |_: &Registry| {
         Ok(TlsSettings::default().with_root_pem(pem.clone()))
     }))
 }

@@ -60,7 +60,7 @@ impl Scene {
         };
         Client::builder()
             .with_connect(self.connector())
-            .with_tls(Arc::new(tls))
+            .with_certificates(Arc::new(tls))
             .with_retry(RetryPolicy::default().with_base(Duration::from_millis(1)))
     }
 
