@@ -44,14 +44,14 @@ impl Network {
         }
         let mut retry = RetryPolicy::default();
         if let Some(times) = self.retry {
-            retry = retry.with_attempts(times.saturating_add(1));
+            retry = retry.with_max_attempts(times.saturating_add(1));
         }
         if let Some(delay) = self.retry_delay {
-            let longest = delay.max(retry.cap);
-            retry = retry.with_base(delay).with_cap(longest);
+            let longest = delay.max(retry.max_backoff());
+            retry = retry.with_initial_backoff(delay).with_max_backoff(longest);
         }
         if self.retry.is_some() || self.retry_delay.is_some() {
-            retry = retry.with_elapsed(Duration::MAX); // the number of tries is the limit
+            retry = retry.with_max_elapsed(Duration::MAX); // the number of tries is the limit
         }
         builder = builder.with_retry(retry);
         if let Some(text) = &self.user_agent {

@@ -8,94 +8,136 @@ use tokio::time::Instant;
 
 use crate::ErrorKind;
 
-/// When a failed request is sent again, and how long to wait before. Pure: it neither sends nor sleeps.
+/// When a failed request is sent again, and how long to wait before it.
 ///
-/// Waits double from `base` on, each drawn evenly between nothing and the doubled value, so that many clients
-/// do not come back at once (X4).
+/// The wait before repetition `n` is drawn evenly between 0 and `initial_backoff * 2^(n-1)`, and `max_backoff` at most
+/// ("full jitter"), so that clients that failed together do not return together (docs/threats.md, X4). A server that
+/// states a time in `Retry-After` sets the wait itself, up to `max_retry_after`.
+///
+/// | setting | default | meaning |
+/// |---|---|---|
+/// | `max_attempts` | 6 | requests for one operation, the first included |
+/// | `initial_backoff` | 250 ms | upper bound of the first wait |
+/// | `max_backoff` | 30 s | upper bound of every later wait |
+/// | `max_retry_after` | 60 s | longest `Retry-After` that is waited for; a longer one ends the operation |
+/// | `max_elapsed` | 180 s | time from the first request after which no other is sent |
+///
+/// A download counts the attempts since it last received a byte. The policy itself neither sends nor sleeps:
+/// [`RetryBudget`] counts for one operation.
+///
+/// ```
+/// use std::time::Duration;
+/// use wharf_http::RetryPolicy;
+///
+/// let policy = RetryPolicy::default()
+///     .with_max_attempts(10)
+///     .with_max_elapsed(Duration::from_secs(15 * 60));
+/// assert_eq!(policy.max_attempts(), 10);
+/// assert_eq!(RetryPolicy::never().max_attempts(), 1);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
 pub struct RetryPolicy {
-    /// The most requests for one operation, the first included: 6. A download counts only those that brought no byte,
-    /// and ends after three of them at most.
-    pub attempts: u32,
-    /// The first wait is at most this: 250 ms.
-    pub base: Duration,
-    /// No wait of our own is longer: 30 s.
-    pub cap: Duration,
-    /// The longest `Retry-After` that is obeyed; a longer one ends the operation with the server's wish in the
-    /// error: 60 s.
-    pub longest_wait: Duration,
-    /// No new request this long after the first: 180 s. Only the first repetition of a request that was left without
-    /// an answer may be later.
-    pub elapsed: Duration,
-    /// Draws all waits from this number instead of by chance, so that a test can be repeated: `None`. Clients
-    /// that share one come back at once.
-    pub seed: Option<u64>,
+    max_attempts: u32,
+    initial_backoff: Duration,
+    max_backoff: Duration,
+    max_retry_after: Duration,
+    max_elapsed: Duration,
+    seed: Option<u64>,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            attempts: 6,
-            base: Duration::from_millis(250),
-            cap: Duration::from_secs(30),
-            longest_wait: Duration::from_secs(60),
-            elapsed: Duration::from_secs(3 * 60),
+            max_attempts: 6,
+            initial_backoff: Duration::from_millis(250),
+            max_backoff: Duration::from_secs(30),
+            max_retry_after: Duration::from_secs(60),
+            max_elapsed: Duration::from_secs(3 * 60),
             seed: None,
         }
     }
 }
 
 impl RetryPolicy {
-    /// Never sends again, nor asks for the rest of a download that broke off.
+    /// A policy of one attempt: no request is repeated, and no interrupted download is resumed.
     #[must_use]
     pub fn never() -> Self {
-        Self {
-            attempts: 1,
-            ..Self::default()
-        }
+        Self::default().with_max_attempts(1)
     }
 
-    /// The same with this many requests for one operation, at least one.
+    /// Sets how many requests one operation may send, the first included. 0 counts as 1.
     #[must_use]
-    pub const fn with_attempts(mut self, attempts: u32) -> Self {
-        self.attempts = if attempts == 0 { 1 } else { attempts };
+    pub const fn with_max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = if attempts == 0 { 1 } else { attempts };
         self
     }
 
-    /// The same with this first wait.
+    /// Sets the upper bound of the first wait. Each later bound is twice the one before.
     #[must_use]
-    pub const fn with_base(mut self, base: Duration) -> Self {
-        self.base = base;
+    pub const fn with_initial_backoff(mut self, backoff: Duration) -> Self {
+        self.initial_backoff = backoff;
         self
     }
 
-    /// The same with this longest wait of our own.
+    /// Sets the upper bound of every wait that the server did not ask for. More than a day counts as a day.
     #[must_use]
-    pub const fn with_cap(mut self, cap: Duration) -> Self {
-        self.cap = cap;
+    pub const fn with_max_backoff(mut self, backoff: Duration) -> Self {
+        self.max_backoff = backoff;
         self
     }
 
-    /// The same with no new request this long after the first.
+    /// Sets the longest `Retry-After` that is waited for. If the server asks for a longer wait, the operation fails
+    /// and its error states the time.
     #[must_use]
-    pub const fn with_elapsed(mut self, elapsed: Duration) -> Self {
-        self.elapsed = elapsed;
+    pub const fn with_max_retry_after(mut self, wait: Duration) -> Self {
+        self.max_retry_after = wait;
         self
     }
 
-    /// The same with waits drawn from this number: for tests alone.
+    /// Sets the time from the first request after which no other is sent. Only the first repetition of a request
+    /// that got no answer may be later, because the time limit of one request may be longer than this.
+    #[must_use]
+    pub const fn with_max_elapsed(mut self, elapsed: Duration) -> Self {
+        self.max_elapsed = elapsed;
+        self
+    }
+
+    /// Draws all waits from this seed instead of at random, so that a test can be repeated. Clients that share a seed
+    /// wait for the same times.
     #[must_use]
     pub const fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// The same with this longest `Retry-After`.
+    /// The most requests for one operation, the first included; at least 1.
     #[must_use]
-    pub const fn with_longest_wait(mut self, longest: Duration) -> Self {
-        self.longest_wait = longest;
-        self
+    pub const fn max_attempts(&self) -> u32 {
+        self.max_attempts
+    }
+
+    /// The upper bound of the first wait.
+    #[must_use]
+    pub const fn initial_backoff(&self) -> Duration {
+        self.initial_backoff
+    }
+
+    /// The upper bound of every wait that the server did not ask for.
+    #[must_use]
+    pub const fn max_backoff(&self) -> Duration {
+        self.max_backoff
+    }
+
+    /// The longest `Retry-After` that is waited for.
+    #[must_use]
+    pub const fn max_retry_after(&self) -> Duration {
+        self.max_retry_after
+    }
+
+    /// The time from the first request after which no other is sent.
+    #[must_use]
+    pub const fn max_elapsed(&self) -> Duration {
+        self.max_elapsed
     }
 }
 
@@ -152,24 +194,24 @@ impl RetryBudget {
 
     /// Counts another try and says how long to wait before it; `None` if there is none left, or the server
     /// wants a longer wait than allowed. A first try that was left without an answer is repeated once, also after
-    /// [`RetryPolicy::elapsed`]: the time limit of a request may be longer.
+    /// [`RetryPolicy::max_elapsed`]: the time limit of a request may be longer.
     pub fn next_wait(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
-        if self.attempts >= self.policy.attempts {
+        if self.attempts >= self.policy.max_attempts {
             return None;
         }
         let doubled = self
             .policy
-            .base
+            .initial_backoff
             .saturating_mul(1u32 << (self.attempts - 1).min(20));
-        let longest = self.policy.cap.min(Duration::from_secs(24 * 60 * 60));
+        let longest = self.policy.max_backoff.min(Duration::from_secs(24 * 60 * 60));
         let jittered = doubled.min(longest).mul_f64(self.fraction());
         let wait = match retry_after {
-            Some(asked) if asked > self.policy.longest_wait => return None,
+            Some(asked) if asked > self.policy.max_retry_after => return None,
             // Some jitter on top, or everyone who was told the same second comes at the same moment.
             Some(asked) => asked.saturating_add(jittered.min(Duration::from_secs(1))),
             None => jittered,
         };
-        let is_late = self.started.elapsed().saturating_add(wait) >= self.policy.elapsed;
+        let is_late = self.started.elapsed().saturating_add(wait) >= self.policy.max_elapsed;
         if is_late && (self.attempts > 1 || retry_after.is_some()) {
             return None;
         }
@@ -228,7 +270,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_wait_ends_after_the_time_is_over() {
-        let policy = RetryPolicy::default().with_elapsed(Duration::from_secs(3 * 60));
+        let policy = RetryPolicy::default().with_max_elapsed(Duration::from_secs(3 * 60));
         let mut budget = RetryBudget::new(policy);
         tokio::time::advance(Duration::from_secs(150)).await;
         assert_eq!(budget.next_wait(Some(Duration::from_secs(40))), None);

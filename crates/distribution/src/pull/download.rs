@@ -128,7 +128,7 @@ impl Download {
 
     /// One if nothing is to be sent again: then the first cut ends the download, whatever came before it.
     fn most_tries(&self) -> u32 {
-        MAX_BARREN_TRIES.min(self.fetch.remote.client().shared().retry.attempts)
+        MAX_BARREN_TRIES.min(self.fetch.remote.client().shared().retry.max_attempts())
     }
 
     fn go_on(&mut self, failed: Option<usize>) {

@@ -208,7 +208,7 @@ impl ParallelRanges {
                     if let Some(turn) = self.turn.as_ref().filter(|_| overloaded) {
                         turn.pushed_back();
                     }
-                    let most = MOST_FAILURES.min(self.fetch.remote.client().shared().retry.attempts);
+                    let most = MOST_FAILURES.min(self.fetch.remote.client().shared().retry.max_attempts());
                     if overloaded || self.failures >= most {
                         return Poll::Ready(Err(End::Failed(self.front(), error)));
                     }

@@ -72,7 +72,7 @@ impl Client {
                 Err(Failure::Transient(error, limit)) => (error, limit),
             };
             if is_push_back(&error) {
-                let bearable = |wait: &Duration| *wait <= self.shared().retry.longest_wait;
+                let bearable = |wait: &Duration| *wait <= self.shared().retry.max_retry_after();
                 pace.pushed_back(error.retry_after().filter(bearable));
             }
             if budget.attempts() > limit || (call.is_optional && !cannot_speak(&error)) {

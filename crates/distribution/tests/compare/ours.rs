@@ -35,7 +35,7 @@ impl Ours {
             .with_certificates(Arc::new(tls))
             .with_credentials(Arc::new(login))
             .with_timeouts(timeouts)
-            .with_retry(RetryPolicy::default().with_base(Duration::from_millis(50)));
+            .with_retry(RetryPolicy::default().with_initial_backoff(Duration::from_millis(50)));
         Self {
             client: builder.build().unwrap(),
         }

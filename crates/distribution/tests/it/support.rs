@@ -86,7 +86,7 @@ pub(crate) fn on_stage(stage: &Stage) -> ClientBuilder {
         .with_dns_resolver(Arc::new(StageNames(stage.names())));
     trusting(stage.ca())
         .with_connect(Arc::new(connect))
-        .with_retry(RetryPolicy::default().with_base(Duration::from_millis(5)))
+        .with_retry(RetryPolicy::default().with_initial_backoff(Duration::from_millis(5)))
 }
 
 /// Reads a blob as a store does: each piece where it belongs, and back once those before it are there. How many

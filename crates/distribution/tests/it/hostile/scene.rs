@@ -61,7 +61,7 @@ impl Scene {
         Client::builder()
             .with_connect(self.connector())
             .with_certificates(Arc::new(tls))
-            .with_retry(RetryPolicy::default().with_base(Duration::from_millis(1)))
+            .with_retry(RetryPolicy::default().with_initial_backoff(Duration::from_millis(1)))
     }
 
     pub(crate) fn connector(&self) -> Arc<dyn Connect> {

@@ -464,7 +464,7 @@ async fn x05_a_stream_is_closed_as_often_as_it_takes() {
         let name = server.registry().unwrap();
         let client = wharf_distribution::Client::builder()
             .with_plain_http(name.clone())
-            .with_retry(RetryPolicy::default().with_base(Duration::from_millis(1)))
+            .with_retry(RetryPolicy::default().with_initial_backoff(Duration::from_millis(1)))
             .build()
             .unwrap();
         let remote = client.remote(&wharf_reference::Repository::new(&name, "team/app").unwrap());
