@@ -20,7 +20,7 @@ pub trait Sink: Send + Sync {
 
     /// Whether each of these blobs and manifests is there and complete, in the order of `descriptors`, without a
     /// question for each. The answers are those of [`Sink::contains`]; `None` if only that call can tell.
-    async fn glance(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
+    async fn contains_cached(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
         Ok(vec![None; descriptors.len()])
     }
 

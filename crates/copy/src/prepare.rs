@@ -95,7 +95,7 @@ pub(crate) async fn walk(
         warnings,
     };
     plan.check()?;
-    plan.glance().await?;
+    plan.skip_cached().await?;
     Ok(plan)
 }
 
@@ -144,10 +144,10 @@ impl Plan {
     }
 
     /// Settles what the destination knows at once.
-    async fn glance(&mut self) -> Result<(), Error> {
+    async fn skip_cached(&mut self) -> Result<(), Error> {
         let open = self.unsettled().cloned().collect::<Vec<_>>();
         if !open.is_empty() {
-            let answers = self.places.sink.glance(&open).await?;
+            let answers = self.places.sink.contains_cached(&open).await?;
             self.settle(answers);
         }
         Ok(())

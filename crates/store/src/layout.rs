@@ -250,7 +250,7 @@ impl Sink for Layout {
         self.blocking(move |layout| layout.is_complete(&descriptor)).await
     }
 
-    async fn glance(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
+    async fn contains_cached(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
         let descriptors = descriptors.to_vec();
         self.blocking(move |layout| {
             layout.lease.pin(descriptors.iter().map(Descriptor::digest))?;
@@ -258,7 +258,7 @@ impl Sink for Layout {
                 if descriptor.media_type().is_image() {
                     return Ok(None); // whether its blobs are there is to be read from it
                 }
-                layout.shared.glance(descriptor)
+                layout.shared.contains_cached(descriptor)
             };
             descriptors.iter().map(known).collect()
         })

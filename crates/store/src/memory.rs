@@ -251,7 +251,7 @@ impl Sink for Memory {
         })
     }
 
-    async fn glance(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
+    async fn contains_cached(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
         let state = self.read();
         let known = |descriptor: &Descriptor| {
             let is_blob = !descriptor.media_type().is_manifest();

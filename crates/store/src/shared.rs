@@ -40,7 +40,7 @@ impl Shared {
     ///
     /// What carries the mark of a verified and synced blob is believed. A file of another size is not what was asked
     /// for and stays: the descriptor may be the one that lies, and other images may need the file.
-    pub(crate) fn glance(&self, descriptor: &Descriptor) -> Result<Option<bool>, Error> {
+    pub(crate) fn contains_cached(&self, descriptor: &Descriptor) -> Result<Option<bool>, Error> {
         let digest = descriptor.digest();
         Ok(match self.disk.find_blob(digest)? {
             Found::File(stamp) if stamp.size == descriptor.size() => {
@@ -57,7 +57,7 @@ impl Shared {
     /// What is not known to be good is hashed, synced and marked now. What is damaged is taken out of the store and
     /// is not there.
     pub(crate) fn vouch(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        if let Some(known) = self.glance(descriptor)? {
+        if let Some(known) = self.contains_cached(descriptor)? {
             return Ok(known);
         }
         let digest = descriptor.digest();

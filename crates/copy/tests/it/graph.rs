@@ -30,7 +30,7 @@ struct Case {
     named_before: bool,
     mounts: bool,
     reads_itself: bool,
-    glances: bool,
+    answers_from_cache: bool,
     gentle: bool,
     sink_failures: BTreeMap<usize, bool>,
     source_failures: BTreeMap<usize, bool>,
@@ -54,7 +54,7 @@ fn case() -> impl Strategy<Value = Case> {
     );
     (graph, place, failures(), failures()).prop_map(|(graph, place, sink_failures, source_failures)| {
         let (blobs, images, indexes, referrers) = graph;
-        let (present, named_before, mounts, reads_itself, glances, gentle) = place;
+        let (present, named_before, mounts, reads_itself, answers_from_cache, gentle) = place;
         Case {
             blobs,
             images,
@@ -64,7 +64,7 @@ fn case() -> impl Strategy<Value = Case> {
             named_before,
             mounts,
             reads_itself,
-            glances,
+            answers_from_cache,
             gentle,
             sink_failures,
             source_failures,
@@ -163,7 +163,7 @@ async fn run(case: Case) {
         content: content.into(),
         mounts_from: case.mounts.then(|| source.clone()),
         reads_itself: case.reads_itself,
-        glances: case.glances,
+        answers_from_cache: case.answers_from_cache,
         failures: case.sink_failures.into_iter().collect(),
         ..Place::new()
     });

@@ -51,7 +51,7 @@ pub(crate) struct Place {
     /// Hands out its manifests as a sink.
     pub(crate) reads_itself: bool,
     /// Knows without being asked what it has, but for blobs of an odd number of bytes.
-    pub(crate) glances: bool,
+    pub(crate) answers_from_cache: bool,
     /// How long a round trip takes; pushing a blob takes two.
     pub(crate) round_trip: Duration,
     pub(crate) calls: AtomicUsize,
@@ -334,11 +334,11 @@ impl Sink for Place {
         call.end(present).await
     }
 
-    async fn glance(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
+    async fn contains_cached(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
         let call = self.call(0).await?;
         let content = self.content.lock().unwrap().clone();
         let known = |descriptor: &Descriptor| {
-            let knows = self.glances && descriptor.size().is_multiple_of(2);
+            let knows = self.answers_from_cache && descriptor.size().is_multiple_of(2);
             knows.then(|| content.has(descriptor))
         };
         call.end(descriptors.iter().map(known).collect()).await

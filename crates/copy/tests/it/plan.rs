@@ -84,12 +84,12 @@ async fn a_plan_says_who_is_asked_for_what() {
 
 /// What the destination knows at once is settled before anything moves, and only the rest is asked for.
 #[tokio::test]
-async fn what_is_known_at_a_glance_is_not_asked_for() {
+async fn what_the_cache_answers_is_not_asked_for() {
     let source = Arc::new(Place::new());
     let image = source.image("a", &["four", "have", "odd", "has"]);
     source.name("x", &image);
     let sink = Arc::new(Place {
-        glances: true,
+        answers_from_cache: true,
         ..Place::new()
     });
     for there in [&b"have"[..], b"has"] {

@@ -152,7 +152,7 @@ enum Attempt {
 fn attempt(layout: &Layout, descriptor: &Descriptor, resumable: bool) -> Result<Attempt, Error> {
     let Layout { shared, lease } = layout;
     lease.pin([descriptor.digest()])?;
-    match shared.glance(descriptor)? {
+    match shared.contains_cached(descriptor)? {
         Some(true) => return Ok(Attempt::There),
         Some(false) => {}
         None => return Ok(Attempt::Unread),

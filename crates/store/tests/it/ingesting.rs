@@ -46,7 +46,10 @@ async fn what_was_ingested_is_verified_and_stays_for_its_handle() {
 
     let other = scratch.store().await;
     assert_eq!(
-        other.glance(std::slice::from_ref(&descriptor)).await.unwrap(),
+        other
+            .contains_cached(std::slice::from_ref(&descriptor))
+            .await
+            .unwrap(),
         [Some(true)]
     );
     assert_eq!(other.collect(&Collect::default()).await.unwrap().blobs, []);

@@ -115,14 +115,14 @@ async fn a_layout_of_another_tool_is_used_as_it_stands() {
     sandbox.skopeo().run(&["copy", &from, &to]).ok();
     let store = Layout::open(sandbox.path("made")).await.unwrap();
     let layers = image.manifest().layers();
-    let glance = || store.glance(layers);
+    let contains_cached = || store.contains_cached(layers);
     assert_eq!(
-        glance().await.unwrap(),
+        contains_cached().await.unwrap(),
         vec![None; layers.len()],
         "nobody has hashed them"
     );
     assert!(store.contains(image.manifest().descriptor()).await.unwrap());
-    assert_eq!(glance().await.unwrap(), vec![Some(true); layers.len()]);
+    assert_eq!(contains_cached().await.unwrap(), vec![Some(true); layers.len()]);
     store
         .tag(&name("v2"), image.manifest().descriptor())
         .await
