@@ -77,7 +77,7 @@ pub enum Outcome {
     /// It was there before.
     Present,
     /// The destination took it from elsewhere by itself: a mount, a link.
-    Adopted,
+    Mounted,
     /// It is not at the destination: it may not be distributed, and is had from its own URLs.
     Left,
 }
@@ -87,7 +87,7 @@ impl fmt::Display for Outcome {
         f.write_str(match self {
             Self::Copied => "copied",
             Self::Present => "already there",
-            Self::Adopted => "linked",
+            Self::Mounted => "mounted",
             Self::Left => "left where it is",
         })
     }

@@ -32,16 +32,17 @@ pub trait Sink: Send + Sync {
     /// Takes in a manifest, whose children are there, and gives it a name if one is passed.
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error>;
 
-    /// Takes the blob from a place this sink can reach by itself, without the bytes passing through the
-    /// caller: a mount from another repository of the same registry, blocks of a file that are shared. `false` if it cannot.
-    async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
+    /// Takes the blob from another location without its bytes passing through the caller: by a cross-repository mount
+    /// at a registry (distribution-spec, *Mounting a blob from another repository*), by blocks that two files share at a
+    /// store. `false` if that cannot be done; the caller then pushes the bytes.
+    #[doc(alias = "reflink")]
+    async fn mount(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
         let _ = (descriptor, from);
         Ok(false)
     }
 
-    /// Whether [`Sink::adopt`] may succeed for content of that place, so that it is worth a call. Answered
-    /// without asking anyone.
-    fn can_adopt(&self, from: &Location) -> bool {
+    /// Whether [`Sink::mount`] may succeed for content at that location, so that it is worth a call. Does no I/O.
+    fn can_mount(&self, from: &Location) -> bool {
         match (self.location(), from) {
             (Location::Repository(here), Location::Repository(there)) => here.registry() == there.registry(),
             (Location::Directory(_), Location::Directory(_)) => true,

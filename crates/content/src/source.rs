@@ -61,7 +61,7 @@ pub trait Source: Send + Sync {
     /// Where this is.
     fn location(&self) -> Location;
 
-    /// Where the bytes of this blob are, for [`Sink::adopt`](crate::Sink::adopt): a source that is made of several, such as a changed image
+    /// Where the bytes of this blob are, for [`Sink::mount`](crate::Sink::mount): a source that is made of several, such as a changed image
     /// over its original, answers for each blob. By default everything is where the source is.
     fn location_of(&self, descriptor: &Descriptor) -> Location {
         let _ = descriptor;

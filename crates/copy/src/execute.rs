@@ -36,7 +36,7 @@ impl Plan {
             let skipped = match step.action {
                 Action::Skip => Some(Outcome::Present),
                 Action::Leave => Some(Outcome::Left),
-                Action::Copy | Action::Adopt | Action::Ask => None,
+                Action::Copy | Action::Mount | Action::Ask => None,
             };
             if let Some(outcome) = skipped {
                 let descriptor = &step.descriptor;
@@ -86,7 +86,7 @@ impl Plan {
                 _ if step.descriptor.media_type().is_manifest() => {}
                 Action::Skip | Action::Leave => {}
                 Action::Copy => ready.push(piece),
-                Action::Ask | Action::Adopt => open.push(piece),
+                Action::Ask | Action::Mount => open.push(piece),
             }
         }
         let mut schedule = Schedule::new(self.options.concurrency.get(), self.options.budget, open, &ready);

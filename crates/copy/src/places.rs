@@ -47,9 +47,9 @@ impl Places {
     }
 
     /// Where the sink may take a blob from by itself; `None` if it cannot.
-    pub(crate) fn adoptable(&self, descriptor: &Descriptor) -> Option<Location> {
+    pub(crate) fn mountable(&self, descriptor: &Descriptor) -> Option<Location> {
         let from = self.source.location_of(descriptor);
-        self.sink.can_adopt(&from).then_some(from)
+        self.sink.can_mount(&from).then_some(from)
     }
 
     pub(crate) async fn admit(&self, manifest: &Manifest) -> Result<(), Error> {

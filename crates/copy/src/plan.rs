@@ -35,7 +35,7 @@ pub enum Action {
     /// Move the bytes.
     Copy,
     /// Let the destination take it from the source by itself; move the bytes if it does not.
-    Adopt,
+    Mount,
     /// Find out first whether the destination has it. A plan that was shown has none of these.
     Ask,
     /// Nothing: it is there.
@@ -79,7 +79,7 @@ pub struct Calls {
     /// Questions to the destination.
     pub questions: usize,
     /// Blobs the destination is to take by itself.
-    pub adoptions: usize,
+    pub mounts: usize,
     /// Blobs pushed to the destination.
     pub blobs: usize,
     /// Manifests pushed to the destination.
@@ -105,7 +105,7 @@ impl Plan {
         Amount::of(self.steps.iter())
     }
 
-    /// How many bytes will move, more only if the destination does not adopt what it could.
+    /// How many bytes will move, more only if the destination does not mount what it could.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let [copied, asked] = [Action::Copy, Action::Ask].map(|action| self.amount(action).bytes);
@@ -126,7 +126,7 @@ impl Plan {
             match step.action {
                 Action::Skip | Action::Leave => {}
                 _ if step.descriptor.media_type().is_manifest() => calls.manifests += 1,
-                Action::Adopt => calls.adoptions += 1,
+                Action::Mount => calls.mounts += 1,
                 Action::Copy | Action::Ask => {
                     calls.questions += usize::from(step.action == Action::Ask);
                     calls.reads += usize::from(step.descriptor.data().is_none());

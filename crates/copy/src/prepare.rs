@@ -172,8 +172,8 @@ impl Plan {
     /// Takes in answers about what is unsettled, in its order.
     fn settle(&mut self, answers: impl IntoIterator<Item = Option<bool>>) {
         let places = &self.places;
-        let absent = |descriptor: &Descriptor| match places.adoptable(descriptor) {
-            Some(_) => Action::Adopt,
+        let absent = |descriptor: &Descriptor| match places.mountable(descriptor) {
+            Some(_) => Action::Mount,
             None => Action::Copy,
         };
         let open = self.steps.iter_mut().filter(|step| step.action == Action::Ask);

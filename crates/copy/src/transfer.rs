@@ -30,22 +30,22 @@ impl Transfer {
     pub(crate) async fn settle(&self) -> Result<End, Error> {
         let sink = &*self.places.sink;
         // A registry answers a mount of what it has as it answers any mount, so one round trip settles both.
-        let adopt_first = matches!(sink.location(), Location::Repository(_));
-        if adopt_first && self.adopt().await? {
-            return Ok(self.there(Outcome::Adopted, None));
+        let mount_first = matches!(sink.location(), Location::Repository(_));
+        if mount_first && self.mount().await? {
+            return Ok(self.there(Outcome::Mounted, None));
         }
         if self.ask && sink.contains(&self.descriptor).await? {
             return Ok(self.there(Outcome::Present, None));
         }
-        if !adopt_first && self.adopt().await? {
-            return Ok(self.there(Outcome::Adopted, None));
+        if !mount_first && self.mount().await? {
+            return Ok(self.there(Outcome::Mounted, None));
         }
         Ok(End::Absent)
     }
 
-    async fn adopt(&self) -> Result<bool, Error> {
-        match self.places.adoptable(&self.descriptor) {
-            Some(from) => self.places.sink.adopt(&self.descriptor, &from).await,
+    async fn mount(&self) -> Result<bool, Error> {
+        match self.places.mountable(&self.descriptor) {
+            Some(from) => self.places.sink.mount(&self.descriptor, &from).await,
             None => Ok(false),
         }
     }

@@ -249,7 +249,7 @@ impl Sink for Remote {
         Ok(Self::push_manifest(self, manifest, tag.as_ref()).await?)
     }
 
-    async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, wharf_content::Error> {
+    async fn mount(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, wharf_content::Error> {
         match from {
             Location::Repository(source)
                 if !descriptor.media_type().is_manifest()

@@ -8,11 +8,11 @@ use wharf_content::{
 use wharf_reference::{Algorithm, Digest};
 
 use crate::{
-    Options, adopt,
+    Options,
     disk::{Disk, Found, Lease, verifiable},
     ingest,
     read::{Stored, whole},
-    referrers,
+    referrers, reflink,
     runtime::blocking,
     shared::Shared,
 };
@@ -318,11 +318,11 @@ impl Sink for Layout {
 
     /// Takes a blob from a layout in another directory, without copying its bytes, where the file system can
     /// share them (reflink). Nothing about the other's file changes.
-    async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
+    async fn mount(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
         let Location::Directory(from) = from else {
             return Ok(false);
         };
-        adopt::adopt(self, descriptor, from).await
+        reflink::mount(self, descriptor, from).await
     }
 
     fn location(&self) -> Location {

@@ -52,7 +52,6 @@
 //! locks is refused ([`Options::dangerous_without_locks`]).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod adopt;
 mod check;
 mod chunks;
 mod collect;
@@ -70,6 +69,7 @@ mod options;
 mod os;
 mod read;
 mod referrers;
+mod reflink;
 mod runtime;
 mod shared;
 

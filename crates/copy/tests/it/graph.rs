@@ -234,7 +234,7 @@ async fn run(case: Case) {
     let blobs: Vec<&Digest> = log
         .iter()
         .filter_map(|done| match done {
-            Done::Blob(digest) | Done::Adopted(digest) => Some(digest),
+            Done::Blob(digest) | Done::Mounted(digest) => Some(digest),
             _ => None,
         })
         .collect();

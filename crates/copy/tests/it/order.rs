@@ -117,14 +117,14 @@ async fn an_interrupted_copy_continues_with_what_is_missing() {
 }
 
 #[tokio::test]
-async fn what_the_destination_adopts_is_not_read() {
+async fn what_the_destination_mounts_is_not_read() {
     let source = Arc::new(Place::new());
     let image = source.image("a", &["1", "2"]);
     source.name("x", &image);
-    let adopted = image.layers()[0].digest().clone();
+    let mounted = image.layers()[0].digest().clone();
     let sink = Arc::new(Place {
         mounts_from: Some(source.clone()),
-        mounts_only: Some(adopted.clone()),
+        mounts_only: Some(mounted.clone()),
         ..Place::new()
     });
 
@@ -132,11 +132,11 @@ async fn what_the_destination_adopts_is_not_read() {
         .await
         .unwrap();
 
-    assert!(!source.log().contains(&Done::Read(adopted.clone())));
+    assert!(!source.log().contains(&Done::Read(mounted.clone())));
     let outcome = report
         .outcomes()
-        .find(|(descriptor, _)| *descriptor.digest() == adopted);
-    assert_eq!(outcome.map(|(_, outcome)| outcome), Some(Outcome::Adopted));
+        .find(|(descriptor, _)| *descriptor.digest() == mounted);
+    assert_eq!(outcome.map(|(_, outcome)| outcome), Some(Outcome::Mounted));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

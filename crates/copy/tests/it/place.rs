@@ -24,7 +24,7 @@ pub(crate) enum Done {
     Asked(Digest),
     Read(Digest),
     Listed(Digest),
-    Adopted(Digest),
+    Mounted(Digest),
     Blob(Digest),
     Manifest(Digest, Option<String>),
 }
@@ -379,7 +379,7 @@ impl Sink for Place {
         call.end(()).await
     }
 
-    async fn adopt(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
+    async fn mount(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
         if self.mounts_at.as_ref().is_some_and(|at| at != from) {
             let message = format!("{} cannot be taken from {from}", descriptor.digest());
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -389,15 +389,15 @@ impl Sink for Place {
         let allowed = self.mounts_only.as_ref().is_none_or(|only| only == digest);
         let from = self.mounts_from.as_ref().filter(|_| allowed);
         let bytes = from.and_then(|from| from.content.lock().unwrap().blobs.get(digest).cloned());
-        let adopted = bytes.is_some();
+        let mounted = bytes.is_some();
         if let Some(bytes) = bytes {
             self.content.lock().unwrap().blobs.insert(digest.clone(), bytes);
-            self.write_down(Done::Adopted(digest.clone()));
+            self.write_down(Done::Mounted(digest.clone()));
         }
-        call.end(adopted).await
+        call.end(mounted).await
     }
 
-    fn can_adopt(&self, from: &Location) -> bool {
+    fn can_mount(&self, from: &Location) -> bool {
         self.mounts_from.is_some() && self.mounts_at.as_ref().is_none_or(|at| at == from)
     }
 

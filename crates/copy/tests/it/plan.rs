@@ -58,7 +58,7 @@ async fn a_plan_says_who_is_asked_for_what() {
     let (config, root) = (image.config().unwrap().size(), image.descriptor().size());
     let amount = |action| (plan.amount(action).count, plan.amount(action).bytes);
     assert_eq!(amount(Action::Skip), (1, 3));
-    assert_eq!(amount(Action::Adopt), (3, 5 + 10 + config));
+    assert_eq!(amount(Action::Mount), (3, 5 + 10 + config));
     assert_eq!(amount(Action::Copy), (1, root));
     assert_eq!(amount(Action::Ask), (0, 0));
     assert_eq!(plan.total().count, 5);
@@ -68,7 +68,7 @@ async fn a_plan_says_who_is_asked_for_what() {
         (
             calls.reads,
             calls.questions,
-            calls.adoptions,
+            calls.mounts,
             calls.blobs,
             calls.manifests
         ),
@@ -126,7 +126,7 @@ async fn what_the_cache_answers_is_not_asked_for() {
 
 /// A changed image over its original: what is made here moves, the rest is mounted where it is.
 #[tokio::test]
-async fn each_blob_is_adopted_from_where_it_is() {
+async fn each_blob_is_mounted_from_where_it_is() {
     let original = Place::repository("r.example/a");
     let image = original.image("a", &["one", "made here", "three"]);
     original.name("x", &image);
@@ -147,18 +147,18 @@ async fn each_blob_is_adopted_from_where_it_is() {
         .await
         .unwrap();
     let of = |action| plan.steps().iter().filter(move |step| step.action == action);
-    assert_eq!(of(Action::Adopt).count(), 3, "config and two layers");
+    assert_eq!(of(Action::Mount).count(), 3, "config and two layers");
     let copied: Vec<&Digest> = of(Action::Copy).map(|step| step.descriptor.digest()).collect();
     assert_eq!(copied, [&made, image.digest()]);
-    assert_eq!(plan.calls().adoptions, 3);
+    assert_eq!(plan.calls().mounts, 3);
 
     let sink = sink();
     let report = copy(source.clone(), sink.clone(), &target("x"), Options::default())
         .await
         .unwrap();
-    let adopted = report
+    let mounted = report
         .outcomes()
-        .filter(|(_, outcome)| *outcome == Outcome::Adopted);
-    assert_eq!(adopted.count(), 3);
+        .filter(|(_, outcome)| *outcome == Outcome::Mounted);
+    assert_eq!(mounted.count(), 3);
     assert!(sink.log().contains(&Done::Blob(made)));
 }

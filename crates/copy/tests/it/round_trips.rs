@@ -132,10 +132,10 @@ async fn within_one_registry_no_blob_byte_moves_and_no_question_is_asked_for_it(
     assert_eq!(source.log(), [Done::Read(image.digest().clone())]);
     assert_eq!(sink.count(|done| matches!(done, Done::Asked(_))), 1);
     assert_eq!(sink.count(|done| matches!(done, Done::Blob(_))), 0);
-    let adopted = report
+    let mounted = report
         .outcomes()
-        .filter(|(_, outcome)| *outcome == Outcome::Adopted);
-    assert_eq!(adopted.count(), 21);
+        .filter(|(_, outcome)| *outcome == Outcome::Mounted);
+    assert_eq!(mounted.count(), 21);
     assert_eq!(report.bytes_moved(), image.descriptor().size());
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use wharf_content::{Blob, ErrorKind, Location, Sink as _, Target};
+use wharf_content::{Blob, ErrorKind, Location, Sink, Target};
 use wharf_distribution::Client;
 use wharf_http::{Identity, TlsSettings};
 use wharf_reference::{Registry, Tag};
@@ -24,7 +24,7 @@ async fn plain_http() {
     for (descriptor, _) in image.blobs() {
         assert!(!second.contains(descriptor).await.unwrap());
         let from = Location::Repository(first.repository().clone());
-        assert!(second.adopt(descriptor, &from).await.unwrap());
+        assert!(Sink::mount(&second, descriptor, &from).await.unwrap());
         assert!(second.contains(descriptor).await.unwrap());
     }
     second
@@ -123,10 +123,13 @@ async fn tokens() {
     let other = remote(&client, &name, "other");
     let (descriptor, bytes) = &image.blobs()[0];
     assert!(
-        other
-            .adopt(descriptor, &Location::Repository(app.repository().clone()))
-            .await
-            .unwrap()
+        Sink::mount(
+            &other,
+            descriptor,
+            &Location::Repository(app.repository().clone())
+        )
+        .await
+        .unwrap()
     );
     other
         .push_blob(Blob::from_bytes(descriptor.clone(), bytes.clone()).unwrap())

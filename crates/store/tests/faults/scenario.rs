@@ -71,10 +71,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         steps: &["repair", "pull 1 a"],
     },
     Scenario {
-        name: "adopt",
+        name: "mount",
         before: &["pull 1 a"],
         spoil: Some(make_neighbour),
-        steps: &["adopt 2 b ../neighbour"],
+        steps: &["mount 2 b ../neighbour"],
     },
     Scenario {
         name: KEEPER,
@@ -159,7 +159,7 @@ impl Scenario {
         for step in self.before.iter().chain(&self.steps[..done]) {
             let words: Vec<&str> = step.split(' ').collect();
             match words[0] {
-                "pull" | "scatter" | "ingest" | "tag" | "adopt" => {
+                "pull" | "scatter" | "ingest" | "tag" | "mount" => {
                     let _ = names.insert(words[2].to_owned(), words[1].parse().unwrap());
                 }
                 "untag" | "remove" => drop(names.remove(words[1])),

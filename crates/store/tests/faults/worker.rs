@@ -87,7 +87,7 @@ pub(crate) async fn step(path: &Path, text: &str) -> Result<(), Error> {
         "collect" => store.collect(&Collect::default()).await.map(drop),
         "prune" => store.prune(Prune::All, &Collect::default()).await.map(drop),
         "repair" => store.repair().await.map(drop),
-        "adopt" => adopt(&store, &image(number(1)), &name(2), Path::new(words[3])).await,
+        "mount" => mount(&store, &image(number(1)), &name(2), Path::new(words[3])).await,
         "receive" => receive(&store, number(1)).await,
         "drop" => {
             let keeper = store.keep().await?;
@@ -133,10 +133,10 @@ async fn cut(store: &Layout, image: &Image) -> Result<(), Error> {
     Ok(())
 }
 
-async fn adopt(store: &Layout, image: &Image, name: &Name, from: &Path) -> Result<(), Error> {
+async fn mount(store: &Layout, image: &Image, name: &Name, from: &Path) -> Result<(), Error> {
     let from = Location::Directory(from.to_owned());
     for content in image.blobs() {
-        if !store.adopt(&content.0, &from).await? {
+        if !store.mount(&content.0, &from).await? {
             store
                 .push_blob(Fetched::blob(content, usize::MAX, Order::Forwards))
                 .await?;

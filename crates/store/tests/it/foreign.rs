@@ -119,7 +119,7 @@ async fn what_is_read_stays_as_it_was() {
     // A copy takes nothing from it but its bytes.
     let ours = scratch.store().await;
     for (descriptor, _) in whole.blobs() {
-        if !ours.adopt(descriptor, &Source::location(&store)).await.unwrap() {
+        if !ours.mount(descriptor, &Source::location(&store)).await.unwrap() {
             ours.push_blob(store.blob(descriptor).await.unwrap())
                 .await
                 .unwrap();

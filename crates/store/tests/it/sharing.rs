@@ -16,23 +16,23 @@ async fn blobs_are_taken_from_a_layout_next_door() {
     let from = Location::Directory(scratch.path("other"));
     for (descriptor, bytes) in image.blobs() {
         // Where the file system cannot share the bytes, they are copied.
-        if !store.adopt(descriptor, &from).await.unwrap() {
+        if !store.mount(descriptor, &from).await.unwrap() {
             store
                 .push_blob(other.blob(descriptor).await.unwrap())
                 .await
                 .unwrap();
         }
-        assert!(store.adopt(descriptor, &from).await.unwrap());
+        assert!(store.mount(descriptor, &from).await.unwrap());
         let read = store.blob(descriptor).await.unwrap().read_to_end(u64::MAX).await;
         assert_eq!(read.unwrap(), bytes);
     }
     assert!(scratch.files(".wharf/ingest").is_empty());
     let absent = Image::small("absent");
     let config = absent.manifest().config().unwrap();
-    assert!(!store.adopt(config, &from).await.unwrap());
-    assert!(!store.adopt(config, &Location::Memory).await.unwrap());
+    assert!(!store.mount(config, &from).await.unwrap());
+    assert!(!store.mount(config, &Location::Memory).await.unwrap());
     let nowhere = Location::Directory(scratch.path("nowhere"));
-    assert!(!store.adopt(config, &nowhere).await.unwrap());
+    assert!(!store.mount(config, &nowhere).await.unwrap());
     assert!(scratch.files(".wharf/ingest").is_empty());
     // Collecting one leaves the other whole.
     drop(store);
@@ -51,7 +51,7 @@ async fn damage_next_door_is_not_taken() {
     scratch.damage(descriptor.digest());
     let store = Layout::create(scratch.path("ours")).await.unwrap();
     let from = Location::Directory(scratch.path("store"));
-    assert!(!store.adopt(descriptor, &from).await.unwrap());
+    assert!(!store.mount(descriptor, &from).await.unwrap());
     assert!(!store.contains(descriptor).await.unwrap());
 }
 

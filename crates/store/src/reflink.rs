@@ -8,7 +8,7 @@ use wharf_content::{Descriptor, Error};
 use crate::{Layout, disk::Disk, hashing::file_has, ingest, os, runtime::blocking};
 
 /// Takes the blob from the layout at `from`; `false` if its bytes must be copied.
-pub(crate) async fn adopt(layout: &Layout, descriptor: &Descriptor, from: &Path) -> Result<bool, Error> {
+pub(crate) async fn mount(layout: &Layout, descriptor: &Descriptor, from: &Path) -> Result<bool, Error> {
     let (wanted, from) = (descriptor.clone(), from.to_owned());
     let opened = layout.blocking(move |layout| {
         layout.lease.pin([wanted.digest()])?;
@@ -27,7 +27,7 @@ pub(crate) async fn adopt(layout: &Layout, descriptor: &Descriptor, from: &Path)
     };
     let (shared, descriptor) = (layout.shared.clone(), descriptor.clone());
     let taken = blocking(move || {
-        if !reflink(&source, &mut slot, &descriptor)? {
+        if !share_blocks(&source, &mut slot, &descriptor)? {
             slot.discard()?;
             return Ok(false);
         }
@@ -43,7 +43,7 @@ pub(crate) async fn adopt(layout: &Layout, descriptor: &Descriptor, from: &Path)
 }
 
 /// Makes the file being received share the other's blocks.
-fn reflink(source: &Disk, slot: &mut ingest::Slot, descriptor: &Descriptor) -> Result<bool, Error> {
+fn share_blocks(source: &Disk, slot: &mut ingest::Slot, descriptor: &Descriptor) -> Result<bool, Error> {
     let Some((from, stamp)) = source.open_blob(descriptor.digest())? else {
         return Ok(false);
     };
