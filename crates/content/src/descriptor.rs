@@ -153,7 +153,7 @@ impl Descriptor {
     /// Whether registries and stores do without this: a layer that may not be distributed, and says from where
     /// else it is to be had (image-spec, *Non-Distributable Layers*; Docker's foreign layers).
     #[must_use]
-    pub fn is_elsewhere(&self) -> bool {
+    pub fn is_nondistributable(&self) -> bool {
         self.media_type.is_nondistributable() && !self.urls.is_empty()
     }
 

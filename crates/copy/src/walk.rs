@@ -156,7 +156,7 @@ impl<'a> Walk<'a> {
     }
 
     fn ask(&mut self, descriptor: Descriptor) {
-        let action = if descriptor.is_elsewhere() && !self.options.nondistributable {
+        let action = if descriptor.is_nondistributable() && !self.options.nondistributable {
             Action::Leave
         } else {
             Action::Ask

@@ -173,7 +173,7 @@ impl Layout {
         let manifest = Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest)?;
         self.lease.pin(manifest.blobs().map(Descriptor::digest))?;
         for blob in manifest.blobs() {
-            if !blob.is_elsewhere() && !self.shared.vouch(blob)? {
+            if !blob.is_nondistributable() && !self.shared.vouch(blob)? {
                 return Ok(false);
             }
         }
