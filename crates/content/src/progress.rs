@@ -79,7 +79,7 @@ pub enum Outcome {
     /// The destination took it from elsewhere by itself: a mount, a link.
     Mounted,
     /// It is not at the destination: it may not be distributed, and is had from its own URLs.
-    Left,
+    Omitted,
 }
 
 impl fmt::Display for Outcome {
@@ -88,7 +88,7 @@ impl fmt::Display for Outcome {
             Self::Copied => "copied",
             Self::Present => "already there",
             Self::Mounted => "mounted",
-            Self::Left => "left where it is",
+            Self::Omitted => "omitted",
         })
     }
 }

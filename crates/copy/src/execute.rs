@@ -35,7 +35,7 @@ impl Plan {
         for step in &self.steps {
             let skipped = match step.action {
                 Action::Skip => Some(Outcome::Present),
-                Action::Leave => Some(Outcome::Left),
+                Action::Omit => Some(Outcome::Omitted),
                 Action::Copy | Action::Mount | Action::Ask => None,
             };
             if let Some(outcome) = skipped {
@@ -84,7 +84,7 @@ impl Plan {
             let piece = Piece { step: number, size };
             match step.action {
                 _ if step.descriptor.media_type().is_manifest() => {}
-                Action::Skip | Action::Leave => {}
+                Action::Skip | Action::Omit => {}
                 Action::Copy => ready.push(piece),
                 Action::Ask | Action::Mount => open.push(piece),
             }

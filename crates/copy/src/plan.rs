@@ -41,12 +41,12 @@ pub enum Action {
     /// Nothing: it is there.
     Skip,
     /// Nothing: it may not be distributed, and is had from its own URLs.
-    Leave,
+    Omit,
 }
 
 impl Step {
     pub(crate) const fn is_open(&self) -> bool {
-        !matches!(self.action, Action::Skip | Action::Leave)
+        !matches!(self.action, Action::Skip | Action::Omit)
     }
 }
 
@@ -124,7 +124,7 @@ impl Plan {
         let mut calls = Calls::default();
         for step in &self.steps {
             match step.action {
-                Action::Skip | Action::Leave => {}
+                Action::Skip | Action::Omit => {}
                 _ if step.descriptor.media_type().is_manifest() => calls.manifests += 1,
                 Action::Mount => calls.mounts += 1,
                 Action::Copy | Action::Ask => {

@@ -157,7 +157,7 @@ impl<'a> Walk<'a> {
 
     fn ask(&mut self, descriptor: Descriptor) {
         let action = if descriptor.is_nondistributable() && !self.options.nondistributable {
-            Action::Leave
+            Action::Omit
         } else {
             Action::Ask
         };
