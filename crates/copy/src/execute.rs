@@ -44,10 +44,10 @@ impl Plan {
             }
             outcomes.push(skipped);
         }
-        let contradiction = self.move_blobs(&progress, &mut outcomes).await?;
+        let platform_mismatch = self.move_blobs(&progress, &mut outcomes).await?;
         self.push_levels(&progress).await?;
         self.push_root(&progress).await?;
-        if let (Some(stated), Some(actual)) = (&self.platform, &contradiction) {
+        if let (Some(stated), Some(actual)) = (&self.platform, &platform_mismatch) {
             let message = format!(
                 "the index states {} for {}, but its config states {}",
                 shown(stated),
@@ -65,7 +65,7 @@ impl Plan {
             root: self.root.descriptor().clone(),
             resolved: self.resolved,
             platform: self.platform,
-            contradiction,
+            platform_mismatch,
             outcomes: descriptors.zip(outcomes).collect(),
             bytes_moved: progress.bytes.load(Ordering::Relaxed),
             warnings: self.warnings,
@@ -94,7 +94,7 @@ impl Plan {
             schedule = schedule.for_uploads();
         }
         let mut tasks: JoinSet<Result<(Job, End), Error>> = JoinSet::new();
-        let mut contradiction = None;
+        let mut platform_mismatch = None;
         loop {
             while let Some(job) = schedule.next() {
                 let (Job::Settle(piece) | Job::Move(piece)) = job;
@@ -110,7 +110,7 @@ impl Plan {
                 });
             }
             let Some((job, end)) = joined(&mut tasks).await? else {
-                return Ok(contradiction);
+                return Ok(platform_mismatch);
             };
             let (Job::Settle(piece) | Job::Move(piece)) = job;
             match job {
@@ -118,7 +118,7 @@ impl Plan {
                 Job::Move(_) => schedule.moved(piece),
             }
             if let End::There(outcome, stated) = end {
-                contradiction = stated.or(contradiction);
+                platform_mismatch = stated.or(platform_mismatch);
                 if let Some(slot) = outcomes.get_mut(piece.step) {
                     *slot = Some(outcome);
                 }

@@ -7,7 +7,7 @@ pub struct Report {
     pub(crate) root: Descriptor,
     pub(crate) resolved: Descriptor,
     pub(crate) platform: Option<Platform>,
-    pub(crate) contradiction: Option<Platform>,
+    pub(crate) platform_mismatch: Option<Platform>,
     pub(crate) outcomes: Vec<(Descriptor, Outcome)>,
     pub(crate) bytes_moved: u64,
     pub(crate) warnings: Vec<String>,
@@ -41,8 +41,8 @@ impl Report {
     /// The platform that the config of the chosen image states, if the index states another one (threat row
     /// I7). Only known when the config moved.
     #[must_use]
-    pub const fn contradiction(&self) -> Option<&Platform> {
-        self.contradiction.as_ref()
+    pub const fn platform_mismatch(&self) -> Option<&Platform> {
+        self.platform_mismatch.as_ref()
     }
 
     /// What happened to each manifest and blob, in the order of the plan. Between repositories of one registry

@@ -58,27 +58,27 @@ impl Transfer {
             Some(embedded) => Blob::from_bytes(descriptor.clone(), embedded.into())?,
             None => self.places.source.blob(descriptor).await?,
         };
-        let mut contradiction = None;
+        let mut platform_mismatch = None;
         if let Some(stated) = &self.stated
             && descriptor.size() <= MAX_CONFIG_SIZE
         {
             let bytes = blob.read_to_end(MAX_CONFIG_SIZE).await?;
             let config = ImageConfig::parse(bytes.clone()).ok(); // what it is else is not for a copy to say
             let actual = config.as_ref().and_then(ImageConfig::platform);
-            contradiction = actual.filter(|actual| !agree(stated, actual)).cloned();
+            platform_mismatch = actual.filter(|actual| !agree(stated, actual)).cloned();
             blob = Blob::from_bytes(descriptor.clone(), bytes)?;
         }
         let blob = blob.with_progress(Arc::clone(&self.progress));
         self.places.sink.push_blob(blob).await?;
-        Ok(self.there(Outcome::Copied, contradiction))
+        Ok(self.there(Outcome::Copied, platform_mismatch))
     }
 
-    fn there(&self, outcome: Outcome, contradiction: Option<Platform>) -> End {
+    fn there(&self, outcome: Outcome, platform_mismatch: Option<Platform>) -> End {
         self.progress.event(Event::Finished {
             descriptor: &self.descriptor,
             outcome,
         });
-        End::There(outcome, contradiction)
+        End::There(outcome, platform_mismatch)
     }
 }
 

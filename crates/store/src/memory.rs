@@ -242,7 +242,8 @@ impl Source for Memory {
 impl Sink for Memory {
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let (state, digest) = (self.read(), descriptor.digest());
-        let has_blob = |blob: &Descriptor| blob.is_nondistributable() || state.blobs.contains_key(blob.digest());
+        let has_blob =
+            |blob: &Descriptor| blob.is_nondistributable() || state.blobs.contains_key(blob.digest());
         Ok(if descriptor.media_type().is_manifest() {
             let manifest = state.manifests.get(digest);
             manifest.is_some_and(|manifest| manifest.blobs().all(has_blob))

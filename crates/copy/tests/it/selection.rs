@@ -185,7 +185,7 @@ async fn an_index_that_states_another_platform_than_the_config_is_told_of() {
         source.name("x", &source.index(&[entry]));
         let options = options(Selection::Platform(stated));
         let report = copy(source, sink, &target("x"), options).await.unwrap();
-        assert_eq!(report.contradiction(), (!agree).then_some(&actual));
+        assert_eq!(report.platform_mismatch(), (!agree).then_some(&actual));
         assert_eq!(report.warnings().len(), usize::from(!agree));
     }
 }

@@ -449,7 +449,7 @@ async fn i07_a_platform_that_is_claimed_falsely_is_told_of() {
             .await
             .unwrap();
         let told = (claimed != true_one).then_some(&true_one);
-        assert_eq!(report.contradiction(), told);
+        assert_eq!(report.platform_mismatch(), told);
         assert_eq!(report.warnings().len(), usize::from(told.is_some()));
     }
 }
