@@ -18,7 +18,7 @@
 //! ```
 //!
 //! [`Layout`] is a directory that skopeo, umoci and podman read as `oci:DIR:NAME`, [`Memory`] the same in
-//! memory. [`Keeper`] is for a program that has a layout to itself, as a registry does. Nothing here fetches
+//! memory. [`ExclusiveLayout`] is for a program that has a layout to itself, as a registry does. Nothing here fetches
 //! anything or unpacks layers.
 //!
 //! Any number of processes may use one layout, a collector among them; none of them may be killed at a wrong
@@ -57,11 +57,11 @@ mod chunks;
 mod collect;
 mod disk;
 mod error;
+mod exclusive;
 mod hashing;
 mod image;
 mod index;
 mod ingest;
-mod keeper;
 mod layout;
 mod memory;
 mod names;
@@ -75,8 +75,8 @@ mod shared;
 
 pub use check::{Checked, Problem};
 pub use collect::{Collect, Collected, Prune};
+pub use exclusive::ExclusiveLayout;
 pub use image::Image;
-pub use keeper::Keeper;
 pub use layout::Layout;
 pub use memory::Memory;
 pub use options::{Durability, Options, Verify};

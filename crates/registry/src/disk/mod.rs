@@ -20,7 +20,7 @@ use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
-use wharf_store::{Keeper, Layout};
+use wharf_store::{ExclusiveLayout, Layout};
 
 pub use self::journal::TornTail;
 use self::{journal::Journal, notes::Notes};
@@ -28,10 +28,10 @@ use crate::{Backend, Change, Listing};
 
 /// A backend in a directory, which outlives the process and its crashes.
 ///
-/// The directory is an image layout ([`Layout`]), which this process keeps ([`Keeper`]): other programs may
+/// The directory is an image layout ([`Layout`]), which this process has for itself ([`ExclusiveLayout`]): other programs may
 /// read it, and push images of their own to it, which the registry leaves alone. They cannot collect it.
 pub struct DiskBackend {
-    keeper: Keeper,
+    layout: ExclusiveLayout,
     journal: Journal,
     notes: Notes,
 }
@@ -56,9 +56,9 @@ impl DiskBackend {
     ///
     /// As [`DiskBackend::open`].
     pub async fn over(store: &Layout) -> Result<Self, Error> {
-        let keeper = store.keep().await?;
+        let layout = store.make_exclusive().await?;
         let directory = store.path().join("registry");
-        if has_lost_journal(&directory)? && !keeper.removable().await?.is_empty() {
+        if has_lost_journal(&directory)? && !layout.removable().await?.is_empty() {
             return Err(lost_journal(&directory));
         }
         blocking(move || {
@@ -66,9 +66,9 @@ impl DiskBackend {
             let journal = Journal::open(&directory)?;
             let notes = Notes::open(&directory)?; // after it: so a directory with notes has had a journal
             files::sync_dir(&directory)?;
-            files::sync_dir(keeper.layout().path())?;
+            files::sync_dir(layout.layout().path())?;
             Ok(Self {
-                keeper,
+                layout,
                 journal,
                 notes,
             })
@@ -122,11 +122,11 @@ impl Backend for DiskBackend {
     }
 
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-        self.keeper.size(digest).await
+        self.layout.size(digest).await
     }
 
     async fn sizes(&self, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
-        self.keeper.sizes(digests).await
+        self.layout.sizes(digests).await
     }
 
     fn verifies(&self) -> bool {
@@ -134,24 +134,24 @@ impl Backend for DiskBackend {
     }
 
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
-        self.keeper.read(digest, range).await
+        self.layout.read(digest, range).await
     }
 
     async fn remove(&self, digest: &Digest) -> Result<(), Error> {
-        self.keeper.remove(digest).await.map(drop)
+        self.layout.remove(digest).await.map(drop)
     }
 
     async fn quarantine(&self, digest: &Digest) -> Result<(), Error> {
-        self.keeper.quarantine(digest).await
+        self.layout.quarantine(digest).await
     }
 
     async fn digests(&self) -> Result<Listing<Digest>, Error> {
-        Ok(self.keeper.removable().await?.into())
+        Ok(self.layout.removable().await?.into())
     }
 
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
         let note = self.notes.write(upload, note);
-        self.keeper.begin(upload).await?;
+        self.layout.begin(upload).await?;
         match note {
             Some(note) => joined(note).await,
             None => Ok(()),
@@ -159,35 +159,35 @@ impl Backend for DiskBackend {
     }
 
     async fn append(&self, upload: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error> {
-        self.keeper.append(upload, offset, chunks).await
+        self.layout.append(upload, offset, chunks).await
     }
 
     async fn length(&self, upload: &str) -> Result<Option<u64>, Error> {
-        self.keeper.length(upload).await
+        self.layout.length(upload).await
     }
 
     async fn flush(&self, upload: &str) -> Result<u64, Error> {
-        self.keeper.flush(upload).await
+        self.layout.flush(upload).await
     }
 
     async fn read_upload(&self, upload: &str) -> Result<ByteStream, Error> {
-        self.keeper.read_upload(upload).await
+        self.layout.read_upload(upload).await
     }
 
     async fn commit(&self, upload: &str, content: &Verified) -> Result<(), Error> {
-        self.keeper.commit(upload, content).await?;
+        self.layout.commit(upload, content).await?;
         self.notes.remove(upload);
         Ok(())
     }
 
     async fn discard(&self, upload: &str) -> Result<(), Error> {
-        self.keeper.discard(upload).await?;
+        self.layout.discard(upload).await?;
         self.notes.remove(upload);
         Ok(())
     }
 
     async fn uploads(&self) -> Result<Vec<(String, String)>, Error> {
-        self.notes.of(self.keeper.uploads().await?).await
+        self.notes.of(self.layout.uploads().await?).await
     }
 
     fn health(&self) -> Result<(), Error> {
@@ -198,7 +198,7 @@ impl Backend for DiskBackend {
 impl fmt::Debug for DiskBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DiskBackend")
-            .field("root", &self.keeper.layout().path())
+            .field("root", &self.layout.layout().path())
             .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@
 //! refer to, so that a manifest that exists never lacks something because of a collector, whenever it is
 //! stopped.
 
-mod kept;
+mod exclusive;
 mod leftovers;
 mod mark;
 mod options;
@@ -26,7 +26,7 @@ use crate::{
     index::{self, Index},
     os::Stamp,
 };
-pub(crate) use kept::{Named, removable, remove, tidy};
+pub(crate) use exclusive::{Named, removable, remove, tidy};
 use mark::Marker;
 pub use options::{Collect, Collected, Prune};
 
@@ -42,7 +42,7 @@ impl Layout {
     ///
     /// [`ErrorKind::Corrupt`] if a manifest that is needed is damaged, since what it needs is not known then:
     /// [`Layout::repair`] comes first. [`ErrorKind::Unsupported`] for a store with shared blobs.
-    /// [`ErrorKind::Conflict`] for one that a [`Keeper`](crate::Keeper) keeps, such as a registry's.
+    /// [`ErrorKind::Conflict`] for an [`ExclusiveLayout`](crate::ExclusiveLayout), such as a registry's.
     pub async fn collect(&self, options: &Collect) -> Result<Collected, Error> {
         let options = options.clone();
         self.blocking(move |layout| collect(&layout.shared.disk, &options, |_| true))
@@ -81,7 +81,7 @@ fn refuse_foreign(disk: &Disk) -> Result<(), Error> {
         let message = "a store with shared blobs cannot be collected: nobody knows what its other users need";
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    if disk.is_kept()? {
+    if disk.is_exclusive()? {
         let message = format!(
             "{} cannot be collected: another program, such as a registry, keeps its content, and it alone \
              knows what is needed",

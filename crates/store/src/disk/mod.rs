@@ -3,15 +3,15 @@
 //! Beside what the image-spec defines there is one directory, `.wharf`, which other tools ignore. It holds
 //! `lock`, which guards index.json; `ingest`, what is being received; `leases`, what running operations rely
 //! on; `gate`, which keeps a collector and those operations apart; `collect`, which keeps collectors apart;
-//! `corrupt`, damaged blobs for inspection; `keeper`, where one program keeps the layout, its `lock` and what
+//! `corrupt`, damaged blobs for inspection; `keeper`, for an exclusive layout, its `lock` and what
 //! it receives in `uploads`. With a shared directory of blobs, all but `lock` are there.
 //!
 //! Locks are taken in this order: the file of one ingest, `collect`, `lock`, `gate`.
 
 mod blobs;
 mod corrupt;
+mod exclusive;
 mod index_file;
-mod keep;
 mod lease;
 mod mark;
 mod version;

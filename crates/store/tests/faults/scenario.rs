@@ -77,7 +77,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         steps: &["mount 2 b ../neighbour"],
     },
     Scenario {
-        name: KEEPER,
+        name: EXCLUSIVE,
         before: &["receive 3"],
         spoil: None,
         steps: &["receive 1", "receive 2", "drop 3", "receive 1"],
@@ -85,7 +85,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// The scenario in which a program keeps the layout.
-pub(crate) const KEEPER: &str = "keeper";
+pub(crate) const EXCLUSIVE: &str = "exclusive";
 
 /// A directory with the store of a scenario in it.
 pub(crate) struct Stage {
@@ -172,7 +172,7 @@ impl Scenario {
 }
 
 impl Scenario {
-    /// What a keeper has received, and not dropped, when so many steps are done: numbers of images.
+    /// What a program with an exclusive layout has received, and not dropped, when so many steps are done: numbers of images.
     pub(crate) fn received_after(&self, done: usize) -> BTreeSet<u64> {
         let mut received = BTreeSet::new();
         for step in self.before.iter().chain(&self.steps[..done]) {

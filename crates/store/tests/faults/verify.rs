@@ -6,7 +6,7 @@ use wharf_content::{Sink as _, Source as _};
 use wharf_store::{Collect, Layout, Problem};
 
 use crate::{
-    scenario::{KEEPER, Scenario, Stage},
+    scenario::{EXCLUSIVE, Scenario, Stage},
     worker,
 };
 
@@ -113,7 +113,7 @@ async fn complete(store: &Layout, name: &str, number: u64, context: &str) {
 
 /// Garbage reaches zero when nothing runs.
 async fn at_rest(scenario: &Scenario, path: &Path, expected: &BTreeMap<String, u64>, context: &str) {
-    if scenario.name != KEEPER {
+    if scenario.name != EXCLUSIVE {
         let store = open(path, context).await;
         let everything = Collect::default()
             .with_partial_age(Duration::ZERO)

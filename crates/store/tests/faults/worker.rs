@@ -90,8 +90,8 @@ pub(crate) async fn step(path: &Path, text: &str) -> Result<(), Error> {
         "mount" => mount(&store, &image(number(1)), &name(2), Path::new(words[3])).await,
         "receive" => receive(&store, number(1)).await,
         "drop" => {
-            let keeper = store.keep().await?;
-            keeper.remove(received(number(1)).0.digest()).await.map(drop)
+            let layout = store.make_exclusive().await?;
+            layout.remove(received(number(1)).0.digest()).await.map(drop)
         }
         other => panic!("no step {other}"),
     }
@@ -155,32 +155,32 @@ pub(crate) fn received(number: u64) -> (Descriptor, Bytes) {
 
 /// An upload as a registry takes it: continued where one was cut, and hashed when it is whole.
 async fn receive(store: &Layout, number: u64) -> Result<(), Error> {
-    let keeper = store.keep().await?;
+    let layout = store.make_exclusive().await?;
     let (descriptor, bytes) = received(number);
     let id = format!("u{number}");
     loop {
-        if !keeper.uploads().await?.contains(&id) {
-            keeper.begin(&id).await?;
+        if !layout.uploads().await?.contains(&id) {
+            layout.begin(&id).await?;
         }
-        let mut offset = usize::try_from(keeper.flush(&id).await?).expect("a small upload");
+        let mut offset = usize::try_from(layout.flush(&id).await?).expect("a small upload");
         for end in [200_000, bytes.len()] {
             if offset < end {
-                keeper
+                layout
                     .append(&id, offset as u64, vec![bytes.slice(offset..end)])
                     .await?;
-                offset = usize::try_from(keeper.flush(&id).await?).expect("a small upload");
+                offset = usize::try_from(layout.flush(&id).await?).expect("a small upload");
             }
         }
         let mut hasher = Hasher::new(Algorithm::Sha256)?;
-        let mut stream = keeper.read_upload(&id).await?;
+        let mut stream = layout.read_upload(&id).await?;
         while let Some(chunk) = stream.try_next().await? {
             hasher.update(&chunk);
         }
         let content = hasher.prove()?;
         if content.digest() == descriptor.digest() {
-            return keeper.commit(&id, &content).await;
+            return layout.commit(&id, &content).await;
         }
-        keeper.discard(&id).await?; // what a crash of the machine has left
+        layout.discard(&id).await?; // what a crash of the machine has left
     }
 }
 

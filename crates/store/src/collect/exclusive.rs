@@ -1,4 +1,5 @@
-//! Collecting where a keeper decides: what index.json and running operations need stays whatever it says.
+//! Collection of an exclusive layout: its program decides, but nothing is removed that index.json or a running
+//! operation needs.
 
 use std::{
     collections::HashSet,
@@ -32,7 +33,7 @@ impl Named {
     }
 }
 
-/// Everything that nobody but the keeper may need, if it is wanted until it has been listed.
+/// All blobs that only the program of the exclusive layout may need. Listing them stops when `wanted` returns false.
 pub(crate) fn removable(disk: &Disk, wanted: &dyn Fn() -> bool) -> Result<Vec<Digest>, Error> {
     let options = Collect::default();
     let found = disk
@@ -59,7 +60,7 @@ pub(crate) fn removable(disk: &Disk, wanted: &dyn Fn() -> bool) -> Result<Vec<Di
     Ok(removable.map(|(digest, _)| digest).collect())
 }
 
-/// Removes a blob unless somebody but the keeper needs it; whether it is gone.
+/// Removes a blob and returns true, unless index.json or a running operation needs it.
 pub(crate) fn remove(disk: &Disk, named: &Named, digest: &Digest) -> Result<bool, Error> {
     let gate = disk.gate(true)?;
     // Leases first: who names an image ends its lease only when index.json says so.
@@ -78,7 +79,7 @@ fn is_pinned(disk: &Disk, pins: &HashSet<Digest>, digest: &Digest) -> Result<boo
     Ok(marker.is_live(digest))
 }
 
-/// Removes what other users of a kept layout have left and nobody will continue.
+/// Removes leftovers of interrupted operations that are too old to be continued.
 pub(crate) fn tidy(disk: &Disk) -> Result<(), Error> {
     leftovers::remove(disk, &Collect::default(), &mut Collected::default())
 }

@@ -1,4 +1,4 @@
-//! Which program keeps the layout: a directory says that one does, the lock in it that it runs.
+//! Exclusive layouts: a directory marks the layout as one, the lock in it belongs to the process that has it.
 
 use std::{fs::File, io};
 
@@ -11,25 +11,27 @@ use crate::{
     os::Dir,
 };
 
-const KEEPER: &str = "keeper";
+/// The name on the disk, which never changes: programs that do not know it would collect the layout.
+const DIRECTORY: &str = "keeper";
 const LOCK: &str = "lock";
 const UPLOADS: &str = "uploads";
 
 impl Disk {
-    /// Takes the layout, for good: the directory of uploads, and what is locked until it is closed.
-    pub(crate) fn keep(&self) -> Result<(Dir, File), Error> {
+    /// Makes the layout exclusive, which cannot be undone. Returns the directory of uploads, and the file whose lock
+    /// belongs to this process until it is closed.
+    pub(crate) fn make_exclusive(&self) -> Result<(Dir, File), Error> {
         if matches!(self.pool, Pool::Shared(_)) {
-            let message = "a store with shared blobs cannot be kept: nobody knows what its other users need";
+            let message = "a store with shared blobs cannot be exclusive: its other users are not known";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let collect = self.lock_collect()?; // a collector either sees the directory or has ended
         let private = self.private()?;
-        let directory = private.make_dir(KEEPER, 0o700);
-        let directory = directory.at("create", &private.path().join(KEEPER))?;
+        let directory = private.make_dir(DIRECTORY, 0o700);
+        let directory = directory.at("create", &private.path().join(DIRECTORY))?;
         let path = directory.path().join(LOCK);
         let lock = directory.read_write(LOCK, 0o600).at("open", &path)?;
         if !self.try_lock(&lock, &path)? {
-            let message = format!("another process keeps {}", self.path().display());
+            let message = format!("another process has exclusive use of {}", self.path().display());
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         drop(collect);
@@ -43,15 +45,15 @@ impl Disk {
         Ok((uploads, lock))
     }
 
-    /// Whether some program keeps the layout, running or not.
-    pub(crate) fn is_kept(&self) -> Result<bool, Error> {
+    /// True if the layout was made exclusive, whether or not a process has it now.
+    pub(crate) fn is_exclusive(&self) -> Result<bool, Error> {
         let path = self.at(super::PRIVATE);
-        let keeper = match self.root.dir(super::PRIVATE) {
+        let directory = match self.root.dir(super::PRIVATE) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            private => private.and_then(|private| private.stat(KEEPER)),
+            private => private.and_then(|private| private.stat(DIRECTORY)),
         };
-        keeper
-            .map(|keeper| keeper.is_some())
+        directory
+            .map(|directory| directory.is_some())
             .map_err(|error| storage("look into", &path, error))
     }
 

@@ -1,4 +1,4 @@
-//! A layout in the hands of one program.
+//! A layout of which one program has exclusive use.
 
 use std::{error::Error as _, fmt, fs::File, io, ops::Range, sync::Arc};
 
@@ -19,8 +19,8 @@ use crate::{
 /// Content of at most so many bytes is verified before any of it is returned.
 const SMALL: u64 = 1024 * 1024;
 
-/// A layout that one program keeps, as a registry does: it knows what is needed beside what index.json names,
-/// and takes in content whose digest is known last.
+/// A layout of which one program, such as a registry, has exclusive use: the program decides which content is needed
+/// beside what index.json names, and it writes uploads whose digest is known only at their end.
 ///
 /// ```
 /// use wharf_content::{Verified, Source as _};
@@ -29,55 +29,56 @@ const SMALL: u64 = 1024 * 1024;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// # let directory = tempfile::tempdir()?;
-/// let keeper = Layout::create(directory.path().join("store")).await?.keep().await?;
-/// keeper.begin("u1").await?;
-/// keeper.append("u1", 0, vec!["some ".into()]).await?;
-/// keeper.append("u1", 5, vec!["content".into()]).await?;
+/// let exclusive = Layout::create(directory.path().join("store")).await?.make_exclusive().await?;
+/// exclusive.begin("u1").await?;
+/// exclusive.append("u1", 0, vec!["some ".into()]).await?;
+/// exclusive.append("u1", 5, vec!["content".into()]).await?;
 /// let content = Verified::of(Algorithm::Sha256, b"some content")?; // hashed as it came
-/// keeper.commit("u1", &content).await?;
-/// assert_eq!(keeper.size(content.digest()).await?, Some(12));
+/// exclusive.commit("u1", &content).await?;
+/// assert_eq!(exclusive.size(content.digest()).await?, Some(12));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// # Who decides what stays
+/// # Removal
 ///
-/// A layout that has been kept once is kept for good, whether its keeper runs or not: [`Layout::collect`] and
-/// [`Layout::prune`] refuse it. Only the keeper removes content, and [`Keeper::remove`] leaves what an image
-/// in index.json or a running operation of any process needs. So others may push to the layout, name images in
-/// it and copy from it as ever.
+/// A layout that was made exclusive stays so, also while no process has it: [`Layout::collect`] and
+/// [`Layout::prune`] refuse it. Only [`ExclusiveLayout::remove`] removes content, and it refuses what an image in
+/// index.json or a running operation of any process needs. So other processes may still push to the layout, name
+/// images in it and copy from it.
 ///
 /// # Uploads
 ///
-/// An upload is a file that grows, under an id of the caller's, and outlives its process: who opens the layout
-/// again finds it with what was flushed. It becomes content when the caller proves that bytes were hashed
-/// ([`Verified`]): whoever receives bytes hashes them as they come, and nothing hashes them twice.
+/// An upload is a file that grows, under an id that the caller chooses, and it outlives the process: after the next
+/// [`Layout::make_exclusive`] it has at least the bytes that were flushed. It becomes content when the caller passes
+/// [`Verified`], the proof that its bytes were hashed. So the caller hashes bytes as it receives them, and the layout
+/// does not hash them again.
 ///
-/// Nothing here locks uploads against each other: calls for one upload must not overlap.
-pub struct Keeper {
+/// Uploads have no locks: calls for the same upload must not overlap.
+pub struct ExclusiveLayout {
     layout: Layout,
     uploads: Arc<Uploads>,
     named: Arc<Named>,
-    /// Held for as long as the layout is kept by this process.
+    /// Locked as long as this process has the layout.
     lock: File,
 }
 
 impl Layout {
-    /// Takes the layout into this program's hands, for good; see [`Keeper`]. One process at a time can do
-    /// that. Waits for a collector that is at work, and removes what has been given up for a week.
+    /// Makes the layout exclusive, which cannot be undone, and takes its lock, which one process at a time can have; see
+    /// [`ExclusiveLayout`]. Waits for a running collector, and removes partial blobs that are a week old.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if another process keeps it,
+    /// [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if another process has it,
     /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) for a store with shared blobs.
-    pub async fn keep(&self) -> Result<Keeper, Error> {
+    pub async fn make_exclusive(&self) -> Result<ExclusiveLayout, Error> {
         let layout = self.session();
         blocking(move || {
             let disk = &layout.shared.disk;
-            let (directory, lock) = disk.keep()?;
+            let (directory, lock) = disk.make_exclusive()?;
             collect::tidy(disk)?;
-            Ok(Keeper {
+            Ok(ExclusiveLayout {
                 uploads: Arc::new(Uploads::new(Arc::clone(disk), directory)),
                 named: Arc::default(),
                 lock,
@@ -88,14 +89,14 @@ impl Layout {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for ExclusiveLayout {
     fn drop(&mut self) {
         let _ = self.lock.unlock(); // closing is not enough while a child process has a copy
     }
 }
 
 /// Content.
-impl Keeper {
+impl ExclusiveLayout {
     /// The layout, to read from and push to as others do.
     #[must_use]
     pub const fn layout(&self) -> &Layout {
@@ -111,7 +112,7 @@ impl Keeper {
             .await
     }
 
-    /// The sizes of many contents, in their order, as [`Keeper::size`] says them.
+    /// The sizes of many contents, in their order, as [`ExclusiveLayout::size`] says them.
     pub async fn sizes(&self, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
         let digests = digests.to_vec();
         let sizes = self.layout.blocking(move |layout| {
@@ -122,7 +123,7 @@ impl Keeper {
     }
 
     /// These bytes of content, as far as it has them. A stream once begun is not disturbed by
-    /// [`Keeper::remove`].
+    /// [`ExclusiveLayout::remove`].
     ///
     /// What this process has not hashed yet is hashed now: a part, or a whole of up to 1 MiB, before this
     /// returns, a larger whole as it passes, and then its last chunk only comes if all is well.
@@ -148,7 +149,7 @@ impl Keeper {
         ReadAhead::open(open).await
     }
 
-    /// All content but what others need, in no order: what the keeper may [remove](Keeper::remove). Blobs that
+    /// All content that [`ExclusiveLayout::remove`] may remove, in no order. Blobs that
     /// another tool has put there are left out for an hour, as in a collection. When the future is dropped, the
     /// listing ends early.
     pub async fn removable(&self) -> Result<Vec<Digest>, Error> {
@@ -207,7 +208,7 @@ fn is_denied(error: &Error) -> bool {
 }
 
 /// Uploads.
-impl Keeper {
+impl ExclusiveLayout {
     /// Begins an empty upload under a new id: 1 to 64 lowercase letters, digits and hyphens.
     pub async fn begin(&self, id: &str) -> Result<(), Error> {
         self.upload(id, Uploads::begin).await
@@ -277,9 +278,9 @@ impl Keeper {
     }
 }
 
-impl fmt::Debug for Keeper {
+impl fmt::Debug for ExclusiveLayout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper")
+        f.debug_struct("ExclusiveLayout")
             .field("path", &self.layout.path())
             .finish_non_exhaustive()
     }
