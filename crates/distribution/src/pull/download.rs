@@ -152,7 +152,7 @@ impl Download {
         let State::Streaming(part) = &self.state else {
             return;
         };
-        if !part.place.has_ranges {
+        if !part.served_by.has_ranges {
             self.gauge = None;
             return;
         }
@@ -169,7 +169,7 @@ impl Download {
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Piece, wharf_content::Error>>> {
         let size = self.fetch.descriptor.size();
         loop {
-            let (cut, place) = match &mut self.state {
+            let (cut, served_by) = match &mut self.state {
                 State::Ended => return Poll::Ready(None),
                 State::Resuming(resuming) => match ready!(resuming.as_mut().poll(context)) {
                     Ok(part) => {
@@ -189,7 +189,7 @@ impl Download {
                             let is_over = self.position.saturating_add(chunk.len() as u64) > size;
                             if let Some(reason) = part.overrun().filter(|_| is_over) {
                                 let error = self.fetch.refuse(ErrorKind::Mismatch, reason);
-                                let error = error.at(&part.place.endpoint);
+                                let error = error.at(&part.served_by.shown_url);
                                 self.state = State::Ended;
                                 return Poll::Ready(Some(Err(error.into())));
                             }
@@ -204,14 +204,14 @@ impl Download {
                             self.state = State::Ended;
                             return Poll::Ready(None);
                         }
-                        None => (part.early_end(self.position, size), part.place.clone()),
+                        None => (part.early_end(self.position, size), part.served_by.clone()),
                         Some(Err(error)) => {
                             if error.kind() == wharf_http::ErrorKind::Overloaded
                                 && let Some(turn) = &part.turn
                             {
                                 turn.pushed_back();
                             }
-                            (error, part.place.clone())
+                            (error, part.served_by.clone())
                         }
                     }
                 }
@@ -239,8 +239,8 @@ impl Download {
                     }
                 },
             };
-            let error = self.fetch.broken(cut, &place.endpoint);
-            if let Err(error) = self.resume(place.site, error) {
+            let error = self.fetch.broken(cut, &served_by.shown_url);
+            if let Err(error) = self.resume(served_by.site, error) {
                 return Poll::Ready(Some(Err(error.into())));
             }
         }

@@ -38,19 +38,20 @@ pub(super) struct Part {
     /// The coding that the server says it has applied to the bytes, if any. It explains why there are too many or too
     /// few bytes.
     coding: Option<String>,
-    pub(super) place: Place,
+    pub(super) served_by: ServedBy,
     /// `None` for a range: its connection counts as one of the client's range permits.
     pub(super) turn: Option<Turn>,
 }
 
-/// Where a part comes from.
+/// The endpoint, and the URL there, that sends a part.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct ServedBy {
     /// Which of the sites.
     pub(super) site: usize,
     /// The URL that the site redirected to, another host's: asked directly for more, it saves a round trip.
     pub(super) elsewhere: Option<Url>,
-    pub(super) endpoint: String,
+    /// The URL of the answer, as errors show it.
+    pub(super) shown_url: String,
     /// Whether the server says it can send ranges.
     pub(super) has_ranges: bool,
 }
@@ -100,9 +101,9 @@ impl Fetch {
                 continue;
             };
             return Some(Part {
-                place: Place {
+                served_by: ServedBy {
                     site: index,
-                    endpoint: Redacted(&answer.url).to_string(),
+                    shown_url: Redacted(&answer.url).to_string(),
                     elsewhere: None,
                     has_ranges: false,
                 },
@@ -127,7 +128,7 @@ impl Fetch {
             }
             _ => self.ask(site, None).await?,
         };
-        let endpoint = Redacted(&answer.url).to_string();
+        let shown_url = Redacted(&answer.url).to_string();
         let skip = check_rest(&answer, offset, self.descriptor.size())
             .map_err(|reason| self.refuse_answer(&answer, reason))?;
         let accepts = answer
@@ -135,10 +136,10 @@ impl Fetch {
             .get(header::ACCEPT_RANGES)
             .map(HeaderValue::as_bytes);
         Ok(Part {
-            place: Place {
+            served_by: ServedBy {
                 site: index,
                 elsewhere: (!answer.is_home).then_some(answer.url),
-                endpoint,
+                shown_url,
                 has_ranges: answer.status == StatusCode::PARTIAL_CONTENT || accepts == Some(b"bytes"),
             },
             coding: content_coding(&answer.headers),
@@ -149,13 +150,16 @@ impl Fetch {
     }
 
     /// Exactly the bytes from `first` to before `end`, from this place.
-    pub(super) async fn range(&self, place: &Place, first: u64, end: u64) -> Result<Part, Error> {
+    pub(super) async fn range(&self, served_by: &ServedBy, first: u64, end: u64) -> Result<Part, Error> {
         let sites = self.remote.sites(Intent::PullDigest, Operation::PullBlob)?;
-        let site = sites
-            .get(place.site)
-            .ok_or_else(|| self.refuse(ErrorKind::Other, "the place is gone"))?;
+        let site = sites.get(served_by.site).ok_or_else(|| {
+            self.refuse(
+                ErrorKind::Other,
+                "the endpoint is not in the configuration any more",
+            )
+        })?;
         let range = format!("bytes={first}-{}", end.saturating_sub(1));
-        let direct = match &place.elsewhere {
+        let direct = match &served_by.elsewhere {
             Some(url) => self.ask_elsewhere(site, url, &range).await,
             None => None,
         };
@@ -169,7 +173,7 @@ impl Fetch {
             coding: content_coding(&answer.headers),
             body: answer.body,
             skip: 0,
-            place: place.clone(),
+            served_by: served_by.clone(),
             turn: None,
         })
     }
@@ -227,9 +231,9 @@ impl Fetch {
         error.at(Redacted(&answer.url))
     }
 
-    pub(super) fn broken(&self, error: wharf_http::Error, endpoint: &str) -> Error {
+    pub(super) fn broken(&self, error: wharf_http::Error, shown_url: &str) -> Error {
         self.refuse(kind_of_http(error.kind()), error.to_string())
-            .at(endpoint)
+            .at(shown_url)
             .with_detail(Detail::Http(error.kind()))
             .with_source(error)
     }

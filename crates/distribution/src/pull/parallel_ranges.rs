@@ -9,7 +9,7 @@ use std::{
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use wharf_content::{ErrorKind, Piece};
 
-use super::fetch::{Fetch, Part, Place};
+use super::fetch::{Fetch, Part, ServedBy};
 use crate::{
     error::{Detail, Error},
     pace::Turn,
@@ -37,7 +37,7 @@ const MOST_FAILURES: u32 = 3;
 /// one range after another.
 pub(super) struct ParallelRanges {
     fetch: Arc<Fetch>,
-    place: Place,
+    served_by: ServedBy,
     permits: OwnedSemaphorePermit,
     /// Of the whole download, as the stream had it.
     turn: Option<Turn>,
@@ -153,7 +153,7 @@ impl ParallelRanges {
     ) -> Self {
         let mut ranges = Self {
             fetch: Arc::clone(fetch),
-            place: stream.place.clone(),
+            served_by: stream.served_by.clone(),
             permits,
             turn: stream.turn.take(),
             open: Vec::new(),
@@ -270,12 +270,12 @@ impl ParallelRanges {
                 return;
             };
             self.fetch.remote.client().shared().counting.ranges.add();
-            let (fetch, place) = (Arc::clone(&self.fetch), self.place.clone());
+            let (fetch, served_by) = (Arc::clone(&self.fetch), self.served_by.clone());
             let Range { start, end } = range;
             self.open.push(ActiveRange {
                 at: start,
                 end,
-                source: Source::Asked(Box::pin(async move { fetch.range(&place, start, end).await })),
+                source: Source::Asked(Box::pin(async move { fetch.range(&served_by, start, end).await })),
             });
         }
     }
@@ -317,13 +317,13 @@ impl ActiveRange {
                     }
                     let reason = "the server sends more than it was asked for";
                     let error = fetch.refuse(ErrorKind::Mismatch, reason);
-                    return Poll::Ready(Err(error.at(&part.place.endpoint)));
+                    return Poll::Ready(Err(error.at(&part.served_by.shown_url)));
                 }
                 None if offset >= self.end => return Poll::Ready(Ok(None)),
                 None => part.early_end(offset, self.end),
                 Some(Err(error)) => error,
             };
-            return Poll::Ready(Err(fetch.broken(error, &part.place.endpoint)));
+            return Poll::Ready(Err(fetch.broken(error, &part.served_by.shown_url)));
         }
     }
 }
