@@ -22,26 +22,29 @@ impl Remote {
         let digest = descriptor.digest();
         let subject = self.blob_name(digest);
         let operation = Operation::Mount;
-        let site = self.primary(operation)?;
-        if self.client().host(&site.registry).unanswered.mounts {
+        let endpoint = self.primary(operation)?;
+        if self.client().host(&endpoint.registry).unanswered.mounts {
             return Ok(false);
         }
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("mount", digest.as_str())
             .append_pair("from", from.path())
             .finish();
-        let path = self.path(&site, &format!("blobs/uploads/?{query}"));
+        let path = self.path(&endpoint, &format!("blobs/uploads/?{query}"));
         let scopes = self
-            .scopes(&site, Action::Push)
+            .scopes(&endpoint, Action::Push)
             .union(&wharf_auth::Scopes::repository(from, Action::Pull));
         let call = Call::new(operation, &subject, Method::POST, &path, &[201, 202])
             .with_scopes(scopes)
             .with_header(header::CONTENT_LENGTH, 0.into())
             .optional();
-        let asked = self.client().send(&site, call, &mut self.client().budget()).await;
+        let asked = self
+            .client()
+            .send(&endpoint, call, &mut self.client().budget())
+            .await;
         let answer = match self
             .client()
-            .unless_decisive(&site, asked, |unanswered| unanswered.mounts = true)
+            .unless_decisive(&endpoint, asked, |unanswered| unanswered.mounts = true)
         {
             Ok(Some(answer)) if answer.is_home => answer,
             // The scope for the other repository may be why a login failed.
@@ -52,13 +55,17 @@ impl Remote {
             return Ok(
                 match named.filter(|named| named.algorithm() == digest.algorithm()) {
                     Some(named) => named == *digest,
-                    None => self.is_there(&site, digest).await,
+                    None => self.is_there(&endpoint, digest).await,
                 },
             );
         }
-        if let Ok(session) =
-            Session::of_answer(self, &site, subject, self.scopes(&site, Action::Push), &answer)
-        {
+        if let Ok(session) = Session::of_answer(
+            self,
+            &endpoint,
+            subject,
+            self.scopes(&endpoint, Action::Push),
+            &answer,
+        ) {
             self.keep_session(digest, session);
         }
         Ok(false)

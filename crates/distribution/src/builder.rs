@@ -15,9 +15,9 @@ use crate::{
     CertificateProvider, Client,
     client::Shared,
     counters::Counting,
+    endpoint::PlainHttp,
     error::{Error, Operation},
     pace::Paces,
-    site::PlainHttp,
     warnings::WarnOnce,
 };
 

@@ -25,13 +25,13 @@ impl Client {
     /// `at_most` ends the list early; it is never longer than 1,000,000.
     pub async fn catalog(&self, registry: &Registry, at_most: usize) -> Result<Vec<Repository>, Error> {
         let operation = Operation::ListRepositories;
-        let site = self.registry_site(registry, operation)?;
+        let endpoint = self.registry_endpoint(registry, operation)?;
         let path = format!("v2/_catalog{PAGE_SIZE}");
         let mut pages = Pages::new(operation, registry, path, Scopes::catalog());
         let mut repositories = Vec::new();
         let at_most = at_most.min(MAX_REPOSITORIES);
         while repositories.len() < at_most {
-            let Some(page) = pages.next(self, &site).await? else {
+            let Some(page) = pages.next(self, &endpoint).await? else {
                 break;
             };
             let read: Page =

@@ -16,12 +16,12 @@ use crate::{
     CertificateProvider, ClientBuilder, Counters, Remote,
     beneath::beneath,
     counters::Counting,
+    endpoint::{Endpoint, PlainHttp},
     error::{Error, Operation},
     look::Unanswered,
     pace::Paces,
     push::Habits,
     send::Call,
-    site::{PlainHttp, Site},
     warnings::WarnOnce,
 };
 
@@ -99,49 +99,53 @@ impl Client {
     /// Fails with [`ErrorKind::Unauthorized`] if it does not take them. A registry that asks for none is
     /// content with any.
     pub async fn check_credentials(&self, registry: &Registry) -> Result<(), Error> {
-        let site = self.registry_site(registry, Operation::Login)?;
+        let endpoint = self.registry_endpoint(registry, Operation::Login)?;
         let call =
             Call::new(Operation::Login, registry, Method::GET, "v2/", &[200]).with_scopes(Scopes::none());
-        self.send(&site, call, &mut self.budget()).await.map(drop)
+        self.send(&endpoint, call, &mut self.budget()).await.map(drop)
     }
 
     /// A registry itself, without a repository, as the configuration has it.
-    pub(crate) fn registry_site(&self, registry: &Registry, operation: Operation) -> Result<Site, Error> {
+    pub(crate) fn registry_endpoint(
+        &self,
+        registry: &Registry,
+        operation: Operation,
+    ) -> Result<Endpoint, Error> {
         let mode = self
             .shared
             .resolve
             .resolve_registry(registry)
             .map_err(|error| resolve_error(operation, registry, &error))?;
-        Site::of_registry(registry.clone(), mode, &*self.shared.tls, &self.shared.plain)
+        Endpoint::of_registry(registry.clone(), mode, &*self.shared.tls, &self.shared.plain)
             .map_err(|error| settings_error(operation, registry, error))
     }
 
-    /// The places of a repository that may be contacted, in order. A mirror whose certificates cannot be
+    /// The endpoints of a repository that may be contacted, in order. A mirror whose certificates cannot be
     /// used is passed over, as one that does not answer.
-    pub(crate) fn sites(
+    pub(crate) fn endpoints(
         &self,
         repository: &Repository,
         intent: Intent,
         operation: Operation,
-    ) -> Result<Vec<Site>, Error> {
+    ) -> Result<Vec<Endpoint>, Error> {
         let candidates = self
             .shared
             .resolve
             .resolve(repository, intent)
             .map_err(|error| resolve_error(operation, repository, &error))?;
-        let site = |candidate: &Candidate| {
-            let site = Site::new(candidate, &*self.shared.tls, &self.shared.plain);
-            match site {
+        let endpoint = |candidate: &Candidate| {
+            let endpoint = Endpoint::new(candidate, &*self.shared.tls, &self.shared.plain);
+            match endpoint {
                 Err(error) if candidate.role == Role::Mirror => {
                     let message = format!("the mirror {} is passed over: {error}", candidate.repository);
                     self.shared.warnings.warn(&message);
                     None
                 }
-                site => Some(site.map_err(|error| settings_error(operation, repository, error))),
+                endpoint => Some(endpoint.map_err(|error| settings_error(operation, repository, error))),
             }
         };
         let allowed = candidates.iter().filter(|candidate| candidate.blocked.is_none());
-        allowed.filter_map(site).collect()
+        allowed.filter_map(endpoint).collect()
     }
 
     pub(crate) fn host(&self, registry: &Registry) -> Host {

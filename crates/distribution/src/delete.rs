@@ -50,12 +50,12 @@ impl Remote {
 
     async fn delete(&self, rest: &str, subject: String) -> Result<(), Error> {
         let operation = Operation::Delete;
-        let site = self.primary(operation)?;
-        let path = self.path(&site, rest);
+        let endpoint = self.primary(operation)?;
+        let path = self.path(&endpoint, rest);
         let call = Call::new(operation, &subject, Method::DELETE, &path, &[200, 202, 204, 404])
-            .with_scopes(self.scopes(&site, Action::Delete));
+            .with_scopes(self.scopes(&endpoint, Action::Delete));
         let mut budget = self.client().budget();
-        let answer = self.client().send(&site, call, &mut budget).await?;
+        let answer = self.client().send(&endpoint, call, &mut budget).await?;
         answer.check_home(operation, &subject)?;
         // After a try whose answer was lost, not being there is what was wanted (X5).
         if answer.status == 404 && budget.attempts() == 1 {

@@ -7,8 +7,8 @@ use wharf_reference::Repository;
 use crate::{
     Client,
     client::resolve_error,
+    endpoint::Endpoint,
     error::{Error, Operation},
-    site::Site,
 };
 
 /// What a client would do for a repository, without doing it: prints as one line per place. It holds no
@@ -56,7 +56,7 @@ impl Client {
             .map_err(|error| resolve_error(operation, repository, &error))?;
         let mut places = Vec::new();
         for candidate in candidates {
-            let site = Site::new(&candidate, &*shared.tls, &shared.plain);
+            let endpoint = Endpoint::new(&candidate, &*shared.tls, &shared.plain);
             let registry = candidate.repository.registry();
             let login = shared
                 .authenticator
@@ -64,10 +64,12 @@ impl Client {
                 .await;
             let mut endpoints = Vec::new();
             let mut challenge = None;
-            if let Ok(site) = &site {
-                for scheme in site.schemes {
-                    let Ok(base) = site.base(*scheme) else { continue };
-                    if let Ok(peer) = site.peer(&base) {
+            if let Ok(endpoint) = &endpoint {
+                for scheme in endpoint.schemes {
+                    let Ok(base) = endpoint.base(*scheme) else {
+                        continue;
+                    };
+                    if let Ok(peer) = endpoint.peer(&base) {
                         challenge = challenge.or_else(|| shared.authenticator.known(&peer.origin));
                         endpoints.push(peer.origin.to_string());
                     }

@@ -47,12 +47,12 @@ impl Client {
     /// The extensions that a registry lists (`/v2/_oci/ext/discover`); none if it has no such list.
     pub async fn extensions(&self, registry: &Registry) -> Result<Vec<Extension>, Error> {
         let operation = Operation::Discover;
-        let site = self.registry_site(registry, operation)?;
+        let endpoint = self.registry_endpoint(registry, operation)?;
         let path = "v2/_oci/ext/discover";
         let call = Call::new(operation, registry, Method::GET, path, &[200, 404])
             .with_scopes(Scopes::none())
             .read_whole(MAX_ANSWER);
-        let answer = self.send(&site, call, &mut self.budget()).await?;
+        let answer = self.send(&endpoint, call, &mut self.budget()).await?;
         if answer.status == 404 {
             return Ok(Vec::new());
         }

@@ -40,7 +40,7 @@
 //! follow. Of a registry that leaves one without an answer, no other is asked.
 //!
 //! Failures that may pass are tried again within one [`RetryPolicy`](wharf_http::RetryPolicy) per operation. A
-//! download goes on at the byte where it was cut, at the next place if there is one; three tries without a
+//! download goes on at the byte where it was cut, at the next endpoint if there is one; three tries without a
 //! single new byte end it. A blob of 16 MiB and more whose reader mostly waits for the network, and takes its
 //! bytes [in any order](wharf_content::Pieces) as a store does, is fetched in ranges over 4 to 8 connections, as long
 //! as that is faster; a client opens at most 12 for them beside the first of each blob. They are handed out as they
@@ -61,6 +61,7 @@ mod certificates;
 mod client;
 mod counters;
 mod delete;
+mod endpoint;
 mod error;
 mod explain;
 mod extensions;
@@ -77,7 +78,6 @@ mod referrers;
 mod remote;
 mod search;
 mod send;
-mod site;
 mod subject;
 mod tags;
 mod versions;

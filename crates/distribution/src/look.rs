@@ -12,10 +12,10 @@ use wharf_reference::Digest;
 use crate::{
     Client, Remote,
     blobs::content_length,
+    endpoint::Endpoint,
     error::{Detail, Error, Operation},
     manifests::{ACCEPT, stated_digest},
     send::{Answer, Call},
-    site::Site,
 };
 
 const OPERATION: Operation = Operation::Look;
@@ -31,24 +31,24 @@ impl Remote {
     /// Whether the registry itself, not a mirror, has this blob: `false` also if what it has under this digest has
     /// another size or digest.
     pub async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        let site = self.primary(OPERATION)?;
-        let path = self.path(&site, &format!("blobs/{}", descriptor.digest()));
-        let call = self.look(&site, descriptor.digest(), &path);
+        let endpoint = self.primary(OPERATION)?;
+        let path = self.path(&endpoint, &format!("blobs/{}", descriptor.digest()));
+        let call = self.look(&endpoint, descriptor.digest(), &path);
         let answer = self
             .client()
-            .send(&site, call, &mut self.client().budget())
+            .send(&endpoint, call, &mut self.client().budget())
             .await?;
         Ok(is_it(&answer, descriptor.digest(), Some(descriptor.size())))
     }
 
     /// Whether the registry itself, not a mirror, has the manifest with this digest.
     pub async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
-        let site = self.primary(OPERATION)?;
-        let path = self.path(&site, &format!("manifests/{digest}"));
-        let call = self.look(&site, digest, &path);
+        let endpoint = self.primary(OPERATION)?;
+        let path = self.path(&endpoint, &format!("manifests/{digest}"));
+        let call = self.look(&endpoint, digest, &path);
         let answer = self
             .client()
-            .send(&site, call, &mut self.client().budget())
+            .send(&endpoint, call, &mut self.client().budget())
             .await?;
         Ok(is_it(&answer, digest, None))
     }
@@ -57,8 +57,8 @@ impl Remote {
     ///
     /// Fails if the registry cannot be reached, or does not take the login.
     pub(crate) async fn is_sent_already(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        let site = self.primary(OPERATION)?;
-        if self.client().host(&site.registry).unanswered.heads {
+        let endpoint = self.primary(OPERATION)?;
+        if self.client().host(&endpoint.registry).unanswered.heads {
             return Ok(false);
         }
         let folder = if descriptor.media_type().is_manifest() {
@@ -66,38 +66,44 @@ impl Remote {
         } else {
             "blobs"
         };
-        let path = self.path(&site, &format!("{folder}/{}", descriptor.digest()));
-        let call = self.look(&site, descriptor.digest(), &path).optional();
-        let asked = self.client().send(&site, call, &mut self.client().budget()).await;
+        let path = self.path(&endpoint, &format!("{folder}/{}", descriptor.digest()));
+        let call = self.look(&endpoint, descriptor.digest(), &path).optional();
+        let asked = self
+            .client()
+            .send(&endpoint, call, &mut self.client().budget())
+            .await;
         let answer = self
             .client()
-            .unless_decisive(&site, asked, |unanswered| unanswered.heads = true)?;
+            .unless_decisive(&endpoint, asked, |unanswered| unanswered.heads = true)?;
         Ok(answer.is_some_and(|answer| is_it(&answer, descriptor.digest(), Some(descriptor.size()))))
     }
 
     /// Whether the registry says that it has the blob, of which only a reply may have been lost.
-    pub(crate) async fn is_there(&self, site: &Site, digest: &Digest) -> bool {
-        let path = self.path(site, &format!("blobs/{digest}"));
-        let call = self.look(site, digest, &path).optional();
-        let asked = self.client().send(site, call, &mut self.client().budget()).await;
+    pub(crate) async fn is_there(&self, endpoint: &Endpoint, digest: &Digest) -> bool {
+        let path = self.path(endpoint, &format!("blobs/{digest}"));
+        let call = self.look(endpoint, digest, &path).optional();
+        let asked = self
+            .client()
+            .send(endpoint, call, &mut self.client().budget())
+            .await;
         asked.is_ok_and(|answer| is_it(&answer, digest, None))
     }
 
     /// Whether the registry says that it has the blob, for a caller that has no other sign of it: unlike `is_there`,
     /// this fails if the registry does not answer.
-    pub(crate) async fn has_stored(&self, site: &Site, digest: &Digest) -> Result<bool, Error> {
-        let path = self.path(site, &format!("blobs/{digest}"));
-        let call = self.look(site, digest, &path);
+    pub(crate) async fn has_stored(&self, endpoint: &Endpoint, digest: &Digest) -> Result<bool, Error> {
+        let path = self.path(endpoint, &format!("blobs/{digest}"));
+        let call = self.look(endpoint, digest, &path);
         let answer = self
             .client()
-            .send(site, call, &mut self.client().budget())
+            .send(endpoint, call, &mut self.client().budget())
             .await?;
         Ok(is_it(&answer, digest, None))
     }
 
-    fn look<'a>(&self, site: &Site, digest: &Digest, path: &'a str) -> Call<'a> {
+    fn look<'a>(&self, endpoint: &Endpoint, digest: &Digest, path: &'a str) -> Call<'a> {
         Call::new(OPERATION, self.blob_name(digest), Method::HEAD, path, &[200, 404])
-            .with_scopes(self.scopes(site, Action::Push))
+            .with_scopes(self.scopes(endpoint, Action::Push))
             .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
     }
 }
@@ -107,7 +113,7 @@ impl Client {
     /// work. `learn` notes that the registry left it without an answer.
     pub(crate) fn unless_decisive(
         &self,
-        site: &Site,
+        endpoint: &Endpoint,
         asked: Result<Answer, Error>,
         learn: impl FnOnce(&mut Unanswered),
     ) -> Result<Option<Answer>, Error> {
@@ -118,7 +124,7 @@ impl Client {
         };
         tracing::debug!(%error, "a question that saves work was not answered");
         if error.detail() == Some(Detail::Http(wharf_http::ErrorKind::Timeout)) {
-            self.learn(&site.registry, |host| learn(&mut host.unanswered));
+            self.learn(&endpoint.registry, |host| learn(&mut host.unanswered));
         }
         Ok(None)
     }

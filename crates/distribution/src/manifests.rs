@@ -10,9 +10,9 @@ use wharf_reference::{Digest, Tag};
 
 use crate::{
     Remote,
+    endpoint::Endpoint,
     error::{Error, Operation},
     send::{Answer, Call, Payload},
-    site::Site,
     wire::Instead,
 };
 
@@ -31,8 +31,8 @@ impl Remote {
     /// [`MAX_MANIFEST_SIZE`], and as [`Manifest::parse`].
     pub async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
         let intent = intent_of(target);
-        self.first_of(intent, Operation::PullManifest, |site| {
-            self.manifest_at(site, target)
+        self.first_of(intent, Operation::PullManifest, |endpoint| {
+            self.manifest_at(endpoint, target)
         })
         .await
     }
@@ -42,11 +42,11 @@ impl Remote {
     /// Registries that leave out what is needed, or refuse the question, are asked for the manifest itself.
     pub async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
         let intent = intent_of(target);
-        self.first_of(intent, Operation::PullManifest, |site| async move {
-            let described = self.describe(&site, target).await?;
+        self.first_of(intent, Operation::PullManifest, |endpoint| async move {
+            let described = self.describe(&endpoint, target).await?;
             match described {
                 Some(descriptor) => Ok(descriptor),
-                None => Ok(self.manifest_at(site, target).await?.descriptor().clone()),
+                None => Ok(self.manifest_at(endpoint, target).await?.descriptor().clone()),
             }
         })
         .await
@@ -54,14 +54,14 @@ impl Remote {
 
     /// The descriptor of a target from the headers of an answer to HEAD; `None` if they do not suffice, or if the
     /// registry does not answer HEAD.
-    async fn describe(&self, site: &Site, target: &Target) -> Result<Option<Descriptor>, Error> {
-        if self.client().host(&site.registry).unanswered.heads {
+    async fn describe(&self, endpoint: &Endpoint, target: &Target) -> Result<Option<Descriptor>, Error> {
+        if self.client().host(&endpoint.registry).unanswered.heads {
             return Ok(None);
         }
-        let asked = self.ask(site, Method::HEAD, target).await;
+        let asked = self.ask(endpoint, Method::HEAD, target).await;
         let answer = self
             .client()
-            .unless_decisive(site, asked, |unanswered| unanswered.heads = true)?;
+            .unless_decisive(endpoint, asked, |unanswered| unanswered.heads = true)?;
         Ok(answer.and_then(|answer| described(&answer.headers, target)))
     }
 
@@ -116,7 +116,7 @@ impl Remote {
         );
         let subject = self.name_of(&target);
         let operation = Operation::PushManifest;
-        let site = self.primary(operation)?;
+        let endpoint = self.primary(operation)?;
         let content_type = HeaderValue::from_str(manifest.media_type().as_str()).map_err(|_| {
             Error::new(
                 ErrorKind::Invalid,
@@ -125,19 +125,19 @@ impl Remote {
                 "its media type cannot be put into a header",
             )
         })?;
-        let mut path = self.path(&site, &format!("manifests/{target}"));
+        let mut path = self.path(&endpoint, &format!("manifests/{target}"));
         if !more_tags.is_empty() {
             let tags: Vec<String> = more_tags.iter().map(|tag| format!("tag={tag}")).collect();
             path.push('?');
             path.push_str(&tags.join("&"));
         }
         let call = Call::new(operation, &subject, Method::PUT, &path, &[200, 201, 202, 204])
-            .with_scopes(self.scopes(&site, Action::Push))
+            .with_scopes(self.scopes(&endpoint, Action::Push))
             .with_header(header::CONTENT_TYPE, content_type)
             .with_body(Payload::Bytes(manifest.bytes().clone()));
         let answer = self
             .client()
-            .send(&site, call, &mut self.client().budget())
+            .send(&endpoint, call, &mut self.client().budget())
             .await?;
         answer.check_home(operation, &subject)?;
         // Some write text/html about the empty answer that is right; but with 200, without the headers that it has,
@@ -162,9 +162,9 @@ impl Remote {
         Ok(answer.headers)
     }
 
-    pub(crate) async fn manifest_at(&self, site: Site, target: &Target) -> Result<Manifest, Error> {
+    pub(crate) async fn manifest_at(&self, endpoint: Endpoint, target: &Target) -> Result<Manifest, Error> {
         let operation = Operation::PullManifest;
-        let answer = self.ask(&site, Method::GET, target).await?;
+        let answer = self.ask(&endpoint, Method::GET, target).await?;
         let (url, headers, bytes) = (answer.url, answer.headers, answer.bytes);
         let subject = self.name_of(target);
         let fail =
@@ -185,22 +185,22 @@ impl Remote {
     }
 
     /// Asks for a manifest, or with HEAD, which saves reading it, for its headers.
-    async fn ask(&self, site: &Site, method: Method, target: &Target) -> Result<Answer, Error> {
+    async fn ask(&self, endpoint: &Endpoint, method: Method, target: &Target) -> Result<Answer, Error> {
         let operation = Operation::PullManifest;
         let subject = self.name_of(target);
         if let Target::Name(name) = target {
             name.to_tag()
                 .map_err(|error| Error::from_content(operation, &subject, "", &error))?;
         }
-        let path = self.path(site, &format!("manifests/{target}"));
+        let path = self.path(endpoint, &format!("manifests/{target}"));
         let is_optional = method == Method::HEAD;
         let call = Call::new(operation, subject, method, &path, &[200])
-            .with_scopes(self.scopes(site, Action::Pull))
+            .with_scopes(self.scopes(endpoint, Action::Pull))
             .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
             .read_whole(MAX_MANIFEST_SIZE);
         let call = if is_optional { call.optional() } else { call };
         self.client()
-            .send(site, call, &mut self.client().budget_at(site))
+            .send(endpoint, call, &mut self.client().budget_at(endpoint))
             .await
     }
 }

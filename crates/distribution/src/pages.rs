@@ -9,10 +9,10 @@ use wharf_http::{Redacted, Scheme, resolve_location};
 
 use crate::{
     Client,
+    endpoint::Endpoint,
     error::{Detail, Error, Operation},
     link::next_page,
     send::{Answer, Call},
-    site::Site,
     wire::Instead,
 };
 
@@ -86,7 +86,7 @@ impl Pages {
 
     /// The next page; `None` after the last. It moves on only with an answer: one that failed, or was given up,
     /// is asked for again.
-    pub(crate) async fn next(&mut self, client: &Client, site: &Site) -> Result<Option<Page>, Error> {
+    pub(crate) async fn next(&mut self, client: &Client, endpoint: &Endpoint) -> Result<Option<Page>, Error> {
         let mut call = Call::new(
             self.operation,
             &self.subject,
@@ -104,13 +104,13 @@ impl Pages {
             Next::First => {}
             Next::Page(url) => call = call.at_url(url.clone()),
         }
-        let answer = match client.send(site, call, &mut client.budget()).await {
+        let answer = match client.send(endpoint, call, &mut client.budget()).await {
             Err(error) if self.has_page_size() && refuses_query(&error) => {
-                return Box::pin(self.without_page_size().next(client, site)).await;
+                return Box::pin(self.without_page_size().next(client, endpoint)).await;
             }
             answer => answer?,
         };
-        let asked = self.asked(client, site, &answer);
+        let asked = self.asked(client, endpoint, &answer);
         let (url, headers) = (answer.url, answer.headers);
         let link = asked.and_then(|asked| {
             self.visited.insert(asked.clone());
@@ -138,13 +138,13 @@ impl Pages {
     }
 
     /// The URL at the registry that a page was asked for at, before any redirect to another host.
-    fn asked(&self, client: &Client, site: &Site, answer: &Answer) -> Result<Url, wharf_http::Error> {
+    fn asked(&self, client: &Client, endpoint: &Endpoint, answer: &Answer) -> Result<Url, wharf_http::Error> {
         match &self.next {
             Next::Page(url) => Ok(url.clone()),
             _ if answer.is_home => Ok(answer.url.clone()),
             _ => {
-                let scheme = client.host(&site.registry).scheme.unwrap_or(Scheme::Https);
-                resolve_location(&site.base(scheme)?, self.path.as_bytes())
+                let scheme = client.host(&endpoint.registry).scheme.unwrap_or(Scheme::Https);
+                resolve_location(&endpoint.base(scheme)?, self.path.as_bytes())
             }
         }
     }

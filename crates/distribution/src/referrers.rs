@@ -29,8 +29,8 @@ impl Remote {
         subject: &Digest,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>, Error> {
-        let site = self.primary(OPERATION)?;
-        let mut path = self.path(&site, &format!("referrers/{subject}"));
+        let endpoint = self.primary(OPERATION)?;
+        let mut path = self.path(&endpoint, &format!("referrers/{subject}"));
         if let Some(artifact_type) = artifact_type {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("artifactType", artifact_type.as_str())
@@ -39,11 +39,11 @@ impl Remote {
             path.push_str(&query);
         }
         let name = self.blob_name(subject);
-        let mut pages = Pages::new(OPERATION, name, path, self.scopes(&site, Action::Pull))
+        let mut pages = Pages::new(OPERATION, name, path, self.scopes(&endpoint, Action::Pull))
             .with_accept("application/vnd.oci.image.index.v1+json")
             .expecting(&[200, 404]);
         let mut found = Vec::new();
-        while let Some(page) = pages.next(self.client(), &site).await? {
+        while let Some(page) = pages.next(self.client(), &endpoint).await? {
             if page.status == 404 && pages.is_beyond_first() {
                 let reason = "the list goes on at a page that is not there";
                 return Err(pages.error(ErrorKind::Server, reason, &page.url));

@@ -18,14 +18,14 @@ use wharf_reference::{Algorithm, Digest, Repository};
 
 use crate::{
     Client,
+    endpoint::{Endpoint, InOrder},
     error::{Error, Operation},
     push::Session,
-    site::{InOrder, Site},
 };
 
 /// One repository of a registry. Clones share what was learned.
 ///
-/// Reads try the places the configuration gives in order, mirrors first; the one that gave a manifest is
+/// Reads try the endpoints the configuration gives in order, mirrors first; the one that gave a manifest is
 /// asked first from then on. Writes go to the registry itself.
 #[derive(Clone)]
 pub struct Remote {
@@ -35,10 +35,10 @@ pub struct Remote {
 struct Inner {
     client: Client,
     repository: Repository,
-    by_tag: OnceLock<Arc<[Site]>>,
-    by_digest: OnceLock<Arc<[Site]>>,
-    writing: OnceLock<Arc<[Site]>>,
-    /// Which place of `by_digest` to ask first.
+    by_tag: OnceLock<Arc<[Endpoint]>>,
+    by_digest: OnceLock<Arc<[Endpoint]>>,
+    writing: OnceLock<Arc<[Endpoint]>>,
+    /// The index in `by_digest` of the endpoint to ask first.
     preferred: AtomicUsize,
     sessions: Mutex<HashMap<Digest, Session>>,
 }
@@ -79,27 +79,30 @@ impl Remote {
         }
     }
 
-    pub(crate) fn sites(&self, intent: Intent, operation: Operation) -> Result<Arc<[Site]>, Error> {
+    pub(crate) fn endpoints(&self, intent: Intent, operation: Operation) -> Result<Arc<[Endpoint]>, Error> {
         let cell = match intent {
             Intent::PullTag => &self.inner.by_tag,
             Intent::PullDigest => &self.inner.by_digest,
             _ => &self.inner.writing,
         };
-        if let Some(sites) = cell.get() {
-            return Ok(Arc::clone(sites));
+        if let Some(endpoints) = cell.get() {
+            return Ok(Arc::clone(endpoints));
         }
-        let sites = self
+        let endpoints = self
             .inner
             .client
-            .sites(&self.inner.repository, intent, operation)?;
-        Ok(Arc::clone(cell.get_or_init(|| sites.into())))
+            .endpoints(&self.inner.repository, intent, operation)?;
+        Ok(Arc::clone(cell.get_or_init(|| endpoints.into())))
     }
 
-    /// The place that writes, and everything else that is not a pull, goes to.
-    pub(crate) fn primary(&self, operation: Operation) -> Result<Site, Error> {
-        let sites = self.sites(Intent::Push, operation)?;
-        let primary = sites.iter().rev().find(|site| site.role == Role::Primary);
-        primary.or_else(|| sites.last()).cloned().ok_or_else(|| {
+    /// The endpoint for writes and for everything else that is not a pull.
+    pub(crate) fn primary(&self, operation: Operation) -> Result<Endpoint, Error> {
+        let endpoints = self.endpoints(Intent::Push, operation)?;
+        let primary = endpoints
+            .iter()
+            .rev()
+            .find(|endpoint| endpoint.role == Role::Primary);
+        primary.or_else(|| endpoints.last()).cloned().ok_or_else(|| {
             Error::new(
                 ErrorKind::Blocked,
                 operation,
@@ -109,7 +112,7 @@ impl Remote {
         })
     }
 
-    /// The order in which to ask the places for a digest: the one that served last comes first.
+    /// The order in which to ask the endpoints for a digest: the one that served last comes first.
     pub(crate) fn order(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
         let preferred = self.inner.preferred.load(Ordering::Relaxed);
         let preferred = (preferred < count).then_some(preferred);
@@ -118,7 +121,7 @@ impl Remote {
             .chain((0..count).filter(move |index| Some(*index) != preferred))
     }
 
-    /// Asks the places in order until one answers; the last one's error is returned, with the others' in it.
+    /// Asks the endpoints in order until one answers; the last one's error is returned, with the others' in it.
     pub(crate) async fn first_of<T, F, Fut>(
         &self,
         intent: Intent,
@@ -126,29 +129,29 @@ impl Remote {
         ask: F,
     ) -> Result<T, Error>
     where
-        F: Fn(Site) -> Fut,
+        F: Fn(Endpoint) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
-        let sites = self.sites(intent, operation)?;
+        let endpoints = self.endpoints(intent, operation)?;
         let mut failed: Vec<(usize, Error)> = Vec::new();
-        // What a tag is now is for the first place in the configuration's order to say; a digest is the same
+        // What a tag is now is for the first endpoint in the configuration's order to say; a digest is the same
         // everywhere.
         let order: Vec<usize> = match intent {
-            Intent::PullDigest => self.order(sites.len()).collect(),
-            _ => (0..sites.len()).collect(),
+            Intent::PullDigest => self.order(endpoints.len()).collect(),
+            _ => (0..endpoints.len()).collect(),
         };
-        let mut candidates = InOrder::new(&sites, order);
-        while let Some((index, site)) = candidates.next() {
-            match ask(site.clone()).await {
+        let mut candidates = InOrder::new(&endpoints, order);
+        while let Some((index, endpoint)) = candidates.next() {
+            match ask(endpoint.clone()).await {
                 Ok(answer) => {
                     if operation == Operation::PullManifest {
-                        self.prefer(&site);
+                        self.prefer(&endpoint);
                     }
                     return Ok(answer);
                 }
                 Err(error) => {
-                    if sites.len() > 1 {
-                        tracing::debug!(%error, "trying the next place");
+                    if endpoints.len() > 1 {
+                        tracing::debug!(%error, "trying the next endpoint");
                     }
                     candidates.failed(index, &error);
                     failed.push((index, error));
@@ -171,29 +174,33 @@ impl Remote {
                 ErrorKind::Blocked,
                 operation,
                 self.repository(),
-                "every place it could be at is blocked",
+                "every candidate for it is blocked",
             ),
         }
     }
 
-    fn prefer(&self, site: &Site) {
-        let Ok(sites) = self.sites(Intent::PullDigest, Operation::PullManifest) else {
+    fn prefer(&self, endpoint: &Endpoint) {
+        let Ok(endpoints) = self.endpoints(Intent::PullDigest, Operation::PullManifest) else {
             return;
         };
-        let same = |other: &Site| other.registry == site.registry && other.repository == site.repository;
-        if let Some(index) = sites.iter().position(same) {
+        let same =
+            |other: &Endpoint| other.registry == endpoint.registry && other.repository == endpoint.repository;
+        if let Some(index) = endpoints.iter().position(same) {
             self.inner.preferred.store(index, Ordering::Relaxed);
         }
     }
 
-    /// A path of the API below this repository as a place calls it.
-    pub(crate) fn path(&self, site: &Site, rest: &str) -> String {
-        let repository = site.repository.as_ref().unwrap_or(&self.inner.repository);
+    /// A path of the API below this repository as an endpoint calls it.
+    pub(crate) fn path(&self, endpoint: &Endpoint, rest: &str) -> String {
+        let repository = endpoint.repository.as_ref().unwrap_or(&self.inner.repository);
         format!("v2/{}/{rest}", repository.path())
     }
 
-    pub(crate) fn scopes(&self, site: &Site, action: Action) -> Scopes {
-        Scopes::repository(site.repository.as_ref().unwrap_or(&self.inner.repository), action)
+    pub(crate) fn scopes(&self, endpoint: &Endpoint, action: Action) -> Scopes {
+        Scopes::repository(
+            endpoint.repository.as_ref().unwrap_or(&self.inner.repository),
+            action,
+        )
     }
 
     /// Keeps an upload session that a refused mount opened.

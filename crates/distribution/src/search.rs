@@ -57,9 +57,9 @@ impl Client {
     pub async fn search(&self, registry: &Registry, term: &str, limit: usize) -> Result<Vec<Found>, Error> {
         let operation = Operation::Search;
         let limit = limit.clamp(1, 100);
-        let mut site = self.registry_site(registry, operation)?;
+        let mut endpoint = self.registry_endpoint(registry, operation)?;
         if registry.is_docker_hub() {
-            site = site.with_api_host("index.docker.io");
+            endpoint = endpoint.with_api_host("index.docker.io");
         }
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("q", term)
@@ -69,7 +69,7 @@ impl Client {
         let call = Call::new(operation, registry, Method::GET, &path, &[200])
             .with_scopes(Scopes::none())
             .read_whole(MAX_ANSWER);
-        let answer = match self.send(&site, call, &mut self.budget()).await {
+        let answer = match self.send(&endpoint, call, &mut self.budget()).await {
             Ok(answer) => answer,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
                 return self.search_catalog(registry, term, limit).await;

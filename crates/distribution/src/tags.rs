@@ -44,13 +44,13 @@ impl Tags {
             if let Some(tag) = self.page.next() {
                 return Ok(Some(tag));
             }
-            let site = self.remote.primary(Operation::ListTags)?;
+            let endpoint = self.remote.primary(Operation::ListTags)?;
             let pages = self.pages.get_or_insert_with(|| {
-                let path = self.remote.path(&site, &format!("tags/list{PAGE_SIZE}"));
-                let scopes = self.remote.scopes(&site, Action::Pull);
+                let path = self.remote.path(&endpoint, &format!("tags/list{PAGE_SIZE}"));
+                let scopes = self.remote.scopes(&endpoint, Action::Pull);
                 Pages::new(Operation::ListTags, self.remote.repository(), path, scopes)
             });
-            let Some(page) = pages.next(self.remote.client(), &site).await? else {
+            let Some(page) = pages.next(self.remote.client(), &endpoint).await? else {
                 return Ok(None);
             };
             let tags = read_page(pages, &page)?;

@@ -114,7 +114,7 @@ impl Download {
     }
 
     /// Decides what follows a cut: another try, or the error.
-    fn resume(&mut self, site: usize, error: Error) -> Result<(), Error> {
+    fn resume(&mut self, endpoint: usize, error: Error) -> Result<(), Error> {
         self.barren_tries += 1;
         if self.barren_tries >= self.most_tries() {
             self.state = State::Ended;
@@ -122,7 +122,7 @@ impl Download {
         }
         tracing::debug!(%error, position = self.position, "resuming");
         self.fetch.remote.client().shared().counting.resumed.add();
-        self.go_on(Some(site));
+        self.go_on(Some(endpoint));
         Ok(())
     }
 
@@ -240,7 +240,7 @@ impl Download {
                 },
             };
             let error = self.fetch.broken(cut, &served_by.shown_url);
-            if let Err(error) = self.resume(served_by.site, error) {
+            if let Err(error) = self.resume(served_by.endpoint, error) {
                 return Poll::Ready(Some(Err(error.into())));
             }
         }

@@ -15,22 +15,22 @@ use wharf_http::{Redacted, ResponseBody, WebPage, content_coding};
 use super::content_range::ContentRange;
 use crate::{
     Remote,
+    endpoint::{Endpoint, InOrder},
     error::{Detail, Error, Operation, kind_of_http},
     pace::Turn,
     send::{Answer, Call},
-    site::{InOrder, Site},
 };
 
 /// How many of a descriptor's URLs are tried.
 const MAX_URLS: usize = 4;
 
-/// Fetches parts of one blob from the places it may be at.
+/// Fetches parts of one blob from the endpoints that may have it.
 pub(super) struct Fetch {
     pub(super) remote: Remote,
     pub(super) descriptor: Descriptor,
 }
 
-/// The bytes from an offset on, coming from a place.
+/// The bytes from an offset on, as one endpoint sends them.
 pub(super) struct Part {
     body: ResponseBody,
     /// Bytes to pass over: the server sent the blob from its start.
@@ -46,9 +46,9 @@ pub(super) struct Part {
 /// The endpoint, and the URL there, that sends a part.
 #[derive(Clone)]
 pub(super) struct ServedBy {
-    /// Which of the sites.
-    pub(super) site: usize,
-    /// The URL that the site redirected to, another host's: asked directly for more, it saves a round trip.
+    /// The index of the endpoint.
+    pub(super) endpoint: usize,
+    /// The URL that the endpoint redirected to, another host's: asked directly for more, it saves a round trip.
     pub(super) elsewhere: Option<Url>,
     /// The URL of the answer, as errors show it.
     pub(super) shown_url: String,
@@ -61,16 +61,16 @@ impl Fetch {
         Self { remote, descriptor }
     }
 
-    /// The bytes from `offset` on, from the first place that has them. `failed` is the place that a stream just
+    /// The bytes from `offset` on, from the first endpoint that has them. `failed` is the endpoint that a stream just
     /// broke off from: it is asked last.
     pub(super) async fn part(&self, offset: u64, failed: Option<usize>) -> Result<Part, Error> {
-        let sites = self.remote.sites(Intent::PullDigest, Operation::PullBlob)?;
-        let mut order: Vec<usize> = self.remote.order(sites.len()).collect();
+        let endpoints = self.remote.endpoints(Intent::PullDigest, Operation::PullBlob)?;
+        let mut order: Vec<usize> = self.remote.order(endpoints.len()).collect();
         order.sort_by_key(|index| Some(*index) == failed);
         let mut errors = Vec::new();
-        let mut candidates = InOrder::new(&sites, order);
-        while let Some((index, site)) = candidates.next() {
-            match self.part_from(&site, index, offset).await {
+        let mut candidates = InOrder::new(&endpoints, order);
+        while let Some((index, endpoint)) = candidates.next() {
+            match self.part_from(&endpoint, index, offset).await {
                 Ok(part) => return Ok(part),
                 Err(error) => {
                     candidates.failed(index, &error);
@@ -81,7 +81,7 @@ impl Fetch {
         let error = self.remote.all_failed(Operation::PullBlob, errors);
         if error.kind() == ErrorKind::NotFound
             && self.remote.client().shared().foreign_urls
-            && let Some(part) = self.part_from_urls(&sites, offset).await
+            && let Some(part) = self.part_from_urls(&endpoints, offset).await
         {
             return Ok(part);
         }
@@ -89,12 +89,12 @@ impl Fetch {
     }
 
     /// The bytes from `offset` on from one of the descriptor's own URLs (N7).
-    async fn part_from_urls(&self, sites: &[Site], offset: u64) -> Option<Part> {
-        let (index, site) = sites.iter().enumerate().next_back()?;
+    async fn part_from_urls(&self, endpoints: &[Endpoint], offset: u64) -> Option<Part> {
+        let (index, endpoint) = endpoints.iter().enumerate().next_back()?;
         let client = self.remote.client();
         for url in self.descriptor.urls().iter().take(MAX_URLS) {
             let range = (offset > 0).then(|| format!("bytes={offset}-"));
-            let Some(answer) = client.ask_foreign(site, url, range).await else {
+            let Some(answer) = client.ask_foreign(endpoint, url, range).await else {
                 continue;
             };
             let Ok(skip) = check_rest(&answer, offset, self.descriptor.size()) else {
@@ -102,7 +102,7 @@ impl Fetch {
             };
             return Some(Part {
                 served_by: ServedBy {
-                    site: index,
+                    endpoint: index,
                     shown_url: Redacted(&answer.url).to_string(),
                     elsewhere: None,
                     has_ranges: false,
@@ -110,23 +110,23 @@ impl Fetch {
                 coding: content_coding(&answer.headers),
                 body: answer.body,
                 skip,
-                turn: Some(client.shared().paces.of(&site.registry).turn().await),
+                turn: Some(client.shared().paces.of(&endpoint.registry).turn().await),
             });
         }
         None
     }
 
-    async fn part_from(&self, site: &Site, index: usize, offset: u64) -> Result<Part, Error> {
+    async fn part_from(&self, endpoint: &Endpoint, index: usize, offset: u64) -> Result<Part, Error> {
         let client = self.remote.client();
-        let turn = client.shared().paces.of(&site.registry).turn().await;
+        let turn = client.shared().paces.of(&endpoint.registry).turn().await;
         // Asking for the rest saves bytes; what refuses it may still send the whole.
         let rest = (offset > 0).then(|| format!("bytes={offset}-"));
-        let answer = match self.ask(site, rest).await {
+        let answer = match self.ask(endpoint, rest).await {
             Ok(answer) if answer.status != StatusCode::RANGE_NOT_SATISFIABLE => answer,
             Err(error) if offset == 0 || !matches!(error.status(), Some(400 | 405 | 412 | 501)) => {
                 return Err(error);
             }
-            _ => self.ask(site, None).await?,
+            _ => self.ask(endpoint, None).await?,
         };
         let shown_url = Redacted(&answer.url).to_string();
         let skip = check_rest(&answer, offset, self.descriptor.size())
@@ -137,7 +137,7 @@ impl Fetch {
             .map(HeaderValue::as_bytes);
         Ok(Part {
             served_by: ServedBy {
-                site: index,
+                endpoint: index,
                 elsewhere: (!answer.is_home).then_some(answer.url),
                 shown_url,
                 has_ranges: answer.status == StatusCode::PARTIAL_CONTENT || accepts == Some(b"bytes"),
@@ -149,10 +149,10 @@ impl Fetch {
         })
     }
 
-    /// Exactly the bytes from `first` to before `end`, from this place.
+    /// Exactly the bytes from `first` to before `end`, from this endpoint.
     pub(super) async fn range(&self, served_by: &ServedBy, first: u64, end: u64) -> Result<Part, Error> {
-        let sites = self.remote.sites(Intent::PullDigest, Operation::PullBlob)?;
-        let site = sites.get(served_by.site).ok_or_else(|| {
+        let endpoints = self.remote.endpoints(Intent::PullDigest, Operation::PullBlob)?;
+        let endpoint = endpoints.get(served_by.endpoint).ok_or_else(|| {
             self.refuse(
                 ErrorKind::Other,
                 "the endpoint is not in the configuration any more",
@@ -160,12 +160,12 @@ impl Fetch {
         })?;
         let range = format!("bytes={first}-{}", end.saturating_sub(1));
         let direct = match &served_by.elsewhere {
-            Some(url) => self.ask_elsewhere(site, url, &range).await,
+            Some(url) => self.ask_elsewhere(endpoint, url, &range).await,
             None => None,
         };
         let answer = match direct {
             Some(answer) => answer,
-            None => self.ask(site, Some(range)).await?,
+            None => self.ask(endpoint, Some(range)).await?,
         };
         check_range(&answer, first, end, self.descriptor.size())
             .map_err(|reason| self.refuse_answer(&answer, reason))?;
@@ -178,9 +178,9 @@ impl Fetch {
         })
     }
 
-    async fn ask(&self, site: &Site, range: Option<String>) -> Result<Answer, Error> {
+    async fn ask(&self, endpoint: &Endpoint, range: Option<String>) -> Result<Answer, Error> {
         let digest = self.descriptor.digest();
-        let path = self.remote.path(site, &format!("blobs/{digest}"));
+        let path = self.remote.path(endpoint, &format!("blobs/{digest}"));
         let subject = self.remote.blob_name(digest);
         let expect: &[u16] = if range.is_some() {
             &[200, 206, 416]
@@ -188,7 +188,7 @@ impl Fetch {
             &[200, 206]
         };
         let mut call = Call::new(Operation::PullBlob, &subject, Method::GET, &path, expect)
-            .with_scopes(self.remote.scopes(site, Action::Pull))
+            .with_scopes(self.remote.scopes(endpoint, Action::Pull))
             .with_volume(self.descriptor.size());
         if let Some(range) = range {
             let range = HeaderValue::try_from(range);
@@ -197,17 +197,17 @@ impl Fetch {
             call = call.with_header(header::RANGE, range);
         }
         let client = self.remote.client();
-        client.send(site, call, &mut client.budget_at(site)).await
+        client.send(endpoint, call, &mut client.budget_at(endpoint)).await
     }
 
     /// Asks the host that the registry redirected to before; whatever goes wrong (the link is too old), the
     /// registry is asked again.
-    async fn ask_elsewhere(&self, site: &Site, url: &Url, range: &str) -> Option<Answer> {
+    async fn ask_elsewhere(&self, endpoint: &Endpoint, url: &Url, range: &str) -> Option<Answer> {
         let range = HeaderValue::try_from(range).ok()?;
         let answer = self
             .remote
             .client()
-            .ask_elsewhere(site, url, (header::RANGE, range))
+            .ask_elsewhere(endpoint, url, (header::RANGE, range))
             .await?;
         (answer.status == StatusCode::PARTIAL_CONTENT).then_some(answer)
     }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 impl Remote {
-    /// A blob, fetched when it is read. It resumes by itself after a cut, at the next place that has it if
+    /// A blob, fetched when it is read. It resumes by itself after a cut, at the next endpoint that has it if
     /// there are several, and can be read again. Read [in pieces](Blob::into_pieces), as a store reads it, a large
     /// blob that waits for the network is fetched in ranges over several connections.
     ///

@@ -16,8 +16,8 @@ use self::plan::{Course, Next, Plan, is_final};
 pub(crate) use self::{plan::Habits, session::Session};
 use crate::{
     Remote,
+    endpoint::Endpoint,
     error::{Detail, Error, Operation},
-    site::Site,
 };
 
 pub(crate) const OPERATION: Operation = Operation::PushBlob;
@@ -44,9 +44,9 @@ impl Remote {
     /// Fails with [`ErrorKind::NotFound`] if the registry says that there is no such repository.
     pub async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
         let digest = blob.descriptor().digest().clone();
-        let site = self.primary(OPERATION)?;
+        let endpoint = self.primary(OPERATION)?;
         let mut budget = self.client().budget();
-        let mut course = Course::new(self.client(), &site.registry, blob.descriptor().size());
+        let mut course = Course::new(self.client(), &endpoint.registry, blob.descriptor().size());
         let mut next = Some(blob);
         loop {
             let Some(blob) = next.take() else {
@@ -59,7 +59,7 @@ impl Remote {
                 ));
             };
             let again = blob.reopen();
-            let sent = self.push_once(&site, blob, course.plan(), &mut budget).await;
+            let sent = self.push_once(&endpoint, blob, course.plan(), &mut budget).await;
             let Err((stage, error)) = sent else {
                 course.succeeded();
                 return Ok(());
@@ -68,7 +68,7 @@ impl Remote {
                 return Err(error);
             }
             // The reply may be lost and not the blob: only the registry knows (X5).
-            if is_ambiguous(&error) && !is_final(&error) && self.is_there(&site, &digest).await {
+            if is_ambiguous(&error) && !is_final(&error) && self.is_there(&endpoint, &digest).await {
                 return Ok(());
             }
             let follows = match stage {
@@ -95,7 +95,7 @@ impl Remote {
 
     async fn push_once(
         &self,
-        site: &Site,
+        endpoint: &Endpoint,
         blob: Blob,
         plan: Plan,
         budget: &mut RetryBudget,
@@ -104,7 +104,7 @@ impl Remote {
         let (stage, session) = if let Some(session) = self.take_session(&digest) {
             (Stage::MountedSession, session)
         } else {
-            let opened = Session::open(self, site, &digest, plan != Plan::Whole, budget).await;
+            let opened = Session::open(self, endpoint, &digest, plan != Plan::Whole, budget).await;
             let session = opened.map_err(|error| (Stage::Opening, error))?;
             let stage = if session.is_elsewhere() {
                 Stage::Elsewhere

@@ -8,10 +8,10 @@ use wharf_reference::{Algorithm, Digest};
 use super::OPERATION;
 use crate::{
     Remote,
+    endpoint::Endpoint,
     error::{Detail, Error},
     location::{upload_location, upload_location_anywhere, with_digest},
     send::{Answer, Call, Payload},
-    site::Site,
 };
 
 /// The largest minimum of chunks that is obeyed, in bytes.
@@ -21,7 +21,7 @@ const MAX_MINIMUM: u64 = 512 * 1024 * 1024;
 /// (distribution-spec, *Cancelling a blob upload*).
 pub(crate) struct Session {
     remote: Remote,
-    site: Site,
+    endpoint: Endpoint,
     /// Where the next request goes; every answer may move it. It can hold state: never show its query.
     url: Url,
     /// It has left the registry, with the user's leave: no credentials go along any more, even if it comes back,
@@ -37,7 +37,7 @@ pub(crate) struct Session {
 impl Session {
     pub(super) async fn open(
         remote: &Remote,
-        site: &Site,
+        endpoint: &Endpoint,
         digest: &Digest,
         in_chunks: bool,
         budget: &mut RetryBudget,
@@ -45,7 +45,7 @@ impl Session {
         let algorithm = digest.algorithm();
         Self::open_for(
             remote,
-            site,
+            endpoint,
             remote.blob_name(digest),
             algorithm,
             in_chunks,
@@ -56,37 +56,37 @@ impl Session {
 
     pub(super) async fn open_for(
         remote: &Remote,
-        site: &Site,
+        endpoint: &Endpoint,
         subject: String,
         algorithm: Algorithm,
         in_chunks: bool,
         budget: &mut RetryBudget,
     ) -> Result<Self, Error> {
-        let mut path = remote.path(site, "blobs/uploads/");
+        let mut path = remote.path(endpoint, "blobs/uploads/");
         if in_chunks && algorithm != Algorithm::Sha256 {
             path.push_str("?digest-algorithm=");
             path.push_str(algorithm.name().unwrap_or_default());
         }
-        let scopes = remote.scopes(site, Action::Push);
+        let scopes = remote.scopes(endpoint, Action::Push);
         let call = Call::new(OPERATION, &subject, Method::POST, &path, &[202])
             .with_scopes(scopes.clone())
             .with_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        let answer = remote.client().send(site, call, budget).await?;
+        let answer = remote.client().send(endpoint, call, budget).await?;
         answer.check_home(OPERATION, &subject)?;
-        Self::of_answer(remote, site, subject, scopes, &answer)
+        Self::of_answer(remote, endpoint, subject, scopes, &answer)
     }
 
     /// The session that an answer with 202 opened.
     pub(crate) fn of_answer(
         remote: &Remote,
-        site: &Site,
+        endpoint: &Endpoint,
         subject: String,
         scopes: Scopes,
         answer: &Answer,
     ) -> Result<Self, Error> {
         let mut session = Self {
             remote: remote.clone(),
-            site: site.clone(),
+            endpoint: endpoint.clone(),
             url: answer.url.clone(),
             is_elsewhere: false,
             subject,
@@ -133,7 +133,7 @@ impl Session {
         {
             call = call.with_header(header::CONTENT_RANGE, range);
         }
-        let answer = self.remote.client().send(&self.site, call, budget).await?;
+        let answer = self.remote.client().send(&self.endpoint, call, budget).await?;
         self.follow(&answer)
     }
 
@@ -162,13 +162,13 @@ impl Session {
         if is_empty {
             call = call.with_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let answer = self.remote.client().send(&self.site, call, budget).await?;
+        let answer = self.remote.client().send(&self.endpoint, call, budget).await?;
         if !self.is_elsewhere {
             answer.check_home(OPERATION, &self.subject)?;
         }
         // The statuses that say so, and those that some registries send in their place.
         let is_confirmed = !self.is_elsewhere && matches!(answer.status.as_u16(), 201 | 204);
-        if !is_confirmed && !self.remote.has_stored(&self.site, digest).await? {
+        if !is_confirmed && !self.remote.has_stored(&self.endpoint, digest).await? {
             let reason = if self.is_elsewhere {
                 "the host that the registry named took the bytes, but the registry does not have them"
                     .to_owned()
@@ -191,7 +191,7 @@ impl Session {
             .call(Method::GET, self.url.clone(), &[204, 200, 202])
             .optional();
         let client = self.remote.client();
-        let answer = client.send(&self.site, call, &mut client.budget()).await?;
+        let answer = client.send(&self.endpoint, call, &mut client.budget()).await?;
         if !self.is_elsewhere {
             answer.check_home(OPERATION, &self.subject)?;
         }
@@ -244,7 +244,7 @@ impl Session {
             .client()
             .shared()
             .foreign_uploads
-            .contains(&self.site.registry);
+            .contains(&self.endpoint.registry);
         let found = if may_leave {
             upload_location_anywhere(answer)
         } else {
@@ -268,12 +268,12 @@ impl Drop for Session {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let (client, site) = (self.remote.client().clone(), self.site.clone());
+        let (client, endpoint) = (self.remote.client().clone(), self.endpoint.clone());
         let call = self.call(Method::DELETE, self.url.clone(), &[200, 202, 204, 404]);
         let call = call.once();
         runtime.spawn(async move {
             let mut budget = RetryBudget::new(RetryPolicy::never());
-            if let Err(error) = client.send(&site, call, &mut budget).await {
+            if let Err(error) = client.send(&endpoint, call, &mut budget).await {
                 tracing::debug!(%error, "an upload session could not be cancelled; it will expire");
             }
         });

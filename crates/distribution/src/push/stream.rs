@@ -11,7 +11,7 @@ use wharf_http::{RequestBody, RetryBudget};
 use wharf_reference::{Algorithm, Digest};
 
 use super::{OPERATION, Session, is_ambiguous, may_try_again, whole::Failure};
-use crate::{Remote, error::Error, send::Payload, site::Site};
+use crate::{Remote, endpoint::Endpoint, error::Error, send::Payload};
 
 impl Remote {
     /// Writes a blob whose digest and size are not known before its last byte, for [`Sink::ingest`](wharf_content::Sink).
@@ -27,9 +27,9 @@ impl Remote {
         let subject = format!("a new blob of {}", self.repository());
         let content = |error: wharf_content::Error| Error::from_content(OPERATION, &subject, "", &error);
         let hasher = Hasher::new(algorithm).map_err(content)?;
-        let site = self.primary(OPERATION)?;
+        let endpoint = self.primary(OPERATION)?;
         let mut budget = self.client().budget();
-        let opened = Session::open_for(self, &site, subject.clone(), algorithm, true, &mut budget);
+        let opened = Session::open_for(self, &endpoint, subject.clone(), algorithm, true, &mut budget);
         let mut session = opened.await?;
         let failure = Failure::default();
         let hashed = Arc::new(Mutex::new(Some(hasher)));
@@ -48,20 +48,20 @@ impl Remote {
         let sent = session.patch(None, &body, &mut budget).await;
         sent.map_err(|error| failure.explain(error, &subject))?;
         let (digest, size) = digest_of(&hashed).map_err(content)?;
-        self.close(&site, session, &digest, &mut budget).await?;
+        self.close(&endpoint, session, &digest, &mut budget).await?;
         Descriptor::new(media_type, digest, size).map_err(content)
     }
 
     /// Closes a session that has all the bytes. If the reply is lost, only the registry knows whether it did (X5).
     async fn close(
         &self,
-        site: &Site,
+        endpoint: &Endpoint,
         mut session: Session,
         digest: &Digest,
         budget: &mut RetryBudget,
     ) -> Result<(), Error> {
         while let Err(error) = session.commit(digest, Payload::Empty, 0, budget).await {
-            if is_ambiguous(&error) && self.is_there(site, digest).await {
+            if is_ambiguous(&error) && self.is_there(endpoint, digest).await {
                 session.abandon();
                 return Ok(());
             }

@@ -15,13 +15,13 @@ use super::{
     status::says_expired,
     tokens::TokenService,
 };
-use crate::{Client, beneath::beneath, error::Operation, site::Site};
+use crate::{Client, beneath::beneath, endpoint::Endpoint, error::Operation};
 
 impl Client {
     /// One try with authentication: as it is known to be wanted, then as the registry asks for it.
     pub(super) async fn attempt_over(
         &self,
-        site: &Site,
+        endpoint: &Endpoint,
         call: &Call<'_>,
         scheme: Scheme,
     ) -> Result<Answer, Failure> {
@@ -29,7 +29,7 @@ impl Client {
             let ours = call.error(ErrorKind::Invalid, error.to_string());
             Failure::Final(beneath(ours, error))
         };
-        let base = site.base(scheme).map_err(|error| settings(call, error))?;
+        let base = endpoint.base(scheme).map_err(|error| settings(call, error))?;
         let url = match &call.to {
             To::Elsewhere(url) | To::Url(url) => url.clone(),
             To::Path(path) => base.join(path).map_err(|error| {
@@ -39,22 +39,22 @@ impl Client {
                 )
             })?,
         };
-        let home = site.peer(&base).map_err(|error| settings(call, error))?;
+        let home = endpoint.peer(&base).map_err(|error| settings(call, error))?;
         let scopes = call.scopes.clone();
         let subject = Subject {
-            registry: &site.registry,
-            repository: site.repository.as_ref(),
+            registry: &endpoint.registry,
+            repository: endpoint.repository.as_ref(),
             origin: &home.origin,
             scopes: &scopes,
-            allow_plaintext: site.allow_plaintext,
+            allow_plaintext: endpoint.allow_plaintext,
         };
         let mut tokens = TokenService {
             client: self,
             home: &home,
-            class: self.class_of(site, &home.origin),
+            class: self.class_of(endpoint, &home.origin),
             is_optional: call.is_optional,
         };
-        let auth_error = |error: AuthError| auth_failure(call, site, &base, error);
+        let auth_error = |error: AuthError| auth_failure(call, endpoint, &base, error);
         let authenticator = &self.shared().authenticator;
         let mut sent = authenticator
             .authorize(subject, &tokens)
@@ -63,12 +63,12 @@ impl Client {
         let mut challenges = 0;
         loop {
             let followed = self
-                .exchange(site, call, &home, url.clone(), sent.as_ref())
+                .exchange(endpoint, call, &home, url.clone(), sent.as_ref())
                 .await?;
             tokens.class = followed.home_class.or(tokens.class);
             let is_home = followed.is_home;
             if sent.is_none() && may_hide(call, &followed) {
-                let shown = self.beyond_strangers(site, call, &base, subject, &tokens, followed);
+                let shown = self.beyond_strangers(endpoint, call, &base, subject, &tokens, followed);
                 match shown.await? {
                     Shown::To(other) => sent = Some(other),
                     Shown::All(answer) => return Ok(answer),
@@ -77,7 +77,7 @@ impl Client {
                 continue;
             }
             if followed.response.status() != StatusCode::UNAUTHORIZED {
-                let judged = Self::judge(call, site, sent.as_ref(), followed).await;
+                let judged = Self::judge(call, endpoint, sent.as_ref(), followed).await;
                 let has_expired = challenges == 0
                     && is_home
                     && matches!(&judged, Err(Failure::Final(error)) if says_expired(error));
@@ -100,13 +100,13 @@ impl Client {
             if let Some(refused_one) = sent.as_ref().filter(|_| challenges > 0 && !asks_for_more) {
                 if call.is_optional && refused_one.is_issued() {
                     return Err(not_allowed(
-                        Self::judge(call, site, sent.as_ref(), followed).await,
+                        Self::judge(call, endpoint, sent.as_ref(), followed).await,
                         call,
                     ));
                 }
                 let refusal = authenticator.rejected(subject, refused_one);
-                let failure = Self::judge(call, site, sent.as_ref(), followed).await;
-                return Err(refused(failure, call, site, &refusal));
+                let failure = Self::judge(call, endpoint, sent.as_ref(), followed).await;
+                return Err(refused(failure, call, endpoint, &refusal));
             }
             challenges += 1;
             let headers = followed.response.headers();
@@ -114,8 +114,8 @@ impl Client {
             sent = match met.await {
                 Ok(authorization) => Some(authorization),
                 Err(error) if is_of_registry(&error, headers) => {
-                    let judged = Self::judge(call, site, sent.as_ref(), followed).await;
-                    return Err(refused(judged, call, site, &error));
+                    let judged = Self::judge(call, endpoint, sent.as_ref(), followed).await;
+                    return Err(refused(judged, call, endpoint, &error));
                 }
                 Err(error) => return Err(auth_error(error)),
             };
@@ -125,18 +125,18 @@ impl Client {
     /// One request and the answer to it, through redirects.
     async fn exchange(
         &self,
-        site: &Site,
+        endpoint: &Endpoint,
         call: &Call<'_>,
         home: &Peer,
         url: Url,
         sent: Option<&Authorization>,
     ) -> Result<Followed, Failure> {
-        let request = self.request(site, call, url)?;
+        let request = self.request(endpoint, call, url)?;
         self.shared().counting.requests.add();
         let header = sent.map(Authorization::header);
         let answer = self.shared().transport.follow(home, request, header).await;
-        let followed = answer.map_err(|failed| transport_failure(call, site, failed))?;
-        self.learn_from(site, &home.origin, &followed);
+        let followed = answer.map_err(|failed| transport_failure(call, endpoint, failed))?;
+        self.learn_from(endpoint, &home.origin, &followed);
         tracing::debug!(
             method = %call.method,
             endpoint = %Redacted(&followed.url),
@@ -147,7 +147,7 @@ impl Client {
         if followed.is_home {
             self.shared()
                 .warnings
-                .hear(site.registry.as_str(), followed.response.headers());
+                .hear(endpoint.registry.as_str(), followed.response.headers());
         }
         Ok(followed)
     }
@@ -156,7 +156,7 @@ impl Client {
     /// returns the authorization to send the request again with, or the answer itself.
     async fn beyond_strangers(
         &self,
-        site: &Site,
+        endpoint: &Endpoint,
         call: &Call<'_>,
         base: &Url,
         subject: Subject<'_>,
@@ -164,22 +164,24 @@ impl Client {
         followed: Followed,
     ) -> Result<Shown, Failure> {
         let (status, headers) = (followed.response.status(), followed.response.headers().clone());
-        let judged = Self::judge(call, site, None, followed).await;
+        let judged = Self::judge(call, endpoint, None, followed).await;
         let authenticator = &self.shared().authenticator;
         let root = self.ask_root(tokens.home, base);
         let other = authenticator
             .discover(subject, status, &headers, root, tokens)
             .await
-            .map_err(|error| auth_failure(call, site, base, error))?;
+            .map_err(|error| auth_failure(call, endpoint, base, error))?;
         if let Some(other) = other {
             return Ok(Shown::To(other));
         }
         let failure = match (judged, Challenge::strongest(&headers)) {
-            (judged, Err(error)) if status == StatusCode::UNAUTHORIZED => refused(judged, call, site, &error),
+            (judged, Err(error)) if status == StatusCode::UNAUTHORIZED => {
+                refused(judged, call, endpoint, &error)
+            }
             (Ok(answer), _) => return Ok(Shown::All(answer)),
             (Err(failure), _) => failure,
         };
-        let login = authenticator.credential_for(&site.registry, site.repository.as_ref());
+        let login = authenticator.credential_for(&endpoint.registry, endpoint.repository.as_ref());
         let has_login = login.await.is_ok_and(|login| login.is_some());
         Err(if has_login { failure.with_login() } else { failure })
     }
@@ -208,11 +210,11 @@ impl Client {
         }
     }
 
-    pub(super) fn request(&self, site: &Site, call: &Call<'_>, url: Url) -> Result<Request, Failure> {
+    pub(super) fn request(&self, endpoint: &Endpoint, call: &Call<'_>, url: Url) -> Result<Request, Failure> {
         let mut request = Request::new(call.method.clone(), url);
         request.bulk = call.volume >= BULK;
         request.class = call.class();
-        request.has_alternative = site.has_next;
+        request.has_alternative = endpoint.has_next;
         request.headers.clone_from(&call.headers);
         request
             .headers

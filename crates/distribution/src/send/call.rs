@@ -35,7 +35,7 @@ pub(crate) const BULK: u64 = 4 * 1024 * 1024;
 pub(crate) enum To<'a> {
     /// Below the root of the API.
     Path(&'a str),
-    /// Exactly here, on the site's own origin.
+    /// Exactly here, on the endpoint's own origin.
     Url(Url),
     /// Exactly here, on any origin: without credentials, and without redirects.
     Elsewhere(Url),

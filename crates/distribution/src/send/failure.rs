@@ -8,9 +8,9 @@ use super::call::{Answer, Call};
 use crate::{
     RegistryError,
     beneath::beneath,
+    endpoint::Endpoint,
     error::{Detail, Error, kind_of_auth, kind_of_http},
     hint,
-    site::Site,
 };
 
 /// What ended a try.
@@ -106,15 +106,15 @@ pub(super) fn cannot_speak(error: &Error) -> bool {
     may_depend_on_scheme && !error.is_elsewhere()
 }
 
-pub(super) fn transport_failure(call: &Call<'_>, site: &Site, failed: FollowError) -> Failure {
+pub(super) fn transport_failure(call: &Call<'_>, endpoint: &Endpoint, failed: FollowError) -> Failure {
     let FollowError { error, url } = failed;
     let kind = error.kind();
-    let is_elsewhere = !site.is_at(&url);
+    let is_elsewhere = !endpoint.is_at(&url);
     let mut ours = call
         .error(kind_of_http(kind), error.to_string())
         .at(Redacted(&url))
         .with_detail(Detail::Http(kind))
-        .with_hint(hint::of_http(kind, &site.registry, is_elsewhere));
+        .with_hint(hint::of_http(kind, &endpoint.registry, is_elsewhere));
     ours = beneath(ours, error).edit(|inner| inner.is_elsewhere = is_elsewhere);
     if call.repeatable || kind.is_before_request() {
         Failure::Transient(ours, retries_of(kind))
@@ -125,7 +125,7 @@ pub(super) fn transport_failure(call: &Call<'_>, site: &Site, failed: FollowErro
 
 pub(super) fn auth_failure(
     call: &Call<'_>,
-    site: &Site,
+    endpoint: &Endpoint,
     base: &Url,
     error: wharf_auth::AuthError,
 ) -> Failure {
@@ -137,7 +137,7 @@ pub(super) fn auth_failure(
         .error(kind_of_auth(&error), error.to_string())
         .at(Redacted(base))
         .with_detail(Detail::Auth(error.kind()))
-        .with_hint(hint::of_auth(&error, &site.registry))
+        .with_hint(hint::of_auth(&error, &endpoint.registry))
         .edit(|inner| inner.retry_after = retry_after);
     Failure::Final(beneath(ours, error))
 }
@@ -194,14 +194,14 @@ pub(super) fn is_clear(codes: &[RegistryError]) -> bool {
 pub(super) fn refused(
     judged: Result<Answer, Failure>,
     call: &Call<'_>,
-    site: &Site,
+    endpoint: &Endpoint,
     refusal: &wharf_auth::AuthError,
 ) -> Failure {
     let error = match judged {
         Err(Failure::Final(error) | Failure::Transient(error, _)) => error,
         Ok(_) => call.error(ErrorKind::Unauthorized, refusal.to_string()),
     };
-    let hint = hint::of_auth(refusal, &site.registry);
+    let hint = hint::of_auth(refusal, &endpoint.registry);
     let is_unclear = refusal.kind() == AuthErrorKind::Challenge;
     let error = error.with_detail(Detail::Auth(refusal.kind())).edit(|inner| {
         inner.kind = ErrorKind::Unauthorized;

@@ -6,14 +6,14 @@ use url::Url;
 use wharf_http::{AddressClass, Origin, Peer, Request, RequestClass, Response};
 
 use super::Answer;
-use crate::{Client, site::Site};
+use crate::{Client, endpoint::Endpoint};
 
 impl Client {
     /// Reads a URL of another host that the registry redirected to before, without credentials and without
     /// redirects. `None` if that fails.
     pub(crate) async fn ask_elsewhere(
         &self,
-        site: &Site,
+        endpoint: &Endpoint,
         url: &Url,
         header: (header::HeaderName, header::HeaderValue),
     ) -> Option<Answer> {
@@ -24,7 +24,7 @@ impl Client {
         request
             .headers
             .insert(header::USER_AGENT, self.shared().user_agent.clone());
-        let (parts, body) = self.call_elsewhere(site, request).await.ok()?.into_parts();
+        let (parts, body) = self.call_elsewhere(endpoint, request).await.ok()?.into_parts();
         Some(Answer {
             status: parts.status,
             headers: parts.headers,
@@ -39,27 +39,32 @@ impl Client {
     /// than the registry is (N5).
     pub(super) async fn call_elsewhere(
         &self,
-        site: &Site,
+        endpoint: &Endpoint,
         request: Request,
     ) -> Result<Response, wharf_http::Error> {
-        let scheme = self.host(&site.registry).scheme.ok_or_else(|| {
+        let scheme = self.host(&endpoint.registry).scheme.ok_or_else(|| {
             let message = "the registry has not been spoken to yet";
             wharf_http::Error::new(wharf_http::ErrorKind::Settings, message)
         })?;
-        let home = site.peer(&site.base(scheme)?)?;
-        let class = self.class_of(site, &home.origin);
+        let home = endpoint.peer(&endpoint.base(scheme)?)?;
+        let class = self.class_of(endpoint, &home.origin);
         self.shared().transport.call_foreign(&home, class, request).await
     }
 
     /// Reads a URL that the content itself names: https only, without credentials, redirects followed, and no
     /// further inward than the registry. `None` if that fails.
-    pub(crate) async fn ask_foreign(&self, site: &Site, url: &str, range: Option<String>) -> Option<Answer> {
+    pub(crate) async fn ask_foreign(
+        &self,
+        endpoint: &Endpoint,
+        url: &str,
+        range: Option<String>,
+    ) -> Option<Answer> {
         let url = Url::parse(url)
             .ok()
             .filter(|url| url.scheme() == "https" && url.username().is_empty())?;
-        let scheme = self.host(&site.registry).scheme?;
-        let home = site.peer(&site.base(scheme).ok()?).ok()?;
-        let floor = self.class_of(site, &home.origin)?;
+        let scheme = self.host(&endpoint.registry).scheme?;
+        let home = endpoint.peer(&endpoint.base(scheme).ok()?).ok()?;
+        let floor = self.class_of(endpoint, &home.origin)?;
         if AddressClass::of_host(&url).is_some_and(|class| class > floor) {
             return None;
         }

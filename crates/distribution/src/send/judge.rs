@@ -12,13 +12,13 @@ use super::{
     failure::{Failure, compressed, is_clear, transport_failure},
     status::status_error,
 };
-use crate::{Client, site::Site};
+use crate::{Client, endpoint::Endpoint};
 
 impl Client {
     /// An expected answer, or the error that the status means.
     pub(super) async fn judge(
         call: &Call<'_>,
-        site: &Site,
+        endpoint: &Endpoint,
         sent: Option<&Authorization>,
         followed: Followed,
     ) -> Result<Answer, Failure> {
@@ -38,7 +38,7 @@ impl Client {
                         url: followed.url.clone(),
                     };
                     let bytes = body.read(limit).await.map_err(failed);
-                    let bytes = bytes.map_err(|failed| transport_failure(call, site, failed))?;
+                    let bytes = bytes.map_err(|failed| transport_failure(call, endpoint, failed))?;
                     if let Some(coding) = coding_of_json(&parts.headers, &bytes).filter(|_| !is_error) {
                         return Err(compressed(call, &followed.url, &coding));
                     }
@@ -57,7 +57,7 @@ impl Client {
         let wait = retry_after(&parts.headers, SystemTime::now());
         let redact = |text: &str| sent.map_or_else(|| text.to_owned(), |sent| sent.redact(text));
         let entries = error_entries(&body.read_prefix(MAX_ERROR).await, &redact);
-        let error = status_error(call, site, sent, parts.status, &entries);
+        let error = status_error(call, endpoint, sent, parts.status, &entries);
         let is_clear = is_clear(error.registry_errors());
         let error = error
             .at(Redacted(&followed.url))

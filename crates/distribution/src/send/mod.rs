@@ -23,7 +23,7 @@ pub(crate) use self::{
     call::{Answer, Call, Payload},
     status::not_there,
 };
-use crate::{Client, error::Error, site::Site};
+use crate::{Client, endpoint::Endpoint, error::Error};
 
 /// The most bytes read of an error answer (X1).
 const MAX_ERROR: usize = 64 * 1024;
@@ -33,40 +33,40 @@ impl Client {
         RetryBudget::new(self.shared().retry)
     }
 
-    /// What a pull may try at this place. A mirror that is down or busy does not hold it up: the next place is
+    /// What a pull may try at this endpoint. A mirror that is down or busy does not hold it up: the next endpoint is
     /// the second try, and only the last one is waited for.
-    pub(crate) fn budget_at(&self, site: &Site) -> RetryBudget {
-        if site.has_next {
+    pub(crate) fn budget_at(&self, endpoint: &Endpoint) -> RetryBudget {
+        if endpoint.has_next {
             RetryBudget::new(RetryPolicy::never())
         } else {
             self.budget()
         }
     }
 
-    /// Sends a call to a site until there is an expected answer, an error that will not change, or the budget
+    /// Sends a call to an endpoint until there is an expected answer, an error that will not change, or the budget
     /// is spent.
     pub(crate) async fn send(
         &self,
-        site: &Site,
+        endpoint: &Endpoint,
         call: Call<'_>,
         budget: &mut RetryBudget,
     ) -> Result<Answer, Error> {
         let span = tracing::debug_span!("request", operation = ?call.operation, subject = %call.subject);
         // On the heap: it is the largest part of everything that awaits it.
-        let sent = Box::pin(self.send_until_answered(site, &call, budget));
+        let sent = Box::pin(self.send_until_answered(endpoint, &call, budget));
         sent.instrument(span).await
     }
 
     async fn send_until_answered(
         &self,
-        site: &Site,
+        endpoint: &Endpoint,
         call: &Call<'_>,
         budget: &mut RetryBudget,
     ) -> Result<Answer, Error> {
-        let pace = self.shared().paces.of(&site.registry);
+        let pace = self.shared().paces.of(&endpoint.registry);
         loop {
             pace.ready().await;
-            let (error, limit) = match self.attempt(site, call).await {
+            let (error, limit) = match self.attempt(endpoint, call).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Final(error)) => return Err(finish(error, budget)),
                 Err(Failure::Transient(error, limit)) => (error, limit),
@@ -86,22 +86,22 @@ impl Client {
         }
     }
 
-    /// One try, over each scheme that the site may be spoken to with.
-    async fn attempt(&self, site: &Site, call: &Call<'_>) -> Result<Answer, Failure> {
+    /// One try, over each scheme that the endpoint may be spoken to with.
+    async fn attempt(&self, endpoint: &Endpoint, call: &Call<'_>) -> Result<Answer, Failure> {
         if let To::Elsewhere(url) = &call.to {
-            return self.attempt_elsewhere(site, call, url).await;
+            return self.attempt_elsewhere(endpoint, call, url).await;
         }
-        let learned = self.host(&site.registry).scheme;
+        let learned = self.host(&endpoint.registry).scheme;
         let fixed = match &call.to {
             To::Elsewhere(url) | To::Url(url) => Origin::of(url).ok().map(|origin| origin.scheme()),
             To::Path(_) => learned,
         };
-        if let Some(scheme) = fixed.filter(|scheme| site.schemes.contains(scheme)) {
-            return self.attempt_over(site, call, scheme).await;
+        if let Some(scheme) = fixed.filter(|scheme| endpoint.schemes.contains(scheme)) {
+            return self.attempt_over(endpoint, call, scheme).await;
         }
         let mut failed: Option<Failure> = None;
-        for scheme in site.schemes {
-            let failure = match self.attempt_over(site, call, *scheme).await {
+        for scheme in endpoint.schemes {
+            let failure = match self.attempt_over(endpoint, call, *scheme).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -120,13 +120,18 @@ impl Client {
 
     /// One try at another host that the registry names: it gets no credentials, no client certificate, and leads
     /// nowhere else.
-    async fn attempt_elsewhere(&self, site: &Site, call: &Call<'_>, url: &Url) -> Result<Answer, Failure> {
-        let request = self.request(site, call, url.clone())?;
+    async fn attempt_elsewhere(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call<'_>,
+        url: &Url,
+    ) -> Result<Answer, Failure> {
+        let request = self.request(endpoint, call, url.clone())?;
         self.shared().counting.requests.add();
-        let response = self.call_elsewhere(site, request).await.map_err(|error| {
+        let response = self.call_elsewhere(endpoint, request).await.map_err(|error| {
             transport_failure(
                 call,
-                site,
+                endpoint,
                 FollowError {
                     error,
                     url: url.clone(),
@@ -141,23 +146,23 @@ impl Client {
             is_home: false,
             home_class: None,
         };
-        Self::judge(call, site, None, followed).await
+        Self::judge(call, endpoint, None, followed).await
     }
 
-    fn class_of(&self, site: &Site, origin: &Origin) -> Option<AddressClass> {
-        let learned = self.host(&site.registry).class;
+    fn class_of(&self, endpoint: &Endpoint, origin: &Origin) -> Option<AddressClass> {
+        let learned = self.host(&endpoint.registry).class;
         learned
             .filter(|(learned, _)| learned == origin)
             .map(|(_, class)| class)
     }
 
-    fn learn_from(&self, site: &Site, origin: &Origin, followed: &Followed) {
-        let known = self.host(&site.registry);
+    fn learn_from(&self, endpoint: &Endpoint, origin: &Origin, followed: &Followed) {
+        let known = self.host(&endpoint.registry);
         let class = followed.home_class.map(|class| (origin.clone(), class));
         if known.scheme.is_some() && (class.is_none() || known.class == class) {
             return;
         }
-        self.learn(&site.registry, |host| {
+        self.learn(&endpoint.registry, |host| {
             host.scheme = Some(origin.scheme());
             if class.is_some() {
                 host.class = class;

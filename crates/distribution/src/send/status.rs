@@ -7,9 +7,9 @@ use wharf_http::ErrorEntry;
 
 use super::Call;
 use crate::{
+    endpoint::Endpoint,
     error::{Error, Operation},
     hint,
-    site::Site,
 };
 
 /// The error of a status that is not an answer.
@@ -28,7 +28,7 @@ use crate::{
 /// | 5xx, 3xx | | server |
 pub(crate) fn status_error(
     call: &Call<'_>,
-    site: &Site,
+    endpoint: &Endpoint,
     sent: Option<&Authorization>,
     status: StatusCode,
     entries: &[ErrorEntry],
@@ -74,7 +74,7 @@ pub(crate) fn status_error(
         kind,
         call.operation,
         &call.method,
-        &site.registry,
+        &endpoint.registry,
         anonymous,
         &codes,
     );

@@ -14,9 +14,10 @@ use crate::{
     error::{Detail, Error},
 };
 
-/// A place that requests go to: a candidate with all that is needed to contact it.
+/// The API of a registry that requests are sent to: a [`Candidate`], or a registry as a whole, with its
+/// certificates and the schemes that may be spoken.
 #[derive(Clone)]
-pub(crate) struct Site {
+pub(crate) struct Endpoint {
     pub(crate) registry: Registry,
     pub(crate) repository: Option<Repository>,
     pub(crate) role: Role,
@@ -26,7 +27,8 @@ pub(crate) struct Site {
     /// The schemes to try, in order; the second only if the first cannot connect.
     pub(crate) schemes: &'static [Scheme],
     pub(crate) allow_plaintext: bool,
-    /// Whether another place is asked if this one fails: it is the second try.
+    /// True unless this is the last endpoint: failed requests are not repeated here, the next endpoint is asked
+    /// instead.
     pub(crate) has_next: bool,
 }
 
@@ -37,17 +39,17 @@ pub(crate) struct PlainHttp {
     pub(crate) credentials: HashSet<Registry>,
 }
 
-impl Site {
+impl Endpoint {
     pub(crate) fn new(
         candidate: &Candidate,
         tls: &dyn CertificateProvider,
         plain: &PlainHttp,
     ) -> Result<Self, wharf_http::Error> {
         let registry = candidate.repository.registry();
-        let mut site = Self::of_registry(registry, candidate.tls, tls, plain)?;
-        site.repository = Some(candidate.repository.clone());
-        site.role = candidate.role;
-        Ok(site)
+        let mut endpoint = Self::of_registry(registry, candidate.tls, tls, plain)?;
+        endpoint.repository = Some(candidate.repository.clone());
+        endpoint.role = candidate.role;
+        Ok(endpoint)
     }
 
     pub(crate) fn of_registry(
@@ -86,7 +88,7 @@ impl Site {
         })
     }
 
-    /// The same with its API at another host, of the same operator.
+    /// This endpoint, with its API at another host of the same operator.
     pub(crate) const fn with_api_host(mut self, host: &'static str) -> Self {
         self.api_host = Some(host);
         self
@@ -118,33 +120,33 @@ impl Site {
     }
 }
 
-/// The sites in an order, each knowing whether one follows.
+/// The endpoints in an order, each with the information whether one follows.
 ///
-/// A site that others follow is given little time. One that was silent for that long is asked again at the end, with
+/// An endpoint that others follow is given little time. One that was silent for that long is asked again at the end, with
 /// all the time it may need, if the last one gave no answer: a cache may be slow and yet the only way.
 pub(crate) struct InOrder<'a> {
-    sites: &'a [Site],
+    endpoints: &'a [Endpoint],
     order: VecDeque<usize>,
     silent: Option<usize>,
 }
 
 impl<'a> InOrder<'a> {
-    pub(crate) fn new(sites: &'a [Site], order: impl IntoIterator<Item = usize>) -> Self {
+    pub(crate) fn new(endpoints: &'a [Endpoint], order: impl IntoIterator<Item = usize>) -> Self {
         Self {
-            sites,
+            endpoints,
             order: order.into_iter().collect(),
             silent: None,
         }
     }
 
-    pub(crate) fn next(&mut self) -> Option<(usize, Site)> {
+    pub(crate) fn next(&mut self) -> Option<(usize, Endpoint)> {
         let index = self.order.pop_front()?;
-        let site = self.sites.get(index)?.clone();
+        let endpoint = self.endpoints.get(index)?.clone();
         let has_next = !self.order.is_empty();
-        Some((index, Site { has_next, ..site }))
+        Some((index, Endpoint { has_next, ..endpoint }))
     }
 
-    /// Records that the site that was given out last failed with this error, which decides whether a silent site is
+    /// Records that the endpoint that was given out last failed with this error, which decides whether a silent endpoint is
     /// asked again.
     pub(crate) fn failed(&mut self, index: usize, error: &Error) {
         let no_answer = matches!(error.detail(), Some(Detail::Http(_)));
@@ -158,9 +160,9 @@ impl<'a> InOrder<'a> {
     }
 }
 
-impl fmt::Debug for Site {
+impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Site")
+        f.debug_struct("Endpoint")
             .field("registry", &self.registry)
             .field("repository", &self.repository)
             .field("schemes", &self.schemes)
