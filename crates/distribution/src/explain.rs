@@ -11,21 +11,20 @@ use crate::{
     error::{Error, Operation},
 };
 
-/// What a client would do for a repository, without doing it: prints as one line per place. It holds no
-/// secret.
+/// How a client would reach a repository: prints as one line per candidate. It holds no secret.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Explanation {
     /// The repository that was asked about.
     pub repository: Repository,
-    /// The places, in the order in which they are tried.
-    pub places: Vec<PlaceExplanation>,
+    /// The candidates, in the order in which they are tried.
+    pub candidates: Vec<CandidateExplanation>,
 }
 
-/// One place that a repository may be at.
+/// How one candidate would be contacted.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct PlaceExplanation {
+pub struct CandidateExplanation {
     /// The repository as it is called there.
     pub repository: Repository,
     /// Mirror or primary.
@@ -45,7 +44,7 @@ pub struct PlaceExplanation {
 }
 
 impl Client {
-    /// What would be done to reach a repository, and why: the places in order, how each is contacted, and what
+    /// What would be done to reach a repository, and why: the candidates in order, how each is contacted, and what
     /// kind of login is there for it. Nothing is sent to any registry; a credential helper may be run.
     pub async fn explain(&self, repository: &Repository, intent: Intent) -> Result<Explanation, Error> {
         let operation = Operation::Discover;
@@ -54,7 +53,7 @@ impl Client {
             .resolve
             .resolve(repository, intent)
             .map_err(|error| resolve_error(operation, repository, &error))?;
-        let mut places = Vec::new();
+        let mut explained = Vec::new();
         for candidate in candidates {
             let endpoint = Endpoint::new(&candidate, &*shared.tls, &shared.plain);
             let registry = candidate.repository.registry();
@@ -75,7 +74,7 @@ impl Client {
                     }
                 }
             }
-            places.push(PlaceExplanation {
+            explained.push(CandidateExplanation {
                 repository: candidate.repository,
                 role: candidate.role,
                 endpoints,
@@ -91,7 +90,7 @@ impl Client {
         }
         Ok(Explanation {
             repository: repository.clone(),
-            places,
+            candidates: explained,
         })
     }
 }
@@ -109,14 +108,14 @@ const fn kind_of(credential: Option<&Credential>) -> &'static str {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.repository)?;
-        for (position, place) in self.places.iter().enumerate() {
-            write!(f, "\n  {}. {place}", position + 1)?;
+        for (position, candidate) in self.candidates.iter().enumerate() {
+            write!(f, "\n  {}. {candidate}", position + 1)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for PlaceExplanation {
+impl fmt::Display for CandidateExplanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let role = match self.role {
             Role::Mirror => "mirror ",

@@ -89,7 +89,7 @@ pub use certificates::CertificateProvider;
 pub use client::Client;
 pub use counters::Counters;
 pub use error::{Detail, Error, Operation};
-pub use explain::{Explanation, PlaceExplanation};
+pub use explain::{CandidateExplanation, Explanation};
 pub use extensions::Extension;
 pub use remote::Remote;
 pub use search::Found;
