@@ -20,7 +20,7 @@ use wharf_reference::{Reference, ShortName, Written};
 /// Reads this host's registries.conf with its drop-ins and the aliases of short names, contacts nobody and
 /// writes nothing. Prints one JSON object: whether the name is short; the aliases and search registries that
 /// were considered, each with the file and line it comes from; the images the name may mean; for each the
-/// places in the order in which they are tried; and warnings about what has no effect in the files.
+/// candidates in the order in which they are tried; and warnings about what has no effect in the files.
 ///
 /// Exits with 1 if the configuration cannot be used or leaves nothing to try.
 #[derive(Parser)]
@@ -78,13 +78,13 @@ struct AliasLine {
 #[derive(Serialize)]
 struct Image {
     reference: String,
-    candidates: Vec<Place>,
+    candidates: Vec<CandidateLine>,
     skipped: Vec<Skipped>,
     error: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Place {
+struct CandidateLine {
     /// Host and port that are contacted.
     endpoint: String,
     repository: String,
@@ -207,7 +207,7 @@ fn image(reference: &Reference, push: bool, registries: &Registries) -> (Image, 
     let warnings = resolution.warnings().iter().map(ToString::to_string).collect();
     let image = Image {
         reference: reference.to_string(),
-        candidates: resolution.candidates().iter().map(place).collect(),
+        candidates: resolution.candidates().iter().map(line).collect(),
         skipped: resolution
             .skipped()
             .iter()
@@ -222,9 +222,9 @@ fn image(reference: &Reference, push: bool, registries: &Registries) -> (Image, 
     (image, warnings)
 }
 
-fn place(candidate: &Candidate) -> Place {
+fn line(candidate: &Candidate) -> CandidateLine {
     let registry = candidate.repository.registry();
-    Place {
+    CandidateLine {
         endpoint: if registry.is_docker_hub() {
             "registry-1.docker.io".to_owned()
         } else {

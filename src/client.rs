@@ -90,8 +90,8 @@ impl Client {
     ///
     /// [`ErrorKind::NotFound`] if there is none, and the failures of registry or store.
     pub async fn manifest(&self, image: &Image) -> Result<Manifest, Error> {
-        let place = self.place(image).await?;
-        place.source.manifest(&place.target).await
+        let opened = self.open(image).await?;
+        opened.source.manifest(&opened.target).await
     }
 
     /// The config of a container image; of an index, the config of the selected image.
@@ -111,9 +111,9 @@ impl Client {
     ///
     /// As [`Client::config_bytes`]; [`ErrorKind::Invalid`] also if it is no container image.
     pub async fn config(&self, image: &Image, selection: &Selection) -> Result<ImageConfig, Error> {
-        let place = self.place(image).await?;
-        let (_, chosen) = place.select(selection).await?;
-        place.source.config(&chosen).await
+        let opened = self.open(image).await?;
+        let (_, chosen) = opened.select(selection).await?;
+        opened.source.config(&chosen).await
     }
 
     /// The bytes of a config of any type, as artifacts have them too; of an index, the config of the selected image.
@@ -132,9 +132,9 @@ impl Client {
     /// As [`Client::manifest`]; [`ErrorKind::NotFound`] also if no image of the index is selected,
     /// [`ErrorKind::TooLarge`] above 4 MiB.
     pub async fn config_bytes(&self, image: &Image, selection: &Selection) -> Result<bytes::Bytes, Error> {
-        let place = self.place(image).await?;
-        let (_, chosen) = place.select(selection).await?;
-        place.source.config_bytes(&chosen).await
+        let opened = self.open(image).await?;
+        let (_, chosen) = opened.select(selection).await?;
+        opened.source.config_bytes(&chosen).await
     }
 
     /// What `skopeo inspect` says of an image.
@@ -143,10 +143,10 @@ impl Client {
     ///
     /// As [`Client::config`]. That the tags cannot be listed is not one: some registries forbid it.
     pub async fn inspect(&self, image: &Image, selection: &Selection) -> Result<Inspection, Error> {
-        let place = self.place(image).await?;
-        let (top, chosen) = place.select(selection).await?;
-        let mut inspection = Inspection::of(&*place.source, &chosen, top.digest().clone()).await?;
-        if let Some((reference, remote)) = place.remote {
+        let opened = self.open(image).await?;
+        let (top, chosen) = opened.select(selection).await?;
+        let mut inspection = Inspection::of(&*opened.source, &chosen, top.digest().clone()).await?;
+        if let Some((reference, remote)) = opened.remote {
             inspection.name = Some(reference.repository().to_string());
             inspection.repo_tags = match remote.tags().collect().await {
                 Ok(tags) => tags,
@@ -157,14 +157,14 @@ impl Client {
         Ok(inspection)
     }
 
-    /// An image's place as something to read from.
-    pub(crate) async fn place(&self, image: &Image) -> Result<Place, Error> {
+    /// Opens an image for reading.
+    pub(crate) async fn open(&self, image: &Image) -> Result<OpenedImage, Error> {
         match image {
             Image::Registry(reference) => {
                 let reference = parse(reference)?.or_latest();
                 let remote = self.inner.client.remote(&reference.repository());
                 let target = Target::of(&reference);
-                Ok(Place {
+                Ok(OpenedImage {
                     source: Arc::new(remote.clone()),
                     target,
                     remote: Some((reference, remote)),
@@ -172,7 +172,7 @@ impl Client {
             }
             Image::Store { directory, image } => {
                 let store = Layout::open(directory).await?;
-                Ok(Place {
+                Ok(OpenedImage {
                     target: image.target(&store).await?,
                     source: Arc::new(store),
                     remote: None,
@@ -182,14 +182,14 @@ impl Client {
     }
 }
 
-/// Where an image is and what to ask for there.
-pub(crate) struct Place {
+/// An image that can be read, and the target to read it by.
+pub(crate) struct OpenedImage {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) target: Target,
     remote: Option<(Reference, Remote)>,
 }
 
-impl Place {
+impl OpenedImage {
     /// What the target is, and the image of it that is selected.
     async fn select(&self, selection: &Selection) -> Result<(Manifest, Manifest), Error> {
         let top = self.source.manifest(&self.target).await?;

@@ -10,7 +10,7 @@ use wharf_store::Layout;
 
 use crate::{
     Client, Image, StoreImage,
-    client::{Place, parse},
+    client::{OpenedImage, parse},
     waiting::copy,
 };
 
@@ -110,8 +110,8 @@ impl Client {
     fn failure(&self, reference: &Reference, error: &Error) -> Failure {
         let blocked = || {
             let intent = Intent::pull(reference);
-            let places = self.inner.registries.resolve(&reference.repository(), intent);
-            matches!(places, Err(ResolveError::Blocked(_)))
+            let candidates = self.inner.registries.resolve(&reference.repository(), intent);
+            matches!(candidates, Err(ResolveError::Blocked(_)))
         };
         match error.kind() {
             ErrorKind::NotFound => Failure::NotFound,
@@ -232,7 +232,7 @@ impl Client {
         options: Options,
     ) -> Result<Report, Error> {
         let named = stored_as(from, to)?;
-        let Place { source, target, .. } = self.place(from).await?;
+        let OpenedImage { source, target, .. } = self.open(from).await?;
         self.inner.guard.admit(&source.location(), &target)?;
         match to {
             Image::Registry(reference) => {

@@ -45,21 +45,21 @@ pub enum TlsMode {
 pub enum Role {
     /// A mirror.
     Mirror,
-    /// The registry itself, or the place it was moved to.
+    /// The registry itself, or the registry it was moved to.
     Primary,
 }
 
-/// One place to try for a repository.
+/// One registry and repository to try for a repository that a user named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Candidate {
-    /// The repository as this place calls it, after rewriting.
+    /// The repository to ask for there, after rewriting.
     pub repository: Repository,
     /// How far its connection is trusted.
     pub tls: TlsMode,
     /// Mirror or primary.
     pub role: Role,
-    /// Set when configuration forbids this place: it must not be contacted, and this says why.
+    /// Set when the configuration forbids this candidate: it must not be contacted, and this says why.
     pub blocked: Option<Blocked>,
     /// Where in the configuration it comes from, for an explanation: file and table. `None` if nothing in the
     /// configuration matched.
@@ -97,11 +97,11 @@ impl fmt::Display for Blocked {
 
 impl error::Error for Blocked {}
 
-/// Why there is no place to try for a repository.
+/// Why there is no candidate to try for a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResolveError {
-    /// Every place is blocked.
+    /// Every candidate is blocked.
     Blocked(Blocked),
     /// The registry as a whole is blocked.
     BlockedRegistry {
@@ -137,14 +137,13 @@ impl fmt::Display for ResolveError {
 
 impl error::Error for ResolveError {}
 
-/// Turns a repository into the places to try, in order, and says how far a registry itself is trusted. Pure: no
-/// I/O.
+/// Turns a repository into the candidates to try, in order, and says how far a registry itself is trusted. Does no I/O.
 pub trait Resolve: Send + Sync + fmt::Debug {
-    /// The places to try for this repository, in order; at least one of them is not blocked.
+    /// The candidates for this repository, in the order to try them; at least one of them is not blocked.
     ///
     /// # Errors
     ///
-    /// [`ResolveError::Blocked`] if every place is blocked, [`ResolveError::Unusable`] if none has a valid
+    /// [`ResolveError::Blocked`] if every candidate is blocked, [`ResolveError::Unusable`] if none has a valid
     /// name.
     fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError>;
 

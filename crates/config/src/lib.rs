@@ -8,10 +8,10 @@
 //!     "[[registry]]\nlocation = 'docker.io'\n[[registry.mirror]]\nlocation = 'cache.lan/hub'\ninsecure = true",
 //! )?;
 //! let alpine = Repository::parse("alpine")?;
-//! let places = registries.resolve(&alpine, Intent::PullTag)?;
-//! assert_eq!(places[0].repository, "cache.lan/hub/library/alpine");
-//! assert_eq!(places[0].tls, TlsMode::Insecure);
-//! assert_eq!(places[1].repository, "docker.io/library/alpine");
+//! let candidates = registries.resolve(&alpine, Intent::PullTag)?;
+//! assert_eq!(candidates[0].repository, "cache.lan/hub/library/alpine");
+//! assert_eq!(candidates[0].tls, TlsMode::Insecure);
+//! assert_eq!(candidates[1].repository, "docker.io/library/alpine");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -24,9 +24,9 @@
 //! | you have | use | and get |
 //! |---|---|---|
 //! | what a person typed | [`ShortNames::resolve`] | the images it may mean, and why |
-//! | a repository | [`Registries::explain`], or [`Resolve`] | the places to try, in order, and why each is there |
-//! | a place | [`Credentials`] | the credential for it, if there is one |
-//! | a place | [`Certificates`] | the certificates for it |
+//! | a repository | [`Registries::explain`], or [`Resolve`] | the candidates to try, in order, and why each is there |
+//! | a candidate | [`Credentials`] | the credential for it, if there is one |
+//! | a candidate | [`Certificates`] | the certificates for it |
 //! | an image's full name | [`Policy`] | whether this host accepts it |
 //!
 //! Every format is read from text as well as from files, and written only as a whole. An error names the file,

@@ -47,7 +47,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let walk = Walk {
         depth: 0,
-        place: Place::Manifest,
+        node: Node::Manifest,
         tally: &tally,
     };
     walk.deserialize(&mut deserializer)
@@ -58,9 +58,9 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
         })
 }
 
-/// What stands at a place of a manifest. Where that is an object, serde would read a list too, field by field.
+/// Which part of a manifest a value is. Where that is an object, serde would read a list too, field by field.
 #[derive(Clone, Copy)]
-enum Place {
+enum Node {
     Manifest,
     Descriptor,
     Descriptors,
@@ -68,7 +68,7 @@ enum Place {
     Other,
 }
 
-impl Place {
+impl Node {
     fn below(self, key: &str) -> Self {
         match (self, key) {
             (Self::Manifest, "config" | "subject") => Self::Descriptor,
@@ -119,7 +119,7 @@ impl Tally {
 #[derive(Clone, Copy)]
 struct Walk<'a> {
     depth: usize,
-    place: Place,
+    node: Node,
     tally: &'a Tally,
 }
 
@@ -176,10 +176,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let inner = self.deeper()?;
-        let Some(place) = self.place.entry() else {
+        let Some(node) = self.node.entry() else {
             return Err(A::Error::custom("a list stands where an object belongs"));
         };
-        while items.next_element_seed(Self { place, ..inner })?.is_some() {}
+        while items.next_element_seed(Self { node, ..inner })?.is_some() {}
         Ok(())
     }
 
@@ -188,19 +188,19 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let mut seen: HashSet<Cow<'de, str>> = HashSet::new();
         while let Some(Key(key)) = entries.next_key()? {
             self.tally.key()?;
-            if self.place.has_known_keys()
+            if self.node.has_known_keys()
                 && let Some(known) = KNOWN.iter().find(|known| binds_to(&key, known))
                 && *known != key
             {
                 let why = format_args!("a key equals {known:?} but for its case");
                 return Err(self.tally.refuse(ErrorKind::Ambiguous, why));
             }
-            let place = self.place.below(&key);
+            let node = self.node.below(&key);
             if let Some(twice) = seen.replace(key) {
                 let why = format!("the key {:?} appears twice", crate::bounded(&twice));
                 return Err(self.tally.refuse(ErrorKind::Ambiguous, why));
             }
-            entries.next_value_seed(Self { place, ..inner })?;
+            entries.next_value_seed(Self { node, ..inner })?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! From a repository to the places where it is to be found.
+//! From a repository to its candidates.
 
 use wharf_reference::{Registry, Repository};
 
@@ -18,7 +18,7 @@ pub struct Resolution<'a> {
     warnings: Vec<ConfigWarning>,
 }
 
-/// A place that was left out because its name is not valid.
+/// A candidate that was left out because its name is not valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// Mirror or primary.
@@ -36,26 +36,26 @@ impl<'a> Resolution<'a> {
         self.table
     }
 
-    /// The places in the order in which they are tried, with those that are blocked.
+    /// The candidates in the order in which they are tried, with those that are blocked.
     #[must_use]
     pub fn candidates(&self) -> &[Candidate] {
         &self.candidates
     }
 
-    /// The places that were left out.
+    /// The candidates that were left out.
     #[must_use]
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 
-    /// Warnings for the author of the configuration about this repository: places that were left out, and a table
+    /// Warnings for the author of the configuration about this repository: candidates that were left out, and a table
     /// that seems to be for the repository and does not match its name.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings
     }
 
-    /// The places, if at least one may be contacted.
+    /// The candidates, if at least one may be contacted.
     pub fn into_candidates(self) -> Result<Vec<Candidate>, ResolveError> {
         if self
             .candidates
@@ -86,7 +86,7 @@ impl<'a> Resolution<'a> {
 }
 
 impl Registries {
-    /// The places of a repository, in order, and why each is there.
+    /// The candidates for a repository, in the order to try them, and the table that each comes from.
     ///
     /// Pulls go to the mirrors that serve them, in the order of the file, then to the primary: the table's
     /// location, or the repository itself. Other intents go to the repository itself, neither mirrored nor
@@ -94,12 +94,12 @@ impl Registries {
     ///
     /// # Deviation
     ///
-    /// - A place is blocked if the table of the repository blocks it (the primary) or if the table of its own
+    /// - A candidate is blocked if the table of the repository blocks it (the primary) or if the table of its own
     ///   name does (mirrors too). Upstream looks at its own name alone, so that a blocked table which
     ///   moves its repositories blocks nothing.
-    /// - `host` and `host:443` are the same place, so what blocks one blocks the other, unless that has a table
+    /// - `host` and `host:443` are the same registry, so what blocks one blocks the other, unless that has a table
     ///   that is as specific. Upstream lets `host` through where only `host:443` is blocked.
-    /// - A place whose rewritten name is not valid is left out; upstream fails the whole operation.
+    /// - A candidate whose rewritten name is not valid is left out; upstream fails the whole operation.
     #[must_use]
     pub fn explain(&self, repository: &Repository, intent: Intent) -> Resolution<'_> {
         let name = Name::new(repository);
@@ -122,15 +122,15 @@ impl Registries {
             return resolution;
         };
         for mirror in table.mirrors_for(intent) {
-            let place = Place {
+            let unnamed = Unnamed {
                 role: Role::Mirror,
                 insecure: mirror.insecure,
                 origin: mirror.describe(),
                 written: &mirror.origin,
             };
-            self.place(&mut resolution, place, mirror.location.rewrite(rest));
+            self.add(&mut resolution, unnamed, mirror.location.rewrite(rest));
         }
-        let place = Place {
+        let unnamed = Unnamed {
             role: Role::Primary,
             insecure: table.insecure,
             origin: table.describe(),
@@ -141,22 +141,22 @@ impl Registries {
             Some(location) if pulls => location.rewrite(rest),
             _ => Ok(repository.clone()),
         };
-        self.place(&mut resolution, place, rewritten);
+        self.add(&mut resolution, unnamed, rewritten);
         resolution
     }
 
-    fn place(
+    fn add(
         &self,
         resolution: &mut Resolution<'_>,
-        place: Place<'_>,
+        unnamed: Unnamed<'_>,
         repository: Result<Repository, String>,
     ) {
-        let Place {
+        let Unnamed {
             role,
             insecure,
             origin,
             written,
-        } = place;
+        } = unnamed;
         let logical = resolution.table.filter(|_| role == Role::Primary);
         let physical = match repository {
             Ok(physical) => physical,
@@ -246,8 +246,8 @@ impl Registries {
     }
 }
 
-/// A mirror or the primary before its name is known to be valid.
-struct Place<'a> {
+/// A candidate before its name is known to be valid.
+struct Unnamed<'a> {
     role: Role,
     insecure: bool,
     origin: String,

@@ -4,21 +4,21 @@ use std::path::PathBuf;
 
 use wharf_config::{HostOs, Locations};
 
-/// Which place is meant.
+/// Which location is meant.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     User,
     Admin,
     Vendor,
     AliasFile,
 }
 
-/// The environment, the user, the system, and where a place is.
+/// The environment, the user, the system, and where a location is.
 type Case = (
     &'static [(&'static str, &'static str)],
     Option<u32>,
     HostOs,
-    Place,
+    Location,
     Option<&'static str>,
 );
 
@@ -29,172 +29,188 @@ pub(crate) const CASES: &[Case] = &[
         &[HOME],
         Some(1),
         HostOs::Linux,
-        Place::User,
+        Location::User,
         Some("/home/ada/.config/containers"),
     ),
     (
         &[HOME, ("XDG_CONFIG_HOME", "/x")],
         Some(1),
         HostOs::Linux,
-        Place::User,
+        Location::User,
         Some("/x/containers"),
     ),
     (
         &[HOME, ("XDG_CONFIG_HOME", "")],
         Some(1),
         HostOs::Linux,
-        Place::User,
+        Location::User,
         Some("/home/ada/.config/containers"),
     ),
     (
         &[("XDG_CONFIG_HOME", "/x")],
         Some(1),
         HostOs::Linux,
-        Place::User,
+        Location::User,
         Some("/x/containers"),
     ),
-    (&[], Some(1), HostOs::Linux, Place::User, None),
+    (&[], Some(1), HostOs::Linux, Location::User, None),
     (
         &[HOME],
         Some(1),
         HostOs::MacOs,
-        Place::User,
+        Location::User,
         Some("/home/ada/.config/containers"),
     ),
     (
         &[("APPDATA", "/ad"), HOME],
         None,
         HostOs::Windows,
-        Place::User,
+        Location::User,
         Some("/ad/containers"),
     ),
-    (&[HOME], None, HostOs::Windows, Place::User, None),
-    (&[], Some(1), HostOs::Linux, Place::Admin, Some("/etc/containers")),
-    (&[], Some(1), HostOs::MacOs, Place::Admin, Some("/etc/containers")),
+    (&[HOME], None, HostOs::Windows, Location::User, None),
+    (
+        &[],
+        Some(1),
+        HostOs::Linux,
+        Location::Admin,
+        Some("/etc/containers"),
+    ),
+    (
+        &[],
+        Some(1),
+        HostOs::MacOs,
+        Location::Admin,
+        Some("/etc/containers"),
+    ),
     (
         &[],
         Some(1),
         HostOs::FreeBsd,
-        Place::Admin,
+        Location::Admin,
         Some("/usr/local/etc/containers"),
     ),
     (
         &[("ProgramData", "/pd")],
         None,
         HostOs::Windows,
-        Place::Admin,
+        Location::Admin,
         Some("/pd/containers"),
     ),
     (
         &[("PROGRAMDATA", "/pd")],
         None,
         HostOs::Windows,
-        Place::Admin,
+        Location::Admin,
         Some("/pd/containers"),
     ),
-    (&[], None, HostOs::Windows, Place::Admin, None),
+    (&[], None, HostOs::Windows, Location::Admin, None),
     (
         &[],
         Some(1),
         HostOs::Linux,
-        Place::Vendor,
+        Location::Vendor,
         Some("/usr/share/containers"),
     ),
     (
         &[],
         Some(1),
         HostOs::FreeBsd,
-        Place::Vendor,
+        Location::Vendor,
         Some("/usr/local/share/containers"),
     ),
     (
         &[("ProgramData", "/pd")],
         None,
         HostOs::Windows,
-        Place::Vendor,
+        Location::Vendor,
         None,
     ),
     (
         &[HOME],
         Some(0),
         HostOs::Linux,
-        Place::AliasFile,
+        Location::AliasFile,
         Some("/var/cache/containers/short-name-aliases.conf"),
     ),
     (
         &[HOME],
         Some(1),
         HostOs::Linux,
-        Place::AliasFile,
+        Location::AliasFile,
         Some("/home/ada/.cache/containers/short-name-aliases.conf"),
     ),
     (
         &[HOME],
         None,
         HostOs::Linux,
-        Place::AliasFile,
+        Location::AliasFile,
         Some("/home/ada/.cache/containers/short-name-aliases.conf"),
     ),
     (
         &[HOME, ("XDG_CACHE_HOME", "/c")],
         Some(1),
         HostOs::Linux,
-        Place::AliasFile,
+        Location::AliasFile,
         Some("/c/containers/short-name-aliases.conf"),
     ),
     (
         &[HOME, ("XDG_CACHE_HOME", "/c")],
         Some(0),
         HostOs::Linux,
-        Place::AliasFile,
+        Location::AliasFile,
         Some("/var/cache/containers/short-name-aliases.conf"),
     ),
     (
         &[HOME, ("XDG_CACHE_HOME", "")],
         Some(1),
         HostOs::Linux,
-        Place::AliasFile,
+        Location::AliasFile,
         Some("/home/ada/.cache/containers/short-name-aliases.conf"),
     ),
-    (&[], Some(1), HostOs::Linux, Place::AliasFile, None),
+    (&[], Some(1), HostOs::Linux, Location::AliasFile, None),
     // Podman tells programs in its user namespace, where everyone is 0, who they are.
     (
         &[HOME, ("_CONTAINERS_ROOTLESS_UID", "1000")],
         None,
         HostOs::Linux,
-        Place::AliasFile,
+        Location::AliasFile,
         Some("/home/ada/.cache/containers/short-name-aliases.conf"),
     ),
     (
         &[HOME, ("_CONTAINERS_ROOTLESS_UID", "x")],
         None,
         HostOs::Linux,
-        Place::AliasFile,
+        Location::AliasFile,
         Some("/var/cache/containers/short-name-aliases.conf"),
     ),
     (
         &[HOME, ("_CONTAINERS_ROOTLESS_UID", "")],
         Some(1),
         HostOs::Linux,
-        Place::AliasFile,
+        Location::AliasFile,
         Some("/home/ada/.cache/containers/short-name-aliases.conf"),
     ),
 ];
 
 #[test]
 fn places_follow_from_the_environment() {
-    for (vars, uid, os, place, expected) in CASES {
+    for (vars, uid, os, location, expected) in CASES {
         let mut locations = Locations::from_vars(vars.iter().copied()).with_os(*os);
         if let Some(uid) = uid {
             locations = locations.with_uid(*uid);
         }
-        let found = match place {
-            Place::User => locations.user_dir(),
-            Place::Admin => locations.admin_dir(),
-            Place::Vendor => locations.vendor_dir(),
-            Place::AliasFile => locations.alias_file(),
+        let found = match location {
+            Location::User => locations.user_dir(),
+            Location::Admin => locations.admin_dir(),
+            Location::Vendor => locations.vendor_dir(),
+            Location::AliasFile => locations.alias_file(),
         };
-        assert_eq!(found, expected.map(PathBuf::from), "{place:?} of {locations:?}");
+        assert_eq!(
+            found,
+            expected.map(PathBuf::from),
+            "{location:?} of {locations:?}"
+        );
     }
 }
 

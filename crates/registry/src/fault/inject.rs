@@ -76,8 +76,8 @@ impl Faults {
         if armed.is_empty() {
             return Script::default();
         }
-        let place = Place::of(path);
-        let hit = armed.iter().filter(|armed| armed.hits(method, &place));
+        let target = RequestTarget::of(path);
+        let hit = armed.iter().filter(|armed| armed.hits(method, &target));
         Script {
             effects: hit.flat_map(|armed| armed.fault.effects.clone()).collect(),
         }
@@ -85,7 +85,7 @@ impl Faults {
 }
 
 impl Armed {
-    fn hits(&self, method: &Method, place: &Place) -> bool {
+    fn hits(&self, method: &Method, target: &RequestTarget) -> bool {
         let Fault {
             endpoint,
             method: wanted,
@@ -95,10 +95,10 @@ impl Armed {
             times,
             ..
         } = &self.fault;
-        let fits = endpoint.is_none_or(|endpoint| place.endpoint == Some(endpoint))
+        let fits = endpoint.is_none_or(|endpoint| target.endpoint == Some(endpoint))
             && wanted.as_ref().is_none_or(|wanted| wanted == method)
-            && (repository.is_none() || *repository == place.repository)
-            && (digest.is_none() || *digest == place.digest);
+            && (repository.is_none() || *repository == target.repository)
+            && (digest.is_none() || *digest == target.digest);
         if !fits {
             return false;
         }
@@ -107,14 +107,14 @@ impl Armed {
     }
 }
 
-/// What a fault can tell of a request.
-pub(super) struct Place {
+/// The properties of a request that a fault may be limited to.
+pub(super) struct RequestTarget {
     pub(super) endpoint: Option<Endpoint>,
     repository: Option<String>,
     digest: Option<Digest>,
 }
 
-impl Place {
+impl RequestTarget {
     pub(super) fn of(path: &str) -> Self {
         let simple = |endpoint| (Some(endpoint), None);
         let ((endpoint, digest), repository) = match route::Route::parse(path) {
@@ -123,7 +123,7 @@ impl Place {
             Ok(route::Route::Catalog) => (simple(Endpoint::Catalog), None),
             Ok(route::Route::Token) => (simple(Endpoint::Token), None),
             Ok(route::Route::Repository(path, endpoint)) => {
-                let place = match endpoint {
+                let target = match endpoint {
                     route::Endpoint::Manifest(route::Target::Tag(_)) => simple(Endpoint::Manifest),
                     route::Endpoint::Manifest(route::Target::Digest(digest)) => {
                         (Some(Endpoint::Manifest), Some(digest))
@@ -134,7 +134,7 @@ impl Place {
                     route::Endpoint::Tags => simple(Endpoint::Tags),
                     route::Endpoint::Referrers(digest) => (Some(Endpoint::Referrers), Some(digest)),
                 };
-                (place, Some(path.as_str().to_owned()))
+                (target, Some(path.as_str().to_owned()))
             }
         };
         Self {

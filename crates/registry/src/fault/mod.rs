@@ -13,7 +13,7 @@ use wharf_reference::Digest;
 #[cfg(feature = "server")]
 pub(crate) use self::apply::HangUp;
 pub use self::inject::Injected;
-use self::inject::Place;
+use self::inject::RequestTarget;
 pub(crate) use self::{
     alter::{Altered, AlteredBody},
     apply::{claim_range, shift_range},
@@ -93,7 +93,7 @@ pub enum Endpoint {
 impl Endpoint {
     /// What kind of path this is, if it is one that is served.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        Place::of(path).endpoint
+        RequestTarget::of(path).endpoint
     }
 }
 

@@ -36,12 +36,12 @@ enum Before {
 }
 
 /// A directory with an auth file, which is made again for every run.
-struct Place {
+struct AuthDirectory {
     base: TempDir,
     before: Before,
 }
 
-impl Place {
+impl AuthDirectory {
     fn new(before: Before) -> Self {
         let base = TempDir::new().unwrap();
         Self { base, before }
@@ -146,7 +146,7 @@ fn traceable() -> bool {
     if !wharf_testkit::peers_present(&["strace"]) {
         return false;
     }
-    let run = Place::new(Before::File).run(None);
+    let run = AuthDirectory::new(Before::File).run(None);
     if !run.status.success() {
         let reason = String::from_utf8_lossy(&run.stderr).into_owned();
         assert_ne!(
@@ -165,7 +165,7 @@ fn a_kill_at_any_system_call_leaves_the_old_file_or_the_new() {
         return;
     }
     for before in [Before::Missing, Before::File, Before::Link] {
-        let place = Place::new(before);
+        let place = AuthDirectory::new(before);
         place.reset();
         let old = place.contents();
         assert!(place.run(None).status.success());
@@ -208,7 +208,7 @@ fn a_write_that_fails_says_so_and_changes_nothing() {
         return;
     }
     for before in [Before::Missing, Before::File, Before::Link] {
-        let place = Place::new(before);
+        let place = AuthDirectory::new(before);
         place.reset();
         let old = place.contents();
         for failure in [

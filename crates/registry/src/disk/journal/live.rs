@@ -28,14 +28,14 @@ impl Prints {
 /// without the records in memory.
 #[derive(Default)]
 pub(super) struct Live {
-    records: HashMap<Print, Place>,
+    records: HashMap<Print, LiveRecord>,
     /// Changes in the file.
     changes: u64,
     /// Bytes of the changes that count.
     bytes: u64,
 }
 
-struct Place {
+struct LiveRecord {
     change: u64,
     bytes: u32,
 }
@@ -58,11 +58,11 @@ impl Live {
         } else {
             let bytes = u32::try_from(change.bytes).unwrap_or(u32::MAX);
             self.bytes += u64::from(bytes);
-            let place = Place {
+            let record = LiveRecord {
                 change: number,
                 bytes,
             };
-            self.records.insert(change.print, place)
+            self.records.insert(change.print, record)
         };
         self.bytes -= before.map_or(0, |before| u64::from(before.bytes));
         if self.records.len() < self.records.capacity() / 4 {
@@ -74,17 +74,17 @@ impl Live {
     pub(super) fn counts(&self, print: Print, number: u64) -> bool {
         self.records
             .get(&print)
-            .is_some_and(|place| place.change == number)
+            .is_some_and(|record| record.change == number)
     }
 
     /// Which changes of the file count now, for who reads it while it may be replaced.
     pub(super) fn counting(&self) -> Counting {
         let length = usize::try_from(self.changes).unwrap_or(usize::MAX).div_ceil(8);
         let mut counting = Counting(vec![0; length]);
-        for place in self.records.values() {
-            let byte = usize::try_from(place.change / 8).ok();
+        for record in self.records.values() {
+            let byte = usize::try_from(record.change / 8).ok();
             if let Some(byte) = byte.and_then(|byte| counting.0.get_mut(byte)) {
-                *byte |= mask(place.change);
+                *byte |= mask(record.change);
             }
         }
         counting
