@@ -7,7 +7,7 @@ use std::{cell::RefCell, path::Path};
 
 use toml::{Spanned, de::DeTable};
 
-use crate::{ConfigError, ConfigErrorKind, ConfigWarning, Origin};
+use crate::{ConfigError, ConfigErrorKind, ConfigWarning, SourceLine};
 pub(crate) use table::Table;
 
 /// A value and the byte offset at which it stands.
@@ -58,8 +58,8 @@ impl<'a> Document<'a> {
         (line, before.chars().count() + 1)
     }
 
-    pub(crate) fn origin(&self, offset: usize) -> Origin {
-        Origin::new(self.file.map(Path::to_owned), self.position(offset).0)
+    pub(crate) fn origin(&self, offset: usize) -> SourceLine {
+        SourceLine::new(self.file.map(Path::to_owned), self.position(offset).0)
     }
 
     pub(crate) fn error(

@@ -48,11 +48,11 @@ mod fold;
 mod host;
 mod json;
 mod locations;
-mod origin;
 mod policy;
 mod registries;
 mod replace;
 mod short_names;
+mod source;
 mod warning;
 
 pub use candidate::{Blocked, Candidate, Intent, Resolve, ResolveError, Role, TlsMode, Unconfigured};
@@ -64,11 +64,11 @@ pub use credentials::{
 };
 pub use error::{ConfigError, ConfigErrorKind};
 pub use locations::{Generation, HostOs, Locations, ProxyVariables};
-pub use origin::Origin;
 pub use policy::{Policy, Refusal, Requirement, Rule};
 pub use registries::{Mirror, Prefix, PullFromMirror, Registries, RegistryTable, Resolution, Skipped};
 pub use short_names::{
     Alias, AliasFile, Aliases, Attempts, Failure, Failures, NameCandidate, NameOrigin, Prompt, ResolvedName,
     ShortNameError, ShortNameMode, ShortNames,
 };
+pub use source::SourceLine;
 pub use warning::ConfigWarning;

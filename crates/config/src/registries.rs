@@ -20,7 +20,7 @@ pub use prefix::Prefix;
 pub use resolve::{Resolution, Skipped};
 pub use table::{Mirror, PullFromMirror, RegistryTable};
 
-use crate::{Aliases, ConfigError, ConfigWarning, Locations, Origin, ShortNameMode, TlsMode};
+use crate::{Aliases, ConfigError, ConfigWarning, Locations, ShortNameMode, SourceLine, TlsMode};
 use prefix::Name;
 
 /// What registries.conf and its drop-in files say: where repositories really are, which registries are
@@ -46,7 +46,7 @@ pub struct Registries {
     files: Vec<PathBuf>,
     search: Option<Search>,
     credential_helpers: Vec<String>,
-    short_name_mode: Option<(ShortNameMode, Origin)>,
+    short_name_mode: Option<(ShortNameMode, SourceLine)>,
     store_auth_helper: Option<String>,
     tables: BTreeMap<String, RegistryTable>,
     aliases: Aliases,
@@ -145,7 +145,7 @@ impl Registries {
 
     /// Where the search registries are defined, if they are, be it as none.
     #[must_use]
-    pub fn search_origin(&self) -> Option<&Origin> {
+    pub fn search_origin(&self) -> Option<&SourceLine> {
         self.search.as_ref().map(|search| &search.origin)
     }
 

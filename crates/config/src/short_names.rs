@@ -14,7 +14,7 @@ pub use error::ShortNameError;
 pub use mode::ShortNameMode;
 pub use resolved::{NameCandidate, NameOrigin, ResolvedName};
 
-use crate::{ConfigError, ConfigWarning, Locations, Origin, Registries};
+use crate::{ConfigError, ConfigWarning, Locations, Registries, SourceLine};
 
 /// What names without a registry may mean on this host (containers-registries.conf(5), *short-name-mode* and
 /// `[aliases]`).
@@ -49,7 +49,7 @@ pub struct ShortNames {
     file: Option<AliasFile>,
     aliases: Aliases,
     search: Vec<Registry>,
-    search_origin: Option<Origin>,
+    search_origin: Option<SourceLine>,
     mode: ShortNameMode,
     docker_hub: bool,
     warnings: Vec<ConfigWarning>,
@@ -232,7 +232,7 @@ impl ShortNames {
         }
     }
 
-    fn alias_target(&self, short: &ShortName) -> Result<Option<(Reference, Origin)>, ConfigError> {
+    fn alias_target(&self, short: &ShortName) -> Result<Option<(Reference, SourceLine)>, ConfigError> {
         let alias = self.alias(short.name())?;
         Ok(alias.and_then(|alias| {
             let reference = short.alias_of(alias.repository()?).or_latest();

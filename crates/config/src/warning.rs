@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::Origin;
+use crate::SourceLine;
 
 /// Something in a configuration file that has no effect, or not the one its author may expect. The file is
 /// used all the same.
@@ -29,7 +29,7 @@ impl ConfigWarning {
     }
 
     /// A warning about a key of a table, which stands where its origin says.
-    pub(crate) fn of_table(origin: &Origin, table: &str, key: &str, message: String) -> Self {
+    pub(crate) fn of_table(origin: &SourceLine, table: &str, key: &str, message: String) -> Self {
         Self {
             file: origin.file().map(Path::to_owned),
             line: Some(origin.line()),

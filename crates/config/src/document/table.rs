@@ -6,7 +6,7 @@ use toml::{
 };
 
 use super::{Document, Located, quoted};
-use crate::{ConfigError, ConfigErrorKind, Origin, fold};
+use crate::{ConfigError, ConfigErrorKind, SourceLine, fold};
 
 /// One table of a document. As upstream, a key that is not there as it is written is looked for without regard
 /// to case; that gives a warning.
@@ -43,7 +43,7 @@ impl<'t, 'a> Table<'t, 'a> {
         self.offset
     }
 
-    pub(crate) fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> SourceLine {
         self.document.origin(self.offset)
     }
 

@@ -10,7 +10,7 @@ use super::{
     version1,
 };
 use crate::{
-    Aliases, ConfigError, ConfigErrorKind, ConfigWarning, Origin, ShortNameMode,
+    Aliases, ConfigError, ConfigErrorKind, ConfigWarning, ShortNameMode, SourceLine,
     document::{Document, Located, Table, quoted},
     host,
 };
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Layer {
     pub(crate) search: Option<Search>,
     pub(crate) credential_helpers: Option<Vec<String>>,
-    pub(crate) short_name_mode: Option<(ShortNameMode, Origin)>,
+    pub(crate) short_name_mode: Option<(ShortNameMode, SourceLine)>,
     pub(crate) store_auth_helper: Option<String>,
     pub(crate) tables: Vec<RegistryTable>,
     pub(crate) aliases: Aliases,
@@ -31,7 +31,7 @@ pub(crate) struct Layer {
 #[derive(Debug, Clone)]
 pub(crate) struct Search {
     pub(crate) registries: Vec<Registry>,
-    pub(crate) origin: Origin,
+    pub(crate) origin: SourceLine,
 }
 
 /// The part a file plays: version 1 is for main files only.
@@ -132,7 +132,7 @@ pub(crate) fn search(
     Ok(Search { registries, origin })
 }
 
-fn mode(root: &mut Table<'_, '_>) -> Result<Option<(ShortNameMode, Origin)>, ConfigError> {
+fn mode(root: &mut Table<'_, '_>) -> Result<Option<(ShortNameMode, SourceLine)>, ConfigError> {
     const KEY: &str = "short-name-mode";
     let Some(text) = root.string(KEY)? else {
         return Ok(None);
@@ -175,7 +175,7 @@ fn check_flags(root: &Table<'_, '_>, tables: &[(usize, RegistryTable)]) -> Resul
 
 /// Of tables with the same prefix, the first in a file counts.
 fn without_duplicates(root: &Table<'_, '_>, tables: Vec<(usize, RegistryTable)>) -> Vec<RegistryTable> {
-    let mut seen: BTreeMap<String, Origin> = BTreeMap::new();
+    let mut seen: BTreeMap<String, SourceLine> = BTreeMap::new();
     let mut kept = Vec::with_capacity(tables.len());
     for (offset, table) in tables {
         if let Some(first) = seen.get(&table.prefix.key()) {

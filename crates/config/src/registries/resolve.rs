@@ -6,7 +6,7 @@ use super::{
     Registries, RegistryTable,
     prefix::{Name, Rest, Specificity},
 };
-use crate::{Blocked, Candidate, ConfigWarning, Intent, Origin, Resolve, ResolveError, Role, TlsMode};
+use crate::{Blocked, Candidate, ConfigWarning, Intent, Resolve, ResolveError, Role, SourceLine, TlsMode};
 
 /// Everything the configuration says about a repository, to be explained or obeyed.
 #[derive(Debug, Clone)]
@@ -251,7 +251,7 @@ struct Unnamed<'a> {
     role: Role,
     insecure: bool,
     origin: String,
-    written: &'a Origin,
+    written: &'a SourceLine,
 }
 
 impl Resolve for Registries {

@@ -1,5 +1,5 @@
 use super::{location::Location, prefix::Prefix};
-use crate::{Intent, Origin};
+use crate::{Intent, SourceLine};
 
 /// A `[[registry]]` table: what happens to the names its prefix matches.
 #[derive(Debug, Clone)]
@@ -10,7 +10,7 @@ pub struct RegistryTable {
     pub(crate) blocked: bool,
     pub(crate) mirror_by_digest_only: bool,
     pub(crate) mirrors: Vec<Mirror>,
-    pub(crate) origin: Origin,
+    pub(crate) origin: SourceLine,
 }
 
 impl RegistryTable {
@@ -72,7 +72,7 @@ pub struct Mirror {
     pub(crate) location: Location,
     pub(crate) insecure: bool,
     pub(crate) pulls: PullFromMirror,
-    pub(crate) origin: Origin,
+    pub(crate) origin: SourceLine,
 }
 
 impl Mirror {

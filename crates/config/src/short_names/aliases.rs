@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, path::Path, str::FromStr};
 use wharf_reference::{Repository, ShortName, Written};
 
 use crate::{
-    ConfigError, ConfigErrorKind, ConfigWarning, Origin,
+    ConfigError, ConfigErrorKind, ConfigWarning, SourceLine,
     document::{Document, Located, Table, quoted},
 };
 
@@ -17,7 +17,7 @@ pub struct Aliases {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
     repository: Option<Repository>,
-    origin: Origin,
+    origin: SourceLine,
 }
 
 impl Alias {
@@ -29,7 +29,7 @@ impl Alias {
 
     /// Where it is defined.
     #[must_use]
-    pub const fn origin(&self) -> &Origin {
+    pub const fn origin(&self) -> &SourceLine {
         &self.origin
     }
 }

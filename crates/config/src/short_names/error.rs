@@ -2,7 +2,7 @@ use std::{error, fmt};
 
 use wharf_reference::{Reference, ShortName};
 
-use crate::{ConfigError, Origin};
+use crate::{ConfigError, SourceLine};
 
 /// Why a short name means nothing on this host.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub enum ShortNameError {
         /// The name.
         name: ShortName,
         /// Where the list of search registries is empty; `None` if there is no list.
-        origin: Option<Origin>,
+        origin: Option<SourceLine>,
     },
     /// It may mean several images, the mode is `enforcing`, and there is nobody to ask.
     Ambiguous {

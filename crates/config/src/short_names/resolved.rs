@@ -3,7 +3,7 @@ use std::fmt;
 use wharf_reference::{Reference, ShortName};
 
 use super::Attempts;
-use crate::Origin;
+use crate::SourceLine;
 
 /// What a name means, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +27,9 @@ pub enum NameOrigin {
     /// It has a registry.
     FullName,
     /// It is an alias, defined there.
-    Alias(Origin),
+    Alias(SourceLine),
     /// It is searched in the registries listed there; `None` if they do not come from a file.
-    Search(Option<Origin>),
+    Search(Option<SourceLine>),
     /// It was chosen when asked.
     Prompt,
     /// Every short name is Docker Hub's, by the caller's wish.

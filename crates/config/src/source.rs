@@ -3,14 +3,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where in the configuration something was said: file and line.
+/// A line of a configuration file. Prints as `FILE:LINE`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Origin {
+pub struct SourceLine {
     file: Option<PathBuf>,
     line: usize,
 }
 
-impl Origin {
+impl SourceLine {
     pub(crate) const fn new(file: Option<PathBuf>, line: usize) -> Self {
         Self { file, line }
     }
@@ -28,7 +28,7 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SourceLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
             Some(file) => write!(f, "{}:{}", file.display(), self.line),
