@@ -120,10 +120,12 @@ mod tests {
 
     #[test]
     fn the_callers_word_on_certificates_wins() {
+        let text = "[[registry]]\nlocation = 'registry.example'\ninsecure = true\n[[registry.mirror]]\nlocation = 'm.lan'\n";
         let repository = Repository::parse("registry.example/app").unwrap();
+        let unknown = Repository::parse("other.lan/x").unwrap();
         for (verify, expected) in [(true, TlsMode::Verify), (false, TlsMode::Insecure)] {
             let resolver = WithTls {
-                configured: Arc::default(),
+                configured: Arc::new(Registries::parse(text).unwrap()),
                 word: TlsWord {
                     all: Some(verify),
                     named: Vec::new(),
@@ -131,7 +133,10 @@ mod tests {
                 warnings: Arc::new(Warnings::to(None)),
             };
             let candidates = resolver.resolve(&repository, Intent::PullTag).unwrap();
+            assert_eq!(candidates.len(), 2);
             assert!(candidates.iter().all(|candidate| candidate.tls == expected));
+            assert_eq!(resolver.resolve(&unknown, Intent::Push).unwrap()[0].tls, expected);
+            assert_eq!(resolver.resolve_registry(&unknown.registry()), Ok(expected));
             assert_eq!(resolver.resolve_registry(&repository.registry()), Ok(expected));
         }
     }

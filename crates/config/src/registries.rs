@@ -20,7 +20,7 @@ pub use prefix::Prefix;
 pub use resolve::{Resolution, Skipped};
 pub use table::{Mirror, PullFromMirror, RegistryTable};
 
-use crate::{Aliases, ConfigError, ConfigWarning, Locations, ShortNameMode, SourceLine, TlsMode};
+use crate::{Aliases, ConfigError, ConfigWarning, Locations, ShortNameMode, SourceLine};
 use prefix::Name;
 
 /// What registries.conf and its drop-in files say: where repositories really are, which registries are
@@ -51,7 +51,6 @@ pub struct Registries {
     tables: BTreeMap<String, RegistryTable>,
     aliases: Aliases,
     warnings: Vec<ConfigWarning>,
-    tls: Option<TlsMode>,
 }
 
 impl Registries {
@@ -84,14 +83,6 @@ impl Registries {
         self.merge(layer);
         self.files.push(file.to_owned());
         Ok(())
-    }
-
-    /// The caller's word on TLS, which goes before `insecure` of every table and mirror
-    /// (`--tls-verify=true` or `false`).
-    #[must_use]
-    pub const fn with_tls(mut self, tls: TlsMode) -> Self {
-        self.tls = Some(tls);
-        self
     }
 
     fn merge(&mut self, layer: Layer) {

@@ -113,7 +113,6 @@ impl Registries {
         };
         let Some((table, rest)) = best else {
             let mut primary = Candidate::primary(repository.clone());
-            primary.tls = self.tls.unwrap_or_default();
             primary.blocked = self.blocker(&name).map(|table| Blocked {
                 origin: table.describe(),
                 repository: repository.clone(),
@@ -187,7 +186,7 @@ impl Registries {
         resolution.candidates.push(Candidate {
             blocked,
             repository: physical,
-            tls: self.tls_mode(insecure),
+            tls: tls_mode(insecure),
             role,
             origin: Some(origin),
         });
@@ -220,16 +219,6 @@ impl Registries {
             .chain(own)
             .max_by_key(|(specificity, ..)| *specificity);
         best.map(|(_, table, _)| table).filter(|table| table.blocked)
-    }
-
-    /// What a table's `insecure` means, unless the caller overrides it.
-    fn tls_mode(&self, insecure: bool) -> TlsMode {
-        let configured = if insecure {
-            TlsMode::Insecure
-        } else {
-            TlsMode::Verify
-        };
-        self.tls.unwrap_or(configured)
     }
 
     /// The table with the most specific prefix, and what that leaves of the name.
@@ -268,6 +257,15 @@ impl Resolve for Registries {
                 origin: table.describe(),
             });
         }
-        Ok(self.tls_mode(table.is_some_and(|table| table.insecure)))
+        Ok(tls_mode(table.is_some_and(|table| table.insecure)))
+    }
+}
+
+/// The trust in a connection for the value of `insecure` in a table.
+const fn tls_mode(insecure: bool) -> TlsMode {
+    if insecure {
+        TlsMode::Insecure
+    } else {
+        TlsMode::Verify
     }
 }

@@ -1,6 +1,6 @@
 //! Where a name leads: rewriting, mirrors, blocking, TLS.
 
-use wharf_config::{Intent, Registries, Resolve, TlsMode};
+use wharf_config::{Intent, Registries};
 use wharf_reference::{Reference, Repository};
 
 use crate::support::{places, places_for};
@@ -412,19 +412,6 @@ fn only_pulls_are_mirrored_or_moved() {
             places[0].starts_with("error: blocked.lan/x is blocked"),
             "{places:?}"
         );
-    }
-}
-
-#[test]
-fn the_callers_word_on_tls_beats_every_table() {
-    let text = "[[registry]]\nlocation = 'r.lan'\ninsecure = true\n[[registry.mirror]]\nlocation = 'm.lan'\n";
-    let repository = Repository::parse("r.lan/x").unwrap();
-    for tls in [TlsMode::Verify, TlsMode::Insecure] {
-        let registries = Registries::parse(text).unwrap().with_tls(tls);
-        let candidates = registries.resolve(&repository, Intent::PullTag).unwrap();
-        assert!(candidates.iter().all(|candidate| candidate.tls == tls));
-        let unknown = Repository::parse("other.lan/x").unwrap();
-        assert_eq!(registries.resolve(&unknown, Intent::Push).unwrap()[0].tls, tls);
     }
 }
 
