@@ -213,7 +213,7 @@ fn image(reference: &Reference, push: bool, registries: &Registries) -> (Image, 
             .iter()
             .map(|skipped| Skipped {
                 role: role(skipped.role),
-                origin: skipped.origin.clone(),
+                origin: skipped.origin.to_string(),
                 reason: skipped.reason.clone(),
             })
             .collect(),
@@ -237,7 +237,7 @@ fn line(candidate: &Candidate) -> CandidateLine {
             _ => "insecure",
         },
         blocked: candidate.blocked.as_ref().map(|blocked| blocked.origin.clone()),
-        origin: candidate.origin.clone(),
+        origin: candidate.origin.as_ref().map(ToString::to_string),
     }
 }
 

@@ -2,6 +2,8 @@ use std::{error, fmt};
 
 use wharf_reference::{Reference, Registry, Repository};
 
+use crate::SourceTable;
+
 /// What the caller wants from a repository; mirrors serve pulls only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -61,9 +63,8 @@ pub struct Candidate {
     pub role: Role,
     /// Set when the configuration forbids this candidate: it must not be contacted, and this says why.
     pub blocked: Option<Blocked>,
-    /// Where in the configuration it comes from, for an explanation: file and table. `None` if nothing in the
-    /// configuration matched.
-    pub origin: Option<String>,
+    /// The table of the configuration that it comes from, for an explanation. `None` if no table matched.
+    pub origin: Option<SourceTable>,
 }
 
 impl Candidate {

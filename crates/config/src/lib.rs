@@ -70,5 +70,5 @@ pub use short_names::{
     Alias, AliasFile, Aliases, Attempts, Failure, Failures, NameCandidate, NameOrigin, Prompt, ResolvedName,
     ShortNameError, ShortNameMode, ShortNames,
 };
-pub use source::SourceLine;
+pub use source::{SourceLine, SourceTable};
 pub use warning::ConfigWarning;

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use wharf_auth::Credential;
-use wharf_config::{Intent, Role, TlsMode};
+use wharf_config::{Intent, Role, SourceTable, TlsMode};
 use wharf_reference::Repository;
 
 use crate::{
@@ -35,8 +35,8 @@ pub struct CandidateExplanation {
     pub is_verified: bool,
     /// Which configuration forbids it, if one does.
     pub blocked: Option<String>,
-    /// Which configuration it comes from; `None` if none does.
-    pub origin: Option<String>,
+    /// The table of the configuration that it comes from; `None` if no table matched.
+    pub origin: Option<SourceTable>,
     /// What kind of login would be used, or why it could not be read.
     pub login: String,
     /// What the registry asked for the last time, if it was contacted.

@@ -6,7 +6,7 @@ use super::{
     Registries, RegistryTable,
     prefix::{Name, Rest, Specificity},
 };
-use crate::{Blocked, Candidate, ConfigWarning, Intent, Resolve, ResolveError, Role, SourceLine, TlsMode};
+use crate::{Blocked, Candidate, ConfigWarning, Intent, Resolve, ResolveError, Role, SourceTable, TlsMode};
 
 /// Everything the configuration says about a repository, to be explained or obeyed.
 #[derive(Debug, Clone)]
@@ -23,8 +23,8 @@ pub struct Resolution<'a> {
 pub struct Skipped {
     /// Mirror or primary.
     pub role: Role,
-    /// The file and table it comes from.
-    pub origin: String,
+    /// The table that it comes from.
+    pub origin: SourceTable,
     /// What is wrong with the name.
     pub reason: String,
 }
@@ -114,7 +114,7 @@ impl Registries {
         let Some((table, rest)) = best else {
             let mut primary = Candidate::primary(repository.clone());
             primary.blocked = self.blocker(&name).map(|table| Blocked {
-                origin: table.describe(),
+                origin: table.source().to_string(),
                 repository: repository.clone(),
             });
             resolution.candidates.push(primary);
@@ -124,16 +124,14 @@ impl Registries {
             let unnamed = Unnamed {
                 role: Role::Mirror,
                 insecure: mirror.insecure,
-                origin: mirror.describe(),
-                written: &mirror.origin,
+                origin: mirror.source(),
             };
             self.add(&mut resolution, unnamed, mirror.location.rewrite(rest));
         }
         let unnamed = Unnamed {
             role: Role::Primary,
             insecure: table.insecure,
-            origin: table.describe(),
-            written: &table.origin,
+            origin: table.source(),
         };
         let pulls = matches!(intent, Intent::PullTag | Intent::PullDigest);
         let rewritten = match &table.location {
@@ -147,14 +145,13 @@ impl Registries {
     fn add(
         &self,
         resolution: &mut Resolution<'_>,
-        unnamed: Unnamed<'_>,
+        unnamed: Unnamed,
         repository: Result<Repository, String>,
     ) {
         let Unnamed {
             role,
             insecure,
             origin,
-            written,
         } = unnamed;
         let logical = resolution.table.filter(|_| role == Role::Primary);
         let physical = match repository {
@@ -167,7 +164,7 @@ impl Registries {
                     Role::Primary => "registry",
                 };
                 let message = format!("left out for {}: {reason}", resolution.repository);
-                let warning = ConfigWarning::of_table(written, table, "location", message);
+                let warning = ConfigWarning::of_table(origin.line(), table, "location", message);
                 resolution.warnings.push(warning);
                 resolution.skipped.push(Skipped { role, origin, reason });
                 return;
@@ -179,7 +176,7 @@ impl Registries {
         ];
         let blocked = names.into_iter().find_map(|(table, repository)| {
             Some(Blocked {
-                origin: table?.describe(),
+                origin: table?.source().to_string(),
                 repository: repository.clone(),
             })
         });
@@ -236,11 +233,10 @@ impl Registries {
 }
 
 /// A candidate before its name is known to be valid.
-struct Unnamed<'a> {
+struct Unnamed {
     role: Role,
     insecure: bool,
-    origin: String,
-    written: &'a SourceLine,
+    origin: SourceTable,
 }
 
 impl Resolve for Registries {
@@ -254,7 +250,7 @@ impl Resolve for Registries {
         if let Some(table) = self.blocker(&Name::of(registry, "")) {
             return Err(ResolveError::BlockedRegistry {
                 registry: registry.clone(),
-                origin: table.describe(),
+                origin: table.source().to_string(),
             });
         }
         Ok(tls_mode(table.is_some_and(|table| table.insecure)))

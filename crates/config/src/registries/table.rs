@@ -1,5 +1,5 @@
 use super::{location::Location, prefix::Prefix};
-use crate::{Intent, SourceLine};
+use crate::{Intent, SourceLine, SourceTable};
 
 /// A `[[registry]]` table: what happens to the names its prefix matches.
 #[derive(Debug, Clone)]
@@ -61,8 +61,8 @@ impl RegistryTable {
     }
 
     /// The table as it is named in an explanation.
-    pub(crate) fn describe(&self) -> String {
-        format!("{} ([[registry]] {})", self.origin, self.prefix)
+    pub(crate) fn source(&self) -> SourceTable {
+        SourceTable::registry(self.origin.clone(), self.prefix.to_string())
     }
 }
 
@@ -95,8 +95,8 @@ impl Mirror {
     }
 
     /// The mirror as it is named in an explanation.
-    pub(crate) fn describe(&self) -> String {
-        format!("{} ([[registry.mirror]] {})", self.origin, self.location.as_str())
+    pub(crate) fn source(&self) -> SourceTable {
+        SourceTable::mirror(self.origin.clone(), self.location.as_str().to_owned())
     }
 }
 

@@ -423,7 +423,10 @@ fn what_is_left_out_is_explained() {
     let resolution = registries.explain(&repository, Intent::PullTag);
     assert_eq!(resolution.candidates().len(), 1);
     let skipped = &resolution.skipped()[0];
-    assert_eq!(skipped.origin, "line 3 ([[registry.mirror]] docker.io)");
+    assert_eq!(
+        skipped.origin.to_string(),
+        "line 3 ([[registry.mirror]] docker.io)"
+    );
     assert!(skipped.reason.starts_with("docker.io/x is not a canonical"));
     let warning = resolution.warnings()[0].to_string();
     let expected = "line 3: registry.mirror.location: left out for r.lan/x: docker.io/x is not a canonical";
