@@ -138,7 +138,7 @@ fn locations(arguments: &Arguments) -> Locations {
         locations = locations.with_registries_conf_dir(dir);
     }
     if arguments.classic {
-        locations = locations.with_generation(Generation::Classic);
+        locations = locations.with_generation(Generation::Podman5);
     }
     locations
 }

@@ -20,8 +20,8 @@ use crate::{ConfigError, ConfigErrorKind, ConfigWarning, HostOs, Locations, file
 ///
 /// | [generation](crate::Generation) | searched for `HOST[:PORT]`, in this order |
 /// |---|---|
-/// | new | the user's `certs.d`; in `/etc/containers`, then `/usr/share/containers`: `certs.rootless.d/UID` and `certs.rootless.d`, or `certs.rootful.d`, and `certs.d`; `/etc/docker/certs.d` |
-/// | classic | `certs.d` in `~/.config/containers`, then `/etc/containers`; `/etc/docker/certs.d` |
+/// | Podman 6 | the user's `certs.d`; in `/etc/containers`, then `/usr/share/containers`: `certs.rootless.d/UID` and `certs.rootless.d`, or `certs.rootful.d`, and `certs.d`; `/etc/docker/certs.d` |
+/// | Podman 5 | `certs.d` in `~/.config/containers`, then `/etc/containers`; `/etc/docker/certs.d` |
 ///
 /// Nothing is parsed here beyond the PEM headers: whether a key fits its certificate is for the TLS layer.
 ///

@@ -93,15 +93,16 @@ impl HostOs {
     }
 }
 
-/// Which rules find registries.conf, its drop-ins, certs.d and policy.json. They differ in nothing else.
+/// The rules that find registries.conf, its drop-ins, certs.d and policy.json, by the version of Podman that has
+/// them. The generations differ in nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Generation {
     /// The image library from 5.40 (Podman 6): `/usr/share` and per-user drop-in directories, masking by name.
     #[default]
-    New,
+    Podman6,
     /// The image library to 5.39 (Podman 5 and older, Debian 12).
-    Classic,
+    Podman5,
 }
 
 impl Locations {
@@ -110,7 +111,7 @@ impl Locations {
     pub const fn none() -> Self {
         Self {
             os: HostOs::current(),
-            generation: Generation::New,
+            generation: Generation::Podman6,
             system: false,
             root: None,
             uid: None,

@@ -34,7 +34,7 @@ use prefix::Name;
 ///
 /// # Deviation
 ///
-/// - Files in version 1 are read in both [generations](crate::Generation), with a warning; the new one refuses
+/// - Files in version 1 are read in both [generations](crate::Generation), with a warning; Podman 6 refuses
 ///   them.
 /// - Unknown and misplaced keys, prefixes that never match and locations that can never be used give
 ///   [warnings](Registries::warnings); upstream says nothing.

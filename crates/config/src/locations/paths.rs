@@ -122,8 +122,8 @@ impl Locations {
     /// The policy.json that was asked for by name.
     pub(crate) fn explicit_policy(&self) -> Option<&Path> {
         let from_env = match self.generation {
-            Generation::New => self.policy_env.as_deref(),
-            Generation::Classic => None,
+            Generation::Podman6 => self.policy_env.as_deref(),
+            Generation::Podman5 => None,
         };
         self.policy.as_deref().or(from_env)
     }
@@ -131,8 +131,8 @@ impl Locations {
     /// Where a policy.json is looked for, most important first.
     pub(crate) fn policy_files(&self) -> Vec<PathBuf> {
         let dirs = match self.generation {
-            Generation::New => [self.user_dir(), self.admin_dir(), self.vendor_dir()],
-            Generation::Classic => [self.home_config_dir(), self.admin_dir(), None],
+            Generation::Podman6 => [self.user_dir(), self.admin_dir(), self.vendor_dir()],
+            Generation::Podman5 => [self.home_config_dir(), self.admin_dir(), None],
         };
         let dirs = dirs.into_iter().flatten();
         dirs.map(|dir| dir.join("policy.json")).collect()
@@ -148,13 +148,13 @@ impl Locations {
             return vec![base.clone()];
         }
         let user = match self.generation {
-            Generation::New => self.user_dir(),
-            Generation::Classic => self.home_config_dir(),
+            Generation::Podman6 => self.user_dir(),
+            Generation::Podman5 => self.home_config_dir(),
         };
         let mut bases: Vec<PathBuf> = user.into_iter().map(|dir| dir.join("certs.d")).collect();
         match self.generation {
-            Generation::New => bases.extend(self.system_drop_in_dirs("certs", "")),
-            Generation::Classic => bases.extend(self.admin_dir().map(|dir| dir.join("certs.d"))),
+            Generation::Podman6 => bases.extend(self.system_drop_in_dirs("certs", "")),
+            Generation::Podman5 => bases.extend(self.admin_dir().map(|dir| dir.join("certs.d"))),
         }
         bases.extend(self.etc("docker").map(|dir| dir.join("certs.d")));
         bases

@@ -44,7 +44,7 @@ setters! {
     with_registries_conf_env(registries_conf_env: PathBuf);
     /// `CONTAINERS_REGISTRIES_CONF_OVERRIDE`: one more file, merged last. It must exist.
     with_registries_conf_override(registries_conf_override: PathBuf);
-    /// `REGISTRIES_CONFIG_PATH`, the old name of `CONTAINERS_REGISTRIES_CONF`: only the classic generation reads
+    /// `REGISTRIES_CONFIG_PATH`, the old name of `CONTAINERS_REGISTRIES_CONF`: only [`Generation::Podman5`] reads
     /// it, and only without the new one.
     with_registries_config_path(registries_config_path: PathBuf);
     /// The registries.conf to read instead of searching. It must exist.
@@ -63,7 +63,7 @@ setters! {
     with_alias_file(alias_file: PathBuf);
     /// The policy.json to read instead of searching. It must exist.
     with_policy(policy: PathBuf);
-    /// `CONTAINERS_POLICY_JSON`, which only the new generation reads. The file must exist.
+    /// `CONTAINERS_POLICY_JSON`, which only [`Generation::Podman6`] reads. The file must exist.
     with_policy_env(policy_env: PathBuf);
 }
 

@@ -20,13 +20,13 @@ pub(crate) struct Found {
 
 pub(crate) fn find(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
     match locations.generation() {
-        Generation::New => find_new(locations),
-        Generation::Classic => find_classic(locations),
+        Generation::Podman6 => find_podman6(locations),
+        Generation::Podman5 => find_podman5(locations),
     }
 }
 
 /// One main file; drop-ins of every directory, masked and sorted by name; the override.
-fn find_new(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
+fn find_podman6(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
     let mut found = Vec::new();
     let explicit_dir = locations.explicit_registries_conf_dir();
     let from_env = locations
@@ -71,7 +71,7 @@ fn find_new(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
 }
 
 /// One main file; the drop-ins of its own level, the user's after the system's.
-fn find_classic(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
+fn find_podman5(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
     let mut found = Vec::new();
     let user = locations.home_config_dir();
     let mut user_main = false;

@@ -142,12 +142,7 @@ impl Registries {
         resolution
     }
 
-    fn add(
-        &self,
-        resolution: &mut Resolution<'_>,
-        unnamed: Unnamed,
-        repository: Result<Repository, String>,
-    ) {
+    fn add(&self, resolution: &mut Resolution<'_>, unnamed: Unnamed, repository: Result<Repository, String>) {
         let Unnamed {
             role,
             insecure,

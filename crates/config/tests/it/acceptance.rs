@@ -305,7 +305,7 @@ fn a_classic_user_file_hides_the_systems_drop_ins() {
             "unqualified-search-registries = ['a.io']\n",
         ),
     ]);
-    let locations = host.locations().with_generation(Generation::Classic);
+    let locations = host.locations().with_generation(Generation::Podman5);
     let registries = Registries::load(&locations).unwrap();
     assert!(registries.search_registries().is_empty());
 }
@@ -315,7 +315,7 @@ fn version_1_is_read_with_a_warning_in_the_main_file_only() {
     let old = "[registries.search]\nregistries = ['a.io']\n\
                [registries.insecure]\nregistries = ['i.lan', 'b.lan']\n\
                [registries.block]\nregistries = ['b.lan']\n";
-    for generation in [Generation::New, Generation::Classic] {
+    for generation in [Generation::Podman6, Generation::Podman5] {
         let host = Host::new(&[("etc/containers/registries.conf", old)]);
         let locations = host.locations().with_generation(generation);
         let registries = Registries::load(&locations).unwrap();

@@ -25,7 +25,7 @@ fn plain(_: &Host, locations: Locations) -> Locations {
 }
 
 fn classic(_: &Host, locations: Locations) -> Locations {
-    locations.with_generation(Generation::Classic)
+    locations.with_generation(Generation::Podman5)
 }
 
 const fn case(
@@ -106,7 +106,7 @@ pub(crate) const CASES: &[Case] = &[
         "r.lan",
         &[ROOTLESS],
     ),
-    // Classic.
+    // Podman 5.
     case(&[HOME, ETC, USR, DOCKER, ROOTFUL], classic, "r.lan", &[HOME]),
     case(&[ETC, USR, DOCKER, ROOTFUL], classic, "r.lan", &[ETC]),
     case(&[USR, DOCKER, ROOTFUL], classic, "r.lan", &[DOCKER]),

@@ -2,7 +2,7 @@
 
 use wharf_config::{
     ConfigErrorKind::{self, Missing, Unreadable},
-    Generation::{Classic, New},
+    Generation::{Podman5, Podman6},
     HostOs, Locations, Registries,
 };
 
@@ -53,7 +53,7 @@ fn plain(_: &Host, locations: Locations) -> Locations {
 }
 
 fn classic(_: &Host, locations: Locations) -> Locations {
-    locations.with_generation(Classic)
+    locations.with_generation(Podman5)
 }
 
 fn rootless(_: &Host, locations: Locations) -> Locations {
@@ -279,7 +279,7 @@ pub(crate) const CASES: &[Case] = &[
         plain,
         &[],
     ),
-    // Classic.
+    // Podman 5.
     case(ALL, classic, &[HOME, HOME_D]),
     case(&[ETC, USR, ETC_D, USR_D, HOME_D], classic, &[ETC, ETC_D, HOME_D]),
     case(&[USR, USR_D], classic, &[]),
@@ -410,7 +410,7 @@ fn the_right_files_are_read_in_the_right_order() {
                 host.write(file, "");
             }
         }
-        let locations = (case.host)(&host, host.locations().with_generation(New));
+        let locations = (case.host)(&host, host.locations().with_generation(Podman6));
         let read = Registries::load(&locations).map(|registries| registries.files().to_vec());
         let expected = case
             .read
@@ -432,7 +432,7 @@ fn a_link_that_leads_nowhere_is_skipped_and_one_to_a_directory_is_an_error() {
     let host = Host::new(&[(ETC_D, "")]);
     let dir = host.path("etc/containers/registries.conf.d");
     symlink("missing", dir.join("b.conf")).unwrap();
-    for generation in [New, Classic] {
+    for generation in [Podman6, Podman5] {
         let locations = host.locations().with_generation(generation);
         let registries = Registries::load(&locations).unwrap();
         assert_eq!(registries.files(), [host.path(ETC_D)]);

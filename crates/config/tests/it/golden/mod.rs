@@ -178,7 +178,7 @@ fn ours(case: &Case) -> String {
         .with_home(host.path("home"))
         .with_uid(1000)
         .with_registries_conf(host.path("registries.conf"))
-        .with_generation(Generation::Classic);
+        .with_generation(Generation::Podman5);
     let mut events = Vec::new();
     match Registries::load(&locations) {
         Ok(registries) => {

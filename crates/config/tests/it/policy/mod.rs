@@ -402,7 +402,7 @@ fn which_file_is_the_policy() {
             .unwrap()
             .to_owned()
     };
-    let classic = || all.locations().with_generation(Generation::Classic);
+    let classic = || all.locations().with_generation(Generation::Podman5);
     assert_eq!(read(all.locations()), all.path(HOME));
     assert_eq!(read(classic()), all.path(HOME));
     assert_eq!(read(all.locations().with_policy(all.path("f"))), all.path("f"));
@@ -421,7 +421,7 @@ fn which_file_is_the_policy() {
 
     let vendor = Host::new(&[(USR, &named(REJECT))]);
     assert_eq!(read(vendor.locations()), vendor.path(USR));
-    let classic = vendor.locations().with_generation(Generation::Classic);
+    let classic = vendor.locations().with_generation(Generation::Podman5);
     assert_eq!(Policy::load(&classic).unwrap(), None);
     assert_eq!(Policy::load(&Locations::none()).unwrap(), None);
 
