@@ -18,11 +18,9 @@ use crate::{
     endpoint::PlainHttp,
     error::{Error, Operation},
     pace::Paces,
+    pull::CLIENT_EXTRA_RANGES,
     warnings::WarnOnce,
 };
-
-/// How many ranges of blobs may be fetched at once beside the first of each.
-const MAX_RANGE_PERMITS: usize = 12;
 
 /// Builds a [`Client`]. Everything has a default; what cannot be used is an error of
 /// [`ClientBuilder::build`].
@@ -185,7 +183,7 @@ impl ClientBuilder {
             foreign_uploads: self.foreign_uploads,
             warnings: WarnOnce::to(self.warnings),
             referrers: tokio::sync::Mutex::default(),
-            range_permits: Arc::new(Semaphore::new(MAX_RANGE_PERMITS)),
+            range_permits: Arc::new(Semaphore::new(CLIENT_EXTRA_RANGES)),
         }))
     }
 }

@@ -12,19 +12,13 @@ use tokio::time::Instant;
 use wharf_content::{ErrorKind, Piece};
 
 use super::{
+    consumer_wait::ConsumerWait,
     fetch::{Fetch, Part},
-    flow::{ConsumerWait, YieldBetween},
+    limits::{MEASURED_BYTES, MEASURED_TIME, PARALLEL_FROM, RESUME_TRIES},
     parallel_ranges::{End, ParallelRanges},
+    yield_between::YieldBetween,
 };
 use crate::error::Error;
-
-/// How many tries without a single new byte end a download, unless the retry policy allows fewer.
-const MAX_BARREN_TRIES: u32 = 3;
-/// Ranges are tried if at least this much is left,
-const WORTH_RANGES: u64 = 16 * 1024 * 1024;
-/// after so long and so many bytes,
-const TRIAL: Duration = Duration::from_millis(300);
-const TRIAL_BYTES: u64 = 2 * 1024 * 1024;
 
 /// The bytes of a blob from an offset on. After a cut it goes on where it stopped, elsewhere if it can. If it
 /// [may widen](Download::in_any_order), it tries several connections while it waits more for the network than the
@@ -58,7 +52,7 @@ impl Gauge {
     fn count(&mut self, bytes: usize) {
         if self.since.is_none() {
             self.since = Some(Instant::now()); // the first chunk starts the clock: latency is no rate
-            self.consumer_wait.begin();
+            self.consumer_wait.restart();
             return;
         }
         self.bytes = self.bytes.saturating_add(bytes as u64);
@@ -66,11 +60,11 @@ impl Gauge {
 
     /// Bytes per second, if enough was seen and the reader mostly waited.
     fn slow_rate(&self) -> Option<f64> {
-        if self.bytes < TRIAL_BYTES {
+        if self.bytes < MEASURED_BYTES {
             return None;
         }
         let elapsed = self.since?.elapsed();
-        if elapsed < TRIAL || self.consumer_wait.waited() < elapsed / 2 {
+        if elapsed < MEASURED_TIME || self.consumer_wait.waited() < elapsed / 2 {
             return None;
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -128,7 +122,7 @@ impl Download {
 
     /// One if nothing is to be sent again: then the first cut ends the download, whatever came before it.
     fn most_tries(&self) -> u32 {
-        MAX_BARREN_TRIES.min(self.fetch.remote.client().shared().retry.max_attempts())
+        RESUME_TRIES.min(self.fetch.remote.client().shared().retry.max_attempts())
     }
 
     fn go_on(&mut self, failed: Option<usize>) {
@@ -146,7 +140,7 @@ impl Download {
         let size = self.fetch.descriptor.size();
         let left = size.saturating_sub(self.position);
         let slow_rate = self.gauge.as_ref().and_then(Gauge::slow_rate);
-        let Some(rate) = slow_rate.filter(|_| left >= WORTH_RANGES) else {
+        let Some(rate) = slow_rate.filter(|_| left >= PARALLEL_FROM) else {
             return;
         };
         let State::Streaming(part) = &self.state else {

@@ -12,7 +12,7 @@ use wharf_config::Intent;
 use wharf_content::{Descriptor, ErrorKind, Hint};
 use wharf_http::{Redacted, ResponseBody, WebPage, content_coding};
 
-use super::content_range::ContentRange;
+use super::{content_range::ContentRange, limits::FOREIGN_URLS};
 use crate::{
     Remote,
     endpoint::{Endpoint, InOrder},
@@ -20,9 +20,6 @@ use crate::{
     pace::Turn,
     send::{Answer, Call},
 };
-
-/// How many of a descriptor's URLs are tried.
-const MAX_URLS: usize = 4;
 
 /// Fetches parts of one blob from the endpoints that may have it.
 pub(super) struct Fetch {
@@ -92,7 +89,7 @@ impl Fetch {
     async fn part_from_urls(&self, endpoints: &[Endpoint], offset: u64) -> Option<Part> {
         let (index, endpoint) = endpoints.iter().enumerate().next_back()?;
         let client = self.remote.client();
-        for url in self.descriptor.urls().iter().take(MAX_URLS) {
+        for url in self.descriptor.urls().iter().take(FOREIGN_URLS) {
             let range = (offset > 0).then(|| format!("bytes={offset}-"));
             let Some(answer) = client.ask_foreign(endpoint, url, range).await else {
                 continue;

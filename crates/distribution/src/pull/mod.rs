@@ -1,21 +1,29 @@
 //! Blobs as streams that resume by themselves and, where that is faster and their reader can take it, come over
 //! several connections.
 
+mod consumer_wait;
 mod content_range;
 mod download;
 mod fetch;
-mod flow;
+mod limits;
 mod parallel_ranges;
+mod prefetch;
+#[cfg(test)]
+mod script;
+mod yield_between;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use wharf_content::{Blob, ByteStream, Descriptor, OpenBlob, PieceStream};
 
+pub(crate) use self::limits::CLIENT_EXTRA_RANGES;
 use self::{
     download::{Download, InOrder},
     fetch::Fetch,
-    flow::{Prefetch, YieldBetween},
+    limits::PREFETCH_FROM,
+    prefetch::Prefetch,
+    yield_between::YieldBetween,
 };
 use crate::{
     Remote,
@@ -63,9 +71,12 @@ impl OpenBlob for Opener {
         let consumer_wait = Arc::default();
         let download = Download::open(Arc::clone(&self.0), offset).await?;
         let pieces = download.in_any_order(Arc::clone(&consumer_wait));
-        if self.0.descriptor.size().saturating_sub(offset) < Prefetch::WORTH {
+        if self.0.descriptor.size().saturating_sub(offset) < PREFETCH_FROM {
             return Ok(Box::pin(YieldBetween::new(pieces, consumer_wait)));
         }
-        Ok(Box::pin(YieldBetween::new(Prefetch::of(pieces), consumer_wait)))
+        Ok(Box::pin(YieldBetween::new(
+            Prefetch::spawn(pieces),
+            consumer_wait,
+        )))
     }
 }

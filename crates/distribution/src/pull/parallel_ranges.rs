@@ -9,26 +9,17 @@ use std::{
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use wharf_content::{ErrorKind, Piece};
 
-use super::fetch::{Fetch, Part, ServedBy};
+use super::{
+    fetch::{Fetch, Part, ServedBy},
+    limits::{
+        EXTRA_RANGES, MAX_EXTRA_RANGES, MORE_EXTRA_RANGES, RANGE_FAILURES, RANGE_MAX, RANGE_MIN,
+        RANGE_SPREAD, WORTHWHILE_GAIN,
+    },
+};
 use crate::{
     error::{Detail, Error},
     pace::Turn,
 };
-
-/// The least and the most bytes of one range: large enough that asking costs little, and near the end so small that
-/// the connections end together.
-const LEAST: u64 = 1024 * 1024;
-const MOST: u64 = 4 * LEAST;
-/// How far the last byte may be from the first that is missing. A reader that is killed has to fetch that much
-/// again.
-const MOST_AHEAD: u64 = 64 * LEAST;
-/// How many ranges of one blob are fetched at once beside the first: at first, and how many more each time that
-/// proves faster, up to a most.
-const FIRST_RANGES: u32 = 3;
-const ADDED_RANGES: u32 = 2;
-const MAX_EXTRA_RANGES: usize = 7;
-/// How many ranges may break off in a row. One that breaks off because the server has too much to do is the last.
-const MOST_FAILURES: u32 = 3;
 
 /// Ranges of a blob that are fetched at once and handed out as they arrive.
 ///
@@ -106,7 +97,7 @@ impl Trial {
     fn judge(&mut self, rate: f64, widen: impl FnOnce() -> Option<bool>) -> Verdict {
         self.since = Instant::now();
         self.bytes = 0;
-        if rate <= self.rate * 1.25 {
+        if rate <= self.rate * WORTHWHILE_GAIN {
             return if self.widened {
                 Verdict::Settled
             } else {
@@ -139,7 +130,7 @@ impl ParallelRanges {
     /// The right to more connections, if there are enough of them.
     pub(super) fn permits(fetch: &Fetch) -> Option<OwnedSemaphorePermit> {
         let permits = Arc::clone(&fetch.remote.client().shared().range_permits);
-        permits.try_acquire_many_owned(FIRST_RANGES).ok()
+        permits.try_acquire_many_owned(EXTRA_RANGES).ok()
     }
 
     /// Begins to fetch ranges beside `stream`, which is at byte `at`. `rate` is what it gave alone, in bytes per
@@ -208,7 +199,7 @@ impl ParallelRanges {
                     if let Some(turn) = self.turn.as_ref().filter(|_| overloaded) {
                         turn.pushed_back();
                     }
-                    let most = MOST_FAILURES.min(self.fetch.remote.client().shared().retry.max_attempts());
+                    let most = RANGE_FAILURES.min(self.fetch.remote.client().shared().retry.max_attempts());
                     if overloaded || self.failures >= most {
                         return Poll::Ready(Err(End::Failed(self.front(), error)));
                     }
@@ -244,7 +235,7 @@ impl ParallelRanges {
     /// After each round, looks whether more connections brought more bytes.
     fn judge(&mut self) {
         let width = self.width();
-        let round = LEAST * (2 * width) as u64;
+        let round = RANGE_MIN * (2 * width) as u64;
         if self.trial.settled || self.closing || self.trial.bytes < round {
             return;
         }
@@ -257,7 +248,7 @@ impl ParallelRanges {
             if permits.num_permits() >= MAX_EXTRA_RANGES {
                 return None;
             }
-            let more = free.try_acquire_many_owned(ADDED_RANGES);
+            let more = free.try_acquire_many_owned(MORE_EXTRA_RANGES);
             Some(more.map(|more| permits.merge(more)).is_ok())
         });
         self.trial.settled = verdict == Verdict::Settled;
@@ -283,12 +274,12 @@ impl ParallelRanges {
     /// The next range nobody has asked for.
     fn claim(&mut self) -> Option<Range<u64>> {
         let left = self.fetch.descriptor.size().saturating_sub(self.next);
-        if self.closing || left == 0 || self.next >= self.front().saturating_add(MOST_AHEAD) {
+        if self.closing || left == 0 || self.next >= self.front().saturating_add(RANGE_SPREAD) {
             return None;
         }
         let share = left / (4 * self.width()) as u64;
         let start = self.next;
-        self.next += share.clamp(LEAST, MOST).min(left);
+        self.next += share.clamp(RANGE_MIN, RANGE_MAX).min(left);
         Some(start..self.next)
     }
 }

@@ -1,0 +1,47 @@
+//! Limits of a download, with their units and reasons.
+//!
+//! The number of requests after a failure is the client's `RetryPolicy`; [`RESUME_TRIES`] and [`RANGE_FAILURES`]
+//! only lower it.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: u64 = 1024 * 1024;
+
+/// Requests in a row that bring no byte, after which a download ends. Each of them is repeated as often as the retry
+/// policy allows, so that the policy's own number would be squared.
+pub(super) const RESUME_TRIES: u32 = 3;
+/// URLs of a descriptor that are asked.
+pub(super) const FOREIGN_URLS: usize = 4;
+
+/// Bytes that must be missing for parallel ranges to start: fewer arrive before further connections are up to speed.
+pub(super) const PARALLEL_FROM: u64 = 16 * MIB;
+/// Time and bytes after which the rate of the single stream is known: the slow start of TCP is over.
+pub(super) const MEASURED_TIME: Duration = Duration::from_millis(300);
+pub(super) const MEASURED_BYTES: u64 = 2 * MIB;
+/// Ratio of two rates above which more connections are worth what they cost the server.
+pub(super) const WORTHWHILE_GAIN: f64 = 1.25;
+
+/// Bytes of one range. The least is large enough that a request costs little beside it, the most small enough that a
+/// connection that breaks off loses little; near the end of the blob ranges get smaller, so that all end together.
+pub(super) const RANGE_MIN: u64 = MIB;
+pub(super) const RANGE_MAX: u64 = 4 * MIB;
+/// Bytes between the first that is missing and the last that is asked for. A consumer that is killed has to fetch so
+/// many again at most.
+pub(super) const RANGE_SPREAD: u64 = 64 * MIB;
+/// Ranges of one blob that are fetched at once beside the first: to begin with, more each time that the rate has grown,
+/// and at most.
+pub(super) const EXTRA_RANGES: u32 = 3;
+pub(super) const MORE_EXTRA_RANGES: u32 = 2;
+pub(super) const MAX_EXTRA_RANGES: usize = 7;
+/// The same of all blobs of a client: bounds its connections and the memory that they take.
+pub(crate) const CLIENT_EXTRA_RANGES: usize = 12;
+/// Ranges in a row that break off, after which one stream goes on.
+pub(super) const RANGE_FAILURES: u32 = 3;
+
+/// Bytes of a piece from which on hashing it takes longer than to wake another thread.
+pub(super) const YIELD_FROM: usize = 64 * KIB;
+/// Bytes that must be missing for a task of its own to receive them: fewer are not worth the task.
+pub(super) const PREFETCH_FROM: u64 = 32 * MIB;
+/// Bytes that may be received before the consumer asks for them.
+pub(super) const PREFETCH_BYTES: u32 = 2 * 1024 * 1024;
