@@ -55,7 +55,7 @@ pub use redact::{Redacted, printable};
 pub use redirect::Chain;
 #[cfg(feature = "reqwest")]
 pub use reqwest_adapter::{CertificateFile, DnsResolver, IgnoredBlock, ReqwestConnector};
-pub use retry::{RetryBudget, RetryPolicy, is_transient_status, retries_of};
+pub use retry::{RetryBudget, RetryLimit, RetryPolicy, is_transient_status};
 pub use retry_after::retry_after;
 pub use service::{Connect, HttpService, Peer, PeerAddress, Request, Response};
 pub use timeouts::{RequestClass, Timeouts};

@@ -150,14 +150,40 @@ pub const fn is_transient_status(status: StatusCode) -> bool {
     )
 }
 
-/// How often a failure of the connection is worth another try: `u32::MAX` is as often as the policy allows.
-#[must_use]
-pub const fn retries_of(kind: ErrorKind) -> u32 {
-    match kind {
-        ErrorKind::Timeout | ErrorKind::Broken | ErrorKind::Overloaded => u32::MAX,
-        // Mostly a mistyped name or a server that is not there: it should not take long to say so.
-        ErrorKind::Dns | ErrorKind::Connect | ErrorKind::ConnectTimeout | ErrorKind::Proxy => 2,
-        _ => 0,
+/// How often a failed request may be repeated because of the kind of its failure, within what the [`RetryPolicy`]
+/// allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryLimit {
+    /// This many repetitions at most; 0 for a failure that a repetition cannot change.
+    AtMost(u32),
+    /// No limit beside the policy's.
+    Policy,
+}
+
+impl RetryLimit {
+    /// The limit for a request that failed with this kind, without an answer.
+    ///
+    /// | kind | limit |
+    /// |---|---|
+    /// | [`Timeout`](ErrorKind::Timeout), [`Broken`](ErrorKind::Broken), [`Overloaded`](ErrorKind::Overloaded) | the policy's |
+    /// | [`Dns`](ErrorKind::Dns), [`Connect`](ErrorKind::Connect), [`ConnectTimeout`](ErrorKind::ConnectTimeout), [`Proxy`](ErrorKind::Proxy) | 2: mostly a mistyped name or a server that does not run, which the user should learn soon |
+    /// | every other | 0 |
+    #[must_use]
+    pub const fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Timeout | ErrorKind::Broken | ErrorKind::Overloaded => Self::Policy,
+            ErrorKind::Dns | ErrorKind::Connect | ErrorKind::ConnectTimeout | ErrorKind::Proxy => {
+                Self::AtMost(2)
+            }
+            _ => Self::AtMost(0),
+        }
+    }
+
+    const fn allows(self, repetition: u32) -> bool {
+        match self {
+            Self::AtMost(limit) => repetition <= limit,
+            Self::Policy => true,
+        }
     }
 }
 
@@ -192,11 +218,13 @@ impl RetryBudget {
         self.started = Instant::now();
     }
 
-    /// Counts another try and says how long to wait before it; `None` if there is none left, or the server
-    /// wants a longer wait than allowed. A first try that was left without an answer is repeated once, also after
-    /// [`RetryPolicy::max_elapsed`]: the time limit of a request may be longer.
-    pub fn next_wait(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
-        if self.attempts >= self.policy.max_attempts {
+    /// Counts another attempt and returns how long to wait before it; `None` if no attempt is left, or the server asks
+    /// for a longer wait than [`RetryPolicy::max_retry_after`].
+    ///
+    /// `limit` is that of the failure before, `retry_after` the time that the server asked for. A first attempt that
+    /// got no answer is repeated once even after [`RetryPolicy::max_elapsed`]: the time limit of a request may be longer.
+    pub fn next_wait(&mut self, limit: RetryLimit, retry_after: Option<Duration>) -> Option<Duration> {
+        if self.attempts >= self.policy.max_attempts || !limit.allows(self.attempts) {
             return None;
         }
         let doubled = self
@@ -231,36 +259,36 @@ impl RetryBudget {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{RetryLimit::Policy, *};
 
     #[tokio::test(start_paused = true)]
     async fn waits_grow_within_bounds_and_end() {
         let mut budget = RetryBudget::new(RetryPolicy::default());
         for attempt in 0..5u32 {
-            let wait = budget.next_wait(None).unwrap();
+            let wait = budget.next_wait(Policy, None).unwrap();
             assert!(
                 wait <= Duration::from_millis(250) * 2u32.pow(attempt),
                 "{attempt} {wait:?}"
             );
         }
         assert_eq!(budget.attempts(), 6);
-        assert_eq!(budget.next_wait(None), None);
+        assert_eq!(budget.next_wait(Policy, None), None);
         budget.reset();
         // A first try that was left without an answer for longer than the policy's time is repeated once.
         tokio::time::advance(Duration::from_secs(10 * 60)).await;
-        assert!(budget.next_wait(None).is_some());
-        assert_eq!(budget.next_wait(None), None);
+        assert!(budget.next_wait(Policy, None).is_some());
+        assert_eq!(budget.next_wait(Policy, None), None);
         budget.reset();
-        assert!(budget.next_wait(None).is_some());
+        assert!(budget.next_wait(Policy, None).is_some());
         tokio::time::advance(Duration::from_secs(4 * 60)).await;
-        assert_eq!(budget.next_wait(None), None);
+        assert_eq!(budget.next_wait(Policy, None), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_seed_repeats_the_waits() {
         let waits = |policy: RetryPolicy| {
             let mut budget = RetryBudget::new(policy);
-            std::iter::from_fn(move || budget.next_wait(None)).collect::<Vec<_>>()
+            std::iter::from_fn(move || budget.next_wait(Policy, None)).collect::<Vec<_>>()
         };
         let seeded = |seed| waits(RetryPolicy::default().with_seed(seed));
         assert_eq!(seeded(1), seeded(1));
@@ -273,8 +301,8 @@ mod tests {
         let policy = RetryPolicy::default().with_max_elapsed(Duration::from_secs(3 * 60));
         let mut budget = RetryBudget::new(policy);
         tokio::time::advance(Duration::from_secs(150)).await;
-        assert_eq!(budget.next_wait(Some(Duration::from_secs(40))), None);
-        assert!(budget.next_wait(Some(Duration::from_secs(20))).is_some());
+        assert_eq!(budget.next_wait(Policy, Some(Duration::from_secs(40))), None);
+        assert!(budget.next_wait(Policy, Some(Duration::from_secs(20))).is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -282,9 +310,33 @@ mod tests {
         let secs = Duration::from_secs;
         for (asked, allowed) in [(0, true), (1, true), (60, true), (61, false), (u64::MAX, false)] {
             let mut budget = RetryBudget::new(RetryPolicy::default());
-            let wait = budget.next_wait(Some(secs(asked)));
+            let wait = budget.next_wait(Policy, Some(secs(asked)));
             assert_eq!(wait.is_some(), allowed, "{asked}");
             assert!(wait.is_none_or(|wait| wait >= secs(asked) && wait <= secs(asked + 1)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_kind_of_a_failure_limits_its_repetitions() {
+        let table = [
+            (ErrorKind::Timeout, 5),
+            (ErrorKind::Broken, 5),
+            (ErrorKind::Overloaded, 5),
+            (ErrorKind::Dns, 2),
+            (ErrorKind::Connect, 2),
+            (ErrorKind::ConnectTimeout, 2),
+            (ErrorKind::Proxy, 2),
+            (ErrorKind::Certificate, 0),
+            (ErrorKind::ProxyLogin, 0),
+            (ErrorKind::Protocol, 0),
+            (ErrorKind::TooLarge, 0),
+        ];
+        for (kind, expected) in table {
+            let mut budget = RetryBudget::new(RetryPolicy::default());
+            let waits = std::iter::from_fn(|| budget.next_wait(RetryLimit::of(kind), None));
+            assert_eq!(waits.count(), expected, "{kind:?}");
+            let mut never = RetryBudget::new(RetryPolicy::never());
+            assert_eq!(never.next_wait(RetryLimit::of(kind), None), None, "{kind:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
 use wharf_content::{Blob, ErrorKind};
-use wharf_http::RetryBudget;
+use wharf_http::{RetryBudget, RetryLimit};
 
 use super::{OPERATION, Session, may_try_again, reader::Reader, whole::Failure};
 use crate::{
@@ -55,7 +55,7 @@ pub(super) async fn send(
         if !resumable {
             return Err(error);
         }
-        let Some(wait) = budget.next_wait(error.retry_after()) else {
+        let Some(wait) = budget.next_wait(RetryLimit::Policy, error.retry_after()) else {
             return Err(error);
         };
         tracing::debug!(%error, offset, "asking how much of the upload arrived");

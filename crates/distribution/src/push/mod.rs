@@ -10,7 +10,7 @@ mod whole;
 use std::time::Duration;
 
 use wharf_content::{Blob, ErrorKind};
-use wharf_http::RetryBudget;
+use wharf_http::{RetryBudget, RetryLimit};
 
 use self::plan::{Course, Next, Plan, is_final};
 pub(crate) use self::{plan::Habits, session::Session};
@@ -79,7 +79,7 @@ impl Remote {
             };
             let wait = match follows {
                 Next::AtOnce => Some(Duration::ZERO),
-                Next::Later => budget.next_wait(error.retry_after()),
+                Next::Later => budget.next_wait(RetryLimit::Policy, error.retry_after()),
                 Next::Never => None,
             };
             let (Some(wait), true) = (wait, again.is_some()) else {

@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use wharf_content::{ByteStream, Descriptor, ErrorKind, Hasher, MediaType};
-use wharf_http::{RequestBody, RetryBudget};
+use wharf_http::{RequestBody, RetryBudget, RetryLimit};
 use wharf_reference::{Algorithm, Digest};
 
 use super::{OPERATION, Session, is_ambiguous, may_try_again, whole::Failure};
@@ -67,7 +67,7 @@ impl Remote {
             }
             let is_gone = matches!(error.status(), Some(404 | 416));
             let wait = if may_try_again(&error) && !is_gone {
-                budget.next_wait(error.retry_after())
+                budget.next_wait(RetryLimit::Policy, error.retry_after())
             } else {
                 None
             };

@@ -2,7 +2,7 @@ use http::HeaderMap;
 use url::Url;
 use wharf_auth::{AuthErrorKind, Challenge};
 use wharf_content::{ErrorKind, Hint};
-use wharf_http::{FollowError, Redacted, RetryBudget, retries_of};
+use wharf_http::{FollowError, Redacted, RetryBudget, RetryLimit};
 
 use super::call::{Answer, Call};
 use crate::{
@@ -15,8 +15,9 @@ use crate::{
 
 /// What ended a try.
 pub(super) enum Failure {
-    /// Try again if there is budget: this many times more at most for its kind.
-    Transient(Error, u32),
+    /// A repetition may succeed; this many are worth it.
+    Transient(Error, RetryLimit),
+    /// A repetition would fail in the same way.
     Final(Error),
 }
 
@@ -117,7 +118,7 @@ pub(super) fn transport_failure(call: &Call<'_>, endpoint: &Endpoint, failed: Fo
         .with_hint(hint::of_http(kind, &endpoint.registry, is_elsewhere));
     ours = beneath(ours, error).edit(|inner| inner.is_elsewhere = is_elsewhere);
     if call.repeatable || kind.is_before_request() {
-        Failure::Transient(ours, retries_of(kind))
+        Failure::Transient(ours, RetryLimit::of(kind))
     } else {
         Failure::Final(ours)
     }

@@ -3,8 +3,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use wharf_auth::Authorization;
 use wharf_http::{
-    FollowError, Followed, Redacted, ResponseBody, coding_of_json, error_entries, is_transient_status,
-    retry_after,
+    FollowError, Followed, Redacted, ResponseBody, RetryLimit, coding_of_json, error_entries,
+    is_transient_status, retry_after,
 };
 
 use super::{
@@ -63,7 +63,7 @@ impl Client {
             .at(Redacted(&followed.url))
             .edit(|inner| inner.retry_after = wait);
         if is_transient_status(parts.status) && call.repeatable && !is_clear {
-            Err(Failure::Transient(error, u32::MAX))
+            Err(Failure::Transient(error, RetryLimit::Policy))
         } else {
             Err(Failure::Final(error))
         }

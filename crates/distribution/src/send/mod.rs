@@ -75,10 +75,10 @@ impl Client {
                 let bearable = |wait: &Duration| *wait <= self.shared().retry.max_retry_after();
                 pace.pushed_back(error.retry_after().filter(bearable));
             }
-            if budget.attempts() > limit || (call.is_optional && !cannot_speak(&error)) {
+            if call.is_optional && !cannot_speak(&error) {
                 return Err(finish(error, budget));
             }
-            let Some(wait) = budget.next_wait(error.retry_after()) else {
+            let Some(wait) = budget.next_wait(limit, error.retry_after()) else {
                 return Err(finish(error, budget));
             };
             tracing::debug!(endpoint = error.endpoint(), ?wait, reason = %error, "trying again");

@@ -3,8 +3,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use http::header;
 use wharf_http::{
-    AddressClass, HttpService, Peer, Request, Response, RetryBudget, RetryPolicy, coding_of_json,
-    is_transient_status, retries_of, retry_after,
+    AddressClass, HttpService, Peer, Request, Response, RetryBudget, RetryLimit, RetryPolicy, coding_of_json,
+    is_transient_status, retry_after,
 };
 
 use super::MAX_ERROR;
@@ -47,16 +47,15 @@ impl HttpService for TokenService<'_> {
                 Err(error) => Err(error),
             };
             let (limit, asked) = match &answer {
-                Ok(response) if is_transient_status(response.status()) => {
-                    (u32::MAX, retry_after(response.headers(), SystemTime::now()))
-                }
+                Ok(response) if is_transient_status(response.status()) => (
+                    RetryLimit::Policy,
+                    retry_after(response.headers(), SystemTime::now()),
+                ),
                 Ok(_) => return answer,
-                Err(error) => (retries_of(error.kind()), None),
+                Err(error) => (RetryLimit::of(error.kind()), None),
             };
-            let (Some(again), true) = (again, budget.attempts() <= limit) else {
-                return answer;
-            };
-            let Some(wait) = budget.next_wait(asked) else {
+            let Some(again) = again else { return answer };
+            let Some(wait) = budget.next_wait(limit, asked) else {
                 return answer;
             };
             shared.counting.wait(wait).await;

@@ -124,7 +124,7 @@ async fn x04_many_clients_do_not_come_back_at_once() {
     let mut waits: Vec<Duration> = (0..1000)
         .map(|_| {
             wharf_http::RetryBudget::new(wharf_http::RetryPolicy::default())
-                .next_wait(None)
+                .next_wait(wharf_http::RetryLimit::Policy, None)
                 .unwrap()
         })
         .collect();
