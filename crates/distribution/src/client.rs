@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Operation},
     look::Unanswered,
     pace::Paces,
-    push::Habits,
+    push::UploadQuirks,
     send::Call,
     warnings::WarnOnce,
 };
@@ -57,7 +57,7 @@ pub(crate) struct Host {
     /// The scheme that it spoke, once it has answered.
     pub(crate) scheme: Option<Scheme>,
     /// How it takes uploads.
-    pub(crate) habits: Habits,
+    pub(crate) upload_quirks: UploadQuirks,
     /// Which questions that save work it does not answer.
     pub(crate) unanswered: Unanswered,
     /// How far inside the network its address is.

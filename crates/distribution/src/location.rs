@@ -5,7 +5,7 @@ use crate::send::Answer;
 
 /// The URL of an upload session that an answer names (N6).
 ///
-/// It must be on the registry's own origin. Two habits of registries behind proxies are put right: an explicit
+/// It must be on the registry's own origin. Two mistakes of registries behind proxies are corrected: an explicit
 /// default port that is dropped, and `http` for a host that was asked over https.
 pub(crate) fn upload_location(answer: &Answer) -> Result<Url, Error> {
     on_origin_of(&answer.url, only_location(answer)?)

@@ -13,7 +13,7 @@ use wharf_content::{Blob, ErrorKind};
 use wharf_http::{RetryBudget, RetryLimit};
 
 use self::plan::{Course, Next, Plan, is_final};
-pub(crate) use self::{plan::Habits, session::Session};
+pub(crate) use self::{plan::UploadQuirks, session::Session};
 use crate::{
     Remote,
     endpoint::Endpoint,

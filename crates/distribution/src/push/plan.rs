@@ -36,7 +36,7 @@ pub(super) enum Plan {
 
 /// The ways in which a registry takes uploads, as learned from its answers.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Habits {
+pub(crate) struct UploadQuirks {
     /// It refused a whole blob for its size, but takes chunks of this size.
     chunk: Option<u64>,
     /// It refused a whole blob, but takes one by PATCH.
@@ -70,11 +70,11 @@ pub(super) struct Course<'a> {
 
 impl<'a> Course<'a> {
     pub(super) fn new(client: &'a Client, registry: &'a Registry, size: u64) -> Self {
-        let habits = client.host(registry).habits;
-        let plan = match habits.chunk {
-            _ if habits.no_patch => Plan::Whole,
+        let quirks = client.host(registry).upload_quirks;
+        let plan = match quirks.chunk {
+            _ if quirks.no_patch => Plan::Whole,
             Some(chunk) => Plan::Chunks(chunk),
-            None if habits.wants_patch => Plan::Patch,
+            None if quirks.wants_patch => Plan::Patch,
             None => Plan::Whole,
         };
         Self {
@@ -96,7 +96,7 @@ impl<'a> Course<'a> {
     pub(super) fn succeeded(&self) {
         if self.plan == Plan::Patch && self.size > 0 {
             self.client
-                .learn(self.registry, |host| host.habits.wants_patch = true);
+                .learn(self.registry, |host| host.upload_quirks.wants_patch = true);
         }
     }
 
@@ -119,7 +119,7 @@ impl<'a> Course<'a> {
     fn after_whole(&mut self, error: &Error) -> Next {
         self.failures += 1;
         let may_pass = may_try_again(error);
-        let is_out = self.patch_was_refused || self.client.host(self.registry).habits.no_patch;
+        let is_out = self.patch_was_refused || self.client.host(self.registry).upload_quirks.no_patch;
         let is_refused = match error.status() {
             _ if is_out => false,
             Some(429 | 503) => false,
@@ -159,7 +159,7 @@ impl<'a> Course<'a> {
             Some(400 | 404 | 405 | 415 | 501) if !arrived_changed(error) && !self.patch_was_refused => {
                 if matches!(error.status(), Some(405 | 415 | 501)) {
                     self.client
-                        .learn(self.registry, |host| host.habits.no_patch = true);
+                        .learn(self.registry, |host| host.upload_quirks.no_patch = true);
                 }
                 self.patch_was_refused = true;
                 self.switch(Plan::Whole);
@@ -177,7 +177,7 @@ impl<'a> Course<'a> {
 
     fn remember_chunk(&self, chunk: u64) {
         self.client
-            .learn(self.registry, |host| host.habits.chunk = Some(chunk));
+            .learn(self.registry, |host| host.upload_quirks.chunk = Some(chunk));
     }
 }
 
