@@ -2,9 +2,9 @@
 //!
 //! ```
 //! use http::{HeaderMap, Method, StatusCode, header::LOCATION};
-//! use wharf_http::Chain;
+//! use wharf_http::RedirectChain;
 //!
-//! let mut chain = Chain::new(&Method::GET, "https://registry.example/v2/a/blobs/b".parse()?)?;
+//! let mut chain = RedirectChain::new(&Method::GET, "https://registry.example/v2/a/blobs/b".parse()?)?;
 //! let mut headers = HeaderMap::new();
 //! headers.insert(LOCATION, "https://cdn.example/b?signature=x".parse()?);
 //! chain.advance(&Method::GET, StatusCode::TEMPORARY_REDIRECT, &headers)?;
@@ -16,7 +16,7 @@
 //! `wharf-distribution`. It keeps no cookies, decodes no `Content-Encoding` and reads no environment.
 //!
 //! A [`Connect`] makes an [`HttpService`] for each [`Peer`]: an [`Origin`], its [`TlsSettings`] and how far
-//! inward it may resolve. A [`Transport`] keeps them and follows redirects as [`Chain`] decides.
+//! inward it may resolve. A [`Transport`] keeps them and follows redirects as [`RedirectChain`] decides.
 //!
 //! | feature | adds |
 //! |---|---|
@@ -52,7 +52,7 @@ pub use location::{only_location, resolve_location};
 pub use origin::{Origin, Scheme};
 pub use proxy::ProxySettings;
 pub use redact::{Redacted, printable};
-pub use redirect::Chain;
+pub use redirect::RedirectChain;
 #[cfg(feature = "reqwest")]
 pub use reqwest_adapter::{CertificateFile, DnsResolver, IgnoredBlock, ReqwestConnector};
 pub use retry::{RetryBudget, RetryLimit, RetryPolicy, is_transient_status};

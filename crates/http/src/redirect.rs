@@ -17,13 +17,13 @@ const MAX_HOPS: usize = 5;
 /// | the same to another origin | GET and HEAD only, without credentials, now and for the rest of the chain, even if it comes back (N1, N2) |
 /// | 303 | GET |
 /// | https to http at the same host and port, or at port 80 | https at that port: see [`Origin::over_tls`] |
-/// | https to http anywhere else | refused, unless [plain http will do](Chain::allowing_plain_http): then as another origin |
+/// | https to http anywhere else | refused, unless [plain http will do](RedirectChain::allowing_plain_http): then as another origin |
 /// | a URL seen before, or the sixth hop | refused (X6) |
 ///
-/// A chain [within its origin](Chain::within_origin) refuses every other origin, but for https at the default port or
+/// A chain [within its origin](RedirectChain::within_origin) refuses every other origin, but for https at the default port or
 /// the same one in place of http; and it takes nothing but 307 and 308 for a request that is no GET.
 #[derive(Debug)]
-pub struct Chain {
+pub struct RedirectChain {
     home: Origin,
     current: Url,
     visited: Vec<(Method, Url)>,
@@ -42,7 +42,7 @@ enum Reach {
     Plain,
 }
 
-impl Chain {
+impl RedirectChain {
     /// A chain that begins with a request to `url`; its origin is the one that credentials belong to.
     pub fn new(method: &Method, url: Url) -> Result<Self, Error> {
         Ok(Self {
@@ -135,7 +135,7 @@ impl Chain {
     }
 }
 
-impl Chain {
+impl RedirectChain {
     /// Holds a chain to its origin, which becomes the encrypted one of the same host if that is where it leads.
     fn stay(&mut self, current: &Origin, next: Origin) -> Result<(), Error> {
         let is_encrypted_twin = !current.is_encrypted()
@@ -163,7 +163,7 @@ mod tests {
         let (first, ..) = hops[0];
         let mut parts = first.split(' ');
         let mut method: Method = parts.next().unwrap().parse().unwrap();
-        let mut chain = Chain::new(&method, Url::parse(parts.next().unwrap()).unwrap()).unwrap();
+        let mut chain = RedirectChain::new(&method, Url::parse(parts.next().unwrap()).unwrap()).unwrap();
         for (_, status, location) in hops {
             let mut headers = HeaderMap::new();
             headers.insert(LOCATION, location.parse().unwrap());
@@ -222,13 +222,13 @@ mod tests {
     /// The outcome of one redirect: the URL it leads to, and whether credentials go along.
     fn one_hop(
         from: &str,
-        settings: fn(Chain) -> Chain,
+        settings: fn(RedirectChain) -> RedirectChain,
         method: &str,
         status: u16,
         to: &str,
     ) -> Result<(String, bool), ErrorKind> {
         let method: Method = method.parse().unwrap();
-        let mut chain = settings(Chain::new(&method, Url::parse(from).unwrap()).unwrap());
+        let mut chain = settings(RedirectChain::new(&method, Url::parse(from).unwrap()).unwrap());
         let mut headers = HeaderMap::new();
         headers.insert(LOCATION, to.parse().unwrap());
         let status = StatusCode::from_u16(status).unwrap();
@@ -252,14 +252,20 @@ mod tests {
             ("https://cdn.example/b", Ok(("https://cdn.example/b", false))),
         ];
         for (to, expected) in table {
-            let got = one_hop("https://r.example/a", Chain::allowing_plain_http, "GET", 307, to);
+            let got = one_hop(
+                "https://r.example/a",
+                RedirectChain::allowing_plain_http,
+                "GET",
+                307,
+                to,
+            );
             assert_eq!(got, expected.map(|(url, home)| (url.to_owned(), home)), "{to}");
         }
         for method in ["PUT", "PATCH", "DELETE"] {
             let away = "http://storage.example/b";
             let got = one_hop(
                 "https://r.example/a",
-                Chain::allowing_plain_http,
+                RedirectChain::allowing_plain_http,
                 method,
                 307,
                 away,
@@ -325,7 +331,7 @@ mod tests {
             ),
         ];
         for (from, method, status, to, expected) in table {
-            let got = one_hop(from, Chain::within_origin, method, status, to);
+            let got = one_hop(from, RedirectChain::within_origin, method, status, to);
             assert_eq!(
                 got.map(|(url, _)| url),
                 Ok(expected.to_owned()),
@@ -348,7 +354,7 @@ mod tests {
             ("https://a.example", "POST", 303, "/u"),
         ];
         for (from, method, status, to) in table {
-            let got = one_hop(from, Chain::within_origin, method, status, to);
+            let got = one_hop(from, RedirectChain::within_origin, method, status, to);
             assert_eq!(got, Err(ErrorKind::Redirect), "{from} {method} {status} {to}");
         }
     }

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, header::AUTHORIZATION};
 use url::Url;
 
 use crate::{
-    AddressClass, Chain, Connect, Error, ErrorKind, HttpService, Origin, Peer, PeerAddress, Request,
+    AddressClass, Connect, Error, ErrorKind, HttpService, Origin, Peer, PeerAddress, RedirectChain, Request,
     RequestBody, Response,
 };
 
@@ -76,7 +76,7 @@ impl Transport {
     }
 
     /// Sends a request as [`call_foreign`](Self::call_foreign) does, and follows redirects [within its
-    /// origin](Chain::within_origin): the headers and the body stay what they are, secrets included.
+    /// origin](RedirectChain::within_origin): the headers and the body stay what they are, secrets included.
     ///
     /// Fails with [`ErrorKind::Redirect`] for a redirect that leads elsewhere.
     pub async fn call_within_origin(
@@ -85,7 +85,7 @@ impl Transport {
         home_class: Option<AddressClass>,
         mut request: Request,
     ) -> Result<Response, Error> {
-        let mut chain = Chain::new(&request.method, request.url.clone())?.within_origin();
+        let mut chain = RedirectChain::new(&request.method, request.url.clone())?.within_origin();
         loop {
             let (method, again) = (request.method.clone(), request.replay());
             let response = self.call_foreign(home, home_class, request).await?;
@@ -103,7 +103,7 @@ impl Transport {
         }
     }
 
-    /// Sends a request to `home` and follows redirects as [`Chain`] decides. `authorization` goes along only
+    /// Sends a request to `home` and follows redirects as [`RedirectChain`] decides. `authorization` goes along only
     /// as long as the chain is at home.
     pub async fn follow(
         &self,
@@ -116,7 +116,7 @@ impl Transport {
             let url = url.clone();
             move |error| FollowError { error, url }
         };
-        let mut chain = Chain::new(&request.method, first.clone()).map_err(fail(&first))?;
+        let mut chain = RedirectChain::new(&request.method, first.clone()).map_err(fail(&first))?;
         if home.tls.is_insecure() {
             chain = chain.allowing_plain_http();
         }
