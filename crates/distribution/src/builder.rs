@@ -17,7 +17,7 @@ use crate::{
     counters::Counting,
     endpoint::PlainHttp,
     error::{Error, Operation},
-    pace::Paces,
+    limiter::Limiters,
     pull::CLIENT_EXTRA_RANGES,
     warnings::WarnOnce,
 };
@@ -177,7 +177,7 @@ impl ClientBuilder {
             retry: self.retry,
             user_agent,
             hosts: std::sync::Mutex::new(HashMap::new()),
-            paces: Paces::default(),
+            limiters: Limiters::default(),
             counting: Counting::default(),
             foreign_urls: self.foreign_urls,
             foreign_uploads: self.foreign_uploads,

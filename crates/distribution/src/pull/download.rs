@@ -201,9 +201,9 @@ impl Download {
                         None => (part.early_end(self.position, size), part.served_by.clone()),
                         Some(Err(error)) => {
                             if error.kind() == wharf_http::ErrorKind::Overloaded
-                                && let Some(turn) = &part.turn
+                                && let Some(permit) = &part.permit
                             {
-                                turn.pushed_back();
+                                permit.pushed_back();
                             }
                             (error, part.served_by.clone())
                         }

@@ -17,7 +17,7 @@ use crate::{
     Remote,
     endpoint::{Endpoint, InOrder},
     error::{Detail, Error, Operation, kind_of_http},
-    pace::Turn,
+    limiter::DownloadPermit,
     send::{Answer, Call},
 };
 
@@ -37,7 +37,7 @@ pub(super) struct Part {
     coding: Option<String>,
     pub(super) served_by: ServedBy,
     /// `None` for a range: its connection counts as one of the client's range permits.
-    pub(super) turn: Option<Turn>,
+    pub(super) permit: Option<DownloadPermit>,
 }
 
 /// The endpoint, and the URL there, that sends a part.
@@ -107,7 +107,7 @@ impl Fetch {
                 coding: content_coding(&answer.headers),
                 body: answer.body,
                 skip,
-                turn: Some(client.shared().paces.of(&endpoint.registry).turn().await),
+                permit: Some(client.shared().limiters.of(&endpoint.registry).acquire().await),
             });
         }
         None
@@ -115,7 +115,7 @@ impl Fetch {
 
     async fn part_from(&self, endpoint: &Endpoint, index: usize, offset: u64) -> Result<Part, Error> {
         let client = self.remote.client();
-        let turn = client.shared().paces.of(&endpoint.registry).turn().await;
+        let permit = client.shared().limiters.of(&endpoint.registry).acquire().await;
         // Asking for the rest saves bytes; what refuses it may still send the whole.
         let rest = (offset > 0).then(|| format!("bytes={offset}-"));
         let answer = match self.ask(endpoint, rest).await {
@@ -142,7 +142,7 @@ impl Fetch {
             coding: content_coding(&answer.headers),
             body: answer.body,
             skip,
-            turn: Some(turn),
+            permit: Some(permit),
         })
     }
 
@@ -171,7 +171,7 @@ impl Fetch {
             body: answer.body,
             skip: 0,
             served_by: served_by.clone(),
-            turn: None,
+            permit: None,
         })
     }
 

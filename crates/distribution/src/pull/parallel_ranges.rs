@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Detail, Error},
-    pace::Turn,
+    limiter::DownloadPermit,
 };
 
 /// Ranges of a blob that are fetched at once and handed out as they arrive.
@@ -31,7 +31,7 @@ pub(super) struct ParallelRanges {
     served_by: ServedBy,
     permits: OwnedSemaphorePermit,
     /// Of the whole download, as the stream had it.
-    turn: Option<Turn>,
+    download_permit: Option<DownloadPermit>,
     open: Vec<ActiveRange>,
     /// Which range is looked at first: each after the other, so that none is starved.
     first: usize,
@@ -146,7 +146,7 @@ impl ParallelRanges {
             fetch: Arc::clone(fetch),
             served_by: stream.served_by.clone(),
             permits,
-            turn: stream.turn.take(),
+            download_permit: stream.permit.take(),
             open: Vec::new(),
             first: 0,
             again: Vec::new(),
@@ -196,8 +196,8 @@ impl ParallelRanges {
                         self.again.push(range.at..range.end);
                     }
                     let overloaded = error.detail() == Some(Detail::Http(wharf_http::ErrorKind::Overloaded));
-                    if let Some(turn) = self.turn.as_ref().filter(|_| overloaded) {
-                        turn.pushed_back();
+                    if let Some(permit) = self.download_permit.as_ref().filter(|_| overloaded) {
+                        permit.pushed_back();
                     }
                     let most = RANGE_FAILURES.min(self.fetch.remote.client().shared().retry.max_attempts());
                     if overloaded || self.failures >= most {

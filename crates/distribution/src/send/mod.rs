@@ -63,17 +63,17 @@ impl Client {
         call: &Call<'_>,
         budget: &mut RetryBudget,
     ) -> Result<Answer, Error> {
-        let pace = self.shared().paces.of(&endpoint.registry);
+        let limiter = self.shared().limiters.of(&endpoint.registry);
         loop {
-            pace.ready().await;
+            limiter.ready().await;
             let (error, limit) = match self.attempt(endpoint, call).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Final(error)) => return Err(finish(error, budget)),
                 Err(Failure::Transient(error, limit)) => (error, limit),
             };
             if is_push_back(&error) {
-                let bearable = |wait: &Duration| *wait <= self.shared().retry.max_retry_after();
-                pace.pushed_back(error.retry_after().filter(bearable));
+                let allowed = |wait: &Duration| *wait <= self.shared().retry.max_retry_after();
+                limiter.pushed_back(error.retry_after().filter(allowed));
             }
             if call.is_optional && !cannot_speak(&error) {
                 return Err(finish(error, budget));
