@@ -14,13 +14,13 @@ use wharf_reference::{Registry, Repository};
 
 use crate::{
     CertificateProvider, ClientBuilder, Counters, Remote,
-    beneath::beneath,
     counters::Counting,
     endpoint::{Endpoint, PlainHttp},
     error::{Error, Operation},
     limiter::Limiters,
     look::Unanswered,
     push::UploadQuirks,
+    repeated_source::skip_repeated_source,
     send::Call,
     warnings::WarnOnce,
 };
@@ -171,7 +171,7 @@ pub(crate) fn resolve_error(operation: Operation, subject: impl fmt::Display, er
 
 fn settings_error(operation: Operation, subject: impl fmt::Display, error: wharf_http::Error) -> Error {
     let ours = Error::new(ErrorKind::Invalid, operation, subject, error.to_string());
-    beneath(ours, error)
+    skip_repeated_source(ours, error)
 }
 
 impl fmt::Debug for Client {

@@ -53,7 +53,6 @@
 //! | `webpki-roots` | `wharf_http::Roots::Webpki` for [`CertificateProvider`]: Mozilla's certificates, for where the system has none |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod beneath;
 mod blobs;
 mod builder;
 mod catalog;
@@ -76,6 +75,7 @@ mod pull;
 mod push;
 mod referrers;
 mod remote;
+mod repeated_source;
 mod search;
 mod send;
 mod subject;

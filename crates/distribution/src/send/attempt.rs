@@ -15,7 +15,7 @@ use super::{
     status::says_expired,
     tokens::TokenService,
 };
-use crate::{Client, beneath::beneath, endpoint::Endpoint, error::Operation};
+use crate::{Client, endpoint::Endpoint, error::Operation, repeated_source::skip_repeated_source};
 
 impl Client {
     /// One try with authentication: as it is known to be wanted, then as the registry asks for it.
@@ -27,7 +27,7 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let settings = |call: &Call<'_>, error: wharf_http::Error| {
             let ours = call.error(ErrorKind::Invalid, error.to_string());
-            Failure::Final(beneath(ours, error))
+            Failure::Final(skip_repeated_source(ours, error))
         };
         let base = endpoint.base(scheme).map_err(|error| settings(call, error))?;
         let url = match &call.to {

@@ -7,10 +7,10 @@ use wharf_http::{FollowError, Redacted, RetryBudget, RetryLimit};
 use super::call::{Answer, Call};
 use crate::{
     RegistryError,
-    beneath::beneath,
     endpoint::Endpoint,
     error::{Detail, Error, kind_of_auth, kind_of_http},
     hint,
+    repeated_source::skip_repeated_source,
 };
 
 /// What ended a try.
@@ -116,7 +116,7 @@ pub(super) fn transport_failure(call: &Call<'_>, endpoint: &Endpoint, failed: Fo
         .at(Redacted(&url))
         .with_detail(Detail::Http(kind))
         .with_hint(hint::of_http(kind, &endpoint.registry, is_elsewhere));
-    ours = beneath(ours, error).edit(|inner| inner.is_elsewhere = is_elsewhere);
+    ours = skip_repeated_source(ours, error).edit(|inner| inner.is_elsewhere = is_elsewhere);
     if call.repeatable || kind.is_before_request() {
         Failure::Transient(ours, RetryLimit::of(kind))
     } else {
@@ -140,7 +140,7 @@ pub(super) fn auth_failure(
         .with_detail(Detail::Auth(error.kind()))
         .with_hint(hint::of_auth(&error, &endpoint.registry))
         .edit(|inner| inner.retry_after = retry_after);
-    Failure::Final(beneath(ours, error))
+    Failure::Final(skip_repeated_source(ours, error))
 }
 
 /// A document that the server compressed: its digest, and what is in it, are those of other bytes.
@@ -214,5 +214,5 @@ pub(super) fn refused(
             inner.hint = Some(hint);
         }
     });
-    Failure::Final(beneath(error, refusal.clone()))
+    Failure::Final(skip_repeated_source(error, refusal.clone()))
 }
