@@ -21,7 +21,7 @@ use crate::{
 
 /// The most bytes read of a token answer.
 const MAX_ANSWER: u64 = 1024 * 1024;
-/// The same of an error.
+/// The most bytes read of a token server's error answer.
 const MAX_ERROR: usize = 64 * 1024;
 
 /// Answers a registry's challenges: looks for the credential, fetches tokens and keeps them.

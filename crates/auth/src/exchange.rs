@@ -15,6 +15,7 @@ use crate::{AuthError, AuthErrorKind, Credential, Scopes, Secret};
 const MAX_TOKEN: usize = 64 * 1024;
 /// How long a token lives if the server does not say (Docker's token specification).
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+/// The longest life of a token that is believed.
 const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is asked of a token server.

@@ -5,7 +5,9 @@ use std::{
 
 use wharf_reference::Repository;
 
+/// The longest scope that is read from a challenge, in bytes.
 const MAX_LENGTH: usize = 1024;
+/// The most scopes that are read from one challenge.
 const MAX_SCOPES: usize = 16;
 
 /// What a token may do: resources, each with actions (Docker's token specification, *Scope*). The set is

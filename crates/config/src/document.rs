@@ -101,6 +101,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 fn bounded(text: &str) -> String {
+    /// The most characters of a configuration file's text in a message.
     const MAX_CHARS: usize = 120;
     let mut bounded = String::new();
     for char in text.chars().take(MAX_CHARS) {

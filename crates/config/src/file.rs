@@ -4,7 +4,7 @@ use std::{fs::File, io::Read, path::Path};
 
 use crate::{ConfigError, ConfigErrorKind};
 
-/// The largest configuration file that is read. Real ones have a few kilobytes.
+/// The largest configuration file that is read, in bytes. Real ones have a few kilobytes.
 const MAX_SIZE: u64 = 16 << 20;
 
 /// The whole file, or `None` if it does not exist.

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::{ConfigError, ConfigErrorKind, file};
 
-/// How many symbolic links are followed to the file; the kernel's own limit.
+/// The most symbolic links that are followed to a credential file; the kernel's own limit.
 const MAX_LINKS: usize = 40;
 
 /// A file that no other process changes by this means while this value lives.

@@ -2,6 +2,7 @@ use std::{borrow::Cow, fmt};
 
 use crate::{Error, ErrorKind};
 
+/// The longest media type that is parsed, in bytes.
 const MAX_LENGTH: usize = 255;
 
 /// A media type: `type/subtype` without parameters (RFC 6838), at most 255 bytes, if it was made by

@@ -10,8 +10,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 
 use crate::{Error, ErrorKind};
 
+/// The deepest nesting of objects and lists in a document.
 const MAX_DEPTH: usize = 64;
-/// How many keys all objects of a document have together: an index of two thousand entries has some 20,000.
+/// The most keys that all objects of a document have together. An index of two thousand entries has some 20,000.
 const MAX_KEYS: usize = 100_000;
 
 /// The keys that some parser gives a meaning to, in a manifest, an index or their descriptors.

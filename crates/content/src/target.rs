@@ -72,6 +72,7 @@ impl From<&Digest> for Target {
 pub struct Name(Box<str>);
 
 impl Name {
+    /// The longest name of an image in a store, in bytes.
     const MAX_LENGTH: usize = 512;
 
     /// Parses a name.

@@ -11,7 +11,9 @@ use crate::{
     wire::Instead,
 };
 
+/// The most bytes read of a list of extensions.
 const MAX_ANSWER: u64 = 1024 * 1024;
+/// The most entries of a list of extensions.
 const MAX_EXTENSIONS: usize = 1000;
 
 /// An extension of the API that a registry offers (distribution-spec, *Extensions*). Its texts are bounded and

@@ -16,7 +16,7 @@ use crate::{
     wire::Instead,
 };
 
-/// The most bytes of one page (X1).
+/// The most bytes of one page of a list (X1).
 const MAX_PAGE: u64 = 4 * 1024 * 1024;
 /// The entries of a page that are asked for.
 pub(crate) const PAGE_SIZE: &str = "?n=1000";

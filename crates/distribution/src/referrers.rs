@@ -15,7 +15,7 @@ use crate::{
 
 const EXPECTED: &str = "an index of referrers";
 const OPERATION: Operation = Operation::ListReferrers;
-/// The most entries of one list (I10).
+/// The most entries of one list of referrers (I10).
 const MAX_REFERRERS: usize = 1000;
 
 impl Remote {

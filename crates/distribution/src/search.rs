@@ -12,6 +12,7 @@ use crate::{
     wire::Instead,
 };
 
+/// The most bytes read of the answer to a search.
 const MAX_ANSWER: u64 = 4 * 1024 * 1024;
 
 /// One result of a search, its texts bounded and safe to print.

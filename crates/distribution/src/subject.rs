@@ -13,7 +13,7 @@ use crate::{
 };
 
 const OPERATION: Operation = Operation::PushManifest;
-/// How often a list is written again that another process overwrote.
+/// How often a list of referrers is written again after another process overwrote it.
 const MAX_ROUNDS: u32 = 4;
 
 impl Remote {

@@ -9,11 +9,13 @@ use crate::printable;
 
 /// The most bytes of an answer that are looked at: a longer one is no error answer.
 const MAX_BODY: usize = 64 * 1024;
-/// The most entries of one answer that are read.
+/// The most entries of one error answer that are read.
 const MAX_ENTRIES: usize = 8;
-/// The longest code, message and detail that are kept, in characters.
+/// The longest code of an error answer that is kept, in characters.
 const MAX_CODE: usize = 64;
+/// The longest message of an error answer that is kept, in characters.
 const MAX_MESSAGE: usize = 300;
+/// The longest detail of an error answer that is kept, in characters.
 const MAX_DETAIL: usize = 200;
 /// The longest title of a web page that is kept, in characters.
 const MAX_TITLE: usize = 120;

@@ -6,7 +6,7 @@ use crate::{
     location::{only_location, refuse, resolve_location},
 };
 
-/// The most hops of one chain.
+/// The most redirects of one request.
 const MAX_HOPS: usize = 5;
 
 /// Decides where a redirect leads, and whether credentials may go along. Pure: it sends nothing.

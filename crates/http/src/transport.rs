@@ -191,7 +191,7 @@ fn peer_for(home: &Peer, home_class: Option<AddressClass>, url: &Url) -> Result<
     Ok(peer.with_floor(floor))
 }
 
-/// How many services are kept.
+/// The most services that are kept, one for each origin with its TLS settings.
 const MAX_PEERS: usize = 64;
 
 impl fmt::Debug for Transport {

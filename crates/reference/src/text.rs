@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::{digest, scan};
 
-/// The longest text of a name: registry, path, tag and digest with what stands between them.
+/// The longest text of a reference, in bytes: registry, path, tag and digest with what stands between them.
 const LONGEST: usize = scan::MAX_REGISTRY + 1 + scan::MAX_PATH + 1 + scan::MAX_TAG + 1 + digest::MAX_LENGTH;
 /// Nearly all names, those with a sha256 digest among them, are shorter.
 const USUAL: usize = 192;

@@ -9,7 +9,7 @@ use crate::{
     upstream::Through,
 };
 
-/// Bytes of all warnings together.
+/// The most bytes of all configured warnings together.
 const MAX_WARNINGS: usize = 4096;
 
 impl Registry {

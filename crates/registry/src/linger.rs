@@ -20,9 +20,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// How long a client may take to notice that it has been answered.
+/// How long a connection is read on after its last answer, if the request was not read to its end: until then the client
+/// may notice the answer.
 const LONGEST: Duration = Duration::from_secs(5);
-/// Bytes that it may send meanwhile.
+/// The most bytes that a connection is read on after its last answer.
 const MOST: usize = 64 << 20;
 
 /// Whether the request that a connection received last has not been read to its end.

@@ -12,7 +12,7 @@ use crate::state::Flights;
 
 /// How long an answer that something does not exist upstream is believed.
 const MISSING_FOR: Duration = Duration::from_secs(10);
-/// The most such answers that are remembered.
+/// The most absences upstream that are remembered.
 const MAX_MISSING: usize = 10_000;
 
 /// Where a registry gets what it does not have: it becomes a pull-through cache.

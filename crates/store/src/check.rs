@@ -153,6 +153,7 @@ fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
 
 /// Hashes files on as many threads as the machine runs at once.
 fn hash_all(disk: &Disk, digests: &[&Digest], repair: bool) -> Result<Vec<Problem>, Error> {
+    /// The most threads that hash files in a check.
     const MAX_THREADS: usize = 8;
     let threads = thread::available_parallelism()
         .map_or(1, usize::from)

@@ -47,6 +47,7 @@ impl<T> At<T> for io::Result<T> {
 
 /// Foreign text for a message: of bounded length, without control characters.
 pub(crate) fn bounded(text: &str) -> String {
+    /// The most characters of foreign text in a message.
     const MAX: usize = 160;
     let shown = text.chars().take(MAX).flat_map(char::escape_debug);
     let end = if text.chars().nth(MAX).is_some() {

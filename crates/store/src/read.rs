@@ -29,7 +29,7 @@ pub(crate) struct Verified {
 }
 
 impl Verified {
-    /// How many are remembered; beyond that it starts anew.
+    /// The most hashed files that are remembered; beyond that all are forgotten.
     const MAX: usize = 100_000;
 
     pub(crate) fn is(&self, digest: &Digest, stamp: &Stamp) -> bool {

@@ -6,8 +6,11 @@
 
 use std::borrow::Cow;
 
+/// The longest `WWW-Authenticate` line that is read, in bytes.
 pub(super) const MAX_LINE: usize = 16 * 1024;
+/// The most challenges of one line.
 const MAX_CHALLENGES: usize = 16;
+/// The most parameters of one challenge.
 const MAX_PARAMETERS: usize = 32;
 
 /// One challenge of a line: a scheme and its parameters.

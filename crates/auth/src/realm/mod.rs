@@ -9,6 +9,7 @@ use wharf_http::{Origin, printable};
 use self::domain::{is_known_pair, registrable_domain};
 use crate::{AuthError, AuthErrorKind};
 
+/// The longest realm, in bytes.
 const MAX_REALM: usize = 4096;
 
 /// Decides which realms may be asked, and which may be sent credentials.

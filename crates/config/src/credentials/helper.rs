@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 pub use environment::HelperEnvironment;
 pub use error::{HelperError, HelperErrorKind};
 
-/// How long a helper may take.
+/// The time limit for a credential helper by default.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest name of a helper.
+/// The longest name of a credential helper, in bytes.
 const MAX_NAME: usize = 64;
 
 /// A program `docker-credential-NAME` that keeps credentials, such as one for the system's keychain

@@ -172,6 +172,7 @@ pub(super) fn strip_scheme(text: &str) -> Option<&str> {
 
 /// A key from a file as it may be shown: user information cut out, control characters escaped, bounded.
 pub(super) fn shown(key: &str) -> String {
+    /// The most characters of a credential file's key in a message.
     const LIMIT: usize = 200;
     let visible = match key.rsplit_once('@') {
         Some((_, rest)) => format!("…@{rest}"),

@@ -34,7 +34,8 @@ pub(super) const RANGE_SPREAD: u64 = 64 * MIB;
 pub(super) const EXTRA_RANGES: u32 = 3;
 pub(super) const MORE_EXTRA_RANGES: u32 = 2;
 pub(super) const MAX_EXTRA_RANGES: usize = 7;
-/// The same of all blobs of a client: bounds its connections and the memory that they take.
+/// Ranges of all blobs of a client that are fetched at once, beside the first of each blob: bounds the client's
+/// connections and the memory that they take.
 pub(crate) const CLIENT_EXTRA_RANGES: usize = 12;
 /// Ranges in a row that break off, after which one stream goes on.
 pub(super) const RANGE_FAILURES: u32 = 3;

@@ -21,6 +21,7 @@ use crate::{Client, error::Error};
 
 /// The size of chunks, unless the registry wants larger or takes only smaller ones.
 const CHUNK: u64 = 16 * 1024 * 1024;
+/// The fewest bytes of one chunk of an upload, unless the registry takes only smaller ones.
 const SMALLEST_CHUNK: u64 = 1024 * 1024;
 
 /// How an upload sends its bytes.

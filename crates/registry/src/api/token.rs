@@ -14,10 +14,12 @@ use crate::{
     query::Query,
 };
 
+/// The longest form that asks for a token, in bytes.
 const MAX_FORM: u64 = 64 * 1024;
-/// How long the form may take from its first byte to its last. It comes before any credentials, and an ending
-/// server waits for it.
+/// How long a form that asks for a token may take from its first byte to its last. It comes before any credentials, and
+/// an ending server waits for it.
 const FORM_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most scopes of one token.
 const MAX_SCOPES: usize = 64;
 
 pub(super) async fn answer(

@@ -16,10 +16,10 @@ use super::{
 };
 use crate::client::Client;
 
-/// The highest cost of a hash that is accepted. Each step doubles the time of a check; at this one it takes some
+/// The highest cost of a bcrypt hash that is accepted. Each step doubles the time of a check; at this one it takes some
 /// seconds.
 const MAX_COST: u32 = 16;
-/// The lowest cost that bcrypt has.
+/// The lowest cost of a bcrypt hash.
 const MIN_COST: u32 = 4;
 
 /// Users with bcrypt hashes, as `htpasswd -B` writes them. Clones share them.

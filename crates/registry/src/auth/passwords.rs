@@ -22,9 +22,10 @@ use crate::{
     error::Failure,
 };
 
-/// Clients that may wait; one more takes the room of the busiest client, or is answered 429.
+/// The most clients that wait for the check of a password. One more takes the place of one of the client that has
+/// most, or is answered 429.
 const MAX_WAITING: usize = 1024;
-/// How long a client waits before it is answered 429.
+/// How long a client waits for the check of a password before it is answered 429.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The queue of a registry. Clones share it.

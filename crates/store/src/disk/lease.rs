@@ -23,7 +23,7 @@ use crate::{
 
 const LOCK_SUFFIX: &str = ".lock";
 
-/// More than any operation writes, in bytes.
+/// The largest lease that is read, in bytes: more than any operation writes.
 const MAX_LEASE: u64 = 256 * 1024 * 1024;
 
 /// What one operation relies on.

@@ -17,6 +17,7 @@ pub(super) const FILE: &str = "oci-layout";
 /// The text that this crate writes to the file `oci-layout`.
 pub(super) const TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
+/// The largest file `oci-layout` that is read, in bytes.
 const MAX_SIZE: u64 = 4096;
 
 impl Disk {
@@ -119,6 +120,7 @@ impl Disk {
 
     /// A directory in this one that is a layout.
     fn layout_below(&self) -> Option<String> {
+        /// The most entries of a directory that are searched for a layout, to name it in an error.
         const MOST: usize = 100;
         let names = self.root.names().ok()?;
         names.into_iter().take(MOST).find(|name| {

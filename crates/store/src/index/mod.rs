@@ -21,7 +21,7 @@ pub(crate) use entry::Entry;
 /// The largest index.json that is read or written, in bytes: room for some five hundred thousand names.
 pub(crate) const MAX_INDEX_SIZE: u64 = 128 * 1024 * 1024;
 
-/// The most entries that are read, whatever their size: each costs memory beside its text.
+/// The most entries of index.json that are read, whatever their size: each costs memory beside its text.
 const MAX_ENTRIES: usize = 2_000_000;
 
 /// An index.json without entries.

@@ -12,7 +12,7 @@ use wharf_reference::Digest;
 
 use crate::os;
 
-/// How many are kept; each also keeps a file open.
+/// The most hashers of unfinished blobs that are kept; each also keeps a file open.
 const MAX_KEPT: usize = 32;
 
 #[derive(Debug, Default)]

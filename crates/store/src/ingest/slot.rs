@@ -262,6 +262,7 @@ impl Drop for Slot {
 
 /// Writes pieces that follow each other in as few calls as possible; how many bytes they were.
 pub(super) fn write_all<T>(file: &mut File, run: &[T], bytes: impl Fn(&T) -> &[u8]) -> io::Result<u64> {
+    /// The most pieces that are written in one call.
     const MAX_SLICES: usize = 256;
     let mut total = 0;
     for part in run.chunks(MAX_SLICES) {

@@ -15,7 +15,7 @@ use crate::{
     runtime::joined,
 };
 
-/// Chunks that are kept together at most, however small they are.
+/// The most chunks of a stream that are written in one call, however small they are.
 const MAX_CHUNKS: usize = 1024;
 
 /// Takes in a stream. On return it is one of the layout's blobs, and otherwise nothing of it is left.

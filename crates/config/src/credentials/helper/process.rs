@@ -12,9 +12,10 @@ use zeroize::Zeroizing;
 
 use super::{HelperErrorKind, error::Failure};
 
+/// The most bytes read of a credential helper's output; more is an error.
 const MAX_OUTPUT: u64 = 1 << 20;
 
-/// Longer than anybody waits, and short enough to be added to any time.
+/// The longest time limit for a credential helper; a longer setting is cut to it.
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A program that ended by itself.
@@ -71,6 +72,7 @@ struct Group {
 impl Group {
     /// Waits for the program, which has closed its output and so is about to end.
     fn wait_until(&mut self, deadline: Instant) -> Result<bool, Failure> {
+        /// The longest pause between two looks whether a credential helper has ended.
         const LONGEST_PAUSE: Duration = Duration::from_millis(20);
         let mut pause = Duration::from_micros(100);
         loop {
