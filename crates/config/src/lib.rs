@@ -27,7 +27,7 @@
 //! | a repository | [`Registries::explain`], or [`Resolve`] | the candidates to try, in order, and why each is there |
 //! | a candidate | [`Credentials`] | the credential for it, if there is one |
 //! | a candidate | [`Certificates`] | the certificates for it |
-//! | an image's full name | [`Policy`] | whether this host accepts it |
+//! | an image's full name | [`Policy`] | what this host demands of it |
 //!
 //! Every format is read from text as well as from files, and written only as a whole. An error names the file,
 //! the line and what was expected ([`ConfigError`]); what has no effect is a [`ConfigWarning`]. Where a type
@@ -64,7 +64,10 @@ pub use credentials::{
 };
 pub use error::{ConfigError, ConfigErrorKind};
 pub use locations::{Generation, HostOs, Locations, ProxyVariables};
-pub use policy::{Policy, Refusal, Requirement, Rule};
+pub use policy::{
+    Fulcio, Identity, KeySource, KeyType, Pki, PkiSubject, Policy, Refusal, Remap, Requirement, Rule,
+    RuleOrigin, SignedBy, SigstoreSigned, SigstoreSigner,
+};
 pub use registries::{Mirror, Prefix, PullFromMirror, Registries, RegistryTable, Resolution, Skipped};
 pub use short_names::{
     Alias, AliasFile, Aliases, Attempts, Failure, Failures, NameCandidate, NameOrigin, Prompt, ResolvedName,

@@ -1,19 +1,29 @@
 //! policy.json: which images a host accepts.
 
 mod document;
+mod identity;
+mod key_source;
+mod object;
 mod requirement;
+mod rule;
 mod scope;
+mod signed_by;
+mod sigstore_signed;
 
 use std::{
     collections::BTreeMap,
-    error, fmt,
     path::{Path, PathBuf},
 };
 
 use wharf_reference::Reference;
 
 use crate::{ConfigError, ConfigErrorKind, ConfigWarning, Locations, document::quoted, file};
+pub use identity::{Identity, Remap};
+pub use key_source::KeySource;
 pub use requirement::Requirement;
+pub use rule::{Refusal, Rule, RuleOrigin};
+pub use signed_by::{KeyType, SignedBy};
+pub use sigstore_signed::{Fulcio, Pki, PkiSubject, SigstoreSigned, SigstoreSigner};
 
 /// A host's trust policy (containers-policy.json(5)).
 ///
@@ -40,8 +50,9 @@ pub use requirement::Requirement;
 ///
 /// # Signatures
 ///
-/// No signature is verified. What demands one (`signedBy`, `sigstoreSigned`) is a refusal, so that an image that a
-/// policy wants signed is never taken for one that is.
+/// No signature is verified here: a [`Rule`] says what is demanded, with all its data. [`Rule::check`] is for a program
+/// that verifies none: what demands a signature (`signedBy`, `sigstoreSigned`) is a refusal then, so that an image
+/// that a policy wants signed is never taken for one that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     file: Option<PathBuf>,
@@ -179,77 +190,3 @@ impl Policy {
         }
     }
 }
-
-/// The rule of a [`Policy`] for an image: all requirements must be met.
-#[derive(Debug, Clone, Copy)]
-#[must_use]
-pub struct Rule<'a> {
-    policy: &'a Policy,
-    /// Transport and scope; `None` for the default.
-    scope: Option<(&'a str, &'a str)>,
-    requirements: &'a [Requirement],
-}
-
-impl<'a> Rule<'a> {
-    /// What it demands, at least one thing.
-    #[must_use]
-    pub const fn requirements(&self) -> &'a [Requirement] {
-        self.requirements
-    }
-
-    /// Whether the image is accepted as it is. `Ok` says that nothing was demanded, not that anything was verified.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] if the rule rejects, or demands a signature.
-    pub fn check(&self) -> Result<(), Refusal> {
-        let mut requirements = self.requirements.iter();
-        let unmet = requirements.find(|requirement| **requirement != Requirement::InsecureAcceptAnything);
-        let Some(unmet) = unmet.copied() else {
-            return Ok(());
-        };
-        Err(Refusal {
-            file: self.policy.file.clone(),
-            scope: self
-                .scope
-                .map(|(transport, scope)| (transport.to_owned(), scope.to_owned())),
-            unmet,
-        })
-    }
-}
-
-/// Why a [`Rule`] does not accept an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    file: Option<PathBuf>,
-    scope: Option<(String, String)>,
-    unmet: Requirement,
-}
-
-impl Refusal {
-    /// What the rule demands and was not met.
-    #[must_use]
-    pub const fn requirement(&self) -> Requirement {
-        self.unmet
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.scope {
-            None => f.write_str("the default")?,
-            Some((transport, scope)) if scope.is_empty() => write!(f, "the default for {transport}")?,
-            Some((transport, scope)) => write!(f, "the rule for {scope} ({transport})")?,
-        }
-        f.write_str(" of the trust policy")?;
-        if let Some(file) = &self.file {
-            write!(f, " {}", file.display())?;
-        }
-        match self.unmet {
-            Requirement::Reject => f.write_str(" is to reject"),
-            other => write!(f, " demands a signature ({other}), and none can be verified here"),
-        }
-    }
-}
-
-impl error::Error for Refusal {}
