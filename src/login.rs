@@ -1,4 +1,4 @@
-use std::{fmt::Write as _, sync::Arc};
+use std::fmt::Write as _;
 
 use wharf_auth::{Credential, Fixed, Secret};
 use wharf_config::{CredentialKey, Erased, Stored};
@@ -17,7 +17,7 @@ impl Client {
     pub async fn login(&self, registry: &str, username: &str, password: &Secret) -> Result<Stored, Error> {
         let key = key(registry)?;
         let credential = Credential::basic(username, password.clone());
-        let only = Arc::new(Fixed::new(key.registry().clone(), credential.clone()));
+        let only = Fixed::new(key.registry().clone(), credential.clone());
         self.inner
             .protocol
             .clone()

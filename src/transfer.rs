@@ -146,7 +146,7 @@ impl Client {
         let mut provider = self.inner.credentials_provider.clone();
         provider.explicit.push((registry.into(), credential));
         let protocol = self.inner.protocol.clone();
-        Ok(protocol.with_credentials(Arc::new(provider)).build()?)
+        Ok(protocol.with_credentials(provider).build()?)
     }
 
     async fn pull_candidate(

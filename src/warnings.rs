@@ -63,7 +63,7 @@ pub(crate) struct Warnings {
 impl Warnings {
     pub(crate) fn to(listener: Option<Arc<dyn Progress>>) -> Self {
         Self {
-            once: WarnOnce::to(listener),
+            once: listener.map_or_else(WarnOnce::default, WarnOnce::to),
             kept: Mutex::default(),
         }
     }

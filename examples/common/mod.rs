@@ -120,7 +120,7 @@ impl Host {
         let builder = self.network.apply(Client::builder());
         let builder = builder
             .with_locations(locations)
-            .with_warnings(Arc::clone(&self.warnings) as _);
+            .with_warnings(Arc::clone(&self.warnings));
         Ok(match self.tls_verify {
             Some(verify) => builder.with_tls_verify(verify),
             None => builder,
@@ -131,7 +131,7 @@ impl Host {
 /// Makes the client, which asks about short names where somebody can answer.
 pub(crate) fn build(mut builder: ClientBuilder) -> Result<Client, Error> {
     if stdin().is_terminal() && stderr().is_terminal() {
-        builder = builder.with_short_name_prompt(Arc::new(choose));
+        builder = builder.with_short_name_prompt(choose);
     }
     builder.build()
 }
@@ -226,7 +226,7 @@ impl Transfer {
         if self.quiet {
             options
         } else {
-            options.with_progress(Arc::from(progress::for_stderr(what.to_string())))
+            options.with_progress(progress::for_stderr(what.to_string()))
         }
     }
 }

@@ -16,17 +16,17 @@ use super::note;
 const SMALL: u64 = 64 * 1024;
 
 /// Progress of what the user calls so.
-pub(crate) fn for_stderr(what: String) -> Box<dyn Progress> {
+pub(crate) fn for_stderr(what: String) -> Arc<dyn Progress> {
     if stderr().is_terminal() {
-        Box::new(Bars::default())
+        Arc::new(Bars::default())
     } else {
-        Box::new(Lines { what })
+        Arc::new(Lines { what })
     }
 }
 
 /// Tells warnings, each once, and nothing else.
 pub(crate) fn warnings() -> Arc<WarnOnce> {
-    Arc::new(WarnOnce::to(Some(Arc::new(Warnings))))
+    Arc::new(WarnOnce::to(Warnings))
 }
 
 struct Warnings;

@@ -139,8 +139,8 @@ impl ClientBuilder {
 
     /// Sets the prompt that chooses when a short name may mean several images. The choice is remembered once the image was
     /// pulled, as Podman remembers it.
-    pub fn with_short_name_prompt(mut self, prompt: Arc<dyn Prompt>) -> Self {
-        self.short_names.prompt = Some(prompt);
+    pub fn with_short_name_prompt(mut self, prompt: impl Prompt + 'static) -> Self {
+        self.short_names.prompt = Some(Arc::new(prompt));
         self
     }
 
@@ -208,10 +208,10 @@ impl ClientBuilder {
         }
         let certificates = HostCertificates::new(self.locations, self.trust, Arc::clone(&warnings));
         let protocol = protocol
-            .with_warnings(Arc::clone(&warnings) as _)
+            .with_warnings(Arc::clone(&warnings))
             .with_resolve(resolver)
-            .with_credentials(Arc::new(credentials_provider.clone()))
-            .with_certificates(Arc::new(certificates));
+            .with_credentials(credentials_provider.clone())
+            .with_certificates(certificates);
         Ok(Client {
             inner: Arc::new(Inner {
                 client: protocol.clone().build()?,

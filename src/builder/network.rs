@@ -49,7 +49,7 @@ impl ClientBuilder {
     }
 
     /// Another transport than the built-in one. Time limits and proxies are that transport's own then.
-    pub fn with_connect(self, connect: Arc<dyn Connect>) -> Self {
+    pub fn with_connect(self, connect: impl Connect + 'static) -> Self {
         self.map(|protocol| protocol.with_connect(connect))
     }
 
@@ -69,8 +69,8 @@ impl ClientBuilder {
     /// [`Event::Warning`](wharf_content::Event::Warning): what is odd in the configuration, files of certs.d that are
     /// ignored, files with credentials that others can read, what registries warn of. Default: it is logged.
     /// [`Client::warnings`](crate::Client::warnings) has them all.
-    pub fn with_warnings(mut self, listener: Arc<dyn Progress>) -> Self {
-        self.warnings = Some(listener);
+    pub fn with_warnings(mut self, listener: impl Progress + 'static) -> Self {
+        self.warnings = Some(Arc::new(listener));
         self
     }
 }

@@ -60,9 +60,9 @@ enum Known {
 
 impl Authenticator {
     /// An authenticator with these credentials.
-    pub fn new(provider: Arc<dyn CredentialProvider>) -> Self {
+    pub fn new(provider: impl CredentialProvider + 'static) -> Self {
         Self {
-            logins: Logins::new(provider),
+            logins: Logins::new(Arc::new(provider)),
             realms: RealmPolicy::default(),
             client_id: "wharf".to_owned(),
             tokens: TokenCache::default(),

@@ -1,4 +1,4 @@
-use std::{error, fmt};
+use std::{error, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use wharf_reference::{Registry, Repository};
@@ -65,6 +65,25 @@ pub trait CredentialProvider: Send + Sync + fmt::Debug {
             credential,
             unanswered: None,
         })
+    }
+}
+
+#[async_trait]
+impl<P: CredentialProvider + ?Sized> CredentialProvider for Arc<P> {
+    async fn credential(
+        &self,
+        registry: &Registry,
+        repository: Option<&Repository>,
+    ) -> Result<Option<Credential>, CredentialError> {
+        (**self).credential(registry, repository).await
+    }
+
+    async fn look_up(
+        &self,
+        registry: &Registry,
+        repository: Option<&Repository>,
+    ) -> Result<CredentialAnswer, CredentialError> {
+        (**self).look_up(registry, repository).await
     }
 }
 

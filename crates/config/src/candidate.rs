@@ -1,4 +1,4 @@
-use std::{error, fmt};
+use std::{error, fmt, sync::Arc};
 
 use wharf_reference::{Reference, Registry, Repository};
 
@@ -160,6 +160,16 @@ pub trait Resolve: Send + Sync + fmt::Debug {
     fn resolve_registry(&self, registry: &Registry) -> Result<TlsMode, ResolveError> {
         let _ = registry;
         Ok(TlsMode::Verify)
+    }
+}
+
+impl<R: Resolve + ?Sized> Resolve for Arc<R> {
+    fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError> {
+        (**self).resolve(repository, intent)
+    }
+
+    fn resolve_registry(&self, registry: &Registry) -> Result<TlsMode, ResolveError> {
+        (**self).resolve_registry(registry)
     }
 }
 

@@ -5,6 +5,8 @@ mod error;
 mod mode;
 mod resolved;
 
+use std::sync::Arc;
+
 use wharf_reference::{Reference, Registry, ShortName, Written};
 
 pub use alias_file::AliasFile;
@@ -67,6 +69,12 @@ where
 {
     fn choose(&self, name: &ShortName, candidates: &[Reference]) -> Option<usize> {
         self(name, candidates)
+    }
+}
+
+impl<P: Prompt + ?Sized> Prompt for Arc<P> {
+    fn choose(&self, name: &ShortName, candidates: &[Reference]) -> Option<usize> {
+        (**self).choose(name, candidates)
     }
 }
 

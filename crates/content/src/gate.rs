@@ -1,4 +1,4 @@
-use std::{error, fmt};
+use std::{error, fmt, sync::Arc};
 
 use crate::Manifest;
 use async_trait::async_trait;
@@ -29,6 +29,13 @@ pub trait Gate: Send + Sync {
     /// Called for every image manifest, for the index if the index is copied, and for referrers, also when the
     /// destination has them already. Several calls may be under way at once.
     async fn admit(&self, manifest: &Manifest) -> Result<(), Rejection>;
+}
+
+#[async_trait]
+impl<G: Gate + ?Sized> Gate for Arc<G> {
+    async fn admit(&self, manifest: &Manifest) -> Result<(), Rejection> {
+        (**self).admit(manifest).await
+    }
 }
 
 /// Why a [`Gate`] refused an image.

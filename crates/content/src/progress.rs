@@ -1,16 +1,41 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{Descriptor, Target};
 
-/// Hears what an operation does. Called often and from several tasks: it must return at once.
+/// A listener for the events of an operation. It is called often and from several tasks, and must return at once.
+///
+/// Implemented by every function of an [`Event`], by `()`, which ignores them, and by an `Arc` of a listener:
+///
+/// ```
+/// use wharf_content::{Event, Progress};
+///
+/// fn accept(listener: impl Progress + 'static) {}
+///
+/// accept(|event: Event<'_>| {
+///     if let Event::Planned { count, bytes } = event {
+///         println!("{count} items, {bytes} bytes");
+///     }
+/// });
+/// ```
 pub trait Progress: Send + Sync {
-    /// Something happened.
+    /// Receives an event.
     fn event(&self, event: Event<'_>);
 }
 
-/// Hears nothing.
 impl Progress for () {
     fn event(&self, _: Event<'_>) {}
+}
+
+impl<F: Fn(Event<'_>) + Send + Sync> Progress for F {
+    fn event(&self, event: Event<'_>) {
+        self(event);
+    }
+}
+
+impl<P: Progress + ?Sized> Progress for Arc<P> {
+    fn event(&self, event: Event<'_>) {
+        (**self).event(event);
+    }
 }
 
 /// What happens during an operation.

@@ -1,4 +1,4 @@
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -102,8 +102,70 @@ pub trait Sink: Send + Sync {
         Ok(None)
     }
 
+    /// A handle for one operation, for a sink that keeps what the operation relies on until the handle is dropped,
+    /// such as a store with garbage collection. `None` if the sink serves every operation alike.
+    fn session(&self) -> Option<Arc<dyn Sink>> {
+        None
+    }
+
     /// Where this is.
     fn location(&self) -> Location;
+}
+
+#[async_trait]
+impl<S: Sink + ?Sized> Sink for Arc<S> {
+    async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        (**self).contains(descriptor).await
+    }
+
+    async fn contains_cached(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
+        (**self).contains_cached(descriptors).await
+    }
+
+    async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
+        (**self).push_blob(blob).await
+    }
+
+    async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {
+        (**self).push_manifest(manifest, name).await
+    }
+
+    async fn mount(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
+        (**self).mount(descriptor, from).await
+    }
+
+    fn can_mount(&self, from: &Location) -> bool {
+        (**self).can_mount(from)
+    }
+
+    fn can_ingest(&self) -> bool {
+        (**self).can_ingest()
+    }
+
+    async fn ingest(
+        &self,
+        media_type: MediaType,
+        algorithm: Algorithm,
+        bytes: ByteStream,
+    ) -> Result<Descriptor, Error> {
+        (**self).ingest(media_type, algorithm, bytes).await
+    }
+
+    fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
+        (**self).accepts(descriptor)
+    }
+
+    async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
+        (**self).stored_manifest(descriptor).await
+    }
+
+    fn session(&self) -> Option<Arc<dyn Sink>> {
+        (**self).session()
+    }
+
+    fn location(&self) -> Location {
+        (**self).location()
+    }
 }
 
 /// Calls for users of any [`Sink`].

@@ -1,4 +1,4 @@
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,6 +66,33 @@ pub trait Source: Send + Sync {
     fn location_of(&self, descriptor: &Descriptor) -> Location {
         let _ = descriptor;
         self.location()
+    }
+}
+
+#[async_trait]
+impl<S: Source + ?Sized> Source for Arc<S> {
+    async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
+        (**self).resolve(target).await
+    }
+
+    async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
+        (**self).manifest(target).await
+    }
+
+    async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
+        (**self).blob(descriptor).await
+    }
+
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        (**self).referrers(subject).await
+    }
+
+    fn location(&self) -> Location {
+        (**self).location()
+    }
+
+    fn location_of(&self, descriptor: &Descriptor) -> Location {
+        (**self).location_of(descriptor)
     }
 }
 

@@ -109,8 +109,8 @@ impl Options {
 
     /// Sets the listener that receives the events of the copy.
     #[must_use]
-    pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
+    pub fn with_progress(mut self, progress: impl Progress + 'static) -> Self {
+        self.progress = Arc::new(progress);
         self
     }
 
@@ -122,8 +122,8 @@ impl Options {
 
     /// Who decides, before any byte is written, whether the image may be copied.
     #[must_use]
-    pub fn with_gate(mut self, gate: Arc<dyn Gate>) -> Self {
-        self.gate = Some(gate);
+    pub fn with_gate(mut self, gate: impl Gate + 'static) -> Self {
+        self.gate = Some(Arc::new(gate));
         self
     }
 }

@@ -64,22 +64,22 @@ impl Default for ClientBuilder {
 impl ClientBuilder {
     /// Where repositories are, as the host's configuration says. Default: where their names say.
     #[must_use]
-    pub fn with_resolve(mut self, resolve: Arc<dyn Resolve>) -> Self {
-        self.resolve = resolve;
+    pub fn with_resolve(mut self, resolve: impl Resolve + 'static) -> Self {
+        self.resolve = Arc::new(resolve);
         self
     }
 
     /// Who we are. Default: nobody.
     #[must_use]
-    pub fn with_credentials(mut self, credentials: Arc<dyn CredentialProvider>) -> Self {
-        self.credentials = credentials;
+    pub fn with_credentials(mut self, credentials: impl CredentialProvider + 'static) -> Self {
+        self.credentials = Arc::new(credentials);
         self
     }
 
     /// The certificates for each registry. Default: the system's trusted ones, and none of our own.
     #[must_use]
-    pub fn with_certificates(mut self, tls: Arc<dyn CertificateProvider>) -> Self {
-        self.tls = tls;
+    pub fn with_certificates(mut self, certificates: impl CertificateProvider + 'static) -> Self {
+        self.tls = Arc::new(certificates);
         self
     }
 
@@ -129,15 +129,15 @@ impl ClientBuilder {
     /// Tells what registries warn of and which mirrors cannot be used, each once, as
     /// [`wharf_content::Event::Warning`]. Default: it is logged.
     #[must_use]
-    pub fn with_warnings(mut self, listener: Arc<dyn Progress>) -> Self {
-        self.warnings = Some(listener);
+    pub fn with_warnings(mut self, listener: impl Progress + 'static) -> Self {
+        self.warnings = Some(Arc::new(listener));
         self
     }
 
     /// Another transport than the built-in one.
     #[must_use]
-    pub fn with_connect(mut self, connect: Arc<dyn Connect>) -> Self {
-        self.connect = Some(connect);
+    pub fn with_connect(mut self, connect: impl Connect + 'static) -> Self {
+        self.connect = Some(Arc::new(connect));
         self
     }
 
@@ -181,7 +181,7 @@ impl ClientBuilder {
             counting: Counting::default(),
             foreign_urls: self.foreign_urls,
             foreign_uploads: self.foreign_uploads,
-            warnings: WarnOnce::to(self.warnings),
+            warnings: self.warnings.map_or_else(WarnOnce::default, WarnOnce::to),
             referrers: tokio::sync::Mutex::default(),
             range_permits: Arc::new(Semaphore::new(CLIENT_EXTRA_RANGES)),
         }))

@@ -1,4 +1,4 @@
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use wharf_http::TlsSettings;
 use wharf_reference::Registry;
@@ -20,5 +20,11 @@ where
 {
     fn tls_settings(&self, registry: &Registry) -> Result<TlsSettings, Box<dyn Error + Send + Sync>> {
         self(registry)
+    }
+}
+
+impl<P: CertificateProvider + ?Sized> CertificateProvider for Arc<P> {
+    fn tls_settings(&self, registry: &Registry) -> Result<TlsSettings, Box<dyn Error + Send + Sync>> {
+        (**self).tls_settings(registry)
     }
 }

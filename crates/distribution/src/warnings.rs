@@ -25,12 +25,12 @@ pub struct WarnOnce {
 }
 
 impl WarnOnce {
-    /// Tells this listener; `None` for the log.
+    /// Tells this listener. The default value writes to the log.
     #[must_use]
-    pub fn to(listener: Option<Arc<dyn Progress>>) -> Self {
+    pub fn to(listener: impl Progress + 'static) -> Self {
         Self {
             told: Mutex::default(),
-            listener,
+            listener: Some(Arc::new(listener)),
         }
     }
 
@@ -131,7 +131,7 @@ mod tests {
             }
         }
         let heard = Arc::new(Heard(Mutex::default()));
-        let warnings = WarnOnce::to(Some(heard.clone()));
+        let warnings = WarnOnce::to(Arc::clone(&heard));
         let mut headers = HeaderMap::new();
         headers.append(WARNING, r#"299 - "one""#.parse().unwrap());
         headers.append(WARNING, r#"299 - "one""#.parse().unwrap());

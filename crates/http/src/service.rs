@@ -97,6 +97,12 @@ pub trait Connect: Send + Sync + fmt::Debug {
     fn connect(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error>;
 }
 
+impl<C: Connect + ?Sized> Connect for Arc<C> {
+    fn connect(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error> {
+        (**self).connect(peer)
+    }
+}
+
 /// An origin and how it may be contacted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]

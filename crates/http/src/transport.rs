@@ -42,9 +42,9 @@ pub struct FollowError {
 
 impl Transport {
     /// A transport over these connections.
-    pub fn new(connect: Arc<dyn Connect>) -> Self {
+    pub fn new(connect: impl Connect + 'static) -> Self {
         Self {
-            connect,
+            connect: Arc::new(connect),
             services: Mutex::default(),
         }
     }

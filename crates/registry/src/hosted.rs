@@ -128,7 +128,7 @@ impl Source for HostedRepository {
             state: Arc::clone(self.state()),
             descriptor: descriptor.clone(),
         };
-        Blob::new(descriptor.clone(), Arc::new(opener))
+        Blob::new(descriptor.clone(), opener)
     }
 
     fn location(&self) -> Location {

@@ -40,6 +40,24 @@ pub trait Observer: Send + Sync {
     fn storage_recovered(&self) {}
 }
 
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn answered(&self, answered: &Answered) {
+        (**self).answered(answered);
+    }
+
+    fn damaged(&self, digest: &Digest) {
+        (**self).damaged(digest);
+    }
+
+    fn storage_failed(&self, error: &Error) {
+        (**self).storage_failed(error);
+    }
+
+    fn storage_recovered(&self) {
+        (**self).storage_recovered();
+    }
+}
+
 /// A request and what became of it.
 ///
 /// Method, path and user are what a client or a token says: they may hold any character, and are to be escaped

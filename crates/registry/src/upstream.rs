@@ -26,6 +26,13 @@ pub trait Upstream: Send + Sync {
     async fn repository(&self, path: &str) -> Result<Arc<dyn Source>, Error>;
 }
 
+#[async_trait]
+impl<U: Upstream + ?Sized> Upstream for Arc<U> {
+    async fn repository(&self, path: &str) -> Result<Arc<dyn Source>, Error> {
+        (**self).repository(path).await
+    }
+}
+
 /// An upstream, and what is under way to it.
 pub(crate) struct Through {
     pub(crate) upstream: Arc<dyn Upstream>,

@@ -228,7 +228,7 @@ impl Source for Layout {
             descriptor: descriptor.clone(),
         };
         // The reader hashes by itself, on the thread that reads.
-        Ok(Blob::verified_before(descriptor.clone(), Arc::new(stored)))
+        Ok(Blob::verified_before(descriptor.clone(), stored))
     }
 
     /// The manifests in the store whose `subject` is this one, with their annotations; found by looking into
@@ -245,6 +245,10 @@ impl Source for Layout {
 
 #[async_trait]
 impl Sink for Layout {
+    fn session(&self) -> Option<Arc<dyn Sink>> {
+        Some(Arc::new(Self::session(self)))
+    }
+
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let descriptor = descriptor.clone();
         self.blocking(move |layout| layout.is_complete(&descriptor)).await

@@ -38,6 +38,17 @@ pub trait OpenBlob: Send + Sync {
     }
 }
 
+#[async_trait]
+impl<O: OpenBlob + ?Sized> OpenBlob for Arc<O> {
+    async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
+        (**self).open(offset).await
+    }
+
+    async fn open_pieces(&self, offset: u64) -> Result<PieceStream, Error> {
+        (**self).open_pieces(offset).await
+    }
+}
+
 /// The bytes of a descriptor, verified as they pass.
 ///
 /// The last chunk is only yielded when size and digest are right: whoever saw the stream end without an error
@@ -71,11 +82,11 @@ impl Blob {
     /// A blob that opens its bytes when it is first read, and can be read again.
     ///
     /// Fails with [`ErrorKind::Unsupported`] if the digest's algorithm cannot verify anything.
-    pub fn new(descriptor: Descriptor, opener: Arc<dyn OpenBlob>) -> Result<Self, Error> {
+    pub fn new(descriptor: Descriptor, opener: impl OpenBlob + 'static) -> Result<Self, Error> {
         let hasher = Hasher::new(descriptor.digest().algorithm())?;
         Ok(Self::build(
             descriptor,
-            Some(opener),
+            Some(Arc::new(opener)),
             Bytestate::Idle,
             Some(hasher),
         ))
@@ -105,21 +116,21 @@ impl Blob {
     pub fn of(media_type: MediaType, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let descriptor = Descriptor::of(media_type, &bytes);
-        Self::verified_before(descriptor, Arc::new(InMemory(bytes)))
+        Self::verified_before(descriptor, InMemory(bytes))
     }
 
     /// A blob in memory, of bytes that are said to have this descriptor.
     ///
     /// Fails with [`ErrorKind::Unsupported`] if the digest's algorithm cannot verify anything.
     pub fn from_bytes(descriptor: Descriptor, bytes: Bytes) -> Result<Self, Error> {
-        Self::new(descriptor, Arc::new(InMemory(bytes)))
+        Self::new(descriptor, InMemory(bytes))
     }
 
     /// A blob whose bytes the caller has verified since they last changed; only their number is checked.
     ///
     /// For a store that has hashed a file in this process and serves it again.
-    pub fn verified_before(descriptor: Descriptor, opener: Arc<dyn OpenBlob>) -> Self {
-        Self::build(descriptor, Some(opener), Bytestate::Idle, None)
+    pub fn verified_before(descriptor: Descriptor, opener: impl OpenBlob + 'static) -> Self {
+        Self::build(descriptor, Some(Arc::new(opener)), Bytestate::Idle, None)
     }
 
     fn build(
@@ -142,8 +153,8 @@ impl Blob {
     }
 
     /// Reports the bytes that pass to `progress`.
-    pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = Some(progress);
+    pub fn with_progress(mut self, progress: impl Progress + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
         self
     }
 

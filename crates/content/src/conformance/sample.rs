@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -94,7 +93,7 @@ impl Sample {
     /// A blob that can be reopened.
     pub(super) fn blob(&self, fault: Fault) -> Result<Blob, Error> {
         let bytes = self.bytes.clone();
-        Blob::new(self.descriptor.clone(), Arc::new(Opener { bytes, fault }))
+        Blob::new(self.descriptor.clone(), Opener { bytes, fault })
     }
 
     /// A blob whose bytes come once.

@@ -53,7 +53,7 @@ impl Remote {
             return Blob::from_bytes(descriptor.clone(), data.into()).map_err(fail);
         }
         let opener = Opener(Arc::new(Fetch::new(self.clone(), descriptor.clone())));
-        let blob = Blob::new(descriptor.clone(), Arc::new(opener)).map_err(fail)?;
+        let blob = Blob::new(descriptor.clone(), opener).map_err(fail)?;
         Ok(blob.with_place(self.repository()))
     }
 }

@@ -57,8 +57,8 @@ impl ReqwestConnector {
     /// The same with another way from names to addresses than the system's. A port that is not 0 takes the place
     /// of a scheme's default port.
     #[must_use]
-    pub fn with_dns_resolver(mut self, resolver: Arc<dyn DnsResolver>) -> Self {
-        self.dns = Some(resolver);
+    pub fn with_dns_resolver(mut self, resolver: impl DnsResolver + 'static) -> Self {
+        self.dns = Some(Arc::new(resolver));
         self
     }
 

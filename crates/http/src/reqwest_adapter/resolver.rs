@@ -20,6 +20,13 @@ pub trait DnsResolver: Send + Sync + fmt::Debug {
     async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>>;
 }
 
+#[async_trait]
+impl<R: DnsResolver + ?Sized> DnsResolver for Arc<R> {
+    async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+        (**self).resolve(host).await
+    }
+}
+
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (floor, dns) = (self.floor, self.dns.clone());

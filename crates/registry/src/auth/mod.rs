@@ -94,6 +94,12 @@ impl<F: Fn(Option<&str>, &str, Action) -> bool + Send + Sync> Access for F {
     }
 }
 
+impl<T: Access + ?Sized> Access for Arc<T> {
+    fn allows(&self, user: Option<&str>, path: &str, action: Action) -> bool {
+        (**self).allows(user, path, action)
+    }
+}
+
 /// How the registry knows its clients.
 #[derive(Clone, Default)]
 pub(crate) struct Authentication {
