@@ -76,7 +76,7 @@ pub use signature::{Signature, Wanted};
 pub use sink::{Sink, SinkExt};
 pub use source::{Source, SourceExt};
 pub use target::{Location, Name, Target};
-pub use walk::{MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_MANIFESTS, MAX_PIECES, Visits};
+pub use walk::{MAX_DEPTH, MAX_ITEMS, MAX_MANIFEST_BYTES, MAX_MANIFESTS, Visits};
 
 /// Foreign text for an error message: its first 120 characters.
 fn bounded(text: &str) -> &str {

@@ -11,12 +11,12 @@ pub const MAX_DEPTH: usize = 4;
 pub const MAX_MANIFESTS: usize = 2_000;
 
 /// The most manifests and blobs that one operation deals with.
-pub const MAX_PIECES: usize = 20_000;
+pub const MAX_ITEMS: usize = 20_000;
 
 /// The most bytes that the manifests of one operation may have together, since all are held in memory.
 pub const MAX_MANIFEST_BYTES: u64 = 32 << 20;
 
-/// The manifests and blobs that one operation has met, within [`MAX_MANIFESTS`], [`MAX_PIECES`] and
+/// The manifests and blobs that one operation has met, within [`MAX_MANIFESTS`], [`MAX_ITEMS`] and
 /// [`MAX_MANIFEST_BYTES`]. Whoever follows manifests asks it before each is read; the depth is for the caller to
 /// count.
 ///
@@ -72,8 +72,8 @@ impl Visits {
                 "more than {MAX_MANIFEST_BYTES} bytes of manifests in one image"
             ));
         }
-        if self.seen.len() >= MAX_PIECES {
-            return too_large(format!("more than {MAX_PIECES} manifests and blobs in one image"));
+        if self.seen.len() >= MAX_ITEMS {
+            return too_large(format!("more than {MAX_ITEMS} manifests and blobs in one image"));
         }
         self.seen.insert((digest.clone(), is_manifest), size);
         Ok(true)

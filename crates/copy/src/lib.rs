@@ -58,7 +58,7 @@
 //! # Limits
 //!
 //! Against hostile documents: 4 levels of indexes ([`MAX_DEPTH`]), 2,000 manifests ([`MAX_MANIFESTS`]) of 32 MiB
-//! together ([`MAX_MANIFEST_BYTES`]), 20,000 manifests and blobs ([`MAX_PIECES`]), 1,000 referrers of one manifest. [`Options::with_max_size`] bounds what an image may claim to have.
+//! together ([`MAX_MANIFEST_BYTES`]), 20,000 manifests and blobs ([`MAX_ITEMS`]), 1,000 referrers of one manifest. [`Options::with_max_size`] bounds what an image may claim to have.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod execute;
@@ -82,7 +82,7 @@ pub use referrers::Referrers;
 pub use report::Report;
 pub use selection::{Selection, select};
 #[doc(no_inline)]
-pub use wharf_content::{Gate, MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_MANIFESTS, MAX_PIECES, Rejection, Visits};
+pub use wharf_content::{Gate, MAX_DEPTH, MAX_ITEMS, MAX_MANIFEST_BYTES, MAX_MANIFESTS, Rejection, Visits};
 
 use std::sync::Arc;
 
