@@ -14,7 +14,7 @@ use wharf_reference::Digest;
 use crate::{
     Verify,
     chunks::{Chunks, Read, ReadAhead},
-    disk::{Corrupt, Disk, Lease, Mark, read_bounded},
+    disk::{Corrupt, Disk, Lease, VerifiedStamp, read_bounded},
     error::At as _,
     hashing::file_has,
     os::{self, Stamp},
@@ -110,7 +110,8 @@ impl Reader {
         if let Some(size) = size
             && size != stamp.size
         {
-            let good = shared.verified.is(digest, &stamp) || Mark::of(digest, &stamp) == Some(Mark::Durable);
+            let good = shared.verified.is(digest, &stamp)
+                || VerifiedStamp::of(digest, &stamp) == Some(VerifiedStamp::Durable);
             return Err(disk.wrong_size(digest, size, stamp.size, good));
         }
         let known = disk.options().verify == Verify::Once && shared.verified.is(digest, &stamp);
@@ -200,8 +201,8 @@ impl Reader {
     /// The file was good; unless it changes, it need not be hashed again.
     fn remember(&self) -> Result<(), Error> {
         let now = os::stamp_of(&self.chunks.file).at("look at", &self.chunks.path)?;
-        let marked = Mark::of(&self.digest, &now).is_some(); // another write would take the mark away
-        if now == self.stamp && (marked || !now.is_racy()) {
+        let stamped = VerifiedStamp::of(&self.digest, &now).is_some(); // another write would remove the stamp
+        if now == self.stamp && (stamped || !now.is_racy()) {
             self.shared.verified.set(&self.digest, now);
         }
         Ok(())

@@ -7,7 +7,7 @@ use wharf_content::{Descriptor, Error};
 use wharf_reference::Digest;
 
 use crate::{
-    disk::{Corrupt, Disk, Found, Mark},
+    disk::{Corrupt, Disk, Found, VerifiedStamp},
     hashing::file_has,
     ingest::{Flights, Partials},
     os::{self, Stamp},
@@ -38,14 +38,14 @@ impl Shared {
 
     /// Whether the blob is there and good, if that is known without reading it. The caller has pinned it.
     ///
-    /// What carries the mark of a verified and synced blob is believed. A file of another size is not what was asked
+    /// A blob with a durable verified stamp counts as good. A file of another size is not what was asked
     /// for and stays: the descriptor may be the one that lies, and other images may need the file.
     pub(crate) fn contains_cached(&self, descriptor: &Descriptor) -> Result<Option<bool>, Error> {
         let digest = descriptor.digest();
         Ok(match self.disk.find_blob(digest)? {
             Found::File(stamp) if stamp.size == descriptor.size() => {
-                let known =
-                    self.verified.is(digest, &stamp) || Mark::of(digest, &stamp) == Some(Mark::Durable);
+                let known = self.verified.is(digest, &stamp)
+                    || VerifiedStamp::of(digest, &stamp) == Some(VerifiedStamp::Durable);
                 known.then_some(true)
             }
             Found::File(_) | Found::Nothing | Found::Symlink | Found::Other => Some(false),

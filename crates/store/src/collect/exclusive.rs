@@ -11,7 +11,7 @@ use wharf_reference::Digest;
 
 use super::{Collect, Collected, Marker, leftovers};
 use crate::{
-    disk::{Disk, Entry, Mark, live_pins},
+    disk::{Disk, Entry, VerifiedStamp, live_pins},
     index::Index,
 };
 
@@ -55,7 +55,7 @@ pub(crate) fn removable(disk: &Disk, wanted: &dyn Fn() -> bool) -> Result<Vec<Di
         marker.referrers(&found)?;
     }
     let removable = found.into_iter().filter(|(digest, stamp)| {
-        !marker.is_live(digest) && options.is_old_enough(Mark::of(digest, stamp).is_some(), stamp)
+        !marker.is_live(digest) && options.is_old_enough(VerifiedStamp::of(digest, stamp).is_some(), stamp)
     });
     Ok(removable.map(|(digest, _)| digest).collect())
 }

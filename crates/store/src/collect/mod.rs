@@ -22,7 +22,7 @@ use wharf_reference::Digest;
 
 use crate::{
     Layout,
-    disk::{Disk, Entry, Mark, live_pins},
+    disk::{Disk, Entry, VerifiedStamp, live_pins},
     index::{self, Index},
     os::Stamp,
 };
@@ -118,7 +118,7 @@ fn collect(
     let candidates = marker.garbage(&found)?;
     let candidates: Vec<(Digest, Stamp)> = candidates
         .into_iter()
-        .filter(|(digest, stamp)| options.is_old_enough(Mark::of(digest, stamp).is_some(), stamp))
+        .filter(|(digest, stamp)| options.is_old_enough(VerifiedStamp::of(digest, stamp).is_some(), stamp))
         .collect();
     if options.dry_run {
         collected.blobs = candidates

@@ -9,7 +9,7 @@ use std::{
 use wharf_content::{Descriptor, Error, ErrorKind};
 use wharf_reference::{Algorithm, Digest};
 
-use super::{Disk, Mark, Pool, temporary_name};
+use super::{Disk, Pool, VerifiedStamp, temporary_name};
 use crate::{
     Durability,
     error::{At as _, storage},
@@ -143,8 +143,12 @@ impl Disk {
     pub(crate) fn settle(&self, file: &File, digest: &Digest, path: &Path) -> Result<(), Error> {
         os::set_read_only(file).at("change the mode of", path)?;
         let durable = self.options.durability == Durability::Durable;
-        let mark = if durable { Mark::Durable } else { Mark::Fast };
-        os::set_modified(file, mark.nanoseconds(digest)).at("set the time of", path)?;
+        let stamp = if durable {
+            VerifiedStamp::Durable
+        } else {
+            VerifiedStamp::Fast
+        };
+        os::set_modified(file, stamp.nanoseconds(digest)).at("set the time of", path)?;
         if durable {
             file.sync_all().at("sync", path)?;
         }

@@ -13,7 +13,7 @@ mod corrupt;
 mod exclusive;
 mod index_file;
 mod lease;
-mod mark;
+mod verified_stamp;
 mod version;
 
 use std::{
@@ -35,7 +35,7 @@ use crate::{
 pub(crate) use blobs::{Entry, Found, Temporary, verifiable};
 pub(crate) use corrupt::Corrupt;
 pub(crate) use lease::{Lease, live_pins};
-pub(crate) use mark::Mark;
+pub(crate) use verified_stamp::VerifiedStamp;
 
 const PRIVATE: &str = ".wharf";
 
