@@ -3,7 +3,7 @@
 
 mod flight;
 mod flush;
-mod mark;
+mod gap_footer;
 mod partials;
 mod pipeline;
 mod slot;

@@ -1,11 +1,11 @@
 //! The file under `ingest` that one blob is received into.
 //!
-//! It is named after the digest and locked by its writer. Whoever finds it locked waits; when the lock is
-//! free, either the blob is there, or the writer is gone and what it left is continued. What a file holds is
-//! only believed when it has been hashed.
+//! The file is named after the digest and locked by its writer. Other writers wait for the lock; then either the blob
+//! is there, or the former writer is gone and its bytes are continued. Bytes in the file count only after they were
+//! hashed.
 //!
-//! A file that is written in order is the first bytes of the blob and nothing else. One that has gaps ends with a
-//! [`Mark`](super::mark::Mark) beyond its bytes, which tells the next writer how much comes before the first.
+//! A file that is written in order holds the first bytes of the blob and nothing else. A file with gaps ends with a
+//! [`GapFooter`], which tells the next writer how many bytes come before the first gap.
 
 use std::{
     fs::File,
@@ -18,7 +18,7 @@ use std::{
 use wharf_content::{Descriptor, Error, ErrorKind, Hasher, Piece};
 use wharf_reference::Digest;
 
-use super::{Partials, flush::Flush, mark::Mark};
+use super::{Partials, flush::Flush, gap_footer::GapFooter};
 use crate::{
     Durability,
     disk::Disk,
@@ -45,8 +45,8 @@ pub(crate) struct Slot {
     front: u64,
     /// Where the file stands: what is written there needs no seek.
     cursor: u64,
-    /// The mark at the end of a file that has had gaps.
-    mark: Option<Mark>,
+    /// The footer, once the file has had gaps.
+    footer: Option<GapFooter>,
     flush: Flush,
 }
 
@@ -89,7 +89,7 @@ impl Slot {
             written: 0,
             front: 0,
             cursor: 0,
-            mark: None,
+            footer: None,
             flush: Flush::default(),
         };
         if disk.has_blob(descriptor)? {
@@ -97,9 +97,9 @@ impl Slot {
             slot.discard()?;
             return Ok(None);
         }
-        if let Some(mark) = Mark::find(&file, ours.size).at("read", &slot.path)? {
-            file.set_len(mark.front).at("shorten", &slot.path)?;
-            ours.size = mark.front;
+        if let Some(footer) = GapFooter::find(&file, ours.size).at("read", &slot.path)? {
+            file.set_len(footer.front).at("shorten", &slot.path)?;
+            ours.size = footer.front;
         }
         slot.file = Some(file);
         if ours.size > 0 && (!resumable || ours.size > descriptor.size()) {
@@ -141,11 +141,11 @@ impl Slot {
             return Ok(());
         };
         let end = batch.iter().map(Piece::end).max().unwrap_or(0);
-        // What is read after a crash must never take a gap for bytes: the mark is there before the gap is.
-        if (self.mark.is_some() || end > front) && self.mark.is_none_or(|mark| mark.at < end) {
-            let mark = Mark::beyond(end, self.size, self.front);
-            mark.write(file).at("write", &self.path)?;
-            self.mark = Some(mark);
+        // What is read after a crash must never take a gap for bytes: the footer is there before the gap is.
+        if (self.footer.is_some() || end > front) && self.footer.is_none_or(|footer| footer.at < end) {
+            let footer = GapFooter::beyond(end, self.size, self.front);
+            footer.write(file).at("write", &self.path)?;
+            self.footer = Some(footer);
         }
         for run in batch.chunk_by(|piece, next| piece.end() == next.offset) {
             let start = run.first().map_or(0, |piece| piece.offset);
@@ -156,11 +156,11 @@ impl Slot {
             self.written += count;
             self.cursor = start + count;
         }
-        if let Some(mark) = &mut self.mark
-            && mark.front < front
+        if let Some(footer) = &mut self.footer
+            && footer.front < front
         {
-            mark.front = front;
-            mark.write(file).at("write", &self.path)?;
+            footer.front = front;
+            footer.write(file).at("write", &self.path)?;
         }
         self.front = front;
         if self.disk.options().durability == Durability::Durable {
@@ -201,7 +201,7 @@ impl Slot {
         let Some(file) = self.file.take() else {
             return Ok(None);
         };
-        if self.mark.is_some() {
+        if self.footer.is_some() {
             file.set_len(self.size).at("shorten", &self.path)?;
         }
         let flushed = self.flush.finish().at("sync", &self.path);
@@ -218,10 +218,10 @@ impl Slot {
 
     /// Keeps what was written before the first gap for a later attempt, with the hash state over it.
     pub(crate) fn keep(mut self, hasher: Option<Hasher>) {
-        if self.mark.take().is_some() {
+        if self.footer.take().is_some() {
             let cut = self.file.as_ref().map(|file| file.set_len(self.front));
             if !matches!(cut, Some(Ok(()))) {
-                return; // the mark is still there
+                return; // the footer is still there
             }
             self.written = self.front;
         }

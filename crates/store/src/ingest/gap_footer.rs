@@ -1,4 +1,4 @@
-//! The end of an ingest file that has gaps.
+//! The footer of an ingest file that has gaps.
 
 use std::{fs::File, io};
 
@@ -6,23 +6,23 @@ use crate::os;
 
 const MAGIC: [u8; 8] = *b"wharf\0\0\x01";
 const LENGTH: usize = 24;
-/// How far beyond the bytes it is put, so that it need not move often.
+/// Distance in bytes between the last byte written and the footer, so that the footer moves rarely.
 const AHEAD: u64 = 8 * 1024 * 1024;
 
-/// Says how many bytes there are before the first gap. It lies behind all of them, and moves on before bytes
-/// reach it.
+/// The number of bytes before the first gap. The footer lies beyond all bytes of the blob that were written, and moves
+/// before a write would reach it.
 ///
-/// It is a hint like the file's length is one: what it makes the next writer keep is hashed like anything else.
+/// It is a hint, as the file's length is: the next writer hashes the bytes that the footer promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark {
-    /// The byte at which it begins.
+pub(super) struct GapFooter {
+    /// The offset of the footer in bytes.
     pub(super) at: u64,
-    /// All bytes before this one are there.
+    /// The offset of the first gap: all bytes before it are written.
     pub(super) front: u64,
 }
 
-impl Mark {
-    /// A mark behind bytes that end at `end`; none follow those of a blob of this size.
+impl GapFooter {
+    /// A footer for bytes that end at `end`, of a blob of `size` bytes.
     pub(super) fn beyond(end: u64, size: u64, front: u64) -> Self {
         Self {
             at: end.saturating_add(AHEAD).min(size.max(end)),
@@ -30,7 +30,7 @@ impl Mark {
         }
     }
 
-    /// The mark of a file of this length, if it has one.
+    /// The footer of a file of `length` bytes, if it has one.
     pub(super) fn find(file: &File, length: u64) -> io::Result<Option<Self>> {
         let Some(at) = length.checked_sub(LENGTH as u64) else {
             return Ok(None);
@@ -39,14 +39,14 @@ impl Mark {
         if os::read_at(file, &mut bytes, at)? < bytes.len() {
             return Ok(None);
         }
-        let mark = Self {
+        let footer = Self {
             at,
             front: bytes
                 .get(8..16)
                 .and_then(|front| front.try_into().ok())
                 .map_or(0, u64::from_le_bytes),
         };
-        Ok((mark.bytes() == bytes && mark.front <= at).then_some(mark))
+        Ok((footer.bytes() == bytes && footer.front <= at).then_some(footer))
     }
 
     pub(super) fn write(&self, file: &File) -> io::Result<()> {
@@ -71,22 +71,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_found_where_it_is_and_nowhere_else() {
+    fn a_footer_is_found_where_it_is_and_nowhere_else() {
         let file = tempfile::tempfile().unwrap();
         let length = || file.metadata().unwrap().len();
-        assert_eq!(Mark::find(&file, length()).unwrap(), None);
-        let mark = Mark::beyond(1000, 50_000_000, 700);
-        mark.write(&file).unwrap();
+        assert_eq!(GapFooter::find(&file, length()).unwrap(), None);
+        let footer = GapFooter::beyond(1000, 50_000_000, 700);
+        footer.write(&file).unwrap();
         assert_eq!(length(), 1000 + AHEAD + LENGTH as u64);
-        assert_eq!(Mark::find(&file, length()).unwrap(), Some(mark));
+        assert_eq!(GapFooter::find(&file, length()).unwrap(), Some(footer));
         os::write_all_at(&file, b"x", length()).unwrap();
-        assert_eq!(Mark::find(&file, length()).unwrap(), None);
+        assert_eq!(GapFooter::find(&file, length()).unwrap(), None);
         // A copy of one at another place is none, nor one that promises more than there is.
-        for mark in [Mark { at: 90, front: 5 }, Mark { at: 100, front: 101 }] {
+        for footer in [GapFooter { at: 90, front: 5 }, GapFooter { at: 100, front: 101 }] {
             file.set_len(0).unwrap();
-            os::write_all_at(&file, &mark.bytes(), 100).unwrap();
-            assert_eq!(Mark::find(&file, length()).unwrap(), None);
+            os::write_all_at(&file, &footer.bytes(), 100).unwrap();
+            assert_eq!(GapFooter::find(&file, length()).unwrap(), None);
         }
-        assert_eq!(Mark::beyond(1000, 1200, 0).at, 1200);
+        assert_eq!(GapFooter::beyond(1000, 1200, 0).at, 1200);
     }
 }
