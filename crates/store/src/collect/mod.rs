@@ -8,7 +8,7 @@
 
 mod exclusive;
 mod leftovers;
-mod mark;
+mod marker;
 mod options;
 
 use std::{
@@ -27,7 +27,7 @@ use crate::{
     os::Stamp,
 };
 pub(crate) use exclusive::{Named, removable, remove, tidy};
-use mark::Marker;
+use marker::Marker;
 pub use options::{Collect, Collected, Prune};
 
 /// How long the gate is closed at a time.

@@ -86,12 +86,12 @@ impl<'a> Marker<'a> {
             let certain = descriptor.media_type().is_manifest();
             self.mark(
                 descriptor.digest(),
-                if certain { Is::Manifest } else { Is::Perhaps },
+                if certain { Kind::Manifest } else { Kind::Unknown },
             )?;
         }
         for (_, text, _) in index.unreadable() {
             for digest in digests_in(text) {
-                self.mark(&digest, Is::Perhaps)?;
+                self.mark(&digest, Kind::Unknown)?;
             }
         }
         Ok(())
@@ -99,29 +99,28 @@ impl<'a> Marker<'a> {
 
     /// Marks what leases pin; nobody said of what kind it is.
     pub(super) fn pins(&mut self, pins: &HashSet<Digest>) -> Result<(), Error> {
-        pins.iter().try_for_each(|digest| self.mark(digest, Is::Perhaps))
+        pins.iter()
+            .try_for_each(|digest| self.mark(digest, Kind::Unknown))
     }
 
-    fn mark(&mut self, digest: &Digest, is: Is) -> Result<(), Error> {
-        let mut waiting = vec![(digest.clone(), is)];
-        while let Some((digest, is)) = waiting.pop() {
+    fn mark(&mut self, digest: &Digest, kind: Kind) -> Result<(), Error> {
+        let mut waiting = vec![(digest.clone(), kind)];
+        while let Some((digest, kind)) = waiting.pop() {
             self.live.insert(digest.clone());
-            if is == Is::Leaf || !self.walked.insert(digest.clone()) {
+            if kind == Kind::Leaf || !self.walked.insert(digest.clone()) {
                 continue;
             }
-            let document = self.document(&digest, is)?;
+            let document = self.document(&digest, kind)?;
             let children = document.iter().flat_map(Document::children);
-            waiting.extend(
-                children.map(|(digest, document)| {
-                    (digest.clone(), if document { Is::Perhaps } else { Is::Leaf })
-                }),
-            );
+            waiting.extend(children.map(|(digest, document)| {
+                (digest.clone(), if document { Kind::Unknown } else { Kind::Leaf })
+            }));
         }
         Ok(())
     }
 
     /// What a file says, if it is a document.
-    fn document(&self, digest: &Digest, is: Is) -> Result<Option<Document>, Error> {
+    fn document(&self, digest: &Digest, kind: Kind) -> Result<Option<Document>, Error> {
         if !digest.algorithm().is_supported() || !matches!(self.disk.find_blob(digest)?, Found::File(_)) {
             return Ok(None); // it protects nothing if it is not there or no file
         }
@@ -129,14 +128,14 @@ impl<'a> Marker<'a> {
         let Some((file, stamp)) = self.disk.open_blob(digest)? else {
             return Ok(None);
         };
-        if stamp.size > MAX_MANIFEST_SIZE && is != Is::Manifest {
+        if stamp.size > MAX_MANIFEST_SIZE && kind != Kind::Manifest {
             return Ok(None);
         }
         let path = self.disk.blob_path(digest);
         let bytes = read_bounded(&file, MAX_MANIFEST_SIZE, &path)?;
         let document: Option<Document> = serde_json::from_slice(&bytes).ok();
         let good = document.is_some() && Hasher::digest(digest.algorithm(), &bytes)? == *digest;
-        if good || is != Is::Manifest {
+        if good || kind != Kind::Manifest {
             return Ok(document);
         }
         let message = format!(
@@ -187,7 +186,7 @@ impl<'a> Marker<'a> {
         for (digest, stamp) in found {
             if !self.is_live(digest)
                 && stamp.size <= MAX_MANIFEST_SIZE
-                && let Some(document) = self.document(digest, Is::Perhaps)?
+                && let Some(document) = self.document(digest, Kind::Unknown)?
             {
                 documents.insert(digest, document);
             }
@@ -206,7 +205,7 @@ impl<'a> Marker<'a> {
                 return Ok(documents);
             }
             for referrer in referrers {
-                self.mark(referrer, Is::Perhaps)?;
+                self.mark(referrer, Kind::Unknown)?;
             }
         }
     }
@@ -228,11 +227,11 @@ fn digests_in(text: &str) -> Vec<Digest> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Is {
+enum Kind {
     /// Named as one: it must be readable.
     Manifest,
     /// To be looked at.
-    Perhaps,
+    Unknown,
     Leaf,
 }
 
