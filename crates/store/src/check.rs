@@ -20,6 +20,7 @@ use crate::{
     hashing::file_has,
     index::Entry,
     read::whole,
+    sync::LockExt as _,
 };
 
 /// What [`Layout::check`] found.
@@ -162,7 +163,7 @@ fn hash_all(disk: &Disk, digests: &[&Digest], repair: bool) -> Result<Vec<Proble
     let work = || {
         while let Some(digest) = digests.get(next.fetch_add(1, Ordering::Relaxed)) {
             let found = hash_one(disk, digest, repair);
-            let mut problems = problems.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut problems = problems.locked();
             match (found, &mut *problems) {
                 (Ok(found), Ok(problems)) => problems.extend(found),
                 (Err(error), problems @ Ok(_)) => *problems = Err(error),

@@ -6,7 +6,7 @@ use std::{
     ops::Range,
     path::PathBuf,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, ready},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     error::At as _,
     os,
     runtime::{blocking, joined},
+    sync::LockExt as _,
 };
 
 /// Bytes that are read at a time.
@@ -81,7 +82,7 @@ struct Spare(Mutex<Vec<Vec<u8>>>);
 
 impl Spare {
     fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 }
 

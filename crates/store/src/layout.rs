@@ -283,7 +283,7 @@ impl Sink for Layout {
             layout.lease.pin([digest])?;
             if !layout.shared.vouch(manifest.descriptor())? {
                 let stamp = disk.commit_bytes(digest, manifest.bytes())?;
-                layout.shared.verified.set(digest, stamp);
+                layout.shared.hashed.insert(digest, stamp);
             }
             let Some(name) = name else {
                 return Ok(());

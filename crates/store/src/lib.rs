@@ -58,6 +58,7 @@ mod collect;
 mod disk;
 mod error;
 mod exclusive;
+mod hashed_files;
 mod hashing;
 mod image;
 mod index;
@@ -72,6 +73,8 @@ mod referrers;
 mod reflink;
 mod runtime;
 mod shared;
+mod single_flight;
+mod sync;
 
 pub use check::{Checked, Problem};
 pub use collect::{Collect, Collected, Prune};

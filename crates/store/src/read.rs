@@ -1,10 +1,6 @@
 //! Serving a blob from its file, hashed on the way unless this process has done so before.
 
-use std::{
-    collections::HashMap,
-    ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-};
+use std::{ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,49 +15,8 @@ use crate::{
     hashing::file_has,
     os::{self, Stamp},
     shared::Shared,
+    sync::LockExt as _,
 };
-
-/// The blobs this process has hashed, and the state their files had.
-#[derive(Debug, Default)]
-pub(crate) struct Verified {
-    known: Mutex<HashMap<Digest, Stamp>>,
-    turns: Mutex<HashMap<Digest, Weak<Mutex<()>>>>,
-}
-
-impl Verified {
-    /// The most hashed files that are remembered; beyond that all are forgotten.
-    const MAX: usize = 100_000;
-
-    pub(crate) fn is(&self, digest: &Digest, stamp: &Stamp) -> bool {
-        lock(&self.known).get(digest) == Some(stamp)
-    }
-
-    /// Remembers a file that has been hashed. The caller has seen that it did not change meanwhile, and could
-    /// not change now without another stamp.
-    pub(crate) fn set(&self, digest: &Digest, stamp: Stamp) {
-        let mut known = lock(&self.known);
-        if known.len() >= Self::MAX {
-            known.clear();
-        }
-        known.insert(digest.clone(), stamp);
-    }
-
-    /// Held by who hashes a file for all.
-    fn turn(&self, digest: &Digest) -> Arc<Mutex<()>> {
-        let mut turns = lock(&self.turns);
-        if let Some(turn) = turns.get(digest).and_then(Weak::upgrade) {
-            return turn;
-        }
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::default();
-        turns.insert(digest.clone(), Arc::downgrade(&turn));
-        turn
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A blob of the layout.
 #[derive(Debug)]
@@ -110,11 +65,11 @@ impl Reader {
         if let Some(size) = size
             && size != stamp.size
         {
-            let good = shared.verified.is(digest, &stamp)
+            let good = shared.hashed.contains(digest, &stamp)
                 || VerifiedStamp::of(digest, &stamp) == Some(VerifiedStamp::Durable);
             return Err(disk.wrong_size(digest, size, stamp.size, good));
         }
-        let known = disk.options().verify == Verify::Once && shared.verified.is(digest, &stamp);
+        let known = disk.options().verify == Verify::Once && shared.hashed.contains(digest, &stamp);
         let hasher = if known {
             None
         } else {
@@ -161,17 +116,17 @@ impl Reader {
         if self.hasher.is_none() {
             return Ok(());
         }
-        let verified = Arc::clone(&self.shared.verified);
-        let turn = verified.turn(&self.digest);
-        let _turn = lock(&turn);
+        let hashed = Arc::clone(&self.shared.hashed);
+        let hashing = hashed.hashing(&self.digest);
+        let _hashing = hashing.locked();
         let once = self.shared.disk.options().verify == Verify::Once;
-        if !(once && verified.is(&self.digest, &self.stamp)) {
+        if !(once && hashed.contains(&self.digest, &self.stamp)) {
             if !file_has(&mut self.chunks.file, &self.digest, &self.chunks.path)? {
                 return Err(self.damaged("its bytes have another digest"));
             }
             self.remember()?;
         }
-        if once && verified.is(&self.digest, &self.stamp) {
+        if once && hashed.contains(&self.digest, &self.stamp) {
             self.hasher = None;
         }
         Ok(())
@@ -203,7 +158,7 @@ impl Reader {
         let now = os::stamp_of(&self.chunks.file).at("look at", &self.chunks.path)?;
         let stamped = VerifiedStamp::of(&self.digest, &now).is_some(); // another write would remove the stamp
         if now == self.stamp && (stamped || !now.is_racy()) {
-            self.shared.verified.set(&self.digest, now);
+            self.shared.hashed.insert(&self.digest, now);
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ pub(crate) async fn mount(layout: &Layout, descriptor: &Descriptor, from: &Path)
         (false, _) => return Ok(false),
     };
     let shared = &layout.shared;
-    let flight = shared.flights.enter(descriptor.digest()).await;
+    let flight = shared.receiving.lock_for(descriptor.digest()).lock_owned().await;
     let Some((mut slot, _)) = ingest::acquire(layout, descriptor, false).await? else {
         return Ok(true);
     };
@@ -33,7 +33,7 @@ pub(crate) async fn mount(layout: &Layout, descriptor: &Descriptor, from: &Path)
         }
         let stamp = slot.commit()?;
         if let Some(stamp) = stamp {
-            shared.verified.set(descriptor.digest(), stamp);
+            shared.hashed.insert(descriptor.digest(), stamp);
         }
         Ok(stamp.is_some())
     })

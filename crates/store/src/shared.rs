@@ -2,24 +2,26 @@
 
 use std::{fs::File, num::NonZeroUsize, sync::Arc, thread};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use wharf_content::{Descriptor, Error};
 use wharf_reference::Digest;
 
 use crate::{
     disk::{Corrupt, Disk, Found, VerifiedStamp},
+    hashed_files::HashedFiles,
     hashing::file_has,
-    ingest::{Flights, Partials},
+    ingest::Partials,
     os::{self, Stamp},
-    read::Verified,
+    single_flight::SingleFlight,
 };
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) disk: Arc<Disk>,
     pub(crate) partials: Arc<Partials>,
-    pub(crate) verified: Arc<Verified>,
-    pub(crate) flights: Flights,
+    pub(crate) hashed: Arc<HashedFiles>,
+    /// Held by the task of this process that receives a digest. Between processes the lock of the ingest file does the same.
+    pub(crate) receiving: SingleFlight<AsyncMutex<()>>,
     /// Of those that ask for the right to write: a hundred small blobs that did so at the same time would start a
     /// hundred threads for work of microseconds.
     pub(crate) turns: Semaphore,
@@ -30,8 +32,8 @@ impl Shared {
         Self {
             disk: Arc::new(disk),
             partials: Arc::default(),
-            verified: Arc::default(),
-            flights: Flights::default(),
+            hashed: Arc::default(),
+            receiving: SingleFlight::default(),
             turns: Semaphore::new(thread::available_parallelism().map_or(1, NonZeroUsize::get)),
         }
     }
@@ -44,7 +46,7 @@ impl Shared {
         let digest = descriptor.digest();
         Ok(match self.disk.find_blob(digest)? {
             Found::File(stamp) if stamp.size == descriptor.size() => {
-                let known = self.verified.is(digest, &stamp)
+                let known = self.hashed.contains(digest, &stamp)
                     || VerifiedStamp::of(digest, &stamp) == Some(VerifiedStamp::Durable);
                 known.then_some(true)
             }
@@ -81,10 +83,10 @@ impl Shared {
         let is_ours = || matches!(os::has_other_names(file), Ok(false));
         if unchanged() && is_ours() && self.disk.settle(file, digest, &path).is_ok() {
             if let Ok(marked) = os::stamp_of(file) {
-                self.verified.set(digest, marked);
+                self.hashed.insert(digest, marked);
             }
         } else if unchanged() && !stamp.is_racy() {
-            self.verified.set(digest, *stamp); // somebody else's file, or a store that is read-only
+            self.hashed.insert(digest, *stamp); // somebody else's file, or a store that is read-only
         }
     }
 

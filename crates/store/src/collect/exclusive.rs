@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use wharf_content::Error;
@@ -13,6 +13,7 @@ use super::{Collect, Collected, Marker, leftovers};
 use crate::{
     disk::{Disk, Entry, VerifiedStamp, live_pins},
     index::Index,
+    sync::LockExt as _,
 };
 
 /// Everything that index.json leads to, until it changes.
@@ -22,7 +23,7 @@ pub(crate) struct Named(Mutex<(Option<Arc<Index>>, HashSet<Digest>)>);
 impl Named {
     fn contains(&self, disk: &Disk, digest: &Digest) -> Result<bool, Error> {
         let now = disk.index()?;
-        let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = self.0.locked();
         let (index, live) = &mut *named;
         if !index.as_ref().is_some_and(|index| Arc::ptr_eq(index, &now)) {
             let mut marker = Marker::new(disk);

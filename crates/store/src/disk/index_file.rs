@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, BufWriter, Write as _},
     path::Path,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -16,6 +16,7 @@ use crate::{
     error::At as _,
     index::{Changes, Index, MAX_INDEX_SIZE},
     os::{self, Stamp},
+    sync::LockExt as _,
 };
 
 pub(super) const INDEX: &str = "index.json";
@@ -73,7 +74,7 @@ impl Disk {
             other => other.at("open", &path)?,
         };
         let stamp = os::stamp_of(&file).at("look at", &path)?;
-        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = self.cached.locked();
         if let Some(known) = &*cached
             && known.stamp == stamp
             && !known.racy

@@ -9,7 +9,7 @@ use std::{
     collections::HashSet,
     fs::File,
     io::{self, Write as _},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use wharf_content::{Error, ErrorKind};
@@ -19,6 +19,7 @@ use super::{Disk, read_bounded, temporary_name};
 use crate::{
     error::At as _,
     os::{self, Dir, Kind},
+    sync::LockExt as _,
 };
 
 const LOCK_SUFFIX: &str = ".lock";
@@ -64,7 +65,7 @@ impl Lease {
     /// stays as it is.
     pub(crate) fn pin_to_read(&self, digest: &Digest) -> Result<(), Error> {
         if !self.disk.is_ours()? {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.locked();
             state.unpinned.insert(digest.clone());
             return Ok(());
         }
@@ -76,7 +77,7 @@ impl Lease {
 
     /// Pins these digests: what is found after this stays.
     pub(crate) fn pin<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> Result<(), Error> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.locked();
         let new = digests
             .into_iter()
             .filter(|digest| !state.pinned.contains(*digest));

@@ -1,7 +1,6 @@
 //! Receiving a blob: one writer per digest across tasks and processes, in any order, resumable, verified before
 //! visible.
 
-mod flight;
 mod flush;
 mod gap_footer;
 mod partials;
@@ -10,7 +9,6 @@ mod slot;
 mod unnamed;
 mod uploads;
 
-pub(crate) use flight::Flights;
 pub(crate) use partials::Partials;
 pub(crate) use pipeline::{acquire, push};
 pub(crate) use slot::Slot;

@@ -1,16 +1,11 @@
 //! The hash states of downloads that were given up in this process, so that a resume reads nothing again.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashMap, fs::File, io, sync::Mutex};
 
 use wharf_content::Hasher;
 use wharf_reference::Digest;
 
-use crate::os;
+use crate::{os, sync::LockExt as _};
 
 /// The most hashers of unfinished blobs that are kept; each also keeps a file open.
 const MAX_KEPT: usize = 32;
@@ -28,7 +23,7 @@ struct Kept {
 
 impl Partials {
     pub(crate) fn keep(&self, digest: &Digest, file: File, hasher: Hasher) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.locked();
         if kept.len() < MAX_KEPT {
             kept.insert(digest.clone(), Kept { file, hasher });
         }
@@ -36,11 +31,7 @@ impl Partials {
 
     /// The state that fits this file, if there is one.
     pub(crate) fn take(&self, digest: &Digest, file: &File) -> io::Result<Option<Hasher>> {
-        let kept = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(digest);
+        let kept = self.0.locked().remove(digest);
         let Some(kept) = kept else {
             return Ok(None);
         };

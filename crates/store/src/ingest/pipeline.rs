@@ -29,7 +29,7 @@ const READ: u64 = 512 * 1024;
 pub(crate) async fn push(layout: &Layout, blob: Blob) -> Result<(), Error> {
     let blob = from_start(blob)?;
     let (shared, descriptor) = (&layout.shared, blob.descriptor().clone());
-    let flight = shared.flights.enter(descriptor.digest()).await;
+    let flight = shared.receiving.lock_for(descriptor.digest()).lock_owned().await;
     let Some((slot, hasher)) = acquire(layout, &descriptor, blob.can_reopen()).await? else {
         return Ok(());
     };
@@ -55,7 +55,7 @@ pub(crate) async fn push(layout: &Layout, blob: Blob) -> Result<(), Error> {
         (result, _) => result?,
     };
     if let Some(stamp) = written {
-        shared.verified.set(descriptor.digest(), stamp);
+        shared.hashed.insert(descriptor.digest(), stamp);
     }
     drop(flight);
     Ok(())

@@ -124,7 +124,7 @@ impl<'a> Unnamed<'a> {
         layout.lease.pin([descriptor.digest()])?;
         if !layout.shared.vouch(&descriptor)? {
             let stamp = self.file.commit(descriptor.digest())?;
-            layout.shared.verified.set(descriptor.digest(), stamp);
+            layout.shared.hashed.insert(descriptor.digest(), stamp);
         }
         Ok(descriptor)
     }
