@@ -161,7 +161,7 @@ impl Layout {
     fn is_complete(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let digest = descriptor.digest();
         self.lease.pin([digest])?;
-        if !self.shared.vouch(descriptor)? {
+        if !self.shared.ensure_verified(descriptor)? {
             return Ok(false);
         }
         if !descriptor.media_type().is_image() {
@@ -173,7 +173,7 @@ impl Layout {
         let manifest = Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest)?;
         self.lease.pin(manifest.blobs().map(Descriptor::digest))?;
         for blob in manifest.blobs() {
-            if !blob.is_nondistributable() && !self.shared.vouch(blob)? {
+            if !blob.is_nondistributable() && !self.shared.ensure_verified(blob)? {
                 return Ok(false);
             }
         }
@@ -281,7 +281,7 @@ impl Sink for Layout {
         self.blocking(move |layout| {
             let (disk, digest) = (&layout.shared.disk, manifest.digest());
             layout.lease.pin([digest])?;
-            if !layout.shared.vouch(manifest.descriptor())? {
+            if !layout.shared.ensure_verified(manifest.descriptor())? {
                 let stamp = disk.commit_bytes(digest, manifest.bytes())?;
                 layout.shared.hashed.insert(digest, stamp);
             }

@@ -141,7 +141,7 @@ impl Layout {
         }
         let (disk, digest) = (&self.shared.disk, manifest.digest());
         self.lease.pin([digest])?;
-        if !self.shared.vouch(manifest)? {
+        if !self.shared.ensure_verified(manifest)? {
             return Err(disk.no_blob(digest));
         }
         disk.sync_blobs()

@@ -12,7 +12,7 @@ pub(crate) async fn mount(layout: &Layout, descriptor: &Descriptor, from: &Path)
     let (wanted, from) = (descriptor.clone(), from.to_owned());
     let opened = layout.blocking(move |layout| {
         layout.lease.pin([wanted.digest()])?;
-        let there = layout.shared.vouch(&wanted)?;
+        let there = layout.shared.ensure_verified(&wanted)?;
         Ok((there, Disk::open_blobs(&from).ok()))
     });
     let source = match opened.await? {

@@ -58,7 +58,7 @@ impl Shared {
     ///
     /// What is not known to be good is hashed, synced and marked now. What is damaged is taken out of the store and
     /// is not there.
-    pub(crate) fn vouch(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+    pub(crate) fn ensure_verified(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         if let Some(known) = self.contains_cached(descriptor)? {
             return Ok(known);
         }

@@ -119,8 +119,8 @@ pub(crate) async fn acquire(
             }
             Attempt::Unread => {
                 let wanted = descriptor.clone();
-                let vouched = layout.blocking(move |layout| layout.shared.vouch(&wanted));
-                if vouched.await? {
+                let verified = layout.blocking(move |layout| layout.shared.ensure_verified(&wanted));
+                if verified.await? {
                     return Ok(None);
                 }
             }

@@ -349,6 +349,6 @@ mod tests {
         killed.commit().unwrap();
         assert_eq!(std::fs::read_dir(path).unwrap().count(), 0);
         let layout = Layout::open(ours.path()).await.unwrap();
-        assert!(layout.shared.vouch(&descriptor).unwrap());
+        assert!(layout.shared.ensure_verified(&descriptor).unwrap());
     }
 }

@@ -122,7 +122,7 @@ impl<'a> Unnamed<'a> {
         let size = self.hasher.count();
         let descriptor = Descriptor::new(media_type, self.hasher.finish()?, size)?;
         layout.lease.pin([descriptor.digest()])?;
-        if !layout.shared.vouch(&descriptor)? {
+        if !layout.shared.ensure_verified(&descriptor)? {
             let stamp = self.file.commit(descriptor.digest())?;
             layout.shared.hashed.insert(descriptor.digest(), stamp);
         }
