@@ -72,7 +72,7 @@ impl Plan {
         })
     }
 
-    /// Settles and moves the blobs; the platform that the config states, if it is not the one it was chosen for.
+    /// Checks and moves the blobs. Returns the platform that the config states, if the image was chosen for another one.
     async fn move_blobs(
         &self,
         progress: &Arc<Counting>,
@@ -97,13 +97,13 @@ impl Plan {
         let mut platform_mismatch = None;
         loop {
             while let Some(job) = schedule.next() {
-                let (Job::Settle(piece) | Job::Move(piece)) = job;
+                let (Job::Check(piece) | Job::Move(piece)) = job;
                 let Some(transfer) = self.transfer(piece, progress) else {
                     continue;
                 };
                 tasks.spawn(async move {
                     let end = match job {
-                        Job::Settle(_) => transfer.settle().await?,
+                        Job::Check(_) => transfer.check().await?,
                         Job::Move(_) => transfer.run().await?,
                     };
                     Ok((job, end))
@@ -112,9 +112,9 @@ impl Plan {
             let Some((job, end)) = joined(&mut tasks).await? else {
                 return Ok(platform_mismatch);
             };
-            let (Job::Settle(piece) | Job::Move(piece)) = job;
+            let (Job::Check(piece) | Job::Move(piece)) = job;
             match job {
-                Job::Settle(_) => schedule.settled(piece, matches!(end, End::Absent)),
+                Job::Check(_) => schedule.checked(piece, matches!(end, End::Absent)),
                 Job::Move(_) => schedule.moved(piece),
             }
             if let End::There(outcome, stated) = end {

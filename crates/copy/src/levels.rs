@@ -15,9 +15,9 @@ pub(crate) fn levels(manifests: Vec<Manifest>, limit: usize) -> Result<Vec<Vec<M
         .iter()
         .map(|manifest| (manifest.digest().clone(), 0))
         .collect();
-    let mut settled = false;
+    let mut stable = false;
     for _ in 0..=limit {
-        settled = true;
+        stable = true;
         for manifest in &manifests {
             let lowest = manifest
                 .manifests()
@@ -29,15 +29,15 @@ pub(crate) fn levels(manifests: Vec<Manifest>, limit: usize) -> Result<Vec<Vec<M
                 && *height < lowest
             {
                 *height = lowest;
-                settled = false;
+                stable = false;
             }
         }
-        if settled {
+        if stable {
             break;
         }
     }
     let highest = heights.values().max().map_or(0, |height| height + 1);
-    if !settled || highest > limit {
+    if !stable || highest > limit {
         return Err(too_deep());
     }
     let mut groups: Vec<Vec<Manifest>> = (0..highest).map(|_| Vec::new()).collect();

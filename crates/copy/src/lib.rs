@@ -26,7 +26,7 @@
 //! can be shown: which pieces are copied, mounted, skipped, in bytes and calls. Everything that can be
 //! refused is refused there: by the [`Gate`], by the sink that cannot keep a type or an algorithm, by the limits.
 //!
-//! Execution settles each blob (is it there, can it be mounted) while others move, on tasks of their own so that
+//! Execution checks each blob (is it there, can it be mounted) while others move, on tasks of their own so that
 //! they are hashed on as many cores; then come manifests from the leaves up, those of one level at once; then
 //! [`Referrers`], if they were asked for; the root and its name last, so that a name never points at something
 //! incomplete.

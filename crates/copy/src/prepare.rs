@@ -143,12 +143,12 @@ impl Plan {
         }
     }
 
-    /// Settles what the destination knows at once.
+    /// Applies the answers that the destination has without I/O per blob.
     async fn skip_cached(&mut self) -> Result<(), Error> {
-        let open = self.unsettled().cloned().collect::<Vec<_>>();
+        let open = self.unanswered().cloned().collect::<Vec<_>>();
         if !open.is_empty() {
             let answers = self.places.sink.contains_cached(&open).await?;
-            self.settle(answers);
+            self.apply(answers);
         }
         Ok(())
     }
@@ -156,21 +156,21 @@ impl Plan {
     /// Asks the destination for every blob that is still open.
     async fn ask(&mut self) -> Result<(), Error> {
         let questions = self
-            .unsettled()
+            .unanswered()
             .map(|descriptor| is_there(self.places.clone(), descriptor.clone()))
             .collect();
         let answers = each(self.options.concurrency, questions).await?;
-        self.settle(answers.into_iter().map(Some));
+        self.apply(answers.into_iter().map(Some));
         Ok(())
     }
 
-    fn unsettled(&self) -> impl Iterator<Item = &Descriptor> {
+    fn unanswered(&self) -> impl Iterator<Item = &Descriptor> {
         let steps = self.steps.iter().filter(|step| step.action == Action::Ask);
         steps.map(|step| &step.descriptor)
     }
 
-    /// Takes in answers about what is unsettled, in its order.
-    fn settle(&mut self, answers: impl IntoIterator<Item = Option<bool>>) {
+    /// Applies the answers to the steps that are unanswered, in the order of the steps.
+    fn apply(&mut self, answers: impl IntoIterator<Item = Option<bool>>) {
         let places = &self.places;
         let absent = |descriptor: &Descriptor| match places.mountable(descriptor) {
             Some(_) => Action::Mount,

@@ -46,7 +46,7 @@ impl Report {
     }
 
     /// What happened to each manifest and blob, in the order of the plan. Between repositories of one registry
-    /// what was there may count as mounted: one request settles both.
+    /// what was there may count as mounted: one request answers both.
     pub fn outcomes(&self) -> impl Iterator<Item = (&Descriptor, Outcome)> {
         self.outcomes
             .iter()

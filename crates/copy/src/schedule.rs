@@ -17,7 +17,7 @@ pub(crate) struct Piece {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Job {
     /// Find out whether the bytes must move.
-    Settle(Piece),
+    Check(Piece),
     /// Move them.
     Move(Piece),
 }
@@ -31,11 +31,11 @@ pub(crate) enum Job {
 /// big blobs move beside it as end with it, and no more, which would only take its share of link and processors.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    unsettled: VecDeque<Piece>,
+    unchecked: VecDeque<Piece>,
     ready: BTreeSet<(Reverse<u64>, usize)>,
     limit: usize,
     budget: u64,
-    settling: usize,
+    checking: usize,
     moving: usize,
     weight: u64,
     /// For uploads: the big blobs that must move or may have to.
@@ -83,17 +83,17 @@ impl Big {
 }
 
 impl Schedule {
-    pub(crate) fn new(limit: usize, budget: u64, mut unsettled: Vec<Piece>, ready: &[Piece]) -> Self {
-        unsettled.sort_by_key(|piece| (Reverse(piece.size), piece.step));
+    pub(crate) fn new(limit: usize, budget: u64, mut unchecked: Vec<Piece>, ready: &[Piece]) -> Self {
+        unchecked.sort_by_key(|piece| (Reverse(piece.size), piece.step));
         Self {
-            unsettled: unsettled.into(),
+            unchecked: unchecked.into(),
             ready: ready
                 .iter()
                 .map(|piece| (Reverse(piece.size), piece.step))
                 .collect(),
             limit,
             budget,
-            settling: 0,
+            checking: 0,
             moving: 0,
             weight: 0,
             big: None,
@@ -103,7 +103,7 @@ impl Schedule {
     /// The same for blobs of which each moves over one connection.
     pub(crate) fn for_uploads(mut self) -> Self {
         let mut big = Big::default();
-        self.unsettled.iter().for_each(|piece| big.add(*piece));
+        self.unchecked.iter().for_each(|piece| big.add(*piece));
         for (Reverse(size), step) in &self.ready {
             big.add(Piece {
                 step: *step,
@@ -126,17 +126,17 @@ impl Schedule {
             }
             return Some(Job::Move(piece));
         }
-        if self.settling < self.limit {
-            let piece = self.unsettled.pop_front()?;
-            self.settling += 1;
-            return Some(Job::Settle(piece));
+        if self.checking < self.limit {
+            let piece = self.unchecked.pop_front()?;
+            self.checking += 1;
+            return Some(Job::Check(piece));
         }
         None
     }
 
-    /// A piece is settled: it must move, or it is there.
-    pub(crate) fn settled(&mut self, piece: Piece, must_move: bool) {
-        self.settling = self.settling.saturating_sub(1);
+    /// The piece was checked: it must move, or it is at the destination.
+    pub(crate) fn checked(&mut self, piece: Piece, must_move: bool) {
+        self.checking = self.checking.saturating_sub(1);
         if must_move {
             self.ready.insert((Reverse(piece.size), piece.step));
         } else if let Some(big) = &mut self.big {
@@ -204,7 +204,7 @@ mod tests {
     fn begun(schedule: &mut Schedule) -> Vec<u64> {
         std::iter::from_fn(|| schedule.next())
             .map(|job| match job {
-                Job::Move(piece) | Job::Settle(piece) => piece.size,
+                Job::Move(piece) | Job::Check(piece) => piece.size,
             })
             .collect()
     }
@@ -272,20 +272,20 @@ mod tests {
         };
         let mut slow = questions();
         for piece in [fourth, third, second] {
-            slow.settled(piece, true);
+            slow.checked(piece, true);
         }
         assert_eq!(begun(&mut slow), [50 * MIB, 40 * MIB]);
-        slow.settled(largest, true);
+        slow.checked(largest, true);
         assert_eq!(begun(&mut slow), [100 * MIB], "its share was kept");
         slow.moved(second);
         assert_eq!(begun(&mut slow), [30 * MIB]);
 
         let mut absent = questions();
         for piece in [second, third, fourth] {
-            absent.settled(piece, true);
+            absent.checked(piece, true);
         }
         assert_eq!(begun(&mut absent).len(), 2);
-        absent.settled(largest, false);
+        absent.checked(largest, false);
         assert_eq!(begun(&mut absent), [30 * MIB], "what is there already takes none");
     }
 
@@ -293,13 +293,13 @@ mod tests {
     fn questions_run_beside_transfers() {
         let mut schedule = Schedule::new(2, MIB, pieces(&[1, 5, 3, 4, 2]), &[]);
         assert_eq!(begun(&mut schedule), [5, 4]);
-        schedule.settled(Piece { step: 1, size: 5 }, true);
+        schedule.checked(Piece { step: 1, size: 5 }, true);
         assert_eq!(
             begun(&mut schedule),
             [5, 3],
             "it moves, and the next is asked for"
         );
-        schedule.settled(Piece { step: 3, size: 4 }, false);
+        schedule.checked(Piece { step: 3, size: 4 }, false);
         assert_eq!(begun(&mut schedule), [2]);
     }
 }

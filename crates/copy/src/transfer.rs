@@ -27,9 +27,9 @@ pub(crate) enum End {
 
 impl Transfer {
     /// Finds out whether the bytes must move.
-    pub(crate) async fn settle(&self) -> Result<End, Error> {
+    pub(crate) async fn check(&self) -> Result<End, Error> {
         let sink = &*self.places.sink;
-        // A registry answers a mount of what it has as it answers any mount, so one round trip settles both.
+        // A registry answers a mount of what it has as it answers any mount, so one request answers both.
         let mount_first = matches!(sink.location(), Location::Repository(_));
         if mount_first && self.mount().await? {
             return Ok(self.there(Outcome::Mounted, None));

@@ -71,17 +71,17 @@ impl Shared {
             let why = "its bytes have another digest";
             return self.refuse(&Corrupt::new(digest, stamp, why));
         }
-        self.settle(&file, digest, &stamp);
+        self.remember_verified(&file, digest, &stamp);
         Ok(true)
     }
 
     /// Marks a file that was just found to be good, so that no process hashes it for this again. One that has
     /// other names, as in another tool's layout or build, is left as it is.
-    fn settle(&self, file: &File, digest: &Digest, stamp: &Stamp) {
+    fn remember_verified(&self, file: &File, digest: &Digest, stamp: &Stamp) {
         let unchanged = || os::stamp_of(file).ok().as_ref() == Some(stamp);
         let path = self.disk.blob_path(digest);
         let is_ours = || matches!(os::has_other_names(file), Ok(false));
-        if unchanged() && is_ours() && self.disk.settle(file, digest, &path).is_ok() {
+        if unchanged() && is_ours() && self.disk.seal(file, digest, &path).is_ok() {
             if let Ok(marked) = os::stamp_of(file) {
                 self.hashed.insert(digest, marked);
             }

@@ -34,7 +34,7 @@ impl Body {
     /// The members of a document, and its type.
     pub(super) fn read(bytes: &[u8], declared: Option<&MediaType>) -> Result<(Self, MediaType), Error> {
         let mut body: Self = read(bytes)?;
-        let media_type = body.settle_type(declared)?;
+        let media_type = body.resolve_type(declared)?;
         if media_type == MediaType::OCI_ARTIFACT {
             body.blobs = read::<ArtifactBody>(bytes)?.blobs;
         }
@@ -51,7 +51,7 @@ impl Body {
     /// | neither | by the members, if `schemaVersion` is 2 |
     ///
     /// `schemaVersion` may be absent where the type is known: artifact manifests have none.
-    fn settle_type(&self, declared: Option<&MediaType>) -> Result<MediaType, Error> {
+    fn resolve_type(&self, declared: Option<&MediaType>) -> Result<MediaType, Error> {
         let invalid = |message: &str| Err(Error::new(ErrorKind::Invalid, message));
         let ambiguous = |message: String| Err(Error::new(ErrorKind::Ambiguous, message));
         let declared = declared.filter(|media_type| !is_generic(media_type));

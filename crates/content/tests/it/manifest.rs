@@ -20,7 +20,7 @@ const IMAGE: &str = r#"{"schemaVersion":2,"config":EMPTY,"layers":[]}"#;
 const INDEX: &str = r#"{"schemaVersion":2,"manifests":[]}"#;
 
 #[test]
-fn the_type_is_settled_by_declaration_and_document_together() {
+fn the_type_is_resolved_from_declaration_and_document_together() {
     let oci = "application/vnd.oci.image.manifest.v1+json";
     let cases: &[(&str, Option<&str>, Result<MediaType, ErrorKind>)] = &[
         (IMAGE, Some(oci), Ok(MediaType::OCI_MANIFEST)),

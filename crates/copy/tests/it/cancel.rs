@@ -49,7 +49,7 @@ async fn polled(copying: &mut Copying, times: usize) -> bool {
 }
 
 /// Lets aborted tasks be dropped, which takes the runtime one turn.
-async fn settle() {
+async fn run_other_tasks() {
     for _ in 0..3 {
         tokio::task::yield_now().await;
     }
@@ -66,7 +66,7 @@ async fn a_copy_given_up_at_any_point_leaves_no_task_and_nothing_half_named() {
             let mut copying = start(source.clone(), sink.clone());
             let ended = polled(&mut copying, points).await;
             drop(copying);
-            settle().await;
+            run_other_tasks().await;
 
             assert_eq!(
                 Handle::current().metrics().num_alive_tasks(),
@@ -75,7 +75,7 @@ async fn a_copy_given_up_at_any_point_leaves_no_task_and_nothing_half_named() {
             );
             assert_eq!((source.now_in_flight(), sink.now_in_flight()), (0, 0));
             let before = sink.log();
-            settle().await;
+            run_other_tasks().await;
             assert_eq!(sink.log(), before, "nothing happens any more");
             if sink.named("x").is_some() {
                 assert!(sink.is_whole(&root), "after {points} polls");

@@ -82,7 +82,7 @@ async fn what_is_there_is_not_moved_again() {
     assert_eq!(
         sink.count(|done| matches!(done, Done::Asked(_))),
         1,
-        "one question settles it"
+        "one question is enough"
     );
     assert_eq!(sink.named("y").as_ref(), Some(image.digest()));
 }

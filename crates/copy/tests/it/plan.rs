@@ -82,7 +82,7 @@ async fn a_plan_says_who_is_asked_for_what() {
     assert_eq!(sink.log().len(), 4, "what the plan said and nothing else");
 }
 
-/// What the destination knows at once is settled before anything moves, and only the rest is asked for.
+/// What the destination knows at once is applied before anything moves, and only the rest is asked for.
 #[tokio::test]
 async fn what_the_cache_answers_is_not_asked_for() {
     let source = Arc::new(Place::new());

@@ -139,8 +139,8 @@ impl Disk {
         }
     }
 
-    /// Gives verified bytes the mode of a blob, makes them durable, and says so.
-    pub(crate) fn settle(&self, file: &File, digest: &Digest, path: &Path) -> Result<(), Error> {
+    /// Makes a verified file read-only, gives it its [`VerifiedStamp`], and syncs it if the store is durable.
+    pub(crate) fn seal(&self, file: &File, digest: &Digest, path: &Path) -> Result<(), Error> {
         os::set_read_only(file).at("change the mode of", path)?;
         let durable = self.options.durability == Durability::Durable;
         let stamp = if durable {
@@ -155,9 +155,9 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes a settled file of the ingest directory a blob; its state afterwards.
+    /// Moves a sealed file from the ingest directory to the name of its blob and returns its state there.
     ///
-    /// A file that has the name already is replaced: whatever it holds, this one is right.
+    /// An existing file of that name is replaced, because only the new one is known to be good.
     pub(crate) fn publish(
         &self,
         ingest: &Dir,
@@ -317,7 +317,7 @@ impl Temporary<'_> {
 
     /// Makes the file a blob: durable first, visible then. The caller has verified it.
     pub(crate) fn commit(mut self, digest: &Digest) -> Result<Stamp, Error> {
-        self.disk.settle(&self.file, digest, &self.path())?;
+        self.disk.seal(&self.file, digest, &self.path())?;
         let stamp = self
             .disk
             .publish(&self.directory, &self.name, &self.file, digest)?;

@@ -205,7 +205,7 @@ impl Slot {
             file.set_len(self.size).at("shorten", &self.path)?;
         }
         let flushed = self.flush.finish().at("sync", &self.path);
-        if let Err(error) = flushed.and_then(|()| self.disk.settle(&file, &self.digest, &self.path)) {
+        if let Err(error) = flushed.and_then(|()| self.disk.seal(&file, &self.digest, &self.path)) {
             // After a failed sync nobody knows what is on the disk, and a second sync would not say (S3).
             let _ = self.directory.remove(&self.name);
             return Err(error);

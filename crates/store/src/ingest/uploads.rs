@@ -93,7 +93,7 @@ impl Uploads {
             );
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
-        if let Err(error) = self.disk.settle(&file, content.digest(), &path) {
+        if let Err(error) = self.disk.seal(&file, content.digest(), &path) {
             // After a failed sync nobody knows what is on the disk, and a second sync would not say (S3).
             let _ = self.directory.remove(id);
             return Err(error);
