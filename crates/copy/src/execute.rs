@@ -90,7 +90,7 @@ impl Plan {
             }
         }
         let mut schedule = Schedule::new(self.options.concurrency.get(), self.options.budget, open, &ready);
-        if matches!(self.places.sink.location(), Location::Repository(_)) {
+        if matches!(self.ends.sink.location(), Location::Repository(_)) {
             schedule = schedule.for_uploads();
         }
         let mut tasks: JoinSet<Result<(Job, End), Error>> = JoinSet::new();
@@ -130,7 +130,7 @@ impl Plan {
         let step = self.steps.get(piece.step)?;
         let is_config = self.root.config().map(Descriptor::digest) == Some(step.descriptor.digest());
         Some(Transfer {
-            places: self.places.clone(),
+            ends: self.ends.clone(),
             progress: Arc::clone(progress) as Arc<dyn Progress>,
             descriptor: step.descriptor.clone(),
             ask: step.action == Action::Ask,
@@ -141,7 +141,7 @@ impl Plan {
     async fn push_levels(&self, progress: &Arc<Counting>) -> Result<(), Error> {
         for level in &self.levels {
             let pushes = level.iter().map(|manifest| {
-                let (sink, progress) = (Arc::clone(&self.places.sink), Arc::clone(progress));
+                let (sink, progress) = (Arc::clone(&self.ends.sink), Arc::clone(progress));
                 let manifest = manifest.clone();
                 async move { push(&*sink, &manifest, &progress).await }
             });
@@ -152,7 +152,7 @@ impl Plan {
 
     /// On the caller's own future and on no task: once that is dropped, no name is asked for.
     async fn push_root(&self, progress: &Counting) -> Result<(), Error> {
-        let (sink, name) = (&self.places.sink, self.options.name.as_ref());
+        let (sink, name) = (&self.ends.sink, self.options.name.as_ref());
         match (self.root_is_present(), name) {
             (true, None) => Ok(()),
             (true, Some(_)) => sink.push_manifest(&self.root, name).await,

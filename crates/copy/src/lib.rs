@@ -61,11 +61,11 @@
 //! together ([`MAX_MANIFEST_BYTES`]), 20,000 manifests and blobs ([`MAX_ITEMS`]), 1,000 referrers of one manifest. [`Options::with_max_size`] bounds what an image may claim to have.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod ends;
 mod execute;
 mod levels;
 mod options;
 mod parallel;
-mod places;
 mod plan;
 mod prepare;
 mod referrers;

@@ -2,11 +2,11 @@ use std::fmt;
 
 use wharf_content::{Descriptor, Location, Manifest, Platform};
 
-use crate::{Options, places::Places};
+use crate::{Options, ends::Ends};
 
 /// What a copy will do, decided before anything is written.
 pub struct Plan {
-    pub(crate) places: Places,
+    pub(crate) ends: Ends,
     pub(crate) options: Options,
     pub(crate) resolved: Descriptor,
     pub(crate) platform: Option<Platform>,
@@ -69,7 +69,7 @@ impl Amount {
     }
 }
 
-/// What the places will be asked to do. At a registry each is one request, a pushed blob two (distribution-spec,
+/// What the ends will be asked to do. At a registry each is one request, a pushed blob two (distribution-spec,
 /// *Pushing a blob in two requests*), tokens and redirects not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -143,13 +143,13 @@ impl Plan {
     /// Where the bytes come from.
     #[must_use]
     pub fn source(&self) -> Location {
-        self.places.source.location()
+        self.ends.source.location()
     }
 
     /// Where they go.
     #[must_use]
     pub fn sink(&self) -> Location {
-        self.places.sink.location()
+        self.ends.sink.location()
     }
 
     /// What the name at the destination will mean.

@@ -7,9 +7,9 @@ use wharf_content::{
 
 use crate::{
     Action, Options, Plan, Selection, Step,
+    ends::{Ends, resolve},
     levels::levels,
     parallel::{each, joined},
-    places::{Places, resolve},
     selection::choose,
     walk::Walk,
 };
@@ -39,21 +39,21 @@ pub(crate) async fn walk(
     options: Options,
 ) -> Result<Plan, Error> {
     let gate = options.gate.clone();
-    let places = Places { source, sink, gate };
-    let top = resolve(&*places.source, target).await?;
+    let ends = Ends { source, sink, gate };
+    let top = resolve(&*ends.source, target).await?;
     let resolved = top.descriptor().clone();
     options.progress.event(Event::Resolved {
         target,
         descriptor: &resolved,
     });
-    let (root, platform, present) = root(&places, top, &options.selection).await?;
-    places.admit(&root).await?;
+    let (root, platform, present) = root(&ends, top, &options.selection).await?;
+    ends.admit(&root).await?;
 
-    let mut walk = Walk::new(&places, &options);
+    let mut walk = Walk::new(&ends, &options);
     let present = if root.is_index() {
         // Its images are asked for in any case, so the answer is not waited for.
         let mut question = JoinSet::new();
-        question.spawn(is_there(places.clone(), root.descriptor().clone()));
+        question.spawn(is_there(ends.clone(), root.descriptor().clone()));
         let below = walk.below_root(&root, false).await;
         let present = joined(&mut question).await;
         below?;
@@ -61,7 +61,7 @@ pub(crate) async fn walk(
     } else {
         let present = match present {
             Some(known) => known,
-            None => places.sink.contains(root.descriptor()).await?,
+            None => ends.sink.contains(root.descriptor()).await?,
         };
         walk.below_root(&root, present).await?;
         present
@@ -85,7 +85,7 @@ pub(crate) async fn walk(
         action: if present { Action::Skip } else { Action::Copy },
     });
     let mut plan = Plan {
-        places,
+        ends,
         options,
         resolved,
         platform,
@@ -99,14 +99,14 @@ pub(crate) async fn walk(
     Ok(plan)
 }
 
-async fn is_there(places: Places, descriptor: Descriptor) -> Result<bool, Error> {
-    places.sink.contains(&descriptor).await
+async fn is_there(ends: Ends, descriptor: Descriptor) -> Result<bool, Error> {
+    ends.sink.contains(&descriptor).await
 }
 
 /// The manifest that the name at the destination will mean, the platform it was chosen for, and whether it is
 /// there, if that was asked.
 async fn root(
-    places: &Places,
+    ends: &Ends,
     top: Manifest,
     selection: &Selection,
 ) -> Result<(Manifest, Option<Platform>, Option<bool>), Error> {
@@ -117,8 +117,8 @@ async fn root(
         return Ok((top, None, None));
     }
     let chosen = choose(&top, wanted)?;
-    let present = places.sink.contains(chosen).await?;
-    let manifest = places.read(chosen, present).await?;
+    let present = ends.sink.contains(chosen).await?;
+    let manifest = ends.read(chosen, present).await?;
     Ok((manifest, chosen.platform().cloned(), Some(present)))
 }
 
@@ -131,7 +131,7 @@ impl Plan {
                 let message = format!("{digest} cannot be verified; only sha256 and sha512 can");
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
-            self.places.sink.accepts(&step.descriptor)?;
+            self.ends.sink.accepts(&step.descriptor)?;
         }
         let size = self.total().bytes;
         match self.options.max_size {
@@ -147,7 +147,7 @@ impl Plan {
     async fn skip_cached(&mut self) -> Result<(), Error> {
         let open = self.unanswered().cloned().collect::<Vec<_>>();
         if !open.is_empty() {
-            let answers = self.places.sink.contains_cached(&open).await?;
+            let answers = self.ends.sink.contains_cached(&open).await?;
             self.apply(answers);
         }
         Ok(())
@@ -157,7 +157,7 @@ impl Plan {
     async fn ask(&mut self) -> Result<(), Error> {
         let questions = self
             .unanswered()
-            .map(|descriptor| is_there(self.places.clone(), descriptor.clone()))
+            .map(|descriptor| is_there(self.ends.clone(), descriptor.clone()))
             .collect();
         let answers = each(self.options.concurrency, questions).await?;
         self.apply(answers.into_iter().map(Some));
@@ -171,8 +171,8 @@ impl Plan {
 
     /// Applies the answers to the steps that are unanswered, in the order of the steps.
     fn apply(&mut self, answers: impl IntoIterator<Item = Option<bool>>) {
-        let places = &self.places;
-        let absent = |descriptor: &Descriptor| match places.mountable(descriptor) {
+        let ends = &self.ends;
+        let absent = |descriptor: &Descriptor| match ends.mountable(descriptor) {
             Some(_) => Action::Mount,
             None => Action::Copy,
         };

@@ -4,8 +4,8 @@ use wharf_content::{Descriptor, Error, ErrorKind, Manifest, MediaType};
 use wharf_reference::Digest;
 
 use crate::{
+    ends::{Ends, Visited},
     parallel::each,
-    places::{Places, Visited},
     walk::Walk,
 };
 
@@ -70,7 +70,7 @@ impl Walk<'_> {
         for _ in 0..wanted.depth.get() {
             let lists = subjects
                 .into_iter()
-                .map(|subject| self.places.clone().list(subject))
+                .map(|subject| self.ends.clone().list(subject))
                 .collect();
             let mut entries = Vec::new();
             let mut met = HashSet::new();
@@ -87,7 +87,7 @@ impl Walk<'_> {
             }
             let checks = entries
                 .into_iter()
-                .map(|(subject, entry)| self.places.clone().check(subject, entry, wanted.clone()))
+                .map(|(subject, entry)| self.ends.clone().check(subject, entry, wanted.clone()))
                 .collect();
             let mut good = Vec::new();
             for verdict in each(self.options.concurrency, checks).await? {
@@ -114,7 +114,7 @@ impl Walk<'_> {
     }
 }
 
-impl Places {
+impl Ends {
     async fn list(self, subject: Digest) -> Result<(Digest, Vec<Descriptor>), Error> {
         let list = self.source.referrers(&subject).await?;
         if list.len() > MAX_REFERRERS {

@@ -1,6 +1,6 @@
 use wharf_content::{Descriptor, Error, ErrorKind, Manifest, Platform, Source};
 
-use crate::places::read_from;
+use crate::ends::read_from;
 
 /// Which images of a multi-platform index are copied. An image that is not in an index is always copied whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use wharf_content::{
     Blob, Descriptor, Error, Event, ImageConfig, Location, MAX_CONFIG_SIZE, Outcome, Platform, Progress,
 };
 
-use crate::places::Places;
+use crate::ends::Ends;
 
 /// What is done about one blob.
 pub(crate) struct Transfer {
-    pub(crate) places: Places,
+    pub(crate) ends: Ends,
     pub(crate) progress: Arc<dyn Progress>,
     pub(crate) descriptor: Descriptor,
     /// Whether the destination may have it.
@@ -28,7 +28,7 @@ pub(crate) enum End {
 impl Transfer {
     /// Finds out whether the bytes must move.
     pub(crate) async fn check(&self) -> Result<End, Error> {
-        let sink = &*self.places.sink;
+        let sink = &*self.ends.sink;
         // A registry answers a mount of what it has as it answers any mount, so one request answers both.
         let mount_first = matches!(sink.location(), Location::Repository(_));
         if mount_first && self.mount().await? {
@@ -44,8 +44,8 @@ impl Transfer {
     }
 
     async fn mount(&self) -> Result<bool, Error> {
-        match self.places.mountable(&self.descriptor) {
-            Some(from) => self.places.sink.mount(&self.descriptor, &from).await,
+        match self.ends.mountable(&self.descriptor) {
+            Some(from) => self.ends.sink.mount(&self.descriptor, &from).await,
             None => Ok(false),
         }
     }
@@ -56,7 +56,7 @@ impl Transfer {
         self.progress.event(Event::Started { descriptor });
         let mut blob = match descriptor.data() {
             Some(embedded) => Blob::from_bytes(descriptor.clone(), embedded.into())?,
-            None => self.places.source.blob(descriptor).await?,
+            None => self.ends.source.blob(descriptor).await?,
         };
         let mut platform_mismatch = None;
         if let Some(stated) = &self.stated
@@ -69,7 +69,7 @@ impl Transfer {
             blob = Blob::from_bytes(descriptor.clone(), bytes)?;
         }
         let blob = blob.with_progress(Arc::clone(&self.progress));
-        self.places.sink.push_blob(blob).await?;
+        self.ends.sink.push_blob(blob).await?;
         Ok(self.there(Outcome::Copied, platform_mismatch))
     }
 

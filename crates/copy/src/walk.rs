@@ -5,15 +5,15 @@ use wharf_reference::Digest;
 
 use crate::{
     Action, Options, Selection, Step,
+    ends::{Ends, Visited},
     levels::too_deep,
     parallel::each,
-    places::{Places, Visited},
     selection::no_such_platform,
 };
 
 /// Finds what is below a manifest, one level at a time, everything of a level at once.
 pub(crate) struct Walk<'a> {
-    pub(crate) places: &'a Places,
+    pub(crate) ends: &'a Ends,
     pub(crate) options: &'a Options,
     /// Manifests and blobs that were met, within the bounds of a walk.
     pub(crate) visits: Visits,
@@ -29,13 +29,13 @@ pub(crate) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(places: &'a Places, options: &'a Options) -> Self {
+    pub(crate) fn new(ends: &'a Ends, options: &'a Options) -> Self {
         let platforms = match &options.selection {
             Selection::Platforms(platforms) => platforms.iter().map(|one| (one.clone(), false)).collect(),
             _ => Vec::new(),
         };
         Self {
-            places,
+            ends,
             options,
             visits: Visits::new(),
             platforms,
@@ -79,7 +79,7 @@ impl<'a> Walk<'a> {
             }
             let visits = mem::take(&mut children)
                 .into_iter()
-                .map(|child| self.places.clone().visit(child))
+                .map(|child| self.ends.clone().visit(child))
                 .collect();
             for visited in each(self.options.concurrency, visits).await? {
                 self.keep(visited, &mut children)?;

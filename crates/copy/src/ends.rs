@@ -4,7 +4,7 @@ use wharf_content::{Descriptor, Error, ErrorKind, Gate, Location, Manifest, Sink
 
 /// Both ends of a copy and who guards it.
 #[derive(Clone)]
-pub(crate) struct Places {
+pub(crate) struct Ends {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) gate: Option<Arc<dyn Gate>>,
@@ -19,7 +19,7 @@ pub(crate) struct Visited {
     pub(crate) manifest: Option<Manifest>,
 }
 
-impl Places {
+impl Ends {
     /// Asks the destination for a manifest and reads it, unless it is a whole image there that no gate wants
     /// to see.
     pub(crate) async fn visit(self, descriptor: Descriptor) -> Result<Visited, Error> {
