@@ -9,7 +9,7 @@ use wharf_content::{Descriptor, Error, Event, Location, Manifest, Outcome, Platf
 use crate::{
     Action, Plan, Report,
     parallel::{each, joined},
-    schedule::{Job, Piece, Schedule},
+    schedule::{Item, Job, Schedule},
     selection::shown,
     transfer::{End, Transfer},
 };
@@ -81,12 +81,12 @@ impl Plan {
         let (mut open, mut ready) = (Vec::new(), Vec::new());
         for (number, step) in self.steps.iter().enumerate() {
             let size = step.descriptor.size();
-            let piece = Piece { step: number, size };
+            let item = Item { step: number, size };
             match step.action {
                 _ if step.descriptor.media_type().is_manifest() => {}
                 Action::Skip | Action::Omit => {}
-                Action::Copy => ready.push(piece),
-                Action::Ask | Action::Mount => open.push(piece),
+                Action::Copy => ready.push(item),
+                Action::Ask | Action::Mount => open.push(item),
             }
         }
         let mut schedule = Schedule::new(self.options.concurrency.get(), self.options.budget, open, &ready);
@@ -97,8 +97,8 @@ impl Plan {
         let mut platform_mismatch = None;
         loop {
             while let Some(job) = schedule.next() {
-                let (Job::Check(piece) | Job::Move(piece)) = job;
-                let Some(transfer) = self.transfer(piece, progress) else {
+                let (Job::Check(item) | Job::Move(item)) = job;
+                let Some(transfer) = self.transfer(item, progress) else {
                     continue;
                 };
                 tasks.spawn(async move {
@@ -112,22 +112,22 @@ impl Plan {
             let Some((job, end)) = joined(&mut tasks).await? else {
                 return Ok(platform_mismatch);
             };
-            let (Job::Check(piece) | Job::Move(piece)) = job;
+            let (Job::Check(item) | Job::Move(item)) = job;
             match job {
-                Job::Check(_) => schedule.checked(piece, matches!(end, End::Absent)),
-                Job::Move(_) => schedule.moved(piece),
+                Job::Check(_) => schedule.checked(item, matches!(end, End::Absent)),
+                Job::Move(_) => schedule.moved(item),
             }
             if let End::There(outcome, stated) = end {
                 platform_mismatch = stated.or(platform_mismatch);
-                if let Some(slot) = outcomes.get_mut(piece.step) {
+                if let Some(slot) = outcomes.get_mut(item.step) {
                     *slot = Some(outcome);
                 }
             }
         }
     }
 
-    fn transfer(&self, piece: Piece, progress: &Arc<Counting>) -> Option<Transfer> {
-        let step = self.steps.get(piece.step)?;
+    fn transfer(&self, item: Item, progress: &Arc<Counting>) -> Option<Transfer> {
+        let step = self.steps.get(item.step)?;
         let is_config = self.root.config().map(Descriptor::digest) == Some(step.descriptor.digest());
         Some(Transfer {
             ends: self.ends.clone(),

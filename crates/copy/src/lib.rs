@@ -23,7 +23,7 @@
 //! # How it goes
 //!
 //! [`copy`] is [`plan`] followed by [`Plan::execute`]. A [`Plan`] says what would move before anything does, and
-//! can be shown: which pieces are copied, mounted, skipped, in bytes and calls. Everything that can be
+//! can be shown: which items are copied, mounted, skipped, in bytes and calls. Everything that can be
 //! refused is refused there: by the [`Gate`], by the sink that cannot keep a type or an algorithm, by the limits.
 //!
 //! Execution checks each blob (is it there, can it be mounted) while others move, on tasks of their own so that

@@ -18,7 +18,7 @@ pub struct Plan {
     pub(crate) warnings: Vec<String>,
 }
 
-/// One piece of content and what will be done about it.
+/// A blob or manifest, and the action for it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Step {

@@ -8,7 +8,7 @@ pub(crate) const HEAVIEST: u64 = 4 << 20;
 
 /// A blob on its way, by its place in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Piece {
+pub(crate) struct Item {
     pub(crate) step: usize,
     pub(crate) size: u64,
 }
@@ -17,9 +17,9 @@ pub(crate) struct Piece {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Job {
     /// Find out whether the bytes must move.
-    Check(Piece),
+    Check(Item),
     /// Move them.
-    Move(Piece),
+    Move(Item),
 }
 
 /// Decides what begins when, and knows what is under way.
@@ -31,7 +31,7 @@ pub(crate) enum Job {
 /// big blobs move beside it as end with it, and no more, which would only take its share of link and processors.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    unchecked: VecDeque<Piece>,
+    unchecked: VecDeque<Item>,
     ready: BTreeSet<(Reverse<u64>, usize)>,
     limit: usize,
     budget: u64,
@@ -51,46 +51,43 @@ struct Big {
 }
 
 impl Big {
-    fn add(&mut self, piece: Piece) {
-        if piece.is_big() && self.all.insert(piece.key()) {
-            self.bytes = self.bytes.saturating_add(piece.size);
+    fn add(&mut self, item: Item) {
+        if item.is_big() && self.all.insert(item.key()) {
+            self.bytes = self.bytes.saturating_add(item.size);
         }
     }
 
-    fn remove(&mut self, piece: Piece) {
-        if self.all.remove(&piece.key()) {
-            self.bytes = self.bytes.saturating_sub(piece.size);
+    fn remove(&mut self, item: Item) {
+        if self.all.remove(&item.key()) {
+            self.bytes = self.bytes.saturating_sub(item.size);
         }
     }
 
-    fn moved(&mut self, piece: Piece) {
-        self.moving.remove(&piece.key());
+    fn moved(&mut self, item: Item) {
+        self.moving.remove(&item.key());
         // The next one sets the pace then; any other keeps its place in the sum.
-        if self.all.last() == Some(&piece.key()) {
-            self.remove(piece);
+        if self.all.last() == Some(&item.key()) {
+            self.remove(item);
         }
     }
 
     /// Whether it may move now. The largest always may; of the others so many at the same time that all have moved
     /// when it has.
-    fn admits(&self, piece: Piece) -> bool {
+    fn admits(&self, item: Item) -> bool {
         let Some(largest) = self.all.last() else {
             return true;
         };
         let others = self.moving.len() - usize::from(self.moving.contains(largest));
-        piece.key() == *largest || 1 + (others as u64) < self.bytes.div_ceil(largest.0)
+        item.key() == *largest || 1 + (others as u64) < self.bytes.div_ceil(largest.0)
     }
 }
 
 impl Schedule {
-    pub(crate) fn new(limit: usize, budget: u64, mut unchecked: Vec<Piece>, ready: &[Piece]) -> Self {
-        unchecked.sort_by_key(|piece| (Reverse(piece.size), piece.step));
+    pub(crate) fn new(limit: usize, budget: u64, mut unchecked: Vec<Item>, ready: &[Item]) -> Self {
+        unchecked.sort_by_key(|item| (Reverse(item.size), item.step));
         Self {
             unchecked: unchecked.into(),
-            ready: ready
-                .iter()
-                .map(|piece| (Reverse(piece.size), piece.step))
-                .collect(),
+            ready: ready.iter().map(|item| (Reverse(item.size), item.step)).collect(),
             limit,
             budget,
             checking: 0,
@@ -103,9 +100,9 @@ impl Schedule {
     /// The same for blobs of which each moves over one connection.
     pub(crate) fn for_uploads(mut self) -> Self {
         let mut big = Big::default();
-        self.unchecked.iter().for_each(|piece| big.add(*piece));
+        self.unchecked.iter().for_each(|item| big.add(*item));
         for (Reverse(size), step) in &self.ready {
-            big.add(Piece {
+            big.add(Item {
                 step: *step,
                 size: *size,
             });
@@ -116,43 +113,43 @@ impl Schedule {
 
     pub(crate) fn next(&mut self) -> Option<Job> {
         if self.moving < self.limit
-            && let Some(piece) = self.next_that_fits()
+            && let Some(item) = self.next_that_fits()
         {
-            self.ready.remove(&(Reverse(piece.size), piece.step));
+            self.ready.remove(&(Reverse(item.size), item.step));
             self.moving += 1;
-            self.weight = self.weight.saturating_add(weight(piece));
-            if let Some(big) = self.big.as_mut().filter(|_| piece.is_big()) {
-                big.moving.insert(piece.key());
+            self.weight = self.weight.saturating_add(weight(item));
+            if let Some(big) = self.big.as_mut().filter(|_| item.is_big()) {
+                big.moving.insert(item.key());
             }
-            return Some(Job::Move(piece));
+            return Some(Job::Move(item));
         }
         if self.checking < self.limit {
-            let piece = self.unchecked.pop_front()?;
+            let item = self.unchecked.pop_front()?;
             self.checking += 1;
-            return Some(Job::Check(piece));
+            return Some(Job::Check(item));
         }
         None
     }
 
-    /// The piece was checked: it must move, or it is at the destination.
-    pub(crate) fn checked(&mut self, piece: Piece, must_move: bool) {
+    /// The item was checked: it must move, or it is at the destination.
+    pub(crate) fn checked(&mut self, item: Item, must_move: bool) {
         self.checking = self.checking.saturating_sub(1);
         if must_move {
-            self.ready.insert((Reverse(piece.size), piece.step));
+            self.ready.insert((Reverse(item.size), item.step));
         } else if let Some(big) = &mut self.big {
-            big.remove(piece);
+            big.remove(item);
         }
     }
 
-    pub(crate) fn moved(&mut self, piece: Piece) {
+    pub(crate) fn moved(&mut self, item: Item) {
         self.moving = self.moving.saturating_sub(1);
-        self.weight = self.weight.saturating_sub(weight(piece));
+        self.weight = self.weight.saturating_sub(weight(item));
         if let Some(big) = &mut self.big {
-            big.moved(piece);
+            big.moved(item);
         }
     }
 
-    fn next_that_fits(&self) -> Option<Piece> {
+    fn next_that_fits(&self) -> Option<Item> {
         let room = self.budget.saturating_sub(self.weight);
         // Alone, anything fits.
         let largest = if self.moving == 0 || room >= HEAVIEST {
@@ -160,23 +157,23 @@ impl Schedule {
         } else {
             room
         };
-        let piece = self.largest_ready(largest)?;
+        let item = self.largest_ready(largest)?;
         match &self.big {
-            Some(big) if piece.is_big() && !big.admits(piece) => self.largest_ready(room.min(HEAVIEST - 1)),
-            _ => Some(piece),
+            Some(big) if item.is_big() && !big.admits(item) => self.largest_ready(room.min(HEAVIEST - 1)),
+            _ => Some(item),
         }
     }
 
-    fn largest_ready(&self, most: u64) -> Option<Piece> {
+    fn largest_ready(&self, most: u64) -> Option<Item> {
         let (Reverse(size), step) = self.ready.range((Reverse(most), 0)..).next()?;
-        Some(Piece {
+        Some(Item {
             step: *step,
             size: *size,
         })
     }
 }
 
-impl Piece {
+impl Item {
     const fn is_big(self) -> bool {
         self.size >= HEAVIEST
     }
@@ -186,8 +183,8 @@ impl Piece {
     }
 }
 
-fn weight(piece: Piece) -> u64 {
-    piece.size.min(HEAVIEST)
+fn weight(item: Item) -> u64 {
+    item.size.min(HEAVIEST)
 }
 
 #[cfg(test)]
@@ -196,38 +193,38 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn pieces(sizes: &[u64]) -> Vec<Piece> {
-        let piece = |(step, &size)| Piece { step, size };
-        sizes.iter().enumerate().map(piece).collect()
+    fn items(sizes: &[u64]) -> Vec<Item> {
+        let item = |(step, &size)| Item { step, size };
+        sizes.iter().enumerate().map(item).collect()
     }
 
     fn begun(schedule: &mut Schedule) -> Vec<u64> {
         std::iter::from_fn(|| schedule.next())
             .map(|job| match job {
-                Job::Move(piece) | Job::Check(piece) => piece.size,
+                Job::Move(item) | Job::Check(item) => item.size,
             })
             .collect()
     }
 
     #[test]
     fn the_budget_bounds_big_blobs_and_the_limit_small_ones() {
-        let mut big = Schedule::new(32, 32 * MIB, Vec::new(), &pieces(&[50 * MIB; 20]));
+        let mut big = Schedule::new(32, 32 * MIB, Vec::new(), &items(&[50 * MIB; 20]));
         assert_eq!(begun(&mut big).len(), 8);
-        let mut small = Schedule::new(32, 32 * MIB, Vec::new(), &pieces(&[100_000; 100]));
+        let mut small = Schedule::new(32, 32 * MIB, Vec::new(), &items(&[100_000; 100]));
         assert_eq!(begun(&mut small).len(), 32);
     }
 
     #[test]
     fn small_ones_fill_the_gap_that_a_big_one_cannot() {
         let sizes = [3 * MIB, 3 * MIB, 3 * MIB, 2 * MIB, 1];
-        let mut schedule = Schedule::new(9, 8 * MIB, Vec::new(), &pieces(&sizes));
+        let mut schedule = Schedule::new(9, 8 * MIB, Vec::new(), &items(&sizes));
         assert_eq!(begun(&mut schedule), [3 * MIB, 3 * MIB, 2 * MIB]);
-        schedule.moved(Piece {
+        schedule.moved(Item {
             step: 0,
             size: 3 * MIB,
         });
         assert_eq!(begun(&mut schedule), [3 * MIB]);
-        schedule.moved(Piece {
+        schedule.moved(Item {
             step: 3,
             size: 2 * MIB,
         });
@@ -236,9 +233,9 @@ mod tests {
 
     #[test]
     fn one_always_moves_however_small_the_budget() {
-        let mut schedule = Schedule::new(9, 1, Vec::new(), &pieces(&[9 * MIB, 8 * MIB]));
+        let mut schedule = Schedule::new(9, 1, Vec::new(), &items(&[9 * MIB, 8 * MIB]));
         assert_eq!(begun(&mut schedule), [9 * MIB]);
-        schedule.moved(Piece {
+        schedule.moved(Item {
             step: 0,
             size: 9 * MIB,
         });
@@ -248,14 +245,14 @@ mod tests {
     #[test]
     fn uploads_leave_the_largest_its_share() {
         let sizes = [93, 42, 28, 15, 9, 5, 3, 1].map(|size| size * MIB);
-        let mut schedule = Schedule::new(32, 32 * MIB, Vec::new(), &pieces(&sizes)).for_uploads();
+        let mut schedule = Schedule::new(32, 32 * MIB, Vec::new(), &items(&sizes)).for_uploads();
         assert_eq!(begun(&mut schedule), [93, 42, 28, 3, 1].map(|size| size * MIB));
-        schedule.moved(pieces(&sizes)[2]);
+        schedule.moved(items(&sizes)[2]);
         assert_eq!(begun(&mut schedule), [15 * MIB]);
-        schedule.moved(pieces(&sizes)[0]);
+        schedule.moved(items(&sizes)[0]);
         assert_eq!(begun(&mut schedule), [9 * MIB]);
 
-        let mut equal = Schedule::new(32, 32 * MIB, Vec::new(), &pieces(&[50 * MIB; 20])).for_uploads();
+        let mut equal = Schedule::new(32, 32 * MIB, Vec::new(), &items(&[50 * MIB; 20])).for_uploads();
         assert_eq!(begun(&mut equal).len(), 8, "the budget bounds them");
     }
 
@@ -263,16 +260,16 @@ mod tests {
     fn an_upload_waits_for_a_question_about_none_but_itself() {
         let sizes = [100 * MIB, 50 * MIB, 40 * MIB, 30 * MIB];
         let questions = || {
-            let mut schedule = Schedule::new(4, 32 * MIB, pieces(&sizes), &[]).for_uploads();
+            let mut schedule = Schedule::new(4, 32 * MIB, items(&sizes), &[]).for_uploads();
             assert_eq!(begun(&mut schedule), sizes);
             schedule
         };
-        let [largest, second, third, fourth] = pieces(&sizes)[..] else {
+        let [largest, second, third, fourth] = items(&sizes)[..] else {
             unreachable!()
         };
         let mut slow = questions();
-        for piece in [fourth, third, second] {
-            slow.checked(piece, true);
+        for item in [fourth, third, second] {
+            slow.checked(item, true);
         }
         assert_eq!(begun(&mut slow), [50 * MIB, 40 * MIB]);
         slow.checked(largest, true);
@@ -281,8 +278,8 @@ mod tests {
         assert_eq!(begun(&mut slow), [30 * MIB]);
 
         let mut absent = questions();
-        for piece in [second, third, fourth] {
-            absent.checked(piece, true);
+        for item in [second, third, fourth] {
+            absent.checked(item, true);
         }
         assert_eq!(begun(&mut absent).len(), 2);
         absent.checked(largest, false);
@@ -291,15 +288,15 @@ mod tests {
 
     #[test]
     fn questions_run_beside_transfers() {
-        let mut schedule = Schedule::new(2, MIB, pieces(&[1, 5, 3, 4, 2]), &[]);
+        let mut schedule = Schedule::new(2, MIB, items(&[1, 5, 3, 4, 2]), &[]);
         assert_eq!(begun(&mut schedule), [5, 4]);
-        schedule.checked(Piece { step: 1, size: 5 }, true);
+        schedule.checked(Item { step: 1, size: 5 }, true);
         assert_eq!(
             begun(&mut schedule),
             [5, 3],
             "it moves, and the next is asked for"
         );
-        schedule.checked(Piece { step: 3, size: 4 }, false);
+        schedule.checked(Item { step: 3, size: 4 }, false);
         assert_eq!(begun(&mut schedule), [2]);
     }
 }

@@ -128,7 +128,7 @@ fn part(case: &Case, source: &Place) -> Content {
 }
 
 /// What the tree below a manifest has and what refers to it: all of it, each once.
-fn pieces(source: &Place, root: &Manifest, referrers: &[Manifest]) -> HashSet<(Digest, bool)> {
+fn items(source: &Place, root: &Manifest, referrers: &[Manifest]) -> HashSet<(Digest, bool)> {
     let content = source.content.lock().unwrap();
     let mut open = vec![root.clone()];
     let mut met = HashSet::from([(root.digest().clone(), true)]);
@@ -175,7 +175,7 @@ async fn run(case: Case) {
         options = options.with_concurrency(NonZeroUsize::MIN).with_byte_budget(1);
     }
     let is_there = |manifest: &Manifest| {
-        let wanted = pieces(&source, manifest, &referrers);
+        let wanted = items(&source, manifest, &referrers);
         let content = sink.content.lock().unwrap();
         wanted.iter().all(|(digest, is_manifest)| {
             if *is_manifest {
