@@ -11,7 +11,7 @@ use crate::{
     parallel::{each, joined},
     schedule::{Item, Job, Schedule},
     selection::shown,
-    transfer::{End, Transfer},
+    transfer::{Transfer, TransferOutcome},
 };
 
 impl Plan {
@@ -93,7 +93,7 @@ impl Plan {
         if matches!(self.ends.sink.location(), Location::Repository(_)) {
             schedule = schedule.for_uploads();
         }
-        let mut tasks: JoinSet<Result<(Job, End), Error>> = JoinSet::new();
+        let mut tasks: JoinSet<Result<(Job, TransferOutcome), Error>> = JoinSet::new();
         let mut platform_mismatch = None;
         loop {
             while let Some(job) = schedule.next() {
@@ -102,22 +102,22 @@ impl Plan {
                     continue;
                 };
                 tasks.spawn(async move {
-                    let end = match job {
+                    let outcome = match job {
                         Job::Check(_) => transfer.check().await?,
                         Job::Move(_) => transfer.run().await?,
                     };
-                    Ok((job, end))
+                    Ok((job, outcome))
                 });
             }
-            let Some((job, end)) = joined(&mut tasks).await? else {
+            let Some((job, outcome)) = joined(&mut tasks).await? else {
                 return Ok(platform_mismatch);
             };
             let (Job::Check(item) | Job::Move(item)) = job;
             match job {
-                Job::Check(_) => schedule.checked(item, matches!(end, End::Absent)),
+                Job::Check(_) => schedule.checked(item, matches!(outcome, TransferOutcome::Absent)),
                 Job::Move(_) => schedule.moved(item),
             }
-            if let End::There(outcome, stated) = end {
+            if let TransferOutcome::Done(outcome, stated) = outcome {
                 platform_mismatch = stated.or(platform_mismatch);
                 if let Some(slot) = outcomes.get_mut(item.step) {
                     *slot = Some(outcome);

@@ -18,29 +18,29 @@ pub(crate) struct Transfer {
 }
 
 /// What became of a blob.
-pub(crate) enum End {
+pub(crate) enum TransferOutcome {
     /// It is not at the destination, which cannot take it by itself.
     Absent,
     /// It is at the destination; with the platform that a config states, if that is not the index's.
-    There(Outcome, Option<Platform>),
+    Done(Outcome, Option<Platform>),
 }
 
 impl Transfer {
     /// Finds out whether the bytes must move.
-    pub(crate) async fn check(&self) -> Result<End, Error> {
+    pub(crate) async fn check(&self) -> Result<TransferOutcome, Error> {
         let sink = &*self.ends.sink;
         // A registry answers a mount of what it has as it answers any mount, so one request answers both.
         let mount_first = matches!(sink.location(), Location::Repository(_));
         if mount_first && self.mount().await? {
-            return Ok(self.there(Outcome::Mounted, None));
+            return Ok(self.done(Outcome::Mounted, None));
         }
         if self.ask && sink.contains(&self.descriptor).await? {
-            return Ok(self.there(Outcome::Present, None));
+            return Ok(self.done(Outcome::Present, None));
         }
         if !mount_first && self.mount().await? {
-            return Ok(self.there(Outcome::Mounted, None));
+            return Ok(self.done(Outcome::Mounted, None));
         }
-        Ok(End::Absent)
+        Ok(TransferOutcome::Absent)
     }
 
     async fn mount(&self) -> Result<bool, Error> {
@@ -51,7 +51,7 @@ impl Transfer {
     }
 
     /// Moves the bytes.
-    pub(crate) async fn run(&self) -> Result<End, Error> {
+    pub(crate) async fn run(&self) -> Result<TransferOutcome, Error> {
         let descriptor = &self.descriptor;
         self.progress.event(Event::Started { descriptor });
         let mut blob = match descriptor.data() {
@@ -70,15 +70,15 @@ impl Transfer {
         }
         let blob = blob.with_progress(Arc::clone(&self.progress));
         self.ends.sink.push_blob(blob).await?;
-        Ok(self.there(Outcome::Copied, platform_mismatch))
+        Ok(self.done(Outcome::Copied, platform_mismatch))
     }
 
-    fn there(&self, outcome: Outcome, platform_mismatch: Option<Platform>) -> End {
+    fn done(&self, outcome: Outcome, platform_mismatch: Option<Platform>) -> TransferOutcome {
         self.progress.event(Event::Finished {
             descriptor: &self.descriptor,
             outcome,
         });
-        End::There(outcome, platform_mismatch)
+        TransferOutcome::Done(outcome, platform_mismatch)
     }
 }
 
