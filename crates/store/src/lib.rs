@@ -49,7 +49,7 @@
 //! manifest it finds, as skopeo does, may not write an image that is there already.
 //!
 //! There are no features. Windows, macOS and other Unix systems differ in one module. A file system without
-//! locks is refused ([`Options::dangerous_without_locks`]).
+//! locks is refused ([`DangerousOptions::without_locks`]).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;
@@ -82,4 +82,4 @@ pub use exclusive::ExclusiveLayout;
 pub use image::Image;
 pub use layout::Layout;
 pub use memory::Memory;
-pub use options::{Durability, Options, Verify};
+pub use options::{DangerousOptions, Durability, Options, Verify};

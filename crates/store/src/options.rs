@@ -43,12 +43,28 @@ impl Options {
         self
     }
 
-    /// Works without file locks, for a file system that has none. Then only one process may use the store,
-    /// and nothing checks that; without this, a store that cannot be locked is refused.
+    /// Settings that give up a guarantee of the store.
+    pub const fn dangerous(self) -> DangerousOptions {
+        DangerousOptions(self)
+    }
+}
+
+/// Settings of [`Options`] that give up a guarantee of the store.
+///
+/// ```
+/// let options = wharf_store::Options::default().dangerous().without_locks();
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct DangerousOptions(Options);
+
+impl DangerousOptions {
+    /// Works without file locks, for a file system that has none. Then only one process at a time may use the store,
+    /// which nothing checks. By default a store on such a file system is refused.
     #[must_use]
-    pub const fn dangerous_without_locks(mut self) -> Self {
-        self.without_locks = true;
-        self
+    pub fn without_locks(mut self) -> Options {
+        self.0.without_locks = true;
+        self.0
     }
 }
 

@@ -204,7 +204,7 @@ async fn modes_are_narrow() {
 async fn locks_can_be_done_without() {
     let scratch = Scratch::new();
     let store = scratch
-        .store_with(Options::default().dangerous_without_locks())
+        .store_with(Options::default().dangerous().without_locks())
         .await;
     push(&Image::small("x"), &store, "x").await;
     assert!(store.check().await.unwrap().is_clean());
