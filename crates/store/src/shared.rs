@@ -22,9 +22,9 @@ pub(crate) struct Shared {
     pub(crate) hashed: Arc<HashedFiles>,
     /// Held by the task of this process that receives a digest. Between processes the lock of the ingest file does the same.
     pub(crate) receiving: SingleFlight<AsyncMutex<()>>,
-    /// Of those that ask for the right to write: a hundred small blobs that did so at the same time would start a
-    /// hundred threads for work of microseconds.
-    pub(crate) turns: Semaphore,
+    /// Bounds concurrent calls of `ingest::acquire`, each of which takes microseconds of blocking work: without it, a
+    /// hundred small blobs would start a hundred threads.
+    pub(crate) acquire_permits: Semaphore,
 }
 
 impl Shared {
@@ -34,7 +34,7 @@ impl Shared {
             partials: Arc::default(),
             hashed: Arc::default(),
             receiving: SingleFlight::default(),
-            turns: Semaphore::new(thread::available_parallelism().map_or(1, NonZeroUsize::get)),
+            acquire_permits: Semaphore::new(thread::available_parallelism().map_or(1, NonZeroUsize::get)),
         }
     }
 

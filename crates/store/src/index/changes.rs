@@ -127,23 +127,23 @@ impl Index {
         replaced: Option<&Digest>,
         changes: &mut Changes,
     ) {
-        let mut kept = BTreeSet::new();
+        let mut remaining = BTreeSet::new();
         for entry in entries {
             let (position, digest) = (entry.position(), entry.descriptor().digest());
             let Some((text, has_name)) = entry.without(name.as_str()) else {
                 continue;
             };
-            let is_elsewhere = || {
+            let has_other_entry = || {
                 Some(digest) == replaced
-                    || kept.contains(digest.as_str())
+                    || remaining.contains(digest.as_str())
                     || self.of_digest(digest).into_iter().any(|other| {
                         let same = other.position() == position || other.fit(name.as_str(), None).is_some();
                         !same && !changes.removes(other.position())
                     })
             };
-            let stays = has_name || !is_elsewhere();
+            let stays = has_name || !has_other_entry();
             if stays {
-                kept.insert(digest.as_str().to_owned());
+                remaining.insert(digest.as_str().to_owned());
             }
             changes.edited.insert(position, stays.then_some(text));
         }

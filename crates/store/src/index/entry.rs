@@ -127,18 +127,18 @@ impl<'a> Entry<'a> {
     /// The text of the entry without this name, whatever else it says; whether it has another name is the second
     /// part.
     pub(super) fn without(&self, name: &str) -> Option<(String, bool)> {
-        let kept: Vec<&str> = self.full_names().filter(|own| *own != name).collect();
-        let was_full = self.full_names().count() > kept.len();
-        let of_another = |tag: &str| kept.iter().any(|own| own.ends_with(&format!(":{tag}")));
+        let remaining: Vec<&str> = self.full_names().filter(|own| *own != name).collect();
+        let was_full = self.full_names().count() > remaining.len();
+        let of_another = |tag: &str| remaining.iter().any(|own| own.ends_with(&format!(":{tag}")));
         let keeps_ref_name = self
             .ref_name()
             .is_some_and(|tag| tag != name && (!was_full || of_another(tag)));
         let mut members = Members::parse(self.text)?;
         let mut annotations = Members::parse(members.get("annotations")?)?;
-        if kept.is_empty() {
+        if remaining.is_empty() {
             annotations.remove(FULL_NAME);
         } else {
-            annotations.set(FULL_NAME, Value::from(kept.join(",")).to_string());
+            annotations.set(FULL_NAME, Value::from(remaining.join(",")).to_string());
         }
         if !keeps_ref_name {
             annotations.remove(REF_NAME);
@@ -148,7 +148,7 @@ impl<'a> Entry<'a> {
         } else {
             members.set("annotations", annotations.to_string());
         }
-        Some((members.to_string(), keeps_ref_name || !kept.is_empty()))
+        Some((members.to_string(), keeps_ref_name || !remaining.is_empty()))
     }
 }
 

@@ -102,11 +102,11 @@ pub(crate) async fn acquire(
 ) -> Result<Option<(Slot, Hasher)>, Error> {
     const PAUSE: Duration = Duration::from_millis(10);
     loop {
-        let turn = layout.shared.turns.acquire().await;
+        let permit = layout.shared.acquire_permits.acquire().await;
         let wanted = descriptor.clone();
         let attempt = layout.blocking(move |layout| attempt(layout, &wanted, resumable));
         let attempt = attempt.await?;
-        drop(turn);
+        drop(permit);
         match attempt {
             Attempt::There => return Ok(None),
             Attempt::Granted(granted) => return Ok(Some(*granted)),
@@ -207,8 +207,8 @@ async fn receive(slot: Slot, blob: Blob) -> Result<Option<Stamp>, Error> {
                 return Err(error);
             }
             Some(Err(error)) => {
-                let keep = writing.keep();
-                writing.end(keep).await?;
+                let suspend = writing.suspend();
+                writing.end(suspend).await?;
                 return Err(error);
             }
             None => return writing.end(End::Commit).await,
@@ -231,7 +231,7 @@ struct Batch {
 
 enum End {
     Commit,
-    Keep(Box<Hasher>),
+    Suspend(Box<Hasher>),
     Discard,
 }
 
@@ -251,7 +251,7 @@ struct Writing {
 }
 
 impl Writing {
-    /// Sends a full batch on its way, waiting for its turn.
+    /// Sends the batch to the writer if it is full, once the queue has room.
     async fn make_room(&mut self) -> Result<(), Error> {
         if self.batched < BATCH {
             return Ok(());
@@ -302,8 +302,8 @@ impl Writing {
         joined(thread.handle.await)
     }
 
-    fn keep(&self) -> End {
-        End::Keep(Box::new(self.pieces.hasher().clone()))
+    fn suspend(&self) -> End {
+        End::Suspend(Box::new(self.pieces.hasher().clone()))
     }
 }
 
@@ -311,7 +311,7 @@ impl Drop for Writing {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
             let batch = Batch::take(&mut self.batch, &self.pieces);
-            let _ = thread.queue.send(Message::End(batch, self.keep()));
+            let _ = thread.queue.send(Message::End(batch, self.suspend()));
         }
     }
 }
@@ -340,7 +340,7 @@ fn start(mut slot: Slot) -> Writer {
                 Message::End(batch, end) => return finish(slot, &batch, end),
             }
         }
-        slot.keep(None);
+        slot.suspend(None);
         Ok(None)
     });
     Writer {
@@ -356,9 +356,9 @@ fn finish(mut slot: Slot, batch: &Batch, end: End) -> Result<Option<Stamp>, Erro
             slot.write(&batch.pieces, batch.front)?;
             slot.commit()
         }
-        End::Keep(hasher) => {
+        End::Suspend(hasher) => {
             slot.write(&batch.pieces, batch.front)?;
-            slot.keep(Some(*hasher));
+            slot.suspend(Some(*hasher));
             Ok(None)
         }
         End::Discard => slot.discard().map(|()| None),

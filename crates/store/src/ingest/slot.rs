@@ -121,9 +121,9 @@ impl Slot {
         let Some(file) = &mut self.file else {
             return Ok(hasher);
         };
-        let kept = self.partials.take(&self.digest, file);
-        if let Some(kept) = kept.at("look at", &self.path)? {
-            hasher = kept;
+        let partial = self.partials.take(&self.digest, file);
+        if let Some(state) = partial.at("look at", &self.path)? {
+            hasher = state;
         } else if self.written > 0 {
             hash_into(file, &mut hasher).at("read", &self.path)?;
         }
@@ -216,8 +216,8 @@ impl Slot {
         published.map(Some)
     }
 
-    /// Keeps what was written before the first gap for a later attempt, with the hash state over it.
-    pub(crate) fn keep(mut self, hasher: Option<Hasher>) {
+    /// Ends this attempt but leaves the bytes before the first gap, with their hash state, for a later one.
+    pub(crate) fn suspend(mut self, hasher: Option<Hasher>) {
         if self.footer.take().is_some() {
             let cut = self.file.as_ref().map(|file| file.set_len(self.front));
             if !matches!(cut, Some(Ok(()))) {
@@ -236,7 +236,7 @@ impl Slot {
             && hasher.count() == self.written
             && file.unlock().is_ok()
         {
-            self.partials.keep(&self.digest, file, hasher);
+            self.partials.insert(&self.digest, file, hasher);
         }
     }
 
