@@ -2,7 +2,7 @@ use std::{
     collections::HashMap,
     fmt,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -17,6 +17,7 @@ use crate::{
     logins::{Login, LoginKey, Logins, no_credential},
     refusal,
     roots::{RootAnswer, Roots},
+    sync::LockExt as _,
 };
 
 /// The most bytes read of a token answer.
@@ -232,7 +233,7 @@ impl Authenticator {
     }
 
     fn lock_known(&self) -> MutexGuard<'_, HashMap<Origin, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.locked()
     }
 
     async fn meet(

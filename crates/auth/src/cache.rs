@@ -1,7 +1,7 @@
 use std::{
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use url::Url;
 use wharf_http::Origin;
 
-use crate::{AuthError, Credential, Scopes, Secret, TokenResponse};
+use crate::{AuthError, Credential, Scopes, Secret, TokenResponse, sync::LockExt as _};
 
 /// The most tokens kept; beyond it, those that have run out are dropped, then the oldest.
 const MAX_TOKENS: usize = 1000;
@@ -75,7 +75,7 @@ struct Failure {
 
 impl Slot {
     fn valid(&self) -> Option<Secret> {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.locked();
         let cached = current.as_ref()?;
         (Instant::now() < cached.renew_at).then(|| cached.token.clone())
     }
@@ -109,7 +109,7 @@ impl TokenCache {
             Ok(response) => {
                 let renew_at = Instant::now() + usable(response.life);
                 let token = response.token;
-                *slot.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Cached {
+                *slot.current.locked() = Some(Cached {
                     token: token.clone(),
                     renew_at,
                 });
@@ -129,16 +129,16 @@ impl TokenCache {
     /// A valid token for this key or for more, without fetching.
     #[must_use]
     pub fn cached(&self, key: &TokenKey) -> Option<Secret> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.slots.locked();
         let mut covering = slots.iter().filter(|(held, _)| held.covers(key));
         covering.find_map(|(_, slot)| slot.valid())
     }
 
     /// Drops a token that the registry refused, unless it has been replaced since.
     pub fn forget(&self, token: &Secret) {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.slots.locked();
         for (_, slot) in slots.iter() {
-            let mut current = slot.current.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut current = slot.current.locked();
             if current.as_ref().is_some_and(|cached| cached.token == *token) {
                 *current = None;
             }
@@ -146,7 +146,7 @@ impl TokenCache {
     }
 
     fn slot(&self, key: &TokenKey) -> Arc<Slot> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.locked();
         if let Some((_, slot)) = slots.iter().find(|(held, _)| held == key) {
             return Arc::clone(slot);
         }

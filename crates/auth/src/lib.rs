@@ -43,6 +43,8 @@ mod roots;
 #[cfg(feature = "client")]
 mod scope;
 mod secret;
+#[cfg(feature = "client")]
+mod sync;
 
 #[cfg(feature = "client")]
 pub use authenticator::Authenticator;

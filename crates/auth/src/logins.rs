@@ -1,12 +1,15 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use wharf_reference::{Registry, Repository};
 
-use crate::{AuthError, AuthErrorKind, Credential, CredentialAnswer, CredentialError, CredentialProvider};
+use crate::{
+    AuthError, AuthErrorKind, Credential, CredentialAnswer, CredentialError, CredentialProvider,
+    sync::LockExt as _,
+};
 
 /// The most answers kept; beyond it all are asked for anew.
 const MAX_HELD: usize = 1000;
@@ -48,7 +51,7 @@ impl Logins {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<LoginKey, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.locked()
     }
 
     fn kept(&self, key: &LoginKey, fresh: bool) -> Option<Login> {

@@ -1,7 +1,7 @@
 use std::{
     collections::HashMap,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -9,7 +9,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 use wharf_http::Origin;
 
-use crate::AuthError;
+use crate::{AuthError, sync::LockExt as _};
 
 /// How long a root that could not be read is left alone.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -52,7 +52,7 @@ impl Roots {
         take_in: impl FnOnce(&HeaderMap) -> Result<bool, AuthError>,
     ) -> Result<bool, AuthError> {
         let root = {
-            let mut roots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut roots = self.0.locked();
             Arc::clone(roots.entry(origin.clone()).or_default())
         };
         let mut learned = root.0.lock().await;

@@ -1,7 +1,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use http::{HeaderValue, Method};
@@ -22,6 +22,7 @@ use crate::{
     push::UploadQuirks,
     repeated_source::skip_repeated_source,
     send::Call,
+    sync::LockExt as _,
     warnings::WarnOnce,
 };
 
@@ -149,12 +150,12 @@ impl Client {
     }
 
     pub(crate) fn host(&self, registry: &Registry) -> Host {
-        let hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let hosts = self.shared.hosts.locked();
         hosts.get(registry).cloned().unwrap_or_default()
     }
 
     pub(crate) fn learn(&self, registry: &Registry, lesson: impl FnOnce(&mut Host)) {
-        let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.shared.hosts.locked();
         lesson(hosts.entry(registry.clone()).or_default());
     }
 }

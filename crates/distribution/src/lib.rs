@@ -79,6 +79,7 @@ mod repeated_source;
 mod search;
 mod send;
 mod subject;
+mod sync;
 mod tags;
 mod versions;
 mod warnings;

@@ -7,12 +7,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 use wharf_reference::Registry;
+
+use crate::sync::LockExt as _;
 
 /// The initial limit of downloads from one registry at once, and the highest.
 const MAX_DOWNLOADS: u32 = 32;
@@ -28,7 +30,7 @@ pub(crate) struct Limiters(Mutex<HashMap<Registry, Arc<Limiter>>>);
 
 impl Limiters {
     pub(crate) fn of(&self, registry: &Registry) -> Arc<Limiter> {
-        let mut limiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut limiters = self.0.locked();
         Arc::clone(limiters.entry(registry.clone()).or_default())
     }
 }
@@ -66,7 +68,7 @@ impl Default for State {
 
 impl Limiter {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.locked()
     }
 
     /// Waits until the time that the registry last asked for is over.

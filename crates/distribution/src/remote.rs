@@ -3,7 +3,7 @@ use std::{
     fmt,
     future::Future,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -21,6 +21,7 @@ use crate::{
     endpoint::{Endpoint, InOrder},
     error::{Error, Operation},
     push::Session,
+    sync::LockExt as _,
 };
 
 /// One repository of a registry. Clones share what was learned.
@@ -205,16 +206,12 @@ impl Remote {
 
     /// Keeps an upload session that a refused mount opened.
     pub(crate) fn keep_session(&self, digest: &Digest, session: Session) {
-        let mut sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.inner.sessions.locked();
         sessions.insert(digest.clone(), session);
     }
 
     pub(crate) fn take_session(&self, digest: &Digest) -> Option<Session> {
-        self.inner
-            .sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(digest)
+        self.inner.sessions.locked().remove(digest)
     }
 }
 

@@ -3,12 +3,14 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use http::{HeaderMap, header::WARNING};
 use wharf_content::{Event, Progress};
 use wharf_http::printable;
+
+use crate::sync::LockExt as _;
 
 /// The most bytes of warnings in one answer.
 const MAX_BYTES: usize = 4096;
@@ -36,7 +38,7 @@ impl WarnOnce {
 
     /// Tells a warning, unless it was told before. Whether it was new.
     pub fn warn(&self, message: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.locked();
         if told.len() >= MAX_TOLD || !told.insert(message.to_owned()) {
             return false;
         }

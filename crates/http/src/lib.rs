@@ -39,6 +39,7 @@ mod reqwest_adapter;
 mod retry;
 mod retry_after;
 mod service;
+mod sync;
 mod timeouts;
 mod tls;
 mod transport;

@@ -1,7 +1,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use http::{HeaderValue, Method, header::AUTHORIZATION};
@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     AddressClass, Connect, Error, ErrorKind, HttpService, Origin, Peer, PeerAddress, RedirectChain, Request,
-    RequestBody, Response,
+    RequestBody, Response, sync::LockExt as _,
 };
 
 /// Keeps one service per peer and follows redirects between them.
@@ -51,7 +51,7 @@ impl Transport {
 
     /// The service for a peer, made at the first call.
     pub fn service(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error> {
-        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut services = self.services.locked();
         if let Some(service) = services.get(peer) {
             return Ok(Arc::clone(service));
         }

@@ -1,6 +1,6 @@
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
 };
 
@@ -10,6 +10,8 @@ use wharf_content::{Blob, ErrorKind};
 use wharf_http::RequestBody;
 
 use super::whole::Failure;
+
+use crate::sync::LockExt as _;
 
 /// A blob that is read piece by piece, each piece by one request's body. A body that was given up can no
 /// longer take bytes away from its successor.
@@ -38,7 +40,7 @@ impl Reader {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 
     /// A body with the `length` bytes from `offset` on; `None` if that is not where the reader is.

@@ -1,6 +1,6 @@
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
@@ -11,7 +11,7 @@ use wharf_http::{RequestBody, RetryBudget, RetryLimit};
 use wharf_reference::{Algorithm, Digest};
 
 use super::{OPERATION, Session, is_ambiguous, may_try_again, whole::Failure};
-use crate::{Remote, endpoint::Endpoint, error::Error, send::Payload};
+use crate::{Remote, endpoint::Endpoint, error::Error, send::Payload, sync::LockExt as _};
 
 impl Remote {
     /// Writes a blob whose digest and size are not known before its last byte, for [`Sink::ingest`](wharf_content::Sink).
@@ -35,7 +35,7 @@ impl Remote {
         let hashed = Arc::new(Mutex::new(Some(hasher)));
         let next = Mutex::new(Some(bytes));
         let body = || {
-            let bytes = next.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            let bytes = next.locked().take()?;
             Some(RequestBody::Stream {
                 bytes: Box::pin(Hashing {
                     bytes,
@@ -80,7 +80,7 @@ impl Remote {
 }
 
 fn digest_of(hashed: &Mutex<Option<Hasher>>) -> Result<(Digest, u64), wharf_content::Error> {
-    let hasher = hashed.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let hasher = hashed.locked().take();
     let hasher = hasher.ok_or_else(|| {
         wharf_content::Error::new(
             ErrorKind::Server,
@@ -103,7 +103,7 @@ impl Stream for Hashing {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.bytes.as_mut().poll_next(context);
         if let Poll::Ready(Some(Ok(chunk))) = &polled
-            && let Some(hasher) = &mut *self.hashed.lock().unwrap_or_else(PoisonError::into_inner)
+            && let Some(hasher) = &mut *self.hashed.locked()
         {
             hasher.update(chunk);
         }

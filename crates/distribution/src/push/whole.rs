@@ -1,6 +1,6 @@
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
@@ -10,7 +10,7 @@ use wharf_content::Blob;
 use wharf_http::{RequestBody, RetryBudget};
 
 use super::{OPERATION, Session, is_ambiguous};
-use crate::{error::Error, send::Payload};
+use crate::{error::Error, send::Payload, sync::LockExt as _};
 
 /// Sends a blob in the request that closes the session.
 pub(super) async fn send(mut session: Session, blob: Blob, budget: &mut RetryBudget) -> Result<(), Error> {
@@ -19,7 +19,7 @@ pub(super) async fn send(mut session: Session, blob: Blob, budget: &mut RetryBud
     let failure = Failure::default();
     let next = Mutex::new(Some(blob));
     let body = || {
-        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = next.locked();
         let blob = next.take()?;
         // A blob that can be reopened survives a refused first try (an expired token).
         *next = blob.reopen();
@@ -54,13 +54,13 @@ pub(super) struct Failure(Arc<Mutex<Option<wharf_content::Error>>>);
 impl Failure {
     pub(super) fn set(&self, error: wharf_content::Error) -> std::io::Error {
         let message = error.to_string();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *self.0.locked() = Some(error);
         std::io::Error::other(message)
     }
 
     /// The blob's error, if that is what happened.
     pub(super) fn explain(&self, error: Error, subject: &str) -> Error {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match self.0.locked().take() {
             Some(cause) => Error::from_content(OPERATION, subject, "", &cause)
                 .with_detail(crate::Detail::Content)
                 .with_source(cause),

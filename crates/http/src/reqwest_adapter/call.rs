@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, HttpService, PeerAddress, Request, RequestBody, RequestClass, Response, ResponseBody,
-    Timeouts, UploadStream,
+    Timeouts, UploadStream, sync::LockExt as _,
 };
 
 #[derive(Debug)]
@@ -186,11 +186,11 @@ impl Activity {
 
     fn touch(&self, unfinished: bool) {
         let last = Instant::now();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Sent { last, unfinished };
+        *self.0.locked() = Sent { last, unfinished };
     }
 
     fn deadline(&self, head: Duration, send: Duration) -> Instant {
-        let sent = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = *self.0.locked();
         sent.last + if sent.unfinished { send } else { head }
     }
 

@@ -13,14 +13,17 @@ mod rustls_config;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 pub use pem::{CertificateFile, IgnoredBlock};
 pub use resolver::DnsResolver;
 
-use crate::{Connect, Error, ErrorKind, HttpService, Peer, ProxySettings, Redacted, Timeouts, TlsSettings};
+use crate::{
+    Connect, Error, ErrorKind, HttpService, Peer, ProxySettings, Redacted, Timeouts, TlsSettings,
+    sync::LockExt as _,
+};
 
 /// Connects with reqwest, rustls and ring: HTTP/2 where the server offers it over TLS, HTTP/1.1 otherwise.
 #[derive(Default)]
@@ -63,7 +66,7 @@ impl ReqwestConnector {
     }
 
     fn tls(&self, settings: &Arc<TlsSettings>) -> Result<rustls::ClientConfig, Error> {
-        let mut cache = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.tls.locked();
         if let Some(config) = cache.get(settings) {
             return Ok(config.clone());
         }
