@@ -66,7 +66,7 @@ impl Remote {
             self.scopes(&endpoint, Action::Push),
             &answer,
         ) {
-            self.keep_session(digest, session);
+            self.store_session(digest, session);
         }
         Ok(false)
     }

@@ -28,7 +28,7 @@ impl Remote {
     pub async fn delete_referrer(&self, manifest: &Manifest) -> Result<(), Error> {
         self.delete_manifest(manifest.digest()).await?;
         match manifest.subject() {
-            Some(subject) => self.forget_referrer(subject.digest(), manifest.digest()).await,
+            Some(subject) => self.remove_referrer(subject.digest(), manifest.digest()).await,
             None => Ok(()),
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     Client,
     error::{Error, Operation},
     send::Call,
-    wire::Instead,
+    wire::UnexpectedBody,
 };
 
 /// The most bytes read of a list of extensions.
@@ -59,7 +59,7 @@ impl Client {
             return Ok(Vec::new());
         }
         let read: Answer = serde_json::from_slice(&answer.bytes)
-            .map_err(|_| Instead::in_answer("a list of extensions", operation, registry, &answer))?;
+            .map_err(|_| UnexpectedBody::in_answer("a list of extensions", operation, registry, &answer))?;
         let extensions = read
             .extensions
             .into_iter()

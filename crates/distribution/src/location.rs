@@ -1,19 +1,19 @@
 use url::Url;
 use wharf_http::{Error, ErrorKind, Origin, resolve_location};
 
-use crate::send::Answer;
+use crate::send::RegistryAnswer;
 
 /// The URL of an upload session that an answer names (N6).
 ///
 /// It must be on the registry's own origin. Two mistakes of registries behind proxies are corrected: an explicit
 /// default port that is dropped, and `http` for a host that was asked over https.
-pub(crate) fn upload_location(answer: &Answer) -> Result<Url, Error> {
+pub(crate) fn upload_location(answer: &RegistryAnswer) -> Result<Url, Error> {
     on_origin_of(&answer.url, only_location(answer)?)
 }
 
 /// The same on any origin, for who has chosen to follow it there: https only, unless the registry itself is spoken
 /// to in the clear.
-pub(crate) fn upload_location_anywhere(answer: &Answer) -> Result<Url, Error> {
+pub(crate) fn upload_location_anywhere(answer: &RegistryAnswer) -> Result<Url, Error> {
     let url = resolve_location(&answer.url, only_location(answer)?)?;
     if Origin::of(&answer.url)?.is_encrypted() && !Origin::of(&url)?.is_encrypted() {
         let message = "the bytes would be sent over plain http, which is not done";
@@ -22,7 +22,7 @@ pub(crate) fn upload_location_anywhere(answer: &Answer) -> Result<Url, Error> {
     Ok(url)
 }
 
-fn only_location(answer: &Answer) -> Result<&[u8], Error> {
+fn only_location(answer: &RegistryAnswer) -> Result<&[u8], Error> {
     wharf_http::only_location(&answer.headers).ok_or_else(|| {
         let message = "the registry does not say where to send the bytes";
         Error::new(ErrorKind::Protocol, message)

@@ -15,7 +15,7 @@ use crate::{
     endpoint::Endpoint,
     error::{Detail, Error, Operation},
     manifests::{ACCEPT, stated_digest},
-    send::{Answer, Call},
+    send::{Call, RegistryAnswer},
 };
 
 const OPERATION: Operation = Operation::Look;
@@ -114,9 +114,9 @@ impl Client {
     pub(crate) fn unless_decisive(
         &self,
         endpoint: &Endpoint,
-        asked: Result<Answer, Error>,
+        asked: Result<RegistryAnswer, Error>,
         learn: impl FnOnce(&mut Unanswered),
-    ) -> Result<Option<Answer>, Error> {
+    ) -> Result<Option<RegistryAnswer>, Error> {
         let error = match asked {
             Ok(answer) => return Ok(Some(answer)),
             Err(error) if is_decisive(&error) => return Err(error),
@@ -165,7 +165,7 @@ fn is_decisive(error: &Error) -> bool {
 }
 
 /// Whether an answer is about this content, as far as it says: some leave out digest and size.
-fn is_it(answer: &Answer, digest: &Digest, size: Option<u64>) -> bool {
+fn is_it(answer: &RegistryAnswer, digest: &Digest, size: Option<u64>) -> bool {
     answer.status == 200 && !contradicts(&answer.headers, digest, size)
 }
 

@@ -12,8 +12,8 @@ use crate::{
     Remote,
     endpoint::Endpoint,
     error::{Error, Operation},
-    send::{Answer, Call, Payload},
-    wire::Instead,
+    send::{Call, Payload, RegistryAnswer},
+    wire::UnexpectedBody,
 };
 
 /// The manifest types that are understood, best first.
@@ -97,7 +97,7 @@ impl Remote {
     async fn after_push(&self, manifest: &Manifest, headers: &HeaderMap) -> Result<(), Error> {
         match manifest.subject() {
             Some(subject) if !headers.contains_key("oci-subject") => {
-                self.note_referrer(subject.digest(), manifest).await
+                self.add_referrer(subject.digest(), manifest).await
             }
             _ => Ok(()),
         }
@@ -178,14 +178,19 @@ impl Remote {
         .map_err(|error| {
             let unreadable = error.kind() == ErrorKind::Invalid;
             let instead = unreadable
-                .then(|| Instead::of("a manifest", &headers, &bytes))
+                .then(|| UnexpectedBody::of("a manifest", &headers, &bytes))
                 .flatten();
             instead.map_or_else(|| fail(&error), |it| it.into_error(operation, &subject, &url))
         })
     }
 
     /// Asks for a manifest, or with HEAD, which saves reading it, for its headers.
-    async fn ask(&self, endpoint: &Endpoint, method: Method, target: &Target) -> Result<Answer, Error> {
+    async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        target: &Target,
+    ) -> Result<RegistryAnswer, Error> {
         let operation = Operation::PullManifest;
         let subject = self.name_of(target);
         if let Target::Name(name) = target {

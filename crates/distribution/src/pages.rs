@@ -12,8 +12,8 @@ use crate::{
     endpoint::Endpoint,
     error::{Detail, Error, Operation},
     link::next_page,
-    send::{Answer, Call},
-    wire::Instead,
+    send::{Call, RegistryAnswer},
+    wire::UnexpectedBody,
 };
 
 /// The most bytes of one page of a list (X1).
@@ -138,7 +138,12 @@ impl Pages {
     }
 
     /// The URL at the registry that a page was asked for at, before any redirect to another host.
-    fn asked(&self, client: &Client, endpoint: &Endpoint, answer: &Answer) -> Result<Url, wharf_http::Error> {
+    fn asked(
+        &self,
+        client: &Client,
+        endpoint: &Endpoint,
+        answer: &RegistryAnswer,
+    ) -> Result<Url, wharf_http::Error> {
         match &self.next {
             Next::Page(url) => Ok(url.clone()),
             _ if answer.is_home => Ok(answer.url.clone()),
@@ -156,13 +161,13 @@ impl Pages {
 
     /// The error for a page that is not the `expected` list.
     pub(crate) fn unexpected(&self, expected: &str, page: &Page) -> Error {
-        self.unreadable(expected, page, Instead::unreadable(expected).reason)
+        self.unreadable(expected, page, UnexpectedBody::unreadable(expected).reason)
     }
 
     /// The error for a page that is not the `expected` list; `why` says so if nothing better is known.
     pub(crate) fn unreadable(&self, expected: &str, page: &Page, why: String) -> Error {
-        Instead::of(expected, &page.headers, &page.body)
-            .unwrap_or(Instead {
+        UnexpectedBody::of(expected, &page.headers, &page.body)
+            .unwrap_or(UnexpectedBody {
                 reason: why,
                 hint: None,
             })
@@ -171,7 +176,7 @@ impl Pages {
 
     /// The error for a page whose JSON has no list in it; `None` if it says nothing else either.
     pub(crate) fn error_instead(&self, expected: &str, page: &Page) -> Option<Error> {
-        let instead = Instead::error(expected, &page.body)?;
+        let instead = UnexpectedBody::error(expected, &page.body)?;
         Some(instead.into_error(self.operation, &self.subject, &page.url))
     }
 

@@ -205,7 +205,7 @@ impl Remote {
     }
 
     /// Keeps an upload session that a refused mount opened.
-    pub(crate) fn keep_session(&self, digest: &Digest, session: Session) {
+    pub(crate) fn store_session(&self, digest: &Digest, session: Session) {
         let mut sessions = self.inner.sessions.locked();
         sessions.insert(digest.clone(), session);
     }

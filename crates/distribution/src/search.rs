@@ -9,7 +9,7 @@ use crate::{
     Client,
     error::{Error, Operation},
     send::Call,
-    wire::Instead,
+    wire::UnexpectedBody,
 };
 
 /// The most bytes read of the answer to a search.
@@ -78,7 +78,7 @@ impl Client {
             Err(error) => return Err(error),
         };
         let read: Answer = serde_json::from_slice(&answer.bytes)
-            .map_err(|_| Instead::in_answer("a list of results", operation, registry, &answer))?;
+            .map_err(|_| UnexpectedBody::in_answer("a list of results", operation, registry, &answer))?;
         Ok(read.results.into_iter().take(limit).map(Found::from).collect())
     }
 

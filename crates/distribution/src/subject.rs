@@ -19,7 +19,7 @@ const MAX_ROUNDS: u32 = 4;
 impl Remote {
     /// Adds a manifest to the list at the fallback tag, and looks whether it stayed there: the registry has no
     /// way to say "only if nobody else changed it". Within this client, one writes at a time.
-    pub(crate) async fn note_referrer(&self, subject: &Digest, manifest: &Manifest) -> Result<(), Error> {
+    pub(crate) async fn add_referrer(&self, subject: &Digest, manifest: &Manifest) -> Result<(), Error> {
         let entry = entry_of(manifest);
         self.update_list(subject, |entries| {
             if entries
@@ -35,7 +35,7 @@ impl Remote {
     }
 
     /// Takes a manifest out of the list at the fallback tag, if there is one.
-    pub(crate) async fn forget_referrer(&self, subject: &Digest, referrer: &Digest) -> Result<(), Error> {
+    pub(crate) async fn remove_referrer(&self, subject: &Digest, referrer: &Digest) -> Result<(), Error> {
         self.update_list(subject, |entries| {
             let before = entries.len();
             entries.retain(|held| held.get("digest").and_then(Value::as_str) != Some(referrer.as_str()));

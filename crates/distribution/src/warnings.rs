@@ -52,7 +52,7 @@ impl WarnOnce {
     }
 
     /// Tells the warnings of an answer that are new.
-    pub(crate) fn hear(&self, registry: &str, headers: &HeaderMap) {
+    pub(crate) fn warn_of_headers(&self, registry: &str, headers: &HeaderMap) {
         let mut bytes = 0;
         for value in headers.get_all(WARNING) {
             bytes += value.len();
@@ -142,8 +142,8 @@ mod tests {
             format!("299 - \"{}\"", "x".repeat(MAX_BYTES)).parse().unwrap(),
         );
         headers.append(WARNING, r#"299 - "late""#.parse().unwrap());
-        warnings.hear("r.example", &headers);
-        warnings.hear("r.example", &headers);
+        warnings.warn_of_headers("r.example", &headers);
+        warnings.warn_of_headers("r.example", &headers);
         assert_eq!(*heard.0.lock().unwrap(), ["r.example warns: one"]);
     }
 }

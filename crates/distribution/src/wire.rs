@@ -10,7 +10,7 @@ use wharf_http::{ErrorEntry, Redacted, WebPage, error_entries};
 
 use crate::{
     error::{Error, Operation},
-    send::Answer,
+    send::RegistryAnswer,
 };
 
 /// A page of tags; `tags` may be null, and the name is not believed.
@@ -21,12 +21,12 @@ pub(crate) struct TagPage {
 }
 
 /// The reason why a successful answer cannot be read as the expected document, with a hint for the user.
-pub(crate) struct Instead {
+pub(crate) struct UnexpectedBody {
     pub(crate) reason: String,
     pub(crate) hint: Option<Hint>,
 }
 
-impl Instead {
+impl UnexpectedBody {
     /// | answer | reason |
     /// |---|---|
     /// | nothing | the answer is empty |
@@ -51,7 +51,7 @@ impl Instead {
         expected: &str,
         operation: Operation,
         subject: impl fmt::Display,
-        answer: &Answer,
+        answer: &RegistryAnswer,
     ) -> Error {
         let instead = Self::of(expected, &answer.headers, &answer.bytes);
         instead
@@ -129,7 +129,7 @@ mod tests {
         ];
         for (media_type, body, words, has_hint) in table {
             let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, media_type.parse().unwrap())]);
-            let instead = Instead::of("a list", &headers, body.as_bytes());
+            let instead = UnexpectedBody::of("a list", &headers, body.as_bytes());
             let (reason, hint) = instead.map_or_else(Default::default, |it| (it.reason, it.hint));
             assert!(
                 reason.ends_with(words) && reason.is_empty() == words.is_empty(),

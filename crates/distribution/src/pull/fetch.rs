@@ -18,7 +18,7 @@ use crate::{
     endpoint::{Endpoint, InOrder},
     error::{Detail, Error, Operation, kind_of_http},
     limiter::DownloadPermit,
-    send::{Answer, Call},
+    send::{Call, RegistryAnswer},
 };
 
 /// Fetches parts of one blob from the endpoints that may have it.
@@ -175,7 +175,7 @@ impl Fetch {
         })
     }
 
-    async fn ask(&self, endpoint: &Endpoint, range: Option<String>) -> Result<Answer, Error> {
+    async fn ask(&self, endpoint: &Endpoint, range: Option<String>) -> Result<RegistryAnswer, Error> {
         let digest = self.descriptor.digest();
         let path = self.remote.path(endpoint, &format!("blobs/{digest}"));
         let subject = self.remote.blob_name(digest);
@@ -199,7 +199,7 @@ impl Fetch {
 
     /// Asks the host that the registry redirected to before; whatever goes wrong (the link is too old), the
     /// registry is asked again.
-    async fn ask_elsewhere(&self, endpoint: &Endpoint, url: &Url, range: &str) -> Option<Answer> {
+    async fn ask_elsewhere(&self, endpoint: &Endpoint, url: &Url, range: &str) -> Option<RegistryAnswer> {
         let range = HeaderValue::try_from(range).ok()?;
         let answer = self
             .remote
@@ -215,7 +215,7 @@ impl Fetch {
     }
 
     /// The error for an answer with other bytes than those of the blob.
-    fn refuse_answer(&self, answer: &Answer, reason: String) -> Error {
+    fn refuse_answer(&self, answer: &RegistryAnswer, reason: String) -> Error {
         let error = match WebPage::of(&answer.headers, b"") {
             Some(page) => self
                 .refuse(
@@ -287,7 +287,7 @@ fn compressed(coding: Option<&str>) -> String {
 
 /// Checks the head of an answer to a request for the bytes from `offset` on (I9); the number of bytes to pass
 /// over if the whole came instead.
-fn check_rest(answer: &Answer, offset: u64, size: u64) -> Result<u64, String> {
+fn check_rest(answer: &RegistryAnswer, offset: u64, size: u64) -> Result<u64, String> {
     if answer.status == StatusCode::PARTIAL_CONTENT {
         if offset == 0 {
             return Err("the server sends a part although the whole was asked for".to_owned());
@@ -303,7 +303,7 @@ fn check_rest(answer: &Answer, offset: u64, size: u64) -> Result<u64, String> {
 }
 
 /// Checks that an answer is exactly this range.
-fn check_range(answer: &Answer, first: u64, end: u64, size: u64) -> Result<(), String> {
+fn check_range(answer: &RegistryAnswer, first: u64, end: u64, size: u64) -> Result<(), String> {
     if answer.status != StatusCode::PARTIAL_CONTENT {
         return Err("the server does not send the part that was asked for".to_owned());
     }
@@ -317,7 +317,7 @@ fn check_range(answer: &Answer, first: u64, end: u64, size: u64) -> Result<(), S
     check_length(answer, end.saturating_sub(first))
 }
 
-fn check_length(answer: &Answer, expected: u64) -> Result<(), String> {
+fn check_length(answer: &RegistryAnswer, expected: u64) -> Result<(), String> {
     match answer.body.length() {
         Some(declared) if declared != expected => {
             let coding = content_coding(&answer.headers);

@@ -1,7 +1,7 @@
 use wharf_content::{Blob, ErrorKind};
 use wharf_http::{RetryBudget, RetryLimit};
 
-use super::{OPERATION, Session, may_try_again, reader::Reader, whole::Failure};
+use super::{OPERATION, Session, may_try_again, reader::Reader, whole::BlobFailure};
 use crate::{
     error::{Detail, Error},
     send::Payload,
@@ -20,7 +20,7 @@ pub(super) async fn send(
     let digest = blob.descriptor().digest().clone();
     let size = blob.descriptor().size();
     let chunk = chunk.max(session.smallest_chunk);
-    let failure = Failure::default();
+    let failure = BlobFailure::default();
     let reader = Reader::new(blob, failure.clone());
     let subject = session.subject().to_owned();
     let mut offset = 0;

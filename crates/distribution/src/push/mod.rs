@@ -12,7 +12,7 @@ use std::time::Duration;
 use wharf_content::{Blob, ErrorKind};
 use wharf_http::{RetryBudget, RetryLimit};
 
-use self::plan::{Course, Next, Plan, is_final};
+use self::plan::{NextStep, Plan, UploadStrategy, is_final};
 pub(crate) use self::{plan::UploadQuirks, session::Session};
 use crate::{
     Remote,
@@ -46,7 +46,7 @@ impl Remote {
         let digest = blob.descriptor().digest().clone();
         let endpoint = self.primary(OPERATION)?;
         let mut budget = self.client().budget();
-        let mut course = Course::new(self.client(), &endpoint.registry, blob.descriptor().size());
+        let mut strategy = UploadStrategy::new(self.client(), &endpoint.registry, blob.descriptor().size());
         let mut next = Some(blob);
         loop {
             let Some(blob) = next.take() else {
@@ -59,9 +59,11 @@ impl Remote {
                 ));
             };
             let again = blob.reopen();
-            let sent = self.push_once(&endpoint, blob, course.plan(), &mut budget).await;
+            let sent = self
+                .push_once(&endpoint, blob, strategy.plan(), &mut budget)
+                .await;
             let Err((stage, error)) = sent else {
-                course.succeeded();
+                strategy.succeeded();
                 return Ok(());
             };
             if error.detail() == Some(Detail::Content) || matches!(stage, Stage::Opening) {
@@ -71,22 +73,22 @@ impl Remote {
             if is_ambiguous(&error) && !is_final(&error) && self.is_there(&endpoint, &digest).await {
                 return Ok(());
             }
-            let follows = match stage {
-                Stage::MountedSession => Next::AtOnce,
-                Stage::Elsewhere if may_try_again(&error) => Next::Later,
-                Stage::Elsewhere => Next::Never,
-                _ => course.after(&error),
+            let next_step = match stage {
+                Stage::MountedSession => NextStep::AtOnce,
+                Stage::Elsewhere if may_try_again(&error) => NextStep::Later,
+                Stage::Elsewhere => NextStep::Never,
+                _ => strategy.after(&error),
             };
-            let wait = match follows {
-                Next::AtOnce => Some(Duration::ZERO),
-                Next::Later => budget.next_wait(RetryLimit::Policy, error.retry_after()),
-                Next::Never => None,
+            let wait = match next_step {
+                NextStep::AtOnce => Some(Duration::ZERO),
+                NextStep::Later => budget.next_wait(RetryLimit::Policy, error.retry_after()),
+                NextStep::Never => None,
             };
             let (Some(wait), true) = (wait, again.is_some()) else {
                 return Err(error);
             };
-            tracing::debug!(%error, ?wait, plan = ?course.plan(), "sending the blob again");
-            if follows == Next::Later {
+            tracing::debug!(%error, ?wait, plan = ?strategy.plan(), "sending the blob again");
+            if next_step == NextStep::Later {
                 self.client().shared().counting.wait(wait).await;
             }
             next = again;

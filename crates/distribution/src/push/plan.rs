@@ -48,7 +48,7 @@ pub(crate) struct UploadQuirks {
 
 /// The next step of an upload after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextStep {
     /// Send the bytes in another way at once. This is no repetition and takes nothing from the retry budget.
     AtOnce,
     /// Send the bytes in the same or another way, after a wait.
@@ -58,7 +58,7 @@ pub(super) enum Next {
 }
 
 /// The plans for one blob at one registry, one after the other.
-pub(super) struct Course<'a> {
+pub(super) struct UploadStrategy<'a> {
     client: &'a Client,
     registry: &'a Registry,
     size: u64,
@@ -69,7 +69,7 @@ pub(super) struct Course<'a> {
     has_arrived_changed: bool,
 }
 
-impl<'a> Course<'a> {
+impl<'a> UploadStrategy<'a> {
     pub(super) fn new(client: &'a Client, registry: &'a Registry, size: u64) -> Self {
         let quirks = client.host(registry).upload_quirks;
         let plan = match quirks.chunk {
@@ -102,22 +102,22 @@ impl<'a> Course<'a> {
     }
 
     /// The next step after the current plan failed with this error. Changes the plan if another one is to be tried.
-    pub(super) fn after(&mut self, error: &Error) -> Next {
+    pub(super) fn after(&mut self, error: &Error) -> NextStep {
         if is_final(error) {
-            return Next::Never;
+            return NextStep::Never;
         }
         let next = match self.plan {
             Plan::Whole => self.after_whole(error),
             Plan::Patch | Plan::Chunks(_) => self.after_patch(error),
         };
-        if next != Next::Never || !arrived_changed(error) || self.has_arrived_changed {
+        if next != NextStep::Never || !arrived_changed(error) || self.has_arrived_changed {
             return next;
         }
         self.has_arrived_changed = true;
-        Next::Later
+        NextStep::Later
     }
 
-    fn after_whole(&mut self, error: &Error) -> Next {
+    fn after_whole(&mut self, error: &Error) -> NextStep {
         self.failures += 1;
         let may_pass = may_try_again(error);
         let is_out = self.patch_was_refused || self.client.host(self.registry).upload_quirks.no_patch;
@@ -130,7 +130,11 @@ impl<'a> Course<'a> {
             None => may_pass && (self.failures >= 3 || self.size > 4 * CHUNK),
         };
         if !is_refused {
-            return if may_pass { Next::Later } else { Next::Never };
+            return if may_pass {
+                NextStep::Later
+            } else {
+                NextStep::Never
+            };
         }
         let is_large = error.status() == Some(413) || error.status().is_none();
         if is_large && self.size > SMALLEST_CHUNK {
@@ -142,10 +146,14 @@ impl<'a> Course<'a> {
         } else {
             self.switch(Plan::Patch);
         }
-        if may_pass { Next::Later } else { Next::AtOnce }
+        if may_pass {
+            NextStep::Later
+        } else {
+            NextStep::AtOnce
+        }
     }
 
-    fn after_patch(&mut self, error: &Error) -> Next {
+    fn after_patch(&mut self, error: &Error) -> NextStep {
         let chunk = match self.plan {
             Plan::Chunks(chunk) => chunk.min(self.size),
             _ => self.size,
@@ -155,7 +163,7 @@ impl<'a> Course<'a> {
                 let chunk = (chunk / 4).max(SMALLEST_CHUNK);
                 self.switch(Plan::Chunks(chunk));
                 self.remember_chunk(chunk);
-                Next::AtOnce
+                NextStep::AtOnce
             }
             Some(400 | 404 | 405 | 415 | 501) if !arrived_changed(error) && !self.patch_was_refused => {
                 if matches!(error.status(), Some(405 | 415 | 501)) {
@@ -164,10 +172,10 @@ impl<'a> Course<'a> {
                 }
                 self.patch_was_refused = true;
                 self.switch(Plan::Whole);
-                Next::AtOnce
+                NextStep::AtOnce
             }
-            _ if may_try_again(error) => Next::Later,
-            _ => Next::Never,
+            _ if may_try_again(error) => NextStep::Later,
+            _ => NextStep::Never,
         }
     }
 

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use wharf_content::{Blob, ErrorKind};
 use wharf_http::RequestBody;
 
-use super::whole::Failure;
+use super::whole::BlobFailure;
 
 use crate::sync::LockExt as _;
 
@@ -25,11 +25,11 @@ struct Inner {
     rest: Bytes,
     position: u64,
     generation: u64,
-    failure: Failure,
+    failure: BlobFailure,
 }
 
 impl Reader {
-    pub(super) fn new(blob: Blob, failure: Failure) -> Self {
+    pub(super) fn new(blob: Blob, failure: BlobFailure) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             blob: Some(blob),
             rest: Bytes::new(),

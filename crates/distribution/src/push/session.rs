@@ -11,7 +11,7 @@ use crate::{
     endpoint::Endpoint,
     error::{Detail, Error},
     location::{upload_location, upload_location_anywhere, with_digest},
-    send::{Answer, Call, Payload},
+    send::{Call, Payload, RegistryAnswer},
 };
 
 /// The largest minimum of chunks that is obeyed, in bytes.
@@ -82,7 +82,7 @@ impl Session {
         endpoint: &Endpoint,
         subject: String,
         scopes: Scopes,
-        answer: &Answer,
+        answer: &RegistryAnswer,
     ) -> Result<Self, Error> {
         let mut session = Self {
             remote: remote.clone(),
@@ -220,7 +220,7 @@ impl Session {
     }
 
     /// Every answer names the URL of the next request.
-    fn follow(&mut self, answer: &Answer) -> Result<(), Error> {
+    fn follow(&mut self, answer: &RegistryAnswer) -> Result<(), Error> {
         if !self.is_elsewhere {
             answer.check_home(OPERATION, &self.subject)?;
         }
@@ -231,7 +231,7 @@ impl Session {
     }
 
     /// Takes the URL of the next request from an answer.
-    fn locate(&mut self, answer: &Answer) -> Result<(), Error> {
+    fn locate(&mut self, answer: &RegistryAnswer) -> Result<(), Error> {
         let at_home = match upload_location(answer) {
             Ok(url) if !self.is_elsewhere => {
                 self.url = url;

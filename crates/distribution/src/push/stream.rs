@@ -10,7 +10,7 @@ use wharf_content::{ByteStream, Descriptor, ErrorKind, Hasher, MediaType};
 use wharf_http::{RequestBody, RetryBudget, RetryLimit};
 use wharf_reference::{Algorithm, Digest};
 
-use super::{OPERATION, Session, is_ambiguous, may_try_again, whole::Failure};
+use super::{OPERATION, Session, is_ambiguous, may_try_again, whole::BlobFailure};
 use crate::{Remote, endpoint::Endpoint, error::Error, send::Payload, sync::LockExt as _};
 
 impl Remote {
@@ -31,7 +31,7 @@ impl Remote {
         let mut budget = self.client().budget();
         let opened = Session::open_for(self, &endpoint, subject.clone(), algorithm, true, &mut budget);
         let mut session = opened.await?;
-        let failure = Failure::default();
+        let failure = BlobFailure::default();
         let hashed = Arc::new(Mutex::new(Some(hasher)));
         let next = Mutex::new(Some(bytes));
         let body = || {
@@ -94,7 +94,7 @@ fn digest_of(hashed: &Mutex<Option<Hasher>>) -> Result<(Digest, u64), wharf_cont
 struct Hashing {
     bytes: ByteStream,
     hashed: Arc<Mutex<Option<Hasher>>>,
-    failure: Failure,
+    failure: BlobFailure,
 }
 
 impl Stream for Hashing {

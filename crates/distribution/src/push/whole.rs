@@ -16,7 +16,7 @@ use crate::{error::Error, send::Payload, sync::LockExt as _};
 pub(super) async fn send(mut session: Session, blob: Blob, budget: &mut RetryBudget) -> Result<(), Error> {
     let digest = blob.descriptor().digest().clone();
     let size = blob.descriptor().size();
-    let failure = Failure::default();
+    let failure = BlobFailure::default();
     let next = Mutex::new(Some(blob));
     let body = || {
         let mut next = next.locked();
@@ -49,9 +49,9 @@ pub(super) async fn send(mut session: Session, blob: Blob, budget: &mut RetryBud
 
 /// An error of the blob itself, which HTTP reports as a broken request.
 #[derive(Clone, Default)]
-pub(super) struct Failure(Arc<Mutex<Option<wharf_content::Error>>>);
+pub(super) struct BlobFailure(Arc<Mutex<Option<wharf_content::Error>>>);
 
-impl Failure {
+impl BlobFailure {
     pub(super) fn set(&self, error: wharf_content::Error) -> std::io::Error {
         let message = error.to_string();
         *self.0.locked() = Some(error);
@@ -71,7 +71,7 @@ impl Failure {
 
 struct Sending {
     blob: Blob,
-    failure: Failure,
+    failure: BlobFailure,
 }
 
 impl Stream for Sending {

@@ -7,10 +7,11 @@ use wharf_http::{
 };
 
 use super::{
-    Answer, Call, Payload,
-    call::{BULK, To},
+    Call, Payload, RegistryAnswer,
+    call::{BULK, Destination},
     failure::{
-        Failure, asks_for_more, auth_failure, foreign_challenge, not_allowed, refused, transport_failure,
+        AttemptFailure, asks_for_more, auth_failure, foreign_challenge, not_allowed, refused,
+        transport_failure,
     },
     status::says_expired,
     tokens::TokenService,
@@ -24,16 +25,16 @@ impl Client {
         endpoint: &Endpoint,
         call: &Call<'_>,
         scheme: Scheme,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<RegistryAnswer, AttemptFailure> {
         let settings = |call: &Call<'_>, error: wharf_http::Error| {
             let ours = call.error(ErrorKind::Invalid, error.to_string());
-            Failure::Final(skip_repeated_source(ours, error))
+            AttemptFailure::Final(skip_repeated_source(ours, error))
         };
         let base = endpoint.base(scheme).map_err(|error| settings(call, error))?;
         let url = match &call.to {
-            To::Elsewhere(url) | To::Url(url) => url.clone(),
-            To::Path(path) => base.join(path).map_err(|error| {
-                Failure::Final(
+            Destination::Elsewhere(url) | Destination::Url(url) => url.clone(),
+            Destination::Path(path) => base.join(path).map_err(|error| {
+                AttemptFailure::Final(
                     call.error(ErrorKind::Invalid, "the URL cannot be formed")
                         .with_source(error),
                 )
@@ -80,7 +81,7 @@ impl Client {
                 let judged = Self::judge(call, endpoint, sent.as_ref(), followed).await;
                 let has_expired = challenges == 0
                     && is_home
-                    && matches!(&judged, Err(Failure::Final(error)) if says_expired(error));
+                    && matches!(&judged, Err(AttemptFailure::Final(error)) if says_expired(error));
                 let Some(old) = sent.as_ref().filter(|_| has_expired) else {
                     return judged;
                 };
@@ -130,7 +131,7 @@ impl Client {
         home: &Peer,
         url: Url,
         sent: Option<&Authorization>,
-    ) -> Result<Followed, Failure> {
+    ) -> Result<Followed, AttemptFailure> {
         let request = self.request(endpoint, call, url)?;
         self.shared().counting.requests.add();
         let header = sent.map(Authorization::header);
@@ -147,7 +148,7 @@ impl Client {
         if followed.is_home {
             self.shared()
                 .warnings
-                .hear(endpoint.registry.as_str(), followed.response.headers());
+                .warn_of_headers(endpoint.registry.as_str(), followed.response.headers());
         }
         Ok(followed)
     }
@@ -162,7 +163,7 @@ impl Client {
         subject: Subject<'_>,
         tokens: &TokenService<'_>,
         followed: Followed,
-    ) -> Result<Shown, Failure> {
+    ) -> Result<Shown, AttemptFailure> {
         let (status, headers) = (followed.response.status(), followed.response.headers().clone());
         let judged = Self::judge(call, endpoint, None, followed).await;
         let authenticator = &self.shared().authenticator;
@@ -210,7 +211,12 @@ impl Client {
         }
     }
 
-    pub(super) fn request(&self, endpoint: &Endpoint, call: &Call<'_>, url: Url) -> Result<Request, Failure> {
+    pub(super) fn request(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call<'_>,
+        url: Url,
+    ) -> Result<Request, AttemptFailure> {
         let mut request = Request::new(call.method.clone(), url);
         request.bulk = call.volume >= BULK;
         request.class = call.class();
@@ -227,7 +233,7 @@ impl Client {
                     body
                 } else {
                     let reason = "the bytes to send come only once and were used up by a try that failed";
-                    return Err(Failure::Final(call.error(ErrorKind::Network, reason)));
+                    return Err(AttemptFailure::Final(call.error(ErrorKind::Network, reason)));
                 }
             }
         };
@@ -238,7 +244,7 @@ impl Client {
 /// To whom a registry gives an answer.
 enum Shown {
     /// To everybody: this one.
-    All(Answer),
+    All(RegistryAnswer),
     /// Another one to who sends this.
     To(Authorization),
 }

@@ -13,7 +13,7 @@ pub(crate) struct Call<'a> {
     /// What it is about, for errors.
     pub(crate) subject: String,
     pub(crate) method: Method,
-    pub(crate) to: To<'a>,
+    pub(crate) to: Destination<'a>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Payload<'a>,
     pub(crate) scopes: Scopes,
@@ -32,7 +32,7 @@ pub(crate) struct Call<'a> {
 /// From so many bytes on, a request gets a connection of its own.
 pub(crate) const BULK: u64 = 4 * 1024 * 1024;
 
-pub(crate) enum To<'a> {
+pub(crate) enum Destination<'a> {
     /// Below the root of the API.
     Path(&'a str),
     /// Exactly here, on the endpoint's own origin.
@@ -49,7 +49,7 @@ pub(crate) enum Payload<'a> {
 }
 
 /// An expected answer.
-pub(crate) struct Answer {
+pub(crate) struct RegistryAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: ResponseBody,
@@ -61,7 +61,7 @@ pub(crate) struct Answer {
     pub(crate) is_home: bool,
 }
 
-impl Answer {
+impl RegistryAnswer {
     /// An effect counts only if the registry itself confirms it (N6).
     pub(crate) fn check_home(&self, operation: Operation, subject: &str) -> Result<(), Error> {
         if self.is_home {
@@ -84,7 +84,7 @@ impl<'a> Call<'a> {
             operation,
             subject: subject.to_string(),
             method,
-            to: To::Path(path),
+            to: Destination::Path(path),
             headers: HeaderMap::new(),
             body: Payload::Empty,
             scopes: Scopes::none(),
@@ -112,12 +112,12 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn at_url(mut self, url: Url) -> Self {
-        self.to = To::Url(url);
+        self.to = Destination::Url(url);
         self
     }
 
     pub(crate) fn elsewhere(mut self, url: Url) -> Self {
-        self.to = To::Elsewhere(url);
+        self.to = Destination::Elsewhere(url);
         self
     }
 

@@ -4,7 +4,7 @@ use wharf_auth::{AuthErrorKind, Challenge};
 use wharf_content::{ErrorKind, Hint};
 use wharf_http::{FollowError, Redacted, RetryBudget, RetryLimit};
 
-use super::call::{Answer, Call};
+use super::call::{Call, RegistryAnswer};
 use crate::{
     RegistryError,
     endpoint::Endpoint,
@@ -14,14 +14,14 @@ use crate::{
 };
 
 /// What ended a try.
-pub(super) enum Failure {
+pub(super) enum AttemptFailure {
     /// A repetition may succeed; this many are worth it.
     Transient(Error, RetryLimit),
     /// A repetition would fail in the same way.
     Final(Error),
 }
 
-impl Failure {
+impl AttemptFailure {
     pub(super) const fn error(&self) -> &Error {
         match self {
             Self::Transient(error, _) | Self::Final(error) => error,
@@ -62,9 +62,9 @@ impl Failure {
 /// | the handshake failed, so the server speaks TLS | no HTTP answer | over https |
 /// | the server does not speak TLS | an HTTP answer | over http, which is all there is to say |
 /// | anything else | anything else | over http |
-pub(super) fn over_both(https: Failure, http: Failure) -> Failure {
+pub(super) fn over_both(https: AttemptFailure, http: AttemptFailure) -> AttemptFailure {
     use wharf_http::ErrorKind as Http;
-    let is = |failure: &Failure, kind| failure.error().detail() == Some(Detail::Http(kind));
+    let is = |failure: &AttemptFailure, kind| failure.error().detail() == Some(Detail::Http(kind));
     let is_tls = is(&https, Http::Tls);
     let is_answered = !matches!(http.error().detail(), Some(Detail::Http(_)));
     if is(&https, Http::Dns) && is(&http, Http::Dns) {
@@ -107,7 +107,7 @@ pub(super) fn cannot_speak(error: &Error) -> bool {
     may_depend_on_scheme && !error.is_elsewhere()
 }
 
-pub(super) fn transport_failure(call: &Call<'_>, endpoint: &Endpoint, failed: FollowError) -> Failure {
+pub(super) fn transport_failure(call: &Call<'_>, endpoint: &Endpoint, failed: FollowError) -> AttemptFailure {
     let FollowError { error, url } = failed;
     let kind = error.kind();
     let is_elsewhere = !endpoint.is_at(&url);
@@ -118,9 +118,9 @@ pub(super) fn transport_failure(call: &Call<'_>, endpoint: &Endpoint, failed: Fo
         .with_hint(hint::of_http(kind, &endpoint.registry, is_elsewhere));
     ours = skip_repeated_source(ours, error).edit(|inner| inner.is_elsewhere = is_elsewhere);
     if call.repeatable || kind.is_before_request() {
-        Failure::Transient(ours, RetryLimit::of(kind))
+        AttemptFailure::Transient(ours, RetryLimit::of(kind))
     } else {
-        Failure::Final(ours)
+        AttemptFailure::Final(ours)
     }
 }
 
@@ -129,7 +129,7 @@ pub(super) fn auth_failure(
     endpoint: &Endpoint,
     base: &Url,
     error: wharf_auth::AuthError,
-) -> Failure {
+) -> AttemptFailure {
     let retry_after = match error.kind() {
         AuthErrorKind::RateLimited(wait) => wait,
         _ => None,
@@ -140,24 +140,24 @@ pub(super) fn auth_failure(
         .with_detail(Detail::Auth(error.kind()))
         .with_hint(hint::of_auth(&error, &endpoint.registry))
         .edit(|inner| inner.retry_after = retry_after);
-    Failure::Final(skip_repeated_source(ours, error))
+    AttemptFailure::Final(skip_repeated_source(ours, error))
 }
 
 /// A document that the server compressed: its digest, and what is in it, are those of other bytes.
-pub(super) fn compressed(call: &Call<'_>, url: &Url, coding: &str) -> Failure {
+pub(super) fn compressed(call: &Call<'_>, url: &Url, coding: &str) -> AttemptFailure {
     let reason = format!("the server compressed its answer ({coding}) although it was asked not to");
     let error = call.error(ErrorKind::Server, reason).at(Redacted(url));
-    Failure::Final(error.with_hint(Hint::SwitchOffCompression))
+    AttemptFailure::Final(error.with_hint(Hint::SwitchOffCompression))
 }
 
 /// A challenge of a host that is not the registry (N3).
-pub(super) fn foreign_challenge(call: &Call<'_>, url: &Url) -> Failure {
+pub(super) fn foreign_challenge(call: &Call<'_>, url: &Url) -> AttemptFailure {
     let reason = "another host that the registry redirects to asks for a login, which it does not get";
     let error = call
         .error(ErrorKind::Blocked, reason)
         .at(Redacted(url))
         .with_detail(Detail::Auth(AuthErrorKind::ForeignChallenge));
-    Failure::Final(error)
+    AttemptFailure::Final(error)
 }
 
 /// Whether a challenge names a scope that the call did not ask for.
@@ -168,12 +168,12 @@ pub(super) fn asks_for_more(call: &Call<'_>, headers: &HeaderMap) -> bool {
 
 /// A question to save work that is refused although a token was issued for it: the login is good, and the right to ask
 /// is not the right to do.
-pub(super) fn not_allowed(judged: Result<Answer, Failure>, call: &Call<'_>) -> Failure {
+pub(super) fn not_allowed(judged: Result<RegistryAnswer, AttemptFailure>, call: &Call<'_>) -> AttemptFailure {
     let error = match judged {
-        Err(Failure::Final(error) | Failure::Transient(error, _)) => error,
+        Err(AttemptFailure::Final(error) | AttemptFailure::Transient(error, _)) => error,
         Ok(_) => call.error(ErrorKind::Denied, ErrorKind::Denied.to_string()),
     };
-    Failure::Final(error.edit(|inner| inner.kind = ErrorKind::Denied))
+    AttemptFailure::Final(error.edit(|inner| inner.kind = ErrorKind::Denied))
 }
 
 /// Whether a registry says in so many words that there is no such repository, or no right to it: that will be so the
@@ -193,13 +193,13 @@ pub(super) fn is_clear(codes: &[RegistryError]) -> bool {
 
 /// The registry's own words about the refusal, with our knowledge of whether there was a login.
 pub(super) fn refused(
-    judged: Result<Answer, Failure>,
+    judged: Result<RegistryAnswer, AttemptFailure>,
     call: &Call<'_>,
     endpoint: &Endpoint,
     refusal: &wharf_auth::AuthError,
-) -> Failure {
+) -> AttemptFailure {
     let error = match judged {
-        Err(Failure::Final(error) | Failure::Transient(error, _)) => error,
+        Err(AttemptFailure::Final(error) | AttemptFailure::Transient(error, _)) => error,
         Ok(_) => call.error(ErrorKind::Unauthorized, refusal.to_string()),
     };
     let hint = hint::of_auth(refusal, &endpoint.registry);
@@ -214,5 +214,5 @@ pub(super) fn refused(
             inner.hint = Some(hint);
         }
     });
-    Failure::Final(skip_repeated_source(error, refusal.clone()))
+    AttemptFailure::Final(skip_repeated_source(error, refusal.clone()))
 }

@@ -5,7 +5,7 @@ use http::{Method, header};
 use url::Url;
 use wharf_http::{AddressClass, Origin, Peer, Request, RequestClass, Response};
 
-use super::Answer;
+use super::RegistryAnswer;
 use crate::{Client, endpoint::Endpoint};
 
 impl Client {
@@ -16,7 +16,7 @@ impl Client {
         endpoint: &Endpoint,
         url: &Url,
         header: (header::HeaderName, header::HeaderValue),
-    ) -> Option<Answer> {
+    ) -> Option<RegistryAnswer> {
         let mut request = Request::new(Method::GET, url.clone());
         request.bulk = true;
         request.class = RequestClass::Content;
@@ -25,7 +25,7 @@ impl Client {
             .headers
             .insert(header::USER_AGENT, self.shared().user_agent.clone());
         let (parts, body) = self.call_elsewhere(endpoint, request).await.ok()?.into_parts();
-        Some(Answer {
+        Some(RegistryAnswer {
             status: parts.status,
             headers: parts.headers,
             body,
@@ -58,7 +58,7 @@ impl Client {
         endpoint: &Endpoint,
         url: &str,
         range: Option<String>,
-    ) -> Option<Answer> {
+    ) -> Option<RegistryAnswer> {
         let url = Url::parse(url)
             .ok()
             .filter(|url| url.scheme() == "https" && url.username().is_empty())?;
@@ -83,7 +83,7 @@ impl Client {
         }
         let followed = self.shared().transport.follow(&peer, request, None).await.ok()?;
         let (parts, body) = followed.response.into_parts();
-        Some(Answer {
+        Some(RegistryAnswer {
             status: parts.status,
             headers: parts.headers,
             body,

@@ -8,8 +8,8 @@ use wharf_http::{
 };
 
 use super::{
-    Answer, Call, MAX_ERROR,
-    failure::{Failure, compressed, is_clear, transport_failure},
+    Call, MAX_ERROR, RegistryAnswer,
+    failure::{AttemptFailure, compressed, is_clear, transport_failure},
     status::status_error,
 };
 use crate::{Client, endpoint::Endpoint};
@@ -21,7 +21,7 @@ impl Client {
         endpoint: &Endpoint,
         sent: Option<&Authorization>,
         followed: Followed,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<RegistryAnswer, AttemptFailure> {
         let (parts, body) = followed.response.into_parts();
         if call.expect.contains(&parts.status.as_u16()) {
             let (body, bytes) = match call.whole {
@@ -45,7 +45,7 @@ impl Client {
                     (ResponseBody::empty(), bytes)
                 }
             };
-            return Ok(Answer {
+            return Ok(RegistryAnswer {
                 status: parts.status,
                 headers: parts.headers,
                 body,
@@ -63,9 +63,9 @@ impl Client {
             .at(Redacted(&followed.url))
             .edit(|inner| inner.retry_after = wait);
         if is_transient_status(parts.status) && call.repeatable && !is_clear {
-            Err(Failure::Transient(error, RetryLimit::Policy))
+            Err(AttemptFailure::Transient(error, RetryLimit::Policy))
         } else {
-            Err(Failure::Final(error))
+            Err(AttemptFailure::Final(error))
         }
     }
 }

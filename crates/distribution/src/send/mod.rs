@@ -16,11 +16,11 @@ use wharf_content::ErrorKind;
 use wharf_http::{AddressClass, FollowError, Followed, Origin, Redacted, RetryBudget, RetryPolicy};
 
 use self::{
-    call::To,
-    failure::{Failure, cannot_speak, finish, is_push_back, over_both, transport_failure},
+    call::Destination,
+    failure::{AttemptFailure, cannot_speak, finish, is_push_back, over_both, transport_failure},
 };
 pub(crate) use self::{
-    call::{Answer, Call, Payload},
+    call::{Call, Payload, RegistryAnswer},
     status::not_there,
 };
 use crate::{Client, endpoint::Endpoint, error::Error};
@@ -50,7 +50,7 @@ impl Client {
         endpoint: &Endpoint,
         call: Call<'_>,
         budget: &mut RetryBudget,
-    ) -> Result<Answer, Error> {
+    ) -> Result<RegistryAnswer, Error> {
         let span = tracing::debug_span!("request", operation = ?call.operation, subject = %call.subject);
         // On the heap: it is the largest part of everything that awaits it.
         let sent = Box::pin(self.send_until_answered(endpoint, &call, budget));
@@ -62,14 +62,14 @@ impl Client {
         endpoint: &Endpoint,
         call: &Call<'_>,
         budget: &mut RetryBudget,
-    ) -> Result<Answer, Error> {
+    ) -> Result<RegistryAnswer, Error> {
         let limiter = self.shared().limiters.of(&endpoint.registry);
         loop {
             limiter.ready().await;
             let (error, limit) = match self.attempt(endpoint, call).await {
                 Ok(answer) => return Ok(answer),
-                Err(Failure::Final(error)) => return Err(finish(error, budget)),
-                Err(Failure::Transient(error, limit)) => (error, limit),
+                Err(AttemptFailure::Final(error)) => return Err(finish(error, budget)),
+                Err(AttemptFailure::Transient(error, limit)) => (error, limit),
             };
             if is_push_back(&error) {
                 let allowed = |wait: &Duration| *wait <= self.shared().retry.max_retry_after();
@@ -87,19 +87,21 @@ impl Client {
     }
 
     /// One try, over each scheme that the endpoint may be spoken to with.
-    async fn attempt(&self, endpoint: &Endpoint, call: &Call<'_>) -> Result<Answer, Failure> {
-        if let To::Elsewhere(url) = &call.to {
+    async fn attempt(&self, endpoint: &Endpoint, call: &Call<'_>) -> Result<RegistryAnswer, AttemptFailure> {
+        if let Destination::Elsewhere(url) = &call.to {
             return self.attempt_elsewhere(endpoint, call, url).await;
         }
         let learned = self.host(&endpoint.registry).scheme;
         let fixed = match &call.to {
-            To::Elsewhere(url) | To::Url(url) => Origin::of(url).ok().map(|origin| origin.scheme()),
-            To::Path(_) => learned,
+            Destination::Elsewhere(url) | Destination::Url(url) => {
+                Origin::of(url).ok().map(|origin| origin.scheme())
+            }
+            Destination::Path(_) => learned,
         };
         if let Some(scheme) = fixed.filter(|scheme| endpoint.schemes.contains(scheme)) {
             return self.attempt_over(endpoint, call, scheme).await;
         }
-        let mut failed: Option<Failure> = None;
+        let mut failed: Option<AttemptFailure> = None;
         for scheme in endpoint.schemes {
             let failure = match self.attempt_over(endpoint, call, *scheme).await {
                 Ok(answer) => return Ok(answer),
@@ -115,7 +117,8 @@ impl Client {
             }
             failed = Some(both);
         }
-        Err(failed.unwrap_or_else(|| Failure::Final(call.error(ErrorKind::Other, "it has no address"))))
+        Err(failed
+            .unwrap_or_else(|| AttemptFailure::Final(call.error(ErrorKind::Other, "it has no address"))))
     }
 
     /// One try at another host that the registry names: it gets no credentials, no client certificate, and leads
@@ -125,7 +128,7 @@ impl Client {
         endpoint: &Endpoint,
         call: &Call<'_>,
         url: &Url,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<RegistryAnswer, AttemptFailure> {
         let request = self.request(endpoint, call, url.clone())?;
         self.shared().counting.requests.add();
         let response = self.call_elsewhere(endpoint, request).await.map_err(|error| {
