@@ -13,8 +13,8 @@ pub enum Operation {
     Login,
     /// Reading a manifest.
     PullManifest,
-    /// Looking whether a manifest or blob is there.
-    Look,
+    /// Checking whether the registry has a manifest or blob.
+    CheckExistence,
     /// Reading a blob.
     PullBlob,
     /// Writing a blob.
@@ -42,7 +42,7 @@ impl Operation {
         match self {
             Self::Login => "log in to",
             Self::PullManifest => "read manifest",
-            Self::Look => "look for",
+            Self::CheckExistence => "check for",
             Self::PullBlob => "read blob",
             Self::PushBlob => "push blob",
             Self::PushManifest => "push manifest",

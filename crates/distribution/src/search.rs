@@ -18,7 +18,7 @@ const MAX_ANSWER: u64 = 4 * 1024 * 1024;
 /// One result of a search, its texts bounded and safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Found {
+pub struct SearchResult {
     /// The repository's name within the registry, as the registry writes it.
     pub name: String,
     /// What it says of itself; may be empty.
@@ -55,7 +55,12 @@ impl Client {
     /// Searches a registry as Podman does: by the old search endpoint (`/v1/search`), at `index.docker.io` for
     /// Docker Hub, and by looking through the catalog where there is none. At most `limit` results, at most
     /// 100.
-    pub async fn search(&self, registry: &Registry, term: &str, limit: usize) -> Result<Vec<Found>, Error> {
+    pub async fn search(
+        &self,
+        registry: &Registry,
+        term: &str,
+        limit: usize,
+    ) -> Result<Vec<SearchResult>, Error> {
         let operation = Operation::Search;
         let limit = limit.clamp(1, 100);
         let mut endpoint = self.registry_endpoint(registry, operation)?;
@@ -79,7 +84,12 @@ impl Client {
         };
         let read: Answer = serde_json::from_slice(&answer.bytes)
             .map_err(|_| UnexpectedBody::in_answer("a list of results", operation, registry, &answer))?;
-        Ok(read.results.into_iter().take(limit).map(Found::from).collect())
+        Ok(read
+            .results
+            .into_iter()
+            .take(limit)
+            .map(SearchResult::from)
+            .collect())
     }
 
     async fn search_catalog(
@@ -87,12 +97,12 @@ impl Client {
         registry: &Registry,
         term: &str,
         limit: usize,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<SearchResult>, Error> {
         let repositories = self.catalog(registry, 10_000).await?;
         let found = repositories
             .iter()
             .filter(|repository| repository.path().contains(term));
-        let found = found.take(limit).map(|repository| Found {
+        let found = found.take(limit).map(|repository| SearchResult {
             name: repository.path().to_owned(),
             description: String::new(),
             stars: 0,
@@ -103,7 +113,7 @@ impl Client {
     }
 }
 
-impl From<Raw> for Found {
+impl From<Raw> for SearchResult {
     fn from(raw: Raw) -> Self {
         Self {
             name: printable(&raw.name, 255),

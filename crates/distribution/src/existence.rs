@@ -18,7 +18,7 @@ use crate::{
     send::{Call, RegistryAnswer},
 };
 
-const OPERATION: Operation = Operation::Look;
+const OPERATION: Operation = Operation::CheckExistence;
 
 /// The kinds of optional requests that a registry left without an answer. They are not sent to it again.
 #[derive(Debug, Default, Clone, Copy)]
@@ -33,24 +33,24 @@ impl Remote {
     pub async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let endpoint = self.primary(OPERATION)?;
         let path = self.path(&endpoint, &format!("blobs/{}", descriptor.digest()));
-        let call = self.look(&endpoint, descriptor.digest(), &path);
+        let call = self.head_call(&endpoint, descriptor.digest(), &path);
         let answer = self
             .client()
             .send(&endpoint, call, &mut self.client().budget())
             .await?;
-        Ok(is_it(&answer, descriptor.digest(), Some(descriptor.size())))
+        Ok(describes(&answer, descriptor.digest(), Some(descriptor.size())))
     }
 
     /// Whether the registry itself, not a mirror, has the manifest with this digest.
     pub async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
         let endpoint = self.primary(OPERATION)?;
         let path = self.path(&endpoint, &format!("manifests/{digest}"));
-        let call = self.look(&endpoint, digest, &path);
+        let call = self.head_call(&endpoint, digest, &path);
         let answer = self
             .client()
             .send(&endpoint, call, &mut self.client().budget())
             .await?;
-        Ok(is_it(&answer, digest, None))
+        Ok(describes(&answer, digest, None))
     }
 
     /// Whether the blob or manifest need not be sent.
@@ -67,7 +67,7 @@ impl Remote {
             "blobs"
         };
         let path = self.path(&endpoint, &format!("{folder}/{}", descriptor.digest()));
-        let call = self.look(&endpoint, descriptor.digest(), &path).optional();
+        let call = self.head_call(&endpoint, descriptor.digest(), &path).optional();
         let asked = self
             .client()
             .send(&endpoint, call, &mut self.client().budget())
@@ -75,33 +75,33 @@ impl Remote {
         let answer = self
             .client()
             .unless_decisive(&endpoint, asked, |unanswered| unanswered.heads = true)?;
-        Ok(answer.is_some_and(|answer| is_it(&answer, descriptor.digest(), Some(descriptor.size()))))
+        Ok(answer.is_some_and(|answer| describes(&answer, descriptor.digest(), Some(descriptor.size()))))
     }
 
     /// Whether the registry says that it has the blob, of which only a reply may have been lost.
     pub(crate) async fn is_there(&self, endpoint: &Endpoint, digest: &Digest) -> bool {
         let path = self.path(endpoint, &format!("blobs/{digest}"));
-        let call = self.look(endpoint, digest, &path).optional();
+        let call = self.head_call(endpoint, digest, &path).optional();
         let asked = self
             .client()
             .send(endpoint, call, &mut self.client().budget())
             .await;
-        asked.is_ok_and(|answer| is_it(&answer, digest, None))
+        asked.is_ok_and(|answer| describes(&answer, digest, None))
     }
 
     /// Whether the registry says that it has the blob, for a caller that has no other sign of it: unlike `is_there`,
     /// this fails if the registry does not answer.
     pub(crate) async fn has_stored(&self, endpoint: &Endpoint, digest: &Digest) -> Result<bool, Error> {
         let path = self.path(endpoint, &format!("blobs/{digest}"));
-        let call = self.look(endpoint, digest, &path);
+        let call = self.head_call(endpoint, digest, &path);
         let answer = self
             .client()
             .send(endpoint, call, &mut self.client().budget())
             .await?;
-        Ok(is_it(&answer, digest, None))
+        Ok(describes(&answer, digest, None))
     }
 
-    fn look<'a>(&self, endpoint: &Endpoint, digest: &Digest, path: &'a str) -> Call<'a> {
+    fn head_call<'a>(&self, endpoint: &Endpoint, digest: &Digest, path: &'a str) -> Call<'a> {
         Call::new(OPERATION, self.blob_name(digest), Method::HEAD, path, &[200, 404])
             .with_scopes(self.scopes(endpoint, Action::Push))
             .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
@@ -165,7 +165,7 @@ fn is_decisive(error: &Error) -> bool {
 }
 
 /// Whether an answer is about this content, as far as it says: some leave out digest and size.
-fn is_it(answer: &RegistryAnswer, digest: &Digest, size: Option<u64>) -> bool {
+fn describes(answer: &RegistryAnswer, digest: &Digest, size: Option<u64>) -> bool {
     answer.status == 200 && !contradicts(&answer.headers, digest, size)
 }
 
