@@ -16,7 +16,7 @@ const WHOLE_BODY: Duration = Duration::from_secs(60);
 const ERROR_PAGE: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer as they come.
-pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 /// Bytes of a request as they are produced. An error ends the request.
 pub type UploadStream = Pin<Box<dyn Stream<Item = Result<Bytes, Cause>> + Send>>;
@@ -79,14 +79,14 @@ impl fmt::Debug for RequestBody {
 
 /// The body of an answer: bytes exactly as the server sent them, nothing decoded.
 pub struct ResponseBody {
-    bytes: Option<ByteStream>,
+    bytes: Option<BodyStream>,
     length: Option<u64>,
 }
 
 impl ResponseBody {
     /// A body that comes as a stream, with the length the server declared.
     #[must_use]
-    pub const fn new(bytes: ByteStream, length: Option<u64>) -> Self {
+    pub const fn new(bytes: BodyStream, length: Option<u64>) -> Self {
         Self {
             bytes: Some(bytes),
             length,

@@ -45,7 +45,7 @@ mod tls;
 mod transport;
 
 pub use address::AddressClass;
-pub use body::{ByteStream, RequestBody, ResponseBody, UploadStream};
+pub use body::{BodyStream, RequestBody, ResponseBody, UploadStream};
 pub use coding::{coding_of_json, content_coding};
 pub use error::{Error, ErrorKind};
 pub use error_body::{ErrorEntry, WebPage, error_entries};
