@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     if let Ok(response) = TokenResponse::parse(bytes) {
-        assert!(response.life.as_secs() >= 1 && response.life.as_secs() <= 24 * 60 * 60);
+        assert!(response.lifetime.as_secs() >= 1 && response.lifetime.as_secs() <= 24 * 60 * 60);
         assert!(response.token.expose().bytes().all(|byte| byte.is_ascii_graphic()));
     }
 });

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use url::Url;
 use wharf_http::{HttpService, Origin, retry_after};
 use wharf_reference::{Registry, Repository};
@@ -13,17 +13,13 @@ use wharf_reference::{Registry, Repository};
 use crate::{
     AuthError, AuthErrorKind, Authorization, Challenge, Credential, CredentialProvider, Realm, RealmPolicy,
     Scopes, Subject, TokenCache, TokenKey, TokenResponse,
-    exchange::{Grant, TokenRequest, basic, bearer},
+    exchange::{Grant, TokenRequest},
+    header::bearer,
     logins::{Login, LoginKey, Logins, no_credential},
     refusal,
     roots::{RootAnswer, Roots},
     sync::LockExt as _,
 };
-
-/// The most bytes read of a token answer.
-const MAX_ANSWER: u64 = 1024 * 1024;
-/// The most bytes read of a token server's error answer.
-const MAX_ERROR: usize = 64 * 1024;
 
 /// Answers a registry's challenges: looks for the credential, fetches tokens and keeps them.
 ///
@@ -201,7 +197,8 @@ impl Authenticator {
             Some(token) => self.tokens.forget(token),
             None if sent.fresh => return Ok(None),
             None => self.logins.forget(&login_key(subject), |held| {
-                header_of(held).is_some_and(|header| header == sent.header)
+                held.authorization()
+                    .is_ok_and(|header| header.as_ref() == Some(&sent.header))
             }),
         }
         let renewed = self.authorize(subject, send).await?;
@@ -280,23 +277,20 @@ impl Authenticator {
             check_plaintext(subject)?;
         }
         let anonymous = credential.is_none();
-        let as_it_is = |header: HeaderValue| Authorization {
-            header,
-            token: None,
-            anonymous,
-            fresh,
+        let as_it_is = |login: &Credential| match login.authorization()? {
+            Some(header) => Ok(Authorization {
+                header,
+                token: None,
+                anonymous,
+                fresh,
+            }),
+            None => Err(not_a_password()),
         };
         match (known, credential) {
-            (Known::Basic, Some(Credential::Basic { username, password })) => {
-                basic(&username, &password).map(as_it_is)
-            }
-            (Known::Basic, Some(_)) => {
-                let message =
-                    "the registry wants a user name and password, but the login stored for it is a token";
-                Err(AuthError::new(AuthErrorKind::Mismatch, message))
-            }
+            (Known::Basic, Some(login @ Credential::Basic { .. }))
+            | (Known::Bearer { .. }, Some(login @ Credential::Bearer(_))) => as_it_is(&login),
+            (Known::Basic, Some(_)) => Err(not_a_password()),
             (Known::Basic, None) => Err(no_credential("the registry wants a login", unanswered)),
-            (Known::Bearer { .. }, Some(Credential::Bearer(token))) => bearer(&token).map(as_it_is),
             (Known::Bearer { realm, service }, credential) => {
                 if credential.is_some() && !realm.may_have_credentials {
                     return Err(untrusted(&realm.url));
@@ -360,7 +354,7 @@ impl Authenticator {
         let (parts, body) = response.into_parts();
         let wait = retry_after(&parts.headers, std::time::SystemTime::now());
         if !parts.status.is_success() {
-            let said = body.read_prefix(MAX_ERROR).await;
+            let said = body.read_prefix(TokenResponse::MAX_ERROR_SIZE).await;
             return Err(refusal::status_error(
                 parts.status,
                 request.credential,
@@ -368,7 +362,7 @@ impl Authenticator {
                 &said,
             ));
         }
-        let body = body.read(MAX_ANSWER).await.map_err(unreachable)?;
+        let body = body.read(TokenResponse::MAX_SIZE).await.map_err(unreachable)?;
         TokenResponse::parse(&body)
             .map_err(|error| refusal::unusable(error, &parts.headers, &body, request.credential))
     }
@@ -412,15 +406,6 @@ fn login_key(subject: Subject<'_>) -> LoginKey {
     (subject.registry.clone(), subject.repository.cloned())
 }
 
-/// What a credential looks like in a request, if it is sent as it is.
-fn header_of(credential: &Credential) -> Option<HeaderValue> {
-    match credential {
-        Credential::Basic { username, password } => basic(username, password).ok(),
-        Credential::Bearer(token) => bearer(token).ok(),
-        Credential::Identity(_) => None,
-    }
-}
-
 fn check_plaintext(subject: Subject<'_>) -> Result<(), AuthError> {
     let origin = subject.origin;
     if origin.is_encrypted() || origin.is_loopback() || subject.allow_plaintext {
@@ -431,6 +416,11 @@ fn check_plaintext(subject: Subject<'_>) -> Result<(), AuthError> {
         subject.registry
     );
     Err(AuthError::new(AuthErrorKind::Plaintext, message))
+}
+
+fn not_a_password() -> AuthError {
+    let message = "the registry wants a user name and password, but the login stored for it is a token";
+    AuthError::new(AuthErrorKind::Mismatch, message)
 }
 
 fn untrusted(realm: &Url) -> AuthError {

@@ -107,7 +107,7 @@ impl TokenCache {
         let number = slot.ended.fetch_add(1, Ordering::AcqRel) + 1;
         match received {
             Ok(response) => {
-                let renew_at = Instant::now() + usable(response.life);
+                let renew_at = Instant::now() + usable(response.lifetime);
                 let token = response.token;
                 *slot.current.locked() = Some(Cached {
                     token: token.clone(),
@@ -162,9 +162,9 @@ impl TokenCache {
     }
 }
 
-/// How long a token is used: a fifth of its life, at most ten seconds, is left for the requests under way.
-fn usable(life: Duration) -> Duration {
-    life.saturating_sub((life / 5).min(Duration::from_secs(10)))
+/// How long a token is used: a fifth of its lifetime, at most ten seconds, is left for the requests under way.
+fn usable(lifetime: Duration) -> Duration {
+    lifetime.saturating_sub((lifetime / 5).min(Duration::from_secs(10)))
 }
 
 #[cfg(test)]
@@ -185,7 +185,7 @@ mod tests {
     async fn fetched(cache: &TokenCache, key: &TokenKey, token: &str, life: u64) -> String {
         let response = TokenResponse {
             token: token.into(),
-            life: Duration::from_secs(life),
+            lifetime: Duration::from_secs(life),
         };
         let got = cache.token(key, || async { Ok(response) }).await.unwrap();
         got.expose().to_owned()
@@ -245,7 +245,7 @@ mod tests {
                             }
                             Ok(TokenResponse {
                                 token: "t".into(),
-                                life: Duration::from_secs(60),
+                                lifetime: Duration::from_secs(60),
                             })
                         };
                         cache

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Method, header};
 use serde::Deserialize;
 use serde_json::Value;
@@ -80,10 +79,10 @@ impl TokenRequest<'_> {
             url.set_query(None);
         }
         let mut request = Request::new(Method::GET, url);
-        if let Some(Credential::Basic { username, password }) = self.credential {
-            request
-                .headers
-                .insert(header::AUTHORIZATION, basic(username, password)?);
+        if let Some(login @ Credential::Basic { .. }) = self.credential
+            && let Some(value) = login.authorization()?
+        {
+            request.headers.insert(header::AUTHORIZATION, value);
         }
         Ok(request)
     }
@@ -124,41 +123,13 @@ fn bytes_of(body: Vec<u8>) -> wharf_http::RequestBody {
     wharf_http::RequestBody::Bytes(body.into())
 }
 
-/// The `Authorization` of a user name and password (RFC 7617).
-///
-/// Fails with [`AuthErrorKind::Mismatch`] for a user name with a colon, which could not be told from the
-/// password.
-pub fn basic(username: &str, password: &Secret) -> Result<HeaderValue, AuthError> {
-    if username.contains(':') {
-        let message = "a user name with a colon cannot be sent to a registry";
-        return Err(AuthError::new(AuthErrorKind::Mismatch, message));
-    }
-    let pair = zeroize::Zeroizing::new(format!("{username}:{}", password.expose()));
-    header_value("Basic", &STANDARD.encode(pair.as_bytes()))
-}
-
-/// The `Authorization` of a token (RFC 6750).
-pub fn bearer(token: &Secret) -> Result<HeaderValue, AuthError> {
-    header_value("Bearer", token.expose())
-}
-
-fn header_value(scheme: &str, value: &str) -> Result<HeaderValue, AuthError> {
-    let text = zeroize::Zeroizing::new(format!("{scheme} {value}"));
-    let mut header = HeaderValue::from_str(&text).map_err(|_| {
-        let message = "the token or password has characters that no header can carry";
-        AuthError::new(AuthErrorKind::Mismatch, message)
-    })?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
 /// A token and how long it lives.
 #[derive(Debug, Clone)]
 pub struct TokenResponse {
     /// The token.
     pub token: Secret,
     /// How long, from the moment it was received on: what the server says, within 1 s and 24 h.
-    pub life: Duration,
+    pub lifetime: Duration,
 }
 
 #[derive(Deserialize)]
@@ -172,6 +143,11 @@ struct Raw {
 }
 
 impl TokenResponse {
+    /// The most bytes of a successful answer that are read: 1 MiB.
+    pub const MAX_SIZE: u64 = 1024 * 1024;
+    /// The most bytes of an error answer that are read: 64 KiB.
+    pub const MAX_ERROR_SIZE: usize = 64 * 1024;
+
     /// Reads the body of a successful answer.
     ///
     /// Fails with [`AuthErrorKind::InvalidToken`]; the error never shows any of the body.
@@ -198,13 +174,13 @@ impl TokenResponse {
         }
         Ok(Self {
             token,
-            life: life(&raw.expires_in),
+            lifetime: lifetime(&raw.expires_in),
         })
     }
 }
 
 /// `expires_in`, in whatever form: seconds within 1 s and 24 h, or the default (N13).
-fn life(expires_in: &Value) -> Duration {
+fn lifetime(expires_in: &Value) -> Duration {
     let seconds = match expires_in {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -305,7 +281,7 @@ mod tests {
             if let Err(error) = &got {
                 assert!(!format!("{error:?} {error}").contains("CANARY"), "{body}");
             }
-            let got = got.map(|token| (token.token.expose().to_owned(), token.life.as_secs()));
+            let got = got.map(|token| (token.token.expose().to_owned(), token.lifetime.as_secs()));
             assert_eq!(
                 got.map_err(|_| ()),
                 expected.map(|(token, life)| (token.to_owned(), life)),

@@ -33,6 +33,8 @@ mod error;
 #[cfg(feature = "client")]
 mod exchange;
 #[cfg(feature = "client")]
+mod header;
+#[cfg(feature = "client")]
 mod logins;
 #[cfg(feature = "client")]
 mod realm;
@@ -58,7 +60,7 @@ pub use credential::{Anonymous, Credential, CredentialAnswer, CredentialError, C
 #[cfg(feature = "client")]
 pub use error::{AuthError, AuthErrorKind};
 #[cfg(feature = "client")]
-pub use exchange::{Grant, TokenRequest, TokenResponse, basic, bearer};
+pub use exchange::{Grant, TokenRequest, TokenResponse};
 #[cfg(feature = "client")]
 pub use realm::{Realm, RealmPolicy};
 #[cfg(feature = "client")]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::time::Duration;
 use wharf_http::{ErrorEntry, WebPage, error_entries};
 
-use crate::{AuthError, AuthErrorKind, Credential, exchange::basic};
+use crate::{AuthError, AuthErrorKind, Credential};
 
 /// The text that replaces a secret in the words of a server.
 const REDACTED: &str = "[redacted]";
@@ -41,10 +41,7 @@ fn without_tokens(text: &str) -> String {
 
 /// The messages in a token server's error answer, without secrets; empty if the answer has none (N14).
 fn words(body: &[u8], credential: Option<&Credential>) -> String {
-    let encoded = match credential {
-        Some(Credential::Basic { username, password }) => basic(username, password).ok(),
-        _ => None,
-    };
+    let encoded = credential.and_then(|login| login.authorization().ok().flatten());
     let encoded = encoded
         .as_ref()
         .and_then(|header| header.to_str().ok()?.strip_prefix("Basic "));
@@ -235,7 +232,7 @@ mod tests {
     fn secrets_that_a_server_repeats_are_taken_out() {
         let password = "hunter2-secret";
         let login = Credential::basic("ada", password);
-        let encoded = basic("ada", &password.into()).unwrap();
+        let encoded = login.authorization().unwrap().unwrap();
         let encoded = encoded.to_str().unwrap().strip_prefix("Basic ").unwrap();
         for said in [
             format!(r#"{{"message":"no {password}!"}}"#),

@@ -2,16 +2,13 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use http::header;
+use wharf_auth::TokenResponse;
 use wharf_http::{
     AddressClass, HttpService, Peer, Request, Response, RetryBudget, RetryLimit, RetryPolicy, coding_of_json,
     is_transient_status, retry_after,
 };
 
-use super::MAX_ERROR;
 use crate::Client;
-
-/// The most bytes read of a token server's answer (X1).
-const MAX_TOKEN: u64 = 1024 * 1024;
 
 /// Sends requests to token servers for the authenticator.
 #[derive(Debug)]
@@ -68,9 +65,9 @@ impl HttpService for TokenService<'_> {
 async fn whole(response: Response) -> Result<Response, wharf_http::Error> {
     let (parts, body) = response.into_parts();
     let bytes = if parts.status.is_success() {
-        body.read(MAX_TOKEN).await?
+        body.read(TokenResponse::MAX_SIZE).await?
     } else {
-        body.read_prefix(MAX_ERROR).await
+        body.read_prefix(TokenResponse::MAX_ERROR_SIZE).await
     };
     if let Some(coding) = coding_of_json(&parts.headers, &bytes).filter(|_| parts.status.is_success()) {
         let message =
