@@ -17,36 +17,45 @@ use crate::{
     header::bearer,
     logins::{Login, LoginKey, Logins, no_credential},
     refusal,
-    roots::{RootAnswer, Roots},
+    root_probes::{RootAnswer, RootProbes},
     sync::LockExt as _,
 };
 
-/// Answers a registry's challenges: looks for the credential, fetches tokens and keeps them.
+/// Answers the challenges of registries: finds the credential, fetches tokens and stores them.
 ///
-/// | challenge | credential | what is sent |
+/// | challenge | credential | sent |
 /// |---|---|---|
-/// | none yet | any | nothing: the registry must ask first (N16) |
+/// | none yet | any | nothing: the registry must ask first (docs/threats.md, N16) |
 /// | none, but a refusal such as 404 or 403 | none | nothing more |
-/// | none, but 401 | any | nothing; the registry is asked at `/v2/` what it wants |
-/// | the same | any | nothing; the registry is asked once, at `/v2/`, whether it wants a login: see [`discover`](Authenticator::discover) |
-/// | Basic | user name and password | them |
-/// | Basic | none, or one that only makes tokens | an error |
-/// | Bearer | user name and password | a token, fetched with them from a realm that may have them (N4) |
+/// | none, but 401 | any | nothing; the registry is asked at `/v2/` which authentication it wants |
+/// | none, but a refusal such as 404 or 403 | any | nothing; the registry is asked once, at `/v2/`, whether it wants a login: see [`discover`](Authenticator::discover) |
+/// | Basic | user name and password | the user name and password |
+/// | Basic | none, or one that is only exchanged for tokens | nothing: an error |
+/// | Bearer | user name and password | a token, fetched with them from a realm that may have them (docs/threats.md, N4) |
 /// | Bearer | refresh token | a token, fetched by OAuth2 |
-/// | Bearer | ready-made token | it |
+/// | Bearer | ready-made token | the ready-made token |
 /// | Bearer | none | an anonymous token |
 ///
-/// After the first challenge of a registry, later requests are authenticated without being asked. A credential
-/// that cannot be read, or is refused, is an error and never a reason to go on anonymously (N15). One that is
-/// refused after it was used before is asked for once more, as helpers give passwords that last some hours.
+/// After the first challenge of a registry, later requests are authenticated at once. A credential that
+/// cannot be read, or that is refused, is an error: the request is never sent anonymously instead
+/// (docs/threats.md, N15). If a credential is refused that was accepted before, the provider is asked for
+/// it once more, as credential helpers issue passwords that expire after some hours.
+///
+/// ```
+/// use std::sync::Arc;
+/// use wharf_auth::{Anonymous, Authenticator, RealmPolicy};
+///
+/// let authenticator = Authenticator::new(Arc::new(Anonymous))
+///     .with_realms(RealmPolicy::default().trust("sso.example"));
+/// ```
 pub struct Authenticator {
     logins: Logins,
     realms: RealmPolicy,
     client_id: String,
     tokens: TokenCache,
-    /// What each registry asked for last.
+    /// The last challenge of each registry.
     known: Mutex<HashMap<Origin, Known>>,
-    roots: Roots,
+    root_probes: RootProbes,
 }
 
 #[derive(Debug, Clone)]
@@ -56,7 +65,7 @@ enum Known {
 }
 
 impl Authenticator {
-    /// An authenticator with these credentials.
+    /// An authenticator with the credentials of this provider.
     pub fn new(provider: impl CredentialProvider + 'static) -> Self {
         Self {
             logins: Logins::new(Arc::new(provider)),
@@ -64,20 +73,25 @@ impl Authenticator {
             client_id: "wharf".to_owned(),
             tokens: TokenCache::default(),
             known: Mutex::default(),
-            roots: Roots::default(),
+            root_probes: RootProbes::default(),
         }
     }
 
-    /// The same with this judgement of realms.
+    /// Sets which token servers may be sent credentials.
     #[must_use]
     pub fn with_realms(mut self, realms: RealmPolicy) -> Self {
         self.realms = realms;
         self
     }
 
-    /// The authorization of a request before it is sent: `None` if the registry has not asked for one yet.
+    /// The authorization to send with a request; `None` if the registry has not asked for one yet.
     ///
     /// `send` sends requests to token servers.
+    ///
+    /// # Errors
+    ///
+    /// See [`AuthErrorKind`]: the credential cannot be read, is missing or may not be sent, or no token
+    /// could be fetched.
     pub async fn authorize(
         &self,
         subject: Subject<'_>,
@@ -86,15 +100,24 @@ impl Authenticator {
         let known = self.lock_known().get(subject.origin).cloned();
         match known {
             None => Ok(None),
-            Some(known) => self.meet(subject, &known, subject.scopes, send).await.map(Some),
+            Some(known) => self
+                .respond(subject, &known, subject.scopes, send)
+                .await
+                .map(Some),
         }
     }
 
-    /// The authorization after a 401 of the registry itself with these headers. `sent` is what the refused
-    /// request carried.
+    /// The authorization with which to repeat a request that the registry itself answered with 401 and
+    /// these headers. `sent` is the authorization of the refused request.
     ///
-    /// The caller must have made sure that the answer came from the subject's origin, without a redirect
-    /// through another (N3).
+    /// The caller must have made sure that the answer came from the origin of `subject`, without a redirect
+    /// to another (docs/threats.md, N3).
+    ///
+    /// # Errors
+    ///
+    /// As [`Authenticator::authorize`]; [`AuthErrorKind::Challenge`] if the headers have no challenge that
+    /// can be met and none was sent before; [`AuthErrorKind::Rejected`] if a user name and password were
+    /// refused that the provider has just given.
     pub async fn challenged(
         &self,
         subject: Subject<'_>,
@@ -107,8 +130,8 @@ impl Authenticator {
             self.tokens.forget(token);
         }
         let (known, asked) = match challenge {
-            Ok(challenge) => self.take_in(subject, challenge)?,
-            // One that is left out, as it was said before.
+            Ok(challenge) => self.remember_challenge(subject, challenge)?,
+            // A registry that leaves the challenge out means its last one.
             Err(error) => {
                 let known = self.lock_known().get(subject.origin).cloned();
                 (known.ok_or(error)?, Scopes::none())
@@ -118,12 +141,16 @@ impl Authenticator {
             let renewed = self.renew(subject, sent, send).await?;
             return renewed.ok_or_else(|| self.rejected(subject, sent));
         }
-        self.meet(subject, &known, &subject.scopes.union(&asked), send)
+        self.respond(subject, &known, &subject.scopes.union(&asked), send)
             .await
     }
 
-    /// Remembers what a registry asks for; with the scopes that it names.
-    fn take_in(&self, subject: Subject<'_>, challenge: Challenge) -> Result<(Known, Scopes), AuthError> {
+    /// Remembers a challenge, and returns the scopes that it names.
+    fn remember_challenge(
+        &self,
+        subject: Subject<'_>,
+        challenge: Challenge,
+    ) -> Result<(Known, Scopes), AuthError> {
         let (known, scopes) = match challenge {
             Challenge::Basic => (Known::Basic, Scopes::none()),
             Challenge::Bearer {
@@ -140,14 +167,19 @@ impl Authenticator {
         Ok((known, scopes))
     }
 
-    /// The authorization with which to send a request again that was refused without a challenge, when it carried
-    /// none; `None` if the refusal stands. Some registries answer 404 or 403 to strangers for what is there, and some
-    /// answer 401 without saying what they want.
+    /// The authorization with which to repeat a request that was refused without a challenge and had none;
+    /// `None` if the refusal is final. Some registries answer 404 or 403 to anonymous requests for existing
+    /// content, and some answer 401 without a challenge.
     ///
-    /// Only who has a login for the registry asks on; after 401, everybody does. A challenge in `headers`, those of the
-    /// refusal, counts as it does with 401. Otherwise `root` asks the registry for `/v2/` without a login: once,
-    /// however many requests wait for it. If that is no challenge, the registry shows everybody the same, and its
-    /// refusals stand from then on; where it is no answer, the next refusal a minute later asks again.
+    /// Only a client with a login for the registry asks further; after 401, every client does. A challenge
+    /// in `headers`, those of the refusal, counts as after 401. Otherwise `root` asks the registry for
+    /// `/v2/` without a login: once, however many requests wait for the result. If the answer is no
+    /// challenge, the registry answers everybody alike, and its refusals are final from then on. If there
+    /// is no answer, the next refusal asks again, a minute later at the earliest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authenticator::authorize`], if the registry wants a login.
     pub async fn discover(
         &self,
         subject: Subject<'_>,
@@ -156,7 +188,7 @@ impl Authenticator {
         root: impl Future<Output = RootAnswer>,
         send: &dyn HttpService,
     ) -> Result<Option<Authorization>, AuthError> {
-        // A login that cannot be read is an error if the registry turns out to want one.
+        // An unreadable login is an error only if the registry turns out to want one.
         let login = self.logins.find(login_key(subject)).await;
         if status != StatusCode::UNAUTHORIZED && login.is_ok_and(|login| login.credential.is_none()) {
             return Ok(None);
@@ -164,29 +196,33 @@ impl Authenticator {
         if Challenge::strongest(headers).is_ok() {
             return self.challenged(subject, headers, None, send).await.map(Some);
         }
-        let take_in = |headers: &HeaderMap| match Challenge::strongest(headers) {
-            Ok(challenge) => self.take_in(subject, challenge).map(|_| true),
+        let remember = |headers: &HeaderMap| match Challenge::strongest(headers) {
+            Ok(challenge) => self.remember_challenge(subject, challenge).map(|_| true),
             Err(_) => Ok(false),
         };
         let is_known = || self.lock_known().contains_key(subject.origin);
         if !self
-            .roots
-            .wants_login(subject.origin, is_known, root, take_in)
+            .root_probes
+            .wants_login(subject.origin, is_known, root, remember)
             .await?
         {
             return Ok(None);
         }
         let authorized = self.authorize(subject, send).await;
         if authorized.is_err() {
-            // What needs no login goes on without one.
+            // Requests that need no login must not fail because of it.
             self.lock_known().remove(subject.origin);
         }
         authorized
     }
 
-    /// Another authorization in place of one that the registry took before and refuses now; `None` if there is
-    /// no other. After a 401 it is [`Authenticator::challenged`] that decides; this is for a 403 whose words say
-    /// that a password or token has run out.
+    /// Another authorization in place of `sent`, which the registry accepted before and refuses now; `None`
+    /// if there is no other. Use this for a 403 whose message says that a password or token has expired;
+    /// after a 401, use [`Authenticator::challenged`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Authenticator::authorize`].
     pub async fn renew(
         &self,
         subject: Subject<'_>,
@@ -205,7 +241,7 @@ impl Authenticator {
         Ok(renewed.filter(|renewed| renewed.header != sent.header))
     }
 
-    /// The error for an authorization that the registry refused; the next request asks the provider again.
+    /// The error for an authorization that the registry refused. The next request asks the provider again.
     pub fn rejected(&self, subject: Subject<'_>, sent: &Authorization) -> AuthError {
         let key = login_key(subject);
         let missing = self.logins.missing(&key, "the registry wants a login");
@@ -233,7 +269,7 @@ impl Authenticator {
         self.known.locked()
     }
 
-    async fn meet(
+    async fn respond(
         &self,
         subject: Subject<'_>,
         known: &Known,
@@ -242,25 +278,27 @@ impl Authenticator {
     ) -> Result<Authorization, AuthError> {
         let login = self.logins.find(login_key(subject)).await?;
         let (refused, fresh) = (login.credential.clone(), login.fresh);
-        let met = self.meet_with(subject, known, scopes, login, send).await;
-        let Err(error) = &met else { return met };
+        let response = self.respond_with(subject, known, scopes, login, send).await;
+        let Err(error) = &response else {
+            return response;
+        };
         if !matches!(error.kind(), AuthErrorKind::Rejected | AuthErrorKind::Denied) {
-            return met;
+            return response;
         }
         let key = login_key(subject);
         self.logins.forget(&key, |held| Some(held) == refused.as_ref());
         if fresh {
-            return met;
+            return response;
         }
         match self.logins.find(key).await {
             Ok(login) if login.credential.is_some() && login.credential != refused => {
-                self.meet_with(subject, known, scopes, login, send).await
+                self.respond_with(subject, known, scopes, login, send).await
             }
-            _ => met,
+            _ => response,
         }
     }
 
-    async fn meet_with(
+    async fn respond_with(
         &self,
         subject: Subject<'_>,
         known: &Known,
@@ -329,7 +367,7 @@ impl Authenticator {
         let answer = Self::exchange(&request, grant, send).await;
         let wants_post = |error: &AuthError| matches!(error.kind(), AuthErrorKind::TokenServer(404 | 405));
         match answer {
-            // A server that knows OAuth2 only.
+            // Some token servers take the POST of OAuth2 only.
             Err(error) if grant == Grant::Get && key.credential.is_some() && wants_post(&error) => {
                 Self::exchange(&request, Grant::Post, send)
                     .await
@@ -367,7 +405,8 @@ impl Authenticator {
             .map_err(|error| refusal::unusable(error, &parts.headers, &body, request.credential))
     }
 
-    /// What the registry at this origin asked for last, in words; `None` if it has not asked.
+    /// The form of authentication that the registry at this origin asked for last, in words for a user;
+    /// `None` if it has not asked.
     #[must_use]
     pub fn known(&self, origin: &Origin) -> Option<String> {
         let known = self.lock_known();
@@ -382,7 +421,12 @@ impl Authenticator {
         })
     }
 
-    /// The credential that would be used, from the provider or as it was found before.
+    /// The credential that a request would use, from the provider or from an earlier answer of it; `None`
+    /// for an anonymous request.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Provider`] if the provider fails.
     pub async fn credential_for(
         &self,
         registry: &Registry,

@@ -7,51 +7,52 @@ use wharf_reference::{Registry, Repository};
 
 use crate::{Scopes, Secret, refusal};
 
-/// Whom a request is for.
+/// The registry that a request goes to, and the permissions that the request needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
-    /// The registry that is contacted; of a mirror, the mirror.
+    /// The registry that is contacted: for a request to a mirror, the mirror.
     pub registry: &'a Registry,
-    /// The repository, if one is known.
+    /// The repository; `None` for a request about the registry itself.
     pub repository: Option<&'a Repository>,
-    /// Where the registry is.
+    /// The origin that the request is sent to.
     pub origin: &'a Origin,
-    /// The actions that the request needs to be allowed, such as to pull from a repository.
+    /// The permissions that the request needs, such as to pull from a repository.
     pub scopes: &'a Scopes,
-    /// Whether credentials may go over plain http although the registry is not this machine.
+    /// True if credentials may be sent over plain http although the registry is not on this machine.
     pub allow_plaintext: bool,
 }
 
-/// An `Authorization` header and what it came from.
+/// The value of an `Authorization` header, and where it comes from.
 #[derive(Clone)]
 pub struct Authorization {
     pub(crate) header: HeaderValue,
     pub(crate) token: Option<Secret>,
     pub(crate) anonymous: bool,
-    /// Whether the provider was asked for this one.
+    /// True if the provider was asked for this very request, so that to ask again would bring nothing new.
     pub(crate) fresh: bool,
 }
 
 impl Authorization {
-    /// The header's value, marked sensitive. It may be sent to the subject's origin only.
+    /// The value of the header, marked sensitive. Send it to the origin of the [`Subject`] only.
     #[must_use]
     pub const fn header(&self) -> &HeaderValue {
         &self.header
     }
 
-    /// Whether it is a token that a token server has just issued.
+    /// True for a token that a token server issued, false for a login that is sent as it is.
     #[must_use]
     pub const fn is_issued(&self) -> bool {
         self.token.is_some()
     }
 
-    /// Whether no credential is behind it.
+    /// True if no credential was used: the token was issued to an anonymous request.
     #[must_use]
     pub const fn is_anonymous(&self) -> bool {
         self.anonymous
     }
 
-    /// The text of a server without this authorization, and without the password in it, should it repeat them.
+    /// `text` with this authorization, and the password in it, replaced by `[redacted]`: a server may
+    /// repeat in its error what it was sent.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let header = self.header.to_str().unwrap_or_default();

@@ -13,35 +13,37 @@ use wharf_http::Origin;
 
 use crate::{AuthError, Credential, Scopes, Secret, TokenResponse, sync::LockExt as _};
 
-/// The most tokens kept; beyond it, those that have run out are dropped, then the oldest.
+/// The most tokens in the cache. If a new one exceeds it, expired tokens are dropped, then the oldest.
 const MAX_TOKENS: usize = 1000;
 
-/// Tokens until they run out, each fetched by one task while the others that want it wait (N12, N13).
+/// Stores tokens until shortly before they expire. Tasks that need the same token share one fetch
+/// (docs/threats.md, N12 and N13).
 ///
-/// A token answers only for the very credential, registry, realm and service it was fetched for, and for its
-/// scopes or fewer. A cache belongs to one client.
+/// A token is reused only for the same credential, registry, realm and service, and for the same scopes or
+/// fewer. A cache belongs to one client.
 #[derive(Debug, Default)]
 pub struct TokenCache {
     slots: Mutex<Vec<(TokenKey, Arc<Slot>)>>,
 }
 
-/// What a token is for.
+/// Everything that a token depends on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TokenKey {
-    /// Who; compared whole, so that no two credentials are ever taken for one.
+    /// The credential; `None` for an anonymous token. Compared in full, so that two credentials never share
+    /// a token.
     pub credential: Option<Credential>,
-    /// The registry.
+    /// The origin of the registry.
     pub origin: Origin,
-    /// The token server.
+    /// The URL of the token server.
     pub realm: Url,
-    /// The registry's name there.
+    /// The name of the registry at its token server, from the challenge.
     pub service: Option<String>,
-    /// What for.
+    /// The permissions of the token.
     pub scopes: Scopes,
 }
 
 impl TokenKey {
-    /// Whether a token for `self` serves for `wanted`.
+    /// True if a token for `self` is also good for `wanted`.
     fn covers(&self, wanted: &Self) -> bool {
         self.origin == wanted.origin
             && self.realm == wanted.realm
@@ -56,7 +58,7 @@ impl TokenKey {
 struct Slot {
     current: Mutex<Option<Cached>>,
     fetch: tokio::sync::Mutex<Option<Failure>>,
-    /// How many fetches have ended.
+    /// How many fetches have ended, successful or not.
     ended: AtomicU64,
 }
 
@@ -82,8 +84,13 @@ impl Slot {
 }
 
 impl TokenCache {
-    /// A token for this key: a cached one that will live a while, or what `fetch` brings. Of several tasks that
-    /// want the same, one fetches; its failure is the failure of those that waited for it, and of no later one.
+    /// The token for this key: a cached one, or the result of `fetch`. If several tasks ask at the same
+    /// time, one of them fetches and the others wait for its result.
+    ///
+    /// # Errors
+    ///
+    /// The error of `fetch`. The tasks that waited for that fetch get the same error; a task that asks
+    /// later fetches again.
     pub async fn token<F, Fut>(&self, key: &TokenKey, fetch: F) -> Result<Secret, AuthError>
     where
         F: FnOnce() -> Fut + Send,
@@ -126,7 +133,8 @@ impl TokenCache {
         }
     }
 
-    /// A valid token for this key or for more, without fetching.
+    /// A cached token for this key, or for one with more scopes; `None` if there is none that is still
+    /// valid.
     #[must_use]
     pub fn cached(&self, key: &TokenKey) -> Option<Secret> {
         let slots = self.slots.locked();
@@ -134,7 +142,7 @@ impl TokenCache {
         covering.find_map(|(_, slot)| slot.valid())
     }
 
-    /// Drops a token that the registry refused, unless it has been replaced since.
+    /// Removes a token that the registry refused. A newer token for the same key stays.
     pub fn forget(&self, token: &Secret) {
         let slots = self.slots.locked();
         for (_, slot) in slots.iter() {
@@ -162,7 +170,8 @@ impl TokenCache {
     }
 }
 
-/// How long a token is used: a fifth of its lifetime, at most ten seconds, is left for the requests under way.
+/// How long a token is used: its lifetime less a fifth of it, which is at most 10 s. That time is for
+/// requests under way.
 fn usable(lifetime: Duration) -> Duration {
     lifetime.saturating_sub((lifetime / 5).min(Duration::from_secs(10)))
 }

@@ -5,25 +5,27 @@ use wharf_reference::{Registry, Repository};
 
 use crate::Secret;
 
-/// What proves to a registry who is asking.
+/// A login for a registry, in one of the forms that registries take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credential {
-    /// User name and password, or an access token in the password's place.
+    /// A user name and a password. Many registries take an access token in place of the password.
     Basic {
-        /// The user name; it may not contain a colon.
+        /// The user name. A colon in it is an error when the login is sent (RFC 7617).
         username: String,
         /// The password.
         password: Secret,
     },
-    /// A refresh token, exchanged at the token server for access tokens (Docker's identity token).
+    /// A refresh token, which is exchanged for access tokens at the token server (`identitytoken` in
+    /// Docker's `config.json`).
     Identity(Secret),
-    /// A ready-made bearer token, sent to the registry as it is.
+    /// A ready-made bearer token, sent to the registry unchanged (`registrytoken` in Docker's
+    /// `config.json`).
     Bearer(Secret),
 }
 
 impl Credential {
-    /// User name and password.
+    /// A credential of a user name and a password.
     pub fn basic(username: impl Into<String>, password: impl Into<Secret>) -> Self {
         Self::Basic {
             username: username.into(),
@@ -32,25 +34,58 @@ impl Credential {
     }
 }
 
-/// Finds the credential for a registry: a fixed one, those in a file, a helper program.
+/// Finds the credential for a registry, for example in a file, in memory or through a helper program.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use wharf_auth::{Credential, CredentialError, CredentialProvider};
+/// use wharf_reference::{Registry, Repository};
+///
+/// /// Takes the token of a CI job for one registry, and no login for every other.
+/// #[derive(Debug)]
+/// struct JobToken {
+///     registry: Registry,
+/// }
+///
+/// #[async_trait]
+/// impl CredentialProvider for JobToken {
+///     async fn credential(
+///         &self,
+///         registry: &Registry,
+///         _: Option<&Repository>,
+///     ) -> Result<Option<Credential>, CredentialError> {
+///         if *registry != self.registry {
+///             return Ok(None);
+///         }
+///         let token = std::env::var("CI_JOB_TOKEN")
+///             .map_err(|error| CredentialError::new("cannot read CI_JOB_TOKEN").with_source(error))?;
+///         Ok(Some(Credential::basic("ci-job", token)))
+///     }
+/// }
+/// # let registry = Registry::parse("registry.example")?;
+/// # let _: std::sync::Arc<dyn CredentialProvider> = std::sync::Arc::new(JobToken { registry });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[async_trait]
 pub trait CredentialProvider: Send + Sync + fmt::Debug {
-    /// The credential for this registry, narrowed to the repository if one is known; `None` to go on
-    /// anonymously.
+    /// The credential for this registry, or for the repository if one is given; `None` if there is none,
+    /// which makes the requests anonymous.
     ///
-    /// The registry is the one that will be contacted: of a mirror, the mirror.
+    /// `registry` is the registry that is contacted: for a request to a mirror, the mirror.
     ///
     /// # Errors
     ///
-    /// A failure means that there may be a credential that could not be read. It never means anonymity (N15).
+    /// An error means that there may be a credential and it could not be read. The request then fails; it
+    /// is never sent anonymously instead (docs/threats.md, N15).
     async fn credential(
         &self,
         registry: &Registry,
         repository: Option<&Repository>,
     ) -> Result<Option<Credential>, CredentialError>;
 
-    /// As [`CredentialProvider::credential`], with what did not answer and need not have. That becomes the cause
-    /// of the error if there is no credential and the registry then asks for one. The default knows of nothing.
+    /// Like [`CredentialProvider::credential`], and also reports a source that did not answer although it
+    /// may have a credential. If no credential was found and the registry then asks for one, that report
+    /// becomes the source of the error. The default implementation calls `credential` and reports nothing.
     ///
     /// # Errors
     ///
@@ -87,16 +122,17 @@ impl<P: CredentialProvider + ?Sized> CredentialProvider for Arc<P> {
     }
 }
 
-/// The result of a look-up by a [`CredentialProvider`].
+/// The result of [`CredentialProvider::look_up`].
 #[derive(Debug, Default)]
 pub struct CredentialAnswer {
-    /// The credential; `None` to go on anonymously.
+    /// The credential; `None` for anonymous requests.
     pub credential: Option<Credential>,
-    /// A source that may have one and did not answer, though it is for no registry in particular.
+    /// The error of a source that may have a credential and did not answer. Set this only for a source that
+    /// is asked for every registry: for one that is configured for this registry, return the error instead.
     pub unanswered: Option<CredentialError>,
 }
 
-/// No credentials at all.
+/// A provider without credentials: every request is anonymous.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Anonymous;
 
@@ -111,7 +147,8 @@ impl CredentialProvider for Anonymous {
     }
 }
 
-/// One credential for one registry; every other registry gets none.
+/// A provider of one credential for one registry. Every other registry gets none, which includes the
+/// mirrors of that registry.
 #[derive(Debug, Clone)]
 pub struct Fixed {
     registry: Registry,
@@ -119,7 +156,7 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// The credential for this registry.
+    /// A provider of `credential` for `registry`.
     #[must_use]
     pub const fn new(registry: Registry, credential: Credential) -> Self {
         Self { registry, credential }
@@ -137,7 +174,7 @@ impl CredentialProvider for Fixed {
     }
 }
 
-/// Why a credential could not be read. It never contains one.
+/// The reason why a credential could not be read. Never put a secret into it: it is printed.
 #[derive(Debug)]
 pub struct CredentialError {
     message: String,
@@ -145,7 +182,7 @@ pub struct CredentialError {
 }
 
 impl CredentialError {
-    /// An error in words: which file or helper, and what is wrong with it.
+    /// An error with this message, which should name the file or helper program and the fault.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -153,7 +190,7 @@ impl CredentialError {
         }
     }
 
-    /// The same with what caused it.
+    /// Sets the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());

@@ -2,10 +2,11 @@ use std::{error, fmt, sync::Arc, time::Duration};
 
 type Cause = Box<dyn error::Error + Send + Sync>;
 
-/// Why a request could not be authenticated. It never contains a secret: of a token server's refusal it has the
-/// words, bounded and without what was sent or looks like a token, and nothing of an answer with a token (N14).
+/// The reason why a request could not be authenticated. It never contains a secret (docs/threats.md, N14):
+/// the message of a token server is bounded, and everything in it that was sent or looks like a token is
+/// replaced; no part of an answer with a token is shown.
 ///
-/// Cloning shares it: everyone who waited for one token fetch gets the same failure.
+/// Clones share one error: all tasks that waited for the same token get the same failure.
 #[derive(Clone)]
 pub struct AuthError(Arc<Inner>);
 
@@ -36,7 +37,7 @@ impl AuthError {
         }))
     }
 
-    /// What class of failure this is.
+    /// The class of the failure.
     #[must_use]
     pub fn kind(&self) -> AuthErrorKind {
         self.0.kind
@@ -47,37 +48,38 @@ impl AuthError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
-    /// There is no challenge that can be met.
+    /// The answer has no challenge that this crate can meet.
     Challenge,
-    /// The challenge came from a host that is not the registry (N3).
+    /// A host that is not the registry sent the challenge (docs/threats.md, N3).
     ForeignChallenge,
-    /// The realm is no URL that may be used.
+    /// The realm is not a URL that can be used.
     InvalidRealm,
     /// The realm is plain http.
     InsecureRealm,
-    /// Credentials may not be sent to the realm (N4).
+    /// The realm is not known to belong to the registry, so that it gets no credentials (docs/threats.md,
+    /// N4).
     UntrustedRealm,
-    /// Credentials may not be sent over plain http.
+    /// The registry is reached over plain http, so that it gets no credentials.
     Plaintext,
-    /// A credential could not be read; that does not mean there is none.
+    /// A credential could not be read. There may be one.
     Provider,
-    /// A credential is needed and there is none.
+    /// The registry or its token server asks for a credential, and there is none.
     NoCredential,
-    /// The credential was refused.
+    /// The registry or its token server refused the credential.
     Rejected,
-    /// The credential is known, but has no right to what was asked for.
+    /// The credential is valid and has no right to the requested access.
     Denied,
-    /// The credential does not fit the challenge.
+    /// The credential is of another form than the challenge asks for.
     Mismatch,
-    /// The token server asks to wait.
+    /// The token server refuses requests for now (429), and states how long, if it sent `Retry-After`.
     RateLimited(Option<Duration>),
-    /// The token server failed with this status.
+    /// The token server answered with this status.
     TokenServer(u16),
-    /// The token server's answer cannot be used.
+    /// The answer of the token server has no usable token.
     InvalidToken,
-    /// A web page came instead of a token.
+    /// The token server sent a web page instead of a token.
     WebPage,
-    /// The token server could not be reached.
+    /// The request to the token server failed.
     Transport(wharf_http::ErrorKind),
 }
 

@@ -13,36 +13,54 @@ use crate::{AuthError, AuthErrorKind, Credential, Scopes, Secret};
 /// The longest token, in bytes.
 const MAX_TOKEN: usize = 64 * 1024;
 /// How long a token lives if the server does not say (Docker's token specification).
-const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 /// The longest life of a token that is believed.
-const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is asked of a token server.
+/// A request for a token.
+///
+/// ```
+/// use wharf_auth::{Credential, Scopes, TokenRequest};
+///
+/// let realm = "https://auth.example/token".parse()?;
+/// let credential = Credential::basic("ada", "s3cret");
+/// let scopes = Scopes::parse_lenient("repository:app:pull");
+/// let request = TokenRequest {
+///     realm: &realm,
+///     service: Some("registry.example"),
+///     scopes: &scopes,
+///     credential: Some(&credential),
+///     client_id: "my-program",
+/// };
+/// let built = request.build(request.grant())?;
+/// assert_eq!(built.url.query(), Some("account=ada&service=registry.example&scope=repository%3Aapp%3Apull"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct TokenRequest<'a> {
-    /// Where; its own query is kept.
+    /// The URL of the token server. Its query is kept.
     pub realm: &'a Url,
-    /// The registry's name there.
+    /// The name of the registry at the token server, from the challenge.
     pub service: Option<&'a str>,
-    /// What for.
+    /// The permissions to ask for.
     pub scopes: &'a Scopes,
-    /// Who asks; `None` is anonymous.
+    /// The credential; `None` for an anonymous token.
     pub credential: Option<&'a Credential>,
-    /// The program that asks, for OAuth2.
+    /// The name of the program, which OAuth2 asks for (`client_id`).
     pub client_id: &'a str,
 }
 
-/// How the request is made.
+/// The form of a token request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grant {
-    /// GET with the credential as Basic: Docker's token specification.
+    /// GET, with the credential in an `Authorization: Basic` header (Docker's token specification).
     Get,
-    /// POST of a form: OAuth2 (RFC 6749), for refresh tokens and for servers without the other way.
+    /// POST of a form (OAuth2, RFC 6749), for refresh tokens and for servers that refuse GET.
     Post,
 }
 
 impl TokenRequest<'_> {
-    /// The way this credential is normally exchanged.
+    /// The form in which this credential is exchanged first.
     #[must_use]
     pub const fn grant(&self) -> Grant {
         match self.credential {
@@ -51,7 +69,13 @@ impl TokenRequest<'_> {
         }
     }
 
-    /// The HTTP request.
+    /// The HTTP request in this form.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::Mismatch`] if the credential cannot be put into a header;
+    /// [`AuthErrorKind::NoCredential`] for an anonymous request by [`Grant::Post`], which OAuth2 does not
+    /// have.
     pub fn build(&self, grant: Grant) -> Result<Request, AuthError> {
         match grant {
             Grant::Get => self.get(),
@@ -123,17 +147,18 @@ fn bytes_of(body: Vec<u8>) -> wharf_http::RequestBody {
     wharf_http::RequestBody::Bytes(body.into())
 }
 
-/// A token and how long it lives.
+/// A token and its lifetime.
 #[derive(Debug, Clone)]
 pub struct TokenResponse {
     /// The token.
     pub token: Secret,
-    /// How long, from the moment it was received on: what the server says, within 1 s and 24 h.
+    /// The lifetime from the moment of receipt: as the server states it, within 1 s and 24 h; 60 s if it
+    /// states none.
     pub lifetime: Duration,
 }
 
 #[derive(Deserialize)]
-struct Raw {
+struct TokenBody {
     #[serde(default)]
     token: Value,
     #[serde(default)]
@@ -148,12 +173,15 @@ impl TokenResponse {
     /// The most bytes of an error answer that are read: 64 KiB.
     pub const MAX_ERROR_SIZE: usize = 64 * 1024;
 
-    /// Reads the body of a successful answer.
+    /// Parses the body of a successful answer.
     ///
-    /// Fails with [`AuthErrorKind::InvalidToken`]; the error never shows any of the body.
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::InvalidToken`] if it is not JSON or has no token that a header can carry. The error
+    /// contains no part of the body.
     pub fn parse(body: &[u8]) -> Result<Self, AuthError> {
         let invalid = |message: &str| Err(AuthError::new(AuthErrorKind::InvalidToken, message));
-        let Ok(raw) = serde_json::from_slice::<Raw>(body) else {
+        let Ok(raw) = serde_json::from_slice::<TokenBody>(body) else {
             return invalid("the token server's answer is not the JSON it should be");
         };
         let text = |value: Value| match value {
@@ -179,7 +207,8 @@ impl TokenResponse {
     }
 }
 
-/// `expires_in`, in whatever form: seconds within 1 s and 24 h, or the default (N13).
+/// The lifetime from `expires_in`, a number or a text of seconds: within 1 s and 24 h, or the default
+/// (docs/threats.md, N13).
 fn lifetime(expires_in: &Value) -> Duration {
     let seconds = match expires_in {
         Value::Number(number) => number.as_f64(),
@@ -188,9 +217,10 @@ fn lifetime(expires_in: &Value) -> Duration {
     };
     match seconds {
         Some(seconds) if seconds.is_finite() => {
-            Duration::try_from_secs_f64(seconds.clamp(1.0, MAX_LIFE.as_secs_f64())).unwrap_or(DEFAULT_LIFE)
+            Duration::try_from_secs_f64(seconds.clamp(1.0, MAX_LIFETIME.as_secs_f64()))
+                .unwrap_or(DEFAULT_LIFETIME)
         }
-        _ => DEFAULT_LIFE,
+        _ => DEFAULT_LIFETIME,
     }
 }
 

@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 use crate::{AuthError, AuthErrorKind, Credential, Secret};
 
 impl Credential {
-    /// The value of the `Authorization` header that sends this credential itself, marked sensitive: `Basic` for a user
-    /// name and password (RFC 7617), `Bearer` for a ready-made token (RFC 6750). `None` for an identity token, which is
-    /// only ever exchanged at the token server.
+    /// The value of the `Authorization` header that sends this credential itself, marked sensitive: `Basic`
+    /// for a user name and password (RFC 7617), `Bearer` for a ready-made token (RFC 6750). `None` for an
+    /// identity token, which is only ever exchanged at the token server.
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Mismatch`] if the user name contains a colon, which separates it from the password, or if a
-    /// part has characters that no header can carry.
+    /// [`AuthErrorKind::Mismatch`] if the user name contains a colon, which separates it from the password,
+    /// or if a part has characters that no header can carry.
     pub fn authorization(&self) -> Result<Option<HeaderValue>, AuthError> {
         match self {
             Self::Basic { username, password } => basic(username, password).map(Some),

@@ -7,16 +7,17 @@
 //! assert!(!format!("{credential:?}").contains("s3cret"));
 //! ```
 //!
-//! It reads no files and knows no configuration: where credentials are kept is behind [`CredentialProvider`],
-//! which `wharf-config` implements. It opens no connections either: token requests go through the
-//! `wharf_http::HttpService` that the caller passes.
+//! The crate reads no files and knows no configuration: a [`CredentialProvider`] finds credentials, and
+//! `wharf-config` has one for the host's files. The crate opens no connections either: token requests go
+//! through the `wharf_http::HttpService` that the caller passes.
 //!
-//! An `Authenticator` puts the rest together: a `Challenge` names a `Realm`, which the `RealmPolicy` judges; a
-//! `TokenRequest` for `Scopes` is exchanged for a `TokenResponse`, which the `TokenCache` keeps.
+//! An `Authenticator` combines the parts. A `Challenge` names a `Realm`, which the `RealmPolicy` judges. A
+//! `TokenRequest` for `Scopes` is exchanged for a `TokenResponse`, and a `TokenCache` stores its token.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `client` | everything but secrets, credentials and their providers; brings `wharf-http` |
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "client")]
@@ -41,7 +42,7 @@ mod realm;
 #[cfg(feature = "client")]
 mod refusal;
 #[cfg(feature = "client")]
-mod roots;
+mod root_probes;
 #[cfg(feature = "client")]
 mod scope;
 mod secret;
@@ -64,7 +65,7 @@ pub use exchange::{Grant, TokenRequest, TokenResponse};
 #[cfg(feature = "client")]
 pub use realm::{Realm, RealmPolicy};
 #[cfg(feature = "client")]
-pub use roots::RootAnswer;
+pub use root_probes::RootAnswer;
 #[cfg(feature = "client")]
 pub use scope::{Action, Scopes};
 pub use secret::Secret;

@@ -11,23 +11,24 @@ use crate::{
     sync::LockExt as _,
 };
 
-/// The most answers kept; beyond it all are asked for anew.
-const MAX_HELD: usize = 1000;
+/// The most answers of the provider that are cached. When a new one exceeds it, all are dropped.
+const MAX_ANSWERS: usize = 1000;
 
-/// What the provider was asked and answered: each question once, until the answer turns out to be of no use.
+/// The answers of the provider. Each question is asked once, until the registry refuses the credential.
 pub(crate) struct Logins {
     provider: Arc<dyn CredentialProvider>,
-    held: Mutex<HashMap<LoginKey, Held>>,
-    /// One question at a time: a helper program may ask its user. What is held is found without.
+    answers: Mutex<HashMap<LoginKey, CachedAnswer>>,
+    /// Held while the provider is asked: a helper program may prompt its user. Cached answers are found
+    /// without it.
     asking: tokio::sync::Mutex<()>,
 }
 
-/// A registry, and the repository if one is known.
+/// The registry that is contacted, and the repository if one is known.
 pub(crate) type LoginKey = (Registry, Option<Repository>);
 
-/// An answer of the provider, as it is kept.
+/// An answer of the provider in the cache.
 #[derive(Clone)]
-struct Held {
+struct CachedAnswer {
     credential: Option<Credential>,
     unanswered: Option<Arc<CredentialError>>,
 }
@@ -37,7 +38,8 @@ pub(crate) struct Login {
     pub(crate) credential: Option<Credential>,
     /// The error of a source that may have a credential and did not answer.
     pub(crate) unanswered: Option<Arc<CredentialError>>,
-    /// Whether the provider gave it just now; otherwise it may have another one by this time.
+    /// True if the provider answered during this call. If false, the provider may have another credential
+    /// by now.
     pub(crate) fresh: bool,
 }
 
@@ -45,25 +47,25 @@ impl Logins {
     pub(crate) fn new(provider: Arc<dyn CredentialProvider>) -> Self {
         Self {
             provider,
-            held: Mutex::default(),
+            answers: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<LoginKey, Held>> {
-        self.held.locked()
+    fn answers(&self) -> MutexGuard<'_, HashMap<LoginKey, CachedAnswer>> {
+        self.answers.locked()
     }
 
-    fn kept(&self, key: &LoginKey, fresh: bool) -> Option<Login> {
-        Some(Login::new(self.held().get(key)?.clone(), fresh))
+    fn cached(&self, key: &LoginKey, fresh: bool) -> Option<Login> {
+        Some(Login::new(self.answers().get(key)?.clone(), fresh))
     }
 
     pub(crate) async fn find(&self, key: LoginKey) -> Result<Login, AuthError> {
-        if let Some(login) = self.kept(&key, false) {
+        if let Some(login) = self.cached(&key, false) {
             return Ok(login);
         }
         let _asking = self.asking.lock().await;
-        if let Some(login) = self.kept(&key, true) {
+        if let Some(login) = self.cached(&key, true) {
             return Ok(login);
         }
         let found = self
@@ -78,22 +80,22 @@ impl Logins {
             credential,
             unanswered,
         } = found;
-        let answer = Held {
+        let answer = CachedAnswer {
             credential: credential.filter(is_usable),
             unanswered: unanswered.map(Arc::new),
         };
-        let mut held = self.held();
-        if held.len() >= MAX_HELD {
-            held.clear();
+        let mut answers = self.answers();
+        if answers.len() >= MAX_ANSWERS {
+            answers.clear();
         }
-        held.insert(key, answer.clone());
+        answers.insert(key, answer.clone());
         Ok(Login::new(answer, true))
     }
 
-    /// Drops what is held, so that the provider is asked again; unless that is another one already than the one
-    /// that was refused.
+    /// Removes a cached answer, so that the provider is asked again. A cached credential that `refused`
+    /// does not accept stays.
     pub(crate) fn forget(&self, key: &LoginKey, refused: impl FnOnce(&Credential) -> bool) {
-        let mut held = self.held();
+        let mut held = self.answers();
         if held
             .get(key)
             .is_some_and(|held| held.credential.as_ref().is_none_or(refused))
@@ -102,19 +104,19 @@ impl Logins {
         }
     }
 
-    /// The error of a registry that asks for a credential where none was found.
+    /// The error for a registry that asks for a credential when the provider has none.
     pub(crate) fn missing(&self, key: &LoginKey, message: &str) -> AuthError {
-        let unanswered = self.held().get(key).and_then(|held| held.unanswered.clone());
+        let unanswered = self.answers().get(key).and_then(|held| held.unanswered.clone());
         no_credential(message, unanswered)
     }
 }
 
 impl Login {
-    fn new(held: Held, fresh: bool) -> Self {
-        let Held {
+    fn new(answer: CachedAnswer, fresh: bool) -> Self {
+        let CachedAnswer {
             credential,
             unanswered,
-        } = held;
+        } = answer;
         Self {
             credential,
             unanswered,
@@ -123,7 +125,7 @@ impl Login {
     }
 }
 
-/// The error of a registry that asks for a credential where none was found, with what did not answer.
+/// The error for a missing credential, with the error of a source that did not answer as its source.
 pub(crate) fn no_credential(message: &str, unanswered: Option<Arc<CredentialError>>) -> AuthError {
     match unanswered {
         Some(cause) => AuthError::with_cause(AuthErrorKind::NoCredential, message, cause),

@@ -1,4 +1,5 @@
-//! The words of a server that refuses, without the secrets that it may repeat.
+//! The errors of token servers, with the server's message and without the secrets that the message may
+//! repeat.
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
@@ -7,14 +8,15 @@ use wharf_http::{ErrorEntry, WebPage, error_entries};
 
 use crate::{AuthError, AuthErrorKind, Credential};
 
-/// The text that replaces a secret in the words of a server.
+/// The text that replaces a secret in a message.
 const REDACTED: &str = "[redacted]";
-/// The shortest secret that is looked for: shorter ones are parts of words.
+/// The shortest secret that is replaced, in bytes: shorter ones occur in ordinary words.
 const MIN_SECRET: usize = 8;
-/// From so many letters and digits on, a word with a digit in it may be a token.
+/// The shortest run of letters and digits, with a digit among them, that counts as a token, in bytes.
 const MIN_TOKEN: usize = 16;
 
-/// The text without these secrets. One that is a plain word stays: to cut it out of a sentence would tell it.
+/// `text` without these secrets. A secret of letters only is not replaced: a gap in a sentence would reveal
+/// it.
 pub(crate) fn without<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
     let secrets = secrets.into_iter().filter(|secret| {
         secret.len() >= MIN_SECRET && !secret.bytes().all(|byte| byte.is_ascii_alphabetic())
@@ -22,7 +24,8 @@ pub(crate) fn without<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>
     secrets.fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
 }
 
-/// The text without what looks like a token: a token server may repeat some other one than was sent.
+/// `text` without anything that looks like a token: a token server may repeat another token than it was
+/// sent.
 fn without_tokens(text: &str) -> String {
     let is_part = |character: char| character.is_ascii_alphanumeric() || "+=_-".contains(character);
     let mut kept = String::new();
@@ -39,8 +42,9 @@ fn without_tokens(text: &str) -> String {
     kept + rest
 }
 
-/// The messages in a token server's error answer, without secrets; empty if the answer has none (N14).
-fn words(body: &[u8], credential: Option<&Credential>) -> String {
+/// The messages in an error answer of a token server, without secrets; empty if there are none
+/// (docs/threats.md, N14).
+fn messages_in(body: &[u8], credential: Option<&Credential>) -> String {
     let encoded = credential.and_then(|login| login.authorization().ok().flatten());
     let encoded = encoded
         .as_ref()
@@ -59,15 +63,15 @@ fn words(body: &[u8], credential: Option<&Credential>) -> String {
     said.collect::<Vec<_>>().join("; ")
 }
 
-/// The meaning of a token answer that is no success. `body` is the beginning of the answer.
+/// The error for a token answer with a status that is no success. `body` is the beginning of the answer.
 ///
 /// | status | credential sent | kind |
 /// |---|---|---|
 /// | 401, or 400 with `invalid_grant` | yes | rejected |
-/// | 403 | yes | denied: the login is known, but may not do this |
+/// | 403 | yes | denied: the login is valid, and has no right to the access |
 /// | 401, 403 | no | a login is needed |
 /// | 429 | any | rate limited |
-/// | anything else | any | the status |
+/// | any other | any | the status |
 pub(crate) fn status_error(
     status: StatusCode,
     credential: Option<&Credential>,
@@ -93,13 +97,14 @@ pub(crate) fn status_error(
         code => {
             let kind = AuthErrorKind::TokenServer(code);
             let message = format!("the token server answered with status {code}");
-            return AuthError::new(kind, with_words(&message, &words(body, credential)));
+            return AuthError::new(kind, with_messages(&message, &messages_in(body, credential)));
         }
     };
-    AuthError::new(kind, with_words(message, &words(body, credential)))
+    AuthError::new(kind, with_messages(message, &messages_in(body, credential)))
 }
 
-/// Why a successful token answer has no token: `error` says so, the answer itself may say more.
+/// The error for a successful answer without a token: `error`, with the message in the answer if there is
+/// one.
 pub(crate) fn unusable(
     error: AuthError,
     headers: &HeaderMap,
@@ -107,7 +112,7 @@ pub(crate) fn unusable(
     credential: Option<&Credential>,
 ) -> AuthError {
     if serde_json::from_slice::<Value>(body).is_ok() {
-        let message = with_words(&error.to_string(), &words(body, credential));
+        let message = with_messages(&error.to_string(), &messages_in(body, credential));
         return AuthError::new(error.kind(), message);
     }
     match WebPage::of(headers, body) {
@@ -120,15 +125,16 @@ pub(crate) fn unusable(
     }
 }
 
-fn with_words(message: &str, words: &str) -> String {
-    if words.is_empty() {
+fn with_messages(message: &str, messages: &str) -> String {
+    if messages.is_empty() {
         message.to_owned()
     } else {
-        format!("{message}: {words}")
+        format!("{message}: {messages}")
     }
 }
 
-/// Whether OAuth2 refuses the password or refresh token, which it does with 400 (RFC 6749, *Error Response*).
+/// True if the answer is the OAuth2 error for a refused password or refresh token, which has status 400
+/// (RFC 6749, section 5.2).
 fn refuses_grant(body: &[u8]) -> bool {
     serde_json::from_slice::<Value>(body)
         .is_ok_and(|answer| answer.get("error").and_then(Value::as_str) == Some("invalid_grant"))

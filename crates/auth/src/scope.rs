@@ -10,12 +10,12 @@ const MAX_LENGTH: usize = 1024;
 /// The most scopes that are read from one challenge.
 const MAX_SCOPES: usize = 16;
 
-/// What a token may do: resources, each with actions (Docker's token specification, *Scope*). The set is
-/// normalised: the same permissions are the same value.
+/// The permissions of a token: resources, each with its actions (Docker's token specification, *Scope*).
+/// The set is normalised, so that equal permissions are equal values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct Scopes(BTreeMap<(String, String), BTreeSet<String>>);
 
-/// What is done to a repository.
+/// The kind of access to a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Action {
@@ -38,19 +38,19 @@ impl Action {
 }
 
 impl Scopes {
-    /// No permission in particular: what a login asks for.
+    /// No permissions: the scope of a login.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// This action in a repository, by its path within the registry.
+    /// One action in one repository. The scope has the path of the repository within its registry.
     #[must_use]
     pub fn repository(repository: &Repository, action: Action) -> Self {
         Self::none().with("repository", repository.path(), action.names())
     }
 
-    /// The registry's catalog of repositories.
+    /// The scope of the catalog, the list of all repositories.
     #[must_use]
     pub fn catalog() -> Self {
         Self::none().with("registry", "catalog", &["*"])
@@ -62,8 +62,9 @@ impl Scopes {
         self
     }
 
-    /// Scopes as a server lists them, separated by spaces. What does not parse, and more than 16, is left
-    /// out: it is a server's text, and asking for less is safe.
+    /// Parses the scopes that a server lists, separated by spaces. Entries that do not parse, that are
+    /// longer than 1,024 bytes, and all after the first 16 are left out: the text comes from a server, and
+    /// it is safe to ask for less.
     #[must_use]
     pub fn parse_lenient(text: &str) -> Self {
         let mut scopes = Self::none();
@@ -86,7 +87,7 @@ impl Scopes {
         scopes
     }
 
-    /// These and those.
+    /// The permissions of both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         let mut union = self.clone();
@@ -100,7 +101,7 @@ impl Scopes {
         union
     }
 
-    /// Whether everything in `other` is in here.
+    /// True if `self` has all permissions of `other`.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         let holds = |(resource, actions): (_, &BTreeSet<String>)| {
@@ -109,13 +110,13 @@ impl Scopes {
         other.0.iter().all(holds)
     }
 
-    /// Whether there is no permission in it.
+    /// True if there are no permissions.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each scope as a token server takes it: `repository:library/alpine:pull`.
+    /// The scopes in the syntax of token requests: `repository:library/alpine:pull`.
     pub fn iter(&self) -> impl Iterator<Item = String> + '_ {
         self.0.iter().map(|((kind, name), actions)| {
             let actions: Vec<&str> = actions.iter().map(String::as_str).collect();

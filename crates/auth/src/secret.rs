@@ -2,25 +2,26 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A password or token. It prints as `[redacted]`, cannot be serialised, and is wiped when dropped.
+/// A password or token. Its `Debug` prints `[redacted]`, it has no serialisation, and its memory is wiped
+/// on drop.
 ///
-/// [`Secret::expose`] is the one door to the text: a search for it finds every use.
+/// [`Secret::expose`] is the only access to the text, so a search for that name finds every use.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Keeps a secret.
+    /// A secret with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself. Never print or log it.
+    /// The text of the secret. Never print or log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether it has no characters.
+    /// True if the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

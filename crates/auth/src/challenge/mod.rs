@@ -4,37 +4,51 @@ use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
 use crate::{AuthError, AuthErrorKind, Scopes};
 
-/// The authentication that a registry asks for in a 401 answer (RFC 9110, *WWW-Authenticate*; RFC 6750; Docker's
-/// token specification).
+/// The authentication that a registry asks for in a 401 answer (RFC 9110, section 11.6.1; RFC 6750;
+/// Docker's token specification).
+///
+/// ```
+/// use http::{HeaderMap, header::WWW_AUTHENTICATE};
+/// use wharf_auth::Challenge;
+///
+/// let mut headers = HeaderMap::new();
+/// let value = r#"Bearer realm="https://auth.example/token",service="registry.example""#;
+/// headers.insert(WWW_AUTHENTICATE, value.parse()?);
+/// let Challenge::Bearer { realm, .. } = Challenge::strongest(&headers)? else { panic!() };
+/// assert_eq!(realm, "https://auth.example/token");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Challenge {
-    /// User name and password.
+    /// A user name and a password (RFC 7617).
     Basic,
-    /// A token of the server at `realm`.
+    /// A token that the server at `realm` issues.
     Bearer {
-        /// Where tokens are issued. Not yet judged: see [`RealmPolicy`](crate::RealmPolicy).
+        /// The text of the parameter `realm`: the URL of the token server. It has not been judged yet; see
+        /// [`RealmPolicy`](crate::RealmPolicy).
         realm: String,
-        /// The name the registry goes by there, if it says.
+        /// The name of the registry at the token server, if the challenge has one.
         service: Option<String>,
-        /// The scopes that the registry says are needed; entries that do not parse are left out.
+        /// The scopes that the challenge lists; entries that do not parse are left out.
         scopes: Scopes,
-        /// `insufficient_scope`, `invalid_token`: what was wrong with the token that was sent.
+        /// The reason why the token that was sent is not enough: `insufficient_scope`, `invalid_token` (RFC
+        /// 6750, section 3.1).
         error: Option<String>,
     },
 }
 
 impl Challenge {
-    /// The strongest challenge of an answer that this crate can meet: Bearer, else Basic. All header lines
-    /// count, and all challenges in a line; schemes that are unknown are passed over (N16).
+    /// The strongest challenge of an answer that this crate can meet: Bearer, or else Basic. All header
+    /// lines count, and all challenges of a line. Unknown schemes are ignored (docs/threats.md, N16).
     ///
-    /// The header is read as browsers read it: Latin-1, blanks or semicolons for commas, quotes that are missing,
-    /// single or not closed.
+    /// The header is read as leniently as browsers do: as Latin-1 if it is not UTF-8, with blanks or
+    /// semicolons in place of commas, and with quotes that are missing, single or not closed.
     ///
     /// # Errors
     ///
-    /// [`AuthErrorKind::Challenge`] if there is none: the header is missing, has no scheme, names other schemes
-    /// only, or a token server in two ways.
+    /// [`AuthErrorKind::Challenge`] if there is none: the header is missing, has no scheme, has only
+    /// schemes other than Basic and Bearer, or names two different token servers.
     pub fn strongest(headers: &HeaderMap) -> Result<Self, AuthError> {
         let mut has_basic = false;
         let mut problem = "the registry asks for authentication but does not say how";
@@ -66,7 +80,7 @@ impl Challenge {
         Err(AuthError::new(AuthErrorKind::Challenge, problem))
     }
 
-    fn bearer(realm: String, raw: &scan::Raw) -> Self {
+    fn bearer(realm: String, raw: &scan::RawChallenge) -> Self {
         Self::Bearer {
             realm,
             service: raw.parameter("service"),

@@ -1,8 +1,8 @@
-//! The text of `WWW-Authenticate` (RFC 9110, *Authentication Challenges*), read as browsers read it.
+//! The scanner of `WWW-Authenticate` (RFC 9110, section 11.6.1), as lenient as those of browsers.
 //!
-//! Nothing in it is protected: a realm is judged before it is used. So registries' habits cost nothing: bytes that
-//! are not UTF-8 are Latin-1, parameters may be separated by blanks, semicolons or commas, quotes may be single,
-//! missing or not closed, and what belongs nowhere is passed over.
+//! Leniency is safe here because the realm is judged before anything is sent to it. Bytes that are not
+//! UTF-8 are read as Latin-1; parameters may be separated by blanks, semicolons or commas; quotes may be
+//! single, missing or not closed; text that is neither a scheme nor a parameter is ignored.
 
 use std::borrow::Cow;
 
@@ -14,16 +14,16 @@ const MAX_CHALLENGES: usize = 16;
 const MAX_PARAMETERS: usize = 32;
 
 /// One challenge of a line: a scheme and its parameters.
-pub(super) struct Raw {
+pub(super) struct RawChallenge {
     scheme: String,
     parameters: Vec<(String, String)>,
-    /// Its scheme is all that stands between two commas: it may be a piece of a value without quotes.
+    /// True if the scheme stands alone between two commas: it may be a part of a value without quotes.
     is_alone: bool,
-    /// It names two realms or two services.
+    /// True if the challenge has two different realms or services.
     pub(super) is_ambiguous: bool,
 }
 
-impl Raw {
+impl RawChallenge {
     pub(super) fn is(&self, scheme: &str) -> bool {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
@@ -32,14 +32,14 @@ impl Raw {
         self.is("basic") || self.is("bearer")
     }
 
-    /// The value of a parameter that has one.
+    /// The value of a parameter; `None` if it is missing or empty.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         let named = |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
         let (_, value) = self.parameters.iter().find(named)?;
         (!value.is_empty()).then(|| value.clone())
     }
 
-    /// Takes in a parameter. Scopes add up; of anything else, the first one counts.
+    /// Adds a parameter. Repeated scopes are joined; of any other repeated parameter, the first counts.
     fn add(&mut self, name: &str, value: String) -> Result<(), &'static str> {
         let is_full = self.parameters.len() >= MAX_PARAMETERS;
         let held = self
@@ -66,17 +66,19 @@ impl Raw {
     }
 }
 
-/// The challenges of one header line, in its order.
+/// The challenges of one header line, in their order.
 ///
-/// Fails if the line is longer than 16 KiB, has more than 16 challenges or more than 32 parameters in one, or no
-/// scheme at all.
-pub(super) fn challenges(line: &[u8]) -> Result<Vec<Raw>, &'static str> {
+/// # Errors
+///
+/// A message if the line is longer than [`MAX_LINE`], has more than [`MAX_CHALLENGES`] challenges or more
+/// than [`MAX_PARAMETERS`] parameters in one, or has no scheme.
+pub(super) fn challenges(line: &[u8]) -> Result<Vec<RawChallenge>, &'static str> {
     if line.len() > MAX_LINE {
         return Err("the registry's challenge is too long");
     }
     let text = decode(line);
     let mut rest = Scanner(&text);
-    let mut found: Vec<Raw> = Vec::new();
+    let mut found: Vec<RawChallenge> = Vec::new();
     let mut has_strays = false;
     let mut begins = true;
     loop {
@@ -101,14 +103,14 @@ pub(super) fn challenges(line: &[u8]) -> Result<Vec<Raw>, &'static str> {
                 None => has_strays = true,
             }
         } else {
-            let raw = Raw {
+            let raw = RawChallenge {
                 scheme: word.to_owned(),
                 parameters: Vec::new(),
                 is_alone: rest.0.is_empty() || rest.0.starts_with([',', ';']),
                 is_ambiguous: false,
             };
-            // Without a comma before it, a word is part of a value without quotes, or else a scheme that is known
-            // and has parameters.
+            // Without a comma before it, a word is part of a value without quotes, unless it is a known
+            // scheme that parameters follow.
             if begins || (raw.is_known() && !blanks.is_empty() && rest.has_parameter()) {
                 if found.len() == MAX_CHALLENGES {
                     return Err("the registry sends too many challenges");
@@ -138,7 +140,7 @@ fn decode(line: &[u8]) -> Cow<'_, str> {
 struct Scanner<'a>(&'a str);
 
 impl<'a> Scanner<'a> {
-    /// Takes the characters that are accepted, as many as there are.
+    /// Consumes the longest prefix of accepted characters.
     fn skip(&mut self, accept: fn(char) -> bool) -> &'a str {
         let end = self.0.find(|c| !accept(c)).unwrap_or(self.0.len());
         let (taken, rest) = self.0.split_at(end);
@@ -146,14 +148,14 @@ impl<'a> Scanner<'a> {
         taken
     }
 
-    /// Passes over one character.
+    /// Consumes one character.
     fn advance(&mut self) {
         let mut characters = self.0.chars();
         characters.next();
         self.0 = characters.as_str();
     }
 
-    /// Whether a name and an equals sign come next.
+    /// True if a name and an equals sign follow.
     fn has_parameter(&self) -> bool {
         let mut ahead = Self(self.0);
         let name = ahead.skip(is_token);
@@ -170,7 +172,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// A text in quotes that are closed where something else begins.
+    /// A quoted text whose closing quote is followed by a separator, a parameter or the end.
     fn quoted(&mut self, quote: char) -> Option<String> {
         let mut characters = self.0.strip_prefix(quote)?.chars();
         let mut value = String::new();

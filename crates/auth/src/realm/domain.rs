@@ -1,8 +1,9 @@
-//! Which hosts belong together.
+//! The rules for which hosts belong to one operator.
 
 use url::Host;
 
-/// Registries whose token server is elsewhere: whole hosts, or all below one.
+/// Registries and their token servers at other domains: a whole host, or with a leading dot every host
+/// below it.
 const KNOWN_PAIRS: [(&str, &str); 3] = [
     ("nvcr.io", "authn.nvidia.com"),
     (".scw.cloud", "api.scaleway.com"),

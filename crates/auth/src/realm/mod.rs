@@ -1,4 +1,4 @@
-//! Which token server may receive what (N4).
+//! The rules for which token server may be asked, and which may be sent credentials (docs/threats.md, N4).
 
 mod domain;
 mod text;
@@ -12,41 +12,56 @@ use crate::{AuthError, AuthErrorKind};
 /// The longest realm, in bytes.
 const MAX_REALM: usize = 4096;
 
-/// Decides which realms may be asked, and which may be sent credentials.
+/// Decides which realms may be asked for tokens, and which may be sent credentials.
 ///
-/// | realm | may get |
+/// | realm | may be sent |
 /// |---|---|
 /// | https at the registry's own host, on any port | credentials |
 /// | https within the registry's registrable domain | credentials |
-/// | https at a host of a known pair, or a configured one | credentials |
+/// | https at a host of a known pair, or at a trusted one ([`RealmPolicy::trust`]) | credentials |
 /// | any other https | anonymous requests only |
-/// | http at the host of a registry that is https | credentials, over https: what ends TLS often does not tell |
+/// | http at the host of a registry that is https | credentials, over https: a server behind a TLS proxy often does not know that it is |
 /// | http, where the registry itself is plain http at the same host | credentials, if plain text may carry them |
 /// | any other http; no URL; with user info | nothing |
 ///
-/// `localhost`, `127.0.0.1` and `[::1]` are one host; other addresses of the loopback network (`127.0.0.2`) are hosts of
-/// their own. A fragment is left out, as it is never sent. A realm that is a path (`/token`) is at the registry's own origin, and one without a scheme (`//host/token`,
-/// `host.example:5001/token`) is https, or the registry's own scheme at the registry's own host.
+/// `localhost`, `127.0.0.1` and `[::1]` count as one host; every other address of the loopback network
+/// (`127.0.0.2`) is a host of its own. A fragment is left out, as it is never sent. A realm that is a path
+/// (`/token`) is at the registry's own origin. One without a scheme (`//host/token`,
+/// `host.example:5001/token`) is https, or has the registry's scheme if it is at the registry's host.
 ///
-/// The registrable domain is taken without a public suffix list, which is large and ages: the last two labels,
-/// or three under the usual country suffixes (`co.uk`), and none at all on platforms whose subdomains belong
-/// to different people. Where that is too strict, [`RealmPolicy::trust`] says so for a host.
+/// The registrable domain is found without a public suffix list, which is large and goes out of date: it is
+/// the last two labels, or three under the usual second levels of countries (`co.uk`). There is none on
+/// platforms whose subdomains belong to different people. Where these rules are too strict,
+/// [`RealmPolicy::trust`] adds a host.
+///
+/// ```
+/// use wharf_auth::RealmPolicy;
+/// use wharf_http::Origin;
+///
+/// let registry = Origin::of(&"https://registry.example".parse()?)?; let policy = RealmPolicy::default();
+/// let login = |policy: &RealmPolicy, realm| policy.judge(&registry, realm).map(|realm|
+/// realm.may_have_credentials); assert_eq!(login(&policy, "https://auth.registry.example/token").ok(),
+/// Some(true)); assert_eq!(login(&policy, "https://sso.test/token").ok(), Some(false));
+/// assert_eq!(login(&policy.trust("sso.test"), "https://sso.test/token").ok(), Some(true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct RealmPolicy {
     trusted: Vec<String>,
 }
 
-/// A realm that may be asked.
+/// A realm that may be asked for tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Realm {
-    /// Where.
+    /// The URL of the token server.
     pub url: Url,
-    /// Whether credentials may be sent there.
+    /// True if credentials may be sent there.
     pub may_have_credentials: bool,
 }
 
 impl RealmPolicy {
-    /// Lets the token server at this host receive credentials of every registry that names it.
+    /// Allows the token server at this host to receive the credentials of every registry that names it in a
+    /// challenge.
     #[must_use]
     pub fn trust(mut self, host: impl AsRef<str>) -> Self {
         self.trusted.push(normal(host.as_ref()).to_ascii_lowercase());
@@ -54,6 +69,11 @@ impl RealmPolicy {
     }
 
     /// Judges the realm that the registry at `registry` named.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthErrorKind::InvalidRealm`] if it is not a URL, is longer than 4,096 bytes or contains a user
+    /// name; [`AuthErrorKind::InsecureRealm`] if it is http at another host than the registry's.
     pub fn judge(&self, registry: &Origin, realm: &str) -> Result<Realm, AuthError> {
         let shown = || printable(realm, 120);
         let invalid = |what: &str| {
@@ -99,7 +119,7 @@ fn normal(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
 
-/// Whether the host is a usual name of the machine that this program runs on.
+/// True if the host is one of the usual names of the local machine.
 fn is_this_machine(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "::1" | "[::1]")
 }

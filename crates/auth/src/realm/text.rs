@@ -1,9 +1,9 @@
-//! The URL that a realm means.
+//! The URL of a realm that is written in another way than as a URL.
 
 use url::Url;
 use wharf_http::Origin;
 
-/// The URL that a realm means, whatever of it was left out.
+/// The URL of a realm, with the omitted parts filled in from the registry; `None` if it is not a URL.
 pub(super) fn read(registry: &Origin, realm: &str) -> Option<Url> {
     let url = if realm.starts_with('/') {
         Url::parse(&format!("{registry}/")).ok()?.join(realm).ok()?
@@ -15,7 +15,7 @@ pub(super) fn read(registry: &Origin, realm: &str) -> Option<Url> {
     Some(encrypted_as(registry, url))
 }
 
-/// A realm that begins with a host: one with a dot or a port in it, or the registry's own.
+/// The URL of a realm that begins with a host: the registry's own, or one with a dot or a port.
 fn with_scheme(registry: &Origin, realm: &str) -> Option<Url> {
     let authority = realm.split(['/', '?']).next()?;
     if !realm.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[') {
@@ -32,8 +32,8 @@ fn with_scheme(registry: &Origin, realm: &str) -> Option<Url> {
     Some(url)
 }
 
-/// Http at the host of a registry that is https, as it is reached: at the registry's own port, or the other one that
-/// it names.
+/// The https URL for an http URL at the host of a registry that is https: at the port of the registry, or
+/// at another port that the URL names.
 fn encrypted_as(registry: &Origin, url: Url) -> Url {
     let mut url = registry.over_tls(url);
     let is_same_host = Origin::of(&url).is_ok_and(|origin| origin.host() == registry.host());
@@ -47,8 +47,7 @@ fn encrypted_as(registry: &Origin, url: Url) -> Url {
 mod tests {
     use super::*;
 
-    /// Where a realm is asked for tokens: what was left out of it is the registry's, and http is not taken at its word
-    /// behind TLS.
+    /// Omitted parts come from the registry, and http at the host of an https registry becomes https.
     #[test]
     fn a_realm_means_the_safe_url() {
         let table = [
