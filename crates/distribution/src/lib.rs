@@ -40,12 +40,12 @@
 //! follow. Of a registry that leaves one without an answer, no other is asked.
 //!
 //! Failures that may pass are tried again within one [`RetryPolicy`](wharf_http::RetryPolicy) per operation. A
-//! download goes on at the byte where it was cut, at the next endpoint if there is one; three tries without a
-//! single new byte end it. A blob of 16 MiB and more whose reader mostly waits for the network, and takes its
-//! bytes [in any order](wharf_content::Pieces) as a store does, is fetched in ranges over 4 to 8 connections, as long
-//! as that is faster; a client opens at most 12 for them beside the first of each blob. They are handed out as they
-//! arrive, and none is kept in memory. Of one registry at most 32 blobs are downloaded at once, and half as many each
-//! time it says that it has too much to do.
+//! download that is cut is resumed at the byte where it stopped, at the next endpoint if there is one, as often as the policy
+//! allows; three attempts in a row without a new byte end it. A blob of which 16 MiB and more are missing is fetched in
+//! ranges over 4 to 8 connections, if its consumer mostly waits for the network and takes the bytes
+//! [in any order](wharf_content::Pieces), as a store does, and as long as that is faster; a client opens at most 12
+//! connections for ranges beside the first of each blob. Ranges are handed out as they arrive, and none is kept in memory.
+//! Of one registry at most 32 blobs are downloaded at once, and half as many each time it says that it has too much to do.
 //!
 //! | feature | adds |
 //! |---|---|

@@ -1,10 +1,8 @@
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::Poll,
-    time::Duration,
-};
+use std::{sync::Mutex, task::Poll, time::Duration};
 
 use tokio::time::Instant;
+
+use crate::sync::LockExt as _;
 
 /// Time that the consumer of a download has waited for pieces.
 ///
@@ -22,29 +20,25 @@ struct Waits {
 impl ConsumerWait {
     /// Counts from zero again.
     pub(super) fn restart(&self) {
-        let mut waits = self.waits();
+        let mut waits = self.0.locked();
         waits.before = Duration::ZERO;
         waits.since = waits.since.map(|_| Instant::now());
     }
 
     /// The time since the last [`restart`](Self::restart) in which a piece was asked for and none was there.
     pub(super) fn waited(&self) -> Duration {
-        let waits = self.waits();
+        let waits = self.0.locked();
         waits.before + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Takes note of an answer to the consumer: `Pending` begins a wait, and `Ready` ends it.
     pub(super) fn observe<T>(&self, polled: &Poll<T>) {
-        let mut waits = self.waits();
+        let mut waits = self.0.locked();
         if polled.is_pending() {
             waits.since.get_or_insert_with(Instant::now);
         } else if let Some(since) = waits.since.take() {
             waits.before += since.elapsed();
         }
-    }
-
-    fn waits(&self) -> MutexGuard<'_, Waits> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

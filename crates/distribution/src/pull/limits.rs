@@ -1,6 +1,6 @@
 //! Limits of a download, with their units and reasons.
 //!
-//! The number of requests after a failure is the client's `RetryPolicy`; [`RESUME_TRIES`] and [`RANGE_FAILURES`]
+//! The number of requests after a failure is the client's `RetryPolicy`; [`FRUITLESS_RESUMES`] and [`RANGE_FAILURES`]
 //! only lower it.
 
 use std::time::Duration;
@@ -8,9 +8,9 @@ use std::time::Duration;
 const KIB: usize = 1024;
 const MIB: u64 = 1024 * 1024;
 
-/// Requests in a row that bring no byte, after which a download ends. Each of them is repeated as often as the retry
-/// policy allows, so that the policy's own number would be squared.
-pub(super) const RESUME_TRIES: u32 = 3;
+/// Resumes in a row that bring no byte, after which a download ends. The request of each is repeated as often as the
+/// retry policy allows, so that the policy's own number of resumes would square it.
+pub(super) const FRUITLESS_RESUMES: u32 = 2;
 /// URLs of a descriptor that are asked.
 pub(super) const FOREIGN_URLS: usize = 4;
 

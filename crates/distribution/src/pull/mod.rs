@@ -1,5 +1,14 @@
-//! Blobs as streams that resume by themselves and, where that is faster and their reader can take it, come over
-//! several connections.
+//! Downloads of blobs.
+//!
+//! | from the network to the consumer | |
+//! |---|---|
+//! | [`Fetch`] | requests for the blob or a part of it, and the checks of their answers |
+//! | [`Download`] | the state machine: one stream, parallel ranges, requests for the rest after a cut |
+//! | [`Prefetch`] | large blobs read in any order: a task of its own polls the download |
+//! | [`YieldBetween`] | gives the consumer's thread up once per large piece |
+//!
+//! The consumer polls the last one. Whether it waits for the network decides if a download widens, so that the last one
+//! measures its [`ConsumerWait`](consumer_wait::ConsumerWait) for the second.
 
 mod consumer_wait;
 mod content_range;
@@ -12,18 +21,20 @@ mod prefetch;
 mod script;
 mod yield_between;
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
 use wharf_content::{Blob, ByteStream, Descriptor, OpenBlob, PieceStream};
 
 pub(crate) use self::limits::CLIENT_EXTRA_RANGES;
 use self::{
-    download::{Download, InOrder},
-    fetch::Fetch,
-    limits::PREFETCH_FROM,
-    prefetch::Prefetch,
-    yield_between::YieldBetween,
+    download::Download, fetch::Fetch, limits::PREFETCH_FROM, prefetch::Prefetch, yield_between::YieldBetween,
 };
 use crate::{
     Remote,
@@ -31,15 +42,21 @@ use crate::{
 };
 
 impl Remote {
-    /// A blob, fetched when it is read. It resumes by itself after a cut, at the next endpoint that has it if
-    /// there are several, and can be read again. Read [in pieces](Blob::into_pieces), as a store reads it, a large
-    /// blob that waits for the network is fetched in ranges over several connections.
+    /// A blob that is fetched when it is read, and can be read again.
     ///
-    /// Bytes that turn out to have another digest are an error, and are not fetched again by themselves: a cut is the
-    /// network's fault, a wrong digest somebody's.
+    /// If the connection breaks off, the download is resumed at the byte where it stopped, at the next endpoint if there
+    /// is one. It ends with the error if the client's [`RetryPolicy`](wharf_http::RetryPolicy) allows no further attempt,
+    /// or after three attempts in a row without a new byte. If the blob is read [in pieces](Blob::into_pieces), of
+    /// which 16 MiB and more are missing, and the consumer mostly waits for the network, it is fetched in ranges over
+    /// several connections.
+    ///
+    /// Bytes with another digest are an error of the read, and are not fetched again: another request would bring the
+    /// same bytes.
+    ///
+    /// # Errors
     ///
     /// Fails with [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) if the digest cannot be
-    /// verified.
+    /// verified. No request is sent: if the registry does not have the blob, its first read fails.
     pub fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
         let fail = |error: wharf_content::Error| {
             Error::from_content(
@@ -58,6 +75,7 @@ impl Remote {
     }
 }
 
+/// Opens a download, again for each read.
 struct Opener(Arc<Fetch>);
 
 #[async_trait]
@@ -78,5 +96,17 @@ impl OpenBlob for Opener {
             Prefetch::spawn(pieces),
             consumer_wait,
         )))
+    }
+}
+
+/// The bytes of a [`Download`] that may not widen: each piece follows the one before.
+struct InOrder(YieldBetween<Download>);
+
+impl Stream for InOrder {
+    type Item = Result<Bytes, wharf_content::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let piece = ready!(Pin::new(&mut self.0).poll_next(context));
+        Poll::Ready(piece.map(|piece| piece.map(|piece| piece.bytes)))
     }
 }

@@ -15,4 +15,5 @@ mod pull;
 mod push;
 mod real_registry;
 mod references;
+mod repeats;
 mod support;
