@@ -3,12 +3,16 @@
 //! Each row is filled without syncs, then measured in a process of its own: what is in the page cache is read from
 //! there, and the memory is the registry's alone.
 
-use std::{fs, path::Path, process::Command, time::Duration, time::Instant};
+use std::{fs, path::Path, process::Command, sync::Arc, time::Duration, time::Instant};
 
 use bytes::Bytes;
-use wharf_content::Verified;
-use wharf_reference::{Algorithm, Digest};
-use wharf_registry::{Backend as _, Change, DiskBackend, GcOptions, Registry};
+use tokio::task::JoinSet;
+use wharf_content::{Manifest, Verified};
+use wharf_reference::{Algorithm, Digest, Tag};
+use wharf_registry::{
+    BlobRecord, Change, DiskBackend, GcOptions, ManifestRecord, Record, Records as _, Registry,
+    RepositoryPath, Uploads as _,
+};
 use wharf_store::{Durability, Layout, Options};
 
 use crate::transfer::call;
@@ -54,8 +58,8 @@ pub(crate) fn run(row: Option<&str>) {
 
 /// What is pushed at a time: content, and the records of it.
 struct Filling {
-    backend: DiskBackend,
-    changes: Vec<Change>,
+    backend: Arc<DiskBackend>,
+    commits: JoinSet<Result<(), wharf_content::Error>>,
     uploads: usize,
 }
 
@@ -67,21 +71,25 @@ impl Filling {
         self.backend.begin(&id, "").await.expect("an upload");
         let appended = self.backend.append(&id, 0, vec![Bytes::from(bytes)]).await;
         appended.expect("room");
-        self.backend.commit(&id, &content).await.expect("a blob");
+        self.backend.finish(&id, &content).await.expect("a blob");
         (content.digest().clone(), length)
     }
 
-    async fn record(&mut self, key: String, value: serde_json::Value) {
-        let value = Some(value.to_string());
-        self.changes.push(Change { key, value });
-        if self.changes.len() >= BATCH {
+    /// Records that meet share a sync.
+    async fn record(&mut self, path: &RepositoryPath, records: Vec<Record>) {
+        let (backend, path) = (Arc::clone(&self.backend), path.clone());
+        let changes = records.into_iter().map(Change::Put).collect::<Vec<_>>();
+        self.commits
+            .spawn(async move { backend.commit(&path, &changes).await });
+        if self.commits.len() >= BATCH {
             self.flush().await;
         }
     }
 
     async fn flush(&mut self) {
-        let changes = std::mem::take(&mut self.changes);
-        self.backend.write(changes).await.expect("a record");
+        while let Some(committed) = self.commits.join_next().await {
+            committed.expect("a task").expect("a record");
+        }
     }
 }
 
@@ -89,35 +97,32 @@ async fn fill(root: &Path, repositories: usize, tags: usize) {
     let options = Options::default().with_durability(Durability::Fast);
     let layout = Layout::create_with(root, options).await.expect("a layout");
     let mut filling = Filling {
-        backend: DiskBackend::over(&layout).await.expect("a backend"),
-        changes: Vec::new(),
+        backend: Arc::new(DiskBackend::over(&layout).await.expect("a backend")),
+        commits: JoinSet::new(),
         uploads: 0,
     };
     let (config, config_size) = filling.content("{}".to_owned()).await;
     for repository in 0..repositories {
-        let name = format!("r/{repository:06}");
-        let blob = |digest: &Digest| format!("b/{name}/{digest}");
-        filling
-            .record(blob(&config), serde_json::json!({ "size": config_size }))
-            .await;
+        let path = RepositoryPath::parse(&format!("r/{repository:06}")).expect("a path");
+        let blob = |digest: &Digest, size: usize| Record::Blob(digest.clone(), BlobRecord::new(size as u64));
+        filling.record(&path, vec![blob(&config, config_size)]).await;
         for tag in 0..tags {
             let (layer, size) = filling.content(format!("layer {repository} {tag}")).await;
-            filling
-                .record(blob(&layer), serde_json::json!({ "size": size }))
-                .await;
             let document = serde_json::json!({
                 "schemaVersion": 2, "mediaType": MANIFEST,
                 "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": config.as_str(), "size": config_size },
                 "layers": [{ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": layer.as_str(), "size": size }],
             });
-            let (manifest, length) = filling.content(document.to_string()).await;
-            let record = serde_json::json!({
-                "media_type": MANIFEST, "size": length,
-                "blobs": [(config.as_str(), config_size), (layer.as_str(), size)],
-            });
-            filling.record(format!("m/{name}/{manifest}"), record).await;
-            let tagged = format!("t/{name}/v{tag:06}");
-            filling.record(tagged, serde_json::json!(manifest.as_str())).await;
+            let manifest = Manifest::parse(document.to_string().into(), None).expect("a manifest");
+            let (digest, _) = filling.content(document.to_string()).await;
+            let record = Arc::new(ManifestRecord::of(&manifest, None));
+            let tag = Tag::parse(&format!("v{tag:06}")).expect("a tag");
+            let records = vec![
+                blob(&layer, size),
+                Record::Manifest(digest.clone(), record),
+                Record::Tag(tag, digest),
+            ];
+            filling.record(&path, records).await;
         }
     }
     for number in 0..LOOSE {

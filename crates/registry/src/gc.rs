@@ -16,8 +16,8 @@ use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
 use crate::{
-    Registry,
-    state::{Content, Edit, Repository},
+    Change, RecordKey, Registry,
+    state::{Content, Repository},
 };
 
 /// Content that is removed at a time, while links have to wait.
@@ -151,9 +151,10 @@ impl Registry {
         // Again: what was pushed meanwhile may need some of it.
         let found = look_through(repository, options).await?;
         report.count(&found);
-        let manifests = found.manifests.into_iter().map(Edit::RemoveManifest);
-        let edits = manifests.chain(found.blobs.into_iter().map(Edit::RemoveBlob));
-        self.state.commit(repository, edits.collect(), None, closed).await
+        let manifests = found.manifests.into_iter().map(RecordKey::Manifest);
+        let keys = manifests.chain(found.blobs.into_iter().map(RecordKey::Blob));
+        let changes = keys.map(Change::Remove).collect();
+        self.state.commit(repository, changes, None, closed).await
     }
 }
 

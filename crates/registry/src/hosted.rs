@@ -15,11 +15,10 @@ use wharf_content::{
 use wharf_reference::{Algorithm, Digest, Tag};
 
 use crate::{
-    Registry,
+    BlobRecord, Registry, RepositoryPath,
     api::{Call, Pusher},
     error::Failure,
-    route::Path,
-    state::{BlobRecord, Repository, State, random_id},
+    state::{Repository, State, random_id},
 };
 
 static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
@@ -30,7 +29,7 @@ static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
 #[derive(Debug, Clone)]
 pub struct HostedRepository {
     registry: Registry,
-    path: Path,
+    path: RepositoryPath,
 }
 
 impl Registry {
@@ -38,7 +37,7 @@ impl Registry {
     ///
     /// Fails with [`ErrorKind::Invalid`] if the path breaks the grammar.
     pub fn repository(&self, path: &str) -> Result<HostedRepository, Error> {
-        let path = Path::parse(path).map_err(|failure| failed(&failure))?;
+        let path = RepositoryPath::parse(path)?;
         Ok(HostedRepository {
             registry: self.clone(),
             path,
@@ -202,16 +201,16 @@ impl HostedRepository {
                 return Err(error);
             }
         };
-        let present = self.state().hold_content().await;
-        if let Err(error) = backend.commit(id, &content).await {
-            let _ = backend.discard(id).await;
-            return Err(error);
-        }
-        let (digest, size) = (content.digest(), content.size());
-        self.state().trust(digest);
-        let record = BlobRecord { size, user: None };
+        let present = match self.state().finish_upload(id, &content).await {
+            Ok(present) => present,
+            Err(error) => {
+                let _ = backend.discard(id).await;
+                return Err(error);
+            }
+        };
+        let record = BlobRecord::new(content.size());
         self.state()
-            .link_blob(&self.path, digest, record, None, (present, None))
+            .link_blob(&self.path, content.digest(), record, None, (present, None))
             .await?;
         Ok(content)
     }

@@ -28,8 +28,9 @@
 //!
 //! # What is what
 //!
-//! [`MemoryBackend`] and [`DiskBackend`], whose content is a [`wharf_store::Layout`]'s, keep bytes and records; [`Registry`] decides who sees what, and
-//! records it before it answers. [`Limits`] bound what clients may ask for, [`Access`] says what users may do,
+//! A [`Backend`] stores [`Records`], [`Content`] and [`Uploads`]: [`MemoryBackend`], [`DiskBackend`], whose content is
+//! a [`wharf_store::Layout`]'s, or one of your own. [`Registry`] decides who sees what, and commits each change to
+//! the records before it answers. [`Limits`] bound what clients may ask for, [`Access`] says what users may do,
 //! [`Upstream`] makes the registry a cache of another, [`Observer`] hears of every request,
 //! [`HostedRepository`] fills a repository without HTTP, and
 //! [`Registry::collect_garbage`] removes what no manifest needs while everything goes on.
@@ -63,7 +64,7 @@
 //! | `tls` | `Registry::serve_tls` and `Tls`: the same over TLS, by rustls with ring |
 //! | `htpasswd` | `Htpasswd`: users with bcrypt hashes |
 //! | `jwt` | `TokenKeys`: tokens signed elsewhere, verified by ring |
-//! | `conformance` | `conformance`: the suite for implementors of [`Backend`] |
+//! | `conformance` | `conformance`: the suite for implementors of [`Records`], [`Content`] and [`Uploads`] |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -92,6 +93,7 @@ mod listing;
 mod log;
 mod memory;
 mod observe;
+mod path;
 #[cfg(feature = "server")]
 mod patient;
 mod percent;
@@ -112,7 +114,9 @@ pub use auth::Htpasswd;
 #[cfg(feature = "jwt")]
 pub use auth::TokenKeys;
 pub use auth::{Access, Action};
-pub use backend::{Backend, Change};
+pub use backend::{
+    Backend, BlobRecord, Change, Content, ManifestRecord, Record, RecordKey, Records, Uploads, Verifying,
+};
 pub use body::Body;
 pub use client::ClientAddress;
 pub use disk::{DiskBackend, TornTail};
@@ -127,6 +131,7 @@ pub use log::LoggedRequest;
 pub(crate) use log::RequestLog;
 pub use memory::MemoryBackend;
 pub use observe::{Answered, Observer};
+pub use path::RepositoryPath;
 pub use quirk::{Profile, Quirk};
 pub use registry::Registry;
 #[cfg(feature = "server")]

@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     vec,
 };
 
@@ -26,6 +26,14 @@ impl<T: Send + 'static> Listing<T> {
         std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await
     }
 
+    /// The listing of what `map` makes of each item. A part with an item that fails is that failure.
+    pub(crate) fn try_map<U: Send + 'static>(
+        self,
+        map: impl Fn(T) -> Result<U, Error> + Send + Unpin + 'static,
+    ) -> Listing<U> {
+        Listing::new(Mapped { parts: self.0, map })
+    }
+
     /// All parts as one.
     ///
     /// # Errors
@@ -37,6 +45,20 @@ impl<T: Send + 'static> Listing<T> {
             all.append(&mut part?);
         }
         Ok(all)
+    }
+}
+
+struct Mapped<T, F> {
+    parts: Pin<Box<dyn Stream<Item = Result<Vec<T>, Error>> + Send>>,
+    map: F,
+}
+
+impl<T, U, F: Fn(T) -> Result<U, Error> + Unpin> Stream for Mapped<T, F> {
+    type Item = Result<Vec<U>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let part = ready!(self.parts.as_mut().poll_next(context));
+        Poll::Ready(part.map(|part| part?.into_iter().map(&self.map).collect()))
     }
 }
 

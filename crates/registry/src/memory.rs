@@ -15,12 +15,13 @@ use futures_core::Stream;
 use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
 
-use crate::{Backend, Change, Listing};
+use crate::{Change, Content, Listing, Record, RecordKey, Records, RepositoryPath, Uploads};
 
 /// Chunks of fewer bytes are copied.
 const SMALL: usize = 64 * 1024;
 
-/// Content in memory, gone with the process.
+/// A backend in memory, gone with the process. Its content is not verified when it is read: it was hashed when it was
+/// uploaded, and nothing else can change it.
 #[derive(Default)]
 pub struct MemoryBackend {
     state: Mutex<State>,
@@ -28,7 +29,7 @@ pub struct MemoryBackend {
 
 #[derive(Default)]
 struct State {
-    records: HashMap<String, String>,
+    records: HashMap<(RepositoryPath, RecordKey), Record>,
     content: HashMap<Digest, Arc<Chunks>>,
     uploads: HashMap<String, Upload>,
 }
@@ -80,25 +81,31 @@ fn missing(what: &str) -> Error {
 }
 
 #[async_trait]
-impl Backend for MemoryBackend {
-    async fn records(&self) -> Result<Listing<(String, String)>, Error> {
+impl Records for MemoryBackend {
+    async fn records(&self) -> Result<Listing<(RepositoryPath, Record)>, Error> {
         let state = self.state();
         let records = state.records.iter();
-        let records = records.map(|(key, value)| (key.clone(), value.clone()));
+        let records = records.map(|((path, _), record)| (path.clone(), record.clone()));
         Ok(records.collect::<Vec<_>>().into())
     }
 
-    async fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
+    async fn commit(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
         let mut state = self.state();
         for change in changes {
-            match change.value {
-                Some(value) => state.records.insert(change.key, value),
-                None => state.records.remove(&change.key),
+            match change {
+                Change::Put(record) => {
+                    let key = (repository.clone(), record.key());
+                    state.records.insert(key, record.clone())
+                }
+                Change::Remove(key) => state.records.remove(&(repository.clone(), key.clone())),
             };
         }
         Ok(())
     }
+}
 
+#[async_trait]
+impl Content for MemoryBackend {
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         Ok(self.state().content.get(digest).map(|chunks| chunks.len()))
     }
@@ -121,7 +128,10 @@ impl Backend for MemoryBackend {
     async fn digests(&self) -> Result<Listing<Digest>, Error> {
         Ok(self.state().content.keys().cloned().collect::<Vec<_>>().into())
     }
+}
 
+#[async_trait]
+impl Uploads for MemoryBackend {
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
         let begun = Upload {
             note: note.to_owned(),
@@ -176,7 +186,7 @@ impl Backend for MemoryBackend {
         Ok(Box::pin(Reader::new(Arc::new(held.clone()), range)))
     }
 
-    async fn commit(&self, upload: &str, content: &Verified) -> Result<(), Error> {
+    async fn finish(&self, upload: &str, content: &Verified) -> Result<(), Error> {
         let mut state = self.state();
         let length = state
             .uploads

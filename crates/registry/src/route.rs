@@ -1,54 +1,14 @@
 //! What a path means. Names contain slashes, so paths are read from their end.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use wharf_reference::{Digest, Tag};
 
-use wharf_reference::{Digest, Registry, Repository, Tag};
+use crate::{ErrorCode, RepositoryPath, error::Failure, percent};
 
-use crate::{ErrorCode, error::Failure, percent};
-
-/// The path of a repository within this registry (distribution-spec, *Pulling manifests*).
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Path(Arc<str>);
-
-impl Path {
-    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
-        let localhost = Registry::parse("localhost").map_err(|_| invalid_name())?;
-        let repository = Repository::new(&localhost, text).map_err(|_| invalid_name())?;
-        Ok(Self(Arc::from(repository.path())))
-    }
-
-    /// Reads a repository's path from its percent-encoded form in a request's path. Fails if an escape or the
-    /// name is invalid.
-    fn unescape(text: &str) -> Result<Self, Failure> {
-        Self::parse(&percent::decode(text).ok_or_else(invalid_escape)?)
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Paths are equal, ordered and hashed as their text is.
-impl Borrow<str> for Path {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-fn invalid_name() -> Failure {
-    Failure::bad(ErrorCode::NameInvalid, "invalid repository name")
+/// Reads a repository's path from its percent-encoded form in a request's path. Fails if an escape or the name is
+/// invalid.
+fn unescape(text: &str) -> Result<RepositoryPath, Failure> {
+    let text = percent::decode(text).ok_or_else(invalid_escape)?;
+    RepositoryPath::parse(&text).map_err(|_| Failure::bad(ErrorCode::NameInvalid, "invalid repository name"))
 }
 
 /// A manifest by tag or by digest.
@@ -78,7 +38,7 @@ pub(crate) enum Route {
     Extensions,
     /// `/token`
     Token,
-    Repository(Path, Endpoint),
+    Repository(RepositoryPath, Endpoint),
 }
 
 impl Route {
@@ -113,7 +73,7 @@ impl Route {
             } else {
                 Endpoint::Upload(last.to_owned())
             };
-            return Ok(Self::Repository(Path::unescape(name)?, endpoint));
+            return Ok(Self::Repository(unescape(name)?, endpoint));
         }
         let endpoint = match (kind, last) {
             ("tags", "list") => Endpoint::Tags,
@@ -123,7 +83,7 @@ impl Route {
             ("manifests", target) => Endpoint::Manifest(parse_target(target)?),
             _ => return Err(unknown()),
         };
-        Ok(Self::Repository(Path::unescape(name)?, endpoint))
+        Ok(Self::Repository(unescape(name)?, endpoint))
     }
 }
 
@@ -164,7 +124,8 @@ mod tests {
     #[test]
     fn paths_are_read_from_their_end() {
         let digest = Digest::parse(&format!("sha256:{HEX}")).unwrap();
-        let repository = |name: &str, endpoint| Route::Repository(Path(name.into()), endpoint);
+        let repository =
+            |name: &str, endpoint| Route::Repository(RepositoryPath::parse(name).unwrap(), endpoint);
         let tag = |text: &str| Endpoint::Manifest(Target::Tag(Tag::parse(text).unwrap()));
         let cases = [
             ("/v2".to_owned(), Route::Base),

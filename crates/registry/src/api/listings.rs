@@ -6,12 +6,11 @@ use wharf_reference::Tag;
 
 use super::{Call, conditions, document, value};
 use crate::{
-    ErrorCode, Quirk, Registry,
+    ErrorCode, Quirk, Registry, RepositoryPath,
     auth::Principal,
     error::{Answer, Failure},
     percent::encode,
     query::Query,
-    route::Path,
     state::Repository,
 };
 
@@ -108,7 +107,7 @@ pub(super) fn catalog(
     let paths = registry.state.repositories_after(last).filter(shown);
     let paths = paths.map(|repository| repository.path.clone());
     let page = Page::of(paths, query, registry.config.limits.page)?;
-    let names = page.items.iter().map(Path::as_str).collect::<Vec<_>>();
+    let names = page.items.iter().map(RepositoryPath::as_str).collect::<Vec<_>>();
     let mut response = document(&json!({ "repositories": names }));
     if let Some(last) = page.items.last().filter(|_| page.more) {
         let target = format!("/v2/_catalog?n={}&last={}", page.n, encode(last.as_str()));

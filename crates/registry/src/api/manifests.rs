@@ -14,10 +14,10 @@ use wharf_reference::{Algorithm, Digest, Tag};
 
 use super::{Call, DIGEST, RequestBody, conditions, digest_value, empty, quota::Quota, receive, value};
 use crate::{
-    Body, ErrorCode, Quirk,
+    Body, Change, ErrorCode, ManifestRecord, Quirk, Record,
     error::{Answer, Failure},
     route::Target,
-    state::{BlobLink, Edit, ManifestRecord, Repository, random_id},
+    state::{BlobLink, Repository, random_id},
 };
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -144,10 +144,11 @@ impl Call<'_> {
         };
         let reservation = quota.reserve(record.size)?;
         self.keep(digest, manifest.bytes()).await?;
-        let tags = tags.iter().map(|tag| Edit::Tag(tag.clone(), digest.clone()));
-        let edits = iter::once(Edit::Manifest(digest.clone(), record)).chain(tags);
+        let tags = tags.iter().map(|tag| Record::Tag(tag.clone(), digest.clone()));
+        let records = iter::once(Record::Manifest(digest.clone(), record)).chain(tags);
+        let changes = records.map(Change::Put).collect();
         state
-            .commit(&repository, edits.collect(), None, (present, closed, reservation))
+            .commit(&repository, changes, None, (present, closed, reservation))
             .await?;
         Ok(())
     }
@@ -167,7 +168,7 @@ impl Call<'_> {
         let kept = async {
             backend.append(&id, 0, vec![bytes.clone()]).await?;
             backend.flush(&id).await?;
-            backend.commit(&id, &content).await
+            backend.finish(&id, &content).await
         };
         if let Err(error) = kept.await {
             let _ = backend.discard(&id).await; // the first failure says why; the rest goes when a registry opens

@@ -28,12 +28,12 @@ use http_body_util::combinators::UnsyncBoxBody;
 use wharf_reference::Digest;
 
 use crate::{
-    Action, Body, ErrorCode, Quirk, Registry,
+    Action, Body, ErrorCode, Quirk, Registry, RepositoryPath,
     auth::{Mount, Principal, Wanted},
     client::Client,
     error::{Answer, Failure},
     query::Query,
-    route::{self, Path, Route},
+    route::{self, Route},
 };
 
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
@@ -47,7 +47,7 @@ pub(crate) struct Call<'a> {
     method: &'a Method,
     headers: &'a HeaderMap,
     query: Query<'a>,
-    path: Path,
+    path: RepositoryPath,
     principal: Principal,
     client: Client,
 }
@@ -168,7 +168,7 @@ impl<'a> Call<'a> {
     /// What this process does itself.
     pub(crate) fn internal(
         registry: &'a Registry,
-        path: Path,
+        path: RepositoryPath,
         method: &'a Method,
         headers: &'a HeaderMap,
     ) -> Self {

@@ -2,16 +2,15 @@ use std::sync::Arc;
 
 use super::Call;
 use crate::{
-    ErrorCode,
+    ErrorCode, RepositoryPath,
     error::Failure,
-    route::Path,
     state::{More, Reservation, Reservations, Session, State},
 };
 
 /// How much a client may have in a repository.
 pub(super) struct Quota {
     state: Arc<State>,
-    path: Path,
+    path: RepositoryPath,
     repository: Option<u64>,
     user: Option<Arc<str>>,
     /// How much the user may have.

@@ -9,10 +9,9 @@ use wharf_reference::Digest;
 
 use super::{Call, conditions, listings::next_link, value};
 use crate::{
-    Body, ErrorCode, Quirk,
+    Body, ErrorCode, ManifestRecord, Quirk,
     error::{Answer, Failure},
     percent::encode,
-    state::ManifestRecord,
 };
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");

@@ -161,9 +161,7 @@ impl Call<'_> {
                 "the content does not have this digest",
             ));
         }
-        let present = state.hold_content().await;
-        state.backend.commit(id, &content).await.map_err(gone)?;
-        state.trust(digest);
+        let present = state.finish_upload(id, &content).await.map_err(gone)?;
         let record = self.blob_record(progress.offset);
         state
             .link_blob(&self.path, digest, record, Some(id), (present, None))

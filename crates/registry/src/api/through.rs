@@ -19,10 +19,10 @@ use wharf_reference::{Digest, Tag};
 
 use super::{Call, Pusher};
 use crate::{
-    ErrorCode,
+    BlobRecord, ErrorCode, RepositoryPath,
     error::Failure,
-    route::{Path, Target},
-    state::{BlobRecord, State, random_id},
+    route::Target,
+    state::{State, random_id},
     upstream::Through,
 };
 
@@ -197,7 +197,7 @@ enum Passed {
 /// Writes what passes; keeps it if it passed whole, which its verification has to say.
 async fn keep_blob(
     state: Arc<State>,
-    path: Path,
+    path: RepositoryPath,
     digest: Digest,
     size: u64,
     mut chunks: mpsc::Receiver<Passed>,
@@ -221,10 +221,8 @@ async fn keep_blob(
     };
     match written.await {
         Ok(Some(content)) if *content.digest() == digest => {
-            let present = state.hold_content().await;
-            state.backend.commit(&id, &content).await?;
-            state.trust(&digest);
-            let record = BlobRecord { size, user: None };
+            let present = state.finish_upload(&id, &content).await?;
+            let record = BlobRecord::new(size);
             state
                 .link_blob(&path, &digest, record, None, (present, None))
                 .await

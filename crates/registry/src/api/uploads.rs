@@ -8,10 +8,10 @@ use wharf_reference::{Algorithm, Digest};
 
 use super::{Call, RequestBody, quota::Quota};
 use crate::{
-    Action, ErrorCode, Quirk, Registry,
+    Action, BlobRecord, ErrorCode, Quirk, Registry, RepositoryPath,
     error::{Answer, Failure},
-    route::{Path, parse_digest},
-    state::{BlobRecord, Session},
+    route::parse_digest,
+    state::Session,
 };
 
 /// Repositories that are asked for a blob when the client names none.
@@ -70,7 +70,7 @@ impl Call<'_> {
         let state = &self.registry.state;
         let authentication = &self.registry.config.authentication;
         if let Some(from) = self.query.value("from") {
-            let path = Path::parse(from).ok()?; // no name, so nothing is there
+            let path = RepositoryPath::parse(from).ok()?; // no name, so nothing is there
             let repository = state
                 .existing(&path)
                 .filter(|_| authentication.allows(&self.principal, &path, Action::Pull));

@@ -38,7 +38,7 @@ pub(crate) use self::{
     users::Users,
     wanted::{Mount, Wanted},
 };
-use crate::{ErrorCode, client::Client, error::Failure, route::Path};
+use crate::{ErrorCode, RepositoryPath, client::Client, error::Failure};
 
 /// How to log in with a name and a password.
 pub(crate) fn basic_challenge() -> HeaderValue {
@@ -182,7 +182,7 @@ impl Authentication {
         }
     }
 
-    pub(crate) fn allows(&self, principal: &Principal, path: &Path, action: Action) -> bool {
+    pub(crate) fn allows(&self, principal: &Principal, path: &RepositoryPath, action: Action) -> bool {
         match &principal.grants {
             Some(grants) => grants.iter().any(|grant| grant.covers(path.as_str(), action)),
             None => self.permits(principal.user.as_deref(), path.as_str(), action),
@@ -190,7 +190,7 @@ impl Authentication {
     }
 
     /// Whether a blob of the repository at `path` may be mounted, by a client that does not name it.
-    pub(crate) fn lends(&self, principal: &Principal, path: &Path) -> bool {
+    pub(crate) fn lends(&self, principal: &Principal, path: &RepositoryPath) -> bool {
         let mounts = principal
             .grants
             .as_ref()
@@ -215,7 +215,7 @@ impl Authentication {
     }
 
     /// Whether a list of repositories may show this one. A token of our own says who asks, which is enough.
-    pub(crate) fn shows(&self, principal: &Principal, path: &Path) -> bool {
+    pub(crate) fn shows(&self, principal: &Principal, path: &RepositoryPath) -> bool {
         match &self.issuer {
             Some(_) if !self.has_verifier() => {
                 self.permits(principal.user.as_deref(), path.as_str(), Action::Pull)

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use wharf_content::Error;
 
 use super::{Action, Authentication, Principal, mac::Key, users::same};
-use crate::route::Path;
+use crate::RepositoryPath;
 
 /// The longest token that is looked at, in bytes: as many scopes as one may name, of the longest names.
 const MAX_TOKEN: usize = 64 * 1024;
@@ -57,7 +57,7 @@ impl Grant {
             return Some(Self::Mounts);
         }
         let (path, actions) = scope.strip_prefix("repository:")?.rsplit_once(':')?;
-        Path::parse(path).ok()?;
+        RepositoryPath::parse(path).ok()?;
         let names = |action: &Action| {
             actions
                 .split(',')

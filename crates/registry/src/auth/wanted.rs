@@ -3,12 +3,12 @@
 use std::fmt;
 
 use super::{Action, Grant};
-use crate::{query::Query, route::Path};
+use crate::{RepositoryPath, query::Query};
 
 /// What a request does to which repository.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    pub(crate) path: &'a Path,
+    pub(crate) path: &'a RepositoryPath,
     pub(crate) action: Action,
     pub(crate) mount: Option<&'a Mount>,
 }
@@ -18,7 +18,7 @@ pub(crate) struct Wanted<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mount {
     /// The repository that the client names.
-    From(Path),
+    From(RepositoryPath),
     /// Whichever repository has it.
     Anywhere,
 }
@@ -28,7 +28,7 @@ impl Mount {
     pub(crate) fn of(query: &Query<'_>) -> Option<Self> {
         query.value("mount")?;
         match query.value("from") {
-            Some(from) => Path::parse(from).ok().map(Self::From),
+            Some(from) => RepositoryPath::parse(from).ok().map(Self::From),
             None => Some(Self::Anywhere),
         }
     }

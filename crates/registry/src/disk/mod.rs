@@ -12,6 +12,7 @@
 mod files;
 mod journal;
 mod notes;
+mod records;
 
 use std::{fmt, ops::Range, path::Path};
 
@@ -24,7 +25,7 @@ use wharf_store::{ExclusiveLayout, Layout};
 
 pub use self::journal::TornTail;
 use self::{journal::Journal, notes::Notes};
-use crate::{Backend, Change, Listing};
+use crate::{Change, Content, Listing, Record, Records, RepositoryPath, Uploads};
 
 /// A backend in a directory, which outlives the process and its crashes.
 ///
@@ -112,25 +113,31 @@ async fn joined<T>(work: JoinHandle<Result<T, Error>>) -> Result<T, Error> {
 }
 
 #[async_trait]
-impl Backend for DiskBackend {
-    async fn records(&self) -> Result<Listing<(String, String)>, Error> {
-        Ok(self.journal.records())
+impl Records for DiskBackend {
+    async fn records(&self) -> Result<Listing<(RepositoryPath, Record)>, Error> {
+        let decode = |(key, value): (String, String)| records::decode(&key, &value);
+        Ok(self.journal.records().try_map(decode))
     }
 
-    async fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
-        self.journal.write(&changes).await
+    async fn commit(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
+        let entries = changes.iter().map(|change| records::encode(repository, change));
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+        self.journal.write(&entries).await
     }
 
+    fn health(&self) -> Result<(), Error> {
+        self.journal.health()
+    }
+}
+
+#[async_trait]
+impl Content for DiskBackend {
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         self.layout.size(digest).await
     }
 
     async fn sizes(&self, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
         self.layout.sizes(digests).await
-    }
-
-    fn verifies(&self) -> bool {
-        true
     }
 
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
@@ -148,7 +155,10 @@ impl Backend for DiskBackend {
     async fn digests(&self) -> Result<Listing<Digest>, Error> {
         Ok(self.layout.removable().await?.into())
     }
+}
 
+#[async_trait]
+impl Uploads for DiskBackend {
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
         let note = self.notes.write(upload, note);
         self.layout.begin(upload).await?;
@@ -174,7 +184,7 @@ impl Backend for DiskBackend {
         self.layout.read_upload(upload).await
     }
 
-    async fn commit(&self, upload: &str, content: &Verified) -> Result<(), Error> {
+    async fn finish(&self, upload: &str, content: &Verified) -> Result<(), Error> {
         self.layout.commit(upload, content).await?;
         self.notes.remove(upload);
         Ok(())
@@ -188,10 +198,6 @@ impl Backend for DiskBackend {
 
     async fn uploads(&self) -> Result<Vec<(String, String)>, Error> {
         self.notes.of(self.layout.uploads().await?).await
-    }
-
-    fn health(&self) -> Result<(), Error> {
-        self.journal.health()
     }
 }
 

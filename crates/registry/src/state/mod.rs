@@ -1,11 +1,9 @@
 //! Who holds what: repositories, their links to shared content, open uploads. Kept in memory, recorded in the
 //! backend before it is acknowledged.
 
-mod edit;
 mod flights;
 mod operations;
 mod presence;
-mod record;
 mod relation;
 mod repository;
 mod reserved;
@@ -30,16 +28,14 @@ use wharf_reference::Digest;
 
 use self::relation::Relation;
 pub(crate) use self::{
-    edit::Edit,
     flights::Flights,
-    record::{BlobRecord, ManifestRecord},
     repository::{BlobLink, Content, Repository},
     reserved::{More, Reservation, Reservations},
     session::{Owner, Progress, Session},
     shared::Shared,
     usage::Usage,
 };
-use crate::{Backend, Change, Observer, route::Path};
+use crate::{Backend, Change, Observer, RepositoryPath};
 
 /// Repositories that are looked at before others get a turn.
 const PART: usize = 256;
@@ -49,7 +45,7 @@ pub(crate) struct State {
     /// Content is linked under a shared hold and removed under an exclusive one, so that nothing is removed
     /// between the moment it is found and the moment it is linked.
     pub(crate) sweep: Arc<sync::RwLock<()>>,
-    repositories: RwLock<BTreeMap<Path, Arc<Repository>>>,
+    repositories: RwLock<BTreeMap<RepositoryPath, Arc<Repository>>>,
     uploads: Mutex<HashMap<String, Arc<Session>>>,
     reservations: Mutex<Reservations>,
     pub(crate) shared: Arc<Shared>,
@@ -89,9 +85,8 @@ impl State {
         let state = Self::empty(Arc::clone(&backend));
         let mut records = backend.records().await?;
         while let Some(part) = records.next().await {
-            for (key, value) in part? {
-                let (path, edit) = record::load(&key, &value)?;
-                state.repository(&path).content_mut().apply(edit);
+            for (path, record) in part? {
+                state.repository(&path).content_mut().apply(Change::Put(record));
             }
         }
         for (id, note) in backend.uploads().await? {
@@ -117,8 +112,8 @@ impl State {
     }
 
     /// Records changes, and tells the observer when that begins to fail and when it works again.
-    async fn record(&self, changes: Vec<Change>) -> Result<(), Error> {
-        let recorded = self.backend.write(changes).await;
+    async fn record(&self, path: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
+        let recorded = self.backend.commit(path, changes).await;
         let failing = recorded.is_err();
         if self.failing.swap(failing, Ordering::Relaxed) != failing
             && let Some(observer) = self.observer()
@@ -132,7 +127,7 @@ impl State {
     }
 
     /// The repository, made if there is none.
-    pub(crate) fn repository(&self, path: &Path) -> Arc<Repository> {
+    pub(crate) fn repository(&self, path: &RepositoryPath) -> Arc<Repository> {
         if let Some(repository) = self.existing(path) {
             return repository;
         }
@@ -142,7 +137,7 @@ impl State {
     }
 
     /// The repository, if anything was ever pushed to it.
-    pub(crate) fn existing(&self, path: &Path) -> Option<Arc<Repository>> {
+    pub(crate) fn existing(&self, path: &RepositoryPath) -> Option<Arc<Repository>> {
         let repositories = self.repositories.read().unwrap_or_else(PoisonError::into_inner);
         repositories.get(path).cloned()
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
-use wharf_content::{Error, ErrorKind};
+use wharf_content::{Error, ErrorKind, Verified};
 use wharf_reference::{Digest, Tag};
 
-use super::{BlobRecord, Edit, Repository, Reservation, State};
-use crate::route::Path;
+use super::{Content, Repository, Reservation, State};
+use crate::{BlobRecord, Change, Record, RecordKey, RepositoryPath};
 
 /// As long as it is held, no content is removed: what is found can be linked.
 pub(crate) type Present = OwnedRwLockReadGuard<()>;
@@ -21,11 +21,19 @@ impl State {
         Arc::clone(&self.sweep).read_owned().await
     }
 
+    /// Makes an upload content, which stays where it is as long as the result is held.
+    pub(crate) async fn finish_upload(&self, upload: &str, content: &Verified) -> Result<Present, Error> {
+        let present = self.hold_content().await;
+        self.backend.finish(upload, content).await?;
+        self.trust(content.digest());
+        Ok(present)
+    }
+
     /// Gives a repository a blob whose content has been present since `held` was taken, and ends the upload and
     /// the reservation that it was.
     pub(crate) async fn link_blob(
         self: &Arc<Self>,
-        path: &Path,
+        path: &RepositoryPath,
         digest: &Digest,
         record: BlobRecord,
         upload: Option<&str>,
@@ -33,44 +41,48 @@ impl State {
     ) -> Result<(), Error> {
         let repository = self.repository(path);
         let gate = Arc::clone(&repository.gate).read_owned().await;
-        let edits = vec![Edit::Blob(digest.clone(), record)];
+        let changes = vec![Change::Put(Record::Blob(digest.clone(), record))];
         let upload = upload.map(str::to_owned);
-        self.commit(&repository, edits, upload, (held, gate)).await
+        self.commit(&repository, changes, upload, (held, gate)).await
     }
 
     /// Takes a blob out of a repository. `false` if it is not there.
-    pub(crate) async fn delete_blob(self: &Arc<Self>, path: &Path, digest: &Digest) -> Result<bool, Error> {
+    pub(crate) async fn delete_blob(
+        self: &Arc<Self>,
+        path: &RepositoryPath,
+        digest: &Digest,
+    ) -> Result<bool, Error> {
         let there = |repository: &Repository| repository.blob(digest).is_some();
-        self.delete(path, there, Edit::RemoveBlob(digest.clone())).await
+        self.delete(path, there, RecordKey::Blob(digest.clone())).await
     }
 
     /// Takes a manifest and its tags out of a repository. `false` if it is not there.
     pub(crate) async fn delete_manifest(
         self: &Arc<Self>,
-        path: &Path,
+        path: &RepositoryPath,
         digest: &Digest,
     ) -> Result<bool, Error> {
         let there = |repository: &Repository| repository.content().manifests.contains_key(digest);
-        self.delete(path, there, Edit::RemoveManifest(digest.clone()))
+        self.delete(path, there, RecordKey::Manifest(digest.clone()))
             .await
     }
 
     /// Takes a tag out of a repository. `false` if it is not there.
     pub(crate) async fn delete_tag(
         self: &Arc<Self>,
-        path: &Path,
+        path: &RepositoryPath,
         tag: &Tag,
         may: impl Fn(&Digest) -> bool,
     ) -> Result<bool, Error> {
         let there = |repository: &Repository| repository.content().tags.get(tag).is_some_and(&may);
-        self.delete(path, there, Edit::RemoveTag(tag.clone())).await
+        self.delete(path, there, RecordKey::Tag(tag.clone())).await
     }
 
     async fn delete(
         self: &Arc<Self>,
-        path: &Path,
+        path: &RepositoryPath,
         there: impl Fn(&Repository) -> bool,
-        edit: Edit,
+        key: RecordKey,
     ) -> Result<bool, Error> {
         let Some(repository) = self.existing(path) else {
             return Ok(false);
@@ -79,35 +91,35 @@ impl State {
         if !there(&repository) {
             return Ok(false);
         }
-        self.commit(&repository, vec![edit], None, closed).await?;
+        self.commit(&repository, vec![Change::Remove(key)], None, closed)
+            .await?;
         Ok(true)
     }
 
-    /// Records edits and makes them, all or none, and holds `held` until then. An upload or a reservation
-    /// that became content ends in the same step, for who counts what is used. Once begun, it goes on although nobody waits for it
-    /// any more: no crash and no cancellation comes between the record and the memory.
+    /// Records changes and makes them in memory, all or none, and holds `held` until then. A manifest is removed with
+    /// its tags. An upload or a reservation that became content ends in the same step, so that its bytes count once.
+    ///
+    /// The work runs to its end although its caller has gone: no cancellation comes between the record and the
+    /// memory.
     pub(crate) async fn commit(
         self: &Arc<Self>,
         repository: &Arc<Repository>,
-        edits: Vec<Edit>,
+        changes: Vec<Change>,
         upload: Option<String>,
         held: impl Send + 'static,
     ) -> Result<(), Error> {
         let (state, repository) = (Arc::clone(self), Arc::clone(repository));
         let commit = async move {
-            let mut changes = Vec::with_capacity(edits.len());
-            for edit in &edits {
-                edit.record(&repository.path, &repository.content(), &mut changes)?;
-            }
-            state.record(changes).await?;
+            let changes = with_tags(&repository.content(), changes);
+            state.record(&repository.path, &changes).await?;
             let counting = state.reservations();
             let mut uploads = upload.is_some().then(|| state.uploads());
             if let (Some(uploads), Some(upload)) = (&mut uploads, &upload) {
                 uploads.remove(upload);
             }
             let mut content = repository.content_mut();
-            for edit in edits {
-                content.apply(edit);
+            for change in changes {
+                content.apply(change);
             }
             drop((content, uploads, held, counting));
             Ok(())
@@ -115,6 +127,19 @@ impl State {
         let interrupted = |error| Error::wrap(ErrorKind::Cancelled, error);
         tokio::spawn(commit).await.map_err(interrupted)?
     }
+}
+
+/// Adds, before the removal of a manifest, the removal of the manifest's tags.
+fn with_tags(content: &Content, changes: Vec<Change>) -> Vec<Change> {
+    let mut all = Vec::with_capacity(changes.len());
+    for change in changes {
+        if let Change::Remove(RecordKey::Manifest(digest)) = &change {
+            let tags = content.tags_of(digest).cloned();
+            all.extend(tags.map(|tag| Change::Remove(RecordKey::Tag(tag))));
+        }
+        all.push(change);
+    }
+    all
 }
 
 impl Repository {

@@ -6,13 +6,13 @@ use std::{
 use tokio::sync;
 use wharf_reference::{Digest, Tag};
 
-use super::{BlobRecord, Edit, ManifestRecord, Relation, Shared, shared::Touched, shared::step};
-use crate::route::Path;
+use super::{Relation, Shared, shared::Touched, shared::step};
+use crate::{BlobRecord, Change, ManifestRecord, Record, RecordKey, RepositoryPath};
 
 /// What one repository holds. Content is shared between repositories, sight of it is not: only what is linked
 /// here can be read here.
 pub(crate) struct Repository {
-    pub(crate) path: Path,
+    pub(crate) path: RepositoryPath,
     /// Held while manifests and tags change, so that checks and changes are one step; shared while blobs are
     /// linked.
     pub(crate) gate: Arc<sync::RwLock<()>>,
@@ -21,7 +21,7 @@ pub(crate) struct Repository {
 
 /// The content of a repository. [`Content::apply`] alone changes it.
 pub(crate) struct Content {
-    path: Path,
+    path: RepositoryPath,
     shared: Arc<Shared>,
     pub(crate) blobs: HashMap<Digest, BlobLink>,
     pub(crate) manifests: HashMap<Digest, ManifestLink>,
@@ -48,7 +48,7 @@ pub(crate) struct ManifestLink {
 }
 
 impl Repository {
-    pub(crate) fn new(path: Path, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(path: RepositoryPath, shared: Arc<Shared>) -> Self {
         let content = Content {
             path: path.clone(),
             shared,
@@ -119,15 +119,15 @@ impl Content {
     }
 
     /// Makes a change that has been recorded.
-    pub(super) fn apply(&mut self, edit: Edit) {
+    pub(super) fn apply(&mut self, change: Change) {
         let was_empty = self.is_empty();
-        match edit {
-            Edit::Blob(digest, record) => self.insert_blob(digest, record),
-            Edit::Manifest(digest, record) => self.insert_manifest(digest, record),
-            Edit::Tag(tag, digest) => self.insert_tag(tag, digest),
-            Edit::RemoveBlob(digest) => self.remove_blob(&digest),
-            Edit::RemoveManifest(digest) => self.remove_manifest(&digest),
-            Edit::RemoveTag(tag) => self.remove_tag(&tag),
+        match change {
+            Change::Put(Record::Blob(digest, record)) => self.insert_blob(digest, record),
+            Change::Put(Record::Manifest(digest, record)) => self.insert_manifest(digest, record),
+            Change::Put(Record::Tag(tag, digest)) => self.insert_tag(tag, digest),
+            Change::Remove(RecordKey::Blob(digest)) => self.remove_blob(&digest),
+            Change::Remove(RecordKey::Manifest(digest)) => self.remove_manifest(&digest),
+            Change::Remove(RecordKey::Tag(tag)) => self.remove_tag(&tag),
         }
         if was_empty != self.is_empty() {
             step(&self.shared.totals.repositories, was_empty);
@@ -179,10 +179,6 @@ impl Content {
     }
 
     fn remove_manifest(&mut self, digest: &Digest) {
-        let tags = self.tagged.of(digest).cloned().collect::<Vec<_>>();
-        for tag in tags {
-            self.remove_tag(&tag);
-        }
         let Some(link) = self.manifests.remove(digest) else {
             return;
         };

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::route::Path;
+use crate::RepositoryPath;
 
 /// All reservations of a registry. As long as they are locked, nothing is linked.
 #[derive(Default)]
@@ -16,7 +16,7 @@ pub(crate) struct Reservations(Vec<Arc<Reserved>>);
 pub(crate) struct Reservation(Arc<Reserved>);
 
 struct Reserved {
-    repository: Path,
+    repository: RepositoryPath,
     user: Option<Arc<str>>,
     /// Bytes that are reserved, of the repository's quota and of the user's.
     more: More<AtomicU64>,
@@ -30,7 +30,12 @@ pub(crate) struct More<T = u64> {
 }
 
 impl Reservations {
-    pub(crate) fn add(&mut self, repository: Path, user: Option<Arc<str>>, more: More) -> Reservation {
+    pub(crate) fn add(
+        &mut self,
+        repository: RepositoryPath,
+        user: Option<Arc<str>>,
+        more: More,
+    ) -> Reservation {
         self.0.retain(|reserved| Arc::strong_count(reserved) > 1);
         let more = More {
             repository: AtomicU64::new(more.repository),
@@ -45,7 +50,7 @@ impl Reservations {
         Reservation(reserved)
     }
 
-    pub(crate) fn of_repository(&self, path: &Path) -> u64 {
+    pub(crate) fn of_repository(&self, path: &RepositoryPath) -> u64 {
         let own = self.0.iter().filter(|reserved| reserved.repository == *path);
         own.map(|reserved| reserved.more.repository.load(Ordering::Relaxed))
             .sum()

@@ -11,7 +11,7 @@ use tokio::{sync, time::Instant};
 use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::Algorithm;
 
-use crate::{client::Network, route::Path};
+use crate::{RepositoryPath, client::Network};
 
 /// Whose an upload is: a user's, or of the clients without a login from one place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,7 +22,7 @@ pub(crate) enum Owner {
 
 /// An upload session: bound to the repository and the user that opened it.
 pub(crate) struct Session {
-    pub(crate) repository: Path,
+    pub(crate) repository: RepositoryPath,
     pub(crate) user: Option<Arc<str>>,
     /// Where it was opened from, if that was since the registry started.
     network: Option<Network>,
@@ -58,7 +58,7 @@ pub(crate) struct Progress {
 }
 
 impl Session {
-    pub(crate) fn new(repository: Path, owner: Owner, algorithm: Algorithm) -> Self {
+    pub(crate) fn new(repository: RepositoryPath, owner: Owner, algorithm: Algorithm) -> Self {
         let (user, network) = match owner {
             Owner::User(user) => (Some(user), None),
             Owner::Network(network) => (None, network),
@@ -91,7 +91,7 @@ impl Session {
             hasher: None,
             ended: false,
         };
-        let path = Path::parse(&note.repository).ok()?;
+        let path = RepositoryPath::parse(&note.repository).ok()?;
         let owner = note
             .user
             .map_or(Owner::Network(None), |user| Owner::User(Arc::from(user)));

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use wharf_reference::Digest;
 
 use super::{Relation, Usage};
-use crate::route::Path;
+use crate::RepositoryPath;
 
 pub(crate) struct Shared {
     pub(crate) usage: Usage,
     pub(crate) totals: Totals,
     /// The repositories that hold content, as a blob or as a manifest.
-    holders: Mutex<Relation<Digest, Path>>,
+    holders: Mutex<Relation<Digest, RepositoryPath>>,
     /// The moment that the times in [`Touched`] count from.
     started: Instant,
 }
@@ -46,11 +46,11 @@ impl Shared {
         }
     }
 
-    pub(crate) fn link(&self, digest: Digest, path: Path) {
+    pub(crate) fn link(&self, digest: Digest, path: RepositoryPath) {
         self.holders().insert(digest, path);
     }
 
-    pub(crate) fn unlink(&self, digest: &Digest, path: &Path) {
+    pub(crate) fn unlink(&self, digest: &Digest, path: &RepositoryPath) {
         self.holders().remove(digest, path);
     }
 
@@ -60,11 +60,11 @@ impl Shared {
     }
 
     /// Repositories that hold the content, at most `limit`.
-    pub(crate) fn holders_of(&self, digest: &Digest, limit: usize) -> Vec<Path> {
+    pub(crate) fn holders_of(&self, digest: &Digest, limit: usize) -> Vec<RepositoryPath> {
         self.holders().of(digest).take(limit).cloned().collect()
     }
 
-    fn holders(&self) -> MutexGuard<'_, Relation<Digest, Path>> {
+    fn holders(&self) -> MutexGuard<'_, Relation<Digest, RepositoryPath>> {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -9,13 +9,11 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, MediaType, Verified};
+use wharf_content::{ByteStream, Error, ErrorKind, Hasher, Verified};
 use wharf_reference::{Algorithm, Digest};
 
 use super::State;
 
-/// Content of at most so many bytes is verified before any of it is sent.
-const SMALL: u64 = 1024 * 1024;
 /// Pieces of content that are hashed at a time because a part of them is wanted. The rest of the threads that may
 /// block is for other work.
 pub(super) const HASHES: usize = 16;
@@ -64,9 +62,7 @@ impl State {
         hasher.prove()
     }
 
-    /// Bytes of content that has `size` bytes. The first time, a large whole is verified as it passes, and
-    /// fails before its last chunk if it is damaged; a part, or a small whole, is only begun when the whole
-    /// has been verified.
+    /// Reads bytes of content that has `size` bytes.
     ///
     /// Fails with [`ErrorKind::NotFound`] for content that is missing or has been found damaged.
     pub(crate) async fn open(
@@ -76,78 +72,28 @@ impl State {
         range: Range<u64>,
     ) -> Result<ByteStream, Error> {
         let is_whole = range == (0..size);
-        let _turn = if is_whole || self.is_trusted(digest) {
+        let _permits = if is_whole || self.is_trusted(digest) {
             None
         } else {
-            // Many parts of one blob wait here for one hash, and leave the queue when their clients go.
+            // Requests for many parts of one blob wait here for one hash; a request whose client goes waits no more.
             Some((self.hashing.board(digest).await, self.hashes.acquire().await.ok()))
         };
-        if self.backend.verifies() {
-            let bytes = self.open_verified(digest, range).await?;
-            if !is_whole {
-                self.trust(digest);
-            }
-            return Ok(bytes);
-        }
-        if self.is_trusted(digest) {
-            return self.backend.read(digest, range).await;
-        }
-        if self
-            .backend
-            .size(digest)
-            .await?
-            .is_some_and(|found| found != size)
-        {
-            self.condemn(digest).await?;
-        }
-        let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)?;
-        let bytes = self.backend.read(digest, 0..size).await?;
-        let mut blob = Blob::once(descriptor, bytes)?;
-        if is_whole && size > SMALL {
-            let state = Arc::clone(self);
-            let left = size;
-            return Ok(Box::pin(Verifying { blob, left, state }));
-        }
-        while let Some(chunk) = blob.next().await {
-            match chunk {
-                Ok(_) => tokio::task::yield_now().await,
-                Err(error) if error.kind() == ErrorKind::Mismatch => {
-                    self.condemn(digest).await?;
-                    return Err(Error::new(ErrorKind::NotFound, "the content was damaged"));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.trust(digest);
-        self.backend.read(digest, range).await
-    }
-
-    /// The same of a backend that verifies by itself.
-    async fn open_verified(
-        self: &Arc<Self>,
-        digest: &Digest,
-        range: Range<u64>,
-    ) -> Result<ByteStream, Error> {
-        match self.backend.read(digest, range).await {
-            Ok(bytes) => Ok(Box::pin(Watched {
-                bytes,
-                digest: digest.clone(),
-                state: Arc::clone(self),
-            })),
+        let bytes = match self.backend.read(digest, range).await {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 self.note_damage(digest);
-                Err(Error::new(ErrorKind::NotFound, "the content was damaged"))
+                return Err(Error::new(ErrorKind::NotFound, "the content was damaged"));
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        if !is_whole {
+            self.trust(digest);
         }
-    }
-
-    /// Takes damaged content out of sight, so that it can be pushed again.
-    async fn condemn(&self, digest: &Digest) -> Result<(), Error> {
-        let _sweep = self.sweep.write().await;
-        self.backend.quarantine(digest).await?;
-        self.note_damage(digest);
-        Ok(())
+        Ok(Box::pin(Watched {
+            bytes,
+            digest: digest.clone(),
+            state: Arc::clone(self),
+        }))
     }
 
     /// Tells of content that was damaged and is out of sight.
@@ -156,35 +102,6 @@ impl State {
         if let Some(observer) = self.observer() {
             observer.damaged(digest);
         }
-    }
-}
-
-/// Content on its way to a client, on trial.
-struct Verifying {
-    blob: Blob,
-    /// Bytes to come. The last of them only come when all of them are right.
-    left: u64,
-    state: Arc<State>,
-}
-
-impl Stream for Verifying {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = ready!(Pin::new(&mut self.blob).poll_next(context));
-        match &polled {
-            Some(Ok(chunk)) => {
-                self.left = self.left.saturating_sub(chunk.len() as u64);
-                if self.left == 0 {
-                    self.state.trust(self.blob.descriptor().digest());
-                }
-            }
-            Some(Err(error)) if error.kind() == ErrorKind::Mismatch => {
-                condemn_soon(&self.state, self.blob.descriptor().digest());
-            }
-            Some(Err(_)) | None => {}
-        }
-        Poll::Ready(polled)
     }
 }
 
@@ -207,10 +124,4 @@ impl Stream for Watched {
         }
         Poll::Ready(polled)
     }
-}
-
-/// If it fails, the next one who reads it tries again.
-fn condemn_soon(state: &Arc<State>, digest: &Digest) {
-    let (state, digest) = (Arc::clone(state), digest.clone());
-    drop(tokio::spawn(async move { state.condemn(&digest).await }));
 }

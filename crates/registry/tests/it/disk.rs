@@ -1,13 +1,18 @@
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use wharf_content::{ErrorKind, Sink as _, Source as _};
-use wharf_registry::{Backend as _, Change, DiskBackend, GcOptions, Registry, Server};
+use wharf_content::{ErrorKind, Manifest, Sink as _, Source as _};
+use wharf_registry::{
+    Change, DiskBackend, GcOptions, ManifestRecord, Record, RecordKey, Records as _, Registry,
+    RepositoryPath, Server,
+};
 use wharf_store::{Collect, Layout, Prune};
 
-use crate::wire::{ask, digest, get, push_blob, push_image, with_digest};
+use crate::wire::{ask, digest, get, manifest, push_blob, push_image, with_digest};
 
 async fn open(root: &Path) -> Server {
     let backend = DiskBackend::open(root).await.unwrap();
@@ -77,10 +82,18 @@ async fn everything_outlives_the_process() {
 #[cfg(feature = "conformance")]
 #[tokio::test]
 async fn both_backends_conform() {
-    use wharf_registry::{MemoryBackend, conformance};
+    use wharf_registry::{MemoryBackend, Verifying, conformance};
 
     let checks = conformance::check(&MemoryBackend::default()).await.unwrap();
-    assert!(checks > 40, "{checks}");
+    assert!(checks > 50, "{checks}");
+    let verifying = Verifying::new(MemoryBackend::default());
+    assert_eq!(conformance::check(&verifying).await.unwrap(), checks);
+    let memory = MemoryBackend::default();
+    let parts = [
+        conformance::check_records(&memory).await.unwrap(),
+        conformance::check_content(&memory, &memory).await.unwrap(),
+    ];
+    assert_eq!(parts.iter().sum::<u32>(), checks);
     let root = tempfile::tempdir().unwrap();
     let backend = DiskBackend::open(root.path()).await.unwrap();
     conformance::check(&backend).await.unwrap();
@@ -357,11 +370,34 @@ async fn a_manifest_that_is_pushed_again_heals() {
     assert_eq!(get(&server, "/v2/a/manifests/v1").await.body, bytes);
 }
 
-fn change(key: &str, value: &str) -> Vec<Change> {
-    vec![Change {
-        key: key.to_owned(),
-        value: Some(value.to_owned()),
-    }]
+/// A repository for the records of a test.
+fn path() -> RepositoryPath {
+    RepositoryPath::parse("a").unwrap()
+}
+
+/// A change of a record with this value, which is an annotation of a manifest.
+fn change(key: &str, value: &str) -> [Change; 1] {
+    let manifest = Manifest::parse(manifest(b"{}", &[]).into(), None).unwrap();
+    let mut record = ManifestRecord::of(&manifest, None);
+    record.annotations.insert("value".to_owned(), value.to_owned());
+    [Change::Put(Record::Manifest(
+        digest(key.as_bytes()),
+        Arc::new(record),
+    ))]
+}
+
+async fn values(backend: &DiskBackend) -> BTreeMap<RecordKey, String> {
+    let records = backend.records().await.unwrap().all().await.unwrap();
+    let values = records.into_iter().map(|(of, record)| {
+        assert_eq!(of, path());
+        let key = record.key();
+        let value = match record {
+            Record::Manifest(_, manifest) => manifest.annotations.get("value").cloned(),
+            _ => None,
+        };
+        (key, value.unwrap())
+    });
+    values.collect()
 }
 
 #[tokio::test]
@@ -372,56 +408,54 @@ async fn a_journal_does_not_grow_for_ever() {
             .unwrap()
             .len()
     };
+    let write = async |backend: &DiskBackend, key: &str, value: &str| {
+        backend.commit(&path(), &change(key, value)).await.unwrap();
+    };
     let backend = DiskBackend::open(root.path()).await.unwrap();
-    backend.write(change("kept", "1")).await.unwrap();
+    write(&backend, "kept", "1").await;
     let large = "x".repeat(1_000_000);
     for _ in 0..40 {
-        backend.write(change("large", &large)).await.unwrap();
+        write(&backend, "large", &large).await;
         assert!(journal() < 25_000_000);
     }
-    backend.write(change("large", "small again")).await.unwrap();
+    write(&backend, "large", "small again").await;
     for number in 0..1500 {
-        backend.write(change("often", &number.to_string())).await.unwrap();
+        write(&backend, "often", &number.to_string()).await;
     }
     drop(backend);
     let before = journal();
     let backend = DiskBackend::open(root.path()).await.unwrap();
-    assert!(journal() < 1000 && before > 10_000, "{before}");
-    backend.write(change("after", "2")).await.unwrap();
+    assert!(journal() < 2000 && before > 10_000, "{before}");
+    write(&backend, "after", "2").await;
     drop(backend);
     let backend = DiskBackend::open(root.path()).await.unwrap();
-    let mut records = backend.records().await.unwrap().all().await.unwrap();
-    records.sort();
     let expected = [
         ("after", "2"),
         ("kept", "1"),
         ("large", "small again"),
         ("often", "1499"),
     ];
-    assert_eq!(
-        records,
-        expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
-    );
+    let expected =
+        expected.map(|(key, value)| (RecordKey::Manifest(digest(key.as_bytes())), value.to_owned()));
+    assert_eq!(values(&backend).await, BTreeMap::from(expected));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn writers_that_meet_are_all_recorded() {
     let root = tempfile::tempdir().unwrap();
-    let backend = std::sync::Arc::new(DiskBackend::open(root.path()).await.unwrap());
+    let backend = Arc::new(DiskBackend::open(root.path()).await.unwrap());
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..8 {
-        let backend = std::sync::Arc::clone(&backend);
+        let backend = Arc::clone(&backend);
         writers.spawn(async move {
             for number in 0..50 {
-                backend
-                    .write(change(&format!("{writer}/{number}"), "x"))
-                    .await
-                    .unwrap();
+                let changes = change(&format!("{writer}/{number}"), "x");
+                backend.commit(&path(), &changes).await.unwrap();
             }
         });
     }
     writers.join_all().await;
     drop(backend);
     let backend = DiskBackend::open(root.path()).await.unwrap();
-    assert_eq!(backend.records().await.unwrap().all().await.unwrap().len(), 400);
+    assert_eq!(values(&backend).await.len(), 400);
 }

@@ -55,7 +55,7 @@ async fn a_collection_looks_at_everything_once_and_lets_others_have_a_turn() {
         );
         let counts = backend.take_counts();
         let count = |call| counts.get(call).copied().unwrap_or_default();
-        assert_eq!((count("digests"), count("write")), (1, repositories));
+        assert_eq!((count("digests"), count("commit")), (1, repositories));
         assert_eq!((count("size"), count("remove")), (repositories, repositories));
 
         // With nothing to remove, nothing is asked for one by one.
@@ -215,7 +215,7 @@ async fn a_manifest_with_many_tags_goes_with_all_of_them() {
     backend.take_counts();
     let path = format!("/v2/a/manifests/{image}");
     assert_eq!(ask(&server, "DELETE", path.as_str()).send().await.status, 202);
-    assert_eq!(backend.take_counts().get("write"), Some(&1), "all at once");
+    assert_eq!(backend.take_counts().get("commit"), Some(&1), "all at once");
     for server in [server, backend.open().await] {
         let tags = get(&server, "/v2/a/tags/list").await;
         assert_eq!(tags.json()["tags"], serde_json::json!(["other", "t7"]));

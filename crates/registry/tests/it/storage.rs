@@ -14,7 +14,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
-use wharf_registry::{Backend, Change, GcOptions, Listing, MemoryBackend, Registry, Server};
+use wharf_registry::{
+    Change, Content, GcOptions, Listing, MemoryBackend, Record, Records, Registry, RepositoryPath, Server,
+    Uploads, Verifying,
+};
 
 use crate::wire::{Answer, MANIFEST, ask, digest, get, manifest, push_blob, push_image, with_digest};
 
@@ -67,7 +70,8 @@ impl Faulty {
     }
 
     pub(crate) async fn open(&self) -> Server {
-        Registry::open(self.clone()).await.unwrap().serve().await.unwrap()
+        let backend = Verifying::new(self.clone());
+        Registry::open(backend).await.unwrap().serve().await.unwrap()
     }
 
     async fn unfinished(&self) -> usize {
@@ -82,18 +86,21 @@ impl fmt::Debug for Faulty {
 }
 
 #[async_trait]
-impl Backend for Faulty {
-    async fn records(&self) -> Result<Listing<(String, String)>, Error> {
+impl Records for Faulty {
+    async fn records(&self) -> Result<Listing<(RepositoryPath, Record)>, Error> {
         self.count("records");
         self.0.memory.records().await
     }
 
-    async fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
-        self.count("write");
+    async fn commit(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
+        self.count("commit");
         self.take_room()?;
-        self.0.memory.write(changes).await
+        self.0.memory.commit(repository, changes).await
     }
+}
 
+#[async_trait]
+impl Content for Faulty {
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         self.count("size");
         self.0.memory.size(digest).await
@@ -113,7 +120,10 @@ impl Backend for Faulty {
         self.count("digests");
         self.0.memory.digests().await
     }
+}
 
+#[async_trait]
+impl Uploads for Faulty {
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
         self.take_room()?;
         self.0.memory.begin(upload, note).await
@@ -151,9 +161,9 @@ impl Backend for Faulty {
         self.0.memory.read_upload(upload).await
     }
 
-    async fn commit(&self, upload: &str, content: &Verified) -> Result<(), Error> {
+    async fn finish(&self, upload: &str, content: &Verified) -> Result<(), Error> {
         self.take_room()?;
-        self.0.memory.commit(upload, content).await
+        self.0.memory.finish(upload, content).await
     }
 
     async fn discard(&self, upload: &str) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use ring::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::route::Path;
+use crate::RepositoryPath;
 
 const NOW: u64 = 1_700_000_000;
 
@@ -83,8 +83,9 @@ fn a_good_token_allows_what_it_names_and_no_more() {
         let principal = signer.verifier().verify_at(&token, NOW).unwrap();
         assert_eq!(principal.user.as_deref(), Some("ada"));
         let authentication = super::super::Authentication::default();
-        let allows =
-            |path: &str, action| authentication.allows(&principal, &Path::parse(path).unwrap(), action);
+        let allows = |path: &str, action| {
+            authentication.allows(&principal, &RepositoryPath::parse(path).unwrap(), action)
+        };
         assert!(allows("lib/app", Action::Pull));
         assert!(!allows("lib/app", Action::Push));
         assert!(!allows("lib/app", Action::Delete));

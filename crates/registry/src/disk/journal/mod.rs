@@ -41,7 +41,7 @@ use self::{
     scan::Scan,
 };
 use super::files::{self, At as _};
-use crate::{Change, Listing};
+use crate::Listing;
 
 /// The journal is written anew when it has so many bytes more than twice those that count.
 const SLACK: u64 = 1024 * 1024;
@@ -55,6 +55,15 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Records that are handed on at a time.
 const PART: usize = 1024;
+
+/// A change of one key of the journal.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// Printable ASCII.
+    pub(super) key: String,
+    /// The new value, one line of text; `None` removes the key.
+    pub(super) value: Option<String>,
+}
 
 pub(super) struct Journal {
     shared: Arc<Shared>,
@@ -168,7 +177,7 @@ impl Journal {
     }
 
     /// Makes the changes, all or none, durably.
-    pub(super) async fn write(&self, changes: &[Change]) -> Result<(), Error> {
+    pub(super) async fn write(&self, changes: &[Entry]) -> Result<(), Error> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -310,7 +319,7 @@ impl Shared {
 
     fn encode(
         &self,
-        changes: &[Change],
+        changes: &[Entry],
         sender: oneshot::Sender<Result<(), Error>>,
     ) -> Result<Waiting, Error> {
         let mut waiting = Waiting {

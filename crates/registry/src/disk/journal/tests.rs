@@ -9,15 +9,15 @@ use super::*;
 
 type Records = BTreeMap<String, String>;
 
-fn put(key: &str, value: &str) -> Vec<Change> {
-    vec![Change {
+fn put(key: &str, value: &str) -> Vec<Entry> {
+    vec![Entry {
         key: key.to_owned(),
         value: Some(value.to_owned()),
     }]
 }
 
-fn remove(key: &str) -> Vec<Change> {
-    vec![Change {
+fn remove(key: &str) -> Vec<Entry> {
+    vec![Entry {
         key: key.to_owned(),
         value: None,
     }]
