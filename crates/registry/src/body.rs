@@ -1,4 +1,5 @@
 use std::{
+    error::Error as StdError,
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -6,12 +7,11 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
 use wharf_content::{ByteStream, Error, ErrorKind};
 
-use crate::{
-    fault::{Altered, AlteredBody},
-    observe::{Observation, ObservedBody},
-};
+/// The body of a request.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 
 /// The body of an answer: bytes in memory, or a stream of known length.
 #[derive(Default)]
@@ -28,8 +28,18 @@ enum Inner {
         bytes: ByteStream,
         left: u64,
     },
-    Altered(Box<AlteredBody>),
-    Observed(Box<ObservedBody>),
+    Wrapped(Box<dyn Wrapper>),
+}
+
+/// A body around another one.
+pub(crate) trait Wrapper: Send {
+    /// Bytes that are left.
+    fn len(&self) -> u64;
+
+    /// Whether nothing comes any more, not even an error.
+    fn is_end(&self) -> bool;
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>>;
 }
 
 impl Body {
@@ -48,24 +58,24 @@ impl Body {
         }
     }
 
-    /// The same, with a fault.
-    pub(crate) fn altered(self, altered: Altered) -> Self {
-        if altered == Altered::default() {
-            return self;
-        }
+    /// A body around another one.
+    pub(crate) fn wrapped(body: impl Wrapper + 'static) -> Self {
         Self {
-            inner: Inner::Altered(Box::new(AlteredBody::new(self, altered))),
+            inner: Inner::Wrapped(Box::new(body)),
         }
     }
 
-    /// The same, under observation.
-    pub(crate) fn observed(self, observation: Observation) -> Self {
-        Self {
-            inner: Inner::Observed(Box::new(ObservedBody::new(self, observation))),
+    /// The bytes of a body that is in memory.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn bytes(&self) -> Option<&Bytes> {
+        match &self.inner {
+            Inner::Whole(bytes) => Some(bytes),
+            _ => None,
         }
     }
 
-    /// The first bytes only.
+    /// The body cut off after this many bytes.
+    #[cfg(feature = "testing")]
     pub(crate) fn shortened(self, length: u64) -> Self {
         let end = usize::try_from(length).unwrap_or(usize::MAX);
         match self.inner {
@@ -82,8 +92,7 @@ impl Body {
             Inner::Empty => 0,
             Inner::Whole(bytes) => bytes.len() as u64,
             Inner::Stream { left, .. } => *left,
-            Inner::Altered(body) => body.len(),
-            Inner::Observed(body) => body.len(),
+            Inner::Wrapped(body) => body.len(),
         }
     }
 
@@ -121,8 +130,7 @@ impl http_body::Body for Body {
                 self.inner = Inner::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Inner::Altered(body) => body.poll(context),
-            Inner::Observed(body) => body.poll(context),
+            Inner::Wrapped(body) => body.poll(context),
             Inner::Stream { bytes, left } => {
                 if *left == 0 {
                     self.inner = Inner::Empty;
@@ -152,7 +160,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.inner {
             Inner::Empty | Inner::Stream { left: 0, .. } => true,
-            Inner::Observed(body) => body.is_end(),
+            Inner::Wrapped(body) => body.is_end(),
             _ => false,
         }
     }

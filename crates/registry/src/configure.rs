@@ -5,8 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use crate::{
-    Access, Limits, Observer, Profile, Quirk, Registry, Upstream, auth::Issuer, registry::Config,
-    upstream::Through,
+    Access, Limits, Observer, Registry, Upstream, auth::Issuer, registry::Config, upstream::Through,
 };
 
 /// The most bytes of all configured warnings together.
@@ -121,13 +120,6 @@ impl Registry {
         self
     }
 
-    /// Keeps the last requests, to be read by [`Registry::requests`].
-    #[must_use]
-    pub fn with_request_log(mut self) -> Self {
-        self.config_mut().log.get_or_insert_default();
-        self
-    }
-
     /// Whether pushes and deletes are answered 405.
     #[must_use]
     pub fn with_read_only(mut self, read_only: bool) -> Self {
@@ -171,26 +163,5 @@ impl Registry {
             config.warnings.push(value);
         }
         self
-    }
-
-    /// Makes the registry differ from the specification in one way.
-    #[must_use]
-    pub fn with_quirk(mut self, quirk: Quirk) -> Self {
-        let config = self.config_mut();
-        config.authentication.no_service |= quirk == Quirk::NoService;
-        config.authentication.scoped_realm |= quirk == Quirk::ScopedRealm;
-        config.quirks.push(quirk);
-        self
-    }
-
-    /// Makes the registry behave as a known one does.
-    #[must_use]
-    pub fn with_profile(self, profile: Profile) -> Self {
-        let quirks = profile.quirks().iter();
-        quirks.fold(self, |registry, quirk| registry.with_quirk(*quirk))
-    }
-
-    pub(crate) fn has(&self, quirk: Quirk) -> bool {
-        self.config.quirks.contains(&quirk)
     }
 }

@@ -22,8 +22,6 @@ pub struct Inventory {
     pub uploading: u64,
     /// Digests of content that was found intact since the registry opened.
     pub verified: usize,
-    /// Requests in the request log.
-    pub requests: usize,
 }
 
 impl Registry {
@@ -46,7 +44,6 @@ impl Registry {
             inventory.uploads += 1;
             inventory.uploading += session.received();
         }
-        inventory.requests = self.config.log.as_ref().map_or(0, crate::RequestLog::len);
         inventory
     }
 }

@@ -8,7 +8,7 @@
 //! let server = Registry::memory().with_basic("ada", "secret").serve().await?;
 //! let image = server.reference("lib/app:1")?; // 127.0.0.1:port/lib/app:1
 //! // ... push to it, pull from it ...
-//! assert!(server.requests().is_empty());
+//! server.shutdown().await;
 //! # let _ = image;
 //! # Ok(())
 //! # }
@@ -37,13 +37,13 @@
 //!
 //! # Misbehaving on demand
 //!
-//! A test of a client wants a registry that fails. A [`Fault`] says what goes wrong (a status, a delay, a cut
+//! A test of a client wants a registry that fails: the feature `testing` adds that. A [`Fault`] says what goes wrong (a status, a delay, a cut
 //! or flipped byte, a lost reply, a lie about a range, a foreign `Location`), at which requests, and how
 //! often; [`Injected::hits`] says whether it happened. A [`Profile`] makes the registry differ from the
-//! specification as a known one does.
+//! specification as a known one does. `Registry::requests` shows what was sent.
 //!
 //! ```
-//! # #[cfg(feature = "server")]
+//! # #[cfg(all(feature = "server", feature = "testing"))]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use wharf_registry::{Endpoint, Fault, Profile, Registry};
 //!
@@ -64,6 +64,7 @@
 //! | `tls` | `Registry::serve_tls` and `Tls`: the same over TLS, by rustls with ring |
 //! | `htpasswd` | `Htpasswd`: users with bcrypt hashes |
 //! | `jwt` | `TokenKeys`: tokens signed elsewhere, verified by ring |
+//! | `testing` | faults, quirks, profiles of known registries and a request log |
 //! | `conformance` | `conformance`: the suite for implementors of [`Records`], [`Content`] and [`Uploads`] |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -71,6 +72,7 @@
 mod api;
 mod auth;
 mod backend;
+mod behaviour;
 mod body;
 mod client;
 mod configure;
@@ -79,8 +81,8 @@ pub mod conformance;
 #[cfg(feature = "server")]
 mod connections;
 mod disk;
+mod endpoint;
 mod error;
-mod fault;
 mod gc;
 #[cfg(feature = "server")]
 mod host;
@@ -90,7 +92,6 @@ mod limits;
 #[cfg(feature = "server")]
 mod linger;
 mod listing;
-mod log;
 mod memory;
 mod observe;
 mod path;
@@ -98,13 +99,14 @@ mod path;
 mod patient;
 mod percent;
 mod query;
-mod quirk;
 mod range;
 mod registry;
 mod route;
 #[cfg(feature = "server")]
 mod server;
 mod state;
+#[cfg(feature = "testing")]
+mod testing;
 #[cfg(feature = "tls")]
 mod tls;
 mod upstream;
@@ -120,22 +122,21 @@ pub use backend::{
 pub use body::Body;
 pub use client::ClientAddress;
 pub use disk::{DiskBackend, TornTail};
+pub use endpoint::Endpoint;
 pub use error::ErrorCode;
-pub use fault::{Endpoint, Fault, Injected};
 pub use gc::{GcOptions, GcReport};
 pub use hosted::HostedRepository;
 pub use inventory::Inventory;
 pub use limits::Limits;
 pub use listing::Listing;
-pub use log::LoggedRequest;
-pub(crate) use log::RequestLog;
 pub use memory::MemoryBackend;
 pub use observe::{Answered, Observer};
 pub use path::RepositoryPath;
-pub use quirk::{Profile, Quirk};
 pub use registry::Registry;
 #[cfg(feature = "server")]
 pub use server::Server;
+#[cfg(feature = "testing")]
+pub use testing::{Fault, Injected, LoggedRequest, Profile, Quirk};
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 pub use upstream::Upstream;

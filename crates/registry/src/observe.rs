@@ -16,7 +16,10 @@ use tokio::time::Instant;
 use wharf_content::Error;
 use wharf_reference::Digest;
 
-use crate::{Body, Endpoint, api::RequestBody};
+use crate::{
+    Body, Endpoint,
+    body::{RequestBody, Wrapper},
+};
 
 /// Is told what a registry does: for logs and metrics. Its methods must not block.
 pub trait Observer: Send + Sync {
@@ -99,20 +102,23 @@ pub(crate) struct Observation {
 }
 
 impl ObservedBody {
-    pub(crate) fn new(body: Body, mut observation: Observation) -> Self {
+    /// A body whose transfer is observed.
+    pub(crate) fn around(body: Body, mut observation: Observation) -> Body {
         observation.answered.complete = body.is_empty();
-        Self { body, observation }
+        Body::wrapped(Self { body, observation })
     }
+}
 
-    pub(crate) fn len(&self) -> u64 {
+impl Wrapper for ObservedBody {
+    fn len(&self) -> u64 {
         self.body.len()
     }
 
-    pub(crate) fn is_end(&self) -> bool {
+    fn is_end(&self) -> bool {
         self.body.is_end_stream()
     }
 
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = ready!(Pin::new(&mut self.body).poll_frame(context));
         if let Some(Ok(frame)) = &polled {
             let length = frame.data_ref().map_or(0, Bytes::len) as u64;

@@ -15,13 +15,8 @@ use tower_service::Service;
 use wharf_content::Error;
 
 use crate::{
-    Backend, Body, Limits, MemoryBackend, Observer, Quirk, RequestLog,
-    api::{self, RequestBody},
-    auth::Authentication,
-    error::Failure,
-    fault::{Fault, Faults, Injected},
-    state::State,
-    upstream::Through,
+    Backend, Body, Limits, MemoryBackend, Observer, api, auth::Authentication, behaviour::Behaviour,
+    body::RequestBody, error::Failure, state::State, upstream::Through,
 };
 
 /// An OCI registry: a service that answers HTTP requests below `/v2/`. Clones share content and sessions.
@@ -29,7 +24,6 @@ use crate::{
 pub struct Registry {
     pub(crate) config: Arc<Config>,
     pub(crate) state: Arc<State>,
-    pub(crate) faults: Faults,
 }
 
 /// How a registry behaves.
@@ -43,19 +37,19 @@ pub(crate) struct Config {
     pub(crate) listening: Option<String>,
     pub(crate) delete: bool,
     pub(crate) sparse: bool,
-    pub(crate) log: Option<RequestLog>,
-    pub(crate) quirks: Vec<Quirk>,
     pub(crate) warnings: Vec<HeaderValue>,
     pub(crate) read_only: bool,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) through: Option<Arc<Through>>,
+    pub(crate) behaviour: Behaviour,
 }
 
 impl Registry {
-    /// An empty registry in memory, open to everybody, with a [request log](Registry::requests).
+    /// An empty registry in memory, open to everybody. With the feature `testing` it keeps a log of requests.
     pub fn memory() -> Self {
-        let mut registry = Self::over(State::empty(Arc::new(MemoryBackend::default())));
-        registry.config_mut().log = Some(RequestLog::default());
+        let registry = Self::over(State::empty(Arc::new(MemoryBackend::default())));
+        #[cfg(feature = "testing")]
+        let registry = registry.with_request_log();
         registry
     }
 
@@ -78,31 +72,14 @@ impl Registry {
                 listening: None,
                 delete: true,
                 sparse: false,
-                log: None,
-                quirks: Vec::new(),
                 warnings: Vec::new(),
                 read_only: false,
                 observer: None,
                 through: None,
+                behaviour: Behaviour::default(),
             }),
             state: Arc::new(state),
-            faults: Faults::default(),
         }
-    }
-
-    /// The last requests, oldest first; none without a request log.
-    #[must_use]
-    pub fn requests(&self) -> Vec<crate::LoggedRequest> {
-        self.config
-            .log
-            .as_ref()
-            .map(RequestLog::entries)
-            .unwrap_or_default()
-    }
-
-    /// Makes the registry, and all its clones, misbehave from now on.
-    pub fn inject(&self, fault: Fault) -> Injected {
-        self.faults.inject(fault)
     }
 
     /// Makes all tokens invalid that the registry has issued.

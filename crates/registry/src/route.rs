@@ -59,7 +59,7 @@ impl Route {
             "/v2/" | "/v2" => return Ok(Self::Base),
             "/v2/_catalog" => return Ok(Self::Catalog),
             "/v2/_oci/ext/discover" => return Ok(Self::Extensions),
-            "/token" | "/token/scoped" => return Ok(Self::Token),
+            "/token" => return Ok(Self::Token),
             _ => {}
         }
         let rest = path.strip_prefix("/v2/").ok_or_else(unknown)?;

@@ -24,9 +24,9 @@ use tokio::{
 use wharf_reference::{ParseError, Reference};
 
 use crate::{
-    Body, ClientAddress, Fault, Injected, LoggedRequest, Registry,
+    Body, ClientAddress, Registry,
+    behaviour::Behaviour,
     connections::{self, Connections, Received, Slot, that_files_allow},
-    fault::HangUp,
     host,
     linger::{Lingering, Unread},
     patient::Patient,
@@ -130,21 +130,10 @@ impl Server {
         Reference::parse(&format!("{}/{name}", self.address))
     }
 
-    /// The last requests, oldest first.
-    #[must_use]
-    pub fn requests(&self) -> Vec<LoggedRequest> {
-        self.registry.requests()
-    }
-
     /// The registry that is served.
     #[must_use]
     pub const fn service(&self) -> &Registry {
         &self.registry
-    }
-
-    /// Makes the registry misbehave from now on.
-    pub fn inject(&self, fault: Fault) -> Injected {
-        self.registry.inject(fault)
     }
 
     /// Accepts no more connections, and returns when the requests that are running have been answered. Connections
@@ -315,13 +304,13 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         request.extensions_mut().insert(ClientAddress(self.peer.ip()));
         Box::pin(async move {
             let response = registry.handle_unless(refused, request).await;
-            match response.extensions().get::<HangUp>() {
-                Some(_) => Err(HungUp),
-                None => Ok(response.map(|body| Sent {
-                    body,
-                    _running: running,
-                })),
+            if Behaviour::closes_connection(&response) {
+                return Err(HungUp);
             }
+            Ok(response.map(|body| Sent {
+                body,
+                _running: running,
+            }))
         })
     }
 }

@@ -1,4 +1,5 @@
-//! What happens around a request: faults, quirks, headers that all answers have, the log, the observer.
+//! The way of a request: past the [behaviour](crate::behaviour) to the endpoint and back, with the headers that all answers
+//! have and the observer.
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -8,12 +9,12 @@ use std::{
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::time::Instant;
 
-use super::{RequestBody, admit, methods, perform, quirks, without_body};
+use super::{admit, methods, perform, without_body};
 use crate::{
-    Answered, Body, Endpoint, LoggedRequest, Observer, Registry,
+    Answered, Body, Endpoint, Observer, Registry,
+    body::RequestBody,
     error::Failure,
-    fault::{Script, claim_range, shift_range},
-    observe::{CountedBody, Observation},
+    observe::{CountedBody, Observation, ObservedBody},
     route::Route,
 };
 
@@ -33,28 +34,8 @@ pub(crate) async fn answer(
         .observer
         .as_ref()
         .map(|observer| observe(observer, &mut request));
-    let logged = registry.config.log.as_ref().map(|log| {
-        (
-            log,
-            request.method().clone(),
-            request.uri().clone(),
-            request.headers().clone(),
-        )
-    });
-    let script = registry.faults.hit(request.method(), request.uri().path());
-    let quirks = (!registry.config.quirks.is_empty()).then(|| quirks::Seen::of(&request));
-    let mut response = if let Some(refused) = refused {
-        refused.into_response()
-    } else if let Some(refused) = quirks.as_ref().and_then(|seen| seen.refused(registry)) {
-        refused
-    } else if script.is_empty() {
-        handle(registry, request).await
-    } else {
-        misbehave(registry, request, &script).await
-    };
-    if let Some(seen) = quirks {
-        response = seen.altered(registry, response);
-    }
+    let behaviour = &registry.config.behaviour;
+    let mut response = behaviour.answer(registry, request, refused).await;
     let headers = response.headers_mut();
     for warning in &registry.config.warnings {
         headers.append(header::WARNING, warning.clone());
@@ -67,14 +48,11 @@ pub(crate) async fn answer(
     if is_head {
         response = without_body(response); // also of failures: what is counted is what is sent
     }
-    if let Some((log, method, uri, headers)) = logged {
-        log.push(LoggedRequest::new(method, &uri, &headers, response.status()));
-    }
     match observation {
         Some(mut observation) => {
             observation.answered.status = response.status();
             observation.answered.user = response.extensions_mut().remove().map(|User(user)| user);
-            response.map(|body| body.observed(observation))
+            response.map(|body| ObservedBody::around(body, observation))
         }
         None => response,
     }
@@ -98,7 +76,7 @@ fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> 
         answered: Answered {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            endpoint: Endpoint::of(request.uri().path()),
+            endpoint: Endpoint::at(request.uri().path()),
             status: StatusCode::from_u16(CLIENT_GONE).unwrap_or_default(),
             user: None,
             received: 0,
@@ -111,7 +89,7 @@ fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> 
 
 /// Does what is asked. Until the client is known and has the right to it, and where it only reads, the work ends
 /// when the client goes away. What changes something is done to its end: it runs on a task of its own.
-async fn handle(registry: &Registry, request: Request<RequestBody>) -> Response<Body> {
+pub(crate) async fn respond(registry: &Registry, request: Request<RequestBody>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     if parts.method == Method::OPTIONS {
         let route = match parts.uri.path() {
@@ -135,24 +113,4 @@ async fn handle(registry: &Registry, request: Request<RequestBody>) -> Response<
             .unwrap_or_else(|_| Err(Failure::wait(StatusCode::SERVICE_UNAVAILABLE, 1, "shutting down")))
     };
     answer.unwrap_or_else(Failure::into_response)
-}
-
-/// Answers as the faults want it.
-async fn misbehave(
-    registry: &Registry,
-    mut request: Request<RequestBody>,
-    script: &Script,
-) -> Response<Body> {
-    if let Some(response) = script.before(&mut request).await {
-        return script.after(response);
-    }
-    let lie = script
-        .lies_about_range()
-        .then(|| shift_range(&mut request))
-        .flatten();
-    let mut response = handle(registry, request).await;
-    if let Some(asked) = lie {
-        claim_range(&mut response, asked);
-    }
-    script.after(response)
 }

@@ -3,7 +3,7 @@ use wharf_reference::Digest;
 
 use super::{Call, DIGEST, conditions, digest_value, empty, value};
 use crate::{
-    Body, ErrorCode, Quirk,
+    Body, ErrorCode,
     error::{Answer, Failure},
     range::{self, Requested},
 };
@@ -35,7 +35,7 @@ impl Call<'_> {
         let size = expected.or(here).ok_or_else(unknown)?;
         let etag = conditions::etag(digest)?;
         let requested = match self.headers.get(header::IF_RANGE) {
-            _ if upstream.is_some() || self.registry.has(Quirk::NoRange) => Requested::Whole,
+            _ if upstream.is_some() => Requested::Whole,
             _ if *self.method == Method::HEAD => Requested::Whole, // RFC 9110, 14.2
             Some(condition) if *condition != etag => Requested::Whole,
             _ => range::parse(self.headers, size),

@@ -6,7 +6,7 @@ use wharf_reference::Tag;
 
 use super::{Call, conditions, document, value};
 use crate::{
-    ErrorCode, Quirk, Registry, RepositoryPath,
+    ErrorCode, Registry, RepositoryPath,
     auth::Principal,
     error::{Answer, Failure},
     percent::encode,
@@ -23,14 +23,6 @@ struct Page<T> {
 }
 
 impl<T> Page<T> {
-    fn whole(items: impl Iterator<Item = T>) -> Self {
-        Self {
-            items: items.collect(),
-            more: false,
-            n: 0,
-        }
-    }
-
     /// The page that `n` asks for, from items that come after `last` (distribution-spec, *Listing Tags*).
     fn of(items: impl Iterator<Item = T>, query: &Query<'_>, limit: usize) -> Result<Self, Failure> {
         let n = match query.value("n") {
@@ -68,17 +60,8 @@ impl Call<'_> {
         let last = self.query.value("last").unwrap_or_default();
         let after = (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded);
         let tags = content.tags.range::<str, _>(after).map(|(tag, _)| tag);
-        let page = if self.registry.has(Quirk::NoPages) {
-            Page::whole(tags)
-        } else {
-            Page::of(tags, &self.query, self.registry.config.limits.page)?
-        };
+        let page = Page::of(tags, &self.query, self.registry.config.limits.page)?;
         let names = page.items.iter().copied().map(Tag::as_str).collect::<Vec<_>>();
-        let names = if names.is_empty() && self.registry.has(Quirk::NullTags) {
-            json!(null)
-        } else {
-            json!(names)
-        };
         let mut response = document(&json!({ "name": self.path.as_str(), "tags": names }));
         if let Some(last) = page.items.last().filter(|_| page.more) {
             let last: &Tag = last;

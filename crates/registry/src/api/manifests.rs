@@ -12,15 +12,16 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use wharf_content::{Descriptor, ErrorKind, Hasher, Manifest, MediaType, Verified};
 use wharf_reference::{Algorithm, Digest, Tag};
 
-use super::{Call, DIGEST, RequestBody, conditions, digest_value, empty, quota::Quota, receive, value};
+use super::{Call, DIGEST, conditions, digest_value, empty, quota::Quota, receive, value};
 use crate::{
-    Body, Change, ErrorCode, ManifestRecord, Quirk, Record,
+    Body, Change, ErrorCode, ManifestRecord, Record,
+    body::RequestBody,
     error::{Answer, Failure},
     route::Target,
     state::{BlobLink, Repository, random_id},
 };
 
-const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// Where a manifest comes from.
@@ -40,10 +41,7 @@ impl Call<'_> {
         self.fetch_manifest(target).await?;
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;
-        let (digest, record) = match find(&repository, target) {
-            Err(_) if self.registry.has(Quirk::DigestTags) => find(&repository, &by_digest_tag(target)?)?,
-            found => found?,
-        };
+        let (digest, record) = find(&repository, target)?;
         if !state.is_present(&digest, record.size).await? {
             return Err(unknown());
         }
@@ -69,8 +67,7 @@ impl Call<'_> {
     pub(super) async fn push_manifest(&self, target: Target, body: RequestBody) -> Answer {
         let limits = &self.registry.config.limits;
         let mut tags = Vec::new();
-        let no_tags = self.registry.has(Quirk::NoTagParameter);
-        for tag in self.query.values("tag").filter(|_| !no_tags) {
+        for tag in self.query.values("tag") {
             tags.push(Tag::parse(tag).map_err(|_| invalid("invalid tag"))?);
         }
         if tags.len() > limits.tags {
@@ -103,9 +100,7 @@ impl Call<'_> {
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, self.location(&format!("manifests/{digest}"))?);
         headers.insert(DIGEST, digest_value(&digest)?);
-        if let Some(subject) = manifest.subject()
-            && !self.registry.has(Quirk::NoReferrers)
-        {
+        if let Some(subject) = manifest.subject() {
             headers.insert(SUBJECT, digest_value(subject.digest())?);
         }
         if matches!(target, Target::Digest(_)) {
@@ -289,15 +284,6 @@ fn find(repository: &Repository, target: &Target) -> Result<(Digest, Arc<Manifes
     };
     let record = repository.manifest(&digest).ok_or_else(unknown)?;
     Ok((digest, record))
-}
-
-/// The digest that a tag spells, `sha256-<hex>`.
-fn by_digest_tag(target: &Target) -> Result<Target, Failure> {
-    let Target::Tag(tag) = target else {
-        return Err(unknown());
-    };
-    let digest = Digest::parse(&tag.as_str().replacen('-', ":", 1));
-    digest.map(Target::Digest).map_err(|_| unknown())
 }
 
 fn unknown() -> Failure {

@@ -6,7 +6,6 @@ mod conditions;
 mod listings;
 mod manifests;
 mod methods;
-mod quirks;
 mod quota;
 mod receive;
 mod referrers;
@@ -16,30 +15,30 @@ mod through;
 mod token;
 mod uploads;
 
-pub(crate) use answer::answer;
+pub(crate) use answer::{answer, respond};
 pub(crate) use manifests::Pusher;
+#[cfg(feature = "testing")]
+pub(crate) use manifests::SUBJECT;
 pub(crate) use uploads::expire as expire_uploads;
 
-use std::{borrow::Cow, error::Error as StdError};
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
-use http_body_util::combinators::UnsyncBoxBody;
 use wharf_reference::Digest;
 
 use crate::{
-    Action, Body, ErrorCode, Quirk, Registry, RepositoryPath,
+    Action, Body, ErrorCode, Registry, RepositoryPath,
     auth::{Mount, Principal, Wanted},
+    body::RequestBody,
     client::Client,
     error::{Answer, Failure},
     query::Query,
     route::{self, Route},
 };
 
-pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
-
 const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
-const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+pub(crate) const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// A request whose path, sender and rights are known.
 pub(crate) struct Call<'a> {
@@ -76,9 +75,7 @@ async fn admit(registry: &Registry, parts: &Parts) -> Result<Admitted, Failure> 
     }
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let mount = match (&parts.method, &route) {
-        (&Method::POST, Route::Repository(_, route::Endpoint::Uploads)) if !registry.has(Quirk::NoMount) => {
-            Mount::of(&query)
-        }
+        (&Method::POST, Route::Repository(_, route::Endpoint::Uploads)) => Mount::of(&query),
         _ => None,
     };
     let wanted = match &route {

@@ -11,8 +11,7 @@ use tokio::{
 };
 use wharf_content::{Error, ErrorKind, Hasher};
 
-use super::RequestBody;
-use crate::{Backend, ErrorCode, error::Failure};
+use crate::{Backend, ErrorCode, body::RequestBody, error::Failure};
 
 /// Bytes that are written and hashed at a time; twice that much of one upload is in memory.
 const BATCH: usize = 512 * 1024;

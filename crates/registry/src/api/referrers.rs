@@ -9,7 +9,7 @@ use wharf_reference::Digest;
 
 use super::{Call, conditions, listings::next_link, value};
 use crate::{
-    Body, ErrorCode, ManifestRecord, Quirk,
+    Body, ErrorCode, ManifestRecord,
     error::{Answer, Failure},
     percent::encode,
 };
@@ -30,17 +30,10 @@ impl Call<'_> {
     ///
     /// A page ends at the limit of entries, or before it passes the size that clients read of a manifest.
     pub(super) async fn referrers(&self, subject: &Digest) -> Answer {
-        if self.registry.has(Quirk::NoReferrers) {
-            return Err(Failure::missing(
-                ErrorCode::Unsupported,
-                "there is nothing at this path",
-            ));
-        }
         if let Some(answer) = conditions::instead_of_document(self.headers) {
             return answer;
         }
         let filter = self.query.value("artifactType");
-        let filter = filter.filter(|_| !self.registry.has(Quirk::NoReferrersFilter));
         let limits = &self.registry.config.limits;
         let found = self.referring(subject, filter, limits.page.saturating_add(1));
         let sizes = found.iter().map(|(digest, record)| (digest.clone(), record.size));

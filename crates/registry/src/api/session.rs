@@ -2,35 +2,33 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, Response, StatusCode, header};
 use http_body::Body as _;
 use tokio::sync::OwnedMutexGuard;
 use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::Digest;
 
 use super::{
-    Call, DIGEST, RequestBody, digest_value, empty,
+    Call, DIGEST, digest_value, empty,
     quota::Quota,
     receive::{Intake, content_length},
     value,
 };
 use crate::{
-    Body, ErrorCode, Quirk,
+    Body, ErrorCode,
+    body::RequestBody,
     error::{Answer, Failure},
     range,
     route::parse_digest,
     state::{Progress, Session, State},
 };
 
-const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 /// The facts about a request's body that are known before it is read.
 struct Announced<'a> {
     /// Bytes, if the request says how many.
     length: Option<u64>,
-    /// Bytes that the upload may have after it, if it is limited to some.
-    cap: Option<u64>,
     /// The digest of the blob that the upload is to become, if the upload ends with this body.
     digest: Option<&'a Digest>,
 }
@@ -70,19 +68,6 @@ impl Call<'_> {
         let session = self.session(id)?;
         let mut progress = self.claim(id, &session)?;
         let expected = self.check_range(id, &session, &progress)?;
-        let mut cap = None;
-        for quirk in &self.registry.config.quirks {
-            match quirk {
-                Quirk::PatchLimit(limit) => cap = Some(progress.offset.saturating_add(*limit)),
-                Quirk::NoChunks if expected.is_some() => {
-                    return Err(Failure::bad(ErrorCode::Unsupported, "chunks are not offered"));
-                }
-                Quirk::ChunkMinimum(minimum) if expected.is_some_and(|length| length < *minimum) => {
-                    return Err(self.out_of_step(StatusCode::RANGE_NOT_SATISFIABLE, id, &session));
-                }
-                _ => {}
-            }
-        }
         if progress.hasher.is_none() && progress.offset == 0 {
             progress.hasher = Some(Hasher::new(session.algorithm)?);
         }
@@ -93,7 +78,6 @@ impl Call<'_> {
             body,
             Announced {
                 length: expected,
-                cap,
                 digest: None,
             },
         )
@@ -131,7 +115,6 @@ impl Call<'_> {
             body,
             Announced {
                 length: expected,
-                cap: None,
                 digest: Some(&digest),
             },
         )
@@ -180,7 +163,6 @@ impl Call<'_> {
     ) -> Result<(), Failure> {
         let Announced {
             length: expected,
-            cap,
             digest,
         } = announced;
         if body.is_end_stream() && expected.is_none() {
@@ -193,7 +175,7 @@ impl Call<'_> {
             upload: id.to_owned(),
             offset: progress.offset,
             hasher: progress.hasher.take(),
-            limit: [limits.blob, end, cap].into_iter().flatten().min(),
+            limit: [limits.blob, end].into_iter().flatten().min(),
             account: self.account(session, digest),
             idle: limits.idle,
         };
@@ -307,19 +289,7 @@ impl Call<'_> {
         let mut response = empty(status);
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, self.location(&format!("blobs/uploads/{id}"))?);
-        let mut kept = kept_range(session);
-        for quirk in &self.registry.config.quirks {
-            match quirk {
-                Quirk::ChunkMinimum(minimum) if *self.method == Method::POST => {
-                    headers.insert(CHUNK_MINIMUM, HeaderValue::from(*minimum));
-                }
-                Quirk::FirstChunkRange if *self.method == Method::PATCH => {
-                    kept = format!("0-{}", session.first_chunk().saturating_sub(1));
-                }
-                _ => {}
-            }
-        }
-        headers.insert(header::RANGE, value(kept)?);
+        headers.insert(header::RANGE, value(kept_range(session))?);
         headers.insert(UPLOAD_ID, value(id)?);
         Ok(response)
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use http::{Method, header, request::Parts};
 use serde_json::json;
 
-use super::{RequestBody, answer::User, document, receive};
+use super::{answer::User, document, receive};
 use crate::{
     ErrorCode, Registry,
     auth::{Grant, basic_challenge},
+    body::RequestBody,
     client::Client,
     error::{Answer, Failure},
     query::Query,

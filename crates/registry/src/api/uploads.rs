@@ -6,9 +6,10 @@ use http::StatusCode;
 use wharf_content::Error;
 use wharf_reference::{Algorithm, Digest};
 
-use super::{Call, RequestBody, quota::Quota};
+use super::{Call, quota::Quota};
 use crate::{
-    Action, BlobRecord, ErrorCode, Quirk, Registry, RepositoryPath,
+    Action, BlobRecord, ErrorCode, Registry, RepositoryPath,
+    body::RequestBody,
     error::{Answer, Failure},
     route::parse_digest,
     state::Session,
@@ -21,17 +22,13 @@ impl Call<'_> {
     /// POST: opens a session, takes a whole blob, or mounts one (distribution-spec, *Pushing blobs* and
     /// *Mounting a blob from another repository*).
     pub(super) async fn begin_upload(&self, body: RequestBody) -> Answer {
-        let mut digest = self.query.value("digest").map(parse_digest).transpose()?;
-        if self.registry.has(Quirk::NoSinglePost) {
-            digest = None;
-        }
+        let digest = self.query.value("digest").map(parse_digest).transpose()?;
         // No blob has a digest that cannot be one: as every mount that cannot be done, it becomes an upload.
         let mount = self
             .query
             .value("mount")
             .and_then(|mount| parse_digest(mount).ok());
         if let Some(mount) = &mount
-            && !self.registry.has(Quirk::NoMount)
             && let Some(size) = self.mountable(mount)
             && self.mount(mount, size).await?
         {

@@ -112,10 +112,6 @@ pub(crate) struct Authentication {
     /// Clients without credentials are not turned away; what they may do is `access`'s to say.
     pub(crate) anonymous: bool,
     pub(crate) access: Option<Arc<dyn Access>>,
-    /// [`Quirk::NoService`](crate::Quirk::NoService)
-    pub(crate) no_service: bool,
-    /// [`Quirk::ScopedRealm`](crate::Quirk::ScopedRealm)
-    pub(crate) scoped_realm: bool,
 }
 
 /// Who is asking.
@@ -307,14 +303,9 @@ impl Authentication {
     fn challenge(&self, wanted: Option<Wanted<'_>>, external: Option<&str>, error: Option<&str>) -> Failure {
         let text = match self.token_source(external.unwrap_or_default()) {
             None => return Failure::unauthorized(basic_challenge(), "authentication required"),
-            Some((mut realm, service)) => {
-                if self.scoped_realm && error == Some("insufficient_scope") {
-                    realm.push_str("/scoped");
-                }
-                let mut text = format!("Bearer realm=\"{}\"", quoted(&realm));
-                if !self.no_service {
-                    let _ = write!(text, ",service=\"{}\"", quoted(service));
-                }
+            Some((realm, service)) => {
+                let (realm, service) = (quoted(&realm), quoted(service));
+                let mut text = format!("Bearer realm=\"{realm}\",service=\"{service}\"");
                 if let Some(wanted) = wanted {
                     let ours = !self.has_verifier();
                     let _ = write!(text, ",scope=\"{}\"", Scopes { wanted, ours });

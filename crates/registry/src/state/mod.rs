@@ -22,7 +22,7 @@ use std::{
     },
 };
 
-use tokio::{sync, time::Instant};
+use tokio::sync;
 use wharf_content::Error;
 use wharf_reference::Digest;
 
@@ -58,8 +58,6 @@ pub(crate) struct State {
     /// limits how many digests are hashed at a time.
     hashing: Flights<Digest>,
     hashes: sync::Semaphore,
-    /// When manifests were pulled, for [`Quirk::PullLimit`](crate::Quirk::PullLimit).
-    pub(crate) pulls: Mutex<Vec<Instant>>,
 }
 
 impl State {
@@ -76,7 +74,6 @@ impl State {
             verified: Mutex::default(),
             hashing: Flights::default(),
             hashes: sync::Semaphore::new(verify::HASHES),
-            pulls: Mutex::default(),
         }
     }
 

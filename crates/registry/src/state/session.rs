@@ -34,8 +34,6 @@ pub(crate) struct Session {
     acknowledged: AtomicU64,
     /// Bytes that have come, kept or not: what quotas count.
     received: AtomicU64,
-    /// How many that were after the first chunk.
-    first_chunk: AtomicU64,
     touched: Mutex<Instant>,
     /// Nobody may use it any more; who writes to it stops.
     cancelled: AtomicBool,
@@ -71,7 +69,6 @@ impl Session {
             progress: Arc::default(),
             acknowledged: AtomicU64::new(0),
             received: AtomicU64::new(0),
-            first_chunk: AtomicU64::new(0),
             touched: Mutex::new(Instant::now()),
             cancelled: AtomicBool::new(false),
         }
@@ -137,15 +134,7 @@ impl Session {
     pub(crate) fn acknowledge(&self, offset: u64) {
         self.receive(offset);
         self.acknowledged.store(offset, Ordering::Release);
-        let _ = self
-            .first_chunk
-            .compare_exchange(0, offset, Ordering::Relaxed, Ordering::Relaxed); // set before
         self.touch();
-    }
-
-    /// How many bytes the first chunk had.
-    pub(crate) fn first_chunk(&self) -> u64 {
-        self.first_chunk.load(Ordering::Relaxed)
     }
 
     pub(crate) fn cancel(&self) {

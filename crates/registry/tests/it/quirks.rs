@@ -1,4 +1,4 @@
-use wharf_registry::{Profile, Quirk, Registry, Server};
+use wharf_registry::{Limits, Profile, Quirk, Registry, Server};
 
 use crate::wire::{ask, digest, get, manifest, push_blob, push_image, push_manifest, with_digest};
 
@@ -173,5 +173,77 @@ async fn every_profile_takes_and_gives_an_image() {
         let (bytes, digest) = push_image(&server, "a", "v1").await;
         let pulled = get(&server, format!("/v2/a/manifests/{digest}")).await;
         assert!(pulled.body == bytes, "{profile:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quirk_changes_no_more_than_it_says() {
+    // What fits is taken, and what has been taken stays.
+    let server = with(Quirk::PatchLimit(4)).await;
+    let upload = session(&server).await;
+    let patch = async |body: &'static str| ask(&server, "PATCH", upload.as_str()).body(body).send().await;
+    assert_eq!(patch("1234").await.status, 202);
+    let long = patch("56789").await;
+    assert_eq!((long.status, long.code().as_str()), (413, "SIZE_INVALID"));
+    let kept = get(&server, upload.as_str()).await;
+    assert_eq!(kept.header("range"), Some("0-3"));
+    assert_eq!(patch("5678").await.header("range"), Some("0-7"));
+    let put = with_digest(&upload, &digest(b"12345678"));
+    assert_eq!(ask(&server, "PUT", put).send().await.status, 201);
+
+    // A chunk that is long enough is taken, and a short one changes nothing.
+    let server = with(Quirk::ChunkMinimum(3)).await;
+    let upload = session(&server).await;
+    let chunk = async |range: &str, body: &'static str| {
+        let patch = ask(&server, "PATCH", upload.as_str()).header("Content-Range", range);
+        patch.body(body).send().await
+    };
+    assert_eq!(chunk("0-2", "123").await.status, 202);
+    let short = chunk("3-4", "45").await;
+    assert_eq!((short.status, short.header("range")), (416, Some("0-2")));
+    assert_eq!(short.location(), upload);
+
+    // Each upload has a first chunk of its own.
+    let server = with(Quirk::FirstChunkRange).await;
+    for (first, range) in [("1", "0-0"), ("12", "0-1")] {
+        let upload = session(&server).await;
+        for body in ["", first, "345"] {
+            let patched = ask(&server, "PATCH", upload.as_str()).body(body).send().await;
+            let expected = if body.is_empty() { "0-0" } else { range };
+            assert_eq!(patched.header("range"), Some(expected));
+        }
+    }
+
+    // Lists are whole whatever the registry's own limit is, and tags that exist are shown.
+    let limits = Limits::default().with_page(2);
+    let registry = Registry::memory().with_limits(limits).with_quirk(Quirk::NoPages);
+    let server = registry.with_quirk(Quirk::NullTags).serve().await.unwrap();
+    for tag in ["v1", "v2", "v3", "v4", "v5"] {
+        push_image(&server, "a", tag).await;
+    }
+    let tags = get(&server, "/v2/a/tags/list?last=v1").await;
+    assert_eq!(tags.json()["tags"], serde_json::json!(["v2", "v3", "v4", "v5"]));
+    assert_eq!(tags.next(), None);
+
+    // Who has no rights learns nothing else.
+    for quirk in [
+        Quirk::NoChunks,
+        Quirk::NoReferrers,
+        Quirk::PatchLimit(0),
+        Quirk::DigestTags,
+    ] {
+        let registry = Registry::memory().with_basic("ada", "secret").with_quirk(quirk);
+        let server = registry.serve().await.unwrap();
+        let empty = digest(b"");
+        let patch = ask(&server, "PATCH", "/v2/a/blobs/uploads/1").header("Content-Range", "0-0");
+        assert_eq!(patch.body("1").send().await.status, 401, "{quirk:?}");
+        let spelled = empty.as_str().replace(':', "-");
+        for path in [format!("referrers/{empty}"), format!("manifests/{spelled}")] {
+            assert_eq!(
+                get(&server, format!("/v2/a/{path}")).await.status,
+                401,
+                "{quirk:?}"
+            );
+        }
     }
 }

@@ -10,15 +10,15 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use wharf_reference::Digest;
 
+use self::alter::{Altered, AlteredBody};
 #[cfg(feature = "server")]
-pub(crate) use self::apply::HangUp;
+pub(super) use self::apply::HangUp;
 pub use self::inject::Injected;
-use self::inject::RequestTarget;
-pub(crate) use self::{
-    alter::{Altered, AlteredBody},
+pub(super) use self::{
     apply::{claim_range, shift_range},
     inject::Faults,
 };
+use crate::Endpoint;
 
 /// A misbehaviour, and when it happens.
 ///
@@ -64,37 +64,6 @@ enum Effect {
     Stall(u64),
     Flip(u64),
     Throttle(u64),
-}
-
-/// What kind of thing a path names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Endpoint {
-    /// `/v2/`
-    Base,
-    /// `/token`
-    Token,
-    /// `/v2/_catalog`
-    Catalog,
-    /// `/v2/<name>/manifests/<reference>`
-    Manifest,
-    /// `/v2/<name>/blobs/<digest>`
-    Blob,
-    /// `/v2/<name>/blobs/uploads/`, where uploads begin
-    Uploads,
-    /// `/v2/<name>/blobs/uploads/<id>`, one upload
-    Upload,
-    /// `/v2/<name>/tags/list`
-    Tags,
-    /// `/v2/<name>/referrers/<digest>`
-    Referrers,
-}
-
-impl Endpoint {
-    /// What kind of path this is, if it is one that is served.
-    pub(crate) fn of(path: &str) -> Option<Self> {
-        RequestTarget::of(path).endpoint
-    }
 }
 
 /// What a fault does.
@@ -255,6 +224,6 @@ impl Fault {
 
 /// The effects that one request meets.
 #[derive(Debug, Default)]
-pub(crate) struct Script {
+pub(in crate::testing) struct Script {
     effects: Vec<Effect>,
 }

@@ -11,11 +11,11 @@ use http_body::{Body as _, Frame};
 use tokio::time::{Sleep, sleep};
 use wharf_content::{Error, ErrorKind};
 
-use crate::Body;
+use crate::{Body, body::Wrapper};
 
 /// What happens to a body, at which offset of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Altered {
+pub(in crate::testing) struct Altered {
     pub(super) cut: Option<u64>,
     pub(super) stall: Option<u64>,
     pub(super) flip: Option<u64>,
@@ -24,7 +24,7 @@ pub(crate) struct Altered {
 }
 
 /// A body and what happens to it.
-pub(crate) struct AlteredBody {
+pub(in crate::testing) struct AlteredBody {
     body: Body,
     altered: Altered,
     position: u64,
@@ -35,47 +35,19 @@ pub(crate) struct AlteredBody {
 }
 
 impl AlteredBody {
-    pub(crate) fn new(body: Body, altered: Altered) -> Self {
-        Self {
+    /// A body that is altered while it is sent.
+    pub(in crate::testing) fn around(body: Body, altered: Altered) -> Body {
+        if altered == Altered::default() {
+            return body;
+        }
+        Body::wrapped(Self {
             body,
             altered,
             position: 0,
             pause: None,
             yielded: false,
             held: Bytes::new(),
-        }
-    }
-
-    /// Bytes that are left, of what was announced.
-    pub(crate) fn len(&self) -> u64 {
-        self.body.len() + self.held.len() as u64
-    }
-
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if let Some(pause) = &mut self.pause {
-            ready!(pause.as_mut().poll(context));
-            self.pause = None;
-        }
-        if self.altered.cut == Some(self.position) {
-            if !self.yielded {
-                self.yielded = true; // a server sends what it has before it asks again
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let cut = Error::new(ErrorKind::Cancelled, "cut by a fault");
-            return Poll::Ready(Some(Err(cut)));
-        }
-        if self.altered.stall == Some(self.position) {
-            return Poll::Pending; // for ever: nothing wakes it
-        }
-        if self.held.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                Some(Ok(frame)) => self.held = frame.into_data().unwrap_or_default(),
-                other => return Poll::Ready(other),
-            }
-        }
-        let chunk = self.release();
-        Poll::Ready(Some(Ok(Frame::data(chunk))))
+        })
     }
 
     /// As many of the bytes that have come as may go now.
@@ -103,5 +75,42 @@ impl AlteredBody {
         }
         self.position += length;
         chunk
+    }
+}
+
+impl Wrapper for AlteredBody {
+    fn len(&self) -> u64 {
+        self.body.len() + self.held.len() as u64
+    }
+
+    fn is_end(&self) -> bool {
+        false
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        if self.altered.cut == Some(self.position) {
+            if !self.yielded {
+                self.yielded = true; // a server sends what it has before it asks again
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let cut = Error::new(ErrorKind::Cancelled, "cut by a fault");
+            return Poll::Ready(Some(Err(cut)));
+        }
+        if self.altered.stall == Some(self.position) {
+            return Poll::Pending; // for ever: nothing wakes it
+        }
+        if self.held.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => self.held = frame.into_data().unwrap_or_default(),
+                other => return Poll::Ready(other),
+            }
+        }
+        let chunk = self.release();
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 }

@@ -11,8 +11,11 @@ use std::{
 use http::Method;
 use wharf_reference::Digest;
 
-use super::{Endpoint, Fault, Script};
-use crate::route;
+use super::{Fault, Script};
+use crate::{
+    Endpoint,
+    route::{self, Route},
+};
 
 /// A fault at work.
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ struct Armed {
 
 /// All faults of a registry.
 #[derive(Clone, Default)]
-pub(crate) struct Faults(Arc<Mutex<Vec<Arc<Armed>>>>);
+pub(in crate::testing) struct Faults(Arc<Mutex<Vec<Arc<Armed>>>>);
 
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +58,7 @@ impl fmt::Debug for Faults {
 }
 
 impl Faults {
-    pub(crate) fn inject(&self, fault: Fault) -> Injected {
+    pub(in crate::testing) fn inject(&self, fault: Fault) -> Injected {
         let armed = Arc::new(Armed {
             fault,
             seen: AtomicU64::new(0),
@@ -71,7 +74,7 @@ impl Faults {
     }
 
     /// What happens to this request.
-    pub(crate) fn hit(&self, method: &Method, path: &str) -> Script {
+    pub(in crate::testing) fn hit(&self, method: &Method, path: &str) -> Script {
         let armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if armed.is_empty() {
             return Script::default();
@@ -108,39 +111,33 @@ impl Armed {
 }
 
 /// The properties of a request that a fault may be limited to.
-pub(super) struct RequestTarget {
-    pub(super) endpoint: Option<Endpoint>,
+struct RequestTarget {
+    endpoint: Option<Endpoint>,
     repository: Option<String>,
     digest: Option<Digest>,
 }
 
 impl RequestTarget {
-    pub(super) fn of(path: &str) -> Self {
-        let simple = |endpoint| (Some(endpoint), None);
-        let ((endpoint, digest), repository) = match route::Route::parse(path) {
-            Err(_) | Ok(route::Route::Extensions) => ((None, None), None),
-            Ok(route::Route::Base) => (simple(Endpoint::Base), None),
-            Ok(route::Route::Catalog) => (simple(Endpoint::Catalog), None),
-            Ok(route::Route::Token) => (simple(Endpoint::Token), None),
-            Ok(route::Route::Repository(path, endpoint)) => {
-                let target = match endpoint {
-                    route::Endpoint::Manifest(route::Target::Tag(_)) => simple(Endpoint::Manifest),
-                    route::Endpoint::Manifest(route::Target::Digest(digest)) => {
-                        (Some(Endpoint::Manifest), Some(digest))
-                    }
-                    route::Endpoint::Blob(digest) => (Some(Endpoint::Blob), Some(digest)),
-                    route::Endpoint::Uploads => simple(Endpoint::Uploads),
-                    route::Endpoint::Upload(_) => simple(Endpoint::Upload),
-                    route::Endpoint::Tags => simple(Endpoint::Tags),
-                    route::Endpoint::Referrers(digest) => (Some(Endpoint::Referrers), Some(digest)),
-                };
-                (target, Some(path.as_str().to_owned()))
-            }
+    fn of(path: &str) -> Self {
+        let route = Route::parse(path).ok();
+        let endpoint = route.as_ref().and_then(Endpoint::of);
+        let (repository, digest) = match route {
+            Some(Route::Repository(path, endpoint)) => (Some(path.as_str().to_owned()), digest_in(endpoint)),
+            _ => (None, None),
         };
         Self {
             endpoint,
             repository,
             digest,
         }
+    }
+}
+
+fn digest_in(endpoint: route::Endpoint) -> Option<Digest> {
+    match endpoint {
+        route::Endpoint::Manifest(route::Target::Digest(digest))
+        | route::Endpoint::Blob(digest)
+        | route::Endpoint::Referrers(digest) => Some(digest),
+        _ => None,
     }
 }

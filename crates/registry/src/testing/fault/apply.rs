@@ -10,19 +10,22 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 
-use super::{Altered, Effect, Script};
-use crate::{Body, api::RequestBody, range};
+use super::{Altered, AlteredBody, Effect, Script};
+use crate::{Body, body::RequestBody, range};
 
 /// Marks an answer that is not to be sent: the connection is closed instead.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct HangUp;
+pub(in crate::testing) struct HangUp;
 
 /// What a page of a proxy looks like to a client.
 const PAGE: &str = "<html><head><title>error</title></head><body><h1>error</h1></body></html>\n";
 
 impl Script {
     /// What happens before the request is handled; `Some` is the answer, if it is not to be handled at all.
-    pub(crate) async fn before(&self, request: &mut Request<RequestBody>) -> Option<Response<Body>> {
+    pub(in crate::testing) async fn before(
+        &self,
+        request: &mut Request<RequestBody>,
+    ) -> Option<Response<Body>> {
         let mut answer: Option<Response<Body>> = None;
         for effect in &self.effects {
             match effect {
@@ -40,7 +43,7 @@ impl Script {
     }
 
     /// What becomes of the answer. `asked` is the range the request was for.
-    pub(crate) fn after(&self, mut response: Response<Body>) -> Response<Body> {
+    pub(in crate::testing) fn after(&self, mut response: Response<Body>) -> Response<Body> {
         let mut altered = Altered::default();
         for effect in &self.effects {
             match effect {
@@ -62,23 +65,23 @@ impl Script {
                 _ => {}
             }
         }
-        response.map(|body| body.altered(altered))
+        response.map(|body| AlteredBody::around(body, altered))
     }
 
     /// Whether the answer is to have other bytes than its `Content-Range` says.
-    pub(crate) fn lies_about_range(&self) -> bool {
+    pub(in crate::testing) fn lies_about_range(&self) -> bool {
         self.effects
             .iter()
             .any(|effect| matches!(effect, Effect::LieAboutRange))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(in crate::testing) fn is_empty(&self) -> bool {
         self.effects.is_empty()
     }
 }
 
 /// Makes a request for a part one for as many bytes from the start, and says what it asked for.
-pub(crate) fn shift_range(request: &mut Request<RequestBody>) -> Option<(u64, u64)> {
+pub(in crate::testing) fn shift_range(request: &mut Request<RequestBody>) -> Option<(u64, u64)> {
     let headers = request.headers_mut();
     let range::Requested::Part(asked) = range::parse(headers, u64::MAX) else {
         return None;
@@ -90,7 +93,7 @@ pub(crate) fn shift_range(request: &mut Request<RequestBody>) -> Option<(u64, u6
 }
 
 /// Says that the bytes are those that were asked for.
-pub(crate) fn claim_range(response: &mut Response<Body>, asked: (u64, u64)) {
+pub(in crate::testing) fn claim_range(response: &mut Response<Body>, asked: (u64, u64)) {
     let sent = response.headers().get(header::CONTENT_RANGE);
     let size = sent
         .and_then(|value| value.to_str().ok()?.rsplit_once('/')?.1.parse::<u64>().ok())
@@ -121,10 +124,13 @@ fn page(status: StatusCode) -> Response<Body> {
 
 /// An answer that a server of this crate does not send; any other breaks while it sends it.
 fn hang_up() -> Response<Body> {
-    let mut response = Response::new(Body::from(Bytes::from_static(b"-")).altered(Altered {
-        cut: Some(0),
-        ..Altered::default()
-    }));
+    let mut response = Response::new(AlteredBody::around(
+        Body::from(Bytes::from_static(b"-")),
+        Altered {
+            cut: Some(0),
+            ..Altered::default()
+        },
+    ));
     response.extensions_mut().insert(HangUp);
     response
 }

@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 
 const KEPT: usize = 10_000;
 
@@ -22,13 +22,19 @@ pub struct LoggedRequest {
 }
 
 impl LoggedRequest {
-    pub(crate) fn new(method: Method, uri: &Uri, headers: &HeaderMap, status: StatusCode) -> Self {
+    /// A request that has not been answered yet.
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
         Self {
-            method,
-            uri: Uri::from_maybe_shared(Bytes::from(uri.to_string())).unwrap_or_default(),
-            headers: copied(headers),
-            status,
+            method: request.method().clone(),
+            uri: Uri::from_maybe_shared(Bytes::from(request.uri().to_string())).unwrap_or_default(),
+            headers: copied(request.headers()),
+            status: StatusCode::default(),
         }
+    }
+
+    pub(super) const fn answered(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
     }
 
     /// The method.
@@ -96,10 +102,10 @@ impl fmt::Debug for LoggedRequest {
 
 /// The last requests.
 #[derive(Clone, Default)]
-pub(crate) struct RequestLog(Arc<Mutex<VecDeque<LoggedRequest>>>);
+pub(super) struct RequestLog(Arc<Mutex<VecDeque<LoggedRequest>>>);
 
 impl RequestLog {
-    pub(crate) fn push(&self, request: LoggedRequest) {
+    pub(super) fn push(&self, request: LoggedRequest) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() == KEPT {
             entries.pop_front();
@@ -107,11 +113,7 @@ impl RequestLog {
         entries.push_back(request);
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    pub(crate) fn entries(&self) -> Vec<LoggedRequest> {
+    pub(super) fn entries(&self) -> Vec<LoggedRequest> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.iter().cloned().collect()
     }
@@ -133,11 +135,14 @@ mod tests {
         headers.append(HeaderName::from_bytes(&buffer[16..22]).unwrap(), slice(23..28));
         headers.append("x-name", slice(29..34));
         let uri = Uri::from_maybe_shared(buffer.slice(6..15)).unwrap();
-        let logged = LoggedRequest::new(Method::GET, &uri, &headers, StatusCode::OK);
+        let mut request = Request::new(());
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers.clone();
+        let logged = LoggedRequest::of(&request).answered(StatusCode::OK);
         assert_eq!(*logged.headers(), headers);
         assert!(logged.headers()["authorization"].is_sensitive());
         assert_eq!((logged.path(), logged.query()), ("/v2/a", Some("n=1")));
-        drop((uri, headers));
+        drop((request, headers));
         assert!(buffer.is_unique(), "the log keeps the buffer");
     }
 }

@@ -1,0 +1,425 @@
+//! How each quirk shows: a request is refused or rewritten before it is handled, and its answer altered afterwards.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery,
+};
+use http_body::{Body as _, Frame, SizeHint};
+use serde_json::Value;
+use tokio::time::Instant;
+use wharf_reference::{Algorithm, Digest, Tag};
+
+use super::{Behaviour, Quirk};
+use crate::{
+    Body, Endpoint, ErrorCode, Registry,
+    api::{self, DIGEST, SUBJECT},
+    body::RequestBody,
+    error::Failure,
+    query::Query,
+    range,
+    route::{self, Route, Target},
+};
+
+const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+/// A `Content-Range` that begins behind every upload.
+const FAR_CHUNK: HeaderValue = HeaderValue::from_static("1152921504606846976-1152921504606846976");
+const NO_CHUNK: HeaderValue = HeaderValue::from_static("none");
+
+/// What quirks remember from one request to the next.
+#[derive(Debug, Default)]
+pub(super) struct QuirkState {
+    /// When manifests were pulled, for [`Quirk::PullLimit`].
+    pulls: Mutex<Vec<Instant>>,
+    /// The `Range` of the first chunk, by the path of its upload, for [`Quirk::FirstChunkRange`].
+    first_chunks: Mutex<HashMap<String, HeaderValue>>,
+}
+
+/// The facts about a request that quirks look at.
+pub(super) struct Seen {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    endpoint: Option<Endpoint>,
+    has_body: bool,
+    /// A chunk was sent although [`Quirk::NoChunks`] offers none.
+    unwanted_chunk: bool,
+    /// Set when a body was longer than [`Quirk::PatchLimit`].
+    too_long: Arc<AtomicBool>,
+}
+
+impl Seen {
+    pub(super) fn of(request: &Request<RequestBody>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            endpoint: Endpoint::at(request.uri().path()),
+            has_body: !request.body().is_end_stream(),
+            unwanted_chunk: false,
+            too_long: Arc::default(),
+        }
+    }
+
+    fn is(&self, method: &Method, endpoint: Endpoint) -> bool {
+        self.method == *method && self.endpoint == Some(endpoint)
+    }
+
+    fn reads(&self, endpoint: Endpoint) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD) && self.endpoint == Some(endpoint)
+    }
+
+    /// A request like this one, without a body.
+    fn again(&self, method: Method, uri: Uri) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::default());
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+impl Behaviour {
+    /// The answer to a request that is not handled at all.
+    pub(super) fn refuse(&self, seen: &Seen) -> Option<Failure> {
+        self.quirks.iter().find_map(|quirk| match quirk {
+            Quirk::RefusesCookies if seen.headers.contains_key(header::COOKIE) => Some(Failure::new(
+                StatusCode::FORBIDDEN,
+                ErrorCode::Denied,
+                "CSRF token not found in request",
+            )),
+            Quirk::NoManifestHead if seen.is(&Method::HEAD, Endpoint::Manifest) => {
+                Some(Failure::missing(ErrorCode::ManifestUnknown, "no such manifest"))
+            }
+            Quirk::PullLimit(limit) if seen.is(&Method::GET, Endpoint::Manifest) => {
+                self.state.count_pull(*limit)
+            }
+            _ => None,
+        })
+    }
+
+    /// Changes a request before it is handled.
+    pub(super) fn rewrite(&self, seen: &mut Seen, request: &mut Request<RequestBody>) {
+        for quirk in &self.quirks {
+            match quirk {
+                Quirk::NoMount if seen.is(&Method::POST, Endpoint::Uploads) => without_mount(request),
+                Quirk::NoSinglePost if seen.is(&Method::POST, Endpoint::Uploads) => {
+                    set_query(request, |key| key != "digest", None);
+                }
+                Quirk::NoReferrersFilter if seen.endpoint == Some(Endpoint::Referrers) => {
+                    set_query(request, |key| key != "artifactType", None);
+                }
+                Quirk::NoTagParameter if seen.is(&Method::PUT, Endpoint::Manifest) => {
+                    set_query(request, |key| key != "tag", None);
+                }
+                Quirk::NoPages if seen.endpoint == Some(Endpoint::Tags) => {
+                    set_query(request, |key| key != "n", None);
+                }
+                Quirk::ScopedRealm if seen.uri.path() == "/token/scoped" => {
+                    let query = seen.uri.query().unwrap_or_default();
+                    set_target(request, &format!("/token?{query}"));
+                }
+                Quirk::NoRange if seen.endpoint == Some(Endpoint::Blob) => {
+                    request.headers_mut().remove(header::RANGE);
+                }
+                Quirk::NoChunks if seen.is(&Method::PATCH, Endpoint::Upload) => {
+                    let headers = request.headers_mut();
+                    seen.unwanted_chunk = headers.contains_key(header::CONTENT_RANGE);
+                    if seen.unwanted_chunk {
+                        headers.insert(header::CONTENT_RANGE, NO_CHUNK);
+                    }
+                }
+                Quirk::ChunkMinimum(minimum) if seen.is(&Method::PATCH, Endpoint::Upload) => {
+                    let chunk = range::content_range(request.headers()).ok().flatten();
+                    if chunk.is_some_and(|chunk| chunk.end - chunk.start < *minimum) {
+                        request.headers_mut().insert(header::CONTENT_RANGE, FAR_CHUNK);
+                    }
+                }
+                Quirk::PatchLimit(limit) if seen.is(&Method::PATCH, Endpoint::Upload) => {
+                    let body = std::mem::take(request.body_mut());
+                    *request.body_mut() = RequestBody::new(LimitedBody {
+                        body,
+                        left: *limit,
+                        too_long: Arc::clone(&seen.too_long),
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks again for what one answer does not hold.
+    pub(super) async fn complete(
+        &self,
+        seen: &Seen,
+        registry: &Registry,
+        mut response: Response<Body>,
+    ) -> Response<Body> {
+        for quirk in &self.quirks {
+            match quirk {
+                Quirk::DigestTags
+                    if seen.reads(Endpoint::Manifest) && response.status() == StatusCode::NOT_FOUND =>
+                {
+                    if let Some(uri) = by_digest(&seen.uri) {
+                        let request = seen.again(seen.method.clone(), uri);
+                        response = api::respond(registry, request).await;
+                    }
+                }
+                Quirk::NoPages if seen.reads(Endpoint::Tags) => {
+                    response = all_pages(seen, registry, response).await;
+                }
+                _ => {}
+            }
+        }
+        response
+    }
+
+    /// The answer as the client gets it.
+    pub(super) fn alter(&self, seen: &Seen, mut response: Response<Body>) -> Response<Body> {
+        for quirk in &self.quirks {
+            let status = response.status();
+            let failed = status.is_client_error() || status.is_server_error();
+            let headers = response.headers_mut();
+            match quirk {
+                Quirk::PatchLimit(_) if seen.too_long.load(Ordering::Relaxed) => {
+                    let message = "the upload is too large";
+                    response = Failure::too_large(ErrorCode::SizeInvalid, message).into_response();
+                }
+                Quirk::NoChunks if seen.unwanted_chunk && status == StatusCode::BAD_REQUEST => {
+                    let message = "chunks are not offered";
+                    response = Failure::bad(ErrorCode::Unsupported, message).into_response();
+                }
+                Quirk::ChunkMinimum(minimum) if seen.is(&Method::POST, Endpoint::Uploads) && !failed => {
+                    headers.insert(CHUNK_MINIMUM, HeaderValue::from(*minimum));
+                }
+                Quirk::FirstChunkRange if seen.is(&Method::PATCH, Endpoint::Upload) && !failed => {
+                    self.state.show_first_chunk(seen, headers);
+                }
+                Quirk::NoReferrers if seen.endpoint == Some(Endpoint::Referrers) => {
+                    let passed_rights = !failed || status == StatusCode::PRECONDITION_FAILED;
+                    if passed_rights {
+                        let message = "there is nothing at this path";
+                        response = Failure::missing(ErrorCode::Unsupported, message).into_response();
+                    }
+                }
+                Quirk::NoReferrers => drop(headers.remove(SUBJECT)),
+                Quirk::NullTags if seen.endpoint == Some(Endpoint::Tags) && status == StatusCode::OK => {
+                    response = null_tags(response);
+                }
+                Quirk::NoService => change_challenge(headers, |text| remove_parameter(text, "service")),
+                Quirk::ScopedRealm => change_challenge(headers, scope_realm),
+                Quirk::NoManifestLocation if seen.endpoint == Some(Endpoint::Manifest) => {
+                    headers.remove(header::LOCATION);
+                }
+                Quirk::NoDigestHeader => drop(headers.remove(DIGEST)),
+                Quirk::SetsCookie => {
+                    let cookie = HeaderValue::from_static("session=1; Path=/; HttpOnly");
+                    headers.insert(header::SET_COOKIE, cookie);
+                }
+                Quirk::HtmlErrors if failed => {
+                    let page = Bytes::from_static(b"<html><body><h1>error</h1></body></html>\n");
+                    headers.remove(header::CONTENT_LENGTH);
+                    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+                    if seen.method != Method::HEAD {
+                        *response.body_mut() = Body::from(page);
+                    }
+                }
+                _ => {}
+            }
+        }
+        response
+    }
+}
+
+impl QuirkState {
+    /// Counts a pull, or refuses it if `limit` pulls were counted within the window.
+    fn count_pull(&self, limit: u64) -> Option<Failure> {
+        let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
+        pulls.retain(|pull| pull.elapsed() < Quirk::PULL_WINDOW);
+        if pulls.len() as u64 >= limit {
+            return Some(Failure::wait(
+                StatusCode::TOO_MANY_REQUESTS,
+                60,
+                "you have reached your pull rate limit",
+            ));
+        }
+        pulls.push(Instant::now());
+        None
+    }
+
+    fn show_first_chunk(&self, seen: &Seen, headers: &mut HeaderMap) {
+        let mut chunks = self.first_chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = seen.uri.path();
+        match (chunks.get(path), headers.get(header::RANGE)) {
+            (Some(first), _) => drop(headers.insert(header::RANGE, first.clone())),
+            (None, Some(range)) if seen.has_body => drop(chunks.insert(path.to_owned(), range.clone())),
+            (None, _) => {}
+        }
+    }
+}
+
+/// Keeps the parameters of a query whose key `keep` accepts, and adds `more`.
+fn set_query(request: &mut Request<RequestBody>, keep: impl Fn(&str) -> bool, more: Option<&str>) {
+    let uri = request.uri();
+    let parameters = uri.query().unwrap_or_default().split('&');
+    let kept = parameters.filter(|parameter| {
+        let (key, _) = parameter.split_once('=').unwrap_or((parameter, ""));
+        !parameter.is_empty() && keep(key)
+    });
+    let query = kept.chain(more).collect::<Vec<_>>().join("&");
+    set_target(request, &format!("{}?{query}", uri.path()));
+}
+
+fn set_target(request: &mut Request<RequestBody>, target: &str) {
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+}
+
+/// Makes a mount an upload, of the algorithm that the mount's digest has.
+fn without_mount(request: &mut Request<RequestBody>) {
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let digest = query.value("mount").and_then(|text| Digest::parse(text).ok());
+    let is_sha512 = digest.is_some_and(|digest| digest.algorithm() == Algorithm::Sha512);
+    let algorithm =
+        (is_sha512 && query.value("digest-algorithm").is_none()).then_some("digest-algorithm=sha512");
+    set_query(request, |key| !matches!(key, "mount" | "from"), algorithm);
+}
+
+/// The path of the manifest whose digest a tag spells, as `sha256-<hex>` does.
+fn by_digest(uri: &Uri) -> Option<Uri> {
+    let Ok(Route::Repository(path, route::Endpoint::Manifest(Target::Tag(tag)))) = Route::parse(uri.path())
+    else {
+        return None;
+    };
+    let digest = Digest::parse(&Tag::as_str(&tag).replacen('-', ":", 1)).ok()?;
+    Uri::try_from(format!("/v2/{path}/manifests/{digest}")).ok()
+}
+
+/// A list of tags with those of all pages that follow.
+async fn all_pages(seen: &Seen, registry: &Registry, first: Response<Body>) -> Response<Body> {
+    let (mut parts, mut body) = first.into_parts();
+    let mut document = json(&body);
+    while let Some(link) = parts.headers.remove(header::LINK) {
+        let target = link
+            .to_str()
+            .ok()
+            .and_then(|link| link.strip_prefix('<')?.split_once('>'));
+        let Some(uri) = target.and_then(|(target, _)| Uri::try_from(target).ok()) else {
+            break;
+        };
+        let page = api::respond(registry, seen.again(Method::GET, uri)).await;
+        let (next, page) = page.into_parts();
+        parts.headers = next.headers;
+        if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {
+            tags.extend(
+                json(&page)
+                    .get("tags")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .cloned(),
+            );
+        }
+        body = Body::from(Bytes::from(document.to_string()));
+    }
+    Response::from_parts(parts, body)
+}
+
+fn null_tags(response: Response<Body>) -> Response<Body> {
+    let mut document = json(response.body());
+    match document.get_mut("tags") {
+        Some(tags) if tags.as_array().is_some_and(Vec::is_empty) => *tags = Value::Null,
+        _ => return response,
+    }
+    response.map(|_| Body::from(Bytes::from(document.to_string())))
+}
+
+fn json(body: &Body) -> Value {
+    let bytes = body.bytes().map(Bytes::as_ref).unwrap_or_default();
+    serde_json::from_slice(bytes).unwrap_or_default()
+}
+
+fn change_challenge(headers: &mut HeaderMap, change: impl Fn(&str) -> Option<String>) {
+    let challenge = headers.get(header::WWW_AUTHENTICATE);
+    let changed = challenge.and_then(|challenge| change(challenge.to_str().ok()?));
+    if let Some(changed) = changed.and_then(|changed| HeaderValue::try_from(changed).ok()) {
+        headers.insert(header::WWW_AUTHENTICATE, changed);
+    }
+}
+
+/// A challenge without a parameter that is not its first.
+fn remove_parameter(challenge: &str, name: &str) -> Option<String> {
+    let (before, rest) = challenge.split_once(&format!(",{name}=\""))?;
+    let (_, after) = split_at_quote(rest)?;
+    Some(format!("{before}{after}"))
+}
+
+/// A challenge for more scope that names another realm, below the first.
+fn scope_realm(challenge: &str) -> Option<String> {
+    if !challenge.contains(",error=\"insufficient_scope\"") {
+        return None;
+    }
+    let (before, rest) = challenge.split_once("realm=\"")?;
+    let (realm, after) = split_at_quote(rest)?;
+    Some(format!("{before}realm=\"{realm}/scoped\"{after}"))
+}
+
+/// The text before the quotation mark that ends a quoted string, and the text after it (RFC 9110, 5.6.4).
+fn split_at_quote(text: &str) -> Option<(&str, &str)> {
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })?;
+    Some((text.get(..end)?, text.get(end + 1..)?))
+}
+
+/// A request's body that fails before it exceeds a number of bytes.
+struct LimitedBody {
+    body: RequestBody,
+    left: u64,
+    too_long: Arc<AtomicBool>,
+}
+
+impl http_body::Body for LimitedBody {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let length = match &frame {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
+            _ => 0,
+        };
+        let Some(left) = self.left.checked_sub(length) else {
+            self.too_long.store(true, Ordering::Relaxed);
+            return Poll::Ready(Some(Err("longer than the limit".into())));
+        };
+        self.left = left;
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
