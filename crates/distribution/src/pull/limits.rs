@@ -1,6 +1,6 @@
 //! Limits of a download, with their units and reasons.
 //!
-//! The number of requests after a failure is the client's `RetryPolicy`; [`FRUITLESS_RESUMES`] and [`RANGE_FAILURES`]
+//! How often a failed request is repeated is the client's `RetryPolicy`; [`FRUITLESS_RESUMES`] and [`RANGE_FAILURES`]
 //! only lower it.
 
 use std::time::Duration;
@@ -16,23 +16,26 @@ pub(super) const FOREIGN_URLS: usize = 4;
 
 /// Bytes that must be missing for parallel ranges to start: fewer arrive before further connections are up to speed.
 pub(super) const PARALLEL_FROM: u64 = 16 * MIB;
-/// Time and bytes after which the rate of the single stream is known: the slow start of TCP is over.
+/// Time after which the rate of a single stream is known: the slow start of TCP is over.
 pub(super) const MEASURED_TIME: Duration = Duration::from_millis(300);
+/// Bytes after which the rate of a single stream is known, if `MEASURED_TIME` is over too.
 pub(super) const MEASURED_BYTES: u64 = 2 * MIB;
 /// Ratio of two rates above which more connections are worth what they cost the server.
 pub(super) const WORTHWHILE_GAIN: f64 = 1.25;
 
-/// Bytes of one range. The least is large enough that a request costs little beside it, the most small enough that a
-/// connection that breaks off loses little; near the end of the blob ranges get smaller, so that all end together.
+/// Bytes of the smallest range, near the end of the blob: a request costs little beside them, and all connections
+/// end together.
 pub(super) const RANGE_MIN: u64 = MIB;
+/// Bytes of the largest range: a connection that breaks off loses little.
 pub(super) const RANGE_MAX: u64 = 4 * MIB;
 /// Bytes between the first that is missing and the last that is asked for. A consumer that is killed has to fetch so
 /// many again at most.
 pub(super) const RANGE_SPREAD: u64 = 64 * MIB;
-/// Ranges of one blob that are fetched at once beside the first: to begin with, more each time that the rate has grown,
-/// and at most.
+/// Ranges of one blob that are fetched at once beside the first, when a download widens.
 pub(super) const EXTRA_RANGES: u32 = 3;
+/// Ranges that are added to those each time that the last ones made the download faster.
 pub(super) const MORE_EXTRA_RANGES: u32 = 2;
+/// Ranges of one blob beside the first, from which on none are added.
 pub(super) const MAX_EXTRA_RANGES: usize = 7;
 /// Ranges of all blobs of a client that are fetched at once, beside the first of each blob: bounds the client's
 /// connections and the memory that they take.
