@@ -1,24 +1,28 @@
-//! The rule that a server may not send us further inward than it is itself (N5).
+//! Classes of network addresses, for the rule that a server may not direct a client further inside the
+//! network than it is itself (docs/threats.md, N5).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// How far inside a network an address is, from the outside in.
+/// A class of network addresses. The order is from public to private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AddressClass {
-    /// The internet.
+    /// Addresses of the internet.
     Public,
-    /// A private network: RFC 1918, unique local, carrier-grade translation.
+    /// Addresses of private networks: RFC 1918, unique local, carrier-grade NAT (RFC 6598), benchmarking
+    /// (RFC 2544).
     Private,
-    /// This machine.
+    /// Addresses of the local machine.
     Loopback,
-    /// Link-local and cloud metadata, unspecified, multicast, reserved: never a registry's.
+    /// Addresses that no registry has: link-local and metadata services of clouds, unspecified, multicast,
+    /// reserved.
     Special,
 }
 
 impl AddressClass {
-    /// The class of an address; IPv4 within IPv6 (mapped, NAT64, 6to4) counts as what it embeds.
+    /// The class of an address. An IPv6 address that embeds an IPv4 address (mapped, NAT64, 6to4) has the
+    /// class of that.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         match address {
@@ -27,8 +31,8 @@ impl AddressClass {
         }
     }
 
-    /// The class of the URL's host if it is an address or names this machine; `None` for other names, which
-    /// must be resolved first.
+    /// The class of the host of a URL, if it is an address or `localhost`; `None` for every other name,
+    /// which has to be resolved first.
     #[must_use]
     pub fn of_host(url: &Url) -> Option<Self> {
         match url.host()? {

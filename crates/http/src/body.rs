@@ -10,15 +10,15 @@ use futures_core::Stream;
 
 use crate::{Error, ErrorKind, error::Cause};
 
-/// How long a body that is read whole may take from its first byte on.
+/// The time limit for a body that is read completely, from its first byte on.
 const WHOLE_BODY: Duration = Duration::from_secs(60);
-/// The same for an error page, which is only read for its message.
+/// The time limit for an error page, which is only read for its message.
 const ERROR_PAGE: Duration = Duration::from_secs(5);
 
-/// Bytes of an answer as they come.
+/// The bytes of a response in the order of arrival.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
-/// Bytes of a request as they are produced. An error ends the request.
+/// The bytes of a request body. An error ends the request.
 pub type UploadStream = Pin<Box<dyn Stream<Item = Result<Bytes, Cause>> + Send>>;
 
 /// The body of a request.
@@ -28,19 +28,19 @@ pub enum RequestBody {
     /// None.
     #[default]
     Empty,
-    /// Bytes in memory: the request can be sent again.
+    /// Bytes in memory. The request can be sent again.
     Bytes(Bytes),
-    /// Bytes that come only once.
+    /// Bytes from a stream. The request can be sent once.
     Stream {
         /// The bytes.
         bytes: UploadStream,
-        /// How many there will be; `None` sends them chunked.
+        /// The number of bytes; `None` if it is unknown, which sends the body in chunks.
         length: Option<u64>,
     },
 }
 
 impl RequestBody {
-    /// How many bytes it has, if that is known.
+    /// The number of bytes, if it is known.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         match self {
@@ -50,7 +50,7 @@ impl RequestBody {
         }
     }
 
-    /// The same body again, or `None` if it comes only once.
+    /// A copy of the body; `None` for a stream.
     #[must_use]
     pub fn replay(&self) -> Option<Self> {
         match self {
@@ -77,14 +77,15 @@ impl fmt::Debug for RequestBody {
     }
 }
 
-/// The body of an answer: bytes exactly as the server sent them, nothing decoded.
+/// The body of a response: the bytes exactly as the server sent them, not decoded. It is a stream;
+/// [`ResponseBody::read`] collects it.
 pub struct ResponseBody {
     bytes: Option<BodyStream>,
     length: Option<u64>,
 }
 
 impl ResponseBody {
-    /// A body that comes as a stream, with the length the server declared.
+    /// A body from a stream, with the length that the server declared.
     #[must_use]
     pub const fn new(bytes: BodyStream, length: Option<u64>) -> Self {
         Self {
@@ -93,7 +94,7 @@ impl ResponseBody {
         }
     }
 
-    /// No bytes.
+    /// An empty body.
     #[must_use]
     pub const fn empty() -> Self {
         Self {
@@ -102,16 +103,20 @@ impl ResponseBody {
         }
     }
 
-    /// The length the server declared, in bytes. It is a claim: never allocate by it.
+    /// The length that the server declared, in bytes. It may be wrong: never allocate by it.
     #[must_use]
     pub const fn length(&self) -> Option<u64> {
         self.length
     }
 
-    /// All bytes, at most `limit`, within a minute of the first. How long the first may take is the transport's to limit.
+    /// Reads the whole body, at most `limit` bytes, within 60 s from its first byte. The transport limits
+    /// the time to the first byte.
     ///
-    /// Fails with [`ErrorKind::TooLarge`] as soon as more are declared or come (X1, X2), and with
-    /// [`ErrorKind::Timeout`] for a server that sends them one by one (X3).
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] as soon as more than `limit` bytes are declared or received
+    /// (docs/threats.md, X1, X2); [`ErrorKind::Timeout`] if the time is over (docs/threats.md, X3); and the
+    /// errors of the transport.
     pub async fn read(mut self, limit: u64) -> Result<Bytes, Error> {
         let first = match self.length {
             Some(length) if length > limit => None,
@@ -156,7 +161,8 @@ impl ResponseBody {
         Ok(first.unwrap_or_else(|| whole.freeze()))
     }
 
-    /// The first bytes, at most `limit`; the rest is dropped. Errors end it early: for error pages only.
+    /// Reads at most `limit` bytes from the beginning, within 5 s, and drops the rest. A failure ends the
+    /// reading and is not reported: for error pages only.
     pub async fn read_prefix(mut self, limit: usize) -> Bytes {
         let mut prefix = BytesMut::new();
         let deadline = tokio::time::Instant::now() + ERROR_PAGE;
@@ -170,7 +176,11 @@ impl ResponseBody {
         prefix.freeze()
     }
 
-    /// The next chunk; `None` after the last.
+    /// The next chunk; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the transport.
     pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }

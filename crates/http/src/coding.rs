@@ -2,13 +2,13 @@ use http::{HeaderMap, header::CONTENT_ENCODING};
 
 use crate::printable;
 
-/// Labels that say nothing of the bytes: nothing was applied, or only the way in which they were once uploaded.
+/// Labels that have no meaning for the bytes: no coding, or the way in which they were once uploaded.
 const HARMLESS: [&str; 3] = ["", "identity", "aws-chunked"];
 
-/// The coding that an answer's `Content-Encoding` names; `None` if it names none.
+/// The coding in the header `Content-Encoding`; `None` if there is none.
 ///
-/// It is a label, and often a wrong one: storage gives back what it was told at the upload, and web servers call a
-/// file `x-gzip` by its name. Bytes with a digest are judged by that.
+/// This label is often wrong: storage services return the label of the upload, and web servers call any
+/// `.gz` file `x-gzip`. For bytes with a known digest, the digest decides.
 #[must_use]
 pub fn content_coding(headers: &HeaderMap) -> Option<String> {
     let lines = headers.get_all(CONTENT_ENCODING).iter();
@@ -27,10 +27,11 @@ pub fn content_coding(headers: &HeaderMap) -> Option<String> {
     (!told.is_empty()).then(|| printable(&told.join(", "), 60))
 }
 
-/// The coding that was really applied to a JSON document, although none was asked for; `None` if none was.
+/// The coding that was applied to a JSON document although none was requested; `None` if none was.
 ///
-/// gzip and zstd are told by their first bytes, others by the label of what does not begin as JSON does. Nothing is
-/// decoded: what has no end when it is unpacked cannot do harm, and a digest is that of the bytes as they are stored.
+/// gzip and zstd are recognised by their first bytes, other codings by the label of a body that does not
+/// begin like JSON. Nothing is decoded: a compressed body may expand without limit, and a digest is that of
+/// the bytes as they are stored.
 #[must_use]
 pub fn coding_of_json(headers: &HeaderMap, bytes: &[u8]) -> Option<String> {
     match bytes {

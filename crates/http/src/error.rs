@@ -2,9 +2,13 @@ use std::{error, fmt};
 
 pub(crate) type Cause = Box<dyn error::Error + Send + Sync>;
 
-/// Why an exchange with a server failed below the level of its meaning.
+/// The reason why a request failed before there was a response, or while its body was read.
 ///
-/// It carries no URL: the layer that knows what was asked for adds where.
+/// It contains no URL: the layer that knows the purpose of the request adds it.
+///
+/// `wharf_content::Error` has the same three parts, and each crate has a type of its own: neither crate
+/// depends on the other, each has its own kinds, and a shared crate would be larger than the fifty lines
+/// that it saves.
 pub struct Error {
     kind: ErrorKind,
     message: Option<Box<str>>,
@@ -12,7 +16,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error in its own words.
+    /// An error with this message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -21,7 +25,7 @@ impl Error {
         }
     }
 
-    /// An error of this kind with what caused it.
+    /// An error with a cause; its message is that of the kind.
     pub fn from_cause(kind: ErrorKind, source: impl Into<Cause>) -> Self {
         Self {
             kind,
@@ -30,14 +34,14 @@ impl Error {
         }
     }
 
-    /// The same with what caused it.
+    /// Sets the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Cause>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// What class of failure this is.
+    /// The class of the failure.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
@@ -82,15 +86,15 @@ impl error::Error for Error {
 pub enum ErrorKind {
     /// The host's name does not resolve.
     Dns,
-    /// The connection was refused, or no route leads there.
+    /// The connection was refused, or there is no route.
     Connect,
-    /// The connection could not be made in time.
+    /// No connection within the time limit.
     ConnectTimeout,
-    /// The server does not speak TLS on this port: it answered with something else.
+    /// The server does not speak TLS on this port.
     NotTls,
-    /// The proxy could not be reached, or refuses to connect to the server.
+    /// The proxy could not be reached, or does not connect to the server.
     Proxy,
-    /// The proxy wants a user name and password, or others than it got (407).
+    /// The proxy asks for a user name and password, or refuses the ones that it got (407).
     ProxyLogin,
     /// The server's certificate is not trusted.
     Certificate,
@@ -100,25 +104,26 @@ pub enum ErrorKind {
     CertificateTime,
     /// TLS failed in another way.
     Tls,
-    /// The server did not answer, or stopped sending, for too long.
+    /// The server sent nothing within a time limit.
     Timeout,
-    /// The connection broke.
+    /// The connection was closed before the response was complete.
     Broken,
-    /// The server refuses more requests on this connection (HTTP/2's `REFUSED_STREAM`, `ENHANCE_YOUR_CALM`).
+    /// The server refuses further requests on this connection (HTTP/2: `REFUSED_STREAM`,
+    /// `ENHANCE_YOUR_CALM`).
     Overloaded,
-    /// The answer is not HTTP, or breaks its rules.
+    /// The response is not valid HTTP.
     Protocol,
-    /// The body has more bytes than allowed.
+    /// The body is larger than allowed.
     TooLarge,
-    /// A redirect that is not followed: a loop, too many hops, a downgrade, a body sent elsewhere.
+    /// A redirect that is not followed: a loop, too many, from https to http, or of a body to another host.
     Redirect,
-    /// The address may not be contacted on a server's word (N5).
+    /// The address may not be contacted because a server, not the user, named it (docs/threats.md, N5).
     Forbidden,
     /// A certificate, key, proxy or URL in the settings cannot be used.
     Settings,
-    /// The request's body could not be read.
+    /// The body of the request could not be read.
     RequestBody,
-    /// None of the above.
+    /// Any other failure.
     Other,
 }
 
@@ -148,7 +153,8 @@ impl ErrorKind {
         }
     }
 
-    /// Whether no request can have reached the server: nothing was sent over the connection.
+    /// True if the failure happened before the request was sent, so that the server cannot have processed
+    /// it.
     #[must_use]
     pub const fn is_before_request(self) -> bool {
         matches!(

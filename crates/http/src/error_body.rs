@@ -1,4 +1,4 @@
-//! Error answers in words, whatever form a server gives them.
+//! Parses the error answers of servers, of any form, into messages.
 
 use std::{borrow::Cow, fmt};
 
@@ -20,30 +20,31 @@ const MAX_DETAIL: usize = 200;
 /// The longest title of a web page that is kept, in characters.
 const MAX_TITLE: usize = 120;
 
-/// One entry of an error answer, bounded and safe to print. Any part may be empty, but not all.
+/// One entry of an error answer, bounded and safe to print. At least one part is not empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ErrorEntry {
-    /// The code, such as `MANIFEST_UNKNOWN` or `invalid_grant`.
+    /// The code, such as `MANIFEST_UNKNOWN` (distribution-spec) or `invalid_grant` (RFC 6749).
     pub code: String,
     /// The message.
     pub message: String,
-    /// Further details; JSON if the server sent an object or a list.
+    /// The details; JSON if the server sent an object or a list.
     pub detail: String,
 }
 
-/// Reads the body of an error answer. `redact` sees every text before it is shortened, and may take secrets out.
+/// Parses the body of an error answer. `redact` gets every text before it is shortened, and may replace
+/// secrets in it.
 ///
 /// | body | entries |
 /// |---|---|
-/// | `{"errors": [{"code", "message", "detail"}]}` (distribution-spec), or a list without the object around it | each |
+/// | `{"errors": [{"code", "message", "detail"}]}` (distribution-spec), or a list without the object around it | one for each error |
 /// | `{"error": {"code", "message"}}` | one |
 /// | `{"error", "error_description"}` (RFC 6749), `{"title", "detail"}` (RFC 9457) | one |
 /// | `{"message"}`, `{"detail"}`, `{"details"}`, `{"reason"}` and the like | one |
-/// | XML with `Code` and `Message`, as storage services answer | one |
-/// | a web page | one: that it is a web page, and its title |
+/// | XML with `Code` and `Message`, as storage services send it | one |
+/// | a web page | one: the fact that it is a web page, and its title |
 /// | plain text | one: its first line |
-/// | anything else, and more than 64 KiB | none |
+/// | any other, and more than 64 KiB | none |
 #[must_use]
 pub fn error_entries(body: &[u8], redact: &dyn Fn(&str) -> String) -> Vec<ErrorEntry> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
@@ -54,13 +55,13 @@ pub fn error_entries(body: &[u8], redact: &dyn Fn(&str) -> String) -> Vec<ErrorE
         Ok(value) => of_json(&value),
         Err(_) => of_text(body).into_iter().collect(),
     };
-    let tame = |text: &str, limit| printable(&redact(text), limit);
-    let bounded = found.into_iter().map(|entry| ErrorEntry {
-        code: tame(&entry.code, MAX_CODE),
-        message: tame(&entry.message, MAX_MESSAGE),
-        detail: tame(&entry.detail, MAX_DETAIL),
+    let bounded = |text: &str, limit| printable(&redact(text), limit);
+    let entries = found.into_iter().map(|entry| ErrorEntry {
+        code: bounded(&entry.code, MAX_CODE),
+        message: bounded(&entry.message, MAX_MESSAGE),
+        detail: bounded(&entry.detail, MAX_DETAIL),
     });
-    bounded.filter(|entry| *entry != ErrorEntry::default()).collect()
+    entries.filter(|entry| *entry != ErrorEntry::default()).collect()
 }
 
 impl fmt::Display for ErrorEntry {
@@ -119,7 +120,7 @@ fn message(text: &str) -> ErrorEntry {
     }
 }
 
-/// An object that describes one error; `None` if it describes none.
+/// The error that an object describes; `None` if it describes none.
 fn of_object(members: &Map<String, Value>) -> Option<ErrorEntry> {
     const MESSAGES: [&str; 9] = [
         "message",
@@ -132,7 +133,7 @@ fn of_object(members: &Map<String, Value>) -> Option<ErrorEntry> {
         "reason",
         "title",
     ];
-    let text = |key: &str| members.get(key).map(said).unwrap_or_default();
+    let text = |key: &str| members.get(key).map(text_of).unwrap_or_default();
     let first = |keys: &[&str]| {
         let texts = keys.iter().map(|key| text(key));
         texts
@@ -167,8 +168,8 @@ fn of_object(members: &Map<String, Value>) -> Option<ErrorEntry> {
     (entry != ErrorEntry::default()).then_some(entry)
 }
 
-/// A member as text: JSON for what is no text, empty for what says nothing.
-fn said(value: &Value) -> String {
+/// A member as text: JSON if it is no text, empty for null, false and empty lists and objects.
+fn text_of(value: &Value) -> String {
     match value {
         Value::Null | Value::Bool(false) => String::new(),
         Value::String(text) => text.clone(),
@@ -207,15 +208,15 @@ fn of_text(body: &[u8]) -> Option<ErrorEntry> {
     (!is_broken_json).then(|| message(text.lines().next().unwrap_or_default()))
 }
 
-/// A web page that came instead of what was asked for: of a portal, a proxy, a bot check or an application.
+/// A web page in place of the expected answer: of a login portal, a proxy, a bot check or an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebPage {
     title: String,
 }
 
 impl WebPage {
-    /// The page, if an answer is one by its `Content-Type` or its first bytes. The title is looked for in the first
-    /// 64 KiB.
+    /// The page, if the answer is one by its `Content-Type` or its first bytes. The title is searched in
+    /// the first 64 KiB.
     #[must_use]
     pub fn of(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -261,7 +262,7 @@ impl fmt::Display for WebPage {
     }
 }
 
-/// The text of the first element of this name, in any case, with white space collapsed.
+/// The text of the first element of this name, without regard to case, with white space collapsed.
 fn element(document: &str, name: &str) -> Option<String> {
     let mut rest = document;
     loop {
@@ -285,7 +286,7 @@ fn element(document: &str, name: &str) -> Option<String> {
     }
 }
 
-/// The entities that titles have.
+/// Decodes the entities that occur in titles.
 fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return text.into();

@@ -1,4 +1,5 @@
-//! The HTTP layer of a registry client: one send seam, endpoints, TLS, redirects, retry decisions and bounded bodies.
+//! The HTTP layer of a registry client: one trait for transports, origins, TLS settings, redirects, retry
+//! decisions and bounded bodies.
 //!
 //! ```
 //! use http::{HeaderMap, Method, StatusCode, header::LOCATION};
@@ -12,16 +13,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It knows nothing of registries: authentication is `wharf-auth`, the protocol and the loop that retries are
-//! `wharf-distribution`. It keeps no cookies, decodes no `Content-Encoding` and reads no environment.
+//! The crate knows nothing of registries: authentication is in `wharf-auth`, the protocol and the loop that
+//! repeats requests are in `wharf-distribution`. It stores no cookies, decodes no `Content-Encoding` and
+//! reads no environment variable.
 //!
-//! A [`Connect`] makes an [`HttpService`] for each [`Peer`]: an [`Origin`], its [`TlsSettings`] and how far
-//! inward it may resolve. A [`Transport`] keeps them and follows redirects as [`RedirectChain`] decides.
+//! A [`Connect`] makes an [`HttpService`] for each [`Peer`], which is an [`Origin`] with its
+//! [`TlsSettings`] and a limit on the addresses that its name may resolve to. A [`Transport`] caches the
+//! services, and follows redirects by the rules of [`RedirectChain`].
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `reqwest` | `ReqwestConnector`, the transport over reqwest, rustls and ring |
-//! | `webpki-roots` | `Roots::Webpki`, Mozilla's certificates, for where the system has none; includes `reqwest` |
+//! | `webpki-roots` | `Roots::Webpki`, Mozilla's certificates, for systems without root certificates; includes `reqwest` |
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;

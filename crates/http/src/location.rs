@@ -1,14 +1,14 @@
-//! The header `Location`, and other URLs that servers write.
+//! The header `Location`, and other URLs in answers of servers.
 
 use http::{HeaderMap, header::LOCATION};
 use url::Url;
 
 use crate::{Error, ErrorKind, Origin};
 
-/// The longest `Location`, in bytes.
+/// The longest `Location` that is accepted, in bytes.
 const MAX_LOCATION: usize = 16 * 1024;
 
-/// The one `Location` of an answer; several that are the same count as one.
+/// The header `Location`, if there is exactly one value; repeated equal values count as one.
 #[must_use]
 pub fn only_location(headers: &HeaderMap) -> Option<&[u8]> {
     let mut locations = headers.get_all(LOCATION).iter();
@@ -16,11 +16,14 @@ pub fn only_location(headers: &HeaderMap) -> Option<&[u8]> {
     locations.all(|other| other == first).then(|| first.as_bytes())
 }
 
-/// A URL that a server sent, against the URL it answered (RFC 3986): absolute, http or https, without
-/// fragment. One that begins with the very host and port of `base` is not taken for a path: its scheme was left out.
+/// Resolves a URL from a server against the URL that the server answered (RFC 3986, section 5). The result
+/// is absolute, http or https, and has no fragment. A text that begins with the host and port of `base` is
+/// a URL without a scheme, not a path.
 ///
-/// Fails with [`ErrorKind::Redirect`] if it is too long, is no URL or has user info, which could disguise the
-/// host.
+/// # Errors
+///
+/// [`ErrorKind::Redirect`] if the text is empty, longer than 16 KiB or not a URL, or has user info, which
+/// could disguise the host.
 pub fn resolve_location(base: &Url, location: &[u8]) -> Result<Url, Error> {
     let text = std::str::from_utf8(location).unwrap_or_default().trim();
     if text.is_empty() || text.len() > MAX_LOCATION {
@@ -42,14 +45,14 @@ pub fn resolve_location(base: &Url, location: &[u8]) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// Whether a text begins with the host and port of `base`, and a path.
+/// True if the text begins with the host and port of `base`, followed by a path.
 fn lacks_scheme(base: &Url, text: &str) -> bool {
     let authority = base.authority();
     let (head, rest) = text.split_at_checked(authority.len()).unwrap_or_default();
     !authority.is_empty() && head.eq_ignore_ascii_case(authority) && rest.starts_with('/')
 }
 
-/// The error for a URL that is not followed.
+/// The error for a redirect that is not followed.
 pub(crate) fn refuse<T>(why: impl Into<String>) -> Result<T, Error> {
     Err(Error::new(ErrorKind::Redirect, why))
 }

@@ -4,7 +4,7 @@ use url::{Host, Url};
 
 use crate::{Error, ErrorKind};
 
-/// http or https.
+/// The scheme of a URL: http or https.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scheme {
     /// Plain text.
@@ -14,7 +14,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme as it stands in a URL.
+    /// The scheme as in a URL: `http` or `https`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,10 +39,18 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// Scheme, host and port: what a secret and a TLS policy are bound to (RFC 6454).
+/// Scheme, host and port (RFC 6454). Credentials and TLS settings belong to one origin.
 ///
-/// The host is in lower case without a trailing dot, the port is the effective one, so that two spellings of
+/// The host is in lower case without a trailing dot, and the port is always set, so that two spellings of
 /// one origin are equal.
+///
+/// ```
+/// use wharf_http::Origin;
+///
+/// let origin = Origin::of(&"https://Registry.example:443/v2/".parse()?)?;
+/// assert_eq!(origin.to_string(), "https://registry.example");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin {
     scheme: Scheme,
@@ -53,7 +61,9 @@ pub struct Origin {
 impl Origin {
     /// The origin of a URL.
     ///
-    /// Fails with [`ErrorKind::Settings`] if it is neither http nor https or has no host.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Settings`] if the URL is neither http nor https, or has no host.
     pub fn of(url: &Url) -> Result<Self, Error> {
         let scheme = match url.scheme() {
             "http" => Scheme::Http,
@@ -96,15 +106,16 @@ impl Origin {
         self.port
     }
 
-    /// Whether the bytes are encrypted on their way.
+    /// True for https.
     #[must_use]
     pub const fn is_encrypted(&self) -> bool {
         matches!(self.scheme, Scheme::Https)
     }
 
-    /// A URL that the server at this origin wrote, as it is reached. Http for the host that was asked over https, at
-    /// port 80 or at the very port that was asked, is https at this origin: whatever ends TLS in front of a server
-    /// often does not tell it. Any other URL stays what it is.
+    /// Corrects an http URL that the server at this https origin sent about itself. If the host is that of
+    /// the origin, and the port is 80 or that of the origin, the result is https at the origin; any other
+    /// URL is returned unchanged. A server behind a proxy that terminates TLS often does not know that it
+    /// is reached over https.
     #[must_use]
     pub fn over_tls(&self, mut url: Url) -> Url {
         let is_same_host = Self::of(&url).is_ok_and(|other| !other.is_encrypted() && other.host == self.host);
@@ -115,7 +126,8 @@ impl Origin {
         url
     }
 
-    /// Whether the host is this machine by its name or number: `localhost`, 127.0.0.0/8, `[::1]`.
+    /// True if the host is the local machine by its name or address: `localhost` and names below it,
+    /// 127.0.0.0/8, `[::1]`.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match Host::parse(&self.host) {

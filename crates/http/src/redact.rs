@@ -2,8 +2,8 @@ use std::fmt;
 
 use url::Url;
 
-/// A URL as it may be shown: scheme, host, port and path. User info, query and fragment can hold secrets
-/// (signed CDN links, upload state) and are left out (N19).
+/// Prints a URL with scheme, host, port and path. User info, query and fragment are left out: they may
+/// contain secrets, such as the signature of a storage link (docs/threats.md, N19).
 #[derive(Clone, Copy)]
 pub struct Redacted<'a>(pub &'a Url);
 
@@ -27,8 +27,7 @@ impl fmt::Debug for Redacted<'_> {
     }
 }
 
-/// Text of a server as it may be printed: at most `limit` characters, control characters escaped, so that it
-/// can neither flood nor drive a terminal.
+/// `text` of a server made safe to print: at most `limit` characters, with control characters escaped.
 #[must_use]
 pub fn printable(text: &str, limit: usize) -> String {
     let mut shown = String::new();
@@ -46,8 +45,7 @@ pub fn printable(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Characters that change the order or presence of those around them, or end a line without being control
-/// characters.
+/// Characters that are no control characters, and hide or reorder those around them or end a line.
 const fn is_invisible(character: char) -> bool {
     matches!(
         character,

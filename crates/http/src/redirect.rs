@@ -9,19 +9,20 @@ use crate::{
 /// The most redirects of one request.
 const MAX_HOPS: usize = 5;
 
-/// Decides where a redirect leads, and whether credentials may go along. Pure: it sends nothing.
+/// Decides whether a redirect is followed, and whether credentials go with it. It sends nothing itself.
 ///
-/// | answer | what happens |
+/// | answer | decision |
 /// |---|---|
 /// | 301, 302, 307, 308 to the same origin | same method, same credentials, the body again if it can be |
-/// | the same to another origin | GET and HEAD only, without credentials, now and for the rest of the chain, even if it comes back (N1, N2) |
+/// | 301, 302, 307, 308 to another origin | GET and HEAD only, without credentials, for the rest of the chain, even if it returns (docs/threats.md, N1, N2) |
 /// | 303 | GET |
 /// | https to http at the same host and port, or at port 80 | https at that port: see [`Origin::over_tls`] |
-/// | https to http anywhere else | refused, unless [plain http will do](RedirectChain::allowing_plain_http): then as another origin |
-/// | a URL seen before, or the sixth hop | refused (X6) |
+/// | https to http anywhere else | refused, unless [plain http is allowed](RedirectChain::allowing_plain_http): then as another origin |
+/// | a URL seen before, or the sixth redirect | refused (docs/threats.md, X6) |
 ///
-/// A chain [within its origin](RedirectChain::within_origin) refuses every other origin, but for https at the default port or
-/// the same one in place of http; and it takes nothing but 307 and 308 for a request that is no GET.
+/// A chain [within its origin](RedirectChain::within_origin) refuses every other origin, with one
+/// exception: https at the default port or at the same port in place of http. For a request other than GET
+/// it accepts 307 and 308 only.
 #[derive(Debug)]
 pub struct RedirectChain {
     home: Origin,
@@ -31,19 +32,23 @@ pub struct RedirectChain {
     reach: Reach,
 }
 
-/// How far a chain may go.
+/// The origins that a chain may lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    /// To its first origin, by TLS as soon as it is offered.
+    /// The first origin, or the https origin of its host once it redirects there.
     Origin,
-    /// To every origin, but never from https to http.
+    /// Every origin, but never from https to http.
     Encrypted,
-    /// To every origin.
+    /// Every origin.
     Plain,
 }
 
 impl RedirectChain {
-    /// A chain that begins with a request to `url`; its origin is the one that credentials belong to.
+    /// A chain that begins with a request to `url`. Credentials belong to the origin of that URL.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if the URL is neither http nor https.
     pub fn new(method: &Method, url: Url) -> Result<Self, Error> {
         Ok(Self {
             home: Origin::of(&url)?,
@@ -68,23 +73,25 @@ impl RedirectChain {
         self
     }
 
-    /// Where the chain is.
+    /// The URL of the next request, or of the last response.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.current
     }
 
-    /// Whether the chain has been at its first origin all along: only then may a request carry credentials,
-    /// and only then do challenges count (N3).
+    /// True if all requests went to the first origin. Only then may a request carry credentials, and only
+    /// then do challenges count (docs/threats.md, N3).
     #[must_use]
     pub const fn is_home(&self) -> bool {
         !self.left_home
     }
 
-    /// Takes in an answer to a request with this method: `Some` with the next request's method if it is a
-    /// redirect to follow, `None` if it is the final answer.
+    /// Judges the response to a request with this method: `Some` with the method of the next request if it
+    /// is a redirect to follow, `None` if it is the final response.
     ///
-    /// Fails with [`ErrorKind::Redirect`](crate::ErrorKind::Redirect) for a redirect that must not be followed.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Redirect`](crate::ErrorKind::Redirect) for a redirect that must not be followed.
     pub fn advance(
         &mut self,
         method: &Method,
@@ -112,7 +119,7 @@ impl RedirectChain {
         };
         let reads = next_method == Method::GET || next_method == Method::HEAD;
         if self.reach == Reach::Origin {
-            self.stay(&current, origin)?;
+            self.check_within_origin(&current, origin)?;
             if *method != Method::GET && !matches!(status.as_u16(), 307 | 308) {
                 return refuse(format!("it does not say that a {method} stays one"));
             }
@@ -136,8 +143,9 @@ impl RedirectChain {
 }
 
 impl RedirectChain {
-    /// Holds a chain to its origin, which becomes the encrypted one of the same host if that is where it leads.
-    fn stay(&mut self, current: &Origin, next: Origin) -> Result<(), Error> {
+    /// Checks that the next origin is the first one, or the https origin of the same host, which then
+    /// becomes the first.
+    fn check_within_origin(&mut self, current: &Origin, next: Origin) -> Result<(), Error> {
         let is_encrypted_twin = !current.is_encrypted()
             && next.is_encrypted()
             && next.host() == current.host()

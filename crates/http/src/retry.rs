@@ -10,9 +10,10 @@ use crate::ErrorKind;
 
 /// When a failed request is sent again, and how long to wait before it.
 ///
-/// The wait before repetition `n` is drawn evenly between 0 and `initial_backoff * 2^(n-1)`, and `max_backoff` at most
-/// ("full jitter"), so that clients that failed together do not return together (docs/threats.md, X4). A server that
-/// states a time in `Retry-After` sets the wait itself, up to `max_retry_after`.
+/// The wait before repetition `n` is drawn evenly between 0 and `initial_backoff * 2^(n-1)`, and
+/// `max_backoff` at most ("full jitter"), so that clients that failed together do not return together
+/// (docs/threats.md, X4). A server that states a time in `Retry-After` sets the wait itself, up to
+/// `max_retry_after`.
 ///
 /// | setting | default | meaning |
 /// |---|---|---|
@@ -86,24 +87,25 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the longest `Retry-After` that is waited for. If the server asks for a longer wait, the operation fails
-    /// and its error states the time.
+    /// Sets the longest `Retry-After` that is waited for. If the server asks for a longer wait, the
+    /// operation fails and its error states the time.
     #[must_use]
     pub const fn with_max_retry_after(mut self, wait: Duration) -> Self {
         self.max_retry_after = wait;
         self
     }
 
-    /// Sets the time from the first request after which no other is sent. Only the first repetition of a request
-    /// that got no answer may be later, because the time limit of one request may be longer than this.
+    /// Sets the time from the first request after which no other is sent. Only the first repetition of a
+    /// request that got no answer may be later, because the time limit of one request may be longer than
+    /// this.
     #[must_use]
     pub const fn with_max_elapsed(mut self, elapsed: Duration) -> Self {
         self.max_elapsed = elapsed;
         self
     }
 
-    /// Draws all waits from this seed instead of at random, so that a test can be repeated. Clients that share a seed
-    /// wait for the same times.
+    /// Draws all waits from this seed instead of at random, so that a test can be repeated. Clients that
+    /// share a seed wait for the same times.
     #[must_use]
     pub const fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -141,7 +143,8 @@ impl RetryPolicy {
     }
 }
 
-/// Whether a later answer may be better than this one.
+/// True for the statuses that a repeated request may not get: 408, 425, 429, 499, 500, 502 to 504, and 520
+/// to 524 (Cloudflare).
 #[must_use]
 pub const fn is_transient_status(status: StatusCode) -> bool {
     matches!(
@@ -150,8 +153,8 @@ pub const fn is_transient_status(status: StatusCode) -> bool {
     )
 }
 
-/// How often a failed request may be repeated because of the kind of its failure, within what the [`RetryPolicy`]
-/// allows.
+/// How often a failed request may be repeated because of the kind of its failure, within what the
+/// [`RetryPolicy`] allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryLimit {
     /// This many repetitions at most; 0 for a failure that a repetition cannot change.
@@ -187,7 +190,18 @@ impl RetryLimit {
     }
 }
 
-/// What one operation has left to try. All its requests share it.
+/// Counts the attempts of one operation. All requests of the operation share the budget.
+///
+/// ```
+/// use wharf_http::{ErrorKind, RetryBudget, RetryLimit, RetryPolicy};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let mut budget = RetryBudget::new(RetryPolicy::default().with_max_attempts(2));
+/// assert!(budget.next_wait(RetryLimit::of(ErrorKind::Broken), None).is_some());
+/// // The second attempt was the last.
+/// assert_eq!(budget.next_wait(RetryLimit::of(ErrorKind::Broken), None), None);
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct RetryBudget {
     policy: RetryPolicy,
@@ -196,7 +210,7 @@ pub struct RetryBudget {
 }
 
 impl RetryBudget {
-    /// A fresh budget; the clock starts now.
+    /// A new budget for one operation, whose time starts now.
     #[must_use]
     pub fn new(policy: RetryPolicy) -> Self {
         Self {
@@ -206,23 +220,24 @@ impl RetryBudget {
         }
     }
 
-    /// How many tries were made, the running one included.
+    /// The number of attempts so far, including the current one.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// Progress was made: the tries before do not count any more.
+    /// Starts the count and the time anew, because the operation has made progress.
     pub fn reset(&mut self) {
         self.attempts = 1;
         self.started = Instant::now();
     }
 
-    /// Counts another attempt and returns how long to wait before it; `None` if no attempt is left, or the server asks
-    /// for a longer wait than [`RetryPolicy::max_retry_after`].
+    /// Counts another attempt and returns how long to wait before it; `None` if no attempt is left, or the
+    /// server asks for a longer wait than [`RetryPolicy::max_retry_after`].
     ///
-    /// `limit` is that of the failure before, `retry_after` the time that the server asked for. A first attempt that
-    /// got no answer is repeated once even after [`RetryPolicy::max_elapsed`]: the time limit of a request may be longer.
+    /// `limit` is that of the failure before, `retry_after` the time that the server asked for. A first
+    /// attempt that got no answer is repeated once even after [`RetryPolicy::max_elapsed`]: the time limit
+    /// of a request may be longer.
     pub fn next_wait(&mut self, limit: RetryLimit, retry_after: Option<Duration>) -> Option<Duration> {
         if self.attempts >= self.policy.max_attempts || !limit.allows(self.attempts) {
             return None;
@@ -235,7 +250,7 @@ impl RetryBudget {
         let jittered = doubled.min(longest).mul_f64(self.fraction());
         let wait = match retry_after {
             Some(asked) if asked > self.policy.max_retry_after => return None,
-            // Some jitter on top, or everyone who was told the same second comes at the same moment.
+            // Without jitter, all clients that were told the same second would return at the same moment.
             Some(asked) => asked.saturating_add(jittered.min(Duration::from_secs(1))),
             None => jittered,
         };
@@ -247,7 +262,8 @@ impl RetryBudget {
         Some(wait)
     }
 
-    /// Between 0 and 1: from the seed, or from the randomness the standard library gives its hash tables.
+    /// A number between 0 and 1: from the seed, or from the randomness that the standard library gives its
+    /// hash tables.
     fn fraction(&self) -> f64 {
         let bits = match self.policy.seed {
             Some(seed) => BuildHasherDefault::<DefaultHasher>::default().hash_one((seed, self.attempts)),
@@ -274,7 +290,7 @@ mod tests {
         assert_eq!(budget.attempts(), 6);
         assert_eq!(budget.next_wait(Policy, None), None);
         budget.reset();
-        // A first try that was left without an answer for longer than the policy's time is repeated once.
+        // A first attempt that got no answer for longer than the policy allows is repeated once.
         tokio::time::advance(Duration::from_secs(10 * 60)).await;
         assert!(budget.next_wait(Policy, None).is_some());
         assert_eq!(budget.next_wait(Policy, None), None);

@@ -2,10 +2,11 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header::RETRY_AFTER};
 
-/// How long the server asks to wait (RFC 9110, *Retry-After*): seconds, also with a fraction, or the time until a
-/// date; a date in the past is no wait. Of several the longest, `None` if there is none that can be read.
+/// The wait that the server asks for (RFC 9110, section 10.2.3): a number of seconds, also with a fraction,
+/// which is rounded up, or the time until a date; 0 for a date in the past. If there are several, the
+/// longest. `None` if no value can be parsed.
 ///
-/// It is as long as the server likes: clamp it (X4).
+/// The server chooses the time, so the caller must bound it (docs/threats.md, X4).
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let values = headers.get_all(RETRY_AFTER).iter();

@@ -6,22 +6,23 @@ use url::Url;
 
 use crate::{AddressClass, Error, Origin, Redacted, RequestBody, RequestClass, ResponseBody, TlsSettings};
 
-/// One request. The URL is kept parsed, so that the address that was checked is the address that is dialled.
+/// A request. The URL stays parsed, so that the address that was checked is the one that is connected to.
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// Where to.
+    /// The URL.
     pub url: Url,
-    /// The headers; the transport adds only what HTTP needs.
+    /// The headers. The transport adds only those that HTTP itself requires.
     pub headers: HeaderMap,
     /// The body.
     pub body: RequestBody,
-    /// Whether many bytes will move: such a request gets a connection of its own instead of sharing one by
-    /// HTTP/2, where all bytes pass through one task and one window.
+    /// True for a request that moves many bytes. It gets a connection of its own: over a shared HTTP/2
+    /// connection, all bytes would pass through one task and one flow-control window.
     pub bulk: bool,
-    /// How long the server may need before it answers.
+    /// The class of the request, which decides how long the transport waits for the head of the answer.
     pub class: RequestClass,
-    /// Whether another server can be asked: this one is given less time.
+    /// True if another server can be asked if this one fails. The transport then waits for a shorter time:
+    /// see [`Timeouts::with_alternative`](crate::Timeouts::with_alternative).
     pub has_alternative: bool,
 }
 
@@ -40,14 +41,14 @@ impl Request {
         }
     }
 
-    /// The same with this body.
+    /// Sets the body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<RequestBody>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// The same request again, or `None` if its body comes only once.
+    /// A copy of the request; `None` if its body is a stream, which can be sent only once.
     #[must_use]
     pub fn replay(&self) -> Option<Self> {
         Some(Self {
@@ -72,28 +73,73 @@ impl fmt::Debug for Request {
     }
 }
 
-/// One answer. The transport may put a [`PeerAddress`] into its extensions.
+/// A response. The transport may put a [`PeerAddress`] into its extensions.
 pub type Response = http::Response<ResponseBody>;
 
-/// The address a response came from; absent behind a proxy.
+/// The network address that a response came from. Absent behind a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
 
-/// Sends one request and returns its answer, whatever its status: the one seam to the network.
+/// Sends one request and returns the response, with any status. All requests of a client go through this
+/// trait, so an implementation can script, record or replace the network.
 ///
-/// It follows no redirect, decodes nothing, retries nothing and keeps no cookies. Replace it to script or
-/// swap the transport.
+/// An implementation follows no redirects, decodes no content codings, repeats no requests and stores no
+/// cookies: the layers above decide about these.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use async_trait::async_trait;
+/// use wharf_http::{Connect, Error, HttpService, Peer, Request, Response};
+///
+/// /// Counts the requests to one peer, and passes them on.
+/// #[derive(Debug)]
+/// struct Counted {
+///     inner: Arc<dyn HttpService>,
+///     count: Arc<std::sync::atomic::AtomicU64>,
+/// }
+///
+/// #[async_trait]
+/// impl HttpService for Counted {
+///     async fn call(&self, request: Request) -> Result<Response, Error> {
+///         self.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///         self.inner.call(request).await
+///     }
+/// }
+///
+/// /// Makes such a service of each service of another transport.
+/// #[derive(Debug)]
+/// struct CountedConnector<C> {
+///     inner: C,
+///     count: Arc<std::sync::atomic::AtomicU64>,
+/// }
+///
+/// impl<C: Connect> Connect for CountedConnector<C> {
+///     fn connect(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error> {
+///         let inner = self.inner.connect(peer)?;
+///         Ok(Arc::new(Counted { inner, count: Arc::clone(&self.count) }))
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait HttpService: Send + Sync + fmt::Debug {
-    /// Sends the request. The body of the answer is read later, by the caller.
+    /// Sends the request and waits for the head of the response. The caller reads the body afterwards.
+    ///
+    /// # Errors
+    ///
+    /// See [`ErrorKind`](crate::ErrorKind). Every status is a response, not an error.
     async fn call(&self, request: Request) -> Result<Response, Error>;
 }
 
-/// Makes the service for an origin: one TLS policy belongs to one origin (N9).
+/// Makes the [`HttpService`] for an origin. Each origin has TLS settings of its own (docs/threats.md, N9).
+/// [`HttpService`] has an example.
 pub trait Connect: Send + Sync + fmt::Debug {
-    /// The service for this peer; it need not connect yet. Called once per peer.
+    /// The service for this peer. It need not connect before the first request.
+    /// [`Transport`](crate::Transport) calls this once per peer.
     ///
-    /// Fails with [`ErrorKind::Settings`](crate::ErrorKind::Settings) if its TLS settings cannot be used.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Settings`](crate::ErrorKind::Settings) if the TLS settings of the peer cannot be used.
     fn connect(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error>;
 }
 
@@ -103,21 +149,21 @@ impl<C: Connect + ?Sized> Connect for Arc<C> {
     }
 }
 
-/// An origin and how it may be contacted.
+/// An origin, and the restrictions on connections to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Peer {
     /// Scheme, host and port.
     pub origin: Origin,
-    /// How far its certificate is trusted, and what we show it.
+    /// The settings that decide which certificates of the server are accepted, and the client certificate.
     pub tls: Arc<TlsSettings>,
-    /// The most inward class of address it may resolve to, set when a server named it (N5); `None` if the user
-    /// did.
+    /// The most private class of address that the host may resolve to (docs/threats.md, N5); `None` for a
+    /// host that the user named, which may have any address.
     pub floor: Option<AddressClass>,
 }
 
 impl Peer {
-    /// A peer the user named: any address is allowed.
+    /// A peer that the user named. It may have any address.
     #[must_use]
     pub const fn named(origin: Origin, tls: Arc<TlsSettings>) -> Self {
         Self {
@@ -127,7 +173,7 @@ impl Peer {
         }
     }
 
-    /// The same for a peer that a server named: it may be no further inward than `floor`.
+    /// Sets the most private class of address that the host may resolve to, for a peer that a server named.
     #[must_use]
     pub const fn with_floor(mut self, floor: AddressClass) -> Self {
         self.floor = Some(floor);

@@ -1,22 +1,32 @@
 use std::time::Duration;
 
-/// How long to wait for what (X3). There is no limit on a whole body: a large blob takes its time.
+/// Time limits of requests (docs/threats.md, X3). The whole of a body has none, as a large blob takes long.
 ///
-/// | limit | default | for |
+/// | limit | default | of |
 /// |---|---|---|
 /// | connect | 10 s | a connection: name, TCP, proxy and TLS |
 /// | question | 60 s | the head of an answer to [`RequestClass::Question`] |
-/// | content | 10 min | the same for [`RequestClass::Content`]: Harbor has been seen to send a manifest after 417 s, when it fetched it first |
-/// | commit | 15 min | the same for [`RequestClass::Commit`]: storage assembles and hashes what was uploaded before it answers |
-/// | optional | 5 s | the same for [`RequestClass::Optional`], with the connection if there is none: what it would save is not worth more |
-/// | alternative | 15 s | the most for the head of any answer where another server can be asked |
-/// | send | 5 min | a pause in a request's body because the server takes no more bytes: it may be writing to slow storage |
-/// | idle | 60 s | a pause in an answer's body after its first byte |
-/// | minimum rate | 1,024 B/s | an answer's body, over [`Timeouts::RATE_WINDOW`] of waiting for the server |
+/// | content | 10 min | the head of an answer to [`RequestClass::Content`]: Harbor takes up to 417 s for a manifest that it fetches first |
+/// | commit | 15 min | the head of an answer to [`RequestClass::Commit`]: storage assembles and hashes an upload before it answers |
+/// | optional | 5 s | the head of an answer to [`RequestClass::Optional`], including the connection: the request would not save more time than that |
+/// | alternative | 15 s | the head of any answer where another server can be asked |
+/// | send | 5 min | a pause in the body of a request while the server takes no more bytes: it may be writing to slow storage |
+/// | idle | 60 s | a pause in the body of an answer after its first byte |
+/// | minimum rate | 1,024 B/s | the body of an answer, over [`Timeouts::RATE_WINDOW`] of waiting for the server |
 ///
-/// The head is waited for from the last byte of the request on, and the first byte of a body as long as the head. A
-/// long limit is no long wait for a dead server: the built-in transport asks idle connections for a sign of life (TCP
-/// keep-alive, HTTP/2 PING) and notices within two minutes that there is none.
+/// The limit of a head begins with the last byte of the request, and the first byte of the body has the
+/// same limit again. A long limit does not mean a long wait for a dead server: the built-in transport
+/// probes idle connections (TCP keep-alive, HTTP/2 PING), and notices within two minutes that a server is
+/// gone.
+///
+/// ```
+/// use std::time::Duration;
+/// use wharf_http::Timeouts;
+///
+/// let timeouts = Timeouts::default()
+///     .with_connect(Duration::from_secs(3))
+///     .with_head(Duration::from_secs(30));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     pub(crate) connect: Duration,
@@ -30,18 +40,18 @@ pub struct Timeouts {
     pub(crate) minimum_rate: u64,
 }
 
-/// Classes of requests, by how long a server may need before it answers.
+/// Classes of requests, by the time that a server may need before it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RequestClass {
-    /// Asks for what the server knows: a token, a login, whether something is there, where to upload.
+    /// Requests something that the server knows: a token, a login, whether content exists, where to upload.
     #[default]
     Question,
-    /// Reads what the server may have to fetch or collect first: a manifest, a blob, a list.
+    /// Reads something that the server may have to fetch or collect first: a manifest, a blob, a list.
     Content,
-    /// Writes or deletes: the server answers when that is done.
+    /// Writes or deletes; the server answers when that is done.
     Commit,
-    /// May save work, and is given up first: a mount, a look whether something is there already.
+    /// Only saves work, and is given up soon: a mount, a check whether content exists.
     Optional,
 }
 
@@ -62,11 +72,11 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// How long a body may be slower than the minimum rate.
+    /// The time over which the rate of a body is measured. Only the time of waiting for the server counts.
     pub const RATE_WINDOW: Duration = Duration::from_secs(60);
 
-    /// The limit for the head of the answer to a request of this class. `has_alternative`: another server can be
-    /// asked.
+    /// The time limit for the head of the answer to a request of this class. `has_alternative` is true if
+    /// another server can be asked.
     #[must_use]
     pub fn head(&self, class: RequestClass, has_alternative: bool) -> Duration {
         let limit = match class {
@@ -106,8 +116,8 @@ impl Timeouts {
         self
     }
 
-    /// Sets the limit for the head of an answer to a request of every [`RequestClass`]. The limit where another
-    /// server can be asked ([`Timeouts::with_alternative`]) stays.
+    /// Sets the limit for the head of an answer to a request of every [`RequestClass`]. The limit where
+    /// another server can be asked ([`Timeouts::with_alternative`]) stays.
     #[must_use]
     pub const fn with_head(self, limit: Duration) -> Self {
         self.with_question(limit)
@@ -137,15 +147,16 @@ impl Timeouts {
         self
     }
 
-    /// Sets the limit for the head of an answer to [`RequestClass::Optional`]: a request that may only save work.
+    /// Sets the limit for the head of an answer to [`RequestClass::Optional`]: a request that may only save
+    /// work.
     #[must_use]
     pub const fn with_optional(mut self, limit: Duration) -> Self {
         self.optional = limit;
         self
     }
 
-    /// Sets the longest limit for the head of any answer where another server can be asked: a longer limit of the
-    /// request's class is shortened to it.
+    /// Sets the longest limit for the head of any answer where another server can be asked: a longer limit
+    /// of the request's class is shortened to it.
     #[must_use]
     pub const fn with_alternative(mut self, limit: Duration) -> Self {
         self.alternative = limit;
@@ -166,8 +177,8 @@ impl Timeouts {
         self
     }
 
-    /// Sets the minimum rate of an answer's body, in bytes per second, over [`Timeouts::RATE_WINDOW`]; 0 sets no
-    /// minimum.
+    /// Sets the minimum rate of an answer's body, in bytes per second, over [`Timeouts::RATE_WINDOW`]; 0
+    /// sets no minimum.
     #[must_use]
     pub const fn with_minimum_rate(mut self, bytes_per_second: u64) -> Self {
         self.minimum_rate = bytes_per_second;

@@ -2,8 +2,16 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// How a peer's certificate is judged and what we show it. Plain data: it is checked when the first connection
-/// is prepared, and what cannot be used is an error, never ignored.
+/// The certificates that are trusted, and the client certificate. This is plain data: it is checked when
+/// the first connection is prepared, and a setting that cannot be used is an error then, never ignored.
+///
+/// ```
+/// use wharf_http::{Roots, TlsSettings};
+///
+/// let pem = "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n";
+/// let settings = TlsSettings::default().with_roots(Roots::AddedOnly).with_root_pem(pem);
+/// assert!(!settings.is_insecure());
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct TlsSettings {
     pub(crate) roots: Roots,
@@ -12,41 +20,43 @@ pub struct TlsSettings {
     pub(crate) skip_verify: bool,
 }
 
-/// Where trust begins.
+/// The set of root certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Roots {
-    /// The system's certificates, and those added.
+    /// The certificates of the operating system, and the added ones.
     #[default]
     Platform,
-    /// Only those added.
+    /// The added certificates only.
     AddedOnly,
-    /// Mozilla's certificates as they were when the program was built, and those added: for a system that has
-    /// none, such as an empty container image. They age with the program; the system's are kept up to date.
+    /// Mozilla's certificates as of the build of the program, and the added ones: for a system without root
+    /// certificates, such as an empty container image. They are as old as the program, while the system's
+    /// are updated.
     #[cfg(feature = "webpki-roots")]
     Webpki,
 }
 
 impl TlsSettings {
-    /// Trust begins here instead of at the system's certificates.
+    /// Sets the root certificates. Default: [`Roots::Platform`].
     #[must_use]
     pub const fn with_roots(mut self, roots: Roots) -> Self {
         self.roots = roots;
         self
     }
 
-    /// Trusts the certificates of this PEM text too, as the `*.crt` files of certs.d do. May be called more
-    /// than once. Blocks that cannot be used are passed over; the built-in transport's `CertificateFile` tells which.
+    /// Adds the certificates of this PEM text to the roots, as the `*.crt` files of certs.d do. Repeated
+    /// calls add up. Blocks that cannot be used are ignored; `CertificateFile`, with the feature `reqwest`,
+    /// lists them.
     ///
-    /// A server that presents exactly one of them is trusted as well: self-signed certificates are commonly
-    /// installed that way.
+    /// A server that presents exactly one of these certificates is trusted as well, because self-signed
+    /// certificates are commonly installed this way.
     #[must_use]
     pub fn with_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.extra_roots.push(pem.into());
         self
     }
 
-    /// Shows this client certificate to a server that asks for one.
+    /// Sets the client certificate, which is presented to servers that ask for one.
     #[must_use]
     pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
@@ -58,14 +68,14 @@ impl TlsSettings {
         DangerousTls(self)
     }
 
-    /// Whether certificates are not verified.
+    /// True if server certificates are not verified.
     #[must_use]
     pub const fn is_insecure(&self) -> bool {
         self.skip_verify
     }
 
-    /// What holds for other origins too: where trust begins, but neither our certificate nor a waived
-    /// verification (N9).
+    /// The settings for other origins: the same roots, without the client certificate and with verification
+    /// (docs/threats.md, N9).
     #[must_use]
     pub fn for_others(&self) -> Self {
         Self {
@@ -76,7 +86,7 @@ impl TlsSettings {
         }
     }
 
-    /// Whether nothing was changed from the default.
+    /// True if the settings are the default ones.
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -94,13 +104,13 @@ impl fmt::Debug for TlsSettings {
     }
 }
 
-/// Settings that weaken security, behind one door.
+/// The settings that weaken security; see [`TlsSettings::dangerous`].
 #[derive(Debug)]
 #[must_use]
 pub struct DangerousTls(TlsSettings);
 
 impl DangerousTls {
-    /// Accepts any certificate: the peer can be anyone.
+    /// Accepts every server certificate. Anybody on the network path can then impersonate the server.
     #[must_use]
     pub fn skip_verify(mut self) -> TlsSettings {
         self.0.skip_verify = true;
@@ -108,7 +118,7 @@ impl DangerousTls {
     }
 }
 
-/// A client certificate with its key.
+/// A client certificate with its private key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     pub(crate) certificates: Vec<u8>,
@@ -117,7 +127,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A certificate chain and its private key, both PEM text.
+    /// A client certificate from PEM texts of its chain, the certificate itself first, and of its private
+    /// key. They are parsed when the first connection is prepared.
     pub fn from_pem(certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         Self {
             certificates: certificates.into(),

@@ -12,36 +12,52 @@ use crate::{
     RequestBody, Response, sync::LockExt as _,
 };
 
-/// Keeps one service per peer and follows redirects between them.
+/// Caches one service per peer, and follows redirects from peer to peer.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use http::Method;
+/// use wharf_http::{Origin, Peer, Request, ReqwestConnector, TlsSettings, Transport};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let transport = Transport::new(ReqwestConnector::new());
+/// let url: url::Url = "https://registry.example/v2/".parse()?;
+/// let registry = Peer::named(Origin::of(&url)?, Arc::new(TlsSettings::default()));
+/// let followed = transport.follow(&registry, Request::new(Method::GET, url), None).await;
+/// println!("{}", followed.map_err(|failed| failed.error)?.response.status());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Transport {
     connect: Arc<dyn Connect>,
     services: Mutex<HashMap<Peer, Arc<dyn HttpService>>>,
 }
 
-/// The final answer of a chain of redirects.
+/// The response at the end of a chain of redirects.
 #[derive(Debug)]
 pub struct Followed {
-    /// The answer.
+    /// The response.
     pub response: Response,
-    /// The URL that gave it.
+    /// The URL that answered.
     pub url: Url,
-    /// Whether the chain never left the first origin: challenges count only then (N3).
+    /// True if all requests went to the first origin. Only then do challenges count (docs/threats.md, N3).
     pub is_home: bool,
-    /// The class of the first origin's address, if the transport tells it.
+    /// The class of the address of the first origin, if the transport reports addresses.
     pub home_class: Option<AddressClass>,
 }
 
-/// A failure, and the URL it happened at.
+/// A failed request, and its URL.
 #[derive(Debug)]
 pub struct FollowError {
-    /// What failed.
+    /// The failure.
     pub error: Error,
-    /// Where. It may hold secrets in its query: print it with [`Redacted`](crate::Redacted).
+    /// The URL that failed. Its query may contain secrets: print it with [`Redacted`](crate::Redacted).
     pub url: Url,
 }
 
 impl Transport {
-    /// A transport over these connections.
+    /// A transport whose services this connector makes.
     pub fn new(connect: impl Connect + 'static) -> Self {
         Self {
             connect: Arc::new(connect),
@@ -49,7 +65,11 @@ impl Transport {
         }
     }
 
-    /// The service for a peer, made at the first call.
+    /// The service for a peer, made at the first request to it.
+    ///
+    /// # Errors
+    ///
+    /// The error of [`Connect::connect`].
     pub fn service(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error> {
         let mut services = self.services.locked();
         if let Some(service) = services.get(peer) {
@@ -63,8 +83,12 @@ impl Transport {
         Ok(service)
     }
 
-    /// Sends one request to a URL that a server named, which must be no further inward than `home_class`
-    /// (N5). No redirect is followed.
+    /// Sends one request to a URL that a server named. No redirect is followed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] if the host is further inside the network than `home_class`, the class of
+    /// the server that named it (docs/threats.md, N5). Otherwise see [`HttpService::call`].
     pub async fn call_foreign(
         &self,
         home: &Peer,
@@ -75,10 +99,13 @@ impl Transport {
         service.call(request).await
     }
 
-    /// Sends a request as [`call_foreign`](Self::call_foreign) does, and follows redirects [within its
-    /// origin](RedirectChain::within_origin): the headers and the body stay what they are, secrets included.
+    /// Sends a request like [`call_foreign`](Self::call_foreign), and follows redirects [within its
+    /// origin](RedirectChain::within_origin). Headers and body are sent again unchanged, including secrets.
     ///
-    /// Fails with [`ErrorKind::Redirect`] for a redirect that leads elsewhere.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Redirect`] for a redirect to another origin, or one of a body that is a stream.
+    /// Otherwise as `call_foreign`.
     pub async fn call_within_origin(
         &self,
         home: &Peer,
@@ -103,8 +130,14 @@ impl Transport {
         }
     }
 
-    /// Sends a request to `home` and follows redirects as [`RedirectChain`] decides. `authorization` goes along only
-    /// as long as the chain is at home.
+    /// Sends a request to `home` and follows redirects by the rules of [`RedirectChain`]. `authorization`
+    /// is sent only while the chain is at its first origin.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Redirect`] for a redirect that is not followed, [`ErrorKind::Forbidden`] for one that
+    /// leads further inside the network than `home` is, [`ErrorKind::Settings`] if the URL of the request
+    /// is not at `home`. Otherwise see [`HttpService::call`].
     pub async fn follow(
         &self,
         home: &Peer,
@@ -174,7 +207,8 @@ impl Transport {
     }
 }
 
-/// The peer of a URL: `home` itself, or a stranger with nothing but the same trust anchors.
+/// The peer of a URL: `home` itself, or another origin with the trust anchors of `home` and nothing else of
+/// it.
 fn peer_for(home: &Peer, home_class: Option<AddressClass>, url: &Url) -> Result<Peer, Error> {
     let origin = Origin::of(url)?;
     if origin == home.origin {
@@ -182,7 +216,8 @@ fn peer_for(home: &Peer, home_class: Option<AddressClass>, url: &Url) -> Result<
     }
     let tls = Arc::new(home.tls.for_others());
     let peer = Peer::named(origin, tls);
-    // Where the first origin is cannot be told behind a proxy; that is no way to a cloud's metadata.
+    // Behind a proxy the address of the first origin is unknown. Loopback is the limit then, which excludes
+    // the metadata services of clouds.
     let floor = home_class.unwrap_or(AddressClass::Loopback);
     if AddressClass::of_host(url).is_some_and(|class| class > floor) {
         let message = format!("{} is further inside the network than the registry", peer.origin);
@@ -191,7 +226,7 @@ fn peer_for(home: &Peer, home_class: Option<AddressClass>, url: &Url) -> Result<
     Ok(peer.with_floor(floor))
 }
 
-/// The most services that are kept, one for each origin with its TLS settings.
+/// The most services in the cache, one for each origin with its TLS settings.
 const MAX_PEERS: usize = 64;
 
 impl fmt::Debug for Transport {

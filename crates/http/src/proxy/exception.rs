@@ -57,7 +57,7 @@ impl Exception {
         })
     }
 
-    pub(super) fn holds(&self, origin: &Origin) -> bool {
+    pub(super) fn matches(&self, origin: &Origin) -> bool {
         let at_port = |port: &Option<u16>| port.is_none_or(|port| port == origin.port());
         match self {
             Self::Everything => true,

@@ -7,12 +7,25 @@ use url::Url;
 use self::exception::Exception;
 use crate::{Error, ErrorKind, Origin, Redacted, Scheme};
 
-/// Which proxy requests go through, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say it to programs written in Go
-/// (golang.org/x/net/http/httpproxy). The values come from the caller; nothing is read from the environment here.
-/// Default: none.
+/// The proxies of requests, with the rules by which programs written in Go read `HTTP_PROXY`, `HTTPS_PROXY`
+/// and `NO_PROXY` (golang.org/x/net/http/httpproxy). The caller passes the values; this crate reads no
+/// environment variable. Default: no proxy.
 ///
-/// A user name and password in a proxy's URL are for the proxy alone. This machine (`localhost` and loopback
-/// addresses) is never reached through a proxy. Behind one it is the proxy that resolves names.
+/// A user name and password in the URL of a proxy are sent to the proxy only. The local machine
+/// (`localhost` and loopback addresses) is never reached through a proxy. The proxy resolves the names of
+/// servers.
+///
+/// ```
+/// use wharf_http::{Origin, ProxySettings};
+///
+/// let proxies = ProxySettings::default()
+///     .with_https("http://proxy.example:3128")?
+///     .with_no_proxy("internal.example, 10.0.0.0/8");
+/// let proxy_for = |url: &str| Some(proxies.proxy_for(&Origin::of(&url.parse().ok()?).ok()?)?.to_string());
+/// assert_eq!(proxy_for("https://registry.example").as_deref(), Some("http://proxy.example:3128/"));
+/// assert_eq!(proxy_for("https://registry.internal.example"), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct ProxySettings {
     http: Option<Url>,
@@ -21,8 +34,8 @@ pub struct ProxySettings {
 }
 
 impl ProxySettings {
-    /// Sets the proxy for requests over plain http; an empty text sets none. A URL without a scheme is that of an
-    /// http proxy.
+    /// Sets the proxy for requests over plain http; an empty text sets none. A URL without a scheme is that
+    /// of an http proxy.
     ///
     /// # Errors
     ///
@@ -32,8 +45,8 @@ impl ProxySettings {
         Ok(self)
     }
 
-    /// Sets the proxy for requests over https; an empty text sets none. The proxy passes the encrypted bytes on and
-    /// cannot read them.
+    /// Sets the proxy for requests over https; an empty text sets none. The proxy passes the encrypted
+    /// bytes on and cannot read them.
     ///
     /// # Errors
     ///
@@ -43,11 +56,11 @@ impl ProxySettings {
         Ok(self)
     }
 
-    /// Adds hosts that are reached without a proxy. The entries of the list are separated by commas or spaces. An
-    /// entry is a name, which includes its subdomains; `.domain` or `*.domain`, for subdomains alone; an address; a
-    /// network (`10.0.0.0/8`); or `*`, for every host. A name, a domain and an address may have a port. An entry of
-    /// any other form has no effect. A network includes only hosts that are written as addresses: names are not
-    /// resolved.
+    /// Adds hosts that are reached without a proxy. The entries of the list are separated by commas or
+    /// spaces. An entry is a name, which includes its subdomains; `.domain` or `*.domain`, for subdomains
+    /// alone; an address; a network (`10.0.0.0/8`); or `*`, for every host. A name, a domain and an address
+    /// may have a port. An entry of any other form has no effect. A network includes only hosts that are
+    /// written as addresses: names are not resolved.
     ///
     /// # Deviation
     ///
@@ -59,14 +72,14 @@ impl ProxySettings {
         self
     }
 
-    /// The proxy for an origin.
+    /// The proxy for requests to this origin; `None` for a direct connection.
     #[must_use]
     pub fn proxy_for(&self, origin: &Origin) -> Option<&Url> {
         let proxy = match origin.scheme() {
             Scheme::Http => self.http.as_ref(),
             Scheme::Https => self.https.as_ref(),
         }?;
-        let direct = origin.is_loopback() || self.except.iter().any(|exception| exception.holds(origin));
+        let direct = origin.is_loopback() || self.except.iter().any(|exception| exception.matches(origin));
         (!direct).then_some(proxy)
     }
 }
@@ -81,7 +94,7 @@ fn parse(proxy: &str) -> Result<Option<Url>, Error> {
     } else {
         format!("http://{proxy}")
     };
-    // The value is not repeated: it may hold a password.
+    // The value is not part of the message: it may contain a password.
     let invalid = || {
         let message =
             "it is not the URL of a proxy, such as http://proxy.example:3128 or socks5://proxy.example:1080";

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     classify::{classify, other_protocol},
-    protocols::{Learned, Protocols},
+    protocols::{LearnedProtocols, Protocols},
     proxied,
 };
 use crate::{
@@ -27,12 +27,12 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct ReqwestService {
     pub(super) client: reqwest::Client,
-    /// HTTP/1.1 only; the same client where there is no HTTP/2 anyway.
+    /// The client for HTTP/1.1 only; the same one if there is no HTTP/2 anyway.
     pub(super) bulk: reqwest::Client,
-    /// What the server has turned out to speak.
-    pub(super) learned: Learned,
+    /// The HTTP versions that the server has refused.
+    pub(super) learned: LearnedProtocols,
     pub(super) timeouts: Timeouts,
-    /// The proxy that requests go through, without its login.
+    /// The URL of the proxy, without its login.
     pub(super) proxy: Option<String>,
 }
 
@@ -111,7 +111,7 @@ impl ReqwestService {
             Protocols::Http1 => &self.bulk,
         };
         let answer = client.execute(outgoing);
-        // What only saves work is not worth the time of a connection besides.
+        // A request that only saves work gets no time for a connection in addition.
         let connect = match class {
             RequestClass::Optional => Duration::ZERO,
             _ => self.timeouts.connect,
@@ -143,7 +143,7 @@ fn convert(
     timeouts: Timeouts,
     first_byte: Duration,
 ) -> Response {
-    // Behind a proxy it is the proxy's address, which says nothing of the server's.
+    // Behind a proxy this is the address of the proxy, which says nothing of the server.
     let peer = answer.remote_addr().filter(|_| !proxied);
     let (mut parts, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
     parts.extensions.clear();
@@ -168,7 +168,8 @@ fn convert(
     Response::from_parts(parts, body)
 }
 
-/// When the upload last made progress, and whether bytes are left: the wait for an answer begins with the last.
+/// The time of the last progress of the upload, and whether bytes are left: the wait for the answer begins
+/// with the last byte.
 #[derive(Clone)]
 struct Activity(Arc<Mutex<Sent>>);
 
@@ -207,8 +208,8 @@ impl Activity {
     }
 }
 
-/// Bytes in memory are handed over in pieces of at most so many: else there is no progress to be seen while
-/// they are sent.
+/// The size of the pieces in which bytes in memory are handed to hyper, in bytes: the progress of an upload
+/// is seen piece by piece.
 const PIECE: usize = 64 * 1024;
 
 struct Pieces(Bytes);
@@ -223,7 +224,7 @@ impl Stream for Pieces {
     }
 }
 
-/// A streamed request body. The mutex is never contended: hyper wants a body that is `Sync`.
+/// A streamed request body. The mutex is never contended; hyper requires a body that is `Sync`.
 struct Upload {
     bytes: Mutex<UploadStream>,
     remaining: Option<u64>,
@@ -267,7 +268,7 @@ impl http_body::Body for Upload {
     }
 }
 
-/// The caller's error about the bytes it was to send, on its way through hyper and back.
+/// The error of the body that the caller passed, on its way through hyper.
 #[derive(Debug)]
 pub(super) struct UploadError(Box<dyn error::Error + Send + Sync>);
 
@@ -283,22 +284,24 @@ impl error::Error for UploadError {
     }
 }
 
-/// A streamed answer that fails when nothing comes for too long.
+/// The body of an answer, which fails when nothing arrives within a time limit.
 struct Download {
     body: reqwest::Body,
     timeouts: Timeouts,
-    /// How long the first byte may take, until it has come: a cache may send the head before it has fetched the rest.
+    /// The time limit of the first byte, until it has arrived: a cache may send the head before it has
+    /// fetched the rest.
     first_byte: Option<Duration>,
     timer: Pin<Box<Sleep>>,
-    /// Since when nothing comes; the timer is set when a wait begins, not for every chunk.
+    /// The beginning of the current wait. The timer is set when a wait begins, not for every chunk.
     waiting_since: Option<Instant>,
-    /// How long it was waited for the server in this window of the minimum rate, and what came in it.
+    /// The time of waiting for the server in the current window of the minimum rate.
     waited: Duration,
+    /// The bytes received in that window.
     received: u64,
 }
 
 impl Download {
-    /// Counts a chunk; whether the server keeps up the minimum rate.
+    /// Counts a chunk, and returns whether the server meets the minimum rate.
     fn keeps_up(&mut self, length: usize) -> bool {
         self.received = self.received.saturating_add(length as u64);
         let waited = self.waiting_since.take().map(|since| since.elapsed());

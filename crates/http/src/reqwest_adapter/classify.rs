@@ -3,17 +3,17 @@ use std::{error, io};
 use super::{call::UploadError, protocols::Protocols};
 use crate::{Error, ErrorKind, printable};
 
-/// The most characters of what another layer says of a failure.
+/// The longest message of another layer in an error, in characters.
 const MAX_TEXT: usize = 400;
 
-/// How h2 words the codes of HTTP/2 (RFC 9113, section 7) that matter here. Its type of error is not reachable
-/// through reqwest's; the tests of row X8 notice when the words change.
+/// The messages of h2 for the HTTP/2 error codes that matter here (RFC 9113, section 7). Its error type is
+/// not reachable through reqwest's; the tests of docs/threats.md, X8, fail if the messages change.
 const REFUSED_STREAM: &str = "refused stream before processing";
 const ENHANCE_YOUR_CALM: &str = "detected excessive load generating behavior";
 const HTTP_1_1_REQUIRED: &str = "endpoint requires HTTP/1.1";
 
-/// Turns reqwest's error into ours: the kind is that of the deepest cause that tells one, and the URL is taken
-/// out.
+/// Converts an error of reqwest. The kind is that of the deepest cause that has one, and the URL is
+/// removed.
 pub(super) fn classify(error: reqwest::Error) -> Error {
     let error = error.without_url();
     let fallback = if error.is_timeout() {
@@ -41,7 +41,8 @@ pub(super) fn classify(error: reqwest::Error) -> Error {
     Error::from_cause(kind, deepest(&error))
 }
 
-/// What the server speaks instead, if that is why the request failed: it then has not been looked at.
+/// The HTTP version that the server demands, if it rejected the other one. The request was not processed
+/// and may be sent again.
 pub(super) fn other_protocol(error: &reqwest::Error) -> Option<Protocols> {
     let mut next: Option<&(dyn error::Error + 'static)> = Some(error);
     while let Some(error) = next {
@@ -67,8 +68,8 @@ fn find_own<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Error> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref::<Error>())
 }
 
-/// The cause as text: reqwest's own words ("error sending request") say nothing that the kind does not. Bounded,
-/// since a certificate may list any number of names.
+/// The message of the deepest cause: those of reqwest itself ("error sending request") add nothing to the
+/// kind. Bounded, since a certificate may list any number of names.
 fn deepest(error: &reqwest::Error) -> Box<dyn error::Error + Send + Sync> {
     let mut cause: &(dyn error::Error + 'static) = error;
     loop {
@@ -104,7 +105,7 @@ fn kind_of(error: &(dyn error::Error + 'static), connecting: bool) -> Option<Err
             }
             kind = io_kind(io.kind(), connecting).or(kind);
         }
-        // hyper's parse errors have no public type of their own; reqwest tells them apart by nothing else.
+        // The parse errors of hyper have no public type; only their messages tell them apart.
         let text = error.to_string();
         if text.starts_with("invalid HTTP") || text.starts_with("message head is too large") {
             kind = Some(ErrorKind::Protocol);
@@ -131,7 +132,8 @@ fn io_kind(kind: io::ErrorKind, connecting: bool) -> Option<ErrorKind> {
         | Io::PermissionDenied => Some(ErrorKind::Connect),
         Io::TimedOut if connecting => Some(ErrorKind::ConnectTimeout),
         Io::TimedOut => Some(ErrorKind::Timeout),
-        // Within a handshake: the other side hung up on our hello, as plain-text servers do.
+        // During a handshake: the server closed the connection at the ClientHello, as plain-text servers
+        // do.
         Io::UnexpectedEof | Io::ConnectionReset | Io::BrokenPipe if connecting => Some(ErrorKind::NotTls),
         Io::UnexpectedEof | Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe => {
             Some(ErrorKind::Broken)

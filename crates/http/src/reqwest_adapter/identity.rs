@@ -1,7 +1,7 @@
-//! The client's certificate.
+//! The client certificate.
 //!
-//! rustls' own way reads it as a server would, and refuses X.509 version 1, which `openssl x509 -req` made by default for
-//! twenty years. Whether a client's certificate will do is for the server to say.
+//! rustls would verify it as a server does, and refuse X.509 version 1, which `openssl x509 -req` made by
+//! default for twenty years. It is the server that decides whether a client certificate is acceptable.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rustls::{
 use super::pem;
 use crate::{Error, ErrorKind, Identity};
 
-/// Shows one certificate to every server that asks.
+/// Presents one certificate to every server that asks.
 #[derive(Debug)]
 pub(super) struct OneIdentity(Arc<CertifiedKey>);
 
@@ -27,7 +27,7 @@ impl ResolvesClientCert for OneIdentity {
     }
 }
 
-/// The certificate and key, if they can be used together.
+/// The certificate and key, if they belong together.
 pub(super) fn load(identity: &Identity, provider: &CryptoProvider) -> Result<OneIdentity, Error> {
     let (certificate, key) = identity.names();
     let fail = |message: String| Error::new(ErrorKind::Settings, message);
@@ -53,14 +53,14 @@ pub(super) fn load(identity: &Identity, provider: &CryptoProvider) -> Result<One
     }
 }
 
-/// Whether the key belongs to a certificate that rustls reads only as a trust anchor, such as one of X.509
-/// version 1. `true` if the two cannot be compared: the server then decides.
+/// True if the key belongs to a certificate that rustls parses only as a trust anchor, such as one of X.509
+/// version 1; also true if the two cannot be compared, and the server then decides.
 fn matches_version_1(certified: &CertifiedKey, certificate: CertificateDer<'static>) -> bool {
     let mut store = RootCertStore::empty();
     let (Some(key), Ok(())) = (certified.key.public_key(), store.add(certificate)) else {
         return true;
     };
-    // The anchor has the content of the sequence, the key all of it.
+    // The anchor holds the content of the sequence, the key the whole sequence.
     let anchors = &mut store.roots.iter();
     anchors.all(|anchor| key.as_ref().ends_with(&anchor.subject_public_key_info))
 }

@@ -1,5 +1,5 @@
-//! The transport over reqwest: the only place that names it. Everything reqwest would do by itself (redirects,
-//! decoding, proxies, retries, referers) is off.
+//! The transport over reqwest, the only module that names reqwest. Everything that reqwest would do by
+//! itself is off: redirects, decoding, proxies, retries, the header Referer.
 
 mod call;
 mod classify;
@@ -25,13 +25,24 @@ use crate::{
     sync::LockExt as _,
 };
 
-/// Connects with reqwest, rustls and ring: HTTP/2 where the server offers it over TLS, HTTP/1.1 otherwise.
+/// Connects with reqwest, rustls and ring, over HTTP/2 where the server offers it in the TLS handshake, and
+/// over HTTP/1.1 otherwise.
+///
+/// ```
+/// use std::time::Duration;
+/// use wharf_http::{ProxySettings, ReqwestConnector, Timeouts};
+///
+/// let connector = ReqwestConnector::new()
+///     .with_timeouts(Timeouts::default().with_connect(Duration::from_secs(3)))
+///     .with_proxies(ProxySettings::default().with_https("http://proxy.example:3128")?);
+/// # Ok::<(), wharf_http::Error>(())
+/// ```
 #[derive(Default)]
 pub struct ReqwestConnector {
     timeouts: Timeouts,
     dns: Option<Arc<dyn DnsResolver>>,
     proxies: ProxySettings,
-    /// Reading the system's certificates takes milliseconds: once per settings.
+    /// One configuration per settings: to read the certificates of the system takes milliseconds.
     tls: Mutex<HashMap<Arc<TlsSettings>, rustls::ClientConfig>>,
 }
 
@@ -42,23 +53,23 @@ impl ReqwestConnector {
         Self::default()
     }
 
-    /// The same with these time limits.
+    /// Sets the time limits.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts.bounded();
         self
     }
 
-    /// The same through these proxies. The addresses of servers behind them are not checked (N5): it is the
-    /// proxy that connects.
+    /// Sets the proxies. The addresses of servers behind a proxy are not checked (docs/threats.md, N5),
+    /// because the proxy resolves their names and connects.
     #[must_use]
     pub fn with_proxies(mut self, proxies: ProxySettings) -> Self {
         self.proxies = proxies;
         self
     }
 
-    /// The same with another way from names to addresses than the system's. A port that is not 0 takes the place
-    /// of a scheme's default port.
+    /// Sets the resolver of host names. Default: the system's. A port other than 0 in its answer replaces
+    /// the default port of a scheme.
     #[must_use]
     pub fn with_dns_resolver(mut self, resolver: impl DnsResolver + 'static) -> Self {
         self.dns = Some(Arc::new(resolver));
@@ -99,8 +110,8 @@ impl ReqwestConnector {
             .pool_idle_timeout(Duration::from_secs(25))
             .pool_max_idle_per_host(32)
             .tcp_nodelay(true)
-            // A server that is gone is found within 30 + 4 * 15 s, however long an answer may take: by TCP, and behind a
-            // proxy, whose connection says nothing of the server's, by HTTP/2.
+            // A server that is gone is noticed within 30 + 4 * 15 s, however long an answer may take: by
+            // TCP, and by HTTP/2 behind a proxy, where the TCP connection is the proxy's.
             .tcp_keepalive(Duration::from_secs(30))
             .tcp_keepalive_interval(Duration::from_secs(15))
             .tcp_keepalive_retries(4)
@@ -133,7 +144,7 @@ impl Connect for ReqwestConnector {
         Ok(Arc::new(call::ReqwestService {
             client,
             bulk,
-            learned: protocols::Learned::default(),
+            learned: protocols::LearnedProtocols::default(),
             timeouts: self.timeouts,
             proxy: proxy.map(|url| Redacted(url).to_string()),
         }))

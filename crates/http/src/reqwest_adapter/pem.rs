@@ -1,5 +1,5 @@
-//! PEM as it is found (RFC 7468, and what OpenSSL and hand-made files add): blocks between other text, with a byte
-//! order mark, any line ends, and headers.
+//! Parses PEM (RFC 7468) as it occurs in files: blocks between other text, a byte order mark, all line
+//! ends, and headers in blocks.
 
 use rustls::{
     RootCertStore,
@@ -75,8 +75,7 @@ fn blocks(text: &[u8]) -> Vec<Block> {
     blocks
 }
 
-/// The bytes that the lines between `BEGIN` and `END` encode in base64; `None` if they are damaged or encode
-/// nothing.
+/// The bytes that the base64 lines of a block encode; `None` if the lines are damaged or empty.
 fn decoded(body: &str) -> Option<Zeroizing<Vec<u8>>> {
     let whole = Zeroizing::new(format!(
         "-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----\n"
@@ -87,7 +86,17 @@ fn decoded(body: &str) -> Option<Zeroizing<Vec<u8>>> {
     }
 }
 
-/// The certificates in a text, and what else is in it.
+/// The certificates in a PEM text, and the blocks that cannot be used.
+///
+/// ```
+/// use wharf_http::CertificateFile;
+///
+/// let file = CertificateFile::read(b"-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n");
+/// assert!(file.is_empty());
+/// for block in file.ignored() {
+///     println!("line {}: {}", block.line(), block.reason());
+/// }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct CertificateFile {
     pub(super) certificates: Vec<CertificateDer<'static>>,
@@ -102,13 +111,13 @@ pub struct IgnoredBlock {
 }
 
 impl IgnoredBlock {
-    /// The line it begins in, from 1.
+    /// The line that it begins in, from 1.
     #[must_use]
     pub const fn line(&self) -> usize {
         self.line
     }
 
-    /// Why it cannot be used, and what to do about it.
+    /// The reason why it cannot be used, and the remedy.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
@@ -116,8 +125,8 @@ impl IgnoredBlock {
 }
 
 impl CertificateFile {
-    /// Reads the certificates of authorities. Any text may stand around the blocks; a block that is damaged, or is none
-    /// of a certificate, does not spoil the others. Certificates of X.509 version 1 count.
+    /// Parses the certificates of authorities. Text around the blocks is ignored; a block that is damaged
+    /// or is no certificate does not affect the others. Certificates of X.509 version 1 are accepted.
     #[must_use]
     pub fn read(text: &[u8]) -> Self {
         let mut file = Self::default();
@@ -132,13 +141,13 @@ impl CertificateFile {
         file
     }
 
-    /// How many certificates can be used.
+    /// The number of usable certificates.
     #[must_use]
     pub fn len(&self) -> usize {
         self.certificates.len()
     }
 
-    /// Whether no certificate can be used.
+    /// True if there is no usable certificate.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.certificates.is_empty()
@@ -178,7 +187,7 @@ fn authority(block: Block) -> Result<CertificateDer<'static>, String> {
     }
 }
 
-/// The certificates of a chain, the client's own first. They are judged by the server alone.
+/// The certificates of a chain, the client's own first. Only the server judges them.
 pub(super) fn chain(text: &[u8]) -> Vec<CertificateDer<'static>> {
     let certificates = blocks(text).into_iter().filter_map(|block| {
         let is_certificate = matches!(block.label.as_str(), "CERTIFICATE" | "X509 CERTIFICATE");

@@ -1,21 +1,21 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What a server speaks, as far as it has refused something else.
+/// The HTTP versions that a server accepts, as far as it has refused one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocols {
-    /// Not known to refuse either.
+    /// It has refused neither.
     Either,
-    /// It asked for HTTP/1.1 (`HTTP_1_1_REQUIRED`, RFC 9113, section 9.2.2).
+    /// HTTP/1.1 only: it asked for it (`HTTP_1_1_REQUIRED`, RFC 9113, section 9.2.2).
     Http1,
-    /// It has no other, which a connection that is not shared meets in the handshake.
+    /// HTTP/2 only: it refused a handshake whose ALPN had no `h2`.
     Http2,
 }
 
-/// The same, learned by whoever meets it first.
+/// The versions that a server accepts, shared by all requests to it.
 #[derive(Debug, Default)]
-pub(super) struct Learned(AtomicU8);
+pub(super) struct LearnedProtocols(AtomicU8);
 
-impl Learned {
+impl LearnedProtocols {
     pub(super) fn protocols(&self) -> Protocols {
         match self.0.load(Ordering::Relaxed) {
             1 => Protocols::Http1,

@@ -1,32 +1,32 @@
-//! Failures of proxies, told apart from those of servers.
+//! Tells failures of proxies from those of servers.
 
 use std::error;
 
 use super::classify::classify;
 use crate::{Error, ErrorKind};
 
-/// How hyper-util words the answers of proxies. Its types of errors are not public; the tests of proxies notice when
-/// the words change.
+/// The messages of hyper-util for answers of proxies. Its error types are not public; the tests of proxies
+/// fail if the messages change.
 const LOGIN_WANTED: [&str; 2] = ["proxy authorization required", "credentials not accepted"];
 const NOT_CONNECTED: [&str; 2] = ["tunnel error", "socks"];
 const NOT_REACHED: [&str; 1] = ["failed to create underlying connection"];
 
 /// The failure of a request through this proxy.
 pub(super) fn explain(error: reqwest::Error, proxy: &str) -> Error {
-    let says = |words: &[&str]| {
+    let has_message = |messages: &[&str]| {
         let chain = std::iter::successors(Some(&error as &(dyn error::Error + 'static)), |error| {
             error.source()
         });
         chain
             .map(|error| error.to_string().to_ascii_lowercase())
-            .any(|text| words.iter().any(|word| text.contains(word)))
+            .any(|text| messages.iter().any(|message| text.contains(message)))
     };
-    let login = says(&LOGIN_WANTED);
-    let refused = says(&NOT_CONNECTED) && !says(&NOT_REACHED);
+    let login = has_message(&LOGIN_WANTED);
+    let refused = has_message(&NOT_CONNECTED) && !has_message(&NOT_REACHED);
     let plain = classify(error);
     match plain.kind() {
         _ if login => wants_login(proxy),
-        // Nothing but the proxy is resolved and connected to.
+        // Only the proxy is resolved and connected to.
         ErrorKind::Dns | ErrorKind::Connect | ErrorKind::ConnectTimeout if !refused => {
             Error::new(ErrorKind::Proxy, format!("the proxy {proxy} cannot be reached")).with_source(plain)
         }

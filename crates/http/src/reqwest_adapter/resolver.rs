@@ -5,18 +5,43 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::{AddressClass, Error, ErrorKind};
 
-/// The system's resolver, less the addresses that are further inward than a server may send us (N5). It runs
-/// when the connection is made, so that a name cannot change its mind between check and use.
+/// A resolver that drops the addresses that are further inside the network than a server may direct the
+/// client to (docs/threats.md, N5). It runs when the connection is made, so that a name cannot resolve to
+/// another address after the check.
 #[derive(Debug)]
 pub(super) struct Resolver {
     pub(super) floor: Option<AddressClass>,
     pub(super) dns: Option<Arc<dyn DnsResolver>>,
 }
 
-/// A way from names to addresses, to stand in for the system's.
+/// Resolves host names to addresses, in place of the system's resolver.
+///
+/// ```
+/// use std::{io, net::SocketAddr};
+///
+/// use async_trait::async_trait;
+/// use wharf_http::{DnsResolver, ReqwestConnector};
+///
+/// /// Sends every name to one address.
+/// #[derive(Debug)]
+/// struct Fixed(SocketAddr);
+///
+/// #[async_trait]
+/// impl DnsResolver for Fixed {
+///     async fn resolve(&self, _host: &str) -> io::Result<Vec<SocketAddr>> {
+///         Ok(vec![self.0])
+///     }
+/// }
+///
+/// let connector = ReqwestConnector::new().with_dns_resolver(Fixed(([192, 0, 2, 1], 0).into()));
+/// ```
 #[async_trait]
 pub trait DnsResolver: Send + Sync + fmt::Debug {
-    /// The addresses of a host.
+    /// The addresses of a host. A port other than 0 replaces the default port of the scheme.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the request with [`ErrorKind::Dns`].
     async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>>;
 }
 

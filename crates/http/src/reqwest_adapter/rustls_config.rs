@@ -15,7 +15,7 @@ use rustls::{
 use super::{identity, pem::CertificateFile};
 use crate::{Error, ErrorKind, Identity, Roots, TlsSettings};
 
-/// The configuration for these settings: TLS 1.2 and 1.3, HTTP/2 preferred.
+/// The configuration for these settings: TLS 1.2 and 1.3, HTTP/2 before HTTP/1.1.
 pub(super) fn build(settings: &TlsSettings) -> Result<ClientConfig, Error> {
     let provider = provider();
     let verifier = verifier(settings, &provider)?;
@@ -27,7 +27,7 @@ pub(super) fn none() -> Result<ClientConfig, Error> {
     with_verifier(&provider(), Arc::new(TrustNothing), None)
 }
 
-/// The same for connections that are not shared.
+/// The configuration without HTTP/2, for connections that are not shared.
 pub(super) fn without_http2(mut config: ClientConfig) -> ClientConfig {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config
@@ -64,7 +64,8 @@ fn verifier(
     }
     let mut added = Vec::new();
     for pem in &settings.extra_roots {
-        // Text without any certificate is no error: certs.d may hold empty or foreign `*.crt` files, which Podman skips.
+        // Text without a certificate is no error: certs.d may hold empty or foreign `*.crt` files, which
+        // Podman ignores.
         added.extend(CertificateFile::read(pem).certificates);
     }
     let chain: Arc<dyn ServerCertVerifier> = match settings.roots {
@@ -128,9 +129,9 @@ fn settings_error(message: &str, error: impl std::error::Error + Send + Sync + '
     Error::new(ErrorKind::Settings, message).with_source(error)
 }
 
-/// Verifies a chain and, where that fails only because the server presents a CA certificate, accepts exactly
-/// the certificates that were added, for the names in them: what Go does with a self-signed certificate in
-/// certs.d. Its dates have been checked by then.
+/// Verifies a chain. If that fails only because the server presents a CA certificate, accepts exactly the
+/// certificates that were added, for the names in them, as Go does with a self-signed certificate in
+/// certs.d. The dates are checked before.
 #[derive(Debug)]
 struct OrExactly {
     chain: Arc<dyn ServerCertVerifier>,
@@ -183,7 +184,7 @@ impl ServerCertVerifier for OrExactly {
     }
 }
 
-/// `skip_verify`: any certificate, but the handshake must be signed by its key.
+/// For `skip_verify`: accepts any certificate, but the handshake must be signed by its key.
 #[derive(Debug)]
 struct AcceptAny(Arc<CryptoProvider>);
 
@@ -232,7 +233,7 @@ impl ServerCertVerifier for AcceptAny {
     }
 }
 
-/// For plain http, where no certificate is ever seen.
+/// For plain http, where no certificate is ever received.
 #[derive(Debug)]
 struct TrustNothing;
 
