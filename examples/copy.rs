@@ -9,17 +9,17 @@ mod common;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser};
-use wharf::{Client, Credential, Error, ErrorKind, Image, Registry};
+use wharf::{Client, Credential, Error, ErrorKind, ImageLocation, Registry};
 
 /// Copy an image. The last line printed is its digest.
 #[derive(Parser)]
 struct Arguments {
     /// `docker://REF`, `oci:DIR:NAME`, `oci:DIR:@N` or `oci:DIR@DIGEST`
-    #[arg(value_name = "SRC", value_parser = image)]
-    source: Image,
+    #[arg(value_name = "SRC", value_parser = common::location)]
+    source: ImageLocation,
     /// `docker://REF` or `oci:DIR:NAME`
-    #[arg(value_name = "DST", value_parser = image)]
-    destination: Image,
+    #[arg(value_name = "DST", value_parser = common::location)]
+    destination: ImageLocation,
     /// Credentials for the source, instead of those in a file
     #[arg(long, value_name = "USER:PASS", value_parser = common::UserAndPassword, conflicts_with = "creds")]
     src_creds: Option<Credential>,
@@ -43,13 +43,6 @@ struct Arguments {
 /// The registry of a side, and the login and the judgement of certificates that were given for it.
 type Side = Option<(Registry, Option<Credential>, Option<bool>)>;
 
-fn image(text: &str) -> Result<Image, String> {
-    if let Some(reference) = text.strip_prefix("docker://") {
-        common::reference(reference)?;
-    }
-    text.parse().map_err(|error: Error| error.to_string())
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     common::run(arguments.connection.host.command_timeout(), copy(arguments))
@@ -59,7 +52,7 @@ impl Arguments {
     /// Clients for the source and the destination, with what was said of each side, which does not hold for the other.
     fn clients(&self) -> Result<(Client, Client), Error> {
         let both = self.connection.creds.as_ref();
-        let side = |image: &Image, own: &Option<Credential>, verify: Option<bool>| {
+        let side = |image: &ImageLocation, own: &Option<Credential>, verify: Option<bool>| {
             let registry = common::registry_of(image)?;
             Some((registry, own.as_ref().or(both).cloned(), verify))
         };
@@ -105,7 +98,7 @@ async fn copy(arguments: Arguments) -> Result<(), Error> {
     let (client, destination) = arguments.clients()?;
     let options = arguments.transfer.options(&arguments.source);
     let report = client
-        .copy_to(&arguments.source, &destination, &arguments.destination, options)
+        .copy_to_with(&arguments.source, &destination, &arguments.destination, options)
         .await?;
     if let Some(platform) = report.platform() {
         arguments

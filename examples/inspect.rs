@@ -10,14 +10,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use wharf::{Error, ErrorKind, Image, Platform, Selection};
+use wharf::{Error, ErrorKind, ImageLocation, Platform, Selection};
 
 /// Show what an image is.
 #[derive(Parser)]
 struct Arguments {
     /// `docker://REF` or `oci:DIR:NAME`
-    #[arg(value_name = "IMAGE")]
-    image: Image,
+    #[arg(value_name = "IMAGE", value_parser = common::location)]
+    image: ImageLocation,
     /// Print the manifest or index, byte for byte; with --config, the config
     #[arg(long)]
     raw: bool,
@@ -44,14 +44,16 @@ async fn inspect(arguments: Arguments) -> Result<(), Error> {
     let selection = Selection::Platform(platform);
     match (arguments.raw, arguments.config) {
         (true, false) => common::print_bytes(client.manifest(&arguments.image).await?.bytes()),
-        (true, true) => common::print_bytes(&client.config_bytes(&arguments.image, &selection).await?),
+        (true, true) => common::print_bytes(&client.config_bytes_with(&arguments.image, &selection).await?),
         (false, true) => {
-            let config = client.config_bytes(&arguments.image, &selection).await?;
+            let config = client.config_bytes_with(&arguments.image, &selection).await?;
             let value: serde_json::Value =
                 serde_json::from_slice(&config).map_err(|error| Error::wrap(ErrorKind::Invalid, error))?;
             common::print_bytes(&pretty(&value)?)
         }
-        (false, false) => common::print_bytes(&pretty(&client.inspect(&arguments.image, &selection).await?)?),
+        (false, false) => common::print_bytes(&pretty(
+            &client.inspect_with(&arguments.image, &selection).await?,
+        )?),
     }
 }
 

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 async fn login(arguments: Arguments) -> Result<(), Error> {
     let client = common::build(arguments.host.builder()?)?;
     let (username, password) = ask(arguments.username, arguments.password_stdin)?;
-    let stored = client.login(&arguments.registry, &username, &password).await;
+    let stored = client.login(&arguments.registry, &username, password).await;
     let stored = stored.map_err(|error| match error.kind() {
         ErrorKind::Storage => {
             let message =

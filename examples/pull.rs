@@ -9,14 +9,14 @@ mod common;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use wharf::{Error, Name, config::NameOrigin, store::Layout};
+use wharf::{Error, Name, config::NameOrigin, reference::Written, store::Layout};
 
 /// Pull an image into a local store. The last line printed is its digest.
 #[derive(Parser)]
 struct Arguments {
     /// What to pull
     #[arg(value_name = "REF", value_parser = common::reference)]
-    reference: String,
+    reference: Written,
     /// Directory of the store, an OCI image layout; it is made if it does not exist
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
@@ -41,7 +41,7 @@ async fn pull(arguments: Arguments) -> Result<(), Error> {
     if let Some(name) = arguments.name {
         options = options.with_name(name);
     }
-    let pulled = client.pull(&arguments.reference, &store, options).await?;
+    let pulled = client.pull_with(&arguments.reference, &store, options).await?;
     let transfer = &arguments.transfer;
     if *pulled.origin() != NameOrigin::FullName {
         transfer.note(format_args!(
@@ -64,5 +64,5 @@ async fn pull(arguments: Arguments) -> Result<(), Error> {
         arguments.store.display(),
         pulled.name()
     ));
-    common::print(pulled.report().digest())
+    common::print(pulled.digest())
 }

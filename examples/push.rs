@@ -9,7 +9,7 @@ mod common;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use wharf::{Error, StoreImage, store::Layout};
+use wharf::{Error, StoreImage, reference::Written, store::Layout};
 
 /// Push an image from a local store. The last line printed is its digest.
 #[derive(Parser)]
@@ -22,7 +22,7 @@ struct Arguments {
     image: StoreImage,
     /// Where to push it
     #[arg(value_name = "REF", value_parser = common::reference)]
-    reference: String,
+    reference: Written,
     #[command(flatten)]
     connection: common::Connection,
     #[command(flatten)]
@@ -35,13 +35,14 @@ fn main() -> ExitCode {
 }
 
 async fn push(arguments: Arguments) -> Result<(), Error> {
-    let client = arguments
-        .connection
-        .client(common::registry(&arguments.reference))?;
+    let registry = arguments.reference.normalise().registry();
+    let client = arguments.connection.client(Some(registry))?;
     let store = Layout::open(&arguments.store).await?;
     let image = arguments.image.target(&store).await?;
     let options = arguments.transfer.options(&image);
-    let report = client.push(&store, image, &arguments.reference, options).await?;
+    let report = client
+        .push_with(&store, image, &arguments.reference, options)
+        .await?;
     if let Some(platform) = report.platform() {
         let note = format_args!("pushed the image for {platform}; --all pushes every one");
         arguments.transfer.note(note);

@@ -13,7 +13,7 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use wharf::{
-    BuiltImage, Client, Hasher, ImageBuilder, ImageConfig, MediaType, Options, Platform, Source, SourceExt,
+    BuiltImage, Client, Hasher, ImageBuilder, ImageConfig, MediaType, Platform, Source, SourceExt,
     config::Locations, store::Layout,
 };
 use wharf_registry::Registry;
@@ -40,18 +40,16 @@ async fn main() -> Result<()> {
         .with_locations(host)
         .with_plain_http(server.registry()?)
         .build()?;
-    let registry = server.registry()?.to_string();
-    let Err(denied) = client.login(&registry, "ada", &"wrong".into()).await else {
+    let registry = server.registry()?;
+    let Err(denied) = client.login(&registry, "ada", "wrong").await else {
         return Err("a wrong password was taken".into());
     };
     steps.done(&format!("a wrong password is refused: {denied}"));
-    let stored = client.login(&registry, "ada", &"correct horse".into()).await?;
+    let stored = client.login(&registry, "ada", "correct horse").await?;
     steps.done(&format!("logged in, credentials in {}", stored.origin));
 
-    let reference = format!("{registry}/team/hello:1.0");
-    let report = client
-        .push(&image, digest, &reference, Options::default())
-        .await?;
+    let reference = server.reference("team/hello:1.0")?;
+    let report = client.push(&image, digest, &reference).await?;
     steps.done(&format!("pushed {reference}, {} bytes", report.bytes_copied()));
 
     let tags = client.tags(&reference).await?;
@@ -59,7 +57,7 @@ async fn main() -> Result<()> {
 
     let directory = home.path().join("images");
     let store = Layout::create(&directory).await?;
-    let pulled = client.pull(&reference, &store, Options::default()).await?;
+    let pulled = client.pull(&reference, &store).await?;
     steps.done(&format!("pulled into an OCI image layout as {}", pulled.name()));
 
     let manifest = store.manifest(&pulled.name().clone().into()).await?;
@@ -71,7 +69,7 @@ async fn main() -> Result<()> {
     }
     steps.done(&format!("verified every byte of {digest}"));
 
-    let again = client.pull(&reference, &store, Options::default()).await?;
+    let again = client.pull(&reference, &store).await?;
     steps.done(&format!(
         "pulled again: {} bytes moved",
         again.report().bytes_copied()

@@ -9,14 +9,14 @@ mod common;
 use std::process::ExitCode;
 
 use clap::Parser;
-use wharf::Error;
+use wharf::{Error, reference::Written};
 
 /// List the tags of a repository, one on each line.
 #[derive(Parser)]
 struct Arguments {
     /// The repository; a tag is ignored
     #[arg(value_name = "REF", value_parser = common::reference)]
-    reference: String,
+    reference: Written,
     #[command(flatten)]
     connection: common::Connection,
 }
@@ -27,9 +27,8 @@ fn main() -> ExitCode {
 }
 
 async fn tags(arguments: Arguments) -> Result<(), Error> {
-    let client = arguments
-        .connection
-        .client(common::registry(&arguments.reference))?;
+    let registry = arguments.reference.normalise().registry();
+    let client = arguments.connection.client(Some(registry))?;
     for tag in client.tags(&arguments.reference).await? {
         common::print(tag)?;
     }

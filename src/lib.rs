@@ -12,17 +12,21 @@
 //! | `webpki-roots` | `Roots::Webpki` for [`ClientBuilder::with_roots`]: Mozilla's certificates, for where the system has none |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod arguments;
 mod builder;
 mod certificates;
 mod client;
-mod image;
+mod copying;
+mod image_location;
 mod inspect;
 mod login;
 mod names;
 mod overrides;
 mod policy;
+mod pull;
+mod push;
+mod reading;
 mod store_image;
-mod transfer;
 mod waiting;
 mod warnings;
 
@@ -35,12 +39,14 @@ pub use wharf_http as http;
 pub use wharf_reference as reference;
 pub use wharf_store as store;
 
+pub use arguments::{IntoCredentialKey, IntoImageLocation, IntoReference};
 pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
-pub use image::Image;
+pub use image_location::ImageLocation;
 pub use inspect::{Inspection, Layer};
+pub use pull::Pulled;
 pub use store_image::StoreImage;
-pub use transfer::Pulled;
+
 pub use warnings::Warning;
 
 #[doc(no_inline)]

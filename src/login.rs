@@ -1,22 +1,36 @@
 use std::fmt::Write as _;
 
 use wharf_auth::{Credential, Fixed, Secret};
-use wharf_config::{CredentialKey, Erased, Stored};
+use wharf_config::{Erased, Stored};
 use wharf_content::{Error, ErrorKind};
 
-use crate::Client;
+use crate::{Client, IntoCredentialKey};
 
 impl Client {
-    /// Checks a user name and password against a registry, then stores them where Podman and Skopeo look.
-    /// `registry` may name a namespace in it (`registry.example/team`). Says where they are stored, and whether a
-    /// source that is asked earlier hides them.
+    /// Checks a user name and password against a registry, then stores them where Podman and Skopeo look
+    /// (containers-auth.json(5)). `registry` may name a namespace in it (`registry.example.com/team`). Returns where they
+    /// are stored, and whether a source that is asked earlier hides them.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let stored = client.login("registry.example.com", "ada", "password").await?;
+    /// println!("stored in {}", stored.origin);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unauthorized`] if the registry refuses them; then nothing is stored.
-    pub async fn login(&self, registry: &str, username: &str, password: &Secret) -> Result<Stored, Error> {
-        let key = key(registry)?;
-        let credential = Credential::basic(username, password.clone());
+    /// [`ErrorKind::Invalid`] for a malformed registry; [`ErrorKind::Unauthorized`] if the registry refuses them, and then
+    /// nothing is stored; [`ErrorKind::Storage`] if they cannot be stored.
+    pub async fn login(
+        &self,
+        registry: impl IntoCredentialKey,
+        username: &str,
+        password: impl Into<Secret>,
+    ) -> Result<Stored, Error> {
+        let key = registry.into_key()?;
+        let credential = Credential::basic(username, password);
         let only = Fixed::new(key.registry().clone(), credential.clone());
         self.inner
             .protocol
@@ -29,14 +43,22 @@ impl Client {
         blocking(move || credentials.store(&key, &credential)).await
     }
 
-    /// Forgets the credentials stored for a registry or a namespace in it. Says where they were, whether another
-    /// source still has some, and which did not answer.
+    /// Erases the credentials stored for a registry or a namespace in it. Returns where they were, whether another
+    /// source still has some, and which sources did not answer.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// client.logout("registry.example.com").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if none are stored.
-    pub async fn logout(&self, registry: &str) -> Result<Erased, Error> {
-        let key = key(registry)?;
+    /// [`ErrorKind::Invalid`] for a malformed registry, [`ErrorKind::NotFound`] if no credentials are stored,
+    /// [`ErrorKind::Storage`] if they cannot be erased.
+    pub async fn logout(&self, registry: impl IntoCredentialKey) -> Result<Erased, Error> {
+        let key = registry.into_key()?;
         let credentials = self.inner.credentials.clone();
         let shown = key.to_string();
         let erased = blocking(move || credentials.erase(&key)).await?;
@@ -52,13 +74,6 @@ impl Client {
         }
         Err(Error::new(ErrorKind::NotFound, message))
     }
-}
-
-fn key(registry: &str) -> Result<CredentialKey, Error> {
-    CredentialKey::parse_argument(registry).map_err(|error| {
-        let message = format!("{registry:?} is not a registry, such as registry.example:5000");
-        Error::new(ErrorKind::Invalid, message).with_source(error)
-    })
 }
 
 async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Error>

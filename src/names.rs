@@ -49,13 +49,9 @@ impl Names {
     /// The images a name may mean. Asks the prompt if it must, on a thread that may block.
     pub(crate) async fn resolve(
         &self,
-        text: &str,
+        name: Written,
         registries: &Arc<Registries>,
     ) -> Result<ResolvedName, Error> {
-        let name = Written::parse(text).map_err(|error| {
-            let message = format!("invalid reference {text:?}");
-            Error::new(ErrorKind::Invalid, message).with_source(error)
-        })?;
         let prompt = self.options.prompt.clone();
         self.with_names(registries, move |names| names.resolve(&name, prompt.as_deref()))
             .await?

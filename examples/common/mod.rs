@@ -17,8 +17,8 @@ use std::{
 
 use clap::{Arg, ArgAction, Args, Command, builder::TypedValueParser};
 use wharf::{
-    Client, ClientBuilder, Credential, Error, ErrorKind, Image, Options, Platform, Reference, Registry,
-    Selection,
+    Client, ClientBuilder, Credential, Error, ErrorKind, ImageLocation, Options, Platform, Reference,
+    Registry, Selection, WithCauses,
     config::Locations,
     distribution::WarnOnce,
     reference::{ShortName, Written},
@@ -36,9 +36,9 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A client for pulls; `--creds` is for the registry that the name leads to.
-    pub(crate) fn client_of(mut self, reference: &str) -> Result<Client, Error> {
-        if Written::parse(reference).is_ok_and(|written| written.has_registry()) {
-            return self.client(registry(reference));
+    pub(crate) fn client_of(mut self, name: &Written) -> Result<Client, Error> {
+        if name.has_registry() {
+            return self.client(name.registry());
         }
         let mut builder = self.host.reader()?;
         if let Some(credential) = self.creds.take() {
@@ -232,31 +232,29 @@ impl Transfer {
 }
 
 /// A reference on the command line: checked there, so that a typo is a usage error.
-pub(crate) fn reference(text: &str) -> Result<String, String> {
+pub(crate) fn reference(text: &str) -> Result<Written, String> {
     let bare = text.strip_prefix("docker://").unwrap_or(text);
-    match Reference::parse(bare) {
-        Ok(_) => Ok(bare.to_owned()),
-        Err(error) => Err(format!(
+    Written::parse(bare).map_err(|error| {
+        format!(
             "{error}\n\n    {bare}\n    {:>width$}",
             '^',
             width = error.position() + 1
-        )),
-    }
+        )
+    })
 }
 
-/// The registry of a reference that was checked.
-pub(crate) fn registry(reference: &str) -> Option<Registry> {
-    Reference::parse(reference)
-        .ok()
-        .map(|reference| reference.registry())
+/// A location of an image on the command line.
+pub(crate) fn location(text: &str) -> Result<ImageLocation, String> {
+    if text.starts_with("docker://") {
+        reference(text)?;
+    }
+    text.parse()
+        .map_err(|error: Error| WithCauses(&error).to_string())
 }
 
 /// The registry an image is in, if it is in one.
-pub(crate) fn registry_of(image: &Image) -> Option<Registry> {
-    match image {
-        Image::Registry(reference) => registry(reference),
-        _ => None,
-    }
+pub(crate) fn registry_of(image: &ImageLocation) -> Option<Registry> {
+    image.reference().map(Reference::registry)
 }
 
 /// Runs an example: 0 when it is done, 1 when it failed, 3 when there is no such thing, 130 when interrupted.

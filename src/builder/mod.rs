@@ -1,4 +1,4 @@
-//! Wires a client from the host's configuration and from what the caller sets.
+//! Wires a client from the host's configuration and from the caller's settings.
 
 mod dangerous;
 mod network;
@@ -26,9 +26,22 @@ use crate::{
     warnings::{Warning, Warnings},
 };
 
-/// Makes a [`Client`].
+/// Makes a [`Client`]: from the configuration of a host, and from settings of the program, which take precedence.
 ///
-/// It owns the builder of the protocol's client, [`wharf_distribution::ClientBuilder`], and has every setting of it.
+/// It has every setting of [`wharf_distribution::ClientBuilder`]. A setter of a yes-or-no setting takes a `bool`; a setter
+/// of an extension takes any type that implements its trait, or an `Arc` of one.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use wharf::{Client, config::Locations, http::{RetryPolicy, Timeouts}};
+///
+/// let client = Client::builder()
+///     .with_locations(Locations::from_env()) // registries.conf, auth.json, certs.d, policy.json, proxies
+///     .with_timeouts(Timeouts::default().with_content(Duration::from_secs(20 * 60)))
+///     .with_retry(RetryPolicy::default().with_max_attempts(3))
+///     .build()?;
+/// # Ok::<(), wharf::Error>(())
+/// ```
 #[must_use]
 pub struct ClientBuilder {
     locations: Locations,
@@ -46,7 +59,7 @@ pub struct ClientBuilder {
     policy: PolicyChoice,
 }
 
-/// Where the trust policy comes from.
+/// The source of the trust policy.
 enum PolicyChoice {
     Host,
     Given(Policy),
@@ -72,101 +85,194 @@ impl ClientBuilder {
         }
     }
 
-    /// Where the configuration is. Without this call there is none: every registry is contacted anonymously,
-    /// under its own name, over verified https.
+    /// Sets where the host's configuration is. Default: [`Locations::none`], with which every registry is contacted
+    /// anonymously, under its own name, over verified https.
+    ///
+    /// ```no_run
+    /// use wharf::{Client, config::Locations};
+    ///
+    /// let host = Locations::from_env().with_auth_file("ci/auth.json");
+    /// let client = Client::builder().with_locations(host).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub fn with_locations(mut self, locations: Locations) -> Self {
         self.locations = locations;
         self
     }
 
-    /// A credential for a registry, or for a namespace or repository in it ([`CredentialKey::parse`]), instead of what
-    /// the configuration has for it. Of several the most specific is used, of two for the same the later. No other
-    /// registry sees it, not even a mirror of this one.
+    /// Adds a credential for a registry, or for a namespace or repository in it ([`CredentialKey::parse`]), which is used
+    /// instead of the configuration's. Of several the most specific is used, of two for the same key the later. No other
+    /// registry receives it, not even a mirror of this one.
+    ///
+    /// ```
+    /// use wharf::{Client, Credential, config::CredentialKey};
+    ///
+    /// let team = CredentialKey::parse("registry.example.com/team")?;
+    /// let client = Client::builder().with_credential(team, Credential::basic("ada", "password")).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_credential(mut self, key: impl Into<CredentialKey>, credential: Credential) -> Self {
         self.credentials.push((key.into(), credential));
         self
     }
 
-    /// A credential for the registry that the short name of a [`Client::pull`] leads to: by an alias, by the only search
-    /// registry, or by choice when asked.
+    /// Sets the credential for the registry that the short name of a [`Client::pull`] leads to: by an alias, by the only
+    /// search registry, or by the choice of a prompt.
+    ///
+    /// ```
+    /// use wharf::{Client, Credential};
+    ///
+    /// let client = Client::builder().with_short_name_credential(Credential::basic("ada", "password")).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     ///
     /// # Deviation
     ///
-    /// A short name that is searched in several registries fails with [`ErrorKind::Invalid`] then. Podman sends the
-    /// password to one after the other until one has the image, whoever runs them.
+    /// With such a credential, a pull by a short name that is searched in several registries fails with
+    /// [`ErrorKind::Invalid`]. Podman sends the password to one registry after the other until one has the image.
     pub fn with_short_name_credential(mut self, credential: Credential) -> Self {
         self.short_name_credential = Some(credential);
         self
     }
 
-    /// Whether certificates must verify, whatever the configuration says. `false` also allows plain http where
-    /// https cannot be had; credentials still go over plain http to the loopback address alone, unless
-    /// [`DangerousClientBuilder::allow_plaintext_credentials`] names the registry.
+    /// Sets whether certificates must verify, instead of what the configuration says for each registry. `false` also
+    /// allows plain http where no https connection can be made; credentials still go over plain http to the loopback
+    /// address alone, unless [`DangerousClientBuilder::allow_plaintext_credentials`] names the registry.
+    ///
+    /// ```
+    /// let client = wharf::Client::builder().with_tls_verify(true).build()?; // whatever registries.conf says
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub const fn with_tls_verify(mut self, verify: bool) -> Self {
         self.tls.all = Some(verify);
         self
     }
 
-    /// Whether the certificates of one registry must verify; otherwise as [`ClientBuilder::with_tls_verify`],
+    /// Sets whether the certificates of one registry must verify; otherwise as [`ClientBuilder::with_tls_verify`],
     /// which this overrides for that registry. It applies to no other registry, not even to a mirror of that
     /// one.
+    ///
+    /// ```
+    /// use wharf::{Client, Registry};
+    ///
+    /// let lab = Registry::parse("lab.example.com:5000")?;
+    /// let client = Client::builder().with_tls_verify_of(lab, false).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_tls_verify_of(mut self, registry: Registry, verify: bool) -> Self {
         self.tls.named.push((registry, verify));
         self
     }
 
-    /// Where trust in certificates begins. Default: [`Roots::Platform`], the system's. With [`Roots::AddedOnly`]
-    /// nobody is trusted but the authorities of certs.d and of [`ClientBuilder::with_root_pem`], and a registry that has none
-    /// is an error; with the feature
-    /// `webpki-roots` there are Mozilla's, for a system that has none.
+    /// Sets the root certificates. Default: [`Roots::Platform`], the system's. With [`Roots::AddedOnly`] only the
+    /// authorities of certs.d and of [`ClientBuilder::with_root_pem`] are trusted, and a registry that has none is an
+    /// error. The feature `webpki-roots` has Mozilla's, for a system without root certificates.
+    ///
+    /// ```no_run
+    /// use wharf::{Client, Roots};
+    ///
+    /// let company = std::fs::read("company-ca.pem")?;
+    /// let client = Client::builder().with_roots(Roots::AddedOnly).with_root_pem(company).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn with_roots(mut self, roots: Roots) -> Self {
         self.trust.roots = roots;
         self
     }
 
-    /// Trusts the certificates of this PEM text too, for every registry; certs.d names those of one. May be
-    /// called more than once. What is no PEM is an error when a registry is first contacted.
+    /// Adds root certificates in PEM form, trusted for every registry; certs.d has those for one registry. It may be
+    /// called more than once. Text that is no PEM is an error when a registry is first contacted.
+    ///
+    /// ```no_run
+    /// let company = std::fs::read("company-ca.pem")?;
+    /// let client = wharf::Client::builder().with_root_pem(company).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.trust.added.push(pem.into());
         self
     }
 
-    /// Sets how a short name that may mean several images is resolved, instead of the configuration's mode.
+    /// Sets how a short name that may mean several images is resolved, instead of the configuration's
+    /// `short-name-mode`.
+    ///
+    /// ```
+    /// use wharf::{Client, config::ShortNameMode};
+    ///
+    /// let client = Client::builder().with_short_name_mode(ShortNameMode::Enforcing).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub const fn with_short_name_mode(mut self, mode: ShortNameMode) -> Self {
         self.short_names.mode = Some(mode);
         self
     }
 
-    /// Sets the prompt that chooses when a short name may mean several images. The choice is remembered once the image was
-    /// pulled, as Podman remembers it.
+    /// Sets the prompt that chooses when a short name may mean several images. The choice is recorded in the file of
+    /// aliases once the image was pulled, as Podman does.
+    ///
+    /// ```
+    /// use wharf::{Client, Reference, reference::ShortName};
+    ///
+    /// let first = |_: &ShortName, candidates: &[Reference]| (!candidates.is_empty()).then_some(0);
+    /// let client = Client::builder().with_short_name_prompt(first).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub fn with_short_name_prompt(mut self, prompt: impl Prompt + 'static) -> Self {
         self.short_names.prompt = Some(Arc::new(prompt));
         self
     }
 
-    /// Takes every short name for Docker Hub's, as Docker does; aliases and search registries are ignored.
-    pub const fn with_docker_hub_names(mut self) -> Self {
-        self.short_names.docker_hub = true;
+    /// Sets whether every short name is Docker Hub's, as for Docker; aliases and search registries are ignored then.
+    /// Default: `false`.
+    ///
+    /// ```
+    /// let client = wharf::Client::builder().with_docker_hub_names(true).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    pub const fn with_docker_hub_names(mut self, docker_hub: bool) -> Self {
+        self.short_names.docker_hub = docker_hub;
         self
     }
 
-    /// The trust policy, instead of the host's policy.json. It decides what may be pulled, copied and pushed
-    /// ([`ErrorKind::Rejected`]); reading names, tags and manifests is free. What comes from a store is judged by the
-    /// rules for its directory, and what comes from memory by the default.
+    /// Sets the trust policy, instead of the host's policy.json. It decides what may be pulled, copied and pushed
+    /// ([`ErrorKind::Rejected`]); reading names, tags and manifests needs no permission. An image in a store is judged
+    /// by the rules for the store's directory, an image in memory by the default rule.
     ///
-    /// By default the host's is obeyed if it has one. Where there is none everything is accepted, other than in Podman,
-    /// which does nothing then.
+    /// Default: the host's policy.json, if it has one. Without one every image is accepted; Podman copies nothing then.
+    ///
+    /// ```
+    /// use wharf::{Client, config::Policy};
+    ///
+    /// let policy = Policy::parse(
+    ///     r#"{"default": [{"type": "reject"}],
+    ///         "transports": {"docker": {"registry.example.com/team": [{"type": "insecureAcceptAnything"}]}}}"#,
+    /// )?;
+    /// let client = Client::builder().with_policy(policy).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = PolicyChoice::Given(policy);
         self
     }
 
     /// The settings that weaken security.
+    ///
+    /// ```
+    /// let client = wharf::Client::builder().dangerous().ignore_policy().build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub fn dangerous(self) -> DangerousClientBuilder {
         DangerousClientBuilder(self)
     }
 
     /// Reads the configuration and makes the client. Nothing is contacted.
+    ///
+    /// ```no_run
+    /// use wharf::{Client, config::Locations};
+    ///
+    /// let client = Client::builder().with_locations(Locations::from_env()).build()?; // as Client::from_host
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

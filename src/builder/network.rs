@@ -18,57 +18,128 @@ impl ClientBuilder {
         self
     }
 
-    /// Time limits: for a connection, for the head of an answer by class of request, for pauses in bodies. Default:
-    /// [`Timeouts::default`].
+    /// Sets the time limits: for making a connection, for the head of an answer by class of request, and for pauses in
+    /// bodies. Default: [`Timeouts::default`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wharf::{Client, http::Timeouts};
+    ///
+    /// let timeouts = Timeouts::default().with_content(Duration::from_secs(20 * 60)); // a cache that fetches first
+    /// let client = Client::builder().with_timeouts(timeouts).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
         self.map(|protocol| protocol.with_timeouts(timeouts))
     }
 
-    /// When failed requests are sent again, how often, and after which waits. Default: [`RetryPolicy::default`].
+    /// Sets which failed requests are sent again, how often, and after which waits. Default: [`RetryPolicy::default`].
+    ///
+    /// ```
+    /// use wharf::{Client, http::RetryPolicy};
+    ///
+    /// let client = Client::builder().with_retry(RetryPolicy::default().with_max_attempts(3)).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub fn with_retry(self, retry: RetryPolicy) -> Self {
         self.map(|protocol| protocol.with_retry(retry))
     }
 
-    /// The `User-Agent` header of every request. Default: `wharf/` and the version. Characters that no header can
-    /// carry make [`ClientBuilder::build`] fail with [`ErrorKind::Invalid`](wharf_content::ErrorKind::Invalid).
+    /// Sets the `User-Agent` header of every request. Default: `wharf/` and the version. With characters that no header
+    /// can carry, [`ClientBuilder::build`] fails with [`ErrorKind::Invalid`](wharf_content::ErrorKind::Invalid).
+    ///
+    /// ```
+    /// let client = wharf::Client::builder().with_user_agent("deploy-bot/1.4").build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub fn with_user_agent(self, user_agent: impl Into<String>) -> Self {
         self.map(|protocol| protocol.with_user_agent(user_agent))
     }
 
-    /// The proxies that requests go through. Default: those of the environment that the
-    /// [`Locations`](wharf_config::Locations) were read from (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`); none without.
+    /// Sets the proxies that requests go through. Default: those that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name in
+    /// the environment that the [`Locations`](wharf_config::Locations) were read from; none without these.
+    ///
+    /// ```
+    /// use wharf::{Client, http::ProxySettings};
+    ///
+    /// let proxies = ProxySettings::default().with_https("http://proxy.example.com:3128")?.with_no_proxy(".example.com");
+    /// let client = Client::builder().with_proxies(proxies).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_proxies(mut self, proxies: ProxySettings) -> Self {
         self.has_proxies = true;
         self.map(|protocol| protocol.with_proxies(proxies))
     }
 
-    /// Which token servers may receive credentials beside those of the registry's own host or domain. Default:
+    /// Sets which token servers may receive credentials beside those of the registry's own host or domain. Default:
     /// [`RealmPolicy::default`].
+    ///
+    /// ```
+    /// use wharf::{Client, auth::RealmPolicy};
+    ///
+    /// let client = Client::builder().with_realms(RealmPolicy::default().trust("login.example.net")).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub fn with_realms(self, realms: RealmPolicy) -> Self {
         self.map(|protocol| protocol.with_realms(realms))
     }
 
-    /// Another transport than the built-in one. Time limits and proxies are that transport's own then.
+    /// Sets a transport instead of the built-in one. The time limits and proxies of this builder have no effect then.
+    ///
+    /// ```
+    /// use wharf::{Client, http::ReqwestConnector};
+    ///
+    /// let client = Client::builder().with_connect(ReqwestConnector::new()).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub fn with_connect(self, connect: impl Connect + 'static) -> Self {
         self.map(|protocol| protocol.with_connect(connect))
     }
 
-    /// Speaks plain http with this registry, and never tries https: for a registry inside this machine, such as
-    /// one in a test.
+    /// Speaks plain http with this registry, and never https: for a registry on this machine, such as one in a test.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf::{Client, ImageBuilder, ImageConfig, Platform};
+    ///
+    /// let server = wharf_registry::Registry::memory().serve().await?; // stops when it is dropped
+    /// let client = Client::builder().with_plain_http(server.registry()?).build()?;
+    /// let image = ImageBuilder::new().with_config(ImageConfig::builder(Platform::host()).build()?).build()?;
+    /// client.push(&image, image.digest(), server.reference("team/app:1")?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_plain_http(self, registry: Registry) -> Self {
         self.map(|protocol| protocol.with_plain_http(registry))
     }
 
-    /// Fetches a layer that the registry does not have from the URLs that its descriptor lists; see
-    /// [`with_foreign_urls`](wharf_distribution::ClientBuilder::with_foreign_urls). Default: they are ignored.
-    pub fn with_foreign_urls(self) -> Self {
-        self.map(wharf_distribution::ClientBuilder::with_foreign_urls)
+    /// Sets whether a layer that the registry does not have is fetched from the URLs that its descriptor lists; see
+    /// [`with_foreign_urls`](wharf_distribution::ClientBuilder::with_foreign_urls). Default: `false`.
+    ///
+    /// ```
+    /// let client = wharf::Client::builder().with_foreign_urls(true).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    pub fn with_foreign_urls(self, foreign_urls: bool) -> Self {
+        self.map(|protocol| protocol.with_foreign_urls(foreign_urls))
     }
 
-    /// Tells what the user should know and is no failure, each thing once, as
-    /// [`Event::Warning`](wharf_content::Event::Warning): what is odd in the configuration, files of certs.d that are
-    /// ignored, files with credentials that others can read, what registries warn of. Default: it is logged.
-    /// [`Client::warnings`](crate::Client::warnings) has them all.
+    /// Sets the listener for warnings: each is one [`Event::Warning`](wharf_content::Event::Warning), at the moment it
+    /// arises. They are about oddities in the configuration, files of certs.d that are ignored, files with credentials
+    /// that others can read, and come from registries. Default: they are logged. [`Client::warnings`](crate::Client::warnings)
+    /// has them all.
+    ///
+    /// ```
+    /// use wharf::{Client, Event};
+    ///
+    /// let listener = |event: Event<'_>| {
+    ///     if let Event::Warning { message } = event {
+    ///         eprintln!("warning: {message}");
+    ///     }
+    /// };
+    /// let client = Client::builder().with_warnings(listener).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
     pub fn with_warnings(mut self, listener: impl Progress + 'static) -> Self {
         self.warnings = Some(Arc::new(listener));
         self

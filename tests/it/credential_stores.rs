@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 use wharf::{
-    Client, ErrorKind, Name, Options,
+    Client, ErrorKind, Name,
     config::Locations,
     content::{Event, Progress},
     store::Layout,
@@ -43,12 +43,7 @@ async fn host(config: &str) -> (TempDir, Server) {
         .build()
         .unwrap();
     client
-        .push(
-            &from,
-            &Name::parse("app").unwrap(),
-            reference.as_str(),
-            Options::default(),
-        )
+        .push(&from, &Name::parse("app").unwrap(), reference.as_str())
         .await
         .unwrap();
     (root, server)
@@ -79,7 +74,7 @@ async fn a_store_that_fails_is_told_with_the_login_that_is_wanted() {
         let store = Layout::create(root.path().join("to")).await.unwrap();
         let reference = server.reference("team/app:1").unwrap();
         for _ in 0..2 {
-            let pulled = client.pull(reference.as_str(), &store, Options::default()).await;
+            let pulled = client.pull(reference.as_str(), &store).await;
             assert_eq!(pulled.is_ok(), challenge.is_none(), "{challenge:?}: {pulled:?}");
             let Err(error) = pulled else { continue };
             assert_eq!(error.kind(), ErrorKind::Unauthorized);
@@ -136,7 +131,7 @@ async fn each_registry_of_a_search_or_a_mirror_says_why_it_has_no_login() {
         }
         let client = builder.build().unwrap();
         let store = Layout::create(root.path().join("to")).await.unwrap();
-        let error = client.pull(image, &store, Options::default()).await.unwrap_err();
+        let error = client.pull(image, &store).await.unwrap_err();
         let text = wharf::WithCauses(&error).to_string();
         assert_eq!(text.matches(MISSING).count(), times, "{conf}{config}: {text}");
         let (_, of_first) = text.split_once(names[0].as_str()).unwrap();

@@ -80,18 +80,18 @@ async fn what_need_not_be_understood_is_copied_byte_for_byte() {
             format!("{registry}/first:{name}"),
             format!("{registry}/second:{name}"),
         );
-        client.push(&store, &name, &first, options()).await.unwrap();
+        client.push_with(&store, &name, &first, options()).await.unwrap();
         let pulled = client
-            .pull(&first, &layout, options().with_name(name.clone()))
+            .pull_with(&first, &layout, options().with_name(name.clone()))
             .await
             .unwrap();
         assert_eq!(pulled.name(), &name);
-        client.push(&layout, &name, &second, options()).await.unwrap();
-        let kept = layout.manifest(&Target::Name(name)).await.unwrap();
-        let served = client
-            .manifest(&format!("docker://{second}").parse().unwrap())
+        client
+            .push_with(&layout, &name, &second, options())
             .await
             .unwrap();
+        let kept = layout.manifest(&Target::Name(name)).await.unwrap();
+        let served = client.manifest(format!("docker://{second}")).await.unwrap();
         for manifest in [kept, served] {
             assert_eq!(manifest.bytes(), document.to_string().as_bytes());
         }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use wharf::{Client, ErrorKind, Image as Location, Options};
+use wharf::{Client, ErrorKind, ImageLocation as Location};
 use wharf_registry::Registry;
 use wharf_testkit::{Image, Sandbox};
 
@@ -155,7 +155,7 @@ async fn the_only_image_need_not_be_named() {
         let to: Location = format!("oci:{}", sandbox.path("copied").display())
             .parse()
             .unwrap();
-        let copied = client.copy(&location, &to, Options::default()).await;
+        let copied = client.copy(&location, &to).await;
         assert_eq!(copied.err().map(|error| error.kind()), expected);
         assert!(!path.join(".wharf").exists());
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use wharf::{
-    Client, Credential, ErrorKind, Image, Name, Options, Reference, Registry,
+    Client, Credential, ErrorKind, ImageLocation, Name, Reference, Registry,
     config::{CredentialKey, Locations},
     reference::ShortName,
     store::Layout,
@@ -44,7 +44,7 @@ fn client(registry: &Registry, logins: &[(&str, &str)]) -> Client {
     builder.build().unwrap()
 }
 
-fn image(registry: &Registry, name: &str) -> Image {
+fn image(registry: &Registry, name: &str) -> ImageLocation {
     format!("docker://{registry}/{name}").parse().unwrap()
 }
 
@@ -55,9 +55,7 @@ async fn push(registry: &Registry, name: &str) {
     let local = Name::parse("local").unwrap();
     let reference = format!("{registry}/{name}");
     let all = client(registry, &[("", "both")]);
-    all.push(&source, &local, &reference, Options::default())
-        .await
-        .unwrap();
+    all.push(&source, &local, &reference).await.unwrap();
 }
 
 /// The namespaces and users of a client's logins.
@@ -85,7 +83,7 @@ async fn each_side_of_a_copy_has_its_login() {
             let source = client(&registry, from);
             let destination = to.map_or_else(|| source.clone(), |logins| client(&registry, logins));
             let (from, to) = (image(&registry, "one/x:1"), image(&registry, name));
-            let copied = source.copy_to(&from, &destination, &to, Options::default()).await;
+            let copied = source.copy_to(&from, &destination, &to).await;
             assert_eq!(copied.is_ok(), works, "{what}: {copied:?}");
             if let Ok(report) = copied {
                 let all = client(&registry, &[("", "both")]);
@@ -144,7 +142,7 @@ async fn a_login_for_a_short_name_goes_to_the_one_registry_that_it_leads_to() {
         }
         let store = Layout::create(host.path().join("store")).await.unwrap();
         let client = builder.build().unwrap();
-        let pulled = client.pull("app:1", &store, Options::default()).await;
+        let pulled = client.pull("app:1", &store).await;
         assert_eq!(pulled.is_ok(), works, "{what}: {pulled:?}");
         assert_eq!(*asked.lock().unwrap(), i32::from(asks), "{what}");
         if let Err(error) = pulled {

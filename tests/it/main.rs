@@ -8,6 +8,7 @@
 )]
 
 mod caches;
+mod client;
 mod credential_stores;
 mod dependencies;
 mod documents;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use wharf::{
-    Client, Error, ErrorKind, Image, Name, Options,
+    Client, Error, ErrorKind, ImageLocation, Name,
     config::{Locations, Policy},
     store::Layout,
 };
@@ -66,19 +66,19 @@ impl Scene {
     async fn push(&self, client: &Client) -> Result<(), Error> {
         let name = Name::parse("app").unwrap();
         let to = self.reference();
-        let pushed = client.push(&self.store, &name, &to, Options::default());
+        let pushed = client.push(&self.store, &name, &to);
         pushed.await.map(drop)
     }
 
     async fn pull(&self, client: &Client, to: &str) -> Result<(), Error> {
         let store = Layout::create(self.path(to)).await.unwrap();
-        let pulled = client.pull(&self.reference(), &store, Options::default()).await;
+        let pulled = client.pull(&self.reference(), &store).await;
         pulled.map(drop)
     }
 
-    async fn copy(&self, client: &Client, from: Image, to: &str) -> Result<(), Error> {
-        let to: Image = format!("oci:{}:x", self.path(to).display()).parse().unwrap();
-        client.copy(&from, &to, Options::default()).await.map(drop)
+    async fn copy(&self, client: &Client, from: ImageLocation, to: &str) -> Result<(), Error> {
+        let to: ImageLocation = format!("oci:{}:x", self.path(to).display()).parse().unwrap();
+        client.copy(&from, &to).await.map(drop)
     }
 }
 
@@ -133,7 +133,7 @@ async fn what_the_host_rejects_is_not_contacted() {
             scene.path("etc/containers/policy.json").display()
         )
     );
-    let from: Image = format!("docker://{}", scene.reference()).parse().unwrap();
+    let from: ImageLocation = format!("docker://{}", scene.reference()).parse().unwrap();
     let copied = scene.copy(&client, from, "copied").await;
     assert_eq!(copied.unwrap_err().kind(), ErrorKind::Rejected);
     assert!(!scene.path("copied").exists(), "not even a store was made");
@@ -153,7 +153,7 @@ async fn a_store_has_rules_by_its_directory() {
     assert_eq!(scene.push(&client).await.unwrap_err().kind(), ErrorKind::Rejected);
     // A symbolic link is no way around it.
     std::os::unix::fs::symlink(&directory, scene.path("link")).unwrap();
-    let from: Image = format!("oci:{}:app", scene.path("link").display())
+    let from: ImageLocation = format!("oci:{}:app", scene.path("link").display())
         .parse()
         .unwrap();
     let copied = scene.copy(&client, from, "copied").await;

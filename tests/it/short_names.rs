@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 use wharf::{
-    Client, ErrorKind, Name, Options, Reference,
+    Client, ErrorKind, Name, Reference,
     config::{Locations, NameOrigin},
     reference::ShortName,
     store::Layout,
@@ -65,10 +65,7 @@ async fn registry_with(names: &[&str]) -> Server {
         .unwrap();
     for image in names {
         let reference = server.reference(image).unwrap();
-        client
-            .push(&source, &name, reference.as_str(), Options::default())
-            .await
-            .unwrap();
+        client.push(&source, &name, reference.as_str()).await.unwrap();
     }
     server
 }
@@ -79,10 +76,7 @@ async fn an_alias_says_what_is_pulled() {
     let registry = server.registry().unwrap();
     let host = Host::new(&format!("[aliases]\napp = \"{registry}/team/app\"\n"));
     let client = host.client(&[&server]).build().unwrap();
-    let pulled = client
-        .pull("app:2", &host.store().await, Options::default())
-        .await
-        .unwrap();
+    let pulled = client.pull("app:2", &host.store().await).await.unwrap();
     assert_eq!(pulled.reference().as_str(), format!("{registry}/team/app:2"));
     assert!(
         matches!(pulled.origin(), NameOrigin::Alias(origin) if origin.to_string().contains("registries.conf"))
@@ -100,14 +94,11 @@ async fn search_goes_on_where_there_is_no_such_image_and_ends_where_nobody_answe
     let host = Host::new(&format!("{conf}short-name-mode = \"permissive\"\n"));
     let store = host.store().await;
     let client = host.client(&[&without, &with]).build().unwrap();
-    let pulled = client.pull("app:1", &store, Options::default()).await.unwrap();
+    let pulled = client.pull("app:1", &store).await.unwrap();
     assert_eq!(pulled.reference().registry(), names[1]);
 
     // Neither has it: both are named.
-    let error = client
-        .pull("nothing:1", &store, Options::default())
-        .await
-        .unwrap_err();
+    let error = client.pull("nothing:1", &store).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let message = error.to_string();
     assert!(
@@ -117,10 +108,7 @@ async fn search_goes_on_where_there_is_no_such_image_and_ends_where_nobody_answe
 
     // The first cannot be asked: whoever owns the second gains nothing by that.
     drop(without);
-    let error = client
-        .pull("app:1", &store, Options::default())
-        .await
-        .unwrap_err();
+    let error = client.pull("app:1", &store).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.to_string().contains(names[0].as_str()), "{error}");
 }
@@ -154,9 +142,7 @@ async fn a_registry_that_denies_the_image_leads_to_the_next() {
         ));
         let injected: Vec<_> = faults.into_iter().map(|fault| servers[0].inject(fault)).collect();
         let client = host.client(&servers.each_ref()).build().unwrap();
-        let pulled = client
-            .pull("app:1", &host.store().await, Options::default())
-            .await;
+        let pulled = client.pull("app:1", &host.store().await).await;
         assert!(injected.iter().all(|fault| fault.hits() > 0), "{what}");
         match pulled {
             Ok(pulled) => {
@@ -187,12 +173,9 @@ async fn a_blocked_registry_is_passed_over_and_a_login_that_cannot_be_read_is_no
     ));
     let client = host.client(&[&server]).build().unwrap();
     let store = host.store().await;
-    let pulled = client.pull("app:1", &store, Options::default()).await.unwrap();
+    let pulled = client.pull("app:1", &store).await.unwrap();
     assert_eq!(pulled.reference().registry(), registry);
-    let error = client
-        .pull("nothing:1", &store, Options::default())
-        .await
-        .unwrap_err();
+    let error = client.pull("nothing:1", &store).await.unwrap_err();
     assert!(
         error.to_string().contains("shut.example/nothing is blocked by"),
         "{error}"
@@ -219,10 +202,7 @@ async fn a_blocked_registry_is_passed_over_and_a_login_that_cannot_be_read_is_no
         .with_locations(locations)
         .build()
         .unwrap();
-    let error = client
-        .pull("app:1", &host.store().await, Options::default())
-        .await
-        .unwrap_err();
+    let error = client.pull("app:1", &host.store().await).await.unwrap_err();
     assert!(
         error
             .to_string()
@@ -250,7 +230,7 @@ async fn a_choice_is_asked_for_once_and_remembered() {
     let builder = host.client(&servers.each_ref());
     let client = builder.with_short_name_prompt(Arc::new(prompt)).build().unwrap();
     for expected in [NameOrigin::Prompt.to_string(), "alias".to_owned()] {
-        let pulled = client.pull("app:1", &store, Options::default()).await.unwrap();
+        let pulled = client.pull("app:1", &store).await.unwrap();
         assert_eq!(pulled.reference().registry(), names[1]);
         assert!(
             pulled.origin().to_string().contains(&expected),
@@ -268,10 +248,7 @@ async fn an_ambiguous_name_that_nobody_can_be_asked_about_is_an_error() {
         "unqualified-search-registries = [\"a.example\", \"b.example\"]\nshort-name-mode = \"enforcing\"\n",
     );
     let client = host.client(&[]).build().unwrap();
-    let error = client
-        .pull("app", &host.store().await, Options::default())
-        .await
-        .unwrap_err();
+    let error = client.pull("app", &host.store().await).await.unwrap_err();
     let message = error.to_string();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(
@@ -284,10 +261,7 @@ async fn an_ambiguous_name_that_nobody_can_be_asked_about_is_an_error() {
 async fn a_short_name_without_aliases_and_search_registries_is_an_error_with_a_hint() {
     let host = Host::new("");
     let client = host.client(&[]).build().unwrap();
-    let error = client
-        .pull("app", &host.store().await, Options::default())
-        .await
-        .unwrap_err();
+    let error = client.pull("app", &host.store().await).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(
         error.to_string().contains("unqualified-search-registries"),

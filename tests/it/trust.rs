@@ -226,10 +226,7 @@ async fn what_does_not_apply_to_an_image_is_told_once() {
         .unwrap();
     for image in ["docker.io/library/alpine", "docker.io/alpine/git", "r.lan/app"] {
         for _ in 0..2 {
-            client
-                .pull(image, &store, wharf::Options::default())
-                .await
-                .unwrap_err(); // blocked
+            client.pull(image, &store).await.unwrap_err(); // blocked
         }
     }
     let heard = heard.0.lock().unwrap();

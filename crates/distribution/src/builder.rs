@@ -141,12 +141,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Fetches a layer that the registry does not have from the URLs that its descriptor lists: over https,
+    /// Sets whether a layer that the registry does not have is fetched from the URLs that its descriptor lists: over https,
     /// without credentials, from no place further inside the network than the registry, and verified (N7).
-    /// Default: they are ignored.
+    /// Default: `false`.
     #[must_use]
-    pub const fn with_foreign_urls(mut self) -> Self {
-        self.foreign_urls = true;
+    pub const fn with_foreign_urls(mut self, foreign_urls: bool) -> Self {
+        self.foreign_urls = foreign_urls;
         self
     }
 

@@ -371,7 +371,7 @@ async fn n07_foreign_urls_are_ignored_unless_wanted() {
     good.truncate(3);
     good.push(elsewhere.url("/layer"));
     let off = login().build().unwrap();
-    let on = login().with_foreign_urls().build().unwrap();
+    let on = login().with_foreign_urls(true).build().unwrap();
     for (client, urls, found) in [
         (&off, &good[..], false),
         (&on, &bad[..], false),

@@ -1,0 +1,250 @@
+//! Arguments that may be text or parsed before.
+
+use wharf_config::CredentialKey;
+use wharf_content::{Error, ErrorKind};
+use wharf_reference::{Reference, Registry, Repository, Written};
+
+use crate::ImageLocation;
+
+/// The name of an image or repository: text (`&str`, `String`), or a parsed [`Reference`], [`Repository`] or [`Written`].
+///
+/// Text is parsed by the call that takes it, which fails with [`ErrorKind::Invalid`] if it is malformed.
+///
+/// ```no_run
+/// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use wharf::{Reference, Repository};
+///
+/// client.tags("quay.io/fedora/fedora").await?;
+/// client.tags(Repository::parse("quay.io/fedora/fedora")?).await?;
+/// client.tags(&Reference::parse("quay.io/fedora/fedora:latest")?).await?; // the tag is ignored
+/// # Ok(())
+/// # }
+/// ```
+///
+/// This trait is sealed.
+pub trait IntoReference: sealed::IntoReference {}
+
+/// The location of an image: text such as `docker://quay.io/fedora/fedora:latest` or `oci:images:app`, a parsed
+/// [`ImageLocation`], or a [`Reference`] for an image in a registry.
+///
+/// Text is parsed by the call that takes it, which fails with [`ErrorKind::Invalid`] if it is malformed.
+///
+/// ```no_run
+/// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use wharf::{ImageLocation, Reference};
+///
+/// client.manifest("docker://quay.io/fedora/fedora:latest").await?;
+/// client.manifest(&Reference::parse("quay.io/fedora/fedora:latest")?).await?;
+/// let location: ImageLocation = "oci:images:app".parse()?;
+/// client.manifest(&location).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// This trait is sealed.
+pub trait IntoImageLocation: sealed::IntoImageLocation {}
+
+/// A registry, or a namespace or repository in it, that a login is for: text such as `registry.example.com:5000` or
+/// `registry.example.com/team`, a [`Registry`], a [`Repository`] or a [`CredentialKey`].
+///
+/// Text is parsed as [`CredentialKey::parse_argument`] does, by the call that takes it, which fails with
+/// [`ErrorKind::Invalid`] if it is malformed.
+///
+/// ```no_run
+/// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// client.logout("registry.example.com/team").await?;
+/// client.logout(wharf::Registry::parse("registry.example.com")?).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// This trait is sealed.
+pub trait IntoCredentialKey: sealed::IntoCredentialKey {}
+
+impl<T: sealed::IntoReference> IntoReference for T {}
+impl<T: sealed::IntoImageLocation> IntoImageLocation for T {}
+impl<T: sealed::IntoCredentialKey> IntoCredentialKey for T {}
+
+pub(crate) mod sealed {
+    use super::{CredentialKey, Error, ImageLocation, Reference, Written};
+
+    pub trait IntoReference: Sized {
+        fn into_written(self) -> Result<Written, Error>;
+
+        /// Docker Hub's reference for a short name.
+        fn into_reference(self) -> Result<Reference, Error> {
+            self.into_written().map(|written| written.normalise())
+        }
+    }
+
+    pub trait IntoImageLocation {
+        fn into_location(self) -> Result<ImageLocation, Error>;
+    }
+
+    pub trait IntoCredentialKey {
+        fn into_key(self) -> Result<CredentialKey, Error>;
+    }
+}
+
+/// Parses a name that a user typed.
+pub(crate) fn written(text: &str) -> Result<Written, Error> {
+    Written::parse(text).map_err(|error| {
+        let advice = match text.strip_prefix("docker://") {
+            Some(_) => ": write it without docker://",
+            None => "",
+        };
+        let message = format!("invalid reference {text:?}{advice}");
+        Error::new(ErrorKind::Invalid, message).with_source(error)
+    })
+}
+
+fn credential_key(text: &str) -> Result<CredentialKey, Error> {
+    CredentialKey::parse_argument(text).map_err(|error| {
+        let message = format!("{text:?} is not a registry, such as registry.example:5000");
+        Error::new(ErrorKind::Invalid, message).with_source(error)
+    })
+}
+
+/// Implements a conversion by borrowing: the value is given to the function by reference.
+macro_rules! convert {
+    ($trait:ident, $method:ident -> $result:ty: $($type:ty => $function:expr),+ $(,)?) => {$(
+        impl sealed::$trait for $type {
+            fn $method(self) -> Result<$result, Error> {
+                #[allow(clippy::redundant_closure_call, reason = "some functions are paths, others closures")]
+                ($function)(&self)
+            }
+        }
+    )+};
+}
+
+convert! {
+    IntoReference, into_written -> Written:
+    &str => |text: &&str| written(text),
+    String => |text: &String| written(text),
+    &String => |text: &&String| written(text),
+    Written => |name: &Self| Ok(name.clone()),
+    &Written => |name: &Self| Ok((*name).clone()),
+    Reference => |name: &Self| written(name.as_str()),
+    &Reference => |name: &Self| written(name.as_str()),
+    Repository => |name: &Self| written(name.as_str()),
+    &Repository => |name: &Self| written(name.as_str()),
+}
+
+convert! {
+    IntoImageLocation, into_location -> ImageLocation:
+    &str => |text: &Self| text.parse(),
+    String => |text: &Self| text.parse(),
+    &String => |text: &Self| text.parse(),
+    ImageLocation => |location: &Self| Ok(location.clone()),
+    &ImageLocation => |location: &Self| Ok((*location).clone()),
+    Reference => |name: &Self| Ok(ImageLocation::Registry(name.clone())),
+    &Reference => |name: &Self| Ok(ImageLocation::Registry((*name).clone())),
+}
+
+convert! {
+    IntoCredentialKey, into_key -> CredentialKey:
+    &str => |text: &Self| credential_key(text),
+    String => |text: &Self| credential_key(text),
+    &String => |text: &Self| credential_key(text),
+    CredentialKey => |key: &Self| Ok(key.clone()),
+    &CredentialKey => |key: &Self| Ok((*key).clone()),
+    Registry => |registry: &Self| Ok(registry.into()),
+    &Registry => |registry: &Self| Ok((*registry).into()),
+    Repository => |repository: &Self| Ok(repository.into()),
+    &Repository => |repository: &Self| Ok((*repository).into()),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        sealed::{IntoCredentialKey as _, IntoImageLocation as _, IntoReference as _},
+        *,
+    };
+
+    #[test]
+    fn a_name_is_the_same_as_text_and_as_a_parsed_type() {
+        let full = "registry.example:5000/team/app:1";
+        let reference = Reference::parse(full).unwrap();
+        let parsed = Written::parse(full).unwrap();
+        for converted in [
+            full.into_reference(),
+            full.to_owned().into_reference(),
+            (&full.to_owned()).into_reference(),
+            (&parsed).into_reference(),
+            parsed.into_reference(),
+            (&reference).into_reference(),
+            reference.clone().into_reference(),
+        ] {
+            assert_eq!(converted.unwrap(), reference);
+        }
+        let repository = reference.repository();
+        for converted in [(&repository).into_reference(), repository.into_reference()] {
+            assert_eq!(converted.unwrap().as_str(), "registry.example:5000/team/app");
+        }
+        let location: ImageLocation = format!("docker://{full}").parse().unwrap();
+        for converted in [
+            format!("docker://{full}").as_str().into_location(),
+            format!("docker://{full}").into_location(),
+            (&format!("docker://{full}")).into_location(),
+            (&reference).into_location(),
+            reference.into_location(),
+            (&location).into_location(),
+        ] {
+            assert_eq!(converted.unwrap(), location);
+        }
+    }
+
+    #[test]
+    fn a_short_name_stays_one_until_it_is_resolved() {
+        let written = "alpine".into_written().unwrap();
+        assert!(!written.has_registry());
+        let hub = "alpine".into_reference().unwrap();
+        assert_eq!(hub.as_str(), "docker.io/library/alpine");
+        assert!(hub.into_written().unwrap().has_registry());
+    }
+
+    #[test]
+    fn a_login_is_for_a_registry_or_what_is_in_it() {
+        let registry = Registry::parse("registry.example:5000").unwrap();
+        let repository = Repository::parse("registry.example:5000/team/app").unwrap();
+        let key = CredentialKey::parse("registry.example:5000/team/app").unwrap();
+        for (converted, expected) in [
+            ("registry.example:5000".into_key(), "registry.example:5000"),
+            (
+                "https://registry.example:5000/v2/".into_key(),
+                "registry.example:5000",
+            ),
+            (
+                "registry.example:5000/team".to_owned().into_key(),
+                "registry.example:5000/team",
+            ),
+            ((&registry).into_key(), "registry.example:5000"),
+            (registry.into_key(), "registry.example:5000"),
+            ((&repository).into_key(), "registry.example:5000/team/app"),
+            (repository.into_key(), "registry.example:5000/team/app"),
+            ((&key).into_key(), "registry.example:5000/team/app"),
+        ] {
+            assert_eq!(converted.unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn malformed_text_is_invalid_and_named() {
+        for (error, part) in [
+            ("App".into_written().unwrap_err(), "invalid reference \"App\""),
+            (
+                "docker://alpine".into_written().unwrap_err(),
+                "write it without docker://",
+            ),
+            (
+                "app@sha256:0".into_reference().unwrap_err(),
+                "invalid reference \"app@sha256:0\"",
+            ),
+            ("a b".into_key().unwrap_err(), "\"a b\" is not a registry"),
+            ("alpine".into_location().unwrap_err(), "write docker://alpine"),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Copies images from one location to another.
+
+use std::sync::Arc;
+
+use wharf_content::{Error, ErrorKind, Name};
+use wharf_copy::{Options, Report};
+use wharf_store::Layout;
+
+use crate::{
+    Client, ImageLocation, IntoImageLocation, StoreImage,
+    push::{as_pinned, tagged},
+    reading::OpenedImage,
+    waiting::copy,
+};
+
+impl Client {
+    /// Copies an image from one location to another. In a store without a name in `to`, the image is called by its
+    /// full reference if it comes from a registry, and has no name otherwise. A short name is Docker Hub's, as for Skopeo.
+    /// Of an index, the image for this host's platform is copied.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// client.copy("docker://quay.io/fedora/fedora:latest", "oci:images:fedora").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for a malformed location, and for a store's image by number or digest as the destination;
+    /// otherwise as [`Client::pull`](Client::pull) and [`Client::push`](Client::push).
+    pub async fn copy(
+        &self,
+        from: impl IntoImageLocation,
+        to: impl IntoImageLocation,
+    ) -> Result<Report, Error> {
+        self.copy_with(from, to, Options::default()).await
+    }
+
+    /// As [`Client::copy`], with options. A name in the options is ignored where the destination has one.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::{Options, Selection};
+    ///
+    /// let all = Options::default().with_selection(Selection::All); // the images for all platforms
+    /// let to = "docker://registry.example.com/fedora:latest";
+    /// client.copy_with("docker://quay.io/fedora/fedora:latest", to, all).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::copy`].
+    pub async fn copy_with(
+        &self,
+        from: impl IntoImageLocation,
+        to: impl IntoImageLocation,
+        options: Options,
+    ) -> Result<Report, Error> {
+        self.copy_to_with(from, self, to, options).await
+    }
+
+    /// Copies an image, reading it with this client and writing it with another: each side has its own logins and
+    /// certificates, even where both are in one registry. The trust policy is this client's.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), wharf::Error> {
+    /// use wharf::{Client, config::Locations};
+    ///
+    /// let reader = Client::from_host()?;
+    /// let writer = Locations::from_env().with_auth_file("writer.json");
+    /// let writer = Client::builder().with_locations(writer).build()?;
+    /// let (from, to) = ("docker://registry.example.com/staging/app:1", "docker://registry.example.com/prod/app:1");
+    /// reader.copy_to(from, &writer, to).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::copy`].
+    pub async fn copy_to(
+        &self,
+        from: impl IntoImageLocation,
+        destination: &Self,
+        to: impl IntoImageLocation,
+    ) -> Result<Report, Error> {
+        self.copy_to_with(from, destination, to, Options::default()).await
+    }
+
+    /// As [`Client::copy_to`], with options. A name in the options is ignored where the destination has one.
+    ///
+    /// ```no_run
+    /// # async fn example(reader: wharf::Client, writer: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::{Options, copy::Referrers};
+    ///
+    /// let (from, to) = ("docker://registry.example.com/staging/app:1", "docker://registry.example.com/prod/app:1");
+    /// let signed = Options::default().with_referrers(Referrers::default()); // signatures, too
+    /// reader.copy_to_with(from, &writer, to, signed).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::copy`].
+    pub async fn copy_to_with(
+        &self,
+        from: impl IntoImageLocation,
+        destination: &Self,
+        to: impl IntoImageLocation,
+        options: Options,
+    ) -> Result<Report, Error> {
+        let (from, to) = (from.into_location()?, to.into_location()?);
+        let named = stored_as(&from, &to)?;
+        let OpenedImage { source, target, .. } = self.open(&from).await?;
+        self.inner.guard.admit(&source.location(), &target)?;
+        match to {
+            ImageLocation::Registry(reference) => {
+                let reference = reference.or_latest();
+                let sink = destination.inner.client.remote(&reference.repository());
+                let options = tagged(options, &reference)?;
+                as_pinned(copy(source, Arc::new(sink), &target, options).await?, &reference)
+            }
+            ImageLocation::Store { directory, .. } => {
+                let options = match named {
+                    Some(name) => options.with_name(name),
+                    None => options,
+                };
+                let sink = Layout::create(directory).await?.session();
+                copy(source, Arc::new(sink), &target, options).await
+            }
+        }
+    }
+}
+
+/// The name that a copy gets in the store it goes to; `None` if the copy goes to a registry or gets no name.
+/// Fails with [`ErrorKind::Invalid`] if the destination is given by a position or a digest, which only say
+/// what to read.
+fn stored_as(from: &ImageLocation, to: &ImageLocation) -> Result<Option<Name>, Error> {
+    let ImageLocation::Store { image, .. } = to else {
+        return Ok(None);
+    };
+    match (image, from) {
+        (StoreImage::Name(name), _) => Ok(Some(name.clone())),
+        (StoreImage::Only, ImageLocation::Registry(reference)) => {
+            Ok(Some(Name::from(&reference.clone().or_latest())))
+        }
+        (StoreImage::Only, ImageLocation::Store { image, .. }) => Ok(match image {
+            StoreImage::Name(name) => Some(name.clone()),
+            _ => None,
+        }),
+        (StoreImage::Position(_) | StoreImage::Digest(_), _) => {
+            let message = format!(
+                "cannot copy to {to}: a number or digest says which image is read; write a name instead"
+            );
+            Err(Error::new(ErrorKind::Invalid, message))
+        }
+    }
+}

@@ -1,0 +1,241 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use wharf_auth::AuthErrorKind;
+use wharf_config::{Failure, Failures, Intent, NameOrigin, Resolve as _, ResolveError, ResolvedName};
+use wharf_content::{Error, ErrorKind, Name, Sink, Source, Target, WithCauses};
+use wharf_copy::{Options, Report};
+use wharf_distribution::{Detail, Operation};
+use wharf_reference::{Digest, Reference, Registry};
+
+use crate::{Client, IntoReference, waiting::copy};
+
+/// The result of [`Client::pull`].
+///
+/// ```no_run
+/// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
+/// let pulled = client.pull("alpine:3.20", &store).await?;
+/// println!("{}: {}", pulled.reference(), pulled.origin());
+/// println!("{} bytes moved; stored as {}", pulled.report().bytes_copied(), pulled.name());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Pulled {
+    reference: Reference,
+    origin: NameOrigin,
+    name: Name,
+    report: Report,
+    unrecorded: Option<String>,
+}
+
+impl Pulled {
+    /// The full name of the image that was pulled.
+    #[must_use]
+    pub const fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// The reason why the name that was asked for means this image: it was a full name, an alias, found in a search
+    /// registry, or chosen.
+    #[must_use]
+    pub const fn origin(&self) -> &NameOrigin {
+        &self.origin
+    }
+
+    /// The reason why the choice of a prompt could not be written to the file of aliases; `None` if it could, or if
+    /// there was no choice.
+    #[must_use]
+    pub fn unrecorded(&self) -> Option<&str> {
+        self.unrecorded.as_deref()
+    }
+
+    /// The digest of the image, or of the index if it was pulled as a whole.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        self.report.digest()
+    }
+
+    /// The name of the image in the store.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The report of the copy: which content moved, and how many bytes.
+    #[must_use]
+    pub const fn report(&self) -> &Report {
+        &self.report
+    }
+}
+
+impl Client {
+    /// Pulls an image into a store, as `podman pull` does: a name without a registry may be an alias, or be
+    /// searched in several registries (containers-registries.conf(5)); [`Pulled`] says what it was taken for.
+    /// In the store the image is called by its full reference.
+    ///
+    /// The store is any [`Sink`]: a [`Layout`](wharf_store::Layout), a [`Memory`](wharf_store::Memory), a type of yours.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), wharf::Error> {
+    /// use wharf::{Client, store::Layout};
+    ///
+    /// let client = Client::from_host()?;
+    /// let store = Layout::create("images").await?;
+    /// client.pull("quay.io/fedora/fedora:latest", &store).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for a malformed or ambiguous name, [`ErrorKind::NotFound`] if there is no such image
+    /// or none for the platform, [`ErrorKind::Rejected`] if the host's trust policy does not accept it,
+    /// [`ErrorKind::Mismatch`] if the registry sends other bytes than it promised, and
+    /// the failures of registry and store. The store has the whole image under its name or not at all.
+    pub async fn pull<S>(&self, reference: impl IntoReference, store: &S) -> Result<Pulled, Error>
+    where
+        S: Sink + Clone + 'static,
+    {
+        self.pull_with(reference, store, Options::default()).await
+    }
+
+    /// As [`Client::pull`], with options. A name in the options is the name of the image in the store.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
+    /// use wharf::{Event, Options};
+    ///
+    /// let options = Options::default().with_progress(|event: Event<'_>| {
+    ///     if let Event::Finished { descriptor, outcome } = event {
+    ///         println!("{} {outcome}", descriptor.digest());
+    ///     }
+    /// });
+    /// client.pull_with("quay.io/fedora/fedora:latest", &store, options).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::pull`].
+    pub async fn pull_with<S>(
+        &self,
+        reference: impl IntoReference,
+        store: &S,
+        options: Options,
+    ) -> Result<Pulled, Error>
+    where
+        S: Sink + Clone + 'static,
+    {
+        let written = reference.into_written()?;
+        let (names, registries) = (&self.inner.names, &self.inner.registries);
+        let resolved = names.resolve(written, registries).await?;
+        let client = self.short_name_client(&resolved)?;
+        let mut attempts = resolved.attempts();
+        while let Some(candidate) = attempts.next_candidate() {
+            let session = || store.session().unwrap_or_else(|| Arc::new(store.clone()));
+            let reference = candidate.reference();
+            match self.pull_candidate(&client, reference, session(), &options).await {
+                Ok((name, report)) => {
+                    return Ok(Pulled {
+                        reference: reference.clone(),
+                        origin: resolved.origin().clone(),
+                        name,
+                        report,
+                        unrecorded: names.record(candidate, registries).await.err(),
+                    });
+                }
+                Err(error) => {
+                    let failure = self.failure(reference, &error);
+                    attempts.failed(error, failure);
+                }
+            }
+        }
+        Err(all_failed(attempts.into_failures()))
+    }
+
+    /// The kind of a failed pull of one candidate, which decides whether the search for a short name goes on.
+    fn failure(&self, reference: &Reference, error: &Error) -> Failure {
+        let blocked = || {
+            let intent = Intent::pull(reference);
+            let candidates = self.inner.registries.resolve(&reference.repository(), intent);
+            matches!(candidates, Err(ResolveError::Blocked(_)))
+        };
+        match error.kind() {
+            ErrorKind::NotFound => Failure::NotFound,
+            _ if denies_the_image(error) => Failure::Denied,
+            ErrorKind::Blocked if blocked() => Failure::Blocked,
+            _ => Failure::Final,
+        }
+    }
+
+    /// The client for the images that a name may mean: with the login for short names, if it is one.
+    fn short_name_client(&self, resolved: &ResolvedName) -> Result<wharf_distribution::Client, Error> {
+        let credential = match &self.inner.short_name_credential {
+            Some(credential) if *resolved.origin() != NameOrigin::FullName => credential.clone(),
+            _ => return Ok(self.inner.client.clone()),
+        };
+        let candidates = resolved.candidates().iter();
+        let registries: BTreeSet<Registry> = candidates.map(|one| one.reference().registry()).collect();
+        let mut registries = registries.into_iter();
+        let (Some(registry), None) = (registries.next(), registries.next()) else {
+            let names: Vec<String> = resolved
+                .candidates()
+                .iter()
+                .map(|candidate| candidate.reference().to_string())
+                .collect();
+            let message = format!(
+                "the login would be sent to every registry that the short name is searched in: write the full name, one \
+                 of {}",
+                names.join(", ")
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        };
+        let mut provider = self.inner.credentials_provider.clone();
+        provider.explicit.push((registry.into(), credential));
+        let protocol = self.inner.protocol.clone();
+        Ok(protocol.with_credentials(provider).build()?)
+    }
+
+    async fn pull_candidate(
+        &self,
+        client: &wharf_distribution::Client,
+        reference: &Reference,
+        sink: Arc<dyn Sink>,
+        options: &Options,
+    ) -> Result<(Name, Report), Error> {
+        let (source, target) = (client.remote(&reference.repository()), Target::of(reference));
+        self.inner.guard.admit(&Source::location(&source), &target)?;
+        let name = options.name().cloned().unwrap_or_else(|| Name::from(reference));
+        let options = options.clone().with_name(name.clone());
+        let report = copy(Arc::new(source), sink, &target, options).await?;
+        Ok((name, report))
+    }
+}
+
+/// Whether the registry or its token server denied the manifest (401, 403). A login that could not be read is
+/// another matter, as is a blob that is denied after the manifest was given.
+fn denies_the_image(error: &Error) -> bool {
+    let registry = error
+        .inner()
+        .and_then(|inner| inner.downcast_ref::<wharf_distribution::Error>());
+    let Some(registry) = registry.filter(|error| error.operation() == Operation::PullManifest) else {
+        return false;
+    };
+    match registry.detail() {
+        Some(Detail::Auth(AuthErrorKind::Provider)) => false,
+        Some(Detail::Auth(AuthErrorKind::Challenge)) => true, // a 401 that does not say how to log in
+        _ => matches!(registry.kind(), ErrorKind::Unauthorized | ErrorKind::Denied),
+    }
+}
+
+/// The failure of the one candidate as it is, or that of several together.
+fn all_failed(failures: Failures<Error>) -> Error {
+    if failures.iter().count() <= 1 && failures.not_asked().is_empty() {
+        let nothing = || Error::new(ErrorKind::NotFound, "nothing to try");
+        return failures.into_last().unwrap_or_else(nothing);
+    }
+    let with_causes = |error: &Error| WithCauses(error).to_string().replace('\n', "\n  ");
+    let message = failures.described(with_causes).to_string();
+    Error::all(failures.into_errors(), message)
+}

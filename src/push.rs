@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use wharf_content::{Error, ErrorKind, Source, Target};
+use wharf_copy::{Options, Report};
+use wharf_reference::Reference;
+
+use crate::{Client, IntoReference, waiting::copy};
+
+impl Client {
+    /// Pushes an image that a store has under a name or digest, or one that was just built. Without a tag or digest in
+    /// `reference` it gets the tag `latest`; with a digest it gets none, and must have that digest. A short name is Docker
+    /// Hub's, as for Podman and Skopeo. Of an index, the image for this host's platform is pushed.
+    ///
+    /// The store is any [`Source`]: a [`Layout`](wharf_store::Layout), a [`BuiltImage`](crate::BuiltImage), a type of yours.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf::{Hasher, ImageBuilder, ImageConfig, MediaType, Platform};
+    ///
+    /// let layer = std::fs::read("layer.tar")?;
+    /// let config = ImageConfig::builder(Platform::new("linux", "amd64"))
+    ///     .with_cmd(["/srv/hello"])
+    ///     .with_diff_id(&Hasher::sha256(&layer))
+    ///     .build()?;
+    /// let image = ImageBuilder::new().with_config(config).with_layer_bytes(MediaType::OCI_LAYER, layer).build()?;
+    /// client.push(&image, image.digest(), "registry.example.com/team/hello:1.0").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if the store has no such image, [`ErrorKind::Invalid`] for a malformed reference and one
+    /// with tag and digest, [`ErrorKind::Rejected`] if the host's trust policy does not accept the image,
+    /// [`ErrorKind::Mismatch`] if the image does not have the digest, and the failures of registry
+    /// and store. The tag is set last, when everything is there.
+    pub async fn push<S>(
+        &self,
+        store: &S,
+        image: impl Into<Target>,
+        reference: impl IntoReference,
+    ) -> Result<Report, Error>
+    where
+        S: Source + Clone + 'static,
+    {
+        self.push_with(store, image, reference, Options::default()).await
+    }
+
+    /// As [`Client::push`], with options. A name in the options is ignored.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::{Name, Options, Selection, store::Layout};
+    ///
+    /// let store = Layout::open("images").await?;
+    /// let all = Options::default().with_selection(Selection::All); // the images for all platforms
+    /// client.push_with(&store, Name::parse("app")?, "registry.example.com/team/app:1.0", all).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::push`].
+    pub async fn push_with<S>(
+        &self,
+        store: &S,
+        image: impl Into<Target>,
+        reference: impl IntoReference,
+        options: Options,
+    ) -> Result<Report, Error>
+    where
+        S: Source + Clone + 'static,
+    {
+        let reference = reference.into_reference()?.or_latest();
+        let sink = self.inner.client.remote(&reference.repository());
+        let target = image.into();
+        self.inner.guard.admit(&store.location(), &target)?;
+        let options = tagged(options, &reference)?;
+        let report = copy(Arc::new(store.clone()), Arc::new(sink), &target, options).await?;
+        as_pinned(report, &reference)
+    }
+}
+
+/// Options for a push: the tag of the reference, if it has one. A tag and a digest together would promise that
+/// the tag means that digest, which only the registry decides.
+pub(crate) fn tagged(options: Options, reference: &Reference) -> Result<Options, Error> {
+    match (reference.tag(), reference.has_digest()) {
+        (Some(_), true) => {
+            let message = format!("cannot push to {reference}: leave out either the tag or the digest");
+            Err(Error::new(ErrorKind::Invalid, message))
+        }
+        (Some(tag), false) => Ok(options.with_name(tag.into())),
+        (None, _) => Ok(options.without_name()),
+    }
+}
+
+/// Fails if the reference has a digest and something else was pushed.
+pub(crate) fn as_pinned(report: Report, reference: &Reference) -> Result<Report, Error> {
+    match reference.digest() {
+        Some(digest) if digest != *report.digest() => {
+            let message = format!("pushed {}, which is not {reference}", report.digest());
+            Err(Error::new(ErrorKind::Mismatch, message))
+        }
+        _ => Ok(report),
+    }
+}

@@ -1,0 +1,282 @@
+//! Reads images where they are.
+
+use std::sync::Arc;
+
+use wharf_content::{
+    Blob, Descriptor, Error, ErrorKind, ImageConfig, Manifest, Source, SourceExt as _, Target,
+};
+use wharf_distribution::Remote;
+use wharf_reference::Reference;
+use wharf_store::Layout;
+
+use crate::{Client, ImageLocation, Inspection, IntoImageLocation, Selection};
+
+impl Client {
+    /// The manifest or index that an image's location names, verified against its digest. A short name is Docker Hub's,
+    /// as for Skopeo.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let manifest = client.manifest("docker://quay.io/fedora/fedora:latest").await?;
+    /// println!("{} is {}", manifest.digest(), if manifest.is_index() { "an index" } else { "an image" });
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for a malformed location, [`ErrorKind::NotFound`] if there is no such image, and the
+    /// failures of registry or store.
+    pub async fn manifest(&self, image: impl IntoImageLocation) -> Result<Manifest, Error> {
+        let opened = self.open(&image.into_location()?).await?;
+        opened.source.manifest(&opened.target).await
+    }
+
+    /// The manifest of one image: of an index, the image for this host's platform.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let manifest = client.image_manifest("docker://quay.io/fedora/fedora:latest").await?;
+    /// println!("{} layers", manifest.layers().len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::manifest`]; [`ErrorKind::NotFound`] also if the index has no image for the platform.
+    pub async fn image_manifest(&self, image: impl IntoImageLocation) -> Result<Manifest, Error> {
+        self.image_manifest_with(image, &Selection::default()).await
+    }
+
+    /// As [`Client::image_manifest`], of an index the image that is selected.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::{Platform, Selection};
+    ///
+    /// let arm = Selection::Platform(Platform::new("linux", "arm64"));
+    /// let manifest = client.image_manifest_with("docker://quay.io/fedora/fedora:latest", &arm).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::image_manifest`].
+    pub async fn image_manifest_with(
+        &self,
+        image: impl IntoImageLocation,
+        selection: &Selection,
+    ) -> Result<Manifest, Error> {
+        let opened = self.open(&image.into_location()?).await?;
+        opened.select(selection).await.map(|(_, chosen)| chosen)
+    }
+
+    /// A blob of an image, such as a layer. It is verified as it is read: the stream ends without an error if size and
+    /// digest are right. The bytes are not kept; a read that is cut resumes.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let image = "docker://quay.io/fedora/fedora:latest";
+    /// let manifest = client.image_manifest(image).await?;
+    /// for layer in manifest.layers() {
+    ///     let bytes = client.blob(image, layer).await?.read_to_end(1 << 30).await?; // at most 1 GiB
+    ///     println!("{}: {} bytes", layer.digest(), bytes.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for a malformed location, [`ErrorKind::NotFound`] if there is no such blob, and the
+    /// failures of registry or store; some come when the blob is read.
+    pub async fn blob(&self, image: impl IntoImageLocation, descriptor: &Descriptor) -> Result<Blob, Error> {
+        match image.into_location()? {
+            ImageLocation::Registry(reference) => {
+                let remote = self.inner.client.remote(&reference.repository());
+                Source::blob(&remote, descriptor).await
+            }
+            ImageLocation::Store { directory, .. } => {
+                Source::blob(&Layout::open(directory).await?, descriptor).await
+            }
+        }
+    }
+
+    /// The config of a container image; of an index, that of the image for this host's platform.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let config = client.config("docker://quay.io/fedora/fedora:latest").await?;
+    /// println!("{}/{}: {:?}", config.os(), config.architecture(), config.cmd());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::config_bytes`]; [`ErrorKind::Invalid`] also if it is no container image.
+    pub async fn config(&self, image: impl IntoImageLocation) -> Result<ImageConfig, Error> {
+        self.config_with(image, &Selection::default()).await
+    }
+
+    /// As [`Client::config`], of an index that of the image that is selected.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::{Platform, Selection};
+    ///
+    /// let arm = Selection::Platform(Platform::new("linux", "arm64"));
+    /// let config = client.config_with("docker://quay.io/fedora/fedora:latest", &arm).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::config`].
+    pub async fn config_with(
+        &self,
+        image: impl IntoImageLocation,
+        selection: &Selection,
+    ) -> Result<ImageConfig, Error> {
+        let opened = self.open(&image.into_location()?).await?;
+        let (_, chosen) = opened.select(selection).await?;
+        opened.source.config(&chosen).await
+    }
+
+    /// The bytes of a config of any type, as artifacts have them too; of an index, those of the config of the image for
+    /// this host's platform.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let config = client.config_bytes("docker://registry.example.com/charts/app:1.0").await?;
+    /// println!("{}", String::from_utf8_lossy(&config));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::image_manifest`]; [`ErrorKind::TooLarge`] above 4 MiB.
+    pub async fn config_bytes(&self, image: impl IntoImageLocation) -> Result<bytes::Bytes, Error> {
+        self.config_bytes_with(image, &Selection::default()).await
+    }
+
+    /// As [`Client::config_bytes`], of an index those of the config of the image that is selected.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::{Platform, Selection};
+    ///
+    /// let arm = Selection::Platform(Platform::new("linux", "arm64"));
+    /// let config = client.config_bytes_with("oci:images:app", &arm).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::config_bytes`].
+    pub async fn config_bytes_with(
+        &self,
+        image: impl IntoImageLocation,
+        selection: &Selection,
+    ) -> Result<bytes::Bytes, Error> {
+        let opened = self.open(&image.into_location()?).await?;
+        let (_, chosen) = opened.select(selection).await?;
+        opened.source.config_bytes(&chosen).await
+    }
+
+    /// What `skopeo inspect` prints about an image: config, layers and the tags of the repository. Of an index, the image
+    /// for this host's platform. A short name is Docker Hub's, as for Skopeo.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let inspection = client.inspect("docker://quay.io/fedora/fedora:latest").await?;
+    /// println!("{} made {:?}", inspection.digest, inspection.created);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::config`]. Tags that the registry denies are no error: the list is empty then.
+    pub async fn inspect(&self, image: impl IntoImageLocation) -> Result<Inspection, Error> {
+        self.inspect_with(image, &Selection::default()).await
+    }
+
+    /// As [`Client::inspect`], of an index the image that is selected.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::{Platform, Selection};
+    ///
+    /// let arm = Selection::Platform(Platform::new("linux", "arm64"));
+    /// let inspection = client.inspect_with("docker://quay.io/fedora/fedora:latest", &arm).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::inspect`].
+    pub async fn inspect_with(
+        &self,
+        image: impl IntoImageLocation,
+        selection: &Selection,
+    ) -> Result<Inspection, Error> {
+        let opened = self.open(&image.into_location()?).await?;
+        let (top, chosen) = opened.select(selection).await?;
+        let mut inspection = Inspection::of(&*opened.source, &chosen, top.digest().clone()).await?;
+        if let Some((reference, remote)) = opened.remote {
+            inspection.name = Some(reference.repository().to_string());
+            inspection.repo_tags = match remote.tags().collect().await {
+                Ok(tags) => tags,
+                Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::NotFound) => Vec::new(),
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok(inspection)
+    }
+
+    /// Opens an image for reading.
+    pub(crate) async fn open(&self, image: &ImageLocation) -> Result<OpenedImage, Error> {
+        match image {
+            ImageLocation::Registry(reference) => {
+                let reference = reference.clone().or_latest();
+                let remote = self.inner.client.remote(&reference.repository());
+                Ok(OpenedImage {
+                    source: Arc::new(remote.clone()),
+                    target: Target::of(&reference),
+                    remote: Some((reference, remote)),
+                })
+            }
+            ImageLocation::Store { directory, image } => {
+                let store = Layout::open(directory).await?;
+                Ok(OpenedImage {
+                    target: image.target(&store).await?,
+                    source: Arc::new(store),
+                    remote: None,
+                })
+            }
+        }
+    }
+}
+
+/// An image that can be read, and the target to read it by.
+pub(crate) struct OpenedImage {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) target: Target,
+    remote: Option<(Reference, Remote)>,
+}
+
+impl OpenedImage {
+    /// The manifest or index that the target names, and the manifest of the image that is selected.
+    async fn select(&self, selection: &Selection) -> Result<(Manifest, Manifest), Error> {
+        let top = self.source.manifest(&self.target).await?;
+        let chosen = wharf_copy::select(&*self.source, top.clone(), selection).await?;
+        Ok((top, chosen))
+    }
+}

@@ -1,0 +1,171 @@
+//! The calls of the client with parsed names, with sinks and sources of every kind, and without options.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use wharf::{
+    BuiltImage, Client, ErrorKind, Event, Hasher, ImageBuilder, ImageConfig, MediaType, Options, Platform,
+    Selection, SourceExt as _,
+    config::CredentialKey,
+    store::{Layout, Memory},
+};
+use wharf_registry::{Registry, Server};
+use wharf_testkit::Sandbox;
+
+const LAYER: &[u8] = b"a layer";
+
+fn built() -> BuiltImage {
+    let config = ImageConfig::builder(Platform::host())
+        .with_cmd(["/srv/hello"])
+        .with_diff_id(&Hasher::sha256(LAYER));
+    ImageBuilder::new()
+        .with_config(config.build().unwrap())
+        .with_layer_bytes(MediaType::OCI_LAYER, LAYER)
+        .build()
+        .unwrap()
+}
+
+async fn with_image() -> (Server, Client) {
+    let server = Registry::memory().serve().await.unwrap();
+    let client = Client::builder()
+        .with_plain_http(server.registry().unwrap())
+        .build()
+        .unwrap();
+    let (image, reference) = (built(), server.reference("team/app:1").unwrap());
+    let report = client.push(&image, image.digest(), &reference).await.unwrap();
+    assert_eq!(report.digest(), image.digest());
+    (server, client)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_pulled_into_every_kind_of_sink() {
+    let (server, client) = with_image().await;
+    let (reference, sandbox) = (server.reference("team/app:1").unwrap(), Sandbox::new());
+    let layout = Layout::create(sandbox.path("images")).await.unwrap();
+    let (memory, shared) = (Memory::new(), Arc::new(Memory::new()));
+    let text = reference.to_string();
+
+    let into_layout = client.pull(&text, &layout).await.unwrap();
+    let into_memory = client.pull(&reference, &memory).await.unwrap();
+    let into_shared = client.pull(reference, &shared).await.unwrap();
+
+    for pulled in [&into_layout, &into_memory, &into_shared] {
+        assert_eq!(pulled.digest(), built().digest());
+        assert_eq!(pulled.name().as_str(), text);
+    }
+    let target = into_memory.name().into();
+    let config = built();
+    for source in [
+        Arc::new(layout) as Arc<dyn wharf::Source>,
+        Arc::new(memory),
+        shared,
+    ] {
+        let manifest = source.manifest(&target).await.unwrap();
+        assert_eq!(manifest, *config.root());
+        assert_eq!(source.fetch(&manifest.layers()[0], 64).await.unwrap(), LAYER);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_hears_of_the_progress_of_a_pull() {
+    let (server, client) = with_image().await;
+    let finished = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&finished);
+    let options = Options::default().with_progress(move |event: Event<'_>| {
+        if let Event::Finished { .. } = event {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let reference = server.reference("team/app:1").unwrap();
+    client
+        .pull_with(&reference, &Memory::new(), options)
+        .await
+        .unwrap();
+    assert_eq!(
+        finished.load(Ordering::Relaxed),
+        3,
+        "a layer, a config, a manifest"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_read_without_a_store() {
+    let (server, client) = with_image().await;
+    let sandbox = Sandbox::new();
+    let reference = server.reference("team/app:1").unwrap();
+    let in_registry = format!("docker://{reference}");
+    let in_store = format!("oci:{}:app", sandbox.path("images").display());
+    client.copy(&in_registry, &in_store).await.unwrap();
+
+    for location in [&in_registry, &in_store] {
+        let manifest = client.image_manifest(location).await.unwrap();
+        assert_eq!(manifest, client.manifest(location).await.unwrap());
+        let layer = client.blob(location, &manifest.layers()[0]).await.unwrap();
+        assert_eq!(layer.read_to_end(64).await.unwrap(), LAYER);
+        let config = client.config(location).await.unwrap();
+        assert_eq!(config.cmd().unwrap(), ["/srv/hello"]);
+        assert_eq!(client.config_bytes(location).await.unwrap(), *config.bytes());
+        assert_eq!(client.inspect(location).await.unwrap().digest, *manifest.digest());
+        let elsewhere = Selection::Platform(Platform::new("plan9", "mips"));
+        let selected = client.image_manifest_with(location, &elsewhere).await;
+        assert_eq!(
+            selected.unwrap(),
+            manifest,
+            "one image is there for every platform"
+        );
+    }
+    assert_eq!(client.manifest(&reference).await.unwrap(), *built().root());
+    assert_eq!(client.tags(reference.repository()).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_takes_a_registry_a_repository_or_text() {
+    let server = Registry::memory()
+        .with_basic("ada", "secret")
+        .serve()
+        .await
+        .unwrap();
+    let (registry, sandbox) = (server.registry().unwrap(), Sandbox::new());
+    let host =
+        wharf::config::Locations::rooted(sandbox.path("host")).with_auth_file(sandbox.path("auth.json"));
+    let client = Client::builder()
+        .with_locations(host)
+        .with_plain_http(registry.clone())
+        .build()
+        .unwrap();
+    let refused = client.login(&registry, "ada", "wrong").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unauthorized);
+
+    client.login(&registry, "ada", "secret").await.unwrap();
+    client.logout(registry.as_str()).await.unwrap();
+
+    let repository = server.reference("team/app").unwrap().repository();
+    client.login(&repository, "ada", "secret").await.unwrap();
+    client.logout(CredentialKey::from(&repository)).await.unwrap();
+
+    let error = client.logout(registry).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let error = client.login("a b", "ada", "secret").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn malformed_text_is_refused_before_anything_is_contacted() {
+    let client = Client::builder().build().unwrap();
+    let image = built();
+    let bad = "registry.test/App";
+    let failures = [
+        client.tags(bad).await.unwrap_err(),
+        client.pull(bad, &Memory::new()).await.unwrap_err(),
+        client.push(&image, image.digest(), bad).await.unwrap_err(),
+        client.copy(format!("docker://{bad}"), "oci:x").await.unwrap_err(),
+        client.copy("oci:x", "docker://app@sha256:0").await.unwrap_err(),
+        client.copy("dir:x", "oci:x").await.unwrap_err(),
+        client.inspect(bad).await.unwrap_err(),
+    ];
+    for error in failures {
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    }
+}
