@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::runtime::Runtime;
 use wharf::{Digest, Manifest, Platform, content::Descriptor};
-use wharf_registry::{HostedRepository, Registry, Server};
+use wharf_registry::{LocalRepository, Registry, Server};
 use wharf_testkit::{Image, Index, Sandbox};
 
 use crate::program;
@@ -99,7 +99,7 @@ impl Hosted {
     }
 
     /// What the registry has, without HTTP.
-    pub(crate) fn repository(&self, path: &str) -> HostedRepository {
+    pub(crate) fn repository(&self, path: &str) -> LocalRepository {
         self.server.service().repository(path).expect("a path")
     }
 }

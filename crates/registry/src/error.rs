@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use wharf_content::{Error, ErrorKind};
 
-use crate::Body;
+use crate::{
+    Body,
+    state::{PushError, QuotaExceeded},
+};
 
 /// The error codes of distribution-spec, *Error Codes*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,18 +111,19 @@ impl Failure {
         Self::new(status, code, message).with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
+    /// A condition of the request does not hold (RFC 9110, 13).
+    pub(crate) fn condition() -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            ErrorCode::Denied,
+            "If-Match or If-None-Match does not hold for what is here now",
+        )
+    }
+
     /// Says how to log in.
     pub(crate) fn unauthorized(challenge: HeaderValue, message: impl Into<Cow<'static, str>>) -> Self {
         let failure = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message);
         failure.with_header(header::WWW_AUTHENTICATE, challenge)
-    }
-
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    pub(crate) fn message(&self) -> &str {
-        &self.message
     }
 
     #[must_use]
@@ -169,6 +173,25 @@ impl From<Error> for Failure {
             ),
         };
         Self::new(status, code, message)
+    }
+}
+
+impl From<QuotaExceeded> for Failure {
+    fn from(exceeded: QuotaExceeded) -> Self {
+        Self::too_large(ErrorCode::Denied, exceeded.to_string())
+    }
+}
+
+impl From<PushError> for Failure {
+    fn from(error: PushError) -> Self {
+        let code = match error {
+            PushError::Storage(error) => return error.into(),
+            PushError::Quota(exceeded) => return exceeded.into(),
+            PushError::Condition => return Self::condition(),
+            PushError::Missing(_) => ErrorCode::ManifestBlobUnknown,
+            PushError::WrongSize(_) | PushError::OtherType => ErrorCode::ManifestInvalid,
+        };
+        Self::bad(code, error.to_string())
     }
 }
 

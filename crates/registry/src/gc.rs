@@ -109,29 +109,14 @@ impl Registry {
             let mut loose = part?;
             loose.retain(|digest| !self.state.shared.is_linked(digest));
             for batch in loose.chunks(BATCH) {
-                self.sweep(batch, options, &mut report).await?;
+                let removed = self.state.remove_unlinked(batch, options.dry_run).await?;
+                report.content += removed.content;
+                report.bytes += removed.bytes;
             }
             yield_now().await;
         }
         self.state.forget_empty();
         unlinked.map(|()| report)
-    }
-
-    /// Removes content that no repository links.
-    async fn sweep(&self, batch: &[Digest], options: &GcOptions, report: &mut GcReport) -> Result<(), Error> {
-        let _sweep = self.state.sweep.write().await;
-        for digest in batch {
-            if self.state.shared.is_linked(digest) {
-                continue;
-            }
-            report.bytes += self.state.backend.size(digest).await?.unwrap_or_default();
-            report.content += 1;
-            if !options.dry_run {
-                self.state.forget(digest);
-                self.state.backend.remove(digest).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn unlink(

@@ -32,7 +32,7 @@
 //! a [`wharf_store::Layout`]'s, or one of your own. [`Registry`] decides who sees what, and commits each change to
 //! the records before it answers. [`Limits`] bound what clients may ask for, [`Access`] says what users may do,
 //! [`Upstream`] makes the registry a cache of another, [`Observer`] hears of every request,
-//! [`HostedRepository`] fills a repository without HTTP, and
+//! [`LocalRepository`] fills a repository without HTTP, and
 //! [`Registry::collect_garbage`] removes what no manifest needs while everything goes on.
 //!
 //! # Misbehaving on demand
@@ -86,12 +86,12 @@ mod error;
 mod gc;
 #[cfg(feature = "server")]
 mod host;
-mod hosted;
 mod inventory;
 mod limits;
 #[cfg(feature = "server")]
 mod linger;
 mod listing;
+mod local;
 mod memory;
 mod observe;
 mod path;
@@ -125,10 +125,10 @@ pub use disk::{DiskBackend, TornTail};
 pub use endpoint::Endpoint;
 pub use error::ErrorCode;
 pub use gc::{GcOptions, GcReport};
-pub use hosted::HostedRepository;
 pub use inventory::Inventory;
 pub use limits::Limits;
 pub use listing::Listing;
+pub use local::LocalRepository;
 pub use memory::MemoryBackend;
 pub use observe::{Answered, Observer};
 pub use path::RepositoryPath;

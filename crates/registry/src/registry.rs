@@ -15,8 +15,13 @@ use tower_service::Service;
 use wharf_content::Error;
 
 use crate::{
-    Backend, Body, Limits, MemoryBackend, Observer, api, auth::Authentication, behaviour::Behaviour,
-    body::RequestBody, error::Failure, state::State, upstream::Through,
+    Backend, Body, Limits, MemoryBackend, Observer, api,
+    auth::Authentication,
+    behaviour::Behaviour,
+    body::RequestBody,
+    error::Failure,
+    state::{Needs, State},
+    upstream::Through,
 };
 
 /// An OCI registry: a service that answers HTTP requests below `/v2/`. Clones share content and sessions.
@@ -42,6 +47,13 @@ pub(crate) struct Config {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) through: Option<Arc<Through>>,
     pub(crate) behaviour: Behaviour,
+}
+
+impl Config {
+    /// What must be in a repository before a manifest.
+    pub(crate) const fn needs(&self) -> Needs {
+        if self.sparse { Needs::Sizes } else { Needs::All }
+    }
 }
 
 impl Registry {

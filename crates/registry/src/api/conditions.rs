@@ -8,7 +8,7 @@ use wharf_reference::Digest;
 
 use super::{DIGEST, digest_value, value};
 use crate::{
-    Body, ErrorCode,
+    Body,
     error::{Answer, Failure},
 };
 
@@ -21,7 +21,7 @@ pub(super) fn etag(digest: &Digest) -> Result<HeaderValue, Failure> {
 /// wants other content.
 pub(super) fn instead_of(headers: &HeaderMap, digest: &Digest) -> Option<Answer> {
     if !if_match(headers, Some(digest)) {
-        return Some(Err(failed()));
+        return Some(Err(Failure::condition()));
     }
     if_none_match(headers, Some(digest)).then_some(())?;
     Some(not_modified(digest))
@@ -31,7 +31,7 @@ pub(super) fn instead_of(headers: &HeaderMap, digest: &Digest) -> Option<Answer>
 pub(super) fn instead_of_document(headers: &HeaderMap) -> Option<Answer> {
     let is_any = |name| values(headers, name).any(|tag| tag == Tag::Any);
     if headers.contains_key(header::IF_MATCH) && !is_any(header::IF_MATCH) {
-        return Some(Err(failed()));
+        return Some(Err(Failure::condition()));
     }
     is_any(header::IF_NONE_MATCH).then(|| Ok(empty_304()))
 }
@@ -41,7 +41,7 @@ pub(super) fn allow_change(headers: &HeaderMap, current: Option<&Digest>) -> Res
     if if_match(headers, current) && !if_none_match(headers, current) {
         return Ok(());
     }
-    Err(failed())
+    Err(Failure::condition())
 }
 
 /// Whether the request has conditions.
@@ -109,15 +109,6 @@ fn empty_304() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response
-}
-
-/// A condition does not hold.
-pub(super) fn failed() -> Failure {
-    Failure::new(
-        StatusCode::PRECONDITION_FAILED,
-        ErrorCode::Denied,
-        "If-Match or If-None-Match does not hold for what is here now",
-    )
 }
 
 #[cfg(test)]

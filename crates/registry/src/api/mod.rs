@@ -6,7 +6,6 @@ mod conditions;
 mod listings;
 mod manifests;
 mod methods;
-mod quota;
 mod receive;
 mod referrers;
 mod session;
@@ -16,7 +15,6 @@ mod token;
 mod uploads;
 
 pub(crate) use answer::{answer, respond};
-pub(crate) use manifests::Pusher;
 #[cfg(feature = "testing")]
 pub(crate) use manifests::SUBJECT;
 pub(crate) use uploads::expire as expire_uploads;
@@ -35,6 +33,7 @@ use crate::{
     error::{Answer, Failure},
     query::Query,
     route::{self, Route},
+    state::Quota,
 };
 
 const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
@@ -161,26 +160,6 @@ fn action(method: &Method, endpoint: &route::Endpoint) -> Action {
     }
 }
 
-impl<'a> Call<'a> {
-    /// What this process does itself.
-    pub(crate) fn internal(
-        registry: &'a Registry,
-        path: RepositoryPath,
-        method: &'a Method,
-        headers: &'a HeaderMap,
-    ) -> Self {
-        Self {
-            registry,
-            method,
-            headers,
-            query: Query::parse(""),
-            path,
-            principal: Principal::default(),
-            client: Client::default(),
-        }
-    }
-}
-
 impl Call<'_> {
     async fn answer(&self, endpoint: route::Endpoint, body: RequestBody) -> Answer {
         match (self.method, endpoint) {
@@ -206,6 +185,12 @@ impl Call<'_> {
                 "there is nothing at this path",
             )),
         }
+    }
+
+    /// The quota for what the client pushes.
+    fn quota(&self) -> Quota {
+        let limits = &self.registry.config.limits;
+        Quota::new(limits, &self.path, self.principal.user.as_ref())
     }
 
     /// A path of this registry for `Location`: absolute if the registry knows its own address, else relative.

@@ -10,7 +10,6 @@ use wharf_reference::Digest;
 
 use super::{
     Call, DIGEST, digest_value, empty,
-    quota::Quota,
     receive::{Intake, content_length},
     value,
 };
@@ -217,14 +216,18 @@ impl Call<'_> {
         session: &Arc<Session>,
         digest: Option<&Digest>,
     ) -> Box<dyn Fn(u64) -> Result<(), Failure> + Send + Sync> {
-        let quota = digest.map_or_else(|| Quota::of(self), |digest| self.blob_quota(digest));
+        let state = Arc::clone(&self.registry.state);
+        let quota = match digest {
+            Some(digest) => self.quota().with_blob(&state, digest),
+            None => self.quota(),
+        };
         let session = Arc::clone(session);
         Box::new(move |received| {
             session.receive(received);
             if session.is_cancelled() {
                 return Err(no_session());
             }
-            quota.check_uploads()
+            Ok(quota.check_uploads(&state)?)
         })
     }
 

@@ -17,12 +17,12 @@ use tokio::sync::{OwnedMutexGuard, mpsc};
 use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType, Name, Source, Verified};
 use wharf_reference::{Digest, Tag};
 
-use super::{Call, Pusher};
+use super::Call;
 use crate::{
-    BlobRecord, ErrorCode, RepositoryPath,
+    ErrorCode, RepositoryPath,
     error::Failure,
     route::Target,
-    state::{State, random_id},
+    state::{ManifestPush, Needs, State},
     upstream::Through,
 };
 
@@ -114,10 +114,18 @@ impl Call<'_> {
         if manifest.digest() != digest {
             return Err(Error::new(ErrorKind::Mismatch, "upstream sent another manifest"));
         }
-        let kept = self
-            .store(&manifest, tag.cloned().as_slice(), Pusher::Upstream)
-            .await;
-        kept.map_err(|_| Error::new(ErrorKind::Storage, "the manifest cannot be kept"))
+        let push = ManifestPush {
+            path: &self.path,
+            manifest: &manifest,
+            tags: tag.map(std::slice::from_ref).unwrap_or_default(),
+            user: self.principal.user.as_deref(),
+            needs: Needs::Nothing,
+            quota: self.quota(),
+        };
+        let stored = self.registry.state.push_manifest(push, |_| true).await;
+        stored.map_err(|error| {
+            Error::new(ErrorKind::Storage, "the manifest cannot be stored").with_source(Error::from(error))
+        })
     }
 
     /// The size of a blob that a manifest of this repository names, if it is not here but may be upstream.
@@ -151,14 +159,7 @@ impl Call<'_> {
             .map_err(|error| unreachable(&error))?;
         let (keep, kept) = mpsc::channel(AHEAD);
         let state = Arc::clone(&self.registry.state);
-        tokio::spawn(keep_blob(
-            state,
-            self.path.clone(),
-            digest.clone(),
-            size,
-            kept,
-            turn,
-        ));
+        tokio::spawn(keep_blob(state, self.path.clone(), digest.clone(), kept, turn));
         if size == 0 {
             blob.read_to_end(0).await.map_err(|error| unreachable(&error))?;
             let _ = keep.send(Passed::Whole(None)).await; // the disk may have failed
@@ -199,12 +200,10 @@ async fn keep_blob(
     state: Arc<State>,
     path: RepositoryPath,
     digest: Digest,
-    size: u64,
     mut chunks: mpsc::Receiver<Passed>,
     _turn: OwnedMutexGuard<()>,
 ) -> Result<(), Error> {
-    let id = random_id()?;
-    state.backend.begin(&id, "").await?;
+    let id = state.begin_unlisted().await?;
     let written = async {
         let mut offset = 0;
         while let Some(chunk) = chunks.recv().await {
@@ -220,13 +219,7 @@ async fn keep_blob(
         Ok(None)
     };
     match written.await {
-        Ok(Some(content)) if *content.digest() == digest => {
-            let present = state.finish_upload(&id, &content).await?;
-            let record = BlobRecord::new(size);
-            state
-                .link_blob(&path, &digest, record, None, (present, None))
-                .await
-        }
+        Ok(Some(content)) if *content.digest() == digest => state.add_blob(&path, &id, &content).await,
         Ok(_) => state.backend.discard(&id).await,
         Err(error) => {
             state.backend.discard(&id).await?;

@@ -6,7 +6,7 @@ use http::StatusCode;
 use wharf_content::Error;
 use wharf_reference::{Algorithm, Digest};
 
-use super::{Call, quota::Quota};
+use super::Call;
 use crate::{
     Action, BlobRecord, ErrorCode, Registry, RepositoryPath,
     body::RequestBody,
@@ -87,19 +87,12 @@ impl Call<'_> {
         if !state.is_present(digest, size).await? {
             return Ok(false);
         }
-        let reservation = self.blob_quota(digest).reserve(size)?;
+        let quota = self.quota().with_blob(state, digest);
+        let reservation = quota.reserve(state, size)?;
         let record = self.blob_record(size);
         let held = (present, Some(reservation));
         state.link_blob(&self.path, digest, record, None, held).await?;
         Ok(true)
-    }
-
-    /// The quota for a push of this blob, which the repository may link already.
-    pub(super) fn blob_quota(&self, digest: &Digest) -> Quota {
-        let repository = self.registry.state.existing(&self.path);
-        let content = repository.as_ref().map(|repository| repository.content());
-        let link = content.as_ref().and_then(|content| content.blobs.get(digest));
-        Quota::of_linked(self, link.map(|link| (link.size(), link.record.user.as_deref())))
     }
 
     /// A blob of the client's.

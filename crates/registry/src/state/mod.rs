@@ -4,6 +4,8 @@
 mod flights;
 mod operations;
 mod presence;
+mod push;
+mod quota;
 mod relation;
 mod repository;
 mod reserved;
@@ -29,6 +31,8 @@ use wharf_reference::Digest;
 use self::relation::Relation;
 pub(crate) use self::{
     flights::Flights,
+    push::{ManifestPush, Needs, PushError},
+    quota::{Quota, QuotaExceeded},
     repository::{BlobLink, Content, Repository},
     reserved::{More, Reservation, Reservations},
     session::{Owner, Progress, Session},

@@ -6,8 +6,15 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use wharf_content::{Error, ErrorKind, Verified};
 use wharf_reference::{Digest, Tag};
 
-use super::{Content, Repository, Reservation, State};
+use super::{Content, Repository, Reservation, State, random_id};
 use crate::{BlobRecord, Change, Record, RecordKey, RepositoryPath};
+
+/// Content that has been removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Removed {
+    pub(crate) content: u64,
+    pub(crate) bytes: u64,
+}
 
 /// As long as it is held, no content is removed: what is found can be linked.
 pub(crate) type Present = OwnedRwLockReadGuard<()>;
@@ -27,6 +34,38 @@ impl State {
         self.backend.finish(upload, content).await?;
         self.trust(content.digest());
         Ok(present)
+    }
+
+    /// Begins an upload that no client sees. Its id.
+    pub(crate) async fn begin_unlisted(&self) -> Result<String, Error> {
+        let id = random_id()?;
+        self.backend.begin(&id, "").await?;
+        Ok(id)
+    }
+
+    /// Drops an upload after a failure, which is reported instead of one of the drop: an upload that stays is dropped
+    /// when a registry opens.
+    pub(crate) async fn discard(&self, upload: &str) {
+        let _ = self.backend.discard(upload).await;
+    }
+
+    /// Makes an upload that no client sees a blob of a repository; drops it if that fails.
+    pub(crate) async fn add_blob(
+        self: &Arc<Self>,
+        path: &RepositoryPath,
+        upload: &str,
+        content: &Verified,
+    ) -> Result<(), Error> {
+        let present = match self.finish_upload(upload, content).await {
+            Ok(present) => present,
+            Err(error) => {
+                self.discard(upload).await;
+                return Err(error);
+            }
+        };
+        let record = BlobRecord::new(content.size());
+        self.link_blob(path, content.digest(), record, None, (present, None))
+            .await
     }
 
     /// Gives a repository a blob whose content has been present since `held` was taken, and ends the upload and
@@ -76,6 +115,25 @@ impl State {
     ) -> Result<bool, Error> {
         let there = |repository: &Repository| repository.content().tags.get(tag).is_some_and(&may);
         self.delete(path, there, RecordKey::Tag(tag.clone())).await
+    }
+
+    /// Removes the content that no repository links, of these digests. How much it is, and of how many bytes; a dry
+    /// run only counts.
+    pub(crate) async fn remove_unlinked(&self, digests: &[Digest], dry_run: bool) -> Result<Removed, Error> {
+        let mut removed = Removed::default();
+        let _sweep = self.sweep.write().await;
+        for digest in digests {
+            if self.shared.is_linked(digest) {
+                continue;
+            }
+            removed.bytes += self.backend.size(digest).await?.unwrap_or_default();
+            removed.content += 1;
+            if !dry_run {
+                self.forget(digest);
+                self.backend.remove(digest).await?;
+            }
+        }
+        Ok(removed)
     }
 
     async fn delete(

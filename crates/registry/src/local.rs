@@ -1,13 +1,8 @@
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    sync::{Arc, LazyLock},
-};
+use std::{future::poll_fn, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderMap, Method, StatusCode};
 use wharf_content::{
     Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, MAX_MANIFEST_SIZE, Manifest, MediaType,
     Name, OpenBlob, Sink, Source, Target, Verified,
@@ -15,19 +10,15 @@ use wharf_content::{
 use wharf_reference::{Algorithm, Digest, Tag};
 
 use crate::{
-    BlobRecord, Registry, RepositoryPath,
-    api::{Call, Pusher},
-    error::Failure,
-    state::{Repository, State, random_id},
+    Registry, RepositoryPath,
+    state::{ManifestPush, Quota, Repository, State},
 };
-
-static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
 
 /// A repository of a registry in this process, without HTTP: to fill it from a store, or to look into it.
 ///
 /// Rights, faults and quirks do not apply; what a manifest needs must be there, as for clients.
 #[derive(Debug, Clone)]
-pub struct HostedRepository {
+pub struct LocalRepository {
     registry: Registry,
     path: RepositoryPath,
 }
@@ -36,26 +27,16 @@ impl Registry {
     /// The repository at this path, whether it has anything or not.
     ///
     /// Fails with [`ErrorKind::Invalid`] if the path breaks the grammar.
-    pub fn repository(&self, path: &str) -> Result<HostedRepository, Error> {
+    pub fn repository(&self, path: &str) -> Result<LocalRepository, Error> {
         let path = RepositoryPath::parse(path)?;
-        Ok(HostedRepository {
+        Ok(LocalRepository {
             registry: self.clone(),
             path,
         })
     }
 }
 
-fn failed(failure: &Failure) -> Error {
-    let kind = match failure.status() {
-        StatusCode::NOT_FOUND => ErrorKind::NotFound,
-        StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
-        StatusCode::BAD_REQUEST => ErrorKind::Invalid,
-        _ => ErrorKind::Storage,
-    };
-    Error::new(kind, failure.message().to_owned())
-}
-
-impl HostedRepository {
+impl LocalRepository {
     fn state(&self) -> &Arc<State> {
         &self.registry.state
     }
@@ -87,15 +68,10 @@ impl HostedRepository {
             .is_present(descriptor.digest(), descriptor.size())
             .await
     }
-
-    /// What a client's request would do it with.
-    fn call(&self) -> Call<'_> {
-        Call::internal(&self.registry, self.path.clone(), &Method::PUT, &NO_HEADERS)
-    }
 }
 
 #[async_trait]
-impl Source for HostedRepository {
+impl Source for LocalRepository {
     async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
         let digest = self.digest(target)?;
         let record = self
@@ -151,14 +127,7 @@ impl OpenBlob for Opener {
 }
 
 /// Uploads.
-impl HostedRepository {
-    /// Begins an upload; its id.
-    async fn begin(&self) -> Result<String, Error> {
-        let id = random_id()?;
-        self.state().backend.begin(&id, "").await?;
-        Ok(id)
-    }
-
+impl LocalRepository {
     /// Writes all bytes of a stream to an upload, and shows them to `see`.
     async fn write(
         &self,
@@ -193,31 +162,22 @@ impl HostedRepository {
 
     /// Makes an upload a blob of this repository, or drops it if it failed.
     async fn finish(&self, id: &str, received: Result<Verified, Error>) -> Result<Verified, Error> {
-        let backend = &self.state().backend;
-        let content = match received {
-            Ok(content) => content,
-            Err(error) => {
-                let _ = backend.discard(id).await; // the first failure says why
-                return Err(error);
+        let state = self.state();
+        match received {
+            Ok(content) => {
+                state.add_blob(&self.path, id, &content).await?;
+                Ok(content)
             }
-        };
-        let present = match self.state().finish_upload(id, &content).await {
-            Ok(present) => present,
             Err(error) => {
-                let _ = backend.discard(id).await;
-                return Err(error);
+                state.discard(id).await;
+                Err(error)
             }
-        };
-        let record = BlobRecord::new(content.size());
-        self.state()
-            .link_blob(&self.path, content.digest(), record, None, (present, None))
-            .await?;
-        Ok(content)
+        }
     }
 }
 
 #[async_trait]
-impl Sink for HostedRepository {
+impl Sink for LocalRepository {
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let Some(repository) = self.state().existing(&self.path) else {
             return Ok(false);
@@ -231,7 +191,7 @@ impl Sink for HostedRepository {
     }
 
     async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
-        let id = self.begin().await?;
+        let id = self.state().begin_unlisted().await?;
         let received = self.receive(&id, blob).await;
         self.finish(&id, received).await.map(drop)
     }
@@ -247,7 +207,7 @@ impl Sink for HostedRepository {
         bytes: ByteStream,
     ) -> Result<Descriptor, Error> {
         let mut hasher = Hasher::new(algorithm)?;
-        let id = self.begin().await?;
+        let id = self.state().begin_unlisted().await?;
         let written = self.write(&id, bytes, |chunk| hasher.update(chunk)).await;
         let content = self.finish(&id, written.and_then(|()| hasher.prove())).await?;
         Descriptor::new(media_type, content.digest().clone(), content.size())
@@ -255,8 +215,16 @@ impl Sink for HostedRepository {
 
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {
         let tag: Option<Tag> = name.map(Name::to_tag).transpose()?;
-        let stored = self.call().store(manifest, tag.as_slice(), Pusher::Process).await;
-        stored.map_err(|failure| failed(&failure))
+        let config = &self.registry.config;
+        let push = ManifestPush {
+            path: &self.path,
+            manifest,
+            tags: tag.as_slice(),
+            user: None,
+            needs: config.needs(),
+            quota: Quota::new(&config.limits, &self.path, None),
+        };
+        Ok(self.state().push_manifest(push, |_| true).await?)
     }
 
     fn location(&self) -> Location {

@@ -4,7 +4,7 @@ use wharf_registry::{DiskBackend, Registry};
 use crate::wire::{get, manifest, push_image};
 
 #[tokio::test]
-async fn a_hosted_repository_is_a_place() {
+async fn a_local_repository_is_a_source_and_a_sink() {
     let registry = Registry::memory();
     let suite = Conformance::new();
     suite
@@ -32,7 +32,8 @@ async fn what_is_put_in_is_served_and_the_other_way() {
     );
     let document = manifest(b"{}", &[]);
     let image = wharf_content::Manifest::parse(document.clone().into(), None).unwrap();
-    assert!(repository.push_manifest(&image, None).await.is_err()); // its config is missing
+    let missing = repository.push_manifest(&image, None).await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::Invalid, "its config is missing");
     let config = image.config().unwrap().clone();
     let blob = wharf_content::Blob::from_bytes(config, b"{}".as_slice().into()).unwrap();
     repository.push_blob(blob).await.unwrap();
