@@ -13,11 +13,10 @@ use wharf::{
     Client, Credential, Descriptor, Digest, Error, ErrorKind, MediaType, Name, Options, Registry, Repository,
     Sink as _, Source as _, Tag, Target, content::Blob, distribution::Remote, store::Memory,
 };
-use wharf_testkit::{Image, sha256};
+use wharf_testkit::{Image, Random, sha256};
 
 use crate::{
     Settings,
-    random::Random,
     server::{PASSWORD, Served, user},
     tally::Tally,
 };
@@ -157,7 +156,7 @@ impl Visitor<'_> {
         if self.random.coin() {
             self.delete().await.map_err(|why| ("delete", why))?;
         }
-        if self.random.next().is_multiple_of(8) {
+        if self.random.number().is_multiple_of(8) {
             self.break_off().await.map_err(|why| ("break off", why))?;
         }
         if self.number == round % self.crowd.clients {
@@ -174,13 +173,13 @@ impl Visitor<'_> {
     /// An image on top of the shared layers, which are mounted.
     fn image(&mut self) -> Image {
         let mut image = Image::builder();
-        for _ in 0..=self.random.next() % 3 {
-            let length = match self.random.next() % 16 {
+        for _ in 0..=self.random.number() % 3 {
+            let length = match self.random.number() % 16 {
                 0 => 1_500_000, // several writes
                 1..=4 => 100_000,
                 _ => 2000,
             };
-            image = image.noise(self.random.next(), length);
+            image = image.noise(self.random.number(), length);
         }
         image.finish()
     }
@@ -204,7 +203,7 @@ impl Visitor<'_> {
     /// One of its own images, byte for byte.
     async fn pull(&mut self) -> Step {
         let images = self.tags.iter().collect::<Vec<_>>();
-        let (tag, image) = *self.random.one_of(&images);
+        let (tag, image) = self.random.pick(&images);
         let pulled = pull(&self.own, &by_tag(tag)).await.map_err(because)?;
         if pulled.digest != *image.manifest().digest() {
             return Err(format!(
@@ -230,7 +229,7 @@ impl Visitor<'_> {
     /// Copies one of its images to where everybody looks; no blob's bytes move.
     async fn share(&mut self) -> Step {
         let images = self.tags.keys().collect::<Vec<_>>();
-        let tag = (*self.random.one_of(&images)).clone();
+        let tag = self.random.pick(&images).clone();
         let name = Name::parse(&user(self.number)).unwrap();
         let options = Options::default().with_name(name);
         let (from, to) = (Arc::new(self.own.clone()), Arc::new(self.shared.clone()));
@@ -249,7 +248,7 @@ impl Visitor<'_> {
 
     /// What another client has left, which may be replaced or deleted meanwhile.
     async fn pull_from_another(&mut self) -> Step {
-        let other = self.random.next() % self.crowd.clients;
+        let other = self.random.number() % self.crowd.clients;
         let place = self.place(other);
         let before = place.lock().unwrap().clone();
         let name = tag(&user(other));
@@ -278,7 +277,7 @@ impl Visitor<'_> {
             return Err(format!("the tags are {listed:?}, not {expected:?}"));
         }
         self.tally.did("tag lists");
-        if self.random.next().is_multiple_of(4) {
+        if self.random.number().is_multiple_of(4) {
             let listed = self
                 .client
                 .distribution()
@@ -296,9 +295,9 @@ impl Visitor<'_> {
     /// Signs one of its images, so to speak.
     async fn refer(&mut self) -> Step {
         let images = self.tags.values().collect::<Vec<_>>();
-        let subject = self.random.one_of(&images).manifest().descriptor().clone();
+        let subject = self.random.pick(&images).manifest().descriptor().clone();
         let kind = MediaType::parse("application/vnd.example.signature").unwrap();
-        let salt = self.random.next();
+        let salt = self.random.number();
         let referrer = Image::builder()
             .subject(&subject)
             .artifact_type(kind.clone())
@@ -333,7 +332,7 @@ impl Visitor<'_> {
     /// A tag, or the manifest that it leads to; either way the tag is gone.
     async fn delete(&mut self) -> Step {
         let tags = self.tags.keys().collect::<Vec<_>>();
-        let tag = (*self.random.one_of(&tags)).clone();
+        let tag = self.random.pick(&tags).clone();
         let image = self.tags.remove(&tag).unwrap();
         if self.random.coin() {
             self.own.delete_tag(&tag).await.map_err(because)?;
@@ -353,8 +352,8 @@ impl Visitor<'_> {
 
     /// Begins to push and stops, somewhere.
     async fn break_off(&mut self) -> Step {
-        let image = Image::builder().noise(self.random.next(), 3_000_000).finish();
-        let after = Duration::from_micros(self.random.next() % 300_000);
+        let image = Image::builder().noise(self.random.number(), 3_000_000).finish();
+        let after = Duration::from_micros(self.random.number() % 300_000);
         let pushed = tokio::time::timeout(after, push_blobs(&self.own, &image)).await;
         self.tally.did(if pushed.is_err() {
             "pushes broken off"

@@ -31,9 +31,6 @@
 mod attack;
 mod client;
 mod measure;
-#[path = "../kills/random.rs"]
-#[allow(dead_code, reason = "made for another test; only a part is needed")]
-mod random;
 mod server;
 mod siege;
 mod tally;

@@ -19,9 +19,10 @@ mod logins;
 mod mistakes;
 mod plaintext;
 mod policy;
-mod program;
 mod resolve;
 mod serve;
 mod settings;
 mod short_names;
 mod trust;
+
+use wharf_testkit::program;

@@ -9,8 +9,9 @@ use std::{
     },
 };
 
+use wharf_testkit::Random;
+
 use crate::{
-    random::Random,
     registry::Hosted,
     scenario::{SCENARIOS, Scenario},
     trace::{self, Point},
@@ -39,11 +40,11 @@ pub(crate) fn programs_killed_at_every_call(wanted: usize, mut random: Random, o
     let most = wanted * 2 + 20;
     let runs: Vec<Run> = (0..most)
         .map(|number| {
-            let (scenario, points) = random.one_of(&groups);
+            let (scenario, points) = random.pick(&groups);
             Run {
                 number,
                 scenario,
-                point: random.one_of(points).clone(),
+                point: random.pick(&points),
                 collect_first: random.coin(),
             }
         })

@@ -21,10 +21,6 @@
 )]
 
 mod campaign;
-#[path = "../it/program.rs"]
-#[allow(dead_code, reason = "made for the other tests; only a part is needed")]
-mod program;
-mod random;
 mod registry;
 mod scenario;
 mod trace;
@@ -32,38 +28,22 @@ mod verify;
 
 use std::time::Instant;
 
-use random::Random;
+use wharf_testkit::{
+    Random,
+    campaign::{is_wanted, number, seed},
+};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // Started by `cargo test`, with a filter or a wish that is not for this program.
-    let unwanted = |argument: &String| {
-        argument == "--list"
-            || argument == "--ignored"
-            || !(argument.starts_with('-') || "kills".contains(argument.as_str()))
-    };
-    if arguments.iter().any(unwanted) || !wharf_testkit::peers_present(&["strace"]) {
+    if !is_wanted("kills", &arguments) || !wharf_testkit::peers_present(&["strace"]) {
         return;
     }
     let wanted = number("WHARF_KILLS").unwrap_or(40);
-    let seed = number("WHARF_KILLS_SEED").unwrap_or_else(clock);
+    let seed = seed("WHARF_KILLS_SEED");
     println!("seed {seed}: repeat with WHARF_KILLS={wanted} WHARF_KILLS_SEED={seed}");
     let start = Instant::now();
     let only = std::env::var("WHARF_KILLS_AT").ok();
     let wanted = usize::try_from(wanted).unwrap();
     let counts = campaign::programs_killed_at_every_call(wanted, Random::new(seed), only.as_deref());
     println!("{counts}; {:.1} s", start.elapsed().as_secs_f64());
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{variable}={text} is no number")),
-    )
-}
-
-fn clock() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| now.as_secs())
 }

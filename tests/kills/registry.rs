@@ -7,7 +7,7 @@ use wharf::{Digest, Manifest, Platform, content::Descriptor};
 use wharf_registry::{LocalRepository, Registry, Server};
 use wharf_testkit::{Image, Index, Sandbox};
 
-use crate::program;
+use wharf_testkit::program;
 
 /// The name of the images in stores and layouts.
 pub(crate) const NAME: &str = "app";

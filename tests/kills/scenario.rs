@@ -3,11 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use wharf_testkit::{campaign, program};
 
-use crate::{
-    program,
-    registry::{Content, Hosted, NAME, copy_tree},
-};
+use crate::registry::{Content, Hosted, NAME, copy_tree};
 
 /// One use of a program.
 pub(crate) struct Scenario {
@@ -84,17 +82,7 @@ impl Scenario {
 
     /// The state before, for the run with this number.
     pub(crate) fn stage(&self, hosted: &Hosted, run: usize) -> Stage {
-        // In memory where there is such a place: what is cut here is never about the disk itself.
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() {
-            memory.to_owned()
-        } else {
-            std::env::temp_dir()
-        };
-        let directory = tempfile::Builder::new()
-            .prefix("wharf-kills-")
-            .tempdir_in(parent)
-            .expect("a temporary directory");
+        let directory = campaign::directory("wharf-kills-");
         let store = directory.path().join("store");
         let store_text = store.to_str().expect("text");
         let repository = if self.pushes {

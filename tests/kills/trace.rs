@@ -6,8 +6,12 @@ use std::{
     process::Command,
 };
 
-use crate::{
+use wharf_testkit::{
+    campaign::traced_call,
     program::{self, Ended},
+};
+
+use crate::{
     registry::Hosted,
     scenario::{Scenario, Stage},
 };
@@ -90,7 +94,7 @@ pub(crate) fn points(hosted: &Hosted, scenario: &Scenario, run: usize) -> BTreeS
     let root = stage.path().to_str().unwrap();
     let mut counts: BTreeMap<(&str, &str, Option<&str>), usize> = BTreeMap::new();
     let mut points = BTreeSet::new();
-    for (thread, call, line) in log.lines().filter_map(call) {
+    for (thread, call, line) in log.lines().filter_map(traced_call) {
         let paths: Vec<&str> = line
             .split('<')
             .skip(1)
@@ -120,14 +124,6 @@ pub(crate) fn points(hosted: &Hosted, scenario: &Scenario, run: usize) -> BTreeS
         }
     }
     points
-}
-
-/// Thread, name and arguments of a call in strace's account.
-fn call(line: &str) -> Option<(&str, &str, &str)> {
-    let (thread, rest) = line.split_once(' ')?;
-    let rest = rest.trim_start();
-    let (name, _) = rest.split_once('(')?;
-    (!name.contains(' ') && !name.starts_with('<')).then_some((thread, name, rest))
 }
 
 /// Runs a program that is killed when it makes this call, before the call is done. Returns whether it was.

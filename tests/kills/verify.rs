@@ -8,9 +8,9 @@ use wharf::{
     store::{Collect, Layout, Prune},
 };
 use wharf_reference::Tag;
+use wharf_testkit::program;
 
 use crate::{
-    program,
     registry::{Content, Hosted, NAME},
     scenario::{Scenario, Stage},
 };

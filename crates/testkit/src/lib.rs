@@ -22,15 +22,19 @@
     reason = "test tooling reports by panicking, says on standard error what it skips, and may be slow"
 )]
 
+pub mod campaign;
 pub mod hostile;
 mod image;
 mod peer;
+pub mod program;
+mod random;
 mod tls;
 mod token_server;
 mod wire;
 
 pub use image::{Image, ImageBuilder, Index, RealImage, noise, write_layout};
 pub use peer::{DockerRegistry, DockerRegistryBuilder, Output, Sandbox, Tool, peers_present};
+pub use random::Random;
 pub use tls::{TestCa, TestCertificate};
 pub use token_server::{Grant, Issued, TokenServer, TokenServerBuilder};
 pub use wire::{Request, response};

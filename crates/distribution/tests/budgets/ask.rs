@@ -13,9 +13,10 @@ use futures_core::Stream;
 use wharf_content::{Blob, Descriptor, MediaType};
 use wharf_distribution::Client;
 use wharf_http::{Connect, Error, HttpService, Peer, Request, Response, ResponseBody};
-use wharf_testkit::Image;
-
-use crate::scene::{self, Scene, tag};
+use wharf_testkit::{
+    Image,
+    hostile::scene::{self, Scene, tag},
+};
 
 /// What the client is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,13 +12,13 @@ use tokio::runtime::Runtime;
 use wharf_http::{ReqwestConnector, RetryPolicy, Timeouts};
 use wharf_testkit::{
     Image,
-    hostile::{Budget, Meter, OriginOptions},
+    hostile::{
+        Budget, Meter, OriginOptions,
+        scene::{Scene, tag},
+    },
 };
 
-use crate::{
-    ask::{Ask, Counted},
-    scene::Scene,
-};
+use crate::ask::{Ask, Counted};
 
 /// One attack and what it may cost.
 pub(crate) struct Case {
@@ -102,7 +102,7 @@ impl Case {
         }
         let connector = ReqwestConnector::new()
             .with_timeouts(timeouts())
-            .with_dns_resolver(Arc::new(crate::scene::StageNames(scene.stage.names())));
+            .with_dns_resolver(Arc::new(scene.stage.names()));
         let counted = Counted {
             inner: Arc::new(connector),
             taken: Arc::clone(&taken),
@@ -168,11 +168,7 @@ fn timeouts() -> Timeouts {
 async fn warm_up(scene: &Scene) {
     let image = Image::small("warm");
     scene.registry.serve_image("team/app", "v1", &image);
-    scene
-        .anonymous()
-        .manifest(&crate::scene::tag("v1"))
-        .await
-        .unwrap();
+    scene.anonymous().manifest(&tag("v1")).await.unwrap();
     scene.registry.clear();
 }
 

@@ -5,16 +5,12 @@
 //! `-- --cases` to see each case.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "a program of the tests that reports on standard output"
 )]
 
 mod ask;
 mod case;
-#[path = "../it/hostile/scene.rs"]
-#[expect(dead_code, reason = "the scene of the other tests, which use more of it")]
-mod scene;
 mod scripts;
 
 use std::{

@@ -2,9 +2,9 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use serde_json::json;
-use wharf_testkit::hostile::{Answer, BodyUse, Fault, Match, OriginOptions, Rule, Step};
+use wharf_testkit::hostile::{Answer, BodyUse, Fault, Match, OriginOptions, Rule, Step, scene::Scene};
 
-use crate::{ask::Ask, case::Case, scene::Scene};
+use crate::{ask::Ask, case::Case};
 
 type Cases = Vec<Case>;
 type Script = (&'static str, fn() -> Cases);

@@ -18,7 +18,6 @@ mod figures;
 mod nonsense;
 mod plan;
 mod run;
-mod seed;
 
 use std::{
     process::ExitCode,
@@ -32,6 +31,7 @@ use std::{
 
 use figures::Figures;
 use run::Record;
+use wharf_testkit::Random;
 
 /// A run that takes longer than this on a real clock hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -85,7 +85,7 @@ fn work(first: u64, count: u64, outcomes: bool) -> Figures {
                     if number >= count {
                         return;
                     }
-                    let record = watched(seed::of_run(first, number));
+                    let record = watched(seed_of_run(first, number));
                     if outcomes {
                         println!("{}", record.outcome());
                     }
@@ -118,4 +118,10 @@ fn watched(seed: u64) -> Record {
         thread::sleep(Duration::from_millis(1));
     }
     running.join().unwrap_or_else(|_| Record::panicked(seed))
+}
+
+/// The seed of a run of a series.
+fn seed_of_run(first: u64, number: u64) -> u64 {
+    let mut random = Random::new(first.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number);
+    random.number() >> 16
 }

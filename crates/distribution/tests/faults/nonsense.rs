@@ -3,37 +3,24 @@
 //! by.
 
 use std::{
-    io,
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use async_trait::async_trait;
 use wharf_auth::{Credential, Fixed};
 use wharf_content::{Blob, Target};
 use wharf_distribution::{Client, Remote};
-use wharf_http::{DnsResolver, ReqwestConnector, RetryPolicy};
+use wharf_http::{ReqwestConnector, RetryPolicy};
 use wharf_reference::{Registry, Repository, Tag};
 use wharf_testkit::{
-    Image,
-    hostile::{Answer, Fault, Match, Names, OriginOptions, Rule, Stage},
+    Image, Random,
+    hostile::{Answer, Fault, Match, OriginOptions, Rule, Stage},
 };
 
-use crate::{run::Record, seed::Random};
+use crate::run::Record;
 
 /// More simulated time than all calls of a run may take together.
 const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
-
-#[derive(Debug)]
-struct StageNames(Names);
-
-#[async_trait]
-impl DnsResolver for StageNames {
-    async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
-        Ok(self.0.lookup(host))
-    }
-}
 
 pub(crate) async fn simulate(seed: u64) -> Record {
     let mut record = Record::new(seed);
@@ -59,7 +46,7 @@ pub(crate) async fn simulate(seed: u64) -> Record {
     let credential = Credential::basic("alice", password);
     let client = Client::builder()
         .with_connect(Arc::new(
-            ReqwestConnector::new().with_dns_resolver(Arc::new(StageNames(stage.names()))),
+            ReqwestConnector::new().with_dns_resolver(Arc::new(stage.names())),
         ))
         .with_plain_http(name.clone())
         .with_credentials(Arc::new(Fixed::new(name.clone(), credential)))
@@ -162,7 +149,7 @@ fn body(random: &mut Random, image: &Image) -> Vec<u8> {
             r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"a/b","digest":"{digest}","size":7}}],"errors":[{{"code":"X"}}]}}"#
         )
         .into_bytes(),
-        8 => wharf_testkit::noise(random.next(), usize::try_from(random.below(3000)).unwrap()),
+        8 => wharf_testkit::noise(random.number(), usize::try_from(random.below(3000)).unwrap()),
         9 => manifest.get(..manifest.len() / 2).unwrap_or_default().to_vec(),
         10 => b"<html>".to_vec(),
         _ => Vec::new(),

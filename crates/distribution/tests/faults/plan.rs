@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use http::Method;
 use wharf_registry::{Endpoint, Fault};
-use wharf_testkit::hostile::{Direction, Harm, WireFault};
-
-use crate::seed::Random;
+use wharf_testkit::{
+    Random,
+    hostile::{Direction, Harm, WireFault},
+};
 
 /// What the client is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,7 +90,7 @@ impl Plan {
         Self {
             task,
             layers,
-            content: random.next(),
+            content: random.number(),
             access,
             troubles,
         }

@@ -1,7 +1,6 @@
 //! The client against Debian's docker-registry and scripted servers.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::format_push_string,
     reason = "a helper that fails is a test that fails"
 )]

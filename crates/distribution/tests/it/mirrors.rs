@@ -16,7 +16,7 @@ use wharf_testkit::{
     noise,
 };
 
-use crate::support::{StageNames, on_stage, plain, registry, remote};
+use crate::support::{on_stage, plain, registry, remote};
 
 /// Pulls look at the mirror first.
 #[derive(Debug)]
@@ -369,7 +369,7 @@ async fn a_silent_mirror_is_left_sooner_than_the_registry() {
         if !reachable {
             registry.greet(vec![Step::Reset]);
         }
-        let connect = ReqwestConnector::new().with_dns_resolver(Arc::new(StageNames(stage.names())));
+        let connect = ReqwestConnector::new().with_dns_resolver(Arc::new(stage.names()));
         let client = on_stage(&stage)
             .with_connect(Arc::new(connect))
             .with_resolve(Arc::new(Mirrored))

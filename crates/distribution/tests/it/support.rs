@@ -1,16 +1,11 @@
-use std::{io, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
-
-use async_trait::async_trait;
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use wharf_auth::{Credential, Fixed};
 use wharf_content::{Blob, Sink as _, Target};
 use wharf_distribution::{Client, ClientBuilder, Error, Remote};
-use wharf_http::{DnsResolver, ReqwestConnector, RetryPolicy, Timeouts, TlsSettings};
+use wharf_http::{ReqwestConnector, RetryPolicy, Timeouts, TlsSettings};
 use wharf_reference::{Registry, Repository, Tag};
-use wharf_testkit::{
-    Image, TestCa,
-    hostile::{Names, Stage},
-};
+use wharf_testkit::{Image, TestCa, hostile::Stage};
 
 pub(crate) fn registry(name: &str) -> Registry {
     Registry::parse(name).unwrap()
@@ -64,17 +59,6 @@ pub(crate) async fn assert_pulls(remote: &Remote, image: &Image, tag: &str) {
     }
 }
 
-/// The names of a stage as a resolver.
-#[derive(Debug)]
-pub(crate) struct StageNames(pub(crate) Names);
-
-#[async_trait]
-impl DnsResolver for StageNames {
-    async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
-        Ok(self.0.lookup(host))
-    }
-}
-
 /// A client that knows the names and the authority of a stage, and is quick to try again and to give up.
 pub(crate) fn on_stage(stage: &Stage) -> ClientBuilder {
     let timeouts = Timeouts::default()
@@ -83,7 +67,7 @@ pub(crate) fn on_stage(stage: &Stage) -> ClientBuilder {
         .with_idle(Duration::from_secs(1));
     let connect = ReqwestConnector::new()
         .with_timeouts(timeouts)
-        .with_dns_resolver(Arc::new(StageNames(stage.names())));
+        .with_dns_resolver(Arc::new(stage.names()));
     trusting(stage.ca())
         .with_connect(Arc::new(connect))
         .with_retry(RetryPolicy::default().with_initial_backoff(Duration::from_millis(5)))

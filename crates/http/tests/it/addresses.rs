@@ -2,9 +2,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use http::Method;
 use wharf_http::{ErrorKind, Transport};
-use wharf_testkit::hostile::{Answer, Match, OriginOptions, Stage};
+use wharf_testkit::hostile::{Answer, Match, OriginOptions, Pretend, Stage};
 
-use crate::support::{Pretend, connector, follow, transport};
+use crate::support::{connector, follow, transport};
 
 /// A registry that is believed to be at `address` redirects to each target: none may be dialled.
 async fn refused_from(address: &str, targets: &[&str]) {
@@ -15,11 +15,11 @@ async fn refused_from(address: &str, targets: &[&str]) {
         .await;
     stage.name("metadata.test", &["169.254.169.254:80".parse().unwrap()]);
     stage.name("private.test", &["10.0.0.1:443".parse().unwrap()]);
-    let transport = Transport::new(Arc::new(Pretend {
-        inner: connector(&stage),
-        host: "registry.test",
-        address: address.parse().unwrap(),
-    }));
+    let transport = Transport::new(Arc::new(Pretend::new(
+        Arc::new(connector(&stage)),
+        "registry.test",
+        address,
+    )));
     let mut literals: Vec<String> = targets.iter().map(|&target| target.to_owned()).collect();
     literals.push(format!("https://inside.test:{}/", inside.address().port()));
     for location in literals {
@@ -79,11 +79,11 @@ async fn n05_a_name_that_changes_its_mind_is_judged_when_dialled() {
     inside.on(Match::any(), Answer::ok("inside"));
     let public: SocketAddr = "203.0.113.1:443".parse().unwrap();
     stage.name("rebound.test", &[inside.address(), public, inside.address()]);
-    let transport = Transport::new(Arc::new(Pretend {
-        inner: connector(&stage),
-        host: "registry.test",
-        address: "8.8.8.8:443".parse().unwrap(),
-    }));
+    let transport = Transport::new(Arc::new(Pretend::new(
+        Arc::new(connector(&stage)),
+        "registry.test",
+        "8.8.8.8:443",
+    )));
     registry.on(Match::any(), Answer::redirect(307, "https://rebound.test/"));
     let secret = stage.secret("token", &[&registry]);
     let got = follow(&stage, &transport, &registry, Method::GET, "/a", &secret).await;

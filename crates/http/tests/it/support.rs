@@ -1,66 +1,19 @@
-use std::{io, net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use http::{HeaderValue, Method};
 use url::Url;
 use wharf_http::{
-    Connect, DnsResolver, Error, ErrorKind, FollowError, Followed, HttpService, Origin, Peer, PeerAddress,
-    Request, ReqwestConnector, Response, Roots, TlsSettings, Transport,
+    Connect, Error, ErrorKind, FollowError, Followed, HttpService, Origin, Peer, Request, ReqwestConnector,
+    Roots, TlsSettings, Transport,
 };
-use wharf_testkit::hostile::{self, Names, Stage};
-
-/// The stage's names instead of the system's.
-#[derive(Debug)]
-struct StageNames(Names);
-
-#[async_trait]
-impl DnsResolver for StageNames {
-    async fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
-        let found = self.0.lookup(host);
-        if found.is_empty() {
-            Err(io::ErrorKind::NotFound.into())
-        } else {
-            Ok(found)
-        }
-    }
-}
+use wharf_testkit::hostile::{self, Stage};
 
 pub(crate) fn connector(stage: &Stage) -> ReqwestConnector {
-    ReqwestConnector::new().with_dns_resolver(Arc::new(StageNames(stage.names())))
+    ReqwestConnector::new().with_dns_resolver(Arc::new(stage.names()))
 }
 
 pub(crate) fn transport(stage: &Stage) -> Transport {
     Transport::new(Arc::new(connector(stage)))
-}
-
-/// A connector that says that a host's answers came from this address.
-#[derive(Debug)]
-pub(crate) struct Pretend {
-    pub(crate) inner: ReqwestConnector,
-    pub(crate) host: &'static str,
-    pub(crate) address: SocketAddr,
-}
-
-#[derive(Debug)]
-struct PretendService(Arc<dyn HttpService>, SocketAddr);
-
-impl Connect for Pretend {
-    fn connect(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error> {
-        let inner = self.inner.connect(peer)?;
-        if peer.origin.host() != self.host {
-            return Ok(inner);
-        }
-        Ok(Arc::new(PretendService(inner, self.address)))
-    }
-}
-
-#[async_trait]
-impl HttpService for PretendService {
-    async fn call(&self, request: Request) -> Result<Response, Error> {
-        let mut response = self.0.call(request).await?;
-        response.extensions_mut().insert(PeerAddress(self.1));
-        Ok(response)
-    }
 }
 
 /// Trusts the stage's authority and nothing else.

@@ -2,14 +2,16 @@
 
 use std::process::{Child, Command, Stdio};
 
-use crate::{random::Random, scenario::SCENARIOS, verify, worker};
+use wharf_testkit::Random;
+
+use crate::{scenario::SCENARIOS, verify, worker};
 
 pub(crate) fn many_processes_share_a_store(wanted: usize, random: &mut Random) -> String {
     let rounds = (wanted / 60).max(2);
     let (mut processes, mut killed, mut collections) = (0, 0, 0);
     for round in 0..rounds {
         let kills = round % 2 == 1;
-        let (size, dead, collected) = one_round(2 + random.below(15), kills, random);
+        let (size, dead, collected) = one_round(2 + random.index(15), kills, random);
         processes += size;
         killed += dead;
         collections += collected;
@@ -50,7 +52,7 @@ fn one_round(size: usize, kills: bool, random: &mut Random) -> (usize, usize, us
     if kills {
         for pull in &mut pulls {
             if random.coin() {
-                std::thread::sleep(std::time::Duration::from_micros(random.next() % 8000));
+                std::thread::sleep(std::time::Duration::from_micros(random.number() % 8000));
                 pull.kill().unwrap();
                 victims.push(pull.id());
             }

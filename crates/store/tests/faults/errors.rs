@@ -1,7 +1,8 @@
 //! Calls that fail: no space, bad disks, read-only file systems, no more file handles.
 
+use wharf_testkit::{Random, campaign::in_parallel};
+
 use crate::{
-    random::{Random, in_parallel},
     scenario::{SCENARIOS, Scenario, Stage},
     trace::{self, Point},
     verify,

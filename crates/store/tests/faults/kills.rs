@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use wharf_testkit::{Random, campaign::in_parallel};
+
 use crate::{
-    random::{Random, in_parallel},
     scenario::{SCENARIOS, Scenario, Stage},
     trace::{self, Point},
     verify,

@@ -25,7 +25,6 @@ mod crowd;
 mod errors;
 mod kills;
 mod power;
-mod random;
 mod scenario;
 mod trace;
 mod verify;
@@ -33,24 +32,21 @@ mod worker;
 
 use std::time::Instant;
 
-use random::Random;
+use wharf_testkit::{
+    Random,
+    campaign::{is_wanted, number, seed},
+};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "--worker") {
         std::process::exit(worker::run(&arguments[1..]));
     }
-    // Started by `cargo test`, with a filter or a wish that is not for this program.
-    let unwanted = |argument: &String| {
-        argument == "--list"
-            || argument == "--ignored"
-            || !(argument.starts_with('-') || "faults".contains(argument.as_str()))
-    };
-    if arguments.iter().any(unwanted) || !wharf_testkit::peers_present(&["strace"]) {
+    if !is_wanted("faults", &arguments) || !wharf_testkit::peers_present(&["strace"]) {
         return;
     }
     let wanted = number("WHARF_FAULTS").unwrap_or(60);
-    let seed = number("WHARF_FAULTS_SEED").unwrap_or_else(clock);
+    let seed = seed("WHARF_FAULTS_SEED");
     println!("seed {seed}: repeat with WHARF_FAULTS={wanted} WHARF_FAULTS_SEED={seed}");
     let mut random = Random::new(seed);
     let wanted = usize::try_from(wanted).unwrap();
@@ -70,17 +66,4 @@ fn main() {
         let counts = part(wanted, &mut random);
         println!("{name}: {counts}; {:.1} s", start.elapsed().as_secs_f64());
     }
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{variable}={text} is no number")),
-    )
-}
-
-fn clock() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| now.as_secs())
 }

@@ -5,8 +5,9 @@
 //! once its directory has been; before that each may be there or not, in any order, bytes also in part or as
 //! zeros. Only a rename is one step.
 
+use wharf_testkit::{Random, campaign::in_parallel};
+
 use crate::{
-    random::{Random, in_parallel},
     scenario::{SCENARIOS, Scenario, Stage},
     verify,
 };
@@ -72,7 +73,7 @@ pub(crate) fn power_failures_at_every_change(wanted: usize, random: &mut Random)
     cases.extend(random.choose(&all, wanted * 3));
     for case in &mut cases {
         if let Fate::Seeded(seed) = &mut case.fate {
-            *seed = random.next();
+            *seed = random.number();
         }
     }
     let uncertain = in_parallel(&cases, |case| {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use tempfile::TempDir;
+use wharf_testkit::campaign;
 
 use crate::worker;
 
@@ -94,18 +95,8 @@ pub(crate) struct Stage {
 
 impl Stage {
     fn empty() -> Self {
-        // In memory where there is such a place: what is cut here is never about the disk itself.
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() {
-            memory.to_owned()
-        } else {
-            std::env::temp_dir()
-        };
-        let directory = tempfile::Builder::new()
-            .prefix("wharf-faults-")
-            .tempdir_in(parent);
         Self {
-            directory: directory.expect("a temporary directory"),
+            directory: campaign::directory("wharf-faults-"),
         }
     }
 

@@ -6,6 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use wharf_testkit::campaign::traced_call;
+
 use crate::scenario::{Scenario, Stage};
 
 /// The calls by which a store changes, reads or locks files.
@@ -50,7 +52,7 @@ pub(crate) fn points(scenario: &Scenario) -> Vec<Point> {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let text = std::fs::read_to_string(log).unwrap();
     let root = stage.path().to_str().unwrap();
-    let calls: Vec<(&str, &str, &str)> = text.lines().filter_map(call).collect();
+    let calls: Vec<(&str, &str, &str)> = text.lines().filter_map(traced_call).collect();
     let first = calls.first().map_or("", |(thread, _, _)| thread);
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut points = BTreeSet::new();
@@ -92,14 +94,6 @@ pub(crate) fn points(scenario: &Scenario) -> Vec<Point> {
         points.insert(point);
     }
     points.into_iter().collect()
-}
-
-/// Thread, name and arguments of a call in strace's account.
-fn call(line: &str) -> Option<(&str, &str, &str)> {
-    let (thread, rest) = line.split_once(' ')?;
-    let rest = rest.trim_start();
-    let (name, _) = rest.split_once('(')?;
-    (!name.contains(' ') && !name.starts_with('<')).then_some((thread, name, rest))
 }
 
 /// Runs the steps with something happening at one call: `signal=...`, `error=...`. With `for_good`, at all of

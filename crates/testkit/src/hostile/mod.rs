@@ -30,6 +30,7 @@
 //! | [`Answer`], [`Fault`], [`Step`] | right answers, wrong ones, and bytes that are no answer |
 //! | [`TokenDesk`] | a registry's demand for tokens, and who hands them out |
 //! | [`Driver`], [`Skopeo`], [`Outcome`] | any client doing what a script asks, and what came of it |
+//! | [`Scene`](scene::Scene) | the usual hosts, and the client of this workspace among them (feature `client`) |
 //! | [`Budget`], [`Meter`] | what a script may cost, and what it did cost |
 //! | [`WireProxy`], [`WireFault`] | harm to chosen bytes between a client and any server |
 
@@ -43,11 +44,15 @@ mod logs;
 mod origin;
 mod proxy;
 mod rule;
+#[cfg(feature = "client")]
+pub mod scene;
 mod secrets;
 mod serve;
 mod skopeo;
 mod stage;
 mod step;
+#[cfg(feature = "http")]
+mod transport;
 
 pub use answer::{Answer, Fault};
 pub use budget::{Budget, Meter, Spent};
@@ -60,3 +65,5 @@ pub use serve::{blob_answer, registry_answer};
 pub use skopeo::Skopeo;
 pub use stage::{Mint, Names, OriginOptions, Stage};
 pub use step::Step;
+#[cfg(feature = "http")]
+pub use transport::Pretend;

@@ -7,10 +7,10 @@ use wharf_distribution::{ClientBuilder, Error};
 use wharf_reference::Registry;
 use wharf_testkit::{
     Image,
-    hostile::{Answer, Match, Rule},
+    hostile::{Answer, Match, Pretend, Rule},
 };
 
-use super::scene::{Pretend, Scene, layer, registry};
+use super::scene::{Scene, layer, registry};
 
 fn blob(image: &Image) -> Blob {
     let (descriptor, bytes) = layer(image);
@@ -152,7 +152,7 @@ async fn n06_an_upload_is_led_no_step_inward() {
     ] {
         scene.registry.clear();
         leading_to(&scene, &format!("https://{host}/up"), true);
-        let pretend = Pretend::new(&scene, "registry.example.test", "8.8.8.8:443");
+        let pretend = Pretend::new(scene.connector(), "registry.example.test", "8.8.8.8:443");
         let builder = allowed(&scene, scene.alice_builder()).with_connect(Arc::new(pretend));
         scene.failed(push(&scene, builder, &image).await);
     }

@@ -14,8 +14,9 @@ mod ranges;
 mod realms;
 mod referrers;
 mod refusals;
-mod scene;
 mod tokens;
 mod unanswered;
 mod uploads;
 mod words;
+
+use wharf_testkit::hostile::scene;

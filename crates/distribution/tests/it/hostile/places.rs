@@ -8,10 +8,10 @@ use wharf_distribution::Detail;
 use wharf_reference::Repository;
 use wharf_testkit::{
     Image,
-    hostile::{Answer, Match, OriginOptions},
+    hostile::{Answer, Match, OriginOptions, Pretend},
 };
 
-use super::scene::{Pretend, Scene, layer, registry, repository, tag};
+use super::scene::{Scene, layer, registry, repository, tag};
 
 fn demand(realm: &str) -> Answer {
     Answer::challenge(&format!(
@@ -30,7 +30,13 @@ async fn n05_a_token_server_is_no_step_inward() {
     scene
         .stage
         .name("private.example.test", &["10.0.0.1:443".parse().unwrap()]);
-    let pretend = || Arc::new(Pretend::new(&scene, "registry.example.test", "8.8.8.8:443"));
+    let pretend = || {
+        Arc::new(Pretend::new(
+            scene.connector(),
+            "registry.example.test",
+            "8.8.8.8:443",
+        ))
+    };
     for host in [
         "inside.example.test",
         "metadata.example.test",
@@ -75,7 +81,7 @@ async fn n05_a_realm_that_is_not_needed_is_not_judged() {
         .builder()
         .with_credentials(Arc::new(fixed))
         .with_connect(Arc::new(Pretend::new(
-            &scene,
+            scene.connector(),
             "registry.example.test",
             "8.8.8.8:443",
         )))

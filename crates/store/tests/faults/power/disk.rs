@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Fate, recording::Change};
-use crate::random::Random;
+use wharf_testkit::Random;
 
 type Inode = usize;
 
@@ -135,7 +135,7 @@ impl Disk {
                 Pending::Bytes { file, at, bytes } if matches!(fate, Fate::Seeded(_)) && kept => {
                     let torn = match random.below(3) {
                         0 => bytes,
-                        1 => bytes[..random.below(bytes.len() + 1)].to_vec(),
+                        1 => bytes[..random.index(bytes.len() + 1)].to_vec(),
                         _ => vec![0; bytes.len()],
                     };
                     self.apply(Pending::Bytes {

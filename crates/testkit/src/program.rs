@@ -1,34 +1,37 @@
-//! Runs the examples as a user does: as programs, in a home of their own.
+//! Runs the example programs of the facade as a user does, in a home of their own.
 
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
 };
 
-use wharf_testkit::Sandbox;
+use crate::Sandbox;
 
 /// How a program ended and what it printed.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Ended {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output, as text.
+    pub stdout: String,
+    /// Standard error, as text.
+    pub stderr: String,
 }
 
 impl Ended {
     /// Standard output; panics with everything it said unless it ended well.
-    pub(crate) fn ok(self) -> String {
+    pub fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.stdout
     }
 
     /// The last line of standard output of a program that ended well.
-    pub(crate) fn last_line(self) -> String {
+    pub fn last_line(self) -> String {
         self.ok().lines().last().unwrap_or_default().to_owned()
     }
 
     /// Checks that it failed with this code and one clear message that contains every part.
-    pub(crate) fn fails(self, code: i32, parts: &[&str]) {
+    pub fn fails(self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
         for part in parts {
             assert!(self.stderr.contains(part), "{part:?} is not in:\n{}", self.stderr);
@@ -50,7 +53,7 @@ impl Ended {
 }
 
 /// The path of an example; `cargo test` builds them all.
-pub(crate) fn example(name: &str) -> PathBuf {
+pub fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("this test is a program");
     let profile = test
         .parent()
@@ -66,7 +69,7 @@ pub(crate) fn example(name: &str) -> PathBuf {
 }
 
 /// A command for an example in a sandbox.
-pub(crate) fn command(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Command {
+pub fn command(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(example(name));
     command
         .args(arguments)
@@ -83,7 +86,7 @@ pub(crate) fn command(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Comm
 }
 
 /// Runs an example that should fail at once although it goes on when all is well, and ends it if it does.
-pub(crate) fn start_in_vain(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Ended {
+pub fn start_in_vain(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Ended {
     let mut command = Command::new("timeout");
     command
         .arg("60")
@@ -94,12 +97,12 @@ pub(crate) fn start_in_vain(sandbox: &Sandbox, name: &str, arguments: &[&str]) -
 }
 
 /// Runs an example to its end.
-pub(crate) fn run(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Ended {
+pub fn run(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Ended {
     ended(&mut command(sandbox, name, arguments))
 }
 
 /// Runs a command to its end.
-pub(crate) fn ended(command: &mut Command) -> Ended {
+pub fn ended(command: &mut Command) -> Ended {
     let output = command.output().expect("the program starts");
     Ended {
         code: output.status.code(),
