@@ -2,12 +2,9 @@ use core::fmt;
 
 use crate::{
     ParseError, ParseErrorKind,
-    parts::short,
+    scan::{MAX_DIGEST, short},
     text::{Text, text_type},
 };
-
-/// The longest digest accepted, in bytes. The specification sets no limit; a sha512 digest has 135.
-pub(crate) const MAX_LENGTH: usize = 1024;
 
 /// The algorithm of a [`Digest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -167,10 +164,10 @@ fn scan_whole(bytes: &[u8]) -> Result<(u16, Algorithm), ParseError> {
     if let Some(bad) = encoded.iter().position(|byte| !valid(byte)) {
         return Err(ParseError::new(ParseErrorKind::InvalidDigest, colon + 1 + bad));
     }
-    if encoded.is_empty() || bytes.len() > MAX_LENGTH {
+    if encoded.is_empty() || bytes.len() > MAX_DIGEST {
         return Err(ParseError::new(
             ParseErrorKind::InvalidDigestLength,
-            bytes.len().min(MAX_LENGTH),
+            bytes.len().min(MAX_DIGEST),
         ));
     }
     Ok((short(colon), Algorithm::Unsupported))

@@ -4,7 +4,7 @@ use crate::{
     Digest, ParseError, ParseErrorKind, Tag,
     digest::{self, Algorithm},
     registry::{DOCKER_HUB, DOCKER_HUB_LEGACY},
-    scan,
+    scan::{self, short},
     text::Text,
 };
 
@@ -142,9 +142,4 @@ fn scheme(input: &str) -> Option<ParseError> {
     let scheme = input.get(..position).unwrap_or_default();
     (!scheme.is_empty() && scheme.bytes().all(is_scheme))
         .then(|| ParseError::new(ParseErrorKind::Scheme, position))
-}
-
-/// An offset into a name. The limits of its parts keep it far below the largest `u16`.
-pub(crate) fn short(value: usize) -> u16 {
-    u16::try_from(value).unwrap_or(u16::MAX)
 }

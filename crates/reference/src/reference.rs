@@ -2,9 +2,10 @@ use core::fmt;
 
 use crate::{
     Digest, ParseError, ParseErrorKind, Registry, Repository, Tag,
-    parts::{OFFICIAL, Parts, Tail, short},
+    parts::{OFFICIAL, Parts, Tail},
     registry::DOCKER_HUB,
     scan,
+    scan::short,
     text::{Text, text_type},
 };
 

@@ -1,7 +1,7 @@
 use crate::{
     ParseError, ParseErrorKind, Reference, Registry,
-    parts::{OFFICIAL, short},
-    scan,
+    parts::OFFICIAL,
+    scan::{self, short},
     text::{Text, text_type},
 };
 

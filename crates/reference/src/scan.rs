@@ -11,6 +11,8 @@ pub(crate) const MAX_REGISTRY: usize = 255;
 pub(crate) const MAX_PATH: usize = 255;
 /// The longest tag, in bytes.
 pub(crate) const MAX_TAG: usize = 128;
+/// The longest digest, in bytes. The specification sets no limit; a sha512 digest has 135.
+pub(crate) const MAX_DIGEST: usize = 1024;
 
 const LOWER_OR_DIGIT: u8 = 1;
 const UPPER: u8 = 1 << 1;
@@ -224,4 +226,9 @@ pub(crate) fn tag(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
 /// Whether this is an image identifier: the hexadecimal digits of a sha256 digest, alone.
 pub(crate) fn is_identifier(name: &[u8]) -> bool {
     name.len() == 64 && name.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// An offset into a name. The limits of its parts keep it far below the largest `u16`.
+pub(crate) fn short(value: usize) -> u16 {
+    u16::try_from(value).unwrap_or(u16::MAX)
 }

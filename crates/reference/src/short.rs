@@ -1,6 +1,7 @@
 use crate::{
     Digest, ParseError, ParseErrorKind, Reference, Registry, Repository, Tag,
-    parts::{OFFICIAL, Parts, Tail, short},
+    parts::{OFFICIAL, Parts, Tail},
+    scan::short,
     text::{Text, text_type},
 };
 

@@ -3,10 +3,10 @@
 use alloc::{string::String, sync::Arc};
 use core::fmt;
 
-use crate::{digest, scan};
+use crate::scan;
 
 /// The longest text of a reference, in bytes: registry, path, tag and digest with what stands between them.
-const LONGEST: usize = scan::MAX_REGISTRY + 1 + scan::MAX_PATH + 1 + scan::MAX_TAG + 1 + digest::MAX_LENGTH;
+const LONGEST: usize = scan::MAX_REGISTRY + 1 + scan::MAX_PATH + 1 + scan::MAX_TAG + 1 + scan::MAX_DIGEST;
 /// Nearly all names, those with a sha256 digest among them, are shorter.
 const USUAL: usize = 192;
 
