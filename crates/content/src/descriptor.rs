@@ -150,8 +150,8 @@ impl Descriptor {
         &self.urls
     }
 
-    /// Whether registries and stores do without this: a layer that may not be distributed, and says from where
-    /// else it is to be had (image-spec, *Non-Distributable Layers*; Docker's foreign layers).
+    /// True for a layer that may not be distributed and whose URLs say where to get it (image-spec, *Non-Distributable
+    /// Layers*; Docker's foreign layers). Registries and stores need not have it.
     #[must_use]
     pub fn is_nondistributable(&self) -> bool {
         self.media_type.is_nondistributable() && !self.urls.is_empty()

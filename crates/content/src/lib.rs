@@ -59,7 +59,7 @@ mod target;
 mod unset;
 mod walk;
 
-pub use blob::{Blob, ByteStream, OpenBlob, Piece, PieceStream, Pieces};
+pub use blob::{Blob, ByteStream, LARGE_BLOB, OpenBlob, Piece, PieceStream, Pieces};
 pub use build::{BuiltImage, ImageBuilder, IndexBuilder};
 pub use config::{History, ImageConfig, ImageConfigBuilder, MAX_CONFIG_SIZE};
 pub use descriptor::Descriptor;

@@ -4,8 +4,7 @@ use crate::{
     Digest, ParseError, ParseErrorKind, Registry, Repository, Tag,
     parts::{OFFICIAL, Parts, Tail},
     registry::DOCKER_HUB,
-    scan,
-    scan::short,
+    scan::{self, short},
     text::{Text, text_type},
 };
 

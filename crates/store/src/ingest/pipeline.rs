@@ -10,7 +10,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
-use wharf_content::{Blob, Descriptor, Error, ErrorKind, Hasher, Piece, Pieces};
+use wharf_content::{Blob, Descriptor, Error, ErrorKind, Hasher, LARGE_BLOB, Piece, Pieces};
 
 use super::{BATCH, QUEUED, Slot};
 use crate::{
@@ -18,9 +18,6 @@ use crate::{
     os::Stamp,
     runtime::{blocking, joined, on_own_thread},
 };
-
-/// From this size on the hash decides how long a blob takes, and gets a thread of its own.
-const LARGE: u64 = 32 * 1024 * 1024;
 
 /// Bytes that are read back in one call.
 const READ: u64 = 512 * 1024;
@@ -168,7 +165,7 @@ fn attempt(layout: &Layout, descriptor: &Descriptor, resumable: bool) -> Result<
 }
 
 async fn write(slot: Slot, blob: Blob) -> Result<Option<Stamp>, Error> {
-    if blob.descriptor().size() < LARGE {
+    if blob.descriptor().size() < LARGE_BLOB {
         return receive(slot, blob).await;
     }
     on_own_thread(receive(slot, blob)).await
