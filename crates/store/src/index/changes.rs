@@ -1,6 +1,6 @@
 //! Names given and taken away: a new text in which only the entries concerned differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use wharf_content::{Descriptor, Error, ErrorKind, Name, Target};
 use wharf_reference::Digest;
@@ -8,6 +8,7 @@ use wharf_reference::Digest;
 use super::{
     Entry, Index,
     entry::{Fit, REF_NAME},
+    members::is_part_of,
 };
 
 /// The changes that are to be made to the entries of an index.json.
@@ -34,8 +35,8 @@ impl Changes {
 }
 
 impl Index {
-    /// Gives a manifest a name. An image that had the name keeps its entry without it; the manifest's own
-    /// entry without a name, if there is one, becomes this.
+    /// Gives a manifest a name. The entry of the image that had the name stays without it. An entry of the manifest that
+    /// has no name gets this one and keeps its other members; more such entries are removed if they say nothing else.
     pub(crate) fn tag(&self, name: &Name, manifest: &Descriptor) -> Result<Changes, Error> {
         let digest = manifest.digest();
         if self.named(name).is_ok_and(|named| {
@@ -44,28 +45,27 @@ impl Index {
             return Ok(Changes::default());
         }
         let mut changes = Changes::default();
-        let nameless = self
-            .of_digest(digest)
-            .into_iter()
-            .filter(|entry| !entry.has_name());
+        let of_digest = self.of_digest(digest).into_iter();
+        let nameless: Vec<Entry<'_>> = of_digest.filter(|entry| !entry.has_name()).collect();
+        let described = nameless
+            .iter()
+            .find_map(|entry| Some((entry, entry.with_name(name.as_str(), manifest)?)));
+        let is_obsolete = |entry: &&Entry<'_>| match &described {
+            Some((named, _)) => {
+                is_part_of(entry.text(), named.text()) || entry.with_name(name.as_str(), manifest).is_none()
+            }
+            None => true,
+        };
+        let obsolete = nameless.iter().filter(is_obsolete);
         changes
             .edited
-            .extend(nameless.map(|entry| (entry.position(), None)));
+            .extend(obsolete.map(|entry| (entry.position(), None)));
         let called = self.called(name).into_iter().map(|(_, entry)| entry);
         self.take(name, called, Some(digest), &mut changes);
-        let plain = Descriptor::new(manifest.media_type().clone(), digest.clone(), manifest.size())?;
-        let named = match manifest.artifact_type() {
-            Some(artifact_type) => plain.with_artifact_type(artifact_type.clone()),
-            None => plain,
-        }
-        .with_annotation(REF_NAME, name.as_str());
-        let text = serde_json::to_string(&named).map_err(|error| {
-            Error::new(
-                ErrorKind::Invalid,
-                format!("cannot write an entry of index.json: {error}"),
-            )
-        })?;
-        changes.added.push(text);
+        changes.added.push(match described {
+            Some((_, text)) => text,
+            None => new_entry(name, manifest)?,
+        });
         Ok(changes)
     }
 
@@ -118,8 +118,8 @@ impl Index {
         Ok(best.map(|(_, entry)| entry).collect())
     }
 
-    /// Takes a name from these entries. One that has no other stays without a name, unless another entry is of the
-    /// same digest, or `replaced` is.
+    /// Takes a name from these entries. An entry that has no other name stays without one, unless a further entry says the
+    /// same of the manifest, or the manifest is `replaced`, which gets a new entry.
     fn take<'a>(
         &self,
         name: &Name,
@@ -127,23 +127,23 @@ impl Index {
         replaced: Option<&Digest>,
         changes: &mut Changes,
     ) {
-        let mut remaining = BTreeSet::new();
+        let mut remaining: Vec<String> = Vec::new();
         for entry in entries {
             let (position, digest) = (entry.position(), entry.descriptor().digest());
             let Some((text, has_name)) = entry.without(name.as_str()) else {
                 continue;
             };
-            let has_other_entry = || {
+            let is_said_elsewhere = || {
                 Some(digest) == replaced
-                    || remaining.contains(digest.as_str())
+                    || remaining.iter().any(|other| is_part_of(&text, other))
                     || self.of_digest(digest).into_iter().any(|other| {
                         let same = other.position() == position || other.fit(name.as_str(), None).is_some();
-                        !same && !changes.removes(other.position())
+                        !same && !changes.removes(other.position()) && is_part_of(&text, other.text())
                     })
             };
-            let stays = has_name || !has_other_entry();
+            let stays = has_name || !is_said_elsewhere();
             if stays {
-                remaining.insert(digest.as_str().to_owned());
+                remaining.push(text.clone());
             }
             changes.edited.insert(position, stays.then_some(text));
         }
@@ -185,4 +185,22 @@ impl Index {
             .get(first.start as usize..last.end as usize)
             .unwrap_or_default()
     }
+}
+
+/// The text of an entry that gives a manifest its first name.
+fn new_entry(name: &Name, manifest: &Descriptor) -> Result<String, Error> {
+    let plain = Descriptor::new(
+        manifest.media_type().clone(),
+        manifest.digest().clone(),
+        manifest.size(),
+    )?;
+    let named = match manifest.artifact_type() {
+        Some(artifact_type) => plain.with_artifact_type(artifact_type.clone()),
+        None => plain,
+    }
+    .with_annotation(REF_NAME, name.as_str());
+    serde_json::to_string(&named).map_err(|error| {
+        let message = format!("cannot write an entry of index.json: {error}");
+        Error::new(ErrorKind::Invalid, message)
+    })
 }

@@ -67,6 +67,11 @@ impl<'a> Entry<'a> {
         self.position
     }
 
+    /// The text of the entry in index.json.
+    pub(super) const fn text(&self) -> &str {
+        self.text
+    }
+
     pub(crate) const fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
@@ -124,8 +129,28 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The text of the entry without this name, whatever else it says; whether it has another name is the second
-    /// part.
+    /// The text of this entry, which has no name yet, with a name and with type and artifact type of `manifest`; its other
+    /// members stay as they are. `None` if the entry describes another manifest: its size or type differs.
+    pub(super) fn with_name(&self, name: &str, manifest: &Descriptor) -> Option<String> {
+        let (own, media_type) = (&self.descriptor, manifest.media_type());
+        let is_typed = !own.media_type().as_str().is_empty();
+        if own.size() != manifest.size() || (is_typed && own.media_type() != media_type) {
+            return None;
+        }
+        let text = |text: &str| Value::from(text).to_string();
+        let mut members = Members::parse(self.text)?;
+        members.set("mediaType", text(media_type.as_str()));
+        if let Some(artifact_type) = manifest.artifact_type() {
+            members.set("artifactType", text(artifact_type.as_str()));
+        }
+        let annotations = members.get("annotations").unwrap_or("{}");
+        let mut annotations = Members::parse(annotations).or_else(|| Members::parse("{}"))?;
+        annotations.set(REF_NAME, text(name));
+        members.set("annotations", annotations.to_string());
+        Some(members.to_string())
+    }
+
+    /// The text of the entry without this name, with all its other members, and whether it has another name.
     pub(super) fn without(&self, name: &str) -> Option<(String, bool)> {
         let remaining: Vec<&str> = self.full_names().filter(|own| *own != name).collect();
         let was_full = self.full_names().count() > remaining.len();

@@ -29,12 +29,21 @@ impl Members {
         self.0.retain(|(own, _)| own != key);
     }
 
-    /// Replaces a value by another JSON text.
+    /// Sets a value to a JSON text. A new member comes last.
     pub(super) fn set(&mut self, key: &str, text: String) {
-        if let Some((_, value)) = self.0.iter_mut().find(|(own, _)| own == key) {
-            *value = text;
+        match self.0.iter_mut().find(|(own, _)| own == key) {
+            Some((_, value)) => *value = text,
+            None => self.0.push((key.to_owned(), text)),
         }
     }
+}
+
+/// True if `other` has every member of `text`, each with the same text as its value. False if one is no JSON object.
+pub(super) fn is_part_of(text: &str, other: &str) -> bool {
+    let (Some(own), Some(other)) = (Members::parse(text), Members::parse(other)) else {
+        return false;
+    };
+    own.0.iter().all(|member| other.0.contains(member))
 }
 
 impl fmt::Display for Members {

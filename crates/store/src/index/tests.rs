@@ -189,6 +189,60 @@ fn an_entry_is_read_though_something_in_it_is_odd() {
     }
 }
 
+/// An entry that has lost its name, or never had one, is not replaced by a bare one when its manifest gets a name.
+#[test]
+fn a_nameless_entry_keeps_its_members_when_it_is_named() {
+    let a = manifest("a");
+    let (digest, size) = (a.digest(), a.size());
+    let image = a.media_type();
+    for odd in [
+        r#""platform":{"architecture":"arm64","os":"linux","x":[1.50]}"#,
+        r#""platform":"linux""#,
+        r#""urls":["https://example.com/a"]"#,
+        r#""data":"YQ==""#,
+        r#""artifactType":7"#,
+        r#""example.com/own":{"b":2,"a":1e0}"#,
+        r#""annotations":{"x":null,"y":[1],"z":"\u00e9"}"#,
+        r#""annotations":{"a":"b","c":""}"#,
+        r#""annotations":null"#,
+        r#""annotations":7"#,
+    ] {
+        let bare = format!(r#"{{"mediaType":"{image}","digest":"{digest}","size":{size}}}"#);
+        let untyped = format!(r#"{{"digest":"{digest}","size":{size},{odd}}}"#);
+        let typed = format!(r#"{{"mediaType":"{image}","digest":"{digest}","size":{size},{odd}}}"#);
+        let wrong = format!(r#"{{"mediaType":"text/plain","digest":"{digest}","size":{size},"x":1}}"#);
+        let other = format!(r#"{{"mediaType":"{image}","digest":"{digest}","size":{size},"other":1}}"#);
+        // What is listed, and how many entries are left.
+        for (listed, left) in [
+            (vec![&typed], 1),
+            (vec![&untyped], 1),
+            (vec![&typed, &bare, &typed], 1),
+            (vec![&wrong, &typed], 1),
+            (vec![&typed, &other], 2),
+        ] {
+            let index = index_of(&listed.into_iter().cloned().collect::<Vec<_>>());
+            let tagged = index.with(&index.tag(&name("v1"), &a).unwrap()).concat();
+            let tagged = parse(tagged);
+            assert_eq!(tagged.named(&name("v1")).unwrap().unwrap().digest(), digest);
+            // An entry that cannot be read, for want of a type beside something odd, is none of the manifest.
+            let unreadable = index.unreadable().count();
+            assert_eq!(tagged.len(), left + unreadable, "{}", tagged.text());
+            let value = odd.split_once(':').unwrap().1;
+            let members = value.trim_start_matches('{').trim_end_matches('}');
+            let stays = !matches!(odd, r#""annotations":null"# | r#""annotations":7"#);
+            assert!(
+                !stays || tagged.text().contains(members),
+                "{odd}: {}",
+                tagged.text()
+            );
+            // The name goes again, and nothing else with it.
+            let untagged = tagged.with(&tagged.untag(&name("v1")).unwrap()).concat();
+            assert!(!stays || untagged.contains(members), "{odd}: {untagged}");
+            assert!(!untagged.contains("\"v1\""), "{untagged}");
+        }
+    }
+}
+
 #[test]
 fn documents_are_read_as_leniently_as_is_safe() {
     let good = entry("a", r#""org.opencontainers.image.ref.name":"v1""#);
