@@ -84,7 +84,8 @@ impl Platform {
     /// The variant asked for comes first, then lower ones, then none. Without a variant, an entry without one
     /// comes first, then for ARM the others, highest first; elsewhere a variant (`amd64/v3`) is taken only when
     /// it is asked for. Entries that state no platform come last, and after them what is no manifest by its type;
-    /// attestations (`unknown/unknown`) and nested indexes are never chosen.
+    /// attestations (`unknown/unknown`) and nested indexes are never chosen: the caller reads nested indexes and passes their
+    /// entries.
     #[must_use]
     pub fn choose<'a>(&self, manifests: &'a [Descriptor]) -> Option<&'a Descriptor> {
         manifests

@@ -44,7 +44,7 @@
 //! | copy | round trips | which |
 //! |---|---|---|
 //! | pull | 1 + ⌈*n*/32⌉ | manifest; blobs |
-//! | pull from an index | 2 + ⌈*n*/32⌉ | index; manifest; blobs |
+//! | pull from an index | 2 + ⌈*n*/32⌉ | index; manifest; blobs; 1 more for each index nested in it on the way |
 //! | pull again, nothing changed | 1 | manifest, or index where the sink can read what it has |
 //! | push | 3 + 2⌈*n*/32⌉ | root asked for; blobs asked for, the rest while others move; blobs; root |
 //! | push again | 2 | root asked for; name |

@@ -116,9 +116,9 @@ async fn root(
     if !top.is_index() {
         return Ok((top, None, None));
     }
-    let chosen = choose(&top, wanted)?;
-    let present = ends.sink.contains(chosen).await?;
-    let manifest = ends.read(chosen, present).await?;
+    let chosen = choose(&*ends.source, &top, wanted).await?;
+    let present = ends.sink.contains(&chosen).await?;
+    let manifest = ends.read(&chosen, present).await?;
     Ok((manifest, chosen.platform().cloned(), Some(present)))
 }
 

@@ -56,7 +56,7 @@ impl<'a> Walk<'a> {
         // What refers to an image is copied whole.
         let platforms = mem::take(&mut self.platforms);
         match platforms.iter().find(|(_, found)| !found) {
-            Some((missing, _)) if root.is_index() => Err(no_such_platform(root, missing)),
+            Some((missing, _)) if root.is_index() => Err(no_such_platform(root, root.manifests(), missing)),
             _ => Ok(()),
         }
     }

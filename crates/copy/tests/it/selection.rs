@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use wharf_content::{Descriptor, ErrorKind, Manifest, MediaType, Name, Outcome, Platform};
+use wharf_content::{
+    Descriptor, ErrorKind, Manifest, MediaType, Name, Outcome, Platform, Sink as _, Source as _, Target,
+};
 use wharf_copy::{Options, Selection, copy};
+use wharf_store::Layout;
 
 use crate::place::{Done, Place, pair, target};
 
@@ -149,6 +152,181 @@ async fn several_platforms_are_found_in_nested_indexes_too() {
         [sink.is_whole(&images[0]), sink.is_whole(&images[1])],
         [false, true]
     );
+}
+
+/// The image for arm64 is found, whatever else the indexes list.
+#[tokio::test]
+async fn one_platform_is_found_in_nested_indexes_too() {
+    enum Tree {
+        /// An image, for this platform if one is stated.
+        Image(&'static str, Option<&'static str>),
+        Index(Vec<Tree>),
+        /// An index that the source lacks.
+        Lost,
+    }
+    use Tree::{Image, Index, Lost};
+
+    fn add(source: &Place, tree: &Tree) -> Descriptor {
+        match tree {
+            Image(seed, platform) => {
+                let descriptor = source.image(seed, &[seed]).descriptor().clone();
+                match platform {
+                    Some(platform) => descriptor.with_platform(platform.parse().unwrap()),
+                    None => descriptor,
+                }
+            }
+            Index(trees) => {
+                let entries: Vec<Descriptor> = trees.iter().map(|tree| add(source, tree)).collect();
+                source.index(&entries).descriptor().clone()
+            }
+            Lost => Descriptor::of(MediaType::OCI_INDEX, b"nowhere"),
+        }
+    }
+
+    let (amd, arm) = (Some("linux/amd64"), Some("linux/arm64"));
+    let unknown = Some("unknown/unknown");
+    let deepest = |image| Index(vec![Index(vec![Index(vec![Index(vec![image])])])]);
+    let cases: [(&str, Tree, Option<ErrorKind>); 12] = [
+        ("alone", Index(vec![Index(vec![Image("wanted", arm)])]), None),
+        (
+            "beside another",
+            Index(vec![
+                Image("a", amd),
+                Index(vec![Image("b", amd), Image("wanted", arm)]),
+            ]),
+            None,
+        ),
+        (
+            "two levels down",
+            Index(vec![Index(vec![
+                Image("a", amd),
+                Index(vec![Image("wanted", arm)]),
+            ])]),
+            None,
+        ),
+        (
+            "outer before inner",
+            Index(vec![Index(vec![Image("a", arm)]), Image("wanted", arm)]),
+            None,
+        ),
+        (
+            "in the second of two",
+            Index(vec![
+                Index(vec![Image("a", amd)]),
+                Index(vec![Image("wanted", arm)]),
+            ]),
+            None,
+        ),
+        (
+            "stated before unstated",
+            Index(vec![Image("a", None), Index(vec![Image("wanted", arm)])]),
+            None,
+        ),
+        (
+            "unstated if there is no other",
+            Index(vec![Index(vec![Image("a", amd)]), Image("wanted", None)]),
+            None,
+        ),
+        (
+            "attestations never",
+            Index(vec![Index(vec![Image("a", unknown), Image("wanted", arm)])]),
+            None,
+        ),
+        (
+            "beside an index that was left out",
+            Index(vec![Lost, Index(vec![Image("wanted", arm)])]),
+            None,
+        ),
+        (
+            "left out",
+            Index(vec![Lost, Image("a", amd)]),
+            Some(ErrorKind::NotFound),
+        ),
+        (
+            "nowhere",
+            Index(vec![Image("a", amd), Index(vec![Image("b", unknown)])]),
+            Some(ErrorKind::NotFound),
+        ),
+        ("too deep", deepest(Image("a", arm)), Some(ErrorKind::TooLarge)),
+    ];
+    for (what, tree, expected) in cases {
+        let (source, sink) = pair();
+        let descriptor = add(&source, &tree);
+        let top = source
+            .manifest(&Target::Digest(descriptor.digest().clone()))
+            .await
+            .unwrap();
+        source.name("x", &top);
+        let wanted = source.image("wanted", &["wanted"]);
+        let selection = Selection::Platform(platform("linux/arm64"));
+        let selected = wharf_copy::select(&*source, top, &selection).await;
+        let report = copy(source.clone(), sink.clone(), &target("x"), options(selection)).await;
+        match expected {
+            None => {
+                assert_eq!(selected.unwrap(), wanted, "{what}");
+                assert_eq!(report.unwrap().digest(), wanted.digest(), "{what}");
+                assert!(sink.is_whole(&wanted), "{what}");
+                assert_eq!(sink.count(|done| matches!(done, Done::Manifest(..))), 1, "{what}");
+            }
+            Some(kind) => {
+                assert_eq!(selected.unwrap_err().kind(), kind, "{what}");
+                assert_eq!(report.unwrap_err().kind(), kind, "{what}");
+                assert_eq!(sink.named("x"), None, "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_nested_index_that_is_another_than_described_is_refused() {
+    let (source, sink) = pair();
+    let (inner, _) = index(&source, &["linux/amd64"]);
+    let real = inner.descriptor();
+    let lies = [
+        Descriptor::new(real.media_type().clone(), real.digest().clone(), real.size() + 1).unwrap(),
+        Descriptor::new(MediaType::DOCKER_INDEX, real.digest().clone(), real.size()).unwrap(),
+    ];
+    for lie in lies {
+        source.name("x", &source.index(&[lie]));
+        let selection = Selection::Platform(platform("linux/amd64"));
+        let error = copy(source.clone(), sink.clone(), &target("x"), options(selection))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
+    }
+    assert_eq!(sink.count(|done| !matches!(done, Done::Asked(_))), 0);
+}
+
+/// From and to image layouts, with the nested index that a copy of some platforms leaves there.
+#[tokio::test]
+async fn one_platform_of_a_nested_index_comes_out_of_a_store() {
+    let source = Place::new();
+    let (inner, images) = index(&source, &["linux/amd64", "linux/arm64"]);
+    source.name("x", &source.index(&[inner.descriptor().clone()]));
+    let directory = tempfile::tempdir().unwrap();
+    let layout = async |name: &str| Arc::new(Layout::create(directory.path().join(name)).await.unwrap());
+    let (first, second) = (layout("first").await, layout("second").await);
+    let wanted = platform("linux/arm64");
+    let sparse = options(Selection::Platforms(vec![wanted.clone()]));
+    copy(Arc::new(source), first.clone(), &target("x"), sparse.clone())
+        .await
+        .unwrap();
+    let one = options(Selection::Platform(wanted));
+    let report = copy(first.clone(), second.clone(), &target("x"), one.clone())
+        .await
+        .unwrap();
+    assert_eq!(report.digest(), images[1].digest());
+    assert!(second.contains(images[1].descriptor()).await.unwrap());
+    let again = copy(first.clone(), second, &target("x"), one).await.unwrap();
+    assert_eq!(again.bytes_copied(), 0);
+    let third = layout("third").await;
+    let report = copy(first.clone(), third, &target("x"), sparse).await.unwrap();
+    assert!(report.resolved().media_type().is_index());
+    let other = options(Selection::Platform(platform("linux/amd64")));
+    let error = copy(first, layout("fourth").await, &target("x"), other)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 }
 
 #[tokio::test]
