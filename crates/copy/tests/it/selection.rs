@@ -154,39 +154,39 @@ async fn several_platforms_are_found_in_nested_indexes_too() {
     );
 }
 
-/// The image for arm64 is found, whatever else the indexes list.
-#[tokio::test]
-async fn one_platform_is_found_in_nested_indexes_too() {
-    enum Tree {
-        /// An image, for this platform if one is stated.
-        Image(&'static str, Option<&'static str>),
-        Index(Vec<Tree>),
-        /// An index that the source lacks.
-        Lost,
-    }
-    use Tree::{Image, Index, Lost};
+/// What an index lists, for the tests below.
+enum Tree {
+    /// An image, for this platform if one is stated.
+    Image(&'static str, Option<&'static str>),
+    Index(Vec<Tree>),
+    /// An index that the source lacks.
+    Lost,
+}
 
-    fn add(source: &Place, tree: &Tree) -> Descriptor {
-        match tree {
-            Image(seed, platform) => {
-                let descriptor = source.image(seed, &[seed]).descriptor().clone();
-                match platform {
-                    Some(platform) => descriptor.with_platform(platform.parse().unwrap()),
-                    None => descriptor,
-                }
+fn add(source: &Place, tree: &Tree) -> Descriptor {
+    match tree {
+        Tree::Image(seed, platform) => {
+            let descriptor = source.image(seed, &[seed]).descriptor().clone();
+            match platform {
+                Some(platform) => descriptor.with_platform(platform.parse().unwrap()),
+                None => descriptor,
             }
-            Index(trees) => {
-                let entries: Vec<Descriptor> = trees.iter().map(|tree| add(source, tree)).collect();
-                source.index(&entries).descriptor().clone()
-            }
-            Lost => Descriptor::of(MediaType::OCI_INDEX, b"nowhere"),
         }
+        Tree::Index(trees) => {
+            let entries: Vec<Descriptor> = trees.iter().map(|tree| add(source, tree)).collect();
+            source.index(&entries).descriptor().clone()
+        }
+        Tree::Lost => Descriptor::of(MediaType::OCI_INDEX, b"nowhere"),
     }
+}
 
+/// Indexes, and the failure to find an image for arm64 in each; `None` if it is the one called `wanted`.
+fn nested() -> Vec<(&'static str, Tree, Option<ErrorKind>)> {
+    use Tree::{Image, Index, Lost};
     let (amd, arm) = (Some("linux/amd64"), Some("linux/arm64"));
     let unknown = Some("unknown/unknown");
     let deepest = |image| Index(vec![Index(vec![Index(vec![Index(vec![image])])])]);
-    let cases: [(&str, Tree, Option<ErrorKind>); 12] = [
+    vec![
         ("alone", Index(vec![Index(vec![Image("wanted", arm)])]), None),
         (
             "beside another",
@@ -248,8 +248,13 @@ async fn one_platform_is_found_in_nested_indexes_too() {
             Some(ErrorKind::NotFound),
         ),
         ("too deep", deepest(Image("a", arm)), Some(ErrorKind::TooLarge)),
-    ];
-    for (what, tree, expected) in cases {
+    ]
+}
+
+/// The image for arm64 is found, whatever else the indexes list.
+#[tokio::test]
+async fn one_platform_is_found_in_nested_indexes_too() {
+    for (what, tree, expected) in nested() {
         let (source, sink) = pair();
         let descriptor = add(&source, &tree);
         let top = source

@@ -45,7 +45,5 @@ pub(super) const RANGE_FAILURES: u32 = 3;
 
 /// Bytes of a piece from which on hashing it takes longer than to wake another thread.
 pub(super) const YIELD_FROM: usize = 64 * KIB;
-/// Bytes that must be missing for a task of its own to receive them: fewer are not worth the task.
-pub(super) const PREFETCH_FROM: u64 = wharf_content::LARGE_BLOB;
 /// Bytes that may be received before the consumer asks for them.
 pub(super) const PREFETCH_BYTES: u32 = 2 * 1024 * 1024;

@@ -30,12 +30,10 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
-use wharf_content::{Blob, ByteStream, Descriptor, OpenBlob, PieceStream};
+use wharf_content::{Blob, ByteStream, Descriptor, LARGE_BLOB, OpenBlob, PieceStream};
 
 pub(crate) use self::limits::CLIENT_EXTRA_RANGES;
-use self::{
-    download::Download, fetch::Fetch, limits::PREFETCH_FROM, prefetch::Prefetch, yield_between::YieldBetween,
-};
+use self::{download::Download, fetch::Fetch, prefetch::Prefetch, yield_between::YieldBetween};
 use crate::{
     Remote,
     error::{Error, Operation},
@@ -89,7 +87,7 @@ impl OpenBlob for Opener {
         let consumer_wait = Arc::default();
         let download = Download::open(Arc::clone(&self.0), offset).await?;
         let pieces = download.in_any_order(Arc::clone(&consumer_wait));
-        if self.0.descriptor.size().saturating_sub(offset) < PREFETCH_FROM {
+        if self.0.descriptor.size().saturating_sub(offset) < LARGE_BLOB {
             return Ok(Box::pin(YieldBetween::new(pieces, consumer_wait)));
         }
         Ok(Box::pin(YieldBetween::new(
