@@ -33,7 +33,7 @@ pub(super) const RANGE_MAX: u64 = 4 * MIB;
 pub(super) const RANGE_SPREAD: u64 = 64 * MIB;
 /// Ranges of one blob that are fetched at once beside the first, when a download widens.
 pub(super) const EXTRA_RANGES: u32 = 3;
-/// Ranges that are added to those each time that the last ones made the download faster.
+/// Ranges of one blob that are added each time that the last ones made the download faster.
 pub(super) const MORE_EXTRA_RANGES: u32 = 2;
 /// Ranges of one blob beside the first, from which on none are added.
 pub(super) const MAX_EXTRA_RANGES: usize = 7;

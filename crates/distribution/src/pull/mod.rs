@@ -11,7 +11,6 @@
 //! measures its [`ConsumerWait`](consumer_wait::ConsumerWait) for the second.
 
 mod consumer_wait;
-mod content_range;
 mod download;
 mod fetch;
 mod limits;

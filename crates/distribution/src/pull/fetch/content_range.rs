@@ -1,6 +1,6 @@
 use http::{HeaderMap, header};
 
-/// What a `Content-Range` says (RFC 9110): `bytes first-last/complete`.
+/// The value of a `Content-Range` header (RFC 9110, section 14.4): `bytes first-last/complete`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ContentRange {
     pub(super) first: u64,
@@ -9,8 +9,13 @@ pub(super) struct ContentRange {
 }
 
 impl ContentRange {
-    /// Reads the header: exactly one, first not after last, last within the whole (I9). Blanks, the unit in capitals
-    /// and an equals sign after it, as in `Range`, change none of the numbers.
+    /// Reads the header of an answer. `None` if there is not exactly one, if it is no range of bytes, if `first` is after
+    /// `last`, or if `last` is not within `complete` (I9).
+    ///
+    /// # Deviation
+    ///
+    /// Blanks around the numbers, the unit in capitals, and an equals sign after it as in `Range` are accepted: they
+    /// change none of the numbers.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(header::CONTENT_RANGE).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
@@ -37,7 +42,7 @@ impl ContentRange {
     }
 }
 
-/// Digits only: `parse` would take a sign.
+/// Reads digits: `str::parse` would accept a sign.
 fn number(text: &str) -> Option<u64> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
