@@ -82,9 +82,7 @@ impl Reloadable {
         if arguments.tokens {
             registry = registry.with_tokens();
         }
-        if arguments.anonymous_pull {
-            registry = registry.with_anonymous();
-        }
+        registry = registry.with_anonymous(arguments.anonymous_pull);
         if let (Some((_, keys)), Some(realm), Some(issuer), Some(service)) = (
             &self.keys,
             &arguments.token_realm,

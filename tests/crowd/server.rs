@@ -57,15 +57,13 @@ pub(crate) fn serve(root: &Path) {
             registry = registry.with_basic(&user(client), PASSWORD);
         }
         registry = registry.with_token_lifetime(TOKEN_LIFETIME);
-        if std::env::var_os(LOG).is_some() {
-            registry = registry.with_request_log();
-        }
+        registry = registry.with_request_log(std::env::var_os(LOG).is_some());
         if std::env::var_os(ATTACKED).is_some() {
             let limits = Limits::default().with_connections(siege::CONNECTIONS);
             let users = Htpasswd::parse(&siege::htpasswd()).unwrap();
             registry = registry
                 .with_htpasswd(&users)
-                .with_anonymous()
+                .with_anonymous(true)
                 .with_limits(limits);
         }
         registry.serve().await.unwrap()

@@ -72,11 +72,11 @@ impl Options {
         self
     }
 
-    /// Copies layers that may not be distributed like any others. Otherwise they are left where their URLs say, as
-    /// Podman and Skopeo do.
+    /// Sets whether layers that may not be distributed are copied like any others. Default: `false`, they are left where
+    /// their URLs say, as Podman and Skopeo do.
     #[must_use]
-    pub const fn with_nondistributable(mut self) -> Self {
-        self.nondistributable = true;
+    pub const fn with_nondistributable(mut self, nondistributable: bool) -> Self {
+        self.nondistributable = nondistributable;
         self
     }
 

@@ -75,11 +75,11 @@ impl Registry {
         self
     }
 
-    /// Lets clients without credentials in. They may pull, or what [`Registry::with_access`] says. `/v2/` still
+    /// Sets whether clients without credentials are let in. They may pull, or what [`Registry::with_access`] says. `/v2/` still
     /// asks for a login, from which clients learn that there are some.
     #[must_use]
-    pub fn with_anonymous(mut self) -> Self {
-        self.config_mut().authentication.anonymous = true;
+    pub fn with_anonymous(mut self, anonymous: bool) -> Self {
+        self.config_mut().authentication.anonymous = anonymous;
         self
     }
 

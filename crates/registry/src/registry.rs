@@ -61,7 +61,7 @@ impl Registry {
     pub fn memory() -> Self {
         let registry = Self::over(State::empty(Arc::new(MemoryBackend::default())));
         #[cfg(feature = "testing")]
-        let registry = registry.with_request_log();
+        let registry = registry.with_request_log(true);
         registry
     }
 

@@ -36,10 +36,10 @@ impl Options {
         self
     }
 
-    /// Gives a new store the mode 0755 instead of 0700, so that other users can read it.
+    /// Sets whether a new store has the mode 0755 instead of 0700, so that other users can read it. Default: `false`.
     #[must_use]
-    pub const fn with_access_for_all(mut self) -> Self {
-        self.readable_by_all = true;
+    pub const fn with_access_for_all(mut self, access: bool) -> Self {
+        self.readable_by_all = access;
         self
     }
 

@@ -127,11 +127,11 @@ impl Credentials {
         self
     }
 
-    /// Refuses files with credentials that others can read or that belong to another user, instead of
-    /// reporting them in [`Lookup::exposed`].
+    /// Sets whether files with credentials that others can read, or that belong to another user, are refused. Default:
+    /// `false`, they are reported in [`Lookup::exposed`].
     #[must_use]
-    pub fn with_private_files_only(mut self) -> Self {
-        Arc::make_mut(&mut self.sources).private_only = true;
+    pub fn with_private_files_only(mut self, private_only: bool) -> Self {
+        Arc::make_mut(&mut self.sources).private_only = private_only;
         self
     }
 }

@@ -122,10 +122,10 @@ impl ImageBuilder {
         self
     }
 
-    /// Makes a manifest of Docker's types (*Image Manifest Version 2, Schema 2*) instead of OCI's. The types of the
-    /// layers are those they were added with.
-    pub fn with_docker_types(mut self) -> Self {
-        self.common.docker = true;
+    /// Sets whether the manifest has Docker's types (*Image Manifest Version 2, Schema 2*) instead of OCI's. The types of
+    /// the layers are those they were added with. Default: `false`.
+    pub fn with_docker_types(mut self, docker: bool) -> Self {
+        self.common.docker = docker;
         self
     }
 

@@ -92,9 +92,10 @@ impl IndexBuilder {
         self
     }
 
-    /// Makes Docker's manifest list instead of OCI's index. The types of the images are those they were built with.
-    pub fn with_docker_types(mut self) -> Self {
-        self.common.docker = true;
+    /// Sets whether this is Docker's manifest list instead of OCI's index. The types of the images are those they were
+    /// built with. Default: `false`.
+    pub fn with_docker_types(mut self, docker: bool) -> Self {
+        self.common.docker = docker;
         self
     }
 

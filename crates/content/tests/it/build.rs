@@ -69,7 +69,7 @@ fn dockers_types_are_used_on_request() {
     let built = ImageBuilder::new()
         .with_config(config(&[TAR]))
         .with_layer_bytes(MediaType::DOCKER_LAYER, TAR)
-        .with_docker_types()
+        .with_docker_types(true)
         .build()
         .unwrap();
     assert_eq!(*built.root().media_type(), MediaType::DOCKER_MANIFEST);
@@ -79,7 +79,7 @@ fn dockers_types_are_used_on_request() {
     );
     let list = IndexBuilder::new()
         .with_image(&built)
-        .with_docker_types()
+        .with_docker_types(true)
         .build()
         .unwrap();
     assert_eq!(*list.root().media_type(), MediaType::DOCKER_INDEX);
@@ -169,17 +169,19 @@ fn what_cannot_be_is_refused() {
             "artifact type is empty",
         ),
         (image().with_annotation("", "x"), "no key"),
-        (image().with_docker_types(), "OCI's type"),
+        (image().with_docker_types(true), "OCI's type"),
         (
-            image().with_docker_types().with_annotation("a", "b"),
+            image().with_docker_types(true).with_annotation("a", "b"),
             "Docker's manifests",
         ),
         (
-            image().with_docker_types().with_subject(subject()),
+            image().with_docker_types(true).with_subject(subject()),
             "Docker's manifests",
         ),
         (
-            image().with_docker_types().with_artifact_type(media_type("a/b")),
+            image()
+                .with_docker_types(true)
+                .with_artifact_type(media_type("a/b")),
             "Docker's manifests",
         ),
         (image().with_annotation("a", huge), "need not accept more"),
@@ -244,11 +246,13 @@ fn an_index_that_cannot_be_is_refused() {
         (
             IndexBuilder::new()
                 .with_manifest(built.root().descriptor().clone())
-                .with_docker_types(),
+                .with_docker_types(true),
             "no platform",
         ),
         (
-            IndexBuilder::new().with_docker_types().with_annotation("a", "b"),
+            IndexBuilder::new()
+                .with_docker_types(true)
+                .with_annotation("a", "b"),
             "Docker's manifests",
         ),
         (IndexBuilder::new().with_annotation("", "b"), "no key"),

@@ -417,9 +417,14 @@ async fn a_layer_that_may_not_be_distributed_is_left_where_it_is() {
         .find(|(descriptor, _)| descriptor.digest() == layer.digest());
     assert_eq!(left.map(|(_, outcome)| outcome), Some(Outcome::Omitted));
     assert!(!sink.is_whole(&image));
-    copy(source, sink.clone(), &target("x"), all.with_nondistributable())
-        .await
-        .unwrap();
+    copy(
+        source,
+        sink.clone(),
+        &target("x"),
+        all.with_nondistributable(true),
+    )
+    .await
+    .unwrap();
     assert!(sink.is_whole(&image));
 }
 

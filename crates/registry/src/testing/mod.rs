@@ -102,11 +102,16 @@ async fn follow(registry: &Registry, mut request: Request<RequestBody>, script: 
 }
 
 impl Registry {
-    /// Keeps a log of the last 10,000 requests, for [`Registry::requests`]. A [registry in memory](Registry::memory)
-    /// keeps one already.
+    /// Sets whether a log of the last 10,000 requests is kept, for [`Registry::requests`]. Default: `false`; `true` for a
+    /// [registry in memory](Registry::memory).
     #[must_use]
-    pub fn with_request_log(mut self) -> Self {
-        self.config_mut().behaviour.log.get_or_insert_default();
+    pub fn with_request_log(mut self, keep: bool) -> Self {
+        let log = &mut self.config_mut().behaviour.log;
+        if keep {
+            log.get_or_insert_default();
+        } else {
+            *log = None;
+        }
         self
     }
 

@@ -93,7 +93,7 @@ async fn tokens_for_everybody_and_by_form() {
     let registry = Registry::memory()
         .with_basic("ada", "secret")
         .with_tokens()
-        .with_anonymous();
+        .with_anonymous(true);
     let server = registry.serve().await.unwrap();
     let scope = "scope=repository:lib/app:pull,push";
     let allowed = async |token: &serde_json::Value, method| {

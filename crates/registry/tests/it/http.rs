@@ -284,7 +284,9 @@ async fn every_401_says_how_to_log_in() {
         .unwrap();
     let tokens = Registry::memory().with_basic("ada", "secret").with_tokens();
     let tokens = tokens.serve().await.unwrap();
-    let anonymous = Registry::memory().with_basic("ada", "secret").with_anonymous();
+    let anonymous = Registry::memory()
+        .with_basic("ada", "secret")
+        .with_anonymous(true);
     let anonymous = anonymous.serve().await.unwrap();
     for (server, method, path, scheme) in [
         (&basic, "GET", "/v2/", "Basic "),
@@ -316,7 +318,9 @@ async fn every_401_says_how_to_log_in() {
 /// Who needs no login to pull is told that there are logins, and pulls without one.
 #[tokio::test]
 async fn a_login_is_asked_for_where_pulls_need_none() {
-    let registry = Registry::memory().with_basic("ada", "secret").with_anonymous();
+    let registry = Registry::memory()
+        .with_basic("ada", "secret")
+        .with_anonymous(true);
     let server = registry.serve().await.unwrap();
     let login = async |method: &str, path: &str, login: Option<&str>| {
         let request = ask(&server, method, path);

@@ -22,7 +22,9 @@ async fn a_local_repository_is_a_source_and_a_sink() {
 
 #[tokio::test]
 async fn what_is_put_in_is_served_and_the_other_way() {
-    let registry = Registry::memory().with_basic("ada", "secret").with_anonymous();
+    let registry = Registry::memory()
+        .with_basic("ada", "secret")
+        .with_anonymous(true);
     let server = registry.clone().serve().await.unwrap();
     let repository = registry.repository("lib/app").unwrap();
     let name = Target::Name(Name::parse("v1").unwrap());

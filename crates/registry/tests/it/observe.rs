@@ -18,7 +18,7 @@ async fn an_observer_is_told_what_happened() {
     let seen = Seen::default();
     let registry = Registry::memory()
         .with_basic("ada", "secret")
-        .with_anonymous()
+        .with_anonymous(true)
         .with_observer(seen.clone());
     let server = registry.serve().await.unwrap();
     assert_eq!(get(&server, "/v2/").await.status, 401);

@@ -134,7 +134,7 @@ async fn many_uploads_at_once_stay_within_the_quota() {
 async fn open_uploads_of_a_user_are_counted_in_all_repositories() {
     let limits = Limits::default().with_user_uploads(3);
     let registry = with_users(Registry::memory())
-        .with_anonymous()
+        .with_anonymous(true)
         .with_access(|_: Option<&str>, _: &str, _| true);
     let server = registry.with_limits(limits).serve().await.unwrap();
     let first = open(&server, "ada", "a").await;

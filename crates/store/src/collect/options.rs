@@ -24,10 +24,10 @@ impl Default for Collect {
 }
 
 impl Collect {
-    /// Only says what would be removed.
+    /// Sets whether the collection only reports what it would remove. Default: `false`.
     #[must_use]
-    pub const fn with_dry_run(mut self) -> Self {
-        self.dry_run = true;
+    pub const fn with_dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
         self
     }
 

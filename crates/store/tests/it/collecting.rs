@@ -22,7 +22,7 @@ async fn what_nobody_needs_goes() {
     drop(store);
 
     let store = scratch.store().await;
-    let dry = store.collect(&collect.clone().with_dry_run()).await.unwrap();
+    let dry = store.collect(&collect.clone().with_dry_run(true)).await.unwrap();
     let real = store.collect(&collect).await.unwrap();
     // Manifest, config and one layer; the other layer is in both images.
     assert_eq!((dry.blobs.len(), real.blobs.len()), (3, 3));
@@ -183,7 +183,7 @@ async fn prune_removes_images() {
         push(&Image::small("2"), &store, "app").await;
     }
     let store = scratch.store().await;
-    let dry = Collect::default().with_dry_run();
+    let dry = Collect::default().with_dry_run(true);
     for (which, images, blobs) in [(Prune::Dangling, 1, 3), (Prune::All, 1, 4)] {
         let collect = Collect::default();
         let said = store.prune(which, &dry).await.unwrap();
@@ -298,7 +298,7 @@ async fn memory_prunes_as_a_layout_does() {
     memory.untag(&name("dangling")).await.unwrap();
 
     let dry = memory
-        .prune(Prune::All, &Collect::default().with_dry_run())
+        .prune(Prune::All, &Collect::default().with_dry_run(true))
         .await
         .unwrap();
     assert_eq!((dry.images, memory.images().await.unwrap().len()), (1, 1));

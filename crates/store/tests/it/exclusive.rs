@@ -174,7 +174,7 @@ async fn nobody_else_collects() {
         for error in [
             other.collect(&Collect::default()).await.unwrap_err(),
             other
-                .collect(&Collect::default().with_dry_run())
+                .collect(&Collect::default().with_dry_run(true))
                 .await
                 .unwrap_err(),
             other.prune(Prune::All, &Collect::default()).await.unwrap_err(),

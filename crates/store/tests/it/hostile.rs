@@ -195,7 +195,7 @@ async fn modes_are_narrow() {
     for file in scratch.files("blobs/sha256") {
         assert_eq!(mode(file.to_str().unwrap()), 0o444);
     }
-    let open = Options::default().with_access_for_all();
+    let open = Options::default().with_access_for_all(true);
     Layout::create_with(scratch.path("open"), open).await.unwrap();
     assert_eq!(mode("open") & 0o077 & !0o022, 0o055);
 }
@@ -286,7 +286,9 @@ async fn a_store_that_may_only_be_read_is_read() {
         return;
     }
     let scratch = Scratch::new();
-    let store = scratch.store_with(Options::default().with_access_for_all()).await;
+    let store = scratch
+        .store_with(Options::default().with_access_for_all(true))
+        .await;
     push(&image, &store, "x").await;
     drop(store);
     let program = scratch.path("program");

@@ -389,7 +389,7 @@ fn files_that_others_can_read_are_reported_or_refused() {
         assert_eq!(lookup.exposed().is_empty(), !exposed, "{mode:o}");
         let strict = credentials
             .clone()
-            .with_private_files_only()
+            .with_private_files_only(true)
             .lookup(&key("example.com"));
         assert_eq!(strict.is_err(), exposed, "{mode:o}");
     }
