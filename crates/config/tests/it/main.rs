@@ -23,7 +23,7 @@ fn there_are_at_least_three_hundred_cases() {
     let tables = [
         matching::CASES.len(),
         rewriting::CASES.len(),
-        errors::CASES.len(),
+        errors::count(),
         warnings::CASES.len(),
         discovery::CASES.len(),
         host::CASES.len(),

@@ -1,8 +1,8 @@
 //! The configurations, in a short notation: one `[[registry]]` table per line.
 //!
-//! `p:` prefix, `l:` location, `i` insecure, `b` blocked, `d` mirror-by-digest-only, and `m:LOCATION` for each
-//! mirror, with `+i` and a `pull-from-mirror`. Lines that begin with `=` are TOML as it stands. `@D` in a name
-//! is a digest.
+//! A line has the table's fields as `prefix=NAME`, `location=NAME`, `insecure`, `blocked` and `mirror-by-digest-only`,
+//! and `mirror=LOCATION` for each mirror, with `+insecure` and `+` a value of `pull-from-mirror`. Lines that begin with `=`
+//! are TOML as it stands. `@D` in a name is a digest.
 
 use std::fmt::Write;
 
@@ -57,19 +57,13 @@ fn registry(line: &str, toml: &mut String) {
     toml.push_str("[[registry]]\n");
     let mut mirrors = Vec::new();
     for field in line.split_whitespace() {
-        match field.split_once(':') {
-            Some(("p", prefix)) => writeln!(toml, "prefix = '{prefix}'").unwrap(),
-            Some(("l", location)) => writeln!(toml, "location = '{location}'").unwrap(),
-            Some(("m", mirror)) => mirrors.push(mirror),
-            _ => {
-                let key = match field {
-                    "i" => "insecure",
-                    "b" => "blocked",
-                    "d" => "mirror-by-digest-only",
-                    _ => unreachable!("what is {field}?"),
-                };
-                writeln!(toml, "{key} = true").unwrap();
+        match field.split_once('=') {
+            Some((key @ ("prefix" | "location"), value)) => writeln!(toml, "{key} = '{value}'").unwrap(),
+            Some(("mirror", mirror)) => mirrors.push(mirror),
+            None if ["insecure", "blocked", "mirror-by-digest-only"].contains(&field) => {
+                writeln!(toml, "{field} = true").unwrap();
             }
+            _ => unreachable!("what is {field}?"),
         }
     }
     for mirror in mirrors {
@@ -82,7 +76,7 @@ fn registry(line: &str, toml: &mut String) {
         .unwrap();
         for part in parts {
             match part {
-                "i" => writeln!(toml, "insecure = true").unwrap(),
+                "insecure" => writeln!(toml, "insecure = true").unwrap(),
                 pulls => writeln!(toml, "pull-from-mirror = '{pulls}'").unwrap(),
             }
         }
@@ -129,336 +123,480 @@ const A: &str = ".config/containers/registries.conf.d/a.conf";
 const B: &str = ".config/containers/registries.conf.d/b.conf";
 const ALIASES: &str = ".cache/containers/short-name-aliases.conf";
 
-const MIRRORS: &str =
-    "l:r.lan i m:all.lan+i m:also.lan+i+all m:tag.lan+i+tag-only m:digest.lan+i+digest-only";
-const TWO: &str = "=unqualified-search-registries = ['s1.lan', 's2.lan']\nl:s1.lan i\nl:s2.lan i";
-const TWO_ENFORCING: &str = "=unqualified-search-registries = ['s1.lan', 's2.lan']\n=short-name-mode = 'enforcing'\nl:s1.lan i\nl:s2.lan i";
-const TWO_DISABLED: &str = "=unqualified-search-registries = ['s1.lan', 's2.lan']\n=short-name-mode = 'disabled'\nl:s1.lan i\nl:s2.lan i";
+const MIRRORS: &str = "location=r.lan insecure mirror=all.lan+insecure mirror=also.lan+insecure+all mirror=tag.lan+insecure+tag-only mirror=digest.lan+insecure+digest-only";
+const TWO: &str = "=unqualified-search-registries = ['s1.lan', 's2.lan']\nlocation=s1.lan insecure\nlocation=s2.lan insecure";
+const TWO_ENFORCING: &str = "=unqualified-search-registries = ['s1.lan', 's2.lan']\n=short-name-mode = 'enforcing'\nlocation=s1.lan insecure\nlocation=s2.lan insecure";
+const TWO_DISABLED: &str = "=unqualified-search-registries = ['s1.lan', 's2.lan']\n=short-name-mode = 'disabled'\nlocation=s1.lan insecure\nlocation=s2.lan insecure";
 
 pub(crate) const CASES: &[Case] = &[
     // Nothing, and TLS.
     inspect("nothing configured", "", "r.lan/x:1"),
     inspect("nothing configured, docker hub", "", "alpine:1"),
     inspect("nothing configured, host and port", "", "r.lan:5000/x:1"),
-    inspect("insecure", "l:r.lan i", "r.lan/x:1"),
-    inspect("insecure by namespace", "l:r.lan/ns i", "r.lan/ns/x:1"),
-    inspect("insecure by namespace, another", "l:r.lan/ns i", "r.lan/nsx/y:1"),
-    inspect("insecure by repository", "l:r.lan/ns/x i", "r.lan/ns/x:1"),
-    inspect("insecure host, other port", "l:r.lan:5000 i", "r.lan:5001/x:1"),
-    inspect("insecure host with port", "l:r.lan:5000 i", "r.lan:5000/x:1"),
-    inspect("insecure host, name with port", "l:r.lan i", "r.lan:5000/x:1"),
+    inspect("insecure", "location=r.lan insecure", "r.lan/x:1"),
+    inspect(
+        "insecure by namespace",
+        "location=r.lan/ns insecure",
+        "r.lan/ns/x:1",
+    ),
+    inspect(
+        "insecure by namespace, another",
+        "location=r.lan/ns insecure",
+        "r.lan/nsx/y:1",
+    ),
+    inspect(
+        "insecure by repository",
+        "location=r.lan/ns/x insecure",
+        "r.lan/ns/x:1",
+    ),
+    inspect(
+        "insecure host, other port",
+        "location=r.lan:5000 insecure",
+        "r.lan:5001/x:1",
+    ),
+    inspect(
+        "insecure host with port",
+        "location=r.lan:5000 insecure",
+        "r.lan:5000/x:1",
+    ),
+    inspect(
+        "insecure host, name with port",
+        "location=r.lan insecure",
+        "r.lan:5000/x:1",
+    ),
     inspect(
         "insecure host without dot, name with port",
-        "l:plain i",
+        "location=plain insecure",
         "plain:5000/x:1",
     ),
     inspect(
         "insecure namespace, name with port",
-        "l:r.lan/ns i",
+        "location=r.lan/ns insecure",
         "r.lan:5000/ns/x:1",
     ),
     inspect(
         "insecure host, but not on that port",
-        "l:r.lan i\nl:r.lan:5000",
+        "location=r.lan insecure\nlocation=r.lan:5000",
         "r.lan:5000/x:1",
     ),
     inspect(
         "insecure on that port, but not the host",
-        "l:r.lan\nl:r.lan:5000 i",
+        "location=r.lan\nlocation=r.lan:5000 insecure",
         "r.lan:5000/x:1",
     ),
-    inspect("slash at the end", "l:r.lan/ i", "r.lan/x:1"),
-    inspect("insecure docker hub", "l:docker.io i", "alpine:1"),
-    inspect("insecure docker hub library", "l:docker.io/library i", "alpine:1"),
+    inspect("slash at the end", "location=r.lan/ insecure", "r.lan/x:1"),
+    inspect("insecure docker hub", "location=docker.io insecure", "alpine:1"),
     inspect(
-        "insecure docker hub without library",
-        "l:docker.io/alpine i",
+        "insecure docker hub library",
+        "location=docker.io/library insecure",
         "alpine:1",
     ),
-    inspect("insecure index.docker.io", "l:index.docker.io i", "alpine:1"),
-    // Locations.
-    inspect("location", "p:ex.com l:in.lan i", "ex.com/x:1"),
-    inspect("location with path", "p:ex.com l:in.lan/a/b i", "ex.com/x:1"),
-    inspect("location with port", "p:ex.com l:in.lan:5000 i", "ex.com/x:1"),
-    inspect("location with slash", "p:ex.com/ l:in.lan/a/ i", "ex.com/x:1"),
-    inspect("namespace to host", "p:ex.com/ns l:in.lan i", "ex.com/ns/x:1"),
     inspect(
-        "repository to repository",
-        "p:ex.com/x l:in.lan/y i",
+        "insecure docker hub without library",
+        "location=docker.io/alpine insecure",
+        "alpine:1",
+    ),
+    inspect(
+        "insecure index.docker.io",
+        "location=index.docker.io insecure",
+        "alpine:1",
+    ),
+    // Locations.
+    inspect("location", "prefix=ex.com location=in.lan insecure", "ex.com/x:1"),
+    inspect(
+        "location with path",
+        "prefix=ex.com location=in.lan/a/b insecure",
         "ex.com/x:1",
     ),
-    inspect("repository to host", "p:ex.com/x l:in.lan i", "ex.com/x:1"),
-    inspect("location of digest", "p:ex.com l:in.lan i", "ex.com/x@D"),
+    inspect(
+        "location with port",
+        "prefix=ex.com location=in.lan:5000 insecure",
+        "ex.com/x:1",
+    ),
+    inspect(
+        "location with slash",
+        "prefix=ex.com/ location=in.lan/a/ insecure",
+        "ex.com/x:1",
+    ),
+    inspect(
+        "namespace to host",
+        "prefix=ex.com/ns location=in.lan insecure",
+        "ex.com/ns/x:1",
+    ),
+    inspect(
+        "repository to repository",
+        "prefix=ex.com/x location=in.lan/y insecure",
+        "ex.com/x:1",
+    ),
+    inspect(
+        "repository to host",
+        "prefix=ex.com/x location=in.lan insecure",
+        "ex.com/x:1",
+    ),
+    inspect(
+        "location of digest",
+        "prefix=ex.com location=in.lan insecure",
+        "ex.com/x@D",
+    ),
     inspect(
         "hub to a mirror of its own",
-        "p:docker.io l:in.lan/hub i",
+        "prefix=docker.io location=in.lan/hub insecure",
         "alpine:1",
     ),
     inspect(
         "to the hub, one component",
-        "p:ex.com l:docker.io i",
+        "prefix=ex.com location=docker.io insecure",
         "ex.com/busybox:1",
     ),
     inspect(
         "to the hub, two components",
-        "p:ex.com l:docker.io i",
+        "prefix=ex.com location=docker.io insecure",
         "ex.com/a/b:1",
     ),
-    inspect("to a host no name can have", "p:ex.com l:plain i", "ex.com/x:1"),
+    inspect(
+        "to a host no name can have",
+        "prefix=ex.com location=plain insecure",
+        "ex.com/x:1",
+    ),
     inspect(
         "no second look-up",
-        "p:a.lan l:b.lan i\np:b.lan l:c.lan i",
+        "prefix=a.lan location=b.lan insecure\nprefix=b.lan location=c.lan insecure",
         "a.lan/x:1",
     ),
     inspect(
         "location's own insecure is not looked up",
-        "p:a.lan l:b.lan/y\nl:b.lan i",
+        "prefix=a.lan location=b.lan/y\nlocation=b.lan insecure",
         "a.lan/x:1",
     ),
-    inspect("prefix with tag", "p:ex.com/x:1 l:in.lan/y i", "ex.com/x:1"),
+    inspect(
+        "prefix with tag",
+        "prefix=ex.com/x:1 location=in.lan/y insecure",
+        "ex.com/x:1",
+    ),
     // Specificity.
     inspect(
         "longest prefix",
-        "l:r.lan\nl:r.lan/a\nl:r.lan/a/b i",
+        "location=r.lan\nlocation=r.lan/a\nlocation=r.lan/a/b insecure",
         "r.lan/a/b/c:1",
     ),
     inspect(
         "longest prefix, any order",
-        "l:r.lan/a/b i\nl:r.lan\nl:r.lan/a",
+        "location=r.lan/a/b insecure\nlocation=r.lan\nlocation=r.lan/a",
         "r.lan/a/b/c:1",
     ),
-    inspect("shadowed flags", "l:r.lan i\nl:r.lan/a", "r.lan/a/b:1"),
     inspect(
-        "shadowed mirrors",
-        "l:r.lan i m:m.lan+i\nl:r.lan/a i",
+        "shadowed flags",
+        "location=r.lan insecure\nlocation=r.lan/a",
         "r.lan/a/b:1",
     ),
-    inspect("component, not bytes", "l:r.lan/foo i", "r.lan/foobar:1"),
-    inspect("component with dot", "l:r.lan/foo i", "r.lan/foo.bar:1"),
-    inspect("suffix of host", "l:ex.com i", "ex.com.evil.lan/x:1"),
-    inspect("prefix of host", "l:ex.com i", "notex.com/x:1"),
+    inspect(
+        "shadowed mirrors",
+        "location=r.lan insecure mirror=m.lan+insecure\nlocation=r.lan/a insecure",
+        "r.lan/a/b:1",
+    ),
+    inspect(
+        "component, not bytes",
+        "location=r.lan/foo insecure",
+        "r.lan/foobar:1",
+    ),
+    inspect(
+        "component with dot",
+        "location=r.lan/foo insecure",
+        "r.lan/foo.bar:1",
+    ),
+    inspect(
+        "suffix of host",
+        "location=ex.com insecure",
+        "ex.com.evil.lan/x:1",
+    ),
+    inspect("prefix of host", "location=ex.com insecure", "notex.com/x:1"),
     inspect(
         "prefix without port, rewritten",
-        "p:ex.com l:in.lan i",
+        "prefix=ex.com location=in.lan insecure",
         "ex.com:5000/x:1",
     ),
     inspect(
         "prefix without port, rewritten to a host without dot",
-        "p:ex.com l:plain i",
+        "prefix=ex.com location=plain insecure",
         "ex.com:5000/x:1",
     ),
     inspect(
         "prefix without port, rewritten to a host with port",
-        "p:ex.com l:in.lan:6000 i",
+        "prefix=ex.com location=in.lan:6000 insecure",
         "ex.com:5000/x:1",
     ),
     inspect(
         "prefix without port, rewritten to a path",
-        "p:ex.com l:in.lan/a i",
+        "prefix=ex.com location=in.lan/a insecure",
         "ex.com:5000/x:1",
     ),
     inspect(
         "prefix without port, mirrored",
-        "l:r.lan i m:m.lan+i m:n.lan+i+tag-only m:o.lan+i+digest-only",
+        "location=r.lan insecure mirror=m.lan+insecure mirror=n.lan+insecure+tag-only mirror=o.lan+insecure+digest-only",
         "r.lan:5000/x:1",
     ),
     inspect(
         "prefix without port, mirrored by digest only",
-        "l:r.lan i d m:m.lan+i",
+        "location=r.lan insecure mirror-by-digest-only mirror=m.lan+insecure",
         "r.lan:5000/x@D",
     ),
     inspect(
         "same prefix twice in a file",
-        "p:p.lan l:a.lan i\np:p.lan l:b.lan i",
+        "prefix=p.lan location=a.lan insecure\nprefix=p.lan location=b.lan insecure",
         "p.lan/x:1",
     ),
     // Wildcards.
-    inspect("wildcard", "p:*.ex.com i", "a.ex.com/x:1"),
-    inspect("wildcard, many labels", "p:*.ex.com i", "a.b.c.ex.com/x:1"),
-    inspect("wildcard, bare domain", "p:*.ex.com i", "ex.com/x:1"),
-    inspect("wildcard, other domain", "p:*.ex.com i", "a.ex.community/x:1"),
+    inspect("wildcard", "prefix=*.ex.com insecure", "a.ex.com/x:1"),
+    inspect(
+        "wildcard, many labels",
+        "prefix=*.ex.com insecure",
+        "a.b.c.ex.com/x:1",
+    ),
+    inspect("wildcard, bare domain", "prefix=*.ex.com insecure", "ex.com/x:1"),
+    inspect(
+        "wildcard, other domain",
+        "prefix=*.ex.com insecure",
+        "a.ex.community/x:1",
+    ),
     inspect(
         "wildcard, domain in front",
-        "p:*.ex.com i",
+        "prefix=*.ex.com insecure",
         "a.ex.com.evil.lan/x:1",
     ),
-    inspect("wildcard, no label", "p:*.ex.com i", "aex.com/x:1"),
-    inspect("wildcard with port", "p:*.ex.com i", "a.ex.com:5000/x:1"),
+    inspect("wildcard, no label", "prefix=*.ex.com insecure", "aex.com/x:1"),
+    inspect(
+        "wildcard with port",
+        "prefix=*.ex.com insecure",
+        "a.ex.com:5000/x:1",
+    ),
     inspect(
         "wildcard with location",
-        "p:*.ex.com l:in.lan i",
+        "prefix=*.ex.com location=in.lan insecure",
         "a.b.ex.com/x:1",
     ),
     inspect(
         "wildcard with location, port",
-        "p:*.ex.com l:in.lan i",
+        "prefix=*.ex.com location=in.lan insecure",
         "a.ex.com:5000/x:1",
     ),
     inspect(
         "wildcard with mirror",
-        "p:*.ex.com i m:m.lan/c+i",
+        "prefix=*.ex.com insecure mirror=m.lan/c+insecure",
         "q.r.ex.com/a/b:1",
     ),
-    inspect("wildcard, domain twice", "p:*.ex.com i", "a.ex.com.ex.com/x:1"),
+    inspect(
+        "wildcard, domain twice",
+        "prefix=*.ex.com insecure",
+        "a.ex.com.ex.com/x:1",
+    ),
     inspect(
         "wildcard, domain begins twice",
-        "p:*.ex.com i",
+        "prefix=*.ex.com insecure",
         "a.ex.community.ex.com/x:1",
     ),
-    inspect("longer wildcard", "p:*.ex.com\np:*.b.ex.com i", "a.b.ex.com/x:1"),
+    inspect(
+        "longer wildcard",
+        "prefix=*.ex.com\nprefix=*.b.ex.com insecure",
+        "a.b.ex.com/x:1",
+    ),
     inspect(
         "wildcard against equal length",
-        "p:*.ex.com l:wild.lan i\np:a.ex.com l:exact.lan i",
+        "prefix=*.ex.com location=wild.lan insecure\nprefix=a.ex.com location=exact.lan insecure",
         "a.ex.com/x:1",
     ),
     inspect(
         "wildcard against longer host",
-        "p:*.ex.com l:wild.lan i\np:ab.ex.com l:exact.lan i",
+        "prefix=*.ex.com location=wild.lan insecure\nprefix=ab.ex.com location=exact.lan insecure",
         "ab.ex.com/x:1",
     ),
     inspect(
         "wildcard against namespace",
-        "p:*.aaaa.ex.com l:wild.lan i\np:b.aaaa.ex.com/x l:exact.lan/x i",
+        "prefix=*.aaaa.ex.com location=wild.lan insecure\nprefix=b.aaaa.ex.com/x location=exact.lan/x insecure",
         "b.aaaa.ex.com/x:1",
     ),
-    inspect("star alone", "p:* l:in.lan i", "ex.com/x:1"),
-    inspect("star without dot", "p:*ex.com l:in.lan i", "a.ex.com/x:1"),
-    inspect("star inside", "p:a.*.com l:in.lan i", "a.ex.com/x:1"),
+    inspect("star alone", "prefix=* location=in.lan insecure", "ex.com/x:1"),
+    inspect(
+        "star without dot",
+        "prefix=*ex.com location=in.lan insecure",
+        "a.ex.com/x:1",
+    ),
+    inspect(
+        "star inside",
+        "prefix=a.*.com location=in.lan insecure",
+        "a.ex.com/x:1",
+    ),
     // Mirrors.
     inspect("mirror of a tag", MIRRORS, "r.lan/x:1"),
     inspect("mirror of no tag", MIRRORS, "r.lan/x"),
     inspect("mirror of a digest", MIRRORS, "r.lan/x@D"),
     inspect(
         "by digest only, tag",
-        "l:r.lan i d m:m.lan+i m:n.lan+i",
+        "location=r.lan insecure mirror-by-digest-only mirror=m.lan+insecure mirror=n.lan+insecure",
         "r.lan/x:1",
     ),
     inspect(
         "by digest only, digest",
-        "l:r.lan i d m:m.lan+i m:n.lan+i",
+        "location=r.lan insecure mirror-by-digest-only mirror=m.lan+insecure mirror=n.lan+insecure",
         "r.lan/x@D",
     ),
-    inspect("mirror over TLS", "l:r.lan i m:m.lan m:n.lan+i", "r.lan/x:1"),
     inspect(
-        "insecure is the mirror's own",
-        "l:r.lan i m:m.lan\nl:m.lan i",
+        "mirror over TLS",
+        "location=r.lan insecure mirror=m.lan mirror=n.lan+insecure",
         "r.lan/x:1",
     ),
-    inspect("primary over TLS", "l:r.lan m:m.lan+i", "r.lan/x:1"),
+    inspect(
+        "insecure is the mirror's own",
+        "location=r.lan insecure mirror=m.lan\nlocation=m.lan insecure",
+        "r.lan/x:1",
+    ),
+    inspect(
+        "primary over TLS",
+        "location=r.lan mirror=m.lan+insecure",
+        "r.lan/x:1",
+    ),
     inspect(
         "mirror with path",
-        "p:ex.com/ns l:in.lan/a i m:m.lan/b/c+i",
+        "prefix=ex.com/ns location=in.lan/a insecure mirror=m.lan/b/c+insecure",
         "ex.com/ns/x:1",
     ),
-    inspect("mirror of the hub", "l:docker.io m:m.lan/hub+i", "alpine:1"),
+    inspect(
+        "mirror of the hub",
+        "location=docker.io mirror=m.lan/hub+insecure",
+        "alpine:1",
+    ),
     inspect(
         "mirror with a slash at the end",
-        "l:r.lan i m:m.lan/+i",
+        "location=r.lan insecure mirror=m.lan/+insecure",
         "r.lan/x:1",
     ),
     inspect(
         "mirror that cannot be",
-        "l:r.lan i m:docker.io m:m.lan+i",
+        "location=r.lan insecure mirror=docker.io mirror=m.lan+insecure",
         "r.lan/x:1",
     ),
-    inspect("mirror is the primary", "l:r.lan i m:r.lan/cache+i", "r.lan/x:1"),
+    inspect(
+        "mirror is the primary",
+        "location=r.lan insecure mirror=r.lan/cache+insecure",
+        "r.lan/x:1",
+    ),
     inspect(
         "mirrors inline",
         "=registry = [{location = 'r.lan', insecure = true, mirror = [{location = 'm.lan', insecure = true}]}]",
         "r.lan/x:1",
     ),
     // Blocked.
-    inspect("blocked", "l:r.lan b", "r.lan/x:1"),
-    inspect("blocked namespace", "l:r.lan/ns b\nl:r.lan i", "r.lan/ns/x:1"),
+    inspect("blocked", "location=r.lan blocked", "r.lan/x:1"),
+    inspect(
+        "blocked namespace",
+        "location=r.lan/ns blocked\nlocation=r.lan insecure",
+        "r.lan/ns/x:1",
+    ),
     inspect(
         "not the blocked namespace",
-        "l:r.lan/ns b\nl:r.lan i",
+        "location=r.lan/ns blocked\nlocation=r.lan insecure",
         "r.lan/x:1",
     ),
-    inspect("blocked with mirror", "l:r.lan b m:m.lan+i", "r.lan/x:1"),
-    inspect("blocked mirror", "l:r.lan i m:m.lan+i\nl:m.lan b", "r.lan/x:1"),
+    inspect(
+        "blocked with mirror",
+        "location=r.lan blocked mirror=m.lan+insecure",
+        "r.lan/x:1",
+    ),
+    inspect(
+        "blocked mirror",
+        "location=r.lan insecure mirror=m.lan+insecure\nlocation=m.lan blocked",
+        "r.lan/x:1",
+    ),
     inspect(
         "blocked prefix elsewhere",
-        "p:pub.lan l:priv.lan i b",
+        "prefix=pub.lan location=priv.lan insecure blocked",
         "pub.lan/x:1",
     ),
     inspect(
         "blocked location",
-        "p:pub.lan l:priv.lan/a i\nl:priv.lan b",
+        "prefix=pub.lan location=priv.lan/a insecure\nlocation=priv.lan blocked",
         "pub.lan/x:1",
     ),
     inspect(
         "blocked, moved to a name that cannot be",
-        "p:r.lan/x l:in.lan b",
+        "prefix=r.lan/x location=in.lan blocked",
         "r.lan/x:1",
     ),
-    inspect("blocked wildcard", "p:*.ex.com b", "a.ex.com/x:1"),
+    inspect("blocked wildcard", "prefix=*.ex.com blocked", "a.ex.com/x:1"),
     inspect(
         "allowed in a blocked wildcard",
-        "p:*.ex.com b\nl:ok.ex.com i",
+        "prefix=*.ex.com blocked\nlocation=ok.ex.com insecure",
         "ok.ex.com/x:1",
     ),
-    inspect("blocked host, name with port", "l:r.lan b", "r.lan:5000/x:1"),
+    inspect(
+        "blocked host, name with port",
+        "location=r.lan blocked",
+        "r.lan:5000/x:1",
+    ),
     inspect(
         "blocked host, name with port of https",
-        "l:r.lan b",
+        "location=r.lan blocked",
         "r.lan:443/x:1",
     ),
     inspect(
         "blocked host with port, other port",
-        "l:r.lan:5000 b",
+        "location=r.lan:5000 blocked",
         "r.lan:5001/x:1",
     ),
     inspect(
         "blocked host, but not on that port",
-        "l:r.lan b\nl:r.lan:5000 i",
+        "location=r.lan blocked\nlocation=r.lan:5000 insecure",
         "r.lan:5000/x:1",
     ),
     inspect(
         "blocked host without dot, name with port",
-        "l:plain b",
+        "location=plain blocked",
         "plain:5000/x:1",
     ),
     inspect(
         "blocked namespace of the hub",
-        "l:docker.io/ceph b",
+        "location=docker.io/ceph blocked",
         "ceph/ceph:1",
     ),
     inspect(
         "blocked wildcard, host with port allowed",
-        "p:*.ex.com b\nl:ok.ex.com i",
+        "prefix=*.ex.com blocked\nlocation=ok.ex.com insecure",
         "ok.ex.com:5000/x:1",
     ),
     // Not pulls.
     other(
         "delete is not mirrored",
         Run::Delete,
-        "l:r.lan i m:m.lan+i",
+        "location=r.lan insecure mirror=m.lan+insecure",
         "r.lan/x:1",
     ),
     other(
         "delete is not moved",
         Run::Delete,
-        "p:ex.com l:in.lan i",
+        "prefix=ex.com location=in.lan insecure",
         "ex.com/x:1",
     ),
-    other("delete is blocked", Run::Delete, "l:r.lan b", "r.lan/x:1"),
+    other(
+        "delete is blocked",
+        Run::Delete,
+        "location=r.lan blocked",
+        "r.lan/x:1",
+    ),
     other(
         "delete is blocked by its prefix",
         Run::Delete,
-        "p:ex.com l:in.lan b",
+        "prefix=ex.com location=in.lan blocked",
         "ex.com/x:1",
     ),
     other(
         "tags are not mirrored",
         Run::ListTags,
-        "l:r.lan i m:m.lan+i",
+        "location=r.lan insecure mirror=m.lan+insecure",
         "r.lan/x",
     ),
     other(
         "tags are blocked",
         Run::ListTags,
-        "l:r.lan b m:m.lan+i",
+        "location=r.lan blocked mirror=m.lan+insecure",
         "r.lan/x",
     ),
     // Keys in other cases.
@@ -500,29 +638,33 @@ pub(crate) const CASES: &[Case] = &[
     other(
         "Unqualified-Search-Registries",
         Run::Podman,
-        "=Unqualified-Search-Registries = ['s1.lan']\nl:s1.lan i",
+        "=Unqualified-Search-Registries = ['s1.lan']\nlocation=s1.lan insecure",
         "wharf-x:1",
     ),
     other(
         "Short-Name-Mode",
         Run::Podman,
-        "=unqualified-search-registries = ['s1.lan', 's2.lan']\n=Short-Name-Mode = 'enforcing'\nl:s1.lan i\nl:s2.lan i",
+        "=unqualified-search-registries = ['s1.lan', 's2.lan']\n=Short-Name-Mode = 'enforcing'\nlocation=s1.lan insecure\nlocation=s2.lan insecure",
         "wharf-x:1",
     ),
     other(
         "Aliases",
         Run::Podman,
-        "l:a.lan i\n=[Aliases]\n=wharf-x = 'a.lan/y'",
+        "location=a.lan insecure\n=[Aliases]\n=wharf-x = 'a.lan/y'",
         "wharf-x:1",
     ),
     // Files that are refused.
     inspect("not TOML", "=x", "r.lan/x:1"),
     inspect("wrong type", "=[[registry]]\n=location = 1", "r.lan/x:1"),
-    inspect("no location", "i", "r.lan/x:1"),
-    inspect("prefix alone", "p:r.lan i", "r.lan/x:1"),
-    inspect("wildcard with path", "p:*.ex.com/ns i", "r.lan/x:1"),
-    inspect("scheme", "l:http://r.lan i", "r.lan/x:1"),
-    inspect("scheme of mirror", "l:r.lan i m:https://m.lan", "r.lan/x:1"),
+    inspect("no location", "insecure", "r.lan/x:1"),
+    inspect("prefix alone", "prefix=r.lan insecure", "r.lan/x:1"),
+    inspect("wildcard with path", "prefix=*.ex.com/ns insecure", "r.lan/x:1"),
+    inspect("scheme", "location=http://r.lan insecure", "r.lan/x:1"),
+    inspect(
+        "scheme of mirror",
+        "location=r.lan insecure mirror=https://m.lan",
+        "r.lan/x:1",
+    ),
     inspect(
         "mirror without location",
         "=[[registry]]\n=location = 'r.lan'\n=[[registry.mirror]]\n=insecure = true",
@@ -530,16 +672,24 @@ pub(crate) const CASES: &[Case] = &[
     ),
     inspect(
         "two values of insecure",
-        "l:r.lan i\np:p.lan l:r.lan",
+        "location=r.lan insecure\nprefix=p.lan location=r.lan",
         "r.lan/x:1",
     ),
-    inspect("two values of blocked", "l:r.lan b\np:p.lan l:r.lan", "r.lan/x:1"),
+    inspect(
+        "two values of blocked",
+        "location=r.lan blocked\nprefix=p.lan location=r.lan",
+        "r.lan/x:1",
+    ),
     inspect(
         "unknown pull-from-mirror",
-        "l:r.lan i m:m.lan+sometimes",
+        "location=r.lan insecure mirror=m.lan+sometimes",
         "r.lan/x:1",
     ),
-    inspect("digest-only twice", "l:r.lan i d m:m.lan+all", "r.lan/x:1"),
+    inspect(
+        "digest-only twice",
+        "location=r.lan insecure mirror-by-digest-only mirror=m.lan+all",
+        "r.lan/x:1",
+    ),
     inspect("unknown mode", "=short-name-mode = 'maybe'", "r.lan/x:1"),
     inspect(
         "search registry with path",
@@ -548,7 +698,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     inspect(
         "unknown keys",
-        "=future = 1\nl:r.lan i\n=[more]\n=x = 1",
+        "=future = 1\nlocation=r.lan insecure\n=[more]\n=x = 1",
         "r.lan/x:1",
     ),
     inspect("bad alias", "=[aliases]\n=a = 'b'", "r.lan/x:1"),
@@ -570,36 +720,45 @@ pub(crate) const CASES: &[Case] = &[
     ),
     inspect(
         "version 1 and 2",
-        "=[registries.block]\n=registries = ['b.lan']\nl:r.lan i",
+        "=[registries.block]\n=registries = ['b.lan']\nlocation=r.lan insecure",
         "r.lan/x:1",
     ),
     // Drop-ins.
-    with_files("drop-in", Run::Inspect, "", &[(A, "l:r.lan i")], "r.lan/x:1"),
+    with_files(
+        "drop-in",
+        Run::Inspect,
+        "",
+        &[(A, "location=r.lan insecure")],
+        "r.lan/x:1",
+    ),
     with_files(
         "drop-in replaces a table",
         Run::Inspect,
-        "p:p.lan l:a.lan i m:m.lan+i",
-        &[(A, "p:p.lan l:b.lan i")],
+        "prefix=p.lan location=a.lan insecure mirror=m.lan+insecure",
+        &[(A, "prefix=p.lan location=b.lan insecure")],
         "p.lan/x:1",
     ),
     with_files(
         "later drop-in wins",
         Run::Inspect,
         "",
-        &[(B, "p:p.lan l:b.lan i"), (A, "p:p.lan l:a.lan i")],
+        &[
+            (B, "prefix=p.lan location=b.lan insecure"),
+            (A, "prefix=p.lan location=a.lan insecure"),
+        ],
         "p.lan/x:1",
     ),
     with_files(
         "two values in two files",
         Run::Inspect,
-        "l:r.lan i",
-        &[(A, "p:p.lan l:r.lan")],
+        "location=r.lan insecure",
+        &[(A, "prefix=p.lan location=r.lan")],
         "r.lan/x:1",
     ),
     with_files(
         "bad drop-in",
         Run::Inspect,
-        "l:r.lan i",
+        "location=r.lan insecure",
         &[(A, "=x")],
         "r.lan/x:1",
     ),
@@ -613,14 +772,14 @@ pub(crate) const CASES: &[Case] = &[
     with_files(
         "not a drop-in",
         Run::Inspect,
-        "l:r.lan i",
+        "location=r.lan insecure",
         &[(".config/containers/registries.conf.d/a.conf.bak", "=x")],
         "r.lan/x:1",
     ),
     with_files(
         "empty drop-in",
         Run::Inspect,
-        "l:r.lan i",
+        "location=r.lan insecure",
         &[(A, "")],
         "r.lan/x:1",
     ),
@@ -629,20 +788,20 @@ pub(crate) const CASES: &[Case] = &[
     other(
         "short, one registry",
         Run::Podman,
-        "=unqualified-search-registries = ['s1.lan']\nl:s1.lan i",
+        "=unqualified-search-registries = ['s1.lan']\nlocation=s1.lan insecure",
         "wharf-x:1",
     ),
     other("short, permissive", Run::Podman, TWO, "wharf-x:1"),
     other(
         "short, permissive, first fails",
         Run::Podman,
-        "=unqualified-search-registries = ['s1.lan', 's2.lan']\nl:s2.lan i",
+        "=unqualified-search-registries = ['s1.lan', 's2.lan']\nlocation=s2.lan insecure",
         "wharf-x:1",
     ),
     other(
         "short, permissive, first blocked",
         Run::Podman,
-        "=unqualified-search-registries = ['s1.lan', 's2.lan']\nl:s1.lan b\nl:s2.lan i",
+        "=unqualified-search-registries = ['s1.lan', 's2.lan']\nlocation=s1.lan blocked\nlocation=s2.lan insecure",
         "wharf-x:1",
     ),
     other("short, enforcing", Run::Podman, TWO_ENFORCING, "wharf-x:1"),
@@ -658,7 +817,7 @@ pub(crate) const CASES: &[Case] = &[
     other(
         "short with mirror",
         Run::Podman,
-        "=unqualified-search-registries = ['s1.lan']\nl:s1.lan i m:m.lan+i",
+        "=unqualified-search-registries = ['s1.lan']\nlocation=s1.lan insecure mirror=m.lan+insecure",
         "wharf-x:1",
     ),
     other(
@@ -670,32 +829,32 @@ pub(crate) const CASES: &[Case] = &[
     other(
         "alias",
         Run::Podman,
-        "=unqualified-search-registries = ['s1.lan']\nl:a.lan i\n=[aliases]\n=wharf-x = 'a.lan/y'",
+        "=unqualified-search-registries = ['s1.lan']\nlocation=a.lan insecure\n=[aliases]\n=wharf-x = 'a.lan/y'",
         "wharf-x:1",
     ),
     other(
         "alias, exact name",
         Run::Podman,
-        "=unqualified-search-registries = ['s1.lan']\nl:s1.lan i\n=[aliases]\n=wharf-x = 'a.lan/y'",
+        "=unqualified-search-registries = ['s1.lan']\nlocation=s1.lan insecure\n=[aliases]\n=wharf-x = 'a.lan/y'",
         "library/wharf-x:1",
     ),
     other(
         "alias erased",
         Run::Podman,
-        "=unqualified-search-registries = ['s1.lan']\nl:s1.lan i\n=[aliases]\n=wharf-x = ''",
+        "=unqualified-search-registries = ['s1.lan']\nlocation=s1.lan insecure\n=[aliases]\n=wharf-x = ''",
         "wharf-x:1",
     ),
     with_files(
         "alias of the machine",
         Run::Podman,
-        "l:a.lan i\nl:m.lan i\n=[aliases]\n=wharf-x = 'a.lan/y'",
+        "location=a.lan insecure\nlocation=m.lan insecure\n=[aliases]\n=wharf-x = 'a.lan/y'",
         &[(ALIASES, "=[aliases]\n=wharf-x = 'm.lan/y'")],
         "wharf-x:1",
     ),
     with_files(
         "alias erased by the machine",
         Run::Podman,
-        "=unqualified-search-registries = ['s1.lan']\nl:s1.lan i\n=[aliases]\n=wharf-x = 'a.lan/y'",
+        "=unqualified-search-registries = ['s1.lan']\nlocation=s1.lan insecure\n=[aliases]\n=wharf-x = 'a.lan/y'",
         &[(ALIASES, "=[aliases]\n=wharf-x = ''")],
         "wharf-x:1",
     ),
@@ -724,13 +883,13 @@ pub(crate) const CASES: &[Case] = &[
         "drop-in without the list",
         Run::Podman,
         TWO,
-        &[(A, "l:other.lan")],
+        &[(A, "location=other.lan")],
         "wharf-x:1",
     ),
     with_files(
         "drop-in alias",
         Run::Podman,
-        "l:a.lan i\nl:b.lan i\n=[aliases]\n=wharf-x = 'a.lan/y'",
+        "location=a.lan insecure\nlocation=b.lan insecure\n=[aliases]\n=wharf-x = 'a.lan/y'",
         &[(A, "=[aliases]\n=wharf-x = 'b.lan/y'")],
         "wharf-x:1",
     ),
