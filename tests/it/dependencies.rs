@@ -138,6 +138,32 @@ fn config_reads_files_without_an_http_stack() {
 }
 
 #[test]
+fn trust_judges_without_a_network() {
+    Graph::of(EVERYTHING).assert_no_path(
+        &["wharf-trust"],
+        &[
+            "tokio",
+            "http",
+            "hyper",
+            "reqwest",
+            "wharf-http",
+            "wharf-distribution",
+            "wharf-copy",
+            "wharf-store",
+        ],
+    );
+}
+
+/// RSA in Rust alone leaks its keys by timing (RUSTSEC-2023-0071).
+#[test]
+fn no_crate_brings_rsa() {
+    let graph = Graph::of(EVERYTHING);
+    for package in graph.family() {
+        assert!(!graph.reached(package).contains("rsa"), "{package}");
+    }
+}
+
+#[test]
 fn reqwest_is_named_in_one_crate() {
     let graph = Graph::of(EVERYTHING);
     let users: Vec<&String> = graph

@@ -54,6 +54,21 @@ impl Wanted {
         attachments: false,
         bundles: false,
     };
+    /// [`Signature::Simple`] alone.
+    pub const SIMPLE: Self = Self {
+        simple: true,
+        ..Self::NOTHING
+    };
+    /// [`Signature::Attachment`] alone.
+    pub const ATTACHMENTS: Self = Self {
+        attachments: true,
+        ..Self::NOTHING
+    };
+    /// [`Signature::Bundle`] alone.
+    pub const BUNDLES: Self = Self {
+        bundles: true,
+        ..Self::NOTHING
+    };
     /// Signatures of every kind, for who carries them from place to place.
     pub const EVERYTHING: Self = Self {
         simple: true,
@@ -300,6 +315,8 @@ mod tests {
     fn a_bundle_has_no_form_as_a_blob() {
         assert_eq!(Signature::Bundle("{}".into()).to_blob(), None);
         assert!(Wanted::NOTHING.is_nothing());
-        assert!(!Wanted::NOTHING.or(Wanted::EVERYTHING).is_nothing());
+        let all = Wanted::SIMPLE.or(Wanted::ATTACHMENTS).or(Wanted::BUNDLES);
+        assert_eq!(all, Wanted::EVERYTHING);
+        assert!(!Wanted::NOTHING.or(Wanted::BUNDLES).is_nothing());
     }
 }

@@ -80,7 +80,7 @@ fn path(key: &str, value: Value<'_>, text: String) -> Result<PathBuf, Problem> {
     Ok(text.into())
 }
 
-/// The paths, or how many keys the policy itself holds.
+/// The paths, if they are files.
 impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -89,8 +89,7 @@ impl fmt::Display for KeySource {
                 let paths: Vec<_> = paths.iter().map(|path| Path::display(path).to_string()).collect();
                 f.write_str(&paths.join(", "))
             }
-            Self::Data(data) if data.len() == 1 => f.write_str("the key in the policy"),
-            Self::Data(data) => write!(f, "the {} keys in the policy", data.len()),
+            Self::Data(_) => f.write_str("its inline data"),
         }
     }
 }

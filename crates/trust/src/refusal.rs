@@ -1,0 +1,255 @@
+use std::{error, fmt};
+
+use wharf_config::{Requirement, RuleOrigin};
+use wharf_content::Signature;
+use wharf_reference::Digest;
+
+use crate::{Examined, ImageName};
+
+/// The most reasons that are printed.
+const MAX_REASONS: usize = 10;
+
+/// Why an image is not accepted: the rule, the requirement that was not met, and for each signature the key and the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal(Box<Details>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Details {
+    kind: RefusalKind,
+    image: Option<ImageName>,
+    digest: Option<Digest>,
+    rule: Option<RuleOrigin>,
+    requirement: Option<Requirement>,
+    because: Option<String>,
+    examined: Vec<Examined>,
+    /// Signatures that the requirement does not look at.
+    others: Vec<&'static str>,
+}
+
+/// The kinds of [`Refusal`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalKind {
+    /// The rule is to reject.
+    Rejected,
+    /// The requirement is of a kind that cannot be met here.
+    Unsupported,
+    /// There is no requirement, which accepts nothing.
+    NoRequirement,
+    /// The keys of the requirement cannot be used: a file cannot be read, or has no usable key.
+    Keys,
+    /// The image has no signature of the kind that is required.
+    NoSignature,
+    /// The image has signatures, and none is accepted.
+    NoneAccepted,
+    /// The image has more than 100 signatures of the kind that is required.
+    TooMany,
+    /// Every requirement was met without verifying a signature, and one had to be.
+    NothingVerified,
+    /// The verification broke off.
+    Failed,
+}
+
+impl Refusal {
+    pub(crate) fn new(kind: RefusalKind) -> Self {
+        Self(Box::new(Details {
+            kind,
+            image: None,
+            digest: None,
+            rule: None,
+            requirement: None,
+            because: None,
+            examined: Vec::new(),
+            others: Vec::new(),
+        }))
+    }
+
+    /// Of this requirement.
+    pub(crate) fn of(mut self, requirement: &Requirement) -> Self {
+        self.0.requirement = Some(requirement.clone());
+        self
+    }
+
+    pub(crate) fn because(mut self, why: String) -> Self {
+        self.0.because = Some(why);
+        self
+    }
+
+    /// With what is wrong with each signature that was looked at, of all that there are.
+    pub(crate) fn with_examined(mut self, examined: Vec<Examined>, all: &[Signature]) -> Self {
+        let ignored = all.iter().enumerate().filter(|(index, _)| {
+            let mut seen = examined.iter();
+            !seen.any(|examined| examined.signature() == *index)
+        });
+        self.0.others = ignored.map(|(_, signature)| kind_of(signature)).collect();
+        self.0.examined = examined;
+        self
+    }
+
+    /// Of this image and rule.
+    pub(crate) fn at(
+        mut self,
+        digest: Option<&Digest>,
+        image: &ImageName,
+        rule: Option<&RuleOrigin>,
+    ) -> Self {
+        self.0.digest = digest.cloned();
+        self.0.image = Some(image.clone());
+        self.0.rule = rule.cloned();
+        self
+    }
+
+    /// What kind of refusal it is.
+    #[must_use]
+    pub fn kind(&self) -> RefusalKind {
+        self.0.kind
+    }
+
+    /// The sha256 digest of the manifest, unless the image was refused before there was one.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        self.0.digest.as_ref()
+    }
+
+    /// The rule of the policy, if a policy was asked.
+    #[must_use]
+    pub fn rule(&self) -> Option<&RuleOrigin> {
+        self.0.rule.as_ref()
+    }
+
+    /// The first requirement that was not met.
+    #[must_use]
+    pub fn requirement(&self) -> Option<&Requirement> {
+        self.0.requirement.as_ref()
+    }
+
+    /// The signatures that the requirement looked at, and why each does not count.
+    #[must_use]
+    pub fn signatures(&self) -> &[Examined] {
+        &self.0.examined
+    }
+}
+
+const fn kind_of(signature: &Signature) -> &'static str {
+    match signature {
+        Signature::Simple(_) => "simple signature",
+        Signature::Attachment { .. } => "sigstore attachment",
+        Signature::Bundle(_) => "sigstore bundle",
+        _ => "blob of unknown format",
+    }
+}
+
+impl Details {
+    /// The rule and what it demands: "the rule for SCOPE (docker) of the trust policy FILE demands signedBy (FILE)".
+    fn demand(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.rule {
+            Some(rule) => write!(f, "{rule}")?,
+            None => f.write_str("the program")?,
+        }
+        match &self.requirement {
+            None => Ok(()),
+            Some(Requirement::Reject) => f.write_str(" is to reject"),
+            Some(Requirement::SignedBy(signed_by)) => {
+                write!(
+                    f,
+                    " demands a signature by a key in {} (signedBy)",
+                    signed_by.keys()
+                )
+            }
+            Some(other) => write!(f, " demands a signature ({other})"),
+        }
+    }
+
+    fn name(&self) -> String {
+        match &self.image {
+            Some(ImageName::Reference(reference)) => reference.to_string(),
+            Some(ImageName::Layout(directory)) => directory.display().to_string(),
+            None => "the image".to_owned(),
+        }
+    }
+
+    /// Upstream's words, which scripts look for.
+    fn why(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            RefusalKind::Rejected => write!(f, "Running image {} is rejected by policy.", self.name()),
+            RefusalKind::Unsupported => self.unsupported(f),
+            RefusalKind::NoRequirement => f.write_str("List of verification policy requirements must not be empty"),
+            RefusalKind::Keys => f.write_str(self.because.as_deref().unwrap_or("its keys cannot be used")),
+            RefusalKind::NoSignature => {
+                f.write_str("A signature was required, but no signature exists")?;
+                self.ignored(f)
+            }
+            RefusalKind::NoneAccepted => self.reasons(f),
+            RefusalKind::TooMany => f.write_str("it has more than 100 signatures, of which none so far is accepted"),
+            RefusalKind::NothingVerified => f.write_str(
+                "a signature must be verified, and nothing of the rule demands one; add signedBy or sigstoreSigned for \
+                 this image",
+            ),
+            RefusalKind::Failed => f.write_str("the verification broke off, so nothing was verified"),
+        }
+    }
+
+    fn unsupported(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.requirement {
+            Some(Requirement::SignedBy(signed_by)) => {
+                write!(
+                    f,
+                    "the keyType {} has no meaning; GPGKeys has",
+                    signed_by.key_type()
+                )
+            }
+            Some(Requirement::SignedBaseLayer(_)) => f.write_str("no program can verify base layers"),
+            _ => f.write_str("signatures of this kind cannot be verified here"),
+        }
+    }
+
+    fn reasons(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.examined.as_slice() {
+            [one] => write!(f, "{}", one.reason()),
+            all => {
+                f.write_str("None of the signatures were accepted, reasons: ")?;
+                for (number, examined) in all.iter().take(MAX_REASONS).enumerate() {
+                    let separator = if number == 0 { "" } else { "; " };
+                    write!(f, "{separator}{}", examined.reason())?;
+                }
+                match all.len().checked_sub(MAX_REASONS) {
+                    None | Some(0) => Ok(()),
+                    Some(more) => write!(f, "; and {more} more"),
+                }
+            }
+        }
+    }
+
+    /// What is there and was not looked at.
+    fn ignored(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut kinds = self.others.clone();
+        kinds.sort_unstable();
+        let groups: Vec<String> = kinds
+            .chunk_by(|one, other| one == other)
+            .filter_map(|group| {
+                let plural = if group.len() == 1 { "" } else { "s" };
+                Some(format!("{} {}{plural}", group.len(), group.first()?))
+            })
+            .collect();
+        match &self.requirement {
+            Some(requirement) if !groups.is_empty() => {
+                write!(
+                    f,
+                    "; {requirement} does not look at what is there: {}",
+                    groups.join(", ")
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.demand(f)?;
+        f.write_str(": ")?;
+        self.0.why(f)
+    }
+}
+
+impl error::Error for Refusal {}

@@ -1,0 +1,47 @@
+use std::path::{Path, PathBuf};
+
+use wharf_content::Manifest;
+use wharf_reference::Reference;
+
+/// What an image is called: which rule of a policy is for it, and which name a signature must be for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImageName {
+    /// An image of a registry, by the name that the user gave, not a mirror's. Without tag and digest, the tag `latest` is
+    /// meant; with both, the digest decides.
+    Reference(Reference),
+    /// An image of an OCI layout. It has no name that a signature could be for, so that `exactReference` and
+    /// `exactRepository` alone can be met. The directory is an absolute path without symbolic links.
+    Layout(PathBuf),
+}
+
+impl From<&Reference> for ImageName {
+    fn from(reference: &Reference) -> Self {
+        Self::Reference(reference.clone())
+    }
+}
+
+impl From<&Path> for ImageName {
+    fn from(directory: &Path) -> Self {
+        Self::Layout(directory.to_owned())
+    }
+}
+
+/// An image to be judged: a manifest under a name.
+///
+/// Of an index, the manifest of the instance that is used is judged, and never the index.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) name: ImageName,
+}
+
+impl<'a> Subject<'a> {
+    /// A manifest under the name by which it was asked for.
+    pub fn new(manifest: &'a Manifest, name: impl Into<ImageName>) -> Self {
+        Self {
+            manifest,
+            name: name.into(),
+        }
+    }
+}

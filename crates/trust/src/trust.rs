@@ -1,0 +1,147 @@
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use wharf_config::{Policy, Requirement, Rule, RuleOrigin};
+use wharf_content::{Signature, Wanted};
+
+use crate::{
+    ImageName, Refusal, Subject, Verdict,
+    judge::{self, Judgement},
+    openpgp::{NativeOpenPgp, OpenPgp},
+    refusal::RefusalKind,
+};
+
+/// Who is trusted: a policy, requirements from code, or both.
+///
+/// An image is accepted if it meets *every* requirement of the one rule of the policy that is for it, and every one from
+/// code.
+///
+/// ```
+/// use wharf_config::{KeySource, Requirement, SignedBy};
+/// use wharf_trust::Trust;
+///
+/// let keys = KeySource::file("/etc/pki/rpm-gpg/RPM-GPG-KEY-example");
+/// let trust = Trust::of([Requirement::from(SignedBy::new(keys))]);
+/// # let _ = trust;
+/// ```
+#[derive(Clone)]
+pub struct Trust {
+    policy: Option<Arc<Policy>>,
+    requirements: Vec<Requirement>,
+    must_be_signed: bool,
+    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    openpgp: Arc<dyn OpenPgp>,
+}
+
+impl Trust {
+    /// What a policy demands.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy: Some(Arc::new(policy)),
+            ..Self::of([])
+        }
+    }
+
+    /// These requirements, without a policy. An empty list accepts nothing.
+    pub fn of(requirements: impl IntoIterator<Item = Requirement>) -> Self {
+        Self {
+            policy: None,
+            requirements: requirements.into_iter().collect(),
+            must_be_signed: false,
+            clock: Arc::new(SystemTime::now),
+            openpgp: Arc::new(NativeOpenPgp),
+        }
+    }
+
+    /// One requirement more, beside those of the policy.
+    #[must_use]
+    pub fn and(mut self, requirement: Requirement) -> Self {
+        self.requirements.push(requirement);
+        self
+    }
+
+    /// Accepts only what a signature was verified for. A rule that accepts anything accepts nothing then.
+    #[must_use]
+    pub fn require_signed(self) -> Self {
+        Self {
+            must_be_signed: true,
+            ..self
+        }
+    }
+
+    /// Another clock, instead of the system's. It decides what expired and what is from the future.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self {
+            clock: Arc::new(clock),
+            ..self
+        }
+    }
+
+    /// Another engine for OpenPGP, instead of [`NativeOpenPgp`].
+    #[must_use]
+    pub fn with_openpgp(self, engine: impl OpenPgp + 'static) -> Self {
+        Self {
+            openpgp: Arc::new(engine),
+            ..self
+        }
+    }
+
+    /// The kinds of signatures that the rule for an image looks at: no others need be read, and none if the rule demands
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the image is refused whatever its signatures are, so that nothing need be read at all.
+    pub fn wanted(&self, name: impl Into<ImageName>) -> Result<Wanted, Refusal> {
+        let name = name.into();
+        let (requirements, origin) = self.requirements_for(&name);
+        let refused = |refusal: Refusal| refusal.at(None, &name, origin.as_ref());
+        let wanted = judge::wanted(&requirements).map_err(refused)?;
+        if self.must_be_signed && wanted.is_nothing() {
+            return Err(refused(Refusal::new(RefusalKind::NothingVerified)));
+        }
+        Ok(wanted)
+    }
+
+    /// Judges an image by its signatures, those of the manifest itself. It blocks while key files are read.
+    ///
+    /// Signatures of kinds that no requirement looks at are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`]: the first requirement that was not met, and for each signature why it does not count. A panic of
+    /// an engine is a refusal too.
+    pub fn judge(&self, subject: &Subject<'_>, signatures: &[Signature]) -> Result<Verdict, Refusal> {
+        let (requirements, origin) = self.requirements_for(&subject.name);
+        let judgement = Judgement::new(subject, signatures, (self.clock)(), &*self.openpgp);
+        let refused = |refusal: Refusal| refusal.at(Some(judgement.digest()), &subject.name, origin.as_ref());
+        let met = judgement.all(&requirements).map_err(refused)?;
+        let verdict = Verdict::new(judgement.digest().clone(), origin.clone(), met);
+        if self.must_be_signed && !verdict.is_signed() {
+            return Err(refused(Refusal::new(RefusalKind::NothingVerified)));
+        }
+        Ok(verdict)
+    }
+
+    /// All requirements for an image, those of the policy first, and which rule of the policy it was.
+    fn requirements_for(&self, name: &ImageName) -> (Vec<&Requirement>, Option<RuleOrigin>) {
+        let rule = self.policy.as_ref().map(|policy| match name {
+            ImageName::Reference(reference) => policy.rule_for(&crate::identity::intended(reference)),
+            ImageName::Layout(directory) => policy.rule_for_layout(directory),
+        });
+        let of_policy = rule.iter().flat_map(Rule::requirements);
+        let requirements = of_policy.chain(&self.requirements).collect();
+        (requirements, rule.as_ref().map(Rule::origin))
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust")
+            .field("policy", &self.policy)
+            .field("requirements", &self.requirements)
+            .field("must_be_signed", &self.must_be_signed)
+            .finish_non_exhaustive()
+    }
+}

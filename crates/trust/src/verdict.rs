@@ -1,0 +1,173 @@
+use std::{fmt, time::SystemTime};
+
+use wharf_config::{Requirement, RuleOrigin};
+use wharf_reference::Digest;
+
+use crate::{Reason, judge::Accepted};
+
+/// An image that was accepted: which manifest, by which rule, and how each requirement was met.
+///
+/// [`Trust::judge`](crate::Trust::judge) alone makes one, so who asks for it cannot be given an image that nobody judged. It
+/// is about the digest, and not about a tag, which may lead elsewhere a moment later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Verdict {
+    digest: Digest,
+    rule: Option<RuleOrigin>,
+    met: Vec<Met>,
+}
+
+impl Verdict {
+    pub(crate) const fn new(digest: Digest, rule: Option<RuleOrigin>, met: Vec<Met>) -> Self {
+        Self { digest, rule, met }
+    }
+
+    /// The sha256 digest of the manifest that was judged.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The rule of the policy; `None` if requirements from code alone were asked.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&RuleOrigin> {
+        self.rule.as_ref()
+    }
+
+    /// Every requirement, in order, and how it was met.
+    #[must_use]
+    pub fn met(&self) -> &[Met] {
+        &self.met
+    }
+
+    /// Whether a signature was verified. It was not where the rule accepts anything.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        self.met.iter().any(|met| met.signature.is_some())
+    }
+}
+
+/// A requirement that an image met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Met {
+    requirement: Requirement,
+    signature: Option<(usize, Signer, SignedTime)>,
+    rejected: Vec<Examined>,
+}
+
+impl Met {
+    pub(crate) fn without_signature(requirement: &Requirement) -> Self {
+        Self {
+            requirement: requirement.clone(),
+            signature: None,
+            rejected: Vec::new(),
+        }
+    }
+
+    pub(crate) fn by_signature(
+        requirement: &Requirement,
+        index: usize,
+        accepted: Accepted,
+        rejected: Vec<Examined>,
+    ) -> Self {
+        Self {
+            requirement: requirement.clone(),
+            signature: Some((index, accepted.signer, accepted.time)),
+            rejected,
+        }
+    }
+
+    /// What was demanded.
+    #[must_use]
+    pub const fn requirement(&self) -> &Requirement {
+        &self.requirement
+    }
+
+    /// Which signature was accepted, counted from zero; `None` if none was demanded.
+    #[must_use]
+    pub fn signature(&self) -> Option<usize> {
+        self.signature.as_ref().map(|(index, ..)| *index)
+    }
+
+    /// Who signed.
+    #[must_use]
+    pub fn signer(&self) -> Option<&Signer> {
+        self.signature.as_ref().map(|(_, signer, _)| signer)
+    }
+
+    /// When it was signed.
+    #[must_use]
+    pub fn time(&self) -> Option<SignedTime> {
+        self.signature.as_ref().map(|(_, _, time)| *time)
+    }
+
+    /// The signatures before the accepted one, which do not count, and why. Those after it were not looked at.
+    #[must_use]
+    pub fn rejected(&self) -> &[Examined] {
+        &self.rejected
+    }
+}
+
+/// Who made a signature that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Signer {
+    /// An OpenPGP key.
+    #[non_exhaustive]
+    OpenPgp {
+        /// The fingerprint of the primary key, in upper hexadecimal, also where a subkey signed.
+        fingerprint: String,
+    },
+}
+
+/// The fingerprint.
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OpenPgp { fingerprint } => f.write_str(fingerprint),
+        }
+    }
+}
+
+/// When a signature was made, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SignedTime {
+    /// The signer says so.
+    Claimed(SystemTime),
+}
+
+impl SignedTime {
+    /// The time, whoever says so.
+    #[must_use]
+    pub const fn time(self) -> SystemTime {
+        match self {
+            Self::Claimed(time) => time,
+        }
+    }
+}
+
+/// A signature that does not count for a requirement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    signature: usize,
+    reason: Reason,
+}
+
+impl Examined {
+    pub(crate) const fn new(signature: usize, reason: Reason) -> Self {
+        Self { signature, reason }
+    }
+
+    /// Which signature, counted from zero.
+    #[must_use]
+    pub const fn signature(&self) -> usize {
+        self.signature
+    }
+
+    /// Why it does not count.
+    #[must_use]
+    pub const fn reason(&self) -> &Reason {
+        &self.reason
+    }
+}
