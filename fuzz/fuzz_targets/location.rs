@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use libfuzzer_sys::fuzz_target;
 use url::Url;
-use wharf_http::{AddressClass, Chain, Origin, Redacted, printable, resolve_location, retry_after};
+use wharf_http::{AddressClass, Origin, Redacted, RedirectChain, printable, resolve_location, retry_after};
 
 fuzz_target!(|bytes: &[u8]| {
     let base = Url::parse("https://registry.example:8443/v2/a/blobs/uploads/").unwrap();
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     headers.insert(header::LOCATION, value.clone());
     headers.insert(header::RETRY_AFTER, value);
     let _ = retry_after(&headers, SystemTime::now());
-    let mut chain = Chain::new(&Method::GET, base.clone()).unwrap();
+    let mut chain = RedirectChain::new(&Method::GET, base.clone()).unwrap();
     for _ in 0..8 {
         match chain.advance(&Method::GET, StatusCode::FOUND, &headers) {
             Ok(Some(_)) => {
