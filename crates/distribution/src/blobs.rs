@@ -12,12 +12,20 @@ use crate::{
 };
 
 impl Remote {
-    /// Takes a blob from another repository of the same registry without moving its bytes
-    /// (distribution-spec, *Mounting a blob from another repository*). `false` if the registry does not do it, for
-    /// whatever reason: the upload that follows decides. It is asked once, for some seconds at most.
+    /// Mounts a blob from another repository of the same registry, without moving its bytes
+    /// (distribution-spec, *Mounting a blob from another repository*). `false` if the registry does not do
+    /// so, for any reason: the upload that follows then decides. The request is sent once, with the short
+    /// time limit of [`RequestClass::Optional`](wharf_http::RequestClass::Optional).
     ///
-    /// An answer that says it is done must name the blob, by `Location` or `Docker-Content-Digest`. One that names
-    /// another is not believed, and one that names none only if the registry has the blob when asked.
+    /// An answer with status 201 must name the blob, by `Location` or `Docker-Content-Digest`. If it names
+    /// another blob, the result is `false`; if it names none, the registry is asked whether it has the
+    /// blob.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Blocked`](wharf_content::ErrorKind::Blocked) or
+    /// [`ErrorKind::Invalid`](wharf_content::ErrorKind::Invalid) if the configuration has no endpoint for
+    /// writes to this repository.
     pub async fn mount(&self, descriptor: &Descriptor, from: &Repository) -> Result<bool, Error> {
         let digest = descriptor.digest();
         let subject = self.blob_name(digest);
@@ -47,7 +55,7 @@ impl Remote {
             .unless_decisive(&endpoint, asked, |unanswered| unanswered.mounts = true)
         {
             Ok(Some(answer)) if answer.is_home => answer,
-            // The scope for the other repository may be why a login failed.
+            // A login may have failed because of the scope for the other repository.
             _ => return Ok(false),
         };
         if answer.status == 201 {
@@ -76,7 +84,7 @@ impl Remote {
     }
 }
 
-/// The digest of the blob that an answer is about.
+/// The digest of the blob that an answer names.
 fn named_digest(headers: &HeaderMap) -> Option<Digest> {
     stated_digest(headers).or_else(|| {
         let location = headers.get(header::LOCATION)?.to_str().ok()?;

@@ -22,8 +22,24 @@ use crate::{
     warnings::WarnOnce,
 };
 
-/// Builds a [`Client`]. Everything has a default; what cannot be used is an error of
-/// [`ClientBuilder::build`].
+/// Builds a [`Client`]. Every setting has a default.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use wharf_auth::{Credential, Fixed};
+/// use wharf_distribution::Client;
+/// use wharf_http::{RetryPolicy, Timeouts};
+/// use wharf_reference::Registry;
+///
+/// let registry = Registry::parse("registry.example")?;
+/// let client = Client::builder()
+///     .with_credentials(Fixed::new(registry, Credential::basic("ada", "s3cret")))
+///     .with_retry(RetryPolicy::default().with_max_attempts(3))
+///     .with_timeouts(Timeouts::default().with_connect(Duration::from_secs(3)))
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct ClientBuilder {
     resolve: Arc<dyn Resolve>,
@@ -62,88 +78,94 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Where repositories are, as the host's configuration says. Default: where their names say.
+    /// Sets the resolver of repositories, which gives the candidates of each. Default: [`Unconfigured`],
+    /// the repository itself at the registry of its name.
     #[must_use]
     pub fn with_resolve(mut self, resolve: impl Resolve + 'static) -> Self {
         self.resolve = Arc::new(resolve);
         self
     }
 
-    /// Who we are. Default: nobody.
+    /// Sets the provider of credentials. Default: [`Anonymous`].
     #[must_use]
     pub fn with_credentials(mut self, credentials: impl CredentialProvider + 'static) -> Self {
         self.credentials = Arc::new(credentials);
         self
     }
 
-    /// The certificates for each registry. Default: the system's trusted ones, and none of our own.
+    /// Sets the provider of certificates. Default: the root certificates of the system, and no client
+    /// certificate.
     #[must_use]
     pub fn with_certificates(mut self, certificates: impl CertificateProvider + 'static) -> Self {
         self.tls = Arc::new(certificates);
         self
     }
 
-    /// Speaks plain http with this registry and nothing else. Credentials go there only if it is this machine;
-    /// see [`DangerousClientBuilder::allow_plaintext_credentials`].
+    /// Uses plain http, and nothing else, with this registry. Credentials are sent only if it is on the
+    /// local machine; see [`DangerousClientBuilder::allow_plaintext_credentials`].
     #[must_use]
     pub fn with_plain_http(mut self, registry: Registry) -> Self {
         self.plain.registries.insert(registry);
         self
     }
 
-    /// Which token servers may receive credentials.
+    /// Sets the rules for which token servers may receive credentials. Default: [`RealmPolicy::default`].
     #[must_use]
     pub fn with_realms(mut self, realms: RealmPolicy) -> Self {
         self.realms = realms;
         self
     }
 
-    /// The time limits of the built-in transport.
+    /// Sets the time limits of the built-in transport. Default: [`Timeouts::default`]. They do not affect a
+    /// transport of [`ClientBuilder::with_connect`].
     #[must_use]
     pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// When failed requests are sent again.
+    /// Sets when failed requests are repeated, and when downloads are resumed. Default:
+    /// [`RetryPolicy::default`].
     #[must_use]
     pub const fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
         self
     }
 
-    /// What the registry is told about the program. Default: `wharf/` and the version.
+    /// Sets the header `User-Agent`. Default: `wharf/` and the version. Characters that no header can carry
+    /// make [`ClientBuilder::build`] fail.
     #[must_use]
     pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = user_agent.into();
         self
     }
 
-    /// The proxies that the built-in transport goes through. Default: none.
+    /// Sets the proxies of the built-in transport. Default: none. They do not affect a transport of
+    /// [`ClientBuilder::with_connect`].
     #[must_use]
     pub fn with_proxies(mut self, proxies: ProxySettings) -> Self {
         self.proxies = proxies;
         self
     }
 
-    /// Tells what registries warn of and which mirrors cannot be used, each once, as
-    /// [`wharf_content::Event::Warning`]. Default: it is logged.
+    /// Reports the warnings of registries, and mirrors that cannot be used, to this listener as
+    /// [`wharf_content::Event::Warning`], each distinct warning once. Default: they are logged.
     #[must_use]
     pub fn with_warnings(mut self, listener: impl Progress + 'static) -> Self {
         self.warnings = Some(Arc::new(listener));
         self
     }
 
-    /// Another transport than the built-in one.
+    /// Sets another transport than the built-in one. [`wharf_http::HttpService`] has an example.
     #[must_use]
     pub fn with_connect(mut self, connect: impl Connect + 'static) -> Self {
         self.connect = Some(Arc::new(connect));
         self
     }
 
-    /// Sets whether a layer that the registry does not have is fetched from the URLs that its descriptor lists: over https,
-    /// without credentials, from no place further inside the network than the registry, and verified (N7).
-    /// Default: `false`.
+    /// Sets whether a layer that the registry does not have is fetched from the URLs in its descriptor: over
+    /// https, without credentials, from no address further inside the network than the registry, and
+    /// verified (docs/threats.md, N7). Default: `false`, these URLs are ignored.
     #[must_use]
     pub const fn with_foreign_urls(mut self, foreign_urls: bool) -> Self {
         self.foreign_urls = foreign_urls;
@@ -155,10 +177,13 @@ impl ClientBuilder {
         DangerousClientBuilder(self)
     }
 
-    /// The client.
+    /// Builds the client. Nothing is sent yet.
     ///
-    /// Fails with [`ErrorKind::Invalid`] if the user agent is no header's value, and with
-    /// [`ErrorKind::Unsupported`] if there is no transport.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the user agent has characters that no header can carry;
+    /// [`ErrorKind::Unsupported`] if the crate was built without the feature `reqwest` and no transport was
+    /// set.
     pub fn build(self) -> Result<Client, Error> {
         let user_agent = HeaderValue::from_str(&self.user_agent).map_err(|_| {
             let reason = "the user agent has characters that no header can carry";
@@ -222,25 +247,28 @@ impl std::fmt::Debug for ClientBuilder {
     }
 }
 
-/// Settings of a client that weaken security, behind one door.
+/// The settings that weaken security; see [`ClientBuilder::dangerous`].
 #[derive(Debug)]
 #[must_use]
 pub struct DangerousClientBuilder(ClientBuilder);
 
 impl DangerousClientBuilder {
-    /// Sends credentials to this registry even over plain http, where everyone on the way can read them.
+    /// Allows credentials to be sent to this registry over plain http, where everybody on the network path
+    /// can read them.
     pub fn allow_plaintext_credentials(mut self, registry: Registry) -> ClientBuilder {
         self.0.plain.credentials.insert(registry);
         self.0
     }
 
-    /// Sends what is pushed to this registry to another origin, where the registry's answers name one for an
-    /// upload: a registry, or who has taken it over, can send every blob anywhere. Default: such an upload fails (N6).
+    /// Allows this registry to direct uploads to another origin. The registry, or an attacker who controls
+    /// it, can then send every pushed blob to any host. Default: such an upload fails (docs/threats.md,
+    /// N6).
     ///
-    /// The other origin gets the bytes and nothing else: no credentials, tokens or client certificate, not even once
-    /// the upload leads back. It must be spoken to over https, unless the registry is spoken to in the clear, is no
-    /// further inside the network than the registry (N5), and its redirects are not followed. A blob counts as
-    /// pushed when the registry itself says that it has it, which takes one more request.
+    /// The other origin gets the bytes and nothing else: no credentials, tokens or client certificate, not
+    /// even after the upload leads back to the registry. It must be https unless the registry itself is
+    /// plain http, it may be no further inside the network than the registry (docs/threats.md, N5), and its
+    /// redirects are not followed. A blob counts as pushed if the registry itself confirms that it has the
+    /// blob, which takes one more request.
     pub fn allow_foreign_uploads(mut self, registry: Registry) -> ClientBuilder {
         self.0.foreign_uploads.insert(registry);
         self.0

@@ -19,10 +19,17 @@ struct Page {
 }
 
 impl Client {
-    /// The repositories of a registry, where it offers the list (`/v2/_catalog`; most public ones do not).
-    /// Names that are not valid are passed over.
+    /// The repositories of a registry (`/v2/_catalog`, which most public registries do not offer). Invalid
+    /// names are left out.
     ///
-    /// `at_most` ends the list early; it is never longer than 1,000,000.
+    /// `at_most` limits the length of the list, which never exceeds 1,000,000.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) or
+    /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if the registry has no catalog;
+    /// [`ErrorKind::Server`](wharf_content::ErrorKind::Server) for a list that cannot be read or does not
+    /// end.
     pub async fn catalog(&self, registry: &Registry, at_most: usize) -> Result<Vec<Repository>, Error> {
         let operation = Operation::ListRepositories;
         let endpoint = self.registry_endpoint(registry, operation)?;

@@ -26,7 +26,25 @@ use crate::{
     warnings::WarnOnce,
 };
 
-/// A client of registries. Clones share connections, tokens and what was learned about hosts.
+/// A client of registries. Clones share connections, tokens and what the client has learned about
+/// registries.
+///
+/// ```no_run
+/// use wharf_distribution::Client;
+/// use wharf_reference::{Reference, Registry};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::builder().with_user_agent("my-program/1.0").build()?;
+/// let registry = Registry::parse("registry.example:5000")?;
+/// client.check_credentials(&registry).await?;
+/// for repository in client.catalog(&registry, 100).await? {
+///     println!("{repository}: {:?}", client.remote(&repository).tags().collect().await?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `wharf::Client` is this client with the configuration of the host, and with operations on images.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -52,21 +70,21 @@ pub(crate) struct Shared {
     pub(crate) range_permits: Arc<Semaphore>,
 }
 
-/// What was learned about a registry's host.
+/// The properties of a registry that the client has learned.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Host {
-    /// The scheme that it spoke, once it has answered.
+    /// The scheme that it answered over.
     pub(crate) scheme: Option<Scheme>,
-    /// How it takes uploads.
+    /// The ways in which it accepts uploads.
     pub(crate) upload_quirks: UploadQuirks,
-    /// Which questions that save work it does not answer.
+    /// The optional requests that it did not answer.
     pub(crate) unanswered: Unanswered,
-    /// How far inside the network its address is.
+    /// The class of its address.
     pub(crate) class: Option<(Origin, AddressClass)>,
 }
 
 impl Client {
-    /// A builder.
+    /// A builder with default settings.
     #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
@@ -82,23 +100,25 @@ impl Client {
         &self.shared
     }
 
-    /// One repository, as its name says; where it is, is looked up in the configuration when it is used.
+    /// A repository, by the name that the user wrote. Its candidates are resolved when it is first used.
     #[must_use]
     pub fn remote(&self, repository: &Repository) -> Remote {
         Remote::new(self.clone(), repository.clone())
     }
 
-    /// What this client and its clones have done so far.
+    /// The counts of this client and its clones so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.shared.counting.read()
     }
 
-    /// Checks that the registry takes the credentials that the provider has for it, as a login does: it asks
-    /// for the root of the API, for no repository in particular.
+    /// Checks that the registry accepts the credentials that the provider has for it, as a login command
+    /// does. It requests the root of the API, so the check is independent of repositories. A registry
+    /// without authentication accepts any credentials.
     ///
-    /// Fails with [`ErrorKind::Unauthorized`] if it does not take them. A registry that asks for none is
-    /// content with any.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthorized`] if the registry refuses the credentials. Otherwise see [`Error::kind`].
     pub async fn check_credentials(&self, registry: &Registry) -> Result<(), Error> {
         let endpoint = self.registry_endpoint(registry, Operation::Login)?;
         let call =
@@ -106,7 +126,7 @@ impl Client {
         self.send(&endpoint, call, &mut self.budget()).await.map(drop)
     }
 
-    /// A registry itself, without a repository, as the configuration has it.
+    /// The endpoint of a registry as a whole, as the configuration describes it.
     pub(crate) fn registry_endpoint(
         &self,
         registry: &Registry,

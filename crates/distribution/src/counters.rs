@@ -3,21 +3,21 @@ use std::{
     time::Duration,
 };
 
-/// What a client has done so far, in all its clones.
+/// The counts of a client and all its clones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Requests to registries, each hop of a redirect not counted.
+    /// Requests to registries. A request with redirects counts once.
     pub requests: u64,
     /// Requests to token servers.
     pub token_requests: u64,
-    /// Requests that were made again after a failure.
+    /// Requests that were repeated after a failure.
     pub retries: u64,
-    /// Downloads that went on after a cut.
+    /// Downloads that were resumed after they broke off.
     pub resumed: u64,
-    /// Ranges that were fetched beside another.
+    /// Ranges that were fetched in parallel to another range of the same blob.
     pub ranges: u64,
-    /// The time spent waiting before retries, added up over all tasks.
+    /// The time of waiting before repetitions, summed over all tasks.
     pub waited: Duration,
 }
 
@@ -45,7 +45,7 @@ impl Count {
 }
 
 impl Counting {
-    /// Waits, and counts it as a retry.
+    /// Waits, and counts the wait as one repetition.
     pub(crate) async fn wait(&self, time: Duration) {
         self.retries.add();
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);

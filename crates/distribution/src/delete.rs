@@ -10,11 +10,13 @@ use crate::{
 };
 
 impl Remote {
-    /// Deletes a manifest, and with it every tag that points at it.
+    /// Deletes a manifest, and with it all tags that point to it.
     ///
-    /// Fails with [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if it is not there, and with
-    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) if the registry has deleting switched
-    /// off.
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if the registry does not have it;
+    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) if the registry does not allow
+    /// deletion.
     pub async fn delete_manifest(&self, digest: &Digest) -> Result<(), Error> {
         self.delete(
             &format!("manifests/{digest}"),
@@ -23,8 +25,13 @@ impl Remote {
         .await
     }
 
-    /// Deletes a manifest that refers to another. On a registry without the referrers API it is taken out of
-    /// the list that stands in for it (distribution-spec, *Deleting Manifests*).
+    /// Deletes a manifest that has a subject. At a registry without the referrers API, it is also removed
+    /// from the list of referrers at the fallback tag (distribution-spec, *Deleting Manifests*).
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::delete_manifest`]; [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if the
+    /// list cannot be changed.
     pub async fn delete_referrer(&self, manifest: &Manifest) -> Result<(), Error> {
         self.delete_manifest(manifest.digest()).await?;
         match manifest.subject() {
@@ -33,7 +40,12 @@ impl Remote {
         }
     }
 
-    /// Deletes a tag; what it points at stays. Many registries cannot: they delete by digest only.
+    /// Deletes a tag. The manifest that it points to stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::delete_manifest`]. Many registries delete by digest only, and answer with
+    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported).
     pub async fn delete_tag(&self, tag: &Tag) -> Result<(), Error> {
         self.delete(
             &format!("manifests/{tag}"),
@@ -42,7 +54,11 @@ impl Remote {
         .await
     }
 
-    /// Deletes a blob. What refers to it is broken afterwards.
+    /// Deletes a blob. Manifests that refer to it are incomplete afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::delete_manifest`].
     pub async fn delete_blob(&self, digest: &Digest) -> Result<(), Error> {
         self.delete(&format!("blobs/{digest}"), self.blob_name(digest))
             .await
@@ -57,7 +73,7 @@ impl Remote {
         let mut budget = self.client().budget();
         let answer = self.client().send(&endpoint, call, &mut budget).await?;
         answer.check_home(operation, &subject)?;
-        // After a try whose answer was lost, not being there is what was wanted (X5).
+        // After an attempt whose answer was lost, a missing manifest is success (docs/threats.md, X5).
         if answer.status == 404 && budget.attempts() == 1 {
             return Err(crate::send::not_there(operation, &subject, &answer.url));
         }

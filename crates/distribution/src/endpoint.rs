@@ -15,24 +15,25 @@ use crate::{
 };
 
 /// The API of a registry that requests are sent to: a [`Candidate`], or a registry as a whole, with its
-/// certificates and the schemes that may be spoken.
+/// certificates and the schemes that are tried.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) registry: Registry,
     pub(crate) repository: Option<Repository>,
     pub(crate) role: Role,
-    /// Where the API is, if not where the registry's name says.
+    /// The host of the API, if the name of the registry is not it.
     api_host: Option<&'static str>,
     tls: Arc<TlsSettings>,
-    /// The schemes to try, in order; the second only if the first cannot connect.
+    /// The schemes in the order in which they are tried. The second is tried only if the first cannot
+    /// connect.
     pub(crate) schemes: &'static [Scheme],
     pub(crate) allow_plaintext: bool,
-    /// True unless this is the last endpoint: failed requests are not repeated here, the next endpoint is asked
-    /// instead.
+    /// True unless this is the last endpoint: failed requests are not repeated here, the next endpoint is
+    /// asked instead.
     pub(crate) has_next: bool,
 }
 
-/// What the client was told about plain http.
+/// The settings about plain http.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct PlainHttp {
     pub(crate) registries: HashSet<Registry>,
@@ -94,7 +95,7 @@ impl Endpoint {
         self
     }
 
-    /// The root of the API under this scheme; Docker Hub's is at another host than its name says.
+    /// The root URL of the API with this scheme. That of Docker Hub is at another host than its name says.
     pub(crate) fn base(&self, scheme: Scheme) -> Result<Url, wharf_http::Error> {
         let host = match self.api_host {
             Some(host) => host,
@@ -107,7 +108,7 @@ impl Endpoint {
         })
     }
 
-    /// Whether a URL is at the registry itself.
+    /// True if the URL is at the registry itself.
     pub(crate) fn is_at(&self, url: &Url) -> bool {
         Origin::of(url).is_ok_and(|origin| {
             let home = self.base(origin.scheme()).and_then(|base| Origin::of(&base));
@@ -122,8 +123,9 @@ impl Endpoint {
 
 /// The endpoints in an order, each with the information whether one follows.
 ///
-/// An endpoint that others follow is given little time. One that was silent for that long is asked again at the end, with
-/// all the time it may need, if the last one gave no answer: a cache may be slow and yet the only way.
+/// The time limits of an endpoint that others follow are short. If such an endpoint did not answer in time,
+/// and the last one failed without an answer, it is asked again at the end with the full limits: a cache
+/// may be slow and still be the only way to the content.
 pub(crate) struct InOrder<'a> {
     endpoints: &'a [Endpoint],
     order: VecDeque<usize>,
@@ -146,8 +148,8 @@ impl<'a> InOrder<'a> {
         Some((index, Endpoint { has_next, ..endpoint }))
     }
 
-    /// Records that the endpoint that was given out last failed with this error, which decides whether a silent endpoint is
-    /// asked again.
+    /// Records the error of the endpoint that `next` returned last. It decides whether an endpoint that did
+    /// not answer is asked again.
     pub(crate) fn failed(&mut self, index: usize, error: &Error) {
         let no_answer = matches!(error.detail(), Some(Detail::Http(_)));
         if !self.order.is_empty() {

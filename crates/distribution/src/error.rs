@@ -5,7 +5,7 @@ use wharf_content::{Diagnostic, ErrorKind, Hint, RegistryError, WithCauses};
 
 type Cause = Box<dyn error::Error + Send + Sync>;
 
-/// What was being done when an [`Error`] happened.
+/// The operation that an [`Error`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -29,11 +29,11 @@ pub enum Operation {
     ListRepositories,
     /// Listing referrers.
     ListReferrers,
-    /// Deleting.
+    /// Deleting a manifest, tag or blob.
     Delete,
-    /// Searching.
+    /// Searching for repositories.
     Search,
-    /// Asking for extensions.
+    /// Listing the extensions of a registry, or explaining how a repository is reached.
     Discover,
 }
 
@@ -57,10 +57,28 @@ impl Operation {
     }
 }
 
-/// Why an operation on a registry failed: what was done, where, how often it was tried, what the registry said
-/// and, where that helps, what to do.
+/// The reason why an operation on a registry failed: the operation, the endpoint, the number of attempts,
+/// the errors of the registry and, where there is a remedy, a hint.
 ///
-/// It never contains a secret: URLs are reduced to origin and path, server text is bounded and escaped.
+/// It never contains a secret: URLs are reduced to origin and path, and the texts of servers are bounded
+/// and escaped.
+///
+/// ```no_run
+/// use wharf_content::{ErrorKind, Target};
+/// use wharf_distribution::Remote;
+///
+/// # async fn run(remote: Remote, target: Target) -> Result<(), wharf_distribution::Error> {
+/// match remote.manifest(&target).await {
+///     Ok(manifest) => println!("{}", manifest.digest()),
+///     Err(error) if error.kind() == ErrorKind::NotFound => println!("there is no such image"),
+///     Err(error) => {
+///         eprintln!("status {:?} after {} attempts", error.status(), error.attempts());
+///         return Err(error);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Error(Box<Inner>);
 
 pub(crate) struct Inner {
@@ -75,13 +93,13 @@ pub(crate) struct Inner {
     pub(crate) reason: String,
     pub(crate) hint: Option<Hint>,
     pub(crate) detail: Option<Detail>,
-    /// Whether another host than the registry failed, to which the registry redirects.
+    /// True if the failure is that of another host that the registry redirects to.
     pub(crate) is_elsewhere: bool,
     pub(crate) earlier: Vec<Error>,
     pub(crate) source: Option<Cause>,
 }
 
-/// The layer below that failed, for programs that need to know more than the [`ErrorKind`].
+/// The layer that failed, for programs that need more than the [`ErrorKind`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Detail {
@@ -89,9 +107,9 @@ pub enum Detail {
     Http(wharf_http::ErrorKind),
     /// Authentication.
     Auth(AuthErrorKind),
-    /// The content that was to be sent.
+    /// The content that was to be sent could not be read.
     Content,
-    /// A list that leads in a circle.
+    /// A list whose pages form a cycle.
     PaginationLoop,
     /// A list with more pages than allowed.
     TooManyPages,
@@ -142,7 +160,7 @@ impl Error {
         self.edit(|inner| inner.endpoint = endpoint)
     }
 
-    /// Whether another host than the registry failed.
+    /// True if the failure is that of another host than the registry.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.0.is_elsewhere
     }
@@ -151,35 +169,34 @@ impl Error {
         self.edit(|inner| inner.detail = Some(detail))
     }
 
-    /// A failure of the content itself: a manifest that does not parse or has another digest.
+    /// An error about content, such as a manifest that does not parse or has another digest.
     pub(crate) fn from_content(
         operation: Operation,
         subject: impl fmt::Display,
-        endpoint: impl fmt::Display,
         error: &wharf_content::Error,
     ) -> Self {
-        Self::new(error.kind(), operation, subject, error.to_string()).at(endpoint)
+        Self::new(error.kind(), operation, subject, error.to_string())
     }
 
-    /// The class of failure, for a program to act on.
+    /// The class of the failure, for a program to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What was being done.
+    /// The operation that failed.
     #[must_use]
     pub fn operation(&self) -> Operation {
         self.0.operation
     }
 
-    /// Origin and path of the URL that failed; empty if none was contacted.
+    /// Origin and path of the URL that failed; empty if none was requested.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.0.endpoint
     }
 
-    /// How many times the request was sent.
+    /// The number of times the request was sent.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
@@ -191,19 +208,19 @@ impl Error {
         self.0.status
     }
 
-    /// What the registry itself said.
+    /// The errors that the registry sent.
     #[must_use]
     pub fn registry_errors(&self) -> &[RegistryError] {
         &self.0.codes
     }
 
-    /// How long the registry asks to wait before the next try.
+    /// The time that the registry asks to wait before the next attempt (`Retry-After`).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// What the user can do about it.
+    /// A remedy that the user can try.
     #[must_use]
     pub fn hint(&self) -> Option<&Hint> {
         self.0.hint.as_ref()
@@ -215,7 +232,8 @@ impl Error {
         self.0.detail
     }
 
-    /// The innermost cause, if no credential was found or one could not be read; `None` for every other failure.
+    /// The innermost cause, if no credential was found or one could not be read; `None` for every other
+    /// failure.
     fn credential_source(&self) -> Option<&(dyn error::Error + 'static)> {
         let kinds = [AuthErrorKind::NoCredential, AuthErrorKind::Provider];
         let is_why = kinds
@@ -229,7 +247,8 @@ impl Error {
         Some(cause)
     }
 
-    /// The failures at the mirrors that were tried before, and over the other scheme where https and http were tried.
+    /// The earlier failures: at the mirrors that were tried before, and with the other scheme if both https
+    /// and http were tried.
     #[must_use]
     pub fn earlier(&self) -> &[Self] {
         &self.0.earlier
@@ -263,7 +282,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// A time for people, rounded up to the smaller of its two units.
+/// Prints a time, rounded up to the smaller of its two units.
 struct Approximately(Duration);
 
 impl fmt::Display for Approximately {
@@ -341,7 +360,7 @@ impl Diagnostic for Error {
     }
 }
 
-/// The class of a failed HTTP exchange.
+/// The kind of a failed HTTP exchange.
 pub(crate) const fn kind_of_http(kind: wharf_http::ErrorKind) -> ErrorKind {
     use wharf_http::ErrorKind as Http;
     match kind {
@@ -359,7 +378,7 @@ pub(crate) const fn kind_of_http(kind: wharf_http::ErrorKind) -> ErrorKind {
     }
 }
 
-/// The class of failed authentication.
+/// The kind of failed authentication.
 pub(crate) fn kind_of_auth(error: &AuthError) -> ErrorKind {
     match error.kind() {
         AuthErrorKind::Challenge | AuthErrorKind::Mismatch => ErrorKind::Unsupported,

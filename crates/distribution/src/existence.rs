@@ -1,8 +1,8 @@
-//! Whether something is at the registry already.
+//! Checks whether the registry has some content.
 //!
-//! Most who ask only want to save work. What a registry answers to them short of a failed login ends nothing: the
-//! request that does the work decides. Such a question is asked once, for some seconds at most, and not at all any more
-//! where it was left without an answer.
+//! Most of these checks only save work: an answer to them, other than a failed login, fails nothing,
+//! because the request that does the work decides. Such a check is sent once, with a short time limit, and
+//! not sent again to a registry that did not answer one.
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use wharf_auth::{Action, AuthErrorKind};
@@ -20,7 +20,7 @@ use crate::{
 
 const OPERATION: Operation = Operation::CheckExistence;
 
-/// The kinds of optional requests that a registry left without an answer. They are not sent to it again.
+/// The kinds of optional requests that a registry did not answer. They are not sent to it again.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Unanswered {
     pub(crate) mounts: bool,
@@ -28,8 +28,12 @@ pub(crate) struct Unanswered {
 }
 
 impl Remote {
-    /// Whether the registry itself, not a mirror, has this blob: `false` also if what it has under this digest has
-    /// another size or digest.
+    /// True if the registry itself, not a mirror, has this blob; false also if the size or digest in its
+    /// answer is another.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error::kind`]. A missing repository is no error.
     pub async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let endpoint = self.primary(OPERATION)?;
         let path = self.path(&endpoint, &format!("blobs/{}", descriptor.digest()));
@@ -41,7 +45,11 @@ impl Remote {
         Ok(describes(&answer, descriptor.digest(), Some(descriptor.size())))
     }
 
-    /// Whether the registry itself, not a mirror, has the manifest with this digest.
+    /// True if the registry itself, not a mirror, has the manifest with this digest.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error::kind`]. A missing repository is no error.
     pub async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
         let endpoint = self.primary(OPERATION)?;
         let path = self.path(&endpoint, &format!("manifests/{digest}"));
@@ -53,9 +61,11 @@ impl Remote {
         Ok(describes(&answer, digest, None))
     }
 
-    /// Whether the blob or manifest need not be sent.
+    /// True if the registry has the blob or manifest, so that it need not be sent.
     ///
-    /// Fails if the registry cannot be reached, or does not take the login.
+    /// # Errors
+    ///
+    /// If the registry cannot be reached or refuses the login.
     pub(crate) async fn is_sent_already(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let endpoint = self.primary(OPERATION)?;
         if self.client().host(&endpoint.registry).unanswered.heads {
@@ -78,7 +88,8 @@ impl Remote {
         Ok(answer.is_some_and(|answer| describes(&answer, descriptor.digest(), Some(descriptor.size()))))
     }
 
-    /// Whether the registry says that it has the blob, of which only a reply may have been lost.
+    /// True if the registry has the blob, after a push whose answer was lost. False also if the registry
+    /// does not answer.
     pub(crate) async fn is_there(&self, endpoint: &Endpoint, digest: &Digest) -> bool {
         let path = self.path(endpoint, &format!("blobs/{digest}"));
         let call = self.head_call(endpoint, digest, &path).optional();
@@ -89,8 +100,8 @@ impl Remote {
         asked.is_ok_and(|answer| describes(&answer, digest, None))
     }
 
-    /// Whether the registry says that it has the blob, for a caller that has no other sign of it: unlike `is_there`,
-    /// this fails if the registry does not answer.
+    /// True if the registry has the blob, for a push that nothing else confirmed. Unlike `is_there`, this
+    /// fails if the registry does not answer.
     pub(crate) async fn has_stored(&self, endpoint: &Endpoint, digest: &Digest) -> Result<bool, Error> {
         let path = self.path(endpoint, &format!("blobs/{digest}"));
         let call = self.head_call(endpoint, digest, &path);
@@ -109,8 +120,8 @@ impl Remote {
 }
 
 impl Client {
-    /// The answer to an optional request; `None` if it failed in a way that says nothing of the request that does the
-    /// work. `learn` notes that the registry left it without an answer.
+    /// The answer to an optional request; `None` if it failed in a way that says nothing about the request
+    /// that does the work. `learn` records that the registry did not answer.
     pub(crate) fn unless_decisive(
         &self,
         endpoint: &Endpoint,
@@ -122,7 +133,7 @@ impl Client {
             Err(error) if is_decisive(&error) => return Err(error),
             Err(error) => error,
         };
-        tracing::debug!(%error, "a question that saves work was not answered");
+        tracing::debug!(%error, "an optional request failed");
         if error.detail() == Some(Detail::Http(wharf_http::ErrorKind::Timeout)) {
             self.learn(&endpoint.registry, |host| learn(&mut host.unanswered));
         }
@@ -130,8 +141,8 @@ impl Client {
     }
 }
 
-/// Whether the error of an optional request is also that of the one that does the work: the login fails, or the registry
-/// cannot be reached.
+/// True if the request that does the work would fail with the same error as an optional one: the login
+/// fails, or the registry cannot be reached.
 fn is_decisive(error: &Error) -> bool {
     use wharf_http::ErrorKind as Http;
     match error.detail() {
@@ -164,7 +175,7 @@ fn is_decisive(error: &Error) -> bool {
     }
 }
 
-/// Whether an answer is about this content, as far as it says: some leave out digest and size.
+/// True if the answer confirms the content. Digest and size are compared if the answer has them.
 fn describes(answer: &RegistryAnswer, digest: &Digest, size: Option<u64>) -> bool {
     answer.status == 200 && !contradicts(&answer.headers, digest, size)
 }

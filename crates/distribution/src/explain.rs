@@ -11,7 +11,8 @@ use crate::{
     error::{Error, Operation},
 };
 
-/// How a client would reach a repository: prints as one line per candidate. It holds no secret.
+/// The candidates of a repository, and how a client would contact each. It prints one line per candidate,
+/// and contains no secret.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -21,31 +22,36 @@ pub struct Explanation {
     pub candidates: Vec<CandidateExplanation>,
 }
 
-/// How one candidate would be contacted.
+/// The way in which one candidate would be contacted.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CandidateExplanation {
-    /// The repository as it is called there.
+    /// The repository by its name at this candidate.
     pub repository: Repository,
     /// Mirror or primary.
     pub role: Role,
-    /// The roots of the API that are tried, in order.
+    /// The origins of the API, in the order in which they are tried.
     pub endpoints: Vec<String>,
-    /// Whether the certificate must verify.
+    /// True if the certificate of the server must verify.
     pub is_verified: bool,
-    /// Which configuration forbids it, if one does.
+    /// The part of the configuration that blocks the candidate, if one does.
     pub blocked: Option<String>,
     /// The table of the configuration that it comes from; `None` if no table matched.
     pub origin: Option<SourceTable>,
-    /// What kind of login would be used, or why it could not be read.
+    /// The kind of the login that would be used, or the reason why it could not be read.
     pub login: String,
-    /// What the registry asked for the last time, if it was contacted.
+    /// The authentication that the registry asked for last; `None` if it has not been contacted.
     pub challenge: Option<String>,
 }
 
 impl Client {
-    /// What would be done to reach a repository, and why: the candidates in order, how each is contacted, and what
-    /// kind of login is there for it. Nothing is sent to any registry; a credential helper may be run.
+    /// Explains how a repository would be reached: the candidates in order, how each is contacted, and the
+    /// kind of login for it. Nothing is sent to a registry. A credential helper may be run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::remote`] operations: [`ErrorKind::Blocked`](wharf_content::ErrorKind::Blocked) or
+    /// [`ErrorKind::Invalid`](wharf_content::ErrorKind::Invalid) if the configuration gives no candidates.
     pub async fn explain(&self, repository: &Repository, intent: Intent) -> Result<Explanation, Error> {
         let operation = Operation::Discover;
         let shared = self.shared();

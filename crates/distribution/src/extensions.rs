@@ -16,27 +16,27 @@ const MAX_ANSWER: u64 = 1024 * 1024;
 /// The most entries of a list of extensions.
 const MAX_EXTENSIONS: usize = 1000;
 
-/// An extension of the API that a registry offers (distribution-spec, *Extensions*). Its texts are bounded and
-/// safe to print.
+/// An extension of the API that a registry offers (distribution-spec, *Extensions*). Its texts are bounded
+/// and safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Extension {
-    /// Its name, such as `_zot`.
+    /// The name, such as `_zot`.
     pub name: String,
-    /// Where it is described; never followed here.
+    /// The URL of its description. The client does not request it.
     pub url: String,
-    /// What it does.
+    /// The description.
     pub description: String,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct ExtensionList {
     #[serde(default)]
-    extensions: Vec<Raw>,
+    extensions: Vec<ListedExtension>,
 }
 
 #[derive(Deserialize)]
-struct Raw {
+struct ListedExtension {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -46,7 +46,12 @@ struct Raw {
 }
 
 impl Client {
-    /// The extensions that a registry lists (`/v2/_oci/ext/discover`); none if it has no such list.
+    /// The extensions that a registry lists at `/v2/_oci/ext/discover`; empty if it has no such list.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Server`](wharf_content::ErrorKind::Server) if the answer is not a list of extensions.
+    /// Otherwise see [`Error::kind`].
     pub async fn extensions(&self, registry: &Registry) -> Result<Vec<Extension>, Error> {
         let operation = Operation::Discover;
         let endpoint = self.registry_endpoint(registry, operation)?;
@@ -58,7 +63,7 @@ impl Client {
         if answer.status == 404 {
             return Ok(Vec::new());
         }
-        let read: Answer = serde_json::from_slice(&answer.bytes)
+        let read: ExtensionList = serde_json::from_slice(&answer.bytes)
             .map_err(|_| UnexpectedBody::in_answer("a list of extensions", operation, registry, &answer))?;
         let extensions = read
             .extensions

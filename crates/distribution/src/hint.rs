@@ -7,7 +7,7 @@ use wharf_reference::Registry;
 
 use crate::error::Operation;
 
-/// Takes back the advice to log in: a login is there, and the registry was given no reason to get it.
+/// Replaces a hint to log in: a login is there, and was not sent because the registry did not ask for one.
 pub(crate) fn without_login(hint: Hint) -> Hint {
     match hint {
         Hint::LogIn { registry } | Hint::CheckNameOrLogIn { registry } | Hint::LogInForMore { registry } => {
@@ -17,7 +17,7 @@ pub(crate) fn without_login(hint: Hint) -> Hint {
     }
 }
 
-/// The hint for a status. `anonymous` says that no login was sent with the request.
+/// The hint for a status. `anonymous` is true if no login was sent with the request.
 pub(crate) fn of_status(
     kind: ErrorKind,
     operation: Operation,
@@ -52,7 +52,8 @@ pub(crate) fn of_status(
     })
 }
 
-/// The hint for a failed exchange. `is_elsewhere` says that it was with another host that the registry redirects to.
+/// The hint for a failed request. `is_elsewhere` is true if it was sent to another host that the registry
+/// redirected to.
 pub(crate) fn of_http(kind: wharf_http::ErrorKind, registry: &Registry, is_elsewhere: bool) -> Option<Hint> {
     use wharf_http::ErrorKind as Http;
     let registry = registry.clone();
@@ -69,6 +70,7 @@ pub(crate) fn of_http(kind: wharf_http::ErrorKind, registry: &Registry, is_elsew
     })
 }
 
+/// The hint for failed authentication.
 pub(crate) fn of_auth(error: &AuthError, registry: &Registry) -> Option<Hint> {
     let registry = registry.clone();
     Some(match error.kind() {

@@ -14,43 +14,47 @@
 //! # }
 //! ```
 //!
-//! A [`Client`] is made once and shared; a [`Remote`] is one repository and implements
-//! [`Source`](wharf_content::Source) and [`Sink`](wharf_content::Sink). It does not ask a registry first whether
-//! it is there or how it wants to be authenticated: it sends the request, and answers the 401 (distribution-spec;
-//! Docker's token specification). Only a registry that refuses without a challenge what it may show to a login that is
-//! at hand is asked for it at `/v2/`.
+//! A [`Client`] is made once and shared. A [`Remote`] is one repository; it implements
+//! [`Source`](wharf_content::Source) and [`Sink`](wharf_content::Sink). The client does not ask a registry
+//! first whether it exists or how it authenticates: it sends the request, and responds to a 401
+//! (distribution-spec; Docker's token specification). If a registry refuses a request without a challenge,
+//! and there is a login for it, the client asks at `/v2/` for the challenge.
 //!
-//! It reads no configuration and no environment: [`ClientBuilder`] takes where repositories are
-//! ([`wharf_config::Resolve`]), who we are ([`wharf_auth::CredentialProvider`]) and which certificates to use
-//! ([`CertificateProvider`]). It keeps no content, and copies none: see `wharf-store` and `wharf-copy`.
+//! The crate reads no configuration file and no environment variable. [`ClientBuilder`] takes the
+//! candidates of a repository ([`wharf_config::Resolve`]), the credentials
+//! ([`wharf_auth::CredentialProvider`]) and the certificates ([`CertificateProvider`]). The crate stores no
+//! content and copies none: see `wharf-store` and `wharf-copy`.
 //!
-//! What is sent, on a fresh client (`+2` where the registry wants a token: the refused request and the token):
+//! A new client sends these requests (`+2` where the registry asks for a token: the refused request and the
+//! token request):
 //!
 //! | for | requests, one after another |
 //! |---|---|
 //! | a manifest | GET (`+2`) |
-//! | an image of one platform, by tag | GET manifest (`+2`); then config and layers side by side, each one GET, and one more where the registry redirects to its storage |
-//! | a blob not known to be there | HEAD (`+2`) if asked; POST; PUT |
+//! | an image of one platform, by tag | GET manifest (`+2`); then config and layers in parallel, each one GET, and one more where the registry redirects to its storage |
+//! | a blob that may be missing | HEAD (`+2`) if asked; POST; PUT |
 //! | a blob in another repository of the registry | POST (`+1`, a token for both) |
-//! | a manifest | PUT; with a subject and no referrers API: GET, PUT and GET of the list |
+//! | a manifest | PUT; with a subject and without the referrers API: GET, PUT and GET of the list |
 //! | a login | GET (`+2`) |
-//! | the first refusal without a challenge (400, 403, 404, 405), where there is a login | GET `/v2/`; if that is a challenge, the token and the request again |
+//! | the first refusal without a challenge (400, 403, 404, 405), if there is a login | GET `/v2/`; if that is a challenge, the token and the request again |
 //!
-//! A HEAD and a mount only save work: they are sent once, and whatever comes of them, the requests that do the work
-//! follow. Of a registry that leaves one without an answer, no other is asked.
+//! A HEAD and a mount only save work. They are sent once, and the requests that do the work follow in any
+//! case. If a registry does not answer one of them, no other is sent to it.
 //!
-//! Failures that may pass are tried again within one [`RetryPolicy`](wharf_http::RetryPolicy) per operation. A
-//! download that is cut is resumed at the byte where it stopped, at the next endpoint if there is one, as often as the policy
-//! allows; three attempts in a row without a new byte end it. A blob of which 16 MiB and more are missing is fetched in
-//! ranges over 4 to 8 connections, if its consumer mostly waits for the network and takes the bytes
-//! [in any order](wharf_content::Pieces), as a store does, and as long as that is faster; a client opens at most 12
-//! connections for ranges beside the first of each blob. Ranges are handed out as they arrive, and none is kept in memory.
-//! Of one registry at most 32 blobs are downloaded at once, and half as many each time it says that it has too much to do.
+//! A request whose failure may pass is repeated within one [`RetryPolicy`](wharf_http::RetryPolicy) per
+//! operation. A download is resumed at the byte where it broke off, from the next candidate if there is
+//! one; it ends after three attempts without a new byte. A blob of at least 16 MiB is fetched in ranges
+//! over 4 to 8 connections if its consumer takes the bytes [in any order](wharf_content::Pieces), as a
+//! store does, and mostly waits for the network, and as long as that is faster. A client opens at most 12
+//! connections for them beside the first of each blob. The pieces are passed on as they arrive; none is
+//! buffered. At most 32 blobs of one registry are downloaded at once, and half as many each time it answers
+//! that it is overloaded.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `reqwest` (default) | the built-in transport; without it, pass one to [`ClientBuilder::with_connect`] |
-//! | `webpki-roots` | `wharf_http::Roots::Webpki` for [`CertificateProvider`]: Mozilla's certificates, for where the system has none |
+//! | `webpki-roots` | `wharf_http::Roots::Webpki` for [`CertificateProvider`]: Mozilla's certificates, for systems without root certificates |
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blobs;

@@ -20,8 +20,8 @@ use crate::sync::LockExt as _;
 const MAX_DOWNLOADS: u32 = 32;
 /// Downloads that must end before the limit grows by one.
 const DOWNLOADS_PER_INCREASE: u32 = 8;
-/// How long a download waits for a permit at most, and then starts without regard to the limit. A consumer that holds
-/// one download open while it waits for another would otherwise wait without end.
+/// How long a download waits for a permit at most, and then starts without regard to the limit. A consumer
+/// that holds one download open while it waits for another would otherwise wait without end.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The limiters of all registries of a client.
@@ -90,8 +90,8 @@ impl Limiter {
                 let mut state = self.state();
                 if state.running < state.limit || Instant::now() >= deadline {
                     state.running += 1;
-                    // The limit may have grown by more than the one permit that was released: each task that gets a
-                    // permit wakes the next.
+                    // The limit may have grown by more than the one permit that was released: each task
+                    // that gets a permit wakes the next.
                     if state.running < state.limit {
                         self.released.notify_one();
                     }

@@ -2,21 +2,22 @@
 //!
 //! | `Link` | meaning |
 //! |---|---|
-//! | `<target>; rel="next"`; the relation also without quotes, in single ones, or among others; in any header or link | the next page |
-//! | the same without angle brackets | the next page |
+//! | `<target>; rel="next"`; the relation may be without quotes, in single ones, or among others; in any header or link | the next page |
+//! | `target; rel="next"`, without angle brackets | the next page |
 //! | a link without a relation, if no link has the relation `next` | the next page: some registries leave it out |
 //! | links with other relations only; an empty header | the end of the list |
-//! | anything else | an error: the list may go on |
+//! | any other | an error: the list may continue |
 //!
-//! Only path and query of the target count. The next page is asked for at the registry, whatever host the target
-//! names: behind a proxy, a registry does not know its own name (N8).
+//! Only path and query of the target count. The next page is requested from the registry, whatever host the
+//! target names: a registry behind a proxy does not know its own name (docs/threats.md, N8).
 
 use http::{HeaderMap, header};
 use url::Url;
 use wharf_http::{Error, ErrorKind, Origin, printable, resolve_location};
 
-/// The URL of the next page of a list that was asked for at `asked`, by the headers of the answer from `answered`;
-/// `None` after the last. It is on the origin of `asked`, and on its path too where another host answered.
+/// The URL of the next page of a list that was requested at `asked`, by the headers of the answer from
+/// `answered`; `None` after the last page. The URL is on the origin of `asked`, and also on its path if
+/// another host answered.
 pub(crate) fn next_page(asked: &Url, answered: &Url, headers: &HeaderMap) -> Result<Option<Url>, Error> {
     let Some(target) = next_target(headers)? else {
         return Ok(None);
@@ -25,7 +26,7 @@ pub(crate) fn next_page(asked: &Url, answered: &Url, headers: &HeaderMap) -> Res
     let mut next = asked.clone();
     next.set_query(named.query());
     let is_home = Origin::of(answered)? == Origin::of(asked)?;
-    // A longer path with the same end is what a proxy makes shorter.
+    // A proxy may shorten a longer path with the same end.
     if is_home && !named.path().ends_with(asked.path()) {
         next.set_path(named.path());
     }
@@ -60,7 +61,7 @@ fn next_target(headers: &HeaderMap) -> Result<Option<String>, Error> {
 
 struct Link<'a> {
     target: &'a str,
-    /// Whether it stands in brackets or looks like a URL.
+    /// True if the target is in brackets or looks like a URL.
     is_url: bool,
     parameters: &'a str,
 }
@@ -70,7 +71,7 @@ enum Relation {
     Next,
     Other,
     None,
-    /// The parameters speak of a next page, but not as a relation.
+    /// The parameters contain `next`, but not as a relation.
     Unclear,
 }
 
@@ -97,7 +98,8 @@ impl Link<'_> {
     }
 }
 
-/// The links of a header. Commas separate them where a target follows; before a bracket they may be missing.
+/// The links of a header. They are separated by commas where a target follows; before a bracket the comma
+/// may be missing.
 fn links(text: &str) -> impl Iterator<Item = Link<'_>> {
     let begins = |rest: &str| match rest.strip_prefix(',').map(str::trim_start) {
         Some(rest) => rest.is_empty() || rest.starts_with('<') || looks_like_url(rest),
@@ -126,7 +128,7 @@ fn looks_like_url(text: &str) -> bool {
     text.starts_with(['/', '?']) || is_absolute("http://") || is_absolute("https://")
 }
 
-/// The pieces of a text, of which all but the first begin where `begins` says so of the rest, outside quotes and
+/// The parts of a text. All but the first begin where `begins` is true for the rest, outside quotes and
 /// brackets.
 fn split(text: &str, begins: impl Fn(&str) -> bool) -> impl Iterator<Item = &str> {
     let mut cuts = vec![0];

@@ -3,16 +3,17 @@ use wharf_http::{Error, ErrorKind, Origin, resolve_location};
 
 use crate::send::RegistryAnswer;
 
-/// The URL of an upload session that an answer names (N6).
+/// The URL of an upload session that an answer names (docs/threats.md, N6).
 ///
-/// It must be on the registry's own origin. Two mistakes of registries behind proxies are corrected: an explicit
-/// default port that is dropped, and `http` for a host that was asked over https.
+/// It must be on the origin of the registry. An explicit default port makes no difference, and `http` for a
+/// host that was asked over https is read as https: registries behind proxies often do not know their own
+/// scheme.
 pub(crate) fn upload_location(answer: &RegistryAnswer) -> Result<Url, Error> {
     on_origin_of(&answer.url, only_location(answer)?)
 }
 
-/// The same on any origin, for who has chosen to follow it there: https only, unless the registry itself is spoken
-/// to in the clear.
+/// The URL of an upload session on any origin, for a client that allows foreign uploads: https only, unless
+/// the registry itself is plain http.
 pub(crate) fn upload_location_anywhere(answer: &RegistryAnswer) -> Result<Url, Error> {
     let url = resolve_location(&answer.url, only_location(answer)?)?;
     if Origin::of(&answer.url)?.is_encrypted() && !Origin::of(&url)?.is_encrypted() {
@@ -29,7 +30,7 @@ fn only_location(answer: &RegistryAnswer) -> Result<&[u8], Error> {
     })
 }
 
-/// A URL that must be on the same origin as `base`.
+/// Resolves a URL that must be on the origin of `base`.
 pub(crate) fn on_origin_of(base: &Url, location: &[u8]) -> Result<Url, Error> {
     let home = Origin::of(base)?;
     let url = home.over_tls(resolve_location(base, location)?);
@@ -39,15 +40,15 @@ pub(crate) fn on_origin_of(base: &Url, location: &[u8]) -> Result<Url, Error> {
     }
     Err(Error::new(
         ErrorKind::Redirect,
-        format!("the registry sends us to another host, {origin}, which is not followed"),
+        format!("the registry sends the client to another host, {origin}, which is not followed"),
     ))
 }
 
-/// The URL with `digest` added to its query, which is kept as it is: it may hold the session's state. A digest
-/// the server put there is replaced.
+/// The URL with `digest` added to its query, in place of a digest that the server put there. The rest of
+/// the query is kept: it may be the state of the session.
 pub(crate) fn with_digest(url: &Url, digest: &str) -> Url {
     let mut url = url.clone();
-    let kept: Vec<String> = url
+    let others: Vec<String> = url
         .query()
         .unwrap_or_default()
         .split('&')
@@ -55,7 +56,7 @@ pub(crate) fn with_digest(url: &Url, digest: &str) -> Url {
         .map(str::to_owned)
         .collect();
     let encoded: String = url::form_urlencoded::byte_serialize(digest.as_bytes()).collect();
-    let mut query = kept.join("&");
+    let mut query = others.join("&");
     if !query.is_empty() {
         query.push('&');
     }

@@ -16,7 +16,7 @@ use crate::{
     wire::UnexpectedBody,
 };
 
-/// The manifest types that are understood, best first.
+/// The manifest types that are accepted, best first.
 pub(crate) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                       application/vnd.docker.distribution.manifest.v2+json, \
                       application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -24,11 +24,14 @@ pub(crate) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, app
 pub(crate) const CONTENT_DIGEST: &str = "docker-content-digest";
 
 impl Remote {
-    /// A manifest, verified: against the digest if the target is one, and against the digest the registry
-    /// states if it states one (I2).
+    /// Reads a manifest. It is verified against the digest, if the target is one, and against the header
+    /// `Docker-Content-Digest`, if the registry sends it (docs/threats.md, I2).
     ///
-    /// Fails with [`ErrorKind::NotFound`], [`ErrorKind::Mismatch`], [`ErrorKind::TooLarge`] beyond
-    /// [`MAX_MANIFEST_SIZE`], and as [`Manifest::parse`].
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if no candidate has it; [`ErrorKind::Mismatch`] for another digest;
+    /// [`ErrorKind::TooLarge`] for more than [`MAX_MANIFEST_SIZE`] bytes; and the errors of
+    /// [`Manifest::parse`].
     pub async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
         let intent = intent_of(target);
         self.first_of(intent, Operation::PullManifest, |endpoint| {
@@ -37,9 +40,13 @@ impl Remote {
         .await
     }
 
-    /// What a target is now, from the headers alone: a claim until the manifest has been read.
+    /// The descriptor of a target, from the headers of a HEAD request. The registry is not verified to have
+    /// content with that digest; reading the manifest does that. If the headers are incomplete, or the
+    /// registry refuses HEAD, the manifest itself is read.
     ///
-    /// Registries that leave out what is needed, or refuse the question, are asked for the manifest itself.
+    /// # Errors
+    ///
+    /// As [`Remote::manifest`].
     pub async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
         let intent = intent_of(target);
         self.first_of(intent, Operation::PullManifest, |endpoint| async move {
@@ -52,8 +59,8 @@ impl Remote {
         .await
     }
 
-    /// The descriptor of a target from the headers of an answer to HEAD; `None` if they do not suffice, or if the
-    /// registry does not answer HEAD.
+    /// The descriptor of a target from the headers of an answer to HEAD; `None` if they do not suffice, or
+    /// if the registry does not answer HEAD.
     async fn describe(&self, endpoint: &Endpoint, target: &Target) -> Result<Option<Descriptor>, Error> {
         if self.client().host(&endpoint.registry).unanswered.heads {
             return Ok(None);
@@ -65,23 +72,34 @@ impl Remote {
         Ok(answer.and_then(|answer| described(&answer.headers, target)))
     }
 
-    /// Writes a manifest: its exact bytes, under the tag if there is one and under its digest otherwise.
+    /// Writes a manifest, its exact bytes, under the tag if there is one, and under its digest otherwise.
+    /// The content that it refers to must have been pushed before.
     ///
-    /// A manifest with a subject is entered into the list of the subject's referrers, where the registry does
-    /// not keep one itself.
+    /// A manifest with a subject is added to the list of referrers at the fallback tag, if the registry has
+    /// no referrers API (distribution-spec, *Pushing Manifests with Subject*).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Mismatch`] if the registry stored another digest; [`ErrorKind::Conflict`] if the list
+    /// of referrers cannot be changed. Otherwise see [`Error::kind`].
     pub async fn push_manifest(&self, manifest: &Manifest, tag: Option<&Tag>) -> Result<(), Error> {
         let headers = self.put_manifest(manifest, tag, &[]).await?;
         self.after_push(manifest, &headers).await
     }
 
-    /// Writes a manifest under its digest and several tags: in one request where the registry takes tags with
-    /// a manifest (`?tag=`), and by one more for each tag it did not set.
+    /// Writes a manifest under its digest and several tags: in one request if the registry supports that
+    /// (`?tag=`), and in one more for each tag that it did not set.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::push_manifest`].
     pub async fn push_manifest_tags(&self, manifest: &Manifest, tags: &[Tag]) -> Result<(), Error> {
         if tags.len() < 2 {
             return self.push_manifest(manifest, tags.first()).await;
         }
         let headers = match self.put_manifest(manifest, None, tags).await {
-            // Several tags at once save requests: whatever refuses them, one tag at a time decides.
+            // Several tags in one request only save requests: if that is refused, the requests for single
+            // tags decide.
             Err(error) if error.status().is_some_and(|status| !matches!(status, 401 | 429)) => {
                 self.put_manifest(manifest, None, &[]).await?
             }
@@ -103,7 +121,7 @@ impl Remote {
         }
     }
 
-    /// The one request; the headers of its answer, which has been checked.
+    /// Sends the PUT request, and returns the headers of its answer after checking it.
     pub(crate) async fn put_manifest(
         &self,
         manifest: &Manifest,
@@ -140,8 +158,8 @@ impl Remote {
             .send(&endpoint, call, &mut self.client().budget())
             .await?;
         answer.check_home(operation, &subject)?;
-        // Some write text/html about the empty answer that is right; but with 200, without the headers that it has,
-        // something else may have answered.
+        // Some registries send `text/html` with the empty answer of a success. But with status 200 and
+        // without the headers of a success, something else may have answered.
         let is_bare =
             !answer.headers.contains_key(header::LOCATION) && stated_digest(&answer.headers).is_none();
         if answer.status == StatusCode::OK
@@ -168,7 +186,7 @@ impl Remote {
         let (url, headers, bytes) = (answer.url, answer.headers, answer.bytes);
         let subject = self.name_of(target);
         let fail =
-            |error: &wharf_content::Error| Error::from_content(operation, &subject, Redacted(&url), error);
+            |error: &wharf_content::Error| Error::from_content(operation, &subject, error).at(Redacted(&url));
         check_stated(&headers, &bytes).map_err(|error| fail(&error))?;
         let declared = content_type(&headers);
         match target {
@@ -184,7 +202,7 @@ impl Remote {
         })
     }
 
-    /// Asks for a manifest, or with HEAD, which saves reading it, for its headers.
+    /// Requests a manifest, or by HEAD only its headers.
     async fn ask(
         &self,
         endpoint: &Endpoint,
@@ -195,7 +213,7 @@ impl Remote {
         let subject = self.name_of(target);
         if let Target::Name(name) = target {
             name.to_tag()
-                .map_err(|error| Error::from_content(operation, &subject, "", &error))?;
+                .map_err(|error| Error::from_content(operation, &subject, &error))?;
         }
         let path = self.path(endpoint, &format!("manifests/{target}"));
         let is_optional = method == Method::HEAD;
@@ -217,8 +235,8 @@ const fn intent_of(target: &Target) -> Intent {
     }
 }
 
-/// The type that the registry states. Types compare without regard to case, and those of manifests are written in
-/// small letters.
+/// The media type in the header. Media types compare without regard to case; those of manifests are
+/// returned in lower case.
 pub(crate) fn content_type(headers: &HeaderMap) -> Option<MediaType> {
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let small = MediaType::parse(&text.to_ascii_lowercase()).ok()?;
@@ -228,7 +246,8 @@ pub(crate) fn content_type(headers: &HeaderMap) -> Option<MediaType> {
     MediaType::parse(text).ok()
 }
 
-/// The digest the registry states, also in quotes; `None` if it states none, two, or something else.
+/// The digest in the header, which may be quoted; `None` if there is none, or two, or one of an unsupported
+/// algorithm.
 pub(crate) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     let mut values = headers.get_all(CONTENT_DIGEST).iter();
     let value = values.next()?;
@@ -240,7 +259,7 @@ pub(crate) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
         .filter(|digest| digest.algorithm().is_supported())
 }
 
-/// The tags that the registry says it set: repeated headers, joined by commas, or both.
+/// The tags that the registry set, by the header `OCI-Tag`: repeated, separated by commas, or both.
 fn tags_set(headers: &HeaderMap) -> HashSet<String> {
     let values = headers
         .get_all("oci-tag")
@@ -262,7 +281,7 @@ fn check_stated(headers: &HeaderMap, bytes: &Bytes) -> Result<(), wharf_content:
     Err(wharf_content::Error::new(ErrorKind::Mismatch, message))
 }
 
-/// A descriptor from headers, if all of it is there and fits the target.
+/// A descriptor from headers, if they are complete and match the target.
 fn described(headers: &HeaderMap, target: &Target) -> Option<Descriptor> {
     let media_type = content_type(headers).filter(MediaType::is_manifest)?;
     let size: u64 = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;

@@ -16,15 +16,15 @@ use crate::{
     wire::UnexpectedBody,
 };
 
-/// The most bytes of one page of a list (X1).
+/// The most bytes of one page of a list (docs/threats.md, X1).
 const MAX_PAGE: u64 = 4 * 1024 * 1024;
 /// The entries of a page that are asked for.
 pub(crate) const PAGE_SIZE: &str = "?n=1000";
-/// The most pages of one list (N8).
+/// The most pages of one list (docs/threats.md, N8).
 const MAX_PAGES: usize = 1000;
 
-/// A list that a registry gives page by page. It ends: circles, pages without anything and more than 1,000 pages are
-/// errors, and so is a link to a next page that cannot be read.
+/// A list that a registry sends in pages. It is bounded: cycles, empty pages with a successor, more than
+/// 1,000 pages, and a link to the next page that cannot be parsed are errors.
 #[derive(Debug)]
 pub(crate) struct Pages {
     operation: Operation,
@@ -33,14 +33,14 @@ pub(crate) struct Pages {
     scopes: Scopes,
     accept: Option<HeaderValue>,
     expect: &'static [u16],
-    next: Next,
+    next: NextPage,
     visited: HashSet<Url>,
-    /// The pages that came.
+    /// The number of pages so far.
     count: usize,
 }
 
 #[derive(Debug)]
-enum Next {
+enum NextPage {
     First,
     Page(Url),
     None,
@@ -68,7 +68,7 @@ impl Pages {
             scopes,
             accept: None,
             expect: &[200],
-            next: Next::First,
+            next: NextPage::First,
             visited: HashSet::new(),
             count: 0,
         }
@@ -84,8 +84,8 @@ impl Pages {
         self
     }
 
-    /// The next page; `None` after the last. It moves on only with an answer: one that failed, or was given up,
-    /// is asked for again.
+    /// The next page; `None` after the last. After a failure, or a future that was dropped, the next call
+    /// requests the same page again.
     pub(crate) async fn next(&mut self, client: &Client, endpoint: &Endpoint) -> Result<Option<Page>, Error> {
         let mut call = Call::new(
             self.operation,
@@ -100,9 +100,9 @@ impl Pages {
             call = call.with_header(header::ACCEPT, accept.clone());
         }
         match &self.next {
-            Next::None => return Ok(None),
-            Next::First => {}
-            Next::Page(url) => call = call.at_url(url.clone()),
+            NextPage::None => return Ok(None),
+            NextPage::First => {}
+            NextPage::Page(url) => call = call.at_url(url.clone()),
         }
         let answer = match client.send(endpoint, call, &mut client.budget()).await {
             Err(error) if self.has_page_size() && refuses_query(&error) => {
@@ -120,14 +120,14 @@ impl Pages {
         self.visited.insert(url.clone());
         self.count += 1;
         self.next = match link {
-            None => Next::None,
+            None => NextPage::None,
             Some(next) if self.visited.contains(&next) => return Err(self.circle(&url)),
             Some(_) if self.count >= MAX_PAGES => {
                 let reason = format!("the list has more than {MAX_PAGES} pages");
                 let error = self.error(ErrorKind::TooLarge, reason, &url);
                 return Err(error.with_detail(Detail::TooManyPages));
             }
-            Some(next) => Next::Page(next),
+            Some(next) => NextPage::Page(next),
         };
         Ok(Some(Page {
             status: answer.status.as_u16(),
@@ -137,7 +137,7 @@ impl Pages {
         }))
     }
 
-    /// The URL at the registry that a page was asked for at, before any redirect to another host.
+    /// The URL at the registry that a page was requested from, before any redirect to another host.
     fn asked(
         &self,
         client: &Client,
@@ -145,7 +145,7 @@ impl Pages {
         answer: &RegistryAnswer,
     ) -> Result<Url, wharf_http::Error> {
         match &self.next {
-            Next::Page(url) => Ok(url.clone()),
+            NextPage::Page(url) => Ok(url.clone()),
             _ if answer.is_home => Ok(answer.url.clone()),
             _ => {
                 let scheme = client.host(&endpoint.registry).scheme.unwrap_or(Scheme::Https);
@@ -154,7 +154,7 @@ impl Pages {
         }
     }
 
-    /// Whether the page that came last was not the first.
+    /// True if the last page was not the first.
     pub(crate) const fn is_beyond_first(&self) -> bool {
         self.count > 1
     }
@@ -164,7 +164,8 @@ impl Pages {
         self.unreadable(expected, page, UnexpectedBody::unreadable(expected).reason)
     }
 
-    /// The error for a page that is not the `expected` list; `why` says so if nothing better is known.
+    /// The error for a page that is not the `expected` list, with the reason `why` if its content does not
+    /// explain it.
     pub(crate) fn unreadable(&self, expected: &str, page: &Page, why: String) -> Error {
         UnexpectedBody::of(expected, &page.headers, &page.body)
             .unwrap_or(UnexpectedBody {
@@ -174,13 +175,13 @@ impl Pages {
             .into_error(self.operation, &self.subject, &page.url)
     }
 
-    /// The error for a page whose JSON has no list in it; `None` if it says nothing else either.
+    /// The error that a page contains in place of a list; `None` if it contains none.
     pub(crate) fn error_instead(&self, expected: &str, page: &Page) -> Option<Error> {
         let instead = UnexpectedBody::error(expected, &page.body)?;
         Some(instead.into_error(self.operation, &self.subject, &page.url))
     }
 
-    /// Whether the first page is about to be asked for with a size, which some registries refuse.
+    /// True if the first page is about to be requested with a page size, which some registries refuse.
     fn has_page_size(&self) -> bool {
         self.count == 0 && self.path.ends_with(PAGE_SIZE)
     }
@@ -188,13 +189,13 @@ impl Pages {
     fn without_page_size(&mut self) -> &mut Self {
         let length = self.path.len().saturating_sub(PAGE_SIZE.len());
         self.path.truncate(length);
-        self.next = Next::First;
+        self.next = NextPage::First;
         self
     }
 
-    /// Must be told how many entries a page had: one without any that leads on is going nowhere.
+    /// Checks that the list makes progress: a page without entries that has a successor is an error.
     pub(crate) fn check_progress(&self, entries: usize, page: &Page) -> Result<(), Error> {
-        if entries == 0 && matches!(self.next, Next::Page(_)) {
+        if entries == 0 && matches!(self.next, NextPage::Page(_)) {
             return Err(self.circle(&page.url));
         }
         Ok(())
@@ -210,7 +211,7 @@ impl Pages {
     }
 }
 
-/// Whether a request may have been refused for its query, which only saves requests.
+/// True if a request may have been refused because of its query, which only saves requests.
 fn refuses_query(error: &Error) -> bool {
     let status = error.status().unwrap_or_default();
     matches!(status, 400..=499 | 501) && !matches!(status, 401 | 403 | 404 | 408 | 425 | 429)

@@ -1,4 +1,4 @@
-//! Manifests that refer to another (distribution-spec, *Listing Referrers* and *Referrers Tag Schema*).
+//! Manifests with a subject (distribution-spec, *Listing Referrers* and *Referrers Tag Schema*).
 
 use std::collections::HashSet;
 
@@ -15,15 +15,20 @@ use crate::{
 
 const EXPECTED: &str = "an index of referrers";
 const OPERATION: Operation = Operation::ListReferrers;
-/// The most entries of one list of referrers (I10).
+/// The most entries of one list of referrers (docs/threats.md, I10).
 const MAX_REFERRERS: usize = 1000;
 
 impl Remote {
-    /// What refers to the manifest with this digest, as the registry lists it: hints, that only
-    /// [`Remote::referrer`] turns into facts.
+    /// The referrers of the manifest with this digest, as the registry lists them. The list is not
+    /// verified; use [`Remote::referrer`] to read and verify an entry.
     ///
-    /// With an artifact type, only those that state it. A registry without the API is asked for the tag that
-    /// stands in for it. Only "not found" is taken for an empty list; any other failure is an error (I10).
+    /// With an artifact type, only the entries that have it. If the registry has no referrers API, the list
+    /// at the fallback tag is read. Only "not found" counts as an empty list (docs/threats.md, I10).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] for more than 1,000 entries; [`ErrorKind::Server`] for an answer that is not
+    /// an index. Otherwise see [`Error::kind`].
     pub async fn referrers(
         &self,
         subject: &Digest,
@@ -73,10 +78,12 @@ impl Remote {
         Ok(filtered(found, artifact_type))
     }
 
-    /// A manifest from a list of referrers, verified: it has the digest of the list's entry and really refers to
-    /// `subject`.
+    /// Reads a manifest from a list of referrers. It is verified to have the digest of the entry, and
+    /// `subject` as its subject.
     ///
-    /// Fails with [`ErrorKind::Mismatch`] if it refers to something else.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Mismatch`] if it has another subject. Otherwise as [`Remote::manifest`].
     pub async fn referrer(&self, entry: &Descriptor, subject: &Digest) -> Result<Manifest, Error> {
         let target = Target::Digest(entry.digest().clone());
         let manifest = self.manifest(&target).await?;
@@ -92,11 +99,10 @@ impl Remote {
         ))
     }
 
-    /// The index at the tag that stands in for the referrers API; `None` if there is none, or something else
-    /// is at that tag.
+    /// The index at the fallback tag; `None` if there is none, or other content is at that tag.
     pub(crate) async fn fallback_list(&self, subject: &Digest) -> Result<Option<Manifest>, Error> {
         match self.at_fallback_tag(subject).await {
-            // Some registries take such a tag for the digest: there is no list.
+            // Some registries read such a tag as the digest: there is no list.
             Ok(manifest) if manifest.digest() == subject => Ok(None),
             Ok(manifest) if *manifest.media_type() == MediaType::OCI_INDEX => Ok(Some(manifest)),
             Ok(_) => Ok(None),
@@ -111,15 +117,15 @@ impl Remote {
         }
     }
 
-    /// What the registry itself has at the tag that stands in for the referrers API: a mirror's list may be
-    /// older than what was written.
+    /// The manifest at the fallback tag, from the registry itself: the list of a mirror may be older than
+    /// the last write.
     pub(crate) async fn at_fallback_tag(&self, subject: &Digest) -> Result<Manifest, Error> {
         let target = Target::Name(fallback_tag(subject)?.into());
         self.manifest_at(self.primary(OPERATION)?, &target).await
     }
 }
 
-/// Whether a list with this type may be an index, as its bytes will tell: some registries say no more than JSON.
+/// True if an answer with this media type may be an index: some registries send a generic type.
 fn may_be_index(stated: &MediaType) -> bool {
     let generic = ["application/json", "text/plain", "application/octet-stream"];
     *stated == MediaType::OCI_INDEX || generic.contains(&stated.as_str())
@@ -134,8 +140,8 @@ fn filtered(found: Vec<Descriptor>, artifact_type: Option<&MediaType>) -> Vec<De
         .collect()
 }
 
-/// The tag that stands in for the referrers API: at most 32 characters of the algorithm, a hyphen, at most 64
-/// of the encoded part; what no tag may have becomes a hyphen.
+/// The fallback tag of a digest (distribution-spec, *Referrers Tag Schema*): at most 32 characters of the
+/// algorithm, a hyphen, and at most 64 of the encoded part. Characters that no tag may have become hyphens.
 pub(crate) fn fallback_tag(subject: &Digest) -> Result<Tag, Error> {
     let part = |text: &str, limit| -> String {
         let fits =

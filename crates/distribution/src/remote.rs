@@ -24,10 +24,29 @@ use crate::{
     sync::LockExt as _,
 };
 
-/// One repository of a registry. Clones share what was learned.
+/// One repository of a registry. Clones share what was learned about it.
 ///
-/// Reads try the endpoints the configuration gives in order, mirrors first; the one that gave a manifest is
-/// asked first from then on. Writes go to the registry itself.
+/// Reads ask the candidates in the order of the configuration, mirrors first. The candidate that served a
+/// manifest is asked first from then on. Writes go to the registry itself.
+///
+/// ```no_run
+/// use wharf_content::{Blob, MediaType, Target};
+/// use wharf_distribution::Client;
+/// use wharf_reference::Reference;
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let reference = Reference::parse("registry.example/app:1.0")?;
+/// let remote = Client::builder().build()?.remote(&reference.repository());
+///
+/// let manifest = remote.manifest(&Target::of(&reference)).await?;
+/// for layer in manifest.layers() {
+///     let bytes = remote.blob(layer)?.read_to_end(64 * 1024 * 1024).await?;
+///     println!("{} has {} bytes", layer.digest(), bytes.len());
+/// }
+/// remote.push_blob(Blob::of(MediaType::OCI_CONFIG, "{}")).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Remote {
     inner: Arc<Inner>,
@@ -39,7 +58,7 @@ struct Inner {
     by_tag: OnceLock<Arc<[Endpoint]>>,
     by_digest: OnceLock<Arc<[Endpoint]>>,
     writing: OnceLock<Arc<[Endpoint]>>,
-    /// The index in `by_digest` of the endpoint to ask first.
+    /// The index in `by_digest` of the endpoint that is asked first.
     preferred: AtomicUsize,
     sessions: Mutex<HashMap<Digest, Session>>,
 }
@@ -66,7 +85,7 @@ impl Remote {
         &self.inner.repository
     }
 
-    /// The client it belongs to.
+    /// The client that this repository belongs to.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.inner.client
@@ -113,7 +132,7 @@ impl Remote {
         })
     }
 
-    /// The order in which to ask the endpoints for a digest: the one that served last comes first.
+    /// The order in which the endpoints are asked for a digest: first the one that served last.
     pub(crate) fn order(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
         let preferred = self.inner.preferred.load(Ordering::Relaxed);
         let preferred = (preferred < count).then_some(preferred);
@@ -122,7 +141,8 @@ impl Remote {
             .chain((0..count).filter(move |index| Some(*index) != preferred))
     }
 
-    /// Asks the endpoints in order until one answers; the last one's error is returned, with the others' in it.
+    /// Asks the endpoints in order until one answers. If all fail, the error is that of the last, with the
+    /// earlier ones in it.
     pub(crate) async fn first_of<T, F, Fut>(
         &self,
         intent: Intent,
@@ -135,8 +155,8 @@ impl Remote {
     {
         let endpoints = self.endpoints(intent, operation)?;
         let mut failed: Vec<(usize, Error)> = Vec::new();
-        // What a tag is now is for the first endpoint in the configuration's order to say; a digest is the same
-        // everywhere.
+        // The first endpoint in the order of the configuration decides what a tag refers to; a digest has
+        // the same content everywhere.
         let order: Vec<usize> = match intent {
             Intent::PullDigest => self.order(endpoints.len()).collect(),
             _ => (0..endpoints.len()).collect(),
@@ -162,7 +182,7 @@ impl Remote {
         Err(self.all_failed(operation, failed))
     }
 
-    /// The primary's error, with what the mirrors said.
+    /// The error of the primary, with the errors of the mirrors in it.
     pub(crate) fn all_failed(&self, operation: Operation, mut failed: Vec<(usize, Error)>) -> Error {
         failed.sort_by_key(|(index, _)| *index);
         let mut errors: Vec<Error> = failed.into_iter().map(|(_, error)| error).collect();
@@ -191,7 +211,7 @@ impl Remote {
         }
     }
 
-    /// A path of the API below this repository as an endpoint calls it.
+    /// The path of an API request below this repository, by the name that it has at the endpoint.
     pub(crate) fn path(&self, endpoint: &Endpoint, rest: &str) -> String {
         let repository = endpoint.repository.as_ref().unwrap_or(&self.inner.repository);
         format!("v2/{}/{rest}", repository.path())
@@ -204,7 +224,7 @@ impl Remote {
         )
     }
 
-    /// Keeps an upload session that a refused mount opened.
+    /// Stores an upload session that a refused mount opened, for the upload that follows.
     pub(crate) fn store_session(&self, digest: &Digest, session: Session) {
         let mut sessions = self.inner.sessions.locked();
         sessions.insert(digest.clone(), session);
@@ -270,8 +290,8 @@ impl Sink for Remote {
         true
     }
 
-    /// Sends the bytes in one request without a length. What opens and closes the upload is tried again, the bytes are
-    /// not.
+    /// Sends the bytes in one request of unknown length. The requests that open and close the upload are
+    /// repeated if they fail, that with the bytes is not.
     async fn ingest(
         &self,
         media_type: MediaType,

@@ -4,8 +4,8 @@ use std::{error, fmt};
 
 use crate::error::Error;
 
-/// Sets the source of `lower` as the source of `ours`. `lower` itself is left out, because its message is part of the
-/// reason of `ours` and would be printed twice.
+/// Sets the source of `lower` as the source of `ours`. `lower` itself is left out, because its message is
+/// part of the reason of `ours` and would be printed twice.
 pub(crate) fn skip_repeated_source<E>(ours: Error, lower: E) -> Error
 where
     E: error::Error + Send + Sync + 'static,

@@ -15,30 +15,30 @@ use crate::{
 /// The most bytes read of the answer to a search.
 const MAX_ANSWER: u64 = 4 * 1024 * 1024;
 
-/// One result of a search, its texts bounded and safe to print.
+/// A result of a search. Its texts are bounded and safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SearchResult {
-    /// The repository's name within the registry, as the registry writes it.
+    /// The name of the repository within the registry, as the registry sends it.
     pub name: String,
-    /// What it says of itself; may be empty.
+    /// The description; may be empty.
     pub description: String,
-    /// How many people like it.
+    /// The number of users who marked it as a favourite.
     pub stars: u64,
-    /// Whether the registry's operators curate it.
+    /// True if it is one of the images that the operator of the registry maintains.
     pub is_official: bool,
-    /// Whether it was built automatically.
+    /// True if the registry built it from its sources.
     pub is_automated: bool,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Results {
     #[serde(default)]
-    results: Vec<Raw>,
+    results: Vec<ResultEntry>,
 }
 
 #[derive(Deserialize)]
-struct Raw {
+struct ResultEntry {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -52,9 +52,14 @@ struct Raw {
 }
 
 impl Client {
-    /// Searches a registry as Podman does: by the old search endpoint (`/v1/search`), at `index.docker.io` for
-    /// Docker Hub, and by looking through the catalog where there is none. At most `limit` results, at most
-    /// 100.
+    /// Searches a registry as Podman does: by the old search endpoint (`/v1/search`), which is at
+    /// `index.docker.io` for Docker Hub, and in the catalog where there is none. At most `limit` results,
+    /// and at most 100.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Server`] if the answer is not a list of results. Otherwise see
+    /// [`Error::kind`] and [`Client::catalog`].
     pub async fn search(
         &self,
         registry: &Registry,
@@ -82,7 +87,7 @@ impl Client {
             }
             Err(error) => return Err(error),
         };
-        let read: Answer = serde_json::from_slice(&answer.bytes)
+        let read: Results = serde_json::from_slice(&answer.bytes)
             .map_err(|_| UnexpectedBody::in_answer("a list of results", operation, registry, &answer))?;
         Ok(read
             .results
@@ -113,8 +118,8 @@ impl Client {
     }
 }
 
-impl From<Raw> for SearchResult {
-    fn from(raw: Raw) -> Self {
+impl From<ResultEntry> for SearchResult {
+    fn from(raw: ResultEntry) -> Self {
         Self {
             name: printable(&raw.name, 255),
             description: printable(&raw.description.unwrap_or_default(), 500),

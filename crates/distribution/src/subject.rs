@@ -13,12 +13,12 @@ use crate::{
 };
 
 const OPERATION: Operation = Operation::PushManifest;
-/// How often a list of referrers is written again after another process overwrote it.
+/// The most attempts to write a list of referrers that other processes overwrite.
 const MAX_ROUNDS: u32 = 4;
 
 impl Remote {
-    /// Adds a manifest to the list at the fallback tag, and looks whether it stayed there: the registry has no
-    /// way to say "only if nobody else changed it". Within this client, one writes at a time.
+    /// Adds a manifest to the list at the fallback tag, and checks that it is still there afterwards: the
+    /// protocol has no conditional write. Within this client, one task writes at a time.
     pub(crate) async fn add_referrer(&self, subject: &Digest, manifest: &Manifest) -> Result<(), Error> {
         let entry = entry_of(manifest);
         self.update_list(subject, |entries| {
@@ -34,7 +34,7 @@ impl Remote {
         .await
     }
 
-    /// Takes a manifest out of the list at the fallback tag, if there is one.
+    /// Removes a manifest from the list at the fallback tag, if there is a list.
     pub(crate) async fn remove_referrer(&self, subject: &Digest, referrer: &Digest) -> Result<(), Error> {
         self.update_list(subject, |entries| {
             let before = entries.len();
@@ -72,17 +72,17 @@ impl Remote {
             }
             let bytes = Bytes::from(document.to_string());
             let index = Manifest::parse(bytes, Some(&MediaType::OCI_INDEX))
-                .map_err(|error| Error::from_content(OPERATION, &name, "", &error))?;
+                .map_err(|error| Error::from_content(OPERATION, &name, &error))?;
             self.put_manifest(&index, Some(&tag), &[]).await?;
         }
         let reason = "the list of referrers changes faster than it can be written";
         Err(Error::new(ErrorKind::Conflict, OPERATION, name, reason))
     }
 
-    /// The list as it is. Anything else at its tag is somebody's image, which is not overwritten.
+    /// The current list. Other content at its tag is an image of a user, and is not overwritten.
     async fn list_to_change(&self, subject: &Digest, name: &str) -> Result<Option<Manifest>, Error> {
         match self.at_fallback_tag(subject).await {
-            // Some registries take such a tag for the digest: there is no list yet.
+            // Some registries read such a tag as the digest: there is no list yet.
             Ok(manifest) if manifest.digest() == subject => Ok(None),
             Ok(manifest) if *manifest.media_type() == MediaType::OCI_INDEX => Ok(Some(manifest)),
             Ok(other) => {
@@ -102,8 +102,8 @@ fn empty_list() -> Value {
     json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX.as_str(), "manifests": [] })
 }
 
-/// The descriptor of a manifest in a list of referrers: with its artifact type, or else its config's type, and
-/// all its annotations.
+/// The descriptor of a manifest in a list of referrers, with its artifact type, or the type of its config,
+/// and all its annotations.
 fn entry_of(manifest: &Manifest) -> Value {
     let descriptor: &Descriptor = manifest.descriptor();
     let mut entry = json!({

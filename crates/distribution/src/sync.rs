@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Takes a lock without regard to poisoning: every critical section of this crate leaves its data consistent at each
-/// step, so a panic elsewhere says nothing about the data.
+/// Takes a lock without regard to poisoning: every critical section of this crate leaves its data
+/// consistent at each step, so a panic elsewhere says nothing about the data.
 pub(crate) trait LockExt<T> {
     fn locked(&self) -> MutexGuard<'_, T>;
 }

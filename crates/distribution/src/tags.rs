@@ -15,7 +15,17 @@ use crate::{
 const MAX_TAGS: usize = 1_000_000;
 
 impl Remote {
-    /// The tags of the repository, fetched page by page as they are taken.
+    /// The tags of the repository. The list is fetched page by page, from the registry itself.
+    ///
+    /// ```no_run
+    /// # async fn run(remote: wharf_distribution::Remote) -> Result<(), wharf_distribution::Error> {
+    /// let mut tags = remote.tags();
+    /// while let Some(tag) = tags.next().await? {
+    ///     println!("{tag}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn tags(&self) -> Tags {
         Tags {
@@ -27,8 +37,8 @@ impl Remote {
     }
 }
 
-/// A list of tags in the registry's order. It ends: a list that leads in a circle, makes no progress, or has
-/// more than 1,000 pages or 1,000,000 tags is an error.
+/// A list of tags, in the order of the registry. It is bounded: a list with a cycle, without progress, or
+/// with more than 1,000 pages or 1,000,000 tags is an error.
 #[derive(Debug)]
 pub struct Tags {
     remote: Remote,
@@ -38,7 +48,12 @@ pub struct Tags {
 }
 
 impl Tags {
-    /// The next tag; `None` after the last. Empty entries and what only looks like a tag are passed over.
+    /// The next tag; `None` after the last. Empty entries, digests and invalid tags are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if the registry has no such repository; [`ErrorKind::Server`] for a list
+    /// that cannot be read or does not end; [`ErrorKind::TooLarge`] for one beyond the limits.
     pub async fn next(&mut self) -> Result<Option<Tag>, Error> {
         loop {
             if let Some(tag) = self.page.next() {
@@ -63,7 +78,11 @@ impl Tags {
         }
     }
 
-    /// All of them that are left.
+    /// All remaining tags.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tags::next`].
     pub async fn collect(mut self) -> Result<Vec<Tag>, Error> {
         let mut tags = Vec::new();
         while let Some(tag) = self.next().await? {

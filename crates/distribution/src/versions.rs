@@ -2,11 +2,12 @@ use std::cmp::Ordering;
 
 use wharf_reference::Tag;
 
-/// Orders tags by the versions they state, oldest first; pass it to `sort_by`.
+/// Orders tags by version, oldest first; pass it to `sort_by`.
 ///
-/// A version is `1`, `1.2`, `1.2.3` or longer, with or without a leading `v`; what follows a hyphen is a
-/// pre-release, which comes before the release (semver.org, §11), and what follows a `_` or `+` is left out of
-/// the comparison first. Tags that state no version come before all others, in alphabetical order.
+/// A version is `1`, `1.2`, `1.2.3` or longer, with or without a leading `v`. The text after a hyphen is a
+/// pre-release, which comes before the release (semver.org, section 11). The text after `_` or `+` counts
+/// only between versions that are equal otherwise. Tags that are no versions come first, in alphabetical
+/// order.
 ///
 /// ```
 /// use wharf_distribution::by_version;
@@ -96,7 +97,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Numbers of any length, as text.
+/// Compares numbers of any length, as text.
 fn compare_numbers(left: &str, right: &str) -> Ordering {
     let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
     left.len().cmp(&right.len()).then_with(|| left.cmp(right))

@@ -1,4 +1,5 @@
-//! `Warning` headers (distribution-spec, *Warnings*) and others: told once, never acted upon.
+//! Warnings of registries (distribution-spec, *Warnings*) and others. Each is reported once, and none
+//! changes what the client does.
 
 use std::{
     collections::HashSet,
@@ -12,14 +13,36 @@ use wharf_http::printable;
 
 use crate::sync::LockExt as _;
 
-/// The most bytes of warnings in one answer.
+/// The most bytes of warnings in one answer; the rest is ignored.
 const MAX_BYTES: usize = 4096;
-/// The most different warnings told: registries can make any number of them.
+/// The most distinct warnings that are reported: a registry can make any number of them.
 const MAX_TOLD: usize = 100;
 
-/// Tells each warning once: to a listener, or to the log where there is none. After 100 different ones it is silent.
+/// Reports each distinct warning once, to a listener or to the log, and none after the first 100.
 ///
-/// As a [`Progress`] it does so with the warnings among the events, and passes on all others.
+/// As a [`Progress`] it does so with the warnings among the events, and passes all other events on.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use wharf_content::{Event, Progress};
+/// use wharf_distribution::WarnOnce;
+///
+/// #[derive(Debug)]
+/// struct ToStderr;
+///
+/// impl Progress for ToStderr {
+///     fn event(&self, event: Event<'_>) {
+///         if let Event::Warning { message } = event {
+///             eprintln!("warning: {message}");
+///         }
+///     }
+/// }
+///
+/// let warnings = WarnOnce::to(Arc::new(ToStderr));
+/// assert!(warnings.warn("the certificate expires tomorrow"));
+/// assert!(!warnings.warn("the certificate expires tomorrow"));
+/// ```
 #[derive(Default)]
 pub struct WarnOnce {
     told: Mutex<HashSet<String>>,
@@ -27,7 +50,7 @@ pub struct WarnOnce {
 }
 
 impl WarnOnce {
-    /// Tells this listener. The default value writes to the log.
+    /// Reports to this listener. The default reports to the log.
     #[must_use]
     pub fn to(listener: impl Progress + 'static) -> Self {
         Self {
@@ -36,7 +59,7 @@ impl WarnOnce {
         }
     }
 
-    /// Tells a warning, unless it was told before. Whether it was new.
+    /// Reports a warning, unless it was reported before. Returns true if it was new.
     pub fn warn(&self, message: &str) -> bool {
         let mut told = self.told.locked();
         if told.len() >= MAX_TOLD || !told.insert(message.to_owned()) {
@@ -51,7 +74,7 @@ impl WarnOnce {
         true
     }
 
-    /// Tells the warnings of an answer that are new.
+    /// Reports the new warnings of an answer.
     pub(crate) fn warn_of_headers(&self, registry: &str, headers: &HeaderMap) {
         let mut bytes = 0;
         for value in headers.get_all(WARNING) {
@@ -86,7 +109,7 @@ impl fmt::Debug for WarnOnce {
     }
 }
 
-/// The text of `299 - "text"`; anything else is no warning of the specification.
+/// The text of `299 - "text"`; `None` for other values, which are no warnings of the specification.
 fn text_of(value: &str) -> Option<String> {
     let quoted = value.strip_prefix("299 - \"")?.strip_suffix('"')?;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The JSON documents of the protocol.
+//! Documents of the protocol, and the errors for answers that are something else.
 
 use std::fmt;
 
@@ -13,26 +13,29 @@ use crate::{
     send::RegistryAnswer,
 };
 
-/// A page of tags; `tags` may be null, and the name is not believed.
+/// A page of tags. `tags` may be null, and the name is ignored.
 #[derive(Deserialize)]
 pub(crate) struct TagPage {
     #[serde(default)]
     pub(crate) tags: Option<Vec<String>>,
 }
 
-/// The reason why a successful answer cannot be read as the expected document, with a hint for the user.
+/// The reason why a successful answer is not the expected document, with a hint for the user.
 pub(crate) struct UnexpectedBody {
     pub(crate) reason: String,
     pub(crate) hint: Option<Hint>,
 }
 
 impl UnexpectedBody {
+    /// Explains a successful answer that is not the `expected` document; `None` if there is nothing to
+    /// explain.
+    ///
     /// | answer | reason |
     /// |---|---|
-    /// | nothing | the answer is empty |
-    /// | a web page, by its type or its start | that, and its title |
-    /// | an error answer in JSON | its words |
-    /// | anything else | `None` |
+    /// | empty | that it is empty |
+    /// | a web page, by its type or its beginning | that it is one, and its title |
+    /// | an error answer in JSON | its messages |
+    /// | any other | `None` |
     pub(crate) fn of(expected: &str, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         let reason = if body.is_empty() {
             format!("the server's answer is empty instead of {expected}")
@@ -72,14 +75,14 @@ impl UnexpectedBody {
             .with_hint(self.hint)
     }
 
-    /// The words of an error answer that came with a status of success; `None` if it is none.
+    /// The messages of an error answer with a status of success; `None` if it is not an error answer.
     pub(crate) fn error(expected: &str, body: &[u8]) -> Option<Self> {
         let entries = error_entries(body, &str::to_owned);
-        let words: Vec<String> = entries.iter().map(ErrorEntry::to_string).collect();
-        (!words.is_empty()).then(|| Self {
+        let messages: Vec<String> = entries.iter().map(ErrorEntry::to_string).collect();
+        (!messages.is_empty()).then(|| Self {
             reason: format!(
                 "the server sent an error instead of {expected} ({})",
-                words.join("; ")
+                messages.join("; ")
             ),
             hint: None,
         })

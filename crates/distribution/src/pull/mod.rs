@@ -56,12 +56,7 @@ impl Remote {
     /// verified. No request is sent: if the registry does not have the blob, its first read fails.
     pub fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
         let fail = |error: wharf_content::Error| {
-            Error::from_content(
-                Operation::PullBlob,
-                self.blob_name(descriptor.digest()),
-                "",
-                &error,
-            )
+            Error::from_content(Operation::PullBlob, self.blob_name(descriptor.digest()), &error)
         };
         if let Some(data) = descriptor.data() {
             return Blob::from_bytes(descriptor.clone(), data.into()).map_err(fail);

@@ -7,10 +7,12 @@ use crate::{
     send::Payload,
 };
 
-/// Sends a blob by PATCH, in chunks of this size. After a failure the registry is asked what it has, and gets the rest
-/// (X5); one that does not say is sent the blob anew by the caller.
+/// Sends a blob by PATCH, in chunks of this size. After a failure the registry is asked how many bytes it
+/// has, and is sent the rest (docs/threats.md, X5). If it does not say, the caller sends the whole blob
+/// again.
 ///
-/// A chunk that is the whole blob goes without `Content-Range`: so does Docker, and every registry takes it.
+/// A chunk that is the whole blob is sent without `Content-Range`, as Docker does, which every registry
+/// accepts.
 pub(super) async fn send(
     mut session: Session,
     blob: Blob,
@@ -24,7 +26,7 @@ pub(super) async fn send(
     let reader = Reader::new(blob, failure.clone());
     let subject = session.subject().to_owned();
     let mut offset = 0;
-    // A registry that forgets chunks could otherwise be sent the same ones without end.
+    // A registry that loses chunks could otherwise be sent the same ones without end.
     let mut furthest = 0;
     while offset < size {
         let length = chunk.min(size - offset);
@@ -75,7 +77,7 @@ pub(super) async fn send(
             return Err(Error::new(ErrorKind::Server, OPERATION, subject, reason));
         }
         reader.seek(has).await.map_err(|cause| {
-            Error::from_content(OPERATION, &subject, "", &cause)
+            Error::from_content(OPERATION, &subject, &cause)
                 .with_detail(Detail::Content)
                 .with_source(cause)
         })?;
@@ -84,7 +86,7 @@ pub(super) async fn send(
     session.commit(&digest, Payload::Empty, 0, budget).await
 }
 
-/// A request that had to be made again, with a fresh token, after its body was gone.
+/// True for a request that had to be repeated with a new token after its body was consumed.
 fn was_used_up(error: &Error) -> bool {
     error.kind() == ErrorKind::Network && error.status().is_none() && error.detail().is_none()
 }

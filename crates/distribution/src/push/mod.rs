@@ -1,4 +1,4 @@
-//! Uploads of blobs: whole, in chunks, or as they are made.
+//! Uploads of blobs: in one request, in chunks, or from a stream of unknown digest.
 
 mod chunks;
 mod plan;
@@ -22,7 +22,7 @@ use crate::{
 
 pub(crate) const OPERATION: Operation = Operation::PushBlob;
 
-/// Where a push failed.
+/// The part of a push that failed.
 enum Stage {
     /// No session was opened.
     Opening,
@@ -30,18 +30,23 @@ enum Stage {
     MountedSession,
     /// A session of its own.
     Sending,
-    /// The host that the registry named for the upload, which it sees for this one request.
+    /// A host that the registry named for the upload, and that is used for this one request.
     Elsewhere,
 }
 
 impl Remote {
-    /// Writes a blob. It is not asked first whether it is there: see [`Remote::has_blob`].
+    /// Writes a blob. The registry is not asked first whether it has it: see [`Remote::has_blob`].
     ///
-    /// The bytes are sent in one request; otherwise if the registry, or a proxy before it, refuses that: in one PATCH,
-    /// or in chunks. A try that fails is made again from the byte the registry has, or from the start, if the blob can
-    /// be reopened. Dropping the future cancels the upload's session at the registry.
+    /// The bytes are sent in one request. If the registry, or a proxy in front of it, refuses that, they
+    /// are sent in one PATCH or in chunks. A failed attempt is repeated from the byte that the registry
+    /// has, or from the start, if the blob can be reopened. Dropping the future cancels the upload session
+    /// at the registry.
     ///
-    /// Fails with [`ErrorKind::NotFound`] if the registry says that there is no such repository.
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if the registry has no such repository and does not create it;
+    /// [`ErrorKind::TooLarge`] if it refuses chunks of 1 MiB as well; [`ErrorKind::Mismatch`] if the bytes
+    /// of `blob` are not those of its descriptor. Otherwise see [`Error::kind`].
     pub async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
         let digest = blob.descriptor().digest().clone();
         let endpoint = self.primary(OPERATION)?;
@@ -50,7 +55,7 @@ impl Remote {
         let mut next = Some(blob);
         loop {
             let Some(blob) = next.take() else {
-                let reason = "the bytes to send come only once and were used up by a try that failed";
+                let reason = "the bytes to send come only once and were used up by an attempt that failed";
                 return Err(Error::new(
                     ErrorKind::Network,
                     OPERATION,
@@ -69,7 +74,7 @@ impl Remote {
             if error.detail() == Some(Detail::Content) || matches!(stage, Stage::Opening) {
                 return Err(error);
             }
-            // The reply may be lost and not the blob: only the registry knows (X5).
+            // The answer may be lost and the blob stored: only the registry knows (docs/threats.md, X5).
             if is_ambiguous(&error) && !is_final(&error) && self.is_there(&endpoint, &digest).await {
                 return Ok(());
             }
@@ -124,7 +129,7 @@ impl Remote {
     }
 }
 
-/// Whether the upload may have had its effect although it failed here.
+/// True if the upload may have succeeded at the registry although it failed here.
 fn is_ambiguous(error: &Error) -> bool {
     use wharf_http::ErrorKind as Http;
     matches!(
@@ -137,14 +142,14 @@ fn is_ambiguous(error: &Error) -> bool {
         .is_some_and(|status| status >= 500 || matches!(status, 404 | 408 | 416))
 }
 
-/// Whether the registry says that it got other bytes. They were right here, so they changed on their way; or the
-/// registry cannot tell, which is why this is believed once.
+/// True if the registry says that it received other bytes. They were right here, so they changed on the
+/// way; or the registry is wrong, which is why the upload is repeated only once.
 fn arrived_changed(error: &Error) -> bool {
     let says = |code: &str| error.registry_errors().iter().any(|error| error.code == code);
     error.status() == Some(400) && (says("DIGEST_INVALID") || says("SIZE_INVALID"))
 }
 
-/// Whether the same may work later, or in another session.
+/// True if the upload may succeed later, or in another session.
 fn may_try_again(error: &Error) -> bool {
     use wharf_http::ErrorKind as Http;
     match (error.status(), error.detail()) {

@@ -1,30 +1,30 @@
-//! How the bytes of a blob are sent, and what is tried after a refusal.
+//! The ways to send the bytes of a blob, and their order after a refusal.
 //!
-//! | refused | what is tried next |
+//! | refused | next |
 //! |---|---|
-//! | the session itself, or anything with `NAME_UNKNOWN`, `NAME_INVALID`, `DENIED` or 401 | nothing: that is final |
+//! | the session itself, or any request with `NAME_UNKNOWN`, `NAME_INVALID`, `DENIED` or 401 | nothing: that is final |
 //! | a session that a refused mount opened | at once, a session of its own |
-//! | the whole blob, with 413 | at once, chunks of half its size, at least 1 MiB; one request with a smaller blob |
+//! | the whole blob, with 413 | at once, chunks of half its size, at least 1 MiB; one request for a smaller blob |
 //! | the whole blob, with another 4xx or with 501 | at once, its bytes in one PATCH, then an empty PUT |
-//! | the whole blob for a passing reason: 404, 416, 5xx, a broken connection | after a wait, the same; the second time (the third, of a connection) by PATCH |
+//! | the whole blob for a passing reason: 404, 416, 5xx, a broken connection | after a wait, the whole blob; the second time (the third, of a connection) by PATCH |
 //! | a PATCH with 413 | at once, chunks of a quarter |
-//! | a PATCH with 400, 404, 405, 415 or 501 | at once, the whole blob again, and PATCH no more |
-//! | bytes that, as the registry says, are not those of the digest or size | after a wait, the same once more |
+//! | a PATCH with 400, 404, 405, 415 or 501 | at once, the whole blob, and no PATCH afterwards |
+//! | bytes that do not match digest or size, according to the registry | after a wait, once more |
 //!
-//! The client remembers of each registry how it takes uploads: the size of chunks that it takes, whether it wants
-//! PATCH, and whether it refuses PATCH.
+//! The client remembers for each registry how it accepts uploads: the chunk size that it accepts, and
+//! whether it needs or refuses PATCH.
 
 use wharf_reference::Registry;
 
 use super::{arrived_changed, may_try_again};
 use crate::{Client, error::Error};
 
-/// The size of chunks, unless the registry wants larger or takes only smaller ones.
+/// The size of chunks in bytes, unless the registry requires larger ones or accepts only smaller ones.
 const CHUNK: u64 = 16 * 1024 * 1024;
 /// The fewest bytes of one chunk of an upload, unless the registry takes only smaller ones.
 const SMALLEST_CHUNK: u64 = 1024 * 1024;
 
-/// How an upload sends its bytes.
+/// The way in which an upload sends its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Plan {
     /// In the request that closes the session (distribution-spec, *POST then PUT*).
@@ -35,25 +35,26 @@ pub(super) enum Plan {
     Chunks(u64),
 }
 
-/// The ways in which a registry takes uploads, as learned from its answers.
+/// The ways in which a registry accepts uploads, as learned from its answers.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct UploadQuirks {
-    /// It refused a whole blob for its size, but takes chunks of this size.
+    /// It refused a whole blob because of its size, and accepts chunks of this size in bytes.
     chunk: Option<u64>,
-    /// It refused a whole blob, but takes one by PATCH.
+    /// It refused a whole blob, and accepts one by PATCH.
     wants_patch: bool,
-    /// It does not take PATCH.
+    /// It refuses PATCH.
     no_patch: bool,
 }
 
 /// The next step of an upload after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NextStep {
-    /// Send the bytes in another way at once. This is no repetition and takes nothing from the retry budget.
+    /// Send the bytes in another way at once. This is not a repetition and does not count against the retry
+    /// budget.
     AtOnce,
-    /// Send the bytes in the same or another way, after a wait.
+    /// Send the bytes after a wait, in the same or another way.
     Later,
-    /// Give up: the upload fails with the error.
+    /// The upload fails with the error.
     Never,
 }
 
@@ -63,7 +64,7 @@ pub(super) struct UploadStrategy<'a> {
     registry: &'a Registry,
     size: u64,
     plan: Plan,
-    /// How often the plan has failed for a passing reason.
+    /// The number of failures of the plan for passing reasons.
     failures: u32,
     patch_was_refused: bool,
     has_arrived_changed: bool,
@@ -93,7 +94,7 @@ impl<'a> UploadStrategy<'a> {
         self.plan
     }
 
-    /// The blob is stored.
+    /// Records that the blob is stored.
     pub(super) fn succeeded(&self) {
         if self.plan == Plan::Patch && self.size > 0 {
             self.client
@@ -101,7 +102,8 @@ impl<'a> UploadStrategy<'a> {
         }
     }
 
-    /// The next step after the current plan failed with this error. Changes the plan if another one is to be tried.
+    /// The next step after the current plan failed with this error. Changes the plan if another one is to
+    /// be tried.
     pub(super) fn after(&mut self, error: &Error) -> NextStep {
         if is_final(error) {
             return NextStep::Never;
@@ -126,7 +128,7 @@ impl<'a> UploadStrategy<'a> {
             Some(429 | 503) => false,
             Some(_) if may_pass => self.failures >= 2,
             Some(status) => matches!(status, 400..=499 | 501),
-            // A proxy that hangs up instead of answering 413 looks like a bad connection.
+            // A proxy that closes the connection instead of answering 413 looks like a broken connection.
             None => may_pass && (self.failures >= 3 || self.size > 4 * CHUNK),
         };
         if !is_refused {
@@ -190,7 +192,7 @@ impl<'a> UploadStrategy<'a> {
     }
 }
 
-/// Whether no other way of sending the bytes can help.
+/// True if no other way of sending the bytes can succeed.
 pub(super) fn is_final(error: &Error) -> bool {
     const FINAL: [&str; 4] = ["NAME_UNKNOWN", "NAME_INVALID", "DENIED", "UNAUTHORIZED"];
     let codes = error.registry_errors();

@@ -10,18 +10,17 @@ use wharf_content::{Blob, ErrorKind};
 use wharf_http::RequestBody;
 
 use super::whole::BlobFailure;
-
 use crate::sync::LockExt as _;
 
-/// A blob that is read piece by piece, each piece by one request's body. A body that was given up can no
-/// longer take bytes away from its successor.
+/// A blob that is read in pieces, each by the body of one request. The body of an attempt that was given up
+/// can no longer take bytes from the body that follows it.
 #[derive(Clone)]
 pub(super) struct Reader(Arc<Mutex<Inner>>);
 
 struct Inner {
-    /// Away while it is sought in.
+    /// The blob, at `position` plus the length of `rest`.
     blob: Option<Blob>,
-    /// What was read of the blob beyond the piece before.
+    /// The bytes that were read of the blob beyond the last piece.
     rest: Bytes,
     position: u64,
     generation: u64,
@@ -43,7 +42,7 @@ impl Reader {
         self.0.locked()
     }
 
-    /// A body with the `length` bytes from `offset` on; `None` if that is not where the reader is.
+    /// A body with the `length` bytes from `offset`; `None` if the reader is at another offset.
     pub(super) fn piece(&self, offset: u64, length: u64) -> Option<RequestBody> {
         let mut inner = self.lock();
         if inner.position != offset {
@@ -61,9 +60,11 @@ impl Reader {
         })
     }
 
-    /// Goes to this byte, by reading the blob again if it must.
+    /// Moves to this offset, by reading the blob again if necessary.
     ///
-    /// Fails if the blob comes only once, or cannot be read.
+    /// # Errors
+    ///
+    /// If the blob can be read only once, or the reading fails.
     pub(super) async fn seek(&self, position: u64) -> Result<(), wharf_content::Error> {
         let blob = {
             let mut inner = self.lock();
@@ -73,7 +74,7 @@ impl Reader {
             }
             let reopened = inner.blob.as_ref().and_then(Blob::reopen);
             reopened.ok_or_else(|| {
-                let message = "the bytes to send come only once and were used up by a try that failed";
+                let message = "the bytes to send come only once and were used up by an attempt that failed";
                 wharf_content::Error::new(ErrorKind::Network, message)
             })?
         };
@@ -86,7 +87,7 @@ impl Reader {
     }
 }
 
-/// Reads past `position` bytes; what was read beyond them comes back.
+/// Skips `position` bytes, and returns the bytes that were read beyond them.
 async fn skip(mut blob: Blob, position: u64) -> Result<(Blob, Bytes), wharf_content::Error> {
     let mut passed = 0;
     while passed < position {
@@ -117,7 +118,7 @@ impl Stream for Piece {
         let reader = self.reader.clone();
         let mut inner = reader.lock();
         if inner.generation != self.generation {
-            return Poll::Ready(Some(Err("this try was given up".into())));
+            return Poll::Ready(Some(Err("this attempt was given up".into())));
         }
         if inner.rest.is_empty() {
             let Some(blob) = &mut inner.blob else {

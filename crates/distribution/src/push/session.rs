@@ -14,22 +14,22 @@ use crate::{
     send::{Call, Payload, RegistryAnswer},
 };
 
-/// The largest minimum of chunks that is obeyed, in bytes.
+/// The largest minimum chunk size of a registry that is respected, in bytes.
 const MAX_MINIMUM: u64 = 512 * 1024 * 1024;
 
-/// An upload session at a registry. Dropped before it is committed, it is cancelled there
-/// (distribution-spec, *Cancelling a blob upload*).
+/// An upload session at a registry. A session that is dropped before it is committed is cancelled at the
+/// registry (distribution-spec, *Cancelling a blob upload*).
 pub(crate) struct Session {
     remote: Remote,
     endpoint: Endpoint,
-    /// Where the next request goes; every answer may move it. It can hold state: never show its query.
+    /// The URL of the next request; every answer may change it. It may contain state: never show its query.
     url: Url,
-    /// It has left the registry, with the user's leave: no credentials go along any more, even if it comes back,
-    /// and what another host says of the blob counts for nothing.
+    /// True once the session is at another host, which the user has allowed. From then on no credentials
+    /// are sent, even if the session returns, and answers of other hosts do not confirm anything.
     is_elsewhere: bool,
     subject: String,
     scopes: Scopes,
-    /// The registry's smallest chunk, all but the last.
+    /// The smallest chunk that the registry accepts, in bytes, except for the last.
     pub(super) smallest_chunk: u64,
     is_open: bool,
 }
@@ -76,7 +76,7 @@ impl Session {
         Self::of_answer(remote, endpoint, subject, scopes, &answer)
     }
 
-    /// The session that an answer with 202 opened.
+    /// The session that an answer with status 202 opened.
     pub(crate) fn of_answer(
         remote: &Remote,
         endpoint: &Endpoint,
@@ -107,12 +107,13 @@ impl Session {
         &self.subject
     }
 
-    /// Whether the registry has sent the upload to another host.
+    /// True if the registry has directed the upload to another host.
     pub(super) const fn is_elsewhere(&self) -> bool {
         self.is_elsewhere
     }
 
-    /// Sends bytes to the session. `range` is the chunk's place, or `None` for all there are.
+    /// Sends bytes to the session. `range` is the range of the chunk, its last byte included; `None` sends
+    /// the whole blob.
     pub(super) async fn patch(
         &mut self,
         range: Option<(u64, u64)>,
@@ -137,7 +138,8 @@ impl Session {
         self.follow(&answer)
     }
 
-    /// Closes the session with the blob's digest, and its bytes or the rest of them: `volume` many.
+    /// Closes the session with the digest of the blob, and with the rest of its bytes, whose number is
+    /// `volume`.
     pub(super) async fn commit(
         &mut self,
         digest: &Digest,
@@ -166,7 +168,8 @@ impl Session {
         if !self.is_elsewhere {
             answer.check_home(OPERATION, &self.subject)?;
         }
-        // The statuses that say so, and those that some registries send in their place.
+        // The specified statuses confirm the blob; after others that some registries send, the registry is
+        // asked.
         let is_confirmed = !self.is_elsewhere && matches!(answer.status.as_u16(), 201 | 204);
         if !is_confirmed && !self.remote.has_stored(&self.endpoint, digest).await? {
             let reason = if self.is_elsewhere {
@@ -185,7 +188,7 @@ impl Session {
         Ok(())
     }
 
-    /// How many bytes the registry has (distribution-spec, *Get the status of a blob upload*).
+    /// The number of bytes that the registry has (distribution-spec, *Get the status of a blob upload*).
     pub(super) async fn status(&mut self) -> Result<u64, Error> {
         let call = self
             .call(Method::GET, self.url.clone(), &[204, 200, 202])
@@ -205,7 +208,7 @@ impl Session {
         Ok(received)
     }
 
-    /// The registry itself has forgotten the session, or never knew it.
+    /// Marks the session as unknown to the registry, so that dropping it sends nothing.
     pub(super) const fn abandon(&mut self) {
         self.is_open = false;
     }
@@ -219,7 +222,7 @@ impl Session {
         }
     }
 
-    /// Every answer names the URL of the next request.
+    /// Reads the URL of the next request from an answer, if it has one.
     fn follow(&mut self, answer: &RegistryAnswer) -> Result<(), Error> {
         if !self.is_elsewhere {
             answer.check_home(OPERATION, &self.subject)?;
@@ -230,7 +233,7 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the URL of the next request from an answer.
+    /// Reads the URL of the next request from an answer.
     fn locate(&mut self, answer: &RegistryAnswer) -> Result<(), Error> {
         let at_home = match upload_location(answer) {
             Ok(url) if !self.is_elsewhere => {
@@ -289,9 +292,9 @@ fn smallest_chunk(headers: &HeaderMap) -> u64 {
         .unwrap_or_default()
 }
 
-/// The bytes that `Range: 0-<last>` says are there. `0-0` is none or one; it is taken for none where the
-/// registry has nothing yet, since sending one byte again is refused and asked about once more. Some begin with
-/// `bytes=`, and write `0--1` for none.
+/// The number of bytes by the header `Range: 0-<last>`. `0-0` means none or one; it is taken as none where
+/// the registry has nothing yet, because sending one byte twice is refused, and the registry is then asked
+/// again. Some registries begin with `bytes=`, and write `0--1` for none.
 fn received(headers: &HeaderMap) -> Option<u64> {
     let mut values = headers.get_all(header::RANGE).iter();
     let Some(value) = values.next() else {

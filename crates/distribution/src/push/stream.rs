@@ -14,10 +14,11 @@ use super::{OPERATION, Session, is_ambiguous, may_try_again, whole::BlobFailure}
 use crate::{Remote, endpoint::Endpoint, error::Error, send::Payload, sync::LockExt as _};
 
 impl Remote {
-    /// Writes a blob whose digest and size are not known before its last byte, for [`Sink::ingest`](wharf_content::Sink).
+    /// Writes a blob whose digest and size are known after its last byte, for
+    /// [`Sink::ingest`](wharf_content::Sink).
     ///
-    /// The bytes come only once, so they are not sent again if that fails; what opens and closes the upload is
-    /// tried again.
+    /// The bytes come from a stream, so the request that sends them is not repeated. The requests that open
+    /// and close the upload are.
     pub(crate) async fn push_stream(
         &self,
         media_type: MediaType,
@@ -25,7 +26,7 @@ impl Remote {
         bytes: ByteStream,
     ) -> Result<Descriptor, Error> {
         let subject = format!("a new blob of {}", self.repository());
-        let content = |error: wharf_content::Error| Error::from_content(OPERATION, &subject, "", &error);
+        let content = |error: wharf_content::Error| Error::from_content(OPERATION, &subject, &error);
         let hasher = Hasher::new(algorithm).map_err(content)?;
         let endpoint = self.primary(OPERATION)?;
         let mut budget = self.client().budget();
@@ -52,7 +53,8 @@ impl Remote {
         Descriptor::new(media_type, digest, size).map_err(content)
     }
 
-    /// Closes a session that has all the bytes. If the reply is lost, only the registry knows whether it did (X5).
+    /// Closes a session that has all bytes. If the answer is lost, the registry is asked whether it has the
+    /// blob (docs/threats.md, X5).
     async fn close(
         &self,
         endpoint: &Endpoint,

@@ -12,7 +12,7 @@ use wharf_http::{RequestBody, RetryBudget};
 use super::{OPERATION, Session, is_ambiguous};
 use crate::{error::Error, send::Payload, sync::LockExt as _};
 
-/// Sends a blob in the request that closes the session.
+/// Sends a blob in the request that closes the session (distribution-spec, *POST then PUT*).
 pub(super) async fn send(mut session: Session, blob: Blob, budget: &mut RetryBudget) -> Result<(), Error> {
     let digest = blob.descriptor().digest().clone();
     let size = blob.descriptor().size();
@@ -21,7 +21,7 @@ pub(super) async fn send(mut session: Session, blob: Blob, budget: &mut RetryBud
     let body = || {
         let mut next = next.locked();
         let blob = next.take()?;
-        // A blob that can be reopened survives a refused first try (an expired token).
+        // A blob that can be reopened can be sent again after a refused first attempt (an expired token).
         *next = blob.reopen();
         Some(RequestBody::Stream {
             bytes: Box::pin(Sending {
@@ -47,7 +47,7 @@ pub(super) async fn send(mut session: Session, blob: Blob, budget: &mut RetryBud
     })
 }
 
-/// An error of the blob itself, which HTTP reports as a broken request.
+/// The error of the blob itself, which the transport reports as a broken request.
 #[derive(Clone, Default)]
 pub(super) struct BlobFailure(Arc<Mutex<Option<wharf_content::Error>>>);
 
@@ -58,10 +58,10 @@ impl BlobFailure {
         std::io::Error::other(message)
     }
 
-    /// The blob's error, if that is what happened.
+    /// The error of the blob in place of `error`, if there is one.
     pub(super) fn explain(&self, error: Error, subject: &str) -> Error {
         match self.0.locked().take() {
-            Some(cause) => Error::from_content(OPERATION, subject, "", &cause)
+            Some(cause) => Error::from_content(OPERATION, subject, &cause)
                 .with_detail(crate::Detail::Content)
                 .with_source(cause),
             None => error,

@@ -19,7 +19,8 @@ use super::{
 use crate::{Client, endpoint::Endpoint, error::Operation, repeated_source::skip_repeated_source};
 
 impl Client {
-    /// One try with authentication: as it is known to be wanted, then as the registry asks for it.
+    /// One attempt with authentication: with the authorization that the registry is known to ask for, and
+    /// then with the one that it asks for.
     pub(super) async fn attempt_over(
         &self,
         endpoint: &Endpoint,
@@ -69,10 +70,10 @@ impl Client {
             tokens.class = followed.home_class.or(tokens.class);
             let is_home = followed.is_home;
             if sent.is_none() && may_hide(call, &followed) {
-                let shown = self.beyond_strangers(endpoint, call, &base, subject, &tokens, followed);
-                match shown.await? {
-                    Shown::To(other) => sent = Some(other),
-                    Shown::All(answer) => return Ok(answer),
+                let decision = self.beyond_anonymous(endpoint, call, &base, subject, &tokens, followed);
+                match decision.await? {
+                    Beyond::SendAgain(other) => sent = Some(other),
+                    Beyond::Final(answer) => return Ok(answer),
                 }
                 challenges += 1;
                 continue;
@@ -96,23 +97,23 @@ impl Client {
             if !is_home {
                 return Err(foreign_challenge(call, &followed.url));
             }
-            // A token that was fetched for this very request is not refused for its age; only for its scope.
+            // A token that was fetched for this request is not too old. It can only lack a scope.
             let asks_for_more = challenges == 1 && asks_for_more(call, followed.response.headers());
-            if let Some(refused_one) = sent.as_ref().filter(|_| challenges > 0 && !asks_for_more) {
-                if call.is_optional && refused_one.is_issued() {
+            if let Some(refused_login) = sent.as_ref().filter(|_| challenges > 0 && !asks_for_more) {
+                if call.is_optional && refused_login.is_issued() {
                     return Err(not_allowed(
                         Self::judge(call, endpoint, sent.as_ref(), followed).await,
                         call,
                     ));
                 }
-                let refusal = authenticator.rejected(subject, refused_one);
+                let refusal = authenticator.rejected(subject, refused_login);
                 let failure = Self::judge(call, endpoint, sent.as_ref(), followed).await;
                 return Err(refused(failure, call, endpoint, &refusal));
             }
             challenges += 1;
             let headers = followed.response.headers();
-            let met = authenticator.challenged(subject, headers, sent.as_ref(), &tokens);
-            sent = match met.await {
+            let response = authenticator.challenged(subject, headers, sent.as_ref(), &tokens);
+            sent = match response.await {
                 Ok(authorization) => Some(authorization),
                 Err(error) if is_of_registry(&error, headers) => {
                     let judged = Self::judge(call, endpoint, sent.as_ref(), followed).await;
@@ -123,7 +124,7 @@ impl Client {
         }
     }
 
-    /// One request and the answer to it, through redirects.
+    /// Sends one request and follows redirects.
     async fn exchange(
         &self,
         endpoint: &Endpoint,
@@ -153,9 +154,8 @@ impl Client {
         Ok(followed)
     }
 
-    /// Decides about an answer to a request that was sent without a login, if a login might change the answer:
-    /// returns the authorization to send the request again with, or the answer itself.
-    async fn beyond_strangers(
+    /// Judges an answer to a request without a login, if a login might change the answer.
+    async fn beyond_anonymous(
         &self,
         endpoint: &Endpoint,
         call: &Call<'_>,
@@ -163,7 +163,7 @@ impl Client {
         subject: Subject<'_>,
         tokens: &TokenService<'_>,
         followed: Followed,
-    ) -> Result<Shown, AttemptFailure> {
+    ) -> Result<Beyond, AttemptFailure> {
         let (status, headers) = (followed.response.status(), followed.response.headers().clone());
         let judged = Self::judge(call, endpoint, None, followed).await;
         let authenticator = &self.shared().authenticator;
@@ -173,13 +173,13 @@ impl Client {
             .await
             .map_err(|error| auth_failure(call, endpoint, base, error))?;
         if let Some(other) = other {
-            return Ok(Shown::To(other));
+            return Ok(Beyond::SendAgain(other));
         }
         let failure = match (judged, Challenge::strongest(&headers)) {
             (judged, Err(error)) if status == StatusCode::UNAUTHORIZED => {
                 refused(judged, call, endpoint, &error)
             }
-            (Ok(answer), _) => return Ok(Shown::All(answer)),
+            (Ok(answer), _) => return Ok(Beyond::Final(answer)),
             (Err(failure), _) => failure,
         };
         let login = authenticator.credential_for(&endpoint.registry, endpoint.repository.as_ref());
@@ -187,8 +187,8 @@ impl Client {
         Err(if has_login { failure.with_login() } else { failure })
     }
 
-    /// The registry's answer to a request without a login at the root of its API. That request is sent once, with a
-    /// short time limit, since the call that this serves has an answer already.
+    /// Requests the root of the API without a login. The request is sent once, with a short time limit,
+    /// because the call already has an answer.
     async fn ask_root(&self, home: &Peer, base: &Url) -> RootAnswer {
         let Ok(url) = base.join("v2/") else {
             return RootAnswer::Unclear;
@@ -232,7 +232,8 @@ impl Client {
                 if let Some(body) = make() {
                     body
                 } else {
-                    let reason = "the bytes to send come only once and were used up by a try that failed";
+                    let reason =
+                        "the bytes to send come only once and were used up by an attempt that failed";
                     return Err(AttemptFailure::Final(call.error(ErrorKind::Network, reason)));
                 }
             }
@@ -241,15 +242,15 @@ impl Client {
     }
 }
 
-/// To whom a registry gives an answer.
-enum Shown {
-    /// To everybody: this one.
-    All(RegistryAnswer),
-    /// Another one to who sends this.
-    To(Authorization),
+/// The decision of `beyond_anonymous`.
+enum Beyond {
+    /// The answer is final.
+    Final(RegistryAnswer),
+    /// Send the request again with this authorization.
+    SendAgain(Authorization),
 }
 
-/// Whether nobody but the registry had a part in a refusal, so that its words are the ones to show.
+/// True if the refusal comes from the registry alone, so that its message is the one to show.
 fn is_of_registry(error: &AuthError, headers: &HeaderMap) -> bool {
     let asks_token_server = matches!(Challenge::strongest(headers), Ok(Challenge::Bearer { .. }));
     matches!(
@@ -258,13 +259,13 @@ fn is_of_registry(error: &AuthError, headers: &HeaderMap) -> bool {
     ) && !asks_token_server
 }
 
-/// Whether the answer to a request without a login may be another one than to a login: some registries hide what is
-/// there from strangers, and do not say so, or show them a web page.
+/// True if the answer might be another one with a login: some registries hide content from anonymous
+/// clients without a challenge, or send them a web page.
 fn may_hide(call: &Call<'_>, followed: &Followed) -> bool {
     let (status, headers) = (followed.response.status(), followed.response.headers());
     let is_refusal = match status.as_u16() {
         401 => Challenge::strongest(headers).is_err(),
-        // These are about the request or the moment, not about who asks.
+        // These are independent of the login.
         408 | 413 | 416 | 425 => false,
         400..=500 => true,
         _ => false,

@@ -7,10 +7,10 @@ use wharf_http::{Redacted, RequestBody, RequestClass, ResponseBody};
 
 use crate::error::{Error, Operation};
 
-/// One request of the protocol, before it is known where it goes.
+/// A request of the protocol, independent of the endpoint that it is sent to.
 pub(crate) struct Call<'a> {
     pub(crate) operation: Operation,
-    /// What it is about, for errors.
+    /// The object of the operation, for errors.
     pub(crate) subject: String,
     pub(crate) method: Method,
     pub(crate) to: Destination<'a>,
@@ -19,50 +19,54 @@ pub(crate) struct Call<'a> {
     pub(crate) scopes: Scopes,
     /// The statuses that are answers; all others are errors.
     pub(crate) expect: &'static [u16],
-    /// Whether it may be sent again although the first may have had an effect (X5).
+    /// True if the request may be repeated although the first one may have had an effect (docs/threats.md,
+    /// X5).
     pub(crate) repeatable: bool,
-    /// Whether it only saves work: it is sent once and not waited for long.
+    /// True if the request only saves work: it is sent once, with a short time limit.
     pub(crate) is_optional: bool,
-    /// The most bytes of an answer that is read whole: a body that breaks off is a try that failed.
+    /// If set, the attempt reads the body of the answer up to this many bytes, so that a truncated body is
+    /// a failed attempt and is repeated.
     pub(crate) whole: Option<u64>,
-    /// How many bytes will move, as far as it is known.
+    /// The number of bytes that the request moves, as far as it is known.
     pub(crate) volume: u64,
 }
 
-/// From so many bytes on, a request gets a connection of its own.
+/// The least number of bytes of a request that gets a connection of its own.
 pub(crate) const BULK: u64 = 4 * 1024 * 1024;
 
+/// The URL of a request.
 pub(crate) enum Destination<'a> {
-    /// Below the root of the API.
+    /// A path below the root of the API.
     Path(&'a str),
-    /// Exactly here, on the endpoint's own origin.
+    /// A URL on the origin of the endpoint.
     Url(Url),
-    /// Exactly here, on any origin: without credentials, and without redirects.
+    /// A URL on any origin, requested without credentials and without redirects.
     Elsewhere(Url),
 }
 
+/// The body of a request.
 pub(crate) enum Payload<'a> {
     Empty,
     Bytes(Bytes),
-    /// Makes the body, once per try; `None` if it cannot be made again.
+    /// Makes the body, once per attempt; `None` if it cannot be made again.
     Stream(&'a (dyn Fn() -> Option<RequestBody> + Send + Sync)),
 }
 
-/// An expected answer.
+/// An answer with an expected status.
 pub(crate) struct RegistryAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: ResponseBody,
-    /// The body, if the call reads it whole.
+    /// The body, if the call reads it within the attempt.
     pub(crate) bytes: Bytes,
-    /// The URL that gave it.
+    /// The URL that answered.
     pub(crate) url: Url,
-    /// Whether it was the registry itself, without a redirect through another host.
+    /// True if the registry itself answered, without a redirect through another host.
     pub(crate) is_home: bool,
 }
 
 impl RegistryAnswer {
-    /// An effect counts only if the registry itself confirms it (N6).
+    /// Checks that the registry itself answered: no other host can confirm an effect (docs/threats.md, N6).
     pub(crate) fn check_home(&self, operation: Operation, subject: &str) -> Result<(), Error> {
         if self.is_home {
             return Ok(());
@@ -121,7 +125,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Reads the answer's body whole, at most `limit` bytes (X1).
+    /// Reads the body of the answer within the attempt, at most `limit` bytes (docs/threats.md, X1).
     pub(crate) fn read_whole(mut self, limit: u64) -> Self {
         self.whole = Some(limit);
         self
@@ -132,22 +136,24 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Spends no retries on it, and the time of [`RequestClass::Optional`].
+    /// Makes the request optional: it is not repeated, and has the time limit of
+    /// [`RequestClass::Optional`].
     pub(crate) const fn optional(mut self) -> Self {
         self.is_optional = true;
         self
     }
 
+    /// Excludes repetitions after the registry may have processed the request.
     pub(crate) fn once(mut self) -> Self {
         self.repeatable = false;
         self
     }
 
-    /// How long the registry may need before it answers.
+    /// The class of the request, which decides its time limit.
     pub(super) fn class(&self) -> RequestClass {
         match (self.operation, &self.method) {
             _ if self.is_optional => RequestClass::Optional,
-            // Nobody waits for what is told of an upload that was given up.
+            // Nothing depends on the cancellation of an upload.
             (Operation::PushBlob, &Method::DELETE) => RequestClass::Question,
             (_, &Method::PUT | &Method::PATCH | &Method::DELETE) => RequestClass::Commit,
             (

@@ -13,7 +13,7 @@ use crate::{
     repeated_source::skip_repeated_source,
 };
 
-/// What ended a try.
+/// The failure of one attempt.
 pub(super) enum AttemptFailure {
     /// A repetition may succeed; this many are worth it.
     Transient(Error, RetryLimit),
@@ -41,27 +41,28 @@ impl AttemptFailure {
         }
     }
 
-    /// This failure with another one before it.
+    /// This failure, with an earlier one in it.
     fn after(self, earlier: Error) -> Self {
         self.map(|error| error.edit(|inner| inner.earlier.push(earlier)))
     }
 
-    /// This failure without the advice to log in: a login is there, and was not sent because the registry did not ask
-    /// for one.
+    /// This failure, without the hint to log in: a login is there, and was not sent because the registry
+    /// did not ask for one.
     pub(super) fn with_login(self) -> Self {
         self.map(|error| error.edit(|inner| inner.hint = inner.hint.take().map(hint::without_login)))
     }
 }
 
-/// The failure of a try over https and then over http: the one that says more, with the other in it.
+/// Combines the failures of an attempt with https and then with http: the more informative one, with the
+/// other in it.
 ///
-/// | over https | over http | it fails as |
+/// | with https | with http | result |
 /// |---|---|---|
-/// | the name does not resolve | the same | over https, which is all there is to say |
-/// | no connection | no connection | over https |
-/// | the handshake failed, so the server speaks TLS | no HTTP answer | over https |
-/// | the server does not speak TLS | an HTTP answer | over http, which is all there is to say |
-/// | anything else | anything else | over http |
+/// | the name does not resolve | the name does not resolve | https alone |
+/// | no connection | no connection | https |
+/// | the handshake failed, so the server speaks TLS | no HTTP answer | https |
+/// | the server does not speak TLS | an HTTP answer | http alone |
+/// | any other | any other | http |
 pub(super) fn over_both(https: AttemptFailure, http: AttemptFailure) -> AttemptFailure {
     use wharf_http::ErrorKind as Http;
     let is = |failure: &AttemptFailure, kind| failure.error().detail() == Some(Detail::Http(kind));
@@ -78,7 +79,7 @@ pub(super) fn over_both(https: AttemptFailure, http: AttemptFailure) -> AttemptF
     }
 }
 
-/// Whether the registry, not the network, wants fewer requests.
+/// True if the registry, not the network, asks for fewer requests.
 pub(super) fn is_push_back(error: &Error) -> bool {
     error.status() == Some(429)
         || (error.status() == Some(503) && error.retry_after().is_some())
@@ -89,7 +90,7 @@ pub(super) fn finish(error: Error, budget: &RetryBudget) -> Error {
     error.edit(|inner| inner.attempts = budget.attempts())
 }
 
-/// Whether the connection to the registry failed in a way that plain http might not.
+/// True if the connection failed in a way that plain http might not.
 pub(super) fn cannot_speak(error: &Error) -> bool {
     use wharf_http::ErrorKind as Http;
     let may_depend_on_scheme = matches!(
@@ -143,14 +144,15 @@ pub(super) fn auth_failure(
     AttemptFailure::Final(skip_repeated_source(ours, error))
 }
 
-/// A document that the server compressed: its digest, and what is in it, are those of other bytes.
+/// The server compressed a document although it was asked not to: the digest and the content would be those
+/// of other bytes.
 pub(super) fn compressed(call: &Call<'_>, url: &Url, coding: &str) -> AttemptFailure {
     let reason = format!("the server compressed its answer ({coding}) although it was asked not to");
     let error = call.error(ErrorKind::Server, reason).at(Redacted(url));
     AttemptFailure::Final(error.with_hint(Hint::SwitchOffCompression))
 }
 
-/// A challenge of a host that is not the registry (N3).
+/// The error for a challenge of a host that is not the registry (docs/threats.md, N3).
 pub(super) fn foreign_challenge(call: &Call<'_>, url: &Url) -> AttemptFailure {
     let reason = "another host that the registry redirects to asks for a login, which it does not get";
     let error = call
@@ -160,14 +162,14 @@ pub(super) fn foreign_challenge(call: &Call<'_>, url: &Url) -> AttemptFailure {
     AttemptFailure::Final(error)
 }
 
-/// Whether a challenge names a scope that the call did not ask for.
+/// True if a challenge names a scope that the call did not ask for.
 pub(super) fn asks_for_more(call: &Call<'_>, headers: &HeaderMap) -> bool {
     let challenge = Challenge::strongest(headers);
     matches!(challenge, Ok(Challenge::Bearer { scopes, .. }) if !call.scopes.contains(&scopes))
 }
 
-/// A question to save work that is refused although a token was issued for it: the login is good, and the right to ask
-/// is not the right to do.
+/// The failure of an optional request that is refused although a token was issued for it. The login is
+/// valid: the right to this request is not the right to the operation.
 pub(super) fn not_allowed(judged: Result<RegistryAnswer, AttemptFailure>, call: &Call<'_>) -> AttemptFailure {
     let error = match judged {
         Err(AttemptFailure::Final(error) | AttemptFailure::Transient(error, _)) => error,
@@ -176,10 +178,10 @@ pub(super) fn not_allowed(judged: Result<RegistryAnswer, AttemptFailure>, call: 
     AttemptFailure::Final(error.edit(|inner| inner.kind = ErrorKind::Denied))
 }
 
-/// Whether a registry says in so many words that there is no such repository, or no right to it: that will be so the
-/// next moment, whatever the status.
-pub(super) fn is_clear(codes: &[RegistryError]) -> bool {
-    const CLEAR: [&str; 5] = [
+/// True if the registry states that there is no such repository, or no right to it. That is final with any
+/// status.
+pub(super) fn is_definite(codes: &[RegistryError]) -> bool {
+    const DEFINITE: [&str; 5] = [
         "NAME_UNKNOWN",
         "NAME_INVALID",
         "DENIED",
@@ -188,10 +190,11 @@ pub(super) fn is_clear(codes: &[RegistryError]) -> bool {
     ];
     codes
         .iter()
-        .any(|error| CLEAR.iter().any(|clear| error.code.eq_ignore_ascii_case(clear)))
+        .any(|error| DEFINITE.iter().any(|code| error.code.eq_ignore_ascii_case(code)))
 }
 
-/// The registry's own words about the refusal, with our knowledge of whether there was a login.
+/// The failure for a refused login, with the message of the registry and a hint that depends on whether
+/// there was a login.
 pub(super) fn refused(
     judged: Result<RegistryAnswer, AttemptFailure>,
     call: &Call<'_>,
@@ -206,9 +209,9 @@ pub(super) fn refused(
     let is_unclear = refusal.kind() == AuthErrorKind::Challenge;
     let error = error.with_detail(Detail::Auth(refusal.kind())).edit(|inner| {
         inner.kind = ErrorKind::Unauthorized;
-        let words = inner.reason.strip_prefix(&inner.kind.to_string());
-        if let Some(words) = words.filter(|_| is_unclear) {
-            inner.reason = format!("{refusal}{words}");
+        let messages = inner.reason.strip_prefix(&inner.kind.to_string());
+        if let Some(messages) = messages.filter(|_| is_unclear) {
+            inner.reason = format!("{refusal}{messages}");
         }
         if let Some(hint) = hint {
             inner.hint = Some(hint);

@@ -1,4 +1,4 @@
-//! Requests to hosts that a registry or its content names: never with credentials.
+//! Requests to hosts that a registry or its content names. They never carry credentials.
 
 use bytes::Bytes;
 use http::{Method, header};
@@ -9,8 +9,8 @@ use super::RegistryAnswer;
 use crate::{Client, endpoint::Endpoint};
 
 impl Client {
-    /// Reads a URL of another host that the registry redirected to before, without credentials and without
-    /// redirects. `None` if that fails.
+    /// Requests a URL of another host that the registry redirected to before, without credentials and
+    /// without redirects. `None` if that fails.
     pub(crate) async fn ask_elsewhere(
         &self,
         endpoint: &Endpoint,
@@ -35,8 +35,8 @@ impl Client {
         })
     }
 
-    /// Sends a request to a host that the registry has named: as it is, once, and no further inside the network
-    /// than the registry is (N5).
+    /// Sends a request to a host that the registry has named, once and unchanged. The host may be no
+    /// further inside the network than the registry (docs/threats.md, N5).
     pub(super) async fn call_elsewhere(
         &self,
         endpoint: &Endpoint,
@@ -51,8 +51,8 @@ impl Client {
         self.shared().transport.call_foreign(&home, class, request).await
     }
 
-    /// Reads a URL that the content itself names: https only, without credentials, redirects followed, and no
-    /// further inward than the registry. `None` if that fails.
+    /// Requests a URL that the content itself names (docs/threats.md, N7): https only, without credentials,
+    /// with redirects, and no further inside the network than the registry. `None` if that fails.
     pub(crate) async fn ask_foreign(
         &self,
         endpoint: &Endpoint,

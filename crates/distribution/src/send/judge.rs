@@ -9,13 +9,13 @@ use wharf_http::{
 
 use super::{
     Call, MAX_ERROR, RegistryAnswer,
-    failure::{AttemptFailure, compressed, is_clear, transport_failure},
+    failure::{AttemptFailure, compressed, is_definite, transport_failure},
     status::status_error,
 };
 use crate::{Client, endpoint::Endpoint};
 
 impl Client {
-    /// An expected answer, or the error that the status means.
+    /// Turns a response into an expected answer, or into the error for its status.
     pub(super) async fn judge(
         call: &Call<'_>,
         endpoint: &Endpoint,
@@ -58,11 +58,11 @@ impl Client {
         let redact = |text: &str| sent.map_or_else(|| text.to_owned(), |sent| sent.redact(text));
         let entries = error_entries(&body.read_prefix(MAX_ERROR).await, &redact);
         let error = status_error(call, endpoint, sent, parts.status, &entries);
-        let is_clear = is_clear(error.registry_errors());
+        let is_definite = is_definite(error.registry_errors());
         let error = error
             .at(Redacted(&followed.url))
             .edit(|inner| inner.retry_after = wait);
-        if is_transient_status(parts.status) && call.repeatable && !is_clear {
+        if is_transient_status(parts.status) && call.repeatable && !is_definite {
             Err(AttemptFailure::Transient(error, RetryLimit::Policy))
         } else {
             Err(AttemptFailure::Final(error))

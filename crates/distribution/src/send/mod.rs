@@ -1,4 +1,4 @@
-//! The one loop that sends: authentication inside, retries outside.
+//! The loop that sends requests: authentication and redirects within an attempt, repetitions around it.
 
 mod attempt;
 mod call;
@@ -25,16 +25,17 @@ pub(crate) use self::{
 };
 use crate::{Client, endpoint::Endpoint, error::Error};
 
-/// The most bytes read of an error answer (X1).
+/// The most bytes read of an error answer (docs/threats.md, X1).
 const MAX_ERROR: usize = 64 * 1024;
 
 impl Client {
+    /// The budget of one operation.
     pub(crate) fn budget(&self) -> RetryBudget {
         RetryBudget::new(self.shared().retry)
     }
 
-    /// What a pull may try at this endpoint. A mirror that is down or busy does not hold it up: the next endpoint is
-    /// the second try, and only the last one is waited for.
+    /// The budget of a pull at this endpoint. If another endpoint follows, there is one attempt: the next
+    /// endpoint is the second attempt, and only the last one is waited for.
     pub(crate) fn budget_at(&self, endpoint: &Endpoint) -> RetryBudget {
         if endpoint.has_next {
             RetryBudget::new(RetryPolicy::never())
@@ -43,8 +44,8 @@ impl Client {
         }
     }
 
-    /// Sends a call to an endpoint until there is an expected answer, an error that will not change, or the budget
-    /// is spent.
+    /// Sends a call to an endpoint, until there is an expected answer, an error that a repetition cannot
+    /// change, or the end of the budget.
     pub(crate) async fn send(
         &self,
         endpoint: &Endpoint,
@@ -52,7 +53,7 @@ impl Client {
         budget: &mut RetryBudget,
     ) -> Result<RegistryAnswer, Error> {
         let span = tracing::debug_span!("request", operation = ?call.operation, subject = %call.subject);
-        // On the heap: it is the largest part of everything that awaits it.
+        // On the heap, because this future is the largest part of every future that awaits it.
         let sent = Box::pin(self.send_until_answered(endpoint, &call, budget));
         sent.instrument(span).await
     }
@@ -86,7 +87,7 @@ impl Client {
         }
     }
 
-    /// One try, over each scheme that the endpoint may be spoken to with.
+    /// One attempt, with each scheme that the endpoint may have.
     async fn attempt(&self, endpoint: &Endpoint, call: &Call<'_>) -> Result<RegistryAnswer, AttemptFailure> {
         if let Destination::Elsewhere(url) = &call.to {
             return self.attempt_elsewhere(endpoint, call, url).await;
@@ -121,8 +122,8 @@ impl Client {
             .unwrap_or_else(|| AttemptFailure::Final(call.error(ErrorKind::Other, "it has no address"))))
     }
 
-    /// One try at another host that the registry names: it gets no credentials, no client certificate, and leads
-    /// nowhere else.
+    /// One attempt at another host that the registry names. It gets no credentials and no client
+    /// certificate, and its redirects are not followed.
     async fn attempt_elsewhere(
         &self,
         endpoint: &Endpoint,

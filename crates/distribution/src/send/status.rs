@@ -1,4 +1,4 @@
-//! Statuses that are no answers, as errors.
+//! The errors for statuses that are no expected answers.
 
 use http::StatusCode;
 use wharf_auth::Authorization;
@@ -12,7 +12,7 @@ use crate::{
     hint,
 };
 
-/// The error of a status that is not an answer.
+/// The error for a status that is not an expected answer.
 ///
 /// | status | codes | kind |
 /// |---|---|---|
@@ -85,14 +85,13 @@ pub(crate) fn status_error(
     })
 }
 
-/// Whether a registry refuses a login for its age and not for its rights, which only its words tell (Amazon's
-/// answers 403).
+/// True for a 403 whose message says that the token or password has expired (Amazon ECR).
 pub(crate) fn says_expired(error: &Error) -> bool {
     let expired = |said: &RegistryError| said.message.to_ascii_lowercase().contains("expired");
     error.status() == Some(403) && error.registry_errors().iter().any(expired)
 }
 
-/// The error for what is not there, where that was an expected answer.
+/// The error for a missing object, where 404 is an expected status.
 pub(crate) fn not_there(operation: Operation, subject: &str, url: &url::Url) -> Error {
     Error::new(
         ErrorKind::NotFound,
@@ -104,7 +103,7 @@ pub(crate) fn not_there(operation: Operation, subject: &str, url: &url::Url) -> 
     .edit(|inner| inner.status = Some(404))
 }
 
-/// The registry's own words if it has any; the status otherwise.
+/// The messages of the registry if there are any, and the status otherwise.
 fn reason(kind: ErrorKind, status: StatusCode, entries: &[ErrorEntry]) -> String {
     let mut reason = match kind {
         ErrorKind::Server | ErrorKind::Invalid | ErrorKind::Other => {

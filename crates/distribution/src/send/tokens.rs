@@ -10,13 +10,13 @@ use wharf_http::{
 
 use crate::Client;
 
-/// Sends requests to token servers for the authenticator.
+/// Sends requests to token servers for the authenticator, and repeats them within a budget of their own.
 #[derive(Debug)]
 pub(super) struct TokenService<'a> {
     pub(super) client: &'a Client,
     pub(super) home: &'a Peer,
     pub(super) class: Option<AddressClass>,
-    /// Whether the token is for a request that only saves work.
+    /// True if the token is for an optional request.
     pub(super) is_optional: bool,
 }
 
@@ -61,7 +61,7 @@ impl HttpService for TokenService<'_> {
     }
 }
 
-/// An answer of a token server with all of its body: one that breaks off is a try that failed.
+/// Reads the whole body of an answer of a token server, so that a truncated body is a failed attempt.
 async fn whole(response: Response) -> Result<Response, wharf_http::Error> {
     let (parts, body) = response.into_parts();
     let bytes = if parts.status.is_success() {

@@ -481,7 +481,7 @@ async fn main_shows_what_failed_and_what_to_do() {
         assert!(shown.contains(&format!("\n  because: {next}")), "{shown}");
         cause = next.source();
     }
-    for private in ["Deeper", "Error(", "Some("] {
+    for private in ["SourceOf", "Error(", "Some("] {
         assert!(!shown.contains(private), "{shown}");
     }
     assert_eq!(
