@@ -1,15 +1,4 @@
-#![doc = include_str!("../README.md")]
-//!
-//! # This crate
-//!
-//! [`Client`] wires the family together from the host's configuration. The crates are here under their own
-//! names too ([`reference`](mod@reference), [`content`], [`auth`], [`config`], [`distribution`], [`http`], [`store`], [`copy`]); depend on
-//! one of them alone if that is all you need.
-//!
-//! | feature | adds |
-//! |---|---|
-//! | `oci-spec` | `Manifest::to_image` and `to_index`, `ImageConfig::to_config`, in oci-spec's types |
-//! | `webpki-roots` | `Roots::Webpki` for [`ClientBuilder::with_roots`]: Mozilla's certificates, for where the system has none |
+#![doc = include_str!("guide/tasks.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod arguments;
@@ -17,6 +6,7 @@ mod builder;
 mod certificates;
 mod client;
 mod copying;
+pub mod guide;
 mod image_location;
 mod inspect;
 mod login;
@@ -46,7 +36,6 @@ pub use image_location::ImageLocation;
 pub use inspect::{Inspection, Layer};
 pub use pull::Pulled;
 pub use store_image::StoreImage;
-
 pub use warnings::Warning;
 
 #[doc(no_inline)]
@@ -63,3 +52,8 @@ pub use wharf_copy::{Options, Report, Selection};
 pub use wharf_http::Roots;
 #[doc(no_inline)]
 pub use wharf_reference::{Algorithm, Digest, Reference, Registry, Repository, Tag};
+
+/// The README, so that its programs are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
