@@ -81,6 +81,8 @@ pub mod conformance;
 #[cfg(feature = "server")]
 mod connections;
 mod disk;
+#[cfg(feature = "server")]
+mod drain;
 mod endpoint;
 mod error;
 mod gc;
@@ -88,15 +90,11 @@ mod gc;
 mod host;
 mod inventory;
 mod limits;
-#[cfg(feature = "server")]
-mod linger;
 mod listing;
 mod local;
 mod memory;
 mod observe;
 mod path;
-#[cfg(feature = "server")]
-mod patient;
 mod percent;
 mod query;
 mod range;
@@ -105,11 +103,15 @@ mod route;
 #[cfg(feature = "server")]
 mod server;
 mod state;
+#[cfg(feature = "server")]
+mod stream;
 #[cfg(feature = "testing")]
 mod testing;
 #[cfg(feature = "tls")]
 mod tls;
 mod upstream;
+#[cfg(feature = "server")]
+mod write_timeout;
 
 #[cfg(feature = "htpasswd")]
 pub use auth::Htpasswd;

@@ -27,9 +27,9 @@ use crate::{
     Body, ClientAddress, Registry,
     behaviour::Behaviour,
     connections::{self, Connections, Received, Slot, that_files_allow},
+    drain::Unread,
     host,
-    linger::{Lingering, Unread},
-    patient::Patient,
+    stream::ClientStream,
 };
 
 /// How long a client may take for a TLS handshake, and for the head of a request.
@@ -268,8 +268,8 @@ async fn speak(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let stream = Patient::new(stream, service.registry.config.limits.idle);
-    let stream = Lingering::new(stream, service.unread.clone());
+    let idle = service.registry.config.limits.idle;
+    let stream = ClientStream::new(stream, idle, service.unread.clone());
     let connection = http.serve_connection(TokioIo::new(stream), service);
     let _ = watcher.watch(connection).await;
 }
@@ -300,7 +300,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let registry = self.registry.clone();
         let running = self.slot.begin();
         let refused = host::check(&request).err();
-        let mut request = request.map(|body| self.unread.follow(body));
+        let mut request = request.map(|body| self.unread.track(body));
         request.extensions_mut().insert(ClientAddress(self.peer.ip()));
         Box::pin(async move {
             let response = registry.handle_unless(refused, request).await;
