@@ -11,7 +11,7 @@ pub(crate) use self::correct::Behaviour;
 mod correct {
     use http::{Request, Response};
 
-    use crate::{Body, Registry, api, body::RequestBody, error::Failure};
+    use crate::{Body, Registry, api, body::RequestBody, error::ApiError};
 
     /// The behaviour of a registry that follows the specification.
     #[derive(Clone, Default)]
@@ -23,7 +23,7 @@ mod correct {
             &self,
             registry: &Registry,
             request: Request<RequestBody>,
-            refused: Option<Failure>,
+            refused: Option<ApiError>,
         ) -> Response<Body> {
             match refused {
                 Some(refused) => refused.into_response(),

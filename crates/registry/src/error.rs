@@ -71,16 +71,16 @@ impl ErrorCode {
 
 /// An answer that is not a success.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct ApiError {
     status: StatusCode,
     code: ErrorCode,
     message: Cow<'static, str>,
     headers: Option<Box<HeaderMap>>,
 }
 
-pub(crate) type Answer = Result<Response<Body>, Failure>;
+pub(crate) type Answer = Result<Response<Body>, ApiError>;
 
-impl Failure {
+impl ApiError {
     pub(crate) fn new(status: StatusCode, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
@@ -147,7 +147,7 @@ impl Failure {
 }
 
 /// What the backend reports, as the client sees it; its words stay here, since they may name paths.
-impl From<Error> for Failure {
+impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let (status, code, message) = match error.kind() {
             ErrorKind::NotFound => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown, "not found"),
@@ -176,13 +176,13 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<QuotaExceeded> for Failure {
+impl From<QuotaExceeded> for ApiError {
     fn from(exceeded: QuotaExceeded) -> Self {
         Self::too_large(ErrorCode::Denied, exceeded.to_string())
     }
 }
 
-impl From<PushError> for Failure {
+impl From<PushError> for ApiError {
     fn from(error: PushError) -> Self {
         let code = match error {
             PushError::Storage(error) => return error.into(),
@@ -252,7 +252,7 @@ mod tests {
         }
         for (error, status) in cases {
             let told = format!("{error:?}");
-            let response = Failure::from(error).into_response();
+            let response = ApiError::from(error).into_response();
             assert_eq!(response.status(), status, "{told}");
             let waits = response.headers().contains_key(header::RETRY_AFTER);
             assert_eq!(waits, status == 503, "{told}");

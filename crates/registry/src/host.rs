@@ -1,12 +1,12 @@
 use http::{HeaderMap, Request, Version, header, uri::Authority};
 
-use crate::{ErrorCode, error::Failure};
+use crate::{ErrorCode, error::ApiError};
 
 /// Refuses a request of HTTP/1.1 without `Host`, with two, or with one that is none (RFC 9112, 3.2). What it names
 /// is not looked at: this registry is the only one here.
-pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Failure> {
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
     if request.version() == Version::HTTP_11 && !is_right(request.headers()) {
-        return Err(Failure::bad(
+        return Err(ApiError::bad(
             ErrorCode::Unsupported,
             "a request has one Host header, of a host and perhaps a port",
         ));

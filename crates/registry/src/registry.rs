@@ -19,7 +19,7 @@ use crate::{
     auth::Authentication,
     behaviour::Behaviour,
     body::RequestBody,
-    error::Failure,
+    error::ApiError,
     state::{Needs, State},
     upstream::Through,
 };
@@ -143,7 +143,7 @@ impl Registry {
     /// Answers a request, or says that it was refused.
     pub(crate) async fn handle_unless<B>(
         &self,
-        refused: Option<Failure>,
+        refused: Option<ApiError>,
         request: Request<B>,
     ) -> Response<Body>
     where

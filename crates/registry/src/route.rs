@@ -2,13 +2,13 @@
 
 use wharf_reference::{Digest, Tag};
 
-use crate::{ErrorCode, RepositoryPath, error::Failure, percent};
+use crate::{ErrorCode, RepositoryPath, error::ApiError, percent};
 
 /// Reads a repository's path from its percent-encoded form in a request's path. Fails if an escape or the name is
 /// invalid.
-fn unescape(text: &str) -> Result<RepositoryPath, Failure> {
+fn unescape(text: &str) -> Result<RepositoryPath, ApiError> {
     let text = percent::decode(text).ok_or_else(invalid_escape)?;
-    RepositoryPath::parse(&text).map_err(|_| Failure::bad(ErrorCode::NameInvalid, "invalid repository name"))
+    RepositoryPath::parse(&text).map_err(|_| ApiError::bad(ErrorCode::NameInvalid, "invalid repository name"))
 }
 
 /// A manifest by tag or by digest.
@@ -52,8 +52,8 @@ impl Route {
     /// | `%2F` between the parts of a path, or in its last one | as no separator, so that nothing is there |
     /// | `%3A` in a digest | as the colon |
     /// | any other, or an escape of an escape (`%252F`) | as a character that no name has |
-    pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
-        let unknown = || Failure::missing(ErrorCode::Unsupported, "there is nothing at this path");
+    pub(crate) fn parse(path: &str) -> Result<Self, ApiError> {
+        let unknown = || ApiError::missing(ErrorCode::Unsupported, "there is nothing at this path");
         let path = &*percent::normalise(path).ok_or_else(invalid_escape)?;
         match path {
             "/v2/" | "/v2" => return Ok(Self::Base),
@@ -87,32 +87,32 @@ impl Route {
     }
 }
 
-fn invalid_escape() -> Failure {
-    Failure::bad(
+fn invalid_escape() -> ApiError {
+    ApiError::bad(
         ErrorCode::Unsupported,
         "an escape in the path is not the percent-encoding of UTF-8 text",
     )
 }
 
 /// A digest that content can be verified with.
-pub(crate) fn parse_digest(text: &str) -> Result<Digest, Failure> {
+pub(crate) fn parse_digest(text: &str) -> Result<Digest, ApiError> {
     match Digest::parse(text) {
         Ok(digest) if digest.algorithm().is_supported() => Ok(digest),
-        Ok(_) => Err(Failure::bad(
+        Ok(_) => Err(ApiError::bad(
             ErrorCode::DigestInvalid,
             "this digest algorithm is not supported; use sha256 or sha512",
         )),
-        Err(_) => Err(Failure::bad(ErrorCode::DigestInvalid, "invalid digest")),
+        Err(_) => Err(ApiError::bad(ErrorCode::DigestInvalid, "invalid digest")),
     }
 }
 
-fn parse_target(text: &str) -> Result<Target, Failure> {
+fn parse_target(text: &str) -> Result<Target, ApiError> {
     if text.contains(':') {
         return parse_digest(text).map(Target::Digest);
     }
     Tag::parse(text)
         .map(Target::Tag)
-        .map_err(|_| Failure::bad(ErrorCode::ManifestInvalid, "invalid tag"))
+        .map_err(|_| ApiError::bad(ErrorCode::ManifestInvalid, "invalid tag"))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::{admit, methods, perform, without_body};
 use crate::{
     Answered, Body, Endpoint, Observer, Registry,
     body::RequestBody,
-    error::Failure,
+    error::ApiError,
     observe::{CountedBody, Observation, ObservedBody},
     route::Route,
 };
@@ -26,7 +26,7 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 pub(crate) async fn answer(
     registry: &Registry,
     mut request: Request<RequestBody>,
-    refused: Option<Failure>,
+    refused: Option<ApiError>,
 ) -> Response<Body> {
     let is_head = *request.method() == Method::HEAD;
     let observation = registry
@@ -97,7 +97,7 @@ pub(crate) async fn respond(registry: &Registry, request: Request<RequestBody>) 
             path => Route::parse(path).map(Some),
         };
         let answer = route.and_then(|route| methods::options(route.as_ref(), &registry.config));
-        return answer.unwrap_or_else(Failure::into_response);
+        return answer.unwrap_or_else(ApiError::into_response);
     }
     let admitted = match admit(registry, &parts).await {
         Ok(admitted) => admitted,
@@ -108,9 +108,13 @@ pub(crate) async fn respond(registry: &Registry, request: Request<RequestBody>) 
     } else {
         let registry = registry.clone();
         let performing = async move { perform(&registry, &parts, body, admitted).await };
-        tokio::spawn(performing)
-            .await
-            .unwrap_or_else(|_| Err(Failure::wait(StatusCode::SERVICE_UNAVAILABLE, 1, "shutting down")))
+        tokio::spawn(performing).await.unwrap_or_else(|_| {
+            Err(ApiError::wait(
+                StatusCode::SERVICE_UNAVAILABLE,
+                1,
+                "shutting down",
+            ))
+        })
     };
-    answer.unwrap_or_else(Failure::into_response)
+    answer.unwrap_or_else(ApiError::into_response)
 }

@@ -4,14 +4,14 @@ use wharf_reference::Digest;
 use super::{Call, DIGEST, conditions, digest_value, empty, value};
 use crate::{
     Body, ErrorCode,
-    error::{Answer, Failure},
+    error::{Answer, ApiError},
     range::{self, Requested},
 };
 
 impl Call<'_> {
     /// GET and HEAD of a blob (distribution-spec, *Pulling blobs*).
     pub(super) async fn pull_blob(&self, digest: &Digest) -> Answer {
-        let unknown = || Failure::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
+        let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let state = &self.registry.state;
         let mut here = self.linked_blob(digest);
         if let Some(size) = here
@@ -44,7 +44,7 @@ impl Call<'_> {
             Requested::Whole => (StatusCode::OK, 0..size),
             Requested::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
             Requested::Unsatisfiable => {
-                let failure = Failure::new(
+                let failure = ApiError::new(
                     StatusCode::RANGE_NOT_SATISFIABLE,
                     ErrorCode::SizeInvalid,
                     "the blob does not have this range",
@@ -92,7 +92,7 @@ impl Call<'_> {
     /// DELETE of a blob: this repository no longer has it (distribution-spec, *Deleting Blobs*). The bytes
     /// go when no repository has them.
     pub(super) async fn delete_blob(&self, digest: &Digest) -> Answer {
-        let unknown = || Failure::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
+        let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;
         repository.blob(digest).ok_or_else(unknown)?;

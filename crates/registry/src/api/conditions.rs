@@ -9,11 +9,11 @@ use wharf_reference::Digest;
 use super::{DIGEST, digest_value, value};
 use crate::{
     Body,
-    error::{Answer, Failure},
+    error::{Answer, ApiError},
 };
 
 /// The entity tag of content.
-pub(super) fn etag(digest: &Digest) -> Result<HeaderValue, Failure> {
+pub(super) fn etag(digest: &Digest) -> Result<HeaderValue, ApiError> {
     value(format!("\"{digest}\""))
 }
 
@@ -21,7 +21,7 @@ pub(super) fn etag(digest: &Digest) -> Result<HeaderValue, Failure> {
 /// wants other content.
 pub(super) fn instead_of(headers: &HeaderMap, digest: &Digest) -> Option<Answer> {
     if !if_match(headers, Some(digest)) {
-        return Some(Err(Failure::condition()));
+        return Some(Err(ApiError::condition()));
     }
     if_none_match(headers, Some(digest)).then_some(())?;
     Some(not_modified(digest))
@@ -31,17 +31,17 @@ pub(super) fn instead_of(headers: &HeaderMap, digest: &Digest) -> Option<Answer>
 pub(super) fn instead_of_document(headers: &HeaderMap) -> Option<Answer> {
     let is_any = |name| values(headers, name).any(|tag| tag == Tag::Any);
     if headers.contains_key(header::IF_MATCH) && !is_any(header::IF_MATCH) {
-        return Some(Err(Failure::condition()));
+        return Some(Err(ApiError::condition()));
     }
     is_any(header::IF_NONE_MATCH).then(|| Ok(empty_304()))
 }
 
 /// Refuses a change unless the client's conditions hold for what is there now.
-pub(super) fn allow_change(headers: &HeaderMap, current: Option<&Digest>) -> Result<(), Failure> {
+pub(super) fn allow_change(headers: &HeaderMap, current: Option<&Digest>) -> Result<(), ApiError> {
     if if_match(headers, current) && !if_none_match(headers, current) {
         return Ok(());
     }
-    Err(Failure::condition())
+    Err(ApiError::condition())
 }
 
 /// Whether the request has conditions.

@@ -8,7 +8,7 @@ use super::{Call, conditions, document, value};
 use crate::{
     ErrorCode, Registry, RepositoryPath,
     auth::Principal,
-    error::{Answer, Failure},
+    error::{Answer, ApiError},
     percent::encode,
     query::Query,
     state::Repository,
@@ -24,12 +24,12 @@ struct Page<T> {
 
 impl<T> Page<T> {
     /// The page that `n` asks for, from items that come after `last` (distribution-spec, *Listing Tags*).
-    fn of(items: impl Iterator<Item = T>, query: &Query<'_>, limit: usize) -> Result<Self, Failure> {
+    fn of(items: impl Iterator<Item = T>, query: &Query<'_>, limit: usize) -> Result<Self, ApiError> {
         let n = match query.value("n") {
             None => limit,
             Some(text) => text
                 .parse::<u64>()
-                .map_err(|_| Failure::bad(ErrorCode::Unsupported, "n is not a number"))
+                .map_err(|_| ApiError::bad(ErrorCode::Unsupported, "n is not a number"))
                 .map(|n| usize::try_from(n).unwrap_or(usize::MAX).min(limit))?,
         };
         let mut items = items.take(n.saturating_add(1)).collect::<Vec<_>>();
@@ -40,14 +40,14 @@ impl<T> Page<T> {
 }
 
 /// The `Link` to the next page (RFC 8288).
-pub(super) fn next_link(target: &str) -> Result<HeaderValue, Failure> {
+pub(super) fn next_link(target: &str) -> Result<HeaderValue, ApiError> {
     value(format!("<{target}>; rel=\"next\""))
 }
 
 impl Call<'_> {
     /// GET of the tags, by byte order (distribution-spec, *Listing Tags*).
     pub(super) fn tags(&self) -> Answer {
-        let unknown = || Failure::missing(ErrorCode::NameUnknown, "no such repository");
+        let unknown = || ApiError::missing(ErrorCode::NameUnknown, "no such repository");
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;
         let content = repository.content();

@@ -11,7 +11,7 @@ use super::{Call, DIGEST, conditions, digest_value, empty, receive, value};
 use crate::{
     Body, ErrorCode, ManifestRecord,
     body::RequestBody,
-    error::{Answer, Failure},
+    error::{Answer, ApiError},
     route::Target,
     state::{ManifestPush, Repository},
 };
@@ -55,7 +55,7 @@ impl Call<'_> {
             tags.push(Tag::parse(tag).map_err(|_| invalid("invalid tag"))?);
         }
         if tags.len() > limits.tags {
-            return Err(Failure::new(
+            return Err(ApiError::new(
                 StatusCode::URI_TOO_LONG,
                 ErrorCode::ManifestInvalid,
                 "too many tags at once",
@@ -123,7 +123,7 @@ impl Call<'_> {
             Target::Digest(digest) => state.delete_manifest(&self.path, digest).await?,
         };
         if refused.load(Ordering::Relaxed) {
-            return Err(Failure::condition());
+            return Err(ApiError::condition());
         }
         if !deleted {
             return Err(unknown());
@@ -137,7 +137,7 @@ fn is_page(media_type: &MediaType) -> bool {
     matches!(media_type.as_str(), "text/html" | "application/xhtml+xml")
 }
 
-fn find(repository: &Repository, target: &Target) -> Result<(Digest, Arc<ManifestRecord>), Failure> {
+fn find(repository: &Repository, target: &Target) -> Result<(Digest, Arc<ManifestRecord>), ApiError> {
     let digest = match target {
         Target::Digest(digest) => digest.clone(),
         Target::Tag(tag) => repository.content().tags.get(tag).cloned().ok_or_else(unknown)?,
@@ -146,18 +146,18 @@ fn find(repository: &Repository, target: &Target) -> Result<(Digest, Arc<Manifes
     Ok((digest, record))
 }
 
-fn unknown() -> Failure {
-    Failure::missing(ErrorCode::ManifestUnknown, "no such manifest in this repository")
+fn unknown() -> ApiError {
+    ApiError::missing(ErrorCode::ManifestUnknown, "no such manifest in this repository")
 }
 
-fn invalid(message: &'static str) -> Failure {
-    Failure::bad(ErrorCode::ManifestInvalid, message)
+fn invalid(message: &'static str) -> ApiError {
+    ApiError::bad(ErrorCode::ManifestInvalid, message)
 }
 
-fn refused(error: &wharf_content::Error) -> Failure {
+fn refused(error: &wharf_content::Error) -> ApiError {
     let code = match error.kind() {
         ErrorKind::Mismatch => ErrorCode::DigestInvalid,
         _ => ErrorCode::ManifestInvalid,
     };
-    Failure::bad(code, error.to_string())
+    ApiError::bad(code, error.to_string())
 }

@@ -5,7 +5,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use super::{empty, value};
 use crate::{
     Body, ErrorCode,
-    error::Failure,
+    error::ApiError,
     registry::Config,
     route::{Endpoint, Route},
 };
@@ -13,7 +13,7 @@ use crate::{
 const READS: &[Method] = &[Method::GET, Method::HEAD];
 
 /// Refuses a method that is not offered here, and says which are.
-pub(super) fn check(method: &Method, route: &Route, config: &Config) -> Result<(), Failure> {
+pub(super) fn check(method: &Method, route: &Route, config: &Config) -> Result<(), ApiError> {
     let all = of(route);
     let offered = |method: &Method| all.contains(method) && is_on(method, route, config);
     if offered(method) {
@@ -26,12 +26,12 @@ pub(super) fn check(method: &Method, route: &Route, config: &Config) -> Result<(
     } else {
         "deleting is turned off"
     };
-    let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, why);
+    let failure = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, why);
     Err(failure.with_header(header::ALLOW, allow(all.iter().filter(|method| offered(method)))?))
 }
 
 /// The answer to OPTIONS: needs no rights, and tells nothing of what exists.
-pub(super) fn options(route: Option<&Route>, config: &Config) -> Result<Response<Body>, Failure> {
+pub(super) fn options(route: Option<&Route>, config: &Config) -> Result<Response<Body>, ApiError> {
     let methods = route.map_or(READS, of);
     let offered = methods
         .iter()
@@ -41,7 +41,7 @@ pub(super) fn options(route: Option<&Route>, config: &Config) -> Result<Response
     Ok(response)
 }
 
-fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> Result<HeaderValue, Failure> {
+fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> Result<HeaderValue, ApiError> {
     let names = methods.chain([&Method::OPTIONS]).map(Method::as_str);
     value(names.collect::<Vec<_>>().join(", "))
 }

@@ -30,7 +30,7 @@ use crate::{
     auth::{Mount, Principal, Wanted},
     body::RequestBody,
     client::Client,
-    error::{Answer, Failure},
+    error::{Answer, ApiError},
     query::Query,
     route::{self, Route},
     state::Quota,
@@ -64,7 +64,7 @@ impl Admitted {
 }
 
 /// Finds out who asks for what. Nothing has been begun yet, so that it may be dropped at any point.
-async fn admit(registry: &Registry, parts: &Parts) -> Result<Admitted, Failure> {
+async fn admit(registry: &Registry, parts: &Parts) -> Result<Admitted, ApiError> {
     let config = &registry.config;
     let route = Route::parse(parts.uri.path())?;
     if let Route::Token = route {
@@ -131,14 +131,14 @@ async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted
             let mut response = call
                 .answer(endpoint, body)
                 .await
-                .unwrap_or_else(Failure::into_response);
+                .unwrap_or_else(ApiError::into_response);
             if let Some(namespace) = namespace {
                 response.headers_mut().insert(NAMESPACE, namespace);
             }
             Ok(response)
         }
     }
-    .unwrap_or_else(Failure::into_response);
+    .unwrap_or_else(ApiError::into_response);
     if let Some(user) = user {
         answer.extensions_mut().insert(answer::User(user));
     }
@@ -180,7 +180,7 @@ impl Call<'_> {
                 self.referrers(&subject).await
             }
             // `methods::check` has let pass what is above, and nothing else.
-            _ => Err(Failure::missing(
+            _ => Err(ApiError::missing(
                 ErrorCode::Unsupported,
                 "there is nothing at this path",
             )),
@@ -194,7 +194,7 @@ impl Call<'_> {
     }
 
     /// A path of this registry for `Location`: absolute if the registry knows its own address, else relative.
-    fn location(&self, rest: &str) -> Result<HeaderValue, Failure> {
+    fn location(&self, rest: &str) -> Result<HeaderValue, ApiError> {
         let external = self.registry.config.external.as_deref().unwrap_or_default();
         value(format!("{external}/v2/{}/{rest}", self.path))
     }
@@ -233,9 +233,9 @@ fn without_body(response: Response<Body>) -> Response<Body> {
     Response::from_parts(parts, Body::empty())
 }
 
-fn value<'a>(text: impl Into<Cow<'a, str>>) -> Result<HeaderValue, Failure> {
+fn value<'a>(text: impl Into<Cow<'a, str>>) -> Result<HeaderValue, ApiError> {
     HeaderValue::try_from(text.into().into_owned()).map_err(|_| {
-        Failure::new(
+        ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             ErrorCode::Unknown,
             "a configured text cannot be a header",
@@ -243,6 +243,6 @@ fn value<'a>(text: impl Into<Cow<'a, str>>) -> Result<HeaderValue, Failure> {
     })
 }
 
-fn digest_value(digest: &Digest) -> Result<HeaderValue, Failure> {
+fn digest_value(digest: &Digest) -> Result<HeaderValue, ApiError> {
     value(digest.as_str())
 }

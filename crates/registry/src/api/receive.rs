@@ -11,7 +11,7 @@ use tokio::{
 };
 use wharf_content::{Error, ErrorKind, Hasher};
 
-use crate::{Backend, ErrorCode, body::RequestBody, error::Failure};
+use crate::{Backend, ErrorCode, body::RequestBody, error::ApiError};
 
 /// Bytes that are written and hashed at a time; twice that much of one upload is in memory.
 const BATCH: usize = 512 * 1024;
@@ -22,7 +22,7 @@ const MIN_RATE: u64 = 1024;
 const SMALL: usize = 64 * 1024;
 
 /// The next bytes of a body, or `None` at its end.
-async fn next(body: &mut RequestBody, idle: Duration) -> Result<Option<Bytes>, Failure> {
+async fn next(body: &mut RequestBody, idle: Duration) -> Result<Option<Bytes>, ApiError> {
     let frame = async {
         loop {
             let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
@@ -32,7 +32,7 @@ async fn next(body: &mut RequestBody, idle: Duration) -> Result<Option<Bytes>, F
                 Some(Ok(Ok(data))) => return Ok(Some(data)),
                 Some(Ok(Err(_))) => {} // trailers
                 Some(Err(_)) => {
-                    return Err(Failure::bad(
+                    return Err(ApiError::bad(
                         ErrorCode::SizeInvalid,
                         "the body broke off before its end",
                     ));
@@ -41,7 +41,7 @@ async fn next(body: &mut RequestBody, idle: Duration) -> Result<Option<Bytes>, F
         }
     };
     tokio::time::timeout(idle, frame).await.unwrap_or_else(|_| {
-        Err(Failure::new(
+        Err(ApiError::new(
             StatusCode::REQUEST_TIMEOUT,
             ErrorCode::Unknown,
             "the body came too slowly",
@@ -50,7 +50,7 @@ async fn next(body: &mut RequestBody, idle: Duration) -> Result<Option<Bytes>, F
 }
 
 /// A whole body of at most `limit` bytes; 413 if it is larger, 408 if it comes at less than [`MIN_RATE`].
-pub(super) async fn whole(body: RequestBody, limit: u64, idle: Duration) -> Result<Bytes, Failure> {
+pub(super) async fn whole(body: RequestBody, limit: u64, idle: Duration) -> Result<Bytes, ApiError> {
     gather(body, limit, idle, |received| {
         idle.saturating_add(Duration::from_secs(received / MIN_RATE))
     })
@@ -63,7 +63,7 @@ pub(super) async fn within(
     body: RequestBody,
     limit: u64,
     idle: Duration,
-) -> Result<Bytes, Failure> {
+) -> Result<Bytes, ApiError> {
     gather(body, limit, idle, |_| total).await
 }
 
@@ -73,9 +73,9 @@ async fn gather(
     limit: u64,
     idle: Duration,
     deadline: impl Fn(u64) -> Duration,
-) -> Result<Bytes, Failure> {
+) -> Result<Bytes, ApiError> {
     let too_large = || {
-        Failure::too_large(
+        ApiError::too_large(
             ErrorCode::SizeInvalid,
             format!("larger than the {limit} bytes that are accepted"),
         )
@@ -111,7 +111,7 @@ pub(super) struct Intake {
     /// Bytes the upload may have in the end.
     pub(super) limit: Option<u64>,
     /// Notes how many bytes the upload has, and says whether they are within the quotas.
-    pub(super) account: Box<dyn Fn(u64) -> Result<(), Failure> + Send + Sync>,
+    pub(super) account: Box<dyn Fn(u64) -> Result<(), ApiError> + Send + Sync>,
     pub(super) idle: Duration,
 }
 
@@ -119,7 +119,7 @@ type Work = JoinHandle<Result<Option<Hasher>, Error>>;
 
 impl Intake {
     /// Takes in a body to its end. What came before a failure is kept, and counted in `offset`.
-    pub(super) async fn take(&mut self, mut body: RequestBody) -> Result<(), Failure> {
+    pub(super) async fn take(&mut self, mut body: RequestBody) -> Result<(), ApiError> {
         let mut work: Option<(Work, u64)> = None;
         let outcome = loop {
             let batch = self.gather(&mut body, self.pending(work.as_ref())).await;
@@ -145,7 +145,7 @@ impl Intake {
     }
 
     /// Bytes for one batch, and how the body ended if it has.
-    async fn gather(&self, body: &mut RequestBody, start: u64) -> (Vec<Bytes>, Option<Result<(), Failure>>) {
+    async fn gather(&self, body: &mut RequestBody, start: u64) -> (Vec<Bytes>, Option<Result<(), ApiError>>) {
         let mut batch = Vec::new();
         let mut length = 0;
         while length < BATCH {
@@ -153,7 +153,7 @@ impl Intake {
                 Ok(Some(data)) => {
                     let total = start + (length + data.len()) as u64;
                     if self.limit.is_some_and(|limit| total > limit) {
-                        let failure = Failure::too_large(ErrorCode::SizeInvalid, "the upload is too large");
+                        let failure = ApiError::too_large(ErrorCode::SizeInvalid, "the upload is too large");
                         return (batch, Some(Err(failure)));
                     }
                     length += data.len();

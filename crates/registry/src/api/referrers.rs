@@ -10,7 +10,7 @@ use wharf_reference::Digest;
 use super::{Call, conditions, listings::next_link, value};
 use crate::{
     Body, ErrorCode, ManifestRecord,
-    error::{Answer, Failure},
+    error::{Answer, ApiError},
     percent::encode,
 };
 
@@ -106,7 +106,7 @@ impl Call<'_> {
 }
 
 /// A referrer as the list shows it.
-fn entry(digest: &Digest, record: &ManifestRecord) -> Result<Box<RawValue>, Failure> {
+fn entry(digest: &Digest, record: &ManifestRecord) -> Result<Box<RawValue>, ApiError> {
     let mut descriptor = Descriptor::new(record.media_type.clone(), digest.clone(), record.size)?
         .with_annotations(record.annotations.clone());
     if let Some(artifact_type) = &record.artifact_type {
@@ -115,8 +115,8 @@ fn entry(digest: &Digest, record: &ManifestRecord) -> Result<Box<RawValue>, Fail
     serde_json::value::to_raw_value(&descriptor).map_err(|_| storage())
 }
 
-fn storage() -> Failure {
-    Failure::new(
+fn storage() -> ApiError {
+    ApiError::new(
         http::StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::Unknown,
         "a record cannot be written as JSON",

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Body, ErrorCode,
     body::RequestBody,
-    error::{Answer, Failure},
+    error::{Answer, ApiError},
     range,
     route::parse_digest,
     state::{Progress, Session, State},
@@ -89,7 +89,7 @@ impl Call<'_> {
         let digest = self
             .query
             .value("digest")
-            .ok_or_else(|| Failure::bad(ErrorCode::DigestInvalid, "the digest is missing"))?;
+            .ok_or_else(|| ApiError::bad(ErrorCode::DigestInvalid, "the digest is missing"))?;
         let digest = parse_digest(digest)?;
         let session = self.session(id)?;
         self.finish(id, session, digest, body).await
@@ -128,7 +128,7 @@ impl Call<'_> {
     }
 
     /// Makes a finished upload a blob of this repository, if it has the digest.
-    async fn commit(&self, id: &str, progress: &mut Progress, digest: &Digest) -> Result<(), Failure> {
+    async fn commit(&self, id: &str, progress: &mut Progress, digest: &Digest) -> Result<(), ApiError> {
         let state = &self.registry.state;
         let hasher = progress.hasher.take();
         let fits =
@@ -138,7 +138,7 @@ impl Call<'_> {
             None => state.rehash(id, digest.algorithm()).await.map_err(gone)?,
         };
         if content.digest() != digest {
-            return Err(Failure::bad(
+            return Err(ApiError::bad(
                 ErrorCode::DigestInvalid,
                 "the content does not have this digest",
             ));
@@ -159,7 +159,7 @@ impl Call<'_> {
         progress: &mut Progress,
         body: RequestBody,
         announced: Announced<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ApiError> {
         let Announced {
             length: expected,
             digest,
@@ -192,14 +192,14 @@ impl Call<'_> {
             }
         };
         if kept != intake.offset {
-            outcome = outcome.and(Err(Failure::new(
+            outcome = outcome.and(Err(ApiError::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 ErrorCode::Unknown,
                 "the registry's storage failed",
             )));
         }
         if outcome.is_ok() && end.is_some_and(|end| end != kept) {
-            outcome = Err(Failure::bad(
+            outcome = Err(ApiError::bad(
                 ErrorCode::SizeInvalid,
                 "the chunk is shorter than its range",
             ));
@@ -215,7 +215,7 @@ impl Call<'_> {
         &self,
         session: &Arc<Session>,
         digest: Option<&Digest>,
-    ) -> Box<dyn Fn(u64) -> Result<(), Failure> + Send + Sync> {
+    ) -> Box<dyn Fn(u64) -> Result<(), ApiError> + Send + Sync> {
         let state = Arc::clone(&self.registry.state);
         let quota = match digest {
             Some(digest) => self.quota().with_blob(&state, digest),
@@ -232,7 +232,7 @@ impl Call<'_> {
     }
 
     /// The session, if the client opened it, in this repository.
-    fn session(&self, id: &str) -> Result<Arc<Session>, Failure> {
+    fn session(&self, id: &str) -> Result<Arc<Session>, ApiError> {
         let sessions = self.registry.state.uploads();
         let session = sessions.get(id).filter(|session| {
             session.repository == self.path
@@ -244,7 +244,7 @@ impl Call<'_> {
     }
 
     /// The right to write to a session, which one request has at a time.
-    fn claim(&self, id: &str, session: &Session) -> Result<OwnedMutexGuard<Progress>, Failure> {
+    fn claim(&self, id: &str, session: &Session) -> Result<OwnedMutexGuard<Progress>, ApiError> {
         let claimed = Arc::clone(&session.progress).try_lock_owned();
         let progress = claimed.map_err(|_| self.out_of_step(StatusCode::CONFLICT, id, session))?;
         if progress.ended {
@@ -254,9 +254,9 @@ impl Call<'_> {
     }
 
     /// How many bytes the chunk says it has, if it says so and begins where the last one ended.
-    fn check_range(&self, id: &str, session: &Session, progress: &Progress) -> Result<Option<u64>, Failure> {
+    fn check_range(&self, id: &str, session: &Session, progress: &Progress) -> Result<Option<u64>, ApiError> {
         let range = range::content_range(self.headers)
-            .map_err(|()| Failure::bad(ErrorCode::BlobUploadInvalid, "invalid Content-Range"))?;
+            .map_err(|()| ApiError::bad(ErrorCode::BlobUploadInvalid, "invalid Content-Range"))?;
         let Some(range) = range else {
             return Ok(None);
         };
@@ -265,7 +265,7 @@ impl Call<'_> {
         }
         let length = range.end - range.start;
         if content_length(self.headers).is_some_and(|announced| announced != length) {
-            return Err(Failure::bad(
+            return Err(ApiError::bad(
                 ErrorCode::SizeInvalid,
                 "Content-Length and Content-Range differ",
             ));
@@ -273,8 +273,8 @@ impl Call<'_> {
         Ok(Some(length))
     }
 
-    fn out_of_step(&self, status: StatusCode, id: &str, session: &Session) -> Failure {
-        let mut failure = Failure::new(
+    fn out_of_step(&self, status: StatusCode, id: &str, session: &Session) -> ApiError {
+        let mut failure = ApiError::new(
             status,
             ErrorCode::BlobUploadInvalid,
             "the chunk does not follow the bytes that are kept",
@@ -297,7 +297,7 @@ impl Call<'_> {
         Ok(response)
     }
 
-    pub(super) fn created(&self, digest: &Digest) -> Result<Response<Body>, Failure> {
+    pub(super) fn created(&self, digest: &Digest) -> Result<Response<Body>, ApiError> {
         let mut response = empty(StatusCode::CREATED);
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, self.location(&format!("blobs/{digest}"))?);
@@ -306,13 +306,13 @@ impl Call<'_> {
     }
 }
 
-fn no_session() -> Failure {
-    Failure::missing(ErrorCode::BlobUploadUnknown, "no such upload")
+fn no_session() -> ApiError {
+    ApiError::missing(ErrorCode::BlobUploadUnknown, "no such upload")
 }
 
 /// The failure that a client gets for an error of the backend: a missing upload if the upload's bytes are
 /// gone ([`ErrorKind::NotFound`]), else the error itself.
-fn gone(error: Error) -> Failure {
+fn gone(error: Error) -> ApiError {
     match error.kind() {
         ErrorKind::NotFound => no_session(),
         _ => error.into(),

@@ -14,7 +14,7 @@ use http::StatusCode;
 
 use super::Call;
 use crate::{
-    error::Failure,
+    error::ApiError,
     state::{Owner, Session, State},
 };
 
@@ -25,7 +25,7 @@ type Open = (String, Arc<Session>);
 
 impl Call<'_> {
     /// Finds room for one more upload.
-    pub(super) async fn make_room(&self) -> Result<(), Failure> {
+    pub(super) async fn make_room(&self) -> Result<(), ApiError> {
         let limits = &self.registry.config.limits;
         let state = &self.registry.state;
         let owner = self.owner();
@@ -70,7 +70,7 @@ fn open(state: &State, which: impl Fn(&Session) -> bool) -> Vec<Open> {
 }
 
 /// Drops the upload that nobody has used for the longest, if that is so long and nobody writes to it.
-async fn make_way(state: &State, mut uploads: Vec<Open>, idle: Duration) -> Result<(), Failure> {
+async fn make_way(state: &State, mut uploads: Vec<Open>, idle: Duration) -> Result<(), ApiError> {
     uploads.sort_by_key(|(_, session)| std::cmp::Reverse(session.idle()));
     let longest = uploads
         .first()
@@ -86,7 +86,7 @@ async fn make_way(state: &State, mut uploads: Vec<Open>, idle: Duration) -> Resu
         }
     }
     let wait = ABANDONED.saturating_sub(longest).as_secs().max(1);
-    Err(Failure::wait(
+    Err(ApiError::wait(
         StatusCode::TOO_MANY_REQUESTS,
         wait,
         "too many uploads are open",

@@ -20,7 +20,7 @@ use wharf_reference::{Digest, Tag};
 use super::Call;
 use crate::{
     ErrorCode, RepositoryPath,
-    error::Failure,
+    error::ApiError,
     route::Target,
     state::{ManifestPush, Needs, State},
     upstream::Through,
@@ -41,13 +41,13 @@ impl Call<'_> {
         self.through().is_some()
     }
 
-    async fn source(&self, through: &Through) -> Result<Arc<dyn Source>, Failure> {
+    async fn source(&self, through: &Through) -> Result<Arc<dyn Source>, ApiError> {
         let source = through.upstream.repository(self.path.as_str()).await;
         source.map_err(|error| unreachable(&error))
     }
 
     /// Has the manifest here, if upstream has it.
-    pub(super) async fn fetch_manifest(&self, target: &Target) -> Result<(), Failure> {
+    pub(super) async fn fetch_manifest(&self, target: &Target) -> Result<(), ApiError> {
         let Some(through) = self.through() else {
             return Ok(());
         };
@@ -143,7 +143,11 @@ impl Call<'_> {
     }
 
     /// The bytes of a blob from upstream, kept on their way; `None` if another client has fetched it meanwhile.
-    pub(super) async fn fetch_blob(&self, digest: &Digest, size: u64) -> Result<Option<ByteStream>, Failure> {
+    pub(super) async fn fetch_blob(
+        &self,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<Option<ByteStream>, ApiError> {
         let Some(through) = self.through() else {
             return Ok(None);
         };
@@ -175,17 +179,17 @@ impl Call<'_> {
 }
 
 /// What a failure of upstream is for our client: what is not there is not here, the rest is a bad gateway.
-fn unreachable(error: &Error) -> Failure {
+fn unreachable(error: &Error) -> ApiError {
     const MESSAGE: &str = "upstream cannot be asked";
     let status = match error.kind() {
-        ErrorKind::NotFound => return Failure::missing(ErrorCode::ManifestUnknown, "not found upstream"),
+        ErrorKind::NotFound => return ApiError::missing(ErrorCode::ManifestUnknown, "not found upstream"),
         ErrorKind::RateLimited => {
-            return Failure::wait(StatusCode::TOO_MANY_REQUESTS, UPSTREAM_WAIT, MESSAGE);
+            return ApiError::wait(StatusCode::TOO_MANY_REQUESTS, UPSTREAM_WAIT, MESSAGE);
         }
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::BAD_GATEWAY,
     };
-    Failure::new(status, ErrorCode::Unknown, MESSAGE)
+    ApiError::new(status, ErrorCode::Unknown, MESSAGE)
 }
 
 /// What passes to the disk.

@@ -11,7 +11,7 @@ use crate::{
     auth::{Grant, basic_challenge},
     body::RequestBody,
     client::Client,
-    error::{Answer, Failure},
+    error::{Answer, ApiError},
     query::Query,
 };
 
@@ -31,17 +31,17 @@ pub(super) async fn answer(
 ) -> Answer {
     let authentication = &registry.config.authentication;
     let Some(issuer) = &authentication.issuer else {
-        return Err(Failure::missing(
+        return Err(ApiError::missing(
             ErrorCode::Unsupported,
             "this registry issues no tokens",
         ));
     };
-    let denied = || Failure::unauthorized(basic_challenge(), "wrong user name or password");
+    let denied = || ApiError::unauthorized(basic_challenge(), "wrong user name or password");
     let is_form = parts.method == Method::POST;
     let form = if is_form {
         let bytes = receive::within(FORM_TIMEOUT, body, MAX_FORM, registry.config.limits.idle).await?;
         String::from_utf8(bytes.to_vec())
-            .map_err(|_| Failure::bad(ErrorCode::Unsupported, "the form is not UTF-8"))?
+            .map_err(|_| ApiError::bad(ErrorCode::Unsupported, "the form is not UTF-8"))?
     } else {
         String::new()
     };
@@ -59,7 +59,7 @@ pub(super) async fn answer(
             Some(user.into())
         }
         (None, Some(_)) => {
-            return Err(Failure::bad(
+            return Err(ApiError::bad(
                 ErrorCode::Unsupported,
                 "this grant type is not offered",
             ));

@@ -10,7 +10,7 @@ use super::Call;
 use crate::{
     Action, BlobRecord, ErrorCode, Registry, RepositoryPath,
     body::RequestBody,
-    error::{Answer, Failure},
+    error::{Answer, ApiError},
     route::parse_digest,
     state::Session,
 };
@@ -39,7 +39,7 @@ impl Call<'_> {
             (None, _, Some("sha256")) | (None, None, None) => Algorithm::Sha256,
             (None, _, Some("sha512")) => Algorithm::Sha512,
             (None, _, Some(_)) => {
-                return Err(Failure::bad(
+                return Err(ApiError::bad(
                     ErrorCode::DigestInvalid,
                     "this digest algorithm is not supported; use sha256 or sha512",
                 ));
@@ -81,7 +81,7 @@ impl Call<'_> {
     }
 
     /// Links content that another repository has. `false` if it is there no more.
-    async fn mount(&self, digest: &Digest, size: u64) -> Result<bool, Failure> {
+    async fn mount(&self, digest: &Digest, size: u64) -> Result<bool, ApiError> {
         let state = &self.registry.state;
         let present = state.hold_content().await;
         if !state.is_present(digest, size).await? {
@@ -104,8 +104,8 @@ impl Call<'_> {
     }
 
     /// Drops the sessions that nobody has used for too long.
-    async fn expire(&self) -> Result<(), Failure> {
-        expire(self.registry).await.map_err(Failure::from)
+    async fn expire(&self) -> Result<(), ApiError> {
+        expire(self.registry).await.map_err(ApiError::from)
     }
 }
 

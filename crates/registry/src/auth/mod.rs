@@ -38,7 +38,7 @@ pub(crate) use self::{
     users::Users,
     wanted::{Mount, Wanted},
 };
-use crate::{ErrorCode, RepositoryPath, client::Client, error::Failure};
+use crate::{ErrorCode, RepositoryPath, client::Client, error::ApiError};
 
 /// How to log in with a name and a password.
 pub(crate) fn basic_challenge() -> HeaderValue {
@@ -228,7 +228,7 @@ impl Authentication {
         headers: &HeaderMap,
         wanted: Option<Wanted<'_>>,
         external: Option<&str>,
-    ) -> Result<Principal, Failure> {
+    ) -> Result<Principal, ApiError> {
         let challenge = |error: Option<&str>| self.challenge(wanted, external, error);
         let sent = self.login(headers);
         let principal = match (self.wants_tokens(), sent) {
@@ -262,7 +262,7 @@ impl Authentication {
         match (&principal.grants, &principal.user) {
             (Some(_), _) => Err(challenge(Some("insufficient_scope"))),
             (None, None) if !self.is_open() => Err(challenge(None)),
-            _ => Err(Failure::new(
+            _ => Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 ErrorCode::Denied,
                 "these credentials do not allow this",
@@ -272,7 +272,7 @@ impl Authentication {
 
     /// Asks for a login at the version check although this registry lets clients pull without one: some clients
     /// learn here, and nowhere else, that there are logins, and could not push.
-    pub(crate) fn greet(&self, principal: &Principal) -> Result<(), Failure> {
+    pub(crate) fn greet(&self, principal: &Principal) -> Result<(), ApiError> {
         let has_users = !self.is_open() && !self.wants_tokens();
         match principal.user {
             None if has_users => Err(self.challenge(None, None, None)),
@@ -300,9 +300,9 @@ impl Authentication {
         Ok(right.then(|| Arc::from(user)))
     }
 
-    fn challenge(&self, wanted: Option<Wanted<'_>>, external: Option<&str>, error: Option<&str>) -> Failure {
+    fn challenge(&self, wanted: Option<Wanted<'_>>, external: Option<&str>, error: Option<&str>) -> ApiError {
         let text = match self.token_source(external.unwrap_or_default()) {
-            None => return Failure::unauthorized(basic_challenge(), "authentication required"),
+            None => return ApiError::unauthorized(basic_challenge(), "authentication required"),
             Some((realm, service)) => {
                 let (realm, service) = (quoted(&realm), quoted(service));
                 let mut text = format!("Bearer realm=\"{realm}\",service=\"{service}\"");
@@ -317,7 +317,7 @@ impl Authentication {
             }
         };
         let challenge = HeaderValue::try_from(text).unwrap_or_else(|_| basic_challenge());
-        Failure::unauthorized(challenge, "authentication required")
+        ApiError::unauthorized(challenge, "authentication required")
     }
 }
 

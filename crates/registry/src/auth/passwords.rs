@@ -19,7 +19,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     client::{Client, Network},
-    error::Failure,
+    error::ApiError,
 };
 
 /// The most clients that wait for the check of a password. One more takes the place of one of the client that has
@@ -144,7 +144,7 @@ pub(crate) enum Busy {
     Closing,
 }
 
-impl From<Busy> for Failure {
+impl From<Busy> for ApiError {
     fn from(busy: Busy) -> Self {
         let (status, message) = match busy {
             Busy::Full => (

@@ -19,7 +19,7 @@ use self::{
     log::RequestLog,
     quirks::{QuirkState, Seen},
 };
-use crate::{Body, Registry, api, body::RequestBody, error::Failure};
+use crate::{Body, Registry, api, body::RequestBody, error::ApiError};
 
 /// The behaviour of a registry under test. Clones share faults, the log and what quirks count.
 #[derive(Clone, Default)]
@@ -37,7 +37,7 @@ impl Behaviour {
         &self,
         registry: &Registry,
         request: Request<RequestBody>,
-        refused: Option<Failure>,
+        refused: Option<ApiError>,
     ) -> Response<Body> {
         let logged = self.log.as_ref().map(|log| (log, LoggedRequest::of(&request)));
         let response = self.misbehave(registry, request, refused).await;
@@ -57,7 +57,7 @@ impl Behaviour {
         &self,
         registry: &Registry,
         mut request: Request<RequestBody>,
-        refused: Option<Failure>,
+        refused: Option<ApiError>,
     ) -> Response<Body> {
         let script = self.faults.hit(request.method(), request.uri().path());
         let mut seen = (!self.quirks.is_empty()).then(|| Seen::of(&request));

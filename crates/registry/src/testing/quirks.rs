@@ -24,7 +24,7 @@ use crate::{
     Body, Endpoint, ErrorCode, Registry,
     api::{self, DIGEST, SUBJECT},
     body::RequestBody,
-    error::Failure,
+    error::ApiError,
     query::Query,
     range,
     route::{self, Route, Target},
@@ -90,15 +90,15 @@ impl Seen {
 
 impl Behaviour {
     /// The answer to a request that is not handled at all.
-    pub(super) fn refuse(&self, seen: &Seen) -> Option<Failure> {
+    pub(super) fn refuse(&self, seen: &Seen) -> Option<ApiError> {
         self.quirks.iter().find_map(|quirk| match quirk {
-            Quirk::RefusesCookies if seen.headers.contains_key(header::COOKIE) => Some(Failure::new(
+            Quirk::RefusesCookies if seen.headers.contains_key(header::COOKIE) => Some(ApiError::new(
                 StatusCode::FORBIDDEN,
                 ErrorCode::Denied,
                 "CSRF token not found in request",
             )),
             Quirk::NoManifestHead if seen.is(&Method::HEAD, Endpoint::Manifest) => {
-                Some(Failure::missing(ErrorCode::ManifestUnknown, "no such manifest"))
+                Some(ApiError::missing(ErrorCode::ManifestUnknown, "no such manifest"))
             }
             Quirk::PullLimit(limit) if seen.is(&Method::GET, Endpoint::Manifest) => {
                 self.state.count_pull(*limit)
@@ -192,11 +192,11 @@ impl Behaviour {
             match quirk {
                 Quirk::PatchLimit(_) if seen.too_long.load(Ordering::Relaxed) => {
                     let message = "the upload is too large";
-                    response = Failure::too_large(ErrorCode::SizeInvalid, message).into_response();
+                    response = ApiError::too_large(ErrorCode::SizeInvalid, message).into_response();
                 }
                 Quirk::NoChunks if seen.unwanted_chunk && status == StatusCode::BAD_REQUEST => {
                     let message = "chunks are not offered";
-                    response = Failure::bad(ErrorCode::Unsupported, message).into_response();
+                    response = ApiError::bad(ErrorCode::Unsupported, message).into_response();
                 }
                 Quirk::ChunkMinimum(minimum) if seen.is(&Method::POST, Endpoint::Uploads) && !failed => {
                     headers.insert(CHUNK_MINIMUM, HeaderValue::from(*minimum));
@@ -208,7 +208,7 @@ impl Behaviour {
                     let passed_rights = !failed || status == StatusCode::PRECONDITION_FAILED;
                     if passed_rights {
                         let message = "there is nothing at this path";
-                        response = Failure::missing(ErrorCode::Unsupported, message).into_response();
+                        response = ApiError::missing(ErrorCode::Unsupported, message).into_response();
                     }
                 }
                 Quirk::NoReferrers => drop(headers.remove(SUBJECT)),
@@ -242,11 +242,11 @@ impl Behaviour {
 
 impl QuirkState {
     /// Counts a pull, or refuses it if `limit` pulls were counted within the window.
-    fn count_pull(&self, limit: u64) -> Option<Failure> {
+    fn count_pull(&self, limit: u64) -> Option<ApiError> {
         let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
         pulls.retain(|pull| pull.elapsed() < Quirk::PULL_WINDOW);
         if pulls.len() as u64 >= limit {
-            return Some(Failure::wait(
+            return Some(ApiError::wait(
                 StatusCode::TOO_MANY_REQUESTS,
                 60,
                 "you have reached your pull rate limit",
