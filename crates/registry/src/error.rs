@@ -78,7 +78,7 @@ pub(crate) struct ApiError {
     headers: Option<Box<HeaderMap>>,
 }
 
-pub(crate) type Answer = Result<Response<Body>, ApiError>;
+pub(crate) type ApiResult = Result<Response<Body>, ApiError>;
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {

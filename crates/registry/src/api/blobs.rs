@@ -4,13 +4,13 @@ use wharf_reference::Digest;
 use super::{Call, DIGEST, conditions, digest_value, empty, value};
 use crate::{
     Body, ErrorCode,
-    error::{Answer, ApiError},
+    error::{ApiError, ApiResult},
     range::{self, Requested},
 };
 
 impl Call<'_> {
     /// GET and HEAD of a blob (distribution-spec, *Pulling blobs*).
-    pub(super) async fn pull_blob(&self, digest: &Digest) -> Answer {
+    pub(super) async fn pull_blob(&self, digest: &Digest) -> ApiResult {
         let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let state = &self.registry.state;
         let mut here = self.linked_blob(digest);
@@ -91,7 +91,7 @@ impl Call<'_> {
 
     /// DELETE of a blob: this repository no longer has it (distribution-spec, *Deleting Blobs*). The bytes
     /// go when no repository has them.
-    pub(super) async fn delete_blob(&self, digest: &Digest) -> Answer {
+    pub(super) async fn delete_blob(&self, digest: &Digest) -> ApiResult {
         let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;

@@ -9,7 +9,7 @@ use wharf_reference::Digest;
 use super::{DIGEST, digest_value, value};
 use crate::{
     Body,
-    error::{Answer, ApiError},
+    error::{ApiError, ApiResult},
 };
 
 /// The entity tag of content.
@@ -19,7 +19,7 @@ pub(super) fn etag(digest: &Digest) -> Result<HeaderValue, ApiError> {
 
 /// The answer instead of the content, if the client's conditions ask for one: 304 if it has the content, 412 if it
 /// wants other content.
-pub(super) fn instead_of(headers: &HeaderMap, digest: &Digest) -> Option<Answer> {
+pub(super) fn instead_of(headers: &HeaderMap, digest: &Digest) -> Option<ApiResult> {
     if !if_match(headers, Some(digest)) {
         return Some(Err(ApiError::condition()));
     }
@@ -28,7 +28,7 @@ pub(super) fn instead_of(headers: &HeaderMap, digest: &Digest) -> Option<Answer>
 }
 
 /// As [`instead_of`], of a document that has no entity tag: only `*` and `If-Match` say something about it.
-pub(super) fn instead_of_document(headers: &HeaderMap) -> Option<Answer> {
+pub(super) fn instead_of_document(headers: &HeaderMap) -> Option<ApiResult> {
     let is_any = |name| values(headers, name).any(|tag| tag == Tag::Any);
     if headers.contains_key(header::IF_MATCH) && !is_any(header::IF_MATCH) {
         return Some(Err(ApiError::condition()));
@@ -97,7 +97,7 @@ fn quoted(text: &str) -> Option<&str> {
     text.strip_prefix('"')?.strip_suffix('"')
 }
 
-fn not_modified(digest: &Digest) -> Answer {
+fn not_modified(digest: &Digest) -> ApiResult {
     let mut response = empty_304();
     let headers = response.headers_mut();
     headers.insert(header::ETAG, etag(digest)?);

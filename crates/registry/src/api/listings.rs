@@ -8,7 +8,7 @@ use super::{Call, conditions, document, value};
 use crate::{
     ErrorCode, Registry, RepositoryPath,
     auth::Principal,
-    error::{Answer, ApiError},
+    error::{ApiError, ApiResult},
     percent::encode,
     query::Query,
     state::Repository,
@@ -46,7 +46,7 @@ pub(super) fn next_link(target: &str) -> Result<HeaderValue, ApiError> {
 
 impl Call<'_> {
     /// GET of the tags, by byte order (distribution-spec, *Listing Tags*).
-    pub(super) fn tags(&self) -> Answer {
+    pub(super) fn tags(&self) -> ApiResult {
         let unknown = || ApiError::missing(ErrorCode::NameUnknown, "no such repository");
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;
@@ -78,7 +78,7 @@ pub(super) fn catalog(
     principal: &Principal,
     headers: &HeaderMap,
     query: &Query<'_>,
-) -> Answer {
+) -> ApiResult {
     if let Some(answer) = conditions::instead_of_document(headers) {
         return answer;
     }

@@ -11,7 +11,7 @@ use super::{Call, DIGEST, conditions, digest_value, empty, receive, value};
 use crate::{
     Body, ErrorCode, ManifestRecord,
     body::RequestBody,
-    error::{Answer, ApiError},
+    error::{ApiError, ApiResult},
     route::Target,
     state::{ManifestPush, Repository},
 };
@@ -21,7 +21,7 @@ const TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 impl Call<'_> {
     /// GET and HEAD of a manifest (distribution-spec, *Pulling manifests*).
-    pub(super) async fn pull_manifest(&self, target: &Target) -> Answer {
+    pub(super) async fn pull_manifest(&self, target: &Target) -> ApiResult {
         self.fetch_manifest(target).await?;
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;
@@ -48,7 +48,7 @@ impl Call<'_> {
     }
 
     /// PUT of a manifest (distribution-spec, *Pushing Manifests*).
-    pub(super) async fn push_manifest(&self, target: Target, body: RequestBody) -> Answer {
+    pub(super) async fn push_manifest(&self, target: Target, body: RequestBody) -> ApiResult {
         let limits = &self.registry.config.limits;
         let mut tags = Vec::new();
         for tag in self.query.values("tag") {
@@ -108,7 +108,7 @@ impl Call<'_> {
     }
 
     /// DELETE of a manifest with its tags, or of one tag (distribution-spec, *Deleting Manifests*).
-    pub(super) async fn delete_manifest(&self, target: &Target) -> Answer {
+    pub(super) async fn delete_manifest(&self, target: &Target) -> ApiResult {
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;
         let refused = AtomicBool::new(false);

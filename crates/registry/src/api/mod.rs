@@ -30,7 +30,7 @@ use crate::{
     auth::{Mount, Principal, Wanted},
     body::RequestBody,
     client::Client,
-    error::{Answer, ApiError},
+    error::{ApiError, ApiResult},
     query::Query,
     route::{self, Route},
     state::Quota,
@@ -99,7 +99,7 @@ async fn admit(registry: &Registry, parts: &Parts) -> Result<Admitted, ApiError>
 }
 
 /// Does what is asked.
-async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted: Admitted) -> Answer {
+async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted: Admitted) -> ApiResult {
     let (method, headers) = (&parts.method, &parts.headers);
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let Admitted { route, principal } = admitted;
@@ -161,7 +161,7 @@ fn action(method: &Method, endpoint: &route::Endpoint) -> Action {
 }
 
 impl Call<'_> {
-    async fn answer(&self, endpoint: route::Endpoint, body: RequestBody) -> Answer {
+    async fn answer(&self, endpoint: route::Endpoint, body: RequestBody) -> ApiResult {
         match (self.method, endpoint) {
             (&Method::GET | &Method::HEAD, route::Endpoint::Manifest(target)) => {
                 self.pull_manifest(&target).await

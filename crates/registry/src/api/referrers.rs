@@ -10,7 +10,7 @@ use wharf_reference::Digest;
 use super::{Call, conditions, listings::next_link, value};
 use crate::{
     Body, ErrorCode, ManifestRecord,
-    error::{Answer, ApiError},
+    error::{ApiError, ApiResult},
     percent::encode,
 };
 
@@ -29,7 +29,7 @@ impl Call<'_> {
     /// GET of the manifests that refer to `subject`, by digest (distribution-spec, *Listing Referrers*).
     ///
     /// A page ends at the limit of entries, or before it passes the size that clients read of a manifest.
-    pub(super) async fn referrers(&self, subject: &Digest) -> Answer {
+    pub(super) async fn referrers(&self, subject: &Digest) -> ApiResult {
         if let Some(answer) = conditions::instead_of_document(self.headers) {
             return answer;
         }

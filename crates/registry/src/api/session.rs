@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Body, ErrorCode,
     body::RequestBody,
-    error::{Answer, ApiError},
+    error::{ApiError, ApiResult},
     range,
     route::parse_digest,
     state::{Progress, Session, State},
@@ -34,7 +34,7 @@ struct Announced<'a> {
 
 impl Call<'_> {
     /// GET of a session (distribution-spec, end-13).
-    pub(super) async fn upload_status(&self, id: &str) -> Answer {
+    pub(super) async fn upload_status(&self, id: &str) -> ApiResult {
         let session = self.session(id)?;
         if self.registry.state.backend.length(id).await?.is_none() {
             return Err(no_session());
@@ -45,7 +45,7 @@ impl Call<'_> {
 
     /// DELETE of a session (distribution-spec, end-14). A request that is writing to it is told to stop, and
     /// the session goes when it has: who broke off an upload cannot know whether that has been noticed here.
-    pub(super) async fn cancel_upload(&self, id: &str) -> Answer {
+    pub(super) async fn cancel_upload(&self, id: &str) -> ApiResult {
         let session = self.session(id)?;
         session.cancel();
         let state = Arc::clone(&self.registry.state);
@@ -63,7 +63,7 @@ impl Call<'_> {
 
     /// PATCH: takes a chunk, or a stream without `Content-Range` (distribution-spec, *Pushing a blob in
     /// chunks*).
-    pub(super) async fn continue_upload(&self, id: &str, body: RequestBody) -> Answer {
+    pub(super) async fn continue_upload(&self, id: &str, body: RequestBody) -> ApiResult {
         let session = self.session(id)?;
         let mut progress = self.claim(id, &session)?;
         let expected = self.check_range(id, &session, &progress)?;
@@ -85,7 +85,7 @@ impl Call<'_> {
     }
 
     /// PUT: takes what is left and closes the session.
-    pub(super) async fn finish_upload(&self, id: &str, body: RequestBody) -> Answer {
+    pub(super) async fn finish_upload(&self, id: &str, body: RequestBody) -> ApiResult {
         let digest = self
             .query
             .value("digest")
@@ -101,7 +101,7 @@ impl Call<'_> {
         session: Arc<Session>,
         digest: Digest,
         body: RequestBody,
-    ) -> Answer {
+    ) -> ApiResult {
         let mut progress = self.claim(id, &session)?;
         let expected = self.check_range(id, &session, &progress)?;
         if progress.offset == 0 {
@@ -288,7 +288,7 @@ impl Call<'_> {
         }
     }
 
-    pub(super) fn progress(&self, status: StatusCode, id: &str, session: &Session) -> Answer {
+    pub(super) fn progress(&self, status: StatusCode, id: &str, session: &Session) -> ApiResult {
         let mut response = empty(status);
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, self.location(&format!("blobs/uploads/{id}"))?);

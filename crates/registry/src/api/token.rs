@@ -11,7 +11,7 @@ use crate::{
     auth::{Grant, basic_challenge},
     body::RequestBody,
     client::Client,
-    error::{Answer, ApiError},
+    error::{ApiError, ApiResult},
     query::Query,
 };
 
@@ -28,7 +28,7 @@ pub(super) async fn answer(
     parts: &Parts,
     query: &Query<'_>,
     body: RequestBody,
-) -> Answer {
+) -> ApiResult {
     let authentication = &registry.config.authentication;
     let Some(issuer) = &authentication.issuer else {
         return Err(ApiError::missing(

@@ -10,7 +10,7 @@ use super::Call;
 use crate::{
     Action, BlobRecord, ErrorCode, Registry, RepositoryPath,
     body::RequestBody,
-    error::{Answer, ApiError},
+    error::{ApiError, ApiResult},
     route::parse_digest,
     state::Session,
 };
@@ -21,7 +21,7 @@ const HOLDERS: usize = 1000;
 impl Call<'_> {
     /// POST: opens a session, takes a whole blob, or mounts one (distribution-spec, *Pushing blobs* and
     /// *Mounting a blob from another repository*).
-    pub(super) async fn begin_upload(&self, body: RequestBody) -> Answer {
+    pub(super) async fn begin_upload(&self, body: RequestBody) -> ApiResult {
         let digest = self.query.value("digest").map(parse_digest).transpose()?;
         // No blob has a digest that cannot be one: as every mount that cannot be done, it becomes an upload.
         let mount = self
