@@ -11,7 +11,7 @@ use wharf_reference::{Algorithm, Digest, Tag};
 
 use crate::{
     Registry, RepositoryPath,
-    state::{ManifestPush, Quota, Repository, State},
+    state::{ManifestPush, Quota, RegistryState, Repository},
 };
 
 /// A repository of a registry in this process, without HTTP: to fill it from a store, or to look into it.
@@ -37,7 +37,7 @@ impl Registry {
 }
 
 impl LocalRepository {
-    fn state(&self) -> &Arc<State> {
+    fn state(&self) -> &Arc<RegistryState> {
         &self.registry.state
     }
 
@@ -112,7 +112,7 @@ impl Source for LocalRepository {
 }
 
 struct Opener {
-    state: Arc<State>,
+    state: Arc<RegistryState>,
     descriptor: Descriptor,
 }
 

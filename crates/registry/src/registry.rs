@@ -20,7 +20,7 @@ use crate::{
     behaviour::Behaviour,
     body::RequestBody,
     error::ApiError,
-    state::{Needs, State},
+    state::{Needs, RegistryState},
     upstream::Through,
 };
 
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Registry {
     pub(crate) config: Arc<Config>,
-    pub(crate) state: Arc<State>,
+    pub(crate) state: Arc<RegistryState>,
 }
 
 /// How a registry behaves.
@@ -59,7 +59,7 @@ impl Config {
 impl Registry {
     /// An empty registry in memory, open to everybody. With the feature `testing` it keeps a log of requests.
     pub fn memory() -> Self {
-        let registry = Self::over(State::empty(Arc::new(MemoryBackend::default())));
+        let registry = Self::over(RegistryState::empty(Arc::new(MemoryBackend::default())));
         #[cfg(feature = "testing")]
         let registry = registry.with_request_log(true);
         registry
@@ -72,10 +72,10 @@ impl Registry {
     /// Those of the backend, and [`Corrupt`](wharf_content::ErrorKind::Corrupt) for a record that cannot be
     /// read.
     pub async fn open(backend: impl Backend + 'static) -> Result<Self, Error> {
-        Ok(Self::over(State::load(Arc::new(backend)).await?))
+        Ok(Self::over(RegistryState::load(Arc::new(backend)).await?))
     }
 
-    fn over(state: State) -> Self {
+    fn over(state: RegistryState) -> Self {
         Self {
             config: Arc::new(Config {
                 authentication: Authentication::default(),

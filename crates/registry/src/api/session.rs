@@ -19,7 +19,7 @@ use crate::{
     error::{ApiError, ApiResult},
     range,
     route::parse_digest,
-    state::{Progress, Session, State},
+    state::{Progress, RegistryState, Session},
 };
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
@@ -320,7 +320,7 @@ fn gone(error: Error) -> ApiError {
 }
 
 /// Ends a session that did not become a blob, unless it has ended already.
-async fn end(state: &State, id: &str, mut progress: OwnedMutexGuard<Progress>) -> Result<(), Error> {
+async fn end(state: &RegistryState, id: &str, mut progress: OwnedMutexGuard<Progress>) -> Result<(), Error> {
     if !progress.ended {
         progress.ended = true;
         state.abandon(id).await?;

@@ -15,7 +15,7 @@ use http::StatusCode;
 use super::Call;
 use crate::{
     error::ApiError,
-    state::{Owner, Session, State},
+    state::{Owner, RegistryState, Session},
 };
 
 /// How long nobody has used an upload that makes way for another of its own client.
@@ -61,7 +61,7 @@ impl Call<'_> {
     }
 }
 
-fn open(state: &State, which: impl Fn(&Session) -> bool) -> Vec<Open> {
+fn open(state: &RegistryState, which: impl Fn(&Session) -> bool) -> Vec<Open> {
     let uploads = state.uploads();
     let these = uploads.iter().filter(|(_, session)| which(session));
     these
@@ -70,7 +70,7 @@ fn open(state: &State, which: impl Fn(&Session) -> bool) -> Vec<Open> {
 }
 
 /// Drops the upload that nobody has used for the longest, if that is so long and nobody writes to it.
-async fn make_way(state: &State, mut uploads: Vec<Open>, idle: Duration) -> Result<(), ApiError> {
+async fn make_way(state: &RegistryState, mut uploads: Vec<Open>, idle: Duration) -> Result<(), ApiError> {
     uploads.sort_by_key(|(_, session)| std::cmp::Reverse(session.idle()));
     let longest = uploads
         .first()

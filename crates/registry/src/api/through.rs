@@ -22,7 +22,7 @@ use crate::{
     ErrorCode, RepositoryPath,
     error::ApiError,
     route::Target,
-    state::{ManifestPush, Needs, State},
+    state::{ManifestPush, Needs, RegistryState},
     upstream::Through,
 };
 
@@ -201,7 +201,7 @@ enum Passed {
 
 /// Writes what passes; keeps it if it passed whole, which its verification has to say.
 async fn keep_blob(
-    state: Arc<State>,
+    state: Arc<RegistryState>,
     path: RepositoryPath,
     digest: Digest,
     mut chunks: mpsc::Receiver<Passed>,

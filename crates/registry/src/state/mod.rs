@@ -44,7 +44,7 @@ use crate::{Backend, Change, Observer, RepositoryPath};
 /// Repositories that are looked at before others get a turn.
 const PART: usize = 256;
 
-pub(crate) struct State {
+pub(crate) struct RegistryState {
     pub(crate) backend: Arc<dyn Backend>,
     /// Content is linked under a shared hold and removed under an exclusive one, so that nothing is removed
     /// between the moment it is found and the moment it is linked.
@@ -64,7 +64,7 @@ pub(crate) struct State {
     hashes: sync::Semaphore,
 }
 
-impl State {
+impl RegistryState {
     pub(crate) fn empty(backend: Arc<dyn Backend>) -> Self {
         Self {
             backend,

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use wharf_content::{Error, ErrorKind, Verified};
 use wharf_reference::{Digest, Tag};
 
-use super::{Content, Repository, Reservation, State, random_id};
+use super::{Content, RegistryState, Repository, Reservation, random_id};
 use crate::{BlobRecord, Change, Record, RecordKey, RepositoryPath};
 
 /// Content that has been removed.
@@ -22,7 +22,7 @@ pub(crate) type Present = OwnedRwLockReadGuard<()>;
 /// As long as it is held, nobody else changes the repository.
 pub(crate) type Closed = OwnedRwLockWriteGuard<()>;
 
-impl State {
+impl RegistryState {
     /// Keeps all content where it is.
     pub(crate) async fn hold_content(&self) -> Present {
         Arc::clone(&self.sweep).read_owned().await

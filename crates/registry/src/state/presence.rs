@@ -4,9 +4,9 @@
 use wharf_content::Error;
 use wharf_reference::Digest;
 
-use super::State;
+use super::RegistryState;
 
-impl State {
+impl RegistryState {
     /// Whether content of this size is there.
     pub(crate) async fn is_present(&self, digest: &Digest, size: u64) -> Result<bool, Error> {
         Ok(self.backend.size(digest).await? == Some(size))

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wharf_content::{Descriptor, Error, ErrorKind, Manifest, Verified};
 use wharf_reference::{Digest, Tag};
 
-use super::{BlobLink, Quota, QuotaExceeded, Repository, State};
+use super::{BlobLink, Quota, QuotaExceeded, RegistryState, Repository};
 use crate::{Change, ManifestRecord, Record, RepositoryPath};
 
 /// A manifest on its way into a repository.
@@ -46,7 +46,7 @@ pub(crate) enum PushError {
     Storage(Error),
 }
 
-impl State {
+impl RegistryState {
     /// Stores a manifest and points tags at it. `condition` is asked for the state of the repository just before.
     pub(crate) async fn push_manifest(
         self: &Arc<Self>,

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use wharf_reference::Digest;
 
-use super::{More, Reservation, Reservations, Session, State};
+use super::{More, RegistryState, Reservation, Reservations, Session};
 use crate::{Limits, RepositoryPath};
 
 /// The bytes that a user may have, and the bytes that may be in a repository.
@@ -62,7 +62,7 @@ impl Quota {
     }
 
     /// The quota for a blob that the repository may link already.
-    pub(crate) fn with_blob(self, state: &State, digest: &Digest) -> Self {
+    pub(crate) fn with_blob(self, state: &RegistryState, digest: &Digest) -> Self {
         let repository = state.existing(&self.path);
         let content = repository.as_ref().map(|repository| repository.content());
         let link = content.as_ref().and_then(|content| content.blobs.get(digest));
@@ -71,7 +71,7 @@ impl Quota {
 
     /// Reserves room for content of this many bytes, beside the content that is linked, the uploads under way and the
     /// other reservations. Bytes that are linked already need no room.
-    pub(crate) fn reserve(&self, state: &State, bytes: u64) -> Result<Reservation, QuotaExceeded> {
+    pub(crate) fn reserve(&self, state: &RegistryState, bytes: u64) -> Result<Reservation, QuotaExceeded> {
         let more = More {
             repository: bytes.saturating_sub(self.linked.repository),
             user: bytes.saturating_sub(self.linked.user),
@@ -87,7 +87,7 @@ impl Quota {
     }
 
     /// Checks that the uploads under way have room.
-    pub(crate) fn check_uploads(&self, state: &State) -> Result<(), QuotaExceeded> {
+    pub(crate) fn check_uploads(&self, state: &RegistryState) -> Result<(), QuotaExceeded> {
         let reserved = state.reservations();
         self.check_repository(state, &reserved, 0)?;
         self.check_user(state, &reserved, 0)
@@ -95,7 +95,7 @@ impl Quota {
 
     fn check_repository(
         &self,
-        state: &State,
+        state: &RegistryState,
         reserved: &Reservations,
         more: u64,
     ) -> Result<(), QuotaExceeded> {
@@ -112,7 +112,12 @@ impl Quota {
         within(used, linked, more, limit, QuotaExceeded::Repository)
     }
 
-    fn check_user(&self, state: &State, reserved: &Reservations, more: u64) -> Result<(), QuotaExceeded> {
+    fn check_user(
+        &self,
+        state: &RegistryState,
+        reserved: &Reservations,
+        more: u64,
+    ) -> Result<(), QuotaExceeded> {
         let Some((user, limit)) = self.user.as_ref().zip(self.of_user) else {
             return Ok(());
         };
@@ -125,7 +130,7 @@ impl Quota {
 }
 
 /// Bytes of some uploads and of the content, both at one moment.
-fn with_uploads(state: &State, which: impl Fn(&Session) -> bool, content: impl Fn() -> u64) -> u64 {
+fn with_uploads(state: &RegistryState, which: impl Fn(&Session) -> bool, content: impl Fn() -> u64) -> u64 {
     let uploads = state.uploads();
     let uploading = uploads.values().filter(|session| which(session));
     let uploading = uploading.map(|session| session.received()).sum::<u64>();

@@ -12,13 +12,13 @@ use futures_core::Stream;
 use wharf_content::{ByteStream, Error, ErrorKind, Hasher, Verified};
 use wharf_reference::{Algorithm, Digest};
 
-use super::State;
+use super::RegistryState;
 
 /// Pieces of content that are hashed at a time because a part of them is wanted. The rest of the threads that may
 /// block is for other work.
 pub(super) const HASHES: usize = 16;
 
-impl State {
+impl RegistryState {
     /// Notes that content has its digest.
     pub(crate) fn trust(&self, digest: &Digest) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +109,7 @@ impl State {
 struct Watched {
     bytes: ByteStream,
     digest: Digest,
-    state: Arc<State>,
+    state: Arc<RegistryState>,
 }
 
 impl Stream for Watched {
