@@ -2,7 +2,7 @@
 //!
 //! Links are removed under the gate of their repository, which a manifest's push holds from the check of what
 //! it needs to its acknowledgement: either the push finds the blob gone and fails, or the collection finds it
-//! in use. Content is removed while nothing can be linked, and only if no repository links it. So nothing
+//! in use. Links is removed while nothing can be linked, and only if no repository links it. So nothing
 //! that was acknowledged goes, and nobody has to stop pushing.
 //!
 //! Each repository and each content is looked at once, and between two steps others get a turn: a step is one
@@ -17,10 +17,10 @@ use wharf_reference::Digest;
 
 use crate::{
     Change, RecordKey, Registry,
-    state::{Content, Repository},
+    state::{Links, Repository},
 };
 
-/// Content that is removed at a time, while links have to wait.
+/// Links that is removed at a time, while links have to wait.
 const BATCH: usize = 64;
 
 /// A repository with more links than this is looked through on a thread for work that takes long.
@@ -82,7 +82,7 @@ pub struct GcReport {
     pub manifests: u64,
     /// Blobs that left a repository.
     pub blobs: u64,
-    /// Content that no repository had any more.
+    /// Links that no repository had any more.
     pub content: u64,
     /// How many bytes that was.
     pub bytes: u64,
@@ -178,7 +178,7 @@ async fn look_through(repository: &Arc<Repository>, options: &GcOptions) -> Resu
 }
 
 /// Manifests and blobs of a repository that may go.
-fn garbage(content: &Content, options: &GcOptions) -> Garbage {
+fn garbage(content: &Links, options: &GcOptions) -> Garbage {
     let (now, grace) = (content.now(), options.grace.as_millis());
     let live = if options.untagged {
         reachable(content, now, grace)
@@ -201,7 +201,7 @@ fn garbage(content: &Content, options: &GcOptions) -> Garbage {
 }
 
 /// The manifests that tags lead to, and those that were used a short while ago.
-fn reachable(content: &Content, now: u64, grace: u128) -> HashSet<Digest> {
+fn reachable(content: &Links, now: u64, grace: u128) -> HashSet<Digest> {
     let recent = content
         .manifests
         .iter()

@@ -33,7 +33,7 @@ pub(crate) use self::{
     flights::Flights,
     push::{ManifestPush, Needs, PushError},
     quota::{Quota, QuotaExceeded},
-    repository::{BlobLink, Content, Repository},
+    repository::{BlobLink, Links, Repository},
     reserved::{More, Reservation, Reservations},
     session::{Owner, Progress, Session},
     shared::Shared,
@@ -46,7 +46,7 @@ const PART: usize = 256;
 
 pub(crate) struct RegistryState {
     pub(crate) backend: Arc<dyn Backend>,
-    /// Content is linked under a shared hold and removed under an exclusive one, so that nothing is removed
+    /// Links is linked under a shared hold and removed under an exclusive one, so that nothing is removed
     /// between the moment it is found and the moment it is linked.
     pub(crate) sweep: Arc<sync::RwLock<()>>,
     repositories: RwLock<BTreeMap<RepositoryPath, Arc<Repository>>>,
@@ -56,7 +56,7 @@ pub(crate) struct RegistryState {
     observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Whether the last change could not be recorded.
     failing: AtomicBool,
-    /// Content that this process has seen to have its digest.
+    /// Links that this process has seen to have its digest.
     verified: Mutex<HashSet<Digest>>,
     /// Turns to hash content of which only a part is wanted: each digest has one turn at a time. `hashes`
     /// limits how many digests are hashed at a time.

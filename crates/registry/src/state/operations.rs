@@ -6,10 +6,10 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use wharf_content::{Error, ErrorKind, Verified};
 use wharf_reference::{Digest, Tag};
 
-use super::{Content, RegistryState, Repository, Reservation, random_id};
+use super::{Links, RegistryState, Repository, Reservation, random_id};
 use crate::{BlobRecord, Change, Record, RecordKey, RepositoryPath};
 
-/// Content that has been removed.
+/// Links that has been removed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Removed {
     pub(crate) content: u64,
@@ -188,7 +188,7 @@ impl RegistryState {
 }
 
 /// Adds, before the removal of a manifest, the removal of the manifest's tags.
-fn with_tags(content: &Content, changes: Vec<Change>) -> Vec<Change> {
+fn with_tags(content: &Links, changes: Vec<Change>) -> Vec<Change> {
     let mut all = Vec::with_capacity(changes.len());
     for change in changes {
         if let Change::Remove(RecordKey::Manifest(digest)) = &change {

@@ -9,18 +9,18 @@ use wharf_reference::{Digest, Tag};
 use super::{Relation, Shared, shared::Touched, shared::step};
 use crate::{BlobRecord, Change, ManifestRecord, Record, RecordKey, RepositoryPath};
 
-/// What one repository holds. Content is shared between repositories, sight of it is not: only what is linked
+/// What one repository holds. Links is shared between repositories, sight of it is not: only what is linked
 /// here can be read here.
 pub(crate) struct Repository {
     pub(crate) path: RepositoryPath,
     /// Held while manifests and tags change, so that checks and changes are one step; shared while blobs are
     /// linked.
     pub(crate) gate: Arc<sync::RwLock<()>>,
-    content: RwLock<Content>,
+    content: RwLock<Links>,
 }
 
-/// The content of a repository. [`Content::apply`] alone changes it.
-pub(crate) struct Content {
+/// The content of a repository. [`Links::apply`] alone changes it.
+pub(crate) struct Links {
     path: RepositoryPath,
     shared: Arc<Shared>,
     pub(crate) blobs: HashMap<Digest, BlobLink>,
@@ -49,7 +49,7 @@ pub(crate) struct ManifestLink {
 
 impl Repository {
     pub(crate) fn new(path: RepositoryPath, shared: Arc<Shared>) -> Self {
-        let content = Content {
+        let content = Links {
             path: path.clone(),
             shared,
             blobs: HashMap::new(),
@@ -66,11 +66,11 @@ impl Repository {
         }
     }
 
-    pub(crate) fn content(&self) -> RwLockReadGuard<'_, Content> {
+    pub(crate) fn content(&self) -> RwLockReadGuard<'_, Links> {
         self.content.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn content_mut(&self) -> RwLockWriteGuard<'_, Content> {
+    pub(super) fn content_mut(&self) -> RwLockWriteGuard<'_, Links> {
         self.content.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -103,7 +103,7 @@ impl BlobLink {
     }
 }
 
-impl Content {
+impl Links {
     pub(crate) fn is_empty(&self) -> bool {
         self.blobs.is_empty() && self.manifests.is_empty()
     }
