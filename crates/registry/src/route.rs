@@ -13,14 +13,14 @@ fn unescape(text: &str) -> Result<RepositoryPath, ApiError> {
 
 /// A manifest by tag or by digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum ManifestReference {
     Tag(Tag),
     Digest(Digest),
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
-    Manifest(Target),
+    Manifest(ManifestReference),
     Blob(Digest),
     Uploads,
     Upload(String),
@@ -106,12 +106,12 @@ pub(crate) fn parse_digest(text: &str) -> Result<Digest, ApiError> {
     }
 }
 
-fn parse_target(text: &str) -> Result<Target, ApiError> {
+fn parse_target(text: &str) -> Result<ManifestReference, ApiError> {
     if text.contains(':') {
-        return parse_digest(text).map(Target::Digest);
+        return parse_digest(text).map(ManifestReference::Digest);
     }
     Tag::parse(text)
-        .map(Target::Tag)
+        .map(ManifestReference::Tag)
         .map_err(|_| ApiError::bad(ErrorCode::ManifestInvalid, "invalid tag"))
 }
 
@@ -126,7 +126,7 @@ mod tests {
         let digest = Digest::parse(&format!("sha256:{HEX}")).unwrap();
         let repository =
             |name: &str, endpoint| Route::Repository(RepositoryPath::parse(name).unwrap(), endpoint);
-        let tag = |text: &str| Endpoint::Manifest(Target::Tag(Tag::parse(text).unwrap()));
+        let tag = |text: &str| Endpoint::Manifest(ManifestReference::Tag(Tag::parse(text).unwrap()));
         let cases = [
             ("/v2".to_owned(), Route::Base),
             ("/v2/".to_owned(), Route::Base),
@@ -170,7 +170,7 @@ mod tests {
             ),
             (
                 format!("/v2/a/manifests/sha256%3a{HEX}"),
-                repository("a", Endpoint::Manifest(Target::Digest(digest))),
+                repository("a", Endpoint::Manifest(ManifestReference::Digest(digest))),
             ),
             (
                 "/v2/a%2Fb/tags/list".to_owned(),

@@ -12,7 +12,7 @@ use crate::{
     Body, ErrorCode, ManifestRecord,
     body::RequestBody,
     error::{ApiError, ApiResult},
-    route::Target,
+    route::ManifestReference,
     state::{ManifestPush, Repository},
 };
 
@@ -21,7 +21,7 @@ const TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 impl Call<'_> {
     /// GET and HEAD of a manifest (distribution-spec, *Pulling manifests*).
-    pub(super) async fn pull_manifest(&self, target: &Target) -> ApiResult {
+    pub(super) async fn pull_manifest(&self, target: &ManifestReference) -> ApiResult {
         self.fetch_manifest(target).await?;
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;
@@ -48,7 +48,7 @@ impl Call<'_> {
     }
 
     /// PUT of a manifest (distribution-spec, *Pushing Manifests*).
-    pub(super) async fn push_manifest(&self, target: Target, body: RequestBody) -> ApiResult {
+    pub(super) async fn push_manifest(&self, target: ManifestReference, body: RequestBody) -> ApiResult {
         let limits = &self.registry.config.limits;
         let mut tags = Vec::new();
         for tag in self.query.values("tag") {
@@ -71,12 +71,12 @@ impl Call<'_> {
         };
         let bytes = receive::whole(body, limits.manifest, limits.idle).await?;
         let digest = match &target {
-            Target::Digest(digest) => digest.clone(),
-            Target::Tag(_) => Hasher::digest(Algorithm::Sha256, &bytes)?,
+            ManifestReference::Digest(digest) => digest.clone(),
+            ManifestReference::Tag(_) => Hasher::digest(Algorithm::Sha256, &bytes)?,
         };
         let manifest =
             Manifest::parse_pinned(bytes, declared.as_ref(), &digest).map_err(|error| refused(&error))?;
-        if let Target::Tag(tag) = &target {
+        if let ManifestReference::Tag(tag) = &target {
             tags = vec![tag.clone()];
         }
         let push = ManifestPush {
@@ -99,7 +99,7 @@ impl Call<'_> {
         if let Some(subject) = manifest.subject() {
             headers.insert(SUBJECT, digest_value(subject.digest())?);
         }
-        if matches!(target, Target::Digest(_)) {
+        if matches!(target, ManifestReference::Digest(_)) {
             for tag in &tags {
                 headers.append(TAG, value(tag.as_str())?);
             }
@@ -108,7 +108,7 @@ impl Call<'_> {
     }
 
     /// DELETE of a manifest with its tags, or of one tag (distribution-spec, *Deleting Manifests*).
-    pub(super) async fn delete_manifest(&self, target: &Target) -> ApiResult {
+    pub(super) async fn delete_manifest(&self, target: &ManifestReference) -> ApiResult {
         let state = &self.registry.state;
         let repository = state.existing(&self.path).ok_or_else(unknown)?;
         let refused = AtomicBool::new(false);
@@ -118,9 +118,11 @@ impl Call<'_> {
             may
         };
         let deleted = match target {
-            Target::Tag(tag) => state.delete_tag(&self.path, tag, may).await?,
-            Target::Digest(digest) if repository.manifest(digest).is_some() && !may(digest) => false,
-            Target::Digest(digest) => state.delete_manifest(&self.path, digest).await?,
+            ManifestReference::Tag(tag) => state.delete_tag(&self.path, tag, may).await?,
+            ManifestReference::Digest(digest) if repository.manifest(digest).is_some() && !may(digest) => {
+                false
+            }
+            ManifestReference::Digest(digest) => state.delete_manifest(&self.path, digest).await?,
         };
         if refused.load(Ordering::Relaxed) {
             return Err(ApiError::condition());
@@ -137,10 +139,13 @@ fn is_page(media_type: &MediaType) -> bool {
     matches!(media_type.as_str(), "text/html" | "application/xhtml+xml")
 }
 
-fn find(repository: &Repository, target: &Target) -> Result<(Digest, Arc<ManifestRecord>), ApiError> {
+fn find(
+    repository: &Repository,
+    target: &ManifestReference,
+) -> Result<(Digest, Arc<ManifestRecord>), ApiError> {
     let digest = match target {
-        Target::Digest(digest) => digest.clone(),
-        Target::Tag(tag) => repository.content().tags.get(tag).cloned().ok_or_else(unknown)?,
+        ManifestReference::Digest(digest) => digest.clone(),
+        ManifestReference::Tag(tag) => repository.content().tags.get(tag).cloned().ok_or_else(unknown)?,
     };
     let record = repository.manifest(&digest).ok_or_else(unknown)?;
     Ok((digest, record))

@@ -21,7 +21,7 @@ use super::Call;
 use crate::{
     ErrorCode, RepositoryPath,
     error::ApiError,
-    route::Target,
+    route::ManifestReference,
     state::{ManifestPush, Needs, RegistryState},
     upstream::Through,
 };
@@ -47,23 +47,24 @@ impl Call<'_> {
     }
 
     /// Has the manifest here, if upstream has it.
-    pub(super) async fn fetch_manifest(&self, target: &Target) -> Result<(), ApiError> {
+    pub(super) async fn fetch_manifest(&self, target: &ManifestReference) -> Result<(), ApiError> {
         let Some(through) = self.through() else {
             return Ok(());
         };
         let key = match target {
-            Target::Tag(tag) => format!("{}:{tag}", self.path),
-            Target::Digest(digest) => format!("{}@{digest}", self.path),
+            ManifestReference::Tag(tag) => format!("{}:{tag}", self.path),
+            ManifestReference::Digest(digest) => format!("{}@{digest}", self.path),
         };
-        if through.is_missing(&key) || matches!(target, Target::Digest(_)) && self.has_manifest(target).await
+        if through.is_missing(&key)
+            || matches!(target, ManifestReference::Digest(_)) && self.has_manifest(target).await
         {
             return Ok(());
         }
         let _turn = through.turn(&key).await;
         let fetched = match target {
-            Target::Digest(_) if self.has_manifest(target).await => Ok(()),
-            Target::Digest(digest) => self.fetch(through, digest, None).await,
-            Target::Tag(tag) => self.follow(through, tag).await,
+            ManifestReference::Digest(_) if self.has_manifest(target).await => Ok(()),
+            ManifestReference::Digest(digest) => self.fetch(through, digest, None).await,
+            ManifestReference::Tag(tag) => self.follow(through, tag).await,
         };
         match fetched {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -75,14 +76,14 @@ impl Call<'_> {
         }
     }
 
-    async fn has_manifest(&self, target: &Target) -> bool {
+    async fn has_manifest(&self, target: &ManifestReference) -> bool {
         let state = &self.registry.state;
         let Some(repository) = state.existing(&self.path) else {
             return false;
         };
         let digest = match target {
-            Target::Digest(digest) => Some(digest.clone()),
-            Target::Tag(tag) => repository.content().tags.get(tag).cloned(),
+            ManifestReference::Digest(digest) => Some(digest.clone()),
+            ManifestReference::Tag(tag) => repository.content().tags.get(tag).cloned(),
         };
         let Some((digest, record)) =
             digest.and_then(|digest| Some((digest.clone(), repository.manifest(&digest)?)))
@@ -101,7 +102,7 @@ impl Call<'_> {
             .state
             .existing(&self.path)
             .and_then(|repository| repository.content().tags.get(tag).cloned());
-        let target = Target::Digest(there.digest().clone());
+        let target = ManifestReference::Digest(there.digest().clone());
         if here.as_ref() == Some(there.digest()) && self.has_manifest(&target).await {
             return Ok(());
         }

@@ -27,7 +27,7 @@ use crate::{
     error::ApiError,
     query::Query,
     range,
-    route::{self, Route, Target},
+    route::{self, ManifestReference, Route},
 };
 
 const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
@@ -299,7 +299,8 @@ fn without_mount(request: &mut Request<RequestBody>) {
 
 /// The path of the manifest whose digest a tag spells, as `sha256-<hex>` does.
 fn by_digest(uri: &Uri) -> Option<Uri> {
-    let Ok(Route::Repository(path, route::Endpoint::Manifest(Target::Tag(tag)))) = Route::parse(uri.path())
+    let Ok(Route::Repository(path, route::Endpoint::Manifest(ManifestReference::Tag(tag)))) =
+        Route::parse(uri.path())
     else {
         return None;
     };

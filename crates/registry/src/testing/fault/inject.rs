@@ -135,7 +135,7 @@ impl RequestTarget {
 
 fn digest_in(endpoint: route::Endpoint) -> Option<Digest> {
     match endpoint {
-        route::Endpoint::Manifest(route::Target::Digest(digest))
+        route::Endpoint::Manifest(route::ManifestReference::Digest(digest))
         | route::Endpoint::Blob(digest)
         | route::Endpoint::Referrers(digest) => Some(digest),
         _ => None,
