@@ -38,12 +38,12 @@ impl Endpoint {
             Route::Catalog => Self::Catalog,
             Route::Token => Self::Token,
             Route::Repository(_, endpoint) => match endpoint {
-                route::Endpoint::Manifest(_) => Self::Manifest,
-                route::Endpoint::Blob(_) => Self::Blob,
-                route::Endpoint::Uploads => Self::Uploads,
-                route::Endpoint::Upload(_) => Self::Upload,
-                route::Endpoint::Tags => Self::Tags,
-                route::Endpoint::Referrers(_) => Self::Referrers,
+                route::RepositoryEndpoint::Manifest(_) => Self::Manifest,
+                route::RepositoryEndpoint::Blob(_) => Self::Blob,
+                route::RepositoryEndpoint::Uploads => Self::Uploads,
+                route::RepositoryEndpoint::Upload(_) => Self::Upload,
+                route::RepositoryEndpoint::Tags => Self::Tags,
+                route::RepositoryEndpoint::Referrers(_) => Self::Referrers,
             },
         })
     }

@@ -19,7 +19,7 @@ pub(crate) enum ManifestReference {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Endpoint {
+pub(crate) enum RepositoryEndpoint {
     Manifest(ManifestReference),
     Blob(Digest),
     Uploads,
@@ -38,7 +38,7 @@ pub(crate) enum Route {
     Extensions,
     /// `/token`
     Token,
-    Repository(RepositoryPath, Endpoint),
+    Repository(RepositoryPath, RepositoryEndpoint),
 }
 
 impl Route {
@@ -69,18 +69,18 @@ impl Route {
         if rest.ends_with("/blobs/uploads") {
             let name = name.strip_suffix("/blobs").ok_or_else(unknown)?;
             let endpoint = if last.is_empty() {
-                Endpoint::Uploads
+                RepositoryEndpoint::Uploads
             } else {
-                Endpoint::Upload(last.to_owned())
+                RepositoryEndpoint::Upload(last.to_owned())
             };
             return Ok(Self::Repository(unescape(name)?, endpoint));
         }
         let endpoint = match (kind, last) {
-            ("tags", "list") => Endpoint::Tags,
-            ("blobs", "uploads") => Endpoint::Uploads,
-            ("blobs", digest) => Endpoint::Blob(parse_digest(digest)?),
-            ("referrers", digest) => Endpoint::Referrers(parse_digest(digest)?),
-            ("manifests", target) => Endpoint::Manifest(parse_target(target)?),
+            ("tags", "list") => RepositoryEndpoint::Tags,
+            ("blobs", "uploads") => RepositoryEndpoint::Uploads,
+            ("blobs", digest) => RepositoryEndpoint::Blob(parse_digest(digest)?),
+            ("referrers", digest) => RepositoryEndpoint::Referrers(parse_digest(digest)?),
+            ("manifests", target) => RepositoryEndpoint::Manifest(parse_target(target)?),
             _ => return Err(unknown()),
         };
         Ok(Self::Repository(unescape(name)?, endpoint))
@@ -126,12 +126,16 @@ mod tests {
         let digest = Digest::parse(&format!("sha256:{HEX}")).unwrap();
         let repository =
             |name: &str, endpoint| Route::Repository(RepositoryPath::parse(name).unwrap(), endpoint);
-        let tag = |text: &str| Endpoint::Manifest(ManifestReference::Tag(Tag::parse(text).unwrap()));
+        let tag =
+            |text: &str| RepositoryEndpoint::Manifest(ManifestReference::Tag(Tag::parse(text).unwrap()));
         let cases = [
             ("/v2".to_owned(), Route::Base),
             ("/v2/".to_owned(), Route::Base),
             ("/v2/_catalog".to_owned(), Route::Catalog),
-            ("/v2/a/tags/list".to_owned(), repository("a", Endpoint::Tags)),
+            (
+                "/v2/a/tags/list".to_owned(),
+                repository("a", RepositoryEndpoint::Tags),
+            ),
             (
                 "/v2/a/b/c/manifests/v1".to_owned(),
                 repository("a/b/c", tag("v1")),
@@ -142,39 +146,42 @@ mod tests {
             ),
             (
                 "/v2/a/blobs/uploads/".to_owned(),
-                repository("a", Endpoint::Uploads),
+                repository("a", RepositoryEndpoint::Uploads),
             ),
             (
                 "/v2/a/blobs/uploads".to_owned(),
-                repository("a", Endpoint::Uploads),
+                repository("a", RepositoryEndpoint::Uploads),
             ),
             (
                 "/v2/a/blobs/uploads/id".to_owned(),
-                repository("a", Endpoint::Upload("id".into())),
+                repository("a", RepositoryEndpoint::Upload("id".into())),
             ),
             (
                 "/v2/a/blobs/uploads/tags/list".to_owned(),
-                repository("a/blobs/uploads", Endpoint::Tags),
+                repository("a/blobs/uploads", RepositoryEndpoint::Tags),
             ),
             (
                 format!("/v2/a/blobs/sha256:{HEX}"),
-                repository("a", Endpoint::Blob(digest.clone())),
+                repository("a", RepositoryEndpoint::Blob(digest.clone())),
             ),
             (
                 format!("/v2/a/referrers/sha256:{HEX}"),
-                repository("a", Endpoint::Referrers(digest.clone())),
+                repository("a", RepositoryEndpoint::Referrers(digest.clone())),
             ),
             (
                 format!("/v2/a/blobs/sha256%3A{HEX}"),
-                repository("a", Endpoint::Blob(digest.clone())),
+                repository("a", RepositoryEndpoint::Blob(digest.clone())),
             ),
             (
                 format!("/v2/a/manifests/sha256%3a{HEX}"),
-                repository("a", Endpoint::Manifest(ManifestReference::Digest(digest))),
+                repository(
+                    "a",
+                    RepositoryEndpoint::Manifest(ManifestReference::Digest(digest)),
+                ),
             ),
             (
                 "/v2/a%2Fb/tags/list".to_owned(),
-                repository("a/b", Endpoint::Tags),
+                repository("a/b", RepositoryEndpoint::Tags),
             ),
             (
                 "/v2/a%2fb%2Fc/manifests/v%31".to_owned(),
@@ -182,11 +189,11 @@ mod tests {
             ),
             (
                 "/%76%32/%61/t%61gs/list".to_owned(),
-                repository("a", Endpoint::Tags),
+                repository("a", RepositoryEndpoint::Tags),
             ),
             (
                 "/v2/a%2Fb/blobs/uploads/".to_owned(),
-                repository("a/b", Endpoint::Uploads),
+                repository("a/b", RepositoryEndpoint::Uploads),
             ),
             ("/v2/%5Fcatalog".to_owned(), Route::Catalog),
         ];

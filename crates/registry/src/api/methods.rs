@@ -7,7 +7,7 @@ use crate::{
     Body, ErrorCode,
     error::ApiError,
     registry::Config,
-    route::{Endpoint, Route},
+    route::{RepositoryEndpoint, Route},
 };
 
 const READS: &[Method] = &[Method::GET, Method::HEAD];
@@ -52,11 +52,11 @@ fn of(route: &Route) -> &'static [Method] {
         Route::Base | Route::Catalog | Route::Extensions => READS,
         Route::Token => &[Method::GET, Method::HEAD, Method::POST],
         Route::Repository(_, endpoint) => match endpoint {
-            Endpoint::Tags | Endpoint::Referrers(_) => READS,
-            Endpoint::Manifest(_) => &[Method::GET, Method::HEAD, Method::PUT, Method::DELETE],
-            Endpoint::Blob(_) => &[Method::GET, Method::HEAD, Method::DELETE],
-            Endpoint::Uploads => &[Method::POST],
-            Endpoint::Upload(_) => &[
+            RepositoryEndpoint::Tags | RepositoryEndpoint::Referrers(_) => READS,
+            RepositoryEndpoint::Manifest(_) => &[Method::GET, Method::HEAD, Method::PUT, Method::DELETE],
+            RepositoryEndpoint::Blob(_) => &[Method::GET, Method::HEAD, Method::DELETE],
+            RepositoryEndpoint::Uploads => &[Method::POST],
+            RepositoryEndpoint::Upload(_) => &[
                 Method::GET,
                 Method::HEAD,
                 Method::PATCH,
@@ -73,7 +73,7 @@ fn is_on(method: &Method, route: &Route, config: &Config) -> bool {
         return true;
     };
     match endpoint {
-        Endpoint::Uploads | Endpoint::Upload(_) => !config.read_only,
+        RepositoryEndpoint::Uploads | RepositoryEndpoint::Upload(_) => !config.read_only,
         _ if READS.contains(method) => true,
         _ if *method == Method::DELETE => config.delete && !config.read_only,
         _ => !config.read_only,

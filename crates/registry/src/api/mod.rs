@@ -74,7 +74,7 @@ async fn admit(registry: &Registry, parts: &Parts) -> Result<Admitted, ApiError>
     }
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let mount = match (&parts.method, &route) {
-        (&Method::POST, Route::Repository(_, route::Endpoint::Uploads)) => Mount::of(&query),
+        (&Method::POST, Route::Repository(_, route::RepositoryEndpoint::Uploads)) => Mount::of(&query),
         _ => None,
     };
     let wanted = match &route {
@@ -151,9 +151,9 @@ fn namespace(text: &str) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
-fn action(method: &Method, endpoint: &route::Endpoint) -> Action {
+fn action(method: &Method, endpoint: &route::RepositoryEndpoint) -> Action {
     match (method, endpoint) {
-        (_, route::Endpoint::Uploads | route::Endpoint::Upload(_)) => Action::Push,
+        (_, route::RepositoryEndpoint::Uploads | route::RepositoryEndpoint::Upload(_)) => Action::Push,
         (&Method::GET | &Method::HEAD, _) => Action::Pull,
         (&Method::DELETE, _) => Action::Delete,
         _ => Action::Push,
@@ -161,22 +161,30 @@ fn action(method: &Method, endpoint: &route::Endpoint) -> Action {
 }
 
 impl Call<'_> {
-    async fn answer(&self, endpoint: route::Endpoint, body: RequestBody) -> ApiResult {
+    async fn answer(&self, endpoint: route::RepositoryEndpoint, body: RequestBody) -> ApiResult {
         match (self.method, endpoint) {
-            (&Method::GET | &Method::HEAD, route::Endpoint::Manifest(target)) => {
+            (&Method::GET | &Method::HEAD, route::RepositoryEndpoint::Manifest(target)) => {
                 self.pull_manifest(&target).await
             }
-            (&Method::PUT, route::Endpoint::Manifest(target)) => self.push_manifest(target, body).await,
-            (&Method::DELETE, route::Endpoint::Manifest(target)) => self.delete_manifest(&target).await,
-            (&Method::GET | &Method::HEAD, route::Endpoint::Blob(digest)) => self.pull_blob(&digest).await,
-            (&Method::DELETE, route::Endpoint::Blob(digest)) => self.delete_blob(&digest).await,
-            (&Method::POST, route::Endpoint::Uploads) => self.begin_upload(body).await,
-            (&Method::GET | &Method::HEAD, route::Endpoint::Upload(id)) => self.upload_status(&id).await,
-            (&Method::PATCH, route::Endpoint::Upload(id)) => self.continue_upload(&id, body).await,
-            (&Method::PUT, route::Endpoint::Upload(id)) => self.finish_upload(&id, body).await,
-            (&Method::DELETE, route::Endpoint::Upload(id)) => self.cancel_upload(&id).await,
-            (&Method::GET | &Method::HEAD, route::Endpoint::Tags) => self.tags(),
-            (&Method::GET | &Method::HEAD, route::Endpoint::Referrers(subject)) => {
+            (&Method::PUT, route::RepositoryEndpoint::Manifest(target)) => {
+                self.push_manifest(target, body).await
+            }
+            (&Method::DELETE, route::RepositoryEndpoint::Manifest(target)) => {
+                self.delete_manifest(&target).await
+            }
+            (&Method::GET | &Method::HEAD, route::RepositoryEndpoint::Blob(digest)) => {
+                self.pull_blob(&digest).await
+            }
+            (&Method::DELETE, route::RepositoryEndpoint::Blob(digest)) => self.delete_blob(&digest).await,
+            (&Method::POST, route::RepositoryEndpoint::Uploads) => self.begin_upload(body).await,
+            (&Method::GET | &Method::HEAD, route::RepositoryEndpoint::Upload(id)) => {
+                self.upload_status(&id).await
+            }
+            (&Method::PATCH, route::RepositoryEndpoint::Upload(id)) => self.continue_upload(&id, body).await,
+            (&Method::PUT, route::RepositoryEndpoint::Upload(id)) => self.finish_upload(&id, body).await,
+            (&Method::DELETE, route::RepositoryEndpoint::Upload(id)) => self.cancel_upload(&id).await,
+            (&Method::GET | &Method::HEAD, route::RepositoryEndpoint::Tags) => self.tags(),
+            (&Method::GET | &Method::HEAD, route::RepositoryEndpoint::Referrers(subject)) => {
                 self.referrers(&subject).await
             }
             // `methods::check` has let pass what is above, and nothing else.

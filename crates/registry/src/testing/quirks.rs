@@ -299,7 +299,7 @@ fn without_mount(request: &mut Request<RequestBody>) {
 
 /// The path of the manifest whose digest a tag spells, as `sha256-<hex>` does.
 fn by_digest(uri: &Uri) -> Option<Uri> {
-    let Ok(Route::Repository(path, route::Endpoint::Manifest(ManifestReference::Tag(tag)))) =
+    let Ok(Route::Repository(path, route::RepositoryEndpoint::Manifest(ManifestReference::Tag(tag)))) =
         Route::parse(uri.path())
     else {
         return None;

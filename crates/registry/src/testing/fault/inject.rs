@@ -133,11 +133,11 @@ impl RequestTarget {
     }
 }
 
-fn digest_in(endpoint: route::Endpoint) -> Option<Digest> {
+fn digest_in(endpoint: route::RepositoryEndpoint) -> Option<Digest> {
     match endpoint {
-        route::Endpoint::Manifest(route::ManifestReference::Digest(digest))
-        | route::Endpoint::Blob(digest)
-        | route::Endpoint::Referrers(digest) => Some(digest),
+        route::RepositoryEndpoint::Manifest(route::ManifestReference::Digest(digest))
+        | route::RepositoryEndpoint::Blob(digest)
+        | route::RepositoryEndpoint::Referrers(digest) => Some(digest),
         _ => None,
     }
 }
