@@ -15,7 +15,7 @@ use http::StatusCode;
 use super::Call;
 use crate::{
     error::ApiError,
-    state::{Owner, RegistryState, Session},
+    state::{RegistryState, Session, UploadOwner},
 };
 
 /// How long nobody has used an upload that makes way for another of its own client.
@@ -39,7 +39,7 @@ impl Call<'_> {
         if here.len() < limits.uploads {
             return Ok(());
         }
-        let mut by_owner = HashMap::<Owner, Vec<Open>>::new();
+        let mut by_owner = HashMap::<UploadOwner, Vec<Open>>::new();
         for (id, session) in here {
             by_owner.entry(session.owner()).or_default().push((id, session));
         }
@@ -53,10 +53,10 @@ impl Call<'_> {
     }
 
     /// Whose the client's uploads are.
-    pub(super) fn owner(&self) -> Owner {
+    pub(super) fn owner(&self) -> UploadOwner {
         match &self.principal.user {
-            Some(user) => Owner::User(Arc::clone(user)),
-            None => Owner::Network(self.client.network),
+            Some(user) => UploadOwner::User(Arc::clone(user)),
+            None => UploadOwner::Network(self.client.network),
         }
     }
 }

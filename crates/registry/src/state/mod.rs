@@ -35,7 +35,7 @@ pub(crate) use self::{
     quota::{Quota, QuotaExceeded},
     repository::{BlobLink, Links, Repository},
     reserved::{More, Reservation, Reservations},
-    session::{Owner, Progress, Session},
+    session::{Progress, Session, UploadOwner},
     shared::Shared,
     usage::Usage,
 };

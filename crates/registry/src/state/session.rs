@@ -15,7 +15,7 @@ use crate::{RepositoryPath, client::Network};
 
 /// Whose an upload is: a user's, or of the clients without a login from one place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Owner {
+pub(crate) enum UploadOwner {
     User(Arc<str>),
     Network(Option<Network>),
 }
@@ -56,10 +56,10 @@ pub(crate) struct Progress {
 }
 
 impl Session {
-    pub(crate) fn new(repository: RepositoryPath, owner: Owner, algorithm: Algorithm) -> Self {
+    pub(crate) fn new(repository: RepositoryPath, owner: UploadOwner, algorithm: Algorithm) -> Self {
         let (user, network) = match owner {
-            Owner::User(user) => (Some(user), None),
-            Owner::Network(network) => (None, network),
+            UploadOwner::User(user) => (Some(user), None),
+            UploadOwner::Network(network) => (None, network),
         };
         Self {
             repository,
@@ -89,9 +89,9 @@ impl Session {
             ended: false,
         };
         let path = RepositoryPath::parse(&note.repository).ok()?;
-        let owner = note
-            .user
-            .map_or(Owner::Network(None), |user| Owner::User(Arc::from(user)));
+        let owner = note.user.map_or(UploadOwner::Network(None), |user| {
+            UploadOwner::User(Arc::from(user))
+        });
         Some(Self {
             progress: Arc::new(sync::Mutex::new(progress)),
             acknowledged: AtomicU64::new(length),
@@ -110,10 +110,10 @@ impl Session {
         serde_json::to_string(&note).map_err(|error| Error::wrap(ErrorKind::Other, error))
     }
 
-    pub(crate) fn owner(&self) -> Owner {
+    pub(crate) fn owner(&self) -> UploadOwner {
         match &self.user {
-            Some(user) => Owner::User(Arc::clone(user)),
-            None => Owner::Network(self.network),
+            Some(user) => UploadOwner::User(Arc::clone(user)),
+            None => UploadOwner::Network(self.network),
         }
     }
 
