@@ -19,7 +19,7 @@ use crate::{
     error::{ApiError, ApiResult},
     range,
     route::parse_digest,
-    state::{Progress, RegistryState, Session},
+    state::{RegistryState, Session, UploadProgress},
 };
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
@@ -128,7 +128,7 @@ impl Call<'_> {
     }
 
     /// Makes a finished upload a blob of this repository, if it has the digest.
-    async fn commit(&self, id: &str, progress: &mut Progress, digest: &Digest) -> Result<(), ApiError> {
+    async fn commit(&self, id: &str, progress: &mut UploadProgress, digest: &Digest) -> Result<(), ApiError> {
         let state = &self.registry.state;
         let hasher = progress.hasher.take();
         let fits =
@@ -156,7 +156,7 @@ impl Call<'_> {
         &self,
         id: &str,
         session: &Arc<Session>,
-        progress: &mut Progress,
+        progress: &mut UploadProgress,
         body: RequestBody,
         announced: Announced<'_>,
     ) -> Result<(), ApiError> {
@@ -244,7 +244,7 @@ impl Call<'_> {
     }
 
     /// The right to write to a session, which one request has at a time.
-    fn claim(&self, id: &str, session: &Session) -> Result<OwnedMutexGuard<Progress>, ApiError> {
+    fn claim(&self, id: &str, session: &Session) -> Result<OwnedMutexGuard<UploadProgress>, ApiError> {
         let claimed = Arc::clone(&session.progress).try_lock_owned();
         let progress = claimed.map_err(|_| self.out_of_step(StatusCode::CONFLICT, id, session))?;
         if progress.ended {
@@ -254,7 +254,12 @@ impl Call<'_> {
     }
 
     /// How many bytes the chunk says it has, if it says so and begins where the last one ended.
-    fn check_range(&self, id: &str, session: &Session, progress: &Progress) -> Result<Option<u64>, ApiError> {
+    fn check_range(
+        &self,
+        id: &str,
+        session: &Session,
+        progress: &UploadProgress,
+    ) -> Result<Option<u64>, ApiError> {
         let range = range::content_range(self.headers)
             .map_err(|()| ApiError::bad(ErrorCode::BlobUploadInvalid, "invalid Content-Range"))?;
         let Some(range) = range else {
@@ -320,7 +325,11 @@ fn gone(error: Error) -> ApiError {
 }
 
 /// Ends a session that did not become a blob, unless it has ended already.
-async fn end(state: &RegistryState, id: &str, mut progress: OwnedMutexGuard<Progress>) -> Result<(), Error> {
+async fn end(
+    state: &RegistryState,
+    id: &str,
+    mut progress: OwnedMutexGuard<UploadProgress>,
+) -> Result<(), Error> {
     if !progress.ended {
         progress.ended = true;
         state.abandon(id).await?;

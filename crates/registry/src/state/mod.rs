@@ -35,7 +35,7 @@ pub(crate) use self::{
     quota::{Quota, QuotaExceeded},
     repository::{BlobLink, Links, Repository},
     reserved::{More, Reservation, Reservations},
-    session::{Progress, Session, UploadOwner},
+    session::{Session, UploadOwner, UploadProgress},
     shared::Shared,
     usage::Usage,
 };

@@ -29,7 +29,7 @@ pub(crate) struct Session {
     /// What the bytes are hashed with as they come, as far as it is known.
     pub(crate) algorithm: Algorithm,
     /// Held by the one request that writes.
-    pub(crate) progress: Arc<sync::Mutex<Progress>>,
+    pub(crate) progress: Arc<sync::Mutex<UploadProgress>>,
     /// Bytes that are kept, as the client may see them.
     acknowledged: AtomicU64,
     /// Bytes that have come, kept or not: what quotas count.
@@ -47,7 +47,7 @@ struct Note {
 }
 
 #[derive(Default)]
-pub(crate) struct Progress {
+pub(crate) struct UploadProgress {
     pub(crate) offset: u64,
     /// The state of hashing after `offset` bytes; without it, the bytes are read again at the end.
     pub(crate) hasher: Option<Hasher>,
@@ -83,7 +83,7 @@ impl Session {
             "sha512" => Algorithm::Sha512,
             _ => return None,
         };
-        let progress = Progress {
+        let progress = UploadProgress {
             offset: length,
             hasher: None,
             ended: false,
