@@ -34,7 +34,7 @@ pub(crate) use self::{
     push::{ManifestPush, Needs, PushError},
     quota::{Quota, QuotaExceeded},
     repository::{BlobLink, Links, Repository},
-    reserved::{More, Reservation, Reservations},
+    reserved::{QuotaBytes, Reservation, Reservations},
     session::{Session, UploadOwner, UploadProgress},
     shared::Shared,
     usage::Usage,

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use wharf_reference::Digest;
 
-use super::{More, RegistryState, Reservation, Reservations, Session};
+use super::{QuotaBytes, RegistryState, Reservation, Reservations, Session};
 use crate::{Limits, RepositoryPath};
 
 /// The bytes that a user may have, and the bytes that may be in a repository.
@@ -18,7 +18,7 @@ pub(crate) struct Quota {
     of_user: Option<u64>,
     /// Bytes of the content that count against each quota already, because the repository links the content.
     /// Only the bytes beyond these need room.
-    linked: More,
+    linked: QuotaBytes,
 }
 
 /// The quota for which some bytes are too many.
@@ -44,7 +44,7 @@ impl Quota {
             repository: limits.repository,
             user: user.cloned(),
             of_user: limits.user,
-            linked: More::default(),
+            linked: QuotaBytes::default(),
         }
     }
 
@@ -53,7 +53,7 @@ impl Quota {
     pub(crate) fn with_linked(mut self, linked: Option<(u64, Option<&str>)>) -> Self {
         if let Some((size, user)) = linked {
             let is_own = user == self.user.as_deref();
-            self.linked = More {
+            self.linked = QuotaBytes {
                 repository: size,
                 user: if is_own { size } else { 0 },
             };
@@ -72,7 +72,7 @@ impl Quota {
     /// Reserves room for content of this many bytes, beside the content that is linked, the uploads under way and the
     /// other reservations. Bytes that are linked already need no room.
     pub(crate) fn reserve(&self, state: &RegistryState, bytes: u64) -> Result<Reservation, QuotaExceeded> {
-        let more = More {
+        let more = QuotaBytes {
             repository: bytes.saturating_sub(self.linked.repository),
             user: bytes.saturating_sub(self.linked.user),
         };

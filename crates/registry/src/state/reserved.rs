@@ -19,12 +19,12 @@ struct Reserved {
     repository: RepositoryPath,
     user: Option<Arc<str>>,
     /// Bytes that are reserved, of the repository's quota and of the user's.
-    more: More<AtomicU64>,
+    more: QuotaBytes<AtomicU64>,
 }
 
 /// Bytes, for the quota of a repository and for that of a user.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct More<T = u64> {
+pub(crate) struct QuotaBytes<T = u64> {
     pub(crate) repository: T,
     pub(crate) user: T,
 }
@@ -34,10 +34,10 @@ impl Reservations {
         &mut self,
         repository: RepositoryPath,
         user: Option<Arc<str>>,
-        more: More,
+        more: QuotaBytes,
     ) -> Reservation {
         self.0.retain(|reserved| Arc::strong_count(reserved) > 1);
-        let more = More {
+        let more = QuotaBytes {
             repository: AtomicU64::new(more.repository),
             user: AtomicU64::new(more.user),
         };
