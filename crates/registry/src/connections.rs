@@ -202,9 +202,9 @@ impl Slot {
     }
 
     /// A request has come.
-    pub(crate) fn begin(&self) -> Request {
+    pub(crate) fn begin(&self) -> RequestGuard {
         self.set(Activity::Busy);
-        Request {
+        RequestGuard {
             table: self.table.clone(),
             id: self.id,
         }
@@ -236,12 +236,12 @@ impl Drop for Slot {
 }
 
 /// A request on a connection, until its answer has been sent.
-pub(crate) struct Request {
+pub(crate) struct RequestGuard {
     table: Option<Arc<Mutex<Table>>>,
     id: u64,
 }
 
-impl Drop for Request {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         set(self.table.as_ref(), self.id, Activity::Idle(Instant::now()));
     }

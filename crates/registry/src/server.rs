@@ -318,7 +318,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 /// The body of an answer, which ends with its request.
 struct Sent {
     body: Body,
-    _running: connections::Request,
+    _running: connections::RequestGuard,
 }
 
 impl http_body::Body for Sent {
