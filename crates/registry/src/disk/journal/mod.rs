@@ -36,7 +36,7 @@ use wharf_content::{Error, ErrorKind};
 use self::{
     format::{FileId, MAGIC, pair},
     live::{Applied, Live, Prints},
-    queue::{Queue, Turn, Waiting},
+    queue::{Queue, Waiting, WritePermit},
     rewrite::Rewriting,
     scan::Scan,
 };
@@ -183,8 +183,8 @@ impl Journal {
         }
         let (sender, written) = oneshot::channel();
         let waiting = self.shared.encode(changes, sender)?;
-        if let Some(turn) = Turn::queue(&self.shared, waiting)? {
-            spawn_blocking(move || turn.run());
+        if let Some(permit) = WritePermit::queue(&self.shared, waiting)? {
+            spawn_blocking(move || permit.run());
         }
         let interrupted = |_| Error::new(ErrorKind::Cancelled, "the runtime is shutting down");
         written.await.map_err(interrupted)?
@@ -195,9 +195,9 @@ impl Journal {
         let health = self.shared.queue().health();
         if health.is_err()
             && let Ok(runtime) = Handle::try_current()
-            && let Some(turn) = Turn::to_mend(&self.shared)
+            && let Some(permit) = WritePermit::to_mend(&self.shared)
         {
-            runtime.spawn_blocking(move || turn.mend());
+            runtime.spawn_blocking(move || permit.mend());
         }
         health
     }

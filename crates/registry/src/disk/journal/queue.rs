@@ -77,12 +77,12 @@ impl Broken {
 }
 
 /// The right to write. Dropped, it gives the file back.
-pub(super) struct Turn {
+pub(super) struct WritePermit {
     shared: Arc<Shared>,
     tail: Option<Tail>,
 }
 
-impl Drop for Turn {
+impl Drop for WritePermit {
     fn drop(&mut self) {
         if let Some(tail) = self.tail.take() {
             self.shared.queue().tail = Some(tail);
@@ -90,7 +90,7 @@ impl Drop for Turn {
     }
 }
 
-impl Turn {
+impl WritePermit {
     /// Queues changes; the right to write them, if nobody has it.
     pub(super) fn queue(shared: &Arc<Shared>, waiting: Waiting) -> Result<Option<Self>, Error> {
         let mut queue = shared.queue();
@@ -310,13 +310,13 @@ fn rewrite_if_due(shared: &Arc<Shared>, tail: &Tail) {
     let shared = Arc::clone(shared);
     drop(spawn_blocking(move || {
         let written = shared.write_beside();
-        let turn = {
+        let permit = {
             let mut queue = shared.queue();
             queue.rewriting = written.map_or(Beside::Failed, |ready| Beside::Ready(Box::new(ready)));
-            Turn::of(&shared, &mut queue)
+            WritePermit::of(&shared, &mut queue)
         };
-        if let Some(turn) = turn {
-            turn.run();
+        if let Some(permit) = permit {
+            permit.run();
         }
     }));
 }

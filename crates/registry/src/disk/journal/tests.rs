@@ -59,11 +59,11 @@ async fn written(root: &tempfile::TempDir, size: usize) -> (Records, Vec<u8>, us
         let (sender, _) = oneshot::channel();
         journal.shared.encode(change, sender).unwrap()
     });
-    let mut turn = None;
+    let mut permit = None;
     for waiting in waiting {
-        turn = turn.or(Turn::queue(&journal.shared, waiting).unwrap());
+        permit = permit.or(WritePermit::queue(&journal.shared, waiting).unwrap());
     }
-    turn.unwrap().run();
+    permit.unwrap().run();
     assert_eq!(records(&journal).await.len(), 10);
     drop(journal);
     let file = fs::read(path(root)).unwrap();
