@@ -36,7 +36,7 @@ use wharf_content::{Error, ErrorKind};
 use self::{
     format::{FileId, MAGIC, pair},
     live::{Applied, Live, Prints},
-    queue::{Queue, Waiting, WritePermit},
+    queue::{Queue, QueuedChanges, WritePermit},
     rewrite::Rewriting,
     scan::Scan,
 };
@@ -321,8 +321,8 @@ impl Shared {
         &self,
         changes: &[Entry],
         sender: oneshot::Sender<Result<(), Error>>,
-    ) -> Result<Waiting, Error> {
-        let mut waiting = Waiting {
+    ) -> Result<QueuedChanges, Error> {
+        let mut waiting = QueuedChanges {
             bytes: Vec::new(),
             changes: Vec::with_capacity(changes.len()),
             sender,

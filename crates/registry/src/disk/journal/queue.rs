@@ -21,7 +21,7 @@ const GROUP: usize = 1024 * 1024;
 const REST: u64 = 256 * 1024;
 
 /// Changes of one writer.
-pub(super) struct Waiting {
+pub(super) struct QueuedChanges {
     /// As the file has them.
     pub(super) bytes: Vec<u8>,
     pub(super) changes: Vec<Applied>,
@@ -29,7 +29,7 @@ pub(super) struct Waiting {
 }
 
 pub(super) struct Queue {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<QueuedChanges>,
     /// The file, when nobody is writing to it.
     tail: Option<Tail>,
     rewriting: Beside,
@@ -92,7 +92,7 @@ impl Drop for WritePermit {
 
 impl WritePermit {
     /// Queues changes; the right to write them, if nobody has it.
-    pub(super) fn queue(shared: &Arc<Shared>, waiting: Waiting) -> Result<Option<Self>, Error> {
+    pub(super) fn queue(shared: &Arc<Shared>, waiting: QueuedChanges) -> Result<Option<Self>, Error> {
         let mut queue = shared.queue();
         if let Some(broken) = queue
             .broken
@@ -152,7 +152,7 @@ impl WritePermit {
 
 impl Queue {
     /// Those whose changes are written next.
-    fn next(&mut self) -> Vec<Waiting> {
+    fn next(&mut self) -> Vec<QueuedChanges> {
         let mut bytes = 0;
         let mut next = Vec::new();
         while let Some(waiting) = self.waiting.front() {
@@ -175,7 +175,7 @@ enum Failed {
 }
 
 impl Shared {
-    fn append(&self, tail: &mut Tail, waiting: Vec<Waiting>) {
+    fn append(&self, tail: &mut Tail, waiting: Vec<QueuedChanges>) {
         if waiting.is_empty() {
             return;
         }
