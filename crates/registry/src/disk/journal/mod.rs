@@ -66,7 +66,7 @@ pub(super) struct Entry {
 }
 
 pub(super) struct Journal {
-    shared: Arc<Shared>,
+    shared: Arc<SharedJournal>,
     torn: Option<TornTail>,
 }
 
@@ -87,7 +87,7 @@ pub struct TornTail {
 
 type Sync = dyn Fn(&File) -> io::Result<()> + Send + std::marker::Sync;
 
-struct Shared {
+struct SharedJournal {
     path: PathBuf,
     queue: Mutex<Queue>,
     live: Mutex<Live>,
@@ -137,7 +137,7 @@ impl Journal {
             offset: whole,
             bytes: length - whole,
         });
-        let shared = Shared {
+        let shared = SharedJournal {
             length: AtomicU64::new(tail.length),
             queue: Mutex::new(Queue::new(tail)),
             live: Mutex::new(live),
@@ -308,7 +308,7 @@ fn damaged(path: &Path, offset: u64) -> Error {
     Error::new(ErrorKind::Corrupt, message)
 }
 
-impl Shared {
+impl SharedJournal {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

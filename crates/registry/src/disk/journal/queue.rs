@@ -11,7 +11,9 @@ use std::{
 use tokio::{sync::oneshot, task::spawn_blocking};
 use wharf_content::{Error, ErrorKind};
 
-use super::{SLACK, Shared, Tail, live::Applied, rewrite, rewrite::Rewriting, scan::Scan, sync_directory};
+use super::{
+    SLACK, SharedJournal, Tail, live::Applied, rewrite, rewrite::Rewriting, scan::Scan, sync_directory,
+};
 use crate::disk::files::At as _;
 
 /// Bytes of changes that are written at a time, unless one writer has more.
@@ -78,7 +80,7 @@ impl Broken {
 
 /// The right to write. Dropped, it gives the file back.
 pub(super) struct WritePermit {
-    shared: Arc<Shared>,
+    shared: Arc<SharedJournal>,
     tail: Option<Tail>,
 }
 
@@ -92,7 +94,7 @@ impl Drop for WritePermit {
 
 impl WritePermit {
     /// Queues changes; the right to write them, if nobody has it.
-    pub(super) fn queue(shared: &Arc<Shared>, waiting: QueuedChanges) -> Result<Option<Self>, Error> {
+    pub(super) fn queue(shared: &Arc<SharedJournal>, waiting: QueuedChanges) -> Result<Option<Self>, Error> {
         let mut queue = shared.queue();
         if let Some(broken) = queue
             .broken
@@ -106,7 +108,7 @@ impl WritePermit {
     }
 
     /// The right to mend what is broken, if nobody has it and it is time to try.
-    pub(super) fn to_mend(shared: &Arc<Shared>) -> Option<Self> {
+    pub(super) fn to_mend(shared: &Arc<SharedJournal>) -> Option<Self> {
         let mut queue = shared.queue();
         let broken = queue.broken.as_ref()?;
         (broken.tried.elapsed() >= shared.retry).then_some(())?;
@@ -121,7 +123,7 @@ impl WritePermit {
         self.run();
     }
 
-    fn of(shared: &Arc<Shared>, queue: &mut Queue) -> Option<Self> {
+    fn of(shared: &Arc<SharedJournal>, queue: &mut Queue) -> Option<Self> {
         let tail = Some(queue.tail.take()?);
         let shared = Arc::clone(shared);
         Some(Self { shared, tail })
@@ -174,7 +176,7 @@ enum Failed {
     Unknown(Error),
 }
 
-impl Shared {
+impl SharedJournal {
     fn append(&self, tail: &mut Tail, waiting: Vec<QueuedChanges>) {
         if waiting.is_empty() {
             return;
@@ -299,7 +301,7 @@ impl Shared {
     }
 }
 
-fn rewrite_if_due(shared: &Arc<Shared>, tail: &Tail) {
+fn rewrite_if_due(shared: &Arc<SharedJournal>, tail: &Tail) {
     let due = shared.live().bytes().saturating_mul(2).saturating_add(SLACK);
     let mut queue = shared.queue();
     if tail.length <= due.max(tail.retry) || !matches!(queue.rewriting, Beside::None) {
