@@ -107,7 +107,7 @@ impl Registry {
         let mut listing = self.state.backend.digests().await?;
         while let Some(part) = listing.next().await {
             let mut loose = part?;
-            loose.retain(|digest| !self.state.shared.is_linked(digest));
+            loose.retain(|digest| !self.state.aggregates.is_linked(digest));
             for batch in loose.chunks(BATCH) {
                 let removed = self.state.remove_unlinked(batch, options.dry_run).await?;
                 report.content += removed.content;

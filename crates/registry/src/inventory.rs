@@ -29,7 +29,7 @@ impl Registry {
     /// counted or not.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
-        let totals = &self.state.shared.totals;
+        let totals = &self.state.aggregates.totals;
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let mut inventory = Inventory {
             repositories: count(&totals.repositories),

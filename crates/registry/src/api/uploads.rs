@@ -73,7 +73,7 @@ impl Call<'_> {
                 .filter(|_| authentication.allows(&self.principal, &path, Action::Pull));
             return repository?.touch_blob(digest);
         }
-        let holders = state.shared.holders_of(digest, HOLDERS);
+        let holders = state.aggregates.holders_of(digest, HOLDERS);
         let mut lenders = holders
             .iter()
             .filter(|path| authentication.lends(&self.principal, path));

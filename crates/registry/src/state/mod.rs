@@ -1,6 +1,7 @@
 //! Who holds what: repositories, their links to shared content, open uploads. Kept in memory, recorded in the
 //! backend before it is acknowledged.
 
+mod aggregates;
 mod flights;
 mod operations;
 mod presence;
@@ -10,7 +11,6 @@ mod relation;
 mod repository;
 mod reserved;
 mod session;
-mod shared;
 mod usage;
 mod verify;
 
@@ -30,13 +30,13 @@ use wharf_reference::Digest;
 
 use self::relation::Relation;
 pub(crate) use self::{
+    aggregates::Aggregates,
     flights::Flights,
     push::{ManifestPush, Needs, PushError},
     quota::{Quota, QuotaExceeded},
     repository::{BlobLink, Links, Repository},
     reserved::{QuotaBytes, Reservation, Reservations},
     session::{Session, UploadOwner, UploadProgress},
-    shared::Shared,
     usage::Usage,
 };
 use crate::{Backend, Change, Observer, RepositoryPath};
@@ -52,7 +52,7 @@ pub(crate) struct RegistryState {
     repositories: RwLock<BTreeMap<RepositoryPath, Arc<Repository>>>,
     uploads: Mutex<HashMap<String, Arc<Session>>>,
     reservations: Mutex<Reservations>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) aggregates: Arc<Aggregates>,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Whether the last change could not be recorded.
     failing: AtomicBool,
@@ -72,7 +72,7 @@ impl RegistryState {
             repositories: RwLock::default(),
             uploads: Mutex::default(),
             reservations: Mutex::default(),
-            shared: Arc::new(Shared::new()),
+            aggregates: Arc::new(Aggregates::new()),
             observer: Mutex::default(),
             failing: AtomicBool::new(false),
             verified: Mutex::default(),
@@ -133,7 +133,7 @@ impl RegistryState {
             return repository;
         }
         let mut repositories = self.repositories.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Repository::new(path.clone(), Arc::clone(&self.shared)));
+        let new = || Arc::new(Repository::new(path.clone(), Arc::clone(&self.aggregates)));
         Arc::clone(repositories.entry(path.clone()).or_insert_with(new))
     }
 

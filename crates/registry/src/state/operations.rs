@@ -123,7 +123,7 @@ impl RegistryState {
         let mut removed = Removed::default();
         let _sweep = self.sweep.write().await;
         for digest in digests {
-            if self.shared.is_linked(digest) {
+            if self.aggregates.is_linked(digest) {
                 continue;
             }
             removed.bytes += self.backend.size(digest).await?.unwrap_or_default();

@@ -122,7 +122,7 @@ impl Quota {
             return Ok(());
         };
         let of_this = |session: &Session| session.user.as_ref() == Some(user);
-        let used = with_uploads(state, of_this, || state.shared.usage.of(user));
+        let used = with_uploads(state, of_this, || state.aggregates.usage.of(user));
         let used = used.saturating_add(reserved.of_user(user));
         let linked = if more == 0 { self.linked.user } else { 0 };
         within(used, linked, more, limit, QuotaExceeded::User)

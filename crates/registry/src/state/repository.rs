@@ -6,7 +6,7 @@ use std::{
 use tokio::sync;
 use wharf_reference::{Digest, Tag};
 
-use super::{Relation, Shared, shared::Touched, shared::step};
+use super::{Aggregates, Relation, aggregates::Touched, aggregates::step};
 use crate::{BlobRecord, Change, ManifestRecord, Record, RecordKey, RepositoryPath};
 
 /// What one repository holds. Links is shared between repositories, sight of it is not: only what is linked
@@ -22,7 +22,7 @@ pub(crate) struct Repository {
 /// The content of a repository. [`Links::apply`] alone changes it.
 pub(crate) struct Links {
     path: RepositoryPath,
-    shared: Arc<Shared>,
+    aggregates: Arc<Aggregates>,
     pub(crate) blobs: HashMap<Digest, BlobLink>,
     pub(crate) manifests: HashMap<Digest, ManifestLink>,
     /// In the order that listings need: by byte.
@@ -48,10 +48,10 @@ pub(crate) struct ManifestLink {
 }
 
 impl Repository {
-    pub(crate) fn new(path: RepositoryPath, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(path: RepositoryPath, aggregates: Arc<Aggregates>) -> Self {
         let content = Links {
             path: path.clone(),
-            shared,
+            aggregates,
             blobs: HashMap::new(),
             manifests: HashMap::new(),
             tags: BTreeMap::new(),
@@ -83,7 +83,7 @@ impl Repository {
     pub(crate) fn touch_blob(&self, digest: &Digest) -> Option<u64> {
         let content = self.content();
         let link = content.blobs.get(digest)?;
-        link.touched.touch(content.shared.now());
+        link.touched.touch(content.aggregates.now());
         Some(link.size())
     }
 
@@ -92,7 +92,7 @@ impl Repository {
     pub(crate) fn manifest(&self, digest: &Digest) -> Option<Arc<ManifestRecord>> {
         let content = self.content();
         let link = content.manifests.get(digest)?;
-        link.touched.touch(content.shared.now());
+        link.touched.touch(content.aggregates.now());
         Some(Arc::clone(&link.record))
     }
 }
@@ -115,7 +115,7 @@ impl Links {
 
     /// The time that [`Touched`] is compared with.
     pub(crate) fn now(&self) -> u64 {
-        self.shared.now()
+        self.aggregates.now()
     }
 
     /// Makes a change that has been recorded.
@@ -130,17 +130,17 @@ impl Links {
             Change::Remove(RecordKey::Tag(tag)) => self.remove_tag(&tag),
         }
         if was_empty != self.is_empty() {
-            step(&self.shared.totals.repositories, was_empty);
+            step(&self.aggregates.totals.repositories, was_empty);
         }
     }
 
     fn insert_blob(&mut self, digest: Digest, record: BlobRecord) {
         self.account(record.user.as_deref(), record.size);
-        self.shared.link(digest.clone(), self.path.clone());
-        let touched = Touched::at(self.shared.now());
+        self.aggregates.link(digest.clone(), self.path.clone());
+        let touched = Touched::at(self.aggregates.now());
         match self.blobs.insert(digest, BlobLink { record, touched }) {
             Some(before) => self.discount(before.record.user.as_deref(), before.record.size),
-            None => step(&self.shared.totals.blobs, true),
+            None => step(&self.aggregates.totals.blobs, true),
         }
     }
 
@@ -150,11 +150,11 @@ impl Links {
             referrers.insert(digest.clone());
         }
         self.account(record.user.as_deref(), record.size);
-        self.shared.link(digest.clone(), self.path.clone());
-        let touched = Touched::at(self.shared.now());
+        self.aggregates.link(digest.clone(), self.path.clone());
+        let touched = Touched::at(self.aggregates.now());
         match self.manifests.insert(digest, ManifestLink { record, touched }) {
             Some(before) => self.discount(before.record.user.as_deref(), before.record.size),
-            None => step(&self.shared.totals.manifests, true),
+            None => step(&self.aggregates.totals.manifests, true),
         }
     }
 
@@ -162,7 +162,7 @@ impl Links {
         match self.tags.insert(tag.clone(), digest.clone()) {
             Some(before) if before != digest => self.tagged.remove(&before, &tag),
             Some(_) => {}
-            None => step(&self.shared.totals.tags, true),
+            None => step(&self.aggregates.totals.tags, true),
         }
         self.tagged.insert(digest, tag);
     }
@@ -172,9 +172,9 @@ impl Links {
             return;
         };
         self.discount(link.record.user.as_deref(), link.record.size);
-        step(&self.shared.totals.blobs, false);
+        step(&self.aggregates.totals.blobs, false);
         if !self.manifests.contains_key(digest) {
-            self.shared.unlink(digest, &self.path);
+            self.aggregates.unlink(digest, &self.path);
         }
     }
 
@@ -183,9 +183,9 @@ impl Links {
             return;
         };
         self.discount(link.record.user.as_deref(), link.record.size);
-        step(&self.shared.totals.manifests, false);
+        step(&self.aggregates.totals.manifests, false);
         if !self.blobs.contains_key(digest) {
-            self.shared.unlink(digest, &self.path);
+            self.aggregates.unlink(digest, &self.path);
         }
         let Some(subject) = &link.record.subject else {
             return;
@@ -201,19 +201,19 @@ impl Links {
     fn remove_tag(&mut self, tag: &Tag) {
         if let Some(digest) = self.tags.remove(tag) {
             self.tagged.remove(&digest, tag);
-            step(&self.shared.totals.tags, false);
+            step(&self.aggregates.totals.tags, false);
         }
     }
 
     fn account(&mut self, user: Option<&str>, size: u64) {
         self.bytes = self.bytes.saturating_add(size);
-        self.shared.totals.bytes.fetch_add(size, Ordering::Relaxed);
-        self.shared.usage.add(user, size);
+        self.aggregates.totals.bytes.fetch_add(size, Ordering::Relaxed);
+        self.aggregates.usage.add(user, size);
     }
 
     fn discount(&mut self, user: Option<&str>, size: u64) {
         self.bytes = self.bytes.saturating_sub(size);
-        self.shared.totals.bytes.fetch_sub(size, Ordering::Relaxed);
-        self.shared.usage.subtract(user, size);
+        self.aggregates.totals.bytes.fetch_sub(size, Ordering::Relaxed);
+        self.aggregates.usage.subtract(user, size);
     }
 }

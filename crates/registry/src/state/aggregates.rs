@@ -11,7 +11,7 @@ use wharf_reference::Digest;
 use super::{Relation, Usage};
 use crate::RepositoryPath;
 
-pub(crate) struct Shared {
+pub(crate) struct Aggregates {
     pub(crate) usage: Usage,
     pub(crate) totals: Totals,
     /// The repositories that hold content, as a blob or as a manifest.
@@ -36,7 +36,7 @@ pub(crate) struct Totals {
 #[derive(Debug)]
 pub(crate) struct Touched(AtomicU64);
 
-impl Shared {
+impl Aggregates {
     pub(crate) fn new() -> Self {
         Self {
             usage: Usage::default(),
