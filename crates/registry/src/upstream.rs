@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::{sync, time::Instant};
 use wharf_content::{Error, Source};
 
-use crate::state::Flights;
+use crate::state::SingleFlight;
 
 /// How long an answer that something does not exist upstream is believed.
 const MISSING_FOR: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ impl<U: Upstream + ?Sized> Upstream for Arc<U> {
 /// An upstream, and what is under way to it.
 pub(crate) struct Through {
     pub(crate) upstream: Arc<dyn Upstream>,
-    flights: Flights<String>,
+    fetches: SingleFlight<String>,
     missing: Mutex<HashMap<String, Instant>>,
 }
 
@@ -44,14 +44,14 @@ impl Through {
     pub(crate) fn new(upstream: impl Upstream + 'static) -> Self {
         Self {
             upstream: Arc::new(upstream),
-            flights: Flights::default(),
+            fetches: SingleFlight::default(),
             missing: Mutex::default(),
         }
     }
 
     /// The right to fetch something; who comes meanwhile waits.
     pub(crate) async fn turn(&self, key: &str) -> sync::OwnedMutexGuard<()> {
-        self.flights.board(&key.to_owned()).await
+        self.fetches.acquire(&key.to_owned()).await
     }
 
     /// Whether upstream has said a short while ago that there is no such thing.

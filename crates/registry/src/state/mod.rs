@@ -2,7 +2,6 @@
 //! backend before it is acknowledged.
 
 mod aggregates;
-mod flights;
 mod operations;
 mod presence;
 mod push;
@@ -11,6 +10,7 @@ mod relation;
 mod repository;
 mod reserved;
 mod session;
+mod single_flight;
 mod usage;
 mod verify;
 
@@ -31,12 +31,12 @@ use wharf_reference::Digest;
 use self::relation::Relation;
 pub(crate) use self::{
     aggregates::Aggregates,
-    flights::Flights,
     push::{ManifestPush, Needs, PushError},
     quota::{Quota, QuotaExceeded},
     repository::{BlobLink, Links, Repository},
     reserved::{QuotaBytes, Reservation, Reservations},
     session::{Session, UploadOwner, UploadProgress},
+    single_flight::SingleFlight,
     usage::Usage,
 };
 use crate::{Backend, Change, Observer, RepositoryPath};
@@ -60,7 +60,7 @@ pub(crate) struct RegistryState {
     verified: Mutex<HashSet<Digest>>,
     /// Turns to hash content of which only a part is wanted: each digest has one turn at a time. `hashes`
     /// limits how many digests are hashed at a time.
-    hashing: Flights<Digest>,
+    hashing: SingleFlight<Digest>,
     hashes: sync::Semaphore,
 }
 
@@ -76,7 +76,7 @@ impl RegistryState {
             observer: Mutex::default(),
             failing: AtomicBool::new(false),
             verified: Mutex::default(),
-            hashing: Flights::default(),
+            hashing: SingleFlight::default(),
             hashes: sync::Semaphore::new(verify::HASHES),
         }
     }

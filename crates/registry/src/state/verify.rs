@@ -76,7 +76,10 @@ impl RegistryState {
             None
         } else {
             // Requests for many parts of one blob wait here for one hash; a request whose client goes waits no more.
-            Some((self.hashing.board(digest).await, self.hashes.acquire().await.ok()))
+            Some((
+                self.hashing.acquire(digest).await,
+                self.hashes.acquire().await.ok(),
+            ))
         };
         let bytes = match self.backend.read(digest, range).await {
             Ok(bytes) => bytes,

@@ -7,11 +7,11 @@ use std::{
 use tokio::sync;
 
 /// Work of which each piece is done by one request, while others that need the same wait.
-pub(crate) struct Flights<K>(Mutex<HashMap<K, Weak<sync::Mutex<()>>>>);
+pub(crate) struct SingleFlight<K>(Mutex<HashMap<K, Weak<sync::Mutex<()>>>>);
 
-impl<K: Eq + Hash + Clone> Flights<K> {
+impl<K: Eq + Hash + Clone> SingleFlight<K> {
     /// The right to do the work of this key.
-    pub(crate) async fn board(&self, key: &K) -> sync::OwnedMutexGuard<()> {
+    pub(crate) async fn acquire(&self, key: &K) -> sync::OwnedMutexGuard<()> {
         let flight = {
             let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             flights.retain(|_, flight| flight.strong_count() > 0);
@@ -23,7 +23,7 @@ impl<K: Eq + Hash + Clone> Flights<K> {
     }
 }
 
-impl<K> Default for Flights<K> {
+impl<K> Default for SingleFlight<K> {
     fn default() -> Self {
         Self(Mutex::default())
     }
