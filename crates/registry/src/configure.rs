@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use crate::{
-    Access, Limits, Observer, Registry, Upstream, auth::Issuer, registry::Config, upstream::Through,
+    Access, Limits, Observer, Registry, Upstream, auth::Issuer, registry::Config, upstream::PullThrough,
 };
 
 /// The most bytes of all configured warnings together.
@@ -139,7 +139,7 @@ impl Registry {
     /// Makes the registry a cache: what it does not have, it gets from `upstream`. It is read-only then.
     #[must_use]
     pub fn with_upstream(mut self, upstream: impl Upstream + 'static) -> Self {
-        self.config_mut().through = Some(Arc::new(Through::new(upstream)));
+        self.config_mut().through = Some(Arc::new(PullThrough::new(upstream)));
         self.with_read_only(true)
     }
 

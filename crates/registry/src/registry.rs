@@ -21,7 +21,7 @@ use crate::{
     body::RequestBody,
     error::ApiError,
     state::{Needs, RegistryState},
-    upstream::Through,
+    upstream::PullThrough,
 };
 
 /// An OCI registry: a service that answers HTTP requests below `/v2/`. Clones share content and sessions.
@@ -45,7 +45,7 @@ pub(crate) struct Config {
     pub(crate) warnings: Vec<HeaderValue>,
     pub(crate) read_only: bool,
     pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) through: Option<Arc<Through>>,
+    pub(crate) through: Option<Arc<PullThrough>>,
     pub(crate) behaviour: Behaviour,
 }
 

@@ -34,13 +34,13 @@ impl<U: Upstream + ?Sized> Upstream for Arc<U> {
 }
 
 /// An upstream, and what is under way to it.
-pub(crate) struct Through {
+pub(crate) struct PullThrough {
     pub(crate) upstream: Arc<dyn Upstream>,
     fetches: SingleFlight<String>,
     missing: Mutex<HashMap<String, Instant>>,
 }
 
-impl Through {
+impl PullThrough {
     pub(crate) fn new(upstream: impl Upstream + 'static) -> Self {
         Self {
             upstream: Arc::new(upstream),
@@ -50,7 +50,7 @@ impl Through {
     }
 
     /// The right to fetch something; who comes meanwhile waits.
-    pub(crate) async fn turn(&self, key: &str) -> sync::OwnedMutexGuard<()> {
+    pub(crate) async fn acquire(&self, key: &str) -> sync::OwnedMutexGuard<()> {
         self.fetches.acquire(&key.to_owned()).await
     }
 

@@ -23,7 +23,7 @@ use crate::{
     error::ApiError,
     route::ManifestReference,
     state::{ManifestPush, Needs, RegistryState},
-    upstream::Through,
+    upstream::PullThrough,
 };
 
 /// Chunks between the client and the disk: who is slower holds the other up.
@@ -32,7 +32,7 @@ const AHEAD: usize = 4;
 const UPSTREAM_WAIT: u64 = 60;
 
 impl Call<'_> {
-    fn through(&self) -> Option<&Arc<Through>> {
+    fn through(&self) -> Option<&Arc<PullThrough>> {
         self.registry.config.through.as_ref()
     }
 
@@ -41,7 +41,7 @@ impl Call<'_> {
         self.through().is_some()
     }
 
-    async fn source(&self, through: &Through) -> Result<Arc<dyn Source>, ApiError> {
+    async fn source(&self, through: &PullThrough) -> Result<Arc<dyn Source>, ApiError> {
         let source = through.upstream.repository(self.path.as_str()).await;
         source.map_err(|error| unreachable(&error))
     }
@@ -60,7 +60,7 @@ impl Call<'_> {
         {
             return Ok(());
         }
-        let _turn = through.turn(&key).await;
+        let _permit = through.acquire(&key).await;
         let fetched = match target {
             ManifestReference::Digest(_) if self.has_manifest(target).await => Ok(()),
             ManifestReference::Digest(digest) => self.fetch(through, digest, None).await,
@@ -94,7 +94,7 @@ impl Call<'_> {
     }
 
     /// Makes a tag what it is upstream.
-    async fn follow(&self, through: &Through, tag: &Tag) -> Result<(), Error> {
+    async fn follow(&self, through: &PullThrough, tag: &Tag) -> Result<(), Error> {
         let source = through.upstream.repository(self.path.as_str()).await?;
         let there = source.resolve(&Name::from(tag.clone()).into()).await?;
         let here = self
@@ -109,7 +109,7 @@ impl Call<'_> {
         self.fetch(through, there.digest(), Some(tag)).await
     }
 
-    async fn fetch(&self, through: &Through, digest: &Digest, tag: Option<&Tag>) -> Result<(), Error> {
+    async fn fetch(&self, through: &PullThrough, digest: &Digest, tag: Option<&Tag>) -> Result<(), Error> {
         let source = through.upstream.repository(self.path.as_str()).await?;
         let manifest = source.manifest(&digest.clone().into()).await?;
         if manifest.digest() != digest {
@@ -152,7 +152,7 @@ impl Call<'_> {
         let Some(through) = self.through() else {
             return Ok(None);
         };
-        let turn = through.turn(&format!("{}@{digest}", self.path)).await;
+        let permit = through.acquire(&format!("{}@{digest}", self.path)).await;
         if self.linked_blob(digest).is_some() && self.registry.state.is_present(digest, size).await? {
             return Ok(None);
         }
@@ -164,7 +164,7 @@ impl Call<'_> {
             .map_err(|error| unreachable(&error))?;
         let (keep, kept) = mpsc::channel(AHEAD);
         let state = Arc::clone(&self.registry.state);
-        tokio::spawn(keep_blob(state, self.path.clone(), digest.clone(), kept, turn));
+        tokio::spawn(keep_blob(state, self.path.clone(), digest.clone(), kept, permit));
         if size == 0 {
             blob.read_to_end(0).await.map_err(|error| unreachable(&error))?;
             let _ = keep.send(Passed::Whole(None)).await; // the disk may have failed
@@ -206,7 +206,7 @@ async fn keep_blob(
     path: RepositoryPath,
     digest: Digest,
     mut chunks: mpsc::Receiver<Passed>,
-    _turn: OwnedMutexGuard<()>,
+    _permit: OwnedMutexGuard<()>,
 ) -> Result<(), Error> {
     let id = state.begin_unlisted().await?;
     let written = async {
