@@ -162,18 +162,24 @@ impl Call<'_> {
             .blob(&descriptor)
             .await
             .map_err(|error| unreachable(&error))?;
-        let (keep, kept) = mpsc::channel(AHEAD);
+        let (storing, stored) = mpsc::channel(AHEAD);
         let state = Arc::clone(&self.registry.state);
-        tokio::spawn(keep_blob(state, self.path.clone(), digest.clone(), kept, permit));
+        tokio::spawn(store_blob(
+            state,
+            self.path.clone(),
+            digest.clone(),
+            stored,
+            permit,
+        ));
         if size == 0 {
             blob.read_to_end(0).await.map_err(|error| unreachable(&error))?;
-            let _ = keep.send(Passed::Whole(None)).await; // the disk may have failed
+            let _ = storing.send(Passed::Whole(None)).await; // the disk may have failed
             return Ok(None);
         }
         Ok(Some(Box::pin(Teed {
             blob,
             left: size,
-            keep: Some(keep),
+            storing: Some(storing),
             sending: None,
         })))
     }
@@ -201,7 +207,7 @@ enum Passed {
 }
 
 /// Writes what passes; keeps it if it passed whole, which its verification has to say.
-async fn keep_blob(
+async fn store_blob(
     state: Arc<RegistryState>,
     path: RepositoryPath,
     digest: Digest,
@@ -240,7 +246,7 @@ struct Teed {
     blob: Blob,
     /// Bytes to come. The last of them only come when all of them are right.
     left: u64,
-    keep: Option<mpsc::Sender<Passed>>,
+    storing: Option<mpsc::Sender<Passed>>,
     /// A chunk that waits for the disk; then it goes to the client.
     sending: Option<Sending>,
 }
@@ -253,29 +259,29 @@ impl Stream for Teed {
             let chunk = match ready!(Pin::new(&mut self.blob).poll_next(context)) {
                 Some(Ok(chunk)) => chunk,
                 other => {
-                    self.keep = None;
+                    self.storing = None;
                     return Poll::Ready(other);
                 }
             };
             self.left = self.left.saturating_sub(chunk.len() as u64);
             let whole = (self.left == 0).then(|| Passed::Whole(self.blob.verified().cloned()));
-            let Some(keep) = self.keep.take() else {
+            let Some(storing) = self.storing.take() else {
                 return Poll::Ready(Some(Ok(chunk)));
             };
             self.sending = Some(Box::pin(async move {
-                let _ = keep.send(Passed::Chunk(chunk.clone())).await; // the disk may have failed
+                let _ = storing.send(Passed::Chunk(chunk.clone())).await; // the disk may have failed
                 if let Some(whole) = whole {
-                    let _ = keep.send(whole).await;
+                    let _ = storing.send(whole).await;
                 }
-                (keep, chunk)
+                (storing, chunk)
             }));
         }
         let Some(sending) = &mut self.sending else {
             return Poll::Ready(None);
         };
-        let (keep, chunk) = ready!(sending.as_mut().poll(context));
+        let (storing, chunk) = ready!(sending.as_mut().poll(context));
         self.sending = None;
-        self.keep = Some(keep);
+        self.storing = Some(storing);
         Poll::Ready(Some(Ok(chunk)))
     }
 }
