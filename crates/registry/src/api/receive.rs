@@ -123,7 +123,7 @@ impl Intake {
         let mut work: Option<(Work, u64)> = None;
         let outcome = loop {
             let batch = self.gather(&mut body, self.pending(work.as_ref())).await;
-            self.settle(&mut work).await?;
+            self.finish_batch(&mut work).await?;
             let (batch, end) = batch;
             let length = batch.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
             if let Err(failure) = (self.account)(self.offset + length) {
@@ -136,7 +136,7 @@ impl Intake {
                 break end;
             }
         };
-        self.settle(&mut work).await?;
+        self.finish_batch(&mut work).await?;
         outcome
     }
 
@@ -183,7 +183,7 @@ impl Intake {
     }
 
     /// Waits for the batch that is being written.
-    async fn settle(&mut self, work: &mut Option<(Work, u64)>) -> Result<(), Error> {
+    async fn finish_batch(&mut self, work: &mut Option<(Work, u64)>) -> Result<(), Error> {
         if let Some((work, length)) = work.take() {
             self.hasher = work.await.map_err(|_| interrupted())??;
             self.offset += length;
