@@ -1,13 +1,9 @@
-//! The queue of clients that wait for a password check.
-//!
-//! A check costs a client nothing and this process tens of milliseconds, so few checks run at a time, and the
-//! clients that wait take turns: between networks, and in a network between the user names that are tried. A
-//! client that guesses one user's password, on however many connections, delays other clients by one check. A
-//! client that tries many names delays the clients of its network by one check a name, and those of other
-//! networks by one check. A client that hangs up leaves the queue.
+//! Limits how many passwords are checked at a time. A check costs a client nothing and this process tens of
+//! milliseconds; clients that wait are served [fairly](waiting).
+
+mod waiting;
 
 use std::{
-    collections::VecDeque,
     hash::{BuildHasher as _, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
@@ -17,14 +13,9 @@ use std::{
 use http::StatusCode;
 use tokio::{sync::oneshot, time::timeout};
 
-use crate::{
-    client::{Client, Network},
-    error::ApiError,
-};
+use self::waiting::Waiting;
+use crate::{client::Client, error::ApiError};
 
-/// The most clients that wait for the check of a password. One more takes the place of one of the client that has
-/// most, or is answered 429.
-const MAX_WAITING: usize = 1024;
 /// How long a client waits for the check of a password before it is answered 429.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -66,8 +57,8 @@ impl PasswordQueue {
     }
 
     /// Waits for the right to check a password of `user` for a client.
-    pub(super) async fn acquire(&self, client: &Client, user: &str) -> Result<Permit, Busy> {
-        let turn = {
+    pub(in crate::auth) async fn acquire(&self, client: &Client, user: &str) -> Result<Permit, Busy> {
+        let granted = {
             let mut state = lock(&self.state);
             if state.closed {
                 return Err(Busy::Closing);
@@ -76,14 +67,14 @@ impl PasswordQueue {
                 state.free -= 1;
                 return Ok(Permit::new(&self.state));
             }
-            let (granted, turn) = oneshot::channel();
+            let (waiter, granted) = oneshot::channel();
             let name = self.names.hash_one(user);
-            if !state.waiting.push(client.network, name, granted) {
+            if !state.waiting.push(client.network, name, waiter) {
                 return Err(Busy::Full);
             }
-            turn
+            granted
         };
-        match timeout(LONGEST_WAIT, turn).await {
+        match timeout(LONGEST_WAIT, granted).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) if lock(&self.state).closed => Err(Busy::Closing),
             _ => Err(Busy::Full),
@@ -108,7 +99,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 /// The right to check one password. It is given back when this is dropped, which is to be where the check ends:
 /// a client that has gone does not end a check.
-pub(super) struct Permit(Option<Arc<Mutex<State>>>);
+pub(in crate::auth) struct Permit(Option<Arc<Mutex<State>>>);
 
 impl Permit {
     fn new(state: &Arc<Mutex<State>>) -> Self {
@@ -157,105 +148,12 @@ impl From<Busy> for ApiError {
     }
 }
 
-type Turn = oneshot::Sender<Permit>;
-/// Queues by a key, of which each in turn gives one.
-type Lanes<K, T> = VecDeque<(K, VecDeque<T>)>;
-
-/// The clients that wait for a check, by network and then by the hash of the user name.
-#[derive(Default)]
-struct Waiting(Lanes<Option<Network>, (u64, VecDeque<Turn>)>);
-
-impl Waiting {
-    fn pop(&mut self) -> Option<Turn> {
-        take_turn(&mut self.0, |names| take_turn(names, VecDeque::pop_front))
-    }
-
-    /// Lets a client wait, if there is room or somebody has more than their part of it.
-    fn push(&mut self, network: Option<Network>, name: u64, turn: Turn) -> bool {
-        if self.len() >= MAX_WAITING {
-            self.forget_gone();
-        }
-        if self.len() >= MAX_WAITING && !self.make_room(network, name) {
-            return false;
-        }
-        lane(lane(&mut self.0, network), name).push_back(turn);
-        true
-    }
-
-    fn len(&self) -> usize {
-        self.0.iter().map(|(_, names)| length(names)).sum()
-    }
-
-    /// Forgets those whose clients have gone.
-    fn forget_gone(&mut self) {
-        self.0.retain_mut(|(_, names)| {
-            names.retain_mut(|(_, turns)| {
-                turns.retain(|turn| !turn.is_closed());
-                !turns.is_empty()
-            });
-            !names.is_empty()
-        });
-    }
-
-    /// Turns away the last comer of the busiest network and name, unless this client's own are as busy.
-    fn make_room(&mut self, network: Option<Network>, name: u64) -> bool {
-        let own = self.0.iter().find(|(key, _)| *key == network);
-        let own_names = own.map_or(0, |(_, names)| length(names));
-        let own_turns = own
-            .and_then(|(_, names)| names.iter().find(|(key, _)| *key == name))
-            .map_or(0, |(_, turns)| turns.len());
-        let busiest = self.0.iter_mut().max_by_key(|(_, names)| length(names));
-        let Some((key, names)) = busiest else {
-            return false;
-        };
-        let is_own = *key == network;
-        if !is_own && length(names) <= own_names + 1 {
-            return false;
-        }
-        let Some((_, turns)) = names.iter_mut().max_by_key(|(_, turns)| turns.len()) else {
-            return false;
-        };
-        if is_own && turns.len() <= own_turns + 1 {
-            return false;
-        }
-        turns.pop_back();
-        self.forget_gone(); // the lane may be empty
-        true
-    }
-}
-
-fn length(names: &VecDeque<(u64, VecDeque<Turn>)>) -> usize {
-    names.iter().map(|(_, turns)| turns.len()).sum()
-}
-
-/// One from the lane whose turn it is, which then is the last.
-fn take_turn<K, T, R>(
-    lanes: &mut Lanes<K, T>,
-    take: impl FnOnce(&mut VecDeque<T>) -> Option<R>,
-) -> Option<R> {
-    let (key, mut lane) = lanes.pop_front()?;
-    let taken = take(&mut lane);
-    if !lane.is_empty() {
-        lanes.push_back((key, lane));
-    }
-    taken
-}
-
-/// The lane of this key, made if there is none.
-fn lane<K: PartialEq, T>(lanes: &mut Lanes<K, T>, key: K) -> &mut VecDeque<T> {
-    let position = lanes.iter().position(|(own, _)| *own == key);
-    let position = position.unwrap_or_else(|| {
-        lanes.push_back((key, VecDeque::new()));
-        lanes.len() - 1
-    });
-    &mut lanes[position].1
-}
-
 #[cfg(test)]
 mod tests {
     use std::{future::Future, pin::Pin, task::Poll};
 
-    use super::*;
+    use super::{waiting::MAX_WAITING, *};
+    use crate::client::Network;
 
     type Pending = Pin<Box<dyn Future<Output = Result<Permit, Busy>>>>;
 
