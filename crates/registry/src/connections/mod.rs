@@ -6,6 +6,9 @@
 //! | all have one, and a network has more than the newcomer's | of that network, the one that came last |
 //! | else | nobody: the newcomer waits for its turn, or is closed if too many wait |
 
+mod files;
+mod slot;
+
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
@@ -17,6 +20,10 @@ use tokio::{
     time::Instant,
 };
 
+pub(crate) use self::{
+    files::that_files_allow,
+    slot::{RequestGuard, Slot},
+};
 use crate::client::Network;
 
 /// All connections of a listener. Clones share them.
@@ -54,13 +61,6 @@ pub(crate) enum Received {
     /// Comes when there is room.
     Waits(oneshot::Receiver<Slot>),
     Refused,
-}
-
-/// A connection's place in the table, until this is dropped.
-pub(crate) struct Slot {
-    table: Option<Arc<Mutex<Table>>>,
-    id: u64,
-    leave: Arc<Notify>,
 }
 
 impl Connections {
@@ -195,79 +195,6 @@ impl Table {
     }
 }
 
-impl Slot {
-    /// Returns when the connection is to end.
-    pub(crate) async fn told_to_leave(&self) {
-        self.leave.notified().await;
-    }
-
-    /// A request has come.
-    pub(crate) fn begin(&self) -> RequestGuard {
-        self.set(Activity::Busy);
-        RequestGuard {
-            table: self.table.clone(),
-            id: self.id,
-        }
-    }
-
-    fn set(&self, activity: Activity) {
-        set(self.table.as_ref(), self.id, activity);
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let Some(table) = self.table.take() else { return };
-        lock(&table).open.remove(&self.id);
-        loop {
-            let next = {
-                let mut locked = lock(&table);
-                locked
-                    .next_waiting()
-                    .map(|(network, seat)| (seat, locked.open(network, &table)))
-            };
-            let Some((seat, slot)) = next else { return };
-            if let Err(mut unwanted) = seat.send(slot) {
-                lock(&table).open.remove(&unwanted.id);
-                unwanted.table = None; // its client has gone
-            }
-        }
-    }
-}
-
-/// A request on a connection, until its answer has been sent.
-pub(crate) struct RequestGuard {
-    table: Option<Arc<Mutex<Table>>>,
-    id: u64,
-}
-
-impl Drop for RequestGuard {
-    fn drop(&mut self) {
-        set(self.table.as_ref(), self.id, Activity::Idle(Instant::now()));
-    }
-}
-
-fn set(table: Option<&Arc<Mutex<Table>>>, id: u64, activity: Activity) {
-    let Some(table) = table else { return };
-    if let Some(open) = lock(table).open.get_mut(&id) {
-        open.activity = activity;
-    }
-}
-
-/// How many connections the process has files for: each may have one more open, for a blob, and some are the
-/// registry's own. `None` if this system does not say.
-pub(crate) fn that_files_allow() -> Option<usize> {
-    #[cfg(unix)]
-    {
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
-        let files = usize::try_from(files).unwrap_or(usize::MAX);
-        let own = (files / 4).min(64);
-        Some(((files - own) / 2).max(1))
-    }
-    #[cfg(not(unix))]
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -380,7 +307,7 @@ mod tests {
         let _request = (busy.begin(), silent.begin());
         let mut waiting = waits(&connections, "192.0.2.1");
         drop(request);
-        set(silent.table.as_ref(), silent.id, Activity::Silent(Instant::now()));
+        slot::set(silent.table.as_ref(), silent.id, Activity::Silent(Instant::now()));
         connections.end_silent();
         assert!(is_told(&silent).await && !is_told(&idle).await && !is_told(&busy).await);
         assert!(waiting.try_recv().is_err());

@@ -1,0 +1,71 @@
+use std::sync::{Arc, Mutex};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::{Activity, Table, lock};
+
+/// An open connection, as an entry of the table. The entry is removed when this is dropped.
+pub(crate) struct Slot {
+    pub(super) table: Option<Arc<Mutex<Table>>>,
+    pub(super) id: u64,
+    pub(super) leave: Arc<Notify>,
+}
+
+impl Slot {
+    /// Returns when the connection is to end.
+    pub(crate) async fn told_to_leave(&self) {
+        self.leave.notified().await;
+    }
+
+    /// A request has come.
+    pub(crate) fn begin(&self) -> RequestGuard {
+        self.set(Activity::Busy);
+        RequestGuard {
+            table: self.table.clone(),
+            id: self.id,
+        }
+    }
+
+    fn set(&self, activity: Activity) {
+        set(self.table.as_ref(), self.id, activity);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let Some(table) = self.table.take() else { return };
+        lock(&table).open.remove(&self.id);
+        loop {
+            let next = {
+                let mut locked = lock(&table);
+                locked
+                    .next_waiting()
+                    .map(|(network, seat)| (seat, locked.open(network, &table)))
+            };
+            let Some((seat, slot)) = next else { return };
+            if let Err(mut unwanted) = seat.send(slot) {
+                lock(&table).open.remove(&unwanted.id);
+                unwanted.table = None; // its client has gone
+            }
+        }
+    }
+}
+
+/// A request on a connection, until its answer has been sent.
+pub(crate) struct RequestGuard {
+    table: Option<Arc<Mutex<Table>>>,
+    id: u64,
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        set(self.table.as_ref(), self.id, Activity::Idle(Instant::now()));
+    }
+}
+
+pub(super) fn set(table: Option<&Arc<Mutex<Table>>>, id: u64, activity: Activity) {
+    let Some(table) = table else { return };
+    if let Some(open) = lock(table).open.get_mut(&id) {
+        open.activity = activity;
+    }
+}
