@@ -5,14 +5,17 @@
 //! what is on the disk: then it is written anew from what was acknowledged before, and as long as that fails
 //! nothing can be recorded.
 
+mod beside;
 mod format;
 mod legacy;
 mod live;
+mod open;
 mod queue;
 mod rewrite;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::{
     fs,
@@ -37,7 +40,6 @@ use self::{
     format::{FileId, MAGIC, pair},
     live::{Applied, Live, Prints},
     queue::{Queue, QueuedChanges, WritePermit},
-    rewrite::Rewriting,
     scan::Scan,
 };
 use super::files::{self, At as _};
@@ -45,10 +47,6 @@ use crate::Listing;
 
 /// The journal is written anew when it has so many bytes more than twice those that count.
 const SLACK: u64 = 1024 * 1024;
-
-/// The value of [`SLACK`], in bytes, for a journal that is being opened: smaller, since the journal has been
-/// read anyway.
-const SLACK_AT_START: u64 = 4096;
 
 /// How long a journal that could not be mended is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -128,9 +126,9 @@ impl Journal {
             let begins = file.take(MAGIC.len() as u64).read_to_end(&mut start);
             begins.at("read", &path)?;
         }
-        let Opened { tail, live, whole } = match file {
-            Some(file) if start == MAGIC => read(&path, file, length, &prints, &sync)?,
-            _ => migrate(&path, length, &prints, &sync)?,
+        let open::Opened { tail, live, whole } = match file {
+            Some(file) if start == MAGIC => open::read(&path, file, length, &prints, &sync)?,
+            _ => open::migrate(&path, length, &prints, &sync)?,
         };
         let torn = (whole < length).then(|| TornTail {
             path: path.clone(),
@@ -201,93 +199,6 @@ impl Journal {
         }
         health
     }
-}
-
-/// A journal that has been read.
-struct Opened {
-    tail: Tail,
-    live: Live,
-    /// Bytes that it had when it was opened, up to the end of its last whole group.
-    whole: u64,
-}
-
-/// Reads a journal to the end of its last whole group.
-fn read(path: &Path, file: File, length: u64, prints: &Prints, sync: &Sync) -> Result<Opened, Error> {
-    let mut live = Live::default();
-    let mut scan = Scan::new(path, File::open(path).at("open", path)?, length)?;
-    scan.all(|change| {
-        live.apply(&Applied {
-            print: prints.of(&change.key),
-            bytes: change.pair.len() + 1,
-            removes: change.value.is_none(),
-        });
-    })?;
-    let tail = Tail {
-        file,
-        id: scan.id().clone(),
-        length: scan.offset(),
-        retry: 0,
-    };
-    if length > tail.length {
-        tail.file.set_len(tail.length).at("truncate", path)?;
-    }
-    sync(&tail.file).at("sync", path)?;
-    let whole = tail.length;
-    shorten(path, (tail, live), whole, prints, sync)
-}
-
-/// Writes a journal anew that has no header: one from before there was one, an empty one, or none.
-fn migrate(path: &Path, length: u64, prints: &Prints, sync: &Sync) -> Result<Opened, Error> {
-    let mut rewriting = Rewriting::begin(path, Live::default(), prints)?;
-    let mut whole = 0;
-    if length > 0 {
-        whole = legacy::read(path, |batch| {
-            let mut changes = batch.iter();
-            changes.try_for_each(|(key, value)| rewriting.add(key, value.as_deref()))
-        })?;
-    }
-    let rewritten = rewriting.replace(path, sync)?;
-    sync_directory(path)?;
-    shorten(path, rewritten, whole, prints, sync)
-}
-
-/// Writes a journal anew that has been read, if most of it does not count any more.
-fn shorten(
-    path: &Path,
-    (tail, live): (Tail, Live),
-    whole: u64,
-    prints: &Prints,
-    sync: &Sync,
-) -> Result<Opened, Error> {
-    let is_long = tail.length > live.bytes().saturating_mul(2).saturating_add(SLACK_AT_START);
-    let (tail, live) = if is_long {
-        rewrite(path, tail.length, &live, prints, sync)?
-    } else {
-        (tail, live)
-    };
-    Ok(Opened { tail, live, whole })
-}
-
-/// Writes a journal anew that nobody else uses, as far as it has been acknowledged.
-fn rewrite(
-    path: &Path,
-    length: u64,
-    live: &Live,
-    prints: &Prints,
-    sync: &Sync,
-) -> Result<(Tail, Live), Error> {
-    let mut rewriting = Rewriting::begin(path, live.anew(), prints)?;
-    let mut scan = Scan::new(path, File::open(path).at("open", path)?, length)?;
-    rewriting.copy(&mut scan, length, |change| {
-        live.counts(prints.of(&change.key), change.number)
-    })?;
-    let rewritten = rewriting.replace(path, sync)?;
-    sync_directory(path)?;
-    Ok(rewritten)
-}
-
-fn sync_directory(path: &Path) -> Result<(), Error> {
-    path.parent().map_or(Ok(()), files::sync_dir)
 }
 
 fn damaged(path: &Path, offset: u64) -> Error {

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
-use super::*;
+use super::{open::SLACK_AT_START, *};
 
 type Records = BTreeMap<String, String>;
 
