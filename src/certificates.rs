@@ -1,4 +1,4 @@
-//! Where trust begins, and the certificates of certs.d, as TLS settings.
+//! Root certificates and the certificates of certs.d, as TLS settings.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ pub(crate) struct HostCertificates {
     read: Mutex<HashMap<Registry, TlsSettings>>,
 }
 
-/// Whom every registry's certificate may come from; certs.d adds to it.
+/// The root certificates for every registry; certs.d adds to them.
 #[derive(Debug)]
 pub(crate) struct Trust {
     pub(crate) roots: Roots,
@@ -78,7 +78,7 @@ impl CertificateProvider for HostCertificates {
     }
 }
 
-/// Tells which blocks of a file of authorities cannot be used.
+/// Warns of the blocks of a file of authorities that cannot be used.
 fn warn_of(pem: &[u8], file: Option<&Path>, warnings: &Warnings) {
     for ignored in CertificateFile::read(pem).ignored() {
         warnings.warn(Warning::Certificate {

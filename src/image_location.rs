@@ -85,7 +85,7 @@ impl FromStr for ImageLocation {
     }
 }
 
-/// Why text that begins with no supported transport is refused, and what to write instead.
+/// The reason why text that begins with no supported transport is refused, and what to write instead.
 fn not_supported(text: &str) -> String {
     let transport = text.split_once(':').map_or("", |(transport, _)| transport);
     if UNSUPPORTED.contains(&transport) {

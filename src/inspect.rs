@@ -4,7 +4,8 @@ use serde::Serialize;
 use wharf_content::{Descriptor, Error, Manifest, Source, SourceExt as _};
 use wharf_reference::{Digest, Tag};
 
-/// What `skopeo inspect` says of an image; serialises with the same keys.
+/// The description of an image by [`Client::inspect`](crate::Client::inspect). It serialises with the keys of
+/// `skopeo inspect`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
@@ -12,25 +13,25 @@ pub struct Inspection {
     /// Registry and repository; absent for an image in a store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The digest of what was named: of the index, if it was one.
+    /// The digest of the image that was named: of the index, if it was one.
     pub digest: Digest,
     /// The tags of the repository; empty for an image in a store.
     pub repo_tags: Vec<Tag>,
-    /// When the image was made, as its config says it.
+    /// The time when the image was made, as the config states it (RFC 3339).
     pub created: Option<String>,
-    /// The version of Docker that made it, if it says so.
+    /// The version of Docker that made the image; empty if the config has none.
     pub docker_version: String,
-    /// The labels.
+    /// The labels; `None` if the config has none.
     pub labels: Option<BTreeMap<String, String>>,
-    /// The CPU architecture it runs on.
+    /// The CPU architecture that the image runs on, in Go's names.
     pub architecture: String,
-    /// The operating system it runs on.
+    /// The operating system that the image runs on, in Go's names.
     pub os: String,
     /// The digests of the layers, lowest first.
     pub layers: Vec<Digest>,
     /// The layers with type and size, lowest first.
     pub layers_data: Vec<Layer>,
-    /// The environment.
+    /// The environment variables, as `NAME=VALUE`.
     pub env: Option<Vec<String>>,
 }
 
@@ -63,7 +64,7 @@ impl From<&Descriptor> for Layer {
 }
 
 impl Inspection {
-    /// Reads the config of an image and says what there is to say; `digest` is of what was named.
+    /// Reads the config of an image; `digest` is that of the image or index that was named.
     pub(crate) async fn of(source: &dyn Source, image: &Manifest, digest: Digest) -> Result<Self, Error> {
         let config = source.config(image).await?;
         Ok(Self {

@@ -1,4 +1,4 @@
-//! Short names: what they mean on this host.
+//! Resolves short names on this host.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,7 @@ use wharf_reference::Written;
 
 use crate::warnings::{Warning, Warnings};
 
-/// What a caller says that beats the host's configuration of short names.
+/// The caller's settings for short names, which take precedence over the host's configuration.
 #[derive(Clone)]
 pub(crate) struct ShortNameOptions {
     pub(crate) mode: Option<ShortNameMode>,
@@ -36,8 +36,8 @@ impl fmt::Debug for ShortNameOptions {
     }
 }
 
-/// Resolves names that users type. The file of recorded aliases is read each time, so that what was recorded a
-/// moment ago counts, whoever recorded it.
+/// Resolves names that users type. The file of recorded aliases is read each time, so that an alias that another
+/// program has recorded counts at once.
 #[derive(Debug)]
 pub(crate) struct Names {
     pub(crate) locations: Locations,
@@ -58,7 +58,7 @@ impl Names {
             .map_err(|error| Error::wrap(ErrorKind::Invalid, error))
     }
 
-    /// Remembers what was chosen when asked; fails with the reason in words.
+    /// Records the choice of the prompt in the file of aliases; fails with the reason as text.
     pub(crate) async fn record(
         &self,
         candidate: &NameCandidate,

@@ -1,4 +1,4 @@
-//! What a caller says that beats the host's configuration.
+//! The caller's settings that take precedence over the host's configuration.
 
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use wharf_reference::{Registry, Repository};
 
 use crate::warnings::{Warning, Warnings};
 
-/// Candidates as configured, with the caller's word on certificates.
+/// The candidates of the configuration, with the caller's settings for certificates.
 #[derive(Debug)]
 pub(crate) struct WithTls {
     pub(crate) configured: Arc<Registries>,
@@ -18,7 +18,7 @@ pub(crate) struct WithTls {
     pub(crate) warnings: Arc<Warnings>,
 }
 
-/// The caller's word on certificates: for some registries by name, for all others if `all` says so.
+/// The caller's settings for the verification of certificates: `named` for single registries, `all` for the others.
 #[derive(Debug, Default)]
 pub(crate) struct TlsWord {
     pub(crate) all: Option<bool>,

@@ -1,4 +1,4 @@
-//! Whether the host's trust policy accepts what is about to be copied.
+//! Applies the host's trust policy to images before they are copied.
 
 use std::{path::Path, sync::Arc};
 

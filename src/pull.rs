@@ -213,8 +213,8 @@ impl Client {
     }
 }
 
-/// Whether the registry or its token server denied the manifest (401, 403). A login that could not be read is
-/// another matter, as is a blob that is denied after the manifest was given.
+/// True if the registry or its token server denied the manifest (401, 403). False if a login could not be read, or if
+/// only a blob was denied.
 fn denies_the_image(error: &Error) -> bool {
     let registry = error
         .inner()

@@ -4,28 +4,47 @@ use wharf_content::{Error, ErrorKind, Name, Target};
 use wharf_reference::Digest;
 use wharf_store::Layout;
 
-/// How many names a message lists.
+/// The greatest number of names that a message lists.
 const SHOWN: usize = 5;
 
-/// Which image of a store is meant.
+/// The choice of an image in a store.
 ///
-/// As text it is a name, `@N` or a digest, alone or after `@`; nothing stands for the only image.
+/// As text it is a name, `@N`, or a digest, alone or after `@`.
+///
+/// ```
+/// use wharf::StoreImage;
+///
+/// assert_eq!("@0".parse::<StoreImage>()?, StoreImage::Position(0));
+/// assert_eq!("app:1".parse::<StoreImage>()?.to_string(), "app:1");
+/// # Ok::<(), wharf::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreImage {
-    /// The only one.
+    /// The only image of the store; an error if there are several.
     Only,
-    /// The one of this name. Docker's full names, their short forms and their tags are understood as
+    /// The image of this name. Docker's full names, their short forms and their tags are understood as
     /// [`wharf_store`] describes.
     Name(Name),
-    /// The one after this many entries of index.json, as Skopeo's `oci:DIRECTORY:@N` counts.
+    /// The image after this many entries of index.json, as Skopeo's `oci:DIRECTORY:@N` counts.
     Position(usize),
-    /// The one of this digest, whether index.json lists it or not.
+    /// The image of this digest, whether index.json lists it or not.
     Digest(Digest),
 }
 
 impl StoreImage {
     /// The name or digest by which to read this image from the store.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::{StoreImage, store::Layout};
+    ///
+    /// let store = Layout::open("images").await?;
+    /// let image = StoreImage::Position(0).target(&store).await?;
+    /// client.push(&store, image, "registry.example.com/team/app:1.0").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -46,7 +65,7 @@ impl StoreImage {
     }
 }
 
-/// The one image of a store, whatever it is called and however often. Entries of other content do not count.
+/// The only image of a store; several names for it are no error. Entries of other content do not count.
 async fn only(store: &Layout) -> Result<Target, Error> {
     let mut images = store.images().await?;
     images.retain(|image| image.descriptor().media_type().is_manifest());

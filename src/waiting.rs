@@ -1,4 +1,4 @@
-//! Copies that tell how long they have been waiting.
+//! Copies that report how long they have been waiting.
 
 use std::{
     future::Future,
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use wharf_content::{Error, Event, Progress, Sink, Source, Target};
 use wharf_copy::{Options, Report};
 
-/// After how long a wait is told first; then each time it has doubled.
+/// The first wait that is reported; afterwards each time it has doubled.
 const FIRST: Duration = Duration::from_secs(10);
 
-/// Copies, and tells the listener of the options of long silences.
+/// Copies, and reports long waits to the listener of the options.
 pub(crate) async fn copy(
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
@@ -27,7 +27,7 @@ pub(crate) async fn copy(
         .await
 }
 
-/// Passes events on, and tells when there have been none for a while.
+/// Forwards events, and reports when there have been none for a while.
 struct Watch {
     progress: Arc<dyn Progress>,
     last: Mutex<Instant>,
@@ -39,7 +39,7 @@ impl Watch {
         Self { progress, last }
     }
 
-    /// Runs an operation that reports to this, and tells of its silences.
+    /// Runs an operation that reports to this listener, and reports its waits.
     async fn during<F: Future>(&self, operation: F) -> F::Output {
         let mut operation = std::pin::pin!(operation);
         let (mut silent_since, mut due) = (self.last(), FIRST);

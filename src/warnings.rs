@@ -10,12 +10,12 @@ use wharf_config::ConfigWarning;
 use wharf_content::{Event, Progress};
 use wharf_distribution::WarnOnce;
 
-/// Something the user should know that is no failure; [`Display`](fmt::Display) says it in one line.
+/// A condition that the user should know and that is no failure; [`Display`](fmt::Display) prints it in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// Something in a file of the configuration has no effect, or not the one its author may expect: in registries.conf,
-    /// in the file of aliases, in certs.d.
+    /// A setting in a file of the configuration has no effect, or another one than its author may expect: in
+    /// registries.conf, in the file of aliases, in certs.d, in policy.json.
     Configuration(ConfigWarning),
     /// A block in a file of certificates cannot be used; the others are.
     Certificate {
@@ -23,12 +23,12 @@ pub enum Warning {
         file: Option<PathBuf>,
         /// The line in which the block begins, from 1.
         line: usize,
-        /// Why, and what to do about it.
+        /// The reason, and what to do about it.
         reason: String,
     },
-    /// A file with credentials is not private.
+    /// A file with credentials is not private: other users can read it, or it belongs to another user.
     ExposedCredentials(PathBuf),
-    /// A source of credentials that need not have answered did not, and was passed over: what failed.
+    /// A source of credentials failed and was passed over, since it need not have answered; the text is its error.
     CredentialSource(String),
     /// The message of a warning that a registry sent, or of one about a mirror that cannot be used.
     Registry(String),
@@ -53,7 +53,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// The warnings of a client: each is told once, and kept.
+/// The warnings of a client: each is reported once, and kept.
 #[derive(Debug)]
 pub(crate) struct Warnings {
     once: WarnOnce,
@@ -83,7 +83,7 @@ impl Warnings {
     }
 }
 
-/// Hears the client of the protocol.
+/// Receives the warnings of the protocol's client.
 impl Progress for Warnings {
     fn event(&self, event: Event<'_>) {
         if let Event::Warning { message } = event {

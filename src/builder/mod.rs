@@ -48,7 +48,7 @@ pub struct ClientBuilder {
     /// Every setting of the protocol's client. Where repositories are, who we are and which certificates are used
     /// is put in when it is built.
     protocol: wharf_distribution::ClientBuilder,
-    /// Whether the caller has set the proxies: then the environment's do not count.
+    /// True if the caller has set the proxies, so that the environment's have no effect.
     has_proxies: bool,
     credentials: Vec<(CredentialKey, Credential)>,
     short_name_credential: Option<Credential>,

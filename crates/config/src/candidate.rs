@@ -4,7 +4,7 @@ use wharf_reference::{Reference, Registry, Repository};
 
 use crate::SourceTable;
 
-/// What the caller wants from a repository; mirrors serve pulls only.
+/// The operation that the candidates are for; mirrors serve pulls only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Intent {
@@ -30,7 +30,7 @@ impl Intent {
     }
 }
 
-/// How far the connection to a candidate is trusted.
+/// The trust in the connection to a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum TlsMode {
@@ -41,7 +41,7 @@ pub enum TlsMode {
     Insecure,
 }
 
-/// Why a candidate is in the list.
+/// The reason why a candidate is in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
@@ -57,17 +57,26 @@ pub enum Role {
 pub struct Candidate {
     /// The repository to ask for there, after rewriting.
     pub repository: Repository,
-    /// How far its connection is trusted.
+    /// The trust in its connection.
     pub tls: TlsMode,
     /// Mirror or primary.
     pub role: Role,
-    /// Set when the configuration forbids this candidate: it must not be contacted, and this says why.
+    /// Set when the configuration forbids this candidate: it must not be contacted, and this names the table.
     pub blocked: Option<Blocked>,
     /// The table of the configuration that it comes from, for an explanation. `None` if no table matched.
     pub origin: Option<SourceTable>,
 }
 
 impl Candidate {
+    /// A mirror that has the repository under this name, trusted only over verified https.
+    #[must_use]
+    pub fn mirror(repository: Repository) -> Self {
+        Self {
+            role: Role::Mirror,
+            ..Self::primary(repository)
+        }
+    }
+
     /// The repository itself, trusted only over verified https.
     #[must_use]
     pub const fn primary(repository: Repository) -> Self {
@@ -81,10 +90,10 @@ impl Candidate {
     }
 }
 
-/// The configuration forbids contacting a registry.
+/// A registry that the configuration forbids to contact (`blocked = true`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocked {
-    /// What is blocked.
+    /// The blocked repository.
     pub repository: Repository,
     /// The file and table that block it.
     pub origin: String,
@@ -98,7 +107,7 @@ impl fmt::Display for Blocked {
 
 impl error::Error for Blocked {}
 
-/// Why there is no candidate to try for a repository.
+/// The reason why there is no candidate to try for a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResolveError {
@@ -106,14 +115,14 @@ pub enum ResolveError {
     Blocked(Blocked),
     /// The registry as a whole is blocked.
     BlockedRegistry {
-        /// What is blocked.
+        /// The blocked registry.
         registry: Registry,
         /// The file and table that block it.
         origin: String,
     },
     /// The configuration moves the repository to a name that is not valid.
     Unusable {
-        /// What was asked for.
+        /// The repository that was asked for.
         repository: Repository,
         /// The file and table that move it, and what is wrong with the result.
         reason: String,
@@ -138,7 +147,33 @@ impl fmt::Display for ResolveError {
 
 impl error::Error for ResolveError {}
 
-/// Turns a repository into the candidates to try, in order, and says how far a registry itself is trusted. Does no I/O.
+/// Turns a repository into the candidates to try, in order, and gives the trust in the connection to a registry itself.
+/// Does no I/O.
+///
+/// ```
+/// use wharf_config::{Candidate, Intent, Resolve, ResolveError};
+/// use wharf_reference::{Registry, Repository};
+///
+/// /// Pulls by digest go to a cache first.
+/// #[derive(Debug)]
+/// struct Cached(Registry);
+///
+/// impl Resolve for Cached {
+///     fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError> {
+///         let mut candidates = Vec::new();
+///         if let (Intent::PullDigest, Ok(cached)) = (intent, Repository::new(&self.0, repository.path())) {
+///             candidates.push(Candidate::mirror(cached));
+///         }
+///         candidates.push(Candidate::primary(repository.clone()));
+///         Ok(candidates)
+///     }
+/// }
+///
+/// let cached = Cached(Registry::parse("cache.example.com")?);
+/// let candidates = cached.resolve(&Repository::parse("quay.io/fedora/fedora")?, Intent::PullDigest)?;
+/// assert_eq!(candidates[0].repository, "cache.example.com/fedora/fedora");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Resolve: Send + Sync + fmt::Debug {
     /// The candidates for this repository, in the order to try them; at least one of them is not blocked.
     ///
@@ -148,11 +183,11 @@ pub trait Resolve: Send + Sync + fmt::Debug {
     /// name.
     fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError>;
 
-    /// How far the connection to this registry is trusted where no repository is concerned: logging in, the
+    /// The trust in the connection to this registry for operations without a repository: a login, the
     /// catalog, a search. A registry is neither mirrored nor moved.
     ///
-    /// The default is verified https for every registry. What wraps another resolver passes the question on, or
-    /// that one's word is lost.
+    /// The default is verified https for every registry. A wrapper around another resolver must forward this method,
+    /// since the default ignores the wrapped resolver.
     ///
     /// # Errors
     ///
@@ -173,7 +208,7 @@ impl<R: Resolve + ?Sized> Resolve for Arc<R> {
     }
 }
 
-/// No configuration: every repository is where its name says, over verified https.
+/// A resolver without configuration: every repository is at the registry that its name states, over verified https.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unconfigured;
 

@@ -16,7 +16,7 @@ use crate::{ConfigError, ConfigErrorKind, ConfigWarning, HostOs, Locations, file
 ///
 /// The directory is named after the registry exactly as names write it, with its port if there is one:
 /// `registry.example` and `registry.example:443` are different, Docker Hub's is `docker.io`, and a mirror has
-/// its own. Of the places where it may be, the first that has it counts, even if it is empty there:
+/// its own. Of the directories where it may be, the first that has it counts, even if it is empty:
 ///
 /// | [generation](crate::Generation) | searched for `HOST[:PORT]`, in this order |
 /// |---|---|
@@ -44,7 +44,7 @@ pub struct PemFile {
 }
 
 impl PemFile {
-    /// Where it was read.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -72,7 +72,7 @@ impl ClientCertificate {
         &self.certificate
     }
 
-    /// Where the key was read.
+    /// The path of the file with the key.
     #[must_use]
     pub fn key_path(&self) -> &Path {
         &self.key_path
@@ -250,7 +250,7 @@ impl Certificates {
         &self.clients
     }
 
-    /// What was ignored.
+    /// Warnings about files that were ignored.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings
@@ -278,7 +278,7 @@ fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// What a directory holds, in the order of the names.
+/// The entries of a directory, in the order of their names.
 fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(dir)? {
@@ -288,7 +288,7 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files.into_values().collect())
 }
 
-/// Whether there is a PEM block whose label ends in this.
+/// True if there is a PEM block whose label ends in `label`.
 fn has_block(pem: &[u8], label: &str) -> bool {
     let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem); // a byte order mark
     pem.split(|byte| *byte == b'\n').any(|line| {

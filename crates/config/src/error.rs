@@ -4,7 +4,7 @@ use std::{
     sync::Arc,
 };
 
-/// Why a configuration file cannot be used: which file, where in it, and what was expected.
+/// The failure to use a configuration file: the file, the position in it, and what was expected.
 ///
 /// It prints as `file:line:column: key: message`, with what is not known left out. Text from files is
 /// escaped and bounded. It never contains a secret.
@@ -109,7 +109,7 @@ impl ConfigError {
         self
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     #[must_use]
     pub const fn kind(&self) -> ConfigErrorKind {
         self.0.kind
@@ -145,7 +145,7 @@ impl ConfigError {
         &self.0.others
     }
 
-    /// What is wrong and what was expected, without the place.
+    /// The mistake and what was expected, without file, position and key.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message

@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
     Ok(bytes)
 }
 
-/// The same as text.
+/// The bytes as text; an error for other than UTF-8, with its position.
 pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
     const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
     if UTF16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {

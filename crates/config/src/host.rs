@@ -13,7 +13,7 @@ pub(crate) fn comparable(host: &str) -> String {
     }
 }
 
-/// Whether the text is one label of a host: grammatical, but a registry in a name only if a port follows.
+/// True if the text is one label of a host: grammatical, but a registry in a name only if a port follows.
 pub(crate) fn is_plain_label(text: &str) -> bool {
     !text.contains(['.', ':', '/']) && Registry::parse(&format!("{text}.x")).is_ok()
 }

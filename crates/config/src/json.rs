@@ -18,7 +18,7 @@ use crate::{ConfigError, ConfigErrorKind, fold};
 pub(crate) use position::{Cursor, Position};
 use syntax::Stop;
 
-/// What is wrong with a text, without a byte of its values.
+/// A mistake in a text, described without a byte of its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) position: Position,
@@ -51,7 +51,7 @@ pub(crate) struct Member<'a> {
 }
 
 impl Member<'_> {
-    /// Whether this is the field of that name; Go compares them without case.
+    /// True if this is the field of that name; Go compares them without case.
     pub(crate) fn is(&self, field: &str) -> bool {
         fold::same(&self.key, field)
     }

@@ -14,11 +14,20 @@ pub(crate) use auth::AuthFiles;
 use helpers::HelperVariables;
 pub use proxies::ProxyVariables;
 
-/// Where the host keeps its configuration: the only place that reads the environment, the home directory and
-/// the user id. Everything else takes this value, so a test can describe any host.
+/// The locations of a host's configuration. Only this type reads the environment, the home directory and
+/// the user id; everything else takes this value, so that a test can describe any host.
 ///
-/// Nothing here opens a configuration file. An environment variable that is set but empty counts as unset,
-/// everywhere.
+/// ```
+/// use wharf_config::{Locations, Registries};
+///
+/// let host = Locations::from_env().with_registries_conf("/dev/null"); // this host, without its registries.conf
+/// # let host = Locations::none();
+/// let registries = Registries::load(&host)?;
+/// assert!(registries.search_registries().is_empty());
+/// # Ok::<(), wharf_config::ConfigError>(())
+/// ```
+///
+/// This type opens no configuration file. An environment variable that is set to the empty string counts as unset.
 ///
 /// | made by | reads |
 /// |---|---|
@@ -69,7 +78,7 @@ pub struct Locations {
 pub enum HostOs {
     /// `/etc`, `/usr/share`, `/run`, `/var`.
     Linux,
-    /// As Linux, without `/run`.
+    /// The directories of Linux, without `/run`.
     MacOs,
     /// `/usr/local/etc`, `/usr/local/share`.
     FreeBsd,
@@ -106,7 +115,7 @@ pub enum Generation {
 }
 
 impl Locations {
-    /// No host at all: nothing is found but what is set explicitly.
+    /// Locations without a host: only files that are set explicitly are found.
     #[must_use]
     pub const fn none() -> Self {
         Self {
@@ -176,7 +185,7 @@ impl Locations {
         self.uid
     }
 
-    /// Where programs are searched, in the form of `PATH`.
+    /// The directories that programs are searched in, in the form of `PATH`.
     #[must_use]
     pub fn search_path(&self) -> Option<&OsStr> {
         self.search_path.as_deref()

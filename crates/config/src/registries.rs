@@ -23,8 +23,18 @@ pub use table::{Mirror, PullFromMirror, RegistryTable};
 use crate::{Aliases, ConfigError, ConfigWarning, Locations, ShortNameMode, SourceLine};
 use prefix::Name;
 
-/// What registries.conf and its drop-in files say: where repositories really are, which registries are
-/// mirrors, blocked or insecure, and what short names may mean (containers-registries.conf(5)).
+/// The content of registries.conf and its drop-in files: locations of repositories, mirrors, blocked and insecure
+/// registries, and the meaning of short names (containers-registries.conf(5)).
+///
+/// ```
+/// use wharf_config::{Intent, Registries};
+/// use wharf_reference::Repository;
+///
+/// let registries = Registries::parse("[[registry]]\nprefix = 'example.com/team'\nlocation = 'in.lan/team'")?;
+/// let resolution = registries.explain(&Repository::parse("example.com/team/app")?, Intent::PullTag);
+/// assert_eq!(resolution.candidates()[0].repository, "in.lan/team/app");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Merging
 ///
@@ -54,7 +64,7 @@ pub struct Registries {
 }
 
 impl Registries {
-    /// Reads the host's files. It is fine if there are none.
+    /// Reads the host's files. Without files the result is empty.
     ///
     /// # Errors
     ///
@@ -105,7 +115,7 @@ impl Registries {
         &self.files
     }
 
-    /// What has no effect in them, or not the one it may seem to have.
+    /// Warnings about settings that have no effect, or another one than their author may expect.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings
@@ -134,7 +144,7 @@ impl Registries {
         self.search.as_ref().map_or(&[], |search| &search.registries)
     }
 
-    /// Where the search registries are defined, if they are, be it as none.
+    /// The line that defines the search registries; `None` if no file does. The list there may be empty.
     #[must_use]
     pub fn search_origin(&self) -> Option<&SourceLine> {
         self.search.as_ref().map(|search| &search.origin)
@@ -149,7 +159,7 @@ impl Registries {
         self.credential_helpers.iter().map(String::as_str).chain(default)
     }
 
-    /// What happens to a short name that may mean several registries: `permissive` if nothing is configured.
+    /// The way to resolve a short name that may mean several registries: `permissive` if nothing is configured.
     #[must_use]
     pub fn short_name_mode(&self) -> ShortNameMode {
         self.short_name_mode

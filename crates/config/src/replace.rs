@@ -53,7 +53,7 @@ impl LockedFile {
         })
     }
 
-    /// What the file holds; `None` if it does not exist.
+    /// The content of the file; `None` if it does not exist.
     pub(crate) fn contents(&self) -> Option<&[u8]> {
         self.contents.as_ref().map(|contents| contents.as_slice())
     }

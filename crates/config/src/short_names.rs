@@ -18,8 +18,18 @@ pub use resolved::{NameCandidate, NameOrigin, ResolvedName};
 
 use crate::{ConfigError, ConfigWarning, Locations, Registries, SourceLine};
 
-/// What names without a registry may mean on this host (containers-registries.conf(5), *short-name-mode* and
+/// The meaning of names without a registry on this host (containers-registries.conf(5), *short-name-mode* and
 /// `[aliases]`).
+///
+/// ```
+/// use wharf_config::{Registries, ShortNames};
+/// use wharf_reference::Written;
+///
+/// let registries = Registries::parse("[aliases]\nfedora = 'registry.fedoraproject.org/fedora'")?;
+/// let resolved = ShortNames::new(&registries).resolve(&Written::parse("fedora:41")?, None)?;
+/// assert_eq!(resolved.candidates()[0].reference().as_str(), "registry.fedoraproject.org/fedora:41");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # How a name is resolved to be pulled
 ///
@@ -39,7 +49,7 @@ use crate::{ConfigError, ConfigWarning, Locations, Registries, SourceLine};
 ///
 /// # Deviation
 ///
-/// - The question goes to a callback, not to a terminal.
+/// - A [`Prompt`] is asked, not the terminal.
 /// - Looking names up writes nothing; upstream creates the alias file's lock and its directory.
 /// - A machine-written file that is malformed fails short names without an answer from the caller only; names
 ///   with a registry never need it.
@@ -57,7 +67,22 @@ pub struct ShortNames {
     warnings: Vec<ConfigWarning>,
 }
 
-/// Asks which of several images a short name means.
+/// A prompt that asks a person which of several images a short name means. Implemented by functions of this form, and by
+/// an `Arc` of a prompt.
+///
+/// ```
+/// use wharf_config::Prompt;
+/// use wharf_reference::{Reference, ShortName};
+///
+/// /// Takes the first image that is in one registry.
+/// struct Only(&'static str);
+///
+/// impl Prompt for Only {
+///     fn choose(&self, _: &ShortName, candidates: &[Reference]) -> Option<usize> {
+///         candidates.iter().position(|candidate| candidate.registry().as_str() == self.0)
+///     }
+/// }
+/// ```
 pub trait Prompt: Send + Sync {
     /// The index of the chosen candidate; `None` if none is wanted. It may block while a person thinks.
     fn choose(&self, name: &ShortName, candidates: &[Reference]) -> Option<usize>;
@@ -79,8 +104,8 @@ impl<P: Prompt + ?Sized> Prompt for Arc<P> {
 }
 
 impl ShortNames {
-    /// Takes the aliases, search registries and mode of registries.conf, and reads the machine-written file of
-    /// aliases if there is one. If that cannot be read, resolving a short name fails, and nothing else.
+    /// Reads the machine-written file of aliases, if there is one, beside the aliases, search registries and mode of
+    /// registries.conf. If that cannot be read, resolving a short name fails, and nothing else.
     #[must_use]
     pub fn load(locations: &Locations, registries: &Registries) -> Self {
         let mut names = Self::new(registries);
@@ -98,7 +123,7 @@ impl ShortNames {
         names
     }
 
-    /// Takes what registries.conf says and reads no file.
+    /// Uses the aliases, search registries and mode of registries.conf, and reads no file.
     #[must_use]
     pub fn new(registries: &Registries) -> Self {
         Self {
@@ -139,7 +164,7 @@ impl ShortNames {
         self.file.as_ref()
     }
 
-    /// What has no effect in the machine-written file.
+    /// Warnings about entries of the machine-written file that have no effect.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings
@@ -156,9 +181,9 @@ impl ShortNames {
         Ok(machine.named(name).or_else(|| self.aliases.named(name)))
     }
 
-    /// What a name as it was written means when it is to be pulled; at least one candidate.
+    /// Resolves a name for a pull; the result has at least one candidate.
     ///
-    /// The prompt is asked if there are several; `None` if nobody can be asked.
+    /// The prompt is asked if there are several candidates; `None` if nobody can be asked.
     pub fn resolve(
         &self,
         name: &Written,

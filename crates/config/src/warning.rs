@@ -63,7 +63,7 @@ impl ConfigWarning {
         &self.table
     }
 
-    /// What is odd and what to do about it, without the place.
+    /// The oddity and what to do about it, without file, line and key.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

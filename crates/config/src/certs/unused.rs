@@ -44,7 +44,7 @@ fn reason(path: &Path, registry: &str) -> Option<String> {
     }
 }
 
-/// Whether a name differs from that of the registry in what people leave out, add or replace: the port, the case, the
+/// True if a directory's name differs from the registry's by a common mistake: in the port, the case, or a replaced
 /// colon.
 fn is_nearly(name: &str, registry: &str) -> bool {
     let without_port = match registry.rsplit_once(':') {
@@ -61,7 +61,7 @@ fn is_nearly(name: &str, registry: &str) -> bool {
     name != registry && known.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Whether a directory has a file that would be read.
+/// True if a directory has a file that would be read.
 pub(super) fn has_certificates(dir: &Path) -> bool {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).any(|path| {
@@ -70,7 +70,7 @@ pub(super) fn has_certificates(dir: &Path) -> bool {
     })
 }
 
-/// Whether files that end so hold certificates or keys elsewhere, or differ in case from those that are read.
+/// True if other programs give certificates or keys this extension, or if it differs only in case from one that is read.
 pub(super) fn is_read_elsewhere(extension: &str) -> bool {
     const NEARLY: [&str; 10] = [
         "pem", "cer", "der", "crt", "cert", "key", "ca", "p7b", "p12", "pfx",
@@ -79,7 +79,7 @@ pub(super) fn is_read_elsewhere(extension: &str) -> bool {
     !is_read && NEARLY.contains(&extension.to_ascii_lowercase().as_str())
 }
 
-/// Why a file of authorities without a certificate in PEM has none.
+/// The reason why a file of authorities has no certificate in PEM form.
 pub(super) fn not_pem(bytes: &[u8]) -> &'static str {
     if bytes.trim_ascii().is_empty() {
         "the file is empty, so it is ignored"

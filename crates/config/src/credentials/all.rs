@@ -8,7 +8,7 @@ use super::{AuthFile, CredentialKey, Credentials, CredentialsError, Lookup, sour
 pub struct ListedCredential {
     /// The key.
     pub key: CredentialKey,
-    /// What looking it up gives.
+    /// The result of a look-up for this key.
     pub lookup: Result<Lookup, CredentialsError>,
 }
 

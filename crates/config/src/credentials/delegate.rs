@@ -71,7 +71,7 @@ impl Delegate<'_> {
         Ok(erased)
     }
 
-    /// The same for a name as it stands in a file.
+    /// As [`Self::erase`], for a server name as it is written in a file.
     pub(super) fn erase_server(&self, server: &str) -> Result<bool, CredentialsError> {
         // Most helpers erase what is not there without a word, so they are asked first.
         let there = self.wrap(self.helper.get(server))?.is_some();

@@ -12,13 +12,13 @@ type Raw = Zeroizing<String>;
 #[derive(Default)]
 pub(super) struct Draft {
     members: Vec<(String, Raw)>,
-    /// How many members stand before `auths`.
+    /// The number of members before `auths`.
     auths_at: Option<usize>,
     auths: Vec<(String, Raw)>,
 }
 
 impl Draft {
-    /// Takes a file apart. Repeated `auths` become one, as Go reads them.
+    /// Parses a file. Repeated `auths` become one, as Go reads them.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let mut draft = Self::default();
         let members = Value::parse(text)?.object("the file")?;

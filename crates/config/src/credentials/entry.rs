@@ -33,7 +33,7 @@ pub(super) struct Fields {
     auth: Option<Secret>,
     identity_token: Option<Secret>,
     docker: DockerFields,
-    /// Whether there are fields that only Docker reads, in a file that is not Docker's.
+    /// True if a file that is not Docker's has fields that only Docker reads.
     ignored: bool,
 }
 
@@ -91,7 +91,7 @@ impl Fields {
 }
 
 impl Fields {
-    /// Why an entry without a credential has none, if it looks as if it had one.
+    /// The reason why an entry that seems to have a credential has none; `None` for other entries.
     pub(super) fn unread(&self) -> Option<&'static str> {
         if let Some(auth) = &self.auth {
             let text = decoded(auth).ok()?;
@@ -152,7 +152,7 @@ pub(super) fn encode(credential: &Credential) -> Result<Vec<(&'static str, Zeroi
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NotStorable(pub(super) &'static str);
 
-/// Whether a field of an entry is replaced when a credential is stored; all others are kept.
+/// True if a field of an entry is replaced when a credential is stored; all others are kept.
 pub(super) fn holds_credential(field: &str) -> bool {
     FIELDS.iter().any(|known| fold::same(field, known))
 }

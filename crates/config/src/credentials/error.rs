@@ -6,7 +6,7 @@ use wharf_reference::Registry;
 use super::{CredentialKey, HelperError};
 use crate::{ConfigError, ConfigErrorKind};
 
-/// Why credentials cannot be looked up or stored. It never contains one.
+/// The failure to look up or store credentials. Its text contains no secret.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CredentialsError {
@@ -14,7 +14,7 @@ pub enum CredentialsError {
     File(ConfigError),
     /// A helper that must be asked did not answer.
     Helper {
-        /// What went wrong.
+        /// The failure of the helper.
         error: HelperError,
         /// The file that names the helper; `None` for one of registries.conf.
         named_by: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub enum CredentialsError {
         /// The name of the helper.
         helper: String,
     },
-    /// This host has no place to store credentials: neither a runtime directory nor a home is known.
+    /// This host has no file to store credentials in: neither a runtime directory nor a home directory is known.
     NoPlace,
     /// Several sources failed and none succeeded.
     Several(Vec<Self>),

@@ -48,7 +48,7 @@ pub struct AuthFile {
     entries: Vec<AuthEntry>,
     helpers: Vec<(String, String)>,
     store: Option<String>,
-    /// What is wrong with who may read the file.
+    /// The reason why the file is not private; `None` if it is.
     pub(super) exposed: Option<&'static str>,
     unread: Unread,
 }

@@ -29,17 +29,17 @@ impl AuthFormat {
         }
     }
 
-    /// Whether helpers may be named. A secret from elsewhere must not choose programs to run.
+    /// True if the file may name helpers. A secret from elsewhere must not choose programs to run.
     pub(super) const fn has_helpers(self) -> bool {
         matches!(self, Self::Containers | Self::Docker)
     }
 
-    /// Whether the entries are the whole file.
+    /// True if the file consists of the entries alone, without `auths`.
     pub(super) const fn is_bare(self) -> bool {
         matches!(self, Self::DockerLegacy | Self::KubernetesLegacy)
     }
 
-    /// Whether programs write files of this form.
+    /// True if logins are written to files of this form.
     pub(super) const fn is_written(self) -> bool {
         matches!(self, Self::Containers | Self::Docker)
     }

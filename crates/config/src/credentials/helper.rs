@@ -106,7 +106,7 @@ impl CredentialHelper {
         }
     }
 
-    /// What the program wrote; `None` if it failed because there is no credential.
+    /// The output of the program; `None` if it failed because there is no credential.
     fn run(&self, action: &str, input: &str) -> Result<Option<Zeroizing<Vec<u8>>>, HelperError> {
         let program = self
             .environment

@@ -2,7 +2,7 @@ use std::fmt;
 
 use wharf_reference::{ParseError, Reference, Registry, Repository};
 
-/// What a credential is kept under: a registry, or a namespace or repository within it
+/// The key of a stored credential: a registry, or a namespace or repository within it
 /// (`containers-auth.json(5)`, *Format*).
 ///
 /// Docker Hub's `library/` is never added here: `docker.io/vendor` is a namespace.
@@ -56,7 +56,7 @@ impl CredentialKey {
         self.path.as_deref()
     }
 
-    /// Whether a credential under this key is for this registry, and for this repository of it if one is known. Whole
+    /// True if a credential under this key is for this registry, and for this repository of it if one is known. Whole
     /// path components count; a repository of another registry does not narrow a request.
     #[must_use]
     pub fn covers(&self, registry: &Registry, repository: Option<&Repository>) -> bool {
@@ -152,7 +152,7 @@ pub(super) fn comparable_host(key: &str, cut_path: bool) -> String {
     }
 }
 
-/// Whether a key has a slash at its end, which no name of a registry or namespace has, and is this host's without it,
+/// True if a key has a slash at its end, which no name of a registry or namespace has, and is this host's without it,
 /// perhaps with the version of the protocol before it.
 pub(super) fn is_host_with_slash(key: &str, host: &str) -> bool {
     let Some((name, path)) = key.split_once('/') else {
@@ -161,7 +161,7 @@ pub(super) fn is_host_with_slash(key: &str, host: &str) -> bool {
     ["", "v1/", "v2/"].contains(&path) && comparable_host(name, false) == comparable_host(host, true)
 }
 
-/// What follows `https://` or `http://`.
+/// The text after `https://` or `http://`; `None` without a scheme.
 pub(super) fn strip_scheme(text: &str) -> Option<&str> {
     let (scheme, rest) = text.split_once("://")?;
     let is_known = ["https", "http"]

@@ -1,9 +1,9 @@
-//! How keys of Kubernetes pull secrets match (Kubernetes documentation, *Images*, *Interpretation of
+//! Matching of keys of Kubernetes pull secrets (Kubernetes documentation, *Images*, *Interpretation of
 //! config.json*).
 
 use super::key::{CredentialKey, comparable_host, strip_scheme};
 
-/// How well a key matches; greater is more specific.
+/// The specificity of a key that matches; greater is more specific.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fit {
     path_segments: usize,

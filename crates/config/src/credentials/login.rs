@@ -8,23 +8,23 @@ use super::{
 };
 use crate::ConfigError;
 
-/// What a login did.
+/// The result of storing a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored {
-    /// Where the credential is now.
+    /// The source that has the credential now.
     pub origin: CredentialOrigin,
     /// A source that is asked earlier and has another credential for the key, which hides the one that was
     /// stored.
     pub hidden_by: Option<CredentialOrigin>,
 }
 
-/// What a logout did.
+/// The result of erasing credentials.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Erased {
-    /// Where something was removed; if nowhere, nobody was logged in. Helpers are listed only if they had
-    /// something.
+    /// The sources that something was removed from; empty if no credential was stored. Helpers are listed only if they
+    /// had one.
     pub removed: Vec<CredentialSource>,
     /// A source that still has a credential for the key, such as the file of another tool.
     pub remaining: Option<CredentialOrigin>,
@@ -43,7 +43,7 @@ struct Removal {
 }
 
 impl Removal {
-    /// Takes the answer of a source that must be asked.
+    /// Adds the answer of a source that must be asked.
     fn take(&mut self, source: CredentialSource, answer: Result<bool, CredentialsError>) {
         match answer {
             Ok(had_something) => {
@@ -55,7 +55,7 @@ impl Removal {
         }
     }
 
-    /// Takes the answer of a store, which need not have been asked.
+    /// Adds the answer of a store that may fail without failing the whole.
     fn take_store(&mut self, source: CredentialSource, answer: Result<bool, CredentialsError>) {
         match answer {
             Err(error) => self.unanswered.push(error),

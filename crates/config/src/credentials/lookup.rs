@@ -9,7 +9,7 @@ use super::{
 };
 use crate::ConfigWarning;
 
-/// What a look-up found, and what it asked on the way.
+/// The result of a look-up: the credential, and each source that was asked.
 #[derive(Debug, Default)]
 pub struct Lookup {
     found: Option<(Credential, CredentialOrigin)>,
@@ -26,13 +26,13 @@ impl Lookup {
         self.found.as_ref().map(|(credential, _)| credential)
     }
 
-    /// The same, taken out.
+    /// The credential, by value.
     #[must_use]
     pub fn into_credential(self) -> Option<Credential> {
         self.found.map(|(credential, _)| credential)
     }
 
-    /// Where the credential comes from.
+    /// The source of the credential.
     #[must_use]
     pub fn origin(&self) -> Option<&CredentialOrigin> {
         self.found.as_ref().map(|(_, origin)| origin)
@@ -89,7 +89,7 @@ impl From<Lookup> for CredentialAnswer {
     }
 }
 
-/// How far one file's answer goes.
+/// The answer of one file.
 enum Answer {
     Found,
     /// The next file is asked.

@@ -6,13 +6,13 @@ use super::{CredentialsError, key};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LookupStep {
-    /// Which one.
+    /// The source.
     pub source: CredentialSource,
-    /// What it had.
+    /// The answer of the source.
     pub outcome: LookupOutcome,
 }
 
-/// A place where credentials are kept.
+/// A source of credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CredentialSource {
@@ -31,13 +31,13 @@ impl fmt::Display for CredentialSource {
     }
 }
 
-/// What a source had.
+/// The answer of a source.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum LookupOutcome {
     /// The file does not exist.
     NoFile,
-    /// Nothing for the key.
+    /// The source has nothing for the key.
     Nothing,
     /// An entry without a credential, at this line; less specific keys of the file are not tried.
     EmptyEntry {
@@ -46,9 +46,9 @@ pub enum LookupOutcome {
         /// The line of the entry, from 1.
         line: usize,
     },
-    /// It leaves the answer to a helper, which is the next step.
+    /// The file names a helper for the answer, which is the next step.
     Delegates,
-    /// It failed, and the search went on: a later source had the credential, or `credsStore` names it, which is
+    /// The source failed, and the search went on: a later source had the credential, or `credsStore` names it, which is
     /// for no registry in particular.
     Failed(CredentialsError),
     /// The credential.
@@ -79,7 +79,7 @@ impl fmt::Display for LookupOutcome {
     }
 }
 
-/// Where a credential is kept.
+/// The source that a credential comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CredentialOrigin {

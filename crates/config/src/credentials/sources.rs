@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{ConfigError, Locations, locations::AuthFiles};
 
-/// How registries.conf names the files among its `credential-helpers`.
+/// The name of the files among the `credential-helpers` of registries.conf.
 pub(super) const FILES: &str = "containers-auth.json";
 
 /// The credentials of a host: which files and helpers there are, and the order in which they are asked.
@@ -113,7 +113,7 @@ impl Credentials {
         self
     }
 
-    /// Where helpers are found and what they see.
+    /// Sets the search path and environment of helpers.
     #[must_use]
     pub fn with_helper_environment(mut self, environment: HelperEnvironment) -> Self {
         Arc::make_mut(&mut self.sources).environment = environment;
@@ -137,7 +137,8 @@ impl Credentials {
 }
 
 impl Credentials {
-    /// What the provider's answer comes from: [`Credentials::lookup`] on a thread of its own, whatever the runtime.
+    /// Runs [`Credentials::lookup`] on a thread of its own, under any runtime.
+    /// [`CredentialProvider`](wharf_auth::CredentialProvider) answers from it.
     pub async fn find(
         &self,
         registry: &Registry,

@@ -1,6 +1,6 @@
 use super::Value;
 
-/// Where something stands in a file, both counted from 1; columns count characters.
+/// Line and column in a file, counted from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) line: usize,

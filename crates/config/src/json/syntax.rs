@@ -1,6 +1,6 @@
 //! Explains why a text is no JSON. The explanations quote nothing of the text but punctuation.
 
-/// How the reader stopped at a place of the text.
+/// The reason why the reader stopped at a position of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// At something that cannot stand there.
@@ -50,7 +50,7 @@ fn unexpected((before, rest): (&str, &str)) -> &'static str {
     }
 }
 
-/// Whether a text that is JSON so far ends within a string.
+/// True if a text that is JSON so far ends within a string.
 fn is_in_string(text: &str) -> bool {
     let (mut inside, mut escaped) = (false, false);
     for char in text.chars() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{HostOs, Locations};
 use crate::{AuthFormat, ConfigError, ConfigErrorKind};
 
-/// Which files hold credentials.
+/// The files that hold credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AuthFiles {
     /// In the order in which they are asked.

@@ -1,4 +1,4 @@
-//! What credential helpers see of the environment.
+//! The environment of credential helpers.
 
 use std::{
     ffi::{OsStr, OsString},

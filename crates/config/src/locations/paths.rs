@@ -128,7 +128,7 @@ impl Locations {
         self.policy.as_deref().or(from_env)
     }
 
-    /// Where a policy.json is looked for, most important first.
+    /// The paths of policy.json, most important first.
     pub(crate) fn policy_files(&self) -> Vec<PathBuf> {
         let dirs = match self.generation {
             Generation::Podman6 => [self.user_dir(), self.admin_dir(), self.vendor_dir()],

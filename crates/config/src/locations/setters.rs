@@ -1,4 +1,4 @@
-//! What can be set by hand.
+//! Setters for each location.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -90,7 +90,7 @@ impl Locations {
         self
     }
 
-    /// Where programs are searched, in the form of `PATH`.
+    /// The directories that programs are searched in, in the form of `PATH`.
     #[must_use]
     pub fn with_search_path(mut self, search_path: impl Into<OsString>) -> Self {
         self.search_path = Some(search_path.into()).filter(|path| !path.is_empty());

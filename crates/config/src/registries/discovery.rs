@@ -1,4 +1,4 @@
-//! Which files make up registries.conf, in the order in which they are merged.
+//! The files that make up registries.conf, in the order in which they are merged.
 
 use std::{
     collections::BTreeMap,

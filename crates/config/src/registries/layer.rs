@@ -15,7 +15,7 @@ use crate::{
     host,
 };
 
-/// What one file says. An absent key is `None`; an empty array is not.
+/// The content of one file. An absent key is `None`; an empty array is not.
 #[derive(Debug, Default)]
 pub(crate) struct Layer {
     pub(crate) search: Option<Search>,

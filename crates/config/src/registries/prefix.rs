@@ -4,7 +4,7 @@ use wharf_reference::{Registry, Repository};
 
 use crate::host;
 
-/// What the `prefix` of a `[[registry]]` table stands for: a registry, a namespace or repository in one, or
+/// The `prefix` of a `[[registry]]` table: a registry, a namespace or repository in one, or
 /// the subdomains of a domain (`*.example.com`).
 ///
 /// Two prefixes are equal if they match the same names.
@@ -51,7 +51,7 @@ struct Exact {
     path: String,
 }
 
-/// How narrowly a prefix matches: an exact host over a wildcard, then the longer domain or path, then the one
+/// The specificity of a prefix, from the greatest: an exact host over a wildcard, then the longer domain or path, then the one
 /// that names the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Specificity {
@@ -65,7 +65,7 @@ pub(crate) struct Specificity {
 pub(crate) struct Rest<'a> {
     /// The port of the name, if the prefix stands for every port.
     pub(crate) port: Option<u16>,
-    /// What follows the prefix, without a slash in front; empty if the prefix is the repository.
+    /// The path after the prefix, without a slash in front; empty if the prefix is the repository.
     pub(crate) path: &'a str,
 }
 
@@ -105,7 +105,7 @@ impl Prefix {
         &self.text
     }
 
-    /// Whether it stands for subdomains.
+    /// True for a prefix `*.DOMAIN`, which matches subdomains.
     #[must_use]
     pub const fn is_wildcard(&self) -> bool {
         matches!(self.pattern, Pattern::Subdomains(_))
@@ -152,7 +152,7 @@ impl Exact {
     }
 }
 
-/// What follows the leading components of a path; `None` if they are others.
+/// The path after its leading components; `None` if they are others.
 fn strip_components<'a>(path: &'a str, leading: &str) -> Option<&'a str> {
     if leading.is_empty() {
         return Some(path);
@@ -209,7 +209,7 @@ fn exact(text: &str) -> Result<Pattern, &'static str> {
     }))
 }
 
-/// Whether this is what Docker takes for its insecure registries, such as `10.0.0.0/8`.
+/// True for a range of addresses such as `10.0.0.0/8`, which Docker takes for its insecure registries.
 fn is_address_range(address: &str, bits: &str) -> bool {
     let address = address.trim_start_matches('[').trim_end_matches(']');
     address.parse::<IpAddr>().is_ok() && bits.parse::<u8>().is_ok_and(|bits| bits <= 128)
@@ -236,7 +236,7 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// The other way to write the same place: https has a port of its own.
+    /// The other way to write the same registry: with or without the port of https.
     pub(crate) fn synonym(&self) -> Option<Self> {
         const HTTPS: u16 = 443;
         let port = match self.port {

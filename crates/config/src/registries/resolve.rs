@@ -25,7 +25,7 @@ pub struct Skipped {
     pub role: Role,
     /// The table that it comes from.
     pub origin: SourceTable,
-    /// What is wrong with the name.
+    /// The mistake in the name.
     pub reason: String,
 }
 
@@ -239,7 +239,7 @@ impl Resolve for Registries {
         self.explain(repository, intent).into_candidates()
     }
 
-    /// As the table of the registry as a whole says; tables of namespaces in it do not apply.
+    /// The table of the registry as a whole applies; tables of namespaces in it do not.
     fn resolve_registry(&self, registry: &Registry) -> Result<TlsMode, ResolveError> {
         let table = self.table_of_registry(registry);
         if let Some(table) = self.blocker(&Name::of(registry, "")) {

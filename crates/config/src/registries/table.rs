@@ -1,7 +1,7 @@
 use super::{location::Location, prefix::Prefix};
 use crate::{Intent, SourceLine, SourceTable};
 
-/// A `[[registry]]` table: what happens to the names its prefix matches.
+/// A `[[registry]]` table: the settings for the names that its prefix matches.
 #[derive(Debug, Clone)]
 pub struct RegistryTable {
     pub(crate) prefix: Prefix,
@@ -14,25 +14,25 @@ pub struct RegistryTable {
 }
 
 impl RegistryTable {
-    /// What it matches.
+    /// The prefix that it matches.
     #[must_use]
     pub const fn prefix(&self) -> &Prefix {
         &self.prefix
     }
 
-    /// Where the matched names really are; `None` to leave them as they are.
+    /// The location that replaces the prefix; `None` to leave names as they are.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.location.as_ref().map(Location::as_str)
     }
 
-    /// Whether the registry itself may be contacted without a valid certificate, or over plain http.
+    /// True if the registry itself may be contacted without a valid certificate, or over plain http.
     #[must_use]
     pub const fn insecure(&self) -> bool {
         self.insecure
     }
 
-    /// Whether the registry itself must not be contacted. Its mirrors may.
+    /// True if the registry itself must not be contacted. Its mirrors may.
     #[must_use]
     pub const fn blocked(&self) -> bool {
         self.blocked
@@ -76,19 +76,19 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Where it is: a registry, perhaps with the beginning of a path.
+    /// Its location: a registry, perhaps with the beginning of a path.
     #[must_use]
     pub fn location(&self) -> &str {
         self.location.as_str()
     }
 
-    /// Whether it may be contacted without a valid certificate, or over plain http.
+    /// True if it may be contacted without a valid certificate, or over plain http.
     #[must_use]
     pub const fn insecure(&self) -> bool {
         self.insecure
     }
 
-    /// Which pulls it serves, by its own setting.
+    /// The pulls that it serves, by its own `pull-from-mirror`.
     #[must_use]
     pub const fn pulls(&self) -> PullFromMirror {
         self.pulls
@@ -100,7 +100,7 @@ impl Mirror {
     }
 }
 
-/// Which pulls a mirror serves: its `pull-from-mirror`.
+/// The pulls that a mirror serves: its `pull-from-mirror`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PullFromMirror {

@@ -60,7 +60,7 @@ pub(crate) fn parse(root: &mut Table<'_, '_>) -> Result<Option<Version1>, Config
 
 const LIST: &str = "registries";
 
-/// How the same is written in version 2.
+/// Advice how to write the file in version 2.
 const INSTEAD: &str = "write the list of [registries.search] as unqualified-search-registries = [...] at the top, \
                        and each entry of [registries.insecure] or [registries.block] as a [[registry]] table with \
                        location = \"...\" and insecure = true or blocked = true";

@@ -13,7 +13,7 @@ pub struct Aliases {
     by_name: BTreeMap<String, Alias>,
 }
 
-/// What a short name stands for.
+/// The repository that a short name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
     repository: Option<Repository>,
@@ -27,7 +27,7 @@ impl Alias {
         self.repository.as_ref()
     }
 
-    /// Where it is defined.
+    /// The line that defines it.
     #[must_use]
     pub const fn origin(&self) -> &SourceLine {
         &self.origin
@@ -97,7 +97,7 @@ impl Aliases {
         self.by_name.iter().map(|(name, alias)| (name.as_str(), alias))
     }
 
-    /// Takes over another file's aliases; its entries win.
+    /// Adds the aliases of another file, which replace those of the same name.
     pub(crate) fn extend(&mut self, other: Self) {
         self.by_name.extend(other.by_name);
     }
@@ -111,7 +111,7 @@ impl FromStr for Aliases {
     }
 }
 
-/// What is wrong, and at which offset.
+/// An offset in the text, and the mistake there.
 type Bad = (usize, String);
 
 fn check_name(name: &Located<&str>) -> Result<(), Bad> {

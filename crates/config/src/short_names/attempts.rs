@@ -32,7 +32,7 @@ pub struct Attempts<'a, E> {
     failures: Vec<(Reference, E)>,
 }
 
-/// How an attempt failed.
+/// The kind of failure of an attempt, which decides whether the next candidate is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The registry answered that there is no such image or repository (404).
@@ -73,7 +73,7 @@ impl<'a, E> Attempts<'a, E> {
         Some(candidate)
     }
 
-    /// Says how the last candidate failed.
+    /// Records the failure of the last candidate.
     pub fn failed(&mut self, error: E, failure: Failure) {
         self.stopped |= failure == Failure::Final;
         let tried = self.next.checked_sub(1);

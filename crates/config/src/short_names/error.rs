@@ -4,27 +4,27 @@ use wharf_reference::{Reference, ShortName};
 
 use crate::{ConfigError, SourceLine};
 
-/// Why a short name means nothing on this host.
+/// The reason why a short name cannot be resolved on this host.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ShortNameError {
     /// The machine-written file of aliases cannot be read.
     Config(ConfigError),
-    /// It has no alias, and no registries are configured to search.
+    /// The name has no alias, and no search registries are configured.
     Unresolved {
         /// The name.
         name: ShortName,
-        /// Where the list of search registries is empty; `None` if there is no list.
+        /// The line with the empty list of search registries; `None` if there is no list.
         origin: Option<SourceLine>,
     },
-    /// It may mean several images, the mode is `enforcing`, and there is nobody to ask.
+    /// The name may mean several images, the mode is `enforcing`, and there is no prompt.
     Ambiguous {
         /// The name.
         name: ShortName,
-        /// What it may mean.
+        /// The images that it may mean.
         candidates: Vec<Reference>,
     },
-    /// Whoever was asked chose none.
+    /// The prompt chose no candidate.
     Declined {
         /// The name.
         name: ShortName,

@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use crate::{ConfigError, ConfigErrorKind};
 
-/// What happens when a short name may mean several registries (`short-name-mode`).
+/// The way to resolve a short name that may mean several images (`short-name-mode` in registries.conf).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ShortNameMode {

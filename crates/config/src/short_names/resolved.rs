@@ -5,7 +5,7 @@ use wharf_reference::{Reference, ShortName};
 use super::Attempts;
 use crate::SourceLine;
 
-/// What a name means, and why.
+/// The images that a name may mean, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedName {
     candidates: Vec<NameCandidate>,
@@ -20,17 +20,17 @@ pub struct NameCandidate {
     recorded_as: Option<String>,
 }
 
-/// Why a name means what it means.
+/// The reason why a name stands for its candidates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameOrigin {
-    /// It has a registry.
+    /// The name has a registry.
     FullName,
-    /// It is an alias, defined there.
+    /// The name is an alias, defined in this line.
     Alias(SourceLine),
-    /// It is searched in the registries listed there; `None` if they do not come from a file.
+    /// The name is searched in the registries that this line lists; `None` if they do not come from a file.
     Search(Option<SourceLine>),
-    /// It was chosen when asked.
+    /// The prompt chose the candidate.
     Prompt,
     /// Every short name is Docker Hub's, by the caller's wish.
     DockerHub,
@@ -55,7 +55,7 @@ impl ResolvedName {
         &self.candidates
     }
 
-    /// Why these.
+    /// The reason why the name stands for these candidates.
     #[must_use]
     pub const fn origin(&self) -> &NameOrigin {
         &self.origin
@@ -67,7 +67,7 @@ impl ResolvedName {
         self.short.as_ref()
     }
 
-    /// Goes through the candidates under the rule of [`Attempts`].
+    /// An iteration over the candidates that ends as [`Attempts`] describes.
     #[must_use]
     pub const fn attempts<E>(&self) -> Attempts<'_, E> {
         Attempts::new(self)

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-/// Where helper programs are found and what they see of the environment: of this host, all of it
+/// The search path and environment variables of helper programs: of this host, all of them
 /// ([`Locations::helper_environment`](crate::Locations::helper_environment)).
 #[derive(Clone, Default)]
 pub struct HelperEnvironment {

@@ -2,7 +2,7 @@ use std::{error, fmt, io, sync::Arc, time::Duration};
 
 use crate::credentials::key;
 
-/// Why a credential helper did not answer. It never quotes what the helper wrote.
+/// The failure of a credential helper. Its text never quotes the helper's output.
 #[derive(Debug, Clone)]
 pub struct HelperError {
     name: String,
@@ -22,13 +22,13 @@ pub enum HelperErrorKind {
     NotFound,
     /// The program cannot be started, or it cannot be talked to.
     Io,
-    /// It did not end in time and was killed.
+    /// The program did not end in time and was killed.
     TimedOut,
-    /// It wrote more than 1 MiB and was killed.
+    /// The program wrote more than 1 MiB and was killed.
     TooMuchOutput,
-    /// It ended with a failure.
+    /// The program ended with a failure status.
     Failed,
-    /// It ended well, but what it wrote is not an answer.
+    /// The program succeeded, but its output is not an answer of the protocol.
     BadOutput,
     /// The credential has no form that helpers know.
     NotStorable,
@@ -73,7 +73,7 @@ impl HelperError {
         )
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     #[must_use]
     pub const fn kind(&self) -> HelperErrorKind {
         self.failure.kind

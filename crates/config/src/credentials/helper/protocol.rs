@@ -1,4 +1,4 @@
-//! What helpers read and write.
+//! The input and output of credential helpers.
 
 use wharf_auth::{Credential, Secret};
 use zeroize::Zeroizing;
@@ -9,7 +9,7 @@ use crate::json::{Member, Value, quote};
 /// The user name that marks an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// What helpers write when they have no credential, beside failing.
+/// The text that a helper writes when it has no credential; its status is a failure then.
 const NONE: &str = "credentials not found in native keychain";
 
 pub(super) fn says_none(output: &[u8]) -> bool {
@@ -44,7 +44,7 @@ pub(super) fn parse_list(output: &[u8]) -> Result<Vec<(String, String)>, HelperE
     Ok(list)
 }
 
-/// What `store` reads; `None` for a credential that helpers have no form for.
+/// The input of `store`; `None` for a credential that helpers have no form for.
 pub(super) fn render_credential(server: &str, credential: &Credential) -> Option<Zeroizing<String>> {
     let (username, secret) = match credential {
         Credential::Basic { username, password } => (username.as_str(), password),
