@@ -7,8 +7,8 @@
 //! | [`Prefetch`] | large blobs read in any order: a task of its own polls the download |
 //! | [`YieldBetween`] | gives the consumer's thread up once per large piece |
 //!
-//! The consumer polls the last one. Whether it waits for the network decides if a download widens, so that the last one
-//! measures its [`ConsumerWait`](consumer_wait::ConsumerWait) for the second.
+//! The consumer polls [`YieldBetween`], which measures how long it waits; by that [`ConsumerWait`](consumer_wait::ConsumerWait)
+//! the download decides whether to widen.
 
 mod consumer_wait;
 mod download;
