@@ -6,10 +6,10 @@ use wharf_reference::Digest;
 
 use crate::{Error, ErrorKind, Hasher, MediaType, Platform, unset};
 
-/// What a piece of content is: its type, digest and size, and what an index or manifest says of it
-/// (image-spec, *Content Descriptors*). Valid by construction: the size fits in an `i64`, embedded `data` has
-/// the digest and size. Everything else is as the document states it; null, an empty text and an absent member
-/// are the same, as for Go.
+/// The description of a blob or manifest: type, digest and size, and what an index or manifest states about
+/// it (image-spec, *Content Descriptors*). Valid by construction: the size fits in an `i64`, embedded
+/// `data` has the digest and size. Everything else is as the document states it; as for Go, null, an empty
+/// text and an absent member are the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Raw", into = "Raw")]
 pub struct Descriptor {
@@ -24,7 +24,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// The descriptor of these bytes: their sha256 digest and their number.
+    /// Describes bytes by their sha256 digest and their number.
     ///
     /// ```
     /// use wharf_content::{Descriptor, MediaType};
@@ -38,9 +38,11 @@ impl Descriptor {
         Self::plain(media_type, Hasher::sha256(bytes), bytes.len() as u64)
     }
 
-    /// A descriptor of content of this type, digest and size in bytes.
+    /// Makes a descriptor of content of this type, digest and size in bytes.
     ///
-    /// Fails with [`ErrorKind::Invalid`] for a size beyond `i64::MAX`.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for a size beyond `i64::MAX`.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Result<Self, Error> {
         if i64::try_from(size).is_err() {
             return Err(Error::new(
@@ -64,36 +66,36 @@ impl Descriptor {
         }
     }
 
-    /// The same with a platform.
+    /// Sets the platform.
     #[must_use]
     pub fn with_platform(mut self, platform: Platform) -> Self {
         self.platform = Some(platform);
         self
     }
 
-    /// The same with these annotations.
+    /// Replaces all annotations.
     #[must_use]
     pub fn with_annotations(mut self, annotations: BTreeMap<String, String>) -> Self {
         self.annotations = annotations;
         self
     }
 
-    /// The same with one annotation added or replaced.
+    /// Adds or replaces one annotation.
     #[must_use]
     pub fn with_annotation(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.annotations.insert(key.into(), value.into());
         self
     }
 
-    /// The same with an artifact type.
+    /// Sets the artifact type.
     #[must_use]
     pub fn with_artifact_type(mut self, artifact_type: MediaType) -> Self {
         self.artifact_type = Some(artifact_type);
         self
     }
 
-    /// This descriptor for content that is listed as a config, layer or other blob: where a document lists it
-    /// decides what it is, so a type that says it is a manifest becomes [`MediaType::OCTET_STREAM`].
+    /// This descriptor for content that is listed as a config, layer or other blob. The position in the
+    /// document decides that it is a blob, so a manifest's media type becomes [`MediaType::OCTET_STREAM`].
     #[must_use]
     pub fn as_blob(&self) -> Self {
         let mut descriptor = self.clone();
@@ -103,7 +105,8 @@ impl Descriptor {
         descriptor
     }
 
-    /// This descriptor for an entry of an index: an entry without a type is an image manifest of the index's kind.
+    /// Sets the media type of an entry of an index that states none: an image manifest of the same kind as
+    /// the index, OCI's or Docker's.
     pub(crate) fn set_manifest_type(&mut self, index: &MediaType) {
         if self.media_type.is_unset() {
             self.media_type = if *index == MediaType::DOCKER_INDEX {
@@ -144,7 +147,7 @@ impl Descriptor {
         self.platform.as_ref()
     }
 
-    /// Other places the content may be had from; not trusted and not used by default.
+    /// URLs from which the content may be downloaded. They are not trusted and not used by default.
     #[must_use]
     pub fn urls(&self) -> &[String] {
         &self.urls
@@ -163,14 +166,14 @@ impl Descriptor {
         self.artifact_type.as_ref()
     }
 
-    /// The content itself, if the descriptor embeds it; it has been checked against digest and size.
+    /// The content, if the descriptor embeds it. It was checked against digest and size.
     #[must_use]
     pub fn data(&self) -> Option<Vec<u8>> {
         self.data.as_deref().and_then(decode)
     }
 }
 
-/// Base64 as Go reads it: line breaks in it are passed over.
+/// Decodes base64 as Go does: line breaks are skipped.
 fn decode(data: &str) -> Option<Vec<u8>> {
     let data: Vec<u8> = data
         .bytes()
@@ -179,7 +182,7 @@ fn decode(data: &str) -> Option<Vec<u8>> {
     base64::engine::general_purpose::STANDARD.decode(data).ok()
 }
 
-/// A descriptor as it stands in JSON.
+/// The JSON form of a descriptor.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {

@@ -10,22 +10,22 @@ pub trait Diagnostic: error::Error + Send + Sync {
         None
     }
 
-    /// The status code of the other side's answer, if it answered.
+    /// The status code of the server's response, if there was one.
     fn status(&self) -> Option<u16> {
         None
     }
 
-    /// How long the other side asks to wait.
+    /// The time to wait that the server states.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
 
-    /// The entries of the other side's error answer.
+    /// The entries of the server's error response.
     fn registry_errors(&self) -> &[RegistryError] {
         &[]
     }
 
-    /// How many times the request was sent; 0 if there was none.
+    /// The number of attempts of the request; 0 if there was none.
     fn attempts(&self) -> u32 {
         0
     }
@@ -44,7 +44,7 @@ pub struct RegistryError {
 }
 
 impl RegistryError {
-    /// An entry with these parts, which the caller has bounded.
+    /// Makes an entry. The caller has bounded the length of its parts.
     pub fn new(code: impl Into<String>, message: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             code: code.into(),
@@ -54,7 +54,7 @@ impl RegistryError {
     }
 }
 
-/// Displays an error with its causes, each on a line of its own.
+/// Displays an error and its causes, one per line.
 #[derive(Clone, Copy)]
 pub struct WithCauses<'a>(pub &'a (dyn error::Error + 'static));
 

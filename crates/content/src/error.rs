@@ -4,11 +4,11 @@ use crate::{Diagnostic, Hint, RegistryError, WithCauses};
 
 type Cause = Box<dyn error::Error + Send + Sync>;
 
-/// Why content could not be had, checked or kept. What a program does about it follows from the [`ErrorKind`]; what
-/// a user can do is the [`Hint`].
+/// A failure to read, verify or store content. The [`ErrorKind`] tells a program what to do, the [`Hint`]
+/// tells a user.
 ///
-/// `Display` says what failed and ends with the hint. `Debug`, which `main` prints, adds the causes, each on a line
-/// of its own; `{:#?}` shows the parts.
+/// `Display` states what failed and ends with the hint. `Debug`, which `main` prints, adds the causes, one
+/// per line; `{:#?}` prints the fields.
 pub struct Error {
     kind: ErrorKind,
     message: Option<Box<str>>,
@@ -29,7 +29,7 @@ struct Rare {
 }
 
 impl Error {
-    /// An error with its own words.
+    /// Makes an error with a message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -39,7 +39,7 @@ impl Error {
         }
     }
 
-    /// Another layer's error as it stands, classified: it prints as `source` prints.
+    /// Classifies an error of another layer. Its message is that of `source`.
     pub fn wrap(kind: ErrorKind, source: impl Into<Cause>) -> Self {
         Self {
             kind,
@@ -49,7 +49,7 @@ impl Error {
         }
     }
 
-    /// As [`Error::wrap`], for an error that knows more than its words.
+    /// Classifies an error of another layer that has details, as [`Error::wrap`] does.
     pub fn diagnosed(kind: ErrorKind, source: impl Diagnostic + 'static) -> Self {
         Self {
             kind,
@@ -59,8 +59,8 @@ impl Error {
         }
     }
 
-    /// The failure of several alternatives, of which one would have done: its kind is that of the last, and
-    /// `message` says how each failed.
+    /// Combines the failures of several alternatives, one of which would have been enough. The kind is that
+    /// of the last; `message` states how each failed.
     pub fn all(failures: Vec<Self>, message: impl Into<String>) -> Self {
         let kind = failures.last().map_or(ErrorKind::Other, Self::kind);
         let mut error = Self::new(kind, message);
@@ -68,14 +68,14 @@ impl Error {
         error
     }
 
-    /// This error with what caused it.
+    /// Sets the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Cause>) -> Self {
         self.source = Some(Source::Other(source.into()));
         self
     }
 
-    /// This error with what the user can do about it.
+    /// Sets the hint for the user.
     #[must_use]
     pub fn with_hint(mut self, hint: Hint) -> Self {
         self.rare.get_or_insert_default().hint = Some(hint);
@@ -94,38 +94,39 @@ impl Error {
         self.rare.as_deref().map_or(&[], |rare| &rare.failures)
     }
 
-    /// The user's remedy, of this error or of what it wraps; of several failures, the last one's.
+    /// The hint for the user, of this error or of the error that it wraps; of several failures, that of the
+    /// last.
     #[must_use]
     pub fn hint(&self) -> Option<&Hint> {
         let own = self.rare.as_deref().and_then(|rare| rare.hint.as_ref());
         own.or_else(|| self.below()?.hint())
     }
 
-    /// The HTTP status of the registry's answer, if it answered.
+    /// The HTTP status of the registry's response, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.below()?.status()
     }
 
-    /// How long the registry asks to wait before the next try.
+    /// The time to wait before the next attempt, if the registry states one.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.below()?.retry_after()
     }
 
-    /// The entries of the registry's error answer; empty if it sent none.
+    /// The entries of the registry's error response; empty if it sent none.
     #[must_use]
     pub fn registry_errors(&self) -> &[RegistryError] {
         self.below().map_or(&[], Diagnostic::registry_errors)
     }
 
-    /// How many times the request that failed was sent; 0 if the failure is of no request.
+    /// The number of attempts of the failed request; 0 if no request failed.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.below().map_or(0, Diagnostic::attempts)
     }
 
-    /// The wrapped error of another layer, or the cause; for downcasting.
+    /// The wrapped error of another layer, or the cause, for downcasting.
     #[must_use]
     pub fn inner(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
         Some(match self.source.as_ref()? {
@@ -217,13 +218,13 @@ pub enum ErrorKind {
     Unauthorized,
     /// The credentials are good but do not allow this.
     Denied,
-    /// The other side asks to come back later.
+    /// Too many requests; a later attempt may succeed.
     RateLimited,
-    /// The host's configuration forbids it.
+    /// The configuration of this host forbids it.
     Blocked,
     /// A gate or a trust policy refused it.
     Rejected,
-    /// Bytes do not have the digest or size they were promised to have.
+    /// Bytes differ from the digest or size of their descriptor.
     Mismatch,
     /// A document that can be read in more than one way.
     Ambiguous,
@@ -237,17 +238,17 @@ pub enum ErrorKind {
     Tls,
     /// The connection could not be made, or broke.
     Network,
-    /// A feature, type or algorithm that is not supported here or there.
+    /// A feature, type or algorithm that this crate or the other side does not support.
     Unsupported,
     /// The disk or quota is full.
     NoSpace,
     /// Stored bytes are damaged.
     Corrupt,
-    /// Something changed underneath, or is held by another process.
+    /// Another process changed it meanwhile, or has it locked.
     Conflict,
     /// The local storage failed.
     Storage,
-    /// The operation was given up before it ended.
+    /// The operation was cancelled.
     Cancelled,
     /// The other side failed.
     Server,

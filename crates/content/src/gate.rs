@@ -3,7 +3,8 @@ use std::{error, fmt, sync::Arc};
 use crate::Manifest;
 use async_trait::async_trait;
 
-/// Decides whether an image may be copied, before any byte is written: a trust policy, a limit to the number of layers.
+/// A policy that decides, before any byte is written, whether an image may be copied: a trust policy, a
+/// limit to the number of layers.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -24,10 +25,10 @@ use async_trait::async_trait;
 /// ```
 #[async_trait]
 pub trait Gate: Send + Sync {
-    /// Admits a manifest that will be at the destination, or says why not.
+    /// Admits a manifest that will be at the destination, or rejects it with the reason.
     ///
-    /// Called for every image manifest, for the index if the index is copied, and for referrers, also when the
-    /// destination has them already. Several calls may be under way at once.
+    /// Called for every image manifest, for the index if the index is copied, and for referrers, also if
+    /// the destination has them already. Calls may overlap.
     async fn admit(&self, manifest: &Manifest) -> Result<(), Rejection>;
 }
 
@@ -38,14 +39,14 @@ impl<G: Gate + ?Sized> Gate for Arc<G> {
     }
 }
 
-/// Why a [`Gate`] refused an image.
+/// The reason why a [`Gate`] rejected an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     reason: String,
 }
 
 impl Rejection {
-    /// A refusal with its reason, in words for the user.
+    /// Makes a rejection. `reason` is shown to the user.
     pub fn new(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),

@@ -1,6 +1,8 @@
-//! One door to SHA-2: ring's assembly with the `ring` feature, sha2 otherwise.
+//! SHA-2, by ring's assembly with the `ring` feature and by the sha2 crate otherwise. All hashing of the
+//! family goes through this module.
 //!
-//! `--cfg wharf_sha2` takes sha2 in any case, for measurements: it can be told not to use SHA instructions.
+//! `--cfg wharf_sha2` selects the sha2 crate in any case, for measurements, because it can be told not to
+//! use SHA instructions.
 
 use std::fmt;
 
@@ -8,8 +10,8 @@ use wharf_reference::{Algorithm, Digest};
 
 use crate::{Error, ErrorKind};
 
-/// Computes a [`Digest`] over bytes that come in pieces. Cloning keeps the state, so that a resumed download
-/// need not read again what it has.
+/// Computes a [`Digest`] incrementally. A clone has the same state, so that a resumed download need not
+/// hash its first bytes again.
 #[derive(Clone)]
 pub struct Hasher {
     algorithm: Algorithm,
@@ -18,7 +20,11 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// A hasher; fails with [`ErrorKind::Unsupported`] for an algorithm that cannot verify anything.
+    /// Makes a hasher.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for an algorithm other than sha256 and sha512.
     pub fn new(algorithm: Algorithm) -> Result<Self, Error> {
         let state = backend::State::new(algorithm).ok_or_else(|| {
             Error::new(
@@ -33,15 +39,19 @@ impl Hasher {
         })
     }
 
-    /// The digest of `bytes` in one call.
+    /// Hashes `bytes` in one call.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for an algorithm other than sha256 and sha512.
     pub fn digest(algorithm: Algorithm, bytes: &[u8]) -> Result<Digest, Error> {
         let mut hasher = Self::new(algorithm)?;
         hasher.update(bytes);
         hasher.finish()
     }
 
-    /// The sha256 digest of `bytes`, which nearly all content is named by: of an uncompressed layer it is what a
-    /// config lists as the layer's `diff_id`.
+    /// The sha256 digest of `bytes`. Nearly all content is named by it; a config lists that of each uncompressed layer as
+    /// its `diff_id`.
     ///
     /// ```
     /// let digest = wharf_content::Hasher::sha256(b"");
@@ -57,7 +67,7 @@ impl Hasher {
         Self::digest(Algorithm::Sha256, bytes).expect("sha256 is supported")
     }
 
-    /// Takes in more bytes.
+    /// Hashes more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.state.update(bytes);
         self.count = self.count.saturating_add(bytes.len() as u64);
@@ -69,19 +79,27 @@ impl Hasher {
         self.algorithm
     }
 
-    /// How many bytes it has taken in.
+    /// The number of bytes hashed so far.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// The digest of everything taken in.
+    /// The digest of all bytes hashed.
+    ///
+    /// # Errors
+    ///
+    /// None for a hasher that [`Hasher::new`] has made.
     pub fn finish(self) -> Result<Digest, Error> {
         Digest::from_bytes(self.algorithm, self.state.finish().as_ref())
             .map_err(|error| Error::wrap(ErrorKind::Unsupported, error))
     }
 
-    /// The same, as proof that there are bytes which have it.
+    /// The digest and number of all bytes hashed, as a proof that somebody hashed them.
+    ///
+    /// # Errors
+    ///
+    /// None for a hasher that [`Hasher::new`] has made.
     pub fn prove(self) -> Result<Verified, Error> {
         let size = self.count;
         let digest = self.finish()?;
@@ -89,10 +107,10 @@ impl Hasher {
     }
 }
 
-/// A digest that bytes were seen to have, and how many they were.
+/// The digest and number of bytes that were hashed.
 ///
-/// Only hashing makes one, so who asks for one cannot be given a digest that was merely claimed. Which bytes
-/// they were it does not say: whoever passes it on answers for that.
+/// Only hashing makes one, so an argument of this type is never a digest that was merely claimed. It does not record which
+/// bytes were hashed; the caller must keep the two together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     digest: Digest,
@@ -100,9 +118,11 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// The digest of `bytes` in one call.
+    /// Hashes `bytes` in one call.
     ///
-    /// Fails with [`ErrorKind::Unsupported`] for an algorithm that cannot verify anything.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for an algorithm other than sha256 and sha512.
     pub fn of(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Error> {
         let mut hasher = Hasher::new(algorithm)?;
         hasher.update(bytes);
@@ -115,7 +135,7 @@ impl Verified {
         &self.digest
     }
 
-    /// How many bytes have it.
+    /// The number of bytes that were hashed.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size

@@ -13,42 +13,44 @@ pub enum Hint {
     CheckName,
     /// The repository or the tag may be misspelt.
     CheckTag,
-    /// Pushing does not make repositories there.
+    /// The registry does not create a repository when an image is pushed.
     CreateRepository {
-        /// Where to make it.
+        /// The registry.
         registry: Registry,
     },
-    /// A login is needed, and none was sent.
+    /// A login is required, and none was sent.
     LogIn {
         /// Where to.
         registry: Registry,
     },
-    /// There may be no such thing, or it is for users with a login only; none was sent.
+    /// The content does not exist, or it requires a login; none was sent.
     CheckNameOrLogIn {
         /// Where to.
         registry: Registry,
     },
-    /// There is a login, but the registry refuses without asking for one, so that none was sent.
+    /// There is a login, but it was not sent, because the registry refuses the request without asking for
+    /// one.
     LoginNotAsked {
         /// The registry that the login is for.
         registry: Registry,
     },
     /// The user name, password or access token is wrong.
     CheckCredentials {
-        /// Where they were refused.
+        /// The registry that refused them.
         registry: Registry,
     },
-    /// The login is known, but does not have the right to do this.
+    /// The login is valid, but has no right to do this.
     CheckPermissions {
-        /// Where it was refused.
+        /// The registry that refused it.
         registry: Registry,
     },
-    /// The stored login cannot be read, and going on without it would be another identity.
+    /// The stored login cannot be read. The request was not sent without it, because that would be another
+    /// identity.
     RepairCredentials {
         /// The registry that the stored login is for.
         registry: Registry,
     },
-    /// Too many requests without a login, which usually has a higher limit.
+    /// The rate limit without a login was reached; that with a login is usually higher.
     LogInForMore {
         /// Where to.
         registry: Registry,
@@ -65,7 +67,7 @@ pub enum Hint {
     },
     /// The host's name does not resolve.
     CheckHostName,
-    /// Nobody answers there.
+    /// No server answers on the port.
     CheckPort,
     /// The server seems to speak plain http.
     PlainHttp {
@@ -77,30 +79,30 @@ pub enum Hint {
         /// The registry.
         registry: Registry,
     },
-    /// The authority of the certificate of another host is not trusted, to which the registry redirects.
+    /// The registry redirects to another host, and the authority of that host's certificate is not trusted.
     AddForeignCertificate {
-        /// The registry, of whose authorities that host may have its certificate.
+        /// The registry. Its configured authorities may have issued the other host's certificate.
         registry: Registry,
     },
     /// The certificate is for another name.
     CheckCertificateName,
-    /// The certificate is not valid now.
+    /// The certificate has expired or is not valid yet.
     CheckClock,
-    /// Something between here and the registry answered in its place: a portal, a proxy, a bot check.
+    /// A captive portal, a proxy or a bot check answered instead of the registry.
     CheckNetwork,
-    /// The host's configuration forbids it.
+    /// The configuration of this host forbids the operation.
     AllowInConfiguration,
-    /// The host's configuration is wrong.
+    /// The configuration of this host is invalid.
     CorrectConfiguration,
-    /// The registry takes only smaller manifests.
+    /// The registry accepts only smaller manifests.
     ManifestLimit,
-    /// The registry, or a proxy before it, takes only smaller uploads.
+    /// The registry, or a proxy in front of it, accepts only smaller uploads.
     UploadLimit,
-    /// The registry does not delete.
+    /// Deletion is disabled at the registry.
     DeletionDisabled,
-    /// The server compresses documents, of which the digests are then wrong.
+    /// The server compresses documents, so that their digests are wrong.
     SwitchOffCompression,
-    /// The tag that would be written holds something else.
+    /// The tag that would be written points at other content.
     FreeTag,
 }
 

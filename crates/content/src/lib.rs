@@ -1,4 +1,5 @@
-//! What registries and stores hold: descriptors, manifests, platforms and blobs that verify themselves.
+//! The content of registries and stores: descriptors, manifests, platforms, and blobs that verify their
+//! bytes.
 //!
 //! ```
 //! use wharf_content::{Manifest, MediaType};
@@ -10,11 +11,11 @@
 //! # Ok::<(), wharf_content::Error>(())
 //! ```
 //!
-//! It knows no HTTP, no runtime and no file system: [`Source`] and [`Sink`] are what the crates that do
-//! implement, and what a copy works with. [`SourceExt`] and [`SinkExt`] are what users call.
+//! The crate has no HTTP, runtime or file system code. Crates that do implement [`Source`] and [`Sink`],
+//! between which a copy moves images; users call [`SourceExt`] and [`SinkExt`].
 //!
-//! Content can be made: [`Descriptor::of`] and [`Blob::of`] describe bytes, [`ImageConfig::builder`],
-//! [`ImageBuilder`] and [`IndexBuilder`] make documents of them.
+//! To make content, describe bytes with [`Descriptor::of`] and [`Blob::of`], and build documents with
+//! [`ImageConfig::builder`], [`ImageBuilder`] and [`IndexBuilder`].
 //!
 //! ```
 //! use wharf_content::{Hasher, ImageBuilder, ImageConfig, MediaType, Platform};
@@ -78,7 +79,7 @@ pub use source::{Source, SourceExt};
 pub use target::{Location, Name, Target};
 pub use walk::{MAX_DEPTH, MAX_ITEMS, MAX_MANIFEST_BYTES, MAX_MANIFESTS, Visits};
 
-/// Foreign text for an error message: its first 120 characters.
+/// Shortens foreign text to its first 120 characters, for an error message.
 fn bounded(text: &str) -> &str {
     text.char_indices()
         .nth(120)
@@ -86,7 +87,7 @@ fn bounded(text: &str) -> &str {
         .unwrap_or(text)
 }
 
-/// What serde says of a foreign document: it quotes the document, at any length.
+/// Shortens serde's message about a foreign document, because it quotes the document at any length.
 fn why_unreadable(error: &serde_json::Error) -> String {
     let whole = error.to_string();
     let start = bounded(&whole);

@@ -8,9 +8,9 @@ const MAX_LENGTH: usize = 255;
 /// A media type: `type/subtype` without parameters (RFC 6838), at most 255 bytes, if it was made by
 /// [`MediaType::parse`].
 ///
-/// Documents state others too (`sbom`, or nothing), and are copied all the same: what
-/// [`MediaType::from_document`] and serde read is kept as it is. `Display` escapes control characters and ends
-/// after 255 characters; [`MediaType::as_str`] is the exact text.
+/// Documents state other texts too (`sbom`, or nothing), which must be copied: [`MediaType::from_document`]
+/// and serde accept any text and do not change it. `Display` escapes control characters and ends after 255
+/// characters; [`MediaType::as_str`] is the exact text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MediaType(Cow<'static, str>);
 
@@ -85,8 +85,8 @@ impl MediaType {
         }
     }
 
-    /// The type that a document states, whatever it is: manifest types are recognised as in
-    /// [`MediaType::parse`], any other text is kept as it stands. An empty text is a type that was not set.
+    /// Takes the text that a document states. Manifest types are recognised as in [`MediaType::parse`], any
+    /// other text is not changed. An empty text is a type that is not set.
     #[must_use]
     pub fn from_document(text: impl Into<String>) -> Self {
         let text = text.into();
@@ -113,14 +113,14 @@ impl MediaType {
         &self.0
     }
 
-    /// Whether content of this type is pushed and pulled as a manifest: an image manifest or an index, of
-    /// OCI's or Docker's kind, or OCI's artifact manifest.
+    /// True if content of this type is pushed and pulled as a manifest: an image manifest or an index,
+    /// OCI's or Docker's, or OCI's artifact manifest.
     #[must_use]
     pub fn is_manifest(&self) -> bool {
         self.is_image() || self.is_index()
     }
 
-    /// Whether this is a layer that should not be uploaded, but be had from the URLs of its descriptor
+    /// True for a layer that should not be uploaded, but downloaded from the URLs of its descriptor
     /// (image-spec, *Non-Distributable Layers*; Docker's foreign layers).
     #[must_use]
     pub fn is_nondistributable(&self) -> bool {
@@ -129,13 +129,13 @@ impl MediaType {
             || self.0.starts_with("application/vnd.docker.image.rootfs.foreign.")
     }
 
-    /// Whether this is a manifest that needs blobs: an image manifest, or OCI's artifact manifest.
+    /// True for a manifest that lists blobs: an image manifest, or OCI's artifact manifest.
     #[must_use]
     pub fn is_image(&self) -> bool {
         [Self::OCI_MANIFEST, Self::DOCKER_MANIFEST, Self::OCI_ARTIFACT].contains(self)
     }
 
-    /// Whether this is a list of manifests.
+    /// True for an index or Docker's manifest list.
     #[must_use]
     pub fn is_index(&self) -> bool {
         [Self::OCI_INDEX, Self::DOCKER_INDEX].contains(self)

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Descriptor, Error, ErrorKind, unset};
 
-/// What a program image runs on (image-spec, *Image Index*): operating system, architecture and, for some,
-/// a variant, in Go's terms (`linux/arm64/v8`). A document may leave any of them unset; `os` and `architecture` are
-/// empty then.
+/// The platform of an image (image-spec, *Image Index*): operating system, architecture and, for some
+/// architectures, a variant, in Go's terms (`linux/arm64/v8`). Where a document leaves one unset, `os` or
+/// `architecture` is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// `GOOS`: `linux`, `windows`.
@@ -52,15 +52,15 @@ impl Platform {
         }
     }
 
-    /// The same with a variant.
+    /// Sets the variant.
     #[must_use]
     pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
         self.variant = Some(variant.into());
         self
     }
 
-    /// The platform this program was compiled for, with `linux` on macOS, where images run in a Linux
-    /// machine.
+    /// The platform that this program was compiled for, but `linux` on macOS, where images run in a virtual
+    /// machine with Linux.
     #[must_use]
     pub fn host() -> Self {
         let os = match std::env::consts::OS {
@@ -74,18 +74,18 @@ impl Platform {
         }
     }
 
-    /// Whether it says nothing at all, as an empty object does.
+    /// True if no member is set.
     pub(crate) fn is_unset(&self) -> bool {
         *self == Self::new("", "")
     }
 
-    /// The best manifest for this platform among those of an index.
+    /// Chooses the manifest that fits this platform best, among those of an index.
     ///
-    /// The variant asked for comes first, then lower ones, then none. Without a variant, an entry without one
-    /// comes first, then for ARM the others, highest first; elsewhere a variant (`amd64/v3`) is taken only when
-    /// it is asked for. Entries that state no platform come last, and after them what is no manifest by its type;
-    /// attestations (`unknown/unknown`) and nested indexes are never chosen: the caller reads nested indexes and passes their
-    /// entries.
+    /// The requested variant ranks first, then lower ones, then none. If no variant is requested, an entry
+    /// without one ranks first, then for ARM the others, highest first; on other architectures a variant
+    /// (`amd64/v3`) is chosen only on request. Entries that state no platform rank after those that fit,
+    /// and entries whose type is no manifest after these. Attestations (`unknown/unknown`) and nested
+    /// indexes are never chosen: the caller reads nested indexes and passes their entries.
     #[must_use]
     pub fn choose<'a>(&self, manifests: &'a [Descriptor]) -> Option<&'a Descriptor> {
         manifests
@@ -104,7 +104,7 @@ impl Platform {
             .map(|(_, descriptor)| descriptor)
     }
 
-    /// How well an image for `offered` runs here: 0 is best, `None` not at all.
+    /// The rank of an image for `offered` on this platform: 0 is best, `None` if it does not run.
     fn rank(&self, offered: &Self) -> Option<usize> {
         if offered.os != self.os || offered.architecture != self.architecture {
             return None;
@@ -142,7 +142,7 @@ impl Platform {
     }
 }
 
-/// Other names that people and compilers use for an architecture, in Go's terms.
+/// Converts other names of an architecture, which people and compilers use, to Go's.
 fn canonical_architecture(architecture: &str, variant: Option<&str>) -> (String, Option<String>) {
     let (architecture, implied) = match architecture {
         "x86_64" | "x86-64" => ("amd64", None),
@@ -160,7 +160,7 @@ fn canonical_architecture(architecture: &str, variant: Option<&str>) -> (String,
 impl FromStr for Platform {
     type Err = Error;
 
-    /// Parses `os/architecture[/variant]`; `x86_64` and `aarch64` are understood.
+    /// Parses `os/architecture[/variant]`; also accepts `x86_64`, `aarch64` and other common names.
     fn from_str(text: &str) -> Result<Self, Error> {
         let valid = |part: &str| {
             !part.is_empty()

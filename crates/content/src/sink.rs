@@ -8,28 +8,30 @@ use crate::{
     Blob, BuiltImage, ByteStream, Descriptor, Error, ErrorKind, Location, Manifest, MediaType, Name,
 };
 
-/// A place that images are written to. [`SinkExt`] adds calls for users.
+/// A destination that images are written to: a repository of a registry, a local store. [`SinkExt`] has
+/// calls for users.
 ///
-/// The caller pushes children before parents. Every call is idempotent: content that is there already is
-/// success.
+/// The caller pushes blobs and child manifests before their parents. Every call is idempotent: to push
+/// content that is there already is a success.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Whether the blob or manifest is there and complete, so that it need not be sent. An image manifest is
-    /// complete with its blobs; an index stands for itself alone, for it may be kept with some of its images.
+    /// True if the blob or manifest is there and complete, so that it need not be pushed. An image manifest
+    /// is complete with its blobs; an index counts without its images, because a sink may have some of them
+    /// only.
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error>;
 
-    /// Whether each of these blobs and manifests is there and complete, in the order of `descriptors`, without a
-    /// question for each. The answers are those of [`Sink::contains`]; `None` if only that call can tell.
+    /// Batch form of [`Sink::contains`] that does no I/O per item. One answer per descriptor, in the same
+    /// order: `Some(present)`, or `None` if only `contains` can tell.
     async fn contains_cached(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
         Ok(vec![None; descriptors.len()])
     }
 
-    /// Takes in a blob. It is there, whole and verified, when this returns `Ok`.
+    /// Writes a blob. When this returns `Ok`, the blob is there and verified.
     ///
-    /// Does not ask first whether it is there: that is the caller's choice, by [`Sink::contains`].
+    /// It does not check first whether the blob is there: the caller does, by [`Sink::contains`].
     async fn push_blob(&self, blob: Blob) -> Result<(), Error>;
 
-    /// Takes in a manifest, whose children are there, and gives it a name if one is passed.
+    /// Writes a manifest, whose children are there, and gives it the name if one is passed.
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error>;
 
     /// Takes the blob from another location without its bytes passing through the caller: by a cross-repository mount
@@ -50,16 +52,16 @@ pub trait Sink: Send + Sync {
         }
     }
 
-    /// Whether [`Sink::ingest`] works here. If not, only blobs of known digest can be written. Answered without asking
-    /// anyone.
+    /// True if [`Sink::ingest`] is supported. Otherwise only blobs of known digest can be written. Does no
+    /// I/O.
     fn can_ingest(&self) -> bool {
         false
     }
 
-    /// Takes in a blob whose digest and size are known only when its last byte has come, such as a layer that is
-    /// compressed as it is sent, and returns its descriptor. The blob is there, whole, when this returns `Ok`; if the
-    /// stream fails or the future is dropped, nothing becomes content. The bytes come only once, so nothing is sent
-    /// again.
+    /// Writes a blob whose digest and size are known only at its end, such as a layer that is compressed as
+    /// it is sent, and returns its descriptor. When this returns `Ok`, the blob is there; if the stream
+    /// fails or the future is dropped, the sink has nothing of it. The stream is read once, so the upload
+    /// cannot be retried.
     ///
     /// ```
     /// use wharf_content::{ByteStream, Descriptor, Error, MediaType, Sink};
@@ -73,8 +75,8 @@ pub trait Sink: Send + Sync {
     ///
     /// # Errors
     ///
-    /// The error of the stream as it is; [`ErrorKind::Unsupported`] for an algorithm that cannot verify anything, and
-    /// wherever [`Sink::can_ingest`] says so; the failures of the sink.
+    /// The error of the stream unchanged; [`ErrorKind::Unsupported`] for an algorithm other than sha256 and
+    /// sha512, and if [`Sink::can_ingest`] is false; the errors of the sink.
     async fn ingest(
         &self,
         media_type: MediaType,
@@ -86,29 +88,31 @@ pub trait Sink: Send + Sync {
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 
-    /// Whether content of this type and digest algorithm can be kept here with every byte as it is. Answered
-    /// without asking anyone, before anything is sent.
+    /// Checks that the sink can store content of this type and digest algorithm with every byte unchanged.
+    /// Does no I/O; a copy calls it before anything is written.
     ///
-    /// Fails with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it cannot.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it cannot.
     fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
         let _ = descriptor;
         Ok(())
     }
 
-    /// A manifest that is here, for a sink that reads its own content without a round trip; it saves reading
-    /// the manifest from a source far away. `None` if it is not here, or this sink cannot read.
+    /// Reads a manifest that the sink has, if that needs no round trip; it saves reading the manifest from
+    /// a remote source. `None` if the sink does not have it, or reading needs a round trip.
     async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
         let _ = descriptor;
         Ok(None)
     }
 
-    /// A handle for one operation, for a sink that keeps what the operation relies on until the handle is dropped,
-    /// such as a store with garbage collection. `None` if the sink serves every operation alike.
+    /// A handle for one operation, for a sink that pins the content an operation relies on until the handle
+    /// is dropped, such as a store with garbage collection. `None` if the sink pins nothing.
     fn session(&self) -> Option<Arc<dyn Sink>> {
         None
     }
 
-    /// Where this is.
+    /// The location of the sink.
     fn location(&self) -> Location;
 }
 
@@ -182,7 +186,7 @@ impl<S: Sink + ?Sized> Sink for Arc<S> {
 /// # }
 /// ```
 pub trait SinkExt: Sink {
-    /// Takes in a blob of these bytes, named by their sha256 digest, and returns its descriptor.
+    /// Writes a blob of these bytes and returns its descriptor, with the sha256 digest.
     ///
     /// # Errors
     ///
@@ -200,13 +204,13 @@ pub trait SinkExt: Sink {
         }
     }
 
-    /// Takes in a built image: the blobs that are not there yet, then the manifests, the root with its name last.
-    /// One thing after the other; a copy from the image, which is a [`Source`](crate::Source), moves blobs side by side
-    /// and reports progress.
+    /// Writes a built image: the blobs that are not there yet, then the manifests, the root with its name
+    /// last. The calls are sequential; a copy from the image, which is a [`Source`](crate::Source), writes
+    /// blobs concurrently and reports progress.
     ///
     /// # Errors
     ///
-    /// The failures of the sink; what was complete before stays there, without a name.
+    /// The errors of the sink; content that was complete before stays there, without a name.
     fn push_image(
         &self,
         image: &BuiltImage,

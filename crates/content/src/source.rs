@@ -6,7 +6,8 @@ use wharf_reference::Digest;
 
 use crate::{Blob, Descriptor, Error, ErrorKind, ImageConfig, Location, MAX_CONFIG_SIZE, Manifest, Target};
 
-/// A place that images are read from: a repository of a registry, a local store. [`SourceExt`] adds calls for users.
+/// An origin that images are read from: a repository of a registry, a local store. [`SourceExt`] has calls
+/// for users.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -40,29 +41,30 @@ use crate::{Blob, Descriptor, Error, ErrorKind, ImageConfig, Location, MAX_CONFI
 /// ```
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// What a target is now: type, digest and size of its manifest.
+    /// Resolves a target to the type, digest and size of its manifest.
     ///
-    /// From a registry this is a claim until the manifest itself has been read and verified.
+    /// The result of a registry is not verified until the manifest has been read.
     async fn resolve(&self, target: &Target) -> Result<Descriptor, Error>;
 
-    /// The manifest, verified against the digest if the target is one.
+    /// Reads a manifest, verified against the digest if the target is one.
     async fn manifest(&self, target: &Target) -> Result<Manifest, Error>;
 
-    /// A blob. It may be lazy: the bytes, and some errors, come when it is read.
+    /// Opens a blob. Sources may defer I/O, so that errors occur when the blob is read.
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error>;
 
-    /// The manifests that refer to this one, by what the place says; each must be read and checked before it is
-    /// believed (threat row I10). Empty where a place keeps no referrers.
+    /// Lists the manifests that refer to this one. The list is not verified: a caller reads each manifest
+    /// and checks its subject (threat I10 in docs/threats.md). Empty if the source has no referrers.
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         let _ = subject;
         Ok(Vec::new())
     }
 
-    /// Where this is.
+    /// The location of the source.
     fn location(&self) -> Location;
 
-    /// Where the bytes of this blob are, for [`Sink::mount`](crate::Sink::mount): a source that is made of several, such as a changed image
-    /// over its original, answers for each blob. By default everything is where the source is.
+    /// The location of this blob's bytes, for [`Sink::mount`](crate::Sink::mount). A source that is made of
+    /// several, such as a changed image over its original, returns the location of each blob. The default
+    /// is the location of the source.
     fn location_of(&self, descriptor: &Descriptor) -> Location {
         let _ = descriptor;
         self.location()
@@ -112,13 +114,13 @@ impl<S: Source + ?Sized> Source for Arc<S> {
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
 /// ```
 pub trait SourceExt: Source {
-    /// The verified bytes of a blob that is small by nature, such as a config. What the descriptor embeds is not read
-    /// from the source.
+    /// Reads the verified bytes of a small blob, such as a config. Data that the descriptor embeds is used
+    /// without I/O.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`] if the descriptor states more than `limit` bytes, before anything is read;
-    /// [`ErrorKind::Mismatch`] if the source has other bytes; the failures of the source.
+    /// [`ErrorKind::Mismatch`] if the source has other bytes; the errors of the source.
     fn fetch(
         &self,
         descriptor: &Descriptor,
@@ -133,7 +135,8 @@ pub trait SourceExt: Source {
         }
     }
 
-    /// The bytes of a config, of at most [`MAX_CONFIG_SIZE`], whatever they are: artifacts have configs of any type.
+    /// Reads the bytes of a config, at most [`MAX_CONFIG_SIZE`], whatever its type: artifacts have configs
+    /// of any type.
     ///
     /// # Errors
     ///
@@ -142,7 +145,7 @@ pub trait SourceExt: Source {
         async move { self.fetch(config_of(image)?, MAX_CONFIG_SIZE).await }
     }
 
-    /// The config of a container image, of at most [`MAX_CONFIG_SIZE`] bytes.
+    /// Reads the config of a container image, at most [`MAX_CONFIG_SIZE`] bytes.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! The JSON that two parsers cannot read differently: no duplicate keys, no keys that differ from a known one
-//! in case alone where it has a meaning (Go binds those), no lists where objects belong (serde binds those), bounded
-//! depth and number of keys, nothing after the document.
+//! JSON that two parsers cannot read differently: no duplicate keys, no keys that differ from a known key
+//! in case alone where keys have a meaning (Go accepts those), no lists where objects belong (serde accepts
+//! those), bounded depth and number of keys, nothing after the document.
 //!
-//! Threat rows I5 and X9; image-spec, *considerations*, asks for I-JSON (RFC 7493).
+//! Threats I5 and X9 in docs/threats.md; image-spec, *considerations*, asks for I-JSON (RFC 7493).
 
 use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
 
@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 64;
 /// The most keys that all objects of a document have together. An index of two thousand entries has some 20,000.
 const MAX_KEYS: usize = 100_000;
 
-/// The keys that some parser gives a meaning to, in a manifest, an index or their descriptors.
+/// The keys that have a meaning for some parser in a manifest, an index or their descriptors.
 const KNOWN: &[&str] = &[
     "annotations",
     "architecture",
@@ -41,8 +41,12 @@ const KNOWN: &[&str] = &[
     "variant",
 ];
 
-/// Refuses a document that is not JSON ([`ErrorKind::Invalid`]), can be read in two ways
-/// ([`ErrorKind::Ambiguous`]), or costs far more than its size ([`ErrorKind::TooLarge`]).
+/// Checks a document.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`] if it is not JSON, [`ErrorKind::Ambiguous`] if it can be read in two ways,
+/// [`ErrorKind::TooLarge`] if it needs far more memory than its size.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
     let tally = Tally::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
@@ -59,7 +63,8 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
         })
 }
 
-/// Which part of a manifest a value is. Where that is an object, serde would read a list too, field by field.
+/// The part of a manifest that a value belongs to. Where an object is expected, serde would also accept a
+/// list, field by field.
 #[derive(Clone, Copy)]
 enum Node {
     Manifest,
@@ -79,13 +84,12 @@ impl Node {
         }
     }
 
-    /// Whether keys have a meaning here. Elsewhere, in annotations and in members that nobody knows, they are the
-    /// author's own.
+    /// True if keys have a meaning here. In annotations and unknown members they have none.
     const fn has_known_keys(self) -> bool {
         matches!(self, Self::Manifest | Self::Descriptor | Self::Platform)
     }
 
-    /// What the entries of a list are; `None` if no list may stand here.
+    /// The part that the entries of a list belong to; `None` if no list is allowed here.
     const fn entry(self) -> Option<Self> {
         match self {
             Self::Manifest | Self::Descriptor | Self::Platform => None,
@@ -95,7 +99,7 @@ impl Node {
     }
 }
 
-/// What is counted over the whole document, and why it is refused if not for its grammar.
+/// The counts of the whole document, and the reason for a refusal other than the grammar.
 #[derive(Default)]
 struct Tally {
     keys: Cell<usize>,
@@ -207,8 +211,8 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 }
 
-/// Whether Go takes a key for a known one: without regard to case, by Unicode's simple folding, which has two
-/// letters outside ASCII that are equal to one in it.
+/// True if Go takes a key for a known one: case is ignored by Unicode's simple folding, by which two
+/// letters outside ASCII equal an ASCII letter.
 fn binds_to(key: &str, known: &str) -> bool {
     if key.is_ascii() {
         return key.eq_ignore_ascii_case(known);

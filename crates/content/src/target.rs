@@ -4,17 +4,18 @@ use wharf_reference::{Digest, Reference, Repository, Tag};
 
 use crate::{Error, ErrorKind};
 
-/// Which manifest is meant: by name or by digest.
+/// The name or digest of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// The manifest a name points at now: a tag in a registry, an image name in a store.
+    /// The manifest that a name points at now: a tag in a registry, an image name in a store.
     Name(Name),
-    /// Exactly this manifest.
+    /// The manifest with this digest.
     Digest(Digest),
 }
 
 impl Target {
-    /// What a reference means within its repository: its digest if it has one, else its tag, else `latest`.
+    /// The target of a reference within its repository: its digest if it has one, else its tag, else
+    /// `latest`.
     #[must_use]
     pub fn of(reference: &Reference) -> Self {
         match (reference.digest(), reference.tag()) {
@@ -64,10 +65,10 @@ impl From<&Digest> for Target {
     }
 }
 
-/// What an image is called in a store: the value of `org.opencontainers.image.ref.name` (image-spec,
-/// *Pre-Defined Annotation Keys*). Every tag and every full reference is one.
+/// The name of an image in a store: the value of `org.opencontainers.image.ref.name` (image-spec,
+/// *Pre-Defined Annotation Keys*). Every tag and every full reference is a valid name.
 ///
-/// Letters, digits and `-._:@+/`, 1 to 512 bytes. It is text, never a file name.
+/// Letters, digits and `-._:@+/`, 1 to 512 bytes. A name is never used as a file name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Box<str>);
 
@@ -77,7 +78,9 @@ impl Name {
 
     /// Parses a name.
     ///
-    /// Fails with [`ErrorKind::Invalid`] if it is empty, too long or has another character.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if it is empty, too long or has another character.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:@+/".contains(&byte);
         if text.is_empty() || text.len() > Self::MAX_LENGTH || !text.bytes().all(allowed) {
@@ -95,9 +98,11 @@ impl Name {
         &self.0
     }
 
-    /// The name as a registry's tag.
+    /// Converts the name to a tag of a registry.
     ///
-    /// Fails with [`ErrorKind::Invalid`] if it does not have a tag's grammar.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if it does not have the grammar of a tag.
     pub fn to_tag(&self) -> Result<Tag, Error> {
         Tag::parse(&self.0).map_err(|error| {
             Error::new(
@@ -139,7 +144,8 @@ impl From<&Reference> for Name {
     }
 }
 
-/// Where a source or sink keeps its content, so that the other side can see a shorter way than moving bytes.
+/// The location of a source's or sink's content, by which the other side can tell whether it can mount
+/// content instead of copying it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Location {
@@ -149,7 +155,7 @@ pub enum Location {
     Directory(std::path::PathBuf),
     /// An archive file of this machine, such as `podman save` writes.
     Archive(std::path::PathBuf),
-    /// This process.
+    /// The memory of this process.
     Memory,
 }
 

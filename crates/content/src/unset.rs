@@ -1,4 +1,5 @@
-//! Members that are there but not set: tools write null, and Go the empty text, for what is unset.
+//! Members that are present but not set: tools write null, and Go an empty text, for a member that is not
+//! set.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,21 +4,22 @@ use wharf_reference::Digest;
 
 use crate::{Descriptor, Error, ErrorKind};
 
-/// The deepest nesting of manifests that one operation follows (threat row I6): an image in three levels of indexes.
+/// The most levels of manifests that one operation follows: an image in three levels of indexes (threat I6
+/// in docs/threats.md).
 pub const MAX_DEPTH: usize = 4;
 
-/// The most manifests that one operation reads (threat row I6).
+/// The most manifests that one operation reads (threat I6 in docs/threats.md).
 pub const MAX_MANIFESTS: usize = 2_000;
 
-/// The most manifests and blobs that one operation deals with.
+/// The most manifests and blobs of one operation.
 pub const MAX_ITEMS: usize = 20_000;
 
 /// The most bytes that the manifests of one operation may have together, since all are held in memory.
 pub const MAX_MANIFEST_BYTES: u64 = 32 << 20;
 
 /// The manifests and blobs that one operation has met, within [`MAX_MANIFESTS`], [`MAX_ITEMS`] and
-/// [`MAX_MANIFEST_BYTES`]. Whoever follows manifests asks it before each is read; the depth is for the caller to
-/// count.
+/// [`MAX_MANIFEST_BYTES`]. An operation that follows manifests calls [`Visits::add`] before it reads one,
+/// and counts the levels itself.
 ///
 /// ```
 /// use wharf_content::{Descriptor, MediaType, Visits};
@@ -31,24 +32,26 @@ pub const MAX_MANIFEST_BYTES: u64 = 32 << 20;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Visits {
-    /// The size of each, told apart by whether it is a manifest: an index may list the same bytes as both.
+    /// The size of each, by digest and whether it is a manifest, because an index may list the same bytes
+    /// as both.
     seen: HashMap<(Digest, bool), u64>,
     manifest_count: usize,
     manifest_bytes: u64,
 }
 
 impl Visits {
-    /// No visits yet.
+    /// An empty set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Counts a manifest or blob. `false` if it was met before, so that nothing more is to be done about it.
+    /// Adds a manifest or blob. `false` if it was added before: the operation then skips it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`] beyond a limit, [`ErrorKind::Mismatch`] if it was met with another size.
+    /// [`ErrorKind::TooLarge`] beyond a limit, [`ErrorKind::Mismatch`] if it was added before with another
+    /// size.
     pub fn add(&mut self, descriptor: &Descriptor) -> Result<bool, Error> {
         let is_manifest = descriptor.media_type().is_manifest();
         let (digest, size) = (descriptor.digest(), descriptor.size());
@@ -79,7 +82,7 @@ impl Visits {
         Ok(true)
     }
 
-    /// Whether a manifest of this digest was met.
+    /// True if a manifest of this digest was added.
     #[must_use]
     pub fn has_manifest(&self, digest: &Digest) -> bool {
         self.seen.contains_key(&(digest.clone(), true))

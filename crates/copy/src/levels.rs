@@ -9,7 +9,9 @@ use wharf_reference::Digest;
 /// The order in which an index is walked will not do: an image that two indexes share, one of them within the
 /// other, is met before the inner one is.
 ///
-/// Fails with [`ErrorKind::TooLarge`] if there are more than `limit` groups.
+/// # Errors
+///
+/// [`ErrorKind::TooLarge`] if there are more than `limit` groups.
 pub(crate) fn levels(manifests: Vec<Manifest>, limit: usize) -> Result<Vec<Vec<Manifest>>, Error> {
     let mut heights: HashMap<Digest, usize> = manifests
         .iter()

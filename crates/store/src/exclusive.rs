@@ -217,7 +217,9 @@ impl ExclusiveLayout {
     /// Writes at `offset`, in bytes; what lay beyond it is cut off first. The bytes need not be on the disk
     /// when this returns.
     ///
-    /// Fails with [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if there is no such upload, as
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if there is no such upload, as
     /// all that follow do, and with [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) if bytes are
     /// missing before the offset.
     pub async fn append(&self, id: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error> {
@@ -245,7 +247,9 @@ impl ExclusiveLayout {
     /// Makes an upload content, durably. The caller answers for the proof being of these bytes; content that
     /// is there already is replaced.
     ///
-    /// Fails with [`ErrorKind::Mismatch`](wharf_content::ErrorKind::Mismatch) if another number of bytes was
+    /// # Errors
+    ///
+    /// [`ErrorKind::Mismatch`](wharf_content::ErrorKind::Mismatch) if another number of bytes was
     /// hashed than the upload has.
     pub async fn commit(&self, id: &str, content: &Verified) -> Result<(), Error> {
         let (shared, content) = (Arc::clone(&self.layout.shared), content.clone());

@@ -48,7 +48,9 @@ impl Memory {
 
     /// Gives a manifest that is in the store a name.
     ///
-    /// Fails with [`ErrorKind::NotFound`] if the manifest is not in the store.
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if the manifest is not in the store.
     pub async fn tag(&self, name: &Name, manifest: &Descriptor) -> Result<(), Error> {
         self.write().tag(name, manifest)
     }

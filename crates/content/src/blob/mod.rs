@@ -21,23 +21,24 @@ use crate::{Descriptor, Error, ErrorKind, Event, Hasher, MediaType, Progress, Ve
 /// takes, so no other stage may delay it.
 pub const LARGE_BLOB: u64 = 32 * 1024 * 1024;
 
-/// Bytes as they come.
+/// A stream of byte chunks.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 type Opening = Pin<Box<dyn Future<Output = Result<ByteStream, Error>> + Send>>;
 
-/// Opens the bytes of one blob, as often as needed and from any byte on.
+/// Opens the bytes of one blob from any offset, any number of times.
 ///
-/// What it yields need not be trusted: [`Blob`] verifies. It resumes by itself what it can.
+/// Its bytes need not be verified, because [`Blob`] verifies them. It should resume broken transfers by
+/// itself where that is possible.
 #[async_trait]
 pub trait OpenBlob: Send + Sync {
-    /// The bytes from `offset` to the end.
+    /// Opens a stream of the bytes from `offset` to the end.
     async fn open(&self, offset: u64) -> Result<ByteStream, Error>;
 
-    /// The same bytes in the order in which they arrive, for a reader that can take them so ([`Pieces`]). They
-    /// may come more than once.
+    /// Opens a stream of the bytes from `offset` to the end in the order of arrival, for a reader that
+    /// writes each piece at its offset ([`Pieces`]). Bytes may be repeated.
     ///
-    /// In the blob's order, unless a source knows better.
+    /// The default yields them in the blob's order.
     async fn open_pieces(&self, offset: u64) -> Result<PieceStream, Error> {
         Ok(pieces::in_order(self.open(offset).await?, offset))
     }
@@ -54,22 +55,22 @@ impl<O: OpenBlob + ?Sized> OpenBlob for Arc<O> {
     }
 }
 
-/// The bytes of a descriptor, verified as they pass.
+/// A stream of the bytes of a descriptor, verified as they pass.
 ///
-/// The last chunk is only yielded when size and digest are right: whoever saw the stream end without an error
-/// has exactly the bytes that were promised. No byte beyond the promised size is ever yielded. Before that end
-/// nothing is verified, and a blob dropped early proves nothing.
+/// The last chunk is yielded only if size and digest are right: a reader that saw the stream end without an
+/// error has exactly the bytes of the descriptor. No byte beyond the descriptor's size is ever yielded.
+/// Bytes before the end are not verified, so those of a blob that was dropped early must not be used.
 #[must_use = "a blob does nothing until it is read, and proves nothing until it is read to its end"]
 pub struct Blob {
     descriptor: Descriptor,
     opener: Option<Arc<dyn OpenBlob>>,
     progress: Option<Arc<dyn Progress>>,
-    /// Where the bytes come from, for messages.
-    place: Option<Arc<str>>,
+    /// The location of the bytes, for messages.
+    location: Option<Arc<str>>,
     bytes: Bytestate,
     /// `None` if the bytes were verified elsewhere.
     hasher: Option<Hasher>,
-    /// The outcome, once the end has been hashed.
+    /// The digest and size, once the end has been hashed.
     verified: Option<Verified>,
     position: u64,
     /// The last chunk, held back until the source has ended.
@@ -84,9 +85,11 @@ enum Bytestate {
 }
 
 impl Blob {
-    /// A blob that opens its bytes when it is first read, and can be read again.
+    /// Makes a blob that opens its bytes at the first read, and that can be reopened.
     ///
-    /// Fails with [`ErrorKind::Unsupported`] if the digest's algorithm cannot verify anything.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for a digest other than sha256 and sha512.
     pub fn new(descriptor: Descriptor, opener: impl OpenBlob + 'static) -> Result<Self, Error> {
         let hasher = Hasher::new(descriptor.digest().algorithm())?;
         Ok(Self::build(
@@ -97,9 +100,11 @@ impl Blob {
         ))
     }
 
-    /// A blob whose bytes come only once.
+    /// Makes a blob from a stream, which cannot be reopened.
     ///
-    /// Fails with [`ErrorKind::Unsupported`] if the digest's algorithm cannot verify anything.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for a digest other than sha256 and sha512.
     pub fn once(descriptor: Descriptor, bytes: ByteStream) -> Result<Self, Error> {
         let hasher = Hasher::new(descriptor.digest().algorithm())?;
         Ok(Self::build(
@@ -110,7 +115,7 @@ impl Blob {
         ))
     }
 
-    /// A blob of these bytes, with the descriptor that [`Descriptor::of`] gives them.
+    /// Makes a blob of these bytes, with the descriptor that [`Descriptor::of`] gives them.
     ///
     /// ```
     /// use wharf_content::{Blob, MediaType};
@@ -124,16 +129,20 @@ impl Blob {
         Self::verified_before(descriptor, InMemory(bytes))
     }
 
-    /// A blob in memory, of bytes that are said to have this descriptor.
+    /// Makes a blob from bytes in memory and a descriptor, against which they are verified when the blob is
+    /// read.
     ///
-    /// Fails with [`ErrorKind::Unsupported`] if the digest's algorithm cannot verify anything.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for a digest other than sha256 and sha512.
     pub fn from_bytes(descriptor: Descriptor, bytes: Bytes) -> Result<Self, Error> {
         Self::new(descriptor, InMemory(bytes))
     }
 
-    /// A blob whose bytes the caller has verified since they last changed; only their number is checked.
+    /// Makes a blob whose bytes the caller has verified since they last changed. Only their number is
+    /// checked.
     ///
-    /// For a store that has hashed a file in this process and serves it again.
+    /// For a store that has hashed a file in this process and reads it again.
     pub fn verified_before(descriptor: Descriptor, opener: impl OpenBlob + 'static) -> Self {
         Self::build(descriptor, Some(Arc::new(opener)), Bytestate::Idle, None)
     }
@@ -148,7 +157,7 @@ impl Blob {
             descriptor,
             opener,
             progress: None,
-            place: None,
+            location: None,
             bytes,
             hasher,
             verified: None,
@@ -157,55 +166,55 @@ impl Blob {
         }
     }
 
-    /// Reports the bytes that pass to `progress`.
+    /// Reports the bytes that are read to `progress`, as [`Event::Advanced`].
     pub fn with_progress(mut self, progress: impl Progress + 'static) -> Self {
         self.progress = Some(Arc::new(progress));
         self
     }
 
-    /// Says where the bytes come from, so that errors can name it.
-    pub fn with_place(mut self, place: impl fmt::Display) -> Self {
-        self.place = Some(place.to_string().into());
+    /// Sets the location of the bytes, which error messages name.
+    pub fn with_location(mut self, location: impl fmt::Display) -> Self {
+        self.location = Some(location.to_string().into());
         self
     }
 
-    /// The descriptor that the bytes must fit.
+    /// The descriptor against which the bytes are verified.
     #[must_use]
     pub const fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
 
-    /// How many bytes have been received, those before a [`resume`](Self::resume) included. It is all of them as
-    /// soon as the last chunk is held back to be verified.
+    /// The number of bytes received, including those before a [`resume`](Self::resume) and a last chunk
+    /// that is held back until it is verified.
     #[must_use]
     pub const fn position(&self) -> u64 {
         self.position
     }
 
-    /// The state of the hash over the bytes read so far, for a later [`Blob::resume`]; `None` if they are not
-    /// hashed here, or the end has been verified.
+    /// The state of the hash over the bytes received so far, for a later [`Blob::resume`]. `None` if they
+    /// are not hashed here, or the end has been verified.
     ///
-    /// When its count is beyond what was yielded, the last chunk was received but is held back: the state
-    /// does not fit the bytes the reader has.
+    /// If its count is higher than the number of bytes yielded, the last chunk was received but is held
+    /// back: the state then includes bytes that the reader does not have.
     #[must_use]
     pub const fn hasher(&self) -> Option<&Hasher> {
         self.hasher.as_ref()
     }
 
-    /// Proof that the bytes from the first to the last have the digest: there as soon as the last chunk has been
-    /// yielded, unless they were verified elsewhere.
+    /// The proof that all bytes have the digest. Available once the last chunk has been yielded, unless the
+    /// bytes were verified elsewhere.
     #[must_use]
     pub const fn verified(&self) -> Option<&Verified> {
         self.verified.as_ref()
     }
 
-    /// Whether [`Blob::reopen`] and [`Blob::resume`] work.
+    /// True if [`Blob::reopen`] and [`Blob::resume`] return a blob.
     #[must_use]
     pub const fn can_reopen(&self) -> bool {
         self.opener.is_some()
     }
 
-    /// The same blob from its first byte on, or `None` if the bytes come only once.
+    /// A new blob that starts at the first byte; `None` if this blob cannot be reopened.
     pub fn reopen(&self) -> Option<Self> {
         let opener = Arc::clone(self.opener.as_ref()?);
         let hasher = match &self.hasher {
@@ -214,12 +223,13 @@ impl Blob {
         };
         let mut blob = Self::build(self.descriptor.clone(), Some(opener), Bytestate::Idle, hasher);
         blob.progress.clone_from(&self.progress);
-        blob.place.clone_from(&self.place);
+        blob.location.clone_from(&self.location);
         Some(blob)
     }
 
-    /// The rest of the blob after the bytes that `hasher` has taken in, which the caller has; the end is
-    /// verified over both. `None` if the bytes come only once or the hasher does not fit.
+    /// A new blob of the bytes after those that `hasher` has hashed, which the caller must have. The end is
+    /// verified over both parts. `None` if this blob cannot be reopened or the hasher is of another
+    /// algorithm or beyond the end.
     pub fn resume(&self, hasher: Hasher) -> Option<Self> {
         let opener = Arc::clone(self.opener.as_ref()?);
         let position = hasher.count();
@@ -234,18 +244,20 @@ impl Blob {
         );
         blob.position = position;
         blob.progress.clone_from(&self.progress);
-        blob.place.clone_from(&self.place);
+        blob.location.clone_from(&self.location);
         Some(blob)
     }
 
-    /// The next chunk; `None` after the last.
+    /// Reads the next chunk; `None` after the last.
     pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// All bytes, for a blob that is small by nature.
+    /// Reads all bytes into memory.
     ///
-    /// Fails with [`ErrorKind::TooLarge`] if the descriptor says more than `limit` bytes, before anything is
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] if the descriptor says more than `limit` bytes, before anything is
     /// read.
     pub async fn read_to_end(mut self, limit: u64) -> Result<Bytes, Error> {
         let (digest, size) = (self.descriptor.digest(), self.descriptor.size());
@@ -291,7 +303,8 @@ impl Blob {
         }
     }
 
-    /// Takes in a chunk; the one that completes the blob is kept back until the source has ended.
+    /// Hashes a chunk and returns it, or holds it back if it completes the blob, until the source has
+    /// ended.
     fn accept(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Error> {
         let position = self.position.saturating_add(chunk.len() as u64);
         let size = self.descriptor.size();
@@ -343,9 +356,9 @@ impl Blob {
     }
 
     fn from(&self) -> String {
-        self.place
+        self.location
             .as_deref()
-            .map(|place| format!(" from {place}"))
+            .map(|location| format!(" from {location}"))
             .unwrap_or_default()
     }
 

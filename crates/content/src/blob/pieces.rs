@@ -12,44 +12,46 @@ use futures_core::Stream;
 use super::{Blob, ByteStream, Bytestate, ranges::Ranges};
 use crate::{Descriptor, Error, ErrorKind, Hasher};
 
-/// Some of a blob's bytes, and where in the blob they belong.
+/// A range of a blob's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// How many bytes of the blob come before these.
+    /// The offset of the bytes in the blob.
     pub offset: u64,
     /// The bytes.
     pub bytes: Bytes,
 }
 
 impl Piece {
-    /// How many bytes of the blob lie before the end of these.
+    /// The offset of the byte after these.
     #[must_use]
     pub const fn end(&self) -> u64 {
         self.offset.saturating_add(self.bytes.len() as u64)
     }
 }
 
-/// Pieces as they come, in any order.
+/// A stream of pieces in any order.
 pub type PieceStream = Pin<Box<dyn Stream<Item = Result<Piece, Error>> + Send>>;
 
 type Opening = Pin<Box<dyn Future<Output = Result<PieceStream, Error>> + Send>>;
 
-/// A blob's bytes in the order in which they arrive, for a writer that puts each where it belongs: parallel
-/// ranges of a large layer.
+/// The bytes of a blob in the order of arrival, for a writer that puts each piece at its offset. A large
+/// layer may arrive as parallel ranges.
 ///
-/// They are hashed in the blob's order. A piece that follows what has been hashed is hashed as it passes; one
-/// that lies ahead must be given back once the bytes before it are there ([`Pieces::due`], [`Pieces::give_back`]):
-/// so what is hashed of it is what was written.
+/// Bytes are hashed in the blob's order. A piece at the front, where hashing goes on, is hashed as it
+/// passes. A piece ahead of the front becomes [`due`](Pieces::due) when the bytes before it are there: the
+/// writer then reads it back and passes it to [`Pieces::give_back`], so that the hash covers what was
+/// written.
 ///
-/// As with [`Blob`], whoever saw the stream end without an error has exactly the bytes that were promised, and
-/// no byte beyond the promised size is ever yielded. Otherwise nothing is verified, the last piece included.
+/// As with [`Blob`], a reader that saw the stream end without an error has exactly the bytes of the
+/// descriptor, and no byte beyond its size is ever yielded. Until then nothing is verified, including the
+/// last piece.
 #[must_use = "pieces do nothing until they are read, and prove nothing until they are read to their end"]
 pub struct Pieces {
-    /// Its position is the front: what has been hashed.
+    /// A blob whose position is the front.
     blob: Blob,
     state: State,
     hasher: Hasher,
-    /// What was yielded and lies beyond the front.
+    /// The ranges beyond the front that were yielded.
     ahead: Ranges,
 }
 
@@ -61,10 +63,13 @@ enum State {
 }
 
 impl Blob {
-    /// The same bytes in the order in which they arrive, always hashed.
+    /// The bytes of this blob in the order of arrival. They are hashed even if the blob was verified
+    /// before.
     ///
-    /// Fails with [`ErrorKind::Invalid`] if some have been read already, and with [`ErrorKind::Unsupported`] if
-    /// the digest's algorithm cannot verify anything.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if some have been read already, and with [`ErrorKind::Unsupported`] if
+    /// the digest is neither sha256 nor sha512.
     pub fn into_pieces(mut self) -> Result<Pieces, Error> {
         let hasher = match self.hasher.take() {
             Some(hasher) => hasher,
@@ -94,30 +99,30 @@ impl Pieces {
         &self.blob.descriptor
     }
 
-    /// The state of the hash over all bytes before the first that is missing or due: as many as its count, for
-    /// a later [`Blob::resume`].
+    /// The state of the hash over all bytes before the front, for a later [`Blob::resume`].
     #[must_use]
     pub const fn hasher(&self) -> &Hasher {
         &self.hasher
     }
 
-    /// The next piece; `None` after the last, when all are verified. Give back what is [`due`](Self::due) before
-    /// asking for more.
+    /// Reads the next piece; `None` after the last, once all bytes are verified. The caller gives back all
+    /// bytes that are [`due`](Self::due) before the next call.
     ///
-    /// Bytes that have not been hashed may come twice: those that come later replace the others.
+    /// Bytes that were not hashed yet may be yielded again; the later ones replace the earlier.
     pub async fn next(&mut self) -> Option<Result<Piece, Error>> {
         poll_fn(|context| self.poll_piece(context)).await
     }
 
-    /// The bytes that were yielded ahead of those before them, and are to be hashed now.
+    /// The range of bytes that were yielded ahead of the front and must be given back now; `None` if there
+    /// are none.
     #[must_use]
     pub fn due(&mut self) -> Option<Range<u64>> {
         let front = self.blob.position;
         self.ahead.advance(front).map(|end| front..end)
     }
 
-    /// Takes in the first of the bytes that are [`due`](Self::due), or all of them, as the writer reads them
-    /// back. What is beyond them is ignored.
+    /// Hashes the first of the bytes that are [`due`](Self::due), or all of them, as the writer has read
+    /// them back. Bytes beyond the range are ignored.
     pub fn give_back(&mut self, bytes: &[u8]) {
         let due = self.due().map_or(0, |due| due.end - due.start);
         let count = bytes.len().min(usize::try_from(due).unwrap_or(usize::MAX));
@@ -164,7 +169,8 @@ impl Pieces {
         }
     }
 
-    /// Takes in a piece, without what of it has been hashed: that is not to be written again.
+    /// Cuts off the part of a piece that was hashed already, which must not be written again, and hashes
+    /// the rest if it is at the front.
     fn accept(&mut self, mut piece: Piece) -> Result<Option<Piece>, Error> {
         if piece.end() > self.blob.descriptor.size() {
             return Err(self.blob.too_long());
@@ -212,7 +218,7 @@ impl fmt::Debug for Pieces {
     }
 }
 
-/// A stream of bytes as pieces, the first of them at `offset`.
+/// Turns a stream of bytes into pieces, the first of them at `offset`.
 pub(super) fn in_order(stream: ByteStream, offset: u64) -> PieceStream {
     Box::pin(InOrder { stream, offset })
 }

@@ -1,11 +1,11 @@
 use std::{collections::BTreeMap, ops::Range};
 
-/// Ranges that do not touch: from each start to its end.
+/// Ranges that do not touch, by their start.
 #[derive(Debug, Default)]
 pub(super) struct Ranges(BTreeMap<u64, u64>);
 
 impl Ranges {
-    /// How many of these bytes were not there before.
+    /// Adds a range and returns the number of bytes that were not in it before.
     pub(super) fn add(&mut self, range: Range<u64>) -> u64 {
         if range.is_empty() {
             return 0;
@@ -28,7 +28,7 @@ impl Ranges {
         new
     }
 
-    /// Forgets what lies before `front`; the end of the range that goes on there, if one does.
+    /// Removes all before `front`; returns the end of the range at `front`, if there is one.
     pub(super) fn advance(&mut self, front: u64) -> Option<u64> {
         loop {
             let (start, end) = self.0.first_key_value().map(|(start, end)| (*start, *end))?;
@@ -43,7 +43,7 @@ impl Ranges {
         }
     }
 
-    /// Where the first range begins.
+    /// The start of the first range.
     pub(super) fn first(&self) -> Option<u64> {
         self.0.keys().next().copied()
     }

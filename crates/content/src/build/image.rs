@@ -7,7 +7,7 @@ use wharf_reference::Digest;
 use super::{BuiltImage, Common, add_blob, invalid, manifest_of};
 use crate::{Descriptor, Error, ImageConfig, MediaType};
 
-/// Makes the manifest of an image or artifact, of OCI's types unless Docker's are asked for.
+/// A builder of an image or artifact, with OCI's media types or, on request, Docker's.
 ///
 /// ```
 /// use wharf_content::{Hasher, ImageBuilder, ImageConfig, MediaType, Platform};
@@ -26,8 +26,8 @@ use crate::{Descriptor, Error, ImageConfig, MediaType};
 /// # Ok::<(), wharf_content::Error>(())
 /// ```
 ///
-/// An artifact states a type of its own, and needs no config (image-spec, *Guidelines for Artifact Usage*). A subject
-/// makes it a referrer of another image:
+/// An artifact states a type of its own, and needs no config (image-spec, *Guidelines for Artifact Usage*).
+/// A subject makes it a referrer of another manifest:
 ///
 /// ```
 /// use wharf_content::{ImageBuilder, MediaType};
@@ -72,7 +72,7 @@ struct Document<'a> {
 }
 
 impl ImageBuilder {
-    /// A builder of an image without layers.
+    /// Makes a builder of an image without layers.
     pub fn new() -> Self {
         Self::default()
     }
@@ -89,7 +89,7 @@ impl ImageBuilder {
         self
     }
 
-    /// Adds a layer of these bytes on top of those that were added before.
+    /// Adds a layer of these bytes on top of those added before.
     pub fn with_layer_bytes(mut self, media_type: MediaType, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let descriptor = Descriptor::of(media_type, &bytes);
@@ -97,8 +97,9 @@ impl ImageBuilder {
         self.with_layer(descriptor)
     }
 
-    /// Adds a layer that the destination has already, such as [`SinkExt::push_bytes`](crate::SinkExt::push_bytes) or
-    /// [`Sink::ingest`](crate::Sink::ingest) returned it, on top of those that were added before.
+    /// Adds a layer that the destination has already, by the descriptor that
+    /// [`SinkExt::push_bytes`](crate::SinkExt::push_bytes) or [`Sink::ingest`](crate::Sink::ingest)
+    /// returned, on top of those added before.
     pub fn with_layer(mut self, layer: Descriptor) -> Self {
         self.layers.push(layer);
         self
@@ -123,13 +124,13 @@ impl ImageBuilder {
     }
 
     /// Sets whether the manifest has Docker's types (*Image Manifest Version 2, Schema 2*) instead of OCI's. The types of
-    /// the layers are those they were added with. Default: `false`.
+    /// the layers are not changed. Default: `false`.
     pub fn with_docker_types(mut self, docker: bool) -> Self {
         self.common.docker = docker;
         self
     }
 
-    /// The image.
+    /// Builds the image.
     ///
     /// # Errors
     ///
@@ -144,7 +145,7 @@ impl ImageBuilder {
         let mut blobs = vec![(config.clone(), bytes)];
         let is_artifact = self.common.artifact_type.is_some();
         if is_artifact && self.layers.is_empty() {
-            // An artifact without content has the empty object in its place.
+            // An artifact without content has the empty object instead.
             let empty = Bytes::from_static(EMPTY);
             let descriptor = Descriptor::of(MediaType::OCI_EMPTY, &empty);
             add_blob(&mut blobs, &descriptor, &empty);
@@ -218,7 +219,8 @@ impl ImageBuilder {
         Ok(())
     }
 
-    /// A config lists each layer by the digest of its tar, which is its own digest if it is not compressed.
+    /// Checks the layers against the config, which lists each layer by the digest of its tar; that is the
+    /// layer's own digest if it is not compressed.
     fn check_diff_ids(&self, config: &ImageConfig) -> Result<(), Error> {
         let diff_ids = config.diff_ids()?;
         let (listed, layers) = (diff_ids.len(), self.layers.len());

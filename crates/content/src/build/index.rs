@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::{BuiltImage, Common, add_blob, invalid, manifest_of};
 use crate::{Descriptor, Error, Manifest, MediaType};
 
-/// Makes an index: one image for several platforms, of OCI's type unless Docker's is asked for.
+/// A builder of an index, which is one image for several platforms, with OCI's media type or, on request,
+/// Docker's.
 ///
 /// ```
 /// use wharf_content::{ImageBuilder, ImageConfig, IndexBuilder, Platform};
@@ -45,7 +46,7 @@ struct Document<'a> {
 }
 
 impl IndexBuilder {
-    /// A builder of an index without entries.
+    /// Makes a builder of an index without entries.
     pub fn new() -> Self {
         Self::default()
     }
@@ -67,8 +68,8 @@ impl IndexBuilder {
         })
     }
 
-    /// Adds an image or index that the destination has already, with the platform and annotations that its descriptor
-    /// states.
+    /// Adds an image or index that the destination has already, with the platform and annotations of the
+    /// descriptor.
     pub fn with_manifest(mut self, descriptor: Descriptor) -> Self {
         self.entries.push(descriptor);
         self
@@ -99,7 +100,7 @@ impl IndexBuilder {
         self
     }
 
-    /// The index. Entries keep the order in which they were added.
+    /// Builds the index. Its entries are in the order in which they were added.
     ///
     /// # Errors
     ///

@@ -18,9 +18,9 @@ use crate::{
 /// An image or index that was built in memory: the manifest, those below it, and the blobs that were given as bytes.
 /// Clones share it.
 ///
-/// It is a [`Source`], so it is pushed as any image is, or at once by [`SinkExt::push_image`](crate::SinkExt). Its
-/// manifests have no names and are found by digest. A layer that was given by its descriptor alone is not in it: the
-/// sink must have that already.
+/// It is a [`Source`], so a copy can push it, and [`SinkExt::push_image`](crate::SinkExt) pushes it in one
+/// call. Its manifests have no names and are found by digest. A layer that was added by its descriptor
+/// alone is not in it: the sink must have that layer already.
 ///
 /// ```
 /// use wharf_content::{Error, ImageBuilder, MediaType, Source, SourceExt as _};
@@ -44,7 +44,7 @@ pub struct BuiltImage {
 
 struct Content {
     root: Manifest,
-    /// Below the root, children before parents.
+    /// The manifests below the root, children before parents.
     manifests: Vec<Manifest>,
     blobs: Vec<(Descriptor, Bytes)>,
     /// The platform that the config of an image states.
@@ -150,7 +150,7 @@ impl fmt::Debug for BuiltImage {
     }
 }
 
-/// Parts that images and indexes have in common.
+/// The members that images and indexes have in common.
 #[derive(Debug, Clone, Default)]
 struct Common {
     docker: bool,
@@ -186,7 +186,7 @@ impl Common {
     }
 }
 
-/// Makes a manifest of a document that was written here.
+/// Parses the manifest that a builder has written.
 fn manifest_of(document: &impl serde::Serialize, media_type: &MediaType) -> Result<Manifest, Error> {
     let bytes = serde_json::to_vec(document).map_err(|error| Error::wrap(ErrorKind::Other, error))?;
     if bytes.len() as u64 > MAX_MANIFEST_SIZE {
@@ -199,7 +199,7 @@ fn manifest_of(document: &impl serde::Serialize, media_type: &MediaType) -> Resu
     Manifest::parse(bytes.into(), Some(media_type))
 }
 
-/// Adds a blob unless its bytes are there.
+/// Adds a blob unless there is one of the same digest.
 fn add_blob(blobs: &mut Vec<(Descriptor, Bytes)>, descriptor: &Descriptor, bytes: &Bytes) {
     if !blobs
         .iter()

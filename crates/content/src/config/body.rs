@@ -1,4 +1,4 @@
-//! The members of a config that are read and written.
+//! The members of a config that are parsed and written.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,7 +48,7 @@ pub(super) struct Body {
     pub(super) history: Vec<History>,
 }
 
-/// The settings with which a container of the image is started.
+/// The settings with which a container of the image starts.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Runtime {
@@ -112,7 +112,7 @@ impl Runtime {
 pub(super) struct RootFs {
     #[serde(rename = "type", default, deserialize_with = "unset::text_or_empty")]
     kind: String,
-    /// Digests, if they are what they should be.
+    /// The texts of the digests, not validated.
     #[serde(default, deserialize_with = "unset::list")]
     pub(super) diff_ids: Vec<String>,
 }
@@ -126,7 +126,7 @@ impl Default for RootFs {
     }
 }
 
-/// How one layer of an image was made (image-spec, *Image Configuration*, `history`).
+/// One step by which an image was made (image-spec, *Image Configuration*, `history`).
 ///
 /// ```
 /// use wharf_content::History;
@@ -197,14 +197,14 @@ impl History {
         self
     }
 
-    /// Makes this the history of a step that changed no file, so that there is no layer of it.
+    /// Marks the step as one that changed no file, so that it has no layer.
     #[must_use]
     pub fn without_layer(mut self) -> Self {
         self.empty_layer = true;
         self
     }
 
-    /// When the layer was made, as RFC 3339 writes it.
+    /// The time at which the layer was made, as RFC 3339 writes it.
     #[must_use]
     pub fn created(&self) -> Option<&str> {
         self.created.as_deref()
@@ -228,7 +228,7 @@ impl History {
         self.comment.as_deref()
     }
 
-    /// Whether there is no layer of this step.
+    /// True if the step has no layer.
     #[must_use]
     pub const fn empty_layer(&self) -> bool {
         self.empty_layer
@@ -236,7 +236,7 @@ impl History {
 }
 
 impl Body {
-    /// The members of a config, and the platform that it states.
+    /// Parses the members of a config and the platform that it states.
     pub(super) fn read(bytes: &[u8]) -> Result<(Self, Platform), Error> {
         let unreadable = |error: serde_json::Error| {
             let why = crate::why_unreadable(&error);
@@ -264,7 +264,7 @@ impl Body {
     }
 }
 
-/// A value that is read from an object only. Without this type, serde would read it from a list too, field by
+/// A value that is parsed from an object only. Without this type, serde would also accept a list, field by
 /// field.
 struct Object<T>(T);
 
@@ -298,18 +298,18 @@ where
     Ok(object.map(|Object(value)| value).unwrap_or_default())
 }
 
-/// Yes or no; no for null.
+/// A boolean; false for null.
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// A list of texts, if it is set. Null in it is the empty text, as for Go.
+/// A list of texts, if it is set. As for Go, null in it is the empty text.
 fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     let list = Option::<Vec<Option<String>>>::deserialize(deserializer)?;
     Ok(list.map(|list| list.into_iter().map(Option::unwrap_or_default).collect()))
 }
 
-/// Texts by key, if they are set. Null is the empty text, as for Go.
+/// Texts by key, if they are set. As for Go, null is the empty text.
 fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
     let map = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
     let named = |(key, value): (String, Option<String>)| (key, value.unwrap_or_default());
@@ -327,7 +327,7 @@ fn with_empty_objects<S: serde::Serializer>(
     map.end()
 }
 
-/// A command line: Docker writes a list, and reads one text too.
+/// A command line: Docker writes a list, and also reads one text.
 fn text_or_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     struct CommandLine;
 

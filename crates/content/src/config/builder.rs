@@ -5,9 +5,9 @@ use wharf_reference::Digest;
 use super::{History, ImageConfig, body::Body};
 use crate::{Error, ErrorKind, Platform};
 
-/// Makes an [`ImageConfig`].
+/// A builder of an [`ImageConfig`].
 ///
-/// Nothing is taken from the clock or the host, so the same calls make the same bytes.
+/// It reads neither clock nor host, so the same calls make the same bytes.
 ///
 /// ```
 /// use wharf_content::{Hasher, History, ImageConfig, ImageConfigBuilder, Platform};
@@ -43,19 +43,19 @@ impl ImageConfigBuilder {
         self
     }
 
-    /// Sets name or address of the person or entity that makes the image.
+    /// Sets the name or address of the person or entity that makes the image.
     pub fn with_author(mut self, author: impl Into<String>) -> Self {
         self.body.author = Some(author.into());
         self
     }
 
-    /// Sets user, and group after a colon, that the process runs as: names or numbers.
+    /// Sets the user that the process runs as, and after a colon the group: names or numbers.
     pub fn with_user(mut self, user: impl Into<String>) -> Self {
         self.body.config.user = Some(user.into());
         self
     }
 
-    /// Sets an environment variable. One of this name that is set already is replaced where it stands.
+    /// Sets an environment variable. A variable of the same name is replaced at its position.
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
         let entries = self.body.config.env.get_or_insert_default();
         let has_name = |entry: &&mut String| entry.split_once('=').is_some_and(|(set, _)| set == name);
@@ -67,15 +67,15 @@ impl ImageConfigBuilder {
         self
     }
 
-    /// Sets the command line that the arguments are appended to.
-    pub fn with_entrypoint(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.body.config.entrypoint = Some(words.into_iter().map(Into::into).collect());
+    /// Sets the command line to which the arguments are appended.
+    pub fn with_entrypoint(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.body.config.entrypoint = Some(arguments.into_iter().map(Into::into).collect());
         self
     }
 
     /// Sets the arguments of the entrypoint, or the whole command line where there is none.
-    pub fn with_cmd(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.body.config.cmd = Some(words.into_iter().map(Into::into).collect());
+    pub fn with_cmd(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.body.config.cmd = Some(arguments.into_iter().map(Into::into).collect());
         self
     }
 
@@ -104,34 +104,35 @@ impl ImageConfigBuilder {
         self
     }
 
-    /// Adds a directory that is likely to be written to.
+    /// Adds a directory for data that the process writes.
     pub fn with_volume(mut self, path: impl Into<String>) -> Self {
         self.body.config.volumes.insert(path.into());
         self
     }
 
-    /// Adds a layer on top of those that were added before, by the digest of its tar before compression:
-    /// [`Hasher::sha256`](crate::Hasher::sha256) of it. An [`ImageBuilder`](crate::ImageBuilder) with this config needs
-    /// as many layers, in this order.
+    /// Adds a layer on top of those added before, by the digest of its tar before compression
+    /// ([`Hasher::sha256`](crate::Hasher::sha256)). An [`ImageBuilder`](crate::ImageBuilder) with this
+    /// config needs as many layers, in this order.
     pub fn with_diff_id(mut self, uncompressed: &Digest) -> Self {
         self.body.rootfs.diff_ids.push(uncompressed.to_string());
         self
     }
 
-    /// Adds how the next layer was made. Without any history the config states none; with some, there must be one entry
-    /// for each layer.
+    /// Adds a history entry of the next layer. Without any entry the config states no history; otherwise
+    /// there must be one entry for each layer.
     pub fn with_history(mut self, history: History) -> Self {
         self.body.history.push(history);
         self
     }
 
-    /// The config.
+    /// Builds the config.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for a platform without operating system or architecture, an environment variable or
-    /// label without a name, a port that is none, a time that is not RFC 3339, or history of another number of layers
-    /// than there are; [`ErrorKind::TooLarge`] above [`MAX_CONFIG_SIZE`](crate::MAX_CONFIG_SIZE).
+    /// [`ErrorKind::Invalid`] for a platform without operating system or architecture, an environment
+    /// variable or label without a name, an invalid port, a time that is not RFC 3339, or history with
+    /// another number of layers than were added; [`ErrorKind::TooLarge`] above
+    /// [`MAX_CONFIG_SIZE`](crate::MAX_CONFIG_SIZE).
     pub fn build(self) -> Result<ImageConfig, Error> {
         self.check()
             .map_err(|message| Error::new(ErrorKind::Invalid, message))?;
@@ -190,7 +191,7 @@ fn is_port(text: &str) -> bool {
     digits && number.parse::<u16>().is_ok() && matches!(protocol, "tcp" | "udp" | "sctp")
 }
 
-/// Whether a text has the form of a time in RFC 3339; whether there was such a day is not looked at.
+/// True if a text has the form of a time in RFC 3339; the number of days in the month is not checked.
 fn is_time(text: &str) -> bool {
     let Some((date, rest)) = text.split_once(['T', 't']) else {
         return false;
@@ -211,7 +212,7 @@ fn is_time(text: &str) -> bool {
         && (matches!(zone, "Z" | "z") || fits(zone, "00:00"))
 }
 
-/// Whether a text is as the pattern but for its digits.
+/// True if a text equals the pattern except for its digits.
 fn fits(text: &str, pattern: &str) -> bool {
     let same = |(one, other): (u8, u8)| {
         if other == b'0' {

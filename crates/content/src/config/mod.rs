@@ -10,14 +10,15 @@ use self::body::{Body, Runtime};
 pub use self::{body::History, builder::ImageConfigBuilder};
 use crate::{Error, ErrorKind, Platform};
 
-/// The largest config that is read, in bytes: upstream's limit too (threat row X1).
+/// The largest config that is read, in bytes; upstream has the same limit (threat X1 in docs/threats.md).
 pub const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
-/// The config of a container image (image-spec, *Image Configuration*): the exact bytes, and what they state.
+/// The config of a container image (image-spec, *Image Configuration*): the exact bytes, and views of their
+/// members.
 ///
-/// The bytes are kept, and with them every key that this type does not know. A member that is absent, null or an
-/// empty text is not set; a member of another type than the specification gives it, such as a number for a text, is
-/// an error, as for Go's tools.
+/// The bytes are never changed, so unknown keys remain. A member that is absent, null or an empty text is
+/// not set. As for Go's tools, a member of another type than the specification gives it, such as a number
+/// for a text, is an error.
 ///
 /// ```
 /// use wharf_content::ImageConfig;
@@ -37,12 +38,12 @@ pub struct ImageConfig {
 }
 
 impl ImageConfig {
-    /// Reads a config.
+    /// Parses a config.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if it is no config, [`ErrorKind::TooLarge`] with more than [`MAX_CONFIG_SIZE`] bytes or
-    /// 10,000 entries of history.
+    /// [`ErrorKind::Invalid`] if it is no config, [`ErrorKind::TooLarge`] with more than
+    /// [`MAX_CONFIG_SIZE`] bytes or 10,000 history entries.
     pub fn parse(bytes: Bytes) -> Result<Self, Error> {
         if bytes.len() as u64 > MAX_CONFIG_SIZE {
             let message = format!(
@@ -59,7 +60,7 @@ impl ImageConfig {
         })
     }
 
-    /// Begins a new config for this platform.
+    /// Makes a builder of a config for this platform.
     ///
     /// ```
     /// use wharf_content::{ImageConfig, Platform};
@@ -107,7 +108,7 @@ impl ImageConfig {
         self.platform.variant.as_deref()
     }
 
-    /// When the image was made, as the config states it: a time of RFC 3339.
+    /// The time at which the image was made, as the config states it: a time of RFC 3339.
     #[must_use]
     pub fn created(&self) -> Option<&str> {
         self.body.created.as_deref()
@@ -125,7 +126,7 @@ impl ImageConfig {
         self.body.docker_version.as_deref()
     }
 
-    /// User, and group after a colon, that the process runs as: names or numbers.
+    /// The user that the process runs as, and after a colon the group: names or numbers.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.runtime().user.as_deref()
@@ -137,8 +138,8 @@ impl ImageConfig {
         self.runtime().env.as_deref()
     }
 
-    /// The command line that the arguments are appended to; `None` if it is not set. Docker's form of one text is read
-    /// as a list of one.
+    /// The command line to which the arguments are appended; `None` if it is not set. Docker's form of one
+    /// text is read as a list of one.
     #[must_use]
     pub fn entrypoint(&self) -> Option<&[String]> {
         self.runtime().entrypoint.as_deref()
@@ -174,7 +175,7 @@ impl ImageConfig {
         self.runtime().exposed_ports.iter().map(String::as_str)
     }
 
-    /// The directories that are likely to be written to, in alphabetical order.
+    /// The directories for data that the process writes, in alphabetical order.
     pub fn volumes(&self) -> impl Iterator<Item = &str> {
         self.runtime().volumes.iter().map(String::as_str)
     }
@@ -198,8 +199,8 @@ impl ImageConfig {
         self.body.rootfs.diff_ids.iter().enumerate().map(parse).collect()
     }
 
-    /// How each layer was made, lowest first; entries with [`History::empty_layer`] made none. Empty if the config
-    /// does not state it.
+    /// The history of the layers, lowest first; entries with [`History::empty_layer`] have no layer. Empty
+    /// if the config states none.
     #[must_use]
     pub fn history(&self) -> &[History] {
         &self.body.history

@@ -1,9 +1,9 @@
-//! What is wrong or cut never becomes content.
+//! Wrong or truncated bytes never become content.
 
 use std::{future::Future, pin::Pin, task::Poll};
 
 use super::{
-    Failure, Run,
+    ConformanceFailure, Run,
     blobs::read,
     sample::{Fault, Sample, Samples},
 };
@@ -11,9 +11,9 @@ use crate::{Sink, Source};
 
 pub(super) async fn check(
     run: &mut Run,
-    place: &(impl Source + Sink),
+    store: &(impl Source + Sink),
     samples: &Samples,
-) -> Result<(), Failure> {
+) -> Result<(), ConformanceFailure> {
     let faults = [
         (Fault::Flipped, "bytes with another digest"),
         (Fault::Short, "too few bytes"),
@@ -34,8 +34,8 @@ pub(super) async fn check(
                     sample.blob(fault)
                 };
                 let blob = run.ok(blob, "make a blob")?;
-                run.failed(&place.push_blob(blob).await, "push it")?;
-                absent_then_good(run, place, &sample).await?;
+                run.failed(&store.push_blob(blob).await, "push it")?;
+                absent_then_good(run, store, &sample).await?;
             }
         }
     }
@@ -45,13 +45,13 @@ pub(super) async fn check(
         let sample = samples.blob(number, length);
         let sample = run.ok(sample, "make a sample")?;
         let blob = run.ok(sample.blob(Fault::Stalls), "make a blob")?;
-        give_up(place.push_blob(blob)).await;
-        absent_then_good(run, place, &sample).await?;
+        give_up(store.push_blob(blob)).await;
+        absent_then_good(run, store, &sample).await?;
     }
     Ok(())
 }
 
-/// Polls a push a few times, which a stalled source never lets end, and drops it.
+/// Polls a push a few times and drops it; its source stalls, so that it cannot end.
 pub(super) async fn give_up<T>(mut push: Pin<Box<dyn Future<Output = T> + Send + '_>>) {
     let mut polls = 0;
     std::future::poll_fn(|context| {
@@ -67,15 +67,15 @@ pub(super) async fn give_up<T>(mut push: Pin<Box<dyn Future<Output = T> + Send +
 
 pub(super) async fn absent_then_good(
     run: &mut Run,
-    place: &(impl Source + Sink),
+    store: &(impl Source + Sink),
     sample: &Sample,
-) -> Result<(), Failure> {
-    run.has(place, &sample.descriptor, false).await?;
-    run.failed(&read(place, sample).await, "read it")?;
+) -> Result<(), ConformanceFailure> {
+    run.has(store, &sample.descriptor, false).await?;
+    run.failed(&read(store, sample).await, "read it")?;
     let blob = run.ok(sample.blob(Fault::None), "make a blob")?;
-    let pushed = place.push_blob(blob).await;
+    let pushed = store.push_blob(blob).await;
     run.ok(pushed, "push the right bytes then")?;
-    let bytes = read(place, sample).await;
+    let bytes = read(store, sample).await;
     let bytes = run.ok(bytes, "read them")?;
     run.that(bytes == sample.bytes, "the bytes must be the same")
 }

@@ -1,23 +1,23 @@
-//! Manifests keep every byte; names point and move.
+//! Manifests are stored byte for byte; names are set and moved.
 
 use super::{
-    Failure, Run,
+    ConformanceFailure, Run,
     sample::{Fault, Sample, Samples},
 };
 use crate::{Descriptor, ErrorKind, Manifest, MediaType, Name, Sink, Source, Target};
 
 pub(super) async fn check(
     run: &mut Run,
-    place: &(impl Source + Sink),
+    store: &(impl Source + Sink),
     samples: &Samples,
-) -> Result<(), Failure> {
+) -> Result<(), ConformanceFailure> {
     run.case = "an image";
     let config = samples.sample(MediaType::OCI_CONFIG, config(samples).into());
     let config = run.ok(config, "make a sample")?;
     let layer = samples.blob(0, 0); // one that is there
     let layer = run.ok(layer, "make a sample")?;
     let blob = run.ok(config.blob(Fault::None), "make a blob")?;
-    let pushed = place.push_blob(blob).await;
+    let pushed = store.push_blob(blob).await;
     run.ok(pushed, "push the config")?;
 
     let mut images = Vec::new();
@@ -27,17 +27,17 @@ pub(super) async fn check(
     {
         let text = image(samples, media_type, number, &config, &layer);
         let manifest = run.ok(samples.manifest(media_type, text), "make a manifest")?;
-        pushed_by_digest(run, place, &manifest).await?;
+        pushed_by_digest(run, store, &manifest).await?;
         images.push(manifest);
     }
 
     run.case = "an index";
     let index = index(samples, &images);
     let index = run.ok(samples.manifest(&MediaType::OCI_INDEX, index), "make an index")?;
-    pushed_by_digest(run, place, &index).await?;
+    pushed_by_digest(run, store, &index).await?;
     images.push(index);
 
-    names(run, place, &images).await?;
+    names(run, store, &images).await?;
 
     run.case = "a manifest that is not there";
     let text = image(samples, &MediaType::OCI_MANIFEST, 99, &config, &layer);
@@ -45,43 +45,43 @@ pub(super) async fn check(
         samples.manifest(&MediaType::OCI_MANIFEST, text),
         "make a manifest",
     )?;
-    run.has(place, absent.descriptor(), false).await?;
+    run.has(store, absent.descriptor(), false).await?;
     let target = Target::Digest(absent.digest().clone());
-    run.kind(place.manifest(&target).await, ErrorKind::NotFound, "read it")?;
-    run.kind(place.resolve(&target).await, ErrorKind::NotFound, "resolve it")?;
+    run.kind(store.manifest(&target).await, ErrorKind::NotFound, "read it")?;
+    run.kind(store.resolve(&target).await, ErrorKind::NotFound, "resolve it")?;
     run.that(
-        Source::location(place) == Sink::location(place),
-        "both sides must be at one place",
+        Source::location(store) == Sink::location(store),
+        "both sides must be at one store",
     )
 }
 
 async fn pushed_by_digest(
     run: &mut Run,
-    place: &(impl Source + Sink),
+    store: &(impl Source + Sink),
     manifest: &Manifest,
-) -> Result<(), Failure> {
+) -> Result<(), ConformanceFailure> {
     for _ in 0..2 {
-        let pushed = place.push_manifest(manifest, None).await;
+        let pushed = store.push_manifest(manifest, None).await;
         run.ok(pushed, "push it by digest")?;
     }
-    run.has(place, manifest.descriptor(), true).await?;
-    reads_as(run, place, &Target::Digest(manifest.digest().clone()), manifest).await
+    run.has(store, manifest.descriptor(), true).await?;
+    reads_as(run, store, &Target::Digest(manifest.digest().clone()), manifest).await
 }
 
 async fn reads_as(
     run: &mut Run,
-    place: &impl Source,
+    store: &impl Source,
     target: &Target,
     manifest: &Manifest,
-) -> Result<(), Failure> {
-    let read = place.manifest(target).await;
+) -> Result<(), ConformanceFailure> {
+    let read = store.manifest(target).await;
     let read = run.ok(read, "read it")?;
     run.that(read.bytes() == manifest.bytes(), "the bytes must be the same")?;
     run.that(
         read.media_type() == manifest.media_type(),
         "the type must be the same",
     )?;
-    let resolved = place.resolve(target).await;
+    let resolved = store.resolve(target).await;
     let resolved = run.ok(resolved, "resolve it")?;
     let same = |ours: &Descriptor, theirs: &Descriptor| {
         ours.digest().encoded() == theirs.digest().encoded()
@@ -96,7 +96,11 @@ async fn reads_as(
     )
 }
 
-async fn names(run: &mut Run, place: &(impl Source + Sink), images: &[Manifest]) -> Result<(), Failure> {
+async fn names(
+    run: &mut Run,
+    store: &(impl Source + Sink),
+    images: &[Manifest],
+) -> Result<(), ConformanceFailure> {
     let [first, second, index] = images else {
         return Err(run.fail("the suite makes three manifests"));
     };
@@ -105,24 +109,24 @@ async fn names(run: &mut Run, place: &(impl Source + Sink), images: &[Manifest])
     run.case = "names";
     for (number, manifest) in [(1, first), (2, first), (3, index)] {
         let name = run.ok(name(number), "make a name")?;
-        let pushed = place.push_manifest(manifest, Some(&name)).await;
+        let pushed = store.push_manifest(manifest, Some(&name)).await;
         run.ok(pushed, "push by name")?;
-        reads_as(run, place, &name.into(), manifest).await?;
+        reads_as(run, store, &name.into(), manifest).await?;
     }
 
     run.case = "a name that moves";
     let moved = run.ok(name(1), "make a name")?;
-    let pushed = place.push_manifest(second, Some(&moved)).await;
+    let pushed = store.push_manifest(second, Some(&moved)).await;
     run.ok(pushed, "push another manifest by the same name")?;
-    reads_as(run, place, &moved.into(), second).await?;
+    reads_as(run, store, &moved.into(), second).await?;
     let stayed = run.ok(name(2), "make a name")?;
-    reads_as(run, place, &stayed.into(), first).await?;
-    reads_as(run, place, &Target::Digest(first.digest().clone()), first).await?;
+    reads_as(run, store, &stayed.into(), first).await?;
+    reads_as(run, store, &Target::Digest(first.digest().clone()), first).await?;
 
     run.case = "a name that is not there";
     let absent = Target::Name(run.ok(name(99), "make a name")?);
-    run.kind(place.manifest(&absent).await, ErrorKind::NotFound, "read it")?;
-    run.kind(place.resolve(&absent).await, ErrorKind::NotFound, "resolve it")
+    run.kind(store.manifest(&absent).await, ErrorKind::NotFound, "read it")?;
+    run.kind(store.resolve(&absent).await, ErrorKind::NotFound, "resolve it")
 }
 
 fn config(samples: &Samples) -> String {
@@ -132,7 +136,7 @@ fn config(samples: &Samples) -> String {
     )
 }
 
-/// A manifest with white space and keys that no reader knows, which must survive.
+/// A manifest with white space and unknown keys, which must not change.
 fn image(
     samples: &Samples,
     media_type: &MediaType,

@@ -1,10 +1,10 @@
-//! The calls with which an implementor of [`Source`] and [`Sink`] proves itself.
+//! A conformance suite for implementations of [`Source`] and [`Sink`].
 //!
 //! ```
-//! # async fn example(place: &(impl wharf_content::Source + wharf_content::Sink)) {
+//! # async fn example(store: &(impl wharf_content::Source + wharf_content::Sink)) {
 //! use wharf_content::conformance::Conformance;
 //!
-//! let checks = Conformance::new().check(place).await.expect("it conforms");
+//! let checks = Conformance::new().check(store).await.expect("it conforms");
 //! println!("{checks} checks passed");
 //! # }
 //! ```
@@ -22,7 +22,7 @@ use wharf_reference::Algorithm;
 use crate::{Descriptor, Error, ErrorKind, Sink, Source};
 use sample::Samples;
 
-/// The suite, and what it leaves out.
+/// The suite and its settings.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Conformance {
@@ -38,7 +38,7 @@ impl Default for Conformance {
 }
 
 impl Conformance {
-    /// Everything.
+    /// The suite with all checks.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -48,35 +48,35 @@ impl Conformance {
         }
     }
 
-    /// Makes the content differ from that of another seed, for a place that is not empty.
+    /// Sets the seed of the content, so that a store that has content of another run can be checked.
     #[must_use]
     pub const fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Leaves sha512 out.
+    /// Omits sha512.
     #[must_use]
     pub const fn without_sha512(mut self) -> Self {
         self.sha512 = false;
         self
     }
 
-    /// Leaves out reading a blob from its middle.
+    /// Omits reads from the middle of a blob.
     #[must_use]
     pub const fn without_resume(mut self) -> Self {
         self.resumable = false;
         self
     }
 
-    /// Runs the suite: how many expectations held.
+    /// Runs the suite and returns the number of checks that passed.
     ///
-    /// The place is left with content of a few megabytes and the names `conformance-1` to `conformance-3`.
+    /// Afterwards the store has some megabytes of content and the names `conformance-1` to `conformance-3`.
     ///
     /// # Errors
     ///
-    /// The first expectation that does not hold.
-    pub async fn check(&self, place: &(impl Source + Sink)) -> Result<u32, Failure> {
+    /// The first check that fails.
+    pub async fn check(&self, store: &(impl Source + Sink)) -> Result<u32, ConformanceFailure> {
         let mut algorithms = vec![Algorithm::Sha256];
         if self.sha512 {
             algorithms.push(Algorithm::Sha512);
@@ -84,46 +84,46 @@ impl Conformance {
         let mut run = Run { case: "", checks: 0 };
         for algorithm in algorithms {
             let samples = Samples::new(self.seed, algorithm);
-            blobs::check(&mut run, place, &samples, self.resumable).await?;
-            faults::check(&mut run, place, &samples).await?;
-            ingest::check(&mut run, place, &samples).await?;
-            manifests::check(&mut run, place, &samples).await?;
+            blobs::check(&mut run, store, &samples, self.resumable).await?;
+            faults::check(&mut run, store, &samples).await?;
+            ingest::check(&mut run, store, &samples).await?;
+            manifests::check(&mut run, store, &samples).await?;
         }
-        ingest::refuses(&mut run, place).await?;
+        ingest::refuses(&mut run, store).await?;
         Ok(run.checks)
     }
 }
 
-/// An expectation that did not hold.
+/// A failed check.
 #[derive(Debug)]
-pub struct Failure {
+pub struct ConformanceFailure {
     case: &'static str,
     message: String,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ConformanceFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.case, self.message)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for ConformanceFailure {}
 
-/// A run under way: the case, and what has held so far.
+/// The state of a run: the current case, and the number of checks that passed.
 struct Run {
     case: &'static str,
     checks: u32,
 }
 
 impl Run {
-    fn fail(&self, message: impl Into<String>) -> Failure {
-        Failure {
+    fn fail(&self, message: impl Into<String>) -> ConformanceFailure {
+        ConformanceFailure {
             case: self.case,
             message: message.into(),
         }
     }
 
-    fn that(&mut self, holds: bool, message: &str) -> Result<(), Failure> {
+    fn that(&mut self, holds: bool, message: &str) -> Result<(), ConformanceFailure> {
         if !holds {
             return Err(self.fail(message));
         }
@@ -131,15 +131,20 @@ impl Run {
         Ok(())
     }
 
-    fn ok<T>(&mut self, result: Result<T, Error>, doing: &str) -> Result<T, Failure> {
+    fn ok<T>(&mut self, result: Result<T, Error>, doing: &str) -> Result<T, ConformanceFailure> {
         let value = result.map_err(|error| self.fail(format!("{doing}: {:?}: {error}", error.kind())))?;
         self.checks += 1;
         Ok(value)
     }
 
-    /// The place says rightly whether it has this, whichever way it is asked.
-    async fn has(&mut self, place: &impl Sink, descriptor: &Descriptor, there: bool) -> Result<(), Failure> {
-        let answer = place.contains(descriptor).await;
+    /// Checks that both questions of the sink about this content are answered right.
+    async fn has(
+        &mut self,
+        store: &impl Sink,
+        descriptor: &Descriptor,
+        there: bool,
+    ) -> Result<(), ConformanceFailure> {
+        let answer = store.contains(descriptor).await;
         let answer = self.ok(answer, "ask for it")?;
         let message = if there {
             "it must be there"
@@ -147,7 +152,7 @@ impl Run {
             "it must not be there"
         };
         self.that(answer == there, message)?;
-        let known = place.contains_cached(std::slice::from_ref(descriptor)).await;
+        let known = store.contains_cached(std::slice::from_ref(descriptor)).await;
         let known = self.ok(known, "ask its cache")?;
         self.that(
             known == [None] || known == [Some(there)],
@@ -155,7 +160,12 @@ impl Run {
         )
     }
 
-    fn kind<T>(&mut self, result: Result<T, Error>, kind: ErrorKind, doing: &str) -> Result<(), Failure> {
+    fn kind<T>(
+        &mut self,
+        result: Result<T, Error>,
+        kind: ErrorKind,
+        doing: &str,
+    ) -> Result<(), ConformanceFailure> {
         match result {
             Err(error) if error.kind() == kind => {
                 self.checks += 1;
@@ -169,12 +179,12 @@ impl Run {
         }
     }
 
-    fn failed<T>(&mut self, result: &Result<T, Error>, doing: &str) -> Result<(), Failure> {
+    fn failed<T>(&mut self, result: &Result<T, Error>, doing: &str) -> Result<(), ConformanceFailure> {
         self.that(result.is_err(), &format!("{doing}: it must fail"))
     }
 }
 
-/// Runs futures side by side on this task; their results in order.
+/// Runs futures concurrently on this task and returns their results in order.
 async fn together<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
     use std::task::Poll;
 

@@ -1,4 +1,4 @@
-//! What the suite puts in: bytes that look random, in chunks of odd sizes, with faults where wanted.
+//! The content that the suite writes: pseudorandom bytes in chunks of odd sizes, with faults on request.
 
 use std::{
     collections::VecDeque,
@@ -13,24 +13,24 @@ use wharf_reference::Algorithm;
 
 use crate::{Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Manifest, MediaType, OpenBlob};
 
-/// Makes samples that differ by seed, algorithm and number.
+/// Makes samples, which differ by seed, algorithm and number.
 pub(super) struct Samples {
     seed: u64,
     algorithm: Algorithm,
 }
 
-/// Content to put in.
+/// Content to write.
 #[derive(Clone)]
 pub(super) struct Sample {
     pub(super) descriptor: Descriptor,
     pub(super) bytes: Bytes,
 }
 
-/// How a source of bytes misbehaves.
+/// A fault of a stream of bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
-    /// The last byte is another.
+    /// The last byte is wrong.
     Flipped,
     /// The last byte is missing.
     Short,
@@ -38,7 +38,7 @@ pub(super) enum Fault {
     Long,
     /// The connection breaks in the middle.
     Breaks,
-    /// Nothing comes after the middle.
+    /// The stream stalls in the middle.
     Stalls,
 }
 
@@ -96,12 +96,12 @@ impl Sample {
         Blob::new(self.descriptor.clone(), Opener { bytes, fault })
     }
 
-    /// A blob whose bytes come once.
+    /// A blob that cannot be reopened.
     pub(super) fn blob_once(&self, fault: Fault) -> Result<Blob, Error> {
         Blob::once(self.descriptor.clone(), self.stream(fault))
     }
 
-    /// The bytes alone.
+    /// The bytes as a stream.
     pub(super) fn stream(&self, fault: Fault) -> ByteStream {
         let opener = Opener {
             bytes: self.bytes.clone(),

@@ -1,4 +1,4 @@
-//! The members of a manifest that are read, and what type of document they make it.
+//! The members of a manifest that are parsed, and the type of document that they make it.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(super) struct Body {
     pub(super) layers: Option<Vec<Descriptor>>,
     #[serde(default)]
     pub(super) manifests: Entries,
-    /// Read by [`ArtifactBody`], since the key means nothing in other documents.
+    /// Parsed by [`ArtifactBody`], since the key has no meaning in other documents.
     #[serde(skip)]
     pub(super) blobs: Vec<Descriptor>,
     pub(super) subject: Option<Descriptor>,
@@ -31,7 +31,7 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// The members of a document, and its type.
+    /// Parses the members of a document and resolves its type.
     pub(super) fn read(bytes: &[u8], declared: Option<&MediaType>) -> Result<(Self, MediaType), Error> {
         let mut body: Self = read(bytes)?;
         let media_type = body.resolve_type(declared)?;
@@ -118,7 +118,7 @@ impl Body {
     }
 }
 
-/// The `manifests` of a document. A null stands for an empty list in an index, and for no list in an image.
+/// The `manifests` of a document. Null means an empty list in an index, and no list in an image.
 #[derive(Default)]
 pub(super) enum Entries {
     #[default]
@@ -150,7 +150,7 @@ impl<'de> Deserialize<'de> for Entries {
     }
 }
 
-/// The part of an artifact manifest that other documents do not have.
+/// The member of an artifact manifest that other documents do not have.
 #[derive(Deserialize)]
 struct ArtifactBody {
     #[serde(default, deserialize_with = "unset::items")]
@@ -165,8 +165,8 @@ fn read<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, Error> {
     })
 }
 
-/// Whether a declared type names no format of its own: servers of plain files declare whatever they have for files
-/// without an ending.
+/// True if a declared type names no format of its own. Servers of plain files declare any type for files
+/// without an extension.
 fn is_generic(media_type: &MediaType) -> bool {
     let vendor = media_type.as_str().get(..16);
     !vendor.is_some_and(|start| start.eq_ignore_ascii_case("application/vnd."))

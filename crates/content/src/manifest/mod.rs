@@ -16,12 +16,12 @@ use crate::{Descriptor, Error, ErrorKind, Hasher, MediaType, strict_json};
 /// (distribution-spec, *Pushing Manifests*).
 pub const MAX_MANIFEST_SIZE: u64 = 4 * 1024 * 1024;
 
-/// A manifest or an index: the exact bytes, and what they say.
+/// A manifest or an index: the exact bytes, and views of their members.
 ///
-/// The bytes are kept as they came and written as they came, so the digest never changes. A document that two
-/// readers could understand differently is refused: as an image and as an index, with a type that its
-/// `Content-Type` contradicts, with duplicate keys. What a copy does not depend on is not checked: types of configs
-/// and layers may be any text, members may be null, unknown members are passed over.
+/// The bytes are never changed, so the digest is not either. A document that two readers could understand
+/// differently is refused: one that is an image and an index, one with a type other than its
+/// `Content-Type`, one with duplicate keys. Members on which a copy does not depend are not checked: types
+/// of configs and layers may be any text, members may be null, unknown members are ignored.
 #[derive(Clone)]
 pub struct Manifest {
     bytes: Bytes,
@@ -30,23 +30,24 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads a manifest, with the type it was declared to have if there is one; its digest is sha256.
+    /// Parses a manifest. `declared` is its `Content-Type`, or the type of its descriptor, if there is one.
+    /// Its digest is computed with sha256.
     ///
-    /// If the declaration is missing or generic (anything but `application/vnd.…`, such as `application/json`,
-    /// `text/plain` or `binary/octet-stream`), the document decides.
+    /// If `declared` is missing or generic (anything but `application/vnd.…`, such as `application/json`,
+    /// `text/plain` or `binary/octet-stream`), the type is that of the document.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`] if it is no manifest, [`ErrorKind::Ambiguous`] if it can be read in two ways,
-    /// [`ErrorKind::Unsupported`] for Docker's schema 1, [`ErrorKind::TooLarge`] with more than 100,000 keys,
-    /// which would cost far more memory than their bytes.
+    /// [`ErrorKind::Unsupported`] for Docker's schema 1, [`ErrorKind::TooLarge`] with more than 100,000
+    /// keys, because these need far more memory than their bytes.
     pub fn parse(bytes: Bytes, declared: Option<&MediaType>) -> Result<Self, Error> {
         let digest = Hasher::digest(Algorithm::Sha256, &bytes)?;
         Self::with_known_digest(bytes, declared, digest)
     }
 
-    /// Reads a manifest that must have this digest; with the same algorithm, so that a sha512 pin is never
-    /// satisfied by a sha256 match.
+    /// Parses a manifest that must have this digest. It is hashed with the digest's algorithm, so that a
+    /// sha512 digest is never satisfied by a sha256 match.
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ impl Manifest {
         self.descriptor.media_type()
     }
 
-    /// Whether this is a list of manifests.
+    /// True for an index or Docker's manifest list.
     #[must_use]
     pub fn is_index(&self) -> bool {
         self.media_type().is_index()
@@ -126,19 +127,19 @@ impl Manifest {
         self.body.manifests.as_slice()
     }
 
-    /// The blobs this manifest needs: config and layers, or those of an artifact manifest.
+    /// The blobs that this manifest lists: config and layers, or the blobs of an artifact manifest.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         let image = self.config().into_iter().chain(self.layers());
         image.chain(&self.body.blobs)
     }
 
-    /// What this manifest refers to, if it is a referrer.
+    /// The subject, if this manifest is a referrer.
     #[must_use]
     pub fn subject(&self) -> Option<&Descriptor> {
         self.body.subject.as_ref()
     }
 
-    /// The artifact type the manifest states.
+    /// The artifact type, if the manifest states one.
     #[must_use]
     pub fn artifact_type(&self) -> Option<&MediaType> {
         self.body.artifact_type.as_ref()
@@ -155,14 +156,18 @@ impl Manifest {
 impl Manifest {
     /// The whole document in oci-spec's type, for an image.
     ///
-    /// Fails with [`ErrorKind::Invalid`] if this is an index or oci-spec is stricter than this crate.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if this is an index or oci-spec is stricter than this crate.
     pub fn to_image(&self) -> Result<ImageManifest, Error> {
         self.view()
     }
 
     /// The whole document in oci-spec's type, for an index.
     ///
-    /// Fails with [`ErrorKind::Invalid`] if this is an image or oci-spec is stricter than this crate.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if this is an image or oci-spec is stricter than this crate.
     pub fn to_index(&self) -> Result<ImageIndex, Error> {
         self.view()
     }

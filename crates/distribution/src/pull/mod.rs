@@ -63,7 +63,7 @@ impl Remote {
         }
         let opener = Opener(Arc::new(Fetch::new(self.clone(), descriptor.clone())));
         let blob = Blob::new(descriptor.clone(), opener).map_err(fail)?;
-        Ok(blob.with_place(self.repository()))
+        Ok(blob.with_location(self.repository()))
     }
 }
 
