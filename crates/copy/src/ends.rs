@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use wharf_content::{Descriptor, Error, ErrorKind, Gate, Location, Manifest, Sink, Source, Target};
 
-/// Both ends of a copy and who guards it.
+/// The source, the sink and the gate of a copy.
 #[derive(Clone)]
 pub(crate) struct Ends {
     pub(crate) source: Arc<dyn Source>,
@@ -10,18 +10,18 @@ pub(crate) struct Ends {
     pub(crate) gate: Option<Arc<dyn Gate>>,
 }
 
-/// A manifest that was looked at.
+/// A manifest that was read, or found complete at the destination.
 pub(crate) struct Visited {
     pub(crate) descriptor: Descriptor,
-    /// Whether the destination has it.
+    /// True if the destination has it.
     pub(crate) present: bool,
-    /// `None` for an image that is complete at the destination: nothing about it needs to be known.
+    /// `None` for an image that is complete at the destination, if there is no gate to judge it.
     pub(crate) manifest: Option<Manifest>,
 }
 
 impl Ends {
-    /// Asks the destination for a manifest and reads it, unless it is a whole image there that no gate wants
-    /// to see.
+    /// Asks the destination for a manifest, reads it and passes it to the gate. An image that is complete
+    /// at the destination is read only if there is a gate.
     pub(crate) async fn visit(self, descriptor: Descriptor) -> Result<Visited, Error> {
         let present = self.sink.contains(&descriptor).await?;
         let manifest = if present && descriptor.media_type().is_image() && self.gate.is_none() {
@@ -38,7 +38,8 @@ impl Ends {
         })
     }
 
-    /// A manifest, from the destination itself if it has it and can read.
+    /// Reads a manifest, from the destination if `present` and if the destination can read without a round
+    /// trip, otherwise from the source.
     pub(crate) async fn read(&self, descriptor: &Descriptor, present: bool) -> Result<Manifest, Error> {
         if present && let Some(manifest) = self.sink.stored_manifest(descriptor).await? {
             return as_described(manifest, descriptor);
@@ -46,7 +47,7 @@ impl Ends {
         read_from(&*self.source, descriptor).await
     }
 
-    /// Where the sink may take a blob from by itself; `None` if it cannot.
+    /// The location from which the sink may mount a blob; `None` if it cannot.
     pub(crate) fn mountable(&self, descriptor: &Descriptor) -> Option<Location> {
         let from = self.source.location_of(descriptor);
         self.sink.can_mount(&from).then_some(from)
@@ -65,7 +66,7 @@ impl Ends {
     }
 }
 
-/// What a target is at the source; by digest, it must be that.
+/// Reads the manifest of a target, which must have the digest if the target is one.
 pub(crate) async fn resolve(source: &dyn Source, target: &Target) -> Result<Manifest, Error> {
     let manifest = source.manifest(target).await?;
     match target {
@@ -77,7 +78,8 @@ pub(crate) async fn resolve(source: &dyn Source, target: &Target) -> Result<Mani
     }
 }
 
-/// A manifest that another one points at; it must be what that one says it is.
+/// Reads a manifest that another one points at, which must have the type, digest and size of the
+/// descriptor.
 pub(crate) async fn read_from(source: &dyn Source, descriptor: &Descriptor) -> Result<Manifest, Error> {
     let target = Target::Digest(descriptor.digest().clone());
     as_described(resolve(source, &target).await?, descriptor)

@@ -15,15 +15,33 @@ use crate::{
 };
 
 impl Plan {
-    /// Moves what the plan says: blobs in parallel, then manifests from the leaves up, one level after the other,
-    /// the root and its name last.
+    /// Executes the plan: copies blobs concurrently, then manifests from the leaves up, one level after the
+    /// other, the root and its name last.
     ///
-    /// Dropping the future stops every task; what was complete stays. After a failure nothing runs any more when
-    /// this returns.
+    /// Dropping the future stops every task; content that was complete stays. After a failure no task runs
+    /// any more when this returns.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use wharf_content::{ImageBuilder, ImageConfig, Platform};
+    /// use wharf_copy::{Options, plan};
+    /// use wharf_store::Memory;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let config = ImageConfig::builder(Platform::host()).build()?;
+    /// let image = ImageBuilder::new().with_config(config).build()?;
+    /// let (target, sink) = (image.digest().clone().into(), Arc::new(Memory::new()));
+    /// let plan = plan(Arc::new(image), sink, &target, Options::default()).await?;
+    /// println!("{} bytes to copy", plan.bytes());
+    /// let report = plan.execute().await?;
+    /// assert!(report.bytes_copied() > 0);
+    /// # Ok::<(), wharf_content::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// The first failure of the source or the sink; the other blobs in flight are given up.
+    /// The first error of the source or the sink; the other blobs in flight are cancelled.
     pub async fn execute(mut self) -> Result<Report, Error> {
         let progress = Arc::new(Counting::new(Arc::clone(&self.options.progress)));
         let total = self.total();
@@ -150,7 +168,7 @@ impl Plan {
         Ok(())
     }
 
-    /// On the caller's own future and on no task: once that is dropped, no name is asked for.
+    /// Runs on the caller's future and not on a task, so that no name is set after that future was dropped.
     async fn push_root(&self, progress: &Counting) -> Result<(), Error> {
         let (sink, name) = (&self.ends.sink, self.options.name.as_ref());
         match (self.root_is_present(), name) {
@@ -190,7 +208,7 @@ fn moved(manifest: &Manifest, progress: &Counting) {
     });
 }
 
-/// Counts the bytes that move, for the report.
+/// Counts the bytes that are copied, for the report.
 struct Counting {
     progress: Arc<dyn Progress>,
     bytes: AtomicU64,

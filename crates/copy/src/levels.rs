@@ -3,11 +3,11 @@ use std::collections::HashMap;
 use wharf_content::{Error, ErrorKind, MAX_DEPTH, Manifest};
 use wharf_reference::Digest;
 
-/// Sorts manifests so that each comes in a later group than those it points at; within a group the order does
-/// not matter.
+/// Groups manifests so that each is in a later group than those it lists. Within a group the order does not
+/// matter.
 ///
-/// The order in which an index is walked will not do: an image that two indexes share, one of them within the
-/// other, is met before the inner one is.
+/// The order of the walk is not enough: an image in two indexes, one of them nested in the other, is met
+/// before the inner index is.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Copies images between registries and stores: children first, in parallel, resumable.
+//! Copies images between registries and stores: children first, concurrently, resumable.
 //!
 //! ```no_run
 //! # async fn example(
@@ -16,30 +16,30 @@
 //! # }
 //! ```
 //!
-//! It converts nothing: bytes are the same on both sides, or the copy fails before anything moves. It retries nothing:
-//! that is for the source and the sink, which know what may be repeated. It needs a tokio runtime, and no feature
-//! has to be chosen.
+//! A copy converts nothing: bytes are the same on both sides, or the copy fails before anything is written.
+//! It retries nothing, because the source and the sink know what may be repeated. It needs a tokio runtime;
+//! the crate has no features.
 //!
 //! # How it goes
 //!
-//! [`copy`] is [`plan`] followed by [`Plan::execute`]. A [`Plan`] says what would move before anything does, and
-//! can be shown: which items are copied, mounted, skipped, in bytes and calls. Everything that can be
-//! refused is refused there: by the [`Gate`], by the sink that cannot keep a type or an algorithm, by the limits.
+//! [`copy`] is [`plan`] followed by [`Plan::execute`]. A [`Plan`] states, before anything is written, which
+//! items will be copied, mounted or skipped, in bytes and calls. All refusals are made there: by the
+//! [`Gate`], by a sink that cannot store a type or an algorithm, by the limits.
 //!
-//! Execution checks each blob (is it there, can it be mounted) while others move, on tasks of their own so that
-//! they are hashed on as many cores; then come manifests from the leaves up, those of one level at once; then
-//! [`Referrers`], if they were asked for; the root and its name last, so that a name never points at something
-//! incomplete.
+//! The execution first checks for each blob whether the sink has it or can mount it, while others are
+//! copied. Each blob is copied on a task of its own, so that blobs are hashed on several cores. Manifests
+//! follow from the leaves up, those of one level concurrently; then [`Referrers`], if requested; the root
+//! and its name last, so that a name never points at an incomplete image.
 //!
-//! Nothing needs to be kept for an interrupted copy to continue, in this or another process: the same call again
-//! skips what is complete, and the sink goes on with the blobs it has a part of. Dropping the future at any point
-//! aborts every task, and no name appears after that, unless the sink was giving it just then: what a store does on
-//! a thread of its own, or a registry on its side, is not called back.
+//! An interrupted copy has no state of its own. The same call in this or another process skips what is
+//! complete, and the sink resumes blobs of which it has a part. Dropping the future aborts all tasks, and
+//! no name is set afterwards, unless the sink was setting it just then: a store's thread and a registry
+//! finish what they have begun.
 //!
 //! # Round trips
 //!
-//! What follows each other, for an image of *n* small blobs, its config included; tests count it. A pushed blob takes
-//! two (distribution-spec, *Pushing a blob in two requests*); the other side is near.
+//! Round trips in sequence, for an image of *n* small blobs including its config; tests count them. A
+//! pushed blob needs two (distribution-spec, *Pushing a blob in two requests*). Only one side is remote.
 //!
 //! | copy | round trips | which |
 //! |---|---|---|
@@ -52,13 +52,16 @@
 //! | each level of an index | 2, and 1 for the manifests | asked for; read; pushed |
 //! | each depth of referrers | 3, and 1 for the manifests | listed; asked for; read; pushed |
 //!
-//! The root is asked for before its blobs, though that costs a round trip, because the answer spares all other
-//! questions when nothing has changed. Why 32 at a time: [`Options::with_byte_budget`].
+//! The sink is asked for the root before its blobs. That costs a round trip, but if nothing has changed the
+//! answer makes all other questions unnecessary. [`Options::with_byte_budget`] says why 32 blobs are copied
+//! at a time.
 //!
 //! # Limits
 //!
-//! Against hostile documents: 4 levels of indexes ([`MAX_DEPTH`]), 2,000 manifests ([`MAX_MANIFESTS`]) of 32 MiB
-//! together ([`MAX_MANIFEST_BYTES`]), 20,000 manifests and blobs ([`MAX_ITEMS`]), 1,000 referrers of one manifest. [`Options::with_max_size`] bounds what an image may claim to have.
+//! Hostile documents are bounded: 4 levels of manifests ([`MAX_DEPTH`]), 2,000 manifests
+//! ([`MAX_MANIFESTS`]) of 32 MiB in total ([`MAX_MANIFEST_BYTES`]), 20,000 manifests and blobs
+//! ([`MAX_ITEMS`]), 1,000 referrers of one manifest. [`Options::with_max_size`] bounds the size that an
+//! image may state.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod ends;
@@ -88,13 +91,31 @@ use std::sync::Arc;
 
 use wharf_content::{Error, Sink, Source, Target};
 
-/// Copies what `target` is in `source` to `sink`: plans, then executes.
+/// Copies the image or index that `target` means in `source` to `sink`: makes a [`Plan`] and executes it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use wharf_content::{ImageBuilder, ImageConfig, Name, Platform};
+/// use wharf_copy::{Options, copy};
+/// use wharf_store::Memory;
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let config = ImageConfig::builder(Platform::host()).build()?;
+/// let image = ImageBuilder::new().with_config(config).build()?;
+/// let target = image.digest().clone().into();
+/// let options = Options::default().with_name(Name::parse("app:1")?);
+/// let report = copy(Arc::new(image), Arc::new(Memory::new()), &target, options).await?;
+/// assert_eq!(report.outcomes().count(), 2); // the config and the manifest
+/// # Ok::<(), wharf_content::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
-/// Those of the source and the sink; [`wharf_content::ErrorKind::NotFound`] if no manifest of an index fits the
-/// platform asked for, [`wharf_content::ErrorKind::Rejected`] from the [`Gate`]. After a failure everything
-/// that was complete stays at the destination, unnamed.
+/// The errors of the source and the sink; [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if no
+/// image of an index fits the platform, [`ErrorKind::Rejected`](wharf_content::ErrorKind::Rejected) from
+/// the [`Gate`], [`ErrorKind::TooLarge`](wharf_content::ErrorKind::TooLarge) beyond a limit. Content that
+/// was complete before the failure stays at the destination, without a name.
 pub async fn copy(
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,

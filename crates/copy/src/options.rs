@@ -4,7 +4,20 @@ use wharf_content::{Gate, Name, Progress};
 
 use crate::{Referrers, Selection};
 
-/// How to copy.
+/// The settings of a copy.
+///
+/// ```
+/// use wharf_content::{Event, Name};
+/// use wharf_copy::{Options, Referrers, Selection};
+/// let options = Options::default()
+///     .with_name(Name::parse("registry.example.com/app:1")?)
+///     .with_selection(Selection::All)
+///     .with_referrers(Referrers::default())
+///     .with_max_size(2 << 30)
+///     .with_progress(|event: Event<'_>| println!("{event:?}"));
+/// assert_eq!(options.name().unwrap().as_str(), "registry.example.com/app:1");
+/// # Ok::<(), wharf_content::Error>(())
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
@@ -20,8 +33,8 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// No name at the destination, the host's platform, no referrers, 32 blobs and 32 MiB in flight, no limit to
-    /// the size, no progress, no gate.
+    /// No name at the destination, the host's platform, no referrers, 32 blobs and 32 MiB in flight, no
+    /// limit of the size, no progress, no gate.
     fn default() -> Self {
         Self {
             name: None,
@@ -38,14 +51,14 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The name of the result at the destination: a tag in a registry, an image name in a store.
+    /// Sets the name of the result at the destination: a tag in a registry, an image name in a store.
     #[must_use]
     pub fn with_name(mut self, name: Name) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// No name at the destination: the result is found there by its digest.
+    /// Sets no name at the destination: the result is found there by its digest.
     #[must_use]
     pub fn without_name(mut self) -> Self {
         self.name = None;
@@ -58,49 +71,52 @@ impl Options {
         self.name.as_ref()
     }
 
-    /// Which images of an index to copy.
+    /// Sets which images of an index are copied.
     #[must_use]
     pub fn with_selection(mut self, selection: Selection) -> Self {
         self.selection = selection;
         self
     }
 
-    /// Copies what refers to the image, too.
+    /// Copies referrers of the image, too.
     #[must_use]
     pub fn with_referrers(mut self, referrers: Referrers) -> Self {
         self.referrers = Some(referrers);
         self
     }
 
-    /// Sets whether layers that may not be distributed are copied like any others. Default: `false`, they are left where
-    /// their URLs say, as Podman and Skopeo do.
+    /// Sets whether non-distributable layers are copied as others. Default: `false`, they are omitted, as by Podman and
+    /// Skopeo, and stay at their URLs.
     #[must_use]
     pub const fn with_nondistributable(mut self, nondistributable: bool) -> Self {
         self.nondistributable = nondistributable;
         self
     }
 
-    /// How many blobs move at the same time at most, and how many questions are open beside them.
+    /// Sets the most blobs that are copied concurrently, and the most questions that are open beside them.
+    /// Default 32.
     #[must_use]
     pub const fn with_concurrency(mut self, blobs: NonZeroUsize) -> Self {
         self.concurrency = blobs;
         self
     }
 
-    /// How many bytes the blobs that move at the same time may have together. One counts for 4 MiB at most,
-    /// since no place buffers more of it; one always moves, however small the budget.
+    /// Sets the most bytes of the blobs that are copied concurrently. A blob counts for at most 4 MiB,
+    /// because no source or sink buffers more of it. One blob is always copied, however small the budget.
+    /// Default 32 MiB.
     ///
-    /// The 32 MiB of the default are eight big layers, which keep four cores hashing and a fast link full, or
-    /// as many small ones as the concurrency allows, whose time goes by in waiting for answers. To a registry no more
-    /// big ones move than are needed for all to have moved when the largest has.
+    /// The default admits eight large layers, which is enough to keep four cores hashing and a fast link
+    /// full, or as many small ones as [`Options::with_concurrency`] admits, which mostly wait for
+    /// responses. To a registry, no more large blobs are copied concurrently than can end while the largest
+    /// one is copied.
     #[must_use]
     pub const fn with_byte_budget(mut self, bytes: u64) -> Self {
         self.budget = bytes;
         self
     }
 
-    /// The most bytes that the image may have by what its descriptors say; a larger one is refused before
-    /// anything is written.
+    /// Sets the most bytes that the image may have by its descriptors. A larger image is refused before
+    /// anything is written. Default: no limit.
     #[must_use]
     pub const fn with_max_size(mut self, bytes: u64) -> Self {
         self.max_size = Some(bytes);
@@ -120,7 +136,7 @@ impl Options {
         &self.progress
     }
 
-    /// Who decides, before any byte is written, whether the image may be copied.
+    /// Sets the gate that decides, before any byte is written, whether the image may be copied.
     #[must_use]
     pub fn with_gate(mut self, gate: impl Gate + 'static) -> Self {
         self.gate = Some(Arc::new(gate));

@@ -3,9 +3,10 @@ use std::{future::Future, num::NonZeroUsize};
 use tokio::task::{JoinError, JoinSet};
 use wharf_content::{Error, ErrorKind};
 
-/// Runs futures on tasks of their own, `limit` at a time; their results in order.
+/// Runs futures on tasks of their own, at most `limit` at a time, and returns their results in order.
 ///
-/// The first failure ends it: the others are given up, and are gone when this returns. Dropping it aborts them.
+/// The first failure is returned once the other tasks were aborted and have ended. Dropping the future
+/// aborts all tasks.
 pub(crate) async fn each<T, F>(limit: NonZeroUsize, futures: Vec<F>) -> Result<Vec<T>, Error>
 where
     T: Send + 'static,
@@ -31,7 +32,8 @@ where
     }
 }
 
-/// The next task's result; `None` when all have ended. A failure aborts the others and waits until they are gone.
+/// The result of the next task; `None` when all have ended. After a failure the other tasks are aborted and
+/// have ended when this returns.
 pub(crate) async fn joined<T: 'static>(tasks: &mut JoinSet<Result<T, Error>>) -> Result<Option<T>, Error> {
     let result = match tasks.join_next().await {
         None => return Ok(None),

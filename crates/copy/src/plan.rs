@@ -4,14 +4,15 @@ use wharf_content::{Descriptor, Location, Manifest, Platform};
 
 use crate::{Options, ends::Ends};
 
-/// What a copy will do, decided before anything is written.
+/// The steps of a copy, decided before anything is written. Made by [`plan`](crate::plan()).
 pub struct Plan {
     pub(crate) ends: Ends,
     pub(crate) options: Options,
     pub(crate) resolved: Descriptor,
     pub(crate) platform: Option<Platform>,
     pub(crate) root: Manifest,
-    /// Blobs and what is there, then the manifests to be pushed in the order of their levels, then the root.
+    /// Blobs and skipped manifests, then the manifests to be pushed in the order of their levels, then the
+    /// root.
     pub(crate) steps: Vec<Step>,
     /// Manifests below the root that are to be pushed, children before parents.
     pub(crate) levels: Vec<Vec<Manifest>>,
@@ -22,25 +23,26 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Step {
-    /// The content.
+    /// The blob or manifest.
     pub descriptor: Descriptor,
-    /// What will be done.
+    /// The action for it.
     pub action: Action,
 }
 
-/// What a [`Step`] does.
+/// The action of a [`Step`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
-    /// Move the bytes.
+    /// Copy the bytes.
     Copy,
-    /// Let the destination take it from the source by itself; move the bytes if it does not.
+    /// Let the destination mount the blob from the source; copy the bytes if it does not.
     Mount,
-    /// Find out first whether the destination has it. A plan that was shown has none of these.
+    /// Ask the destination first whether it has the blob. Only in plans made by [`copy`](crate::copy());
+    /// [`plan`](crate::plan()) resolves every `Ask`.
     Ask,
-    /// Nothing: it is there.
+    /// Nothing, because the destination has it.
     Skip,
-    /// Nothing: it may not be distributed, and is had from its own URLs.
+    /// Nothing, because it may not be distributed. Its descriptor has URLs to get it from.
     Omit,
 }
 
@@ -50,13 +52,13 @@ impl Step {
     }
 }
 
-/// How much there is of something.
+/// A number of blobs and manifests, and their size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Amount {
-    /// How many manifests and blobs.
+    /// The number of manifests and blobs.
     pub count: usize,
-    /// Their sizes together, in bytes.
+    /// The sum of their sizes in bytes.
     pub bytes: u64,
 }
 
@@ -69,16 +71,16 @@ impl Amount {
     }
 }
 
-/// What the ends will be asked to do. At a registry each is one request, a pushed blob two (distribution-spec,
-/// *Pushing a blob in two requests*), tokens and redirects not counted.
+/// The calls that a plan needs. At a registry each is one request, a pushed blob two (distribution-spec,
+/// *Pushing a blob in two requests*); tokens and redirects are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Calls {
     /// Blobs read from the source.
     pub reads: usize,
-    /// Questions to the destination.
+    /// Questions to the destination whether it has a blob.
     pub questions: usize,
-    /// Blobs the destination is to take by itself.
+    /// Blobs that the destination is to mount.
     pub mounts: usize,
     /// Blobs pushed to the destination.
     pub blobs: usize,
@@ -87,38 +89,39 @@ pub struct Calls {
 }
 
 impl Plan {
-    /// What will be done about each blob and manifest; the root comes last.
+    /// The steps, one for each blob and manifest; the root is last.
     #[must_use]
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// How much of it an action is done to.
+    /// The number and size of the blobs and manifests with this action.
     #[must_use]
     pub fn amount(&self, action: Action) -> Amount {
         Amount::of(self.steps.iter().filter(|step| step.action == action))
     }
 
-    /// How much the image has, whatever is done about it.
+    /// The number and size of all blobs and manifests of the image.
     #[must_use]
     pub fn total(&self) -> Amount {
         Amount::of(self.steps.iter())
     }
 
-    /// How many bytes will move, more only if the destination does not mount what it could.
+    /// The number of bytes that will be copied; more if the destination does not mount a blob that it
+    /// might.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let [copied, asked] = [Action::Copy, Action::Ask].map(|action| self.amount(action).bytes);
         copied.saturating_add(asked)
     }
 
-    /// How many manifests and blobs something will be done about.
+    /// The number of manifests and blobs that are not skipped or omitted.
     #[must_use]
     pub fn pending_count(&self) -> usize {
         self.steps.iter().filter(|step| step.is_open()).count()
     }
 
-    /// What source and destination will be asked to do.
+    /// The calls to source and destination.
     #[must_use]
     pub fn calls(&self) -> Calls {
         let mut calls = Calls::default();
@@ -140,19 +143,19 @@ impl Plan {
         calls
     }
 
-    /// Where the bytes come from.
+    /// The location of the source.
     #[must_use]
     pub fn source(&self) -> Location {
         self.ends.source.location()
     }
 
-    /// Where they go.
+    /// The location of the destination.
     #[must_use]
     pub fn sink(&self) -> Location {
         self.ends.sink.location()
     }
 
-    /// What the name at the destination will mean.
+    /// The manifest or index that the name at the destination will mean.
     #[must_use]
     pub const fn root(&self) -> &Manifest {
         &self.root
@@ -164,7 +167,8 @@ impl Plan {
         self.platform.as_ref()
     }
 
-    /// What the user should know and is no failure: referrers that were not believed.
+    /// Messages for the user that are no failures: referrers that were left out because they are not what
+    /// the list states.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -14,7 +14,7 @@ use crate::{
     walk::Walk,
 };
 
-/// Finds out what copying `target` takes. Reads manifests and asks the destination what it has; writes nothing.
+/// Plans the copy of `target`: reads its manifests and asks the destination what it has. Writes nothing.
 ///
 /// # Errors
 ///
@@ -30,8 +30,8 @@ pub async fn plan(
     Ok(plan)
 }
 
-/// A plan that leaves it to the execution to ask for each blob whether it is there, unless the sink knows without
-/// being asked: one round trip less on the way to the first byte.
+/// Makes a plan in which blobs are still to be asked for ([`Action::Ask`]), unless the sink answers from
+/// its cache: the execution asks while other blobs move, so the first byte is sent one round trip earlier.
 pub(crate) async fn walk(
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
@@ -51,7 +51,8 @@ pub(crate) async fn walk(
 
     let mut walk = Walk::new(&ends, &options);
     let present = if root.is_index() {
-        // Its images are asked for in any case, so the answer is not waited for.
+        // The sink is asked for the images of the index in any case, so the walk does not wait for this
+        // answer.
         let mut question = JoinSet::new();
         question.spawn(is_there(ends.clone(), root.descriptor().clone()));
         let below = walk.below_root(&root, false).await;
@@ -103,8 +104,8 @@ async fn is_there(ends: Ends, descriptor: Descriptor) -> Result<bool, Error> {
     ends.sink.contains(&descriptor).await
 }
 
-/// The manifest that the name at the destination will mean, the platform it was chosen for, and whether it is
-/// there, if that was asked.
+/// The manifest that the name at the destination will mean, the platform for which it was chosen, and
+/// whether the destination has it; `None` if that was not asked.
 async fn root(
     ends: &Ends,
     top: Manifest,
@@ -123,7 +124,7 @@ async fn root(
 }
 
 impl Plan {
-    /// Refuses what cannot be copied as it is, before anything is.
+    /// Checks, before anything is written, that every step can be copied unchanged.
     fn check(&self) -> Result<(), Error> {
         for step in self.steps.iter().filter(|step| step.is_open()) {
             let digest = step.descriptor.digest();
@@ -153,7 +154,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Asks the destination for every blob that is still open.
+    /// Asks the destination for every blob that it could not answer from its cache.
     async fn ask(&mut self) -> Result<(), Error> {
         let questions = self
             .unanswered()

@@ -9,13 +9,18 @@ use crate::{
     walk::Walk,
 };
 
-/// The most referrers that one manifest may be said to have (threat row I10).
+/// The most referrers that one manifest may have (threat I10 in docs/threats.md).
 const MAX_REFERRERS: usize = 1_000;
 
-/// Which referrers are copied with an image: signatures, SBOMs, attestations.
+/// The referrers that are copied with an image: signatures, SBOMs, attestations.
 ///
-/// What a place lists is a hint. Each referrer is read again; one that is not what the listing says, or does not
-/// have the manifest as its subject, is left behind with a warning (threat row I10).
+/// ```
+/// use wharf_copy::{Options, Referrers};
+/// let options = Options::default().with_referrers(Referrers::default());
+/// ```
+///
+/// A list of referrers is not verified. Each referrer is read; one that differs from its entry, or whose
+/// subject is another manifest, is left out with a warning (threat I10 in docs/threats.md).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Referrers {
@@ -24,7 +29,7 @@ pub struct Referrers {
 }
 
 impl Default for Referrers {
-    /// Those of the copied manifests themselves, of every type.
+    /// Referrers of the copied manifests, of every type, but not referrers of referrers.
     fn default() -> Self {
         Self {
             depth: NonZeroUsize::MIN,
@@ -34,14 +39,14 @@ impl Default for Referrers {
 }
 
 impl Referrers {
-    /// How far to follow: 2 is the signature of an SBOM, too.
+    /// Sets how many levels of referrers are followed: with 2 also the signature of an SBOM.
     #[must_use]
     pub const fn with_depth(mut self, depth: NonZeroUsize) -> Self {
         self.depth = depth;
         self
     }
 
-    /// Only those with one of these artifact types. A manifest that states none has its config's type
+    /// Copies only referrers with one of these artifact types. A manifest without one has its config's type
     /// (image-spec, *Guidelines for Artifact Usage*).
     #[must_use]
     pub fn with_types(mut self, types: impl IntoIterator<Item = MediaType>) -> Self {
@@ -54,17 +59,17 @@ impl Referrers {
     }
 }
 
-/// What became of an entry in a list of referrers.
+/// The result of checking an entry of a list of referrers.
 enum Verdict {
     Good(Box<Visited>),
-    /// Of a type that is not wanted.
+    /// Its type is not wanted.
     Unwanted,
-    /// Not what the list says, in words.
+    /// It is not what the list states, with the reason.
     False(String),
 }
 
 impl Walk<'_> {
-    /// Takes in what refers to the manifests met so far.
+    /// Adds the referrers of the manifests met so far.
     pub(crate) async fn referrers(&mut self, wanted: &Referrers) -> Result<(), Error> {
         let mut subjects = mem::take(&mut self.manifests);
         for _ in 0..wanted.depth.get() {
@@ -155,7 +160,7 @@ impl Ends {
     }
 }
 
-/// Whether a failure says something about what was listed, and nothing about the place that lists.
+/// True if an error is about the listed content and not about the source that listed it.
 const fn is_about_content(kind: ErrorKind) -> bool {
     matches!(
         kind,

@@ -1,7 +1,7 @@
 use wharf_content::{Descriptor, Outcome, Platform};
 use wharf_reference::Digest;
 
-/// What a copy did.
+/// The result of a copy.
 #[derive(Debug, Clone)]
 pub struct Report {
     pub(crate) root: Descriptor,
@@ -14,7 +14,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The digest of what the name at the destination means now.
+    /// The digest of the manifest or index that the name at the destination means now.
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         self.root.digest()
@@ -26,7 +26,7 @@ impl Report {
         &self.root
     }
 
-    /// What the target was at the source: the index, if one image of it was chosen.
+    /// The manifest that the target meant at the source: the index, if one image of it was chosen.
     #[must_use]
     pub const fn resolved(&self) -> &Descriptor {
         &self.resolved
@@ -38,22 +38,22 @@ impl Report {
         self.platform.as_ref()
     }
 
-    /// The platform that the config of the chosen image states, if the index states another one (threat row
-    /// I7). Only known when the config moved.
+    /// The platform that the config of the chosen image states, if the index states another one (threat I7
+    /// in docs/threats.md). Only known if the config was copied.
     #[must_use]
     pub const fn platform_mismatch(&self) -> Option<&Platform> {
         self.platform_mismatch.as_ref()
     }
 
-    /// What happened to each manifest and blob, in the order of the plan. Between repositories of one registry
-    /// what was there may count as mounted: one request answers both.
+    /// The outcome of each manifest and blob, in the order of the plan. Between repositories of one
+    /// registry a blob that was there may count as mounted, because one request does both.
     pub fn outcomes(&self) -> impl Iterator<Item = (&Descriptor, Outcome)> {
         self.outcomes
             .iter()
             .map(|(descriptor, outcome)| (descriptor, *outcome))
     }
 
-    /// How many bytes the copied manifests and blobs have.
+    /// The size in bytes of the manifests and blobs that were copied.
     #[must_use]
     pub fn bytes_copied(&self) -> u64 {
         self.outcomes()
@@ -63,15 +63,15 @@ impl Report {
             })
     }
 
-    /// How many bytes moved to that end: fewer where the destination continued what it had a part of, more
-    /// where a part moved twice.
+    /// The number of bytes that were transferred: fewer than [`Report::bytes_copied`] if the destination
+    /// resumed a blob, more if a part was repeated.
     #[must_use]
     pub const fn bytes_moved(&self) -> u64 {
         self.bytes_moved
     }
 
-    /// What the user should know and is no failure: referrers that were not believed, a platform that the
-    /// index and the config state differently.
+    /// Messages for the user that are no failures: referrers that were left out, a platform that index and
+    /// config state differently.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -3,32 +3,33 @@ use std::{
     collections::{BTreeSet, VecDeque},
 };
 
-/// What one blob counts for at most, in bytes: no place buffers more of one.
+/// The most bytes that one blob counts for, because no source or sink buffers more of one.
 pub(crate) const HEAVIEST: u64 = 4 << 20;
 
-/// A blob on its way, by its place in the plan.
+/// A blob, by its position in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Item {
     pub(crate) step: usize,
     pub(crate) size: u64,
 }
 
-/// What to begin next.
+/// The work to begin next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Job {
-    /// Find out whether the bytes must move.
+    /// Check whether the blob must be copied.
     Check(Item),
-    /// Move them.
+    /// Copy the blob.
     Move(Item),
 }
 
-/// Decides what begins when, and knows what is under way.
+/// Decides the order of the blobs of a copy, and tracks those in flight.
 ///
-/// The largest first, because the one that starts last decides when everything ends; where the budget has no room
-/// for it, the largest that fits, so that small blobs fill the gaps beside big ones.
+/// The largest blob is first, because the last one to start decides when the copy ends. If the budget has
+/// no room for it, the largest that fits is next, so that small blobs fill the gaps beside large ones.
 ///
-/// An upload is one connection, and to who takes it in one hash: nothing ends before the largest blob has. So as many
-/// big blobs move beside it as end with it, and no more, which would only take its share of link and processors.
+/// An upload uses one connection and one server-side hash, so the largest blob sets the total time. Other
+/// large blobs start only while they can finish with it; more of them would take their share of link and
+/// processors.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     unchecked: VecDeque<Item>,
@@ -38,11 +39,11 @@ pub(crate) struct Schedule {
     checking: usize,
     moving: usize,
     weight: u64,
-    /// For uploads: the big blobs that must move or may have to.
+    /// For uploads: the large blobs that must be copied, or may have to be.
     big: Option<Big>,
 }
 
-/// By size and place.
+/// By size and position in the plan.
 #[derive(Debug, Default)]
 struct Big {
     all: BTreeSet<(u64, usize)>,
@@ -65,14 +66,14 @@ impl Big {
 
     fn moved(&mut self, item: Item) {
         self.moving.remove(&item.key());
-        // The next one sets the pace then; any other keeps its place in the sum.
+        // The next largest sets the total time then; any other stays in the sum.
         if self.all.last() == Some(&item.key()) {
             self.remove(item);
         }
     }
 
-    /// Whether it may move now. The largest always may; of the others so many at the same time that all have moved
-    /// when it has.
+    /// True if the blob may start now. The largest always may; of the others as many at a time as are
+    /// needed for all to end with the largest.
     fn admits(&self, item: Item) -> bool {
         let Some(largest) = self.all.last() else {
             return true;
@@ -97,7 +98,7 @@ impl Schedule {
         }
     }
 
-    /// The same for blobs of which each moves over one connection.
+    /// Makes a schedule for blobs of which each uses one connection.
     pub(crate) fn for_uploads(mut self) -> Self {
         let mut big = Big::default();
         self.unchecked.iter().for_each(|item| big.add(*item));
@@ -151,7 +152,7 @@ impl Schedule {
 
     fn next_that_fits(&self) -> Option<Item> {
         let room = self.budget.saturating_sub(self.weight);
-        // Alone, anything fits.
+        // A blob without others always fits.
         let largest = if self.moving == 0 || room >= HEAVIEST {
             u64::MAX
         } else {

@@ -6,30 +6,30 @@ use wharf_content::{
 
 use crate::ends::Ends;
 
-/// What is done about one blob.
+/// The check and copy of one blob.
 pub(crate) struct Transfer {
     pub(crate) ends: Ends,
     pub(crate) progress: Arc<dyn Progress>,
     pub(crate) descriptor: Descriptor,
-    /// Whether the destination may have it.
+    /// True if the destination may have it and is to be asked.
     pub(crate) ask: bool,
-    /// For the config of an image that was chosen: the platform the index states.
+    /// The platform that the index states, if this is the config of the image chosen for it.
     pub(crate) stated: Option<Platform>,
 }
 
-/// What became of a blob.
+/// The result of a check or copy.
 pub(crate) enum TransferOutcome {
-    /// It is not at the destination, which cannot take it by itself.
+    /// The destination does not have it and cannot mount it.
     Absent,
-    /// It is at the destination; with the platform that a config states, if that is not the index's.
+    /// The destination has it; with the platform that its config states, if the index states another.
     Done(Outcome, Option<Platform>),
 }
 
 impl Transfer {
-    /// Finds out whether the bytes must move.
+    /// Checks whether the destination has the blob or can mount it.
     pub(crate) async fn check(&self) -> Result<TransferOutcome, Error> {
         let sink = &*self.ends.sink;
-        // A registry answers a mount of what it has as it answers any mount, so one request answers both.
+        // A registry answers a mount of a blob that it has as any other mount, so one request does both.
         let mount_first = matches!(sink.location(), Location::Repository(_));
         if mount_first && self.mount().await? {
             return Ok(self.done(Outcome::Mounted, None));
@@ -50,7 +50,7 @@ impl Transfer {
         }
     }
 
-    /// Moves the bytes.
+    /// Copies the bytes.
     pub(crate) async fn run(&self) -> Result<TransferOutcome, Error> {
         let descriptor = &self.descriptor;
         self.progress.event(Event::Started { descriptor });
@@ -82,7 +82,7 @@ impl Transfer {
     }
 }
 
-/// Whether an index and a config may mean the same platform: configs often leave the variant out.
+/// True if an index and a config may state the same platform: configs often omit the variant.
 fn agree(index: &Platform, config: &Platform) -> bool {
     let variants = index.variant.as_ref().zip(config.variant.as_ref());
     index.os == config.os

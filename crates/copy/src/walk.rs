@@ -11,15 +11,15 @@ use crate::{
     selection::no_such_platform,
 };
 
-/// Finds what is below a manifest, one level at a time, everything of a level at once.
+/// Finds the content below a manifest, level by level; manifests of one level are read concurrently.
 pub(crate) struct Walk<'a> {
     pub(crate) ends: &'a Ends,
     pub(crate) options: &'a Options,
-    /// Manifests and blobs that were met, within the bounds of a walk.
+    /// Manifests and blobs that were met, within the limits.
     pub(crate) visits: Visits,
-    /// Platforms of which an index must have an image, and whether one was found.
+    /// The requested platforms, and whether an image was found for each.
     platforms: Vec<(Platform, bool)>,
-    /// Blobs, and manifests that are there.
+    /// Blobs, and manifests that the destination has.
     pub(crate) steps: Vec<Step>,
     /// Manifests to be pushed, other than the root.
     pub(crate) pending: Vec<Manifest>,
@@ -46,14 +46,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes in what is below the root, but not the root itself.
+    /// Adds the content below the root.
     pub(crate) async fn below_root(&mut self, root: &Manifest, present: bool) -> Result<(), Error> {
         self.visits.add(root.descriptor())?;
         self.manifests.push(root.digest().clone());
         let mut children = Vec::new();
         self.expand(root, present, &mut children)?;
         self.below(children).await?;
-        // What refers to an image is copied whole.
+        // Referrers are copied with all their platforms.
         let platforms = mem::take(&mut self.platforms);
         match platforms.iter().find(|(_, found)| !found) {
             Some((missing, _)) if root.is_index() => Err(no_such_platform(root, root.manifests(), missing)),
@@ -61,7 +61,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes in manifests and what is below them.
+    /// Adds manifests and the content below them.
     pub(crate) async fn trees(&mut self, roots: Vec<Visited>) -> Result<(), Error> {
         let mut children = Vec::new();
         for visited in roots {
@@ -108,8 +108,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// What a manifest points at and was not met before. An image that is there is complete; of an index that
-    /// is there, images may be missing.
+    /// Adds the content that a manifest lists and that was not met before. An image that the destination
+    /// has is complete; of an index that it has, images may be missing.
     fn expand(
         &mut self,
         manifest: &Manifest,

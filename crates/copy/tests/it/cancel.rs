@@ -6,12 +6,12 @@ use tokio::runtime::Handle;
 use wharf_content::{Error, Manifest, MediaType, Name};
 use wharf_copy::{Options, Referrers, Report, Selection, copy, plan};
 
-use crate::place::{Done, Place, target};
+use crate::test_store::{Done, TestStore, target};
 
 type Copying = Pin<Box<dyn Future<Output = Result<Report, Error>> + Send>>;
 
 /// An index of an image, an inner index and a blob, with a referrer: every kind of step.
-fn sample(source: &Place) -> Manifest {
+fn sample(source: &TestStore) -> Manifest {
     let images = [source.image("a", &["1", "2"]), source.image("b", &["2", "3"])];
     let inner = source.index(&[images[1].descriptor().clone()]);
     let blob = source.add(MediaType::OCTET_STREAM, b"blob");
@@ -28,11 +28,11 @@ fn options() -> Options {
         .with_referrers(Referrers::default())
 }
 
-fn at_once(source: Arc<Place>, sink: Arc<Place>) -> Copying {
+fn at_once(source: Arc<TestStore>, sink: Arc<TestStore>) -> Copying {
     Box::pin(async move { copy(source, sink, &target("x"), options()).await })
 }
 
-fn planned(source: Arc<Place>, sink: Arc<Place>) -> Copying {
+fn planned(source: Arc<TestStore>, sink: Arc<TestStore>) -> Copying {
     Box::pin(async move { plan(source, sink, &target("x"), options()).await?.execute().await })
 }
 
@@ -48,7 +48,7 @@ async fn polled(copying: &mut Copying, times: usize) -> bool {
     false
 }
 
-/// Lets aborted tasks be dropped, which takes the runtime one turn.
+/// Lets aborted tasks be dropped, which needs the runtime to poll once.
 async fn run_other_tasks() {
     for _ in 0..3 {
         tokio::task::yield_now().await;
@@ -60,9 +60,9 @@ async fn a_copy_given_up_at_any_point_leaves_no_task_and_nothing_half_named() {
     for start in [at_once, planned] {
         let mut points = 0;
         loop {
-            let source = Arc::new(Place::new());
+            let source = Arc::new(TestStore::new());
             let root = sample(&source);
-            let sink = Arc::new(Place::new());
+            let sink = Arc::new(TestStore::new());
             let mut copying = start(source.clone(), sink.clone());
             let ended = polled(&mut copying, points).await;
             drop(copying);
@@ -100,12 +100,12 @@ async fn a_copy_given_up_at_any_point_leaves_no_task_and_nothing_half_named() {
 async fn a_copy_that_failed_has_no_task_left_when_it_says_so() {
     let mut failures = 0;
     for call in 0.. {
-        let failing = || Place {
+        let failing = || TestStore {
             failures: [(call, false)].into(),
-            ..Place::new()
+            ..TestStore::new()
         };
         let mut ended_well = 0;
-        for (source, sink) in [(failing(), Place::new()), (Place::new(), failing())] {
+        for (source, sink) in [(failing(), TestStore::new()), (TestStore::new(), failing())] {
             let (source, sink) = (Arc::new(source), Arc::new(sink));
             sample(&source);
             let result = copy(source.clone(), sink.clone(), &target("x"), options()).await;
@@ -128,7 +128,7 @@ async fn a_copy_that_failed_has_no_task_left_when_it_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn on_several_threads_the_tasks_end_too() {
     for points in 0..60 {
-        let (source, sink) = (Arc::new(Place::new()), Arc::new(Place::new()));
+        let (source, sink) = (Arc::new(TestStore::new()), Arc::new(TestStore::new()));
         let root = sample(&source);
         let mut copying = at_once(source.clone(), sink.clone());
         polled(&mut copying, points).await;

@@ -5,7 +5,7 @@ use wharf_content::{ErrorKind, Manifest, Name};
 use wharf_copy::{Gate, Options, Referrers, Rejection, Selection, copy};
 use wharf_reference::Digest;
 
-use crate::place::{Done, Place, pair, target};
+use crate::test_store::{Done, TestStore, pair, target};
 
 #[derive(Default)]
 struct Refuse {
@@ -26,7 +26,7 @@ impl Gate for Refuse {
 }
 
 /// An index of two images with a signature of the second, all of them in order.
-fn sample(source: &Place) -> [Manifest; 4] {
+fn sample(source: &TestStore) -> [Manifest; 4] {
     let images = [source.image("a", &["1"]), source.image("b", &["2"])];
     let index = source.index(&images.clone().map(|image| image.descriptor().clone()));
     source.name("x", &index);
@@ -63,11 +63,11 @@ async fn a_gate_sees_every_manifest_before_a_byte_is_written() {
 #[tokio::test]
 async fn what_the_destination_has_must_be_admitted_too() {
     for reads_itself in [true, false] {
-        let source = Arc::new(Place::new());
+        let source = Arc::new(TestStore::new());
         let manifests = sample(&source);
-        let sink = Arc::new(Place {
+        let sink = Arc::new(TestStore {
             reads_itself,
-            ..Place::new()
+            ..TestStore::new()
         });
         let open = Arc::new(Refuse::default());
         copy(source.clone(), sink.clone(), &target("x"), options(&open))

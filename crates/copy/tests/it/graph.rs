@@ -12,13 +12,13 @@ use wharf_content::{Descriptor, Manifest, MediaType, Name, Outcome};
 use wharf_copy::{Action, Options, Referrers, Selection, copy, plan};
 use wharf_reference::Digest;
 
-use crate::place::{Content, Done, Place, target};
+use crate::test_store::{Content, Done, TestStore, target};
 
 /// What a case is made of; indexes point into what was made before.
 #[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is one thing that a place may do or not"
+    reason = "each is one thing that a store may do or not"
 )]
 struct Case {
     blobs: Vec<u16>,
@@ -44,7 +44,7 @@ fn case() -> impl Strategy<Value = Case> {
         collection::vec(collection::vec(any::<Index>(), 0..4), 1..4),
         collection::vec(any::<Index>(), 0..3),
     );
-    let place = (
+    let store = (
         collection::vec(any::<bool>(), 20),
         any::<bool>(),
         any::<bool>(),
@@ -52,9 +52,9 @@ fn case() -> impl Strategy<Value = Case> {
         any::<bool>(),
         any::<bool>(),
     );
-    (graph, place, failures(), failures()).prop_map(|(graph, place, sink_failures, source_failures)| {
+    (graph, store, failures(), failures()).prop_map(|(graph, store, sink_failures, source_failures)| {
         let (blobs, images, indexes, referrers) = graph;
-        let (present, named_before, mounts, reads_itself, answers_from_cache, gentle) = place;
+        let (present, named_before, mounts, reads_itself, answers_from_cache, gentle) = store;
         Case {
             blobs,
             images,
@@ -73,10 +73,10 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// The source, its root, and the referrers.
-fn build(case: &Case) -> (Place, Manifest, Vec<Manifest>) {
-    let source = Place {
+fn build(case: &Case) -> (TestStore, Manifest, Vec<Manifest>) {
+    let source = TestStore {
         failures: case.source_failures.clone().into_iter().collect(),
-        ..Place::new()
+        ..TestStore::new()
     };
     let layers: Vec<String> = case.blobs.iter().map(ToString::to_string).collect();
     let mut manifests: Vec<Manifest> = Vec::new();
@@ -105,7 +105,7 @@ fn build(case: &Case) -> (Place, Manifest, Vec<Manifest>) {
 }
 
 /// Part of what the source has, images only with their blobs.
-fn part(case: &Case, source: &Place) -> Content {
+fn part(case: &Case, source: &TestStore) -> Content {
     let all = source.content.lock().unwrap().clone();
     let mut present = case.present.iter().copied().cycle();
     let mut has = Content::default();
@@ -128,7 +128,7 @@ fn part(case: &Case, source: &Place) -> Content {
 }
 
 /// What the tree below a manifest has and what refers to it: all of it, each once.
-fn items(source: &Place, root: &Manifest, referrers: &[Manifest]) -> HashSet<(Digest, bool)> {
+fn items(source: &TestStore, root: &Manifest, referrers: &[Manifest]) -> HashSet<(Digest, bool)> {
     let content = source.content.lock().unwrap();
     let mut open = vec![root.clone()];
     let mut met = HashSet::from([(root.digest().clone(), true)]);
@@ -150,7 +150,7 @@ fn items(source: &Place, root: &Manifest, referrers: &[Manifest]) -> HashSet<(Di
 async fn run(case: Case) {
     let (source, root, referrers) = build(&case);
     let source = Arc::new(source);
-    let before = Place::new();
+    let before = TestStore::new();
     let other = before.image("before", &["before"]);
     let mut content = part(&case, &source);
     if case.named_before {
@@ -159,13 +159,13 @@ async fn run(case: Case) {
         content.manifests.extend(old.manifests);
         content.names.insert("x".to_owned(), other.digest().clone());
     }
-    let sink = Arc::new(Place {
+    let sink = Arc::new(TestStore {
         content: content.into(),
         mounts_from: case.mounts.then(|| source.clone()),
         reads_itself: case.reads_itself,
         answers_from_cache: case.answers_from_cache,
         failures: case.sink_failures.into_iter().collect(),
-        ..Place::new()
+        ..TestStore::new()
     });
     let mut options = Options::default()
         .with_name(Name::parse("x").unwrap())

@@ -1,4 +1,4 @@
-//! The crate from outside, between places that write down what is done to them.
+//! The crate from outside, between stores that write down what is done to them.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -9,7 +9,6 @@ mod cancel;
 mod gate;
 mod graph;
 mod order;
-mod place;
 mod plan;
 mod progress;
 mod referrers;
@@ -17,3 +16,4 @@ mod refusal;
 mod resume;
 mod round_trips;
 mod selection;
+mod test_store;

@@ -14,7 +14,7 @@ use wharf_content::{
 use wharf_copy::{Options, Selection, copy};
 use wharf_reference::Algorithm;
 
-use crate::place::{Done, Place, pair, target};
+use crate::test_store::{Done, TestStore, pair, target};
 
 fn named(name: &str) -> Options {
     Options::default()
@@ -118,14 +118,14 @@ async fn an_interrupted_copy_continues_with_what_is_missing() {
 
 #[tokio::test]
 async fn what_the_destination_mounts_is_not_read() {
-    let source = Arc::new(Place::new());
+    let source = Arc::new(TestStore::new());
     let image = source.image("a", &["1", "2"]);
     source.name("x", &image);
     let mounted = image.layers()[0].digest().clone();
-    let sink = Arc::new(Place {
+    let sink = Arc::new(TestStore {
         mounts_from: Some(source.clone()),
         mounts_only: Some(mounted.clone()),
-        ..Place::new()
+        ..TestStore::new()
     });
 
     let report = copy(source.clone(), sink.clone(), &target("x"), named("x"))
@@ -155,7 +155,7 @@ async fn no_more_blobs_than_allowed_move_at_once() {
 #[tokio::test]
 async fn many_small_blobs_and_few_big_ones_move_at_once() {
     for (size, count, expected) in [(1_000, 100, 32), (5 << 20, 20, 8), (2 << 20, 40, 16)] {
-        let source = Arc::new(Place::new());
+        let source = Arc::new(TestStore::new());
         let layers: Vec<Descriptor> = (0..count)
             .map(|number: u32| {
                 let digest = Hasher::digest(Algorithm::Sha256, &number.to_be_bytes()).unwrap();

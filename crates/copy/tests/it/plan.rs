@@ -4,7 +4,7 @@ use wharf_content::{Location, MediaType, Name, Outcome, Source};
 use wharf_copy::{Action, Options, copy, plan};
 use wharf_reference::Digest;
 
-use crate::place::{Done, Place, pair, target};
+use crate::test_store::{Done, TestStore, pair, target};
 
 #[tokio::test]
 async fn a_plan_says_what_would_move_and_moves_nothing() {
@@ -39,12 +39,12 @@ async fn a_plan_says_what_would_move_and_moves_nothing() {
 
 #[tokio::test]
 async fn a_plan_says_who_is_asked_for_what() {
-    let source = Arc::new(Place::repository("r.example/a"));
+    let source = Arc::new(TestStore::repository("r.example/a"));
     let image = source.image("a", &["one", "three", "three more"]);
     source.name("x", &image);
-    let sink = Arc::new(Place {
+    let sink = Arc::new(TestStore {
         mounts_from: Some(source.clone()),
-        ..Place::repository("r.example/b")
+        ..TestStore::repository("r.example/b")
     });
     sink.add(MediaType::OCI_LAYER, b"one");
 
@@ -85,12 +85,12 @@ async fn a_plan_says_who_is_asked_for_what() {
 /// What the destination knows at once is applied before anything moves, and only the rest is asked for.
 #[tokio::test]
 async fn what_the_cache_answers_is_not_asked_for() {
-    let source = Arc::new(Place::new());
+    let source = Arc::new(TestStore::new());
     let image = source.image("a", &["four", "have", "odd", "has"]);
     source.name("x", &image);
-    let sink = Arc::new(Place {
+    let sink = Arc::new(TestStore {
         answers_from_cache: true,
-        ..Place::new()
+        ..TestStore::new()
     });
     for there in [&b"have"[..], b"has"] {
         sink.add(MediaType::OCI_LAYER, there);
@@ -127,19 +127,19 @@ async fn what_the_cache_answers_is_not_asked_for() {
 /// A changed image over its original: what is made here moves, the rest is mounted where it is.
 #[tokio::test]
 async fn each_blob_is_mounted_from_where_it_is() {
-    let original = Place::repository("r.example/a");
+    let original = TestStore::repository("r.example/a");
     let image = original.image("a", &["one", "made here", "three"]);
     original.name("x", &image);
     let made = image.layers()[1].digest().clone();
-    let source = Arc::new(Place {
+    let source = Arc::new(TestStore {
         elsewhere: [(made.clone(), Location::Memory)].into(),
         ..original
     });
     let sink = || {
-        Arc::new(Place {
+        Arc::new(TestStore {
             mounts_from: Some(source.clone()),
             mounts_at: Some(Source::location(&*source)),
-            ..Place::repository("r.example/b")
+            ..TestStore::repository("r.example/b")
         })
     };
 

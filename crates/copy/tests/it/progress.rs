@@ -8,7 +8,7 @@ use wharf_content::{Event, MediaType, Name, Outcome, Progress};
 use wharf_copy::{Options, copy};
 use wharf_reference::Digest;
 
-use crate::place::{pair, target};
+use crate::test_store::{pair, target};
 
 /// What a bar needs.
 #[derive(Default)]

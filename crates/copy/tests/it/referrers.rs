@@ -1,4 +1,4 @@
-//! Referrers are copied on request, and what a place lists is only a hint (threat row I10).
+//! Referrers are copied on request, and what a store lists is only a hint (threat row I10).
 
 use std::{num::NonZeroUsize, sync::Arc};
 
@@ -6,7 +6,7 @@ use wharf_content::{Descriptor, ErrorKind, Hasher, Manifest, MediaType, Name};
 use wharf_copy::{Options, Referrers, Report, Selection, copy};
 use wharf_reference::Algorithm;
 
-use crate::place::{Done, Place, pair, target};
+use crate::test_store::{Done, TestStore, pair, target};
 
 const SIGNATURE: &str = "application/x-signature";
 const SBOM: &str = "application/x-sbom";
@@ -18,13 +18,13 @@ fn options(referrers: Referrers) -> Options {
         .with_referrers(referrers)
 }
 
-async fn copied(source: &Arc<Place>, sink: &Arc<Place>, referrers: Referrers) -> Report {
+async fn copied(source: &Arc<TestStore>, sink: &Arc<TestStore>, referrers: Referrers) -> Report {
     copy(source.clone(), sink.clone(), &target("x"), options(referrers))
         .await
         .unwrap()
 }
 
-fn has(sink: &Place, manifests: &[&Manifest]) -> Vec<bool> {
+fn has(sink: &TestStore, manifests: &[&Manifest]) -> Vec<bool> {
     manifests.iter().map(|manifest| sink.is_whole(manifest)).collect()
 }
 
@@ -34,7 +34,7 @@ fn types(list: &[&str]) -> Referrers {
 
 #[tokio::test]
 async fn depth_and_type_say_which_are_copied() {
-    let source = Arc::new(Place::new());
+    let source = Arc::new(TestStore::new());
     let image = source.image("a", &["1"]);
     let index = source.index(&[image.descriptor().clone()]);
     source.name("x", &index);
@@ -51,7 +51,7 @@ async fn depth_and_type_say_which_are_copied() {
         (types(&[SIGNATURE, SBOM]).with_depth(two), [true, true, true]),
         (types(&["application/x-other"]), [false, false, false]),
     ] {
-        let sink = Arc::new(Place::new());
+        let sink = Arc::new(TestStore::new());
         let report = copied(&source, &sink, referrers.clone()).await;
         assert_eq!(has(&sink, &all), expected, "{referrers:?}");
         assert_eq!(report.warnings(), [] as [&str; 0]);

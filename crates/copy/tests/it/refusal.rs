@@ -10,7 +10,7 @@ use wharf_content::{
 use wharf_copy::{Options, Selection, copy};
 use wharf_reference::{Algorithm, Digest};
 
-use crate::place::{Done, Place, pair, target};
+use crate::test_store::{Done, TestStore, pair, target};
 
 fn options() -> Options {
     Options::default()
@@ -18,7 +18,7 @@ fn options() -> Options {
         .with_selection(Selection::All)
 }
 
-async fn refused(source: Arc<dyn Source>, sink: Arc<Place>, target: &Target, options: Options) -> Error {
+async fn refused(source: Arc<dyn Source>, sink: Arc<TestStore>, target: &Target, options: Options) -> Error {
     let error = copy(source, sink.clone(), target, options).await.unwrap_err();
     assert_eq!(sink.count(|done| !matches!(done, Done::Asked(_))), 0);
     assert_eq!(sink.named("x"), None);
@@ -27,21 +27,21 @@ async fn refused(source: Arc<dyn Source>, sink: Arc<Place>, target: &Target, opt
 
 #[tokio::test]
 async fn a_destination_that_cannot_keep_an_algorithm_says_so_before_anything_moves() {
-    let source = Arc::new(Place::new());
+    let source = Arc::new(TestStore::new());
     let config = source.add(MediaType::OCI_CONFIG, b"{}");
     let layer = source.add_as(Algorithm::Sha512, MediaType::OCI_LAYER, b"layer");
     let image = source.manifest_of(&json!({
         "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [layer],
     }));
     source.name("x", &image);
-    let sink = Arc::new(Place {
+    let sink = Arc::new(TestStore {
         refuses: Some(Algorithm::Sha512),
-        ..Place::new()
+        ..TestStore::new()
     });
     let error = refused(source.clone(), sink, &target("x"), options()).await;
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 
-    let keeps = Arc::new(Place::new());
+    let keeps = Arc::new(TestStore::new());
     copy(source, keeps.clone(), &target("x"), options())
         .await
         .unwrap();
@@ -191,8 +191,8 @@ impl Source for Liar {
 
 #[tokio::test]
 async fn a_source_that_serves_another_manifest_than_the_digest_asked_for_is_not_believed() {
-    let (place, sink) = pair();
-    let [asked, served] = [place.image("a", &[]), place.image("b", &[])];
+    let (store, sink) = pair();
+    let [asked, served] = [store.image("a", &[]), store.image("b", &[])];
     let by_digest = Target::Digest(asked.digest().clone());
     let error = refused(
         Arc::new(Liar(served.clone())),
@@ -204,7 +204,7 @@ async fn a_source_that_serves_another_manifest_than_the_digest_asked_for_is_not_
     assert_eq!(error.kind(), ErrorKind::Mismatch);
 
     // An index that says it lists itself.
-    let index = place.index(&[asked.descriptor().clone()]);
+    let index = store.index(&[asked.descriptor().clone()]);
     let error = refused(Arc::new(Liar(index)), sink, &target("x"), options()).await;
     assert_eq!(error.kind(), ErrorKind::Mismatch);
 }

@@ -18,13 +18,13 @@ use wharf_copy::{Options, Report, Selection, copy};
 use wharf_reference::{Algorithm, Digest};
 use wharf_store::Layout;
 
-use crate::place::{Place, target};
+use crate::test_store::{TestStore, target};
 
 const CHUNK: usize = 100_000;
 
 /// A source whose blobs break after so many bytes, and that writes down from where they are read.
 struct Breaking {
-    place: Place,
+    store: TestStore,
     breaks_after: usize,
     opened: Arc<Mutex<Vec<(Digest, u64)>>>,
 }
@@ -32,15 +32,15 @@ struct Breaking {
 #[async_trait]
 impl Source for Breaking {
     async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
-        self.place.resolve(target).await
+        self.store.resolve(target).await
     }
 
     async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
-        self.place.manifest(target).await
+        self.store.manifest(target).await
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
-        let bytes = self.place.blob(descriptor).await?.read_to_end(1 << 30).await?;
+        let bytes = self.store.blob(descriptor).await?.read_to_end(1 << 30).await?;
         let opener = Opener {
             digest: descriptor.digest().clone(),
             bytes,
@@ -92,13 +92,13 @@ async fn run(source: &Arc<Breaking>, path: &Path) -> Result<Report, Error> {
 
 #[tokio::test]
 async fn what_is_complete_is_skipped_and_what_is_not_goes_on() {
-    let place = Place::new();
+    let store = TestStore::new();
     let layers = [5, 20].map(|chunks| "0123456789".repeat(chunks * CHUNK / 10));
-    let image = place.image("a", &layers.each_ref().map(String::as_str));
-    place.name("x", &image);
+    let image = store.image("a", &layers.each_ref().map(String::as_str));
+    store.name("x", &image);
 
     let mut source = Arc::new(Breaking {
-        place,
+        store,
         breaks_after: 8 * CHUNK,
         opened: Arc::default(),
     });
@@ -177,12 +177,12 @@ async fn a_copy_into_a_store_given_up_at_any_time_is_finished_by_the_next() {
     ];
     let layers = layers.each_ref().map(String::as_str);
     for times in 1.. {
-        let place = Place::new();
-        let images = [place.image("a", &layers), place.image("b", &layers[1..])];
-        let index = place.index(&images.each_ref().map(|image| image.descriptor().clone()));
-        place.name("x", &index);
+        let store = TestStore::new();
+        let images = [store.image("a", &layers), store.image("b", &layers[1..])];
+        let index = store.index(&images.each_ref().map(|image| image.descriptor().clone()));
+        store.name("x", &index);
         let source = Arc::new(Breaking {
-            place,
+            store,
             breaks_after: usize::MAX,
             opened: Arc::default(),
         });

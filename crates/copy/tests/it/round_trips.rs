@@ -1,4 +1,4 @@
-//! How many round trips follow each other, and how many calls there are in all: places on a link of 50 ms, on a
+//! How many round trips follow each other, and how many calls there are in all: stores on a link of 50 ms, on a
 //! clock that only moves when everything waits.
 
 use std::{sync::Arc, time::Duration};
@@ -7,32 +7,32 @@ use tokio::time::Instant;
 use wharf_content::{Manifest, Name, Outcome};
 use wharf_copy::{Options, Referrers, Report, Selection, copy};
 
-use crate::place::{Done, Place, target};
+use crate::test_store::{Done, TestStore, target};
 
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
 /// An image of this many small layers.
-fn image(source: &Place, layers: usize) -> Manifest {
+fn image(source: &TestStore, layers: usize) -> Manifest {
     let layers: Vec<String> = (0..layers).map(|number| format!("layer {number}")).collect();
     source.image("a", &layers.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn far(place: Place) -> Place {
-    Place {
+fn far(store: TestStore) -> TestStore {
+    TestStore {
         round_trip: ROUND_TRIP,
-        ..place
+        ..store
     }
 }
 
-fn near() -> Place {
-    Place {
+fn near() -> TestStore {
+    TestStore {
         reads_itself: true,
-        ..Place::new()
+        ..TestStore::new()
     }
 }
 
 /// Copies `x` and counts the round trips that followed each other.
-async fn sequential(source: &Arc<Place>, sink: &Arc<Place>, selection: Selection) -> (u128, Report) {
+async fn sequential(source: &Arc<TestStore>, sink: &Arc<TestStore>, selection: Selection) -> (u128, Report) {
     source.forget();
     sink.forget();
     let options = Options::default()
@@ -52,14 +52,14 @@ fn amd64() -> Selection {
 }
 
 /// An index of one image for amd64.
-fn index(source: &Place, image: &Manifest) -> Manifest {
+fn index(source: &TestStore, image: &Manifest) -> Manifest {
     let platform = "linux/amd64".parse().unwrap();
     source.index(&[image.descriptor().clone().with_platform(platform)])
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pull_reads_the_manifest_and_then_the_blobs_at_once() {
-    let source = Arc::new(far(Place::repository("far.example/a")));
+    let source = Arc::new(far(TestStore::repository("far.example/a")));
     source.name("x", &image(&source, 20));
     let (trips, _) = sequential(&source, &Arc::new(near()), amd64()).await;
     assert_eq!(trips, 2);
@@ -67,7 +67,7 @@ async fn a_pull_reads_the_manifest_and_then_the_blobs_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pull_of_a_hundred_small_layers_from_an_index_takes_six() {
-    let source = Arc::new(far(Place::repository("far.example/a")));
+    let source = Arc::new(far(TestStore::repository("far.example/a")));
     let image = image(&source, 100);
     source.name("x", &index(&source, &image));
     let sink = Arc::new(near());
@@ -91,7 +91,7 @@ async fn a_pull_of_a_hundred_small_layers_from_an_index_takes_six() {
 async fn a_push_asks_and_sends_at_the_same_time() {
     let source = Arc::new(near());
     source.name("x", &image(&source, 20));
-    let sink = Arc::new(far(Place::repository("far.example/a")));
+    let sink = Arc::new(far(TestStore::repository("far.example/a")));
     let (trips, _) = sequential(&source, &sink, amd64()).await;
     assert_eq!(
         trips,
@@ -105,7 +105,7 @@ async fn a_push_of_a_hundred_small_layers_takes_eleven() {
     let source = Arc::new(near());
     let image = image(&source, 100);
     source.name("x", &image);
-    let sink = Arc::new(far(Place::repository("far.example/a")));
+    let sink = Arc::new(far(TestStore::repository("far.example/a")));
     let (trips, _) = sequential(&source, &sink, amd64()).await;
     assert_eq!(
         trips,
@@ -120,12 +120,12 @@ async fn a_push_of_a_hundred_small_layers_takes_eleven() {
 
 #[tokio::test(start_paused = true)]
 async fn within_one_registry_no_blob_byte_moves_and_no_question_is_asked_for_it() {
-    let source = Arc::new(far(Place::repository("far.example/a")));
+    let source = Arc::new(far(TestStore::repository("far.example/a")));
     let image = image(&source, 20);
     source.name("x", &image);
-    let sink = Arc::new(Place {
+    let sink = Arc::new(TestStore {
         mounts_from: Some(source.clone()),
-        ..far(Place::repository("far.example/b"))
+        ..far(TestStore::repository("far.example/b"))
     });
     let (trips, report) = sequential(&source, &sink, amd64()).await;
     assert_eq!(trips, 4, "manifest read, root asked, blobs mounted, root pushed");
@@ -141,7 +141,7 @@ async fn within_one_registry_no_blob_byte_moves_and_no_question_is_asked_for_it(
 
 #[tokio::test(start_paused = true)]
 async fn referrers_are_listed_and_read_at_once_and_move_with_the_blobs() {
-    let source = Arc::new(far(Place::repository("far.example/a")));
+    let source = Arc::new(far(TestStore::repository("far.example/a")));
     let image = image(&source, 5);
     source.name("x", &image);
     for number in 0..10 {
@@ -161,12 +161,12 @@ async fn referrers_are_listed_and_read_at_once_and_move_with_the_blobs() {
 
 #[tokio::test(start_paused = true)]
 async fn the_images_of_an_index_are_asked_read_and_pushed_at_once() {
-    let source = Arc::new(far(Place::repository("far.example/a")));
+    let source = Arc::new(far(TestStore::repository("far.example/a")));
     let entries: Vec<_> = (0..20)
         .map(|number| source.image(&format!("{number}"), &[]).descriptor().clone())
         .collect();
     source.name("x", &source.index(&entries));
-    let sink = Arc::new(far(Place::repository("near.example/a")));
+    let sink = Arc::new(far(TestStore::repository("near.example/a")));
     let (trips, _) = sequential(&source, &sink, Selection::All).await;
     assert_eq!(
         trips,

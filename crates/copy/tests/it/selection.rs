@@ -7,10 +7,10 @@ use wharf_content::{
 use wharf_copy::{Options, Selection, copy};
 use wharf_store::Layout;
 
-use crate::place::{Done, Place, pair, target};
+use crate::test_store::{Done, TestStore, pair, target};
 
 /// An index of one image for each platform, named `x`.
-fn index(source: &Place, platforms: &[&str]) -> (Manifest, Vec<Manifest>) {
+fn index(source: &TestStore, platforms: &[&str]) -> (Manifest, Vec<Manifest>) {
     let images: Vec<Manifest> = platforms
         .iter()
         .map(|platform| source.image(platform, &[platform, "shared"]))
@@ -113,12 +113,12 @@ async fn indexes_nested_too_deep_are_refused() {
 
 #[tokio::test]
 async fn an_index_with_too_many_entries_is_refused() {
-    let source = Arc::new(Place::new());
+    let source = Arc::new(TestStore::new());
     let entries: Vec<Descriptor> = (0..2_100)
         .map(|number| source.image(&number.to_string(), &[]).descriptor().clone())
         .collect();
     source.name("x", &source.index(&entries));
-    let sink = Arc::new(Place::new());
+    let sink = Arc::new(TestStore::new());
     let error = copy(source, sink.clone(), &target("x"), options(Selection::All))
         .await
         .unwrap_err();
@@ -163,7 +163,7 @@ enum Tree {
     Lost,
 }
 
-fn add(source: &Place, tree: &Tree) -> Descriptor {
+fn add(source: &TestStore, tree: &Tree) -> Descriptor {
     match tree {
         Tree::Image(seed, platform) => {
             let descriptor = source.image(seed, &[seed]).descriptor().clone();
@@ -305,7 +305,7 @@ async fn a_nested_index_that_is_another_than_described_is_refused() {
 /// From and to image layouts, with the nested index that a copy of some platforms leaves there.
 #[tokio::test]
 async fn one_platform_of_a_nested_index_comes_out_of_a_store() {
-    let source = Place::new();
+    let source = TestStore::new();
     let (inner, images) = index(&source, &["linux/amd64", "linux/arm64"]);
     source.name("x", &source.index(&[inner.descriptor().clone()]));
     let directory = tempfile::tempdir().unwrap();

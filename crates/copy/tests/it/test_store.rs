@@ -1,4 +1,4 @@
-//! A source and sink in memory that keeps a log, takes as long as it is told, and fails when it is told.
+//! A source and sink in memory with a log, a delay of each call, and calls that fail.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use wharf_content::{
 };
 use wharf_reference::{Algorithm, Digest};
 
-/// What was done to a place.
+/// A call that a store has served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Done {
     Asked(Digest),
@@ -30,17 +30,17 @@ pub(crate) enum Done {
 }
 
 #[derive(Default)]
-pub(crate) struct Place {
+pub(crate) struct TestStore {
     pub(crate) content: Mutex<Content>,
     pub(crate) log: Mutex<Vec<Done>>,
-    /// Where it says it is; memory if nothing is said.
+    /// Its location; memory if `None`.
     pub(crate) location: Option<Location>,
-    /// The place it takes blobs from by itself, and if set, only this blob.
+    /// The store that it mounts blobs from, and if set, the only blob that it mounts.
     pub(crate) mounts_from: Option<Arc<Self>>,
     pub(crate) mounts_only: Option<Digest>,
-    /// Where what it takes by itself must be, if set.
+    /// The location that it mounts from, if set.
     pub(crate) mounts_at: Option<Location>,
-    /// Blobs that are in another place than the rest.
+    /// Blobs at another location than the rest.
     pub(crate) elsewhere: HashMap<Digest, Location>,
     /// Reading this blob fails.
     pub(crate) broken: Option<Digest>,
@@ -48,9 +48,9 @@ pub(crate) struct Place {
     pub(crate) failures: HashMap<usize, bool>,
     /// Refuses digests of this algorithm.
     pub(crate) refuses: Option<Algorithm>,
-    /// Hands out its manifests as a sink.
+    /// Returns its manifests as a sink.
     pub(crate) reads_itself: bool,
-    /// Knows without being asked what it has, but for blobs of an odd number of bytes.
+    /// Answers `contains_cached` for blobs of an even number of bytes.
     pub(crate) answers_from_cache: bool,
     /// How long a round trip takes; pushing a blob takes two.
     pub(crate) round_trip: Duration,
@@ -60,7 +60,7 @@ pub(crate) struct Place {
     pub(crate) most_pushing: AtomicUsize,
 }
 
-/// What a place holds.
+/// The content of a store.
 #[derive(Default, Clone)]
 pub(crate) struct Content {
     pub(crate) blobs: HashMap<Digest, Bytes>,
@@ -82,7 +82,7 @@ impl Content {
         })
     }
 
-    /// Whether a manifest and everything below it is there.
+    /// True if it has a manifest and everything below it.
     pub(crate) fn is_whole(&self, digest: &Digest) -> bool {
         let Some(manifest) = self.manifests.get(digest) else {
             return false;
@@ -100,12 +100,12 @@ impl Content {
     }
 }
 
-impl Place {
+impl TestStore {
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// A place that says it is this repository.
+    /// A store with the location of a repository.
     pub(crate) fn repository(name: &str) -> Self {
         let reference = wharf_reference::Reference::parse(name).unwrap();
         Self {
@@ -114,7 +114,7 @@ impl Place {
         }
     }
 
-    /// Keeps a blob and describes it.
+    /// Adds a blob and returns its descriptor.
     pub(crate) fn add(&self, media_type: MediaType, content: &[u8]) -> Descriptor {
         self.add_as(Algorithm::Sha256, media_type, content)
     }
@@ -126,31 +126,31 @@ impl Place {
         Descriptor::new(media_type, digest, content.len() as u64).unwrap()
     }
 
-    /// Keeps an image whose layers have these contents.
+    /// Adds an image whose layers have these contents.
     pub(crate) fn image(&self, seed: &str, layers: &[&str]) -> Manifest {
         let builder =
             ImageBuilder::new().with_config_bytes(MediaType::OCI_CONFIG, format!("{{\"seed\":{seed:?}}}"));
         let builder = layers.iter().fold(builder, |builder, layer| {
             builder.with_layer_bytes(MediaType::OCI_LAYER, layer.as_bytes().to_vec())
         });
-        self.keep(&builder.build().unwrap())
+        self.add_built(&builder.build().unwrap())
     }
 
-    /// Keeps an index of these descriptors.
+    /// Adds an index of these descriptors.
     pub(crate) fn index(&self, manifests: &[Descriptor]) -> Manifest {
         self.manifest_of(&json!({
             "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": manifests,
         }))
     }
 
-    /// Keeps an artifact that refers to a manifest, and lists it.
+    /// Adds an artifact that refers to a manifest, and lists it.
     pub(crate) fn referrer(&self, subject: &Manifest, artifact_type: &str, content: &str) -> Manifest {
         let manifest = self.artifact(Some(subject.descriptor()), artifact_type, content);
         self.list(subject.digest(), manifest.descriptor().clone());
         manifest
     }
 
-    /// Keeps an artifact.
+    /// Adds an artifact.
     pub(crate) fn artifact(
         &self,
         subject: Option<&Descriptor>,
@@ -163,11 +163,11 @@ impl Place {
         if let Some(subject) = subject {
             builder = builder.with_subject(subject.clone());
         }
-        self.keep(&builder.build().unwrap())
+        self.add_built(&builder.build().unwrap())
     }
 
-    /// Keeps what was built.
-    fn keep(&self, image: &BuiltImage) -> Manifest {
+    /// Adds a built image.
+    fn add_built(&self, image: &BuiltImage) -> Manifest {
         let mut content = self.content.lock().unwrap();
         for (descriptor, bytes) in image.blobs() {
             content.blobs.insert(descriptor.digest().clone(), bytes.clone());
@@ -207,7 +207,7 @@ impl Place {
         self.content.lock().unwrap().names.get(name).cloned()
     }
 
-    /// Whether everything of a manifest is there.
+    /// True if it has everything of a manifest.
     pub(crate) fn is_whole(&self, manifest: &Manifest) -> bool {
         self.content.lock().unwrap().is_whole(manifest.digest())
     }
@@ -216,7 +216,7 @@ impl Place {
         self.log.lock().unwrap().clone()
     }
 
-    /// How many things of this kind were done.
+    /// The number of calls of this kind.
     pub(crate) fn count(&self, kind: fn(&Done) -> bool) -> usize {
         self.log().iter().filter(|done| kind(done)).count()
     }
@@ -238,7 +238,7 @@ impl Place {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         let call = Call {
-            place: self,
+            store: self,
             fails_after: self.failures.get(&number) == Some(&true),
         };
         tokio::task::yield_now().await;
@@ -253,7 +253,7 @@ impl Place {
 }
 
 struct Call<'a> {
-    place: &'a Place,
+    store: &'a TestStore,
     fails_after: bool,
 }
 
@@ -269,12 +269,12 @@ impl Call<'_> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.place.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.store.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 #[async_trait]
-impl Source for Place {
+impl Source for TestStore {
     async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
         Ok(self.manifest(target).await?.descriptor().clone())
     }
@@ -326,7 +326,7 @@ impl Source for Place {
 }
 
 #[async_trait]
-impl Sink for Place {
+impl Sink for TestStore {
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let call = self.call(1).await?;
         self.write_down(Done::Asked(descriptor.digest().clone()));
@@ -431,6 +431,6 @@ pub(crate) fn target(name: &str) -> Target {
     Name::parse(name).unwrap().into()
 }
 
-pub(crate) fn pair() -> (Arc<Place>, Arc<Place>) {
-    (Arc::new(Place::new()), Arc::new(Place::new()))
+pub(crate) fn pair() -> (Arc<TestStore>, Arc<TestStore>) {
+    (Arc::new(TestStore::new()), Arc::new(TestStore::new()))
 }
