@@ -23,7 +23,19 @@ use crate::{ConfigError, ConfigErrorKind, ConfigWarning, HostOs, Locations, file
 /// | Podman 6 | the user's `certs.d`; in `/etc/containers`, then `/usr/share/containers`: `certs.rootless.d/UID` and `certs.rootless.d`, or `certs.rootful.d`, and `certs.d`; `/etc/docker/certs.d` |
 /// | Podman 5 | `certs.d` in `~/.config/containers`, then `/etc/containers`; `/etc/docker/certs.d` |
 ///
-/// Nothing is parsed here beyond the PEM headers: whether a key fits its certificate is for the TLS layer.
+/// Only the PEM headers are parsed. The TLS layer checks that a key fits its certificate.
+///
+/// ```no_run
+/// use wharf_config::{Certificates, Locations};
+/// use wharf_reference::Registry;
+///
+/// let registry = Registry::parse("registry.example.com")?;
+/// let certificates = Certificates::load(&Locations::from_env(), &registry)?;
+/// for authority in certificates.authorities() {
+///     println!("{}", authority.path().display());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Deviation
 ///

@@ -79,15 +79,23 @@ impl Registries {
         Ok(registries)
     }
 
-    /// Reads the text of one registries.conf.
+    /// Parses the text of one registries.conf, of version 1 or 2.
+    ///
+    /// # Errors
+    ///
+    /// Text that is no TOML, a key of another type, a value that cannot be used, tables that contradict each other; each with
+    /// line and key.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let mut registries = Self::default();
         registries.merge(Layer::parse(text, None, Part::Main)?);
         Ok(registries)
     }
 
-    /// Merges the text of a drop-in file, as if it had been read after everything before. On an error nothing
-    /// is changed.
+    /// Merges the text of a drop-in file, as if the file were read after those before. On an error `self` is unchanged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registries::parse`].
     pub fn merge_drop_in(&mut self, file: &Path, text: &str) -> Result<(), ConfigError> {
         let layer = Layer::parse(text, Some(file), Part::DropIn)?;
         self.merge(layer);

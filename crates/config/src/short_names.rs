@@ -184,6 +184,11 @@ impl ShortNames {
     /// Resolves a name for a pull; the result has at least one candidate.
     ///
     /// The prompt is asked if there are several candidates; `None` if nobody can be asked.
+    ///
+    /// # Errors
+    ///
+    /// [`ShortNameError`]: no alias and no search registries, several images and no prompt, a prompt that chose none, a name
+    /// that is not valid at a search registry, a machine-written file that cannot be read.
     pub fn resolve(
         &self,
         name: &Written,

@@ -16,12 +16,15 @@ impl Credentials {
     /// Every key that a file or a helper lists, in sorted order, each with the result of looking it up.
     ///
     /// Keys that are no registry or namespace are left out, and so is a helper of registries.conf whose program
-    /// is not there and a `credsStore` that fails. Fails if a file cannot be understood or another helper cannot
-    /// list what it has.
+    /// is not there and a `credsStore` that fails.
     ///
     /// # Deviation
     ///
     /// Upstream fails if any one key cannot be looked up; here that is the result for this key.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be understood; a helper, other than those, that cannot list its keys.
     pub fn all(&self) -> Result<Vec<ListedCredential>, CredentialsError> {
         let mut keys = BTreeSet::new();
         for name in &self.sources.order {

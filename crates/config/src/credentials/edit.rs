@@ -51,8 +51,12 @@ impl AuthFileEdit {
 
     /// Stores a credential under a key, in place of what was there.
     ///
-    /// In the form of Docker, Docker Hub goes under its URL, and a namespace is an error, because Docker would
-    /// not find it. A [`Credential::Bearer`] and a user name with a colon cannot be stored.
+    /// In the form of Docker, Docker Hub is stored under its URL.
+    ///
+    /// # Errors
+    ///
+    /// In the form of Docker a namespace, because Docker would not find it; a [`Credential::Bearer`] or a user name with a colon,
+    /// which the file has no form for.
     pub fn set(&mut self, key: &CredentialKey, credential: &Credential) -> Result<(), ConfigError> {
         let fields = entry::encode(credential).map_err(|NotStorable(message)| {
             ConfigError::new(ConfigErrorKind::Value, message).with_file(self.file.target())
@@ -93,6 +97,10 @@ impl AuthFileEdit {
 
     /// Writes the file, readable by its owner only, and makes the change durable before it returns. A reader,
     /// or a crash, sees the old or the new file. Without a change nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// A file or directory that cannot be written. The old file stays as it was.
     pub fn commit(self) -> Result<(), ConfigError> {
         if self.changed {
             self.file.replace(self.draft.render().as_bytes())

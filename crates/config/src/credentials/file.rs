@@ -81,13 +81,19 @@ impl AuthEntry {
 impl AuthFile {
     /// Parses the text of a file.
     ///
-    /// Anything but a JSON object of the form is an error with line and column, so an empty text is one too, and a
-    /// Kubernetes secret around the payload.
+    /// # Errors
+    ///
+    /// Text that is no JSON object of the form, with line and column: an empty text is such, and a Kubernetes secret around
+    /// the payload.
     pub fn parse(text: &str, format: AuthFormat) -> Result<Self, ConfigError> {
         Self::from_json(text, format).map_err(|problem| problem.into_error(None))
     }
 
-    /// Reads a file. One that does not exist holds no credentials.
+    /// Reads a file. A file that does not exist has no credentials.
+    ///
+    /// # Errors
+    ///
+    /// A file that exists and cannot be read, and as [`AuthFile::parse`].
     pub fn read(path: &Path, format: AuthFormat) -> Result<Self, ConfigError> {
         let missing = || Self {
             path: Some(path.to_owned()),
@@ -110,6 +116,20 @@ impl AuthFile {
     }
 
     /// Locks a file to change it. Only [`AuthFormat::Containers`] and [`AuthFormat::Docker`] are written.
+    ///
+    /// ```no_run
+    /// use wharf_config::{AuthFile, AuthFormat, CredentialKey};
+    /// use wharf_auth::Credential;
+    ///
+    /// let mut edit = AuthFile::edit("auth.json".as_ref(), AuthFormat::Containers)?;
+    /// edit.set(&CredentialKey::parse("example.com/team")?, &Credential::basic("ada", "password"))?;
+    /// edit.commit()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Another form than these two, a file that cannot be locked, and as [`AuthFile::read`].
     pub fn edit(path: &Path, format: AuthFormat) -> Result<AuthFileEdit, ConfigError> {
         AuthFileEdit::open(path, format)
     }
@@ -120,7 +140,9 @@ impl AuthFile {
     /// last the host; then keys that are URLs of the host and, for Docker Hub, its other names. An entry
     /// without a credential ends the search with `None`.
     ///
-    /// Fails if that one entry cannot be decoded; others are not looked at.
+    /// # Errors
+    ///
+    /// The entry cannot be decoded. Other entries are not decoded.
     pub fn credential(&self, key: &CredentialKey) -> Result<Option<Credential>, ConfigError> {
         self.entry(key).map_or(Ok(None), |entry| self.decode(entry))
     }
@@ -159,6 +181,10 @@ impl AuthFile {
     }
 
     /// The credential of an entry of this file; `None` if it holds none.
+    ///
+    /// # Errors
+    ///
+    /// The entry cannot be decoded; the error has its line.
     pub fn decode(&self, entry: &AuthEntry) -> Result<Option<Credential>, ConfigError> {
         entry.fields.credential().map_err(|Undecodable| {
             let problem = Problem {

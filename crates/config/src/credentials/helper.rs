@@ -17,10 +17,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest name of a credential helper, in bytes.
 const MAX_NAME: usize = 64;
 
-/// A program `docker-credential-NAME` that keeps credentials, such as one for the system's keychain
+/// A program `docker-credential-NAME` that stores credentials, such as one for the system's keychain
 /// (docker-credential-helpers, *Development*).
 ///
-/// Every call starts the program and blocks until it ends. What bounds it:
+/// Every call starts the program and blocks until it ends. Its limits:
 ///
 /// | | |
 /// |---|---|
@@ -29,7 +29,7 @@ const MAX_NAME: usize = 64;
 /// | environment | what [`HelperEnvironment`] lists; the working directory is `/` |
 /// | time | 30 seconds, then its process group is killed |
 /// | output | 1 MiB on standard output, then likewise; standard error is discarded |
-/// | errors | never quote what it wrote |
+/// | errors | never quote its output |
 ///
 /// A helper runs in a process group of its own, so it cannot prompt on the terminal.
 ///
@@ -46,7 +46,17 @@ pub struct CredentialHelper {
 impl CredentialHelper {
     /// The helper of that name, the part after `docker-credential-`. Nothing is started yet.
     ///
-    /// A name that cannot be one is [`HelperErrorKind::InvalidName`].
+    /// ```no_run
+    /// use wharf_config::{CredentialHelper, Locations};
+    ///
+    /// let helper = CredentialHelper::new("secretservice", &Locations::from_env().helper_environment())?;
+    /// let credential = helper.get("registry.example.com")?;
+    /// # Ok::<(), wharf_config::HelperError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`HelperErrorKind::InvalidName`] for a name that no helper can have.
     pub fn new(name: &str, environment: &HelperEnvironment) -> Result<Self, HelperError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if name.is_empty() || name.len() > MAX_NAME || name.contains("..") || !name.bytes().all(allowed) {
@@ -76,6 +86,10 @@ impl CredentialHelper {
     /// an identity token.
     ///
     /// The server is a host, or whatever text the credential was stored under.
+    ///
+    /// # Errors
+    ///
+    /// [`HelperError`]: no such program, no end in time, too much output, a failure, an answer that is none of the protocol.
     pub fn get(&self, server: &str) -> Result<Option<Credential>, HelperError> {
         match self.run("get", self.server(server)?)? {
             Some(output) => protocol::parse_credential(&output).map_err(|kind| self.error(kind)),
@@ -83,7 +97,11 @@ impl CredentialHelper {
         }
     }
 
-    /// Keeps a credential for a server. A [`Credential::Bearer`] cannot be kept.
+    /// Stores a credential for a server.
+    ///
+    /// # Errors
+    ///
+    /// [`HelperErrorKind::NotStorable`] for a [`Credential::Bearer`], and as [`CredentialHelper::get`].
     pub fn store(&self, server: &str, credential: &Credential) -> Result<(), HelperError> {
         let input = protocol::render_credential(self.server(server)?, credential)
             .ok_or_else(|| self.error(HelperErrorKind::NotStorable))?;
@@ -93,12 +111,20 @@ impl CredentialHelper {
         }
     }
 
-    /// Forgets the credential for a server. `false` if the helper says that there was none; most do not say.
+    /// Erases the credential for a server. `false` if the helper reports that there was none; most report nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`CredentialHelper::get`].
     pub fn erase(&self, server: &str) -> Result<bool, HelperError> {
         Ok(self.run("erase", self.server(server)?)?.is_some())
     }
 
-    /// The servers it keeps credentials for, each with the user name, in sorted order.
+    /// The servers that the helper has credentials for, each with the user name, in sorted order.
+    ///
+    /// # Errors
+    ///
+    /// [`HelperError`]: no such program, no end in time, too much output, a failure, an answer that is none of the protocol.
     pub fn list(&self) -> Result<Vec<(String, String)>, HelperError> {
         match self.run("list", "unused")? {
             Some(output) => protocol::parse_list(&output).map_err(|kind| self.error(kind)),

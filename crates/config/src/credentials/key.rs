@@ -13,8 +13,19 @@ pub struct CredentialKey {
 }
 
 impl CredentialKey {
-    /// Parses `host[:port]` or `host[:port]/namespace`, as the files write it. A scheme, a tag, a digest or
-    /// user information is an error.
+    /// Parses `host[:port]` or `host[:port]/namespace`, as the files write it.
+    ///
+    /// ```
+    /// use wharf_config::CredentialKey;
+    ///
+    /// let key = CredentialKey::parse("registry.example.com/team")?;
+    /// assert_eq!(key.registry().as_str(), "registry.example.com");
+    /// # Ok::<(), wharf_reference::ParseError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A scheme, a tag, a digest, user information, or a registry or namespace that is not valid.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         if text.contains("://") {
             Reference::parse(text)?; // says where the scheme is
@@ -37,6 +48,10 @@ impl CredentialKey {
 
     /// Parses what a person gives to `login` and `logout`: as [`CredentialKey::parse`], or a URL, of which only
     /// the host and port count.
+    ///
+    /// # Errors
+    ///
+    /// As [`CredentialKey::parse`].
     pub fn parse_argument(text: &str) -> Result<Self, ParseError> {
         match strip_scheme(text) {
             Some(rest) => Self::parse(rest.split('/').next().unwrap_or_default()),

@@ -65,11 +65,16 @@ impl Removal {
 }
 
 impl Credentials {
-    /// Stores a credential for [`Credentials::lookup`] to find, and says where it is.
+    /// Stores a credential for [`Credentials::lookup`] to find, and returns the source that has it now.
     ///
     /// The sources of `credential-helpers` are tried in order until one succeeds; a file in Docker's form is
     /// used without them. A file that names a helper for the registry stores it there. Helpers refuse keys
     /// that are namespaces.
+    ///
+    /// # Errors
+    ///
+    /// No source takes the credential: the file cannot be written, each helper fails, or this host has no file for
+    /// credentials.
     pub fn store(&self, key: &CredentialKey, credential: &Credential) -> Result<Stored, CredentialsError> {
         let mut errors = Vec::new();
         for name in self.written_sources() {
@@ -97,11 +102,15 @@ impl Credentials {
         Stored { origin, hidden_by }
     }
 
-    /// Removes what is stored under a key from every source that [`Credentials::store`] may use, and says
-    /// whether other sources still have a credential for it.
+    /// Removes what is stored under a key from every source that [`Credentials::store`] may use, and
+    /// returns whether other sources still have a credential for it.
     ///
     /// All of them are tried before the first failure is reported. A helper that `credsStore` names and that is
     /// missing or fails is no failure ([`Erased::unanswered`]).
+    ///
+    /// # Errors
+    ///
+    /// The first failure of a source that must be asked: a file that cannot be read or written, a helper that fails.
     pub fn erase(&self, key: &CredentialKey) -> Result<Erased, CredentialsError> {
         let mut removal = Removal::default();
         for name in self.written_sources() {
@@ -150,6 +159,10 @@ impl Credentials {
     /// # Deviation
     ///
     /// Upstream also removes `credHelpers` from the file. It is configuration, not a credential, so it stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`Credentials::erase`].
     pub fn erase_all(&self) -> Result<Vec<CredentialSource>, CredentialsError> {
         let mut removal = Removal::default();
         for name in self.written_sources() {

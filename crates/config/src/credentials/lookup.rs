@@ -101,13 +101,18 @@ impl Credentials {
     ///
     /// Sources are asked in the order of `credential-helpers`; helpers for the host, files as follows. In
     /// each file, a helper named for the host by `credHelpers` answers for the file, even with nothing;
-    /// then `credsStore` is asked; then [`AuthFile::credential`] decides. A file without a credential passes
-    /// the question on to the next.
+    /// then `credsStore` is asked; then [`AuthFile::credential`] decides. After a file without a credential the
+    /// next source is asked.
     ///
     /// A file that fails, or a helper of its `credHelpers`, ends the search through the files. Helpers of
-    /// registries.conf that fail are passed over; if nothing is found after all, what failed is the error, because
-    /// there may be a credential (N15). `credsStore` names a helper for no registry in particular: if that fails,
+    /// registries.conf that fail are passed over; if no source has a credential, their failure is the error, because
+    /// there may be one (N15). `credsStore` names a helper for no registry in particular: if that fails,
     /// the search goes on, and it is no error ([`Lookup::unanswered`]).
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or understood, a helper of its `credHelpers` that fails; a helper of registries.conf that
+    /// fails, if no other source has a credential.
     pub fn lookup(&self, key: &CredentialKey) -> Result<Lookup, CredentialsError> {
         let mut lookup = Lookup::default();
         let mut errors = Vec::new();

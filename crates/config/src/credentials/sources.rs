@@ -65,13 +65,16 @@ impl Credentials {
     /// `REGISTRY_AUTH_FILE`; otherwise auth.json of the runtime directory, auth.json of the user, Docker's
     /// config.json and `.dockercfg`.
     ///
-    /// The first of them is written, or Docker's if `DOCKER_CONFIG` names it. Nothing is read yet. Two
-    /// explicit files are an error. Add the helpers of registries.conf with [`Credentials::with_helpers`].
+    /// The first of them is written, or Docker's if `DOCKER_CONFIG` names it. Nothing is read yet. Add the helpers of registries.conf with [`Credentials::with_helpers`].
     ///
     /// # Deviation
     ///
     /// If `DOCKER_CONFIG` is set, Podman reads Docker's file alone. Here, as with Skopeo, the others count as
     /// well; a login that one of them hides says so ([`super::Stored::hidden_by`]).
+    ///
+    /// # Errors
+    ///
+    /// Two explicit files: one set as auth.json and one in Docker's form.
     pub fn from_locations(locations: &Locations) -> Result<Self, ConfigError> {
         Ok(Self::new(locations.auth_files()?, locations.helper_environment()))
     }
@@ -139,6 +142,10 @@ impl Credentials {
 impl Credentials {
     /// Runs [`Credentials::lookup`] on a thread of its own, under any runtime.
     /// [`CredentialProvider`](wharf_auth::CredentialProvider) answers from it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Credentials::lookup`].
     pub async fn find(
         &self,
         registry: &Registry,

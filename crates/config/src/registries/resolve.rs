@@ -56,6 +56,10 @@ impl<'a> Resolution<'a> {
     }
 
     /// The candidates, if at least one may be contacted.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError::Blocked`] if every candidate is blocked, [`ResolveError::Unusable`] if none has a valid name.
     pub fn into_candidates(self) -> Result<Vec<Candidate>, ResolveError> {
         if self
             .candidates

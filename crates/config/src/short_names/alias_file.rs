@@ -36,7 +36,11 @@ impl AliasFile {
         &self.path
     }
 
-    /// The aliases in it; none if it does not exist.
+    /// The aliases in the file, and warnings about entries without effect; no aliases if the file does not exist.
+    ///
+    /// # Errors
+    ///
+    /// A file that is malformed, or exists and cannot be read.
     pub fn read(&self) -> Result<(Aliases, Vec<ConfigWarning>), ConfigError> {
         match file::read_optional(&self.path)? {
             Some(bytes) => self.parse(&file::text(&self.path, bytes)?),
@@ -64,7 +68,11 @@ impl AliasFile {
         self.change(name, Some(repository)).map(drop)
     }
 
-    /// Removes an alias; says whether it was there.
+    /// Removes an alias. `false` if the file has none of that name.
+    ///
+    /// # Errors
+    ///
+    /// A file that is malformed, or cannot be read or written.
     pub fn remove(&self, name: &str) -> Result<bool, ConfigError> {
         if self.read()?.0.named(name).is_none() {
             return Ok(false); // without making a file to lock
