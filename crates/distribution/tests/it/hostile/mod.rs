@@ -7,9 +7,10 @@ mod hidden;
 mod http2;
 mod limits;
 mod lists;
+mod messages;
 mod names;
 mod optional;
-mod places;
+mod origins;
 mod ranges;
 mod realms;
 mod referrers;
@@ -17,6 +18,5 @@ mod refusals;
 mod tokens;
 mod unanswered;
 mod uploads;
-mod words;
 
 use wharf_testkit::hostile::scene;
