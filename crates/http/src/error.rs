@@ -5,10 +5,6 @@ pub(crate) type Cause = Box<dyn error::Error + Send + Sync>;
 /// The reason why a request failed before there was a response, or while its body was read.
 ///
 /// It contains no URL: the layer that knows the purpose of the request adds it.
-///
-/// `wharf_content::Error` has the same three parts, and each crate has a type of its own: neither crate
-/// depends on the other, each has its own kinds, and a shared crate would be larger than the fifty lines
-/// that it saves.
 pub struct Error {
     kind: ErrorKind,
     message: Option<Box<str>>,

@@ -1,5 +1,5 @@
-//! What attacks on resources cost, in numbers: requests, connections, bytes, memory, files left open. Each script
-//! runs in a process of its own, one case after the other, so that the memory is the attack's.
+//! What attacks on resources cost, in numbers: requests, connections, bytes, memory, files left open. Each
+//! script runs in a process of its own, one case after the other, so that the memory is the attack's.
 //!
 //! `cargo test -p wharf-distribution --test budgets`, with part of a script's name to run some only, and
 //! `-- --cases` to see each case.

@@ -71,7 +71,8 @@ fn x01_endless_bodies_are_cut() -> Cases {
                         format!("WWW-Authenticate: Basic realm=\"x\"\r\nContent-Type: {MANIFEST}\r\n");
                     scene.registry.on(Match::any(), endless(status, &headers));
                 };
-                // What is not there is looked for elsewhere, and what exists is not sent: a few more requests.
+                // What is not there is looked for elsewhere, and what exists is not sent: a few more
+                // requests.
                 let case = Case::new(format!("{ask:?} {status}"), ask, set).with_requests(3);
                 case.with_taken(limit).with_connections(3)
             };

@@ -1,13 +1,14 @@
-//! Fault figures: pulls, pushes, lists and logins over connections and registries that fail at random, and what
-//! comes of it. A failing run prints the seed that repeats it.
+//! Fault figures: pulls, pushes, lists and logins over connections and registries that fail at random, and
+//! what comes of it. A failing run prints the seed that repeats it.
 //!
-//! `cargo test -p wharf-distribution --test faults -- --seed 1 --count 10000`, or `--run SEED` for one run in
-//! detail; `--outcomes` prints a line for each run. Time is simulated: a stall of half a minute costs nothing.
+//! `cargo test -p wharf-distribution --test faults -- --seed 1 --count 10000`, or `--run SEED` for one run
+//! in detail; `--outcomes` prints a line for each run. Time is simulated: a stall of half a minute costs
+//! nothing.
 //!
-//! From the seed follow what is done, what goes wrong at which byte, and how long the client waits between tries; on one
-//! thread and a simulated clock, so does what comes of it. Ports, tokens and upload ids are chance, at the same
-//! length: a run in which a bit of one of these is inverted may end in another way when it is repeated. Some runs of
-//! each series are repeated, and nearly all must end as before.
+//! From the seed follow what is done, what goes wrong at which byte, and how long the client waits between
+//! tries; on one thread and a simulated clock, so does what comes of it. Ports, tokens and upload ids are
+//! chance, at the same length: a run in which a bit of one of these is inverted may end in another way when
+//! it is repeated. Some runs of each series are repeated, and nearly all must end as before.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,6 +1,6 @@
-//! Runs against a server that answers nonsense: any status, any headers, any body, to anything. What must hold is
-//! little: no panic, no hang, no secret elsewhere, and nothing accepted that has not the digest it was asked for
-//! by.
+//! Runs against a server that answers nonsense: any status, any headers, any body, to anything. What must
+//! hold is little: no panic, no hang, no secret elsewhere, and nothing accepted that has not the digest it
+//! was asked for by.
 
 use std::{
     sync::{Arc, Mutex},

@@ -105,8 +105,8 @@ impl Plan {
         self.troubles.iter().any(garbles)
     }
 
-    /// Whether bytes change on their way, in a task whose answer no digest protects: over plain http nobody can
-    /// tell.
+    /// Whether bytes change on their way, in a task whose answer no digest protects: over plain http nobody
+    /// can tell.
     pub(crate) fn garbles_unprotected(&self) -> bool {
         let garbles = |trouble: &Trouble| match trouble {
             Trouble::Wire(fault) => matches!(fault.harm, Harm::Flip | Harm::Insert(_) | Harm::Lose(_)),

@@ -331,8 +331,8 @@ async fn a_place_that_is_no_repository_is_to_be_corrected_not_allowed() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_mirror_is_left_sooner_than_the_registry() {
     let secs = Duration::from_secs;
-    // How long each needs to answer, whether the registry can be reached, how long the whole may take, and whether it
-    // ends well.
+    // How long each needs to answer, whether the registry can be reached, how long the whole may take, and
+    // whether it ends well.
     let table = [
         ("both are quick", 0, 0, true, 5, true),
         ("a mirror that needs 10 s", 10, 0, true, 20, true),

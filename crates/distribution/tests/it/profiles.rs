@@ -1,5 +1,5 @@
-//! Registries that are known in the field, as far as their ways were observed from outside: a login, a push, a
-//! pull, tags, copies and referrers go well with each.
+//! Registries that are known in the field, as far as their ways were observed from outside: a login, a
+//! push, a pull, tags, copies and referrers go well with each.
 
 use std::sync::Arc;
 

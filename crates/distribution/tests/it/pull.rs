@@ -226,8 +226,8 @@ async fn a_large_blob_comes_over_several_connections() {
     assert_eq!(ranges.load(Ordering::Relaxed), 0);
 }
 
-/// A range that breaks off is asked for again, from where it broke; when that happens too often, one stream goes
-/// on.
+/// A range that breaks off is asked for again, from where it broke; when that happens too often, one stream
+/// goes on.
 #[tokio::test]
 async fn broken_ranges_are_continued() {
     const SIZE: usize = 24 * 1024 * 1024;

@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// All but the send loop repeat an operation of several requests, each for the reason in ARCHITECTURE.md. Another
-/// one multiplies the attempts of the retry policy.
+/// All but the send loop repeat an operation of several requests, each for the reason in ARCHITECTURE.md.
+/// Another one multiplies the attempts of the retry policy.
 #[test]
 fn one_loop_sends_and_five_callers_repeat_an_operation() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -51,8 +51,8 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every loop that awaits, with what it repeats. A loop that is missing here may send requests without regard to the
-/// retry policy.
+/// Every loop that awaits, with what it repeats. A loop that is missing here may send requests without
+/// regard to the retry policy.
 ///
 /// | kind | what one round does | bound |
 /// |---|---|---|

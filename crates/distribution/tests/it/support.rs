@@ -73,8 +73,8 @@ pub(crate) fn on_stage(stage: &Stage) -> ClientBuilder {
         .with_retry(RetryPolicy::default().with_initial_backoff(Duration::from_millis(5)))
 }
 
-/// Reads a blob as a store does: each piece where it belongs, and back once those before it are there. How many
-/// bytes came early, too.
+/// Reads a blob as a store does: each piece where it belongs, and back once those before it are there. How
+/// many bytes came early, too.
 pub(crate) async fn read_in_pieces(blob: Blob) -> Result<(Vec<u8>, u64), wharf_content::Error> {
     let mut pieces = blob.into_pieces()?;
     let mut bytes = vec![0; usize::try_from(pieces.descriptor().size()).unwrap()];

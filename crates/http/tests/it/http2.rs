@@ -82,7 +82,8 @@ fn x08_the_http2_library_is_recent() {
     assert!(numbers >= vec![0, 4, 16], "{version}");
 }
 
-/// What the two sides agree on, for a small request and for one that moves many bytes, which shares no connection.
+/// What the two sides agree on, for a small request and for one that moves many bytes, which shares no
+/// connection.
 #[tokio::test]
 async fn x08_the_protocol_is_the_one_agreed_on() {
     let table = [

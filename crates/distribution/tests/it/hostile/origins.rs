@@ -188,8 +188,8 @@ async fn n09_insecure_is_one_registrys_affair() {
     }
 }
 
-/// Storage without TLS behind a registry with it: where the registry's certificate is not verified, plain http will
-/// do, without credentials and for bytes that are checked; elsewhere it will not.
+/// Storage without TLS behind a registry with it: where the registry's certificate is not verified, plain
+/// http will do, without credentials and for bytes that are checked; elsewhere it will not.
 #[tokio::test]
 async fn n10_storage_in_the_clear_is_read_where_the_waiver_says_so() {
     let image = Image::small("x");

@@ -373,7 +373,8 @@ async fn n19_what_holds_secrets_prints_none() {
         Answer::ok("short"),
         Answer::challenge("Bearer realm=\"https://evil.test/\""),
     ] {
-        // The CDN's own text is the one thing that may come back, and the kit's mark in it is not a secret of ours.
+        // The CDN's own text is the one thing that may come back, and the kit's mark in it is not a secret
+        // of ours.
         let answer = if answer.code() == 403 {
             answer.body("denied")
         } else {

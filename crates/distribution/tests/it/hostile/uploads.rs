@@ -255,7 +255,8 @@ async fn x05_a_mount_that_is_not_done_is_an_upload() {
     }
 }
 
-/// A mount that is done names the blob; what names another is not believed, and what names none is asked about.
+/// A mount that is done names the blob; what names another is not believed, and what names none is asked
+/// about.
 #[tokio::test]
 async fn x05_a_mount_is_done_when_the_registry_names_the_blob() {
     let image = Image::small("x");
@@ -374,7 +375,8 @@ async fn n06_no_step_of_an_upload_leads_away() {
     }
 }
 
-/// What was deleted although the reply was lost is gone: asking again finds nothing, which is what was wanted.
+/// What was deleted although the reply was lost is gone: asking again finds nothing, which is what was
+/// wanted.
 #[tokio::test]
 async fn x05_a_lost_reply_to_a_deletion_is_success() {
     use wharf_registry::{Endpoint, Fault};
@@ -481,7 +483,8 @@ async fn x05_a_stream_is_closed_as_often_as_it_takes() {
     }
 }
 
-/// What counts as success, beyond the statuses of the specification: an upload is confirmed by the registry itself.
+/// What counts as success, beyond the statuses of the specification: an upload is confirmed by the registry
+/// itself.
 #[tokio::test]
 async fn other_statuses_of_success_count_where_the_registry_has_the_bytes() {
     let image = Image::small("x");
