@@ -3,15 +3,19 @@
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::format_collect,
     clippy::string_slice,
     clippy::too_many_lines,
-    reason = "helpers of tests fail by panicking, and tables are long"
+    reason = "helpers of tests fail by panicking and say what they skip, and tables are long"
 )]
 
+mod fixtures;
 mod forge;
+mod golden;
 mod judge;
 mod keyring;
 mod message;
+mod oracle;
 mod robust;
 mod support;
