@@ -70,7 +70,11 @@ impl Client {
             None => format!("not logged in to {shown}"),
         };
         for error in erased.unanswered {
-            write!(message, "; what may have credentials did not answer: {error}").ok();
+            write!(
+                message,
+                "; a source that may have credentials did not answer: {error}"
+            )
+            .ok();
         }
         Err(Error::new(ErrorKind::NotFound, message))
     }

@@ -70,7 +70,7 @@ impl Pulled {
 
 impl Client {
     /// Pulls an image into a store, as `podman pull` does: a name without a registry may be an alias, or be
-    /// searched in several registries (containers-registries.conf(5)); [`Pulled`] says what it was taken for.
+    /// searched in several registries (containers-registries.conf(5)); [`Pulled::reference`] is the image that was found.
     /// In the store the image is called by its full reference.
     ///
     /// The store is any [`Sink`]: a [`Layout`](wharf_store::Layout), a [`Memory`](wharf_store::Memory), a type of yours.

@@ -73,7 +73,7 @@ impl Progress for Watch {
 mod tests {
     use super::*;
 
-    /// The seconds that were told of.
+    /// The seconds of each wait that was reported.
     #[derive(Default)]
     struct Heard(Mutex<Vec<u64>>);
 

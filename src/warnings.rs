@@ -1,4 +1,4 @@
-//! Warnings: things that the user should know and that are no failures, each told once.
+//! Warnings: conditions that the user should know and that are no failures, each reported once.
 
 use std::{
     fmt,

@@ -45,8 +45,8 @@ use crate::{
 #[must_use]
 pub struct ClientBuilder {
     locations: Locations,
-    /// Every setting of the protocol's client. Where repositories are, who we are and which certificates are used
-    /// is put in when it is built.
+    /// The settings of the protocol's client. Resolver, credentials, certificates and warnings are added by
+    /// [`ClientBuilder::build`].
     protocol: wharf_distribution::ClientBuilder,
     /// True if the caller has set the proxies, so that the environment's have no effect.
     has_proxies: bool,

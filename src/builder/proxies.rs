@@ -4,7 +4,7 @@ use wharf_config::ProxyVariables;
 use wharf_content::{Error, ErrorKind};
 use wharf_http::ProxySettings;
 
-/// Fails for a value that is no proxy: Go ignores such a one, and goes around the proxy without a word.
+/// Fails for a value that is no proxy. Go ignores such a value and connects without the proxy.
 pub(super) fn from_variables(variables: &ProxyVariables) -> Result<ProxySettings, Error> {
     let named = |name: &'static str| {
         move |error: wharf_http::Error| {

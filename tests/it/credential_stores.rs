@@ -152,7 +152,7 @@ async fn a_logout_says_what_did_not_answer() {
     let error = client.logout(registry.as_str()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let text = error.to_string();
-    let helper = "; what may have credentials did not answer: docker-credential-desktop.exe: ";
+    let helper = "; a source that may have credentials did not answer: docker-credential-desktop.exe: ";
     assert!(text.contains(helper), "{text}");
 
     let entry =

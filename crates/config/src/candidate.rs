@@ -124,7 +124,7 @@ pub enum ResolveError {
     Unusable {
         /// The repository that was asked for.
         repository: Repository,
-        /// The file and table that move it, and what is wrong with the result.
+        /// The file and table that move it, and the mistake in the resulting name.
         reason: String,
     },
 }
@@ -140,7 +140,7 @@ impl fmt::Display for ResolveError {
         match self {
             Self::Blocked(blocked) => blocked.fmt(f),
             Self::BlockedRegistry { registry, origin } => write!(f, "{registry} is blocked by {origin}"),
-            Self::Unusable { repository, reason } => write!(f, "nowhere to find {repository}: {reason}"),
+            Self::Unusable { repository, reason } => write!(f, "no candidate for {repository}: {reason}"),
         }
     }
 }

@@ -135,7 +135,7 @@ impl Certificates {
         certificates
     }
 
-    /// A directory without certificates counts all the same.
+    /// A directory without certificates counts, too.
     fn warn_of_hidden(&mut self, dir: &Path, later: &[PathBuf]) {
         if !self.authorities.is_empty() || !self.clients.is_empty() {
             return;

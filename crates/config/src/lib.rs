@@ -15,27 +15,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It contacts no registry, judges no certificate and verifies no signature.
+//! It contacts no registry, verifies no certificate and no signature.
 //!
 //! # How the pieces relate
 //!
-//! A [`Locations`] describes the host: it alone reads the environment, and everything else takes it, or text.
+//! A [`Locations`] describes the host. Only this type reads the environment; the other types take it, or text.
 //!
 //! | you have | use | and get |
 //! |---|---|---|
-//! | what a person typed | [`ShortNames::resolve`] | the images it may mean, and why |
-//! | a repository | [`Registries::explain`], or [`Resolve`] | the candidates to try, in order, and why each is there |
+//! | a name that a user typed | [`ShortNames::resolve`] | the images that it may mean, and the reason |
+//! | a repository | [`Registries::explain`], or [`Resolve`] | the candidates to try, in order, and the table that each comes from |
 //! | a candidate | [`Credentials`] | the credential for it, if there is one |
 //! | a candidate | [`Certificates`] | the certificates for it |
-//! | an image's full name | [`Policy`] | what this host demands of it |
+//! | an image's full name | [`Policy`] | the requirements of this host |
 //!
 //! Every format is read from text as well as from files, and written only as a whole. An error names the file,
-//! the line and what was expected ([`ConfigError`]); what has no effect is a [`ConfigWarning`]. Where a type
+//! the line and the expected value ([`ConfigError`]); a setting without effect is a [`ConfigWarning`]. Where a type
 //! differs from Podman on purpose, its documentation says so under *Deviation*.
 //!
 //! # Features
 //!
-//! None: everything is always there.
+//! None.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod candidate;

@@ -158,7 +158,7 @@ impl Registries {
         self.search.as_ref().map(|search| &search.origin)
     }
 
-    /// The programs that keep credentials, in order; `containers-auth.json` stands for the files.
+    /// The credential helpers (`credential-helpers`), in order; `containers-auth.json` stands for the files.
     pub fn credential_helpers(&self) -> impl Iterator<Item = &str> {
         let default = self
             .credential_helpers
@@ -175,7 +175,7 @@ impl Registries {
             .map_or_else(ShortNameMode::default, |(mode, _)| *mode)
     }
 
-    /// The program that is told the credentials of each image that was opened.
+    /// The program that receives the credentials of each image that was opened.
     #[must_use]
     pub fn additional_layer_store_auth_helper(&self) -> Option<&str> {
         self.store_auth_helper.as_deref()

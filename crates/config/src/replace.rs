@@ -16,8 +16,8 @@ const MAX_LINKS: usize = 40;
 /// A file that no other process changes by this means while this value lives.
 ///
 /// The lock is a file `.NAME.lock` beside the target that is never removed: locking the target itself would
-/// lock an inode that the next replacement throws away. Whoever only reads needs no lock, for the name always
-/// leads to a whole file. What it holds may be secret, so it has no `Debug` (N19).
+/// lock an inode that the next replacement throws away. A reader needs no lock, for the name always
+/// leads to a whole file. The content may be secret, so it has no `Debug` (N19).
 pub(crate) struct LockedFile {
     target: PathBuf,
     contents: Option<Zeroizing<Vec<u8>>>,

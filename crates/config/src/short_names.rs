@@ -158,7 +158,7 @@ impl ShortNames {
         self.mode
     }
 
-    /// The machine-written file of aliases, be it there or not.
+    /// The machine-written file of aliases, whether it exists or not.
     #[must_use]
     pub const fn file(&self) -> Option<&AliasFile> {
         self.file.as_ref()
@@ -183,7 +183,7 @@ impl ShortNames {
 
     /// Resolves a name for a pull; the result has at least one candidate.
     ///
-    /// The prompt is asked if there are several candidates; `None` if nobody can be asked.
+    /// The prompt is asked if there are several candidates; `None` if there is no prompt.
     ///
     /// # Errors
     ///
@@ -255,7 +255,7 @@ impl ShortNames {
     }
 
     /// Records the choice of a prompt as an alias in the machine-written file, to be called once the image was
-    /// pulled. Candidates that nobody chose are not recorded. Says whether one was.
+    /// pulled. Candidates that no prompt chose are not recorded. Returns whether an alias was.
     ///
     /// # Errors
     ///

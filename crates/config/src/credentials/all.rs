@@ -47,7 +47,7 @@ impl Credentials {
             keys.extend(file.entries().filter_map(|entry| parse(entry.key())));
             keys.extend(file.helpers().filter_map(|(host, _)| parse(host)));
             if let Some(name) = file.credentials_store() {
-                // A store that fails is told of by the look-ups, as one that need not have answered.
+                // The look-ups report a store that fails, as a source that need not have answered.
                 let delegate = self.sources.delegate(name, Some((path, *format)));
                 if let Ok(listed) = delegate.and_then(|delegate| delegate.list()) {
                     keys.extend(parse_all(&listed));

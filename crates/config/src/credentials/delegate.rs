@@ -32,7 +32,7 @@ impl Delegate<'_> {
         CredentialSource::Helper(self.helper.name().to_owned())
     }
 
-    /// The credential of a registry, and under which name it is kept.
+    /// The credential of a registry, and the name under which the helper has it.
     pub(super) fn find(
         &self,
         registry: &Registry,
@@ -45,7 +45,7 @@ impl Delegate<'_> {
         Ok(None)
     }
 
-    /// Keeps the credential of a whole registry.
+    /// Stores the credential of a whole registry.
     pub(super) fn store(
         &self,
         key: &CredentialKey,
@@ -73,7 +73,7 @@ impl Delegate<'_> {
 
     /// As [`Self::erase`], for a server name as it is written in a file.
     pub(super) fn erase_server(&self, server: &str) -> Result<bool, CredentialsError> {
-        // Most helpers erase what is not there without a word, so they are asked first.
+        // Most helpers report no error when they erase a credential that they do not have, so they are asked first.
         let there = self.wrap(self.helper.get(server))?.is_some();
         Ok(there && self.wrap(self.helper.erase(server))?)
     }

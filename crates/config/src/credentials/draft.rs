@@ -1,4 +1,4 @@
-//! An auth file being changed: what is not understood is kept as it stands, in its order.
+//! An auth file being changed: unknown members stay unchanged and in their order.
 
 use zeroize::Zeroizing;
 

@@ -12,12 +12,12 @@ use crate::{ConfigError, ConfigErrorKind, file, replace::LockedFile};
 
 /// An auth file that is locked to be changed: nothing happens to it until [`AuthFileEdit::commit`].
 ///
-/// The lock holds between programs that use this crate; the other tools take none. What is not understood,
-/// be it at the top or in an entry, is kept in its order.
+/// The lock holds between programs that use this crate; the other tools take none. Unknown members,
+/// at the top or in an entry, stay unchanged and in their order.
 ///
 /// # Deviation
 ///
-/// Upstream drops what it does not know, replaces a symbolic link by a file, and takes no lock.
+/// Upstream drops unknown members, replaces a symbolic link by a file, and takes no lock.
 pub struct AuthFileEdit {
     file: LockedFile,
     format: AuthFormat,
@@ -49,7 +49,7 @@ impl AuthFileEdit {
         })
     }
 
-    /// Stores a credential under a key, in place of what was there.
+    /// Stores a credential under a key; an earlier credential is replaced.
     ///
     /// In the form of Docker, Docker Hub is stored under its URL.
     ///
@@ -64,13 +64,13 @@ impl AuthFileEdit {
         self.put(key, &fields)
     }
 
-    /// Leaves an entry without a credential, as Docker does for a registry whose credential a helper keeps.
+    /// Writes an entry without a credential, as Docker does for a registry whose credential is in a helper.
     pub(super) fn mark(&mut self, key: &CredentialKey) -> Result<(), ConfigError> {
         self.put(key, &[])
     }
 
-    /// Removes what is stored under a key: the key itself and, for a whole host, every other key that means
-    /// the same host. Says which keys those were.
+    /// Removes the credentials under a key: the key itself and, for a whole host, every other key that means
+    /// the same host. Returns the keys that were removed.
     ///
     /// # Deviation
     ///
@@ -126,7 +126,7 @@ impl AuthFileEdit {
     fn key_in_file(&self, key: &CredentialKey) -> Result<String, ConfigError> {
         match (self.format, key.path()) {
             (AuthFormat::Docker, Some(_)) => {
-                let message = format!("Docker keeps credentials for whole registries only, not for {key}");
+                let message = format!("Docker stores credentials for whole registries only, not for {key}");
                 Err(ConfigError::new(ConfigErrorKind::Value, message).with_file(self.file.target()))
             }
             (AuthFormat::Docker, None) if key.registry().is_docker_hub() => Ok(DOCKER_HUB_URL.to_owned()),

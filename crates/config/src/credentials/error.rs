@@ -19,7 +19,7 @@ pub enum CredentialsError {
         /// The file that names the helper; `None` for one of registries.conf.
         named_by: Option<PathBuf>,
     },
-    /// A helper keeps credentials for whole registries, and this key is a namespace within one.
+    /// A helper stores credentials for whole registries, and this key is a namespace within one.
     Namespace {
         /// The key.
         key: CredentialKey,
@@ -27,7 +27,7 @@ pub enum CredentialsError {
         helper: String,
     },
     /// This host has no file to store credentials in: neither a runtime directory nor a home directory is known.
-    NoPlace,
+    NoFile,
     /// Several sources failed and none succeeded.
     Several(Vec<Self>),
 }
@@ -69,10 +69,10 @@ impl fmt::Display for CredentialsError {
             }
             Self::Namespace { key, helper } => write!(
                 f,
-                "docker-credential-{helper} keeps credentials for all of {}, not for {key} alone",
+                "docker-credential-{helper} stores credentials for all of {}, not for {key} alone",
                 key.registry()
             ),
-            Self::NoPlace => f.write_str("there is no place for credentials; give an auth file"),
+            Self::NoFile => f.write_str("this host has no file for credentials: neither a runtime directory nor a home directory is known; name an auth file"),
             Self::Several(errors) => {
                 for (index, error) in errors.iter().enumerate() {
                     f.write_str(if index == 0 { "" } else { "; " })?;
@@ -89,7 +89,7 @@ impl error::Error for CredentialsError {
         match self {
             Self::File(error) => error.source(),
             Self::Helper { error, .. } => error.source(),
-            Self::Namespace { .. } | Self::NoPlace => None,
+            Self::Namespace { .. } | Self::NoFile => None,
             Self::Several(errors) => errors.first().and_then(error::Error::source),
         }
     }

@@ -46,7 +46,7 @@ impl CredentialKey {
         }
     }
 
-    /// Parses what a person gives to `login` and `logout`: as [`CredentialKey::parse`], or a URL, of which only
+    /// Parses the argument of `login` and `logout`: as [`CredentialKey::parse`], or a URL, of which only
     /// the host and port count.
     ///
     /// # Errors
@@ -144,7 +144,7 @@ impl fmt::Display for CredentialKey {
     }
 }
 
-/// The key under which Docker keeps Docker Hub.
+/// The key of Docker Hub in Docker's files.
 pub(super) const DOCKER_HUB_URL: &str = "https://index.docker.io/v1/";
 
 /// The host that an `auths` key stands for, in the form in which hosts are compared: without a scheme and what

@@ -90,7 +90,7 @@ impl Credentials {
                 Err(error) => errors.push(error),
             }
         }
-        Err(CredentialsError::combine(errors).unwrap_or(CredentialsError::NoPlace))
+        Err(CredentialsError::combine(errors).unwrap_or(CredentialsError::NoFile))
     }
 
     fn stored(&self, key: &CredentialKey, credential: &Credential, origin: CredentialOrigin) -> Stored {
@@ -102,7 +102,7 @@ impl Credentials {
         Stored { origin, hidden_by }
     }
 
-    /// Removes what is stored under a key from every source that [`Credentials::store`] may use, and
+    /// Removes the credentials under a key from every source that [`Credentials::store`] may use, and
     /// returns whether other sources still have a credential for it.
     ///
     /// All of them are tried before the first failure is reported. A helper that `credsStore` names and that is
@@ -192,7 +192,7 @@ impl Credentials {
             .files
             .write
             .as_ref()
-            .ok_or(CredentialsError::NoPlace)?;
+            .ok_or(CredentialsError::NoFile)?;
         if let Some(dir) = &self.sources.files.must_exist {
             std::fs::metadata(dir).map_err(|error| ConfigError::writing(dir, error))?;
         }

@@ -20,7 +20,7 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// The credential; `None` to go on anonymously.
+    /// The credential; `None` if there is none and requests are anonymous.
     #[must_use]
     pub fn credential(&self) -> Option<&Credential> {
         self.found.as_ref().map(|(credential, _)| credential)

@@ -14,7 +14,7 @@ pub(super) const FILES: &str = "containers-auth.json";
 
 /// The credentials of a host: which files and helpers there are, and the order in which they are asked.
 ///
-/// Nothing is kept between look-ups, so a login by another program counts at once. Clones are cheap. The
+/// Nothing is cached between look-ups, so a login by another program counts at once. Clones are cheap. The
 /// methods block while they read files and wait for helpers; as a [`CredentialProvider`] it does so on a
 /// thread of its own and needs no runtime.
 ///
@@ -61,7 +61,7 @@ impl Sources {
 }
 
 impl Credentials {
-    /// The files of a host (`containers-auth.json(5)`): an explicit one alone, be it set or named by
+    /// The files of a host (`containers-auth.json(5)`): an explicit one alone, set here or named by
     /// `REGISTRY_AUTH_FILE`; otherwise auth.json of the runtime directory, auth.json of the user, Docker's
     /// config.json and `.dockercfg`.
     ///
@@ -70,7 +70,7 @@ impl Credentials {
     /// # Deviation
     ///
     /// If `DOCKER_CONFIG` is set, Podman reads Docker's file alone. Here, as with Skopeo, the others count as
-    /// well; a login that one of them hides says so ([`super::Stored::hidden_by`]).
+    /// well; a login that one of them hides is reported ([`super::Stored::hidden_by`]).
     ///
     /// # Errors
     ///

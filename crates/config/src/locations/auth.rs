@@ -1,4 +1,4 @@
-//! The files in which credentials are kept.
+//! The files that hold credentials.
 
 use std::path::PathBuf;
 

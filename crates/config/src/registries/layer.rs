@@ -150,7 +150,7 @@ fn mode(root: &mut Table<'_, '_>) -> Result<Option<(ShortNameMode, SourceLine)>,
     Ok(Some((mode, root.document().origin(text.offset))))
 }
 
-/// Tables of one file that mean the same place must agree on how it is contacted.
+/// Tables of one file with one location must have equal settings for its connection.
 fn check_flags(root: &Table<'_, '_>, tables: &[(usize, RegistryTable)]) -> Result<(), ConfigError> {
     let mut seen: BTreeMap<&str, &RegistryTable> = BTreeMap::new();
     for (offset, table) in tables {

@@ -138,7 +138,7 @@ pub(crate) const CASES: &[Case] = &[
         "[[registry]]\nprefix = 'ex.com'\nlocation = 'in.lan:6000'",
         "ex.com:5000/x",
         &[
-            "error: nowhere to find ex.com:5000/x: line 1 ([[registry]] ex.com): in.lan:6000 cannot be followed \
+            "error: no candidate for ex.com:5000/x: line 1 ([[registry]] ex.com): in.lan:6000 cannot be followed \
            by the port :5000, which the prefix does not name; write a [[registry]] table whose prefix names it",
         ],
     ),
@@ -181,7 +181,7 @@ pub(crate) const CASES: &[Case] = &[
         "[[registry]]\nprefix = 'ex.com'\nlocation = 'docker.io'",
         "ex.com/busybox",
         &[
-            "error: nowhere to find ex.com/busybox: line 1 ([[registry]] ex.com): docker.io/busybox is not a \
+            "error: no candidate for ex.com/busybox: line 1 ([[registry]] ex.com): docker.io/busybox is not a \
            canonical repository name: the name is not in its full form, registry/path (at byte 10)",
         ],
     ),
@@ -189,14 +189,14 @@ pub(crate) const CASES: &[Case] = &[
         "[[registry]]\nprefix = 'ex.com/a'\nlocation = 'in.lan'",
         "ex.com/a",
         &[
-            "error: nowhere to find ex.com/a: line 1 ([[registry]] ex.com/a): in.lan is a registry, not a repository",
+            "error: no candidate for ex.com/a: line 1 ([[registry]] ex.com/a): in.lan is a registry, not a repository",
         ],
     ),
     (
         "[[registry]]\nprefix = 'ex.com'\nlocation = 'plain'",
         "ex.com/a",
         &[
-            "error: nowhere to find ex.com/a: line 1 ([[registry]] ex.com): plain/a is not a canonical \
+            "error: no candidate for ex.com/a: line 1 ([[registry]] ex.com): plain/a is not a canonical \
            repository name: the name is not in its full form, registry/path (at byte 0)",
         ],
     ),

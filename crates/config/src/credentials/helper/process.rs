@@ -1,4 +1,4 @@
-//! One run of a program: bounded in time and in what it may write.
+//! One run of a program, with limits to its time and output.
 
 use std::{
     io::{Read, Write},

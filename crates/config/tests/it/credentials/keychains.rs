@@ -458,7 +458,7 @@ fn logins_go_to_the_helper_that_the_file_names() {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "docker-credential-kc keeps credentials for all of {name}, not for {name}/team alone"
+                    "docker-credential-kc stores credentials for all of {name}, not for {name}/team alone"
                 )
             );
         }
