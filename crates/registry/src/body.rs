@@ -31,26 +31,26 @@ enum Inner {
     Wrapped(Box<dyn Wrapper>),
 }
 
-/// A body around another one.
+/// A body that changes or observes another one.
 pub(crate) trait Wrapper: Send {
-    /// Bytes that are left.
+    /// The bytes that are left.
     fn len(&self) -> u64;
 
-    /// Whether nothing comes any more, not even an error.
+    /// Whether the body has ended: it yields nothing more, not even an error.
     fn is_end(&self) -> bool;
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>>;
 }
 
 impl Body {
-    /// No bytes.
+    /// A body without bytes.
     #[must_use]
     pub const fn empty() -> Self {
         Self { inner: Inner::Empty }
     }
 
-    /// A stream that yields exactly `length` bytes; it fails if there are fewer, and stops there if there are
-    /// more.
+    /// A body of exactly `length` bytes of a stream. It fails with [`ErrorKind::Corrupt`] if the stream has fewer
+    /// bytes, and ends after `length` bytes if the stream has more.
     #[must_use]
     pub fn stream(bytes: ByteStream, length: u64) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Body {
         }
     }
 
-    /// How many bytes are left.
+    /// The number of bytes that are left.
     #[must_use]
     pub fn len(&self) -> u64 {
         match &self.inner {

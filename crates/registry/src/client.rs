@@ -6,9 +6,9 @@ use http::request::Parts;
 
 /// The address of a client, as an extension of its request.
 ///
-/// A served registry sets it. Who puts the registry behind a server of their own sets it too, so that passwords
-/// are checked fairly between addresses, and one client's uploads do not take the room of another's; all requests
-/// without it count as one client's.
+/// [`Registry::serve`](crate::Registry) sets it. If you put the registry behind another server, set it there too:
+/// passwords are checked fairly between addresses, and the uploads of one client do not displace those of another. All
+/// requests without an address count as one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 

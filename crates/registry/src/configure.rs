@@ -1,4 +1,4 @@
-//! How a registry is set up: consuming methods, called before it serves.
+//! The settings of a registry: consuming methods, called before it serves.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,14 +31,15 @@ impl Registry {
         self
     }
 
-    /// Has clients exchange their credentials for a token at the registry's own `/token`, valid for five
-    /// minutes. Without users, everybody gets one.
+    /// Makes clients exchange their credentials for a token at the registry's own `/token`; tokens are valid for five
+    /// minutes. Without users, every client gets a token.
     ///
-    /// Clients are sent to the [external URL](Registry::with_external_url); a served registry knows it.
+    /// The challenge leads clients to the [external URL](Registry::with_external_url); a served registry without one
+    /// names the address at which it listens.
     ///
-    /// A token allows what it was asked for, `repository:<path>:<actions>`, as far as its user may do that. The
-    /// challenge to a mount names the repository to mount from, too, or the scope `registry:blobs:mount` if the
-    /// client leaves it to the registry where the blob is: with it, what the user may pull can be mounted.
+    /// A token carries the requested scopes, `repository:<path>:<actions>`, as far as its user has these rights. The
+    /// challenge to a mount also names the repository to mount from, or the scope `registry:blobs:mount` if the client
+    /// names none: with that scope, blobs of all repositories that the user may pull from can be mounted.
     #[must_use]
     pub fn with_tokens(self) -> Self {
         self.with_token_lifetime(Duration::from_secs(5 * 60))
@@ -54,8 +55,8 @@ impl Registry {
 
     /// Accepts tokens that another party signs, instead of issuing its own.
     ///
-    /// Clients are sent to `realm`; a token must come from `issuer` (`iss`) and be for `service` (`aud`), and
-    /// list the repositories and actions it allows in `access`, as Docker's token specification has it.
+    /// Clients get tokens at `realm`. A token must have `issuer` as `iss` and `service` as `aud`, and list
+    /// repositories and actions in `access` (Docker's token specification).
     #[cfg(feature = "jwt")]
     #[must_use]
     pub fn with_token_keys(
@@ -75,15 +76,15 @@ impl Registry {
         self
     }
 
-    /// Sets whether clients without credentials are let in. They may pull, or what [`Registry::with_access`] says. `/v2/` still
-    /// asks for a login, from which clients learn that there are some.
+    /// Sets whether clients without credentials are admitted. They may pull, or do what [`Registry::with_access`]
+    /// allows. `/v2/` still asks for a login: some clients only learn there that logins exist.
     #[must_use]
     pub fn with_anonymous(mut self, anonymous: bool) -> Self {
         self.config_mut().authentication.anonymous = anonymous;
         self
     }
 
-    /// Asks `access` what users may do. Without it, whoever has credentials may do everything.
+    /// Sets who decides what users may do. Default: clients with credentials may do everything.
     #[must_use]
     pub fn with_access(mut self, access: impl Access + 'static) -> Self {
         self.config_mut().authentication.access = Some(Arc::new(access));
@@ -97,37 +98,38 @@ impl Registry {
         self
     }
 
-    /// Where clients find this registry: scheme, host and port, such as `https://registry.example.com`. It
-    /// is used in `Location`, which is relative without it, and in challenges, which without it say where the
-    /// registry listens. The `Host` of a request is never trusted for that.
+    /// Sets where clients find this registry: scheme, host and port, such as `https://registry.example.com`. Default:
+    /// `Location` is relative, and challenges name the address at which the registry listens. The `Host` header of a
+    /// request is never used.
     #[must_use]
     pub fn with_external_url(mut self, url: &str) -> Self {
         self.config_mut().external = Some(url.trim_end_matches('/').to_owned());
         self
     }
 
-    /// Whether tags, manifests and blobs can be deleted; they can by default. If not, the answer is 405.
+    /// Sets whether tags, manifests and blobs can be deleted. Default: `true`. If not, DELETE is answered 405.
     #[must_use]
     pub fn with_delete(mut self, delete: bool) -> Self {
         self.config_mut().delete = delete;
         self
     }
 
-    /// Whether a manifest may name layers, and an index manifests, that are not here; by default they may not.
+    /// Sets whether a manifest may name layers, and an index manifests, that are not in the repository. Default:
+    /// `false`.
     #[must_use]
     pub fn with_sparse(mut self, sparse: bool) -> Self {
         self.config_mut().sparse = sparse;
         self
     }
 
-    /// Whether pushes and deletes are answered 405.
+    /// Sets whether pushes and deletes are answered 405. Default: `false`.
     #[must_use]
     pub fn with_read_only(mut self, read_only: bool) -> Self {
         self.config_mut().read_only = read_only;
         self
     }
 
-    /// Tells `observer` what happens.
+    /// Sets the observer of requests and of the storage.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Observer + 'static) -> Self {
         let observer: Arc<dyn Observer> = Arc::new(observer);
@@ -136,15 +138,15 @@ impl Registry {
         self
     }
 
-    /// Makes the registry a cache: what it does not have, it gets from `upstream`. It is read-only then.
+    /// Makes the registry a read-only cache: content that it does not have is fetched from `upstream`.
     #[must_use]
     pub fn with_upstream(mut self, upstream: impl Upstream + 'static) -> Self {
         self.config_mut().through = Some(Arc::new(PullThrough::new(upstream)));
         self.with_read_only(true)
     }
 
-    /// Tells every client something, in a `Warning` header (distribution-spec, *Warnings*). Characters that a
-    /// header cannot have become `?`. What would make the warnings longer than 4,096 bytes is left out.
+    /// Adds a `Warning` header to every answer (distribution-spec, *Warnings*). Characters that a header cannot have
+    /// become `?`. A warning is left out if all warnings together would exceed 4,096 bytes.
     #[must_use]
     pub fn with_warning(mut self, text: &str) -> Self {
         let escaped = text.chars().fold(String::new(), |mut escaped, character| {

@@ -69,7 +69,7 @@ impl ErrorCode {
     }
 }
 
-/// An answer that is not a success.
+/// An error as the API answers it: a status, a code of distribution-spec, a message and headers.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -102,7 +102,7 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message)
     }
 
-    /// Asks the client to come again after so many seconds: 429, or 503.
+    /// Asks the client to retry after so many seconds: 429, or 503.
     pub(crate) fn wait(status: StatusCode, seconds: u64, message: impl Into<Cow<'static, str>>) -> Self {
         let code = match status {
             StatusCode::TOO_MANY_REQUESTS => ErrorCode::TooManyRequests,
@@ -120,7 +120,7 @@ impl ApiError {
         )
     }
 
-    /// Says how to log in.
+    /// A challenge: 401.
     pub(crate) fn unauthorized(challenge: HeaderValue, message: impl Into<Cow<'static, str>>) -> Self {
         let failure = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message);
         failure.with_header(header::WWW_AUTHENTICATE, challenge)
@@ -146,7 +146,7 @@ impl ApiError {
     }
 }
 
-/// What the backend reports, as the client sees it; its words stay here, since they may name paths.
+/// An error of the backend, as the client sees it. The backend's message is left out, since it may name paths.
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let (status, code, message) = match error.kind() {
@@ -195,8 +195,7 @@ impl From<PushError> for ApiError {
     }
 }
 
-/// Whether a call failed for want of what the process or the machine has again when others are done: open files,
-/// memory.
+/// Whether a call failed because the process or the machine has no more open files or memory for now.
 fn is_exhausted(error: &Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {

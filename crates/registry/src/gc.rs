@@ -1,13 +1,12 @@
 //! Online garbage collection.
 //!
-//! Links are removed under the gate of their repository, which a manifest's push holds from the check of what
-//! it needs to its acknowledgement: either the push finds the blob gone and fails, or the collection finds it
-//! in use. Links is removed while nothing can be linked, and only if no repository links it. So nothing
-//! that was acknowledged goes, and nobody has to stop pushing.
+//! A link is removed while its repository is locked, and the push of a manifest holds that lock from the check of what
+//! it needs to its acknowledgement: either the push finds the blob gone and fails, or the collection finds the blob in
+//! use. Content is removed while nothing can be linked, and only if no repository links it. So acknowledged content
+//! stays, and pushes go on.
 //!
-//! Each repository and each content is looked at once, and between two steps others get a turn: a step is one
-//! repository, or a part of the listing of content, or [`BATCH`] removals. Where the future is dropped, a whole
-//! step has been done.
+//! A step is one repository, a part of the listing of content, or [`BATCH`] removals. Other tasks run between two
+//! steps. If the future is dropped, whole steps have been done.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -20,24 +19,23 @@ use crate::{
     state::{Links, Repository},
 };
 
-/// Links that is removed at a time, while links have to wait.
+/// The number of contents that are removed at a time, while no content can be linked.
 const BATCH: usize = 64;
 
-/// A repository with more links than this is looked through on a thread for work that takes long.
+/// A repository with more links than this is searched on a thread for blocking work.
 const MANY: usize = 1000;
 
-/// What garbage collection removes.
+/// The settings of a garbage collection.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GcOptions {
-    /// How long a blob that no manifest needs stays after a client has pushed it or asked for it, so that the
-    /// manifest can still come; the same for untagged manifests. Counted anew when a registry opens. Default
-    /// 1 hour.
+    /// The time that a blob that no manifest needs stays after a client has pushed it or asked for it, so that its
+    /// manifest can follow; likewise for untagged manifests. Restarts when a registry opens. Default: 1 hour.
     pub grace: Duration,
-    /// Whether manifests go that no tag leads to: directly, through an index, or as a referrer of one that
-    /// stays. Default no.
+    /// Whether manifests are removed that no tag leads to: directly, through an index, or as a referrer of a manifest
+    /// that stays. Default: `false`.
     pub untagged: bool,
-    /// Only counts. Default no.
+    /// Whether the collection only counts. Default: `false`.
     pub dry_run: bool,
 }
 
@@ -74,7 +72,7 @@ impl GcOptions {
     }
 }
 
-/// What garbage collection removed, or would have.
+/// The result of a garbage collection: what was removed, or would be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GcReport {
@@ -82,18 +80,23 @@ pub struct GcReport {
     pub manifests: u64,
     /// Blobs that left a repository.
     pub blobs: u64,
-    /// Links that no repository had any more.
+    /// Contents that no repository linked any more.
     pub content: u64,
-    /// How many bytes that was.
+    /// The bytes of these contents.
     pub bytes: u64,
 }
 
 impl Registry {
-    /// Removes what no manifest needs. Pushes and pulls go on meanwhile, and the time it takes grows as what
-    /// there is. The future may be dropped: what has not been removed then goes the next time.
+    /// Removes blobs that no manifest needs, and content that no repository links. Pushes and pulls go on meanwhile.
+    /// The time grows linearly with the number of links and contents. The future may be dropped; the next collection
+    /// continues.
     ///
-    /// A dry run does not count content that only goes because links go. When the removal of links cannot be
-    /// recorded, as on a full disk, content without any goes all the same, and the error is returned.
+    /// A dry run does not count content that loses its last link in the same collection.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backend. If the removal of links cannot be recorded, as on a full disk, content without links is
+    /// removed nevertheless, and the error is returned.
     pub async fn collect_garbage(&self, options: &GcOptions) -> Result<GcReport, Error> {
         let mut report = GcReport::default();
         let mut unlinked = Ok(());
@@ -177,7 +180,7 @@ async fn look_through(repository: &Arc<Repository>, options: &GcOptions) -> Resu
         .map_err(|error| Error::wrap(ErrorKind::Cancelled, error))
 }
 
-/// Manifests and blobs of a repository that may go.
+/// Finds the manifests and blobs of a repository that may be removed.
 fn garbage(content: &Links, options: &GcOptions) -> Garbage {
     let (now, grace) = (content.now(), options.grace.as_millis());
     let live = if options.untagged {
@@ -200,7 +203,7 @@ fn garbage(content: &Links, options: &GcOptions) -> Garbage {
     Garbage { manifests, blobs }
 }
 
-/// The manifests that tags lead to, and those that were used a short while ago.
+/// The manifests that tags lead to, and those that were used within the grace.
 fn reachable(content: &Links, now: u64, grace: u128) -> HashSet<Digest> {
     let recent = content
         .manifests

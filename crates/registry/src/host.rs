@@ -2,13 +2,13 @@ use http::{HeaderMap, Request, Version, header, uri::Authority};
 
 use crate::{ErrorCode, error::ApiError};
 
-/// Refuses a request of HTTP/1.1 without `Host`, with two, or with one that is none (RFC 9112, 3.2). What it names
-/// is not looked at: this registry is the only one here.
+/// Refuses a request of HTTP/1.1 without a `Host` header, with two, or with a malformed one (RFC 9112, 3.2). The value
+/// is not compared with anything: this server has one registry.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
     if request.version() == Version::HTTP_11 && !is_right(request.headers()) {
         return Err(ApiError::bad(
             ErrorCode::Unsupported,
-            "a request has one Host header, of a host and perhaps a port",
+            "a request needs exactly one Host header, of a host and an optional port",
         ));
     }
     Ok(())

@@ -2,13 +2,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Registry;
 
-/// What a registry holds and has to remember: for metrics, and to see whether something grows.
+/// The number of things that a registry stores and holds in memory: for metrics, and to notice growth.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inventory {
-    /// Repositories that have something.
+    /// Repositories that have a manifest or a blob.
     pub repositories: usize,
-    /// Tags of all of them.
+    /// Tags in all repositories.
     pub tags: usize,
     /// Manifests, each once per repository.
     pub manifests: usize,
@@ -18,15 +18,14 @@ pub struct Inventory {
     pub bytes: u64,
     /// Upload sessions that are open.
     pub uploads: usize,
-    /// Bytes that have come in these sessions.
+    /// Bytes that were received in these sessions.
     pub uploading: u64,
-    /// Digests of content that was found intact since the registry opened.
+    /// Contents that this process has received or found intact.
     pub verified: usize,
 }
 
 impl Registry {
-    /// Counts what is linked, in time that does not depend on how much that is; what happens meanwhile may be
-    /// counted or not.
+    /// Counts the links of all repositories, in constant time. Concurrent changes may be counted or not.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
         let totals = &self.state.aggregates.totals;

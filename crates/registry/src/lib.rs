@@ -22,11 +22,11 @@
 //! profile with nothing failed, skipped or disabled, in memory and on a disk, open, with Basic and with tokens,
 //! with sparse images and without.
 //!
-//! It is no cluster: one process owns a [`Backend`]. It scans nothing, and signs nothing. It speaks HTTP/1.1 only:
-//! all clients do, blobs need connections of their own anyway, and what floods of HTTP/2 frames do to servers
-//! cannot happen. A proxy in front of it may speak more.
+//! It is no cluster: one process owns a [`Backend`]. It does not scan images and does not sign them. It speaks HTTP/1.1
+//! only: all clients do, concurrent blobs need connections of their own anyway, and attacks by floods of HTTP/2 frames
+//! are impossible. A proxy in front of it may speak other versions.
 //!
-//! # What is what
+//! # Parts
 //!
 //! A [`Backend`] stores [`Records`], [`Content`] and [`Uploads`]: [`MemoryBackend`], [`DiskBackend`], whose content is
 //! a [`wharf_store::Layout`]'s, or one of your own. [`Registry`] decides who sees what, and commits each change to
@@ -37,10 +37,10 @@
 //!
 //! # Misbehaving on demand
 //!
-//! A test of a client wants a registry that fails: the feature `testing` adds that. A [`Fault`] says what goes wrong (a status, a delay, a cut
-//! or flipped byte, a lost reply, a lie about a range, a foreign `Location`), at which requests, and how
-//! often; [`Injected::hits`] says whether it happened. A [`Profile`] makes the registry differ from the
-//! specification as a known one does. `Registry::requests` shows what was sent.
+//! A test of a client needs a registry that fails; the feature `testing` adds that. A `Fault` sets the failure (a
+//! status, a delay, a cut or flipped byte, a lost reply, a false range, a foreign `Location`), the requests that it
+//! hits, and how often; `Injected::hits` counts them. A `Profile` makes the registry differ from the specification as
+//! a known one does. `Registry::requests` lists the requests.
 //!
 //! ```
 //! # #[cfg(all(feature = "server", feature = "testing"))]

@@ -8,25 +8,24 @@ use std::{
 use futures_core::Stream;
 use wharf_content::Error;
 
-/// How much a part has where all is in memory.
+/// The number of items in a part of a listing that is in memory.
 const PART: usize = 1024;
 
-/// All items of one kind that a backend has, read a part at a time, so that a long listing is never in memory
-/// as a whole.
+/// A list of items that is read part by part, so that a long list is never in memory as a whole.
 pub struct Listing<T>(Pin<Box<dyn Stream<Item = Result<Vec<T>, Error>> + Send>>);
 
 impl<T: Send + 'static> Listing<T> {
-    /// A listing whose parts come from a stream. Dropped, it is not read to its end.
+    /// A listing whose parts come from a stream. If the listing is dropped, the stream is not read to its end.
     pub fn new(parts: impl Stream<Item = Result<Vec<T>, Error>> + Send + 'static) -> Self {
         Self(Box::pin(parts))
     }
 
-    /// The next part, or `None` at the end. After an error nothing more comes that counts.
+    /// The next part, or `None` at the end. After an error the listing has no more valid parts.
     pub async fn next(&mut self) -> Option<Result<Vec<T>, Error>> {
         std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await
     }
 
-    /// The listing of what `map` makes of each item. A part with an item that fails is that failure.
+    /// A listing of the results of `map`. The first item for which `map` fails makes its part fail.
     pub(crate) fn try_map<U: Send + 'static>(
         self,
         map: impl Fn(T) -> Result<U, Error> + Send + Unpin + 'static,
@@ -34,7 +33,7 @@ impl<T: Send + 'static> Listing<T> {
         Listing::new(Mapped { parts: self.0, map })
     }
 
-    /// All parts as one.
+    /// Reads all parts into one.
     ///
     /// # Errors
     ///
@@ -62,7 +61,7 @@ impl<T, U, F: Fn(T) -> Result<U, Error> + Unpin> Stream for Mapped<T, F> {
     }
 }
 
-/// A listing of what is in memory.
+/// A listing of items that are in memory.
 impl<T: Send + 'static> From<Vec<T>> for Listing<T> {
     fn from(all: Vec<T>) -> Self {
         Self::new(Parts(all.into_iter()))

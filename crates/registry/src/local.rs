@@ -14,9 +14,28 @@ use crate::{
     state::{ManifestPush, Quota, RegistryState, Repository},
 };
 
-/// A repository of a registry in this process, without HTTP: to fill it from a store, or to look into it.
+/// A repository of a registry in this process, as a [`Source`] and a [`Sink`] without HTTP, for example to fill it
+/// from a store.
 ///
-/// Rights, faults and quirks do not apply; what a manifest needs must be there, as for clients.
+/// Rights are not checked, and faults and quirks do not apply. Blobs and manifests that a manifest needs must be
+/// there, as for clients.
+///
+/// ```
+/// use wharf_content::{ImageBuilder, ImageConfig, Name, Platform, SinkExt as _, Source as _};
+/// use wharf_registry::Registry;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let registry = Registry::memory();
+/// let repository = registry.repository("lib/app")?;
+/// let config = ImageConfig::builder(Platform::host()).build()?;
+/// let image = ImageBuilder::new().with_config(config).build()?;
+/// let name = Name::parse("1.0")?;
+/// repository.push_image(&image, Some(&name)).await?;
+/// assert_eq!(repository.manifest(&name.into()).await?.digest(), image.digest());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct LocalRepository {
     registry: Registry,
@@ -24,9 +43,11 @@ pub struct LocalRepository {
 }
 
 impl Registry {
-    /// The repository at this path, whether it has anything or not.
+    /// The repository at this path, whether it exists or not.
     ///
-    /// Fails with [`ErrorKind::Invalid`] if the path breaks the grammar.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the path breaks the grammar.
     pub fn repository(&self, path: &str) -> Result<LocalRepository, Error> {
         let path = RepositoryPath::parse(path)?;
         Ok(LocalRepository {
@@ -128,7 +149,7 @@ impl OpenBlob for Opener {
 
 /// Uploads.
 impl LocalRepository {
-    /// Writes all bytes of a stream to an upload, and shows them to `see`.
+    /// Writes a stream to an upload. `see` is called with each chunk.
     async fn write(
         &self,
         id: &str,
@@ -145,7 +166,7 @@ impl LocalRepository {
         Ok(())
     }
 
-    /// Writes a blob to an upload; proof of its digest.
+    /// Writes a blob to an upload, and returns the proof of its digest.
     async fn receive(&self, id: &str, mut blob: Blob) -> Result<Verified, Error> {
         self.write(id, &mut blob, |_| {}).await?;
         let digest = blob.descriptor().digest();

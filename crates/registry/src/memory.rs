@@ -1,4 +1,4 @@
-//! The backend without a disk.
+//! The backend in memory.
 
 use std::{
     collections::HashMap,
@@ -39,7 +39,7 @@ struct Upload {
     bytes: Chunks,
 }
 
-/// Bytes as they came, with the offset of the end of each chunk.
+/// The chunks of a content, each with the offset of its end.
 #[derive(Default, Clone)]
 struct Chunks {
     chunks: Vec<(u64, Bytes)>,
@@ -154,7 +154,7 @@ impl Uploads for MemoryBackend {
         if held.len() != offset {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                "bytes do not follow those before",
+                "the upload is shorter than the offset",
             ));
         }
         for chunk in chunks {

@@ -21,7 +21,22 @@ use crate::{
     body::{RequestBody, Wrapper},
 };
 
-/// Is told what a registry does: for logs and metrics. Its methods must not block.
+/// Receives events of a registry, for logs and metrics. Its methods must not block.
+///
+/// ```
+/// use wharf_registry::{Answered, Observer, Registry};
+///
+/// struct Log;
+///
+/// impl Observer for Log {
+///     fn answered(&self, answered: &Answered) {
+///         println!("{} {:?} {} in {:?}", answered.method, answered.path, answered.status, answered.duration);
+///     }
+/// }
+///
+/// let registry = Registry::memory().with_observer(Log);
+/// # let _ = registry;
+/// ```
 pub trait Observer: Send + Sync {
     /// A request has been answered, or its client has gone.
     fn answered(&self, answered: &Answered) {
@@ -33,7 +48,7 @@ pub trait Observer: Send + Sync {
         let _ = digest;
     }
 
-    /// A change could not be recorded, as on a full or failing disk. Told once, until a change can be recorded
+    /// A change could not be recorded, as on a full or failing disk. Called once, until a change can be recorded
     /// again.
     fn storage_failed(&self, error: &Error) {
         let _ = error;
@@ -61,18 +76,17 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
     }
 }
 
-/// A request and what became of it.
+/// A request and its outcome.
 ///
-/// Method, path and user are what a client or a token says: they may hold any character, and are to be escaped
-/// where they are shown.
+/// Method, path and user come from a client or a token and may hold any character; escape them before you show them.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Answered {
     /// The method.
     pub method: Method,
-    /// The path, without the query. An upload's id is in it.
+    /// The path, without the query. The path of an upload contains the upload's id.
     pub path: String,
-    /// What kind of path it is, if it is one that is served.
+    /// The kind of resource that the path names; `None` if it names none.
     pub endpoint: Option<Endpoint>,
     /// The status; 499 if the client went before there was an answer.
     pub status: StatusCode,
@@ -80,15 +94,15 @@ pub struct Answered {
     pub user: Option<Arc<str>>,
     /// Bytes of the request's body that were read.
     pub received: u64,
-    /// Bytes of the answer's body that were taken by the client's side.
+    /// Bytes of the answer's body that were handed to the connection.
     pub sent: u64,
-    /// Whether all bytes of the answer were.
+    /// Whether the whole body was handed to the connection.
     pub complete: bool,
-    /// From the request's head to the end of the answer.
+    /// The time from the head of the request to the end of the answer.
     pub duration: Duration,
 }
 
-/// An answer's body under observation; dropping it is the end of the answer.
+/// A response's body that is observed. Dropping it ends the response.
 pub(crate) struct ObservedBody {
     body: Body,
     observation: Observation,

@@ -2,16 +2,15 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// A path whose escapes of unreserved characters are undone, which changes nothing of what it names (RFC 3986,
-/// 6.2.2.2). `None` if an escape is not two hexadecimal digits.
+/// Undoes the escapes of unreserved characters in a path, which does not change what it names (RFC 3986, 6.2.2.2).
+/// `None` if an escape is not two hexadecimal digits.
 pub(crate) fn normalise(path: &str) -> Option<Cow<'_, str>> {
     undo(path, |byte| {
         byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
     })
 }
 
-/// Text without its escapes, of which each is undone once. `None` if an escape is not two hexadecimal digits, or
-/// the result is not UTF-8.
+/// Undoes each escape of a text once. `None` if an escape is not two hexadecimal digits, or the result is not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     undo(text, |_| true)
 }
@@ -44,7 +43,7 @@ fn hex(byte: u8) -> Option<u8> {
         .and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// A value for a query, escaped where it must be.
+/// Escapes a value for a query.
 pub(crate) fn encode(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
     for byte in value.bytes() {

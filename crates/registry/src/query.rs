@@ -1,4 +1,4 @@
-//! The query of a request: `application/x-www-form-urlencoded`, read once, order and repeats kept.
+//! The query of a request or a form (`application/x-www-form-urlencoded`). The order and repeated keys are preserved.
 
 use std::borrow::Cow;
 

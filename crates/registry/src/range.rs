@@ -11,8 +11,8 @@ pub(crate) enum Requested {
     Unsatisfiable,
 }
 
-/// What part of `size` bytes is asked for (RFC 9110, *Range Requests*). Several ranges, other units and bad
-/// grammar are ignored, as the RFC allows; a range that ends before it begins counts as unsatisfiable.
+/// The part of `size` bytes that a request asks for (RFC 9110, *Range Requests*). Several ranges, other units and
+/// malformed ones are ignored, as the RFC allows; a range that ends before it begins cannot be satisfied.
 pub(crate) fn parse(headers: &HeaderMap, size: u64) -> Requested {
     let mut values = headers.get_all(header::RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -36,8 +36,8 @@ pub(crate) fn parse(headers: &HeaderMap, size: u64) -> Requested {
     }
 }
 
-/// The bytes a chunk says it has: `first-last`, inclusive (distribution-spec, *Pushing a blob in chunks*).
-/// `Err` for anything else in the header.
+/// The range that a chunk states: `first-last`, inclusive (distribution-spec, *Pushing a blob in chunks*). `Err` for
+/// any other value.
 pub(crate) fn content_range(headers: &HeaderMap) -> Result<Option<Range<u64>>, ()> {
     let mut values = headers.get_all(header::CONTENT_RANGE).iter();
     let Some(value) = values.next() else {
@@ -60,7 +60,7 @@ pub(crate) fn content_range(headers: &HeaderMap) -> Result<Option<Range<u64>>, (
     }
 }
 
-/// Digits only; more than fits is as much as fits.
+/// A decimal number. Numbers above `u64::MAX` become `u64::MAX`.
 fn number(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

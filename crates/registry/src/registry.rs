@@ -25,20 +25,41 @@ use crate::{
 };
 
 /// An OCI registry: a service that answers HTTP requests below `/v2/`. Clones share content and sessions.
+///
+/// Its settings are methods that begin with `with_`, called before it serves.
+///
+/// ```
+/// use wharf_registry::{DiskBackend, Limits, Registry};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let directory = tempfile::tempdir()?;
+/// let backend = DiskBackend::open(directory.path().join("registry")).await?;
+/// let registry = Registry::open(backend)
+///     .await?
+///     .with_basic("ada", "secret")
+///     .with_tokens()
+///     .with_external_url("https://registry.example.com")
+///     .with_limits(Limits::default().with_blob(10 << 30));
+/// let request = http::Request::get("/v2/").body(String::new())?;
+/// assert_eq!(registry.handle(request).await.status(), 401);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Registry {
     pub(crate) config: Arc<Config>,
     pub(crate) state: Arc<RegistryState>,
 }
 
-/// How a registry behaves.
+/// The settings of a registry.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) authentication: Authentication,
     pub(crate) limits: Limits,
-    /// Where clients find the registry, as far as it was told.
+    /// The external URL, if it was set.
     pub(crate) external: Option<String>,
-    /// Where it listens.
+    /// The URL at which the registry listens, if it is served.
     pub(crate) listening: Option<String>,
     pub(crate) delete: bool,
     pub(crate) sparse: bool,
@@ -50,7 +71,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// What must be in a repository before a manifest.
+    /// The check of what a manifest needs.
     pub(crate) const fn needs(&self) -> Needs {
         if self.sparse { Needs::Sizes } else { Needs::All }
     }
@@ -65,11 +86,11 @@ impl Registry {
         registry
     }
 
-    /// A registry over a backend, which it must own alone, open to everybody.
+    /// Opens a registry over a backend, which no other registry may use, open to everybody.
     ///
     /// # Errors
     ///
-    /// Those of the backend, and [`Corrupt`](wharf_content::ErrorKind::Corrupt) for a record that cannot be
+    /// Those of the backend, among them [`Corrupt`](wharf_content::ErrorKind::Corrupt) for a record that cannot be
     /// read.
     pub async fn open(backend: impl Backend + 'static) -> Result<Self, Error> {
         Ok(Self::over(RegistryState::load(Arc::new(backend)).await?))
@@ -94,14 +115,14 @@ impl Registry {
         }
     }
 
-    /// Makes all tokens invalid that the registry has issued.
+    /// Revokes all tokens that the registry has issued.
     pub fn revoke_tokens(&self) {
         if let Some(issuer) = &self.config.authentication.issuer {
             issuer.revoke_all();
         }
     }
 
-    /// How many tokens the registry has issued.
+    /// The number of tokens that the registry has issued.
     #[must_use]
     pub fn tokens_issued(&self) -> u64 {
         self.config
@@ -111,27 +132,33 @@ impl Registry {
             .map_or(0, |issuer| issuer.issued())
     }
 
-    /// Whether changes can be recorded.
+    /// Checks that changes can be recorded.
     ///
     /// # Errors
     ///
-    /// Why none can be, until that has been mended: [`Backend::health`].
+    /// The reason why no change can be recorded until the storage has been mended:
+    /// [`Records::health`](crate::Records::health).
     pub fn health(&self) -> Result<(), Error> {
         self.state.backend.health()
     }
 
-    /// Drops the upload sessions that nobody has used for longer than the limit. A served registry does so by
-    /// itself.
+    /// Drops the upload sessions that have not been used for longer than [`Limits::upload_expiry`]. A served registry
+    /// does this every minute.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backend.
     pub async fn expire_uploads(&self) -> Result<(), Error> {
         api::expire_uploads(self).await
     }
 
     /// Answers a request.
     ///
-    /// Must run in a tokio runtime with a clock. When this future is dropped, what has begun to change something
-    /// goes on, until the request's body ends or fails; all else ends, also the wait for a password to be checked.
+    /// Runs in a tokio runtime with a clock. If the future is dropped, a request that changes something runs to its
+    /// end, until its body ends or fails; any other request ends, also one that waits for the check of a password.
     ///
-    /// Passwords are checked fairly between clients if the request has a [`ClientAddress`](crate::ClientAddress) as an extension.
+    /// Passwords are checked fairly between clients if the request has a [`ClientAddress`](crate::ClientAddress) as an
+    /// extension.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -140,7 +167,7 @@ impl Registry {
         self.handle_unless(None, request).await
     }
 
-    /// Answers a request, or says that it was refused.
+    /// Answers a request, or sends `refused`.
     pub(crate) async fn handle_unless<B>(
         &self,
         refused: Option<ApiError>,

@@ -1,4 +1,4 @@
-//! What a path means. Names contain slashes, so paths are read from their end.
+//! The routes: what the path of a request names. Names contain slashes, so paths are read from their end.
 
 use wharf_reference::{Digest, Tag};
 
@@ -42,8 +42,8 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Reads the raw path of a request, whose escapes are undone here, once, and nowhere else: rights are looked
-    /// up for what is read here.
+    /// Parses the raw path of a request. Escapes are undone here, once, and nowhere else: rights are checked for the
+    /// result.
     ///
     /// | escape | is read |
     /// |---|---|

@@ -32,17 +32,18 @@ use crate::{
     stream::ClientStream,
 };
 
-/// How long a client may take for a TLS handshake, and for the head of a request.
+/// The time that a client may take for a TLS handshake, and for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client that has connected may take to send its first request when the server ends.
+/// The time that a client that has connected may take to send its first request when the server shuts down.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
-/// How often upload sessions are looked at that nobody uses.
+/// The interval in which expired upload sessions are dropped.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A registry on a port of this machine. It stops when this is dropped.
+/// A registry on a port of this machine. Dropping it closes all connections at once; [`Server::shutdown`] lets
+/// requests end.
 ///
-/// HTTP/1.1, also over TLS. The head of a request has at most 100 headers and about 400 kB, more is answered 431,
-/// and must be there 30 s after the connection was made or the last request was answered; the rest is bounded by
+/// It speaks HTTP/1.1, also over TLS. The head of a request may have 100 headers and about 400 kB, more is answered
+/// 431, and must arrive within 30 s of the connection or of the last answer; the rest is bounded by
 /// [`Limits`](crate::Limits).
 pub struct Server {
     address: SocketAddr,
@@ -52,7 +53,7 @@ pub struct Server {
     task: JoinHandle<()>,
 }
 
-/// How the bytes of a connection are wrapped.
+/// The transport of a connection.
 #[derive(Clone)]
 enum Transport {
     Plain,
@@ -62,19 +63,31 @@ enum Transport {
 
 impl Registry {
     /// Serves the registry in plain HTTP on an unused port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// The port cannot be opened.
     pub async fn serve(self) -> io::Result<Server> {
         self.serve_on(([127, 0, 0, 1], 0).into()).await
     }
 
     /// Serves the registry in plain HTTP at this address; port 0 is any unused one.
     ///
-    /// Unless [an external URL](Registry::with_external_url) is set, clients are told to get their tokens at
-    /// `http://` and the address.
+    /// Unless [an external URL](Registry::with_external_url) is set, challenges lead clients to `http://` and the
+    /// address.
+    ///
+    /// # Errors
+    ///
+    /// The port cannot be opened.
     pub async fn serve_on(self, address: SocketAddr) -> io::Result<Server> {
         self.listen(address, Transport::Plain).await
     }
 
-    /// As [`Registry::serve_on`], in HTTP over TLS.
+    /// Serves the registry at this address in HTTP over TLS; see [`Registry::serve_on`].
+    ///
+    /// # Errors
+    ///
+    /// The port cannot be opened.
     #[cfg(feature = "tls")]
     pub async fn serve_tls(self, address: SocketAddr, tls: &crate::Tls) -> io::Result<Server> {
         let acceptor = tls.acceptor().map_err(io::Error::other)?;
@@ -108,24 +121,32 @@ impl Registry {
 }
 
 impl Server {
-    /// Where it listens.
+    /// The address at which the server listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Scheme, host and port, without a slash at the end.
+    /// The URL of the server: scheme, host and port, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// What the registry is called in an image name: `127.0.0.1:port`.
+    /// The registry in the name of an image: `127.0.0.1:port`.
+    ///
+    /// # Errors
+    ///
+    /// The address is not a valid registry, as an IPv6 address with a zone.
     pub fn registry(&self) -> Result<wharf_reference::Registry, ParseError> {
         wharf_reference::Registry::parse(&self.address.to_string())
     }
 
-    /// The full name of an image here: `reference("lib/app:1")` is `127.0.0.1:port/lib/app:1`.
+    /// The full name of an image of this registry: `reference("lib/app:1")` is `127.0.0.1:port/lib/app:1`.
+    ///
+    /// # Errors
+    ///
+    /// The name breaks the grammar of references.
     pub fn reference(&self, name: &str) -> Result<Reference, ParseError> {
         Reference::parse(&format!("{}/{name}", self.address))
     }
@@ -136,8 +157,8 @@ impl Server {
         &self.registry
     }
 
-    /// Accepts no more connections, and returns when the requests that are running have been answered. Connections
-    /// without a request are closed, those that never had one after a second.
+    /// Stops accepting connections, and returns when the running requests have been answered. Connections without a
+    /// request are closed at once, those that never had one after a second.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         let _ = (&mut self.task).await; // an aborted task has stopped, too
@@ -158,7 +179,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Accepts connections until it is told to stop. Dropped, it drops the connections too.
+/// Accepts connections until it is told to stop. Dropping the future drops the connections.
 async fn accept(
     listener: TcpListener,
     transport: Transport,
@@ -219,7 +240,7 @@ async fn accept(
     }
 }
 
-/// Asks a client to come again later, where that takes no handshake.
+/// Answers 503 with `Retry-After`, where that takes no TLS handshake.
 async fn refuse(stream: &TcpStream, transport: &Transport) {
     const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
         Content-Length: 0\r\n\r\n";
@@ -230,7 +251,7 @@ async fn refuse(stream: &TcpStream, transport: &Transport) {
     }
 }
 
-/// Serves one connection until it ends, or has to make way for another.
+/// Serves one connection until it ends or is displaced by another.
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
@@ -260,7 +281,7 @@ async fn serve(
     }
 }
 
-/// Answers the requests of one connection. How it ends is the client's business.
+/// Answers the requests of one connection. Its errors are the client's and are ignored.
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: Service,
@@ -274,7 +295,7 @@ async fn speak(
     let _ = watcher.watch(connection).await;
 }
 
-/// The registry as hyper calls it, for one connection.
+/// The service for one connection that hyper calls.
 struct Service {
     registry: Registry,
     peer: SocketAddr,
@@ -315,7 +336,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     }
 }
 
-/// The body of an answer, which ends with its request.
+/// The body of a response; dropping it ends the request.
 struct Sent {
     body: Body,
     _running: connections::RequestGuard,

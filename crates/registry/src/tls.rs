@@ -24,7 +24,9 @@ pub struct Tls {
 impl Tls {
     /// Reads a chain, the server's own certificate first, and its private key, both in PEM.
     ///
-    /// Fails with [`ErrorKind::Tls`] if there is none, or they do not belong together.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Tls`] if there is no certificate or no key, or they do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, Error> {
         let current = Current(RwLock::new(read(chain, key)?));
         Ok(Self {
@@ -32,14 +34,18 @@ impl Tls {
         })
     }
 
-    /// Uses another chain and key for connections that come from now on. After a failure the old ones stay.
+    /// Replaces the chain and key for new connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::from_pem`]; the old ones stay then.
     pub fn replace(&self, chain: &[u8], key: &[u8]) -> Result<(), Error> {
         let new = read(chain, key)?;
         *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
-    /// TLS 1.2 and 1.3, HTTP/1.1.
+    /// The settings of the listener: TLS 1.2 and 1.3, HTTP/1.1.
     pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, Error> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -10,19 +10,49 @@ use wharf_content::{Error, Source};
 
 use crate::state::SingleFlight;
 
-/// How long an answer that something does not exist upstream is believed.
+/// The time for which an absence upstream is remembered.
 const MISSING_FOR: Duration = Duration::from_secs(10);
 /// The most absences upstream that are remembered.
 const MAX_MISSING: usize = 10_000;
 
-/// Where a registry gets what it does not have: it becomes a pull-through cache.
+/// The source of a registry that is a pull-through cache: content that the registry does not have is fetched from
+/// here.
 ///
-/// Credentials are the upstream's own business: what clients send to this registry never goes there.
+/// The implementation has credentials of its own: those of clients are never sent upstream.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use async_trait::async_trait;
+/// use wharf_content::{Error, Source};
+/// use wharf_registry::{Registry, Upstream};
+///
+/// /// Another registry of this process.
+/// struct Another(Registry);
+///
+/// #[async_trait]
+/// impl Upstream for Another {
+///     async fn repository(&self, path: &str) -> Result<Arc<dyn Source>, Error> {
+///         Ok(Arc::new(self.0.repository(path)?))
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let cache = Registry::memory().with_upstream(Another(Registry::memory()));
+/// let request = http::Request::get("/v2/library/alpine/manifests/latest").body(String::new())?;
+/// assert_eq!(cache.handle(request).await.status(), 404);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[async_trait]
 pub trait Upstream: Send + Sync {
-    /// What stands behind the repository at `path`.
+    /// The upstream repository for the repository at `path`.
     ///
-    /// Fails with [`NotFound`](wharf_content::ErrorKind::NotFound) if nothing does.
+    /// # Errors
+    ///
+    /// [`NotFound`](wharf_content::ErrorKind::NotFound) if there is none: clients get 404, and the absence is
+    /// remembered for 10 s. Other errors become 429, 502 or 504, unless the content is here.
     async fn repository(&self, path: &str) -> Result<Arc<dyn Source>, Error>;
 }
 
@@ -33,7 +63,7 @@ impl<U: Upstream + ?Sized> Upstream for Arc<U> {
     }
 }
 
-/// An upstream, and what is under way to it.
+/// An upstream, with the fetches under way.
 pub(crate) struct PullThrough {
     pub(crate) upstream: Arc<dyn Upstream>,
     fetches: SingleFlight<String>,
@@ -49,12 +79,12 @@ impl PullThrough {
         }
     }
 
-    /// The right to fetch something; who comes meanwhile waits.
+    /// Waits for the right to fetch an item.
     pub(crate) async fn acquire(&self, key: &str) -> sync::OwnedMutexGuard<()> {
         self.fetches.acquire(&key.to_owned()).await
     }
 
-    /// Whether upstream has said a short while ago that there is no such thing.
+    /// Whether upstream has recently reported that the item does not exist.
     pub(crate) fn is_missing(&self, key: &str) -> bool {
         let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         missing

@@ -1,5 +1,5 @@
-//! The way of a request: past the [behaviour](crate::behaviour) to the endpoint and back, with the headers that all answers
-//! have and the observer.
+//! Receives a request, passes it through the [behaviour](crate::behaviour) to its endpoint, adds the headers that all
+//! responses have, and observes the response.
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -18,11 +18,11 @@ use crate::{
     route::Route,
 };
 
-/// The status in logs of a request whose client went before it was answered.
+/// The status that is logged for a request whose client went before it was answered.
 const CLIENT_GONE: u16 = 499;
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
-/// Answers a request; with `refused`, that it has been turned away already.
+/// Answers a request. `refused` is the answer to a request that the server has refused already.
 pub(crate) async fn answer(
     registry: &Registry,
     mut request: Request<RequestBody>,
@@ -58,7 +58,7 @@ pub(crate) async fn answer(
     }
 }
 
-/// Who asked, on its way from the check of the credentials to the observer.
+/// The user of a request, an extension of the response, for the observer.
 #[derive(Clone)]
 pub(super) struct User(pub(super) Arc<str>);
 
@@ -87,8 +87,8 @@ fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> 
     }
 }
 
-/// Does what is asked. Until the client is known and has the right to it, and where it only reads, the work ends
-/// when the client goes away. What changes something is done to its end: it runs on a task of its own.
+/// Admits and performs a request. A request that only reads ends when its client goes, and so does any request that
+/// has not been admitted yet. A request that changes something runs to its end, on a task of its own.
 pub(crate) async fn respond(registry: &Registry, request: Request<RequestBody>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     if parts.method == Method::OPTIONS {

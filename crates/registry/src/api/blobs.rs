@@ -83,14 +83,14 @@ impl Call<'_> {
         self.registry.state.existing(&self.path)?.touch_blob(digest)
     }
 
-    /// Whether the answer to this request reads a blob of this size, so that it fails if the blob is gone.
+    /// Whether the answer reads the whole blob of this size, so that a missing blob is noticed by the read.
     fn reads_all(&self, size: u64) -> bool {
         let whole = !self.headers.contains_key(header::RANGE) && size > 0;
         *self.method == Method::GET && whole && !self.is_cache()
     }
 
-    /// DELETE of a blob: this repository no longer has it (distribution-spec, *Deleting Blobs*). The bytes
-    /// go when no repository has them.
+    /// DELETE of a blob: removes the link from this repository (distribution-spec, *Deleting Blobs*). The collector
+    /// removes the bytes when no repository links them.
     pub(super) async fn delete_blob(&self, digest: &Digest) -> ApiResult {
         let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let state = &self.registry.state;

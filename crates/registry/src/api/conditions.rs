@@ -1,7 +1,8 @@
-//! Conditional requests (RFC 9110, 13): a client has something already, or wants to change only what it has seen.
+//! Conditional requests (RFC 9110, 13): a client reads only what it does not have yet, or changes only what it has
+//! seen.
 //!
-//! Entity tags are digests in quotes, and strong. There is no `Last-Modified`, so that conditions on dates are
-//! ignored, as the RFC has it.
+//! Entity tags are digests in quotes, and strong. There is no `Last-Modified`, so conditions on dates are ignored, as
+//! the RFC demands.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use wharf_reference::Digest;
@@ -17,8 +18,8 @@ pub(super) fn etag(digest: &Digest) -> Result<HeaderValue, ApiError> {
     value(format!("\"{digest}\""))
 }
 
-/// The answer instead of the content, if the client's conditions ask for one: 304 if it has the content, 412 if it
-/// wants other content.
+/// The answer instead of the content, if a condition of the request demands one: 304 if the client has the content,
+/// 412 if it wants other content.
 pub(super) fn instead_of(headers: &HeaderMap, digest: &Digest) -> Option<ApiResult> {
     if !if_match(headers, Some(digest)) {
         return Some(Err(ApiError::condition()));
@@ -27,7 +28,7 @@ pub(super) fn instead_of(headers: &HeaderMap, digest: &Digest) -> Option<ApiResu
     Some(not_modified(digest))
 }
 
-/// As [`instead_of`], of a document that has no entity tag: only `*` and `If-Match` say something about it.
+/// As [`instead_of`], for a document without an entity tag: only `*` and `If-Match` apply to it.
 pub(super) fn instead_of_document(headers: &HeaderMap) -> Option<ApiResult> {
     let is_any = |name| values(headers, name).any(|tag| tag == Tag::Any);
     if headers.contains_key(header::IF_MATCH) && !is_any(header::IF_MATCH) {
@@ -36,7 +37,7 @@ pub(super) fn instead_of_document(headers: &HeaderMap) -> Option<ApiResult> {
     is_any(header::IF_NONE_MATCH).then(|| Ok(empty_304()))
 }
 
-/// Refuses a change unless the client's conditions hold for what is there now.
+/// Refuses a change unless the request's conditions hold for the current content.
 pub(super) fn allow_change(headers: &HeaderMap, current: Option<&Digest>) -> Result<(), ApiError> {
     if if_match(headers, current) && !if_none_match(headers, current) {
         return Ok(());
@@ -49,7 +50,7 @@ pub(super) fn are_there(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_NONE_MATCH)
 }
 
-/// Whether `If-Match` lets the request pass (13.1.1): strong comparison, in which a weak tag is no other.
+/// Whether `If-Match` lets the request pass (13.1.1). The comparison is strong: a weak tag never matches.
 fn if_match(headers: &HeaderMap, current: Option<&Digest>) -> bool {
     !headers.contains_key(header::IF_MATCH)
         || values(headers, header::IF_MATCH).any(|tag| match tag {
@@ -59,7 +60,7 @@ fn if_match(headers: &HeaderMap, current: Option<&Digest>) -> bool {
         })
 }
 
-/// Whether `If-None-Match` names what is there (13.1.2): weak comparison.
+/// Whether `If-None-Match` names the current content (13.1.2). The comparison is weak.
 fn if_none_match(headers: &HeaderMap, current: Option<&Digest>) -> bool {
     values(headers, header::IF_NONE_MATCH).any(|tag| match tag {
         Tag::Any => current.is_some(),
@@ -74,8 +75,8 @@ enum Tag<'a> {
     Weak(&'a str),
 }
 
-/// The entity tags of a header. A digest without quotes, which some clients send, counts as one in quotes; what
-/// cannot be read matches nothing.
+/// The entity tags of a header. A digest without quotes, which some clients send, counts as a tag; malformed tags
+/// match nothing.
 fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = Tag<'_>> {
     let lines = headers.get_all(name).into_iter();
     lines

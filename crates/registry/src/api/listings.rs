@@ -17,7 +17,7 @@ use crate::{
 /// One page of a sorted list.
 struct Page<T> {
     items: Vec<T>,
-    /// Whether there is more.
+    /// Whether items follow this page.
     more: bool,
     n: usize,
 }
@@ -72,7 +72,8 @@ impl Call<'_> {
     }
 }
 
-/// GET of the repositories that the client may pull from; an extension that older clients know.
+/// GET of the repositories that the client may pull from, `/v2/_catalog`; an extension that Docker's registry
+/// introduced.
 pub(super) fn catalog(
     registry: &Registry,
     principal: &Principal,

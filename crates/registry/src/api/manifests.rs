@@ -134,7 +134,7 @@ impl Call<'_> {
     }
 }
 
-/// Whether a client calls a manifest a web page.
+/// Whether this is the media type of a web page, which some clients send by mistake.
 fn is_page(media_type: &MediaType) -> bool {
     matches!(media_type.as_str(), "text/html" | "application/xhtml+xml")
 }

@@ -1,4 +1,4 @@
-//! Which methods a path takes, for `Allow` (RFC 9110, 10.2.1).
+//! The methods of each path, for `Allow` (RFC 9110, 10.2.1).
 
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
@@ -12,7 +12,7 @@ use crate::{
 
 const READS: &[Method] = &[Method::GET, Method::HEAD];
 
-/// Refuses a method that is not offered here, and says which are.
+/// Refuses a method that the path does not offer, with the offered ones in `Allow`.
 pub(super) fn check(method: &Method, route: &Route, config: &Config) -> Result<(), ApiError> {
     let all = of(route);
     let offered = |method: &Method| all.contains(method) && is_on(method, route, config);
@@ -30,7 +30,7 @@ pub(super) fn check(method: &Method, route: &Route, config: &Config) -> Result<(
     Err(failure.with_header(header::ALLOW, allow(all.iter().filter(|method| offered(method)))?))
 }
 
-/// The answer to OPTIONS: needs no rights, and tells nothing of what exists.
+/// The answer to OPTIONS, which needs no rights and does not reveal what exists.
 pub(super) fn options(route: Option<&Route>, config: &Config) -> Result<Response<Body>, ApiError> {
     let methods = route.map_or(READS, of);
     let offered = methods
@@ -46,7 +46,7 @@ fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> Result<HeaderValue, A
     value(names.collect::<Vec<_>>().join(", "))
 }
 
-/// The methods that there are at a path.
+/// All methods of a path.
 fn of(route: &Route) -> &'static [Method] {
     match route {
         Route::Base | Route::Catalog | Route::Extensions => READS,
@@ -67,7 +67,7 @@ fn of(route: &Route) -> &'static [Method] {
     }
 }
 
-/// Whether the registry is set up to take a method that there is.
+/// Whether the settings of the registry allow a method of a path.
 fn is_on(method: &Method, route: &Route, config: &Config) -> bool {
     let Route::Repository(_, endpoint) = route else {
         return true;

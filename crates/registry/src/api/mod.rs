@@ -39,7 +39,7 @@ use crate::{
 const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 pub(crate) const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
-/// A request whose path, sender and rights are known.
+/// A request to a repository whose sender has the right to it.
 pub(crate) struct Call<'a> {
     registry: &'a Registry,
     method: &'a Method,
@@ -50,20 +50,20 @@ pub(crate) struct Call<'a> {
     client: Client,
 }
 
-/// A request whose path and sender are known, and that may be done.
+/// A request that is admitted.
 pub(super) struct Admitted {
     route: Route,
     principal: Principal,
 }
 
 impl Admitted {
-    /// Whether the request changes nothing: it may be dropped at any point.
+    /// Whether the request changes nothing, so that its work may be dropped at any point.
     fn only_reads(&self, method: &Method) -> bool {
         matches!(*method, Method::GET | Method::HEAD) || matches!(self.route, Route::Token)
     }
 }
 
-/// Finds out who asks for what. Nothing has been begun yet, so that it may be dropped at any point.
+/// Admits a request, or refuses it. Nothing has been begun yet, so that the work may be dropped at any point.
 async fn admit(registry: &Registry, parts: &Parts) -> Result<Admitted, ApiError> {
     let config = &registry.config;
     let route = Route::parse(parts.uri.path())?;
@@ -98,7 +98,7 @@ async fn admit(registry: &Registry, parts: &Parts) -> Result<Admitted, ApiError>
     Ok(Admitted { route, principal })
 }
 
-/// Does what is asked.
+/// Performs an admitted request.
 async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted: Admitted) -> ApiResult {
     let (method, headers) = (&parts.method, &parts.headers);
     let query = Query::parse(parts.uri.query().unwrap_or_default());
@@ -145,7 +145,8 @@ async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted
     Ok(answer)
 }
 
-/// The registry that a client of a cache means (distribution-spec, *Registry Proxying*), to say it back.
+/// The value of the `OCI-Namespace` header: the registry that the client names (distribution-spec, *Registry
+/// Proxying*).
 fn namespace(text: &str) -> Option<HeaderValue> {
     wharf_reference::Registry::parse(text).ok()?;
     HeaderValue::try_from(text).ok()
@@ -195,20 +196,20 @@ impl Call<'_> {
         }
     }
 
-    /// The quota for what the client pushes.
+    /// The quota for content that the client pushes.
     fn quota(&self) -> Quota {
         let limits = &self.registry.config.limits;
         Quota::new(limits, &self.path, self.principal.user.as_ref())
     }
 
-    /// A path of this registry for `Location`: absolute if the registry knows its own address, else relative.
+    /// A URL of this registry for `Location`: absolute if the external URL is set, else relative.
     fn location(&self, rest: &str) -> Result<HeaderValue, ApiError> {
         let external = self.registry.config.external.as_deref().unwrap_or_default();
         value(format!("{external}/v2/{}/{rest}", self.path))
     }
 }
 
-/// An answer without a body.
+/// A response without a body.
 fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -229,7 +230,7 @@ fn document(document: &serde_json::Value) -> Response<Body> {
     response
 }
 
-/// The same answer as to GET, with its length but without its bytes.
+/// The response to HEAD: the one to GET, with its length but without its body.
 fn without_body(response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -246,7 +247,7 @@ fn value<'a>(text: impl Into<Cow<'a, str>>) -> Result<HeaderValue, ApiError> {
         ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             ErrorCode::Unknown,
-            "a configured text cannot be a header",
+            "a configured value cannot be sent in a header",
         )
     })
 }

@@ -13,12 +13,12 @@ use wharf_content::{Error, ErrorKind, Hasher};
 
 use crate::{Backend, ErrorCode, body::RequestBody, error::ApiError};
 
-/// Bytes that are written and hashed at a time; twice that much of one upload is in memory.
+/// Bytes of an upload that are written and hashed at a time. Up to twice as many are in memory.
 const BATCH: usize = 512 * 1024;
-/// Bytes a second that a document must come with, on average after the first pause that is allowed: it is held in
-/// memory as long as it comes.
+/// The lowest rate of a document, in bytes a second, on average after the first allowed pause. A document is held in
+/// memory until it is complete.
 const MIN_RATE: u64 = 1024;
-/// Fewer bytes are hashed on the spot.
+/// Batches of fewer bytes are hashed on the current thread.
 const SMALL: usize = 64 * 1024;
 
 /// The next bytes of a body, or `None` at its end.
@@ -57,7 +57,7 @@ pub(super) async fn whole(body: RequestBody, limit: u64, idle: Duration) -> Resu
     .await
 }
 
-/// Reads a whole body as above; answers 408 if the body is not complete within `total`.
+/// Reads a whole body of at most `limit` bytes; answers 408 if the body is not complete within `total`.
 pub(super) async fn within(
     total: Duration,
     body: RequestBody,
@@ -67,7 +67,7 @@ pub(super) async fn within(
     gather(body, limit, idle, |_| total).await
 }
 
-/// `deadline` says how long a number of bytes may take.
+/// Reads a whole body; `deadline` gives the time that a number of received bytes may have taken.
 async fn gather(
     mut body: RequestBody,
     limit: u64,
@@ -102,15 +102,15 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Takes bytes into an upload: hashing, writing and receiving overlap.
+/// Receives a body into an upload; receiving, hashing and writing overlap.
 pub(super) struct Intake {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) upload: String,
     pub(super) offset: u64,
     pub(super) hasher: Option<Hasher>,
-    /// Bytes the upload may have in the end.
+    /// The most bytes that the upload may have in the end.
     pub(super) limit: Option<u64>,
-    /// Notes how many bytes the upload has, and says whether they are within the quotas.
+    /// Called with the length of the upload in bytes, before bytes are written; fails if they exceed a quota.
     pub(super) account: Box<dyn Fn(u64) -> Result<(), ApiError> + Send + Sync>,
     pub(super) idle: Duration,
 }
@@ -118,7 +118,7 @@ pub(super) struct Intake {
 type Work = JoinHandle<Result<Option<Hasher>, Error>>;
 
 impl Intake {
-    /// Takes in a body to its end. What came before a failure is kept, and counted in `offset`.
+    /// Receives a body to its end. Bytes that came before a failure stay, and count in `offset`.
     pub(super) async fn take(&mut self, mut body: RequestBody) -> Result<(), ApiError> {
         let mut work: Option<(Work, u64)> = None;
         let outcome = loop {
@@ -144,7 +144,7 @@ impl Intake {
         self.offset + work.map_or(0, |(_, length)| *length)
     }
 
-    /// Bytes for one batch, and how the body ended if it has.
+    /// The bytes of one batch, and the end of the body if it has ended.
     async fn gather(&self, body: &mut RequestBody, start: u64) -> (Vec<Bytes>, Option<Result<(), ApiError>>) {
         let mut batch = Vec::new();
         let mut length = 0;
@@ -197,7 +197,7 @@ enum Hashing {
     Begun(JoinHandle<Option<Hasher>>),
 }
 
-/// Begins to hash, on another thread if it takes long.
+/// Begins to hash, on another thread if the batch is large.
 fn hash(hasher: Option<Hasher>, batch: Vec<Bytes>, length: u64) -> Hashing {
     let Some(mut hasher) = hasher else {
         return Hashing::Done(Box::new(None));

@@ -28,7 +28,7 @@ struct Index<'a> {
 impl Call<'_> {
     /// GET of the manifests that refer to `subject`, by digest (distribution-spec, *Listing Referrers*).
     ///
-    /// A page ends at the limit of entries, or before it passes the size that clients read of a manifest.
+    /// A page ends at the limit of entries, or before it exceeds half the size that clients accept for a manifest.
     pub(super) async fn referrers(&self, subject: &Digest) -> ApiResult {
         if let Some(answer) = conditions::instead_of_document(self.headers) {
             return answer;
@@ -81,7 +81,7 @@ impl Call<'_> {
         Ok(response)
     }
 
-    /// The manifests that refer to `subject` and that this page may show, at most `limit`.
+    /// The manifests that refer to `subject` and belong to this page, at most `limit`.
     fn referring(
         &self,
         subject: &Digest,
@@ -105,7 +105,7 @@ impl Call<'_> {
     }
 }
 
-/// A referrer as the list shows it.
+/// The descriptor of a referrer.
 fn entry(digest: &Digest, record: &ManifestRecord) -> Result<Box<RawValue>, ApiError> {
     let mut descriptor = Descriptor::new(record.media_type.clone(), digest.clone(), record.size)?
         .with_annotations(record.annotations.clone());

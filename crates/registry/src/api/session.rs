@@ -26,7 +26,7 @@ const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 /// The facts about a request's body that are known before it is read.
 struct Announced<'a> {
-    /// Bytes, if the request says how many.
+    /// The length in bytes, if the request has a `Content-Range`.
     length: Option<u64>,
     /// The digest of the blob that the upload is to become, if the upload ends with this body.
     digest: Option<&'a Digest>,
@@ -43,8 +43,9 @@ impl Call<'_> {
         self.progress(StatusCode::NO_CONTENT, id, &session)
     }
 
-    /// DELETE of a session (distribution-spec, end-14). A request that is writing to it is told to stop, and
-    /// the session goes when it has: who broke off an upload cannot know whether that has been noticed here.
+    /// DELETE of a session (distribution-spec, end-14). A request that is writing to the session is cancelled, and the
+    /// session ends when that request has ended: a client that breaks off an upload cannot know whether the registry
+    /// has noticed.
     pub(super) async fn cancel_upload(&self, id: &str) -> ApiResult {
         let session = self.session(id)?;
         session.cancel();
@@ -84,7 +85,7 @@ impl Call<'_> {
         self.progress(StatusCode::ACCEPTED, id, &session)
     }
 
-    /// PUT: takes what is left and closes the session.
+    /// PUT: receives the rest of the bytes and closes the session.
     pub(super) async fn finish_upload(&self, id: &str, body: RequestBody) -> ApiResult {
         let digest = self
             .query
@@ -151,7 +152,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Takes the body into the upload. Whatever comes of it, the session's state is known.
+    /// Receives the body into the upload. On success and on failure the session records how many bytes are stored.
     async fn take(
         &self,
         id: &str,
@@ -210,7 +211,7 @@ impl Call<'_> {
         outcome
     }
 
-    /// Counts what comes against the quotas at once, so that uploads side by side do not exceed them together.
+    /// Counts received bytes against the quotas at once, so that concurrent uploads do not exceed them together.
     fn account(
         &self,
         session: &Arc<Session>,
@@ -231,7 +232,7 @@ impl Call<'_> {
         })
     }
 
-    /// The session, if the client opened it, in this repository.
+    /// The session with this id, if this client opened it in this repository.
     fn session(&self, id: &str) -> Result<Arc<Session>, ApiError> {
         let sessions = self.registry.state.uploads();
         let session = sessions.get(id).filter(|session| {
@@ -243,7 +244,7 @@ impl Call<'_> {
         session.cloned().ok_or_else(no_session)
     }
 
-    /// The right to write to a session, which one request has at a time.
+    /// The lock with which one request at a time writes to a session.
     fn claim(&self, id: &str, session: &Session) -> Result<OwnedMutexGuard<UploadProgress>, ApiError> {
         let claimed = Arc::clone(&session.progress).try_lock_owned();
         let progress = claimed.map_err(|_| self.out_of_step(StatusCode::CONFLICT, id, session))?;
@@ -253,7 +254,8 @@ impl Call<'_> {
         Ok(progress)
     }
 
-    /// How many bytes the chunk says it has, if it says so and begins where the last one ended.
+    /// The length of the chunk in bytes, if the request states it. Fails if the chunk does not begin where the last
+    /// one ended.
     fn check_range(
         &self,
         id: &str,
@@ -282,7 +284,7 @@ impl Call<'_> {
         let mut failure = ApiError::new(
             status,
             ErrorCode::BlobUploadInvalid,
-            "the chunk does not follow the bytes that are kept",
+            "the chunk does not begin where the stored bytes end",
         );
         if let Ok(location) = self.location(&format!("blobs/uploads/{id}")) {
             failure = failure.with_header(header::LOCATION, location);
@@ -337,7 +339,7 @@ async fn end(
     Ok(())
 }
 
-/// Bytes that are kept, as `Range` says it; of none, as other registries say it too.
+/// The stored bytes as a `Range` header; `0-0` for none, as other registries say it.
 fn kept_range(session: &Session) -> String {
     format!("0-{}", session.acknowledged().saturating_sub(1))
 }

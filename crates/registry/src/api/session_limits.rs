@@ -1,4 +1,4 @@
-//! How many uploads may be open, and whose makes way for one more.
+//! The limits of open uploads, and which upload is dropped for a new one.
 //!
 //! | no room | makes way |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | in the repository, where another has more than the newcomer | the upload of whoever has most that nobody has used for the longest |
 //! | in the repository, else | the newcomer's own that nobody has used for the longest, if that is a minute |
 //!
-//! If none does, the answer is 429, and says when one may.
+//! If no upload is dropped, the answer is 429 with `Retry-After`.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
     state::{RegistryState, Session, UploadOwner},
 };
 
-/// How long nobody has used an upload that makes way for another of its own client.
+/// The time without a request after which an upload may be dropped for another of its own client.
 const ABANDONED: Duration = Duration::from_secs(60);
 
 type Open = (String, Arc<Session>);
 
 impl Call<'_> {
-    /// Finds room for one more upload.
+    /// Drops an upload if the limits leave no room for one more.
     pub(super) async fn make_room(&self) -> Result<(), ApiError> {
         let limits = &self.registry.config.limits;
         let state = &self.registry.state;
@@ -52,7 +52,7 @@ impl Call<'_> {
         }
     }
 
-    /// Whose the client's uploads are.
+    /// The owner of the uploads that this client opens.
     pub(super) fn owner(&self) -> UploadOwner {
         match &self.principal.user {
             Some(user) => UploadOwner::User(Arc::clone(user)),
@@ -69,7 +69,8 @@ fn open(state: &RegistryState, which: impl Fn(&Session) -> bool) -> Vec<Open> {
         .collect()
 }
 
-/// Drops the upload that nobody has used for the longest, if that is so long and nobody writes to it.
+/// Drops the upload that has not been used for the longest time, if that is at least `idle` and no request writes to
+/// it.
 async fn make_way(state: &RegistryState, mut uploads: Vec<Open>, idle: Duration) -> Result<(), ApiError> {
     uploads.sort_by_key(|(_, session)| std::cmp::Reverse(session.idle()));
     let longest = uploads

@@ -1,8 +1,8 @@
-//! Answers from upstream, kept on the way.
+//! Answers from upstream, stored on their way to the client.
 //!
-//! A manifest is kept when its digest has been verified, a tag when its manifest has been, a blob when it has
-//! passed whole. One client fetches a thing, the others wait for it. When upstream cannot be reached, what is
-//! here is served.
+//! A manifest is stored when its digest has been verified, a tag when its manifest is stored, a blob when it has been
+//! received whole. One client fetches an item while others wait for it. If upstream cannot be reached, stored content
+//! is served.
 
 use std::{
     pin::Pin,
@@ -26,9 +26,9 @@ use crate::{
     upstream::PullThrough,
 };
 
-/// Chunks between the client and the disk: who is slower holds the other up.
+/// Chunks that are buffered between the client and the disk; the faster side waits for the slower.
 const AHEAD: usize = 4;
-/// Seconds after which a client may come again when upstream takes no more requests.
+/// The `Retry-After`, in seconds, of answers when upstream limits the rate.
 const UPSTREAM_WAIT: u64 = 60;
 
 impl Call<'_> {
@@ -36,7 +36,7 @@ impl Call<'_> {
         self.registry.config.through.as_ref()
     }
 
-    /// Whether what is not here may be had upstream.
+    /// Whether missing content is looked for upstream.
     pub(super) fn is_cache(&self) -> bool {
         self.through().is_some()
     }
@@ -46,7 +46,7 @@ impl Call<'_> {
         source.map_err(|error| unreachable(&error))
     }
 
-    /// Has the manifest here, if upstream has it.
+    /// Fetches a manifest from upstream, unless it is here.
     pub(super) async fn fetch_manifest(&self, target: &ManifestReference) -> Result<(), ApiError> {
         let Some(through) = self.through() else {
             return Ok(());
@@ -93,7 +93,7 @@ impl Call<'_> {
         state.is_present(&digest, record.size).await.unwrap_or(false)
     }
 
-    /// Makes a tag what it is upstream.
+    /// Points a tag at the manifest that it points at upstream.
     async fn follow(&self, through: &PullThrough, tag: &Tag) -> Result<(), Error> {
         let source = through.upstream.repository(self.path.as_str()).await?;
         let there = source.resolve(&Name::from(tag.clone()).into()).await?;
@@ -129,7 +129,8 @@ impl Call<'_> {
         })
     }
 
-    /// The size of a blob that a manifest of this repository names, if it is not here but may be upstream.
+    /// The size of a blob, in bytes, that a manifest of this repository names, whether the blob is here or only
+    /// upstream.
     pub(super) fn expected_blob(&self, digest: &Digest) -> Option<u64> {
         self.through()?;
         let repository = self.registry.state.existing(&self.path)?;
@@ -143,7 +144,8 @@ impl Call<'_> {
         })
     }
 
-    /// The bytes of a blob from upstream, kept on their way; `None` if another client has fetched it meanwhile.
+    /// The bytes of a blob from upstream, which are stored on their way; `None` if another client has fetched the blob
+    /// meanwhile.
     pub(super) async fn fetch_blob(
         &self,
         digest: &Digest,
@@ -185,9 +187,10 @@ impl Call<'_> {
     }
 }
 
-/// What a failure of upstream is for our client: what is not there is not here, the rest is a bad gateway.
+/// The answer to a client for a failure of upstream: 404 for content that upstream does not have, 429, 502 or 504
+/// else.
 fn unreachable(error: &Error) -> ApiError {
-    const MESSAGE: &str = "upstream cannot be asked";
+    const MESSAGE: &str = "upstream cannot be reached";
     let status = match error.kind() {
         ErrorKind::NotFound => return ApiError::missing(ErrorCode::ManifestUnknown, "not found upstream"),
         ErrorKind::RateLimited => {
@@ -199,14 +202,14 @@ fn unreachable(error: &Error) -> ApiError {
     ApiError::new(status, ErrorCode::Unknown, MESSAGE)
 }
 
-/// What passes to the disk.
+/// A message to the task that stores a blob.
 enum Passed {
     Chunk(Bytes),
-    /// All has passed, with the proof where the blob was hashed on its way here.
+    /// The blob is complete, with its proof if it was hashed on its way.
     Whole(Option<Verified>),
 }
 
-/// Writes what passes; keeps it if it passed whole, which its verification has to say.
+/// Writes a blob, and links it if it was received whole and verified.
 async fn store_blob(
     state: Arc<RegistryState>,
     path: RepositoryPath,
@@ -244,10 +247,10 @@ type Sending = Pin<Box<dyn Future<Output = (mpsc::Sender<Passed>, Bytes)> + Send
 /// A blob on its way to a client and to the disk. If the disk fails, the client still gets it.
 struct Teed {
     blob: Blob,
-    /// Bytes to come. The last of them only come when all of them are right.
+    /// Bytes to come. The blob yields the last of them only if all bytes are right.
     left: u64,
     storing: Option<mpsc::Sender<Passed>>,
-    /// A chunk that waits for the disk; then it goes to the client.
+    /// A chunk that is being handed to the disk, and then goes to the client.
     sending: Option<Sending>,
 }
 

@@ -1,4 +1,4 @@
-//! Where uploads begin.
+//! The beginning of uploads: sessions, single requests and mounts.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
     state::Session,
 };
 
-/// Repositories that are asked for a blob when the client names none.
+/// The most repositories that are searched for a blob when the client names none.
 const HOLDERS: usize = 1000;
 
 impl Call<'_> {
@@ -61,8 +61,8 @@ impl Call<'_> {
         }
     }
 
-    /// The size of a blob that may be linked here without its bytes being sent: it is in a repository that
-    /// the client may pull from. What they may not see is as if it were not there.
+    /// The size of a blob, in bytes, that may be mounted: the blob is in a repository that the client may pull from.
+    /// Blobs of other repositories are treated as missing.
     fn mountable(&self, digest: &Digest) -> Option<u64> {
         let state = &self.registry.state;
         let authentication = &self.registry.config.authentication;
@@ -80,7 +80,7 @@ impl Call<'_> {
         lenders.find_map(|path| state.existing(path)?.touch_blob(digest))
     }
 
-    /// Links content that another repository has. `false` if it is there no more.
+    /// Links content of another repository. `false` if the content is gone.
     async fn mount(&self, digest: &Digest, size: u64) -> Result<bool, ApiError> {
         let state = &self.registry.state;
         let present = state.hold_content().await;
@@ -95,7 +95,7 @@ impl Call<'_> {
         Ok(true)
     }
 
-    /// A blob of the client's.
+    /// The record of a blob that the client pushes.
     pub(super) fn blob_record(&self, size: u64) -> BlobRecord {
         BlobRecord {
             size,
@@ -103,13 +103,13 @@ impl Call<'_> {
         }
     }
 
-    /// Drops the sessions that nobody has used for too long.
+    /// Drops expired sessions.
     async fn expire(&self) -> Result<(), ApiError> {
         expire(self.registry).await.map_err(ApiError::from)
     }
 }
 
-/// Drops the upload sessions that nobody has used for too long.
+/// Drops the upload sessions that have not been used for longer than the limit.
 pub(crate) async fn expire(registry: &Registry) -> Result<(), Error> {
     let expiry = registry.config.limits.upload_expiry;
     let idle = registry

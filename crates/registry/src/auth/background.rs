@@ -1,15 +1,14 @@
-//! Work that is slow by design, for clients that nobody knows yet.
+//! Work that takes long by design, for clients that are not authenticated yet, on threads of low priority.
 
 use std::thread;
 
-/// How far such work stands back, in steps of `nice`. It has a quarter of a processor that one other wants, and all of
-/// one that nobody wants.
+/// The priority of the threads, in steps of `nice`. Such a thread gets a quarter of a processor that one normal thread
+/// wants, and all of an idle one.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 
-/// Does the work on a thread that stands back behind all others, where the system has priorities of threads, and
-/// waits for it. `None` if there are no threads left. A thread that stands back may not come forward again, so that
-/// each work has one of its own.
+/// Does the work on a thread of low priority, where the system has priorities of threads, and waits for it. `None` if
+/// no thread can be started. Each work has a thread of its own, since a thread may not raise its priority again.
 pub(super) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().spawn_scoped(scope, || {

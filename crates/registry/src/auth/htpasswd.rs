@@ -22,11 +22,12 @@ const MAX_COST: u32 = 16;
 /// The lowest cost of a bcrypt hash.
 const MIN_COST: u32 = 4;
 
-/// Users with bcrypt hashes, as `htpasswd -B` writes them. Clones share them.
+/// Users with bcrypt hashes, as `htpasswd -B` writes them (Apache HTTP server). Clones share them.
 ///
-/// Checking such a password is slow by design. Few are checked at a time, fairly between clients, and on Linux on
-/// threads that stand back behind other work (`nice` 5); a password that was right is remembered, as a hash, until the users are replaced. A refusal takes as long as the check of the
-/// highest cost in use, whether the user exists or not.
+/// The check of a password takes long by design, from 1 ms (cost 4) to some seconds (cost 16). Few checks run at a
+/// time, fairly between clients, and on Linux on threads of low priority (`nice` 5). A password that was right is
+/// remembered, as a hash, until the users are replaced. A refusal takes as long as the check of the highest cost in
+/// use, whether the user exists or not.
 #[derive(Clone)]
 pub struct Htpasswd {
     users: Arc<RwLock<Users>>,
@@ -34,7 +35,7 @@ pub struct Htpasswd {
 
 struct Users {
     entries: HashMap<String, Entry>,
-    /// The highest cost of all.
+    /// The highest cost of all users.
     cost: u32,
 }
 
@@ -47,17 +48,22 @@ struct Entry {
 }
 
 impl Htpasswd {
-    /// Reads lines of `name:hash`; empty lines, those that begin with `#`, and a byte order mark are skipped.
+    /// Parses lines of `name:hash`. Empty lines, lines that begin with `#`, and a byte order mark are skipped.
     ///
-    /// Fails with [`ErrorKind::Invalid`], naming the line, for anything but bcrypt, and for a cost outside of 4
-    /// to 16.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`], naming the line, for a hash that is not bcrypt or has a cost outside of 4 to 16.
     pub fn parse(text: &str) -> Result<Self, Error> {
         Ok(Self {
             users: Arc::new(RwLock::new(read(text)?)),
         })
     }
 
-    /// Uses other users from now on. After a failure the old ones stay.
+    /// Replaces the users from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Htpasswd::parse`]; the old users stay then.
     pub fn replace(&self, text: &str) -> Result<(), Error> {
         let users = read(text)?;
         *self.users.write().unwrap_or_else(PoisonError::into_inner) = users;
@@ -103,9 +109,9 @@ impl Htpasswd {
     }
 }
 
-/// Whether the password has this hash, of this cost. If not, or if there is no such user, the time is that of a
-/// hash of the highest cost: each step of the cost doubles the time, so that what is missing is one hash of each
-/// cost from the user's to the one below the highest.
+/// Whether the password has this hash, of this cost. If it has not, or if there is no such user, the check takes as
+/// long as one of the highest cost: each step of the cost doubles the time, so one hash of each cost from the user's
+/// to the one below the highest is added.
 fn check(bcrypt: Option<&(String, u32)>, highest: u32, password: &str) -> bool {
     let burn = |cost: u32| {
         let _ = black_box(bcrypt::hash_with_salt(password, cost, [0; 16]));

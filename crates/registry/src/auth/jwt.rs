@@ -1,7 +1,7 @@
 //! Tokens that another party has signed (RFC 7519), with keys from a JWKS (RFC 7517).
 //!
-//! A key is only ever found by its `kid` among the configured keys, and the algorithm is the key's: what a
-//! token says of its own key is not read.
+//! A key is found by its `kid` among the configured keys, and the algorithm is the key's. Keys, URLs and algorithms
+//! that the token itself names are ignored.
 
 use std::{
     collections::HashMap,
@@ -19,12 +19,12 @@ use wharf_content::{Error, ErrorKind};
 
 use super::{Action, Grant, Principal};
 
-/// How far clocks may differ, in seconds.
+/// The tolerance for the difference between two clocks, in seconds.
 const SKEW: u64 = 60;
-/// The longest token that is looked at, in bytes.
+/// The longest token that is parsed, in bytes.
 const MAX_TOKEN: usize = 64 * 1024;
 
-/// The public keys of who signs tokens. Clones share them.
+/// The public keys with which tokens of another party are verified. Clones share them.
 #[derive(Clone)]
 pub struct TokenKeys {
     keys: Arc<RwLock<HashMap<String, Key>>>,
@@ -41,14 +41,20 @@ impl TokenKeys {
     /// Reads a JSON Web Key Set: EC keys on P-256 (for ES256), OKP keys on Ed25519 (for `EdDSA`), RSA keys of 2048
     /// to 8192 bits (RS256), each with a `kid`. Keys for other uses are skipped.
     ///
-    /// Fails with [`ErrorKind::Invalid`] if the set cannot be read, or has no key that can be used.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the set cannot be read, or has no key that can be used.
     pub fn from_jwks(json: &[u8]) -> Result<Self, Error> {
         Ok(Self {
             keys: Arc::new(RwLock::new(read(json)?)),
         })
     }
 
-    /// Uses other keys from now on. After a failure the old ones stay.
+    /// Replaces the keys from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenKeys::from_jwks`]; the old keys stay then.
     pub fn replace(&self, json: &[u8]) -> Result<(), Error> {
         let keys = read(json)?;
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
@@ -152,7 +158,7 @@ impl Key {
     }
 }
 
-/// Who signs tokens for this registry, and what they must say.
+/// The claims that a token of another party must have, and the keys that sign it.
 #[derive(Debug, Clone)]
 pub(crate) struct Verifier {
     pub(crate) realm: String,
@@ -197,7 +203,7 @@ struct AccessEntry {
 }
 
 impl Verifier {
-    /// What a token allows, if it is right and for now.
+    /// The principal of a token, if its signature and claims are valid now.
     pub(crate) fn verify(&self, token: &str) -> Option<Principal> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
         self.verify_at(token, now)
@@ -241,7 +247,7 @@ impl Verifier {
 }
 
 impl AccessEntry {
-    /// What it allows: the actions it names, and no others.
+    /// The grants of a claim: the actions that it names, and no others.
     fn grant(&self) -> Option<Grant> {
         let named = |action: &Action| self.actions.iter().any(|name| name == action.as_str());
         (self.kind == "repository").then(|| Grant::Repository {

@@ -1,11 +1,11 @@
-//! HMAC-SHA-256 (RFC 2104), by the hash that content is verified with.
+//! HMAC-SHA-256 (RFC 2104), with the hash function of `wharf-content`.
 
 use wharf_content::{Error, Hasher};
 use wharf_reference::{Algorithm, Digest};
 
 const BLOCK: usize = 64;
 
-/// A key that only this process knows.
+/// A random key.
 pub(super) struct Key([u8; BLOCK]);
 
 impl Key {
@@ -21,7 +21,7 @@ impl Key {
         Ok(Self(key))
     }
 
-    /// The code of a message.
+    /// The MAC of a message.
     pub(super) fn sign(&self, message: &[u8]) -> Result<Digest, Error> {
         let inner = self.hash(0x36, message)?;
         self.hash(0x5c, &bytes(&inner))
@@ -35,7 +35,7 @@ impl Key {
     }
 }
 
-/// The bytes that a digest spells.
+/// The bytes of a digest's hexadecimal text.
 fn bytes(digest: &Digest) -> Vec<u8> {
     let digits = digest.encoded().as_bytes().chunks(2);
     digits

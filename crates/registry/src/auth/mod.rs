@@ -1,4 +1,4 @@
-//! Who is asking, and what they may do.
+//! Authentication (who sends a request) and authorization (what the user may do).
 
 #[cfg(feature = "htpasswd")]
 mod background;
@@ -40,12 +40,12 @@ pub(crate) use self::{
 };
 use crate::{ErrorCode, RepositoryPath, client::Client, error::ApiError};
 
-/// How to log in with a name and a password.
+/// The challenge of Basic authentication.
 pub(crate) fn basic_challenge() -> HeaderValue {
     HeaderValue::from_static("Basic realm=\"registry\"")
 }
 
-/// What a request does to a repository.
+/// The right that a request to a repository needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Action {
@@ -70,7 +70,7 @@ impl Action {
         }
     }
 
-    /// What a challenge asks for, so that the token serves the rest of the client's work too.
+    /// The actions that a challenge asks for: a push asks for pulls too, so that one token serves the whole push.
     const fn scope(self) -> &'static str {
         match self {
             Self::Pull => "pull",
@@ -80,11 +80,36 @@ impl Action {
     }
 }
 
-/// Decides what users may do. It is asked before anything is looked up, so that its answer does not tell
-/// whether something exists.
+/// Decides what users may do: the rights of a registry, for [`Registry::with_access`](crate::Registry::with_access). A
+/// function with the parameters of [`Access::allows`] implements it.
+///
+/// Rights are checked before anything is looked up, so that a refusal does not reveal whether something exists.
+///
+/// ```
+/// use wharf_registry::{Access, Action, Registry};
+///
+/// /// Users do everything below their own name; everybody pulls below `public`.
+/// struct OwnNamespace;
+///
+/// impl Access for OwnNamespace {
+///     fn allows(&self, user: Option<&str>, path: &str, action: Action) -> bool {
+///         let (namespace, _) = path.split_once('/').unwrap_or((path, ""));
+///         user == Some(namespace) || namespace == "public" && action == Action::Pull
+///     }
+/// }
+///
+/// assert!(OwnNamespace.allows(Some("ada"), "ada/app", Action::Push));
+/// assert!(!OwnNamespace.allows(None, "public/app", Action::Push));
+/// let registry = Registry::memory()
+///     .with_basic("ada", "secret")
+///     .with_anonymous(true)
+///     .with_access(OwnNamespace);
+/// # let _ = registry;
+/// ```
 pub trait Access: Send + Sync {
-    /// Whether `user` may do this to the repository at `path`; `None` is a client without credentials, which
-    /// is only asked for when the registry admits such clients.
+    /// Whether `user` may do this to the repository at `path`. `None` stands for a client without credentials; such
+    /// clients are only admitted by [`Registry::with_anonymous`](crate::Registry::with_anonymous). Called for every
+    /// request, so it must not block.
     fn allows(&self, user: Option<&str>, path: &str, action: Action) -> bool;
 }
 
@@ -100,25 +125,26 @@ impl<T: Access + ?Sized> Access for Arc<T> {
     }
 }
 
-/// How the registry knows its clients.
+/// The settings of authentication and authorization.
 #[derive(Clone, Default)]
 pub(crate) struct Authentication {
     pub(crate) users: Users,
-    /// Credentials are exchanged for tokens, instead of being sent with every request.
+    /// Issues the tokens for which clients exchange their credentials; `None` if credentials are sent with every
+    /// request.
     pub(crate) issuer: Option<Arc<Issuer>>,
-    /// Tokens come from another party.
+    /// Verifies tokens that another party issues.
     #[cfg(feature = "jwt")]
     pub(crate) verifier: Option<Arc<Verifier>>,
-    /// Clients without credentials are not turned away; what they may do is `access`'s to say.
+    /// Whether clients without credentials are admitted; `access` decides what these may do.
     pub(crate) anonymous: bool,
     pub(crate) access: Option<Arc<dyn Access>>,
 }
 
-/// Who is asking.
+/// The sender of a request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Principal {
     pub(crate) user: Option<Arc<str>>,
-    /// What the token allows; without a token, [`Access`] alone decides.
+    /// The rights in the token; without a token, [`Access`] alone decides.
     grants: Option<Arc<[Grant]>>,
 }
 
@@ -151,7 +177,7 @@ impl Authentication {
         false
     }
 
-    /// What a token allows: one of ours, or of the other party.
+    /// The principal of a token, of ours or of the other party; `None` if the token is not valid.
     fn principal_of(&self, token: &str) -> Option<Principal> {
         #[cfg(feature = "jwt")]
         if let Some(verifier) = &self.verifier {
@@ -160,7 +186,7 @@ impl Authentication {
         self.issuer.as_ref()?.verify(token)
     }
 
-    /// Where tokens come from, and for whom.
+    /// The realm from which clients get tokens, and the service that these are for.
     fn token_source(&self, external: &str) -> Option<(String, &str)> {
         #[cfg(feature = "jwt")]
         if let Some(verifier) = &self.verifier {
@@ -170,7 +196,7 @@ impl Authentication {
         Some((format!("{external}/token"), issuer.service()))
     }
 
-    /// Whether the user may do this, credentials being right.
+    /// Whether an authenticated user may do this.
     pub(crate) fn permits(&self, user: Option<&str>, path: &str, action: Action) -> bool {
         match &self.access {
             Some(access) => access.allows(user, path, action),
@@ -185,7 +211,7 @@ impl Authentication {
         }
     }
 
-    /// Whether a blob of the repository at `path` may be mounted, by a client that does not name it.
+    /// Whether a client may mount a blob of the repository at `path` without naming the repository.
     pub(crate) fn lends(&self, principal: &Principal, path: &RepositoryPath) -> bool {
         let mounts = principal
             .grants
@@ -195,8 +221,8 @@ impl Authentication {
             || mounts && self.permits(principal.user.as_deref(), path.as_str(), Action::Pull)
     }
 
-    /// Whether a mount needs another token of ours than the client has, and its user would get that. The
-    /// answer does not depend on what exists.
+    /// Whether a mount needs another token of ours than the client has, and the user has the right to such a token.
+    /// The answer does not depend on what exists.
     fn needs_more(&self, principal: &Principal, mount: &Mount) -> bool {
         let Some(grants) = principal.grants.as_ref().filter(|_| !self.has_verifier()) else {
             return false;
@@ -210,7 +236,8 @@ impl Authentication {
         }
     }
 
-    /// Whether a list of repositories may show this one. A token of our own says who asks, which is enough.
+    /// Whether a list of repositories may show this one. With tokens of our own the user's rights decide, whatever the
+    /// scope of the token.
     pub(crate) fn shows(&self, principal: &Principal, path: &RepositoryPath) -> bool {
         match &self.issuer {
             Some(_) if !self.has_verifier() => {
@@ -220,8 +247,8 @@ impl Authentication {
         }
     }
 
-    /// Finds out who sent the request, and turns it away if they may not do what it says. `wanted` is `None`
-    /// for the version check, which only wants to know who is asking.
+    /// Authenticates the sender of a request, and refuses the request if the sender may not do `wanted`, which is
+    /// `None` for the version check.
     pub(crate) async fn admit(
         &self,
         client: &Client,
@@ -270,8 +297,8 @@ impl Authentication {
         }
     }
 
-    /// Asks for a login at the version check although this registry lets clients pull without one: some clients
-    /// learn here, and nowhere else, that there are logins, and could not push.
+    /// Asks for a login at the version check although clients may pull without one: some clients only learn from this
+    /// challenge that a push needs a login.
     pub(crate) fn greet(&self, principal: &Principal) -> Result<(), ApiError> {
         let has_users = !self.is_open() && !self.wants_tokens();
         match principal.user {
@@ -280,15 +307,15 @@ impl Authentication {
         }
     }
 
-    /// The login that a request carries. Where clients need none, a Basic header with an empty name and password
-    /// is none: some send it when they are asked for a login and have none.
+    /// The login that a request carries. If clients need none, a Basic header with an empty name and password is no
+    /// login: some clients send it when they are asked for a login and have none.
     pub(crate) fn login<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
         let sent = headers.get(header::AUTHORIZATION)?;
         let is_empty = || decode(sent).is_some_and(|login| login == ":");
         (!(self.anonymous && is_empty())).then_some(sent)
     }
 
-    /// The user of a Basic header, if name and password are right.
+    /// The user of a Basic header, if the name and password are right.
     pub(crate) async fn basic(&self, client: &Client, value: &HeaderValue) -> Result<Option<Arc<str>>, Busy> {
         let Some(decoded) = decode(value) else {
             return Ok(None);
@@ -330,7 +357,7 @@ impl fmt::Debug for Authentication {
     }
 }
 
-/// The inside of a quoted string (RFC 9110, 5.6.4); what cannot be in one is left out.
+/// Text for the inside of a quoted string (RFC 9110, 5.6.4). Characters that a header cannot have are left out.
 fn quoted(text: &str) -> String {
     text.chars()
         .fold(String::with_capacity(text.len()), |mut quoted, character| {
@@ -343,7 +370,7 @@ fn quoted(text: &str) -> String {
         })
 }
 
-/// Name and password of a Basic header.
+/// The decoded name and password of a Basic header, with a colon between them.
 fn decode(value: &HeaderValue) -> Option<String> {
     let encoded = strip_scheme(value, "basic")?;
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;

@@ -1,5 +1,5 @@
-//! Tokens of this registry's own. A token carries what it allows and a code that only this process can make, so
-//! that nothing is kept for it, whoever asks for how many.
+//! Tokens that this registry issues. A token carries its grants and a MAC whose key only this process has, so that
+//! issuing tokens takes no memory.
 
 use std::{
     fmt,
@@ -18,16 +18,17 @@ use wharf_content::Error;
 use super::{Action, Authentication, Principal, mac::Key, users::same};
 use crate::RepositoryPath;
 
-/// The longest token that is looked at, in bytes: as many scopes as one may name, of the longest names.
+/// The longest token that is parsed, in bytes: room for the most scopes that one token may have, with the longest
+/// names.
 const MAX_TOKEN: usize = 64 * 1024;
 
-/// What a token allows.
+/// A right that a token carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Grant {
     /// Actions in one repository.
     Repository { path: String, actions: Vec<Action> },
-    /// Mounts from whichever repository has the blob, of those that the user may pull from. No other token
-    /// lets a client read, by way of a mount, what its scopes do not name.
+    /// Mounts from any repository that has the blob, of those that the user may pull from. Any other token allows
+    /// mounts only from repositories that its scopes name.
     Mounts,
 }
 
@@ -42,7 +43,7 @@ impl Grant {
         }
     }
 
-    /// What is granted of one requested scope, `repository:<path>:<actions>`: what is known and permitted.
+    /// The part of a requested scope, `repository:<path>:<actions>`, that is known and permitted.
     pub(crate) fn of(scope: &str, user: Option<&str>, authentication: &Authentication) -> Option<Self> {
         let mut grant = Self::parse(scope)?;
         if let Self::Repository { path, actions } = &mut grant {
@@ -83,13 +84,13 @@ impl fmt::Display for Grant {
     }
 }
 
-/// Issues tokens and knows them again. They mean nothing elsewhere, nor to this registry's next process.
+/// Issues tokens and verifies them. They are valid only for this registry, and only until its process ends.
 pub(crate) struct Issuer {
     service: String,
     lifetime: Duration,
-    /// Made with the first token.
+    /// The key of the MAC, made with the first token.
     key: RwLock<Option<Key>>,
-    /// The moment that the expiry times in tokens count from.
+    /// The instant from which the expiry times in tokens count.
     epoch: Instant,
     issued: AtomicU64,
 }
@@ -123,12 +124,12 @@ impl Issuer {
         self.lifetime
     }
 
-    /// How many tokens were ever issued.
+    /// The number of tokens that were issued.
     pub(crate) fn issued(&self) -> u64 {
         self.issued.load(Ordering::Relaxed)
     }
 
-    /// A new token.
+    /// Issues a token.
     pub(crate) fn issue(&self, user: Option<&str>, grants: &[Grant]) -> Result<String, Error> {
         let claims = Claims {
             user,
@@ -212,7 +213,7 @@ mod tests {
         assert_eq!(issuer.issued(), 2);
     }
 
-    /// Of a token every part counts, and no other process makes one.
+    /// A token with any changed byte is refused, and so is a token of another process.
     #[tokio::test]
     async fn a_token_that_was_changed_allows_nothing() {
         let issuer = Issuer::new("registry", Duration::from_secs(60));

@@ -6,7 +6,7 @@ use wharf_reference::{Algorithm, Digest};
 use super::passwords::Busy;
 use crate::client::Client;
 
-/// Names and passwords. Of a password only its hash is kept: hashes have one length, so that comparing them
+/// Users with their passwords. Only hashes of the passwords are stored: hashes have one length, so that a comparison
 /// takes the same time whatever was sent.
 #[derive(Clone, Default)]
 pub(crate) struct Users {
@@ -30,7 +30,7 @@ impl Users {
         Arc::make_mut(&mut self.plain).insert(user.to_owned(), hash(password));
     }
 
-    /// Whether the password is the user's. How long a refusal takes does not depend on whether the user exists.
+    /// Whether the password is the user's. A refusal takes the same time whether the user exists or not.
     #[cfg_attr(
         not(feature = "htpasswd"),
         expect(clippy::unused_async, reason = "slow hashes wait")
@@ -59,7 +59,7 @@ pub(super) fn hash(password: &str) -> Option<Digest> {
     Hasher::digest(Algorithm::Sha256, password.as_bytes()).ok()
 }
 
-/// Compares without stopping at the first difference.
+/// Compares all bytes, so that the time does not depend on the first difference.
 pub(super) fn same(a: &str, b: &str) -> bool {
     let differences = a.bytes().zip(b.bytes());
     let folded = differences.fold(0, |folded, (a, b)| folded | black_box(a ^ b));

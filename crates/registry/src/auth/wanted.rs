@@ -1,11 +1,11 @@
-//! What a request needs rights for.
+//! The rights that a request needs.
 
 use std::fmt;
 
 use super::{Action, Grant};
 use crate::{RepositoryPath, query::Query};
 
-/// What a request does to which repository.
+/// An action on a repository, for which a request needs the right.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) path: &'a RepositoryPath,
@@ -13,18 +13,17 @@ pub(crate) struct Wanted<'a> {
     pub(crate) mount: Option<&'a Mount>,
 }
 
-/// Where a blob shall come from without its bytes being sent (distribution-spec, *Mounting a blob from another
-/// repository*).
+/// The source of a mount (distribution-spec, *Mounting a blob from another repository*).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mount {
     /// The repository that the client names.
     From(RepositoryPath),
-    /// Whichever repository has it.
+    /// Any repository that has the blob.
     Anywhere,
 }
 
 impl Mount {
-    /// The mount that a query asks for. A name that breaks the grammar needs no right.
+    /// The mount that a query asks for; `None` for a name that breaks the grammar, which becomes an upload.
     pub(crate) fn of(query: &Query<'_>) -> Option<Self> {
         query.value("mount")?;
         match query.value("from") {
@@ -37,7 +36,7 @@ impl Mount {
 /// The scopes that a challenge names.
 pub(super) struct Scopes<'a> {
     pub(super) wanted: Wanted<'a>,
-    /// Who issues the tokens knows [`Grant::Mounts`].
+    /// Whether this registry issues the tokens, so that [`Grant::Mounts`] has a meaning.
     pub(super) ours: bool,
 }
 

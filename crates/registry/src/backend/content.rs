@@ -46,6 +46,16 @@ use crate::Listing;
 ///         Ok(self.0.lock().unwrap().keys().cloned().collect::<Vec<_>>().into())
 ///     }
 /// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # let digest = Digest::parse(&format!("sha256:{}", "0".repeat(64)))?;
+/// let map = Map::default();
+/// assert_eq!(map.sizes(&[digest.clone()]).await?, [None]);
+/// let missing = map.read(&digest, 0..1).await.err().map(|error| error.kind());
+/// assert_eq!(missing, Some(ErrorKind::NotFound));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[async_trait]
 pub trait Content: Send + Sync + fmt::Debug {

@@ -41,6 +41,18 @@ use crate::{Listing, RepositoryPath};
 ///         Ok(())
 ///     }
 /// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # use wharf_registry::BlobRecord;
+/// # use wharf_reference::Digest;
+/// # let digest = Digest::parse(&format!("sha256:{}", "0".repeat(64)))?;
+/// let map = Map::default();
+/// let record = Record::Blob(digest, BlobRecord::new(7));
+/// map.commit(&RepositoryPath::parse("lib/app")?, &[Change::Put(record)]).await?;
+/// assert_eq!(map.records().await?.all().await?.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[async_trait]
 pub trait Records: Send + Sync + fmt::Debug {

@@ -85,6 +85,17 @@ use wharf_content::{ByteStream, Error, Verified};
 ///         Ok(uploads.iter().map(|(id, (note, _))| (id.clone(), note.clone())).collect())
 ///     }
 /// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # use wharf_reference::Algorithm;
+/// let map = Map::default();
+/// map.begin("a1", "").await?;
+/// map.append("a1", 0, vec!["some ".into(), "content".into()]).await?;
+/// map.finish("a1", &Verified::of(Algorithm::Sha256, b"some content")?).await?;
+/// assert_eq!(map.length("a1").await?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[async_trait]
 pub trait Uploads: Send + Sync + fmt::Debug {

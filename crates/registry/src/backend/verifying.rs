@@ -26,13 +26,14 @@ const SMALL: u64 = 1024 * 1024;
 /// backend too.
 ///
 /// ```
-/// # async fn example() -> Result<(), wharf_content::Error> {
 /// use wharf_registry::{MemoryBackend, Registry, Verifying};
 ///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 /// let registry = Registry::open(Verifying::new(MemoryBackend::default())).await?;
-/// # let _ = registry;
-/// # Ok(())
-/// # }
+/// assert_eq!(registry.inventory().repositories, 0);
+/// # Ok::<(), wharf_content::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Verifying<C>(Arc<Shared<C>>);
 

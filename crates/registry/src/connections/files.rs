@@ -1,5 +1,5 @@
-/// How many connections the process has files for: each may have one more open, for a blob, and some are the
-/// registry's own. `None` if this system does not say.
+/// The number of connections for which the process may open files: each may have one more file open, for a blob, and
+/// some are reserved for the registry. `None` if the system does not tell.
 pub(crate) fn that_files_allow() -> Option<usize> {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! Which connections there are, and which makes way when there is no room for one more.
+//! The open connections of a listener, and which of them is closed to make room for one more.
 //!
 //! | no room, and | makes way |
 //! |---|---|
@@ -42,23 +42,23 @@ struct Table {
 struct Open {
     network: Network,
     activity: Activity,
-    /// Told when the connection is to end.
+    /// Notified when the connection is to be closed.
     leave: Arc<Notify>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Activity {
-    /// There has been no request yet; made then.
+    /// No request has come since the connection was made at this instant.
     Silent(Instant),
-    /// Its last request ended then.
+    /// The last request ended at this instant.
     Idle(Instant),
     Busy,
 }
 
-/// How a newcomer is received.
+/// The reception of a new connection.
 pub(crate) enum Received {
     Served(Slot),
-    /// Comes when there is room.
+    /// The slot comes when there is room.
     Waits(oneshot::Receiver<Slot>),
     Refused,
 }
@@ -92,7 +92,7 @@ impl Connections {
         Received::Served(table.open(network, &self.table))
     }
 
-    /// Ends the connections that never had a request, and those that wait for room: the listener ends.
+    /// Closes the connections that never had a request, and those that wait for room, because the listener ends.
     pub(crate) fn end_silent(&self) {
         let mut table = lock(&self.table);
         table.waiting.clear();
@@ -105,7 +105,7 @@ impl Connections {
         });
     }
 
-    /// Ends a connection that has no request, if there is one: files have run out.
+    /// Closes a connection without a request, if there is one, because the process has run out of files.
     pub(crate) fn shed(&self) {
         lock(&self.table).end_idle();
     }

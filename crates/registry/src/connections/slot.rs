@@ -12,12 +12,12 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Returns when the connection is to end.
+    /// Waits until the connection is to be closed.
     pub(crate) async fn told_to_leave(&self) {
         self.leave.notified().await;
     }
 
-    /// A request has come.
+    /// Marks the connection busy until the result is dropped.
     pub(crate) fn begin(&self) -> RequestGuard {
         self.set(Activity::Busy);
         RequestGuard {
@@ -51,7 +51,7 @@ impl Drop for Slot {
     }
 }
 
-/// A request on a connection, until its answer has been sent.
+/// A request on a connection, until its answer has been sent and this is dropped.
 pub(crate) struct RequestGuard {
     table: Option<Arc<Mutex<Table>>>,
     id: u64,

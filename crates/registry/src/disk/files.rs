@@ -1,10 +1,10 @@
-//! Calls on files, with errors that name what was done to which.
+//! Calls on files, with errors that name the operation and the path.
 
 use std::{fs, fs::File, io, path::Path};
 
 use wharf_content::{Error, ErrorKind};
 
-/// Classifies an error of the file system and says what it was about.
+/// Classifies an error of the file system, and adds the operation and the path.
 pub(super) trait At<T> {
     fn at(self, doing: &str, path: &Path) -> Result<T, Error>;
 }
@@ -22,7 +22,7 @@ impl<T> At<T> for io::Result<T> {
     }
 }
 
-/// What is not there is `None` instead of an error.
+/// Makes [`ErrorKind::NotFound`] a `None`.
 pub(super) fn existing<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -31,7 +31,7 @@ pub(super) fn existing<T>(result: Result<T, Error>) -> Result<Option<T>, Error> 
     }
 }
 
-/// For reading and writing, by the owner alone.
+/// Options to open a file for reading and writing, accessible to its owner only.
 pub(super) fn options() -> fs::OpenOptions {
     let mut options = File::options();
     options.read(true).write(true);
@@ -48,7 +48,7 @@ pub(super) fn make_dir(path: &Path) -> Result<(), Error> {
     builder.create(path).at("create", path)
 }
 
-/// Makes the names in a directory survive a crash.
+/// Syncs a directory, so that the names in it survive a crash.
 pub(super) fn sync_dir(path: &Path) -> Result<(), Error> {
     #[cfg(unix)]
     File::open(path)

@@ -1,4 +1,4 @@
-//! The backend on a disk: content in an image layout, and beside it, in `registry`, what only a registry has.
+//! The backend on a disk: content in an image layout, and records and notes beside it, in `registry`.
 //!
 //! | path | holds |
 //! |---|---|
@@ -6,8 +6,8 @@
 //! | `registry/notes/<id>` | the note of an upload |
 //! | all else | the layout's: `blobs`, and in `.wharf` the uploads' bytes, damaged content and the lock |
 //!
-//! Content and records are synced before they are acknowledged. An upload's bytes are synced at the end of
-//! each request, its note is not: what a crash of the machine may lose is an unfinished upload.
+//! Content and records are synced before they are acknowledged. An upload's bytes are synced at the end of each
+//! request, its note is not: a crash of the machine may lose an unfinished upload.
 
 mod files;
 mod journal;
@@ -27,10 +27,11 @@ pub use self::journal::TornTail;
 use self::{journal::Journal, notes::Notes};
 use crate::{Change, Content, Listing, Record, Records, RepositoryPath, Uploads};
 
-/// A backend in a directory, which outlives the process and its crashes.
+/// A backend in a directory, which outlives the process and crashes of the machine.
 ///
-/// The directory is an image layout ([`Layout`]), which this process has for itself ([`ExclusiveLayout`]): other programs may
-/// read it, and push images of their own to it, which the registry leaves alone. They cannot collect it.
+/// The directory is an image layout ([`Layout`]) that this process uses exclusively ([`ExclusiveLayout`]). Other
+/// programs may read it, and push images of their own, which the registry does not show or remove. They cannot collect
+/// garbage in it.
 pub struct DiskBackend {
     layout: ExclusiveLayout,
     journal: Journal,
@@ -38,20 +39,20 @@ pub struct DiskBackend {
 }
 
 impl DiskBackend {
-    /// Opens the directory, or makes it with mode 0700. A layout may be there already, whoever wrote it; the
-    /// registry does not show its images, but has no second copy of what they consist of.
+    /// Opens the directory, or creates it with mode 0700. The directory may be a layout that another tool wrote: the
+    /// registry does not show its images, but shares their content.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`] if another process uses it or it has other files, [`ErrorKind::Corrupt`] if the
-    /// journal is damaged before its end, or is missing or empty although the registry has content, which a
-    /// collection would then remove; [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`] for the disk's
-    /// own.
+    /// [`ErrorKind::Conflict`] if another process uses the directory, or if it has files that are no layout;
+    /// [`ErrorKind::Corrupt`] if the journal is damaged before its end, or if it is missing or empty although the
+    /// registry has content, which a collection would then remove; [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`]
+    /// for failures of the disk.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::over(&Layout::create(path).await?).await
     }
 
-    /// The same over a layout that is open already, with its options.
+    /// Opens the backend over a layout that is open already, with the options of that layout.
     ///
     /// # Errors
     ///
@@ -77,15 +78,15 @@ impl DiskBackend {
         .await
     }
 
-    /// The end of the journal that was cut off when the directory was opened, if there was one: for the operator's
-    /// log.
+    /// The end of the journal that was cut off when the directory was opened, for the operator's log; `None` if the
+    /// journal was whole.
     #[must_use]
     pub const fn torn_tail(&self) -> Option<&TornTail> {
         self.journal.torn()
     }
 }
 
-/// Whether a registry that has been here has no journal any more.
+/// Whether a registry has used this directory before and its journal is missing.
 fn has_lost_journal(directory: &Path) -> Result<bool, Error> {
     Ok(Notes::are_in(directory) && Journal::is_missing(directory)?)
 }
@@ -100,7 +101,7 @@ fn lost_journal(directory: &Path) -> Error {
     Error::new(ErrorKind::Corrupt, message)
 }
 
-/// Runs what blocks where it may.
+/// Runs blocking work on a thread for it.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

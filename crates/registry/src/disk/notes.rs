@@ -1,4 +1,4 @@
-//! The notes of uploads: one small file each, gone with its upload.
+//! The notes of uploads: one small file for each upload.
 
 use std::{
     collections::HashSet,
@@ -18,15 +18,15 @@ use super::{
 
 pub(super) struct Notes {
     directory: PathBuf,
-    /// The uploads that have one, so that nothing is done for those that have none.
+    /// The uploads that have a note, so that none is looked for elsewhere.
     ids: Arc<Mutex<HashSet<String>>>,
 }
 
-/// Their directory in the registry's.
+/// The name of the directory of notes.
 const NAME: &str = "notes";
 
 impl Notes {
-    /// Whether they have been opened in this directory before.
+    /// Whether notes have been opened in this directory before.
     pub(super) fn are_in(registry: &Path) -> bool {
         registry.join(NAME).is_dir()
     }
@@ -49,7 +49,7 @@ impl Notes {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to write the note of an upload, whose id is a file's name; an empty one needs no file.
+    /// Begins to write the note of an upload. The id is the name of the file; an empty note has none.
     pub(super) fn write(&self, upload: &str, note: &str) -> Option<JoinHandle<Result<(), Error>>> {
         if note.is_empty() {
             return None;
@@ -65,8 +65,8 @@ impl Notes {
         }))
     }
 
-    /// Removes the note of an upload that has ended. Nobody waits for it: one that stays goes when the registry
-    /// is opened.
+    /// Removes the note of an upload that has ended, without waiting for it. A note that stays is removed when the
+    /// registry opens.
     pub(super) fn remove(&self, upload: &str) {
         if self.ids().remove(upload) {
             let path = self.directory.join(upload);
@@ -74,7 +74,7 @@ impl Notes {
         }
     }
 
-    /// These uploads with their notes. Those of other uploads go.
+    /// Reads the notes of these uploads, and removes those of all others.
     pub(super) async fn of(&self, uploads: Vec<String>) -> Result<Vec<(String, String)>, Error> {
         let (directory, orphans) = (self.directory.clone(), {
             let mut ids = self.ids();

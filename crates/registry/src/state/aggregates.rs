@@ -16,7 +16,7 @@ pub(crate) struct Aggregates {
     pub(crate) totals: Totals,
     /// The repositories that hold content, as a blob or as a manifest.
     holders: Mutex<Relation<Digest, RepositoryPath>>,
-    /// The moment that the times in [`Touched`] count from.
+    /// The instant from which the times in [`Touched`] count.
     started: Instant,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Totals {
     pub(crate) bytes: AtomicU64,
 }
 
-/// When a client last learned that something is here, in milliseconds since the registry opened.
+/// The time when a client last learned that an item exists, in milliseconds since the registry opened.
 #[derive(Debug)]
 pub(crate) struct Touched(AtomicU64);
 
@@ -82,13 +82,13 @@ impl Touched {
         self.0.fetch_max(now, Ordering::Relaxed);
     }
 
-    /// Whether it was longer ago than `grace`, in milliseconds.
+    /// Whether that was at least `grace` milliseconds before `now`.
     pub(crate) fn is_before(&self, now: u64, grace: u128) -> bool {
         u128::from(now.saturating_sub(self.0.load(Ordering::Relaxed))) >= grace
     }
 }
 
-/// Adds or takes away one.
+/// Adds or subtracts one.
 pub(crate) fn step(counter: &AtomicUsize, up: bool) {
     if up {
         counter.fetch_add(1, Ordering::Relaxed);

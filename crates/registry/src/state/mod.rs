@@ -1,5 +1,5 @@
-//! Who holds what: repositories, their links to shared content, open uploads. Kept in memory, recorded in the
-//! backend before it is acknowledged.
+//! The state of a registry: repositories with their links to shared content, and open uploads. It is held in memory,
+//! and each change is recorded in the backend before it is acknowledged.
 
 mod aggregates;
 mod operations;
@@ -41,13 +41,13 @@ pub(crate) use self::{
 };
 use crate::{Backend, Change, Observer, RepositoryPath};
 
-/// Repositories that are looked at before others get a turn.
+/// The number of repositories that are listed at a time, so that other tasks run in between.
 const PART: usize = 256;
 
 pub(crate) struct RegistryState {
     pub(crate) backend: Arc<dyn Backend>,
-    /// Links is linked under a shared hold and removed under an exclusive one, so that nothing is removed
-    /// between the moment it is found and the moment it is linked.
+    /// Content is linked under a shared lock and removed under an exclusive one, so that nothing is removed between
+    /// the moment it is found and the moment it is linked.
     pub(crate) sweep: Arc<sync::RwLock<()>>,
     repositories: RwLock<BTreeMap<RepositoryPath, Arc<Repository>>>,
     uploads: Mutex<HashMap<String, Arc<Session>>>,
@@ -56,10 +56,10 @@ pub(crate) struct RegistryState {
     observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Whether the last change could not be recorded.
     failing: AtomicBool,
-    /// Links that this process has seen to have its digest.
+    /// Content that this process has received or read intact.
     verified: Mutex<HashSet<Digest>>,
-    /// Turns to hash content of which only a part is wanted: each digest has one turn at a time. `hashes`
-    /// limits how many digests are hashed at a time.
+    /// Reads of a part of content that is not known to be intact: one at a time for each digest, since the first
+    /// hashes the whole. `hashes` limits how many digests are hashed at a time.
     hashing: SingleFlight<Digest>,
     hashes: sync::Semaphore,
 }
@@ -81,7 +81,7 @@ impl RegistryState {
         }
     }
 
-    /// Reads what the backend holds. Uploads whose note cannot be read are dropped.
+    /// Loads the records and uploads of a backend. Uploads whose note cannot be read are dropped.
     pub(crate) async fn load(backend: Arc<dyn Backend>) -> Result<Self, Error> {
         let state = Self::empty(Arc::clone(&backend));
         let mut records = backend.records().await?;
@@ -102,7 +102,7 @@ impl RegistryState {
         Ok(state)
     }
 
-    /// Who is told of damage.
+    /// Sets the observer of damage and of the storage.
     pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
         *self.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
     }
@@ -112,7 +112,7 @@ impl RegistryState {
         observer.clone()
     }
 
-    /// Records changes, and tells the observer when that begins to fail and when it works again.
+    /// Records changes, and tells the observer when recording begins to fail and when it works again.
     async fn record(&self, path: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
         let recorded = self.backend.commit(path, changes).await;
         let failing = recorded.is_err();
@@ -127,7 +127,7 @@ impl RegistryState {
         recorded
     }
 
-    /// The repository, made if there is none.
+    /// The repository, created if it does not exist.
     pub(crate) fn repository(&self, path: &RepositoryPath) -> Arc<Repository> {
         if let Some(repository) = self.existing(path) {
             return repository;
@@ -143,8 +143,8 @@ impl RegistryState {
         repositories.get(path).cloned()
     }
 
-    /// The repositories whose names come after this one, in order. They are looked up as they are asked for, so
-    /// that a page costs no more than it shows, and whoever changes a repository need not wait for the last.
+    /// The repositories whose names come after this one, in order. They are looked up part by part: a page costs no
+    /// more than it shows, and changes do not wait for a long list.
     pub(crate) fn repositories_after(&self, name: &str) -> impl Iterator<Item = Arc<Repository>> {
         let mut last = name.to_owned();
         let part = move || {
@@ -160,7 +160,7 @@ impl RegistryState {
         iter::from_fn(part).flatten()
     }
 
-    /// Forgets repositories that hold nothing and that nobody is about to fill, so that names alone take no
+    /// Forgets repositories that hold nothing and that no request is about to fill, so that names alone take no
     /// memory.
     pub(crate) fn forget_empty(&self) {
         let mut repositories = self.repositories.write().unwrap_or_else(PoisonError::into_inner);
@@ -169,7 +169,7 @@ impl RegistryState {
             .retain(|_, repository| Arc::strong_count(repository) > 1 || !repository.content().is_empty());
     }
 
-    /// Locked before uploads and content are.
+    /// The reservations. To be locked before uploads and links are.
     pub(crate) fn reservations(&self) -> MutexGuard<'_, Reservations> {
         self.reservations.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,26 +9,26 @@ use wharf_reference::{Digest, Tag};
 use super::{Links, RegistryState, Repository, Reservation, random_id};
 use crate::{BlobRecord, Change, Record, RecordKey, RepositoryPath};
 
-/// Links that has been removed.
+/// The amount of content that was removed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Removed {
     pub(crate) content: u64,
     pub(crate) bytes: u64,
 }
 
-/// As long as it is held, no content is removed: what is found can be linked.
+/// A shared lock under which no content is removed, so that content that was found can be linked.
 pub(crate) type Present = OwnedRwLockReadGuard<()>;
 
-/// As long as it is held, nobody else changes the repository.
+/// The exclusive lock of a repository.
 pub(crate) type Closed = OwnedRwLockWriteGuard<()>;
 
 impl RegistryState {
-    /// Keeps all content where it is.
+    /// Prevents the removal of content until the result is dropped.
     pub(crate) async fn hold_content(&self) -> Present {
         Arc::clone(&self.sweep).read_owned().await
     }
 
-    /// Makes an upload content, which stays where it is as long as the result is held.
+    /// Makes an upload content, which is not removed before the result is dropped.
     pub(crate) async fn finish_upload(&self, upload: &str, content: &Verified) -> Result<Present, Error> {
         let present = self.hold_content().await;
         self.backend.finish(upload, content).await?;
@@ -68,8 +68,7 @@ impl RegistryState {
             .await
     }
 
-    /// Gives a repository a blob whose content has been present since `held` was taken, and ends the upload and
-    /// the reservation that it was.
+    /// Links a blob whose content has been present since `held` was taken, and ends its upload and its reservation.
     pub(crate) async fn link_blob(
         self: &Arc<Self>,
         path: &RepositoryPath,
@@ -85,7 +84,7 @@ impl RegistryState {
         self.commit(&repository, changes, upload, (held, gate)).await
     }
 
-    /// Takes a blob out of a repository. `false` if it is not there.
+    /// Removes the link of a blob. `false` if there is none.
     pub(crate) async fn delete_blob(
         self: &Arc<Self>,
         path: &RepositoryPath,
@@ -95,7 +94,7 @@ impl RegistryState {
         self.delete(path, there, RecordKey::Blob(digest.clone())).await
     }
 
-    /// Takes a manifest and its tags out of a repository. `false` if it is not there.
+    /// Removes the link of a manifest, and its tags. `false` if there is none.
     pub(crate) async fn delete_manifest(
         self: &Arc<Self>,
         path: &RepositoryPath,
@@ -106,7 +105,7 @@ impl RegistryState {
             .await
     }
 
-    /// Takes a tag out of a repository. `false` if it is not there.
+    /// Removes a tag if `may` accepts the digest at which it points. `false` if it is not removed.
     pub(crate) async fn delete_tag(
         self: &Arc<Self>,
         path: &RepositoryPath,
@@ -117,8 +116,7 @@ impl RegistryState {
         self.delete(path, there, RecordKey::Tag(tag.clone())).await
     }
 
-    /// Removes the content that no repository links, of these digests. How much it is, and of how many bytes; a dry
-    /// run only counts.
+    /// Removes the contents among these digests that no repository links, and counts them; a dry run only counts.
     pub(crate) async fn remove_unlinked(&self, digests: &[Digest], dry_run: bool) -> Result<Removed, Error> {
         let mut removed = Removed::default();
         let _sweep = self.sweep.write().await;
@@ -201,7 +199,7 @@ fn with_tags(content: &Links, changes: Vec<Change>) -> Vec<Change> {
 }
 
 impl Repository {
-    /// Waits until nobody else changes the repository.
+    /// Locks the repository, so that nobody else changes it.
     pub(crate) async fn close(&self) -> Closed {
         Arc::clone(&self.gate).write_owned().await
     }

@@ -1,5 +1,5 @@
-//! Whether what is linked is there: a file that somebody has removed or cut is as if it had never been pushed.
-//! Links stay, so that a push, or the file's return, heals every repository that has one.
+//! The presence of linked content: content whose file is missing or has another size is treated as if it had never
+//! been pushed. The links stay, so that a push, or the return of the file, heals all repositories that link it.
 
 use wharf_content::Error;
 use wharf_reference::Digest;
@@ -7,12 +7,12 @@ use wharf_reference::Digest;
 use super::RegistryState;
 
 impl RegistryState {
-    /// Whether content of this size is there.
+    /// Whether the content is there with this size.
     pub(crate) async fn is_present(&self, digest: &Digest, size: u64) -> Result<bool, Error> {
         Ok(self.backend.size(digest).await? == Some(size))
     }
 
-    /// Whether each of these contents is there with its size.
+    /// Whether each of these contents is there with its size, in their order.
     pub(crate) async fn are_present(&self, content: &[(Digest, u64)]) -> Result<Vec<bool>, Error> {
         let digests = content
             .iter()

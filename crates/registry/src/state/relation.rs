@@ -4,7 +4,7 @@ use std::{
     mem,
 };
 
-/// Which values belong to a key. Most keys have one value, which takes no room of its own.
+/// A map from a key to a set of values, optimised for keys with one value.
 #[derive(Debug)]
 pub(crate) struct Relation<K, V>(HashMap<K, Values<V>>);
 

@@ -9,27 +9,26 @@ use wharf_reference::{Digest, Tag};
 use super::{Aggregates, Relation, aggregates::Touched, aggregates::step};
 use crate::{BlobRecord, Change, ManifestRecord, Record, RecordKey, RepositoryPath};
 
-/// What one repository holds. Links is shared between repositories, sight of it is not: only what is linked
-/// here can be read here.
+/// A repository. Content is shared between repositories, but only content that a repository links can be read in it.
 pub(crate) struct Repository {
     pub(crate) path: RepositoryPath,
-    /// Held while manifests and tags change, so that checks and changes are one step; shared while blobs are
-    /// linked.
+    /// Locked exclusively while manifests and tags change, so that checks and changes are one step; locked shared
+    /// while blobs are linked.
     pub(crate) gate: Arc<sync::RwLock<()>>,
     content: RwLock<Links>,
 }
 
-/// The content of a repository. [`Links::apply`] alone changes it.
+/// The links of a repository. Only [`Links::apply`] changes them.
 pub(crate) struct Links {
     path: RepositoryPath,
     aggregates: Arc<Aggregates>,
     pub(crate) blobs: HashMap<Digest, BlobLink>,
     pub(crate) manifests: HashMap<Digest, ManifestLink>,
-    /// In the order that listings need: by byte.
+    /// In the order of listings: by byte.
     pub(crate) tags: BTreeMap<Tag, Digest>,
     /// The tags of each manifest.
     tagged: Relation<Digest, Tag>,
-    /// By subject.
+    /// The referrers of each subject.
     pub(crate) referrers: HashMap<Digest, BTreeSet<Digest>>,
     /// Bytes of all manifests and blobs.
     pub(crate) bytes: u64,
@@ -37,7 +36,7 @@ pub(crate) struct Links {
 
 pub(crate) struct BlobLink {
     pub(crate) record: BlobRecord,
-    /// When a client last learned that the blob is here; a manifest may rely on that for a while.
+    /// When a client last learned that the blob is here; the collector lets the client rely on that for a while.
     pub(crate) touched: Touched,
 }
 
@@ -74,12 +73,13 @@ impl Repository {
         self.content.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The size of a blob, if it is linked here.
+    /// The size of a blob in bytes, if it is linked here.
     pub(crate) fn blob(&self, digest: &Digest) -> Option<u64> {
         self.content().blobs.get(digest).map(BlobLink::size)
     }
 
-    /// The size of a blob, if it is linked here; garbage collection leaves it alone for a while.
+    /// The size of a blob in bytes, if it is linked here. The call counts as a use of the blob: garbage collection
+    /// leaves it alone for a while.
     pub(crate) fn touch_blob(&self, digest: &Digest) -> Option<u64> {
         let content = self.content();
         let link = content.blobs.get(digest)?;
@@ -113,12 +113,12 @@ impl Links {
         self.tagged.of(digest)
     }
 
-    /// The time that [`Touched`] is compared with.
+    /// The current time, for [`Touched`].
     pub(crate) fn now(&self) -> u64 {
         self.aggregates.now()
     }
 
-    /// Makes a change that has been recorded.
+    /// Applies a change that has been recorded.
     pub(super) fn apply(&mut self, change: Change) {
         let was_empty = self.is_empty();
         match change {

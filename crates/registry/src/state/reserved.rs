@@ -1,5 +1,5 @@
-//! Bytes that count against quotas before they are linked, so that requests side by side do not pass a quota
-//! together.
+//! Reservations: bytes that count against quotas before they are linked, so that concurrent requests do not exceed a
+//! quota together.
 
 use std::sync::{
     Arc,
@@ -8,11 +8,11 @@ use std::sync::{
 
 use crate::RepositoryPath;
 
-/// All reservations of a registry. As long as they are locked, nothing is linked.
+/// All reservations of a registry. Nothing is linked while they are locked.
 #[derive(Default)]
 pub(crate) struct Reservations(Vec<Arc<Reserved>>);
 
-/// A reservation, until this is dropped.
+/// A reservation, which ends when this is dropped.
 pub(crate) struct Reservation(Arc<Reserved>);
 
 struct Reserved {

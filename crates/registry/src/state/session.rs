@@ -13,7 +13,7 @@ use wharf_reference::Algorithm;
 
 use crate::{RepositoryPath, client::Network};
 
-/// Whose an upload is: a user's, or of the clients without a login from one place.
+/// The owner of an upload: a user, or the clients without a login from one network.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum UploadOwner {
     User(Arc<str>),
@@ -24,18 +24,18 @@ pub(crate) enum UploadOwner {
 pub(crate) struct Session {
     pub(crate) repository: RepositoryPath,
     pub(crate) user: Option<Arc<str>>,
-    /// Where it was opened from, if that was since the registry started.
+    /// The network from which it was opened, if that was since the registry started.
     network: Option<Network>,
-    /// What the bytes are hashed with as they come, as far as it is known.
+    /// The algorithm with which bytes are hashed when they are received; a guess until the digest is known.
     pub(crate) algorithm: Algorithm,
-    /// Held by the one request that writes.
+    /// Locked by the request that writes.
     pub(crate) progress: Arc<sync::Mutex<UploadProgress>>,
-    /// Bytes that are kept, as the client may see them.
+    /// Stored bytes, as the client may see them.
     acknowledged: AtomicU64,
-    /// Bytes that have come, kept or not: what quotas count.
+    /// Received bytes, stored or not: quotas count these.
     received: AtomicU64,
     touched: Mutex<Instant>,
-    /// Nobody may use it any more; who writes to it stops.
+    /// Whether the session is cancelled: no request may use it, and a request that writes to it stops.
     cancelled: AtomicBool,
 }
 
@@ -49,7 +49,7 @@ struct Note {
 #[derive(Default)]
 pub(crate) struct UploadProgress {
     pub(crate) offset: u64,
-    /// The state of hashing after `offset` bytes; without it, the bytes are read again at the end.
+    /// The hasher after `offset` bytes; without it, the bytes are read again at the end.
     pub(crate) hasher: Option<Hasher>,
     /// Whether the session has ended while a request waited for it.
     pub(crate) ended: bool,
@@ -74,7 +74,7 @@ impl Session {
         }
     }
 
-    /// A session that was open when the registry last ran, with the bytes that were kept; `None` if its note
+    /// A session that was open when the registry last ran, with the length of its upload in bytes; `None` if its note
     /// is damaged.
     pub(super) fn resumed(note: &str, length: u64) -> Option<Self> {
         let note: Note = serde_json::from_str(note).ok()?;
@@ -100,7 +100,7 @@ impl Session {
         })
     }
 
-    /// What outlives a restart. How many bytes there are is the backend's to know.
+    /// The note that outlives a restart. It lacks the number of bytes, which the backend knows.
     pub(super) fn note(&self) -> Result<String, Error> {
         let note = Note {
             repository: self.repository.as_str().to_owned(),
@@ -117,12 +117,12 @@ impl Session {
         }
     }
 
-    /// How many bytes are kept.
+    /// The number of stored bytes.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Acquire)
     }
 
-    /// How many bytes have come.
+    /// The number of received bytes.
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Ordering::Acquire)
     }
@@ -149,7 +149,7 @@ impl Session {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// How long no request has used the session.
+    /// The time since a request last used the session.
     pub(crate) fn idle(&self) -> Duration {
         let touched = *self.touched.lock().unwrap_or_else(PoisonError::into_inner);
         touched.elapsed()

@@ -6,11 +6,11 @@ use std::{
 
 use tokio::sync;
 
-/// Work of which each piece is done by one request, while others that need the same wait.
+/// Lets one request do the work of a key, while others that need the same work wait.
 pub(crate) struct SingleFlight<K>(Mutex<HashMap<K, Weak<sync::Mutex<()>>>>);
 
 impl<K: Eq + Hash + Clone> SingleFlight<K> {
-    /// The right to do the work of this key.
+    /// Waits for the right to do the work of this key.
     pub(crate) async fn acquire(&self, key: &K) -> sync::OwnedMutexGuard<()> {
         let flight = {
             let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Stored bytes are only trusted when this process has seen that they have their digest.
+//! Reading of content, and the record of content that this process has received or read intact.
 
 use std::{
     ops::Range,
@@ -14,18 +14,18 @@ use wharf_reference::{Algorithm, Digest};
 
 use super::RegistryState;
 
-/// Pieces of content that are hashed at a time because a part of them is wanted. The rest of the threads that may
-/// block is for other work.
+/// The most contents that are hashed at a time for reads of a part. Each takes a thread for blocking work, of which
+/// the rest is for other work.
 pub(super) const HASHES: usize = 16;
 
 impl RegistryState {
-    /// Notes that content has its digest.
+    /// Records that content is intact.
     pub(crate) fn trust(&self, digest: &Digest) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.insert(digest.clone());
     }
 
-    /// Forgets that content had its digest; it is gone.
+    /// Removes the record that content is intact, since it is gone.
     pub(crate) fn forget(&self, digest: &Digest) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.remove(digest);
@@ -34,18 +34,18 @@ impl RegistryState {
         }
     }
 
-    /// How much content is known to have its digest.
+    /// The number of contents that are recorded as intact.
     pub(crate) fn trusted(&self) -> usize {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Whether this process has noted that content has its digest.
+    /// Whether content is recorded as intact.
     pub(crate) fn is_trusted(&self, digest: &Digest) -> bool {
         let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.contains(digest)
     }
 
-    /// Hashes an upload whose bytes were not hashed as they came.
+    /// Hashes an upload whose bytes were not hashed when they were received.
     pub(crate) async fn rehash(&self, upload: &str, algorithm: Algorithm) -> Result<Verified, Error> {
         let mut bytes = self.backend.read_upload(upload).await?;
         let mut hasher = Hasher::new(algorithm)?;
@@ -99,7 +99,7 @@ impl RegistryState {
         }))
     }
 
-    /// Tells of content that was damaged and is out of sight.
+    /// Tells the observer of content that was found damaged and quarantined.
     fn note_damage(&self, digest: &Digest) {
         self.forget(digest);
         if let Some(observer) = self.observer() {
@@ -108,7 +108,7 @@ impl RegistryState {
     }
 }
 
-/// Content on its way to a client, verified by the backend.
+/// Content on its way to a client; damage that the backend reports is passed to the observer.
 struct Watched {
     bytes: ByteStream,
     digest: Digest,

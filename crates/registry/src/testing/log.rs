@@ -11,8 +11,8 @@ const KEPT: usize = 10_000;
 
 /// A request that was answered, for a test to look at.
 ///
-/// It has everything that came, secrets included; printed, it shows the request line and the status only,
-/// without the query.
+/// It has the whole head of the request, secrets included. `Display` and `Debug` show the method, the path without the
+/// query, and the status only.
 #[derive(Clone)]
 pub struct LoggedRequest {
     method: Method,
@@ -68,8 +68,8 @@ impl LoggedRequest {
     }
 }
 
-/// The same headers in memory of their own: what came is slices of the connection's buffer, and the smallest of
-/// them keeps all of it.
+/// Copies headers into memory of their own: the received ones are slices of the connection's buffer, and each slice
+/// would hold the whole buffer.
 fn copied(headers: &HeaderMap) -> HeaderMap {
     let values: Vec<u8> = headers
         .values()

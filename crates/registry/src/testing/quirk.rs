@@ -7,8 +7,7 @@ use std::time::Duration;
 pub enum Quirk {
     /// A PATCH with more bytes than this is answered 413.
     PatchLimit(u64),
-    /// `OCI-Chunk-Min-Length` asks for chunks of at least so many bytes, and a shorter one that is not the
-    /// last is answered 416.
+    /// `OCI-Chunk-Min-Length` asks for chunks of at least so many bytes, and a shorter PATCH is answered 416.
     ChunkMinimum(u64),
     /// A chunk with `Content-Range` is answered 400: only whole uploads and streams work.
     NoChunks,
@@ -53,12 +52,12 @@ pub enum Quirk {
 }
 
 impl Quirk {
-    /// How long [`Quirk::PullLimit`] asks clients to wait.
+    /// The window in which [`Quirk::PullLimit`] counts pulls.
     pub(crate) const PULL_WINDOW: Duration = Duration::from_secs(6 * 60 * 60);
 }
 
-/// A registry that is known in the field, as a set of [quirks](Quirk). What it answers is as far as was
-/// observed from outside; it is a help for tests, not a statement about a product.
+/// A known registry, as a set of [quirks](Quirk). Its behaviour was observed from outside; it is a help for tests, not
+/// a statement about a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Profile {
@@ -102,7 +101,7 @@ impl Profile {
         Self::Distribution2,
     ];
 
-    /// What it does differently.
+    /// The differences from the specification.
     #[must_use]
     pub const fn quirks(self) -> &'static [Quirk] {
         match self {

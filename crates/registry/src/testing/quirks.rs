@@ -1,4 +1,4 @@
-//! How each quirk shows: a request is refused or rewritten before it is handled, and its answer altered afterwards.
+//! The effects of quirks: a request is refused or rewritten before it is handled, and its response altered afterwards.
 
 use std::{
     collections::HashMap,
@@ -35,7 +35,7 @@ const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length"
 const FAR_CHUNK: HeaderValue = HeaderValue::from_static("1152921504606846976-1152921504606846976");
 const NO_CHUNK: HeaderValue = HeaderValue::from_static("none");
 
-/// What quirks remember from one request to the next.
+/// The memory of quirks from one request to the next.
 #[derive(Debug, Default)]
 pub(super) struct QuirkState {
     /// When manifests were pulled, for [`Quirk::PullLimit`].
@@ -157,7 +157,7 @@ impl Behaviour {
         }
     }
 
-    /// Asks again for what one answer does not hold.
+    /// Makes further requests if a quirk needs their responses too.
     pub(super) async fn complete(
         &self,
         seen: &Seen,
@@ -183,7 +183,7 @@ impl Behaviour {
         response
     }
 
-    /// The answer as the client gets it.
+    /// Alters a response before the client gets it.
     pub(super) fn alter(&self, seen: &Seen, mut response: Response<Body>) -> Response<Body> {
         for quirk in &self.quirks {
             let status = response.status();

@@ -16,22 +16,22 @@ use tokio::{sync::oneshot, time::timeout};
 use self::waiting::Waiting;
 use crate::{client::Client, error::ApiError};
 
-/// How long a client waits for the check of a password before it is answered 429.
+/// The time that a client waits for the check of a password before it is answered 429.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// The queue of a registry. Clones share it.
+/// The queue for password checks of a registry. Clones share it.
 #[derive(Clone)]
 pub(crate) struct PasswordQueue {
     state: Arc<Mutex<State>>,
-    /// Names are told apart by their hashes, so that what waits is small.
+    /// Hashes user names, so that an entry of the queue is small.
     names: RandomState,
 }
 
 struct State {
-    /// How many checks may begin.
+    /// The checks that may begin now.
     free: usize,
     waiting: Waiting,
-    /// Whether the server ends.
+    /// Whether the server is shutting down.
     closed: bool,
 }
 
@@ -56,7 +56,11 @@ impl PasswordQueue {
         }
     }
 
-    /// Waits for the right to check a password of `user` for a client.
+    /// Waits for a permit to check a password of `user` for a client.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] if the queue is full, the wait took too long, or the server is shutting down.
     pub(in crate::auth) async fn acquire(&self, client: &Client, user: &str) -> Result<Permit, Busy> {
         let granted = {
             let mut state = lock(&self.state);
@@ -81,7 +85,7 @@ impl PasswordQueue {
         }
     }
 
-    /// Turns away those who wait, and all who come.
+    /// Refuses the clients that wait, and all that come later.
     #[cfg(feature = "server")]
     pub(crate) fn close(&self) {
         let waiting = {
@@ -97,8 +101,8 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The right to check one password. It is given back when this is dropped, which is to be where the check ends:
-/// a client that has gone does not end a check.
+/// A permit to check one password. It is returned when this is dropped. The check owns it, since the check runs to its
+/// end although its client has gone.
 pub(in crate::auth) struct Permit(Option<Arc<Mutex<State>>>);
 
 impl Permit {
@@ -128,7 +132,7 @@ impl Drop for Permit {
     }
 }
 
-/// Passwords cannot be checked now.
+/// The reason why a password cannot be checked now.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Busy {
     Full,

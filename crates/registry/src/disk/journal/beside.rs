@@ -1,4 +1,4 @@
-//! Writing the journal anew beside the writers, when most of its changes do not count any more.
+//! Rewriting the journal while others write to it, when most of its changes are outdated.
 
 use std::{
     mem,
@@ -16,10 +16,10 @@ use super::{
     scan::Scan,
 };
 
-/// When a rewriting has fewer bytes than this left to copy, the writers wait until it has copied them.
+/// When fewer bytes than this are left to copy, writers wait until they are copied.
 const REST: u64 = 256 * 1024;
 
-/// The rewriting that goes on beside the writers.
+/// The state of the rewriting.
 pub(super) enum Beside {
     None,
     Begun,
@@ -28,7 +28,7 @@ pub(super) enum Beside {
 }
 
 impl SharedJournal {
-    /// Goes on with the journal that has been written beside this one, if it is ready.
+    /// Replaces the journal by the rewritten one, if that is ready.
     pub(super) fn adopt(&self, tail: &mut Tail) {
         let beside = {
             let mut queue = self.queue();

@@ -22,10 +22,10 @@ use wharf_reference::Algorithm;
 
 pub(super) const MAGIC: &[u8] = b"wharf journal 2 ";
 
-/// Bytes of a group before its changes.
+/// The length of a group's head in bytes.
 const HEAD: usize = 60;
 
-/// Bytes that are looked through at a time.
+/// Bytes that are searched at a time.
 const WINDOW: usize = 64 * 1024;
 
 /// The random id of a journal file. Every sum in the file covers the id, so that a group from another file is
@@ -38,7 +38,7 @@ impl FileId {
         crate::state::random_id().map(Self)
     }
 
-    /// Enough of it to tell files from each other.
+    /// The beginning of the id, which tells files apart.
     pub(super) fn short(&self) -> String {
         self.0.chars().take(8).collect()
     }
@@ -53,7 +53,7 @@ impl FileId {
         Ok(header)
     }
 
-    /// A group at this offset; `changes` are what [`pair`] makes, with commas between them.
+    /// Formats a group for this offset. `changes` are results of [`pair`], with commas between them.
     pub(super) fn group(&self, offset: u64, changes: &[u8]) -> Result<Vec<u8>, Error> {
         let length = changes.len() + 2;
         if u32::try_from(length).is_err() {
@@ -103,17 +103,17 @@ fn sum(parts: &[&[u8]]) -> Result<String, Error> {
     Ok(digest.encoded().chars().take(16).collect())
 }
 
-/// A change as the file has it.
+/// A change in the format of the file.
 pub(super) fn pair(key: &str, value: Option<&str>) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&(key, value)).map_err(|error| Error::wrap(ErrorKind::Other, error))
 }
 
-/// The changes of a group.
+/// Splits the changes of a group.
 pub(super) fn pairs(json: &[u8]) -> Option<Vec<&RawValue>> {
     serde_json::from_slice(json).ok()
 }
 
-/// The key of a change, and its value.
+/// Parses a change into its key and value.
 pub(super) fn unpair(pair: &RawValue) -> Option<(String, Option<String>)> {
     serde_json::from_str(pair.get()).ok()
 }
@@ -126,18 +126,18 @@ pub(super) enum Next {
     Damage,
 }
 
-/// Reads a file from its first group on.
+/// A reader of the groups of a file.
 pub(super) struct Reader {
     input: BufReader<File>,
     pub(super) id: FileId,
-    /// Where the next group begins.
+    /// The offset of the next group.
     pub(super) offset: u64,
-    /// Where the file ends, for this reader.
+    /// The offset at which this reader ends.
     pub(super) end: u64,
 }
 
 impl Reader {
-    /// `None` if the file does not begin with a header.
+    /// Reads the header. `None` if the file does not begin with one.
     pub(super) fn new(file: File, end: u64) -> io::Result<Option<Self>> {
         let mut input = BufReader::with_capacity(WINDOW, file);
         let mut header = vec![0; MAGIC.len() + 32 + 1 + 16 + 1];
@@ -183,7 +183,7 @@ impl Reader {
         Ok(Next::Group(json))
     }
 
-    /// Whether, after damage, there is a group that was written later, wherever it lies.
+    /// Whether a group that was written later follows the damage, at any offset.
     pub(super) fn has_later(&mut self) -> io::Result<bool> {
         let mut start = self.offset;
         self.input.seek(SeekFrom::Start(start))?;

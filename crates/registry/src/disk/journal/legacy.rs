@@ -1,6 +1,6 @@
-//! Journals as they were written before groups: a line is one batch, the first 16 hexadecimal digits of the
-//! sha256 of the rest, a space, and a JSON array. Only its last line may be damaged, unless it
-//! is the first: then nothing says that the file is a journal.
+//! The old format of journals, without groups: a line is one batch of changes, as the first 16 hexadecimal digits of
+//! the sha256 of the rest, a space, and a JSON array. Only the last line may be damaged, unless it is the first: then
+//! nothing shows that the file is a journal.
 
 use std::{
     fs::File,
@@ -16,7 +16,7 @@ use crate::disk::files::At as _;
 
 type Batch = Vec<(String, Option<String>)>;
 
-/// Hands on all changes, in order. Bytes up to the end of the last line that is whole.
+/// Passes all changes to `each`, in order. The bytes up to the end of the last whole line.
 pub(super) fn read(path: &Path, mut each: impl FnMut(Batch) -> Result<(), Error>) -> Result<u64, Error> {
     let mut file = BufReader::new(File::open(path).at("open", path)?);
     let (mut line, mut offset) = (Vec::new(), 0);

@@ -1,15 +1,14 @@
-//! Which changes of a journal still count.
+//! The current changes of a journal: the last one of each key.
 
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
 };
 
-/// A 128-bit hash that stands for a key here. The hash functions are seeded at random, so that two keys have
-/// the same hash only by a chance that nobody can influence.
+/// A 128-bit hash of a key. The hash functions are seeded at random, so that nobody can make two keys collide.
 pub(super) type Print = u128;
 
-/// How keys become prints.
+/// The hash functions.
 #[derive(Clone)]
 pub(super) struct Prints([RandomState; 2]);
 
@@ -24,14 +23,14 @@ impl Prints {
     }
 }
 
-/// The change of each key that counts, by its number in the file. So a rewriting, and the start, know what lives
-/// without the records in memory.
+/// The current change of each key, by its number in the file. So a journal can be opened and rewritten without the
+/// records in memory.
 #[derive(Default)]
 pub(super) struct Live {
     records: HashMap<Print, LiveRecord>,
-    /// Changes in the file.
+    /// The number of changes in the file.
     changes: u64,
-    /// Bytes of the changes that count.
+    /// The bytes of the current changes.
     bytes: u64,
 }
 
@@ -41,7 +40,7 @@ struct LiveRecord {
 }
 
 impl Live {
-    /// For a file that is to have the same records.
+    /// An empty set, with room for as many keys, for a file that gets the same records.
     pub(super) fn anew(&self) -> Self {
         Self {
             records: HashMap::with_capacity(self.records.len()),
@@ -49,7 +48,7 @@ impl Live {
         }
     }
 
-    /// Notes the next change of the file, which has so many bytes there.
+    /// Adds the next change of the file.
     pub(super) fn apply(&mut self, change: &Applied) {
         let number = self.changes;
         self.changes += 1;
@@ -70,14 +69,14 @@ impl Live {
         }
     }
 
-    /// Whether the change with this number is the one that counts for its key.
+    /// Whether the change with this number is the current one of its key.
     pub(super) fn counts(&self, print: Print, number: u64) -> bool {
         self.records
             .get(&print)
             .is_some_and(|record| record.change == number)
     }
 
-    /// Which changes of the file count now, for who reads it while it may be replaced.
+    /// A snapshot of the current changes, for a reader of a file that may be replaced meanwhile.
     pub(super) fn counting(&self) -> Counting {
         let length = usize::try_from(self.changes).unwrap_or(usize::MAX).div_ceil(8);
         let mut counting = Counting(vec![0; length]);
@@ -96,7 +95,7 @@ impl Live {
     }
 }
 
-/// A bit for each change of a file: whether it counts.
+/// One bit for each change of a file: whether it is current.
 pub(super) struct Counting(Vec<u8>);
 
 impl Counting {
@@ -110,7 +109,7 @@ const fn mask(number: u64) -> u8 {
     1 << (number % 8)
 }
 
-/// A change as [`Live`] sees it.
+/// The facts about a change that [`Live`] needs.
 #[derive(Clone, Copy)]
 pub(super) struct Applied {
     pub(super) print: Print,

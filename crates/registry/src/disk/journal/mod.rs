@@ -1,9 +1,8 @@
-//! The records, as a journal of the changes that made them.
+//! The records, as a journal of changes.
 //!
-//! Writers that meet share one group and one sync. The journal is written anew when most of it does not count any
-//! more, beside the writers, who only wait while what came meanwhile is copied. After a failed sync nobody knows
-//! what is on the disk: then it is written anew from what was acknowledged before, and as long as that fails
-//! nothing can be recorded.
+//! Concurrent writers share one group and one sync. The journal is rewritten when most of its changes are outdated;
+//! writers only wait while the last changes are copied. After a failed sync the state of the disk is unknown: the
+//! journal is rewritten from what was acknowledged before, and until that succeeds no change can be recorded.
 
 mod beside;
 mod format;
@@ -45,13 +44,13 @@ use self::{
 use super::files::{self, At as _};
 use crate::Listing;
 
-/// The journal is written anew when it has so many bytes more than twice those that count.
+/// The journal is rewritten when it has this many bytes more than twice the bytes of current changes.
 const SLACK: u64 = 1024 * 1024;
 
-/// How long a journal that could not be mended is left alone.
+/// The pause between two attempts to rewrite a journal whose state is unknown.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Records that are handed on at a time.
+/// The number of records in one part of a listing.
 const PART: usize = 1024;
 
 /// A change of one key of the journal.
@@ -68,18 +67,18 @@ pub(super) struct Journal {
     torn: Option<TornTail>,
 }
 
-/// The end of a journal that was no whole group of changes, and was cut off when it was opened.
+/// The end of a journal that was not a whole group of changes, and was cut off when the journal was opened.
 ///
-/// A crash leaves one of a change that was being written and that no client was told of. Damage of the last group
-/// that was written before looks the same.
+/// A crash during a write leaves such an end; the change was not acknowledged. Damage of the last group looks the
+/// same.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TornTail {
-    /// The journal.
+    /// The path of the journal.
     pub path: PathBuf,
-    /// Where it was cut off, in bytes from its beginning.
+    /// The offset of the cut in bytes from the beginning.
     pub offset: u64,
-    /// How many bytes were cut off.
+    /// The number of bytes that were cut off.
     pub bytes: u64,
 }
 
@@ -92,18 +91,18 @@ struct SharedJournal {
     prints: Prints,
     /// Bytes of the file that have been acknowledged.
     length: AtomicU64,
-    /// How the file's bytes are made durable.
+    /// Syncs the file.
     sync: Box<Sync>,
     /// How long a journal that could not be mended is left alone.
     retry: Duration,
 }
 
-/// The file, in the hands of who writes to it.
+/// The file, owned by the writer.
 struct Tail {
     file: File,
     id: FileId,
     length: u64,
-    /// Not before this length is the journal written anew: the last time failed.
+    /// The length in bytes from which rewriting is tried again after a failure.
     retry: u64,
 }
 
@@ -118,7 +117,7 @@ impl Journal {
         let prints = Prints::new();
         let file = files::existing(files::options().open(&path).at("open", &path))?;
         let length = match &file {
-            Some(file) => file.metadata().at("look at", &path)?.len(),
+            Some(file) => file.metadata().at("inspect", &path)?.len(),
             None => 0,
         };
         let mut start = Vec::new();
@@ -150,10 +149,10 @@ impl Journal {
         })
     }
 
-    /// Whether a directory has no journal, or one without a byte.
+    /// Whether the journal of a directory is missing or empty.
     pub(super) fn is_missing(directory: &Path) -> Result<bool, Error> {
         let path = directory.join("journal");
-        let journal = files::existing(fs::metadata(&path).at("look at", &path))?;
+        let journal = files::existing(fs::metadata(&path).at("inspect", &path))?;
         Ok(journal.is_none_or(|journal| journal.len() == 0))
     }
 
@@ -162,7 +161,7 @@ impl Journal {
         self.torn.as_ref()
     }
 
-    /// All records, in any order, as long as nobody writes.
+    /// Lists all records, in any order. Nothing may be written meanwhile.
     pub(super) fn records(&self) -> Listing<(String, String)> {
         let (parts, listing) = mpsc::channel(1);
         let shared = Arc::clone(&self.shared);
@@ -174,7 +173,7 @@ impl Journal {
         Listing::new(Parts(listing))
     }
 
-    /// Makes the changes, all or none, durably.
+    /// Makes the changes, all or none. They survive a crash when this returns.
     pub(super) async fn write(&self, changes: &[Entry]) -> Result<(), Error> {
         if changes.is_empty() {
             return Ok(());
@@ -188,7 +187,7 @@ impl Journal {
         written.await.map_err(interrupted)?
     }
 
-    /// Why nothing can be recorded, if that is so. Who asks has it tried again.
+    /// Fails with the reason why no change can be recorded. In that case rewriting is tried again.
     pub(super) fn health(&self) -> Result<(), Error> {
         let health = self.shared.queue().health();
         if health.is_err()
@@ -253,7 +252,7 @@ impl SharedJournal {
         Ok(waiting)
     }
 
-    /// A scan of what has been acknowledged, and up to where that is.
+    /// A scan of the acknowledged part of the file, and its length.
     fn scan(&self) -> Result<(Scan, u64), Error> {
         self.scan_of(&self.live())
     }

@@ -1,5 +1,5 @@
-//! Opening a journal: its changes are read up to the end of the last whole group, and it is written anew if most of them
-//! do not count any more.
+//! Opening a journal: changes are read up to the end of the last whole group, and the journal is rewritten if most of
+//! them are outdated.
 
 use std::{fs::File, path::Path};
 
@@ -21,7 +21,7 @@ pub(super) const SLACK_AT_START: u64 = 4096;
 pub(super) struct Opened {
     pub(super) tail: Tail,
     pub(super) live: Live,
-    /// Bytes that it had when it was opened, up to the end of its last whole group.
+    /// The bytes of the file when it was opened, up to the end of the last whole group.
     pub(super) whole: u64,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn read(
     shorten(path, (tail, live), whole, prints, sync)
 }
 
-/// Writes a journal anew that has no header: one from before there was one, an empty one, or none.
+/// Rewrites a journal without a header: one of the old format, an empty one, or none.
 pub(super) fn migrate(path: &Path, length: u64, prints: &Prints, sync: &Sync) -> Result<Opened, Error> {
     let mut rewriting = Rewriting::begin(path, Live::default(), prints)?;
     let mut whole = 0;
@@ -71,7 +71,7 @@ pub(super) fn migrate(path: &Path, length: u64, prints: &Prints, sync: &Sync) ->
     shorten(path, rewritten, whole, prints, sync)
 }
 
-/// Writes a journal anew that has been read, if most of it does not count any more.
+/// Rewrites a journal that has been read, if most of its changes are outdated.
 fn shorten(
     path: &Path,
     (tail, live): (Tail, Live),
@@ -88,7 +88,7 @@ fn shorten(
     Ok(Opened { tail, live, whole })
 }
 
-/// Writes a journal anew that nobody else uses, as far as it has been acknowledged.
+/// Rewrites the acknowledged part of a journal that nobody else uses.
 pub(super) fn rewrite(
     path: &Path,
     length: u64,

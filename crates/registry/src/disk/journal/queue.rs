@@ -15,9 +15,9 @@ use super::{
 /// Bytes of changes that are written at a time, unless one writer has more.
 const GROUP: usize = 1024 * 1024;
 
-/// Changes of one writer.
+/// The changes of one writer.
 pub(super) struct QueuedChanges {
-    /// As the file has them.
+    /// The changes in the format of the file.
     pub(super) bytes: Vec<u8>,
     pub(super) changes: Vec<Applied>,
     pub(super) sender: oneshot::Sender<Result<(), Error>>,
@@ -25,13 +25,13 @@ pub(super) struct QueuedChanges {
 
 pub(super) struct Queue {
     pub(super) waiting: VecDeque<QueuedChanges>,
-    /// The file, when nobody is writing to it.
+    /// The file, unless a writer has it.
     pub(super) tail: Option<Tail>,
     pub(super) rewriting: Beside,
     pub(super) broken: Option<Broken>,
 }
 
-/// Why nothing can be recorded, and when that was last tried.
+/// The reason why no change can be recorded, and when rewriting was last tried.
 pub(super) struct Broken {
     why: String,
     tried: Instant,
@@ -63,15 +63,14 @@ impl Broken {
 
     pub(super) fn error(&self) -> Error {
         let message = format!(
-            "nothing can be recorded until the journal could be written anew, which is tried again from time to \
-             time: {}",
+            "no change can be recorded until the journal has been rewritten, which is tried again: {}",
             self.why
         );
         Error::new(ErrorKind::Storage, message)
     }
 }
 
-/// The right to write. Dropped, it gives the file back.
+/// The right to write to the file. When this is dropped, the file goes back to the queue.
 pub(super) struct WritePermit {
     shared: Arc<SharedJournal>,
     tail: Option<Tail>,
@@ -86,7 +85,7 @@ impl Drop for WritePermit {
 }
 
 impl WritePermit {
-    /// Queues changes; the right to write them, if nobody has it.
+    /// Queues changes. The permit to write them, unless another writer has it.
     pub(super) fn queue(shared: &Arc<SharedJournal>, waiting: QueuedChanges) -> Result<Option<Self>, Error> {
         let mut queue = shared.queue();
         if let Some(broken) = queue
@@ -100,7 +99,7 @@ impl WritePermit {
         Ok(Self::of(shared, &mut queue))
     }
 
-    /// The right to mend what is broken, if nobody has it and it is time to try.
+    /// The permit to rewrite a journal whose state is unknown, if it is free and an attempt is due.
     pub(super) fn to_mend(shared: &Arc<SharedJournal>) -> Option<Self> {
         let mut queue = shared.queue();
         let broken = queue.broken.as_ref()?;
@@ -108,7 +107,7 @@ impl WritePermit {
         Self::of(shared, &mut queue)
     }
 
-    /// Mends what is broken, and goes on as ever.
+    /// Rewrites the journal, then writes the changes that wait.
     pub(super) fn mend(mut self) {
         if let Some(tail) = &mut self.tail {
             self.shared.mend(tail);
@@ -122,7 +121,7 @@ impl WritePermit {
         Some(Self { shared, tail })
     }
 
-    /// Writes what waits until nothing does.
+    /// Writes the changes that wait until none do.
     pub(super) fn run(mut self) {
         while let Some(tail) = &mut self.tail {
             self.shared.adopt(tail);
@@ -146,7 +145,7 @@ impl WritePermit {
 }
 
 impl Queue {
-    /// Those whose changes are written next.
+    /// Removes the writers of the next group from the queue.
     fn next(&mut self) -> Vec<QueuedChanges> {
         let mut bytes = 0;
         let mut next = Vec::new();

@@ -1,4 +1,4 @@
-//! A journal that says the same in fewer bytes.
+//! Writing a new journal that has only the current changes.
 
 use std::{
     ffi::OsStr,
@@ -18,13 +18,13 @@ use super::{
 };
 use crate::disk::files::{self, At as _};
 
-/// How the name of a journal ends that is not in its place yet.
+/// The suffix of the name of a new journal until it replaces the old one.
 const SUFFIX: &str = ".new";
 
 /// Bytes of a group in a new journal.
 const GROUP: usize = 64 * 1024;
 
-/// A new journal beside the old one.
+/// A new journal that is written beside the old one.
 pub(super) struct Rewriting {
     new: Scratch,
     file: BufWriter<File>,
@@ -36,7 +36,7 @@ pub(super) struct Rewriting {
     group: Vec<u8>,
 }
 
-/// A file that goes unless it has got another name.
+/// A file that is removed when this is dropped, unless it has been renamed.
 struct Scratch(PathBuf);
 
 impl Drop for Scratch {
@@ -45,7 +45,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes what a process that was killed has left.
+/// Removes the new journals of processes that were killed.
 pub(super) fn tidy(path: &Path) -> Result<(), Error> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str)) else {
         return Ok(());
@@ -86,7 +86,7 @@ impl Rewriting {
         self.push(key, value.is_none(), &pair)
     }
 
-    /// Adds the changes of the old journal from where `scan` is up to an offset, as far as they are wanted.
+    /// Copies the wanted changes of the old journal, from the position of `scan` to an offset.
     pub(super) fn copy(
         &mut self,
         scan: &mut Scan,
@@ -128,14 +128,14 @@ impl Rewriting {
         Ok(())
     }
 
-    /// Makes what has been written so far durable, so that there is little left to do at the end.
+    /// Syncs what has been written, so that little is left to do at the end.
     pub(super) fn sync(&mut self) -> Result<(), Error> {
         self.write_group()?;
         self.file.flush().at("write", &self.new.0)?;
         self.file.get_ref().sync_data().at("sync", &self.new.0)
     }
 
-    /// Puts it in the old one's place. What is still to be done then is to sync the directory.
+    /// Replaces the old journal. The caller syncs the directory.
     pub(super) fn replace(mut self, path: &Path, sync: &Sync) -> Result<(Tail, Live), Error> {
         self.write_group()?;
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error);

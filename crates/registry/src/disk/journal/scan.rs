@@ -11,26 +11,26 @@ use super::{
 };
 use crate::disk::files::At as _;
 
-/// Goes through the changes of a journal, once, in order.
+/// Reads the changes of a journal, once, in order.
 pub(super) struct Scan {
     path: PathBuf,
     reader: Reader,
-    /// Changes that have been seen.
+    /// The number of changes that have been read.
     changes: u64,
 }
 
 /// A change in the file.
 pub(super) struct Scanned<'a> {
-    /// How many come before it.
+    /// The number of changes before it.
     pub(super) number: u64,
     pub(super) key: String,
     pub(super) value: Option<String>,
-    /// Both, as the file has them.
+    /// Key and value in the format of the file.
     pub(super) pair: &'a str,
 }
 
 impl Scan {
-    /// Goes through a file that has a header.
+    /// Begins to read a file with a header.
     pub(super) fn new(path: &Path, file: File, length: u64) -> Result<Self, Error> {
         let reader = Reader::new(file, length).at("read", path)?;
         Ok(Self {
@@ -44,12 +44,12 @@ impl Scan {
         &self.reader.id
     }
 
-    /// Where it is.
+    /// The offset of the next group.
     pub(super) const fn offset(&self) -> u64 {
         self.reader.offset
     }
 
-    /// Hands on what is before `end`, unless it has been seen, until `each` wants no more.
+    /// Passes the changes before `end` to `each`, from where the scan is, until `each` returns `false`.
     pub(super) fn each(
         &mut self,
         end: u64,
@@ -62,7 +62,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Hands on everything up to the end of the file, or up to the damage of its last group.
+    /// Passes all changes to `each`, up to the end of the file or to the damage of its last group.
     pub(super) fn all(&mut self, mut each: impl FnMut(Scanned<'_>)) -> Result<(), Error> {
         let each = |change: Scanned<'_>| {
             each(change);
@@ -74,7 +74,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Whether it has come upon damage.
+    /// Reads groups. Whether it has found damage.
     fn run(&mut self, mut each: impl FnMut(Scanned<'_>) -> Result<bool, Error>) -> Result<bool, Error> {
         loop {
             let start = self.reader.offset;

@@ -238,7 +238,7 @@ async fn after_a_failed_sync_the_journal_is_written_anew() {
         assert!(error.to_string().contains("the disk has gone"), "{error}");
         for _ in 2..failures {
             let error = journal.write(&put("lost", "2")).await.unwrap_err();
-            assert!(error.to_string().contains("nothing can be recorded"), "{error}");
+            assert!(error.to_string().contains("no change can be recorded"), "{error}");
             assert!(error.to_string().contains("the disk has gone"), "{error}");
             assert!(journal.shared.queue().health().is_err());
         }

@@ -14,11 +14,11 @@ use super::{
 };
 use crate::disk::files::At as _;
 
-/// How writing failed.
+/// The effect of a write that failed.
 enum Failed {
     /// The file is as it was before.
     Undone(Error),
-    /// Nobody knows what is on the disk.
+    /// The state of the file on the disk is unknown.
     Unknown(Error),
 }
 
@@ -70,7 +70,7 @@ impl SharedJournal {
         Ok(())
     }
 
-    /// Where nobody knows what is on the disk, writes it anew. Who waits is told if that fails.
+    /// Rewrites the journal if its state is unknown. If that fails, the writers that wait get the error.
     pub(super) fn mend(&self, tail: &mut Tail) {
         if self.queue().broken.is_none() {
             return;

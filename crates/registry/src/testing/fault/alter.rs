@@ -1,4 +1,4 @@
-//! A body that does not arrive as it was.
+//! The alteration of a body: cut, stalled, flipped or throttled.
 
 use std::{
     pin::Pin,
@@ -13,7 +13,7 @@ use wharf_content::{Error, ErrorKind};
 
 use crate::{Body, body::Wrapper};
 
-/// What happens to a body, at which offset of it.
+/// The alterations of a body, each at an offset in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::testing) struct Altered {
     pub(super) cut: Option<u64>,
@@ -23,14 +23,14 @@ pub(in crate::testing) struct Altered {
     pub(super) throttle: Option<u64>,
 }
 
-/// A body and what happens to it.
+/// A body with its alterations.
 pub(in crate::testing) struct AlteredBody {
     body: Body,
     altered: Altered,
     position: u64,
     pause: Option<Pin<Box<Sleep>>>,
     yielded: bool,
-    /// What has come but may not go yet.
+    /// Bytes that have been read but not sent yet.
     held: Bytes,
 }
 
@@ -50,7 +50,7 @@ impl AlteredBody {
         })
     }
 
-    /// As many of the bytes that have come as may go now.
+    /// The bytes that may be sent now.
     fn release(&mut self) -> Bytes {
         let mut length = self.held.len() as u64;
         for stop in [self.altered.cut, self.altered.stall].into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! What the effects of a fault do to a request and its answer.
+//! The effects of a fault on a request and its response.
 
 use std::{
     error::Error as StdError,
@@ -13,15 +13,16 @@ use http_body::{Frame, SizeHint};
 use super::{Altered, AlteredBody, Effect, Script};
 use crate::{Body, body::RequestBody, range};
 
-/// Marks an answer that is not to be sent: the connection is closed instead.
+/// Marks a response that is not sent: the connection is closed instead.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::testing) struct HangUp;
 
-/// What a page of a proxy looks like to a client.
+/// An error page as proxies send it.
 const PAGE: &str = "<html><head><title>error</title></head><body><h1>error</h1></body></html>\n";
 
 impl Script {
-    /// What happens before the request is handled; `Some` is the answer, if it is not to be handled at all.
+    /// Applies the effects that precede the handling of a request. `Some` is the response if the request is not
+    /// handled at all.
     pub(in crate::testing) async fn before(
         &self,
         request: &mut Request<RequestBody>,
@@ -42,7 +43,7 @@ impl Script {
         answer
     }
 
-    /// What becomes of the answer. `asked` is the range the request was for.
+    /// Applies the effects on the response.
     pub(in crate::testing) fn after(&self, mut response: Response<Body>) -> Response<Body> {
         let mut altered = Altered::default();
         for effect in &self.effects {
@@ -68,7 +69,7 @@ impl Script {
         response.map(|body| AlteredBody::around(body, altered))
     }
 
-    /// Whether the answer is to have other bytes than its `Content-Range` says.
+    /// Whether the response is to have other bytes than its `Content-Range` states.
     pub(in crate::testing) fn lies_about_range(&self) -> bool {
         self.effects
             .iter()
@@ -80,7 +81,7 @@ impl Script {
     }
 }
 
-/// Makes a request for a part one for as many bytes from the start, and says what it asked for.
+/// Rewrites a request for a part to one for as many bytes from the start, and returns the range that was asked for.
 pub(in crate::testing) fn shift_range(request: &mut Request<RequestBody>) -> Option<(u64, u64)> {
     let headers = request.headers_mut();
     let range::Requested::Part(asked) = range::parse(headers, u64::MAX) else {
@@ -92,7 +93,7 @@ pub(in crate::testing) fn shift_range(request: &mut Request<RequestBody>) -> Opt
     Some((asked.start, asked.end))
 }
 
-/// Says that the bytes are those that were asked for.
+/// Rewrites a response so that it claims to have the range that was asked for.
 pub(in crate::testing) fn claim_range(response: &mut Response<Body>, asked: (u64, u64)) {
     let sent = response.headers().get(header::CONTENT_RANGE);
     let size = sent
@@ -122,7 +123,8 @@ fn page(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// An answer that a server of this crate does not send; any other breaks while it sends it.
+/// A response that the server of this crate replaces by closing the connection. Another server breaks while it sends
+/// the body.
 fn hang_up() -> Response<Body> {
     let mut response = Response::new(AlteredBody::around(
         Body::from(Bytes::from_static(b"-")),

@@ -1,4 +1,4 @@
-//! Which faults hit which requests.
+//! The faults of a registry, and the requests that they hit.
 
 use std::{
     fmt,
@@ -17,7 +17,7 @@ use crate::{
     route::{self, Route},
 };
 
-/// A fault at work.
+/// An injected fault.
 #[derive(Debug, Clone)]
 pub struct Injected {
     armed: Arc<Armed>,
@@ -25,7 +25,7 @@ pub struct Injected {
 }
 
 impl Injected {
-    /// How many requests it has hit.
+    /// The number of requests that it has hit.
     #[must_use]
     pub fn hits(&self) -> u64 {
         let seen = self.armed.seen.load(Ordering::Relaxed);
@@ -33,7 +33,7 @@ impl Injected {
             .min(self.armed.fault.times)
     }
 
-    /// Takes the fault away.
+    /// Removes the fault.
     pub fn remove(&self) {
         let mut armed = self.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
         armed.retain(|armed| !Arc::ptr_eq(armed, &self.armed));
@@ -43,7 +43,7 @@ impl Injected {
 #[derive(Debug)]
 struct Armed {
     fault: Fault,
-    /// Requests that fitted the conditions.
+    /// Requests that met the conditions.
     seen: AtomicU64,
 }
 
@@ -73,7 +73,7 @@ impl Faults {
         }
     }
 
-    /// What happens to this request.
+    /// The effects on this request.
     pub(in crate::testing) fn hit(&self, method: &Method, path: &str) -> Script {
         let armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if armed.is_empty() {

@@ -1,4 +1,4 @@
-//! Misbehaviour on demand: what a hostile or broken registry does, at a chosen request and byte.
+//! Faults: the misbehaviour of a hostile or broken registry, at a chosen request and byte.
 
 mod alter;
 mod apply;
@@ -22,9 +22,9 @@ use crate::Endpoint;
 
 /// A misbehaviour, and when it happens.
 ///
-/// Constructors say what happens, `on`, `method`, `repository` and `digest` to which requests, `after` and
-/// `times` how often. A fault without conditions hits every request. [`Registry::inject`](crate::Registry::inject)
-/// arms it; all faults that fit a request act on it, in the order they were injected.
+/// A constructor sets the effect; `on`, `method`, `repository` and `digest` select requests; `after` and `times` count
+/// them. A fault without conditions hits every request. [`Registry::inject`](crate::Registry::inject) arms it; all
+/// faults that fit a request act on it, in the order they were injected.
 ///
 /// ```
 /// use wharf_registry::{Endpoint, Fault, Registry};
@@ -66,7 +66,7 @@ enum Effect {
     Throttle(u64),
 }
 
-/// What a fault does.
+/// Effects.
 impl Fault {
     fn new(effect: Effect) -> Self {
         Self {
@@ -102,13 +102,13 @@ impl Fault {
         Self::new(Effect::HangUp)
     }
 
-    /// Does what was asked, then closes the connection without an answer.
+    /// Handles the request, then closes the connection without an answer.
     pub fn lose_reply() -> Self {
         Self::new(Effect::LoseReply)
     }
 
-    /// Stops reading the request's body after this many bytes, as if the connection had broken. What came
-    /// before is handled as it would be then.
+    /// Stops reading the request's body after this many bytes, as if the connection had broken. The bytes before are
+    /// handled as they would be then.
     pub fn cut_request(bytes: u64) -> Self {
         Self::new(Effect::CutRequest(bytes))
     }
@@ -133,8 +133,8 @@ impl Fault {
         Self::new(Effect::Throttle(bytes_per_second.max(1)))
     }
 
-    /// Sets a header of the answer: a wrong `Docker-Content-Digest`, a foreign `Location`. What cannot be a
-    /// header is left out.
+    /// Sets a header of the answer, such as a wrong `Docker-Content-Digest` or a foreign `Location`. An invalid header
+    /// is left out.
     pub fn header(name: &str, value: &str) -> Self {
         let mut fault = Self::new(Effect::Delay(Duration::ZERO));
         fault.effects.clear();
@@ -162,13 +162,13 @@ impl Fault {
         Self::new(Effect::LieAboutRange)
     }
 
-    /// Does what `other` does too; the conditions are this fault's.
+    /// Adds the effects of `other`; the conditions stay those of this fault.
     pub fn and(mut self, other: Self) -> Self {
         self.effects.extend(other.effects);
         self
     }
 
-    /// Sets a header of the answer too.
+    /// Also sets a header of the answer.
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             self.effects.push(Effect::SetHeader(name, value));
@@ -183,7 +183,7 @@ impl Fault {
     }
 }
 
-/// When a fault hits.
+/// Conditions.
 impl Fault {
     /// Only requests to this kind of path.
     pub fn on(mut self, endpoint: Endpoint) -> Self {
