@@ -1,4 +1,4 @@
-//! Checking and repairing: every byte hashed again, everything needed looked for.
+//! Check and repair of a layout: all bytes are hashed, and the content of all images is looked for.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,60 +23,60 @@ use crate::{
     sync::LockExt as _,
 };
 
-/// What [`Layout::check`] found.
+/// The result of [`Layout::check`].
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Checked {
-    /// Blobs and manifests that were hashed.
+    /// The number of blobs and manifests that are good.
     pub blobs: usize,
     /// Their size in bytes.
     pub bytes: u64,
-    /// Names and images without a name in index.json.
+    /// The number of entries of index.json.
     pub images: usize,
-    /// What is wrong, in no order that matters.
+    /// The problems, in no particular order.
     pub problems: Vec<Problem>,
-    /// Files in the directories of blobs that are none; no harm, and left alone.
+    /// Files in the directories of blobs that are no blobs. They do no harm and are not touched.
     pub foreign: Vec<PathBuf>,
 }
 
 impl Checked {
-    /// Whether nothing is wrong.
+    /// True if there are no problems.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
-/// Something that is wrong in a store.
+/// A problem of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
     /// The bytes under this name have another digest.
     Damaged {
-        /// What they should be.
+        /// The digest that they should have.
         digest: Digest,
-        /// Whether [`Layout::repair`] has taken them out of the store.
+        /// True if [`Layout::repair`] has moved them aside.
         removed: bool,
     },
-    /// An image lacks this.
+    /// Content that an image needs is missing.
     Missing {
-        /// What is missing.
+        /// The digest of the missing content.
         digest: Digest,
-        /// The manifest that refers to it; itself, if index.json does.
+        /// The manifest that lists it, or its own digest if index.json does.
         needed_by: Digest,
     },
-    /// An entry of index.json cannot be read. It is left as it is, and concerns no other image.
+    /// An entry of index.json cannot be read. It is not changed and affects no other image.
     Entry {
-        /// How many entries stand before it.
+        /// The number of entries before it.
         position: usize,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// A manifest cannot be read, or its size is not what its parent says.
     Invalid {
         /// The manifest.
         digest: Digest,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -99,23 +99,38 @@ impl fmt::Display for Problem {
 }
 
 impl Layout {
-    /// Hashes everything and looks for everything that images need. Changes nothing.
+    /// Hashes all blobs and looks for the content of all images. Changes nothing.
     ///
-    /// An index may list images that are not in the store; such a sparse index is no problem. While other
-    /// processes remove images, what they remove can be reported as missing.
+    /// ```
+    /// use wharf_store::Layout;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let store = Layout::create(directory.path().join("images")).await?;
+    /// let checked = store.check().await?;
+    /// for problem in &checked.problems {
+    ///     println!("{problem}");
+    /// }
+    /// assert!(checked.is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// An index may list images that are not in the store; such a sparse index is no problem. If other
+    /// processes remove images meanwhile, their content may be reported as missing.
     pub async fn check(&self) -> Result<Checked, Error> {
         self.blocking(|layout| check(&layout.shared.disk, false)).await
     }
 
-    /// The same, and takes what is damaged out of the store, so that the next pull fetches it again. It is
-    /// kept for inspection until [`Layout::collect`] finds it old.
+    /// Checks as [`Layout::check`] does, and moves corrupt blobs aside, so that the next pull fetches them
+    /// again. They are deleted by the first [`Layout::collect`] after a week.
     pub async fn repair(&self) -> Result<Checked, Error> {
         self.blocking(|layout| check(&layout.shared.disk, true)).await
     }
 }
 
 fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
-    // Before the blobs: what is named by then is there, whoever writes on meanwhile.
+    // Read before the blobs are listed: the content of an image is in the store before its name is.
     let index = disk.index()?;
     let mut checked = Checked::default();
     let mut blobs = HashMap::new();
@@ -152,7 +167,7 @@ fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
     Ok(checked)
 }
 
-/// Hashes files on as many threads as the machine runs at once.
+/// Hashes files on as many threads as the machine has cores, at most eight.
 fn hash_all(disk: &Disk, digests: &[&Digest], repair: bool) -> Result<Vec<Problem>, Error> {
     /// The most threads that hash files in a check.
     const MAX_THREADS: usize = 8;
@@ -193,12 +208,12 @@ fn hash_one(disk: &Disk, digest: &Digest, repair: bool) -> Result<Option<Problem
     Ok(Some(Problem::Damaged { digest, removed }))
 }
 
-/// Looks for everything that images need.
+/// A search for the content that images need.
 struct Walk<'a> {
     disk: &'a Disk,
-    /// What is there and good, with its size.
+    /// The good blobs, with their sizes.
     blobs: &'a HashMap<Digest, u64>,
-    /// What is known to be damaged; that it is missing then is no news.
+    /// The corrupt blobs, which are not also reported as missing.
     damaged: HashSet<Digest>,
     visited: HashSet<(Digest, u64)>,
     problems: Vec<Problem>,
@@ -230,7 +245,8 @@ impl Walk<'_> {
             }
             match self.manifest(&descriptor) {
                 Ok(manifest) => {
-                    // An index may list what nobody pulled; some layers may not be distributed.
+                    // An index may list images that were not pulled; non-distributable layers may be
+                    // missing.
                     let listed = manifest.manifests().iter().map(|child| (child.clone(), false));
                     let needed = manifest
                         .blobs()

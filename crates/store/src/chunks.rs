@@ -1,4 +1,4 @@
-//! Reading a file: large chunks, one ahead of who consumes them, in buffers that are used again.
+//! Reads a file in large chunks, one ahead of the consumer, in buffers that are reused.
 
 use std::{
     fs::File,
@@ -22,18 +22,18 @@ use crate::{
     sync::LockExt as _,
 };
 
-/// Bytes that are read at a time.
+/// The most bytes of one read.
 const CHUNK: u64 = 512 * 1024;
 
-/// Buffers of one reader that wait to be used again.
+/// The most buffers of one reader that are reused.
 const SPARE: usize = 2;
 
-/// A range of a file, read from its start to its end.
+/// A sequential reader of a range of a file.
 #[derive(Debug)]
 pub(crate) struct Chunks {
     pub(crate) file: File,
     pub(crate) path: PathBuf,
-    /// What has not been read yet.
+    /// The range that was not read yet.
     pub(crate) left: Range<u64>,
     spare: Arc<Spare>,
 }
@@ -48,7 +48,7 @@ impl Chunks {
         }
     }
 
-    /// The next bytes, at most `limit`; fewer than there should be if the file ends before the range does.
+    /// Reads the next bytes, at most `limit`; fewer than that if the file ends before the range does.
     pub(crate) fn read(&mut self, limit: u64) -> Result<Bytes, Error> {
         let rest = self.left.end.saturating_sub(self.left.start);
         let wanted = usize::try_from(rest.min(limit).min(CHUNK)).unwrap_or(0);
@@ -76,7 +76,7 @@ impl Chunks {
     }
 }
 
-/// Buffers whose chunk is no longer in use: the next one needs neither new memory nor zeros.
+/// Buffers of chunks that are no longer in use: reused, they need neither allocation nor zeros.
 #[derive(Debug, Default)]
 struct Spare(Mutex<Vec<Vec<u8>>>);
 
@@ -86,7 +86,7 @@ impl Spare {
     }
 }
 
-/// A chunk, in a buffer that goes back when it has been used.
+/// A chunk in a buffer that is reused after it is dropped.
 struct Borrowed {
     buffer: Vec<u8>,
     length: usize,
@@ -108,12 +108,12 @@ impl Drop for Borrowed {
     }
 }
 
-/// What is read on a thread where that may block.
+/// A blocking reader.
 pub(crate) trait Read: Send + Unpin + Sized + 'static {
-    /// The next bytes; none at the end.
+    /// Reads the next bytes; none at the end.
     fn read_next(&mut self) -> Result<Bytes, Error>;
 
-    /// Whether the next bytes would be none.
+    /// True at the end.
     fn at_end(&self) -> bool;
 }
 

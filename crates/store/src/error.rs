@@ -1,4 +1,4 @@
-//! Failures of the file system as errors that name the path.
+//! Errors of the file system, with the path.
 
 use std::{io, path::Path};
 
@@ -6,7 +6,7 @@ use wharf_content::{Error, ErrorKind};
 
 use crate::os::SymbolicLink;
 
-/// A failed call to the file system: what was being done, to which path.
+/// An error of a file system call; `doing` is the verb and `path` the object of its message.
 pub(crate) fn storage(doing: &str, path: &Path, error: io::Error) -> Error {
     if SymbolicLink::is(&error) {
         return Error::new(ErrorKind::Unsupported, error.to_string()); // it says everything
@@ -34,7 +34,7 @@ fn classify(error: &io::Error) -> (ErrorKind, &'static str) {
     }
 }
 
-/// Gives an [`io::Result`] the place where it failed.
+/// Adds a verb and a path to an [`io::Result`].
 pub(crate) trait At<T> {
     fn at(self, doing: &str, path: &Path) -> Result<T, Error>;
 }
@@ -45,7 +45,7 @@ impl<T> At<T> for io::Result<T> {
     }
 }
 
-/// Foreign text for a message: of bounded length, without control characters.
+/// Bounds foreign text for a message and escapes its control characters.
 pub(crate) fn bounded(text: &str) -> String {
     /// The most characters of foreign text in a message.
     const MAX: usize = 160;

@@ -16,7 +16,7 @@ use crate::{
     runtime::blocking,
 };
 
-/// Content of at most so many bytes is verified before any of it is returned.
+/// Content of up to this size in bytes is verified before any of it is returned.
 const SMALL: u64 = 1024 * 1024;
 
 /// A layout of which one program, such as a registry, has exclusive use: the program decides which content is needed
@@ -95,16 +95,16 @@ impl Drop for ExclusiveLayout {
     }
 }
 
-/// Content.
+/// Content of the layout.
 impl ExclusiveLayout {
-    /// The layout, to read from and push to as others do.
+    /// The layout, for reading, pushing and naming.
     #[must_use]
     pub const fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// The size of content in bytes, or `None` if there is no file of it that this process may read. Not whether
-    /// its bytes are good.
+    /// The size of content in bytes, or `None` if there is no file of it that this process may read. The
+    /// bytes are not verified.
     pub async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         let digest = digest.clone();
         self.layout
@@ -112,7 +112,7 @@ impl ExclusiveLayout {
             .await
     }
 
-    /// The sizes of many contents, in their order, as [`ExclusiveLayout::size`] says them.
+    /// The sizes of several contents, in their order, as by [`ExclusiveLayout::size`].
     pub async fn sizes(&self, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
         let digests = digests.to_vec();
         let sizes = self.layout.blocking(move |layout| {
@@ -122,17 +122,18 @@ impl ExclusiveLayout {
         sizes.await
     }
 
-    /// These bytes of content, as far as it has them. A stream once begun is not disturbed by
+    /// Reads a range of content, as far as the content has it. A stream once opened is not affected by
     /// [`ExclusiveLayout::remove`].
     ///
-    /// What this process has not hashed yet is hashed now: a part, or a whole of up to 1 MiB, before this
-    /// returns, a larger whole as it passes, and then its last chunk only comes if all is well.
+    /// Content that this process has not verified yet is hashed: for a part, or content of up to 1 MiB,
+    /// before this returns; otherwise as the stream is read, whose last chunk is only yielded if the digest
+    /// is right.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if it is not there,
-    /// [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) if it is damaged, here or from the stream; it
-    /// has been set aside then.
+    /// [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) if it is corrupt, here or from the stream;
+    /// it was moved aside then.
     pub async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
         let (shared, digest) = (Arc::clone(&self.layout.shared), digest.clone());
         let open = move || {
@@ -149,9 +150,9 @@ impl ExclusiveLayout {
         ReadAhead::open(open).await
     }
 
-    /// All content that [`ExclusiveLayout::remove`] may remove, in no order. Blobs that
-    /// another tool has put there are left out for an hour, as in a collection. When the future is dropped, the
-    /// listing ends early.
+    /// All content that [`ExclusiveLayout::remove`] may remove, in no order. As in a collection, blobs that
+    /// another tool has written less than an hour ago are left out. When the future is dropped, the listing
+    /// ends early.
     pub async fn removable(&self) -> Result<Vec<Digest>, Error> {
         let waiting = Arc::new(());
         let waits = Arc::downgrade(&waiting);
@@ -163,8 +164,8 @@ impl ExclusiveLayout {
         listed
     }
 
-    /// Removes content, unless an image in index.json or a running operation of any process needs it: whether
-    /// it is gone. Its place is free once nobody reads it.
+    /// Removes content and returns true, unless an image in index.json or a running operation of any
+    /// process needs it. Disk space is freed after the last open stream of it is dropped.
     pub async fn remove(&self, digest: &Digest) -> Result<bool, Error> {
         let (named, digest) = (Arc::clone(&self.named), digest.clone());
         let removed = self
@@ -173,8 +174,7 @@ impl ExclusiveLayout {
         removed.await
     }
 
-    /// Takes content that was found damaged out of the layout, to be looked at. It is removed for good a week
-    /// later.
+    /// Moves corrupt content aside for inspection. It is deleted a week later.
     pub async fn quarantine(&self, digest: &Digest) -> Result<(), Error> {
         let digest = digest.clone();
         let aside = self.layout.blocking(move |layout| {
@@ -188,7 +188,7 @@ impl ExclusiveLayout {
     }
 }
 
-/// The size of content whose file this process may read.
+/// The size of content, if this process may read its file.
 fn readable(disk: &Disk, digest: &Digest) -> Result<Option<u64>, Error> {
     if !matches!(disk.find_blob(digest)?, Found::File(_)) {
         return Ok(None);
@@ -207,15 +207,15 @@ fn is_denied(error: &Error) -> bool {
     source.is_some_and(|source| source.kind() == io::ErrorKind::PermissionDenied)
 }
 
-/// Uploads.
+/// Uploads to the layout.
 impl ExclusiveLayout {
-    /// Begins an empty upload under a new id: 1 to 64 lowercase letters, digits and hyphens.
+    /// Creates an empty upload with a new id of 1 to 64 lowercase letters, digits and hyphens.
     pub async fn begin(&self, id: &str) -> Result<(), Error> {
         self.upload(id, Uploads::begin).await
     }
 
-    /// Writes at `offset`, in bytes; what lay beyond it is cut off first. The bytes need not be on the disk
-    /// when this returns.
+    /// Writes at `offset`, in bytes. Existing bytes beyond it are cut off first. The bytes need not be on
+    /// the disk when this returns.
     ///
     /// # Errors
     ///
@@ -227,25 +227,26 @@ impl ExclusiveLayout {
             .await
     }
 
-    /// How many bytes an upload has, or `None` if there is no such upload. They need not be on the disk.
+    /// The number of bytes of an upload, or `None` if there is no such upload. They need not be on the
+    /// disk.
     pub async fn length(&self, id: &str) -> Result<Option<u64>, Error> {
         self.upload(id, Uploads::length).await
     }
 
-    /// Makes everything appended survive a crash: how many bytes that are. When it cannot, the upload is empty
-    /// afterwards, or gone.
+    /// Makes all appended bytes survive a crash and returns their number. If that fails, the upload is
+    /// empty afterwards, or removed.
     pub async fn flush(&self, id: &str) -> Result<u64, Error> {
         self.upload(id, Uploads::flush).await
     }
 
-    /// The bytes of an upload, from the first to the last.
+    /// Reads all bytes of an upload.
     pub async fn read_upload(&self, id: &str) -> Result<ByteStream, Error> {
         let (uploads, id) = (Arc::clone(&self.uploads), id.to_owned());
         ReadAhead::open(move || uploads.read(&id)).await
     }
 
-    /// Makes an upload content, durably. The caller answers for the proof being of these bytes; content that
-    /// is there already is replaced.
+    /// Turns an upload into content, which survives a power failure when this returns. The caller ensures
+    /// that the proof is of the upload's bytes. Existing content of that digest is replaced.
     ///
     /// # Errors
     ///
@@ -261,7 +262,7 @@ impl ExclusiveLayout {
         committed.await
     }
 
-    /// Drops an upload; what is not there is dropped already.
+    /// Removes an upload, if there is one.
     pub async fn discard(&self, id: &str) -> Result<(), Error> {
         self.upload(id, Uploads::discard).await
     }

@@ -1,4 +1,4 @@
-//! Files and their digests.
+//! Hashes files.
 
 use std::{
     fs::File,
@@ -26,7 +26,7 @@ pub(crate) fn hash_into(file: &mut File, hasher: &mut Hasher) -> io::Result<()> 
     }
 }
 
-/// Whether a file has this digest.
+/// True if a file has this digest.
 pub(crate) fn file_has(file: &mut File, digest: &Digest, path: &std::path::Path) -> Result<bool, Error> {
     let mut hasher = Hasher::new(digest.algorithm())?;
     hash_into(file, &mut hasher).at("read", path)?;

@@ -17,20 +17,20 @@ impl Image {
         }
     }
 
-    /// How many entries stand before its own in index.json: the `N` of Skopeo's `oci:DIRECTORY:@N`. In memory, how
-    /// many names come before.
+    /// The number of entries before the image's own in index.json: the `N` of Skopeo's `oci:DIRECTORY:@N`.
+    /// In memory, the number of names before its own.
     #[must_use]
     pub const fn position(&self) -> usize {
         self.position
     }
 
-    /// Its name; `None` for an image that has lost it, or whose name is none that [`Name::parse`] takes.
+    /// Its name; `None` for an image without a name, or with one that [`Name::parse`] does not accept.
     #[must_use]
     pub const fn name(&self) -> Option<&Name> {
         self.name.as_ref()
     }
 
-    /// Its manifest or index.
+    /// The descriptor of its manifest or index.
     #[must_use]
     pub const fn descriptor(&self) -> &Descriptor {
         &self.descriptor

@@ -19,22 +19,22 @@ use crate::{
 
 /// An OCI image layout in a directory (image-spec, *Image Layout*), shared with other processes and tools.
 ///
-/// A blob is written beside the others, verified, synced and only then visible; index.json is replaced as a
-/// whole, under a lock. So a reader sees the old or the new state, whenever it looks and whatever stops a
-/// writer.
+/// A blob is written to a file beside the blobs, verified, synced and only then moved to its name;
+/// index.json is replaced as a whole, under a lock. So a reader sees the old or the new state at any time,
+/// also after a writer was killed.
 ///
 /// # What is promised when
 ///
-/// When [`Sink::push_blob`] returns, the blob is visible, verified and its bytes are on the disk. Its
-/// directory entry is there for certain when the image is acknowledged: once [`Sink::push_manifest`] with a
-/// name, [`Layout::tag`] or [`Layout::sync`] has returned, everything pushed before survives a power failure.
-/// So an image of a hundred layers syncs its directories once.
+/// When [`Sink::push_blob`] returns, the blob is visible and verified, and its bytes are on the disk. Its
+/// directory entry is certain to be on the disk when the image is acknowledged: once
+/// [`Sink::push_manifest`] with a name, [`Layout::tag`] or [`Layout::sync`] has returned, everything pushed
+/// before survives a power failure. So an image of a hundred layers syncs its directories once.
 ///
 /// # What stays
 ///
-/// What a handle was told is there, and what it has pushed, is not collected until the last clone of the
-/// handle is dropped, named or not and in whichever process the collector runs. A program that runs for long
-/// takes a handle of its own for each operation: [`Layout::session`].
+/// Content that a handle has pushed, or found by [`Sink::contains`], is not collected until the last clone
+/// of the handle is dropped, whether it has a name or not, and in whichever process the collector runs. A
+/// long-running program makes a handle for each operation with [`Layout::session`].
 ///
 /// Cloning is cheap; all methods need a tokio runtime.
 #[derive(Debug, Clone)]
@@ -44,7 +44,22 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Opens a layout that exists, whichever tool wrote it.
+    /// Opens an existing layout, also of another tool.
+    ///
+    /// ```
+    /// use wharf_content::Source as _;
+    /// use wharf_store::Layout;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # let directory = tempfile::tempdir()?;
+    /// # Layout::create(directory.path()).await?;
+    /// let store = Layout::open(directory.path()).await?;
+    /// for image in store.images().await? {
+    ///     println!("{:?} {}", image.name(), image.descriptor().digest());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -60,8 +75,20 @@ impl Layout {
         blocking(move || Disk::open(&path, options).map(Self::new)).await
     }
 
-    /// Opens a layout, or makes one where there is nothing yet or an empty directory. A new directory has
-    /// mode 0700. A layout without `index.json` gets an empty one.
+    /// Opens a layout, or creates one in an empty or absent directory. A new directory has mode 0700. A
+    /// layout without `index.json` gets an empty one.
+    ///
+    /// ```
+    /// use wharf_store::{Layout, Options, Verify};
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # let directory = tempfile::tempdir()?;
+    /// let options = Options::default().with_verify(Verify::Always);
+    /// let store = Layout::create_with(directory.path().join("images"), options).await?;
+    /// assert!(store.images().await?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -82,7 +109,8 @@ impl Layout {
         Self { shared, lease }
     }
 
-    /// A handle for one operation: what it relies on stays until the last clone of this handle is dropped.
+    /// Makes a handle for one operation. The content that it relies on is not collected until its last
+    /// clone is dropped.
     #[must_use]
     pub fn session(&self) -> Self {
         Self {
@@ -97,12 +125,12 @@ impl Layout {
         self.shared.disk.path()
     }
 
-    /// Makes everything pushed so far durable, for content that gets no name.
+    /// Makes everything pushed so far survive a power failure, for content that gets no name.
     pub async fn sync(&self) -> Result<(), Error> {
         self.blocking(|layout| layout.shared.disk.sync_blobs()).await
     }
 
-    /// Runs blocking work with a handle.
+    /// Runs blocking work with this handle on a thread for blocking work.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
@@ -111,7 +139,7 @@ impl Layout {
         blocking(move || work(&layout)).await
     }
 
-    /// What a target is, according to index.json or, for a digest that it does not list, the manifest itself.
+    /// Finds a target in index.json; for a digest that index.json does not list, reads the manifest itself.
     fn find(&self, target: &Target) -> Result<(Descriptor, Option<Manifest>), Error> {
         let disk = &self.shared.disk;
         let index = disk.index()?;
@@ -157,7 +185,7 @@ impl Layout {
         }
     }
 
-    /// Whether content is there whole: a blob, an index, or an image manifest with its blobs.
+    /// True if content is there and complete: a blob, an index, or an image manifest with its blobs.
     fn is_complete(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let digest = descriptor.digest();
         self.lease.pin([digest])?;
@@ -181,7 +209,7 @@ impl Layout {
     }
 }
 
-/// A descriptor without what index.json alone says of it.
+/// The descriptor without the members that only index.json states.
 fn plain(descriptor: &Descriptor) -> Result<Descriptor, Error> {
     let plain = Descriptor::new(
         descriptor.media_type().clone(),
@@ -227,12 +255,12 @@ impl Source for Layout {
             lease: Arc::clone(&self.lease),
             descriptor: descriptor.clone(),
         };
-        // The reader hashes by itself, on the thread that reads.
+        // The reader hashes, on the thread that reads.
         Ok(Blob::verified_before(descriptor.clone(), stored))
     }
 
-    /// The manifests in the store whose `subject` is this one, with their annotations; found by looking into
-    /// every small file.
+    /// Lists the manifests in the store whose `subject` is this one, with their annotations. Reads every
+    /// small file of the store.
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         let subject = subject.clone();
         self.blocking(move |layout| referrers::of(layout, &subject)).await
@@ -269,13 +297,13 @@ impl Sink for Layout {
         .await
     }
 
-    /// Takes in a blob. A download that was cut, in this or another process, is continued; one that is under
-    /// way elsewhere is waited for.
+    /// Writes a blob. A partial download, of this or another process, is resumed. If another process
+    /// receives the blob, the call waits for it.
     async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
         ingest::push(self, blob).await
     }
 
-    /// Takes in a manifest. With a name, everything pushed before is durable when this returns.
+    /// Writes a manifest. With a name, everything pushed before survives a power failure when this returns.
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {
         let (manifest, name) = (manifest.clone(), name.cloned());
         self.blocking(move |layout| {
@@ -298,7 +326,7 @@ impl Sink for Layout {
         true
     }
 
-    /// Takes in a blob of unknown digest, through a file beside the blobs: in memory is little of it at any time.
+    /// Writes a blob of unknown digest through a temporary file. It buffers at most some megabytes.
     async fn ingest(
         &self,
         media_type: MediaType,
@@ -320,8 +348,8 @@ impl Sink for Layout {
         }
     }
 
-    /// Takes a blob from a layout in another directory, without copying its bytes, where the file system can
-    /// share them (reflink). Nothing about the other's file changes.
+    /// Mounts a blob from a layout in another directory without copying its bytes, if the file system can
+    /// share blocks (reflink). The other layout's file is not changed.
     async fn mount(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
         let Location::Directory(from) = from else {
             return Ok(false);

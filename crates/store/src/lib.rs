@@ -17,39 +17,42 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Layout`] is a directory that skopeo, umoci and podman read as `oci:DIR:NAME`, [`Memory`] the same in
-//! memory. [`ExclusiveLayout`] is for a program that has a layout to itself, as a registry does. Nothing here fetches
-//! anything or unpacks layers.
+//! [`Layout`] is a directory that skopeo, umoci and podman read as `oci:DIR:NAME`; [`Memory`] is the same
+//! in memory. [`ExclusiveLayout`] is for a program that has a layout for itself, as a registry does. The
+//! crate does not use the network and does not unpack layers.
 //!
-//! Any number of processes may use one layout, a collector among them; none of them may be killed at a wrong
-//! moment, for there is none. What has a name survives a power failure. Bytes that do not have the digest
-//! they are asked for by are never served: they are set aside, and the next pull fetches them again.
+//! Any number of processes may use one layout, a collector among them. A process may be killed at any
+//! moment without damage. An image that has a name survives a power failure. Bytes that differ from the
+//! digest of their blob are never returned: the blob is moved aside, and the next pull fetches it again.
 //!
 //! # Layouts of other tools
 //!
-//! A layout that another tool has written is read as it stands and left so: no lock, lease or mark is written until
-//! something is pushed or named. An entry of index.json that cannot be read affects no other image and is written
-//! back byte for byte. The full names that Docker, BuildKit and containerd write (`io.containerd.image.name`) are
-//! understood beside `org.opencontainers.image.ref.name`; images without a usable name are found by position
-//! ([`Layout::image_at`]) and digest. A file `oci-layout` may be missing, and `null` stand for what is left out.
+//! A layout that another tool has written is read as it stands and not changed: no lock, lease or stamp is
+//! written until something is pushed or named. An entry of index.json that cannot be read affects no other
+//! image and is written back byte for byte. The full names that Docker, BuildKit and containerd write
+//! (`io.containerd.image.name`) are understood beside `org.opencontainers.image.ref.name`; images without a
+//! usable name are found by position ([`Layout::image_at`]) and digest. The file `oci-layout` may be
+//! missing, and `null` may stand for an absent member.
 //!
-//! index.json may have 128 MiB, which is some five hundred thousand names. A lookup reads the file once for each
-//! process and change; a new name writes it anew, which is what a name costs in a large store.
+//! index.json may have 128 MiB, which is room for some 500,000 names. Each process reads the file once for
+//! each change of it. A new name rewrites the whole file, which takes most of the time of naming in a large
+//! store.
 //!
 //! # Deviation
 //!
-//! Skopeo follows symbolic links in a layout; this crate follows none and says so, since a layout may have been
-//! prepared by somebody else. Where several entries have one name, Skopeo may take the first; here that is an error.
+//! Skopeo follows symbolic links in a layout. This crate follows none and reports them, because somebody
+//! else may have prepared the layout. If several entries have one name, Skopeo may use the first; here that
+//! is an error.
 //!
 //! # Sharing
 //!
-//! Other tools may write to the layout as well, with three limits. They take no lock, so one that replaces
-//! index.json while this crate does can lose a name. They take no lease, so what they write is left alone for
-//! an hour before [`Layout::collect`] counts it as garbage. And blobs are read-only, so a tool that rewrites a
-//! manifest it finds, as skopeo does, may not write an image that is there already.
+//! Other tools may write to the layout too, with three limits. They take no lock: a name is lost if such a
+//! tool and this crate replace index.json at the same time. They take no lease: what they write is
+//! protected for an hour before [`Layout::collect`] counts it as garbage. Blobs are read-only: a tool that
+//! rewrites existing manifests, as skopeo does, cannot write an image that is there already.
 //!
-//! There are no features. Windows, macOS and other Unix systems differ in one module. A file system without
-//! locks is refused ([`DangerousOptions::without_locks`]).
+//! The crate has no features. Windows, macOS and other Unix systems differ in one module. A file system
+//! without locks is refused ([`DangerousOptions::without_locks`]).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;

@@ -14,7 +14,22 @@ use wharf_reference::{Algorithm, Digest};
 
 use crate::{Collect, Collected, Image, Prune, referrers};
 
-/// A store in memory, for tests and for what lives no longer than the process. Cloning shares it.
+/// A store in memory, for tests and for content that is needed no longer than the process runs. Clones
+/// share the content.
+///
+/// ```
+/// use wharf_content::{ImageBuilder, ImageConfig, Name, Platform, SinkExt as _};
+/// use wharf_store::Memory;
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = Memory::new();
+/// let config = ImageConfig::builder(Platform::host()).build()?;
+/// let image = ImageBuilder::new().with_config(config).build()?;
+/// store.push_image(&image, Some(&Name::parse("app:1")?)).await?;
+/// assert_eq!(store.images().await?.len(), 1);
+/// # Ok::<(), wharf_content::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     state: Arc<RwLock<State>>,
@@ -29,13 +44,13 @@ struct State {
 
 #[expect(clippy::unused_async, reason = "the interface is that of `Layout`")]
 impl Memory {
-    /// An empty store.
+    /// Makes an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The images that have a name, in the order of the names.
+    /// Lists the images that have a name, in the order of the names.
     pub async fn images(&self) -> Result<Vec<Image>, Error> {
         let state = self.read();
         let named = |(position, (name, digest)): (usize, (&Name, &Digest))| {
@@ -46,7 +61,7 @@ impl Memory {
         Ok(state.names.iter().enumerate().filter_map(named).collect())
     }
 
-    /// Gives a manifest that is in the store a name.
+    /// Gives a name to a manifest in the store.
     ///
     /// # Errors
     ///
@@ -55,12 +70,12 @@ impl Memory {
         self.write().tag(name, manifest)
     }
 
-    /// Moves a name from one manifest to another, or gives, or takes it away: only if it points where the
-    /// caller believes. `None` stands for no image.
+    /// Sets, moves or removes a name, but only if it means the `expected` manifest now. `None` stands for
+    /// no manifest.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`] if the name points elsewhere by now, [`ErrorKind::NotFound`] if the new
+    /// [`ErrorKind::Conflict`] if the name means another manifest now, [`ErrorKind::NotFound`] if the new
     /// manifest is not in the store.
     pub async fn compare_and_swap(
         &self,
@@ -80,8 +95,8 @@ impl Memory {
         Ok(())
     }
 
-    /// Takes a name away; `false` if there was no such name. The image stays until [`Memory::collect`], and
-    /// can be had by its digest.
+    /// Removes a name; `false` if there was no such name. The image stays until [`Memory::collect`] and is
+    /// found by its digest.
     pub async fn untag(&self, name: &Name) -> Result<bool, Error> {
         Ok(self.write().names.remove(name).is_some())
     }
@@ -97,14 +112,16 @@ impl Memory {
         Ok(state.names.len() < before)
     }
 
-    /// Removes what no named image needs. Nothing is pinned here: not while something is being pushed.
+    /// Removes content that no named image needs. Content is not pinned, so do not call it while something
+    /// is being pushed.
     pub async fn collect(&self, options: &Collect) -> Result<Collected, Error> {
         let mut state = self.write();
         let live = state.live();
         Ok(state.collect(&live, options.dry_run))
     }
 
-    /// Removes images, those without a name or all, and what only they needed, as `Layout::prune` does.
+    /// Removes images, those without a name or all, and the content that only they needed, as
+    /// [`Layout::prune`](crate::Layout::prune) does.
     pub async fn prune(&self, which: Prune, options: &Collect) -> Result<Collected, Error> {
         if which == Prune::Dangling {
             return self.collect(options).await; // here an image without a name is on no list
@@ -136,7 +153,7 @@ impl State {
         Ok(())
     }
 
-    /// Removes what is not live, or says what that would be.
+    /// Removes content that is not live, or reports it in a dry run.
     fn collect(&mut self, live: &HashSet<Digest>, dry_run: bool) -> Collected {
         let dead = self
             .sizes()
@@ -167,7 +184,7 @@ impl State {
             .collect()
     }
 
-    /// What named images need, and what refers to it.
+    /// The content that named images need, and their referrers.
     fn live(&self) -> HashSet<Digest> {
         let mut live = HashSet::new();
         let mut waiting: Vec<&Digest> = self.names.values().collect();

@@ -1,4 +1,4 @@
-//! Names: listed, given, moved, taken away.
+//! Names of images: listing, tagging, moving, untagging.
 
 use wharf_content::{Descriptor, Error, ErrorKind, Name, Target};
 use wharf_reference::Digest;
@@ -9,7 +9,11 @@ use crate::{
 };
 
 impl Layout {
-    /// The images that index.json lists, in its order: one for each name, and those that have lost theirs.
+    /// Lists the images of index.json in its order: one for each name, and those without a name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] if index.json is damaged.
     pub async fn images(&self) -> Result<Vec<Image>, Error> {
         self.blocking(|layout| {
             let index = layout.shared.disk.index()?;
@@ -18,8 +22,8 @@ impl Layout {
         .await
     }
 
-    /// The image at this position in index.json, from zero, as Skopeo's `oci:DIRECTORY:@N` counts: for images whose
-    /// name is missing, not unique, or none that [`Name::parse`] takes.
+    /// Reads the image at this position in index.json, from zero, as Skopeo's `oci:DIRECTORY:@N` counts:
+    /// for images whose name is missing, not unique, or not accepted by [`Name::parse`].
     ///
     /// # Errors
     ///
@@ -51,7 +55,23 @@ impl Layout {
         .await
     }
 
-    /// Gives a manifest that is in the store a name. An image that had the name stays, without it.
+    /// Gives a name to a manifest in the store. The image that had the name stays, without it.
+    ///
+    /// ```
+    /// use wharf_content::{ImageBuilder, ImageConfig, Name, Platform, SinkExt as _};
+    /// use wharf_store::Layout;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let store = Layout::create(directory.path().join("images")).await?;
+    /// let config = ImageConfig::builder(Platform::host()).build()?;
+    /// let image = ImageBuilder::new().with_config(config).build()?;
+    /// store.push_image(&image, None).await?;
+    /// store.tag(&Name::parse("app:1")?, image.root().descriptor()).await?;
+    /// assert!(store.untag(&Name::parse("app:1")?).await?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -66,12 +86,12 @@ impl Layout {
         .await
     }
 
-    /// Moves a name from one manifest to another, or gives, or takes it away: only if it points where the
-    /// caller believes. `None` stands for no image.
+    /// Sets, moves or removes a name, but only if it means the `expected` manifest now. `None` stands for
+    /// no manifest.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`] if the name points elsewhere by now, [`ErrorKind::NotFound`] if the new
+    /// [`ErrorKind::Conflict`] if the name means another manifest now, [`ErrorKind::NotFound`] if the new
     /// manifest is not in the store.
     pub async fn compare_and_swap(
         &self,
@@ -102,23 +122,23 @@ impl Layout {
         .await
     }
 
-    /// Takes a name away. The image stays: under its other names, or without any. `false` if there was no
+    /// Removes a name. The image stays, under its other names or without a name. `false` if there was no
     /// such name.
     pub async fn untag(&self, name: &Name) -> Result<bool, Error> {
         let name = name.clone();
         self.change_index(move |index| index.untag(&name)).await
     }
 
-    /// Removes an image from index.json, as `podman image rm` does: by name that name, and the image when it
-    /// was its last; by digest all its names. `false` if there was nothing to remove.
+    /// Removes an image from index.json, as `podman image rm` does: by name that name, and the image with
+    /// its last name; by digest all its names. `false` if there was nothing to remove.
     ///
-    /// What it consists of stays on the disk until [`Layout::collect`].
+    /// Its content stays on the disk until [`Layout::collect`].
     pub async fn remove(&self, target: &Target) -> Result<bool, Error> {
         let target = target.clone();
         self.change_index(move |index| index.remove(&target)).await
     }
 
-    /// Changes index.json; whether there was anything to change.
+    /// Changes index.json; returns true if there was anything to change.
     async fn change_index(
         &self,
         change: impl FnOnce(&Index) -> Result<Changes, Error> + Send + 'static,
@@ -133,7 +153,7 @@ impl Layout {
         .await
     }
 
-    /// Pins a manifest that must be in the store, and makes it durable.
+    /// Pins a manifest that must be in the store, and syncs it.
     fn require(&self, manifest: &Descriptor) -> Result<(), Error> {
         if !manifest.media_type().is_manifest() {
             let message = format!("cannot name {}: it is no image manifest", manifest.media_type());
@@ -148,7 +168,7 @@ impl Layout {
     }
 }
 
-/// An image for each name of an entry; one without a name if it has none, or none that can be one here.
+/// One image for each name of an entry; one without a name if it has none that is valid here.
 fn images_of(entry: &Entry<'_>) -> Vec<Image> {
     let image = |name| Image::new(entry.position(), name, entry.descriptor().clone());
     let names = entry.names().filter_map(|name| Name::parse(name).ok());

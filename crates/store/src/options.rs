@@ -1,6 +1,11 @@
 use std::path::PathBuf;
 
-/// How a [`Layout`](crate::Layout) keeps its content.
+/// The settings of a [`Layout`](crate::Layout).
+///
+/// ```
+/// use wharf_store::{Durability, Options};
+/// let cache = Options::default().with_durability(Durability::Fast).with_access_for_all(true);
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Options {
@@ -12,24 +17,24 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether content must survive a power failure; [`Durability::Durable`] by default.
+    /// Sets whether content must survive a power failure. Default [`Durability::Durable`].
     #[must_use]
     pub const fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// When the bytes of a blob are hashed; [`Verify::Once`] by default.
+    /// Sets when the bytes of a blob are hashed. Default [`Verify::Once`].
     #[must_use]
     pub const fn with_verify(mut self, verify: Verify) -> Self {
         self.verify = verify;
         self
     }
 
-    /// Keeps blobs in a directory that several layouts share, as skopeo's `--dest-shared-blob-dir` does:
+    /// Stores blobs in a directory that several layouts share, as skopeo's `--dest-shared-blob-dir` does:
     /// `DIRECTORY/sha256/...` stands for `blobs/sha256/...`.
     ///
-    /// No layout knows what the others need, so such a store cannot be collected.
+    /// Such a store cannot be collected, because it does not know what the other layouts need.
     #[must_use]
     pub fn with_shared_blobs(mut self, directory: impl Into<PathBuf>) -> Self {
         self.shared_blobs = Some(directory.into());
@@ -68,26 +73,26 @@ impl DangerousOptions {
     }
 }
 
-/// What a power failure may cost.
+/// The content that a power failure may destroy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Nothing that was acknowledged: files are synced before they are visible, and directories before a name
-    /// is given.
+    /// No content that was acknowledged: files are synced before they are visible, and directories before a
+    /// name is set.
     #[default]
     Durable,
-    /// The images of the last seconds. Blobs are not synced, and every process hashes them again before it
-    /// uses them; index.json is never damaged.
+    /// The images of the last seconds. Blobs are not synced, and every process hashes them before the first
+    /// use; index.json is never damaged.
     Fast,
 }
 
-/// When stored bytes are hashed again.
+/// The reads for which stored bytes are hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Verify {
-    /// On the first read in each process, and again when the file has changed.
+    /// The first read in each process, and the first after the file has changed.
     #[default]
     Once,
-    /// On every read.
+    /// Every read.
     Always,
 }

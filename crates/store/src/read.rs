@@ -1,4 +1,4 @@
-//! Serving a blob from its file, hashed on the way unless this process has done so before.
+//! Reads a blob from its file, and hashes it unless this process has done so before.
 
 use std::{ops::Range, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) shared: Arc<Shared>,
-    /// Keeps the blob from being collected.
+    /// Protects the blob from collection.
     pub(crate) lease: Arc<Lease>,
     pub(crate) descriptor: Descriptor,
 }
@@ -40,7 +40,7 @@ impl OpenBlob for Stored {
     }
 }
 
-/// The bytes of a blob, hashed as they pass unless this process has done so before.
+/// A reader of a blob's bytes, which hashes them unless this process has done so before.
 pub(crate) struct Reader {
     shared: Arc<Shared>,
     _lease: Option<Arc<Lease>>,
@@ -48,12 +48,12 @@ pub(crate) struct Reader {
     size: u64,
     stamp: Stamp,
     chunks: Chunks,
-    /// `None` if the file is known to be good.
+    /// `None` if the file was verified before.
     hasher: Option<Hasher>,
 }
 
 impl Reader {
-    /// Opens a blob that should have this size, as far as the caller knows.
+    /// Opens a blob. `size` is its expected size, if the caller knows it.
     pub(crate) fn open(
         shared: Arc<Shared>,
         lease: Option<Arc<Lease>>,
@@ -87,12 +87,12 @@ impl Reader {
         })
     }
 
-    /// How many bytes the blob has.
+    /// The size of the blob in bytes.
     pub(crate) const fn size(&self) -> u64 {
         self.size
     }
 
-    /// Of the blob this part.
+    /// Restricts the reader to a range of the blob.
     pub(crate) fn part(mut self, range: Range<u64>) -> Result<Self, Error> {
         let range = range.start.min(self.size)..range.end.min(self.size);
         if range.end < self.size {
@@ -110,8 +110,8 @@ impl Reader {
         Ok(self)
     }
 
-    /// Hashes the whole file once, for all who read parts of it. If that cannot be remembered, what is read
-    /// then is hashed again.
+    /// Hashes the whole file once for all readers of parts. If the result cannot be remembered, later reads
+    /// hash again.
     pub(crate) fn verify_all(&mut self) -> Result<(), Error> {
         if self.hasher.is_none() {
             return Ok(());
@@ -132,8 +132,8 @@ impl Reader {
         Ok(())
     }
 
-    /// The next bytes, at most `limit`; none at the end. What completes the blob is only returned when the
-    /// digest is right.
+    /// Reads the next bytes, at most `limit`; none at the end. The bytes that complete the blob are
+    /// returned only if the digest is right.
     fn read(&mut self, limit: u64) -> Result<Bytes, Error> {
         let bytes = self.chunks.read(limit)?;
         if bytes.is_empty() && !self.chunks.left.is_empty() {
@@ -153,7 +153,7 @@ impl Reader {
         Ok(bytes)
     }
 
-    /// The file was good; unless it changes, it need not be hashed again.
+    /// Records that the file was verified, so that it is not hashed again unless it changes.
     fn remember(&self) -> Result<(), Error> {
         let now = os::stamp_of(&self.chunks.file).at("look at", &self.chunks.path)?;
         let stamped = VerifiedStamp::of(&self.digest, &now).is_some(); // another write would remove the stamp
@@ -179,7 +179,7 @@ impl Read for Reader {
     }
 }
 
-/// A manifest's bytes whole, or `None` if there is no such file.
+/// Reads all bytes of a manifest; `None` if there is no such file.
 ///
 /// Fails with [`ErrorKind::TooLarge`](wharf_content::ErrorKind) beyond `limit`.
 pub(crate) fn whole(disk: &Disk, digest: &Digest, limit: u64) -> Result<Option<Bytes>, Error> {

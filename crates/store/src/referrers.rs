@@ -1,11 +1,11 @@
-//! Referrers: a layout has no list of them, so they are looked for.
+//! Referrers. A layout has no list of them, so all small blobs are searched.
 
 use wharf_content::{Descriptor, Error, ErrorKind, MAX_MANIFEST_SIZE, Manifest};
 use wharf_reference::Digest;
 
 use crate::{Layout, disk::Entry, read::whole};
 
-/// The manifests whose subject is this one, in the order of their digests. What is damaged is none.
+/// Finds the manifests whose subject is this one, in the order of their digests. Corrupt blobs are skipped.
 pub(crate) fn of(layout: &Layout, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
     let disk = &layout.shared.disk;
     let mut found = Vec::new();
@@ -40,8 +40,8 @@ pub(crate) fn of(layout: &Layout, subject: &Digest) -> Result<Vec<Descriptor>, E
     Ok(found)
 }
 
-/// A referrer as lists of them describe it: with its artifact type and annotations (distribution-spec,
-/// *Listing Referrers*).
+/// The entry for a referrer in a list, with its artifact type and annotations (distribution-spec, *Listing
+/// Referrers*).
 pub(crate) fn describe(manifest: &Manifest) -> Descriptor {
     let descriptor = manifest.descriptor().clone();
     let descriptor = descriptor.with_annotations(manifest.annotations().clone());

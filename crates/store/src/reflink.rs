@@ -1,5 +1,5 @@
-//! Taking blobs from a layout next door by sharing their blocks. A second name for the file would be as quick, but
-//! its mode and time would be those of both: a layout that is copied from stays as it was.
+//! Mounts blobs from another layout by shared blocks. A hard link would be as fast, but mode and time of
+//! the file belong to both names, and the other layout must not change.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use wharf_content::{Descriptor, Error};
 
 use crate::{Layout, disk::Disk, hashing::file_has, ingest, os, runtime::blocking};
 
-/// Takes the blob from the layout at `from`; `false` if its bytes must be copied.
+/// Mounts the blob from the layout at `from`; `false` if its bytes must be copied.
 pub(crate) async fn mount(layout: &Layout, descriptor: &Descriptor, from: &Path) -> Result<bool, Error> {
     let (wanted, from) = (descriptor.clone(), from.to_owned());
     let opened = layout.blocking(move |layout| {
@@ -42,7 +42,7 @@ pub(crate) async fn mount(layout: &Layout, descriptor: &Descriptor, from: &Path)
     taken
 }
 
-/// Makes the file being received share the other's blocks.
+/// Makes the ingest file share the blocks of the other layout's file.
 fn share_blocks(source: &Disk, slot: &mut ingest::Slot, descriptor: &Descriptor) -> Result<bool, Error> {
     let Some((from, stamp)) = source.open_blob(descriptor.digest())? else {
         return Ok(false);
@@ -53,6 +53,6 @@ fn share_blocks(source: &Disk, slot: &mut ingest::Slot, descriptor: &Descriptor)
     if stamp.size != descriptor.size() || !os::reflink(&from, file) {
         return Ok(false);
     }
-    // Hashed after it was shared: what the other does to its file now does not matter.
+    // Hashed after the blocks were shared, so later changes by the other process do not matter.
     file_has(file, descriptor.digest(), path)
 }

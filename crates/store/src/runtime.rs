@@ -1,4 +1,4 @@
-//! The ways to blocking work.
+//! Blocking and long work, away from the threads of the runtime.
 
 use std::{
     convert::Infallible,
@@ -10,19 +10,20 @@ use std::{
 use tokio::{runtime::Handle, sync::oneshot, task::JoinError};
 use wharf_content::{Error, ErrorKind};
 
-/// Runs what blocks where that harms no other task.
+/// Runs blocking work on a thread for blocking work.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     joined(tokio::task::spawn_blocking(work).await)
 }
 
-/// Runs a future that computes for long between two waits on a thread that has nothing else to do.
+/// Runs a future that computes for long between two awaits on a thread of its own.
 ///
-/// On a thread of the runtime it would hold up what it wakes: tokio keeps a task that was woken by another for the same
-/// thread, so the next piece of a blob would be received only when this one is hashed.
+/// On a thread of the runtime it would delay the tasks that it wakes: tokio schedules a task that was woken
+/// by another on the same thread, so the next piece of a blob would be received only after this one was
+/// hashed.
 ///
-/// If this is dropped, the future is dropped there as soon as its poll returns.
+/// If this future is dropped, the other one is dropped on its thread as soon as its poll returns.
 pub(crate) async fn on_own_thread<T: Send + 'static>(
     future: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
@@ -46,7 +47,7 @@ pub(crate) async fn on_own_thread<T: Send + 'static>(
     result
 }
 
-/// The result of such work; that it was stopped is an error.
+/// The result of work on another thread; an error if the work was cancelled or panicked.
 pub(crate) fn joined<T>(result: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
     result.map_err(|error| {
         let kind = if error.is_cancelled() {
@@ -64,7 +65,7 @@ mod tests {
 
     use super::*;
 
-    /// Says when it is dropped.
+    /// Sends a message when it is dropped.
     struct Witness(mpsc::Sender<()>);
 
     impl Drop for Witness {

@@ -1,4 +1,4 @@
-//! What all handles of one open layout have in common.
+//! The state that all handles of an open layout share.
 
 use std::{fs::File, num::NonZeroUsize, sync::Arc, thread};
 
@@ -38,10 +38,11 @@ impl Shared {
         }
     }
 
-    /// Whether the blob is there and good, if that is known without reading it. The caller has pinned it.
+    /// True if the blob is there and verified, false if it is not there, `None` if its bytes must be read
+    /// to tell. The caller has pinned it.
     ///
-    /// A blob with a durable verified stamp counts as good. A file of another size is not what was asked
-    /// for and stays: the descriptor may be the one that lies, and other images may need the file.
+    /// A blob with a durable verified stamp counts as verified. A file of another size counts as absent but
+    /// stays, because the descriptor may be wrong and other images may need the file.
     pub(crate) fn contains_cached(&self, descriptor: &Descriptor) -> Result<Option<bool>, Error> {
         let digest = descriptor.digest();
         Ok(match self.disk.find_blob(digest)? {
@@ -54,10 +55,9 @@ impl Shared {
         })
     }
 
-    /// Whether the blob is there and good, so that it need not be sent. The caller has pinned it.
+    /// True if the blob is there and verified, so that it need not be pushed. The caller has pinned it.
     ///
-    /// What is not known to be good is hashed, synced and marked now. What is damaged is taken out of the store and
-    /// is not there.
+    /// An unverified blob is hashed, synced and stamped. A corrupt one is moved aside and counts as absent.
     pub(crate) fn ensure_verified(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         if let Some(known) = self.contains_cached(descriptor)? {
             return Ok(known);
@@ -75,8 +75,8 @@ impl Shared {
         Ok(true)
     }
 
-    /// Marks a file that was just found to be good, so that no process hashes it for this again. One that has
-    /// other names, as in another tool's layout or build, is left as it is.
+    /// Stamps a file that was just verified, so that no process hashes it for this again. A file that has
+    /// other names, as in another tool's layout or build, is not changed.
     fn remember_verified(&self, file: &File, digest: &Digest, stamp: &Stamp) {
         let unchanged = || os::stamp_of(file).ok().as_ref() == Some(stamp);
         let path = self.disk.blob_path(digest);
@@ -90,7 +90,7 @@ impl Shared {
         }
     }
 
-    /// Takes a damaged blob away. `false`, if that is possible: then it can be had anew.
+    /// Moves a corrupt blob aside and returns `Ok(false)`, so that the caller fetches it again.
     fn refuse(&self, corrupt: &Corrupt) -> Result<bool, Error> {
         self.disk.set_aside(corrupt).map(|_| false)
     }

@@ -16,7 +16,7 @@ use crate::{
     sync::LockExt as _,
 };
 
-/// Everything that index.json leads to, until it changes.
+/// The content that index.json needs, cached until the file changes.
 #[derive(Debug, Default)]
 pub(crate) struct Named(Mutex<(Option<Arc<Index>>, HashSet<Digest>)>);
 
@@ -64,7 +64,7 @@ pub(crate) fn removable(disk: &Disk, wanted: &dyn Fn() -> bool) -> Result<Vec<Di
 /// Removes a blob and returns true, unless index.json or a running operation needs it.
 pub(crate) fn remove(disk: &Disk, named: &Named, digest: &Digest) -> Result<bool, Error> {
     let gate = disk.gate(true)?;
-    // Leases first: who names an image ends its lease only when index.json says so.
+    // Leases are read first: an operation that names an image ends its lease after index.json has the name.
     let pins = live_pins(disk, true)?;
     if is_pinned(disk, &pins, digest)? || named.contains(disk, digest)? {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! What is beside the blobs: given-up downloads, temporary files, damaged blobs.
+//! Files beside the blobs: partial blobs, temporary files, corrupt blobs.
 
 use wharf_content::Error;
 use wharf_reference::Digest;
@@ -10,7 +10,7 @@ use crate::{
     os::{Dir, Kind, Stamp},
 };
 
-/// Removes what nobody is writing to and nobody will continue.
+/// Removes files that no process writes to and that will not be resumed.
 pub(super) fn remove(disk: &Disk, options: &Collect, collected: &mut Collected) -> Result<(), Error> {
     // Temporary files are made and locked while the gate is open.
     let gate = disk.gate(true)?;
@@ -66,7 +66,7 @@ fn files(directory: &Dir) -> Result<Vec<(String, Stamp)>, Error> {
     Ok(files)
 }
 
-/// The digest that a partial download is named after.
+/// The digest that a partial blob is named after.
 fn digest_of(name: &str) -> Option<Digest> {
     let (algorithm, encoded) = name.split_once('-')?;
     Digest::parse(&format!("{algorithm}:{encoded}"))

@@ -1,4 +1,4 @@
-//! What is needed: reached from names and leases.
+//! Marks live content: all that is reached from names and leases.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,13 +12,14 @@ use crate::{
     os::Stamp,
 };
 
-/// What a document refers to, of any type that has the fields of a manifest.
+/// The links of a document of any type that has the members of a manifest.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Document {
     config: Option<Link>,
     layers: Option<Vec<Link>>,
-    /// Of OCI's artifact manifest. In an image the key means nothing, so anything may stand there.
+    /// The blobs of OCI's artifact manifest. In other documents the key has no meaning and may have any
+    /// value.
     #[serde(deserialize_with = "links_or_nothing")]
     blobs: Option<Vec<Link>>,
     manifests: Option<Vec<Link>>,
@@ -39,7 +40,7 @@ fn links_or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 }
 
 impl Document {
-    /// Everything it needs; whether that may be a document in turn.
+    /// The digests that the document lists, and whether each may be a document.
     fn children(&self) -> impl Iterator<Item = (&Digest, bool)> {
         let is_manifest = |link: &Link| link.media_type.as_ref().is_some_and(MediaType::is_manifest);
         let leaves = self
@@ -53,11 +54,11 @@ impl Document {
     }
 }
 
-/// Marks what is needed.
+/// The set of live content.
 pub(super) struct Marker<'a> {
     disk: &'a Disk,
     live: HashSet<Digest>,
-    /// Of those, the ones that have been looked into.
+    /// The live blobs whose links have been marked.
     walked: HashSet<Digest>,
 }
 
@@ -74,8 +75,8 @@ impl<'a> Marker<'a> {
         self.live.contains(digest)
     }
 
-    /// Marks what index.json names. Of an entry that cannot be read, every digest in it counts: it may protect what
-    /// it names, and its author knows what that is.
+    /// Marks the content of index.json. Every digest in an entry that cannot be read counts too, because
+    /// the entry may protect that content.
     pub(super) fn roots(
         &mut self,
         index: &Index,
@@ -97,7 +98,7 @@ impl<'a> Marker<'a> {
         Ok(())
     }
 
-    /// Marks what leases pin; nobody said of what kind it is.
+    /// Marks the content that leases pin, whose kind is not known.
     pub(super) fn pins(&mut self, pins: &HashSet<Digest>) -> Result<(), Error> {
         pins.iter()
             .try_for_each(|digest| self.mark(digest, Kind::Unknown))
@@ -119,12 +120,12 @@ impl<'a> Marker<'a> {
         Ok(())
     }
 
-    /// What a file says, if it is a document.
+    /// Parses a blob, if it is a document.
     fn document(&self, digest: &Digest, kind: Kind) -> Result<Option<Document>, Error> {
         if !digest.algorithm().is_supported() || !matches!(self.disk.find_blob(digest)?, Found::File(_)) {
             return Ok(None); // it protects nothing if it is not there or no file
         }
-        // Any other failure ends the collection: what this needs is not known.
+        // Any other error ends the collection, because the blob's links are not known.
         let Some((file, stamp)) = self.disk.open_blob(digest)? else {
             return Ok(None);
         };
@@ -145,18 +146,18 @@ impl<'a> Marker<'a> {
         Err(Error::new(ErrorKind::Corrupt, message))
     }
 
-    /// All that is marked.
+    /// All live digests.
     pub(super) fn into_live(self) -> HashSet<Digest> {
         self.live
     }
 
-    /// Whether nothing is needed.
+    /// True if nothing is live.
     pub(super) fn is_empty(&self) -> bool {
         self.live.is_empty()
     }
 
-    /// What of `found` is not needed, in an order in which it can be removed: documents before what they refer
-    /// to. Marks the referrers of what is needed on the way.
+    /// Returns the blobs of `found` that are not live, in an order in which they can be removed: documents
+    /// before the content that they list. Marks referrers of live manifests first.
     pub(super) fn garbage(&mut self, found: &HashMap<Digest, Stamp>) -> Result<Vec<(Digest, Stamp)>, Error> {
         let documents = self.referrers(found)?;
         let mut heights = HashMap::new();
@@ -177,7 +178,7 @@ impl<'a> Marker<'a> {
             .collect())
     }
 
-    /// Marks the referrers of what is needed; the documents among `found` that were not needed without that.
+    /// Marks the referrers of live manifests. Returns the documents in `found` that were not live before.
     pub(super) fn referrers<'f>(
         &mut self,
         found: &'f HashMap<Digest, Stamp>,
@@ -211,7 +212,7 @@ impl<'a> Marker<'a> {
     }
 }
 
-/// Every digest that a JSON text has as a value, also one in capitals.
+/// All digests that are values in a JSON text, also in capitals.
 fn digests_in(text: &str) -> Vec<Digest> {
     let mut digests = Vec::new();
     let mut waiting: Vec<serde_json::Value> = serde_json::from_str(text).into_iter().collect();
@@ -228,15 +229,15 @@ fn digests_in(text: &str) -> Vec<Digest> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Named as one: it must be readable.
+    /// Named as a manifest: it must be readable.
     Manifest,
-    /// To be looked at.
+    /// It may be a document.
     Unknown,
     Leaf,
 }
 
-/// How many steps down the deepest thing is that a document refers to. Without recursion: what lies in a store
-/// may be nested as deep as somebody liked.
+/// The number of levels below a document. It is computed without recursion, because documents in a store
+/// may be nested to any depth.
 fn height<'a>(
     digest: &'a Digest,
     documents: &HashMap<&'a Digest, Document>,
@@ -255,7 +256,7 @@ fn height<'a>(
             .filter(|child| !heights.contains_key(**child))
             .map(|&child| child.clone())
             .collect();
-        // Zero stands for one that is being looked at: only a forged document can come upon it again.
+        // Zero marks a document in progress, which only a forged document can reach again.
         if unknown.is_empty() || heights.contains_key(&current) {
             let below = children.iter().filter_map(|child| heights.get(*child)).max();
             let height = below.map_or(1, |below| below.saturating_add(1));

@@ -1,10 +1,11 @@
-//! Garbage collection (rule S5): what no name, no lease and no kept image needs is removed.
+//! Garbage collection: removes content that no name, no lease and no remaining image needs (threat S5 in
+//! docs/threats.md).
 //!
-//! First everything is listed, then everything needed is marked: from index.json, from the leases of running
-//! operations in all processes, and referrers from their subjects. Then, behind the closed gate and a little
-//! at a time, names and leases are read again and what is still not needed goes: manifests before what they
-//! refer to, so that a manifest that exists never lacks something because of a collector, whenever it is
-//! stopped.
+//! First all blobs are listed and all live ones marked: from index.json, from the leases of running
+//! operations in all processes, and referrers from their subjects. Then the gate is closed for short
+//! intervals; in each, names and leases are read again and blobs that are still not live are removed,
+//! manifests before the content that they list. So an existing manifest never lacks content because of a
+//! collector, even if that is killed.
 
 mod exclusive;
 mod leftovers;
@@ -30,18 +31,30 @@ pub(crate) use exclusive::{Named, removable, remove, tidy};
 use marker::Marker;
 pub use options::{Collect, Collected, Prune};
 
-/// How long the gate is closed at a time.
+/// The longest time for which the gate is closed.
 const CLOSED: Duration = Duration::from_millis(10);
 
 impl Layout {
-    /// Removes what no image in index.json and no running operation needs.
+    /// Removes content that no image in index.json and no running operation needs.
     ///
-    /// Safe at any time, with any number of other processes at work, and when it is stopped at any point.
+    /// ```
+    /// use wharf_store::{Collect, Layout};
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let store = Layout::create(directory.path().join("images")).await?;
+    /// let planned = store.collect(&Collect::default().with_dry_run(true)).await?;
+    /// println!("{} bytes can be freed", planned.bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// It can run at any time, beside any number of other processes, and can be stopped at any point.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if a manifest that is needed is damaged, since what it needs is not known then:
-    /// [`Layout::repair`] comes first. [`ErrorKind::Unsupported`] for a store with shared blobs.
+    /// [`ErrorKind::Corrupt`] if a live manifest is corrupt, because its content is not known then: call
+    /// [`Layout::repair`] first. [`ErrorKind::Unsupported`] for a store with shared blobs.
     /// [`ErrorKind::Conflict`] for an [`ExclusiveLayout`](crate::ExclusiveLayout), such as a registry's.
     pub async fn collect(&self, options: &Collect) -> Result<Collected, Error> {
         let options = options.clone();
@@ -49,8 +62,12 @@ impl Layout {
             .await
     }
 
-    /// Removes images, as `podman image prune` does: those without a name, or all; then what only they
-    /// needed, as [`Layout::collect`] does.
+    /// Removes images, as `podman image prune` does: those without a name, or all; then the content that
+    /// only they needed, as [`Layout::collect`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::collect`].
     pub async fn prune(&self, which: Prune, options: &Collect) -> Result<Collected, Error> {
         let options = options.clone();
         self.blocking(move |layout| {
@@ -75,15 +92,15 @@ impl Layout {
     }
 }
 
-/// Fails where more is needed than index.json and leases say.
+/// Refuses a layout whose live content is not known from index.json and leases alone.
 fn refuse_foreign(disk: &Disk) -> Result<(), Error> {
     if disk.options().shared_blobs.is_some() {
-        let message = "a store with shared blobs cannot be collected: nobody knows what its other users need";
+        let message = "a store with shared blobs cannot be collected: its other users are not known";
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     if disk.is_exclusive()? {
         let message = format!(
-            "{} cannot be collected: another program, such as a registry, keeps its content, and it alone \
+            "{} cannot be collected: another program, such as a registry, has it for itself, and only that program \
              knows what is needed",
             disk.path().display()
         );
@@ -145,7 +162,8 @@ fn sweep(
     while candidates.peek().is_some() {
         let gate = disk.gate(true)?;
         let closed = Instant::now();
-        // Leases first: who names an image ends its lease only when index.json says so.
+        // Leases are read first: an operation that names an image ends its lease after index.json has the
+        // name.
         marker.pins(&live_pins(disk, true)?)?;
         let now = disk.index()?;
         if !Arc::ptr_eq(&now, &index) {

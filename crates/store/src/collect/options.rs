@@ -4,7 +4,7 @@ use wharf_reference::Digest;
 
 use crate::os::Stamp;
 
-/// How [`Layout::collect`](crate::Layout::collect) works.
+/// The settings of [`Layout::collect`](crate::Layout::collect).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Collect {
@@ -31,16 +31,16 @@ impl Collect {
         self
     }
 
-    /// How long blobs stay that another tool has put there: it takes no lease, and names what it writes last.
-    /// One hour by default. What this crate has written needs no such time.
+    /// Sets how long unneeded blobs of other tools stay: such a tool takes no lease and sets names last.
+    /// Default one hour. Blobs that this crate has written need no such time.
     #[must_use]
     pub const fn with_foreign_grace(mut self, grace: Duration) -> Self {
         self.foreign_grace = grace;
         self
     }
 
-    /// How long a download that was cut waits to be continued, and a damaged blob for inspection: seven days
-    /// by default. Zero removes all that nobody is writing to.
+    /// Sets how long partial blobs stay for a resume, and corrupt blobs for inspection. Default seven days.
+    /// Zero removes all that no process writes to.
     #[must_use]
     pub const fn with_partial_age(mut self, age: Duration) -> Self {
         self.partial_age = age;
@@ -52,36 +52,36 @@ impl Collect {
     }
 }
 
-/// Which images [`Layout::prune`](crate::Layout::prune) removes.
+/// The images that [`Layout::prune`](crate::Layout::prune) removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Prune {
-    /// Those without a name.
+    /// Images without a name.
     Dangling,
-    /// All.
+    /// All images.
     All,
 }
 
-/// What a collection has removed, or would remove.
+/// The content that a collection has removed, or would remove.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Collected {
-    /// Entries removed from index.json.
+    /// The number of entries removed from index.json.
     pub images: usize,
-    /// Blobs and manifests removed, with their sizes in bytes.
+    /// The blobs and manifests removed, with their sizes in bytes.
     pub blobs: Vec<(Digest, u64)>,
-    /// Downloads that had been given up, and other leftovers.
+    /// The number of partial, temporary and corrupt files removed.
     pub leftovers: usize,
-    /// Their size in bytes.
+    /// The size of these files in bytes.
     pub leftover_bytes: u64,
-    /// Blobs and manifests that stay.
+    /// The number of blobs and manifests that stay.
     pub kept: usize,
-    /// Files in the directories of blobs that are none; they are left alone.
+    /// Files in the directories of blobs that are no blobs. They are not touched.
     pub foreign: Vec<PathBuf>,
 }
 
 impl Collected {
-    /// How many bytes were freed, or would be.
+    /// The number of bytes that were freed, or would be.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let blobs = self.blobs.iter().map(|(_, size)| size);

@@ -1,4 +1,4 @@
-//! Blobs as files: looked up, made, set aside.
+//! Blobs as files: look-up, creation, removal.
 
 use std::{
     fs::File,
@@ -18,7 +18,7 @@ use crate::{
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 
-/// What has a blob's name.
+/// The file that has a blob's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
@@ -32,12 +32,12 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) enum Entry {
     Blob(Digest, Stamp),
-    /// What is no blob and was not put there by this crate.
+    /// A file that is no blob and was not written by this crate.
     Foreign(PathBuf),
 }
 
 impl Disk {
-    /// The directory whose entries are one directory for each algorithm.
+    /// The directory that has one directory of blobs for each algorithm.
     fn blobs(&self) -> io::Result<Dir> {
         match &self.pool {
             Pool::Own => self.root.dir("blobs"),
@@ -62,7 +62,7 @@ impl Disk {
             .join(digest.encoded())
     }
 
-    /// The file of a blob, if there is one.
+    /// Opens the file of a blob, if there is one.
     pub(crate) fn open_blob(&self, digest: &Digest) -> Result<Option<(File, Stamp)>, Error> {
         verifiable(digest)?;
         let path = self.blob_path(digest);
@@ -79,7 +79,7 @@ impl Disk {
         }
     }
 
-    /// What has the name of a blob.
+    /// Finds the file that has the name of a blob.
     pub(crate) fn find_blob(&self, digest: &Digest) -> Result<Found, Error> {
         verifiable(digest)?;
         let stat = self
@@ -95,7 +95,7 @@ impl Disk {
         }
     }
 
-    /// Whether the blob is there with its size.
+    /// True if there is a file of the blob with its size.
     pub(crate) fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         Ok(matches!(
             self.find_blob(descriptor.digest())?,
@@ -117,7 +117,7 @@ impl Disk {
         Error::new(ErrorKind::NotFound, message)
     }
 
-    /// The error for a blob that an image needs and that cannot be read: what stands in its place.
+    /// The error for a blob that an image needs and that cannot be read; `found` is the file in its stead.
     pub(crate) fn lacks_blob(&self, descriptor: &Descriptor, found: Found) -> Error {
         let path = self.blob_path(descriptor.digest());
         match found {
@@ -183,7 +183,7 @@ impl Disk {
         os::stamp_of(file).at("look at", &path)
     }
 
-    /// Moves a directory that has the name of a blob to where damaged blobs are kept: no file can replace it.
+    /// Moves a directory that has the name of a blob aside, because a file cannot replace it.
     pub(crate) fn clear_name(&self, digest: &Digest) -> Result<(), Error> {
         if self.find_blob(digest)? != Found::Other {
             return Ok(());
@@ -201,7 +201,7 @@ impl Disk {
         Ok(())
     }
 
-    /// A new file of the ingest directory, for content of no name yet.
+    /// Creates a file in the ingest directory, for content without a name yet.
     pub(crate) fn temporary(&self) -> Result<Temporary<'_>, Error> {
         let (directory, name) = (self.ingest()?, temporary_name());
         let path = directory.path().join(&name);
@@ -218,14 +218,14 @@ impl Disk {
         Ok(temporary)
     }
 
-    /// Makes small and verified content a blob.
+    /// Writes small and verified content as a blob.
     pub(crate) fn commit_bytes(&self, digest: &Digest, bytes: &[u8]) -> Result<Stamp, Error> {
         let mut temporary = self.temporary()?;
         temporary.file.write_all(bytes).at("write", &temporary.path())?;
         temporary.commit(digest)
     }
 
-    /// Makes the name of a blob durable, where its directory is.
+    /// Syncs the directory of a blob.
     pub(crate) fn sync_name(&self, digest: &Digest) -> Result<(), Error> {
         if self.options.durability != Durability::Durable {
             return Ok(());
@@ -234,7 +234,7 @@ impl Disk {
         synced.at("sync", &self.blob_path(digest))
     }
 
-    /// Makes the names of all blobs durable.
+    /// Syncs the directories of all blobs.
     pub(crate) fn sync_blobs(&self) -> Result<(), Error> {
         if self.options.durability != Durability::Durable {
             return Ok(());
@@ -252,7 +252,7 @@ impl Disk {
         blobs.sync().at("sync", &path)
     }
 
-    /// Removes a blob. Behind the closed gate only.
+    /// Removes a blob. The caller has closed the gate.
     pub(crate) fn remove_blob(&self, digest: &Digest) -> Result<(), Error> {
         let removed = self
             .algorithm_dir(digest)
@@ -260,12 +260,12 @@ impl Disk {
         removed.at("remove", &self.blob_path(digest))
     }
 
-    /// Everything in the directories of blobs.
+    /// Lists all entries of the directories of blobs.
     pub(crate) fn list_blobs(&self) -> Result<Vec<Entry>, Error> {
         self.list_blobs_while(&|| true)
     }
 
-    /// Everything in the directories of blobs, or an error once it is not wanted any more.
+    /// Lists all entries of the directories of blobs; an error once `wanted` returns false.
     pub(crate) fn list_blobs_while(&self, wanted: &dyn Fn() -> bool) -> Result<Vec<Entry>, Error> {
         let path = self.blobs_path();
         let blobs = self.blobs().at("open", &path)?;
@@ -301,7 +301,7 @@ impl Disk {
     }
 }
 
-/// A locked file of the ingest directory; removed when dropped, unless it has become a blob.
+/// A locked file of the ingest directory. It is removed when dropped, unless it has become a blob.
 pub(crate) struct Temporary<'a> {
     pub(crate) file: File,
     disk: &'a Disk,
@@ -315,7 +315,7 @@ impl Temporary<'_> {
         self.directory.path().join(&self.name)
     }
 
-    /// Makes the file a blob: durable first, visible then. The caller has verified it.
+    /// Seals the file and moves it to the name of its blob. The caller has verified it.
     pub(crate) fn commit(mut self, digest: &Digest) -> Result<Stamp, Error> {
         self.disk.seal(&self.file, digest, &self.path())?;
         let stamp = self
@@ -334,11 +334,11 @@ impl Drop for Temporary<'_> {
     }
 }
 
-/// Only what can be verified has a place here.
+/// Refuses digests of algorithms that cannot be verified.
 pub(crate) fn verifiable(digest: &Digest) -> Result<(), Error> {
     if digest.algorithm().is_supported() {
         return Ok(());
     }
-    let message = format!("cannot keep {digest}: only sha256 and sha512 can be verified");
+    let message = format!("cannot store {digest}: only sha256 and sha512 can be verified");
     Err(Error::new(ErrorKind::Unsupported, message))
 }

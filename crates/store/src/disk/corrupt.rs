@@ -1,4 +1,4 @@
-//! Damaged blobs: taken out of the store, kept for inspection (rule S6).
+//! Corrupt blobs: they are moved aside for inspection (threat S6 in docs/threats.md).
 
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
@@ -9,11 +9,11 @@ use crate::{
     os::{Dir, Kind, Stamp},
 };
 
-/// A blob that turned out to be damaged: what to set aside.
+/// A corrupt blob to move aside.
 #[derive(Debug, Clone)]
 pub(crate) struct Corrupt {
     pub(crate) digest: Digest,
-    /// The state of the file that was read; another one is left alone.
+    /// The state of the file that was read. A file with another state is not moved.
     pub(crate) stamp: Stamp,
     pub(crate) why: &'static str,
 }
@@ -29,8 +29,8 @@ impl Corrupt {
 }
 
 impl Disk {
-    /// Takes a damaged blob out of the store and keeps it for inspection; the error to report. A store that
-    /// cannot be written to keeps it where it is, and so does a layout that this crate has only read.
+    /// Moves a corrupt blob aside and returns the error to report. In a store that cannot be written to,
+    /// and in a layout that this crate has only read, the blob stays.
     pub(crate) fn quarantine(&self, corrupt: &Corrupt) -> Error {
         let path = self.blob_path(&corrupt.digest);
         let is_ours = matches!(self.is_ours(), Ok(true));
@@ -44,8 +44,8 @@ impl Disk {
         Error::new(ErrorKind::Corrupt, message)
     }
 
-    /// The error for a blob whose file has another size than its descriptor says. It stays where it is: a
-    /// descriptor is anybody's word, and if the file is wrong the next pull replaces it.
+    /// The error for a blob whose file has another size than its descriptor states. The file stays, because
+    /// the descriptor may be wrong; if the file is, the next pull replaces it.
     pub(crate) fn wrong_size(&self, digest: &Digest, said: u64, size: u64, verified: bool) -> Error {
         if verified {
             let message = format!("{digest} has {size} bytes, but is said to have {said}");
@@ -59,7 +59,7 @@ impl Disk {
         Error::new(ErrorKind::Corrupt, message)
     }
 
-    /// `false` if the file is another one by now.
+    /// Moves a corrupt blob aside; `false` if the file has changed since it was read.
     pub(crate) fn set_aside(&self, corrupt: &Corrupt) -> Result<bool, Error> {
         let digest = &corrupt.digest;
         let aside = self.pool_private("corrupt")?;
@@ -82,7 +82,7 @@ impl Disk {
         Ok(true)
     }
 
-    /// Where damaged blobs are kept.
+    /// The directory of corrupt blobs.
     pub(crate) fn corrupt_dir(&self) -> Result<Dir, Error> {
         self.pool_private("corrupt")
     }

@@ -1,4 +1,4 @@
-//! index.json as a file: cached, and replaced as a whole under a lock (rule S8).
+//! index.json as a file: cached, and replaced as a whole under a lock (threat S8 in docs/threats.md).
 
 use std::{
     fs::File,
@@ -21,15 +21,15 @@ use crate::{
 
 pub(super) const INDEX: &str = "index.json";
 
-/// How often a file that cannot be read is read again while another tool may be writing it, and the pause before.
+/// The most attempts to read a file that another tool may be writing, and the pause between two.
 const ATTEMPTS: u32 = 30;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What index.json said when it was last read.
+/// The content of index.json when it was last read.
 #[derive(Debug)]
 pub(super) struct Cached {
     stamp: Stamp,
-    /// Whether the file could have been written again without another stamp.
+    /// True if the file could have been written again without a new stamp.
     racy: bool,
     index: Arc<Index>,
 }
@@ -37,15 +37,15 @@ pub(super) struct Cached {
 /// An index.json that cannot be read.
 struct Unreadable {
     why: String,
-    /// Whether somebody may be writing it just now.
+    /// True if another tool may be writing it now.
     fresh: bool,
 }
 
 impl Disk {
-    /// What index.json says now.
+    /// Reads index.json, or the cached content if the file has not changed.
     ///
-    /// Other tools write the file in place, so that it is empty or cut short for a moment: what was written a moment
-    /// ago and cannot be read is read again.
+    /// Other tools write the file in place, so that it may be empty or truncated for a moment. A file that
+    /// cannot be read and was just written is read again.
     pub(crate) fn index(&self) -> Result<Arc<Index>, Error> {
         let mut attempt = 1;
         loop {
@@ -109,7 +109,7 @@ impl Disk {
         }
     }
 
-    /// Reads index.json, changes it and replaces it, with no other process in between.
+    /// Reads index.json, changes it and replaces it, under the lock of the file.
     pub(crate) fn update_index<T>(
         &self,
         change: impl FnOnce(&Index) -> Result<(Changes, T), Error>,
@@ -143,7 +143,8 @@ impl Disk {
         self.root.sync().at("sync", self.path())
     }
 
-    /// Writes a file of the root beside it and moves it there, which lasts once the root is synced. Under the lock only.
+    /// Writes a file of the root under another name and moves it there, which is durable once the root is
+    /// synced. The caller has the lock.
     pub(super) fn put(&self, name: &str, parts: &[&str]) -> Result<(), Error> {
         let private = self.private()?;
         let temporary = format!("{name}.new"); // one that a cut has left is in nobody's use

@@ -1,9 +1,10 @@
-//! Leases: what a running operation was told is there stays there until it ends (rule S5).
+//! Leases: content that a running operation has found stays until the operation ends (threat S5 in
+//! docs/threats.md).
 //!
-//! A lease is a file of digests that its owner keeps locked. Whoever relies on a blob writes its digest there
-//! while the gate is open, and looks for the blob then; whoever removes blobs closes the gate and reads the
-//! leases first. A lease that can be locked has lost its owner and counts for nothing: no process id and no clock is
-//! asked.
+//! A lease is a file of digests that its owner has locked. An operation adds a digest to its lease while
+//! the gate is open, and then looks for the blob. A collector closes the gate and reads the leases before
+//! it removes blobs. A lease that can be locked has lost its owner and has no effect: neither process ids
+//! nor clocks matter.
 
 use std::{
     collections::HashSet,
@@ -27,7 +28,7 @@ const LOCK_SUFFIX: &str = ".lock";
 /// The largest lease that is read, in bytes: more than any operation writes.
 const MAX_LEASE: u64 = 256 * 1024 * 1024;
 
-/// What one operation relies on.
+/// The content that one operation relies on.
 #[derive(Debug)]
 pub(crate) struct Lease {
     disk: Arc<Disk>,
@@ -38,8 +39,8 @@ pub(crate) struct Lease {
 struct State {
     file: Option<Held>,
     pinned: HashSet<Digest>,
-    /// Digests that were read without a pin, while this crate had never written to the layout and nobody
-    /// could collect there. The next pin pins these too.
+    /// Digests that were read without a pin, while this crate had never written to the layout, so that no
+    /// collector could run. The next pin pins these too.
     unpinned: HashSet<Digest>,
 }
 
@@ -48,7 +49,7 @@ struct Held {
     directory: Dir,
     name: String,
     file: File,
-    /// The file that is locked, where that keeps others from reading it.
+    /// The locked file, on systems where a locked file cannot be read.
     _lock: Option<File>,
 }
 
@@ -60,9 +61,9 @@ impl Lease {
         }
     }
 
-    /// As [`Lease::pin`], for a reader: where nothing can be written, reading goes on without a pin, and at
-    /// worst finds the content gone. A layout that this crate has never written to has no collector either, and
-    /// stays as it is.
+    /// Pins a digest for a reader. In a store that cannot be written to, reading goes on without a pin, and
+    /// may find the content gone. A layout that this crate has never written to has no collector and is not
+    /// changed.
     pub(crate) fn pin_to_read(&self, digest: &Digest) -> Result<(), Error> {
         if !self.disk.is_ours()? {
             let mut state = self.state.locked();
@@ -75,7 +76,7 @@ impl Lease {
         }
     }
 
-    /// Pins these digests: what is found after this stays.
+    /// Pins these digests: a blob that is found after this call stays.
     pub(crate) fn pin<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> Result<(), Error> {
         let mut state = self.state.locked();
         let new = digests
@@ -92,7 +93,7 @@ impl Lease {
     }
 }
 
-/// Whether an error came from a store that this process may only read.
+/// True if an error says that this process may only read the store.
 fn is_read_only(error: &Error) -> bool {
     let cause = error.inner().and_then(|cause| cause.downcast_ref::<io::Error>());
     let kind = cause.map(io::Error::kind);
@@ -111,7 +112,7 @@ impl State {
             return Ok(());
         };
         let earlier = std::mem::take(&mut self.unpinned);
-        // Each line begins anew, since a write that failed on a full disk may have left half of one.
+        // Each digest begins a new line, because a failed write on a full disk may have left half of one.
         let mut text = String::new();
         for digest in digests.iter().copied().chain(&earlier) {
             text.push('\n');
@@ -128,7 +129,8 @@ impl State {
 }
 
 impl Held {
-    /// A new lease. Within the open gate, so that no collector sees it before it is locked.
+    /// Creates a lease. The caller holds the gate open, so that the file is locked before a collector sees
+    /// it.
     fn new(disk: &Disk) -> Result<Self, Error> {
         let directory = disk.pool_private("leases")?;
         let name = temporary_name();
@@ -161,7 +163,7 @@ impl Drop for Held {
     }
 }
 
-/// What is locked for as long as a lease lives.
+/// The name of the file that is locked while the lease exists.
 fn lock_name(name: &str) -> String {
     if os::LOCKS_FORBID_READING {
         format!("{name}{LOCK_SUFFIX}")
@@ -175,7 +177,8 @@ fn remove(directory: &Dir, name: &str) -> io::Result<()> {
     directory.remove(&lock_name(name))
 }
 
-/// What live leases pin. Behind the closed gate, dead ones are removed if `remove_dead`.
+/// The digests that live leases pin. The caller has closed the gate; leases without an owner are removed if
+/// `remove_dead`.
 pub(crate) fn live_pins(disk: &Disk, remove_dead: bool) -> Result<HashSet<Digest>, Error> {
     let directory = disk.pool_private("leases")?;
     let mut pins = HashSet::new();

@@ -1,10 +1,10 @@
-//! The layout on disk: where things are, and how a directory becomes one. Everything here blocks.
+//! The layout on the disk: its files, and how a directory becomes a layout. All calls block.
 //!
-//! Beside what the image-spec defines there is one directory, `.wharf`, which other tools ignore. It holds
-//! `lock`, which guards index.json; `ingest`, what is being received; `leases`, what running operations rely
-//! on; `gate`, which keeps a collector and those operations apart; `collect`, which keeps collectors apart;
-//! `corrupt`, damaged blobs for inspection; `keeper`, for an exclusive layout, its `lock` and what
-//! it receives in `uploads`. With a shared directory of blobs, all but `lock` are there.
+//! Beside the files of the image-spec there is one directory, `.wharf`, which other tools ignore. It has
+//! `lock`, the lock of index.json; `ingest`, blobs that are being received; `leases`, the digests that
+//! running operations rely on; `gate`, the lock between a collector and those operations; `collect`, the
+//! lock between collectors; `corrupt`, corrupt blobs for inspection; `keeper`, for an exclusive layout,
+//! with its `lock` and its `uploads`. If blobs are in a shared directory, all but `lock` are there.
 //!
 //! Locks are taken in this order: the file of one ingest, `collect`, `lock`, `gate`.
 
@@ -43,7 +43,8 @@ const PRIVATE: &str = ".wharf";
 #[derive(Debug)]
 pub(crate) struct Disk {
     root: Dir,
-    /// Where blobs are: a directory for each algorithm, and the private directory for receiving them.
+    /// The directory that has one directory of blobs for each algorithm, and the private directory to
+    /// receive them in.
     pool: Pool,
     options: Options,
     cached: Mutex<Option<index_file::Cached>>,
@@ -122,8 +123,8 @@ impl Disk {
         self.path().join(name)
     }
 
-    /// Makes what is missing of a layout; `oci-layout` comes last, so that a cut leaves something that can be made
-    /// again. The directories in `blobs` are synced when an image gets its name.
+    /// Creates the missing files of a layout, `oci-layout` last, so that a layout whose creation was
+    /// interrupted can be created again. The directories in `blobs` are synced when an image gets its name.
     fn initialise(&self) -> Result<(), Error> {
         let blobs = self.root.make_dir("blobs", 0o755);
         blobs
@@ -165,7 +166,7 @@ impl Disk {
         }
     }
 
-    /// Whether this crate has written here before: reading alone leaves a layout of another tool as it is.
+    /// True if this crate has written here before. Reading alone does not change a layout of another tool.
     pub(crate) fn is_ours(&self) -> Result<bool, Error> {
         let directory = match &self.pool {
             Pool::Own => &self.root,
@@ -176,12 +177,12 @@ impl Disk {
         Ok(matches!(private, Some((Kind::Directory, _))))
     }
 
-    /// Where content is received.
+    /// The directory in which content is received.
     pub(crate) fn ingest(&self) -> Result<Dir, Error> {
         self.pool_private("ingest")
     }
 
-    /// Locks a file of the private directory of the blobs; waits for it.
+    /// Waits for the lock of a file of the private directory of the blobs.
     fn lock_pool(&self, name: &str, exclusive: bool) -> Result<File, Error> {
         let private = self.pool_root()?;
         self.lock_in(&private, name, exclusive)
@@ -197,7 +198,7 @@ impl Disk {
         Ok(file)
     }
 
-    /// Takes an exclusive lock on an open file if nobody has one.
+    /// Takes an exclusive lock on an open file, if no other process has one.
     pub(crate) fn try_lock(&self, file: &File, path: &Path) -> Result<bool, Error> {
         if self.options.without_locks {
             return Ok(true);
@@ -205,12 +206,12 @@ impl Disk {
         os::try_lock(file).map_err(|error| unlockable(path, error))
     }
 
-    /// Keeps other collectors away.
+    /// Locks out other collectors.
     pub(crate) fn lock_collect(&self) -> Result<File, Error> {
         self.lock_pool("collect", true)
     }
 
-    /// Passed by whoever relies on a blob or makes one, closed by whoever removes some.
+    /// Locks the gate: shared for users and writers of blobs, exclusive (`close`) for a collector.
     pub(crate) fn gate(&self, close: bool) -> Result<File, Error> {
         self.lock_pool("gate", close)
     }
@@ -227,10 +228,10 @@ fn unlockable(path: &Path, error: io::Error) -> Error {
     storage("lock", path, error)
 }
 
-/// No locks available, as network file systems say; the standard library has no word for it.
+/// "No locks available", as network file systems report; the standard library has no kind for it.
 const ENOLCK: i32 = if cfg!(target_vendor = "apple") { 77 } else { 37 };
 
-/// A small file whole.
+/// Reads a small file, of at most `limit` bytes.
 pub(crate) fn read_bounded(file: &File, limit: u64, path: &Path) -> Result<Vec<u8>, Error> {
     let size = os::stamp_of(file).at("look at", path)?.size.min(limit);
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
@@ -244,7 +245,7 @@ pub(crate) fn read_bounded(file: &File, limit: u64, path: &Path) -> Result<Vec<u
     Ok(bytes)
 }
 
-/// A name nobody else in a directory uses; `create_new` makes sure of it.
+/// A name that no other process uses in a directory; `create_new` makes sure of it.
 pub(crate) fn temporary_name() -> String {
     use std::{
         hash::{BuildHasher as _, RandomState},

@@ -1,4 +1,4 @@
-//! Whether a directory is a layout of a version that is known, and if not, what it is instead.
+//! Checks the version of a layout, and describes a directory that is no layout.
 
 use std::{io, path::Path};
 
@@ -11,7 +11,7 @@ use crate::{
     os::Kind,
 };
 
-/// The file that says which version a layout has (image-spec, *oci-layout file*).
+/// The file that states the version of a layout (image-spec, *oci-layout file*).
 pub(super) const FILE: &str = "oci-layout";
 
 /// The text that this crate writes to the file `oci-layout`.
@@ -21,8 +21,8 @@ pub(super) const TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 const MAX_SIZE: u64 = 4096;
 
 impl Disk {
-    /// Refuses what is no layout of version 1.0.0. One without its file `oci-layout` is read as Skopeo reads it, if it
-    /// has the other two parts of a layout.
+    /// Refuses a directory that is no layout of version 1.0.0. As for Skopeo, `oci-layout` may be missing
+    /// if the other two parts of a layout are there.
     pub(super) fn check_version(&self) -> Result<(), Error> {
         let path = self.at(FILE);
         let file = match self.root.read(FILE) {
@@ -55,7 +55,7 @@ impl Disk {
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 
-    /// Refuses a directory that has something else in it.
+    /// Refuses a directory that has other files.
     pub(super) fn refuse_foreign_files(&self) -> Result<(), Error> {
         let names = self.root.names().at("list", self.path())?;
         let foreign = names
@@ -130,7 +130,7 @@ impl Disk {
     }
 }
 
-/// The version that a file `oci-layout` says; else why it says none.
+/// Parses the version of a file `oci-layout`; the error is the reason why it has none.
 fn version(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("it is empty".to_owned());

@@ -1,4 +1,4 @@
-//! Names given and taken away: a new text in which only the entries concerned differ.
+//! Changes of names: a new text in which only the entries concerned differ.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::{
     members::is_part_of,
 };
 
-/// The changes that are to be made to the entries of an index.json.
+/// Changes of the entries of an index.json.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Entries that get another text, or go.
+    /// The new text of changed entries, by position; `None` for a removed one.
     edited: BTreeMap<usize, Option<String>>,
     added: Vec<String>,
 }
@@ -24,7 +24,7 @@ impl Changes {
         self.edited.is_empty() && self.added.is_empty()
     }
 
-    /// How many entries go.
+    /// The number of removed entries.
     pub(crate) fn removed(&self) -> usize {
         self.edited.values().filter(|text| text.is_none()).count()
     }
@@ -69,8 +69,8 @@ impl Index {
         Ok(changes)
     }
 
-    /// Takes a name away; the last name leaves an entry without one, so that the image stays. No change if the
-    /// name was not there.
+    /// Removes a name. An entry without a further name stays, so that its image does. No change if there is
+    /// no such name.
     pub(crate) fn untag(&self, name: &Name) -> Result<Changes, Error> {
         let mut changes = Changes::default();
         self.take(name, self.meant(name)?, None, &mut changes);
@@ -98,7 +98,7 @@ impl Index {
         Ok(changes)
     }
 
-    /// Removes all entries that can be read and do not stay.
+    /// Removes all entries that can be read and for which `stays` is false.
     pub(crate) fn retain(&self, stays: impl Fn(&Entry<'_>) -> bool) -> Changes {
         let gone = self.entries().filter(|entry| !stays(entry));
         Changes {
@@ -107,7 +107,7 @@ impl Index {
         }
     }
 
-    /// The entries that have the name as it is written; else the one image whose tag it is.
+    /// The entries that have the name as written; if there are none, the one image whose tag it is.
     fn meant(&self, name: &Name) -> Result<Vec<Entry<'_>>, Error> {
         let called = self.called(name);
         let best = called.iter().map(|(fit, _)| *fit).min();
@@ -118,8 +118,8 @@ impl Index {
         Ok(best.map(|(_, entry)| entry).collect())
     }
 
-    /// Takes a name from these entries. An entry that has no other name stays without one, unless a further entry says the
-    /// same of the manifest, or the manifest is `replaced`, which gets a new entry.
+    /// Removes a name from these entries. An entry that has no other name stays without one, unless another
+    /// entry states the same of the manifest, or the manifest is `replaced`, which gets a new entry.
     fn take<'a>(
         &self,
         name: &Name,
@@ -149,8 +149,7 @@ impl Index {
         }
     }
 
-    /// The document with these changes, as the parts of its text. Whatever the changes do not concern stays as it is,
-    /// and is not copied.
+    /// The changed document, as the parts of its text. Unchanged parts are not copied.
     pub(crate) fn with<'a>(&'a self, changes: &'a Changes) -> Vec<&'a str> {
         let mut entries = Vec::new();
         let mut from = 0;
@@ -175,7 +174,7 @@ impl Index {
         parts
     }
 
-    /// The text of these entries, with what stands between them.
+    /// The text of these entries, with the text between them.
     fn run(&self, from: usize, to: usize) -> &str {
         let entries = self.entries.get(from..to).unwrap_or_default();
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {

@@ -23,14 +23,14 @@ pub(crate) struct Entry<'a> {
     descriptor: Descriptor,
 }
 
-/// In what way a name means an entry, the best first.
+/// The ways in which a name matches an entry, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
-    /// It is the image's name as written.
+    /// The image has this name.
     Exact,
-    /// It is short for the image's full name, as Docker shortens names.
+    /// The name is short for the image's full name, as Docker shortens names.
     Short,
-    /// It is the tag in the image's full name.
+    /// The name is the tag of the image's full name.
     Tag,
 }
 
@@ -48,7 +48,7 @@ struct Core {
 }
 
 impl<'a> Entry<'a> {
-    /// Reads an entry; the error says why that is not possible.
+    /// Parses an entry. The error is the reason why that is not possible.
     pub(super) fn parse(position: usize, text: &'a str) -> Result<Self, String> {
         if !text.starts_with('{') {
             return Err("it is no JSON object".to_owned());
@@ -62,7 +62,7 @@ impl<'a> Entry<'a> {
         })
     }
 
-    /// How many entries stand before this one.
+    /// The number of entries before this one.
     pub(crate) const fn position(&self) -> usize {
         self.position
     }
@@ -84,8 +84,8 @@ impl<'a> Entry<'a> {
         self.descriptor.media_type().is_manifest()
     }
 
-    /// The end of an error message about an entry that is no image, to be put after the entry's name. It says
-    /// the media type of the entry, or that the entry has none.
+    /// The end of an error message about an entry that is no image, after the entry's name: the media type
+    /// of the entry, or that it has none.
     pub(crate) fn kind(&self) -> String {
         match self.descriptor.media_type().as_str() {
             "" => format!("has no mediaType; ask for {} instead", self.descriptor.digest()),
@@ -100,7 +100,7 @@ impl<'a> Entry<'a> {
         full.chain(own)
     }
 
-    /// Whether the image has a name, of whatever grammar.
+    /// True if the image has a name, of any grammar.
     pub(crate) fn has_name(&self) -> bool {
         self.names().next().is_some()
     }
@@ -118,7 +118,8 @@ impl<'a> Entry<'a> {
         names.map(str::trim).filter(|name| !name.is_empty())
     }
 
-    /// In what way the name means this entry. `full` is what Docker makes of it, if it is a reference.
+    /// The way in which the name matches this entry. `full` is Docker's expansion of the name, if it is a
+    /// reference.
     pub(super) fn fit(&self, name: &str, full: Option<&str>) -> Option<Fit> {
         if self.names().any(|own| own == name) {
             Some(Fit::Exact)
@@ -177,7 +178,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// A descriptor of what the store needs: type, digest, size, and those annotations that are text.
+/// Parses the members that the store needs: type, digest, size, and those annotations that are text.
 fn core(text: &str) -> Option<Descriptor> {
     let core: Core = serde_json::from_str(text).ok()?;
     let texts = core.annotations.as_object().into_iter().flatten();
@@ -194,13 +195,13 @@ fn core(text: &str) -> Option<Descriptor> {
     })
 }
 
-/// The full name that Docker reads a name as, with its registry and tag; `None` if the name is no reference.
+/// Docker's expansion of a name, with registry and tag; `None` if the name is no reference.
 pub(super) fn full_name(name: &str) -> Option<String> {
     let reference = Reference::parse(name).ok()?;
     Some(reference.or_latest().as_str().to_owned())
 }
 
-/// Whether an entry that cannot be read says that it has this name.
+/// True if the text of an entry that cannot be parsed states this name.
 pub(super) fn is_called(text: &str, name: &str) -> bool {
     let entry: Option<Value> = serde_json::from_str(text).ok();
     let annotations = entry.as_ref().and_then(|entry| entry.get("annotations"));

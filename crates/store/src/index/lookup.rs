@@ -1,4 +1,4 @@
-//! Finds the entries that a name or a digest means, by one search through the text of index.json.
+//! Finds the entries of a name or a digest, by one search through the text of index.json.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use super::{
 };
 use crate::error::bounded;
 
-/// How many names a message lists.
+/// The most names in a message.
 const SHOWN: usize = 5;
 
 impl Index {
-    /// The one manifest that a name means; `None` if there is none.
+    /// Finds the manifest that a name means; `None` if there is none.
     ///
     /// | the name is | example |
     /// |---|---|
@@ -24,12 +24,12 @@ impl Index {
     /// | short for a full name, as Docker shortens them | `app:1` |
     /// | the tag of a full name | `1` |
     ///
-    /// The first row that fits counts.
+    /// The first row that matches decides.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Ambiguous`] if it means several, [`ErrorKind::Unsupported`] if what has the name is no
-    /// manifest, [`ErrorKind::Invalid`] if the entry that has it cannot be read.
+    /// [`ErrorKind::Ambiguous`] if it means several manifests, [`ErrorKind::Unsupported`] if the entry with
+    /// the name is no manifest, [`ErrorKind::Invalid`] if the entry with the name cannot be read.
     pub(crate) fn named(&self, name: &Name) -> Result<Option<Descriptor>, Error> {
         let full = full_name(name.as_str());
         let mut fitting: Vec<(Fit, Entry<'_>)> = Vec::new();
@@ -74,7 +74,7 @@ impl Index {
         Ok(None)
     }
 
-    /// An entry for this manifest, whatever its name.
+    /// Finds an entry of this manifest, with any name or none.
     pub(crate) fn manifest(&self, digest: &Digest) -> Option<Descriptor> {
         let entries = self.of_digest(digest);
         let manifest = entries.into_iter().find(Entry::is_manifest);
@@ -88,7 +88,7 @@ impl Index {
         entries.filter(move |entry| entry.descriptor().digest() == digest)
     }
 
-    /// The entries that a name means as it is written: those that have it, or have it as the tag of a full name.
+    /// The entries that have the name, or have it as the tag of a full name.
     pub(super) fn called(&self, name: &Name) -> Vec<(Fit, Entry<'_>)> {
         let positions = self.mentioning(name.as_str()).into_iter();
         let entries = positions.filter_map(|position| self.entry(position)?.ok());
@@ -96,8 +96,8 @@ impl Index {
         fitting.collect()
     }
 
-    /// The positions of all entries in which this text may stand as a value, in their order: those that have it
-    /// between quotes, and those that may hide it, behind an escape or among several full names.
+    /// The positions of all entries that may have this text as a value, in their order: those that have it
+    /// between quotes, and those that may hide it behind an escape or among several full names.
     fn mentioning(&self, text: &str) -> BTreeSet<usize> {
         let (all, quoted) = (self.text.as_bytes(), format!("\"{text}\""));
         let found = memmem::find_iter(all, quoted.as_bytes());
@@ -108,7 +108,7 @@ impl Index {
             .collect()
     }
 
-    /// Which entry a byte of the text belongs to.
+    /// The position of the entry to which a byte of the text belongs.
     fn position_at(&self, at: usize) -> Option<usize> {
         let after = self.entries.partition_point(|range| range.start as usize <= at);
         let position = after.checked_sub(1)?;
@@ -116,8 +116,8 @@ impl Index {
         (at < range.end as usize).then_some(position)
     }
 
-    /// A phrase for the message that an image was not found: the names of the images that the index has
-    /// instead, at most [`SHOWN`] of them.
+    /// A phrase for the message that an image was not found: the names of the images in the index, at most
+    /// [`SHOWN`] of them.
     pub(crate) fn offer(&self) -> String {
         if self.len() == 0 {
             return "it lists no image".to_owned();

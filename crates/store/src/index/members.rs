@@ -6,7 +6,7 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-/// The members of a JSON object in their order, each value as the text it was.
+/// The members of a JSON object in their order, each value as its text.
 #[derive(Debug)]
 pub(super) struct Members(Vec<(String, String)>);
 

@@ -1,8 +1,8 @@
-//! index.json: which manifests the store has names for.
+//! index.json: the names of the store's manifests.
 //!
-//! The text is kept as it was read, with the position of each entry in it. An entry is only parsed when something
-//! asks for it, and an entry that cannot be parsed affects nothing but itself: so a lookup costs one search through
-//! the text however many names there are, and what another tool wrote is written back byte for byte.
+//! The text is stored unchanged, with the position of each entry in it. An entry is parsed on demand, and
+//! an entry that cannot be parsed affects no other. So a look-up is one search through the text, however
+//! many names there are, and text of other tools is written back byte for byte.
 
 mod changes;
 mod entry;
@@ -32,12 +32,12 @@ pub(crate) const EMPTY: &str =
 #[derive(Debug)]
 pub(crate) struct Index {
     text: String,
-    /// Where the entries stand in the text, in their order.
+    /// The byte ranges of the entries in the text, in their order.
     entries: Vec<Range<u32>>,
     list: List,
 }
 
-/// Which part of the text the entries take, and what must surround them there.
+/// The range of the text that the entries take, and the text that must surround them there.
 #[derive(Debug)]
 struct List {
     range: Range<usize>,
@@ -45,7 +45,7 @@ struct List {
     after: &'static str,
 }
 
-/// The members of an index.json that have a meaning here.
+/// The members of an index.json that are parsed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
@@ -69,7 +69,7 @@ fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValu
 }
 
 impl Index {
-    /// Reads an index.json; the error says what is wrong with it, not where it is.
+    /// Parses an index.json. The error is a phrase about the fault, without the path.
     ///
     /// A byte order mark is skipped. A missing `schemaVersion` is 2, and `manifests` may be null or missing.
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, String> {
@@ -119,7 +119,7 @@ impl Index {
         &self.text
     }
 
-    /// How many entries there are, with those that cannot be read.
+    /// The number of entries, including those that cannot be read.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -129,7 +129,7 @@ impl Index {
         (0..self.len()).filter_map(|position| self.entry(position)?.ok())
     }
 
-    /// The entry at this position, from zero; as an error, why it cannot be read. `None` beyond the last.
+    /// The entry at this position, from zero, or the reason why it cannot be read. `None` beyond the last.
     pub(crate) fn entry(&self, position: usize) -> Option<Result<Entry<'_>, String>> {
         let text = self.text_of(position)?;
         Some(Entry::parse(position, text))
@@ -151,7 +151,7 @@ impl Index {
 }
 
 impl List {
-    /// Where entries are to be written into a document that has none.
+    /// The position of new entries in a document that has none.
     fn of_none(text: &str) -> Result<Self, String> {
         let empty: Empty<'_> = serde_json::from_str(text).map_err(|error| bounded(&error.to_string()))?;
         if let Some(list) = empty.manifests {
@@ -175,13 +175,13 @@ impl List {
     }
 }
 
-/// Where a value that was borrowed from the text stands in it.
+/// The range of a value that was borrowed from the text.
 fn span(text: &str, value: &RawValue) -> Range<usize> {
     let start = value.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
     start..start + value.get().len()
 }
 
-/// A document as text, without a byte order mark.
+/// Decodes a document and removes a byte order mark.
 pub(crate) fn decode(mut bytes: Vec<u8>) -> Result<String, String> {
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return Err("it is UTF-16; save it as UTF-8".to_owned());

@@ -1,4 +1,4 @@
-//! Sends written bytes to the disk while more arrive, so that the sync at the end has little left to do.
+//! Syncs written bytes in the background while more arrive, so that the sync at the end is short.
 
 use std::{
     fs::File,
@@ -6,19 +6,19 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// How many bytes are written between two flushes.
+/// The number of bytes written between two syncs.
 const STEP: u64 = 32 * 1024 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Flush {
     at: u64,
     running: Option<JoinHandle<io::Result<()>>>,
-    /// A sync that failed: what it was about is lost, and no later sync would say so.
+    /// The error of a failed sync. Its bytes may be lost, and no later sync would report that.
     failed: Option<io::Error>,
 }
 
 impl Flush {
-    /// Starts a flush if enough has been written since the last one and none is running.
+    /// Starts a sync if enough has been written since the last one and none is running.
     pub(super) fn step(&mut self, file: &File, written: u64) {
         if written < self.at.saturating_add(STEP) {
             return;
@@ -39,7 +39,7 @@ impl Flush {
         self.running = flush.spawn(move || file.sync_data()).ok();
     }
 
-    /// Waits for the last flush; fails if any has.
+    /// Waits for the last sync; an error if any has failed.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.join();
         self.failed.take().map_or(Ok(()), Err)

@@ -81,7 +81,8 @@ mod tests {
         assert_eq!(GapFooter::find(&file, length()).unwrap(), Some(footer));
         os::write_all_at(&file, b"x", length()).unwrap();
         assert_eq!(GapFooter::find(&file, length()).unwrap(), None);
-        // A copy of one at another place is none, nor one that promises more than there is.
+        // A footer at another offset than its own is invalid, and so is one that promises more bytes than
+        // there are.
         for footer in [GapFooter { at: 90, front: 5 }, GapFooter { at: 100, front: 101 }] {
             file.set_len(0).unwrap();
             os::write_all_at(&file, &footer.bytes(), 100).unwrap();

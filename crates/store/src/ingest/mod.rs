@@ -1,5 +1,5 @@
-//! Receiving a blob: one writer per digest across tasks and processes, in any order, resumable, verified before
-//! visible.
+//! Receives blobs: one writer per digest across tasks and processes, pieces in any order, resumable,
+//! verified before the blob is visible.
 
 mod flush;
 mod gap_footer;
@@ -15,8 +15,8 @@ pub(crate) use slot::Slot;
 pub(crate) use unnamed::ingest;
 pub(crate) use uploads::Uploads;
 
-/// Bytes that go to the disk in one call.
+/// Bytes that are written in one call.
 const BATCH: usize = 512 * 1024;
 
-/// Batches on their way to the writer, so that receiving goes on while one is written.
+/// Batches in the queue to the writer, so that receiving goes on while one is written.
 const QUEUED: usize = 2;

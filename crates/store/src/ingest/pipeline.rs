@@ -1,8 +1,8 @@
-//! From a [`Blob`] to a [`Slot`]: the task that polls hashes, on a thread of its own if the blob is large; a blocking
-//! thread writes, and a small queue lies between them.
+//! Receives a [`Blob`] into a [`Slot`]: the task that polls the blob hashes it, on a thread of its own if
+//! the blob is large; another thread writes, and a short queue is between them.
 //!
-//! Pieces are written in place as they arrive, and hashed in the blob's order: from memory as long as they come in
-//! it, read back from the file where they came early.
+//! Pieces are written at their offsets as they arrive, and hashed in the blob's order: from memory if they
+//! arrive in order, otherwise read back from the file.
 
 use std::{ops::Range, sync::Arc, thread, time::Duration};
 
@@ -19,10 +19,11 @@ use crate::{
     runtime::{blocking, joined, on_own_thread},
 };
 
-/// Bytes that are read back in one call.
+/// The most bytes read back in one call.
 const READ: u64 = 512 * 1024;
 
-/// Takes in a blob. On return it is one of the layout's, or what was received is kept for the next attempt.
+/// Receives a blob. When this returns `Ok`, the blob is in the layout; otherwise the bytes received stay
+/// for the next attempt.
 pub(crate) async fn push(layout: &Layout, blob: Blob) -> Result<(), Error> {
     let blob = from_start(blob)?;
     let (shared, descriptor) = (&layout.shared, blob.descriptor().clone());
@@ -43,7 +44,8 @@ pub(crate) async fn push(layout: &Layout, blob: Blob) -> Result<(), Error> {
     };
     let written = match (first, again) {
         (Err(error), Some(blob)) if error.kind() == ErrorKind::Mismatch => {
-            // What an earlier attempt left was wrong, and is gone: once more from the start.
+            // The bytes of an earlier attempt were wrong and were removed: receive the blob once more from
+            // the start.
             match acquire(layout, &descriptor, false).await? {
                 Some((slot, _)) => write(slot, blob).await?,
                 None => None,
@@ -58,7 +60,7 @@ pub(crate) async fn push(layout: &Layout, blob: Blob) -> Result<(), Error> {
     Ok(())
 }
 
-/// An earlier attempt has left all bytes: there is nothing to ask the source for.
+/// Commits the file if an earlier attempt has received all bytes, without a request to the source.
 async fn commit_whole(
     mut slot: Slot,
     hasher: Hasher,
@@ -91,7 +93,7 @@ fn from_start(blob: Blob) -> Result<Blob, Error> {
     })
 }
 
-/// Pins the blob and waits for the right to write it; `None` if it is there and good.
+/// Pins the blob and waits for the right to write it; `None` if the blob is there and verified.
 pub(crate) async fn acquire(
     layout: &Layout,
     descriptor: &Descriptor,
@@ -122,7 +124,7 @@ pub(crate) async fn acquire(
                 }
             }
             Attempt::Busy => {
-                // No system offers a lock that can be waited for and given up.
+                // No system has a lock for which a wait can be cancelled.
                 let pause = || {
                     thread::sleep(PAUSE);
                     Ok(())
@@ -133,16 +135,16 @@ pub(crate) async fn acquire(
     }
 }
 
-/// What came of asking for the right to write a blob.
+/// The result of asking for the right to write a blob.
 enum Attempt {
     There,
-    /// A file is there that nobody has verified.
+    /// There is an unverified file of the blob.
     Unread,
     /// Another writer has the right.
     Busy,
     /// The right to write.
     Granted(Box<(Slot, Hasher)>),
-    /// The right to go on with what was received before, which is to be hashed.
+    /// The right to continue the bytes of an earlier attempt, which must be hashed first.
     Begun(Box<Slot>),
 }
 
@@ -172,7 +174,7 @@ async fn write(slot: Slot, blob: Blob) -> Result<Option<Stamp>, Error> {
 }
 
 async fn receive(slot: Slot, blob: Blob) -> Result<Option<Stamp>, Error> {
-    // Whatever is under a digest has it by our own eyes: pieces are hashed even if somebody verified them before.
+    // Pieces are always hashed here, even if the source has verified them before.
     let mut writing = Writing {
         pieces: blob.into_pieces()?,
         slot: Some(slot),
@@ -182,7 +184,8 @@ async fn receive(slot: Slot, blob: Blob) -> Result<Option<Stamp>, Error> {
     };
     loop {
         writing.make_room().await?;
-        // Nothing is awaited between a piece's arrival and its place in the batch: a drop loses no byte.
+        // There is no await between the arrival of a piece and its place in the batch, so that no byte is
+        // lost if this is dropped.
         match writing.pieces.next().await {
             Some(Ok(piece)) => {
                 writing.batched += piece.bytes.len();
@@ -219,10 +222,10 @@ enum Message {
     End(Batch, End),
 }
 
-/// Pieces to write.
+/// A batch of pieces to write.
 struct Batch {
     pieces: Vec<Piece>,
-    /// With them, all bytes before this one are there.
+    /// The offset of the first gap after this batch is written.
     front: u64,
 }
 
@@ -238,7 +241,8 @@ struct Writer {
     handle: JoinHandle<Result<Option<Stamp>, Error>>,
 }
 
-/// A blob being written. The writer starts with the first full batch, so a small blob costs one hand-over.
+/// A blob that is being received. The writer's thread starts with the first full batch, so that a small
+/// blob needs only one hand-over to a thread.
 struct Writing {
     pieces: Pieces,
     slot: Option<Slot>,
@@ -273,7 +277,7 @@ impl Writing {
         Ok(())
     }
 
-    /// Reads what has been written, the batch included.
+    /// Reads back bytes, including those of the batch.
     async fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, Error> {
         self.send().await?;
         let Some(thread) = &mut self.thread else {

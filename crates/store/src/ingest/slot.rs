@@ -1,4 +1,4 @@
-//! The file under `ingest` that one blob is received into.
+//! The file under `ingest` into which one blob is received.
 //!
 //! The file is named after the digest and locked by its writer. Other writers wait for the lock; then either the blob
 //! is there, or the former writer is gone and its bytes are continued. Bytes in the file count only after they were
@@ -37,13 +37,13 @@ pub(crate) struct Slot {
     directory: Dir,
     name: String,
     path: PathBuf,
-    /// Locked; `None` once it is a blob or has been given up.
+    /// The locked file; `None` once it is a blob or was discarded.
     file: Option<File>,
-    /// Bytes, with those that were there.
+    /// Bytes of the blob in the file, including those of earlier attempts.
     written: u64,
-    /// All bytes before this one are there.
+    /// The offset of the first gap: all bytes before it are written.
     front: u64,
-    /// Where the file stands: what is written there needs no seek.
+    /// The position of the file, where a write needs no seek.
     cursor: u64,
     /// The footer, once the file has had gaps.
     footer: Option<GapFooter>,
@@ -51,8 +51,9 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Asks for the right to write a blob that was not there just now. What the file holds is kept if that is
-    /// `resumable`. `None` if another writer has the right, or has made it a blob: look again.
+    /// Asks for the right to write a blob that was absent just now. Bytes in the file are retained if the
+    /// source is `resumable`. `None` if another writer has the right, or has completed the blob: the caller
+    /// looks for the blob again.
     pub(crate) fn attempt(
         disk: &Arc<Disk>,
         partials: &Arc<Partials>,
@@ -71,7 +72,7 @@ impl Slot {
         let Some(file) = locked.transpose()?.flatten() else {
             return Ok(None);
         };
-        // The one who held the lock may have moved or removed the file meanwhile.
+        // The former holder of the lock may have moved or removed the file meanwhile.
         let mut ours = os::stamp_of(&file).at("look at", &path)?;
         let named = directory.stat(&name).at("look at", &path)?;
         if !named.is_some_and(|(_, named)| named.same_file(&ours)) {
@@ -110,12 +111,12 @@ impl Slot {
         Ok(Some(slot))
     }
 
-    /// Whether the file holds bytes of an earlier attempt.
+    /// True if the file has bytes of an earlier attempt.
     pub(crate) const fn is_begun(&self) -> bool {
         self.written > 0
     }
 
-    /// The state of the hash over what the file holds. Who got the right asks once, before writing.
+    /// The state of the hash over the bytes in the file. Called once, before the first write.
     pub(crate) fn hasher(&mut self) -> Result<Hasher, Error> {
         let mut hasher = Hasher::new(self.digest.algorithm())?;
         let Some(file) = &mut self.file else {
@@ -135,13 +136,13 @@ impl Slot {
         Ok(hasher)
     }
 
-    /// Writes each piece where it belongs. With these, all bytes before `front` are there.
+    /// Writes each piece at its offset. Afterwards all bytes before `front` are there.
     pub(crate) fn write(&mut self, batch: &[Piece], front: u64) -> Result<(), Error> {
         let Some(file) = &mut self.file else {
             return Ok(());
         };
         let end = batch.iter().map(Piece::end).max().unwrap_or(0);
-        // What is read after a crash must never take a gap for bytes: the footer is there before the gap is.
+        // After a crash a gap must not be read as bytes, so the footer is written before the gap exists.
         if (self.footer.is_some() || end > front) && self.footer.is_none_or(|footer| footer.at < end) {
             let footer = GapFooter::beyond(end, self.size, self.front);
             footer.write(file).at("write", &self.path)?;
@@ -169,7 +170,7 @@ impl Slot {
         Ok(())
     }
 
-    /// Reads what was written, through the file it was written to.
+    /// Reads a range that was written, through the file that it was written to.
     pub(crate) fn read(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
         let Some(file) = &self.file else {
             return Ok(Vec::new());
@@ -191,12 +192,12 @@ impl Slot {
         Ok(bytes)
     }
 
-    /// The file, for who fills it in another way, and its path for messages.
+    /// The file, for a caller that fills it in another way, and its path for messages.
     pub(crate) fn file(&mut self) -> Option<(&mut File, &PathBuf)> {
         Some((self.file.as_mut()?, &self.path))
     }
 
-    /// Makes the file a blob; its state then. The caller has verified it.
+    /// Moves the file to the name of its blob and returns its state there. The caller has verified it.
     pub(crate) fn commit(mut self) -> Result<Option<Stamp>, Error> {
         let Some(file) = self.file.take() else {
             return Ok(None);
@@ -206,7 +207,8 @@ impl Slot {
         }
         let flushed = self.flush.finish().at("sync", &self.path);
         if let Err(error) = flushed.and_then(|()| self.disk.seal(&file, &self.digest, &self.path)) {
-            // After a failed sync nobody knows what is on the disk, and a second sync would not say (S3).
+            // After a failed sync the content of the disk is unknown, and a second sync would not report it
+            // (threat S3 in docs/threats.md).
             let _ = self.directory.remove(&self.name);
             return Err(error);
         }
@@ -240,7 +242,7 @@ impl Slot {
         }
     }
 
-    /// Removes what was written.
+    /// Removes the file.
     pub(crate) fn discard(&mut self) -> Result<(), Error> {
         self.directory.remove(&self.name).at("remove", &self.path)?;
         self.file = None;
@@ -260,7 +262,7 @@ impl Drop for Slot {
     }
 }
 
-/// Writes pieces that follow each other in as few calls as possible; how many bytes they were.
+/// Writes consecutive pieces in as few calls as possible and returns the number of bytes.
 pub(super) fn write_all<T>(file: &mut File, run: &[T], bytes: impl Fn(&T) -> &[u8]) -> io::Result<u64> {
     /// The most pieces that are written in one call.
     const MAX_SLICES: usize = 256;
@@ -301,8 +303,8 @@ mod tests {
         (slot, hasher)
     }
 
-    /// What a killed process leaves after each write is taken up by another: all bytes before the first gap that
-    /// it had hashed, and not one of a gap.
+    /// The file that a killed process leaves after each write is resumed by another: with all bytes before
+    /// the first gap that the first had hashed, and no byte of a gap.
     #[tokio::test]
     async fn no_gap_is_taken_for_bytes_after_a_kill() {
         const STEP: u64 = 3_000_000;
@@ -315,7 +317,7 @@ mod tests {
                 bytes: content.slice(at..at + usize::try_from(STEP).unwrap()),
             }
         };
-        // The pieces of each write, and how many there are in front with them.
+        // The pieces of each write, and the number of pieces before the first gap afterwards.
         let writes: [(&[u64], u64); 8] = [
             (&[0], 1),
             (&[2, 3], 1),

@@ -1,4 +1,4 @@
-//! A blob whose digest is known last: received into a temporary file, hashed by the thread that writes it.
+//! Receives a blob of unknown digest into a temporary file. The thread that writes it hashes it.
 
 use std::{future::poll_fn, mem};
 
@@ -18,7 +18,7 @@ use crate::{
 /// The most chunks of a stream that are written in one call, however small they are.
 const MAX_CHUNKS: usize = 1024;
 
-/// Takes in a stream. On return it is one of the layout's blobs, and otherwise nothing of it is left.
+/// Receives a stream. When this returns `Ok`, the blob is in the layout; otherwise nothing of it is left.
 pub(crate) async fn ingest(
     layout: &Layout,
     media_type: MediaType,
@@ -63,11 +63,11 @@ pub(crate) async fn ingest(
 
 enum Message {
     Write(Vec<Bytes>),
-    /// The last bytes.
+    /// The last chunks of the stream.
     End(Vec<Bytes>),
 }
 
-/// Hashes and writes; `None` if the stream was given up.
+/// Hashes and writes; `None` if the stream ended early.
 fn receive(
     layout: &Layout,
     media_type: MediaType,
@@ -87,7 +87,7 @@ fn receive(
     Ok(None)
 }
 
-/// The file that is received into; removed when dropped.
+/// The temporary file. It is removed when dropped.
 struct Unnamed<'a> {
     file: Temporary<'a>,
     hasher: Hasher,
@@ -116,7 +116,7 @@ impl<'a> Unnamed<'a> {
         Ok(())
     }
 
-    /// Makes the file a blob, unless that is there and good.
+    /// Moves the file to the name of its blob, unless the blob is there and verified.
     fn commit(mut self, layout: &Layout, media_type: MediaType) -> Result<Descriptor, Error> {
         self.flush.finish().at("sync", &self.file.path())?;
         let size = self.hasher.count();

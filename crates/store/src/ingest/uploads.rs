@@ -1,4 +1,4 @@
-//! Content whose digest comes last: files that one process alone writes to, under the names it gives them.
+//! Uploads of an exclusive layout: files that one process writes, under ids that it chooses.
 
 use std::{
     fs::File,
@@ -20,7 +20,7 @@ use crate::{
 
 const MODE: u16 = 0o600;
 
-/// Longest name of an upload, in bytes.
+/// The longest id of an upload, in bytes.
 const MAX_NAME: usize = 64;
 
 /// The directory of uploads.
@@ -40,7 +40,7 @@ impl Uploads {
         self.directory.create_new(id, MODE).at("create", &path).map(drop)
     }
 
-    /// Writes at `offset`; what lay beyond it is cut off, what is missing before it an error.
+    /// Writes at `offset`. Existing bytes beyond it are cut off; a gap before it is an error.
     pub(crate) fn append(&self, id: &str, offset: u64, chunks: &[Bytes]) -> Result<(), Error> {
         let (mut file, path) = self.open(id)?;
         let length = os::stamp_of(&file).at("look at", &path)?.size;
@@ -66,7 +66,8 @@ impl Uploads {
     pub(crate) fn flush(&self, id: &str) -> Result<u64, Error> {
         let (file, path) = self.open(id)?;
         if let Err(error) = file.sync_data() {
-            // Nobody knows what is on the disk, and a second sync would not say (S3): it begins anew.
+            // After a failed sync the content of the disk is unknown, and a second sync would not report it
+            // (threat S3 in docs/threats.md): the upload starts again at 0.
             if file.set_len(0).is_err() {
                 let _ = self.directory.remove(id);
             }
@@ -81,7 +82,7 @@ impl Uploads {
         Ok(Chunks::new(file, path, 0..size))
     }
 
-    /// Makes it a blob, durably; its state then.
+    /// Turns an upload into a blob, syncs it and returns the state of its file.
     pub(crate) fn commit(&self, id: &str, content: &Verified) -> Result<Stamp, Error> {
         let (file, path) = self.open(id)?;
         let size = os::stamp_of(&file).at("look at", &path)?.size;
@@ -94,7 +95,8 @@ impl Uploads {
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
         if let Err(error) = self.disk.seal(&file, content.digest(), &path) {
-            // After a failed sync nobody knows what is on the disk, and a second sync would not say (S3).
+            // After a failed sync the content of the disk is unknown, and a second sync would not report it
+            // (threat S3 in docs/threats.md).
             let _ = self.directory.remove(id);
             return Err(error);
         }

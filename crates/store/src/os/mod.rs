@@ -1,5 +1,5 @@
-//! What differs between operating systems: directories by handle, renames, locks. Nothing else in the crate
-//! touches the file system.
+//! Everything that differs between operating systems: directories by handle, renames, locks. No other
+//! module opens, names or links files.
 
 #[cfg(any(not(unix), wharf_portable_fs))]
 mod portable;
@@ -23,8 +23,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Whether a lock keeps others from reading the file, so that what is read while it is locked needs a second
-/// file for the lock.
+/// True if a locked file cannot be read, so that a file that is read while it is locked needs a second file
+/// for the lock.
 pub(crate) const LOCKS_FORBID_READING: bool = cfg!(any(windows, wharf_portable_fs));
 
 /// A symbolic link where the store looks for a file or a directory.
@@ -32,12 +32,12 @@ pub(crate) const LOCKS_FORBID_READING: bool = cfg!(any(windows, wharf_portable_f
 pub(crate) struct SymbolicLink(PathBuf);
 
 impl SymbolicLink {
-    /// The failure to follow it.
+    /// The error for a symbolic link at this path.
     pub(crate) fn error(path: PathBuf) -> io::Error {
         io::Error::other(Self(path))
     }
 
-    /// Whether that is what failed.
+    /// True if an error was made by [`SymbolicLink::error`].
     pub(crate) fn is(error: &io::Error) -> bool {
         error
             .get_ref()
@@ -61,33 +61,33 @@ impl error::Error for SymbolicLink {}
 
 const NOT_A_FILE: &str = "it is not a regular file";
 
-/// What identifies the state of a file: another write, another file under the name, and it differs.
+/// The state of a file. It differs after a write, and for another file of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) device: u64,
-    /// 0 where the system does not say.
+    /// 0 on systems that do not report it.
     pub(crate) inode: u64,
     pub(crate) size: u64,
     /// Nanoseconds since the epoch.
     pub(crate) modified: i128,
-    /// The same, of the last change of anything about the file.
+    /// The time of the last change of content or metadata, in nanoseconds since the epoch.
     pub(crate) changed: i128,
 }
 
 impl Stamp {
-    /// Whether both are of one file, whatever its state.
+    /// True if both stamps are of the same file, in any state.
     pub(crate) const fn same_file(&self, other: &Self) -> bool {
         self.device == other.device && self.inode == other.inode
     }
 
-    /// Whether the file was written so recently that a further write might leave the same stamp, since file
-    /// systems count time in ticks.
+    /// True if the file was written so recently that a further write might not change the stamp, because
+    /// file systems count time in ticks.
     pub(crate) fn is_racy(&self) -> bool {
         const TICK: i128 = 100_000_000;
         self.changed.max(self.modified).saturating_add(TICK) > now()
     }
 
-    /// How long ago the file was written; zero for a time in the future.
+    /// The time since the file was written; zero for a time in the future.
     pub(crate) fn age(&self) -> Duration {
         let nanos = now().saturating_sub(self.modified).max(0);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
@@ -112,7 +112,7 @@ pub(crate) fn set_modified(file: &File, nanoseconds: u32) -> io::Result<()> {
     file.set_times(FileTimes::new().set_modified(time))
 }
 
-/// Reads at a place, without moving where the file stands.
+/// Reads at an offset, without moving the position of the file.
 #[cfg(unix)]
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, offset)
@@ -145,7 +145,7 @@ pub(crate) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io
 }
 
 impl Dir {
-    /// A regular file for reading and writing, made if it is not there.
+    /// Opens a regular file for reading and writing, or creates it.
     ///
     /// One that is read-only, as a writer leaves it that was stopped just before the end, is made writable.
     /// Fails with [`io::ErrorKind::WouldBlock`] if that writer is still at work.
@@ -165,7 +165,8 @@ impl Dir {
             if matches!(try_lock(&file), Ok(false)) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            // Only who has the lock moves the file: under this name it is not in use, and no blob yet.
+            // Only the holder of the lock moves the file: under this name it is not in use, and no blob
+            // yet.
             let ours = stamp_of(&file)?;
             if self.stat(name)?.is_some_and(|(_, named)| named.same_file(&ours)) {
                 set_writable(&file, mode)?;
@@ -175,8 +176,8 @@ impl Dir {
 }
 
 impl Dir {
-    /// A regular file that is there, for reading and writing, in a directory that nobody else writes to. One
-    /// that is read-only, as a writer leaves it that was stopped just before the end, is made writable.
+    /// Opens an existing regular file for reading and writing, in a directory to which no other process
+    /// writes. A read-only file, as a writer leaves that was stopped just before the end, is made writable.
     pub(crate) fn existing(&self, name: &str, mode: u16) -> io::Result<File> {
         match self.open_existing(name) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -188,7 +189,7 @@ impl Dir {
     }
 }
 
-/// What a name in a directory is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
@@ -197,7 +198,7 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// Takes an exclusive lock if nobody holds one; the kernel drops it with its owner.
+/// Takes an exclusive lock if no other process has one. The kernel releases it when its owner ends.
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     again(|| match file.try_lock() {
         Ok(()) => Ok(true),
@@ -217,7 +218,7 @@ pub(crate) fn lock(file: &File, exclusive: bool) -> io::Result<()> {
     })
 }
 
-/// Repeats what a signal has interrupted.
+/// Repeats a call that a signal has interrupted.
 fn again<T>(call: impl Fn() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

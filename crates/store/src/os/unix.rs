@@ -1,5 +1,5 @@
 //! Unix: every name is looked up in an open directory, one component at a time, and never through a symlink
-//! (threat row F1).
+//! (threat F1 in docs/threats.md).
 
 use std::{
     fs::File,
@@ -23,7 +23,7 @@ pub(crate) struct Dir {
 }
 
 impl Dir {
-    /// Opens a directory by its path, following symlinks: the path is the user's.
+    /// Opens a directory by a path of the user, following symlinks.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let fd = fs::open(
             path,
@@ -36,7 +36,7 @@ impl Dir {
         })
     }
 
-    /// Creates a directory and those above it, durably; the new ones above have mode 0755.
+    /// Creates a directory and its parents, and syncs them. New parents have mode 0755.
     pub(crate) fn create(path: &Path, mode: u16) -> io::Result<()> {
         match Self::create_one(path, mode) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -44,7 +44,7 @@ impl Dir {
                     return Err(error);
                 };
                 Self::create(parent, 0o755)?;
-                // Once more and no further: below a dangling symlink, or in /proc, nothing can ever be made.
+                // Only once more: below a dangling symlink, or in /proc, no directory can ever be created.
                 Self::create_one(path, mode)
             }
             other => other,
@@ -64,7 +64,7 @@ impl Dir {
         &self.path
     }
 
-    /// A directory in this one; not through a symlink.
+    /// Opens a directory in this one, but not through a symlink.
     pub(crate) fn dir(&self, name: &str) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd =
@@ -75,7 +75,7 @@ impl Dir {
         })
     }
 
-    /// A directory in this one, made if it is not there.
+    /// Opens or creates a directory in this one.
     pub(crate) fn make_dir(&self, name: &str, mode: u16) -> io::Result<Self> {
         match self.dir(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -88,22 +88,22 @@ impl Dir {
         self.dir(name)
     }
 
-    /// A regular file for reading; anything else under the name is refused, without waiting for it.
+    /// Opens a regular file for reading. Any other kind of file is an error, also a pipe without a writer.
     pub(crate) fn read(&self, name: &str) -> io::Result<File> {
         self.regular(name, OFlags::RDONLY | OFlags::NONBLOCK, 0)
     }
 
-    /// A regular file for reading and writing, made if it is not there.
+    /// Opens or creates a regular file for reading and writing.
     pub(super) fn open_read_write(&self, name: &str, mode: u16) -> io::Result<File> {
         self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK, mode)
     }
 
-    /// A regular file that is there, for reading and writing.
+    /// Opens an existing regular file for reading and writing.
     pub(super) fn open_existing(&self, name: &str) -> io::Result<File> {
         self.regular(name, OFlags::RDWR | OFlags::NONBLOCK, 0)
     }
 
-    /// A new file; fails if the name is taken.
+    /// Creates a file; an error if the name exists.
     pub(crate) fn create_new(&self, name: &str, mode: u16) -> io::Result<File> {
         self.regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
     }
@@ -118,7 +118,7 @@ impl Dir {
         }
     }
 
-    /// The failure to open a name; what it is called for a symlink differs between systems and calls.
+    /// The error of opening a name. For a symlink, the error number differs between systems and calls.
     fn refused(&self, name: &str, error: Errno) -> io::Error {
         let perhaps = matches!(error, Errno::LOOP | Errno::MLINK | Errno::NOTDIR);
         if perhaps && matches!(self.stat(name), Ok(Some((Kind::Symlink, _)))) {
@@ -137,7 +137,7 @@ impl Dir {
         }
     }
 
-    /// Moves a file to a name that must be free. `false` if it is taken.
+    /// Moves a file to a name that must not exist. `false` if it exists.
     pub(crate) fn rename_new(&self, from: &str, to: &Self, name: &str) -> io::Result<bool> {
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
         match fs::renameat_with(&self.fd, from, &to.fd, name, fs::RenameFlags::NOREPLACE) {
@@ -157,12 +157,12 @@ impl Dir {
         }
     }
 
-    /// Moves a file over whatever has the name.
+    /// Moves a file and replaces an existing one.
     pub(crate) fn rename(&self, from: &str, to: &Self, name: &str) -> io::Result<()> {
         Ok(fs::renameat(&self.fd, from, &to.fd, name)?)
     }
 
-    /// Removes a file; it is no error if there is none.
+    /// Removes a file, if there is one.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Err(error) if error != Errno::NOENT => Err(error.into()),
@@ -170,7 +170,8 @@ impl Dir {
         }
     }
 
-    /// The names in this directory, in no order; what is not UTF-8 is replaced, so that it names no file.
+    /// The names in this directory, in no order. Names that are not UTF-8 are converted lossily, so that
+    /// they match no file.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::Dir::read_from(&self.fd)? {
@@ -183,7 +184,7 @@ impl Dir {
         Ok(names)
     }
 
-    /// Makes the names in this directory durable.
+    /// Syncs this directory.
     pub(crate) fn sync(&self) -> io::Result<()> {
         #[cfg(target_vendor = "apple")]
         let synced = fs::fcntl_fullfsync(&self.fd).or_else(|_| fs::fsync(&self.fd));
@@ -197,7 +198,7 @@ impl Dir {
     }
 }
 
-/// The directory that a path names something in, if the path says.
+/// The parent directory of a path, if the path states one.
 fn parent(path: &Path) -> Option<&Path> {
     path.parent().filter(|parent| !parent.as_os_str().is_empty())
 }
@@ -211,13 +212,13 @@ pub(super) fn set_writable(file: &File, mode: u16) -> io::Result<()> {
     Ok(fs::fchmod(file, raw(mode))?)
 }
 
-/// Mode 0444: what is in the store never changes.
+/// Sets mode 0444, because blobs never change.
 pub(crate) fn set_read_only(file: &File) -> io::Result<()> {
     Ok(fs::fchmod(file, raw(0o444))?)
 }
 
-/// Whether the file has names beside the one it was opened by, so that a change of its mode or time is somebody
-/// else's affair, too.
+/// True if the file has further names, so that a change of its mode or time would affect another user of
+/// it.
 #[expect(
     clippy::allow_attributes,
     reason = "the type of the count differs between platforms"
