@@ -2,7 +2,7 @@ use core::{fmt, str::FromStr};
 
 use crate::{Algorithm, Digest, ParseError, Reference, scan, text::Text};
 
-/// A name, or the digest that stands for an image where names are looked up locally.
+/// A name or a digest of an image. Local stores find images by either.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AnyReference {
     /// A bare digest.
@@ -13,7 +13,7 @@ pub enum AnyReference {
 
 impl AnyReference {
     /// Parses an image identifier (64 lowercase hexadecimal digits, which mean sha256), a bare sha256 or
-    /// sha512 digest, or a name as [`Reference::parse`] does; the first that fits, in this order.
+    /// sha512 digest, or a name as [`Reference::parse`] does. The first of these forms that fits is used.
     ///
     /// `app:1` and `sha256:1` are names with a tag, as neither is a digest of a known algorithm.
     pub fn parse(text: &str) -> Result<Self, ParseError> {

@@ -14,12 +14,12 @@ pub enum Algorithm {
     Sha256,
     /// SHA-512, 128 hexadecimal digits.
     Sha512,
-    /// Grammatical, but nothing can be verified with it.
+    /// Any other algorithm of the grammar. It cannot verify content.
     Unsupported,
 }
 
 impl Algorithm {
-    /// The registered name, or `None` for an algorithm nothing can be verified with.
+    /// The registered name; `None` for [`Algorithm::Unsupported`].
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         match self {
@@ -29,13 +29,13 @@ impl Algorithm {
         }
     }
 
-    /// Whether content can be verified with it.
+    /// True if content can be verified with it.
     #[must_use]
     pub const fn is_supported(self) -> bool {
         !matches!(self, Self::Unsupported)
     }
 
-    /// How many hexadecimal digits its hashes have.
+    /// The number of hexadecimal digits of its hashes.
     const fn encoded_length(self) -> Option<usize> {
         match self {
             Self::Sha256 => Some(64),
@@ -53,8 +53,8 @@ impl fmt::Display for Algorithm {
 
 /// A content digest, `algorithm:encoded`, valid by construction (image-spec, *Digests*).
 ///
-/// sha256 and sha512 need lowercase hexadecimal of the exact length. Other algorithms that fit the grammar
-/// parse, up to 1024 bytes, with [`Algorithm::Unsupported`]; nothing verifies with them.
+/// sha256 and sha512 need lowercase hexadecimal digits of the exact length. Other algorithms of the grammar
+/// are parsed, up to 1024 bytes, as [`Algorithm::Unsupported`]; they cannot verify content.
 #[derive(Clone)]
 pub struct Digest {
     text: Text,
@@ -64,15 +64,21 @@ pub struct Digest {
 
 impl Digest {
     /// Parses `algorithm:encoded`.
+    ///
+    /// # Errors
+    ///
+    /// A [`ParseError`] with the position of the first byte that does not fit.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let scanned = scan(text.as_bytes(), 0)?;
         Ok(Self::from_scanned(Text::new(text), scanned))
     }
 
-    /// A digest from a hash computed elsewhere: `bytes` are its raw octets, 32 for sha256 and 64 for sha512.
+    /// Makes a digest from a computed hash: `bytes` are its octets, 32 for sha256 and 64 for sha512.
     ///
-    /// Fails if the length does not fit the algorithm or the algorithm is unsupported; the position is then
-    /// that in `bytes`.
+    /// # Errors
+    ///
+    /// [`ParseErrorKind::InvalidDigestLength`] if the length does not fit the algorithm, at a position in
+    /// `bytes`; [`ParseErrorKind::UnsupportedAlgorithm`] for another algorithm.
     pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, ParseError> {
         let (Some(name), Some(length)) = (algorithm.name(), algorithm.encoded_length()) else {
             return Err(ParseError::new(ParseErrorKind::UnsupportedAlgorithm, 0));
@@ -137,8 +143,8 @@ const fn hex_digit(nibble: u8) -> u8 {
     }
 }
 
-/// Checks the digest from `start` to the end of `bytes`: the offset of its colon from `start`, and the
-/// algorithm.
+/// Checks the digest from `start` to the end of `bytes`. Returns the offset of its colon from `start`, and
+/// the algorithm.
 pub(crate) fn scan(bytes: &[u8], start: usize) -> Result<(u16, Algorithm), ParseError> {
     let digest = bytes.get(start..).unwrap_or_default();
     scan_whole(digest).map_err(|error| error.at(start))

@@ -1,8 +1,8 @@
 use core::fmt;
 
-/// Why a text is not the name it should be, and where.
+/// The reason why a text is no valid name, and its position.
 ///
-/// It holds no part of the input, so that it prints the same for any input; show the input beside it.
+/// It has no part of the input, so that it is safe to print; show the input beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ParseError {
     kind: ParseErrorKind,
@@ -22,7 +22,7 @@ impl ParseError {
         }
     }
 
-    /// What is wrong.
+    /// The kind of error.
     #[must_use]
     pub const fn kind(&self) -> ParseErrorKind {
         self.kind
@@ -48,11 +48,11 @@ impl core::error::Error for ParseError {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ParseErrorKind {
-    /// Nothing where a name, tag or digest must stand.
+    /// A name, tag or digest is missing.
     Empty,
     /// A host that is not labels of letters, digits and inner hyphens, or a bracketed IPv6 address.
     InvalidHost,
-    /// A host that no name can have, as it would be read as a part of a Docker Hub path.
+    /// A host that no name can have, because it would be read as a part of a Docker Hub path.
     AmbiguousHost,
     /// A registry of more than 255 bytes.
     HostTooLong,
@@ -72,7 +72,7 @@ pub enum ParseErrorKind {
     InvalidDigest,
     /// A digest whose encoded part has the wrong length for its algorithm.
     InvalidDigestLength,
-    /// A digest algorithm that nothing can be computed with.
+    /// A digest algorithm other than sha256 and sha512.
     UnsupportedAlgorithm,
     /// Sixty-four hexadecimal digits, which mean an image identifier, not a name.
     Identifier,
@@ -80,9 +80,9 @@ pub enum ParseErrorKind {
     Scheme,
     /// A name that is valid but not in its full, canonical form.
     NotCanonical,
-    /// A name that has a registry where a short name must stand.
+    /// A name with a registry, where a short name is required.
     NotShort,
-    /// A tag or digest where a repository must stand.
+    /// A tag or digest, where a repository is required.
     NotRepository,
 }
 

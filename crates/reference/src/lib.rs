@@ -13,7 +13,7 @@
 //! # Ok::<(), wharf_reference::ParseError>(())
 //! ```
 //!
-//! It hashes nothing, reads no configuration and never touches the network: a [`Digest`] is validated text.
+//! The crate does not hash, read configuration or use the network: a [`Digest`] is validated text.
 //!
 //! # Which parser
 //!
@@ -24,12 +24,12 @@
 //! | a name from a file or an API that must be complete | [`Reference::parse_canonical`] |
 //! | a name, an image identifier or a bare digest | [`AnyReference::parse`] |
 //!
-//! Every type is valid by construction and shares one counted text with the parts taken from it: parsing
+//! Every type is valid by construction and shares one reference-counted text with its parts: parsing
 //! allocates once, taking and cloning parts never. Names compare, hash and borrow as their text.
 //!
 //! # Grammar
 //!
-//! That of the distribution project's `reference` package, version 0.6, in ASCII alone:
+//! The grammar of the distribution project's `reference` package, version 0.6, in ASCII only:
 //!
 //! ```text
 //! reference  = [registry "/"] path [":" tag] ["@" digest]

@@ -1,4 +1,4 @@
-//! Where the parts of a name lie in its text.
+//! The offsets of the parts of a name in its text.
 
 use crate::{
     Digest, ParseError, ParseErrorKind, Tag,
@@ -8,10 +8,10 @@ use crate::{
     text::Text,
 };
 
-/// Where Docker Hub keeps repositories of a single component.
+/// The first path component of Docker Hub's repositories that are written with one component.
 pub(crate) const OFFICIAL: &str = "library/";
 
-/// What follows the registry and the path.
+/// The offsets of the parts after registry and path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tail {
     /// End of the name, where the tag's colon or the digest's at sign may stand.
@@ -40,7 +40,7 @@ impl Tail {
         ))
     }
 
-    /// The same in a text that has `insert` more bytes before the name's end after `remove` of its own.
+    /// These offsets in a text in which `insert` bytes have replaced the first `remove` bytes.
     pub(crate) fn moved(self, insert: usize, remove: usize) -> Self {
         let moved = |end: u16| short((usize::from(end) + insert).saturating_sub(remove));
         Self {
@@ -51,18 +51,18 @@ impl Tail {
     }
 }
 
-/// The parts of a name as it was written.
+/// The offsets of the parts of a name as it was written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parts {
     /// Start of the path; 0 without a registry, else one past the slash.
     pub(crate) path: u16,
-    /// Whether the path has only one component.
+    /// True if the path has only one component.
     pub(crate) single: bool,
     pub(crate) tail: Tail,
 }
 
 impl Parts {
-    /// Reads a whole name. Its limits are those of the normalised name.
+    /// Scans a whole name. The limits are those of the normalised name.
     pub(crate) fn scan(input: &str) -> Result<Self, ParseError> {
         Self::scan_bytes(input).map_err(|error| scheme(input).unwrap_or(error))
     }
@@ -115,8 +115,8 @@ impl Parts {
         Ok(parts)
     }
 
-    /// What normalising puts before the text, and how many of its first bytes that replaces; `None` if the
-    /// text is in full form.
+    /// The text that normalisation puts first, and the number of bytes that it replaces; `None` if the text
+    /// is in full form.
     pub(crate) fn prefix(&self, text: &str) -> Option<(&'static str, usize)> {
         let path = usize::from(self.path);
         match (
@@ -133,8 +133,8 @@ impl Parts {
 const DOCKER_HUB_PREFIX: &str = "docker.io/";
 const OFFICIAL_PREFIX: &str = "docker.io/library/";
 
-/// A scheme is a frequent mistake and deserves a better answer than "invalid port". Only called for names
-/// that are refused, so that it costs nothing otherwise.
+/// The error for a name with a scheme, which is a frequent mistake. Only called for names that are refused,
+/// so that valid names cost nothing.
 #[cold]
 fn scheme(input: &str) -> Option<ParseError> {
     let position = input.find("://")?;

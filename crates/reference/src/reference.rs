@@ -37,8 +37,12 @@ impl Reference {
         Parts::scan(input).map(|parts| Self::normalise(input, None, parts))
     }
 
-    /// Parses a name that must already be in full form: what [`Reference::parse`] would change is refused
-    /// with [`ParseErrorKind::NotCanonical`], at the first byte that would differ.
+    /// Parses a name that must be in full form already.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseErrorKind::NotCanonical`] if [`Reference::parse`] would change it, at the first byte that would differ;
+    /// otherwise as [`Reference::parse`].
     pub fn parse_canonical(input: &str) -> Result<Self, ParseError> {
         let parts = Parts::scan(input)?;
         if let Some((prefix, _)) = parts.prefix(input) {
@@ -52,7 +56,7 @@ impl Reference {
         Ok(Self::normalise(input, None, parts))
     }
 
-    /// The full form of a scanned name; `shared` is its text where it is already shared.
+    /// The full form of a scanned name; `shared` is its text if that is shared already.
     pub(crate) fn normalise(input: &str, shared: Option<&Text>, parts: Parts) -> Self {
         match parts.prefix(input) {
             Some((prefix, replaced)) => Self {
@@ -68,25 +72,25 @@ impl Reference {
         }
     }
 
-    /// A reference to a repository, without tag or digest.
+    /// Makes a reference to a repository, without tag or digest.
     #[must_use]
     pub fn new(repository: &Repository) -> Self {
         Self::assemble(repository, None, None)
     }
 
-    /// The same with this tag; a digest is kept.
+    /// Replaces the tag and leaves the digest.
     #[must_use]
     pub fn with_tag(&self, tag: &Tag) -> Self {
         Self::assemble(&self.repository(), Some(tag), self.digest().as_ref())
     }
 
-    /// The same with this digest; a tag is kept.
+    /// Replaces the digest and leaves the tag.
     #[must_use]
     pub fn with_digest(&self, digest: &Digest) -> Self {
         Self::assemble(&self.repository(), self.tag().as_ref(), Some(digest))
     }
 
-    /// The same with the tag `latest` if it has neither tag nor digest.
+    /// Adds the tag `latest` if there is neither tag nor digest.
     #[must_use]
     pub fn or_latest(self) -> Self {
         if self.has_tag() || self.has_digest() {
@@ -147,13 +151,13 @@ impl Reference {
         self.tail.digest(&self.text)
     }
 
-    /// Whether a tag is given.
+    /// True if there is a tag.
     #[must_use]
     pub const fn has_tag(&self) -> bool {
         self.tail.has_tag()
     }
 
-    /// Whether a digest is given.
+    /// True if there is a digest.
     #[must_use]
     pub const fn has_digest(&self) -> bool {
         self.tail.digest.is_some()
@@ -164,9 +168,9 @@ impl Reference {
     ///
     /// # Deviation
     ///
-    /// Where the short form would be read as something else, what tells them apart is kept: `docker.io/` in
-    /// `docker.io/quay.io/app`, whose path begins like a registry, and `library/` before an image identifier.
-    /// Upstream shortens those to names that mean another image.
+    /// If the short form would be read as another name, a part stays: `docker.io/` in
+    /// `docker.io/quay.io/app`, whose path begins like a registry, and `library/` before an image
+    /// identifier. Upstream shortens those to names that mean another image.
     #[must_use]
     pub fn familiar(&self) -> impl fmt::Display + '_ {
         let after_registry = usize::from(self.slash) + 1;

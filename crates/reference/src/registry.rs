@@ -5,13 +5,13 @@ use crate::{
 
 /// Docker Hub, as it is written in a full name.
 pub(crate) const DOCKER_HUB: &str = "docker.io";
-/// What Docker Hub was called; still found in names and configuration.
+/// A former name of Docker Hub, still found in names and configuration.
 pub(crate) const DOCKER_HUB_LEGACY: &str = "index.docker.io";
 
 /// A registry: `host` or `host:port`, as it stands in a full image name.
 ///
-/// The case of the host is kept as it was written and counts in comparisons, as upstream has it; compare
-/// [`Registry::host`] without regard to ASCII case to compare hosts.
+/// As upstream, the case of the host is not changed and counts in comparisons; compare [`Registry::host`]
+/// without regard to ASCII case to compare hosts.
 #[derive(Clone)]
 pub struct Registry {
     text: Text,
@@ -60,7 +60,7 @@ impl Registry {
         Self { text }
     }
 
-    /// A registry that is a part of a name as it was written.
+    /// The registry of a name as it was written.
     pub(crate) fn from_written(text: Text) -> Self {
         if text.as_str() == DOCKER_HUB_LEGACY {
             Self::docker_hub()
@@ -69,7 +69,7 @@ impl Registry {
         }
     }
 
-    /// The host without the port; an IPv6 address keeps its brackets.
+    /// The host without the port; an IPv6 address with its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         split_port(self.as_str()).0
@@ -81,8 +81,8 @@ impl Registry {
         split_port(self.as_str()).1?.parse().ok()
     }
 
-    /// Whether this is Docker Hub, exactly `docker.io`: upstream gives the Docker Hub rules to no other
-    /// spelling.
+    /// True if this is Docker Hub, exactly `docker.io`: as upstream, no other spelling gets the Docker Hub
+    /// rules.
     #[must_use]
     pub fn is_docker_hub(&self) -> bool {
         self.as_str() == DOCKER_HUB

@@ -24,9 +24,12 @@ impl Repository {
         Ok(reference.repository())
     }
 
-    /// A repository from its two parts. Docker Hub's `library/` is added to a path of one component.
+    /// Makes a repository from registry and path. Docker Hub's `library/` is added to a path of one
+    /// component.
     ///
-    /// The position in an error is that in `path`.
+    /// # Errors
+    ///
+    /// A [`ParseError`] with a position in `path`.
     pub fn new(registry: &Registry, path: &str) -> Result<Self, ParseError> {
         let (end, single) = scan::path(path.as_bytes(), 0)?;
         if end < path.len() {

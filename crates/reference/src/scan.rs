@@ -1,5 +1,5 @@
-//! The grammar, one function for each part. They read bytes once, forwards, and stop at the first that does
-//! not fit; offsets are those of the whole input.
+//! The grammar, one function for each part. Each function reads bytes once, forwards, and stops at the
+//! first that does not fit; offsets are those of the whole input.
 
 use core::net::Ipv6Addr;
 
@@ -91,7 +91,7 @@ pub(crate) fn registry_end(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether names can have this registry: see [`registry_end`].
+/// True if names can have this registry: see [`registry_end`].
 pub(crate) fn is_registry(component: &[u8]) -> bool {
     component == b"localhost"
         || component
@@ -223,12 +223,12 @@ pub(crate) fn tag(bytes: &[u8], start: usize) -> Result<usize, ParseError> {
     }
 }
 
-/// Whether this is an image identifier: the hexadecimal digits of a sha256 digest, alone.
+/// True for an image identifier, which is the hexadecimal digits of a sha256 digest alone.
 pub(crate) fn is_identifier(name: &[u8]) -> bool {
     name.len() == 64 && name.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// An offset into a name. The limits of its parts keep it far below the largest `u16`.
+/// Converts an offset into a name. The limits of the parts ensure that it fits.
 pub(crate) fn short(value: usize) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
 }

@@ -5,8 +5,8 @@ use crate::{
     text::{Text, text_type},
 };
 
-/// A name without a registry, such as `alpine`, `library/alpine:3` or `app@sha256:…`: configuration decides
-/// which registries it may mean (containers-registries.conf(5), *unqualified-search-registries*).
+/// A name without a registry, such as `alpine`, `library/alpine:3` or `app@sha256:…`. The configuration
+/// decides which registries it may mean (containers-registries.conf(5), *unqualified-search-registries*).
 ///
 /// # Deviation
 ///
@@ -57,7 +57,7 @@ impl ShortName {
         self.tail.digest(&self.text)
     }
 
-    /// The name at this registry, in full form, with the tag and digest it has; no tag is added. Docker Hub's
+    /// The name at this registry in full form, with its tag and digest; no tag is added. Docker Hub's
     /// `library/` is added to a name of one component.
     #[must_use]
     pub fn qualify(&self, registry: &Registry) -> Reference {
@@ -72,7 +72,8 @@ impl ShortName {
         Reference::from_scanned(text, short(host.len()), self.tail.moved(added, 0))
     }
 
-    /// What the name means where it is an alias of this repository: that, with the tag and digest it has.
+    /// The meaning of the name if it is an alias of this repository: the repository with the name's tag and
+    /// digest.
     #[must_use]
     pub fn alias_of(&self, repository: &Repository) -> Reference {
         Reference::assemble(repository, self.tag().as_ref(), self.digest().as_ref())

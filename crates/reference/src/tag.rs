@@ -6,8 +6,8 @@ use crate::{
 /// A tag: a letter, digit or underscore, then up to 127 of those, dots and hyphens, in ASCII
 /// (distribution-spec, *Pulling manifests*).
 ///
-/// Two dots may follow each other in a tag, but a tag is never `.` or `..`. Tags that differ only by case are
-/// different, and some are names that a file system reserves: never name a file after one.
+/// A tag may contain `..`, but is never `.` or `..`. Tags that differ only by case are different, and some
+/// are reserved names of file systems: do not name files after tags.
 #[derive(Clone)]
 pub struct Tag {
     text: Text,
@@ -25,7 +25,7 @@ impl Tag {
         })
     }
 
-    /// The tag that is meant when a name has neither tag nor digest.
+    /// The tag of a name that has neither tag nor digest.
     #[must_use]
     pub fn latest() -> Self {
         Self {

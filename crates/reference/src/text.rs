@@ -1,13 +1,13 @@
-//! The shared text behind every name: cloning counts a reference, it never copies.
+//! The shared text of names: a clone increments a reference count and copies no text.
 
 use alloc::{string::String, sync::Arc};
 use core::fmt;
 
 use crate::scan;
 
-/// The longest text of a reference, in bytes: registry, path, tag and digest with what stands between them.
+/// The longest text of a reference, in bytes: registry, path, tag, digest and separators.
 const LONGEST: usize = scan::MAX_REGISTRY + 1 + scan::MAX_PATH + 1 + scan::MAX_TAG + 1 + scan::MAX_DIGEST;
-/// Nearly all names, those with a sha256 digest among them, are shorter.
+/// The length in bytes that nearly all names do not exceed, including those with a sha256 digest.
 const USUAL: usize = 192;
 
 /// A range of a shared string. Invariant: `start..end` lies inside `buffer`, which is ASCII.
@@ -28,9 +28,9 @@ impl Text {
         }
     }
 
-    /// The parts one after the other.
+    /// Joins the parts.
     ///
-    /// They are put together on the stack, as a `String` would be a second allocation beside the counted one.
+    /// They are joined on the stack, because a `String` would be a second allocation.
     pub(crate) fn join(parts: &[&str]) -> Self {
         match parts.iter().map(|part| part.len()).sum::<usize>() {
             length if length <= USUAL => Self::new(fill(&mut [0; USUAL], parts)),
@@ -92,7 +92,7 @@ impl fmt::Debug for Text {
     }
 }
 
-/// What every validated text type offers: view, borrow, print, parse, compare with a string.
+/// The common methods of every validated text type: view, borrow, print, parse, compare with a string.
 macro_rules! text_type {
     ($type:ident) => {
         impl $type {

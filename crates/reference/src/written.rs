@@ -4,7 +4,7 @@ use crate::{
     text::{Text, text_type},
 };
 
-/// A name exactly as someone wrote it, before any rule fills in what is missing.
+/// A name exactly as it was written, before missing parts are added.
 ///
 /// ```
 /// use wharf_reference::Written;
@@ -20,8 +20,8 @@ use crate::{
 ///
 /// # Deviation
 ///
-/// Upstream's unnormalised parser takes every first component that could be a host for one, `library` in
-/// `library/alpine` too. Here a registry is given only where the normalised name keeps it.
+/// Upstream's unnormalised parser takes every first component that could be a host for a registry, also
+/// `library` in `library/alpine`. Here a name has a registry only if the normalised name has the same one.
 #[derive(Clone)]
 pub struct Written {
     text: Text,
@@ -29,7 +29,7 @@ pub struct Written {
 }
 
 impl Written {
-    /// Parses a name and keeps it as it is.
+    /// Parses a name without changing it.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let parts = Parts::scan(text)?;
         Ok(Self {
@@ -38,7 +38,7 @@ impl Written {
         })
     }
 
-    /// Whether a registry is given.
+    /// True if there is a registry.
     #[must_use]
     pub const fn has_registry(&self) -> bool {
         self.parts.path > 0
@@ -58,7 +58,7 @@ impl Written {
             .part(self.parts.path.into(), self.parts.tail.name_end.into())
     }
 
-    /// Whether a tag is given.
+    /// True if there is a tag.
     #[must_use]
     pub const fn has_tag(&self) -> bool {
         self.parts.tail.has_tag()
@@ -70,7 +70,7 @@ impl Written {
         self.parts.tail.tag(&self.text)
     }
 
-    /// Whether a digest is given.
+    /// True if there is a digest.
     #[must_use]
     pub const fn has_digest(&self) -> bool {
         self.parts.tail.digest.is_some()
@@ -82,7 +82,7 @@ impl Written {
         self.parts.tail.digest(&self.text)
     }
 
-    /// The same as a short name, unless a registry is given.
+    /// This name as a short name; `None` if it has a registry.
     #[must_use]
     pub fn short_name(&self) -> Option<ShortName> {
         (!self.has_registry()).then(|| ShortName::from_scanned(self.text.clone(), self.parts))
