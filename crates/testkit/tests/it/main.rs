@@ -8,6 +8,7 @@
 mod hostile;
 mod images;
 mod limits;
+mod pages;
 mod peers;
 mod threats;
 
