@@ -1,5 +1,7 @@
 //! A primary key with what it says of itself, and which of its keys may sign now.
 
+use std::cmp::Reverse;
+
 use super::{
     algorithm::{Failure, can_sign},
     key::{Key, hex},
@@ -88,8 +90,8 @@ impl Certificate {
     ///
     /// Why the certificate as a whole is unusable: its primary key has no valid signature of its own over itself.
     pub(super) fn signing_keys(&self, now: u64) -> Result<Vec<SigningKey>, String> {
-        let itself = self.self_signature(now)?;
-        let primary = self.primary_state(itself, now);
+        let itself = self.statement(now)?;
+        let primary = self.primary_state(&itself, now);
         let identity = self.fingerprint();
         let mut keys = vec![SigningKey {
             key: self.primary.clone(),
@@ -111,7 +113,7 @@ impl Certificate {
         Ok(keys)
     }
 
-    fn primary_state(&self, itself: &Signature, now: u64) -> Result<(), String> {
+    fn primary_state(&self, itself: &Statement<'_>, now: u64) -> Result<(), String> {
         let revocations = self
             .direct
             .iter()
@@ -120,8 +122,8 @@ impl Certificate {
         not_expired(itself.expiry_of(&self.primary), now, "the key")
     }
 
-    /// The newest signature of the key over itself or one of its user ids: what it says counts.
-    fn self_signature(&self, now: u64) -> Result<&Signature, String> {
+    /// What the key says of itself.
+    fn statement(&self, now: u64) -> Result<Statement<'_>, String> {
         if let Err(why) = &self.primary.material {
             return Err(why.clone());
         }
@@ -129,15 +131,19 @@ impl Certificate {
             .direct
             .iter()
             .filter(|signature| signature.kind == DIRECT_KEY);
-        let direct = direct.map(|signature| (signature, [].as_slice()));
-        let users = self.users.iter().filter(|user| !self.is_revoked(user));
-        let users = users.flat_map(|user| {
+        let direct = self.newest(direct.map(|signature| (signature, [].as_slice())).collect(), now)?;
+        let mut users = Vec::new();
+        for user in self.users.iter().filter(|user| !self.is_revoked(user)) {
             let own = user.signatures.iter();
             let own = own.filter(|signature| CERTIFICATIONS.contains(&signature.kind));
-            own.map(|signature| (signature, signature.hashed_of(&user.hashed)))
-        });
-        let newest = self.newest(direct.chain(users).collect(), now)?;
-        newest.ok_or_else(|| "no valid signature of its own is over it".to_owned())
+            let own = own.map(|signature| (signature, signature.hashed_of(&user.hashed)));
+            users.extend(self.newest(own.collect(), now)?);
+        }
+        users.sort_by_key(|signature| Reverse(signature.created));
+        if direct.is_none() && users.is_empty() {
+            return Err("no valid signature of its own is over it".to_owned());
+        }
+        Ok(Statement { direct, users })
     }
 
     /// The newest of these signatures by the primary key over itself and more data that is right and in force.
@@ -156,7 +162,7 @@ impl Certificate {
                 && u64::from(signature.created) <= now + CLOCK_SKEW
                 && signature.expiry().is_none_or(|expiry| now < expiry)
         });
-        signatures.sort_by_key(|(signature, _)| std::cmp::Reverse(signature.created));
+        signatures.sort_by_key(|(signature, _)| Reverse(signature.created));
         for (signature, data) in signatures {
             match signature.verify(&self.primary, &[&self.primary.hashed, data], true) {
                 Ok(()) => return Ok(Some(signature)),
@@ -229,6 +235,31 @@ impl Certificate {
             return Err("the subkey does not vouch for its primary key".to_owned());
         }
         not_expired(binding.expiry_of(&subkey.key), now, "the subkey")
+    }
+}
+
+/// The signatures of a key over itself that are in force.
+///
+/// A signature over the key alone may say no more than who may revoke it, and of several user ids one may say less than
+/// another: so each thing is taken from the newest signature that says it, as GnuPG does.
+struct Statement<'a> {
+    /// The newest over the key alone.
+    direct: Option<&'a Signature>,
+    /// The newest over each user id, the newest of all first.
+    users: Vec<&'a Signature>,
+}
+
+impl<'a> Statement<'a> {
+    fn signatures(&self) -> impl Iterator<Item = &'a Signature> {
+        self.direct.into_iter().chain(self.users.iter().copied())
+    }
+
+    fn expiry_of(&self, key: &Key) -> Option<u64> {
+        self.signatures().find_map(|signature| signature.expiry_of(key))
+    }
+
+    fn allows_signing(&self) -> Option<bool> {
+        self.signatures().find_map(Signature::allows_signing)
     }
 }
 

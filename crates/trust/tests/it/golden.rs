@@ -223,3 +223,90 @@ fn every_golden_signature_is_judged() {
     assert_eq!(made, judged);
     assert!(judged.len() > 50);
 }
+
+/// A compressed message of GnuPG, taken apart: what stands before the signature, the signature's body up to its numbers, and those.
+fn taken_apart(name: &str) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    let blob = signature(name);
+    assert_eq!(blob[..2], [0xa3, 1]);
+    let message = miniz_oxide::inflate::decompress_to_vec(&blob[2..]).unwrap();
+    // A one-pass signature of 13 bytes, and a literal with a length of two bytes.
+    assert_eq!((message[0], message[1], message[15]), (0x90, 13, 0xcb));
+    let literal = (usize::from(message[16]) - 192) * 256 + usize::from(message[17]) + 192;
+    let (before, rest) = message.split_at(18 + literal);
+    let body = match rest[0] {
+        0x88 => &rest[2..],
+        0x89 => &rest[3..],
+        other => panic!("{other:x}"),
+    };
+    let size = |at: usize| usize::from(u16::from_be_bytes([body[at], body[at + 1]]));
+    let hashed = size(4);
+    let unhashed = size(6 + hashed);
+    let (head, numbers) = body.split_at(6 + hashed + 2 + unhashed + 2);
+    (before.to_vec(), head.to_vec(), numbers.to_vec())
+}
+
+#[test]
+fn t190_numbers_at_the_edges_of_an_algorithm_are_refused() {
+    use crate::forge::{mpi, packet};
+    let n256 = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let hex = |text: &str| -> Vec<u8> {
+        (0..text.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+            .collect()
+    };
+    let order = hex(n256);
+    let judged = |name: &str, numbers: &[u8]| {
+        let (before, head, _) = taken_apart(name);
+        let message = [before, packet(2, &[head.as_slice(), numbers].concat())].concat();
+        let files = [KeyFile::new("keys", key(&format!("{name}.gpg")))];
+        NativeOpenPgp
+            .open(&files, time(NOW))
+            .unwrap()
+            .verify(&message)
+            .map(drop)
+            .map_err(|reason| reason.kind())
+    };
+    for name in ["nistp256", "nistp384", "ed25519", "rsa2048"] {
+        let (_, _, numbers) = taken_apart(name);
+        assert_eq!(judged(name, &numbers), Ok(()), "{name}");
+        // A byte more, a byte less, nothing, numbers in each other's place.
+        let mut bad = vec![
+            [numbers.as_slice(), &[0]].concat(),
+            numbers[..numbers.len() - 1].to_vec(),
+            Vec::new(),
+        ];
+        bad.push([numbers.as_slice(), &numbers].concat());
+        let zero = mpi(&[]);
+        let one = mpi(&[1]);
+        let huge = mpi(&[0xff; 600]);
+        if name == "rsa2048" {
+            let modulus = key("rsa2048.gpg")[11..267].to_vec();
+            bad.extend([
+                zero,
+                one,
+                huge,
+                mpi(&modulus),
+                mpi(&[&[1], modulus.as_slice()].concat()),
+                mpi(&[0xff; 256]),
+            ]);
+        } else {
+            let first =
+                numbers[..2 + usize::from(u16::from_be_bytes([numbers[0], numbers[1]])).div_ceil(8)].to_vec();
+            let second = numbers[first.len()..].to_vec();
+            bad.push([second.as_slice(), &first].concat());
+            for edge in [zero, one, huge, mpi(&order), mpi(&[0xff; 48]), mpi(&[0xff; 32])] {
+                bad.push([edge.as_slice(), &second].concat());
+                bad.push([first.as_slice(), &edge].concat());
+                bad.push([edge.as_slice(), &edge].concat());
+            }
+        }
+        for numbers in bad {
+            assert_eq!(
+                judged(name, &numbers),
+                Err(ReasonKind::Forged),
+                "{name}: {numbers:x?}"
+            );
+        }
+    }
+}

@@ -180,6 +180,71 @@ fn keyrings_that_cannot_be_used_say_why() {
     assert_eq!(opened(&many(200)), Ok(()));
 }
 
+/// A newer signature that says nothing of it makes no key last longer, nor another key of it.
+#[test]
+fn what_a_newer_signature_does_not_say_is_taken_from_an_older_one() {
+    let key = primary();
+    let user = |name: &[u8], sig: Sig| {
+        let size = u32::try_from(name.len()).unwrap().to_be_bytes();
+        let over = [key.hashed().as_slice(), &[0xb4], &size, name].concat();
+        [packet(13, name), sig.packet(&key, &over)].concat()
+    };
+    let direct = |sig: Sig| sig.packet(&key, &key.hashed());
+    let own = |created: u32| Sig::by(&key, 0x13, created);
+    let revoker = || Sig::by(&key, 0x1f, NOW - DAY).with(subpacket(12, &[0x80; 22]));
+    let expired = |sig: Sig| sig.with(seconds(9, 10));
+    let flags = |sig: Sig, flags: u8| sig.with(subpacket(27, &[flags]));
+    let with = |parts: &[Vec<u8>]| [packet(6, &key.body()), parts.concat()].concat();
+    for (name, keys, expected) in [
+        (
+            "a revoker named later",
+            with(&[direct(revoker()), user(b"a", expired(own(CREATED)))]),
+            Err("the key expired"),
+        ),
+        (
+            "a revoker named later, of a key that certifies",
+            with(&[direct(revoker()), user(b"a", flags(own(CREATED), 1))]),
+            Err("not for signing"),
+        ),
+        (
+            "a user id added later",
+            with(&[user(b"a", expired(own(CREATED))), user(b"b", own(NOW - DAY))]),
+            Err("the key expired"),
+        ),
+        (
+            "a user id added later, of a key that certifies",
+            with(&[user(b"a", flags(own(CREATED), 1)), user(b"b", own(NOW - DAY))]),
+            Err("not for signing"),
+        ),
+        (
+            "prolonged with one of two user ids",
+            with(&[
+                user(b"a", expired(own(CREATED))),
+                user(b"b", own(NOW - DAY).with(seconds(9, 2000 * DAY))),
+            ]),
+            Ok(&key),
+        ),
+        (
+            "prolonged over the key alone",
+            with(&[
+                direct(Sig::by(&key, 0x1f, NOW - DAY).with(seconds(9, 2000 * DAY))),
+                user(b"a", expired(own(CREATED))),
+            ]),
+            Ok(&key),
+        ),
+        (
+            "expired over the key alone",
+            with(&[
+                direct(expired(Sig::by(&key, 0x1f, CREATED))),
+                user(b"a", own(NOW - DAY)),
+            ]),
+            Err("the key expired"),
+        ),
+    ] {
+        assert_said(name, &keys, &key, expected);
+    }
+}
+
 /// A file that is lost does not take the others with it, and a mistake does.
 #[test]
 fn one_bad_file_among_several() {
