@@ -46,10 +46,7 @@ impl Remote {
             .with_scopes(scopes)
             .with_header(header::CONTENT_LENGTH, 0.into())
             .optional();
-        let asked = self
-            .client()
-            .send(&endpoint, call, &mut self.client().budget())
-            .await;
+        let asked = self.client().send(&endpoint, call).await;
         let answer = match self
             .client()
             .unless_decisive(&endpoint, asked, |unanswered| unanswered.mounts = true)

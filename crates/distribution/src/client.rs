@@ -123,7 +123,7 @@ impl Client {
         let endpoint = self.registry_endpoint(registry, Operation::Login)?;
         let call =
             Call::new(Operation::Login, registry, Method::GET, "v2/", &[200]).with_scopes(Scopes::none());
-        self.send(&endpoint, call, &mut self.budget()).await.map(drop)
+        self.send(&endpoint, call).await.map(drop)
     }
 
     /// The endpoint of a registry as a whole, as the configuration describes it.

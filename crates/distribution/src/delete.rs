@@ -71,7 +71,7 @@ impl Remote {
         let call = Call::new(operation, &subject, Method::DELETE, &path, &[200, 202, 204, 404])
             .with_scopes(self.scopes(&endpoint, Action::Delete));
         let mut budget = self.client().budget();
-        let answer = self.client().send(&endpoint, call, &mut budget).await?;
+        let answer = self.client().send_within(&endpoint, call, &mut budget).await?;
         answer.check_home(operation, &subject)?;
         // After an attempt whose answer was lost, a missing manifest is success (docs/threats.md, X5).
         if answer.status == 404 && budget.attempts() == 1 {

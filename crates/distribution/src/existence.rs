@@ -36,12 +36,7 @@ impl Remote {
     /// See [`Error::kind`]. A missing repository is no error.
     pub async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let endpoint = self.primary(OPERATION)?;
-        let path = self.path(&endpoint, &format!("blobs/{}", descriptor.digest()));
-        let call = self.head_call(&endpoint, descriptor.digest(), &path);
-        let answer = self
-            .client()
-            .send(&endpoint, call, &mut self.client().budget())
-            .await?;
+        let answer = self.head(&endpoint, "blobs", descriptor.digest(), false).await?;
         Ok(describes(&answer, descriptor.digest(), Some(descriptor.size())))
     }
 
@@ -52,12 +47,7 @@ impl Remote {
     /// See [`Error::kind`]. A missing repository is no error.
     pub async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
         let endpoint = self.primary(OPERATION)?;
-        let path = self.path(&endpoint, &format!("manifests/{digest}"));
-        let call = self.head_call(&endpoint, digest, &path);
-        let answer = self
-            .client()
-            .send(&endpoint, call, &mut self.client().budget())
-            .await?;
+        let answer = self.head(&endpoint, "manifests", digest, false).await?;
         Ok(describes(&answer, digest, None))
     }
 
@@ -76,12 +66,7 @@ impl Remote {
         } else {
             "blobs"
         };
-        let path = self.path(&endpoint, &format!("{folder}/{}", descriptor.digest()));
-        let call = self.head_call(&endpoint, descriptor.digest(), &path).optional();
-        let asked = self
-            .client()
-            .send(&endpoint, call, &mut self.client().budget())
-            .await;
+        let asked = self.head(&endpoint, folder, descriptor.digest(), true).await;
         let answer = self
             .client()
             .unless_decisive(&endpoint, asked, |unanswered| unanswered.heads = true)?;
@@ -91,31 +76,37 @@ impl Remote {
     /// True if the registry has the blob, after a push whose answer was lost. False also if the registry
     /// does not answer.
     pub(crate) async fn is_there(&self, endpoint: &Endpoint, digest: &Digest) -> bool {
-        let path = self.path(endpoint, &format!("blobs/{digest}"));
-        let call = self.head_call(endpoint, digest, &path).optional();
-        let asked = self
-            .client()
-            .send(endpoint, call, &mut self.client().budget())
-            .await;
+        let asked = self.head(endpoint, "blobs", digest, true).await;
         asked.is_ok_and(|answer| describes(&answer, digest, None))
     }
 
     /// True if the registry has the blob, for a push that nothing else confirmed. Unlike `is_there`, this
     /// fails if the registry does not answer.
     pub(crate) async fn has_stored(&self, endpoint: &Endpoint, digest: &Digest) -> Result<bool, Error> {
-        let path = self.path(endpoint, &format!("blobs/{digest}"));
-        let call = self.head_call(endpoint, digest, &path);
-        let answer = self
-            .client()
-            .send(endpoint, call, &mut self.client().budget())
-            .await?;
+        let answer = self.head(endpoint, "blobs", digest, false).await?;
         Ok(describes(&answer, digest, None))
     }
 
-    fn head_call<'a>(&self, endpoint: &Endpoint, digest: &Digest, path: &'a str) -> Call<'a> {
-        Call::new(OPERATION, self.blob_name(digest), Method::HEAD, path, &[200, 404])
-            .with_scopes(self.scopes(endpoint, Action::Push))
-            .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
+    /// Requests the headers of a blob or manifest; `folder` is its part of the API.
+    async fn head(
+        &self,
+        endpoint: &Endpoint,
+        folder: &str,
+        digest: &Digest,
+        is_optional: bool,
+    ) -> Result<RegistryAnswer, Error> {
+        let path = self.path(endpoint, &format!("{folder}/{digest}"));
+        let call = Call::new(
+            OPERATION,
+            self.blob_name(digest),
+            Method::HEAD,
+            &path,
+            &[200, 404],
+        )
+        .with_scopes(self.scopes(endpoint, Action::Push))
+        .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT));
+        let call = if is_optional { call.optional() } else { call };
+        self.client().send(endpoint, call).await
     }
 }
 

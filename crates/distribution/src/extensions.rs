@@ -59,7 +59,7 @@ impl Client {
         let call = Call::new(operation, registry, Method::GET, path, &[200, 404])
             .with_scopes(Scopes::none())
             .read_whole(MAX_ANSWER);
-        let answer = self.send(&endpoint, call, &mut self.budget()).await?;
+        let answer = self.send(&endpoint, call).await?;
         if answer.status == 404 {
             return Ok(Vec::new());
         }

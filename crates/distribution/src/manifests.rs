@@ -153,10 +153,7 @@ impl Remote {
             .with_scopes(self.scopes(&endpoint, Action::Push))
             .with_header(header::CONTENT_TYPE, content_type)
             .with_body(Payload::Bytes(manifest.bytes().clone()));
-        let answer = self
-            .client()
-            .send(&endpoint, call, &mut self.client().budget())
-            .await?;
+        let answer = self.client().send(&endpoint, call).await?;
         answer.check_home(operation, &subject)?;
         // Some registries send `text/html` with the empty answer of a success. But with status 200 and
         // without the headers of a success, something else may have answered.
@@ -223,7 +220,7 @@ impl Remote {
             .read_whole(MAX_MANIFEST_SIZE);
         let call = if is_optional { call.optional() } else { call };
         self.client()
-            .send(endpoint, call, &mut self.client().budget_at(endpoint))
+            .send_within(endpoint, call, &mut self.client().budget_at(endpoint))
             .await
     }
 }

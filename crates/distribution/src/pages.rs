@@ -104,7 +104,7 @@ impl Pages {
             NextPage::First => {}
             NextPage::Page(url) => call = call.at_url(url.clone()),
         }
-        let answer = match client.send(endpoint, call, &mut client.budget()).await {
+        let answer = match client.send(endpoint, call).await {
             Err(error) if self.has_page_size() && refuses_query(&error) => {
                 return Box::pin(self.without_page_size().next(client, endpoint)).await;
             }

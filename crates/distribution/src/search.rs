@@ -80,7 +80,7 @@ impl Client {
         let call = Call::new(operation, registry, Method::GET, &path, &[200])
             .with_scopes(Scopes::none())
             .read_whole(MAX_ANSWER);
-        let answer = match self.send(&endpoint, call, &mut self.budget()).await {
+        let answer = match self.send(&endpoint, call).await {
             Ok(answer) => answer,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
                 return self.search_catalog(registry, term, limit).await;

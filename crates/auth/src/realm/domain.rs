@@ -83,7 +83,7 @@ const SHARED: [&str; 52] = [
     "workers.dev",
 ];
 
-/// The domain somebody registered, as far as it can be told: `None` for addresses, single labels and shared
+/// The registrable domain of a host; `None` for addresses, single labels and shared
 /// platforms.
 pub(super) fn registrable_domain(host: &str) -> Option<&str> {
     if !matches!(Host::parse(host), Ok(Host::Domain(_))) {

@@ -71,7 +71,7 @@ impl Session {
         let call = Call::new(OPERATION, &subject, Method::POST, &path, &[202])
             .with_scopes(scopes.clone())
             .with_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        let answer = remote.client().send(endpoint, call, budget).await?;
+        let answer = remote.client().send_within(endpoint, call, budget).await?;
         answer.check_home(OPERATION, &subject)?;
         Self::of_answer(remote, endpoint, subject, scopes, &answer)
     }
@@ -134,7 +134,11 @@ impl Session {
         {
             call = call.with_header(header::CONTENT_RANGE, range);
         }
-        let answer = self.remote.client().send(&self.endpoint, call, budget).await?;
+        let answer = self
+            .remote
+            .client()
+            .send_within(&self.endpoint, call, budget)
+            .await?;
         self.follow(&answer)
     }
 
@@ -164,7 +168,11 @@ impl Session {
         if is_empty {
             call = call.with_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let answer = self.remote.client().send(&self.endpoint, call, budget).await?;
+        let answer = self
+            .remote
+            .client()
+            .send_within(&self.endpoint, call, budget)
+            .await?;
         if !self.is_elsewhere {
             answer.check_home(OPERATION, &self.subject)?;
         }
@@ -194,7 +202,7 @@ impl Session {
             .call(Method::GET, self.url.clone(), &[204, 200, 202])
             .optional();
         let client = self.remote.client();
-        let answer = client.send(&self.endpoint, call, &mut client.budget()).await?;
+        let answer = client.send(&self.endpoint, call).await?;
         if !self.is_elsewhere {
             answer.check_home(OPERATION, &self.subject)?;
         }
@@ -276,7 +284,7 @@ impl Drop for Session {
         let call = call.once();
         runtime.spawn(async move {
             let mut budget = RetryBudget::new(RetryPolicy::never());
-            if let Err(error) = client.send(&endpoint, call, &mut budget).await {
+            if let Err(error) = client.send_within(&endpoint, call, &mut budget).await {
                 tracing::debug!(%error, "an upload session could not be cancelled; it will expire");
             }
         });

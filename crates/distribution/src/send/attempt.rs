@@ -193,11 +193,7 @@ impl Client {
         let Ok(url) = base.join("v2/") else {
             return RootAnswer::Unclear;
         };
-        let mut request = Request::new(Method::GET, url);
-        request.class = RequestClass::Optional;
-        request
-            .headers
-            .insert(header::USER_AGENT, self.shared().user_agent.clone());
+        let request = self.request_to(Method::GET, url, RequestClass::Optional);
         self.shared().counting.requests.add();
         let Ok(followed) = self.shared().transport.follow(home, request, None).await else {
             return RootAnswer::Unclear;
@@ -211,20 +207,30 @@ impl Client {
         }
     }
 
+    /// A request with the headers that every request has.
+    pub(super) fn request_to(&self, method: Method, url: Url, class: RequestClass) -> Request {
+        let mut request = Request::new(method, url);
+        request.class = class;
+        request
+            .headers
+            .insert(header::USER_AGENT, self.shared().user_agent.clone());
+        request
+    }
+
     pub(super) fn request(
         &self,
         endpoint: &Endpoint,
         call: &Call<'_>,
         url: Url,
     ) -> Result<Request, AttemptFailure> {
-        let mut request = Request::new(call.method.clone(), url);
+        let mut request = self.request_to(call.method.clone(), url, call.class());
         request.bulk = call.volume >= BULK;
-        request.class = call.class();
         request.has_alternative = endpoint.has_next;
-        request.headers.clone_from(&call.headers);
-        request
-            .headers
-            .insert(header::USER_AGENT, self.shared().user_agent.clone());
+        request.headers.extend(
+            call.headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
         request.body = match &call.body {
             Payload::Empty => RequestBody::Empty,
             Payload::Bytes(bytes) => RequestBody::Bytes(bytes.clone()),

@@ -3,7 +3,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use url::Url;
 use wharf_auth::Scopes;
 use wharf_content::ErrorKind;
-use wharf_http::{Redacted, RequestBody, RequestClass, ResponseBody};
+use wharf_http::{Redacted, RequestBody, RequestClass, Response, ResponseBody};
 
 use crate::error::{Error, Operation};
 
@@ -66,6 +66,19 @@ pub(crate) struct RegistryAnswer {
 }
 
 impl RegistryAnswer {
+    /// The response of another host than the registry, whose body has not been read.
+    pub(super) fn of_another_host(response: Response, url: Url) -> Self {
+        let (parts, body) = response.into_parts();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            bytes: Bytes::new(),
+            url,
+            is_home: false,
+        }
+    }
+
     /// Checks that the registry itself answered: no other host can confirm an effect (docs/threats.md, N6).
     pub(crate) fn check_home(&self, operation: Operation, subject: &str) -> Result<(), Error> {
         if self.is_home {

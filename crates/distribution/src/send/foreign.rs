@@ -1,6 +1,5 @@
 //! Requests to hosts that a registry or its content names. They never carry credentials.
 
-use bytes::Bytes;
 use http::{Method, header};
 use url::Url;
 use wharf_http::{AddressClass, Origin, Peer, Request, RequestClass, Response};
@@ -17,22 +16,11 @@ impl Client {
         url: &Url,
         header: (header::HeaderName, header::HeaderValue),
     ) -> Option<RegistryAnswer> {
-        let mut request = Request::new(Method::GET, url.clone());
+        let mut request = self.request_to(Method::GET, url.clone(), RequestClass::Content);
         request.bulk = true;
-        request.class = RequestClass::Content;
         request.headers.insert(header.0, header.1);
-        request
-            .headers
-            .insert(header::USER_AGENT, self.shared().user_agent.clone());
-        let (parts, body) = self.call_elsewhere(endpoint, request).await.ok()?.into_parts();
-        Some(RegistryAnswer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-            bytes: Bytes::new(),
-            url: url.clone(),
-            is_home: false,
-        })
+        let response = self.call_elsewhere(endpoint, request).await.ok()?;
+        Some(RegistryAnswer::of_another_host(response, url.clone()))
     }
 
     /// Sends a request to a host that the registry has named, once and unchanged. The host may be no
@@ -70,26 +58,14 @@ impl Client {
         }
         let tls = std::sync::Arc::new(home.tls.for_others());
         let peer = Peer::named(Origin::of(&url).ok()?, tls).with_floor(floor);
-        let mut request = Request::new(Method::GET, url);
+        let mut request = self.request_to(Method::GET, url, RequestClass::Content);
         request.bulk = true;
-        request.class = RequestClass::Content;
-        request
-            .headers
-            .insert(header::USER_AGENT, self.shared().user_agent.clone());
         if let Some(range) = range {
             request
                 .headers
                 .insert(header::RANGE, header::HeaderValue::try_from(range).ok()?);
         }
         let followed = self.shared().transport.follow(&peer, request, None).await.ok()?;
-        let (parts, body) = followed.response.into_parts();
-        Some(RegistryAnswer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-            bytes: Bytes::new(),
-            url: followed.url,
-            is_home: false,
-        })
+        Some(RegistryAnswer::of_another_host(followed.response, followed.url))
     }
 }

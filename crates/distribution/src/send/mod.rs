@@ -44,9 +44,14 @@ impl Client {
         }
     }
 
+    /// Sends a call to an endpoint within a budget of its own; see [`send_within`](Self::send_within).
+    pub(crate) async fn send(&self, endpoint: &Endpoint, call: Call<'_>) -> Result<RegistryAnswer, Error> {
+        self.send_within(endpoint, call, &mut self.budget()).await
+    }
+
     /// Sends a call to an endpoint, until there is an expected answer, an error that a repetition cannot
     /// change, or the end of the budget.
-    pub(crate) async fn send(
+    pub(crate) async fn send_within(
         &self,
         endpoint: &Endpoint,
         call: Call<'_>,

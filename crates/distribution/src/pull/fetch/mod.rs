@@ -152,7 +152,9 @@ impl Fetch {
             call = call.with_header(header::RANGE, range);
         }
         let client = self.remote.client();
-        client.send(endpoint, call, &mut client.budget_at(endpoint)).await
+        client
+            .send_within(endpoint, call, &mut client.budget_at(endpoint))
+            .await
     }
 
     /// Asks the host that the registry redirected to before. `None` if it does not send the range, for instance
