@@ -153,8 +153,8 @@ impl Descriptor {
         &self.urls
     }
 
-    /// True for a layer that may not be distributed and whose URLs say where to get it (image-spec, *Non-Distributable
-    /// Layers*; Docker's foreign layers). Registries and stores need not have it.
+    /// True for a layer that may not be distributed and whose URLs say where to get it (image-spec,
+    /// *Non-Distributable Layers*; Docker's foreign layers). Registries and stores need not have it.
     #[must_use]
     pub fn is_nondistributable(&self) -> bool {
         self.media_type.is_nondistributable() && !self.urls.is_empty()

@@ -88,7 +88,8 @@ impl Error {
         self.kind
     }
 
-    /// The failures of all alternatives, in the order in which they were tried; empty unless there were several.
+    /// The failures of all alternatives, in the order in which they were tried; empty unless there were
+    /// several.
     #[must_use]
     pub fn failures(&self) -> &[Self] {
         self.rare.as_deref().map_or(&[], |rare| &rare.failures)

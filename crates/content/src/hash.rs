@@ -50,8 +50,8 @@ impl Hasher {
         hasher.finish()
     }
 
-    /// The sha256 digest of `bytes`. Nearly all content is named by it; a config lists that of each uncompressed layer as
-    /// its `diff_id`.
+    /// The sha256 digest of `bytes`. Nearly all content is named by it; a config lists that of each
+    /// uncompressed layer as its `diff_id`.
     ///
     /// ```
     /// let digest = wharf_content::Hasher::sha256(b"");
@@ -109,8 +109,8 @@ impl Hasher {
 
 /// The digest and number of bytes that were hashed.
 ///
-/// Only hashing makes one, so an argument of this type is never a digest that was merely claimed. It does not record which
-/// bytes were hashed; the caller must keep the two together.
+/// Only hashing makes one, so an argument of this type is never a digest that was merely claimed. It does
+/// not record which bytes were hashed; the caller must keep the two together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     digest: Digest,

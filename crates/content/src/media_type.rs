@@ -43,8 +43,8 @@ media_types! {
     DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json";
     /// Docker image config.
     DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json";
-    /// Artifact manifest of the release candidates of image-spec 1.1: a list of `blobs` without a config. It was
-    /// withdrawn before the release, but artifacts of this type exist.
+    /// Artifact manifest of the release candidates of image-spec 1.1: a list of `blobs` without a config.
+    /// It was withdrawn before the release, but artifacts of this type exist.
     OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json";
     /// Docker layer, tar compressed with gzip.
     DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip";
@@ -55,8 +55,8 @@ media_types! {
 }
 
 impl MediaType {
-    /// Parses `type/subtype`; parameters after `;` are dropped. The manifest types are recognised in any case, as
-    /// media types are compared without regard to it.
+    /// Parses `type/subtype`; parameters after `;` are dropped. The manifest types are recognised in any
+    /// case, as media types are compared without regard to it.
     ///
     /// # Errors
     ///

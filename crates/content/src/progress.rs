@@ -2,16 +2,16 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{Descriptor, Target};
 
-/// A listener for the events of an operation. It is called often, from several tasks and on the threads that move bytes:
-/// it must return at once.
+/// A listener for the events of an operation. It is called often, from several tasks and on the threads
+/// that move bytes: it must return at once.
 ///
 /// Implemented by every function of an [`Event`], by `()`, which ignores them, and by an `Arc` of a listener.
 ///
 /// # A progress bar
 ///
 /// Set the length of the bar from [`Event::Planned`] and add what [`Event::Advanced`] reports. At
-/// [`Event::Finished`] set the item to its full size, because a resumed item has advanced by less and a repeated one by
-/// more. Every item is finished once, unless the operation fails.
+/// [`Event::Finished`] set the item to its full size, because a resumed item has advanced by less and a
+/// repeated one by more. Every item is finished once, unless the operation fails.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::{Arc, Mutex}};
@@ -80,8 +80,8 @@ pub enum Event<'a> {
         /// The manifest that it means.
         descriptor: &'a Descriptor,
     },
-    /// All blobs and manifests of the operation are known. Those that turn out to be at the destination already are
-    /// included.
+    /// All blobs and manifests of the operation are known. Those that turn out to be at the destination
+    /// already are included.
     Planned {
         /// The number of blobs and manifests.
         count: usize,
@@ -107,8 +107,9 @@ pub enum Event<'a> {
         /// The reason why it is complete.
         outcome: Outcome,
     },
-    /// The operation waits and nothing has happened meanwhile: a registry may need minutes to fetch content from its
-    /// upstream or to assemble an upload. Reported after 10 s, and then each time the wait has doubled.
+    /// The operation waits and nothing has happened meanwhile: a registry may need minutes to fetch content
+    /// from its upstream or to assemble an upload. Reported after 10 s, and then each time the wait has
+    /// doubled.
     Waiting {
         /// The time since the last other event.
         elapsed: Duration,
@@ -130,7 +131,8 @@ pub enum Outcome {
     Present,
     /// The destination took it from another location by itself ([`Sink::mount`](crate::Sink::mount)).
     Mounted,
-    /// It is not at the destination, because it may not be distributed; its descriptor has URLs to get it from.
+    /// It is not at the destination, because it may not be distributed; its descriptor has URLs to get it
+    /// from.
     Omitted,
 }
 

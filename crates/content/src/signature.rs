@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{MediaType, strict_json};
 
-/// A signature as a place keeps it. It is untrusted: nobody has verified it, and everything in it may be forged.
+/// A signature as a place keeps it. It is untrusted: nobody has verified it, and everything in it may be
+/// forged.
 ///
-/// A registry or a directory keeps signatures beside an image. This type holds them on the way to whoever verifies them,
-/// or to another place.
+/// A registry or a directory keeps signatures beside an image. This type holds them on the way to whoever
+/// verifies them, or to another place.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signature {
@@ -17,7 +18,8 @@ pub enum Signature {
     Simple(Bytes),
     /// A sigstore signature as cosign attaches it: a layer of the manifest under the tag `sha256-….sig`.
     Attachment {
-        /// The type of the payload, `application/vnd.dev.cosign.simplesigning.v1+json` for signatures of images.
+        /// The type of the payload, `application/vnd.dev.cosign.simplesigning.v1+json` for signatures of
+        /// images.
         media_type: MediaType,
         /// What is signed.
         payload: Bytes,
@@ -26,7 +28,8 @@ pub enum Signature {
     },
     /// A sigstore bundle, as JSON.
     Bundle(Bytes),
-    /// A blob that is in no known format, such as a page of HTML in the place of a signature. It verifies nothing.
+    /// A blob that is in no known format, such as a page of HTML in the place of a signature. It verifies
+    /// nothing.
     Unknown {
         /// The whole blob.
         blob: Bytes,
@@ -110,8 +113,8 @@ struct Json {
 }
 
 impl Signature {
-    /// Reads a blob as a lookaside store or a directory keeps it, one file a signature. It never fails: what is no
-    /// signature is [`Signature::Unknown`].
+    /// Reads a blob as a lookaside store or a directory keeps it, one file a signature. It never fails:
+    /// what is no signature is [`Signature::Unknown`].
     ///
     /// | first bytes | format |
     /// |---|---|
@@ -121,8 +124,8 @@ impl Signature {
     ///
     /// # Deviation
     ///
-    /// Upstream takes 0x3D for the beginning of a signature and not 0x93, which was meant. Members of the JSON that
-    /// nobody knows, and members that are there twice, make it an unknown format.
+    /// Upstream takes 0x3D for the beginning of a signature and not 0x93, which was meant. Members of the
+    /// JSON that nobody knows, and members that are there twice, make it an unknown format.
     #[must_use]
     pub fn from_blob(blob: Bytes) -> Self {
         match Self::read(&blob) {

@@ -13,6 +13,42 @@ use crate::{
 ///
 /// The caller pushes blobs and child manifests before their parents. Every call is idempotent: to push
 /// content that is there already is a success.
+///
+/// ```
+/// use std::{collections::HashMap, sync::Mutex};
+/// use async_trait::async_trait;
+/// use bytes::Bytes;
+/// use wharf_content::{Blob, Descriptor, Error, Location, Manifest, Name, Sink};
+/// use wharf_reference::Digest;
+///
+/// /// Content in memory, without names.
+/// #[derive(Default)]
+/// struct Pool(Mutex<HashMap<Digest, Bytes>>);
+///
+/// #[async_trait]
+/// impl Sink for Pool {
+///     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+///         Ok(self.0.lock().unwrap().contains_key(descriptor.digest()))
+///     }
+///
+///     async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
+///         let digest = blob.descriptor().digest().clone();
+///         let bytes = blob.read_to_end(1 << 30).await?; // verified
+///         self.0.lock().unwrap().insert(digest, bytes);
+///         Ok(())
+///     }
+///
+///     async fn push_manifest(&self, manifest: &Manifest, _: Option<&Name>) -> Result<(), Error> {
+///         let (digest, bytes) = (manifest.digest().clone(), manifest.bytes().clone());
+///         self.0.lock().unwrap().insert(digest, bytes);
+///         Ok(())
+///     }
+///
+///     fn location(&self) -> Location {
+///         Location::Memory
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Sink: Send + Sync {
     /// True if the blob or manifest is there and complete, so that it need not be pushed. An image manifest
@@ -34,16 +70,18 @@ pub trait Sink: Send + Sync {
     /// Writes a manifest, whose children are there, and gives it the name if one is passed.
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error>;
 
-    /// Takes the blob from another location without its bytes passing through the caller: by a cross-repository mount
-    /// at a registry (distribution-spec, *Mounting a blob from another repository*), by blocks that two files share at a
-    /// store. `false` if that cannot be done; the caller then pushes the bytes.
+    /// Takes the blob from another location without its bytes passing through the caller: by a
+    /// cross-repository mount at a registry (distribution-spec, *Mounting a blob from another repository*),
+    /// by blocks that two files share at a store. `false` if that cannot be done; the caller then pushes
+    /// the bytes.
     #[doc(alias = "reflink")]
     async fn mount(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
         let _ = (descriptor, from);
         Ok(false)
     }
 
-    /// Whether [`Sink::mount`] may succeed for content at that location, so that it is worth a call. Does no I/O.
+    /// True if [`Sink::mount`] may succeed for content at that location, so that it is worth a call. Does
+    /// no I/O.
     fn can_mount(&self, from: &Location) -> bool {
         match (self.location(), from) {
             (Location::Repository(here), Location::Repository(there)) => here.registry() == there.registry(),
@@ -93,7 +131,7 @@ pub trait Sink: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it cannot.
+    /// [`ErrorKind::Unsupported`] if it cannot.
     fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
         let _ = descriptor;
         Ok(())

@@ -149,8 +149,8 @@ pub trait SourceExt: Source {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if the manifest is an index, or its config is none of a container image, as those of
-    /// most artifacts; and as [`SourceExt::fetch`].
+    /// [`ErrorKind::Invalid`] if the manifest is an index, or its config is none of a container image, as
+    /// those of most artifacts; and as [`SourceExt::fetch`].
     fn config(&self, image: &Manifest) -> impl Future<Output = Result<ImageConfig, Error>> + Send {
         async move {
             let bytes = self.config_bytes(image).await?;

@@ -12,7 +12,8 @@ use crate::{Error, ErrorKind};
 
 /// The deepest nesting of objects and lists in a document.
 const MAX_DEPTH: usize = 64;
-/// The most keys that all objects of a document have together. An index of two thousand entries has some 20,000.
+/// The most keys that all objects of a document have together. An index of two thousand entries has some
+/// 20,000.
 const MAX_KEYS: usize = 100_000;
 
 /// The keys that have a meaning for some parser in a manifest, an index or their descriptors.

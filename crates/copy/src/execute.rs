@@ -90,7 +90,8 @@ impl Plan {
         })
     }
 
-    /// Checks and moves the blobs. Returns the platform that the config states, if the image was chosen for another one.
+    /// Checks and moves the blobs. Returns the platform that the config states, if the image was chosen for
+    /// another one.
     async fn move_blobs(
         &self,
         progress: &Arc<Counting>,

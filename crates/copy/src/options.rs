@@ -85,8 +85,8 @@ impl Options {
         self
     }
 
-    /// Sets whether non-distributable layers are copied as others. Default: `false`, they are omitted, as by Podman and
-    /// Skopeo, and stay at their URLs.
+    /// Sets whether non-distributable layers are copied as others. Default: `false`, they are omitted, as
+    /// by Podman and Skopeo, and stay at their URLs.
     #[must_use]
     pub const fn with_nondistributable(mut self, nondistributable: bool) -> Self {
         self.nondistributable = nondistributable;

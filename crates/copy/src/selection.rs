@@ -2,15 +2,17 @@ use wharf_content::{Descriptor, Error, ErrorKind, MAX_DEPTH, Manifest, Platform,
 
 use crate::{ends::read_from, levels::too_deep};
 
-/// The images of a multi-platform index that are copied. An image that is not in an index is always copied whole.
+/// The images of a multi-platform index that are copied. An image that is not in an index is always copied
+/// whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selection {
-    /// The one image that fits this platform best ([`Platform::choose`]), in the index or in the indexes nested in it.
-    /// Only the image is copied, and the name at the destination means the image.
+    /// The one image that fits this platform best ([`Platform::choose`]), in the index or in the indexes
+    /// nested in it. Only the image is copied, and the name at the destination means the image.
     Platform(Platform),
-    /// The index unchanged, and of its images those that fit one of these platforms (a sparse index). Indexes nested in
-    /// it are copied likewise. The copy fails if there is no image for one of the platforms.
+    /// The index unchanged, and of its images those that fit one of these platforms (a sparse index).
+    /// Indexes nested in it are copied likewise. The copy fails if there is no image for one of the
+    /// platforms.
     Platforms(Vec<Platform>),
     /// The index and all its images.
     All,
@@ -23,9 +25,9 @@ impl Default for Selection {
     }
 }
 
-/// The image that a selection means at a source: `top` itself if it is an image, otherwise the image of the index `top`
-/// for the platform, for the first platform of [`Selection::Platforms`] or for the host's platform. Reads indexes that are
-/// nested in `top` only if `top` lists no image for that platform.
+/// The image that a selection means at a source: `top` itself if it is an image, otherwise the image of the
+/// index `top` for the platform, for the first platform of [`Selection::Platforms`] or for the host's
+/// platform. Reads indexes that are nested in `top` only if `top` lists no image for that platform.
 ///
 /// ```
 /// use wharf_content::{ImageBuilder, ImageConfig, IndexBuilder, Manifest, Platform, Source};
@@ -47,8 +49,9 @@ impl Default for Selection {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::NotFound`] if there is no image for the platform, [`ErrorKind::Unsupported`] if the index lists no image
-/// at all, [`ErrorKind::TooLarge`] beyond [`MAX_DEPTH`] or the limits of [`Visits`], and the errors of the source.
+/// [`ErrorKind::NotFound`] if there is no image for the platform, [`ErrorKind::Unsupported`] if the index
+/// lists no image at all, [`ErrorKind::TooLarge`] beyond [`MAX_DEPTH`] or the limits of [`Visits`], and the
+/// errors of the source.
 pub async fn select(source: &dyn Source, top: Manifest, selection: &Selection) -> Result<Manifest, Error> {
     if !top.is_index() {
         return Ok(top);
@@ -62,7 +65,8 @@ pub async fn select(source: &dyn Source, top: Manifest, selection: &Selection) -
     read_from(source, &choose(source, &top, platform).await?).await
 }
 
-/// The entry for this platform, in an index or in the indexes nested in it, which are searched level by level.
+/// The entry for this platform, in an index or in the indexes nested in it, which are searched level by
+/// level.
 ///
 /// | entry | chosen |
 /// |---|---|
@@ -146,7 +150,8 @@ fn no_image(index: &Manifest) -> Error {
     Error::new(ErrorKind::Unsupported, message)
 }
 
-/// The error for an index that has no image for a platform. It lists the platforms of `entries`, twenty at most.
+/// The error for an index that has no image for a platform. It lists the platforms of `entries`, twenty at
+/// most.
 pub(crate) fn no_such_platform(index: &Manifest, entries: &[Descriptor], wanted: &Platform) -> Error {
     let offered: Vec<String> = entries
         .iter()

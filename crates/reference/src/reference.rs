@@ -41,8 +41,8 @@ impl Reference {
     ///
     /// # Errors
     ///
-    /// [`ParseErrorKind::NotCanonical`] if [`Reference::parse`] would change it, at the first byte that would differ;
-    /// otherwise as [`Reference::parse`].
+    /// [`ParseErrorKind::NotCanonical`] if [`Reference::parse`] would change it, at the first byte that
+    /// would differ; otherwise as [`Reference::parse`].
     pub fn parse_canonical(input: &str) -> Result<Self, ParseError> {
         let parts = Parts::scan(input)?;
         if let Some((prefix, _)) = parts.prefix(input) {

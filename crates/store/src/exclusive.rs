@@ -19,8 +19,8 @@ use crate::{
 /// Content of up to this size in bytes is verified before any of it is returned.
 const SMALL: u64 = 1024 * 1024;
 
-/// A layout of which one program, such as a registry, has exclusive use: the program decides which content is needed
-/// beside what index.json names, and it writes uploads whose digest is known only at their end.
+/// A layout of which one program, such as a registry, has exclusive use: the program decides which content
+/// is needed beside what index.json names, and it writes uploads whose digest is known only at their end.
 ///
 /// ```
 /// use wharf_content::{Verified, Source as _};
@@ -44,16 +44,16 @@ const SMALL: u64 = 1024 * 1024;
 /// # Removal
 ///
 /// A layout that was made exclusive stays so, also while no process has it: [`Layout::collect`] and
-/// [`Layout::prune`] refuse it. Only [`ExclusiveLayout::remove`] removes content, and it refuses what an image in
-/// index.json or a running operation of any process needs. So other processes may still push to the layout, name
-/// images in it and copy from it.
+/// [`Layout::prune`] refuse it. Only [`ExclusiveLayout::remove`] removes content, and it refuses what an
+/// image in index.json or a running operation of any process needs. So other processes may still push to
+/// the layout, name images in it and copy from it.
 ///
 /// # Uploads
 ///
-/// An upload is a file that grows, under an id that the caller chooses, and it outlives the process: after the next
-/// [`Layout::make_exclusive`] it has at least the bytes that were flushed. It becomes content when the caller passes
-/// [`Verified`], the proof that its bytes were hashed. So the caller hashes bytes as it receives them, and the layout
-/// does not hash them again.
+/// An upload is a file that grows, under an id that the caller chooses, and it outlives the process: after
+/// the next [`Layout::make_exclusive`] it has at least the bytes that were flushed. It becomes content when
+/// the caller passes [`Verified`], the proof that its bytes were hashed. So the caller hashes bytes as it
+/// receives them, and the layout does not hash them again.
 ///
 /// Uploads have no locks: calls for the same upload must not overlap.
 pub struct ExclusiveLayout {
@@ -65,8 +65,9 @@ pub struct ExclusiveLayout {
 }
 
 impl Layout {
-    /// Makes the layout exclusive, which cannot be undone, and takes its lock, which one process at a time can have; see
-    /// [`ExclusiveLayout`]. Waits for a running collector, and removes partial blobs that are a week old.
+    /// Makes the layout exclusive, which cannot be undone, and takes its lock, which one process at a time
+    /// can have; see [`ExclusiveLayout`]. Waits for a running collector, and removes partial blobs that are
+    /// a week old.
     ///
     /// # Errors
     ///

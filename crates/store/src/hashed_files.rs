@@ -25,8 +25,8 @@ impl HashedFiles {
         self.stamps.locked().get(digest) == Some(stamp)
     }
 
-    /// Records that a file was hashed and found good. The caller has checked that the file did not change meanwhile, and
-    /// that a later change would give it another stamp.
+    /// Records that a file was hashed and found good. The caller has checked that the file did not change
+    /// meanwhile, and that a later change would give it another stamp.
     pub(crate) fn insert(&self, digest: &Digest, stamp: Stamp) {
         let mut stamps = self.stamps.locked();
         if stamps.len() >= Self::MAX {

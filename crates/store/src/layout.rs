@@ -69,7 +69,11 @@ impl Layout {
         Self::open_with(path, Options::default()).await
     }
 
-    /// The same with options.
+    /// Opens an existing layout with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::open`].
     pub async fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
         blocking(move || Disk::open(&path, options).map(Self::new)).await
@@ -97,7 +101,11 @@ impl Layout {
         Self::create_with(path, Options::default()).await
     }
 
-    /// The same with options.
+    /// Opens or creates a layout with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::create`].
     pub async fn create_with(path: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
         blocking(move || Disk::create(&path, options).map(Self::new)).await

@@ -41,7 +41,8 @@ impl Options {
         self
     }
 
-    /// Sets whether a new store has the mode 0755 instead of 0700, so that other users can read it. Default: `false`.
+    /// Sets whether a new store has the mode 0755 instead of 0700, so that other users can read it.
+    /// Default: `false`.
     #[must_use]
     pub const fn with_access_for_all(mut self, access: bool) -> Self {
         self.readable_by_all = access;
@@ -64,8 +65,8 @@ impl Options {
 pub struct DangerousOptions(Options);
 
 impl DangerousOptions {
-    /// Works without file locks, for a file system that has none. Then only one process at a time may use the store,
-    /// which nothing checks. By default a store on such a file system is refused.
+    /// Works without file locks, for a file system that has none. Then only one process at a time may use
+    /// the store, which nothing checks. By default a store on such a file system is refused.
     #[must_use]
     pub fn without_locks(mut self) -> Options {
         self.0.without_locks = true;

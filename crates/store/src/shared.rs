@@ -20,10 +20,11 @@ pub(crate) struct Shared {
     pub(crate) disk: Arc<Disk>,
     pub(crate) partials: Arc<Partials>,
     pub(crate) hashed: Arc<HashedFiles>,
-    /// Held by the task of this process that receives a digest. Between processes the lock of the ingest file does the same.
+    /// Held by the task of this process that receives a digest. Between processes the lock of the ingest
+    /// file does the same.
     pub(crate) receiving: SingleFlight<AsyncMutex<()>>,
-    /// Bounds concurrent calls of `ingest::acquire`, each of which takes microseconds of blocking work: without it, a
-    /// hundred small blobs would start a hundred threads.
+    /// Bounds concurrent calls of `ingest::acquire`, each of which takes microseconds of blocking work:
+    /// without it, a hundred small blobs would start a hundred threads.
     pub(crate) acquire_permits: Semaphore,
 }
 

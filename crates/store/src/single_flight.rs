@@ -9,7 +9,8 @@ use wharf_reference::Digest;
 
 use crate::sync::LockExt as _;
 
-/// A lock of type `L` for each digest that is being worked on. The next holder of the lock finds the work done.
+/// A lock of type `L` for each digest that is being worked on. The next holder of the lock finds the work
+/// done.
 #[derive(Debug, Default)]
 pub(crate) struct SingleFlight<L>(Mutex<HashMap<Digest, Weak<L>>>);
 

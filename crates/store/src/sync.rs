@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// [`Mutex::lock`] for data that is consistent after every statement, so that the panic of another thread does not
-/// matter.
+/// [`Mutex::lock`] for data that is consistent after every statement, so that the panic of another thread
+/// does not matter.
 pub(crate) trait LockExt<T> {
     fn locked(&self) -> MutexGuard<'_, T>;
 }

@@ -16,9 +16,9 @@ use futures_core::Stream;
 pub use self::pieces::{Piece, PieceStream, Pieces};
 use crate::{Descriptor, Error, ErrorKind, Event, Hasher, MediaType, Progress, Verified};
 
-/// The size in bytes from which on a blob is worth a task or thread of its own for each stage: a client then receives it
-/// ahead of its reader, and a store hashes it on a thread that does nothing else. Hashing decides how long such a blob
-/// takes, so no other stage may delay it.
+/// The size in bytes from which on a blob is worth a task or thread of its own for each stage: a client
+/// then receives it ahead of its reader, and a store hashes it on a thread that does nothing else. Hashing
+/// decides how long such a blob takes, so no other stage may delay it.
 pub const LARGE_BLOB: u64 = 32 * 1024 * 1024;
 
 /// A stream of byte chunks.

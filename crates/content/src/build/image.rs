@@ -123,8 +123,8 @@ impl ImageBuilder {
         self
     }
 
-    /// Sets whether the manifest has Docker's types (*Image Manifest Version 2, Schema 2*) instead of OCI's. The types of
-    /// the layers are not changed. Default: `false`.
+    /// Sets whether the manifest has Docker's types (*Image Manifest Version 2, Schema 2*) instead of
+    /// OCI's. The types of the layers are not changed. Default: `false`.
     pub fn with_docker_types(mut self, docker: bool) -> Self {
         self.common.docker = docker;
         self
@@ -134,10 +134,11 @@ impl ImageBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there is neither a config nor an artifact type, if the
-    /// config lists other layers than there are, if a layer has no type or a manifest's, if the subject is no manifest,
-    /// for an annotation without a key, and for what Docker's types cannot state;
-    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) if the manifest is larger than registries must accept.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there is neither a config nor an artifact type,
+    /// if the config lists other layers than there are, if a layer has no type or a manifest's, if the
+    /// subject is no manifest, for an annotation without a key, and for what Docker's types cannot state;
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) if the manifest is larger than registries must
+    /// accept.
     pub fn build(mut self) -> Result<BuiltImage, Error> {
         self.common.check()?;
         self.check_layers()?;

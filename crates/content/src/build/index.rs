@@ -93,8 +93,8 @@ impl IndexBuilder {
         self
     }
 
-    /// Sets whether this is Docker's manifest list instead of OCI's index. The types of the images are those they were
-    /// built with. Default: `false`.
+    /// Sets whether this is Docker's manifest list instead of OCI's index. The types of the images are
+    /// those they were built with. Default: `false`.
     pub fn with_docker_types(mut self, docker: bool) -> Self {
         self.common.docker = docker;
         self
@@ -104,10 +104,11 @@ impl IndexBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if an entry is no manifest, if two have the same digest and
-    /// platform, if one has no platform in Docker's list, if the subject is no manifest, for an annotation without a
-    /// key, and for what Docker's type cannot state; [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) if the index
-    /// is larger than registries must accept.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if an entry is no manifest, if two have the same
+    /// digest and platform, if one has no platform in Docker's list, if the subject is no manifest, for an
+    /// annotation without a key, and for what Docker's type cannot state;
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) if the index is larger than registries must
+    /// accept.
     pub fn build(self) -> Result<BuiltImage, Error> {
         self.common.check()?;
         self.check_entries()?;

@@ -15,8 +15,8 @@ use crate::{
     Target,
 };
 
-/// An image or index that was built in memory: the manifest, those below it, and the blobs that were given as bytes.
-/// Clones share it.
+/// An image or index that was built in memory: the manifest, those below it, and the blobs that were given
+/// as bytes. Clones share it.
 ///
 /// It is a [`Source`], so a copy can push it, and [`SinkExt::push_image`](crate::SinkExt) pushes it in one
 /// call. Its manifests have no names and are found by digest. A layer that was added by its descriptor

@@ -14,8 +14,8 @@ use serde::{
 
 use crate::{Error, ErrorKind, Platform, unset};
 
-/// The most entries of a config's history that are read. Each takes some thirty times the memory of its shortest form;
-/// builders stop at 127 layers.
+/// The most entries of a config's history that are read. Each takes some thirty times the memory of its
+/// shortest form; builders stop at 127 layers.
 const MAX_HISTORY: usize = 10_000;
 
 const TOO_MUCH_HISTORY: &str = "more than 10000 entries of history";

@@ -83,7 +83,8 @@ impl ImageConfig {
         &self.bytes
     }
 
-    /// The platform the image is for; `None` if the config does not state both operating system and architecture.
+    /// The platform the image is for; `None` if the config does not state both operating system and
+    /// architecture.
     #[must_use]
     pub fn platform(&self) -> Option<&Platform> {
         let platform = &*self.platform;
@@ -145,8 +146,8 @@ impl ImageConfig {
         self.runtime().entrypoint.as_deref()
     }
 
-    /// The arguments of the entrypoint, or the whole command line where there is none; `None` if it is not set.
-    /// Docker's form of one text is read as a list of one.
+    /// The arguments of the entrypoint, or the whole command line where there is none; `None` if it is not
+    /// set. Docker's form of one text is read as a list of one.
     #[must_use]
     pub fn cmd(&self) -> Option<&[String]> {
         self.runtime().cmd.as_deref()
@@ -170,7 +171,8 @@ impl ImageConfig {
         self.runtime().labels.as_ref()
     }
 
-    /// The ports that a container listens on, each as `port`, `port/tcp` or `port/udp`, in alphabetical order.
+    /// The ports that a container listens on, each as `port`, `port/tcp` or `port/udp`, in alphabetical
+    /// order.
     pub fn exposed_ports(&self) -> impl Iterator<Item = &str> {
         self.runtime().exposed_ports.iter().map(String::as_str)
     }
@@ -225,8 +227,8 @@ impl ImageConfig {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] where oci-spec is stricter than this crate: it knows fewer architectures, and requires
-    /// some members that the config may lack.
+    /// [`ErrorKind::Invalid`] where oci-spec is stricter than this crate: it knows fewer architectures, and
+    /// requires some members that the config may lack.
     pub fn to_config(&self) -> Result<oci_spec::image::ImageConfiguration, Error> {
         serde_json::from_slice(&self.bytes)
             .map_err(|error| Error::new(ErrorKind::Invalid, crate::why_unreadable(&error)))

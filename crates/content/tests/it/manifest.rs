@@ -167,8 +167,8 @@ fn nesting_is_bounded_without_overflowing_the_stack() {
     }
 }
 
-/// What a document costs to read is bounded beside its size. Annotations are not: registries must take manifests
-/// of megabytes of them.
+/// What a document costs to read is bounded beside its size. Annotations are not: registries must take
+/// manifests of megabytes of them.
 #[test]
 fn keys_are_bounded() {
     let keyed = |count: usize| {

@@ -1,5 +1,5 @@
-//! Whatever the graph, whatever the destination has already and whichever calls fail: what is named afterwards is
-//! whole, and a second run makes it so without moving a complete blob again.
+//! Whatever the graph, whatever the destination has already and whichever calls fail: what is named
+//! afterwards is whole, and a second run makes it so without moving a complete blob again.
 
 use std::{
     collections::{BTreeMap, HashSet},

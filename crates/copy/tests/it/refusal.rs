@@ -61,8 +61,8 @@ async fn what_cannot_be_verified_is_not_copied() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
-/// Sources and sinks tell a manifest from a blob by its type. So a config or layer that says it is a manifest is
-/// copied as a blob of no particular type.
+/// Sources and sinks tell a manifest from a blob by its type. So a config or layer that says it is a
+/// manifest is copied as a blob of no particular type.
 #[tokio::test]
 async fn a_manifest_type_in_the_place_of_a_blob_makes_no_manifest_of_it() {
     for media_type in [MediaType::OCI_MANIFEST, MediaType::DOCKER_INDEX] {

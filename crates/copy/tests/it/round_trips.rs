@@ -1,5 +1,5 @@
-//! How many round trips follow each other, and how many calls there are in all: stores on a link of 50 ms, on a
-//! clock that only moves when everything waits.
+//! How many round trips follow each other, and how many calls there are in all: stores on a link of 50 ms,
+//! on a clock that only moves when everything waits.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Collection of an exclusive layout: its program decides, but nothing is removed that index.json or a running
-//! operation needs.
+//! Collection of an exclusive layout: its program decides, but nothing is removed that index.json or a
+//! running operation needs.
 
 use std::{
     collections::HashSet,
@@ -34,7 +34,8 @@ impl Named {
     }
 }
 
-/// All blobs that only the program of the exclusive layout may need. Listing them stops when `wanted` returns false.
+/// All blobs that only the program of the exclusive layout may need. Listing them stops when `wanted`
+/// returns false.
 pub(crate) fn removable(disk: &Disk, wanted: &dyn Fn() -> bool) -> Result<Vec<Digest>, Error> {
     let options = Collect::default();
     let found = disk

@@ -176,7 +176,8 @@ impl Disk {
         if !fresh.at("create", &path)? {
             let replaced = ingest.rename(name, &dir, digest.encoded());
             replaced.at("replace", &path)?;
-            // If both are names of one file, which a move by link that was cut leaves, the other name is still there.
+            // If both are names of one file, which a move by link that was cut leaves, the other name is
+            // still there.
             ingest.remove(name).at("remove", &ingest.path().join(name))?;
         }
         drop(gate);

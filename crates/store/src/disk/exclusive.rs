@@ -17,8 +17,8 @@ const LOCK: &str = "lock";
 const UPLOADS: &str = "uploads";
 
 impl Disk {
-    /// Makes the layout exclusive, which cannot be undone. Returns the directory of uploads, and the file whose lock
-    /// belongs to this process until it is closed.
+    /// Makes the layout exclusive, which cannot be undone. Returns the directory of uploads, and the file
+    /// whose lock belongs to this process until it is closed.
     pub(crate) fn make_exclusive(&self) -> Result<(Dir, File), Error> {
         if matches!(self.pool, Pool::Shared(_)) {
             let message = "a store with shared blobs cannot be exclusive: its other users are not known";

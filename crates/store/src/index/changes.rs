@@ -35,8 +35,9 @@ impl Changes {
 }
 
 impl Index {
-    /// Gives a manifest a name. The entry of the image that had the name stays without it. An entry of the manifest that
-    /// has no name gets this one and keeps its other members; more such entries are removed if they say nothing else.
+    /// Gives a manifest a name. The entry of the image that had the name stays without it. An entry of the
+    /// manifest that has no name gets this one and keeps its other members; more such entries are removed
+    /// if they say nothing else.
     pub(crate) fn tag(&self, name: &Name, manifest: &Descriptor) -> Result<Changes, Error> {
         let digest = manifest.digest();
         if self.named(name).is_ok_and(|named| {

@@ -11,8 +11,8 @@ use crate::error::bounded;
 /// The annotation that holds an image's name, or its tag alone (image-spec, *Pre-Defined Annotation Keys*).
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// The annotation that holds an image's full name, or several with commas between them, as Docker, BuildKit and
-/// containerd write it; [`REF_NAME`] is its tag then.
+/// The annotation that holds an image's full name, or several with commas between them, as Docker, BuildKit
+/// and containerd write it; [`REF_NAME`] is its tag then.
 pub(super) const FULL_NAME: &str = "io.containerd.image.name";
 
 /// An entry that can be read.
@@ -130,8 +130,9 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The text of this entry, which has no name yet, with a name and with type and artifact type of `manifest`; its other
-    /// members stay as they are. `None` if the entry describes another manifest: its size or type differs.
+    /// The text of this entry, which has no name yet, with a name and with type and artifact type of
+    /// `manifest`; its other members stay as they are. `None` if the entry describes another manifest: its
+    /// size or type differs.
     pub(super) fn with_name(&self, name: &str, manifest: &Descriptor) -> Option<String> {
         let (own, media_type) = (&self.descriptor, manifest.media_type());
         let is_typed = !own.media_type().as_str().is_empty();

@@ -38,7 +38,8 @@ impl Members {
     }
 }
 
-/// True if `other` has every member of `text`, each with the same text as its value. False if one is no JSON object.
+/// True if `other` has every member of `text`, each with the same text as its value. False if one is no
+/// JSON object.
 pub(super) fn is_part_of(text: &str, other: &str) -> bool {
     let (Some(own), Some(other)) = (Members::parse(text), Members::parse(other)) else {
         return false;

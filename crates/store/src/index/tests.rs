@@ -189,7 +189,8 @@ fn an_entry_is_read_though_something_in_it_is_odd() {
     }
 }
 
-/// An entry that has lost its name, or never had one, is not replaced by a bare one when its manifest gets a name.
+/// An entry that has lost its name, or never had one, is not replaced by a bare one when its manifest gets
+/// a name.
 #[test]
 fn a_nameless_entry_keeps_its_members_when_it_is_named() {
     let a = manifest("a");

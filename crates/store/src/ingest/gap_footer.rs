@@ -9,8 +9,8 @@ const LENGTH: usize = 24;
 /// Distance in bytes between the last byte written and the footer, so that the footer moves rarely.
 const AHEAD: u64 = 8 * 1024 * 1024;
 
-/// The number of bytes before the first gap. The footer lies beyond all bytes of the blob that were written, and moves
-/// before a write would reach it.
+/// The number of bytes before the first gap. The footer lies beyond all bytes of the blob that were
+/// written, and moves before a write would reach it.
 ///
 /// It is a hint, as the file's length is: the next writer hashes the bytes that the footer promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! Hash states of partial downloads of this process, so that a resumed download need not hash its bytes again.
+//! Hash states of partial downloads of this process, so that a resumed download need not hash its bytes
+//! again.
 
 use std::{collections::HashMap, fs::File, io, sync::Mutex};
 
@@ -15,8 +16,8 @@ pub(crate) struct Partials(Mutex<HashMap<Digest, Partial>>);
 
 #[derive(Debug)]
 struct Partial {
-    /// Open, so that no other file can get its inode: a partial file is only ever appended to or replaced, so the same
-    /// inode with the same size has the same bytes.
+    /// Open, so that no other file can get its inode: a partial file is only ever appended to or replaced,
+    /// so the same inode with the same size has the same bytes.
     file: File,
     hasher: Hasher,
 }

@@ -1,11 +1,11 @@
 //! The file under `ingest` into which one blob is received.
 //!
-//! The file is named after the digest and locked by its writer. Other writers wait for the lock; then either the blob
-//! is there, or the former writer is gone and its bytes are continued. Bytes in the file count only after they were
-//! hashed.
+//! The file is named after the digest and locked by its writer. Other writers wait for the lock; then
+//! either the blob is there, or the former writer is gone and its bytes are continued. Bytes in the file
+//! count only after they were hashed.
 //!
-//! A file that is written in order holds the first bytes of the blob and nothing else. A file with gaps ends with a
-//! [`GapFooter`], which tells the next writer how many bytes come before the first gap.
+//! A file that is written in order holds the first bytes of the blob and nothing else. A file with gaps
+//! ends with a [`GapFooter`], which tells the next writer how many bytes come before the first gap.
 
 use std::{
     fs::File,

@@ -193,13 +193,13 @@ fn create_one(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether the file has other names, where the system says so.
+/// True if the file has other names, where the system reports that.
 #[cfg(unix)]
 pub(crate) fn has_other_names(file: &File) -> io::Result<bool> {
     Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) > 1)
 }
 
-/// Whether the file has other names, where the system says so.
+/// True if the file has other names, where the system reports that.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the interface is that of other systems")]
 pub(crate) fn has_other_names(_: &File) -> io::Result<bool> {

@@ -1,9 +1,9 @@
 //! Power failures, by a model: what a worker did to the file system is recorded, and from every prefix of it
 //! states are made that a disk may show afterwards.
 //!
-//! The model promises as little as POSIX does. Bytes are on the disk once their file has been synced, an entry
-//! once its directory has been; before that each may be there or not, in any order, bytes also in part or as
-//! zeros. Only a rename is one step.
+//! The model promises as little as POSIX does. Bytes are on the disk once their file has been synced, an
+//! entry once its directory has been; before that each may be there or not, in any order, bytes also in
+//! part or as zeros. Only a rename is one step.
 
 use wharf_testkit::{Random, campaign::in_parallel};
 

@@ -163,7 +163,8 @@ impl Scenario {
 }
 
 impl Scenario {
-    /// What a program with an exclusive layout has received, and not dropped, when so many steps are done: numbers of images.
+    /// What a program with an exclusive layout has received, and not dropped, when so many steps are done:
+    /// numbers of images.
     pub(crate) fn received_after(&self, done: usize) -> BTreeSet<u64> {
         let mut received = BTreeSet::new();
         for step in self.before.iter().chain(&self.steps[..done]) {

@@ -1,4 +1,5 @@
-//! Layouts that are not quite as the specification has them: read where that is safe, described where it is not.
+//! Layouts that are not quite as the specification has them: read where that is safe, described where it is
+//! not.
 
 use std::{fs, path::Path};
 

@@ -333,7 +333,8 @@ async fn a_layout_that_is_read_first_and_written_to_then_is_leased() {
     write(&scratch.path("store"), &[&image], &[named(&image, "v1")]);
     let reader = scratch.store().await;
     read_all(&reader, &image, "v1").await;
-    // Now somebody writes, unnames and collects; the reader goes on, and relies on what it has read from here on.
+    // Now somebody writes, unnames and collects; the reader goes on, and relies on what it has read from
+    // here on.
     push(&Image::small("y"), &scratch.store().await, "v2").await;
     reader.push_blob(blob(&layer("more"))).await.unwrap();
     let writer = scratch.store().await;

@@ -34,7 +34,8 @@ fn received(scratch: &Scratch) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Any handle takes it in, another process finds it, and the collector leaves it for as long as the handle lives.
+/// Any handle takes it in, another process finds it, and the collector leaves it for as long as the handle
+/// lives.
 #[tokio::test]
 async fn what_was_ingested_is_verified_and_stays_for_its_handle() {
     let scratch = Scratch::new();
