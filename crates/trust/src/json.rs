@@ -1,19 +1,16 @@
 //! JSON that can be read in one way only: every member once, in its own case, nothing after the value.
 
-use std::fmt;
+mod parser;
 
-use serde::{
-    Deserializer,
-    de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::Number;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// A value. Members are in the order of the text, no two of one name.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Null,
     Bool(bool),
-    Number(Number),
+    /// As it is written.
+    Number(String),
     String(String),
     List(Vec<Value>),
     Object(Vec<(String, Value)>),
@@ -35,12 +32,7 @@ impl Value {
             return Err(format!("it is longer than {} bytes", limits.bytes));
         }
         let text = str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let value = Seed { depth: limits.depth }
-            .deserialize(&mut deserializer)
-            .map_err(|error| bounded(&error))?;
-        deserializer.end().map_err(|error| bounded(&error))?;
-        Ok(value)
+        parser::read(text, limits)
     }
 
     pub(crate) const fn kind(&self) -> &'static str {
@@ -73,16 +65,24 @@ impl Value {
         let Self::Number(number) = &self else {
             return Err(wrong(what, "a number", &self));
         };
-        if let Some(integer) = number.as_i64() {
+        if let Ok(integer) = number.parse() {
             return Ok(integer);
         }
-        let float = number.as_f64().unwrap_or(f64::NAN);
+        let float = number.parse().unwrap_or(f64::NAN);
         let integer = float as i64;
         // The cast saturates, and the largest integer is no float.
         if integer == i64::MAX || integer as f64 != float {
             return Err(format!("`{what}` is not an integer"));
         }
         Ok(integer)
+    }
+
+    /// A number that is not negative, in its only spelling as an integer; `None` for any other value.
+    pub(crate) fn as_unsigned(&self) -> Option<u64> {
+        match self {
+            Self::Number(text) => unsigned(text),
+            _ => None,
+        }
     }
 
     /// The members of an object, to be taken out one by one.
@@ -105,7 +105,20 @@ pub(crate) struct Object {
     members: Vec<(String, Value)>,
 }
 
+/// How deep lists and objects may be nested in a document of sigstore's.
+const MAX_DEPTH: usize = 64;
+
 impl Object {
+    /// Reads a document of at most so many bytes that is an object; the error begins with what it is.
+    pub(crate) fn parse(text: &[u8], bytes: usize, what: &'static str) -> Result<Self, String> {
+        let limits = Limits {
+            bytes,
+            depth: MAX_DEPTH,
+        };
+        let value = Value::parse(text, limits).map_err(|why| format!("{what}: {why}"))?;
+        value.into_object(what)
+    }
+
     pub(crate) fn optional(&mut self, name: &str) -> Option<Value> {
         let position = self.members.iter().position(|(known, _)| known == name)?;
         Some(self.members.swap_remove(position).1)
@@ -120,6 +133,21 @@ impl Object {
         self.required(name)?.into_string(name)
     }
 
+    pub(crate) fn object(&mut self, name: &'static str) -> Result<Self, String> {
+        self.required(name)?.into_object(name)
+    }
+
+    /// The bytes of a string in base64.
+    pub(crate) fn base64(&mut self, name: &str) -> Result<Vec<u8>, String> {
+        let text = self.string(name)?;
+        base64(&text).ok_or_else(|| self.wrong(&format!("has a `{name}` that is not base64")))
+    }
+
+    /// What is wrong with this object.
+    pub(crate) fn wrong(&self, why: &str) -> String {
+        format!("`{}` {why}", self.what)
+    }
+
     pub(crate) fn finish(self) -> Result<(), String> {
         match self.members.first() {
             None => Ok(()),
@@ -132,99 +160,100 @@ impl Object {
     }
 }
 
-/// What serde says of foreign text, which it may quote at any length.
-fn bounded(error: &serde_json::Error) -> String {
-    let whole = error.to_string();
-    let start = crate::bounded(&whole);
-    if start.len() == whole.len() {
-        return format!("it is no acceptable JSON: {whole}");
-    }
-    format!(
-        "it is no acceptable JSON: {start}… at line {} column {}",
-        error.line(),
-        error.column()
-    )
+/// An integer that is not negative, in its only spelling.
+pub(crate) fn unsigned(text: &str) -> Option<u64> {
+    text.parse()
+        .ok()
+        .filter(|number: &u64| number.to_string() == text)
 }
 
-#[derive(Clone, Copy)]
-struct Seed {
-    /// How many levels may still be opened.
-    depth: usize,
+/// Bytes in standard base64: padded, without line breaks and spare bits.
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
-impl Seed {
-    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        let depth = self.depth.checked_sub(1);
-        depth
-            .map(|depth| Self { depth })
-            .ok_or_else(|| E::custom("it is nested too deep"))
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'de> DeserializeSeed<'de> for Seed {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+    fn parse(text: &[u8], bytes: usize, depth: usize) -> Result<Value, String> {
+        Value::parse(text, Limits { bytes, depth })
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        let number = Number::from_f64(value);
-        number
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("number out of range"))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::String(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(inner)? {
-            list.push(item);
+    #[test]
+    fn t186_what_two_readers_could_read_differently_is_refused() {
+        for text in [
+            "",
+            " ",
+            "{} {}",
+            "{}x",
+            "\u{feff}{}",
+            "{\"a\":1,\"a\":1}",
+            "{\"a\":1,\"\\u0061\":1}",
+            "{\"a\":1,}",
+            "[1,]",
+            "[1 2]",
+            "{\"a\" 1}",
+            "{a:1}",
+            "{'a':1}",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\u00g0\"",
+            "\"\\u+123\"",
+            "\"\\x\"",
+            "\"a\nb\"",
+            "\"a",
+            "01",
+            "+1",
+            "1.",
+            ".5",
+            "1e",
+            "--1",
+            "0x1",
+            "1e400",
+            "-1e400",
+            "NaN",
+            "Infinity",
+            "True",
+            "nul",
+            "// c\n1",
+        ] {
+            assert!(parse(text.as_bytes(), 100, 64).is_err(), "{text:?}");
         }
-        Ok(Value::List(list))
+        assert!(parse(b"\"\xff\"", 100, 64).is_err());
+        assert!(parse(b"[1,2,3]", 6, 64).is_err());
+        for (depth, good) in [(64, true), (65, false), (100_000, false)] {
+            let text = "[".repeat(depth) + &"]".repeat(depth);
+            assert_eq!(parse(text.as_bytes(), text.len(), 64).is_ok(), good, "{depth}");
+        }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
-        let mut seen = std::collections::HashSet::new();
-        let mut members = Vec::new();
-        while let Some(name) = entries.next_key::<String>()? {
-            if !seen.insert(name.clone()) {
-                let name = crate::bounded(&name);
-                return Err(A::Error::custom(format_args!(
-                    "the member {name:?} is there twice"
-                )));
+    #[test]
+    fn values_are_those_that_another_reader_reads() {
+        for text in [
+            "null",
+            " true ",
+            "[false, 0, -1, 1.5, 1e3, -0.0E-2, \"\"]",
+            "{\"a\": {\"b\": [1, {}]}, \"A\": \"x\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\u{20ac}\"}",
+        ] {
+            let ours = parse(text.as_bytes(), 1000, 64).unwrap();
+            let theirs: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(compared(&ours), theirs, "{text}");
+        }
+    }
+
+    fn compared(value: &Value) -> serde_json::Value {
+        match value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Number(text) => serde_json::from_str(text).unwrap(),
+            Value::String(text) => text.clone().into(),
+            Value::List(items) => items.iter().map(compared).collect(),
+            Value::Object(members) => {
+                let members = members.iter().map(|(key, value)| (key.clone(), compared(value)));
+                serde_json::Value::Object(members.collect())
             }
-            members.push((name, entries.next_value_seed(inner)?));
         }
-        Ok(Value::Object(members))
     }
 }

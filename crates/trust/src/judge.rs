@@ -1,6 +1,7 @@
 //! Requirements, one after another, each by a module for its kind.
 
 mod signed_by;
+mod sigstore_signed;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -56,6 +57,7 @@ fn wanted_by(requirement: &Requirement) -> Result<Wanted, RefusalKind> {
         Requirement::InsecureAcceptAnything => Ok(Wanted::NOTHING),
         Requirement::Reject => Err(RefusalKind::Rejected),
         Requirement::SignedBy(signed_by) if signed_by.key_type() == KeyType::GpgKeys => Ok(Wanted::SIMPLE),
+        Requirement::SigstoreSigned(_) => Ok(Wanted::ATTACHMENTS),
         _ => Err(RefusalKind::Unsupported),
     }
 }
@@ -105,6 +107,7 @@ impl<'a> Judgement<'a> {
         match requirement {
             Requirement::InsecureAcceptAnything => Ok(Met::without_signature(requirement)),
             Requirement::SignedBy(signed_by) => signed_by::judge(self, requirement, signed_by),
+            Requirement::SigstoreSigned(sigstore) => sigstore_signed::judge(self, requirement, sigstore),
             _ => Err(Refusal::new(RefusalKind::Unsupported)),
         }
     }
@@ -154,5 +157,5 @@ impl<'a> Judgement<'a> {
 /// Who made a signature that was accepted, and when.
 pub(crate) struct Accepted {
     pub(crate) signer: crate::Signer,
-    pub(crate) time: crate::SignedTime,
+    pub(crate) time: Option<crate::SignedTime>,
 }

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! It contacts nothing: manifests and signatures are brought to it, and of the host it reads the key files that a policy
-//! names. It makes no signature yet, and refuses what demands `sigstoreSigned`.
+//! names. It makes no signature yet.
 //!
 //! # How the pieces relate
 //!
@@ -27,31 +27,65 @@
 //! | a policy, requirements, or both | [`Trust`] | who judges |
 //! | the name of an image | [`Trust::wanted`] | the kinds of signatures to read for it, or a [`Refusal`] at once |
 //! | its manifest and signatures | [`Trust::judge`] | a [`Verdict`], or a [`Refusal`] with the reason for each signature |
+//! | a sigstore bundle and a `trusted_root.json` or a key | [`BundlePolicy`] | a [`Verified`] bundle, or the [`Problem`] |
 //! | an OpenPGP library of your own | [`OpenPgp`] | its verifications in the place of [`NativeOpenPgp`]'s |
 //!
 //! A [`Verdict`] cannot be made outside this crate. Whatever is missing, empty or broken is a [`Refusal`].
+//!
+//! # Kinds of signatures
+//!
+//! | requirement | signature | by |
+//! |---|---|---|
+//! | `signedBy` | simple signing: an OpenPGP message | a key of a keyring |
+//! | `sigstoreSigned` | what cosign attaches under the tag `sha256-….sig` | a public key, with a transparency log's word if that is demanded; the subject of a certificate of Fulcio's, or of an authority of one's own |
+//! | none | a sigstore bundle, version 0.3 | a key or an identity, as a [`BundlePolicy`] says |
+//!
+//! Bundles meet no requirement of a policy.json: they name no image, so that no `signedIdentity` could hold.
+//!
+//! # Deviation
+//!
+//! Of `sigstoreSigned`: a certificate of Fulcio's must be for code signing, and a certificate that signs images must not be
+//! an authority's; the base64 of a signature has no line breaks but those of `openssl` and `base64`; key files hold one key
+//! and nothing else.
 //!
 //! # Features
 //!
 //! None yet.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod attachment;
+mod bundle;
+mod der;
+mod fulcio;
 mod identity;
 mod json;
 mod judge;
 mod keys;
 mod openpgp;
+mod paths;
 mod payload;
+mod pem;
+mod problem;
+mod protobuf;
+mod public_key;
 mod reason;
 mod refusal;
+mod rekor;
+mod root;
 mod subject;
+mod time;
 mod trust;
 mod untrusted;
 mod verdict;
+mod x509;
 
+pub use bundle::{BundlePolicy, CertificateIdentity, Verified};
 pub use openpgp::{KeyFile, Keyring, NativeOpenPgp, OpenPgp, Signed};
+pub use problem::Problem;
+pub use public_key::PublicKey;
 pub use reason::{Reason, ReasonKind};
 pub use refusal::{Refusal, RefusalKind};
+pub use root::TrustedRoot;
 pub use subject::{ImageName, Subject};
 pub use trust::Trust;
 pub use untrusted::UntrustedSummary;

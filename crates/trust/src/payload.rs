@@ -17,12 +17,15 @@ pub(crate) const MAX_PAYLOAD: usize = 64 << 10;
 pub(crate) enum PayloadType {
     /// Of simple signing.
     Simple,
+    /// Of cosign, whose `optional` may be null.
+    Cosign,
 }
 
 impl PayloadType {
     const fn text(self) -> &'static str {
         match self {
             Self::Simple => "atomic container signature",
+            Self::Cosign => "cosign container image signature",
         }
     }
 }
@@ -51,9 +54,12 @@ impl Payload {
         let kind = critical.string("type")?;
         let digest = image.string("docker-manifest-digest")?;
         let reference = identity.string("docker-reference")?;
-        let mut optional = top.required("optional")?.into_object("optional")?;
-        let creator = optional.optional("creator");
-        let timestamp = optional.optional("timestamp");
+        let mut optional = match top.required("optional")? {
+            Value::Null if expected == PayloadType::Cosign => None,
+            value => Some(value.into_object("optional")?),
+        };
+        let mut of_optional = |name| optional.as_mut().and_then(|optional| optional.optional(name));
+        let (creator, timestamp) = (of_optional("creator"), of_optional("timestamp"));
         for object in [top, critical, image, identity] {
             object.finish()?;
         }

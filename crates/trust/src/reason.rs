@@ -26,6 +26,10 @@ pub enum ReasonKind {
     Time,
     /// The key did not make this signature.
     Forged,
+    /// Its certificate is not of the authority, not for the subject, or was not valid then.
+    Certificate,
+    /// No transparency log that is trusted has recorded it.
+    Log,
     /// The key made this signature, and what it signs is no statement about an image.
     Payload,
     /// It is for another manifest.

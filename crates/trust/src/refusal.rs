@@ -1,6 +1,6 @@
 use std::{error, fmt};
 
-use wharf_config::{Requirement, RuleOrigin};
+use wharf_config::{Requirement, RuleOrigin, SigstoreSigner};
 use wharf_content::Signature;
 use wharf_reference::Digest;
 
@@ -155,6 +155,18 @@ impl Details {
                     " demands a signature by a key in {} (signedBy)",
                     signed_by.keys()
                 )
+            }
+            Some(Requirement::SigstoreSigned(sigstore)) => {
+                f.write_str(" demands a signature by ")?;
+                match sigstore.signer() {
+                    SigstoreSigner::Keys { keys, .. } => write!(f, "a key of {keys}")?,
+                    SigstoreSigner::Fulcio { fulcio, .. } => {
+                        write!(f, "{} with a certificate of {}", fulcio.subject_email, fulcio.ca)?;
+                    }
+                    SigstoreSigner::Pki(pki) => write!(f, "the subject of a certificate of {}", pki.roots)?,
+                    _ => f.write_str("somebody")?,
+                }
+                f.write_str(" (sigstoreSigned)")
             }
             Some(other) => write!(f, " demands a signature ({other})"),
         }

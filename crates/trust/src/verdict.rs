@@ -51,7 +51,7 @@ impl Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Met {
     requirement: Requirement,
-    signature: Option<(usize, Signer, SignedTime)>,
+    signature: Option<(usize, Signer, Option<SignedTime>)>,
     rejected: Vec<Examined>,
 }
 
@@ -95,10 +95,10 @@ impl Met {
         self.signature.as_ref().map(|(_, signer, _)| signer)
     }
 
-    /// When it was signed.
+    /// When it was signed, if anybody says so: cosign's signatures by a key say nothing.
     #[must_use]
     pub fn time(&self) -> Option<SignedTime> {
-        self.signature.as_ref().map(|(_, _, time)| *time)
+        self.signature.as_ref().and_then(|(_, _, time)| *time)
     }
 
     /// The signatures before the accepted one, which do not count, and why. Those after it were not looked at.
@@ -118,13 +118,32 @@ pub enum Signer {
         /// The fingerprint of the primary key, in upper hexadecimal, also where a subkey signed.
         fingerprint: String,
     },
+    /// A public key.
+    #[non_exhaustive]
+    Key {
+        /// SHA-256 of the key as a `SubjectPublicKeyInfo`, in lower hexadecimal.
+        fingerprint: String,
+    },
+    /// Somebody with a certificate.
+    #[non_exhaustive]
+    Certificate {
+        /// The names that were demanded, each of which the certificate has: email, host, URI.
+        subjects: Vec<String>,
+        /// Who vouched for the subject, as far as that was demanded: the OIDC issuer.
+        issuer: Option<String>,
+    },
 }
 
-/// The fingerprint.
+/// The fingerprint, or the subjects of the certificate.
 impl fmt::Display for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OpenPgp { fingerprint } => f.write_str(fingerprint),
+            Self::Key { fingerprint } => write!(f, "sha256:{fingerprint}"),
+            Self::Certificate { subjects, issuer } => {
+                f.write_str(&subjects.join(", "))?;
+                issuer.as_ref().map_or(Ok(()), |issuer| write!(f, " ({issuer})"))
+            }
         }
     }
 }
@@ -135,6 +154,10 @@ impl fmt::Display for Signer {
 pub enum SignedTime {
     /// The signer says so.
     Claimed(SystemTime),
+    /// A transparency log recorded it then.
+    Log(SystemTime),
+    /// A timestamp authority saw it then.
+    Authority(SystemTime),
 }
 
 impl SignedTime {
@@ -142,7 +165,7 @@ impl SignedTime {
     #[must_use]
     pub const fn time(self) -> SystemTime {
         match self {
-            Self::Claimed(time) => time,
+            Self::Claimed(time) | Self::Log(time) | Self::Authority(time) => time,
         }
     }
 }

@@ -47,6 +47,6 @@ fn examine(
         signer: Signer::OpenPgp {
             fingerprint: signed.fingerprint,
         },
-        time: SignedTime::Claimed(signed.time),
+        time: Some(SignedTime::Claimed(signed.time)),
     })
 }

@@ -11,6 +11,7 @@ use ring::{
 };
 
 use super::reader::{Malformed, Reader};
+use crate::public_key::ed25519_is_small;
 
 const RSA: u8 = 1;
 const RSA_ENCRYPT: u8 = 2;
@@ -236,45 +237,11 @@ fn eddsa(reader: &mut Reader<'_>) -> Result<Result<PublicKey, String>, Malformed
 
 /// An Ed25519 key, if it is none of the points of small order, for which anybody can make signatures.
 fn ed25519(key: [u8; 32], spelling: Spelling) -> Result<PublicKey, String> {
-    let mut y = key;
-    if let Some(last) = y.last_mut() {
-        *last &= 0x7f; // the sign of x
-    }
-    if SMALL_ORDER.contains(&y) {
+    if ed25519_is_small(&key) {
         return Err("an Ed25519 key of small order is not accepted".to_owned());
     }
     Ok(PublicKey::Ed25519 { key, spelling })
 }
-
-const fn filled(first: u8, last: u8) -> [u8; 32] {
-    let mut y = [0xff; 32];
-    y[0] = first;
-    y[31] = last;
-    y
-}
-
-const fn small(first: u8) -> [u8; 32] {
-    let mut y = [0; 32];
-    y[0] = first;
-    y
-}
-
-/// The y of all points whose order divides 8, little endian, also where it is not reduced by p = 2^255-19.
-const SMALL_ORDER: [[u8; 32]; 7] = [
-    small(0),
-    small(1),
-    filled(0xec, 0x7f), // p - 1
-    filled(0xed, 0x7f), // p, which is 0
-    filled(0xee, 0x7f), // p + 1, which is 1
-    [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
-        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
-    ],
-    [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
-        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
-    ],
-];
 
 const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];

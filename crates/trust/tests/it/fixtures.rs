@@ -1,5 +1,5 @@
 //! The fixtures of the containers' image library (`signature/fixtures`), which are not part of this repository. They are
-//! read from the directory `signature-fixtures` in the one that `WHARF_CORPORA` names.
+//! read from the corpus `signature-fixtures`.
 
 use std::{
     fs,
@@ -12,26 +12,10 @@ use wharf_config::{Identity, KeySource, SignedBy};
 use wharf_content::{Manifest, Signature};
 use wharf_trust::{KeyFile, NativeOpenPgp, OpenPgp as _, ReasonKind, Subject, Trust, UntrustedSummary};
 
-use crate::support::reference;
+use crate::{corpora, support::reference};
 
 const KEY: &str = "08CD26E446E2E95249B7A405E932F44B23E8DD43";
 const NAME: &str = "testing/manifest:latest";
-
-/// The directory, or `None`, said so, if it is not there.
-fn fixtures() -> Option<PathBuf> {
-    let corpora = std::env::var_os("WHARF_CORPORA").map(PathBuf::from);
-    let fixtures = corpora.map(|corpora| corpora.join("signature-fixtures"));
-    let fixtures = fixtures.filter(|fixtures| fixtures.is_dir());
-    if fixtures.is_none() {
-        let reason = "WHARF_CORPORA names no directory that has signature-fixtures";
-        assert!(
-            std::env::var("WHARF_REQUIRE_PEERS").as_deref() != Ok("1"),
-            "{reason}"
-        );
-        eprintln!("skipped: {reason}");
-    }
-    fixtures
-}
 
 /// What is said of an image in a directory, with keys of these files.
 fn said(directory: &Path, keys: &[PathBuf], name: &str) -> Result<String, String> {
@@ -48,7 +32,9 @@ fn said(directory: &Path, keys: &[PathBuf], name: &str) -> Result<String, String
 
 #[test]
 fn images_of_the_image_library_are_judged_as_it_judges_them() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = corpora::folder("signature-fixtures") else {
+        return;
+    };
     let keys = |names: &[&str]| names.iter().map(|name| fixtures.join(name)).collect::<Vec<_>>();
     let main = keys(&["public-key.gpg"]);
     let subkey = keys(&["public-key-with-subkey.gpg"]);
@@ -103,7 +89,9 @@ fn images_of_the_image_library_are_judged_as_it_judges_them() {
 
 #[test]
 fn signatures_of_the_image_library_are_judged_as_it_judges_them() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = corpora::folder("signature-fixtures") else {
+        return;
+    };
     let names = ["pubring.gpg", "public-key-with-revoked-subkey.gpg"];
     let files = names.map(|name| KeyFile::new(name, fs::read(fixtures.join(name)).unwrap()));
     let ring = NativeOpenPgp.open(&files, SystemTime::now()).unwrap();

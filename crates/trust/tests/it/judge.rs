@@ -142,11 +142,6 @@ fn what_no_signature_can_meet_is_refused_at_once() {
             RefusalKind::Unsupported,
             "the keyType signedByX509CAs",
         ),
-        (
-            r#"{"type":"sigstoreSigned","keyPath":"/k"}"#,
-            RefusalKind::Unsupported,
-            "cannot be verified here",
-        ),
     ] {
         let policy = format!(r#"{{"default":[{{"type":"insecureAcceptAnything"}},{requirement}]}}"#);
         let trust = trust_policy(&policy);

@@ -10,6 +10,10 @@
     reason = "helpers of tests fail by panicking and say what they skip, and tables are long"
 )]
 
+mod bundles;
+mod conformance;
+mod corpora;
+mod cosign_fixtures;
 mod fixtures;
 mod forge;
 mod golden;
@@ -18,4 +22,5 @@ mod keyring;
 mod message;
 mod oracle;
 mod robust;
+mod sigstore;
 mod support;

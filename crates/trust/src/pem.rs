@@ -1,0 +1,116 @@
+//! PEM (RFC 7468), in its strict form: no headers within a block, whole lines, canonical base64.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::problem::{Problem, quoted};
+
+/// The most bytes of a PEM text.
+const MAX_SIZE: usize = 1 << 20;
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) label: String,
+    pub(crate) der: Vec<u8>,
+}
+
+/// Whether text may stand outside of the blocks, as it does in files that describe their certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prose {
+    Allowed,
+    Refused,
+}
+
+/// The one block of a text.
+pub(crate) fn one(text: &[u8]) -> Result<Block, Problem> {
+    let mut blocks = blocks(text, 1, Prose::Refused)?;
+    blocks.pop().ok_or_else(|| Problem::new("there is no PEM block"))
+}
+
+/// All blocks of a text, at most so many.
+pub(crate) fn blocks(text: &[u8], most: usize, prose: Prose) -> Result<Vec<Block>, Problem> {
+    if text.len() > MAX_SIZE {
+        return Err(Problem::new(format!("the PEM is larger than {MAX_SIZE} bytes")));
+    }
+    let text = std::str::from_utf8(text).map_err(|_| Problem::new("the PEM is not text"))?;
+    let mut lines = text.lines().map(str::trim_end);
+    let mut blocks = Vec::new();
+    while let Some(line) = lines.next() {
+        let Some(label) = line
+            .strip_prefix(BEGIN)
+            .and_then(|rest| rest.strip_suffix(DASHES))
+        else {
+            if prose == Prose::Refused && !line.is_empty() {
+                return Err(Problem::new("something that is no PEM block stands in the text"));
+            }
+            continue;
+        };
+        if blocks.len() >= most {
+            return Err(Problem::new(format!("there are more than {most} PEM blocks")));
+        }
+        let mut base64 = String::new();
+        loop {
+            let line = lines
+                .next()
+                .ok_or_else(|| Problem::new("a PEM block has no end"))?;
+            if let Some(end) = line.strip_prefix(END) {
+                if end.strip_suffix(DASHES) != Some(label) {
+                    return Err(Problem::new(
+                        "a PEM block ends with another label than it began with",
+                    ));
+                }
+                break;
+            }
+            base64.push_str(line);
+        }
+        let der = STANDARD
+            .decode(&base64)
+            .map_err(|_| Problem::new(format!("the PEM block {} is not base64", quoted(label))))?;
+        let label = label.to_owned();
+        blocks.push(Block { label, der });
+    }
+    Ok(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t187_a_block_stands_alone_and_whole() {
+        const GOOD: &str = "-----BEGIN PUBLIC KEY-----\nAAEC\n-----END PUBLIC KEY-----\n";
+        for (text, good) in [
+            (GOOD.to_owned(), true),
+            (GOOD.replace('\n', "\r\n"), true),
+            (format!("\n{GOOD}\n\n"), true),
+            (GOOD.replace("AAEC", "AA\nEC"), true),
+            (format!("{GOOD}{GOOD}"), false),
+            (format!("{GOOD}x"), false),
+            (format!("x\n{GOOD}"), false),
+            (GOOD.replace("AAEC", "Proc-Type: 4,ENCRYPTED\n\nAAEC"), false),
+            (GOOD.replace("AAEC", "AAE"), false),
+            (GOOD.replace("AAEC", "AAF="), false),
+            (GOOD.replace("AAEC", " AAEC"), false),
+            (GOOD.replace("END PUBLIC", "END PRIVATE"), false),
+            (GOOD.replace("-----END PUBLIC KEY-----\n", ""), false),
+            (GOOD.replace("KEY-----\nA", "KEY----\nA"), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(one(text.as_bytes()).is_ok(), good, "{text:?}");
+        }
+        assert!(one(b"\xff").is_err());
+        assert!(one(&vec![b'\n'; MAX_SIZE + 1]).is_err());
+    }
+
+    #[test]
+    fn prose_stands_between_blocks_where_it_may() {
+        const TEXT: &[u8] = b"Subject: A\n-----BEGIN A-----\nAAEC\n-----END A-----\nSubject: B\n-----BEGIN B-----\n-----END B-----";
+        let labels = |blocks: Vec<Block>| blocks.into_iter().map(|block| block.label).collect::<Vec<_>>();
+        assert_eq!(labels(blocks(TEXT, 2, Prose::Allowed).unwrap()), ["A", "B"]);
+        assert!(blocks(TEXT, 1, Prose::Allowed).is_err());
+        assert!(blocks(TEXT, 2, Prose::Refused).is_err());
+    }
+}

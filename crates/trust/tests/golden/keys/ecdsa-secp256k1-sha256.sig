@@ -1,0 +1,1 @@
+MEYCIQDJwpgxDdj9nOY/k1D0n1aEEBdFKlJHfheqmAmG2szLpQIhAPQKQSiz9/elFIjGWoPtoea2uPiQ7Uwwh4rpYruazbSO

@@ -1,0 +1,1 @@
+vY/kdmnePI5bQc6pOrc8q6ku1t5usFRlk5tQttc7SFjhvifwbvrnVoHZ5k0WIfe+HRiXD9kpboVsDkf3LiwNCQ==

@@ -1,0 +1,1 @@
+VlSg+pUYylmBKdh0/OokmVw5tCSlfqYGFMtx2r46HUVVHde5KxftNXxh+1S/tq7L6kJAL8Vq8wYAzCBc9fCuPQRtYPFmfI/g0KAJnqfMyufm5CBTpfBamzb6OgXlJbqCOPOVh3BzwSBopUxMJ1CvhygA

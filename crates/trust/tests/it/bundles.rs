@@ -1,0 +1,8 @@
+//! Bundles that the packages `@sigstore/sign` and `@sigstore/mock` made (tests/golden/bundles/make.cjs): what is good,
+//! and what must be refused of each kind.
+
+mod kit;
+mod robust;
+mod roots;
+mod swaps;
+mod verdicts;
