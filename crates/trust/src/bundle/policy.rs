@@ -123,10 +123,7 @@ impl BundlePolicy {
     /// age. Default `false`.
     #[must_use]
     pub fn with_old_versions(self, old_versions: bool) -> Self {
-        Self {
-            old_versions,
-            ..self
-        }
+        Self { old_versions, ..self }
     }
 
     /// Demands a statement with this `predicateType` instead of a signature of an image.
