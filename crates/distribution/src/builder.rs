@@ -24,7 +24,7 @@ use crate::{
 
 /// Builds a [`Client`]. Every setting has a default.
 ///
-/// ```
+/// ```no_run
 /// use std::time::Duration;
 ///
 /// use wharf_auth::{Credential, Fixed};

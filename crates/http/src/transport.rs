@@ -18,10 +18,10 @@ use crate::{
 /// use std::sync::Arc;
 ///
 /// use http::Method;
-/// use wharf_http::{Origin, Peer, Request, ReqwestConnector, TlsSettings, Transport};
+/// use wharf_http::{Connect, Origin, Peer, Request, TlsSettings, Transport};
 ///
-/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let transport = Transport::new(ReqwestConnector::new());
+/// # async fn run(connector: impl Connect + 'static) -> Result<(), Box<dyn std::error::Error>> {
+/// let transport = Transport::new(connector); // such as ReqwestConnector::new()
 /// let url: url::Url = "https://registry.example/v2/".parse()?;
 /// let registry = Peer::named(Origin::of(&url)?, Arc::new(TlsSettings::default()));
 /// let followed = transport.follow(&registry, Request::new(Method::GET, url), None).await;
