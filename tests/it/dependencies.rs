@@ -14,24 +14,16 @@ struct Graph(BTreeMap<String, BTreeSet<String>>);
 
 impl Graph {
     fn of(arguments: &[&str]) -> Self {
-        let output = Command::new(env!("CARGO"))
-            .args([
-                "metadata",
-                "--format-version=1",
-                "--locked",
-                "--filter-platform",
-                &host(),
-            ])
-            .args(arguments)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .expect("cargo runs");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let metadata: Value = serde_json::from_slice(&output.stdout).expect("metadata is JSON");
+        let platform = host();
+        let metadata = [
+            "metadata",
+            "--format-version=1",
+            "--locked",
+            "--filter-platform",
+            &platform,
+        ];
+        let text = cargo(&[&metadata, arguments].concat());
+        let metadata: Value = serde_json::from_str(&text).expect("metadata is JSON");
         let text = |value: &Value| value.as_str().expect("a string").to_owned();
         let list = |value: &Value| value.as_array().expect("a list").clone();
         let names: BTreeMap<String, String> = list(&metadata["packages"])
@@ -289,14 +281,27 @@ fn the_facade_brings_few_crates_and_none_twice() {
 
 /// The crates that a package brings, with their versions, as `cargo tree -e normal` counts them on this platform.
 fn tree(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+    let tree = [
+        "tree",
+        "--locked",
+        "--edges=normal",
+        "--prefix=none",
+        "--format={p}",
+    ];
+    let text = cargo(&[&tree, arguments].concat());
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        if let (Some(name), Some(version)) = (words.next(), words.next()) {
+            versions.entry(name).or_default().insert(version);
+        }
+    }
+    versions
+}
+
+/// What cargo prints.
+fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--locked",
-            "--edges=normal",
-            "--prefix=none",
-            "--format={p}",
-        ])
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
@@ -306,13 +311,5 @@ fn tree(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let text = String::from_utf8(output.stdout).expect("cargo prints UTF-8");
-    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for line in text.lines() {
-        let mut words = line.split_whitespace().map(str::to_owned);
-        if let (Some(name), Some(version)) = (words.next(), words.next()) {
-            versions.entry(name).or_default().insert(version);
-        }
-    }
-    versions
+    String::from_utf8(output.stdout).expect("cargo prints UTF-8")
 }

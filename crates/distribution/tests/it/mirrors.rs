@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use wharf_auth::{Credential, Fixed};
-use wharf_config::{Candidate, Intent, Registries, Resolve, ResolveError, Role, TlsMode};
+use wharf_config::{Candidate, Intent, Registries, Resolve, ResolveError, Role};
 use wharf_content::{Blob, Descriptor, ErrorKind, Hint, Manifest, MediaType, Target};
 use wharf_distribution::Client;
 use wharf_http::{ReqwestConnector, RetryPolicy, TlsSettings};
@@ -16,7 +16,7 @@ use wharf_testkit::{
     noise,
 };
 
-use crate::support::{on_stage, plain, registry, remote};
+use crate::support::{Insecure, on_stage, plain, registry, remote};
 
 /// Pulls look at the mirror first.
 #[derive(Debug)]
@@ -183,18 +183,6 @@ async fn n20_a_mirror_does_not_get_the_registry_s_login() {
     assert!(primary.requests().iter().any(|request| request.basic().is_some()));
 }
 
-/// `insecure = true`.
-#[derive(Debug)]
-struct Insecure;
-
-impl Resolve for Insecure {
-    fn resolve(&self, repository: &Repository, _: Intent) -> Result<Vec<Candidate>, ResolveError> {
-        let mut candidate = Candidate::primary(repository.clone());
-        candidate.tls = TlsMode::Insecure;
-        Ok(vec![candidate])
-    }
-}
-
 #[tokio::test]
 async fn an_insecure_registry_may_speak_either() {
     let stage = Stage::new();
@@ -205,7 +193,7 @@ async fn an_insecure_registry_may_speak_either() {
     let clear = stage
         .origin_with("plain.test", OriginOptions::default().plain().with_port())
         .await;
-    let client = on_stage(&stage).with_resolve(Arc::new(Insecure)).build().unwrap();
+    let client = on_stage(&stage).with_resolve(Insecure).build().unwrap();
     for origin in [&untrusted, &clear] {
         origin.serve_image("app", "v1", &image);
         let app = remote(&client, origin.name(), "app");

@@ -1,6 +1,7 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use wharf_auth::{Credential, Fixed};
+use wharf_config::{Candidate, Intent, Resolve, ResolveError, TlsMode};
 use wharf_content::{Blob, Sink as _, Target};
 use wharf_distribution::{Client, ClientBuilder, Error, Remote};
 use wharf_http::{ReqwestConnector, RetryPolicy, Timeouts, TlsSettings};
@@ -91,4 +92,16 @@ pub(crate) async fn read_in_pieces(blob: Blob) -> Result<(Vec<u8>, u64), wharf_c
         }
     }
     Ok((bytes, early))
+}
+
+/// Every repository is where its name says, and no certificate need verify: `insecure = true` in registries.conf.
+#[derive(Debug)]
+pub(crate) struct Insecure;
+
+impl Resolve for Insecure {
+    fn resolve(&self, repository: &Repository, _: Intent) -> Result<Vec<Candidate>, ResolveError> {
+        let mut candidate = Candidate::primary(repository.clone());
+        candidate.tls = TlsMode::Insecure;
+        Ok(vec![candidate])
+    }
 }

@@ -1,13 +1,12 @@
 //! What a user reads when something fails: the server's own words, and what can be done.
 
-use std::{error::Error as _, sync::Arc};
+use std::error::Error as _;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
 use wharf_auth::AuthErrorKind;
-use wharf_config::{Candidate, Intent, Resolve, ResolveError, TlsMode};
 use wharf_content::{ErrorKind, Hasher, Hint};
 use wharf_distribution::{Client, Detail, Error};
 use wharf_http::RetryPolicy;
@@ -15,6 +14,7 @@ use wharf_reference::{Algorithm, Registry, Repository};
 use wharf_testkit::hostile::{Answer, Match, Rule};
 
 use super::scene::{Scene, registry, repository, tag};
+use crate::support::Insecure;
 
 const PAGE: &str = "<!doctype html><html><title>Guest network</title>";
 
@@ -328,17 +328,6 @@ async fn how_long_the_server_asks_to_wait_is_said() {
     }
 }
 
-#[derive(Debug)]
-struct Insecure;
-
-impl Resolve for Insecure {
-    fn resolve(&self, repository: &Repository, _: Intent) -> Result<Vec<Candidate>, ResolveError> {
-        let mut candidate = Candidate::primary(repository.clone());
-        candidate.tls = TlsMode::Insecure;
-        Ok(vec![candidate])
-    }
-}
-
 /// A server that refuses every handshake, and answers plain http with these bytes.
 async fn picky(plain: &'static [u8]) -> Registry {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -374,10 +363,7 @@ async fn the_tls_failure_is_told_beside_the_plain_http_try() {
         ),
     ] {
         let name = picky(plain).await;
-        let client = Client::builder()
-            .with_resolve(Arc::new(Insecure))
-            .build()
-            .unwrap();
+        let client = Client::builder().with_resolve(Insecure).build().unwrap();
         let remote = client.remote(&Repository::new(&name, "app").unwrap());
         let error = remote.manifest(&tag("v1")).await.unwrap_err();
         let text = error.to_string();
@@ -405,7 +391,7 @@ async fn a_server_without_tls_is_not_blamed_for_that() {
             stream.write_all(reply).await.ok();
         }
     });
-    let builder = Client::builder().with_resolve(Arc::new(Insecure));
+    let builder = Client::builder().with_resolve(Insecure);
     let client = builder.build().unwrap();
     let remote = client.remote(&Repository::new(&name, "app").unwrap());
     let error = remote.manifest(&tag("v1")).await.unwrap_err();
@@ -420,7 +406,7 @@ async fn a_server_without_tls_is_not_blamed_for_that() {
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_said_once() {
     let scene = Scene::new().await;
-    let builder = scene.builder().with_resolve(Arc::new(Insecure));
+    let builder = scene.builder().with_resolve(Insecure);
     let client = builder.with_retry(RetryPolicy::never()).build().unwrap();
     let nobody = Repository::parse("nobody.test/app").unwrap();
     let error = client.remote(&nobody).manifest(&tag("v1")).await.unwrap_err();
@@ -472,7 +458,7 @@ async fn main_shows_what_failed_and_what_to_do() {
                     repository); check the name of the repository";
     assert_eq!(shown, expected);
 
-    let error = scene.builder().with_resolve(Arc::new(Insecure)).build().unwrap();
+    let error = scene.builder().with_resolve(Insecure).build().unwrap();
     let nowhere = Repository::new(&Registry::parse("127.0.0.1:1").unwrap(), "app").unwrap();
     let error = wharf_content::Error::from(error.remote(&nowhere).manifest(&tag("v1")).await.unwrap_err());
     let shown = format!("{error:?}");

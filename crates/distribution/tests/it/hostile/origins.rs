@@ -2,16 +2,15 @@ use std::sync::Arc;
 
 use serde_json::json;
 use wharf_auth::{AuthErrorKind, Credential, Fixed, RealmPolicy};
-use wharf_config::{Candidate, Intent, Resolve, ResolveError, TlsMode};
 use wharf_content::{Descriptor, ErrorKind};
 use wharf_distribution::Detail;
-use wharf_reference::Repository;
 use wharf_testkit::{
     Image,
     hostile::{Answer, Match, OriginOptions, Pretend},
 };
 
 use super::scene::{Scene, layer, registry, repository, tag};
+use crate::support::Insecure;
 
 fn demand(realm: &str) -> Answer {
     Answer::challenge(&format!(
@@ -133,18 +132,6 @@ async fn n07_urls_of_layers_are_not_contacted() {
     );
 }
 
-/// `insecure = true`, as registries.conf says it of one registry.
-#[derive(Debug)]
-struct Insecure;
-
-impl Resolve for Insecure {
-    fn resolve(&self, repository: &Repository, _: Intent) -> Result<Vec<Candidate>, ResolveError> {
-        let mut candidate = Candidate::primary(repository.clone());
-        candidate.tls = TlsMode::Insecure;
-        Ok(vec![candidate])
-    }
-}
-
 #[tokio::test]
 async fn n09_insecure_is_one_registrys_affair() {
     let scene = Scene::new().await;
@@ -173,7 +160,7 @@ async fn n09_insecure_is_one_registrys_affair() {
             Match::get("/blobs/"),
             Answer::redirect(307, "https://cdn.example.test/blob"),
         );
-    let client = scene.builder().with_resolve(Arc::new(Insecure)).build().unwrap();
+    let client = scene.builder().with_resolve(Insecure).build().unwrap();
     let remote = client.remote(&repository(&loose));
     remote.manifest(&tag("open")).await.unwrap();
     let error = scene.failed(remote.manifest(&tag("closed")).await);
@@ -222,7 +209,7 @@ async fn n10_storage_in_the_clear_is_read_where_the_waiver_says_so() {
             let provider = Arc::new(Fixed::new(registry(&scene.registry), credential));
             let builder = scene.builder().with_credentials(provider);
             let builder = if waived {
-                builder.with_resolve(Arc::new(Insecure))
+                builder.with_resolve(Insecure)
             } else {
                 builder
             };
@@ -271,7 +258,7 @@ async fn n10_a_waiver_sends_nothing_in_the_clear() {
         let credential = Credential::basic("alice", password.clone());
         let provider = Arc::new(Fixed::new(registry(&scene.registry), credential));
         let builder = scene.builder().with_credentials(provider);
-        let client = builder.with_resolve(Arc::new(Insecure)).build().unwrap();
+        let client = builder.with_resolve(Insecure).build().unwrap();
         scene.failed(scene.remote_of(&client).push_blob(blob()).await);
     }
     assert_eq!(plain.traffic().connections, 0);
