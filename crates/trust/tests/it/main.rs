@@ -10,17 +10,23 @@
     reason = "helpers of tests fail by panicking and say what they skip, and tables are long"
 )]
 
+mod attacks;
 mod bundles;
+mod certificate;
 mod conformance;
 mod corpora;
 mod cosign_fixtures;
 mod fixtures;
 mod forge;
 mod golden;
+mod images;
 mod judge;
+mod key_files;
 mod keyring;
 mod message;
 mod oracle;
+mod refusal;
 mod robust;
 mod sigstore;
+mod subkey;
 mod support;
