@@ -30,7 +30,7 @@
 //! | [`Answer`], [`Fault`], [`Step`] | right answers, wrong ones, and bytes that are no answer |
 //! | [`TokenDesk`] | a registry's demand for tokens, and who hands them out |
 //! | [`Driver`], [`Skopeo`], [`Outcome`] | any client doing what a script asks, and what came of it |
-//! | [`Scene`](scene::Scene) | the usual hosts, and the client of this workspace among them (feature `client`) |
+//! | `scene::Scene` | the usual hosts, and the client of this workspace among them (feature `client`) |
 //! | [`Budget`], [`Meter`] | what a script may cost, and what it did cost |
 //! | [`WireProxy`], [`WireFault`] | harm to chosen bytes between a client and any server |
 
