@@ -34,9 +34,8 @@ fn case(folder: &Path) -> Case {
     let own = |name: &str| fs::read(folder.join(name)).ok();
     let text = |name: &str| own(name).map(|bytes| String::from_utf8(bytes).unwrap().trim().to_owned());
     let artifact = own("artifact").unwrap_or_else(|| fs::read(corpus.join("a.txt")).unwrap());
-    let own_root = own("trusted_root.json");
-    let has_root = own_root.is_some();
-    let root = own_root.unwrap_or_else(|| fs::read(corpus.join("public-good-root.json")).unwrap());
+    let root = own("trusted_root.json");
+    let root = root.unwrap_or_else(|| fs::read(corpus.join("public-good-root.json")).unwrap());
     let policy = TrustedRoot::parse(&root).and_then(|root| {
         let policy = match own("key.pub") {
             None => {
@@ -44,10 +43,7 @@ fn case(folder: &Path) -> Case {
                 let issuer = text("issuer").unwrap_or_else(|| ISSUER.to_owned());
                 BundlePolicy::identity(CertificateIdentity::new(san, issuer), root)
             }
-            Some(key) => {
-                let policy = BundlePolicy::key(PublicKey::from_pem(&key)?);
-                if has_root { policy.with_root(root) } else { policy }
-            }
+            Some(key) => BundlePolicy::key(PublicKey::from_pem(&key)?).with_root(root),
         };
         Ok(policy.with_old_versions(true))
     });
