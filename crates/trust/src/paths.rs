@@ -181,3 +181,6 @@ pub(crate) fn is_for_host(leaf: &Certificate, host: &str) -> Result<bool, Proble
 fn rejected(what: &str, error: &webpki::Error) -> Problem {
     Problem::new(format!("{what}: {error:?}"))
 }
+
+#[cfg(test)]
+mod tests;

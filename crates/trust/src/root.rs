@@ -62,12 +62,12 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    pub(crate) fn contains(&self, time: Seconds) -> bool {
-        self.start.is_none_or(|start| start <= time) && self.end.is_none_or(|end| time <= end)
+    pub(crate) const fn new(start: Option<Seconds>, end: Option<Seconds>) -> Self {
+        Self { start, end }
     }
 
-    pub(crate) const fn has_ended(&self) -> bool {
-        self.end.is_some()
+    pub(crate) fn contains(&self, time: Seconds) -> bool {
+        self.start.is_none_or(|start| start <= time) && self.end.is_none_or(|end| time <= end)
     }
 }
 
@@ -182,12 +182,8 @@ fn authority(entry: Value, what: &'static str) -> Result<Authority, Problem> {
 
 /// The member `validFor`. A part of a second makes the range smaller.
 fn range(object: &mut Object) -> Result<Range, Problem> {
-    let mut range = Range {
-        start: None,
-        end: None,
-    };
     let Some(value) = protobuf::optional(object, "validFor") else {
-        return Ok(range);
+        return Ok(Range::new(None, None));
     };
     let mut valid = value.into_object("validFor")?;
     let time = |text: Option<String>| -> Result<Option<(Seconds, bool)>, Problem> {
@@ -196,9 +192,11 @@ fn range(object: &mut Object) -> Result<Range, Problem> {
         time.map(Some)
             .ok_or_else(|| Problem::new("validFor has a malformed time"))
     };
-    range.start =
-        time(protobuf::optional_string(&mut valid, "start")?)?.map(|(second, part)| second + i64::from(part));
-    range.end = time(protobuf::optional_string(&mut valid, "end")?)?.map(|(second, _)| second);
+    let start = time(protobuf::optional_string(&mut valid, "start")?)?;
+    let end = time(protobuf::optional_string(&mut valid, "end")?)?;
     valid.finish()?;
-    Ok(range)
+    Ok(Range::new(
+        start.map(|(second, part)| second + i64::from(part)),
+        end.map(|(second, _)| second),
+    ))
 }

@@ -164,3 +164,6 @@ impl<'a> Bytes<'a> {
         self.take(usize::try_from(count).ok()?)
     }
 }
+
+#[cfg(test)]
+mod tests;
