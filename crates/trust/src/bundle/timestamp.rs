@@ -323,3 +323,6 @@ fn certificates_of(contents: &[u8]) -> Result<Vec<Certificate>, Problem> {
     }
     Ok(certificates)
 }
+
+#[cfg(test)]
+mod tests;
