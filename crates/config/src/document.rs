@@ -100,7 +100,7 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", bounded(text))
 }
 
-fn bounded(text: &str) -> String {
+pub(crate) fn bounded(text: &str) -> String {
     /// The most characters of a configuration file's text in a message.
     const MAX_CHARS: usize = 120;
     let mut bounded = String::new();

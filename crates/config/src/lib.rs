@@ -1,4 +1,5 @@
-//! The host configuration of the containers ecosystem: registries.conf, short names, auth.json, certs.d and policy.json.
+//! The host configuration of the containers ecosystem: registries.conf, short names, auth.json, certs.d,
+//! policy.json and registries.d.
 //!
 //! ```
 //! use wharf_config::{Intent, Registries, Resolve, TlsMode};
@@ -28,6 +29,7 @@
 //! | a candidate | [`Credentials`] | the credential for it, if there is one |
 //! | a candidate | [`Certificates`] | the certificates for it |
 //! | an image's full name | [`Policy`] | the requirements of this host |
+//! | an image's name at the registry that serves it | `SignatureStores` | the stores of its signatures |
 //!
 //! Every format is read from text as well as from files, and written only as a whole. An error names the file,
 //! the line and the expected value ([`ConfigError`]); a setting without effect is a [`ConfigWarning`]. Where a type
@@ -35,13 +37,16 @@
 //!
 //! # Features
 //!
-//! None.
+//! | feature | adds |
+//! |---|---|
+//! | `registries-d` | `SignatureStores`, which reads registries.d; brings a parser of YAML |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod candidate;
 mod certs;
 mod credentials;
 mod document;
+mod drop_in;
 mod error;
 mod file;
 mod fold;
@@ -51,9 +56,15 @@ mod locations;
 mod policy;
 mod registries;
 mod replace;
+mod scope;
 mod short_names;
+mod signature_store;
+#[cfg(feature = "registries-d")]
+mod signature_stores;
 mod source;
 mod warning;
+#[cfg(feature = "registries-d")]
+mod yaml;
 
 pub use candidate::{Blocked, Candidate, Intent, Resolve, ResolveError, Role, TlsMode, Unconfigured};
 pub use certs::{Certificates, ClientCertificate, PemFile};
@@ -73,5 +84,8 @@ pub use short_names::{
     Alias, AliasFile, Aliases, Attempts, Failure, Failures, NameCandidate, NameOrigin, Prompt, ResolvedName,
     ShortNameError, ShortNameMode, ShortNames,
 };
+pub use signature_store::{Lookaside, LookasideFile, SignatureLocations, SignatureStore};
+#[cfg(feature = "registries-d")]
+pub use signature_stores::SignatureStores;
 pub use source::{SourceLine, SourceTable};
 pub use warning::ConfigWarning;

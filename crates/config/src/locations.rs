@@ -68,6 +68,7 @@ pub struct Locations {
     cert_dir: Option<PathBuf>,
     certs_base: Option<PathBuf>,
     alias_file: Option<PathBuf>,
+    registries_d: Option<PathBuf>,
     policy: Option<PathBuf>,
     policy_env: Option<PathBuf>,
 }
@@ -146,6 +147,7 @@ impl Locations {
             cert_dir: None,
             certs_base: None,
             alias_file: None,
+            registries_d: None,
             policy: None,
             policy_env: None,
         }

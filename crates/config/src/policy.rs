@@ -132,7 +132,7 @@ impl Policy {
     /// paths above it, the registry with its port, and `*.` with a domain above its host (containers-policy.json(5),
     /// *docker:*). If the reference has a tag and a digest, the rule for the digest counts.
     pub fn rule_for(&self, reference: &Reference) -> Rule<'_> {
-        self.rule("docker", &scope::of_reference(reference))
+        self.rule("docker", &crate::scope::of_reference(reference))
     }
 
     /// The rule for every image of an OCI layout: the rule for its directory or for the nearest directory above it,

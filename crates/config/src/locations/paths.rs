@@ -119,6 +119,23 @@ impl Locations {
         self.registries_conf_override.as_deref()
     }
 
+    #[cfg(feature = "registries-d")]
+    pub(crate) fn explicit_registries_d(&self) -> Option<&Path> {
+        self.registries_d.as_deref()
+    }
+
+    /// The directory that holds signatures where registries.d names no store: `/var/lib/containers/sigstore` for the
+    /// superuser, `.local/share/containers/sigstore` in the home directory for others. `None` if it is no UTF-8.
+    #[cfg(feature = "registries-d")]
+    pub(crate) fn signature_dir(&self) -> Option<String> {
+        let dir = if self.effective_uid == Some(0) {
+            self.system_path("/var/lib/containers/sigstore")?
+        } else {
+            self.home.as_ref()?.join(".local/share/containers/sigstore")
+        };
+        dir.into_os_string().into_string().ok()
+    }
+
     /// The policy.json that was asked for by name.
     pub(crate) fn explicit_policy(&self) -> Option<&Path> {
         let from_env = match self.generation {

@@ -61,6 +61,8 @@ setters! {
     with_certs_base(certs_base: PathBuf);
     /// The machine-written file of short-name aliases.
     with_alias_file(alias_file: PathBuf);
+    /// The registries.d directory to read instead of the default ones. It may be missing.
+    with_registries_d(registries_d: PathBuf);
     /// The policy.json to read instead of searching. It must exist.
     with_policy(policy: PathBuf);
     /// `CONTAINERS_POLICY_JSON`, which only [`Generation::Podman6`] reads. The file must exist.

@@ -1,33 +1,8 @@
-//! What a rule of a policy is for: names of registries, repositories, directories.
+//! Scopes of transports in policy.json: directories, streams of images.
 
 use std::path::{Component, Path};
 
-use wharf_reference::Reference;
-
-/// The scopes an image of a registry is in, the most specific first.
-pub(super) fn of_reference(reference: &Reference) -> Vec<String> {
-    let repository = reference.repository().to_string();
-    let mut scopes = Vec::new();
-    match (reference.digest(), reference.tag()) {
-        (Some(digest), _) => scopes.push(format!("{repository}@{digest}")),
-        (None, Some(tag)) => scopes.push(format!("{repository}:{tag}")),
-        (None, None) => {}
-    }
-    let mut path = repository.as_str();
-    while let Some((parent, _)) = path.rsplit_once('/') {
-        scopes.push(path.to_owned());
-        path = parent;
-    }
-    scopes.push(path.to_owned());
-    // A wildcard is for every port, and for hosts below the domain alone.
-    let registry = reference.registry();
-    let mut host = registry.host();
-    while let Some((_, domain)) = host.split_once('.') {
-        scopes.push(format!("*.{domain}"));
-        host = domain;
-    }
-    scopes
-}
+use crate::scope;
 
 /// The scopes an image of a layout is in, the most specific first.
 pub(super) fn of_layout(directory: &Path) -> Vec<String> {
@@ -37,30 +12,14 @@ pub(super) fn of_layout(directory: &Path) -> Vec<String> {
 
 /// The warning for the author of a scope that may not match what its author expects; `None` for every other
 /// scope.
-pub(super) fn warning(transport: &str, scope: &str) -> Option<&'static str> {
+pub(super) fn warning(transport: &str, name: &str) -> Option<&'static str> {
     match transport {
-        "oci" if scope.contains(':') => Some(
+        "oci" if name.contains(':') => Some(
             "a rule for oci is for a directory, and never for one image in it; write the directory alone, without the \
              colon and what follows",
         ),
-        "docker" => never_matches(scope),
+        "docker" => scope::never_matches(name),
         _ => None,
-    }
-}
-
-/// Why no name of an image is in a scope of registries, where that is plain.
-fn never_matches(scope: &str) -> Option<&'static str> {
-    let registry = scope.split_once('/').map_or(scope, |(registry, _)| registry);
-    if scope.contains("://") {
-        Some("never matches: leave out the scheme, as in registry.example/team")
-    } else if scope.ends_with('/') {
-        Some("never matches: leave out the slash at the end")
-    } else if registry == "index.docker.io" {
-        Some("never matches: names of Docker Hub begin with docker.io")
-    } else if scope.contains('*') && (!scope.starts_with("*.") || scope.contains(['/', ':'])) {
-        Some("never matches: a wildcard is `*.` and a domain, without port and path")
-    } else {
-        None
     }
 }
 

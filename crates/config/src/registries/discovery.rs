@@ -1,14 +1,12 @@
 //! The files that make up registries.conf, in the order in which they are merged.
 
-use std::{
-    collections::BTreeMap,
-    ffi::{OsStr, OsString},
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::layer::Part;
-use crate::{ConfigError, Generation, Locations, file};
+use crate::{ConfigError, Generation, Locations, drop_in, file};
+
+/// The end of the name of every drop-in.
+const EXTENSION: &str = ".conf";
 
 /// A file that was found, with its content.
 #[derive(Debug)]
@@ -56,7 +54,7 @@ fn find_podman6(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
             },
             |dir| vec![dir.to_owned()],
         );
-        for path in masked(&dirs)? {
+        for path in drop_in::masked(&dirs, EXTENSION)? {
             found.extend(read_optional(&path, Part::DropIn)?);
         }
     }
@@ -104,49 +102,11 @@ fn find_podman5(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
         |dir| vec![dir.to_owned()],
     );
     for dir in dirs {
-        for (_, path) in drop_ins(&dir)? {
+        for (_, path) in drop_in::files(&dir, EXTENSION)? {
             found.extend(read_optional(&path, Part::DropIn)?);
         }
     }
     Ok(found)
-}
-
-/// The drop-ins of these directories, most important first, sorted by name; of files of the same name only
-/// the most important.
-fn masked(dirs: &[PathBuf]) -> Result<Vec<PathBuf>, ConfigError> {
-    let mut by_name = BTreeMap::new();
-    for dir in dirs {
-        for (name, path) in drop_ins(dir)? {
-            by_name.entry(name).or_insert(path);
-        }
-    }
-    Ok(by_name.into_values().collect())
-}
-
-/// The drop-ins in a directory by name; none if it does not exist.
-fn drop_ins(dir: &Path) -> Result<BTreeMap<OsString, PathBuf>, ConfigError> {
-    let unreadable = |error| ConfigError::reading(dir, error);
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        entries => entries.map_err(unreadable)?,
-    };
-    let mut files = BTreeMap::new();
-    for entry in entries {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name();
-        if !ends_with_conf(&name) {
-            continue;
-        }
-        // Not following links: one that leads to a directory is an entry like any other, and an error.
-        if !entry.file_type().map_err(unreadable)?.is_dir() {
-            files.insert(name, entry.path());
-        }
-    }
-    Ok(files)
-}
-
-fn ends_with_conf(name: &OsStr) -> bool {
-    name.as_encoded_bytes().ends_with(b".conf")
 }
 
 fn read_required(path: &Path, part: Part) -> Result<Found, ConfigError> {

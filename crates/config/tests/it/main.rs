@@ -14,6 +14,8 @@ mod policy;
 mod rewriting;
 mod robust;
 mod short_names;
+#[cfg(feature = "registries-d")]
+mod signature_stores;
 mod support;
 mod warnings;
 

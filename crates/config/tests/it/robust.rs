@@ -14,6 +14,7 @@ const CORPUS: &[&str] = &[
     include_str!("../../../../fuzz/corpus/aliases/machine"),
     include_str!("../../../../fuzz/corpus/aliases/bad"),
     include_str!("../../../../fuzz/corpus/policy/all"),
+    include_str!("../../../../fuzz/corpus/registries_d/full"),
 ];
 
 fn read(text: &str) {
@@ -22,6 +23,8 @@ fn read(text: &str) {
         Registries::parse(text).err(),
         Aliases::parse(text).err(),
         Policy::parse(text).err(),
+        #[cfg(feature = "registries-d")]
+        wharf_config::SignatureStores::parse(text).err(),
     ];
     for error in errors.into_iter().flatten() {
         let line = error.line().unwrap_or_default();
