@@ -7,14 +7,11 @@
 
 use std::{
     error::Error,
-    io::Write,
     time::{Duration, Instant},
 };
 
-use flate2::{Compression, write::GzEncoder};
 use wharf::{
-    BuiltImage, Client, Hasher, ImageBuilder, ImageConfig, MediaType, Platform, Source, SourceExt,
-    config::Locations, store::Layout,
+    BuiltImage, Client, ImageBuilder, Platform, Source, SourceExt, config::Locations, store::Layout,
 };
 use wharf_registry::Registry;
 
@@ -49,7 +46,7 @@ async fn main() -> Result<()> {
     steps.done(&format!("logged in, credentials in {}", stored.origin));
 
     let reference = server.reference("team/hello:1.0")?;
-    let report = client.push(&image, digest, &reference).await?;
+    let report = client.push_image(&image, &reference).await?;
     steps.done(&format!("pushed {reference}, {} bytes", report.bytes_copied()));
 
     let tags = client.tags(&reference).await?;
@@ -102,33 +99,22 @@ impl Steps {
     }
 }
 
-/// An image of two layers with one file each, and a config that names them.
+/// An image of two layers with one file each.
 fn build_image() -> Result<BuiltImage> {
-    let mut config = ImageConfig::builder(Platform::host()).with_cmd(["cat", "/srv/hello.txt"]);
-    let mut image = ImageBuilder::new();
-    for (path, text) in [
-        ("etc/motd", "welcome aboard\n"),
-        ("srv/hello.txt", "hello, world\n"),
-    ] {
-        let tar = tar_with(path, text.as_bytes())?;
-        config = config.with_diff_id(&Hasher::sha256(&tar));
-        image = image.with_layer_bytes(MediaType::OCI_LAYER_GZIP, gzip(&tar)?);
-    }
-    Ok(image.with_config(config.build()?).build()?)
+    let image = ImageBuilder::for_platform(Platform::host())
+        .with_tar(tar_with("etc/motd", "welcome aboard\n")?)
+        .with_tar(tar_with("srv/hello.txt", "hello, world\n")?)
+        .with_cmd(["cat", "/srv/hello.txt"])
+        .build()?;
+    Ok(image)
 }
 
-fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(bytes)?;
-    Ok(encoder.finish()?)
-}
-
-fn tar_with(path: &str, content: &[u8]) -> Result<Vec<u8>> {
+fn tar_with(path: &str, content: &str) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);
     header.set_mode(0o644);
     header.set_cksum();
-    archive.append_data(&mut header, path, content)?;
+    archive.append_data(&mut header, path, content.as_bytes())?;
     Ok(archive.into_inner()?)
 }

@@ -17,7 +17,7 @@ use crate::{
 ///
 /// | task | methods |
 /// |---|---|
-/// | move images | [`pull`](Self::pull), [`push`](Self::push), [`copy`](Self::copy), [`copy_to`](Self::copy_to) |
+/// | move images | [`pull`](Self::pull), [`push`](Self::push), [`push_image`](Self::push_image), [`copy`](Self::copy), [`copy_to`](Self::copy_to) |
 /// | read an image | [`manifest`](Self::manifest), [`image_manifest`](Self::image_manifest), [`config`](Self::config), [`config_bytes`](Self::config_bytes), [`blob`](Self::blob), [`inspect`](Self::inspect) |
 /// | read a repository | [`tags`](Self::tags) |
 /// | log in and out | [`login`](Self::login), [`logout`](Self::logout) |

@@ -44,7 +44,7 @@ pub use wharf_auth::{Credential, Secret};
 pub use wharf_content::{
     BuiltImage, Descriptor, Error, ErrorKind, Event, Hasher, Hint, ImageBuilder, ImageConfig, IndexBuilder,
     Manifest, MediaType, Name, Outcome, Platform, Progress, RegistryError, Sink, SinkExt, Source, SourceExt,
-    Target, WithCauses,
+    Target, Totals, WithCauses,
 };
 #[doc(no_inline)]
 pub use wharf_copy::{Options, Report, Selection};

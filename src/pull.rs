@@ -105,7 +105,7 @@ impl Client {
     /// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
     /// use wharf::{Event, Options};
     ///
-    /// let options = Options::default().with_progress(|event: Event<'_>| {
+    /// let options = Options::default().with_progress(|event| {
     ///     if let Event::Finished { descriptor, outcome } = event {
     ///         println!("{} {outcome}", descriptor.digest());
     ///     }

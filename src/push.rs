@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use wharf_content::{Error, ErrorKind, Source, Target};
-use wharf_copy::{Options, Report};
+use wharf_content::{BuiltImage, Error, ErrorKind, Source, Target};
+use wharf_copy::{Options, Report, Selection};
 use wharf_reference::Reference;
 
 use crate::{Client, IntoReference, waiting::copy};
 
 impl Client {
-    /// Pushes an image that a store has under a name or digest, or one that was just built. Without a tag or digest in
+    /// Pushes an image that a store has under a name or digest; [`Client::push_image`] pushes one that was just built. Without a tag or digest in
     /// `reference` it gets the tag `latest`; with a digest it gets none, and must have that digest. A short name is Docker
     /// Hub's, as for Podman and Skopeo. Of an index, the image for this host's platform is pushed.
     ///
@@ -15,15 +15,10 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// use wharf::{Hasher, ImageBuilder, ImageConfig, MediaType, Platform};
+    /// use wharf::{Name, store::Layout};
     ///
-    /// let layer = std::fs::read("layer.tar")?;
-    /// let config = ImageConfig::builder(Platform::new("linux", "amd64"))
-    ///     .with_cmd(["/srv/hello"])
-    ///     .with_diff_id(&Hasher::sha256(&layer))
-    ///     .build()?;
-    /// let image = ImageBuilder::new().with_config(config).with_layer_bytes(MediaType::OCI_LAYER, layer).build()?;
-    /// client.push(&image, image.digest(), "registry.example.com/team/hello:1.0").await?;
+    /// let store = Layout::open("images").await?;
+    /// client.push(&store, Name::parse("app")?, "registry.example.com/team/app:1.0").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -44,6 +39,34 @@ impl Client {
         S: Source + Clone + 'static,
     {
         self.push_with(store, image, reference, Options::default()).await
+    }
+
+    /// Pushes an image that was built; of an index, all its images. The tag is as for [`Client::push`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf::{ImageBuilder, Platform};
+    ///
+    /// let image = ImageBuilder::for_platform(Platform::new("linux", "amd64"))
+    ///     .with_tar(std::fs::read("layer.tar")?)
+    ///     .with_cmd(["/srv/hello"])
+    ///     .build()?;
+    /// client.push_image(&image, "registry.example.com/team/hello:1.0").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::push`]; [`ErrorKind::NotFound`] if the registry lacks a layer that the image has by its descriptor
+    /// alone.
+    pub async fn push_image(
+        &self,
+        image: &BuiltImage,
+        reference: impl IntoReference,
+    ) -> Result<Report, Error> {
+        let all = Options::default().with_selection(Selection::All);
+        self.push_with(image, image.digest(), reference, all).await
     }
 
     /// As [`Client::push`], with options. A name in the options is ignored.

@@ -21,7 +21,7 @@ pub(crate) async fn copy(
     options: Options,
 ) -> Result<Report, Error> {
     let watch = Arc::new(Watch::new(Arc::clone(options.progress())));
-    let options = options.with_progress(Arc::clone(&watch));
+    let options = options.with_progress_listener(Arc::clone(&watch));
     watch
         .during(wharf_copy::copy(source, sink, target, options))
         .await

@@ -226,7 +226,7 @@ impl Transfer {
         if self.quiet {
             options
         } else {
-            options.with_progress(progress::for_stderr(what.to_string()))
+            options.with_progress_listener(progress::for_stderr(what.to_string()))
         }
     }
 }

@@ -100,12 +100,12 @@ impl ClientBuilder {
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// use wharf::{Client, ImageBuilder, ImageConfig, Platform};
+    /// use wharf::{Client, ImageBuilder, Platform};
     ///
     /// let server = wharf_registry::Registry::memory().serve().await?; // stops when it is dropped
     /// let client = Client::builder().with_plain_http(server.registry()?).build()?;
-    /// let image = ImageBuilder::new().with_config(ImageConfig::builder(Platform::host()).build()?).build()?;
-    /// client.push(&image, image.digest(), server.reference("team/app:1")?).await?;
+    /// let image = ImageBuilder::for_platform(Platform::host()).build()?;
+    /// client.push_image(&image, server.reference("team/app:1")?).await?;
     /// # Ok(())
     /// # }
     /// ```

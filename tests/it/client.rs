@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use wharf::{
-    BuiltImage, Client, ErrorKind, Event, Hasher, ImageBuilder, ImageConfig, MediaType, Options, Platform,
-    Selection, SourceExt as _,
+    BuiltImage, Client, ErrorKind, Event, ImageBuilder, IndexBuilder, Options, Platform, Selection,
+    SourceExt as _,
     config::CredentialKey,
     store::{Layout, Memory},
 };
@@ -17,12 +17,9 @@ use wharf_testkit::Sandbox;
 const LAYER: &[u8] = b"a layer";
 
 fn built() -> BuiltImage {
-    let config = ImageConfig::builder(Platform::host())
+    ImageBuilder::for_platform(Platform::host())
         .with_cmd(["/srv/hello"])
-        .with_diff_id(&Hasher::sha256(LAYER));
-    ImageBuilder::new()
-        .with_config(config.build().unwrap())
-        .with_layer_bytes(MediaType::OCI_LAYER, LAYER)
+        .with_tar(LAYER)
         .build()
         .unwrap()
 }
@@ -34,7 +31,7 @@ async fn with_image() -> (Server, Client) {
         .build()
         .unwrap();
     let (image, reference) = (built(), server.reference("team/app:1").unwrap());
-    let report = client.push(&image, image.digest(), &reference).await.unwrap();
+    let report = client.push_image(&image, &reference).await.unwrap();
     assert_eq!(report.digest(), image.digest());
     (server, client)
 }
@@ -73,7 +70,7 @@ async fn a_function_hears_of_the_progress_of_a_pull() {
     let (server, client) = with_image().await;
     let finished = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&finished);
-    let options = Options::default().with_progress(move |event: Event<'_>| {
+    let options = Options::default().with_progress(move |event| {
         if let Event::Finished { .. } = event {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -167,5 +164,28 @@ async fn malformed_text_is_refused_before_anything_is_contacted() {
     ];
     for error in failures {
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_built_index_is_pushed_with_all_its_images() {
+    let (server, client) = with_image().await;
+    let mut index = IndexBuilder::new();
+    for architecture in ["amd64", "arm64", "riscv64"] {
+        let platform = Platform::new("linux", architecture);
+        let image = ImageBuilder::for_platform(platform)
+            .with_tar(LAYER)
+            .build()
+            .unwrap();
+        index = index.with_image(&image);
+    }
+    let index = index.build().unwrap();
+    let reference = server.reference("team/index:1").unwrap();
+    let report = client.push_image(&index, &reference).await.unwrap();
+    assert_eq!(report.digest(), index.digest());
+    for image in index.root().manifests() {
+        let selection = Selection::Platform(image.platform().unwrap().clone());
+        let manifest = client.image_manifest_with(&reference, &selection).await.unwrap();
+        assert_eq!(manifest.digest(), image.digest());
     }
 }

@@ -1,5 +1,7 @@
 use std::{error, fmt, time::Duration};
 
+use wharf_reference::ParseError;
+
 use crate::{Diagnostic, Hint, RegistryError, WithCauses};
 
 type Cause = Box<dyn error::Error + Send + Sync>;
@@ -206,6 +208,13 @@ impl error::Error for Error {
         } else {
             source.source()
         }
+    }
+}
+
+/// A name that breaks its grammar is [`ErrorKind::Invalid`].
+impl From<ParseError> for Error {
+    fn from(error: ParseError) -> Self {
+        Self::wrap(ErrorKind::Invalid, error)
     }
 }
 

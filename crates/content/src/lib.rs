@@ -18,14 +18,12 @@
 //! [`ImageConfig::builder`], [`ImageBuilder`] and [`IndexBuilder`].
 //!
 //! ```
-//! use wharf_content::{Hasher, ImageBuilder, ImageConfig, MediaType, Platform};
+//! use wharf_content::{ImageBuilder, Platform};
 //!
-//! let layer = b"a tar of the image's files".as_slice();
-//! let config = ImageConfig::builder(Platform::new("linux", "amd64"))
+//! let image = ImageBuilder::for_platform(Platform::new("linux", "amd64"))
+//!     .with_tar(b"a tar of the image's files".as_slice())
 //!     .with_cmd(["/bin/hello"])
-//!     .with_diff_id(&Hasher::sha256(layer))
 //!     .build()?;
-//! let image = ImageBuilder::new().with_config(config).with_layer_bytes(MediaType::OCI_LAYER, layer).build()?;
 //! assert_eq!(image.root().layers().len(), 1);
 //! # Ok::<(), wharf_content::Error>(())
 //! ```
@@ -57,6 +55,7 @@ mod sink;
 mod source;
 mod strict_json;
 mod target;
+mod totals;
 mod unset;
 mod walk;
 
@@ -77,6 +76,7 @@ pub use signature::{Signature, Wanted};
 pub use sink::{Sink, SinkExt};
 pub use source::{Source, SourceExt};
 pub use target::{Location, Name, Target};
+pub use totals::Totals;
 pub use walk::{MAX_DEPTH, MAX_ITEMS, MAX_MANIFEST_BYTES, MAX_MANIFESTS, Visits};
 
 /// Shortens foreign text to its first 120 characters, for an error message.

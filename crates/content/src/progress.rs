@@ -7,46 +7,21 @@ use crate::{Descriptor, Target};
 ///
 /// Implemented by every function of an [`Event`], by `()`, which ignores them, and by an `Arc` of a listener.
 ///
-/// # A progress bar
-///
-/// Set the length of the bar from [`Event::Planned`] and add what [`Event::Advanced`] reports. At
-/// [`Event::Finished`] set the item to its full size, because a resumed item has advanced by less and a
-/// repeated one by more. Every item is finished once, unless the operation fails.
+/// [`Totals`] sums the events up for a progress bar.
 ///
 /// ```
-/// use std::{collections::HashMap, sync::{Arc, Mutex}};
 /// use wharf_content::{Event, Progress};
-/// use wharf_reference::Digest;
 ///
-/// #[derive(Default)]
-/// struct Bar {
-///     length: u64,
-///     finished: u64,
-///     advanced: HashMap<Digest, u64>,
-/// }
+/// struct Warnings;
 ///
-/// fn draw(bar: &Mutex<Bar>, event: Event<'_>) {
-///     let bar = &mut *bar.lock().unwrap();
-///     match event {
-///         Event::Planned { bytes, .. } => bar.length = bytes,
-///         Event::Advanced { descriptor, bytes } => {
-///             *bar.advanced.entry(descriptor.digest().clone()).or_default() += bytes;
+/// impl Progress for Warnings {
+///     fn event(&self, event: Event<'_>) {
+///         if let Event::Warning { message } = event {
+///             eprintln!("warning: {message}");
 ///         }
-///         Event::Finished { descriptor, .. } => {
-///             bar.advanced.remove(descriptor.digest());
-///             bar.finished += descriptor.size();
-///         }
-///         _ => {}
 ///     }
-///     let reached = bar.finished + bar.advanced.values().sum::<u64>();
-///     eprint!("\r{} of {} bytes", reached.min(bar.length), bar.length);
 /// }
-///
-/// let bar = Arc::new(Mutex::new(Bar::default()));
-/// let shared = Arc::clone(&bar);
-/// let progress = move |event: Event<'_>| draw(&shared, event);
-/// progress.event(Event::Planned { count: 2, bytes: 300 });
-/// assert_eq!(bar.lock().unwrap().length, 300);
+/// # Warnings.event(Event::Planned { count: 2, bytes: 300 });
 /// ```
 pub trait Progress: Send + Sync {
     /// Receives an event.
@@ -69,7 +44,7 @@ impl<P: Progress + ?Sized> Progress for Arc<P> {
     }
 }
 
-/// An event of an operation. [`Progress`] shows how to draw a bar from them.
+/// An event of an operation.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {

@@ -1,20 +1,24 @@
-use std::{fmt, num::NonZeroUsize, sync::Arc};
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use wharf_content::{Gate, Name, Progress};
+use wharf_content::{Event, Gate, Name, Progress, Totals};
 
 use crate::{Referrers, Selection};
 
 /// The settings of a copy.
 ///
 /// ```
-/// use wharf_content::{Event, Name};
+/// use wharf_content::Name;
 /// use wharf_copy::{Options, Referrers, Selection};
 /// let options = Options::default()
 ///     .with_name(Name::parse("registry.example.com/app:1")?)
 ///     .with_selection(Selection::All)
 ///     .with_referrers(Referrers::default())
 ///     .with_max_size(2 << 30)
-///     .with_progress(|event: Event<'_>| println!("{event:?}"));
+///     .with_progress(|event| println!("{event:?}"));
 /// assert_eq!(options.name().unwrap().as_str(), "registry.example.com/app:1");
 /// # Ok::<(), wharf_content::Error>(())
 /// ```
@@ -123,11 +127,42 @@ impl Options {
         self
     }
 
-    /// Sets the listener that receives the events of the copy.
+    /// Sets the function that receives the events of the copy, instead of another listener. It is called from
+    /// several tasks and must return at once.
     #[must_use]
-    pub fn with_progress(mut self, progress: impl Progress + 'static) -> Self {
-        self.progress = Arc::new(progress);
+    pub fn with_progress(self, listener: impl Fn(Event<'_>) + Send + Sync + 'static) -> Self {
+        self.with_progress_listener(listener)
+    }
+
+    /// Sets the listener that receives the events of the copy, as [`Options::with_progress`] sets a function.
+    #[must_use]
+    pub fn with_progress_listener(mut self, listener: impl Progress + 'static) -> Self {
+        self.progress = Arc::new(listener);
         self
+    }
+
+    /// Sets the function that receives, whenever one of them has changed, the bytes that are done and those of
+    /// the whole copy ([`Totals`]), as a progress bar shows them; instead of another listener. Calls do not
+    /// overlap, and the first number never falls during a copy.
+    ///
+    /// ```
+    /// use wharf_copy::Options;
+    /// let options = Options::default().with_byte_progress(|done, length| eprint!("\r{done} of {length} bytes"));
+    /// ```
+    ///
+    /// Copies that run at the same time need a function each.
+    #[must_use]
+    pub fn with_byte_progress(self, draw: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        let totals = Mutex::new(Totals::new());
+        self.with_progress(move |event| {
+            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = (totals.done(), totals.length());
+            totals.add(&event);
+            let (done, length) = (totals.done(), totals.length());
+            if (done, length) != before {
+                draw(done, length);
+            }
+        })
     }
 
     /// The listener that receives the events of the copy.

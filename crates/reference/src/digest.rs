@@ -69,7 +69,7 @@ impl Digest {
     ///
     /// A [`ParseError`] with the position of the first byte that does not fit.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let scanned = scan(text.as_bytes(), 0)?;
+        let scanned = scan(text.as_bytes(), 0).map_err(|error| error.in_input(text))?;
         Ok(Self::from_scanned(Text::new(text), scanned))
     }
 

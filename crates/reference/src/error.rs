@@ -2,23 +2,47 @@ use core::fmt;
 
 /// The reason why a text is no valid name, and its position.
 ///
-/// It has no part of the input, so that it is safe to print; show the input beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// It has no more of the input than the one character that does not fit, escaped, so that it is safe to print;
+/// show the input beside it. `Debug`, which `main` prints, is the same text as `Display`; `{:#?}` prints the
+/// fields.
+///
+/// ```
+/// use wharf_reference::Reference;
+///
+/// let error = Reference::parse("quay.io/team/app?x").unwrap_err();
+/// assert_eq!((error.position(), error.character()), (16, Some('?')));
+/// assert!(error.to_string().ends_with("(at byte 16, '?')"));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ParseError {
     kind: ParseErrorKind,
     position: usize,
+    character: Option<char>,
 }
 
 impl ParseError {
     pub(crate) const fn new(kind: ParseErrorKind, position: usize) -> Self {
-        Self { kind, position }
+        Self {
+            kind,
+            position,
+            character: None,
+        }
+    }
+
+    /// Adds the character of `input` at the position, where it is the character that is wrong.
+    pub(crate) fn in_input(self, input: &str) -> Self {
+        let rest = input.get(self.position..).filter(|_| self.kind.has_character());
+        Self {
+            character: rest.and_then(|rest| rest.chars().next()),
+            ..self
+        }
     }
 
     /// Moves the position by the offset of the part in the whole.
     pub(crate) const fn at(self, offset: usize) -> Self {
         Self {
-            kind: self.kind,
             position: self.position + offset,
+            ..self
         }
     }
 
@@ -28,17 +52,41 @@ impl ParseError {
         self.kind
     }
 
-    /// The offset of the first offending byte in the input, always on a character boundary; the input's
-    /// length when something is missing at its end.
+    /// The offset of the first offending byte in the input, counted from 0, always on a character boundary; the
+    /// input's length when something is missing at its end.
     #[must_use]
     pub const fn position(&self) -> usize {
         self.position
+    }
+
+    /// The character at the position, if it is one that may not be there; `None` if something is missing, too
+    /// long or of another kind.
+    #[must_use]
+    pub const fn character(&self) -> Option<char> {
+        self.character
     }
 }
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (at byte {})", self.kind.describe(), self.position)
+        write!(f, "{} (at byte {}", self.kind.describe(), self.position)?;
+        match self.character {
+            Some(character) => write!(f, ", {character:?})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+impl fmt::Debug for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        f.debug_struct("ParseError")
+            .field("kind", &self.kind)
+            .field("position", &self.position)
+            .field("character", &self.character)
+            .finish()
     }
 }
 
@@ -87,6 +135,19 @@ pub enum ParseErrorKind {
 }
 
 impl ParseErrorKind {
+    /// True if a character that may not be there is the reason.
+    const fn has_character(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidHost
+                | Self::InvalidPort
+                | Self::InvalidPath
+                | Self::UppercasePath
+                | Self::InvalidTag
+                | Self::InvalidDigest
+        )
+    }
+
     const fn describe(self) -> &'static str {
         match self {
             Self::Empty => "expected a name, found nothing",

@@ -64,7 +64,7 @@ pub(crate) struct Parts {
 impl Parts {
     /// Scans a whole name. The limits are those of the normalised name.
     pub(crate) fn scan(input: &str) -> Result<Self, ParseError> {
-        Self::scan_bytes(input).map_err(|error| scheme(input).unwrap_or(error))
+        Self::scan_bytes(input).map_err(|error| scheme(input).unwrap_or(error).in_input(input))
     }
 
     fn scan_bytes(input: &str) -> Result<Self, ParseError> {

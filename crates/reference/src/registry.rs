@@ -34,7 +34,7 @@ impl Registry {
         }
         scan::registry(bytes).map_err(|error| match text.find("://") {
             Some(position) => ParseError::new(ParseErrorKind::Scheme, position),
-            None => error,
+            None => error.in_input(text),
         })?;
         if !scan::is_registry(bytes) {
             return Err(ParseError::new(ParseErrorKind::AmbiguousHost, text.len()));

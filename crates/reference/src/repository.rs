@@ -31,7 +31,7 @@ impl Repository {
     ///
     /// A [`ParseError`] with a position in `path`.
     pub fn new(registry: &Registry, path: &str) -> Result<Self, ParseError> {
-        let (end, single) = scan::path(path.as_bytes(), 0)?;
+        let (end, single) = scan::path(path.as_bytes(), 0).map_err(|error| error.in_input(path))?;
         if end < path.len() {
             return Err(ParseError::new(ParseErrorKind::NotRepository, end));
         }

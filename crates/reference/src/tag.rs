@@ -16,9 +16,9 @@ pub struct Tag {
 impl Tag {
     /// Parses a tag.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let end = scan::tag(text.as_bytes(), 0)?;
+        let end = scan::tag(text.as_bytes(), 0).map_err(|error| error.in_input(text))?;
         if end < text.len() {
-            return Err(ParseError::new(ParseErrorKind::InvalidTag, end));
+            return Err(ParseError::new(ParseErrorKind::InvalidTag, end).in_input(text));
         }
         Ok(Self {
             text: Text::new(text),

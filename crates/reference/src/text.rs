@@ -109,6 +109,14 @@ macro_rules! text_type {
             }
         }
 
+        impl core::ops::Deref for $type {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
         impl core::borrow::Borrow<str> for $type {
             fn borrow(&self) -> &str {
                 self.as_str()

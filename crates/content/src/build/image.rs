@@ -4,27 +4,24 @@ use bytes::Bytes;
 use serde::Serialize;
 use wharf_reference::Digest;
 
-use super::{BuiltImage, Common, add_blob, invalid, manifest_of};
-use crate::{Descriptor, Error, ImageConfig, MediaType};
+use super::{BuiltImage, Common, add_blob, container::is_tar, invalid, manifest_of};
+use crate::{Descriptor, Error, ImageConfig, ImageConfigBuilder, MediaType};
 
 /// A builder of an image or artifact, with OCI's media types or, on request, Docker's.
 ///
 /// ```
-/// use wharf_content::{Hasher, ImageBuilder, ImageConfig, MediaType, Platform};
+/// use wharf_content::{ImageBuilder, Platform};
 ///
-/// let tar = b"a tar of files".as_slice();
-/// let config = ImageConfig::builder(Platform::new("linux", "amd64"))
+/// let image = ImageBuilder::for_platform(Platform::new("linux", "amd64"))
+///     .with_tar(b"a tar of files".as_slice())
 ///     .with_cmd(["/bin/app"])
-///     .with_diff_id(&Hasher::sha256(tar))
-///     .build()?;
-/// let image = ImageBuilder::new()
-///     .with_config(config)
-///     .with_layer_bytes(MediaType::OCI_LAYER, tar)
 ///     .with_annotation("org.opencontainers.image.version", "1.0")
 ///     .build()?;
 /// assert_eq!(image.blobs().count(), 2);
 /// # Ok::<(), wharf_content::Error>(())
 /// ```
+///
+/// A config that was read or built before is given as a whole ([`ImageBuilder::with_config`]).
 ///
 /// An artifact states a type of its own, and needs no config (image-spec, *Guidelines for Artifact Usage*).
 /// A subject makes it a referrer of another manifest:
@@ -44,14 +41,18 @@ use crate::{Descriptor, Error, ImageConfig, MediaType};
 #[derive(Debug, Clone, Default)]
 #[must_use = "a builder makes nothing until `build` is called"]
 pub struct ImageBuilder {
-    config: Option<Config>,
-    layers: Vec<Descriptor>,
+    pub(super) config: Option<Config>,
+    /// A config that is built with the image, from its members.
+    pub(super) members: Option<ImageConfigBuilder>,
+    pub(super) layers: Vec<Descriptor>,
+    /// The digests of the tars of compressed layers, by the digest of the layer.
+    pub(super) diff_ids: BTreeMap<Digest, Digest>,
     blobs: Vec<(Descriptor, Bytes)>,
     common: Common,
 }
 
 #[derive(Debug, Clone)]
-enum Config {
+pub(super) enum Config {
     Image(ImageConfig),
     Other(MediaType, Bytes),
 }
@@ -134,14 +135,17 @@ impl ImageBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there is neither a config nor an artifact type,
-    /// if the config lists other layers than there are, if a layer has no type or a manifest's, if the
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there is neither a config nor an artifact type, or a
+    /// config and members of another, for members that [`ImageConfigBuilder::build`] refuses, if the config lists other layers than there are, if a layer has no type or a manifest's, if the
     /// subject is no manifest, for an annotation without a key, and for what Docker's types cannot state;
     /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) if the manifest is larger than registries must
     /// accept.
     pub fn build(mut self) -> Result<BuiltImage, Error> {
         self.common.check()?;
         self.check_layers()?;
+        if let Some(config) = self.config_of_members()? {
+            self.config = Some(Config::Image(config));
+        }
         let (config, bytes) = self.config_blob()?;
         let mut blobs = vec![(config.clone(), bytes)];
         let is_artifact = self.common.artifact_type.is_some();
@@ -230,8 +234,7 @@ impl ImageBuilder {
             return Err(invalid(message));
         }
         let is_plain = |layer: &Descriptor, diff_id: &Digest| {
-            [MediaType::OCI_LAYER, MediaType::DOCKER_LAYER].contains(layer.media_type())
-                && layer.digest().algorithm() == diff_id.algorithm()
+            is_tar(layer) && layer.digest().algorithm() == diff_id.algorithm()
         };
         for (number, (layer, diff_id)) in self.layers.iter().zip(&diff_ids).enumerate() {
             if is_plain(layer, diff_id) && layer.digest() != diff_id {

@@ -1,5 +1,6 @@
 //! Images and indexes made in memory.
 
+mod container;
 mod image;
 mod index;
 

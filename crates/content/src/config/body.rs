@@ -20,7 +20,7 @@ const MAX_HISTORY: usize = 10_000;
 
 const TOO_MUCH_HISTORY: &str = "more than 10000 entries of history";
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Body {
     #[serde(
         default,
@@ -49,7 +49,7 @@ pub(super) struct Body {
 }
 
 /// The settings with which a container of the image starts.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Runtime {
     #[serde(
@@ -108,7 +108,7 @@ impl Runtime {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RootFs {
     #[serde(rename = "type", default, deserialize_with = "unset::text_or_empty")]
     kind: String,

@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind, Platform};
 /// assert_eq!(config.diff_ids()?.len(), 1);
 /// # Ok::<(), wharf_content::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a builder makes nothing until `build` is called"]
 pub struct ImageConfigBuilder {
     platform: Platform,

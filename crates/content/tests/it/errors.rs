@@ -157,3 +157,13 @@ fn hints_name_no_flags_and_no_functions() {
         );
     }
 }
+
+#[test]
+fn a_malformed_name_is_invalid_and_says_where() {
+    fn parse() -> Result<Registry, Error> {
+        Ok(Registry::parse("quay.io?")?)
+    }
+    let error = parse().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().ends_with("(at byte 7, '?')"), "{error}");
+}

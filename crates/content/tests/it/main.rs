@@ -8,8 +8,10 @@
 mod blob;
 mod build;
 mod config;
+mod container;
 mod errors;
 mod irrelevant;
 mod manifest;
 mod pieces;
 mod platform;
+mod totals;

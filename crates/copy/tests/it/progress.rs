@@ -56,7 +56,7 @@ async fn the_length_of_a_bar_is_known_first_and_reached_in_the_end() {
         let options = Options::default()
             .with_name(Name::parse("x").unwrap())
             .with_concurrency(NonZeroUsize::MIN)
-            .with_progress(bar.clone());
+            .with_progress_listener(bar.clone());
         let report = copy(source.clone(), sink.clone(), &target("x"), options)
             .await
             .unwrap();
@@ -70,5 +70,32 @@ async fn the_length_of_a_bar_is_known_first_and_reached_in_the_end() {
         }
         assert_eq!(report.bytes_moved(), state.advanced.values().sum::<u64>());
         assert_eq!(report.bytes_moved(), report.bytes_copied());
+    }
+}
+
+#[tokio::test]
+async fn a_bar_of_bytes_grows_to_its_length_in_each_copy() {
+    let (source, sink) = pair();
+    let image = source.image("a", &["one", "two", "three"]);
+    source.name("x", &image);
+    sink.add(MediaType::OCI_LAYER, b"two");
+    let drawn = Arc::new(Mutex::new(Vec::new()));
+    let draw = Arc::clone(&drawn);
+    let options = Options::default()
+        .with_name(Name::parse("x").unwrap())
+        .with_byte_progress(move |done, length| draw.lock().unwrap().push((done, length)));
+    for _ in 0..2 {
+        copy(source.clone(), sink.clone(), &target("x"), options.clone())
+            .await
+            .unwrap();
+        let drawn = std::mem::take(&mut *drawn.lock().unwrap());
+        let (done, length) = *drawn.last().unwrap();
+        assert_eq!(done, length);
+        assert_eq!(drawn[0], (0, length));
+        assert!(
+            drawn
+                .windows(2)
+                .all(|pair| pair[0].0 < pair[1].0 && pair[1].1 == length)
+        );
     }
 }

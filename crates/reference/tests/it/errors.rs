@@ -254,9 +254,9 @@ fn parts_that_do_not_fit_are_refused() {
         ("a@x:y", "a repository must not have a tag or digest (at byte 1)"),
         (
             "a//b",
-            "invalid repository path: expected lowercase letters and digits, separated by '.', '_', '__', '-' or '/' (at byte 2)",
+            "invalid repository path: expected lowercase letters and digits, separated by '.', '_', '__', '-' or '/' (at byte 2, '/')",
         ),
-        ("A", "a repository path must be lowercase (at byte 0)"),
+        ("A", "a repository path must be lowercase (at byte 0, 'A')"),
     ];
     for (path, message) in table {
         assert_eq!(
@@ -272,4 +272,43 @@ fn parts_that_do_not_fit_are_refused() {
         247
     );
     assert!(Repository::new(&Registry::parse("quay.io").unwrap(), &long).is_ok());
+}
+
+#[test]
+fn the_character_that_does_not_fit_is_named() {
+    let of = |error: ParseError| (error.position(), error.character());
+    let reference = |text: &str| of(Reference::parse(text).unwrap_err());
+    for (text, expected) in [
+        ("team/App", (5, Some('A'))),
+        ("team/app?x", (8, Some('?'))),
+        ("team/\u{fc}", (5, Some('\u{fc}'))),
+        ("app:a b", (5, Some(' '))),
+        ("quay_.io/app", (4, Some('_'))),
+        ("quay.io:80a/app", (10, Some('a'))),
+        ("app@sha256:x\n", (11, Some('x'))),
+        ("app:", (4, None)),
+        ("https://quay.io/app", (5, None)),
+    ] {
+        assert_eq!(reference(text), expected, "{text:?}");
+    }
+    assert_eq!(of(Tag::parse("1+2").unwrap_err()), (1, Some('+')));
+    assert_eq!(
+        of(Digest::parse("sha256:\u{e9}").unwrap_err()),
+        (7, Some('\u{e9}'))
+    );
+    assert_eq!(of(Registry::parse("quay.io:x").unwrap_err()), (8, Some('x')));
+    assert_eq!(of(Registry::parse("quay.io/app").unwrap_err()), (7, Some('/')));
+    let docker_hub = Registry::docker_hub();
+    assert_eq!(
+        of(Repository::new(&docker_hub, "a/B").unwrap_err()),
+        (2, Some('B'))
+    );
+}
+
+#[test]
+fn debug_is_what_main_prints() {
+    let error = Tag::parse("1\u{202e}").unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert!(error.to_string().ends_with("(at byte 1, '\\u{202e}')"), "{error}");
+    assert!(format!("{error:#?}").contains("InvalidTag"));
 }

@@ -31,7 +31,7 @@ fn invalid_names_are_refused() {
     let parsed = [
         (
             message(from_value::<Reference>(json!("a b")).map(drop)),
-            "invalid repository path: expected lowercase letters and digits, separated by '.', '_', '__', '-' or '/' (at byte 1)",
+            "invalid repository path: expected lowercase letters and digits, separated by '.', '_', '__', '-' or '/' (at byte 1, ' ')",
         ),
         (
             message(from_value::<Registry>(json!("")).map(drop)),
