@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde::Serialize;
 use wharf_auth::{Credential, Secret};
-use wharf_config::{CredentialKey, CredentialOrigin, Credentials, Locations, Lookup, Registries};
+use wharf_config::{CredentialEntry, CredentialKey, Credentials, Locations, Lookup, Registries};
 
 /// Exit code for a registry that nobody is logged in to.
 const NOT_FOUND: u8 = 3;
@@ -133,7 +133,7 @@ fn answer(key: &CredentialKey, lookup: &Lookup, show_secret: bool) -> Answer {
         kind: secret.map(|_| kind),
         username,
         secret: secret.map(|secret| redact(secret, show_secret)),
-        origin: lookup.origin().and_then(origin),
+        origin: lookup.entry().and_then(origin),
         asked: lookup
             .steps()
             .iter()
@@ -154,14 +154,14 @@ fn redact(secret: &Secret, show: bool) -> String {
     }
 }
 
-fn origin(origin: &CredentialOrigin) -> Option<Origin> {
+fn origin(origin: &CredentialEntry) -> Option<Origin> {
     match origin.clone() {
-        CredentialOrigin::File { path, key, line } => Some(Origin::File {
+        CredentialEntry::File { path, key, line } => Some(Origin::File {
             path,
             entry: key,
             line,
         }),
-        CredentialOrigin::Helper {
+        CredentialEntry::Helper {
             name,
             server,
             named_by,

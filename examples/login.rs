@@ -46,7 +46,7 @@ async fn login(arguments: Arguments) -> Result<(), Error> {
         }
         _ => error,
     })?;
-    common::note(format_args!("credentials stored in {}", stored.origin));
+    common::note(format_args!("credentials stored in {}", stored.entry));
     if let Some(earlier) = stored.hidden_by {
         common::note(format_args!("warning: {earlier} is asked first and has others"));
     }

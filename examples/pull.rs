@@ -9,7 +9,7 @@ mod common;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use wharf::{Error, Name, config::NameOrigin, reference::Written, store::Layout};
+use wharf::{Error, Name, config::NameReason, reference::Written, store::Layout};
 
 /// Pull an image into a local store. The last line printed is its digest.
 #[derive(Parser)]
@@ -43,12 +43,12 @@ async fn pull(arguments: Arguments) -> Result<(), Error> {
     }
     let pulled = client.pull_with(&arguments.reference, &store, options).await?;
     let transfer = &arguments.transfer;
-    if *pulled.origin() != NameOrigin::FullName {
+    if *pulled.reason() != NameReason::FullName {
         transfer.note(format_args!(
             "{} is {}: {}",
             arguments.reference,
             pulled.reference(),
-            pulled.origin()
+            pulled.reason()
         ));
     }
     if let Some(reason) = pulled.unrecorded() {

@@ -43,7 +43,7 @@ async fn main() -> Result<()> {
     };
     steps.done(&format!("a wrong password is refused: {denied}"));
     let stored = client.login(&registry, "ada", "correct horse").await?;
-    steps.done(&format!("logged in, credentials in {}", stored.origin));
+    steps.done(&format!("logged in, credentials in {}", stored.entry));
 
     let reference = server.reference("team/hello:1.0")?;
     let report = client.push_image(&image, &reference).await?;

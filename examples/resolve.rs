@@ -163,7 +163,7 @@ fn answer(arguments: &Arguments, written: &Written, registries: &Registries, nam
             .iter()
             .map(ToString::to_string)
             .collect(),
-        search_origin: registries.search_origin().map(ToString::to_string),
+        search_origin: registries.search_line().map(ToString::to_string),
         origin: None,
         images: Vec::new(),
         warnings: warnings.map(ToString::to_string).collect(),
@@ -171,11 +171,11 @@ fn answer(arguments: &Arguments, written: &Written, registries: &Registries, nam
     };
     match names.resolve(written, None) {
         Ok(resolved) => {
-            answer.origin = Some(resolved.origin().to_string());
-            let candidates = resolved.candidates().iter();
-            answer.images = candidates
-                .map(|candidate| {
-                    let (image, warnings) = image(candidate.reference(), arguments.push, registries);
+            answer.origin = Some(resolved.reason().to_string());
+            let names = resolved.possible_names().iter();
+            answer.images = names
+                .map(|name| {
+                    let (image, warnings) = image(name.reference(), arguments.push, registries);
                     answer.warnings.extend(warnings);
                     image
                 })
@@ -189,7 +189,7 @@ fn answer(arguments: &Arguments, written: &Written, registries: &Registries, nam
 fn aliases(short: &ShortName, registries: &Registries, names: &ShortNames) -> Vec<AliasLine> {
     let line = |alias: &Alias| AliasLine {
         repository: alias.repository().map(ToString::to_string),
-        origin: alias.origin().to_string(),
+        origin: alias.source_line().to_string(),
     };
     let first = names.alias(short.name()).ok().flatten();
     let second = registries.aliases().named(short.name());
@@ -213,7 +213,7 @@ fn image(reference: &Reference, push: bool, registries: &Registries) -> (Image, 
             .iter()
             .map(|skipped| Skipped {
                 role: role(skipped.role),
-                origin: skipped.origin.to_string(),
+                origin: skipped.table.to_string(),
                 reason: skipped.reason.clone(),
             })
             .collect(),
@@ -236,8 +236,11 @@ fn line(candidate: &Candidate) -> CandidateLine {
             TlsMode::Verify => "verify",
             _ => "insecure",
         },
-        blocked: candidate.blocked.as_ref().map(|blocked| blocked.origin.clone()),
-        origin: candidate.origin.as_ref().map(ToString::to_string),
+        blocked: candidate
+            .blocked
+            .as_ref()
+            .map(|blocked| blocked.table.to_string()),
+        origin: candidate.table.as_ref().map(ToString::to_string),
     }
 }
 

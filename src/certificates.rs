@@ -18,19 +18,19 @@ use crate::warnings::{Warning, Warnings};
 #[derive(Debug)]
 pub(crate) struct HostCertificates {
     locations: Locations,
-    trust: Trust,
+    roots: RootSettings,
     warnings: Arc<Warnings>,
     read: Mutex<HashMap<Registry, TlsSettings>>,
 }
 
 /// The root certificates for every registry; certs.d adds to them.
 #[derive(Debug)]
-pub(crate) struct Trust {
+pub(crate) struct RootSettings {
     pub(crate) roots: Roots,
     pub(crate) added: Vec<Vec<u8>>,
 }
 
-impl Trust {
+impl RootSettings {
     pub(crate) const fn new() -> Self {
         Self {
             roots: Roots::Platform,
@@ -49,10 +49,10 @@ impl Trust {
 }
 
 impl HostCertificates {
-    pub(crate) fn new(locations: Locations, trust: Trust, warnings: Arc<Warnings>) -> Self {
+    pub(crate) fn new(locations: Locations, roots: RootSettings, warnings: Arc<Warnings>) -> Self {
         Self {
             locations,
-            trust,
+            roots,
             warnings,
             read: Mutex::default(),
         }
@@ -72,7 +72,7 @@ impl CertificateProvider for HostCertificates {
         for authority in certificates.authorities() {
             warn_of(authority.pem(), Some(authority.path()), &self.warnings);
         }
-        let settings = settings(self.trust.settings(&self.warnings), &certificates);
+        let settings = settings(self.roots.settings(&self.warnings), &certificates);
         read.insert(registry.clone(), settings.clone());
         Ok(settings)
     }
@@ -89,11 +89,11 @@ fn warn_of(pem: &[u8], file: Option<&Path>, warnings: &Warnings) {
     }
 }
 
-fn settings(trust: TlsSettings, certificates: &Certificates) -> TlsSettings {
+fn settings(roots: TlsSettings, certificates: &Certificates) -> TlsSettings {
     let settings = certificates
         .authorities()
         .iter()
-        .fold(trust, |settings, authority| {
+        .fold(roots, |settings, authority| {
             settings.with_root_pem(authority.pem())
         });
     match certificates.clients() {

@@ -129,7 +129,7 @@ impl Client {
                     Some(name) => options.with_name(name),
                     None => options,
                 };
-                let sink = Layout::create(directory).await?.session();
+                let sink = Layout::create(directory).await?.pinned();
                 copy(source, Arc::new(sink), &target, options).await
             }
         }

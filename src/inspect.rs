@@ -30,7 +30,7 @@ pub struct Inspection {
     /// The digests of the layers, lowest first.
     pub layers: Vec<Digest>,
     /// The layers with type and size, lowest first.
-    pub layers_data: Vec<Layer>,
+    pub layers_data: Vec<InspectedLayer>,
     /// The environment variables, as `NAME=VALUE`.
     pub env: Option<Vec<String>>,
 }
@@ -39,7 +39,7 @@ pub struct Inspection {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
-pub struct Layer {
+pub struct InspectedLayer {
     /// The media type.
     #[serde(rename = "MIMEType")]
     pub media_type: String,
@@ -51,7 +51,7 @@ pub struct Layer {
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
-impl From<&Descriptor> for Layer {
+impl From<&Descriptor> for InspectedLayer {
     fn from(descriptor: &Descriptor) -> Self {
         let annotations = descriptor.annotations();
         Self {
@@ -81,7 +81,7 @@ impl Inspection {
                 .iter()
                 .map(|layer| layer.digest().clone())
                 .collect(),
-            layers_data: image.layers().iter().map(Layer::from).collect(),
+            layers_data: image.layers().iter().map(InspectedLayer::from).collect(),
             env: config.env().map(<[String]>::to_vec),
         })
     }

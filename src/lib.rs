@@ -33,7 +33,7 @@ pub use arguments::{IntoCredentialKey, IntoImageLocation, IntoReference};
 pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
 pub use image_location::ImageLocation;
-pub use inspect::{Inspection, Layer};
+pub use inspect::{InspectedLayer, Inspection};
 pub use pull::Pulled;
 pub use store_image::StoreImage;
 pub use warnings::Warning;

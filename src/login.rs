@@ -14,7 +14,7 @@ impl Client {
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
     /// let stored = client.login("registry.example.com", "ada", "password").await?;
-    /// println!("stored in {}", stored.origin);
+    /// println!("stored in {}", stored.entry);
     /// # Ok(())
     /// # }
     /// ```

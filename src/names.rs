@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use wharf_config::{Locations, NameCandidate, Prompt, Registries, ResolvedName, ShortNameMode, ShortNames};
+use wharf_config::{Locations, PossibleName, Prompt, Registries, ResolvedName, ShortNameMode, ShortNames};
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Written;
 
@@ -61,14 +61,14 @@ impl Names {
     /// Records the choice of the prompt in the file of aliases; fails with the reason as text.
     pub(crate) async fn record(
         &self,
-        candidate: &NameCandidate,
+        name: &PossibleName,
         registries: &Arc<Registries>,
     ) -> Result<(), String> {
-        if candidate.recorded_as().is_none() {
+        if name.recorded_as().is_none() {
             return Ok(());
         }
-        let candidate = candidate.clone();
-        self.with_names(registries, move |names| names.record(&candidate))
+        let name = name.clone();
+        self.with_names(registries, move |names| names.record(&name))
             .await
             .map_err(|error| error.to_string())?
             .map(drop)

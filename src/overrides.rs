@@ -14,19 +14,19 @@ use crate::warnings::{Warning, Warnings};
 #[derive(Debug)]
 pub(crate) struct WithTls {
     pub(crate) configured: Arc<Registries>,
-    pub(crate) word: TlsWord,
+    pub(crate) overrides: TlsOverrides,
     pub(crate) warnings: Arc<Warnings>,
 }
 
 /// The caller's settings for the verification of certificates: `named` for single registries, `all` for the others.
 #[derive(Debug, Default)]
-pub(crate) struct TlsWord {
+pub(crate) struct TlsOverrides {
     pub(crate) all: Option<bool>,
     pub(crate) named: Vec<(Registry, bool)>,
 }
 
-impl TlsWord {
-    fn on(&self, registry: &Registry) -> Option<TlsMode> {
+impl TlsOverrides {
+    fn mode_of(&self, registry: &Registry) -> Option<TlsMode> {
         let named = self.named.iter().rev().find(|(named, _)| named == registry);
         named.map(|(_, verify)| *verify).or(self.all).map(|verify| {
             if verify {
@@ -51,7 +51,7 @@ impl Resolve for WithTls {
                 Role::Primary => repository.registry(),
                 _ => candidate.repository.registry(),
             };
-            if let Some(mode) = self.word.on(&named) {
+            if let Some(mode) = self.overrides.mode_of(&named) {
                 candidate.tls = mode;
             }
         }
@@ -60,7 +60,7 @@ impl Resolve for WithTls {
 
     fn resolve_registry(&self, registry: &Registry) -> Result<TlsMode, ResolveError> {
         let configured = self.configured.resolve_registry(registry)?; // it may be blocked
-        Ok(self.word.on(registry).unwrap_or(configured))
+        Ok(self.overrides.mode_of(registry).unwrap_or(configured))
     }
 }
 
@@ -119,14 +119,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_callers_word_on_certificates_wins() {
+    fn the_callers_setting_for_certificates_wins() {
         let text = "[[registry]]\nlocation = 'registry.example'\ninsecure = true\n[[registry.mirror]]\nlocation = 'm.lan'\n";
         let repository = Repository::parse("registry.example/app").unwrap();
         let unknown = Repository::parse("other.lan/x").unwrap();
         for (verify, expected) in [(true, TlsMode::Verify), (false, TlsMode::Insecure)] {
             let resolver = WithTls {
                 configured: Arc::new(Registries::parse(text).unwrap()),
-                word: TlsWord {
+                overrides: TlsOverrides {
                     all: Some(verify),
                     named: Vec::new(),
                 },
@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn a_word_on_one_registry_is_for_no_other() {
+    fn a_setting_for_one_registry_is_for_no_other() {
         let text = "[[registry]]\nprefix = 'a.example'\nlocation = 'moved.example'\n\
                     [[registry.mirror]]\nlocation = 'm.example'\n";
         let named = Registry::parse("a.example").unwrap();
         let mode = |all: Option<bool>, registry: &str| {
             let resolver = WithTls {
                 configured: Arc::new(Registries::parse(text).unwrap()),
-                word: TlsWord {
+                overrides: TlsOverrides {
                     all,
                     named: vec![(named.clone(), false)],
                 },
@@ -176,7 +176,7 @@ mod tests {
         let text = "[[registry]]\nlocation = 'shut.example'\nblocked = true\n";
         let resolver = WithTls {
             configured: Arc::new(Registries::parse(text).unwrap()),
-            word: TlsWord {
+            overrides: TlsOverrides {
                 all: Some(false),
                 named: Vec::new(),
             },

@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use wharf_auth::AuthErrorKind;
-use wharf_config::{Failure, Failures, Intent, NameOrigin, Resolve as _, ResolveError, ResolvedName};
+use wharf_config::{Failure, Failures, Intent, NameReason, Resolve as _, ResolveError, ResolvedName};
 use wharf_content::{Error, ErrorKind, Name, Sink, Source, Target, WithCauses};
 use wharf_copy::{Options, Report};
 use wharf_distribution::{Detail, Operation};
@@ -14,7 +14,7 @@ use crate::{Client, IntoReference, waiting::copy};
 /// ```no_run
 /// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
 /// let pulled = client.pull("alpine:3.20", &store).await?;
-/// println!("{}: {}", pulled.reference(), pulled.origin());
+/// println!("{}: {}", pulled.reference(), pulled.reason());
 /// println!("{} bytes moved; stored as {}", pulled.report().bytes_copied(), pulled.name());
 /// # Ok(())
 /// # }
@@ -22,7 +22,7 @@ use crate::{Client, IntoReference, waiting::copy};
 #[derive(Debug, Clone)]
 pub struct Pulled {
     reference: Reference,
-    origin: NameOrigin,
+    reason: NameReason,
     name: Name,
     report: Report,
     unrecorded: Option<String>,
@@ -38,8 +38,8 @@ impl Pulled {
     /// The reason why the name that was asked for means this image: it was a full name, an alias, found in a search
     /// registry, or chosen.
     #[must_use]
-    pub const fn origin(&self) -> &NameOrigin {
-        &self.origin
+    pub const fn reason(&self) -> &NameReason {
+        &self.reason
     }
 
     /// The reason why the choice of a prompt could not be written to the file of aliases; `None` if it could, or if
@@ -132,17 +132,17 @@ impl Client {
         let resolved = names.resolve(written, registries).await?;
         let client = self.short_name_client(&resolved)?;
         let mut attempts = resolved.attempts();
-        while let Some(candidate) = attempts.next_candidate() {
-            let session = || store.session().unwrap_or_else(|| Arc::new(store.clone()));
-            let reference = candidate.reference();
-            match self.pull_candidate(&client, reference, session(), &options).await {
-                Ok((name, report)) => {
+        while let Some(name) = attempts.next_name() {
+            let sink = || store.pinned().unwrap_or_else(|| Arc::new(store.clone()));
+            let reference = name.reference();
+            match self.pull_image(&client, reference, sink(), &options).await {
+                Ok((stored_as, report)) => {
                     return Ok(Pulled {
                         reference: reference.clone(),
-                        origin: resolved.origin().clone(),
-                        name,
+                        reason: resolved.reason().clone(),
+                        name: stored_as,
                         report,
-                        unrecorded: names.record(candidate, registries).await.err(),
+                        unrecorded: names.record(name, registries).await.err(),
                     });
                 }
                 Err(error) => {
@@ -154,7 +154,7 @@ impl Client {
         Err(all_failed(attempts.into_failures()))
     }
 
-    /// The kind of a failed pull of one candidate, which decides whether the search for a short name goes on.
+    /// The kind of a failed pull of one possible name, which decides whether the search for a short name goes on.
     fn failure(&self, reference: &Reference, error: &Error) -> Failure {
         let blocked = || {
             let intent = Intent::pull(reference);
@@ -172,17 +172,17 @@ impl Client {
     /// The client for the images that a name may mean: with the login for short names, if it is one.
     fn short_name_client(&self, resolved: &ResolvedName) -> Result<wharf_distribution::Client, Error> {
         let credential = match &self.inner.short_name_credential {
-            Some(credential) if *resolved.origin() != NameOrigin::FullName => credential.clone(),
+            Some(credential) if *resolved.reason() != NameReason::FullName => credential.clone(),
             _ => return Ok(self.inner.client.clone()),
         };
-        let candidates = resolved.candidates().iter();
-        let registries: BTreeSet<Registry> = candidates.map(|one| one.reference().registry()).collect();
+        let possible = resolved.possible_names().iter();
+        let registries: BTreeSet<Registry> = possible.map(|name| name.reference().registry()).collect();
         let mut registries = registries.into_iter();
         let (Some(registry), None) = (registries.next(), registries.next()) else {
             let names: Vec<String> = resolved
-                .candidates()
+                .possible_names()
                 .iter()
-                .map(|candidate| candidate.reference().to_string())
+                .map(|name| name.reference().to_string())
                 .collect();
             let message = format!(
                 "the login would be sent to every registry that the short name is searched in: write the full name, one \
@@ -197,7 +197,7 @@ impl Client {
         Ok(protocol.with_credentials(provider).build()?)
     }
 
-    async fn pull_candidate(
+    async fn pull_image(
         &self,
         client: &wharf_distribution::Client,
         reference: &Reference,
@@ -229,7 +229,7 @@ fn denies_the_image(error: &Error) -> bool {
     }
 }
 
-/// The failure of the one candidate as it is, or that of several together.
+/// The failure of the one possible name as it is, or that of several together.
 fn all_failed(failures: Failures<Error>) -> Error {
     if failures.iter().count() <= 1 && failures.not_asked().is_empty() {
         let nothing = || Error::new(ErrorKind::NotFound, "nothing to try");

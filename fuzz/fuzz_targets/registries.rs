@@ -55,7 +55,7 @@ fn accepted(text: &str, lines: usize, registries: &Registries) {
         let resolved = names.resolve(&Written::parse(name).unwrap(), None);
         if let Some(repository) = alias.repository() {
             assert_eq!(
-                &resolved.unwrap().candidates()[0].reference().repository(),
+                &resolved.unwrap().possible_names()[0].reference().repository(),
                 repository
             );
         }

@@ -18,10 +18,10 @@ use wharf_reference::Registry;
 
 use crate::{
     Client,
-    certificates::{HostCertificates, Trust},
+    certificates::{HostCertificates, RootSettings},
     client::Inner,
     names::{Names, ShortNameOptions},
-    overrides::{TlsWord, WithCredentials, WithTls},
+    overrides::{TlsOverrides, WithCredentials, WithTls},
     policy::Guard,
     warnings::{Warning, Warnings},
 };
@@ -52,8 +52,8 @@ pub struct ClientBuilder {
     has_proxies: bool,
     credentials: Vec<(CredentialKey, Credential)>,
     short_name_credential: Option<Credential>,
-    tls: TlsWord,
-    trust: Trust,
+    tls: TlsOverrides,
+    roots: RootSettings,
     short_names: ShortNameOptions,
     warnings: Option<Arc<dyn Progress>>,
     policy: PolicyChoice,
@@ -74,11 +74,11 @@ impl ClientBuilder {
             has_proxies: false,
             credentials: Vec::new(),
             short_name_credential: None,
-            tls: TlsWord {
+            tls: TlsOverrides {
                 all: None,
                 named: Vec::new(),
             },
-            trust: Trust::new(),
+            roots: RootSettings::new(),
             short_names: ShortNameOptions::new(),
             warnings: None,
             policy: PolicyChoice::Host,
@@ -176,7 +176,7 @@ impl ClientBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub const fn with_roots(mut self, roots: Roots) -> Self {
-        self.trust.roots = roots;
+        self.roots.roots = roots;
         self
     }
 
@@ -189,7 +189,7 @@ impl ClientBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.trust.added.push(pem.into());
+        self.roots.added.push(pem.into());
         self
     }
 
@@ -286,7 +286,7 @@ impl ClientBuilder {
         let warnings = Arc::new(Warnings::to(self.warnings));
         let resolver: Arc<dyn Resolve> = Arc::new(WithTls {
             configured: Arc::clone(&registries),
-            word: self.tls,
+            overrides: self.tls,
             warnings: Arc::clone(&warnings),
         });
         let credentials_provider = WithCredentials {
@@ -312,7 +312,7 @@ impl ClientBuilder {
         if !self.has_proxies {
             protocol = protocol.with_proxies(proxies::from_variables(self.locations.proxies())?);
         }
-        let certificates = HostCertificates::new(self.locations, self.trust, Arc::clone(&warnings));
+        let certificates = HostCertificates::new(self.locations, self.roots, Arc::clone(&warnings));
         let protocol = protocol
             .with_warnings(Arc::clone(&warnings))
             .with_resolve(resolver)
@@ -340,7 +340,7 @@ impl fmt::Debug for ClientBuilder {
             .field("locations", &self.locations)
             .field("credentials", &self.credentials)
             .field("tls", &self.tls)
-            .field("trust", &self.trust)
+            .field("roots", &self.roots)
             .field("short_names", &self.short_names)
             .finish_non_exhaustive()
     }

@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 use wharf::{
     Client, ErrorKind, Name, Reference,
-    config::{Locations, NameOrigin},
+    config::{Locations, NameReason},
     reference::ShortName,
     store::Layout,
 };
@@ -79,7 +79,7 @@ async fn an_alias_says_what_is_pulled() {
     let pulled = client.pull("app:2", &host.store().await).await.unwrap();
     assert_eq!(pulled.reference().as_str(), format!("{registry}/team/app:2"));
     assert!(
-        matches!(pulled.origin(), NameOrigin::Alias(origin) if origin.to_string().contains("registries.conf"))
+        matches!(pulled.reason(), NameReason::Alias(origin) if origin.to_string().contains("registries.conf"))
     );
 }
 
@@ -229,13 +229,13 @@ async fn a_choice_is_asked_for_once_and_remembered() {
     };
     let builder = host.client(&servers.each_ref());
     let client = builder.with_short_name_prompt(Arc::new(prompt)).build().unwrap();
-    for expected in [NameOrigin::Prompt.to_string(), "alias".to_owned()] {
+    for expected in [NameReason::Prompt.to_string(), "alias".to_owned()] {
         let pulled = client.pull("app:1", &store).await.unwrap();
         assert_eq!(pulled.reference().registry(), names[1]);
         assert!(
-            pulled.origin().to_string().contains(&expected),
+            pulled.reason().to_string().contains(&expected),
             "{}",
-            pulled.origin()
+            pulled.reason()
         );
         assert_eq!(pulled.unrecorded(), None);
     }

@@ -12,7 +12,7 @@ use wharf_reference::{Registry, Repository};
 
 use crate::{
     AuthError, AuthErrorKind, Authorization, Challenge, Credential, CredentialProvider, Realm, RealmPolicy,
-    Scopes, Subject, TokenCache, TokenKey, TokenResponse,
+    RequestedAccess, Scopes, TokenCache, TokenKey, TokenResponse,
     exchange::{Grant, TokenRequest},
     header::bearer,
     logins::{Login, LoginKey, Logins, no_credential},
@@ -94,23 +94,20 @@ impl Authenticator {
     /// could be fetched.
     pub async fn authorize(
         &self,
-        subject: Subject<'_>,
+        access: RequestedAccess<'_>,
         send: &dyn HttpService,
     ) -> Result<Option<Authorization>, AuthError> {
-        let known = self.lock_known().get(subject.origin).cloned();
+        let known = self.lock_known().get(access.origin).cloned();
         match known {
             None => Ok(None),
-            Some(known) => self
-                .respond(subject, &known, subject.scopes, send)
-                .await
-                .map(Some),
+            Some(known) => self.respond(access, &known, access.scopes, send).await.map(Some),
         }
     }
 
     /// The authorization with which to repeat a request that the registry itself answered with 401 and
     /// these headers. `sent` is the authorization of the refused request.
     ///
-    /// The caller must have made sure that the answer came from the origin of `subject`, without a redirect
+    /// The caller must have made sure that the answer came from the origin of `access`, without a redirect
     /// to another (docs/threats.md, N3).
     ///
     /// # Errors
@@ -120,7 +117,7 @@ impl Authenticator {
     /// refused that the provider has just given.
     pub async fn challenged(
         &self,
-        subject: Subject<'_>,
+        access: RequestedAccess<'_>,
         headers: &HeaderMap,
         sent: Option<&Authorization>,
         send: &dyn HttpService,
@@ -130,25 +127,25 @@ impl Authenticator {
             self.tokens.forget(token);
         }
         let (known, asked) = match challenge {
-            Ok(challenge) => self.remember_challenge(subject, challenge)?,
+            Ok(challenge) => self.remember_challenge(access, challenge)?,
             // A registry that leaves the challenge out means its last one.
             Err(error) => {
-                let known = self.lock_known().get(subject.origin).cloned();
+                let known = self.lock_known().get(access.origin).cloned();
                 (known.ok_or(error)?, Scopes::none())
             }
         };
         if let (Known::Basic, Some(sent)) = (&known, sent) {
-            let renewed = self.renew(subject, sent, send).await?;
-            return renewed.ok_or_else(|| self.rejected(subject, sent));
+            let renewed = self.renew(access, sent, send).await?;
+            return renewed.ok_or_else(|| self.rejected(access, sent));
         }
-        self.respond(subject, &known, &subject.scopes.union(&asked), send)
+        self.respond(access, &known, &access.scopes.union(&asked), send)
             .await
     }
 
     /// Remembers a challenge, and returns the scopes that it names.
     fn remember_challenge(
         &self,
-        subject: Subject<'_>,
+        access: RequestedAccess<'_>,
         challenge: Challenge,
     ) -> Result<(Known, Scopes), AuthError> {
         let (known, scopes) = match challenge {
@@ -159,11 +156,11 @@ impl Authenticator {
                 scopes,
                 ..
             } => {
-                let realm = self.realms.judge(subject.origin, &realm)?;
+                let realm = self.realms.judge(access.origin, &realm)?;
                 (Known::Bearer { realm, service }, scopes)
             }
         };
-        self.remember(subject.origin, known.clone());
+        self.remember(access.origin, known.clone());
         Ok((known, scopes))
     }
 
@@ -182,36 +179,36 @@ impl Authenticator {
     /// As [`Authenticator::authorize`], if the registry wants a login.
     pub async fn discover(
         &self,
-        subject: Subject<'_>,
+        access: RequestedAccess<'_>,
         status: StatusCode,
         headers: &HeaderMap,
         root: impl Future<Output = RootAnswer>,
         send: &dyn HttpService,
     ) -> Result<Option<Authorization>, AuthError> {
         // An unreadable login is an error only if the registry turns out to want one.
-        let login = self.logins.find(login_key(subject)).await;
+        let login = self.logins.find(login_key(access)).await;
         if status != StatusCode::UNAUTHORIZED && login.is_ok_and(|login| login.credential.is_none()) {
             return Ok(None);
         }
         if Challenge::strongest(headers).is_ok() {
-            return self.challenged(subject, headers, None, send).await.map(Some);
+            return self.challenged(access, headers, None, send).await.map(Some);
         }
         let remember = |headers: &HeaderMap| match Challenge::strongest(headers) {
-            Ok(challenge) => self.remember_challenge(subject, challenge).map(|_| true),
+            Ok(challenge) => self.remember_challenge(access, challenge).map(|_| true),
             Err(_) => Ok(false),
         };
-        let is_known = || self.lock_known().contains_key(subject.origin);
+        let is_known = || self.lock_known().contains_key(access.origin);
         if !self
             .root_probes
-            .wants_login(subject.origin, is_known, root, remember)
+            .wants_login(access.origin, is_known, root, remember)
             .await?
         {
             return Ok(None);
         }
-        let authorized = self.authorize(subject, send).await;
+        let authorized = self.authorize(access, send).await;
         if authorized.is_err() {
             // Requests that need no login must not fail because of it.
-            self.lock_known().remove(subject.origin);
+            self.lock_known().remove(access.origin);
         }
         authorized
     }
@@ -225,25 +222,25 @@ impl Authenticator {
     /// As [`Authenticator::authorize`].
     pub async fn renew(
         &self,
-        subject: Subject<'_>,
+        access: RequestedAccess<'_>,
         sent: &Authorization,
         send: &dyn HttpService,
     ) -> Result<Option<Authorization>, AuthError> {
         match &sent.token {
             Some(token) => self.tokens.forget(token),
             None if sent.fresh => return Ok(None),
-            None => self.logins.forget(&login_key(subject), |held| {
+            None => self.logins.forget(&login_key(access), |held| {
                 held.authorization()
                     .is_ok_and(|header| header.as_ref() == Some(&sent.header))
             }),
         }
-        let renewed = self.authorize(subject, send).await?;
+        let renewed = self.authorize(access, send).await?;
         Ok(renewed.filter(|renewed| renewed.header != sent.header))
     }
 
     /// The error for an authorization that the registry refused. The next request asks the provider again.
-    pub fn rejected(&self, subject: Subject<'_>, sent: &Authorization) -> AuthError {
-        let key = login_key(subject);
+    pub fn rejected(&self, access: RequestedAccess<'_>, sent: &Authorization) -> AuthError {
+        let key = login_key(access);
         let missing = self.logins.missing(&key, "the registry wants a login");
         self.logins.forget(&key, |_| true);
         if sent.anonymous {
@@ -271,28 +268,28 @@ impl Authenticator {
 
     async fn respond(
         &self,
-        subject: Subject<'_>,
+        access: RequestedAccess<'_>,
         known: &Known,
         scopes: &Scopes,
         send: &dyn HttpService,
     ) -> Result<Authorization, AuthError> {
-        let login = self.logins.find(login_key(subject)).await?;
+        let login = self.logins.find(login_key(access)).await?;
         let (refused, fresh) = (login.credential.clone(), login.fresh);
-        let response = self.respond_with(subject, known, scopes, login, send).await;
+        let response = self.respond_with(access, known, scopes, login, send).await;
         let Err(error) = &response else {
             return response;
         };
         if !matches!(error.kind(), AuthErrorKind::Rejected | AuthErrorKind::Denied) {
             return response;
         }
-        let key = login_key(subject);
+        let key = login_key(access);
         self.logins.forget(&key, |held| Some(held) == refused.as_ref());
         if fresh {
             return response;
         }
         match self.logins.find(key).await {
             Ok(login) if login.credential.is_some() && login.credential != refused => {
-                self.respond_with(subject, known, scopes, login, send).await
+                self.respond_with(access, known, scopes, login, send).await
             }
             _ => response,
         }
@@ -300,7 +297,7 @@ impl Authenticator {
 
     async fn respond_with(
         &self,
-        subject: Subject<'_>,
+        access: RequestedAccess<'_>,
         known: &Known,
         scopes: &Scopes,
         login: Login,
@@ -312,7 +309,7 @@ impl Authenticator {
             fresh,
         } = login;
         if credential.is_some() {
-            check_plaintext(subject)?;
+            check_plaintext(access)?;
         }
         let anonymous = credential.is_none();
         let as_it_is = |login: &Credential| match login.authorization()? {
@@ -335,7 +332,7 @@ impl Authenticator {
                 }
                 let key = TokenKey {
                     credential,
-                    origin: subject.origin.clone(),
+                    origin: access.origin.clone(),
                     realm: realm.url.clone(),
                     service: service.clone(),
                     scopes: scopes.clone(),
@@ -446,18 +443,18 @@ impl fmt::Debug for Authenticator {
     }
 }
 
-fn login_key(subject: Subject<'_>) -> LoginKey {
-    (subject.registry.clone(), subject.repository.cloned())
+fn login_key(access: RequestedAccess<'_>) -> LoginKey {
+    (access.registry.clone(), access.repository.cloned())
 }
 
-fn check_plaintext(subject: Subject<'_>) -> Result<(), AuthError> {
-    let origin = subject.origin;
-    if origin.is_encrypted() || origin.is_loopback() || subject.allow_plaintext {
+fn check_plaintext(access: RequestedAccess<'_>) -> Result<(), AuthError> {
+    let origin = access.origin;
+    if origin.is_encrypted() || origin.is_loopback() || access.allow_plaintext {
         return Ok(());
     }
     let message = format!(
         "a login is stored for {}, but {origin} is plain http",
-        subject.registry
+        access.registry
     );
     Err(AuthError::new(AuthErrorKind::Plaintext, message))
 }

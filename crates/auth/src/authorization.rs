@@ -9,7 +9,7 @@ use crate::{Scopes, Secret, refusal};
 
 /// The registry that a request goes to, and the permissions that the request needs.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct RequestedAccess<'a> {
     /// The registry that is contacted: for a request to a mirror, the mirror.
     pub registry: &'a Registry,
     /// The repository; `None` for a request about the registry itself.
@@ -33,7 +33,7 @@ pub struct Authorization {
 }
 
 impl Authorization {
-    /// The value of the header, marked sensitive. Send it to the origin of the [`Subject`] only.
+    /// The value of the header, marked sensitive. Send it to the origin of the [`RequestedAccess`] only.
     #[must_use]
     pub const fn header(&self) -> &HeaderValue {
         &self.header

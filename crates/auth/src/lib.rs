@@ -52,7 +52,7 @@ mod sync;
 #[cfg(feature = "client")]
 pub use authenticator::Authenticator;
 #[cfg(feature = "client")]
-pub use authorization::{Authorization, Subject};
+pub use authorization::{Authorization, RequestedAccess};
 #[cfg(feature = "client")]
 pub use cache::{TokenCache, TokenKey};
 #[cfg(feature = "client")]

@@ -64,7 +64,7 @@ pub struct Candidate {
     /// Set when the configuration forbids this candidate: it must not be contacted, and this names the table.
     pub blocked: Option<Blocked>,
     /// The table of the configuration that it comes from, for an explanation. `None` if no table matched.
-    pub origin: Option<SourceTable>,
+    pub table: Option<SourceTable>,
 }
 
 impl Candidate {
@@ -85,7 +85,7 @@ impl Candidate {
             tls: TlsMode::Verify,
             role: Role::Primary,
             blocked: None,
-            origin: None,
+            table: None,
         }
     }
 }
@@ -95,13 +95,13 @@ impl Candidate {
 pub struct Blocked {
     /// The blocked repository.
     pub repository: Repository,
-    /// The file and table that block it.
-    pub origin: String,
+    /// The table that blocks it.
+    pub table: SourceTable,
 }
 
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is blocked by {}", self.repository, self.origin)
+        write!(f, "{} is blocked by {}", self.repository, self.table)
     }
 }
 
@@ -117,8 +117,8 @@ pub enum ResolveError {
     BlockedRegistry {
         /// The blocked registry.
         registry: Registry,
-        /// The file and table that block it.
-        origin: String,
+        /// The table that blocks it.
+        table: SourceTable,
     },
     /// The configuration moves the repository to a name that is not valid.
     Unusable {
@@ -139,7 +139,7 @@ impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blocked(blocked) => blocked.fmt(f),
-            Self::BlockedRegistry { registry, origin } => write!(f, "{registry} is blocked by {origin}"),
+            Self::BlockedRegistry { registry, table } => write!(f, "{registry} is blocked by {table}"),
             Self::Unusable { repository, reason } => write!(f, "no candidate for {repository}: {reason}"),
         }
     }

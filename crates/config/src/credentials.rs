@@ -17,7 +17,7 @@ mod kubernetes_secret;
 mod login;
 mod lookup;
 mod offload;
-mod origin;
+mod outcome;
 mod sources;
 mod unread;
 
@@ -30,5 +30,5 @@ pub use helper::{CredentialHelper, HelperEnvironment, HelperError, HelperErrorKi
 pub use key::CredentialKey;
 pub use login::{Erased, Stored};
 pub use lookup::Lookup;
-pub use origin::{CredentialOrigin, CredentialSource, LookupOutcome, LookupStep};
+pub use outcome::{CredentialEntry, CredentialSource, LookupOutcome, LookupStep};
 pub use sources::Credentials;

@@ -58,7 +58,7 @@ impl<'a> Document<'a> {
         (line, before.chars().count() + 1)
     }
 
-    pub(crate) fn origin(&self, offset: usize) -> SourceLine {
+    pub(crate) fn source_line(&self, offset: usize) -> SourceLine {
         SourceLine::new(self.file.map(Path::to_owned), self.position(offset).0)
     }
 

@@ -69,7 +69,7 @@ mod yaml;
 pub use candidate::{Blocked, Candidate, Intent, Resolve, ResolveError, Role, TlsMode, Unconfigured};
 pub use certs::{Certificates, ClientCertificate, PemFile};
 pub use credentials::{
-    AuthEntry, AuthFile, AuthFileEdit, AuthFormat, CredentialHelper, CredentialKey, CredentialOrigin,
+    AuthEntry, AuthFile, AuthFileEdit, AuthFormat, CredentialEntry, CredentialHelper, CredentialKey,
     CredentialSource, Credentials, CredentialsError, Erased, HelperEnvironment, HelperError, HelperErrorKind,
     ListedCredential, Lookup, LookupOutcome, LookupStep, Stored,
 };
@@ -81,7 +81,7 @@ pub use policy::{
 };
 pub use registries::{Mirror, Prefix, PullFromMirror, Registries, RegistryTable, Resolution, Skipped};
 pub use short_names::{
-    Alias, AliasFile, Aliases, Attempts, Failure, Failures, NameCandidate, NameOrigin, Prompt, ResolvedName,
+    Alias, AliasFile, Aliases, Attempts, Failure, Failures, NameReason, PossibleName, Prompt, ResolvedName,
     ShortNameError, ShortNameMode, ShortNames,
 };
 pub use signature_store::{Lookaside, LookasideFile, SignatureLocations, SignatureStore};

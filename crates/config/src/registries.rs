@@ -154,8 +154,8 @@ impl Registries {
 
     /// The line that defines the search registries; `None` if no file does. The list there may be empty.
     #[must_use]
-    pub fn search_origin(&self) -> Option<&SourceLine> {
-        self.search.as_ref().map(|search| &search.origin)
+    pub fn search_line(&self) -> Option<&SourceLine> {
+        self.search.as_ref().map(|search| &search.line)
     }
 
     /// The credential helpers (`credential-helpers`), in order; `containers-auth.json` stands for the files.

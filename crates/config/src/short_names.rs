@@ -14,7 +14,7 @@ pub use aliases::{Alias, Aliases};
 pub use attempts::{Attempts, Failure, Failures};
 pub use error::ShortNameError;
 pub use mode::ShortNameMode;
-pub use resolved::{NameCandidate, NameOrigin, ResolvedName};
+pub use resolved::{NameReason, PossibleName, ResolvedName};
 
 use crate::{ConfigError, ConfigWarning, Locations, Registries, SourceLine};
 
@@ -27,13 +27,13 @@ use crate::{ConfigError, ConfigWarning, Locations, Registries, SourceLine};
 ///
 /// let registries = Registries::parse("[aliases]\nfedora = 'registry.fedoraproject.org/fedora'")?;
 /// let resolved = ShortNames::new(&registries).resolve(&Written::parse("fedora:41")?, None)?;
-/// assert_eq!(resolved.candidates()[0].reference().as_str(), "registry.fedoraproject.org/fedora:41");
+/// assert_eq!(resolved.possible_names()[0].reference().as_str(), "registry.fedoraproject.org/fedora:41");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # How a name is resolved to be pulled
 ///
-/// | the name | candidates |
+/// | the name | possible names |
 /// |---|---|
 /// | has a registry | itself |
 /// | any, with [`ShortNames::with_docker_hub`] | Docker Hub's |
@@ -53,7 +53,7 @@ use crate::{ConfigError, ConfigWarning, Locations, Registries, SourceLine};
 /// - Looking names up writes nothing; upstream creates the alias file's lock and its directory.
 /// - A machine-written file that is malformed fails short names without an answer from the caller only; names
 ///   with a registry never need it.
-/// - Only a registry that does not have the image, denies it or is blocked leads to the next candidate, see
+/// - Only a registry that does not have the image, denies it or is blocked leads to the next possible name, see
 ///   [`Attempts`]; upstream goes on after any error.
 #[derive(Debug, Clone)]
 pub struct ShortNames {
@@ -61,7 +61,7 @@ pub struct ShortNames {
     file: Option<AliasFile>,
     aliases: Aliases,
     search: Vec<Registry>,
-    search_origin: Option<SourceLine>,
+    search_line: Option<SourceLine>,
     mode: ShortNameMode,
     docker_hub: bool,
     warnings: Vec<ConfigWarning>,
@@ -78,28 +78,28 @@ pub struct ShortNames {
 /// struct Only(&'static str);
 ///
 /// impl Prompt for Only {
-///     fn choose(&self, _: &ShortName, candidates: &[Reference]) -> Option<usize> {
-///         candidates.iter().position(|candidate| candidate.registry().as_str() == self.0)
+///     fn choose(&self, _: &ShortName, possible: &[Reference]) -> Option<usize> {
+///         possible.iter().position(|reference| reference.registry().as_str() == self.0)
 ///     }
 /// }
 /// ```
 pub trait Prompt: Send + Sync {
-    /// The index of the chosen candidate; `None` if none is wanted. It may block while a person thinks.
-    fn choose(&self, name: &ShortName, candidates: &[Reference]) -> Option<usize>;
+    /// The index of the chosen one; `None` if none is wanted. It may block while a person thinks.
+    fn choose(&self, name: &ShortName, possible: &[Reference]) -> Option<usize>;
 }
 
 impl<F> Prompt for F
 where
     F: Fn(&ShortName, &[Reference]) -> Option<usize> + Send + Sync,
 {
-    fn choose(&self, name: &ShortName, candidates: &[Reference]) -> Option<usize> {
-        self(name, candidates)
+    fn choose(&self, name: &ShortName, possible: &[Reference]) -> Option<usize> {
+        self(name, possible)
     }
 }
 
 impl<P: Prompt + ?Sized> Prompt for Arc<P> {
-    fn choose(&self, name: &ShortName, candidates: &[Reference]) -> Option<usize> {
-        (**self).choose(name, candidates)
+    fn choose(&self, name: &ShortName, possible: &[Reference]) -> Option<usize> {
+        (**self).choose(name, possible)
     }
 }
 
@@ -131,7 +131,7 @@ impl ShortNames {
             file: None,
             aliases: registries.aliases().clone(),
             search: registries.search_registries().to_vec(),
-            search_origin: registries.search_origin().cloned(),
+            search_line: registries.search_line().cloned(),
             mode: registries.short_name_mode(),
             docker_hub: false,
             warnings: Vec::new(),
@@ -181,9 +181,9 @@ impl ShortNames {
         Ok(machine.named(name).or_else(|| self.aliases.named(name)))
     }
 
-    /// Resolves a name for a pull; the result has at least one candidate.
+    /// Resolves a name for a pull; the result has at least one possible name.
     ///
-    /// The prompt is asked if there are several candidates; `None` if there is no prompt.
+    /// The prompt is asked if there are several possible names; `None` if there is no prompt.
     ///
     /// # Errors
     ///
@@ -195,38 +195,38 @@ impl ShortNames {
         prompt: Option<&dyn Prompt>,
     ) -> Result<ResolvedName, ShortNameError> {
         let Some(short) = name.short_name() else {
-            let candidate = NameCandidate::new(name.normalise().or_latest());
-            return Ok(ResolvedName::new(vec![candidate], NameOrigin::FullName, None));
+            let full = PossibleName::new(name.normalise().or_latest());
+            return Ok(ResolvedName::new(vec![full], NameReason::FullName, None));
         };
-        let resolved = |candidates, origin| Ok(ResolvedName::new(candidates, origin, Some(short.clone())));
+        let resolved = |names, reason| Ok(ResolvedName::new(names, reason, Some(short.clone())));
         if self.docker_hub {
             let reference = short.qualify(&Registry::docker_hub()).or_latest();
-            return resolved(vec![NameCandidate::new(reference)], NameOrigin::DockerHub);
+            return resolved(vec![PossibleName::new(reference)], NameReason::DockerHub);
         }
-        if let Some((reference, origin)) = self.alias_target(&short)? {
-            return resolved(vec![NameCandidate::new(reference)], NameOrigin::Alias(origin));
+        if let Some((reference, line)) = self.alias_target(&short)? {
+            return resolved(vec![PossibleName::new(reference)], NameReason::Alias(line));
         }
         let references: Vec<Reference> = self.searched(&short).collect();
         if references.is_empty() {
             return Err(ShortNameError::Unresolved {
                 name: short,
-                origin: self.search_origin.clone(),
+                list: self.search_line.clone(),
             });
         }
-        let searched = NameOrigin::Search(self.search_origin.clone());
+        let searched = NameReason::Search(self.search_line.clone());
         let ambiguous = references.len() > 1 && self.mode != ShortNameMode::Disabled;
         if !ambiguous || (prompt.is_none() && self.mode == ShortNameMode::Permissive) {
-            return resolved(references.into_iter().map(NameCandidate::new).collect(), searched);
+            return resolved(references.into_iter().map(PossibleName::new).collect(), searched);
         }
         let Some(prompt) = prompt else {
             return Err(ShortNameError::Ambiguous {
                 name: short,
-                candidates: references,
+                possible: references,
             });
         };
         let chosen = prompt.choose(&short, &references);
         match chosen.and_then(|index| references.into_iter().nth(index)) {
-            Some(reference) => resolved(vec![NameCandidate::chosen(reference, &short)], NameOrigin::Prompt),
+            Some(reference) => resolved(vec![PossibleName::chosen(reference, &short)], NameReason::Prompt),
             None => Err(ShortNameError::Declined { name: short }),
         }
     }
@@ -255,15 +255,15 @@ impl ShortNames {
     }
 
     /// Records the choice of a prompt as an alias in the machine-written file, to be called once the image was
-    /// pulled. Candidates that no prompt chose are not recorded. Returns whether an alias was.
+    /// pulled. Names that no prompt chose are not recorded. Returns whether an alias was.
     ///
     /// # Errors
     ///
     /// The file cannot be written. The pull has succeeded nevertheless, so this is worth a warning at most.
-    pub fn record(&self, candidate: &NameCandidate) -> Result<bool, ConfigError> {
-        match (&self.file, candidate.recorded_as()) {
-            (Some(file), Some(name)) => {
-                file.record(name, &candidate.reference().repository())?;
+    pub fn record(&self, name: &PossibleName) -> Result<bool, ConfigError> {
+        match (&self.file, name.recorded_as()) {
+            (Some(file), Some(alias)) => {
+                file.record(alias, &name.reference().repository())?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -274,7 +274,7 @@ impl ShortNames {
         let alias = self.alias(short.name())?;
         Ok(alias.and_then(|alias| {
             let reference = short.alias_of(alias.repository()?).or_latest();
-            Some((reference, alias.origin().clone()))
+            Some((reference, alias.source_line().clone()))
         }))
     }
 

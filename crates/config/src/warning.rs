@@ -28,11 +28,11 @@ impl ConfigWarning {
         }
     }
 
-    /// A warning about a key of a table, which stands where its origin says.
-    pub(crate) fn of_table(origin: &SourceLine, table: &str, key: &str, message: String) -> Self {
+    /// A warning about a key of the table at this line.
+    pub(crate) fn of_table(line: &SourceLine, table: &str, key: &str, message: String) -> Self {
         Self {
-            file: origin.file().map(Path::to_owned),
-            line: Some(origin.line()),
+            file: line.file().map(Path::to_owned),
+            line: Some(line.line()),
             key: key.to_owned(),
             table: table.to_owned(),
             message,

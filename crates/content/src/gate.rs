@@ -25,10 +25,10 @@ use async_trait::async_trait;
 /// ```
 #[async_trait]
 pub trait Gate: Send + Sync {
-    /// Admits a manifest that will be at the destination, or rejects it with the reason.
+    /// Admits a manifest that will be in the sink, or rejects it with the reason.
     ///
     /// Called for every image manifest, for the index if the index is copied, and for referrers, also if
-    /// the destination has them already. Calls may overlap.
+    /// the sink has them already. Calls may overlap.
     async fn admit(&self, manifest: &Manifest) -> Result<(), Rejection>;
 }
 

@@ -55,7 +55,7 @@ pub enum Event<'a> {
         /// The manifest that it means.
         descriptor: &'a Descriptor,
     },
-    /// All blobs and manifests of the operation are known. Those that turn out to be at the destination
+    /// All blobs and manifests of the operation are known. Those that turn out to be in the sink
     /// already are included.
     Planned {
         /// The number of blobs and manifests.
@@ -75,7 +75,7 @@ pub enum Event<'a> {
         /// The number of bytes since the last such event of this content.
         bytes: u64,
     },
-    /// A blob or manifest is complete at the destination, or needs no transfer.
+    /// A blob or manifest is complete in the sink, or needs no transfer.
     Finished {
         /// The content.
         descriptor: &'a Descriptor,
@@ -102,11 +102,11 @@ pub enum Event<'a> {
 pub enum Outcome {
     /// Its bytes were copied.
     Copied,
-    /// It was at the destination before.
+    /// It was in the sink before.
     Present,
-    /// The destination took it from another location by itself ([`Sink::mount`](crate::Sink::mount)).
+    /// The sink took it from another location by itself ([`Sink::mount`](crate::Sink::mount)).
     Mounted,
-    /// It is not at the destination, because it may not be distributed; its descriptor has URLs to get it
+    /// It is not in the sink, because it may not be distributed; its descriptor has URLs to get it
     /// from.
     Omitted,
 }

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{MediaType, strict_json};
 
-/// A signature as a place keeps it. It is untrusted: nobody has verified it, and everything in it may be
+/// A signature as a registry or store holds it. It is untrusted: nobody has verified it, and everything in it may be
 /// forged.
 ///
-/// A registry or a directory keeps signatures beside an image. This type holds them on the way to whoever
-/// verifies them, or to another place.
+/// Signatures are beside an image. This type holds them on the way to whoever
+/// verifies them, or to another registry or store.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signature {
@@ -72,7 +72,7 @@ impl Wanted {
         bundles: true,
         ..Self::NOTHING
     };
-    /// Signatures of every kind, for who carries them from place to place.
+    /// Signatures of every kind, for copying.
     pub const EVERYTHING: Self = Self {
         simple: true,
         attachments: true,
@@ -85,7 +85,7 @@ impl Wanted {
         self == Self::NOTHING
     }
 
-    /// What the one or the other wants.
+    /// The union of both.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self {

@@ -8,7 +8,7 @@ use crate::{
     Blob, BuiltImage, ByteStream, Descriptor, Error, ErrorKind, Location, Manifest, MediaType, Name,
 };
 
-/// A destination that images are written to: a repository of a registry, a local store. [`SinkExt`] has
+/// A repository of a registry, or a store, that images are written to. [`SinkExt`] has
 /// calls for users.
 ///
 /// The caller pushes blobs and child manifests before their parents. Every call is idempotent: to push
@@ -144,9 +144,9 @@ pub trait Sink: Send + Sync {
         Ok(None)
     }
 
-    /// A handle for one operation, for a sink that pins the content an operation relies on until the handle
-    /// is dropped, such as a store with garbage collection. `None` if the sink pins nothing.
-    fn session(&self) -> Option<Arc<dyn Sink>> {
+    /// A pinning handle for one operation: the content that the operation relies on is not collected until the handle
+    /// is dropped. For sinks with garbage collection; `None` if the sink has none.
+    fn pinned(&self) -> Option<Arc<dyn Sink>> {
         None
     }
 
@@ -201,8 +201,8 @@ impl<S: Sink + ?Sized> Sink for Arc<S> {
         (**self).stored_manifest(descriptor).await
     }
 
-    fn session(&self) -> Option<Arc<dyn Sink>> {
-        (**self).session()
+    fn pinned(&self) -> Option<Arc<dyn Sink>> {
+        (**self).pinned()
     }
 
     fn location(&self) -> Location {

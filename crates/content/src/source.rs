@@ -6,7 +6,7 @@ use wharf_reference::Digest;
 
 use crate::{Blob, Descriptor, Error, ErrorKind, ImageConfig, Location, MAX_CONFIG_SIZE, Manifest, Target};
 
-/// An origin that images are read from: a repository of a registry, a local store. [`SourceExt`] has calls
+/// A repository of a registry, or a store, that images are read from. [`SourceExt`] has calls
 /// for users.
 ///
 /// ```

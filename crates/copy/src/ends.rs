@@ -10,18 +10,18 @@ pub(crate) struct Ends {
     pub(crate) gate: Option<Arc<dyn Gate>>,
 }
 
-/// A manifest that was read, or found complete at the destination.
+/// A manifest that was read, or found complete in the sink.
 pub(crate) struct Visited {
     pub(crate) descriptor: Descriptor,
-    /// True if the destination has it.
+    /// True if the sink has it.
     pub(crate) present: bool,
-    /// `None` for an image that is complete at the destination, if there is no gate to judge it.
+    /// `None` for an image that is complete in the sink, if there is no gate to judge it.
     pub(crate) manifest: Option<Manifest>,
 }
 
 impl Ends {
-    /// Asks the destination for a manifest, reads it and passes it to the gate. An image that is complete
-    /// at the destination is read only if there is a gate.
+    /// Asks the sink for a manifest, reads it and passes it to the gate. An image that is complete
+    /// in the sink is read only if there is a gate.
     pub(crate) async fn visit(self, descriptor: Descriptor) -> Result<Visited, Error> {
         let present = self.sink.contains(&descriptor).await?;
         let manifest = if present && descriptor.media_type().is_image() && self.gate.is_none() {
@@ -38,7 +38,7 @@ impl Ends {
         })
     }
 
-    /// Reads a manifest, from the destination if `present` and if the destination can read without a round
+    /// Reads a manifest, from the sink if `present` and if the sink can read without a round
     /// trip, otherwise from the source.
     pub(crate) async fn read(&self, descriptor: &Descriptor, present: bool) -> Result<Manifest, Error> {
         if present && let Some(manifest) = self.sink.stored_manifest(descriptor).await? {

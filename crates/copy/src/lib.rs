@@ -79,7 +79,7 @@ mod transfer;
 mod walk;
 
 pub use options::Options;
-pub use plan::{Action, Amount, Calls, Plan, Step};
+pub use plan::{Action, Amount, Plan, RequestCounts, Step};
 pub use prepare::plan;
 pub use referrers::Referrers;
 pub use report::Report;
@@ -115,7 +115,7 @@ use wharf_content::{Error, Sink, Source, Target};
 /// The errors of the source and the sink; [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if no
 /// image of an index fits the platform, [`ErrorKind::Rejected`](wharf_content::ErrorKind::Rejected) from
 /// the [`Gate`], [`ErrorKind::TooLarge`](wharf_content::ErrorKind::TooLarge) beyond a limit. Content that
-/// was complete before the failure stays at the destination, without a name.
+/// was complete before the failure stays in the sink, without a name.
 pub async fn copy(
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,

@@ -37,7 +37,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// No name at the destination, the host's platform, no referrers, 32 blobs and 32 MiB in flight, no
+    /// No name in the sink, the host's platform, no referrers, 32 blobs and 32 MiB in flight, no
     /// limit of the size, no progress, no gate.
     fn default() -> Self {
         Self {
@@ -55,21 +55,21 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Sets the name of the result at the destination: a tag in a registry, an image name in a store.
+    /// Sets the name of the result in the sink: a tag in a registry, an image name in a store.
     #[must_use]
     pub fn with_name(mut self, name: Name) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// Sets no name at the destination: the result is found there by its digest.
+    /// Sets no name in the sink: the result is found there by its digest.
     #[must_use]
     pub fn without_name(mut self) -> Self {
         self.name = None;
         self
     }
 
-    /// The name of the result at the destination.
+    /// The name of the result in the sink.
     #[must_use]
     pub const fn name(&self) -> Option<&Name> {
         self.name.as_ref()

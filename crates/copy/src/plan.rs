@@ -35,12 +35,12 @@ pub struct Step {
 pub enum Action {
     /// Copy the bytes.
     Copy,
-    /// Let the destination mount the blob from the source; copy the bytes if it does not.
+    /// Let the sink mount the blob from the source; copy the bytes if it does not.
     Mount,
-    /// Ask the destination first whether it has the blob. Only in plans made by [`copy`](crate::copy());
+    /// Ask the sink first whether it has the blob. Only in plans made by [`copy`](crate::copy());
     /// [`plan`](crate::plan()) resolves every `Ask`.
     Ask,
-    /// Nothing, because the destination has it.
+    /// Nothing, because the sink has it.
     Skip,
     /// Nothing, because it may not be distributed. Its descriptor has URLs to get it from.
     Omit,
@@ -71,20 +71,20 @@ impl Amount {
     }
 }
 
-/// The calls that a plan needs. At a registry each is one request, a pushed blob two (distribution-spec,
+/// The number of requests that a plan needs; a pushed blob needs two (distribution-spec,
 /// *Pushing a blob in two requests*); tokens and redirects are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Calls {
+pub struct RequestCounts {
     /// Blobs read from the source.
     pub reads: usize,
-    /// Questions to the destination whether it has a blob.
+    /// Questions to the sink whether it has a blob.
     pub questions: usize,
-    /// Blobs that the destination is to mount.
+    /// Blobs that the sink is to mount.
     pub mounts: usize,
-    /// Blobs pushed to the destination.
+    /// Blobs pushed to the sink.
     pub blobs: usize,
-    /// Manifests pushed to the destination.
+    /// Manifests pushed to the sink.
     pub manifests: usize,
 }
 
@@ -107,7 +107,7 @@ impl Plan {
         Amount::of(self.steps.iter())
     }
 
-    /// The number of bytes that will be copied; more if the destination does not mount a blob that it
+    /// The number of bytes that will be copied; more if the sink does not mount a blob that it
     /// might.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -121,26 +121,26 @@ impl Plan {
         self.steps.iter().filter(|step| step.is_open()).count()
     }
 
-    /// The calls to source and destination.
+    /// The number of requests to source and sink.
     #[must_use]
-    pub fn calls(&self) -> Calls {
-        let mut calls = Calls::default();
+    pub fn requests(&self) -> RequestCounts {
+        let mut requests = RequestCounts::default();
         for step in &self.steps {
             match step.action {
                 Action::Skip | Action::Omit => {}
-                _ if step.descriptor.media_type().is_manifest() => calls.manifests += 1,
-                Action::Mount => calls.mounts += 1,
+                _ if step.descriptor.media_type().is_manifest() => requests.manifests += 1,
+                Action::Mount => requests.mounts += 1,
                 Action::Copy | Action::Ask => {
-                    calls.questions += usize::from(step.action == Action::Ask);
-                    calls.reads += usize::from(step.descriptor.data().is_none());
-                    calls.blobs += 1;
+                    requests.questions += usize::from(step.action == Action::Ask);
+                    requests.reads += usize::from(step.descriptor.data().is_none());
+                    requests.blobs += 1;
                 }
             }
         }
         if self.options.name.is_some() && self.root_is_present() {
-            calls.manifests += 1; // the name is given by pushing it again
+            requests.manifests += 1; // the name is given by pushing it again
         }
-        calls
+        requests
     }
 
     /// The location of the source.
@@ -149,13 +149,13 @@ impl Plan {
         self.ends.source.location()
     }
 
-    /// The location of the destination.
+    /// The location of the sink.
     #[must_use]
     pub fn sink(&self) -> Location {
         self.ends.sink.location()
     }
 
-    /// The manifest or index that the name at the destination will mean.
+    /// The manifest or index that the name in the sink will mean.
     #[must_use]
     pub const fn root(&self) -> &Manifest {
         &self.root

@@ -14,7 +14,7 @@ use crate::{
     walk::Walk,
 };
 
-/// Plans the copy of `target`: reads its manifests and asks the destination what it has. Writes nothing.
+/// Plans the copy of `target`: reads its manifests and asks the sink what it has. Writes nothing.
 ///
 /// # Errors
 ///
@@ -104,8 +104,8 @@ async fn is_there(ends: Ends, descriptor: Descriptor) -> Result<bool, Error> {
     ends.sink.contains(&descriptor).await
 }
 
-/// The manifest that the name at the destination will mean, the platform for which it was chosen, and
-/// whether the destination has it; `None` if that was not asked.
+/// The manifest that the name in the sink will mean, the platform for which it was chosen, and
+/// whether the sink has it; `None` if that was not asked.
 async fn root(
     ends: &Ends,
     top: Manifest,
@@ -144,7 +144,7 @@ impl Plan {
         }
     }
 
-    /// Applies the answers that the destination has without I/O per blob.
+    /// Applies the answers that the sink has without I/O per blob.
     async fn skip_cached(&mut self) -> Result<(), Error> {
         let open = self.unanswered().cloned().collect::<Vec<_>>();
         if !open.is_empty() {
@@ -154,7 +154,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Asks the destination for every blob that it could not answer from its cache.
+    /// Asks the sink for every blob that it could not answer from its cache.
     async fn ask(&mut self) -> Result<(), Error> {
         let questions = self
             .unanswered()

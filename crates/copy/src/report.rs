@@ -14,13 +14,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// The digest of the manifest or index that the name at the destination means now.
+    /// The digest of the manifest or index that the name in the sink means now.
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         self.root.digest()
     }
 
-    /// The manifest or index that the name at the destination means now.
+    /// The manifest or index that the name in the sink means now.
     #[must_use]
     pub const fn root(&self) -> &Descriptor {
         &self.root
@@ -63,7 +63,7 @@ impl Report {
             })
     }
 
-    /// The number of bytes that were transferred: fewer than [`Report::bytes_copied`] if the destination
+    /// The number of bytes that were transferred: fewer than [`Report::bytes_copied`] if the sink
     /// resumed a blob, more if a part was repeated.
     #[must_use]
     pub const fn bytes_moved(&self) -> u64 {

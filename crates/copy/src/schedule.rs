@@ -132,7 +132,7 @@ impl Schedule {
         None
     }
 
-    /// The item was checked: it must move, or it is at the destination.
+    /// The item was checked: it must move, or it is in the sink.
     pub(crate) fn checked(&mut self, item: Item, must_move: bool) {
         self.checking = self.checking.saturating_sub(1);
         if must_move {

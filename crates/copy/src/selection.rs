@@ -8,7 +8,7 @@ use crate::{ends::read_from, levels::too_deep};
 #[non_exhaustive]
 pub enum Selection {
     /// The one image that fits this platform best ([`Platform::choose`]), in the index or in the indexes
-    /// nested in it. Only the image is copied, and the name at the destination means the image.
+    /// nested in it. Only the image is copied, and the name in the sink means the image.
     Platform(Platform),
     /// The index unchanged, and of its images those that fit one of these platforms (a sparse index).
     /// Indexes nested in it are copied likewise. The copy fails if there is no image for one of the

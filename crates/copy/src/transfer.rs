@@ -11,7 +11,7 @@ pub(crate) struct Transfer {
     pub(crate) ends: Ends,
     pub(crate) progress: Arc<dyn Progress>,
     pub(crate) descriptor: Descriptor,
-    /// True if the destination may have it and is to be asked.
+    /// True if the sink may have it and is to be asked.
     pub(crate) ask: bool,
     /// The platform that the index states, if this is the config of the image chosen for it.
     pub(crate) stated: Option<Platform>,
@@ -19,14 +19,14 @@ pub(crate) struct Transfer {
 
 /// The result of a check or copy.
 pub(crate) enum TransferOutcome {
-    /// The destination does not have it and cannot mount it.
+    /// The sink does not have it and cannot mount it.
     Absent,
-    /// The destination has it; with the platform that its config states, if the index states another.
+    /// The sink has it; with the platform that its config states, if the index states another.
     Done(Outcome, Option<Platform>),
 }
 
 impl Transfer {
-    /// Checks whether the destination has the blob or can mount it.
+    /// Checks whether the sink has the blob or can mount it.
     pub(crate) async fn check(&self) -> Result<TransferOutcome, Error> {
         let sink = &*self.ends.sink;
         // A registry answers a mount of a blob that it has as any other mount, so one request does both.

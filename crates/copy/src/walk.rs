@@ -19,7 +19,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) visits: Visits,
     /// The requested platforms, and whether an image was found for each.
     platforms: Vec<(Platform, bool)>,
-    /// Blobs, and manifests that the destination has.
+    /// Blobs, and manifests that the sink has.
     pub(crate) steps: Vec<Step>,
     /// Manifests to be pushed, other than the root.
     pub(crate) pending: Vec<Manifest>,
@@ -108,7 +108,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Adds the content that a manifest lists and that was not met before. An image that the destination
+    /// Adds the content that a manifest lists and that was not met before. An image that the sink
     /// has is complete; of an index that it has, images may be missing.
     fn expand(
         &mut self,

@@ -37,7 +37,7 @@ pub struct CandidateExplanation {
     /// The part of the configuration that blocks the candidate, if one does.
     pub blocked: Option<String>,
     /// The table of the configuration that it comes from; `None` if no table matched.
-    pub origin: Option<SourceTable>,
+    pub table: Option<SourceTable>,
     /// The kind of the login that would be used, or the reason why it could not be read.
     pub login: String,
     /// The authentication that the registry asked for last; `None` if it has not been contacted.
@@ -86,7 +86,7 @@ impl Client {
                 endpoints,
                 is_verified: candidate.tls == TlsMode::Verify,
                 blocked: candidate.blocked.map(|blocked| blocked.to_string()),
-                origin: candidate.origin,
+                table: candidate.table,
                 login: match login {
                     Ok(credential) => kind_of(credential.as_ref()).to_owned(),
                     Err(error) => error.to_string(),
@@ -141,9 +141,9 @@ impl fmt::Display for CandidateExplanation {
         if let Some(challenge) = &self.challenge {
             write!(f, "; it asked for {challenge}")?;
         }
-        match &self.origin {
-            Some(origin) => write!(f, "; from {origin}"),
-            None => f.write_str("; no configuration is about it"),
+        match &self.table {
+            Some(table) => write!(f, "; from {table}"),
+            None => f.write_str("; no table matches"),
         }
     }
 }

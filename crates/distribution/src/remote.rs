@@ -161,8 +161,8 @@ impl Remote {
             Intent::PullDigest => self.order(endpoints.len()).collect(),
             _ => (0..endpoints.len()).collect(),
         };
-        let mut candidates = InOrder::new(&endpoints, order);
-        while let Some((index, endpoint)) = candidates.next() {
+        let mut in_order = InOrder::new(&endpoints, order);
+        while let Some((index, endpoint)) = in_order.next() {
             match ask(endpoint.clone()).await {
                 Ok(answer) => {
                     if operation == Operation::PullManifest {
@@ -174,7 +174,7 @@ impl Remote {
                     if endpoints.len() > 1 {
                         tracing::debug!(%error, "trying the next endpoint");
                     }
-                    candidates.failed(index, &error);
+                    in_order.failed(index, &error);
                     failed.push((index, error));
                 }
             }

@@ -74,7 +74,7 @@ impl Layout {
     /// [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if another process has it,
     /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) for a store with shared blobs.
     pub async fn make_exclusive(&self) -> Result<ExclusiveLayout, Error> {
-        let layout = self.session();
+        let layout = self.pinned();
         blocking(move || {
             let disk = &layout.shared.disk;
             let (directory, lock) = disk.make_exclusive()?;

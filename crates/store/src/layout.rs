@@ -34,7 +34,7 @@ use crate::{
 ///
 /// Content that a handle has pushed, or found by [`Sink::contains`], is not collected until the last clone
 /// of the handle is dropped, whether it has a name or not, and in whichever process the collector runs. A
-/// long-running program makes a handle for each operation with [`Layout::session`].
+/// long-running program makes a handle for each operation with [`Layout::pinned`].
 ///
 /// Cloning is cheap; all methods need a tokio runtime.
 #[derive(Debug, Clone)]
@@ -117,10 +117,10 @@ impl Layout {
         Self { shared, lease }
     }
 
-    /// Makes a handle for one operation. The content that it relies on is not collected until its last
+    /// Makes a pinning handle for one operation: the content that it relies on is not collected until its last
     /// clone is dropped.
     #[must_use]
-    pub fn session(&self) -> Self {
+    pub fn pinned(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
             lease: Arc::new(Lease::new(Arc::clone(&self.shared.disk))),
@@ -281,8 +281,8 @@ impl Source for Layout {
 
 #[async_trait]
 impl Sink for Layout {
-    fn session(&self) -> Option<Arc<dyn Sink>> {
-        Some(Arc::new(Self::session(self)))
+    fn pinned(&self) -> Option<Arc<dyn Sink>> {
+        Some(Arc::new(Self::pinned(self)))
     }
 
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {

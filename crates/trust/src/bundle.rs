@@ -11,4 +11,4 @@ mod timestamp;
 mod verify;
 
 pub use policy::{BundlePolicy, CertificateIdentity};
-pub use verify::Verified;
+pub use verify::VerifiedBundle;

@@ -27,7 +27,7 @@
 //! | a policy, requirements, or both | [`Trust`] | who judges |
 //! | the name of an image | [`Trust::wanted`] | the kinds of signatures to read for it, or a [`Refusal`] at once |
 //! | its manifest and signatures | [`Trust::judge`] | a [`Verdict`], or a [`Refusal`] with the reason for each signature |
-//! | a sigstore bundle and a `trusted_root.json` or a key | [`BundlePolicy`] | a [`Verified`] bundle, or the [`Problem`] |
+//! | a sigstore bundle and a `trusted_root.json` or a key | [`BundlePolicy`] | a [`VerifiedBundle`] bundle, or the [`Problem`] |
 //! | an OpenPGP library of your own | [`OpenPgp`] | its verifications in the place of [`NativeOpenPgp`]'s |
 //!
 //! A [`Verdict`] cannot be made outside this crate. Whatever is missing, empty or broken is a [`Refusal`].
@@ -79,7 +79,7 @@ mod untrusted;
 mod verdict;
 mod x509;
 
-pub use bundle::{BundlePolicy, CertificateIdentity, Verified};
+pub use bundle::{BundlePolicy, CertificateIdentity, VerifiedBundle};
 pub use openpgp::{KeyFile, Keyring, NativeOpenPgp, OpenPgp, Signed};
 pub use problem::Problem;
 pub use public_key::PublicKey;

@@ -6,7 +6,7 @@ use wharf_auth::Credential;
 use wharf_reference::Registry;
 
 use super::{
-    AuthFormat, CredentialHelper, CredentialKey, CredentialOrigin, CredentialSource, CredentialsError,
+    AuthFormat, CredentialEntry, CredentialHelper, CredentialKey, CredentialSource, CredentialsError,
     HelperError, HelperErrorKind, key::DOCKER_HUB_URL, sources::Sources,
 };
 
@@ -36,10 +36,10 @@ impl Delegate<'_> {
     pub(super) fn find(
         &self,
         registry: &Registry,
-    ) -> Result<Option<(Credential, CredentialOrigin)>, CredentialsError> {
+    ) -> Result<Option<(Credential, CredentialEntry)>, CredentialsError> {
         for server in self.servers(registry) {
             if let Some(credential) = self.wrap(self.helper.get(&server))? {
-                return Ok(Some((credential, self.origin(server))));
+                return Ok(Some((credential, self.entry(server))));
             }
         }
         Ok(None)
@@ -50,7 +50,7 @@ impl Delegate<'_> {
         &self,
         key: &CredentialKey,
         credential: &Credential,
-    ) -> Result<CredentialOrigin, CredentialsError> {
+    ) -> Result<CredentialEntry, CredentialsError> {
         if key.path().is_some() {
             return Err(CredentialsError::Namespace {
                 key: key.clone(),
@@ -59,7 +59,7 @@ impl Delegate<'_> {
         }
         let server = self.servers(key.registry()).swap_remove(0);
         self.wrap(self.helper.store(&server, credential))?;
-        Ok(self.origin(server))
+        Ok(self.entry(server))
     }
 
     /// Forgets the credential of a registry, under all its names. Says whether there was one.
@@ -107,8 +107,8 @@ impl Delegate<'_> {
         }
     }
 
-    fn origin(&self, server: String) -> CredentialOrigin {
-        CredentialOrigin::Helper {
+    fn entry(&self, server: String) -> CredentialEntry {
+        CredentialEntry::Helper {
             name: self.helper.name().to_owned(),
             server,
             named_by: self.file.map(|(path, _)| path.to_owned()),

@@ -54,10 +54,10 @@ impl Draft {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()));
         let entry = render(new.chain(kept).collect::<Vec<_>>().as_slice(), "\t\t");
-        let place = self.auths.iter().position(|(known, _)| known == key);
+        let index = self.auths.iter().position(|(known, _)| known == key);
         self.auths.retain(|(known, _)| known != key);
         self.auths
-            .insert(place.unwrap_or(self.auths.len()), (key.to_owned(), entry));
+            .insert(index.unwrap_or(self.auths.len()), (key.to_owned(), entry));
         Ok(())
     }
 
@@ -74,9 +74,9 @@ impl Draft {
     /// The whole file, indented with tabs as the other tools write it.
     pub(super) fn render(&self) -> Raw {
         let mut members = self.members.clone();
-        let place = self.auths_at.unwrap_or(0);
+        let index = self.auths_at.unwrap_or(0);
         members.insert(
-            place.min(members.len()),
+            index.min(members.len()),
             ("auths".to_owned(), render(&self.auths, "\t")),
         );
         let mut text = render(&members, "");

@@ -287,7 +287,7 @@ impl AuthFile {
         let docker = self.format != AuthFormat::Containers;
         let mut cursor = Cursor::new(value);
         let known = self.entries.iter().enumerate();
-        let mut places: HashMap<_, _> = known.map(|(place, entry)| (entry.key.clone(), place)).collect();
+        let mut indexes: HashMap<_, _> = known.map(|(index, entry)| (entry.key.clone(), index)).collect();
         for Member { key, value } in members {
             let fields = value.object("an entry of `auths`")?.unwrap_or_default();
             let entry = AuthEntry {
@@ -295,14 +295,14 @@ impl AuthFile {
                 fields: Fields::parse(&fields, docker)?,
                 key,
             };
-            match places.entry(entry.key.clone()) {
-                hash_map::Entry::Occupied(place) => {
-                    if let Some(known) = self.entries.get_mut(*place.get()) {
+            match indexes.entry(entry.key.clone()) {
+                hash_map::Entry::Occupied(index) => {
+                    if let Some(known) = self.entries.get_mut(*index.get()) {
                         *known = entry;
                     }
                 }
-                hash_map::Entry::Vacant(place) => {
-                    place.insert(self.entries.len());
+                hash_map::Entry::Vacant(index) => {
+                    index.insert(self.entries.len());
                     self.entries.push(entry);
                 }
             }

@@ -3,7 +3,7 @@ use std::path::Path;
 use wharf_auth::Credential;
 
 use super::{
-    AuthFile, AuthFormat, CredentialKey, CredentialOrigin, CredentialSource, Credentials, CredentialsError,
+    AuthFile, AuthFormat, CredentialEntry, CredentialKey, CredentialSource, Credentials, CredentialsError,
     HelperErrorKind, sources::FILES,
 };
 use crate::ConfigError;
@@ -12,11 +12,11 @@ use crate::ConfigError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored {
-    /// The source that has the credential now.
-    pub origin: CredentialOrigin,
-    /// A source that is asked earlier and has another credential for the key, which hides the one that was
+    /// The entry that has the credential now.
+    pub entry: CredentialEntry,
+    /// An entry of a source that is asked earlier and that has another credential for the key, which hides the one that was
     /// stored.
-    pub hidden_by: Option<CredentialOrigin>,
+    pub hidden_by: Option<CredentialEntry>,
 }
 
 /// The result of erasing credentials.
@@ -27,7 +27,7 @@ pub struct Erased {
     /// had one.
     pub removed: Vec<CredentialSource>,
     /// A source that still has a credential for the key, such as the file of another tool.
-    pub remaining: Option<CredentialOrigin>,
+    pub remaining: Option<CredentialEntry>,
     /// Sources that did not answer, so that they may still have a credential: helpers that `credsStore` names, and
     /// what keeps the look-up from ending.
     pub unanswered: Vec<CredentialsError>,
@@ -86,20 +86,20 @@ impl Credentials {
                     .and_then(|delegate| delegate.store(key, credential))
             };
             match result {
-                Ok(origin) => return Ok(self.stored(key, credential, origin)),
+                Ok(entry) => return Ok(self.stored(key, credential, entry)),
                 Err(error) => errors.push(error),
             }
         }
         Err(CredentialsError::combine(errors).unwrap_or(CredentialsError::NoFile))
     }
 
-    fn stored(&self, key: &CredentialKey, credential: &Credential, origin: CredentialOrigin) -> Stored {
+    fn stored(&self, key: &CredentialKey, credential: &Credential, entry: CredentialEntry) -> Stored {
         // A source that cannot be read is reported by the look-up that needs it; the login is done.
         let hidden_by = self.lookup(key).ok().and_then(|seen| {
             let hidden = seen.credential() != Some(credential);
-            seen.origin().filter(|_| hidden).cloned()
+            seen.entry().filter(|_| hidden).cloned()
         });
-        Stored { origin, hidden_by }
+        Stored { entry, hidden_by }
     }
 
     /// Removes the credentials under a key from every source that [`Credentials::store`] may use, and
@@ -137,7 +137,7 @@ impl Credentials {
                 let known: Vec<String> = unanswered.iter().map(ToString::to_string).collect();
                 let more = lookup.unanswered().iter();
                 unanswered.extend(more.filter(|error| !known.contains(&error.to_string())).cloned());
-                lookup.origin().cloned()
+                lookup.entry().cloned()
             }
             Err(error) => {
                 unanswered.push(error);
@@ -203,12 +203,12 @@ impl Credentials {
         &self,
         key: &CredentialKey,
         credential: &Credential,
-    ) -> Result<CredentialOrigin, CredentialsError> {
+    ) -> Result<CredentialEntry, CredentialsError> {
         let (path, format) = self.written_file()?;
         let file = AuthFile::read(path, format)?;
         let own = file.helper(key.registry());
         if let Some(name) = own.or(file.credentials_store()).filter(|name| !name.is_empty()) {
-            let origin = self
+            let entry = self
                 .sources
                 .delegate(name, Some((path, format)))?
                 .store(key, credential)?;
@@ -217,14 +217,14 @@ impl Credentials {
                 edit.mark(key)?; // Docker lists the registries that its store has credentials for
                 edit.commit()?;
             }
-            return Ok(origin);
+            return Ok(entry);
         }
         let mut edit = AuthFile::edit(path, format)?;
         edit.set(key, credential)?;
         edit.commit()?;
         let file = AuthFile::read(path, format)?;
         let entry = file.entry(key);
-        Ok(CredentialOrigin::File {
+        Ok(CredentialEntry::File {
             path: path.to_owned(),
             key: entry.map_or_else(|| key.to_string(), |entry| entry.key().to_owned()),
             line: entry.map_or(1, super::AuthEntry::line),

@@ -4,7 +4,7 @@ use wharf_auth::{Credential, CredentialAnswer, CredentialError};
 use wharf_reference::Registry;
 
 use super::{
-    AuthFile, AuthFormat, CredentialOrigin, CredentialSource, Credentials, CredentialsError, LookupOutcome,
+    AuthFile, AuthFormat, CredentialEntry, CredentialSource, Credentials, CredentialsError, LookupOutcome,
     LookupStep, key::CredentialKey, sources::FILES,
 };
 use crate::ConfigWarning;
@@ -12,7 +12,7 @@ use crate::ConfigWarning;
 /// The result of a look-up: the credential, and each source that was asked.
 #[derive(Debug, Default)]
 pub struct Lookup {
-    found: Option<(Credential, CredentialOrigin)>,
+    found: Option<(Credential, CredentialEntry)>,
     steps: Vec<LookupStep>,
     exposed: Vec<PathBuf>,
     unanswered: Vec<CredentialsError>,
@@ -32,10 +32,10 @@ impl Lookup {
         self.found.map(|(credential, _)| credential)
     }
 
-    /// The source of the credential.
+    /// The entry of the source that has the credential.
     #[must_use]
-    pub fn origin(&self) -> Option<&CredentialOrigin> {
-        self.found.as_ref().map(|(_, origin)| origin)
+    pub fn entry(&self) -> Option<&CredentialEntry> {
+        self.found.as_ref().map(|(_, entry)| entry)
     }
 
     /// The sources that were asked, in order; the last one is where the credential was found, if it was.
@@ -191,13 +191,13 @@ impl Credentials {
             lookup.step(source, outcome);
             return Ok(Answer::Nothing);
         };
-        let origin = CredentialOrigin::File {
+        let entry = CredentialEntry::File {
             path: path.to_owned(),
             key: entry_key,
             line,
         };
-        lookup.step(source, LookupOutcome::Found(origin.clone()));
-        lookup.found = Some((credential, origin));
+        lookup.step(source, LookupOutcome::Found(entry.clone()));
+        lookup.found = Some((credential, entry));
         Ok(Answer::Found)
     }
 
@@ -209,12 +209,12 @@ impl Credentials {
         lookup: &mut Lookup,
     ) -> Result<Answer, CredentialsError> {
         let delegate = self.sources.delegate(name, named_by)?;
-        let Some((credential, origin)) = delegate.find(registry)? else {
+        let Some((credential, entry)) = delegate.find(registry)? else {
             lookup.step(delegate.source(), LookupOutcome::Nothing);
             return Ok(Answer::Nothing);
         };
-        lookup.step(delegate.source(), LookupOutcome::Found(origin.clone()));
-        lookup.found = Some((credential, origin));
+        lookup.step(delegate.source(), LookupOutcome::Found(entry.clone()));
+        lookup.found = Some((credential, entry));
         Ok(Answer::Found)
     }
 }

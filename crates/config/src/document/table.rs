@@ -43,8 +43,8 @@ impl<'t, 'a> Table<'t, 'a> {
         self.offset
     }
 
-    pub(crate) fn origin(&self) -> SourceLine {
-        self.document.origin(self.offset)
+    pub(crate) fn source_line(&self) -> SourceLine {
+        self.document.source_line(self.offset)
     }
 
     /// An error about one of this table's keys.
@@ -91,7 +91,7 @@ impl<'t, 'a> Table<'t, 'a> {
         if let Some((other, _)) = written.next() {
             let message = format!(
                 "the key stands here and in line {}, in another case; leave one",
-                self.document.origin(other.span().start.min(offset)).line()
+                self.document.source_line(other.span().start.min(offset)).line()
             );
             let last = other.span().start.max(offset);
             return Err(self.error(ConfigErrorKind::Conflict, last, key, message));

@@ -10,7 +10,7 @@ use crate::{AuthFormat, ConfigError, ConfigErrorKind};
 pub(crate) struct AuthFiles {
     /// In the order in which they are asked.
     pub(crate) read: Vec<(PathBuf, AuthFormat)>,
-    /// The one that is written. `None` if the host has no place for one.
+    /// The one that is written. `None` if the host has no directory for one.
     pub(crate) write: Option<(PathBuf, AuthFormat)>,
     /// The directory that must exist before anything is written below it: the system makes it at login.
     pub(crate) must_exist: Option<PathBuf>,

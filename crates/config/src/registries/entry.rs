@@ -11,8 +11,8 @@ use crate::{
 };
 
 pub(crate) fn registry(mut table: Table<'_, '_>) -> Result<RegistryTable, ConfigError> {
-    let prefix = place(&mut table, "prefix")?;
-    let location = place(&mut table, "location")?;
+    let prefix = located_name(&mut table, "prefix")?;
+    let location = located_name(&mut table, "location")?;
     let insecure = table.bool("insecure")?.unwrap_or_default();
     let blocked = table.bool("blocked")?.unwrap_or_default();
     let mirror_by_digest_only = table.bool("mirror-by-digest-only")?.unwrap_or_default();
@@ -39,7 +39,7 @@ pub(crate) fn registry(mut table: Table<'_, '_>) -> Result<RegistryTable, Config
     for mirror_table in table.tables("mirror")? {
         mirrors.push(mirror(mirror_table, mirror_by_digest_only)?);
     }
-    let origin = table.origin();
+    let line = table.source_line();
     table.finish();
     Ok(RegistryTable {
         prefix,
@@ -48,21 +48,24 @@ pub(crate) fn registry(mut table: Table<'_, '_>) -> Result<RegistryTable, Config
         blocked,
         mirror_by_digest_only,
         mirrors,
-        origin,
+        line,
     })
 }
 
 /// The text of a prefix or location without the slashes at its end; `None` if nothing is left of it.
-fn place(table: &mut Table<'_, '_>, key: &'static str) -> Result<Option<Located<String>>, ConfigError> {
+fn located_name(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+) -> Result<Option<Located<String>>, ConfigError> {
     let Some(text) = table.string(key)? else {
         return Ok(None);
     };
     let value = location_text(table, key, &text)?.to_owned();
-    let place = Located {
+    let located = Located {
         value,
         offset: text.offset,
     };
-    Ok(Some(place).filter(|place| !place.value.is_empty()))
+    Ok(Some(located).filter(|located| !located.value.is_empty()))
 }
 
 fn read_prefix(
@@ -119,13 +122,13 @@ fn mirror(mut table: Table<'_, '_>, by_digest_only: bool) -> Result<Mirror, Conf
         })?,
     };
     let location = read_location(&table, text, location.offset, None);
-    let origin = table.origin();
+    let line = table.source_line();
     table.finish();
     Ok(Mirror {
         location,
         insecure,
         pulls,
-        origin,
+        line,
     })
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Layer {
 #[derive(Debug, Clone)]
 pub(crate) struct Search {
     pub(crate) registries: Vec<Registry>,
-    pub(crate) origin: SourceLine,
+    pub(crate) line: SourceLine,
 }
 
 /// The part a file plays: version 1 is for main files only.
@@ -108,7 +108,7 @@ pub(crate) fn search(
     key: &str,
     entries: Located<Vec<Located<String>>>,
 ) -> Result<Search, ConfigError> {
-    let origin = table.document().origin(entries.offset);
+    let line = table.document().source_line(entries.offset);
     let mut registries = Vec::with_capacity(entries.value.len());
     for entry in entries.value {
         let text = location_text(table, key, &entry)?;
@@ -129,7 +129,7 @@ pub(crate) fn search(
             }
         }
     }
-    Ok(Search { registries, origin })
+    Ok(Search { registries, line })
 }
 
 fn mode(root: &mut Table<'_, '_>) -> Result<Option<(ShortNameMode, SourceLine)>, ConfigError> {
@@ -147,15 +147,15 @@ fn mode(root: &mut Table<'_, '_>) -> Result<Option<(ShortNameMode, SourceLine)>,
         );
         return Err(root.error(ConfigErrorKind::Value, text.offset, KEY, message));
     };
-    Ok(Some((mode, root.document().origin(text.offset))))
+    Ok(Some((mode, root.document().source_line(text.offset))))
 }
 
 /// Tables of one file with one location must have equal settings for its connection.
 fn check_flags(root: &Table<'_, '_>, tables: &[(usize, RegistryTable)]) -> Result<(), ConfigError> {
     let mut seen: BTreeMap<&str, &RegistryTable> = BTreeMap::new();
     for (offset, table) in tables {
-        let place = table.location().unwrap_or(table.prefix.as_str());
-        let first = *seen.entry(place).or_insert(table);
+        let location = table.location().unwrap_or(table.prefix.as_str());
+        let first = *seen.entry(location).or_insert(table);
         let key = if first.insecure != table.insecure {
             "registry.insecure"
         } else if first.blocked != table.blocked {
@@ -165,8 +165,8 @@ fn check_flags(root: &Table<'_, '_>, tables: &[(usize, RegistryTable)]) -> Resul
         };
         let message = format!(
             "{} is given two values, by this table and by that in line {}",
-            quoted(place),
-            first.origin.line()
+            quoted(location),
+            first.line.line()
         );
         return Err(root.error(ConfigErrorKind::Conflict, *offset, key, message));
     }
@@ -186,7 +186,7 @@ fn without_duplicates(root: &Table<'_, '_>, tables: Vec<(usize, RegistryTable)>)
             );
             root.document().warn(offset, "registry", "prefix", message);
         } else {
-            seen.insert(table.prefix.key(), table.origin.clone());
+            seen.insert(table.prefix.key(), table.line.clone());
             kept.push(table);
         }
     }

@@ -24,7 +24,7 @@ pub struct Skipped {
     /// Mirror or primary.
     pub role: Role,
     /// The table that it comes from.
-    pub origin: SourceTable,
+    pub table: SourceTable,
     /// The mistake in the name.
     pub reason: String,
 }
@@ -80,7 +80,7 @@ impl<'a> Resolution<'a> {
         let reasons: Vec<String> = self
             .skipped
             .iter()
-            .map(|skipped| format!("{}: {}", skipped.origin, skipped.reason))
+            .map(|skipped| format!("{}: {}", skipped.table, skipped.reason))
             .collect();
         Err(ResolveError::Unusable {
             repository: self.repository,
@@ -118,7 +118,7 @@ impl Registries {
         let Some((table, rest)) = best else {
             let mut primary = Candidate::primary(repository.clone());
             primary.blocked = self.blocker(&name).map(|table| Blocked {
-                origin: table.source().to_string(),
+                table: table.source(),
                 repository: repository.clone(),
             });
             resolution.candidates.push(primary);
@@ -128,14 +128,14 @@ impl Registries {
             let unnamed = Unnamed {
                 role: Role::Mirror,
                 insecure: mirror.insecure,
-                origin: mirror.source(),
+                source: mirror.source(),
             };
             self.add(&mut resolution, unnamed, mirror.location.rewrite(rest));
         }
         let unnamed = Unnamed {
             role: Role::Primary,
             insecure: table.insecure,
-            origin: table.source(),
+            source: table.source(),
         };
         let pulls = matches!(intent, Intent::PullTag | Intent::PullDigest);
         let rewritten = match &table.location {
@@ -150,7 +150,7 @@ impl Registries {
         let Unnamed {
             role,
             insecure,
-            origin,
+            source,
         } = unnamed;
         let logical = resolution.table.filter(|_| role == Role::Primary);
         let physical = match repository {
@@ -163,9 +163,13 @@ impl Registries {
                     Role::Primary => "registry",
                 };
                 let message = format!("left out for {}: {reason}", resolution.repository);
-                let warning = ConfigWarning::of_table(origin.line(), table, "location", message);
+                let warning = ConfigWarning::of_table(source.line(), table, "location", message);
                 resolution.warnings.push(warning);
-                resolution.skipped.push(Skipped { role, origin, reason });
+                resolution.skipped.push(Skipped {
+                    role,
+                    table: source,
+                    reason,
+                });
                 return;
             }
         };
@@ -175,7 +179,7 @@ impl Registries {
         ];
         let blocked = names.into_iter().find_map(|(table, repository)| {
             Some(Blocked {
-                origin: table?.source().to_string(),
+                table: table?.source(),
                 repository: repository.clone(),
             })
         });
@@ -184,7 +188,7 @@ impl Registries {
             repository: physical,
             tls: tls_mode(insecure),
             role,
-            origin: Some(origin),
+            table: Some(source),
         });
     }
 
@@ -201,7 +205,7 @@ impl Registries {
         );
         registry
             .is_docker_hub()
-            .then(|| ConfigWarning::of_table(&table.origin, "registry", "prefix", message))
+            .then(|| ConfigWarning::of_table(&table.line, "registry", "prefix", message))
     }
 
     /// The table that blocks a name, if one does: the most specific one for either way to write its port.
@@ -235,7 +239,7 @@ impl Registries {
 struct Unnamed {
     role: Role,
     insecure: bool,
-    origin: SourceTable,
+    source: SourceTable,
 }
 
 impl Resolve for Registries {
@@ -249,7 +253,7 @@ impl Resolve for Registries {
         if let Some(table) = self.blocker(&Name::of(registry, "")) {
             return Err(ResolveError::BlockedRegistry {
                 registry: registry.clone(),
-                origin: table.source().to_string(),
+                table: table.source(),
             });
         }
         Ok(tls_mode(table.is_some_and(|table| table.insecure)))

@@ -10,7 +10,7 @@ pub struct RegistryTable {
     pub(crate) blocked: bool,
     pub(crate) mirror_by_digest_only: bool,
     pub(crate) mirrors: Vec<Mirror>,
-    pub(crate) origin: SourceLine,
+    pub(crate) line: SourceLine,
 }
 
 impl RegistryTable {
@@ -62,7 +62,7 @@ impl RegistryTable {
 
     /// The table as it is named in an explanation.
     pub(crate) fn source(&self) -> SourceTable {
-        SourceTable::registry(self.origin.clone(), self.prefix.to_string())
+        SourceTable::registry(self.line.clone(), self.prefix.to_string())
     }
 }
 
@@ -72,7 +72,7 @@ pub struct Mirror {
     pub(crate) location: Location,
     pub(crate) insecure: bool,
     pub(crate) pulls: PullFromMirror,
-    pub(crate) origin: SourceLine,
+    pub(crate) line: SourceLine,
 }
 
 impl Mirror {
@@ -96,7 +96,7 @@ impl Mirror {
 
     /// The mirror as it is named in an explanation.
     pub(crate) fn source(&self) -> SourceTable {
-        SourceTable::mirror(self.origin.clone(), self.location.as_str().to_owned())
+        SourceTable::mirror(self.line.clone(), self.location.as_str().to_owned())
     }
 }
 

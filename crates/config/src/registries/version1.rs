@@ -114,6 +114,6 @@ fn registry(list: &Table<'_, '_>, entry: &Located<String>) -> Result<RegistryTab
         blocked: false,
         mirror_by_digest_only: false,
         mirrors: Vec::new(),
-        origin: list.document().origin(entry.offset),
+        line: list.document().source_line(entry.offset),
     })
 }

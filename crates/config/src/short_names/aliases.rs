@@ -17,7 +17,7 @@ pub struct Aliases {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
     repository: Option<Repository>,
-    origin: SourceLine,
+    line: SourceLine,
 }
 
 impl Alias {
@@ -29,8 +29,8 @@ impl Alias {
 
     /// The line that defines it.
     #[must_use]
-    pub const fn origin(&self) -> &SourceLine {
-        &self.origin
+    pub const fn source_line(&self) -> &SourceLine {
+        &self.line
     }
 }
 
@@ -72,8 +72,8 @@ impl Aliases {
             });
             match repository {
                 Ok(repository) => {
-                    let origin = table.document().origin(name.offset);
-                    by_name.insert(name.value.to_owned(), Alias { repository, origin });
+                    let line = table.document().source_line(name.offset);
+                    by_name.insert(name.value.to_owned(), Alias { repository, line });
                 }
                 Err(error) => errors.push((name.offset, error)),
             }

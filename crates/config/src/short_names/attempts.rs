@@ -2,13 +2,13 @@ use std::{error, fmt};
 
 use wharf_reference::{Reference, ShortName};
 
-use super::{NameCandidate, ResolvedName};
+use super::{PossibleName, ResolvedName};
 
-/// Goes through the candidates of a name: the next is tried only if the last does not have the image, hides
+/// Goes through the images that a name may mean: the next is tried only if the last does not have the image, hides
 /// whether it has it, or is blocked on this host.
 ///
 /// A registry that fails in any other way may have the image, and the owner of the next registry must not gain
-/// by that failure (R2). [`Failures`] names the candidates that were not asked.
+/// by that failure (R2). [`Failures`] names the images that were not asked.
 ///
 /// ```
 /// use wharf_config::{Failure, Registries, ShortNames};
@@ -17,8 +17,8 @@ use super::{NameCandidate, ResolvedName};
 /// let registries = Registries::parse("unqualified-search-registries = ['a.lan', 'b.lan']")?;
 /// let resolved = ShortNames::new(&registries).resolve(&Written::parse("app")?, None)?;
 /// let mut attempts = resolved.attempts();
-/// while let Some(candidate) = attempts.next_candidate() {
-///     assert_eq!(candidate.reference().as_str(), "a.lan/app:latest");
+/// while let Some(name) = attempts.next_name() {
+///     assert_eq!(name.reference().as_str(), "a.lan/app:latest");
 ///     attempts.failed("503 Service Unavailable", Failure::Final); // the second is never tried
 /// }
 /// assert_eq!(attempts.into_failures().iter().count(), 1);
@@ -32,7 +32,7 @@ pub struct Attempts<'a, E> {
     failures: Vec<(Reference, E)>,
 }
 
-/// The kind of failure of an attempt, which decides whether the next candidate is tried.
+/// The kind of failure of an attempt, which decides whether the next possible name is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The registry answered that there is no such image or repository (404).
@@ -41,11 +41,11 @@ pub enum Failure {
     Denied,
     /// This host's configuration blocks the registry, so it was not asked.
     Blocked,
-    /// Anything else; no other candidate is tried.
+    /// Anything else; no other possible name is tried.
     Final,
 }
 
-/// The failures of all candidates that were tried.
+/// The failures of all images that were tried.
 #[derive(Debug)]
 pub struct Failures<E> {
     short: Option<ShortName>,
@@ -63,30 +63,30 @@ impl<'a, E> Attempts<'a, E> {
         }
     }
 
-    /// The candidate to try next.
-    pub fn next_candidate(&mut self) -> Option<&'a NameCandidate> {
+    /// The image to try next.
+    pub fn next_name(&mut self) -> Option<&'a PossibleName> {
         if self.stopped {
             return None;
         }
-        let candidate = self.resolved.candidates().get(self.next)?;
+        let name = self.resolved.possible_names().get(self.next)?;
         self.next += 1;
-        Some(candidate)
+        Some(name)
     }
 
-    /// Records the failure of the last candidate.
+    /// Records the failure of the last image.
     pub fn failed(&mut self, error: E, failure: Failure) {
         self.stopped |= failure == Failure::Final;
         let tried = self.next.checked_sub(1);
-        if let Some(candidate) = tried.and_then(|tried| self.resolved.candidates().get(tried)) {
-            self.failures.push((candidate.reference().clone(), error));
+        if let Some(name) = tried.and_then(|tried| self.resolved.possible_names().get(tried)) {
+            self.failures.push((name.reference().clone(), error));
         }
     }
 
-    /// The error, when there is no candidate left.
+    /// The error, when there is no image left.
     #[must_use]
     pub fn into_failures(self) -> Failures<E> {
-        let rest = self.resolved.candidates().iter().skip(self.next);
-        let not_asked = rest.map(|candidate| candidate.reference().clone()).collect();
+        let rest = self.resolved.possible_names().iter().skip(self.next);
+        let not_asked = rest.map(|name| name.reference().clone()).collect();
         Failures {
             short: self.resolved.short_name().cloned(),
             tried: self.failures,
@@ -126,7 +126,7 @@ impl<E> Failures<E> {
         self.tried.into_iter().map(|(_, error)| error).collect()
     }
 
-    /// The last error, which is the only one unless several candidates were tried.
+    /// The last error, which is the only one unless several images were tried.
     #[must_use]
     pub fn into_last(mut self) -> Option<E> {
         self.tried.pop().map(|(_, error)| error)

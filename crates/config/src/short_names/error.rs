@@ -15,16 +15,16 @@ pub enum ShortNameError {
         /// The name.
         name: ShortName,
         /// The line with the empty list of search registries; `None` if there is no list.
-        origin: Option<SourceLine>,
+        list: Option<SourceLine>,
     },
     /// The name may mean several images, the mode is `enforcing`, and there is no prompt.
     Ambiguous {
         /// The name.
         name: ShortName,
         /// The images that it may mean.
-        candidates: Vec<Reference>,
+        possible: Vec<Reference>,
     },
-    /// The prompt chose no candidate.
+    /// The prompt chose none of the images.
     Declined {
         /// The name.
         name: ShortName,
@@ -41,19 +41,19 @@ impl fmt::Display for ShortNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(_) => f.write_str("the aliases of short names cannot be read"),
-            Self::Unresolved { name, origin } => {
+            Self::Unresolved { name, list } => {
                 write!(f, "the short name {name} has no alias and ")?;
-                match origin {
-                    Some(origin) => write!(f, "{origin} lists no unqualified-search-registries")?,
+                match list {
+                    Some(list) => write!(f, "{list} lists no unqualified-search-registries")?,
                     None => f.write_str("no unqualified-search-registries are configured")?,
                 }
                 f.write_str("; write it with its registry, as in docker.io/library/alpine")
             }
-            Self::Ambiguous { name, candidates } => {
+            Self::Ambiguous { name, possible } => {
                 write!(f, "the short name {name} may mean ")?;
-                for (index, candidate) in candidates.iter().enumerate() {
+                for (index, reference) in possible.iter().enumerate() {
                     f.write_str(if index == 0 { "" } else { " or " })?;
-                    write!(f, "{candidate}")?;
+                    write!(f, "{reference}")?;
                 }
                 f.write_str("; write the one that is meant")
             }

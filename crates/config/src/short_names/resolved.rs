@@ -8,57 +8,49 @@ use crate::SourceLine;
 /// The images that a name may mean, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedName {
-    candidates: Vec<NameCandidate>,
-    origin: NameOrigin,
+    names: Vec<PossibleName>,
+    reason: NameReason,
     short: Option<ShortName>,
 }
 
-/// An image that a name may mean.
+/// The full name of one image that a name may mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NameCandidate {
+pub struct PossibleName {
     reference: Reference,
     recorded_as: Option<String>,
 }
 
-/// The reason why a name stands for its candidates.
+/// The reason why a name has the possible names that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum NameOrigin {
+pub enum NameReason {
     /// The name has a registry.
     FullName,
     /// The name is an alias, defined in this line.
     Alias(SourceLine),
     /// The name is searched in the registries that this line lists; `None` if they do not come from a file.
     Search(Option<SourceLine>),
-    /// The prompt chose the candidate.
+    /// The image was chosen when asked.
     Prompt,
     /// Every short name is Docker Hub's, by the caller's wish.
     DockerHub,
 }
 
 impl ResolvedName {
-    pub(crate) const fn new(
-        candidates: Vec<NameCandidate>,
-        origin: NameOrigin,
-        short: Option<ShortName>,
-    ) -> Self {
-        Self {
-            candidates,
-            origin,
-            short,
-        }
+    pub(crate) const fn new(names: Vec<PossibleName>, reason: NameReason, short: Option<ShortName>) -> Self {
+        Self { names, reason, short }
     }
 
     /// The images to try, in order; at least one.
     #[must_use]
-    pub fn candidates(&self) -> &[NameCandidate] {
-        &self.candidates
+    pub fn possible_names(&self) -> &[PossibleName] {
+        &self.names
     }
 
-    /// The reason why the name stands for these candidates.
+    /// The reason why the name may mean these images.
     #[must_use]
-    pub const fn origin(&self) -> &NameOrigin {
-        &self.origin
+    pub const fn reason(&self) -> &NameReason {
+        &self.reason
     }
 
     /// The short name; `None` if it has a registry.
@@ -67,14 +59,14 @@ impl ResolvedName {
         self.short.as_ref()
     }
 
-    /// An iteration over the candidates that ends as [`Attempts`] describes.
+    /// An iteration over the possible names that ends as [`Attempts`] describes.
     #[must_use]
     pub const fn attempts<E>(&self) -> Attempts<'_, E> {
         Attempts::new(self)
     }
 }
 
-impl NameCandidate {
+impl PossibleName {
     pub(crate) const fn new(reference: Reference) -> Self {
         Self {
             reference,
@@ -82,7 +74,7 @@ impl NameCandidate {
         }
     }
 
-    /// A candidate that was chosen for this name.
+    /// The image that was chosen for this short name.
     pub(crate) fn chosen(reference: Reference, name: &ShortName) -> Self {
         Self {
             reference,
@@ -103,12 +95,12 @@ impl NameCandidate {
     }
 }
 
-impl fmt::Display for NameOrigin {
+impl fmt::Display for NameReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FullName => f.write_str("the name has a registry"),
-            Self::Alias(origin) => write!(f, "an alias defined in {origin}"),
-            Self::Search(Some(origin)) => write!(f, "the search registries of {origin}"),
+            Self::Alias(line) => write!(f, "an alias defined in {line}"),
+            Self::Search(Some(line)) => write!(f, "the search registries of {line}"),
             Self::Search(None) => f.write_str("the search registries"),
             Self::Prompt => f.write_str("chosen when asked"),
             Self::DockerHub => f.write_str("short names are Docker Hub's by the caller's wish"),

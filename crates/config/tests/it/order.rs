@@ -50,7 +50,7 @@ fn answers(registries: &Registries) -> Vec<Vec<String>> {
     let names = ShortNames::new(registries);
     let short = ["a", "b", "b/c", "d"].map(|name| {
         let resolved = names.resolve(&Written::parse(name).unwrap(), None);
-        let candidates = resolved.map(|resolved| resolved.candidates().to_vec());
+        let candidates = resolved.map(|resolved| resolved.possible_names().to_vec());
         vec![format!("{:?}", candidates.map_err(|error| error.to_string()))]
     });
     resolved.chain(short).collect()

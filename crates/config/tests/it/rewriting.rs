@@ -424,7 +424,7 @@ fn what_is_left_out_is_explained() {
     assert_eq!(resolution.candidates().len(), 1);
     let skipped = &resolution.skipped()[0];
     assert_eq!(
-        skipped.origin.to_string(),
+        skipped.table.to_string(),
         "line 3 ([[registry.mirror]] docker.io)"
     );
     assert!(skipped.reason.starts_with("docker.io/x is not a canonical"));

@@ -372,7 +372,7 @@ fn every_name_means_what_it_should() {
             Ok(written) => names.resolve(&written, prompt).map_err(|error| error.to_string()),
         };
         let found = found.map(|resolved| {
-            let candidates = resolved.candidates().iter().map(|candidate| {
+            let candidates = resolved.possible_names().iter().map(|candidate| {
                 let recorded = candidate.recorded_as().map(|name| format!(" recorded as {name}"));
                 shown(candidate.reference()) + &recorded.unwrap_or_default()
             });
@@ -403,11 +403,14 @@ fn docker_hub_can_be_forced() {
     let names = names(&host(ALIASED, "[aliases]\nbroken")).with_docker_hub(true);
     let foo = Written::parse("foo:1").unwrap();
     let resolved = names.resolve(&foo, None).unwrap();
-    assert_eq!(resolved.candidates()[0].reference(), "docker.io/library/foo:1");
+    assert_eq!(
+        resolved.possible_names()[0].reference(),
+        "docker.io/library/foo:1"
+    );
     assert_eq!(names.resolve_local(&foo).unwrap(), ["docker.io/library/foo:1"]);
     let full = Written::parse("q.io/foo").unwrap();
     let resolved = names.resolve(&full, None).unwrap();
-    assert_eq!(resolved.candidates()[0].reference(), "q.io/foo:latest");
+    assert_eq!(resolved.possible_names()[0].reference(), "q.io/foo:latest");
 }
 
 #[test]
@@ -415,9 +418,9 @@ fn the_callers_mode_beats_the_configured_one() {
     let names = names(&host(TWO_ENFORCING, ""));
     let x = Written::parse("x").unwrap();
     let error = names.resolve(&x, None).unwrap_err();
-    assert!(matches!(error, ShortNameError::Ambiguous { candidates, .. } if candidates.len() == 2));
+    assert!(matches!(error, ShortNameError::Ambiguous { possible, .. } if possible.len() == 2));
     let names = names.with_mode(ShortNameMode::Permissive);
-    assert_eq!(names.resolve(&x, None).unwrap().candidates().len(), 2);
+    assert_eq!(names.resolve(&x, None).unwrap().possible_names().len(), 2);
     assert_eq!(names.mode(), ShortNameMode::Permissive);
 }
 
@@ -427,7 +430,7 @@ fn a_name_says_why_it_means_what_it_means() {
     let names = names(&host);
     let why = |name: &str, prompt: Option<&dyn Prompt>| {
         let resolved = names.resolve(&Written::parse(name).unwrap(), prompt).unwrap();
-        resolved.origin().to_string()
+        resolved.reason().to_string()
     };
     let first = |_: &ShortName, _: &[Reference]| Some(0);
     assert_eq!(why("a.lan/x", None), "the name has a registry");
@@ -443,7 +446,7 @@ fn a_name_says_why_it_means_what_it_means() {
     );
     assert_eq!(why("x", Some(&first)), "chosen when asked");
     let alias = names.alias("foo").unwrap().unwrap();
-    assert_eq!(alias.origin().file(), Some(machine.as_path()));
+    assert_eq!(alias.source_line().file(), Some(machine.as_path()));
 }
 
 #[test]
@@ -466,15 +469,15 @@ fn only_a_choice_is_recorded_and_then_found() {
     let before = names(&host);
     let x = Written::parse("x:1").unwrap();
     let unchosen = before.resolve(&x, None).unwrap();
-    assert!(!before.record(&unchosen.candidates()[0]).unwrap());
+    assert!(!before.record(&unchosen.possible_names()[0]).unwrap());
     assert!(!host.path("var").exists(), "a look-up must write nothing");
 
     let second = |_: &ShortName, _: &[Reference]| Some(1);
     let chosen = before.resolve(&x, Some(&second)).unwrap();
-    assert!(before.record(&chosen.candidates()[0]).unwrap());
+    assert!(before.record(&chosen.possible_names()[0]).unwrap());
     let after = names(&host);
     let resolved = after.resolve(&Written::parse("x:2").unwrap(), None).unwrap();
-    assert_eq!(resolved.candidates()[0].reference(), "b.lan:5000/x:2");
+    assert_eq!(resolved.possible_names()[0].reference(), "b.lan:5000/x:2");
     assert_eq!(
         std::fs::read_to_string(host.path(MACHINE)).unwrap(),
         "[aliases]\n  \"x\" = \"b.lan:5000/x\"\n"
@@ -636,7 +639,7 @@ fn without_a_host_there_is_no_file_to_record_in() {
     let resolved = names
         .resolve(&Written::parse("x").unwrap(), Some(&first))
         .unwrap();
-    assert!(!names.record(&resolved.candidates()[0]).unwrap());
+    assert!(!names.record(&resolved.possible_names()[0]).unwrap());
     assert!(names.file().is_none());
 }
 
@@ -664,7 +667,7 @@ fn the_next_registry_is_tried_only_after_one_that_does_not_give_the_image() {
     ] {
         let mut attempts = resolved.attempts();
         let mut seen = Vec::new();
-        while let Some(candidate) = attempts.next_candidate() {
+        while let Some(candidate) = attempts.next_name() {
             let failure = failures[seen.len()];
             seen.push(candidate.reference().to_string());
             attempts.failed("refused", failure);
@@ -696,7 +699,7 @@ fn the_failure_of_the_only_image_is_told_alone() {
         let names = ShortNames::new(&Registries::parse(conf).unwrap());
         let resolved = names.resolve(&Written::parse(name).unwrap(), None).unwrap();
         let mut attempts = resolved.attempts();
-        attempts.next_candidate().unwrap();
+        attempts.next_name().unwrap();
         attempts.failed("refused", Failure::Final);
         let failed = attempts.into_failures();
         assert!(failed.not_asked().is_empty());

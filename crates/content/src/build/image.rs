@@ -98,7 +98,7 @@ impl ImageBuilder {
         self.with_layer(descriptor)
     }
 
-    /// Adds a layer that the destination has already, by the descriptor that
+    /// Adds a layer that the sink has already, by the descriptor that
     /// [`SinkExt::push_bytes`](crate::SinkExt::push_bytes) or [`Sink::ingest`](crate::Sink::ingest)
     /// returned, on top of those added before.
     pub fn with_layer(mut self, layer: Descriptor) -> Self {

@@ -68,7 +68,7 @@ impl IndexBuilder {
         })
     }
 
-    /// Adds an image or index that the destination has already, with the platform and annotations of the
+    /// Adds an image or index that the sink has already, with the platform and annotations of the
     /// descriptor.
     pub fn with_manifest(mut self, descriptor: Descriptor) -> Self {
         self.entries.push(descriptor);

@@ -116,9 +116,8 @@ impl Source for BuiltImage {
         let digest = descriptor.digest();
         let found = self.blobs().find(|(known, _)| known.digest() == digest);
         let (_, bytes) = found.ok_or_else(|| {
-            let message = format!(
-                "{digest} was given to the builder without its bytes; push it to the destination first"
-            );
+            let message =
+                format!("{digest} was given to the builder without its bytes; push it to the sink first");
             Error::new(ErrorKind::NotFound, message)
         })?;
         Blob::from_bytes(descriptor.clone(), bytes.clone())

@@ -1,4 +1,4 @@
-//! Whatever the graph, whatever the destination has already and whichever calls fail: what is named
+//! Whatever the graph, whatever the sink has already and whichever calls fail: what is named
 //! afterwards is whole, and a second run makes it so without moving a complete blob again.
 
 use std::{
@@ -25,7 +25,7 @@ struct Case {
     images: Vec<Vec<Index>>,
     indexes: Vec<Vec<Index>>,
     referrers: Vec<Index>,
-    /// Which blobs, images and indexes the destination has.
+    /// Which blobs, images and indexes the sink has.
     present: Vec<bool>,
     named_before: bool,
     mounts: bool,

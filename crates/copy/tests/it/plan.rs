@@ -63,7 +63,7 @@ async fn a_plan_says_who_is_asked_for_what() {
     assert_eq!(amount(Action::Ask), (0, 0));
     assert_eq!(plan.total().count, 5);
     assert_eq!(plan.bytes(), root);
-    let calls = plan.calls();
+    let calls = plan.requests();
     assert_eq!(
         (
             calls.reads,
@@ -82,7 +82,7 @@ async fn a_plan_says_who_is_asked_for_what() {
     assert_eq!(sink.log().len(), 4, "what the plan said and nothing else");
 }
 
-/// What the destination knows at once is applied before anything moves, and only the rest is asked for.
+/// What the sink knows at once is applied before anything moves, and only the rest is asked for.
 #[tokio::test]
 async fn what_the_cache_answers_is_not_asked_for() {
     let source = Arc::new(TestStore::new());
@@ -150,7 +150,7 @@ async fn each_blob_is_mounted_from_where_it_is() {
     assert_eq!(of(Action::Mount).count(), 3, "config and two layers");
     let copied: Vec<&Digest> = of(Action::Copy).map(|step| step.descriptor.digest()).collect();
     assert_eq!(copied, [&made, image.digest()]);
-    assert_eq!(plan.calls().mounts, 3);
+    assert_eq!(plan.requests().mounts, 3);
 
     let sink = sink();
     let report = copy(source.clone(), sink.clone(), &target("x"), Options::default())

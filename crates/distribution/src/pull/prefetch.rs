@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
     use crate::pull::{
-        script::{Script, Step, next},
+        script::{Script, ScriptStep, next},
         yield_between::YieldBetween,
     };
 
@@ -98,7 +98,12 @@ mod tests {
 
     #[tokio::test]
     async fn pieces_and_errors_come_as_they_were_received() {
-        let steps = vec![Step::Piece(1), Step::Piece(100_000), Step::Error, Step::Piece(7)];
+        let steps = vec![
+            ScriptStep::Piece(1),
+            ScriptStep::Piece(100_000),
+            ScriptStep::Error,
+            ScriptStep::Piece(7),
+        ];
         let expected = [
             Some(Ok((0, 1))),
             Some(Ok((1, 100_000))),
@@ -118,7 +123,7 @@ mod tests {
     async fn no_more_is_received_than_the_limit_allows() {
         const PIECE: usize = 400_000;
         let room = PREFETCH_BYTES as usize / PIECE;
-        let (source, asked) = Script::new(vec![Step::Piece(PIECE); 40]);
+        let (source, asked) = Script::new(vec![ScriptStep::Piece(PIECE); 40]);
         let mut prefetch = Prefetch::spawn(source);
         for taken in 0..20 {
             run_others().await;
@@ -134,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn a_piece_that_is_larger_than_the_limit_passes() {
         let large = 2 * PREFETCH_BYTES as usize;
-        let (source, _) = Script::new(vec![Step::Piece(large), Step::Piece(large)]);
+        let (source, _) = Script::new(vec![ScriptStep::Piece(large), ScriptStep::Piece(large)]);
         let mut prefetch = Prefetch::spawn(source);
         assert_eq!(next(&mut prefetch).await, Some(Ok((0, large))));
         assert_eq!(next(&mut prefetch).await, Some(Ok((large as u64, large))));
@@ -143,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_source_that_panics_is_an_error_not_an_end() {
-        let (source, _) = Script::new(vec![Step::Piece(1), Step::Panic]);
+        let (source, _) = Script::new(vec![ScriptStep::Piece(1), ScriptStep::Panic]);
         let mut prefetch = Prefetch::spawn(source);
         assert_eq!(next(&mut prefetch).await, Some(Ok((0, 1))));
         assert_eq!(next(&mut prefetch).await, Some(Err(ErrorKind::Other)));

@@ -18,7 +18,7 @@ type Item = Result<Piece, Error>;
 
 /// One answer of the source to a poll.
 #[derive(Clone, Copy)]
-pub(super) enum Step {
+pub(super) enum ScriptStep {
     Piece(usize),
     Error,
     Panic,
@@ -26,13 +26,13 @@ pub(super) enum Step {
 
 /// Counts its polls; the counter is shared with the test, which sees by its count of owners whether the source still exists.
 pub(super) struct Script {
-    steps: std::vec::IntoIter<Step>,
+    steps: std::vec::IntoIter<ScriptStep>,
     asked: Arc<AtomicUsize>,
     offset: u64,
 }
 
 impl Script {
-    pub(super) fn new(steps: Vec<Step>) -> (Self, Arc<AtomicUsize>) {
+    pub(super) fn new(steps: Vec<ScriptStep>) -> (Self, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let script = Self {
             steps: steps.into_iter(),
@@ -49,14 +49,14 @@ impl Stream for Script {
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Item>> {
         self.asked.fetch_add(1, SeqCst);
         Poll::Ready(self.steps.next().map(|step| match step {
-            Step::Piece(length) => {
+            ScriptStep::Piece(length) => {
                 let offset = self.offset;
                 self.offset += length as u64;
                 let bytes = Bytes::from(vec![0; length]);
                 Ok(Piece { offset, bytes })
             }
-            Step::Error => Err(Error::new(ErrorKind::Corrupt, "cut")),
-            Step::Panic => panic!("a source that breaks"),
+            ScriptStep::Error => Err(Error::new(ErrorKind::Corrupt, "cut")),
+            ScriptStep::Panic => panic!("a source that breaks"),
         }))
     }
 }

@@ -58,11 +58,11 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
-    use crate::pull::script::{Script, Step, next};
+    use crate::pull::script::{Script, ScriptStep, next};
 
     #[tokio::test]
     async fn a_large_piece_is_handed_out_by_the_second_poll() {
-        let (source, _) = Script::new(vec![Step::Piece(YIELD_FROM), Step::Piece(10)]);
+        let (source, _) = Script::new(vec![ScriptStep::Piece(YIELD_FROM), ScriptStep::Piece(10)]);
         let mut stream = YieldBetween::new(source, Arc::default());
         let mut polls = 0;
         let piece = poll_fn(|context| {

@@ -1,7 +1,7 @@
 //! Uploads of blobs: in one request, in chunks, or from a stream of unknown digest.
 
 mod chunks;
-mod plan;
+mod method;
 mod reader;
 mod session;
 mod stream;
@@ -12,8 +12,8 @@ use std::time::Duration;
 use wharf_content::{Blob, ErrorKind};
 use wharf_http::{RetryBudget, RetryLimit};
 
-use self::plan::{NextStep, Plan, UploadStrategy, is_final};
-pub(crate) use self::{plan::UploadQuirks, session::Session};
+use self::method::{NextStep, UploadMethod, UploadStrategy, is_final};
+pub(crate) use self::{method::UploadQuirks, session::Session};
 use crate::{
     Remote,
     endpoint::Endpoint,
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) const OPERATION: Operation = Operation::PushBlob;
 
 /// The part of a push that failed.
-enum Stage {
+enum FailedPart {
     /// No session was opened.
     Opening,
     /// A session that a refused mount had opened.
@@ -65,23 +65,23 @@ impl Remote {
             };
             let again = blob.reopen();
             let sent = self
-                .push_once(&endpoint, blob, strategy.plan(), &mut budget)
+                .push_once(&endpoint, blob, strategy.method(), &mut budget)
                 .await;
-            let Err((stage, error)) = sent else {
+            let Err((part, error)) = sent else {
                 strategy.succeeded();
                 return Ok(());
             };
-            if error.detail() == Some(Detail::Content) || matches!(stage, Stage::Opening) {
+            if error.detail() == Some(Detail::Content) || matches!(part, FailedPart::Opening) {
                 return Err(error);
             }
             // The answer may be lost and the blob stored: only the registry knows (docs/threats.md, X5).
             if is_ambiguous(&error) && !is_final(&error) && self.is_there(&endpoint, &digest).await {
                 return Ok(());
             }
-            let next_step = match stage {
-                Stage::MountedSession => NextStep::AtOnce,
-                Stage::Elsewhere if may_try_again(&error) => NextStep::Later,
-                Stage::Elsewhere => NextStep::Never,
+            let next_step = match part {
+                FailedPart::MountedSession => NextStep::AtOnce,
+                FailedPart::Elsewhere if may_try_again(&error) => NextStep::Later,
+                FailedPart::Elsewhere => NextStep::Never,
                 _ => strategy.after(&error),
             };
             let wait = match next_step {
@@ -92,7 +92,7 @@ impl Remote {
             let (Some(wait), true) = (wait, again.is_some()) else {
                 return Err(error);
             };
-            tracing::debug!(%error, ?wait, plan = ?strategy.plan(), "sending the blob again");
+            tracing::debug!(%error, ?wait, method = ?strategy.method(), "sending the blob again");
             if next_step == NextStep::Later {
                 self.client().shared().counting.wait(wait).await;
             }
@@ -104,28 +104,28 @@ impl Remote {
         &self,
         endpoint: &Endpoint,
         blob: Blob,
-        plan: Plan,
+        method: UploadMethod,
         budget: &mut RetryBudget,
-    ) -> Result<(), (Stage, Error)> {
+    ) -> Result<(), (FailedPart, Error)> {
         let digest = blob.descriptor().digest().clone();
-        let (stage, session) = if let Some(session) = self.take_session(&digest) {
-            (Stage::MountedSession, session)
+        let (part, session) = if let Some(session) = self.take_session(&digest) {
+            (FailedPart::MountedSession, session)
         } else {
-            let opened = Session::open(self, endpoint, &digest, plan != Plan::Whole, budget).await;
-            let session = opened.map_err(|error| (Stage::Opening, error))?;
-            let stage = if session.is_elsewhere() {
-                Stage::Elsewhere
+            let opened = Session::open(self, endpoint, &digest, method != UploadMethod::Whole, budget).await;
+            let session = opened.map_err(|error| (FailedPart::Opening, error))?;
+            let part = if session.is_elsewhere() {
+                FailedPart::Elsewhere
             } else {
-                Stage::Sending
+                FailedPart::Sending
             };
-            (stage, session)
+            (part, session)
         };
-        let sent = match plan {
-            Plan::Whole => whole::send(session, blob, budget).await,
-            Plan::Patch => chunks::send(session, blob, u64::MAX, budget).await,
-            Plan::Chunks(size) => chunks::send(session, blob, size, budget).await,
+        let sent = match method {
+            UploadMethod::Whole => whole::send(session, blob, budget).await,
+            UploadMethod::Patch => chunks::send(session, blob, u64::MAX, budget).await,
+            UploadMethod::Chunks(size) => chunks::send(session, blob, size, budget).await,
         };
-        sent.map_err(|error| (stage, error))
+        sent.map_err(|error| (part, error))
     }
 }
 

@@ -1,6 +1,6 @@
 use http::{HeaderMap, Method, StatusCode, header};
 use url::Url;
-use wharf_auth::{AuthError, AuthErrorKind, Authorization, Challenge, RootAnswer, Subject};
+use wharf_auth::{AuthError, AuthErrorKind, Authorization, Challenge, RequestedAccess, RootAnswer};
 use wharf_content::ErrorKind;
 use wharf_http::{
     Followed, Peer, Redacted, Request, RequestBody, RequestClass, Scheme, WebPage, is_transient_status,
@@ -43,7 +43,7 @@ impl Client {
         };
         let home = endpoint.peer(&base).map_err(|error| settings(call, error))?;
         let scopes = call.scopes.clone();
-        let subject = Subject {
+        let access = RequestedAccess {
             registry: &endpoint.registry,
             repository: endpoint.repository.as_ref(),
             origin: &home.origin,
@@ -59,7 +59,7 @@ impl Client {
         let auth_error = |error: AuthError| auth_failure(call, endpoint, &base, error);
         let authenticator = &self.shared().authenticator;
         let mut sent = authenticator
-            .authorize(subject, &tokens)
+            .authorize(access, &tokens)
             .await
             .map_err(auth_error)?;
         let mut challenges = 0;
@@ -70,7 +70,7 @@ impl Client {
             tokens.class = followed.home_class.or(tokens.class);
             let is_home = followed.is_home;
             if sent.is_none() && may_hide(call, &followed) {
-                let decision = self.beyond_anonymous(endpoint, call, &base, subject, &tokens, followed);
+                let decision = self.beyond_anonymous(endpoint, call, &base, access, &tokens, followed);
                 match decision.await? {
                     Beyond::SendAgain(other) => sent = Some(other),
                     Beyond::Final(answer) => return Ok(answer),
@@ -86,7 +86,7 @@ impl Client {
                 let Some(old) = sent.as_ref().filter(|_| has_expired) else {
                     return judged;
                 };
-                let renewed = authenticator.renew(subject, old, &tokens).await;
+                let renewed = authenticator.renew(access, old, &tokens).await;
                 let Some(other) = renewed.map_err(auth_error)? else {
                     return judged;
                 };
@@ -106,13 +106,13 @@ impl Client {
                         call,
                     ));
                 }
-                let refusal = authenticator.rejected(subject, refused_login);
+                let refusal = authenticator.rejected(access, refused_login);
                 let failure = Self::judge(call, endpoint, sent.as_ref(), followed).await;
                 return Err(refused(failure, call, endpoint, &refusal));
             }
             challenges += 1;
             let headers = followed.response.headers();
-            let response = authenticator.challenged(subject, headers, sent.as_ref(), &tokens);
+            let response = authenticator.challenged(access, headers, sent.as_ref(), &tokens);
             sent = match response.await {
                 Ok(authorization) => Some(authorization),
                 Err(error) if is_of_registry(&error, headers) => {
@@ -160,7 +160,7 @@ impl Client {
         endpoint: &Endpoint,
         call: &Call<'_>,
         base: &Url,
-        subject: Subject<'_>,
+        access: RequestedAccess<'_>,
         tokens: &TokenService<'_>,
         followed: Followed,
     ) -> Result<Beyond, AttemptFailure> {
@@ -169,7 +169,7 @@ impl Client {
         let authenticator = &self.shared().authenticator;
         let root = self.ask_root(tokens.home, base);
         let other = authenticator
-            .discover(subject, status, &headers, root, tokens)
+            .discover(access, status, &headers, root, tokens)
             .await
             .map_err(|error| auth_failure(call, endpoint, base, error))?;
         if let Some(other) = other {

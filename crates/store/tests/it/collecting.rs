@@ -45,7 +45,7 @@ async fn what_an_operation_relies_on_stays() {
 
     // Told that the manifest is there: everything it needs stays too.
     let store = scratch.store().await;
-    let operation = store.session();
+    let operation = store.pinned();
     assert!(operation.contains(image.manifest().descriptor()).await.unwrap());
     let clone = operation.clone();
     drop(operation);
@@ -73,7 +73,7 @@ async fn what_an_operation_relies_on_stays() {
 
     // A blob that is being read stays until its reader is done.
     let (descriptor, _) = &image.blobs()[0];
-    let reading = store.session().blob(descriptor).await.unwrap();
+    let reading = store.pinned().blob(descriptor).await.unwrap();
     collector.remove(&name("back").into()).await.unwrap();
     let collected = collector.collect(&Collect::default()).await.unwrap();
     assert_eq!(collected.blobs.len(), 3);

@@ -40,8 +40,8 @@ fn received(scratch: &Scratch) -> Vec<PathBuf> {
 async fn what_was_ingested_is_verified_and_stays_for_its_handle() {
     let scratch = Scratch::new();
     let bytes = vec![7; 3_000_000];
-    let session = scratch.store().await.session();
-    let descriptor = ingest(&session, &bytes).await.unwrap();
+    let pinned = scratch.store().await.pinned();
+    let descriptor = ingest(&pinned, &bytes).await.unwrap();
     assert_eq!(descriptor, Descriptor::of(MediaType::OCI_LAYER, &bytes));
     assert!(received(&scratch).is_empty());
 
@@ -62,7 +62,7 @@ async fn what_was_ingested_is_verified_and_stays_for_its_handle() {
         .await
         .unwrap();
     assert_eq!(read, bytes);
-    drop((session, other));
+    drop((pinned, other));
 
     let collected = scratch.store().await.collect(&Collect::default()).await.unwrap();
     assert_eq!(collected.blobs, [(descriptor.digest().clone(), 3_000_000)]);

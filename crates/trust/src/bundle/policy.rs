@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
     document::{Document, Version},
-    verify::{self, Target, Verified},
+    verify::{self, Target, VerifiedBundle},
 };
 use crate::{problem::Problem, public_key::PublicKey, root::TrustedRoot};
 
@@ -144,7 +144,12 @@ impl BundlePolicy {
     /// # Errors
     ///
     /// A [`Problem`] that names the first thing that is wrong.
-    pub fn verify_image(&self, bundle: &[u8], sha256: &str, now: SystemTime) -> Result<Verified, Problem> {
+    pub fn verify_image(
+        &self,
+        bundle: &[u8],
+        sha256: &str,
+        now: SystemTime,
+    ) -> Result<VerifiedBundle, Problem> {
         let predicate = self.predicate.as_deref().unwrap_or(COSIGN_SIGN);
         let target = Target::Image { sha256, predicate };
         self.verify(bundle, &target, now)
@@ -156,7 +161,12 @@ impl BundlePolicy {
     /// # Errors
     ///
     /// As [`BundlePolicy::verify_image`].
-    pub fn verify_blob(&self, bundle: &[u8], artifact: &[u8], now: SystemTime) -> Result<Verified, Problem> {
+    pub fn verify_blob(
+        &self,
+        bundle: &[u8],
+        artifact: &[u8],
+        now: SystemTime,
+    ) -> Result<VerifiedBundle, Problem> {
         let predicate = self.predicate.as_deref();
         self.verify(bundle, &Target::Blob { artifact, predicate }, now)
     }
@@ -167,12 +177,17 @@ impl BundlePolicy {
     /// # Errors
     ///
     /// As [`BundlePolicy::verify_image`].
-    pub fn verify_digest(&self, bundle: &[u8], sha256: &str, now: SystemTime) -> Result<Verified, Problem> {
+    pub fn verify_digest(
+        &self,
+        bundle: &[u8],
+        sha256: &str,
+        now: SystemTime,
+    ) -> Result<VerifiedBundle, Problem> {
         let predicate = self.predicate.as_deref();
         self.verify(bundle, &Target::Digest { sha256, predicate }, now)
     }
 
-    fn verify(&self, bundle: &[u8], target: &Target<'_>, now: SystemTime) -> Result<Verified, Problem> {
+    fn verify(&self, bundle: &[u8], target: &Target<'_>, now: SystemTime) -> Result<VerifiedBundle, Problem> {
         let document = Document::parse(bundle)?;
         if document.version < Version::V03 && !self.old_versions {
             return Err(Problem::new("a bundle of a version before 0.3 is not accepted"));

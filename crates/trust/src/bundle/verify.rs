@@ -44,13 +44,13 @@ pub(super) enum Target<'a> {
 
 /// A bundle that was verified: only [`BundlePolicy`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifiedBundle {
     signer: Signer,
     times: Vec<SignedTime>,
     predicate_type: Option<String>,
 }
 
-impl Verified {
+impl VerifiedBundle {
     /// Who signed.
     #[must_use]
     pub const fn signer(&self) -> &Signer {
@@ -75,7 +75,7 @@ pub(super) fn verify(
     document: &Document,
     target: &Target<'_>,
     now: Seconds,
-) -> Result<Verified, Problem> {
+) -> Result<VerifiedBundle, Problem> {
     let signed = signed(&document.content, target)?;
     let key = key_of(policy, &document.material)?;
     let verifier = match &document.material {
@@ -117,7 +117,7 @@ pub(super) fn verify(
         },
         _ => return Err(Problem::new("the bundle has no certificate")),
     };
-    Ok(Verified {
+    Ok(VerifiedBundle {
         signer,
         times: times.into_iter().map(Time::public).collect(),
         predicate_type,

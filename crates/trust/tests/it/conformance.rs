@@ -7,7 +7,7 @@ use std::{
 };
 
 use wharf_content::Hasher;
-use wharf_trust::{BundlePolicy, CertificateIdentity, Problem, PublicKey, TrustedRoot, Verified};
+use wharf_trust::{BundlePolicy, CertificateIdentity, Problem, PublicKey, TrustedRoot, VerifiedBundle};
 
 use crate::corpora;
 
@@ -55,12 +55,12 @@ fn case(folder: &Path) -> Case {
 }
 
 impl Case {
-    fn verify(&self) -> Result<Verified, Problem> {
+    fn verify(&self) -> Result<VerifiedBundle, Problem> {
         let policy = self.policy.clone()?;
         policy.verify_blob(&self.bundle, &self.artifact, now())
     }
 
-    fn verify_digest(&self) -> Result<Verified, Problem> {
+    fn verify_digest(&self) -> Result<VerifiedBundle, Problem> {
         let policy = self.policy.clone()?;
         let digest = Hasher::sha256(&self.artifact).to_string();
         let sha256 = digest.strip_prefix("sha256:").unwrap();

@@ -29,7 +29,7 @@ pub(super) fn parse_credential(output: &[u8]) -> Result<Option<Credential>, Help
     match username.as_str() {
         "" if secret.is_empty() => Ok(None),
         TOKEN_USER => Ok(Some(Credential::Identity(secret))),
-        name if name.contains(':') => Err(BadOutput), // it would be taken apart at the wrong place
+        name if name.contains(':') => Err(BadOutput), // it would be split at the wrong colon
         _ => Ok(Some(Credential::basic(username, secret))),
     }
 }

@@ -120,7 +120,7 @@ fn logout_reports_what_remains() {
     assert_eq!(stored.hidden_by, None);
     let place = dir.join("run/containers/auth.json");
     assert_eq!(
-        stored.origin.to_string(),
+        stored.entry.to_string(),
         format!("{}:3: example.com", place.display())
     );
     assert_eq!(user(credentials.lookup(&key).unwrap().credential()), Some("ada"));
@@ -150,7 +150,7 @@ fn a_login_that_an_earlier_file_hides_says_so() {
         .store(&key("example.com"), &Credential::basic("new", "pw"))
         .unwrap();
     let path = dir.join("docker/config.json");
-    assert_eq!(stored.origin.source(), CredentialSource::File(path));
+    assert_eq!(stored.entry.source(), CredentialSource::File(path));
     let hidden_by = stored.hidden_by.unwrap().source();
     assert_eq!(
         hidden_by,

@@ -434,7 +434,7 @@ fn logins_go_to_the_helper_that_the_file_names() {
         let key = key(name);
         let stored = credentials.store(&key, &ada).unwrap();
         assert_eq!(
-            stored.origin.to_string(),
+            stored.entry.to_string(),
             format!("docker-credential-kc: {server}")
         );
         assert_eq!(stored.hidden_by, None);
@@ -473,17 +473,17 @@ fn logins_go_to_the_first_source_of_registries_conf_that_takes_them() {
         host.with(AuthFormat::Containers, "{}")
             .with_helpers(["broken", "kc", "containers-auth.json"]);
     let stored = credentials.store(&key("a.example"), &ada).unwrap();
-    assert_eq!(stored.origin.source(), CredentialSource::Helper("kc".to_owned()));
+    assert_eq!(stored.entry.source(), CredentialSource::Helper("kc".to_owned()));
     let stored = credentials.store(&key("a.example/team"), &ada).unwrap();
     assert_eq!(
-        stored.origin.source(),
+        stored.entry.source(),
         CredentialSource::File(host.path("file.json"))
     );
     // A file in Docker's form is written whatever registries.conf says.
     let docker = host.with(AuthFormat::Docker, "{}").with_helpers(["kc"]);
     let stored = docker.store(&key("b.example"), &ada).unwrap();
     assert_eq!(
-        stored.origin.source(),
+        stored.entry.source(),
         CredentialSource::File(host.path("file.json"))
     );
 }

@@ -213,7 +213,7 @@ fn pull(case: &Case, registries: &Registries, names: &ShortNames, events: &mut V
         return events.push("refused".to_owned());
     };
     let mut attempts = resolved.attempts();
-    while let Some(candidate) = attempts.next_candidate() {
+    while let Some(candidate) = attempts.next_name() {
         let reference = candidate.reference();
         let failure = contact(
             registries,

@@ -101,7 +101,7 @@ enum Arrow {
 }
 
 /// The outcome of one look at the state.
-enum Step {
+enum DownloadStep {
     Wait,
     Piece(Piece),
     Follow(Arrow),
@@ -146,67 +146,77 @@ impl Download {
     }
 
     /// Receives a piece, or follows one arrow of the diagram: all of them are here and in the two functions below.
-    fn step(&mut self, context: &mut Context<'_>) -> Step {
+    fn step(&mut self, context: &mut Context<'_>) -> DownloadStep {
         // Taken out and put back, so that the next state can own what this one holds.
         let (state, step) = match mem::replace(&mut self.state, State::Ended(None)) {
             State::Requesting(mut request) => match request.as_mut().poll(context) {
-                Poll::Pending => (State::Requesting(request), Step::Wait),
-                Poll::Ready(Ok(part)) => (State::Streaming(Box::new(part)), Step::Follow(Arrow::Answer)),
-                Poll::Ready(Err(error)) => (State::Ended(Some(error)), Step::Follow(Arrow::Refuse)),
+                Poll::Pending => (State::Requesting(request), DownloadStep::Wait),
+                Poll::Ready(Ok(part)) => (
+                    State::Streaming(Box::new(part)),
+                    DownloadStep::Follow(Arrow::Answer),
+                ),
+                Poll::Ready(Err(error)) => (State::Ended(Some(error)), DownloadStep::Follow(Arrow::Refuse)),
             },
             State::Streaming(mut part) => match self.poll_stream(&mut part, context) {
-                Poll::Pending => (State::Streaming(part), Step::Wait),
-                Poll::Ready(Ok(piece)) => (State::Streaming(part), Step::Piece(piece)),
+                Poll::Pending => (State::Streaming(part), DownloadStep::Wait),
+                Poll::Ready(Ok(piece)) => (State::Streaming(part), DownloadStep::Piece(piece)),
                 Poll::Ready(Err(StreamEvent::Slow(rate, permits))) => {
                     let ranges = ParallelRanges::start(&self.fetch, permits, *part, self.position, rate);
-                    (State::Ranges(Box::new(ranges)), Step::Follow(Arrow::Widen))
+                    (
+                        State::Ranges(Box::new(ranges)),
+                        DownloadStep::Follow(Arrow::Widen),
+                    )
                 }
                 Poll::Ready(Err(StreamEvent::Cut(error))) => self.after_cut(part.served_by.endpoint, error),
                 Poll::Ready(Err(StreamEvent::Overrun(error))) => {
-                    (State::Ended(Some(error)), Step::Follow(Arrow::Overrun))
+                    (State::Ended(Some(error)), DownloadStep::Follow(Arrow::Overrun))
                 }
                 Poll::Ready(Err(StreamEvent::Complete)) => {
-                    (State::Ended(None), Step::Follow(Arrow::Complete))
+                    (State::Ended(None), DownloadStep::Follow(Arrow::Complete))
                 }
             },
             State::Ranges(mut ranges) => match ranges.poll_next(context) {
-                Poll::Pending => (State::Ranges(ranges), Step::Wait),
-                Poll::Ready(Ok(piece)) => (State::Ranges(ranges), Step::Piece(piece)),
-                Poll::Ready(Err(RangesEvent::NoFaster)) => {
-                    (State::Draining(ranges.drain()), Step::Follow(Arrow::Narrow))
-                }
+                Poll::Pending => (State::Ranges(ranges), DownloadStep::Wait),
+                Poll::Ready(Ok(piece)) => (State::Ranges(ranges), DownloadStep::Piece(piece)),
+                Poll::Ready(Err(RangesEvent::NoFaster)) => (
+                    State::Draining(ranges.drain()),
+                    DownloadStep::Follow(Arrow::Narrow),
+                ),
                 Poll::Ready(Err(RangesEvent::Ended(end))) => self.after_ranges(end),
             },
             State::Draining(mut ranges) => match ranges.poll_next(context) {
-                Poll::Pending => (State::Draining(ranges), Step::Wait),
-                Poll::Ready(Ok(piece)) => (State::Draining(ranges), Step::Piece(piece)),
+                Poll::Pending => (State::Draining(ranges), DownloadStep::Wait),
+                Poll::Ready(Ok(piece)) => (State::Draining(ranges), DownloadStep::Piece(piece)),
                 Poll::Ready(Err(end)) => self.after_ranges(end),
             },
-            State::Ended(error) => (State::Ended(None), Step::End(error)),
+            State::Ended(error) => (State::Ended(None), DownloadStep::End(error)),
         };
         self.state = state;
-        if let Step::Follow(arrow) = &step {
+        if let DownloadStep::Follow(arrow) = &step {
             tracing::debug!(?arrow, position = self.position, "download");
         }
         step
     }
 
-    fn after_cut(&mut self, endpoint: usize, error: Error) -> (State, Step) {
+    fn after_cut(&mut self, endpoint: usize, error: Error) -> (State, DownloadStep) {
         let Some(wait) = self.resumes.wait_before_next() else {
-            return (State::Ended(Some(error)), Step::Follow(Arrow::GiveUp));
+            return (State::Ended(Some(error)), DownloadStep::Follow(Arrow::GiveUp));
         };
         tracing::debug!(%error, ?wait, "the stream broke off");
         self.fetch.remote.client().shared().counting.resumed.add();
-        (self.request(Some(endpoint), wait), Step::Follow(Arrow::Resume))
+        (
+            self.request(Some(endpoint), wait),
+            DownloadStep::Follow(Arrow::Resume),
+        )
     }
 
-    fn after_ranges(&mut self, end: RangesEnd) -> (State, Step) {
+    fn after_ranges(&mut self, end: RangesEnd) -> (State, DownloadStep) {
         let arrow = match end {
             RangesEnd::Received(front) if front >= self.fetch.descriptor.size() => {
-                return (State::Ended(None), Step::Follow(Arrow::Complete));
+                return (State::Ended(None), DownloadStep::Follow(Arrow::Complete));
             }
             RangesEnd::Broken(_, error) if self.resumes.are_forbidden() => {
-                return (State::Ended(Some(error)), Step::Follow(Arrow::GiveUp));
+                return (State::Ended(Some(error)), DownloadStep::Follow(Arrow::GiveUp));
             }
             RangesEnd::Received(front) => {
                 self.position = front;
@@ -218,7 +228,7 @@ impl Download {
                 Arrow::FallBack
             }
         };
-        (self.request(None, Duration::ZERO), Step::Follow(arrow))
+        (self.request(None, Duration::ZERO), DownloadStep::Follow(arrow))
     }
 
     /// Asks for the rest after a wait. `failed` is the endpoint whose stream has just broken off.
@@ -297,10 +307,10 @@ impl Stream for Download {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             return match self.step(context) {
-                Step::Wait => Poll::Pending,
-                Step::Piece(piece) => Poll::Ready(Some(Ok(piece))),
-                Step::Follow(_) => continue,
-                Step::End(error) => Poll::Ready(error.map(|error| Err(error.into()))),
+                DownloadStep::Wait => Poll::Pending,
+                DownloadStep::Piece(piece) => Poll::Ready(Some(Ok(piece))),
+                DownloadStep::Follow(_) => continue,
+                DownloadStep::End(error) => Poll::Ready(error.map(|error| Err(error.into()))),
             };
         }
     }

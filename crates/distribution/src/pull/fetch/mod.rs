@@ -41,12 +41,12 @@ impl Fetch {
         let mut order: Vec<usize> = self.remote.order(endpoints.len()).collect();
         order.sort_by_key(|index| Some(*index) == failed);
         let mut errors = Vec::new();
-        let mut candidates = InOrder::new(&endpoints, order);
-        while let Some((index, endpoint)) = candidates.next() {
+        let mut in_order = InOrder::new(&endpoints, order);
+        while let Some((index, endpoint)) = in_order.next() {
             match self.part_from(&endpoint, index, offset).await {
                 Ok(part) => return Ok(part),
                 Err(error) => {
-                    candidates.failed(index, &error);
+                    in_order.failed(index, &error);
                     errors.push((index, error));
                 }
             }

@@ -12,7 +12,7 @@ use wharf_content::Piece;
 
 use self::{
     active_range::ActiveRange,
-    trial::{Trial, Verdict},
+    trial::{Trial, TrialResult},
 };
 use super::{
     fetch::{Fetch, Part, ServedBy},
@@ -103,7 +103,7 @@ impl ParallelRanges {
 
     /// The next piece, asking for further ranges as connections become free.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, RangesEvent>> {
-        if self.measure() == Verdict::NoFaster {
+        if self.measure() == TrialResult::NoFaster {
             return Poll::Ready(Err(RangesEvent::NoFaster));
         }
         self.poll_active(true, context).map_err(RangesEvent::Ended)
@@ -180,10 +180,10 @@ impl ParallelRanges {
     }
 
     /// After each round, adds connections if the last ones brought more bytes.
-    fn measure(&mut self) -> Verdict {
+    fn measure(&mut self) -> TrialResult {
         let round = RANGE_MIN * (2 * self.width()) as u64;
         let Some(rate) = self.trial.measured(round) else {
-            return Verdict::Open;
+            return TrialResult::Undecided;
         };
         let spare = Arc::clone(&self.fetch.remote.client().shared().range_permits);
         let permits = &mut self.permits;

@@ -9,17 +9,17 @@ pub(super) struct Trial {
     /// The rate of fewer connections, in bytes per second.
     rate: f64,
     grown: bool,
-    settled: bool,
+    has_enough: bool,
 }
 
 /// The result of a round of a [`Trial`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The next round tells.
-    Open,
-    /// The number of connections is right: no further round is measured.
-    Settled,
-    /// The single stream was as fast.
+pub(super) enum TrialResult {
+    /// Undecided; measure another round.
+    Undecided,
+    /// More connections bring no more: no further round is measured.
+    EnoughConnections,
+    /// The single stream was as fast as several connections.
     NoFaster,
 }
 
@@ -31,7 +31,7 @@ impl Trial {
             bytes: 0,
             rate,
             grown: false,
-            settled: false,
+            has_enough: false,
         }
     }
 
@@ -41,7 +41,7 @@ impl Trial {
 
     /// The rate of this round in bytes per second, once it has brought `round` bytes.
     pub(super) fn measured(&self, round: u64) -> Option<f64> {
-        if self.settled || self.bytes < round {
+        if self.has_enough || self.bytes < round {
             return None;
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -54,26 +54,26 @@ impl Trial {
     ///
     /// `grow` adds connections: `None` if the blob may not have more, else whether the client had some to spare. If it
     /// had none, the next round is compared with the rate of this one's predecessor again, because another blob may end.
-    pub(super) fn judge(&mut self, rate: f64, grow: impl FnOnce() -> Option<bool>) -> Verdict {
+    pub(super) fn judge(&mut self, rate: f64, grow: impl FnOnce() -> Option<bool>) -> TrialResult {
         self.since = Instant::now();
         self.bytes = 0;
-        let verdict = if rate > self.rate * WORTHWHILE_GAIN {
+        let result = if rate > self.rate * WORTHWHILE_GAIN {
             match grow() {
                 Some(true) => {
                     self.rate = rate;
                     self.grown = true;
-                    Verdict::Open
+                    TrialResult::Undecided
                 }
-                Some(false) => Verdict::Open,
-                None => Verdict::Settled,
+                Some(false) => TrialResult::Undecided,
+                None => TrialResult::EnoughConnections,
             }
         } else if self.grown {
-            Verdict::Settled
+            TrialResult::EnoughConnections
         } else {
-            Verdict::NoFaster
+            TrialResult::NoFaster
         };
-        self.settled = verdict == Verdict::Settled;
-        verdict
+        self.has_enough = result == TrialResult::EnoughConnections;
+        result
     }
 }
 
@@ -85,23 +85,26 @@ mod tests {
     async fn more_connections_are_taken_while_they_help() {
         /// Rates, and the result of taking more connections.
         type Rounds = &'static [(f64, Option<bool>)];
-        let table: [(Rounds, Verdict); 7] = [
-            (&[(24., Some(true))], Verdict::NoFaster),
-            (&[(80., Some(true))], Verdict::Open),
-            (&[(80., Some(true)), (120., Some(true))], Verdict::Open),
-            (&[(80., Some(true)), (85., Some(true))], Verdict::Settled),
+        let table: [(Rounds, TrialResult); 7] = [
+            (&[(24., Some(true))], TrialResult::NoFaster),
+            (&[(80., Some(true))], TrialResult::Undecided),
+            (&[(80., Some(true)), (120., Some(true))], TrialResult::Undecided),
+            (
+                &[(80., Some(true)), (85., Some(true))],
+                TrialResult::EnoughConnections,
+            ),
             // The client has none to spare: the blob keeps its connections, and asks for more after the next round.
-            (&[(80., Some(false)), (75., Some(false))], Verdict::Open),
+            (&[(80., Some(false)), (75., Some(false))], TrialResult::Undecided),
             (
                 &[(80., Some(false)), (75., Some(true)), (120., None)],
-                Verdict::Settled,
+                TrialResult::EnoughConnections,
             ),
-            (&[(80., Some(false)), (24., Some(true))], Verdict::NoFaster),
+            (&[(80., Some(false)), (24., Some(true))], TrialResult::NoFaster),
         ];
         for (rounds, expected) in table {
             let mut trial = Trial::new(20.);
-            let verdicts = rounds.iter().map(|&(rate, free)| trial.judge(rate, || free));
-            assert_eq!(verdicts.last(), Some(expected), "{rounds:?}");
+            let results = rounds.iter().map(|&(rate, free)| trial.judge(rate, || free));
+            assert_eq!(results.last(), Some(expected), "{rounds:?}");
         }
     }
 }

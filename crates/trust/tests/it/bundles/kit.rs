@@ -5,7 +5,7 @@ use std::{
 };
 
 use serde_json::Value;
-use wharf_trust::{BundlePolicy, CertificateIdentity, Problem, PublicKey, TrustedRoot, Verified};
+use wharf_trust::{BundlePolicy, CertificateIdentity, Problem, PublicKey, TrustedRoot, VerifiedBundle};
 
 pub(super) const SAN: &str = "https://example.com/ada";
 pub(super) const ISSUER: &str = "https://accounts.example";
@@ -49,7 +49,7 @@ pub(super) fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_900_000_000)
 }
 
-pub(super) fn judge(policy: &BundlePolicy, bundle: &Value) -> Result<Verified, Problem> {
+pub(super) fn judge(policy: &BundlePolicy, bundle: &Value) -> Result<VerifiedBundle, Problem> {
     policy.verify_image(bundle.to_string().as_bytes(), &image("a"), now())
 }
 

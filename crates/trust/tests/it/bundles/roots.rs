@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use wharf_trust::{BundlePolicy, CertificateIdentity, Problem, TrustedRoot, Verified};
+use wharf_trust::{BundlePolicy, CertificateIdentity, Problem, TrustedRoot, VerifiedBundle};
 
 use super::kit::{ISSUER, SAN, changed, json as bundle, judge, key, logged, root_json, root_of};
 
@@ -10,7 +10,7 @@ fn identity(root: &Value) -> Result<BundlePolicy, Problem> {
     ))
 }
 
-fn verdict(root: &Value, name: &str) -> Result<Verified, Problem> {
+fn verdict(root: &Value, name: &str) -> Result<VerifiedBundle, Problem> {
     judge(&identity(root)?, &bundle(name))
 }
 

@@ -292,7 +292,7 @@ async fn a_download_follows_the_arrows_of_the_diagram() {
 async fn a_download_from_the_end_on_sends_no_request() {
     let case = case("empty", MIB, |_| Status(StatusCode::NOT_FOUND), &[]);
     let mut download = Download::open(case.fetch(), MIB).await.unwrap();
-    let ended = poll_fn(|context| Poll::Ready(matches!(download.step(context), Step::End(None))));
+    let ended = poll_fn(|context| Poll::Ready(matches!(download.step(context), DownloadStep::End(None))));
     assert!(ended.await);
 }
 
@@ -311,21 +311,21 @@ async fn download(case: &Case) -> (Vec<Arrow>, Result<Vec<Range<u64>>, Error>) {
     loop {
         let step = poll_fn(|context| {
             let polled = match download.step(context) {
-                Step::Wait => Poll::Pending,
+                DownloadStep::Wait => Poll::Pending,
                 step => Poll::Ready(step),
             };
             consumer_wait.observe(&polled);
             polled
         });
         match step.await {
-            Step::Wait => unreachable!(),
-            Step::Follow(arrow) => arrows.push(arrow),
-            Step::Piece(piece) => {
+            DownloadStep::Wait => unreachable!(),
+            DownloadStep::Follow(arrow) => arrows.push(arrow),
+            DownloadStep::Piece(piece) => {
                 pieces.push(piece.offset..piece.end());
                 tokio::time::sleep(setting.consumer).await;
             }
-            Step::End(None) => return (arrows, Ok(pieces)),
-            Step::End(Some(error)) => return (arrows, Err(error)),
+            DownloadStep::End(None) => return (arrows, Ok(pieces)),
+            DownloadStep::End(Some(error)) => return (arrows, Err(error)),
         }
     }
 }

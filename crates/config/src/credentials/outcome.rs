@@ -52,7 +52,7 @@ pub enum LookupOutcome {
     /// for no registry in particular.
     Failed(CredentialsError),
     /// The credential.
-    Found(CredentialOrigin),
+    Found(CredentialEntry),
 }
 
 impl fmt::Display for LookupOutcome {
@@ -69,20 +69,20 @@ impl fmt::Display for LookupOutcome {
             }
             Self::Delegates => f.write_str("names a helper"),
             Self::Failed(error) => write!(f, "failed: {error}"),
-            Self::Found(CredentialOrigin::File { key, line, .. }) => {
+            Self::Found(CredentialEntry::File { key, line, .. }) => {
                 write!(f, "has it under {} in line {line}", key::shown(key))
             }
-            Self::Found(CredentialOrigin::Helper { server, .. }) => {
+            Self::Found(CredentialEntry::Helper { server, .. }) => {
                 write!(f, "has it under {}", key::shown(server))
             }
         }
     }
 }
 
-/// The source that a credential comes from.
+/// The entry of a file or helper that a credential comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum CredentialOrigin {
+pub enum CredentialEntry {
     /// In an entry of a file.
     File {
         /// The file.
@@ -103,7 +103,7 @@ pub enum CredentialOrigin {
     },
 }
 
-impl CredentialOrigin {
+impl CredentialEntry {
     /// The file or helper.
     #[must_use]
     pub fn source(&self) -> CredentialSource {
@@ -114,7 +114,7 @@ impl CredentialOrigin {
     }
 }
 
-impl fmt::Display for CredentialOrigin {
+impl fmt::Display for CredentialEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, key, line } => {

@@ -26,7 +26,7 @@ const SMALLEST_CHUNK: u64 = 1024 * 1024;
 
 /// The way in which an upload sends its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(super) enum UploadMethod {
     /// In the request that closes the session (distribution-spec, *POST then PUT*).
     Whole,
     /// In one PATCH, as Docker sends them.
@@ -58,13 +58,13 @@ pub(super) enum NextStep {
     Never,
 }
 
-/// The plans for one blob at one registry, one after the other.
+/// The methods for one blob at one registry, one after the other.
 pub(super) struct UploadStrategy<'a> {
     client: &'a Client,
     registry: &'a Registry,
     size: u64,
-    plan: Plan,
-    /// The number of failures of the plan for passing reasons.
+    method: UploadMethod,
+    /// The number of failures of the method for passing reasons.
     failures: u32,
     patch_was_refused: bool,
     has_arrived_changed: bool,
@@ -73,44 +73,44 @@ pub(super) struct UploadStrategy<'a> {
 impl<'a> UploadStrategy<'a> {
     pub(super) fn new(client: &'a Client, registry: &'a Registry, size: u64) -> Self {
         let quirks = client.host(registry).upload_quirks;
-        let plan = match quirks.chunk {
-            _ if quirks.no_patch => Plan::Whole,
-            Some(chunk) => Plan::Chunks(chunk),
-            None if quirks.wants_patch => Plan::Patch,
-            None => Plan::Whole,
+        let method = match quirks.chunk {
+            _ if quirks.no_patch => UploadMethod::Whole,
+            Some(chunk) => UploadMethod::Chunks(chunk),
+            None if quirks.wants_patch => UploadMethod::Patch,
+            None => UploadMethod::Whole,
         };
         Self {
             client,
             registry,
             size,
-            plan,
+            method,
             failures: 0,
             patch_was_refused: false,
             has_arrived_changed: false,
         }
     }
 
-    pub(super) const fn plan(&self) -> Plan {
-        self.plan
+    pub(super) const fn method(&self) -> UploadMethod {
+        self.method
     }
 
     /// Records that the blob is stored.
     pub(super) fn succeeded(&self) {
-        if self.plan == Plan::Patch && self.size > 0 {
+        if self.method == UploadMethod::Patch && self.size > 0 {
             self.client
                 .learn(self.registry, |host| host.upload_quirks.wants_patch = true);
         }
     }
 
-    /// The next step after the current plan failed with this error. Changes the plan if another one is to
+    /// The next step after the current method failed with this error. Changes the method if another one is to
     /// be tried.
     pub(super) fn after(&mut self, error: &Error) -> NextStep {
         if is_final(error) {
             return NextStep::Never;
         }
-        let next = match self.plan {
-            Plan::Whole => self.after_whole(error),
-            Plan::Patch | Plan::Chunks(_) => self.after_patch(error),
+        let next = match self.method {
+            UploadMethod::Whole => self.after_whole(error),
+            UploadMethod::Patch | UploadMethod::Chunks(_) => self.after_patch(error),
         };
         if next != NextStep::Never || !arrived_changed(error) || self.has_arrived_changed {
             return next;
@@ -141,12 +141,12 @@ impl<'a> UploadStrategy<'a> {
         let is_large = error.status() == Some(413) || error.status().is_none();
         if is_large && self.size > SMALLEST_CHUNK {
             let chunk = CHUNK.min(self.size / 2).max(SMALLEST_CHUNK);
-            self.switch(Plan::Chunks(chunk));
+            self.switch(UploadMethod::Chunks(chunk));
             if error.status() == Some(413) {
                 self.remember_chunk(chunk);
             }
         } else {
-            self.switch(Plan::Patch);
+            self.switch(UploadMethod::Patch);
         }
         if may_pass {
             NextStep::Later
@@ -156,14 +156,14 @@ impl<'a> UploadStrategy<'a> {
     }
 
     fn after_patch(&mut self, error: &Error) -> NextStep {
-        let chunk = match self.plan {
-            Plan::Chunks(chunk) => chunk.min(self.size),
+        let chunk = match self.method {
+            UploadMethod::Chunks(chunk) => chunk.min(self.size),
             _ => self.size,
         };
         match error.status() {
             Some(413) if chunk > SMALLEST_CHUNK => {
                 let chunk = (chunk / 4).max(SMALLEST_CHUNK);
-                self.switch(Plan::Chunks(chunk));
+                self.switch(UploadMethod::Chunks(chunk));
                 self.remember_chunk(chunk);
                 NextStep::AtOnce
             }
@@ -173,7 +173,7 @@ impl<'a> UploadStrategy<'a> {
                         .learn(self.registry, |host| host.upload_quirks.no_patch = true);
                 }
                 self.patch_was_refused = true;
-                self.switch(Plan::Whole);
+                self.switch(UploadMethod::Whole);
                 NextStep::AtOnce
             }
             _ if may_try_again(error) => NextStep::Later,
@@ -181,8 +181,8 @@ impl<'a> UploadStrategy<'a> {
         }
     }
 
-    fn switch(&mut self, plan: Plan) {
-        self.plan = plan;
+    fn switch(&mut self, method: UploadMethod) {
+        self.method = method;
         self.failures = 0;
     }
 
