@@ -104,6 +104,8 @@ pub enum Hint {
     SwitchOffCompression,
     /// The tag that would be written points at other content.
     FreeTag,
+    /// The store of signatures does not answer as one: its URL in the configuration may be wrong, or the store.
+    CheckSignatureStore,
 }
 
 impl fmt::Display for Hint {
@@ -184,6 +186,9 @@ impl fmt::Display for Hint {
                 "switch off the compression of its answers at the registry, or at the proxy in front of it",
             ),
             Self::FreeTag => f.write_str("delete or move that tag; nothing was overwritten"),
+            Self::CheckSignatureStore => f.write_str(
+                "check where the configuration says that signatures are; a store answers 404 for one that it does not have",
+            ),
         }
     }
 }

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use wharf_reference::Digest;
 
-use crate::{Blob, Descriptor, Error, ErrorKind, ImageConfig, Location, MAX_CONFIG_SIZE, Manifest, Target};
+use crate::{
+    Blob, Descriptor, Error, ErrorKind, ImageConfig, Location, MAX_CONFIG_SIZE, Manifest, Signature, Target,
+    Wanted,
+};
 
 /// A repository of a registry, or a store, that images are read from. [`SourceExt`] has calls
 /// for users.
@@ -59,6 +62,13 @@ pub trait Source: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Reads the signatures of the manifest with this digest, which is a sha256 digest, of the kinds that are wanted. They
+    /// are untrusted. Empty if the source has none, or keeps no signatures; a source that cannot tell fails.
+    async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
+        let _ = (manifest, wanted);
+        Ok(Vec::new())
+    }
+
     /// The location of the source.
     fn location(&self) -> Location;
 
@@ -87,6 +97,10 @@ impl<S: Source + ?Sized> Source for Arc<S> {
 
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         (**self).referrers(subject).await
+    }
+
+    async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
+        (**self).signatures(manifest, wanted).await
     }
 
     fn location(&self) -> Location {

@@ -6,7 +6,7 @@ use std::{
 use http::HeaderValue;
 use tokio::sync::Semaphore;
 use wharf_auth::{Anonymous, Authenticator, CredentialProvider, RealmPolicy};
-use wharf_config::{Resolve, Unconfigured};
+use wharf_config::{Resolve, SignatureLocations, SignatureStore, Unconfigured};
 use wharf_content::{ErrorKind, Progress};
 use wharf_http::{Connect, ProxySettings, RetryPolicy, Timeouts, TlsSettings, Transport};
 use wharf_reference::Registry;
@@ -45,6 +45,7 @@ pub struct ClientBuilder {
     resolve: Arc<dyn Resolve>,
     credentials: Arc<dyn CredentialProvider>,
     tls: Arc<dyn CertificateProvider>,
+    signature_locations: Arc<dyn SignatureLocations>,
     connect: Option<Arc<dyn Connect>>,
     realms: RealmPolicy,
     plain: PlainHttp,
@@ -63,6 +64,7 @@ impl Default for ClientBuilder {
             resolve: Arc::new(Unconfigured),
             credentials: Arc::new(Anonymous),
             tls: Arc::new(|_: &Registry| Ok(TlsSettings::default())),
+            signature_locations: Arc::new(SignatureStore::default()),
             connect: None,
             realms: RealmPolicy::default(),
             plain: PlainHttp::default(),
@@ -98,6 +100,18 @@ impl ClientBuilder {
     #[must_use]
     pub fn with_certificates(mut self, certificates: impl CertificateProvider + 'static) -> Self {
         self.tls = Arc::new(certificates);
+        self
+    }
+
+    /// Sets where the signatures of images are kept: those of the host (`wharf_config::SignatureStores`), or one store for
+    /// all images. Default: nowhere.
+    ///
+    /// A lookaside store on a web server gets no login and no client certificate. Its certificate must verify, by the
+    /// roots that the [`CertificateProvider`] has for its host; plain http is used where its URL says so, and nowhere
+    /// else (docs/threats.md, T173).
+    #[must_use]
+    pub fn with_signature_locations(mut self, locations: impl SignatureLocations + 'static) -> Self {
+        self.signature_locations = Arc::new(locations);
         self
     }
 
@@ -198,6 +212,7 @@ impl ClientBuilder {
             authenticator: Authenticator::new(self.credentials).with_realms(self.realms),
             resolve: self.resolve,
             tls: self.tls,
+            signature_locations: self.signature_locations,
             plain: self.plain,
             retry: self.retry,
             user_agent,

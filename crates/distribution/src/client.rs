@@ -7,7 +7,7 @@ use std::{
 use http::{HeaderValue, Method};
 use tokio::sync::Semaphore;
 use wharf_auth::{Authenticator, Scopes};
-use wharf_config::{Candidate, Intent, Resolve, ResolveError, Role};
+use wharf_config::{Candidate, Intent, Resolve, ResolveError, Role, SignatureLocations};
 use wharf_content::{ErrorKind, Hint};
 use wharf_http::{AddressClass, Origin, RetryPolicy, Scheme, Transport};
 use wharf_reference::{Registry, Repository};
@@ -55,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Authenticator,
     pub(crate) resolve: Arc<dyn Resolve>,
     pub(crate) tls: Arc<dyn CertificateProvider>,
+    pub(crate) signature_locations: Arc<dyn SignatureLocations>,
     pub(crate) plain: PlainHttp,
     pub(crate) retry: RetryPolicy,
     pub(crate) user_agent: HeaderValue,

@@ -89,6 +89,22 @@ impl Endpoint {
         })
     }
 
+    /// A web server that anybody may read, such as a store of signatures. Its certificate must verify, whatever the
+    /// configuration waives for a registry of the same name, and it gets no client certificate (docs/threats.md, T173).
+    pub(crate) fn public(
+        registry: Registry,
+        scheme: Scheme,
+        tls: &dyn CertificateProvider,
+    ) -> Result<Self, wharf_http::Error> {
+        let mut endpoint = Self::of_registry(registry, TlsMode::Verify, tls, &PlainHttp::default())?;
+        endpoint.tls = Arc::new(endpoint.tls.for_others());
+        endpoint.schemes = match scheme {
+            Scheme::Http => &[Scheme::Http],
+            Scheme::Https => &[Scheme::Https],
+        };
+        Ok(endpoint)
+    }
+
     /// This endpoint, with its API at another host of the same operator.
     pub(crate) const fn with_api_host(mut self, host: &'static str) -> Self {
         self.api_host = Some(host);

@@ -29,6 +29,8 @@ pub enum Operation {
     ListRepositories,
     /// Listing referrers.
     ListReferrers,
+    /// Reading the signatures of a manifest.
+    PullSignatures,
     /// Deleting a manifest, tag or blob.
     Delete,
     /// Searching for repositories.
@@ -50,6 +52,7 @@ impl Operation {
             Self::ListTags => "list the tags of",
             Self::ListRepositories => "list the repositories of",
             Self::ListReferrers => "list the referrers of",
+            Self::PullSignatures => "read the signatures of",
             Self::Delete => "delete",
             Self::Search => "search",
             Self::Discover => "list the extensions of",

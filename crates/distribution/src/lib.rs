@@ -82,6 +82,7 @@ mod remote;
 mod repeated_source;
 mod search;
 mod send;
+mod signatures;
 mod subject;
 mod sync;
 mod tags;

@@ -34,8 +34,10 @@ impl Remote {
     /// [`Manifest::parse`].
     pub async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
         let intent = intent_of(target);
-        self.first_of(intent, Operation::PullManifest, |endpoint| {
-            self.manifest_at(endpoint, target)
+        self.first_of(intent, Operation::PullManifest, |endpoint| async move {
+            let manifest = self.manifest_at(endpoint.clone(), target).await?;
+            self.served().record(target, &manifest, endpoint);
+            Ok(manifest)
         })
         .await
     }

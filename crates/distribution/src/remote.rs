@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use wharf_auth::{Action, Scopes};
 use wharf_config::{Intent, Role};
 use wharf_content::{
-    Blob, ByteStream, Descriptor, ErrorKind, Location, Manifest, MediaType, Name, Sink, Source, Target,
+    Blob, ByteStream, Descriptor, ErrorKind, Location, Manifest, MediaType, Name, Signature, Sink, Source,
+    Target, Wanted,
 };
 use wharf_reference::{Algorithm, Digest, Repository};
 
@@ -21,6 +22,7 @@ use crate::{
     endpoint::{Endpoint, InOrder},
     error::{Error, Operation},
     push::Session,
+    signatures::Served,
     sync::LockExt as _,
 };
 
@@ -61,6 +63,7 @@ struct Inner {
     /// The index in `by_digest` of the endpoint that is asked first.
     preferred: AtomicUsize,
     sessions: Mutex<HashMap<Digest, Session>>,
+    served: Served,
 }
 
 impl Remote {
@@ -73,6 +76,7 @@ impl Remote {
             writing: OnceLock::new(),
             preferred: AtomicUsize::new(0),
             sessions: Mutex::default(),
+            served: Served::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -211,6 +215,11 @@ impl Remote {
         }
     }
 
+    /// The endpoints that have served manifests, where their signatures are looked for.
+    pub(crate) fn served(&self) -> &Served {
+        &self.inner.served
+    }
+
     /// The path of an API request below this repository, by the name that it has at the endpoint.
     pub(crate) fn path(&self, endpoint: &Endpoint, rest: &str) -> String {
         let repository = endpoint.repository.as_ref().unwrap_or(&self.inner.repository);
@@ -247,6 +256,14 @@ impl Source for Remote {
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, wharf_content::Error> {
         Ok(Self::blob(self, descriptor)?)
+    }
+
+    async fn signatures(
+        &self,
+        manifest: &Digest,
+        wanted: Wanted,
+    ) -> Result<Vec<Signature>, wharf_content::Error> {
+        Ok(Self::signatures(self, manifest, wanted).await?)
     }
 
     fn location(&self) -> Location {

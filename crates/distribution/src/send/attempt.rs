@@ -42,6 +42,10 @@ impl Client {
             })?,
         };
         let home = endpoint.peer(&base).map_err(|error| settings(call, error))?;
+        if call.is_anonymous {
+            let followed = self.exchange(endpoint, call, &home, url, None).await?;
+            return Self::judge(call, endpoint, None, followed).await;
+        }
         let scopes = call.scopes.clone();
         let access = RequestedAccess {
             registry: &endpoint.registry,
@@ -138,7 +142,9 @@ impl Client {
         let header = sent.map(Authorization::header);
         let answer = self.shared().transport.follow(home, request, header).await;
         let followed = answer.map_err(|failed| transport_failure(call, endpoint, failed))?;
-        self.learn_from(endpoint, &home.origin, &followed);
+        if !call.is_anonymous {
+            self.learn_from(endpoint, &home.origin, &followed);
+        }
         tracing::debug!(
             method = %call.method,
             endpoint = %Redacted(&followed.url),
@@ -146,7 +152,7 @@ impl Client {
             authenticated = sent.is_some(),
             "answer"
         );
-        if followed.is_home {
+        if followed.is_home && !call.is_anonymous {
             self.shared()
                 .warnings
                 .warn_of_headers(endpoint.registry.as_str(), followed.response.headers());

@@ -24,6 +24,8 @@ pub(crate) struct Call<'a> {
     pub(crate) repeatable: bool,
     /// True if the request only saves work: it is sent once, with a short time limit.
     pub(crate) is_optional: bool,
+    /// True if no login is sent, whatever the server asks for, and nothing is learned about the server.
+    pub(crate) is_anonymous: bool,
     /// If set, the attempt reads the body of the answer up to this many bytes, so that a truncated body is
     /// a failed attempt and is repeated.
     pub(crate) whole: Option<u64>,
@@ -108,6 +110,7 @@ impl<'a> Call<'a> {
             expect,
             repeatable: true,
             is_optional: false,
+            is_anonymous: false,
             whole: None,
             volume: 0,
         }
@@ -149,6 +152,12 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Sends no login, whatever the server asks for: 401 is judged as any other status.
+    pub(crate) const fn anonymous(mut self) -> Self {
+        self.is_anonymous = true;
+        self
+    }
+
     /// Makes the request optional: it is not repeated, and has the time limit of
     /// [`RequestClass::Optional`].
     pub(crate) const fn optional(mut self) -> Self {
@@ -160,6 +169,11 @@ impl<'a> Call<'a> {
     pub(crate) fn once(mut self) -> Self {
         self.repeatable = false;
         self
+    }
+
+    /// True if the request is for a store of signatures, which is no registry.
+    pub(super) fn is_to_store(&self) -> bool {
+        self.is_anonymous && self.operation == Operation::PullSignatures
     }
 
     /// The class of the request, which decides its time limit.

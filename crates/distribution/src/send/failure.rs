@@ -112,11 +112,22 @@ pub(super) fn transport_failure(call: &Call<'_>, endpoint: &Endpoint, failed: Fo
     let FollowError { error, url } = failed;
     let kind = error.kind();
     let is_elsewhere = !endpoint.is_at(&url);
+    let hint = match kind {
+        wharf_http::ErrorKind::Dns | wharf_http::ErrorKind::Connect | wharf_http::ErrorKind::NotTls
+            if call.is_to_store() =>
+        {
+            Some(Hint::CheckSignatureStore)
+        }
+        kind => {
+            let hint = hint::of_http(kind, &endpoint.registry, is_elsewhere);
+            hint.or(call.is_to_store().then_some(Hint::CheckSignatureStore))
+        }
+    };
     let mut ours = call
         .error(kind_of_http(kind), error.to_string())
         .at(Redacted(&url))
         .with_detail(Detail::Http(kind))
-        .with_hint(hint::of_http(kind, &endpoint.registry, is_elsewhere));
+        .with_hint(hint);
     ours = skip_repeated_source(ours, error).edit(|inner| inner.is_elsewhere = is_elsewhere);
     if call.repeatable || kind.is_before_request() {
         AttemptFailure::Transient(ours, RetryLimit::of(kind))

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use wharf_auth::Authorization;
-use wharf_content::{ErrorKind, RegistryError};
+use wharf_content::{ErrorKind, Hint, RegistryError};
 use wharf_http::ErrorEntry;
 
 use super::Call;
@@ -70,14 +70,18 @@ pub(crate) fn status_error(
         .iter()
         .map(|entry| RegistryError::new(&*entry.code, &*entry.message, &*entry.detail))
         .collect();
-    let hint = hint::of_status(
-        kind,
-        call.operation,
-        &call.method,
-        &endpoint.registry,
-        anonymous,
-        &codes,
-    );
+    let hint = if call.is_to_store() {
+        Some(Hint::CheckSignatureStore)
+    } else {
+        hint::of_status(
+            kind,
+            call.operation,
+            &call.method,
+            &endpoint.registry,
+            anonymous,
+            &codes,
+        )
+    };
     Error::new(kind, call.operation, &call.subject, reason(kind, status, entries)).edit(|inner| {
         inner.status = Some(status.as_u16());
         inner.codes = codes;

@@ -1,0 +1,111 @@
+//! Lookaside stores: one file for each simple signature of a manifest, numbered from 1.
+
+use bytes::Bytes;
+use http::Method;
+use url::Url;
+use wharf_config::{Lookaside, LookasideFile};
+use wharf_content::{ErrorKind, Hint, Signature};
+use wharf_http::{Origin, Redacted};
+use wharf_reference::{Digest, Repository};
+
+use super::{
+    MAX_SIGNATURE_SIZE, MAX_SIGNATURES, MAX_SIGNATURES_SIZE, OPERATION,
+    file::{self, Unread},
+};
+use crate::{Client, endpoint::Endpoint, error::Error, repeated_source::skip_repeated_source, send::Call};
+
+impl Client {
+    /// The signatures of a manifest in a lookaside store, in the order of their numbers, up to the first number that is
+    /// not there.
+    pub(super) async fn lookaside(
+        &self,
+        lookaside: &Lookaside,
+        repository: &Repository,
+        manifest: &Digest,
+    ) -> Result<Vec<Signature>, Error> {
+        let subject = format!("{repository}@{manifest}");
+        let mut signatures = Vec::new();
+        let mut room = MAX_SIGNATURES_SIZE;
+        for number in 1..=MAX_SIGNATURES + 1 {
+            let limit = room.min(MAX_SIGNATURE_SIZE);
+            let file = lookaside.file(repository, manifest, number);
+            let read = match file {
+                LookasideFile::Path(path) => read_file(&subject, path, limit).await,
+                LookasideFile::Url(url) => self.read_url(&subject, lookaside, &url, limit).await,
+                _ => Ok(None),
+            };
+            let read = read.map_err(|error| {
+                if error.kind() != ErrorKind::TooLarge || limit == MAX_SIGNATURE_SIZE {
+                    return error;
+                }
+                let reason = format!("its signatures have more than {} MiB", MAX_SIGNATURES_SIZE >> 20);
+                error.edit(|inner| inner.reason = reason)
+            });
+            let Some(blob) = read? else {
+                return Ok(signatures);
+            };
+            room -= blob.len() as u64;
+            signatures.push(Signature::from_blob(blob));
+        }
+        let reason = format!(
+            "the store has more than {MAX_SIGNATURES} signatures of it; remove those that nobody needs"
+        );
+        Err(Error::new(ErrorKind::TooLarge, OPERATION, subject, reason).at(lookaside))
+    }
+
+    /// The file at a URL, requested without a login (docs/threats.md, T173); `None` if the server answers 404.
+    async fn read_url(
+        &self,
+        subject: &str,
+        lookaside: &Lookaside,
+        url: &str,
+        limit: u64,
+    ) -> Result<Option<Bytes>, Error> {
+        let wrong = |error: &dyn std::fmt::Display| {
+            let reason = format!("the store's URL cannot be used: {error}");
+            Error::new(ErrorKind::Invalid, OPERATION, subject, reason)
+                .at(lookaside)
+                .with_hint(Hint::CheckSignatureStore)
+        };
+        let url = Url::parse(url).map_err(|error| wrong(&error))?;
+        let origin = Origin::of(&url).map_err(|error| wrong(&error))?;
+        let host = lookaside.host().ok_or_else(|| wrong(&"it has no host"))?;
+        let endpoint = Endpoint::public(host, origin.scheme(), &*self.shared().tls).map_err(|error| {
+            let ours = Error::new(ErrorKind::Invalid, OPERATION, subject, error.to_string());
+            skip_repeated_source(ours.at(Redacted(&url)), error)
+        })?;
+        let call = Call::new(OPERATION, subject, Method::GET, "", &[200])
+            .at_url(url)
+            .anonymous()
+            .read_whole(limit);
+        match self.send(&endpoint, call).await {
+            Ok(answer) => Ok(Some(answer.bytes)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+async fn read_file(subject: &str, path: std::path::PathBuf, limit: u64) -> Result<Option<Bytes>, Error> {
+    let shown = path.display().to_string();
+    let (kind, reason, source) = match file::read(path, limit).await {
+        Ok(read) => return Ok(read),
+        Err(Unread::TooLarge) => {
+            let reason = format!("the file is larger than the limit of {limit} bytes");
+            (ErrorKind::TooLarge, reason, None)
+        }
+        Err(Unread::NoFile) => (ErrorKind::Invalid, "it is no regular file".to_owned(), None),
+        Err(Unread::Io(error)) => (
+            ErrorKind::Other,
+            "the file cannot be read".to_owned(),
+            Some(error),
+        ),
+    };
+    let error = Error::new(kind, OPERATION, subject, reason)
+        .at(shown)
+        .with_hint(Hint::CheckSignatureStore);
+    Err(match source {
+        Some(source) => error.with_source(source),
+        None => error,
+    })
+}
