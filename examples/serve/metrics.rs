@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use wharf_registry::{Answered, Endpoint, Inventory};
+use wharf_registry::{Answered, Inventory, RouteKind};
 
 /// Upper bounds of the histogram, in seconds.
 const BUCKETS: [f64; 8] = [0.005, 0.025, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0];
@@ -20,7 +20,7 @@ pub(crate) struct Metrics {
     seconds: Mutex<BTreeMap<&'static str, Histogram>>,
     received: AtomicU64,
     sent: AtomicU64,
-    damaged: AtomicU64,
+    corrupt: AtomicU64,
     draining: AtomicBool,
 }
 
@@ -33,7 +33,7 @@ struct Histogram {
 
 impl Metrics {
     pub(crate) fn count(&self, answered: &Answered) {
-        let endpoint = name(answered.endpoint);
+        let endpoint = name(answered.route);
         let method = match answered.method.as_str() {
             "GET" => "GET",
             "HEAD" => "HEAD",
@@ -62,8 +62,8 @@ impl Metrics {
         self.sent.fetch_add(answered.sent, Ordering::Relaxed);
     }
 
-    pub(crate) fn damage(&self) {
-        self.damaged.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn corrupt(&self) {
+        self.corrupt.fetch_add(1, Ordering::Relaxed);
     }
 
     /// From now on the registry is not well: it ends.
@@ -130,8 +130,8 @@ impl Metrics {
             (
                 "wharf_damaged_total",
                 "counter",
-                "Content that was found damaged.",
-                load(&self.damaged),
+                "Content that was found corrupt.",
+                load(&self.corrupt),
             ),
             (
                 "wharf_repositories",
@@ -182,16 +182,16 @@ fn describe(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-fn name(endpoint: Option<Endpoint>) -> &'static str {
+fn name(endpoint: Option<RouteKind>) -> &'static str {
     match endpoint {
-        Some(Endpoint::Base) => "base",
-        Some(Endpoint::Token) => "token",
-        Some(Endpoint::Catalog) => "catalog",
-        Some(Endpoint::Manifest) => "manifest",
-        Some(Endpoint::Blob) => "blob",
-        Some(Endpoint::Uploads | Endpoint::Upload) => "upload",
-        Some(Endpoint::Tags) => "tags",
-        Some(Endpoint::Referrers) => "referrers",
+        Some(RouteKind::Base) => "base",
+        Some(RouteKind::Token) => "token",
+        Some(RouteKind::Catalog) => "catalog",
+        Some(RouteKind::Manifest) => "manifest",
+        Some(RouteKind::Blob) => "blob",
+        Some(RouteKind::Uploads | RouteKind::Upload) => "upload",
+        Some(RouteKind::Tags) => "tags",
+        Some(RouteKind::Referrers) => "referrers",
         _ => "other",
     }
 }

@@ -59,10 +59,10 @@ impl Observer for Report {
         }
     }
 
-    fn damaged(&self, digest: &wharf_reference::Digest) {
-        self.metrics.damage();
+    fn corrupt(&self, digest: &wharf_reference::Digest) {
+        self.metrics.corrupt();
         say(format_args!(
-            "serve: {digest} is damaged; it was moved to corrupt/ and can be pushed again"
+            "serve: {digest} is corrupt; it was moved to corrupt/ and can be pushed again"
         ));
     }
 

@@ -14,7 +14,7 @@ use wharf::{
     content::{Event, Progress},
     store::Layout,
 };
-use wharf_registry::{Endpoint, Fault, Registry, Server};
+use wharf_registry::{Fault, Registry, RouteKind, Server};
 use wharf_testkit::Image;
 
 #[derive(Default)]
@@ -61,8 +61,8 @@ async fn a_store_that_fails_is_told_with_the_login_that_is_wanted() {
         if let Some(challenge) = challenge {
             let challenge = challenge.replace("TOKEN", &format!("http://{registry}/token"));
             let fault = Fault::status(401).with_header("www-authenticate", &challenge);
-            server.inject(fault.on(Endpoint::Manifest));
-            server.inject(Fault::status(401).on(Endpoint::Token));
+            server.inject(fault.on(RouteKind::Manifest));
+            server.inject(Fault::status(401).on(RouteKind::Token));
         }
         let told = Arc::new(Told::default());
         let client = Client::builder()
@@ -103,7 +103,7 @@ async fn each_registry_of_a_search_or_a_mirror_says_why_it_has_no_login() {
     let names = [first.registry().unwrap(), second.registry().unwrap()];
     let challenge = Fault::status(401).with_header("www-authenticate", "Basic realm=\"r\"");
     for server in [&first, &second] {
-        server.inject(challenge.clone().on(Endpoint::Manifest));
+        server.inject(challenge.clone().on(RouteKind::Manifest));
     }
     let search = format!(
         "unqualified-search-registries = ['{}', '{}']\n",

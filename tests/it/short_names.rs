@@ -16,7 +16,7 @@ use wharf::{
     reference::ShortName,
     store::Layout,
 };
-use wharf_registry::{Endpoint, Fault, Registry, Server};
+use wharf_registry::{Fault, Registry, RouteKind, Server};
 use wharf_testkit::Image;
 
 /// A host with this registries.conf below a directory of its own.
@@ -116,7 +116,7 @@ async fn search_goes_on_where_there_is_no_such_image_and_ends_where_nobody_answe
 /// What the first registry answers, and whether the second is asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_denies_the_image_leads_to_the_next() {
-    let manifest = |status| Fault::status(status).on(Endpoint::Manifest);
+    let manifest = |status| Fault::status(status).on(RouteKind::Manifest);
     let basic = r#"Basic realm="r""#;
     for (what, faults, goes_on) in [
         ("404", vec![manifest(404)], true),
@@ -130,7 +130,7 @@ async fn a_registry_that_denies_the_image_leads_to_the_next() {
         ("400", vec![manifest(400)], false),
         (
             "a blob that is denied",
-            vec![Fault::status(403).on(Endpoint::Blob)],
+            vec![Fault::status(403).on(RouteKind::Blob)],
             false,
         ),
     ] {
@@ -186,7 +186,7 @@ async fn a_blocked_registry_is_passed_over_and_a_login_that_cannot_be_read_is_no
     first.inject(
         Fault::status(401)
             .with_header("www-authenticate", challenge)
-            .on(Endpoint::Manifest),
+            .on(RouteKind::Manifest),
     );
     let names = [first.registry().unwrap(), registry];
     let host = Host::new(&format!(

@@ -32,11 +32,11 @@ impl Network {
 /// The client that sent a request, identified by its network. All requests without a [`ClientAddress`] have
 /// no network and count as one client's.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Client {
+pub(crate) struct ClientNetwork {
     pub(crate) network: Option<Network>,
 }
 
-impl Client {
+impl ClientNetwork {
     pub(crate) fn of(parts: &Parts) -> Self {
         let address = parts.extensions.get::<ClientAddress>();
         Self {

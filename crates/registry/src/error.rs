@@ -163,7 +163,7 @@ impl From<Error> for ApiError {
                 "no space left",
             ),
             _ if is_exhausted(&error) => {
-                let message = "the registry has too few files or too little memory for now";
+                let message = "the registry has no free file descriptors or no free memory; try again later";
                 return Self::wait(StatusCode::SERVICE_UNAVAILABLE, 1, message);
             }
             _ => (

@@ -20,7 +20,7 @@ pub struct Inventory {
     pub uploads: usize,
     /// Bytes that were received in these sessions.
     pub uploading: u64,
-    /// Contents that this process has received or found intact.
+    /// Contents that this process has received or verified.
     pub verified: usize,
 }
 
@@ -36,7 +36,7 @@ impl Registry {
             manifests: count(&totals.manifests),
             blobs: count(&totals.blobs),
             bytes: totals.bytes.load(Ordering::Relaxed),
-            verified: self.state.trusted(),
+            verified: self.state.verified_count(),
             ..Inventory::default()
         };
         for session in self.state.uploads().values() {

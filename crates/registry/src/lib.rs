@@ -45,13 +45,13 @@
 //! ```
 //! # #[cfg(all(feature = "server", feature = "testing"))]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use wharf_registry::{Endpoint, Fault, Profile, Registry};
+//! use wharf_registry::{RouteKind, Fault, Profile, Registry};
 //!
 //! let server = Registry::memory().with_profile(Profile::Ghcr).serve().await?;
 //! // The first two downloads of a blob break after a megabyte.
-//! let broken = server.inject(Fault::cut(1 << 20).on(Endpoint::Blob).times(2));
+//! let broken = server.inject(Fault::cut(1 << 20).on(RouteKind::Blob).times(2));
 //! // Whoever pushes a manifest gets no answer, although it was taken.
-//! server.inject(Fault::lose_reply().on(Endpoint::Manifest).method(http::Method::PUT).times(1));
+//! server.inject(Fault::lose_reply().on(RouteKind::Manifest).method(http::Method::PUT).times(1));
 //! // ... run the client ...
 //! assert_eq!(broken.hits(), 2);
 //! # Ok(())
@@ -83,7 +83,6 @@ mod connections;
 mod disk;
 #[cfg(feature = "server")]
 mod drain;
-mod endpoint;
 mod error;
 mod gc;
 #[cfg(feature = "server")]
@@ -100,6 +99,7 @@ mod query;
 mod range;
 mod registry;
 mod route;
+mod route_kind;
 #[cfg(feature = "server")]
 mod server;
 mod state;
@@ -124,7 +124,6 @@ pub use backend::{
 pub use body::Body;
 pub use client::ClientAddress;
 pub use disk::{DiskBackend, TornTail};
-pub use endpoint::Endpoint;
 pub use error::ErrorCode;
 pub use gc::{GcOptions, GcReport};
 pub use inventory::Inventory;
@@ -135,6 +134,7 @@ pub use memory::MemoryBackend;
 pub use observe::{Answered, Observer};
 pub use path::RepositoryPath;
 pub use registry::Registry;
+pub use route_kind::RouteKind;
 #[cfg(feature = "server")]
 pub use server::Server;
 #[cfg(feature = "testing")]

@@ -17,7 +17,7 @@ use wharf_content::Error;
 use wharf_reference::Digest;
 
 use crate::{
-    Body, Endpoint,
+    Body, RouteKind,
     body::{RequestBody, Wrapper},
 };
 
@@ -43,8 +43,8 @@ pub trait Observer: Send + Sync {
         let _ = answered;
     }
 
-    /// Stored content was found damaged and taken out of sight.
-    fn damaged(&self, digest: &Digest) {
+    /// Stored content was found corrupt and taken out of sight.
+    fn corrupt(&self, digest: &Digest) {
         let _ = digest;
     }
 
@@ -63,8 +63,8 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).answered(answered);
     }
 
-    fn damaged(&self, digest: &Digest) {
-        (**self).damaged(digest);
+    fn corrupt(&self, digest: &Digest) {
+        (**self).corrupt(digest);
     }
 
     fn storage_failed(&self, error: &Error) {
@@ -87,7 +87,7 @@ pub struct Answered {
     /// The path, without the query. The path of an upload contains the upload's id.
     pub path: String,
     /// The kind of resource that the path names; `None` if it names none.
-    pub endpoint: Option<Endpoint>,
+    pub route: Option<RouteKind>,
     /// The status; 499 if the client went before there was an answer.
     pub status: StatusCode,
     /// The user, if the credentials were right.

@@ -136,7 +136,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// The reason why no change can be recorded until the storage has been mended:
+    /// The reason why no change can be recorded until the storage works again:
     /// [`Records::health`](crate::Records::health).
     pub fn health(&self) -> Result<(), Error> {
         self.state.backend.health()

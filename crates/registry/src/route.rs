@@ -19,7 +19,7 @@ pub(crate) enum ManifestReference {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum RepositoryEndpoint {
+pub(crate) enum RepositoryRoute {
     Manifest(ManifestReference),
     Blob(Digest),
     Uploads,
@@ -38,7 +38,7 @@ pub(crate) enum Route {
     Extensions,
     /// `/token`
     Token,
-    Repository(RepositoryPath, RepositoryEndpoint),
+    Repository(RepositoryPath, RepositoryRoute),
 }
 
 impl Route {
@@ -68,22 +68,22 @@ impl Route {
         let last = &*percent::decode(last).ok_or_else(invalid_escape)?;
         if rest.ends_with("/blobs/uploads") {
             let name = name.strip_suffix("/blobs").ok_or_else(unknown)?;
-            let endpoint = if last.is_empty() {
-                RepositoryEndpoint::Uploads
+            let route = if last.is_empty() {
+                RepositoryRoute::Uploads
             } else {
-                RepositoryEndpoint::Upload(last.to_owned())
+                RepositoryRoute::Upload(last.to_owned())
             };
-            return Ok(Self::Repository(unescape(name)?, endpoint));
+            return Ok(Self::Repository(unescape(name)?, route));
         }
-        let endpoint = match (kind, last) {
-            ("tags", "list") => RepositoryEndpoint::Tags,
-            ("blobs", "uploads") => RepositoryEndpoint::Uploads,
-            ("blobs", digest) => RepositoryEndpoint::Blob(parse_digest(digest)?),
-            ("referrers", digest) => RepositoryEndpoint::Referrers(parse_digest(digest)?),
-            ("manifests", target) => RepositoryEndpoint::Manifest(parse_target(target)?),
+        let route = match (kind, last) {
+            ("tags", "list") => RepositoryRoute::Tags,
+            ("blobs", "uploads") => RepositoryRoute::Uploads,
+            ("blobs", digest) => RepositoryRoute::Blob(parse_digest(digest)?),
+            ("referrers", digest) => RepositoryRoute::Referrers(parse_digest(digest)?),
+            ("manifests", target) => RepositoryRoute::Manifest(parse_target(target)?),
             _ => return Err(unknown()),
         };
-        Ok(Self::Repository(unescape(name)?, endpoint))
+        Ok(Self::Repository(unescape(name)?, route))
     }
 }
 
@@ -124,17 +124,15 @@ mod tests {
     #[test]
     fn paths_are_read_from_their_end() {
         let digest = Digest::parse(&format!("sha256:{HEX}")).unwrap();
-        let repository =
-            |name: &str, endpoint| Route::Repository(RepositoryPath::parse(name).unwrap(), endpoint);
-        let tag =
-            |text: &str| RepositoryEndpoint::Manifest(ManifestReference::Tag(Tag::parse(text).unwrap()));
+        let repository = |name: &str, route| Route::Repository(RepositoryPath::parse(name).unwrap(), route);
+        let tag = |text: &str| RepositoryRoute::Manifest(ManifestReference::Tag(Tag::parse(text).unwrap()));
         let cases = [
             ("/v2".to_owned(), Route::Base),
             ("/v2/".to_owned(), Route::Base),
             ("/v2/_catalog".to_owned(), Route::Catalog),
             (
                 "/v2/a/tags/list".to_owned(),
-                repository("a", RepositoryEndpoint::Tags),
+                repository("a", RepositoryRoute::Tags),
             ),
             (
                 "/v2/a/b/c/manifests/v1".to_owned(),
@@ -146,42 +144,39 @@ mod tests {
             ),
             (
                 "/v2/a/blobs/uploads/".to_owned(),
-                repository("a", RepositoryEndpoint::Uploads),
+                repository("a", RepositoryRoute::Uploads),
             ),
             (
                 "/v2/a/blobs/uploads".to_owned(),
-                repository("a", RepositoryEndpoint::Uploads),
+                repository("a", RepositoryRoute::Uploads),
             ),
             (
                 "/v2/a/blobs/uploads/id".to_owned(),
-                repository("a", RepositoryEndpoint::Upload("id".into())),
+                repository("a", RepositoryRoute::Upload("id".into())),
             ),
             (
                 "/v2/a/blobs/uploads/tags/list".to_owned(),
-                repository("a/blobs/uploads", RepositoryEndpoint::Tags),
+                repository("a/blobs/uploads", RepositoryRoute::Tags),
             ),
             (
                 format!("/v2/a/blobs/sha256:{HEX}"),
-                repository("a", RepositoryEndpoint::Blob(digest.clone())),
+                repository("a", RepositoryRoute::Blob(digest.clone())),
             ),
             (
                 format!("/v2/a/referrers/sha256:{HEX}"),
-                repository("a", RepositoryEndpoint::Referrers(digest.clone())),
+                repository("a", RepositoryRoute::Referrers(digest.clone())),
             ),
             (
                 format!("/v2/a/blobs/sha256%3A{HEX}"),
-                repository("a", RepositoryEndpoint::Blob(digest.clone())),
+                repository("a", RepositoryRoute::Blob(digest.clone())),
             ),
             (
                 format!("/v2/a/manifests/sha256%3a{HEX}"),
-                repository(
-                    "a",
-                    RepositoryEndpoint::Manifest(ManifestReference::Digest(digest)),
-                ),
+                repository("a", RepositoryRoute::Manifest(ManifestReference::Digest(digest))),
             ),
             (
                 "/v2/a%2Fb/tags/list".to_owned(),
-                repository("a/b", RepositoryEndpoint::Tags),
+                repository("a/b", RepositoryRoute::Tags),
             ),
             (
                 "/v2/a%2fb%2Fc/manifests/v%31".to_owned(),
@@ -189,11 +184,11 @@ mod tests {
             ),
             (
                 "/%76%32/%61/t%61gs/list".to_owned(),
-                repository("a", RepositoryEndpoint::Tags),
+                repository("a", RepositoryRoute::Tags),
             ),
             (
                 "/v2/a%2Fb/blobs/uploads/".to_owned(),
-                repository("a/b", RepositoryEndpoint::Uploads),
+                repository("a/b", RepositoryRoute::Uploads),
             ),
             ("/v2/%5Fcatalog".to_owned(), Route::Catalog),
         ];

@@ -26,7 +26,7 @@ use wharf_reference::{ParseError, Reference};
 use crate::{
     Body, ClientAddress, Registry,
     behaviour::Behaviour,
-    connections::{self, Connections, Received, Slot, that_files_allow},
+    connections::{self, Connections, OpenConnection, Received, that_files_allow},
     drain::Unread,
     host,
     stream::ClientStream,
@@ -204,15 +204,15 @@ async fn accept(
                 let (transport, registry) = (transport.clone(), registry.clone());
                 let watcher = graceful.watcher();
                 connections.spawn(async move {
-                    let slot = match received {
-                        Received::Served(slot) => slot,
-                        Received::Waits(slot) => match slot.await {
-                            Ok(slot) => slot,
+                    let connection = match received {
+                        Received::Served(connection) => connection,
+                        Received::Waits(connection) => match connection.await {
+                            Ok(connection) => connection,
                             Err(_) => return,
                         },
                         Received::Refused => return refuse(&stream, &transport).await,
                     };
-                    serve(stream, peer, transport, registry, watcher, slot).await;
+                    serve(stream, peer, transport, registry, watcher, connection).await;
                 });
             }
             Some(_) = connections.join_next() => {}
@@ -258,12 +258,12 @@ async fn serve(
     transport: Transport,
     registry: Registry,
     watcher: Watcher,
-    slot: Slot,
+    connection: OpenConnection,
 ) {
-    let slot = Arc::new(slot);
-    let leaving = pin!(slot.told_to_leave());
+    let connection = Arc::new(connection);
+    let leaving = pin!(connection.told_to_leave());
     let _ = stream.set_nodelay(true); // slower, but not wrong without
-    let service = service(registry, peer, Arc::clone(&slot));
+    let service = service(registry, peer, Arc::clone(&connection));
     let speaking = async {
         match transport {
             Transport::Plain => speak(stream, service, watcher).await,
@@ -300,15 +300,15 @@ struct Service {
     registry: Registry,
     peer: SocketAddr,
     unread: Unread,
-    slot: Arc<Slot>,
+    connection: Arc<OpenConnection>,
 }
 
-fn service(registry: Registry, peer: SocketAddr, slot: Arc<Slot>) -> Service {
+fn service(registry: Registry, peer: SocketAddr, connection: Arc<OpenConnection>) -> Service {
     Service {
         registry,
         peer,
         unread: Unread::default(),
-        slot,
+        connection,
     }
 }
 
@@ -319,7 +319,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let registry = self.registry.clone();
-        let running = self.slot.begin();
+        let running = self.connection.begin();
         let refused = host::check(&request).err();
         let mut request = request.map(|body| self.unread.track(body));
         request.extensions_mut().insert(ClientAddress(self.peer.ip()));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
-use wharf_registry::{Endpoint, Fault};
+use wharf_registry::{Fault, RouteKind};
 use wharf_testkit::{
     Random,
     hostile::{Direction, Harm, WireFault},
@@ -29,7 +29,7 @@ pub(crate) enum Trouble {
         fault: Fault,
     },
     /// The registry sends the client to a host that asks for a login.
-    Redirect(Endpoint),
+    Redirect(RouteKind),
 }
 
 /// Everything about a run.
@@ -138,7 +138,7 @@ fn expiry(random: &mut Random, task: Task) -> Trouble {
         .after(random.below(4))
         .times(1);
     let fault = if matches!(task, Task::Push | Task::PushChunks) {
-        fault.on(random.pick(&[Endpoint::Uploads, Endpoint::Upload, Endpoint::Blob]))
+        fault.on(random.pick(&[RouteKind::Uploads, RouteKind::Upload, RouteKind::Blob]))
     } else {
         fault
     };
@@ -179,18 +179,18 @@ fn wire(random: &mut Random, task: Task, traffic: u64) -> WireFault {
     WireFault { direction, at, harm }
 }
 
-fn endpoint(random: &mut Random, task: Task) -> Endpoint {
+fn endpoint(random: &mut Random, task: Task) -> RouteKind {
     match task {
-        Task::Pull => random.pick(&[Endpoint::Manifest, Endpoint::Blob, Endpoint::Blob]),
+        Task::Pull => random.pick(&[RouteKind::Manifest, RouteKind::Blob, RouteKind::Blob]),
         Task::Push | Task::PushChunks => random.pick(&[
-            Endpoint::Uploads,
-            Endpoint::Upload,
-            Endpoint::Upload,
-            Endpoint::Manifest,
+            RouteKind::Uploads,
+            RouteKind::Upload,
+            RouteKind::Upload,
+            RouteKind::Manifest,
         ]),
-        Task::Mount => Endpoint::Uploads,
-        Task::Tags => Endpoint::Tags,
-        Task::Login => random.pick(&[Endpoint::Base, Endpoint::Token]),
+        Task::Mount => RouteKind::Uploads,
+        Task::Tags => RouteKind::Tags,
+        Task::Login => random.pick(&[RouteKind::Base, RouteKind::Token]),
     }
 }
 

@@ -9,7 +9,7 @@ use wharf_content::{Blob, Descriptor, ErrorKind, MediaType, Name, Sink, Source, 
 use wharf_copy::{Options, copy};
 use wharf_distribution::{Client, Remote};
 use wharf_reference::{Registry as Host, Repository, Tag};
-use wharf_registry::{Endpoint, Fault, Profile, Registry};
+use wharf_registry::{Fault, Profile, Registry, RouteKind};
 use wharf_store::Memory;
 use wharf_testkit::{
     Image, Index,
@@ -137,7 +137,7 @@ async fn images_go_in_and_come_out_everywhere() {
                 cdn.serve_blob("team/app", digest.as_str(), bytes);
                 let there = cdn.url(&format!("/v2/team/app/blobs/{digest}?signature=x"));
                 let fault = Fault::redirect(&there)
-                    .on(Endpoint::Blob)
+                    .on(RouteKind::Blob)
                     .method(Method::GET)
                     .digest(digest);
                 let _armed = registry.inject(fault);
@@ -183,7 +183,7 @@ async fn large_blobs_go_in_chunks_where_they_can() {
         // A proxy before it takes no more than it must at once.
         let refused = registry.inject(
             Fault::status(413)
-                .on(Endpoint::Upload)
+                .on(RouteKind::Upload)
                 .method(Method::PUT)
                 .times(1),
         );

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{admit, methods, perform, without_body};
 use crate::{
-    Answered, Body, Endpoint, Observer, Registry,
+    Answered, Body, Observer, Registry, RouteKind,
     body::RequestBody,
     error::ApiError,
     observe::{CountedBody, Observation, ObservedBody},
@@ -76,7 +76,7 @@ fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> 
         answered: Answered {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            endpoint: Endpoint::at(request.uri().path()),
+            route: RouteKind::at(request.uri().path()),
             status: StatusCode::from_u16(CLIENT_GONE).unwrap_or_default(),
             user: None,
             received: 0,

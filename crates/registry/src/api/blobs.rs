@@ -1,14 +1,14 @@
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use wharf_reference::Digest;
 
-use super::{Call, DIGEST, conditions, digest_value, empty, value};
+use super::{DIGEST, RepositoryRequest, conditions, digest_value, empty, value};
 use crate::{
     Body, ErrorCode,
     error::{ApiError, ApiResult},
     range::{self, Requested},
 };
 
-impl Call<'_> {
+impl RepositoryRequest<'_> {
     /// GET and HEAD of a blob (distribution-spec, *Pulling blobs*).
     pub(super) async fn pull_blob(&self, digest: &Digest) -> ApiResult {
         let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
 use wharf_reference::Tag;
 
-use super::{Call, conditions, document, value};
+use super::{RepositoryRequest, conditions, document, value};
 use crate::{
     ErrorCode, Registry, RepositoryPath,
     auth::Principal,
@@ -44,7 +44,7 @@ pub(super) fn next_link(target: &str) -> Result<HeaderValue, ApiError> {
     value(format!("<{target}>; rel=\"next\""))
 }
 
-impl Call<'_> {
+impl RepositoryRequest<'_> {
     /// GET of the tags, by byte order (distribution-spec, *Listing Tags*).
     pub(super) fn tags(&self) -> ApiResult {
         let unknown = || ApiError::missing(ErrorCode::NameUnknown, "no such repository");

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use wharf_content::{ErrorKind, Hasher, Manifest, MediaType};
 use wharf_reference::{Algorithm, Digest, Tag};
 
-use super::{Call, DIGEST, conditions, digest_value, empty, receive, value};
+use super::{DIGEST, RepositoryRequest, conditions, digest_value, empty, receive, value};
 use crate::{
     Body, ErrorCode, ManifestRecord,
     body::RequestBody,
@@ -19,7 +19,7 @@ use crate::{
 pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
 
-impl Call<'_> {
+impl RepositoryRequest<'_> {
     /// GET and HEAD of a manifest (distribution-spec, *Pulling manifests*).
     pub(super) async fn pull_manifest(&self, target: &ManifestReference) -> ApiResult {
         self.fetch_manifest(target).await?;

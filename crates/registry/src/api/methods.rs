@@ -7,7 +7,7 @@ use crate::{
     Body, ErrorCode,
     error::ApiError,
     registry::Config,
-    route::{RepositoryEndpoint, Route},
+    route::{RepositoryRoute, Route},
 };
 
 const READS: &[Method] = &[Method::GET, Method::HEAD];
@@ -51,12 +51,12 @@ fn of(route: &Route) -> &'static [Method] {
     match route {
         Route::Base | Route::Catalog | Route::Extensions => READS,
         Route::Token => &[Method::GET, Method::HEAD, Method::POST],
-        Route::Repository(_, endpoint) => match endpoint {
-            RepositoryEndpoint::Tags | RepositoryEndpoint::Referrers(_) => READS,
-            RepositoryEndpoint::Manifest(_) => &[Method::GET, Method::HEAD, Method::PUT, Method::DELETE],
-            RepositoryEndpoint::Blob(_) => &[Method::GET, Method::HEAD, Method::DELETE],
-            RepositoryEndpoint::Uploads => &[Method::POST],
-            RepositoryEndpoint::Upload(_) => &[
+        Route::Repository(_, route) => match route {
+            RepositoryRoute::Tags | RepositoryRoute::Referrers(_) => READS,
+            RepositoryRoute::Manifest(_) => &[Method::GET, Method::HEAD, Method::PUT, Method::DELETE],
+            RepositoryRoute::Blob(_) => &[Method::GET, Method::HEAD, Method::DELETE],
+            RepositoryRoute::Uploads => &[Method::POST],
+            RepositoryRoute::Upload(_) => &[
                 Method::GET,
                 Method::HEAD,
                 Method::PATCH,
@@ -69,11 +69,11 @@ fn of(route: &Route) -> &'static [Method] {
 
 /// Whether the settings of the registry allow a method of a path.
 fn is_on(method: &Method, route: &Route, config: &Config) -> bool {
-    let Route::Repository(_, endpoint) = route else {
+    let Route::Repository(_, route) = route else {
         return true;
     };
-    match endpoint {
-        RepositoryEndpoint::Uploads | RepositoryEndpoint::Upload(_) => !config.read_only,
+    match route {
+        RepositoryRoute::Uploads | RepositoryRoute::Upload(_) => !config.read_only,
         _ if READS.contains(method) => true,
         _ if *method == Method::DELETE => config.delete && !config.read_only,
         _ => !config.read_only,

@@ -29,7 +29,7 @@ use crate::{
     Action, Body, ErrorCode, Registry, RepositoryPath,
     auth::{Mount, Principal, Wanted},
     body::RequestBody,
-    client::Client,
+    client::ClientNetwork,
     error::{ApiError, ApiResult},
     query::Query,
     route::{self, Route},
@@ -40,14 +40,14 @@ const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 pub(crate) const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// A request to a repository whose sender has the right to it.
-pub(crate) struct Call<'a> {
+pub(crate) struct RepositoryRequest<'a> {
     registry: &'a Registry,
     method: &'a Method,
     headers: &'a HeaderMap,
     query: Query<'a>,
     path: RepositoryPath,
     principal: Principal,
-    client: Client,
+    client: ClientNetwork,
 }
 
 /// A request that is admitted.
@@ -74,19 +74,19 @@ async fn admit(registry: &Registry, parts: &Parts) -> Result<Admitted, ApiError>
     }
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let mount = match (&parts.method, &route) {
-        (&Method::POST, Route::Repository(_, route::RepositoryEndpoint::Uploads)) => Mount::of(&query),
+        (&Method::POST, Route::Repository(_, route::RepositoryRoute::Uploads)) => Mount::of(&query),
         _ => None,
     };
     let wanted = match &route {
-        Route::Repository(path, endpoint) => Some(Wanted {
+        Route::Repository(path, route) => Some(Wanted {
             path,
-            action: action(&parts.method, endpoint),
+            action: action(&parts.method, route),
             mount: mount.as_ref(),
         }),
         _ => None,
     };
     let external = config.external.as_deref().or(config.listening.as_deref());
-    let client = Client::of(parts);
+    let client = ClientNetwork::of(parts);
     let principal = config
         .authentication
         .admit(&client, &parts.headers, wanted, external)
@@ -112,24 +112,24 @@ async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted
         Route::Extensions => conditions::instead_of_document(headers)
             .unwrap_or_else(|| Ok(document(&serde_json::json!({ "extensions": [] })))),
         Route::Catalog => listings::catalog(registry, &principal, headers, &query),
-        Route::Repository(path, endpoint) => {
-            let call = Call {
+        Route::Repository(path, route) => {
+            let request = RepositoryRequest {
                 registry,
                 method,
                 headers,
                 query,
                 path,
                 principal,
-                client: Client::of(parts),
+                client: ClientNetwork::of(parts),
             };
             let namespace = registry
                 .config
                 .through
                 .as_ref()
-                .and(call.query.value("ns"))
+                .and(request.query.value("ns"))
                 .and_then(namespace);
-            let mut response = call
-                .answer(endpoint, body)
+            let mut response = request
+                .answer(route, body)
                 .await
                 .unwrap_or_else(ApiError::into_response);
             if let Some(namespace) = namespace {
@@ -152,40 +152,40 @@ fn namespace(text: &str) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
-fn action(method: &Method, endpoint: &route::RepositoryEndpoint) -> Action {
-    match (method, endpoint) {
-        (_, route::RepositoryEndpoint::Uploads | route::RepositoryEndpoint::Upload(_)) => Action::Push,
+fn action(method: &Method, route: &route::RepositoryRoute) -> Action {
+    match (method, route) {
+        (_, route::RepositoryRoute::Uploads | route::RepositoryRoute::Upload(_)) => Action::Push,
         (&Method::GET | &Method::HEAD, _) => Action::Pull,
         (&Method::DELETE, _) => Action::Delete,
         _ => Action::Push,
     }
 }
 
-impl Call<'_> {
-    async fn answer(&self, endpoint: route::RepositoryEndpoint, body: RequestBody) -> ApiResult {
-        match (self.method, endpoint) {
-            (&Method::GET | &Method::HEAD, route::RepositoryEndpoint::Manifest(target)) => {
+impl RepositoryRequest<'_> {
+    async fn answer(&self, route: route::RepositoryRoute, body: RequestBody) -> ApiResult {
+        match (self.method, route) {
+            (&Method::GET | &Method::HEAD, route::RepositoryRoute::Manifest(target)) => {
                 self.pull_manifest(&target).await
             }
-            (&Method::PUT, route::RepositoryEndpoint::Manifest(target)) => {
+            (&Method::PUT, route::RepositoryRoute::Manifest(target)) => {
                 self.push_manifest(target, body).await
             }
-            (&Method::DELETE, route::RepositoryEndpoint::Manifest(target)) => {
+            (&Method::DELETE, route::RepositoryRoute::Manifest(target)) => {
                 self.delete_manifest(&target).await
             }
-            (&Method::GET | &Method::HEAD, route::RepositoryEndpoint::Blob(digest)) => {
+            (&Method::GET | &Method::HEAD, route::RepositoryRoute::Blob(digest)) => {
                 self.pull_blob(&digest).await
             }
-            (&Method::DELETE, route::RepositoryEndpoint::Blob(digest)) => self.delete_blob(&digest).await,
-            (&Method::POST, route::RepositoryEndpoint::Uploads) => self.begin_upload(body).await,
-            (&Method::GET | &Method::HEAD, route::RepositoryEndpoint::Upload(id)) => {
+            (&Method::DELETE, route::RepositoryRoute::Blob(digest)) => self.delete_blob(&digest).await,
+            (&Method::POST, route::RepositoryRoute::Uploads) => self.begin_upload(body).await,
+            (&Method::GET | &Method::HEAD, route::RepositoryRoute::Upload(id)) => {
                 self.upload_status(&id).await
             }
-            (&Method::PATCH, route::RepositoryEndpoint::Upload(id)) => self.continue_upload(&id, body).await,
-            (&Method::PUT, route::RepositoryEndpoint::Upload(id)) => self.finish_upload(&id, body).await,
-            (&Method::DELETE, route::RepositoryEndpoint::Upload(id)) => self.cancel_upload(&id).await,
-            (&Method::GET | &Method::HEAD, route::RepositoryEndpoint::Tags) => self.tags(),
-            (&Method::GET | &Method::HEAD, route::RepositoryEndpoint::Referrers(subject)) => {
+            (&Method::PATCH, route::RepositoryRoute::Upload(id)) => self.continue_upload(&id, body).await,
+            (&Method::PUT, route::RepositoryRoute::Upload(id)) => self.finish_upload(&id, body).await,
+            (&Method::DELETE, route::RepositoryRoute::Upload(id)) => self.cancel_upload(&id).await,
+            (&Method::GET | &Method::HEAD, route::RepositoryRoute::Tags) => self.tags(),
+            (&Method::GET | &Method::HEAD, route::RepositoryRoute::Referrers(subject)) => {
                 self.referrers(&subject).await
             }
             // `methods::check` has let pass what is above, and nothing else.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use wharf_content::{Descriptor, MediaType};
 use wharf_reference::Digest;
 
-use super::{Call, conditions, listings::next_link, value};
+use super::{RepositoryRequest, conditions, listings::next_link, value};
 use crate::{
     Body, ErrorCode, ManifestRecord,
     error::{ApiError, ApiResult},
@@ -25,7 +25,7 @@ struct Index<'a> {
     manifests: Vec<Box<RawValue>>,
 }
 
-impl Call<'_> {
+impl RepositoryRequest<'_> {
     /// GET of the manifests that refer to `subject`, by digest (distribution-spec, *Listing Referrers*).
     ///
     /// A page ends at the limit of entries, or before it exceeds half the size that clients accept for a manifest.

@@ -9,7 +9,7 @@ use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::Digest;
 
 use super::{
-    Call, DIGEST, digest_value, empty,
+    DIGEST, RepositoryRequest, digest_value, empty,
     receive::{Intake, content_length},
     value,
 };
@@ -32,7 +32,7 @@ struct Announced<'a> {
     digest: Option<&'a Digest>,
 }
 
-impl Call<'_> {
+impl RepositoryRequest<'_> {
     /// GET of a session (distribution-spec, end-13).
     pub(super) async fn upload_status(&self, id: &str) -> ApiResult {
         let session = self.session(id)?;

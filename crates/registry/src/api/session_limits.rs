@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use http::StatusCode;
 
-use super::Call;
+use super::RepositoryRequest;
 use crate::{
     error::ApiError,
     state::{RegistryState, Session, UploadOwner},
@@ -23,7 +23,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 
 type Open = (String, Arc<Session>);
 
-impl Call<'_> {
+impl RepositoryRequest<'_> {
     /// Drops an upload if the limits leave no room for one more.
     pub(super) async fn make_room(&self) -> Result<(), ApiError> {
         let limits = &self.registry.config.limits;

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedMutexGuard, mpsc};
 use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType, Name, Source, Verified};
 use wharf_reference::{Digest, Tag};
 
-use super::Call;
+use super::RepositoryRequest;
 use crate::{
     ErrorCode, RepositoryPath,
     error::ApiError,
@@ -31,7 +31,7 @@ const AHEAD: usize = 4;
 /// The `Retry-After`, in seconds, of answers when upstream limits the rate.
 const UPSTREAM_WAIT: u64 = 60;
 
-impl Call<'_> {
+impl RepositoryRequest<'_> {
     fn through(&self) -> Option<&Arc<PullThrough>> {
         self.registry.config.through.as_ref()
     }

@@ -11,7 +11,7 @@ use crate::{
     ErrorCode, Registry,
     auth::{Grant, basic_challenge},
     body::RequestBody,
-    client::Client,
+    client::ClientNetwork,
     error::{ApiError, ApiResult},
     query::Query,
 };
@@ -48,7 +48,7 @@ pub(super) async fn answer(
     };
     let form = Query::parse(&form);
     let parameters = if is_form { &form } else { query };
-    let client = Client::of(parts);
+    let client = ClientNetwork::of(parts);
     let user = match (authentication.login(&parts.headers), form.value("grant_type")) {
         (Some(value), _) => Some(authentication.basic(&client, value).await?.ok_or_else(denied)?),
         (None, Some("password")) => {

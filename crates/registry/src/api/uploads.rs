@@ -6,7 +6,7 @@ use http::StatusCode;
 use wharf_content::Error;
 use wharf_reference::{Algorithm, Digest};
 
-use super::Call;
+use super::RepositoryRequest;
 use crate::{
     Action, BlobRecord, ErrorCode, Registry, RepositoryPath,
     body::RequestBody,
@@ -18,7 +18,7 @@ use crate::{
 /// The most repositories that are searched for a blob when the client names none.
 const HOLDERS: usize = 1000;
 
-impl Call<'_> {
+impl RepositoryRequest<'_> {
     /// POST: opens a session, takes a whole blob, or mounts one (distribution-spec, *Pushing blobs* and
     /// *Mounting a blob from another repository*).
     pub(super) async fn begin_upload(&self, body: RequestBody) -> ApiResult {

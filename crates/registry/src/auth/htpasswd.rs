@@ -14,7 +14,7 @@ use super::{
     passwords::{Busy, PasswordQueue},
     users::{hash, same},
 };
-use crate::client::Client;
+use crate::client::ClientNetwork;
 
 /// The highest cost of a bcrypt hash that is accepted. Each step doubles the time of a check; at this one it takes some
 /// seconds.
@@ -73,7 +73,7 @@ impl Htpasswd {
     pub(super) async fn verify(
         &self,
         queue: &PasswordQueue,
-        client: &Client,
+        client: &ClientNetwork,
         user: &str,
         password: &str,
     ) -> Result<bool, Busy> {
@@ -182,7 +182,7 @@ mod tests {
     async fn verify(users: &Htpasswd, user: &str, password: &str) -> bool {
         let queue = PasswordQueue::default();
         users
-            .verify(&queue, &Client::default(), user, password)
+            .verify(&queue, &ClientNetwork::default(), user, password)
             .await
             .unwrap()
     }
@@ -211,7 +211,7 @@ mod tests {
     async fn guesses_are_bounded_and_names_do_not_show() {
         let hash = bcrypt::hash("secret", 4).unwrap();
         let users = Htpasswd::parse(&format!("ada:{hash}\nbob:{hash}\n")).unwrap();
-        let (queue, client) = (PasswordQueue::default(), Client::default());
+        let (queue, client) = (PasswordQueue::default(), ClientNetwork::default());
         let verify = async |user, password| users.verify(&queue, &client, user, password).await;
         assert!(verify("ada", "secret").await.unwrap());
         let mut busy = Vec::new();

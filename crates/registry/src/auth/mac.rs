@@ -15,7 +15,7 @@ impl Key {
         getrandom::fill(&mut key).map_err(|error| {
             Error::new(
                 wharf_content::ErrorKind::Other,
-                format!("the system gives no random bytes: {error}"),
+                format!("the operating system returned no random bytes: {error}"),
             )
         })?;
         Ok(Self(key))

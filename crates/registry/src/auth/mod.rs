@@ -38,7 +38,7 @@ pub(crate) use self::{
     users::Users,
     wanted::{Mount, Wanted},
 };
-use crate::{ErrorCode, RepositoryPath, client::Client, error::ApiError};
+use crate::{ErrorCode, RepositoryPath, client::ClientNetwork, error::ApiError};
 
 /// The challenge of Basic authentication.
 pub(crate) fn basic_challenge() -> HeaderValue {
@@ -251,7 +251,7 @@ impl Authentication {
     /// `None` for the version check.
     pub(crate) async fn admit(
         &self,
-        client: &Client,
+        client: &ClientNetwork,
         headers: &HeaderMap,
         wanted: Option<Wanted<'_>>,
         external: Option<&str>,
@@ -316,7 +316,11 @@ impl Authentication {
     }
 
     /// The user of a Basic header, if the name and password are right.
-    pub(crate) async fn basic(&self, client: &Client, value: &HeaderValue) -> Result<Option<Arc<str>>, Busy> {
+    pub(crate) async fn basic(
+        &self,
+        client: &ClientNetwork,
+        value: &HeaderValue,
+    ) -> Result<Option<Arc<str>>, Busy> {
         let Some(decoded) = decode(value) else {
             return Ok(None);
         };

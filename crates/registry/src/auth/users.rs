@@ -4,7 +4,7 @@ use wharf_content::Hasher;
 use wharf_reference::{Algorithm, Digest};
 
 use super::passwords::Busy;
-use crate::client::Client;
+use crate::client::ClientNetwork;
 
 /// Users with their passwords. Only hashes of the passwords are stored: hashes have one length, so that a comparison
 /// takes the same time whatever was sent.
@@ -35,7 +35,12 @@ impl Users {
         not(feature = "htpasswd"),
         expect(clippy::unused_async, reason = "slow hashes wait")
     )]
-    pub(crate) async fn verify(&self, client: &Client, user: &str, password: &str) -> Result<bool, Busy> {
+    pub(crate) async fn verify(
+        &self,
+        client: &ClientNetwork,
+        user: &str,
+        password: &str,
+    ) -> Result<bool, Busy> {
         let Some(sent) = hash(password) else {
             return Ok(false);
         };

@@ -60,7 +60,7 @@ use crate::Listing;
 #[async_trait]
 pub trait Content: Send + Sync + fmt::Debug {
     /// The size of content in bytes, or `None` if the content is missing or cannot be read for want of rights.
-    /// Reports a size although the bytes may be damaged.
+    /// Reports a size although the bytes may be corrupt.
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error>;
 
     /// The sizes of many contents: one answer of [`Content::size`] for each digest, in the order of the digests. The
@@ -90,7 +90,7 @@ pub trait Content: Send + Sync + fmt::Debug {
     /// space is free once no stream reads it.
     async fn remove(&self, digest: &Digest) -> Result<(), Error>;
 
-    /// Removes content that was found damaged. An implementation may move it elsewhere, so that an operator can
+    /// Removes content that was found corrupt. An implementation may move it elsewhere, so that an operator can
     /// examine it. The default calls [`Content::remove`].
     async fn quarantine(&self, digest: &Digest) -> Result<(), Error> {
         self.remove(digest).await

@@ -77,7 +77,7 @@ pub trait Records: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// The reason why no change can be committed until the storage has been mended. A failure of one call alone, as
+    /// The reason why no change can be committed until the storage works again. A failure of one call alone, as
     /// on a full disk, is not reported here.
     fn health(&self) -> Result<(), Error> {
         Ok(())

@@ -22,7 +22,7 @@ const SMALL: u64 = 1024 * 1024;
 /// Verifies what is read from content that does not do so itself, as [`Content::read`] demands.
 ///
 /// Each content is hashed once per process: when it is read first, or, if it was uploaded through this value, while
-/// it was received. Damaged content is quarantined. Give a registry the whole backend in one `Verifying`, which is a
+/// it was received. Corrupt content is quarantined. Give a registry the whole backend in one `Verifying`, which is a
 /// backend too.
 ///
 /// ```
@@ -40,7 +40,7 @@ pub struct Verifying<C>(Arc<Shared<C>>);
 struct Shared<C> {
     inner: C,
     /// Content whose bytes this process has hashed.
-    intact: Mutex<HashSet<Digest>>,
+    verified: Mutex<HashSet<Digest>>,
 }
 
 impl<C> Verifying<C> {
@@ -48,29 +48,29 @@ impl<C> Verifying<C> {
     pub fn new(content: C) -> Self {
         Self(Arc::new(Shared {
             inner: content,
-            intact: Mutex::default(),
+            verified: Mutex::default(),
         }))
     }
 }
 
 impl<C> Shared<C> {
-    fn intact(&self) -> MutexGuard<'_, HashSet<Digest>> {
-        self.intact.lock().unwrap_or_else(PoisonError::into_inner)
+    fn verified(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget(&self, digest: &Digest) {
-        let mut intact = self.intact();
-        intact.remove(digest);
-        if intact.len() < intact.capacity() / 4 {
-            intact.shrink_to_fit(); // rarely, since each time copies the set
+        let mut verified = self.verified();
+        verified.remove(digest);
+        if verified.len() < verified.capacity() / 4 {
+            verified.shrink_to_fit(); // rarely, since each time copies the set
         }
     }
 }
 
 impl<C: Content> Shared<C> {
-    /// Quarantines content whose bytes were found damaged, unless an upload has replaced them meanwhile.
-    async fn quarantine_damaged(&self, digest: &Digest) -> Error {
-        if !self.intact().contains(digest)
+    /// Quarantines content whose bytes were found corrupt, unless an upload has replaced them meanwhile.
+    async fn quarantine_corrupt(&self, digest: &Digest) -> Error {
+        if !self.verified().contains(digest)
             && let Err(error) = self.inner.quarantine(digest).await
         {
             return error;
@@ -82,7 +82,7 @@ impl<C: Content> Shared<C> {
 fn corrupt(digest: &Digest) -> Error {
     Error::new(
         ErrorKind::Corrupt,
-        format!("the stored content of {digest} is damaged"),
+        format!("the stored content of {digest} is corrupt"),
     )
 }
 
@@ -98,7 +98,7 @@ impl<C: Content + 'static> Content for Verifying<C> {
 
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
         let inner = &self.0.inner;
-        if self.0.intact().contains(digest) {
+        if self.0.verified().contains(digest) {
             return inner.read(digest, range).await;
         }
         let missing = || Error::new(ErrorKind::NotFound, format!("there is no content of {digest}"));
@@ -117,12 +117,12 @@ impl<C: Content + 'static> Content for Verifying<C> {
             match chunk {
                 Ok(_) => tokio::task::yield_now().await,
                 Err(error) if error.kind() == ErrorKind::Mismatch => {
-                    return Err(self.0.quarantine_damaged(digest).await);
+                    return Err(self.0.quarantine_corrupt(digest).await);
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.0.intact().insert(digest.clone());
+        self.0.verified().insert(digest.clone());
         inner.read(digest, range).await
     }
 
@@ -149,7 +149,7 @@ struct VerifyingStream<C> {
     /// Bytes to come. The blob yields the last of them only if all bytes are right.
     left: u64,
     content: Arc<Shared<C>>,
-    /// Set once the content was found damaged.
+    /// Set once the content was found corrupt.
     quarantine: Option<Quarantining>,
 }
 
@@ -165,14 +165,14 @@ impl<C: Content + 'static> Stream for VerifyingStream<C> {
                 Some(Ok(chunk)) => {
                     this.left = this.left.saturating_sub(chunk.len() as u64);
                     if this.left == 0 {
-                        this.content.intact().insert(digest.clone());
+                        this.content.verified().insert(digest.clone());
                     }
                     return Poll::Ready(polled);
                 }
                 Some(Err(error)) if error.kind() == ErrorKind::Mismatch => {
                     let (content, digest) = (Arc::clone(&this.content), digest.clone());
                     this.quarantine =
-                        Some(Box::pin(async move { content.quarantine_damaged(&digest).await }));
+                        Some(Box::pin(async move { content.quarantine_corrupt(&digest).await }));
                 }
                 Some(Err(_)) | None => return Poll::Ready(polled),
             }
@@ -210,7 +210,7 @@ impl<C: Uploads + 'static> Uploads for Verifying<C> {
 
     async fn finish(&self, upload: &str, content: &Verified) -> Result<(), Error> {
         self.0.inner.finish(upload, content).await?;
-        self.0.intact().insert(content.digest().clone());
+        self.0.verified().insert(content.digest().clone());
         Ok(())
     }
 
@@ -271,12 +271,12 @@ mod tests {
         for size in [1_u64, 100, SMALL, SMALL + 1, 3 * SMALL] {
             for range in [0..size, 0..1, size - 1..size] {
                 let bytes = vec![7; usize::try_from(size).unwrap()];
-                let mut damaged = bytes.clone();
-                *damaged.last_mut().unwrap() ^= 1;
+                let mut corrupt = bytes.clone();
+                *corrupt.last_mut().unwrap() ^= 1;
                 let proof = Verified::of(Algorithm::Sha256, &bytes).unwrap();
                 let digest = proof.digest();
                 let memory = MemoryBackend::default();
-                upload(&memory, damaged, &proof).await;
+                upload(&memory, corrupt, &proof).await;
                 let content = Verifying::new(memory);
                 let read = collect(&content, digest, range.clone()).await;
                 let case = format!("{range:?} of {size}");
@@ -301,12 +301,12 @@ mod tests {
         let memory = MemoryBackend::default();
         upload(&memory, bytes.clone(), &proof).await;
         let content = Verifying::new(memory);
-        assert!(content.0.intact().is_empty());
+        assert!(content.0.verified().is_empty());
         assert_eq!(collect(&content, proof.digest(), 0..2).await.unwrap(), [7, 7]);
-        assert!(content.0.intact().contains(proof.digest()));
+        assert!(content.0.verified().contains(proof.digest()));
         content.remove(proof.digest()).await.unwrap();
-        assert!(content.0.intact().is_empty());
+        assert!(content.0.verified().is_empty());
         upload(&content, bytes, &proof).await;
-        assert!(content.0.intact().contains(proof.digest()));
+        assert!(content.0.verified().contains(proof.digest()));
     }
 }

@@ -1,14 +1,14 @@
 use bytes::Bytes;
 use wharf_reference::Algorithm;
 
-use super::{Failure, Run, collect};
+use super::{ConformanceFailure, Run, collect};
 use crate::{Content, Uploads};
 
 const KEPT: &[u8] = b"kept after the backend has been closed";
 const DIGITS: &[u8] = b"0123456789";
 
 impl Run {
-    pub(super) async fn no_content(&mut self, content: &dyn Content) -> Result<(), Failure> {
+    pub(super) async fn no_content(&mut self, content: &dyn Content) -> Result<(), ConformanceFailure> {
         self.case = "content in the beginning";
         let digest = self.digest(Algorithm::Sha256, b"nothing")?;
         let digests = self.all(content.digests().await).await?;
@@ -26,7 +26,7 @@ impl Run {
         content: &dyn Content,
         uploads: &dyn Uploads,
         algorithm: Algorithm,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ConformanceFailure> {
         self.case = "content";
         let (ids, other) = match algorithm {
             Algorithm::Sha256 => (["b1", "c1"], Algorithm::Sha512),
@@ -65,7 +65,7 @@ impl Run {
         &mut self,
         content: &dyn Content,
         uploads: &dyn Uploads,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ConformanceFailure> {
         self.case = "removal";
         let bytes = vec![7; 3_000_000];
         let digest = self.upload(uploads, "c3", bytes.clone().into()).await?;
@@ -80,14 +80,14 @@ impl Run {
         self.that(digests.is_empty(), "leaves nothing behind")
     }
 
-    pub(super) async fn leave_content(&mut self, uploads: &dyn Uploads) -> Result<(), Failure> {
+    pub(super) async fn leave_content(&mut self, uploads: &dyn Uploads) -> Result<(), ConformanceFailure> {
         self.case = "what is left behind";
         self.upload(uploads, "e5", Bytes::from_static(KEPT)).await?;
         self.leave_upload(uploads).await
     }
 
     /// Looks for the content that [`Run::leave_content`] left.
-    pub(super) async fn find_content(&mut self, content: &dyn Content) -> Result<(), Failure> {
+    pub(super) async fn find_content(&mut self, content: &dyn Content) -> Result<(), ConformanceFailure> {
         let digest = self.digest(Algorithm::Sha256, KEPT)?;
         let bytes = self.read(content, &digest, 0..KEPT.len() as u64).await?;
         self.that(bytes == KEPT, "content does")

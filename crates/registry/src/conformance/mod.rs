@@ -25,25 +25,25 @@ use crate::{Backend, Content, Listing, Records, Uploads};
 
 /// An expectation that did not hold.
 #[derive(Debug)]
-pub struct Failure {
+pub struct ConformanceFailure {
     case: &'static str,
     message: String,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ConformanceFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.case, self.message)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for ConformanceFailure {}
 
 /// Runs the suite against an empty backend, and returns how many expectations held.
 ///
 /// # Errors
 ///
 /// The first expectation that did not hold.
-pub async fn check(backend: &dyn Backend) -> Result<u32, Failure> {
+pub async fn check(backend: &dyn Backend) -> Result<u32, ConformanceFailure> {
     Ok(check_records(backend).await? + check_content(backend, backend).await?)
 }
 
@@ -52,7 +52,7 @@ pub async fn check(backend: &dyn Backend) -> Result<u32, Failure> {
 /// # Errors
 ///
 /// The first expectation that did not hold.
-pub async fn check_records(records: &dyn Records) -> Result<u32, Failure> {
+pub async fn check_records(records: &dyn Records) -> Result<u32, ConformanceFailure> {
     let mut run = Run::default();
     run.records(records).await?;
     run.leave_records(records).await?;
@@ -65,7 +65,7 @@ pub async fn check_records(records: &dyn Records) -> Result<u32, Failure> {
 /// # Errors
 ///
 /// The first expectation that did not hold.
-pub async fn check_content(content: &dyn Content, uploads: &dyn Uploads) -> Result<u32, Failure> {
+pub async fn check_content(content: &dyn Content, uploads: &dyn Uploads) -> Result<u32, ConformanceFailure> {
     let mut run = Run::default();
     run.no_content(content).await?;
     run.no_uploads(uploads).await?;
@@ -83,7 +83,7 @@ pub async fn check_content(content: &dyn Content, uploads: &dyn Uploads) -> Resu
 /// # Errors
 ///
 /// The first expectation that did not hold.
-pub async fn check_reopened(backend: &dyn Backend) -> Result<u32, Failure> {
+pub async fn check_reopened(backend: &dyn Backend) -> Result<u32, ConformanceFailure> {
     let mut run = Run {
         case: "what outlives the process",
         ..Run::default()
@@ -102,7 +102,7 @@ struct Run {
 }
 
 impl Run {
-    fn that(&mut self, holds: bool, message: &str) -> Result<(), Failure> {
+    fn that(&mut self, holds: bool, message: &str) -> Result<(), ConformanceFailure> {
         if !holds {
             return Err(self.fail(message));
         }
@@ -110,31 +110,34 @@ impl Run {
         Ok(())
     }
 
-    fn fail(&self, message: impl Into<String>) -> Failure {
-        Failure {
+    fn fail(&self, message: impl Into<String>) -> ConformanceFailure {
+        ConformanceFailure {
             case: self.case,
             message: message.into(),
         }
     }
 
-    fn ok<T>(&self, result: Result<T, Error>) -> Result<T, Failure> {
+    fn ok<T>(&self, result: Result<T, Error>) -> Result<T, ConformanceFailure> {
         result.map_err(|error| self.fail(format!("failed: {error}")))
     }
 
-    fn missing<T>(&mut self, result: Result<T, Error>, message: &str) -> Result<(), Failure> {
+    fn missing<T>(&mut self, result: Result<T, Error>, message: &str) -> Result<(), ConformanceFailure> {
         let missing = matches!(result, Err(error) if error.kind() == ErrorKind::NotFound);
         self.that(missing, message)
     }
 
-    fn digest(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Digest, Failure> {
+    fn digest(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Digest, ConformanceFailure> {
         self.ok(Hasher::digest(algorithm, bytes))
     }
 
-    fn proof(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Verified, Failure> {
+    fn proof(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Verified, ConformanceFailure> {
         self.ok(Verified::of(algorithm, bytes))
     }
 
-    async fn all<T: Send + 'static>(&self, listing: Result<Listing<T>, Error>) -> Result<Vec<T>, Failure> {
+    async fn all<T: Send + 'static>(
+        &self,
+        listing: Result<Listing<T>, Error>,
+    ) -> Result<Vec<T>, ConformanceFailure> {
         let listing = self.ok(listing)?;
         self.ok(listing.all().await)
     }
@@ -144,18 +147,23 @@ impl Run {
         content: &dyn Content,
         digest: &Digest,
         range: Range<u64>,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Vec<u8>, ConformanceFailure> {
         let stream = self.ok(content.read(digest, range).await)?;
         self.ok(collect(stream).await)
     }
 
-    async fn read_upload(&self, uploads: &dyn Uploads, id: &str) -> Result<Vec<u8>, Failure> {
+    async fn read_upload(&self, uploads: &dyn Uploads, id: &str) -> Result<Vec<u8>, ConformanceFailure> {
         let stream = self.ok(uploads.read_upload(id).await)?;
         self.ok(collect(stream).await)
     }
 
     /// Makes bytes content by an upload with this id.
-    async fn upload(&self, uploads: &dyn Uploads, id: &str, bytes: Bytes) -> Result<Digest, Failure> {
+    async fn upload(
+        &self,
+        uploads: &dyn Uploads,
+        id: &str,
+        bytes: Bytes,
+    ) -> Result<Digest, ConformanceFailure> {
         self.upload_as(uploads, id, Algorithm::Sha256, bytes).await
     }
 
@@ -165,7 +173,7 @@ impl Run {
         id: &str,
         algorithm: Algorithm,
         bytes: Bytes,
-    ) -> Result<Digest, Failure> {
+    ) -> Result<Digest, ConformanceFailure> {
         let content = self.proof(algorithm, &bytes)?;
         self.ok(uploads.begin(id, "").await)?;
         self.ok(uploads.append(id, 0, vec![bytes]).await)?;

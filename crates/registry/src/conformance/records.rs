@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use wharf_content::{Manifest, MediaType};
 use wharf_reference::{Algorithm, Digest, Tag};
 
-use super::{Failure, Run};
+use super::{ConformanceFailure, Run};
 use crate::{BlobRecord, Change, ManifestRecord, Record, RecordKey, Records, RepositoryPath};
 
 const KEPT: &str = "kept/after/closing";
@@ -14,7 +14,7 @@ const INDEX: &str =
 type Map = BTreeMap<(RepositoryPath, RecordKey), Record>;
 
 impl Run {
-    pub(super) async fn records(&mut self, records: &dyn Records) -> Result<(), Failure> {
+    pub(super) async fn records(&mut self, records: &dyn Records) -> Result<(), ConformanceFailure> {
         self.case = "records";
         let (one, other) = (self.path("a/b")?, self.path("a")?);
         let map = self.map(records).await?;
@@ -58,14 +58,14 @@ impl Run {
         self.that(true, "are healthy")
     }
 
-    pub(super) async fn leave_records(&mut self, records: &dyn Records) -> Result<(), Failure> {
+    pub(super) async fn leave_records(&mut self, records: &dyn Records) -> Result<(), ConformanceFailure> {
         self.case = "records that are left behind";
         let changes = self.kept()?.map(Change::Put);
         self.ok(records.commit(&self.path(KEPT)?, &changes).await)
     }
 
     /// Looks for the records that [`Run::leave_records`] left.
-    pub(super) async fn find_records(&mut self, records: &dyn Records) -> Result<(), Failure> {
+    pub(super) async fn find_records(&mut self, records: &dyn Records) -> Result<(), ConformanceFailure> {
         let map = self.map(records).await?;
         let path = self.path(KEPT)?;
         let kept = self.kept()?;
@@ -73,7 +73,7 @@ impl Run {
         self.that(map == Map::from(expected), "records do")
     }
 
-    fn kept(&self) -> Result<[Record; 3], Failure> {
+    fn kept(&self) -> Result<[Record; 3], ConformanceFailure> {
         Ok([
             Record::Blob(self.name("blob")?, BlobRecord::new(u64::MAX)),
             self.manifest("an annotation\n\"in quotes\"".to_owned())?,
@@ -81,7 +81,7 @@ impl Run {
         ])
     }
 
-    async fn map(&self, records: &dyn Records) -> Result<Map, Failure> {
+    async fn map(&self, records: &dyn Records) -> Result<Map, ConformanceFailure> {
         let all = self.all(records.records().await).await?;
         let length = all.len();
         let pairs = all
@@ -94,24 +94,24 @@ impl Run {
         Ok(map)
     }
 
-    fn path(&self, text: &str) -> Result<RepositoryPath, Failure> {
+    fn path(&self, text: &str) -> Result<RepositoryPath, ConformanceFailure> {
         self.ok(RepositoryPath::parse(text))
     }
 
     /// A digest that is as good as any.
-    fn name(&self, text: &str) -> Result<Digest, Failure> {
+    fn name(&self, text: &str) -> Result<Digest, ConformanceFailure> {
         self.digest(Algorithm::Sha256, text.as_bytes())
     }
 
-    fn parsed_tag(&self, text: &str) -> Result<Tag, Failure> {
+    fn parsed_tag(&self, text: &str) -> Result<Tag, ConformanceFailure> {
         Tag::parse(text).map_err(|error| self.fail(error.to_string()))
     }
 
-    fn tag(&self, tag: &str, target: &str) -> Result<Record, Failure> {
+    fn tag(&self, tag: &str, target: &str) -> Result<Record, ConformanceFailure> {
         Ok(Record::Tag(self.parsed_tag(tag)?, self.name(target)?))
     }
 
-    fn manifest(&self, annotation: String) -> Result<Record, Failure> {
+    fn manifest(&self, annotation: String) -> Result<Record, ConformanceFailure> {
         let manifest = self.ok(Manifest::parse(INDEX.into(), None))?;
         let mut record = ManifestRecord::of(&manifest, Some("ada"));
         record.subject = Some(self.name("subject")?);

@@ -2,14 +2,14 @@ use bytes::Bytes;
 use wharf_content::ErrorKind;
 use wharf_reference::Algorithm;
 
-use super::{Failure, Run};
+use super::{ConformanceFailure, Run};
 use crate::{Content, Uploads};
 
 const OPEN_UPLOAD: &str = "0123456789abcdef";
 const OPEN_NOTE: &str = "{\"note\":\"of an open upload\"}";
 
 impl Run {
-    pub(super) async fn no_uploads(&mut self, uploads: &dyn Uploads) -> Result<(), Failure> {
+    pub(super) async fn no_uploads(&mut self, uploads: &dyn Uploads) -> Result<(), ConformanceFailure> {
         self.case = "uploads in the beginning";
         let listed = self.ok(uploads.uploads().await)?;
         self.that(listed.is_empty(), "are none")?;
@@ -23,7 +23,7 @@ impl Run {
         content: &dyn Content,
         uploads: &dyn Uploads,
         algorithm: Algorithm,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ConformanceFailure> {
         self.case = "uploads";
         let id = match algorithm {
             Algorithm::Sha256 => "a1",
@@ -73,7 +73,7 @@ impl Run {
     }
 
     /// Leaves an upload with four bytes that have been flushed.
-    pub(super) async fn leave_upload(&mut self, uploads: &dyn Uploads) -> Result<(), Failure> {
+    pub(super) async fn leave_upload(&mut self, uploads: &dyn Uploads) -> Result<(), ConformanceFailure> {
         self.ok(uploads.begin(OPEN_UPLOAD, OPEN_NOTE).await)?;
         self.ok(uploads
             .append(OPEN_UPLOAD, 0, vec![Bytes::from_static(b"1234")])
@@ -83,7 +83,7 @@ impl Run {
     }
 
     /// Looks for the upload that [`Run::leave_upload`] left, and goes on with it.
-    pub(super) async fn find_upload(&mut self, uploads: &dyn Uploads) -> Result<(), Failure> {
+    pub(super) async fn find_upload(&mut self, uploads: &dyn Uploads) -> Result<(), ConformanceFailure> {
         let listed = self.ok(uploads.uploads().await)?;
         let found = listed.contains(&(OPEN_UPLOAD.into(), OPEN_NOTE.into()));
         self.that(found, "open uploads do, with their notes")?;

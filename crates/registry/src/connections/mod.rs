@@ -7,7 +7,7 @@
 //! | else | nobody: the newcomer waits for its turn, or is closed if too many wait |
 
 mod files;
-mod slot;
+mod open_connection;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +22,7 @@ use tokio::{
 
 pub(crate) use self::{
     files::that_files_allow,
-    slot::{RequestGuard, Slot},
+    open_connection::{OpenConnection, RequestGuard},
 };
 use crate::client::Network;
 
@@ -35,7 +35,7 @@ pub(crate) struct Connections {
 struct Table {
     limit: usize,
     open: BTreeMap<u64, Open>,
-    waiting: Vec<(Network, oneshot::Sender<Slot>)>,
+    waiting: Vec<(Network, oneshot::Sender<OpenConnection>)>,
     next: u64,
 }
 
@@ -57,9 +57,9 @@ enum Activity {
 
 /// The reception of a new connection.
 pub(crate) enum Received {
-    Served(Slot),
-    /// The slot comes when there is room.
-    Waits(oneshot::Receiver<Slot>),
+    Served(OpenConnection),
+    /// The connection comes when there is room.
+    Waits(oneshot::Receiver<OpenConnection>),
     Refused,
 }
 
@@ -85,9 +85,9 @@ impl Connections {
             if table.waiting.len() >= table.most_waiting() {
                 return Received::Refused;
             }
-            let (seat, slot) = oneshot::channel();
+            let (seat, connection) = oneshot::channel();
             table.waiting.push((network, seat));
-            return Received::Waits(slot);
+            return Received::Waits(connection);
         }
         Received::Served(table.open(network, &self.table))
     }
@@ -120,7 +120,7 @@ impl Table {
         self.limit / 8 + 1
     }
 
-    fn open(&mut self, network: Network, table: &Arc<Mutex<Self>>) -> Slot {
+    fn open(&mut self, network: Network, table: &Arc<Mutex<Self>>) -> OpenConnection {
         let (id, leave) = (self.next, Arc::new(Notify::new()));
         self.next += 1;
         let open = Open {
@@ -129,7 +129,7 @@ impl Table {
             leave: Arc::clone(&leave),
         };
         self.open.insert(id, open);
-        Slot {
+        OpenConnection {
             table: Some(Arc::clone(table)),
             id,
             leave,
@@ -183,7 +183,7 @@ impl Table {
 
     /// Takes the waiting connection of the network that has the fewest connections open; of several such
     /// connections, the one that has waited longest. `None` if no connection waits or the table is full.
-    fn next_waiting(&mut self) -> Option<(Network, oneshot::Sender<Slot>)> {
+    fn next_waiting(&mut self) -> Option<(Network, oneshot::Sender<OpenConnection>)> {
         if self.waiting.is_empty() || self.open.len() >= self.limit {
             return None;
         }
@@ -199,25 +199,27 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn served(connections: &Connections, address: &str) -> Slot {
+    fn served(connections: &Connections, address: &str) -> OpenConnection {
         match connections.receive(address.parse().unwrap()) {
-            Received::Served(slot) => slot,
+            Received::Served(connection) => connection,
             Received::Waits(_) => panic!("{address} waits"),
             Received::Refused => panic!("{address} is refused"),
         }
     }
 
-    fn waits(connections: &Connections, address: &str) -> oneshot::Receiver<Slot> {
+    fn waits(connections: &Connections, address: &str) -> oneshot::Receiver<OpenConnection> {
         match connections.receive(address.parse().unwrap()) {
-            Received::Waits(slot) => slot,
+            Received::Waits(connection) => connection,
             Received::Served(_) => panic!("{address} is served"),
             Received::Refused => panic!("{address} is refused"),
         }
     }
 
-    async fn is_told(slot: &Slot) -> bool {
+    async fn is_told(connection: &OpenConnection) -> bool {
         let now = std::time::Duration::ZERO;
-        tokio::time::timeout(now, slot.told_to_leave()).await.is_ok()
+        tokio::time::timeout(now, connection.told_to_leave())
+            .await
+            .is_ok()
     }
 
     #[tokio::test(start_paused = true)]
@@ -249,8 +251,8 @@ mod tests {
         let connections = Connections::new(4);
         let mut attack = Vec::new();
         for _ in 0..4 {
-            let slot = served(&connections, "192.0.2.1");
-            attack.push((slot.begin(), slot));
+            let connection = served(&connections, "192.0.2.1");
+            attack.push((connection.begin(), connection));
         }
         let honest = served(&connections, "198.51.100.1");
         let request = honest.begin();
@@ -273,8 +275,8 @@ mod tests {
         let connections = Connections::new(4);
         let honest = served(&connections, "198.51.100.1");
         let attack = [(); 3].map(|()| served(&connections, "192.0.2.1"));
-        for slot in &attack {
-            drop(slot.begin());
+        for connection in &attack {
+            drop(connection.begin());
         }
         let _newcomer = served(&connections, "203.0.113.1");
         assert!(is_told(&attack[0]).await && !is_told(&honest).await);
@@ -283,14 +285,14 @@ mod tests {
     #[tokio::test]
     async fn who_would_wait_too_long_is_refused_and_who_left_is_forgotten() {
         let connections = Connections::new(1);
-        let slot = served(&connections, "192.0.2.1");
-        let request = slot.begin();
+        let connection = served(&connections, "192.0.2.1");
+        let request = connection.begin();
         let gone = waits(&connections, "192.0.2.1");
         let refused = connections.receive("192.0.2.1".parse().unwrap());
         assert!(matches!(refused, Received::Refused));
         drop(gone);
         let mut waiting = waits(&connections, "192.0.2.1");
-        drop((request, slot));
+        drop((request, connection));
         assert!(waiting.try_recv().is_ok());
         assert!(lock(&connections.table).open.is_empty());
     }
@@ -307,7 +309,7 @@ mod tests {
         let _request = (busy.begin(), silent.begin());
         let mut waiting = waits(&connections, "192.0.2.1");
         drop(request);
-        slot::set(silent.table.as_ref(), silent.id, Activity::Silent(Instant::now()));
+        open_connection::set(silent.table.as_ref(), silent.id, Activity::Silent(Instant::now()));
         connections.end_silent();
         assert!(is_told(&silent).await && !is_told(&idle).await && !is_told(&busy).await);
         assert!(waiting.try_recv().is_err());

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `registry/journal` | the records |
 //! | `registry/notes/<id>` | the note of an upload |
-//! | all else | the layout's: `blobs`, and in `.wharf` the uploads' bytes, damaged content and the lock |
+//! | all else | the layout's: `blobs`, and in `.wharf` the uploads' bytes, corrupt content and the lock |
 //!
 //! Content and records are synced before they are acknowledged. An upload's bytes are synced at the end of each
 //! request, its note is not: a crash of the machine may lose an unfinished upload.
@@ -45,7 +45,7 @@ impl DiskBackend {
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`] if another process uses the directory, or if it has files that are no layout;
-    /// [`ErrorKind::Corrupt`] if the journal is damaged before its end, or if it is missing or empty although the
+    /// [`ErrorKind::Corrupt`] if the journal is corrupt before its end, or if it is missing or empty although the
     /// registry has content, which a collection would then remove; [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`]
     /// for failures of the disk.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
@@ -93,7 +93,7 @@ fn has_lost_journal(directory: &Path) -> Result<bool, Error> {
 
 fn lost_journal(directory: &Path) -> Error {
     let message = format!(
-        "{} is missing or empty although there is content that only it can name; restore it from a backup, or remove \
+        "{} is missing or empty although the layout has content; restore it from a backup, or remove \
          {} to begin without repositories, and have the content collected",
         directory.join("journal").display(),
         directory.display()

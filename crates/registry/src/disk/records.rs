@@ -51,23 +51,23 @@ fn json(value: &impl Serialize) -> Result<String, Error> {
 
 /// The repository and record of an entry.
 pub(super) fn decode(key: &str, value: &str) -> Result<(RepositoryPath, Record), Error> {
-    let damaged = || {
-        let message = format!("the registry's record {key:?} is damaged");
+    let corrupt = || {
+        let message = format!("the registry's record {key:?} is corrupt");
         Error::new(ErrorKind::Corrupt, message)
     };
-    let (kind, rest) = key.split_once('/').ok_or_else(damaged)?;
-    let (path, last) = rest.rsplit_once('/').ok_or_else(damaged)?;
-    let path = RepositoryPath::parse(path).map_err(|_| damaged())?;
-    let digest = |text: &str| Digest::parse(text).map_err(|_| damaged());
+    let (kind, rest) = key.split_once('/').ok_or_else(corrupt)?;
+    let (path, last) = rest.rsplit_once('/').ok_or_else(corrupt)?;
+    let path = RepositoryPath::parse(path).map_err(|_| corrupt())?;
+    let digest = |text: &str| Digest::parse(text).map_err(|_| corrupt());
     let record = match kind {
-        "b" => Record::Blob(digest(last)?, read(value).ok_or_else(damaged)?),
-        "m" => Record::Manifest(digest(last)?, Arc::new(read(value).ok_or_else(damaged)?)),
+        "b" => Record::Blob(digest(last)?, read(value).ok_or_else(corrupt)?),
+        "m" => Record::Manifest(digest(last)?, Arc::new(read(value).ok_or_else(corrupt)?)),
         "t" => {
-            let tag = Tag::parse(last).map_err(|_| damaged())?;
-            let target: String = read(value).ok_or_else(damaged)?;
+            let tag = Tag::parse(last).map_err(|_| corrupt())?;
+            let target: String = read(value).ok_or_else(corrupt)?;
             Record::Tag(tag, digest(&target)?)
         }
-        _ => return Err(damaged()),
+        _ => return Err(corrupt()),
     };
     Ok((path, record))
 }

@@ -56,9 +56,9 @@ pub(crate) struct RegistryState {
     observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Whether the last change could not be recorded.
     failing: AtomicBool,
-    /// Content that this process has received or read intact.
+    /// Content that this process has received or verified.
     verified: Mutex<HashSet<Digest>>,
-    /// Reads of a part of content that is not known to be intact: one at a time for each digest, since the first
+    /// Reads of a part of content that is not verified yet: one at a time for each digest, since the first
     /// hashes the whole. `hashes` limits how many digests are hashed at a time.
     hashing: SingleFlight<Digest>,
     hashes: sync::Semaphore,
@@ -102,7 +102,7 @@ impl RegistryState {
         Ok(state)
     }
 
-    /// Sets the observer of damage and of the storage.
+    /// Sets the observer of corrupt content and of the storage.
     pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
         *self.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
     }
@@ -200,7 +200,7 @@ pub(crate) fn random_id() -> Result<String, Error> {
     getrandom::fill(&mut bytes).map_err(|error| {
         Error::new(
             wharf_content::ErrorKind::Other,
-            format!("the system gives no random bytes: {error}"),
+            format!("the operating system returned no random bytes: {error}"),
         )
     })?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))

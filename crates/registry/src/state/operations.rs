@@ -32,7 +32,7 @@ impl RegistryState {
     pub(crate) async fn finish_upload(&self, upload: &str, content: &Verified) -> Result<Present, Error> {
         let present = self.hold_content().await;
         self.backend.finish(upload, content).await?;
-        self.trust(content.digest());
+        self.mark_verified(content.digest());
         Ok(present)
     }
 
@@ -78,10 +78,11 @@ impl RegistryState {
         held: (Present, Option<Reservation>),
     ) -> Result<(), Error> {
         let repository = self.repository(path);
-        let gate = Arc::clone(&repository.gate).read_owned().await;
+        let commit_lock = Arc::clone(&repository.commit_lock).read_owned().await;
         let changes = vec![Change::Put(Record::Blob(digest.clone(), record))];
         let upload = upload.map(str::to_owned);
-        self.commit(&repository, changes, upload, (held, gate)).await
+        self.commit(&repository, changes, upload, (held, commit_lock))
+            .await
     }
 
     /// Removes the link of a blob. `false` if there is none.
@@ -201,6 +202,6 @@ fn with_tags(content: &Links, changes: Vec<Change>) -> Vec<Change> {
 impl Repository {
     /// Locks the repository, so that nobody else changes it.
     pub(crate) async fn close(&self) -> Closed {
-        Arc::clone(&self.gate).write_owned().await
+        Arc::clone(&self.commit_lock).write_owned().await
     }
 }

@@ -83,11 +83,11 @@ impl RegistryState {
         Ok(())
     }
 
-    /// Writes a manifest, unless this process has received it or read it intact: a manifest that may be damaged is
+    /// Writes a manifest, unless this process has received it or verified it: a manifest that may be corrupt is
     /// written again, which heals it.
     async fn store_manifest(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Error> {
         let size = self.backend.size(digest).await?;
-        if size == Some(bytes.len() as u64) && self.is_trusted(digest) {
+        if size == Some(bytes.len() as u64) && self.is_verified(digest) {
             return Ok(());
         }
         let content = Verified::of(digest.algorithm(), bytes)?;
@@ -101,7 +101,7 @@ impl RegistryState {
             self.discard(&id).await;
             return Err(error);
         }
-        self.trust(content.digest());
+        self.mark_verified(content.digest());
         Ok(())
     }
 
@@ -175,10 +175,12 @@ fn may_be_absent(layer: &Descriptor) -> bool {
 impl fmt::Display for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Condition => f.write_str("the condition does not hold for what is here now"),
+            Self::Condition => {
+                f.write_str("the current content does not meet the If-Match or If-None-Match condition")
+            }
             Self::Missing(digest) => write!(f, "{digest} is not in this repository"),
-            Self::WrongSize(digest) => write!(f, "{digest} does not have the size that is stated"),
-            Self::OtherType => f.write_str("this manifest was pushed with another type before"),
+            Self::WrongSize(digest) => write!(f, "{digest} does not have the size that the manifest states"),
+            Self::OtherType => f.write_str("this manifest was pushed with another media type before"),
             Self::Quota(exceeded) => exceeded.fmt(f),
             Self::Storage(error) => error.fmt(f),
         }

@@ -14,7 +14,7 @@ pub(crate) struct Repository {
     pub(crate) path: RepositoryPath,
     /// Locked exclusively while manifests and tags change, so that checks and changes are one step; locked shared
     /// while blobs are linked.
-    pub(crate) gate: Arc<sync::RwLock<()>>,
+    pub(crate) commit_lock: Arc<sync::RwLock<()>>,
     content: RwLock<Links>,
 }
 
@@ -60,7 +60,7 @@ impl Repository {
         };
         Self {
             path,
-            gate: Arc::default(),
+            commit_lock: Arc::default(),
             content: RwLock::new(content),
         }
     }

@@ -75,7 +75,7 @@ impl Session {
     }
 
     /// A session that was open when the registry last ran, with the length of its upload in bytes; `None` if its note
-    /// is damaged.
+    /// is corrupt.
     pub(super) fn resumed(note: &str, length: u64) -> Option<Self> {
         let note: Note = serde_json::from_str(note).ok()?;
         let algorithm = match note.algorithm.as_str() {

@@ -1,4 +1,4 @@
-//! Reading of content, and the record of content that this process has received or read intact.
+//! Reading of content, and the record of content that this process has received or verified.
 
 use std::{
     ops::Range,
@@ -19,28 +19,28 @@ use super::RegistryState;
 pub(super) const HASHES: usize = 16;
 
 impl RegistryState {
-    /// Records that content is intact.
-    pub(crate) fn trust(&self, digest: &Digest) {
+    /// Records that content was verified.
+    pub(crate) fn mark_verified(&self, digest: &Digest) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.insert(digest.clone());
     }
 
-    /// Removes the record that content is intact, since it is gone.
+    /// Removes the record that content was verified, since it is gone.
     pub(crate) fn forget(&self, digest: &Digest) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.remove(digest);
         if verified.len() < verified.capacity() / 4 {
-            verified.shrink_to_fit(); // as seldom as it is worth it
+            verified.shrink_to_fit(); // only below a quarter, since each time copies the set
         }
     }
 
-    /// The number of contents that are recorded as intact.
-    pub(crate) fn trusted(&self) -> usize {
+    /// The number of contents that are recorded as verified.
+    pub(crate) fn verified_count(&self) -> usize {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Whether content is recorded as intact.
-    pub(crate) fn is_trusted(&self, digest: &Digest) -> bool {
+    /// Whether content is recorded as verified.
+    pub(crate) fn is_verified(&self, digest: &Digest) -> bool {
         let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.contains(digest)
     }
@@ -64,7 +64,7 @@ impl RegistryState {
 
     /// Reads bytes of content that has `size` bytes.
     ///
-    /// Fails with [`ErrorKind::NotFound`] for content that is missing or has been found damaged.
+    /// Fails with [`ErrorKind::NotFound`] for content that is missing or has been found corrupt.
     pub(crate) async fn open(
         self: &Arc<Self>,
         digest: &Digest,
@@ -72,7 +72,7 @@ impl RegistryState {
         range: Range<u64>,
     ) -> Result<ByteStream, Error> {
         let is_whole = range == (0..size);
-        let _permits = if is_whole || self.is_trusted(digest) {
+        let _permits = if is_whole || self.is_verified(digest) {
             None
         } else {
             // Requests for many parts of one blob wait here for one hash; a request whose client goes waits no more.
@@ -84,13 +84,13 @@ impl RegistryState {
         let bytes = match self.backend.read(digest, range).await {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                self.note_damage(digest);
-                return Err(Error::new(ErrorKind::NotFound, "the content was damaged"));
+                self.note_corrupt(digest);
+                return Err(Error::new(ErrorKind::NotFound, "the content was corrupt"));
             }
             Err(error) => return Err(error),
         };
         if !is_whole {
-            self.trust(digest);
+            self.mark_verified(digest);
         }
         Ok(Box::pin(Watched {
             bytes,
@@ -99,16 +99,16 @@ impl RegistryState {
         }))
     }
 
-    /// Tells the observer of content that was found damaged and quarantined.
-    fn note_damage(&self, digest: &Digest) {
+    /// Tells the observer of content that was found corrupt and quarantined.
+    fn note_corrupt(&self, digest: &Digest) {
         self.forget(digest);
         if let Some(observer) = self.observer() {
-            observer.damaged(digest);
+            observer.corrupt(digest);
         }
     }
 }
 
-/// Content on its way to a client; damage that the backend reports is passed to the observer.
+/// Content on its way to a client; corruption that the backend reports is passed to the observer.
 struct Watched {
     bytes: ByteStream,
     digest: Digest,
@@ -123,7 +123,7 @@ impl Stream for Watched {
         if let Some(Err(error)) = &polled
             && error.kind() == ErrorKind::Corrupt
         {
-            self.state.note_damage(&self.digest);
+            self.state.note_corrupt(&self.digest);
         }
         Poll::Ready(polled)
     }

@@ -21,7 +21,7 @@ use wharf_reference::{Algorithm, Digest, Tag};
 
 use super::{Behaviour, Quirk};
 use crate::{
-    Body, Endpoint, ErrorCode, Registry,
+    Body, ErrorCode, Registry, RouteKind,
     api::{self, DIGEST, SUBJECT},
     body::RequestBody,
     error::ApiError,
@@ -49,7 +49,7 @@ pub(super) struct Seen {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    endpoint: Option<Endpoint>,
+    route: Option<RouteKind>,
     has_body: bool,
     /// A chunk was sent although [`Quirk::NoChunks`] offers none.
     unwanted_chunk: bool,
@@ -63,19 +63,19 @@ impl Seen {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
-            endpoint: Endpoint::at(request.uri().path()),
+            route: RouteKind::at(request.uri().path()),
             has_body: !request.body().is_end_stream(),
             unwanted_chunk: false,
             too_long: Arc::default(),
         }
     }
 
-    fn is(&self, method: &Method, endpoint: Endpoint) -> bool {
-        self.method == *method && self.endpoint == Some(endpoint)
+    fn is(&self, method: &Method, route: RouteKind) -> bool {
+        self.method == *method && self.route == Some(route)
     }
 
-    fn reads(&self, endpoint: Endpoint) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD) && self.endpoint == Some(endpoint)
+    fn reads(&self, route: RouteKind) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD) && self.route == Some(route)
     }
 
     /// A request like this one, without a body.
@@ -97,10 +97,10 @@ impl Behaviour {
                 ErrorCode::Denied,
                 "CSRF token not found in request",
             )),
-            Quirk::NoManifestHead if seen.is(&Method::HEAD, Endpoint::Manifest) => {
+            Quirk::NoManifestHead if seen.is(&Method::HEAD, RouteKind::Manifest) => {
                 Some(ApiError::missing(ErrorCode::ManifestUnknown, "no such manifest"))
             }
-            Quirk::PullLimit(limit) if seen.is(&Method::GET, Endpoint::Manifest) => {
+            Quirk::PullLimit(limit) if seen.is(&Method::GET, RouteKind::Manifest) => {
                 self.state.count_pull(*limit)
             }
             _ => None,
@@ -111,40 +111,40 @@ impl Behaviour {
     pub(super) fn rewrite(&self, seen: &mut Seen, request: &mut Request<RequestBody>) {
         for quirk in &self.quirks {
             match quirk {
-                Quirk::NoMount if seen.is(&Method::POST, Endpoint::Uploads) => without_mount(request),
-                Quirk::NoSinglePost if seen.is(&Method::POST, Endpoint::Uploads) => {
+                Quirk::NoMount if seen.is(&Method::POST, RouteKind::Uploads) => without_mount(request),
+                Quirk::NoSinglePost if seen.is(&Method::POST, RouteKind::Uploads) => {
                     set_query(request, |key| key != "digest", None);
                 }
-                Quirk::NoReferrersFilter if seen.endpoint == Some(Endpoint::Referrers) => {
+                Quirk::NoReferrersFilter if seen.route == Some(RouteKind::Referrers) => {
                     set_query(request, |key| key != "artifactType", None);
                 }
-                Quirk::NoTagParameter if seen.is(&Method::PUT, Endpoint::Manifest) => {
+                Quirk::NoTagParameter if seen.is(&Method::PUT, RouteKind::Manifest) => {
                     set_query(request, |key| key != "tag", None);
                 }
-                Quirk::NoPages if seen.endpoint == Some(Endpoint::Tags) => {
+                Quirk::NoPages if seen.route == Some(RouteKind::Tags) => {
                     set_query(request, |key| key != "n", None);
                 }
                 Quirk::ScopedRealm if seen.uri.path() == "/token/scoped" => {
                     let query = seen.uri.query().unwrap_or_default();
                     set_target(request, &format!("/token?{query}"));
                 }
-                Quirk::NoRange if seen.endpoint == Some(Endpoint::Blob) => {
+                Quirk::NoRange if seen.route == Some(RouteKind::Blob) => {
                     request.headers_mut().remove(header::RANGE);
                 }
-                Quirk::NoChunks if seen.is(&Method::PATCH, Endpoint::Upload) => {
+                Quirk::NoChunks if seen.is(&Method::PATCH, RouteKind::Upload) => {
                     let headers = request.headers_mut();
                     seen.unwanted_chunk = headers.contains_key(header::CONTENT_RANGE);
                     if seen.unwanted_chunk {
                         headers.insert(header::CONTENT_RANGE, NO_CHUNK);
                     }
                 }
-                Quirk::ChunkMinimum(minimum) if seen.is(&Method::PATCH, Endpoint::Upload) => {
+                Quirk::ChunkMinimum(minimum) if seen.is(&Method::PATCH, RouteKind::Upload) => {
                     let chunk = range::content_range(request.headers()).ok().flatten();
                     if chunk.is_some_and(|chunk| chunk.end - chunk.start < *minimum) {
                         request.headers_mut().insert(header::CONTENT_RANGE, FAR_CHUNK);
                     }
                 }
-                Quirk::PatchLimit(limit) if seen.is(&Method::PATCH, Endpoint::Upload) => {
+                Quirk::PatchLimit(limit) if seen.is(&Method::PATCH, RouteKind::Upload) => {
                     let body = std::mem::take(request.body_mut());
                     *request.body_mut() = RequestBody::new(LimitedBody {
                         body,
@@ -167,14 +167,14 @@ impl Behaviour {
         for quirk in &self.quirks {
             match quirk {
                 Quirk::DigestTags
-                    if seen.reads(Endpoint::Manifest) && response.status() == StatusCode::NOT_FOUND =>
+                    if seen.reads(RouteKind::Manifest) && response.status() == StatusCode::NOT_FOUND =>
                 {
                     if let Some(uri) = by_digest(&seen.uri) {
                         let request = seen.again(seen.method.clone(), uri);
                         response = api::respond(registry, request).await;
                     }
                 }
-                Quirk::NoPages if seen.reads(Endpoint::Tags) => {
+                Quirk::NoPages if seen.reads(RouteKind::Tags) => {
                     response = all_pages(seen, registry, response).await;
                 }
                 _ => {}
@@ -198,13 +198,13 @@ impl Behaviour {
                     let message = "chunks are not offered";
                     response = ApiError::bad(ErrorCode::Unsupported, message).into_response();
                 }
-                Quirk::ChunkMinimum(minimum) if seen.is(&Method::POST, Endpoint::Uploads) && !failed => {
+                Quirk::ChunkMinimum(minimum) if seen.is(&Method::POST, RouteKind::Uploads) && !failed => {
                     headers.insert(CHUNK_MINIMUM, HeaderValue::from(*minimum));
                 }
-                Quirk::FirstChunkRange if seen.is(&Method::PATCH, Endpoint::Upload) && !failed => {
+                Quirk::FirstChunkRange if seen.is(&Method::PATCH, RouteKind::Upload) && !failed => {
                     self.state.show_first_chunk(seen, headers);
                 }
-                Quirk::NoReferrers if seen.endpoint == Some(Endpoint::Referrers) => {
+                Quirk::NoReferrers if seen.route == Some(RouteKind::Referrers) => {
                     let passed_rights = !failed || status == StatusCode::PRECONDITION_FAILED;
                     if passed_rights {
                         let message = "there is nothing at this path";
@@ -212,12 +212,12 @@ impl Behaviour {
                     }
                 }
                 Quirk::NoReferrers => drop(headers.remove(SUBJECT)),
-                Quirk::NullTags if seen.endpoint == Some(Endpoint::Tags) && status == StatusCode::OK => {
+                Quirk::NullTags if seen.route == Some(RouteKind::Tags) && status == StatusCode::OK => {
                     response = null_tags(response);
                 }
                 Quirk::NoService => change_challenge(headers, |text| remove_parameter(text, "service")),
                 Quirk::ScopedRealm => change_challenge(headers, scope_realm),
-                Quirk::NoManifestLocation if seen.endpoint == Some(Endpoint::Manifest) => {
+                Quirk::NoManifestLocation if seen.route == Some(RouteKind::Manifest) => {
                     headers.remove(header::LOCATION);
                 }
                 Quirk::NoDigestHeader => drop(headers.remove(DIGEST)),
@@ -299,7 +299,7 @@ fn without_mount(request: &mut Request<RequestBody>) {
 
 /// The path of the manifest whose digest a tag spells, as `sha256-<hex>` does.
 fn by_digest(uri: &Uri) -> Option<Uri> {
-    let Ok(Route::Repository(path, route::RepositoryEndpoint::Manifest(ManifestReference::Tag(tag)))) =
+    let Ok(Route::Repository(path, route::RepositoryRoute::Manifest(ManifestReference::Tag(tag)))) =
         Route::parse(uri.path())
     else {
         return None;

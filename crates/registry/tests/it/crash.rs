@@ -260,7 +260,7 @@ impl Moved {
     }
 }
 
-/// The journal is being written anew, beside the old one.
+/// The journal is being rewritten beside the old one.
 fn rewrites(root: &Path) -> bool {
     let names = std::fs::read_dir(root.join("registry")).unwrap();
     let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());

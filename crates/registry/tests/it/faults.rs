@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::Method;
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::Instant};
-use wharf_registry::{Endpoint, Fault, Server};
+use wharf_registry::{Fault, RouteKind, Server};
 
 use crate::wire::{Answer, ask, get, open, push_blob, push_image, raw_get, with_digest};
 
@@ -23,7 +23,7 @@ fn body(received: &[u8]) -> &[u8] {
 async fn a_body_breaks_where_it_is_told_to() {
     let (server, path) = with_blob().await;
     for at in 0..BYTES.len() as u64 {
-        let fault = server.inject(Fault::cut(at).on(Endpoint::Blob).times(1));
+        let fault = server.inject(Fault::cut(at).on(RouteKind::Blob).times(1));
         let received = raw_get(&server, &path, "").await;
         assert!(received.starts_with(b"HTTP/1.1 200"), "{at}");
         assert_eq!(body(&received), &BYTES[..usize::try_from(at).unwrap()]);
@@ -48,13 +48,13 @@ async fn a_bit_flips_where_it_is_told_to() {
 #[tokio::test]
 async fn connections_close_before_and_after_the_deed() {
     let server = open().await;
-    let refused = server.inject(Fault::hang_up().on(Endpoint::Base).times(1));
+    let refused = server.inject(Fault::hang_up().on(RouteKind::Base).times(1));
     assert!(raw_get(&server, "/v2/", "").await.is_empty());
     assert_eq!(get(&server, "/v2/").await.status, 200);
     assert_eq!(refused.hits(), 1);
 
     let (bytes, _) = push_image(&server, "a", "v1").await;
-    let lost = server.inject(Fault::lose_reply().method(Method::PUT).on(Endpoint::Manifest));
+    let lost = server.inject(Fault::lose_reply().method(Method::PUT).on(RouteKind::Manifest));
     let request = format!(
         "PUT /v2/a/manifests/v2 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}",
         bytes.len(),
@@ -80,7 +80,7 @@ async fn conditions_choose_the_requests() {
     let fault = server.inject(
         Fault::status(503)
             .with_header("retry-after", "7")
-            .on(Endpoint::Blob)
+            .on(RouteKind::Blob)
             .method(Method::GET)
             .repository("a")
             .digest(&one)
@@ -125,7 +125,7 @@ async fn answers_lie() {
     assert_eq!((whole.status, whole.body.as_slice()), (200, BYTES));
     fault.remove();
 
-    let fault = server.inject(Fault::redirect("http://evil.example/blob").on(Endpoint::Blob));
+    let fault = server.inject(Fault::redirect("http://evil.example/blob").on(RouteKind::Blob));
     let away = part().await;
     assert_eq!((away.status, away.location()), (307, "/blob".to_owned()));
     fault.remove();

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex};
 
-use wharf_registry::{Answered, Endpoint, Observer, Registry};
+use wharf_registry::{Answered, Observer, Registry, RouteKind};
 
 use crate::wire::{ask, get, push_blob, raw_get};
 
@@ -38,7 +38,7 @@ async fn an_observer_is_told_what_happened() {
         let user = answered.user.as_deref();
         (
             answered.method.as_str(),
-            answered.endpoint,
+            answered.route,
             answered.status.as_u16(),
             user,
             answered.received,
@@ -47,9 +47,9 @@ async fn an_observer_is_told_what_happened() {
     assert_eq!(
         summary.collect::<Vec<_>>(),
         [
-            ("GET", Some(Endpoint::Base), 401, None, 0),
-            ("POST", Some(Endpoint::Uploads), 202, Some("ada"), 0),
-            ("PATCH", Some(Endpoint::Upload), 202, Some("ada"), 5),
+            ("GET", Some(RouteKind::Base), 401, None, 0),
+            ("POST", Some(RouteKind::Uploads), 202, Some("ada"), 0),
+            ("PATCH", Some(RouteKind::Upload), 202, Some("ada"), 5),
             ("GET", None, 404, None, 0),
         ]
     );
@@ -112,7 +112,7 @@ async fn an_answer_that_breaks_off_is_not_complete() {
         .await
         .unwrap();
     let blob = push_blob(&server, "a", b"0123456789").await;
-    server.inject(wharf_registry::Fault::cut(4).on(Endpoint::Blob));
+    server.inject(wharf_registry::Fault::cut(4).on(RouteKind::Blob));
     raw_get(&server, &format!("/v2/a/blobs/{blob}"), "").await;
     let last = seen.0.lock().unwrap().last().cloned().unwrap();
     assert_eq!((last.sent, last.complete), (4, false));

@@ -379,7 +379,7 @@ async fn n06_no_step_of_an_upload_leads_away() {
 /// wanted.
 #[tokio::test]
 async fn x05_a_lost_reply_to_a_deletion_is_success() {
-    use wharf_registry::{Endpoint, Fault};
+    use wharf_registry::{Fault, RouteKind};
 
     let image = Image::small("x");
     for what in ["tag", "manifest", "blob"] {
@@ -398,9 +398,9 @@ async fn x05_a_lost_reply_to_a_deletion_is_success() {
         let v1 = Tag::parse("v1").unwrap();
         remote.push_manifest(image.manifest(), Some(&v1)).await.unwrap();
         let endpoint = if what == "blob" {
-            Endpoint::Blob
+            RouteKind::Blob
         } else {
-            Endpoint::Manifest
+            RouteKind::Manifest
         };
         let lost = model.inject(
             Fault::lose_reply()
@@ -457,7 +457,7 @@ async fn x05_an_upload_that_gets_nowhere_ends() {
 /// The bytes of a stream come once, but the request that closes it carries none.
 #[tokio::test]
 async fn x05_a_stream_is_closed_as_often_as_it_takes() {
-    use wharf_registry::{Endpoint, Fault};
+    use wharf_registry::{Fault, RouteKind};
 
     let chunk = bytes::Bytes::from_static(b"a layer that is made as it is sent");
     for fault in [Fault::lose_reply(), Fault::status(503), Fault::status(429)] {
@@ -470,7 +470,7 @@ async fn x05_a_stream_is_closed_as_often_as_it_takes() {
             .build()
             .unwrap();
         let remote = client.remote(&wharf_reference::Repository::new(&name, "team/app").unwrap());
-        let hit = model.inject(fault.on(Endpoint::Upload).method(http::Method::PUT).times(1));
+        let hit = model.inject(fault.on(RouteKind::Upload).method(http::Method::PUT).times(1));
         let whole = chunk.clone();
         let stream = Box::pin(futures_util::stream::once(async move { Ok(whole) }));
         let pushed = remote

@@ -14,7 +14,7 @@ use http::StatusCode;
 use tokio::{sync::oneshot, time::timeout};
 
 use self::waiting::Waiting;
-use crate::{client::Client, error::ApiError};
+use crate::{client::ClientNetwork, error::ApiError};
 
 /// The time that a client waits for the check of a password before it is answered 429.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -61,7 +61,7 @@ impl PasswordQueue {
     /// # Errors
     ///
     /// [`Busy`] if the queue is full, the wait took too long, or the server is shutting down.
-    pub(in crate::auth) async fn acquire(&self, client: &Client, user: &str) -> Result<Permit, Busy> {
+    pub(in crate::auth) async fn acquire(&self, client: &ClientNetwork, user: &str) -> Result<Permit, Busy> {
         let granted = {
             let mut state = lock(&self.state);
             if state.closed {
@@ -161,8 +161,8 @@ mod tests {
 
     type Pending = Pin<Box<dyn Future<Output = Result<Permit, Busy>>>>;
 
-    fn client(address: &str) -> Client {
-        Client {
+    fn client(address: &str) -> ClientNetwork {
+        ClientNetwork {
             network: Some(Network::of(address.parse().unwrap())),
         }
     }

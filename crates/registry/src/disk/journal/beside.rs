@@ -29,7 +29,7 @@ pub(super) enum Beside {
 
 impl SharedJournal {
     /// Replaces the journal by the rewritten one, if that is ready.
-    pub(super) fn adopt(&self, tail: &mut Tail) {
+    pub(super) fn install(&self, tail: &mut Tail) {
         let beside = {
             let mut queue = self.queue();
             match queue.rewriting {
@@ -59,8 +59,8 @@ impl SharedJournal {
     /// Writes most of a new journal while others write to this one.
     fn write_beside(&self) -> Result<(Rewriting, Scan), Error> {
         let (mut scan, length) = self.scan()?;
-        let anew = self.live().anew();
-        let mut rewriting = Rewriting::begin(&self.path, anew, &self.prints)?;
+        let live = self.live().rewritten();
+        let mut rewriting = Rewriting::begin(&self.path, live, &self.prints)?;
         rewriting.copy(&mut scan, length, |change| {
             self.live().counts(self.prints.of(&change.key), change.number)
         })?;

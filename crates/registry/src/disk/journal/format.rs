@@ -7,8 +7,8 @@
 //!
 //! All numbers and sums are hexadecimal. A sum is the beginning of a sha256 that also covers the file's id, so that
 //! nothing that was in another file, or at another offset, is taken for a group. A group is only written when the
-//! one before it is on the disk. So where a group is damaged, and nothing after it begins as one, it is the last
-//! and may be what a crash left of an append that nobody was told of; where another one follows, the damaged one
+//! one before it is on the disk. So where a group is corrupt, and nothing after it begins as one, it is the last
+//! and may be what a crash left of an unacknowledged append; where another one follows, the corrupt one
 //! had been acknowledged.
 
 use std::{
@@ -57,7 +57,8 @@ impl FileId {
     pub(super) fn group(&self, offset: u64, changes: &[u8]) -> Result<Vec<u8>, Error> {
         let length = changes.len() + 2;
         if u32::try_from(length).is_err() {
-            let message = format!("{length} bytes of changes are too many at once");
+            let message =
+                format!("one commit has {length} bytes of changes, more than the journal can take (4 GiB)");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let json = [b"[", changes, b"]"].concat();
@@ -123,7 +124,7 @@ pub(super) enum Next {
     Group(Vec<u8>),
     End,
     /// The bytes at this offset are not a complete group with correct sums.
-    Damage,
+    Corrupt,
 }
 
 /// A reader of the groups of a file.
@@ -162,28 +163,28 @@ impl Reader {
             return Ok(Next::End);
         }
         if left <= HEAD as u64 {
-            return Ok(Next::Damage);
+            return Ok(Next::Corrupt);
         }
         let mut head = [0; HEAD];
         self.input.read_exact(&mut head)?;
         let Some(head) = self.id.read_head(&head).filter(|head| head.offset == self.offset) else {
-            return Ok(Next::Damage);
+            return Ok(Next::Corrupt);
         };
         let whole = HEAD as u64 + head.length + 1;
         let (true, Ok(length)) = (whole <= left, usize::try_from(head.length)) else {
-            return Ok(Next::Damage);
+            return Ok(Next::Corrupt);
         };
         let mut json = vec![0; length + 1];
         self.input.read_exact(&mut json)?;
         let ended = json.pop() == Some(b'\n');
         if !ended || !sum(&[self.id.0.as_bytes(), &json]).is_ok_and(|sum| sum == head.json) {
-            return Ok(Next::Damage);
+            return Ok(Next::Corrupt);
         }
         self.offset += whole;
         Ok(Next::Group(json))
     }
 
-    /// Whether a group that was written later follows the damage, at any offset.
+    /// Whether a group that was written later follows the corrupt one, at any offset.
     pub(super) fn has_later(&mut self) -> io::Result<bool> {
         let mut start = self.offset;
         self.input.seek(SeekFrom::Start(start))?;

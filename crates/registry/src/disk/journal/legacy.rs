@@ -1,5 +1,5 @@
 //! The old format of journals, without groups: a line is one batch of changes, as the first 16 hexadecimal digits of
-//! the sha256 of the rest, a space, and a JSON array. Only the last line may be damaged, unless it is the first: then
+//! the sha256 of the rest, a space, and a JSON array. Only the last line may be corrupt, unless it is the first: then
 //! nothing shows that the file is a journal.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use wharf_content::{Error, Hasher};
 use wharf_reference::Algorithm;
 
-use super::damaged;
+use super::corrupt;
 use crate::disk::files::At as _;
 
 type Batch = Vec<(String, Option<String>)>;
@@ -28,7 +28,7 @@ pub(super) fn read(path: &Path, mut each: impl FnMut(Batch) -> Result<(), Error>
             if ends && (read == 0 || offset > 0) {
                 return Ok(offset);
             }
-            return Err(damaged(path, offset));
+            return Err(corrupt(path, offset));
         };
         offset += read as u64;
         each(batch)?;

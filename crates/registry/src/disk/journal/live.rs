@@ -41,7 +41,7 @@ struct LiveRecord {
 
 impl Live {
     /// An empty set, with room for as many keys, for a file that gets the same records.
-    pub(super) fn anew(&self) -> Self {
+    pub(super) fn rewritten(&self) -> Self {
         Self {
             records: HashMap::with_capacity(self.records.len()),
             ..Self::default()
@@ -65,7 +65,7 @@ impl Live {
         };
         self.bytes -= before.map_or(0, |before| u64::from(before.bytes));
         if self.records.len() < self.records.capacity() / 4 {
-            self.records.shrink_to_fit(); // as seldom as it is worth it
+            self.records.shrink_to_fit(); // only below a quarter, since each time copies the map
         }
     }
 

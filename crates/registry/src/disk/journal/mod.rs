@@ -69,7 +69,7 @@ pub(super) struct Journal {
 
 /// The end of a journal that was not a whole group of changes, and was cut off when the journal was opened.
 ///
-/// A crash during a write leaves such an end; the change was not acknowledged. Damage of the last group looks the
+/// A crash during a write leaves such an end; the change was not acknowledged. Corruption of the last group looks the
 /// same.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -93,7 +93,7 @@ struct SharedJournal {
     length: AtomicU64,
     /// Syncs the file.
     sync: Box<Sync>,
-    /// How long a journal that could not be mended is left alone.
+    /// How long a journal that could not be recovered is left alone.
     retry: Duration,
 }
 
@@ -192,15 +192,15 @@ impl Journal {
         let health = self.shared.queue().health();
         if health.is_err()
             && let Ok(runtime) = Handle::try_current()
-            && let Some(permit) = WritePermit::to_mend(&self.shared)
+            && let Some(permit) = WritePermit::to_recover(&self.shared)
         {
-            runtime.spawn_blocking(move || permit.mend());
+            runtime.spawn_blocking(move || permit.recover());
         }
         health
     }
 }
 
-fn damaged(path: &Path, offset: u64) -> Error {
+fn corrupt(path: &Path, offset: u64) -> Error {
     if offset == 0 {
         let message = format!(
             "{} does not begin as a registry's journal; restore it from a backup, or remove {} to begin without \
@@ -211,8 +211,8 @@ fn damaged(path: &Path, offset: u64) -> Error {
         return Error::new(ErrorKind::Corrupt, message);
     }
     let message = format!(
-        "{} is damaged at byte {offset}, before changes that were written later; restore it from a backup, or \
-         cut it off at that byte to do without all changes from there on",
+        "{} is corrupt at byte {offset}, before changes that were written later; restore it from a backup, or \
+         truncate it at that byte; later changes are lost",
         path.display()
     );
     Error::new(ErrorKind::Corrupt, message)

@@ -96,7 +96,7 @@ pub(super) fn rewrite(
     prints: &Prints,
     sync: &Sync,
 ) -> Result<(Tail, Live), Error> {
-    let mut rewriting = Rewriting::begin(path, live.anew(), prints)?;
+    let mut rewriting = Rewriting::begin(path, live.rewritten(), prints)?;
     let mut scan = Scan::new(path, File::open(path).at("open", path)?, length)?;
     rewriting.copy(&mut scan, length, |change| {
         live.counts(prints.of(&change.key), change.number)

@@ -63,7 +63,7 @@ impl Broken {
 
     pub(super) fn error(&self) -> Error {
         let message = format!(
-            "no change can be recorded until the journal has been rewritten, which is tried again: {}",
+            "no change can be recorded until the journal is rewritten; the rewrite is retried: {}",
             self.why
         );
         Error::new(ErrorKind::Storage, message)
@@ -100,7 +100,7 @@ impl WritePermit {
     }
 
     /// The permit to rewrite a journal whose state is unknown, if it is free and an attempt is due.
-    pub(super) fn to_mend(shared: &Arc<SharedJournal>) -> Option<Self> {
+    pub(super) fn to_recover(shared: &Arc<SharedJournal>) -> Option<Self> {
         let mut queue = shared.queue();
         let broken = queue.broken.as_ref()?;
         (broken.tried.elapsed() >= shared.retry).then_some(())?;
@@ -108,9 +108,9 @@ impl WritePermit {
     }
 
     /// Rewrites the journal, then writes the changes that wait.
-    pub(super) fn mend(mut self) {
+    pub(super) fn recover(mut self) {
         if let Some(tail) = &mut self.tail {
-            self.shared.mend(tail);
+            self.shared.recover(tail);
         }
         self.run();
     }
@@ -124,7 +124,7 @@ impl WritePermit {
     /// Writes the changes that wait until none do.
     pub(super) fn run(mut self) {
         while let Some(tail) = &mut self.tail {
-            self.shared.adopt(tail);
+            self.shared.install(tail);
             let next = {
                 let mut queue = self.shared.queue();
                 if queue.waiting.is_empty() && !matches!(queue.rewriting, Beside::Ready(_)) {
@@ -138,7 +138,7 @@ impl WritePermit {
                     self.shared.append(tail, waiting);
                     rewrite_if_due(&self.shared, tail);
                 }
-                None => self.shared.mend(tail),
+                None => self.shared.recover(tail),
             }
         }
     }

@@ -6,7 +6,7 @@ use std::{
 use wharf_content::Error;
 
 use super::{
-    damaged,
+    corrupt,
     format::{FileId, Next, Reader, pairs, unpair},
 };
 use crate::disk::files::At as _;
@@ -35,7 +35,7 @@ impl Scan {
         let reader = Reader::new(file, length).at("read", path)?;
         Ok(Self {
             path: path.to_owned(),
-            reader: reader.ok_or_else(|| damaged(path, 0))?,
+            reader: reader.ok_or_else(|| corrupt(path, 0))?,
             changes: 0,
         })
     }
@@ -57,34 +57,34 @@ impl Scan {
     ) -> Result<(), Error> {
         self.reader.end = end;
         if self.run(each)? {
-            return Err(damaged(&self.path, self.reader.offset));
+            return Err(corrupt(&self.path, self.reader.offset));
         }
         Ok(())
     }
 
-    /// Passes all changes to `each`, up to the end of the file or to the damage of its last group.
+    /// Passes all changes to `each`, up to the end of the file or to its last group, if that is corrupt.
     pub(super) fn all(&mut self, mut each: impl FnMut(Scanned<'_>)) -> Result<(), Error> {
         let each = |change: Scanned<'_>| {
             each(change);
             Ok(true)
         };
         if self.run(each)? && self.reader.has_later().at("read", &self.path)? {
-            return Err(damaged(&self.path, self.reader.offset));
+            return Err(corrupt(&self.path, self.reader.offset));
         }
         Ok(())
     }
 
-    /// Reads groups. Whether it has found damage.
+    /// Reads groups. Whether it has found a corrupt one.
     fn run(&mut self, mut each: impl FnMut(Scanned<'_>) -> Result<bool, Error>) -> Result<bool, Error> {
         loop {
             let start = self.reader.offset;
             let json = match self.reader.next().at("read", &self.path)? {
                 Next::Group(json) => json,
                 Next::End => return Ok(false),
-                Next::Damage => return Ok(true),
+                Next::Corrupt => return Ok(true),
             };
-            for pair in pairs(&json).ok_or_else(|| damaged(&self.path, start))? {
-                let (key, value) = unpair(pair).ok_or_else(|| damaged(&self.path, start))?;
+            for pair in pairs(&json).ok_or_else(|| corrupt(&self.path, start))? {
+                let (key, value) = unpair(pair).ok_or_else(|| corrupt(&self.path, start))?;
                 let change = Scanned {
                     number: self.changes,
                     key,

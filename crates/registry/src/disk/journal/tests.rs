@@ -179,20 +179,20 @@ async fn damage_of_what_was_acknowledged_is_found_at_every_byte() {
     let (_, file, last) = written(&root, 20).await;
     for position in 0..last {
         for bit in [1, 0x80] {
-            let mut damaged = file.clone();
-            damaged[position] ^= bit;
-            fs::write(path(&root), &damaged).unwrap();
+            let mut corrupt = file.clone();
+            corrupt[position] ^= bit;
+            fs::write(path(&root), &corrupt).unwrap();
             let error = Journal::open(root.path()).err();
             let error = error.unwrap_or_else(|| panic!("byte {position} was not missed"));
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{position}: {error}");
             assert!(error.to_string().contains("restore it from a backup"), "{error}");
-            assert!(fs::read(path(&root)).unwrap() == damaged, "it is left as it was");
+            assert!(fs::read(path(&root)).unwrap() == corrupt, "it is left as it was");
         }
     }
     for missing in [0..last, 66..last, last - 10..last, 70..71] {
-        let mut damaged = file.clone();
-        damaged.drain(missing.clone());
-        fs::write(path(&root), &damaged).unwrap();
+        let mut corrupt = file.clone();
+        corrupt.drain(missing.clone());
+        fs::write(path(&root), &corrupt).unwrap();
         let error = Journal::open(root.path()).err();
         let error = error.unwrap_or_else(|| panic!("{missing:?} were not missed"));
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{missing:?}: {error}");
@@ -204,9 +204,9 @@ async fn a_group_whose_head_alone_is_whole_tells_that_the_one_before_was_acknowl
     let root = tempfile::tempdir().unwrap();
     let (_, file, last) = written(&root, 500).await;
     for kept in [60, 61, 500] {
-        let mut damaged = file[..last + kept].to_vec();
-        damaged[last - 5] ^= 1;
-        fs::write(path(&root), &damaged).unwrap();
+        let mut corrupt = file[..last + kept].to_vec();
+        corrupt[last - 5] ^= 1;
+        fs::write(path(&root), &corrupt).unwrap();
         let error = Journal::open(root.path()).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{kept}");
     }
@@ -257,7 +257,7 @@ async fn after_a_failed_sync_the_journal_is_written_anew() {
     }
 }
 
-/// Whoever watches a registry's health and sends it no more requests because of it has it mended all the same.
+/// Whoever watches a registry's health and sends it no more requests because of it triggers the rewrite all the same.
 #[tokio::test]
 async fn who_asks_for_the_health_has_the_journal_mended() {
     let root = tempfile::tempdir().unwrap();
@@ -331,7 +331,7 @@ async fn a_journal_is_written_anew_beside_its_writers() {
         journal.write(&put("small", "1")).await.unwrap();
     }
     journal.write(&remove("small")).await.unwrap();
-    // Records are read while nobody writes, or writes anew.
+    // Records are read while nobody writes, or rewrites the file.
     while Arc::strong_count(&journal.shared) > 1 {
         tokio::task::yield_now().await;
     }
@@ -387,11 +387,11 @@ async fn journals_from_before_groups_are_read_and_written_anew() {
     let torn = [whole.as_bytes(), &[0; 4096]].concat();
     opens(&root, &torn, &all, "zeros").await;
     for position in [0, 20, lines[0].len() + 3] {
-        let mut damaged = whole.clone().into_bytes();
-        damaged[position] ^= 1;
-        fs::write(path(&root), &damaged).unwrap();
+        let mut corrupt = whole.clone().into_bytes();
+        corrupt[position] ^= 1;
+        fs::write(path(&root), &corrupt).unwrap();
         let error = Journal::open(root.path()).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{position}");
-        assert!(fs::read(path(&root)).unwrap() == damaged, "it is left as it was");
+        assert!(fs::read(path(&root)).unwrap() == corrupt, "it is left as it was");
     }
 }

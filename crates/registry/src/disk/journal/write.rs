@@ -1,4 +1,4 @@
-//! Writing groups of changes to the journal, and mending it after a failure that leaves its state unknown.
+//! Writing groups of changes to the journal, and recovering it after a failure that leaves its state unknown.
 
 use std::{
     io::{Seek as _, SeekFrom, Write as _},
@@ -41,7 +41,7 @@ impl SharedJournal {
             Err(Failed::Undone(error)) => Some(error),
             Err(Failed::Unknown(error)) => {
                 self.queue().broken = Some(Broken::by(&error));
-                self.mend(tail);
+                self.recover(tail);
                 Some(error)
             }
         };
@@ -71,11 +71,11 @@ impl SharedJournal {
     }
 
     /// Rewrites the journal if its state is unknown. If that fails, the writers that wait get the error.
-    pub(super) fn mend(&self, tail: &mut Tail) {
+    pub(super) fn recover(&self, tail: &mut Tail) {
         if self.queue().broken.is_none() {
             return;
         }
-        let mended = {
+        let recovered = {
             let mut live = self.live();
             let rewritten = rewrite(&self.path, tail.length, &live, &self.prints, &self.sync);
             rewritten.map(|rewritten| {
@@ -84,7 +84,7 @@ impl SharedJournal {
             })
         };
         let mut queue = self.queue();
-        queue.broken = mended.err().map(|error| Broken::by(&error));
+        queue.broken = recovered.err().map(|error| Broken::by(&error));
         if let Some(error) = queue.broken.as_ref().map(Broken::error) {
             for waiting in queue.waiting.drain(..) {
                 let _ = waiting.sender.send(Err(copy(&error))); // who waited may have gone

@@ -13,7 +13,7 @@ use wharf_reference::Digest;
 
 use super::{Fault, Script};
 use crate::{
-    Endpoint,
+    RouteKind,
     route::{self, Route},
 };
 
@@ -90,7 +90,7 @@ impl Faults {
 impl Armed {
     fn hits(&self, method: &Method, target: &RequestTarget) -> bool {
         let Fault {
-            endpoint,
+            kind,
             method: wanted,
             repository,
             digest,
@@ -98,7 +98,7 @@ impl Armed {
             times,
             ..
         } = &self.fault;
-        let fits = endpoint.is_none_or(|endpoint| target.endpoint == Some(endpoint))
+        let fits = kind.is_none_or(|kind| target.kind == Some(kind))
             && wanted.as_ref().is_none_or(|wanted| wanted == method)
             && (repository.is_none() || *repository == target.repository)
             && (digest.is_none() || *digest == target.digest);
@@ -112,7 +112,7 @@ impl Armed {
 
 /// The properties of a request that a fault may be limited to.
 struct RequestTarget {
-    endpoint: Option<Endpoint>,
+    kind: Option<RouteKind>,
     repository: Option<String>,
     digest: Option<Digest>,
 }
@@ -120,24 +120,24 @@ struct RequestTarget {
 impl RequestTarget {
     fn of(path: &str) -> Self {
         let route = Route::parse(path).ok();
-        let endpoint = route.as_ref().and_then(Endpoint::of);
+        let kind = route.as_ref().and_then(RouteKind::of);
         let (repository, digest) = match route {
-            Some(Route::Repository(path, endpoint)) => (Some(path.as_str().to_owned()), digest_in(endpoint)),
+            Some(Route::Repository(path, route)) => (Some(path.as_str().to_owned()), digest_in(route)),
             _ => (None, None),
         };
         Self {
-            endpoint,
+            kind,
             repository,
             digest,
         }
     }
 }
 
-fn digest_in(endpoint: route::RepositoryEndpoint) -> Option<Digest> {
-    match endpoint {
-        route::RepositoryEndpoint::Manifest(route::ManifestReference::Digest(digest))
-        | route::RepositoryEndpoint::Blob(digest)
-        | route::RepositoryEndpoint::Referrers(digest) => Some(digest),
+fn digest_in(route: route::RepositoryRoute) -> Option<Digest> {
+    match route {
+        route::RepositoryRoute::Manifest(route::ManifestReference::Digest(digest))
+        | route::RepositoryRoute::Blob(digest)
+        | route::RepositoryRoute::Referrers(digest) => Some(digest),
         _ => None,
     }
 }

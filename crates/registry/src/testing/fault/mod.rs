@@ -18,7 +18,7 @@ pub(super) use self::{
     apply::{claim_range, shift_range},
     inject::Faults,
 };
-use crate::Endpoint;
+use crate::RouteKind;
 
 /// A misbehaviour, and when it happens.
 ///
@@ -27,11 +27,11 @@ use crate::Endpoint;
 /// faults that fit a request act on it, in the order they were injected.
 ///
 /// ```
-/// use wharf_registry::{Endpoint, Fault, Registry};
+/// use wharf_registry::{RouteKind, Fault, Registry};
 ///
 /// let registry = Registry::memory();
 /// // The first download of a blob breaks after 1,000 bytes, the second goes well.
-/// let cut = registry.inject(Fault::cut(1000).on(Endpoint::Blob).times(1));
+/// let cut = registry.inject(Fault::cut(1000).on(RouteKind::Blob).times(1));
 /// // Every third request is one too many.
 /// registry.inject(Fault::status(429).with_header("retry-after", "1").after(2));
 /// assert_eq!(cut.hits(), 0);
@@ -40,7 +40,7 @@ use crate::Endpoint;
 #[must_use = "a fault does nothing until it is injected"]
 pub struct Fault {
     effects: Vec<Effect>,
-    endpoint: Option<Endpoint>,
+    kind: Option<RouteKind>,
     method: Option<Method>,
     repository: Option<String>,
     digest: Option<Digest>,
@@ -71,7 +71,7 @@ impl Fault {
     fn new(effect: Effect) -> Self {
         Self {
             effects: vec![effect],
-            endpoint: None,
+            kind: None,
             method: None,
             repository: None,
             digest: None,
@@ -186,8 +186,8 @@ impl Fault {
 /// Conditions.
 impl Fault {
     /// Only requests to this kind of path.
-    pub fn on(mut self, endpoint: Endpoint) -> Self {
-        self.endpoint = Some(endpoint);
+    pub fn on(mut self, kind: RouteKind) -> Self {
+        self.kind = Some(kind);
         self
     }
 

@@ -3,7 +3,7 @@ use crate::route::{self, Route};
 /// The kind of resource that a request's path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Endpoint {
+pub enum RouteKind {
     /// `/v2/`
     Base,
     /// `/token`
@@ -24,26 +24,26 @@ pub enum Endpoint {
     Referrers,
 }
 
-impl Endpoint {
-    /// The endpoint at a path; `None` if the path names none.
+impl RouteKind {
+    /// The kind of the route at a path; `None` if there is none.
     pub(crate) fn at(path: &str) -> Option<Self> {
         Self::of(&Route::parse(path).ok()?)
     }
 
-    /// The endpoint of a route.
+    /// The kind of a route.
     pub(crate) const fn of(route: &Route) -> Option<Self> {
         Some(match route {
             Route::Extensions => return None,
             Route::Base => Self::Base,
             Route::Catalog => Self::Catalog,
             Route::Token => Self::Token,
-            Route::Repository(_, endpoint) => match endpoint {
-                route::RepositoryEndpoint::Manifest(_) => Self::Manifest,
-                route::RepositoryEndpoint::Blob(_) => Self::Blob,
-                route::RepositoryEndpoint::Uploads => Self::Uploads,
-                route::RepositoryEndpoint::Upload(_) => Self::Upload,
-                route::RepositoryEndpoint::Tags => Self::Tags,
-                route::RepositoryEndpoint::Referrers(_) => Self::Referrers,
+            Route::Repository(_, route) => match route {
+                route::RepositoryRoute::Manifest(_) => Self::Manifest,
+                route::RepositoryRoute::Blob(_) => Self::Blob,
+                route::RepositoryRoute::Uploads => Self::Uploads,
+                route::RepositoryRoute::Upload(_) => Self::Upload,
+                route::RepositoryRoute::Tags => Self::Tags,
+                route::RepositoryRoute::Referrers(_) => Self::Referrers,
             },
         })
     }

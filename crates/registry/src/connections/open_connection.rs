@@ -5,13 +5,13 @@ use tokio::{sync::Notify, time::Instant};
 use super::{Activity, Table, lock};
 
 /// An open connection, as an entry of the table. The entry is removed when this is dropped.
-pub(crate) struct Slot {
+pub(crate) struct OpenConnection {
     pub(super) table: Option<Arc<Mutex<Table>>>,
     pub(super) id: u64,
     pub(super) leave: Arc<Notify>,
 }
 
-impl Slot {
+impl OpenConnection {
     /// Waits until the connection is to be closed.
     pub(crate) async fn told_to_leave(&self) {
         self.leave.notified().await;
@@ -31,7 +31,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         let Some(table) = self.table.take() else { return };
         lock(&table).open.remove(&self.id);
@@ -42,8 +42,8 @@ impl Drop for Slot {
                     .next_waiting()
                     .map(|(network, seat)| (seat, locked.open(network, &table)))
             };
-            let Some((seat, slot)) = next else { return };
-            if let Err(mut unwanted) = seat.send(slot) {
+            let Some((seat, connection)) = next else { return };
+            if let Err(mut unwanted) = seat.send(connection) {
                 lock(&table).open.remove(&unwanted.id);
                 unwanted.table = None; // its client has gone
             }
