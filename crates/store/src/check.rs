@@ -34,7 +34,7 @@ pub struct Checked {
     /// The number of entries of index.json.
     pub images: usize,
     /// The problems, in no particular order.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<LayoutProblem>,
     /// Files in the directories of blobs that are no blobs. They do no harm and are not touched.
     pub foreign: Vec<PathBuf>,
 }
@@ -47,12 +47,12 @@ impl Checked {
     }
 }
 
-/// A problem of a store.
+/// A problem of a layout, found by [`Layout::check`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Problem {
+pub enum LayoutProblem {
     /// The bytes under this name have another digest.
-    Damaged {
+    Corrupt {
         /// The digest that they should have.
         digest: Digest,
         /// True if [`Layout::repair`] has moved them aside.
@@ -72,7 +72,7 @@ pub enum Problem {
         /// The reason.
         reason: String,
     },
-    /// A manifest cannot be read, or its size is not what its parent says.
+    /// A manifest cannot be read, or its size is not the one that its parent states.
     Invalid {
         /// The manifest.
         digest: Digest,
@@ -81,19 +81,19 @@ pub enum Problem {
     },
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for LayoutProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Damaged {
+            Self::Corrupt {
                 digest,
                 removed: true,
-            } => write!(f, "{digest} was damaged and has been removed"),
-            Self::Damaged { digest, .. } => write!(f, "{digest} is damaged"),
-            Self::Missing { digest, needed_by } => write!(f, "{digest} is missing, {needed_by} needs it"),
+            } => write!(f, "{digest} was corrupt and has been removed"),
+            Self::Corrupt { digest, .. } => write!(f, "{digest} is corrupt"),
+            Self::Missing { digest, needed_by } => write!(f, "{digest} is missing, but {needed_by} needs it"),
             Self::Entry { position, reason } => {
                 write!(f, "entry {position} of index.json cannot be read: {reason}")
             }
-            Self::Invalid { digest, reason } => write!(f, "{digest} is no valid manifest: {reason}"),
+            Self::Invalid { digest, reason } => write!(f, "{digest} is not a valid manifest: {reason}"),
         }
     }
 }
@@ -116,7 +116,7 @@ impl Layout {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// An index may list images that are not in the store; such a sparse index is no problem. If other
+    /// An index may list images that are not in the layout; such a sparse index is no problem. If other
     /// processes remove images meanwhile, their content may be reported as missing.
     pub async fn check(&self) -> Result<Checked, Error> {
         self.blocking(|layout| check(&layout.shared.disk, false)).await
@@ -130,7 +130,7 @@ impl Layout {
 }
 
 fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
-    // Read before the blobs are listed: the content of an image is in the store before its name is.
+    // Read before the blobs are listed: the content of an image is in the layout before its name is.
     let index = disk.index()?;
     let mut checked = Checked::default();
     let mut blobs = HashMap::new();
@@ -142,12 +142,12 @@ fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
     }
     let digests: Vec<&Digest> = blobs.keys().collect();
     checked.problems = hash_all(disk, &digests, repair)?;
-    let damaged = checked.problems.iter().filter_map(|problem| match problem {
-        Problem::Damaged { digest, .. } => Some(digest.clone()),
+    let corrupt = checked.problems.iter().filter_map(|problem| match problem {
+        LayoutProblem::Corrupt { digest, .. } => Some(digest.clone()),
         _ => None,
     });
-    let damaged: HashSet<Digest> = damaged.collect();
-    blobs.retain(|digest, _| !damaged.contains(digest));
+    let corrupt: HashSet<Digest> = corrupt.collect();
+    blobs.retain(|digest, _| !corrupt.contains(digest));
     checked.blobs = blobs.len();
     checked.bytes = blobs.values().sum();
     let descriptors: Vec<Descriptor> = index.entries().map(Entry::into_descriptor).collect();
@@ -155,20 +155,20 @@ fn check(disk: &Disk, repair: bool) -> Result<Checked, Error> {
     let mut walk = Walk {
         disk,
         blobs: &blobs,
-        damaged,
+        corrupt,
         visited: HashSet::new(),
         problems: Vec::new(),
     };
     walk.run(descriptors.iter());
     checked.problems.append(&mut walk.problems);
     let unreadable = index.unreadable();
-    let unreadable = unreadable.map(|(position, _, reason)| Problem::Entry { position, reason });
+    let unreadable = unreadable.map(|(position, _, reason)| LayoutProblem::Entry { position, reason });
     checked.problems.extend(unreadable);
     Ok(checked)
 }
 
 /// Hashes files on as many threads as the machine has cores, at most eight.
-fn hash_all(disk: &Disk, digests: &[&Digest], repair: bool) -> Result<Vec<Problem>, Error> {
+fn hash_all(disk: &Disk, digests: &[&Digest], repair: bool) -> Result<Vec<LayoutProblem>, Error> {
     /// The most threads that hash files in a check.
     const MAX_THREADS: usize = 8;
     let threads = thread::available_parallelism()
@@ -195,7 +195,7 @@ fn hash_all(disk: &Disk, digests: &[&Digest], repair: bool) -> Result<Vec<Proble
     problems.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn hash_one(disk: &Disk, digest: &Digest, repair: bool) -> Result<Option<Problem>, Error> {
+fn hash_one(disk: &Disk, digest: &Digest, repair: bool) -> Result<Option<LayoutProblem>, Error> {
     let Some((mut file, stamp)) = disk.open_blob(digest)? else {
         return Ok(None); // removed meanwhile
     };
@@ -205,7 +205,7 @@ fn hash_one(disk: &Disk, digest: &Digest, repair: bool) -> Result<Option<Problem
     let corrupt = Corrupt::new(digest, stamp, "its bytes have another digest");
     let removed = repair && disk.set_aside(&corrupt)?;
     let digest = digest.clone();
-    Ok(Some(Problem::Damaged { digest, removed }))
+    Ok(Some(LayoutProblem::Corrupt { digest, removed }))
 }
 
 /// A search for the content that images need.
@@ -214,9 +214,9 @@ struct Walk<'a> {
     /// The good blobs, with their sizes.
     blobs: &'a HashMap<Digest, u64>,
     /// The corrupt blobs, which are not also reported as missing.
-    damaged: HashSet<Digest>,
+    corrupt: HashSet<Digest>,
     visited: HashSet<(Digest, u64)>,
-    problems: Vec<Problem>,
+    problems: Vec<LayoutProblem>,
 }
 
 impl Walk<'_> {
@@ -237,7 +237,10 @@ impl Walk<'_> {
                 continue;
             }
             if *size != descriptor.size() {
-                let reason = format!("it has {size} bytes, but is said to have {}", descriptor.size());
+                let reason = format!(
+                    "it has {size} bytes, but its descriptor states {}",
+                    descriptor.size()
+                );
                 self.invalid(&descriptor, reason);
             }
             if !descriptor.media_type().is_manifest() {
@@ -268,17 +271,17 @@ impl Walk<'_> {
     }
 
     fn missing(&mut self, digest: &Digest, needed_by: Digest) {
-        let problem = Problem::Missing {
+        let problem = LayoutProblem::Missing {
             digest: digest.clone(),
             needed_by,
         };
-        if !self.damaged.contains(digest) && !self.problems.contains(&problem) {
+        if !self.corrupt.contains(digest) && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 
     fn invalid(&mut self, descriptor: &Descriptor, reason: String) {
         let digest = descriptor.digest().clone();
-        self.problems.push(Problem::Invalid { digest, reason });
+        self.problems.push(LayoutProblem::Invalid { digest, reason });
     }
 }

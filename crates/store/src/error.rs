@@ -21,14 +21,14 @@ fn classify(error: &io::Error) -> (ErrorKind, &'static str) {
         io::ErrorKind::NotFound => (ErrorKind::NotFound, ""),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
             ErrorKind::NoSpace,
-            ": no space is left; what was received is kept, free some space and try again",
+            ": no space is left; received bytes are kept, free some space and try again",
         ),
         io::ErrorKind::ReadOnlyFilesystem => (ErrorKind::Storage, ": the file system is read-only"),
         io::ErrorKind::PermissionDenied => (ErrorKind::Storage, ": check its owner and mode"),
         io::ErrorKind::NotADirectory => (ErrorKind::Storage, ": expected a directory"),
         io::ErrorKind::Unsupported => (
             ErrorKind::Unsupported,
-            ": the file system lacks what a store needs, keep the store on a local one",
+            ": the file system lacks an operation that a layout needs, keep the layout on a local one",
         ),
         _ => (ErrorKind::Storage, ""),
     }

@@ -72,7 +72,7 @@ impl Layout {
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if another process has it,
-    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) for a store with shared blobs.
+    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) for a layout with shared blobs.
     pub async fn make_exclusive(&self) -> Result<ExclusiveLayout, Error> {
         let layout = self.pinned();
         blocking(move || {

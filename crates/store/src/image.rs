@@ -1,6 +1,6 @@
 use wharf_content::{Descriptor, Name};
 
-/// An image that a store lists: a manifest and one of its names.
+/// An image that a layout lists: a manifest and one of its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     position: usize,

@@ -64,7 +64,7 @@ impl Layout {
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::Unsupported`] for another version,
-    /// [`ErrorKind::Corrupt`] if `oci-layout` or `index.json` is damaged, or there is no `index.json`.
+    /// [`ErrorKind::Corrupt`] if `oci-layout` or `index.json` is corrupt, or there is no `index.json`.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_with(path, Options::default()).await
     }
@@ -267,7 +267,7 @@ impl Source for Layout {
         Ok(Blob::verified_before(descriptor.clone(), stored))
     }
 
-    /// Lists the manifests in the store whose `subject` is this one, with their annotations. Reads every
+    /// Lists the manifests in the layout whose `subject` is this one, with their annotations. Reads every
     /// small file of the store.
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         let subject = subject.clone();

@@ -22,7 +22,7 @@
 //! crate does not use the network and does not unpack layers.
 //!
 //! Any number of processes may use one layout, a collector among them. A process may be killed at any
-//! moment without damage. An image that has a name survives a power failure. Bytes that differ from the
+//! moment without corruption. An image that has a name survives a power failure. Bytes that differ from the
 //! digest of their blob are never returned: the blob is moved aside, and the next pull fetches it again.
 //!
 //! # Layouts of other tools
@@ -79,7 +79,7 @@ mod shared;
 mod single_flight;
 mod sync;
 
-pub use check::{Checked, Problem};
+pub use check::{Checked, LayoutProblem};
 pub use collect::{Collect, Collected, Prune};
 pub use exclusive::ExclusiveLayout;
 pub use image::Image;

@@ -13,7 +13,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if index.json is damaged.
+    /// [`ErrorKind::Corrupt`] if index.json is corrupt.
     pub async fn images(&self) -> Result<Vec<Image>, Error> {
         self.blocking(|layout| {
             let index = layout.shared.disk.index()?;
@@ -153,10 +153,13 @@ impl Layout {
         .await
     }
 
-    /// Pins a manifest that must be in the store, and syncs it.
+    /// Pins a manifest that must be in the layout, and syncs it.
     fn require(&self, manifest: &Descriptor) -> Result<(), Error> {
         if !manifest.media_type().is_manifest() {
-            let message = format!("cannot name {}: it is no image manifest", manifest.media_type());
+            let message = format!(
+                "cannot name {}: it is not an image manifest",
+                manifest.media_type()
+            );
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         let (disk, digest) = (&self.shared.disk, manifest.digest());

@@ -34,14 +34,14 @@ impl Options {
     /// Stores blobs in a directory that several layouts share, as skopeo's `--dest-shared-blob-dir` does:
     /// `DIRECTORY/sha256/...` stands for `blobs/sha256/...`.
     ///
-    /// Such a store cannot be collected, because it does not know what the other layouts need.
+    /// Such a layout cannot be collected, because it does not know what the other layouts need.
     #[must_use]
     pub fn with_shared_blobs(mut self, directory: impl Into<PathBuf>) -> Self {
         self.shared_blobs = Some(directory.into());
         self
     }
 
-    /// Sets whether a new store has the mode 0755 instead of 0700, so that other users can read it.
+    /// Sets whether a new layout has the mode 0755 instead of 0700, so that other users can read it.
     /// Default: `false`.
     #[must_use]
     pub const fn with_access_for_all(mut self, access: bool) -> Self {
@@ -66,7 +66,7 @@ pub struct DangerousOptions(Options);
 
 impl DangerousOptions {
     /// Works without file locks, for a file system that has none. Then only one process at a time may use
-    /// the store, which nothing checks. By default a store on such a file system is refused.
+    /// the layout, which nothing checks. By default a layout on such a file system is refused.
     #[must_use]
     pub fn without_locks(mut self) -> Options {
         self.0.without_locks = true;
@@ -83,7 +83,7 @@ pub enum Durability {
     #[default]
     Durable,
     /// The images of the last seconds. Blobs are not synced, and every process hashes them before the first
-    /// use; index.json is never damaged.
+    /// use; index.json is never corrupt.
     Fast,
 }
 

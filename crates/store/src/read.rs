@@ -122,7 +122,7 @@ impl Reader {
         let once = self.shared.disk.options().verify == Verify::Once;
         if !(once && hashed.contains(&self.digest, &self.stamp)) {
             if !file_has(&mut self.chunks.file, &self.digest, &self.chunks.path)? {
-                return Err(self.damaged("its bytes have another digest"));
+                return Err(self.corrupt("its bytes have another digest"));
             }
             self.remember()?;
         }
@@ -137,7 +137,7 @@ impl Reader {
     fn read(&mut self, limit: u64) -> Result<Bytes, Error> {
         let bytes = self.chunks.read(limit)?;
         if bytes.is_empty() && !self.chunks.left.is_empty() {
-            return Err(self.damaged("it is cut short"));
+            return Err(self.corrupt("it is truncated"));
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&bytes);
@@ -146,7 +146,7 @@ impl Reader {
             && let Some(hasher) = self.hasher.take()
         {
             if hasher.finish()? != self.digest {
-                return Err(self.damaged("its bytes have another digest"));
+                return Err(self.corrupt("its bytes have another digest"));
             }
             self.remember()?;
         }
@@ -155,7 +155,7 @@ impl Reader {
 
     /// Records that the file was verified, so that it is not hashed again unless it changes.
     fn remember(&self) -> Result<(), Error> {
-        let now = os::stamp_of(&self.chunks.file).at("look at", &self.chunks.path)?;
+        let now = os::stamp_of(&self.chunks.file).at("stat", &self.chunks.path)?;
         let stamped = VerifiedStamp::of(&self.digest, &now).is_some(); // another write would remove the stamp
         if now == self.stamp && (stamped || !now.is_racy()) {
             self.shared.hashed.insert(&self.digest, now);
@@ -163,7 +163,7 @@ impl Reader {
         Ok(())
     }
 
-    fn damaged(&self, why: &'static str) -> Error {
+    fn corrupt(&self, why: &'static str) -> Error {
         let corrupt = Corrupt::new(&self.digest, self.stamp, why);
         self.shared.disk.quarantine(&corrupt)
     }

@@ -34,8 +34,8 @@ pub(crate) async fn on_own_thread<T: Send + 'static>(
             let mut future = pin!(future);
             poll_fn(|context| {
                 if Pin::new(&mut given_up).poll(context).is_ready() {
-                    let nobody = Error::new(ErrorKind::Cancelled, "nobody waits for this any more");
-                    return Poll::Ready(Err(nobody));
+                    let cancelled = Error::new(ErrorKind::Cancelled, "the operation was cancelled");
+                    return Poll::Ready(Err(cancelled));
                 }
                 future.as_mut().poll(context)
             })
@@ -55,7 +55,7 @@ pub(crate) fn joined<T>(result: Result<Result<T, Error>, JoinError>) -> Result<T
         } else {
             ErrorKind::Other
         };
-        Error::new(kind, "work on the store was stopped").with_source(error)
+        Error::new(kind, "work on the layout was stopped").with_source(error)
     })?
 }
 

@@ -148,7 +148,7 @@ fn what_cannot_be_served_is_said_in_one_line() {
         (
             vec!["--root", "other"],
             &[
-                "other is not an image store and not empty",
+                "other is not an OCI image layout and not empty",
                 "choose another directory with --root",
             ],
         ),

@@ -47,9 +47,9 @@ pub(crate) fn removable(disk: &Disk, wanted: &dyn Fn() -> bool) -> Result<Vec<Di
         });
     let found = found.collect();
     let mut marker = Marker::new(disk);
-    let gate = disk.gate(true)?;
+    let removal = disk.removal_lock(true)?;
     let pins = live_pins(disk, true)?;
-    drop(gate);
+    drop(removal);
     let index = disk.index()?;
     marker.pins(&pins)?;
     marker.roots(&index, |_| true)?;
@@ -64,14 +64,14 @@ pub(crate) fn removable(disk: &Disk, wanted: &dyn Fn() -> bool) -> Result<Vec<Di
 
 /// Removes a blob and returns true, unless index.json or a running operation needs it.
 pub(crate) fn remove(disk: &Disk, named: &Named, digest: &Digest) -> Result<bool, Error> {
-    let gate = disk.gate(true)?;
+    let removal = disk.removal_lock(true)?;
     // Leases are read first: an operation that names an image ends its lease after index.json has the name.
     let pins = live_pins(disk, true)?;
     if is_pinned(disk, &pins, digest)? || named.contains(disk, digest)? {
         return Ok(false);
     }
     disk.remove_blob(digest)?;
-    drop(gate);
+    drop(removal);
     Ok(true)
 }
 

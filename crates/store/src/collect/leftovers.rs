@@ -12,8 +12,8 @@ use crate::{
 
 /// Removes files that no process writes to and that will not be resumed.
 pub(super) fn remove(disk: &Disk, options: &Collect, collected: &mut Collected) -> Result<(), Error> {
-    // Temporary files are made and locked while the gate is open.
-    let gate = disk.gate(true)?;
+    // Temporary files are made and locked under the shared removal lock.
+    let removal = disk.removal_lock(true)?;
     let ingest = disk.ingest()?;
     for (name, stamp) in files(&ingest)? {
         let useless = match digest_of(&name) {
@@ -38,7 +38,7 @@ pub(super) fn remove(disk: &Disk, options: &Collect, collected: &mut Collected) 
         collected.leftovers += 1;
         collected.leftover_bytes += stamp.size;
     }
-    drop(gate);
+    drop(removal);
     let corrupt = disk.corrupt_dir()?;
     for (name, stamp) in files(&corrupt)? {
         if stamp.age() < options.partial_age {
@@ -56,9 +56,7 @@ pub(super) fn remove(disk: &Disk, options: &Collect, collected: &mut Collected) 
 fn files(directory: &Dir) -> Result<Vec<(String, Stamp)>, Error> {
     let mut files = Vec::new();
     for name in directory.names().at("list", directory.path())? {
-        let stat = directory
-            .stat(&name)
-            .at("look at", &directory.path().join(&name))?;
+        let stat = directory.stat(&name).at("stat", &directory.path().join(&name))?;
         if let Some((Kind::File, stamp)) = stat {
             files.push((name, stamp));
         }

@@ -140,7 +140,7 @@ impl<'a> Marker<'a> {
             return Ok(document);
         }
         let message = format!(
-            "{} is damaged, so what its image needs is not known; repair the store before collecting",
+            "{} is corrupt, so the content that its image needs is not known; repair the layout before collecting",
             path.display()
         );
         Err(Error::new(ErrorKind::Corrupt, message))
@@ -236,7 +236,7 @@ enum Kind {
     Leaf,
 }
 
-/// The number of levels below a document. It is computed without recursion, because documents in a store
+/// The number of levels below a document. It is computed without recursion, because documents in a layout
 /// may be nested to any depth.
 fn height<'a>(
     digest: &'a Digest,

@@ -2,7 +2,7 @@
 //! docs/threats.md).
 //!
 //! First all blobs are listed and all live ones marked: from index.json, from the leases of running
-//! operations in all processes, and referrers from their subjects. Then the gate is closed for short
+//! operations in all processes, and referrers from their subjects. Then the removal lock is taken for short
 //! intervals; in each, names and leases are read again and blobs that are still not live are removed,
 //! manifests before the content that they list. So an existing manifest never lacks content because of a
 //! collector, even if that is killed.
@@ -31,7 +31,7 @@ pub(crate) use exclusive::{Named, removable, remove, tidy};
 use marker::Marker;
 pub use options::{Collect, Collected, Prune};
 
-/// The longest time for which the gate is closed.
+/// The longest time for which the removal lock is held.
 const CLOSED: Duration = Duration::from_millis(10);
 
 impl Layout {
@@ -54,7 +54,7 @@ impl Layout {
     /// # Errors
     ///
     /// [`ErrorKind::Corrupt`] if a live manifest is corrupt, because its content is not known then: call
-    /// [`Layout::repair`] first. [`ErrorKind::Unsupported`] for a store with shared blobs.
+    /// [`Layout::repair`] first. [`ErrorKind::Unsupported`] for a layout with shared blobs.
     /// [`ErrorKind::Conflict`] for an [`ExclusiveLayout`](crate::ExclusiveLayout), such as a registry's.
     pub async fn collect(&self, options: &Collect) -> Result<Collected, Error> {
         let options = options.clone();
@@ -95,12 +95,12 @@ impl Layout {
 /// Refuses a layout whose live content is not known from index.json and leases alone.
 fn refuse_foreign(disk: &Disk) -> Result<(), Error> {
     if disk.options().shared_blobs.is_some() {
-        let message = "a store with shared blobs cannot be collected: its other users are not known";
+        let message = "a layout with shared blobs cannot be collected: its other users are not known";
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     if disk.is_exclusive()? {
         let message = format!(
-            "{} cannot be collected: another program, such as a registry, has it for itself, and only that program \
+            "{} cannot be collected: another program, such as a registry, uses it exclusively, and only that program \
              knows what is needed",
             disk.path().display()
         );
@@ -125,9 +125,9 @@ fn collect(
         }
     }
     let mut marker = Marker::new(disk);
-    let gate = disk.gate(true)?;
+    let removal = disk.removal_lock(true)?;
     let pins = live_pins(disk, !options.dry_run)?;
-    drop(gate);
+    drop(removal);
     let index = disk.index()?;
     collected.images = index.entries().filter(|entry| !stays(entry)).count();
     marker.pins(&pins)?;
@@ -160,7 +160,7 @@ fn sweep(
 ) -> Result<(), Error> {
     let mut candidates = candidates.into_iter().peekable();
     while candidates.peek().is_some() {
-        let gate = disk.gate(true)?;
+        let removal = disk.removal_lock(true)?;
         let closed = Instant::now();
         // Leases are read first: an operation that names an image ends its lease after index.json has the
         // name.
@@ -179,7 +179,7 @@ fn sweep(
                 break;
             }
         }
-        drop(gate);
+        drop(removal);
     }
     Ok(())
 }

@@ -71,7 +71,7 @@ impl Disk {
             .and_then(|dir| dir.read(digest.encoded()));
         match opened {
             Ok(file) => {
-                let stamp = os::stamp_of(&file).at("look at", &path)?;
+                let stamp = os::stamp_of(&file).at("stat", &path)?;
                 Ok(Some((file, stamp)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -91,7 +91,7 @@ impl Disk {
             Ok(Some((Kind::Directory | Kind::Other, _))) => Ok(Found::Other),
             Ok(None) => Ok(Found::Nothing),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
-            Err(error) => Err(storage("look at", &self.blob_path(digest), error)),
+            Err(error) => Err(storage("stat", &self.blob_path(digest), error)),
         }
     }
 
@@ -123,13 +123,13 @@ impl Disk {
         match found {
             Found::Symlink => storage("open", &path.clone(), SymbolicLink::error(path)),
             Found::Other => {
-                let message = format!("{} is no regular file, so it is no blob", path.display());
+                let message = format!("{} is not a regular file, so it cannot be a blob", path.display());
                 Error::new(ErrorKind::Unsupported, message)
             }
             Found::Nothing | Found::File(_) => {
                 let message = format!(
-                    "{} lacks {}, which an image in it needs ({}): the layout is incomplete, get the image again from \
-                     where it is whole",
+                    "{} lacks {}, which an image in it needs ({}): the layout is incomplete, copy the image again from \
+                     a complete source",
                     self.path().display(),
                     descriptor.digest(),
                     descriptor.media_type()
@@ -139,7 +139,7 @@ impl Disk {
         }
     }
 
-    /// Makes a verified file read-only, gives it its [`VerifiedStamp`], and syncs it if the store is durable.
+    /// Makes a verified file read-only, gives it its [`VerifiedStamp`], and syncs it if the layout is durable.
     pub(crate) fn seal(&self, file: &File, digest: &Digest, path: &Path) -> Result<(), Error> {
         os::set_read_only(file).at("change the mode of", path)?;
         let durable = self.options.durability == Durability::Durable;
@@ -171,7 +171,7 @@ impl Disk {
             .blobs()
             .and_then(|blobs| blobs.make_dir(digest.algorithm_name(), 0o755))
             .at("create", path.parent().unwrap_or(&path))?;
-        let gate = self.gate(false)?;
+        let removal = self.removal_lock(false)?;
         let fresh = ingest.rename_new(name, &dir, digest.encoded());
         if !fresh.at("create", &path)? {
             let replaced = ingest.rename(name, &dir, digest.encoded());
@@ -180,8 +180,8 @@ impl Disk {
             // still there.
             ingest.remove(name).at("remove", &ingest.path().join(name))?;
         }
-        drop(gate);
-        os::stamp_of(file).at("look at", &path)
+        drop(removal);
+        os::stamp_of(file).at("stat", &path)
     }
 
     /// Moves a directory that has the name of a blob aside, because a file cannot replace it.
@@ -192,7 +192,7 @@ impl Disk {
         let path = self.blob_path(digest);
         let dir = self.algorithm_dir(digest).at("open", &path)?;
         if matches!(
-            dir.stat(digest.encoded()).at("look at", &path)?,
+            dir.stat(digest.encoded()).at("stat", &path)?,
             Some((Kind::Directory, _))
         ) {
             let aside = self.pool_private("corrupt")?;
@@ -206,7 +206,7 @@ impl Disk {
     pub(crate) fn temporary(&self) -> Result<Temporary<'_>, Error> {
         let (directory, name) = (self.ingest()?, temporary_name());
         let path = directory.path().join(&name);
-        let gate = self.gate(false)?; // no collector sees it before it is locked
+        let removal = self.removal_lock(false)?; // no collector sees it before it is locked
         let temporary = Temporary {
             file: directory.create_new(&name, 0o600).at("create", &path)?,
             disk: self,
@@ -215,7 +215,7 @@ impl Disk {
             is_blob: false,
         };
         self.try_lock(&temporary.file, &path)?;
-        drop(gate);
+        drop(removal);
         Ok(temporary)
     }
 
@@ -253,7 +253,7 @@ impl Disk {
         blobs.sync().at("sync", &path)
     }
 
-    /// Removes a blob. The caller has closed the gate.
+    /// Removes a blob. The caller holds the removal lock.
     pub(crate) fn remove_blob(&self, digest: &Digest) -> Result<(), Error> {
         let removed = self
             .algorithm_dir(digest)
@@ -276,7 +276,7 @@ impl Disk {
                 continue;
             }
             let known = ALGORITHMS.iter().any(|algorithm| algorithm.name() == Some(&name));
-            let stat = blobs.stat(&name).at("look at", &path.join(&name))?;
+            let stat = blobs.stat(&name).at("stat", &path.join(&name))?;
             if !known || !matches!(stat, Some((Kind::Directory, _))) {
                 entries.push(Entry::Foreign(path.join(name)));
                 continue;
@@ -286,12 +286,12 @@ impl Disk {
                 if !wanted() {
                     return Err(Error::new(
                         ErrorKind::Cancelled,
-                        "nobody waits for the list of blobs",
+                        "the list of blobs was cancelled",
                     ));
                 }
                 let path = dir.path().join(&encoded);
                 let digest = Digest::parse(&format!("{name}:{encoded}")).ok();
-                match (digest, dir.stat(&encoded).at("look at", &path)?) {
+                match (digest, dir.stat(&encoded).at("stat", &path)?) {
                     (_, None) => {} // gone meanwhile
                     (Some(digest), Some((Kind::File, stamp))) => entries.push(Entry::Blob(digest, stamp)),
                     _ => entries.push(Entry::Foreign(path)),

@@ -29,31 +29,31 @@ impl Corrupt {
 }
 
 impl Disk {
-    /// Moves a corrupt blob aside and returns the error to report. In a store that cannot be written to,
+    /// Moves a corrupt blob aside and returns the error to report. In a layout that cannot be written to,
     /// and in a layout that this crate has only read, the blob stays.
     pub(crate) fn quarantine(&self, corrupt: &Corrupt) -> Error {
         let path = self.blob_path(&corrupt.digest);
         let is_ours = matches!(self.is_ours(), Ok(true));
         let set_aside = is_ours.then(|| self.set_aside(corrupt).ok()).flatten();
         let fate = match set_aside {
-            Some(true) => "it was taken out of the store, pull the image again",
+            Some(true) => "it was moved to .wharf/corrupt, pull the image again",
             Some(false) => "it has been replaced meanwhile, try again",
             None => "it is not used, pull the image again",
         };
-        let message = format!("{} is damaged: {}; {fate}", path.display(), corrupt.why);
+        let message = format!("{} is corrupt: {}; {fate}", path.display(), corrupt.why);
         Error::new(ErrorKind::Corrupt, message)
     }
 
     /// The error for a blob whose file has another size than its descriptor states. The file stays, because
     /// the descriptor may be wrong; if the file is, the next pull replaces it.
-    pub(crate) fn wrong_size(&self, digest: &Digest, said: u64, size: u64, verified: bool) -> Error {
+    pub(crate) fn wrong_size(&self, digest: &Digest, stated: u64, size: u64, verified: bool) -> Error {
         if verified {
-            let message = format!("{digest} has {size} bytes, but is said to have {said}");
+            let message = format!("{digest} has {size} bytes, but its descriptor states {stated}");
             return Error::new(ErrorKind::Mismatch, message);
         }
         let path = self.blob_path(digest);
         let message = format!(
-            "{} is damaged: it has {size} bytes instead of {said}; it is not used, pull the image again",
+            "{} is corrupt: it has {size} bytes instead of {stated}; it is not used, pull the image again",
             path.display()
         );
         Error::new(ErrorKind::Corrupt, message)
@@ -65,8 +65,8 @@ impl Disk {
         let aside = self.pool_private("corrupt")?;
         let path = self.blob_path(digest);
         let dir = self.algorithm_dir(digest).at("open", &path)?;
-        let gate = self.gate(true)?;
-        let now = dir.stat(digest.encoded()).at("look at", &path)?;
+        let removal = self.removal_lock(true)?;
+        let now = dir.stat(digest.encoded()).at("stat", &path)?;
         if now != Some((Kind::File, corrupt.stamp)) {
             return Ok(false);
         }
@@ -78,7 +78,7 @@ impl Disk {
         );
         let moved = dir.rename(digest.encoded(), &aside, &name);
         moved.at("set aside", &path)?;
-        drop(gate);
+        drop(removal);
         Ok(true)
     }
 

@@ -21,7 +21,7 @@ impl Disk {
     /// whose lock belongs to this process until it is closed.
     pub(crate) fn make_exclusive(&self) -> Result<(Dir, File), Error> {
         if matches!(self.pool, Pool::Shared(_)) {
-            let message = "a store with shared blobs cannot be exclusive: its other users are not known";
+            let message = "a layout with shared blobs cannot be exclusive: its other users are not known";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let collect = self.lock_collect()?; // a collector either sees the directory or has ended

@@ -57,7 +57,7 @@ impl Disk {
                 }
                 Err(unreadable) => {
                     let message = format!(
-                        "{} is damaged: {}; restore it, or remove it and pull again to start without names",
+                        "{} is corrupt: {}; restore it, or remove it and pull again to start without names",
                         self.at(INDEX).display(),
                         unreadable.why
                     );
@@ -73,7 +73,7 @@ impl Disk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_index(&path)),
             other => other.at("open", &path)?,
         };
-        let stamp = os::stamp_of(&file).at("look at", &path)?;
+        let stamp = os::stamp_of(&file).at("stat", &path)?;
         let mut cached = self.cached.locked();
         if let Some(known) = &*cached
             && known.stamp == stamp
@@ -104,7 +104,7 @@ impl Disk {
             }
             Err(why) => Ok(Err(Unreadable {
                 why,
-                fresh: racy || os::stamp_of(&file).at("look at", &path)? != stamp,
+                fresh: racy || os::stamp_of(&file).at("stat", &path)? != stamp,
             })),
         }
     }
@@ -130,7 +130,7 @@ impl Disk {
     }
 
     pub(super) fn has_index(&self) -> Result<bool, Error> {
-        let stat = self.root.stat(INDEX).at("look at", &self.at(INDEX))?;
+        let stat = self.root.stat(INDEX).at("stat", &self.at(INDEX))?;
         Ok(stat.is_some())
     }
 
@@ -175,8 +175,8 @@ impl Disk {
 
 fn too_large(path: &Path, has: &str) -> Error {
     let message = format!(
-        "{} {has} more than {} MiB, the limit for the names of one store; remove names that are no longer needed, or \
-         keep the images in several stores",
+        "{} {has} more than {} MiB, the limit for the names of one layout; remove names that are no longer needed, or \
+         keep the images in several layouts",
         path.display(),
         MAX_INDEX_SIZE >> 20
     );
@@ -185,7 +185,7 @@ fn too_large(path: &Path, has: &str) -> Error {
 
 fn no_index(path: &Path) -> Error {
     let message = format!(
-        "{} is missing, so the store says nothing of its images; restore it, or pull into the store to start without names",
+        "{} is missing, so the images of the layout are not known; restore it, or pull into the layout to start without names",
         path.display()
     );
     Error::new(ErrorKind::Corrupt, message)

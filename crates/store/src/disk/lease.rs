@@ -2,7 +2,7 @@
 //! docs/threats.md).
 //!
 //! A lease is a file of digests that its owner has locked. An operation adds a digest to its lease while
-//! the gate is open, and then looks for the blob. A collector closes the gate and reads the leases before
+//! the removal lock is shared, and then looks for the blob. A collector takes the removal lock alone and reads the leases before
 //! it removes blobs. A lease that can be locked has lost its owner and has no effect: neither process ids
 //! nor clocks matter.
 
@@ -61,7 +61,7 @@ impl Lease {
         }
     }
 
-    /// Pins a digest for a reader. In a store that cannot be written to, reading goes on without a pin, and
+    /// Pins a digest for a reader. In a layout that cannot be written to, reading goes on without a pin, and
     /// may find the content gone. A layout that this crate has never written to has no collector and is not
     /// changed.
     pub(crate) fn pin_to_read(&self, digest: &Digest) -> Result<(), Error> {
@@ -86,9 +86,9 @@ impl Lease {
         if new.is_empty() {
             return Ok(());
         }
-        let gate = self.disk.gate(false)?;
+        let removal = self.disk.removal_lock(false)?;
         state.write(&self.disk, &new)?;
-        drop(gate);
+        drop(removal);
         Ok(())
     }
 }
@@ -129,7 +129,7 @@ impl State {
 }
 
 impl Held {
-    /// Creates a lease. The caller holds the gate open, so that the file is locked before a collector sees
+    /// Creates a lease. The caller shares the removal lock, so that the file is locked before a collector sees
     /// it.
     fn new(disk: &Disk) -> Result<Self, Error> {
         let directory = disk.pool_private("leases")?;
@@ -177,7 +177,7 @@ fn remove(directory: &Dir, name: &str) -> io::Result<()> {
     directory.remove(&lock_name(name))
 }
 
-/// The digests that live leases pin. The caller has closed the gate; leases without an owner are removed if
+/// The digests that live leases pin. The caller holds the removal lock; leases without an owner are removed if
 /// `remove_dead`.
 pub(crate) fn live_pins(disk: &Disk, remove_dead: bool) -> Result<HashSet<Digest>, Error> {
     let directory = disk.pool_private("leases")?;
@@ -185,7 +185,7 @@ pub(crate) fn live_pins(disk: &Disk, remove_dead: bool) -> Result<HashSet<Digest
     for name in directory.names().at("list", directory.path())? {
         let path = directory.path().join(&name);
         let lease = name.strip_suffix(LOCK_SUFFIX).unwrap_or(&name);
-        let stat = directory.stat(&name).at("look at", &path)?;
+        let stat = directory.stat(&name).at("stat", &path)?;
         if !matches!(stat, Some((Kind::File, _))) {
             continue; // no file of ours
         }

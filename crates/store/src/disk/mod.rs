@@ -2,11 +2,11 @@
 //!
 //! Beside the files of the image-spec there is one directory, `.wharf`, which other tools ignore. It has
 //! `lock`, the lock of index.json; `ingest`, blobs that are being received; `leases`, the digests that
-//! running operations rely on; `gate`, the lock between a collector and those operations; `collect`, the
+//! running operations rely on; `gate`, the removal lock between a collector and those operations; `collect`, the
 //! lock between collectors; `corrupt`, corrupt blobs for inspection; `keeper`, for an exclusive layout,
 //! with its `lock` and its `uploads`. If blobs are in a shared directory, all but `lock` are there.
 //!
-//! Locks are taken in this order: the file of one ingest, `collect`, `lock`, `gate`.
+//! Locks are taken in this order: the file of one ingest, `collect`, `lock`, the removal lock.
 
 mod blobs;
 mod corrupt;
@@ -69,7 +69,7 @@ impl Disk {
     /// Opens a layout, or makes one where there is nothing or an empty directory.
     pub(crate) fn create(path: &Path, options: Options) -> Result<Self, Error> {
         let mode = if options.readable_by_all { 0o755 } else { 0o700 };
-        Dir::create(path, mode).at("create the store", path)?;
+        Dir::create(path, mode).at("create the layout", path)?;
         if let Some(shared) = &options.shared_blobs {
             Dir::create(shared, mode).at("create the directory of blobs", shared)?;
         }
@@ -135,7 +135,7 @@ impl Disk {
             self.put(index_file::INDEX, &[index::EMPTY])?;
         }
         let version = self.root.stat(version::FILE);
-        if version.at("look at", &self.at(version::FILE))?.is_none() {
+        if version.at("stat", &self.at(version::FILE))?.is_none() {
             self.put(version::FILE, &[version::TEXT])?;
         }
         self.root.sync().at("sync", self.path())?;
@@ -173,7 +173,7 @@ impl Disk {
             Pool::Shared(pool) => pool,
         };
         let private = directory.stat(PRIVATE);
-        let private = private.at("look at", &directory.path().join(PRIVATE))?;
+        let private = private.at("stat", &directory.path().join(PRIVATE))?;
         Ok(matches!(private, Some((Kind::Directory, _))))
     }
 
@@ -211,16 +211,16 @@ impl Disk {
         self.lock_pool("collect", true)
     }
 
-    /// Locks the gate: shared for users and writers of blobs, exclusive (`close`) for a collector.
-    pub(crate) fn gate(&self, close: bool) -> Result<File, Error> {
-        self.lock_pool("gate", close)
+    /// Takes the removal lock: shared for users and writers of blobs, exclusive for whoever removes blobs.
+    pub(crate) fn removal_lock(&self, exclusive: bool) -> Result<File, Error> {
+        self.lock_pool("gate", exclusive)
     }
 }
 
 fn unlockable(path: &Path, error: io::Error) -> Error {
     if matches!(error.kind(), io::ErrorKind::Unsupported) || error.raw_os_error() == Some(ENOLCK) {
         let message = format!(
-            "cannot lock {}: the file system has no locks; keep the store on a local one",
+            "cannot lock {}: the file system has no locks; keep the layout on a local one",
             path.display()
         );
         return Error::new(ErrorKind::Unsupported, message).with_source(error);
@@ -233,7 +233,7 @@ const ENOLCK: i32 = if cfg!(target_vendor = "apple") { 77 } else { 37 };
 
 /// Reads a small file, of at most `limit` bytes.
 pub(crate) fn read_bounded(file: &File, limit: u64, path: &Path) -> Result<Vec<u8>, Error> {
-    let size = os::stamp_of(file).at("look at", path)?.size.min(limit);
+    let size = os::stamp_of(file).at("stat", path)?.size.min(limit);
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
     file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)

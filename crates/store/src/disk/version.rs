@@ -39,7 +39,7 @@ impl Disk {
         let text = decode(read_bounded(&file, MAX_SIZE, &path)?);
         let found = text.and_then(|text| version(&text)).map_err(|why| {
             let message = format!(
-                "{} does not say which version the layout has: {why}; it should be {TEXT}",
+                "{} states no version of the layout: {why}; its content should be {TEXT}",
                 path.display()
             );
             Error::new(ErrorKind::Corrupt, message)
@@ -48,7 +48,7 @@ impl Disk {
             return Ok(());
         }
         let message = format!(
-            "{} says version \"{}\"; only 1.0.0 is known, write the images again in that version",
+            "{} states version \"{}\", but only 1.0.0 is supported; write the images again in that version",
             path.display(),
             bounded(&found)
         );
@@ -63,7 +63,7 @@ impl Disk {
             .find(|name| ![PRIVATE, "blobs", index_file::INDEX, FILE].contains(&name.as_str()));
         if let Some(foreign) = foreign {
             let message = format!(
-                "{} is not an image store and not empty (it has {foreign:?}){}",
+                "{} is not an OCI image layout and not empty (it has {foreign:?}){}",
                 self.path().display(),
                 self.description()
             );
@@ -74,7 +74,7 @@ impl Disk {
 
     fn is_no_layout(&self) -> Error {
         let message = format!(
-            "{} is not an image store: it has no file oci-layout{}",
+            "{} is not an OCI image layout: it has no file oci-layout{}",
             self.path().display(),
             self.description()
         );
@@ -97,9 +97,9 @@ impl Disk {
         } else if has("config.json") && has("rootfs") {
             "it is an unpacked image, which cannot be pushed as it is"
         } else if has("blobs") {
-            "it has blobs but no index.json, so nothing says which images it has"
+            "it has blobs but no index.json, so its images are not known"
         } else if let Some(below) = self.layout_below() {
-            return format!("; its directory {below:?} has one: is that meant?");
+            return format!("; its directory {below:?} is one; use that directory if it is meant");
         } else {
             return String::new();
         };
@@ -144,14 +144,14 @@ fn version(text: &str) -> Result<String, String> {
         .ok_or_else(|| "it has no text imageLayoutVersion".to_owned())
 }
 
-/// The failure to open the directory of a store.
+/// The failure to open the directory of a layout.
 pub(super) fn unopened(path: &Path, error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::NotADirectory {
         let message = format!(
-            "{} is no directory, as an image store is; unpack it first if it is an archive of a layout",
+            "{} is not a directory, which an OCI image layout is; unpack it first if it is an archive of a layout",
             path.display()
         );
         return Error::new(ErrorKind::Storage, message);
     }
-    storage("open the store", path, error)
+    storage("open the layout", path, error)
 }

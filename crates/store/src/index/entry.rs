@@ -34,7 +34,7 @@ pub(super) enum Fit {
     Tag,
 }
 
-/// The members of an entry that the store needs, for an entry whose other members are malformed.
+/// The members of an entry that the layout needs, for an entry whose other members are malformed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Core {
@@ -89,7 +89,7 @@ impl<'a> Entry<'a> {
     pub(crate) fn kind(&self) -> String {
         match self.descriptor.media_type().as_str() {
             "" => format!("has no mediaType; ask for {} instead", self.descriptor.digest()),
-            media_type => format!("is no image but {media_type}"),
+            media_type => format!("is not an image but {media_type}"),
         }
     }
 
@@ -179,7 +179,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Parses the members that the store needs: type, digest, size, and those annotations that are text.
+/// Parses the members that the layout needs: type, digest, size, and those annotations that are text.
 fn core(text: &str) -> Option<Descriptor> {
     let core: Core = serde_json::from_str(text).ok()?;
     let texts = core.annotations.as_object().into_iter().flatten();

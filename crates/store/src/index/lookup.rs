@@ -132,7 +132,7 @@ impl Index {
             })
             .collect();
         if names.is_empty() {
-            return "its entries are no images".to_owned();
+            return "none of its entries is an image".to_owned();
         }
         let more = self.len().saturating_sub(names.len());
         let more = if more > 0 {
@@ -156,7 +156,7 @@ fn ambiguous(name: &Name, wanted: Fit, fitting: &[(Fit, Entry<'_>)]) -> Error {
     } else {
         let positions: Vec<String> = entries.map(|entry| format!("@{}", entry.position())).collect();
         format!(
-            "index.json names more than one image {name}; remove one of them, or write which one by its number ({}) \
+            "index.json names more than one image {name}; remove one of them, or select one by its number ({}) \
              or digest",
             positions.join(", ")
         )

@@ -1,4 +1,4 @@
-//! index.json: the names of the store's manifests.
+//! index.json: the names of the layout's manifests.
 //!
 //! The text is stored unchanged, with the position of each entry in it. An entry is parsed on demand, and
 //! an entry that cannot be parsed affects no other. So a look-up is one search through the text, however

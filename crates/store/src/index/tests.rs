@@ -146,7 +146,7 @@ fn an_odd_entry_concerns_itself_alone() {
     }
 }
 
-/// An entry is read although members or annotations that the store does not need are malformed.
+/// An entry is read although members or annotations that the layout does not need are malformed.
 #[test]
 fn an_entry_is_read_though_something_in_it_is_odd() {
     let digest = manifest("a").digest().clone();

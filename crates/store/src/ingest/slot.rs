@@ -73,8 +73,8 @@ impl Slot {
             return Ok(None);
         };
         // The former holder of the lock may have moved or removed the file meanwhile.
-        let mut ours = os::stamp_of(&file).at("look at", &path)?;
-        let named = directory.stat(&name).at("look at", &path)?;
+        let mut ours = os::stamp_of(&file).at("stat", &path)?;
+        let named = directory.stat(&name).at("stat", &path)?;
         if !named.is_some_and(|(_, named)| named.same_file(&ours)) {
             return Ok(None);
         }
@@ -123,7 +123,7 @@ impl Slot {
             return Ok(hasher);
         };
         let partial = self.partials.take(&self.digest, file);
-        if let Some(state) = partial.at("look at", &self.path)? {
+        if let Some(state) = partial.at("stat", &self.path)? {
             hasher = state;
         } else if self.written > 0 {
             hash_into(file, &mut hasher).at("read", &self.path)?;
@@ -181,7 +181,7 @@ impl Slot {
         while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
             match os::read_at(file, rest, range.start + at as u64) {
                 Ok(0) => {
-                    let message = format!("{} was cut short by somebody", self.path.display());
+                    let message = format!("{} was truncated by another process", self.path.display());
                     return Err(Error::new(ErrorKind::Corrupt, message));
                 }
                 Ok(count) => at += count,

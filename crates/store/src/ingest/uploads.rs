@@ -43,7 +43,7 @@ impl Uploads {
     /// Writes at `offset`. Existing bytes beyond it are cut off; a gap before it is an error.
     pub(crate) fn append(&self, id: &str, offset: u64, chunks: &[Bytes]) -> Result<(), Error> {
         let (mut file, path) = self.open(id)?;
-        let length = os::stamp_of(&file).at("look at", &path)?.size;
+        let length = os::stamp_of(&file).at("stat", &path)?.size;
         if length < offset {
             let message = format!("{} has {length} bytes instead of {offset}", path.display());
             return Err(Error::new(ErrorKind::Corrupt, message));
@@ -59,7 +59,7 @@ impl Uploads {
 
     pub(crate) fn length(&self, id: &str) -> Result<Option<u64>, Error> {
         let path = self.path(id)?;
-        let found = self.directory.stat(id).at("look at", &path)?;
+        let found = self.directory.stat(id).at("stat", &path)?;
         Ok(found.and_then(|(kind, stamp)| (kind == Kind::File).then_some(stamp.size)))
     }
 
@@ -73,19 +73,19 @@ impl Uploads {
             }
             return Err(storage("sync", &path, error));
         }
-        Ok(os::stamp_of(&file).at("look at", &path)?.size)
+        Ok(os::stamp_of(&file).at("stat", &path)?.size)
     }
 
     pub(crate) fn read(&self, id: &str) -> Result<Chunks, Error> {
         let (file, path) = self.open(id)?;
-        let size = os::stamp_of(&file).at("look at", &path)?.size;
+        let size = os::stamp_of(&file).at("stat", &path)?.size;
         Ok(Chunks::new(file, path, 0..size))
     }
 
     /// Turns an upload into a blob, syncs it and returns the state of its file.
     pub(crate) fn commit(&self, id: &str, content: &Verified) -> Result<Stamp, Error> {
         let (file, path) = self.open(id)?;
-        let size = os::stamp_of(&file).at("look at", &path)?.size;
+        let size = os::stamp_of(&file).at("stat", &path)?.size;
         if size != content.size() {
             let (digest, verified) = (content.digest(), content.size());
             let message = format!(
@@ -118,7 +118,7 @@ impl Uploads {
             let Ok(path) = self.path(&name) else {
                 continue;
             };
-            let stat = self.directory.stat(&name).at("look at", &path)?;
+            let stat = self.directory.stat(&name).at("stat", &path)?;
             if matches!(stat, Some((Kind::File, _))) {
                 ids.push(name);
             }

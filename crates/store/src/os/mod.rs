@@ -27,7 +27,7 @@ use std::{
 /// for the lock.
 pub(crate) const LOCKS_FORBID_READING: bool = cfg!(any(windows, wharf_portable_fs));
 
-/// A symbolic link where the store looks for a file or a directory.
+/// A symbolic link where the layout has a file or a directory.
 #[derive(Debug)]
 pub(crate) struct SymbolicLink(PathBuf);
 
@@ -50,8 +50,8 @@ impl fmt::Display for SymbolicLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} is a symbolic link, and a store follows none; copy the directory with its links resolved, as cp -RL \
-             does",
+            "{} is a symbolic link, and links in a layout are not followed; copy the directory with its links resolved, as \
+             cp -RL does",
             self.0.display()
         )
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use wharf_content::{Sink as _, Source as _};
-use wharf_store::{Collect, Layout, Problem};
+use wharf_store::{Collect, Layout, LayoutProblem};
 
 use crate::{
     scenario::{EXCLUSIVE, Scenario, Stage},
@@ -47,13 +47,13 @@ pub(crate) async fn whole(scenario: &Scenario, path: &Path, acknowledged: usize,
         .check()
         .await
         .unwrap_or_else(|error| panic!("{context}: {error}"));
-    let known_damage = |problem: &&Problem| {
+    let known_damage = |problem: &&LayoutProblem| {
         // What the scenario itself has spoilt is there until its repair is done.
         scenario.name == "repair"
             && acknowledged < scenario.steps.len()
-            && !matches!(problem, Problem::Invalid { .. })
+            && !matches!(problem, LayoutProblem::Invalid { .. })
     };
-    let problems: Vec<&Problem> = checked
+    let problems: Vec<&LayoutProblem> = checked
         .problems
         .iter()
         .filter(|problem| !known_damage(problem))

@@ -113,9 +113,9 @@ async fn a_changed_blob_is_never_served() {
     assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
-/// What the message about a damaged index.json says can be done.
+/// What the message about a corrupt index.json says can be done.
 #[tokio::test]
-async fn a_store_without_index_is_begun_anew() {
+async fn a_store_without_index_is_started_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let store = Layout::create(&path).await.unwrap();
@@ -129,7 +129,7 @@ async fn a_store_without_index_is_begun_anew() {
     std::fs::remove_file(path.join("index.json")).unwrap();
     let error = Layout::open(&path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.to_string().contains("pull into the store"), "{error}");
+    assert!(error.to_string().contains("pull into the layout"), "{error}");
     let store = Layout::create(&path).await.unwrap();
     assert!(store.images().await.unwrap().is_empty());
     assert!(store.contains(&content.0).await.unwrap());
@@ -186,7 +186,7 @@ async fn directories_that_are_no_store_are_refused() {
         ("index.json", "", ErrorKind::Corrupt),
         ("index.json", r#"{"schemaVersion":1}"#, ErrorKind::Corrupt),
     ] {
-        let store = path("damaged");
+        let store = path("corrupt");
         drop(Layout::create(&store).await.unwrap());
         std::fs::write(store.join(file), content).unwrap();
         let error = Layout::open(&store).await.unwrap_err();

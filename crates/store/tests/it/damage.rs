@@ -2,7 +2,7 @@
 
 use wharf_content::{ErrorKind, Sink as _, Source as _, Target};
 use wharf_reference::Digest;
-use wharf_store::{Durability, Options, Problem, Verify};
+use wharf_store::{Durability, LayoutProblem, Options, Verify};
 use wharf_testkit::Image;
 
 use crate::support::{Scratch, blob, layer, name, push};
@@ -124,13 +124,13 @@ async fn repair_takes_damage_out() {
     push(&image, &store, "x").await;
     let layer = image.manifest().layers()[0].digest().clone();
     scratch.damage(&layer);
-    let damaged = |removed| Problem::Damaged {
+    let corrupt = |removed| LayoutProblem::Corrupt {
         digest: layer.clone(),
         removed,
     };
-    assert_eq!(store.check().await.unwrap().problems, [damaged(false)]);
-    assert_eq!(store.repair().await.unwrap().problems, [damaged(true)]);
-    let missing = Problem::Missing {
+    assert_eq!(store.check().await.unwrap().problems, [corrupt(false)]);
+    assert_eq!(store.repair().await.unwrap().problems, [corrupt(true)]);
+    let missing = LayoutProblem::Missing {
         digest: layer.clone(),
         needed_by: image.manifest().digest().clone(),
     };

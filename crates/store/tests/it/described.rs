@@ -155,7 +155,7 @@ fn spoil(path: &Path, image: &Image, how: &str) {
 async fn what_cannot_be_read_is_described() {
     let image = Image::small("x");
     for (how, kind, part) in [
-        ("nothing", ErrorKind::NotFound, "cannot open the store"),
+        ("nothing", ErrorKind::NotFound, "cannot open the layout"),
         ("an archive", ErrorKind::Storage, "unpack it first"),
         (
             "an unpacked docker-archive",
@@ -171,7 +171,7 @@ async fn what_cannot_be_read_is_described() {
         (
             "a layout one level down",
             ErrorKind::NotFound,
-            "directory \"inner\" has one",
+            "directory \"inner\" is one",
         ),
         ("blobs alone", ErrorKind::NotFound, "blobs but no index.json"),
         ("no index.json", ErrorKind::Corrupt, "index.json is missing"),
@@ -179,12 +179,12 @@ async fn what_cannot_be_read_is_described() {
         (
             "a version that is a number",
             ErrorKind::Corrupt,
-            "should be {\"imageLayoutVersion\":\"1.0.0\"}",
+            "content should be {\"imageLayoutVersion\":\"1.0.0\"}",
         ),
         (
             "another version",
             ErrorKind::Unsupported,
-            "version \"2.0.0\\u{1b}\"; only 1.0.0",
+            "version \"2.0.0\\u{1b}\", but only 1.0.0",
         ),
         (
             "a manifest as index.json",
@@ -205,7 +205,7 @@ async fn what_cannot_be_read_is_described() {
         (
             "a directory as a layer",
             ErrorKind::Unsupported,
-            "no regular file",
+            "not a regular file",
         ),
     ] {
         let scratch = Scratch::new();

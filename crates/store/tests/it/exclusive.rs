@@ -180,7 +180,7 @@ async fn nobody_else_collects() {
             other.prune(Prune::All, &Collect::default()).await.unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Conflict);
-            assert!(error.to_string().contains("has it for itself"), "{error}");
+            assert!(error.to_string().contains("uses it exclusively"), "{error}");
         }
         assert!(scratch.blob_file(&digest).is_file());
         drop(exclusive);

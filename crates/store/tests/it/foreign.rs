@@ -7,7 +7,7 @@ use std::{
 };
 
 use wharf_content::{ErrorKind, Name, Sink as _, Source, Target};
-use wharf_store::{Collect, Layout, Options, Problem};
+use wharf_store::{Collect, Layout, LayoutProblem, Options};
 use wharf_testkit::Image;
 
 use crate::support::{Scratch, blob, layer, name, push};
@@ -88,14 +88,14 @@ pub(crate) fn state(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, std::time::
 #[tokio::test]
 async fn what_is_read_stays_as_it_was() {
     let scratch = Scratch::new();
-    let [whole, damaged] = ["whole", "damaged"].map(Image::small);
+    let [whole, corrupt] = ["whole", "corrupt"].map(Image::small);
     let path = scratch.path("theirs");
     write(
         &path,
-        &[&whole, &damaged],
-        &[named(&whole, "v1"), named(&damaged, "v2"), "null".to_owned()],
+        &[&whole, &corrupt],
+        &[named(&whole, "v1"), named(&corrupt, "v2"), "null".to_owned()],
     );
-    let config = damaged.manifest().config().unwrap();
+    let config = corrupt.manifest().config().unwrap();
     let file = path.join("blobs/sha256").join(config.digest().encoded());
     fs::write(file, vec![0; usize::try_from(config.size()).unwrap()]).unwrap();
     let before = state(&path);
@@ -112,7 +112,7 @@ async fn what_is_read_stays_as_it_was() {
         .await
         .unwrap();
     let referrers = store.referrers(whole.manifest().digest()).await;
-    assert!(referrers.unwrap().is_empty()); // a damaged blob is none
+    assert!(referrers.unwrap().is_empty()); // a corrupt blob is none
     store.check().await.unwrap();
     store.manifest(&name("v9").into()).await.unwrap_err();
 
@@ -207,7 +207,7 @@ async fn one_odd_entry_hurts_itself_alone() {
         assert!(index.contains(&odd), "{odd}: {index}");
         let problems = store.check().await.unwrap().problems;
         assert!(
-            matches!(&*problems, [Problem::Entry { position: 0, .. }]),
+            matches!(&*problems, [LayoutProblem::Entry { position: 0, .. }]),
             "{odd}: {problems:?}"
         );
         drop(store);
@@ -287,7 +287,7 @@ async fn an_index_that_is_being_written_is_read_again() {
         fs::write(path.join("index.json"), &whole).unwrap();
         reading.await.unwrap().unwrap();
     }
-    // What stays cut short is damaged.
+    // What stays cut short is corrupt.
     fs::write(path.join("index.json"), &whole[..20]).unwrap();
     assert_eq!(Layout::open(&path).await.unwrap_err().kind(), ErrorKind::Corrupt);
 }
@@ -307,7 +307,7 @@ async fn the_limit_of_names_says_what_to_do() {
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     let text = error.to_string();
     assert!(
-        text.contains("remove names") && text.contains("several stores"),
+        text.contains("remove names") && text.contains("several layouts"),
         "{text}"
     );
 }

@@ -53,7 +53,7 @@ async fn what_an_earlier_attempt_left_is_never_trusted() {
         ("whole but wrong", &last, whole),
         ("empty", b"", whole),
         ("longer", &longer, whole),
-        ("damaged", &flipped, whole - 1_000_000 + whole),
+        ("corrupt", &flipped, whole - 1_000_000 + whole),
         ("foreign", &noise(2, 50_000), whole - 50_000 + whole),
     ];
     for (case, left, fetched) in cases {
