@@ -1,28 +1,46 @@
 //! The ways to send the bytes of a blob, and their order after a refusal.
 //!
-//! | refused | next |
-//! |---|---|
-//! | the session itself, or any request with `NAME_UNKNOWN`, `NAME_INVALID`, `DENIED` or 401 | nothing: that is final |
-//! | a session that a refused mount opened | at once, a session of its own |
-//! | the whole blob, with 413 | at once, chunks of half its size, at least 1 MiB; one request for a smaller blob |
-//! | the whole blob, with another 4xx or with 501 | at once, its bytes in one PATCH, then an empty PUT |
-//! | the whole blob for a passing reason: 404, 416, 5xx, a broken connection | after a wait, the whole blob; the second time (the third, of a connection) by PATCH |
-//! | a PATCH with 413 | at once, chunks of a quarter |
-//! | a PATCH with 400, 404, 405, 415 or 501 | at once, the whole blob, and no PATCH afterwards |
-//! | bytes that do not match digest or size, according to the registry | after a wait, once more |
+//! The first row that fits applies. A *passing* reason is one of [`may_try_again`]: a transient status, 404, 416, a
+//! connection that broke or was too slow. Failures are counted for each way anew. *Chunks of half* (or of a quarter)
+//! have that part of the bytes of the refused request, but at least 1 MiB and at most 16 MiB.
 //!
-//! The client remembers for each registry how it accepts uploads: the chunk size that it accepts, and
-//! whether it needs or refuses PATCH.
+//! | sent | refused with | next | remembered of the registry |
+//! |---|---|---|---|
+//! | in any way | 401, `UNAUTHORIZED`, `DENIED`, `NAME_UNKNOWN` or `NAME_INVALID` | nothing: that is final | |
+//! | whole, after PATCH was refused | a passing reason | after a wait, whole again | |
+//! | whole, after PATCH was refused | any other | nothing | |
+//! | whole | 429 or 503 | after a wait, whole again | |
+//! | whole, more than 1 MiB | 413 | at once, chunks of half | the size of the chunks |
+//! | whole, 1 MiB or less | 413 | at once, one PATCH | |
+//! | whole | another passing status, as the first failure | after a wait, whole again | |
+//! | whole | another passing status, as a later failure | after a wait, one PATCH | |
+//! | whole | another 4xx, or 501 | at once, one PATCH | |
+//! | whole, 64 MiB or less | no status, passing, as the first or second failure | after a wait, whole again | |
+//! | whole, more than 1 MiB | no status, passing | after a wait, chunks of half | |
+//! | whole, 1 MiB or less | no status, passing | after a wait, one PATCH | |
+//! | whole | any other | nothing | |
+//! | by PATCH, more than 1 MiB | 413 | at once, chunks of a quarter | the size of the chunks |
+//! | by PATCH | 405, 415 or 501 | at once, whole, and no PATCH afterwards | no PATCH |
+//! | by PATCH | 404, or 400 that does not complain about the bytes | at once, whole, and no PATCH afterwards | |
+//! | by PATCH | a passing reason | after a wait, in the same way | |
+//! | by PATCH | any other | nothing | |
+//! | in any way, if nothing would follow | 400 with `DIGEST_INVALID` or `SIZE_INVALID`, once | after a wait, in the same way | |
+//!
+//! A blob that was accepted by one PATCH is remembered too: the next ones are sent so. Not decided here is what follows
+//! when no session was opened, when one that a refused mount had opened fails, and when a host that the registry named
+//! for the upload fails: see [`Stage`](super::Stage).
 
 use wharf_reference::Registry;
 
 use super::{arrived_changed, may_try_again};
 use crate::{Client, error::Error};
 
-/// The size of chunks in bytes, unless the registry requires larger ones or accepts only smaller ones.
-const CHUNK: u64 = 16 * 1024 * 1024;
+/// The most bytes of one chunk of an upload, unless the registry requires larger ones.
+const LARGEST_CHUNK: u64 = 16 * 1024 * 1024;
 /// The fewest bytes of one chunk of an upload, unless the registry takes only smaller ones.
 const SMALLEST_CHUNK: u64 = 1024 * 1024;
+/// The most bytes of a blob that is sent whole again after the connection broke.
+const MAX_WHOLE_AGAIN: u64 = 64 * 1024 * 1024;
 
 /// The way in which an upload sends its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +74,12 @@ pub(super) enum NextStep {
     Later,
     /// The upload fails with the error.
     Never,
+}
+
+impl NextStep {
+    const fn later_if(may_pass: bool) -> Self {
+        if may_pass { Self::Later } else { Self::Never }
+    }
 }
 
 /// The methods for one blob at one registry, one after the other.
@@ -121,54 +145,49 @@ impl<'a> UploadStrategy<'a> {
 
     fn after_whole(&mut self, error: &Error) -> NextStep {
         self.failures += 1;
-        let may_pass = may_try_again(error);
-        let is_out = self.patch_was_refused || self.client.host(self.registry).upload_quirks.no_patch;
-        let is_refused = match error.status() {
-            _ if is_out => false,
-            Some(429 | 503) => false,
-            Some(_) if may_pass => self.failures >= 2,
-            Some(status) => matches!(status, 400..=499 | 501),
-            // A proxy that closes the connection instead of answering 413 looks like a broken connection.
-            None => may_pass && (self.failures >= 3 || self.size > 4 * CHUNK),
-        };
-        if !is_refused {
-            return if may_pass {
-                NextStep::Later
-            } else {
-                NextStep::Never
-            };
-        }
-        let is_large = error.status() == Some(413) || error.status().is_none();
-        if is_large && self.size > SMALLEST_CHUNK {
-            let chunk = CHUNK.min(self.size / 2).max(SMALLEST_CHUNK);
-            self.switch(UploadMethod::Chunks(chunk));
-            if error.status() == Some(413) {
-                self.remember_chunk(chunk);
+        let is_passing = may_try_again(error);
+        match error.status() {
+            _ if self.is_patch_refused() => NextStep::later_if(is_passing),
+            Some(429 | 503) => NextStep::Later,
+            Some(413) => {
+                self.switch(self.half());
+                self.remember_chunk();
+                NextStep::AtOnce
             }
-        } else {
-            self.switch(UploadMethod::Patch);
-        }
-        if may_pass {
-            NextStep::Later
-        } else {
-            NextStep::AtOnce
+            Some(_) if is_passing => {
+                if self.failures >= 2 {
+                    self.switch(UploadMethod::Patch);
+                }
+                NextStep::Later
+            }
+            Some(400..=499 | 501) => {
+                self.switch(UploadMethod::Patch);
+                NextStep::AtOnce
+            }
+            // A proxy that closes the connection instead of answering 413 looks like a broken connection.
+            None if is_passing => {
+                if self.failures >= 3 || self.size > MAX_WHOLE_AGAIN {
+                    self.switch(self.half());
+                }
+                NextStep::Later
+            }
+            _ => NextStep::Never,
         }
     }
 
     fn after_patch(&mut self, error: &Error) -> NextStep {
-        let chunk = match self.method {
+        let sent = match self.method {
             UploadMethod::Chunks(chunk) => chunk.min(self.size),
             _ => self.size,
         };
         match error.status() {
-            Some(413) if chunk > SMALLEST_CHUNK => {
-                let chunk = (chunk / 4).max(SMALLEST_CHUNK);
-                self.switch(UploadMethod::Chunks(chunk));
-                self.remember_chunk(chunk);
+            Some(413) if sent > SMALLEST_CHUNK => {
+                self.switch(chunks_of(sent / 4));
+                self.remember_chunk();
                 NextStep::AtOnce
             }
-            Some(400 | 404 | 405 | 415 | 501) if !arrived_changed(error) && !self.patch_was_refused => {
-                if matches!(error.status(), Some(405 | 415 | 501)) {
+            Some(status @ (400 | 404 | 405 | 415 | 501)) if !arrived_changed(error) => {
+                if matches!(status, 405 | 415 | 501) {
                     self.client
                         .learn(self.registry, |host| host.upload_quirks.no_patch = true);
                 }
@@ -176,8 +195,20 @@ impl<'a> UploadStrategy<'a> {
                 self.switch(UploadMethod::Whole);
                 NextStep::AtOnce
             }
-            _ if may_try_again(error) => NextStep::Later,
-            _ => NextStep::Never,
+            _ => NextStep::later_if(may_try_again(error)),
+        }
+    }
+
+    fn is_patch_refused(&self) -> bool {
+        self.patch_was_refused || self.client.host(self.registry).upload_quirks.no_patch
+    }
+
+    /// Chunks of half the blob; one PATCH for a blob that is no larger than the smallest chunk.
+    fn half(&self) -> UploadMethod {
+        if self.size > SMALLEST_CHUNK {
+            chunks_of(self.size / 2)
+        } else {
+            UploadMethod::Patch
         }
     }
 
@@ -186,10 +217,18 @@ impl<'a> UploadStrategy<'a> {
         self.failures = 0;
     }
 
-    fn remember_chunk(&self, chunk: u64) {
-        self.client
-            .learn(self.registry, |host| host.upload_quirks.chunk = Some(chunk));
+    /// Remembers the size of chunks, if the method has one.
+    fn remember_chunk(&self) {
+        if let UploadMethod::Chunks(chunk) = self.method {
+            self.client
+                .learn(self.registry, |host| host.upload_quirks.chunk = Some(chunk));
+        }
     }
+}
+
+/// Chunks of this many bytes, within the smallest and the largest size.
+fn chunks_of(bytes: u64) -> UploadMethod {
+    UploadMethod::Chunks(bytes.clamp(SMALLEST_CHUNK, LARGEST_CHUNK))
 }
 
 /// True if no other way of sending the bytes can succeed.
@@ -198,3 +237,6 @@ pub(super) fn is_final(error: &Error) -> bool {
     let codes = error.registry_errors();
     error.status() == Some(401) || codes.iter().any(|said| FINAL.contains(&said.code.as_str()))
 }
+
+#[cfg(test)]
+mod tests;

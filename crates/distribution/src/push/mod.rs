@@ -9,8 +9,9 @@ mod whole;
 
 use std::time::Duration;
 
+use http::StatusCode;
 use wharf_content::{Blob, ErrorKind};
-use wharf_http::{RetryBudget, RetryLimit};
+use wharf_http::{RetryBudget, RetryLimit, is_transient_status};
 
 use self::method::{NextStep, UploadMethod, UploadStrategy, is_final};
 pub(crate) use self::{method::UploadQuirks, session::Session};
@@ -149,15 +150,13 @@ fn arrived_changed(error: &Error) -> bool {
     error.status() == Some(400) && (says("DIGEST_INVALID") || says("SIZE_INVALID"))
 }
 
-/// True if the upload may succeed later, or in another session.
+/// True if the upload may succeed later, or in another session: the registry has lost this one where it answers 404 or
+/// 416.
 fn may_try_again(error: &Error) -> bool {
     use wharf_http::ErrorKind as Http;
     match (error.status(), error.detail()) {
         (Some(status), _) => {
-            matches!(
-                status,
-                404 | 408 | 416 | 425 | 429 | 499 | 500 | 502 | 503 | 504 | 520..=524
-            )
+            matches!(status, 404 | 416) || StatusCode::from_u16(status).is_ok_and(is_transient_status)
         }
         (None, Some(Detail::Http(kind))) => {
             matches!(
