@@ -4,7 +4,7 @@ use std::{
 };
 
 /// The most bytes that one blob counts for, because no source or sink buffers more of one.
-pub(crate) const HEAVIEST: u64 = 4 << 20;
+pub(crate) const MAX_WEIGHT: u64 = 4 << 20;
 
 /// A blob, by its position in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -153,14 +153,14 @@ impl Schedule {
     fn next_that_fits(&self) -> Option<Item> {
         let room = self.budget.saturating_sub(self.weight);
         // A blob without others always fits.
-        let largest = if self.moving == 0 || room >= HEAVIEST {
+        let largest = if self.moving == 0 || room >= MAX_WEIGHT {
             u64::MAX
         } else {
             room
         };
         let item = self.largest_ready(largest)?;
         match &self.big {
-            Some(big) if item.is_big() && !big.admits(item) => self.largest_ready(room.min(HEAVIEST - 1)),
+            Some(big) if item.is_big() && !big.admits(item) => self.largest_ready(room.min(MAX_WEIGHT - 1)),
             _ => Some(item),
         }
     }
@@ -176,7 +176,7 @@ impl Schedule {
 
 impl Item {
     const fn is_big(self) -> bool {
-        self.size >= HEAVIEST
+        self.size >= MAX_WEIGHT
     }
 
     const fn key(self) -> (u64, usize) {
@@ -185,7 +185,7 @@ impl Item {
 }
 
 fn weight(item: Item) -> u64 {
-    item.size.min(HEAVIEST)
+    item.size.min(MAX_WEIGHT)
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use futures_core::Stream;
 use crate::{Error, ErrorKind, error::Cause};
 
 /// The time limit for a body that is read completely, from its first byte on.
-const WHOLE_BODY: Duration = Duration::from_secs(60);
+const WHOLE_BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time limit for an error page, which is only read for its message.
-const ERROR_PAGE: Duration = Duration::from_secs(5);
+const ERROR_PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The bytes of a response in the order of arrival.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
@@ -122,7 +122,7 @@ impl ResponseBody {
             Some(length) if length > limit => None,
             _ => self.next().await.transpose()?,
         };
-        match tokio::time::timeout(WHOLE_BODY, self.read_within(first, limit)).await {
+        match tokio::time::timeout(WHOLE_BODY_TIMEOUT, self.read_within(first, limit)).await {
             Ok(read) => read,
             Err(_) => Err(Error::new(
                 ErrorKind::Timeout,
@@ -165,7 +165,7 @@ impl ResponseBody {
     /// reading and is not reported: for error pages only.
     pub async fn read_prefix(mut self, limit: usize) -> Bytes {
         let mut prefix = BytesMut::new();
-        let deadline = tokio::time::Instant::now() + ERROR_PAGE;
+        let deadline = tokio::time::Instant::now() + ERROR_PAGE_TIMEOUT;
         while let Ok(Some(Ok(chunk))) = tokio::time::timeout_at(deadline, self.next()).await {
             let room = limit.saturating_sub(prefix.len());
             prefix.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());

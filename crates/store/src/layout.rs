@@ -174,7 +174,8 @@ impl Layout {
     }
 
     fn read_manifest(&self, target: &Target) -> Result<Manifest, Error> {
-        const ATTEMPTS: u32 = 3;
+        /// The most attempts to read a manifest whose name is moved meanwhile.
+        const MAX_ATTEMPTS: u32 = 3;
         let disk = &self.shared.disk;
         let mut attempt = 0;
         loop {
@@ -187,7 +188,7 @@ impl Layout {
             attempt += 1;
             match whole(disk, digest, MAX_MANIFEST_SIZE)? {
                 Some(bytes) => return Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest),
-                None if attempt < ATTEMPTS => {} // the name may have moved and the image have been collected
+                None if attempt < MAX_ATTEMPTS => {} // the name may have moved and the image have been collected
                 None => return Err(disk.no_manifest(digest)),
             }
         }

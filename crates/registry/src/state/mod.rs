@@ -77,7 +77,7 @@ impl RegistryState {
             failing: AtomicBool::new(false),
             verified: Mutex::default(),
             hashing: SingleFlight::default(),
-            hashes: sync::Semaphore::new(verify::HASHES),
+            hashes: sync::Semaphore::new(verify::MAX_HASHES),
         }
     }
 

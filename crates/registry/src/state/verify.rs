@@ -16,7 +16,7 @@ use super::RegistryState;
 
 /// The most contents that are hashed at a time for reads of a part. Each takes a thread for blocking work, of which
 /// the rest is for other work.
-pub(super) const HASHES: usize = 16;
+pub(super) const MAX_HASHES: usize = 16;
 
 impl RegistryState {
     /// Records that content was verified.

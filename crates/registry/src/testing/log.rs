@@ -7,7 +7,8 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 
-const KEPT: usize = 10_000;
+/// The most requests that the log keeps; the oldest make way.
+const MAX_KEPT: usize = 10_000;
 
 /// A request that was answered, for a test to look at.
 ///
@@ -107,7 +108,7 @@ pub(super) struct RequestLog(Arc<Mutex<VecDeque<LoggedRequest>>>);
 impl RequestLog {
     pub(super) fn push(&self, request: LoggedRequest) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() == KEPT {
+        if entries.len() == MAX_KEPT {
             entries.pop_front();
         }
         entries.push_back(request);

@@ -21,8 +21,9 @@ use crate::{
 
 pub(super) const INDEX: &str = "index.json";
 
-/// The most attempts to read a file that another tool may be writing, and the pause between two.
-const ATTEMPTS: u32 = 30;
+/// The most attempts to read a file that another tool may be writing.
+const MAX_ATTEMPTS: u32 = 30;
+/// The pause between two of them.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The content of index.json when it was last read.
@@ -51,7 +52,7 @@ impl Disk {
         loop {
             match self.read_index()? {
                 Ok(index) => return Ok(index),
-                Err(unreadable) if unreadable.fresh && attempt < ATTEMPTS => {
+                Err(unreadable) if unreadable.fresh && attempt < MAX_ATTEMPTS => {
                     attempt += 1;
                     thread::sleep(PAUSE);
                 }

@@ -150,12 +150,13 @@ impl Dir {
     /// One that is read-only, as a writer leaves it that was stopped just before the end, is made writable.
     /// Fails with [`io::ErrorKind::WouldBlock`] if that writer is still at work.
     pub(crate) fn read_write(&self, name: &str, mode: u16) -> io::Result<File> {
-        const ATTEMPTS: u32 = 100;
+        /// The most attempts to open a file that other processes move and make anew meanwhile.
+        const MAX_ATTEMPTS: u32 = 100;
         let mut attempt = 0;
         loop {
             attempt += 1;
             match self.open_read_write(name, mode) {
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && attempt < ATTEMPTS => {}
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && attempt < MAX_ATTEMPTS => {}
                 other => return other,
             }
             let file = match self.read(name) {

@@ -168,7 +168,7 @@ fn is_limit(name: &str) -> bool {
     let first = name.split('_').next().unwrap_or_default();
     let last = name.rsplit('_').next().unwrap_or_default();
     ["MAX", "MIN", "MOST", "LONGEST", "LARGEST", "SMALLEST"].contains(&first)
-        || ["TIMEOUT", "LIMIT", "LIFE"].contains(&last)
+        || ["TIMEOUT", "WAIT", "LIMIT", "LIFE"].contains(&last)
 }
 
 impl Value {

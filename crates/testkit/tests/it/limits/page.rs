@@ -8,12 +8,15 @@ use super::{
 const HEAD: &str = "\
 # Limits
 
-What the crates accept, read, keep and wait for at most.
-This page is made from the sources, by the test `the_page_of_limits_is_what_the_sources_say` of `crates/testkit`, which also writes it anew:
+This page lists what the crates accept, read, keep and wait for at most. It is made from the
+sources, by the test `the_page_of_limits_is_what_the_sources_say` of `crates/testkit`, which also writes it anew:
 
 ```sh
 WHARF_UPDATE_GOLDEN=1 cargo test -p wharf-testkit --test it limits
 ```
+
+A constant is listed if it is a number or a time, and its name begins with `MAX`, `MIN`, `MOST`, `LONGEST`, `LARGEST` or `SMALLEST`, or ends with
+`TIMEOUT`, `WAIT`, `LIMIT` or `LIFE`; in a file `limits.rs`, if it is public there. Its doc comment says what it bounds, and in which unit.
 
 ## Limits that can be set
 
