@@ -1,4 +1,4 @@
-//! Pages for those who come from another tool, and for tests. The tasks are on the [first page](crate).
+//! These pages are for those who come from another tool, and for tests. The tasks are on the [first page](crate).
 
 #[doc = include_str!("from_skopeo.md")]
 pub mod from_skopeo {}

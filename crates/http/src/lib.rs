@@ -1,4 +1,4 @@
-//! The HTTP layer of a registry client: one trait for transports, origins, TLS settings, redirects, retry
+//! The HTTP layer of a registry client: one trait that sends requests, origins, TLS, proxies, redirects, retry
 //! decisions and bounded bodies.
 //!
 //! ```

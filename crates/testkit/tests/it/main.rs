@@ -10,6 +10,7 @@ mod images;
 mod limits;
 mod pages;
 mod peers;
+mod shared_names;
 mod threats;
 
 use std::path::{Path, PathBuf};

@@ -20,7 +20,7 @@ const PAGES: &[&str] = &[
 /// Types of other crates and names of other things that the pages mention.
 const FOREIGN: &[&str] = &["Debug", "Display", "WWW", "Authenticate"];
 
-fn page(name: &str) -> String {
+pub(crate) fn page(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -130,8 +130,8 @@ fn every_type_in_the_architecture_is_in_the_code() {
     assert!(missing.is_empty(), "no struct, enum or trait: {missing:?}");
 }
 
-/// The names of structs, enums and traits.
-fn types(directory: &Path, known: &mut BTreeSet<String>) {
+/// Adds the names of structs, enums, traits and type aliases.
+pub(crate) fn types(directory: &Path, known: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
