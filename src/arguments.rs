@@ -6,7 +6,8 @@ use wharf_reference::{Reference, Registry, Repository, Written};
 
 use crate::ImageLocation;
 
-/// The name of an image or repository: text (`&str`, `String`), or a parsed [`Reference`], [`Repository`] or [`Written`].
+/// The name of an image or repository: text (`&str`, `String`), or a parsed [`Reference`], [`Repository`] or
+/// [`Written`].
 ///
 /// Text is parsed by the call that takes it, which fails with [`ErrorKind::Invalid`] if it is malformed.
 ///
@@ -24,8 +25,8 @@ use crate::ImageLocation;
 /// This trait is sealed.
 pub trait IntoReference: sealed::IntoReference {}
 
-/// The location of an image: text such as `docker://quay.io/fedora/fedora:latest` or `oci:images:app`, a parsed
-/// [`ImageLocation`], or a [`Reference`] for an image in a registry.
+/// The location of an image: text such as `docker://quay.io/fedora/fedora:latest` or `oci:images:app`, a
+/// parsed [`ImageLocation`], or a [`Reference`] for an image in a registry.
 ///
 /// Text is parsed by the call that takes it, which fails with [`ErrorKind::Invalid`] if it is malformed.
 ///
@@ -44,8 +45,9 @@ pub trait IntoReference: sealed::IntoReference {}
 /// This trait is sealed.
 pub trait IntoImageLocation: sealed::IntoImageLocation {}
 
-/// A registry, or a namespace or repository in it, that a login is for: text such as `registry.example.com:5000` or
-/// `registry.example.com/team`, a [`Registry`], a [`Repository`] or a [`CredentialKey`].
+/// A registry, or a namespace or repository in it, that a login is for: text such as
+/// `registry.example.com:5000` or `registry.example.com/team`, a [`Registry`], a [`Repository`] or a
+/// [`CredentialKey`].
 ///
 /// Text is parsed as [`CredentialKey::parse_argument`] does, by the call that takes it, which fails with
 /// [`ErrorKind::Invalid`] if it is malformed.

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     error::Error,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use wharf_config::{Certificates, Locations};
@@ -12,7 +12,10 @@ use wharf_distribution::CertificateProvider;
 use wharf_http::{CertificateFile, Identity, Roots, TlsSettings};
 use wharf_reference::Registry;
 
-use crate::warnings::{Warning, Warnings};
+use crate::{
+    sync::LockExt as _,
+    warnings::{Warning, Warnings},
+};
 
 /// Reads a registry's directory once, when the registry is first used.
 #[derive(Debug)]
@@ -61,7 +64,7 @@ impl HostCertificates {
 
 impl CertificateProvider for HostCertificates {
     fn tls_settings(&self, registry: &Registry) -> Result<TlsSettings, Box<dyn Error + Send + Sync>> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.read.locked();
         if let Some(settings) = read.get(registry) {
             return Ok(settings.clone());
         }

@@ -13,7 +13,8 @@ use crate::{
     warnings::{Warning, Warnings},
 };
 
-/// A client for registries, configured as this host is. Clones share connections, tokens and warnings.
+/// A client for registries, configured by the program and, if asked, by this host's files. Clones share
+/// connections, tokens and warnings.
 ///
 /// | task | methods |
 /// |---|---|
@@ -23,8 +24,8 @@ use crate::{
 /// | log in and out | [`login`](Self::login), [`logout`](Self::logout) |
 /// | everything else | [`distribution`](Self::distribution) |
 ///
-/// A method whose name ends in `_with` takes options; the method without the ending uses the defaults. Names are text or
-/// parsed types ([`IntoReference`], [`IntoImageLocation`](crate::IntoImageLocation)).
+/// A method whose name ends in `_with` takes options; the method without the ending uses the defaults. Names
+/// are text or parsed types ([`IntoReference`], [`IntoImageLocation`](crate::IntoImageLocation)).
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
@@ -45,8 +46,8 @@ pub(crate) struct Inner {
 }
 
 impl Client {
-    /// A builder. Without [`ClientBuilder::with_locations`] the client reads no file of the host: it contacts every
-    /// registry anonymously, under its own name, over verified https.
+    /// A builder. Without [`ClientBuilder::with_locations`] the client reads no file of the host: it contacts
+    /// every registry anonymously, under its own name, over verified https.
     ///
     /// ```
     /// let client = wharf::Client::builder().with_docker_hub_names(true).build()?;
@@ -56,8 +57,8 @@ impl Client {
         ClientBuilder::new()
     }
 
-    /// A client configured as Podman on this host: by registries.conf, auth.json, certs.d and policy.json, from the
-    /// directories that the environment names, and through the proxies that it names.
+    /// A client configured as Podman on this host: by registries.conf, auth.json, certs.d and policy.json,
+    /// from the directories that the environment names, and through the proxies that it names.
     ///
     /// ```no_run
     /// let client = wharf::Client::from_host()?;
@@ -92,8 +93,8 @@ impl Client {
         self.inner.warnings.all()
     }
 
-    /// The client of the distribution protocol, for everything that this type has no method for: referrers, the
-    /// catalog, deletion.
+    /// The client of the distribution protocol, for everything that this type has no method for: referrers,
+    /// the catalog, deletion.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -107,8 +108,8 @@ impl Client {
         &self.inner.client
     }
 
-    /// The tags of a repository, in the registry's order; a tag in `reference` is ignored. A short name is Docker Hub's,
-    /// as for `skopeo list-tags`.
+    /// The tags of a repository, in the registry's order; a tag in `reference` is ignored. A short name is
+    /// Docker Hub's, as for `skopeo list-tags`.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
@@ -122,7 +123,8 @@ impl Client {
     /// # Errors
     ///
     /// [`Invalid`](wharf_content::ErrorKind::Invalid) for a malformed reference,
-    /// [`NotFound`](wharf_content::ErrorKind::NotFound) if there is no such repository, and the failures of the registry.
+    /// [`NotFound`](wharf_content::ErrorKind::NotFound) if there is no such repository, and the failures of
+    /// the registry.
     pub async fn tags(&self, reference: impl IntoReference) -> Result<Vec<Tag>, Error> {
         let repository = reference.into_reference()?.repository();
         Ok(self.inner.client.remote(&repository).tags().collect().await?)

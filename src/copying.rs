@@ -14,9 +14,9 @@ use crate::{
 };
 
 impl Client {
-    /// Copies an image from one location to another. In a store without a name in `to`, the image is called by its
-    /// full reference if it comes from a registry, and has no name otherwise. A short name is Docker Hub's, as for Skopeo.
-    /// Of an index, the image for this host's platform is copied.
+    /// Copies an image from one location to another. In a store without a name in `to`, the image is called
+    /// by its full reference if it comes from a registry, and has no name otherwise. A short name is Docker
+    /// Hub's, as for Skopeo. Of an index, the image for this host's platform is copied.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
@@ -27,8 +27,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for a malformed location, and for a store's image by number or digest as the destination;
-    /// otherwise as [`Client::pull`](Client::pull) and [`Client::push`](Client::push).
+    /// [`ErrorKind::Invalid`] for a malformed location, and for a store's image by number or digest as the
+    /// destination; otherwise as [`Client::pull`](Client::pull) and [`Client::push`](Client::push).
     pub async fn copy(
         &self,
         from: impl IntoImageLocation,
@@ -62,8 +62,8 @@ impl Client {
         self.copy_to_with(from, self, to, options).await
     }
 
-    /// Copies an image, reading it with this client and writing it with another: each side has its own logins and
-    /// certificates, even where both are in one registry. The trust policy is this client's.
+    /// Copies an image, reading it with this client and writing it with another: each side has its own logins
+    /// and certificates, even where both are in one registry. The trust policy is this client's.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), wharf::Error> {
@@ -137,7 +137,10 @@ impl Client {
 }
 
 /// The name that a copy gets in the store it goes to; `None` if the copy goes to a registry or gets no name.
-/// Fails with [`ErrorKind::Invalid`] if the destination is given by a position or a digest, which only say
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`] if the destination is given by a position or a digest, which only say
 /// what to read.
 fn stored_as(from: &ImageLocation, to: &ImageLocation) -> Result<Option<Name>, Error> {
     let ImageLocation::Store { image, .. } = to else {

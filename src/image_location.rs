@@ -23,8 +23,8 @@ const UNSUPPORTED: [&str; 9] = [
 ];
 
 /// The location of an image, written as Skopeo writes it: `docker://REFERENCE` or `oci:DIRECTORY[:NAME]`
-/// (containers-transports(5)). An image that is read from a store may also be written `oci:DIRECTORY:@N`, by its number
-/// from zero, and `oci:DIRECTORY@DIGEST`.
+/// (containers-transports(5)). An image that is read from a store may also be written `oci:DIRECTORY:@N`, by
+/// its number from zero, and `oci:DIRECTORY@DIGEST`.
 ///
 /// ```
 /// use wharf::{ImageLocation, Reference, StoreImage};
@@ -41,8 +41,8 @@ const UNSUPPORTED: [&str; 9] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImageLocation {
-    /// In a registry. Of text, a short name is Docker Hub's, as for Skopeo; the host's aliases and search registries
-    /// count in [`Client::pull`](crate::Client::pull) alone.
+    /// In a registry. Of text, a short name is Docker Hub's, as for Skopeo; the host's aliases and search
+    /// registries count in [`Client::pull`](crate::Client::pull) alone.
     Registry(Reference),
     /// In a local store, an OCI image layout.
     Store {

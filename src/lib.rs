@@ -17,6 +17,7 @@ mod pull;
 mod push;
 mod reading;
 mod store_image;
+mod sync;
 mod waiting;
 mod warnings;
 

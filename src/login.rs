@@ -4,12 +4,12 @@ use wharf_auth::{Credential, Fixed, Secret};
 use wharf_config::{Erased, Stored};
 use wharf_content::{Error, ErrorKind};
 
-use crate::{Client, IntoCredentialKey};
+use crate::{Client, IntoCredentialKey, sync::blocking};
 
 impl Client {
     /// Checks a user name and password against a registry, then stores them where Podman and Skopeo look
-    /// (containers-auth.json(5)). `registry` may name a namespace in it (`registry.example.com/team`). Returns where they
-    /// are stored, and whether a source that is asked earlier hides them.
+    /// (containers-auth.json(5)). `registry` may name a namespace in it (`registry.example.com/team`).
+    /// Returns where they are stored, and whether a source that is asked earlier hides them.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
@@ -21,8 +21,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for a malformed registry; [`ErrorKind::Unauthorized`] if the registry refuses them, and then
-    /// nothing is stored; [`ErrorKind::Storage`] if they cannot be stored.
+    /// [`ErrorKind::Invalid`] for a malformed registry; [`ErrorKind::Unauthorized`] if the registry refuses
+    /// them, and then nothing is stored; [`ErrorKind::Storage`] if they cannot be stored.
     pub async fn login(
         &self,
         registry: impl IntoCredentialKey,
@@ -40,11 +40,12 @@ impl Client {
             .check_credentials(key.registry())
             .await?;
         let credentials = self.inner.credentials.clone();
-        blocking(move || credentials.store(&key, &credential)).await
+        let stored = blocking(move || credentials.store(&key, &credential)).await?;
+        stored.map_err(|error| Error::wrap(ErrorKind::Storage, error))
     }
 
-    /// Erases the credentials stored for a registry or a namespace in it. Returns where they were, whether another
-    /// source still has some, and which sources did not answer.
+    /// Erases the credentials stored for a registry or a namespace in it. Returns where they were, whether
+    /// another source still has some, and which sources did not answer.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
@@ -62,11 +63,12 @@ impl Client {
         let credentials = self.inner.credentials.clone();
         let shown = key.to_string();
         let erased = blocking(move || credentials.erase(&key)).await?;
+        let erased = erased.map_err(|error| Error::wrap(ErrorKind::Storage, error))?;
         if !erased.removed.is_empty() {
             return Ok(erased);
         }
         let mut message = match erased.remaining {
-            Some(origin) => format!("not logged in to {shown}, but {origin} has credentials for it"),
+            Some(entry) => format!("not logged in to {shown}, but {entry} has credentials for it"),
             None => format!("not logged in to {shown}"),
         };
         for error in erased.unanswered {
@@ -78,15 +80,4 @@ impl Client {
         }
         Err(Error::new(ErrorKind::NotFound, message))
     }
-}
-
-async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Error>
-where
-    T: Send + 'static,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::wrap(ErrorKind::Other, error))?
-        .map_err(|error| Error::wrap(ErrorKind::Storage, error))
 }

@@ -6,7 +6,10 @@ use wharf_config::{Locations, PossibleName, Prompt, Registries, ResolvedName, Sh
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Written;
 
-use crate::warnings::{Warning, Warnings};
+use crate::{
+    sync::blocking,
+    warnings::{Warning, Warnings},
+};
 
 /// The caller's settings for short names, which take precedence over the host's configuration.
 #[derive(Clone)]
@@ -36,8 +39,8 @@ impl fmt::Debug for ShortNameOptions {
     }
 }
 
-/// Resolves names that users type. The file of recorded aliases is read each time, so that an alias that another
-/// program has recorded counts at once.
+/// Resolves names that users type. The file of recorded aliases is read each time, so that an alias that
+/// another program has recorded counts at once.
 #[derive(Debug)]
 pub(crate) struct Names {
     pub(crate) locations: Locations,
@@ -83,7 +86,7 @@ impl Names {
         let (locations, registries) = (self.locations.clone(), Arc::clone(registries));
         let (mode, docker_hub) = (self.options.mode, self.options.docker_hub);
         let warnings = Arc::clone(&self.warnings);
-        let blocking = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let mut names = ShortNames::load(&locations, &registries).with_docker_hub(docker_hub);
             if let Some(mode) = mode {
                 names = names.with_mode(mode);
@@ -92,9 +95,7 @@ impl Names {
                 warnings.warn(Warning::Configuration(warning.clone()));
             }
             work(&names)
-        });
-        blocking
-            .await
-            .map_err(|error| Error::wrap(ErrorKind::Other, error))
+        })
+        .await
     }
 }

@@ -18,7 +18,8 @@ pub(crate) struct WithTls {
     pub(crate) warnings: Arc<Warnings>,
 }
 
-/// The caller's settings for the verification of certificates: `named` for single registries, `all` for the others.
+/// The caller's settings for the verification of certificates: `named` for single registries, `all` for the
+/// others.
 #[derive(Debug, Default)]
 pub(crate) struct TlsOverrides {
     pub(crate) all: Option<bool>,
@@ -46,7 +47,8 @@ impl Resolve for WithTls {
         }
         let mut candidates = resolution.into_candidates()?;
         for candidate in &mut candidates {
-            // A registry that the configuration has moved is still the one that the caller named; a mirror is not.
+            // A registry that the configuration has moved is still the one that the caller named; a mirror is
+            // not.
             let named = match candidate.role {
                 Role::Primary => repository.registry(),
                 _ => candidate.repository.registry(),
@@ -64,8 +66,8 @@ impl Resolve for WithTls {
     }
 }
 
-/// The caller's credentials for the registries and namespaces named with them, the most specific first; the host's for
-/// all others, mirrors included.
+/// The caller's credentials for the registries and namespaces named with them, the most specific first; the
+/// host's for all others, mirrors included.
 #[derive(Debug, Clone)]
 pub(crate) struct WithCredentials {
     pub(crate) explicit: Vec<(CredentialKey, Credential)>,

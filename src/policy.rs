@@ -8,7 +8,7 @@ use wharf_reference::Reference;
 
 use crate::warnings::{Warning, Warnings};
 
-/// What the policy says decides before anything is contacted: no rule that can be met depends on the image's bytes.
+/// The policy is evaluated before any request: no rule that can be met here depends on the image's bytes.
 #[derive(Debug)]
 pub(crate) struct Guard {
     policy: Option<Policy>,

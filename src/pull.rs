@@ -35,15 +35,15 @@ impl Pulled {
         &self.reference
     }
 
-    /// The reason why the name that was asked for means this image: it was a full name, an alias, found in a search
-    /// registry, or chosen.
+    /// The reason why the name that was asked for means this image: it was a full name, an alias, found in a
+    /// search registry, or chosen.
     #[must_use]
     pub const fn reason(&self) -> &NameReason {
         &self.reason
     }
 
-    /// The reason why the choice of a prompt could not be written to the file of aliases; `None` if it could, or if
-    /// there was no choice.
+    /// The reason why the choice of a prompt could not be written to the file of aliases; `None` if it could,
+    /// or if there was no choice.
     #[must_use]
     pub fn unrecorded(&self) -> Option<&str> {
         self.unrecorded.as_deref()
@@ -70,10 +70,11 @@ impl Pulled {
 
 impl Client {
     /// Pulls an image into a store, as `podman pull` does: a name without a registry may be an alias, or be
-    /// searched in several registries (containers-registries.conf(5)); [`Pulled::reference`] is the image that was found.
-    /// In the store the image is called by its full reference.
+    /// searched in several registries (containers-registries.conf(5)); [`Pulled::reference`] is the image
+    /// that was found. In the store the image is called by its full reference.
     ///
-    /// The store is any [`Sink`]: a [`Layout`](wharf_store::Layout), a [`Memory`](wharf_store::Memory), a type of yours.
+    /// The store is any [`Sink`]: a [`Layout`](wharf_store::Layout), a [`Memory`](wharf_store::Memory), a
+    /// type of yours.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), wharf::Error> {
@@ -88,10 +89,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for a malformed or ambiguous name, [`ErrorKind::NotFound`] if there is no such image
-    /// or none for the platform, [`ErrorKind::Rejected`] if the host's trust policy does not accept it,
-    /// [`ErrorKind::Mismatch`] if the registry sends other bytes than it promised, and
-    /// the failures of registry and store. The store has the whole image under its name or not at all.
+    /// [`ErrorKind::Invalid`] for a malformed or ambiguous name, [`ErrorKind::NotFound`] if there is no such
+    /// image or none for the platform, [`ErrorKind::Rejected`] if the host's trust policy does not accept it,
+    /// [`ErrorKind::Mismatch`] if the registry sends other bytes than it promised, and the failures of
+    /// registry and store. The store has the whole image under its name or not at all.
     pub async fn pull<S>(&self, reference: impl IntoReference, store: &S) -> Result<Pulled, Error>
     where
         S: Sink + Clone + 'static,
@@ -154,7 +155,8 @@ impl Client {
         Err(all_failed(attempts.into_failures()))
     }
 
-    /// The kind of a failed pull of one possible name, which decides whether the search for a short name goes on.
+    /// The kind of a failed pull of one possible name, which decides whether the search for a short name goes
+    /// on.
     fn failure(&self, reference: &Reference, error: &Error) -> Failure {
         let blocked = || {
             let intent = Intent::pull(reference);
@@ -213,8 +215,8 @@ impl Client {
     }
 }
 
-/// True if the registry or its token server denied the manifest (401, 403). False if a login could not be read, or if
-/// only a blob was denied.
+/// True if the registry or its token server denied the manifest (401, 403). False if a login could not be
+/// read, or if only a blob was denied.
 fn denies_the_image(error: &Error) -> bool {
     let registry = error
         .inner()

@@ -7,11 +7,13 @@ use wharf_reference::Reference;
 use crate::{Client, IntoReference, waiting::copy};
 
 impl Client {
-    /// Pushes an image that a store has under a name or digest; [`Client::push_image`] pushes one that was just built. Without a tag or digest in
-    /// `reference` it gets the tag `latest`; with a digest it gets none, and must have that digest. A short name is Docker
-    /// Hub's, as for Podman and Skopeo. Of an index, the image for this host's platform is pushed.
+    /// Pushes an image that a store has under a name or digest; [`Client::push_image`] pushes one that was
+    /// just built. Without a tag or digest in `reference` it gets the tag `latest`; with a digest it gets
+    /// none, and must have that digest. A short name is Docker Hub's, as for Podman and Skopeo. Of an index,
+    /// the image for this host's platform is pushed.
     ///
-    /// The store is any [`Source`]: a [`Layout`](wharf_store::Layout), a [`BuiltImage`](crate::BuiltImage), a type of yours.
+    /// The store is any [`Source`]: a [`Layout`](wharf_store::Layout), a [`BuiltImage`](crate::BuiltImage), a
+    /// type of yours.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -25,10 +27,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if the store has no such image, [`ErrorKind::Invalid`] for a malformed reference and one
-    /// with tag and digest, [`ErrorKind::Rejected`] if the host's trust policy does not accept the image,
-    /// [`ErrorKind::Mismatch`] if the image does not have the digest, and the failures of registry
-    /// and store. The tag is set last, when everything is there.
+    /// [`ErrorKind::NotFound`] if the store has no such image, [`ErrorKind::Invalid`] for a malformed
+    /// reference and one with tag and digest, [`ErrorKind::Rejected`] if the host's trust policy does not
+    /// accept the image, [`ErrorKind::Mismatch`] if the image does not have the digest, and the failures of
+    /// registry and store. The tag is set last, when everything is there.
     pub async fn push<S>(
         &self,
         store: &S,
@@ -58,8 +60,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::push`]; [`ErrorKind::NotFound`] if the registry lacks a layer that the image has by its descriptor
-    /// alone.
+    /// As [`Client::push`]; [`ErrorKind::NotFound`] if the registry lacks a layer that the image has by its
+    /// descriptor alone.
     pub async fn push_image(
         &self,
         image: &BuiltImage,
@@ -105,8 +107,8 @@ impl Client {
     }
 }
 
-/// Options for a push: the tag of the reference, if it has one. A tag and a digest together would promise that
-/// the tag means that digest, which only the registry decides.
+/// Options for a push: the tag of the reference, if it has one. A tag and a digest together would promise
+/// that the tag means that digest, which only the registry decides.
 pub(crate) fn tagged(options: Options, reference: &Reference) -> Result<Options, Error> {
     match (reference.tag(), reference.has_digest()) {
         (Some(_), true) => {
@@ -118,7 +120,10 @@ pub(crate) fn tagged(options: Options, reference: &Reference) -> Result<Options,
     }
 }
 
-/// Fails if the reference has a digest and something else was pushed.
+///
+/// # Errors
+///
+/// [`ErrorKind::Mismatch`] if the reference has a digest and something else was pushed.
 pub(crate) fn as_pinned(report: Report, reference: &Reference) -> Result<Report, Error> {
     match reference.digest() {
         Some(digest) if digest != *report.digest() => {

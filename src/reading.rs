@@ -12,8 +12,8 @@ use wharf_store::Layout;
 use crate::{Client, ImageLocation, Inspection, IntoImageLocation, Selection};
 
 impl Client {
-    /// The manifest or index that an image's location names, verified against its digest. A short name is Docker Hub's,
-    /// as for Skopeo.
+    /// The manifest or index that an image's location names, verified against its digest. A short name is
+    /// Docker Hub's, as for Skopeo.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
@@ -25,8 +25,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for a malformed location, [`ErrorKind::NotFound`] if there is no such image, and the
-    /// failures of registry or store.
+    /// [`ErrorKind::Invalid`] for a malformed location, [`ErrorKind::NotFound`] if there is no such image,
+    /// and the failures of registry or store.
     pub async fn manifest(&self, image: impl IntoImageLocation) -> Result<Manifest, Error> {
         let opened = self.open(&image.into_location()?).await?;
         opened.source.manifest(&opened.target).await
@@ -73,8 +73,8 @@ impl Client {
         opened.select(selection).await.map(|(_, chosen)| chosen)
     }
 
-    /// A blob of an image, such as a layer. It is verified as it is read: the stream ends without an error if size and
-    /// digest are right. The bytes are not kept; a read that is cut resumes.
+    /// A blob of an image, such as a layer. It is verified as it is read: the stream ends without an error if
+    /// size and digest are right. The bytes are not kept; a read that is cut resumes.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
@@ -90,8 +90,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for a malformed location, [`ErrorKind::NotFound`] if there is no such blob, and the
-    /// failures of registry or store; some come when the blob is read.
+    /// [`ErrorKind::Invalid`] for a malformed location, [`ErrorKind::NotFound`] if there is no such blob, and
+    /// the failures of registry or store; some come when the blob is read.
     pub async fn blob(&self, image: impl IntoImageLocation, descriptor: &Descriptor) -> Result<Blob, Error> {
         match image.into_location()? {
             ImageLocation::Registry(reference) => {
@@ -146,8 +146,8 @@ impl Client {
         opened.source.config(&chosen).await
     }
 
-    /// The bytes of a config of any type, as artifacts have them too; of an index, those of the config of the image for
-    /// this host's platform.
+    /// The bytes of a config of any type, as artifacts have them too; of an index, those of the config of the
+    /// image for this host's platform.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
@@ -189,8 +189,8 @@ impl Client {
         opened.source.config_bytes(&chosen).await
     }
 
-    /// What `skopeo inspect` prints about an image: config, layers and the tags of the repository. Of an index, the image
-    /// for this host's platform. A short name is Docker Hub's, as for Skopeo.
+    /// What `skopeo inspect` prints about an image: config, layers and the tags of the repository. Of an
+    /// index, the image for this host's platform. A short name is Docker Hub's, as for Skopeo.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {

@@ -7,7 +7,7 @@ use wharf_store::Layout;
 /// The greatest number of names that a message lists.
 const SHOWN: usize = 5;
 
-/// The choice of an image in a store.
+/// Selects one image of a store: by name, position or digest, or the only one.
 ///
 /// As text it is a name, `@N`, or a digest, alone or after `@`.
 ///

@@ -2,13 +2,15 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::time::Instant;
 use wharf_content::{Error, Event, Progress, Sink, Source, Target};
 use wharf_copy::{Options, Report};
+
+use crate::sync::LockExt as _;
 
 /// The first wait that is reported; afterwards each time it has doubled.
 const FIRST: Duration = Duration::from_secs(10);
@@ -58,13 +60,13 @@ impl Watch {
     }
 
     fn last(&self) -> Instant {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.last.locked()
     }
 }
 
 impl Progress for Watch {
     fn event(&self, event: Event<'_>) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.last.locked() = Instant::now();
         self.progress.event(event);
     }
 }

@@ -3,14 +3,17 @@
 use std::{
     fmt,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use wharf_config::ConfigWarning;
 use wharf_content::{Event, Progress};
 use wharf_distribution::WarnOnce;
 
-/// A condition that the user should know and that is no failure; [`Display`](fmt::Display) prints it in one line.
+use crate::sync::LockExt as _;
+
+/// A condition that the user should know and that is no failure; [`Display`](fmt::Display) prints it in one
+/// line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -28,7 +31,8 @@ pub enum Warning {
     },
     /// A file with credentials is not private: other users can read it, or it belongs to another user.
     ExposedCredentials(PathBuf),
-    /// A source of credentials failed and was passed over, since it need not have answered; the text is its error.
+    /// A source of credentials failed and was passed over, since it need not have answered; the text is its
+    /// error.
     CredentialSource(String),
     /// The message of a warning that a registry sent, or of one about a mirror that cannot be used.
     Registry(String),
@@ -70,16 +74,12 @@ impl Warnings {
 
     pub(crate) fn warn(&self, warning: Warning) {
         if self.once.warn(&warning.to_string()) {
-            self.kept().push(warning);
+            self.kept.locked().push(warning);
         }
     }
 
     pub(crate) fn all(&self) -> Vec<Warning> {
-        self.kept().clone()
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Warning>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.locked().clone()
     }
 }
 

@@ -8,9 +8,9 @@ use super::{ClientBuilder, PolicyChoice};
 pub struct DangerousClientBuilder(pub(super) ClientBuilder);
 
 impl DangerousClientBuilder {
-    /// Sends credentials to this registry even over plain http, where everyone on the way can read them. Whether
-    /// plain http is spoken with it at all is decided by [`ClientBuilder::with_plain_http`], or by `insecure` in
-    /// registries.conf.
+    /// Sends credentials to this registry even over plain http, where everyone on the way can read them.
+    /// Whether plain http is spoken with it at all is decided by [`ClientBuilder::with_plain_http`], or by
+    /// `insecure` in registries.conf.
     ///
     /// ```
     /// use wharf::{Client, Registry};

@@ -26,10 +26,11 @@ use crate::{
     warnings::{Warning, Warnings},
 };
 
-/// Makes a [`Client`]: from the configuration of a host, and from settings of the program, which take precedence.
+/// Makes a [`Client`]: from the configuration of a host, and from settings of the program, which take
+/// precedence.
 ///
-/// It has every setting of [`wharf_distribution::ClientBuilder`]. A setter of a yes-or-no setting takes a `bool`; a setter
-/// of an extension takes any type that implements its trait, or an `Arc` of one.
+/// It has every setting of [`wharf_distribution::ClientBuilder`]. A setter of a yes-or-no setting takes a
+/// `bool`; a setter of an extension takes any type that implements its trait, or an `Arc` of one.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -85,8 +86,8 @@ impl ClientBuilder {
         }
     }
 
-    /// Sets where the host's configuration is. Default: [`Locations::none`], with which every registry is contacted
-    /// anonymously, under its own name, over verified https.
+    /// Sets where the host's configuration is. Default: [`Locations::none`], with which every registry is
+    /// contacted anonymously, under its own name, over verified https.
     ///
     /// ```no_run
     /// use wharf::{Client, config::Locations};
@@ -100,9 +101,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds a credential for a registry, or for a namespace or repository in it ([`CredentialKey::parse`]), which is used
-    /// instead of the configuration's. Of several the most specific is used, of two for the same key the later. No other
-    /// registry receives it, not even a mirror of this one.
+    /// Adds a credential for a registry, or for a namespace or repository in it ([`CredentialKey::parse`]),
+    /// which is used instead of the configuration's. Of several the most specific is used, of two for the
+    /// same key the later. No other registry receives it, not even a mirror of this one.
     ///
     /// ```
     /// use wharf::{Client, Credential, config::CredentialKey};
@@ -116,8 +117,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the credential for the registry that the short name of a [`Client::pull`] leads to: by an alias, by the only
-    /// search registry, or by the choice of a prompt.
+    /// Sets the credential for the registry that the short name of a [`Client::pull`] leads to: by an alias,
+    /// by the only search registry, or by the choice of a prompt.
     ///
     /// ```
     /// use wharf::{Client, Credential};
@@ -129,15 +130,17 @@ impl ClientBuilder {
     /// # Deviation
     ///
     /// With such a credential, a pull by a short name that is searched in several registries fails with
-    /// [`ErrorKind::Invalid`]. Podman sends the password to one registry after the other until one has the image.
+    /// [`ErrorKind::Invalid`]. Podman sends the password to one registry after the other until one has the
+    /// image.
     pub fn with_short_name_credential(mut self, credential: Credential) -> Self {
         self.short_name_credential = Some(credential);
         self
     }
 
-    /// Sets whether certificates must verify, instead of what the configuration says for each registry. `false` also
-    /// allows plain http where no https connection can be made; credentials still go over plain http to the loopback
-    /// address alone, unless [`DangerousClientBuilder::allow_plaintext_credentials`] names the registry.
+    /// Sets whether certificates must verify, instead of what the configuration says for each registry.
+    /// `false` also allows plain http where no https connection can be made; credentials still go over plain
+    /// http to the loopback address alone, unless [`DangerousClientBuilder::allow_plaintext_credentials`]
+    /// names the registry.
     ///
     /// ```
     /// let client = wharf::Client::builder().with_tls_verify(true).build()?; // whatever registries.conf says
@@ -148,9 +151,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets whether the certificates of one registry must verify; otherwise as [`ClientBuilder::with_tls_verify`],
-    /// which this overrides for that registry. It applies to no other registry, not even to a mirror of that
-    /// one.
+    /// Sets whether the certificates of one registry must verify; otherwise as
+    /// [`ClientBuilder::with_tls_verify`], which this overrides for that registry. It applies to no other
+    /// registry, not even to a mirror of that one.
     ///
     /// ```
     /// use wharf::{Client, Registry};
@@ -164,9 +167,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the root certificates. Default: [`Roots::Platform`], the system's. With [`Roots::AddedOnly`] only the
-    /// authorities of certs.d and of [`ClientBuilder::with_root_pem`] are trusted, and a registry that has none is an
-    /// error. The feature `webpki-roots` has Mozilla's, for a system without root certificates.
+    /// Sets the root certificates. Default: [`Roots::Platform`], the system's. With [`Roots::AddedOnly`] only
+    /// the authorities of certs.d and of [`ClientBuilder::with_root_pem`] are trusted, and a registry that
+    /// has none is an error. The feature `webpki-roots` has Mozilla's, for a system without root
+    /// certificates.
     ///
     /// ```no_run
     /// use wharf::{Client, Roots};
@@ -180,8 +184,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds root certificates in PEM form, trusted for every registry; certs.d has those for one registry. It may be
-    /// called more than once. Text that is no PEM is an error when a registry is first contacted.
+    /// Adds root certificates in PEM form, trusted for every registry; certs.d has those for one registry. It
+    /// may be called more than once. Text that is no PEM is an error when a registry is first contacted.
     ///
     /// ```no_run
     /// let company = std::fs::read("company-ca.pem")?;
@@ -207,8 +211,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the prompt that chooses when a short name may mean several images. The choice is recorded in the file of
-    /// aliases once the image was pulled, as Podman does.
+    /// Sets the prompt that chooses when a short name may mean several images. The choice is recorded in the
+    /// file of aliases once the image was pulled, as Podman does.
     ///
     /// ```
     /// use wharf::{Client, Reference, reference::ShortName};
@@ -222,8 +226,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets whether every short name is Docker Hub's, as for Docker; aliases and search registries are ignored then.
-    /// Default: `false`.
+    /// Sets whether every short name is Docker Hub's, as for Docker; aliases and search registries are
+    /// ignored then. Default: `false`.
     ///
     /// ```
     /// let client = wharf::Client::builder().with_docker_hub_names(true).build()?;
@@ -234,11 +238,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the trust policy, instead of the host's policy.json. It decides what may be pulled, copied and pushed
-    /// ([`ErrorKind::Rejected`]); reading names, tags and manifests needs no permission. An image in a store is judged
-    /// by the rules for the store's directory, an image in memory by the default rule.
+    /// Sets the trust policy, instead of the host's policy.json. It decides what may be pulled, copied and
+    /// pushed ([`ErrorKind::Rejected`]); reading names, tags and manifests needs no permission. An image in a
+    /// store is judged by the rules for the store's directory, an image in memory by the default rule.
     ///
-    /// Default: the host's policy.json, if it has one. Without one every image is accepted; Podman copies nothing then.
+    /// Default: the host's policy.json, if it has one. Without one every image is accepted; Podman copies
+    /// nothing then.
     ///
     /// ```
     /// use wharf::{Client, config::Policy};
@@ -276,7 +281,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if a configuration file cannot be read or understood, or a variable names no proxy.
+    /// [`ErrorKind::Invalid`] if a configuration file cannot be read or understood, or a variable names no
+    /// proxy.
     pub fn build(self) -> Result<Client, Error> {
         let invalid = |error| Error::wrap(ErrorKind::Invalid, error);
         let registries = Arc::new(Registries::load(&self.locations).map_err(invalid)?);

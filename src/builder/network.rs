@@ -18,8 +18,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the time limits: for making a connection, for the head of an answer by class of request, and for pauses in
-    /// bodies. Default: [`Timeouts::default`].
+    /// Sets the time limits: for making a connection, for the head of an answer by class of request, and for
+    /// pauses in bodies. Default: [`Timeouts::default`].
     ///
     /// ```
     /// use std::time::Duration;
@@ -33,7 +33,8 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_timeouts(timeouts))
     }
 
-    /// Sets which failed requests are sent again, how often, and after which waits. Default: [`RetryPolicy::default`].
+    /// Sets which failed requests are sent again, how often, and after which waits. Default:
+    /// [`RetryPolicy::default`].
     ///
     /// ```
     /// use wharf::{Client, http::RetryPolicy};
@@ -45,8 +46,9 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_retry(retry))
     }
 
-    /// Sets the `User-Agent` header of every request. Default: `wharf/` and the version. With characters that no header
-    /// can carry, [`ClientBuilder::build`] fails with [`ErrorKind::Invalid`](wharf_content::ErrorKind::Invalid).
+    /// Sets the `User-Agent` header of every request. Default: `wharf/` and the version. With characters that
+    /// no header can carry, [`ClientBuilder::build`] fails with
+    /// [`ErrorKind::Invalid`](wharf_content::ErrorKind::Invalid).
     ///
     /// ```
     /// let client = wharf::Client::builder().with_user_agent("deploy-bot/1.4").build()?;
@@ -56,8 +58,9 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_user_agent(user_agent))
     }
 
-    /// Sets the proxies that requests go through. Default: those that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name in
-    /// the environment that the [`Locations`](wharf_config::Locations) were read from; none without these.
+    /// Sets the proxies that requests go through. Default: those that `HTTP_PROXY`, `HTTPS_PROXY` and
+    /// `NO_PROXY` name in the environment that the [`Locations`](wharf_config::Locations) were read from;
+    /// none without these.
     ///
     /// ```
     /// use wharf::{Client, http::ProxySettings};
@@ -71,8 +74,8 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_proxies(proxies))
     }
 
-    /// Sets which token servers may receive credentials beside those of the registry's own host or domain. Default:
-    /// [`RealmPolicy::default`].
+    /// Sets which token servers may receive credentials beside those of the registry's own host or domain.
+    /// Default: [`RealmPolicy::default`].
     ///
     /// ```
     /// use wharf::{Client, auth::RealmPolicy};
@@ -84,7 +87,8 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_realms(realms))
     }
 
-    /// Sets a transport instead of the built-in one. The time limits and proxies of this builder have no effect then.
+    /// Sets what sends the requests, instead of the built-in HTTP client. The time limits and proxies of this
+    /// builder have no effect then.
     ///
     /// ```
     /// use wharf::{Client, http::ReqwestConnector};
@@ -96,7 +100,8 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_connect(connect))
     }
 
-    /// Speaks plain http with this registry, and never https: for a registry on this machine, such as one in a test.
+    /// Speaks plain http with this registry, and never https: for a registry on this machine, such as one in
+    /// a test.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -113,8 +118,9 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_plain_http(registry))
     }
 
-    /// Sets whether a layer that the registry does not have is fetched from the URLs that its descriptor lists; see
-    /// [`with_foreign_urls`](wharf_distribution::ClientBuilder::with_foreign_urls). Default: `false`.
+    /// Sets whether a layer that the registry does not have is fetched from the URLs that its descriptor
+    /// lists; see [`with_foreign_urls`](wharf_distribution::ClientBuilder::with_foreign_urls). Default:
+    /// `false`.
     ///
     /// ```
     /// let client = wharf::Client::builder().with_foreign_urls(true).build()?;
@@ -124,10 +130,10 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_foreign_urls(foreign_urls))
     }
 
-    /// Sets the listener for warnings: each is one [`Event::Warning`](wharf_content::Event::Warning), at the moment it
-    /// arises. They are about oddities in the configuration, files of certs.d that are ignored, files with credentials
-    /// that others can read, and come from registries. Default: they are logged. [`Client::warnings`](crate::Client::warnings)
-    /// has them all.
+    /// Sets the listener for warnings: each is one [`Event::Warning`](wharf_content::Event::Warning), at the
+    /// moment it arises. They are about oddities in the configuration, files of certs.d that are ignored,
+    /// files with credentials that others can read, and come from registries. Default: they are logged.
+    /// [`Client::warnings`](crate::Client::warnings) has them all.
     ///
     /// ```
     /// use wharf::{Client, Event};

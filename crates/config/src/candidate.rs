@@ -147,8 +147,8 @@ impl fmt::Display for ResolveError {
 
 impl error::Error for ResolveError {}
 
-/// Turns a repository into the candidates to try, in order, and gives the trust in the connection to a registry itself.
-/// Does no I/O.
+/// Turns a repository into the candidates to try, in order, and gives the trust in the connection to a
+/// registry itself. Does no I/O.
 ///
 /// ```
 /// use wharf_config::{Candidate, Intent, Resolve, ResolveError};
@@ -179,15 +179,15 @@ pub trait Resolve: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`ResolveError::Blocked`] if every candidate is blocked, [`ResolveError::Unusable`] if none has a valid
-    /// name.
+    /// [`ResolveError::Blocked`] if every candidate is blocked, [`ResolveError::Unusable`] if none has a
+    /// valid name.
     fn resolve(&self, repository: &Repository, intent: Intent) -> Result<Vec<Candidate>, ResolveError>;
 
     /// The trust in the connection to this registry for operations without a repository: a login, the
     /// catalog, a search. A registry is neither mirrored nor moved.
     ///
-    /// The default is verified https for every registry. A wrapper around another resolver must forward this method,
-    /// since the default ignores the wrapped resolver.
+    /// The default is verified https for every registry. A wrapper around another resolver must forward this
+    /// method, since the default ignores the wrapped resolver.
     ///
     /// # Errors
     ///
@@ -208,7 +208,8 @@ impl<R: Resolve + ?Sized> Resolve for Arc<R> {
     }
 }
 
-/// A resolver without configuration: every repository is at the registry that its name states, over verified https.
+/// A resolver without configuration: every repository is at the registry that its name states, over verified
+/// https.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unconfigured;
 

@@ -102,8 +102,8 @@ impl Certificates {
     ///
     /// # Errors
     ///
-    /// A certificate without its key or a key without its certificate, a client certificate that is not PEM, a
-    /// file that exists and cannot be read. A directory that must not be read counts as missing.
+    /// A certificate without its key or a key without its certificate, a client certificate that is not PEM,
+    /// a file that exists and cannot be read. A directory that must not be read counts as missing.
     pub fn load(locations: &Locations, registry: &Registry) -> Result<Self, ConfigError> {
         if let Some(dir) = locations.cert_dir() {
             return Self::read(dir);

@@ -1,6 +1,7 @@
 //! Comparison of field names without case, as Go's readers of TOML and JSON do.
 
-/// True if two names differ in case alone. Beyond ASCII that holds for the two letters that fold to ASCII ones.
+/// True if two names differ in case alone. Beyond ASCII that holds for the two letters that fold to ASCII
+/// ones.
 pub(crate) fn same(left: &str, right: &str) -> bool {
     left.chars().map(folded).eq(right.chars().map(folded))
 }

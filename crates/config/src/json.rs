@@ -1,7 +1,7 @@
 //! JSON as Go reads it, with positions: members in order, duplicates kept, field names in any case.
 //!
-//! `serde_json` does the parsing. Its messages are replaced here: those about wrong types quote the value, which
-//! may be a secret, and the others do not say what to do.
+//! `serde_json` does the parsing. Its messages are replaced here: those about wrong types quote the value,
+//! which may be a secret, and the others do not say what to do.
 
 mod position;
 mod syntax;
@@ -36,7 +36,8 @@ impl Problem {
     }
 }
 
-/// One value and where it lies in the whole text. It may be a secret, so it has no `Debug` (N19).
+/// One value and where it lies in the whole text. It may be a secret, so it has no `Debug` (docs/threats.md,
+/// N19).
 #[derive(Clone, Copy)]
 pub(crate) struct Value<'a> {
     whole: &'a str,

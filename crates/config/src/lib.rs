@@ -20,7 +20,8 @@
 //!
 //! # How the pieces relate
 //!
-//! A [`Locations`] describes the host. Only this type reads the environment; the other types take it, or text.
+//! A [`Locations`] describes the host. Only this type reads the environment; the other types take it, or
+//! text.
 //!
 //! | you have | use | and get |
 //! |---|---|---|
@@ -31,9 +32,9 @@
 //! | an image's full name | [`Policy`] | the requirements of this host |
 //! | an image's name at the registry that serves it | `SignatureStores` | the stores of its signatures |
 //!
-//! Every format is read from text as well as from files, and written only as a whole. An error names the file,
-//! the line and the expected value ([`ConfigError`]); a setting without effect is a [`ConfigWarning`]. Where a type
-//! differs from Podman on purpose, its documentation says so under *Deviation*.
+//! Every format is read from text as well as from files, and written only as a whole. An error names the
+//! file, the line and the expected value ([`ConfigError`]); a setting without effect is a [`ConfigWarning`].
+//! Where a type differs from Podman on purpose, its documentation says so under *Deviation*.
 //!
 //! # Features
 //!

@@ -27,7 +27,8 @@ pub use proxies::ProxyVariables;
 /// # Ok::<(), wharf_config::ConfigError>(())
 /// ```
 ///
-/// This type opens no configuration file. An environment variable that is set to the empty string counts as unset.
+/// This type opens no configuration file. An environment variable that is set to the empty string counts as
+/// unset.
 ///
 /// | made by | reads |
 /// |---|---|
@@ -103,12 +104,13 @@ impl HostOs {
     }
 }
 
-/// The rules that find registries.conf, its drop-ins, certs.d and policy.json, by the version of Podman that has
-/// them. The generations differ in nothing else.
+/// The rules that find registries.conf, its drop-ins, certs.d and policy.json, by the version of Podman that
+/// has them. The generations differ in nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Generation {
-    /// The image library from 5.40 (Podman 6): `/usr/share` and per-user drop-in directories, masking by name.
+    /// The image library from 5.40 (Podman 6): `/usr/share` and per-user drop-in directories, masking by
+    /// name.
     #[default]
     Podman6,
     /// The image library to 5.39 (Podman 5 and older, Debian 12).

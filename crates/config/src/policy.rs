@@ -27,8 +27,8 @@ pub use sigstore_signed::{Fulcio, Pki, PkiSubject, SigstoreSigned, SigstoreSigne
 
 /// A host's trust policy (containers-policy.json(5)).
 ///
-/// It is read as strictly as upstream reads it: whatever is unknown, repeated, missing or of the wrong type makes the
-/// whole file an error, since half a policy is none.
+/// It is read as strictly as upstream reads it: whatever is unknown, repeated, missing or of the wrong type
+/// makes the whole file an error, since half a policy is none.
 ///
 /// ```
 /// use wharf_config::Policy;
@@ -50,9 +50,9 @@ pub use sigstore_signed::{Fulcio, Pki, PkiSubject, SigstoreSigned, SigstoreSigne
 ///
 /// # Signatures
 ///
-/// No signature is verified here: a [`Rule`] says what is demanded, with all its data. [`Rule::check`] is for a program
-/// that verifies none: what demands a signature (`signedBy`, `sigstoreSigned`) is a refusal then, so that an image
-/// that a policy wants signed is never taken for one that is.
+/// No signature is verified here: a [`Rule`] says what is demanded, with all its data. [`Rule::check`] is for
+/// a program that verifies none: what demands a signature (`signedBy`, `sigstoreSigned`) is a refusal then,
+/// so that an image that a policy wants signed is never taken for one that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     file: Option<PathBuf>,
@@ -89,13 +89,13 @@ impl Policy {
         Ok(policy)
     }
 
-    /// The policy of a host, or `None` if it has none: the file named explicitly, else the first of the user's, the
-    /// administrator's and the packages'.
+    /// The policy of a host, or `None` if it has none: the file named explicitly, else the first of the
+    /// user's, the administrator's and the packages'.
     ///
     /// # Deviation
     ///
-    /// Podman and Skopeo refuse to work on a host without a policy. Whether that is a reason to refuse is left to the
-    /// caller here.
+    /// Podman and Skopeo refuse to work on a host without a policy. Whether that is a reason to refuse is
+    /// left to the caller here.
     ///
     /// # Errors
     ///
@@ -119,24 +119,26 @@ impl Policy {
         self.file.as_deref()
     }
 
-    /// Warnings about rules that may not match what their author expects, such as a rule for `oci` that names one
-    /// image of a directory.
+    /// Warnings about rules that may not match what their author expects, such as a rule for `oci` that names
+    /// one image of a directory.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings
     }
 
-    /// The rule for an image of a registry: the most specific one alone, or the default if no rule is for the image.
+    /// The rule for an image of a registry: the most specific one alone, or the default if no rule is for the
+    /// image.
     ///
-    /// `reference` is the name that the user gave, not a mirror's. Rules are for a tag or digest, a repository, the
-    /// paths above it, the registry with its port, and `*.` with a domain above its host (containers-policy.json(5),
+    /// `reference` is the name that the user gave, not a mirror's. Rules are for a tag or digest, a
+    /// repository, the paths above it, the registry with its port, and `*.` with a domain above its host
+    /// (containers-policy.json(5),
     /// *docker:*). If the reference has a tag and a digest, the rule for the digest counts.
     pub fn rule_for(&self, reference: &Reference) -> Rule<'_> {
         self.rule("docker", &crate::scope::of_reference(reference))
     }
 
-    /// The rule for every image of an OCI layout: the rule for its directory or for the nearest directory above it,
-    /// or the default if there is none.
+    /// The rule for every image of an OCI layout: the rule for its directory or for the nearest directory
+    /// above it, or the default if there is none.
     ///
     /// The directory must be an absolute path without symbolic links.
     pub fn rule_for_layout(&self, directory: &Path) -> Rule<'_> {
@@ -144,8 +146,8 @@ impl Policy {
     }
 
     /// A warning if the policy has a rule for `docker.io/alpine` while the image to judge is
-    /// `docker.io/library/alpine`: that rule is for the repositories below the namespace `alpine` and does not match
-    /// the image, which its author may have meant.
+    /// `docker.io/library/alpine`: that rule is for the repositories below the namespace `alpine` and does
+    /// not match the image, which its author may have meant.
     #[must_use]
     pub fn overlooked(&self, reference: &Reference) -> Option<ConfigWarning> {
         let repository = reference.repository();

@@ -23,8 +23,8 @@ pub use table::{Mirror, PullFromMirror, RegistryTable};
 use crate::{Aliases, ConfigError, ConfigWarning, Locations, ShortNameMode, SourceLine};
 use prefix::Name;
 
-/// The content of registries.conf and its drop-in files: locations of repositories, mirrors, blocked and insecure
-/// registries, and the meaning of short names (containers-registries.conf(5)).
+/// The content of registries.conf and its drop-in files: locations of repositories, mirrors, blocked and
+/// insecure registries, and the meaning of short names (containers-registries.conf(5)).
 ///
 /// ```
 /// use wharf_config::{Intent, Registries};
@@ -83,15 +83,16 @@ impl Registries {
     ///
     /// # Errors
     ///
-    /// Text that is no TOML, a key of another type, a value that cannot be used, tables that contradict each other; each with
-    /// line and key.
+    /// Text that is no TOML, a key of another type, a value that cannot be used, tables that contradict each
+    /// other; each with line and key.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let mut registries = Self::default();
         registries.merge(Layer::parse(text, None, Part::Main)?);
         Ok(registries)
     }
 
-    /// Merges the text of a drop-in file, as if the file were read after those before. On an error `self` is unchanged.
+    /// Merges the text of a drop-in file, as if the file were read after those before. On an error `self` is
+    /// unchanged.
     ///
     /// # Errors
     ///
@@ -167,7 +168,8 @@ impl Registries {
         self.credential_helpers.iter().map(String::as_str).chain(default)
     }
 
-    /// The way to resolve a short name that may mean several registries: `permissive` if nothing is configured.
+    /// The way to resolve a short name that may mean several registries: `permissive` if nothing is
+    /// configured.
     #[must_use]
     pub fn short_name_mode(&self) -> ShortNameMode {
         self.short_name_mode

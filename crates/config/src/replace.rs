@@ -17,7 +17,7 @@ const MAX_LINKS: usize = 40;
 ///
 /// The lock is a file `.NAME.lock` beside the target that is never removed: locking the target itself would
 /// lock an inode that the next replacement throws away. A reader needs no lock, for the name always
-/// leads to a whole file. The content may be secret, so it has no `Debug` (N19).
+/// leads to a whole file. The content may be secret, so it has no `Debug` (docs/threats.md, N19).
 pub(crate) struct LockedFile {
     target: PathBuf,
     contents: Option<Zeroizing<Vec<u8>>>,

@@ -67,8 +67,8 @@ pub struct ShortNames {
     warnings: Vec<ConfigWarning>,
 }
 
-/// A prompt that asks a person which of several images a short name means. Implemented by functions of this form, and by
-/// an `Arc` of a prompt.
+/// A prompt that asks a person which of several images a short name means. Implemented by functions of this
+/// form, and by an `Arc` of a prompt.
 ///
 /// ```
 /// use wharf_config::Prompt;
@@ -104,8 +104,8 @@ impl<P: Prompt + ?Sized> Prompt for Arc<P> {
 }
 
 impl ShortNames {
-    /// Reads the machine-written file of aliases, if there is one, beside the aliases, search registries and mode of
-    /// registries.conf. If that cannot be read, resolving a short name fails, and nothing else.
+    /// Reads the machine-written file of aliases, if there is one, beside the aliases, search registries and
+    /// mode of registries.conf. If that cannot be read, resolving a short name fails, and nothing else.
     #[must_use]
     pub fn load(locations: &Locations, registries: &Registries) -> Self {
         let mut names = Self::new(registries);
@@ -231,8 +231,8 @@ impl ShortNames {
         }
     }
 
-    /// The names under which an image may be found in a local store, in the order in which they are tried: the
-    /// alias, `localhost/NAME`, then each search registry.
+    /// The names under which an image may be found in a local store, in the order in which they are tried:
+    /// the alias, `localhost/NAME`, then each search registry.
     ///
     /// # Errors
     ///
@@ -254,8 +254,8 @@ impl ShortNames {
             .collect())
     }
 
-    /// Records the choice of a prompt as an alias in the machine-written file, to be called once the image was
-    /// pulled. Names that no prompt chose are not recorded. Returns whether an alias was.
+    /// Records the choice of a prompt as an alias in the machine-written file, to be called once the image
+    /// was pulled. Names that no prompt chose are not recorded. Returns whether an alias was.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! The YAML of configuration files: mappings, lists and scalars, each with its position, and nothing that refers to
-//! something else.
+//! The YAML of configuration files: mappings, lists and scalars, each with its position, and nothing that
+//! refers to something else.
 //!
-//! Anchors, aliases, tags, merge keys and further documents are errors, so that the size of what is read is that of its
-//! text (docs/threats.md, T183).
+//! Anchors, aliases, tags, merge keys and further documents are errors, so that the size of what is read is
+//! that of its text (docs/threats.md, T183).
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 

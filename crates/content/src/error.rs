@@ -218,7 +218,7 @@ impl From<ParseError> for Error {
     }
 }
 
-/// The classes of [`Error`].
+/// The class of an [`Error`], for programs to match on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -20,12 +20,12 @@ pub enum Hint {
     },
     /// A login is required, and none was sent.
     LogIn {
-        /// Where to.
+        /// The registry to log in to.
         registry: Registry,
     },
     /// The content does not exist, or it requires a login; none was sent.
     CheckNameOrLogIn {
-        /// Where to.
+        /// The registry to log in to.
         registry: Registry,
     },
     /// There is a login, but it was not sent, because the registry refuses the request without asking for
@@ -52,7 +52,7 @@ pub enum Hint {
     },
     /// The rate limit without a login was reached; that with a login is usually higher.
     LogInForMore {
-        /// Where to.
+        /// The registry to log in to.
         registry: Registry,
     },
     /// The registry names a token server that is not known to belong to it.
@@ -115,7 +115,7 @@ impl fmt::Display for Hint {
             Self::CheckTag => f.write_str("check the name and the tag"),
             Self::CreateRepository { registry } => write!(
                 f,
-                "create the repository at {registry} first, or check its name: it is not made by pushing"
+                "create the repository at {registry} first, or check its name: the registry does not create it on push"
             ),
             Self::LogIn { registry } => write!(f, "log in to {registry} first"),
             Self::CheckNameOrLogIn { registry } => {
@@ -123,7 +123,7 @@ impl fmt::Display for Hint {
             }
             Self::LoginNotAsked { registry } => write!(
                 f,
-                "the login for {registry} was not sent, because the registry did not ask for one"
+                "the registry did not ask for a login, so the one for {registry} was not sent: check the name of the image"
             ),
             Self::CheckCredentials { registry } => write!(
                 f,
@@ -175,13 +175,13 @@ impl fmt::Display for Hint {
             ),
             Self::AllowInConfiguration => f.write_str("change registries.conf to allow it"),
             Self::CorrectConfiguration => {
-                f.write_str("correct the table that registries.conf has for it")
+                f.write_str("correct its table in registries.conf")
             }
-            Self::ManifestLimit => f.write_str("the registry does not take manifests of this size"),
+            Self::ManifestLimit => f.write_str("raise the limit for manifests at the registry, or make the manifest smaller"),
             Self::UploadLimit => {
-                f.write_str("the registry, or a proxy before it, does not take uploads of this size")
+                f.write_str("raise the limit for uploads at the registry, or at the proxy in front of it")
             }
-            Self::DeletionDisabled => f.write_str("the registry has deleting switched off"),
+            Self::DeletionDisabled => f.write_str("deletion is disabled at the registry: enable it in the registry's settings"),
             Self::SwitchOffCompression => f.write_str(
                 "switch off the compression of its answers at the registry, or at the proxy in front of it",
             ),

@@ -44,7 +44,7 @@ impl<P: Progress + ?Sized> Progress for Arc<P> {
     }
 }
 
-/// An event of an operation.
+/// An event of a copy, pull or push.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -96,7 +96,7 @@ pub enum Event<'a> {
     },
 }
 
-/// The result of an operation for one blob or manifest.
+/// The result of a copy, pull or push for one blob or manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {

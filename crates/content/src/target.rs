@@ -4,7 +4,7 @@ use wharf_reference::{Digest, Reference, Repository, Tag};
 
 use crate::{Error, ErrorKind};
 
-/// The name or digest of a manifest.
+/// The name or digest of a manifest to read from a [`Source`](crate::Source).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// The manifest that a name points at now: a tag in a registry, an image name in a store.

@@ -8,7 +8,7 @@ use wharf_content::{Event, Gate, Name, Progress, Totals};
 
 use crate::{Referrers, Selection};
 
-/// The settings of a copy.
+/// The settings of a copy; pull and push take them too.
 ///
 /// ```
 /// use wharf_content::Name;

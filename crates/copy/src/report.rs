@@ -1,7 +1,7 @@
 use wharf_content::{Descriptor, Outcome, Platform};
 use wharf_reference::Digest;
 
-/// The result of a copy.
+/// The result of a copy; pull and push return it too.
 #[derive(Debug, Clone)]
 pub struct Report {
     pub(crate) root: Descriptor,

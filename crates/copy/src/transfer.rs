@@ -63,7 +63,7 @@ impl Transfer {
             && descriptor.size() <= MAX_CONFIG_SIZE
         {
             let bytes = blob.read_to_end(MAX_CONFIG_SIZE).await?;
-            let config = ImageConfig::parse(bytes.clone()).ok(); // what it is else is not for a copy to say
+            let config = ImageConfig::parse(bytes.clone()).ok(); // other config types are not checked
             let actual = config.as_ref().and_then(ImageConfig::platform);
             platform_mismatch = actual.filter(|actual| !agree(stated, actual)).cloned();
             blob = Blob::from_bytes(descriptor.clone(), bytes)?;

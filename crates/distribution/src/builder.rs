@@ -170,7 +170,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets another transport than the built-in one. [`wharf_http::HttpService`] has an example.
+    /// Sets what sends the requests, instead of the built-in HTTP client. [`wharf_http::HttpService`] has an example.
     #[must_use]
     pub fn with_connect(mut self, connect: impl Connect + 'static) -> Self {
         self.connect = Some(Arc::new(connect));

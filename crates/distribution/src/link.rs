@@ -52,7 +52,7 @@ fn next_target(headers: &HeaderMap) -> Result<Option<String>, Error> {
     }
     match (without_relation, unreadable) {
         (_, Some(text)) => {
-            let message = format!("the list may go on, but how cannot be told from its header Link: {text}");
+            let message = format!("cannot parse the Link header of the list: {text}");
             Err(Error::new(ErrorKind::Protocol, message))
         }
         (target, None) => Ok(target),

@@ -121,7 +121,7 @@ impl Pages {
         self.count += 1;
         self.next = match link {
             None => NextPage::None,
-            Some(next) if self.visited.contains(&next) => return Err(self.circle(&url)),
+            Some(next) if self.visited.contains(&next) => return Err(self.pagination_loop(&url)),
             Some(_) if self.count >= MAX_PAGES => {
                 let reason = format!("the list has more than {MAX_PAGES} pages");
                 let error = self.error(ErrorKind::TooLarge, reason, &url);
@@ -196,7 +196,7 @@ impl Pages {
     /// Checks that the list makes progress: a page without entries that has a successor is an error.
     pub(crate) fn check_progress(&self, entries: usize, page: &Page) -> Result<(), Error> {
         if entries == 0 && matches!(self.next, NextPage::Page(_)) {
-            return Err(self.circle(&page.url));
+            return Err(self.pagination_loop(&page.url));
         }
         Ok(())
     }
@@ -205,9 +205,13 @@ impl Pages {
         Error::new(kind, self.operation, &self.subject, reason).at(Redacted(url))
     }
 
-    fn circle(&self, url: &Url) -> Error {
-        self.error(ErrorKind::Server, "the list leads in a circle", url)
-            .with_detail(Detail::PaginationLoop)
+    fn pagination_loop(&self, url: &Url) -> Error {
+        self.error(
+            ErrorKind::Server,
+            "the pages of the list link to each other in a loop",
+            url,
+        )
+        .with_detail(Detail::PaginationLoop)
     }
 }
 

@@ -50,7 +50,7 @@ impl Remote {
         let mut found = Vec::new();
         while let Some(page) = pages.next(self.client(), &endpoint).await? {
             if page.status == 404 && pages.is_beyond_first() {
-                let reason = "the list goes on at a page that is not there";
+                let reason = "the next page of the list is missing (404)";
                 return Err(pages.error(ErrorKind::Server, reason, &page.url));
             }
             if page.status == 404 {

@@ -76,7 +76,7 @@ impl error::Error for Error {
     }
 }
 
-/// The classes of [`Error`].
+/// The class of an [`Error`], for programs to match on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

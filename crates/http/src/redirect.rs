@@ -121,20 +121,22 @@ impl RedirectChain {
         if self.reach == Reach::Origin {
             self.check_within_origin(&current, origin)?;
             if *method != Method::GET && !matches!(status.as_u16(), 307 | 308) {
-                return refuse(format!("it does not say that a {method} stays one"));
+                return refuse(format!("the redirect would change the {method} to a GET"));
             }
         } else if origin != self.home {
             if !reads {
-                return refuse(format!("it would send a {next_method} to another host, {origin}"));
+                return refuse(format!(
+                    "the redirect would send a {next_method} to another host, {origin}"
+                ));
             }
             self.left_home = true;
         }
         if self.visited.len() > MAX_HOPS {
-            return refuse(format!("more than {MAX_HOPS} hops"));
+            return refuse(format!("more than {MAX_HOPS} redirects"));
         }
         let hop = (next_method.clone(), next);
         if self.visited.contains(&hop) {
-            return refuse("it leads in a circle");
+            return refuse("the redirects lead in a loop");
         }
         self.current = hop.1.clone();
         self.visited.push(hop);

@@ -132,7 +132,22 @@ pub trait HttpService: Send + Sync + fmt::Debug {
 }
 
 /// Makes the [`HttpService`] for an origin. Each origin has TLS settings of its own (docs/threats.md, N9).
-/// [`HttpService`] has an example.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use wharf_http::{Connect, Error, HttpService, Peer};
+///
+/// /// One service for every peer, such as a recorded conversation in a test.
+/// #[derive(Debug)]
+/// struct One(Arc<dyn HttpService>);
+///
+/// impl Connect for One {
+///     fn connect(&self, _: &Peer) -> Result<Arc<dyn HttpService>, Error> {
+///         Ok(Arc::clone(&self.0))
+///     }
+/// }
+/// ```
 pub trait Connect: Send + Sync + fmt::Debug {
     /// The service for this peer. It need not connect before the first request.
     /// [`Transport`](crate::Transport) calls this once per peer.

@@ -20,7 +20,7 @@ pub struct TlsSettings {
     pub(crate) skip_verify: bool,
 }
 
-/// The set of root certificates.
+/// Which root certificates a client trusts: the system's, Mozilla's, or added ones only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Roots {

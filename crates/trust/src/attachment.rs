@@ -55,7 +55,8 @@ pub(crate) struct Accepted {
 pub(crate) enum By {
     /// A public key.
     Key(PublicKey),
-    /// The subjects of a certificate, as the policy demands them, and the issuer of the identity for one of Fulcio.
+    /// The subjects of a certificate, as the policy demands them, and the issuer of the identity for one of
+    /// Fulcio.
     Certificate {
         subjects: Vec<String>,
         issuer: Option<String>,
@@ -97,7 +98,8 @@ impl Signer {
         })
     }
 
-    /// The subject of a certificate of an authority of one's own; at least one of email and host must be given.
+    /// The subject of a certificate of an authority of one's own; at least one of email and host must be
+    /// given.
     pub(crate) fn pki(
         roots: &KeyFile,
         intermediates: Option<&KeyFile>,
@@ -125,8 +127,8 @@ impl Signer {
         })
     }
 
-    /// Verifies the cryptography of a signature: that this signer made it over the bytes of `payload`, and everything
-    /// that the requirement asks of key, certificate and log. The payload is not read.
+    /// Verifies the cryptography of a signature: that this signer made it over the bytes of `payload`, and
+    /// everything that the requirement asks of key, certificate and log. The payload is not read.
     pub(crate) fn verify(
         &self,
         payload: &[u8],

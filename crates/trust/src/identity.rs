@@ -3,8 +3,8 @@
 use wharf_config::{Identity, Remap};
 use wharf_reference::Reference;
 
-/// The name by which an image is judged: the user's, with the tag `latest` where it has neither tag nor digest, and
-/// by the digest alone where it has both.
+/// The name by which an image is judged: the user's, with the tag `latest` where it has neither tag nor
+/// digest, and by the digest alone where it has both.
 pub(crate) fn intended(reference: &Reference) -> Reference {
     match reference.digest() {
         Some(digest) => Reference::new(&reference.repository()).with_digest(&digest),
@@ -12,8 +12,9 @@ pub(crate) fn intended(reference: &Reference) -> Reference {
     }
 }
 
-/// Whether a signature of the name `signed` counts for an image of the name `intended`, which is `None` where images
-/// have no names, as in a directory. What is signed is normalised as what a user types; what is no name never counts.
+/// Whether a signature of the name `signed` counts for an image of the name `intended`, which is `None` where
+/// images have no names, as in a directory. What is signed is normalised as what a user types; what is no
+/// name never counts.
 pub(crate) fn accepts(identity: &Identity, intended: Option<&Reference>, signed: &str) -> bool {
     let Ok(signed) = Reference::parse(signed) else {
         return false;
@@ -40,8 +41,8 @@ fn is_exact(intended: &Reference, signed: &Reference) -> bool {
     is_complete(intended) && is_complete(signed) && intended.as_str() == signed.as_str()
 }
 
-/// For an image that is named by digest alone, the repository is enough: the digest in the signature is compared with
-/// the manifest's in any case.
+/// For an image that is named by digest alone, the repository is enough: the digest in the signature is
+/// compared with the manifest's in any case.
 fn is_repository_of_digest_or_exact(intended: &Reference, signed: &Reference) -> bool {
     if !is_complete(signed) {
         return false;

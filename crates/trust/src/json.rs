@@ -26,7 +26,8 @@ pub(crate) struct Limits {
 }
 
 impl Value {
-    /// Reads a whole text. The error has line and column where the grammar is broken or a member is there twice.
+    /// Reads a whole text. The error has line and column where the grammar is broken or a member is there
+    /// twice.
     pub(crate) fn parse(text: &[u8], limits: Limits) -> Result<Self, String> {
         if text.len() > limits.bytes {
             return Err(format!("it is longer than {} bytes", limits.bytes));

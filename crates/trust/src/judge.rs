@@ -74,7 +74,8 @@ impl<'a> Judgement<'a> {
             ImageName::Layout(_) => None,
         };
         Self {
-            // Of the exact bytes, and by the algorithm that signatures use, whatever the reference is pinned by.
+            // Of the exact bytes, and by the algorithm that signatures use, whatever the reference is pinned
+            // by.
             digest: Hasher::sha256(subject.manifest.bytes()),
             intended,
             signatures,

@@ -17,8 +17,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It contacts nothing: manifests and signatures are brought to it, and of the host it reads the key files that a policy
-//! names. It makes no signature yet.
+//! It contacts nothing: manifests and signatures are brought to it, and of the host it reads the key files
+//! that a policy names. It makes no signature yet.
 //!
 //! # How the pieces relate
 //!
@@ -44,9 +44,9 @@
 //!
 //! # Deviation
 //!
-//! Of `sigstoreSigned`: a certificate of Fulcio's must be for code signing, and a certificate that signs images must not be
-//! an authority's; the base64 of a signature has no line breaks but those of `openssl` and `base64`; key files hold one key
-//! and nothing else.
+//! Of `sigstoreSigned`: a certificate of Fulcio's must be for code signing, and a certificate that signs
+//! images must not be an authority's; the base64 of a signature has no line breaks but those of `openssl` and
+//! `base64`; key files hold one key and nothing else.
 //!
 //! # Features
 //!

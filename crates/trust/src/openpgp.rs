@@ -1,5 +1,5 @@
-//! OpenPGP (RFC 9580), as little of it as signatures of images need: keys are read and signatures verified, in one
-//! narrow form. Nothing is encrypted or decrypted, and no other packet is understood.
+//! OpenPGP (RFC 9580), as little of it as signatures of images need: keys are read and signatures verified,
+//! in one narrow form. Nothing is encrypted or decrypted, and no other packet is understood.
 
 mod algorithm;
 mod armor;
@@ -31,8 +31,8 @@ pub(crate) use keyring::MAX_FILE;
 
 /// An engine for OpenPGP: where a program puts its own.
 ///
-/// It opens keyrings and verifies messages with them. Payloads, digests and names are judged by this crate, whoever
-/// verified.
+/// It opens keyrings and verifies messages with them. Payloads, digests and names are judged by this crate,
+/// whoever verified.
 pub trait OpenPgp: Send + Sync {
     /// Opens files of public keys, for one judgement at this time.
     ///
@@ -98,20 +98,20 @@ impl Signed {
 
 /// The engine of this crate.
 ///
-/// Messages are one binary signature (version 3 or 4) over one literal, perhaps compressed with ZIP or ZLIB, and nothing
-/// after it. Keys are of version 4: RSA with 2048 to 8192 bits or Ed25519, with SHA-256, SHA-384 or SHA-512; ECDSA on P-256 or
-/// P-384, with SHA-256 or SHA-384. SHA-1 is accepted in signatures of RSA keys over themselves and their subkeys alone:
-/// the file of keys is what is trusted.
+/// Messages are one binary signature (version 3 or 4) over one literal, perhaps compressed with ZIP or ZLIB,
+/// and nothing after it. Keys are of version 4: RSA with 2048 to 8192 bits or Ed25519, with SHA-256, SHA-384
+/// or SHA-512; ECDSA on P-256 or P-384, with SHA-256 or SHA-384. SHA-1 is accepted in signatures of RSA keys
+/// over themselves and their subkeys alone: the file of keys is what is trusted.
 ///
-/// A signature counts if it has not expired and is not dated more than 5 minutes ahead, its key and that key's primary key are
-/// neither expired nor revoked *now*, and the key is for signing. A subkey and its primary key must vouch for each other.
-/// Files have at most 1 MiB and 200 keys.
+/// A signature counts if it has not expired and is not dated more than 5 minutes ahead, its key and that
+/// key's primary key are neither expired nor revoked *now*, and the key is for signing. A subkey and its
+/// primary key must vouch for each other. Files have at most 1 MiB and 200 keys.
 ///
 /// # Deviation
 ///
-/// GnuPG accepts more: SHA-1, SHA-224 and RIPEMD-160, RSA below 2048 bits, DSA, other curves, BZIP2, text mode, armor,
-/// messages that others follow, and signatures from the future. It refuses subkeys in older versions of the
-/// containers' tools.
+/// GnuPG accepts more: SHA-1, SHA-224 and RIPEMD-160, RSA below 2048 bits, DSA, other curves, BZIP2, text
+/// mode, armor, messages that others follow, and signatures from the future. It refuses subkeys in older
+/// versions of the containers' tools.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NativeOpenPgp;
 
@@ -172,9 +172,9 @@ impl Opened {
             return Reason::new(ReasonKind::Format, "it does not say which key made it");
         };
         let mut all = self.unusable.iter().chain(&self.lost);
-        let mut text = "the key that it is by is not in the keyring".to_owned();
+        let mut text = "the signing key is not in the keyring".to_owned();
         if let Some(unusable) = all.find(|unusable| unusable.contains(&issuer)) {
-            text = format!("the key that it is by cannot be used: {unusable}");
+            text = format!("the signing key is unusable: {unusable}");
         } else if let Some(first) = self.lost.first() {
             text = format!("{text}, of which a file could not be read: {first}");
         }
@@ -240,7 +240,8 @@ impl fmt::Debug for Opened {
     }
 }
 
-/// A message, read without verifying anything: the key that it claims to be by, when it says it was made, and the payload.
+/// A message, read without verifying anything: the key that it claims to be by, when it says it was made, and
+/// the payload.
 pub(crate) fn read_unverified(message: &[u8]) -> Result<(Option<String>, SystemTime, Vec<u8>), Reason> {
     let message = Message::read(message)?;
     let time = UNIX_EPOCH + Duration::from_secs(message.signature.created.into());

@@ -1,5 +1,6 @@
-//! Paths of certificates, from one that signed to one that is trusted. rustls-webpki builds and verifies them; checked
-//! here is what it leaves out: it takes an anchor's word for everything, and does not read key usages.
+//! Paths of certificates, from one that signed to one that is trusted. rustls-webpki builds and verifies
+//! them; checked here is what it leaves out: it takes an anchor's word for everything, and does not read key
+//! usages.
 
 use std::time::Duration;
 
@@ -46,12 +47,12 @@ const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
 ];
 
-/// Verifies that a path leads from `leaf` over some of the untrusted `intermediates` to one of the `anchors`, that
-/// every certificate of it, the anchor too, was valid at `time`, and that all are for `purpose`. Returns the certificate
-/// that issued the leaf.
+/// Verifies that a path leads from `leaf` over some of the untrusted `intermediates` to one of the `anchors`,
+/// that every certificate of it, the anchor too, was valid at `time`, and that all are for `purpose`. Returns
+/// the certificate that issued the leaf.
 ///
-/// An anchor that is no authority, may not sign certificates, is for another purpose or is not valid then is left out
-/// before the search, so that a leaf in a file of authorities issues nothing.
+/// An anchor that is no authority, may not sign certificates, is for another purpose or is not valid then is
+/// left out before the search, so that a leaf in a file of authorities issues nothing.
 pub(crate) fn verify<'a>(
     leaf: &Certificate,
     anchors: &'a [Certificate],
@@ -169,7 +170,8 @@ fn fitness(leaf: &Certificate, purpose: Purpose, time: Seconds) -> Result<(), Pr
     Ok(())
 }
 
-/// Whether the certificate is for this host name or address, as TLS decides it: by its alternative names alone.
+/// Whether the certificate is for this host name or address, as TLS decides it: by its alternative names
+/// alone.
 pub(crate) fn is_for_host(leaf: &Certificate, host: &str) -> Result<bool, Problem> {
     let name = rustls_pki_types::ServerName::try_from(host)
         .map_err(|_| Problem::new("the host name that is demanded is none"))?;

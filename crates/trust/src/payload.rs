@@ -1,4 +1,5 @@
-//! What a simple signature signs (containers-signature(5)): the digest of a manifest and the name of an image.
+//! What a simple signature signs (containers-signature(5)): the digest of a manifest and the name of an
+//! image.
 
 use wharf_reference::Digest;
 
@@ -44,8 +45,8 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Reads a payload of this type. Members that are unknown, missing, repeated or of the wrong type are errors, but
-    /// for unknown ones of `optional`.
+    /// Reads a payload of this type. Members that are unknown, missing, repeated or of the wrong type are
+    /// errors, but for unknown ones of `optional`.
     pub(crate) fn parse(text: &[u8], expected: PayloadType) -> Result<Self, String> {
         let mut top = Value::parse(text, LIMITS)?.into_object("payload")?;
         let mut critical = top.required("critical")?.into_object("critical")?;

@@ -1,4 +1,5 @@
-//! Public keys and what they verify. ring does the arithmetic; which keys and hashes are accepted is decided here.
+//! Public keys and what they verify. ring does the arithmetic; which keys and hashes are accepted is decided
+//! here.
 
 use std::fmt;
 
@@ -27,10 +28,11 @@ mod oid {
 /// The smallest and largest RSA key, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// A public key that this crate verifies with: ECDSA P-256 and P-384, RSA of 2048 to 8192 bits (PKCS#1 v1.5), Ed25519.
+/// A public key that this crate verifies with: ECDSA P-256 and P-384, RSA of 2048 to 8192 bits (PKCS#1 v1.5),
+/// Ed25519.
 ///
-/// It is read strictly from a `SubjectPublicKeyInfo`: P-521, RSASSA-PSS, compressed points, RSA exponents below 3 and
-/// the points of small order of Ed25519 are refused (threat row T190).
+/// It is read strictly from a `SubjectPublicKeyInfo`: P-521, RSASSA-PSS, compressed points, RSA exponents
+/// below 3 and the points of small order of Ed25519 are refused (threat row T190).
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     kind: Kind,
@@ -182,15 +184,15 @@ impl PublicKey {
         matches!(self.kind, Kind::P384(_))
     }
 
-    /// Whether the signature is this key's over the message, with the hash that cosign uses for such a key: SHA-256,
-    /// and SHA-384 too for P-384.
+    /// Whether the signature is this key's over the message, with the hash that cosign uses for such a key:
+    /// SHA-256, and SHA-384 too for P-384.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let also = matches!(self.kind, Kind::P384(_)) && self.verifies_with(Hash::Sha384, message, signature);
         also || self.verifies_with(Hash::Sha256, message, signature)
     }
 
-    /// Whether the signature is this key's over this hash of the message. Ed25519 has a hash of its own, and any is
-    /// right there.
+    /// Whether the signature is this key's over this hash of the message. Ed25519 has a hash of its own, and
+    /// any is right there.
     pub(crate) fn verifies_with(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
         let (algorithm, key): (&dyn VerificationAlgorithm, &[u8]) = match (&self.kind, hash) {
             (Kind::P256(point), Hash::Sha256) => (&signature::ECDSA_P256_SHA256_ASN1, point),
@@ -272,8 +274,8 @@ fn rsa(key: &[u8]) -> Result<Kind, Problem> {
     Ok(Kind::Rsa { key, bits })
 }
 
-/// The `y` of the points of small order, by which any signature of anything can be made to verify, in every encoding;
-/// the sign of `x` is in the last bit and left out.
+/// The `y` of the points of small order, by which any signature of anything can be made to verify, in every
+/// encoding; the sign of `x` is in the last bit and left out.
 const SMALL_ORDER: [[u8; 32]; 7] = {
     const fn y(first: u8, last: u8, between: u8) -> [u8; 32] {
         let mut bytes = [between; 32];

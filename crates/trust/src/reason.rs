@@ -30,7 +30,7 @@ pub enum ReasonKind {
     Certificate,
     /// No transparency log that is trusted has recorded it.
     Log,
-    /// The key made this signature, and what it signs is no statement about an image.
+    /// The key made this signature, and its payload is not a simple-signing document.
     Payload,
     /// It is for another manifest.
     Digest,
@@ -48,7 +48,8 @@ impl Reason {
         }
     }
 
-    /// The same, with the key that the signature claims to be by: a fingerprint or key id, in upper hexadecimal.
+    /// The same, with the key that the signature claims to be by: a fingerprint or key id, in upper
+    /// hexadecimal.
     #[must_use]
     pub fn with_key(self, key: impl Into<String>) -> Self {
         Self {
@@ -63,8 +64,8 @@ impl Reason {
         self.kind
     }
 
-    /// The key that the signature claims to be by. Where the kind is [`ReasonKind::Payload`], [`ReasonKind::Digest`] or
-    /// [`ReasonKind::Identity`], that key made it; else it is a claim.
+    /// The key that the signature claims to be by. Where the kind is [`ReasonKind::Payload`],
+    /// [`ReasonKind::Digest`] or [`ReasonKind::Identity`], that key made it; else it is a claim.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()

@@ -9,7 +9,8 @@ use crate::{Examined, ImageName};
 /// The most reasons that are printed.
 const MAX_REASONS: usize = 10;
 
-/// Why an image is not accepted: the rule, the requirement that was not met, and for each signature the key and the reason.
+/// Why an image is not accepted: the rule, the requirement that was not met, and for each signature the key
+/// and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal(Box<Details>);
 
@@ -34,7 +35,7 @@ pub enum RefusalKind {
     Rejected,
     /// The requirement is of a kind that cannot be met here.
     Unsupported,
-    /// There is no requirement, which accepts nothing.
+    /// There is no requirement; the image is refused.
     NoRequirement,
     /// The keys of the requirement cannot be used: a file cannot be read, or has no usable key.
     Keys,
@@ -140,7 +141,8 @@ const fn kind_of(signature: &Signature) -> &'static str {
 }
 
 impl Details {
-    /// The rule and what it demands: "the rule for SCOPE (docker) of the trust policy FILE demands signedBy (FILE)".
+    /// The rule and what it demands: "the rule for SCOPE (docker) of the trust policy FILE demands signedBy
+    /// (FILE)".
     fn demand(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.rule {
             Some(rule) => write!(f, "{rule}")?,

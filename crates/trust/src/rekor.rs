@@ -1,4 +1,5 @@
-//! What a transparency log (Rekor, version 1) promises: signed entry timestamps, and the entries they are for.
+//! What a transparency log (Rekor, version 1) promises: signed entry timestamps, and the entries they are
+//! for.
 
 use crate::{
     json::{self, Object},
@@ -29,8 +30,8 @@ pub(crate) struct Promise<'a> {
 }
 
 impl Promise<'_> {
-    /// The text that is signed: the members as JSON in its canonical form (RFC 8785), which is put together here,
-    /// because none of the members has a character that needs an escape.
+    /// The text that is signed: the members as JSON in its canonical form (RFC 8785), which is put together
+    /// here, because none of the members has a character that needs an escape.
     pub(crate) fn canonical(&self) -> String {
         format!(
             r#"{{"body":"{}","integratedTime":{},"logID":"{}","logIndex":{}}}"#,
@@ -46,8 +47,8 @@ pub(crate) struct Logged {
     pub(crate) time: Seconds,
 }
 
-/// Verifies the JSON that cosign attaches (`dev.sigstore.cosign/bundle`): the timestamp must be signed by one of the
-/// keys.
+/// Verifies the JSON that cosign attaches (`dev.sigstore.cosign/bundle`): the timestamp must be signed by one
+/// of the keys.
 pub(crate) fn verify_set(text: &[u8], keys: &[PublicKey]) -> Result<Logged, Problem> {
     let mut set = Object::parse(text, MAX_SET, "the signed entry timestamp")?;
     let signature = set.base64("SignedEntryTimestamp")?;
@@ -123,7 +124,8 @@ pub(crate) fn entry(body: &[u8]) -> Result<(String, String, Object), Problem> {
     ))
 }
 
-/// Verifies that an entry `hashedrekord` 0.0.1 is for this signature, by this verifier, over the message with this hash.
+/// Verifies that an entry `hashedrekord` 0.0.1 is for this signature, by this verifier, over the message with
+/// this hash.
 ///
 /// Threat row T160: an entry for something else says nothing. Members that are not named here are ignored.
 pub(crate) fn verify_hashedrekord(

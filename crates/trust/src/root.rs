@@ -21,8 +21,8 @@ const MEDIA_TYPES: &[&str] = &[
     "application/vnd.dev.sigstore.trustedroot.v0.2+json",
 ];
 
-/// Whom a sigstore instance consists of: its transparency logs, certificate authorities and timestamp authorities, each
-/// with the time in which it counts.
+/// Whom a sigstore instance consists of: its transparency logs, certificate authorities and timestamp
+/// authorities, each with the time in which it counts.
 ///
 /// Nothing is fetched and none is built in: the caller gives the file, and answers for where it is from.
 #[derive(Debug, Clone)]
@@ -74,8 +74,8 @@ impl Range {
 impl TrustedRoot {
     /// Reads a `trusted_root.json` of version 0.1 or 0.2, of at most 4 MiB.
     ///
-    /// An entry whose key is of a kind that this crate does not know is left out; whatever else is wrong makes the
-    /// whole file an error, also a log whose key has no start.
+    /// An entry whose key is of a kind that this crate does not know is left out; whatever else is wrong
+    /// makes the whole file an error, also a log whose key has no start.
     ///
     /// # Errors
     ///

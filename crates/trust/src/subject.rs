@@ -7,8 +7,8 @@ use wharf_reference::Reference;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImageName {
-    /// An image of a registry, by the name that the user gave, not a mirror's. Without tag and digest, the tag `latest` is
-    /// meant; with both, the digest decides.
+    /// An image of a registry, by the name that the user gave, not a mirror's. Without tag and digest, the
+    /// tag `latest` is meant; with both, the digest decides.
     Reference(Reference),
     /// An image of an OCI layout. It has no name that a signature could be for, so that `exactReference` and
     /// `exactRepository` alone can be met. The directory is an absolute path without symbolic links.

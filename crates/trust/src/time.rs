@@ -3,8 +3,8 @@
 /// Seconds since 1970-01-01T00:00:00Z; negative before.
 pub(crate) type Seconds = i64;
 
-/// The second that a date and time of day name in UTC, or `None` if there is no such date. A leap second counts as the
-/// second after it.
+/// The second that a date and time of day name in UTC, or `None` if there is no such date. A leap second
+/// counts as the second after it.
 pub(crate) fn seconds(date: [u32; 3], time: [u32; 3]) -> Option<Seconds> {
     let [year, month, day] = date;
     let [hour, minute, second] = time;

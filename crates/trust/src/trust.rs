@@ -12,8 +12,8 @@ use crate::{
 
 /// Who is trusted: a policy, requirements from code, or both.
 ///
-/// An image is accepted if it meets *every* requirement of the one rule of the policy that is for it, and every one from
-/// code.
+/// An image is accepted if it meets *every* requirement of the one rule of the policy that is for it, and
+/// every one from code.
 ///
 /// ```
 /// use wharf_config::{KeySource, Requirement, SignedBy};
@@ -87,8 +87,8 @@ impl Trust {
         }
     }
 
-    /// The kinds of signatures that the rule for an image looks at: no others need be read, and none if the rule demands
-    /// nothing.
+    /// The kinds of signatures that the rule for an image looks at: no others need be read, and none if the
+    /// rule demands nothing.
     ///
     /// # Errors
     ///

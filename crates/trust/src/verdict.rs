@@ -7,8 +7,8 @@ use crate::{Reason, judge::Accepted};
 
 /// An image that was accepted: which manifest, by which rule, and how each requirement was met.
 ///
-/// [`Trust::judge`](crate::Trust::judge) alone makes one, so who asks for it cannot be given an image that nobody judged. It
-/// is about the digest, and not about a tag, which may lead elsewhere a moment later.
+/// [`Trust::judge`](crate::Trust::judge) alone makes one, so who asks for it cannot be given an image that
+/// nobody judged. It is about the digest, and not about a tag, which may lead elsewhere a moment later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Verdict {
@@ -101,7 +101,8 @@ impl Met {
         self.signature.as_ref().and_then(|(_, _, time)| *time)
     }
 
-    /// The signatures before the accepted one, which do not count, and why. Those after it were not looked at.
+    /// The signatures before the accepted one, which do not count, and why. Those after it were not looked
+    /// at.
     #[must_use]
     pub fn rejected(&self) -> &[Examined] {
         &self.rejected

@@ -73,7 +73,8 @@ pub(crate) struct Purposes {
     pub(crate) oids: Vec<Vec<u8>>,
 }
 
-/// A subject alternative name of a kind that an identity can be. Host names and addresses are left to rustls-webpki.
+/// A subject alternative name of a kind that an identity can be. Host names and addresses are left to
+/// rustls-webpki.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Name {
     Email(String),

@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The files and directories in `base` that seem to be meant for this registry and are not used, each with the
-/// reason. `base` holds one directory per registry, and this registry has none there. Empty if `base` cannot be
-/// read.
+/// The files and directories in `base` that seem to be meant for this registry and are not used, each with
+/// the reason. `base` holds one directory per registry, and this registry has none there. Empty if `base`
+/// cannot be read.
 pub(super) fn beside(base: &Path, registry: &str) -> Vec<(PathBuf, String)> {
     let Ok(entries) = fs::read_dir(base) else {
         return Vec::new();
@@ -44,8 +44,8 @@ fn reason(path: &Path, registry: &str) -> Option<String> {
     }
 }
 
-/// True if a directory's name differs from the registry's by a common mistake: in the port, the case, or a replaced
-/// colon.
+/// True if a directory's name differs from the registry's by a common mistake: in the port, the case, or a
+/// replaced colon.
 fn is_nearly(name: &str, registry: &str) -> bool {
     let without_port = match registry.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -70,7 +70,8 @@ pub(super) fn has_certificates(dir: &Path) -> bool {
     })
 }
 
-/// True if other programs give certificates or keys this extension, or if it differs only in case from one that is read.
+/// True if other programs give certificates or keys this extension, or if it differs only in case from one
+/// that is read.
 pub(super) fn is_read_elsewhere(extension: &str) -> bool {
     const NEARLY: [&str; 10] = [
         "pem", "cer", "der", "crt", "cert", "key", "ca", "p7b", "p12", "pfx",

@@ -15,8 +15,8 @@ pub struct ListedCredential {
 impl Credentials {
     /// Every key that a file or a helper lists, in sorted order, each with the result of looking it up.
     ///
-    /// Keys that are no registry or namespace are left out, and so is a helper of registries.conf whose program
-    /// is not there and a `credsStore` that fails.
+    /// Keys that are no registry or namespace are left out, and so is a helper of registries.conf whose
+    /// program is not there and a `credsStore` that fails.
     ///
     /// # Deviation
     ///

@@ -73,7 +73,8 @@ impl Delegate<'_> {
 
     /// As [`Self::erase`], for a server name as it is written in a file.
     pub(super) fn erase_server(&self, server: &str) -> Result<bool, CredentialsError> {
-        // Most helpers report no error when they erase a credential that they do not have, so they are asked first.
+        // Most helpers report no error when they erase a credential that they do not have, so they are asked
+        // first.
         let there = self.wrap(self.helper.get(server))?.is_some();
         Ok(there && self.wrap(self.helper.erase(server))?)
     }

@@ -55,8 +55,8 @@ impl AuthFileEdit {
     ///
     /// # Errors
     ///
-    /// In the form of Docker a namespace, because Docker would not find it; a [`Credential::Bearer`] or a user name with a colon,
-    /// which the file has no form for.
+    /// In the form of Docker a namespace, because Docker would not find it; a [`Credential::Bearer`] or a
+    /// user name with a colon, which the file has no form for.
     pub fn set(&mut self, key: &CredentialKey, credential: &Credential) -> Result<(), ConfigError> {
         let fields = entry::encode(credential).map_err(|NotStorable(message)| {
             ConfigError::new(ConfigErrorKind::Value, message).with_file(self.file.target())

@@ -26,7 +26,8 @@ pub enum CredentialsError {
         /// The name of the helper.
         helper: String,
     },
-    /// This host has no file to store credentials in: neither a runtime directory nor a home directory is known.
+    /// This host has no file to store credentials in: neither a runtime directory nor a home directory is
+    /// known.
     NoFile,
     /// Several sources failed and none succeeded.
     Several(Vec<Self>),

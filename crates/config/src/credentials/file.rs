@@ -25,7 +25,8 @@ use crate::{
 
 /// The contents of a file with credentials.
 ///
-/// Field names are compared without case, the last of repeated ones counts, unknown ones are ignored, as in Go.
+/// Field names are compared without case, the last of repeated ones counts, unknown ones are ignored, as in
+/// Go.
 ///
 /// ```
 /// use wharf_config::{AuthFile, AuthFormat, CredentialKey};
@@ -39,8 +40,8 @@ use crate::{
 ///
 /// # Deviation
 ///
-/// Upstream drops an `identitytoken` whose `auth` has no colon; here it is used. Of several keys that mean the
-/// same host, upstream takes any; here the first in sorted order. Hosts are compared without case.
+/// Upstream drops an `identitytoken` whose `auth` has no colon; here it is used. Of several keys that mean
+/// the same host, upstream takes any; here the first in sorted order. Hosts are compared without case.
 #[derive(Default)]
 pub struct AuthFile {
     path: Option<PathBuf>,
@@ -83,8 +84,8 @@ impl AuthFile {
     ///
     /// # Errors
     ///
-    /// Text that is no JSON object of the form, with line and column: an empty text is such, and a Kubernetes secret around
-    /// the payload.
+    /// Text that is no JSON object of the form, with line and column: an empty text is such, and a Kubernetes
+    /// secret around the payload.
     pub fn parse(text: &str, format: AuthFormat) -> Result<Self, ConfigError> {
         Self::from_json(text, format).map_err(|problem| problem.into_error(None))
     }

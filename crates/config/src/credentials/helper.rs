@@ -82,8 +82,8 @@ impl CredentialHelper {
         &self.name
     }
 
-    /// The credential for a server; `None` if the helper says that it has none. A user name of `<token>` means
-    /// an identity token.
+    /// The credential for a server; `None` if the helper says that it has none. A user name of `<token>`
+    /// means an identity token.
     ///
     /// The server is a host, or whatever text the credential was stored under.
     ///
@@ -111,7 +111,8 @@ impl CredentialHelper {
         }
     }
 
-    /// Erases the credential for a server. `false` if the helper reports that there was none; most report nothing.
+    /// Erases the credential for a server. `false` if the helper reports that there was none; most report
+    /// nothing.
     ///
     /// # Errors
     ///

@@ -71,8 +71,8 @@ impl CredentialKey {
         self.path.as_deref()
     }
 
-    /// True if a credential under this key is for this registry, and for this repository of it if one is known. Whole
-    /// path components count; a repository of another registry does not narrow a request.
+    /// True if a credential under this key is for this registry, and for this repository of it if one is
+    /// known. Whole path components count; a repository of another registry does not narrow a request.
     #[must_use]
     pub fn covers(&self, registry: &Registry, repository: Option<&Repository>) -> bool {
         let wanted = Self::of(registry, repository);
@@ -85,8 +85,8 @@ impl CredentialKey {
             && rest.is_some_and(|rest| rest.is_empty() || self.path.is_none() || rest.starts_with('/'))
     }
 
-    /// The key for a request to a registry. A repository of another registry does not narrow it: a mirror must
-    /// not be given what is meant for the registry it mirrors (N20).
+    /// The key for a request to a registry. A repository of another registry does not narrow it: a mirror
+    /// must not be given what is meant for the registry it mirrors (docs/threats.md, N20).
     pub(super) fn of(registry: &Registry, repository: Option<&Repository>) -> Self {
         let host = |registry: &Registry| comparable_host(registry.as_str(), true);
         match repository {
@@ -147,8 +147,8 @@ impl fmt::Display for CredentialKey {
 /// The key of Docker Hub in Docker's files.
 pub(super) const DOCKER_HUB_URL: &str = "https://index.docker.io/v1/";
 
-/// The host that an `auths` key stands for, in the form in which hosts are compared: without a scheme and what
-/// follows the host of a URL, in lower case, Docker Hub's three names as one.
+/// The host that an `auths` key stands for, in the form in which hosts are compared: without a scheme and
+/// what follows the host of a URL, in lower case, Docker Hub's three names as one.
 ///
 /// Without a scheme nothing is cut off a key of the new formats: `example.com/team` is a namespace.
 pub(super) fn comparable_host(key: &str, cut_path: bool) -> String {
@@ -167,8 +167,8 @@ pub(super) fn comparable_host(key: &str, cut_path: bool) -> String {
     }
 }
 
-/// True if a key has a slash at its end, which no name of a registry or namespace has, and is this host's without it,
-/// perhaps with the version of the protocol before it.
+/// True if a key has a slash at its end, which no name of a registry or namespace has, and is this host's
+/// without it, perhaps with the version of the protocol before it.
 pub(super) fn is_host_with_slash(key: &str, host: &str) -> bool {
     let Some((name, path)) = key.split_once('/') else {
         return false;

@@ -21,7 +21,7 @@ pub(super) fn in_json(root: Value<'_>) -> Option<Problem> {
     Some(named("kind")?.value.problem(explain(payload)))
 }
 
-/// The line and the problem of a file that is a secret, or a list of objects, in YAML. Lines are counted from 1.
+/// The line, counted from 1, and the problem of a file that is a secret, or a list of objects, in YAML.
 pub(super) fn in_yaml(text: &str) -> Option<(usize, String)> {
     let is_kind = |line: &str| {
         matches!(

@@ -14,8 +14,8 @@ use crate::ConfigError;
 pub struct Stored {
     /// The entry that has the credential now.
     pub entry: CredentialEntry,
-    /// An entry of a source that is asked earlier and that has another credential for the key, which hides the one that was
-    /// stored.
+    /// An entry of a source that is asked earlier and that has another credential for the key, which hides
+    /// the one that was stored.
     pub hidden_by: Option<CredentialEntry>,
 }
 
@@ -23,13 +23,13 @@ pub struct Stored {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Erased {
-    /// The sources that something was removed from; empty if no credential was stored. Helpers are listed only if they
-    /// had one.
+    /// The sources that something was removed from; empty if no credential was stored. Helpers are listed
+    /// only if they had one.
     pub removed: Vec<CredentialSource>,
     /// A source that still has a credential for the key, such as the file of another tool.
     pub remaining: Option<CredentialEntry>,
-    /// Sources that did not answer, so that they may still have a credential: helpers that `credsStore` names, and
-    /// what keeps the look-up from ending.
+    /// Sources that did not answer, so that they may still have a credential: helpers that `credsStore`
+    /// names, and what keeps the look-up from ending.
     pub unanswered: Vec<CredentialsError>,
 }
 
@@ -73,8 +73,8 @@ impl Credentials {
     ///
     /// # Errors
     ///
-    /// No source takes the credential: the file cannot be written, each helper fails, or this host has no file for
-    /// credentials.
+    /// No source takes the credential: the file cannot be written, each helper fails, or this host has no
+    /// file for credentials.
     pub fn store(&self, key: &CredentialKey, credential: &Credential) -> Result<Stored, CredentialsError> {
         let mut errors = Vec::new();
         for name in self.written_sources() {
@@ -105,12 +105,13 @@ impl Credentials {
     /// Removes the credentials under a key from every source that [`Credentials::store`] may use, and
     /// returns whether other sources still have a credential for it.
     ///
-    /// All of them are tried before the first failure is reported. A helper that `credsStore` names and that is
-    /// missing or fails is no failure ([`Erased::unanswered`]).
+    /// All of them are tried before the first failure is reported. A helper that `credsStore` names and that
+    /// is missing or fails is no failure ([`Erased::unanswered`]).
     ///
     /// # Errors
     ///
-    /// The first failure of a source that must be asked: a file that cannot be read or written, a helper that fails.
+    /// The first failure of a source that must be asked: a file that cannot be read or written, a helper that
+    /// fails.
     pub fn erase(&self, key: &CredentialKey) -> Result<Erased, CredentialsError> {
         let mut removal = Removal::default();
         for name in self.written_sources() {
@@ -152,9 +153,9 @@ impl Credentials {
     }
 
     /// Removes everything: the entries of the file that is written, what its helpers have for the registries
-    /// it names them for, and all that its `credsStore` and the helpers of registries.conf list. All of them are
-    /// tried before the first failure is reported. Helpers whose program is not there are passed over, and so is a
-    /// `credsStore` that fails.
+    /// it names them for, and all that its `credsStore` and the helpers of registries.conf list. All of them
+    /// are tried before the first failure is reported. Helpers whose program is not there are passed over,
+    /// and so is a `credsStore` that fails.
     ///
     /// # Deviation
     ///

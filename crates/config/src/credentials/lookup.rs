@@ -52,17 +52,17 @@ impl Lookup {
     }
 
     /// Helpers that a file's `credsStore` names and that are missing or failed. They are for no registry in
-    /// particular, so the search went on without them; if there is no credential after all and the registry asks
-    /// for one, they may be why.
+    /// particular, so the search went on without them; if there is no credential after all and the registry
+    /// asks for one, they may be why.
     #[must_use]
     pub fn unanswered(&self) -> &[CredentialsError] {
         &self.unanswered
     }
 
-    /// Parts of the files that look like credentials and are none, where a file had nothing for the key: entries outside
-    /// of `auths`, keys with a slash at the end, an `auth` without a colon, fields and a `credsStore` that count in
-    /// Docker's config.json only. If the
-    /// registry asks for a login, they may be why.
+    /// Parts of the files that look like credentials and are none, where a file had nothing for the key:
+    /// entries outside of `auths`, keys with a slash at the end, an `auth` without a colon, fields and a
+    /// `credsStore` that count in Docker's config.json only. If the registry asks for a login, they may be
+    /// why.
     #[must_use]
     pub fn unread(&self) -> &[ConfigWarning] {
         &self.unread
@@ -100,19 +100,19 @@ impl Credentials {
     /// Finds the credential for a registry or a namespace within it, and where it comes from.
     ///
     /// Sources are asked in the order of `credential-helpers`; helpers for the host, files as follows. In
-    /// each file, a helper named for the host by `credHelpers` answers for the file, even with nothing;
-    /// then `credsStore` is asked; then [`AuthFile::credential`] decides. After a file without a credential the
+    /// each file, a helper named for the host by `credHelpers` answers for the file, even with nothing; then
+    /// `credsStore` is asked; then [`AuthFile::credential`] decides. After a file without a credential the
     /// next source is asked.
     ///
     /// A file that fails, or a helper of its `credHelpers`, ends the search through the files. Helpers of
-    /// registries.conf that fail are passed over; if no source has a credential, their failure is the error, because
-    /// there may be one (N15). `credsStore` names a helper for no registry in particular: if that fails,
-    /// the search goes on, and it is no error ([`Lookup::unanswered`]).
+    /// registries.conf that fail are passed over; if no source has a credential, their failure is the error,
+    /// because there may be one (docs/threats.md, N15). `credsStore` names a helper for no registry in
+    /// particular: if that fails, the search goes on, and it is no error ([`Lookup::unanswered`]).
     ///
     /// # Errors
     ///
-    /// A file that cannot be read or understood, a helper of its `credHelpers` that fails; a helper of registries.conf that
-    /// fails, if no other source has a credential.
+    /// A file that cannot be read or understood, a helper of its `credHelpers` that fails; a helper of
+    /// registries.conf that fails, if no other source has a credential.
     pub fn lookup(&self, key: &CredentialKey) -> Result<Lookup, CredentialsError> {
         let mut lookup = Lookup::default();
         let mut errors = Vec::new();

@@ -48,8 +48,8 @@ pub enum LookupOutcome {
     },
     /// The file names a helper for the answer, which is the next step.
     Delegates,
-    /// The source failed, and the search went on: a later source had the credential, or `credsStore` names it, which is
-    /// for no registry in particular.
+    /// The source failed, and the search went on: a later source had the credential, or `credsStore` names
+    /// it, which is for no registry in particular.
     Failed(CredentialsError),
     /// The credential.
     Found(CredentialEntry),

@@ -32,9 +32,9 @@ pub(super) const FILES: &str = "containers-auth.json";
 /// # Deviation
 ///
 /// A source that must be asked and fails is an error, as upstream, but sources that could not answer for the
-/// registry cannot fail it. `credsStore` of Docker's config.json is honoured where its helper answers; upstream
-/// does not know it. Docker Hub is looked for under
-/// the names that Docker and the container tools give it, in helpers as well.
+/// registry cannot fail it. `credsStore` of Docker's config.json is honoured where its helper answers;
+/// upstream does not know it. Docker Hub is looked for under the names that Docker and the container tools
+/// give it, in helpers as well.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     pub(super) sources: Arc<Sources>,
@@ -65,7 +65,8 @@ impl Credentials {
     /// `REGISTRY_AUTH_FILE`; otherwise auth.json of the runtime directory, auth.json of the user, Docker's
     /// config.json and `.dockercfg`.
     ///
-    /// The first of them is written, or Docker's if `DOCKER_CONFIG` names it. Nothing is read yet. Add the helpers of registries.conf with [`Credentials::with_helpers`].
+    /// The first of them is written, or Docker's if `DOCKER_CONFIG` names it. Nothing is read yet. Add the
+    /// helpers of registries.conf with [`Credentials::with_helpers`].
     ///
     /// # Deviation
     ///
@@ -104,8 +105,8 @@ impl Credentials {
         }
     }
 
-    /// The sources in the order of `credential-helpers` in registries.conf, where `containers-auth.json` stands
-    /// for the files. Without it the files are not used. An empty list means the files alone.
+    /// The sources in the order of `credential-helpers` in registries.conf, where `containers-auth.json`
+    /// stands for the files. Without it the files are not used. An empty list means the files alone.
     #[must_use]
     pub fn with_helpers<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         let mut order: Vec<String> = names.into_iter().map(Into::into).collect();
@@ -130,8 +131,8 @@ impl Credentials {
         self
     }
 
-    /// Sets whether files with credentials that others can read, or that belong to another user, are refused. Default:
-    /// `false`, they are reported in [`Lookup::exposed`].
+    /// Sets whether files with credentials that others can read, or that belong to another user, are refused.
+    /// Default: `false`, they are reported in [`Lookup::exposed`].
     #[must_use]
     pub fn with_private_files_only(mut self, private_only: bool) -> Self {
         Arc::make_mut(&mut self.sources).private_only = private_only;

@@ -32,8 +32,8 @@ impl Unread {
         }
     }
 
-    /// The warnings for the author of a file that has no credential for this key. They do not name the file: the
-    /// caller adds it.
+    /// The warnings for the author of a file that has no credential for this key. They do not name the file:
+    /// the caller adds it.
     pub(super) fn warnings(&self, file: &AuthFile, key: &CredentialKey) -> Vec<ConfigWarning> {
         let bare = self.bare_entry.map(|line| {
             let message =
@@ -42,7 +42,7 @@ impl Unread {
         });
         let store = self.store.map(|line| {
             let message =
-                "not asked: it counts in Docker's config.json only; name the helper by `credHelpers`";
+                "not asked: it is read in Docker's config.json only; name the helper by `credHelpers`";
             warning(line, "", "credsStore".to_owned(), message)
         });
         let host = key.registry().as_str();
@@ -54,7 +54,7 @@ impl Unread {
                 .map(|entry| {
                     (
                         entry,
-                        format!("not found, since no registry's name ends so: write {host}"),
+                        format!("not found: no registry's name ends in a slash; write {host}"),
                     )
                 }),
         };

@@ -8,8 +8,8 @@ use toml::{
 use super::{Document, Located, quoted};
 use crate::{ConfigError, ConfigErrorKind, SourceLine, fold};
 
-/// One table of a document. As upstream, a key that is not there as it is written is looked for without regard
-/// to case; that gives a warning.
+/// One table of a document. As upstream, a key that is not there as it is written is looked for without
+/// regard to case; that gives a warning.
 ///
 /// # Deviation
 ///

@@ -29,9 +29,9 @@ impl fmt::Debug for HelperVariables {
 }
 
 impl Locations {
-    /// The environment of credential helpers: the search path, and all variables of this process as Docker gives
-    /// them, since keychains, sessions, agents and cloud accounts are found by too many to list. Directories that
-    /// were set here replace those of the variables.
+    /// The environment of credential helpers: the search path, and all variables of this process as Docker
+    /// gives them, since keychains, sessions, agents and cloud accounts are found by too many to list.
+    /// Directories that were set here replace those of the variables.
     #[must_use]
     pub fn helper_environment(&self) -> HelperEnvironment {
         let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };

@@ -124,8 +124,9 @@ impl Locations {
         self.registries_d.as_deref()
     }
 
-    /// The directory that holds signatures where registries.d names no store: `/var/lib/containers/sigstore` for the
-    /// superuser, `.local/share/containers/sigstore` in the home directory for others. `None` if it is no UTF-8.
+    /// The directory that holds signatures where registries.d names no store: `/var/lib/containers/sigstore`
+    /// for the superuser, `.local/share/containers/sigstore` in the home directory for others. `None` if it
+    /// is no UTF-8.
     #[cfg(feature = "registries-d")]
     pub(crate) fn signature_dir(&self) -> Option<String> {
         let dir = if self.effective_uid == Some(0) {

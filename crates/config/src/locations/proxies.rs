@@ -4,13 +4,13 @@ use std::{ffi::OsStr, fmt};
 
 use super::Locations;
 
-/// The variables that name proxies, as programs written in Go read them (golang.org/x/net/http/httpproxy): in capitals
-/// before small letters, and empty ones not at all. `ALL_PROXY` is not one of them.
+/// The variables that name proxies, as programs written in Go read them (golang.org/x/net/http/httpproxy): in
+/// capitals before small letters, and empty ones not at all. `ALL_PROXY` is not one of them.
 ///
 /// # Deviation
 ///
-/// In a CGI program (`REQUEST_METHOD` is set) a client can set `HTTP_PROXY` by sending a header `Proxy`, so only
-/// `http_proxy` counts there. Go refuses plain http altogether then.
+/// In a CGI program (`REQUEST_METHOD` is set) a client can set `HTTP_PROXY` by sending a header `Proxy`, so
+/// only `http_proxy` counts there. Go refuses plain http altogether then.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ProxyVariables(Vec<(&'static str, String)>);
 

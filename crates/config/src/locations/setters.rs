@@ -44,8 +44,8 @@ setters! {
     with_registries_conf_env(registries_conf_env: PathBuf);
     /// `CONTAINERS_REGISTRIES_CONF_OVERRIDE`: one more file, merged last. It must exist.
     with_registries_conf_override(registries_conf_override: PathBuf);
-    /// `REGISTRIES_CONFIG_PATH`, the old name of `CONTAINERS_REGISTRIES_CONF`: only [`Generation::Podman5`] reads
-    /// it, and only without the new one.
+    /// `REGISTRIES_CONFIG_PATH`, the old name of `CONTAINERS_REGISTRIES_CONF`: only [`Generation::Podman5`]
+    /// reads it, and only without the new one.
     with_registries_config_path(registries_config_path: PathBuf);
     /// The registries.conf to read instead of searching. It must exist.
     with_registries_conf(registries_conf: PathBuf);

@@ -14,8 +14,8 @@ use crate::{
 pub enum Identity {
     /// `matchExact`: the name of the image, with the same tag or digest.
     MatchExact,
-    /// `matchRepoDigestOrExact`: the name of the image with the same tag; for an image that is named by digest alone,
-    /// any tag or digest of its repository.
+    /// `matchRepoDigestOrExact`: the name of the image with the same tag; for an image that is named by
+    /// digest alone, any tag or digest of its repository.
     #[default]
     MatchRepoDigestOrExact,
     /// `matchRepository`: any name in the repository of the image.
@@ -28,7 +28,7 @@ pub enum Identity {
     Remap(Remap),
 }
 
-/// How the name of a copied image leads to the name that was signed: one beginning stands for another.
+/// Replaces a prefix of the image's name by the signed prefix, for images that are copies of signed ones.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Remap {
     prefix: String,
@@ -36,7 +36,8 @@ pub struct Remap {
 }
 
 impl Remap {
-    /// Both are a registry, or a registry with a namespace or repository. They begin names at whole components only.
+    /// Both are a registry, or a registry with a namespace or repository. They begin names at whole
+    /// components only.
     ///
     /// # Errors
     ///

@@ -12,9 +12,9 @@ use crate::json::{Problem, Value};
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeySource {
-    /// `keyPath`, `keyPaths` and their like: files, which are read whenever an image is judged. The paths are those
-    /// of the policy, neither resolved nor checked. `keyPaths` of `signedBy` may be an empty list, which no
-    /// signature satisfies.
+    /// `keyPath`, `keyPaths` and their like: files, which are read whenever an image is judged. The paths are
+    /// those of the policy, neither resolved nor checked. `keyPaths` of `signedBy` may be an empty list,
+    /// which no signature satisfies.
     Files(Vec<PathBuf>),
     /// `keyData`, `keyDatas` and their like: the content of files, decoded.
     Data(Vec<Vec<u8>>),

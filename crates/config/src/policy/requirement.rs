@@ -9,7 +9,8 @@ use crate::{
     json::{Problem, Value},
 };
 
-/// What a rule of a [`Policy`](super::Policy) demands of an image (containers-policy.json(5), *Policy Requirements*).
+/// What a rule of a [`Policy`](super::Policy) demands of an image (containers-policy.json(5), *Policy
+/// Requirements*).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Requirement {

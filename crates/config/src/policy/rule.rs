@@ -33,7 +33,8 @@ impl<'a> Rule<'a> {
         }
     }
 
-    /// Whether the image is accepted as it is. `Ok` says that nothing was demanded, not that anything was verified.
+    /// Whether the image is accepted as it is. `Ok` says that nothing was demanded, not that anything was
+    /// verified.
     ///
     /// # Errors
     ///
@@ -51,8 +52,8 @@ impl<'a> Rule<'a> {
     }
 }
 
-/// Where a [`Rule`] stands: the file, and the transport and scope in it. It prints as "the rule for `SCOPE` (`TRANSPORT`)
-/// of the trust policy `FILE`".
+/// Where a [`Rule`] stands: the file, and the transport and scope in it. It prints as "the rule for `SCOPE`
+/// (`TRANSPORT`) of the trust policy `FILE`".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleOrigin {
     file: Option<PathBuf>,

@@ -23,7 +23,8 @@ pub(super) fn warning(transport: &str, name: &str) -> Option<&'static str> {
     }
 }
 
-/// What is wrong with a scope of a transport, if anything is. Those of transports that nobody knows are not judged.
+/// What is wrong with a scope of a transport, if anything is. Those of transports that nobody knows are not
+/// judged.
 pub(super) fn problem(transport: &str, scope: &str) -> Option<&'static str> {
     if scope.is_empty() {
         return None;

@@ -16,8 +16,8 @@ pub enum SigstoreSigner {
     Keys {
         /// The public keys, at least one.
         keys: KeySource,
-        /// The public keys of transparency logs (`rekorPublicKeyPath` and its like). If there are some, one of these
-        /// logs must have recorded the signature.
+        /// The public keys of transparency logs (`rekorPublicKeyPath` and its like). If there are some, one
+        /// of these logs must have recorded the signature.
         rekor: Option<KeySource>,
     },
     /// `fulcio`: who has a certificate of this authority, recorded by a transparency log.
@@ -49,7 +49,8 @@ pub struct Fulcio {
 pub struct Pki {
     /// `caRootsPath` or `caRootsData`: certificates of the authorities, in PEM.
     pub roots: KeySource,
-    /// `caIntermediatesPath` or `caIntermediatesData`: certificates between the roots and the subject, in PEM.
+    /// `caIntermediatesPath` or `caIntermediatesData`: certificates between the roots and the subject, in
+    /// PEM.
     pub intermediates: Option<KeySource>,
     /// Whose certificate it must be.
     pub subject: PkiSubject,
@@ -82,8 +83,8 @@ impl SigstoreSigned {
         }
     }
 
-    /// The same for another identity. cosign signs the repository alone, which [`Identity::MatchRepository`] and
-    /// [`Identity::ExactRepository`] accept.
+    /// The same for another identity. cosign signs the repository alone, which [`Identity::MatchRepository`]
+    /// and [`Identity::ExactRepository`] accept.
     #[must_use]
     pub fn with_identity(self, identity: Identity) -> Self {
         Self { identity, ..self }

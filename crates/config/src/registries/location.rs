@@ -3,7 +3,8 @@ use wharf_reference::{Reference, Registry, Repository};
 use super::prefix::Rest;
 use crate::host;
 
-/// The `location` of a table or mirror, which replaces the prefix: a registry, perhaps with the beginning of a path.
+/// The `location` of a table or mirror, which replaces the prefix: a registry, perhaps with the beginning of
+/// a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Location {
     text: String,

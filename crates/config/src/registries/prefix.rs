@@ -20,9 +20,10 @@ use crate::host;
 ///
 /// # Ports
 ///
-/// As upstream, a host without a port, and a wildcard, which cannot have one, stand for the host on every port.
-/// A host without a dot, such as `registry`, is found in names with a port only. `example.com:5000` is more specific than `example.com`. A prefix with a path names its port, or the lack of
-/// one, exactly: `example.com/team` does not match `example.com:5000/team`.
+/// As upstream, a host without a port, and a wildcard, which cannot have one, stand for the host on every
+/// port. A host without a dot, such as `registry`, is found in names with a port only. `example.com:5000` is
+/// more specific than `example.com`. A prefix with a path names its port, or the lack of one, exactly:
+/// `example.com/team` does not match `example.com:5000/team`.
 ///
 /// # Docker Hub
 ///
@@ -51,8 +52,8 @@ struct Exact {
     path: String,
 }
 
-/// The specificity of a prefix, from the greatest: an exact host over a wildcard, then the longer domain or path, then the one
-/// that names the port.
+/// The specificity of a prefix, from the greatest: an exact host over a wildcard, then the longer domain or
+/// path, then the one that names the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Specificity {
     exact: bool,

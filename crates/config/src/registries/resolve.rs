@@ -48,8 +48,8 @@ impl<'a> Resolution<'a> {
         &self.skipped
     }
 
-    /// Warnings for the author of the configuration about this repository: candidates that were left out, and a table
-    /// that seems to be for the repository and does not match its name.
+    /// Warnings for the author of the configuration about this repository: candidates that were left out, and
+    /// a table that seems to be for the repository and does not match its name.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings
@@ -59,7 +59,8 @@ impl<'a> Resolution<'a> {
     ///
     /// # Errors
     ///
-    /// [`ResolveError::Blocked`] if every candidate is blocked, [`ResolveError::Unusable`] if none has a valid name.
+    /// [`ResolveError::Blocked`] if every candidate is blocked, [`ResolveError::Unusable`] if none has a
+    /// valid name.
     pub fn into_candidates(self) -> Result<Vec<Candidate>, ResolveError> {
         if self
             .candidates
@@ -192,8 +193,8 @@ impl Registries {
         });
     }
 
-    /// A table of `docker.io/alpine` where `docker.io/library/alpine` is wanted: it is for the namespace of that name,
-    /// and its author may have meant the image.
+    /// A table of `docker.io/alpine` where `docker.io/library/alpine` is wanted: it is for the namespace of
+    /// that name, and its author may have meant the image.
     fn overlooked(&self, repository: &Repository) -> Option<ConfigWarning> {
         let image = repository.path().strip_prefix("library/")?;
         let registry = repository.registry();

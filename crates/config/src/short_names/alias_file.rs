@@ -36,7 +36,8 @@ impl AliasFile {
         &self.path
     }
 
-    /// The aliases in the file, and warnings about entries without effect; no aliases if the file does not exist.
+    /// The aliases in the file, and warnings about entries without effect; no aliases if the file does not
+    /// exist.
     ///
     /// # Errors
     ///

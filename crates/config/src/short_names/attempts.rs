@@ -4,11 +4,11 @@ use wharf_reference::{Reference, ShortName};
 
 use super::{PossibleName, ResolvedName};
 
-/// Goes through the images that a name may mean: the next is tried only if the last does not have the image, hides
-/// whether it has it, or is blocked on this host.
+/// Goes through the images that a name may mean: the next is tried only if the last does not have the image,
+/// hides whether it has it, or is blocked on this host.
 ///
-/// A registry that fails in any other way may have the image, and the owner of the next registry must not gain
-/// by that failure (R2). [`Failures`] names the images that were not asked.
+/// A registry that fails in any other way may have the image, and the owner of the next registry must not
+/// gain by that failure (docs/threats.md, R2). [`Failures`] names the images that were not asked.
 ///
 /// ```
 /// use wharf_config::{Failure, Registries, ShortNames};
@@ -37,7 +37,8 @@ pub struct Attempts<'a, E> {
 pub enum Failure {
     /// The registry answered that there is no such image or repository (404).
     NotFound,
-    /// The registry wants a login or refuses the one it got (401, 403). Many registries answer so for images that do not exist.
+    /// The registry wants a login or refuses the one it got (401, 403). Many registries answer so for images
+    /// that do not exist.
     Denied,
     /// This host's configuration blocks the registry, so it was not asked.
     Blocked,

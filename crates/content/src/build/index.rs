@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{BuiltImage, Common, add_blob, invalid, manifest_of};
 use crate::{Descriptor, Error, Manifest, MediaType};
 
-/// A builder of an index, which is one image for several platforms, with OCI's media type or, on request,
+/// A builder of an index, which lists images for several platforms, with OCI's media type or, on request,
 /// Docker's.
 ///
 /// ```

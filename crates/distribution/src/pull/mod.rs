@@ -7,8 +7,8 @@
 //! | [`Prefetch`] | large blobs read in any order: a task of its own polls the download |
 //! | [`YieldBetween`] | gives the consumer's thread up once per large piece |
 //!
-//! The consumer polls [`YieldBetween`], which measures how long it waits; by that [`ConsumerWait`](consumer_wait::ConsumerWait)
-//! the download decides whether to widen.
+//! The consumer polls [`YieldBetween`], which measures how long it waits; by that
+//! [`ConsumerWait`](consumer_wait::ConsumerWait) the download decides whether to widen.
 
 mod consumer_wait;
 mod download;
@@ -41,18 +41,19 @@ use crate::{
 impl Remote {
     /// A blob that is fetched when it is read, and can be read again.
     ///
-    /// If the connection breaks off, the download is resumed at the byte where it stopped, at the next endpoint if there
-    /// is one. It ends with the error if the client's [`RetryPolicy`](wharf_http::RetryPolicy) allows no further attempt,
-    /// or after three attempts in a row without a new byte. If the blob is read [in pieces](Blob::into_pieces), of
-    /// which 16 MiB and more are missing, and the consumer mostly waits for the network, it is fetched in ranges over
-    /// several connections.
+    /// If the connection breaks off, the download is resumed at the byte where it stopped, at the next
+    /// endpoint if there is one. It ends with the error if the client's
+    /// [`RetryPolicy`](wharf_http::RetryPolicy) allows no further attempt, or after three attempts in a row
+    /// without a new byte. If the blob is read [in pieces](Blob::into_pieces), of which 16 MiB and more are
+    /// missing, and the consumer mostly waits for the network, it is fetched in ranges over several
+    /// connections.
     ///
-    /// Bytes with another digest are an error of the read, and are not fetched again: another request would bring the
-    /// same bytes.
+    /// Bytes with another digest are an error of the read, and are not fetched again: another request would
+    /// bring the same bytes.
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) if the digest cannot be
+    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) if the digest cannot be
     /// verified. No request is sent: if the registry does not have the blob, its first read fails.
     pub fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
         let fail = |error: wharf_content::Error| {

@@ -18,8 +18,8 @@ type Item = Result<Piece, Error>;
 
 /// Pieces that a task of their own receives, up to [`PREFETCH_BYTES`] of them before the consumer asks.
 ///
-/// Where the hash is the slowest stage, its thread must not wait. If receiver and consumer handed over each piece when
-/// both are ready, one of them would always wait for the other to wake up.
+/// Where the hash is the slowest stage, its thread must not wait. If receiver and consumer handed over each
+/// piece when both are ready, one of them would always wait for the other to wake up.
 pub(super) struct Prefetch {
     pieces: mpsc::UnboundedReceiver<(Item, OwnedSemaphorePermit)>,
     task: JoinHandle<()>,

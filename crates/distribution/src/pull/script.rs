@@ -24,7 +24,8 @@ pub(super) enum ScriptStep {
     Panic,
 }
 
-/// Counts its polls; the counter is shared with the test, which sees by its count of owners whether the source still exists.
+/// Counts its polls; the counter is shared with the test, which sees by its count of owners whether the
+/// source still exists.
 pub(super) struct Script {
     steps: std::vec::IntoIter<ScriptStep>,
     asked: Arc<AtomicUsize>,

@@ -9,13 +9,13 @@ use wharf_content::{Error, Piece};
 
 use super::{consumer_wait::ConsumerWait, limits::YIELD_FROM};
 
-/// Yields to the scheduler once per large piece, so that the connection's task runs while the consumer hashes; also
-/// measures how long the consumer waits.
+/// Yields to the scheduler once per large piece, so that the connection's task runs while the consumer
+/// hashes; also measures how long the consumer waits.
 ///
-/// Taking a piece wakes the task that receives the next one. tokio puts a task that another one woke into the slot of the
-/// same thread, from which no other thread takes it: it would run after the piece is hashed. `Pending` between the
-/// arrival of a piece and its use sends the consumer to the end of the queue instead, from where an idle thread takes
-/// it.
+/// Taking a piece wakes the task that receives the next one. tokio puts a task that another one woke into the
+/// slot of the same thread, from which no other thread takes it: it would run after the piece is hashed.
+/// `Pending` between the arrival of a piece and its use sends the consumer to the end of the queue instead,
+/// from where an idle thread takes it.
 pub(super) struct YieldBetween<S> {
     source: S,
     consumer_wait: Arc<ConsumerWait>,

@@ -53,7 +53,7 @@ pub(super) enum UploadMethod {
     Chunks(u64),
 }
 
-/// The ways in which a registry accepts uploads, as learned from its answers.
+/// Deviations from the specification in how a registry accepts uploads, learned from its answers.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct UploadQuirks {
     /// It refused a whole blob because of its size, and accepts chunks of this size in bytes.

@@ -23,6 +23,10 @@ use crate::{
 
 pub(crate) const OPERATION: Operation = Operation::PushBlob;
 
+/// The reason why a failed upload is not repeated.
+pub(crate) const SOURCE_IS_USED_UP: &str =
+    "the source can be read only once, and a failed attempt has read it";
+
 /// The part of a push that failed.
 enum FailedPart {
     /// No session was opened.
@@ -56,12 +60,11 @@ impl Remote {
         let mut next = Some(blob);
         loop {
             let Some(blob) = next.take() else {
-                let reason = "the bytes to send come only once and were used up by an attempt that failed";
                 return Err(Error::new(
                     ErrorKind::Network,
                     OPERATION,
                     self.blob_name(&digest),
-                    reason,
+                    SOURCE_IS_USED_UP,
                 ));
             };
             let again = blob.reopen();

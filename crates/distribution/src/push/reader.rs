@@ -73,10 +73,7 @@ impl Reader {
                 return Ok(());
             }
             let reopened = inner.blob.as_ref().and_then(Blob::reopen);
-            reopened.ok_or_else(|| {
-                let message = "the bytes to send come only once and were used up by an attempt that failed";
-                wharf_content::Error::new(ErrorKind::Network, message)
-            })?
+            reopened.ok_or_else(|| wharf_content::Error::new(ErrorKind::Network, super::SOURCE_IS_USED_UP))?
         };
         let (blob, rest) = skip(blob, position).await?;
         let mut inner = self.lock();

@@ -16,7 +16,10 @@ use super::{
     status::says_expired,
     tokens::TokenService,
 };
-use crate::{Client, endpoint::Endpoint, error::Operation, repeated_source::skip_repeated_source};
+use crate::{
+    Client, endpoint::Endpoint, error::Operation, push::SOURCE_IS_USED_UP,
+    repeated_source::skip_repeated_source,
+};
 
 impl Client {
     /// One attempt with authentication: with the authorization that the registry is known to ask for, and
@@ -244,9 +247,9 @@ impl Client {
                 if let Some(body) = make() {
                     body
                 } else {
-                    let reason =
-                        "the bytes to send come only once and were used up by an attempt that failed";
-                    return Err(AttemptFailure::Final(call.error(ErrorKind::Network, reason)));
+                    return Err(AttemptFailure::Final(
+                        call.error(ErrorKind::Network, SOURCE_IS_USED_UP),
+                    ));
                 }
             }
         };

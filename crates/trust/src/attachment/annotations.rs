@@ -36,8 +36,8 @@ impl Annotations<'_> {
             .ok_or_else(|| Problem::new(format!("the annotation {SIGNATURE} is not base64")))
     }
 
-    /// The certificate of the signer, and what may stand between it and an authority. The last of the chain is taken
-    /// for the root, which nobody believes, and is left out.
+    /// The certificate of the signer, and what may stand between it and an authority. The last of the chain
+    /// is taken for the root, which nobody believes, and is left out.
     pub(super) fn certificates(&self) -> Result<(Certificate, Vec<Certificate>), Problem> {
         let leaf = self.required(CERTIFICATE)?;
         let leaf = Certificate::from_pem(leaf.as_bytes()).map_err(|problem| problem.within(CERTIFICATE))?;
@@ -54,8 +54,8 @@ impl Annotations<'_> {
 /// Where the programs openssl and base64 break lines.
 const WIDTHS: [usize; 2] = [64, 76];
 
-/// The text as one line, if it is wrapped as these programs wrap base64: signatures of a `pki` are often made by them.
-/// Line breaks anywhere else are left in, and are no base64.
+/// The text as one line, if it is wrapped as these programs wrap base64: signatures of a `pki` are often made
+/// by them. Line breaks anywhere else are left in, and are no base64.
 fn unwrapped(text: &str) -> Cow<'_, str> {
     let lines: Vec<&str> = text.lines().collect();
     let wrapped = lines.split_last().is_some_and(|(last, others)| {

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{problem::Problem, public_key::PublicKey, root::TrustedRoot};
 
-/// Who must have signed: a key, or an identity that a certificate authority vouches for. Bundles are judged by this
-/// alone; a host's policy.json says nothing about them.
+/// Who must have signed: a key, or an identity that a certificate authority vouches for. Bundles are judged
+/// by this alone; a host's policy.json says nothing about them.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -46,8 +46,8 @@ pub struct CertificateIdentity {
 }
 
 impl CertificateIdentity {
-    /// `san` is the subject alternative name: an email, a URI as of a workflow, or Fulcio's other name. `issuer` is the
-    /// URL of the OIDC issuer.
+    /// `san` is the subject alternative name: an email, a URI as of a workflow, or Fulcio's other name.
+    /// `issuer` is the URL of the OIDC issuer.
     pub fn new(san: impl Into<String>, issuer: impl Into<String>) -> Self {
         Self {
             san: san.into(),
@@ -56,8 +56,8 @@ impl CertificateIdentity {
         }
     }
 
-    /// Also demands the value of one of Fulcio's extensions 1.3.6.1.4.1.57264.1.9 to .22, such as 12, the URI of the
-    /// source repository.
+    /// Also demands the value of one of Fulcio's extensions 1.3.6.1.4.1.57264.1.9 to .22, such as 12, the URI
+    /// of the source repository.
     ///
     /// # Errors
     ///
@@ -75,13 +75,15 @@ impl CertificateIdentity {
 const COSIGN_SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
 impl BundlePolicy {
-    /// Signed by the subject of a certificate, at a time that a log or a timestamp authority of the root vouches for.
+    /// Signed by the subject of a certificate, at a time that a log or a timestamp authority of the root
+    /// vouches for.
     #[must_use]
     pub const fn identity(identity: CertificateIdentity, root: TrustedRoot) -> Self {
         Self::new(Wanted::Identity(identity), Some(root))
     }
 
-    /// Signed by this key. Without a root, log entries and timestamps are not looked at, and no time is known.
+    /// Signed by this key. Without a root, log entries and timestamps are not looked at, and no time is
+    /// known.
     #[must_use]
     pub const fn key(key: PublicKey) -> Self {
         Self::new(Wanted::Key(key), None)
@@ -119,8 +121,8 @@ impl BundlePolicy {
         Self { ct: false, ..self }
     }
 
-    /// Whether bundles of the versions 0.1 and 0.2 are accepted too, and log entries of the kind `intoto`, which are of that
-    /// age. Default `false`.
+    /// Whether bundles of the versions 0.1 and 0.2 are accepted too, and log entries of the kind `intoto`,
+    /// which are of that age. Default `false`.
     #[must_use]
     pub fn with_old_versions(self, old_versions: bool) -> Self {
         Self { old_versions, ..self }
@@ -137,7 +139,8 @@ impl BundlePolicy {
 
     /// Judges a bundle for the image whose manifest has this SHA-256, in hexadecimal digits.
     ///
-    /// Only envelopes count, whose statement is of the type that cosign writes when it signs an image, or of that of
+    /// Only envelopes count, whose statement is of the type that cosign writes when it signs an image, or of
+    /// that of
     /// [`BundlePolicy::attestation`]: any other attestation of the same signer, such as a list of components, is no
     /// signature of the image. No name is signed in a bundle.
     ///
@@ -171,8 +174,8 @@ impl BundlePolicy {
         self.verify(bundle, &Target::Blob { artifact, predicate }, now)
     }
 
-    /// Judges a bundle for an artifact of which the SHA-256 is known, in hexadecimal digits. That suffices for
-    /// envelopes alone: a message signature is verified over the artifact's bytes.
+    /// Judges a bundle for an artifact of which the SHA-256 is known, in hexadecimal digits. That suffices
+    /// for envelopes alone: a message signature is verified over the artifact's bytes.
     ///
     /// # Errors
     ///

@@ -12,8 +12,8 @@ use crate::{
 /// The most timestamps of CT logs in a certificate.
 const MAX_TIMESTAMPS: usize = 32;
 
-/// Verifies that at least one of the logs has signed a timestamp for the certificate that `issuer` issued, while the
-/// log was valid.
+/// Verifies that at least one of the logs has signed a timestamp for the certificate that `issuer` issued,
+/// while the log was valid.
 pub(super) fn verify(
     certificate: &Certificate,
     issuer: &Certificate,

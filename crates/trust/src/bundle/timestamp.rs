@@ -60,8 +60,8 @@ impl<'a> Timestamp<'a> {
         read(response)
     }
 
-    /// Verifies that one of the authorities signed the timestamp for this signature. Returns the authority's position
-    /// and the time, or `None` if none of the authorities made it.
+    /// Verifies that one of the authorities signed the timestamp for this signature. Returns the authority's
+    /// position and the time, or `None` if none of the authorities made it.
     pub(super) fn verify(
         &self,
         signature: &[u8],
@@ -133,8 +133,8 @@ impl<'a> Timestamp<'a> {
         .map(drop)
     }
 
-    /// The certificate that the timestamp names: of the trusted root if it has it, else of those that came along, which
-    /// counts if a path leads from it to the root's.
+    /// The certificate that the timestamp names: of the trusted root if it has it, else of those that came
+    /// along, which counts if a path leads from it to the root's.
     fn signer_of<'b>(&'b self, authority: &'b Authority) -> Option<&'b Certificate> {
         let (issuer, serial) = self.signer;
         let is_signer =

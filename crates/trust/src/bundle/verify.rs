@@ -1,5 +1,5 @@
-//! The order of verification (sigstore's client specification, 4): log entries, times, the certificate at each time, its
-//! CT log, the signature, the statement, the identity.
+//! The order of verification (sigstore's client specification, 4): log entries, times, the certificate at
+//! each time, its CT log, the signature, the statement, the identity.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -63,7 +63,8 @@ impl VerifiedBundle {
         &self.times
     }
 
-    /// The `predicateType` of the statement that was signed, or `None` for a signature over the artifact itself.
+    /// The `predicateType` of the statement that was signed, or `None` for a signature over the artifact
+    /// itself.
     #[must_use]
     pub fn predicate_type(&self) -> Option<&str> {
         self.predicate_type.as_deref()
@@ -193,7 +194,8 @@ impl Time {
     }
 }
 
-/// The times at which the signature is known to have existed, after checking that the logs' keys counted then.
+/// The times at which the signature is known to have existed, after checking that the logs' keys counted
+/// then.
 fn times(
     policy: &BundlePolicy,
     document: &Document,

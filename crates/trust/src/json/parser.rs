@@ -1,7 +1,7 @@
 //! The grammar of RFC 8259, read strictly.
 //!
-//! A reader of its own, because what `serde_json` gives for a number depends on the features that other crates of a
-//! program turn on, and a signature must not.
+//! A reader of its own, because what `serde_json` gives for a number depends on the features that other
+//! crates of a program turn on, and a signature must not.
 
 use super::{Limits, Value};
 

@@ -37,7 +37,7 @@ fn examine(
     let signed = keyring.verify(message)?;
     let by_key = |reason: Reason| reason.with_key(&signed.fingerprint);
     let payload = Payload::parse(&signed.payload, PayloadType::Simple).map_err(|why| {
-        let text = format!("what it signs is no statement about an image: {why}");
+        let text = format!("its payload is not a simple-signing document: {why}");
         by_key(Reason::new(ReasonKind::Payload, text))
     })?;
     judgement

@@ -17,8 +17,8 @@ use crate::{
     refusal::RefusalKind,
 };
 
-/// The type of the payloads that sign an image. Attachments of other types are something else, such as lists of
-/// components.
+/// The type of the payloads that sign an image. Attachments of other types are something else, such as lists
+/// of components.
 const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
 /// One accepted signature is enough, and the others may be anything.
@@ -55,7 +55,7 @@ fn examine(
     let signer = named(verified.by);
     let by_signer = |reason: Reason| reason.with_key(signer.to_string());
     let payload = Payload::parse(payload, PayloadType::Cosign).map_err(|why| {
-        let text = format!("what it signs is no statement about an image: {why}");
+        let text = format!("its payload is not a simple-signing document: {why}");
         by_signer(Reason::new(ReasonKind::Payload, text))
     })?;
     let statement = judgement.statement(&payload, sigstore.identity());

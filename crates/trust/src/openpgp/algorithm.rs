@@ -95,8 +95,8 @@ pub(super) enum PublicKey {
 }
 
 impl PublicKey {
-    /// Reads the algorithm's part of a key packet. `Ok(Err)` is the reason why a well-formed key of this algorithm or
-    /// size is not accepted.
+    /// Reads the algorithm's part of a key packet. `Ok(Err)` is the reason why a well-formed key of this
+    /// algorithm or size is not accepted.
     pub(super) fn read(algorithm: u8, mut reader: Reader<'_>) -> Result<Result<Self, String>, Malformed> {
         let key = match algorithm {
             RSA | RSA_SIGN => rsa::read(&mut reader)?,

@@ -19,7 +19,7 @@ pub(super) fn lost(why: impl Into<String>) -> FileError {
     FileError::Lost(why.into())
 }
 
-/// The content of every block of public keys in a text, which is none of other blocks.
+/// The content of every block of public keys in a text; other blocks are ignored.
 pub(super) fn public_keys(text: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let mut blocks = Vec::new();

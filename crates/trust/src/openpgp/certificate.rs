@@ -88,7 +88,8 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// Why the certificate as a whole is unusable: its primary key has no valid signature of its own over itself.
+    /// Why the certificate as a whole is unusable: its primary key has no valid signature of its own over
+    /// itself.
     pub(super) fn signing_keys(&self, now: u64) -> Result<Vec<SigningKey>, String> {
         let itself = self.statement(now)?;
         let primary = self.primary_state(&itself, now);
@@ -146,7 +147,8 @@ impl Certificate {
         Ok(Statement { direct, users })
     }
 
-    /// The newest of these signatures by the primary key over itself and more data that is right and in force.
+    /// The newest of these signatures by the primary key over itself and more data that is right and in
+    /// force.
     ///
     /// # Errors
     ///
@@ -201,8 +203,8 @@ impl Certificate {
         Ok(())
     }
 
-    /// Whether the primary key made this revocation. Its reason and times do not matter, and one that cannot be verified
-    /// counts too. Revocations by other keys are not followed.
+    /// Whether the primary key made this revocation. Its reason and times do not matter, and one that cannot
+    /// be verified counts too. Revocations by other keys are not followed.
     fn is_in_force(&self, revocation: &Signature, data: &[&[u8]]) -> bool {
         revocation.may_be_by(&self.primary)
             && revocation.verify(&self.primary, data, true) != Err(Failure::Wrong)
@@ -240,8 +242,8 @@ impl Certificate {
 
 /// The signatures of a key over itself that are in force.
 ///
-/// A signature over the key alone may say no more than who may revoke it, and of several user ids one may say less than
-/// another: so each thing is taken from the newest signature that says it, as GnuPG does.
+/// A signature over the key alone may say no more than who may revoke it, and of several user ids one may say
+/// less than another: so each thing is taken from the newest signature that says it, as GnuPG does.
 struct Statement<'a> {
     /// The newest over the key alone.
     direct: Option<&'a Signature>,
@@ -263,7 +265,8 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// Whether a subkey says itself that it belongs to its primary key: without that, anybody could claim a key of others.
+/// Whether a subkey says itself that it belongs to its primary key: without that, anybody could claim a key
+/// of others.
 fn is_back_signature(packet: &[u8], subkey: &Key, data: &[&[u8]], now: u64) -> bool {
     let Ok(AnySignature::Known(signature)) = AnySignature::read(packet) else {
         return false;

@@ -39,8 +39,8 @@ fn unsupported(text: impl Into<String>) -> Reason {
 }
 
 impl Message {
-    /// Reads a message: `OnePass Literal Signature` or `Signature Literal`, alone or as the whole content of one
-    /// compressed packet.
+    /// Reads a message: `OnePass Literal Signature` or `Signature Literal`, alone or as the whole content of
+    /// one compressed packet.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Reason> {
         if bytes.starts_with(b"-----BEGIN PGP ") {
             return Err(malformed(
@@ -145,7 +145,8 @@ fn packets(bytes: &[u8]) -> Result<Vec<Packet<'_>>, Reason> {
     Ok(packets)
 }
 
-/// The content of a literal packet (RFC 9580, 5.9). Its file name and time are not signed, and have no meaning here.
+/// The content of a literal packet (RFC 9580, 5.9). Its file name and time are not signed, and have no
+/// meaning here.
 fn content(body: &[u8]) -> Result<Vec<u8>, Reason> {
     let mut reader = Reader::new(body);
     let mut head = || -> Result<u8, Malformed> {

@@ -160,8 +160,9 @@ impl Subpackets {
                 _ => self.issuers.push(body.to_vec()),
             },
             20 if is_critical => self.critical = Some("it has a critical notation".to_owned()),
-            // Known to everybody and of no effect here: whether it may be exported or revoked, preferences, the primary
-            // user id, policies, designated revokers (not followed), the signer's user id, reasons, features.
+            // Known to everybody and of no effect here: whether it may be exported or revoked, preferences,
+            // the primary user id, policies, designated revokers (not followed), the signer's user id,
+            // reasons, features.
             4 | 7 | 11 | 12 | 20..=26 | 28..=30 | 34 => {}
             other if is_critical => {
                 self.critical = Some(format!("it has an unknown critical subpacket ({other})"));
@@ -193,8 +194,8 @@ impl Signature {
         self.issuers.is_empty() || self.issuers.iter().any(is_key)
     }
 
-    /// What it hashes of a user id, which begins with five bytes of type and length: the version 3 leaves them out
-    /// (RFC 9580, 5.2.4).
+    /// What it hashes of a user id, which begins with five bytes of type and length: the version 3 leaves
+    /// them out (RFC 9580, 5.2.4).
     pub(super) fn hashed_of<'a>(&self, user: &'a [u8]) -> &'a [u8] {
         let start = if self.version == 3 { 5 } else { 0 };
         user.get(start..).unwrap_or_default()

@@ -9,7 +9,8 @@ use crate::der;
 /// When the certificates of rcgen's defaults are valid.
 const TIME: Seconds = 1_705_276_800;
 
-/// Threat row T167: a certificate for time stamping is for nothing else, and says so in a way that cannot be passed over.
+/// Threat row T167: a certificate for time stamping is for nothing else, and says so in a way that cannot be
+/// passed over.
 #[test]
 fn t167_a_certificate_for_time_stamping_is_for_that_alone() {
     let mut params = CertificateParams::default();

@@ -14,8 +14,8 @@ struct Count {
     keys: usize,
 }
 
-/// Judges all vectors of a set. What must be refused is, what is good is accepted if the key is of a kind that this
-/// crate takes; of what is debatable, either will do.
+/// Judges all vectors of a set. What must be refused is, what is good is accepted if the key is of a kind
+/// that this crate takes; of what is debatable, either will do.
 fn judge(json: &str, hash: Hash, takes: impl Fn(&Value) -> bool) -> Count {
     let set: Value = serde_json::from_str(json).unwrap();
     let mut count = Count::default();

@@ -101,7 +101,7 @@ fn signatures_of_the_image_library_are_judged_as_it_judges_them() {
         ("no-optional-fields.signature", None),
         ("subkey.signature", None),
         ("subkey.signature-v3", None),
-        // Good signatures of what is no statement about an image.
+        // Good signatures of payloads that are no simple-signing documents.
         ("invalid-blob.signature", Some(ReasonKind::Payload)),
         ("invalid-blob.signature-v3", Some(ReasonKind::Payload)),
         ("invalid-reference.signature", Some(ReasonKind::Identity)),

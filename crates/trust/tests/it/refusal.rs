@@ -92,7 +92,7 @@ fn a_refusal_says_what_was_demanded_and_why_each_signature_does_not_count() {
         ),
         (
             vec![good(&two)],
-            format!("the key that it is by is not in the keyring (key {})", two.name()),
+            format!("the signing key is not in the keyring (key {})", two.name()),
         ),
         (
             vec![forged.clone()],
@@ -109,7 +109,7 @@ fn a_refusal_says_what_was_demanded_and_why_each_signature_does_not_count() {
         (
             vec![Sig::by(&one, 0, NOW).message(&one, b"{}")],
             format!(
-                "what it signs is no statement about an image: `payload` has no `critical` (key {})",
+                "its payload is not a simple-signing document: `payload` has no `critical` (key {})",
                 one.name()
             ),
         ),

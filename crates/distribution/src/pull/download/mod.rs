@@ -122,7 +122,7 @@ impl Download {
     ///
     /// # Errors
     ///
-    /// Fails if no endpoint sends the bytes from `offset` on.
+    /// No endpoint sends the bytes from `offset` on.
     pub(super) async fn open(fetch: Arc<Fetch>, offset: u64) -> Result<Self, Error> {
         let state = if offset > 0 && offset >= fetch.descriptor.size() {
             State::Ended(None)
@@ -138,14 +138,15 @@ impl Download {
         })
     }
 
-    /// Allows pieces that do not follow the one before: the download may widen, once its consumer mostly waits for the
-    /// network.
+    /// Allows pieces that do not follow the one before: the download may widen, once its consumer mostly
+    /// waits for the network.
     pub(super) fn in_any_order(mut self, consumer_wait: Arc<ConsumerWait>) -> Self {
         self.stream_rate = Some(StreamRate::new(consumer_wait));
         self
     }
 
-    /// Receives a piece, or follows one arrow of the diagram: all of them are here and in the two functions below.
+    /// Receives a piece, or follows one arrow of the diagram: all of them are here and in the two functions
+    /// below.
     fn step(&mut self, context: &mut Context<'_>) -> DownloadStep {
         // Taken out and put back, so that the next state can own what this one holds.
         let (state, step) = match mem::replace(&mut self.state, State::Ended(None)) {

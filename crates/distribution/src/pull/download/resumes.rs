@@ -6,7 +6,8 @@ use crate::pull::limits::FRUITLESS_RESUMES;
 
 /// Requests for the rest of the blob that may still be sent, as the client's retry policy allows.
 ///
-/// The attempts are counted since the last byte arrived: a download that advances is resumed as often as it is cut.
+/// The attempts are counted since the last byte arrived: a download that advances is resumed as often as it
+/// is cut.
 pub(super) struct Resumes {
     budget: RetryBudget,
     are_forbidden: bool,
@@ -27,8 +28,8 @@ impl Resumes {
         self.progressed = true;
     }
 
-    /// Counts another request, and returns the time to wait before it; `None` if the policy allows no other. The
-    /// first after a byte has arrived, and the first of all, are sent at once.
+    /// Counts another request, and returns the time to wait before it; `None` if the policy allows no other.
+    /// The first after a byte has arrived, and the first of all, are sent at once.
     pub(super) fn wait_before_next(&mut self) -> Option<Duration> {
         if mem::take(&mut self.progressed) {
             self.budget.reset();

@@ -47,7 +47,8 @@ impl StreamRate {
         self.slow = Some(rate);
     }
 
-    /// The rate in bytes per second, once after a chunk that showed that the consumer waits at least half of the time.
+    /// The rate in bytes per second, once after a chunk that showed that the consumer waits at least half of
+    /// the time.
     pub(super) const fn take_slow(&mut self) -> Option<f64> {
         self.slow.take()
     }

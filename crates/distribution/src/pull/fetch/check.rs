@@ -6,8 +6,8 @@ use wharf_http::content_coding;
 use super::content_range::ContentRange;
 use crate::send::RegistryAnswer;
 
-/// Checks an answer to a request for the bytes from `offset` on of a blob of `size` bytes: exactly these, or the whole
-/// blob. Returns the number of bytes to pass over.
+/// Checks an answer to a request for the bytes from `offset` on of a blob of `size` bytes: exactly these, or
+/// the whole blob. Returns the number of bytes to pass over.
 pub(super) fn check_rest(answer: &RegistryAnswer, offset: u64, size: u64) -> Result<u64, String> {
     if answer.status == StatusCode::PARTIAL_CONTENT {
         if offset == 0 {

@@ -9,13 +9,13 @@ pub(super) struct ContentRange {
 }
 
 impl ContentRange {
-    /// Reads the header of an answer. `None` if there is not exactly one, if it is no range of bytes, if `first` is after
-    /// `last`, or if `last` is not within `complete` (I9).
+    /// Reads the header of an answer. `None` if there is not exactly one, if it is no range of bytes, if
+    /// `first` is after `last`, or if `last` is not within `complete` (I9).
     ///
     /// # Deviation
     ///
-    /// Blanks around the numbers, the unit in capitals, and an equals sign after it as in `Range` are accepted: they
-    /// change none of the numbers.
+    /// Blanks around the numbers, the unit in capitals, and an equals sign after it as in `Range` are
+    /// accepted: they change none of the numbers.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(header::CONTENT_RANGE).iter();
         let (Some(value), None) = (values.next(), values.next()) else {

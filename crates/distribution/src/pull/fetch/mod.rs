@@ -30,12 +30,12 @@ impl Fetch {
         Self { remote, descriptor }
     }
 
-    /// Asks for the bytes from `offset` on, one endpoint after another. `failed` is the endpoint whose stream has just
-    /// broken off: it is asked last.
+    /// Asks for the bytes from `offset` on, one endpoint after another. `failed` is the endpoint whose stream
+    /// has just broken off: it is asked last.
     ///
     /// # Errors
     ///
-    /// Fails with what every endpoint answered, if none sends the bytes.
+    /// No endpoint sends the bytes: the error has the answer of each.
     pub(super) async fn part(&self, offset: u64, failed: Option<usize>) -> Result<Part, Error> {
         let endpoints = self.remote.endpoints(Intent::PullDigest, Operation::PullBlob)?;
         let mut order: Vec<usize> = self.remote.order(endpoints.len()).collect();
@@ -61,7 +61,8 @@ impl Fetch {
         Err(error)
     }
 
-    /// Asks the descriptor's own URLs for the bytes from `offset` on (N7). `None` if none sends them.
+    /// Asks the descriptor's own URLs for the bytes from `offset` on (docs/threats.md, N7). `None` if none
+    /// sends them.
     async fn part_from_urls(&self, endpoints: &[Endpoint], offset: u64) -> Option<Part> {
         let (index, endpoint) = endpoints.iter().enumerate().next_back()?;
         let client = self.remote.client();
@@ -110,7 +111,7 @@ impl Fetch {
     ///
     /// # Errors
     ///
-    /// Fails if the request fails, or with [`ErrorKind::Mismatch`] if the server sends other bytes.
+    /// The failure of the request, or [`ErrorKind::Mismatch`] if the server sends other bytes.
     pub(super) async fn range(&self, served_by: &ServedBy, first: u64, end: u64) -> Result<Part, Error> {
         let endpoints = self.remote.endpoints(Intent::PullDigest, Operation::PullBlob)?;
         let endpoint = endpoints.get(served_by.endpoint).ok_or_else(|| {
@@ -157,8 +158,8 @@ impl Fetch {
             .await
     }
 
-    /// Asks the host that the registry redirected to before. `None` if it does not send the range, for instance
-    /// because the link has expired: the registry is asked again.
+    /// Asks the host that the registry redirected to before. `None` if it does not send the range, for
+    /// instance because the link has expired: the registry is asked again.
     async fn ask_elsewhere(&self, endpoint: &Endpoint, url: &Url, range: &str) -> Option<RegistryAnswer> {
         let range = HeaderValue::try_from(range).ok()?;
         let answer = self

@@ -16,7 +16,8 @@ pub(in crate::pull) struct Part {
     body: ResponseBody,
     /// Bytes to pass over: the server sends the blob from its start.
     skip: u64,
-    /// The coding that the server says it has applied to the bytes, if any: the cause of a wrong number of bytes.
+    /// The coding that the server says it has applied to the bytes, if any: the cause of a wrong number of
+    /// bytes.
     coding: Option<String>,
     pub(in crate::pull) served_by: ServedBy,
     /// `None` for a range: its connection counts as one of the client's range permits.
@@ -28,7 +29,8 @@ pub(in crate::pull) struct Part {
 pub(in crate::pull) struct ServedBy {
     /// The index of the endpoint.
     pub(in crate::pull) endpoint: usize,
-    /// The URL at another host that the endpoint redirected to. Ranges are asked for there, which saves a round trip.
+    /// The URL at another host that the endpoint redirected to. Ranges are asked for there, which saves a
+    /// round trip.
     pub(super) elsewhere: Option<Url>,
     /// The URL of the answer, as errors show it.
     pub(in crate::pull) shown_url: String,
@@ -78,7 +80,8 @@ impl Part {
         Some(format!("the server sends more bytes than the blob has{note}"))
     }
 
-    /// The next chunk, which begins at `position`: without the bytes to pass over, and without those from `end` on.
+    /// The next chunk, which begins at `position`: without the bytes to pass over, and without those from
+    /// `end` on.
     pub(in crate::pull) fn poll_chunk(
         &mut self,
         position: u64,

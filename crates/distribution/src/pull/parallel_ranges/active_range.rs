@@ -58,7 +58,7 @@ impl ActiveRange {
     ///
     /// # Errors
     ///
-    /// Fails if the range is refused, breaks off, ends early or does not end.
+    /// The range is refused, breaks off, ends early or does not end.
     pub(super) fn poll_next(
         &mut self,
         fetch: &Fetch,

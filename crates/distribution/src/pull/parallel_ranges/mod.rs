@@ -27,9 +27,9 @@ use crate::{
 
 /// Ranges of a blob that are fetched at once, and handed out in the order in which their bytes arrive.
 ///
-/// Each range beside the first holds one of the client's permits for as long as the blob comes in ranges: that bounds
-/// the connections of all blobs together. A blob that gets no permits keeps its stream, which is faster than one range
-/// after another.
+/// Each range beside the first holds one of the client's permits for as long as the blob comes in ranges:
+/// that bounds the connections of all blobs together. A blob that gets no permits keeps its stream, which is
+/// faster than one range after another.
 ///
 /// A range that breaks off is asked for again, from the byte where it broke off.
 pub(super) struct ParallelRanges {
@@ -75,7 +75,8 @@ impl ParallelRanges {
         permits.try_acquire_many_owned(EXTRA_RANGES).ok()
     }
 
-    /// Begins to fetch ranges beside `stream`, which is at byte `at` and brought `rate` bytes per second alone.
+    /// Begins to fetch ranges beside `stream`, which is at byte `at` and brought `rate` bytes per second
+    /// alone.
     pub(super) fn start(
         fetch: &Arc<Fetch>,
         permits: OwnedSemaphorePermit,
@@ -114,7 +115,8 @@ impl ParallelRanges {
         Draining(self)
     }
 
-    /// The next piece of any active range. Ranges that broke off are asked for again; further ones if it `claims` them.
+    /// The next piece of any active range. Ranges that broke off are asked for again; further ones if it
+    /// `claims` them.
     fn poll_active(&mut self, claims: bool, context: &mut Context<'_>) -> Poll<Result<Piece, RangesEnd>> {
         loop {
             self.top_up(claims);

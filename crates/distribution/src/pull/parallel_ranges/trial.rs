@@ -52,8 +52,9 @@ impl Trial {
 
     /// Judges a round that had this rate, and begins the next.
     ///
-    /// `grow` adds connections: `None` if the blob may not have more, else whether the client had some to spare. If it
-    /// had none, the next round is compared with the rate of this one's predecessor again, because another blob may end.
+    /// `grow` adds connections: `None` if the blob may not have more, else whether the client had some to
+    /// spare. If it had none, the next round is compared with the rate of this one's predecessor again,
+    /// because another blob may end.
     pub(super) fn judge(&mut self, rate: f64, grow: impl FnOnce() -> Option<bool>) -> TrialResult {
         self.since = Instant::now();
         self.bytes = 0;
@@ -93,7 +94,8 @@ mod tests {
                 &[(80., Some(true)), (85., Some(true))],
                 TrialResult::EnoughConnections,
             ),
-            // The client has none to spare: the blob keeps its connections, and asks for more after the next round.
+            // The client has none to spare: the blob keeps its connections, and asks for more after the next
+            // round.
             (&[(80., Some(false)), (75., Some(false))], TrialResult::Undecided),
             (
                 &[(80., Some(false)), (75., Some(true)), (120., None)],

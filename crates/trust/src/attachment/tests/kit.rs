@@ -98,7 +98,8 @@ impl Log {
         }))
     }
 
-    /// Signs the payload in its canonical form, which is that of `serde_json` here: members are sorted, no space.
+    /// Signs the payload in its canonical form, which is that of `serde_json` here: members are sorted, no
+    /// space.
     pub(super) fn set_of(&self, payload: &serde_json::Value) -> String {
         let signature = base64(self.0.sign(payload.to_string().as_bytes()));
         json!({"SignedEntryTimestamp": signature, "Payload": payload}).to_string()
@@ -119,7 +120,8 @@ pub(super) fn body(signature: &[u8], pem: &str, payload: &[u8]) -> serde_json::V
 
 pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-/// What an authority's certificate has unless a test changes it: valid in 2024, for certificates of all purposes.
+/// What an authority's certificate has unless a test changes it: valid in 2024, for certificates of all
+/// purposes.
 pub(super) fn authority_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -166,8 +168,8 @@ pub(super) struct Certified {
 }
 
 impl Certified {
-    /// Signs with a certificate that `issuer` issues, logged at `time`. The chain has the certificates given, and the
-    /// root's in the end, as cosign writes it.
+    /// Signs with a certificate that `issuer` issues, logged at `time`. The chain has the certificates given,
+    /// and the root's in the end, as cosign writes it.
     pub(super) fn new(
         params: &CertificateParams,
         issuer: &Authority,

@@ -1,4 +1,5 @@
-//! Each region of something good, replaced by the same region of another good thing of the same signer or authority.
+//! Each region of something good, replaced by the same region of another good thing of the same signer or
+//! authority.
 
 use super::{
     super::annotations::{CERTIFICATE, SET, SIGNATURE},
@@ -117,7 +118,8 @@ fn no_region_of_a_certificate_can_be_anothers() {
     );
     let mut count = 0;
     for der in swapped(&one, &other).iter().chain([&other]) {
-        // The log has the changed certificate, as it has whatever anybody sends: it is the authority that must not.
+        // The log has the changed certificate, as it has whatever anybody sends: it is the authority that
+        // must not.
         let certified = Certified::with(&key, &pem(der), &[], TIME);
         assert!(certified.fulcio(&root.pem()).is_err());
         assert!(certified.pki(&root.pem(), TIME).is_err());
