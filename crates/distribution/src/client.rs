@@ -80,6 +80,8 @@ pub(crate) struct Host {
     pub(crate) upload_quirks: UploadQuirks,
     /// The optional requests that it did not answer.
     pub(crate) unanswered: Unanswered,
+    /// Whether it offers signatures in its API.
+    pub(crate) offers_signatures: Option<bool>,
     /// The class of its address.
     pub(crate) class: Option<(Origin, AddressClass)>,
 }

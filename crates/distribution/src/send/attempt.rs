@@ -3,12 +3,13 @@ use url::Url;
 use wharf_auth::{AuthError, AuthErrorKind, Authorization, Challenge, RequestedAccess, RootAnswer};
 use wharf_content::ErrorKind;
 use wharf_http::{
-    Followed, Peer, Redacted, Request, RequestBody, RequestClass, Scheme, WebPage, is_transient_status,
+    FollowError, Followed, Peer, Redacted, Request, RequestBody, RequestClass, Scheme, WebPage,
+    is_transient_status,
 };
 
 use super::{
     Call, Payload, RegistryAnswer,
-    call::{BULK, Destination},
+    call::{Access, BULK, Destination},
     failure::{
         AttemptFailure, asks_for_more, auth_failure, foreign_challenge, not_allowed, refused,
         transport_failure,
@@ -45,7 +46,7 @@ impl Client {
             })?,
         };
         let home = endpoint.peer(&base).map_err(|error| settings(call, error))?;
-        if call.is_anonymous {
+        if call.is_anonymous() {
             let followed = self.exchange(endpoint, call, &home, url, None).await?;
             return Self::judge(call, endpoint, None, followed).await;
         }
@@ -143,9 +144,13 @@ impl Client {
         let request = self.request(endpoint, call, url)?;
         self.shared().counting.requests.add();
         let header = sent.map(Authorization::header);
-        let answer = self.shared().transport.follow(home, request, header).await;
+        let answer = if call.access == Access::AnonymousAtHome {
+            self.stay(home, request).await
+        } else {
+            self.shared().transport.follow(home, request, header).await
+        };
         let followed = answer.map_err(|failed| transport_failure(call, endpoint, failed))?;
-        if !call.is_anonymous {
+        if !call.is_anonymous() {
             self.learn_from(endpoint, &home.origin, &followed);
         }
         tracing::debug!(
@@ -155,12 +160,27 @@ impl Client {
             authenticated = sent.is_some(),
             "answer"
         );
-        if followed.is_home && !call.is_anonymous {
+        if followed.is_home && !call.is_anonymous() {
             self.shared()
                 .warnings
                 .warn_of_headers(endpoint.registry.as_str(), followed.response.headers());
         }
         Ok(followed)
+    }
+
+    /// Sends one request to its origin without a login, and follows no redirect.
+    async fn stay(&self, home: &Peer, request: Request) -> Result<Followed, FollowError> {
+        let url = request.url.clone();
+        let sent = self.shared().transport.call_foreign(home, None, request).await;
+        match sent {
+            Ok(response) => Ok(Followed {
+                response,
+                url,
+                is_home: true,
+                home_class: None,
+            }),
+            Err(error) => Err(FollowError { error, url }),
+        }
     }
 
     /// Judges an answer to a request without a login, if a login might change the answer.

@@ -24,8 +24,8 @@ pub(crate) struct Call<'a> {
     pub(crate) repeatable: bool,
     /// True if the request only saves work: it is sent once, with a short time limit.
     pub(crate) is_optional: bool,
-    /// True if no login is sent, whatever the server asks for, and nothing is learned about the server.
-    pub(crate) is_anonymous: bool,
+    /// Whether a login is sent and redirects are followed.
+    pub(crate) access: Access,
     /// If set, the attempt reads the body of the answer up to this many bytes, so that a truncated body is
     /// a failed attempt and is repeated.
     pub(crate) whole: Option<u64>,
@@ -35,6 +35,17 @@ pub(crate) struct Call<'a> {
 
 /// The least number of bytes of a request that gets a connection of its own.
 pub(crate) const BULK: u64 = 4 * 1024 * 1024;
+
+/// Whether a login is sent with a request, and whether redirects are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// A login if the server asks for one; redirects are followed.
+    AsAsked,
+    /// No login, and nothing is learned about the server; redirects are followed.
+    Anonymous,
+    /// No login, and no redirect is followed.
+    AnonymousAtHome,
+}
 
 /// The URL of a request.
 pub(crate) enum Destination<'a> {
@@ -110,7 +121,7 @@ impl<'a> Call<'a> {
             expect,
             repeatable: true,
             is_optional: false,
-            is_anonymous: false,
+            access: Access::AsAsked,
             whole: None,
             volume: 0,
         }
@@ -154,7 +165,13 @@ impl<'a> Call<'a> {
 
     /// Sends no login, whatever the server asks for: 401 is judged as any other status.
     pub(crate) const fn anonymous(mut self) -> Self {
-        self.is_anonymous = true;
+        self.access = Access::Anonymous;
+        self
+    }
+
+    /// Sends no login, and judges a redirect as any other status.
+    pub(crate) const fn anonymous_at_home(mut self) -> Self {
+        self.access = Access::AnonymousAtHome;
         self
     }
 
@@ -171,9 +188,13 @@ impl<'a> Call<'a> {
         self
     }
 
+    pub(super) const fn is_anonymous(&self) -> bool {
+        !matches!(self.access, Access::AsAsked)
+    }
+
     /// True if the request is for a store of signatures, which is no registry.
     pub(super) fn is_to_store(&self) -> bool {
-        self.is_anonymous && self.operation == Operation::PullSignatures
+        self.is_anonymous() && self.operation == Operation::PullSignatures
     }
 
     /// The class of the request, which decides its time limit.

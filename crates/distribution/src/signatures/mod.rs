@@ -1,5 +1,7 @@
 //! Signatures of manifests, as they are kept beside a registry and in it. They are read here and judged elsewhere.
 
+mod attachments;
+mod extension;
 mod file;
 mod lookaside;
 mod served;
@@ -31,7 +33,11 @@ impl Remote {
     ///
     /// | kind | where | absent if |
     /// |---|---|---|
-    /// | simple | the lookaside store: `signature-1`, `signature-2` and so on (containers-registries.d(5)) | the file is missing, or the answer is 404 |
+    /// | simple | the API of a registry that offers it (`OpenShift`'s signatures extension), with the registry's login | the list is empty |
+    /// | simple, at all other registries | the lookaside store: `signature-1`, `signature-2` and so on (containers-registries.d(5)) | the file is missing, or the answer is 404 |
+    /// | attachments | the layers of the tag `sha256-….sig` in the repository, if `use-sigstore-attachments` is true | the registry says that there is no such tag |
+    ///
+    /// An attachment of another type than signatures has an empty payload: it is not fetched.
     ///
     /// `manifest` is the sha256 digest of the manifest's bytes, also if the image is known by another digest. A file that
     /// is no signature, such as a web page, is [`Signature::Unknown`] and fails nothing.
@@ -65,10 +71,15 @@ impl Remote {
             None => Reference::new(repository).with_digest(manifest),
         };
         let store = self.client().shared().signature_locations.store_for(&image);
-        if wanted.simple
-            && let Some(lookaside) = store.read()
-        {
-            signatures.extend(self.client().lookaside(lookaside, repository, manifest).await?);
+        if wanted.simple {
+            if self.client().offers_signatures(&endpoint).await? {
+                signatures.extend(self.extension(&endpoint, manifest).await?);
+            } else if let Some(lookaside) = store.read() {
+                signatures.extend(self.client().lookaside(lookaside, repository, manifest).await?);
+            }
+        }
+        if wanted.attachments && store.attachments() {
+            signatures.extend(self.attachments(&endpoint, manifest).await?);
         }
         Ok(signatures)
     }

@@ -84,6 +84,7 @@ fn every_loop_that_awaits_is_known() {
         ("send/mod.rs send_until_answered", "repeats"),
         ("send/mod.rs attempt", "candidates"),
         ("send/tokens.rs call", "repeats"),
+        ("signatures/attachments.rs attachments", "items"),
         ("signatures/lookaside.rs lookaside", "pages"),
         ("subject.rs update_list", "rewrites"),
         ("tags.rs next", "pages"),

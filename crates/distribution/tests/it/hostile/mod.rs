@@ -15,6 +15,7 @@ mod ranges;
 mod realms;
 mod referrers;
 mod refusals;
+mod registry_signatures;
 mod signatures;
 mod tokens;
 mod unanswered;
