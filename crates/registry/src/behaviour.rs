@@ -1,5 +1,5 @@
-//! The seam between the server and the API at which a registry can be made to misbehave. Without the feature `testing`
-//! it adds nothing.
+//! The seam between the server and the API at which a registry can be made to misbehave. Without the feature
+//! `testing` it adds nothing.
 
 #[cfg(feature = "testing")]
 pub(crate) use crate::testing::Behaviour;

@@ -49,8 +49,8 @@ impl Body {
         Self { inner: Inner::Empty }
     }
 
-    /// A body of exactly `length` bytes of a stream. It fails with [`ErrorKind::Corrupt`] if the stream has fewer
-    /// bytes, and ends after `length` bytes if the stream has more.
+    /// A body of exactly `length` bytes of a stream. It fails with [`ErrorKind::Corrupt`] if the stream has
+    /// fewer bytes, and ends after `length` bytes if the stream has more.
     #[must_use]
     pub fn stream(bytes: ByteStream, length: u64) -> Self {
         Self {

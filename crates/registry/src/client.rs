@@ -7,13 +7,13 @@ use http::request::Parts;
 /// The address of a client, as an extension of its request.
 ///
 /// [`Registry::serve`](crate::Registry) sets it. If you put the registry behind another server, set it there too:
-/// passwords are checked fairly between addresses, and the uploads of one client do not displace those of another. All
-/// requests without an address count as one client.
+/// passwords are checked fairly between addresses, and the uploads of one client do not displace those of
+/// another. All requests without an address count as one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
-/// A part of the network that counts as one client: an IPv4 address, or the /64 that an IPv6 host can choose its
-/// addresses from (RFC 6177).
+/// A part of the network that counts as one client: an IPv4 address, or the /64 that an IPv6 host can choose
+/// its addresses from (RFC 6177).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Network(IpAddr);
 

@@ -31,15 +31,16 @@ impl Registry {
         self
     }
 
-    /// Makes clients exchange their credentials for a token at the registry's own `/token`; tokens are valid for five
-    /// minutes. Without users, every client gets a token.
+    /// Makes clients exchange their credentials for a token at the registry's own `/token`; tokens are valid
+    /// for five minutes. Without users, every client gets a token.
     ///
-    /// The challenge leads clients to the [external URL](Registry::with_external_url); a served registry without one
-    /// names the address at which it listens.
+    /// The challenge leads clients to the [external URL](Registry::with_external_url); a served registry
+    /// without one names the address at which it listens.
     ///
-    /// A token carries the requested scopes, `repository:<path>:<actions>`, as far as its user has these rights. The
-    /// challenge to a mount also names the repository to mount from, or the scope `registry:blobs:mount` if the client
-    /// names none: with that scope, blobs of all repositories that the user may pull from can be mounted.
+    /// A token carries the requested scopes, `repository:<path>:<actions>`, as far as its user has these
+    /// rights. The challenge to a mount also names the repository to mount from, or the scope
+    /// `registry:blobs:mount` if the client names none: with that scope, blobs of all repositories that the
+    /// user may pull from can be mounted.
     #[must_use]
     pub fn with_tokens(self) -> Self {
         self.with_token_lifetime(Duration::from_secs(5 * 60))
@@ -76,8 +77,9 @@ impl Registry {
         self
     }
 
-    /// Sets whether clients without credentials are admitted. They may pull, or do what [`Registry::with_access`]
-    /// allows. `/v2/` still asks for a login: some clients only learn there that logins exist.
+    /// Sets whether clients without credentials are admitted. They may pull, or do what
+    /// [`Registry::with_access`] allows. `/v2/` still asks for a login: some clients only learn there that
+    /// logins exist.
     #[must_use]
     pub fn with_anonymous(mut self, anonymous: bool) -> Self {
         self.config_mut().authentication.anonymous = anonymous;
@@ -98,24 +100,25 @@ impl Registry {
         self
     }
 
-    /// Sets where clients find this registry: scheme, host and port, such as `https://registry.example.com`. Default:
-    /// `Location` is relative, and challenges name the address at which the registry listens. The `Host` header of a
-    /// request is never used.
+    /// Sets where clients find this registry: scheme, host and port, such as `https://registry.example.com`.
+    /// Default: `Location` is relative, and challenges name the address at which the registry listens. The
+    /// `Host` header of a request is never used.
     #[must_use]
     pub fn with_external_url(mut self, url: &str) -> Self {
         self.config_mut().external = Some(url.trim_end_matches('/').to_owned());
         self
     }
 
-    /// Sets whether tags, manifests and blobs can be deleted. Default: `true`. If not, DELETE is answered 405.
+    /// Sets whether tags, manifests and blobs can be deleted. Default: `true`. If not, DELETE is answered
+    /// 405.
     #[must_use]
     pub fn with_delete(mut self, delete: bool) -> Self {
         self.config_mut().delete = delete;
         self
     }
 
-    /// Sets whether a manifest may name layers, and an index manifests, that are not in the repository. Default:
-    /// `false`.
+    /// Sets whether a manifest may name layers, and an index manifests, that are not in the repository.
+    /// Default: `false`.
     #[must_use]
     pub fn with_sparse(mut self, sparse: bool) -> Self {
         self.config_mut().sparse = sparse;
@@ -145,8 +148,8 @@ impl Registry {
         self.with_read_only(true)
     }
 
-    /// Adds a `Warning` header to every answer (distribution-spec, *Warnings*). Characters that a header cannot have
-    /// become `?`. A warning is left out if all warnings together would exceed 4,096 bytes.
+    /// Adds a `Warning` header to every answer (distribution-spec, *Warnings*). Characters that a header
+    /// cannot have become `?`. A warning is left out if all warnings together would exceed 4,096 bytes.
     #[must_use]
     pub fn with_warning(mut self, text: &str) -> Self {
         let escaped = text.chars().fold(String::new(), |mut escaped, character| {

@@ -1,6 +1,6 @@
 //! The end of a connection whose client is still sending: it is closed in two steps (RFC 9112, 9.6). If both
-//! directions were closed at once, the client's next bytes would be answered with a reset, which discards the answer
-//! before the client has read it.
+//! directions were closed at once, the client's next bytes would be answered with a reset, which discards the
+//! answer before the client has read it.
 
 use std::{
     pin::Pin,
@@ -20,8 +20,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// How long a connection is read on after its last answer, if the request was not read to its end: until then the client
-/// may notice the answer.
+/// How long a connection is read on after its last answer, if the request was not read to its end: until then
+/// the client may notice the answer.
 pub(crate) const MAX_DRAIN: Duration = Duration::from_secs(5);
 /// The most bytes that a connection is read on after its last answer.
 pub(crate) const MAX_DRAINED: usize = 64 << 20;
@@ -95,8 +95,8 @@ impl Drain {
         self.closing.is_some()
     }
 
-    /// Reads and drops bytes until the client closes its side or a limit is reached. Ends at once if the last request
-    /// has been read to its end.
+    /// Reads and drops bytes until the client closes its side or a limit is reached. Ends at once if the last
+    /// request has been read to its end.
     pub(crate) fn poll<S: AsyncRead + Unpin>(
         &mut self,
         stream: &mut S,

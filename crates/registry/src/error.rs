@@ -146,7 +146,8 @@ impl ApiError {
     }
 }
 
-/// An error of the backend, as the client sees it. The backend's message is left out, since it may name paths.
+/// An error of the backend, as the client sees it. The backend's message is left out, since it may name
+/// paths.
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let (status, code, message) = match error.kind() {

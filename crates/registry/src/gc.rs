@@ -1,12 +1,12 @@
 //! Online garbage collection.
 //!
-//! A link is removed while its repository is locked, and the push of a manifest holds that lock from the check of what
-//! it needs to its acknowledgement: either the push finds the blob gone and fails, or the collection finds the blob in
-//! use. Content is removed while nothing can be linked, and only if no repository links it. So acknowledged content
-//! stays, and pushes go on.
+//! A link is removed while its repository is locked, and the push of a manifest holds that lock from the
+//! check of what it needs to its acknowledgement: either the push finds the blob gone and fails, or the
+//! collection finds the blob in use. Content is removed while nothing can be linked, and only if no
+//! repository links it. So acknowledged content stays, and pushes go on.
 //!
-//! A step is one repository, a part of the listing of content, or [`BATCH`] removals. Other tasks run between two
-//! steps. If the future is dropped, whole steps have been done.
+//! A step is one repository, a part of the listing of content, or [`BATCH`] removals. Other tasks run between
+//! two steps. If the future is dropped, whole steps have been done.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -29,11 +29,12 @@ const MANY: usize = 1000;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GcOptions {
-    /// The time that a blob that no manifest needs stays after a client has pushed it or asked for it, so that its
-    /// manifest can follow; likewise for untagged manifests. Restarts when a registry opens. Default: 1 hour.
+    /// The time that a blob that no manifest needs stays after a client has pushed it or asked for it, so
+    /// that its manifest can follow; likewise for untagged manifests. Restarts when a registry opens.
+    /// Default: 1 hour.
     pub grace: Duration,
-    /// Whether manifests are removed that no tag leads to: directly, through an index, or as a referrer of a manifest
-    /// that stays. Default: `false`.
+    /// Whether manifests are removed that no tag leads to: directly, through an index, or as a referrer of a
+    /// manifest that stays. Default: `false`.
     pub untagged: bool,
     /// Whether the collection only counts. Default: `false`.
     pub dry_run: bool,
@@ -87,16 +88,16 @@ pub struct GcReport {
 }
 
 impl Registry {
-    /// Removes blobs that no manifest needs, and content that no repository links. Pushes and pulls go on meanwhile.
-    /// The time grows linearly with the number of links and contents. The future may be dropped; the next collection
-    /// continues.
+    /// Removes blobs that no manifest needs, and content that no repository links. Pushes and pulls go on
+    /// meanwhile. The time grows linearly with the number of links and contents. The future may be dropped;
+    /// the next collection continues.
     ///
     /// A dry run does not count content that loses its last link in the same collection.
     ///
     /// # Errors
     ///
-    /// Those of the backend. If the removal of links cannot be recorded, as on a full disk, content without links is
-    /// removed nevertheless, and the error is returned.
+    /// Those of the backend. If the removal of links cannot be recorded, as on a full disk, content without
+    /// links is removed nevertheless, and the error is returned.
     pub async fn collect_garbage(&self, options: &GcOptions) -> Result<GcReport, Error> {
         let mut report = GcReport::default();
         let mut unlinked = Ok(());

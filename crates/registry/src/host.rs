@@ -2,8 +2,8 @@ use http::{HeaderMap, Request, Version, header, uri::Authority};
 
 use crate::{ErrorCode, error::ApiError};
 
-/// Refuses a request of HTTP/1.1 without a `Host` header, with two, or with a malformed one (RFC 9112, 3.2). The value
-/// is not compared with anything: this server has one registry.
+/// Refuses a request of HTTP/1.1 without a `Host` header, with two, or with a malformed one (RFC 9112, 3.2).
+/// The value is not compared with anything: this server has one registry.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
     if request.version() == Version::HTTP_11 && !is_right(request.headers()) {
         return Err(ApiError::bad(

@@ -19,28 +19,29 @@
 //! what was pushed or mounted to it.
 //!
 //! It does all of the OCI distribution specification: the official conformance program passes its development
-//! profile with nothing failed, skipped or disabled, in memory and on a disk, open, with Basic and with tokens,
-//! with sparse images and without.
+//! profile with nothing failed, skipped or disabled, in memory and on a disk, open, with Basic and with
+//! tokens, with sparse images and without.
 //!
-//! It is no cluster: one process owns a [`Backend`]. It does not scan images and does not sign them. It speaks HTTP/1.1
-//! only: all clients do, concurrent blobs need connections of their own anyway, and attacks by floods of HTTP/2 frames
-//! are impossible. A proxy in front of it may speak other versions.
+//! It is no cluster: one process owns a [`Backend`]. It does not scan images and does not sign them. It
+//! speaks HTTP/1.1 only: all clients do, concurrent blobs need connections of their own anyway, and attacks
+//! by floods of HTTP/2 frames are impossible. A proxy in front of it may speak other versions.
 //!
 //! # Parts
 //!
-//! A [`Backend`] stores [`Records`], [`Content`] and [`Uploads`]: [`MemoryBackend`], [`DiskBackend`], whose content is
-//! a [`wharf_store::Layout`]'s, or one of your own. [`Registry`] decides who sees what, and commits each change to
-//! the records before it answers. [`Limits`] bound what clients may ask for, [`Access`] says what users may do,
+//! A [`Backend`] stores [`Records`], [`Content`] and [`Uploads`]: [`MemoryBackend`], [`DiskBackend`], whose
+//! content is a [`wharf_store::Layout`]'s, or one of your own. [`Registry`] decides who sees what, and
+//! commits each change to the records before it answers. [`Limits`] bound what clients may ask for,
+//! [`Access`] says what users may do,
 //! [`Upstream`] makes the registry a cache of another, [`Observer`] hears of every request,
 //! [`LocalRepository`] fills a repository without HTTP, and
 //! [`Registry::collect_garbage`] removes what no manifest needs while everything goes on.
 //!
 //! # Misbehaving on demand
 //!
-//! A test of a client needs a registry that fails; the feature `testing` adds that. A `Fault` sets the failure (a
-//! status, a delay, a cut or flipped byte, a lost reply, a false range, a foreign `Location`), the requests that it
-//! hits, and how often; `Injected::hits` counts them. A `Profile` makes the registry differ from the specification as
-//! a known one does. `Registry::requests` lists the requests.
+//! A test of a client needs a registry that fails; the feature `testing` adds that. A `Fault` sets the
+//! failure (a status, a delay, a cut or flipped byte, a lost reply, a false range, a foreign `Location`), the
+//! requests that it hits, and how often; `Injected::hits` counts them. A `Profile` makes the registry differ
+//! from the specification as a known one does. `Registry::requests` lists the requests.
 //!
 //! ```
 //! # #[cfg(all(feature = "server", feature = "testing"))]
@@ -68,6 +69,7 @@
 //! | `conformance` | `conformance`: the suite for implementors of [`Records`], [`Content`] and [`Uploads`] |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::missing_errors_doc)]
 
 mod api;
 mod auth;
@@ -105,6 +107,7 @@ mod server;
 mod state;
 #[cfg(feature = "server")]
 mod stream;
+mod sync;
 #[cfg(feature = "testing")]
 mod testing;
 #[cfg(feature = "tls")]

@@ -4,36 +4,37 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The largest manifest, in bytes; larger ones are answered 413. Default 4 MiB, the least that a registry must
-    /// accept (distribution-spec, *Pushing Manifests*).
+    /// The largest manifest, in bytes; larger ones are answered 413. Default 4 MiB, the least that a registry
+    /// must accept (distribution-spec, *Pushing Manifests*).
     pub manifest: u64,
     /// The largest blob, in bytes; larger ones are answered 413. Default none.
     pub blob: Option<u64>,
-    /// Open upload sessions of one repository. At the limit, a new session displaces one of the client that has most.
-    /// Default 1,000.
+    /// Open upload sessions of one repository. At the limit, a new session displaces one of the client that
+    /// has most. Default 1,000.
     pub uploads: usize,
-    /// Open upload sessions of one user, in all repositories. At the limit, a new session displaces one that has not
-    /// been used for a minute. Default 1,000.
+    /// Open upload sessions of one user, in all repositories. At the limit, a new session displaces one that
+    /// has not been used for a minute. Default 1,000.
     pub user_uploads: usize,
-    /// The most entries of one page of tags, repositories or referrers; a larger `n` is reduced to this. Default
-    /// 1,000.
+    /// The most entries of one page of tags, repositories or referrers; a larger `n` is reduced to this.
+    /// Default 1,000.
     pub page: usize,
     /// Tags that one push by digest may set (`?tag=`); more are answered 414. Default 32.
     pub tags: usize,
-    /// The time that a request body may pause, and that a client may take no bytes of its answer. Default 30 s.
+    /// The time that a request body may pause, and that a client may take no bytes of its answer. Default 30
+    /// s.
     pub idle: Duration,
     /// The time after which an upload session without a request is dropped. Default 24 hours.
     pub upload_expiry: Duration,
-    /// Connections at a time; less if the process may open too few files, of which each connection may need two. At
-    /// the limit, a new connection displaces one without a request, else one of the client that has most, or waits.
-    /// Default 4,096.
+    /// Connections at a time; less if the process may open too few files, of which each connection may need
+    /// two. At the limit, a new connection displaces one without a request, else one of the client that has
+    /// most, or waits. Default 4,096.
     pub connections: usize,
     /// Bytes of all content of one repository, manifests and unfinished uploads included; more are answered
     /// 413. Default none.
     pub repository: Option<u64>,
-    /// Bytes of all content of one user, in all repositories; more are answered 413. Content counts for the user who
-    /// pushed or mounted it last, in every repository that has it. Clients without credentials have no such limit.
-    /// Default none.
+    /// Bytes of all content of one user, in all repositories; more are answered 413. Content counts for the
+    /// user who pushed or mounted it last, in every repository that has it. Clients without credentials have
+    /// no such limit. Default none.
     pub user: Option<u64>,
 }
 

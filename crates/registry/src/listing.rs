@@ -15,7 +15,8 @@ const PART: usize = 1024;
 pub struct Listing<T>(Pin<Box<dyn Stream<Item = Result<Vec<T>, Error>> + Send>>);
 
 impl<T: Send + 'static> Listing<T> {
-    /// A listing whose parts come from a stream. If the listing is dropped, the stream is not read to its end.
+    /// A listing whose parts come from a stream. If the listing is dropped, the stream is not read to its
+    /// end.
     pub fn new(parts: impl Stream<Item = Result<Vec<T>, Error>> + Send + 'static) -> Self {
         Self(Box::pin(parts))
     }

@@ -14,11 +14,11 @@ use crate::{
     state::{ManifestPush, Quota, RegistryState, Repository},
 };
 
-/// A repository of a registry in this process, as a [`Source`] and a [`Sink`] without HTTP, for example to fill it
-/// from a store.
+/// A repository of a registry in this process, as a [`Source`] and a [`Sink`] without HTTP, for example to
+/// fill it from a store.
 ///
-/// Rights are not checked, and faults and quirks do not apply. Blobs and manifests that a manifest needs must be
-/// there, as for clients.
+/// Rights are not checked, and faults and quirks do not apply. Blobs and manifests that a manifest needs must
+/// be there, as for clients.
 ///
 /// ```
 /// use wharf_content::{ImageBuilder, ImageConfig, Name, Platform, SinkExt as _, Source as _};

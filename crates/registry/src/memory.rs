@@ -5,7 +5,7 @@ use std::{
     fmt,
     ops::Range,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
 };
 
@@ -15,13 +15,15 @@ use futures_core::Stream;
 use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
 
-use crate::{Change, Content, Listing, Record, RecordKey, Records, RepositoryPath, Uploads};
+use crate::{
+    Change, Content, Listing, Record, RecordKey, Records, RepositoryPath, Uploads, sync::LockExt as _,
+};
 
 /// Chunks of fewer bytes are copied.
 const SMALL: usize = 64 * 1024;
 
-/// A backend in memory, gone with the process. Its content is not verified when it is read: it was hashed when it was
-/// uploaded, and nothing else can change it.
+/// A backend in memory, gone with the process. Its content is not verified when it is read: it was hashed
+/// when it was uploaded, and nothing else can change it.
 #[derive(Default)]
 pub struct MemoryBackend {
     state: Mutex<State>,
@@ -72,7 +74,7 @@ impl Chunks {
 
 impl MemoryBackend {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.locked()
     }
 }
 

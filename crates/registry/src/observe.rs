@@ -48,8 +48,8 @@ pub trait Observer: Send + Sync {
         let _ = digest;
     }
 
-    /// A change could not be recorded, as on a full or failing disk. Called once, until a change can be recorded
-    /// again.
+    /// A change could not be recorded, as on a full or failing disk. Called once, until a change can be
+    /// recorded again.
     fn storage_failed(&self, error: &Error) {
         let _ = error;
     }
@@ -78,7 +78,8 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
 /// A request and its outcome.
 ///
-/// Method, path and user come from a client or a token and may hold any character; escape them before you show them.
+/// Method, path and user come from a client or a token and may hold any character; escape them before you
+/// show them.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Answered {

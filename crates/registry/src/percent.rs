@@ -2,15 +2,16 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// Undoes the escapes of unreserved characters in a path, which does not change what it names (RFC 3986, 6.2.2.2).
-/// `None` if an escape is not two hexadecimal digits.
+/// Undoes the escapes of unreserved characters in a path, which does not change what it names (RFC 3986,
+/// 6.2.2.2). `None` if an escape is not two hexadecimal digits.
 pub(crate) fn normalise(path: &str) -> Option<Cow<'_, str>> {
     undo(path, |byte| {
         byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
     })
 }
 
-/// Undoes each escape of a text once. `None` if an escape is not two hexadecimal digits, or the result is not UTF-8.
+/// Undoes each escape of a text once. `None` if an escape is not two hexadecimal digits, or the result is not
+/// UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     undo(text, |_| true)
 }

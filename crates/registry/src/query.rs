@@ -1,4 +1,5 @@
-//! The query of a request or a form (`application/x-www-form-urlencoded`). The order and repeated keys are preserved.
+//! The query of a request or a form (`application/x-www-form-urlencoded`). The order and repeated keys are
+//! preserved.
 
 use std::borrow::Cow;
 

@@ -11,8 +11,8 @@ pub(crate) enum Requested {
     Unsatisfiable,
 }
 
-/// The part of `size` bytes that a request asks for (RFC 9110, *Range Requests*). Several ranges, other units and
-/// malformed ones are ignored, as the RFC allows; a range that ends before it begins cannot be satisfied.
+/// The part of `size` bytes that a request asks for (RFC 9110, *Range Requests*). Several ranges, other units
+/// and malformed ones are ignored, as the RFC allows; a range that ends before it begins cannot be satisfied.
 pub(crate) fn parse(headers: &HeaderMap, size: u64) -> Requested {
     let mut values = headers.get_all(header::RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -36,8 +36,8 @@ pub(crate) fn parse(headers: &HeaderMap, size: u64) -> Requested {
     }
 }
 
-/// The range that a chunk states: `first-last`, inclusive (distribution-spec, *Pushing a blob in chunks*). `Err` for
-/// any other value.
+/// The range that a chunk states: `first-last`, inclusive (distribution-spec, *Pushing a blob in chunks*).
+/// `Err` for any other value.
 pub(crate) fn content_range(headers: &HeaderMap) -> Result<Option<Range<u64>>, ()> {
     let mut values = headers.get_all(header::CONTENT_RANGE).iter();
     let Some(value) = values.next() else {

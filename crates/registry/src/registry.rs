@@ -90,8 +90,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Those of the backend, among them [`Corrupt`](wharf_content::ErrorKind::Corrupt) for a record that cannot be
-    /// read.
+    /// Those of the backend, among them [`Corrupt`](wharf_content::ErrorKind::Corrupt) for a record that
+    /// cannot be read.
     pub async fn open(backend: impl Backend + 'static) -> Result<Self, Error> {
         Ok(Self::over(RegistryState::load(Arc::new(backend)).await?))
     }
@@ -142,8 +142,8 @@ impl Registry {
         self.state.backend.health()
     }
 
-    /// Drops the upload sessions that have not been used for longer than [`Limits::upload_expiry`]. A served registry
-    /// does this every minute.
+    /// Drops the upload sessions that have not been used for longer than [`Limits::upload_expiry`]. A served
+    /// registry does this every minute.
     ///
     /// # Errors
     ///
@@ -154,11 +154,12 @@ impl Registry {
 
     /// Answers a request.
     ///
-    /// Runs in a tokio runtime with a clock. If the future is dropped, a request that changes something runs to its
-    /// end, until its body ends or fails; any other request ends, also one that waits for the check of a password.
+    /// Runs in a tokio runtime with a clock. If the future is dropped, a request that changes something runs
+    /// to its end, until its body ends or fails; any other request ends, also one that waits for the check of
+    /// a password.
     ///
-    /// Passwords are checked fairly between clients if the request has a [`ClientAddress`](crate::ClientAddress) as an
-    /// extension.
+    /// Passwords are checked fairly between clients if the request has a
+    /// [`ClientAddress`](crate::ClientAddress) as an extension.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,

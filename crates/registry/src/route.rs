@@ -4,8 +4,8 @@ use wharf_reference::{Digest, Tag};
 
 use crate::{ErrorCode, RepositoryPath, error::ApiError, percent};
 
-/// Reads a repository's path from its percent-encoded form in a request's path. Fails if an escape or the name is
-/// invalid.
+/// Reads a repository's path from its percent-encoded form in a request's path. Fails if an escape or the
+/// name is invalid.
 fn unescape(text: &str) -> Result<RepositoryPath, ApiError> {
     let text = percent::decode(text).ok_or_else(invalid_escape)?;
     RepositoryPath::parse(&text).map_err(|_| ApiError::bad(ErrorCode::NameInvalid, "invalid repository name"))
@@ -42,8 +42,8 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Parses the raw path of a request. Escapes are undone here, once, and nowhere else: rights are checked for the
-    /// result.
+    /// Parses the raw path of a request. Escapes are undone here, once, and nowhere else: rights are checked
+    /// for the result.
     ///
     /// | escape | is read |
     /// |---|---|

@@ -39,11 +39,11 @@ const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// The interval in which expired upload sessions are dropped.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A registry on a port of this machine. Dropping it closes all connections at once; [`Server::shutdown`] lets
-/// requests end.
+/// A registry on a port of this machine. Dropping it closes all connections at once; [`Server::shutdown`]
+/// lets requests end.
 ///
-/// It speaks HTTP/1.1, also over TLS. The head of a request may have 100 headers and about 400 kB, more is answered
-/// 431, and must arrive within 30 s of the connection or of the last answer; the rest is bounded by
+/// It speaks HTTP/1.1, also over TLS. The head of a request may have 100 headers and about 400 kB, more is
+/// answered 431, and must arrive within 30 s of the connection or of the last answer; the rest is bounded by
 /// [`Limits`](crate::Limits).
 pub struct Server {
     address: SocketAddr,
@@ -73,8 +73,8 @@ impl Registry {
 
     /// Serves the registry in plain HTTP at this address; port 0 is any unused one.
     ///
-    /// Unless [an external URL](Registry::with_external_url) is set, challenges lead clients to `http://` and the
-    /// address.
+    /// Unless [an external URL](Registry::with_external_url) is set, challenges lead clients to `http://` and
+    /// the address.
     ///
     /// # Errors
     ///
@@ -157,8 +157,8 @@ impl Server {
         &self.registry
     }
 
-    /// Stops accepting connections, and returns when the running requests have been answered. Connections without a
-    /// request are closed at once, those that never had one after a second.
+    /// Stops accepting connections, and returns when the running requests have been answered. Connections
+    /// without a request are closed at once, those that never had one after a second.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         let _ = (&mut self.task).await; // an aborted task has stopped, too

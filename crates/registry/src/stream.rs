@@ -12,8 +12,8 @@ use crate::{
     write_timeout::WriteTimeout,
 };
 
-/// A client's connection: given up when the client takes no bytes for too long, and closed so that a client that is
-/// still sending gets its answer.
+/// A client's connection: given up when the client takes no bytes for too long, and closed so that a client
+/// that is still sending gets its answer.
 pub(crate) struct ClientStream<S> {
     stream: S,
     write_timeout: WriteTimeout,

@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
 };
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -14,6 +14,8 @@ use tokio_rustls::{
     },
 };
 use wharf_content::{Error, ErrorKind};
+
+use crate::sync::RwLockExt as _;
 
 /// A certificate chain and its key, which can be replaced while the registry serves. Clones share them.
 #[derive(Clone)]
@@ -41,7 +43,7 @@ impl Tls {
     /// As [`Tls::from_pem`]; the old ones stay then.
     pub fn replace(&self, chain: &[u8], key: &[u8]) -> Result<(), Error> {
         let new = read(chain, key)?;
-        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = new;
+        *self.current.0.write_locked() = new;
         Ok(())
     }
 
@@ -89,6 +91,6 @@ struct Current(RwLock<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(&self.0.read_locked()))
     }
 }

@@ -1,6 +1,6 @@
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -8,15 +8,15 @@ use async_trait::async_trait;
 use tokio::{sync, time::Instant};
 use wharf_content::{Error, Source};
 
-use crate::state::SingleFlight;
+use crate::{state::SingleFlight, sync::LockExt as _};
 
 /// The time for which an absence upstream is remembered.
 const MISSING_FOR: Duration = Duration::from_secs(10);
 /// The most absences upstream that are remembered.
 const MAX_MISSING: usize = 10_000;
 
-/// The source of a registry that is a pull-through cache: content that the registry does not have is fetched from
-/// here.
+/// The source of a registry that is a pull-through cache: content that the registry does not have is fetched
+/// from here.
 ///
 /// The implementation has credentials of its own: those of clients are never sent upstream.
 ///
@@ -86,14 +86,14 @@ impl PullThrough {
 
     /// Whether upstream has recently reported that the item does not exist.
     pub(crate) fn is_missing(&self, key: &str) -> bool {
-        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = self.missing.locked();
         missing
             .get(key)
             .is_some_and(|since| since.elapsed() < MISSING_FOR)
     }
 
     pub(crate) fn note_missing(&self, key: &str) {
-        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missing = self.missing.locked();
         missing.retain(|_, since| since.elapsed() < MISSING_FOR);
         if missing.len() < MAX_MISSING {
             missing.insert(key.to_owned(), Instant::now());

@@ -19,8 +19,8 @@ impl WriteTimeout {
         Self { limit, timer: None }
     }
 
-    /// Passes on the result of a write, or fails with [`TimedOut`](io::ErrorKind::TimedOut) if writes have been pending
-    /// for longer than the limit.
+    /// Passes on the result of a write, or fails with [`TimedOut`](io::ErrorKind::TimedOut) if writes have
+    /// been pending for longer than the limit.
     pub(crate) fn check<T>(
         &mut self,
         polled: Poll<io::Result<T>>,

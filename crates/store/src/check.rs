@@ -118,12 +118,21 @@ impl Layout {
     ///
     /// An index may list images that are not in the layout; such a sparse index is no problem. If other
     /// processes remove images meanwhile, their content may be reported as missing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system, and [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) if index.json cannot be read. A
+    /// problem of the content is no error but in [`Checked::problems`].
     pub async fn check(&self) -> Result<Checked, Error> {
         self.blocking(|layout| check(&layout.shared.disk, false)).await
     }
 
     /// Checks as [`Layout::check`] does, and moves corrupt blobs aside, so that the next pull fetches them
     /// again. They are deleted by the first [`Layout::collect`] after a week.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::check`], and those of moving a blob aside.
     pub async fn repair(&self) -> Result<Checked, Error> {
         self.blocking(|layout| check(&layout.shared.disk, true)).await
     }

@@ -106,6 +106,10 @@ impl ExclusiveLayout {
 
     /// The size of content in bytes, or `None` if there is no file of it that this process may read. The
     /// bytes are not verified.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system. A file that this process may not read is no error.
     pub async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         let digest = digest.clone();
         self.layout
@@ -114,6 +118,10 @@ impl ExclusiveLayout {
     }
 
     /// The sizes of several contents, in their order, as by [`ExclusiveLayout::size`].
+    ///
+    /// # Errors
+    ///
+    /// As [`ExclusiveLayout::size`], of the first that fails.
     pub async fn sizes(&self, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
         let digests = digests.to_vec();
         let sizes = self.layout.blocking(move |layout| {
@@ -154,6 +162,11 @@ impl ExclusiveLayout {
     /// All content that [`ExclusiveLayout::remove`] may remove, in no order. As in a collection, blobs that
     /// another tool has written less than an hour ago are left out. When the future is dropped, the listing
     /// ends early.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system; [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) if index.json or a
+    /// document that an image needs cannot be read.
     pub async fn removable(&self) -> Result<Vec<Digest>, Error> {
         let waiting = Arc::new(());
         let waits = Arc::downgrade(&waiting);
@@ -167,6 +180,11 @@ impl ExclusiveLayout {
 
     /// Removes content and returns true, unless an image in index.json or a running operation of any
     /// process needs it. Disk space is freed after the last open stream of it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system; [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) if index.json or a
+    /// document that an image needs cannot be read. Nothing has been removed then.
     pub async fn remove(&self, digest: &Digest) -> Result<bool, Error> {
         let (named, digest) = (Arc::clone(&self.named), digest.clone());
         let removed = self
@@ -176,6 +194,10 @@ impl ExclusiveLayout {
     }
 
     /// Moves corrupt content aside for inspection. It is deleted a week later.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system. Missing content is no error.
     pub async fn quarantine(&self, digest: &Digest) -> Result<(), Error> {
         let digest = digest.clone();
         let aside = self.layout.blocking(move |layout| {
@@ -211,6 +233,11 @@ fn is_denied(error: &Error) -> bool {
 /// Uploads to the layout.
 impl ExclusiveLayout {
     /// Creates an empty upload with a new id of 1 to 64 lowercase letters, digits and hyphens.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](wharf_content::ErrorKind::Invalid) for a malformed id; those of the file
+    /// system, as for an id that is in use.
     pub async fn begin(&self, id: &str) -> Result<(), Error> {
         self.upload(id, Uploads::begin).await
     }
@@ -230,17 +257,31 @@ impl ExclusiveLayout {
 
     /// The number of bytes of an upload, or `None` if there is no such upload. They need not be on the
     /// disk.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](wharf_content::ErrorKind::Invalid) for a malformed id; those of the file system.
     pub async fn length(&self, id: &str) -> Result<Option<u64>, Error> {
         self.upload(id, Uploads::length).await
     }
 
     /// Makes all appended bytes survive a crash and returns their number. If that fails, the upload is
     /// empty afterwards, or removed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if there is no such upload; those of the
+    /// file system.
     pub async fn flush(&self, id: &str) -> Result<u64, Error> {
         self.upload(id, Uploads::flush).await
     }
 
     /// Reads all bytes of an upload.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if there is no such upload; those of the
+    /// file system, here or from the stream.
     pub async fn read_upload(&self, id: &str) -> Result<ByteStream, Error> {
         let (uploads, id) = (Arc::clone(&self.uploads), id.to_owned());
         ReadAhead::open(move || uploads.read(&id)).await
@@ -264,11 +305,19 @@ impl ExclusiveLayout {
     }
 
     /// Removes an upload, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](wharf_content::ErrorKind::Invalid) for a malformed id; those of the file system.
     pub async fn discard(&self, id: &str) -> Result<(), Error> {
         self.upload(id, Uploads::discard).await
     }
 
     /// The ids of all uploads, in no order.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
     pub async fn uploads(&self) -> Result<Vec<String>, Error> {
         let uploads = Arc::clone(&self.uploads);
         blocking(move || uploads.ids()).await

@@ -117,8 +117,8 @@ impl Layout {
         Self { shared, lease }
     }
 
-    /// Makes a pinning handle for one operation: the content that it relies on is not collected until its last
-    /// clone is dropped.
+    /// Makes a pinning handle for one operation: the content that it relies on is not collected until its
+    /// last clone is dropped.
     #[must_use]
     pub fn pinned(&self) -> Self {
         Self {
@@ -134,6 +134,10 @@ impl Layout {
     }
 
     /// Makes everything pushed so far survive a power failure, for content that gets no name.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system. Content pushed before is not known to be on the disk then; push it again.
     pub async fn sync(&self) -> Result<(), Error> {
         self.blocking(|layout| layout.shared.disk.sync_blobs()).await
     }

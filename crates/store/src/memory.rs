@@ -51,6 +51,10 @@ impl Memory {
     }
 
     /// Lists the images that have a name, in the order of the names.
+    ///
+    /// # Errors
+    ///
+    /// None today; the interface is that of [`Layout`](crate::Layout).
     pub async fn images(&self) -> Result<Vec<Image>, Error> {
         let state = self.read();
         let named = |(position, (name, digest)): (usize, (&Name, &Digest))| {
@@ -97,11 +101,19 @@ impl Memory {
 
     /// Removes a name; `false` if there was no such name. The image stays until [`Memory::collect`] and is
     /// found by its digest.
+    ///
+    /// # Errors
+    ///
+    /// None today; the interface is that of [`Layout`](crate::Layout).
     pub async fn untag(&self, name: &Name) -> Result<bool, Error> {
         Ok(self.write().names.remove(name).is_some())
     }
 
     /// Removes a name, or by digest all names of an image; `false` if there was nothing to remove.
+    ///
+    /// # Errors
+    ///
+    /// None today; the interface is that of [`Layout`](crate::Layout).
     pub async fn remove(&self, target: &Target) -> Result<bool, Error> {
         let mut state = self.write();
         let before = state.names.len();
@@ -114,6 +126,10 @@ impl Memory {
 
     /// Removes content that no named image needs. Content is not pinned, so do not call it while something
     /// is being pushed.
+    ///
+    /// # Errors
+    ///
+    /// None today; the interface is that of [`Layout`](crate::Layout).
     pub async fn collect(&self, options: &Collect) -> Result<Collected, Error> {
         let mut state = self.write();
         let live = state.live();
@@ -122,6 +138,10 @@ impl Memory {
 
     /// Removes images, those without a name or all, and the content that only they needed, as
     /// [`Layout::prune`](crate::Layout::prune) does.
+    ///
+    /// # Errors
+    ///
+    /// None today; the interface is that of [`Layout`](crate::Layout).
     pub async fn prune(&self, which: Prune, options: &Collect) -> Result<Collected, Error> {
         if which == Prune::Dangling {
             return self.collect(options).await; // here an image without a name is on no list

@@ -124,6 +124,11 @@ impl Layout {
 
     /// Removes a name. The image stays, under its other names or without a name. `false` if there was no
     /// such name.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system; [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) if index.json cannot be
+    /// read. index.json is unchanged then.
     pub async fn untag(&self, name: &Name) -> Result<bool, Error> {
         let name = name.clone();
         self.change_index(move |index| index.untag(&name)).await
@@ -133,6 +138,11 @@ impl Layout {
     /// its last name; by digest all its names. `false` if there was nothing to remove.
     ///
     /// Its content stays on the disk until [`Layout::collect`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system; [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt) if index.json cannot be
+    /// read. index.json is unchanged then.
     pub async fn remove(&self, target: &Target) -> Result<bool, Error> {
         let target = target.clone();
         self.change_index(move |index| index.remove(&target)).await

@@ -1,4 +1,8 @@
 //! Single flight: of several tasks that would do the same work for a digest, one does it and the others wait.
+//!
+//! `wharf-registry` has its own: there tasks wait, in async code, and any key may be locked. Here the caller
+//! chooses the kind of lock, because hashing locks on threads for blocking work. The two share too little for a
+//! public type.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! What the programs share that run one thing many times with another fault each time.
+//! Shared code of the programs that run one thing many times with another fault each time.
 
 use std::{
     path::Path,
@@ -11,8 +11,8 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Whether `cargo test` wants the program of this name to run, by the program's arguments: they are no request for a
-/// list, and a filter fits.
+/// Whether `cargo test` wants the program of this name to run, by the program's arguments: they are no
+/// request for a list, and a filter fits.
 pub fn is_wanted(program: &str, arguments: &[String]) -> bool {
     !arguments.iter().any(|argument| {
         ["--list", "--ignored"].contains(&argument.as_str())
@@ -35,7 +35,8 @@ pub fn seed(variable: &str) -> u64 {
     })
 }
 
-/// A temporary directory, in memory where the system has a place for that: the campaigns are not about the disk.
+/// A temporary directory, in memory where the system has a place for that: the campaigns are not about the
+/// disk.
 pub fn directory(prefix: &str) -> TempDir {
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() {

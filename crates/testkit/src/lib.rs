@@ -1,4 +1,4 @@
-//! What the workspace's tests stand on: images, real programs to compare with, and registries that attack.
+//! The foundation of the workspace's tests: images, real programs to compare with, and registries that attack.
 //!
 //! ```
 //! use wharf_testkit::{Image, Sandbox};

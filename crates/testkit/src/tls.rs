@@ -86,7 +86,7 @@ impl TestCa {
         }
     }
 
-    /// What a client needs to trust this authority and nothing else.
+    /// The settings with which a client trusts this authority and nothing else.
     pub fn client_config(&self) -> Arc<ClientConfig> {
         let builder = ClientConfig::builder_with_provider(provider());
         let builder = builder

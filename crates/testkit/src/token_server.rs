@@ -21,7 +21,7 @@ use crate::{Request, TestCa, TestCertificate, response, wire};
 /// Names the key that signs the tokens.
 const KEY_ID: &str = "token-signer";
 
-/// What a principal may do where.
+/// The actions that a principal may do in a repository.
 #[derive(Debug, Clone)]
 pub struct Grant {
     /// A repository's name, or a prefix of it that ends in `*`.
@@ -152,7 +152,7 @@ impl TokenServerBuilder {
         self
     }
 
-    /// What may be done without a user.
+    /// The grants of requests without a user.
     #[must_use]
     pub fn anonymous(mut self, grants: &[Grant]) -> Self {
         self.anonymous = grants.to_vec();

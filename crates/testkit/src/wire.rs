@@ -73,7 +73,7 @@ fn values(encoded: &[u8], name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Who is told of every byte as it arrives, also of a request that never becomes whole.
+/// The listener that is told of every byte as it arrives, also of a request that never becomes whole.
 pub(crate) type Seen<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
 
 /// Reads one whole request, or `None` if the client closed the connection before the first byte.

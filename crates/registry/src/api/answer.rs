@@ -1,5 +1,5 @@
-//! Receives a request, passes it through the [behaviour](crate::behaviour) to its endpoint, adds the headers that all
-//! responses have, and observes the response.
+//! Receives a request, passes it through the [behaviour](crate::behaviour) to its endpoint, adds the headers
+//! that all responses have, and observes the response.
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -87,8 +87,9 @@ fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> 
     }
 }
 
-/// Admits and performs a request. A request that only reads ends when its client goes, and so does any request that
-/// has not been admitted yet. A request that changes something runs to its end, on a task of its own.
+/// Admits and performs a request. A request that only reads ends when its client goes, and so does any
+/// request that has not been admitted yet. A request that changes something runs to its end, on a task of its
+/// own.
 pub(crate) async fn respond(registry: &Registry, request: Request<RequestBody>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     if parts.method == Method::OPTIONS {

@@ -89,8 +89,8 @@ impl RepositoryRequest<'_> {
         *self.method == Method::GET && whole && !self.is_cache()
     }
 
-    /// DELETE of a blob: removes the link from this repository (distribution-spec, *Deleting Blobs*). The collector
-    /// removes the bytes when no repository links them.
+    /// DELETE of a blob: removes the link from this repository (distribution-spec, *Deleting Blobs*). The
+    /// collector removes the bytes when no repository links them.
     pub(super) async fn delete_blob(&self, digest: &Digest) -> ApiResult {
         let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let state = &self.registry.state;

@@ -1,8 +1,8 @@
-//! Conditional requests (RFC 9110, 13): a client reads only what it does not have yet, or changes only what it has
-//! seen.
+//! Conditional requests (RFC 9110, 13): a client reads only what it does not have yet, or changes only what
+//! it has seen.
 //!
-//! Entity tags are digests in quotes, and strong. There is no `Last-Modified`, so conditions on dates are ignored, as
-//! the RFC demands.
+//! Entity tags are digests in quotes, and strong. There is no `Last-Modified`, so conditions on dates are
+//! ignored, as the RFC demands.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use wharf_reference::Digest;
@@ -18,8 +18,8 @@ pub(super) fn etag(digest: &Digest) -> Result<HeaderValue, ApiError> {
     value(format!("\"{digest}\""))
 }
 
-/// The answer instead of the content, if a condition of the request demands one: 304 if the client has the content,
-/// 412 if it wants other content.
+/// The answer instead of the content, if a condition of the request demands one: 304 if the client has the
+/// content, 412 if it wants other content.
 pub(super) fn instead_of(headers: &HeaderMap, digest: &Digest) -> Option<ApiResult> {
     if !if_match(headers, Some(digest)) {
         return Some(Err(ApiError::condition()));
@@ -75,8 +75,8 @@ enum Tag<'a> {
     Weak(&'a str),
 }
 
-/// The entity tags of a header. A digest without quotes, which some clients send, counts as a tag; malformed tags
-/// match nothing.
+/// The entity tags of a header. A digest without quotes, which some clients send, counts as a tag; malformed
+/// tags match nothing.
 fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = Tag<'_>> {
     let lines = headers.get_all(name).into_iter();
     lines
@@ -122,7 +122,8 @@ mod tests {
         let digest = Digest::parse(&format!("sha256:{hex}")).unwrap();
         let (own, weak) = (format!("\"{digest}\""), format!("W/\"{digest}\""));
         let list = format!("\"x\", W/\"y\" ,{own}");
-        // The header's value, whether If-Match lets pass, whether If-None-Match names the content; of nothing the same.
+        // The header's value, whether If-Match lets pass, whether If-None-Match names the content; of nothing
+        // the same.
         let cases: [(&str, [bool; 4]); 9] = [
             (&own, [true, true, false, false]),
             (&weak, [false, true, false, false]),

@@ -15,8 +15,8 @@ use crate::{Backend, ErrorCode, body::RequestBody, error::ApiError};
 
 /// Bytes of an upload that are written and hashed at a time. Up to twice as many are in memory.
 const BATCH: usize = 512 * 1024;
-/// The lowest rate of a document, in bytes a second, on average after the first allowed pause. A document is held in
-/// memory until it is complete.
+/// The lowest rate of a document, in bytes a second, on average after the first allowed pause. A document is
+/// held in memory until it is complete.
 const MIN_RATE: u64 = 1024;
 /// Batches of fewer bytes are hashed on the current thread.
 const SMALL: usize = 64 * 1024;

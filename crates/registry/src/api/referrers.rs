@@ -28,7 +28,8 @@ struct Index<'a> {
 impl RepositoryRequest<'_> {
     /// GET of the manifests that refer to `subject`, by digest (distribution-spec, *Listing Referrers*).
     ///
-    /// A page ends at the limit of entries, or before it exceeds half the size that clients accept for a manifest.
+    /// A page ends at the limit of entries, or before it exceeds half the size that clients accept for a
+    /// manifest.
     pub(super) async fn referrers(&self, subject: &Digest) -> ApiResult {
         if let Some(answer) = conditions::instead_of_document(self.headers) {
             return answer;

@@ -43,9 +43,9 @@ impl RepositoryRequest<'_> {
         self.progress(StatusCode::NO_CONTENT, id, &session)
     }
 
-    /// DELETE of a session (distribution-spec, end-14). A request that is writing to the session is cancelled, and the
-    /// session ends when that request has ended: a client that breaks off an upload cannot know whether the registry
-    /// has noticed.
+    /// DELETE of a session (distribution-spec, end-14). A request that is writing to the session is
+    /// cancelled, and the session ends when that request has ended: a client that breaks off an upload cannot
+    /// know whether the registry has noticed.
     pub(super) async fn cancel_upload(&self, id: &str) -> ApiResult {
         let session = self.session(id)?;
         session.cancel();
@@ -152,7 +152,8 @@ impl RepositoryRequest<'_> {
         Ok(())
     }
 
-    /// Receives the body into the upload. On success and on failure the session records how many bytes are stored.
+    /// Receives the body into the upload. On success and on failure the session records how many bytes are
+    /// stored.
     async fn take(
         &self,
         id: &str,
@@ -211,7 +212,8 @@ impl RepositoryRequest<'_> {
         outcome
     }
 
-    /// Counts received bytes against the quotas at once, so that concurrent uploads do not exceed them together.
+    /// Counts received bytes against the quotas at once, so that concurrent uploads do not exceed them
+    /// together.
     fn account(
         &self,
         session: &Arc<Session>,
@@ -254,8 +256,8 @@ impl RepositoryRequest<'_> {
         Ok(progress)
     }
 
-    /// The length of the chunk in bytes, if the request states it. Fails if the chunk does not begin where the last
-    /// one ended.
+    /// The length of the chunk in bytes, if the request states it. Fails if the chunk does not begin where
+    /// the last one ended.
     fn check_range(
         &self,
         id: &str,

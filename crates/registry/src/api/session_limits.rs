@@ -69,8 +69,8 @@ fn open(state: &RegistryState, which: impl Fn(&Session) -> bool) -> Vec<Open> {
         .collect()
 }
 
-/// Drops the upload that has not been used for the longest time, if that is at least `idle` and no request writes to
-/// it.
+/// Drops the upload that has not been used for the longest time, if that is at least `idle` and no request
+/// writes to it.
 async fn make_way(state: &RegistryState, mut uploads: Vec<Open>, idle: Duration) -> Result<(), ApiError> {
     uploads.sort_by_key(|(_, session)| std::cmp::Reverse(session.idle()));
     let longest = uploads

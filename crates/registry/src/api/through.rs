@@ -1,8 +1,8 @@
 //! Answers from upstream, stored on their way to the client.
 //!
-//! A manifest is stored when its digest has been verified, a tag when its manifest is stored, a blob when it has been
-//! received whole. One client fetches an item while others wait for it. If upstream cannot be reached, stored content
-//! is served.
+//! A manifest is stored when its digest has been verified, a tag when its manifest is stored, a blob when it
+//! has been received whole. One client fetches an item while others wait for it. If upstream cannot be
+//! reached, stored content is served.
 
 use std::{
     pin::Pin,
@@ -129,8 +129,8 @@ impl RepositoryRequest<'_> {
         })
     }
 
-    /// The size of a blob, in bytes, that a manifest of this repository names, whether the blob is here or only
-    /// upstream.
+    /// The size of a blob, in bytes, that a manifest of this repository names, whether the blob is here or
+    /// only upstream.
     pub(super) fn expected_blob(&self, digest: &Digest) -> Option<u64> {
         self.through()?;
         let repository = self.registry.state.existing(&self.path)?;
@@ -144,8 +144,8 @@ impl RepositoryRequest<'_> {
         })
     }
 
-    /// The bytes of a blob from upstream, which are stored on their way; `None` if another client has fetched the blob
-    /// meanwhile.
+    /// The bytes of a blob from upstream, which are stored on their way; `None` if another client has fetched
+    /// the blob meanwhile.
     pub(super) async fn fetch_blob(
         &self,
         digest: &Digest,
@@ -187,8 +187,8 @@ impl RepositoryRequest<'_> {
     }
 }
 
-/// The answer to a client for a failure of upstream: 404 for content that upstream does not have, 429, 502 or 504
-/// else.
+/// The answer to a client for a failure of upstream: 404 for content that upstream does not have, 429, 502 or
+/// 504 else.
 fn unreachable(error: &Error) -> ApiError {
     const MESSAGE: &str = "upstream cannot be reached";
     let status = match error.kind() {

@@ -18,8 +18,8 @@ use crate::{
 
 /// The longest form that asks for a token, in bytes.
 const MAX_FORM: u64 = 64 * 1024;
-/// The time for a form that asks for a token, from its first byte to its last. The form comes before any credentials,
-/// and a server that shuts down waits for it.
+/// The time for a form that asks for a token, from its first byte to its last. The form comes before any
+/// credentials, and a server that shuts down waits for it.
 const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most scopes of one token.
 const MAX_SCOPES: usize = 64;

@@ -61,8 +61,8 @@ impl RepositoryRequest<'_> {
         }
     }
 
-    /// The size of a blob, in bytes, that may be mounted: the blob is in a repository that the client may pull from.
-    /// Blobs of other repositories are treated as missing.
+    /// The size of a blob, in bytes, that may be mounted: the blob is in a repository that the client may
+    /// pull from. Blobs of other repositories are treated as missing.
     fn mountable(&self, digest: &Digest) -> Option<u64> {
         let state = &self.registry.state;
         let authentication = &self.registry.config.authentication;

@@ -2,13 +2,14 @@
 
 use std::thread;
 
-/// The priority of the threads, in steps of `nice`. Such a thread gets a quarter of a processor that one normal thread
-/// wants, and all of an idle one.
+/// The priority of the threads, in steps of `nice`. Such a thread gets a quarter of a processor that one
+/// normal thread wants, and all of an idle one.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 
-/// Does the work on a thread of low priority, where the system has priorities of threads, and waits for it. `None` if
-/// no thread can be started. Each work has a thread of its own, since a thread may not raise its priority again.
+/// Does the work on a thread of low priority, where the system has priorities of threads, and waits for it.
+/// `None` if no thread can be started. Each work has a thread of its own, since a thread may not raise its
+/// priority again.
 pub(super) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().spawn_scoped(scope, || {
@@ -22,7 +23,8 @@ pub(super) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
 fn stand_back() {
     #[cfg(target_os = "linux")]
     {
-        // To Linux, the calling thread alone; elsewhere it would be the process. Without this it is only slower.
+        // To Linux, the calling thread alone; elsewhere it would be the process. Without this it is only
+        // slower.
         let _ = rustix::process::setpriority_process(None, NICENESS);
     }
 }

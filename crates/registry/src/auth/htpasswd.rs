@@ -2,7 +2,7 @@ use std::{
     collections::HashMap,
     fmt,
     hint::black_box,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, RwLock},
 };
 
 use tokio::task::spawn_blocking;
@@ -14,20 +14,23 @@ use super::{
     passwords::{Busy, PasswordQueue},
     users::{hash, same},
 };
-use crate::client::ClientNetwork;
+use crate::{
+    client::ClientNetwork,
+    sync::{LockExt as _, RwLockExt as _},
+};
 
-/// The highest cost of a bcrypt hash that is accepted. Each step doubles the time of a check; at this one it takes some
-/// seconds.
+/// The highest cost of a bcrypt hash that is accepted. Each step doubles the time of a check; at this one it
+/// takes some seconds.
 const MAX_COST: u32 = 16;
 /// The lowest cost of a bcrypt hash.
 const MIN_COST: u32 = 4;
 
 /// Users with bcrypt hashes, as `htpasswd -B` writes them (Apache HTTP server). Clones share them.
 ///
-/// The check of a password takes long by design, from 1 ms (cost 4) to some seconds (cost 16). Few checks run at a
-/// time, fairly between clients, and on Linux on threads of low priority (`nice` 5). A password that was right is
-/// remembered, as a hash, until the users are replaced. A refusal takes as long as the check of the highest cost in
-/// use, whether the user exists or not.
+/// The check of a password takes long by design, from 1 ms (cost 4) to some seconds (cost 16). Few checks run
+/// at a time, fairly between clients, and on Linux on threads of low priority (`nice` 5). A password that was
+/// right is remembered, as a hash, until the users are replaced. A refusal takes as long as the check of the
+/// highest cost in use, whether the user exists or not.
 #[derive(Clone)]
 pub struct Htpasswd {
     users: Arc<RwLock<Users>>,
@@ -48,7 +51,8 @@ struct Entry {
 }
 
 impl Htpasswd {
-    /// Parses lines of `name:hash`. Empty lines, lines that begin with `#`, and a byte order mark are skipped.
+    /// Parses lines of `name:hash`. Empty lines, lines that begin with `#`, and a byte order mark are
+    /// skipped.
     ///
     /// # Errors
     ///
@@ -66,7 +70,7 @@ impl Htpasswd {
     /// As [`Htpasswd::parse`]; the old users stay then.
     pub fn replace(&self, text: &str) -> Result<(), Error> {
         let users = read(text)?;
-        *self.users.write().unwrap_or_else(PoisonError::into_inner) = users;
+        *self.users.write_locked() = users;
         Ok(())
     }
 
@@ -78,7 +82,7 @@ impl Htpasswd {
         password: &str,
     ) -> Result<bool, Busy> {
         let (entry, cost) = {
-            let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+            let users = self.users.read_locked();
             if users.entries.is_empty() {
                 return Ok(false);
             }
@@ -88,7 +92,7 @@ impl Htpasswd {
             return Ok(false);
         };
         if let Some(entry) = &entry {
-            let known = entry.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let known = entry.known.locked().clone();
             if known.is_some_and(|known| same(known.as_str(), sent.as_str())) {
                 return Ok(true);
             }
@@ -103,15 +107,15 @@ impl Htpasswd {
         });
         let right = checking.await.ok().flatten().ok_or(Busy::Full)?;
         if let Some(entry) = entry.filter(|_| right) {
-            *entry.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
+            *entry.known.locked() = Some(sent);
         }
         Ok(right)
     }
 }
 
-/// Whether the password has this hash, of this cost. If it has not, or if there is no such user, the check takes as
-/// long as one of the highest cost: each step of the cost doubles the time, so one hash of each cost from the user's
-/// to the one below the highest is added.
+/// Whether the password has this hash, of this cost. If it has not, or if there is no such user, the check
+/// takes as long as one of the highest cost: each step of the cost doubles the time, so one hash of each cost
+/// from the user's to the one below the highest is added.
 fn check(bcrypt: Option<&(String, u32)>, highest: u32, password: &str) -> bool {
     let burn = |cost: u32| {
         let _ = black_box(bcrypt::hash_with_salt(password, cost, [0; 16]));

@@ -1,12 +1,12 @@
 //! Tokens that another party has signed (RFC 7519), with keys from a JWKS (RFC 7517).
 //!
-//! A key is found by its `kid` among the configured keys, and the algorithm is the key's. Keys, URLs and algorithms
-//! that the token itself names are ignored.
+//! A key is found by its `kid` among the configured keys, and the algorithm is the key's. Keys, URLs and
+//! algorithms that the token itself names are ignored.
 
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use wharf_content::{Error, ErrorKind};
 
 use super::{Action, Grant, Principal};
+use crate::sync::RwLockExt as _;
 
 /// The tolerance for the difference between two clocks, in seconds.
 const SKEW: u64 = 60;
@@ -38,8 +39,8 @@ enum Key {
 }
 
 impl TokenKeys {
-    /// Reads a JSON Web Key Set: EC keys on P-256 (for ES256), OKP keys on Ed25519 (for `EdDSA`), RSA keys of 2048
-    /// to 8192 bits (RS256), each with a `kid`. Keys for other uses are skipped.
+    /// Reads a JSON Web Key Set: EC keys on P-256 (for ES256), OKP keys on Ed25519 (for `EdDSA`), RSA keys of
+    /// 2048 to 8192 bits (RS256), each with a `kid`. Keys for other uses are skipped.
     ///
     /// # Errors
     ///
@@ -57,16 +58,12 @@ impl TokenKeys {
     /// As [`TokenKeys::from_jwks`]; the old keys stay then.
     pub fn replace(&self, json: &[u8]) -> Result<(), Error> {
         let keys = read(json)?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.keys.write_locked() = keys;
         Ok(())
     }
 
     fn key(&self, kid: &str) -> Option<Key> {
-        self.keys
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(kid)
-            .cloned()
+        self.keys.read_locked().get(kid).cloned()
     }
 }
 

@@ -70,7 +70,8 @@ impl Action {
         }
     }
 
-    /// The actions that a challenge asks for: a push asks for pulls too, so that one token serves the whole push.
+    /// The actions that a challenge asks for: a push asks for pulls too, so that one token serves the whole
+    /// push.
     const fn scope(self) -> &'static str {
         match self {
             Self::Pull => "pull",
@@ -80,10 +81,12 @@ impl Action {
     }
 }
 
-/// Decides what users may do: the rights of a registry, for [`Registry::with_access`](crate::Registry::with_access). A
-/// function with the parameters of [`Access::allows`] implements it.
+/// Decides what users may do: the rights of a registry, for
+/// [`Registry::with_access`](crate::Registry::with_access). A function with the parameters of
+/// [`Access::allows`] implements it.
 ///
-/// Rights are checked before anything is looked up, so that a refusal does not reveal whether something exists.
+/// Rights are checked before anything is looked up, so that a refusal does not reveal whether something
+/// exists.
 ///
 /// ```
 /// use wharf_registry::{Access, Action, Registry};
@@ -107,9 +110,10 @@ impl Action {
 /// # let _ = registry;
 /// ```
 pub trait Access: Send + Sync {
-    /// Whether `user` may do this to the repository at `path`. `None` stands for a client without credentials; such
-    /// clients are only admitted by [`Registry::with_anonymous`](crate::Registry::with_anonymous). Called for every
-    /// request, so it must not block.
+    /// Whether `user` may do this to the repository at `path`. `None` stands for a client without
+    /// credentials; such clients are only admitted by
+    /// [`Registry::with_anonymous`](crate::Registry::with_anonymous). Called for every request, so it must
+    /// not block.
     fn allows(&self, user: Option<&str>, path: &str, action: Action) -> bool;
 }
 
@@ -129,8 +133,8 @@ impl<T: Access + ?Sized> Access for Arc<T> {
 #[derive(Clone, Default)]
 pub(crate) struct Authentication {
     pub(crate) users: Users,
-    /// Issues the tokens for which clients exchange their credentials; `None` if credentials are sent with every
-    /// request.
+    /// Issues the tokens for which clients exchange their credentials; `None` if credentials are sent with
+    /// every request.
     pub(crate) issuer: Option<Arc<Issuer>>,
     /// Verifies tokens that another party issues.
     #[cfg(feature = "jwt")]
@@ -221,8 +225,8 @@ impl Authentication {
             || mounts && self.permits(principal.user.as_deref(), path.as_str(), Action::Pull)
     }
 
-    /// Whether a mount needs another token of ours than the client has, and the user has the right to such a token.
-    /// The answer does not depend on what exists.
+    /// Whether a mount needs another token of ours than the client has, and the user has the right to such a
+    /// token. The answer does not depend on what exists.
     fn needs_more(&self, principal: &Principal, mount: &Mount) -> bool {
         let Some(grants) = principal.grants.as_ref().filter(|_| !self.has_verifier()) else {
             return false;
@@ -236,8 +240,8 @@ impl Authentication {
         }
     }
 
-    /// Whether a list of repositories may show this one. With tokens of our own the user's rights decide, whatever the
-    /// scope of the token.
+    /// Whether a list of repositories may show this one. With tokens of our own the user's rights decide,
+    /// whatever the scope of the token.
     pub(crate) fn shows(&self, principal: &Principal, path: &RepositoryPath) -> bool {
         match &self.issuer {
             Some(_) if !self.has_verifier() => {
@@ -247,8 +251,8 @@ impl Authentication {
         }
     }
 
-    /// Authenticates the sender of a request, and refuses the request if the sender may not do `wanted`, which is
-    /// `None` for the version check.
+    /// Authenticates the sender of a request, and refuses the request if the sender may not do `wanted`,
+    /// which is `None` for the version check.
     pub(crate) async fn admit(
         &self,
         client: &ClientNetwork,
@@ -297,8 +301,8 @@ impl Authentication {
         }
     }
 
-    /// Asks for a login at the version check although clients may pull without one: some clients only learn from this
-    /// challenge that a push needs a login.
+    /// Asks for a login at the version check although clients may pull without one: some clients only learn
+    /// from this challenge that a push needs a login.
     pub(crate) fn greet(&self, principal: &Principal) -> Result<(), ApiError> {
         let has_users = !self.is_open() && !self.wants_tokens();
         match principal.user {
@@ -307,8 +311,8 @@ impl Authentication {
         }
     }
 
-    /// The login that a request carries. If clients need none, a Basic header with an empty name and password is no
-    /// login: some clients send it when they are asked for a login and have none.
+    /// The login that a request carries. If clients need none, a Basic header with an empty name and password
+    /// is no login: some clients send it when they are asked for a login and have none.
     pub(crate) fn login<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
         let sent = headers.get(header::AUTHORIZATION)?;
         let is_empty = || decode(sent).is_some_and(|login| login == ":");
@@ -361,7 +365,8 @@ impl fmt::Debug for Authentication {
     }
 }
 
-/// Text for the inside of a quoted string (RFC 9110, 5.6.4). Characters that a header cannot have are left out.
+/// Text for the inside of a quoted string (RFC 9110, 5.6.4). Characters that a header cannot have are left
+/// out.
 fn quoted(text: &str) -> String {
     text.chars()
         .fold(String::with_capacity(text.len()), |mut quoted, character| {

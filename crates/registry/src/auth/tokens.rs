@@ -1,10 +1,10 @@
-//! Tokens that this registry issues. A token carries its grants and a MAC whose key only this process has, so that
-//! issuing tokens takes no memory.
+//! Tokens that this registry issues. A token carries its grants and a MAC whose key only this process has, so
+//! that issuing tokens takes no memory.
 
 use std::{
     fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use wharf_content::Error;
 
 use super::{Action, Authentication, Principal, mac::Key, users::same};
-use crate::RepositoryPath;
+use crate::{RepositoryPath, sync::RwLockExt as _};
 
-/// The longest token that is parsed, in bytes: room for the most scopes that one token may have, with the longest
-/// names.
+/// The longest token that is parsed, in bytes: room for the most scopes that one token may have, with the
+/// longest names.
 const MAX_TOKEN: usize = 64 * 1024;
 
 /// A right that a token carries.
@@ -27,8 +27,8 @@ const MAX_TOKEN: usize = 64 * 1024;
 pub(crate) enum Grant {
     /// Actions in one repository.
     Repository { path: String, actions: Vec<Action> },
-    /// Mounts from any repository that has the blob, of those that the user may pull from. Any other token allows
-    /// mounts only from repositories that its scopes name.
+    /// Mounts from any repository that has the blob, of those that the user may pull from. Any other token
+    /// allows mounts only from repositories that its scopes name.
     Mounts,
 }
 
@@ -152,7 +152,7 @@ impl Issuer {
         }
         let (message, code) = token.split_once('.')?;
         let right = {
-            let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+            let key = self.key.read_locked();
             key.as_ref()?.sign(message.as_bytes()).ok()?
         };
         if !same(right.encoded(), code) {
@@ -169,11 +169,11 @@ impl Issuer {
 
     /// Makes every token invalid.
     pub(crate) fn revoke_all(&self) {
-        *self.key.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.key.write_locked() = None;
     }
 
     fn code(&self, message: &str) -> Result<String, Error> {
-        let mut key = self.key.write().unwrap_or_else(PoisonError::into_inner);
+        let mut key = self.key.write_locked();
         let key = match &mut *key {
             Some(key) => key,
             none => none.insert(Key::random()?),

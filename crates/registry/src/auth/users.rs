@@ -6,8 +6,8 @@ use wharf_reference::{Algorithm, Digest};
 use super::passwords::Busy;
 use crate::client::ClientNetwork;
 
-/// Users with their passwords. Only hashes of the passwords are stored: hashes have one length, so that a comparison
-/// takes the same time whatever was sent.
+/// Users with their passwords. Only hashes of the passwords are stored: hashes have one length, so that a
+/// comparison takes the same time whatever was sent.
 #[derive(Clone, Default)]
 pub(crate) struct Users {
     plain: Arc<HashMap<String, Option<Digest>>>,

@@ -8,8 +8,8 @@ use crate::Listing;
 
 /// The bytes of blobs and manifests under their digests, shared by all repositories.
 ///
-/// Content comes from [`Uploads::finish`](super::Uploads::finish). Storage that does not verify what it reads is put
-/// into [`Verifying`](super::Verifying).
+/// Content comes from [`Uploads::finish`](super::Uploads::finish). Storage that does not verify what it reads
+/// is put into [`Verifying`](super::Verifying).
 ///
 /// ```
 /// use std::{collections::HashMap, ops::Range, sync::Mutex};
@@ -59,12 +59,12 @@ use crate::Listing;
 /// ```
 #[async_trait]
 pub trait Content: Send + Sync + fmt::Debug {
-    /// The size of content in bytes, or `None` if the content is missing or cannot be read for want of rights.
-    /// Reports a size although the bytes may be corrupt.
+    /// The size of content in bytes, or `None` if the content is missing or cannot be read for want of
+    /// rights. Reports a size although the bytes may be corrupt.
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error>;
 
-    /// The sizes of many contents: one answer of [`Content::size`] for each digest, in the order of the digests. The
-    /// default asks for one after the other.
+    /// The sizes of many contents: one answer of [`Content::size`] for each digest, in the order of the
+    /// digests. The default asks for one after the other.
     async fn sizes(&self, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
         let mut sizes = Vec::with_capacity(digests.len());
         for digest in digests {
@@ -73,9 +73,9 @@ pub trait Content: Send + Sync + fmt::Debug {
         Ok(sizes)
     }
 
-    /// Reads bytes of content, and verifies the whole content: before this returns, if a part or a whole of up to
-    /// 1 MiB is read; before the stream's last chunk, if a larger whole is. Content that was verified by this
-    /// process before may be read without verifying it again.
+    /// Reads bytes of content, and verifies the whole content: before this returns, if a part or a whole of
+    /// up to 1 MiB is read; before the stream's last chunk, if a larger whole is. Content that was verified
+    /// by this process before may be read without verifying it again.
     ///
     /// A stream that has been returned yields these bytes or fails, also if the content is removed meanwhile.
     ///
@@ -86,17 +86,17 @@ pub trait Content: Send + Sync + fmt::Debug {
     /// digest: it has been [quarantined](Content::quarantine) then.
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error>;
 
-    /// Removes content. Does nothing if the content is missing, or needed by other users of the same storage. Its
-    /// space is free once no stream reads it.
+    /// Removes content. Does nothing if the content is missing, or needed by other users of the same storage.
+    /// Its space is free once no stream reads it.
     async fn remove(&self, digest: &Digest) -> Result<(), Error>;
 
-    /// Removes content that was found corrupt. An implementation may move it elsewhere, so that an operator can
-    /// examine it. The default calls [`Content::remove`].
+    /// Removes content that was found corrupt. An implementation may move it elsewhere, so that an operator
+    /// can examine it. The default calls [`Content::remove`].
     async fn quarantine(&self, digest: &Digest) -> Result<(), Error> {
         self.remove(digest).await
     }
 
-    /// Lists the digests of the content that [`Content::remove`] would remove. Content that comes or goes meanwhile
-    /// may be listed or not.
+    /// Lists the digests of the content that [`Content::remove`] would remove. Content that comes or goes
+    /// meanwhile may be listed or not.
     async fn digests(&self) -> Result<Listing<Digest>, Error>;
 }

@@ -76,8 +76,8 @@ impl BlobRecord {
     }
 }
 
-/// The facts about a manifest of a repository that a registry needs without reading the manifest again. As JSON it
-/// is what [`DiskBackend`](crate::DiskBackend) writes.
+/// The facts about a manifest of a repository that a registry needs without reading the manifest again. As
+/// JSON it is what [`DiskBackend`](crate::DiskBackend) writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ManifestRecord {

@@ -6,11 +6,11 @@ use wharf_content::Error;
 use super::{Change, Record};
 use crate::{Listing, RepositoryPath};
 
-/// What each repository links: blobs, manifests and tags, as small records.
+/// The links of each repository: blobs, manifests and tags, as small records.
 ///
 /// A registry reads all records when it opens, keeps them in memory, and commits every change before it
-/// acknowledges it. It never has two commits for one manifest or tag under way; commits for different repositories,
-/// and for blobs of one repository, overlap.
+/// acknowledges it. It never has two commits for one manifest or tag under way; commits for different
+/// repositories, and for blobs of one repository, overlap.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex};
@@ -56,8 +56,8 @@ use crate::{Listing, RepositoryPath};
 /// ```
 #[async_trait]
 pub trait Records: Send + Sync + fmt::Debug {
-    /// Lists the records of all repositories, in any order. Only called when a registry opens, before the first
-    /// commit.
+    /// Lists the records of all repositories, in any order. Only called when a registry opens, before the
+    /// first commit.
     ///
     /// # Errors
     ///
@@ -65,7 +65,8 @@ pub trait Records: Send + Sync + fmt::Debug {
     /// the listing; those of the storage.
     async fn records(&self) -> Result<Listing<(RepositoryPath, Record)>, Error>;
 
-    /// Makes the changes in one repository, in order, all of them or none. They survive a crash when this returns.
+    /// Makes the changes in one repository, in order, all of them or none. They survive a crash when this
+    /// returns.
     ///
     /// # Errors
     ///
@@ -77,8 +78,8 @@ pub trait Records: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// The reason why no change can be committed until the storage works again. A failure of one call alone, as
-    /// on a full disk, is not reported here.
+    /// The reason why no change can be committed until the storage works again. A failure of one call alone,
+    /// as on a full disk, is not reported here.
     fn health(&self) -> Result<(), Error> {
         Ok(())
     }

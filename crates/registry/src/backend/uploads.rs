@@ -99,16 +99,16 @@ use wharf_content::{ByteStream, Error, Verified};
 /// ```
 #[async_trait]
 pub trait Uploads: Send + Sync + fmt::Debug {
-    /// Begins an empty upload. The id is new and consists of lowercase hexadecimal digits; the note is one line of
-    /// text, which is stored with the upload.
+    /// Begins an empty upload. The id is new and consists of lowercase hexadecimal digits; the note is one
+    /// line of text, which is stored with the upload.
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error>;
 
     /// Writes chunks at `offset`, in bytes. If the upload is longer than `offset`, it is first cut off there.
     ///
     /// # Errors
     ///
-    /// Any, if the upload is shorter than `offset`; what has been written of the chunks before another error may
-    /// stay.
+    /// Any, if the upload is shorter than `offset`; what has been written of the chunks before another error
+    /// may stay.
     async fn append(&self, upload: &str, offset: u64, chunks: Vec<Bytes>) -> Result<(), Error>;
 
     /// The length of an upload in bytes, or `None` if there is no such upload. These bytes need not survive a
@@ -125,9 +125,9 @@ pub trait Uploads: Send + Sync + fmt::Debug {
     /// Reads an upload from its first byte to its last.
     async fn read_upload(&self, upload: &str) -> Result<ByteStream, Error>;
 
-    /// Makes an upload the content with this digest, and ends the upload. The caller has hashed the upload's bytes.
-    /// The content survives a crash when this returns. If there is content with this digest already, it is replaced
-    /// or kept.
+    /// Makes an upload the content with this digest, and ends the upload. The caller has hashed the upload's
+    /// bytes. The content survives a crash when this returns. If there is content with this digest already,
+    /// it is replaced or kept.
     ///
     /// # Errors
     ///

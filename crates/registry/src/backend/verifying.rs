@@ -3,7 +3,7 @@ use std::{
     fmt,
     ops::Range,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, ready},
 };
 
@@ -14,16 +14,16 @@ use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType, V
 use wharf_reference::Digest;
 
 use super::{Change, Content, Record, Records, Uploads};
-use crate::{Listing, RepositoryPath};
+use crate::{Listing, RepositoryPath, sync::LockExt as _};
 
 /// Content of at most this many bytes is verified before any of it is returned.
 const SMALL: u64 = 1024 * 1024;
 
 /// Verifies what is read from content that does not do so itself, as [`Content::read`] demands.
 ///
-/// Each content is hashed once per process: when it is read first, or, if it was uploaded through this value, while
-/// it was received. Corrupt content is quarantined. Give a registry the whole backend in one `Verifying`, which is a
-/// backend too.
+/// Each content is hashed once per process: when it is read first, or, if it was uploaded through this value,
+/// while it was received. Corrupt content is quarantined. Give a registry the whole backend in one
+/// `Verifying`, which is a backend too.
 ///
 /// ```
 /// use wharf_registry::{MemoryBackend, Registry, Verifying};
@@ -55,7 +55,7 @@ impl<C> Verifying<C> {
 
 impl<C> Shared<C> {
     fn verified(&self) -> MutexGuard<'_, HashSet<Digest>> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+        self.verified.locked()
     }
 
     fn forget(&self, digest: &Digest) {

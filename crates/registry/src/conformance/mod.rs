@@ -9,7 +9,8 @@
 //! # }
 //! ```
 //!
-//! A backend that outlives its process is closed after [`check`], opened again and given to [`check_reopened`].
+//! A backend that outlives its process is closed after [`check`], opened again and given to
+//! [`check_reopened`].
 
 mod content;
 mod records;
@@ -59,8 +60,8 @@ pub async fn check_records(records: &dyn Records) -> Result<u32, ConformanceFail
     Ok(run.checks)
 }
 
-/// Runs the part of the suite for [`Content`] and for the [`Uploads`] that become this content, against empty ones;
-/// see [`check`].
+/// Runs the part of the suite for [`Content`] and for the [`Uploads`] that become this content, against empty
+/// ones; see [`check`].
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-/// The number of connections for which the process may open files: each may have one more file open, for a blob, and
-/// some are reserved for the registry. `None` if the system does not tell.
+/// The number of connections for which the process may open files: each may have one more file open, for a
+/// blob, and some are reserved for the registry. `None` if the system does not tell.
 pub(crate) fn that_files_allow() -> Option<usize> {
     #[cfg(unix)]
     {

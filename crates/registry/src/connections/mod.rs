@@ -12,7 +12,7 @@ mod open_connection;
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::{
@@ -24,7 +24,7 @@ pub(crate) use self::{
     files::that_files_allow,
     open_connection::{OpenConnection, RequestGuard},
 };
-use crate::client::Network;
+use crate::{client::Network, sync::LockExt as _};
 
 /// All connections of a listener. Clones share them.
 #[derive(Clone)]
@@ -92,7 +92,8 @@ impl Connections {
         Received::Served(table.open(network, &self.table))
     }
 
-    /// Closes the connections that never had a request, and those that wait for room, because the listener ends.
+    /// Closes the connections that never had a request, and those that wait for room, because the listener
+    /// ends.
     pub(crate) fn end_silent(&self) {
         let mut table = lock(&self.table);
         table.waiting.clear();
@@ -112,7 +113,7 @@ impl Connections {
 }
 
 fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
+    table.locked()
 }
 
 impl Table {

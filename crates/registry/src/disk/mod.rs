@@ -6,8 +6,8 @@
 //! | `registry/notes/<id>` | the note of an upload |
 //! | all else | the layout's: `blobs`, and in `.wharf` the uploads' bytes, corrupt content and the lock |
 //!
-//! Content and records are synced before they are acknowledged. An upload's bytes are synced at the end of each
-//! request, its note is not: a crash of the machine may lose an unfinished upload.
+//! Content and records are synced before they are acknowledged. An upload's bytes are synced at the end of
+//! each request, its note is not: a crash of the machine may lose an unfinished upload.
 
 mod files;
 mod journal;
@@ -29,9 +29,9 @@ use crate::{Change, Content, Listing, Record, Records, RepositoryPath, Uploads};
 
 /// A backend in a directory, which outlives the process and crashes of the machine.
 ///
-/// The directory is an image layout ([`Layout`]) that this process uses exclusively ([`ExclusiveLayout`]). Other
-/// programs may read it, and push images of their own, which the registry does not show or remove. They cannot collect
-/// garbage in it.
+/// The directory is an image layout ([`Layout`]) that this process uses exclusively ([`ExclusiveLayout`]).
+/// Other programs may read it, and push images of their own, which the registry does not show or remove. They
+/// cannot collect garbage in it.
 pub struct DiskBackend {
     layout: ExclusiveLayout,
     journal: Journal,
@@ -39,15 +39,15 @@ pub struct DiskBackend {
 }
 
 impl DiskBackend {
-    /// Opens the directory, or creates it with mode 0700. The directory may be a layout that another tool wrote: the
-    /// registry does not show its images, but shares their content.
+    /// Opens the directory, or creates it with mode 0700. The directory may be a layout that another tool
+    /// wrote: the registry does not show its images, but shares their content.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`] if another process uses the directory, or if it has files that are no layout;
     /// [`ErrorKind::Corrupt`] if the journal is corrupt before its end, or if it is missing or empty although the
-    /// registry has content, which a collection would then remove; [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`]
-    /// for failures of the disk.
+    /// registry has content, which a collection would then remove; [`ErrorKind::Storage`] and
+    /// [`ErrorKind::NoSpace`] for failures of the disk.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::over(&Layout::create(path).await?).await
     }
@@ -78,8 +78,8 @@ impl DiskBackend {
         .await
     }
 
-    /// The end of the journal that was cut off when the directory was opened, for the operator's log; `None` if the
-    /// journal was whole.
+    /// The end of the journal that was cut off when the directory was opened, for the operator's log; `None`
+    /// if the journal was whole.
     #[must_use]
     pub const fn torn_tail(&self) -> Option<&TornTail> {
         self.journal.torn()

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -15,6 +15,7 @@ use super::{
     blocking,
     files::{self, At as _},
 };
+use crate::sync::LockExt as _;
 
 pub(super) struct Notes {
     directory: PathBuf,
@@ -46,7 +47,7 @@ impl Notes {
     }
 
     fn ids(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ids.locked()
     }
 
     /// Begins to write the note of an upload. The id is the name of the file; an empty note has none.
@@ -65,8 +66,8 @@ impl Notes {
         }))
     }
 
-    /// Removes the note of an upload that has ended, without waiting for it. A note that stays is removed when the
-    /// registry opens.
+    /// Removes the note of an upload that has ended, without waiting for it. A note that stays is removed
+    /// when the registry opens.
     pub(super) fn remove(&self, upload: &str) {
         if self.ids().remove(upload) {
             let path = self.directory.join(upload);

@@ -1,7 +1,7 @@
 //! The data about all repositories together, such as sums over them; updated whenever one of them changes.
 
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
+    Mutex, MutexGuard,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use wharf_reference::Digest;
 
 use super::{Relation, Usage};
-use crate::RepositoryPath;
+use crate::{RepositoryPath, sync::LockExt as _};
 
 pub(crate) struct Aggregates {
     pub(crate) usage: Usage,
@@ -65,7 +65,7 @@ impl Aggregates {
     }
 
     fn holders(&self) -> MutexGuard<'_, Relation<Digest, RepositoryPath>> {
-        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+        self.holders.locked()
     }
 
     pub(crate) fn now(&self) -> u64 {

@@ -1,5 +1,5 @@
-//! The state of a registry: repositories with their links to shared content, and open uploads. It is held in memory,
-//! and each change is recorded in the backend before it is acknowledged.
+//! The state of a registry: repositories with their links to shared content, and open uploads. It is held in
+//! memory, and each change is recorded in the backend before it is acknowledged.
 
 mod aggregates;
 mod operations;
@@ -19,7 +19,7 @@ use std::{
     iter,
     ops::Bound,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -39,15 +39,18 @@ pub(crate) use self::{
     single_flight::SingleFlight,
     usage::Usage,
 };
-use crate::{Backend, Change, Observer, RepositoryPath};
+use crate::{
+    Backend, Change, Observer, RepositoryPath,
+    sync::{LockExt as _, RwLockExt as _},
+};
 
 /// The number of repositories that are listed at a time, so that other tasks run in between.
 const PART: usize = 256;
 
 pub(crate) struct RegistryState {
     pub(crate) backend: Arc<dyn Backend>,
-    /// Content is linked under a shared lock and removed under an exclusive one, so that nothing is removed between
-    /// the moment it is found and the moment it is linked.
+    /// Content is linked under a shared lock and removed under an exclusive one, so that nothing is removed
+    /// between the moment it is found and the moment it is linked.
     pub(crate) sweep: Arc<sync::RwLock<()>>,
     repositories: RwLock<BTreeMap<RepositoryPath, Arc<Repository>>>,
     uploads: Mutex<HashMap<String, Arc<Session>>>,
@@ -104,11 +107,11 @@ impl RegistryState {
 
     /// Sets the observer of corrupt content and of the storage.
     pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
-        *self.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
+        *self.observer.locked() = Some(observer);
     }
 
     fn observer(&self) -> Option<Arc<dyn Observer>> {
-        let observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner);
+        let observer = self.observer.locked();
         observer.clone()
     }
 
@@ -132,23 +135,23 @@ impl RegistryState {
         if let Some(repository) = self.existing(path) {
             return repository;
         }
-        let mut repositories = self.repositories.write().unwrap_or_else(PoisonError::into_inner);
+        let mut repositories = self.repositories.write_locked();
         let new = || Arc::new(Repository::new(path.clone(), Arc::clone(&self.aggregates)));
         Arc::clone(repositories.entry(path.clone()).or_insert_with(new))
     }
 
     /// The repository, if anything was ever pushed to it.
     pub(crate) fn existing(&self, path: &RepositoryPath) -> Option<Arc<Repository>> {
-        let repositories = self.repositories.read().unwrap_or_else(PoisonError::into_inner);
+        let repositories = self.repositories.read_locked();
         repositories.get(path).cloned()
     }
 
-    /// The repositories whose names come after this one, in order. They are looked up part by part: a page costs no
-    /// more than it shows, and changes do not wait for a long list.
+    /// The repositories whose names come after this one, in order. They are looked up part by part: a page
+    /// costs no more than it shows, and changes do not wait for a long list.
     pub(crate) fn repositories_after(&self, name: &str) -> impl Iterator<Item = Arc<Repository>> {
         let mut last = name.to_owned();
         let part = move || {
-            let repositories = self.repositories.read().unwrap_or_else(PoisonError::into_inner);
+            let repositories = self.repositories.read_locked();
             let after = (Bound::Excluded(last.as_str()), Bound::Unbounded);
             let part = repositories.range::<str, _>(after).take(PART);
             let part = part
@@ -160,10 +163,10 @@ impl RegistryState {
         iter::from_fn(part).flatten()
     }
 
-    /// Forgets repositories that hold nothing and that no request is about to fill, so that names alone take no
-    /// memory.
+    /// Forgets repositories that hold nothing and that no request is about to fill, so that names alone take
+    /// no memory.
     pub(crate) fn forget_empty(&self) {
-        let mut repositories = self.repositories.write().unwrap_or_else(PoisonError::into_inner);
+        let mut repositories = self.repositories.write_locked();
         // Under this lock nobody comes by one whose only owner is the map.
         repositories
             .retain(|_, repository| Arc::strong_count(repository) > 1 || !repository.content().is_empty());
@@ -171,11 +174,11 @@ impl RegistryState {
 
     /// The reservations. To be locked before uploads and links are.
     pub(crate) fn reservations(&self) -> MutexGuard<'_, Reservations> {
-        self.reservations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reservations.locked()
     }
 
     pub(crate) fn uploads(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.uploads.locked()
     }
 
     /// Opens an upload session.

@@ -43,8 +43,8 @@ impl RegistryState {
         Ok(id)
     }
 
-    /// Drops an upload after a failure, which is reported instead of one of the drop: an upload that stays is dropped
-    /// when a registry opens.
+    /// Drops an upload after a failure, which is reported instead of one of the drop: an upload that stays is
+    /// dropped when a registry opens.
     pub(crate) async fn discard(&self, upload: &str) {
         let _ = self.backend.discard(upload).await;
     }
@@ -68,7 +68,8 @@ impl RegistryState {
             .await
     }
 
-    /// Links a blob whose content has been present since `held` was taken, and ends its upload and its reservation.
+    /// Links a blob whose content has been present since `held` was taken, and ends its upload and its
+    /// reservation.
     pub(crate) async fn link_blob(
         self: &Arc<Self>,
         path: &RepositoryPath,
@@ -117,7 +118,8 @@ impl RegistryState {
         self.delete(path, there, RecordKey::Tag(tag.clone())).await
     }
 
-    /// Removes the contents among these digests that no repository links, and counts them; a dry run only counts.
+    /// Removes the contents among these digests that no repository links, and counts them; a dry run only
+    /// counts.
     pub(crate) async fn remove_unlinked(&self, digests: &[Digest], dry_run: bool) -> Result<Removed, Error> {
         let mut removed = Removed::default();
         let _sweep = self.sweep.write().await;
@@ -153,11 +155,12 @@ impl RegistryState {
         Ok(true)
     }
 
-    /// Records changes and makes them in memory, all or none, and holds `held` until then. A manifest is removed with
-    /// its tags. An upload or a reservation that became content ends in the same step, so that its bytes count once.
+    /// Records changes and makes them in memory, all or none, and holds `held` until then. A manifest is
+    /// removed with its tags. An upload or a reservation that became content ends in the same step, so that
+    /// its bytes count once.
     ///
-    /// The work runs to its end although its caller has gone: no cancellation comes between the record and the
-    /// memory.
+    /// The work runs to its end although its caller has gone: no cancellation comes between the record and
+    /// the memory.
     pub(crate) async fn commit(
         self: &Arc<Self>,
         repository: &Arc<Repository>,

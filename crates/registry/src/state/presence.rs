@@ -1,5 +1,6 @@
-//! The presence of linked content: content whose file is missing or has another size is treated as if it had never
-//! been pushed. The links stay, so that a push, or the return of the file, heals all repositories that link it.
+//! The presence of linked content: content whose file is missing or has another size is treated as if it had
+//! never been pushed. The links stay, so that a push, or the return of the file, heals all repositories that
+//! link it.
 
 use wharf_content::Error;
 use wharf_reference::Digest;

@@ -1,4 +1,5 @@
-//! Pushes of manifests: what they need is checked, their bytes are stored, and they are linked with their tags.
+//! Pushes of manifests: what they need is checked, their bytes are stored, and they are linked with their
+//! tags.
 
 use std::{collections::HashSet, fmt, iter, sync::Arc};
 
@@ -47,7 +48,8 @@ pub(crate) enum PushError {
 }
 
 impl RegistryState {
-    /// Stores a manifest and points tags at it. `condition` is asked for the state of the repository just before.
+    /// Stores a manifest and points tags at it. `condition` is asked for the state of the repository just
+    /// before.
     pub(crate) async fn push_manifest(
         self: &Arc<Self>,
         push: ManifestPush<'_>,
@@ -83,8 +85,8 @@ impl RegistryState {
         Ok(())
     }
 
-    /// Writes a manifest, unless this process has received it or verified it: a manifest that may be corrupt is
-    /// written again, which heals it.
+    /// Writes a manifest, unless this process has received it or verified it: a manifest that may be corrupt
+    /// is written again, which heals it.
     async fn store_manifest(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Error> {
         let size = self.backend.size(digest).await?;
         if size == Some(bytes.len() as u64) && self.is_verified(digest) {
@@ -105,8 +107,8 @@ impl RegistryState {
         Ok(())
     }
 
-    /// Checks that everything the manifest needs is in the repository, and that its media type is the one that it
-    /// was pushed with before.
+    /// Checks that everything the manifest needs is in the repository, and that its media type is the one
+    /// that it was pushed with before.
     async fn check_needs(
         &self,
         repository: &Repository,
@@ -165,9 +167,9 @@ impl RegistryState {
     }
 }
 
-/// Whether a manifest may be pushed without this layer (image-spec, *Non-Distributable Layers*). Some clients leave a
-/// layer out for its media type, some for its URLs, and a registry accepts both. A copy leaves out only layers with
-/// both ([`Descriptor::is_nondistributable`]), since it could not get the others again.
+/// Whether a manifest may be pushed without this layer (image-spec, *Non-Distributable Layers*). Some clients
+/// leave a layer out for its media type, some for its URLs, and a registry accepts both. A copy leaves out
+/// only layers with both ([`Descriptor::is_nondistributable`]), since it could not get the others again.
 fn may_be_absent(layer: &Descriptor) -> bool {
     layer.media_type().is_nondistributable() || !layer.urls().is_empty()
 }

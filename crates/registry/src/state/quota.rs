@@ -69,8 +69,8 @@ impl Quota {
         self.with_linked(link.map(|link| (link.size(), link.record.user.as_deref())))
     }
 
-    /// Reserves room for content of this many bytes, beside the content that is linked, the uploads under way and the
-    /// other reservations. Bytes that are linked already need no room.
+    /// Reserves room for content of this many bytes, beside the content that is linked, the uploads under way
+    /// and the other reservations. Bytes that are linked already need no room.
     pub(crate) fn reserve(&self, state: &RegistryState, bytes: u64) -> Result<Reservation, QuotaExceeded> {
         let more = QuotaBytes {
             repository: bytes.saturating_sub(self.linked.repository),

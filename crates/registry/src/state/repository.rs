@@ -1,19 +1,20 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering},
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering},
 };
 
 use tokio::sync;
 use wharf_reference::{Digest, Tag};
 
 use super::{Aggregates, Relation, aggregates::Touched, aggregates::step};
-use crate::{BlobRecord, Change, ManifestRecord, Record, RecordKey, RepositoryPath};
+use crate::{BlobRecord, Change, ManifestRecord, Record, RecordKey, RepositoryPath, sync::RwLockExt as _};
 
-/// A repository. Content is shared between repositories, but only content that a repository links can be read in it.
+/// A repository. Content is shared between repositories, but only content that a repository links can be read
+/// in it.
 pub(crate) struct Repository {
     pub(crate) path: RepositoryPath,
-    /// Locked exclusively while manifests and tags change, so that checks and changes are one step; locked shared
-    /// while blobs are linked.
+    /// Locked exclusively while manifests and tags change, so that checks and changes are one step; locked
+    /// shared while blobs are linked.
     pub(crate) commit_lock: Arc<sync::RwLock<()>>,
     content: RwLock<Links>,
 }
@@ -36,7 +37,8 @@ pub(crate) struct Links {
 
 pub(crate) struct BlobLink {
     pub(crate) record: BlobRecord,
-    /// When a client last learned that the blob is here; the collector lets the client rely on that for a while.
+    /// When a client last learned that the blob is here; the collector lets the client rely on that for a
+    /// while.
     pub(crate) touched: Touched,
 }
 
@@ -66,11 +68,11 @@ impl Repository {
     }
 
     pub(crate) fn content(&self) -> RwLockReadGuard<'_, Links> {
-        self.content.read().unwrap_or_else(PoisonError::into_inner)
+        self.content.read_locked()
     }
 
     pub(super) fn content_mut(&self) -> RwLockWriteGuard<'_, Links> {
-        self.content.write().unwrap_or_else(PoisonError::into_inner)
+        self.content.write_locked()
     }
 
     /// The size of a blob in bytes, if it is linked here.
@@ -78,8 +80,8 @@ impl Repository {
         self.content().blobs.get(digest).map(BlobLink::size)
     }
 
-    /// The size of a blob in bytes, if it is linked here. The call counts as a use of the blob: garbage collection
-    /// leaves it alone for a while.
+    /// The size of a blob in bytes, if it is linked here. The call counts as a use of the blob: garbage
+    /// collection leaves it alone for a while.
     pub(crate) fn touch_blob(&self, digest: &Digest) -> Option<u64> {
         let content = self.content();
         let link = content.blobs.get(digest)?;

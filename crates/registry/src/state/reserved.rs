@@ -1,5 +1,5 @@
-//! Reservations: bytes that count against quotas before they are linked, so that concurrent requests do not exceed a
-//! quota together.
+//! Reservations: bytes that count against quotas before they are linked, so that concurrent requests do not
+//! exceed a quota together.
 
 use std::sync::{
     Arc,

@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,7 +11,7 @@ use tokio::{sync, time::Instant};
 use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::Algorithm;
 
-use crate::{RepositoryPath, client::Network};
+use crate::{RepositoryPath, client::Network, sync::LockExt as _};
 
 /// The owner of an upload: a user, or the clients without a login from one network.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,8 +74,8 @@ impl Session {
         }
     }
 
-    /// A session that was open when the registry last ran, with the length of its upload in bytes; `None` if its note
-    /// is corrupt.
+    /// A session that was open when the registry last ran, with the length of its upload in bytes; `None` if
+    /// its note is corrupt.
     pub(super) fn resumed(note: &str, length: u64) -> Option<Self> {
         let note: Note = serde_json::from_str(note).ok()?;
         let algorithm = match note.algorithm.as_str() {
@@ -146,12 +146,12 @@ impl Session {
     }
 
     pub(crate) fn touch(&self) {
-        *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.touched.locked() = Instant::now();
     }
 
     /// The time since a request last used the session.
     pub(crate) fn idle(&self) -> Duration {
-        let touched = *self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let touched = *self.touched.locked();
         touched.elapsed()
     }
 }

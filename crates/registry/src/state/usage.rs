@@ -1,7 +1,9 @@
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
+
+use crate::sync::LockExt as _;
 
 /// Bytes that each user has pushed and that are still linked, in all repositories. Clones share the figures.
 #[derive(Clone, Default)]
@@ -33,6 +35,6 @@ impl Usage {
     }
 
     fn users(&self) -> MutexGuard<'_, HashMap<Box<str>, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 }

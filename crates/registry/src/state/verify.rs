@@ -3,7 +3,7 @@
 use std::{
     ops::Range,
     pin::Pin,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -13,21 +13,22 @@ use wharf_content::{ByteStream, Error, ErrorKind, Hasher, Verified};
 use wharf_reference::{Algorithm, Digest};
 
 use super::RegistryState;
+use crate::sync::LockExt as _;
 
-/// The most contents that are hashed at a time for reads of a part. Each takes a thread for blocking work, of which
-/// the rest is for other work.
+/// The most contents that are hashed at a time for reads of a part. Each takes a thread for blocking work, of
+/// which the rest is for other work.
 pub(super) const MAX_HASHES: usize = 16;
 
 impl RegistryState {
     /// Records that content was verified.
     pub(crate) fn mark_verified(&self, digest: &Digest) {
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut verified = self.verified.locked();
         verified.insert(digest.clone());
     }
 
     /// Removes the record that content was verified, since it is gone.
     pub(crate) fn forget(&self, digest: &Digest) {
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut verified = self.verified.locked();
         verified.remove(digest);
         if verified.len() < verified.capacity() / 4 {
             verified.shrink_to_fit(); // only below a quarter, since each time copies the set
@@ -36,12 +37,12 @@ impl RegistryState {
 
     /// The number of contents that are recorded as verified.
     pub(crate) fn verified_count(&self) -> usize {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.verified.locked().len()
     }
 
     /// Whether content is recorded as verified.
     pub(crate) fn is_verified(&self, digest: &Digest) -> bool {
-        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        let verified = self.verified.locked();
         verified.contains(digest)
     }
 
@@ -75,7 +76,8 @@ impl RegistryState {
         let _permits = if is_whole || self.is_verified(digest) {
             None
         } else {
-            // Requests for many parts of one blob wait here for one hash; a request whose client goes waits no more.
+            // Requests for many parts of one blob wait here for one hash; a request whose client goes waits
+            // no more.
             Some((
                 self.hashing.acquire(digest).await,
                 self.hashes.acquire().await.ok(),

@@ -1,19 +1,21 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+
+use crate::sync::LockExt as _;
 
 /// The most requests that the log keeps; the oldest make way.
 const MAX_KEPT: usize = 10_000;
 
 /// A request that was answered, for a test to look at.
 ///
-/// It has the whole head of the request, secrets included. `Display` and `Debug` show the method, the path without the
-/// query, and the status only.
+/// It has the whole head of the request, secrets included. `Display` and `Debug` show the method, the path
+/// without the query, and the status only.
 #[derive(Clone)]
 pub struct LoggedRequest {
     method: Method,
@@ -69,8 +71,8 @@ impl LoggedRequest {
     }
 }
 
-/// Copies headers into memory of their own: the received ones are slices of the connection's buffer, and each slice
-/// would hold the whole buffer.
+/// Copies headers into memory of their own: the received ones are slices of the connection's buffer, and each
+/// slice would hold the whole buffer.
 fn copied(headers: &HeaderMap) -> HeaderMap {
     let values: Vec<u8> = headers
         .values()
@@ -107,7 +109,7 @@ pub(super) struct RequestLog(Arc<Mutex<VecDeque<LoggedRequest>>>);
 
 impl RequestLog {
     pub(super) fn push(&self, request: LoggedRequest) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.locked();
         if entries.len() == MAX_KEPT {
             entries.pop_front();
         }
@@ -115,7 +117,7 @@ impl RequestLog {
     }
 
     pub(super) fn entries(&self) -> Vec<LoggedRequest> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.0.locked();
         entries.iter().cloned().collect()
     }
 }

@@ -31,8 +31,8 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
-    /// Answers a request as faults and quirks demand. `refused` is the answer to a request that the server has
-    /// refused already.
+    /// Answers a request as faults and quirks demand. `refused` is the answer to a request that the server
+    /// has refused already.
     pub(crate) async fn answer(
         &self,
         registry: &Registry,
@@ -102,7 +102,8 @@ async fn follow(registry: &Registry, mut request: Request<RequestBody>, script: 
 }
 
 impl Registry {
-    /// Sets whether a log of the last 10,000 requests is kept, for [`Registry::requests`]. Default: `false`; `true` for a
+    /// Sets whether a log of the last 10,000 requests is kept, for [`Registry::requests`]. Default: `false`;
+    /// `true` for a
     /// [registry in memory](Registry::memory).
     #[must_use]
     pub fn with_request_log(mut self, keep: bool) -> Self {

@@ -56,8 +56,8 @@ impl Quirk {
     pub(crate) const PULL_WINDOW: Duration = Duration::from_secs(6 * 60 * 60);
 }
 
-/// A known registry, as a set of [quirks](Quirk). Its behaviour was observed from outside; it is a help for tests, not
-/// a statement about a product.
+/// A known registry, as a set of [quirks](Quirk). Its behaviour was observed from outside; it is a help for
+/// tests, not a statement about a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Profile {

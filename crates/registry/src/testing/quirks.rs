@@ -1,10 +1,11 @@
-//! The effects of quirks: a request is refused or rewritten before it is handled, and its response altered afterwards.
+//! The effects of quirks: a request is refused or rewritten before it is handled, and its response altered
+//! afterwards.
 
 use std::{
     collections::HashMap,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -28,6 +29,7 @@ use crate::{
     query::Query,
     range,
     route::{self, ManifestReference, Route},
+    sync::LockExt as _,
 };
 
 const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
@@ -243,7 +245,7 @@ impl Behaviour {
 impl QuirkState {
     /// Counts a pull, or refuses it if `limit` pulls were counted within the window.
     fn count_pull(&self, limit: u64) -> Option<ApiError> {
-        let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pulls = self.pulls.locked();
         pulls.retain(|pull| pull.elapsed() < Quirk::PULL_WINDOW);
         if pulls.len() as u64 >= limit {
             return Some(ApiError::wait(
@@ -257,7 +259,7 @@ impl QuirkState {
     }
 
     fn show_first_chunk(&self, seen: &Seen, headers: &mut HeaderMap) {
-        let mut chunks = self.first_chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chunks = self.first_chunks.locked();
         let path = seen.uri.path();
         match (chunks.get(path), headers.get(header::RANGE)) {
             (Some(first), _) => drop(headers.insert(header::RANGE, first.clone())),

@@ -1,5 +1,5 @@
-//! Clients that are slow, and heads that are too large. The server listens on a real port, on a clock that moves
-//! when nothing else does.
+//! Clients that are slow, and heads that are too large. The server listens on a real port, on a clock that
+//! moves when nothing else does.
 
 use std::time::Duration;
 
@@ -73,8 +73,8 @@ async fn heads_that_do_not_end_are_given_up() {
     assert_eq!(get(&server, "/v2/").await.status, 200);
 }
 
-/// A form comes before any credentials, a document is held in memory: neither may come for ever, however short the
-/// pauses are.
+/// A form comes before any credentials, a document is held in memory: neither may come for ever, however
+/// short the pauses are.
 #[tokio::test]
 async fn bodies_that_drip_are_given_up() {
     let registry = Registry::memory().with_basic("ada", "secret").with_tokens();
@@ -108,7 +108,8 @@ async fn bodies_that_drip_are_given_up() {
     }
 }
 
-/// Who keeps connections open and asks nothing keeps nobody out, neither newcomers nor who is between requests.
+/// Who keeps connections open and asks nothing keeps nobody out, neither newcomers nor who is between
+/// requests.
 #[tokio::test]
 async fn idle_connections_make_way() {
     let limits = Limits::default().with_connections(8);

@@ -1,5 +1,5 @@
-//! Random requests to upload sessions, compared with a model: what is kept is exactly what was acknowledged, and
-//! a blob exists if and only if its bytes had its digest.
+//! Random requests to upload sessions, compared with a model: what is kept is exactly what was acknowledged,
+//! and a blob exists if and only if its bytes had its digest.
 
 use std::collections::BTreeMap;
 

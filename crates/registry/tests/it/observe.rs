@@ -85,7 +85,8 @@ async fn a_login_is_not_checked_for_who_has_gone() {
             }
             clients
         };
-        // A client that goes before its request is read is not heard of: then others come, and stay for longer.
+        // A client that goes before its request is read is not heard of: then others come, and stay for
+        // longer.
         let most = async {
             let mut stay = std::time::Duration::from_millis(50);
             let is_gone = |answered: &&Answered| answered.status.as_u16() == 499;

@@ -212,7 +212,8 @@ async fn push_everything(server: &Server) -> Result<(), Answer> {
     Ok(())
 }
 
-/// A disk that is full at any call of a push: 507, nothing half, nothing left behind, and afterwards it goes on.
+/// A disk that is full at any call of a push: 507, nothing half, nothing left behind, and afterwards it goes
+/// on.
 #[tokio::test]
 async fn a_full_disk_at_every_call_of_a_push() {
     let (mut failures, mut calls) = (0, 0);

@@ -247,8 +247,8 @@ async fn a_mount_needs_a_token_for_it() {
     assert_eq!(call(&server, &narrow, "POST", &path, b"").await.status, 202);
 }
 
-/// A mount needs the right to push here and to pull there; without the latter it is an upload, as of a blob that
-/// does not exist.
+/// A mount needs the right to push here and to pull there; without the latter it is an upload, as of a blob
+/// that does not exist.
 #[tokio::test]
 async fn a_mount_needs_both_rights() {
     for tokens in [false, true] {

@@ -139,7 +139,8 @@ impl Disk {
         }
     }
 
-    /// Makes a verified file read-only, gives it its [`VerifiedStamp`], and syncs it if the layout is durable.
+    /// Makes a verified file read-only, gives it its [`VerifiedStamp`], and syncs it if the layout is
+    /// durable.
     pub(crate) fn seal(&self, file: &File, digest: &Digest, path: &Path) -> Result<(), Error> {
         os::set_read_only(file).at("change the mode of", path)?;
         let durable = self.options.durability == Durability::Durable;

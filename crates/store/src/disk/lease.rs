@@ -1,10 +1,10 @@
 //! Leases: content that a running operation has found stays until the operation ends (threat S5 in
 //! docs/threats.md).
 //!
-//! A lease is a file of digests that its owner has locked. An operation adds a digest to its lease while
-//! the removal lock is shared, and then looks for the blob. A collector takes the removal lock alone and reads the leases before
-//! it removes blobs. A lease that can be locked has lost its owner and has no effect: neither process ids
-//! nor clocks matter.
+//! A lease is a file of digests that its owner has locked. An operation adds a digest to its lease while the
+//! removal lock is shared, and then looks for the blob. A collector takes the removal lock alone and reads
+//! the leases before it removes blobs. A lease that can be locked has lost its owner and has no effect:
+//! neither process ids nor clocks matter.
 
 use std::{
     collections::HashSet,
@@ -129,8 +129,8 @@ impl State {
 }
 
 impl Held {
-    /// Creates a lease. The caller shares the removal lock, so that the file is locked before a collector sees
-    /// it.
+    /// Creates a lease. The caller shares the removal lock, so that the file is locked before a collector
+    /// sees it.
     fn new(disk: &Disk) -> Result<Self, Error> {
         let directory = disk.pool_private("leases")?;
         let name = temporary_name();
@@ -177,8 +177,8 @@ fn remove(directory: &Dir, name: &str) -> io::Result<()> {
     directory.remove(&lock_name(name))
 }
 
-/// The digests that live leases pin. The caller holds the removal lock; leases without an owner are removed if
-/// `remove_dead`.
+/// The digests that live leases pin. The caller holds the removal lock; leases without an owner are removed
+/// if `remove_dead`.
 pub(crate) fn live_pins(disk: &Disk, remove_dead: bool) -> Result<HashSet<Digest>, Error> {
     let directory = disk.pool_private("leases")?;
     let mut pins = HashSet::new();

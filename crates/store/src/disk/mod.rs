@@ -2,8 +2,8 @@
 //!
 //! Beside the files of the image-spec there is one directory, `.wharf`, which other tools ignore. It has
 //! `lock`, the lock of index.json; `ingest`, blobs that are being received; `leases`, the digests that
-//! running operations rely on; `gate`, the removal lock between a collector and those operations; `collect`, the
-//! lock between collectors; `corrupt`, corrupt blobs for inspection; `keeper`, for an exclusive layout,
+//! running operations rely on; `gate`, the removal lock between a collector and those operations; `collect`,
+//! the lock between collectors; `corrupt`, corrupt blobs for inspection; `keeper`, for an exclusive layout,
 //! with its `lock` and its `uploads`. If blobs are in a shared directory, all but `lock` are there.
 //!
 //! Locks are taken in this order: the file of one ingest, `collect`, `lock`, the removal lock.

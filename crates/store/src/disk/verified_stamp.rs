@@ -1,9 +1,9 @@
 //! A stamp in a blob's modification time: this crate wrote the blob, and its bytes were verified.
 //!
 //! When this crate makes a file a blob, it sets the nanoseconds of the file's modification time to a number
-//! derived from the digest. A later write changes the time and so removes the stamp. Thus one `stat` tells
-//! a blob that some process has verified and synced from one that another tool wrote or changed; the latter
-//! is hashed before it is relied on. Corruption below the file system does not remove the stamp, so reads hash
+//! derived from the digest. A later write changes the time and so removes the stamp. Thus one `stat` tells a
+//! blob that some process has verified and synced from one that another tool wrote or changed; the latter is
+//! hashed before it is relied on. Corruption below the file system does not remove the stamp, so reads hash
 //! in any case.
 //!
 //! On a file system with times coarser than 100 nanoseconds no stamp is ever found, and every blob is hashed.

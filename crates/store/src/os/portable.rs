@@ -1,5 +1,6 @@
 //! Systems without directory handles: paths, with a check that no symlink is followed. Another process that
-//! may write into the layout can win a race against the check; keep the layout where only its owner can write.
+//! may write into the layout can win a race against the check; keep the layout where only its owner can
+//! write.
 
 use std::{
     fs::{self, File, OpenOptions},

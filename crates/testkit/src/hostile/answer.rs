@@ -25,7 +25,7 @@ enum Framing {
     Bare,
 }
 
-/// What happens to a body at a chosen byte of it.
+/// The fault of a body at a chosen byte of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// The connection ends after so many bytes.
@@ -80,7 +80,7 @@ impl Answer {
         Self::ok(document.to_string()).header("Content-Type", "application/json")
     }
 
-    /// The same with another status.
+    /// Replaces the status.
     #[must_use]
     pub const fn status(mut self, status: u16) -> Self {
         self.status = status;
@@ -167,7 +167,7 @@ impl Answer {
         &self.body
     }
 
-    /// What goes over the wire.
+    /// The bytes that go over the wire.
     pub fn steps(&self) -> Vec<Step> {
         let mut body = self.body.to_vec();
         match self.fault {

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Stage;
 
-/// What a script may cost, at most.
+/// The most that a script may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Requests to all origins together.
@@ -61,7 +61,7 @@ impl Budget {
     }
 }
 
-/// What a script did cost.
+/// The cost of a script that has run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
     /// Requests to all origins together, those included that never became whole.
@@ -82,8 +82,8 @@ pub struct Spent {
     pub time: Duration,
 }
 
-/// Counts what a script costs, in a process that does nothing else meanwhile: memory and files are those of the
-/// whole process, the stage's own included.
+/// Counts what a script costs, in a process that does nothing else meanwhile: memory and files are those of
+/// the whole process, the stage's own included.
 #[derive(Debug)]
 pub struct Meter {
     before: Spent,

@@ -5,7 +5,7 @@ use std::sync::{
 
 use crate::Request;
 
-/// What an origin heard and how much it said.
+/// The bytes that an origin received, and the number that it sent.
 #[derive(Debug, Default)]
 pub(super) struct Capture {
     received: Mutex<Vec<u8>>,

@@ -30,9 +30,9 @@ struct State {
 /// A token that was handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// Who asked, empty for nobody.
+    /// The user who asked; empty without a login.
     pub user: String,
-    /// What for.
+    /// The scopes that were asked for.
     pub scopes: BTreeSet<String>,
 }
 

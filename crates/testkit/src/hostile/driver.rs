@@ -40,10 +40,10 @@ pub enum Done {
     Unable,
 }
 
-/// What came of a script, whatever the client says.
+/// The outcome of a script, whatever the client reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// What was asked for, and nothing else.
+    /// The client got the content that it asked for, and nothing else.
     Correct,
     /// An error.
     Refused,

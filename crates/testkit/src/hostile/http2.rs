@@ -1,4 +1,4 @@
-//! The same scripts over HTTP/2: what an origin's steps would put on the wire as HTTP/1.1 is said in frames
+//! Scripts over HTTP/2: what an origin's steps would put on the wire as HTTP/1.1 is said in frames
 //! (RFC 9113). What has no frames is an error of the stream.
 
 mod translate;
@@ -36,7 +36,7 @@ enum End {
     GoAway(u32),
 }
 
-/// What the streams of a connection share.
+/// The state that the streams of a connection share.
 #[derive(Clone)]
 struct Shared {
     origin: Origin,
@@ -228,8 +228,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Ends the connection when everything said so far is on the wire. The stream must not end before it: that
-    /// would be said in a frame of its own.
+    /// Ends the connection when everything said so far is on the wire. The stream must not end before it:
+    /// that would be said in a frame of its own.
     async fn end(&self, end: End) -> ! {
         self.flush().await;
         let _ = self.end.send(end); // the connection may be gone

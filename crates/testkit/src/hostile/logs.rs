@@ -1,4 +1,4 @@
-//! What all crates in this process log, at the most talkative level, searched for secrets line by line.
+//! The logs of all crates in this process, at the most talkative level, searched for secrets line by line.
 
 use std::{
     io,

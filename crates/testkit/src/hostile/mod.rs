@@ -1,8 +1,8 @@
 //! Registries that attack: scripted origins on loopback which record every byte, and secrets that must not
 //! show up where they do not belong.
 //!
-//! A [`Stage`] holds the origins of one test (registry, CDN, token server, evil host), each with a name of its
-//! own that only the stage resolves, and certificates of an authority that only the test trusts. What an
+//! A [`Stage`] holds the origins of one test (registry, CDN, token server, evil host), each with a name of
+//! its own that only the stage resolves, and certificates of an authority that only the test trusts. What an
 //! origin answers is a list of [`Rule`]s; each ends in an [`Answer`], which can be damaged, or in raw
 //! [`Step`]s, which need not be HTTP at all. When the stage goes, it fails the test if a secret was seen by an
 //! origin that it was not meant for, in a log line of any crate, or in an error.

@@ -26,7 +26,7 @@ pub enum Direction {
     Up,
 }
 
-/// What happens to the bytes of a connection.
+/// The effects on the bytes of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Harm {
     /// A bit of the byte is inverted.
@@ -52,7 +52,7 @@ pub struct WireFault {
     pub direction: Direction,
     /// Its position, counted over all connections.
     pub at: u64,
-    /// What happens to it.
+    /// The effect on it.
     pub harm: Harm,
 }
 
@@ -133,8 +133,8 @@ impl Shared {
         }
     }
 
-    /// Takes the next bytes in this direction, up to and with the first that something happens to: how many they
-    /// are of these `length`, and what happens to the last of them.
+    /// Takes the next bytes in this direction, up to and with the first that something happens to: how many
+    /// they are of these `length`, and what happens to the last of them.
     fn take(&self, direction: Direction, length: usize) -> (usize, Option<WireFault>) {
         let mut faults = self.faults.lock().expect("the proxy does not panic");
         let counter = self.counter(direction);

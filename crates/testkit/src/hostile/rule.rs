@@ -67,7 +67,7 @@ pub enum BodyUse {
     UpTo(usize),
 }
 
-/// What an origin does with the requests it is for.
+/// The reaction of an origin to the requests that the rule is for.
 #[derive(Clone)]
 pub struct Rule {
     pub(super) matching: Match,

@@ -27,7 +27,7 @@ pub struct Scene {
     pub cdn: Origin,
     /// `evil.test`.
     pub evil: Origin,
-    /// What hands out tokens at the token server.
+    /// The desk that issues tokens at the token server.
     pub desk: TokenDesk,
     /// The secret of alice, which is for the token server alone.
     pub password: String,

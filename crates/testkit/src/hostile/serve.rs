@@ -56,7 +56,7 @@ impl Origin {
     }
 }
 
-/// What a well-behaved registry answers to this request; to be passed on or damaged.
+/// The answer of a well-behaved registry to this request; to be passed on or damaged.
 pub async fn registry_answer(registry: &Registry, request: &Request) -> Answer {
     let head = request.method == "HEAD";
     let mut builder = http::Request::builder()

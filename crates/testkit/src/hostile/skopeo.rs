@@ -40,7 +40,7 @@ impl Skopeo {
         }
     }
 
-    /// What `skopeo --version` prints; `None` if it is not installed.
+    /// The output of `skopeo --version`; `None` if it is not installed.
     pub fn version() -> Option<String> {
         crate::peer::find("skopeo")?;
         let printed = Sandbox::new().skopeo().run(&["--version"]).ok();

@@ -21,8 +21,8 @@ use crate::TestCa;
 
 /// The hosts of one test, the authority they share, the names that lead to them, and the secrets in play.
 ///
-/// Dropping it is the assertion: a secret that an origin saw without being on its list, a secret in any log line of
-/// this process, or in an error shown to [`Stage::inspect`], fails the test.
+/// Dropping it is the assertion: a secret that an origin saw without being on its list, a secret in any log
+/// line of this process, or in an error shown to [`Stage::inspect`], fails the test.
 #[derive(Debug)]
 pub struct Stage {
     ca: TestCa,
@@ -110,7 +110,7 @@ pub struct OriginOptions {
     streams: Option<u32>,
 }
 
-/// What an origin offers by ALPN.
+/// The protocols that an origin offers by ALPN.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Protocols {
     #[default]
@@ -362,14 +362,15 @@ impl Stage {
         }
     }
 
-    /// What passed through each origin.
+    /// The traffic of each origin.
     pub fn traffic(&self) -> Vec<Traffic> {
         let origins = self.origins.lock().expect("the stage does not panic");
         origins.iter().map(Origin::traffic).collect()
     }
 
-    /// Ends the stage without a complaint, and says which secrets were seen where they do not belong; log lines
-    /// are not counted, since they are of the whole process. For clients that are observed and not tested.
+    /// Ends the stage without a complaint, and says which secrets were seen where they do not belong; log
+    /// lines are not counted, since they are of the whole process. For clients that are observed and not
+    /// tested.
     pub fn dismiss(self) -> Vec<String> {
         let found = self.sightings();
         self.secrets.lock().expect("the stage does not panic").clear();

@@ -36,8 +36,8 @@ pub enum Step {
     Reset,
     /// Resets the stream with this code of HTTP/2 (RFC 9113, section 7); the connection, over HTTP/1.1.
     ResetStream(u32),
-    /// Says with this code of HTTP/2 that the connection ends: with code 0 when the streams that are open have
-    /// ended, otherwise at once. Over HTTP/1.1 it ends in good order.
+    /// Says with this code of HTTP/2 that the connection ends: with code 0 when the streams that are open
+    /// have ended, otherwise at once. Over HTTP/1.1 it ends in good order.
     GoAway(u32),
 }
 

@@ -145,7 +145,7 @@ impl ImageBuilder {
         self
     }
 
-    /// What the manifest refers to.
+    /// The content that the manifest refers to.
     #[must_use]
     pub fn subject(mut self, subject: &Descriptor) -> Self {
         self.subject = Some(subject.clone());

@@ -19,7 +19,7 @@ const ROOTS: [&str; 2] = ["/usr/share", "/usr/lib"];
 const LONGEST_FILE: u64 = 24_000_000;
 /// For the same reason, a file is at most this part of its layer.
 const LARGEST_PART: u64 = 4;
-/// Part of the cache's name; another number makes the image anew.
+/// Part of the cache's name; another number makes the image again.
 const FORMAT: u32 = 1;
 
 /// A large image of this machine's own files in an OCI layout on disk, made once and kept in the build
@@ -36,8 +36,8 @@ impl RealImage {
     /// The tag under which the layout has it.
     pub const TAG: &'static str = "real";
 
-    /// Five gzip layers, 168 MB and a little more. Makes the image, or finds it made. It takes some ten seconds
-    /// once; other processes wait.
+    /// Five gzip layers, 168 MB and a little more. Makes the image, or finds it made. It takes some ten
+    /// seconds once; other processes wait.
     pub fn cached() -> Self {
         Self::of_layers("image", &LAYERS)
     }

@@ -56,7 +56,7 @@ impl DockerRegistry {
         self.address.to_string()
     }
 
-    /// What it printed so far.
+    /// Its output so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("the reader does not panic").clone()
     }

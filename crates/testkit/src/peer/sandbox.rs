@@ -191,7 +191,7 @@ impl Tool {
         }
     }
 
-    /// The same from asynchronous code, which keeps running meanwhile.
+    /// Runs it from asynchronous code, which keeps running meanwhile.
     pub async fn run_async(&self, arguments: &[&str]) -> Output {
         let tool = self.clone();
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
@@ -215,7 +215,7 @@ impl Tool {
     }
 }
 
-/// What a program said.
+/// The output of a program.
 #[derive(Debug, Clone)]
 pub struct Output {
     command: String,

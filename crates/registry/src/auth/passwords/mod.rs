@@ -5,7 +5,7 @@ mod waiting;
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
     time::Duration,
 };
@@ -14,7 +14,7 @@ use http::StatusCode;
 use tokio::{sync::oneshot, time::timeout};
 
 use self::waiting::Waiting;
-use crate::{client::ClientNetwork, error::ApiError};
+use crate::{client::ClientNetwork, error::ApiError, sync::LockExt as _};
 
 /// The time that a client waits for the check of a password before it is answered 429.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -98,11 +98,11 @@ impl PasswordQueue {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    state.locked()
 }
 
-/// A permit to check one password. It is returned when this is dropped. The check owns it, since the check runs to its
-/// end although its client has gone.
+/// A permit to check one password. It is returned when this is dropped. The check owns it, since the check
+/// runs to its end although its client has gone.
 pub(in crate::auth) struct Permit(Option<Arc<Mutex<State>>>);
 
 impl Permit {

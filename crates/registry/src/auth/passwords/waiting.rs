@@ -1,9 +1,9 @@
-//! The clients that wait for a password check, served round-robin: between networks, and within a network between the
-//! user names that are tried.
+//! The clients that wait for a password check, served round-robin: between networks, and within a network
+//! between the user names that are tried.
 //!
-//! A client that guesses one user's password, on however many connections, delays other clients by one check. A client
-//! that tries many names delays the clients of its network by one check a name, and those of other networks by one
-//! check. A client that hangs up leaves the queue.
+//! A client that guesses one user's password, on however many connections, delays other clients by one check.
+//! A client that tries many names delays the clients of its network by one check a name, and those of other
+//! networks by one check. A client that hangs up leaves the queue.
 
 use std::collections::VecDeque;
 
@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use super::Permit;
 use crate::client::Network;
 
-/// The most clients that wait for the check of a password. One more displaces a client of the network that has most, or
-/// is answered 429.
+/// The most clients that wait for the check of a password. One more displaces a client of the network that
+/// has most, or is answered 429.
 pub(super) const MAX_WAITING: usize = 1024;
 
 type Waiter = oneshot::Sender<Permit>;
@@ -56,8 +56,8 @@ impl Waiting {
         });
     }
 
-    /// Displaces the client that came last of the busiest network and name. `false` if the newcomer's own network and
-    /// name are as busy.
+    /// Displaces the client that came last of the busiest network and name. `false` if the newcomer's own
+    /// network and name are as busy.
     fn make_room(&mut self, network: Option<Network>, name: u64) -> bool {
         let own = self.0.iter().find(|(key, _)| *key == network);
         let own_names = own.map_or(0, |(_, names)| length(names));

@@ -5,11 +5,11 @@
 //! <offset> <length> <sum> <sum of this head> [["key","value"],["key",null],…]
 //! ```
 //!
-//! All numbers and sums are hexadecimal. A sum is the beginning of a sha256 that also covers the file's id, so that
-//! nothing that was in another file, or at another offset, is taken for a group. A group is only written when the
-//! one before it is on the disk. So where a group is corrupt, and nothing after it begins as one, it is the last
-//! and may be what a crash left of an unacknowledged append; where another one follows, the corrupt one
-//! had been acknowledged.
+//! All numbers and sums are hexadecimal. A sum is the beginning of a sha256 that also covers the file's id,
+//! so that nothing that was in another file, or at another offset, is taken for a group. A group is only
+//! written when the one before it is on the disk. So where a group is corrupt, and nothing after it begins as
+//! one, it is the last and may be what a crash left of an unacknowledged append; where another one follows,
+//! the corrupt one had been acknowledged.
 
 use std::{
     fs::File,

@@ -1,6 +1,6 @@
-//! The old format of journals, without groups: a line is one batch of changes, as the first 16 hexadecimal digits of
-//! the sha256 of the rest, a space, and a JSON array. Only the last line may be corrupt, unless it is the first: then
-//! nothing shows that the file is a journal.
+//! The old format of journals, without groups: a line is one batch of changes, as the first 16 hexadecimal
+//! digits of the sha256 of the rest, a space, and a JSON array. Only the last line may be corrupt, unless it
+//! is the first: then nothing shows that the file is a journal.
 
 use std::{
     fs::File,

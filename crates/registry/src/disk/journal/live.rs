@@ -5,7 +5,8 @@ use std::{
     hash::{BuildHasher as _, RandomState},
 };
 
-/// A 128-bit hash of a key. The hash functions are seeded at random, so that nobody can make two keys collide.
+/// A 128-bit hash of a key. The hash functions are seeded at random, so that nobody can make two keys
+/// collide.
 pub(super) type Print = u128;
 
 /// The hash functions.
@@ -23,8 +24,8 @@ impl Prints {
     }
 }
 
-/// The current change of each key, by its number in the file. So a journal can be opened and rewritten without the
-/// records in memory.
+/// The current change of each key, by its number in the file. So a journal can be opened and rewritten
+/// without the records in memory.
 #[derive(Default)]
 pub(super) struct Live {
     records: HashMap<Print, LiveRecord>,

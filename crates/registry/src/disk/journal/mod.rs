@@ -1,8 +1,9 @@
 //! The records, as a journal of changes.
 //!
-//! Concurrent writers share one group and one sync. The journal is rewritten when most of its changes are outdated;
-//! writers only wait while the last changes are copied. After a failed sync the state of the disk is unknown: the
-//! journal is rewritten from what was acknowledged before, and until that succeeds no change can be recorded.
+//! Concurrent writers share one group and one sync. The journal is rewritten when most of its changes are
+//! outdated; writers only wait while the last changes are copied. After a failed sync the state of the disk
+//! is unknown: the journal is rewritten from what was acknowledged before, and until that succeeds no change
+//! can be recorded.
 
 mod beside;
 mod format;
@@ -22,7 +23,7 @@ use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -42,7 +43,7 @@ use self::{
     scan::Scan,
 };
 use super::files::{self, At as _};
-use crate::Listing;
+use crate::{Listing, sync::LockExt as _};
 
 /// The journal is rewritten when it has this many bytes more than twice the bytes of current changes.
 const SLACK: u64 = 1024 * 1024;
@@ -69,8 +70,8 @@ pub(super) struct Journal {
 
 /// The end of a journal that was not a whole group of changes, and was cut off when the journal was opened.
 ///
-/// A crash during a write leaves such an end; the change was not acknowledged. Corruption of the last group looks the
-/// same.
+/// A crash during a write leaves such an end; the change was not acknowledged. Corruption of the last group
+/// looks the same.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TornTail {
@@ -220,11 +221,11 @@ fn corrupt(path: &Path, offset: u64) -> Error {
 
 impl SharedJournal {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.locked()
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.live.locked()
     }
 
     fn encode(

@@ -1,5 +1,5 @@
-//! Opening a journal: changes are read up to the end of the last whole group, and the journal is rewritten if most of
-//! them are outdated.
+//! Opening a journal: changes are read up to the end of the last whole group, and the journal is rewritten if
+//! most of them are outdated.
 
 use std::{fs::File, path::Path};
 
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::disk::files::{self, At as _};
 
-/// The value of [`SLACK`](super::SLACK), in bytes, for a journal that is being opened: smaller, since the journal has been
-/// read anyway.
+/// The value of [`SLACK`](super::SLACK), in bytes, for a journal that is being opened: smaller, since the
+/// journal has been read anyway.
 pub(super) const SLACK_AT_START: u64 = 4096;
 
 /// A journal that has been read.

@@ -257,7 +257,8 @@ async fn after_a_failed_sync_the_journal_is_written_anew() {
     }
 }
 
-/// Whoever watches a registry's health and sends it no more requests because of it triggers the rewrite all the same.
+/// Whoever watches a registry's health and sends it no more requests because of it triggers the rewrite all
+/// the same.
 #[tokio::test]
 async fn who_asks_for_the_health_has_the_journal_mended() {
     let root = tempfile::tempdir().unwrap();

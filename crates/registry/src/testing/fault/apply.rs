@@ -21,8 +21,8 @@ pub(in crate::testing) struct HangUp;
 const PAGE: &str = "<html><head><title>error</title></head><body><h1>error</h1></body></html>\n";
 
 impl Script {
-    /// Applies the effects that precede the handling of a request. `Some` is the response if the request is not
-    /// handled at all.
+    /// Applies the effects that precede the handling of a request. `Some` is the response if the request is
+    /// not handled at all.
     pub(in crate::testing) async fn before(
         &self,
         request: &mut Request<RequestBody>,
@@ -81,7 +81,8 @@ impl Script {
     }
 }
 
-/// Rewrites a request for a part to one for as many bytes from the start, and returns the range that was asked for.
+/// Rewrites a request for a part to one for as many bytes from the start, and returns the range that was
+/// asked for.
 pub(in crate::testing) fn shift_range(request: &mut Request<RequestBody>) -> Option<(u64, u64)> {
     let headers = request.headers_mut();
     let range::Requested::Part(asked) = range::parse(headers, u64::MAX) else {
@@ -123,8 +124,8 @@ fn page(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// A response that the server of this crate replaces by closing the connection. Another server breaks while it sends
-/// the body.
+/// A response that the server of this crate replaces by closing the connection. Another server breaks while
+/// it sends the body.
 fn hang_up() -> Response<Body> {
     let mut response = Response::new(AlteredBody::around(
         Body::from(Bytes::from_static(b"-")),

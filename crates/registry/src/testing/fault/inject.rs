@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -15,6 +15,7 @@ use super::{Fault, Script};
 use crate::{
     RouteKind,
     route::{self, Route},
+    sync::LockExt as _,
 };
 
 /// An injected fault.
@@ -35,7 +36,7 @@ impl Injected {
 
     /// Removes the fault.
     pub fn remove(&self) {
-        let mut armed = self.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut armed = self.faults.0.locked();
         armed.retain(|armed| !Arc::ptr_eq(armed, &self.armed));
     }
 }
@@ -63,10 +64,7 @@ impl Faults {
             fault,
             seen: AtomicU64::new(0),
         });
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::clone(&armed));
+        self.0.locked().push(Arc::clone(&armed));
         Injected {
             armed,
             faults: self.clone(),
@@ -75,7 +73,7 @@ impl Faults {
 
     /// The effects on this request.
     pub(in crate::testing) fn hit(&self, method: &Method, path: &str) -> Script {
-        let armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let armed = self.0.locked();
         if armed.is_empty() {
             return Script::default();
         }

@@ -22,9 +22,10 @@ use crate::RouteKind;
 
 /// A misbehaviour, and when it happens.
 ///
-/// A constructor sets the effect; `on`, `method`, `repository` and `digest` select requests; `after` and `times` count
-/// them. A fault without conditions hits every request. [`Registry::inject`](crate::Registry::inject) arms it; all
-/// faults that fit a request act on it, in the order they were injected.
+/// A constructor sets the effect; `on`, `method`, `repository` and `digest` select requests; `after` and
+/// `times` count them. A fault without conditions hits every request.
+/// [`Registry::inject`](crate::Registry::inject) arms it; all faults that fit a request act on it, in the
+/// order they were injected.
 ///
 /// ```
 /// use wharf_registry::{RouteKind, Fault, Registry};
@@ -107,8 +108,8 @@ impl Fault {
         Self::new(Effect::LoseReply)
     }
 
-    /// Stops reading the request's body after this many bytes, as if the connection had broken. The bytes before are
-    /// handled as they would be then.
+    /// Stops reading the request's body after this many bytes, as if the connection had broken. The bytes
+    /// before are handled as they would be then.
     pub fn cut_request(bytes: u64) -> Self {
         Self::new(Effect::CutRequest(bytes))
     }
@@ -133,8 +134,8 @@ impl Fault {
         Self::new(Effect::Throttle(bytes_per_second.max(1)))
     }
 
-    /// Sets a header of the answer, such as a wrong `Docker-Content-Digest` or a foreign `Location`. An invalid header
-    /// is left out.
+    /// Sets a header of the answer, such as a wrong `Docker-Content-Digest` or a foreign `Location`. An
+    /// invalid header is left out.
     pub fn header(name: &str, value: &str) -> Self {
         let mut fault = Self::new(Effect::Delay(Duration::ZERO));
         fault.effects.clear();

@@ -1,5 +1,5 @@
-//! The official conformance program itself: the folder `conformance` of opencontainers/distribution-spec, built
-//! with `go build`. No system packages it, so that a variable names it.
+//! The official conformance program itself: the folder `conformance` of opencontainers/distribution-spec,
+//! built with `go build`. No system packages it, so that a variable names it.
 
 use std::{path::PathBuf, process::Command};
 

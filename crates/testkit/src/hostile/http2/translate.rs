@@ -1,6 +1,6 @@
 use bytes::{Bytes, BytesMut};
 
-/// What an answer in HTTP/1.1 says, without its framing.
+/// An answer in HTTP/1.1 without its framing.
 #[derive(Debug)]
 pub(super) enum Piece {
     /// A head with a status below 200.
@@ -35,7 +35,7 @@ enum State {
     Done,
 }
 
-/// What belongs to a connection and not to a stream (RFC 9113, section 8.2.2).
+/// The headers that belong to a connection and not to a stream (RFC 9113, section 8.2.2).
 const OF_CONNECTIONS: [&str; 4] = ["connection", "transfer-encoding", "keep-alive", "upgrade"];
 
 impl Translator {
