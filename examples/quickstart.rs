@@ -35,9 +35,9 @@ async fn main() -> Result<()> {
     let host = Locations::rooted(home.path()).with_auth_file(home.path().join("auth.json"));
     let client = Client::builder()
         .with_locations(host)
-        .with_plain_http(server.registry()?)
+        .with_plain_http(server.registry())
         .build()?;
-    let registry = server.registry()?;
+    let registry = server.registry();
     let Err(denied) = client.login(&registry, "ada", "wrong").await else {
         return Err("a wrong password was taken".into());
     };

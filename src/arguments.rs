@@ -6,8 +6,9 @@ use wharf_reference::{Reference, Registry, Repository, Written};
 
 use crate::ImageLocation;
 
-/// The name of an image or repository: text (`&str`, `String`), or a parsed [`Reference`], [`Repository`] or
-/// [`Written`].
+/// The name of an image or repository in a registry: text (`&str`, `String`), or a parsed [`Reference`],
+/// [`Repository`] or [`Written`]. Text may begin with `docker://`, as Skopeo writes it.
+/// [`Client`](crate::Client) has a table of the forms that each method takes.
 ///
 /// Text is parsed by the call that takes it, which fails with [`ErrorKind::Invalid`] if it is malformed.
 ///
@@ -26,7 +27,9 @@ use crate::ImageLocation;
 pub trait IntoReference: sealed::IntoReference {}
 
 /// The location of an image: text such as `docker://quay.io/fedora/fedora:latest` or `oci:images:app`, a
-/// parsed [`ImageLocation`], or a [`Reference`] for an image in a registry.
+/// parsed [`ImageLocation`], or a [`Reference`] for an image in a registry. The methods that read one image
+/// also take the name of a registry's image without `docker://`; a copy demands it, as Skopeo does.
+/// [`Client`](crate::Client) has a table of the forms that each method takes.
 ///
 /// Text is parsed by the call that takes it, which fails with [`ErrorKind::Invalid`] if it is malformed.
 ///
@@ -34,6 +37,7 @@ pub trait IntoReference: sealed::IntoReference {}
 /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
 /// use wharf::{ImageLocation, Reference};
 ///
+/// client.manifest("quay.io/fedora/fedora:latest").await?;
 /// client.manifest("docker://quay.io/fedora/fedora:latest").await?;
 /// client.manifest(&Reference::parse("quay.io/fedora/fedora:latest")?).await?;
 /// let location: ImageLocation = "oci:images:app".parse()?;
@@ -63,12 +67,27 @@ pub trait IntoImageLocation: sealed::IntoImageLocation {}
 /// This trait is sealed.
 pub trait IntoCredentialKey: sealed::IntoCredentialKey {}
 
+/// A registry: text such as `registry.example.com:5000`, or a parsed [`Registry`].
+///
+/// Text is parsed by [`ClientBuilder::build`](crate::ClientBuilder::build), which fails with
+/// [`ErrorKind::Invalid`] if it is malformed.
+///
+/// ```
+/// let lab = wharf::Registry::parse("lab.example.com:5000")?;
+/// let client = wharf::Client::builder().with_plain_http("localhost:5000").with_plain_http(&lab).build()?;
+/// # Ok::<(), wharf::Error>(())
+/// ```
+///
+/// This trait is sealed.
+pub trait IntoRegistry: sealed::IntoRegistry {}
+
 impl<T: sealed::IntoReference> IntoReference for T {}
 impl<T: sealed::IntoImageLocation> IntoImageLocation for T {}
 impl<T: sealed::IntoCredentialKey> IntoCredentialKey for T {}
+impl<T: sealed::IntoRegistry> IntoRegistry for T {}
 
 pub(crate) mod sealed {
-    use super::{CredentialKey, Error, ImageLocation, Reference, Written};
+    use super::{CredentialKey, Error, ImageLocation, Reference, Registry, Written};
 
     pub trait IntoReference: Sized {
         fn into_written(self) -> Result<Written, Error>;
@@ -79,8 +98,18 @@ pub(crate) mod sealed {
         }
     }
 
-    pub trait IntoImageLocation {
+    pub trait IntoImageLocation: Sized {
+        /// The end of a copy: text needs a transport.
         fn into_location(self) -> Result<ImageLocation, Error>;
+
+        /// An image to read: text without a transport is a name in a registry.
+        fn into_image(self) -> Result<ImageLocation, Error> {
+            self.into_location()
+        }
+    }
+
+    pub trait IntoRegistry {
+        fn into_registry(self) -> Result<Registry, Error>;
     }
 
     pub trait IntoCredentialKey {
@@ -91,11 +120,19 @@ pub(crate) mod sealed {
 /// Parses a name that a user typed.
 pub(crate) fn written(text: &str) -> Result<Written, Error> {
     Written::parse(text).map_err(|error| {
-        let advice = match text.strip_prefix("docker://") {
-            Some(_) => ": write it without docker://",
-            None => "",
-        };
-        let message = format!("invalid reference {text:?}{advice}");
+        let message = format!("invalid reference {text:?}");
+        Error::new(ErrorKind::Invalid, message).with_source(error)
+    })
+}
+
+/// Parses the name of an image in a registry, with or without `docker://`.
+fn name_in_registry(text: &str) -> Result<Written, Error> {
+    written(text.strip_prefix("docker://").unwrap_or(text))
+}
+
+fn registry(text: &str) -> Result<Registry, Error> {
+    Registry::parse(text).map_err(|error| {
+        let message = format!("{text:?} is not a registry, such as registry.example:5000");
         Error::new(ErrorKind::Invalid, message).with_source(error)
     })
 }
@@ -121,9 +158,9 @@ macro_rules! convert {
 
 convert! {
     IntoReference, into_written -> Written:
-    &str => |text: &&str| written(text),
-    String => |text: &String| written(text),
-    &String => |text: &&String| written(text),
+    &str => |text: &&str| name_in_registry(text),
+    String => |text: &String| name_in_registry(text),
+    &String => |text: &&String| name_in_registry(text),
     Written => |name: &Self| Ok(name.clone()),
     &Written => |name: &Self| Ok((*name).clone()),
     Reference => |name: &Self| written(name.as_str()),
@@ -132,11 +169,34 @@ convert! {
     &Repository => |name: &Self| written(name.as_str()),
 }
 
+/// Implements the two readings of a location's text.
+macro_rules! location_of_text {
+    ($($type:ty),+) => {$(
+        impl sealed::IntoImageLocation for $type {
+            fn into_location(self) -> Result<ImageLocation, Error> {
+                self.parse()
+            }
+
+            fn into_image(self) -> Result<ImageLocation, Error> {
+                ImageLocation::of_image(&self)
+            }
+        }
+    )+};
+}
+
+location_of_text!(&str, String, &String);
+
+convert! {
+    IntoRegistry, into_registry -> Registry:
+    &str => |text: &Self| registry(text),
+    String => |text: &Self| registry(text),
+    &String => |text: &Self| registry(text),
+    Registry => |registry: &Self| Ok(registry.clone()),
+    &Registry => |registry: &Self| Ok((*registry).clone()),
+}
+
 convert! {
     IntoImageLocation, into_location -> ImageLocation:
-    &str => |text: &Self| text.parse(),
-    String => |text: &Self| text.parse(),
-    &String => |text: &Self| text.parse(),
     ImageLocation => |location: &Self| Ok(location.clone()),
     &ImageLocation => |location: &Self| Ok((*location).clone()),
     Reference => |name: &Self| Ok(ImageLocation::Registry(name.clone())),
@@ -159,7 +219,7 @@ convert! {
 #[cfg(test)]
 mod tests {
     use super::{
-        sealed::{IntoCredentialKey as _, IntoImageLocation as _, IntoReference as _},
+        sealed::{IntoCredentialKey as _, IntoImageLocation as _, IntoReference as _, IntoRegistry as _},
         *,
     };
 
@@ -172,6 +232,7 @@ mod tests {
             full.into_reference(),
             full.to_owned().into_reference(),
             (&full.to_owned()).into_reference(),
+            format!("docker://{full}").into_reference(),
             (&parsed).into_reference(),
             parsed.into_reference(),
             (&reference).into_reference(),
@@ -188,6 +249,9 @@ mod tests {
             format!("docker://{full}").as_str().into_location(),
             format!("docker://{full}").into_location(),
             (&format!("docker://{full}")).into_location(),
+            full.into_image(),
+            format!("docker://{full}").into_image(),
+            (&reference).into_image(),
             (&reference).into_location(),
             reference.into_location(),
             (&location).into_location(),
@@ -235,8 +299,16 @@ mod tests {
         for (error, part) in [
             ("App".into_written().unwrap_err(), "invalid reference \"App\""),
             (
-                "docker://alpine".into_written().unwrap_err(),
-                "write it without docker://",
+                "docker://docker://alpine".into_written().unwrap_err(),
+                "invalid reference \"docker://alpine\"",
+            ),
+            (
+                "lab.example:x".into_registry().unwrap_err(),
+                "\"lab.example:x\" is not a registry",
+            ),
+            (
+                "lab.example/team".into_registry().unwrap_err(),
+                "\"lab.example/team\" is not a registry",
             ),
             (
                 "app@sha256:0".into_reference().unwrap_err(),

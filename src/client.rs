@@ -19,13 +19,24 @@ use crate::{
 /// | task | methods |
 /// |---|---|
 /// | move images | [`pull`](Self::pull), [`push`](Self::push), [`push_image`](Self::push_image), [`copy`](Self::copy), [`copy_to`](Self::copy_to) |
-/// | read an image | [`manifest`](Self::manifest), [`image_manifest`](Self::image_manifest), [`config`](Self::config), [`config_bytes`](Self::config_bytes), [`blob`](Self::blob), [`inspect`](Self::inspect) |
+/// | read an image | [`manifest`](Self::manifest), [`image_manifest`](Self::image_manifest), [`config`](Self::config), [`config_bytes`](Self::config_bytes), [`blob`](Self::blob), [`layer`](Self::layer), [`inspect`](Self::inspect) |
 /// | read a repository | [`tags`](Self::tags) |
 /// | log in and out | [`login`](Self::login), [`logout`](Self::logout) |
 /// | everything else | [`distribution`](Self::distribution) |
 ///
-/// A method whose name ends in `_with` takes options; the method without the ending uses the defaults. Names
-/// are text or parsed types ([`IntoReference`], [`IntoImageLocation`](crate::IntoImageLocation)).
+/// A method whose name ends in `_with` takes options, where a [`Selection`](crate::Selection) or a
+/// [`Platform`](crate::Platform) is enough; the method without the ending uses the defaults. Names are text
+/// or parsed types ([`IntoReference`], [`IntoImageLocation`](crate::IntoImageLocation)):
+///
+/// | method | `quay.io/app:1` | `docker://quay.io/app:1` | `oci:DIRECTORY[:NAME]` | `app:1` means |
+/// |---|---|---|---|---|
+/// | `pull` | yes | yes | no | as the host's configuration says |
+/// | `push`, `push_image`, `tags` | yes | yes | no | Docker Hub's |
+/// | `manifest`, `image_manifest`, `config`, `config_bytes`, `blob`, `layer`, `inspect` | yes | yes | yes | Docker Hub's |
+/// | `copy`, `copy_to` | no, as for Skopeo | yes | yes | an error |
+///
+/// A name that begins as a transport does, such as `docker:24`, needs `docker://` where a transport is
+/// possible.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,

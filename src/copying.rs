@@ -41,11 +41,10 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// use wharf::{Options, Selection};
+    /// use wharf::Selection;
     ///
-    /// let all = Options::default().with_selection(Selection::All); // the images for all platforms
     /// let to = "docker://registry.example.com/fedora:latest";
-    /// client.copy_with("docker://quay.io/fedora/fedora:latest", to, all).await?;
+    /// client.copy_with("docker://quay.io/fedora/fedora:latest", to, Selection::All).await?; // for all platforms
     /// # Ok(())
     /// # }
     /// ```
@@ -57,7 +56,7 @@ impl Client {
         &self,
         from: impl IntoImageLocation,
         to: impl IntoImageLocation,
-        options: Options,
+        options: impl Into<Options>,
     ) -> Result<Report, Error> {
         self.copy_to_with(from, self, to, options).await
     }
@@ -111,9 +110,9 @@ impl Client {
         from: impl IntoImageLocation,
         destination: &Self,
         to: impl IntoImageLocation,
-        options: Options,
+        options: impl Into<Options>,
     ) -> Result<Report, Error> {
-        let (from, to) = (from.into_location()?, to.into_location()?);
+        let (from, to, options) = (from.into_location()?, to.into_location()?, options.into());
         let named = stored_as(&from, &to)?;
         let OpenedImage { source, target, .. } = self.open(&from).await?;
         self.inner.guard.admit(&source.location(), &target)?;

@@ -85,6 +85,13 @@ impl FromStr for ImageLocation {
     }
 }
 
+/// True if text begins with a transport that Skopeo knows, or with `docker:`, so that it is no name of an
+/// image.
+fn has_transport(text: &str) -> bool {
+    let transport = text.split_once(':').map_or("", |(transport, _)| transport);
+    ["docker", "oci"].contains(&transport) || UNSUPPORTED.contains(&transport)
+}
+
 /// The reason why text that begins with no supported transport is refused, and what to write instead.
 fn not_supported(text: &str) -> String {
     let transport = text.split_once(':').map_or("", |(transport, _)| transport);
@@ -116,6 +123,15 @@ fn split_directory(path: &str) -> (&str, Option<&str>) {
 }
 
 impl ImageLocation {
+    /// Parses the location of an image that is read: text without a transport, and that is no path, is a name
+    /// in a registry.
+    pub(crate) fn of_image(text: &str) -> Result<Self, Error> {
+        if has_transport(text) || text.is_empty() || text.starts_with(['/', '.', '~']) {
+            return text.parse();
+        }
+        Ok(Self::Registry(written(text)?.normalise()))
+    }
+
     /// The reference of the image, if it is in a registry.
     ///
     /// ```
@@ -262,6 +278,49 @@ mod tests {
             ),
         ] {
             let error = text.parse::<ImageLocation>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.to_string().contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_image_to_read_needs_no_transport_unless_it_begins_as_one() {
+        for (text, expected) in [
+            (
+                "quay.io/fedora/fedora:latest",
+                "docker://quay.io/fedora/fedora:latest",
+            ),
+            ("localhost:5000/app", "docker://localhost:5000/app"),
+            ("alpine:3.20", "docker://docker.io/library/alpine:3.20"),
+            ("oci", "docker://docker.io/library/oci"),
+            ("dir/app:1", "docker://docker.io/dir/app:1"),
+            ("docker/app:1", "docker://docker.io/docker/app:1"),
+            ("docker://alpine", "docker://docker.io/library/alpine"),
+            ("oci:latest", "oci:latest"),
+            ("oci:images:app", "oci:images:app"),
+        ] {
+            assert_eq!(
+                ImageLocation::of_image(text).unwrap().to_string(),
+                expected,
+                "{text}"
+            );
+        }
+        for (text, part) in [
+            ("docker:24", "a transport is missing; write docker://24"),
+            ("dir:app", "the transport dir is not supported"),
+            (
+                "docker-archive:x.tar",
+                "the transport docker-archive is not supported",
+            ),
+            ("/tmp/x", "no known transport"),
+            ("./images", "no known transport"),
+            ("~/images", "no known transport"),
+            ("", "no known transport"),
+            ("quay.io/App", "invalid reference \"quay.io/App\""),
+            ("https://quay.io/app", "invalid reference \"https://quay.io/app\""),
+            ("oci:", "the directory is missing"),
+        ] {
+            let error = ImageLocation::of_image(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid);
             assert!(error.to_string().contains(part), "{text}: {error}");
         }

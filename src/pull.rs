@@ -123,12 +123,12 @@ impl Client {
         &self,
         reference: impl IntoReference,
         store: &S,
-        options: Options,
+        options: impl Into<Options>,
     ) -> Result<Pulled, Error>
     where
         S: Sink + Clone + 'static,
     {
-        let written = reference.into_written()?;
+        let (written, options) = (reference.into_written()?, options.into());
         let (names, registries) = (&self.inner.names, &self.inner.registries);
         let resolved = names.resolve(written, registries).await?;
         let client = self.short_name_client(&resolved)?;

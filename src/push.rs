@@ -67,19 +67,19 @@ impl Client {
         image: &BuiltImage,
         reference: impl IntoReference,
     ) -> Result<Report, Error> {
-        let all = Options::default().with_selection(Selection::All);
-        self.push_with(image, image.digest(), reference, all).await
+        self.push_with(image, image.digest(), reference, Selection::All)
+            .await
     }
 
     /// As [`Client::push`], with options. A name in the options is ignored.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// use wharf::{Name, Options, Selection, store::Layout};
+    /// use wharf::{Name, Selection, store::Layout};
     ///
     /// let store = Layout::open("images").await?;
-    /// let all = Options::default().with_selection(Selection::All); // the images for all platforms
-    /// client.push_with(&store, Name::parse("app")?, "registry.example.com/team/app:1.0", all).await?;
+    /// let (app, to) = (Name::parse("app")?, "registry.example.com/team/app:1.0");
+    /// client.push_with(&store, app, to, Selection::All).await?; // the images for all platforms
     /// # Ok(())
     /// # }
     /// ```
@@ -92,7 +92,7 @@ impl Client {
         store: &S,
         image: impl Into<Target>,
         reference: impl IntoReference,
-        options: Options,
+        options: impl Into<Options>,
     ) -> Result<Report, Error>
     where
         S: Source + Clone + 'static,
@@ -101,7 +101,7 @@ impl Client {
         let sink = self.inner.client.remote(&reference.repository());
         let target = image.into();
         self.inner.guard.admit(&store.location(), &target)?;
-        let options = tagged(options, &reference)?;
+        let options = tagged(options.into(), &reference)?;
         let report = copy(Arc::new(store.clone()), Arc::new(sink), &target, options).await?;
         as_pinned(report, &reference)
     }

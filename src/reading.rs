@@ -6,18 +6,18 @@ use wharf_content::{
     Blob, Descriptor, Error, ErrorKind, ImageConfig, Manifest, Source, SourceExt as _, Target,
 };
 use wharf_distribution::Remote;
-use wharf_reference::Reference;
+use wharf_reference::{Digest, Reference};
 use wharf_store::Layout;
 
 use crate::{Client, ImageLocation, Inspection, IntoImageLocation, Selection};
 
 impl Client {
-    /// The manifest or index that an image's location names, verified against its digest. A short name is
-    /// Docker Hub's, as for Skopeo.
+    /// The manifest or index that an image's location names, verified against its digest. A registry's image
+    /// needs no `docker://`. A short name is Docker Hub's, as for Skopeo.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// let manifest = client.manifest("docker://quay.io/fedora/fedora:latest").await?;
+    /// let manifest = client.manifest("quay.io/fedora/fedora:latest").await?;
     /// println!("{} is {}", manifest.digest(), if manifest.is_index() { "an index" } else { "an image" });
     /// # Ok(())
     /// # }
@@ -28,7 +28,7 @@ impl Client {
     /// [`ErrorKind::Invalid`] for a malformed location, [`ErrorKind::NotFound`] if there is no such image,
     /// and the failures of registry or store.
     pub async fn manifest(&self, image: impl IntoImageLocation) -> Result<Manifest, Error> {
-        let opened = self.open(&image.into_location()?).await?;
+        let opened = self.open(&image.into_image()?).await?;
         opened.source.manifest(&opened.target).await
     }
 
@@ -36,7 +36,7 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// let manifest = client.image_manifest("docker://quay.io/fedora/fedora:latest").await?;
+    /// let manifest = client.image_manifest("quay.io/fedora/fedora:latest").await?;
     /// println!("{} layers", manifest.layers().len());
     /// # Ok(())
     /// # }
@@ -46,17 +46,15 @@ impl Client {
     ///
     /// As [`Client::manifest`]; [`ErrorKind::NotFound`] also if the index has no image for the platform.
     pub async fn image_manifest(&self, image: impl IntoImageLocation) -> Result<Manifest, Error> {
-        self.image_manifest_with(image, &Selection::default()).await
+        self.image_manifest_with(image, Selection::default()).await
     }
 
     /// As [`Client::image_manifest`], of an index the image that is selected.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// use wharf::{Platform, Selection};
-    ///
-    /// let arm = Selection::Platform(Platform::new("linux", "arm64"));
-    /// let manifest = client.image_manifest_with("docker://quay.io/fedora/fedora:latest", &arm).await?;
+    /// let arm = wharf::Platform::new("linux", "arm64");
+    /// let manifest = client.image_manifest_with("quay.io/fedora/fedora:latest", arm).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -67,10 +65,11 @@ impl Client {
     pub async fn image_manifest_with(
         &self,
         image: impl IntoImageLocation,
-        selection: &Selection,
+        selection: impl Into<Selection>,
     ) -> Result<Manifest, Error> {
-        let opened = self.open(&image.into_location()?).await?;
-        opened.select(selection).await.map(|(_, chosen)| chosen)
+        let (image, selection) = (image.into_image()?, selection.into());
+        let opened = self.open(&image).await?;
+        opened.select(&selection).await.map(|(_, chosen)| chosen)
     }
 
     /// A blob of an image, such as a layer. It is verified as it is read: the stream ends without an error if
@@ -78,7 +77,7 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// let image = "docker://quay.io/fedora/fedora:latest";
+    /// let image = "quay.io/fedora/fedora:latest";
     /// let manifest = client.image_manifest(image).await?;
     /// for layer in manifest.layers() {
     ///     let bytes = client.blob(image, layer).await?.read_to_end(1 << 30).await?; // at most 1 GiB
@@ -93,7 +92,7 @@ impl Client {
     /// [`ErrorKind::Invalid`] for a malformed location, [`ErrorKind::NotFound`] if there is no such blob, and
     /// the failures of registry or store; some come when the blob is read.
     pub async fn blob(&self, image: impl IntoImageLocation, descriptor: &Descriptor) -> Result<Blob, Error> {
-        match image.into_location()? {
+        match image.into_image()? {
             ImageLocation::Registry(reference) => {
                 let remote = self.inner.client.remote(&reference.repository());
                 Source::blob(&remote, descriptor).await
@@ -104,11 +103,65 @@ impl Client {
         }
     }
 
+    /// A blob that an image lists, by its digest: a layer, or the config. Of an index, a blob of the image
+    /// for this host's platform. It is read as by [`Client::blob`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let image = "quay.io/fedora/fedora:latest";
+    /// for layer in client.inspect(image).await?.layers {
+    ///     let bytes = client.layer(image, &layer).await?.read_to_end(1 << 30).await?; // at most 1 GiB
+    ///     println!("{layer}: {} bytes", bytes.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::image_manifest`] and [`Client::blob`]; [`ErrorKind::NotFound`] also if the image lists no
+    /// such blob.
+    pub async fn layer(&self, image: impl IntoImageLocation, digest: &Digest) -> Result<Blob, Error> {
+        self.layer_with(image, digest, Selection::default()).await
+    }
+
+    /// As [`Client::layer`], of an index a blob of the image that is selected.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client, digest: wharf::Digest) -> Result<(), wharf::Error> {
+    /// let arm = wharf::Platform::new("linux", "arm64");
+    /// let blob = client.layer_with("quay.io/fedora/fedora:latest", &digest, arm).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::layer`].
+    pub async fn layer_with(
+        &self,
+        image: impl IntoImageLocation,
+        digest: &Digest,
+        selection: impl Into<Selection>,
+    ) -> Result<Blob, Error> {
+        let (location, selection) = (image.into_image()?, selection.into());
+        let opened = self.open(&location).await?;
+        let (_, chosen) = opened.select(&selection).await?;
+        let layer = chosen.blob_of(digest).ok_or_else(|| {
+            let message = format!(
+                "the image {} of {location} lists no blob {digest}",
+                chosen.digest()
+            );
+            Error::new(ErrorKind::NotFound, message)
+        })?;
+        opened.source.blob(layer).await
+    }
+
     /// The config of a container image; of an index, that of the image for this host's platform.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// let config = client.config("docker://quay.io/fedora/fedora:latest").await?;
+    /// let config = client.config("quay.io/fedora/fedora:latest").await?;
     /// println!("{}/{}: {:?}", config.os(), config.architecture(), config.cmd());
     /// # Ok(())
     /// # }
@@ -118,17 +171,15 @@ impl Client {
     ///
     /// As [`Client::config_bytes`]; [`ErrorKind::Invalid`] also if it is no container image.
     pub async fn config(&self, image: impl IntoImageLocation) -> Result<ImageConfig, Error> {
-        self.config_with(image, &Selection::default()).await
+        self.config_with(image, Selection::default()).await
     }
 
     /// As [`Client::config`], of an index that of the image that is selected.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// use wharf::{Platform, Selection};
-    ///
-    /// let arm = Selection::Platform(Platform::new("linux", "arm64"));
-    /// let config = client.config_with("docker://quay.io/fedora/fedora:latest", &arm).await?;
+    /// let arm = wharf::Platform::new("linux", "arm64");
+    /// let config = client.config_with("quay.io/fedora/fedora:latest", arm).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -139,10 +190,11 @@ impl Client {
     pub async fn config_with(
         &self,
         image: impl IntoImageLocation,
-        selection: &Selection,
+        selection: impl Into<Selection>,
     ) -> Result<ImageConfig, Error> {
-        let opened = self.open(&image.into_location()?).await?;
-        let (_, chosen) = opened.select(selection).await?;
+        let (image, selection) = (image.into_image()?, selection.into());
+        let opened = self.open(&image).await?;
+        let (_, chosen) = opened.select(&selection).await?;
         opened.source.config(&chosen).await
     }
 
@@ -151,7 +203,7 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// let config = client.config_bytes("docker://registry.example.com/charts/app:1.0").await?;
+    /// let config = client.config_bytes("registry.example.com/charts/app:1.0").await?;
     /// println!("{}", String::from_utf8_lossy(&config));
     /// # Ok(())
     /// # }
@@ -161,17 +213,15 @@ impl Client {
     ///
     /// As [`Client::image_manifest`]; [`ErrorKind::TooLarge`] above 4 MiB.
     pub async fn config_bytes(&self, image: impl IntoImageLocation) -> Result<bytes::Bytes, Error> {
-        self.config_bytes_with(image, &Selection::default()).await
+        self.config_bytes_with(image, Selection::default()).await
     }
 
     /// As [`Client::config_bytes`], of an index those of the config of the image that is selected.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// use wharf::{Platform, Selection};
-    ///
-    /// let arm = Selection::Platform(Platform::new("linux", "arm64"));
-    /// let config = client.config_bytes_with("oci:images:app", &arm).await?;
+    /// let arm = wharf::Platform::new("linux", "arm64");
+    /// let config = client.config_bytes_with("oci:images:app", arm).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -182,10 +232,11 @@ impl Client {
     pub async fn config_bytes_with(
         &self,
         image: impl IntoImageLocation,
-        selection: &Selection,
+        selection: impl Into<Selection>,
     ) -> Result<bytes::Bytes, Error> {
-        let opened = self.open(&image.into_location()?).await?;
-        let (_, chosen) = opened.select(selection).await?;
+        let (image, selection) = (image.into_image()?, selection.into());
+        let opened = self.open(&image).await?;
+        let (_, chosen) = opened.select(&selection).await?;
         opened.source.config_bytes(&chosen).await
     }
 
@@ -194,7 +245,7 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// let inspection = client.inspect("docker://quay.io/fedora/fedora:latest").await?;
+    /// let inspection = client.inspect("quay.io/fedora/fedora:latest").await?;
     /// println!("{} made {:?}", inspection.digest, inspection.created);
     /// # Ok(())
     /// # }
@@ -204,17 +255,15 @@ impl Client {
     ///
     /// As [`Client::config`]. Tags that the registry denies are no error: the list is empty then.
     pub async fn inspect(&self, image: impl IntoImageLocation) -> Result<Inspection, Error> {
-        self.inspect_with(image, &Selection::default()).await
+        self.inspect_with(image, Selection::default()).await
     }
 
     /// As [`Client::inspect`], of an index the image that is selected.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
-    /// use wharf::{Platform, Selection};
-    ///
-    /// let arm = Selection::Platform(Platform::new("linux", "arm64"));
-    /// let inspection = client.inspect_with("docker://quay.io/fedora/fedora:latest", &arm).await?;
+    /// let arm = wharf::Platform::new("linux", "arm64");
+    /// let inspection = client.inspect_with("quay.io/fedora/fedora:latest", arm).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -225,10 +274,11 @@ impl Client {
     pub async fn inspect_with(
         &self,
         image: impl IntoImageLocation,
-        selection: &Selection,
+        selection: impl Into<Selection>,
     ) -> Result<Inspection, Error> {
-        let opened = self.open(&image.into_location()?).await?;
-        let (top, chosen) = opened.select(selection).await?;
+        let (image, selection) = (image.into_image()?, selection.into());
+        let opened = self.open(&image).await?;
+        let (top, chosen) = opened.select(&selection).await?;
         let mut inspection = Inspection::of(&*opened.source, &chosen, top.digest().clone()).await?;
         if let Some((reference, remote)) = opened.remote {
             inspection.name = Some(reference.repository().to_string());

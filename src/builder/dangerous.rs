@@ -1,6 +1,5 @@
-use wharf_reference::Registry;
-
 use super::{ClientBuilder, PolicyChoice};
+use crate::IntoRegistry;
 
 /// The settings of a client that weaken security; each returns to the [`ClientBuilder`].
 #[derive(Debug)]
@@ -13,19 +12,18 @@ impl DangerousClientBuilder {
     /// `insecure` in registries.conf.
     ///
     /// ```
-    /// use wharf::{Client, Registry};
-    ///
-    /// let lab = Registry::parse("lab.example.com:5000")?;
-    /// let client = Client::builder()
-    ///     .with_plain_http(lab.clone())
-    ///     .dangerous()
-    ///     .allow_plaintext_credentials(lab)
-    ///     .build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let lab = "lab.example.com:5000";
+    /// let builder = wharf::Client::builder().with_plain_http(lab);
+    /// let client = builder.dangerous().allow_plaintext_credentials(lab).build()?;
+    /// # Ok::<(), wharf::Error>(())
     /// ```
-    pub fn allow_plaintext_credentials(mut self, registry: Registry) -> ClientBuilder {
-        self.0.protocol = self.0.protocol.dangerous().allow_plaintext_credentials(registry);
-        self.0
+    pub fn allow_plaintext_credentials(mut self, registry: impl IntoRegistry) -> ClientBuilder {
+        match self.0.accept(registry.into_registry()) {
+            Some(registry) => self
+                .0
+                .map(|protocol| protocol.dangerous().allow_plaintext_credentials(registry)),
+            None => self.0,
+        }
     }
 
     /// Accepts every image, whatever the host's policy.json says.
@@ -43,14 +41,15 @@ impl DangerousClientBuilder {
     /// [`allow_foreign_uploads`](wharf_distribution::DangerousClientBuilder::allow_foreign_uploads).
     ///
     /// ```
-    /// use wharf::{Client, Registry};
-    ///
-    /// let registry = Registry::parse("registry.example.com")?;
-    /// let client = Client::builder().dangerous().allow_foreign_uploads(registry).build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let client = wharf::Client::builder().dangerous().allow_foreign_uploads("registry.example.com").build()?;
+    /// # Ok::<(), wharf::Error>(())
     /// ```
-    pub fn allow_foreign_uploads(mut self, registry: Registry) -> ClientBuilder {
-        self.0.protocol = self.0.protocol.dangerous().allow_foreign_uploads(registry);
-        self.0
+    pub fn allow_foreign_uploads(mut self, registry: impl IntoRegistry) -> ClientBuilder {
+        match self.0.accept(registry.into_registry()) {
+            Some(registry) => self
+                .0
+                .map(|protocol| protocol.dangerous().allow_foreign_uploads(registry)),
+            None => self.0,
+        }
     }
 }

@@ -14,10 +14,9 @@ use wharf_config::{
 };
 use wharf_content::{Error, ErrorKind, Progress};
 use wharf_http::Roots;
-use wharf_reference::Registry;
 
 use crate::{
-    Client,
+    Client, IntoCredentialKey, IntoRegistry,
     certificates::{HostCertificates, RootSettings},
     client::Inner,
     names::{Names, ShortNameOptions},
@@ -58,6 +57,8 @@ pub struct ClientBuilder {
     short_names: ShortNameOptions,
     warnings: Option<Arc<dyn Progress>>,
     policy: PolicyChoice,
+    /// The first setting that is malformed.
+    error: Option<Error>,
 }
 
 /// The source of the trust policy.
@@ -83,6 +84,7 @@ impl ClientBuilder {
             short_names: ShortNameOptions::new(),
             warnings: None,
             policy: PolicyChoice::Host,
+            error: None,
         }
     }
 
@@ -101,20 +103,33 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds a credential for a registry, or for a namespace or repository in it ([`CredentialKey::parse`]),
+    /// Adds a credential for a registry, or for a namespace or repository in it ([`IntoCredentialKey`]),
     /// which is used instead of the configuration's. Of several the most specific is used, of two for the
     /// same key the later. No other registry receives it, not even a mirror of this one.
     ///
     /// ```
-    /// use wharf::{Client, Credential, config::CredentialKey};
+    /// use wharf::{Client, Credential};
     ///
-    /// let team = CredentialKey::parse("registry.example.com/team")?;
-    /// let client = Client::builder().with_credential(team, Credential::basic("ada", "password")).build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let ada = Credential::basic("ada", "password");
+    /// let client = Client::builder().with_credential("registry.example.com/team", ada).build()?;
+    /// # Ok::<(), wharf::Error>(())
     /// ```
-    pub fn with_credential(mut self, key: impl Into<CredentialKey>, credential: Credential) -> Self {
-        self.credentials.push((key.into(), credential));
+    pub fn with_credential(mut self, key: impl IntoCredentialKey, credential: Credential) -> Self {
+        if let Some(key) = self.accept(key.into_key()) {
+            self.credentials.push((key, credential));
+        }
         self
+    }
+
+    /// Keeps the first error of the settings for [`ClientBuilder::build`].
+    fn accept<T>(&mut self, setting: Result<T, Error>) -> Option<T> {
+        match setting {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.error.get_or_insert(error);
+                None
+            }
+        }
     }
 
     /// Sets the credential for the registry that the short name of a [`Client::pull`] leads to: by an alias,
@@ -156,14 +171,13 @@ impl ClientBuilder {
     /// registry, not even to a mirror of that one.
     ///
     /// ```
-    /// use wharf::{Client, Registry};
-    ///
-    /// let lab = Registry::parse("lab.example.com:5000")?;
-    /// let client = Client::builder().with_tls_verify_of(lab, false).build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let client = wharf::Client::builder().with_tls_verify_of("lab.example.com:5000", false).build()?;
+    /// # Ok::<(), wharf::Error>(())
     /// ```
-    pub fn with_tls_verify_of(mut self, registry: Registry, verify: bool) -> Self {
-        self.tls.named.push((registry, verify));
+    pub fn with_tls_verify_of(mut self, registry: impl IntoRegistry, verify: bool) -> Self {
+        if let Some(registry) = self.accept(registry.into_registry()) {
+            self.tls.named.push((registry, verify));
+        }
         self
     }
 
@@ -281,9 +295,12 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if a configuration file cannot be read or understood, or a variable names no
-    /// proxy.
+    /// [`ErrorKind::Invalid`] if a configuration file cannot be read or understood, a setting's text names no
+    /// registry, or a variable names no proxy.
     pub fn build(self) -> Result<Client, Error> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
         let invalid = |error| Error::wrap(ErrorKind::Invalid, error);
         let registries = Arc::new(Registries::load(&self.locations).map_err(invalid)?);
         let credentials = Credentials::from_locations(&self.locations)

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use wharf_auth::RealmPolicy;
 use wharf_content::Progress;
 use wharf_http::{Connect, ProxySettings, RetryPolicy, Timeouts};
-use wharf_reference::Registry;
 
 use super::ClientBuilder;
+use crate::IntoRegistry;
 
 impl ClientBuilder {
-    fn map(
+    pub(super) fn map(
         mut self,
         set: impl FnOnce(wharf_distribution::ClientBuilder) -> wharf_distribution::ClientBuilder,
     ) -> Self {
@@ -108,14 +108,17 @@ impl ClientBuilder {
     /// use wharf::{Client, ImageBuilder, Platform};
     ///
     /// let server = wharf_registry::Registry::memory().serve().await?; // stops when it is dropped
-    /// let client = Client::builder().with_plain_http(server.registry()?).build()?;
+    /// let client = Client::builder().with_plain_http(server.registry()).build()?;
     /// let image = ImageBuilder::for_platform(Platform::host()).build()?;
     /// client.push_image(&image, server.reference("team/app:1")?).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn with_plain_http(self, registry: Registry) -> Self {
-        self.map(|protocol| protocol.with_plain_http(registry))
+    pub fn with_plain_http(mut self, registry: impl IntoRegistry) -> Self {
+        match self.accept(registry.into_registry()) {
+            Some(registry) => self.map(|protocol| protocol.with_plain_http(registry)),
+            None => self,
+        }
     }
 
     /// Sets whether a layer that the registry does not have is fetched from the URLs that its descriptor

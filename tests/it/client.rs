@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use wharf::{
-    BuiltImage, Client, ErrorKind, Event, ImageBuilder, IndexBuilder, Options, Platform, Selection,
-    SourceExt as _,
+    BuiltImage, Client, Credential, ErrorKind, Event, Hasher, ImageBuilder, IndexBuilder, Options, Platform,
+    Selection, SourceExt as _,
     config::CredentialKey,
     store::{Layout, Memory},
 };
@@ -27,7 +27,7 @@ fn built() -> BuiltImage {
 async fn with_image() -> (Server, Client) {
     let server = Registry::memory().serve().await.unwrap();
     let client = Client::builder()
-        .with_plain_http(server.registry().unwrap())
+        .with_plain_http(server.registry())
         .build()
         .unwrap();
     let (image, reference) = (built(), server.reference("team/app:1").unwrap());
@@ -124,7 +124,7 @@ async fn a_login_takes_a_registry_a_repository_or_text() {
         .serve()
         .await
         .unwrap();
-    let (registry, sandbox) = (server.registry().unwrap(), Sandbox::new());
+    let (registry, sandbox) = (server.registry(), Sandbox::new());
     let host =
         wharf::config::Locations::rooted(sandbox.path("host")).with_auth_file(sandbox.path("auth.json"));
     let client = Client::builder()
@@ -187,5 +187,130 @@ async fn a_built_index_is_pushed_with_all_its_images() {
         let selection = Selection::Platform(image.platform().unwrap().clone());
         let manifest = client.image_manifest_with(&reference, &selection).await.unwrap();
         assert_eq!(manifest.digest(), image.digest());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_of_an_image_is_read_by_its_digest() {
+    let (server, client) = with_image().await;
+    let name = server.reference("team/app:1").unwrap().to_string();
+    let sandbox = Sandbox::new();
+    let stored = format!("oci:{}:app", sandbox.path("images").display());
+    client.copy(format!("docker://{name}"), &stored).await.unwrap();
+    let (layer, config) = (
+        Hasher::sha256(LAYER),
+        built().root().config().unwrap().digest().clone(),
+    );
+    for image in [name.clone(), format!("docker://{name}"), stored] {
+        let blob = client.layer(&image, &layer).await.unwrap();
+        assert_eq!(blob.read_to_end(64).await.unwrap(), LAYER);
+        let blob = client
+            .layer_with(&image, &config, Platform::host())
+            .await
+            .unwrap();
+        assert_eq!(
+            blob.read_to_end(1 << 12).await.unwrap(),
+            built().blobs().next().unwrap().1
+        );
+        let error = client
+            .layer(&image, &Hasher::sha256(b"another"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("lists no blob sha256:"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_name_is_taken_by_every_method_that_reads_or_writes_one_image() {
+    let (server, client) = with_image().await;
+    let bare = server.reference("team/app:1").unwrap().to_string();
+    let layer = built().root().layers()[0].clone();
+    for name in [bare.clone(), format!("docker://{bare}")] {
+        client.pull(&name, &Memory::new()).await.unwrap();
+        client.push_image(&built(), &name).await.unwrap();
+        client.tags(&name).await.unwrap();
+        client.manifest(&name).await.unwrap();
+        client.image_manifest(&name).await.unwrap();
+        client.config(&name).await.unwrap();
+        client.config_bytes(&name).await.unwrap();
+        let blob = client.blob(&name, &layer).await.unwrap();
+        assert_eq!(blob.read_to_end(64).await.unwrap(), LAYER);
+        client.inspect(&name).await.unwrap();
+    }
+    let sandbox = Sandbox::new();
+    let to = format!("oci:{}", sandbox.path("images").display());
+    let error = client.copy(&bare, &to).await.unwrap_err();
+    assert!(error.to_string().contains("a transport is missing"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_or_a_selection_stands_for_options() {
+    let server = Registry::memory().serve().await.unwrap();
+    let client = Client::builder()
+        .with_plain_http(server.registry())
+        .build()
+        .unwrap();
+    let platform = Platform::new("linux", "s390x");
+    let image = ImageBuilder::for_platform(platform.clone()).build().unwrap();
+    let index = IndexBuilder::new().with_image(&image).build().unwrap();
+    let reference = server.reference("team/index:1").unwrap();
+    let (store, name) = (Memory::new(), format!("docker://{reference}"));
+    client
+        .push_with(&index, index.digest(), &reference, Selection::All)
+        .await
+        .unwrap();
+    let pulled = client
+        .pull_with(&reference, &store, platform.clone())
+        .await
+        .unwrap();
+    assert_eq!(pulled.digest(), image.digest());
+    let pulled = client.pull_with(
+        &reference,
+        &store,
+        Options::default().with_selection(Selection::All),
+    );
+    assert_eq!(pulled.await.unwrap().digest(), index.digest());
+    let to = format!("docker://{}", server.reference("team/copy:1").unwrap());
+    let report = client.copy_with(&name, &to, &Selection::All).await.unwrap();
+    assert_eq!(report.digest(), index.digest());
+    let config = client.config_with(&reference, platform).await.unwrap();
+    assert_eq!(config.architecture(), "s390x");
+}
+
+#[test]
+fn a_builder_takes_text_for_a_registry_and_fails_when_it_is_malformed() {
+    let ada = || Credential::basic("ada", "secret");
+    let good = Client::builder()
+        .with_plain_http("localhost:5000")
+        .with_credential("registry.example/team", ada())
+        .with_tls_verify_of("lab.example:5000".to_owned(), false)
+        .dangerous()
+        .allow_plaintext_credentials("lab.example:5000")
+        .dangerous()
+        .allow_foreign_uploads(wharf::Registry::docker_hub());
+    good.build().unwrap();
+    for (builder, text) in [
+        (Client::builder().with_plain_http("local host"), "\"local host\""),
+        (Client::builder().with_credential("a b", ada()), "\"a b\""),
+        (Client::builder().with_tls_verify_of("lab/x", false), "\"lab/x\""),
+        (
+            Client::builder().dangerous().allow_plaintext_credentials(":5000"),
+            "\":5000\"",
+        ),
+        (Client::builder().dangerous().allow_foreign_uploads(""), "\"\""),
+        (
+            Client::builder()
+                .with_plain_http("first:x")
+                .with_plain_http("second:x"),
+            "\"first:x\"",
+        ),
+    ] {
+        let error = builder.with_tls_verify(true).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(
+            error.to_string().contains(&format!("{text} is not a registry")),
+            "{error}"
+        );
     }
 }

@@ -39,7 +39,7 @@ async fn host(config: &str) -> (TempDir, Server) {
     let from = Layout::open(root.path().join("from")).await.unwrap();
     let reference = server.reference("team/app:1").unwrap();
     let client = Client::builder()
-        .with_plain_http(server.registry().unwrap())
+        .with_plain_http(server.registry())
         .build()
         .unwrap();
     client
@@ -57,7 +57,7 @@ async fn a_store_that_fails_is_told_with_the_login_that_is_wanted() {
         Some("Bearer realm=\"TOKEN\",service=\"r\""),
     ] {
         let (root, server) = host(r#"{"credsStore": "desktop.exe"}"#).await;
-        let registry = server.registry().unwrap();
+        let registry = server.registry();
         if let Some(challenge) = challenge {
             let challenge = challenge.replace("TOKEN", &format!("http://{registry}/token"));
             let fault = Fault::status(401).with_header("www-authenticate", &challenge);
@@ -100,7 +100,7 @@ async fn each_registry_of_a_search_or_a_mirror_says_why_it_has_no_login() {
     const MISSING: &str = "the program is not in the search path";
     let (root, second) = host("{}").await;
     let first = Registry::memory().serve().await.unwrap();
-    let names = [first.registry().unwrap(), second.registry().unwrap()];
+    let names = [first.registry(), second.registry()];
     let challenge = Fault::status(401).with_header("www-authenticate", "Basic realm=\"r\"");
     for server in [&first, &second] {
         server.inject(challenge.clone().on(RouteKind::Manifest));
@@ -142,7 +142,7 @@ async fn each_registry_of_a_search_or_a_mirror_says_why_it_has_no_login() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_says_what_did_not_answer() {
     let (root, server) = host(r#"{"credsStore": "desktop.exe"}"#).await;
-    let registry = server.registry().unwrap();
+    let registry = server.registry();
     let locations = Locations::rooted(root.path());
     let config = root.path().join("root/.docker/config.json");
     let client = Client::builder()

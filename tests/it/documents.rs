@@ -65,7 +65,7 @@ async fn what_need_not_be_understood_is_copied_byte_for_byte() {
         artifact,
     ];
     let server = Registry::memory().serve().await.unwrap();
-    let registry = server.registry().unwrap();
+    let registry = server.registry();
     let client = Client::builder()
         .with_plain_http(registry.clone())
         .build()

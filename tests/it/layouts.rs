@@ -91,7 +91,7 @@ fn images_are_copied_by_full_name_number_and_digest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn images_are_pushed_by_full_name_number_and_digest() {
     let server = Registry::memory().serve().await.unwrap();
-    let host = server.registry().unwrap().to_string();
+    let host = server.registry().to_string();
     let sandbox = Sandbox::new();
     let images = ["a", "b", "c"].map(Image::small);
     saved(&sandbox, &images);

@@ -78,7 +78,7 @@ async fn each_side_of_a_copy_has_its_login() {
         for (from, to, name, works) in table {
             let what = format!("{from:?} {to:?} {name}, tokens: {tokens}");
             let server = registry(tokens).await;
-            let registry = server.registry().unwrap();
+            let registry = server.registry();
             push(&registry, "one/x:1").await;
             let source = client(&registry, from);
             let destination = to.map_or_else(|| source.clone(), |logins| client(&registry, logins));
@@ -97,7 +97,7 @@ async fn each_side_of_a_copy_has_its_login() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_for_a_short_name_goes_to_the_one_registry_that_it_leads_to() {
     let server = registry(false).await;
-    let registry = server.registry().unwrap();
+    let registry = server.registry();
     push(&registry, "one/app:1").await;
     push(&registry, "app:1").await;
     let alias = format!("[aliases]\napp = \"{registry}/one/app\"\n");

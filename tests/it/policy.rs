@@ -48,7 +48,7 @@ impl Scene {
     fn builder(&self) -> wharf::ClientBuilder {
         Client::builder()
             .with_locations(Locations::rooted(self.root.path()))
-            .with_plain_http(self.server.registry().unwrap())
+            .with_plain_http(self.server.registry())
     }
 
     fn client(&self, policy: Option<&str>) -> Result<Client, Error> {
@@ -119,7 +119,7 @@ async fn a_rule_for_one_image_of_a_directory_is_warned_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_host_rejects_is_not_contacted() {
     let scene = Scene::new().await;
-    let registry = scene.server.registry().unwrap();
+    let registry = scene.server.registry();
     scene.host_policy(&rules(ACCEPT, &[(registry.as_str(), REJECT)], &[]));
     let client = scene.client(None).unwrap();
     let before = scene.server.requests().len();
@@ -191,7 +191,7 @@ async fn a_program_has_the_last_word() {
 async fn the_programs_say_why() {
     let scene = Scene::new().await;
     let sandbox = Sandbox::new();
-    let registry = scene.server.registry().unwrap();
+    let registry = scene.server.registry();
     fs::write(
         sandbox.path("strict.json"),
         rules(

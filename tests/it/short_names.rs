@@ -43,7 +43,7 @@ impl Host {
     fn client(&self, servers: &[&Server]) -> wharf::ClientBuilder {
         let builder = Client::builder().with_locations(Locations::rooted(self.path()));
         servers.iter().fold(builder, |builder, server| {
-            builder.with_plain_http(server.registry().unwrap())
+            builder.with_plain_http(server.registry())
         })
     }
 
@@ -60,7 +60,7 @@ async fn registry_with(names: &[&str]) -> Server {
     Image::small("app").write_layout(layout.path(), "local");
     let source = Layout::open(layout.path()).await.unwrap();
     let client = Client::builder()
-        .with_plain_http(server.registry().unwrap())
+        .with_plain_http(server.registry())
         .build()
         .unwrap();
     for image in names {
@@ -73,7 +73,7 @@ async fn registry_with(names: &[&str]) -> Server {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alias_says_what_is_pulled() {
     let server = registry_with(&["team/app:2"]).await;
-    let registry = server.registry().unwrap();
+    let registry = server.registry();
     let host = Host::new(&format!("[aliases]\napp = \"{registry}/team/app\"\n"));
     let client = host.client(&[&server]).build().unwrap();
     let pulled = client.pull("app:2", &host.store().await).await.unwrap();
@@ -86,7 +86,7 @@ async fn an_alias_says_what_is_pulled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn search_goes_on_where_there_is_no_such_image_and_ends_where_nobody_answers() {
     let (without, with) = (registry_with(&["other:1"]).await, registry_with(&["app:1"]).await);
-    let names = [&without, &with].map(|server| server.registry().unwrap());
+    let names = [&without, &with].map(Server::registry);
     let conf = format!(
         "unqualified-search-registries = [\"{}\", \"{}\"]\n",
         names[0], names[1]
@@ -135,7 +135,7 @@ async fn a_registry_that_denies_the_image_leads_to_the_next() {
         ),
     ] {
         let servers = [registry_with(&["app:1"]).await, registry_with(&["app:1"]).await];
-        let names = servers.each_ref().map(|server| server.registry().unwrap());
+        let names = servers.each_ref().map(Server::registry);
         let host = Host::new(&format!(
             "unqualified-search-registries = [\"{}\", \"{}\"]\n",
             names[0], names[1]
@@ -166,7 +166,7 @@ async fn a_registry_that_denies_the_image_leads_to_the_next() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_registry_is_passed_over_and_a_login_that_cannot_be_read_is_not() {
     let server = registry_with(&["app:1"]).await;
-    let registry = server.registry().unwrap();
+    let registry = server.registry();
     let host = Host::new(&format!(
         "unqualified-search-registries = [\"shut.example\", \"{registry}\"]\n\
          [[registry]]\nlocation = \"shut.example\"\nblocked = true\n"
@@ -188,7 +188,7 @@ async fn a_blocked_registry_is_passed_over_and_a_login_that_cannot_be_read_is_no
             .with_header("www-authenticate", challenge)
             .on(RouteKind::Manifest),
     );
-    let names = [first.registry().unwrap(), registry];
+    let names = [first.registry(), registry];
     let host = Host::new(&format!(
         "unqualified-search-registries = [\"{}\", \"{}\"]\n",
         names[0], names[1]
@@ -214,7 +214,7 @@ async fn a_blocked_registry_is_passed_over_and_a_login_that_cannot_be_read_is_no
 #[tokio::test(flavor = "multi_thread")]
 async fn a_choice_is_asked_for_once_and_remembered() {
     let servers = [registry_with(&["app:1"]).await, registry_with(&["app:1"]).await];
-    let names = servers.each_ref().map(|server| server.registry().unwrap());
+    let names = servers.each_ref().map(Server::registry);
     let host = Host::new(&format!(
         "unqualified-search-registries = [\"{}\", \"{}\"]\n",
         names[0], names[1]

@@ -104,7 +104,8 @@ pub enum Hint {
     SwitchOffCompression,
     /// The tag that would be written points at other content.
     FreeTag,
-    /// The store of signatures does not answer as one: its URL in the configuration may be wrong, or the store.
+    /// The store of signatures does not answer as one: its URL in the configuration may be wrong, or the
+    /// store.
     CheckSignatureStore,
 }
 
@@ -152,7 +153,7 @@ impl fmt::Display for Hint {
             Self::CheckPort => f.write_str("check that the registry is running and that the port is right"),
             Self::PlainHttp { registry } => write!(
                 f,
-                "it seems to speak plain http; if that is intended, mark {registry} as insecure"
+                "it seems to speak plain http; if that is intended, write insecure = true for {registry} in registries.conf"
             ),
             Self::AddCertificate { registry } => write!(
                 f,

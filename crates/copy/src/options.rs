@@ -54,6 +54,20 @@ impl Default for Options {
     }
 }
 
+/// The options with this selection, a platform among them, and otherwise the default ones.
+///
+/// ```
+/// use wharf_content::Platform;
+/// use wharf_copy::{Options, Selection};
+/// let options = Options::from(Selection::All);
+/// let arm = Options::from(Platform::new("linux", "arm64"));
+/// ```
+impl<T: Into<Selection>> From<T> for Options {
+    fn from(selection: T) -> Self {
+        Self::default().with_selection(selection)
+    }
+}
+
 impl Options {
     /// Sets the name of the result in the sink: a tag in a registry, an image name in a store.
     #[must_use]
@@ -75,10 +89,10 @@ impl Options {
         self.name.as_ref()
     }
 
-    /// Sets which images of an index are copied.
+    /// Sets which images of an index are copied: a [`Selection`], or a platform.
     #[must_use]
-    pub fn with_selection(mut self, selection: Selection) -> Self {
-        self.selection = selection;
+    pub fn with_selection(mut self, selection: impl Into<Selection>) -> Self {
+        self.selection = selection.into();
         self
     }
 
@@ -141,9 +155,9 @@ impl Options {
         self
     }
 
-    /// Sets the function that receives, whenever one of them has changed, the bytes that are done and those of
-    /// the whole copy ([`Totals`]), as a progress bar shows them; instead of another listener. Calls do not
-    /// overlap, and the first number never falls during a copy.
+    /// Sets the function that receives, whenever one of them has changed, the bytes that are done and those
+    /// of the whole copy ([`Totals`]), as a progress bar shows them; instead of another listener. Calls do
+    /// not overlap, and the first number never falls during a copy.
     ///
     /// ```
     /// use wharf_copy::Options;

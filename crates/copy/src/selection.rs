@@ -18,6 +18,19 @@ pub enum Selection {
     All,
 }
 
+/// The one image for this platform.
+impl From<Platform> for Selection {
+    fn from(platform: Platform) -> Self {
+        Self::Platform(platform)
+    }
+}
+
+impl From<&Self> for Selection {
+    fn from(selection: &Self) -> Self {
+        selection.clone()
+    }
+}
+
 impl Default for Selection {
     /// The host's platform.
     fn default() -> Self {

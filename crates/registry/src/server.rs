@@ -47,6 +47,7 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 /// [`Limits`](crate::Limits).
 pub struct Server {
     address: SocketAddr,
+    name: wharf_reference::Registry,
     registry: Registry,
     scheme: &'static str,
     stop: watch::Sender<bool>,
@@ -97,6 +98,7 @@ impl Registry {
     async fn listen(mut self, address: SocketAddr, transport: Transport) -> io::Result<Server> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        let name = name_of(address)?;
         let scheme = match transport {
             Transport::Plain => "http",
             #[cfg(feature = "tls")]
@@ -112,6 +114,7 @@ impl Registry {
         let task = tokio::spawn(accept(listener, transport, self.clone(), stopped));
         Ok(Server {
             address,
+            name,
             registry: self,
             scheme,
             stop,
@@ -133,13 +136,10 @@ impl Server {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// The registry in the name of an image: `127.0.0.1:port`.
-    ///
-    /// # Errors
-    ///
-    /// The address is not a valid registry, as an IPv6 address with a zone.
-    pub fn registry(&self) -> Result<wharf_reference::Registry, ParseError> {
-        wharf_reference::Registry::parse(&self.address.to_string())
+    /// The registry in the name of an image: `127.0.0.1:port`. The zone of an IPv6 address is not in it.
+    #[must_use]
+    pub fn registry(&self) -> wharf_reference::Registry {
+        self.name.clone()
     }
 
     /// The full name of an image of this registry: `reference("lib/app:1")` is `127.0.0.1:port/lib/app:1`.
@@ -148,7 +148,7 @@ impl Server {
     ///
     /// The name breaks the grammar of references.
     pub fn reference(&self, name: &str) -> Result<Reference, ParseError> {
-        Reference::parse(&format!("{}/{name}", self.address))
+        Reference::parse(&format!("{}/{name}", self.name))
     }
 
     /// The registry that is served.
@@ -177,6 +177,12 @@ impl fmt::Debug for Server {
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
+}
+
+/// The registry at this address, as the names of images have it: without a zone, and an IPv4 address as such.
+fn name_of(address: SocketAddr) -> io::Result<wharf_reference::Registry> {
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+    wharf_reference::Registry::parse(&address.to_string()).map_err(io::Error::other)
 }
 
 /// Accepts connections until it is told to stop. Dropping the future drops the connections.
@@ -373,3 +379,22 @@ impl fmt::Display for HungUp {
 }
 
 impl std::error::Error for HungUp {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_a_registry_in_the_names_of_images() {
+        for (address, name) in [
+            ("127.0.0.1:5000", "127.0.0.1:5000"),
+            ("0.0.0.0:443", "0.0.0.0:443"),
+            ("[::1]:5000", "[::1]:5000"),
+            ("[fe80::1%3]:5000", "[fe80::1]:5000"),
+            ("[::ffff:127.0.0.1]:5000", "127.0.0.1:5000"),
+            ("[2001:db8::ffff:1]:80", "[2001:db8::ffff:1]:80"),
+        ] {
+            assert_eq!(name_of(address.parse().unwrap()).unwrap(), name);
+        }
+    }
+}

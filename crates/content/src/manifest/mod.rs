@@ -133,6 +133,12 @@ impl Manifest {
         image.chain(&self.body.blobs)
     }
 
+    /// The blob of this digest, if this manifest [lists it](Self::blobs).
+    #[must_use]
+    pub fn blob_of(&self, digest: &Digest) -> Option<&Descriptor> {
+        self.blobs().find(|blob| blob.digest() == digest)
+    }
+
     /// The subject, if this manifest is a referrer.
     #[must_use]
     pub fn subject(&self) -> Option<&Descriptor> {

@@ -7,7 +7,7 @@ use wharf_registry::Registry;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repository_conforms() {
     let server = Registry::memory().serve().await.unwrap();
-    let registry = server.registry().unwrap();
+    let registry = server.registry();
     let client = wharf_distribution::Client::builder()
         .with_plain_http(registry.clone())
         .build()

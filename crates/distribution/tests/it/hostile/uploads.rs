@@ -385,7 +385,7 @@ async fn x05_a_lost_reply_to_a_deletion_is_success() {
     for what in ["tag", "manifest", "blob"] {
         let model = Registry::memory();
         let server = model.clone().serve().await.unwrap();
-        let name = server.registry().unwrap();
+        let name = server.registry();
         let client = wharf_distribution::Client::builder()
             .with_plain_http(name.clone())
             .build()
@@ -463,7 +463,7 @@ async fn x05_a_stream_is_closed_as_often_as_it_takes() {
     for fault in [Fault::lose_reply(), Fault::status(503), Fault::status(429)] {
         let model = Registry::memory();
         let server = model.clone().serve().await.unwrap();
-        let name = server.registry().unwrap();
+        let name = server.registry();
         let client = wharf_distribution::Client::builder()
             .with_plain_http(name.clone())
             .with_retry(RetryPolicy::default().with_initial_backoff(Duration::from_millis(1)))
