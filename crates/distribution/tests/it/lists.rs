@@ -98,8 +98,7 @@ async fn an_explanation_names_no_secret() {
     let explanation = client.explain(&repository, Intent::PullTag).await.unwrap();
     assert_eq!(
         explanation.to_string(),
-        "reg.test/team/app:\n  1. reg.test/team/app at https://reg.test; user name and password; no configuration is \
-         about it"
+        "reg.test/team/app:\n  1. reg.test/team/app at https://reg.test; user name and password; no table matches"
     );
     assert!(!format!("{explanation:?}").contains("CANARY"));
 }
