@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wharf_auth::RealmPolicy;
+use wharf_config::SignatureLocations;
 use wharf_content::Progress;
 use wharf_http::{Connect, ProxySettings, RetryPolicy, Timeouts};
 
@@ -85,6 +86,22 @@ impl ClientBuilder {
     /// ```
     pub fn with_realms(self, realms: RealmPolicy) -> Self {
         self.map(|protocol| protocol.with_realms(realms))
+    }
+
+    /// Sets where the signatures of images are kept, for [`Source::signatures`](wharf_content::Source::signatures) of
+    /// the repositories of [`Client::distribution`](crate::Client::distribution). Default: nowhere. The client itself
+    /// reads no signature: an image that the policy wants signed is refused.
+    ///
+    /// ```
+    /// use wharf::{Client, config::{Lookaside, SignatureStore}};
+    ///
+    /// let lookaside = Lookaside::parse("https://signatures.example.com/lookaside")?;
+    /// let store = SignatureStore::default().with_lookaside(lookaside);
+    /// let client = Client::builder().with_signature_locations(store).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_signature_locations(self, locations: impl SignatureLocations + 'static) -> Self {
+        self.map(|protocol| protocol.with_signature_locations(locations))
     }
 
     /// Sets what sends the requests, instead of the built-in HTTP client. The time limits and proxies of this
