@@ -240,7 +240,7 @@ impl Client {
         opened.source.config_bytes(&chosen).await
     }
 
-    /// What `skopeo inspect` prints about an image: config, layers and the tags of the repository. Of an
+    /// Describes an image as `skopeo inspect` does: config, layers and the tags of the repository. Of an
     /// index, the image for this host's platform. A short name is Docker Hub's, as for Skopeo.
     ///
     /// ```no_run

@@ -21,7 +21,7 @@ pub enum Signature {
         /// The type of the payload, `application/vnd.dev.cosign.simplesigning.v1+json` for signatures of
         /// images.
         media_type: MediaType,
-        /// What is signed.
+        /// The signed bytes.
         payload: Bytes,
         /// The signature, certificates and the log entry.
         annotations: BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! What a certificate says of its subject: names, and the extensions of Fulcio's certificates.
+//! The subject of a certificate: its names, and the extensions of Fulcio's certificates.
 
 use crate::{
     der::{Reader, UTF8_STRING},
@@ -6,7 +6,7 @@ use crate::{
     x509::{Certificate, Name},
 };
 
-/// Who vouched for the identity: the extension .8, the older .1, or both if they agree.
+/// The OIDC issuer that vouched for the identity: the extension .8, the older .1, or both if they agree.
 pub(crate) fn issuer_of(leaf: &Certificate) -> Result<String, Problem> {
     let old = leaf.fulcio(1).map(|bytes| text(bytes.to_vec())).transpose()?;
     let new = leaf.fulcio(8).map(utf8_string).transpose()?;

@@ -144,7 +144,7 @@ impl Object {
         base64(&text).ok_or_else(|| self.wrong(&format!("has a `{name}` that is not base64")))
     }
 
-    /// What is wrong with this object.
+    /// An error text about this object.
     pub(crate) fn wrong(&self, why: &str) -> String {
         format!("`{}` {why}", self.what)
     }

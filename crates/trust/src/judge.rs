@@ -155,7 +155,7 @@ impl<'a> Judgement<'a> {
     }
 }
 
-/// Who made a signature that was accepted, and when.
+/// The maker and the time of an accepted signature.
 pub(crate) struct Accepted {
     pub(crate) signer: crate::Signer,
     pub(crate) time: Option<crate::SignedTime>,

@@ -72,7 +72,7 @@ impl KeyFile {
     }
 }
 
-/// What a message signs, and who signed it.
+/// The signed payload of a message, with its signer and time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Signed {

@@ -13,10 +13,10 @@ use crate::{
     x509::{Certificate, oid},
 };
 
-/// What a certificate must be for.
+/// The purpose that a certificate must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Code signing, which the certificate itself says.
+    /// Code signing, stated in the certificate itself.
     CodeSigning,
     /// Code signing, unless the certificate names no purpose at all.
     CodeSigningOrAny,
@@ -136,7 +136,7 @@ pub(crate) fn verify<'a>(
         .ok_or_else(|| Problem::new("the issuer of the certificate is not known"))
 }
 
-/// What the certificate must be by itself.
+/// Checks the certificate alone, without its path.
 fn fitness(leaf: &Certificate, purpose: Purpose, time: Seconds) -> Result<(), Problem> {
     if leaf.authority.is_some() {
         return Err(Problem::new(

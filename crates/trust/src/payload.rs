@@ -1,4 +1,4 @@
-//! What a simple signature signs (containers-signature(5)): the digest of a manifest and the name of an
+//! The payload of a simple signature (containers-signature(5)): the digest of a manifest and the name of an
 //! image.
 
 use wharf_reference::Digest;

@@ -15,7 +15,7 @@ impl Problem {
         }
     }
 
-    /// The same problem as part of something larger.
+    /// Puts the name of the enclosing structure before the message.
     pub(crate) fn within(self, what: &str) -> Self {
         Self::new(format!("{what}: {}", self.message))
     }

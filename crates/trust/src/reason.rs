@@ -48,7 +48,7 @@ impl Reason {
         }
     }
 
-    /// The same, with the key that the signature claims to be by: a fingerprint or key id, in upper
+    /// Adds the key that the signature claims to be by: a fingerprint or key id, in upper
     /// hexadecimal.
     #[must_use]
     pub fn with_key(self, key: impl Into<String>) -> Self {
@@ -58,7 +58,7 @@ impl Reason {
         }
     }
 
-    /// What kind of reason it is.
+    /// The kind of the reason.
     #[must_use]
     pub const fn kind(&self) -> ReasonKind {
         self.kind

@@ -100,7 +100,7 @@ impl Refusal {
         self
     }
 
-    /// What kind of refusal it is.
+    /// The kind of the refusal.
     #[must_use]
     pub fn kind(&self) -> RefusalKind {
         self.0.kind
@@ -234,7 +234,7 @@ impl Details {
         }
     }
 
-    /// What is there and was not looked at.
+    /// Lists the signatures that exist and were not judged.
     fn ignored(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds = self.others.clone();
         kinds.sort_unstable();

@@ -1,5 +1,5 @@
-//! What a transparency log (Rekor, version 1) promises: signed entry timestamps, and the entries they are
-//! for.
+//! The promises of a transparency log (Rekor, version 1): signed entry timestamps, and the entries that they
+//! cover.
 
 use crate::{
     json::{self, Object},
@@ -95,7 +95,7 @@ fn integer(object: &mut Object, key: &str) -> Result<u64, Problem> {
     Ok(number.ok_or_else(|| object.wrong(&format!("has a `{key}` that is no integer within its range")))?)
 }
 
-/// Who made a signature: a key, or the key of a certificate.
+/// The maker of a signature: a key, or the key of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Verifier<'a> {
     Key(&'a PublicKey),

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use wharf_content::Manifest;
 use wharf_reference::Reference;
 
-/// What an image is called: which rule of a policy is for it, and which name a signature must be for.
+/// The name of an image: it selects the rule of a policy, and a signature must be for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImageName {

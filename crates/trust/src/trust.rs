@@ -10,7 +10,7 @@ use crate::{
     refusal::RefusalKind,
 };
 
-/// Who is trusted: a policy, requirements from code, or both.
+/// The requirements that images are judged by: a policy, requirements from code, or both.
 ///
 /// An image is accepted if it meets *every* requirement of the one rule of the policy that is for it, and
 /// every one from code.
@@ -33,7 +33,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// What a policy demands.
+    /// Judges by a policy.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
         Self {

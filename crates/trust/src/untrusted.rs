@@ -7,8 +7,8 @@ use crate::{
     payload::{Payload, PayloadType},
 };
 
-/// What a simple signature says of itself, *unverified*: anybody may have written it. It is for lists and
-/// error messages, and decides nothing.
+/// The claims of a simple signature, *unverified*: anybody may have written them. For lists and error messages
+/// only; no judgement uses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UntrustedSummary {

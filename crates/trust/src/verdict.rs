@@ -77,7 +77,7 @@ impl Met {
         }
     }
 
-    /// What was demanded.
+    /// The requirement that was met.
     #[must_use]
     pub const fn requirement(&self) -> &Requirement {
         &self.requirement
@@ -89,7 +89,7 @@ impl Met {
         self.signature.as_ref().map(|(index, ..)| *index)
     }
 
-    /// Who signed.
+    /// The signer; `None` if the requirement wants no signature.
     #[must_use]
     pub fn signer(&self) -> Option<&Signer> {
         self.signature.as_ref().map(|(_, signer, _)| signer)
@@ -109,7 +109,7 @@ impl Met {
     }
 }
 
-/// Who made a signature that was accepted.
+/// The maker of an accepted signature.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signer {
@@ -130,7 +130,7 @@ pub enum Signer {
     Certificate {
         /// The names that were demanded, each of which the certificate has: email, host, URI.
         subjects: Vec<String>,
-        /// Who vouched for the subject, as far as that was demanded: the OIDC issuer.
+        /// The OIDC issuer that vouched for the subject, if the requirement demanded one.
         issuer: Option<String>,
     },
 }

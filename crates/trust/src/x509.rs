@@ -42,7 +42,7 @@ pub(crate) struct Certificate {
     pub(crate) not_before: Seconds,
     pub(crate) not_after: Seconds,
     pub(crate) spki: Vec<u8>,
-    /// What comes before the extensions in what is signed.
+    /// The signed part of the certificate up to the extensions.
     before_extensions: Vec<u8>,
     extensions: Vec<RawExtension>,
     pub(crate) authority: Option<Authority>,
@@ -154,7 +154,7 @@ impl Certificate {
             .map(|extension| extension.value.as_slice())
     }
 
-    /// What a CT log has signed: the certificate as it was before it had the log's timestamps (RFC 6962).
+    /// The bytes that a CT log signed: the certificate without the log's timestamps (RFC 6962).
     pub(crate) fn before_timestamps(&self) -> Vec<u8> {
         let kept = self
             .extensions

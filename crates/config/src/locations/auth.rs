@@ -90,7 +90,7 @@ impl Locations {
 mod tests {
     use super::*;
 
-    /// What each system asks, with the variables that matter; `R` is the runtime directory, `H` the home.
+    /// The files that each system reads, with the variables that decide; `R` is the runtime directory, `H` the home.
     #[test]
     fn every_system_has_its_places() {
         let user = "H/.config/containers/auth.json";

@@ -53,13 +53,13 @@ impl Remap {
         Ok(remap)
     }
 
-    /// What the names of the copies begin with.
+    /// The prefix of the names of copies, which the signed prefix replaces.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// What the signed names begin with instead.
+    /// The prefix of the signed names, which stands in its place.
     #[must_use]
     pub fn signed_prefix(&self) -> &str {
         &self.signed_prefix

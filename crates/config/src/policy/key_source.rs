@@ -58,7 +58,7 @@ impl KeySource {
         paths.collect::<Result<_, _>>().map(Self::Files)
     }
 
-    /// The same, where a list is never empty.
+    /// Reads as [`read`](Self::read), and refuses an empty list.
     pub(super) fn read_some(key: &str, value: Value<'_>) -> Result<Self, Problem> {
         match Self::read(key, value)? {
             Self::Files(paths) if paths.is_empty() => Err(value.problem(format!("`{key}` is empty"))),

@@ -1,4 +1,4 @@
-//! What a rule demands. Requirements of signatures are read as strictly as upstream reads them: a policy that
+//! The requirements of a rule. Requirements of signatures are read as strictly as upstream reads them: a policy that
 //! upstream refuses is refused here.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::{
     json::{Problem, Value},
 };
 
-/// What a rule of a [`Policy`](super::Policy) demands of an image (containers-policy.json(5), *Policy
+/// A demand that a rule of a [`Policy`](super::Policy) makes of an image (containers-policy.json(5), *Policy
 /// Requirements*).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -16,7 +16,7 @@ pub struct Rule<'a> {
 }
 
 impl<'a> Rule<'a> {
-    /// What it demands, at least one thing.
+    /// The requirements, at least one. An image must meet all of them.
     #[must_use]
     pub const fn requirements(&self) -> &'a [Requirement] {
         self.requirements
@@ -103,7 +103,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// What the rule demands and was not met.
+    /// The requirement of the rule that was not met.
     #[must_use]
     pub fn requirement(&self) -> &Requirement {
         &self.unmet

@@ -23,8 +23,7 @@ pub(super) fn warning(transport: &str, name: &str) -> Option<&'static str> {
     }
 }
 
-/// What is wrong with a scope of a transport, if anything is. Those of transports that nobody knows are not
-/// judged.
+/// The fault in a scope of a transport; `None` for a valid scope, and for every scope of an unknown transport.
 pub(super) fn problem(transport: &str, scope: &str) -> Option<&'static str> {
     if scope.is_empty() {
         return None;

@@ -36,13 +36,13 @@ impl SignedBy {
         }
     }
 
-    /// The same for another identity.
+    /// Sets the identity that a signature must have.
     #[must_use]
     pub fn with_identity(self, identity: Identity) -> Self {
         Self { identity, ..self }
     }
 
-    /// What the keys are.
+    /// The kind of the keys.
     #[must_use]
     pub const fn key_type(&self) -> KeyType {
         self.key_type

@@ -83,7 +83,7 @@ impl SigstoreSigned {
         }
     }
 
-    /// The same for another identity. cosign signs the repository alone, which [`Identity::MatchRepository`]
+    /// Sets the identity that a signature must have. cosign signs the repository alone, which [`Identity::MatchRepository`]
     /// and [`Identity::ExactRepository`] accept.
     #[must_use]
     pub fn with_identity(self, identity: Identity) -> Self {

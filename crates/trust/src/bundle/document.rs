@@ -30,7 +30,7 @@ pub(super) struct Document {
     pub(super) content: Content,
 }
 
-/// Who is said to have signed.
+/// The claimed signer, unverified.
 #[derive(Debug)]
 pub(super) enum Material {
     /// A key that the verifier has, with a hint which.
@@ -84,7 +84,7 @@ pub(super) struct LogEntry {
     pub(super) body: Vec<u8>,
 }
 
-/// That an entry is in a log.
+/// A proof that an entry is in a log.
 #[derive(Debug)]
 pub(super) struct Proof {
     pub(super) index: u64,
@@ -198,7 +198,7 @@ fn timestamps(material: &mut Object) -> Result<Vec<Vec<u8>>, Problem> {
     timestamps.collect()
 }
 
-/// What is signed, and the key that an envelope names.
+/// The signed content, and the key that an envelope names.
 fn content(bundle: &mut Object) -> Result<(Content, Option<String>), Problem> {
     let message = protobuf::optional_object(bundle, "messageSignature")?;
     let envelope = protobuf::optional_object(bundle, "dsseEnvelope")?;
@@ -247,7 +247,7 @@ impl Envelope {
         ))
     }
 
-    /// What the signature is over: the DSSE pre-authentication encoding.
+    /// The bytes that the signature covers: the DSSE pre-authentication encoding.
     pub(super) fn signed(&self) -> Vec<u8> {
         let (kind, payload) = (&self.payload_type, &self.payload);
         let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());

@@ -17,7 +17,7 @@ use crate::{
     time::Seconds,
 };
 
-/// What the entries of a bundle prove.
+/// The facts that the entries of a bundle prove.
 #[derive(Debug, Default)]
 pub(super) struct Proven<'a> {
     /// The logs that have the signature, each once.
@@ -26,7 +26,7 @@ pub(super) struct Proven<'a> {
     pub(super) times: Vec<Seconds>,
 }
 
-/// What entries are held to beside the root.
+/// The rules for entries beside those of the root.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     /// Whether entries of the kind `intoto` count, which went out of use with bundles before 0.3.

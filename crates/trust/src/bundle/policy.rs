@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{problem::Problem, public_key::PublicKey, root::TrustedRoot};
 
-/// Who must have signed: a key, or an identity that a certificate authority vouches for. Bundles are judged
-/// by this alone; a host's policy.json says nothing about them.
+/// The signer that a bundle must have: a key, or an identity that a certificate authority vouches for. Bundles
+/// are judged by this alone: a host's policy.json has no rules for them.
 ///
 /// ```
 /// use std::time::SystemTime;

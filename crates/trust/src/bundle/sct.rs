@@ -113,7 +113,7 @@ impl<'a> Timestamp<'a> {
         Ok(())
     }
 
-    /// What the log signed: a timestamp of a certificate before it had timestamps, with its issuer's key.
+    /// The bytes that the log signed: a timestamp of a certificate before it had timestamps, with its issuer's key.
     fn signed(&self, certificate: &Certificate, issuer: &Certificate) -> Result<Vec<u8>, Problem> {
         let too_large = |_| Problem::new("the certificate is too large");
         let tbs = certificate.before_timestamps();

@@ -26,7 +26,7 @@ use crate::{
 /// The most bytes of an artifact that is verified in memory.
 const MAX_ARTIFACT: usize = 64 << 20;
 
-/// What a bundle must be for.
+/// The artifact that a bundle must be for.
 pub(super) enum Target<'a> {
     Image {
         sha256: &'a str,
@@ -51,7 +51,7 @@ pub struct VerifiedBundle {
 }
 
 impl VerifiedBundle {
-    /// Who signed.
+    /// The signer.
     #[must_use]
     pub const fn signer(&self) -> &Signer {
         &self.signer
@@ -286,7 +286,7 @@ fn issuer(
     issuer
 }
 
-/// What was signed must be for the target. Returns the type of the statement.
+/// Checks that the signed content is for the target. Returns the type of the statement.
 fn content(content: &Content, target: &Target<'_>) -> Result<Option<String>, Problem> {
     let Content::Envelope(envelope) = content else {
         return Ok(None);

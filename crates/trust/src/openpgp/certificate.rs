@@ -27,7 +27,7 @@ pub(super) struct Certificate {
 /// A user id or attribute.
 #[derive(Debug, Clone)]
 pub(super) struct User {
-    /// What signatures over it hash after the primary key.
+    /// The bytes that signatures over it hash after the primary key.
     pub(super) hashed: Vec<u8>,
     pub(super) signatures: Vec<Signature>,
 }
@@ -123,7 +123,7 @@ impl Certificate {
         not_expired(itself.expiry_of(&self.primary), now, "the key")
     }
 
-    /// What the key says of itself.
+    /// The valid statements of the key's self-signatures.
     fn statement(&self, now: u64) -> Result<Statement<'_>, String> {
         if let Err(why) = &self.primary.material {
             return Err(why.clone());

@@ -12,7 +12,7 @@ use super::{
 /// A primary key or subkey.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
-    /// What signatures over the key begin with: a head and the packet's body.
+    /// The first bytes that signatures over the key hash: a head and the packet's body.
     pub(super) hashed: Vec<u8>,
     /// In seconds since 1970.
     pub(super) created: u32,

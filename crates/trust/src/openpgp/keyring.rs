@@ -14,7 +14,7 @@ pub(crate) const MAX_FILE: usize = 1 << 20;
 /// The most keys of a file.
 const MAX_KEYS: usize = 200;
 
-/// What files of keys hold.
+/// The keys of all files of a keyring.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     pub(super) certificates: Vec<Certificate>,
@@ -78,7 +78,7 @@ impl Keys {
     }
 }
 
-/// What the next signature is over.
+/// The packet that the next signature is over.
 #[derive(Clone, Copy)]
 enum At {
     /// No key yet.

@@ -101,7 +101,7 @@ impl Message {
         })
     }
 
-    /// What stands before the literal must say the same as what stands after it.
+    /// Checks that the one-pass packet before the literal agrees with the signature after it.
     fn is_announced_by(&self, one_pass: &[u8]) -> Result<(), Reason> {
         let signature = &self.signature;
         match one_pass {

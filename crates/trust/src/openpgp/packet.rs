@@ -58,7 +58,7 @@ impl<'a> Packet<'a> {
         Ok(Some(Self { tag, body }))
     }
 
-    /// What the packet is called, for errors.
+    /// The packet's name, for errors.
     pub(super) const fn name(&self) -> &'static str {
         match self.tag {
             1 | 3 => "an encrypted session key",

@@ -1,6 +1,6 @@
 //! Bytes, taken from the front.
 
-/// What is wrong with bytes that are not what they should be.
+/// The fault in malformed bytes.
 pub(super) type Malformed = &'static str;
 
 pub(super) struct Reader<'a>(&'a [u8]);

@@ -33,7 +33,7 @@ pub(super) struct Signature {
     /// Seconds after the key was made; zero is never.
     key_expires: u32,
     key_flags: Option<u8>,
-    /// Who made it, by its own account: fingerprints or key ids, also from where nothing is signed.
+    /// The claimed makers: fingerprints or key ids, also those in the unsigned part.
     issuers: Vec<Vec<u8>>,
     /// Signatures within it, packets without their heads.
     pub(super) embedded: Vec<Vec<u8>>,
@@ -41,7 +41,7 @@ pub(super) struct Signature {
     critical: Option<String>,
     /// The first two bytes of the digest.
     hint: [u8; 2],
-    /// What is hashed after the data.
+    /// The bytes that are hashed after the data.
     trailer: Vec<u8>,
     /// The algorithm's part.
     material: Vec<u8>,
@@ -116,7 +116,7 @@ fn version_4(body: &[u8], mut reader: Reader<'_>) -> Result<Signature, Malformed
     })
 }
 
-/// What subpackets say (RFC 9580, 5.2.3.7), as far as it matters here.
+/// The subpackets (RFC 9580, 5.2.3.7) that matter here.
 #[derive(Default)]
 struct Subpackets {
     created: Option<u32>,
@@ -194,7 +194,7 @@ impl Signature {
         self.issuers.is_empty() || self.issuers.iter().any(is_key)
     }
 
-    /// What it hashes of a user id, which begins with five bytes of type and length: the version 3 leaves
+    /// The part of a user id that it hashes. A user id begins with five bytes of type and length: the version 3 leaves
     /// them out (RFC 9580, 5.2.4).
     pub(super) fn hashed_of<'a>(&self, user: &'a [u8]) -> &'a [u8] {
         let start = if self.version == 3 { 5 } else { 0 };

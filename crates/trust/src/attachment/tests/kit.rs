@@ -120,7 +120,7 @@ pub(super) fn body(signature: &[u8], pem: &str, payload: &[u8]) -> serde_json::V
 
 pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-/// What an authority's certificate has unless a test changes it: valid in 2024, for certificates of all
+/// The members of an authority's certificate unless a test changes them: valid in 2024, for certificates of all
 /// purposes.
 pub(super) fn authority_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
@@ -148,7 +148,7 @@ pub(super) fn utf8(text: &str) -> Vec<u8> {
     crate::der::encode(crate::der::UTF8_STRING, text.as_bytes())
 }
 
-/// What a signer's certificate has unless a test changes it: an email, its issuer, code signing.
+/// The members of a signer's certificate unless a test changes them: an email, its issuer, code signing.
 pub(super) fn leaf_params() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();

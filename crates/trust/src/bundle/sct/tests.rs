@@ -43,7 +43,7 @@ fn log() -> (KeyPair, Log) {
     (key, log)
 }
 
-/// What goes into a timestamp, as the log should write it.
+/// The members of a timestamp, as a log writes them.
 struct Entry {
     version: u8,
     time: Seconds,
