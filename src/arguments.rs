@@ -2,7 +2,7 @@
 
 use wharf_config::CredentialKey;
 use wharf_content::{Error, ErrorKind};
-use wharf_reference::{Reference, Registry, Repository, Written};
+use wharf_reference::{Digest, Reference, Registry, Repository, Written};
 
 use crate::ImageLocation;
 
@@ -13,7 +13,7 @@ use crate::ImageLocation;
 /// Text is parsed by the call that takes it, which fails with [`ErrorKind::Invalid`] if it is malformed.
 ///
 /// ```no_run
-/// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
 /// use wharf::{Reference, Repository};
 ///
 /// client.tags("quay.io/fedora/fedora").await?;
@@ -34,7 +34,7 @@ pub trait IntoReference: sealed::IntoReference {}
 /// Text is parsed by the call that takes it, which fails with [`ErrorKind::Invalid`] if it is malformed.
 ///
 /// ```no_run
-/// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
 /// use wharf::{ImageLocation, Reference};
 ///
 /// client.manifest("quay.io/fedora/fedora:latest").await?;
@@ -57,7 +57,7 @@ pub trait IntoImageLocation: sealed::IntoImageLocation {}
 /// [`ErrorKind::Invalid`] if it is malformed.
 ///
 /// ```no_run
-/// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
 /// client.logout("registry.example.com/team").await?;
 /// client.logout(wharf::Registry::parse("registry.example.com")?).await?;
 /// # Ok(())
@@ -81,13 +81,21 @@ pub trait IntoCredentialKey: sealed::IntoCredentialKey {}
 /// This trait is sealed.
 pub trait IntoRegistry: sealed::IntoRegistry {}
 
+/// The digest of a blob: text such as `sha256:` with 64 hexadecimal digits, or a parsed [`Digest`].
+///
+/// Text is parsed by the call that takes it, which fails with [`ErrorKind::Invalid`] if it is malformed.
+///
+/// This trait is sealed.
+pub trait IntoDigest: sealed::IntoDigest {}
+
+impl<T: sealed::IntoDigest> IntoDigest for T {}
 impl<T: sealed::IntoReference> IntoReference for T {}
 impl<T: sealed::IntoImageLocation> IntoImageLocation for T {}
 impl<T: sealed::IntoCredentialKey> IntoCredentialKey for T {}
 impl<T: sealed::IntoRegistry> IntoRegistry for T {}
 
 pub(crate) mod sealed {
-    use super::{CredentialKey, Error, ImageLocation, Reference, Registry, Written};
+    use super::{CredentialKey, Digest, Error, ImageLocation, Reference, Registry, Written};
 
     pub trait IntoReference: Sized {
         fn into_written(self) -> Result<Written, Error>;
@@ -106,6 +114,10 @@ pub(crate) mod sealed {
         fn into_image(self) -> Result<ImageLocation, Error> {
             self.into_location()
         }
+    }
+
+    pub trait IntoDigest {
+        fn into_digest(self) -> Result<Digest, Error>;
     }
 
     pub trait IntoRegistry {
@@ -186,6 +198,22 @@ macro_rules! location_of_text {
 
 location_of_text!(&str, String, &String);
 
+fn digest(text: &str) -> Result<Digest, Error> {
+    Digest::parse(text).map_err(|error| {
+        let message = format!("{text:?} is not a digest, such as sha256: with 64 hexadecimal digits");
+        Error::new(ErrorKind::Invalid, message).with_source(error)
+    })
+}
+
+convert! {
+    IntoDigest, into_digest -> Digest:
+    &str => |text: &Self| digest(text),
+    String => |text: &Self| digest(text),
+    &String => |text: &Self| digest(text),
+    Digest => |digest: &Self| Ok(digest.clone()),
+    &Digest => |digest: &Self| Ok((*digest).clone()),
+}
+
 convert! {
     IntoRegistry, into_registry -> Registry:
     &str => |text: &Self| registry(text),
@@ -219,7 +247,10 @@ convert! {
 #[cfg(test)]
 mod tests {
     use super::{
-        sealed::{IntoCredentialKey as _, IntoImageLocation as _, IntoReference as _, IntoRegistry as _},
+        sealed::{
+            IntoCredentialKey as _, IntoDigest as _, IntoImageLocation as _, IntoReference as _,
+            IntoRegistry as _,
+        },
         *,
     };
 
@@ -295,8 +326,27 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_is_the_same_as_text_and_as_a_parsed_type() {
+        let text = format!("sha256:{}", "0".repeat(64));
+        let digest = Digest::parse(&text).unwrap();
+        for converted in [
+            text.as_str().into_digest(),
+            (&text).into_digest(),
+            text.clone().into_digest(),
+            (&digest).into_digest(),
+            digest.clone().into_digest(),
+        ] {
+            assert_eq!(converted.unwrap(), digest);
+        }
+    }
+
+    #[test]
     fn malformed_text_is_invalid_and_named() {
         for (error, part) in [
+            (
+                "sha256:0".into_digest().unwrap_err(),
+                "\"sha256:0\" is not a digest",
+            ),
             ("App".into_written().unwrap_err(), "invalid reference \"App\""),
             (
                 "docker://docker://alpine".into_written().unwrap_err(),

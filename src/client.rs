@@ -108,7 +108,7 @@ impl Client {
     /// the catalog, deletion.
     ///
     /// ```no_run
-    /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
     /// let repository = wharf::Repository::parse("registry.example.com/team/app")?;
     /// client.distribution().remote(&repository).delete_tag(&wharf::Tag::parse("old")?).await?;
     /// # Ok(())

@@ -30,7 +30,7 @@ pub use wharf_http as http;
 pub use wharf_reference as reference;
 pub use wharf_store as store;
 
-pub use arguments::{IntoCredentialKey, IntoImageLocation, IntoReference, IntoRegistry};
+pub use arguments::{IntoCredentialKey, IntoDigest, IntoImageLocation, IntoReference, IntoRegistry};
 pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
 pub use image_location::ImageLocation;

@@ -16,7 +16,7 @@ impl Client {
     /// type of yours.
     ///
     /// ```no_run
-    /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
     /// use wharf::{Name, store::Layout};
     ///
     /// let store = Layout::open("images").await?;
@@ -46,7 +46,7 @@ impl Client {
     /// Pushes an image that was built; of an index, all its images. The tag is as for [`Client::push`].
     ///
     /// ```no_run
-    /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
     /// use wharf::{ImageBuilder, Platform};
     ///
     /// let image = ImageBuilder::for_platform(Platform::new("linux", "amd64"))

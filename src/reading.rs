@@ -6,10 +6,10 @@ use wharf_content::{
     Blob, Descriptor, Error, ErrorKind, ImageConfig, Manifest, Source, SourceExt as _, Target,
 };
 use wharf_distribution::Remote;
-use wharf_reference::{Digest, Reference};
+use wharf_reference::Reference;
 use wharf_store::Layout;
 
-use crate::{Client, ImageLocation, Inspection, IntoImageLocation, Selection};
+use crate::{Client, ImageLocation, Inspection, IntoDigest, IntoImageLocation, Selection};
 
 impl Client {
     /// The manifest or index that an image's location names, verified against its digest. A registry's image
@@ -121,16 +121,17 @@ impl Client {
     ///
     /// As [`Client::image_manifest`] and [`Client::blob`]; [`ErrorKind::NotFound`] also if the image lists no
     /// such blob.
-    pub async fn layer(&self, image: impl IntoImageLocation, digest: &Digest) -> Result<Blob, Error> {
+    pub async fn layer(&self, image: impl IntoImageLocation, digest: impl IntoDigest) -> Result<Blob, Error> {
         self.layer_with(image, digest, Selection::default()).await
     }
 
     /// As [`Client::layer`], of an index a blob of the image that is selected.
     ///
     /// ```no_run
-    /// # async fn example(client: wharf::Client, digest: wharf::Digest) -> Result<(), wharf::Error> {
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     /// let arm = wharf::Platform::new("linux", "arm64");
-    /// let blob = client.layer_with("quay.io/fedora/fedora:latest", &digest, arm).await?;
+    /// let blob = client.layer_with("quay.io/fedora/fedora:latest", digest, arm).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -141,13 +142,14 @@ impl Client {
     pub async fn layer_with(
         &self,
         image: impl IntoImageLocation,
-        digest: &Digest,
+        digest: impl IntoDigest,
         selection: impl Into<Selection>,
     ) -> Result<Blob, Error> {
         let (location, selection) = (image.into_image()?, selection.into());
+        let digest = digest.into_digest()?;
         let opened = self.open(&location).await?;
         let (_, chosen) = opened.select(&selection).await?;
-        let layer = chosen.blob_of(digest).ok_or_else(|| {
+        let layer = chosen.blob_of(&digest).ok_or_else(|| {
             let message = format!(
                 "the image {} of {location} lists no blob {digest}",
                 chosen.digest()

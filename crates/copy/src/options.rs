@@ -157,7 +157,8 @@ impl Options {
 
     /// Sets the function that receives, whenever one of them has changed, the bytes that are done and those
     /// of the whole copy ([`Totals`]), as a progress bar shows them; instead of another listener. Calls do
-    /// not overlap, and the first number never falls during a copy.
+    /// not overlap, and the first number never falls during a copy. It is first called when the length is
+    /// known.
     ///
     /// ```
     /// use wharf_copy::Options;

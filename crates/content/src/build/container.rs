@@ -28,7 +28,7 @@ impl ImageBuilder {
     }
 
     /// Adds a layer of the files in this tar, which is not compressed, on top of those added before. Its type is
-    /// [`MediaType::OCI_LAYER`].
+    /// [`MediaType::OCI_LAYER`]. The bytes are not checked to be a tar.
     pub fn with_tar(self, tar: impl Into<Bytes>) -> Self {
         self.with_layer_bytes(MediaType::OCI_LAYER, tar)
     }

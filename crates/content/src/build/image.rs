@@ -73,7 +73,8 @@ struct Document<'a> {
 }
 
 impl ImageBuilder {
-    /// Makes a builder of an image without layers.
+    /// Makes a builder of an image without layers. Members of the config that are set without
+    /// [`for_platform`](Self::for_platform) make it an image for the host's platform.
     pub fn new() -> Self {
         Self::default()
     }
