@@ -85,6 +85,15 @@ pub trait IntoRegistry: sealed::IntoRegistry {}
 ///
 /// Text is parsed by the call that takes it, which fails with [`ErrorKind::Invalid`] if it is malformed.
 ///
+/// ```no_run
+/// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+/// let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/// client.layer("quay.io/fedora/fedora:latest", digest).await?;
+/// client.layer("quay.io/fedora/fedora:latest", wharf::Digest::parse(digest)?).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// This trait is sealed.
 pub trait IntoDigest: sealed::IntoDigest {}
 

@@ -30,6 +30,14 @@ pub struct Pulled {
 
 impl Pulled {
     /// The full name of the image that was pulled.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
+    /// let pulled = client.pull("alpine:3.20", &store).await?;
+    /// println!("{}", pulled.reference()); // docker.io/library/alpine:3.20
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn reference(&self) -> &Reference {
         &self.reference
@@ -37,6 +45,14 @@ impl Pulled {
 
     /// The reason why the name that was asked for means this image: it was a full name, an alias, found in a
     /// search registry, or chosen.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
+    /// let pulled = client.pull("alpine:3.20", &store).await?;
+    /// println!("{}: {}", pulled.reference(), pulled.reason());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn reason(&self) -> &NameReason {
         &self.reason
@@ -44,24 +60,59 @@ impl Pulled {
 
     /// The reason why the choice of a prompt could not be written to the file of aliases; `None` if it could,
     /// or if there was no choice.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
+    /// let pulled = client.pull("alpine:3.20", &store).await?;
+    /// if let Some(why) = pulled.unrecorded() {
+    ///     eprintln!("you will be asked again: {why}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn unrecorded(&self) -> Option<&str> {
         self.unrecorded.as_deref()
     }
 
     /// The digest of the image, or of the index if it was pulled as a whole.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
+    /// let pulled = client.pull("quay.io/fedora/fedora:latest", &store).await?;
+    /// println!("quay.io/fedora/fedora@{}", pulled.digest());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         self.report.digest()
     }
 
     /// The name of the image in the store.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
+    /// use wharf::Source as _;
+    /// let pulled = client.pull("quay.io/fedora/fedora:latest", &store).await?;
+    /// let manifest = store.manifest(&pulled.name().clone().into()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn name(&self) -> &Name {
         &self.name
     }
 
     /// The report of the copy: which content moved, and how many bytes.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
+    /// let pulled = client.pull("quay.io/fedora/fedora:latest", &store).await?;
+    /// println!("{} bytes moved", pulled.report().bytes_copied());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn report(&self) -> &Report {
         &self.report

@@ -46,7 +46,7 @@ impl Client {
     /// Pushes an image that was built; of an index, all its images. The tag is as for [`Client::push`].
     ///
     /// ```no_run
-    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
     /// use wharf::{ImageBuilder, Platform};
     ///
     /// let image = ImageBuilder::for_platform(Platform::new("linux", "amd64"))
