@@ -136,6 +136,8 @@ impl Disk {
         }
         let version = self.root.stat(version::FILE);
         if version.at("stat", &self.at(version::FILE))?.is_none() {
+            // After a power failure, a directory with `oci-layout` has the other parts as well.
+            self.root.sync().at("sync", self.path())?;
             self.put(version::FILE, &[version::TEXT])?;
         }
         self.root.sync().at("sync", self.path())?;
