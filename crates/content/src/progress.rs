@@ -7,7 +7,7 @@ use crate::{Descriptor, Target};
 ///
 /// Implemented by every function of an [`Event`], by `()`, which ignores them, and by an `Arc` of a listener.
 ///
-/// [`Totals`] sums the events up for a progress bar.
+/// [`Totals`](crate::Totals) sums the events up for a progress bar.
 ///
 /// ```
 /// use wharf_content::{Event, Progress};
