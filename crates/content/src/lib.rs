@@ -65,7 +65,7 @@ pub use config::{History, ImageConfig, ImageConfigBuilder, MAX_CONFIG_SIZE};
 pub use descriptor::Descriptor;
 pub use diagnostic::{Diagnostic, RegistryError, WithCauses};
 pub use error::{Error, ErrorKind};
-pub use gate::{Gate, Rejection};
+pub use gate::{Gate, Rejection, Role};
 pub use hash::{Hasher, Verified};
 pub use hint::Hint;
 pub use manifest::{MAX_MANIFEST_SIZE, Manifest};

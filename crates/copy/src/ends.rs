@@ -1,18 +1,20 @@
 use std::sync::Arc;
 
-use wharf_content::{Descriptor, Error, ErrorKind, Gate, Location, Manifest, Sink, Source, Target};
+use wharf_content::{Descriptor, Error, ErrorKind, Gate, Location, Manifest, Role, Sink, Source, Target};
 
-/// The source, the sink and the gate of a copy.
+/// The source, the sink and the gates of a copy.
 #[derive(Clone)]
 pub(crate) struct Ends {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) sink: Arc<dyn Sink>,
-    pub(crate) gate: Option<Arc<dyn Gate>>,
+    pub(crate) gates: Arc<[Arc<dyn Gate>]>,
 }
 
 /// A manifest that was read, or found complete in the sink.
 pub(crate) struct Visited {
     pub(crate) descriptor: Descriptor,
+    /// How the copy came to it.
+    pub(crate) role: Role,
     /// True if the sink has it.
     pub(crate) present: bool,
     /// `None` for an image that is complete in the sink, if there is no gate to judge it.
@@ -20,19 +22,20 @@ pub(crate) struct Visited {
 }
 
 impl Ends {
-    /// Asks the sink for a manifest, reads it and passes it to the gate. An image that is complete
-    /// in the sink is read only if there is a gate.
-    pub(crate) async fn visit(self, descriptor: Descriptor) -> Result<Visited, Error> {
+    /// Asks the sink for a manifest that another one lists, reads it and passes it to the gates. An image
+    /// that is complete in the sink is read only if there is a gate.
+    pub(crate) async fn visit(self, descriptor: Descriptor, role: Role) -> Result<Visited, Error> {
         let present = self.sink.contains(&descriptor).await?;
-        let manifest = if present && descriptor.media_type().is_image() && self.gate.is_none() {
+        let manifest = if present && descriptor.media_type().is_image() && self.gates.is_empty() {
             None
         } else {
             let manifest = self.read(&descriptor, present).await?;
-            self.admit(&manifest).await?;
+            self.admit(&manifest, &role).await?;
             Some(manifest)
         };
         Ok(Visited {
             descriptor,
+            role,
             present,
             manifest,
         })
@@ -53,16 +56,18 @@ impl Ends {
         self.sink.can_mount(&from).then_some(from)
     }
 
-    pub(crate) async fn admit(&self, manifest: &Manifest) -> Result<(), Error> {
-        let Some(gate) = &self.gate else {
-            return Ok(());
+    /// Passes a manifest to the gates, all of which must admit it. An index is no image, in whatever way the
+    /// copy came to it, unless it is a referrer.
+    pub(crate) async fn admit(&self, manifest: &Manifest, role: &Role) -> Result<(), Error> {
+        let role = match role {
+            Role::Target | Role::Instance { .. } if manifest.is_index() => &Role::Index,
+            other => other,
         };
-        gate.admit(manifest).await.map_err(|rejection| {
-            Error::new(
-                ErrorKind::Rejected,
-                format!("{} was refused: {rejection}", manifest.digest()),
-            )
-        })
+        for gate in &*self.gates {
+            let rejected = gate.admit(manifest, role).await;
+            rejected.map_err(|rejection| rejection.into_error(manifest.digest()))?;
+        }
+        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@
 //! # How it goes
 //!
 //! [`copy`] is [`plan`] followed by [`Plan::execute`]. A [`Plan`] states, before anything is written, which
-//! items will be copied, mounted or skipped, in bytes and calls. All refusals are made there: by the
+//! items will be copied, mounted or skipped, in bytes and calls. All refusals are made there: by a
 //! [`Gate`], by a sink that cannot store a type or an algorithm, by the limits.
 //!
 //! The execution first checks for each blob whether the sink has it or can mount it, while others are
@@ -85,7 +85,9 @@ pub use referrers::Referrers;
 pub use report::Report;
 pub use selection::{Selection, select};
 #[doc(no_inline)]
-pub use wharf_content::{Gate, MAX_DEPTH, MAX_ITEMS, MAX_MANIFEST_BYTES, MAX_MANIFESTS, Rejection, Visits};
+pub use wharf_content::{
+    Gate, MAX_DEPTH, MAX_ITEMS, MAX_MANIFEST_BYTES, MAX_MANIFESTS, Rejection, Role, Visits,
+};
 
 use std::sync::Arc;
 
@@ -114,8 +116,9 @@ use wharf_content::{Error, Sink, Source, Target};
 ///
 /// The errors of the source and the sink; [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if no
 /// image of an index fits the platform, [`ErrorKind::Rejected`](wharf_content::ErrorKind::Rejected) from
-/// the [`Gate`], [`ErrorKind::TooLarge`](wharf_content::ErrorKind::TooLarge) beyond a limit. Content that
-/// was complete before the failure stays in the sink, without a name.
+/// a [`Gate`], and the error of a gate that could not decide;
+/// [`ErrorKind::TooLarge`](wharf_content::ErrorKind::TooLarge) beyond a limit. Content that was complete
+/// before the failure stays in the sink, without a name.
 pub async fn copy(
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,

@@ -33,7 +33,7 @@ pub struct Options {
     pub(crate) budget: u64,
     pub(crate) max_size: Option<u64>,
     pub(crate) progress: Arc<dyn Progress>,
-    pub(crate) gate: Option<Arc<dyn Gate>>,
+    pub(crate) gates: Vec<Arc<dyn Gate>>,
 }
 
 impl Default for Options {
@@ -49,7 +49,7 @@ impl Default for Options {
             budget: 32 << 20,
             max_size: None,
             progress: Arc::new(()),
-            gate: None,
+            gates: Vec::new(),
         }
     }
 }
@@ -186,10 +186,11 @@ impl Options {
         &self.progress
     }
 
-    /// Sets the gate that decides, before any byte is written, whether the image may be copied.
+    /// Adds a gate that decides, before any byte is written, whether the image may be copied. Of several, all
+    /// must admit it; they are asked in the order in which they were added.
     #[must_use]
     pub fn with_gate(mut self, gate: impl Gate + 'static) -> Self {
-        self.gate = Some(Arc::new(gate));
+        self.gates.push(Arc::new(gate));
         self
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use wharf_content::{
-    Descriptor, Error, ErrorKind, Event, MAX_DEPTH, Manifest, Platform, Sink, Source, Target,
+    Descriptor, Error, ErrorKind, Event, MAX_DEPTH, Manifest, Platform, Role, Sink, Source, Target,
 };
 
 use crate::{
@@ -38,8 +38,8 @@ pub(crate) async fn walk(
     target: &Target,
     options: Options,
 ) -> Result<Plan, Error> {
-    let gate = options.gate.clone();
-    let ends = Ends { source, sink, gate };
+    let gates = options.gates.clone().into();
+    let ends = Ends { source, sink, gates };
     let top = resolve(&*ends.source, target).await?;
     let resolved = top.descriptor().clone();
     options.progress.event(Event::Resolved {
@@ -47,7 +47,13 @@ pub(crate) async fn walk(
         descriptor: &resolved,
     });
     let (root, platform, present) = root(&ends, top, &options.selection).await?;
-    ends.admit(&root).await?;
+    let role = if *root.descriptor() == resolved {
+        Role::Target
+    } else {
+        let index = resolved.digest().clone();
+        Role::Instance { index }
+    };
+    ends.admit(&root, &role).await?;
 
     let mut walk = Walk::new(&ends, &options);
     let present = if root.is_index() {

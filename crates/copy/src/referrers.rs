@@ -1,6 +1,6 @@
 use std::{collections::HashSet, mem, num::NonZeroUsize};
 
-use wharf_content::{Descriptor, Error, ErrorKind, Manifest, MediaType};
+use wharf_content::{Descriptor, Error, ErrorKind, Manifest, MediaType, Role};
 use wharf_reference::Digest;
 
 use crate::{
@@ -151,9 +151,11 @@ impl Ends {
         if !wanted.wants(artifact_type(&manifest)) {
             return Ok(Verdict::Unwanted);
         }
-        self.admit(&manifest).await?;
+        let role = Role::Referrer;
+        self.admit(&manifest, &role).await?;
         Ok(Verdict::Good(Box::new(Visited {
             descriptor: manifest.descriptor().clone(),
+            role,
             present,
             manifest: Some(manifest),
         })))

@@ -1,6 +1,6 @@
 use std::mem;
 
-use wharf_content::{Descriptor, Error, Event, MAX_DEPTH, Manifest, Platform, Visits};
+use wharf_content::{Descriptor, Error, Event, MAX_DEPTH, Manifest, Platform, Role, Visits};
 use wharf_reference::Digest;
 
 use crate::{
@@ -51,7 +51,7 @@ impl<'a> Walk<'a> {
         self.visits.add(root.descriptor())?;
         self.manifests.push(root.digest().clone());
         let mut children = Vec::new();
-        self.expand(root, present, &mut children)?;
+        self.expand(root, &Role::Index, present, &mut children)?;
         self.below(children).await?;
         // Referrers are copied with all their platforms.
         let platforms = mem::take(&mut self.platforms);
@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
         self.below(children).await
     }
 
-    async fn below(&mut self, mut children: Vec<Descriptor>) -> Result<(), Error> {
+    async fn below(&mut self, mut children: Vec<(Descriptor, Role)>) -> Result<(), Error> {
         let mut depth = 1;
         while !children.is_empty() {
             depth += 1;
@@ -79,7 +79,7 @@ impl<'a> Walk<'a> {
             }
             let visits = mem::take(&mut children)
                 .into_iter()
-                .map(|child| self.ends.clone().visit(child))
+                .map(|(child, role)| self.ends.clone().visit(child, role))
                 .collect();
             for visited in each(self.options.concurrency, visits).await? {
                 self.keep(visited, &mut children)?;
@@ -88,15 +88,16 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn keep(&mut self, visited: Visited, children: &mut Vec<Descriptor>) -> Result<(), Error> {
+    fn keep(&mut self, visited: Visited, children: &mut Vec<(Descriptor, Role)>) -> Result<(), Error> {
         let Visited {
             descriptor,
+            role,
             present,
             manifest,
         } = visited;
         self.manifests.push(descriptor.digest().clone());
         if let Some(manifest) = &manifest {
-            self.expand(manifest, present, children)?;
+            self.expand(manifest, &role, present, children)?;
         }
         match manifest {
             Some(manifest) if !present => self.pending.push(manifest),
@@ -109,20 +110,27 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds the content that a manifest lists and that was not met before. An image that the sink
-    /// has is complete; of an index that it has, images may be missing.
+    /// has is complete; of an index that it has, images may be missing. What a referrer lists came with it.
     fn expand(
         &mut self,
         manifest: &Manifest,
+        role: &Role,
         present: bool,
-        children: &mut Vec<Descriptor>,
+        children: &mut Vec<(Descriptor, Role)>,
     ) -> Result<(), Error> {
         if manifest.is_index() {
+            let listed = match role {
+                Role::Referrer => Role::Referrer,
+                _ => Role::Instance {
+                    index: manifest.digest().clone(),
+                },
+            };
             for descriptor in self.selected(manifest) {
                 if !self.visits.add(&descriptor)? {
                     continue;
                 }
                 if descriptor.media_type().is_manifest() {
-                    children.push(descriptor);
+                    children.push((descriptor, listed.clone()));
                 } else {
                     self.ask(descriptor); // an index may list any content
                 }

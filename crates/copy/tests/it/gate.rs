@@ -1,8 +1,11 @@
-use std::sync::{Arc, Mutex};
+use std::{
+    error, fmt,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
-use wharf_content::{ErrorKind, Manifest, Name};
-use wharf_copy::{Gate, Options, Referrers, Rejection, Selection, copy};
+use wharf_content::{Error, ErrorKind, Manifest, MediaType, Name, Platform};
+use wharf_copy::{Gate, Options, Referrers, Rejection, Role, Selection, copy};
 use wharf_reference::Digest;
 
 use crate::test_store::{Done, TestStore, pair, target};
@@ -10,13 +13,14 @@ use crate::test_store::{Done, TestStore, pair, target};
 #[derive(Default)]
 struct Refuse {
     which: Option<Digest>,
-    seen: Mutex<Vec<Digest>>,
+    seen: Mutex<Vec<(Digest, Role)>>,
 }
 
 #[async_trait]
 impl Gate for Refuse {
-    async fn admit(&self, manifest: &Manifest) -> Result<(), Rejection> {
-        self.seen.lock().unwrap().push(manifest.digest().clone());
+    async fn admit(&self, manifest: &Manifest, role: &Role) -> Result<(), Rejection> {
+        let seen = (manifest.digest().clone(), role.clone());
+        self.seen.lock().unwrap().push(seen);
         if Some(manifest.digest()) == self.which.as_ref() {
             Err(Rejection::new("it is not signed"))
         } else {
@@ -85,6 +89,206 @@ async fn what_the_destination_has_must_be_admitted_too() {
                 .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Rejected);
         }
+        assert_eq!(sink.count(|done| !matches!(done, Done::Asked(_))), 0);
+    }
+}
+
+/// The roles in which a gate has seen manifests of a copy, by digest.
+async fn roles(source: Arc<TestStore>, options: Options) -> Vec<(Digest, Role)> {
+    let gate = Arc::new(Refuse::default());
+    copy(
+        source,
+        Arc::new(TestStore::new()),
+        &target("x"),
+        options.with_gate(gate.clone()),
+    )
+    .await
+    .unwrap();
+    std::mem::take(&mut *gate.seen.lock().unwrap())
+}
+
+fn sorted(mut roles: Vec<(Digest, Role)>) -> Vec<(Digest, Role)> {
+    roles.sort_by(|(one, _), (other, _)| one.cmp(other));
+    roles
+}
+
+#[tokio::test]
+async fn a_gate_is_told_how_the_copy_came_to_a_manifest() {
+    let source = Arc::new(TestStore::new());
+    let [index, first, second, signature] = sample(&source);
+    let instance = |image: &Manifest| {
+        let index = index.digest().clone();
+        (image.digest().clone(), Role::Instance { index })
+    };
+    let all = Options::default()
+        .with_selection(Selection::All)
+        .with_referrers(Referrers::default());
+    let expected = vec![
+        (index.digest().clone(), Role::Index),
+        instance(&first),
+        instance(&second),
+        (signature.digest().clone(), Role::Referrer),
+    ];
+    assert_eq!(sorted(roles(source.clone(), all).await), sorted(expected));
+    let one = Options::from(Platform::new("linux", "amd64"));
+    assert_eq!(roles(source.clone(), one).await, [instance(&first)]);
+
+    // An index in an index, whose images are that one's.
+    let outer = source.index(&[index.descriptor().clone()]);
+    source.name("x", &outer);
+    let expected = vec![
+        (outer.digest().clone(), Role::Index),
+        (index.digest().clone(), Role::Index),
+        instance(&first),
+        instance(&second),
+    ];
+    let all = Options::from(Selection::All);
+    assert_eq!(sorted(roles(source.clone(), all).await), sorted(expected));
+}
+
+/// What a manifest states of itself does not change why it is copied: an attacker writes it.
+#[tokio::test]
+async fn an_image_that_was_asked_for_is_the_target_whatever_it_looks_like() {
+    let source = Arc::new(TestStore::new());
+    let image = source.image("a", &["1"]);
+    let dressed = [
+        image.clone(),
+        source.referrer(&image, "application/vnd.dev.sigstore.bundle.v0.3+json", "bundle"),
+        source.referrer(
+            &image,
+            "application/vnd.dev.cosign.artifact.sig.v1+json",
+            "signature",
+        ),
+        source.referrer(&image, "application/spdx+json", "list"),
+        source.referrer(&image, MediaType::OCI_INDEX.as_str(), "index"),
+    ];
+    for manifest in dressed {
+        source.name("x", &manifest);
+        for selection in [Selection::default(), Selection::All] {
+            let seen = roles(source.clone(), Options::from(selection)).await;
+            assert_eq!(seen, [(manifest.digest().clone(), Role::Target)]);
+        }
+    }
+    // A referrer that is an index brings what it lists.
+    let listed = source.image("b", &["2"]);
+    let list = source.manifest_of(&serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_INDEX.as_str(),
+        "artifactType": "application/x-list",
+        "subject": image.descriptor(),
+        "manifests": [listed.descriptor()],
+    }));
+    source.list(image.digest(), list.descriptor().clone());
+    source.name("x", &image);
+    let options = Options::default().with_referrers(Referrers::default());
+    let seen = roles(source, options).await;
+    assert_eq!(seen[0], (image.digest().clone(), Role::Target));
+    for below in [list, listed] {
+        assert!(
+            seen.contains(&(below.digest().clone(), Role::Referrer)),
+            "{seen:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_gate_must_admit() {
+    for refusing in 0..3 {
+        let (source, sink) = pair();
+        let image = source.image("a", &["1"]);
+        source.name("x", &image);
+        let gates: Vec<_> = (0..3)
+            .map(|number| {
+                Arc::new(Refuse {
+                    which: (number == refusing).then(|| image.digest().clone()),
+                    ..Refuse::default()
+                })
+            })
+            .collect();
+        let options = gates.iter().fold(Options::default(), |options, gate| {
+            options.with_gate(gate.clone())
+        });
+        let error = copy(source, sink, &target("x"), options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejected);
+        let asked: Vec<bool> = gates
+            .iter()
+            .map(|gate| !gate.seen.lock().unwrap().is_empty())
+            .collect();
+        assert_eq!(asked, [true, refusing >= 1, refusing >= 2]);
+    }
+}
+
+#[derive(Debug)]
+struct Why(u8);
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the image is of class {}", self.0)
+    }
+}
+
+impl error::Error for Why {}
+
+struct Ends(fn() -> Rejection);
+
+#[async_trait]
+impl Gate for Ends {
+    async fn admit(&self, _: &Manifest, _: &Role) -> Result<(), Rejection> {
+        Err((self.0)())
+    }
+}
+
+/// A rejection, its kind, whether it is a failure, the text of the copy's error, and whether that has the gate's own reason.
+type Ended = (fn() -> Rejection, ErrorKind, bool, &'static str, bool);
+
+#[tokio::test]
+async fn the_reason_of_a_gate_arrives_whole() {
+    let table: [Ended; 4] = [
+        (
+            || Rejection::new("it is old"),
+            ErrorKind::Rejected,
+            false,
+            " was refused: it is old",
+            false,
+        ),
+        (
+            || Rejection::because(Why(7)),
+            ErrorKind::Rejected,
+            false,
+            "the image is of class 7",
+            true,
+        ),
+        (
+            || Rejection::failed(Error::new(ErrorKind::Server, "the store answers 500")),
+            ErrorKind::Server,
+            true,
+            "the store answers 500",
+            false,
+        ),
+        (
+            || Rejection::failed(Error::new(ErrorKind::Timeout, "slow").with_source(Why(3))),
+            ErrorKind::Timeout,
+            true,
+            "slow",
+            true,
+        ),
+    ];
+    for (rejection, kind, is_failure, text, has_reason) in table {
+        assert_eq!(rejection().is_failure(), is_failure);
+        let (source, sink) = pair();
+        source.name("x", &source.image("a", &["1"]));
+        let options = Options::default().with_gate(Ends(rejection));
+        let error = copy(source, sink.clone(), &target("x"), options)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert!(error.to_string().ends_with(text), "{error}");
+        let source = error::Error::source(&error);
+        assert_eq!(
+            source.and_then(|source| source.downcast_ref::<Why>()).is_some(),
+            has_reason,
+            "{error}"
+        );
         assert_eq!(sink.count(|done| !matches!(done, Done::Asked(_))), 0);
     }
 }
