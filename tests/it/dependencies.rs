@@ -119,6 +119,28 @@ fn store_copy_and_content_have_no_path_to_a_client_stack() {
 }
 
 #[test]
+fn archive_has_no_path_to_a_network() {
+    // Not in the graph of the workspace, where others want more features.
+    let reached = tree(&["--package=wharf-archive", "--all-features"]);
+    assert!(reached.contains_key("wharf-archive"));
+    for target in [
+        "http",
+        "hyper",
+        "reqwest",
+        "rustls",
+        "wharf-http",
+        "wharf-auth",
+        "wharf-config",
+        "wharf-distribution",
+    ] {
+        assert!(
+            !reached.contains_key(target),
+            "wharf-archive must not reach {target}"
+        );
+    }
+}
+
+#[test]
 fn auth_has_no_path_to_what_uses_it() {
     Graph::of(EVERYTHING).assert_no_path(
         &["wharf-auth"],

@@ -29,6 +29,7 @@ pub struct Conformance {
     seed: u64,
     sha512: bool,
     resumable: bool,
+    named: bool,
 }
 
 impl Default for Conformance {
@@ -45,6 +46,7 @@ impl Conformance {
             seed: 0,
             sha512: true,
             resumable: true,
+            named: true,
         }
     }
 
@@ -69,9 +71,17 @@ impl Conformance {
         self
     }
 
+    /// Omits names, for a sink that holds images without names.
+    #[must_use]
+    pub const fn without_names(mut self) -> Self {
+        self.named = false;
+        self
+    }
+
     /// Runs the suite and returns the number of checks that passed.
     ///
-    /// Afterwards the store has some megabytes of content and the names `conformance-1` to `conformance-3`.
+    /// Afterwards the store has some megabytes of content and, unless they were omitted, the names
+    /// `conformance-1` to `conformance-3`.
     ///
     /// # Errors
     ///
@@ -87,7 +97,7 @@ impl Conformance {
             blobs::check(&mut run, store, &samples, self.resumable).await?;
             faults::check(&mut run, store, &samples).await?;
             ingest::check(&mut run, store, &samples).await?;
-            manifests::check(&mut run, store, &samples).await?;
+            manifests::check(&mut run, store, &samples, self.named).await?;
         }
         ingest::refuses(&mut run, store).await?;
         Ok(run.checks)

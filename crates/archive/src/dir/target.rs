@@ -1,0 +1,313 @@
+//! The path of an image directory that is written, and the exchange of the old image for the new one.
+//!
+//! | the path | the new directory |
+//! |---|---|
+//! | absent, or an empty directory | is renamed to it |
+//! | an image directory | is exchanged with it, and the old one is removed |
+//! | an image directory, on a file system that cannot exchange | takes its path after the old one was renamed |
+//!
+//! Each row but the last is one step: at no moment is there anything but the old image or the new one. In the
+//! last row, the path is absent for a moment; if the process ends then, the old image is in the directory that
+//! [`Target::displaced`] names.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use wharf_content::{Error, ErrorKind, Hasher};
+
+use super::{files::Files, version};
+use crate::{
+    error::{At as _, error, storage},
+    os::{self, Directory, Exchanged},
+};
+
+/// The most bytes of a file's name.
+const MAX_NAME: usize = 255;
+
+/// The path, resolved.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The directory in which it is.
+    parent: PathBuf,
+    name: OsString,
+}
+
+/// The state of the path.
+enum State {
+    Absent,
+    Empty(Directory),
+    Image(Directory),
+}
+
+impl Target {
+    /// Resolves symbolic links.
+    pub(super) fn resolve(path: &Path) -> Result<Self, Error> {
+        let whole = match fs::symlink_metadata(path) {
+            Ok(_) => fs::canonicalize(path).at("resolve", path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => absent(path)?,
+            Err(error) => return Err(error).at("open", path),
+        };
+        match (whole.parent(), whole.file_name()) {
+            (Some(parent), Some(name)) => Ok(Self {
+                parent: parent.to_owned(),
+                name: name.to_owned(),
+            }),
+            _ => Err(irreplaceable(path, "is the root directory")),
+        }
+    }
+
+    /// The path, without symbolic links if the directory exists.
+    pub(super) fn path(&self) -> PathBuf {
+        self.parent.join(&self.name)
+    }
+
+    /// The directory beside the path in which the new image is written.
+    pub(super) fn new_path(&self) -> PathBuf {
+        self.parent.join(sibling(&self.name, "new"))
+    }
+
+    /// The directory beside the path that has the old image if it could not be exchanged in one step.
+    fn displaced(&self) -> PathBuf {
+        self.parent.join(sibling(&self.name, "old"))
+    }
+
+    /// Checks that an image can be written to the path.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] if something else is there, [`ErrorKind::Unsupported`] if it cannot be replaced.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.state().map(drop)
+    }
+
+    fn state(&self) -> Result<State, Error> {
+        let path = self.path();
+        let directory = match Directory::open_itself(&path) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Absent),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(occupied(&path, "is not a directory"));
+            }
+            Err(error) => return Err(error).at("open", &path),
+        };
+        let parent = Directory::open(&self.parent).at("open", &self.parent)?;
+        if os::is_mount_point(&directory, &parent).at("open", &path)? {
+            return Err(irreplaceable(&path, "is a mount point"));
+        }
+        let current = Directory::open(Path::new("."));
+        if current.is_ok_and(|current| current.is_same(&directory).unwrap_or(false)) {
+            return Err(irreplaceable(&path, "is the current directory"));
+        }
+        if directory.names().at("list", &path)?.is_empty() {
+            return Ok(State::Empty(directory));
+        }
+        let files = Files(directory);
+        let text = files.whole(version::FILE, version::MAX_VERSION_SIZE);
+        match text.and_then(|text| version::check(&text.unwrap_or_default())) {
+            Ok(()) => Ok(State::Image(files.0)),
+            Err(why) => Err(occupied(&path, "is not empty and no image directory").with_source(why)),
+        }
+    }
+
+    /// Opens and empties the directory for the new image, or creates it. It is locked until its handle is
+    /// dropped.
+    pub(super) fn begin(&self) -> Result<Directory, Error> {
+        fs::create_dir_all(&self.parent).at("create", &self.parent)?;
+        let path = self.new_path();
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error).at("create", &path);
+            }
+            _ => {}
+        }
+        let directory = Directory::open_itself(&path).at("open", &path)?;
+        if directory.is_foreign().at("open", &path)? {
+            return Err(occupied(&path, "belongs to another user"));
+        }
+        self.lock(&directory)?;
+        let named = Directory::open_itself(&path);
+        if !named.is_ok_and(|named| named.is_same(&directory).unwrap_or(false)) {
+            return Err(self.busy());
+        }
+        for name in directory.names().at("list", &path)? {
+            directory.remove(&name).at("remove", &path.join(name))?;
+        }
+        Ok(directory)
+    }
+
+    fn lock(&self, directory: &Directory) -> Result<(), Error> {
+        if directory.try_lock().at("lock", directory.path())? {
+            return Ok(());
+        }
+        Err(self.busy())
+    }
+
+    fn busy(&self) -> Error {
+        let path = self.path();
+        error(
+            ErrorKind::Conflict,
+            format_args!("another process writes an image to {}", path.display()),
+        )
+    }
+
+    /// Puts the new directory at the path, and removes the old one.
+    pub(super) fn replace(&self, new: &Directory) -> Result<(), Error> {
+        let (path, new_path) = (self.path(), self.new_path());
+        match self.state()? {
+            State::Absent => rename(&new_path, &path)?,
+            State::Empty(old) => {
+                new.take_mode(&old).at("set the mode of", &new_path)?;
+                rename(&new_path, &path)?;
+            }
+            State::Image(old) => {
+                new.take_mode(&old).at("set the mode of", &new_path)?;
+                self.lock(&old)?; // it gets the path of the new one, which another process would use
+                match os::exchange(&new_path, &path) {
+                    Ok(Exchanged::Yes) => {
+                        self.sync()?;
+                        self.remove(&new_path)?;
+                    }
+                    Ok(Exchanged::Unsupported) => self.displace(&path, &new_path)?,
+                    Err(error) => return Err(not_replaced(&path, error)),
+                }
+            }
+        }
+        self.sync()?;
+        self.remove(&self.displaced())
+    }
+
+    /// Renames the old directory and then the new one.
+    fn displace(&self, path: &Path, new_path: &Path) -> Result<(), Error> {
+        let displaced = self.displaced();
+        self.remove(&displaced)?;
+        rename(path, &displaced)?;
+        let Err(failure) = rename(new_path, path) else {
+            return Ok(());
+        };
+        match fs::rename(&displaced, path) {
+            Ok(()) => Err(failure),
+            Err(_) => Err(error(
+                failure.kind(),
+                format_args!(
+                    "cannot replace {}; the old image is in {}, which can be renamed back",
+                    path.display(),
+                    displaced.display()
+                ),
+            )
+            .with_source(failure)),
+        }
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        let parent = Directory::open(&self.parent).at("open", &self.parent)?;
+        parent.sync().at("sync", &self.parent)
+    }
+
+    /// Removes a directory that has no image that is needed.
+    fn remove(&self, directory: &Path) -> Result<(), Error> {
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let message = format!(
+                    "{} has the new image, but what it replaced cannot be removed from {}",
+                    self.path().display(),
+                    directory.display()
+                );
+                Err(Error::new(ErrorKind::Storage, message).with_source(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the directory of a new image that is given up.
+    pub(super) fn give_up(&self) {
+        let _ = fs::remove_dir_all(self.new_path());
+    }
+}
+
+/// The absolute path of a directory that does not exist. Its parents may not exist either.
+fn absent(path: &Path) -> Result<PathBuf, Error> {
+    let named = path.file_name().is_some() && path.components().all(|part| part.as_os_str() != "..");
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        _ if !named => {
+            let message = format!("{} does not exist", path.display());
+            Err(Error::new(ErrorKind::NotFound, message))
+        }
+        Some(parent) if parent.exists() => {
+            let parent = fs::canonicalize(parent).at("resolve", parent)?;
+            Ok(parent.join(path.file_name().unwrap_or_default()))
+        }
+        _ => std::path::absolute(path).at("resolve", path),
+    }
+}
+
+/// The name of a directory beside another of this name.
+fn sibling(name: &std::ffi::OsStr, suffix: &str) -> OsString {
+    let suffix = format!(".wharf-{suffix}");
+    let mut sibling = OsString::from(".");
+    if name.len() + suffix.len() < MAX_NAME {
+        sibling.push(name);
+    } else {
+        let digest = Hasher::sha256(name.as_encoded_bytes());
+        sibling.push(digest.encoded());
+    }
+    sibling.push(suffix);
+    sibling
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).map_err(|failure| not_replaced(to, failure))
+}
+
+fn not_replaced(path: &Path, failure: io::Error) -> Error {
+    match failure.kind() {
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            occupied(path, "was changed by another process").with_source(failure)
+        }
+        io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices => {
+            irreplaceable(path, "is a mount point").with_source(failure)
+        }
+        _ => storage("replace", path, failure),
+    }
+}
+
+fn occupied(path: &Path, what: &str) -> Error {
+    error(
+        ErrorKind::Conflict,
+        format_args!(
+            "cannot write an image to {}: it {what}; nothing was changed",
+            path.display()
+        ),
+    )
+}
+
+fn irreplaceable(path: &Path, what: &str) -> Error {
+    error(
+        ErrorKind::Unsupported,
+        format_args!(
+            "cannot write an image to {}: it {what} and cannot be replaced by another directory; write to a \
+             directory in it or beside it",
+            path.display()
+        ),
+    )
+}
+
+/// Adds to the error of opening a directory where its old image is, if its replacement was cut off.
+pub(super) fn point_at_displaced(path: &Path, failure: Error) -> Error {
+    let displaced = Target::resolve(path).map(|target| target.displaced());
+    match displaced {
+        Ok(displaced) if failure.kind() == ErrorKind::NotFound && displaced.is_dir() => error(
+            ErrorKind::NotFound,
+            format_args!(
+                "there is no {}: the replacement of its image was interrupted; the old image is in {}, which can be \
+                 renamed back",
+                path.display(),
+                displaced.display()
+            ),
+        )
+        .with_source(failure),
+        _ => failure,
+    }
+}

@@ -1,0 +1,328 @@
+//! Writes an image directory.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use wharf_content::{
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, Manifest, MediaType, Name, Sink,
+    Source, Target, Verified,
+};
+use wharf_reference::{Algorithm, Digest};
+
+use super::{Dir, blob, files::Files, manifest, names, no_names, target, version};
+use crate::{
+    error::{At as _, error},
+    os,
+    output::Output,
+    runtime::blocking,
+    stream::{Hashed, next},
+};
+
+/// Writes one image or index as a directory, with [`Sink`]; made by [`Dir::create`].
+///
+/// The manifest that was pushed last is what the directory holds, so a caller pushes it after all others, as a
+/// copy does. Nothing is at the path before [`DirWriter::finish`], which the caller must call. Until then the
+/// writer itself is a [`Source`] of what was pushed. If it is dropped before, everything written is removed
+/// and what was at the path stays there.
+pub struct DirWriter {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    target: target::Target,
+    /// The path as it was passed to [`Dir::create`].
+    path: PathBuf,
+    files: Arc<Files>,
+    content: Mutex<Content>,
+    /// The number of temporary files made so far.
+    temporary: AtomicU64,
+}
+
+#[derive(Default)]
+struct Content {
+    blobs: HashSet<Digest>,
+    manifests: HashMap<Digest, Manifest>,
+    /// The manifest that was pushed last.
+    root: Option<Digest>,
+    is_finished: bool,
+}
+
+impl DirWriter {
+    pub(super) fn create(path: &Path) -> Result<Self, Error> {
+        let target = target::Target::resolve(path)?;
+        target.check()?;
+        let directory = target.begin()?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                target,
+                path: path.to_owned(),
+                files: Arc::new(Files(directory)),
+                content: Mutex::default(),
+                temporary: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// Puts the image at its path: what is there is the old image until the new one is whole and synced, and
+    /// then the new one. Nothing can be pushed afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if no manifest was pushed, and as [`Dir::create`]. The path is then as it was
+    /// before, unless the message says otherwise.
+    pub async fn finish(&self) -> Result<Dir, Error> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || inner.finish()).await
+    }
+}
+
+impl Inner {
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_content(&self) -> Result<MutexGuard<'_, Content>, Error> {
+        let content = self.content();
+        if content.is_finished {
+            let path = self.path.display();
+            let message = format!("cannot write to {path}: its image is finished");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        Ok(content)
+    }
+
+    fn finish(&self) -> Result<Dir, Error> {
+        let mut content = self.open_content()?;
+        let directory = &self.files.0;
+        let root = content.root.clone().ok_or_else(|| {
+            let message = format!("cannot finish {}: it has no manifest", self.path.display());
+            Error::new(ErrorKind::Invalid, message)
+        })?;
+        if let Some(manifest) = content.manifests.get(&root) {
+            self.write_file(names::ROOT, manifest.bytes())?;
+        }
+        let name = names::manifest(&root);
+        directory.remove(&name).at("remove", &self.files.path(&name))?;
+        let named = content.blobs.iter().chain(content.manifests.keys());
+        let only_sha256 = named
+            .filter(|digest| **digest != root)
+            .all(|digest| digest.algorithm() == Algorithm::Sha256);
+        self.write_file(version::FILE, version::text(only_sha256).as_bytes())?;
+        directory.sync().at("sync", directory.path())?;
+        self.target.replace(directory)?;
+        content.is_finished = true;
+        drop(content);
+        directory.unlock();
+        Dir::open_blocking(&self.path)
+    }
+
+    /// Writes and syncs a small file.
+    fn write_file(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.files.path(name);
+        let temporary = self.temporary()?;
+        os::write_all_at(&temporary.file, bytes, 0).at("write", &path)?;
+        temporary.commit(name)
+    }
+
+    /// A new file that is removed when it is dropped, unless it is committed.
+    fn temporary(&self) -> Result<Temporary, Error> {
+        let number = self.temporary.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tmp-{number}");
+        let path = self.files.path(&name);
+        let file = self.files.0.create(&name).at("create", &path)?;
+        Ok(Temporary {
+            files: Arc::clone(&self.files),
+            file: Arc::new(file),
+            name,
+        })
+    }
+
+    /// Receives bytes into a file, which gets its name if `verified` returns the digest of a blob.
+    async fn receive<T>(
+        self: &Arc<Self>,
+        mut bytes: T,
+        verified: impl FnOnce(T) -> Result<Digest, Error>,
+    ) -> Result<(), Error>
+    where
+        T: futures_core::Stream<Item = Result<Bytes, Error>> + Unpin,
+    {
+        drop(self.open_content()?);
+        let inner = Arc::clone(self);
+        let temporary = Arc::new(blocking(move || inner.temporary()).await?);
+        let path = self.files.path(&temporary.name).into();
+        let mut output = Output::new(Arc::clone(&temporary.file), path, 0, Arc::clone(&temporary));
+        while let Some(chunk) = next(&mut bytes).await {
+            output.write(chunk?).await?;
+        }
+        output.finish().await?;
+        let digest = verified(bytes)?;
+        let inner = Arc::clone(self);
+        blocking(move || {
+            let mut content = inner.open_content()?;
+            if !content.blobs.contains(&digest) {
+                temporary.commit(&names::blob(&digest))?;
+                content.blobs.insert(digest);
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// A file without its final name.
+struct Temporary {
+    files: Arc<Files>,
+    file: Arc<File>,
+    name: String,
+}
+
+impl Temporary {
+    /// Syncs the file and gives it its name.
+    fn commit(&self, name: &str) -> Result<(), Error> {
+        let path = self.files.path(name);
+        self.file.sync_all().at("sync", &path)?;
+        self.files.0.rename(&self.name, name).at("rename", &path)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = self.files.0.remove(&self.name); // it has another name if it was committed
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if !self.content().is_finished {
+            self.target.give_up();
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for DirWriter {
+    async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let content = self.inner.content();
+        Ok(if descriptor.media_type().is_manifest() {
+            content.manifests.contains_key(descriptor.digest())
+        } else {
+            content.blobs.contains(descriptor.digest())
+        })
+    }
+
+    async fn contains_cached(&self, descriptors: &[Descriptor]) -> Result<Vec<Option<bool>>, Error> {
+        let mut answers = Vec::with_capacity(descriptors.len());
+        for descriptor in descriptors {
+            answers.push(Some(self.contains(descriptor).await?));
+        }
+        Ok(answers)
+    }
+
+    async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
+        let digest = blob.descriptor().digest().clone();
+        self.inner.receive(blob, |_| Ok(digest)).await
+    }
+
+    /// Writes a manifest. An image directory has no names, so a name is [`ErrorKind::Unsupported`].
+    async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {
+        if let Some(name) = name {
+            return Err(error(
+                ErrorKind::Unsupported,
+                format_args!(
+                    "cannot call an image {name} in {}: an image directory has no names",
+                    self.inner.path.display()
+                ),
+            ));
+        }
+        let (inner, manifest) = (Arc::clone(&self.inner), manifest.clone());
+        blocking(move || {
+            let mut content = inner.open_content()?;
+            let digest = manifest.digest().clone();
+            if !content.manifests.contains_key(&digest) {
+                inner.write_file(&names::manifest(&digest), manifest.bytes())?;
+            }
+            content.manifests.insert(digest.clone(), manifest);
+            content.root = Some(digest);
+            Ok(())
+        })
+        .await
+    }
+
+    fn can_mount(&self, _: &Location) -> bool {
+        false
+    }
+
+    fn can_ingest(&self) -> bool {
+        true
+    }
+
+    async fn ingest(
+        &self,
+        media_type: MediaType,
+        algorithm: Algorithm,
+        bytes: ByteStream,
+    ) -> Result<Descriptor, Error> {
+        let hashed = Hashed::new(bytes, algorithm)?;
+        let mut found: Option<Verified> = None;
+        let verified = |hashed: Hashed| {
+            let verified = found.insert(hashed.hasher.prove()?);
+            Ok(verified.digest().clone())
+        };
+        self.inner.receive(hashed, verified).await?;
+        let verified = found.ok_or_else(|| Error::new(ErrorKind::Other, "the blob was not hashed"))?;
+        Descriptor::new(media_type, verified.digest().clone(), verified.size())
+    }
+
+    fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
+        Hasher::new(descriptor.digest().algorithm()).map(drop)
+    }
+
+    async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
+        Ok(self.inner.content().manifests.get(descriptor.digest()).cloned())
+    }
+
+    fn location(&self) -> Location {
+        Location::Directory(self.inner.path.clone())
+    }
+}
+
+/// What was pushed so far.
+#[async_trait]
+impl Source for DirWriter {
+    async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
+        Ok(Source::manifest(self, target).await?.descriptor().clone())
+    }
+
+    async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
+        match target {
+            Target::Digest(digest) => manifest(&self.inner.files, digest).await,
+            Target::Name(_) => Err(no_names(&self.inner.path, target)),
+        }
+    }
+
+    async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
+        blob(&self.inner.files, descriptor)
+    }
+
+    fn location(&self) -> Location {
+        Sink::location(self)
+    }
+}
+
+impl fmt::Debug for DirWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirWriter")
+            .field("path", &self.inner.path)
+            .finish_non_exhaustive()
+    }
+}

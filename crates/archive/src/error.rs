@@ -1,0 +1,35 @@
+//! Errors of the file system, with the path.
+
+use std::{fmt, io, path::Path};
+
+use wharf_content::{Error, ErrorKind};
+
+/// Adds a verb and a path to an [`io::Result`].
+pub(crate) trait At<T> {
+    fn at(self, doing: &str, path: &Path) -> Result<T, Error>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, doing: &str, path: &Path) -> Result<T, Error> {
+        self.map_err(|error| storage(doing, path, error))
+    }
+}
+
+/// An error of a call to the file system; `doing` is the verb and `path` the object of its message.
+pub(crate) fn storage(doing: &str, path: &Path, error: io::Error) -> Error {
+    let message = format!("cannot {doing} {}", path.display());
+    Error::new(kind_of(&error), message).with_source(error)
+}
+
+fn kind_of(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+        _ => ErrorKind::Storage,
+    }
+}
+
+/// Makes an error.
+pub(crate) fn error(kind: ErrorKind, message: impl fmt::Display) -> Error {
+    Error::new(kind, message.to_string())
+}
