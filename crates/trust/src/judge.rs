@@ -157,6 +157,6 @@ impl<'a> Judgement<'a> {
 
 /// The maker and the time of an accepted signature.
 pub(crate) struct Accepted {
-    pub(crate) signer: crate::Signer,
+    pub(crate) signer: crate::VerifiedSigner,
     pub(crate) time: Option<crate::SignedTime>,
 }

@@ -89,7 +89,7 @@ pub use root::TrustedRoot;
 pub use subject::{ImageName, Subject};
 pub use trust::Trust;
 pub use untrusted::UntrustedSummary;
-pub use verdict::{Examined, Met, SignedTime, Signer, Verdict};
+pub use verdict::{Examined, Met, SignedTime, Verdict, VerifiedSigner};
 
 /// Foreign text for an error message: its first 120 characters.
 fn bounded(text: &str) -> &str {

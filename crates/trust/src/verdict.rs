@@ -51,7 +51,7 @@ impl Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Met {
     requirement: Requirement,
-    signature: Option<(usize, Signer, Option<SignedTime>)>,
+    signature: Option<(usize, VerifiedSigner, Option<SignedTime>)>,
     rejected: Vec<Examined>,
 }
 
@@ -91,7 +91,7 @@ impl Met {
 
     /// The signer; `None` if the requirement wants no signature.
     #[must_use]
-    pub fn signer(&self) -> Option<&Signer> {
+    pub fn signer(&self) -> Option<&VerifiedSigner> {
         self.signature.as_ref().map(|(_, signer, _)| signer)
     }
 
@@ -112,7 +112,7 @@ impl Met {
 /// The maker of an accepted signature.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Signer {
+pub enum VerifiedSigner {
     /// An OpenPGP key.
     #[non_exhaustive]
     OpenPgp {
@@ -136,7 +136,7 @@ pub enum Signer {
 }
 
 /// The fingerprint, or the subjects of the certificate.
-impl fmt::Display for Signer {
+impl fmt::Display for VerifiedSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OpenPgp { fingerprint } => f.write_str(fingerprint),

@@ -12,7 +12,7 @@ use super::{
     timestamp::Timestamp,
 };
 use crate::{
-    SignedTime, Signer,
+    SignedTime, VerifiedSigner,
     fulcio::{issuer_of, utf8_string},
     paths::{self, Purpose},
     problem::{Problem, quoted},
@@ -45,7 +45,7 @@ pub(super) enum Target<'a> {
 /// A bundle that was verified: only [`BundlePolicy`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedBundle {
-    signer: Signer,
+    signer: VerifiedSigner,
     times: Vec<SignedTime>,
     predicate_type: Option<String>,
 }
@@ -53,7 +53,7 @@ pub struct VerifiedBundle {
 impl VerifiedBundle {
     /// The signer.
     #[must_use]
-    pub const fn signer(&self) -> &Signer {
+    pub const fn signer(&self) -> &VerifiedSigner {
         &self.signer
     }
 
@@ -108,12 +108,12 @@ pub(super) fn verify(
     let signer = match (&policy.signer, &document.material) {
         (Wanted::Identity(identity), Material::Certificate { leaf, .. }) => {
             is_identity(leaf, identity)?;
-            Signer::Certificate {
+            VerifiedSigner::Certificate {
                 subjects: vec![identity.san.clone()],
                 issuer: Some(identity.issuer.clone()),
             }
         }
-        (Wanted::Key(_), _) => Signer::Key {
+        (Wanted::Key(_), _) => VerifiedSigner::Key {
             fingerprint: key.fingerprint(),
         },
         _ => return Err(Problem::new("the bundle has no certificate")),

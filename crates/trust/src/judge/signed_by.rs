@@ -5,7 +5,7 @@ use wharf_content::Signature;
 
 use super::{Accepted, Judgement};
 use crate::{
-    Keyring, Met, Reason, ReasonKind, Refusal, SignedTime, Signer,
+    Keyring, Met, Reason, ReasonKind, Refusal, SignedTime, VerifiedSigner,
     payload::{Payload, PayloadType},
     refusal::RefusalKind,
 };
@@ -44,7 +44,7 @@ fn examine(
         .statement(&payload, signed_by.identity())
         .map_err(by_key)?;
     Ok(Accepted {
-        signer: Signer::OpenPgp {
+        signer: VerifiedSigner::OpenPgp {
             fingerprint: signed.fingerprint,
         },
         time: Some(SignedTime::Claimed(signed.time)),

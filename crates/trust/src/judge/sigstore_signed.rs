@@ -11,7 +11,7 @@ use wharf_reference::Reference;
 
 use super::{Accepted, Judgement};
 use crate::{
-    KeyFile, Met, Reason, ReasonKind, Refusal, SignedTime, Signer,
+    KeyFile, Met, Reason, ReasonKind, Refusal, SignedTime, VerifiedSigner,
     attachment::{self, By},
     payload::{Payload, PayloadType},
     refusal::RefusalKind,
@@ -81,12 +81,12 @@ fn explained(reason: Reason, payload: &Payload) -> Reason {
     Reason::new(reason.kind(), format!("{reason}: {advice}"))
 }
 
-fn named(by: By) -> Signer {
+fn named(by: By) -> VerifiedSigner {
     match by {
-        By::Key(key) => Signer::Key {
+        By::Key(key) => VerifiedSigner::Key {
             fingerprint: key.fingerprint(),
         },
-        By::Certificate { subjects, issuer } => Signer::Certificate { subjects, issuer },
+        By::Certificate { subjects, issuer } => VerifiedSigner::Certificate { subjects, issuer },
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::path::Path;
 use wharf_config::{Identity, KeySource, Policy, Remap, Requirement, SigstoreSigned, SigstoreSigner};
 use wharf_content::{MediaType, Signature, Wanted};
-use wharf_trust::{Reason, RefusalKind, SignedTime, Signer, Subject, Trust};
+use wharf_trust::{Reason, RefusalKind, SignedTime, Subject, Trust, VerifiedSigner};
 
 use crate::{
     forge::certificate,
@@ -160,7 +160,7 @@ fn a_verdict_says_how_every_requirement_was_met() {
     };
     assert_eq!((first.signature(), second.signature()), (Some(2), Some(1)));
     assert_eq!(first.requirement(), &by(&one));
-    let Some(Signer::OpenPgp { fingerprint, .. }) = first.signer() else {
+    let Some(VerifiedSigner::OpenPgp { fingerprint, .. }) = first.signer() else {
         panic!("{first:?}");
     };
     assert_eq!(*fingerprint, one.name());
