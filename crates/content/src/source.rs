@@ -69,6 +69,20 @@ pub trait Source: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Counts signatures of the manifest with this digest, of the kinds that are wanted, for a message to the
+    /// user: a refusal mentions signatures that do not count. A source may ask with fewer requests than
+    /// [`Source::signatures`] makes, and count fewer than there are, but never none where there are some.
+    async fn count_signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<usize, Error> {
+        Ok(self.signatures(manifest, wanted).await?.len())
+    }
+
+    /// The reason why [`Source::signatures`] does not look for all kinds that are wanted of this manifest,
+    /// such as a setting of the host, for a message to the user. `None` if it looks for them all.
+    fn unread_signatures(&self, manifest: &Digest, wanted: Wanted) -> Option<String> {
+        let _ = (manifest, wanted);
+        None
+    }
+
     /// The location of the source.
     fn location(&self) -> Location;
 
@@ -101,6 +115,14 @@ impl<S: Source + ?Sized> Source for Arc<S> {
 
     async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
         (**self).signatures(manifest, wanted).await
+    }
+
+    async fn count_signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<usize, Error> {
+        (**self).count_signatures(manifest, wanted).await
+    }
+
+    fn unread_signatures(&self, manifest: &Digest, wanted: Wanted) -> Option<String> {
+        (**self).unread_signatures(manifest, wanted)
     }
 
     fn location(&self) -> Location {

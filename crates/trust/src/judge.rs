@@ -52,7 +52,7 @@ pub(crate) fn wanted(requirements: &[&Requirement]) -> Result<Wanted, Refusal> {
         })
 }
 
-fn wanted_by(requirement: &Requirement) -> Result<Wanted, RefusalKind> {
+pub(crate) fn wanted_by(requirement: &Requirement) -> Result<Wanted, RefusalKind> {
     match requirement {
         Requirement::InsecureAcceptAnything => Ok(Wanted::NOTHING),
         Requirement::Reject => Err(RefusalKind::Rejected),
@@ -71,7 +71,7 @@ impl<'a> Judgement<'a> {
     ) -> Self {
         let intended = match &subject.name {
             ImageName::Reference(reference) => Some(identity::intended(reference)),
-            ImageName::Layout(_) => None,
+            ImageName::Layout(_) | ImageName::Unnamed => None,
         };
         Self {
             // Of the exact bytes, and by the algorithm that signatures use, whatever the reference is pinned

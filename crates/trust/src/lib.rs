@@ -17,8 +17,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It contacts nothing: manifests and signatures are brought to it, and of the host it reads the key files
-//! that a policy names. It makes no signature yet.
+//! It contacts nothing itself: manifests and signatures are brought to it, or read through a
+//! [`Source`](wharf_content::Source) of the caller's ([`Trust::judge_from`]), and of the host it reads the key
+//! files that a policy names. It makes no signature yet.
 //!
 //! # How the pieces relate
 //!
@@ -27,6 +28,7 @@
 //! | a policy, requirements, or both | [`Trust`] | who judges |
 //! | the name of an image | [`Trust::wanted`] | the kinds of signatures to read for it, or a [`Refusal`] at once |
 //! | its manifest and signatures | [`Trust::judge`] | a [`Verdict`], or a [`Refusal`] with the reason for each signature |
+//! | its manifest and the source that has its signatures | [`Trust::judge_from`] | the same; the source is asked for what the rule needs |
 //! | a sigstore bundle and a `trusted_root.json` or a key | [`BundlePolicy`] | a [`VerifiedBundle`] bundle, or the [`Problem`] |
 //! | an OpenPGP library of your own | [`OpenPgp`] | its verifications in the place of [`NativeOpenPgp`]'s |
 //!
@@ -56,6 +58,7 @@
 mod attachment;
 mod bundle;
 mod der;
+mod from_source;
 mod fulcio;
 mod identity;
 mod json;

@@ -25,6 +25,40 @@ struct Details {
     examined: Vec<Examined>,
     /// Signatures that the requirement does not look at.
     others: Vec<&'static str>,
+    notes: Vec<Note>,
+    is_of_program: bool,
+}
+
+/// Circumstances that the user may have overlooked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// Why signatures that the requirement looks at were not looked for.
+    Unread(String),
+    /// The index that lists the image is signed.
+    IndexIsSigned(Digest),
+    /// The number of bundles.
+    Bundles(usize),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread(why) => f.write_str(why),
+            Self::IndexIsSigned(index) => write!(
+                f,
+                "the index {index} is signed, but of an index each image is judged, by signatures of its own: sign them \
+                 too, as `cosign sign --recursive` does"
+            ),
+            Self::Bundles(number) => {
+                let (plural, does) = if *number == 1 { ("", "does") } else { ("s", "do") };
+                write!(
+                    f,
+                    "{number} sigstore bundle{plural} of it {does} not count: bundles name no image, so that no \
+                     signedIdentity can be met"
+                )
+            }
+        }
+    }
 }
 
 /// The kinds of [`Refusal`].
@@ -62,6 +96,8 @@ impl Refusal {
             because: None,
             examined: Vec::new(),
             others: Vec::new(),
+            notes: Vec::new(),
+            is_of_program: false,
         }))
     }
 
@@ -87,16 +123,22 @@ impl Refusal {
         self
     }
 
+    pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = Note>) -> Self {
+        self.0.notes.extend(notes);
+        self
+    }
+
     /// Of this image and rule.
-    pub(crate) fn at(
-        mut self,
-        digest: Option<&Digest>,
-        image: &ImageName,
-        rule: Option<&RuleOrigin>,
-    ) -> Self {
+    pub(crate) fn at(mut self, digest: Option<&Digest>, image: &ImageName, rule: Option<RuleOrigin>) -> Self {
         self.0.digest = digest.cloned();
         self.0.image = Some(image.clone());
-        self.0.rule = rule.cloned();
+        self.0.rule = rule;
+        self
+    }
+
+    /// Whether the program, and not the policy, has the requirement.
+    pub(crate) fn by_program(mut self, is_of_program: bool) -> Self {
+        self.0.is_of_program = is_of_program;
         self
     }
 
@@ -112,7 +154,7 @@ impl Refusal {
         self.0.digest.as_ref()
     }
 
-    /// The rule of the policy, if a policy was asked.
+    /// The rule of the policy for the image, if a policy was asked.
     #[must_use]
     pub fn rule(&self) -> Option<&RuleOrigin> {
         self.0.rule.as_ref()
@@ -145,8 +187,8 @@ impl Details {
     /// (FILE)".
     fn demand(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.rule {
-            Some(rule) => write!(f, "{rule}")?,
-            None => f.write_str("the program")?,
+            Some(rule) if !self.is_of_program => write!(f, "{rule}")?,
+            _ => f.write_str("the program")?,
         }
         match &self.requirement {
             None => Ok(()),
@@ -178,7 +220,7 @@ impl Details {
         match &self.image {
             Some(ImageName::Reference(reference)) => reference.to_string(),
             Some(ImageName::Layout(directory)) => directory.display().to_string(),
-            None => "the image".to_owned(),
+            Some(ImageName::Unnamed) | None => "the image".to_owned(),
         }
     }
 
@@ -187,6 +229,9 @@ impl Details {
         match self.kind {
             RefusalKind::Rejected => write!(f, "Running image {} is rejected by policy.", self.name()),
             RefusalKind::Unsupported => self.unsupported(f),
+            RefusalKind::NoRequirement if self.rule.is_none() => {
+                f.write_str("there is no trust policy and no requirement by which a signature could be verified")
+            }
             RefusalKind::NoRequirement => f.write_str("List of verification policy requirements must not be empty"),
             RefusalKind::Keys => f.write_str(self.because.as_deref().unwrap_or("its keys cannot be used")),
             RefusalKind::NoSignature => {
@@ -234,6 +279,21 @@ impl Details {
         }
     }
 
+    /// The line that a policy lacks for images that were made on this host, which are hardly ever signed.
+    fn way_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.image, &self.rule) {
+            (Some(ImageName::Layout(directory)), Some(_)) if !self.is_of_program => {
+                let directory = directory.display().to_string();
+                write!(
+                    f,
+                    "; to accept the images of this directory, add \"oci\": {{{directory:?}: [{{\"type\": \
+                     \"insecureAcceptAnything\"}}]}} to \"transports\""
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Lists the signatures that exist and were not judged.
     fn ignored(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds = self.others.clone();
@@ -258,11 +318,19 @@ impl Details {
     }
 }
 
+/// One line that names the image, the rule, what it demands, and why that is not met. It begins with upstream's
+/// `Source image rejected: `, and has upstream's words for the reason.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.demand(f)?;
-        f.write_str(": ")?;
-        self.0.why(f)
+        let details = &*self.0;
+        write!(f, "Source image rejected: {}: ", details.name())?;
+        if details.rule.is_some() || details.requirement.is_some() {
+            details.demand(f)?;
+            f.write_str(": ")?;
+        }
+        details.why(f)?;
+        details.notes.iter().try_for_each(|note| write!(f, "; {note}"))?;
+        details.way_out(f)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use wharf_content::Manifest;
-use wharf_reference::Reference;
+use wharf_reference::{Digest, Reference};
 
 /// The name of an image: it selects the rule of a policy, and a signature must be for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub enum ImageName {
     /// An image of an OCI layout. It has no name that a signature could be for, so that `exactReference` and
     /// `exactRepository` alone can be met. The directory is an absolute path without symbolic links.
     Layout(PathBuf),
+    /// An image that no rule but the default of the policy is for, such as one in memory. It has no name that
+    /// a signature could be for either.
+    Unnamed,
 }
 
 impl From<&Reference> for ImageName {
@@ -34,6 +37,7 @@ impl From<&Path> for ImageName {
 pub struct Subject<'a> {
     pub(crate) manifest: &'a Manifest,
     pub(crate) name: ImageName,
+    pub(crate) index: Option<Digest>,
 }
 
 impl<'a> Subject<'a> {
@@ -42,6 +46,15 @@ impl<'a> Subject<'a> {
         Self {
             manifest,
             name: name.into(),
+            index: None,
         }
+    }
+
+    /// Sets the index that the manifest is an instance of. It changes no judgement: a refusal can say that the
+    /// index is signed and the instance is not.
+    #[must_use]
+    pub fn with_index(mut self, index: &Digest) -> Self {
+        self.index = Some(index.clone());
+        self
     }
 }

@@ -1,10 +1,12 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use wharf_config::{Policy, Requirement, Rule, RuleOrigin};
-use wharf_content::{Signature, Wanted};
+use wharf_content::{Hasher, Signature, Wanted};
+use wharf_reference::Digest;
 
 use crate::{
     ImageName, Refusal, Subject, Verdict,
+    from_source::Blocking,
     judge::{self, Judgement},
     openpgp::{NativeOpenPgp, OpenPgp},
     refusal::RefusalKind,
@@ -30,6 +32,7 @@ pub struct Trust {
     must_be_signed: bool,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     openpgp: Arc<dyn OpenPgp>,
+    blocking: Blocking,
 }
 
 impl Trust {
@@ -50,6 +53,7 @@ impl Trust {
             must_be_signed: false,
             clock: Arc::new(SystemTime::now),
             openpgp: Arc::new(NativeOpenPgp),
+            blocking: Blocking::default(),
         }
     }
 
@@ -87,6 +91,20 @@ impl Trust {
         }
     }
 
+    /// The policy, if one is asked.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_deref()
+    }
+
+    pub(crate) fn on(self, blocking: Blocking) -> Self {
+        Self { blocking, ..self }
+    }
+
+    pub(crate) const fn blocking(&self) -> &Blocking {
+        &self.blocking
+    }
+
     /// The kinds of signatures that the rule for an image looks at: no others need be read, and none if the
     /// rule demands nothing.
     ///
@@ -95,8 +113,8 @@ impl Trust {
     /// [`Refusal`] if the image is refused whatever its signatures are, so that nothing need be read at all.
     pub fn wanted(&self, name: impl Into<ImageName>) -> Result<Wanted, Refusal> {
         let name = name.into();
-        let (requirements, origin) = self.requirements_for(&name);
-        let refused = |refusal: Refusal| refusal.at(None, &name, origin.as_ref());
+        let (requirements, _) = self.requirements_for(&name);
+        let refused = |refusal: Refusal| self.placed(refusal, None, &name);
         let wanted = judge::wanted(&requirements).map_err(refused)?;
         if self.must_be_signed && wanted.is_nothing() {
             return Err(refused(Refusal::new(RefusalKind::NothingVerified)));
@@ -115,24 +133,45 @@ impl Trust {
     pub fn judge(&self, subject: &Subject<'_>, signatures: &[Signature]) -> Result<Verdict, Refusal> {
         let (requirements, origin) = self.requirements_for(&subject.name);
         let judgement = Judgement::new(subject, signatures, (self.clock)(), &*self.openpgp);
-        let refused = |refusal: Refusal| refusal.at(Some(judgement.digest()), &subject.name, origin.as_ref());
+        let refused = |refusal: Refusal| self.placed(refusal, Some(judgement.digest()), &subject.name);
         let met = judgement.all(&requirements).map_err(refused)?;
-        let verdict = Verdict::new(judgement.digest().clone(), origin.clone(), met);
+        let verdict = Verdict::new(judgement.digest().clone(), origin, met);
         if self.must_be_signed && !verdict.is_signed() {
             return Err(refused(Refusal::new(RefusalKind::NothingVerified)));
         }
         Ok(verdict)
     }
 
+    /// A refusal of this image, whatever its requirements.
+    pub(crate) fn refusal(&self, kind: RefusalKind, subject: &Subject<'_>) -> Refusal {
+        let digest = Hasher::sha256(subject.manifest.bytes());
+        self.placed(Refusal::new(kind), Some(&digest), &subject.name)
+    }
+
+    /// A refusal with the image, and with whose demand was not met.
+    fn placed(&self, refusal: Refusal, digest: Option<&Digest>, name: &ImageName) -> Refusal {
+        let rule = self.rule_for(name);
+        let of_policy = |unmet: &Requirement| rule.is_some_and(|rule| rule.requirements().contains(unmet));
+        let of_program = |unmet: &Requirement| self.requirements.contains(unmet) && !of_policy(unmet);
+        let is_of_program = refusal.requirement().is_some_and(of_program);
+        let origin = rule.as_ref().map(Rule::origin);
+        refusal.at(digest, name, origin).by_program(is_of_program)
+    }
+
     /// All requirements for an image, those of the policy first, and which rule of the policy it was.
     fn requirements_for(&self, name: &ImageName) -> (Vec<&Requirement>, Option<RuleOrigin>) {
-        let rule = self.policy.as_ref().map(|policy| match name {
-            ImageName::Reference(reference) => policy.rule_for(&crate::identity::intended(reference)),
-            ImageName::Layout(directory) => policy.rule_for_layout(directory),
-        });
+        let rule = self.rule_for(name);
         let of_policy = rule.iter().flat_map(Rule::requirements);
         let requirements = of_policy.chain(&self.requirements).collect();
         (requirements, rule.as_ref().map(Rule::origin))
+    }
+
+    fn rule_for(&self, name: &ImageName) -> Option<Rule<'_>> {
+        self.policy.as_ref().map(|policy| match name {
+            ImageName::Reference(reference) => policy.rule_for(&crate::identity::intended(reference)),
+            ImageName::Layout(directory) => policy.rule_for_layout(directory),
+            ImageName::Unnamed => policy.default_rule(),
+        })
     }
 }
 

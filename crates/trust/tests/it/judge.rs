@@ -41,7 +41,10 @@ fn the_first_unmet_requirement_is_named() {
     assert_eq!(judged(&trust_policy(policy).and(by(&one)), &[good(&one)]), Ok(()));
     assert!(judged(&trust_policy(policy).and(by(&two)), &[good(&one)]).is_err());
     let said = judged(&trust([]), &[good(&one)]).unwrap_err();
-    assert!(said.contains("must not be empty"), "{said}");
+    assert!(
+        said.contains("no requirement by which a signature could be verified"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -278,10 +281,21 @@ fn requirements_from_code_need_no_policy() {
     assert_eq!(judged(&trust, &[good(&key)]), Ok(()));
     let said = judged(&trust, &[]).unwrap_err();
     assert!(
-        said.starts_with("the program demands a signature by a key in its inline data (signedBy): "),
+        said.contains(": the program demands a signature by a key in its inline data (signedBy): "),
         "{said}"
     );
     assert!(judged(&trust.and(sigstore()), &[good(&key)]).is_err());
+    // Beside a policy it is told who demands what.
+    let policy = r#"{"default":[{"type":"insecureAcceptAnything"}]}"#;
+    let trust = trust_policy(policy).and(by(&key));
+    let refusal = trust
+        .judge(&Subject::new(&manifest(), &reference(NAME)), &[])
+        .unwrap_err();
+    assert!(
+        refusal.to_string().contains(": the program demands a signature"),
+        "{refusal}"
+    );
+    assert!(refusal.rule().is_some());
 }
 
 fn sigstore() -> Requirement {

@@ -18,6 +18,7 @@ mod corpora;
 mod cosign_fixtures;
 mod fixtures;
 mod forge;
+mod from_source;
 mod golden;
 mod images;
 mod judge;

@@ -65,8 +65,8 @@ fn a_refusal_says_what_was_demanded_and_why_each_signature_does_not_count() {
     );
     let trust = trust_policy(&policy);
     let (one, two) = (key(), other());
-    let demand = "the rule for registry.example (docker) of the trust policy demands a signature by a key in its inline \
-                  data (signedBy): ";
+    let demand = "Source image rejected: registry.example/app:1: the rule for registry.example (docker) of the trust \
+                  policy demands a signature by a key in its inline data (signedBy): ";
     let forged = Sig::by(&one, 0, NOW - DAY).message(&two, &good_payload());
     let wrong_digest =
         Sig::by(&one, 0, NOW - DAY).message(&one, &payload(&format!("sha256:{}", "0".repeat(64)), NAME));
@@ -120,7 +120,8 @@ fn a_refusal_says_what_was_demanded_and_why_each_signature_does_not_count() {
     let said = judged_as(&trust, "other.example/app:1", &[]).unwrap_err();
     assert_eq!(
         said,
-        "the default of the trust policy is to reject: Running image other.example/app:1 is rejected by policy."
+        "Source image rejected: other.example/app:1: the default of the trust policy is to reject: Running image \
+         other.example/app:1 is rejected by policy."
     );
 }
 
