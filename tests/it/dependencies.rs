@@ -141,6 +141,36 @@ fn archive_has_no_path_to_a_network() {
 }
 
 #[test]
+fn layers_are_read_without_a_runtime_or_a_network() {
+    // Not in the graph of the workspace, where others want more of the crates below.
+    let reached = tree(&["--package=wharf-layer", "--all-features"]);
+    for target in [
+        "tokio",
+        "http",
+        "hyper",
+        "reqwest",
+        "rustls",
+        "wharf-http",
+        "wharf-auth",
+        "wharf-config",
+        "wharf-distribution",
+        "wharf-store",
+        "wharf-copy",
+    ] {
+        assert!(
+            !reached.contains_key(target),
+            "wharf-layer must not reach {target}"
+        );
+    }
+    // An archive is read and written with what the family has anyway.
+    let family = tree(&["--package=wharf-content"]);
+    let alone = tree(&["--package=wharf-layer", "--no-default-features"]);
+    let added: Vec<&String> = alone.keys().filter(|name| !family.contains_key(*name)).collect();
+    assert_eq!(added, ["wharf-layer"]);
+    assert!(!tree(&["--package=wharf"]).contains_key("wharf-layer"));
+}
+
+#[test]
 fn auth_has_no_path_to_what_uses_it() {
     Graph::of(EVERYTHING).assert_no_path(
         &["wharf-auth"],

@@ -14,11 +14,16 @@ pub(super) struct Setting {
 }
 
 /// The structs whose public fields are limits, and where they are.
-const STRUCTS: [(&str, &str, &str); 2] = [
+const STRUCTS: [(&str, &str, &str); 3] = [
     (
         "wharf_http::RetryPolicy",
         "RetryPolicy",
         "crates/http/src/retry.rs",
+    ),
+    (
+        "wharf_layer::tar::Limits",
+        "Limits",
+        "crates/layer/src/tar/limits.rs",
     ),
     (
         "wharf_registry::Limits",

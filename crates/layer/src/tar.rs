@@ -1,0 +1,25 @@
+//! Tar archives, read and written without I/O.
+//!
+//! [`Reader`] takes bytes and returns events, [`Writer`] takes members and returns bytes; both are for sockets,
+//! files, asynchronous streams and memory alike. A [`Member`] is what both speak of.
+//!
+//! The dialects are those of layers and image archives: ustar, PAX and GNU's long names and large numbers.
+
+mod encode;
+mod extensions;
+mod header;
+mod limits;
+mod member;
+mod name;
+mod number;
+mod pax;
+mod problem;
+mod reader;
+mod time;
+mod writer;
+
+pub use limits::Limits;
+pub use member::{Kind, Member};
+pub use reader::{Event, Reader, Summary};
+pub use time::Time;
+pub use writer::{Completed, Writer};
