@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::Serialize;
 use wharf_reference::Digest;
 
-use super::{BuiltImage, Common, add_blob, container::is_tar, invalid, manifest_of};
+use super::{
+    BuiltImage, add_blob,
+    container::is_tar,
+    document::{Common, Members},
+    invalid,
+};
 use crate::{Descriptor, Error, ImageConfig, ImageConfigBuilder, MediaType};
 
 /// A builder of an image or artifact, with OCI's media types or, on request, Docker's.
@@ -55,21 +59,6 @@ pub struct ImageBuilder {
 pub(super) enum Config {
     Image(ImageConfig),
     Other(MediaType, Bytes),
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    schema_version: u8,
-    media_type: &'a MediaType,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    artifact_type: Option<&'a MediaType>,
-    config: &'a Descriptor,
-    layers: &'a [Descriptor],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a Descriptor>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: &'a BTreeMap<String, String>,
 }
 
 impl ImageBuilder {
@@ -160,21 +149,10 @@ impl ImageBuilder {
         for (descriptor, bytes) in &self.blobs {
             add_blob(&mut blobs, descriptor, bytes);
         }
-        let media_type = if self.common.docker {
-            MediaType::DOCKER_MANIFEST
-        } else {
-            MediaType::OCI_MANIFEST
-        };
-        let document = Document {
-            schema_version: 2,
-            media_type: &media_type,
-            artifact_type: self.common.artifact_type.as_ref(),
+        let manifest = self.common.manifest(Members::Image {
             config: &config,
             layers: &self.layers,
-            subject: self.common.subject.as_ref(),
-            annotations: &self.common.annotations,
-        };
-        let manifest = manifest_of(&document, &media_type)?;
+        })?;
         let platform = match &self.config {
             Some(Config::Image(config)) => config.platform().cloned(),
             Some(Config::Other(..)) | None => None,

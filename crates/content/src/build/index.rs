@@ -1,9 +1,10 @@
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
-use serde::Serialize;
 
-use super::{BuiltImage, Common, add_blob, invalid, manifest_of};
+use super::{
+    BuiltImage, add_blob,
+    document::{Common, Members},
+    invalid,
+};
 use crate::{Descriptor, Error, Manifest, MediaType};
 
 /// A builder of an index, which lists images for several platforms, with OCI's media type or, on request,
@@ -29,20 +30,6 @@ pub struct IndexBuilder {
     manifests: Vec<Manifest>,
     blobs: Vec<(Descriptor, Bytes)>,
     common: Common,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    schema_version: u8,
-    media_type: &'a MediaType,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    artifact_type: Option<&'a MediaType>,
-    manifests: &'a [Descriptor],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a Descriptor>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: &'a BTreeMap<String, String>,
 }
 
 impl IndexBuilder {
@@ -112,20 +99,9 @@ impl IndexBuilder {
     pub fn build(self) -> Result<BuiltImage, Error> {
         self.common.check()?;
         self.check_entries()?;
-        let media_type = if self.common.docker {
-            MediaType::DOCKER_INDEX
-        } else {
-            MediaType::OCI_INDEX
-        };
-        let document = Document {
-            schema_version: 2,
-            media_type: &media_type,
-            artifact_type: self.common.artifact_type.as_ref(),
+        let index = self.common.manifest(Members::Index {
             manifests: &self.entries,
-            subject: self.common.subject.as_ref(),
-            annotations: &self.common.annotations,
-        };
-        let index = manifest_of(&document, &media_type)?;
+        })?;
         Ok(BuiltImage::new(index, self.manifests, self.blobs, None))
     }
 

@@ -1,20 +1,18 @@
 //! Images and indexes made in memory.
 
 mod container;
+mod document;
 mod image;
 mod index;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use wharf_reference::Digest;
 
 pub use self::{image::ImageBuilder, index::IndexBuilder};
-use crate::{
-    Blob, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, MediaType, Platform, Source,
-    Target,
-};
+use crate::{Blob, Descriptor, Error, ErrorKind, Location, Manifest, Platform, Source, Target};
 
 /// An image or index that was built in memory: the manifest, those below it, and the blobs that were given
 /// as bytes. Clones share it.
@@ -148,55 +146,6 @@ impl fmt::Debug for BuiltImage {
             .field("platform", &self.platform())
             .finish_non_exhaustive()
     }
-}
-
-/// The members that images and indexes have in common.
-#[derive(Debug, Clone, Default)]
-struct Common {
-    docker: bool,
-    artifact_type: Option<MediaType>,
-    subject: Option<Descriptor>,
-    annotations: BTreeMap<String, String>,
-}
-
-impl Common {
-    fn check(&self) -> Result<(), Error> {
-        if self.docker
-            && (self.artifact_type.is_some() || self.subject.is_some() || !self.annotations.is_empty())
-        {
-            return Err(invalid(
-                "Docker's manifests have no artifact type, subject or annotations; use OCI's types",
-            ));
-        }
-        if self.artifact_type.as_ref().is_some_and(MediaType::is_unset) {
-            return Err(invalid("the artifact type is empty"));
-        }
-        if self.annotations.contains_key("") {
-            return Err(invalid("an annotation has no key"));
-        }
-        match &self.subject {
-            Some(subject) if !subject.media_type().is_manifest() => {
-                let media_type = subject.media_type();
-                Err(invalid(format!(
-                    "the subject is of type {media_type}, which is no manifest"
-                )))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Parses the manifest that a builder has written.
-fn manifest_of(document: &impl serde::Serialize, media_type: &MediaType) -> Result<Manifest, Error> {
-    let bytes = serde_json::to_vec(document).map_err(|error| Error::wrap(ErrorKind::Other, error))?;
-    if bytes.len() as u64 > MAX_MANIFEST_SIZE {
-        let message = format!(
-            "the manifest has {} bytes, and registries need not accept more than {MAX_MANIFEST_SIZE}",
-            bytes.len()
-        );
-        return Err(Error::new(ErrorKind::TooLarge, message));
-    }
-    Manifest::parse(bytes.into(), Some(media_type))
 }
 
 /// Adds a blob unless there is one of the same digest.
