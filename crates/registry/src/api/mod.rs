@@ -12,6 +12,7 @@ mod session;
 mod session_limits;
 mod through;
 mod token;
+mod upload_body;
 mod uploads;
 
 pub(crate) use answer::{answer, respond};

@@ -3,34 +3,20 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Response, StatusCode, header};
-use http_body::Body as _;
 use tokio::sync::OwnedMutexGuard;
 use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::Digest;
 
-use super::{
-    DIGEST, RepositoryRequest, digest_value, empty,
-    receive::{Intake, content_length},
-    value,
-};
+use super::{DIGEST, RepositoryRequest, digest_value, empty, value};
 use crate::{
     Body, ErrorCode,
     body::RequestBody,
     error::{ApiError, ApiResult},
-    range,
     route::parse_digest,
     state::{RegistryState, Session, UploadProgress},
 };
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
-
-/// The facts about a request's body that are known before it is read.
-struct Announced<'a> {
-    /// The length in bytes, if the request has a `Content-Range`.
-    length: Option<u64>,
-    /// The digest of the blob that the upload is to become, if the upload ends with this body.
-    digest: Option<&'a Digest>,
-}
 
 impl RepositoryRequest<'_> {
     /// GET of a session (distribution-spec, end-13).
@@ -66,22 +52,7 @@ impl RepositoryRequest<'_> {
     /// chunks*).
     pub(super) async fn continue_upload(&self, id: &str, body: RequestBody) -> ApiResult {
         let session = self.session(id)?;
-        let mut progress = self.claim(id, &session)?;
-        let expected = self.check_range(id, &session, &progress)?;
-        if progress.hasher.is_none() && progress.offset == 0 {
-            progress.hasher = Some(Hasher::new(session.algorithm)?);
-        }
-        self.take(
-            id,
-            &session,
-            &mut progress,
-            body,
-            Announced {
-                length: expected,
-                digest: None,
-            },
-        )
-        .await?;
+        let _progress = self.receive(id, &session, None, body).await?; // until the answer is made
         self.progress(StatusCode::ACCEPTED, id, &session)
     }
 
@@ -103,22 +74,7 @@ impl RepositoryRequest<'_> {
         digest: Digest,
         body: RequestBody,
     ) -> ApiResult {
-        let mut progress = self.claim(id, &session)?;
-        let expected = self.check_range(id, &session, &progress)?;
-        if progress.offset == 0 {
-            progress.hasher = Some(Hasher::new(digest.algorithm())?);
-        }
-        self.take(
-            id,
-            &session,
-            &mut progress,
-            body,
-            Announced {
-                length: expected,
-                digest: Some(&digest),
-            },
-        )
-        .await?;
+        let mut progress = self.receive(id, &session, Some(&digest), body).await?;
         let outcome = self.commit(id, &mut progress, &digest).await;
         progress.ended = true;
         if outcome.is_err() {
@@ -152,88 +108,6 @@ impl RepositoryRequest<'_> {
         Ok(())
     }
 
-    /// Receives the body into the upload. On success and on failure the session records how many bytes are
-    /// stored.
-    async fn take(
-        &self,
-        id: &str,
-        session: &Arc<Session>,
-        progress: &mut UploadProgress,
-        body: RequestBody,
-        announced: Announced<'_>,
-    ) -> Result<(), ApiError> {
-        let Announced {
-            length: expected,
-            digest,
-        } = announced;
-        if body.is_end_stream() && expected.is_none() {
-            return Ok(());
-        }
-        let limits = &self.registry.config.limits;
-        let end = expected.map(|length| progress.offset.saturating_add(length));
-        let mut intake = Intake {
-            backend: Arc::clone(&self.registry.state.backend),
-            upload: id.to_owned(),
-            offset: progress.offset,
-            hasher: progress.hasher.take(),
-            limit: [limits.blob, end].into_iter().flatten().min(),
-            account: self.account(session, digest),
-            idle: limits.idle,
-        };
-        let mut outcome = intake.take(body).await;
-        let kept = match intake.backend.flush(&intake.upload).await {
-            Ok(kept) => kept.min(intake.offset),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                progress.ended = true;
-                self.registry.state.abandon(id).await?;
-                return Err(no_session());
-            }
-            Err(error) => {
-                outcome = outcome.and(Err(error.into()));
-                0 // what was kept is not known, so nothing is
-            }
-        };
-        if kept != intake.offset {
-            outcome = outcome.and(Err(ApiError::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                ErrorCode::Unknown,
-                "the registry's storage failed",
-            )));
-        }
-        if outcome.is_ok() && end.is_some_and(|end| end != kept) {
-            outcome = Err(ApiError::bad(
-                ErrorCode::SizeInvalid,
-                "the chunk is shorter than its range",
-            ));
-        }
-        progress.hasher = intake.hasher.filter(|hasher| hasher.count() == kept);
-        progress.offset = kept;
-        session.acknowledge(kept);
-        outcome
-    }
-
-    /// Counts received bytes against the quotas at once, so that concurrent uploads do not exceed them
-    /// together.
-    fn account(
-        &self,
-        session: &Arc<Session>,
-        digest: Option<&Digest>,
-    ) -> Box<dyn Fn(u64) -> Result<(), ApiError> + Send + Sync> {
-        let state = Arc::clone(&self.registry.state);
-        let quota = match digest {
-            Some(digest) => self.quota().with_blob(&state, digest),
-            None => self.quota(),
-        };
-        let session = Arc::clone(session);
-        Box::new(move |received| {
-            session.receive(received);
-            if session.is_cancelled() {
-                return Err(no_session());
-            }
-            Ok(quota.check_uploads(&state)?)
-        })
-    }
-
     /// The session with this id, if this client opened it in this repository.
     fn session(&self, id: &str) -> Result<Arc<Session>, ApiError> {
         let sessions = self.registry.state.uploads();
@@ -244,57 +118,6 @@ impl RepositoryRequest<'_> {
                 && session.idle() < self.registry.config.limits.upload_expiry
         });
         session.cloned().ok_or_else(no_session)
-    }
-
-    /// The lock with which one request at a time writes to a session.
-    fn claim(&self, id: &str, session: &Session) -> Result<OwnedMutexGuard<UploadProgress>, ApiError> {
-        let claimed = Arc::clone(&session.progress).try_lock_owned();
-        let progress = claimed.map_err(|_| self.out_of_step(StatusCode::CONFLICT, id, session))?;
-        if progress.ended {
-            return Err(no_session());
-        }
-        Ok(progress)
-    }
-
-    /// The length of the chunk in bytes, if the request states it. Fails if the chunk does not begin where
-    /// the last one ended.
-    fn check_range(
-        &self,
-        id: &str,
-        session: &Session,
-        progress: &UploadProgress,
-    ) -> Result<Option<u64>, ApiError> {
-        let range = range::content_range(self.headers)
-            .map_err(|()| ApiError::bad(ErrorCode::BlobUploadInvalid, "invalid Content-Range"))?;
-        let Some(range) = range else {
-            return Ok(None);
-        };
-        if range.start != progress.offset {
-            return Err(self.out_of_step(StatusCode::RANGE_NOT_SATISFIABLE, id, session));
-        }
-        let length = range.end - range.start;
-        if content_length(self.headers).is_some_and(|announced| announced != length) {
-            return Err(ApiError::bad(
-                ErrorCode::SizeInvalid,
-                "Content-Length and Content-Range differ",
-            ));
-        }
-        Ok(Some(length))
-    }
-
-    fn out_of_step(&self, status: StatusCode, id: &str, session: &Session) -> ApiError {
-        let mut failure = ApiError::new(
-            status,
-            ErrorCode::BlobUploadInvalid,
-            "the chunk does not begin where the stored bytes end",
-        );
-        if let Ok(location) = self.location(&format!("blobs/uploads/{id}")) {
-            failure = failure.with_header(header::LOCATION, location);
-        }
-        match value(kept_range(session)) {
-            Ok(range) => failure.with_header(header::RANGE, range),
-            Err(_) => failure,
-        }
     }
 
     pub(super) fn progress(&self, status: StatusCode, id: &str, session: &Session) -> ApiResult {
@@ -315,7 +138,7 @@ impl RepositoryRequest<'_> {
     }
 }
 
-fn no_session() -> ApiError {
+pub(super) fn no_session() -> ApiError {
     ApiError::missing(ErrorCode::BlobUploadUnknown, "no such upload")
 }
 
@@ -342,6 +165,6 @@ async fn end(
 }
 
 /// The stored bytes as a `Range` header; `0-0` for none, as other registries say it.
-fn kept_range(session: &Session) -> String {
+pub(super) fn kept_range(session: &Session) -> String {
     format!("0-{}", session.acknowledged().saturating_sub(1))
 }
