@@ -1,34 +1,33 @@
 //! The effects of quirks: a request is refused or rewritten before it is handled, and its response altered
 //! afterwards.
 
+mod request;
+mod response;
+
 use std::{
     collections::HashMap,
-    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery,
-};
-use http_body::{Body as _, Frame, SizeHint};
-use serde_json::Value;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body::Body as _;
 use tokio::time::Instant;
-use wharf_reference::{Algorithm, Digest, Tag};
 
+use self::{
+    request::{LimitedBody, by_digest, set_query, set_target, without_mount},
+    response::{all_pages, change_challenge, null_tags, remove_parameter, scope_realm},
+};
 use super::{Behaviour, Quirk};
 use crate::{
     Body, ErrorCode, Registry, RouteKind,
     api::{self, DIGEST, SUBJECT},
     body::RequestBody,
     error::ApiError,
-    query::Query,
     range,
-    route::{self, ManifestReference, Route},
     sync::LockExt as _,
 };
 
@@ -266,163 +265,5 @@ impl QuirkState {
             (None, Some(range)) if seen.has_body => drop(chunks.insert(path.to_owned(), range.clone())),
             (None, _) => {}
         }
-    }
-}
-
-/// Keeps the parameters of a query whose key `keep` accepts, and adds `more`.
-fn set_query(request: &mut Request<RequestBody>, keep: impl Fn(&str) -> bool, more: Option<&str>) {
-    let uri = request.uri();
-    let parameters = uri.query().unwrap_or_default().split('&');
-    let kept = parameters.filter(|parameter| {
-        let (key, _) = parameter.split_once('=').unwrap_or((parameter, ""));
-        !parameter.is_empty() && keep(key)
-    });
-    let query = kept.chain(more).collect::<Vec<_>>().join("&");
-    set_target(request, &format!("{}?{query}", uri.path()));
-}
-
-fn set_target(request: &mut Request<RequestBody>, target: &str) {
-    let mut parts = request.uri().clone().into_parts();
-    parts.path_and_query = PathAndQuery::try_from(target).ok();
-    if let Ok(uri) = Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-}
-
-/// Makes a mount an upload, of the algorithm that the mount's digest has.
-fn without_mount(request: &mut Request<RequestBody>) {
-    let query = Query::parse(request.uri().query().unwrap_or_default());
-    let digest = query.value("mount").and_then(|text| Digest::parse(text).ok());
-    let is_sha512 = digest.is_some_and(|digest| digest.algorithm() == Algorithm::Sha512);
-    let algorithm =
-        (is_sha512 && query.value("digest-algorithm").is_none()).then_some("digest-algorithm=sha512");
-    set_query(request, |key| !matches!(key, "mount" | "from"), algorithm);
-}
-
-/// The path of the manifest whose digest a tag spells, as `sha256-<hex>` does.
-fn by_digest(uri: &Uri) -> Option<Uri> {
-    let Ok(Route::Repository(path, route::RepositoryRoute::Manifest(ManifestReference::Tag(tag)))) =
-        Route::parse(uri.path())
-    else {
-        return None;
-    };
-    let digest = Digest::parse(&Tag::as_str(&tag).replacen('-', ":", 1)).ok()?;
-    Uri::try_from(format!("/v2/{path}/manifests/{digest}")).ok()
-}
-
-/// A list of tags with those of all pages that follow.
-async fn all_pages(seen: &Seen, registry: &Registry, first: Response<Body>) -> Response<Body> {
-    let (mut parts, mut body) = first.into_parts();
-    let mut document = json(&body);
-    while let Some(link) = parts.headers.remove(header::LINK) {
-        let target = link
-            .to_str()
-            .ok()
-            .and_then(|link| link.strip_prefix('<')?.split_once('>'));
-        let Some(uri) = target.and_then(|(target, _)| Uri::try_from(target).ok()) else {
-            break;
-        };
-        let page = api::respond(registry, seen.again(Method::GET, uri)).await;
-        let (next, page) = page.into_parts();
-        parts.headers = next.headers;
-        if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {
-            tags.extend(
-                json(&page)
-                    .get("tags")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten()
-                    .cloned(),
-            );
-        }
-        body = Body::from(Bytes::from(document.to_string()));
-    }
-    Response::from_parts(parts, body)
-}
-
-fn null_tags(response: Response<Body>) -> Response<Body> {
-    let mut document = json(response.body());
-    match document.get_mut("tags") {
-        Some(tags) if tags.as_array().is_some_and(Vec::is_empty) => *tags = Value::Null,
-        _ => return response,
-    }
-    response.map(|_| Body::from(Bytes::from(document.to_string())))
-}
-
-fn json(body: &Body) -> Value {
-    let bytes = body.bytes().map(Bytes::as_ref).unwrap_or_default();
-    serde_json::from_slice(bytes).unwrap_or_default()
-}
-
-fn change_challenge(headers: &mut HeaderMap, change: impl Fn(&str) -> Option<String>) {
-    let challenge = headers.get(header::WWW_AUTHENTICATE);
-    let changed = challenge.and_then(|challenge| change(challenge.to_str().ok()?));
-    if let Some(changed) = changed.and_then(|changed| HeaderValue::try_from(changed).ok()) {
-        headers.insert(header::WWW_AUTHENTICATE, changed);
-    }
-}
-
-/// A challenge without a parameter that is not its first.
-fn remove_parameter(challenge: &str, name: &str) -> Option<String> {
-    let (before, rest) = challenge.split_once(&format!(",{name}=\""))?;
-    let (_, after) = split_at_quote(rest)?;
-    Some(format!("{before}{after}"))
-}
-
-/// A challenge for more scope that names another realm, below the first.
-fn scope_realm(challenge: &str) -> Option<String> {
-    if !challenge.contains(",error=\"insufficient_scope\"") {
-        return None;
-    }
-    let (before, rest) = challenge.split_once("realm=\"")?;
-    let (realm, after) = split_at_quote(rest)?;
-    Some(format!("{before}realm=\"{realm}/scoped\"{after}"))
-}
-
-/// The text before the quotation mark that ends a quoted string, and the text after it (RFC 9110, 5.6.4).
-fn split_at_quote(text: &str) -> Option<(&str, &str)> {
-    let mut escaped = false;
-    let end = text.bytes().position(|byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    })?;
-    Some((text.get(..end)?, text.get(end + 1..)?))
-}
-
-/// A request's body that fails before it exceeds a number of bytes.
-struct LimitedBody {
-    body: RequestBody,
-    left: u64,
-    too_long: Arc<AtomicBool>,
-}
-
-impl http_body::Body for LimitedBody {
-    type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        let length = match &frame {
-            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
-            _ => 0,
-        };
-        let Some(left) = self.left.checked_sub(length) else {
-            self.too_long.store(true, Ordering::Relaxed);
-            return Poll::Ready(Some(Err("longer than the limit".into())));
-        };
-        self.left = left;
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
