@@ -5,6 +5,8 @@
 //! entry once its directory has been; before that each may be there or not, in any order, bytes also in
 //! part or as zeros. Only a rename is one step.
 
+use std::path::Path;
+
 use wharf_testkit::{Random, campaign::in_parallel};
 
 use crate::{
@@ -33,9 +35,14 @@ pub(crate) enum Fate {
     Kept,
     /// Entries are kept, the bytes of files are not.
     Empty,
+    /// All is kept but the change with this number.
+    AllBut(usize),
     /// As the seed has it.
     Seeded(u64),
 }
+
+/// More changes than are uncertain while a layout is made.
+const MOST_UNCERTAIN: usize = 16;
 
 pub(crate) fn power_failures_at_every_change(wanted: usize, random: &mut Random) -> String {
     let recorded: Vec<(&Scenario, Stage, Recording)> = SCENARIOS
@@ -70,6 +77,9 @@ pub(crate) fn power_failures_at_every_change(wanted: usize, random: &mut Random)
             }
         }
     }
+    for (scenario, (_, _, recording)) in recorded.iter().enumerate() {
+        cases.extend(while_made(scenario, recording));
+    }
     cases.extend(random.choose(&all, wanted * 3));
     for case in &mut cases {
         if let Fate::Seeded(seed) = &mut case.fate {
@@ -91,6 +101,25 @@ pub(crate) fn power_failures_at_every_change(wanted: usize, random: &mut Random)
     )
 }
 
+/// The states around the change that makes a directory a layout, each without one of the other changes.
+fn while_made(scenario: usize, recording: &Recording) -> Vec<Case> {
+    let makes_layout = |change: &Change| match change {
+        Change::Rename { to, .. } => to == Path::new("store/oci-layout"),
+        _ => false,
+    };
+    let Some(made) = recording.changes.iter().position(makes_layout) else {
+        return Vec::new();
+    };
+    let after = made..(made + 3).min(recording.changes.len());
+    let case = |(after, number)| Case {
+        scenario,
+        after,
+        fate: Fate::AllBut(number),
+    };
+    let numbers = |after| (0..MOST_UNCERTAIN).map(move |number| (after, number));
+    after.flat_map(numbers).map(case).collect()
+}
+
 /// Makes one state and looks at it; how many changes were uncertain.
 fn one(scenario: &Scenario, stage: &Stage, recording: &Recording, case: Case) -> usize {
     let changes = &recording.changes[..case.after];
@@ -105,6 +134,7 @@ fn one(scenario: &Scenario, stage: &Stage, recording: &Recording, case: Case) ->
         Fate::Lost => "lost".to_owned(),
         Fate::Kept => "kept".to_owned(),
         Fate::Empty => "kept without bytes".to_owned(),
+        Fate::AllBut(number) => format!("kept, but for number {number}"),
         Fate::Seeded(seed) => format!("decided by {seed}"),
     };
     let last = changes.last().map(ToString::to_string).unwrap_or_default();

@@ -120,7 +120,7 @@ impl Disk {
         let pending = std::mem::take(&mut self.pending);
         let uncertain = pending.len();
         let mut random = Random::new(if let Fate::Seeded(seed) = fate { seed } else { 0 });
-        for change in pending {
+        for (number, change) in pending.into_iter().enumerate() {
             let data = matches!(
                 change,
                 Pending::Bytes { .. } | Pending::Length { .. } | Pending::Mark { .. }
@@ -129,6 +129,7 @@ impl Disk {
                 Fate::Lost => false,
                 Fate::Kept => true,
                 Fate::Empty => !data,
+                Fate::AllBut(lost) => number != lost,
                 Fate::Seeded(_) => random.coin(),
             };
             match change {
