@@ -33,7 +33,7 @@
 use wharf_reference::Registry;
 
 use super::{arrived_changed, may_try_again};
-use crate::{Client, error::Error};
+use crate::{Client, error::Error, send::denies_repository};
 
 /// The most bytes of one chunk of an upload, unless the registry requires larger ones.
 const LARGEST_CHUNK: u64 = 16 * 1024 * 1024;
@@ -233,9 +233,7 @@ fn chunks_of(bytes: u64) -> UploadMethod {
 
 /// True if no other way of sending the bytes can succeed.
 pub(super) fn is_final(error: &Error) -> bool {
-    const FINAL: [&str; 4] = ["NAME_UNKNOWN", "NAME_INVALID", "DENIED", "UNAUTHORIZED"];
-    let codes = error.registry_errors();
-    error.status() == Some(401) || codes.iter().any(|said| FINAL.contains(&said.code.as_str()))
+    error.status() == Some(401) || denies_repository(error.registry_errors())
 }
 
 #[cfg(test)]

@@ -189,19 +189,21 @@ pub(super) fn not_allowed(judged: Result<RegistryAnswer, AttemptFailure>, call: 
     AttemptFailure::Final(error.edit(|inner| inner.kind = ErrorKind::Denied))
 }
 
-/// True if the registry states that there is no such repository, or no right to it. That is final with any
-/// status.
+/// True if the registry states a reason for which the same request fails again, whatever the status.
 pub(super) fn is_definite(codes: &[RegistryError]) -> bool {
-    const DEFINITE: [&str; 5] = [
-        "NAME_UNKNOWN",
-        "NAME_INVALID",
-        "DENIED",
-        "UNAUTHORIZED",
-        "UNSUPPORTED",
-    ];
-    codes
+    denies_repository(codes) || has_code(codes, &["UNSUPPORTED"])
+}
+
+/// True if the registry states that there is no such repository, or no right to it. Then no other request to
+/// the repository succeeds either.
+pub(crate) fn denies_repository(codes: &[RegistryError]) -> bool {
+    has_code(codes, &["NAME_UNKNOWN", "NAME_INVALID", "DENIED", "UNAUTHORIZED"])
+}
+
+fn has_code(errors: &[RegistryError], codes: &[&str]) -> bool {
+    errors
         .iter()
-        .any(|error| DEFINITE.iter().any(|code| error.code.eq_ignore_ascii_case(code)))
+        .any(|error| codes.iter().any(|code| error.code.eq_ignore_ascii_case(code)))
 }
 
 /// The failure for a refused login, with the message of the registry and a hint that depends on whether

@@ -21,6 +21,7 @@ use self::{
 };
 pub(crate) use self::{
     call::{Call, Payload, RegistryAnswer},
+    failure::denies_repository,
     status::not_there,
 };
 use crate::{Client, endpoint::Endpoint, error::Error};
