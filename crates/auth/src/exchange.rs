@@ -181,7 +181,10 @@ impl TokenResponse {
     /// contains no part of the body.
     pub fn parse(body: &[u8]) -> Result<Self, AuthError> {
         let invalid = |message: &str| Err(AuthError::new(AuthErrorKind::InvalidToken, message));
-        let Ok(raw) = serde_json::from_slice::<TokenBody>(body) else {
+        // serde would also take a list, whose entries would be the members.
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        let read = || serde_json::from_slice::<TokenBody>(body).ok();
+        let Some(raw) = is_object.then(read).flatten() else {
             return invalid("the token server's answer is not the JSON it should be");
         };
         let text = |value: Value| match value {
@@ -303,6 +306,10 @@ mod tests {
             (r#"{"token":"CANARY\u0000"}"#, Err(())),
             (r#"{"token":"CANARYé"}"#, Err(())),
             (r#"{"token":7}"#, Err(())),
+            ("[]", Err(())),
+            (r#"["CANARY"]"#, Err(())),
+            (r#"["CANARY","CANARY",300]"#, Err(())),
+            (r#"[{"token":"CANARY"}]"#, Err(())),
             ("<html>CANARY</html>", Err(())),
             ("", Err(())),
         ];

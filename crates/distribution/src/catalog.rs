@@ -6,6 +6,7 @@ use crate::{
     Client,
     error::{Error, Operation},
     pages::{PAGE_SIZE, Pages},
+    wire::Object,
 };
 
 /// The most repositories of one list.
@@ -41,8 +42,8 @@ impl Client {
             let Some(page) = pages.next(self, &endpoint).await? else {
                 break;
             };
-            let read: Page =
-                serde_json::from_slice(&page.body).map_err(|_| pages.unexpected(EXPECTED, &page))?;
+            let Object(read) = serde_json::from_slice::<Object<Page>>(&page.body)
+                .map_err(|_| pages.unexpected(EXPECTED, &page))?;
             if read.repositories.is_none()
                 && let Some(error) = pages.error_instead(EXPECTED, &page)
             {

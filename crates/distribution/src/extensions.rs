@@ -8,7 +8,7 @@ use crate::{
     Client,
     error::{Error, Operation},
     send::Call,
-    wire::UnexpectedBody,
+    wire::{Object, UnexpectedBody},
 };
 
 /// The most bytes read of a list of extensions.
@@ -31,18 +31,15 @@ pub struct Extension {
 
 #[derive(Deserialize)]
 struct ExtensionList {
-    #[serde(default)]
-    extensions: Vec<ListedExtension>,
+    extensions: Option<Vec<Object<ListedExtension>>>,
 }
 
+/// An entry of the list. Go's servers write null for what is not set.
 #[derive(Deserialize)]
 struct ListedExtension {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    url: String,
-    #[serde(default)]
-    description: String,
+    name: Option<String>,
+    url: Option<String>,
+    description: Option<String>,
 }
 
 impl Client {
@@ -63,17 +60,15 @@ impl Client {
         if answer.status == 404 {
             return Ok(Vec::new());
         }
-        let read: ExtensionList = serde_json::from_slice(&answer.bytes)
+        let Object(read) = serde_json::from_slice::<Object<ExtensionList>>(&answer.bytes)
             .map_err(|_| UnexpectedBody::in_answer("a list of extensions", operation, registry, &answer))?;
-        let extensions = read
-            .extensions
-            .into_iter()
-            .take(MAX_EXTENSIONS)
-            .map(|raw| Extension {
-                name: printable(&raw.name, 100),
-                url: printable(&raw.url, 500),
-                description: printable(&raw.description, 500),
-            });
+        let text = |text: Option<String>, limit| printable(&text.unwrap_or_default(), limit);
+        let listed = read.extensions.into_iter().flatten().take(MAX_EXTENSIONS);
+        let extensions = listed.map(|Object(listed)| Extension {
+            name: text(listed.name, 100),
+            url: text(listed.url, 500),
+            description: text(listed.description, 500),
+        });
         Ok(extensions.collect())
     }
 }

@@ -54,7 +54,6 @@
 //! |---|---|
 //! | `reqwest` (default) | the built-in transport; without it, pass one to [`ClientBuilder::with_connect`] |
 //! | `webpki-roots` | `wharf_http::Roots::Webpki` for [`CertificateProvider`]: Mozilla's certificates, for systems without root certificates |
-#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blobs;

@@ -9,7 +9,7 @@ use crate::{
     Client,
     error::{Error, Operation},
     send::Call,
-    wire::UnexpectedBody,
+    wire::{Object, UnexpectedBody},
 };
 
 /// The most bytes read of the answer to a search.
@@ -33,22 +33,17 @@ pub struct SearchResult {
 
 #[derive(Deserialize)]
 struct Results {
-    #[serde(default)]
-    results: Vec<ResultEntry>,
+    results: Option<Vec<Object<ResultEntry>>>,
 }
 
+/// A result. Go's servers write null for what is not set.
 #[derive(Deserialize)]
 struct ResultEntry {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
+    name: Option<String>,
     description: Option<String>,
-    #[serde(default)]
-    star_count: i64,
-    #[serde(default)]
-    is_official: bool,
-    #[serde(default)]
-    is_automated: bool,
+    star_count: Option<i64>,
+    is_official: Option<bool>,
+    is_automated: Option<bool>,
 }
 
 impl Client {
@@ -87,14 +82,10 @@ impl Client {
             }
             Err(error) => return Err(error),
         };
-        let read: Results = serde_json::from_slice(&answer.bytes)
+        let Object(read) = serde_json::from_slice::<Object<Results>>(&answer.bytes)
             .map_err(|_| UnexpectedBody::in_answer("a list of results", operation, registry, &answer))?;
-        Ok(read
-            .results
-            .into_iter()
-            .take(limit)
-            .map(SearchResult::from)
-            .collect())
+        let results = read.results.into_iter().flatten().take(limit);
+        Ok(results.map(|Object(result)| result.into()).collect())
     }
 
     async fn search_catalog(
@@ -121,11 +112,11 @@ impl Client {
 impl From<ResultEntry> for SearchResult {
     fn from(raw: ResultEntry) -> Self {
         Self {
-            name: printable(&raw.name, 255),
+            name: printable(&raw.name.unwrap_or_default(), 255),
             description: printable(&raw.description.unwrap_or_default(), 500),
-            stars: u64::try_from(raw.star_count).unwrap_or(0),
-            is_official: raw.is_official,
-            is_automated: raw.is_automated,
+            stars: u64::try_from(raw.star_count.unwrap_or_default()).unwrap_or(0),
+            is_official: raw.is_official.unwrap_or_default(),
+            is_automated: raw.is_automated.unwrap_or_default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     Remote,
     error::{Error, Operation},
     pages::{PAGE_SIZE, Page, Pages},
-    wire::TagPage,
+    wire::{Object, TagPage},
 };
 
 /// The most tags of one list.
@@ -94,7 +94,8 @@ impl Tags {
 
 fn read_page(pages: &Pages, page: &Page) -> Result<Vec<Tag>, Error> {
     const EXPECTED: &str = "a list of tags";
-    let read: TagPage = serde_json::from_slice(&page.body).map_err(|_| pages.unexpected(EXPECTED, page))?;
+    let Object(read) = serde_json::from_slice::<Object<TagPage>>(&page.body)
+        .map_err(|_| pages.unexpected(EXPECTED, page))?;
     if read.tags.is_none()
         && let Some(error) = pages.error_instead(EXPECTED, page)
     {

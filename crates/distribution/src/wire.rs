@@ -1,9 +1,12 @@
 //! Documents of the protocol, and the errors for answers that are something else.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use http::HeaderMap;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use url::Url;
 use wharf_content::{ErrorKind, Hint};
 use wharf_http::{ErrorEntry, Redacted, WebPage, error_entries};
@@ -12,6 +15,30 @@ use crate::{
     error::{Error, Operation},
     send::RegistryAnswer,
 };
+
+/// A document, or an entry of a list, that must be a JSON object. serde also takes a list for a struct, member
+/// by member, so that `[]` would be a document without members.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
+}
 
 /// A page of tags. `tags` may be null, and the name is ignored.
 #[derive(Deserialize)]

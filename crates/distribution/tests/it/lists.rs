@@ -68,6 +68,60 @@ async fn search_and_extensions() {
 }
 
 #[tokio::test]
+async fn a_list_of_a_registry_is_an_object_whose_members_may_be_null() {
+    let stage = Stage::new();
+    let server = stage.origin("reg.test").await;
+    let client = on_stage(&stage).build().unwrap();
+    let name = registry("reg.test");
+    let table = [
+        ("{}", Some(0)),
+        (
+            r#"{"repositories":null,"results":null,"extensions":null}"#,
+            Some(0),
+        ),
+        (
+            r#"{"repositories":["a"],"results":[{"name":null,"is_official":null}],"extensions":[{"url":null}]}"#,
+            Some(1),
+        ),
+        (
+            r#"{"repositories":["a"],"results":[{}],"extensions":[{}]}"#,
+            Some(1),
+        ),
+        ("[]", None),
+        ("[null]", None),
+        (r#"[["a"]]"#, None),
+        ("null", None),
+        ("7", None),
+        (
+            r#"{"repositories":[["a"]],"results":[["a"]],"extensions":[["a"]]}"#,
+            None,
+        ),
+        (r#"{"repositories":[[]],"results":[[]],"extensions":[[]]}"#, None),
+        (r#"{"repositories":{},"results":{},"extensions":{}}"#, None),
+    ];
+    for (body, expected) in table {
+        server.clear();
+        for path in ["/v2/_catalog", "/v1/search", "/v2/_oci/ext/discover"] {
+            server.on(Match::get(path), Answer::ok(body));
+        }
+        let catalog = client.catalog(&name, 10).await.map(|list| list.len());
+        let found = client.search(&name, "a", 10).await.map(|list| list.len());
+        let extensions = client.extensions(&name).await.map(|list| list.len());
+        for (what, read) in [
+            ("catalog", catalog),
+            ("search", found),
+            ("extensions", extensions),
+        ] {
+            match (read, expected) {
+                (Ok(count), Some(expected)) => assert_eq!(count, expected, "{what}: {body}"),
+                (Err(error), None) => assert_eq!(error.kind(), ErrorKind::Server, "{what}: {body}: {error}"),
+                (read, _) => panic!("{what}: {body}: {read:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn warnings_are_told_once() {
     #[derive(Default)]
     struct Heard(Mutex<Vec<String>>);
