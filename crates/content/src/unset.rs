@@ -3,9 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny},
+};
+use serde_json::Value;
 
-use crate::MediaType;
+use crate::{Descriptor, MediaType};
 
 /// A text; `None` for null and for the empty text.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -51,6 +55,25 @@ pub(crate) fn optional_media_type<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<MediaType>, D::Error> {
     Ok(text(deserializer)?.map(MediaType::from_document))
+}
+
+/// A descriptor; `None` for null, and for an object without type, digest and size, as Go writes an empty one.
+pub(crate) fn descriptor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Descriptor>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    let is_set = |value: &Value| {
+        let member = |key: &str| value.get(key).filter(|member| !is_zero(member));
+        !value.is_object()
+            || ["mediaType", "digest", "size"]
+                .into_iter()
+                .any(|key| member(key).is_some())
+    };
+    let descriptor = value.filter(is_set).map(Descriptor::deserialize);
+    descriptor.transpose().map_err(D::Error::custom)
+}
+
+/// Whether a member has the value of one that is not set.
+fn is_zero(member: &Value) -> bool {
+    member.is_null() || member.as_str() == Some("") || member.as_u64() == Some(0)
 }
 
 /// A list; empty for null.

@@ -21,6 +21,7 @@ pub(super) struct Body {
     /// Parsed by [`ArtifactBody`], since the key has no meaning in other documents.
     #[serde(skip)]
     pub(super) blobs: Vec<Descriptor>,
+    #[serde(default, deserialize_with = "unset::descriptor")]
     pub(super) subject: Option<Descriptor>,
     #[serde(default, deserialize_with = "unset::map")]
     pub(super) annotations: BTreeMap<String, String>,
