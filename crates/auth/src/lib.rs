@@ -17,7 +17,6 @@
 //! | feature | adds |
 //! |---|---|
 //! | `client` | everything but secrets, credentials and their providers; brings `wharf-http` |
-#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "client")]

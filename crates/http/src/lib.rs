@@ -25,7 +25,6 @@
 //! |---|---|
 //! | `reqwest` | `ReqwestConnector`, the transport over reqwest, rustls and ring |
 //! | `webpki-roots` | `Roots::Webpki`, Mozilla's certificates, for systems without root certificates; includes `reqwest` |
-#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;

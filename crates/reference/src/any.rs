@@ -16,6 +16,10 @@ impl AnyReference {
     /// sha512 digest, or a name as [`Reference::parse`] does. The first of these forms that fits is used.
     ///
     /// `app:1` and `sha256:1` are names with a tag, as neither is a digest of a known algorithm.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reference::parse`], other than for an image identifier.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         if scan::is_identifier(text.as_bytes()) {
             return Ok(Self::Digest(Digest::from_scanned(

@@ -31,8 +31,14 @@ impl Reference {
     /// | `localhost:5000` | `docker.io/library/localhost:5000`, a tag, as no path follows |
     /// | `sha256:…` | `docker.io/library/sha256:…`, a tag; see [`AnyReference`](crate::AnyReference) |
     ///
-    /// No tag is added; see [`Reference::or_latest`]. An image identifier, 64 hexadecimal digits alone, is
-    /// refused.
+    /// No tag is added; see [`Reference::or_latest`].
+    ///
+    /// # Errors
+    ///
+    /// If the text is no name, or has a part that is malformed or too long: the [`ParseErrorKind`] of the
+    /// first such part. [`ParseErrorKind::Identifier`] for an image identifier, 64 hexadecimal digits alone;
+    /// [`ParseErrorKind::Scheme`] for a URL; [`ParseErrorKind::UnsupportedAlgorithm`] for a digest of another
+    /// algorithm than sha256 and sha512.
     pub fn parse(input: &str) -> Result<Self, ParseError> {
         Parts::scan(input).map(|parts| Self::normalise(input, None, parts))
     }

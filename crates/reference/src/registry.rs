@@ -27,6 +27,12 @@ impl Registry {
     /// or an upper-case letter, and other than `localhost`, it reads as the first component of a Docker Hub
     /// path. Upstream accepts it as a search registry and then asks Docker Hub. Such a host is reached by
     /// naming its port.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseErrorKind::Empty`], [`ParseErrorKind::InvalidHost`], [`ParseErrorKind::AmbiguousHost`],
+    /// [`ParseErrorKind::InvalidPort`] or [`ParseErrorKind::HostTooLong`] for a text that is not one of these
+    /// forms; [`ParseErrorKind::Scheme`] for a URL.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let bytes = text.as_bytes();
         if bytes.is_empty() {

@@ -13,7 +13,11 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Parses a repository and normalises it as [`Reference::parse`] does; a tag or digest is an error.
+    /// Parses a repository and normalises it as [`Reference::parse`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseErrorKind::NotRepository`] for a name with a tag or digest; otherwise as [`Reference::parse`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let reference = Reference::parse(text)?;
         if reference.has_tag() || reference.has_digest() {

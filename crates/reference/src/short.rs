@@ -21,7 +21,11 @@ pub struct ShortName {
 }
 
 impl ShortName {
-    /// Parses a name that must not have a registry; one that has is [`ParseErrorKind::NotShort`].
+    /// Parses a name without a registry.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseErrorKind::NotShort`] for a name with a registry; otherwise as [`Reference::parse`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let parts = Parts::scan(text)?;
         if parts.path > 0 {

@@ -15,6 +15,10 @@ pub struct Tag {
 
 impl Tag {
     /// Parses a tag.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseErrorKind::Empty`], [`ParseErrorKind::InvalidTag`] or [`ParseErrorKind::TagTooLong`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let end = scan::tag(text.as_bytes(), 0).map_err(|error| error.in_input(text))?;
         if end < text.len() {

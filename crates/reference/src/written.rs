@@ -30,6 +30,10 @@ pub struct Written {
 
 impl Written {
     /// Parses a name without changing it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reference::parse`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let parts = Parts::scan(text)?;
         Ok(Self {

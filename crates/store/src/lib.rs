@@ -54,7 +54,6 @@
 //! The crate has no features. Windows, macOS and other Unix systems differ in one module. A file system
 //! without locks is refused ([`DangerousOptions::without_locks`]).
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![warn(clippy::missing_errors_doc)]
 
 mod check;
 mod chunks;

@@ -109,7 +109,11 @@ impl Scene {
         }
     }
 
-    /// The bytes of a blob, or the kind of the error after a search for secrets in it.
+    /// The bytes of a blob.
+    ///
+    /// # Errors
+    ///
+    /// The kind of the error, after a search for secrets in it.
     pub async fn read(
         &self,
         remote: &Remote,
