@@ -11,7 +11,7 @@ use wharf_content::Error;
 use super::{
     SLACK, SharedJournal, Tail,
     open::sync_directory,
-    queue::{Broken, WritePermit},
+    queue::{Broken, Queue, WritePermit},
     rewrite::Rewriting,
     scan::Scan,
 };
@@ -19,10 +19,15 @@ use super::{
 /// When fewer bytes than this are left to copy, writers wait until they are copied.
 const REST: u64 = 256 * 1024;
 
+/// While the journal is rewritten, writers wait as soon as it is so many times as long as when rewriting was
+/// due. So a journal has at most four times the bytes of current changes, 2 MiB, and one group.
+const MAX_OVERDUE: u64 = 2;
+
 /// The state of the rewriting.
 pub(super) enum Beside {
     None,
-    Begun,
+    /// Under way, and since when writers wait: from this length in bytes of the journal.
+    Begun(u64),
     Ready(Box<(Rewriting, Scan)>),
     Failed,
 }
@@ -33,7 +38,7 @@ impl SharedJournal {
         let beside = {
             let mut queue = self.queue();
             match queue.rewriting {
-                Beside::None | Beside::Begun => return,
+                Beside::None | Beside::Begun(_) => return,
                 Beside::Ready(_) | Beside::Failed => mem::replace(&mut queue.rewriting, Beside::None),
             }
         };
@@ -56,8 +61,20 @@ impl SharedJournal {
         }
     }
 
+    /// Ends the rewriting, and writes the changes that wait for that.
+    pub(super) fn end_rewriting(self: &Arc<Self>, written: Result<(Rewriting, Scan), Error>) {
+        let permit = {
+            let mut queue = self.queue();
+            queue.rewriting = written.map_or(Beside::Failed, |ready| Beside::Ready(Box::new(ready)));
+            WritePermit::of(self, &mut queue)
+        };
+        if let Some(permit) = permit {
+            permit.run();
+        }
+    }
+
     /// Writes most of a new journal while others write to this one.
-    fn write_beside(&self) -> Result<(Rewriting, Scan), Error> {
+    pub(super) fn write_beside(&self) -> Result<(Rewriting, Scan), Error> {
         let (mut scan, length) = self.scan()?;
         let live = self.live().rewritten();
         let mut rewriting = Rewriting::begin(&self.path, live, &self.prints)?;
@@ -76,24 +93,48 @@ impl SharedJournal {
     }
 }
 
-pub(super) fn rewrite_if_due(shared: &Arc<SharedJournal>, tail: &Tail) {
+impl Queue {
+    /// Whether the changes that wait are to be written now: not if the journal is too long, until its rewriting
+    /// has ended.
+    pub(super) fn has_work(&self, tail: &Tail) -> bool {
+        match self.rewriting {
+            Beside::Ready(_) => true,
+            Beside::Begun(limit) if tail.length > limit => false,
+            _ => !self.waiting.is_empty(),
+        }
+    }
+}
+
+/// A rewriting under way. It has failed if this is dropped before its end, as when the runtime shuts down:
+/// then nobody waits for it.
+struct Running(Arc<SharedJournal>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue();
+        if matches!(queue.rewriting, Beside::Begun(_)) {
+            queue.rewriting = Beside::Failed;
+        }
+    }
+}
+
+/// Begins to rewrite the journal if most of it is outdated. True if the rewriting has just begun.
+pub(super) fn begin_if_due(shared: &Arc<SharedJournal>, tail: &Tail) -> bool {
     let due = shared.live().bytes().saturating_mul(2).saturating_add(SLACK);
     let mut queue = shared.queue();
     if tail.length <= due.max(tail.retry) || !matches!(queue.rewriting, Beside::None) {
-        return;
+        return false;
     }
-    queue.rewriting = Beside::Begun;
-    drop(queue);
-    let shared = Arc::clone(shared);
-    drop(spawn_blocking(move || {
-        let written = shared.write_beside();
-        let permit = {
-            let mut queue = shared.queue();
-            queue.rewriting = written.map_or(Beside::Failed, |ready| Beside::Ready(Box::new(ready)));
-            WritePermit::of(&shared, &mut queue)
-        };
-        if let Some(permit) = permit {
-            permit.run();
-        }
-    }));
+    queue.rewriting = Beside::Begun(due.max(tail.retry).saturating_mul(MAX_OVERDUE));
+    true
+}
+
+pub(super) fn rewrite_if_due(shared: &Arc<SharedJournal>, tail: &Tail) {
+    if begin_if_due(shared, tail) {
+        let running = Running(Arc::clone(shared));
+        drop(spawn_blocking(move || {
+            let shared = Arc::clone(&running.0);
+            shared.end_rewriting(shared.write_beside());
+        }));
+    }
 }

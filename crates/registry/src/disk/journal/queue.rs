@@ -127,7 +127,7 @@ impl WritePermit {
             self.shared.install(tail);
             let next = {
                 let mut queue = self.shared.queue();
-                if queue.waiting.is_empty() && !matches!(queue.rewriting, Beside::Ready(_)) {
+                if !queue.has_work(tail) {
                     queue.tail = self.tail.take();
                     return;
                 }

@@ -7,6 +7,8 @@ use std::{
 
 use super::{open::SLACK_AT_START, *};
 
+mod rewriting;
+
 type Records = BTreeMap<String, String>;
 
 fn put(key: &str, value: &str) -> Vec<Entry> {
@@ -152,7 +154,7 @@ async fn an_append_that_was_not_acknowledged_may_be_torn_at_every_sector() {
 }
 
 #[tokio::test]
-async fn what_a_crash_leaves_behind_the_last_group_is_no_damage() {
+async fn what_a_crash_leaves_behind_the_last_group_is_no_corruption() {
     let root = tempfile::tempdir().unwrap();
     let (_, file, last) = written(&root, 500).await;
     let all = {
@@ -174,7 +176,7 @@ async fn what_a_crash_leaves_behind_the_last_group_is_no_damage() {
 }
 
 #[tokio::test]
-async fn damage_of_what_was_acknowledged_is_found_at_every_byte() {
+async fn corruption_of_what_was_acknowledged_is_found_at_every_byte() {
     let root = tempfile::tempdir().unwrap();
     let (_, file, last) = written(&root, 20).await;
     for position in 0..last {
@@ -304,66 +306,6 @@ async fn a_journal_stays_within_twice_what_lives_over_any_number_of_restarts() {
             length(&root)
         );
         assert!(records(&journal).await == expected, "{round}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_journal_is_written_anew_beside_its_writers() {
-    let root = tempfile::tempdir().unwrap();
-    let journal = Arc::new(Journal::open(root.path()).unwrap());
-    journal.write(&put("kept", "1")).await.unwrap();
-    let first = fs::read(path(&root)).unwrap()[..66].to_vec();
-    for round in 0..30 {
-        let mut writers = tokio::task::JoinSet::new();
-        for writer in 0..4 {
-            let journal = Arc::clone(&journal);
-            writers.spawn(async move {
-                let large = format!("{round}").repeat(100_000);
-                journal.write(&put(&format!("w/{writer}"), &large)).await.unwrap();
-                if round % 3 == writer % 3 {
-                    journal.write(&remove(&format!("w/{writer}"))).await.unwrap();
-                }
-            });
-        }
-        writers.join_all().await;
-    }
-    // However slow the rewriting is: sooner or later it is done.
-    while length(&root) > 4_000_000 {
-        journal.write(&put("small", "1")).await.unwrap();
-    }
-    journal.write(&remove("small")).await.unwrap();
-    // Records are read while nobody writes, or rewrites the file.
-    while Arc::strong_count(&journal.shared) > 1 {
-        tokio::task::yield_now().await;
-    }
-    assert!(
-        fs::read(path(&root)).unwrap()[..66] != first,
-        "it is another file"
-    );
-    let now = records(&journal).await;
-    assert_eq!(now.len(), 4); // of writers 0, 1 and 3 the last, and what was kept
-    assert_eq!(now["kept"], "1");
-    drop(journal);
-    let journal = Journal::open(root.path()).unwrap();
-    assert!(records(&journal).await == now);
-}
-
-#[tokio::test]
-async fn what_is_left_of_a_rewriting_that_was_killed_goes() {
-    for left in [
-        Vec::new(),
-        b"wharf journal 2 ".to_vec(),
-        wharf_testkit::noise(1, 5000),
-    ] {
-        let root = tempfile::tempdir().unwrap();
-        let (_, file, _) = written(&root, 500).await;
-        for name in ["journal.new", "journal.01234567.new"] {
-            fs::write(root.path().join(name), &left).unwrap();
-        }
-        let journal = Journal::open(root.path()).unwrap();
-        assert_eq!(records(&journal).await.len(), 10);
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
-        assert!(fs::read(path(&root)).unwrap() == file);
     }
 }
 
