@@ -38,8 +38,8 @@ const TIME: Duration = Duration::from_secs(4);
 const WARM_UP: Duration = Duration::from_secs(1);
 /// How many times as long as without attackers pulls may take, where that is asserted.
 const FACTOR: f64 = 2.0;
-/// Threads that the registry may have beside attackers: its workers, 16 that hash what is cold, one that checks
-/// passwords, and those that read files for honest clients.
+/// Threads that the registry may have beside attackers: its workers, 8 for what is cold, two for the check of a
+/// password, and those that read files for honest clients.
 const MOST_THREADS: u64 = 64;
 /// Bytes that its heap may grow by meanwhile: a connection has some buffers of 16 kB, a hash one of a megabyte.
 const MOST_HEAP: u64 = 64 * 1024 * 1024;

@@ -69,11 +69,11 @@
 //! | `conformance` | `conformance`: the suite for implementors of [`Records`], [`Content`] and [`Uploads`] |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![warn(clippy::missing_errors_doc)]
 
 mod api;
 mod auth;
 mod backend;
+mod background;
 mod behaviour;
 mod body;
 mod client;

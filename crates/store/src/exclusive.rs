@@ -14,6 +14,7 @@ use crate::{
     ingest::Uploads,
     read::Reader,
     runtime::blocking,
+    shared::Shared,
 };
 
 /// Content of up to this size in bytes is verified before any of it is returned.
@@ -146,17 +147,26 @@ impl ExclusiveLayout {
     pub async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
         let (shared, digest) = (Arc::clone(&self.layout.shared), digest.clone());
         let open = move || {
-            let disk = Arc::clone(&shared.disk);
-            let mut reader = match Reader::open(shared, None, &digest, None) {
-                Err(_) if readable(&disk, &digest)?.is_none() => return Err(disk.no_blob(&digest)),
-                opened => opened?,
-            };
+            let mut reader = open(shared, &digest)?;
             if reader.size() <= SMALL {
-                reader.verify_all()?;
+                reader.verify_all(&|| true)?;
             }
             reader.part(range)
         };
         ReadAhead::open(open).await
+    }
+
+    /// Hashes content on the calling thread, unless this process has verified it before, so that
+    /// [`ExclusiveLayout::read`] of a part need not hash it. A program calls this to decide itself on which
+    /// thread a long hash runs, at which priority, and for how long: before each chunk of 256 KiB,
+    /// `is_wanted` is asked whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Cancelled`](wharf_content::ErrorKind::Cancelled) if it was not wanted any more, and those
+    /// of [`ExclusiveLayout::read`].
+    pub fn blocking_verify(&self, digest: &Digest, is_wanted: &dyn Fn() -> bool) -> Result<(), Error> {
+        open(Arc::clone(&self.layout.shared), digest)?.verify_all(is_wanted)
     }
 
     /// All content that [`ExclusiveLayout::remove`] may remove, in no order. As in a collection, blobs that
@@ -208,6 +218,15 @@ impl ExclusiveLayout {
             }
         });
         aside.await
+    }
+}
+
+/// Opens content to read it. What this process may not read counts as missing.
+fn open(shared: Arc<Shared>, digest: &Digest) -> Result<Reader, Error> {
+    let disk = Arc::clone(&shared.disk);
+    match Reader::open(shared, None, digest, None) {
+        Err(_) if readable(&disk, digest)?.is_none() => Err(disk.no_blob(digest)),
+        opened => opened,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     chunks::{Chunks, Read, ReadAhead},
     disk::{Corrupt, Disk, Lease, VerifiedStamp, read_bounded},
     error::At as _,
-    hashing::file_has,
+    hashing::file_has_while,
     os::{self, Stamp},
     shared::Shared,
     sync::LockExt as _,
@@ -96,10 +96,10 @@ impl Reader {
     pub(crate) fn part(mut self, range: Range<u64>) -> Result<Self, Error> {
         let range = range.start.min(self.size)..range.end.min(self.size);
         if range.end < self.size {
-            self.verify_all()?;
+            self.verify_all(&|| true)?;
             self.hasher = None; // what lies beyond the part is not read again
         } else if range.start > 0 && self.hasher.is_some() {
-            self.verify_all()?;
+            self.verify_all(&|| true)?;
             while self.hasher.is_some() && self.chunks.left.start < range.start {
                 self.read(range.start - self.chunks.left.start)?;
             }
@@ -112,7 +112,9 @@ impl Reader {
 
     /// Hashes the whole file once for all readers of parts. If the result cannot be remembered, later reads
     /// hash again.
-    pub(crate) fn verify_all(&mut self) -> Result<(), Error> {
+    ///
+    /// Fails with [`ErrorKind::Cancelled`](wharf_content::ErrorKind) once the result is not wanted any more.
+    pub(crate) fn verify_all(&mut self, is_wanted: &dyn Fn() -> bool) -> Result<(), Error> {
         if self.hasher.is_none() {
             return Ok(());
         }
@@ -121,7 +123,7 @@ impl Reader {
         let _hashing = hashing.locked();
         let once = self.shared.disk.options().verify == Verify::Once;
         if !(once && hashed.contains(&self.digest, &self.stamp)) {
-            if !file_has(&mut self.chunks.file, &self.digest, &self.chunks.path)? {
+            if !file_has_while(&mut self.chunks.file, &self.digest, &self.chunks.path, is_wanted)? {
                 return Err(self.corrupt("its bytes have another digest"));
             }
             self.remember()?;

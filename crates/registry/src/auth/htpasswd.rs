@@ -10,11 +10,11 @@ use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
 use super::{
-    background,
     passwords::{Busy, PasswordQueue},
     users::{hash, same},
 };
 use crate::{
+    background,
     client::ClientNetwork,
     sync::{LockExt as _, RwLockExt as _},
 };

@@ -2,8 +2,6 @@
 
 mod access;
 #[cfg(feature = "htpasswd")]
-mod background;
-#[cfg(feature = "htpasswd")]
 mod htpasswd;
 #[cfg(feature = "jwt")]
 mod jwt;

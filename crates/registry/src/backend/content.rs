@@ -86,6 +86,18 @@ pub trait Content: Send + Sync + fmt::Debug {
     /// digest: it has been [quarantined](Content::quarantine) then.
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error>;
 
+    /// Verifies content, unless this process has verified it before, so that [`Content::read`] of a part need
+    /// not. A registry calls this once for all requests that wait for it, and drops the future when none
+    /// waits any more: an implementation stops then, and may use threads of low priority. The default reads
+    /// an empty part.
+    ///
+    /// # Errors
+    ///
+    /// As [`Content::read`].
+    async fn verify(&self, digest: &Digest) -> Result<(), Error> {
+        self.read(digest, 0..0).await.map(drop)
+    }
+
     /// Removes content. Does nothing if the content is missing, or needed by other users of the same storage.
     /// Its space is free once no stream reads it.
     async fn remove(&self, digest: &Digest) -> Result<(), Error>;

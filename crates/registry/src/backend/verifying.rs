@@ -68,6 +68,29 @@ impl<C> Shared<C> {
 }
 
 impl<C: Content> Shared<C> {
+    /// The whole content, hashed as it is read.
+    async fn whole(&self, digest: &Digest) -> Result<Blob, Error> {
+        let missing = || Error::new(ErrorKind::NotFound, format!("there is no content of {digest}"));
+        let size = self.inner.size(digest).await?.ok_or_else(missing)?;
+        let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)?;
+        Blob::once(descriptor, self.inner.read(digest, 0..size).await?)
+    }
+
+    /// Reads content to its end, and records that it was verified.
+    async fn drain(&self, mut blob: Blob) -> Result<(), Error> {
+        while let Some(chunk) = blob.next().await {
+            match chunk {
+                Ok(_) => tokio::task::yield_now().await,
+                Err(error) if error.kind() == ErrorKind::Mismatch => {
+                    return Err(self.quarantine_corrupt(blob.descriptor().digest()).await);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.verified().insert(blob.descriptor().digest().clone());
+        Ok(())
+    }
+
     /// Quarantines content whose bytes were found corrupt, unless an upload has replaced them meanwhile.
     async fn quarantine_corrupt(&self, digest: &Digest) -> Error {
         if !self.verified().contains(digest)
@@ -101,10 +124,8 @@ impl<C: Content + 'static> Content for Verifying<C> {
         if self.0.verified().contains(digest) {
             return inner.read(digest, range).await;
         }
-        let missing = || Error::new(ErrorKind::NotFound, format!("there is no content of {digest}"));
-        let size = inner.size(digest).await?.ok_or_else(missing)?;
-        let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)?;
-        let mut blob = Blob::once(descriptor, inner.read(digest, 0..size).await?)?;
+        let blob = self.0.whole(digest).await?;
+        let size = blob.descriptor().size();
         if range == (0..size) && size > SMALL {
             return Ok(Box::pin(VerifyingStream {
                 blob,
@@ -113,17 +134,15 @@ impl<C: Content + 'static> Content for Verifying<C> {
                 quarantine: None,
             }));
         }
-        while let Some(chunk) = blob.next().await {
-            match chunk {
-                Ok(_) => tokio::task::yield_now().await,
-                Err(error) if error.kind() == ErrorKind::Mismatch => {
-                    return Err(self.0.quarantine_corrupt(digest).await);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.0.verified().insert(digest.clone());
+        self.0.drain(blob).await?;
         inner.read(digest, range).await
+    }
+
+    async fn verify(&self, digest: &Digest) -> Result<(), Error> {
+        if self.0.verified().contains(digest) {
+            return Ok(());
+        }
+        self.0.drain(self.0.whole(digest).await?).await
     }
 
     async fn remove(&self, digest: &Digest) -> Result<(), Error> {
@@ -267,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn damaged_content_is_never_whole_and_is_quarantined() {
+    async fn corrupt_content_is_never_whole_and_is_quarantined() {
         for size in [1_u64, 100, SMALL, SMALL + 1, 3 * SMALL] {
             for range in [0..size, 0..1, size - 1..size] {
                 let bytes = vec![7; usize::try_from(size).unwrap()];

@@ -14,7 +14,7 @@ mod journal;
 mod notes;
 mod records;
 
-use std::{fmt, ops::Range, path::Path};
+use std::{fmt, ops::Range, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use wharf_store::{ExclusiveLayout, Layout};
 
 pub use self::journal::TornTail;
 use self::{journal::Journal, notes::Notes};
-use crate::{Change, Content, Listing, Record, Records, RepositoryPath, Uploads};
+use crate::{Change, Content, Listing, Record, Records, RepositoryPath, Uploads, background};
 
 /// A backend in a directory, which outlives the process and crashes of the machine.
 ///
@@ -33,7 +33,7 @@ use crate::{Change, Content, Listing, Record, Records, RepositoryPath, Uploads};
 /// Other programs may read it, and push images of their own, which the registry does not show or remove. They
 /// cannot collect garbage in it.
 pub struct DiskBackend {
-    layout: ExclusiveLayout,
+    layout: Arc<ExclusiveLayout>,
     journal: Journal,
     notes: Notes,
 }
@@ -70,7 +70,7 @@ impl DiskBackend {
             files::sync_dir(&directory)?;
             files::sync_dir(layout.layout().path())?;
             Ok(Self {
-                layout,
+                layout: Arc::new(layout),
                 journal,
                 notes,
             })
@@ -143,6 +143,20 @@ impl Content for DiskBackend {
 
     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
         self.layout.read(digest, range).await
+    }
+
+    async fn verify(&self, digest: &Digest) -> Result<(), Error> {
+        let (layout, digest) = (Arc::clone(&self.layout), digest.clone());
+        let waiting = Arc::new(());
+        let waits = Arc::downgrade(&waiting);
+        let is_wanted = move || waits.strong_count() > 0;
+        let verifying = blocking(move || {
+            let verified = background::run(|| layout.blocking_verify(&digest, &is_wanted));
+            verified.unwrap_or_else(|| Err(Error::new(ErrorKind::Other, "no thread could be started")))
+        });
+        let verified = verifying.await;
+        drop(waiting);
+        verified
     }
 
     async fn remove(&self, digest: &Digest) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 //! memory, and each change is recorded in the backend before it is acknowledged.
 
 mod aggregates;
+mod hashing;
 mod operations;
 mod presence;
 mod push;
@@ -28,7 +29,6 @@ use tokio::sync;
 use wharf_content::Error;
 use wharf_reference::Digest;
 
-use self::relation::Relation;
 pub(crate) use self::{
     aggregates::Aggregates,
     push::{ManifestPush, Needs, PushError},
@@ -39,6 +39,7 @@ pub(crate) use self::{
     single_flight::SingleFlight,
     usage::Usage,
 };
+use self::{hashing::Hashes, relation::Relation};
 use crate::{
     Backend, Change, Observer, RepositoryPath,
     sync::{LockExt as _, RwLockExt as _},
@@ -61,10 +62,8 @@ pub(crate) struct RegistryState {
     failing: AtomicBool,
     /// Content that this process has received or verified.
     verified: Mutex<HashSet<Digest>>,
-    /// Reads of a part of content that is not verified yet: one at a time for each digest, since the first
-    /// hashes the whole. `hashes` limits how many digests are hashed at a time.
-    hashing: SingleFlight<Digest>,
-    hashes: sync::Semaphore,
+    /// The hashes for reads of a part of content that is not verified yet.
+    hashes: Hashes,
 }
 
 impl RegistryState {
@@ -79,8 +78,7 @@ impl RegistryState {
             observer: Mutex::default(),
             failing: AtomicBool::new(false),
             verified: Mutex::default(),
-            hashing: SingleFlight::default(),
-            hashes: sync::Semaphore::new(verify::MAX_HASHES),
+            hashes: Hashes::default(),
         }
     }
 

@@ -15,10 +15,6 @@ use wharf_reference::{Algorithm, Digest};
 use super::RegistryState;
 use crate::sync::LockExt as _;
 
-/// The most contents that are hashed at a time for reads of a part. Each takes a thread for blocking work, of
-/// which the rest is for other work.
-pub(super) const MAX_HASHES: usize = 16;
-
 impl RegistryState {
     /// Records that content was verified.
     pub(crate) fn mark_verified(&self, digest: &Digest) {
@@ -63,6 +59,27 @@ impl RegistryState {
         hasher.prove()
     }
 
+    /// Verifies content, once for all requests that wait for it.
+    ///
+    /// Fails with [`ErrorKind::NotFound`] for content that is missing or was found corrupt.
+    async fn verify(self: &Arc<Self>, digest: &Digest) -> Result<(), Error> {
+        let (state, content) = (Arc::clone(self), digest.clone());
+        let hash = async move {
+            match state.backend.verify(&content).await {
+                Ok(()) => {
+                    state.mark_verified(&content);
+                    Ok(())
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    state.note_corrupt(&content);
+                    Err(Error::new(ErrorKind::NotFound, "the content was corrupt"))
+                }
+                Err(error) => Err(error),
+            }
+        };
+        self.hashes.once(digest, hash).await
+    }
+
     /// Reads bytes of content that has `size` bytes.
     ///
     /// Fails with [`ErrorKind::NotFound`] for content that is missing or has been found corrupt.
@@ -73,16 +90,9 @@ impl RegistryState {
         range: Range<u64>,
     ) -> Result<ByteStream, Error> {
         let is_whole = range == (0..size);
-        let _permits = if is_whole || self.is_verified(digest) {
-            None
-        } else {
-            // Requests for many parts of one blob wait here for one hash; a request whose client goes waits
-            // no more.
-            Some((
-                self.hashing.acquire(digest).await,
-                self.hashes.acquire().await.ok(),
-            ))
-        };
+        if !is_whole && !self.is_verified(digest) {
+            self.verify(digest).await?;
+        }
         let bytes = match self.backend.read(digest, range).await {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::Corrupt => {
@@ -91,9 +101,6 @@ impl RegistryState {
             }
             Err(error) => return Err(error),
         };
-        if !is_whole {
-            self.mark_verified(digest);
-        }
         Ok(Box::pin(Watched {
             bytes,
             digest: digest.clone(),

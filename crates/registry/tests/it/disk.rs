@@ -257,7 +257,7 @@ async fn a_registry_that_has_lost_its_journal_is_refused_while_it_has_content() 
 }
 
 #[tokio::test]
-async fn a_damaged_journal_is_refused() {
+async fn a_corrupt_journal_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let server = open(root.path()).await;
     push_image(&server, "a", "v1").await;

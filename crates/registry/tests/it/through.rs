@@ -226,7 +226,7 @@ async fn a_manifest_that_is_another_is_not_kept() {
 }
 
 #[tokio::test]
-async fn damaged_content_is_not_kept() {
+async fn corrupt_content_is_not_kept() {
     let (server, origin) = cache().await;
     get(&server, "/v2/lib/app/manifests/v1").await;
     let layer = origin.layer();

@@ -191,7 +191,7 @@ impl OnDisk {
 }
 
 #[tokio::test]
-async fn damaged_content_is_not_served_and_heals() {
+async fn corrupt_content_is_not_served_and_heals() {
     let disk = OnDisk {
         root: tempfile::tempdir().unwrap(),
     };
@@ -232,7 +232,7 @@ async fn damaged_content_is_not_served_and_heals() {
 }
 
 #[tokio::test]
-async fn a_large_damaged_blob_breaks_off() {
+async fn a_large_corrupt_blob_breaks_off() {
     let disk = OnDisk {
         root: tempfile::tempdir().unwrap(),
     };

@@ -261,7 +261,7 @@ async fn a_stream_is_not_disturbed_by_a_removal() {
 }
 
 #[tokio::test]
-async fn damage_is_not_read() {
+async fn corrupt_content_is_not_read() {
     for size in [3_000_000, 1000] {
         for part in [0..u64::MAX, 0..10, 5..u64::MAX] {
             let scratch = Scratch::new();
@@ -302,4 +302,36 @@ async fn what_is_received_is_believed_by_all() {
         let blob = store.blob(&descriptor).await.unwrap();
         assert_eq!(blob.read_to_end(7).await.unwrap(), "content");
     }
+}
+
+#[tokio::test]
+async fn content_is_verified_as_long_as_that_is_wanted() {
+    let scratch = Scratch::new();
+    let layout = scratch.store().await.make_exclusive().await.unwrap();
+    let digest = receive(&layout, "one", &vec![7; 700_000]).await;
+    drop(layout);
+
+    let layout = scratch.store().await.make_exclusive().await.unwrap(); // as of another process
+    let verified = |layout: &ExclusiveLayout, most: usize| {
+        let asked = std::cell::Cell::new(0);
+        let is_wanted = || asked.replace(asked.get() + 1) < most;
+        let verified = layout.blocking_verify(&digest, &is_wanted);
+        (verified.map_err(|error| error.kind()), asked.get())
+    };
+    assert_eq!(verified(&layout, 0), (Err(ErrorKind::Cancelled), 1));
+    assert_eq!(verified(&layout, 2), (Err(ErrorKind::Cancelled), 3));
+    let (whole, chunks) = verified(&layout, usize::MAX);
+    assert!(whole.is_ok() && chunks > 3);
+    assert_eq!(verified(&layout, 0), (Ok(()), 0), "it was hashed before");
+    assert_eq!(read(&layout, &digest, 9..10).await.unwrap(), [7]);
+    drop(layout);
+
+    let file = scratch.blob_file(&digest);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[600_000] ^= 1;
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    let layout = scratch.store().await.make_exclusive().await.unwrap();
+    assert_eq!(verified(&layout, usize::MAX).0, Err(ErrorKind::Corrupt));
+    assert_eq!(verified(&layout, usize::MAX).0, Err(ErrorKind::NotFound));
 }

@@ -1,4 +1,5 @@
-//! Work that takes long by design, for clients that are not authenticated yet, on threads of low priority.
+//! Work that takes long for a small request, such as the hash of a password or of a whole blob, on threads of
+//! low priority.
 
 use std::thread;
 
@@ -10,7 +11,7 @@ const NICENESS: i32 = 5;
 /// Does the work on a thread of low priority, where the system has priorities of threads, and waits for it.
 /// `None` if no thread can be started. Each work has a thread of its own, since a thread may not raise its
 /// priority again.
-pub(super) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+pub(crate) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().spawn_scoped(scope, || {
             stand_back();
