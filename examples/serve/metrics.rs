@@ -128,7 +128,7 @@ impl Metrics {
                 load(&self.sent),
             ),
             (
-                "wharf_damaged_total",
+                "wharf_corrupt_total",
                 "counter",
                 "Content that was found corrupt.",
                 load(&self.corrupt),

@@ -252,7 +252,7 @@ pub enum ErrorKind {
     Unsupported,
     /// The disk or quota is full.
     NoSpace,
-    /// Stored bytes are damaged.
+    /// Stored bytes are corrupt.
     Corrupt,
     /// Another process changed it meanwhile, or has it locked.
     Conflict,
@@ -284,7 +284,7 @@ impl ErrorKind {
             Self::Network => "network failure",
             Self::Unsupported => "not supported",
             Self::NoSpace => "no space left",
-            Self::Corrupt => "stored content is damaged",
+            Self::Corrupt => "stored content is corrupt",
             Self::Conflict => "conflict",
             Self::Storage => "storage failure",
             Self::Cancelled => "cancelled",

@@ -87,7 +87,7 @@ fn metrics_and_health_have_an_address_of_their_own() {
         ),
         ("wharf_request_seconds_count{endpoint=\"upload\"}", 2.0),
         ("wharf_received_bytes_total", 5.0),
-        ("wharf_damaged_total", 0.0),
+        ("wharf_corrupt_total", 0.0),
         ("wharf_repositories", 1.0),
         ("wharf_blobs", 1.0),
         ("wharf_bytes", 5.0),

@@ -27,7 +27,7 @@ fn spoil(scratch: &Scratch, digest: &Digest, how: &str) {
 }
 
 #[tokio::test]
-async fn damage_hides_no_referrer_but_itself() {
+async fn a_corrupt_manifest_hides_no_referrer_but_itself() {
     for how in ["flipped", "empty", "short", "long", "zeros", "gone"] {
         let scratch = Scratch::new();
         let store = scratch.store().await;
@@ -52,7 +52,7 @@ async fn damage_hides_no_referrer_but_itself() {
 }
 
 #[tokio::test]
-async fn every_kind_of_damage_to_every_file_is_found_and_healed() {
+async fn every_kind_of_corruption_of_every_file_is_found_and_healed() {
     let image = Image::small("x");
     let mut files: Vec<Digest> = image
         .blobs()
@@ -101,7 +101,7 @@ async fn read_all(store: &wharf_store::Layout, image: &Image) -> Result<(), whar
 }
 
 #[tokio::test]
-async fn a_reader_sets_damage_aside() {
+async fn a_reader_sets_corrupt_content_aside() {
     let scratch = Scratch::new();
     let store = scratch.store().await;
     let content = layer(vec![5; 700_000]);
@@ -117,7 +117,7 @@ async fn a_reader_sets_damage_aside() {
 }
 
 #[tokio::test]
-async fn repair_takes_damage_out() {
+async fn repair_takes_corrupt_content_out() {
     let scratch = Scratch::new();
     let store = scratch.store().await;
     let image = Image::small("x");

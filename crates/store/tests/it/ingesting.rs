@@ -82,7 +82,7 @@ async fn what_is_there_already_is_left_as_it_is() {
 
 /// Damaged content, a file of another size: the bytes that were hashed just now replace them.
 #[tokio::test]
-async fn what_is_damaged_is_replaced() {
+async fn what_is_corrupt_is_replaced() {
     for wrong in [b"A layer".as_slice(), b"", b"a longer layer"] {
         let scratch = Scratch::new();
         let store = scratch.store().await;

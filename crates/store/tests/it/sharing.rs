@@ -42,7 +42,7 @@ async fn blobs_are_taken_from_a_layout_next_door() {
 }
 
 #[tokio::test]
-async fn damage_next_door_is_not_taken() {
+async fn corrupt_content_next_door_is_not_taken() {
     let scratch = Scratch::new();
     let image = Image::builder().noise(1, 400_000).finish();
     let other = Layout::create(scratch.path("store")).await.unwrap();
