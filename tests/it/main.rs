@@ -24,5 +24,6 @@ mod serve;
 mod settings;
 mod short_names;
 mod trust;
+mod verify_bundle;
 
 use wharf_testkit::program;

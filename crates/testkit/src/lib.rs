@@ -23,6 +23,7 @@
 )]
 
 pub mod campaign;
+pub mod corpora;
 pub mod hostile;
 mod image;
 mod peer;

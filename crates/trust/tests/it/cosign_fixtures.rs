@@ -11,9 +11,8 @@ use wharf_config::{
 };
 use wharf_content::{Manifest, Signature};
 use wharf_reference::Reference;
+use wharf_testkit::corpora;
 use wharf_trust::{SignedTime, Subject, Trust, Verdict};
-
-use crate::corpora;
 
 /// 2026-06-01, when the certificates that count by the clock are valid.
 const NOW: u64 = 1_780_000_000;

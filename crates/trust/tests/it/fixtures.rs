@@ -10,9 +10,10 @@ use std::{
 use bytes::Bytes;
 use wharf_config::{Identity, KeySource, SignedBy};
 use wharf_content::{Manifest, Signature};
+use wharf_testkit::corpora;
 use wharf_trust::{KeyFile, NativeOpenPgp, OpenPgp as _, ReasonKind, Subject, Trust, UntrustedSummary};
 
-use crate::{corpora, support::reference};
+use crate::support::reference;
 
 const KEY: &str = "08CD26E446E2E95249B7A405E932F44B23E8DD43";
 const NAME: &str = "testing/manifest:latest";

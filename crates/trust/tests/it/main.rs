@@ -3,7 +3,6 @@
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stderr,
     clippy::format_collect,
     clippy::string_slice,
     clippy::too_many_lines,
@@ -14,7 +13,6 @@ mod attacks;
 mod bundles;
 mod certificate;
 mod conformance;
-mod corpora;
 mod cosign_fixtures;
 mod fixtures;
 mod forge;
