@@ -2,6 +2,7 @@
 //! and what must be refused of each kind.
 
 mod kit;
+mod missing;
 mod robust;
 mod roots;
 mod swaps;
