@@ -267,6 +267,21 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// True for an error about the content that was asked for: it is missing, or is not what was stated of it. False if
+    /// the source itself failed, so that nothing is known about the content.
+    #[must_use]
+    pub const fn is_about_content(self) -> bool {
+        matches!(
+            self,
+            Self::NotFound
+                | Self::Mismatch
+                | Self::Ambiguous
+                | Self::Invalid
+                | Self::TooLarge
+                | Self::Unsupported
+        )
+    }
+
     const fn describe(self) -> &'static str {
         match self {
             Self::NotFound => "not found",

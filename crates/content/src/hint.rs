@@ -107,6 +107,8 @@ pub enum Hint {
     /// The store of signatures does not answer as one: its URL in the configuration may be wrong, or the
     /// store.
     CheckSignatureStore,
+    /// The configuration does not say where signatures of this kind can be written.
+    ConfigureSignatureStore,
 }
 
 impl fmt::Display for Hint {
@@ -189,6 +191,9 @@ impl fmt::Display for Hint {
             Self::FreeTag => f.write_str("delete or move that tag; nothing was overwritten"),
             Self::CheckSignatureStore => f.write_str(
                 "check where the configuration says that signatures are; a store answers 404 for one that it does not have",
+            ),
+            Self::ConfigureSignatureStore => f.write_str(
+                "registries.d says where signatures are written: lookaside-staging names a directory, and use-sigstore-attachments enables attachments",
             ),
         }
     }

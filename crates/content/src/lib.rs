@@ -35,8 +35,10 @@
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod attachments;
 mod blob;
 mod build;
+pub mod bundles;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -74,7 +76,7 @@ pub use media_type::MediaType;
 pub use platform::Platform;
 pub use progress::{Event, Outcome, Progress};
 pub use sign::Sign;
-pub use signature::{Signature, Wanted};
+pub use signature::{MAX_SIGNATURE_SIZE, MAX_SIGNATURES, MAX_SIGNATURES_SIZE, Signature, Wanted};
 pub use sink::{Sink, SinkExt};
 pub use source::{Source, SourceExt};
 pub use target::{Location, Name, Target};

@@ -1,10 +1,20 @@
+mod wanted;
+
 use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use self::wanted::Wanted;
 use crate::{MediaType, strict_json};
+
+/// The most signatures of one kind that are read of one manifest (docs/threats.md, T168).
+pub const MAX_SIGNATURES: usize = 100;
+/// The most bytes of one signature.
+pub const MAX_SIGNATURE_SIZE: u64 = 4 << 20;
+/// The most bytes of all signatures of one kind of one manifest.
+pub const MAX_SIGNATURES_SIZE: u64 = 32 << 20;
 
 /// A signature as a registry or store holds it. It is untrusted: nobody has verified it, and everything in it may be
 /// forged.
@@ -38,64 +48,6 @@ pub enum Signature {
     },
 }
 
-/// The kinds of signatures that are asked for. By default, none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Wanted {
-    /// [`Signature::Simple`].
-    pub simple: bool,
-    /// [`Signature::Attachment`].
-    pub attachments: bool,
-    /// [`Signature::Bundle`].
-    pub bundles: bool,
-}
-
-impl Wanted {
-    /// No signature.
-    pub const NOTHING: Self = Self {
-        simple: false,
-        attachments: false,
-        bundles: false,
-    };
-    /// [`Signature::Simple`] alone.
-    pub const SIMPLE: Self = Self {
-        simple: true,
-        ..Self::NOTHING
-    };
-    /// [`Signature::Attachment`] alone.
-    pub const ATTACHMENTS: Self = Self {
-        attachments: true,
-        ..Self::NOTHING
-    };
-    /// [`Signature::Bundle`] alone.
-    pub const BUNDLES: Self = Self {
-        bundles: true,
-        ..Self::NOTHING
-    };
-    /// Signatures of every kind, for copying.
-    pub const EVERYTHING: Self = Self {
-        simple: true,
-        attachments: true,
-        bundles: true,
-    };
-
-    /// Whether no kind is wanted, so that nothing need be read.
-    #[must_use]
-    pub fn is_nothing(self) -> bool {
-        self == Self::NOTHING
-    }
-
-    /// The union of both.
-    #[must_use]
-    pub const fn or(self, other: Self) -> Self {
-        Self {
-            simple: self.simple || other.simple,
-            attachments: self.attachments || other.attachments,
-            bundles: self.bundles || other.bundles,
-        }
-    }
-}
-
 /// Names of formats in blobs.
 const SIMPLE: &str = "simple-signing";
 const SIGSTORE: &str = "sigstore-json";
@@ -113,6 +65,17 @@ struct Json {
 }
 
 impl Signature {
+    /// The kind of this signature: one member is set, and none for [`Signature::Unknown`].
+    #[must_use]
+    pub const fn kind(&self) -> Wanted {
+        match self {
+            Self::Simple(_) => Wanted::SIMPLE,
+            Self::Attachment { .. } => Wanted::ATTACHMENTS,
+            Self::Bundle(_) => Wanted::BUNDLES,
+            Self::Unknown { .. } => Wanted::NOTHING,
+        }
+    }
+
     /// Reads a blob as a lookaside store or a directory keeps it, one file a signature. It never fails:
     /// what is no signature is [`Signature::Unknown`].
     ///
@@ -319,7 +282,16 @@ mod tests {
         assert_eq!(Signature::Bundle("{}".into()).to_blob(), None);
         assert!(Wanted::NOTHING.is_nothing());
         let all = Wanted::SIMPLE.or(Wanted::ATTACHMENTS).or(Wanted::BUNDLES);
-        assert_eq!(all, Wanted::EVERYTHING);
+        assert_eq!(all.or(Wanted::EVERYTHING), Wanted::EVERYTHING);
+        assert!(Wanted::EVERYTHING.includes(all) && !all.includes(Wanted::EVERYTHING));
+        assert_eq!(
+            all.each().collect::<Vec<_>>(),
+            [Wanted::SIMPLE, Wanted::ATTACHMENTS, Wanted::BUNDLES]
+        );
+        assert_eq!(
+            all.to_string(),
+            "simple signatures, sigstore attachments, sigstore bundles"
+        );
         assert!(!Wanted::NOTHING.or(Wanted::BUNDLES).is_nothing());
     }
 }

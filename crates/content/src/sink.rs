@@ -6,6 +6,7 @@ use wharf_reference::Algorithm;
 
 use crate::{
     Blob, BuiltImage, ByteStream, Descriptor, Error, ErrorKind, Location, Manifest, MediaType, Name,
+    Signature, Wanted,
 };
 
 /// A repository of a registry, or a store, that images are written to. [`SinkExt`] has
@@ -144,6 +145,48 @@ pub trait Sink: Send + Sync {
         Ok(None)
     }
 
+    /// Checks that signatures of these kinds can be written for an image of this name. A caller asks before it moves
+    /// anything, so that a copy is not left without the signatures that it should have.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] if the sink, or the configuration of this host, has no room for one of the kinds; the
+    /// default, for every kind. Any other error if the sink could not be asked.
+    async fn accepts_signatures(&self, kinds: Wanted, name: Option<&Name>) -> Result<(), Error> {
+        let _ = name;
+        if kinds.is_nothing() {
+            return Ok(());
+        }
+        Err(no_signatures(&self.location(), kinds))
+    }
+
+    /// Adds signatures of a manifest to those that are there, and returns how many were added: one that is there
+    /// already is not written again. They are written in their order, after those that are there.
+    ///
+    /// `manifest` has the sha256 digest of the manifest's bytes. `name` is the name of the image in the sink, if it has
+    /// one: the configuration of a host may keep the signatures of one tag in another place than those of the others.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] as [`Sink::accepts_signatures`], and for [`Signature::Unknown`];
+    /// [`ErrorKind::TooLarge`] if there would be more than may be read; the errors of the sink. Some of the signatures
+    /// may have been written then: the same call writes the others.
+    async fn push_signatures(
+        &self,
+        manifest: &Descriptor,
+        name: Option<&Name>,
+        signatures: &[Signature],
+    ) -> Result<usize, Error> {
+        let _ = (manifest, name);
+        let kinds = signatures
+            .iter()
+            .fold(Wanted::NOTHING, |kinds, one| kinds.or(one.kind()));
+        if signatures.is_empty() {
+            return Ok(0);
+        }
+        Err(no_signatures(&self.location(), kinds))
+    }
+
     /// A pinning handle for one operation: the content that the operation relies on is not collected until the handle
     /// is dropped. For sinks with garbage collection; `None` if the sink has none.
     fn pinned(&self) -> Option<Arc<dyn Sink>> {
@@ -201,6 +244,19 @@ impl<S: Sink + ?Sized> Sink for Arc<S> {
         (**self).stored_manifest(descriptor).await
     }
 
+    async fn accepts_signatures(&self, kinds: Wanted, name: Option<&Name>) -> Result<(), Error> {
+        (**self).accepts_signatures(kinds, name).await
+    }
+
+    async fn push_signatures(
+        &self,
+        manifest: &Descriptor,
+        name: Option<&Name>,
+        signatures: &[Signature],
+    ) -> Result<usize, Error> {
+        (**self).push_signatures(manifest, name, signatures).await
+    }
+
     fn pinned(&self) -> Option<Arc<dyn Sink>> {
         (**self).pinned()
     }
@@ -208,6 +264,11 @@ impl<S: Sink + ?Sized> Sink for Arc<S> {
     fn location(&self) -> Location {
         (**self).location()
     }
+}
+
+fn no_signatures(location: &Location, kinds: Wanted) -> Error {
+    let message = format!("{location} keeps no signatures ({kinds})");
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 /// Calls for users of any [`Sink`].

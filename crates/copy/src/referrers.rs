@@ -142,7 +142,7 @@ impl Ends {
         let present = self.sink.contains(&entry).await?;
         let manifest = match self.read(&entry, present).await {
             Ok(manifest) => manifest,
-            Err(error) if is_about_content(error.kind()) => return Ok(not_believed(&error.to_string())),
+            Err(error) if error.kind().is_about_content() => return Ok(not_believed(&error.to_string())),
             Err(error) => return Err(error),
         };
         if manifest.subject().map(Descriptor::digest) != Some(&subject) {
@@ -160,19 +160,6 @@ impl Ends {
             manifest: Some(manifest),
         })))
     }
-}
-
-/// True if an error is about the listed content and not about the source that listed it.
-const fn is_about_content(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::NotFound
-            | ErrorKind::Mismatch
-            | ErrorKind::Ambiguous
-            | ErrorKind::Invalid
-            | ErrorKind::TooLarge
-            | ErrorKind::Unsupported
-    )
 }
 
 fn artifact_type(manifest: &Manifest) -> Option<&MediaType> {

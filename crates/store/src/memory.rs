@@ -7,8 +7,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use wharf_content::{
-    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, Manifest, MediaType, Name, Sink,
-    Source, Target,
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, MAX_SIGNATURES, Manifest, MediaType,
+    Name, Signature, Sink, Source, Target, Wanted,
 };
 use wharf_reference::{Algorithm, Digest};
 
@@ -40,6 +40,8 @@ struct State {
     blobs: HashMap<Digest, Bytes>,
     manifests: HashMap<Digest, Manifest>,
     names: BTreeMap<Name, Digest>,
+    /// By the manifest that they are for.
+    signatures: HashMap<Digest, Vec<Signature>>,
 }
 
 #[expect(clippy::unused_async, reason = "the interface is that of `Layout`")]
@@ -190,6 +192,7 @@ impl State {
         if !dry_run {
             self.blobs.retain(|digest, _| live.contains(digest));
             self.manifests.retain(|digest, _| live.contains(digest));
+            self.signatures.retain(|digest, _| live.contains(digest));
         }
         collected
     }
@@ -272,6 +275,13 @@ impl Source for Memory {
         Ok(referrers)
     }
 
+    async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
+        let state = self.read();
+        let held = state.signatures.get(manifest).into_iter().flatten();
+        let held = held.filter(|signature| wanted.includes(signature.kind()));
+        Ok(held.cloned().collect())
+    }
+
     fn location(&self) -> Location {
         Location::Memory
     }
@@ -339,6 +349,40 @@ impl Sink for Memory {
             state.names.insert(name.clone(), digest.clone());
         }
         Ok(())
+    }
+
+    async fn accepts_signatures(&self, _: Wanted, _: Option<&Name>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn push_signatures(
+        &self,
+        manifest: &Descriptor,
+        _: Option<&Name>,
+        signatures: &[Signature],
+    ) -> Result<usize, Error> {
+        if signatures.iter().any(|signature| signature.kind().is_nothing()) {
+            let message = "a blob that is no signature is not kept";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let mut state = self.write();
+        let held = state.signatures.entry(manifest.digest().clone()).or_default();
+        let before = held.len();
+        for signature in signatures.iter().cloned() {
+            if held.contains(&signature) {
+                continue;
+            }
+            let of_kind = held.iter().filter(|other| other.kind() == signature.kind());
+            if of_kind.count() >= MAX_SIGNATURES {
+                let message = format!(
+                    "{} would have more than {MAX_SIGNATURES} signatures",
+                    manifest.digest()
+                );
+                return Err(Error::new(ErrorKind::TooLarge, message));
+            }
+            held.push(signature);
+        }
+        Ok(held.len() - before)
     }
 
     async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {

@@ -6,12 +6,13 @@ use super::{
 };
 use crate::{Descriptor, ErrorKind, Manifest, MediaType, Name, Sink, Source, Target};
 
+/// Returns a manifest that the store has afterwards.
 pub(super) async fn check(
     run: &mut Run,
     store: &(impl Source + Sink),
     samples: &Samples,
     named: bool,
-) -> Result<(), ConformanceFailure> {
+) -> Result<Manifest, ConformanceFailure> {
     run.case = "an image";
     let config = samples.sample(MediaType::OCI_CONFIG, config(samples).into());
     let config = run.ok(config, "make a sample")?;
@@ -55,7 +56,11 @@ pub(super) async fn check(
     run.that(
         Source::location(store) == Sink::location(store),
         "both sides must be at one store",
-    )
+    )?;
+    images
+        .into_iter()
+        .next()
+        .ok_or_else(|| run.fail("the suite makes an image"))
 }
 
 async fn pushed_by_digest(

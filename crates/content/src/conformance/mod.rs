@@ -14,6 +14,7 @@ mod faults;
 mod ingest;
 mod manifests;
 mod sample;
+mod signatures;
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -80,8 +81,8 @@ impl Conformance {
 
     /// Runs the suite and returns the number of checks that passed.
     ///
-    /// Afterwards the store has some megabytes of content and, unless they were omitted, the names
-    /// `conformance-1` to `conformance-3`.
+    /// Afterwards the store has some megabytes of content, unless they were omitted the names `conformance-1` to
+    /// `conformance-3`, and signatures of the kinds that it keeps.
     ///
     /// # Errors
     ///
@@ -97,7 +98,10 @@ impl Conformance {
             blobs::check(&mut run, store, &samples, self.resumable).await?;
             faults::check(&mut run, store, &samples).await?;
             ingest::check(&mut run, store, &samples).await?;
-            manifests::check(&mut run, store, &samples, self.named).await?;
+            let image = manifests::check(&mut run, store, &samples, self.named).await?;
+            if algorithm == Algorithm::Sha256 {
+                signatures::check(&mut run, store, &samples, &image, self.named).await?;
+            }
         }
         ingest::refuses(&mut run, store).await?;
         Ok(run.checks)

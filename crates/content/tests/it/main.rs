@@ -5,6 +5,7 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod attachments;
 mod blob;
 mod build;
 mod config;
