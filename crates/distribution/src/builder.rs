@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Operation},
     limiter::Limiters,
     pull::CLIENT_EXTRA_RANGES,
+    tag_locks::TagLocks,
     warnings::WarnOnce,
 };
 
@@ -222,7 +223,7 @@ impl ClientBuilder {
             foreign_urls: self.foreign_urls,
             foreign_uploads: self.foreign_uploads,
             warnings: self.warnings.map_or_else(WarnOnce::default, WarnOnce::to),
-            referrers: tokio::sync::Mutex::default(),
+            tag_locks: TagLocks::default(),
             range_permits: Arc::new(Semaphore::new(CLIENT_EXTRA_RANGES)),
         }))
     }

@@ -23,6 +23,7 @@ use crate::{
     repeated_source::skip_repeated_source,
     send::Call,
     sync::LockExt as _,
+    tag_locks::TagLocks,
     warnings::WarnOnce,
 };
 
@@ -65,8 +66,8 @@ pub(crate) struct Shared {
     pub(crate) foreign_urls: bool,
     pub(crate) foreign_uploads: HashSet<Registry>,
     pub(crate) warnings: WarnOnce,
-    /// Held while a list of referrers is changed.
-    pub(crate) referrers: tokio::sync::Mutex<()>,
+    /// Held while a list of referrers or a manifest of attachments is changed.
+    pub(crate) tag_locks: TagLocks,
     /// Ranges that may be fetched beside the first of each blob: bounds the memory they take.
     pub(crate) range_permits: Arc<Semaphore>,
 }

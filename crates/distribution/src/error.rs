@@ -31,6 +31,8 @@ pub enum Operation {
     ListReferrers,
     /// Reading the signatures of a manifest.
     PullSignatures,
+    /// Writing signatures of a manifest.
+    PushSignatures,
     /// Deleting a manifest, tag or blob.
     Delete,
     /// Searching for repositories.
@@ -53,6 +55,7 @@ impl Operation {
             Self::ListRepositories => "list the repositories of",
             Self::ListReferrers => "list the referrers of",
             Self::PullSignatures => "read the signatures of",
+            Self::PushSignatures => "write the signatures of",
             Self::Delete => "delete",
             Self::Search => "search",
             Self::Discover => "list the extensions of",

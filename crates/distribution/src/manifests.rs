@@ -157,6 +157,10 @@ impl Remote {
             .with_body(Payload::Bytes(manifest.bytes().clone()));
         let answer = self.client().send(&endpoint, call).await?;
         answer.check_home(operation, &subject)?;
+        let refers_to = manifest.subject().map(Descriptor::digest);
+        for digest in refers_to.into_iter().chain([manifest.digest()]) {
+            self.served().written(digest, &endpoint);
+        }
         // Some registries send `text/html` with the empty answer of a success. But with status 200 and
         // without the headers of a success, something else may have answered.
         let is_bare =

@@ -8,6 +8,7 @@ use wharf_reference::{Digest, Tag};
 
 use crate::{
     Remote,
+    endpoint::Endpoint,
     error::{Error, Operation},
     manifests::content_type,
     pages::Pages,
@@ -22,6 +23,9 @@ impl Remote {
     /// The referrers of the manifest with this digest, as the registry lists them. The list is not
     /// verified; use [`Remote::referrer`] to read and verify an entry.
     ///
+    /// They are asked of the candidate that served the manifest to this value, as its
+    /// [signatures](Remote::signatures) are.
+    ///
     /// With an artifact type, only the entries that have it. If the registry has no referrers API, the list
     /// at the fallback tag is read. Only "not found" counts as an empty list (docs/threats.md, I10).
     ///
@@ -34,8 +38,20 @@ impl Remote {
         subject: &Digest,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>, Error> {
-        let endpoint = self.primary(OPERATION)?;
-        let mut path = self.path(&endpoint, &format!("referrers/{subject}"));
+        let endpoint = match self.served().endpoint(subject) {
+            Some(endpoint) => endpoint,
+            None => self.primary(OPERATION)?,
+        };
+        self.referrers_at(&endpoint, subject, artifact_type).await
+    }
+
+    pub(crate) async fn referrers_at(
+        &self,
+        endpoint: &Endpoint,
+        subject: &Digest,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>, Error> {
+        let mut path = self.path(endpoint, &format!("referrers/{subject}"));
         if let Some(artifact_type) = artifact_type {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("artifactType", artifact_type.as_str())
@@ -44,18 +60,18 @@ impl Remote {
             path.push_str(&query);
         }
         let name = self.blob_name(subject);
-        let mut pages = Pages::new(OPERATION, name, path, self.scopes(&endpoint, Action::Pull))
+        let mut pages = Pages::new(OPERATION, name, path, self.scopes(endpoint, Action::Pull))
             .with_accept("application/vnd.oci.image.index.v1+json")
             .expecting(&[200, 404]);
         let mut found = Vec::new();
-        while let Some(page) = pages.next(self.client(), &endpoint).await? {
+        while let Some(page) = pages.next(self.client(), endpoint).await? {
             if page.status == 404 && pages.is_beyond_first() {
                 let reason = "the next page of the list is missing (404)";
                 return Err(pages.error(ErrorKind::Server, reason, &page.url));
             }
             if page.status == 404 {
                 found = self
-                    .fallback_list(subject)
+                    .fallback_list(endpoint, subject)
                     .await?
                     .map(|index| index.manifests().to_vec())
                     .unwrap_or_default();
@@ -100,8 +116,8 @@ impl Remote {
     }
 
     /// The index at the fallback tag; `None` if there is none, or other content is at that tag.
-    pub(crate) async fn fallback_list(&self, subject: &Digest) -> Result<Option<Manifest>, Error> {
-        match self.at_fallback_tag(subject).await {
+    async fn fallback_list(&self, endpoint: &Endpoint, subject: &Digest) -> Result<Option<Manifest>, Error> {
+        match self.at_fallback_tag(endpoint, subject).await {
             // Some registries read such a tag as the digest: there is no list.
             Ok(manifest) if manifest.digest() == subject => Ok(None),
             Ok(manifest) if *manifest.media_type() == MediaType::OCI_INDEX => Ok(Some(manifest)),
@@ -117,11 +133,15 @@ impl Remote {
         }
     }
 
-    /// The manifest at the fallback tag, from the registry itself: the list of a mirror may be older than
-    /// the last write.
-    pub(crate) async fn at_fallback_tag(&self, subject: &Digest) -> Result<Manifest, Error> {
+    /// The manifest at the fallback tag. A list that is to be changed is read from the registry itself: that of a mirror
+    /// may be older than the last write.
+    pub(crate) async fn at_fallback_tag(
+        &self,
+        endpoint: &Endpoint,
+        subject: &Digest,
+    ) -> Result<Manifest, Error> {
         let target = Target::Name(fallback_tag(subject)?.into());
-        self.manifest_at(self.primary(OPERATION)?, &target).await
+        self.manifest_at(endpoint.clone(), &target).await
     }
 }
 

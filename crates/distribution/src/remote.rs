@@ -258,6 +258,10 @@ impl Source for Remote {
         Ok(Self::blob(self, descriptor)?)
     }
 
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, wharf_content::Error> {
+        Ok(Self::referrers(self, subject, None).await?)
+    }
+
     async fn signatures(
         &self,
         manifest: &Digest,
@@ -316,6 +320,25 @@ impl Sink for Remote {
         bytes: ByteStream,
     ) -> Result<Descriptor, wharf_content::Error> {
         Ok(self.push_stream(media_type, algorithm, bytes).await?)
+    }
+
+    async fn accepts_signatures(
+        &self,
+        kinds: Wanted,
+        name: Option<&Name>,
+    ) -> Result<(), wharf_content::Error> {
+        let tag = name.map(Name::to_tag).transpose()?;
+        Ok(Self::accepts_signatures(self, kinds, tag.as_ref()).await?)
+    }
+
+    async fn push_signatures(
+        &self,
+        manifest: &Descriptor,
+        name: Option<&Name>,
+        signatures: &[Signature],
+    ) -> Result<usize, wharf_content::Error> {
+        let tag = name.map(Name::to_tag).transpose()?;
+        Ok(Self::push_signatures(self, manifest, tag.as_ref(), signatures).await?)
     }
 
     fn location(&self) -> Location {

@@ -50,9 +50,9 @@ impl Remote {
         subject: &Digest,
         change: impl Fn(&mut Vec<Value>) -> bool + Send + Sync,
     ) -> Result<(), Error> {
-        let _one_at_a_time = self.client().shared().referrers.lock().await;
         let tag = fallback_tag(subject)?;
         let name = self.name_of(&Target::Name(tag.clone().into()));
+        let _one_at_a_time = self.client().shared().tag_locks.lock(&name).await;
         for _ in 0..MAX_ROUNDS {
             let current = self.list_to_change(subject, &name).await?;
             let mut document = match &current {
@@ -81,7 +81,8 @@ impl Remote {
 
     /// The current list. Other content at its tag is an image of a user, and is not overwritten.
     async fn list_to_change(&self, subject: &Digest, name: &str) -> Result<Option<Manifest>, Error> {
-        match self.at_fallback_tag(subject).await {
+        let endpoint = self.primary(OPERATION)?;
+        match self.at_fallback_tag(&endpoint, subject).await {
             // Some registries read such a tag as the digest: there is no list yet.
             Ok(manifest) if manifest.digest() == subject => Ok(None),
             Ok(manifest) if *manifest.media_type() == MediaType::OCI_INDEX => Ok(Some(manifest)),

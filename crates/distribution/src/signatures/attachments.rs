@@ -1,78 +1,136 @@
 //! Signatures that cosign attaches: the layers of a manifest under a tag that is made of the image's digest.
 
-use std::fmt;
-
 use bytes::Bytes;
 use http::Method;
 use wharf_auth::Action;
-use wharf_content::{Descriptor, ErrorKind, Hasher, Manifest, MediaType, Signature, Target};
+use wharf_content::{
+    Descriptor, ErrorKind, Hasher, MAX_CONFIG_SIZE, Manifest, Signature, Target, Wanted, attachments,
+};
 use wharf_http::Redacted;
 use wharf_reference::{Digest, Tag};
 
-use super::{MAX_SIGNATURE_SIZE, MAX_SIGNATURES, MAX_SIGNATURES_SIZE, OPERATION};
-use crate::{Remote, endpoint::Endpoint, error::Error, send::Call};
+use super::OPERATION;
+use crate::{
+    Remote,
+    endpoint::Endpoint,
+    error::{Error, Operation},
+    send::Call,
+};
 
-/// The type of the payloads that sign an image.
-const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The most times that the manifest is written while other programs change it.
+const MAX_ROUNDS: usize = 5;
 
 impl Remote {
-    /// The attachments of a manifest at an endpoint; none if there is no such tag. Those of other types than signatures
-    /// are not fetched: they are there with an empty payload, so that a refusal can count them.
+    /// The attachments of a manifest at an endpoint; none if there is no such tag.
     pub(super) async fn attachments(
         &self,
         endpoint: &Endpoint,
         manifest: &Digest,
+        wanted: Wanted,
     ) -> Result<Vec<Signature>, Error> {
         let subject = self.blob_name(manifest);
-        let fail = |kind, reason: &dyn fmt::Display| {
-            let at = format!("{}:{}", self.repository(), tag_text(manifest));
-            Error::new(kind, OPERATION, &subject, reason.to_string()).at(at)
+        let tag = tag(manifest, OPERATION, &subject)?;
+        let Some(attached) = self.attached(endpoint, &tag, OPERATION).await? else {
+            return Ok(Vec::new());
         };
-        let tag = Tag::parse(&tag_text(manifest)).map_err(|error| {
-            fail(ErrorKind::Invalid, &"no tag can be made of its digest").with_source(error)
+        let layers = attachments::layers(&attached, wanted).map_err(|error| {
+            let at = format!("{}:{tag}", self.repository());
+            Error::from_content(OPERATION, &subject, &error).at(at)
         })?;
-        let attached = match self
-            .manifest_at(endpoint.clone(), &Target::Name(tag.into()))
-            .await
-        {
-            Ok(attached) => attached,
-            Err(error) if is_absent(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(error.edit(|inner| inner.operation = OPERATION)),
-        };
-        check_type(&attached).map_err(|reason| fail(ErrorKind::Invalid, &reason))?;
-        let layers = attached.layers();
-        if layers.len() > MAX_SIGNATURES {
-            let reason = format!("it has more than {MAX_SIGNATURES} attachments");
-            return Err(fail(ErrorKind::TooLarge, &reason));
-        }
         let mut signatures = Vec::new();
-        let mut room = MAX_SIGNATURES_SIZE;
         for layer in layers {
-            let payload = if layer.media_type().as_str() == PAYLOAD {
-                let limit = room.min(MAX_SIGNATURE_SIZE);
-                if layer.size() > limit {
-                    let reason = format!(
-                        "the attachment {} is larger than the limit of {limit} bytes",
-                        layer.digest()
-                    );
-                    return Err(fail(ErrorKind::TooLarge, &reason));
-                }
-                room -= layer.size();
+            let payload = if attachments::is_fetched(layer, wanted) {
                 self.payload(endpoint, &subject, layer).await?
             } else {
                 Bytes::new()
             };
-            signatures.push(Signature::Attachment {
-                media_type: layer.media_type().clone(),
-                payload,
-                annotations: layer.annotations().clone(),
-            });
+            signatures.push(attachments::signature(layer, payload));
         }
         Ok(signatures)
     }
 
+    /// The manifest of attachments under a tag; `None` if there is no such tag.
+    async fn attached(
+        &self,
+        endpoint: &Endpoint,
+        tag: &Tag,
+        operation: Operation,
+    ) -> Result<Option<Manifest>, Error> {
+        let target = Target::Name(tag.clone().into());
+        match self.manifest_at(endpoint.clone(), &target).await {
+            Ok(attached) => Ok(Some(attached)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error.edit(|inner| inner.operation = operation)),
+        }
+    }
+
+    /// Adds attachments to those that are there, and returns the number of new ones. The manifest is read again after it
+    /// was written: another program may have replaced it with one that it had read before.
+    pub(super) async fn push_attachments(
+        &self,
+        endpoint: &Endpoint,
+        manifest: &Digest,
+        signatures: &[Signature],
+    ) -> Result<usize, Error> {
+        let operation = Operation::PushSignatures;
+        let subject = self.blob_name(manifest);
+        let tag = tag(manifest, operation, &subject)?;
+        let at = format!("{}:{tag}", self.repository());
+        let _one_at_a_time = self.client().shared().tag_locks.lock(&at).await;
+        let mut added = None;
+        for _ in 0..=MAX_ROUNDS {
+            let held = match self.attached(endpoint, &tag, operation).await? {
+                Some(attached) => Some((self.config_of(endpoint, &subject, &attached).await?, attached)),
+                None => None,
+            };
+            let held = held.as_ref().map(|(config, attached)| (attached, &**config));
+            let merged = attachments::merge(held, signatures)
+                .map_err(|error| Error::from_content(operation, &subject, &error).at(&at))?;
+            let Some(merged) = merged else {
+                return Ok(added.unwrap_or(0));
+            };
+            added.get_or_insert(merged.added());
+            for (descriptor, bytes) in merged.blobs() {
+                self.push_if_absent(descriptor, bytes).await?;
+            }
+            self.put_manifest(merged.manifest(), Some(&tag), &[]).await?;
+        }
+        let reason = "its attachments change faster than they can be written";
+        Err(Error::new(ErrorKind::Conflict, operation, subject, reason).at(at))
+    }
+
+    /// The config of a manifest of attachments; empty if it has none, which no manifest of attachments does.
+    async fn config_of(
+        &self,
+        endpoint: &Endpoint,
+        subject: &str,
+        attached: &Manifest,
+    ) -> Result<Bytes, Error> {
+        match attached.config() {
+            Some(config) if config.size() <= MAX_CONFIG_SIZE => self.payload(endpoint, subject, config).await,
+            Some(config) => {
+                let reason = format!(
+                    "the config of its attachments has {} bytes, more than the limit of {MAX_CONFIG_SIZE}",
+                    config.size()
+                );
+                Err(Error::new(
+                    ErrorKind::TooLarge,
+                    Operation::PushSignatures,
+                    subject,
+                    reason,
+                ))
+            }
+            None => Ok(Bytes::new()),
+        }
+    }
+
     /// The payload of a signature, with the size and the digest of its descriptor.
-    async fn payload(&self, endpoint: &Endpoint, subject: &str, layer: &Descriptor) -> Result<Bytes, Error> {
+    pub(super) async fn payload(
+        &self,
+        endpoint: &Endpoint,
+        subject: &str,
+        layer: &Descriptor,
+    ) -> Result<Bytes, Error> {
         let path = self.path(endpoint, &format!("blobs/{}", layer.digest()));
         let call = Call::new(OPERATION, subject, Method::GET, &path, &[200])
             .with_scopes(self.scopes(endpoint, Action::Pull))
@@ -88,20 +146,10 @@ impl Remote {
     }
 }
 
-/// cosign's tag for the signatures of a manifest. A digest has no characters that a tag may not have, but its colon.
-fn tag_text(manifest: &Digest) -> String {
-    format!("{}-{}.sig", manifest.algorithm_name(), manifest.encoded())
-}
-
-/// Docker's type is accepted as well, which cosign writes for registries that take no other.
-fn check_type(attached: &Manifest) -> Result<(), String> {
-    if [MediaType::OCI_MANIFEST, MediaType::DOCKER_MANIFEST].contains(attached.media_type()) {
-        return Ok(());
-    }
-    Err(format!(
-        "what is attached to it is no image manifest, but {}",
-        attached.media_type()
-    ))
+/// cosign's tag for the signatures of a manifest.
+fn tag(manifest: &Digest, operation: Operation, subject: &str) -> Result<Tag, Error> {
+    let tag = attachments::name(manifest).and_then(|name| name.to_tag());
+    tag.map_err(|error| Error::from_content(operation, subject, &error))
 }
 
 /// True if the registry says that there is no such tag.

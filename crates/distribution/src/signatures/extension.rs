@@ -1,19 +1,23 @@
 //! The signatures extension of `OpenShift`'s registry: simple signatures in the API of the registry itself.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::Method;
+use bytes::Bytes;
+use http::{HeaderValue, Method, header};
 use serde::Deserialize;
+use serde_json::json;
 use wharf_auth::Action;
-use wharf_content::{ErrorKind, Signature};
+use wharf_content::{ErrorKind, MAX_SIGNATURE_SIZE, MAX_SIGNATURES, Signature};
 use wharf_http::Redacted;
 use wharf_reference::Digest;
 
-use super::{MAX_SIGNATURE_SIZE, MAX_SIGNATURES, OPERATION};
+use super::OPERATION;
 use crate::{
     Client, Remote,
     endpoint::Endpoint,
     error::{Error, Operation},
-    send::Call,
+    send::{Call, Payload},
     wire::UnexpectedBody,
 };
 
@@ -79,8 +83,7 @@ impl Remote {
         manifest: &Digest,
     ) -> Result<Vec<Signature>, Error> {
         let subject = self.blob_name(manifest);
-        let repository = endpoint.repository.as_ref().unwrap_or(self.repository());
-        let path = format!("extensions/v2/{}/signatures/{manifest}", repository.path());
+        let path = self.extension_path(endpoint, manifest);
         let call = Call::new(OPERATION, &subject, Method::GET, &path, &[200])
             .with_scopes(self.scopes(endpoint, Action::Pull))
             .read_whole(MAX_SIGNATURE_SIZE);
@@ -100,6 +103,55 @@ impl Remote {
         }
         Ok(entries.into_iter().map(signature).collect())
     }
+
+    /// Adds those messages that the registry does not have, and returns their number.
+    pub(super) async fn push_to_extension(
+        &self,
+        endpoint: &Endpoint,
+        manifest: &Digest,
+        messages: &[Bytes],
+    ) -> Result<usize, Error> {
+        let operation = Operation::PushSignatures;
+        let subject = self.blob_name(manifest);
+        let path = self.extension_path(endpoint, manifest);
+        let mut held = self.extension(endpoint, manifest).await?;
+        let before = held.len();
+        for message in messages {
+            let signature = Signature::Simple(message.clone());
+            if held.contains(&signature) {
+                continue;
+            }
+            if held.len() >= MAX_SIGNATURES {
+                let reason = format!("the registry would have more than {MAX_SIGNATURES} signatures of it");
+                return Err(Error::new(ErrorKind::TooLarge, operation, subject, reason));
+            }
+            let entry = json!({
+                "schemaVersion": 2,
+                "type": "atomic",
+                "name": format!("{manifest}@{}", unique_id()),
+                "content": STANDARD.encode(message),
+            });
+            let call = Call::new(operation, &subject, Method::PUT, &path, &[200, 201, 204])
+                .with_scopes(self.scopes(endpoint, Action::Push))
+                .with_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .with_body(Payload::Bytes(entry.to_string().into()));
+            let answer = self.client().send(endpoint, call).await?;
+            answer.check_home(operation, &subject)?;
+            held.push(signature);
+        }
+        Ok(held.len() - before)
+    }
+
+    fn extension_path(&self, endpoint: &Endpoint, manifest: &Digest) -> String {
+        let repository = endpoint.repository.as_ref().unwrap_or(self.repository());
+        format!("extensions/v2/{}/signatures/{manifest}", repository.path())
+    }
+}
+
+/// 32 hexadecimal digits that no other signature of the manifest has as its id. They need not be secret.
+fn unique_id() -> String {
+    let part = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}", part(), part())
 }
 
 /// The list in an answer. It is an object: serde would take an array for one as well.

@@ -48,14 +48,14 @@ fn is_link(path: &Path) -> bool {
 
 /// Opens a file without waiting for the other end of a pipe, and follows no symbolic link in its place.
 #[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
 #[cfg(not(unix))]
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     if is_link(path) {
         return Err(io::ErrorKind::InvalidInput.into());
     }

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use http::Method;
 use url::Url;
 use wharf_config::{Lookaside, LookasideFile};
-use wharf_content::{ErrorKind, Hint, Signature};
+use wharf_content::{ErrorKind, Hint, MAX_SIGNATURE_SIZE, MAX_SIGNATURES, MAX_SIGNATURES_SIZE, Signature};
 use wharf_http::{Origin, Redacted};
 use wharf_reference::{Digest, Repository};
 
 use super::{
-    MAX_SIGNATURE_SIZE, MAX_SIGNATURES, MAX_SIGNATURES_SIZE, OPERATION,
+    OPERATION,
     file::{self, Unread},
 };
 use crate::{Client, endpoint::Endpoint, error::Error, repeated_source::skip_repeated_source, send::Call};

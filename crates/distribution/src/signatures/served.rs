@@ -43,8 +43,16 @@ impl Served {
         inner.last = Some(endpoint);
     }
 
+    /// Records that a manifest, or something beside it, was written: what is read of it next is read there.
+    pub(crate) fn written(&self, digest: &Digest, endpoint: &Endpoint) {
+        let mut inner = self.inner();
+        if inner.last.is_some() {
+            inner.by_digest.insert(digest.clone(), endpoint.clone());
+        }
+    }
+
     /// The endpoint that served this manifest, or else the last one.
-    pub(super) fn endpoint(&self, digest: &Digest) -> Option<Endpoint> {
+    pub(crate) fn endpoint(&self, digest: &Digest) -> Option<Endpoint> {
         let inner = self.inner();
         inner.by_digest.get(digest).or(inner.last.as_ref()).cloned()
     }
