@@ -3,7 +3,7 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use wharf_content::{
     Blob, ByteStream, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, MediaType, Name,
-    Sink, Source, Target,
+    Signature, Sink, Source, Target, Wanted,
 };
 use wharf_reference::{Algorithm, Digest};
 
@@ -15,6 +15,7 @@ use crate::{
     referrers, reflink,
     runtime::blocking,
     shared::Shared,
+    signatures,
 };
 
 /// An OCI image layout in a directory (image-spec, *Image Layout*), shared with other processes and tools.
@@ -198,6 +199,17 @@ impl Layout {
         }
     }
 
+    /// Writes small and verified content, unless it is there.
+    pub(crate) fn write_whole(&self, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), Error> {
+        let digest = descriptor.digest();
+        self.lease.pin([digest])?;
+        if !self.shared.ensure_verified(descriptor)? {
+            let stamp = self.shared.disk.commit_bytes(digest, bytes)?;
+            self.shared.hashed.insert(digest, stamp);
+        }
+        Ok(())
+    }
+
     /// True if content is there and complete: a blob, an index, or an image manifest with its blobs.
     fn is_complete(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let digest = descriptor.digest();
@@ -279,6 +291,13 @@ impl Source for Layout {
         self.blocking(move |layout| referrers::of(layout, &subject)).await
     }
 
+    /// Reads attachments from the manifest that index.json names `sha256-….sig`, and bundles from the referrers.
+    async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
+        let manifest = manifest.clone();
+        self.blocking(move |layout| signatures::read(layout, &manifest, wanted))
+            .await
+    }
+
     fn location(&self) -> Location {
         Location::Directory(self.path().to_owned())
     }
@@ -320,12 +339,8 @@ impl Sink for Layout {
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {
         let (manifest, name) = (manifest.clone(), name.cloned());
         self.blocking(move |layout| {
-            let (disk, digest) = (&layout.shared.disk, manifest.digest());
-            layout.lease.pin([digest])?;
-            if !layout.shared.ensure_verified(manifest.descriptor())? {
-                let stamp = disk.commit_bytes(digest, manifest.bytes())?;
-                layout.shared.hashed.insert(digest, stamp);
-            }
+            let disk = &layout.shared.disk;
+            layout.write_whole(manifest.descriptor(), manifest.bytes())?;
             let Some(name) = name else {
                 return Ok(());
             };
@@ -351,6 +366,24 @@ impl Sink for Layout {
 
     fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
         verifiable(descriptor.digest())
+    }
+
+    async fn accepts_signatures(&self, kinds: Wanted, _: Option<&Name>) -> Result<(), Error> {
+        signatures::check(self, kinds)
+    }
+
+    /// Writes attachments into a manifest that index.json names `sha256-….sig`, and bundles as referrers. They survive a
+    /// power failure when this returns, and stay as long as the manifest that they sign. Writers of several processes
+    /// lose nothing.
+    async fn push_signatures(
+        &self,
+        manifest: &Descriptor,
+        _: Option<&Name>,
+        signatures: &[Signature],
+    ) -> Result<usize, Error> {
+        let (manifest, signatures) = (manifest.clone(), signatures.to_vec());
+        self.blocking(move |layout| signatures::push(layout, &manifest, &signatures))
+            .await
     }
 
     async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {

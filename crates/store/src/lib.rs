@@ -76,6 +76,7 @@ mod referrers;
 mod reflink;
 mod runtime;
 mod shared;
+mod signatures;
 mod single_flight;
 mod sync;
 

@@ -9,7 +9,8 @@ use crate::{
 };
 
 impl Layout {
-    /// Lists the images of index.json in its order: one for each name, and those without a name.
+    /// Lists the images of index.json in its order: one for each name, and those without a name. Manifests of attachments
+    /// (`sha256-….sig`) are no images.
     ///
     /// # Errors
     ///
@@ -17,7 +18,8 @@ impl Layout {
     pub async fn images(&self) -> Result<Vec<Image>, Error> {
         self.blocking(|layout| {
             let index = layout.shared.disk.index()?;
-            Ok(index.entries().flat_map(|entry| images_of(&entry)).collect())
+            let images = index.entries().filter(|entry| entry.attached_to().is_none());
+            Ok(images.flat_map(|entry| images_of(&entry)).collect())
         })
         .await
     }

@@ -5,8 +5,13 @@ use wharf_reference::Digest;
 
 use crate::{Layout, disk::Entry, read::whole};
 
-/// Finds the manifests whose subject is this one, in the order of their digests. Corrupt blobs are skipped.
+/// The entries for the manifests whose subject is this one, in the order of their digests.
 pub(crate) fn of(layout: &Layout, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+    Ok(manifests(layout, subject)?.iter().map(describe).collect())
+}
+
+/// Finds the manifests whose subject is this one, in the order of their digests. Corrupt blobs are skipped.
+pub(crate) fn manifests(layout: &Layout, subject: &Digest) -> Result<Vec<Manifest>, Error> {
     let disk = &layout.shared.disk;
     let mut found = Vec::new();
     for entry in disk.list_blobs()? {
@@ -33,7 +38,7 @@ pub(crate) fn of(layout: &Layout, subject: &Digest) -> Result<Vec<Descriptor>, E
             && manifest.subject().is_some_and(|is| is.digest() == subject)
         {
             layout.lease.pin_to_read(&digest)?;
-            found.push(describe(&manifest));
+            found.push(manifest);
         }
     }
     found.sort_by(|one, other| one.digest().as_str().cmp(other.digest().as_str()));

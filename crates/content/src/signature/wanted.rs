@@ -1,6 +1,7 @@
 /// The kinds of signatures that are asked for. By default, none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "a set of kinds, in any combination")]
 pub struct Wanted {
     /// [`Signature::Simple`](crate::Signature::Simple).
     pub simple: bool,

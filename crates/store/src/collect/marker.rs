@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Deserializer};
 use wharf_content::{Error, ErrorKind, Hasher, MAX_MANIFEST_SIZE, MediaType};
-use wharf_reference::Digest;
+use wharf_reference::{Algorithm, Digest};
 
 use crate::{
     disk::{Disk, Found, read_bounded},
@@ -60,6 +60,10 @@ pub(super) struct Marker<'a> {
     live: HashSet<Digest>,
     /// The live blobs whose links have been marked.
     walked: HashSet<Digest>,
+    /// Manifests of attachments, each with the manifest that it is attached to.
+    attached: HashMap<Digest, Digest>,
+    /// True if something with another digest than sha256 is live.
+    has_other_digests: bool,
 }
 
 impl<'a> Marker<'a> {
@@ -68,6 +72,8 @@ impl<'a> Marker<'a> {
             disk,
             live: HashSet::new(),
             walked: HashSet::new(),
+            attached: HashMap::new(),
+            has_other_digests: false,
         }
     }
 
@@ -75,15 +81,26 @@ impl<'a> Marker<'a> {
         self.live.contains(digest)
     }
 
+    /// True if a manifest is live, or may be: signatures are of its sha256 digest, and a live image of another algorithm
+    /// may be the one that they sign.
+    fn may_be_live(&self, subject: &Digest) -> bool {
+        self.is_live(subject) || self.has_other_digests
+    }
+
     /// Marks the content of index.json. Every digest in an entry that cannot be read counts too, because
-    /// the entry may protect that content.
+    /// the entry may protect that content. Attachments are live as long as the manifest is that they are attached to.
     pub(super) fn roots(
         &mut self,
         index: &Index,
         stays: impl Fn(&index::Entry<'_>) -> bool,
     ) -> Result<(), Error> {
+        self.attached.clear();
         for entry in index.entries().filter(|entry| stays(entry)) {
             let descriptor = entry.descriptor();
+            if let Some(subject) = entry.attached_to() {
+                self.attached.insert(descriptor.digest().clone(), subject);
+                continue;
+            }
             let certain = descriptor.media_type().is_manifest();
             self.mark(
                 descriptor.digest(),
@@ -95,7 +112,20 @@ impl<'a> Marker<'a> {
                 self.mark(&digest, Kind::Unknown)?;
             }
         }
-        Ok(())
+        self.attachments().map(drop)
+    }
+
+    /// Marks attachments of live manifests, and returns whether there were any that were not live.
+    fn attachments(&mut self) -> Result<bool, Error> {
+        let attached = self.attached.iter();
+        let new: Vec<Digest> = attached
+            .filter(|(digest, subject)| !self.is_live(digest) && self.may_be_live(subject))
+            .map(|(digest, _)| digest.clone())
+            .collect();
+        for digest in &new {
+            self.mark(digest, Kind::Manifest)?;
+        }
+        Ok(!new.is_empty())
     }
 
     /// Marks the content that leases pin, whose kind is not known.
@@ -108,6 +138,7 @@ impl<'a> Marker<'a> {
         let mut waiting = vec![(digest.clone(), kind)];
         while let Some((digest, kind)) = waiting.pop() {
             self.live.insert(digest.clone());
+            self.has_other_digests |= digest.algorithm() != Algorithm::Sha256;
             if kind == Kind::Leaf || !self.walked.insert(digest.clone()) {
                 continue;
             }
@@ -178,7 +209,7 @@ impl<'a> Marker<'a> {
             .collect())
     }
 
-    /// Marks the referrers of live manifests. Returns the documents in `found` that were not live before.
+    /// Marks the referrers and the attachments of live manifests. Returns the documents in `found` that were not live before.
     pub(super) fn referrers<'f>(
         &mut self,
         found: &'f HashMap<Digest, Stamp>,
@@ -202,11 +233,11 @@ impl<'a> Marker<'a> {
                 .filter(|(digest, document)| !self.is_live(digest) && refers(document))
                 .map(|(digest, _)| *digest)
                 .collect();
-            if referrers.is_empty() {
-                return Ok(documents);
-            }
-            for referrer in referrers {
+            for referrer in &referrers {
                 self.mark(referrer, Kind::Unknown)?;
+            }
+            if !self.attachments()? && referrers.is_empty() {
+                return Ok(documents);
             }
         }
     }

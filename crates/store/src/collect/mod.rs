@@ -13,7 +13,7 @@ mod marker;
 mod options;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -143,12 +143,36 @@ fn collect(
             .map(|(digest, stamp)| (digest, stamp.size))
             .collect();
     } else {
+        collected.images += forget_attachments(disk, &mut marker, &candidates)?;
         sweep(disk, &mut marker, index, candidates, &mut collected)?;
     }
     leftovers::remove(disk, options, &mut collected)?;
     collected.kept = found.len() - collected.blobs.len();
     drop(alone);
     Ok(collected)
+}
+
+/// Removes the names of attachments that are about to be removed, with the manifests that they were attached to. Returns
+/// their number.
+fn forget_attachments(
+    disk: &Disk,
+    marker: &mut Marker<'_>,
+    candidates: &[(Digest, Stamp)],
+) -> Result<usize, Error> {
+    let candidates: HashSet<&Digest> = candidates.iter().map(|(digest, _)| digest).collect();
+    let is_dead = |entry: &index::Entry<'_>, marker: &Marker<'_>| {
+        let digest = entry.descriptor().digest();
+        candidates.contains(digest) && entry.attached_to().is_some() && !marker.is_live(digest)
+    };
+    if !disk.index()?.entries().any(|entry| is_dead(&entry, marker)) {
+        return Ok(0);
+    }
+    disk.update_index(|index| {
+        marker.roots(index, |_| true)?;
+        let changes = index.retain(|entry| !is_dead(entry, marker));
+        let removed = changes.removed();
+        Ok((changes, removed))
+    })
 }
 
 fn sweep(

@@ -142,7 +142,8 @@ impl Index {
                         !same && !changes.removes(other.position()) && is_part_of(&text, other.text())
                     })
             };
-            let stays = has_name || !is_said_elsewhere();
+            // Attachments that were replaced are nobody's image.
+            let stays = has_name || !(entry.attached_to().is_some() || is_said_elsewhere());
             if stays {
                 remaining.push(text.clone());
             }

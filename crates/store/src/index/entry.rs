@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_content::{Descriptor, MediaType};
+use wharf_content::{Descriptor, MediaType, attachments};
 use wharf_reference::{Digest, Reference};
 
 use super::members::Members;
@@ -98,6 +98,19 @@ impl<'a> Entry<'a> {
         let full = self.full_names();
         let own = self.ref_name().filter(|_| self.full_names().next().is_none());
         full.chain(own)
+    }
+
+    /// The manifest that this one is attached to, if all its names say that it holds attachments of that manifest. It is
+    /// no image then.
+    pub(crate) fn attached_to(&self) -> Option<Digest> {
+        let mut subjects = self.names().map(|name| {
+            let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
+            attachments::subject(tag)
+        });
+        let first = subjects.next()??;
+        subjects
+            .all(|other| other.as_ref() == Some(&first))
+            .then_some(first)
     }
 
     /// True if the image has a name, of any grammar.

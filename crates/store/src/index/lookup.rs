@@ -124,7 +124,7 @@ impl Index {
         }
         let names: Vec<String> = self
             .entries()
-            .filter(Entry::is_manifest)
+            .filter(|entry| entry.is_manifest() && entry.attached_to().is_none())
             .take(SHOWN)
             .map(|entry| {
                 let name = entry.names().next().map(bounded);

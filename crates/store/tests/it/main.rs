@@ -16,4 +16,5 @@ mod peers;
 mod pieces;
 mod resume;
 mod sharing;
+mod signatures;
 mod support;
