@@ -99,15 +99,10 @@ fn settings(roots: TlsSettings, certificates: &Certificates) -> TlsSettings {
         .fold(roots, |settings, authority| {
             settings.with_root_pem(authority.pem())
         });
-    match certificates.clients() {
-        // Of several pairs the first is shown: rustls has no notion of choosing by the server's wish.
-        [client, ..] => {
-            let (certificate, key) = (client.certificate(), client.key());
-            let identity = Identity::from_pem(certificate.pem(), key.expose());
-            let [certificate, key] =
-                [certificate.path(), client.key_path()].map(|path| path.display().to_string());
-            settings.with_identity(identity.with_names(certificate, key))
-        }
-        [] => settings,
-    }
+    certificates.clients().iter().fold(settings, |settings, client| {
+        let identity = Identity::from_pem(client.certificate().pem(), client.key().expose());
+        let [certificate, key] =
+            [client.certificate().path(), client.key_path()].map(|path| path.display().to_string());
+        settings.with_identity(identity.with_names(certificate, key))
+    })
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// The certificates that are trusted, and the client certificate. This is plain data: it is checked when
+/// The certificates that are trusted, and the client certificates. This is plain data: it is checked when
 /// the first connection is prepared, and a setting that cannot be used is an error then, never ignored.
 ///
 /// ```
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 pub struct TlsSettings {
     pub(crate) roots: Roots,
     pub(crate) extra_roots: Vec<Vec<u8>>,
-    pub(crate) identity: Option<Identity>,
+    pub(crate) identities: Vec<Identity>,
     pub(crate) skip_verify: bool,
 }
 
@@ -56,10 +56,11 @@ impl TlsSettings {
         self
     }
 
-    /// Sets the client certificate, which is presented to servers that ask for one.
+    /// Adds a client certificate, which is presented to servers that ask for one. Of several, it is the first
+    /// of an authority that the server names, or else the first of all.
     #[must_use]
     pub fn with_identity(mut self, identity: Identity) -> Self {
-        self.identity = Some(identity);
+        self.identities.push(identity);
         self
     }
 
@@ -74,14 +75,14 @@ impl TlsSettings {
         self.skip_verify
     }
 
-    /// The settings for other origins: the same roots, without the client certificate and with verification
+    /// The settings for other origins: the same roots, without client certificates and with verification
     /// (docs/threats.md, N9).
     #[must_use]
     pub fn for_others(&self) -> Self {
         Self {
             roots: self.roots,
             extra_roots: self.extra_roots.clone(),
-            identity: None,
+            identities: Vec::new(),
             skip_verify: false,
         }
     }
@@ -98,7 +99,7 @@ impl fmt::Debug for TlsSettings {
         f.debug_struct("TlsSettings")
             .field("roots", &self.roots)
             .field("extra_roots", &self.extra_roots.len())
-            .field("identity", &self.identity.is_some())
+            .field("identities", &self.identities.len())
             .field("skip_verify", &self.skip_verify)
             .finish()
     }

@@ -12,19 +12,19 @@ use rustls::{
     server::ParsedCertificate,
 };
 
-use super::{identity, pem::CertificateFile};
+use super::{identity::Identities, pem::CertificateFile};
 use crate::{Error, ErrorKind, Identity, Roots, TlsSettings};
 
 /// The configuration for these settings: TLS 1.2 and 1.3, HTTP/2 before HTTP/1.1.
 pub(super) fn build(settings: &TlsSettings) -> Result<ClientConfig, Error> {
     let provider = provider();
     let verifier = verifier(settings, &provider)?;
-    with_verifier(&provider, verifier, settings.identity.as_ref())
+    with_verifier(&provider, verifier, &settings.identities)
 }
 
 /// A configuration for a client that speaks plain http only: it trusts nothing.
 pub(super) fn none() -> Result<ClientConfig, Error> {
-    with_verifier(&provider(), Arc::new(TrustNothing), None)
+    with_verifier(&provider(), Arc::new(TrustNothing), &[])
 }
 
 /// The configuration without HTTP/2, for connections that are not shared.
@@ -40,16 +40,17 @@ fn provider() -> Arc<CryptoProvider> {
 fn with_verifier(
     provider: &Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,
-    identity: Option<&Identity>,
+    identities: &[Identity],
 ) -> Result<ClientConfig, Error> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::from_cause(ErrorKind::Settings, error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
-        Some(identity) => builder.with_client_cert_resolver(Arc::new(identity::load(identity, provider)?)),
+    let mut config = if identities.is_empty() {
+        builder.with_no_client_auth()
+    } else {
+        builder.with_client_cert_resolver(Arc::new(Identities::load(identities, provider)?))
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use wharf_http::{
     CertificateFile, Connect as _, ErrorKind, Identity, Origin, Peer, ReqwestConnector, Roots, TlsSettings,
 };
+use wharf_testkit::hostile::{Answer, Match, OriginOptions, Stage};
 
-use crate::support::url;
+use crate::support::{connector, fetch_from, trust, url};
 
 const V1: &str = include_str!("pem/v1.crt");
 const V3: &str = include_str!("pem/v3.crt");
@@ -81,6 +83,36 @@ fn client_certificates_are_shown_in_any_form() {
             }
             (got, _) => panic!("{what}: {got:?}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn of_several_client_certificates_a_server_gets_one_of_its_authority() {
+    let stage = Stage::new();
+    let options = OriginOptions::default().demands_client_certificate();
+    let server = stage.origin_with("registry.test", options).await;
+    server.on(Match::any(), Answer::ok("in"));
+    let client = stage.ca().issue_client("ada");
+    let own = Identity::from_pem(client.pem(), client.key_pem());
+    let [ec, v3, v1] = [(EC, SEC1), (V3, PKCS8), (V1, PKCS1)].map(|(pem, key)| Identity::from_pem(pem, key));
+    let table = [
+        (vec![&own], true),
+        (vec![&own, &ec], true),
+        (vec![&ec, &own], true),
+        (vec![&v1, &v3, &own, &ec], true),
+        (vec![&ec], false),
+        (vec![&ec, &v3], false),
+        (vec![], false),
+    ];
+    for (identities, is_let_in) in table {
+        let settings = identities.iter().fold(trust(&stage), |settings, identity| {
+            settings.with_identity((*identity).clone())
+        });
+        let target = url(&server.url("/x"));
+        let peer = Peer::named(Origin::of(&target).unwrap(), Arc::new(settings));
+        let service = connector(&stage).connect(&peer).unwrap();
+        let answer = fetch_from(&stage, &*service, Method::GET, &target).await;
+        assert_eq!(answer.is_ok(), is_let_in, "{answer:?} with {}", identities.len());
     }
 }
 
