@@ -39,6 +39,7 @@ pub mod attachments;
 mod blob;
 mod build;
 pub mod bundles;
+mod choose;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -64,6 +65,7 @@ mod walk;
 
 pub use blob::{Blob, ByteStream, LARGE_BLOB, OpenBlob, Piece, PieceStream, Pieces};
 pub use build::{BuiltImage, ImageBuilder, IndexBuilder};
+pub use choose::choose_image;
 pub use config::{History, ImageConfig, ImageConfigBuilder, MAX_CONFIG_SIZE};
 pub use descriptor::Descriptor;
 pub use diagnostic::{Diagnostic, RegistryError, WithCauses};

@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Descriptor, Error, ErrorKind, unset};
+use crate::{Descriptor, Error, ErrorKind, Manifest, unset};
 
 /// The platform of an image (image-spec, *Image Index*): operating system, architecture and, for some
 /// architectures, a variant, in Go's terms (`linux/arm64/v8`). Where a document leaves one unset, `os` or
@@ -102,6 +102,39 @@ impl Platform {
             })
             .min_by_key(|(rank, _)| *rank)
             .map(|(_, descriptor)| descriptor)
+    }
+
+    /// The error for an index that has no image for this platform. It lists the platforms of `entries`,
+    /// twenty at most.
+    #[must_use]
+    pub fn not_in(&self, index: &Manifest, entries: &[Descriptor]) -> Error {
+        let offered: Vec<String> = entries
+            .iter()
+            .filter_map(Descriptor::platform)
+            .take(20)
+            .map(Self::bounded)
+            .collect();
+        let message = format!(
+            "the index {} has no image for {}; it has {}",
+            index.digest(),
+            self.bounded(),
+            if offered.is_empty() {
+                "none that names a platform".to_owned()
+            } else {
+                offered.join(", ")
+            }
+        );
+        Error::new(ErrorKind::NotFound, message)
+    }
+
+    /// The platform as text for a message: at most 60 characters, control characters escaped.
+    #[must_use]
+    pub fn bounded(&self) -> String {
+        self.to_string()
+            .chars()
+            .take(60)
+            .flat_map(char::escape_default)
+            .collect()
     }
 
     /// The rank of an image for `offered` on this platform: 0 is best, `None` if it does not run.

@@ -150,6 +150,38 @@ impl<S: Source + ?Sized> Source for Arc<S> {
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
 /// ```
 pub trait SourceExt: Source {
+    /// Reads the manifest of a target, which must have the digest if the target is one: not every source checks
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Mismatch`] if the source served another manifest; the errors of the source.
+    fn checked_manifest(&self, target: &Target) -> impl Future<Output = Result<Manifest, Error>> + Send {
+        async move {
+            let manifest = self.manifest(target).await?;
+            match target {
+                Target::Digest(digest) if digest != manifest.digest() => {
+                    let message = format!("{digest} was asked for, and {} was served", manifest.digest());
+                    Err(Error::new(ErrorKind::Mismatch, message))
+                }
+                _ => Ok(manifest),
+            }
+        }
+    }
+
+    /// Reads the manifest that a descriptor describes, as an index lists it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Mismatch`] if it does not have the type, digest and size of the descriptor; the errors of
+    /// the source.
+    fn manifest_of(&self, descriptor: &Descriptor) -> impl Future<Output = Result<Manifest, Error>> + Send {
+        async move {
+            let target = Target::Digest(descriptor.digest().clone());
+            self.checked_manifest(&target).await?.described_as(descriptor)
+        }
+    }
+
     /// Reads the verified bytes of a small blob, such as a config. Data that the descriptor embeds is used
     /// without I/O.
     ///

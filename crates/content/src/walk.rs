@@ -82,6 +82,13 @@ impl Visits {
         Ok(true)
     }
 
+    /// The error for manifests on more than [`MAX_DEPTH`] levels.
+    #[must_use]
+    pub fn too_deep() -> Error {
+        let message = format!("indexes are nested deeper than {MAX_DEPTH} levels");
+        Error::new(ErrorKind::TooLarge, message)
+    }
+
     /// True if a manifest of this digest was added.
     #[must_use]
     pub fn has_manifest(&self, digest: &Digest) -> bool {

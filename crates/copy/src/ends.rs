@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use wharf_content::{Descriptor, Error, ErrorKind, Gate, Location, Manifest, Role, Sink, Source, Target};
+use wharf_content::{Descriptor, Error, Gate, Location, Manifest, Role, Sink, Source, SourceExt as _};
 
 /// The source, the sink and the gates of a copy.
 #[derive(Clone)]
@@ -45,9 +45,9 @@ impl Ends {
     /// trip, otherwise from the source.
     pub(crate) async fn read(&self, descriptor: &Descriptor, present: bool) -> Result<Manifest, Error> {
         if present && let Some(manifest) = self.sink.stored_manifest(descriptor).await? {
-            return as_described(manifest, descriptor);
+            return manifest.described_as(descriptor);
         }
-        read_from(&*self.source, descriptor).await
+        self.source.manifest_of(descriptor).await
     }
 
     /// The location from which the sink may mount a blob; `None` if it cannot.
@@ -69,42 +69,4 @@ impl Ends {
         }
         Ok(())
     }
-}
-
-/// Reads the manifest of a target, which must have the digest if the target is one.
-pub(crate) async fn resolve(source: &dyn Source, target: &Target) -> Result<Manifest, Error> {
-    let manifest = source.manifest(target).await?;
-    match target {
-        Target::Digest(digest) if digest != manifest.digest() => {
-            let message = format!("{digest} was asked for, and {} was served", manifest.digest());
-            Err(Error::new(ErrorKind::Mismatch, message))
-        }
-        _ => Ok(manifest),
-    }
-}
-
-/// Reads a manifest that another one points at, which must have the type, digest and size of the
-/// descriptor.
-pub(crate) async fn read_from(source: &dyn Source, descriptor: &Descriptor) -> Result<Manifest, Error> {
-    let target = Target::Digest(descriptor.digest().clone());
-    as_described(resolve(source, &target).await?, descriptor)
-}
-
-fn as_described(manifest: Manifest, descriptor: &Descriptor) -> Result<Manifest, Error> {
-    let actual = manifest.descriptor();
-    if actual.digest() == descriptor.digest()
-        && actual.size() == descriptor.size()
-        && actual.media_type() == descriptor.media_type()
-    {
-        return Ok(manifest);
-    }
-    let message = format!(
-        "{} is described as {} of {} bytes, but it is {} of {} bytes",
-        descriptor.digest(),
-        descriptor.media_type(),
-        descriptor.size(),
-        actual.media_type(),
-        actual.size(),
-    );
-    Err(Error::new(ErrorKind::Mismatch, message))
 }

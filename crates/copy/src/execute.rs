@@ -10,7 +10,6 @@ use crate::{
     Action, Plan, Report,
     parallel::{each, joined},
     schedule::{Item, Job, Schedule},
-    selection::shown,
     transfer::{Transfer, TransferOutcome},
 };
 
@@ -68,9 +67,9 @@ impl Plan {
         if let (Some(stated), Some(actual)) = (&self.platform, &platform_mismatch) {
             let message = format!(
                 "the index states {} for {}, but its config states {}",
-                shown(stated),
+                stated.bounded(),
                 self.root.digest(),
-                shown(actual)
+                actual.bounded()
             );
             progress.event(Event::Warning { message: &message });
             self.warnings.push(message);

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use wharf_content::{Error, ErrorKind, MAX_DEPTH, Manifest};
+use wharf_content::{Error, Manifest, Visits};
 use wharf_reference::Digest;
 
 /// Groups manifests so that each is in a later group than those it lists. Within a group the order does not
@@ -11,7 +11,7 @@ use wharf_reference::Digest;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::TooLarge`] if there are more than `limit` groups.
+/// [`wharf_content::ErrorKind::TooLarge`] if there are more than `limit` groups.
 pub(crate) fn levels(manifests: Vec<Manifest>, limit: usize) -> Result<Vec<Vec<Manifest>>, Error> {
     let mut heights: HashMap<Digest, usize> = manifests
         .iter()
@@ -40,7 +40,7 @@ pub(crate) fn levels(manifests: Vec<Manifest>, limit: usize) -> Result<Vec<Vec<M
     }
     let highest = heights.values().max().map_or(0, |height| height + 1);
     if !stable || highest > limit {
-        return Err(too_deep());
+        return Err(Visits::too_deep());
     }
     let mut groups: Vec<Vec<Manifest>> = (0..highest).map(|_| Vec::new()).collect();
     for manifest in manifests {
@@ -50,9 +50,4 @@ pub(crate) fn levels(manifests: Vec<Manifest>, limit: usize) -> Result<Vec<Vec<M
         }
     }
     Ok(groups)
-}
-
-pub(crate) fn too_deep() -> Error {
-    let message = format!("indexes are nested deeper than {MAX_DEPTH} levels");
-    Error::new(ErrorKind::TooLarge, message)
 }

@@ -2,15 +2,15 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use wharf_content::{
-    Descriptor, Error, ErrorKind, Event, MAX_DEPTH, Manifest, Platform, Role, Sink, Source, Target,
+    Descriptor, Error, ErrorKind, Event, MAX_DEPTH, Manifest, Platform, Role, Sink, Source, SourceExt as _,
+    Target, choose_image,
 };
 
 use crate::{
     Action, Options, Plan, Selection, Step,
-    ends::{Ends, resolve},
+    ends::Ends,
     levels::levels,
     parallel::{each, joined},
-    selection::choose,
     walk::Walk,
 };
 
@@ -40,7 +40,7 @@ pub(crate) async fn walk(
 ) -> Result<Plan, Error> {
     let gates = options.gates.clone().into();
     let ends = Ends { source, sink, gates };
-    let top = resolve(&*ends.source, target).await?;
+    let top = ends.source.checked_manifest(target).await?;
     let resolved = top.descriptor().clone();
     options.progress.event(Event::Resolved {
         target,
@@ -123,7 +123,7 @@ async fn root(
     if !top.is_index() {
         return Ok((top, None, None));
     }
-    let chosen = choose(&*ends.source, &top, wanted).await?;
+    let chosen = choose_image(&*ends.source, &top, wanted).await?;
     let present = ends.sink.contains(&chosen).await?;
     let manifest = ends.read(&chosen, present).await?;
     Ok((manifest, chosen.platform().cloned(), Some(present)))

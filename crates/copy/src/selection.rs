@@ -1,6 +1,4 @@
-use wharf_content::{Descriptor, Error, ErrorKind, MAX_DEPTH, Manifest, Platform, Source, Visits};
-
-use crate::{ends::read_from, levels::too_deep};
+use wharf_content::{Error, Manifest, Platform, Source, SourceExt as _, choose_image};
 
 /// The images of a multi-platform index that are copied. An image that is not in an index is always copied
 /// whole.
@@ -62,9 +60,7 @@ impl Default for Selection {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::NotFound`] if there is no image for the platform, [`ErrorKind::Unsupported`] if the index
-/// lists no image at all, [`ErrorKind::TooLarge`] beyond [`MAX_DEPTH`] or the limits of [`Visits`], and the
-/// errors of the source.
+/// Those of [`choose_image`].
 pub async fn select(source: &dyn Source, top: Manifest, selection: &Selection) -> Result<Manifest, Error> {
     if !top.is_index() {
         return Ok(top);
@@ -75,122 +71,7 @@ pub async fn select(source: &dyn Source, top: Manifest, selection: &Selection) -
         Selection::Platforms(platforms) => platforms.first().unwrap_or(&host),
         Selection::All => &host,
     };
-    read_from(source, &choose(source, &top, platform).await?).await
-}
-
-/// The entry for this platform, in an index or in the indexes nested in it, which are searched level by
-/// level.
-///
-/// | entry | chosen |
-/// |---|---|
-/// | states a platform that fits | on the outermost level that has one, the best of that level |
-/// | states no platform | if no entry of any level states one that fits |
-/// | is a nested index that the source lacks, or beyond [`MAX_DEPTH`] | never; its error is returned if there is no other image |
-pub(crate) async fn choose(
-    source: &dyn Source,
-    top: &Manifest,
-    wanted: &Platform,
-) -> Result<Descriptor, Error> {
-    let mut visits = Visits::new();
-    visits.add(top.descriptor())?;
-    let (mut all, mut unread) = (Vec::new(), None);
-    let mut entries = top.manifests().to_vec();
-    for depth in 1.. {
-        if let Some(chosen) = wanted.choose(&entries)
-            && chosen.platform().is_some()
-            && !is_other(chosen)
-        {
-            return Ok(chosen.clone());
-        }
-        let (indexes, images): (Vec<_>, Vec<_>) = entries
-            .into_iter()
-            .partition(|entry| entry.media_type().is_index());
-        all.extend(images);
-        entries = Vec::new();
-        for index in indexes {
-            if !visits.add(&index)? {
-                continue;
-            }
-            if depth + 1 >= MAX_DEPTH {
-                unread = unread.or_else(|| Some(too_deep())); // its images would be one level below
-                continue;
-            }
-            match read_from(source, &index).await {
-                Ok(index) => entries.extend_from_slice(index.manifests()),
-                Err(error) if error.kind() == ErrorKind::NotFound => unread = unread.or(Some(error)),
-                Err(error) => return Err(error),
-            }
-        }
-        if entries.is_empty() {
-            break;
-        }
-    }
-    match (wanted.choose(&all), unread) {
-        (Some(chosen), _) if !is_other(chosen) => Ok(chosen.clone()),
-        (_, Some(error)) => Err(error),
-        (Some(_), None) if all.iter().all(is_other) => Err(no_image(top)),
-        _ => Err(no_such_platform(top, &all, wanted)),
-    }
-}
-
-fn is_other(entry: &Descriptor) -> bool {
-    !entry.media_type().is_manifest()
-}
-
-/// The error for an index that lists no image, such as the index of a build cache. It names the media types
-/// that the index lists, three at most.
-fn no_image(index: &Manifest) -> Error {
-    const SHOWN: usize = 3;
-    let mut types: Vec<&str> = Vec::new();
-    for entry in index.manifests() {
-        let media_type = entry.media_type().as_str();
-        if types.len() < SHOWN && !types.contains(&media_type) {
-            types.push(media_type);
-        }
-    }
-    let is_cache = |media_type: &&str| media_type.starts_with("application/vnd.buildkit.cacheconfig.");
-    let all = index.manifests().iter().map(|entry| entry.media_type().as_str());
-    let what = if all.into_iter().any(|media_type| is_cache(&media_type)) {
-        "it is a build cache of BuildKit, which is no image; build again with an image as output"
-    } else {
-        "it can only be copied as the index it is, with all that it lists"
-    };
-    let message = format!(
-        "the index {} lists no image but {}: {what}",
-        index.digest(),
-        types.join(", ")
-    );
-    Error::new(ErrorKind::Unsupported, message)
-}
-
-/// The error for an index that has no image for a platform. It lists the platforms of `entries`, twenty at
-/// most.
-pub(crate) fn no_such_platform(index: &Manifest, entries: &[Descriptor], wanted: &Platform) -> Error {
-    let offered: Vec<String> = entries
-        .iter()
-        .filter_map(Descriptor::platform)
-        .take(20)
-        .map(shown)
-        .collect();
-    let message = format!(
-        "the index {} has no image for {}; it has {}",
-        index.digest(),
-        shown(wanted),
-        if offered.is_empty() {
-            "none that names a platform".to_owned()
-        } else {
-            offered.join(", ")
-        }
-    );
-    Error::new(ErrorKind::NotFound, message)
-}
-
-/// A platform as a document states it, bounded and without control characters.
-pub(crate) fn shown(platform: &Platform) -> String {
-    platform
-        .to_string()
-        .chars()
-        .take(60)
-        .flat_map(char::escape_default)
-        .collect()
+    source
+        .manifest_of(&choose_image(source, &top, platform).await?)
+        .await
 }

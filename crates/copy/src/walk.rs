@@ -6,9 +6,7 @@ use wharf_reference::Digest;
 use crate::{
     Action, Options, Selection, Step,
     ends::{Ends, Visited},
-    levels::too_deep,
     parallel::each,
-    selection::no_such_platform,
 };
 
 /// Finds the content below a manifest, level by level; manifests of one level are read concurrently.
@@ -56,7 +54,7 @@ impl<'a> Walk<'a> {
         // Referrers are copied with all their platforms.
         let platforms = mem::take(&mut self.platforms);
         match platforms.iter().find(|(_, found)| !found) {
-            Some((missing, _)) if root.is_index() => Err(no_such_platform(root, root.manifests(), missing)),
+            Some((missing, _)) if root.is_index() => Err(missing.not_in(root, root.manifests())),
             _ => Ok(()),
         }
     }
@@ -75,7 +73,7 @@ impl<'a> Walk<'a> {
         while !children.is_empty() {
             depth += 1;
             if depth > MAX_DEPTH {
-                return Err(too_deep());
+                return Err(Visits::too_deep());
             }
             let visits = mem::take(&mut children)
                 .into_iter()

@@ -79,6 +79,30 @@ impl Manifest {
         })
     }
 
+    /// Checks that this manifest has the type, digest and size of a descriptor that lists it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Mismatch`] if it does not.
+    pub fn described_as(self, descriptor: &Descriptor) -> Result<Self, Error> {
+        let actual = self.descriptor();
+        if actual.digest() == descriptor.digest()
+            && actual.size() == descriptor.size()
+            && actual.media_type() == descriptor.media_type()
+        {
+            return Ok(self);
+        }
+        let message = format!(
+            "{} is described as {} of {} bytes, but it is {} of {} bytes",
+            descriptor.digest(),
+            descriptor.media_type(),
+            descriptor.size(),
+            actual.media_type(),
+            actual.size(),
+        );
+        Err(Error::new(ErrorKind::Mismatch, message))
+    }
+
     /// The exact bytes.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
