@@ -171,6 +171,25 @@ fn layers_are_read_without_a_runtime_or_a_network() {
 }
 
 #[test]
+fn image_has_no_path_to_a_client_stack_or_to_archives() {
+    Graph::of(EVERYTHING).assert_no_path(
+        &["wharf-image"],
+        &[
+            "reqwest",
+            "hyper",
+            "rustls",
+            "wharf-auth",
+            "wharf-config",
+            "wharf-distribution",
+            "wharf-store",
+            "wharf-copy",
+            "wharf-archive",
+        ],
+    );
+    Graph::of(EVERYTHING).assert_no_path(&["wharf-copy", "wharf-content"], &["wharf-image"]);
+}
+
+#[test]
 fn auth_has_no_path_to_what_uses_it() {
     Graph::of(EVERYTHING).assert_no_path(
         &["wharf-auth"],

@@ -104,6 +104,16 @@ impl Platform {
             .map(|(_, descriptor)| descriptor)
     }
 
+    /// True if this platform, as an index states it, and that of a config may be the same: configs often omit
+    /// the variant.
+    #[must_use]
+    pub fn agrees_with(&self, config: &Self) -> bool {
+        let variants = self.variant.as_ref().zip(config.variant.as_ref());
+        self.os == config.os
+            && self.architecture == config.architecture
+            && variants.is_none_or(|(index, config)| index == config)
+    }
+
     /// The error for an index that has no image for this platform. It lists the platforms of `entries`,
     /// twenty at most.
     #[must_use]

@@ -65,7 +65,7 @@ impl Transfer {
             let bytes = blob.read_to_end(MAX_CONFIG_SIZE).await?;
             let config = ImageConfig::parse(bytes.clone()).ok(); // other config types are not checked
             let actual = config.as_ref().and_then(ImageConfig::platform);
-            platform_mismatch = actual.filter(|actual| !agree(stated, actual)).cloned();
+            platform_mismatch = actual.filter(|actual| !stated.agrees_with(actual)).cloned();
             blob = Blob::from_bytes(descriptor.clone(), bytes)?;
         }
         let blob = blob.with_progress(Arc::clone(&self.progress));
@@ -80,12 +80,4 @@ impl Transfer {
         });
         TransferOutcome::Done(outcome, platform_mismatch)
     }
-}
-
-/// True if an index and a config may state the same platform: configs often omit the variant.
-fn agree(index: &Platform, config: &Platform) -> bool {
-    let variants = index.variant.as_ref().zip(config.variant.as_ref());
-    index.os == config.os
-        && index.architecture == config.architecture
-        && variants.is_none_or(|(index, config)| index == config)
 }

@@ -1,0 +1,120 @@
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use wharf_content::{Blob, Descriptor, Error, Location, Manifest, Signature, Source, Target, Wanted};
+use wharf_reference::Digest;
+
+use crate::Report;
+
+/// A changed image over its original: the new documents from memory, everything else from the original source. All
+/// digests are known, so that a copy plans, retries and resumes as with any source.
+///
+/// Copy [`Prepared::target`] with all its images: a platform was selected by the recipe.
+#[derive(Clone)]
+pub struct Prepared {
+    pub(crate) content: Arc<Content>,
+}
+
+pub(crate) struct Content {
+    pub(crate) source: Arc<dyn Source>,
+    /// The target of the original, which means the new root here.
+    pub(crate) asked: Target,
+    pub(crate) root: Manifest,
+    /// The documents that were read or made, by their digest.
+    pub(crate) manifests: HashMap<Digest, Manifest>,
+    /// The new manifests and configs.
+    pub(crate) made: HashMap<Digest, Option<Bytes>>,
+    pub(crate) report: Report,
+}
+
+impl Prepared {
+    /// The digest of the result, to be copied from this source.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        self.content.root.digest().into()
+    }
+
+    /// The manifest or index of the result.
+    #[must_use]
+    pub fn root(&self) -> &Manifest {
+        &self.content.root
+    }
+
+    /// What changed.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.content.report
+    }
+
+    fn is_made(&self, digest: &Digest) -> bool {
+        self.content.made.contains_key(digest)
+    }
+
+    fn known(&self, target: &Target) -> Option<&Manifest> {
+        let content = &*self.content;
+        match target {
+            target if *target == content.asked => Some(&content.root),
+            Target::Digest(digest) => content.manifests.get(digest),
+            Target::Name(_) => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Prepared {
+    async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
+        match self.known(target) {
+            Some(manifest) => Ok(manifest.descriptor().clone()),
+            None => self.content.source.resolve(target).await,
+        }
+    }
+
+    async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
+        match self.known(target) {
+            Some(manifest) => Ok(manifest.clone()),
+            None => self.content.source.manifest(target).await,
+        }
+    }
+
+    async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
+        match self.content.made.get(descriptor.digest()) {
+            Some(Some(bytes)) => Blob::from_bytes(descriptor.clone(), bytes.clone()),
+            _ => self.content.source.blob(descriptor).await,
+        }
+    }
+
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        if self.is_made(subject) {
+            return Ok(Vec::new());
+        }
+        self.content.source.referrers(subject).await
+    }
+
+    async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
+        if self.is_made(manifest) {
+            return Ok(Vec::new());
+        }
+        self.content.source.signatures(manifest, wanted).await
+    }
+
+    fn location(&self) -> Location {
+        self.content.source.location()
+    }
+
+    fn location_of(&self, descriptor: &Descriptor) -> Location {
+        if self.is_made(descriptor.digest()) {
+            return Location::Memory;
+        }
+        self.content.source.location_of(descriptor)
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("root", self.root())
+            .field("report", self.report())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! Edits of the tree of a manifest.
+
+use std::collections::BTreeMap;
+
+use wharf_content::{Descriptor, Error, ErrorKind, Manifest, MediaType};
+use wharf_reference::Digest;
+
+use super::ATTESTS;
+use crate::json::{Json, Object};
+
+pub(super) fn parse(manifest: &Manifest) -> Result<Object, Error> {
+    match Json::parse(manifest.bytes())? {
+        Json::Object(object) => Ok(object),
+        _ => Err(Error::new(ErrorKind::Invalid, "a manifest is no object")),
+    }
+}
+
+/// Sets annotations of a document; true if one changed.
+pub(super) fn annotate(document: &mut Object, annotations: &[(&str, &str)]) -> bool {
+    if document.set_member("annotations").is_none() {
+        document.set("annotations", Json::Object(Object::default()));
+    }
+    let Some(object) = document.get_mut("annotations").and_then(Json::as_object_mut) else {
+        return false; // the manifest was parsed, so it is an object
+    };
+    let mut changed = false;
+    for (key, value) in annotations {
+        if object.text(key).as_deref() != Some(*value) {
+            object.set(key, Json::string(value));
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// Points a descriptor in a document at other content. What was stated about the bytes goes: where they can be
+/// downloaded, and the bytes themselves.
+pub(super) fn replace(item: &mut Object, new: &Descriptor) {
+    item.set("mediaType", Json::string(new.media_type().as_str()));
+    item.set("digest", Json::string(new.digest().as_str()));
+    item.set("size", Json::number(new.size()));
+    item.remove("data");
+    item.remove("urls");
+}
+
+pub(super) fn set_type(item: &mut Object, old: &MediaType, new: &MediaType) -> bool {
+    if old == new {
+        return false;
+    }
+    item.set("mediaType", Json::string(new.as_str()));
+    true
+}
+
+/// Makes an entry that attests to an image which was renamed attest to its new digest.
+pub(super) fn rename_attested(entry: &mut Object, renamed: &BTreeMap<Digest, Digest>) {
+    let Some(annotations) = entry.get_mut("annotations").and_then(Json::as_object_mut) else {
+        return;
+    };
+    let attested = annotations
+        .text(ATTESTS)
+        .and_then(|text| Digest::parse(&text).ok());
+    if let Some(new) = attested.and_then(|digest| renamed.get(&digest)) {
+        annotations.set(ATTESTS, Json::string(new.as_str()));
+    }
+}

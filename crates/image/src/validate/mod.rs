@@ -1,0 +1,5 @@
+//! Checks of whole images.
+
+mod counts;
+
+pub(crate) use counts::check_counts;

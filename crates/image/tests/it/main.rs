@@ -1,0 +1,17 @@
+//! Tests of the public interface.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "helpers of tests fail the test"
+)]
+
+mod config_document;
+mod formats;
+mod losses;
+mod platforms;
+mod properties;
+mod recipes;
+mod skopeo;
+mod support;
