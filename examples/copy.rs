@@ -97,13 +97,13 @@ impl Arguments {
 async fn copy(arguments: Arguments) -> Result<(), Error> {
     let (client, destination) = arguments.clients()?;
     let options = arguments.transfer.options(&arguments.source);
-    let report = client
+    let copied = client
         .copy_to_with(&arguments.source, &destination, &arguments.destination, options)
         .await?;
-    if let Some(platform) = report.platform() {
+    if let Some(platform) = copied.report().platform() {
         arguments
             .transfer
             .note(format_args!("copied the image for {platform}"));
     }
-    common::print(report.digest())
+    common::print(copied.digest())
 }

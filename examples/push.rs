@@ -40,12 +40,12 @@ async fn push(arguments: Arguments) -> Result<(), Error> {
     let store = Layout::open(&arguments.store).await?;
     let image = arguments.image.target(&store).await?;
     let options = arguments.transfer.options(&image);
-    let report = client
+    let copied = client
         .push_with(&store, image, &arguments.reference, options)
         .await?;
-    if let Some(platform) = report.platform() {
+    if let Some(platform) = copied.report().platform() {
         let note = format_args!("pushed the image for {platform}; --all pushes every one");
         arguments.transfer.note(note);
     }
-    common::print(report.digest())
+    common::print(copied.digest())
 }

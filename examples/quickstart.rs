@@ -46,8 +46,11 @@ async fn main() -> Result<()> {
     steps.done(&format!("logged in, credentials in {}", stored.entry));
 
     let reference = server.reference("team/hello:1.0")?;
-    let report = client.push_image(&image, &reference).await?;
-    steps.done(&format!("pushed {reference}, {} bytes", report.bytes_copied()));
+    let pushed = client.push_image(&image, &reference).await?;
+    steps.done(&format!(
+        "pushed {reference}, {} bytes",
+        pushed.report().bytes_copied()
+    ));
 
     let tags = client.tags(&reference).await?;
     steps.done(&format!("the repository has the tags {tags:?}"));

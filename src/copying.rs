@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use wharf_content::{Error, ErrorKind, Name};
-use wharf_copy::{Options, Report};
+use wharf_copy::Options;
 use wharf_store::Layout;
 
 use crate::{
-    Client, ImageLocation, IntoImageLocation, StoreImage,
+    Client, Copied, ImageLocation, IntoImageLocation, StoreImage,
     push::{as_pinned, tagged},
     reading::OpenedImage,
     waiting::copy,
@@ -33,7 +33,7 @@ impl Client {
         &self,
         from: impl IntoImageLocation,
         to: impl IntoImageLocation,
-    ) -> Result<Report, Error> {
+    ) -> Result<Copied, Error> {
         self.copy_with(from, to, Options::default()).await
     }
 
@@ -57,7 +57,7 @@ impl Client {
         from: impl IntoImageLocation,
         to: impl IntoImageLocation,
         options: impl Into<Options>,
-    ) -> Result<Report, Error> {
+    ) -> Result<Copied, Error> {
         self.copy_to_with(from, self, to, options).await
     }
 
@@ -85,7 +85,7 @@ impl Client {
         from: impl IntoImageLocation,
         destination: &Self,
         to: impl IntoImageLocation,
-    ) -> Result<Report, Error> {
+    ) -> Result<Copied, Error> {
         self.copy_to_with(from, destination, to, Options::default()).await
     }
 
@@ -111,17 +111,18 @@ impl Client {
         destination: &Self,
         to: impl IntoImageLocation,
         options: impl Into<Options>,
-    ) -> Result<Report, Error> {
+    ) -> Result<Copied, Error> {
         let (from, to, options) = (from.into_location()?, to.into_location()?, options.into());
         let named = stored_as(&from, &to)?;
         let OpenedImage { source, target, .. } = self.open(&from).await?;
-        self.inner.guard.admit(&source.location(), &target)?;
+        let admission = self.inner.guard.admit(&source, &target)?;
         match to {
             ImageLocation::Registry(reference) => {
                 let reference = reference.or_latest();
                 let sink = destination.inner.client.remote(&reference.repository());
                 let options = tagged(options, &reference)?;
-                as_pinned(copy(source, Arc::new(sink), &target, options).await?, &reference)
+                let copied = copy(source, Arc::new(sink), &target, options, admission).await?;
+                as_pinned(copied, &reference)
             }
             ImageLocation::Store { directory, .. } => {
                 let options = match named {
@@ -129,7 +130,7 @@ impl Client {
                     None => options,
                 };
                 let sink = Layout::create(directory).await?.pinned();
-                copy(source, Arc::new(sink), &target, options).await
+                copy(source, Arc::new(sink), &target, options, admission).await
             }
         }
     }

@@ -5,6 +5,7 @@ mod arguments;
 mod builder;
 mod certificates;
 mod client;
+mod copied;
 mod copying;
 pub mod guide;
 mod image_location;
@@ -18,6 +19,8 @@ mod push;
 mod reading;
 mod store_image;
 mod sync;
+#[cfg(feature = "trust")]
+mod verifying;
 mod waiting;
 mod warnings;
 
@@ -29,10 +32,13 @@ pub use wharf_distribution as distribution;
 pub use wharf_http as http;
 pub use wharf_reference as reference;
 pub use wharf_store as store;
+#[cfg(feature = "trust")]
+pub use wharf_trust as trust;
 
 pub use arguments::{IntoCredentialKey, IntoDigest, IntoImageLocation, IntoReference, IntoRegistry};
 pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
+pub use copied::Copied;
 pub use image_location::ImageLocation;
 pub use inspect::{InspectedLayer, Inspection};
 pub use pull::Pulled;

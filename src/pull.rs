@@ -7,7 +7,7 @@ use wharf_copy::{Options, Report};
 use wharf_distribution::{Detail, Operation};
 use wharf_reference::{Digest, Reference, Registry};
 
-use crate::{Client, IntoReference, waiting::copy};
+use crate::{Client, Copied, IntoReference, waiting::copy};
 
 /// The result of [`Client::pull`].
 ///
@@ -24,7 +24,7 @@ pub struct Pulled {
     reference: Reference,
     reason: NameReason,
     name: Name,
-    report: Report,
+    copied: Copied,
     unrecorded: Option<String>,
 }
 
@@ -86,7 +86,7 @@ impl Pulled {
     /// ```
     #[must_use]
     pub const fn digest(&self) -> &Digest {
-        self.report.digest()
+        self.copied.digest()
     }
 
     /// The name of the image in the store.
@@ -115,7 +115,24 @@ impl Pulled {
     /// ```
     #[must_use]
     pub const fn report(&self) -> &Report {
-        &self.report
+        self.copied.report()
+    }
+
+    /// The verdicts by which the image was accepted; empty if nothing was demanded of it. Of an index that was
+    /// pulled as a whole, each image has one.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client, store: wharf::store::Layout) -> Result<(), wharf::Error> {
+    /// let pulled = client.pull("registry.access.redhat.com/ubi9:latest", &store).await?;
+    /// for met in pulled.verdicts().iter().flat_map(|verdict| verdict.met()) {
+    ///     println!("{}: signed by {:?}", met.requirement(), met.signer());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "trust")]
+    pub fn verdicts(&self) -> &[wharf_trust::Verdict] {
+        self.copied.verdicts()
     }
 }
 
@@ -188,12 +205,12 @@ impl Client {
             let sink = || store.pinned().unwrap_or_else(|| Arc::new(store.clone()));
             let reference = name.reference();
             match self.pull_image(&client, reference, sink(), &options).await {
-                Ok((stored_as, report)) => {
+                Ok((stored_as, copied)) => {
                     return Ok(Pulled {
                         reference: reference.clone(),
                         reason: resolved.reason().clone(),
                         name: stored_as,
-                        report,
+                        copied,
                         unrecorded: names.record(name, registries).await.err(),
                     });
                 }
@@ -256,13 +273,14 @@ impl Client {
         reference: &Reference,
         sink: Arc<dyn Sink>,
         options: &Options,
-    ) -> Result<(Name, Report), Error> {
-        let (source, target) = (client.remote(&reference.repository()), Target::of(reference));
-        self.inner.guard.admit(&Source::location(&source), &target)?;
+    ) -> Result<(Name, Copied), Error> {
+        let source: Arc<dyn Source> = Arc::new(client.remote(&reference.repository()));
+        let target = Target::of(reference);
+        let admission = self.inner.guard.admit(&source, &target)?;
         let name = options.name().cloned().unwrap_or_else(|| Name::from(reference));
         let options = options.clone().with_name(name.clone());
-        let report = copy(Arc::new(source), sink, &target, options).await?;
-        Ok((name, report))
+        let copied = copy(source, sink, &target, options, admission).await?;
+        Ok((name, copied))
     }
 }
 

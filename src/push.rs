@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use wharf_content::{BuiltImage, Error, ErrorKind, Source, Target};
-use wharf_copy::{Options, Report, Selection};
+use wharf_copy::{Options, Selection};
 use wharf_reference::Reference;
 
-use crate::{Client, IntoReference, waiting::copy};
+use crate::{Client, Copied, IntoReference, waiting::copy};
 
 impl Client {
     /// Pushes an image that a store has under a name or digest; [`Client::push_image`] pushes one that was
@@ -36,7 +36,7 @@ impl Client {
         store: &S,
         image: impl Into<Target>,
         reference: impl IntoReference,
-    ) -> Result<Report, Error>
+    ) -> Result<Copied, Error>
     where
         S: Source + Clone + 'static,
     {
@@ -66,7 +66,7 @@ impl Client {
         &self,
         image: &BuiltImage,
         reference: impl IntoReference,
-    ) -> Result<Report, Error> {
+    ) -> Result<Copied, Error> {
         self.push_with(image, image.digest(), reference, Selection::All)
             .await
     }
@@ -93,17 +93,18 @@ impl Client {
         image: impl Into<Target>,
         reference: impl IntoReference,
         options: impl Into<Options>,
-    ) -> Result<Report, Error>
+    ) -> Result<Copied, Error>
     where
         S: Source + Clone + 'static,
     {
         let reference = reference.into_reference()?.or_latest();
         let sink = self.inner.client.remote(&reference.repository());
         let target = image.into();
-        self.inner.guard.admit(&store.location(), &target)?;
+        let source: Arc<dyn Source> = Arc::new(store.clone());
+        let admission = self.inner.guard.admit(&source, &target)?;
         let options = tagged(options.into(), &reference)?;
-        let report = copy(Arc::new(store.clone()), Arc::new(sink), &target, options).await?;
-        as_pinned(report, &reference)
+        let copied = copy(source, Arc::new(sink), &target, options, admission).await?;
+        as_pinned(copied, &reference)
     }
 }
 
@@ -124,12 +125,12 @@ pub(crate) fn tagged(options: Options, reference: &Reference) -> Result<Options,
 /// # Errors
 ///
 /// [`ErrorKind::Mismatch`] if the reference has a digest and something else was pushed.
-pub(crate) fn as_pinned(report: Report, reference: &Reference) -> Result<Report, Error> {
+pub(crate) fn as_pinned(copied: Copied, reference: &Reference) -> Result<Copied, Error> {
     match reference.digest() {
-        Some(digest) if digest != *report.digest() => {
-            let message = format!("pushed {}, which is not {reference}", report.digest());
+        Some(digest) if digest != *copied.digest() => {
+            let message = format!("pushed {}, which is not {reference}", copied.digest());
             Err(Error::new(ErrorKind::Mismatch, message))
         }
-        _ => Ok(report),
+        _ => Ok(copied),
     }
 }

@@ -326,7 +326,7 @@ pub(crate) struct OpenedImage {
 
 impl OpenedImage {
     /// The manifest or index that the target names, and the manifest of the image that is selected.
-    async fn select(&self, selection: &Selection) -> Result<(Manifest, Manifest), Error> {
+    pub(crate) async fn select(&self, selection: &Selection) -> Result<(Manifest, Manifest), Error> {
         let top = self.source.manifest(&self.target).await?;
         let chosen = wharf_copy::select(&*self.source, top.clone(), selection).await?;
         Ok((top, chosen))

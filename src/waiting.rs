@@ -8,25 +8,28 @@ use std::{
 
 use tokio::time::Instant;
 use wharf_content::{Error, Event, Progress, Sink, Source, Target};
-use wharf_copy::{Options, Report};
+use wharf_copy::Options;
 
-use crate::sync::LockExt as _;
+use crate::{Copied, policy::Admission, sync::LockExt as _};
 
 /// The first wait that is reported; afterwards each time it has doubled.
 const FIRST: Duration = Duration::from_secs(10);
 
-/// Copies, and reports long waits to the listener of the options.
+/// Copies an image that its gate admits, and reports long waits to the listener of the options.
 pub(crate) async fn copy(
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
     target: &Target,
     options: Options,
-) -> Result<Report, Error> {
+    admission: Admission,
+) -> Result<Copied, Error> {
     let watch = Arc::new(Watch::new(Arc::clone(options.progress())));
-    let options = options.with_progress_listener(Arc::clone(&watch));
-    watch
-        .during(wharf_copy::copy(source, sink, target, options))
-        .await
+    let options = admission
+        .apply(options)
+        .with_progress_listener(Arc::clone(&watch));
+    let copied = wharf_copy::copy(source, sink, target, options);
+    let report = watch.during(copied).await?;
+    Ok(Copied::new(report, admission))
 }
 
 /// Forwards events, and reports when there have been none for a while.

@@ -76,6 +76,9 @@ pub(crate) struct Host {
     /// Trust policy (policy.json), instead of the host's
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Directory of registries.d files, which say where signatures are, instead of the host's
+    #[arg(long, value_name = "DIR")]
+    registries_d: Option<PathBuf>,
     #[command(flatten)]
     network: network::Network,
     /// Told once, also where a command makes two clients.
@@ -87,6 +90,11 @@ impl Host {
     /// How long the whole command may take.
     pub(crate) fn command_timeout(&self) -> Option<Duration> {
         self.network.command_timeout()
+    }
+
+    /// True if a trust policy was named.
+    pub(crate) const fn has_policy(&self) -> bool {
+        self.policy.is_some()
     }
 
     /// What makes a client that reads credentials: a file of them that does not exist is a typo.
@@ -116,6 +124,13 @@ impl Host {
         }
         if let Some(file) = &self.policy {
             locations = locations.with_policy(file);
+        }
+        if let Some(directory) = &self.registries_d {
+            if !directory.is_dir() {
+                let message = format!("--registries-d: there is no directory {}", directory.display());
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+            locations = locations.with_registries_d(directory);
         }
         let builder = self.network.apply(Client::builder());
         let builder = builder

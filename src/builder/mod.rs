@@ -3,6 +3,8 @@
 mod dangerous;
 mod network;
 mod proxies;
+#[cfg(feature = "trust")]
+mod trust;
 
 use std::{fmt, sync::Arc};
 
@@ -11,6 +13,7 @@ pub use dangerous::DangerousClientBuilder;
 use wharf_auth::Credential;
 use wharf_config::{
     CredentialKey, Credentials, Locations, Policy, Prompt, Registries, Resolve, ShortNameMode,
+    SignatureLocations,
 };
 use wharf_content::{Error, ErrorKind, Progress};
 use wharf_http::Roots;
@@ -21,7 +24,7 @@ use crate::{
     client::Inner,
     names::{Names, ShortNameOptions},
     overrides::{TlsOverrides, WithCredentials, WithTls},
-    policy::Guard,
+    policy::{Demands, Guard},
     warnings::{Warning, Warnings},
 };
 
@@ -57,6 +60,9 @@ pub struct ClientBuilder {
     short_names: ShortNameOptions,
     warnings: Option<Arc<dyn Progress>>,
     policy: PolicyChoice,
+    demands: Demands,
+    /// If `None`, the host's registries.d says where signatures are kept.
+    signature_locations: Option<Arc<dyn SignatureLocations>>,
     /// The first setting that is malformed.
     error: Option<Error>,
 }
@@ -84,6 +90,8 @@ impl ClientBuilder {
             short_names: ShortNameOptions::new(),
             warnings: None,
             policy: PolicyChoice::Host,
+            demands: Demands::default(),
+            signature_locations: None,
             error: None,
         }
     }
@@ -256,6 +264,9 @@ impl ClientBuilder {
     /// pushed ([`ErrorKind::Rejected`]); reading names, tags and manifests needs no permission. An image in a
     /// store is judged by the rules for the store's directory, an image in memory by the default rule.
     ///
+    /// What it wants signed is verified by the signatures that lie where registries.d says. Without the feature
+    /// `trust` that is refused.
+    ///
     /// Default: the host's policy.json, if it has one. Without one every image is accepted; Podman copies
     /// nothing then.
     ///
@@ -322,7 +333,7 @@ impl ClientBuilder {
             PolicyChoice::Given(policy) => Some(policy),
             PolicyChoice::Ignored => None,
         };
-        let guard = Guard::new(policy, Arc::clone(&warnings));
+        let guard = Guard::new(policy, self.demands, Arc::clone(&warnings));
         for warning in registries.warnings().iter().chain(guard.warnings()) {
             warnings.warn(Warning::Configuration(warning.clone()));
         }
@@ -332,6 +343,13 @@ impl ClientBuilder {
             warnings: Arc::clone(&warnings),
         };
         let mut protocol = self.protocol;
+        let signature_locations = match self.signature_locations {
+            Some(given) => Some(given),
+            None => of_host(&self.locations, &warnings)?,
+        };
+        if let Some(locations) = signature_locations {
+            protocol = protocol.with_signature_locations(locations);
+        }
         if !self.has_proxies {
             protocol = protocol.with_proxies(proxies::from_variables(self.locations.proxies())?);
         }
@@ -355,6 +373,24 @@ impl ClientBuilder {
             }),
         })
     }
+}
+
+/// The stores of signatures that the host's registries.d names.
+#[cfg(feature = "trust")]
+fn of_host(locations: &Locations, warnings: &Warnings) -> Result<Option<Arc<dyn SignatureLocations>>, Error> {
+    let stores = wharf_config::SignatureStores::load(locations);
+    let stores = stores.map_err(|error| Error::wrap(ErrorKind::Invalid, error))?;
+    for warning in stores.warnings() {
+        warnings.warn(Warning::Configuration(warning.clone()));
+    }
+    Ok(Some(Arc::new(stores)))
+}
+
+/// No signature is read, and neither is registries.d.
+#[cfg(not(feature = "trust"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature it may fail")]
+const fn of_host(_: &Locations, _: &Warnings) -> Result<Option<Arc<dyn SignatureLocations>>, Error> {
+    Ok(None)
 }
 
 impl fmt::Debug for ClientBuilder {

@@ -88,9 +88,8 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_realms(realms))
     }
 
-    /// Sets where the signatures of images are kept, for [`Source::signatures`](wharf_content::Source::signatures) of
-    /// the repositories of [`Client::distribution`](crate::Client::distribution). Default: nowhere. The client itself
-    /// reads no signature: an image that the policy wants signed is refused.
+    /// Sets where the signatures of images are kept. Default: where the host's registries.d says; nowhere if
+    /// there is none, or without the feature `trust`.
     ///
     /// ```
     /// use wharf::{Client, config::{Lookaside, SignatureStore}};
@@ -100,8 +99,9 @@ impl ClientBuilder {
     /// let client = Client::builder().with_signature_locations(store).build()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn with_signature_locations(self, locations: impl SignatureLocations + 'static) -> Self {
-        self.map(|protocol| protocol.with_signature_locations(locations))
+    pub fn with_signature_locations(mut self, locations: impl SignatureLocations + 'static) -> Self {
+        self.signature_locations = Some(Arc::new(locations));
+        self
     }
 
     /// Sets what sends the requests, instead of the built-in HTTP client. The time limits and proxies of this

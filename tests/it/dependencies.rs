@@ -223,6 +223,32 @@ fn trust_judges_without_a_network() {
     }
 }
 
+#[test]
+fn nothing_but_the_facade_depends_on_trust() {
+    let graph = Graph::of(EVERYTHING);
+    let users: Vec<&String> = graph
+        .family()
+        .filter(|name| graph.direct(name).contains("wharf-trust"))
+        .collect();
+    assert_eq!(users, ["wharf"]);
+}
+
+/// Judging signatures costs a program this many crates at most, and nothing if it does not want that.
+#[test]
+fn trust_is_on_and_adds_few_crates() {
+    let without = tree(&["--package=wharf", "--no-default-features"]);
+    let with = tree(&["--package=wharf"]);
+    let added: Vec<&String> = with.keys().filter(|name| !without.contains_key(*name)).collect();
+    assert!(added.len() <= 7, "{added:?}");
+    assert!(with.contains_key("wharf-trust"));
+    for package in ["wharf-trust", "saphyr-parser", "miniz_oxide"] {
+        assert!(
+            !without.contains_key(package),
+            "{package} is brought without the feature"
+        );
+    }
+}
+
 /// RSA in Rust alone leaks its keys by timing (RUSTSEC-2023-0071).
 #[test]
 fn no_crate_brings_rsa() {

@@ -69,7 +69,11 @@ fn a_waiver_for_one_side_is_none_for_the_other() {
 fn a_path_with_a_typo_is_named() {
     let sandbox = Sandbox::new();
     let image = "127.0.0.1:1/app:1";
-    for (flag, path) in [("--authfile", "typo.json"), ("--cert-dir", "typo")] {
+    for (flag, path) in [
+        ("--authfile", "typo.json"),
+        ("--cert-dir", "typo"),
+        ("--registries-d", "typo"),
+    ] {
         run(&sandbox, "pull", &[image, "--store", "store", flag, path]).fails(1, &[flag, path]);
         run(&sandbox, "logout", &["127.0.0.1:1", flag, path]).fails(1, &[flag, path]);
     }

@@ -128,7 +128,8 @@ async fn what_the_host_rejects_is_not_contacted() {
     assert_eq!(
         error.to_string(),
         format!(
-            "{} is not accepted: the rule for {registry} (docker) of the trust policy {} is to reject",
+            "Source image rejected: {0}: the rule for {registry} (docker) of the trust policy {1} is to reject: Running \
+             image {0} is rejected by policy.",
             scene.reference(),
             scene.path("etc/containers/policy.json").display()
         )
@@ -216,8 +217,9 @@ async fn the_programs_say_why() {
     pull("strict.json").fails(
         1,
         &[
-            &format!("{reference} is not accepted"),
-            "demands a signature (sigstoreSigned)",
+            &format!("Source image rejected: {reference}: "),
+            "demands a signature by a key of /k (sigstoreSigned)",
+            "the key file /k cannot be read",
             "strict.json",
         ],
     );

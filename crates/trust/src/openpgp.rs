@@ -13,6 +13,7 @@ mod signature;
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -114,6 +115,12 @@ impl Signed {
 /// versions of the containers' tools.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NativeOpenPgp;
+
+impl<O: OpenPgp + ?Sized> OpenPgp for Arc<O> {
+    fn open(&self, files: &[KeyFile], now: SystemTime) -> Result<Box<dyn Keyring>, String> {
+        (**self).open(files, now)
+    }
+}
 
 impl OpenPgp for NativeOpenPgp {
     fn open(&self, files: &[KeyFile], now: SystemTime) -> Result<Box<dyn Keyring>, String> {

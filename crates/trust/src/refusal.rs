@@ -142,6 +142,19 @@ impl Refusal {
         self
     }
 
+    /// The refusal among the causes of an error, such as that of a copy that a policy did not allow.
+    #[must_use]
+    pub fn find<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(refusal) = error.downcast_ref() {
+                return Some(refusal);
+            }
+            next = error.source();
+        }
+        None
+    }
+
     /// The kind of the refusal.
     #[must_use]
     pub fn kind(&self) -> RefusalKind {

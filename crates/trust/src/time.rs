@@ -28,6 +28,21 @@ pub(crate) fn seconds(date: [u32; 3], time: [u32; 3]) -> Option<Seconds> {
     Some(days * 86_400 + i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second))
 }
 
+/// A time in UTC as RFC 3339 has it, to the second: `2024-06-01T00:00:00Z`.
+pub(crate) fn shown(seconds: Seconds) -> String {
+    let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153; // from March
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Takes numbers of a fixed width and single characters off a text.
 pub(crate) struct Scanner<'a>(pub(crate) &'a [u8]);
 
@@ -128,6 +143,11 @@ mod tests {
             ([2023, 1, 1], [0, 0, 61], None),
         ] {
             assert_eq!(seconds(date, time), expected, "{date:?} {time:?}");
+            if let Some(seconds) = expected {
+                let ([year, month, day], [hour, minute, second]) = (date, time);
+                let text = format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+                assert_eq!(shown(seconds), text);
+            }
         }
     }
 

@@ -1,9 +1,12 @@
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use wharf_config::{Requirement, RuleOrigin};
 use wharf_reference::Digest;
 
-use crate::{Reason, judge::Accepted};
+use crate::{Reason, judge::Accepted, time::shown};
 
 /// An image that was accepted: which manifest, by which rule, and how each requirement was met.
 ///
@@ -168,6 +171,14 @@ impl SignedTime {
         match self {
             Self::Claimed(time) | Self::Log(time) | Self::Authority(time) => time,
         }
+    }
+}
+
+/// The time in UTC (RFC 3339), to the second.
+impl fmt::Display for SignedTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.time().duration_since(UNIX_EPOCH).unwrap_or_default();
+        f.write_str(&shown(i64::try_from(since.as_secs()).unwrap_or(i64::MAX)))
     }
 }
 

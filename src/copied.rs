@@ -1,0 +1,60 @@
+use wharf_copy::Report;
+use wharf_reference::Digest;
+
+use crate::policy::Admission;
+
+/// The result of [`Client::copy`](crate::Client::copy) and [`Client::push`](crate::Client::push).
+///
+/// ```no_run
+/// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+/// let copied = client.copy("docker://quay.io/fedora/fedora:latest", "oci:images:fedora").await?;
+/// println!("{}: {} bytes moved", copied.digest(), copied.report().bytes_copied());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Copied {
+    report: Report,
+    #[cfg(feature = "trust")]
+    verdicts: Vec<wharf_trust::Verdict>,
+}
+
+impl Copied {
+    #[cfg(feature = "trust")]
+    pub(crate) fn new(report: Report, admission: Admission) -> Self {
+        let verdicts = admission.into_verdicts();
+        Self { report, verdicts }
+    }
+
+    #[cfg(not(feature = "trust"))]
+    pub(crate) const fn new(report: Report, _: Admission) -> Self {
+        Self { report }
+    }
+
+    /// The digest of the image at the destination, or of the index if it was copied as a whole.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        self.report.digest()
+    }
+
+    /// The report of the copy: which content moved, and how many bytes.
+    #[must_use]
+    pub const fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The verdicts by which the image was accepted; empty if nothing was demanded of it. Of an index that was
+    /// copied as a whole, each image has one.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// let copied = client.copy("docker://registry.example.com/app:1", "oci:images:app").await?;
+    /// let is_signed = copied.verdicts().iter().any(|verdict| verdict.is_signed());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "trust")]
+    pub fn verdicts(&self) -> &[wharf_trust::Verdict] {
+        &self.verdicts
+    }
+}

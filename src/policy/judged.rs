@@ -1,0 +1,187 @@
+//! By `wharf-trust`: a gate that judges each image by the signatures that its source has.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use wharf_config::{Policy, Requirement};
+use wharf_content::{Error, ErrorKind, Gate, Manifest, Rejection, Role, Source, Target};
+use wharf_copy::Options;
+use wharf_trust::{ImageName, OpenPgp, Subject, Trust, Verdict};
+
+use super::Named;
+use crate::{
+    sync::{LockExt as _, blocking},
+    warnings::Warnings,
+};
+
+/// What the program demands beside the policy.
+#[derive(Default)]
+pub(crate) struct Demands {
+    pub(crate) requirements: Vec<Requirement>,
+    pub(crate) must_be_signed: bool,
+    pub(crate) openpgp: Option<Arc<dyn OpenPgp>>,
+}
+
+/// The policy of the host and the demands of the program.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    /// `None` if nobody demands anything.
+    trust: Option<Trust>,
+    warnings: Arc<Warnings>,
+}
+
+impl Guard {
+    pub(crate) fn new(policy: Option<Policy>, demands: Demands, warnings: Arc<Warnings>) -> Self {
+        let Demands {
+            requirements,
+            must_be_signed,
+            openpgp,
+        } = demands;
+        if policy.is_none() && requirements.is_empty() && !must_be_signed {
+            let trust = None;
+            return Self { trust, warnings };
+        }
+        let mut trust = match policy {
+            Some(policy) => requirements.into_iter().fold(Trust::new(policy), Trust::and),
+            None => Trust::of(requirements),
+        };
+        if must_be_signed {
+            trust = trust.require_signed();
+        }
+        if let Some(engine) = openpgp {
+            trust = trust.with_openpgp(engine);
+        }
+        let trust = Some(trust.with_blocking(|work| async {
+            blocking(work).await.ok(); // work that broke off has judged nothing
+        }));
+        Self { trust, warnings }
+    }
+
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        self.trust.as_ref()?.policy()
+    }
+
+    pub(super) fn listener(&self) -> &Warnings {
+        &self.warnings
+    }
+
+    /// Refuses an image at once if its signatures do not matter. No request is sent, and no gate is made for
+    /// an image that may be anything.
+    pub(crate) fn admit(&self, source: &Arc<dyn Source>, target: &Target) -> Result<Admission, Error> {
+        let Some(trust) = &self.trust else {
+            return Ok(Admission(None));
+        };
+        let name = self.image(&**source, target)?;
+        let wanted = trust.wanted(name.clone()).map_err(refused)?;
+        if wanted.is_nothing() {
+            return Ok(Admission(None));
+        }
+        Ok(Admission(Some(Arc::new(TrustGate {
+            trust: trust.clone(),
+            name,
+            source: Arc::clone(source),
+            verdicts: Mutex::default(),
+        }))))
+    }
+
+    /// Judges a manifest that the source has, without copying anything. `read` gives the manifest, and the
+    /// index that it is an instance of.
+    pub(crate) async fn verify<F>(
+        &self,
+        source: &dyn Source,
+        target: &Target,
+        read: F,
+    ) -> Result<Verdict, Error>
+    where
+        F: Future<Output = Result<(Manifest, Manifest), Error>>,
+    {
+        let Some(trust) = &self.trust else {
+            let message = "there is nothing to verify by: the host has no trust policy (policy.json), and the program \
+                           demands no signature";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        };
+        let name = self.image(source, target)?;
+        trust.wanted(name.clone()).map_err(refused)?;
+        let (top, chosen) = read.await?;
+        let mut subject = Subject::new(&chosen, name);
+        if top.digest() != chosen.digest() {
+            subject = subject.with_index(top.digest());
+        }
+        let judged = trust.judge_from(&subject, source).await;
+        judged.map_err(|rejection| rejection.into_error(chosen.digest()))
+    }
+
+    fn image(&self, source: &dyn Source, target: &Target) -> Result<ImageName, Error> {
+        Ok(match self.named(&source.location(), target)? {
+            Named::Reference(reference) => ImageName::Reference(reference),
+            Named::Directory(directory) => ImageName::Layout(directory),
+            Named::Nothing => ImageName::Unnamed,
+        })
+    }
+}
+
+fn refused(refusal: wharf_trust::Refusal) -> Error {
+    Error::new(ErrorKind::Rejected, refusal.to_string()).with_source(refusal)
+}
+
+/// An image that may be copied if its gate admits it; `None` if it may be anything.
+pub(crate) struct Admission(Option<Arc<TrustGate>>);
+
+impl Admission {
+    /// Adds the gate to the options of the copy.
+    pub(crate) fn apply(&self, options: Options) -> Options {
+        match &self.0 {
+            Some(gate) => options.with_gate(Arc::clone(gate)),
+            None => options,
+        }
+    }
+
+    /// The verdicts about the images that the gate admitted.
+    pub(crate) fn into_verdicts(self) -> Vec<Verdict> {
+        let gate = self.0;
+        gate.map_or_else(Vec::new, |gate| mem::take(&mut *gate.verdicts.locked()))
+    }
+}
+
+struct TrustGate {
+    trust: Trust,
+    name: ImageName,
+    source: Arc<dyn Source>,
+    verdicts: Mutex<Vec<Verdict>>,
+}
+
+#[async_trait]
+impl Gate for TrustGate {
+    /// Judges images. Of an index the images that are copied are judged, each by signatures of its own; a
+    /// referrer comes with the image that it belongs to, which is.
+    async fn admit(&self, manifest: &Manifest, role: &Role) -> Result<(), Rejection> {
+        let subject = Subject::new(manifest, self.name.clone());
+        let subject = match role {
+            Role::Referrer => return Ok(()),
+            Role::Index => return has_images_alone(manifest),
+            Role::Instance { index } => subject.with_index(index),
+            _ => subject,
+        };
+        let verdict = self.trust.judge_from(&subject, &*self.source).await?;
+        self.verdicts.locked().push(verdict);
+        Ok(())
+    }
+}
+
+/// Refuses an index with content that nobody judges.
+fn has_images_alone(index: &Manifest) -> Result<(), Rejection> {
+    let entries = index.manifests();
+    match entries.iter().find(|entry| !entry.media_type().is_manifest()) {
+        Some(other) => Err(Rejection::new(format!(
+            "a signature is demanded, and the index lists {}, which is no image that could be signed",
+            other.digest()
+        ))),
+        None if entries.is_empty() => Err(Rejection::new(
+            "a signature is demanded, and the index lists no image that could be signed",
+        )),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,67 @@
+//! Applies the host's trust policy, and the program's requirements, to images before they are copied.
+
+#[cfg(feature = "trust")]
+mod judged;
+#[cfg(not(feature = "trust"))]
+mod unjudged;
+
+use std::path::{Path, PathBuf};
+
+use wharf_config::ConfigWarning;
+use wharf_content::{Error, ErrorKind, Location, Target};
+use wharf_reference::Reference;
+
+use crate::warnings::Warning;
+
+#[cfg(feature = "trust")]
+pub(crate) use self::judged::{Admission, Demands, Guard};
+#[cfg(not(feature = "trust"))]
+pub(crate) use self::unjudged::{Admission, Demands, Guard};
+
+/// The name that selects the rule of the policy for an image.
+enum Named {
+    /// The name that the user knows the image by, whichever candidate serves it.
+    Reference(Reference),
+    /// The directory of a layout, without symbolic links: rules are for the directory itself, whatever leads
+    /// to it.
+    Directory(PathBuf),
+    /// The default of the policy applies.
+    Nothing,
+}
+
+impl Guard {
+    /// The warnings about the trust policy; empty if no policy applies.
+    pub(crate) fn warnings(&self) -> &[ConfigWarning] {
+        self.policy().map_or(&[], wharf_config::Policy::warnings)
+    }
+
+    /// The name of what is at a target. Of a reference with a tag and a digest, the digest counts.
+    fn named(&self, location: &Location, target: &Target) -> Result<Named, Error> {
+        match location {
+            Location::Repository(repository) => {
+                let reference = Reference::new(repository);
+                let reference = match target {
+                    Target::Digest(digest) => reference.with_digest(digest),
+                    Target::Name(name) => reference.with_tag(&name.to_tag()?),
+                };
+                let policy = self.policy();
+                if let Some(warning) = policy.and_then(|policy| policy.overlooked(&reference)) {
+                    self.listener().warn(Warning::Configuration(warning));
+                }
+                Ok(Named::Reference(reference))
+            }
+            Location::Directory(directory) => resolved(directory).map(Named::Directory),
+            _ => Ok(Named::Nothing),
+        }
+    }
+}
+
+fn resolved(directory: &Path) -> Result<PathBuf, Error> {
+    directory.canonicalize().map_err(|error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Storage,
+        };
+        Error::new(kind, format!("cannot find {}", directory.display())).with_source(error)
+    })
+}

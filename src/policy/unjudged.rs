@@ -1,0 +1,67 @@
+//! Without `wharf-trust`: what demands a signature is refused.
+
+use std::{fmt::Display, sync::Arc};
+
+use wharf_config::{Policy, Rule};
+use wharf_content::{Error, ErrorKind, Source, Target};
+use wharf_copy::Options;
+
+use super::Named;
+use crate::warnings::Warnings;
+
+/// The requirements of the program: there are none.
+#[derive(Debug, Default)]
+pub(crate) struct Demands;
+
+/// The policy is evaluated before any request: no rule that can be met here depends on the image's bytes.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    policy: Option<Policy>,
+    warnings: Arc<Warnings>,
+}
+
+impl Guard {
+    pub(crate) const fn new(policy: Option<Policy>, _: Demands, warnings: Arc<Warnings>) -> Self {
+        Self { policy, warnings }
+    }
+
+    pub(super) const fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
+    pub(super) fn listener(&self) -> &Warnings {
+        &self.warnings
+    }
+
+    /// Admits an image, or refuses it at once.
+    pub(crate) fn admit(&self, source: &Arc<dyn Source>, target: &Target) -> Result<Admission, Error> {
+        let Some(policy) = &self.policy else {
+            return Ok(Admission);
+        };
+        let location = source.location();
+        match self.named(&location, target)? {
+            Named::Reference(reference) => check(policy.rule_for(&reference), &reference),
+            Named::Directory(directory) => check(policy.rule_for_layout(&directory), &directory.display()),
+            Named::Nothing => check(policy.default_rule(), &location),
+        }
+    }
+}
+
+fn check(rule: Rule<'_>, what: &dyn Display) -> Result<Admission, Error> {
+    match rule.check() {
+        Ok(()) => Ok(Admission),
+        Err(refusal) => {
+            let message = format!("Source image rejected: {what}: {refusal}");
+            Err(Error::new(ErrorKind::Rejected, message))
+        }
+    }
+}
+
+/// Nothing is left to be judged.
+pub(crate) struct Admission;
+
+impl Admission {
+    pub(crate) const fn apply(&self, options: Options) -> Options {
+        options
+    }
+}
