@@ -162,11 +162,25 @@ fn layers_are_read_without_a_runtime_or_a_network() {
             "wharf-layer must not reach {target}"
         );
     }
-    // An archive is read and written with what the family has anyway.
+    // An archive is read and written with what the family has anyway; each codec brings itself.
     let family = tree(&["--package=wharf-content"]);
-    let alone = tree(&["--package=wharf-layer", "--no-default-features"]);
-    let added: Vec<&String> = alone.keys().filter(|name| !family.contains_key(*name)).collect();
-    assert_eq!(added, ["wharf-layer"]);
+    for (features, expected) in [
+        ("", [].as_slice()),
+        ("gzip", &["zlib-rs"]),
+        ("zstd", &["zstd", "zstd-safe", "zstd-sys"]),
+    ] {
+        let brought = tree(&[
+            "--package=wharf-layer",
+            "--no-default-features",
+            "--features",
+            features,
+        ]);
+        let added: Vec<&String> = brought
+            .keys()
+            .filter(|name| *name != "wharf-layer" && !family.contains_key(*name))
+            .collect();
+        assert_eq!(added, expected, "{features}");
+    }
     assert!(!tree(&["--package=wharf"]).contains_key("wharf-layer"));
 }
 

@@ -1,24 +1,60 @@
-//! Layers of container images: tar archives, read and written without I/O and with limits.
+//! Layers of container images: tar, gzip and zstd, read and written without I/O, with limits and digests.
 //!
 //! ```
-//! use wharf_layer::tar::{Event, Limits, Reader};
+//! use wharf_layer::{Codec, Decoder, Encoder, Level, Limits, Profile};
+//! use wharf_layer::tar::{Member, Writer};
 //!
-//! let archive = [0; 1024]; // two blocks of zeros: an archive without members
-//! let mut reader = Reader::new(Limits::default());
-//! let mut input = archive.as_slice();
-//! while let Some(event) = reader.next_event(&mut input)? {
-//!     if let Event::Member { member, .. } = event {
-//!         println!("{}", String::from_utf8_lossy(member.name()));
-//!     }
-//! }
-//! assert!(reader.finish()?.ended);
+//! let mut tar = Writer::new();
+//! let directory = tar.member(&Member::directory("etc")?)?;
+//! tar.end_member()?;
+//!
+//! let mut layer = Vec::new();
+//! let mut encoder = Encoder::new(Profile::V1, Level::default_of(Codec::Gzip), 1).with_diff_id(true);
+//! encoder.encode(&directory, &mut layer)?;
+//! encoder.encode(tar.finish()?, &mut layer)?;
+//! let diff_id = encoder.finish(&mut layer)?.diff_id.unwrap();
+//! # let mut decoder = Decoder::new(Codec::Gzip, Limits::default()).with_diff_id(diff_id)?;
+//! # let mut input = layer.as_slice();
+//! # while decoder.decode(&mut input, &mut [0; 100])? > 0 {}
+//! # assert_eq!(decoder.finish()?.size, 512 + 1024);
 //! # Ok::<(), wharf_layer::Error>(())
 //! ```
 //!
 //! The crate opens no file and no connection, has no runtime, and unpacks nothing to a disk.
+//!
+//! [`Decoder`] and [`Encoder`] are for the compression of a layer, [`tar`] is for what is in it. Each takes and
+//! returns bytes, so one feeds the other, on any thread. What comes from strangers is bounded by [`Limits`] and
+//! [`tar::Limits`].
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `gzip` (default) | [`Decoder`] and [`Encoder`], for plain and gzip |
+//! | `zstd` | [`Decoder`] and [`Encoder`], for plain and zstd; builds a library in C |
+//!
+//! Without both, the crate is the module [`tar`] alone.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc)]
 
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod codec;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod decode;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod encode;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod level;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod limits;
 pub mod tar;
 
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+pub use codec::{Codec, MAGIC_SIZE};
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+pub use decode::{Decoded, Decoder};
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+pub use encode::{Encoded, Encoder};
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+pub use level::{Level, Profile};
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+pub use limits::Limits;
 pub use wharf_content::{Error, ErrorKind};

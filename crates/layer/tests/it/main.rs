@@ -1,4 +1,4 @@
-//! Layers from outside: archives as strangers make them.
+//! Layers from outside: archives and compressed content as strangers make them.
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -7,9 +7,21 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod bombs;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod coded;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod decoder;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod encoder;
+#[cfg(feature = "gzip")]
+mod gzip_members;
 mod raw;
 mod tar_extensions;
 mod tar_names;
 mod tar_reader;
 mod tar_round_trip;
 mod tar_writer;
+#[cfg(feature = "zstd")]
+mod zstd_frames;

@@ -14,12 +14,13 @@ pub(super) struct Setting {
 }
 
 /// The structs whose public fields are limits, and where they are.
-const STRUCTS: [(&str, &str, &str); 3] = [
+const STRUCTS: [(&str, &str, &str); 4] = [
     (
         "wharf_http::RetryPolicy",
         "RetryPolicy",
         "crates/http/src/retry.rs",
     ),
+    ("wharf_layer::Limits", "Limits", "crates/layer/src/limits.rs"),
     (
         "wharf_layer::tar::Limits",
         "Limits",
