@@ -47,7 +47,8 @@
 //! # Deviation
 //!
 //! Of `sigstoreSigned`: a certificate of Fulcio's must be for code signing, and a certificate that signs
-//! images must not be an authority's; the base64 of a signature has no line breaks but those of `openssl` and
+//! images must not be an authority's; an authority with name constraints to emails or URIs issues no
+//! certificate with one; the base64 of a signature has no line breaks but those of `openssl` and
 //! `base64`; key files hold one key and nothing else.
 //!
 //! # Features

@@ -51,8 +51,9 @@ const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
 /// that every certificate of it, the anchor too, was valid at `time`, and that all are for `purpose`. Returns
 /// the certificate that issued the leaf.
 ///
-/// An anchor that is no authority, may not sign certificates, is for another purpose or is not valid then is
-/// left out before the search, so that a leaf in a file of authorities issues nothing.
+/// An anchor that is no authority, may not sign certificates, is for another purpose, has a critical extension
+/// that is not known or is not valid then is left out before the search, so that a leaf in a file of
+/// authorities issues nothing.
 pub(crate) fn verify<'a>(
     leaf: &Certificate,
     anchors: &'a [Certificate],
@@ -66,7 +67,11 @@ pub(crate) fn verify<'a>(
             "the certificate is itself one of the trusted authorities",
         ));
     }
-    let fit = |certificate: &&Certificate| certificate.may_issue() && certificate.is_for(purpose.oid());
+    let fit = |certificate: &&Certificate| {
+        certificate.may_issue()
+            && certificate.is_for(purpose.oid())
+            && !certificate.has_unknown_critical_extension()
+    };
     let anchors: Vec<&Certificate> = anchors
         .iter()
         .filter(|anchor| fit(anchor) && anchor.is_valid_at(time))
@@ -181,7 +186,38 @@ pub(crate) fn is_for_host(leaf: &Certificate, host: &str) -> Result<bool, Proble
 }
 
 fn rejected(what: &str, error: &webpki::Error) -> Problem {
-    Problem::new(format!("{what}: {error:?}"))
+    Problem::new(format!("{what}: {}", in_words(error)))
+}
+
+fn in_words(error: &webpki::Error) -> String {
+    use webpki::Error;
+    let text = match error {
+        Error::UnknownIssuer => "nobody who is trusted issued one of the path",
+        Error::CertExpired { .. } => "one of the path has expired",
+        Error::CertNotValidYet { .. } => "one of the path is not yet valid",
+        Error::InvalidSignatureForPublicKey => {
+            "one of the path is not signed by its issuer, or by an RSA key of less than 2048 or more than 8192 bits"
+        }
+        Error::NameConstraintViolation => {
+            "an authority may not issue for a name that the certificate has; of names, constraints to hosts and \
+             addresses are understood, and those to emails and URIs refuse"
+        }
+        Error::PathLenConstraintViolated => "an authority may not have so many others below it",
+        Error::RequiredEkuNotFoundContext(_) => "one of the path is for another purpose",
+        Error::UnsupportedCriticalExtension => {
+            "one of the path has a critical extension that is not supported"
+        }
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            "one of the path is signed with an algorithm that is not supported"
+        }
+        Error::MaximumNameConstraintComparisonsExceeded
+        | Error::MaximumPathBuildCallsExceeded
+        | Error::MaximumPathDepthExceeded
+        | Error::MaximumSignatureChecksExceeded => "there are too many ways to try",
+        other => return format!("one of the path is malformed ({other:?})"),
+    };
+    text.to_owned()
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub(crate) mod oid {
     pub(super) const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
     pub(super) const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
     pub(super) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+    pub(super) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
+    pub(super) const REVOCATION_LISTS: &[u8] = &[0x55, 0x1d, 0x1f];
     pub(super) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
     pub(crate) const CODE_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x03];
     pub(crate) const TIME_STAMPING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08];
@@ -122,6 +124,21 @@ impl Certificate {
     pub(crate) fn may_issue(&self) -> bool {
         // keyCertSign is bit 5, counted from the first.
         self.authority.is_some() && self.key_usage.is_none_or(|usage| usage & (1 << (15 - 5)) != 0)
+    }
+
+    /// Whether it has a critical extension that nobody here knows. rustls-webpki refuses such certificates, but
+    /// reads no more of an anchor than its name, key and name constraints.
+    pub(crate) fn has_unknown_critical_extension(&self) -> bool {
+        const KNOWN: [&[u8]; 6] = [
+            oid::KEY_USAGE,
+            oid::ALTERNATIVE_NAMES,
+            oid::BASIC_CONSTRAINTS,
+            oid::NAME_CONSTRAINTS,
+            oid::REVOCATION_LISTS,
+            oid::EXTENDED_KEY_USAGE,
+        ];
+        let mut extensions = self.extensions.iter();
+        extensions.any(|extension| extension.critical && !KNOWN.contains(&extension.oid.as_slice()))
     }
 
     /// Whether it is for this purpose, or for all because it names none.

@@ -5,5 +5,6 @@ mod kit;
 mod missing;
 mod robust;
 mod roots;
+mod statements;
 mod swaps;
 mod verdicts;

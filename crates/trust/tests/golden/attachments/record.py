@@ -77,8 +77,8 @@ def sign(key, data, hash=SHA256):
     """A signature, the same whenever it is asked for the same."""
     wanted = (id(key), data, hash.name)
     if wanted not in MADE:
-        MADE[wanted] = sign_anew(key, data, hash)
-    return MADE[wanted]
+        MADE[wanted] = (sign_anew(key, data, hash), key)  # the key lives on, so that no other has its id
+    return MADE[wanted][0]
 
 
 def sign_anew(key, data, hash):
@@ -173,8 +173,20 @@ def moment(seconds):
 
 
 class Authority:
-    def __init__(self, name, issuer=None, ca=True, begin=NOW - 400 * DAY, end=NOW + 9000 * DAY, usages=None, length=None):
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(
+        self,
+        name,
+        issuer=None,
+        ca=True,
+        begin=NOW - 400 * DAY,
+        end=NOW + 9000 * DAY,
+        usages=None,
+        length=None,
+        extensions=(),
+        key=None,
+        hash=SHA256,
+    ):
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         issuer_name = issuer.name if issuer else name
         self.name = name
         builder = (
@@ -190,7 +202,9 @@ class Authority:
         )
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        self.certificate = builder.sign(issuer.key if issuer else self.key, hashes.SHA256())
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        self.certificate = builder.sign(issuer.key if issuer else self.key, hash)
 
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
@@ -209,8 +223,22 @@ CODE = [ExtendedKeyUsageOID.CODE_SIGNING]
 class Leaf:
     """A certificate of a signer, with its key."""
 
-    def __init__(self, issuer, names=None, oidc=ISSUER, oidc2=None, usages=CODE, ca=False, begin=None, end=None, cn=None):
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(
+        self,
+        issuer,
+        names=None,
+        oidc=ISSUER,
+        oidc2=None,
+        usages=CODE,
+        ca=False,
+        begin=None,
+        end=None,
+        cn=None,
+        extensions=(),
+        key=None,
+        hash=SHA256,
+    ):
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         begin = LOGGED - 300 if begin is None else begin
         end = LOGGED + 300 if end is None else end
         builder = (
@@ -234,7 +262,9 @@ class Leaf:
             if value:
                 oid = ObjectIdentifier(f"1.3.6.1.4.1.57264.1.{number}")
                 builder = builder.add_extension(x509.UnrecognizedExtension(oid, value), critical=False)
-        self.certificate = builder.sign(issuer.key, hashes.SHA256())
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        self.certificate = builder.sign(issuer.key, hash)
 
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
@@ -651,6 +681,71 @@ def certificate_cases():
         case(f"pki, the certificate: an address, {host} is wanted", by_pki(subjectHostname=host), [certified(address, chain)])
 
 
+def constraint_cases():
+    """Certificates with what a reader must understand or refuse."""
+    email, uri, dns = x509.RFC822Name, x509.UniformResourceIdentifier, x509.DNSName
+    network = x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))
+    address = x509.IPAddress(ipaddress.ip_address("192.0.2.1"))
+    years = {"begin": NOW - DAY, "end": NOW + 9000 * DAY, "oidc": None}
+    host = "signer.example.com"
+    both = [email(EMAIL), dns(host)]
+    permitted = lambda *names: x509.NameConstraints(list(names), None)
+    excluded = lambda *names: x509.NameConstraints(None, list(names))
+    for name, constraints, names, subject in [
+        ("the email's host permitted", permitted(email("example.com")), [email(EMAIL)], {"subjectEmail": EMAIL}),
+        ("the email itself permitted", permitted(email(EMAIL)), [email(EMAIL)], {"subjectEmail": EMAIL}),
+        ("another email's host permitted", permitted(email("example.org")), [email(EMAIL)], {"subjectEmail": EMAIL}),
+        ("the email's host excluded", excluded(email("example.com")), [email(EMAIL)], {"subjectEmail": EMAIL}),
+        ("another email's host excluded", excluded(email("example.org")), [email(EMAIL)], {"subjectEmail": EMAIL}),
+        ("the host permitted", permitted(dns("example.com")), [dns(host)], {"subjectHostname": host}),
+        ("the host permitted, by email", permitted(dns("example.com")), both, {"subjectEmail": EMAIL}),
+        ("another host permitted", permitted(dns("example.org")), [dns(host)], {"subjectHostname": host}),
+        ("another host permitted, by email", permitted(dns("example.org")), both, {"subjectEmail": EMAIL}),
+        ("the host excluded", excluded(dns("example.com")), [dns(host)], {"subjectHostname": host}),
+        ("the address permitted", permitted(network), [address], {"subjectHostname": "192.0.2.1"}),
+        ("the address excluded", excluded(network), [address], {"subjectHostname": "192.0.2.1"}),
+        ("a URI's host permitted", permitted(uri("example.com")), [*both, uri("https://example.com/a")], {"subjectEmail": EMAIL}),
+        ("another URI's host permitted", permitted(uri("example.org")), [*both, uri("https://example.com/a")], {"subjectEmail": EMAIL}),
+        ("a URI's host excluded", excluded(uri("example.com")), [*both, uri("https://example.com/a")], {"subjectEmail": EMAIL}),
+    ]:
+        for where, of_root, of_other in [("an authority", (), [(constraints, True)]), ("a root", [(constraints, True)], ())]:
+            root = Authority("constrained root", extensions=of_root)
+            between = Authority("constrained", root, extensions=of_other)
+            FILES[f"{where}, {name}.pem"] = root.pem()
+            leaf = Leaf(between, names, **years)
+            requirement = by_pki(f"{where}, {name}.pem", **subject)
+            case(f"constraints of {where}: {name}", requirement, [certified(leaf, [between, root])])
+    unknown = x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4.5"), b"\x05\0")
+    must, may = [(unknown, True)], [(unknown, False)]
+    p384, rsa2048 = ec.generate_private_key(ec.SECP384R1()), KEYS["rsa2048"]
+    for name, top, middle, bottom in [
+        ("an unknown extension", {}, {}, {"extensions": may}),
+        ("an unknown critical extension", {}, {}, {"extensions": must}),
+        ("an authority with an unknown extension", {}, {"extensions": may}, {}),
+        ("an authority with an unknown critical extension", {}, {"extensions": must}, {}),
+        ("a root with an unknown critical extension", {"extensions": must}, {}, {}),
+        ("an authority with P-384", {}, {"key": p384}, {}),
+        ("an authority with P-384, by SHA-384", {}, {"key": p384}, {"hash": SHA384}),
+        ("an authority with P-256, by SHA-384", {}, {}, {"hash": SHA384}),
+        ("an authority with RSA", {}, {"key": rsa2048}, {}),
+        ("an authority with RSA, by SHA-512", {}, {"key": rsa2048}, {"hash": SHA512}),
+        ("an authority with RSA 1024", {}, {"key": KEYS["rsa1024"]}, {}),
+        ("an authority with P-521", {}, {"key": KEYS["p521"]}, {}),
+        ("an authority with Ed25519", {}, {"key": KEYS["ed25519"]}, {"hash": None}),
+        ("a signer with RSA", {}, {}, {"key": rsa2048}),
+        ("a signer with P-384", {}, {}, {"key": KEYS["p384"]}),
+        ("a signer with P-521", {}, {}, {"key": KEYS["p521"]}),
+        ("a signer with Ed25519", {}, {}, {"key": KEYS["ed25519"]}),
+        ("a signer with RSA 1024", {}, {}, {"key": KEYS["rsa1024"]}),
+    ]:
+        root = Authority("other root", **top)
+        between = Authority("other authority", root, **middle)
+        FILES[f"{name}.pem"] = root.pem()
+        leaf = Leaf(between, both, **years, **bottom)
+        requirement = by_pki(f"{name}.pem", subjectEmail=EMAIL)
+        case(f"extensions and keys: {name}", requirement, [certified(leaf, [between, root])])
+
+
 # The registry.
 
 
@@ -811,7 +906,7 @@ def main():
         skopeo.signatures()
         push_image("n/app", "1", "2")
         push_image("n/none", "1")
-        for cases in [key_cases, signature_cases, payload_cases, identity_cases, policy_cases, log_cases, certificate_cases]:
+        for cases in [key_cases, signature_cases, payload_cases, identity_cases, policy_cases, log_cases, certificate_cases, constraint_cases]:
             cases()
         for name, text in FILES.items():
             (skopeo.files / name).write_text(text)
