@@ -64,6 +64,7 @@ impl Plan {
         let platform_mismatch = self.move_blobs(&progress, &mut outcomes).await?;
         self.push_levels(&progress).await?;
         self.push_root(&progress).await?;
+        let signatures = self.write_signatures().await?;
         if let (Some(stated), Some(actual)) = (&self.platform, &platform_mismatch) {
             let message = format!(
                 "the index states {} for {}, but its config states {}",
@@ -84,6 +85,7 @@ impl Plan {
             platform: self.platform,
             platform_mismatch,
             outcomes: descriptors.zip(outcomes).collect(),
+            signatures,
             bytes_moved: progress.bytes.load(Ordering::Relaxed),
             warnings: self.warnings,
         })

@@ -29,7 +29,8 @@
 //! The execution first checks for each blob whether the sink has it or can mount it, while others are
 //! copied. Each blob is copied on a task of its own, so that blobs are hashed on several cores. Manifests
 //! follow from the leaves up, those of one level concurrently; then [`Referrers`], if requested; the root
-//! and its name last, so that a name never points at an incomplete image.
+//! and its name last, so that a name never points at an incomplete image. [`Signatures`] that are carried or made
+//! follow the name: an image without them is complete, and the same copy adds them.
 //!
 //! An interrupted copy has no state of its own. The same call in this or another process skips what is
 //! complete, and the sink resumes blobs of which it has a part. Dropping the future aborts all tasks, and
@@ -51,6 +52,7 @@
 //! | within one registry | 3 + ⌈*n*/32⌉ | manifest; root asked for; blobs mounted unasked; root |
 //! | each level of an index | 2, and 1 for the manifests | asked for; read; pushed |
 //! | each depth of referrers | 3, and 1 for the manifests | listed; asked for; read; pushed |
+//! | signatures, if they are carried | those of the source's kinds, read side by side | before the blobs; written after the name |
 //!
 //! The sink is asked for the root before its blobs. That costs a round trip, but if nothing has changed the
 //! answer makes all other questions unnecessary. [`Options::with_byte_budget`] says why 32 blobs are copied
@@ -75,6 +77,7 @@ mod referrers;
 mod report;
 mod schedule;
 mod selection;
+mod signatures;
 mod transfer;
 mod walk;
 
@@ -84,6 +87,7 @@ pub use prepare::plan;
 pub use referrers::Referrers;
 pub use report::Report;
 pub use selection::{Selection, select};
+pub use signatures::{SignatureCounts, Signatures};
 #[doc(no_inline)]
 pub use wharf_content::{
     Gate, MAX_DEPTH, MAX_ITEMS, MAX_MANIFEST_BYTES, MAX_MANIFESTS, Rejection, Role, Visits,

@@ -4,9 +4,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use wharf_content::{Event, Gate, Name, Progress, Totals};
+use wharf_content::{Event, Gate, Name, Progress, Sign, Totals};
+use wharf_reference::Reference;
 
-use crate::{Referrers, Selection};
+use crate::{Referrers, Selection, Signatures, signatures::SignatureOptions};
 
 /// The settings of a copy; pull and push take them too.
 ///
@@ -33,6 +34,7 @@ pub struct Options {
     pub(crate) budget: u64,
     pub(crate) max_size: Option<u64>,
     pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) signatures: SignatureOptions,
     pub(crate) gates: Vec<Arc<dyn Gate>>,
 }
 
@@ -49,6 +51,7 @@ impl Default for Options {
             budget: 32 << 20,
             max_size: None,
             progress: Arc::new(()),
+            signatures: SignatureOptions::default(),
             gates: Vec::new(),
         }
     }
@@ -100,6 +103,41 @@ impl Options {
     #[must_use]
     pub fn with_referrers(mut self, referrers: Referrers) -> Self {
         self.referrers = Some(referrers);
+        self
+    }
+
+    /// Sets what becomes of the signatures that the image has at the source. Default: they are not read.
+    #[must_use]
+    pub const fn with_signatures(mut self, signatures: Signatures) -> Self {
+        self.signatures.carry = signatures;
+        self
+    }
+
+    /// Sets whether the signatures of indexes are carried with those of their images. Default: `true`. A copy of some of
+    /// the images of an index does not need them.
+    #[must_use]
+    pub const fn with_index_signatures(mut self, carried: bool) -> Self {
+        self.signatures.of_indexes = carried;
+        self
+    }
+
+    /// Sets the signers that sign every manifest that is copied: the image, or the index and each of its images that is
+    /// copied. Signatures are made and written after the image is complete; a failure leaves the image unsigned. A sink
+    /// that does not keep signatures of a signer's kind fails the copy before anything is written.
+    ///
+    /// Signatures are for the name of the image in the registry that it is copied to, with its tag, or its digest if it gets
+    /// no tag; [`Options::with_sign_identity`] sets another.
+    #[must_use]
+    pub fn with_signers(mut self, signers: impl IntoIterator<Item = impl Sign + 'static>) -> Self {
+        let signers = signers.into_iter();
+        self.signatures.signers = signers.map(|signer| Arc::new(signer) as Arc<dyn Sign>).collect();
+        self
+    }
+
+    /// Sets the name that the signers sign for. It needs a tag or a digest.
+    #[must_use]
+    pub fn with_sign_identity(mut self, identity: Reference) -> Self {
+        self.signatures.identity = Some(identity);
         self
     }
 
@@ -201,6 +239,9 @@ impl fmt::Debug for Options {
             .field("name", &self.name)
             .field("selection", &self.selection)
             .field("referrers", &self.referrers)
+            .field("signatures", &self.signatures.carry)
+            .field("signers", &self.signatures.signers.len())
+            .field("sign_identity", &self.signatures.identity)
             .field("nondistributable", &self.nondistributable)
             .field("concurrency", &self.concurrency)
             .field("budget", &self.budget)

@@ -2,7 +2,7 @@ use std::fmt;
 
 use wharf_content::{Descriptor, Location, Manifest, Platform};
 
-use crate::{Options, ends::Ends};
+use crate::{Options, ends::Ends, signatures::SignaturePlan};
 
 /// The steps of a copy, decided before anything is written. Made by [`plan`](crate::plan()).
 pub struct Plan {
@@ -16,6 +16,7 @@ pub struct Plan {
     pub(crate) steps: Vec<Step>,
     /// Manifests below the root that are to be pushed, children before parents.
     pub(crate) levels: Vec<Vec<Manifest>>,
+    pub(crate) signatures: SignaturePlan,
     pub(crate) warnings: Vec<String>,
 }
 

@@ -11,6 +11,7 @@ use crate::{
     ends::Ends,
     levels::levels,
     parallel::{each, joined},
+    signatures::SignaturePlan,
     walk::Walk,
 };
 
@@ -73,10 +74,15 @@ pub(crate) async fn walk(
         walk.below_root(&root, present).await?;
         present
     };
+    let manifests = walk.manifests.clone();
     let mut groups = levels(std::mem::take(&mut walk.pending), MAX_DEPTH - 1)?;
     if let Some(wanted) = &options.referrers {
         walk.referrers(wanted).await?;
         groups.extend(levels(std::mem::take(&mut walk.pending), MAX_DEPTH)?);
+    }
+    let (signatures, left_out) = SignaturePlan::make(&ends, &options, &root, manifests).await?;
+    for message in left_out {
+        walk.warn(message);
     }
     let Walk {
         mut steps, warnings, ..
@@ -99,6 +105,7 @@ pub(crate) async fn walk(
         root,
         steps,
         levels: groups,
+        signatures,
         warnings,
     };
     plan.check()?;

@@ -1,4 +1,4 @@
-use std::{collections::HashSet, mem, num::NonZeroUsize};
+use std::{collections::HashSet, num::NonZeroUsize};
 
 use wharf_content::{Descriptor, Error, ErrorKind, Manifest, MediaType, Role};
 use wharf_reference::Digest;
@@ -71,7 +71,8 @@ enum Verdict {
 impl Walk<'_> {
     /// Adds the referrers of the manifests met so far.
     pub(crate) async fn referrers(&mut self, wanted: &Referrers) -> Result<(), Error> {
-        let mut subjects = mem::take(&mut self.manifests);
+        let met = self.manifests.iter().map(Descriptor::digest);
+        let mut subjects: Vec<Digest> = met.cloned().collect();
         for _ in 0..wanted.depth.get() {
             let lists = subjects
                 .into_iter()

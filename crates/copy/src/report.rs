@@ -1,6 +1,8 @@
 use wharf_content::{Descriptor, Outcome, Platform};
 use wharf_reference::Digest;
 
+use crate::SignatureCounts;
+
 /// The result of a copy; pull and push return it too.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -9,6 +11,7 @@ pub struct Report {
     pub(crate) platform: Option<Platform>,
     pub(crate) platform_mismatch: Option<Platform>,
     pub(crate) outcomes: Vec<(Descriptor, Outcome)>,
+    pub(crate) signatures: SignatureCounts,
     pub(crate) bytes_moved: u64,
     pub(crate) warnings: Vec<String>,
 }
@@ -70,8 +73,14 @@ impl Report {
         self.bytes_moved
     }
 
-    /// Messages for the user that are no failures: referrers that were left out, a platform that index and
-    /// config state differently.
+    /// The numbers of signatures that were carried, made and left out.
+    #[must_use]
+    pub const fn signatures(&self) -> SignatureCounts {
+        self.signatures
+    }
+
+    /// Messages for the user that are no failures: referrers and signatures that were left out, a platform that
+    /// index and config state differently.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

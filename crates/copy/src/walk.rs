@@ -1,7 +1,6 @@
 use std::mem;
 
 use wharf_content::{Descriptor, Error, Event, MAX_DEPTH, Manifest, Platform, Role, Visits};
-use wharf_reference::Digest;
 
 use crate::{
     Action, Options, Selection, Step,
@@ -21,8 +20,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) steps: Vec<Step>,
     /// Manifests to be pushed, other than the root.
     pub(crate) pending: Vec<Manifest>,
-    /// All manifests met.
-    pub(crate) manifests: Vec<Digest>,
+    /// All manifests met, the root first.
+    pub(crate) manifests: Vec<Descriptor>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -47,7 +46,7 @@ impl<'a> Walk<'a> {
     /// Adds the content below the root.
     pub(crate) async fn below_root(&mut self, root: &Manifest, present: bool) -> Result<(), Error> {
         self.visits.add(root.descriptor())?;
-        self.manifests.push(root.digest().clone());
+        self.manifests.push(root.descriptor().clone());
         let mut children = Vec::new();
         self.expand(root, &Role::Index, present, &mut children)?;
         self.below(children).await?;
@@ -93,7 +92,7 @@ impl<'a> Walk<'a> {
             present,
             manifest,
         } = visited;
-        self.manifests.push(descriptor.digest().clone());
+        self.manifests.push(descriptor.clone());
         if let Some(manifest) = &manifest {
             self.expand(manifest, &role, present, children)?;
         }

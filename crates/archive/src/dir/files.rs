@@ -5,8 +5,8 @@ use std::{fs::File, path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use wharf_content::{
-    ByteStream, Descriptor, Error, ErrorKind, MAX_MANIFEST_SIZE, MAX_MANIFESTS, Manifest, OpenBlob,
-    Signature, Wanted,
+    ByteStream, Descriptor, Error, ErrorKind, MAX_MANIFEST_SIZE, MAX_MANIFESTS, MAX_SIGNATURE_SIZE,
+    MAX_SIGNATURES, MAX_SIGNATURES_SIZE, Manifest, OpenBlob, Signature, Wanted,
 };
 use wharf_reference::Digest;
 
@@ -18,13 +18,6 @@ use crate::{
     referrer,
     runtime::blocking,
 };
-
-/// The most signatures of one manifest that are read.
-const MAX_SIGNATURES: usize = 100;
-/// The most bytes of one signature that are read.
-const MAX_SIGNATURE_SIZE: u64 = 4 << 20;
-/// The most bytes of all signatures of one manifest that are read.
-const MAX_SIGNATURES_SIZE: u64 = 32 << 20;
 
 /// An open directory with the files of an image.
 #[derive(Debug)]

@@ -16,4 +16,5 @@ mod refusal;
 mod resume;
 mod round_trips;
 mod selection;
+mod signatures;
 mod test_store;

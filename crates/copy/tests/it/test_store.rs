@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use wharf_content::{
     Blob, BuiltImage, Descriptor, Error, ErrorKind, Hasher, ImageBuilder, Location, Manifest, MediaType,
-    Name, Sink, Source, Target,
+    Name, Signature, Sink, Source, Target, Wanted,
 };
 use wharf_reference::{Algorithm, Digest};
 
@@ -27,6 +27,8 @@ pub(crate) enum Done {
     Mounted(Digest),
     Blob(Digest),
     Manifest(Digest, Option<String>),
+    ReadSignatures(Digest),
+    Signed(Digest),
 }
 
 #[derive(Default)]
@@ -54,6 +56,8 @@ pub(crate) struct TestStore {
     pub(crate) answers_from_cache: bool,
     /// How long a round trip takes; pushing a blob takes two.
     pub(crate) round_trip: Duration,
+    /// The kinds of signatures that it keeps.
+    pub(crate) keeps: Wanted,
     pub(crate) calls: AtomicUsize,
     pub(crate) in_flight: AtomicUsize,
     pub(crate) pushing: AtomicUsize,
@@ -67,6 +71,7 @@ pub(crate) struct Content {
     pub(crate) manifests: HashMap<Digest, Manifest>,
     pub(crate) names: HashMap<String, Digest>,
     pub(crate) referrers: HashMap<Digest, Vec<Descriptor>>,
+    pub(crate) signatures: HashMap<Digest, Vec<Signature>>,
 }
 
 impl Content {
@@ -207,6 +212,18 @@ impl TestStore {
         self.content.lock().unwrap().names.get(name).cloned()
     }
 
+    /// Adds signatures of a manifest.
+    pub(crate) fn sign(&self, manifest: &Manifest, signatures: &[Signature]) {
+        let mut content = self.content.lock().unwrap();
+        let held = content.signatures.entry(manifest.digest().clone()).or_default();
+        held.extend_from_slice(signatures);
+    }
+
+    pub(crate) fn signatures_of(&self, manifest: &Digest) -> Vec<Signature> {
+        let content = self.content.lock().unwrap();
+        content.signatures.get(manifest).cloned().unwrap_or_default()
+    }
+
     /// True if it has everything of a manifest.
     pub(crate) fn is_whole(&self, manifest: &Manifest) -> bool {
         self.content.lock().unwrap().is_whole(manifest.digest())
@@ -315,6 +332,13 @@ impl Source for TestStore {
         call.end(list.unwrap_or_default()).await
     }
 
+    async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
+        assert_eq!(wanted, Wanted::EVERYTHING);
+        let call = self.call(1).await?;
+        self.write_down(Done::ReadSignatures(manifest.clone()));
+        call.end(self.signatures_of(manifest)).await
+    }
+
     fn location(&self) -> Location {
         self.location.clone().unwrap_or(Location::Memory)
     }
@@ -407,6 +431,40 @@ impl Sink for TestStore {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(())
+    }
+
+    async fn accepts_signatures(&self, kinds: Wanted, _: Option<&Name>) -> Result<(), Error> {
+        let call = self.call(0).await?;
+        if self.keeps.includes(kinds) {
+            return call.end(()).await;
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{kinds} are not kept"),
+        ))
+    }
+
+    async fn push_signatures(
+        &self,
+        manifest: &Descriptor,
+        _: Option<&Name>,
+        signatures: &[Signature],
+    ) -> Result<usize, Error> {
+        let call = self.call(1).await?;
+        let mut added = 0;
+        {
+            let mut content = self.content.lock().unwrap();
+            let held = content.signatures.entry(manifest.digest().clone()).or_default();
+            for signature in signatures {
+                assert!(self.keeps.includes(signature.kind()), "{signature:?}");
+                if !held.contains(signature) {
+                    held.push(signature.clone());
+                    added += 1;
+                }
+            }
+        }
+        self.write_down(Done::Signed(manifest.digest().clone()));
+        call.end(added).await
     }
 
     async fn stored_manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {

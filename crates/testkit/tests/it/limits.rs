@@ -30,18 +30,6 @@ const PAIRS: &[[&str; 2]] = &[
         "distribution/src/referrers.rs MAX_REFERRERS",
     ],
     [
-        "archive/src/dir/files.rs MAX_SIGNATURES",
-        "distribution/src/signatures/mod.rs MAX_SIGNATURES",
-    ],
-    [
-        "archive/src/dir/files.rs MAX_SIGNATURE_SIZE",
-        "distribution/src/signatures/mod.rs MAX_SIGNATURE_SIZE",
-    ],
-    [
-        "archive/src/dir/files.rs MAX_SIGNATURES_SIZE",
-        "distribution/src/signatures/mod.rs MAX_SIGNATURES_SIZE",
-    ],
-    [
         "registry/src/auth/jwt.rs MAX_TOKEN",
         "registry/src/auth/tokens.rs MAX_TOKEN",
     ],

@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use wharf_content::{Descriptor, Error, ErrorKind, Location, Name, Sign, Signature, Sink as _};
+use wharf_reference::{Digest, Reference};
+
+use super::{SignatureCounts, SignaturePlan};
+use crate::{Plan, ends::Ends};
+
+impl Plan {
+    /// Makes signatures and writes all of them, those of the root last. It runs on the caller's future, so that nothing
+    /// is written after that future was dropped.
+    pub(crate) async fn write_signatures(&mut self) -> Result<SignatureCounts, Error> {
+        let plan = std::mem::take(&mut self.signatures);
+        let (ends, name) = (&self.ends, self.options.name.as_ref());
+        let signers = &self.options.signatures.signers;
+        let written = plan.write(ends, name, signers).await;
+        written.map_err(|error| unsigned(&ends.sink.location(), name, self.root.digest(), error))
+    }
+}
+
+impl SignaturePlan {
+    async fn write(
+        mut self,
+        ends: &Ends,
+        name: Option<&Name>,
+        signers: &[Arc<dyn Sign>],
+    ) -> Result<SignatureCounts, Error> {
+        // All are made before the first one is written: a signer that fails leaves the image as it is.
+        if let Some(identity) = &self.identity {
+            for signed in &mut self.manifests {
+                for signer in signers {
+                    let made = sign(signer, signed.manifest.digest(), identity).await?;
+                    signed.signatures.push(made);
+                    self.counts.made += 1;
+                }
+            }
+        }
+        for signed in &self.manifests {
+            if signed.signatures.is_empty() {
+                continue;
+            }
+            ends.mount_attachments(&signed.signatures).await?;
+            ends.sink
+                .push_signatures(&signed.manifest, name, &signed.signatures)
+                .await?;
+        }
+        Ok(self.counts)
+    }
+}
+
+impl Ends {
+    /// Mounts the payloads of attachments that the sink can take from the source.
+    async fn mount_attachments(&self, signatures: &[Signature]) -> Result<(), Error> {
+        for signature in signatures {
+            let Signature::Attachment {
+                media_type, payload, ..
+            } = signature
+            else {
+                continue;
+            };
+            let layer = Descriptor::of(media_type.clone(), payload);
+            if let Some(from) = self.mountable(&layer) {
+                self.sink.mount(&layer, &from).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Calls a signer, which may run a program, on a thread for blocking work.
+async fn sign(signer: &Arc<dyn Sign>, manifest: &Digest, identity: &Reference) -> Result<Signature, Error> {
+    let (signer, manifest, identity) = (Arc::clone(signer), manifest.clone(), identity.clone());
+    let signed = tokio::task::spawn_blocking(move || signer.sign(&manifest, &identity)).await;
+    signed.map_err(|error| {
+        Error::new(ErrorKind::Other, "a signer ended without a signature").with_source(error)
+    })?
+}
+
+/// The error of a copy whose image is complete and whose signatures are not.
+fn unsigned(sink: &Location, name: Option<&Name>, root: &Digest, error: Error) -> Error {
+    let named = name.map_or(String::new(), |name| format!(" as {name}"));
+    let message = format!(
+        "{root} is complete in {sink}{named}, but its signatures are not: {error}; the same copy adds them"
+    );
+    Error::new(error.kind(), message).with_source(error)
+}
