@@ -35,7 +35,7 @@ const THREAD_LIFETIME: Duration = Duration::from_millis(100);
 /// How long a blob may wait for its manifest, longer than any push here.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long what is under way may take to end when everybody has left.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Serves, and does what the lines on standard input say, until there are no more.
 pub(crate) fn serve(root: &Path) {
@@ -189,7 +189,7 @@ impl Served {
     /// Waits until everybody is gone and all garbage is too, and measures. What is held is at last what it was
     /// when nobody had come yet, or this ends without that.
     pub(crate) async fn at_rest(&self, empty: Option<&Figures>) -> Figures {
-        let given_up = Instant::now() + PATIENCE;
+        let given_up = Instant::now() + TIMEOUT;
         let mut expired = 0;
         loop {
             expired += self.ask::<u64>("rest");

@@ -17,7 +17,7 @@ pub(crate) struct Located<T> {
     pub(crate) offset: usize,
 }
 
-/// The text of one file: turns offsets into places and collects warnings.
+/// The text of one file: turns offsets into positions and collects warnings.
 #[derive(Debug)]
 pub(crate) struct Document<'a> {
     text: &'a str,

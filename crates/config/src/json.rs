@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn syntax_errors_name_the_place_and_what_to_do() {
+    fn syntax_errors_name_the_position_and_what_to_do() {
         for (text, line, column, message) in [
             ("", 1, 1, "is empty"),
             (" \n\t", 2, 1, "is empty"),

@@ -20,7 +20,7 @@ use crate::program::{self, ended, run};
 pub(crate) const CREDENTIALS: &str = "ada:correct-horse";
 pub(crate) const AUTHORIZATION: &str = "Basic YWRhOmNvcnJlY3QtaG9yc2U="; // of these credentials
 /// Longer than anything takes, so that a failure is no hanging test.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The program while it serves; killed when dropped.
 pub(crate) struct Serve {
@@ -115,7 +115,7 @@ impl Serve {
     /// Waits until it says this on standard error; the whole line.
     fn says(&self, part: &str) -> String {
         loop {
-            let line = self.said.recv_timeout(PATIENCE).expect(part);
+            let line = self.said.recv_timeout(TIMEOUT).expect(part);
             if line.contains(part) {
                 return line;
             }
@@ -144,7 +144,7 @@ impl Drop for Serve {
 
 fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
     stream
 }
 

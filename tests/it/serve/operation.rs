@@ -9,7 +9,7 @@ use std::{
 
 use wharf_testkit::{Grant, Image, Sandbox, TestCa, TokenServer, require_peers, sha256};
 
-use super::{CREDENTIALS, PATIENCE, Serve, ask, head, htpasswd, users};
+use super::{CREDENTIALS, Serve, TIMEOUT, ask, head, htpasswd, users};
 use crate::program::{self, Ended, ended, run, start_in_vain};
 
 /// Metrics in Prometheus' text format, read strictly: every sample's family has been described before, histograms
@@ -100,7 +100,7 @@ fn metrics_and_health_have_an_address_of_their_own() {
             .iter()
             .all(|(name, value)| samples.get(*name) == Some(value))
     };
-    let given_up = std::time::Instant::now() + PATIENCE;
+    let given_up = std::time::Instant::now() + TIMEOUT;
     while !there() {
         assert!(std::time::Instant::now() < given_up, "{:?}", scrape(&metrics));
     }
@@ -202,7 +202,7 @@ fn nothing_of_a_client_is_raw_in_the_log() {
             let bearer = format!("Bearer {}", issued["access_token"].as_str().expect("a token"));
             let path = "/v2/lib/app/tags/list";
             assert_eq!(ask(serve.name(), "GET", path, &bearer, b"").status, 404);
-            let line = serve.said.recv_timeout(PATIENCE).expect("a line");
+            let line = serve.said.recv_timeout(TIMEOUT).expect("a line");
             assert!(
                 line.chars().all(|character| matches!(character, ' '..='~')),
                 "{line:?}"
@@ -224,7 +224,7 @@ fn nothing_of_a_client_is_raw_in_the_log() {
             ("BREW", "/v2/\""),
         ] {
             ask(serve.name(), method, path, "", b"");
-            let line = serve.said.recv_timeout(PATIENCE).expect("a line");
+            let line = serve.said.recv_timeout(TIMEOUT).expect("a line");
             assert!(
                 line.chars().all(|character| matches!(character, ' '..='~')),
                 "{line:?}"

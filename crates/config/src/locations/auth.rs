@@ -92,7 +92,7 @@ mod tests {
 
     /// The files that each system reads, with the variables that decide; `R` is the runtime directory, `H` the home.
     #[test]
-    fn every_system_has_its_places() {
+    fn every_system_has_its_paths() {
         let user = "H/.config/containers/auth.json";
         let rest = ["H/.docker/config.json", "H/.dockercfg"];
         for (os, vars, uid, first) in [

@@ -2,7 +2,7 @@
 
 use wharf_config::{ConfigErrorKind, Generation, Intent, Registries, Resolve as _};
 
-use crate::support::{Host, places, places_for};
+use crate::support::{Host, candidates, candidates_for};
 
 fn parse(text: &str) -> Registries {
     Registries::parse(text).unwrap()
@@ -14,8 +14,8 @@ fn an_exact_host_beats_a_wildcard_of_equal_length() {
         "[[registry]]\nprefix = '*.ex.com'\nlocation = 'wild.lan'\n\
          [[registry]]\nprefix = 'a.ex.com'\nlocation = 'exact.lan'\n",
     );
-    assert_eq!(places(&registries, "a.ex.com/x"), ["exact.lan/x"]);
-    assert_eq!(places(&registries, "b.ex.com/x"), ["wild.lan/x"]);
+    assert_eq!(candidates(&registries, "a.ex.com/x"), ["exact.lan/x"]);
+    assert_eq!(candidates(&registries, "b.ex.com/x"), ["wild.lan/x"]);
 }
 
 #[test]
@@ -24,34 +24,34 @@ fn an_exact_host_beats_a_shorter_wildcard() {
         "[[registry]]\nprefix = '*.ex.com'\nlocation = 'wild.lan'\n\
          [[registry]]\nprefix = 'ab.ex.com'\nlocation = 'exact.lan'\n",
     );
-    assert_eq!(places(&registries, "ab.ex.com/x"), ["exact.lan/x"]);
+    assert_eq!(candidates(&registries, "ab.ex.com/x"), ["exact.lan/x"]);
 }
 
 #[test]
 fn a_prefix_without_a_port_matches_its_host_on_every_port() {
     let registries = parse("[[registry]]\nprefix = 'ex.com'\nlocation = 'in.lan'\n");
-    assert_eq!(places(&registries, "ex.com:5000/x:t"), ["in.lan:5000/x"]);
-    assert_eq!(places(&registries, "ex.com/x:t"), ["in.lan/x"]);
+    assert_eq!(candidates(&registries, "ex.com:5000/x:t"), ["in.lan:5000/x"]);
+    assert_eq!(candidates(&registries, "ex.com/x:t"), ["in.lan/x"]);
 }
 
 #[test]
 fn a_hub_prefix_without_library_does_not_match() {
     let registries = parse("[[registry]]\nprefix = 'docker.io/alpine'\nlocation = 'in.lan'\n");
     assert_eq!(
-        places(&registries, "docker.io/library/alpine"),
+        candidates(&registries, "docker.io/library/alpine"),
         ["docker.io/library/alpine"]
     );
     // It is a namespace like any other.
-    assert_eq!(places(&registries, "docker.io/alpine/x"), ["in.lan/x"]);
+    assert_eq!(candidates(&registries, "docker.io/alpine/x"), ["in.lan/x"]);
     assert_eq!(registries.warnings(), []);
 }
 
 #[test]
 fn a_rewritten_name_must_be_canonical() {
     let registries = parse("[[registry]]\nprefix = 'ex.com/ns'\nlocation = 'docker.io'\n");
-    let error = places(&registries, "ex.com/ns/busybox:1");
+    let error = candidates(&registries, "ex.com/ns/busybox:1");
     assert!(error[0].contains("not a canonical repository name"), "{error:?}");
-    assert_eq!(places(&registries, "ex.com/ns/a/b:1"), ["docker.io/a/b"]);
+    assert_eq!(candidates(&registries, "ex.com/ns/a/b:1"), ["docker.io/a/b"]);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_wildcard_without_location_keeps_the_name_but_mirrors_rewrite() {
     let registries =
         parse("[[registry]]\nprefix = '*.ex.com'\n[[registry.mirror]]\nlocation = 'm.lan/cache'\n");
     assert_eq!(
-        places(&registries, "q.r.ex.com/a/b:1"),
+        candidates(&registries, "q.r.ex.com/a/b:1"),
         ["mirror m.lan/cache/a/b", "q.r.ex.com/a/b"]
     );
 }
@@ -69,12 +69,12 @@ fn mirrors_of_a_blocked_registry_still_work() {
     let registries =
         parse("[[registry]]\nlocation = 'r.lan'\nblocked = true\n[[registry.mirror]]\nlocation = 'm.lan'\n");
     assert_eq!(
-        places(&registries, "r.lan/x:1"),
+        candidates(&registries, "r.lan/x:1"),
         ["mirror m.lan/x", "r.lan/x blocked"]
     );
 }
 
-/// `ex.com` and `ex.com:443` are one place: who blocks it blocks it under both names.
+/// `ex.com` and `ex.com:443` are one candidate: a table that blocks it blocks it under both names.
 #[test]
 fn the_port_of_https_is_no_way_around_a_block() {
     let blocked = |name: &str| format!("[[registry]]\nlocation = '{name}'\nblocked = true\n");
@@ -102,11 +102,11 @@ fn the_port_of_https_is_no_way_around_a_block() {
     ] {
         let registries = parse(&text);
         let image = image.to_owned() + ":1";
-        let places = places(&registries, &image);
+        let found = candidates(&registries, &image);
         assert_eq!(
-            places[0].contains("blocked"),
+            found[0].contains("blocked"),
             is_blocked,
-            "{text}{image}: {places:?}"
+            "{text}{image}: {found:?}"
         );
         let registry = wharf_reference::Reference::parse(&image).unwrap().registry();
         if !text.contains("/ns") && !text.contains("q.lan") {
@@ -140,7 +140,7 @@ fn a_blocked_host_is_blocked_on_every_port() {
     ] {
         let text = format!("[[registry]]\nprefix = '{prefix}'\nlocation = 'x.lan'\nblocked = true\n");
         let registries = parse(&text);
-        let found = places(&registries, image);
+        let found = candidates(&registries, image);
         assert_eq!(
             found[0].contains("is blocked by"),
             is_blocked,
@@ -151,13 +151,13 @@ fn a_blocked_host_is_blocked_on_every_port() {
         }
         // Nor may it be pushed to, logged in to, or reached by a detour.
         let reference = wharf_reference::Reference::parse(image).unwrap();
-        let pushed = places_for(&registries, &reference, Intent::Push);
+        let pushed = candidates_for(&registries, &reference, Intent::Push);
         assert!(pushed[0].contains("is blocked by"), "{image}: {pushed:?}");
         let whole = registries.resolve_registry(&reference.registry());
         assert!(whole.is_err(), "{image}");
         let registry = reference.registry();
         let moved = format!("{text}[[registry]]\nprefix = 'moved.example'\nlocation = '{registry}'\n");
-        let found = places(&parse(&moved), "moved.example/a/b");
+        let found = candidates(&parse(&moved), "moved.example/a/b");
         assert!(found[0].contains("is blocked by"), "{image}: {found:?}");
     }
 }
@@ -165,12 +165,12 @@ fn a_blocked_host_is_blocked_on_every_port() {
 #[test]
 fn a_blocked_prefix_blocks_wherever_its_location_is() {
     let registries = parse("[[registry]]\nprefix = 'pub.io'\nlocation = 'priv.lan'\nblocked = true\n");
-    let error = places(&registries, "pub.io/x:1");
+    let error = candidates(&registries, "pub.io/x:1");
     assert_eq!(
         error,
         ["error: pub.io/x is blocked by line 1 ([[registry]] pub.io)"]
     );
-    assert_eq!(places(&registries, "priv.lan/x:1"), ["priv.lan/x"]);
+    assert_eq!(candidates(&registries, "priv.lan/x:1"), ["priv.lan/x"]);
 }
 
 #[test]
@@ -190,12 +190,12 @@ fn the_first_of_equal_prefixes_in_a_file_counts_and_the_last_across_files() {
                  [[registry]]\nprefix = 'p.lan'\nlocation = 'two.lan'\n";
     let host = Host::new(&[("etc/containers/registries.conf", twice)]);
     let registries = Registries::load(&host.locations()).unwrap();
-    assert_eq!(places(&registries, "p.lan/x"), ["one.lan/x"]);
+    assert_eq!(candidates(&registries, "p.lan/x"), ["one.lan/x"]);
 
     let third = "[[registry]]\nprefix = 'p.lan'\nlocation = 'three.lan'\n";
     host.write("etc/containers/registries.conf.d/50-x.conf", third);
     let registries = Registries::load(&host.locations()).unwrap();
-    assert_eq!(places(&registries, "p.lan/x"), ["three.lan/x"]);
+    assert_eq!(candidates(&registries, "p.lan/x"), ["three.lan/x"]);
 }
 
 #[test]
@@ -320,8 +320,8 @@ fn version_1_is_read_with_a_warning_in_the_main_file_only() {
         let locations = host.locations().with_generation(generation);
         let registries = Registries::load(&locations).unwrap();
         assert_eq!(registries.search_registries()[0], "a.io");
-        assert_eq!(places(&registries, "i.lan/x"), ["i.lan/x insecure"]);
-        assert!(places(&registries, "b.lan/x")[0].starts_with("error: b.lan/x is blocked"));
+        assert_eq!(candidates(&registries, "i.lan/x"), ["i.lan/x insecure"]);
+        assert!(candidates(&registries, "b.lan/x")[0].starts_with("error: b.lan/x is blocked"));
         assert_eq!(registries.warnings().len(), 1);
 
         host.write(

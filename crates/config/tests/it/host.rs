@@ -194,7 +194,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 #[test]
-fn places_follow_from_the_environment() {
+fn locations_follow_from_the_environment() {
     for (vars, uid, os, location, expected) in CASES {
         let mut locations = Locations::from_vars(vars.iter().copied()).with_os(*os);
         if let Some(uid) = uid {

@@ -3,7 +3,7 @@
 use wharf_config::{Intent, Registries, ShortNames};
 use wharf_reference::{Reference, Repository, Written};
 
-use crate::support::{places, places_for};
+use crate::support::{candidates, candidates_for};
 
 const ENTRIES: &[&str] = &[
     "[[registry]]\nprefix = 'docker.io'\nlocation = 'docker.io'\n[[registry.mirror]]\nlocation = 'm.lan/hub'\n",
@@ -42,8 +42,8 @@ fn answers(registries: &Registries) -> Vec<Vec<String>> {
         let table = registries.table(&Repository::parse(name).unwrap());
         let prefix = table.map(|table| table.prefix().to_string());
         [
-            without_lines(&places(registries, name)),
-            without_lines(&places_for(registries, &reference, Intent::Push)),
+            without_lines(&candidates(registries, name)),
+            without_lines(&candidates_for(registries, &reference, Intent::Push)),
             prefix.into_iter().collect(),
         ]
     });
@@ -57,11 +57,11 @@ fn answers(registries: &Registries) -> Vec<Vec<String>> {
 }
 
 /// Files and lines do change with the order.
-fn without_lines(places: &[String]) -> Vec<String> {
-    places
+fn without_lines(candidates: &[String]) -> Vec<String> {
+    candidates
         .iter()
-        .map(|place| place.replace("line ", "").replace("x:", ""))
-        .map(|place| place.replace(|char: char| char.is_ascii_digit(), ""))
+        .map(|candidate| candidate.replace("line ", "").replace("x:", ""))
+        .map(|candidate| candidate.replace(|char: char| char.is_ascii_digit(), ""))
         .collect()
 }
 

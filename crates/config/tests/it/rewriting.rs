@@ -3,9 +3,9 @@
 use wharf_config::{Intent, Registries};
 use wharf_reference::{Reference, Repository};
 
-use crate::support::{places, places_for};
+use crate::support::{candidates, candidates_for};
 
-/// Files, a reference, and its places in order.
+/// Files, a reference, and its candidates in order.
 type Case = (&'static str, &'static str, &'static [&'static str]);
 
 const DIGEST: &str = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -384,12 +384,12 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 #[test]
-fn every_name_leads_to_its_places() {
+fn every_name_leads_to_its_candidates() {
     for (text, reference, expected) in CASES {
         let registries = Registries::parse(text).unwrap();
         let reference = reference.replace("@D", DIGEST);
         assert_eq!(
-            places(&registries, &reference),
+            candidates(&registries, &reference),
             *expected,
             "{reference} with\n{text}"
         );
@@ -405,12 +405,15 @@ fn only_pulls_are_mirrored_or_moved() {
     let registries = Registries::parse(text).unwrap();
     let reference = Reference::parse("ex.com/x:1").unwrap();
     for intent in [Intent::Push, Intent::Other] {
-        assert_eq!(places_for(&registries, &reference, intent), ["ex.com/x insecure"]);
+        assert_eq!(
+            candidates_for(&registries, &reference, intent),
+            ["ex.com/x insecure"]
+        );
         let blocked = Reference::parse("blocked.lan/x").unwrap();
-        let places = places_for(&registries, &blocked, intent);
+        let found = candidates_for(&registries, &blocked, intent);
         assert!(
-            places[0].starts_with("error: blocked.lan/x is blocked"),
-            "{places:?}"
+            found[0].starts_with("error: blocked.lan/x is blocked"),
+            "{found:?}"
         );
     }
 }

@@ -42,19 +42,19 @@ impl Host {
 }
 
 /// The candidates of a name as `[mirror ]repository[ insecure][ blocked]`, or the error as it prints.
-pub(crate) fn places(registries: &Registries, reference: &str) -> Vec<String> {
+pub(crate) fn candidates(registries: &Registries, reference: &str) -> Vec<String> {
     let reference = Reference::parse(reference).unwrap();
-    places_for(registries, &reference, Intent::pull(&reference))
+    candidates_for(registries, &reference, Intent::pull(&reference))
 }
 
-pub(crate) fn places_for(registries: &Registries, reference: &Reference, intent: Intent) -> Vec<String> {
+pub(crate) fn candidates_for(registries: &Registries, reference: &Reference, intent: Intent) -> Vec<String> {
     match registries.resolve(&reference.repository(), intent) {
-        Ok(candidates) => candidates.iter().map(place).collect(),
+        Ok(candidates) => candidates.iter().map(describe).collect(),
         Err(error) => vec![format!("error: {error}")],
     }
 }
 
-fn place(candidate: &Candidate) -> String {
+fn describe(candidate: &Candidate) -> String {
     let mut text = candidate.repository.to_string();
     if candidate.role == Role::Mirror {
         text.insert_str(0, "mirror ");

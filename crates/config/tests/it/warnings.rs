@@ -326,7 +326,7 @@ fn what_has_no_effect_is_said() {
 }
 
 #[test]
-fn a_warning_prints_its_place() {
+fn a_warning_prints_its_line() {
     let registries = Registries::parse("[[registry]]\nlocation = 'x.lan'\nfuture = 1").unwrap();
     let warning = &registries.warnings()[0];
     assert_eq!(

@@ -5,7 +5,7 @@ use wharf_config::{AuthFile, AuthFormat, ConfigErrorKind};
 
 /// Every text is refused, with the place, and without a byte of its values.
 #[test]
-fn malformed_files_are_refused_with_the_place() {
+fn malformed_files_are_refused_with_the_position() {
     for (text, message) in [
         (
             "",

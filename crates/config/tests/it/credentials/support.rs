@@ -42,7 +42,7 @@ pub(super) fn write(path: &Path, text: &str) {
 }
 
 /// Generous where a helper is expected to answer: the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A directory of helper programs, which are shell scripts.
 pub(super) struct Helpers {
@@ -117,6 +117,6 @@ esac"#,
     pub(super) fn helper(&self, name: &str) -> CredentialHelper {
         CredentialHelper::new(name, &self.environment())
             .unwrap()
-            .with_timeout(PATIENCE)
+            .with_timeout(TIMEOUT)
     }
 }

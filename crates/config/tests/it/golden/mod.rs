@@ -1,4 +1,4 @@
-//! The same files read by Debian's skopeo and podman and by us: which places are contacted, in what order and
+//! The same files read by Debian's skopeo and podman and by us: which hosts are contacted, in what order and
 //! over what, and what is refused.
 //!
 //! `table.txt` holds what skopeo 1.9.3 and podman 4.3.1 did, seen by a proxy that stands for every registry.
@@ -63,7 +63,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What was seen of each case: the places in order, then `blocked` or `refused`.
+/// What was seen of each case: the hosts in order, then `blocked` or `refused`.
 fn table() -> BTreeMap<&'static str, &'static str> {
     TABLE.lines().filter_map(|line| line.split_once(" => ")).collect()
 }
@@ -225,7 +225,7 @@ fn pull(case: &Case, registries: &Registries, names: &ShortNames, events: &mut V
     }
 }
 
-/// Contacts the places of a repository; says how the last one, whose error counts, failed.
+/// Contacts the hosts of a repository; says how the last one, whose error counts, failed.
 fn contact(
     registries: &Registries,
     repository: &Repository,

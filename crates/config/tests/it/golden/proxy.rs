@@ -34,21 +34,21 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Who was asked, in order: `https HOST` for places that were left when TLS failed, `http HOST PATH` for
+    /// Who was asked, in order: `https HOST` for hosts that were left when TLS failed, `http HOST PATH` for
     /// those that were then asked for a manifest or tags over plain http.
     pub(crate) fn seen(&self) -> Vec<String> {
-        let mut places: Vec<String> = Vec::new();
+        let mut hosts: Vec<String> = Vec::new();
         for event in self.seen.lock().unwrap().iter() {
             let host = event.split(' ').nth(1);
-            let last_is_tls = places
+            let last_is_tls = hosts
                 .last()
-                .is_some_and(|place| place.starts_with("https ") && place.split(' ').nth(1) == host);
+                .is_some_and(|event| event.starts_with("https ") && event.split(' ').nth(1) == host);
             if last_is_tls {
-                places.pop(); // the same place once more, or now over http
+                hosts.pop(); // the same host once more, or now over http
             }
-            places.push(event.clone());
+            hosts.push(event.clone());
         }
-        places
+        hosts
     }
 }
 
