@@ -24,6 +24,7 @@ pub(crate) fn storage(doing: &str, path: &Path, error: io::Error) -> Error {
 fn kind_of(error: &io::Error) -> ErrorKind {
     match error.kind() {
         io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::Unsupported => ErrorKind::Unsupported,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
         _ => ErrorKind::Storage,
     }
@@ -32,4 +33,17 @@ fn kind_of(error: &io::Error) -> ErrorKind {
 /// Makes an error.
 pub(crate) fn error(kind: ErrorKind, message: impl fmt::Display) -> Error {
     Error::new(kind, message.to_string())
+}
+
+/// Adds the path of the archive to an error about its content.
+pub(crate) fn in_archive(path: &Path, cause: &Error) -> Error {
+    error(cause.kind(), format_args!("{}: {cause}", path.display()))
+}
+
+/// A foreign name for a message: at most 120 characters, control characters escaped.
+pub(crate) fn shown(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name);
+    let short: String = text.chars().take(120).collect();
+    let end = if short.len() < text.len() { "…" } else { "" };
+    format!("{short:?}{end}")
 }

@@ -2,22 +2,33 @@
 //! containers-transports(5), as [`Source`](wharf_content::Source) and [`Sink`](wharf_content::Sink).
 //!
 //! ```
-//! use wharf_archive::Dir;
-//! use wharf_content::{ImageBuilder, Platform, SinkExt as _};
+//! use wharf_archive::{Archive, Form, Writer};
+//! use wharf_content::{ImageBuilder, Name, Platform, SinkExt as _};
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("image.tar");
 //! let image = ImageBuilder::for_platform(Platform::host()).build()?;
-//! let writer = Dir::create(directory.path().join("image")).await?;
-//! writer.push_image(&image, None).await?;
-//! let dir = writer.finish().await?;
-//! assert_eq!(dir.root().digest(), image.digest());
+//! let writer = Writer::create(&path).await?;
+//! writer.push_image(&image, Some(&Name::parse("docker.io/library/app:1")?)).await?;
+//! writer.finish().await?;
+//!
+//! let archive = Archive::open(&path, Form::Detect).await?; // docker load and podman load read it, too
+//! assert_eq!(archive.only()?.descriptor().digest(), image.digest());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Bytes are kept as they are: the crate converts, compresses and unpacks nothing. It needs a tokio runtime,
-//! which blocking calls of the file system leave alone.
+//! | images in | read by | written by |
+//! |---|---|---|
+//! | a directory, `dir:` | [`Dir`] | [`DirWriter`] |
+//! | an archive file, `oci-archive:` or `docker-archive:` | [`Archive`] | [`Writer`], in one form that serves as both |
+//! | a pipe or socket | | [`Writer::stream`] |
+//!
+//! Bytes are kept as they are: the crate converts, compresses and unpacks nothing. What is written appears at its
+//! path when it is whole. Everything that is read is foreign: it is verified, and bounded by the limits that
+//! docs/limits.md lists. The crate needs a tokio runtime; calls of the file system are made on its threads for
+//! blocking work.
 //!
 //! The crate has no features.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -29,6 +40,11 @@ mod os;
 mod output;
 mod referrer;
 mod runtime;
+mod sibling;
 mod stream;
+mod tar;
+mod write;
 
 pub use dir::{Dir, DirWriter};
+pub use tar::{Archive, ArchivedImage, Form};
+pub use write::{OciOnly, OciOnlyReason, Writer, WriterForm, WriterOptions, WrittenArchive};

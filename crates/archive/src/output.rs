@@ -1,6 +1,11 @@
-//! Writes a file from an offset on, in large batches; one is written while the next is being received.
+//! Writes bytes in large batches; one is written while the next is being received.
 
-use std::{fs::File, io, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
@@ -11,11 +16,49 @@ use crate::{error::At as _, os, runtime::joined};
 /// The bytes of one batch, at least.
 const BATCH: usize = 1024 * 1024;
 
-/// A writer at a position of a file.
+/// Where bytes are written.
+#[derive(Clone)]
+pub(crate) enum Destination {
+    /// A file that can be sought.
+    File(Arc<File>),
+    /// Anything else, such as a pipe.
+    Stream(Arc<Mutex<dyn Write + Send>>),
+}
+
+impl Destination {
+    /// Writes bytes, of a file at `offset`.
+    pub(crate) fn write(&self, batch: &[Bytes], mut offset: u64) -> io::Result<()> {
+        match self {
+            Self::File(file) => {
+                for bytes in batch {
+                    os::write_all_at(file, bytes, offset)?;
+                    offset += bytes.len() as u64;
+                }
+            }
+            Self::Stream(stream) => {
+                let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+                for bytes in batch {
+                    stream.write_all(bytes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until what was written has left this process.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.sync_all(),
+            Self::Stream(stream) => stream.lock().unwrap_or_else(PoisonError::into_inner).flush(),
+        }
+    }
+}
+
+/// A writer at a position of a destination.
 ///
 /// If it is dropped, a write under way goes on; `hold` is dropped after its end.
 pub(crate) struct Output<H> {
-    file: Arc<File>,
+    destination: Destination,
     /// For messages.
     path: Arc<Path>,
     /// Where the next batch is written.
@@ -28,9 +71,9 @@ pub(crate) struct Output<H> {
 
 impl<H: Send + Sync + 'static> Output<H> {
     /// A writer from `offset` on.
-    pub(crate) fn new(file: Arc<File>, path: Arc<Path>, offset: u64, hold: Arc<H>) -> Self {
+    pub(crate) fn new(destination: Destination, path: Arc<Path>, offset: u64, hold: Arc<H>) -> Self {
         Self {
-            file,
+            destination,
             path,
             offset,
             batch: Vec::new(),
@@ -41,7 +84,8 @@ impl<H: Send + Sync + 'static> Output<H> {
     }
 
     /// Appends bytes. The error may be that of an earlier call.
-    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+    pub(crate) async fn write(&mut self, bytes: impl Into<Bytes>) -> Result<(), Error> {
+        let bytes = bytes.into();
         self.batched += bytes.len();
         self.batch.push(bytes);
         if self.batched >= BATCH {
@@ -50,25 +94,24 @@ impl<H: Send + Sync + 'static> Output<H> {
         Ok(())
     }
 
-    /// Waits until everything is written, and returns the offset of the end.
-    pub(crate) async fn finish(mut self) -> Result<u64, Error> {
+    /// Waits until everything is written.
+    pub(crate) async fn finish(mut self) -> Result<(), Error> {
         self.flush().await?;
-        self.written().await?;
-        Ok(self.offset)
+        self.written().await
     }
 
     async fn flush(&mut self) -> Result<(), Error> {
         self.written().await?;
         let batch = std::mem::take(&mut self.batch);
-        let (file, path, hold) = (
-            Arc::clone(&self.file),
+        let (destination, path, hold) = (
+            self.destination.clone(),
             Arc::clone(&self.path),
             Arc::clone(&self.hold),
         );
         let offset = self.offset;
         self.offset += std::mem::take(&mut self.batched) as u64;
         self.writing = Some(tokio::task::spawn_blocking(move || {
-            let written = write_batch(&file, &batch, offset).at("write", &path);
+            let written = destination.write(&batch, offset).at("write", &path);
             drop(hold);
             written
         }));
@@ -81,12 +124,4 @@ impl<H: Send + Sync + 'static> Output<H> {
             None => Ok(()),
         }
     }
-}
-
-fn write_batch(file: &File, batch: &[Bytes], mut offset: u64) -> io::Result<()> {
-    for bytes in batch {
-        os::write_all_at(file, bytes, offset)?;
-        offset += bytes.len() as u64;
-    }
-    Ok(())
 }

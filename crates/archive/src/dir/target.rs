@@ -16,16 +16,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wharf_content::{Error, ErrorKind, Hasher};
+use wharf_content::{Error, ErrorKind};
 
 use super::{files::Files, version};
 use crate::{
     error::{At as _, error, storage},
     os::{self, Directory, Exchanged},
+    sibling::sibling,
 };
-
-/// The most bytes of a file's name.
-const MAX_NAME: usize = 255;
 
 /// The path, resolved.
 #[derive(Debug)]
@@ -241,20 +239,6 @@ fn absent(path: &Path) -> Result<PathBuf, Error> {
         }
         _ => std::path::absolute(path).at("resolve", path),
     }
-}
-
-/// The name of a directory beside another of this name.
-fn sibling(name: &std::ffi::OsStr, suffix: &str) -> OsString {
-    let suffix = format!(".wharf-{suffix}");
-    let mut sibling = OsString::from(".");
-    if name.len() + suffix.len() < MAX_NAME {
-        sibling.push(name);
-    } else {
-        let digest = Hasher::sha256(name.as_encoded_bytes());
-        sibling.push(digest.encoded());
-    }
-    sibling.push(suffix);
-    sibling
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), Error> {

@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     fs::File,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,8 +15,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use wharf_content::{
-    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, Manifest, MediaType, Name, Sink,
-    Source, Target, Verified,
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, MAX_SIGNATURE_SIZE, MAX_SIGNATURES,
+    MAX_SIGNATURES_SIZE, Manifest, MediaType, Name, Signature, Sink, Source, Target, Verified, Wanted,
 };
 use wharf_reference::{Algorithm, Digest};
 
@@ -23,7 +24,7 @@ use super::{Dir, blob, files::Files, manifest, names, no_names, target, version}
 use crate::{
     error::{At as _, error},
     os,
-    output::Output,
+    output::{Destination, Output},
     runtime::blocking,
     stream::{Hashed, next},
 };
@@ -52,6 +53,8 @@ struct Inner {
 struct Content {
     blobs: HashSet<Digest>,
     manifests: HashMap<Digest, Manifest>,
+    /// The blobs of the signatures of each manifest, by its sha256 digest.
+    signatures: HashMap<Digest, Vec<Bytes>>,
     /// The manifest that was pushed last.
     root: Option<Digest>,
     is_finished: bool,
@@ -110,6 +113,7 @@ impl Inner {
         })?;
         if let Some(manifest) = content.manifests.get(&root) {
             self.write_file(names::ROOT, manifest.bytes())?;
+            self.name_signatures(&content, manifest)?;
         }
         let name = names::manifest(&root);
         directory.remove(&name).at("remove", &self.files.path(&name))?;
@@ -124,6 +128,67 @@ impl Inner {
         drop(content);
         directory.unlock();
         Dir::open_blocking(&self.path)
+    }
+
+    /// Adds signatures to those of a manifest, without those that are there already.
+    fn push_signatures(&self, manifest: &Digest, signatures: &[Signature]) -> Result<usize, Error> {
+        let mut blobs = Vec::with_capacity(signatures.len());
+        for signature in signatures {
+            let blob = match signature {
+                Signature::Unknown { reason, .. } => {
+                    return Err(self.no_form(&format!("what is no signature ({reason})")));
+                }
+                other => other.to_blob(),
+            };
+            blobs.push(blob.ok_or_else(|| self.no_form("sigstore bundles"))?);
+        }
+        let mut content = self.open_content()?;
+        let known = content.signatures.entry(manifest.clone()).or_default();
+        let mut added = 0;
+        for blob in blobs {
+            if known.contains(&blob) {
+                continue;
+            }
+            let size: usize = known.iter().chain([&blob]).map(Bytes::len).sum();
+            let is_too_large = |size: usize, limit: u64| u64::try_from(size).is_ok_and(|size| size > limit);
+            if known.len() >= MAX_SIGNATURES
+                || is_too_large(blob.len(), MAX_SIGNATURE_SIZE)
+                || is_too_large(size, MAX_SIGNATURES_SIZE)
+            {
+                return Err(error(
+                    ErrorKind::TooLarge,
+                    format_args!("the signatures of {manifest} are more than may be read"),
+                ));
+            }
+            self.write_file(&names::signature(Some(manifest), known.len() + 1), &blob)?;
+            known.push(blob);
+            added += 1;
+        }
+        Ok(added)
+    }
+
+    /// The error of signatures that no file can hold.
+    fn no_form(&self, what: &str) -> Error {
+        let path = self.path.display();
+        error(
+            ErrorKind::Unsupported,
+            format_args!("cannot write {what} to {path}: an image directory has no form for them"),
+        )
+    }
+
+    /// Gives the signatures of the root their names.
+    fn name_signatures(&self, content: &Content, root: &Manifest) -> Result<(), Error> {
+        let digest = Hasher::sha256(root.bytes());
+        let count = content.signatures.get(&digest).map_or(0, Vec::len);
+        for number in 1..=count {
+            let name = names::signature(Some(&digest), number);
+            let renamed = self.files.0.rename(&name, &names::signature(None, number));
+            match renamed {
+                Err(failure) if failure.kind() == io::ErrorKind::NotFound => {} // by an earlier call
+                other => other.at("rename", &self.files.path(&name))?,
+            }
+        }
+        Ok(())
     }
 
     /// Writes and syncs a small file.
@@ -160,7 +225,8 @@ impl Inner {
         let inner = Arc::clone(self);
         let temporary = Arc::new(blocking(move || inner.temporary()).await?);
         let path = self.files.path(&temporary.name).into();
-        let mut output = Output::new(Arc::clone(&temporary.file), path, 0, Arc::clone(&temporary));
+        let destination = Destination::File(Arc::clone(&temporary.file));
+        let mut output = Output::new(destination, path, 0, Arc::clone(&temporary));
         while let Some(chunk) = next(&mut bytes).await {
             output.write(chunk?).await?;
         }
@@ -291,6 +357,25 @@ impl Sink for DirWriter {
         Ok(self.inner.content().manifests.get(descriptor.digest()).cloned())
     }
 
+    async fn accepts_signatures(&self, kinds: Wanted, _: Option<&Name>) -> Result<(), Error> {
+        if kinds.bundles {
+            return Err(self.inner.no_form("sigstore bundles"));
+        }
+        Ok(())
+    }
+
+    /// Writes signatures beside the image, one file each.
+    async fn push_signatures(
+        &self,
+        manifest: &Descriptor,
+        _: Option<&Name>,
+        signatures: &[Signature],
+    ) -> Result<usize, Error> {
+        let (inner, digest) = (Arc::clone(&self.inner), manifest.digest().clone());
+        let signatures = signatures.to_vec();
+        blocking(move || inner.push_signatures(&digest, &signatures)).await
+    }
+
     fn location(&self) -> Location {
         Location::Directory(self.inner.path.clone())
     }
@@ -312,6 +397,11 @@ impl Source for DirWriter {
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
         blob(&self.inner.files, descriptor)
+    }
+
+    async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
+        let (files, manifest) = (Arc::clone(&self.inner.files), manifest.clone());
+        blocking(move || files.signatures(Some(&manifest), wanted)).await
     }
 
     fn location(&self) -> Location {

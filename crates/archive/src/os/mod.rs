@@ -7,9 +7,11 @@ mod portable;
 mod unix;
 
 #[cfg(not(unix))]
-pub(crate) use portable::{Directory, exchange, is_mount_point};
+pub(crate) use portable::{
+    Directory, exchange, is_mount_point, open_regular, open_regular_itself, rename_new,
+};
 #[cfg(unix)]
-pub(crate) use unix::{Directory, exchange, is_mount_point};
+pub(crate) use unix::{Directory, exchange, is_mount_point, open_regular, open_regular_itself, rename_new};
 
 use std::{fs::File, io};
 
@@ -23,6 +25,12 @@ pub(crate) enum Exchanged {
 
 /// The text of an error for a symbolic link, device, pipe or directory where a file belongs.
 const NOT_A_FILE: &str = "it is not a regular file; symbolic links are not followed";
+
+/// The error of a pipe, device or directory where a file must be that can be sought.
+fn not_seekable() -> io::Error {
+    let message = "it is not a regular file and cannot be read in place; read a pipe as a stream";
+    io::Error::new(io::ErrorKind::Unsupported, message)
+}
 
 /// Reads at an offset until the buffer is full or the file ends. Returns the number of bytes.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], mut offset: u64) -> io::Result<usize> {

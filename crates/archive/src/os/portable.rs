@@ -123,3 +123,27 @@ pub(crate) fn is_mount_point(_: &Directory, _: &Directory) -> io::Result<bool> {
 pub(crate) fn exchange(_: &Path, _: &Path) -> io::Result<Exchanged> {
     Ok(Exchanged::Unsupported)
 }
+
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(super::not_seekable())
+    }
+}
+
+pub(crate) fn open_regular_itself(path: &Path) -> io::Result<File> {
+    if fs::symlink_metadata(path)?.is_symlink() {
+        return Err(super::not_seekable());
+    }
+    open_regular(path)
+}
+
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
+    match fs::hard_link(from, to) {
+        Ok(()) => fs::remove_file(from).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(_) if fs::symlink_metadata(to).is_ok() => Ok(false),
+        Err(_) => fs::rename(from, to).map(|()| true),
+    }
+}

@@ -169,3 +169,43 @@ pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<Exchanged> {
 pub(crate) fn exchange(_: &Path, _: &Path) -> io::Result<Exchanged> {
     Ok(Exchanged::Unsupported)
 }
+
+/// Opens a regular file for reading by a path, following symbolic links.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    open_file(path, OFlags::empty())
+}
+
+/// Opens a regular file for reading by a path that is no symbolic link.
+pub(crate) fn open_regular_itself(path: &Path) -> io::Result<File> {
+    open_file(path, OFlags::NOFOLLOW)
+}
+
+fn open_file(path: &Path, flags: OFlags) -> io::Result<File> {
+    let flags = flags | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = fs::open(path, flags, Mode::empty())?;
+    if FileType::from_raw_mode(fs::fstat(&fd)?.st_mode) == FileType::RegularFile {
+        Ok(File::from(fd))
+    } else {
+        Err(super::not_seekable())
+    }
+}
+
+/// Renames a file to a name that must not exist. `false` if it exists.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    match fs::renameat_with(fs::CWD, from, fs::CWD, to, fs::RenameFlags::NOREPLACE) {
+        Ok(()) => return Ok(true),
+        Err(Errno::EXIST) => return Ok(false),
+        // File systems without the flag fall through to a link, which never replaces either.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match fs::link(from, to) {
+        Ok(()) => {
+            fs::unlink(from)?;
+            Ok(true)
+        }
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

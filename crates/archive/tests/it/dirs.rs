@@ -427,6 +427,75 @@ async fn signatures_are_read_in_the_order_of_their_numbers() {
 }
 
 #[tokio::test]
+async fn signatures_are_written_beside_what_they_sign_and_once() {
+    let scratch = Scratch::new();
+    let index = Index::of(vec![Image::small("one")]);
+    let child = index.images()[0].manifest();
+    let simple = |text: &str| Signature::Simple(format!("\u{90}{text}").into_bytes().into());
+    let attachment = Signature::Attachment {
+        media_type: MediaType::parse("a/b").unwrap(),
+        payload: "{}".into(),
+        annotations: [("dev.cosignproject.cosign/signature".to_owned(), "x".to_owned())].into(),
+    };
+    let writer = Dir::create(scratch.path("list")).await.unwrap();
+    push_index(&index, &writer).await;
+    let root = index.manifest().descriptor();
+    let both = [simple("a"), attachment.clone()];
+    assert_eq!(writer.push_signatures(root, None, &both).await.unwrap(), 2);
+    assert_eq!(writer.push_signatures(root, None, &both).await.unwrap(), 0);
+    assert_eq!(
+        writer
+            .push_signatures(root, None, &[simple("b"), simple("a")])
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        writer
+            .push_signatures(child.descriptor(), None, &[simple("c")])
+            .await
+            .unwrap(),
+        1
+    );
+    for other in [
+        Signature::Bundle("{}".into()),
+        Signature::from_blob("<html>".into()),
+    ] {
+        let failure = refused(writer.push_signatures(root, None, &[other]).await);
+        assert_eq!(failure.kind(), ErrorKind::Unsupported, "{failure}");
+    }
+    assert!(
+        writer
+            .accepts_signatures(Wanted::SIMPLE.or(Wanted::ATTACHMENTS), None)
+            .await
+            .is_ok()
+    );
+    let bundles = refused(writer.accepts_signatures(Wanted::EVERYTHING, None).await);
+    assert_eq!(bundles.kind(), ErrorKind::Unsupported, "{bundles}");
+    let dir = writer.finish().await.unwrap();
+
+    let written: Vec<String> = names(&scratch.path("list"))
+        .into_iter()
+        .filter(|name| name.contains("signature"))
+        .collect();
+    let of_child = format!("{}.signature-1", child.digest().encoded());
+    let mut expected = [
+        of_child,
+        "signature-1".to_owned(),
+        "signature-2".to_owned(),
+        "signature-3".to_owned(),
+    ];
+    expected.sort();
+    assert_eq!(written, expected);
+    let read = dir.signatures(root.digest(), Wanted::EVERYTHING).await.unwrap();
+    assert_eq!(read, [simple("a"), attachment, simple("b")]);
+    assert_eq!(
+        dir.signatures(child.digest(), Wanted::EVERYTHING).await.unwrap(),
+        [simple("c")]
+    );
+}
+
+#[tokio::test]
 async fn referrers_are_found_by_their_subject() {
     let scratch = Scratch::new();
     let image = Image::small("one");

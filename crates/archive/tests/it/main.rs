@@ -1,10 +1,19 @@
 //! The transports from the outside.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests report by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
+mod archives;
 mod conformance;
 mod dirs;
+mod hostile_archives;
 #[cfg(unix)]
 mod hostile_dirs;
+mod peers_of_archives;
 mod peers_of_dirs;
 mod support;
+mod tarball;

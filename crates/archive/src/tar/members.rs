@@ -1,0 +1,446 @@
+//! The members of an archive file, from one pass over its headers.
+
+use std::{collections::HashMap, fs::File, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use wharf_content::{Error, ErrorKind};
+use wharf_layer::tar::{Event, Kind, Limits, Member, Reader};
+use wharf_reference::Digest;
+
+use crate::{
+    error::{At as _, error, in_archive, shown},
+    input::Part,
+    os,
+};
+
+/// The most members of an archive.
+pub(crate) const MAX_MEMBERS: u64 = 100_000;
+
+/// The bytes of one read of headers: small members are passed over in memory.
+const WINDOW: usize = 64 * 1024;
+
+/// The most bytes after the end of an archive that are searched for a second archive.
+const MAX_TRAILING: u64 = 1 << 20;
+
+/// What is read of archives: the limits of members and names.
+pub(crate) fn limits() -> Limits {
+    Limits::default().with_members(MAX_MEMBERS)
+}
+
+/// The names of an archive's members and what they are.
+#[derive(Debug, Default)]
+pub(crate) struct Names<T>(HashMap<Vec<u8>, Named<T>>);
+
+#[derive(Debug)]
+enum Named<T> {
+    File(T),
+    Link(Vec<u8>),
+    Directory,
+}
+
+impl<T> Names<T> {
+    /// Adds a member; `file` makes what a file's name stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Ambiguous`] if there is a member of this name already, unless both are directories;
+    /// [`ErrorKind::Unsupported`] for a hard link, device or FIFO.
+    pub(crate) fn add(&mut self, member: &Member, file: impl FnOnce(u64) -> T) -> Result<(), Error> {
+        let named = match member.kind() {
+            Kind::File { size } => Named::File(file(*size)),
+            Kind::Symlink { target } => Named::Link(target.clone()),
+            Kind::Directory => Named::Directory,
+            Kind::HardLink { .. } => return Err(unsupported(member, "a hard link")),
+            Kind::Fifo => return Err(unsupported(member, "a FIFO")),
+            _ => return Err(unsupported(member, "a device")),
+        };
+        let is_directory = matches!(named, Named::Directory);
+        match self.0.insert(member.name().to_vec(), named) {
+            None => Ok(()),
+            Some(Named::Directory) if is_directory => Ok(()),
+            Some(_) => Err(error(
+                ErrorKind::Ambiguous,
+                format_args!("two members are called {}", shown(member.name())),
+            )),
+        }
+    }
+
+    /// What a name stands for; a symbolic link is followed once, to a file of this archive.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if there is no such member, [`ErrorKind::Invalid`] for a link that leads out of
+    /// the archive, to another link or to nothing, and for a directory.
+    pub(crate) fn file(&self, name: &str) -> Result<&T, Error> {
+        let cleaned = clean(name.as_bytes()).ok_or_else(|| outside(name.as_bytes(), "its path"))?;
+        match self.0.get(&cleaned) {
+            Some(Named::File(file)) => Ok(file),
+            Some(Named::Directory) => Err(error(
+                ErrorKind::Invalid,
+                format_args!(
+                    "the member {} is a directory where a file belongs",
+                    shown(&cleaned)
+                ),
+            )),
+            Some(Named::Link(target)) => self.linked(&cleaned, target),
+            None => Err(error(
+                ErrorKind::NotFound,
+                format_args!("there is no member {}", shown(&cleaned)),
+            )),
+        }
+    }
+
+    fn linked(&self, link: &[u8], target: &[u8]) -> Result<&T, Error> {
+        if target.starts_with(b"/") {
+            return Err(outside(link, "its target"));
+        }
+        let parent = link.rsplitn(2, |byte| *byte == b'/').nth(1).unwrap_or_default();
+        let joined = [parent, b"/", target].concat();
+        let cleaned = clean(&joined).ok_or_else(|| outside(link, "its target"))?;
+        match self.0.get(&cleaned) {
+            Some(Named::File(file)) => Ok(file),
+            Some(Named::Link(_)) => Err(error(
+                ErrorKind::Invalid,
+                format_args!("the member {} is a link to a link", shown(link)),
+            )),
+            _ => Err(error(
+                ErrorKind::Invalid,
+                format_args!(
+                    "the member {} is a link to {}, which is no file of the archive",
+                    shown(link),
+                    shown(&cleaned)
+                ),
+            )),
+        }
+    }
+
+    /// True if a file or link has this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        matches!(self.0.get(name.as_bytes()), Some(Named::File(_) | Named::Link(_)))
+    }
+
+    /// The files and links whose name is that of a blob, with its digest.
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = (Digest, &T)> {
+        self.0.keys().filter_map(|name| {
+            let name = str::from_utf8(name).ok()?;
+            let digest = digest_of(name)?;
+            Some((digest, self.file(name).ok()?))
+        })
+    }
+}
+
+/// The digest that the name `blobs/ALGORITHM/ENCODED` states.
+pub(crate) fn digest_of(name: &str) -> Option<Digest> {
+    let (algorithm, encoded) = name.strip_prefix("blobs/")?.split_once('/')?;
+    Digest::parse(&format!("{algorithm}:{encoded}")).ok()
+}
+
+/// The name of a blob's member.
+pub(crate) fn blob_name(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm_name(), digest.encoded())
+}
+
+/// The components of a path joined by `/`, with `.` and `..` resolved by the text; `None` if it leads out.
+fn clean(path: &[u8]) -> Option<Vec<u8>> {
+    let mut components: Vec<&[u8]> = Vec::new();
+    for component in path.split(|byte| *byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => drop(components.pop()?),
+            _ => components.push(component),
+        }
+    }
+    Some(components.join(&b'/'))
+}
+
+fn outside(name: &[u8], what: &str) -> Error {
+    error(
+        ErrorKind::Invalid,
+        format_args!(
+            "the member {} is refused: {what} leads out of the archive",
+            shown(name)
+        ),
+    )
+}
+
+fn unsupported(member: &Member, what: &str) -> Error {
+    error(
+        ErrorKind::Unsupported,
+        format_args!(
+            "the member {} is {what}, which no image archive has",
+            shown(member.name())
+        ),
+    )
+}
+
+/// An archive file with the index of its members.
+#[derive(Debug)]
+pub(crate) struct Members {
+    file: Arc<File>,
+    path: Arc<Path>,
+    names: Names<(u64, u64)>,
+}
+
+impl Members {
+    /// Reads the headers of a file.
+    pub(crate) fn index(file: File, path: &Path) -> Result<Self, Error> {
+        let path: Arc<Path> = path.into();
+        let size = file.metadata().at("read", &path)?.len();
+        let names = headers(&file, size, &path).map_err(|error| in_archive(&path, &error))?;
+        Ok(Self {
+            file: Arc::new(file),
+            path,
+            names,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) const fn names(&self) -> &Names<(u64, u64)> {
+        &self.names
+    }
+
+    /// The bytes of a member.
+    pub(crate) fn part(&self, (offset, size): (u64, u64)) -> Part {
+        Part {
+            file: Arc::clone(&self.file),
+            path: Arc::clone(&self.path),
+            range: offset..offset.saturating_add(size),
+        }
+    }
+
+    /// The first bytes of a member.
+    pub(crate) fn start(&self, (offset, size): (u64, u64), length: usize) -> Result<Vec<u8>, Error> {
+        let mut buffer = vec![0; usize::try_from(size).unwrap_or(length).min(length)];
+        let read = os::read_at(&self.file, &mut buffer, offset).at("read", &self.path)?;
+        buffer.truncate(read);
+        Ok(buffer)
+    }
+
+    /// Reads a whole member of at most `limit` bytes.
+    pub(crate) fn whole(&self, name: &str, limit: u64) -> Result<Bytes, Error> {
+        let at = *self.names.file(name)?;
+        self.whole_at(at, name, limit)
+    }
+
+    /// As [`Members::whole`], of a member whose place is known.
+    pub(crate) fn whole_at(
+        &self,
+        (offset, size): (u64, u64),
+        name: &str,
+        limit: u64,
+    ) -> Result<Bytes, Error> {
+        if size > limit {
+            return Err(too_large(name, size, limit));
+        }
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+        let read = os::read_at(&self.file, &mut bytes, offset).at("read", &self.path)?;
+        bytes.truncate(read);
+        Ok(bytes.into())
+    }
+}
+
+/// The error of a document that is too large to be read.
+pub(crate) fn too_large(name: &str, size: u64, limit: u64) -> Error {
+    error(
+        ErrorKind::TooLarge,
+        format_args!(
+            "the member {} has {size} bytes, more than the limit of {limit}",
+            shown(name.as_bytes())
+        ),
+    )
+}
+
+fn headers(file: &File, size: u64, path: &Path) -> Result<Names<(u64, u64)>, Error> {
+    let mut reader = Reader::new(limits());
+    let mut names = Names::default();
+    let mut window = vec![0; WINDOW];
+    loop {
+        let position = reader.position();
+        let length = os::read_at(file, &mut window, position).at("read", path)?;
+        let Some(mut input) = window.get(..length).filter(|input| !input.is_empty()) else {
+            break;
+        };
+        let mut is_ended = false;
+        while let Some(event) = reader.next_event(&mut input)? {
+            match event {
+                Event::Member {
+                    member,
+                    content_offset,
+                    ..
+                } => {
+                    names.add(&member, |size| (content_offset, size))?;
+                    let skipped = usize::try_from(reader.skip_content()).unwrap_or(usize::MAX);
+                    input = input.get(skipped..).unwrap_or_default();
+                }
+                Event::End => {
+                    is_ended = true;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        if is_ended {
+            refuse_second_archive(file, reader.position(), path)?;
+            break;
+        }
+    }
+    reader.finish_at(size)?;
+    Ok(names)
+}
+
+/// Refuses bytes other than zeros after the end, which some readers take for another archive.
+fn refuse_second_archive(file: &File, end: u64, path: &Path) -> Result<(), Error> {
+    let mut offset = end;
+    let mut buffer = vec![0; WINDOW];
+    while offset < end.saturating_add(MAX_TRAILING) {
+        let length = os::read_at(file, &mut buffer, offset).at("read", path)?;
+        let read = buffer.get(..length).unwrap_or_default();
+        if read.iter().any(|byte| *byte != 0) {
+            return Err(second_archive(end));
+        }
+        if length < buffer.len() {
+            break;
+        }
+        offset += length as u64;
+    }
+    Ok(())
+}
+
+/// The error of bytes after the end of an archive.
+pub(crate) fn second_archive(end: u64) -> Error {
+    error(
+        ErrorKind::Ambiguous,
+        format_args!(
+            "more bytes follow the end of the archive at byte {end}, which some programs read as another archive"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(links: &[(&str, &str)]) -> Names<u64> {
+        let mut names = Names::default();
+        for file in ["file", "d/file", "a/b/file"] {
+            names.add(&Member::file(file, 7).unwrap(), |size| size).unwrap();
+        }
+        names.add(&Member::directory("d").unwrap(), |size| size).unwrap();
+        for (name, target) in links {
+            names
+                .add(&Member::symlink(name, *target).unwrap(), |size| size)
+                .unwrap();
+        }
+        names
+    }
+
+    #[test]
+    fn a_link_is_followed_once_within_the_archive() {
+        for (name, target) in [
+            ("l", "file"),
+            ("l", "./d/../file"),
+            ("d/l", "file"),
+            ("d/l", "../file"),
+            ("a/b/l", "../../d/file"),
+        ] {
+            assert_eq!(
+                *names(&[(name, target)]).file(name).unwrap(),
+                7,
+                "{name} -> {target}"
+            );
+        }
+        for (name, target) in [
+            ("l", "/file"),
+            ("l", "../file"),
+            ("d/l", "../../file"),
+            ("d/l", "../../../etc/passwd"),
+            ("l", "l"),
+            ("l", "nothing"),
+            ("l", "d"),
+            ("l", ""),
+        ] {
+            let refused = names(&[(name, target)]).file(name).unwrap_err();
+            assert_eq!(
+                refused.kind(),
+                ErrorKind::Invalid,
+                "{name} -> {target}: {refused}"
+            );
+        }
+        let chain = names(&[("l", "m"), ("m", "file"), ("x", "y"), ("y", "x")]);
+        assert!(chain.file("m").is_ok());
+        for name in ["l", "x", "y"] {
+            assert_eq!(chain.file(name).unwrap_err().kind(), ErrorKind::Invalid, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_looked_up_cleaned() {
+        let names = names(&[]);
+        for name in ["file", "./file", "/file", "d/../file", "a//../file"] {
+            assert!(names.file(name).is_ok(), "{name}");
+        }
+        for (name, kind) in [
+            ("absent", ErrorKind::NotFound),
+            ("d", ErrorKind::Invalid),
+            ("../file", ErrorKind::Invalid),
+            ("", ErrorKind::NotFound),
+        ] {
+            assert_eq!(names.file(name).unwrap_err().kind(), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_one_meaning() {
+        let file = || Member::file("a", 0).unwrap();
+        let directory = || Member::directory("a").unwrap();
+        let link = || Member::symlink("a", "b").unwrap();
+        for (first, second) in [
+            (file(), file()),
+            (file(), directory()),
+            (directory(), file()),
+            (link(), file()),
+            (link(), link()),
+        ] {
+            let mut names = Names::default();
+            names.add(&first, |size| size).unwrap();
+            assert_eq!(
+                names.add(&second, |size| size).unwrap_err().kind(),
+                ErrorKind::Ambiguous
+            );
+        }
+        let mut names = Names::default();
+        for _ in 0..2 {
+            names.add(&directory(), |size| size).unwrap();
+        }
+        let hard = Member::hard_link("h", "a").unwrap();
+        for member in [
+            hard,
+            Member::new("f", Kind::Fifo).unwrap(),
+            Member::new("c", Kind::CharacterDevice { major: 1, minor: 3 }).unwrap(),
+        ] {
+            assert_eq!(
+                names.add(&member, |size| size).unwrap_err().kind(),
+                ErrorKind::Unsupported
+            );
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_blob_states_its_digest() {
+        let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let digest = digest_of(&format!("blobs/sha256/{hex}")).unwrap();
+        assert_eq!(blob_name(&digest), format!("blobs/sha256/{hex}"));
+        for name in [
+            "blobs/sha256/e3b0",
+            "blobs/sha256",
+            "sha256/x",
+            &format!("blobs/{hex}"),
+            &format!("x/blobs/sha256/{hex}"),
+        ] {
+            assert_eq!(digest_of(name), None, "{name}");
+        }
+    }
+}

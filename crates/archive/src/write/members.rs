@@ -1,0 +1,364 @@
+//! Writes the members of an archive, one at a time.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use wharf_content::{Error, ErrorKind, Verified};
+use wharf_layer::tar::{self, Member};
+use wharf_reference::{Algorithm, Digest};
+
+use super::{
+    documents::Content,
+    file::NewFile,
+    options::{WriterForm, WriterOptions},
+    report::WrittenArchive,
+};
+use crate::{
+    error::{At as _, in_archive},
+    output::{Destination, Output},
+    runtime::blocking,
+    stream::{Hashed, next},
+    tar::{docker, members::blob_name, oci},
+};
+
+/// The bytes of a block of a tar archive.
+const BLOCK: u64 = 512;
+
+/// A PAX header of one block of records.
+const ZEROS: [u8; 1024] = [0; 1024];
+
+/// An archive that is being written.
+pub(super) struct Inner {
+    /// For messages, and the location.
+    pub(super) path: Arc<Path>,
+    pub(super) destination: Destination,
+    /// `None` for a stream.
+    new_file: Option<NewFile>,
+    pub(super) options: WriterOptions,
+    /// Held by the one push that writes.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    /// `None` after the end.
+    tar: Option<tar::Writer>,
+    pub(super) content: Content,
+    /// Why nothing more can be written.
+    failure: Option<String>,
+}
+
+impl Inner {
+    /// Writes what stands before the images.
+    pub(super) fn begin(
+        path: &Path,
+        destination: Destination,
+        new_file: Option<NewFile>,
+        options: WriterOptions,
+    ) -> Result<Self, Error> {
+        let inner = Self {
+            path: path.into(),
+            destination,
+            new_file,
+            options,
+            turn: Arc::default(),
+            state: Mutex::new(State {
+                tar: Some(tar::Writer::new()),
+                content: Content::default(),
+                failure: None,
+            }),
+        };
+        inner.write_members(|inner, tar| {
+            let mut bytes = inner.document(tar, oci::LAYOUT, oci::LAYOUT_TEXT.as_bytes())?;
+            for directory in ["blobs", "blobs/sha256"] {
+                let member = Member::directory(directory)?.with_modified(inner.options.time());
+                bytes.extend_from_slice(&tar.member(&member)?);
+                bytes.extend_from_slice(tar.end_member()?);
+            }
+            Ok(bytes)
+        })?;
+        Ok(inner)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, if more can be written.
+    pub(super) fn open_state(&self) -> Result<MutexGuard<'_, State>, Error> {
+        let state = self.state();
+        if let Some(failure) = &state.failure {
+            let message = format!(
+                "nothing more can be written to {}: {failure}",
+                self.path.display()
+            );
+            return Err(Error::new(ErrorKind::Storage, message));
+        }
+        if state.tar.is_none() {
+            let message = format!(
+                "nothing more can be written to {}: it is finished",
+                self.path.display()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        Ok(state)
+    }
+
+    /// Calls the writer of the archive.
+    fn with_tar<T>(&self, call: impl FnOnce(&mut tar::Writer) -> Result<T, Error>) -> Result<T, Error> {
+        let mut state = self.state();
+        let tar = state.tar.as_mut();
+        let tar = tar.ok_or_else(|| Error::new(ErrorKind::Unsupported, "the archive is finished"))?;
+        call(tar).map_err(|cause| in_archive(&self.path, &cause))
+    }
+
+    pub(super) const fn is_stream(&self) -> bool {
+        self.new_file.is_none()
+    }
+
+    fn file(&self, name: &str, size: u64) -> Result<Member, Error> {
+        let member = Member::file(name, size)?;
+        Ok(member.with_mode(0o444).with_modified(self.options.time()))
+    }
+
+    /// The bytes of a member with this content.
+    fn document(&self, tar: &mut tar::Writer, name: &str, content: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut bytes = tar.member(&self.file(name, content.len() as u64)?)?;
+        tar.content(content.len())?;
+        bytes.extend_from_slice(content);
+        bytes.extend_from_slice(tar.end_member()?);
+        Ok(bytes)
+    }
+
+    /// Writes small members. After a failure nothing more can be written.
+    fn write_members(
+        &self,
+        members: impl FnOnce(&Self, &mut tar::Writer) -> Result<Vec<u8>, Error>,
+    ) -> Result<(), Error> {
+        let made = self.with_tar(|tar| {
+            let offset = tar.drop_member();
+            Ok((offset, members(self, tar)?))
+        });
+        let written = made.and_then(|(offset, bytes)| {
+            let written = self.destination.write(&[bytes.into()], offset);
+            written.at("write", &self.path)
+        });
+        if let Err(failure) = &written {
+            self.state().failure = Some(failure.to_string());
+        }
+        written
+    }
+
+    /// Writes a blob or manifest of known digest.
+    pub(super) async fn append(
+        self: &Arc<Self>,
+        digest: &Digest,
+        size: u64,
+        mut bytes: impl Stream<Item = Result<Bytes, Error>> + Unpin,
+    ) -> Result<(), Error> {
+        let turn = Arc::new(Arc::clone(&self.turn).lock_owned().await);
+        if self.open_state()?.content.blobs.contains_key(digest) {
+            return Ok(());
+        }
+        let (offset, header) = self.with_tar(|tar| {
+            let offset = tar.drop_member();
+            Ok((offset, tar.member(&self.file(&blob_name(digest), size)?)?))
+        })?;
+        let place = (offset + header.len() as u64, size);
+        self.poison("a push was given up");
+        let mut output = Output::new(self.destination.clone(), Arc::clone(&self.path), offset, turn);
+        let written = async {
+            output.write(header).await?;
+            while let Some(chunk) = next(&mut bytes).await {
+                let chunk = chunk?;
+                self.with_tar(|tar| tar.content(chunk.len()))?;
+                output.write(chunk).await?;
+            }
+            output.write(padding(size)).await?;
+            output.finish().await?;
+            self.with_tar(|tar| tar.end_member().map(drop))
+        };
+        match written.await {
+            Ok(()) => {
+                let mut state = self.state();
+                state.failure = None;
+                state.content.blobs.insert(digest.clone(), place);
+                Ok(())
+            }
+            Err(failure) => {
+                self.poison(&failure.to_string());
+                self.with_tar(|tar| Ok(tar.drop_member()))?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Notes that a stream ends in the middle of a member, until it is known that it does not.
+    fn poison(&self, cause: &str) {
+        if self.is_stream() {
+            self.state().failure = Some(cause.to_owned());
+        }
+    }
+
+    /// Writes a blob whose digest and size are known last.
+    pub(super) async fn ingest(self: &Arc<Self>, mut bytes: Hashed) -> Result<(Digest, u64), Error> {
+        let turn = Arc::new(Arc::clone(&self.turn).lock_owned().await);
+        drop(self.open_state()?);
+        let extension = extension_of(bytes.hasher.algorithm());
+        let (offset, header) = self.with_tar(|tar| {
+            let offset = tar.drop_member();
+            let header = tar.reserve_member()?;
+            tar.content(extension.len())?;
+            Ok((offset, header))
+        })?;
+        let (destination, path) = (self.destination.clone(), Arc::clone(&self.path));
+        let mut output = Output::new(destination, path, offset, Arc::clone(&turn));
+        output.write(header).await?;
+        output.write(extension).await?;
+        while let Some(chunk) = next(&mut bytes).await {
+            let chunk = chunk?;
+            self.with_tar(|tar| tar.content(chunk.len()))?;
+            output.write(chunk).await?;
+        }
+        output.finish().await?;
+        let verified = bytes.hasher.prove()?;
+        let inner = Arc::clone(self);
+        blocking(move || {
+            let _turn = turn;
+            inner.complete(offset, extension.len() as u64, &verified)?;
+            Ok((verified.digest().clone(), verified.size()))
+        })
+        .await
+    }
+
+    /// Writes the headers of a blob whose content is there, or drops the blob if there is another of its digest.
+    fn complete(&self, offset: u64, extension: u64, blob: &Verified) -> Result<(), Error> {
+        let (digest, size) = (blob.digest(), blob.size());
+        let place = (offset + BLOCK + extension, size);
+        if self.state().content.blobs.contains_key(digest) {
+            return self.with_tar(|tar| {
+                tar.drop_member();
+                Ok(())
+            });
+        }
+        let member = self.file(&blob_name(digest), size)?;
+        let headers = self.with_tar(|tar| {
+            if extension == 0 {
+                return Ok(tar.complete_member(&member)?.header.to_vec());
+            }
+            tar.drop_member();
+            let headers = tar.member(&member)?;
+            tar.content(usize::try_from(size).unwrap_or(usize::MAX))?;
+            tar.end_member()?;
+            Ok(headers)
+        })?;
+        let mut written = Ok(());
+        if headers.len() as u64 != BLOCK + extension {
+            let message = format!("the headers of {} do not fit in their place", blob_name(digest));
+            written = Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let written = written.and_then(|()| {
+            let end = self
+                .destination
+                .write(&[Bytes::from_static(padding(size))], place.0 + size);
+            let written = end.and_then(|()| self.destination.write(&[headers.into()], offset));
+            written.at("write", &self.path)
+        });
+        let mut state = self.state();
+        match written {
+            Ok(()) => {
+                state.content.blobs.insert(digest.clone(), place);
+                Ok(())
+            }
+            Err(failure) => {
+                state.failure = Some(failure.to_string());
+                Err(failure)
+            }
+        }
+    }
+
+    /// Writes the lists of images and the end.
+    pub(super) async fn finish(self: &Arc<Self>) -> Result<WrittenArchive, Error> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let inner = Arc::clone(self);
+        blocking(move || {
+            let _turn = turn;
+            inner.finish_blocking()
+        })
+        .await
+    }
+
+    fn finish_blocking(&self) -> Result<WrittenArchive, Error> {
+        let (index, docker) = {
+            let state = self.open_state()?;
+            let docker = match self.options.form() {
+                WriterForm::Hybrid => Some(state.content.docker(self.options.platform())?),
+                WriterForm::Oci => None,
+            };
+            (state.content.index()?, docker)
+        };
+        self.write_members(|inner, tar| {
+            let mut bytes = inner.document(tar, oci::INDEX, &index)?;
+            if let Some(docker) = &docker {
+                bytes.extend(inner.document(tar, docker::MANIFEST, &docker.manifest)?);
+                bytes.extend(inner.document(tar, "repositories", &docker.repositories)?);
+            }
+            Ok(bytes)
+        })?;
+        let mut state = self.state();
+        let tar = state.tar.take();
+        let tar = tar.ok_or_else(|| Error::new(ErrorKind::Unsupported, "the archive is finished"))?;
+        let offset = tar.position();
+        let end = tar.finish()?;
+        let written = self.end(offset, end);
+        if let Err(failure) = &written {
+            state.failure = Some(failure.to_string());
+        }
+        written?;
+        Ok(WrittenArchive {
+            size: offset + end.len() as u64,
+            oci_only: docker.map(|docker| docker.oci_only).unwrap_or_default(),
+            has_zstd: state.content.has_zstd(),
+        })
+    }
+
+    fn end(&self, offset: u64, end: &'static [u8]) -> Result<(), Error> {
+        let written = self.destination.write(&[Bytes::from_static(end)], offset);
+        written.at("write", &self.path)?;
+        match &self.new_file {
+            Some(new_file) => new_file.commit(offset + end.len() as u64),
+            None => self.destination.flush().at("write", &self.path),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // After the end the file has another name.
+        if let Some(new_file) = &self.new_file {
+            let state = self.state();
+            if state.tar.is_some() || state.failure.is_some() {
+                new_file.discard();
+            }
+        }
+    }
+}
+
+/// The zeros after content of this size.
+fn padding(size: u64) -> &'static [u8] {
+    let length = usize::try_from(size.next_multiple_of(BLOCK) - size).unwrap_or(0);
+    ZEROS.get(..length).unwrap_or_default()
+}
+
+/// The zeros in place of the headers that the name of a blob needs beside its own: that of sha512 is too long for
+/// one header and is in a PAX header before it.
+const fn extension_of(algorithm: Algorithm) -> &'static [u8] {
+    match algorithm {
+        Algorithm::Sha512 => &ZEROS,
+        _ => &[],
+    }
+}
