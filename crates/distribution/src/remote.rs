@@ -270,6 +270,18 @@ impl Source for Remote {
         Ok(Self::signatures(self, manifest, wanted).await?)
     }
 
+    async fn count_signatures(
+        &self,
+        manifest: &Digest,
+        wanted: Wanted,
+    ) -> Result<usize, wharf_content::Error> {
+        Ok(Self::count_signatures(self, manifest, wanted).await?)
+    }
+
+    fn unread_signatures(&self, manifest: &Digest, wanted: Wanted) -> Option<String> {
+        Self::unread_signatures(self, manifest, wanted)
+    }
+
     fn location(&self) -> Location {
         Location::Repository(self.repository().clone())
     }

@@ -28,10 +28,9 @@ impl Client {
         let mut room = MAX_SIGNATURES_SIZE;
         for number in 1..=MAX_SIGNATURES + 1 {
             let limit = room.min(MAX_SIGNATURE_SIZE);
-            let file = lookaside.file(repository, manifest, number);
-            let read = match file {
+            let read = match lookaside.file(repository, manifest, number) {
                 LookasideFile::Path(path) => read_file(&subject, path, limit).await,
-                LookasideFile::Url(url) => self.read_url(&subject, lookaside, &url, limit).await,
+                LookasideFile::Url(url) => self.read_url(&subject, lookaside, &url, limit, false).await,
                 _ => Ok(None),
             };
             let read = read.map_err(|error| {
@@ -53,6 +52,23 @@ impl Client {
         Err(Error::new(ErrorKind::TooLarge, OPERATION, subject, reason).at(lookaside))
     }
 
+    /// True if a lookaside store has a signature of a manifest. A server is asked once, and not for long.
+    pub(super) async fn has_lookaside(
+        &self,
+        lookaside: &Lookaside,
+        repository: &Repository,
+        manifest: &Digest,
+    ) -> Result<bool, Error> {
+        let subject = format!("{repository}@{manifest}");
+        let limit = MAX_SIGNATURE_SIZE;
+        let read = match lookaside.file(repository, manifest, 1) {
+            LookasideFile::Path(path) => read_file(&subject, path, limit).await?,
+            LookasideFile::Url(url) => self.read_url(&subject, lookaside, &url, limit, true).await?,
+            _ => None,
+        };
+        Ok(read.is_some())
+    }
+
     /// The file at a URL, requested without a login (docs/threats.md, T173); `None` if the server answers 404.
     async fn read_url(
         &self,
@@ -60,6 +76,7 @@ impl Client {
         lookaside: &Lookaside,
         url: &str,
         limit: u64,
+        is_optional: bool,
     ) -> Result<Option<Bytes>, Error> {
         let wrong = |error: &dyn std::fmt::Display| {
             let reason = format!("the store's URL cannot be used: {error}");
@@ -78,6 +95,7 @@ impl Client {
             .at_url(url)
             .anonymous()
             .read_whole(limit);
+        let call = if is_optional { call.optional() } else { call };
         match self.send(&endpoint, call).await {
             Ok(answer) => Ok(Some(answer.bytes)),
             Err(error) if error.status() == Some(404) => Ok(None),

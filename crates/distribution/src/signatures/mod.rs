@@ -3,6 +3,7 @@
 
 mod attachments;
 mod bundles;
+mod count;
 mod extension;
 mod file;
 mod lookaside;
@@ -54,16 +55,7 @@ impl Remote {
         if wanted.is_nothing() {
             return Ok(Vec::new());
         }
-        let endpoint = match self.served().endpoint(manifest) {
-            Some(endpoint) => endpoint,
-            None => self.primary(OPERATION)?,
-        };
-        let repository = endpoint.repository.as_ref().unwrap_or(self.repository());
-        let image = match self.served().tag() {
-            Some(tag) => Reference::new(repository).with_tag(&tag),
-            None => Reference::new(repository).with_digest(manifest),
-        };
-        let store = self.client().shared().signature_locations.store_for(&image);
+        let (endpoint, store) = self.kept_at(manifest)?;
         let mut kinds: Vec<Concurrent<'_, Result<Vec<Signature>, Error>>> = Vec::new();
         if wanted.simple {
             kinds.push(Box::pin(self.simple(&endpoint, &store, manifest)));
@@ -79,6 +71,21 @@ impl Remote {
             signatures.extend(read?);
         }
         Ok(signatures)
+    }
+
+    /// The endpoint where the signatures of a manifest are, and the stores that it has for them.
+    fn kept_at(&self, manifest: &Digest) -> Result<(Endpoint, SignatureStore), Error> {
+        let endpoint = match self.served().endpoint(manifest) {
+            Some(endpoint) => endpoint,
+            None => self.primary(OPERATION)?,
+        };
+        let repository = endpoint.repository.as_ref().unwrap_or(self.repository());
+        let image = match self.served().tag() {
+            Some(tag) => Reference::new(repository).with_tag(&tag),
+            None => Reference::new(repository).with_digest(manifest),
+        };
+        let store = self.client().shared().signature_locations.store_for(&image);
+        Ok((endpoint, store))
     }
 
     async fn simple(

@@ -16,6 +16,7 @@ mod realms;
 mod referrers;
 mod refusals;
 mod registry_signatures;
+mod signature_counts;
 mod signatures;
 mod tokens;
 mod unanswered;

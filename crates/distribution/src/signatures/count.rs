@@ -1,0 +1,124 @@
+//! Whether there are signatures, for a message to the user: with few requests, each sent once.
+
+use http::{HeaderValue, Method, header};
+use wharf_auth::Action;
+use wharf_content::{
+    Descriptor, ErrorKind, MAX_MANIFEST_SIZE, Manifest, MediaType, Wanted, attachments, bundles,
+};
+use wharf_reference::{Digest, Tag};
+
+use super::OPERATION;
+use crate::{
+    Remote, endpoint::Endpoint, error::Error, manifests::content_type, referrers::fallback_tag, send::Call,
+};
+
+const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+                      application/vnd.docker.distribution.manifest.v2+json";
+
+impl Remote {
+    /// The number of signatures of a manifest, of the kinds that are wanted, where [`Remote::signatures`] would look for
+    /// them. They are not read.
+    ///
+    /// | kind | counted | requests |
+    /// |---|---|---|
+    /// | simple | 1 if there is a first one in the lookaside store; those that the registry's API lists | 1 |
+    /// | attachments | the layers of the manifest under their tag | 1 |
+    /// | bundles | those on the first page of the list of referrers | 1, or 2 where the registry has no such list |
+    ///
+    /// # Errors
+    ///
+    /// Whatever does not say how many there are. No request is repeated, and each has the time limit of a question that
+    /// only saves work.
+    pub async fn count_signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<usize, Error> {
+        let (endpoint, store) = self.kept_at(manifest)?;
+        let mut count = 0;
+        if wanted.simple {
+            let known = self.client().host(&endpoint.registry).offers_signatures;
+            let repository = endpoint.repository.as_ref().unwrap_or(self.repository());
+            count += match (known, store.read()) {
+                (Some(true), _) => self.extension(&endpoint, manifest).await?.len(),
+                (_, Some(lookaside)) => {
+                    let client = self.client();
+                    usize::from(client.has_lookaside(lookaside, repository, manifest).await?)
+                }
+                (_, None) => 0,
+            };
+        }
+        if wanted.attachments && store.attachments() {
+            let tag = attachments::name(manifest).and_then(|name| name.to_tag());
+            let tag =
+                tag.map_err(|error| Error::from_content(OPERATION, self.blob_name(manifest), &error))?;
+            let attached = self.tagged(&endpoint, &tag).await?;
+            let layers = attached.iter().flat_map(Manifest::layers);
+            count += layers
+                .filter(|layer| attachments::is_fetched(layer, Wanted::ATTACHMENTS))
+                .count();
+        }
+        if wanted.bundles {
+            let listed = self.listed(&endpoint, manifest).await?;
+            count += listed.iter().filter(|entry| bundles::is_listed(entry)).count();
+        }
+        Ok(count)
+    }
+
+    /// The reason why [`Remote::signatures`] does not look for attachments of a manifest though they are wanted: the
+    /// setting `use-sigstore-attachments`, with its file. `None` if it looks for all kinds that are wanted.
+    #[must_use]
+    pub fn unread_signatures(&self, manifest: &Digest, wanted: Wanted) -> Option<String> {
+        let (endpoint, store) = self.kept_at(manifest).ok()?;
+        if !wanted.attachments || store.attachments() {
+            return None;
+        }
+        let repository = endpoint.repository.as_ref().unwrap_or(self.repository());
+        let setting = match (store.attachments_origin(), store.section()) {
+            (Some(origin), _) => format!("use-sigstore-attachments is false at {origin}"),
+            (None, Some((scope, origin))) => {
+                format!("use-sigstore-attachments: true is missing in the section {scope} at {origin}")
+            }
+            (None, None) => {
+                format!("no file of registries.d has use-sigstore-attachments: true for {repository}")
+            }
+        };
+        Some(format!("sigstore attachments were not looked for: {setting}"))
+    }
+
+    /// The referrers on the first page of the registry's list, or at the fallback tag.
+    async fn listed(&self, endpoint: &Endpoint, manifest: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let path = self.path(endpoint, &format!("referrers/{manifest}"));
+        let index = match self.document(endpoint, self.blob_name(manifest), &path).await? {
+            Some(index) => Some(index),
+            None => self.tagged(endpoint, &fallback_tag(manifest)?).await?,
+        };
+        Ok(index.map_or_else(Vec::new, |index| index.manifests().to_vec()))
+    }
+
+    async fn tagged(&self, endpoint: &Endpoint, tag: &Tag) -> Result<Option<Manifest>, Error> {
+        let path = self.path(endpoint, &format!("manifests/{tag}"));
+        self.document(endpoint, format!("{}:{tag}", self.repository()), &path)
+            .await
+    }
+
+    /// The manifest or list at a path; `None` if the registry answers 404.
+    async fn document(
+        &self,
+        endpoint: &Endpoint,
+        subject: String,
+        path: &str,
+    ) -> Result<Option<Manifest>, Error> {
+        let call = Call::new(OPERATION, &subject, Method::GET, path, &[200])
+            .with_scopes(self.scopes(endpoint, Action::Pull))
+            .with_header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
+            .read_whole(MAX_MANIFEST_SIZE)
+            .optional();
+        let answer = match self.client().send(endpoint, call).await {
+            Ok(answer) => answer,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let declared = content_type(&answer.headers).filter(MediaType::is_manifest);
+        let manifest = Manifest::parse(answer.bytes, declared.as_ref());
+        manifest
+            .map(Some)
+            .map_err(|error| Error::from_content(OPERATION, &subject, &error))
+    }
+}
