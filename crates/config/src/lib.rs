@@ -49,12 +49,14 @@ mod credentials;
 mod document;
 mod drop_in;
 mod error;
+mod exposure;
 mod file;
 mod fold;
 mod host;
 mod json;
 mod locations;
 mod policy;
+mod program;
 mod registries;
 mod replace;
 mod scope;
@@ -75,11 +77,13 @@ pub use credentials::{
     ListedCredential, Lookup, LookupOutcome, LookupStep, Stored,
 };
 pub use error::{ConfigError, ConfigErrorKind};
+pub use exposure::Exposure;
 pub use locations::{Generation, HostOs, Locations, ProxyVariables};
 pub use policy::{
     Fulcio, Identity, KeySource, KeyType, Pki, PkiSubject, Policy, Refusal, Remap, Requirement, Rule,
     RuleOrigin, SignedBy, SigstoreSigned, SigstoreSigner,
 };
+pub use program::{ProgramError, ProgramLimits, ProgramOutput};
 pub use registries::{Mirror, Prefix, PullFromMirror, Registries, RegistryTable, Resolution, Skipped};
 pub use short_names::{
     Alias, AliasFile, Aliases, Attempts, Failure, Failures, NameReason, PossibleName, Prompt, ResolvedName,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::AuthFile;
-use crate::{ConfigError, ConfigErrorKind};
+use crate::{ConfigError, ConfigErrorKind, Exposure};
 
 impl AuthFile {
     /// The error with which a file that is not private is refused.
@@ -14,20 +14,9 @@ impl AuthFile {
     }
 }
 
-#[cfg(unix)]
 pub(super) fn of(path: &Path) -> Option<&'static str> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = path.metadata().ok()?;
-    if metadata.mode() & 0o077 != 0 {
-        Some("holds credentials and is open to others; make it private with chmod 600")
-    } else if ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid()) {
-        Some("holds credentials and belongs to another user")
-    } else {
-        None
-    }
-}
-
-#[cfg(not(unix))]
-pub(super) const fn of(_: &Path) -> Option<&'static str> {
-    None
+    Some(match Exposure::of(&path.metadata().ok()?)? {
+        Exposure::OpenToOthers => "holds credentials and is open to others; make it private with chmod 600",
+        Exposure::OfAnotherUser => "holds credentials and belongs to another user",
+    })
 }

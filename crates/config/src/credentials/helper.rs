@@ -1,6 +1,5 @@
 mod environment;
 mod error;
-mod process;
 mod protocol;
 
 use std::time::Duration;
@@ -11,8 +10,13 @@ use zeroize::Zeroizing;
 pub use environment::HelperEnvironment;
 pub use error::{HelperError, HelperErrorKind};
 
+use crate::program::{self, ProgramLimits, StandardError};
+
 /// The time limit for a credential helper by default.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most bytes read of a credential helper's output; more is an error.
+const MAX_OUTPUT: u64 = 1 << 20;
 
 /// The longest name of a credential helper, in bytes.
 const MAX_NAME: usize = 64;
@@ -141,8 +145,12 @@ impl CredentialHelper {
             .ok_or_else(|| self.error(HelperErrorKind::NotFound))?;
         let mut command = self.environment.command(&program);
         command.arg(action);
-        let finished =
-            process::run(command, input.as_bytes(), self.timeout).map_err(|failure| self.error(failure))?;
+        let limits = ProgramLimits {
+            time: self.timeout,
+            output: MAX_OUTPUT,
+        };
+        let finished = program::run(command, input.as_bytes(), StandardError::Discarded, limits)
+            .map_err(|failure| self.error(failure))?;
         if finished.success {
             Ok(Some(finished.stdout))
         } else if protocol::says_none(&finished.stdout) {

@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use crate::program::{self, ProgramError, ProgramLimits, ProgramOutput, StandardError};
+
 /// The search path and environment variables of helper programs: of this host, all of them
 /// ([`Locations::helper_environment`](crate::Locations::helper_environment)).
 #[derive(Clone, Default)]
@@ -40,12 +42,34 @@ impl HelperEnvironment {
         &self.directories
     }
 
-    pub(super) fn find(&self, program: &str) -> Option<PathBuf> {
+    /// The program of this name in the directories, if there is one; on Windows, its name has `.exe` too.
+    #[must_use]
+    pub fn find(&self, program: &str) -> Option<PathBuf> {
         let file = format!("{program}{}", env::consts::EXE_SUFFIX);
         self.directories
             .iter()
             .map(|dir| dir.join(&file))
             .find(|path| is_executable(path))
+    }
+
+    /// Runs a program, named by its absolute path, with these arguments and this standard input, until it has ended
+    /// and closed its output. The working directory is `/`.
+    ///
+    /// The program runs in a process group of its own. At the first limit that it exceeds, the group is killed.
+    ///
+    /// # Errors
+    ///
+    /// [`ProgramError`]: it cannot be started, or exceeds a limit. A program that fails is no error.
+    pub fn run<A: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        arguments: impl IntoIterator<Item = A>,
+        input: &[u8],
+        limits: ProgramLimits,
+    ) -> Result<ProgramOutput, ProgramError> {
+        let mut command = self.command(program);
+        command.args(arguments);
+        program::run(command, input, StandardError::Read, limits)
     }
 
     pub(super) fn command(&self, program: &Path) -> Command {

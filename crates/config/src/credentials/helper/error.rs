@@ -1,6 +1,6 @@
 use std::{error, fmt, io, sync::Arc, time::Duration};
 
-use crate::credentials::key;
+use crate::{credentials::key, program::ProgramError};
 
 /// The failure of a credential helper. Its text never quotes the helper's output.
 #[derive(Debug, Clone)]
@@ -47,11 +47,15 @@ impl From<HelperErrorKind> for Failure {
     }
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self {
-            kind: HelperErrorKind::Io,
-            source: Some(Arc::new(error)),
+impl From<ProgramError> for Failure {
+    fn from(error: ProgramError) -> Self {
+        match error {
+            ProgramError::Io(error) => Self {
+                kind: HelperErrorKind::Io,
+                source: Some(Arc::new(error)),
+            },
+            ProgramError::TimedOut => HelperErrorKind::TimedOut.into(),
+            ProgramError::TooMuchOutput => HelperErrorKind::TooMuchOutput.into(),
         }
     }
 }
