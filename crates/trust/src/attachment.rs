@@ -14,7 +14,13 @@ use crate::{
     time::Seconds,
     x509::Certificate,
 };
+#[cfg(feature = "sign")]
+pub(crate) use annotations::SIGNATURE;
 use annotations::{Annotations, SET};
+
+/// The type of the payloads that sign an image. Attachments of other types are something else, such as lists
+/// of components.
+pub(crate) const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
 /// The signer that a `sigstoreSigned` requirement wants, with its keys and certificates read.
 #[derive(Debug)]

@@ -10,5 +10,11 @@ mod statement;
 mod timestamp;
 mod verify;
 
+#[cfg(feature = "sign")]
+pub(crate) use document::pre_authentication_encoding;
+#[cfg(feature = "sign")]
+pub(crate) use policy::COSIGN_SIGN;
 pub use policy::{BundlePolicy, CertificateIdentity};
+#[cfg(feature = "sign")]
+pub(crate) use statement::PAYLOAD_TYPE;
 pub use verify::VerifiedBundle;

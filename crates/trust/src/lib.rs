@@ -1,4 +1,4 @@
-//! Judges container images by their signatures, as a host's trust policy (policy.json) demands.
+//! Judges container images by their signatures, as a host's trust policy (policy.json) demands, and signs them.
 //!
 //! ```
 //! use wharf_config::Policy;
@@ -19,7 +19,8 @@
 //!
 //! It contacts nothing itself: manifests and signatures are brought to it, or read through a
 //! [`Source`](wharf_content::Source) of the caller's ([`Trust::judge_from`]), and of the host it reads the key
-//! files that a policy names. It makes no signature yet.
+//! files that a policy names. To sign (feature `sign`) it reads the private keys that it is given, or runs the program
+//! gpg; signatures are stored by others.
 //!
 //! # How the pieces relate
 //!
@@ -30,6 +31,9 @@
 //! | its manifest and signatures | [`Trust::judge`] | a [`Verdict`], or a [`Refusal`] with the reason for each signature |
 //! | its manifest and the source that has its signatures | [`Trust::judge_from`] | the same; the source is asked for what the rule needs |
 //! | a sigstore bundle and a `trusted_root.json` or a key | [`BundlePolicy`] | a [`VerifiedBundle`] bundle, or the [`Problem`] |
+//! | one simple signature, with a manifest, a name and a keyring | [`verify_simple`] | a [`Verdict`] without any policy |
+//! | a private key, or a key that gpg has | `Signer` | signatures, by [`Sign`](wharf_content::Sign) |
+//! | no key yet | `KeyPair` | the files of a new one |
 //! | an OpenPGP library of your own | [`OpenPgp`] | its verifications in the place of [`NativeOpenPgp`]'s |
 //!
 //! A [`Verdict`] cannot be made outside this crate. Whatever is missing, empty or broken is a [`Refusal`].
@@ -42,6 +46,9 @@
 //! | `sigstoreSigned` | what cosign attaches under the tag `sha256-….sig` | a public key, with a transparency log's word if that is demanded; the subject of a certificate of Fulcio's, or of an authority of one's own |
 //! | none | a sigstore bundle, version 0.3 | a key or an identity, as a [`BundlePolicy`] says |
 //!
+//! `Signer` makes those by keys, of all three kinds: an OpenPGP message by gpg or by a secret key file, an attachment or
+//! a bundle by a private key of cosign's. Certificates, logs and timestamps are not asked for.
+//!
 //! Bundles meet no requirement of a policy.json: they name no image, so that no `signedIdentity` could hold.
 //!
 //! # Deviation
@@ -53,7 +60,9 @@
 //!
 //! # Features
 //!
-//! None yet.
+//! | feature | adds |
+//! |---|---|
+//! | `sign` | `Signer`, `GpgProgram`, `KeyPair`, `SecretFile`; brings scrypt, salsa20, poly1305, tempfile and what they need |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attachment;
@@ -76,6 +85,9 @@ mod reason;
 mod refusal;
 mod rekor;
 mod root;
+#[cfg(feature = "sign")]
+mod sign;
+mod simple;
 mod subject;
 mod time;
 mod trust;
@@ -90,6 +102,9 @@ pub use public_key::PublicKey;
 pub use reason::{Reason, ReasonKind};
 pub use refusal::{Refusal, RefusalKind};
 pub use root::TrustedRoot;
+#[cfg(feature = "sign")]
+pub use sign::{GpgProgram, KeyPair, SecretFile, Signer};
+pub use simple::verify_simple;
 pub use subject::{ImageName, Subject};
 pub use trust::Trust;
 pub use untrusted::UntrustedSummary;

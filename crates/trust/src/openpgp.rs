@@ -6,9 +6,13 @@ mod armor;
 mod certificate;
 mod key;
 mod keyring;
+#[cfg(feature = "sign")]
+mod make;
 mod message;
 mod packet;
 mod reader;
+#[cfg(feature = "sign")]
+mod secret_key;
 mod signature;
 
 use std::{
@@ -29,6 +33,8 @@ use self::{
 };
 use crate::{Reason, ReasonKind};
 pub(crate) use keyring::MAX_FILE;
+#[cfg(feature = "sign")]
+pub(crate) use secret_key::SecretKey;
 
 /// An engine for OpenPGP: where a program puts its own.
 ///
@@ -124,7 +130,6 @@ impl<O: OpenPgp + ?Sized> OpenPgp for Arc<O> {
 
 impl OpenPgp for NativeOpenPgp {
     fn open(&self, files: &[KeyFile], now: SystemTime) -> Result<Box<dyn Keyring>, String> {
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let mut keys = Keys::default();
         let mut lost = Vec::new();
         for file in files {
@@ -134,13 +139,7 @@ impl OpenPgp for NativeOpenPgp {
                 Err(FileError::Mistake(why)) => return Err(format!("{}: {why}", file.name)),
             }
         }
-        let (signing, unusable) = keys.signing_keys(now);
-        let opened = Opened {
-            now,
-            signing,
-            unusable,
-            lost,
-        };
+        let opened = Opened::of(&keys, lost, seconds(now));
         if opened.signing.is_empty() {
             return Err(opened.nothing(files));
         }
@@ -159,6 +158,16 @@ struct Opened {
 }
 
 impl Opened {
+    fn of(keys: &Keys, lost: Vec<String>, now: u64) -> Self {
+        let (signing, unusable) = keys.signing_keys(now);
+        Self {
+            now,
+            signing,
+            unusable,
+            lost,
+        }
+    }
+
     fn nothing(&self, files: &[KeyFile]) -> String {
         let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
         let mut why = if files.is_empty() {
@@ -244,6 +253,35 @@ impl fmt::Debug for Opened {
         f.debug_struct("Opened")
             .field("signing", &self.signing.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// Seconds since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Verifies a message that was made here: by a key of this keyring, over exactly this payload. Returns the
+/// fingerprint of the primary key.
+#[cfg(feature = "sign")]
+pub(crate) fn verify_own(
+    keyring: &[u8],
+    message: &[u8],
+    payload: &[u8],
+    now: SystemTime,
+) -> Result<String, String> {
+    let file = KeyFile::new("the public key", keyring.to_vec());
+    let keyring = NativeOpenPgp.open(&[file], now)?;
+    verify_with(&*keyring, message, payload)
+}
+
+#[cfg(feature = "sign")]
+fn verify_with(keyring: &dyn Keyring, message: &[u8], payload: &[u8]) -> Result<String, String> {
+    let signed = keyring.verify(message).map_err(|reason| reason.to_string())?;
+    if signed.payload == payload {
+        Ok(signed.fingerprint)
+    } else {
+        Err("it is over another payload".to_owned())
     }
 }
 

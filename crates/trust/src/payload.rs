@@ -23,7 +23,8 @@ pub(crate) enum PayloadType {
 }
 
 impl PayloadType {
-    const fn text(self) -> &'static str {
+    /// The text in the payload.
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Simple => "atomic container signature",
             Self::Cosign => "cosign container image signature",

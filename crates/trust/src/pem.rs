@@ -2,19 +2,24 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use zeroize::Zeroizing;
+
 use crate::problem::{Problem, quoted};
 
 /// The most bytes of a PEM text.
 const MAX_SIZE: usize = 1 << 20;
 
+/// The characters of a line that is written.
+const LINE: usize = 64;
+
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A block. Its content may be secret: it has no `Debug`, and is wiped from memory.
 pub(crate) struct Block {
     pub(crate) label: String,
-    pub(crate) der: Vec<u8>,
+    pub(crate) der: Zeroizing<Vec<u8>>,
 }
 
 /// Whether text may stand outside of the blocks, as it does in files that describe their certificates.
@@ -51,7 +56,8 @@ pub(crate) fn blocks(text: &[u8], most: usize, prose: Prose) -> Result<Vec<Block
         if blocks.len() >= most {
             return Err(Problem::new(format!("there are more than {most} PEM blocks")));
         }
-        let mut base64 = String::new();
+        // As large as it gets, so that no part of it is left behind where it was before it grew.
+        let mut base64 = Zeroizing::new(String::with_capacity(text.len()));
         loop {
             let line = lines
                 .next()
@@ -67,12 +73,25 @@ pub(crate) fn blocks(text: &[u8], most: usize, prose: Prose) -> Result<Vec<Block
             base64.push_str(line);
         }
         let der = STANDARD
-            .decode(&base64)
+            .decode(&*base64)
+            .map(Zeroizing::new)
             .map_err(|_| Problem::new(format!("the PEM block {} is not base64", quoted(label))))?;
         let label = label.to_owned();
         blocks.push(Block { label, der });
     }
     Ok(blocks)
+}
+
+/// A text of one block.
+pub(crate) fn encode(label: &str, der: &[u8]) -> String {
+    let base64 = STANDARD.encode(der);
+    let mut text = format!("{BEGIN}{label}{DASHES}\n");
+    // Base64 is ASCII.
+    for line in base64.as_bytes().chunks(LINE) {
+        text.push_str(&String::from_utf8_lossy(line));
+        text.push('\n');
+    }
+    text + END + label + DASHES + "\n"
 }
 
 #[cfg(test)]

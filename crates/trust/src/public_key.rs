@@ -15,14 +15,14 @@ use crate::{
 };
 
 /// The object identifiers of keys and curves.
-mod oid {
-    pub(super) const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-    pub(super) const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-    pub(super) const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
-    pub(super) const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
-    pub(super) const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-    pub(super) const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
-    pub(super) const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+pub(crate) mod oid {
+    pub(crate) const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+    pub(crate) const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    pub(crate) const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+    pub(crate) const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
+    pub(crate) const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    pub(crate) const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
+    pub(crate) const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 }
 
 /// The smallest and largest RSA key, in bits.
@@ -130,12 +130,24 @@ impl PublicKey {
     pub(crate) fn from_rsa(key: &[u8]) -> Result<Self, Problem> {
         let kind = rsa(key)?;
         let algorithm = [der::encode(der::OID, oid::RSA), der::encode(der::NULL, &[])].concat();
-        let bits = [&[0][..], key].concat();
-        let contents = [
-            der::encode(der::SEQUENCE, &algorithm),
-            der::encode(der::BIT_STRING, &bits),
-        ];
-        let spki = der::encode(der::SEQUENCE, &contents.concat());
+        let spki = spki(&algorithm, key);
+        Ok(Self { kind, spki })
+    }
+
+    /// A key by its point, uncompressed, on the curve P-256.
+    #[cfg(feature = "sign")]
+    pub(crate) fn of_p256(key: &[u8]) -> Result<Self, Problem> {
+        let kind = point(oid::P256, key)?;
+        let algorithm = [der::encode(der::OID, oid::EC), der::encode(der::OID, oid::P256)].concat();
+        let spki = spki(&algorithm, key);
+        Ok(Self { kind, spki })
+    }
+
+    /// A key by its 32 bytes.
+    #[cfg(feature = "sign")]
+    pub(crate) fn of_ed25519(key: &[u8]) -> Result<Self, Problem> {
+        let kind = ed25519(key)?;
+        let spki = spki(&der::encode(der::OID, oid::ED25519), key);
         Ok(Self { kind, spki })
     }
 
@@ -143,6 +155,12 @@ impl PublicKey {
     #[must_use]
     pub fn spki(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// The key in PEM: one block `PUBLIC KEY`.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        pem::encode("PUBLIC KEY", &self.spki)
     }
 
     /// SHA-256 of [`PublicKey::spki`], in hexadecimal digits.
@@ -230,6 +248,15 @@ impl fmt::Display for PublicKey {
         }
         write!(f, " sha256:{}", self.fingerprint())
     }
+}
+
+/// A `SubjectPublicKeyInfo` of the contents of an algorithm identifier, and a key.
+fn spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
+    let contents = [
+        der::encode(der::SEQUENCE, algorithm),
+        der::encode(der::BIT_STRING, &[&[0], key].concat()),
+    ];
+    der::encode(der::SEQUENCE, &contents.concat())
 }
 
 fn point(curve: &[u8], point: &[u8]) -> Result<Kind, Problem> {

@@ -107,8 +107,8 @@ impl Verifier<'_> {
     pub(crate) fn is_pem(self, text: &[u8]) -> Result<bool, Problem> {
         let block = pem::one(text)?;
         Ok(match (self, block.label.as_str()) {
-            (Self::Key(key), "PUBLIC KEY") => key.spki() == block.der,
-            (Self::Certificate(certificate), "CERTIFICATE") => certificate.der == block.der,
+            (Self::Key(key), "PUBLIC KEY") => key.spki() == block.der.as_slice(),
+            (Self::Certificate(certificate), "CERTIFICATE") => certificate.der == *block.der,
             _ => false,
         })
     }

@@ -2,7 +2,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{Problem, json, x509::Certificate};
 
-pub(super) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+pub(crate) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 pub(super) const SET: &str = "dev.sigstore.cosign/bundle";
 pub(super) const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 pub(super) const CHAIN: &str = "dev.sigstore.cosign/chain";

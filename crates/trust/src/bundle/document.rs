@@ -249,10 +249,14 @@ impl Envelope {
 
     /// The bytes that the signature covers: the DSSE pre-authentication encoding.
     pub(super) fn signed(&self) -> Vec<u8> {
-        let (kind, payload) = (&self.payload_type, &self.payload);
-        let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
-        [head.as_bytes(), payload].concat()
+        pre_authentication_encoding(&self.payload_type, &self.payload)
     }
+}
+
+/// The bytes that an envelope's signature covers (DSSE, *Protocol*).
+pub(crate) fn pre_authentication_encoding(kind: &str, payload: &[u8]) -> Vec<u8> {
+    let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
+    [head.as_bytes(), payload].concat()
 }
 
 impl LogEntry {

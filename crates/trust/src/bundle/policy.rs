@@ -72,7 +72,7 @@ impl CertificateIdentity {
 }
 
 /// The statement that cosign makes when it signs an image.
-const COSIGN_SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+pub(crate) const COSIGN_SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
 impl BundlePolicy {
     /// Signed by the subject of a certificate, at a time that a log or a timestamp authority of the root

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The type of an envelope's payload that is a statement.
-pub(super) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+pub(crate) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 const TYPES: &[&str] = &[
     "https://in-toto.io/Statement/v1",
     "https://in-toto.io/Statement/v0.1",

@@ -17,10 +17,6 @@ use crate::{
     refusal::RefusalKind,
 };
 
-/// The type of the payloads that sign an image. Attachments of other types are something else, such as lists
-/// of components.
-const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
-
 /// One accepted signature is enough, and the others may be anything.
 pub(super) fn judge(
     judgement: &Judgement<'_>,
@@ -34,7 +30,7 @@ pub(super) fn judge(
             media_type,
             payload,
             annotations,
-        } if media_type.as_str() == PAYLOAD => {
+        } if media_type.as_str() == attachment::PAYLOAD => {
             Some(examine(judgement, &signer, sigstore, payload, annotations))
         }
         _ => None,

@@ -13,7 +13,7 @@ use ring::{
     },
 };
 
-use self::ed25519::Spelling;
+pub(super) use self::ed25519::Spelling;
 use super::reader::{Malformed, Reader};
 
 const RSA: u8 = 1;
@@ -51,6 +51,17 @@ impl Hash {
                 "the hash {} is not accepted",
                 hash_name(id)
             ))),
+        }
+    }
+
+    /// Its number.
+    #[cfg(feature = "sign")]
+    pub(super) const fn id(self) -> u8 {
+        match self {
+            Self::Sha1 => 2,
+            Self::Sha256 => 8,
+            Self::Sha384 => 9,
+            Self::Sha512 => 10,
         }
     }
 
@@ -98,15 +109,28 @@ impl PublicKey {
     /// Reads the algorithm's part of a key packet. `Ok(Err)` is the reason why a well-formed key of this
     /// algorithm or size is not accepted.
     pub(super) fn read(algorithm: u8, mut reader: Reader<'_>) -> Result<Result<Self, String>, Malformed> {
-        let key = match algorithm {
-            RSA | RSA_SIGN => rsa::read(&mut reader)?,
-            ECDSA => ecdsa::read(&mut reader)?,
-            EDDSA => ed25519::read_curve(&mut reader)?,
-            ED25519_NATIVE => ed25519::read_native(&mut reader)?,
-            other => return Ok(Err(format!("{} is not accepted", algorithm_name(other)))),
-        };
-        reader.finish()?;
-        Ok(key)
+        match Self::read_first(algorithm, &mut reader)? {
+            Some(key) => {
+                reader.finish()?;
+                Ok(key)
+            }
+            None => Ok(Err(format!("{} is not accepted", algorithm_name(algorithm)))),
+        }
+    }
+
+    /// Reads the part from the front of more, as of a secret key. `None` if it is not known where the part of this
+    /// algorithm ends.
+    pub(super) fn read_first(
+        algorithm: u8,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<Result<Self, String>>, Malformed> {
+        Ok(Some(match algorithm {
+            RSA | RSA_SIGN => rsa::read(reader)?,
+            ECDSA => ecdsa::read(reader)?,
+            EDDSA => ed25519::read_curve(reader)?,
+            ED25519_NATIVE => ed25519::read_native(reader)?,
+            _ => return Ok(None),
+        }))
     }
 
     const fn is_rsa(&self) -> bool {

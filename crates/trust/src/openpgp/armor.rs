@@ -1,6 +1,7 @@
 //! ASCII armor (RFC 9580, 6) around public keys: files have prose before and between the blocks.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use zeroize::Zeroizing;
 
 const BEGIN: &str = "-----BEGIN PGP ";
 const PUBLIC_KEY: &str = "PUBLIC KEY BLOCK-----";
@@ -19,8 +20,23 @@ pub(super) fn lost(why: impl Into<String>) -> FileError {
     FileError::Lost(why.into())
 }
 
-/// The content of every block of public keys in a text; other blocks are ignored.
-pub(super) fn public_keys(text: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
+/// The content of every block of public keys in a text.
+pub(super) fn public_keys(text: &[u8]) -> Result<Vec<Zeroizing<Vec<u8>>>, FileError> {
+    blocks(text, PUBLIC_KEY)
+}
+
+/// The content of every block of secret keys in a text.
+#[cfg(feature = "sign")]
+pub(super) fn secret_keys(text: &[u8]) -> Result<Vec<Zeroizing<Vec<u8>>>, FileError> {
+    let blocks = blocks(text, PRIVATE_KEY)?;
+    if blocks.is_empty() {
+        return Err(lost("it has no secret key, binary or armored"));
+    }
+    Ok(blocks)
+}
+
+/// The content of every block with this label. Another one is an error.
+fn blocks(text: &[u8], wanted: &str) -> Result<Vec<Zeroizing<Vec<u8>>>, FileError> {
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let mut blocks = Vec::new();
     while let Some(line) = lines.next() {
@@ -28,9 +44,17 @@ pub(super) fn public_keys(text: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
             .ok()
             .and_then(|line| line.strip_prefix(BEGIN))
         {
-            Some(PUBLIC_KEY) => blocks.push(block(&mut lines)?),
+            Some(label) if label == wanted => blocks.push(block(&mut lines, wanted)?),
             Some(PRIVATE_KEY) => return Err(secret_key()),
-            Some(_) => return Err(lost("it has an armor of something else than public keys")),
+            Some(PUBLIC_KEY) => return Err(public_key()),
+            Some(_) => {
+                let keys = if wanted == PUBLIC_KEY {
+                    "public keys"
+                } else {
+                    "secret keys"
+                };
+                return Err(lost(format!("it has an armor of something else than {keys}")));
+            }
             None if is_binary(line) && !blocks.is_empty() => {
                 let why = "binary data stands after an armored key, where it has no effect; make one file of each, and \
                            name both";
@@ -48,6 +72,12 @@ pub(super) fn secret_key() -> FileError {
     FileError::Mistake(why.to_owned())
 }
 
+/// The error about a public key where a secret one is wanted.
+pub(super) fn public_key() -> FileError {
+    let why = "it has a public key, which cannot sign; gpg --export-secret-keys writes the secret one";
+    FileError::Mistake(why.to_owned())
+}
+
 /// Every key packet has such a byte, its version, and no prose has one.
 fn is_binary(line: &[u8]) -> bool {
     line.iter()
@@ -55,7 +85,11 @@ fn is_binary(line: &[u8]) -> bool {
 }
 
 /// The content of a block of which the first line has been read.
-fn block<'a>(lines: &mut impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>, FileError> {
+fn block<'a>(
+    lines: &mut impl Iterator<Item = &'a [u8]>,
+    label: &str,
+) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let end = format!("-----END PGP {label}");
     let cut_off = || lost("an armored key is cut off");
     // Headers, such as `Version: 1`, up to an empty line.
     loop {
@@ -66,11 +100,12 @@ fn block<'a>(lines: &mut impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>, File
             Some(_) => return Err(lost("an armored key has no empty line before its content")),
         }
     }
-    let mut base64 = Vec::new();
+    // It may be secret. Copies that are left where it was before it grew cannot be wiped.
+    let mut base64 = Zeroizing::new(Vec::with_capacity(64 << 10));
     let mut checksum = None;
     loop {
         match lines.next().ok_or_else(cut_off)? {
-            b"-----END PGP PUBLIC KEY BLOCK-----" => break,
+            line if line == end.as_bytes() => break,
             line if line.starts_with(b"-----") => return Err(lost("an armored key ends as something else")),
             [b'=', sum @ ..] if sum.len() == 4 && checksum.is_none() => checksum = Some(decode(sum)?),
             line if checksum.is_none() => base64.extend_from_slice(line),
@@ -79,14 +114,14 @@ fn block<'a>(lines: &mut impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>, File
         }
     }
     let content = decode(&base64)?;
-    if checksum.is_some_and(|checksum| checksum != crc24(&content)) {
+    if checksum.is_some_and(|checksum| *checksum != crc24(&content)) {
         return Err(lost("the checksum of an armored key is wrong"));
     }
     Ok(content)
 }
 
-fn decode(base64: &[u8]) -> Result<Vec<u8>, FileError> {
-    let decoded = STANDARD.decode(base64);
+fn decode(base64: &[u8]) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let decoded = STANDARD.decode(base64).map(Zeroizing::new);
     decoded.map_err(|_| lost("an armored key is not base64"))
 }
 
@@ -119,7 +154,7 @@ mod tests {
 
     #[test]
     fn blocks_of_public_keys_are_found_in_prose() {
-        let one = || vec![b"key".to_vec()];
+        let one = || vec![Zeroizing::new(b"key".to_vec())];
         for (text, expected) in [
             (armor("\na2V5\n"), one()),
             (
@@ -135,7 +170,7 @@ mod tests {
             ),
             (
                 format!("{}prose\n{}", armor("\na2V5\n"), armor("\na2V6\n")),
-                vec![b"key".to_vec(), b"kez".to_vec()],
+                vec![b"key".to_vec().into(), b"kez".to_vec().into()],
             ),
             (format!("  {}", armor("\na2V5\n")), Vec::new()),
             (format!("> {}", armor("\na2V5\n")), Vec::new()),

@@ -47,7 +47,7 @@ impl Keys {
             return Err(lost("it is a keybox of GnuPG; write its keys with gpg --export"));
         }
         let blocks = match content.first() {
-            Some(first) if first & 0x80 != 0 => vec![content.to_vec()],
+            Some(first) if first & 0x80 != 0 => vec![content.to_vec().into()],
             _ => armor::public_keys(content)?,
         };
         let mut certificates = Vec::new();

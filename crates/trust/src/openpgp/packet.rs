@@ -78,6 +78,13 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// A packet in the new format.
+#[cfg(feature = "sign")]
+pub(super) fn encode(tag: u8, body: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(body.len()).unwrap_or(u32::MAX); // no packet here has 4 GiB
+    [&[0xc0 | tag, 0xff], size.to_be_bytes().as_slice(), body].concat()
+}
+
 fn old_length(kind: u8, reader: &mut Reader<'_>) -> Result<Length, Malformed> {
     Ok(match kind {
         0 => Length::Known(reader.u8()?.into()),

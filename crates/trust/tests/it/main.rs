@@ -28,6 +28,8 @@ mod oracle;
 mod recording;
 mod refusal;
 mod robust;
+#[cfg(feature = "sign")]
+mod sign;
 mod sigstore;
 mod sigstore_oracle;
 mod subkey;
