@@ -12,6 +12,7 @@ use wharf_reference::Digest;
 use crate::{
     Format, Options, Recipe,
     format::{Kind, kind},
+    layers,
     rewrite::ATTESTS,
 };
 
@@ -22,6 +23,8 @@ const CONCURRENCY: usize = 32;
 pub(crate) struct Graph {
     root: Manifest,
     pub(crate) manifests: HashMap<Digest, Manifest>,
+    /// The images, in the order of the walk.
+    images: Vec<Manifest>,
     /// The entries of an index that stay, by their position; absent for an index that keeps all.
     kept: HashMap<Digest, Vec<usize>>,
     /// Configs, by the digest of the image.
@@ -62,6 +65,7 @@ impl Graph {
         walk.add(root.descriptor())?;
         let mut graph = Self {
             manifests: HashMap::from([(root.digest().clone(), root.clone())]),
+            images: Vec::new(),
             kept: HashMap::new(),
             configs: HashMap::new(),
             warnings: Vec::new(),
@@ -90,6 +94,7 @@ impl Graph {
         if let Some(missing) = walk.missing.first().filter(|_| root.is_index()) {
             return Err(missing.not_in(&root, root.manifests()));
         }
+        graph.images = walk.images.iter().map(|(image, _)| image.clone()).collect();
         graph.read_configs(source, walk.images, recipe).await?;
         Ok(graph)
     }
@@ -103,7 +108,12 @@ impl Graph {
         self.manifests.get(digest)
     }
 
-    /// The config of an image, if the recipe needs it.
+    /// The images and artifacts, in the order of the walk.
+    pub(crate) fn images(&self) -> &[Manifest] {
+        &self.images
+    }
+
+    /// The config of a container image, if the recipe needs it.
     pub(crate) fn config(&self, image: &Digest) -> Option<&ImageConfig> {
         self.configs.get(image)
     }
@@ -187,7 +197,10 @@ fn needs_config(recipe: &Recipe, image: &Manifest, entry: Option<&Descriptor>) -
         .is_some_and(|format| Format::of(image.media_type()) != Some(format));
     let unstated = entry.is_some_and(|entry| entry.platform().is_none());
     is_container
-        && (converts || !recipe.annotations.is_empty() || (recipe.format == Some(Format::Docker) && unstated))
+        && (converts
+            || !recipe.annotations.is_empty()
+            || layers::touches(recipe, image)
+            || (recipe.format == Some(Format::Docker) && unstated))
 }
 
 /// The state of a walk over manifests.

@@ -1,6 +1,9 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, num::NonZeroUsize, sync::Arc, thread};
 
-use wharf_content::{Error, Gate, Manifest, Role};
+use wharf_content::{Error, Gate, Manifest, Role, Sink, Source};
+use wharf_layer::Limits;
+
+use crate::{Memo, MemoryMemo};
 
 /// The settings of a preparation.
 ///
@@ -9,11 +12,37 @@ use wharf_content::{Error, Gate, Manifest, Role};
 ///
 /// let options = Options::default().with_max_size(2 << 30);
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
     pub(crate) gates: Vec<Arc<dyn Gate>>,
     pub(crate) max_size: Option<u64>,
+    pub(crate) memo: Arc<dyn Memo>,
+    pub(crate) scratch: Option<Scratch>,
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) limits: Limits,
+}
+
+/// A store for layers that the sink cannot take before their digest is known.
+#[derive(Clone)]
+pub(crate) struct Scratch {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) sink: Arc<dyn Sink>,
+}
+
+impl Default for Options {
+    /// No gate, no limit of the size, a memo in memory that clones of the options share, no scratch store, as many
+    /// threads as there are cores, the default limits of decoders.
+    fn default() -> Self {
+        Self {
+            gates: Vec::new(),
+            max_size: None,
+            memo: Arc::new(MemoryMemo::new()),
+            scratch: None,
+            threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            limits: Limits::default(),
+        }
+    }
 }
 
 impl Options {
@@ -32,6 +61,43 @@ impl Options {
         self
     }
 
+    /// Sets what remembers layers that were encoded before. Default: a memo in memory, which clones of the options
+    /// share.
+    #[must_use]
+    pub fn with_memo(mut self, memo: impl Memo + 'static) -> Self {
+        self.memo = Arc::new(memo);
+        self
+    }
+
+    /// Sets a store, such as a layout in a temporary directory, for new layers that the sink cannot take before their
+    /// digest is known ([`Sink::can_ingest`]). It must take them itself. Default: none, such layers are encoded
+    /// twice.
+    #[must_use]
+    pub fn with_scratch(mut self, scratch: impl Source + Sink + 'static) -> Self {
+        let scratch = Arc::new(scratch);
+        self.scratch = Some(Scratch {
+            source: scratch.clone(),
+            sink: scratch,
+        });
+        self
+    }
+
+    /// Sets the most encoders that are under way at the same time, in the preparation and in reads of its result
+    /// together. Where there are fewer layers, an encoder uses several threads. The result does not depend on it.
+    /// Default: the number of cores.
+    #[must_use]
+    pub const fn with_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Sets the limits for the decoding of layers.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     pub(crate) async fn admit(&self, manifest: &Manifest, role: &Role) -> Result<(), Error> {
         let role = if manifest.is_index() { &Role::Index } else { role };
         for gate in &self.gates {
@@ -46,6 +112,8 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("max_size", &self.max_size)
+            .field("threads", &self.threads)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

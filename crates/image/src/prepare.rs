@@ -1,19 +1,30 @@
 use std::{collections::HashMap, sync::Arc};
 
-use wharf_content::{Error, ErrorKind, Sink, Source, Target};
+use tokio::sync::Semaphore;
+use wharf_content::{Descriptor, Error, ErrorKind, Sink, Source, Target};
+use wharf_reference::Digest;
 
 use crate::{
-    Loss, Options, Prepared, Recipe, Report,
+    LayerChange, LayerOutcome, Loss, Options, Prepared, Recipe, Report,
     graph::Graph,
-    prepared::Content,
-    rewrite::{Rewriter, Rewritten},
+    layers::{Change, Job, Jobs, Recoder, Replacements, plan, run},
+    prepared::{Content, Layer},
+    rewrite::{Rewriter, Rewritten, is_position},
 };
 
 /// Applies a recipe to the image that `target` means in `source`, and returns the changed image as a source, from
 /// which it is copied to the sink.
 ///
 /// Manifests, and the configs of images that change, are read; the gate judges the manifests, and the sink is asked
-/// whether it can store every type that results, before anything is written.
+/// whether it can store every type that results, before any layer is read.
+///
+/// Layers that the recipe touches are then decoded, verified against the config, and encoded, in one pass each. If the
+/// sink takes blobs of unknown digest, they are written to it, so that a copy finds them there; of a store with garbage
+/// collection, give the same [pinning handle](Sink::pinned) to the preparation and to the copy. Otherwise they go to
+/// the scratch store of the options, or are encoded twice: for their digest, and when the copy reads them. After a
+/// failure, layers that were written stay in the sink, without a name. A recipe without layer work writes nothing.
+///
+/// It needs a tokio runtime.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -42,7 +53,9 @@ use crate::{
 /// [`ErrorKind::Unsupported`] for what the recipe cannot be applied to, for a loss if losses are denied, and for a type
 /// that the sink refuses; [`ErrorKind::NotFound`] if there is no image for a platform; [`ErrorKind::Rejected`] from the
 /// gate; [`ErrorKind::TooLarge`] beyond a limit; [`ErrorKind::Invalid`] if the layers of an image that changes do not
-/// fit its config; the errors of the source.
+/// fit its config; [`ErrorKind::Mismatch`] if the tar of a layer has another digest than the config states, and
+/// [`ErrorKind::Corrupt`] for a layer that cannot be decoded, or is compressed otherwise than its type says; the errors
+/// of the source and the sink.
 pub async fn prepare(
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
@@ -52,7 +65,51 @@ pub async fn prepare(
 ) -> Result<Prepared, Error> {
     recipe.check()?;
     let graph = Graph::read(&*source, target, recipe, options).await?;
-    let rewritten = Rewriter::run(&graph, recipe)?;
+    let Jobs { jobs, passed } = plan(&graph, recipe)?;
+    check(&graph, recipe, &jobs, &*sink)?;
+    let threads = options.threads.get();
+    let recoder = Recoder {
+        source: Arc::clone(&source),
+        encoders: Arc::new(Semaphore::new(threads)),
+        limits: options.limits.clone(),
+        threads: (threads / jobs.len().max(1)).max(1),
+    };
+    let changes = run(jobs, &recoder, &sink, options).await?;
+    let new = changes
+        .iter()
+        .map(|change| (change.job.replaces(), change.new.clone()));
+    let rewritten = Rewriter::run(&graph, recipe, &new.collect())?;
+    let dropped_referrers = dropped_referrers(&*source, &graph, &rewritten).await;
+    let report = Report {
+        original: graph.root().descriptor().clone(),
+        root: graph.root().descriptor().clone(),
+        losses: Vec::new(),
+        layers: changes.iter().map(layer_change).collect(),
+        passed,
+        dropped_referrers,
+        warnings: Vec::new(),
+    };
+    let scratch = options.scratch.as_ref().map(|scratch| &scratch.source);
+    let layers = changes.into_iter().map(|Change { job, new, outcome }| {
+        let scratch = scratch.filter(|_| outcome == LayerOutcome::Scratch).cloned();
+        (new.digest().clone(), Layer { job, scratch })
+    });
+    let layers = layers.collect();
+    Ok(assemble(target, graph, rewritten, report, recoder, layers))
+}
+
+/// Refuses what cannot be done, before any layer is read: on the documents with the types that layers will have.
+fn check(graph: &Graph, recipe: &Recipe, jobs: &[Job], sink: &dyn Sink) -> Result<(), Error> {
+    let mut planned = Replacements::new();
+    for job in jobs {
+        let layer = Descriptor::new(
+            job.media_type.clone(),
+            job.layer.digest().clone(),
+            job.layer.size(),
+        )?;
+        planned.insert(job.replaces(), layer);
+    }
+    let rewritten = Rewriter::run(graph, recipe, &planned)?;
     if recipe.deny_loss && !rewritten.losses.is_empty() {
         return Err(lossy(&rewritten.losses));
     }
@@ -63,33 +120,35 @@ pub async fn prepare(
             sink.accepts(&blob.as_blob())?;
         }
     }
-    finish(source, target, graph, rewritten).await
+    Ok(())
+}
+
+/// The number of referrers of a root that changed. It is for the report, so a source that fails is none that has any.
+async fn dropped_referrers(source: &dyn Source, graph: &Graph, rewritten: &Rewritten) -> Option<usize> {
+    let root = graph.root().digest();
+    if !rewritten.manifests.contains_key(root) {
+        return Some(0);
+    }
+    source.referrers(root).await.ok().map(|list| list.len())
 }
 
 /// Joins the old documents and the new ones.
-async fn finish(
-    source: Arc<dyn Source>,
+fn assemble(
     target: &Target,
     graph: Graph,
     rewritten: Rewritten,
-) -> Result<Prepared, Error> {
-    let original = graph.root().descriptor().clone();
+    mut report: Report,
+    recoder: Recoder,
+    layers: HashMap<Digest, Layer>,
+) -> Prepared {
     let root = rewritten
         .manifests
-        .get(original.digest())
+        .get(graph.root().digest())
         .unwrap_or(graph.root())
         .clone();
-    let is_changed = root.digest() != original.digest();
-    let dropped_referrers = if is_changed {
-        // A number for the report is no reason to fail.
-        source
-            .referrers(original.digest())
-            .await
-            .ok()
-            .map(|list| list.len())
-    } else {
-        Some(0)
-    };
+    report.root = root.descriptor().clone();
+    report.losses = rewritten.losses;
+    report.warnings = graph.warnings;
     let new: HashMap<_, _> = rewritten
         .manifests
         .into_values()
@@ -98,26 +157,34 @@ async fn finish(
     let mut made: HashMap<_, _> = new.keys().map(|digest| (digest.clone(), None)).collect();
     let configs = rewritten.configs.into_iter();
     made.extend(configs.map(|(config, bytes)| (config.digest().clone(), Some(bytes))));
-    let report = Report {
-        original,
-        root: root.descriptor().clone(),
-        losses: rewritten.losses,
-        dropped_referrers,
-        warnings: graph.warnings,
-    };
     let mut manifests = graph.manifests;
     manifests.extend(new);
-    let content = Content {
-        source,
-        asked: target.clone(),
-        root,
-        manifests,
-        made,
-        report,
-    };
-    Ok(Prepared {
-        content: Arc::new(content),
-    })
+    Prepared {
+        content: Arc::new(Content {
+            source: Arc::clone(&recoder.source),
+            asked: target.clone(),
+            root,
+            manifests,
+            made,
+            layers,
+            recoder,
+            report,
+        }),
+    }
+}
+
+fn layer_change(change: &Change) -> LayerChange {
+    let Change { job, new, outcome } = change;
+    let keys = job.layer.annotations().keys().cloned();
+    let (dropped, kept) = keys.partition(|key| is_position(key));
+    LayerChange {
+        from: job.layer.clone(),
+        to: new.clone(),
+        diff_id: job.diff_id.clone(),
+        dropped,
+        kept,
+        outcome: *outcome,
+    }
 }
 
 /// The error for losses that are denied. It names five at most.

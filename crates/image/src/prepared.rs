@@ -5,9 +5,13 @@ use bytes::Bytes;
 use wharf_content::{Blob, Descriptor, Error, Location, Manifest, Signature, Source, Target, Wanted};
 use wharf_reference::Digest;
 
-use crate::Report;
+use crate::{
+    Report,
+    layers::{Job, Recoder, Reopen},
+};
 
-/// A changed image over its original: the new documents from memory, everything else from the original source. All
+/// A changed image over its original: the new documents from memory, new layers from the scratch store or by running
+/// their encoder again, everything else from the original source. All
 /// digests are known, so that a copy plans, retries and resumes as with any source.
 ///
 /// Copy [`Prepared::target`] with all its images: a platform was selected by the recipe.
@@ -25,7 +29,17 @@ pub(crate) struct Content {
     pub(crate) manifests: HashMap<Digest, Manifest>,
     /// The new manifests and configs.
     pub(crate) made: HashMap<Digest, Option<Bytes>>,
+    /// The new layers.
+    pub(crate) layers: HashMap<Digest, Layer>,
+    pub(crate) recoder: Recoder,
     pub(crate) report: Report,
+}
+
+/// A new layer, and where its bytes are.
+pub(crate) struct Layer {
+    pub(crate) job: Job,
+    /// The store that has it; otherwise it is encoded when it is read.
+    pub(crate) scratch: Option<Arc<dyn Source>>,
 }
 
 impl Prepared {
@@ -78,9 +92,20 @@ impl Source for Prepared {
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
-        match self.content.made.get(descriptor.digest()) {
-            Some(Some(bytes)) => Blob::from_bytes(descriptor.clone(), bytes.clone()),
-            _ => self.content.source.blob(descriptor).await,
+        let content = &*self.content;
+        if let Some(Some(bytes)) = content.made.get(descriptor.digest()) {
+            return Blob::from_bytes(descriptor.clone(), bytes.clone());
+        }
+        match content.layers.get(descriptor.digest()) {
+            Some(Layer {
+                scratch: Some(scratch),
+                ..
+            }) => scratch.blob(descriptor).await,
+            Some(Layer { job, scratch: None }) => {
+                let (recoder, job) = (content.recoder.clone(), job.clone());
+                Blob::new(descriptor.clone(), Reopen { recoder, job })
+            }
+            None => content.source.blob(descriptor).await,
         }
     }
 
@@ -105,6 +130,10 @@ impl Source for Prepared {
     fn location_of(&self, descriptor: &Descriptor) -> Location {
         if self.is_made(descriptor.digest()) {
             return Location::Memory;
+        }
+        if let Some(layer) = self.content.layers.get(descriptor.digest()) {
+            let scratch = layer.scratch.as_ref();
+            return scratch.map_or(Location::Memory, |scratch| scratch.location_of(descriptor));
         }
         self.content.source.location_of(descriptor)
     }

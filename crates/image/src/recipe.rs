@@ -1,6 +1,6 @@
 use wharf_content::{Error, ErrorKind, Platform};
 
-use crate::Format;
+use crate::{Format, Layers};
 
 /// The changes to make to an image on its way from a source to a sink. Without a change every byte stays.
 ///
@@ -19,6 +19,7 @@ use crate::Format;
 #[must_use = "a recipe does nothing until an image is prepared with it"]
 pub struct Recipe {
     pub(crate) format: Option<Format>,
+    pub(crate) layers: Layers,
     pub(crate) selected: Option<Platform>,
     pub(crate) platforms: Vec<Platform>,
     pub(crate) annotations: Vec<(Scope, String, String)>,
@@ -26,6 +27,7 @@ pub struct Recipe {
     pub(crate) deny_loss: bool,
     pub(crate) as_skopeo: bool,
     pub(crate) docker_zstd: bool,
+    pub(crate) trust_magic: bool,
 }
 
 /// The manifests that an annotation is written to.
@@ -52,6 +54,13 @@ impl Recipe {
     /// What the format cannot state is lost, and reported ([`Report::losses`](crate::Report::losses)).
     pub fn format(mut self, format: Format) -> Self {
         self.format = Some(format);
+        self
+    }
+
+    /// Sets the compression of layers. New layers have the type of their compression, in the format of the image;
+    /// annotations that point into the old bytes go.
+    pub fn layers(mut self, layers: Layers) -> Self {
+        self.layers = layers;
         self
     }
 
@@ -106,10 +115,21 @@ impl Recipe {
         self
     }
 
+    /// Sets whether a layer that is encoded anew is read as its first bytes say, if its type says otherwise, as Go's
+    /// tools do. The new layer has the true type. Default: `false`, it is an error, because other readers see another
+    /// layer.
+    pub fn trust_magic(mut self, trust: bool) -> Self {
+        self.trust_magic = trust;
+        self
+    }
+
     /// True if a step of the recipe changes documents, so that digests may change. A selection does not.
     #[must_use]
     pub fn changes(&self) -> bool {
-        self.format.is_some() || !self.platforms.is_empty() || !self.annotations.is_empty()
+        self.format.is_some()
+            || self.layers != Layers::Keep
+            || !self.platforms.is_empty()
+            || !self.annotations.is_empty()
     }
 
     /// Checks what needs no image.

@@ -1,4 +1,5 @@
 use wharf_content::Descriptor;
+use wharf_reference::Digest;
 
 use crate::Loss;
 
@@ -9,6 +10,8 @@ pub struct Report {
     pub(crate) original: Descriptor,
     pub(crate) root: Descriptor,
     pub(crate) losses: Vec<Loss>,
+    pub(crate) layers: Vec<LayerChange>,
+    pub(crate) passed: Vec<Digest>,
     pub(crate) dropped_referrers: Option<usize>,
     pub(crate) warnings: Vec<String>,
 }
@@ -38,6 +41,19 @@ impl Report {
         &self.losses
     }
 
+    /// The layers that were encoded anew, each once, in the order of the images and their layers.
+    #[must_use]
+    pub fn layers(&self) -> &[LayerChange] {
+        &self.layers
+    }
+
+    /// The digests of the images and artifacts whose layers are of no container image, and so keep their bytes whatever
+    /// the recipe says of layers.
+    #[must_use]
+    pub fn passed(&self) -> &[Digest] {
+        &self.passed
+    }
+
     /// The number of referrers of the original, such as signatures and attestations, that the changed image does not
     /// have; `None` if the source cannot tell. Zero if nothing changed.
     #[must_use]
@@ -50,4 +66,36 @@ impl Report {
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
+}
+
+/// A layer that was encoded anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LayerChange {
+    /// The original layer.
+    pub from: Descriptor,
+    /// The new layer.
+    pub to: Descriptor,
+    /// The digest of the tar, which both have.
+    pub diff_id: Digest,
+    /// The keys of the annotations that went, because they point into the old bytes.
+    pub dropped: Vec<String>,
+    /// The keys of the annotations that stay.
+    pub kept: Vec<String>,
+    /// The way to the new bytes.
+    pub outcome: LayerOutcome,
+}
+
+/// The way to the bytes of a new layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LayerOutcome {
+    /// The sink has it from before, as the memo knew.
+    Present,
+    /// It was written to the sink.
+    Ingested,
+    /// It was written to the scratch store, from which a copy reads it.
+    Scratch,
+    /// It is encoded when it is read.
+    Deferred,
 }

@@ -33,6 +33,37 @@ pub(super) fn annotate(document: &mut Object, annotations: &[(&str, &str)]) -> b
     changed
 }
 
+/// The annotations of a layer that point into its compressed bytes: tables of zstd:chunked and eStargz.
+const POSITIONS: [&str; 8] = [
+    "io.github.containers.zstd-chunked.manifest-checksum",
+    "io.github.containers.zstd-chunked.manifest-position",
+    "io.github.containers.zstd-chunked.tarsplit-position",
+    "io.containers.zstd-chunked.manifest-checksum",
+    "io.containers.zstd-chunked.manifest-position",
+    "io.containers.zstd-chunked.tarsplit-position",
+    "containerd.io/snapshot/stargz/toc.digest",
+    "io.containers.estargz.uncompressed-size",
+];
+
+/// True for an annotation that is about the compressed bytes of a layer.
+pub(crate) fn is_position(key: &str) -> bool {
+    POSITIONS.contains(&key)
+}
+
+/// Removes the annotations of a layer that point into its compressed bytes.
+pub(super) fn drop_positions(layer: &mut Object) {
+    let Some(annotations) = layer.get_mut("annotations").and_then(Json::as_object_mut) else {
+        return;
+    };
+    let mut dropped = false;
+    for key in POSITIONS {
+        dropped |= annotations.remove(key);
+    }
+    if dropped && annotations.is_empty() {
+        layer.remove("annotations");
+    }
+}
+
 /// Points a descriptor in a document at other content. What was stated about the bytes goes: where they can be
 /// downloaded, and the bytes themselves.
 pub(super) fn replace(item: &mut Object, new: &Descriptor) {

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use wharf_content::{Descriptor, Error, ErrorKind, MAX_MANIFEST_SIZE, Manifest, MediaType, Platform};
 use wharf_reference::Digest;
 
+pub(crate) use self::edit::is_position;
 use self::{
-    edit::{annotate, parse, rename_attested, replace, set_type},
+    edit::{annotate, drop_positions, parse, rename_attested, replace, set_type},
     shape::Shape,
 };
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     format::{Compression, Kind, kind},
     graph::Graph,
     json::{Json, Object},
+    layers::Replacements,
     loss::Part,
 };
 
@@ -40,22 +42,28 @@ pub(crate) struct Rewritten {
 pub(crate) struct Rewriter<'a> {
     graph: &'a Graph,
     recipe: &'a Recipe,
+    layers: &'a Replacements,
     /// The manifests that were visited: `None` for an index in which nothing is left.
     visited: HashMap<Digest, Option<Manifest>>,
     result: Rewritten,
 }
 
 impl<'a> Rewriter<'a> {
-    /// Makes the new documents of a graph.
+    /// Makes the new documents of a graph, with these layers for the original ones.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unsupported`] for what the recipe cannot be applied to, [`ErrorKind::Invalid`] if the layers of an
     /// image do not fit its config.
-    pub(crate) fn run(graph: &'a Graph, recipe: &'a Recipe) -> Result<Rewritten, Error> {
+    pub(crate) fn run(
+        graph: &'a Graph,
+        recipe: &'a Recipe,
+        layers: &'a Replacements,
+    ) -> Result<Rewritten, Error> {
         let mut rewriter = Self {
             graph,
             recipe,
+            layers,
             visited: HashMap::new(),
             result: Rewritten::default(),
         };
@@ -176,7 +184,7 @@ impl<'a> Rewriter<'a> {
     fn image(&mut self, image: &Manifest, entry: Option<&Descriptor>) -> Result<Manifest, Error> {
         let mut document = parse(image)?;
         let format = self.change_of_format(image.media_type());
-        let mut changed = false;
+        let mut changed = self.replace_layers(image, &mut document);
         if let Some(target) = self.recipe.format {
             changed |= self.convert_types(image, &mut document, target, format.is_some())?;
             if format == Some(Format::Oci) && self.recipe.as_skopeo {
@@ -207,6 +215,26 @@ impl<'a> Rewriter<'a> {
         Ok(new)
     }
 
+    /// The layer that stands for one of an image, if it was encoded anew.
+    fn replacement(&self, image: &Manifest, layer: &Descriptor) -> Option<&'a Descriptor> {
+        self.graph.config(image.digest())?; // only layers of container images are
+        let key = (layer.digest().clone(), layer.media_type().clone());
+        self.layers.get(&key)
+    }
+
+    fn replace_layers(&self, image: &Manifest, document: &mut Object) -> bool {
+        let mut changed = false;
+        let items = document.get_mut("layers").and_then(Json::as_list_mut);
+        for (layer, item) in image.layers().iter().zip(items.into_iter().flatten()) {
+            if let (Some(new), Json::Object(item)) = (self.replacement(image, layer), item) {
+                replace(item, new);
+                drop_positions(item);
+                changed = true;
+            }
+        }
+        changed
+    }
+
     /// Gives config and layers the types of a format. `needed` if the manifest gets the format too: otherwise a type
     /// without counterpart, such as that of an attestation, stays.
     fn convert_types(
@@ -229,6 +257,9 @@ impl<'a> Rewriter<'a> {
         }
         let items = document.get_mut("layers").and_then(Json::as_list_mut);
         for (number, (layer, item)) in image.layers().iter().zip(items.into_iter().flatten()).enumerate() {
+            if self.replacement(image, layer).is_some() {
+                continue; // it has the type already
+            }
             let (old, number) = (layer.media_type(), number + 1);
             let fits = matches!(kind(old), Some(Kind::Layer(_) | Kind::Foreign(_)));
             let new = format.convert(old).filter(|_| fits);
@@ -350,7 +381,7 @@ fn no_counterpart(image: &Manifest, what: &str, media_type: &MediaType, format: 
     Error::new(ErrorKind::Unsupported, message)
 }
 
-fn docker_zstd(image: &Manifest, number: usize) -> Error {
+pub(crate) fn docker_zstd(image: &Manifest, number: usize) -> Error {
     let message = format!(
         "layer {number} of {} is compressed with zstd, which not all readers of Docker's format understand; \
          compress it again with gzip, or allow zstd in Docker's format",

@@ -8,8 +8,11 @@
 )]
 
 mod config_document;
+mod conformance;
 mod formats;
+mod layers;
 mod losses;
+mod peers;
 mod platforms;
 mod properties;
 mod recipes;

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 use wharf_content::{Descriptor, Manifest};
-use wharf_image::{Format, Recipe};
+use wharf_image::{Codec, Format, Layers, Level, Recipe};
 
 use crate::support::{
     DOCKER_CONFIG, DOCKER_GZIP, DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_GZIP, OCI_INDEX, OCI_MANIFEST,
@@ -104,5 +104,61 @@ proptest! {
                 assert_eq!(forth.root().bytes(), there.root().bytes());
             }
         });
+    }
+
+    #[test]
+    fn any_recipe_gives_the_same_bytes_twice_and_ends_where_it_says(
+        format in proptest::option::of(any::<bool>()),
+        first in 0_usize..7,
+        then in 0_usize..7,
+        seed in 0_u8..3,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let name = format!("{seed}");
+            let image = wharf_testkit::Image::builder()
+                .plain_files(&[("a", name.as_bytes())])
+                .files(&[("b", b"2")])
+                .finish();
+            let store = Store::with_image(&image).await;
+            let mut recipe = Recipe::new().layers(layers(first)).allow_docker_zstd(true);
+            if let Some(docker) = format {
+                recipe = recipe.format(if docker { Format::Docker } else { Format::Oci });
+            }
+            let one = store.prepare(image.manifest(), &recipe).await.unwrap();
+            let again = store.prepare(image.manifest(), &recipe).await.unwrap();
+            assert_eq!(one.root().bytes(), again.root().bytes());
+
+            // A second recipe over the result of the first reads what the first wrote.
+            let target = one.target();
+            let second = Recipe::new().layers(layers(then)).allow_docker_zstd(true);
+            let sink = std::sync::Arc::new(wharf_store::Memory::new());
+            let options = wharf_image::Options::default();
+            let two = wharf_image::prepare(std::sync::Arc::new(one), sink, &target, &second, &options).await.unwrap();
+            for layer in two.root().layers() {
+                use wharf_content::SourceExt as _;
+                two.fetch(layer, 1 << 20).await.unwrap();
+            }
+            let codecs: Vec<_> = two.root().layers().iter().map(|layer| Codec::of_type(layer.media_type())).collect();
+            if let Layers::Exactly { level, .. } = layers(then) {
+                assert_eq!(codecs, [Some(level.codec()); 2]);
+            }
+        });
+    }
+}
+
+fn layers(number: usize) -> Layers {
+    let exactly = |codec, force| {
+        let level = Level::default_of(codec);
+        Layers::Exactly { level, force }
+    };
+    match number {
+        0 => Layers::Keep,
+        1 => Layers::Compressed,
+        2 => Layers::Plain,
+        3 => exactly(Codec::Gzip, false),
+        4 => exactly(Codec::Gzip, true),
+        5 => exactly(Codec::Zstd, false),
+        _ => exactly(Codec::Zstd, true),
     }
 }

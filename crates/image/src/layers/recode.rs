@@ -1,0 +1,234 @@
+//! A layer decoded, verified and encoded in one pass, as a stream.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task::AbortHandle,
+};
+use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, OpenBlob, Source};
+use wharf_layer::{Decoded, Decoder, Encoder, Limits, Profile};
+
+use super::Job;
+
+/// The pieces that wait between two stages.
+const WAITING: usize = 2;
+/// The size in bytes of a piece that an encoder passes on.
+const PIECE: usize = 1 << 20;
+/// The size in bytes of what is decoded at a time.
+const DECODED: usize = 256 << 10;
+
+/// Encodes layers anew, a bounded number at a time.
+#[derive(Clone)]
+pub(crate) struct Recoder {
+    pub(crate) source: Arc<dyn Source>,
+    /// A permit for each encoder under way.
+    pub(crate) encoders: Arc<Semaphore>,
+    pub(crate) limits: Limits,
+    /// The threads of one encoder.
+    pub(crate) threads: usize,
+}
+
+/// A layer as it is encoded, and the result of decoding it, which is sent before the stream ends.
+pub(crate) struct Recoded {
+    pub(crate) bytes: ByteStream,
+    pub(crate) decoded: oneshot::Receiver<Decoded>,
+}
+
+impl Recoder {
+    /// Begins to encode a layer anew, once fewer encoders than the limit are under way. The stream fails before its
+    /// end unless the original layer has its digest, and its tar the `diff_id`. The first `skip` bytes are left out.
+    pub(crate) async fn open(&self, job: &Job, skip: u64) -> Result<Recoded, Error> {
+        let permit = Arc::clone(&self.encoders).acquire_owned().await;
+        let permit = permit.map_err(|error| Error::wrap(ErrorKind::Cancelled, error))?;
+        let mut layer = self.layer(&job.layer).await?;
+        let (to_worker, mut from_source) = mpsc::channel(WAITING);
+        let feeder = tokio::spawn(async move {
+            while let Some(chunk) = layer.next().await {
+                let failed = chunk.is_err();
+                if to_worker.send(chunk.map(Some)).await.is_err() || failed {
+                    return;
+                }
+            }
+            // The end was reached, and the digest is right. If the channel just closes, neither is known.
+            let _ = to_worker.send(Ok(None)).await;
+        });
+        let (to_reader, output) = mpsc::channel(WAITING);
+        let (to_report, decoded) = oneshot::channel();
+        let (job, limits, threads) = (job.clone(), self.limits.clone(), self.threads);
+        tokio::task::spawn_blocking(move || {
+            let worker = Worker {
+                job: &job,
+                output: &to_reader,
+            };
+            match worker.run(&mut from_source, limits, threads) {
+                Ok((decoded, rest)) => {
+                    let _ = to_report.send(decoded);
+                    let _ = to_reader.blocking_send(Ok(Piece::Last(rest)));
+                }
+                Err(Stop::Failed(error)) => {
+                    let _ = to_reader.blocking_send(Err(error));
+                }
+                Err(Stop::Abandoned) => {}
+            }
+            drop(permit);
+        });
+        let bytes = Output {
+            receiver: output,
+            feeder: feeder.abort_handle(),
+            skip,
+            ended: false,
+        };
+        Ok(Recoded {
+            bytes: Box::pin(bytes),
+            decoded,
+        })
+    }
+
+    async fn layer(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
+        match descriptor.data() {
+            Some(embedded) => Blob::from_bytes(descriptor.clone(), embedded.into()),
+            None => self.source.blob(descriptor).await,
+        }
+    }
+}
+
+/// What a blocking thread does for one layer.
+struct Worker<'a> {
+    job: &'a Job,
+    output: &'a mpsc::Sender<Result<Piece, Error>>,
+}
+
+enum Stop {
+    Failed(Error),
+    /// Nobody reads the result any more.
+    Abandoned,
+}
+
+impl Worker<'_> {
+    /// Decodes and encodes, and returns the last piece, which must not be passed on before the digests are right.
+    fn run(
+        &self,
+        input: &mut mpsc::Receiver<Result<Option<Bytes>, Error>>,
+        limits: Limits,
+        threads: usize,
+    ) -> Result<(Decoded, Bytes), Stop> {
+        let decoder = match self.job.codec {
+            Some(codec) => Decoder::new(codec, limits),
+            None => Decoder::by_magic(limits),
+        };
+        let mut decoder = self.named(decoder.with_diff_id(self.job.diff_id.clone()))?;
+        let mut encoder = Encoder::new(Profile::V1, self.job.level, threads);
+        let (mut buffer, mut encoded) = (vec![0; DECODED], Vec::new());
+        loop {
+            let chunk = match input.blocking_recv() {
+                Some(Ok(Some(chunk))) => chunk,
+                Some(Ok(None)) => break,
+                Some(Err(error)) => return Err(Stop::Failed(error)), // the source's own
+                None => return Err(Stop::Abandoned),
+            };
+            let mut piece = chunk.as_ref();
+            loop {
+                let count = self.named(decoder.decode(&mut piece, &mut buffer))?;
+                if count == 0 {
+                    break;
+                }
+                let tar = buffer.get(..count).unwrap_or_default();
+                self.named(encoder.encode(tar, &mut encoded))?;
+                if encoded.len() >= PIECE {
+                    let piece = Piece::More(std::mem::take(&mut encoded).into());
+                    self.output
+                        .blocking_send(Ok(piece))
+                        .map_err(|_| Stop::Abandoned)?;
+                }
+            }
+        }
+        let decoded = self.named(decoder.finish())?;
+        self.named(encoder.finish(&mut encoded))?;
+        Ok((decoded, encoded.into()))
+    }
+
+    /// Says in an error which layer it is about.
+    fn named<T>(&self, result: Result<T, Error>) -> Result<T, Stop> {
+        result.map_err(|error| {
+            let Job { image, number, .. } = self.job;
+            let message = format!("layer {number} of {image}: {error}");
+            Stop::Failed(Error::new(error.kind(), message))
+        })
+    }
+}
+
+/// Encoded bytes.
+enum Piece {
+    More(Bytes),
+    /// The last ones, which are passed on after the digests were found right.
+    Last(Bytes),
+}
+
+/// The encoded bytes. Dropped early, it ends the reading of the original.
+struct Output {
+    receiver: mpsc::Receiver<Result<Piece, Error>>,
+    feeder: AbortHandle,
+    /// The bytes still to be left out.
+    skip: u64,
+    ended: bool,
+}
+
+impl Stream for Output {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        while !self.ended {
+            let mut piece = match ready!(self.receiver.poll_recv(context)) {
+                Some(Ok(Piece::More(piece))) => piece,
+                Some(Ok(Piece::Last(piece))) => {
+                    self.ended = true;
+                    piece
+                }
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => {
+                    // Not an end: nothing says that the digests are right.
+                    self.ended = true;
+                    let error = Error::new(ErrorKind::Other, "the encoder of a layer stopped before its end");
+                    return Poll::Ready(Some(Err(error)));
+                }
+            };
+            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(piece.len());
+            self.skip -= skipped as u64;
+            let rest = piece.split_off(skipped);
+            if !rest.is_empty() {
+                return Poll::Ready(Some(Ok(rest)));
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.feeder.abort();
+    }
+}
+
+/// Opens an encoded layer by encoding it again: the same bytes each time, which the blob verifies.
+pub(crate) struct Reopen {
+    pub(crate) recoder: Recoder,
+    pub(crate) job: Job,
+}
+
+#[async_trait]
+impl OpenBlob for Reopen {
+    async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
+        Ok(self.recoder.open(&self.job, offset).await?.bytes)
+    }
+}

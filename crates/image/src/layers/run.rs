@@ -1,0 +1,99 @@
+use std::{collections::HashMap, sync::Arc};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use wharf_content::{ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, MediaType, Sink};
+use wharf_layer::Decoded;
+use wharf_reference::Digest;
+
+use super::{Job, MemoEntry, Recoder};
+use crate::{LayerOutcome, Options, options::Scratch};
+
+/// A layer that was encoded anew.
+#[derive(Debug, Clone)]
+pub(crate) struct Change {
+    pub(crate) job: Job,
+    pub(crate) new: Descriptor,
+    pub(crate) outcome: LayerOutcome,
+}
+
+/// The new layers, by the digest and type of the original ones.
+pub(crate) type Replacements = HashMap<(Digest, MediaType), Descriptor>;
+
+/// Encodes layers anew, in the order of the jobs. Each is written to where its bytes will be needed:
+///
+/// | memo | sink has it | sink takes blobs of unknown digest | scratch | the layer is encoded |
+/// |---|---|---|---|---|
+/// | known | yes | | | not at all |
+/// | known | no | | | when it is copied |
+/// | unknown | | yes | | now, into the sink |
+/// | unknown | | no | given | now, into the scratch store |
+/// | unknown | | no | none | now, for its digest, and again when it is copied |
+pub(crate) async fn run(
+    jobs: Vec<Job>,
+    recoder: &Recoder,
+    sink: &Arc<dyn Sink>,
+    options: &Options,
+) -> Result<Vec<Change>, Error> {
+    // The members of an archive stand in the order in which they were written, which must not depend on speed.
+    let at_a_time = match sink.location() {
+        Location::Archive(_) => 1,
+        _ => options.threads.get(),
+    };
+    let changes = jobs.into_iter().map(|job| one(job, recoder, sink, options));
+    stream::iter(changes).buffered(at_a_time).try_collect().await
+}
+
+async fn one(job: Job, recoder: &Recoder, sink: &Arc<dyn Sink>, options: &Options) -> Result<Change, Error> {
+    let key = job.key();
+    if let Some(entry) = options
+        .memo
+        .get(&key)
+        .filter(|entry| entry.diff_id == job.diff_id)
+    {
+        let new = Descriptor::new(job.media_type.clone(), entry.digest, entry.size)?;
+        let outcome = if sink.contains(&new).await? {
+            LayerOutcome::Present
+        } else {
+            LayerOutcome::Deferred
+        };
+        return Ok(Change { job, new, outcome });
+    }
+    let recoded = recoder.open(&job, 0).await?;
+    let (media_type, algorithm) = (job.media_type.clone(), job.layer.digest().algorithm());
+    let (new, outcome) = match &options.scratch {
+        _ if sink.can_ingest() => {
+            let new = sink.ingest(media_type, algorithm, recoded.bytes).await?;
+            (new, LayerOutcome::Ingested)
+        }
+        Some(Scratch { sink: scratch, .. }) => {
+            let new = scratch.ingest(media_type, algorithm, recoded.bytes).await?;
+            (new, LayerOutcome::Scratch)
+        }
+        None => {
+            let (digest, size) = digest_of(recoded.bytes, Hasher::new(algorithm)?).await?;
+            (Descriptor::new(media_type, digest, size)?, LayerOutcome::Deferred)
+        }
+    };
+    // It is sent before the last bytes, which were read.
+    let decoded: Decoded = recoded
+        .decoded
+        .await
+        .map_err(|error| Error::wrap(ErrorKind::Other, error))?;
+    let entry = MemoEntry {
+        digest: new.digest().clone(),
+        size: new.size(),
+        diff_id: decoded.diff_id,
+    };
+    options.memo.put(&key, &entry);
+    Ok(Change { job, new, outcome })
+}
+
+async fn digest_of(mut bytes: ByteStream, mut hasher: Hasher) -> Result<(Digest, u64), Error> {
+    let mut size = 0;
+    while let Some(chunk) = bytes.next().await {
+        let chunk = chunk?;
+        size += chunk.len() as u64;
+        hasher.update(&chunk);
+    }
+    Ok((hasher.finish()?, size))
+}
