@@ -297,6 +297,23 @@ async fn a_source_that_cannot_tell_its_signatures_fails_the_copy_before_anything
 }
 
 #[tokio::test]
+async fn x7_the_signatures_of_a_copy_are_bounded() {
+    let large = bytes::Bytes::from(vec![b'x'; 4 << 20]);
+    for (count, is_refused) in [(16, false), (17, true)] {
+        let source = Arc::new(TestStore::new());
+        image(&source, &vec![Signature::Simple(large.clone()); count]);
+        let sink = sink(everything());
+        let result = copied(&source, &sink, options().with_signatures(Signatures::Carry)).await;
+        assert_eq!(
+            result.as_ref().err().map(Error::kind),
+            is_refused.then_some(ErrorKind::TooLarge)
+        );
+        let is_written = sink.count(|done| matches!(done, Done::Manifest(..))) > 0;
+        assert_eq!(is_written, !is_refused);
+    }
+}
+
+#[tokio::test]
 async fn signatures_are_added_to_an_image_that_is_there_already() {
     let source = Arc::new(TestStore::new());
     let image = image(&source, &[]);
@@ -401,7 +418,7 @@ async fn an_image_is_signed_for_its_name_in_the_registry_or_the_one_that_was_giv
 }
 
 #[tokio::test]
-async fn t128_a_sink_that_keeps_no_signatures_of_a_signer_s_kind_fails_the_copy_before_the_first_byte() {
+async fn a_sink_that_keeps_no_signatures_of_a_signer_s_kind_fails_the_copy_before_the_first_byte() {
     for kind in everything().each() {
         let source = Arc::new(TestStore::new());
         image(&source, &[]);
@@ -421,7 +438,7 @@ async fn t128_a_sink_that_keeps_no_signatures_of_a_signer_s_kind_fails_the_copy_
 }
 
 #[tokio::test]
-async fn t133_a_failure_of_signing_leaves_the_image_complete_and_unsigned() {
+async fn a_failure_of_signing_leaves_the_image_complete_and_unsigned() {
     for fails_at in [0, 2] {
         let source = Arc::new(TestStore::new());
         let [root, ..] = index(&source);

@@ -78,7 +78,7 @@ impl Remote {
         let at = format!("{}:{tag}", self.repository());
         let _one_at_a_time = self.client().shared().tag_locks.lock(&at).await;
         let mut added = None;
-        for _ in 0..=MAX_ROUNDS {
+        for round in 0..=MAX_ROUNDS {
             let held = match self.attached(endpoint, &tag, operation).await? {
                 Some(attached) => Some((self.config_of(endpoint, &subject, &attached).await?, attached)),
                 None => None,
@@ -89,6 +89,9 @@ impl Remote {
             let Some(merged) = merged else {
                 return Ok(added.unwrap_or(0));
             };
+            if round == MAX_ROUNDS {
+                break;
+            }
             added.get_or_insert(merged.added());
             for (descriptor, bytes) in merged.blobs() {
                 self.push_if_absent(descriptor, bytes).await?;

@@ -57,7 +57,7 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
 /// | kind | what one round does | bound |
 /// |---|---|---|
 /// | repeats | sends a request or an operation again | the retry policy |
-/// | rewrites | reads, changes and writes the list of referrers again | `MAX_ROUNDS` |
+/// | rewrites | reads, changes and writes a list of referrers or a manifest of attachments again | `MAX_ROUNDS` |
 /// | challenges | sends a request with the authorization that the registry asked for | two per attempt |
 /// | candidates | asks the next endpoint, or over the next scheme | each one once, and a silent one twice |
 /// | items | does something for the next item of a list that the caller gave | the list |
@@ -78,14 +78,22 @@ fn every_loop_that_awaits_is_known() {
         ("push/mod.rs push_blob", "repeats"),
         ("push/reader.rs skip", "bytes"),
         ("push/stream.rs close", "repeats"),
-        ("referrers.rs referrers", "pages"),
+        ("referrers.rs referrers_at", "pages"),
         ("remote.rs first_of", "candidates"),
         ("send/attempt.rs attempt_over", "challenges"),
         ("send/mod.rs send_until_answered", "repeats"),
         ("send/mod.rs attempt", "candidates"),
         ("send/tokens.rs call", "repeats"),
         ("signatures/attachments.rs attachments", "items"),
+        ("signatures/attachments.rs push_attachments", "rewrites"),
+        ("signatures/attachments.rs push_attachments", "items"),
+        ("signatures/bundles.rs bundles", "items"),
+        ("signatures/bundles.rs bundles", "items"),
+        ("signatures/bundles.rs push_bundles", "items"),
+        ("signatures/bundles.rs push_bundles", "items"),
+        ("signatures/extension.rs push_to_extension", "items"),
         ("signatures/lookaside.rs lookaside", "pages"),
+        ("signatures/mod.rs signatures", "items"),
         ("subject.rs update_list", "rewrites"),
         ("tags.rs next", "pages"),
         ("tags.rs collect", "items"),

@@ -1,5 +1,6 @@
 //! The client against servers that attack. Names carry the row of the table in docs/threats.md.
 
+mod bundles;
 mod challenges;
 mod content;
 mod foreign_uploads;
@@ -21,5 +22,6 @@ mod signatures;
 mod tokens;
 mod unanswered;
 mod uploads;
+mod written_signatures;
 
 use wharf_testkit::hostile::scene;
