@@ -1,7 +1,7 @@
 use std::{error, fmt};
 
 use wharf_config::{Requirement, RuleOrigin, SigstoreSigner};
-use wharf_content::Signature;
+use wharf_content::{Error, Signature};
 use wharf_reference::Digest;
 
 use crate::{Examined, ImageName};
@@ -142,17 +142,16 @@ impl Refusal {
         self
     }
 
-    /// The refusal among the causes of an error, such as that of a copy that a policy did not allow.
+    /// The refusal among the causes of an error, such as that of a copy that a policy did not allow, or among
+    /// the failures of several possible names.
     #[must_use]
     pub fn find<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(refusal) = error.downcast_ref() {
-                return Some(refusal);
-            }
-            next = error.source();
+        if let Some(refusal) = error.downcast_ref() {
+            return Some(refusal);
         }
-        None
+        let several = error.downcast_ref::<Error>().map_or(&[][..], Error::failures);
+        let among = several.iter().find_map(|failure| Self::find(failure));
+        among.or_else(|| error.source().and_then(Self::find))
     }
 
     /// The kind of the refusal.
