@@ -33,7 +33,6 @@
 //!
 //! Without both, the crate is the module [`tar`] alone.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![warn(clippy::missing_errors_doc)]
 
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod codec;

@@ -6,6 +6,7 @@
 //! The dialects are those of layers and image archives: ustar, PAX and GNU's long names and large numbers.
 
 mod encode;
+mod event;
 mod extensions;
 mod header;
 mod limits;
@@ -18,8 +19,9 @@ mod reader;
 mod time;
 mod writer;
 
+pub use event::{Event, Summary};
 pub use limits::Limits;
 pub use member::{Kind, Member};
-pub use reader::{Event, Reader, Summary};
+pub use reader::Reader;
 pub use time::Time;
 pub use writer::{Completed, Writer};

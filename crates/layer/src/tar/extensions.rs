@@ -97,8 +97,21 @@ impl Extensions {
         Ok(())
     }
 
-    /// Takes the content of an extension header.
-    pub(super) fn end(&mut self, extension: Extension, content: &[u8]) -> Result<(), Problem> {
+    /// Takes the blocks of an extension header, whose content has this size.
+    ///
+    /// Python reads all of them, whatever the size: there must be nothing after the content.
+    pub(super) fn end(&mut self, extension: Extension, blocks: &[u8], size: u64) -> Result<(), Problem> {
+        let size = usize::try_from(size).unwrap_or(blocks.len());
+        let (content, padding) = blocks.split_at_checked(size).unwrap_or((blocks, &[]));
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(Problem::new(
+                ErrorKind::Ambiguous,
+                format!(
+                    "bytes after the content of a {}, which some readers take for content",
+                    extension.describe()
+                ),
+            ));
+        }
         match extension {
             Extension::Pax => self.records = Some(Records::parse(content)?),
             Extension::Global => Records::check_global(content)?,
@@ -182,19 +195,26 @@ fn kind(
     size: u64,
     link: impl FnOnce() -> Result<Vec<u8>, Problem>,
 ) -> Result<Kind, Problem> {
+    let device = header.device()?;
     let kind = match header.type_flag() {
         // Before ustar, directories were files with a slash at the end.
+        0 if name.ends_with(b"/") != header.name()?.ends_with(b"/") => {
+            return Err(Problem::new(
+                ErrorKind::Ambiguous,
+                "a directory by one of its names and a file by the other; readers differ about which counts",
+            ));
+        }
         0 if name.ends_with(b"/") => Kind::Directory,
         // 7: a contiguous file, which is a file to all who do not care.
         0 | b'0' | b'7' => return Ok(Kind::File { size }),
         b'1' => Kind::HardLink { target: link()? },
         b'2' => Kind::Symlink { target: link()? },
         b'3' => {
-            let (major, minor) = header.device()?;
+            let (major, minor) = device_of(header, device)?;
             Kind::CharacterDevice { major, minor }
         }
         b'4' => {
-            let (major, minor) = header.device()?;
+            let (major, minor) = device_of(header, device)?;
             Kind::BlockDevice { major, minor }
         }
         b'5' => Kind::Directory,
@@ -221,4 +241,17 @@ fn kind(
         ));
     }
     Ok(kind)
+}
+
+fn device_of(header: &Header<'_>, (major, minor): (i64, i64)) -> Result<(u32, u32), Problem> {
+    if !header.has_devices() {
+        return Err(Problem::new(
+            ErrorKind::Ambiguous,
+            "a device in a dialect without numbers of devices",
+        ));
+    }
+    match (u32::try_from(major), u32::try_from(minor)) {
+        (Ok(major), Ok(minor)) => Ok((major, minor)),
+        _ => Err(Problem::corrupt("the number of a device is not from 0 to 2^32-1")),
+    }
 }

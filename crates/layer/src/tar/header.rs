@@ -61,6 +61,18 @@ impl<'a> Header<'a> {
                 "the checksum of the header is wrong: the archive is damaged, or no header is here",
             ));
         }
+        // Also of those that do not count, as of extension headers: Go and Python stop at a field that is no number.
+        for (range, name) in [
+            (MODE, "mode"),
+            (UID, "uid"),
+            (GID, "gid"),
+            (SIZE, "size"),
+            (MTIME, "mtime"),
+            (MAJOR, "devmajor"),
+            (MINOR, "devminor"),
+        ] {
+            number::parse(header.field(range), name)?;
+        }
         let magic = header.field(MAGIC);
         header.dialect = if magic == GNU {
             Dialect::Gnu
@@ -70,6 +82,11 @@ impl<'a> Header<'a> {
             Dialect::V7
         };
         Ok(header)
+    }
+
+    /// The name of a header that is no good otherwise, for a message.
+    pub(super) fn name_of(block: &Block) -> &[u8] {
+        c_string(block.get(NAME).unwrap_or_default())
     }
 
     fn field(&self, range: Range<usize>) -> &'a [u8] {
@@ -156,20 +173,16 @@ impl<'a> Header<'a> {
         c_string(self.field(range))
     }
 
-    /// The major and the minor number.
-    pub(super) fn device(&self) -> Result<(u32, u32), Problem> {
-        if self.dialect == Dialect::V7 {
-            return Err(Problem::new(
-                ErrorKind::Ambiguous,
-                "a device in a dialect without numbers of devices",
-            ));
-        }
-        let read = |range, name| {
-            let number = unsigned(self.field(range), name)?;
-            u32::try_from(number)
-                .map_err(|_| Problem::corrupt(format!("the field `{name}` of the header is above 2^32-1")))
-        };
-        Ok((read(MAJOR, "devmajor")?, read(MINOR, "devminor")?))
+    /// The major and the minor number. Other members than devices may have any, but numbers.
+    pub(super) fn device(&self) -> Result<(i64, i64), Problem> {
+        let major = number::parse(self.field(MAJOR), "devmajor")?;
+        let minor = number::parse(self.field(MINOR), "devminor")?;
+        Ok((major, minor))
+    }
+
+    /// False before ustar, where the header has no numbers of devices.
+    pub(super) fn has_devices(&self) -> bool {
+        self.dialect != Dialect::V7
     }
 }
 

@@ -4,10 +4,10 @@ use std::{
 };
 
 use super::{
+    event::{Event, Summary},
     extensions::{Extension, Extensions},
     header::{BLOCK, Block, Header},
     limits::Limits,
-    member::Member,
     name::Parents,
     problem::Problem,
 };
@@ -92,9 +92,9 @@ use crate::{Error, ErrorKind};
 /// # Deviation
 ///
 /// Where two common readers (those of Go and Python, GNU tar) would see different members in the same bytes,
-/// the archive is refused with [`ErrorKind::Ambiguous`]: two PAX headers before one member, a name in PAX's form
-/// and in GNU's, a directory or link that states a size, bytes in place of the prefix in a dialect that has
-/// none. So a scanner and a runtime see what this reader has seen.
+/// the archive is refused with [`ErrorKind::Ambiguous`]: two PAX headers before one member, bytes after the
+/// records of one, a name in PAX's form and in GNU's, a directory or link that states a size, bytes in place of
+/// the prefix in a dialect that has none. So a scanner and a runtime see what this reader has seen.
 #[derive(Debug)]
 pub struct Reader {
     limits: Limits,
@@ -121,11 +121,12 @@ enum State {
     Header,
     /// A header comes next, and the last one was all zeros.
     AfterZeros,
-    /// An extension header of this kind was read, and the rest of its content comes next, in `partial`.
+    /// An extension header of this kind was read, with content of this size. The rest of it and of its last block
+    /// comes next, to be joined to `partial`.
     Extension {
         extension: Extension,
+        size: u64,
         rest: u64,
-        padding: u64,
     },
     /// The rest of the content of a member comes next.
     Content { rest: u64, padding: u64 },
@@ -135,44 +136,6 @@ enum State {
     Ended,
     /// An error was returned.
     Failed,
-}
-
-/// What a [`Reader`] reads next.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// A member begins.
-    #[non_exhaustive]
-    Member {
-        /// The member.
-        member: Member,
-        /// Where its first header begins, in bytes from the start of the archive.
-        header_offset: u64,
-        /// Where its content begins, in bytes from the start of the archive.
-        content_offset: u64,
-        /// True if a member of that name was before it. Of a layer, the last one counts. In a million members,
-        /// a name is taken for a duplicate that is none with a probability of 1 to 30 million.
-        duplicate: bool,
-    },
-    /// The next bytes of the member's content, never empty.
-    Content(&'a [u8]),
-    /// The content of the member is complete. Every member has this event, without content too.
-    MemberEnd,
-    /// The two blocks of zeros that end an archive were read. What follows is not parsed.
-    End,
-}
-
-/// What was in an archive, when it has been read to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Summary {
-    /// The number of members.
-    pub members: u64,
-    /// Bytes other than zero after the end of the archive. They are no part of any member, but of the layer's
-    /// digest.
-    pub trailing: u64,
-    /// True if the two blocks of zeros were there. Common readers accept an archive without them.
-    pub ended: bool,
 }
 
 impl Reader {
@@ -318,23 +281,23 @@ impl Reader {
                 }
                 State::Extension {
                     extension,
+                    size,
                     rest,
-                    padding,
                 } => {
                     let bytes = self.take(input, rest);
                     self.partial.extend_from_slice(bytes);
                     let rest = rest - bytes.len() as u64;
+                    self.state = State::Extension {
+                        extension,
+                        size,
+                        rest,
+                    };
                     if rest > 0 {
-                        self.state = State::Extension {
-                            extension,
-                            rest,
-                            padding,
-                        };
                         return Ok(None);
                     }
-                    let content = std::mem::take(&mut self.partial);
-                    self.extensions.end(extension, &content)?;
-                    self.state = State::Padding(padding);
+                    let blocks = std::mem::take(&mut self.partial);
+                    self.extensions.end(extension, &blocks, size)?;
+                    self.state = State::Header;
                 }
                 State::Content { rest: 0, padding } => {
                     self.state = State::Padding(padding);
@@ -379,6 +342,9 @@ impl Reader {
 
     /// The next block, if `input` has the rest of it.
     fn block(&mut self, input: &mut &[u8]) -> Option<Block> {
+        if input.is_empty() {
+            return None;
+        }
         if self.partial.is_empty() && !self.extensions.are_pending() && matches!(self.state, State::Header) {
             self.header_offset = self.position;
             self.current.clear();
@@ -407,19 +373,22 @@ impl Reader {
                 "one block of zeros, where two end an archive, and then more; readers differ about what follows",
             ));
         }
-        let header = Header::parse(block)?;
+        let header = Header::parse(block).inspect_err(|_| {
+            if !self.extensions.are_pending() {
+                self.current = Header::name_of(block).to_vec();
+            }
+        })?;
         if let Some(extension) = Extension::of(header.type_flag()) {
             if extension == Extension::Global {
                 self.globals += 1;
                 self.count()?;
             }
-            let rest = header.size()?;
-            self.extensions.begin(extension, rest, &self.limits)?;
-            let padding = padding(rest);
+            let size = header.size()?;
+            self.extensions.begin(extension, size, &self.limits)?;
             self.state = State::Extension {
                 extension,
-                rest,
-                padding,
+                size,
+                rest: size.saturating_add(padding(size)),
             };
             return Ok(None);
         }

@@ -1,36 +1,29 @@
 //! What the tests of codecs share: content, and both directions in pieces.
 
 use wharf_layer::{Codec, Decoded, Decoder, Encoder, Error, Level, Limits, Profile};
+use wharf_testkit::Random;
 
-/// Numbers that look random and follow from a seed: splitmix64.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
+pub(crate) fn noise(random: &mut Random, count: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while bytes.len() < count {
+        bytes.extend_from_slice(&random.number().to_le_bytes());
     }
-
-    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while bytes.len() < count {
-            bytes.extend_from_slice(&self.number().to_le_bytes());
-        }
-        bytes.truncate(count);
-        bytes
-    }
+    bytes.truncate(count);
+    bytes
 }
 
 /// Content that compresses as a program's text does: words of a small vocabulary.
 pub(crate) fn text(count: usize) -> Vec<u8> {
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let mut words: Vec<Vec<u8>> = Vec::new();
     for _ in 0..2000 {
         let length = usize::try_from(random.number() % 9 + 2).unwrap();
-        words.push(random.bytes(length).iter().map(|byte| b'a' + byte % 26).collect());
+        words.push(
+            noise(&mut random, length)
+                .iter()
+                .map(|byte| b'a' + byte % 26)
+                .collect(),
+        );
     }
     let mut bytes = Vec::new();
     while bytes.len() < count {

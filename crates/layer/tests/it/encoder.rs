@@ -5,7 +5,9 @@ use wharf_layer::{
     tar::{Member, Writer},
 };
 
-use crate::coded::{Random, compress, decode, encode, text};
+use wharf_testkit::Random;
+
+use crate::coded::{compress, decode, encode, noise, text};
 
 fn codecs() -> Vec<Codec> {
     let all = [
@@ -158,7 +160,7 @@ fn an_encoder_can_be_dropped_at_any_time() {
 
 /// Four inputs: zeros, text, noise, and a tar of many small files.
 fn inputs() -> [Vec<u8>; 4] {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut writer = Writer::new();
     let mut tar = Vec::new();
     for number in 0..500_usize {
@@ -175,7 +177,7 @@ fn inputs() -> [Vec<u8>; 4] {
     [
         vec![0; (3 << 20) + 17],
         text((2 << 20) + 1),
-        random.bytes((1 << 20) + 77),
+        noise(&mut random, (1 << 20) + 77),
         tar,
     ]
 }
@@ -235,10 +237,10 @@ proptest! {
         threads in 0_usize..4,
         piece in 1_usize..1_500_000,
     ) {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let content: Vec<u8> = parts
             .into_iter()
-            .flat_map(|(noise, length)| if noise { random.bytes(length) } else { text(length) })
+            .flat_map(|(random_bytes, length)| if random_bytes { noise(&mut random, length) } else { text(length) })
             .collect();
         for codec in codecs() {
             let level = if codec == Codec::Plain { Level::default_of(codec) } else { level(codec, number) };

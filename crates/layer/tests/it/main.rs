@@ -4,19 +4,27 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::expect_used,
+    clippy::format_collect,
+    clippy::string_slice,
     reason = "helpers of tests fail by panicking"
 )]
 
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod bombs;
+mod changed;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod coded;
+mod corpora;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod decoder;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod encoder;
 #[cfg(feature = "gzip")]
 mod gzip_members;
+mod others;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod programs;
+mod python;
 mod raw;
 mod tar_extensions;
 mod tar_names;

@@ -302,6 +302,25 @@ fn sparse_files_are_refused_in_every_form() {
     }
 }
 
+/// Python reads a header's last block to its end, whatever the size.
+#[test]
+fn bytes_after_the_content_of_an_extension_header_are_refused() {
+    for (flag, content) in [
+        (b'x', record("mtime", "1")),
+        (b'g', record("comment", "c")),
+        (b'L', b"long".to_vec()),
+        (b'K', b"long".to_vec()),
+    ] {
+        for after in [record("path", "smuggled"), b"er".to_vec(), b"\0\0x".to_vec()] {
+            let size = content.len() as u64;
+            let mut header = Raw::new(flag).with(&[content.as_slice(), &after].concat());
+            header.splice(..512, Raw::new(flag).size(size).header());
+            let bytes = archive(&[header, Raw::new(b'2').link(b"t").header()]);
+            assert_refused(&bytes, ErrorKind::Ambiguous, "after the content");
+        }
+    }
+}
+
 #[test]
 fn an_extension_header_needs_its_member() {
     for extension in [

@@ -96,6 +96,8 @@ fn fields_have_one_reading() {
         (124, b"0000000000x\0", "size"),
         (124, b"-0000000001\0", "size"),
         (136, b"1 1        \0", "mtime"),
+        (329, b"x", "devmajor"),
+        (337, b"0000 1\0", "devminor"),
     ];
     for (at, field, name) in cases {
         let bytes = archive(&[Raw::file(b"member").field(*at, field).header()]);
