@@ -23,19 +23,23 @@
 //! |---|---|---|
 //! | a directory, `dir:` | [`Dir`] | [`DirWriter`] |
 //! | an archive file, `oci-archive:` or `docker-archive:` | [`Archive`] | [`Writer`], in one form that serves as both |
-//! | a pipe or socket | | [`Writer::stream`] |
+//! | a pipe or socket | [`load`] | [`Writer::stream`] |
 //!
 //! Bytes are kept as they are: the crate converts, compresses and unpacks nothing. What is written appears at its
 //! path when it is whole. Everything that is read is foreign: it is verified, and bounded by the limits that
 //! docs/limits.md lists. The crate needs a tokio runtime; calls of the file system are made on its threads for
 //! blocking work.
 //!
-//! The crate has no features.
+//! | feature | adds |
+//! |---|---|
+//! | `gzip` (default) | [`load`] reads archives that are compressed with gzip as a whole |
+//! | `zstd` | [`load`] reads archives that are compressed with zstd as a whole; builds a library in C |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod dir;
 mod error;
 mod input;
+mod load;
 mod os;
 mod output;
 mod referrer;
@@ -46,5 +50,7 @@ mod tar;
 mod write;
 
 pub use dir::{Dir, DirWriter};
+pub use load::{Loaded, load};
+pub use stream::read_stream;
 pub use tar::{Archive, ArchivedImage, Form};
 pub use write::{OciOnly, OciOnlyReason, Writer, WriterForm, WriterOptions, WrittenArchive};

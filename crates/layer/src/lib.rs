@@ -31,10 +31,9 @@
 //! | `gzip` (default) | [`Decoder`] and [`Encoder`], for plain and gzip |
 //! | `zstd` | [`Decoder`] and [`Encoder`], for plain and zstd; builds a library in C |
 //!
-//! Without both, the crate is the module [`tar`] alone.
+//! Without both, the crate is the module [`tar`], and [`Codec`], which tells how content is compressed.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(any(feature = "gzip", feature = "zstd"))]
 mod codec;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod decode;
@@ -46,7 +45,6 @@ mod level;
 mod limits;
 pub mod tar;
 
-#[cfg(any(feature = "gzip", feature = "zstd"))]
 pub use codec::{Codec, MAGIC_SIZE};
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 pub use decode::{Decoded, Decoder};

@@ -8,6 +8,7 @@ use serde::{
     de::{Error as _, IgnoredAny, MapAccess, Visitor},
 };
 use wharf_content::{Descriptor, Error, ErrorKind, ImageConfig, Manifest, MediaType};
+use wharf_layer::Codec;
 use wharf_reference::Digest;
 
 use crate::error::{error, shown};
@@ -96,46 +97,22 @@ impl<'de> Deserialize<'de> for Item {
     }
 }
 
-/// The codec of a layer, by its first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Codec {
-    Plain,
-    Gzip,
-    Zstd,
-}
-
-impl Codec {
-    /// The number of bytes that tell it.
-    pub(crate) const MAGIC: usize = 6;
-
-    /// The codec of a layer that begins with these bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unsupported`] for bzip2 and xz.
-    pub(crate) fn of(start: &[u8]) -> Result<Self, Error> {
-        let unsupported = |codec: &str| {
-            Err(error(
-                ErrorKind::Unsupported,
-                format_args!("it is compressed with {codec}, which is not supported; gzip and zstd are"),
-            ))
-        };
-        match start {
-            [0x1f, 0x8b, ..] => Ok(Self::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => unsupported("bzip2"),
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => unsupported("xz"),
-            _ => Ok(Self::Plain),
-        }
-    }
-
-    /// Docker's media type of such a layer.
-    fn layer_type(self) -> MediaType {
-        match self {
-            Self::Plain => MediaType::DOCKER_LAYER,
-            Self::Gzip => MediaType::DOCKER_LAYER_GZIP,
-            Self::Zstd => MediaType::from_document("application/vnd.docker.image.rootfs.diff.tar.zstd"),
-        }
+/// Docker's media type of a layer that is compressed so.
+///
+/// # Errors
+///
+/// [`ErrorKind::Unsupported`] for a codec that Docker has no type for.
+fn layer_type(codec: Codec) -> Result<MediaType, Error> {
+    match codec {
+        Codec::Plain => Ok(MediaType::DOCKER_LAYER),
+        Codec::Gzip => Ok(MediaType::DOCKER_LAYER_GZIP),
+        Codec::Zstd => Ok(MediaType::from_document(
+            "application/vnd.docker.image.rootfs.diff.tar.zstd",
+        )),
+        other => Err(error(
+            ErrorKind::Unsupported,
+            format_args!("Docker has no media type for a layer in {other}"),
+        )),
     }
 }
 
@@ -169,7 +146,7 @@ struct Described {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`] if it cannot be one, which no archive can cause.
+/// As [`layer_type`].
 pub(crate) fn manifest(config: &Bytes, layers: &[Layer]) -> Result<Manifest, Error> {
     let config = Descriptor::of(MediaType::DOCKER_CONFIG, config);
     let described = |media_type: MediaType, size: u64, digest: &Digest| Described {
@@ -183,8 +160,8 @@ pub(crate) fn manifest(config: &Bytes, layers: &[Layer]) -> Result<Manifest, Err
         config: described(MediaType::DOCKER_CONFIG, config.size(), config.digest()),
         layers: layers
             .iter()
-            .map(|layer| described(layer.codec.layer_type(), layer.size, &layer.digest))
-            .collect(),
+            .map(|layer| Ok(described(layer_type(layer.codec)?, layer.size, &layer.digest)))
+            .collect::<Result<_, Error>>()?,
     };
     let text = serde_json::to_vec(&document)
         .map_err(|cause| Error::new(ErrorKind::Invalid, "a manifest cannot be written").with_source(cause))?;
@@ -295,23 +272,6 @@ mod tests {
         }
         let long = format!(r#"[{{"Config":"c","Layers":"{}"}}]"#, "x".repeat(10_000));
         assert!(items(long.as_bytes()).unwrap_err().to_string().len() < 400);
-    }
-
-    #[test]
-    fn codecs_are_known_by_their_first_bytes() {
-        for (start, expected) in [
-            (b"\x1f\x8b\x08".as_slice(), Some(Codec::Gzip)),
-            (b"\x28\xb5\x2f\xfd", Some(Codec::Zstd)),
-            (b"\x52\x2a\x4d\x18", Some(Codec::Zstd)),
-            (b"./\0\0\0\0", Some(Codec::Plain)),
-            (b"", Some(Codec::Plain)),
-            (b"\x1f", Some(Codec::Plain)),
-            (b"BZh9", None),
-            (b"BZha", Some(Codec::Plain)),
-            (b"\xfd7zXZ\0", None),
-        ] {
-            assert_eq!(Codec::of(start).ok(), expected, "{start:?}");
-        }
     }
 
     #[test]

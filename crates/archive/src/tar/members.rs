@@ -20,7 +20,7 @@ pub(crate) const MAX_MEMBERS: u64 = 100_000;
 const WINDOW: usize = 64 * 1024;
 
 /// The most bytes after the end of an archive that are searched for a second archive.
-const MAX_TRAILING: u64 = 1 << 20;
+pub(crate) const MAX_TRAILING: u64 = 1 << 20;
 
 /// What is read of archives: the limits of members and names.
 pub(crate) fn limits() -> Limits {
@@ -28,7 +28,7 @@ pub(crate) fn limits() -> Limits {
 }
 
 /// The names of an archive's members and what they are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Names<T>(HashMap<Vec<u8>, Named<T>>);
 
 #[derive(Debug)]
@@ -36,6 +36,12 @@ enum Named<T> {
     File(T),
     Link(Vec<u8>),
     Directory,
+}
+
+impl<T> Default for Names<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
 }
 
 impl<T> Names<T> {

@@ -14,6 +14,7 @@ use wharf_content::{
     Blob, ByteStream, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, OpenBlob, Source,
     Target,
 };
+use wharf_layer::{Codec, MAGIC_SIZE};
 use wharf_reference::Digest;
 
 pub use self::image::ArchivedImage;
@@ -255,18 +256,17 @@ impl Inner {
 
 /// Refuses an archive that is compressed as a whole.
 fn refuse_compressed(file: &File, path: &Path) -> Result<(), Error> {
-    let mut start = [0; docker::Codec::MAGIC];
+    let mut start = [0; MAGIC_SIZE];
     let length = os::read_at(file, &mut start, 0).at("read", path)?;
-    let codec = docker::Codec::of(start.get(..length).unwrap_or_default());
-    let name = match codec.map_err(|error| in_archive(path, &error))? {
-        docker::Codec::Plain => return Ok(()),
-        docker::Codec::Gzip => "gzip",
-        docker::Codec::Zstd => "zstd",
-    };
+    let codec = Codec::of_magic(start.get(..length).unwrap_or_default());
+    let codec = codec.map_err(|error| in_archive(path, &error))?;
+    if codec == Codec::Plain {
+        return Ok(());
+    }
     Err(error(
         ErrorKind::Unsupported,
         format_args!(
-            "{} is compressed with {name} as a whole and cannot be read in place; decompress it, or load it as a \
+            "{} is compressed with {codec} as a whole and cannot be read in place; decompress it, or load it as a \
              stream",
             path.display()
         ),

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use wharf_content::{Error, Hasher, MAX_CONFIG_SIZE, Manifest};
+use wharf_layer::{Codec, MAGIC_SIZE};
 use wharf_reference::Digest;
 
 use super::{
     Inner,
-    docker::{self, Codec, Item, Layer},
+    docker::{self, Item, Layer},
     image::ArchivedImage,
     members::{Members, digest_of},
 };
@@ -77,11 +78,11 @@ impl Saved<'_> {
         if let Some(known) = self.layers.get(&at) {
             return Ok(known.clone());
         }
-        let codec = Codec::of(&self.members.start(at, Codec::MAGIC)?)?;
+        let codec = Codec::of_magic(&self.members.start(at, MAGIC_SIZE)?)?;
         let digest = match (digest_of(name), codec) {
             (Some(digest), _) => digest,
             (None, Codec::Plain) => diff_id.clone(),
-            (None, Codec::Gzip | Codec::Zstd) => self.hashed(at)?,
+            (None, _) => self.hashed(at)?,
         };
         let layer = Layer {
             digest: digest.clone(),

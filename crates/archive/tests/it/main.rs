@@ -13,6 +13,7 @@ mod dirs;
 mod hostile_archives;
 #[cfg(unix)]
 mod hostile_dirs;
+mod loading;
 mod peers_of_archives;
 mod peers_of_dirs;
 mod support;
