@@ -25,6 +25,7 @@ mod settings;
 mod short_names;
 mod signed;
 mod trust;
+mod unsigned;
 mod verify_bundle;
 
 use wharf_testkit::program;
