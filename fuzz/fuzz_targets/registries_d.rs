@@ -37,7 +37,11 @@ fuzz_target!(|text: &str| {
             match lookaside.file(&reference.repository(), &digest, 1) {
                 LookasideFile::Path(path) => assert!(path.is_absolute(), "{}", path.display()),
                 LookasideFile::Url(url) => {
-                    let url = url::Url::parse(&url).unwrap();
+                    // Configuration does not know which labels are punycode.
+                    let Ok(url) = url::Url::parse(&url) else {
+                        assert!(url.contains("xn--"), "{url}");
+                        continue;
+                    };
                     assert!(url.username().is_empty() && url.password().is_none(), "{url}");
                     assert!(url.query().is_none() && url.fragment().is_none(), "{url}");
                     assert!(url.host_str().is_some() && lookaside.host().is_some(), "{url}");

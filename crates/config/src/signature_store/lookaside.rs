@@ -1,4 +1,4 @@
-use std::{fmt, path::PathBuf};
+use std::{fmt, net::Ipv4Addr, path::PathBuf};
 
 use wharf_reference::{Digest, Registry, Repository};
 
@@ -160,7 +160,10 @@ fn base(url: &str) -> Result<Base, &'static str> {
         "http" => "http",
         _ => return Err("its scheme is none of file, https and http"),
     };
-    host(scheme, authority).ok_or("its host cannot be contacted")?;
+    let host = host(scheme, authority).ok_or("its host cannot be contacted")?;
+    if is_numeric(host.host()) && host.host().parse::<Ipv4Addr>().is_err() {
+        return Err("its host ends in a number, as an IPv4 address does, and is none");
+    }
     Ok(Base::Server {
         scheme,
         authority: authority.to_owned(),
@@ -186,6 +189,14 @@ fn host(scheme: &str, authority: &str) -> Option<Registry> {
     let port = if scheme == "http" { 80 } else { 443 };
     let with_port = || Registry::parse(&format!("{authority}:{port}")).ok();
     Registry::parse(authority).ok().or_else(with_port)
+}
+
+/// True if URLs take a host of this name for an IPv4 address (WHATWG URL, *ends in a number*).
+fn is_numeric(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let digits = |text: &str, radix| text.chars().all(|character| character.is_digit(radix));
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    !last.is_empty() && digits(last, 10) || hexadecimal.is_some_and(|rest| digits(rest, 16))
 }
 
 fn percent_decoded(text: &str) -> Option<String> {

@@ -555,6 +555,32 @@ fn the_url_of_a_signature_is_that_of_upstream() {
     }
 }
 
+/// A URL takes such a host for an address, so that nothing could be read from it.
+#[test]
+fn a_host_that_ends_in_a_number_is_an_ipv4_address() {
+    for base in [
+        "http://127.0.0.1/4",
+        "https://192.0.2.1:8443",
+        "https://4.s.io0x1",
+        "https://s4.io/4",
+    ] {
+        assert!(Lookaside::parse(base).is_ok(), "{base}");
+    }
+    for base in [
+        "https://old.42/a",
+        "https://1.2.3/a",
+        "https://1.2.3.4.5:8443",
+        "https://1.2.3.256",
+        "http://010.0.0.1",
+        "https://s.0x7f/a",
+        "https://s.0x",
+        "http://2130706433",
+    ] {
+        let error = Lookaside::parse(base).unwrap_err().to_string();
+        assert!(error.contains("IPv4"), "{base}: {error}");
+    }
+}
+
 /// A description of a store as the manuals of vendors have it.
 #[test]
 fn the_files_of_vendors_are_read() {
