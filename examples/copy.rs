@@ -34,6 +34,11 @@ struct Arguments {
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", conflicts_with = "tls_verify")]
     dest_tls_verify: Option<bool>,
+    /// Copy the signatures of the image, too; an error if the destination does not keep signatures of their kind
+    #[arg(long, conflicts_with = "remove_signatures")]
+    carry_signatures: bool,
+    #[command(flatten)]
+    signatures: common::signatures::Signatures,
     #[command(flatten)]
     connection: common::Connection,
     #[command(flatten)]
@@ -97,6 +102,7 @@ impl Arguments {
 async fn copy(arguments: Arguments) -> Result<(), Error> {
     let (client, destination) = arguments.clients()?;
     let options = arguments.transfer.options(&arguments.source);
+    let options = arguments.signatures.apply(options, arguments.carry_signatures);
     let copied = client
         .copy_to_with(&arguments.source, &destination, &arguments.destination, options)
         .await?;

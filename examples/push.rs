@@ -24,6 +24,8 @@ struct Arguments {
     #[arg(value_name = "REF", value_parser = common::reference)]
     reference: Written,
     #[command(flatten)]
+    signatures: common::signatures::Signatures,
+    #[command(flatten)]
     connection: common::Connection,
     #[command(flatten)]
     transfer: common::Transfer,
@@ -40,6 +42,7 @@ async fn push(arguments: Arguments) -> Result<(), Error> {
     let store = Layout::open(&arguments.store).await?;
     let image = arguments.image.target(&store).await?;
     let options = arguments.transfer.options(&image);
+    let options = arguments.signatures.apply(options, false);
     let copied = client
         .push_with(&store, image, &arguments.reference, options)
         .await?;

@@ -54,7 +54,7 @@ pub use wharf_content::{
     Target, Totals, WithCauses,
 };
 #[doc(no_inline)]
-pub use wharf_copy::{Options, Report, Selection};
+pub use wharf_copy::{Options, Report, Selection, Signatures};
 #[doc(no_inline)]
 pub use wharf_http::Roots;
 #[doc(no_inline)]

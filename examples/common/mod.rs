@@ -4,6 +4,7 @@
 mod network;
 mod progress;
 mod report;
+pub(crate) mod signatures;
 
 use std::{
     ffi::OsStr,

@@ -23,6 +23,7 @@ mod resolve;
 mod serve;
 mod settings;
 mod short_names;
+mod signatures;
 mod signed;
 mod trust;
 mod unsigned;
