@@ -18,8 +18,8 @@ use crate::{
     endpoint::PlainHttp,
     error::{Error, Operation},
     limiter::Limiters,
+    locks::Locks,
     pull::CLIENT_EXTRA_RANGES,
-    tag_locks::TagLocks,
     warnings::WarnOnce,
 };
 
@@ -223,7 +223,7 @@ impl ClientBuilder {
             foreign_urls: self.foreign_urls,
             foreign_uploads: self.foreign_uploads,
             warnings: self.warnings.map_or_else(WarnOnce::default, WarnOnce::to),
-            tag_locks: TagLocks::default(),
+            locks: Locks::default(),
             range_permits: Arc::new(Semaphore::new(CLIENT_EXTRA_RANGES)),
         }))
     }

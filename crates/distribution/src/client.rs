@@ -19,11 +19,11 @@ use crate::{
     error::{Error, Operation},
     existence::Unanswered,
     limiter::Limiters,
+    locks::Locks,
     push::UploadQuirks,
     repeated_source::skip_repeated_source,
     send::Call,
     sync::LockExt as _,
-    tag_locks::TagLocks,
     warnings::WarnOnce,
 };
 
@@ -66,8 +66,7 @@ pub(crate) struct Shared {
     pub(crate) foreign_urls: bool,
     pub(crate) foreign_uploads: HashSet<Registry>,
     pub(crate) warnings: WarnOnce,
-    /// Held while a list of referrers or a manifest of attachments is changed.
-    pub(crate) tag_locks: TagLocks,
+    pub(crate) locks: Locks,
     /// Ranges that may be fetched beside the first of each blob: bounds the memory they take.
     pub(crate) range_permits: Arc<Semaphore>,
 }

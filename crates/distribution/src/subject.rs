@@ -52,7 +52,7 @@ impl Remote {
     ) -> Result<(), Error> {
         let tag = fallback_tag(subject)?;
         let name = self.name_of(&Target::Name(tag.clone().into()));
-        let _one_at_a_time = self.client().shared().tag_locks.lock(&name).await;
+        let _one_at_a_time = self.client().shared().locks.lock(&name).await;
         for _ in 0..MAX_ROUNDS {
             let current = self.list_to_change(subject, &name).await?;
             let mut document = match &current {

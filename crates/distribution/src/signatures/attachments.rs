@@ -76,7 +76,7 @@ impl Remote {
         let subject = self.blob_name(manifest);
         let tag = tag(manifest, operation, &subject)?;
         let at = format!("{}:{tag}", self.repository());
-        let _one_at_a_time = self.client().shared().tag_locks.lock(&at).await;
+        let _one_at_a_time = self.client().shared().locks.lock(&at).await;
         let mut added = None;
         for round in 0..=MAX_ROUNDS {
             let held = match self.attached(endpoint, &tag, operation).await? {

@@ -51,6 +51,14 @@ impl Client {
         if let Some(known) = self.host(&endpoint.registry).offers_signatures {
             return Ok(known);
         }
+        let _one_at_a_time = self
+            .shared()
+            .locks
+            .lock(&format!("{}/v2/", endpoint.registry))
+            .await;
+        if let Some(known) = self.host(&endpoint.registry).offers_signatures {
+            return Ok(known);
+        }
         let call = Call::new(
             Operation::Discover,
             &endpoint.registry,

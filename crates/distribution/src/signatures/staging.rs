@@ -158,6 +158,7 @@ fn create(directory: &Path) -> io::Result<()> {
         above = path.parent();
     }
     for path in missing.into_iter().rev() {
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "a mode is set on Unix"))]
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);

@@ -103,6 +103,22 @@ async fn a_registry_that_offers_signatures_is_asked_instead_of_the_store() {
     }
 }
 
+/// The images of an index are asked about at the same time.
+#[tokio::test]
+async fn a_registry_is_asked_once_for_all_who_want_to_know() {
+    let scene = Scene::new().await;
+    scene
+        .registry
+        .on(Match::get("/v2/"), Answer::new(200).header(OFFER, "0"));
+    let remote = remote(&scene, scene.builder(), SignatureStore::default());
+    let digest = digest();
+    let reads = (0..8).map(|_| remote.signatures(&digest, Wanted::SIMPLE));
+    for read in futures_util::future::join_all(reads).await {
+        assert!(read.unwrap().is_empty());
+    }
+    assert_eq!(scene.registry.lines(), ["GET /v2/"]);
+}
+
 #[tokio::test]
 async fn a_registry_that_cannot_say_whether_it_offers_signatures_is_an_error() {
     for status in [408, 429, 500, 502, 503] {
