@@ -30,6 +30,8 @@ mod refusal;
 mod robust;
 #[cfg(feature = "sign")]
 mod sign;
+#[cfg(feature = "sign")]
+mod signed_here;
 mod sigstore;
 mod sigstore_oracle;
 mod subkey;

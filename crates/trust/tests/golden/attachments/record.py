@@ -956,4 +956,5 @@ def main():
     print(f"{len(CASES)} cases, {accepted} accepted by {version}")
 
 
-main()
+if __name__ == "__main__":
+    main()
