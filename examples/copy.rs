@@ -43,6 +43,9 @@ struct Arguments {
     connection: common::Connection,
     #[command(flatten)]
     transfer: common::Transfer,
+    #[cfg(feature = "trust")]
+    #[command(flatten)]
+    signing: common::signing::Signing,
 }
 
 /// The registry of a side, and the login and the judgement of certificates that were given for it.
@@ -103,6 +106,8 @@ async fn copy(arguments: Arguments) -> Result<(), Error> {
     let (client, destination) = arguments.clients()?;
     let options = arguments.transfer.options(&arguments.source);
     let options = arguments.signatures.apply(options, arguments.carry_signatures);
+    #[cfg(feature = "trust")]
+    let options = arguments.signing.apply(options)?;
     let copied = client
         .copy_to_with(&arguments.source, &destination, &arguments.destination, options)
         .await?;

@@ -29,6 +29,9 @@ struct Arguments {
     connection: common::Connection,
     #[command(flatten)]
     transfer: common::Transfer,
+    #[cfg(feature = "trust")]
+    #[command(flatten)]
+    signing: common::signing::Signing,
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,8 @@ async fn push(arguments: Arguments) -> Result<(), Error> {
     let image = arguments.image.target(&store).await?;
     let options = arguments.transfer.options(&image);
     let options = arguments.signatures.apply(options, false);
+    #[cfg(feature = "trust")]
+    let options = arguments.signing.apply(options)?;
     let copied = client
         .push_with(&store, image, &arguments.reference, options)
         .await?;

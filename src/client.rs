@@ -20,6 +20,7 @@ use crate::{
 /// |---|---|
 /// | move images | [`pull`](Self::pull), [`push`](Self::push), [`push_image`](Self::push_image), [`copy`](Self::copy), [`copy_to`](Self::copy_to) |
 /// | read an image | [`manifest`](Self::manifest), [`image_manifest`](Self::image_manifest), [`config`](Self::config), [`config_bytes`](Self::config_bytes), [`blob`](Self::blob), [`layer`](Self::layer), [`inspect`](Self::inspect) |
+/// | verify and sign an image | `verify`, [`sign`](Self::sign), [`sign_as`](Self::sign_as) |
 /// | read a repository | [`tags`](Self::tags) |
 /// | log in and out | [`login`](Self::login), [`logout`](Self::logout) |
 /// | everything else | [`distribution`](Self::distribution) |
@@ -31,7 +32,7 @@ use crate::{
 /// | method | `quay.io/app:1` | `docker://quay.io/app:1` | `oci:DIRECTORY[:NAME]` | `app:1` means |
 /// |---|---|---|---|---|
 /// | `pull` | yes | yes | no | as the host's configuration says |
-/// | `push`, `push_image`, `tags` | yes | yes | no | Docker Hub's |
+/// | `push`, `push_image`, `sign`, `tags` | yes | yes | no | Docker Hub's |
 /// | `manifest`, `image_manifest`, `config`, `config_bytes`, `blob`, `layer`, `inspect` | yes | yes | yes | Docker Hub's |
 /// | `copy`, `copy_to` | no, as for Skopeo | yes | yes | an error |
 ///

@@ -17,6 +17,7 @@ mod policy;
 mod pull;
 mod push;
 mod reading;
+mod signing;
 mod store_image;
 mod sync;
 #[cfg(feature = "trust")]

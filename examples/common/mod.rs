@@ -5,6 +5,8 @@ mod network;
 mod progress;
 mod report;
 pub(crate) mod signatures;
+#[cfg(feature = "trust")]
+pub(crate) mod signing;
 
 use std::{
     ffi::OsStr,

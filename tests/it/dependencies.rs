@@ -390,6 +390,22 @@ fn the_facade_brings_few_crates_and_none_twice() {
     );
 }
 
+/// The most crates that the feature `sign` may add to the facade.
+const MOST_CRATES_OF_SIGN: usize = 10;
+
+#[test]
+fn signing_adds_few_crates_and_none_twice() {
+    let without = tree(&["--package=wharf"]);
+    let versions = tree(&["--package=wharf", "--features=sign"]);
+    let twice: Vec<_> = versions.iter().filter(|(_, known)| known.len() > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    let added: Vec<_> = versions
+        .keys()
+        .filter(|name| !without.contains_key(*name))
+        .collect();
+    assert!((1..=MOST_CRATES_OF_SIGN).contains(&added.len()), "{added:?}");
+}
+
 /// The crates that a package brings, with their versions, as `cargo tree -e normal` counts them on this platform.
 fn tree(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     let tree = [

@@ -25,6 +25,7 @@ mod settings;
 mod short_names;
 mod signatures;
 mod signed;
+mod signing;
 mod trust;
 mod unsigned;
 mod verify_bundle;

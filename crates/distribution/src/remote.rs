@@ -57,6 +57,8 @@ pub struct Remote {
 struct Inner {
     client: Client,
     repository: Repository,
+    /// True if reads go where writes go.
+    without_mirrors: bool,
     by_tag: OnceLock<Arc<[Endpoint]>>,
     by_digest: OnceLock<Arc<[Endpoint]>>,
     writing: OnceLock<Arc<[Endpoint]>>,
@@ -68,9 +70,14 @@ struct Inner {
 
 impl Remote {
     pub(crate) fn new(client: Client, repository: Repository) -> Self {
+        Self::with_mirrors(client, repository, true)
+    }
+
+    fn with_mirrors(client: Client, repository: Repository, mirrors: bool) -> Self {
         let inner = Inner {
             client,
             repository,
+            without_mirrors: !mirrors,
             by_tag: OnceLock::new(),
             by_digest: OnceLock::new(),
             writing: OnceLock::new(),
@@ -81,6 +88,13 @@ impl Remote {
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// The same repository, read at the registry itself and not at its mirrors: for what must be of the registry, such as
+    /// a manifest that is to be signed.
+    #[must_use]
+    pub fn without_mirrors(&self) -> Self {
+        Self::with_mirrors(self.client().clone(), self.repository().clone(), false)
     }
 
     /// The repository, as the user named it.
@@ -104,6 +118,9 @@ impl Remote {
     }
 
     pub(crate) fn endpoints(&self, intent: Intent, operation: Operation) -> Result<Arc<[Endpoint]>, Error> {
+        if self.inner.without_mirrors && intent != Intent::Push {
+            return Ok(Arc::from([self.primary(operation)?]));
+        }
         let cell = match intent {
             Intent::PullTag => &self.inner.by_tag,
             Intent::PullDigest => &self.inner.by_digest,

@@ -62,7 +62,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `sign` | `Signer`, `GpgProgram`, `KeyPair`, `SecretFile`; brings scrypt, salsa20, poly1305, tempfile and what they need |
+//! | `sign` | `Signer`, `GpgProgram`, `KeyPair`, `SecretFile`; brings scrypt, salsa20, poly1305 and what they need |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attachment;

@@ -4,6 +4,7 @@ mod bundle;
 mod encrypted;
 mod gpg;
 mod key_pair;
+mod new_file;
 mod payload;
 mod private_key;
 mod secret_file;

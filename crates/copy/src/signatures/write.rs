@@ -79,8 +79,8 @@ async fn sign(signer: &Arc<dyn Sign>, manifest: &Digest, identity: &Reference) -
 /// The error of a copy whose image is complete and whose signatures are not.
 fn unsigned(sink: &Location, name: Option<&Name>, root: &Digest, error: Error) -> Error {
     let named = name.map_or(String::new(), |name| format!(" as {name}"));
-    let message = format!(
-        "{root} is complete in {sink}{named}, but its signatures are not: {error}; the same copy adds them"
-    );
+    // The reason is the cause of the error, and not repeated here.
+    let message =
+        format!("{root} is complete in {sink}{named}, but its signatures are not; the same copy adds them");
     Error::new(error.kind(), message).with_source(error)
 }

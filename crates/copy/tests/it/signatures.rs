@@ -454,10 +454,12 @@ async fn a_failure_of_signing_leaves_the_image_complete_and_unsigned() {
         assert_eq!(error.kind(), ErrorKind::Denied);
         let shown = error.to_string();
         let expected = format!(
-            "{} is complete in {REPOSITORY} as 1.0, but its signatures are not: the key is locked; the same copy adds them",
+            "{} is complete in {REPOSITORY} as 1.0, but its signatures are not; the same copy adds them",
             root.digest()
         );
         assert_eq!(shown, expected);
+        let cause = error.inner().unwrap().to_string();
+        assert_eq!(cause, "the key is locked");
         assert_eq!(sink.named("1.0").as_ref(), Some(root.digest()));
         assert!(sink.is_whole(&root));
         assert_eq!(

@@ -2,17 +2,16 @@
 
 use std::{
     ffi::OsStr,
-    io::Write as _,
     path::{self, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
-use tempfile::NamedTempFile;
 use wharf_auth::Secret;
 use wharf_config::{HelperEnvironment, ProgramError, ProgramLimits, ProgramOutput};
 use wharf_content::{Error, ErrorKind};
 use zeroize::Zeroizing;
 
+use super::new_file::Temporary;
 use crate::openpgp;
 
 /// The time limit for gpg by default, with the question for a passphrase.
@@ -154,7 +153,7 @@ impl Run<'_> {
 
     /// A signed message.
     fn message(&self, payload: &[u8]) -> Result<Vec<u8>, Error> {
-        let file = written(payload).map_err(|error| {
+        let file = Temporary::with(payload).map_err(|error| {
             self.failed("the payload cannot be written to a temporary file")
                 .with_source(error)
         })?;
@@ -277,17 +276,6 @@ impl Run<'_> {
     fn failed(&self, why: &str) -> Error {
         super::failed(&self.text(why))
     }
-}
-
-/// A temporary file, by an absolute path, which its owner alone can read.
-fn written(payload: &[u8]) -> std::io::Result<NamedTempFile> {
-    let directory = path::absolute(std::env::temp_dir())?;
-    let mut file = tempfile::Builder::new()
-        .prefix("payload-")
-        .tempfile_in(directory)?;
-    file.write_all(payload)?;
-    file.flush()?;
-    Ok(file)
 }
 
 fn is_fingerprint(key: &str) -> bool {

@@ -1,8 +1,6 @@
 use std::{
     ffi::OsString,
-    fmt,
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +8,7 @@ use wharf_auth::Secret;
 use zeroize::Zeroizing;
 
 use super::{
-    encrypted,
+    encrypted, new_file,
     private_key::{self, PrivateKey},
 };
 use crate::{Problem, PublicKey};
@@ -80,23 +78,11 @@ impl fmt::Debug for KeyPair {
 }
 
 fn write_new(path: &Path, mode: u32, content: &[u8]) -> Result<(), Problem> {
-    let failed = |error: io::Error| match error.kind() {
+    new_file::write(path, mode, content).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Problem::new(format!(
             "{} exists already; a key is never overwritten: choose another name, or move that file away",
             path.display()
         )),
         _ => Problem::new(format!("{} cannot be written: {error}", path.display())),
-    };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options.open(path).map_err(failed)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all());
-    written.map_err(|error| {
-        let _ = fs::remove_file(path); // made above, and of no use
-        failed(error)
     })
 }

@@ -1,0 +1,127 @@
+//! Keys on the command line, as Skopeo's flags name them.
+
+use std::{
+    io::{IsTerminal, stderr, stdin},
+    path::PathBuf,
+};
+
+use clap::Args;
+use wharf::{
+    Error, ErrorKind, Options, Reference, Secret,
+    config::Locations,
+    trust::{GpgProgram, Problem, SecretFile, Signer},
+};
+
+use super::note;
+
+/// Who signs, and for which name.
+#[derive(Args)]
+pub(crate) struct Signing {
+    /// Sign with this key of GnuPG, by its fingerprint
+    #[arg(long, value_name = "FINGERPRINT")]
+    sign_by: Option<String>,
+    /// Sign with this private key, as cosign and generate-sigstore-key make it
+    #[arg(long, value_name = "FILE")]
+    sign_by_sigstore_private_key: Option<PathBuf>,
+    /// File with the passphrase of the key in its first line; else it is asked for
+    #[arg(long, value_name = "FILE")]
+    sign_passphrase_file: Option<PathBuf>,
+    /// Sign for this name, instead of the name of the image in the registry
+    #[arg(long, value_name = "REF", value_parser = identity)]
+    sign_identity: Option<Reference>,
+    /// GnuPG's home directory, instead of that of the environment
+    #[arg(long, value_name = "DIR")]
+    gpg_home: Option<PathBuf>,
+}
+
+/// A complete name: nothing is filled in for what is signed.
+fn identity(text: &str) -> Result<Reference, String> {
+    match Reference::parse_canonical(text) {
+        Ok(reference) if reference.has_tag() || reference.has_digest() => Ok(reference),
+        Ok(_) => Err("the name needs a tag or a digest".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Signing {
+    /// The name that is signed for, if one was given.
+    pub(crate) fn identity(&self) -> Option<Reference> {
+        self.sign_identity.clone()
+    }
+
+    /// The signers; none if no key was named.
+    pub(crate) fn signers(&self) -> Result<Vec<Signer>, Error> {
+        let mut signers = Vec::new();
+        let passphrase = self
+            .sign_passphrase_file
+            .as_ref()
+            .map(passphrase_in)
+            .transpose()?;
+        if passphrase.is_some() && self.sign_by.is_some() && self.sign_by_sigstore_private_key.is_some() {
+            let message =
+                "--sign-passphrase-file is for one key: use --sign-by or --sign-by-sigstore-private-key";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        if let Some(key) = &self.sign_by {
+            let mut program = GpgProgram::new(Locations::from_env().helper_environment());
+            if let Some(home) = &self.gpg_home {
+                program = program.with_home(home);
+            }
+            if let Some(passphrase) = &passphrase {
+                program = program.with_passphrase(passphrase.clone());
+            }
+            signers.push(Signer::gpg(key, program));
+        }
+        if let Some(file) = &self.sign_by_sigstore_private_key {
+            let key = read(file)?;
+            let passphrase = match &passphrase {
+                Some(passphrase) => passphrase.clone(),
+                None => ask(&format!("Passphrase for the key {}: ", file.display()))?,
+            };
+            let signer = Signer::cosign(key, &passphrase);
+            signers.push(signer.map_err(|problem| invalid(&file.display().to_string(), &problem))?);
+        }
+        Ok(signers)
+    }
+
+    /// Adds the signers and the name to the options of a copy.
+    pub(crate) fn apply(&self, options: Options) -> Result<Options, Error> {
+        let options = options.with_signers(self.signers()?);
+        Ok(match self.identity() {
+            Some(identity) => options.with_sign_identity(identity),
+            None => options,
+        })
+    }
+}
+
+/// The first line of a file.
+pub(crate) fn passphrase_in(file: &PathBuf) -> Result<Secret, Error> {
+    read(file)?
+        .passphrase()
+        .map_err(|problem| Error::wrap(ErrorKind::Invalid, problem))
+}
+
+/// Asks for a secret that is not shown.
+pub(crate) fn ask(prompt: &str) -> Result<Secret, Error> {
+    if !(stdin().is_terminal() && stderr().is_terminal()) {
+        let message = "there is no terminal to ask for a passphrase: put it in a file that you name with \
+                       --sign-passphrase-file or --passphrase-file";
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
+    match rpassword::prompt_password(prompt) {
+        Ok(passphrase) => Ok(passphrase.into()),
+        Err(error) => Err(Error::new(ErrorKind::Other, "cannot read a passphrase").with_source(error)),
+    }
+}
+
+fn read(file: &PathBuf) -> Result<SecretFile, Error> {
+    let read = SecretFile::read(file).map_err(|problem| Error::wrap(ErrorKind::Invalid, problem))?;
+    if let Some(warning) = read.warning() {
+        note(format_args!("warning: {warning}"));
+    }
+    Ok(read)
+}
+
+fn invalid(what: &str, problem: &Problem) -> Error {
+    Error::new(ErrorKind::Invalid, format!("{what}: {problem}"))
+}
