@@ -145,10 +145,8 @@ async fn attachments_and_bundles_survive_a_trip_on_disk() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(
-        error.to_string().contains("no form for simple signatures"),
-        "{error}"
-    );
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("no form for simple signatures"), "{cause}");
     let stored = client
         .copy_with(&from, &layout, carry(Signatures::CarryWhatFits))
         .await
@@ -301,6 +299,25 @@ fn a_simple_signature_goes_from_skopeo_to_skopeo() {
         1,
         "the second copy adds nothing"
     );
+
+    // A registry without a place for its signatures is refused them before it gets anything.
+    let third = DockerRegistry::start();
+    let elsewhere = format!("docker://{}/team/app:1", third.name());
+    let none = sandbox.write(
+        "others.d/stores.yaml",
+        format!("docker:\n  \"{}\":\n    lookaside: file://{}\n  \"{}\":\n    lookaside: https://store.example/\n",
+            first.name(), sandbox.path("sigs/first").display(), third.name()),
+    );
+    let others = none.parent().unwrap().to_str().unwrap();
+    let refused = [
+        "--tls-verify=false",
+        "--registries-d",
+        others,
+        "--carry-signatures",
+        &here,
+        &elsewhere,
+    ];
+    run(&sandbox, "copy", &refused).fails(1, &["cannot be carried", "is a web server", "stores.yaml:5"]);
 
     // The signature names the first registry.
     let pull = |to: &str| {

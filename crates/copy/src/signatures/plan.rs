@@ -75,8 +75,7 @@ impl SignaturePlan {
                 }
                 Err(error) => {
                     let message = format!(
-                        "the {kind} of {} cannot be carried to {location}: {error}; leave signatures out, or those that \
-                         do not fit",
+                        "the {kind} of {} cannot be carried to {location}; leave signatures out, or those that do not fit",
                         root.digest()
                     );
                     return Err(Error::new(ErrorKind::Unsupported, message).with_source(error));
