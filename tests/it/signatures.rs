@@ -7,7 +7,7 @@ use wharf::{
     Client, ErrorKind, Options, Selection, Signatures,
     config::{Lookaside, SignatureStore},
     content::{MediaType, Signature, Target, Wanted},
-    copy::SignatureCounts,
+    copy::{Referrers, SignatureCounts},
     distribution::Remote,
     reference::Reference,
 };
@@ -165,6 +165,25 @@ async fn attachments_and_bundles_survive_a_trip_on_disk() {
         .unwrap();
     assert_eq!(direct.report().signatures(), counts(4, 0));
     assert_eq!(read(&client, 1).await[0], simple("1"));
+}
+
+/// A bundle is a referrer, too: asked for in both ways, it is there once. And a copy finds the referrers of a registry.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_that_is_copied_as_a_referrer_is_not_carried_again() {
+    let scene = Scene::new().await;
+    let client = scene.client();
+    let image = scene.signed(&client, &[bundle("1"), bundle("2")]).await;
+    let [from, to] = [0, 1].map(|server| format!("docker://{}", scene.reference(server)));
+    for options in [Options::default(), carry(Signatures::Carry)] {
+        let options = options.with_referrers(Referrers::default());
+        client.copy_with(&from, &to, options).await.unwrap();
+        let listed = scene
+            .remote(&client, 1)
+            .referrers(image.manifest().digest(), None)
+            .await
+            .unwrap();
+        assert_eq!(listed.len(), 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

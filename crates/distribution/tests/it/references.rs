@@ -1,6 +1,7 @@
 //! Subjects, referrers, several tags, deleting.
 
-use wharf_content::{Blob, ErrorKind, Manifest, MediaType, Target};
+use wharf_config::SignatureStore;
+use wharf_content::{Blob, ErrorKind, Manifest, MediaType, Signature, Target, Wanted};
 use wharf_distribution::Remote;
 use wharf_reference::Tag;
 use wharf_testkit::{
@@ -73,6 +74,53 @@ async fn referrers_of_a_registry_without_the_api() {
     assert_eq!(app.referrers(subject, None).await.unwrap().len(), 7);
     let gone = Target::Digest(artifacts[0].manifest().digest().clone());
     assert_eq!(app.manifest(&gone).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// Signatures of sigstore at a registry that knows neither referrers nor signatures.
+#[tokio::test]
+async fn signatures_are_kept_by_a_registry_without_the_api() {
+    if !peers_present(&["docker-registry"]) {
+        return;
+    }
+    let server = DockerRegistry::start();
+    let store = SignatureStore::default().with_attachments(true);
+    let client = plain(&server.name())
+        .with_signature_locations(store)
+        .build()
+        .unwrap();
+    let app = remote(&client, &server.name(), "app");
+    let image = Image::small("subject");
+    push_image(&app, &image, "v1").await.unwrap();
+    let signatures: Vec<[Signature; 2]> = (0..8)
+        .map(|number| {
+            let attachment = Signature::Attachment {
+                media_type: MediaType::parse("application/vnd.dev.cosign.simplesigning.v1+json").unwrap(),
+                payload: "payload".into(),
+                annotations: [("sig".to_owned(), number.to_string())].into(),
+            };
+            [attachment, Signature::Bundle(number.to_string().into())]
+        })
+        .collect();
+    let subject = image.manifest().descriptor();
+    for added in [2, 0] {
+        let pushes = signatures
+            .iter()
+            .map(|signatures| app.push_signatures(subject, None, signatures));
+        for pushed in futures_util::future::join_all(pushes).await {
+            assert_eq!(pushed.unwrap(), added);
+        }
+    }
+    let found = app
+        .signatures(subject.digest(), Wanted::EVERYTHING)
+        .await
+        .unwrap();
+    assert_eq!(found.len(), 16);
+    assert!(
+        signatures
+            .iter()
+            .flatten()
+            .all(|signature| found.contains(signature))
+    );
 }
 
 #[tokio::test]
