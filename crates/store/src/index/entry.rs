@@ -101,12 +101,9 @@ impl<'a> Entry<'a> {
     }
 
     /// The manifest that this one is attached to, if all its names say that it holds attachments of that manifest. It is
-    /// no image then.
+    /// no image then. A full name, with a registry, was given by somebody who wants this manifest itself.
     pub(crate) fn attached_to(&self) -> Option<Digest> {
-        let mut subjects = self.names().map(|name| {
-            let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
-            attachments::subject(tag)
-        });
+        let mut subjects = self.names().map(attachments::subject);
         let first = subjects.next()??;
         subjects
             .all(|other| other.as_ref() == Some(&first))

@@ -232,6 +232,31 @@ async fn attachments_that_arrived_as_a_manifest_are_read() {
     assert_eq!(read(&store, &image, Wanted::EVERYTHING).await.len(), 2);
 }
 
+/// Whoever pulls a manifest of attachments by its full name wants it for itself.
+#[tokio::test]
+async fn attachments_with_a_full_name_are_an_image() {
+    let (_directory, store) = create().await;
+    let image = named(&store, "app:1").await;
+    let merged = attachments::merge(None, &[attachment(1)]).unwrap().unwrap();
+    for (descriptor, bytes) in merged.blobs() {
+        let blob = wharf_content::Blob::from_bytes(descriptor.clone(), bytes.clone()).unwrap();
+        store.push_blob(blob).await.unwrap();
+    }
+    let full = format!(
+        "registry.example/app:{}",
+        attachments::name(image.digest()).unwrap()
+    );
+    let full = Name::parse(&full).unwrap();
+    store.push_manifest(merged.manifest(), Some(&full)).await.unwrap();
+    assert_eq!(store.images().await.unwrap().len(), 2);
+    assert!(store.remove(&Name::parse("app:1").unwrap().into()).await.unwrap());
+    let path = store.path().to_owned();
+    drop(store);
+    let store = Layout::open(&path).await.unwrap();
+    store.collect(&Collect::default()).await.unwrap();
+    assert_eq!(store.manifest(&full.into()).await.unwrap(), *merged.manifest());
+}
+
 #[tokio::test]
 async fn damaged_and_odd_signatures_are_errors_or_left_out() {
     let (_directory, store) = create().await;
