@@ -58,7 +58,8 @@ pub enum Role {
     /// as [`Role::Instance`].
     Index,
     /// A referrer of a manifest that was admitted, or a manifest that such a referrer lists. It gets no name
-    /// in the sink.
+    /// in the sink. One that a copied index lists is a [`Role::Instance`], since the name of the index leads to
+    /// it.
     Referrer,
 }
 

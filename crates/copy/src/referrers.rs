@@ -93,7 +93,10 @@ impl Walk<'_> {
             }
             let checks = entries
                 .into_iter()
-                .map(|(subject, entry)| self.ends.clone().check(subject, entry, wanted.clone()))
+                .map(|(subject, entry)| {
+                    let role = self.role_of(entry.digest());
+                    self.ends.clone().check(subject, entry, role, wanted.clone())
+                })
                 .collect();
             let mut good = Vec::new();
             for verdict in each(self.options.concurrency, checks).await? {
@@ -130,7 +133,13 @@ impl Ends {
         Ok((subject, list))
     }
 
-    async fn check(self, subject: Digest, entry: Descriptor, wanted: Referrers) -> Result<Verdict, Error> {
+    async fn check(
+        self,
+        subject: Digest,
+        entry: Descriptor,
+        role: Role,
+        wanted: Referrers,
+    ) -> Result<Verdict, Error> {
         let digest = entry.digest();
         let not_believed = |why: &str| {
             Verdict::False(format!(
@@ -152,7 +161,6 @@ impl Ends {
         if !wanted.wants(artifact_type(&manifest)) {
             return Ok(Verdict::Unwanted);
         }
-        let role = Role::Referrer;
         self.admit(&manifest, &role).await?;
         Ok(Verdict::Good(Box::new(Visited {
             descriptor: manifest.descriptor().clone(),

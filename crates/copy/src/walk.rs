@@ -1,6 +1,7 @@
-use std::mem;
+use std::{collections::HashMap, mem};
 
-use wharf_content::{Descriptor, Error, Event, MAX_DEPTH, Manifest, Platform, Role, Visits};
+use wharf_content::{Descriptor, Error, ErrorKind, Event, MAX_DEPTH, Manifest, Platform, Role, Visits};
+use wharf_reference::Digest;
 
 use crate::{
     Action, Options, Selection, Step,
@@ -22,6 +23,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) pending: Vec<Manifest>,
     /// All manifests met, the root first.
     pub(crate) manifests: Vec<Descriptor>,
+    /// The manifests that the copied indexes list, selected or not, and the index that lists each.
+    listed: HashMap<Digest, Digest>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -39,6 +42,7 @@ impl<'a> Walk<'a> {
             steps: Vec::new(),
             pending: Vec::new(),
             manifests: Vec::new(),
+            listed: HashMap::new(),
             warnings: Vec::new(),
         }
     }
@@ -116,30 +120,41 @@ impl<'a> Walk<'a> {
         children: &mut Vec<(Descriptor, Role)>,
     ) -> Result<(), Error> {
         if manifest.is_index() {
-            let listed = match role {
-                Role::Referrer => Role::Referrer,
-                _ => Role::Instance {
-                    index: manifest.digest().clone(),
-                },
-            };
+            if *role != Role::Referrer {
+                let entries = manifest.manifests().iter();
+                for entry in entries.filter(|entry| entry.media_type().is_manifest()) {
+                    let index = || manifest.digest().clone();
+                    self.listed.entry(entry.digest().clone()).or_insert_with(index);
+                }
+            }
             for descriptor in self.selected(manifest) {
                 if !self.visits.add(&descriptor)? {
                     continue;
                 }
                 if descriptor.media_type().is_manifest() {
-                    children.push((descriptor, listed.clone()));
+                    let role = self.role_of(descriptor.digest());
+                    children.push((descriptor, role));
                 } else {
-                    self.ask(descriptor); // an index may list any content
+                    self.ask(descriptor)?; // an index may list any content
                 }
             }
         } else if !present {
             for descriptor in manifest.blobs().map(Descriptor::as_blob) {
                 if self.visits.add(&descriptor)? {
-                    self.ask(descriptor);
+                    self.ask(descriptor)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The role of a manifest below another one. What a copied index lists is an instance, also if a selection left it
+    /// out and a referrer brings it back: the name of the index would lead to it.
+    pub(crate) fn role_of(&self, manifest: &Digest) -> Role {
+        match self.listed.get(manifest) {
+            Some(index) => Role::Instance { index: index.clone() },
+            None => Role::Referrer,
+        }
     }
 
     fn selected(&mut self, index: &Manifest) -> Vec<Descriptor> {
@@ -160,13 +175,26 @@ impl<'a> Walk<'a> {
         selected
     }
 
-    fn ask(&mut self, descriptor: Descriptor) {
+    /// Adds a blob. In a sink that keeps blobs and manifests together, one that a copied index lists would be an image
+    /// of it, which no gate was asked for.
+    fn ask(&mut self, descriptor: Descriptor) -> Result<(), Error> {
+        if let Some(index) = self.listed.get(descriptor.digest())
+            && !self.ends.gates.is_empty()
+            && !self.visits.has_manifest(descriptor.digest())
+        {
+            let message = format!(
+                "{} is an image of the index {index}, and comes as a blob, so that nobody has judged it",
+                descriptor.digest()
+            );
+            return Err(Error::new(ErrorKind::Rejected, message));
+        }
         let action = if descriptor.is_nondistributable() && !self.options.nondistributable {
             Action::Omit
         } else {
             Action::Ask
         };
         self.steps.push(Step { descriptor, action });
+        Ok(())
     }
 
     pub(crate) fn warn(&mut self, message: String) {

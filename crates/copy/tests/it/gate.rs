@@ -4,7 +4,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use wharf_content::{Error, ErrorKind, Manifest, MediaType, Name, Platform};
+use serde_json::{Value, json};
+use wharf_content::{Descriptor, Error, ErrorKind, Manifest, MediaType, Name, Platform};
 use wharf_copy::{Gate, Options, Referrers, Rejection, Role, Selection, copy};
 use wharf_reference::Digest;
 
@@ -144,6 +145,82 @@ async fn a_gate_is_told_how_the_copy_came_to_a_manifest() {
     ];
     let all = Options::from(Selection::All);
     assert_eq!(sorted(roles(source.clone(), all).await), sorted(expected));
+}
+
+/// Refuses an image, and no referrer, as a trust policy does.
+struct RefuseImage(Digest);
+
+#[async_trait]
+impl Gate for RefuseImage {
+    async fn admit(&self, manifest: &Manifest, role: &Role) -> Result<(), Rejection> {
+        match role {
+            Role::Referrer => Ok(()),
+            _ if *manifest.digest() == self.0 => Err(Rejection::new("it is not signed")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A selection leaves an image out, and whoever wrote the index brings it back as a referrer of another one, as what a
+/// referrer lists, or as a blob of one. The name of the index would lead to it.
+#[tokio::test]
+async fn t174_what_a_copied_index_lists_is_judged_whatever_brings_it() {
+    let signed = TestStore::new().image("signed", &["1"]);
+    let on = |image: &Descriptor, architecture: &str| {
+        image.clone().with_platform(Platform::new("linux", architecture))
+    };
+    let disguises: [&dyn Fn(&TestStore) -> Manifest; 3] = [
+        &|source| source.referrer(&signed, "application/x-signature", "unsigned"),
+        &|source| {
+            let image = source.image("unsigned", &["2"]);
+            let list = source.manifest_of(&json!({
+                "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": [image.descriptor()],
+                "subject": signed.descriptor(),
+            }));
+            source.list(signed.digest(), list.descriptor().clone());
+            image
+        },
+        &|source| {
+            let image = source.image("unsigned", &["3"]);
+            let mut artifact: Value = serde_json::from_slice(
+                source
+                    .artifact(Some(signed.descriptor()), "application/x", "x")
+                    .bytes(),
+            )
+            .unwrap();
+            artifact["layers"] = json!([{
+                "mediaType": "application/octet-stream",
+                "digest": image.digest(), "size": image.bytes().len(),
+            }]);
+            let artifact = source.manifest_of(&artifact);
+            source.list(signed.digest(), artifact.descriptor().clone());
+            image
+        },
+    ];
+    for disguise in disguises {
+        let source = Arc::new(TestStore::new());
+        let signed = source.image("signed", &["1"]);
+        let unsigned = disguise(&source);
+        let index = source.index(&[
+            on(signed.descriptor(), "amd64"),
+            on(unsigned.descriptor(), "arm64"),
+        ]);
+        source.name("x", &index);
+        let options = || {
+            Options::default()
+                .with_name(Name::parse("x").unwrap())
+                .with_selection(Selection::Platforms(vec![Platform::new("linux", "amd64")]))
+                .with_gate(RefuseImage(unsigned.digest().clone()))
+        };
+        let sink = Arc::new(TestStore::new());
+        let without = copy(source.clone(), sink, &target("x"), options()).await;
+        assert!(without.is_ok(), "{without:?}");
+        let sink = Arc::new(TestStore::new());
+        let with = options().with_referrers(Referrers::default());
+        let error = copy(source, sink.clone(), &target("x"), with).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
+        assert_eq!(sink.named("x"), None);
+    }
 }
 
 /// What a manifest states of itself does not change why it is copied: an attacker writes it.
