@@ -190,7 +190,7 @@ impl fmt::Display for Hint {
             ),
             Self::FreeTag => f.write_str("delete or move that tag; nothing was overwritten"),
             Self::CheckSignatureStore => f.write_str(
-                "check where the configuration says that signatures are; a store answers 404 for one that it does not have",
+                "check where registries.d says that signatures are; a web server must answer 404 for one that it does not have",
             ),
             Self::ConfigureSignatureStore => f.write_str(
                 "registries.d says where signatures are written: lookaside-staging names a directory, and use-sigstore-attachments enables attachments",

@@ -43,7 +43,7 @@ pub enum Signature {
     Unknown {
         /// The whole blob.
         blob: Bytes,
-        /// Why it is in no known format.
+        /// The reason why it is in no known format.
         reason: String,
     },
 }
@@ -107,7 +107,8 @@ impl Signature {
             Some(_) if blob.starts_with(b"-----BEGIN PGP ") => {
                 Err("cleartext and armored signatures are not container signatures".to_owned())
             }
-            Some(_) => Err("it is in no known format of signatures".to_owned()),
+            Some(b'<') => Err("the signature is in no known format; it seems to be a web page".to_owned()),
+            Some(_) => Err("the signature is in no known format".to_owned()),
         }
     }
 
@@ -117,14 +118,21 @@ impl Signature {
         let end = end.filter(|end| rest.get(*end) == Some(&b'\n'));
         let (name, data) = match end {
             Some(end) => (rest.slice(..end), rest.slice(end + 1..)),
-            None => return Err("it is in no known format of signatures: its name does not end".to_owned()),
+            None => {
+                return Err(
+                    "the signature is in no known format: the name of the format does not end".to_owned(),
+                );
+            }
         };
         match str::from_utf8(&name) {
             Ok(SIMPLE) => Ok(Self::Simple(data)),
             Ok(SIGSTORE) => attachment(&data),
             _ => {
                 let name = String::from_utf8_lossy(&name);
-                Err(format!("its format {:?} is not known", crate::bounded(&name)))
+                Err(format!(
+                    "the format {:?} of the signature is not known",
+                    crate::bounded(&name)
+                ))
             }
         }
     }
@@ -158,7 +166,7 @@ impl Signature {
 }
 
 fn attachment(json: &Bytes) -> Result<Signature, String> {
-    let unreadable = |why: &dyn fmt::Display| format!("it is no sigstore signature: {why}");
+    let unreadable = |why: &dyn fmt::Display| format!("the signature is no sigstore signature: {why}");
     strict_json::check(json).map_err(|error| unreadable(&error))?;
     let json: Json =
         serde_json::from_slice(json).map_err(|error| unreadable(&crate::why_unreadable(&error)))?;

@@ -76,8 +76,8 @@ pub trait Source: Send + Sync {
         Ok(self.signatures(manifest, wanted).await?.len())
     }
 
-    /// The reason why [`Source::signatures`] does not look for all kinds that are wanted of this manifest,
-    /// such as a setting of the host, for a message to the user. `None` if it looks for them all.
+    /// The reason why [`Source::signatures`] does not look for all signatures of this manifest that are wanted, or
+    /// looks for them in a default location alone, such as a setting of the host, for a message to the user.
     fn unread_signatures(&self, manifest: &Digest, wanted: Wanted) -> Option<String> {
         let _ = (manifest, wanted);
         None

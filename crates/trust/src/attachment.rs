@@ -244,8 +244,13 @@ fn by_key(keys: &[PublicKey], signed: Signed<'_>) -> Result<Accepted, Reason> {
         });
     }
     let known: Vec<String> = keys.iter().take(5).map(ToString::to_string).collect();
+    let keys_of = if known.len() == 1 {
+        "the key"
+    } else {
+        "any of the keys"
+    };
     let mut text = format!(
-        "the signature was not made by {}, or for another payload",
+        "the signature was not made by {keys_of} {}, or its payload was changed",
         known.join(", ")
     );
     if keys.iter().any(PublicKey::is_ed25519) {

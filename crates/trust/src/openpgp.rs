@@ -185,7 +185,7 @@ impl Opened {
     /// Why none of the keys is the one that signed.
     fn unknown(&self, signature: &Signature) -> Reason {
         let Some(issuer) = signature.issuer() else {
-            return Reason::new(ReasonKind::Format, "it does not say which key made it");
+            return Reason::new(ReasonKind::Format, "the signature does not say which key made it");
         };
         let mut all = self.unusable.iter().chain(&self.lost);
         let mut text = "the signing key is not in the keyring".to_owned();
@@ -203,7 +203,10 @@ impl Opened {
         signature
             .verify(&signing.key, &[payload], false)
             .map_err(|failure| match failure {
-                Failure::Wrong => reason(ReasonKind::Forged, "the key did not make it".to_owned()),
+                Failure::Wrong => reason(
+                    ReasonKind::Forged,
+                    "the signature is invalid: it was changed, or another key made it".to_owned(),
+                ),
                 Failure::Unsupported(why) => reason(ReasonKind::Algorithm, why),
             })?;
         signing
@@ -212,13 +215,20 @@ impl Opened {
             .map_err(|why| reason(ReasonKind::Key, why))?;
         let created = u64::from(signature.created);
         if signature.created < signing.key.created {
-            return Err(reason(ReasonKind::Time, "it is older than its key".to_owned()));
+            return Err(reason(
+                ReasonKind::Time,
+                "the signature is older than its key".to_owned(),
+            ));
         }
         if created > self.now + CLOCK_SKEW {
-            return Err(reason(ReasonKind::Time, "it was made in the future".to_owned()));
+            return Err(reason(
+                ReasonKind::Time,
+                "the signature was made in the future; check the clocks of this machine and of the signer"
+                    .to_owned(),
+            ));
         }
         if signature.expiry().is_some_and(|expiry| expiry <= self.now) {
-            return Err(reason(ReasonKind::Time, "it expired".to_owned()));
+            return Err(reason(ReasonKind::Time, "the signature expired".to_owned()));
         }
         Ok(UNIX_EPOCH + Duration::from_secs(created))
     }

@@ -54,7 +54,17 @@ pub(crate) fn blocks(text: &[u8], most: usize, prose: Prose) -> Result<Vec<Block
             continue;
         };
         if blocks.len() >= most {
-            return Err(Problem::new(format!("there are more than {most} PEM blocks")));
+            return Err(Problem::new(match most {
+                1 => "there is more than one PEM block".to_owned(),
+                most => format!("there are more than {most} PEM blocks"),
+            }));
+        }
+        if label.starts_with("PGP ") {
+            let why = format!(
+                "the block {} is of OpenPGP, and a PEM block belongs here",
+                quoted(label)
+            );
+            return Err(Problem::new(why));
         }
         // As large as it gets, so that no part of it is left behind where it was before it grew.
         let mut base64 = Zeroizing::new(String::with_capacity(text.len()));
@@ -122,6 +132,32 @@ mod tests {
         }
         assert!(one(b"\xff").is_err());
         assert!(one(&vec![b'\n'; MAX_SIZE + 1]).is_err());
+    }
+
+    #[test]
+    fn a_text_that_is_not_one_block_is_refused_by_name() {
+        const GOOD: &str = "-----BEGIN PUBLIC KEY-----\nAAEC\n-----END PUBLIC KEY-----\n";
+        const ARMOR: &str =
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAEC\n=njUN\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        for (text, expected) in [
+            (String::new(), "there is no PEM block"),
+            (format!("{GOOD}{GOOD}"), "there is more than one PEM block"),
+            (
+                ARMOR.to_owned(),
+                "the block \"PGP PUBLIC KEY BLOCK\" is of OpenPGP",
+            ),
+            (
+                ARMOR.replace("PUBLIC", "PRIVATE"),
+                "the block \"PGP PRIVATE KEY BLOCK\" is of OpenPGP",
+            ),
+            (
+                GOOD.replace("AAEC", "AAE"),
+                "the PEM block \"PUBLIC KEY\" is not base64",
+            ),
+        ] {
+            let problem = one(text.as_bytes()).map(drop).unwrap_err().to_string();
+            assert!(problem.starts_with(expected), "{problem}");
+        }
     }
 
     #[test]

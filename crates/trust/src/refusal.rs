@@ -26,6 +26,7 @@ struct Details {
     /// Signatures that the requirement does not look at.
     others: Vec<&'static str>,
     notes: Vec<Note>,
+    is_instance: bool,
     is_of_program: bool,
 }
 
@@ -97,6 +98,7 @@ impl Refusal {
             examined: Vec::new(),
             others: Vec::new(),
             notes: Vec::new(),
+            is_instance: false,
             is_of_program: false,
         }))
     }
@@ -133,6 +135,12 @@ impl Refusal {
         self.0.digest = digest.cloned();
         self.0.image = Some(image.clone());
         self.0.rule = rule;
+        self
+    }
+
+    /// Whether the image is one of an index, which the digest distinguishes from the others.
+    pub(crate) fn instance(mut self, is_instance: bool) -> Self {
+        self.0.is_instance = is_instance;
         self
     }
 
@@ -251,7 +259,7 @@ impl Details {
                 self.ignored(f)
             }
             RefusalKind::NoneAccepted => self.reasons(f),
-            RefusalKind::TooMany => f.write_str("it has more than 100 signatures, of which none so far is accepted"),
+            RefusalKind::TooMany => f.write_str("the image has more than 100 signatures, of which none so far is accepted"),
             RefusalKind::NothingVerified => f.write_str(
                 "a signature must be verified, and nothing of the rule demands one; add signedBy or sigstoreSigned for \
                  this image",
@@ -330,12 +338,15 @@ impl Details {
     }
 }
 
-/// One line that names the image, the rule, what it demands, and why that is not met. It begins with upstream's
+/// One line that names the image (of an index, the digest of the one that was judged), the rule, what it demands, and why that is not met. It begins with upstream's
 /// `Source image rejected: `, and has upstream's words for the reason.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let details = &*self.0;
         write!(f, "Source image rejected: {}: ", details.name())?;
+        if let Some(digest) = details.digest.as_ref().filter(|_| details.is_instance) {
+            write!(f, "the image {digest} of the index: ")?;
+        }
         if details.rule.is_some() || details.requirement.is_some() {
             details.demand(f)?;
             f.write_str(": ")?;

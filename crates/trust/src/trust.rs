@@ -133,7 +133,10 @@ impl Trust {
     pub fn judge(&self, subject: &Subject<'_>, signatures: &[Signature]) -> Result<Verdict, Refusal> {
         let (requirements, origin) = self.requirements_for(&subject.name);
         let judgement = Judgement::new(subject, signatures, (self.clock)(), &*self.openpgp);
-        let refused = |refusal: Refusal| self.placed(refusal, Some(judgement.digest()), &subject.name);
+        let refused = |refusal: Refusal| {
+            let refusal = self.placed(refusal, Some(judgement.digest()), &subject.name);
+            refusal.instance(subject.index.is_some())
+        };
         let met = judgement.all(&requirements).map_err(refused)?;
         let verdict = Verdict::new(judgement.digest().clone(), origin, met);
         if self.must_be_signed && !verdict.is_signed() {
@@ -145,7 +148,8 @@ impl Trust {
     /// A refusal of this image, whatever its requirements.
     pub(crate) fn refusal(&self, kind: RefusalKind, subject: &Subject<'_>) -> Refusal {
         let digest = Hasher::sha256(subject.manifest.bytes());
-        self.placed(Refusal::new(kind), Some(&digest), &subject.name)
+        let refusal = self.placed(Refusal::new(kind), Some(&digest), &subject.name);
+        refusal.instance(subject.index.is_some())
     }
 
     /// A refusal with the image, and with whose demand was not met.

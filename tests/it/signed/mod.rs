@@ -48,7 +48,7 @@ async fn takes_what_is_signed_and_nothing_else(kit: &Kit, through_mirror: bool) 
         (
             "a page",
             vec![page()],
-            Err("it is in no known format of signatures"),
+            Err("the signature is in no known format; it seems to be a web page"),
         ),
     ] {
         store.clear();

@@ -98,6 +98,9 @@ async fn of_an_index_each_image_that_is_copied_is_judged_and_the_index_is_not() 
                     "{tag}: {error}"
                 );
                 let text = error.to_string();
+                let is_named =
+                    |image: &Manifest| text.contains(&format!("the image {} of the index", image.digest()));
+                assert!(parts[1..].iter().any(is_named), "{tag}: {text}");
                 let index = format!("the index {} is signed", parts[0].digest());
                 assert_eq!(text.contains(&index), signed[0], "{tag}: {text}");
             }

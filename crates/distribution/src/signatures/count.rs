@@ -2,10 +2,11 @@
 
 use http::{HeaderValue, Method, header};
 use wharf_auth::Action;
+use wharf_config::SignatureStore;
 use wharf_content::{
     Descriptor, ErrorKind, MAX_MANIFEST_SIZE, Manifest, MediaType, Wanted, attachments, bundles,
 };
-use wharf_reference::{Digest, Tag};
+use wharf_reference::{Digest, Repository, Tag};
 
 use super::OPERATION;
 use crate::{
@@ -61,25 +62,21 @@ impl Remote {
         Ok(count)
     }
 
-    /// The reason why [`Remote::signatures`] does not look for attachments of a manifest though they are wanted: the
-    /// setting `use-sigstore-attachments`, with its file. `None` if it looks for all kinds that are wanted.
+    /// The reason why [`Remote::signatures`] does not look for all signatures of a manifest that are wanted: the setting
+    /// `use-sigstore-attachments`, with its file, and a lookaside store that no file of registries.d names. `None` if it
+    /// looks for all kinds that are wanted, where a file says.
     #[must_use]
     pub fn unread_signatures(&self, manifest: &Digest, wanted: Wanted) -> Option<String> {
         let (endpoint, store) = self.kept_at(manifest).ok()?;
-        if !wanted.attachments || store.attachments() {
-            return None;
-        }
         let repository = endpoint.repository.as_ref().unwrap_or(self.repository());
-        let setting = match (store.attachments_origin(), store.section()) {
-            (Some(origin), _) => format!("use-sigstore-attachments is false at {origin}"),
-            (None, Some((scope, origin))) => {
-                format!("use-sigstore-attachments: true is missing in the section {scope} at {origin}")
-            }
-            (None, None) => {
-                format!("no file of registries.d has use-sigstore-attachments: true for {repository}")
-            }
-        };
-        Some(format!("sigstore attachments were not looked for: {setting}"))
+        let has_api = self.client().host(&endpoint.registry).offers_signatures == Some(true);
+        let simple = (wanted.simple && !has_api).then(|| unread_simple(&store, repository));
+        let attachments =
+            (wanted.attachments && !store.attachments()).then(|| unread_attachments(&store, repository));
+        match (simple.flatten(), attachments) {
+            (Some(simple), Some(attachments)) => Some(format!("{simple}; {attachments}")),
+            (simple, attachments) => simple.or(attachments),
+        }
     }
 
     /// The referrers on the first page of the registry's list, or at the fallback tag.
@@ -121,4 +118,30 @@ impl Remote {
             .map(Some)
             .map_err(|error| Error::from_content(OPERATION, &subject, &error))
     }
+}
+
+/// The reason why simple signatures may be elsewhere.
+fn unread_simple(store: &SignatureStore, repository: &Repository) -> Option<String> {
+    let looked = match store.read() {
+        Some(lookaside) if lookaside.origin().is_some() => return None,
+        Some(lookaside) => format!("simple signatures were looked for in {lookaside} alone"),
+        None => "simple signatures were not looked for".to_owned(),
+    };
+    Some(format!(
+        "{looked}: no file of registries.d has a lookaside for {repository}"
+    ))
+}
+
+/// The reason why attachments are not looked for.
+fn unread_attachments(store: &SignatureStore, repository: &Repository) -> String {
+    let setting = match (store.attachments_origin(), store.section()) {
+        (Some(origin), _) => format!("use-sigstore-attachments is false at {origin}"),
+        (None, Some((scope, origin))) => {
+            format!("use-sigstore-attachments: true is missing in the section {scope} at {origin}")
+        }
+        (None, None) => {
+            format!("no file of registries.d has use-sigstore-attachments: true for {repository}")
+        }
+    };
+    format!("sigstore attachments were not looked for: {setting}")
 }

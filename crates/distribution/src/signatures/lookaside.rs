@@ -46,10 +46,7 @@ impl Client {
             room -= blob.len() as u64;
             signatures.push(Signature::from_blob(blob));
         }
-        let reason = format!(
-            "the store has more than {MAX_SIGNATURES} signatures of it; remove those that nobody needs"
-        );
-        Err(Error::new(ErrorKind::TooLarge, OPERATION, subject, reason).at(lookaside))
+        Err(too_many(subject, lookaside, &signatures))
     }
 
     /// True if a lookaside store has a signature of a manifest. A server is asked once, and not for long.
@@ -102,6 +99,24 @@ impl Client {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A store that has a file for every number has too many signatures, or answers whatever it is asked for.
+fn too_many(subject: String, lookaside: &Lookaside, signatures: &[Signature]) -> Error {
+    let is_unknown = |signature: &Signature| matches!(signature, Signature::Unknown { .. });
+    let reason = match signatures.first() {
+        Some(Signature::Unknown { reason, .. }) if signatures.iter().all(is_unknown) => {
+            let reason = format!(
+                "the store answers every request, and none of its {MAX_SIGNATURES} first files is a signature: {reason}"
+            );
+            let error = Error::new(ErrorKind::TooLarge, OPERATION, subject, reason);
+            return error.at(lookaside).with_hint(Hint::CheckSignatureStore);
+        }
+        _ => format!(
+            "the store has more than {MAX_SIGNATURES} signatures of it; remove those that nobody needs"
+        ),
+    };
+    Error::new(ErrorKind::TooLarge, OPERATION, subject, reason).at(lookaside)
 }
 
 async fn read_file(subject: &str, path: std::path::PathBuf, limit: u64) -> Result<Option<Bytes>, Error> {

@@ -25,6 +25,17 @@ pub(super) fn public_keys(text: &[u8]) -> Result<Vec<Zeroizing<Vec<u8>>>, FileEr
     blocks(text, PUBLIC_KEY)
 }
 
+/// What is wrong with a text without a block of public keys.
+pub(super) fn no_public_key(text: &[u8]) -> FileError {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let is_pem = lines.any(|line| line.starts_with(b"-----BEGIN "));
+    lost(if is_pem {
+        "it has a PEM block, and no OpenPGP key; signatures by such keys are demanded with sigstoreSigned"
+    } else {
+        "it has no OpenPGP key, binary or armored"
+    })
+}
+
 /// The content of every block of secret keys in a text.
 #[cfg(feature = "sign")]
 pub(super) fn secret_keys(text: &[u8]) -> Result<Vec<Zeroizing<Vec<u8>>>, FileError> {

@@ -50,6 +50,9 @@ impl Keys {
             Some(first) if first & 0x80 != 0 => vec![content.to_vec().into()],
             _ => armor::public_keys(content)?,
         };
+        if blocks.is_empty() {
+            return Err(armor::no_public_key(content));
+        }
         let mut certificates = Vec::new();
         let mut skipped = Vec::new();
         for block in &blocks {

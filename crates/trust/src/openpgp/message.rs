@@ -70,7 +70,7 @@ impl Message {
                 Self::of(literal, signature)
             }
             other => Err(malformed(format!(
-                "it is not one signature over one text, but {}",
+                "the message is not one signature over one text, but {}",
                 described(other)
             ))),
         }
@@ -134,7 +134,7 @@ fn packets(bytes: &[u8]) -> Result<Vec<Packet<'_>>, Reason> {
             Ok(None) => break,
             Ok(Some(packet)) => packets.push(packet),
             Err(why) if packets.is_empty() => {
-                return Err(malformed(format!("it is no OpenPGP message: {why}")));
+                return Err(malformed(format!("the signature is no OpenPGP message: {why}")));
             }
             Err(why) => {
                 let read = described(&packets);

@@ -159,13 +159,15 @@ impl Subpackets {
                 // Of a key of another version, which no key here has.
                 _ => self.issuers.push(body.to_vec()),
             },
-            20 if is_critical => self.critical = Some("it has a critical notation".to_owned()),
+            20 if is_critical => self.critical = Some("the signature has a critical notation".to_owned()),
             // Known to everybody and of no effect here: whether it may be exported or revoked, preferences,
             // the primary user id, policies, designated revokers (not followed), the signer's user id,
             // reasons, features.
             4 | 7 | 11 | 12 | 20..=26 | 28..=30 | 34 => {}
             other if is_critical => {
-                self.critical = Some(format!("it has an unknown critical subpacket ({other})"));
+                self.critical = Some(format!(
+                    "the signature has an unknown critical subpacket ({other})"
+                ));
             }
             _ => {}
         }

@@ -232,7 +232,8 @@ fn a_source_that_fails_is_a_failure_and_no_refusal() {
             Err(rejection) => {
                 let text = rejection.to_string();
                 assert!(
-                    !accepted && text.ends_with("it is in no known format of signatures"),
+                    !accepted
+                        && text.ends_with("the signature is in no known format; it seems to be a web page"),
                     "{text}"
                 );
             }
@@ -369,6 +370,8 @@ fn a_refusal_says_what_may_have_been_overlooked() {
         let rejection = run(trust([by(&key())]).judge_from(&subject, &source)).unwrap_err();
         let said = rejection.to_string();
         assert!(said.ends_with(&ends), "{said}\n{ends}");
+        let image = format!("{NAME}: the image {} of the index: the program demands", digest());
+        assert_eq!(said.contains(&image), of_index.is_some(), "{said}");
         assert_eq!(source.asked("count").len(), counted, "{ends}");
     }
 }

@@ -105,7 +105,7 @@ pub(crate) const SIGNATURES: &[(&str, &str, Option<Refused>)] = &[
         "rsa2048.gpg",
         Some((Payload, "no statement about an image")),
     ),
-    ("expired", "rsa2048.gpg", Some((Time, "it expired"))),
+    ("expired", "rsa2048.gpg", Some((Time, "the signature expired"))),
     ("expires-later", "rsa2048.gpg", None),
     ("future", "rsa2048.gpg", Some((Time, "in the future"))),
     ("before-key", "rsa2048.gpg", Some((Time, "older than its key"))),

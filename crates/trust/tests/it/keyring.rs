@@ -79,9 +79,22 @@ fn keyrings_that_cannot_be_used_say_why() {
             .collect()
     };
     for (name, keys, expected) in [
-        ("nothing", Vec::new(), "No public keys imported from keys"),
-        ("prose", b"no key\n".to_vec(), "No public keys imported"),
-        ("a page", b"<html></html>".to_vec(), "No public keys imported"),
+        (
+            "nothing",
+            Vec::new(),
+            "No public keys imported from keys; keys: it has no OpenPGP key",
+        ),
+        (
+            "prose",
+            b"no key\n".to_vec(),
+            "it has no OpenPGP key, binary or armored",
+        ),
+        (
+            "a key of cosign's",
+            b"-----BEGIN PUBLIC KEY-----\nAAEC\n-----END PUBLIC KEY-----\n".to_vec(),
+            "it has a PEM block, and no OpenPGP key",
+        ),
+        ("a page", b"<html></html>".to_vec(), "it has no OpenPGP key"),
         (
             "junk after a key",
             [good.clone(), vec![0, 1, 2]].concat(),

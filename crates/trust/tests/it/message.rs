@@ -480,8 +480,16 @@ fn times_are_judged_by_our_clock() {
         ("from 2106", Sig::by(&key, 0, u32::MAX), Some("in the future")),
         ("never expires", expiring(NOW - DAY, 0), None),
         ("expires in a second", expiring(NOW - DAY, DAY + 1), None),
-        ("expires now", expiring(NOW - DAY, DAY), Some("it expired")),
-        ("expired", expiring(NOW - 10 * DAY, DAY), Some("it expired")),
+        (
+            "expires now",
+            expiring(NOW - DAY, DAY),
+            Some("the signature expired"),
+        ),
+        (
+            "expired",
+            expiring(NOW - 10 * DAY, DAY),
+            Some("the signature expired"),
+        ),
         (
             "expires after the end of time",
             expiring(NOW - DAY, u32::MAX),

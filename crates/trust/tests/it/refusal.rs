@@ -96,13 +96,16 @@ fn a_refusal_says_what_was_demanded_and_why_each_signature_does_not_count() {
         ),
         (
             vec![forged.clone()],
-            format!("the key did not make it (key {})", one.name()),
+            format!(
+                "the signature is invalid: it was changed, or another key made it (key {})",
+                one.name()
+            ),
         ),
         (
             vec![b"<html>".to_vec(), forged],
             format!(
-                "None of the signatures were accepted, reasons: it is in no known format of signatures; the key did not make \
-                 it (key {})",
+                "None of the signatures were accepted, reasons: the signature is in no known format; it seems to be a web \
+                 page; the signature is invalid: it was changed, or another key made it (key {})",
                 one.name()
             ),
         ),

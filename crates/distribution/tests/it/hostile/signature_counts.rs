@@ -201,7 +201,12 @@ async fn a_setting_that_hides_attachments_is_named_with_its_scope_and_file() {
             format!("sigstore attachments were not looked for: {expected}"),
             "{text}"
         );
-        assert_eq!(remote.unread_signatures(&digest(), Wanted::SIMPLE), None);
+        let simple = remote.unread_signatures(&digest(), Wanted::SIMPLE);
+        let none = format!(
+            "simple signatures were not looked for: no file of registries.d has a lookaside for {repository}"
+        );
+        let has_lookaside = text.contains("lookaside");
+        assert_eq!(simple, (!has_lookaside).then_some(none), "{text}");
         assert_eq!(
             remote
                 .count_signatures(&digest(), Wanted::ATTACHMENTS)
@@ -210,10 +215,21 @@ async fn a_setting_that_hides_attachments_is_named_with_its_scope_and_file() {
             0
         );
     }
-    let enabled = SignatureStore::default().with_attachments(true);
+    let enabled = "default-docker:\n  use-sigstore-attachments: true\n  lookaside: https://s.example\n";
+    let enabled = SignatureStores::parse(enabled).unwrap();
     assert_eq!(
         remote(&scene, enabled).unread_signatures(&digest(), Wanted::EVERYTHING),
         None
+    );
+    let built_in = SignatureStore::default()
+        .with_attachments(true)
+        .with_lookaside(Lookaside::parse("file:///var/lib/containers/sigstore").unwrap());
+    assert_eq!(
+        remote(&scene, built_in).unread_signatures(&digest(), Wanted::EVERYTHING),
+        Some(format!(
+            "simple signatures were looked for in file:///var/lib/containers/sigstore alone: no file of registries.d has \
+             a lookaside for {repository}"
+        ))
     );
     assert!(scene.registry.lines().is_empty());
 }

@@ -255,6 +255,14 @@ async fn t168_more_than_a_hundred_signatures_or_32_mib_are_an_error() {
         (100, message(1), 101, None),
         (101, message(1), 101, Some("more than 100 signatures")),
         (10_000, message(1), 101, Some("more than 100 signatures")),
+        (
+            10_000,
+            "<html>".into(),
+            101,
+            Some(
+                "none of its 100 first files is a signature: the signature is in no known format; it seems to be a web page",
+            ),
+        ),
         (9, large.clone(), 9, Some("32 MiB")),
         (8, large, 9, None),
     ] {
