@@ -14,6 +14,9 @@ impl Client {
     /// says. A signature is for the tag, or for the digest if there is none; without either, for the tag `latest`. A short name
     /// is Docker Hub's.
     ///
+    /// Signers of one client at the same moment lose nothing to each other. Attachments that other programs write at that
+    /// moment may displace these, or the reverse, as no registry offers a way to prevent it.
+    ///
     /// To sign while an image is copied or pushed, use [`Options::with_signers`].
     #[cfg_attr(feature = "sign", doc = "```no_run")]
     #[cfg_attr(not(feature = "sign"), doc = "```ignore")]

@@ -462,3 +462,27 @@ async fn a_signature_is_for_the_name_and_nothing_moves() {
     let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
     assert_eq!(tags, ["1", &signatures]);
 }
+
+/// registries.d may keep the signatures of one tag in another place than those of the repository.
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_go_where_those_of_the_tag_are() {
+    let scene = Scene::new().await;
+    let name = scene.name("app:1");
+    let stores = format!("docker:\n  {name}:\n    use-sigstore-attachments: true\n");
+    scene.sandbox.write("registries.d/default.yaml", stores);
+    let client = scene.client();
+    let (_, signer) = pair();
+    assert_eq!(
+        client
+            .sign(&name, [signer.clone()])
+            .await
+            .unwrap()
+            .signatures()
+            .made,
+        1
+    );
+    let digest = digest(&scene, &name).await;
+    let pinned = format!("{}@{digest}", name.trim_end_matches(":1"));
+    let error = client.sign(&pinned, [signer]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}

@@ -3,7 +3,7 @@
 mod plan;
 mod write;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use wharf_content::{Error, ErrorKind, Location, Name, Sign, Wanted};
 use wharf_reference::{Digest, Reference};
@@ -81,6 +81,19 @@ impl SignatureOptions {
         self.signers
             .iter()
             .fold(Wanted::NOTHING, |kinds, signer| kinds.or(signer.kind()))
+    }
+
+    /// The name under which the sink stores the signatures: that of the copy, or else the tag that is signed for, if it is
+    /// one of the sink's repository. The image of that tag need not be copied anew to be signed.
+    fn name<'a>(&self, sink: &Location, name: Option<&'a Name>) -> Option<Cow<'a, Name>> {
+        if let Some(name) = name {
+            return Some(Cow::Borrowed(name));
+        }
+        let identity = self.identity.as_ref()?;
+        let is_there =
+            matches!(sink, Location::Repository(repository) if *repository == identity.repository());
+        let tag = identity.tag().filter(|_| is_there)?;
+        Some(Cow::Owned(Name::from(tag)))
     }
 
     /// The name that signatures are made for: the one that was set, or else that of the image in a registry. Names in

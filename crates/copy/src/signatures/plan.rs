@@ -37,11 +37,13 @@ impl SignaturePlan {
         if settings.is_idle() {
             return Ok((Self::default(), Vec::new()));
         }
-        let (name, location) = (options.name.as_ref(), ends.sink.location());
+        let location = ends.sink.location();
+        let stored = settings.name(&location, options.name.as_ref());
+        let (name, stored) = (options.name.as_ref(), stored.as_deref());
         let mut plan = Self::default();
         if !settings.signers.is_empty() {
             plan.identity = Some(settings.identity(&location, name, root.digest())?);
-            ends.sink.accepts_signatures(settings.made(), name).await?;
+            ends.sink.accepts_signatures(settings.made(), stored).await?;
         }
         let described = manifests
             .into_iter()
@@ -66,7 +68,7 @@ impl SignaturePlan {
             .signatures()
             .fold(Wanted::NOTHING, |kinds, one| kinds.or(one.kind()));
         for kind in found.each() {
-            match ends.sink.accepts_signatures(kind, name).await {
+            match ends.sink.accepts_signatures(kind, stored).await {
                 Ok(()) => {}
                 Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error),
                 Err(error) if settings.carry == Signatures::CarryWhatFits => {

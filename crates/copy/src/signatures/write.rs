@@ -13,7 +13,8 @@ impl Plan {
         let plan = std::mem::take(&mut self.signatures);
         let (ends, name) = (&self.ends, self.options.name.as_ref());
         let signers = &self.options.signatures.signers;
-        let written = plan.write(ends, name, signers).await;
+        let stored = self.options.signatures.name(&ends.sink.location(), name);
+        let written = plan.write(ends, stored.as_deref(), signers).await;
         written.map_err(|error| unsigned(&ends.sink.location(), name, self.root.digest(), error))
     }
 }
