@@ -7,8 +7,8 @@ use crate::{ErrorKind, limits::Limits};
 pub(super) struct Zstd {
     context: DCtx<'static>,
     state: State,
-    /// The first bytes of a frame: its magic number, and of a skippable one its size.
-    start: [u8; 8],
+    /// The first bytes of a frame: its header, of a skippable one its magic number and size.
+    start: [u8; LONGEST_HEADER],
     frames: u64,
     trailing: u64,
 }
@@ -17,13 +17,19 @@ pub(super) struct Zstd {
 enum State {
     /// So many bytes of the next frame were read.
     Start(usize),
-    /// The magic number from this byte on is to be decoded, then the rest of the frame.
-    Magic(usize),
+    /// The header is complete, of this length, and from this byte on to be decoded.
+    Header {
+        length: usize,
+        decoded: usize,
+    },
     Frame,
     /// So many bytes of a skippable frame are left.
     Skip(u64),
     Zeros,
 }
+
+/// Bytes of the longest header of a frame (RFC 8878, section 3.1.1.1).
+const LONGEST_HEADER: usize = 18;
 
 const MAGIC: u32 = 0xfd2f_b528;
 const SKIPPABLE: u32 = 0x184d_2a50;
@@ -47,7 +53,7 @@ impl Zstd {
         Ok(Self {
             context,
             state: State::Start(0),
-            start: [0; 8],
+            start: [0; LONGEST_HEADER],
             frames: 0,
             trailing: 0,
         })
@@ -75,14 +81,15 @@ impl Zstd {
                     }
                     self.state = self.begin(count + 1, limits)?;
                 }
-                State::Magic(at) => {
+                State::Header { length, decoded } => {
                     let start = self.start;
-                    let mut magic = start.get(at..4).unwrap_or_default();
-                    let count = self.run(&mut magic, output, limits)?;
-                    self.state = if magic.is_empty() {
+                    let mut header = start.get(decoded..length).unwrap_or_default();
+                    let count = self.run(&mut header, output, limits)?;
+                    let decoded = length - header.len();
+                    self.state = if decoded == length {
                         State::Frame
                     } else {
-                        State::Magic(4 - magic.len())
+                        State::Header { length, decoded }
                     };
                     if count > 0 {
                         return Ok(count);
@@ -131,15 +138,27 @@ impl Zstd {
     }
 
     /// What `count` bytes of `start` are the beginning of.
+    ///
+    /// The header of a frame is collected before the library sees any of it: where it gets a part first and
+    /// then the rest with the whole frame, it takes the rest for a frame of its own.
     fn begin(&mut self, count: usize, limits: &Limits) -> Result<State, Problem> {
-        let [a, b, c, d, size @ ..] = self.start;
-        let magic = u32::from_le_bytes([a, b, c, d]);
+        let number = |at| {
+            let bytes = self.start.get(at..).and_then(<[u8]>::first_chunk);
+            bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
+        };
+        let (magic, descriptor) = (number(0), self.start[4]);
         let skippable = magic & 0xffff_fff0 == SKIPPABLE;
         let state = match count {
             ..4 => return Ok(State::Start(count)),
-            4 if magic == MAGIC => State::Magic(0),
+            4.. if magic == MAGIC => {
+                let length = if count > 4 { header_length(descriptor) } else { 5 };
+                if count < length {
+                    return Ok(State::Start(count));
+                }
+                State::Header { length, decoded: 0 }
+            }
             4..8 if skippable => return Ok(State::Start(count)),
-            8 if skippable => match u32::from_le_bytes(size) {
+            8 if skippable => match number(4) {
                 0 => State::Start(0),
                 size => State::Skip(u64::from(size)),
             },
@@ -178,6 +197,26 @@ impl Zstd {
             _ => Err(Problem::corrupt("the content ends within a zstd frame")),
         }
     }
+}
+
+/// Bytes of the header of a frame, by its descriptor, the fifth of them (RFC 8878, section 3.1.1.1.1).
+const fn header_length(descriptor: u8) -> usize {
+    let single_segment = descriptor & 0x20 != 0;
+    let window = if single_segment { 0 } else { 1 };
+    let dictionary = match descriptor & 3 {
+        0 => 0,
+        1 => 1,
+        2 => 2,
+        _ => 4,
+    };
+    let content_size = match descriptor >> 6 {
+        0 if single_segment => 1,
+        0 => 0,
+        1 => 2,
+        2 => 4,
+        _ => 8,
+    };
+    5 + window + dictionary + content_size
 }
 
 fn problem(code: usize, limits: &Limits) -> Problem {

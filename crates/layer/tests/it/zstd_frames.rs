@@ -59,6 +59,49 @@ fn frames_to_skip_are_skipped_wherever_they_stand() {
     }
 }
 
+/// The bytes after a magic number can be those of another one. A library that is given them apart takes them for a
+/// frame to skip, and the frame that they belong to for nothing.
+#[test]
+fn the_header_of_a_frame_is_no_frame() {
+    let magic = [0x28, 0xb5, 0x2f, 0xfd];
+    // Block: the last one, of one byte that is repeated no times.
+    for inner in [
+        skippable(0, b"\xff\x61\0"),
+        compress(Codec::Zstd, b"another frame"),
+    ] {
+        let bytes = [magic.as_slice(), &inner].concat();
+        for piece in [1, 2, 3, 4, 5, 6, 8, 100] {
+            let decoder = Decoder::new(Codec::Zstd, Limits::default());
+            let error = decode_with(decoder, &bytes, piece, 100_000).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{piece}: {error}");
+        }
+    }
+    // Headers of every length, with a block of nothing and one of a byte.
+    for descriptor in [0x00, 0x01, 0x02, 0x03, 0x20, 0x40, 0x60, 0x80, 0xa0, 0xc0, 0xe0] {
+        let single = descriptor & 0x20 != 0;
+        let mut header = vec![descriptor];
+        header.extend(vec![7 << 3; usize::from(!single)]);
+        header.extend(vec![0; [0, 1, 2, 4][usize::from(descriptor & 3)]]);
+        let size = match descriptor >> 6 {
+            0 => usize::from(single),
+            1 => 2,
+            2 => 4,
+            _ => 8,
+        };
+        // A size of two bytes counts from 256.
+        let length = if size == 2 { 256_u32 } else { 1 };
+        let stated = u64::from(size != 2);
+        header.extend_from_slice(&stated.to_le_bytes()[..size]);
+        let block = length << 3 | 1 << 1 | 1;
+        let bytes = [magic.as_slice(), &header, &block.to_le_bytes()[..3], b"x"].concat();
+        for piece in [1, 4, 5, 100] {
+            let decoder = Decoder::new(Codec::Zstd, Limits::default());
+            let (out, _) = decode_with(decoder, &bytes, piece, 1000).unwrap();
+            assert_eq!(out, vec![b'x'; length as usize], "{descriptor:x}");
+        }
+    }
+}
+
 #[test]
 fn frames_are_checked() {
     let bytes = compress(Codec::Zstd, &text(1000));
