@@ -1,4 +1,4 @@
-use wharf_content::{Descriptor, Error, ErrorKind, Hasher, Manifest, Signature, Wanted};
+use wharf_content::{Descriptor, Error, ErrorKind, Hasher, Manifest, MediaType, Signature, Wanted};
 use wharf_reference::{Algorithm, Reference};
 
 use super::{SignatureCounts, Signatures};
@@ -126,11 +126,24 @@ impl Signed {
     }
 }
 
-/// False for a blob that is no signature, and for an attachment without its payload.
+/// False for a blob that is no signature, for an attachment without its payload, and for a manifest in the place of
+/// what is signed: a sink that keeps blobs and manifests together would have an image that no gate was asked for.
 fn is_whole(signature: &Signature) -> bool {
+    let types = [
+        None,
+        Some(&MediaType::OCI_MANIFEST),
+        Some(&MediaType::OCI_INDEX),
+        Some(&MediaType::DOCKER_MANIFEST),
+        Some(&MediaType::DOCKER_INDEX),
+    ];
+    let is_manifest = |bytes: &_| {
+        let mut types = types.into_iter();
+        types.any(|media_type| Manifest::parse(Clone::clone(bytes), media_type).is_ok())
+    };
     match signature {
         Signature::Unknown { .. } => false,
-        Signature::Attachment { payload, .. } => !payload.is_empty(),
+        Signature::Attachment { payload, .. } => !payload.is_empty() && !is_manifest(payload),
+        Signature::Bundle(bundle) => !is_manifest(bundle),
         _ => true,
     }
 }

@@ -276,6 +276,36 @@ async fn blobs_that_are_no_signatures_are_left_out() {
     }
 }
 
+/// A sink that keeps blobs and manifests together would have an image that no gate was asked for.
+#[tokio::test]
+async fn t174_manifests_in_the_place_of_signatures_are_left_out() {
+    let source = Arc::new(TestStore::new());
+    let image = source.image("a", &["1"]);
+    let unsigned = source.image("unsigned", &["2"]);
+    let list = source.index(&[unsigned.descriptor().clone()]);
+    source.name("x", &image);
+    let [good, smuggled] = ["good", "smuggled"].map(attachment);
+    let with = |payload: &Manifest| match &smuggled {
+        Signature::Attachment {
+            media_type,
+            annotations,
+            ..
+        } => Signature::Attachment {
+            media_type: media_type.clone(),
+            payload: payload.bytes().clone(),
+            annotations: annotations.clone(),
+        },
+        other => panic!("{other:?}"),
+    };
+    let bundle = Signature::Bundle(unsigned.bytes().clone());
+    source.sign(&image, &[with(&unsigned), good.clone(), with(&list), bundle]);
+    let sink = sink(everything());
+    let options = options().with_signatures(Signatures::Carry);
+    let report = copied(&source, &sink, options).await.unwrap();
+    assert_eq!(report.signatures(), counts(1, 0, 3));
+    assert_eq!(sink.signatures_of(image.digest()), [good]);
+}
+
 #[tokio::test]
 async fn a_source_that_cannot_tell_its_signatures_fails_the_copy_before_anything_is_written() {
     for signatures in [Signatures::Carry, Signatures::CarryWhatFits] {
