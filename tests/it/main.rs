@@ -24,9 +24,11 @@ mod serve;
 mod settings;
 mod short_names;
 mod signatures;
+#[cfg(feature = "trust")]
 mod signed;
 mod signing;
 mod trust;
+#[cfg(feature = "trust")]
 mod unsigned;
 mod verify_bundle;
 

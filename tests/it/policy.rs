@@ -8,9 +8,7 @@ use wharf::{
     store::Layout,
 };
 use wharf_registry::{Registry, Server};
-use wharf_testkit::{Image as TestImage, Sandbox};
-
-use crate::program;
+use wharf_testkit::Image as TestImage;
 
 const ACCEPT: &str = r#"[{"type":"insecureAcceptAnything"}]"#;
 const REJECT: &str = r#"[{"type":"reject"}]"#;
@@ -128,10 +126,14 @@ async fn what_the_host_rejects_is_not_contacted() {
     assert_eq!(
         error.to_string(),
         format!(
-            "Source image rejected: {0}: the rule for {registry} (docker) of the trust policy {1} is to reject: Running \
-             image {0} is rejected by policy.",
+            "Source image rejected: {0}: the rule for {registry} (docker) of the trust policy {1} is to reject{2}",
             scene.reference(),
-            scene.path("etc/containers/policy.json").display()
+            scene.path("etc/containers/policy.json").display(),
+            if cfg!(feature = "trust") {
+                format!(": Running image {} is rejected by policy.", scene.reference())
+            } else {
+                String::new()
+            },
         )
     );
     let from: ImageLocation = format!("docker://{}", scene.reference()).parse().unwrap();
@@ -142,6 +144,33 @@ async fn what_the_host_rejects_is_not_contacted() {
     // To look is free, and to push what a store has is another rule's matter.
     assert_eq!(client.tags(&scene.reference()).await.unwrap().len(), 1);
     scene.push(&client).await.unwrap();
+}
+
+/// Without `wharf-trust` no signature is verified, and nothing says where one might be.
+#[cfg(not(feature = "trust"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_feature_what_must_be_signed_is_refused_and_registries_d_is_not_read() {
+    let scene = Scene::new().await;
+    let registry = scene.server.registry();
+    let keys = r#"[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k"}]"#;
+    scene.host_policy(&rules(ACCEPT, &[(registry.as_str(), keys)], &[]));
+    fs::create_dir_all(scene.path("etc/containers/registries.d")).unwrap();
+    fs::write(
+        scene.path("etc/containers/registries.d/a.yaml"),
+        "no: [registries.d",
+    )
+    .unwrap();
+    let client = scene.client(None).unwrap();
+    let before = scene.server.requests().len();
+    let error = scene.pull(&client, "pulled").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert!(
+        error
+            .to_string()
+            .ends_with(" demands a signature (signedBy), and none can be verified here"),
+        "{error}"
+    );
+    assert_eq!(scene.server.requests().len(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,8 +217,11 @@ async fn a_program_has_the_last_word() {
     scene.client(Some(&rules(ACCEPT, &[], &[]))).unwrap();
 }
 
+#[cfg(feature = "trust")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_programs_say_why() {
+    use crate::program;
+    use wharf_testkit::Sandbox;
     let scene = Scene::new().await;
     let sandbox = Sandbox::new();
     let registry = scene.server.registry();

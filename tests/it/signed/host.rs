@@ -113,7 +113,7 @@ impl Host {
                 .to_string()
         });
         let rule =
-            format!(r#"[{{"type": "signedBy", "keyType": "GPGKeys", "keyPaths": ["{release}", "{beta}"]}}]"#);
+            format!(r#"[{{"type": "signedBy", "keyType": "GPGKeys", "keyPaths": [{release:?}, {beta:?}]}}]"#);
         self.demand(&rule);
     }
 

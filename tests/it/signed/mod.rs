@@ -141,7 +141,7 @@ async fn takes_what_cosign_signed(through_mirror: bool) {
     host.write("etc/pki/cosign.pub", key.pem());
     let path = host.path("etc/pki/cosign.pub").display().to_string();
     host.demand(&format!(
-        r#"[{{"type": "sigstoreSigned", "keyPath": "{path}", "signedIdentity": {{"type": "matchRepository"}}}}]"#
+        r#"[{{"type": "sigstoreSigned", "keyPath": {path:?}, "signedIdentity": {{"type": "matchRepository"}}}}]"#
     ));
     let served_by = if through_mirror { MIRROR } else { REGISTRY };
     if through_mirror {

@@ -26,7 +26,7 @@ async fn host(key: &Cosign) -> Host {
     host.write("etc/pki/cosign.pub", key.pem());
     let path = host.path("etc/pki/cosign.pub").display().to_string();
     host.demand(&format!(
-        r#"[{{"type": "sigstoreSigned", "keyPath": "{path}", "signedIdentity": {{"type": "matchRepository"}}}}]"#
+        r#"[{{"type": "sigstoreSigned", "keyPath": {path:?}, "signedIdentity": {{"type": "matchRepository"}}}}]"#
     ));
     host.write(
         "etc/containers/registries.d/attachments.yaml",
