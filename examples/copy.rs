@@ -1,4 +1,4 @@
-//! Copies an image between registries and stores.
+//! Copies an image between registries, stores, directories and archives.
 //!
 //!     cargo run --release --example copy -- docker://alpine:3.20 oci:images:alpine
 
@@ -14,10 +14,11 @@ use wharf::{Client, Credential, Error, ErrorKind, ImageLocation, Registry};
 /// Copy an image. The last line printed is its digest.
 #[derive(Parser)]
 struct Arguments {
-    /// `docker://REF`, `oci:DIR:NAME`, `oci:DIR:@N` or `oci:DIR@DIGEST`
+    /// `docker://REF`, `oci:DIR:NAME`, `oci:DIR:@N`, `oci:DIR@DIGEST`, `dir:DIR`, `oci-archive:FILE:NAME` or
+    /// `docker-archive:FILE:REF`
     #[arg(value_name = "SRC", value_parser = common::location)]
     source: ImageLocation,
-    /// `docker://REF` or `oci:DIR:NAME`
+    /// `docker://REF`, `oci:DIR:NAME`, `dir:DIR`, `oci-archive:FILE:NAME` or `docker-archive:FILE:REF`
     #[arg(value_name = "DST", value_parser = common::location)]
     destination: ImageLocation,
     /// Credentials for the source, instead of those in a file

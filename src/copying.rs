@@ -1,13 +1,13 @@
 //! Copies images from one location to another.
 
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use wharf_content::{Error, ErrorKind, Name};
 use wharf_copy::Options;
 use wharf_store::Layout;
 
 use crate::{
-    Client, Copied, ImageLocation, IntoImageLocation, StoreImage,
+    Client, Copied, ImageLocation, IntoImageLocation, StoreImage, files,
     push::{as_pinned, tagged},
     reading::OpenedImage,
     waiting::copy,
@@ -16,7 +16,8 @@ use crate::{
 impl Client {
     /// Copies an image from one location to another. In a store without a name in `to`, the image is called
     /// by its full reference if it comes from a registry, and has no name otherwise. A short name is Docker
-    /// Hub's, as for Skopeo. Of an index, the image for this host's platform is copied.
+    /// Hub's, as for Skopeo. Of an index, the image for this host's platform is copied. What is written to a directory
+    /// or an archive appears there when it is whole.
     ///
     /// ```no_run
     /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
@@ -27,8 +28,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for a malformed location, and for a store's image by number or digest as the
-    /// destination; otherwise as [`Client::pull`](Client::pull) and [`Client::push`](Client::push).
+    /// [`ErrorKind::Invalid`] for a malformed location, and for an image by number or digest as the
+    /// destination; [`ErrorKind::Conflict`] for an archive that exists, and for a directory that has something else
+    /// than an image; otherwise as [`Client::pull`](Client::pull) and [`Client::push`](Client::push).
     pub async fn copy(
         &self,
         from: impl IntoImageLocation,
@@ -132,6 +134,25 @@ impl Client {
                 let sink = Layout::create(directory).await?.pinned();
                 copy(source, Arc::new(sink), &target, options, admission).await
             }
+            ImageLocation::Directory(path) => {
+                let sink = files::create_directory(&path, &source.location()).await?;
+                let options = options.without_name();
+                let copied = copy(source, sink.sink(), &target, options, admission).await?;
+                sink.finish().await?;
+                Ok(copied)
+            }
+            ImageLocation::Archive { path, form, .. } => {
+                let sink = files::create_archive(&path, form).await?;
+                // The members stand in the order of the plan, whatever each blob takes.
+                let options = options.with_concurrency(NonZeroUsize::MIN);
+                let options = match named {
+                    Some(name) => options.with_name(name),
+                    None => options,
+                };
+                let copied = copy(source, sink.sink(), &target, options, admission).await?;
+                sink.finish().await?;
+                Ok(copied)
+            }
         }
     }
 }
@@ -143,7 +164,7 @@ impl Client {
 /// [`ErrorKind::Invalid`] if the destination is given by a position or a digest, which only say
 /// what to read.
 fn stored_as(from: &ImageLocation, to: &ImageLocation) -> Result<Option<Name>, Error> {
-    let ImageLocation::Store { image, .. } = to else {
+    let (ImageLocation::Store { image, .. } | ImageLocation::Archive { image, .. }) = to else {
         return Ok(None);
     };
     match (image, from) {
@@ -151,10 +172,13 @@ fn stored_as(from: &ImageLocation, to: &ImageLocation) -> Result<Option<Name>, E
         (StoreImage::Only, ImageLocation::Registry(reference)) => {
             Ok(Some(Name::from(&reference.clone().or_latest())))
         }
-        (StoreImage::Only, ImageLocation::Store { image, .. }) => Ok(match image {
-            StoreImage::Name(name) => Some(name.clone()),
-            _ => None,
-        }),
+        (StoreImage::Only, ImageLocation::Store { image, .. } | ImageLocation::Archive { image, .. }) => {
+            Ok(match image {
+                StoreImage::Name(name) => Some(name.clone()),
+                _ => None,
+            })
+        }
+        (StoreImage::Only, ImageLocation::Directory(_)) => Ok(None),
         (StoreImage::Position(_) | StoreImage::Digest(_), _) => {
             let message = format!(
                 "cannot copy to {to}: a number or digest says which image is read; write a name instead"

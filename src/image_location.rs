@@ -4,27 +4,37 @@ use std::{
     str::FromStr,
 };
 
-use wharf_content::{Error, ErrorKind};
+use wharf_content::{Error, ErrorKind, Name};
 use wharf_reference::Reference;
 
 use crate::{StoreImage, arguments::written, store_image::digest};
 
 /// The transports of containers-transports(5) that are not supported.
-const UNSUPPORTED: [&str; 9] = [
+const UNSUPPORTED: [&str; 6] = [
     "atomic",
     "containers-storage",
-    "dir",
-    "docker-archive",
     "docker-daemon",
-    "oci-archive",
     "ostree",
     "sif",
     "tarball",
 ];
 
-/// The location of an image, written as Skopeo writes it: `docker://REFERENCE` or `oci:DIRECTORY[:NAME]`
-/// (containers-transports(5)). An image that is read from a store may also be written `oci:DIRECTORY:@N`, by
-/// its number from zero, and `oci:DIRECTORY@DIGEST`.
+/// The transports of containers-transports(5) that are supported.
+const SUPPORTED: [&str; 5] = ["docker", "oci", "dir", "oci-archive", "docker-archive"];
+
+/// The location of an image, written as Skopeo writes it (containers-transports(5)):
+///
+/// | text | location |
+/// |---|---|
+/// | `docker://REFERENCE` | a registry |
+/// | `oci:DIRECTORY[:NAME]` | a store, an OCI image layout |
+/// | `dir:DIRECTORY` | a directory with one image |
+/// | `oci-archive:FILE[:NAME]` | an OCI image layout in a tar archive |
+/// | `docker-archive:FILE[:REFERENCE]` | an archive as `docker save` writes it |
+///
+/// An image that is read from a store or an archive may also be written `oci:DIRECTORY:@N`, by its number from
+/// zero, and `oci:DIRECTORY@DIGEST`; of a docker-archive, the digest is that of the config, the image's ID. The last
+/// three are read and written with the feature `archive`.
 ///
 /// ```
 /// use wharf::{ImageLocation, Reference, StoreImage};
@@ -51,6 +61,36 @@ pub enum ImageLocation {
         /// The image in it.
         image: StoreImage,
     },
+    /// The image of a directory, as Skopeo's `dir:` keeps it.
+    Directory(PathBuf),
+    /// In an archive file.
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// The form in which it is read or written.
+        form: ArchiveForm,
+        /// The image in it. A name in a docker-archive is a full one, with registry and tag.
+        image: StoreImage,
+    },
+}
+
+/// The form of an archive file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ArchiveForm {
+    /// An OCI image layout, `oci-archive:`.
+    Oci,
+    /// The images of `manifest.json`, `docker-archive:`. What is written is an OCI image layout at the same time.
+    Docker,
+}
+
+impl ArchiveForm {
+    const fn transport(self) -> &'static str {
+        match self {
+            Self::Oci => "oci-archive",
+            Self::Docker => "docker-archive",
+        }
+    }
 }
 
 impl FromStr for ImageLocation {
@@ -60,23 +100,40 @@ impl FromStr for ImageLocation {
         if let Some(reference) = text.strip_prefix("docker://") {
             return Ok(Self::Registry(written(reference)?.normalise()));
         }
-        let Some(path) = text.strip_prefix("oci:") else {
+        if let Some(directory) = text.strip_prefix("dir:") {
+            if directory.is_empty() {
+                return Err(missing(text, "directory", "dir:DIRECTORY"));
+            }
+            return Ok(Self::Directory(directory.into()));
+        }
+        if let Some(rest) = text.strip_prefix("oci-archive:") {
+            let (path, image) = split(rest);
+            if path.is_empty() {
+                return Err(missing(text, "file", "oci-archive:FILE:NAME"));
+            }
+            return Ok(Self::Archive {
+                path: path.into(),
+                form: ArchiveForm::Oci,
+                image: image.map_or(Ok(StoreImage::Only), str::parse)?,
+            });
+        }
+        if let Some(rest) = text.strip_prefix("docker-archive:") {
+            let (path, image) = split(rest);
+            if path.is_empty() {
+                return Err(missing(text, "file", "docker-archive:FILE:REFERENCE"));
+            }
+            return Ok(Self::Archive {
+                path: path.into(),
+                form: ArchiveForm::Docker,
+                image: image.map_or(Ok(StoreImage::Only), docker_image)?,
+            });
+        }
+        let Some(rest) = text.strip_prefix("oci:") else {
             return Err(Error::new(ErrorKind::Invalid, not_supported(text)));
         };
-        let (directory, image) = split_directory(path);
-        let (directory, image) = match (directory.rsplit_once('@'), image) {
-            // The first colon is the digest's.
-            (Some((directory, algorithm)), Some(encoded))
-                if digest(&format!("{algorithm}:{encoded}")).is_some() =>
-            {
-                let from = directory.len() + 1;
-                (directory, path.get(from..))
-            }
-            _ => (directory, image),
-        };
+        let (directory, image) = split(rest);
         if directory.is_empty() {
-            let message = format!("{text:?}: the directory is missing; write oci:DIRECTORY:NAME");
-            return Err(Error::new(ErrorKind::Invalid, message));
+            return Err(missing(text, "directory", "oci:DIRECTORY:NAME"));
         }
         Ok(Self::Store {
             directory: directory.into(),
@@ -85,11 +142,43 @@ impl FromStr for ImageLocation {
     }
 }
 
+fn missing(text: &str, what: &str, form: &str) -> Error {
+    let message = format!("{text:?}: the {what} is missing; write {form}");
+    Error::new(ErrorKind::Invalid, message)
+}
+
+/// Splits a path from the image in it, at the first colon or before a digest.
+fn split(text: &str) -> (&str, Option<&str>) {
+    let (path, image) = split_directory(text);
+    match (path.rsplit_once('@'), image) {
+        // The first colon is the digest's.
+        (Some((path, algorithm)), Some(encoded)) if digest(&format!("{algorithm}:{encoded}")).is_some() => {
+            (path, text.get(path.len() + 1..))
+        }
+        _ => (path, image),
+    }
+}
+
+/// Parses the image of a docker-archive: a reference, which is normalised, a number or the ID of an image.
+fn docker_image(text: &str) -> Result<StoreImage, Error> {
+    if text.starts_with('@') || digest(text).is_some() {
+        return text.parse();
+    }
+    let reference = written(text)?.normalise().or_latest();
+    if reference.has_digest() {
+        let message = format!(
+            "{text:?}: an archive has no image by the digest of its manifest; write a name with a tag"
+        );
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
+    Ok(StoreImage::Name(Name::from(&reference)))
+}
+
 /// True if text begins with a transport that Skopeo knows, or with `docker:`, so that it is no name of an
 /// image.
 fn has_transport(text: &str) -> bool {
     let transport = text.split_once(':').map_or("", |(transport, _)| transport);
-    ["docker", "oci"].contains(&transport) || UNSUPPORTED.contains(&transport)
+    SUPPORTED.contains(&transport) || UNSUPPORTED.contains(&transport)
 }
 
 /// The reason why text that begins with no supported transport is refused, and what to write instead.
@@ -143,7 +232,7 @@ impl ImageLocation {
     pub const fn reference(&self) -> Option<&Reference> {
         match self {
             Self::Registry(reference) => Some(reference),
-            Self::Store { .. } => None,
+            Self::Store { .. } | Self::Directory(_) | Self::Archive { .. } => None,
         }
     }
 
@@ -157,8 +246,8 @@ impl ImageLocation {
     #[must_use]
     pub fn directory(&self) -> Option<&Path> {
         match self {
-            Self::Registry(_) => None,
             Self::Store { directory, .. } => Some(directory),
+            Self::Registry(_) | Self::Directory(_) | Self::Archive { .. } => None,
         }
     }
 }
@@ -174,13 +263,26 @@ impl fmt::Display for ImageLocation {
         match self {
             Self::Registry(reference) => write!(f, "docker://{reference}"),
             Self::Store { directory, image } => {
-                let colon = match image {
-                    StoreImage::Only | StoreImage::Digest(_) => "",
-                    StoreImage::Name(_) | StoreImage::Position(_) => ":",
-                };
-                write!(f, "oci:{}{colon}{image}", directory.display())
+                write!(f, "oci:{}{}", directory.display(), Chosen(image))
+            }
+            Self::Directory(directory) => write!(f, "dir:{}", directory.display()),
+            Self::Archive { path, form, image } => {
+                write!(f, "{}:{}{}", form.transport(), path.display(), Chosen(image))
             }
         }
+    }
+}
+
+/// An image as it stands after a path.
+struct Chosen<'a>(&'a StoreImage);
+
+impl fmt::Display for Chosen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let colon = match self.0 {
+            StoreImage::Only | StoreImage::Digest(_) => "",
+            StoreImage::Name(_) | StoreImage::Position(_) => ":",
+        };
+        write!(f, "{colon}{}", self.0)
     }
 }
 
@@ -204,11 +306,22 @@ mod tests {
             "oci:dir@home:@12",
             "oci:dir@sha256:app",
             "oci:dir@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "dir:/srv/image",
+            "dir:a:b:c",
+            "dir:a@sha256:b",
+            "oci-archive:a.tar",
+            "oci-archive:a.tar:b/c:d",
+            "oci-archive:a.tar:@3",
+            "oci-archive:a.tar@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "docker-archive:a.tar",
+            "docker-archive:a.tar:docker.io/library/busybox:1",
+            "docker-archive:a.tar:@0",
+            "docker-archive:a.tar@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         ] {
             assert_eq!(text.parse::<ImageLocation>().unwrap().to_string(), text);
         }
         let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let name = |text| StoreImage::Name(wharf_content::Name::parse(text).unwrap());
+        let name = |text| StoreImage::Name(Name::parse(text).unwrap());
         let by_digest = StoreImage::Digest(Digest::parse(digest).unwrap());
         for (path, directory, image) in [
             ("dir".to_owned(), "dir", StoreImage::Only),
@@ -229,6 +342,21 @@ mod tests {
     }
 
     #[test]
+    fn the_name_in_a_docker_archive_is_a_reference() {
+        for (text, expected) in [
+            ("busybox", "docker.io/library/busybox:latest"),
+            ("busybox:1", "docker.io/library/busybox:1"),
+            ("quay.io/a/b", "quay.io/a/b:latest"),
+            ("localhost:5000/b:2", "localhost:5000/b:2"),
+        ] {
+            let parsed: ImageLocation = format!("docker-archive:a.tar:{text}").parse().unwrap();
+            assert_eq!(parsed.to_string(), format!("docker-archive:a.tar:{expected}"));
+        }
+        let verbatim: ImageLocation = "oci-archive:a.tar:busybox".parse().unwrap();
+        assert_eq!(verbatim.to_string(), "oci-archive:a.tar:busybox");
+    }
+
+    #[test]
     fn mistakes_are_explained() {
         for (text, part) in [
             ("alpine", "a transport is missing; write docker://alpine"),
@@ -243,15 +371,18 @@ mod tests {
             ("app@sha256:0", "no known transport"),
             ("", "no known transport"),
             ("/tmp/x", "no known transport"),
-            ("dir:/tmp/x", "the transport dir is not supported"),
+            ("dir:", "the directory is missing"),
+            ("oci-archive:", "the file is missing"),
+            ("oci-archive::app", "the file is missing"),
+            ("oci-archive:x.tar:", "invalid image name"),
+            ("docker-archive:", "the file is missing"),
+            ("docker-archive:x.tar:", "invalid reference"),
+            ("docker-archive:x.tar:App", "invalid reference"),
             (
-                "oci-archive:x.tar:app",
-                "the transport oci-archive is not supported",
+                "docker-archive:x.tar:x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                "has no image by the digest of its manifest",
             ),
-            (
-                "docker-archive:x.tar",
-                "the transport docker-archive is not supported",
-            ),
+            ("docker-archive:x.tar:@x", "expected after @"),
             (
                 "docker-daemon:app:1",
                 "the transport docker-daemon is not supported",
@@ -307,11 +438,11 @@ mod tests {
         }
         for (text, part) in [
             ("docker:24", "a transport is missing; write docker://24"),
-            ("dir:app", "the transport dir is not supported"),
             (
-                "docker-archive:x.tar",
-                "the transport docker-archive is not supported",
+                "docker-daemon:app",
+                "the transport docker-daemon is not supported",
             ),
+            ("docker-archive:", "the file is missing"),
             ("/tmp/x", "no known transport"),
             ("./images", "no known transport"),
             ("~/images", "no known transport"),

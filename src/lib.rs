@@ -7,6 +7,7 @@ mod certificates;
 mod client;
 mod copied;
 mod copying;
+mod files;
 pub mod guide;
 mod image_location;
 mod inspect;
@@ -25,6 +26,8 @@ mod verifying;
 mod waiting;
 mod warnings;
 
+#[cfg(feature = "archive")]
+pub use wharf_archive as archive;
 pub use wharf_auth as auth;
 pub use wharf_config as config;
 pub use wharf_content as content;
@@ -40,7 +43,7 @@ pub use arguments::{IntoCredentialKey, IntoDigest, IntoImageLocation, IntoRefere
 pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
 pub use copied::Copied;
-pub use image_location::ImageLocation;
+pub use image_location::{ArchiveForm, ImageLocation};
 pub use inspect::{InspectedLayer, Inspection};
 pub use pull::Pulled;
 pub use store_image::StoreImage;

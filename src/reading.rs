@@ -9,7 +9,7 @@ use wharf_distribution::Remote;
 use wharf_reference::Reference;
 use wharf_store::Layout;
 
-use crate::{Client, ImageLocation, Inspection, IntoDigest, IntoImageLocation, Selection};
+use crate::{Client, ImageLocation, Inspection, IntoDigest, IntoImageLocation, Selection, files};
 
 impl Client {
     /// The manifest or index that an image's location names, verified against its digest. A registry's image
@@ -100,6 +100,7 @@ impl Client {
             ImageLocation::Store { directory, .. } => {
                 Source::blob(&Layout::open(directory).await?, descriptor).await
             }
+            other => self.open(&other).await?.source.blob(descriptor).await,
         }
     }
 
@@ -311,6 +312,24 @@ impl Client {
                     target: image.target(&store).await?,
                     source: Arc::new(store),
                     remote: None,
+                })
+            }
+            ImageLocation::Directory(path) => {
+                let (source, target) = files::open_directory(path).await?;
+                let remote = None;
+                Ok(OpenedImage {
+                    source,
+                    target,
+                    remote,
+                })
+            }
+            ImageLocation::Archive { path, form, image } => {
+                let (source, target) = files::open_archive(path, *form, image).await?;
+                let remote = None;
+                Ok(OpenedImage {
+                    source,
+                    target,
+                    remote,
                 })
             }
         }

@@ -118,6 +118,7 @@ impl Guard {
         Ok(match self.named(&source.location(), target)? {
             Named::Reference(reference) => ImageName::Reference(reference),
             Named::Directory(directory) => ImageName::Layout(directory),
+            Named::File(transport, path) => ImageName::File { transport, path },
             Named::Nothing => ImageName::Unnamed,
         })
     }

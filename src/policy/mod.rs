@@ -7,7 +7,7 @@ mod unjudged;
 
 use std::path::{Path, PathBuf};
 
-use wharf_config::ConfigWarning;
+use wharf_config::{ConfigWarning, FileTransport};
 use wharf_content::{Error, ErrorKind, Location, Target};
 use wharf_reference::Reference;
 
@@ -25,6 +25,8 @@ enum Named {
     /// The directory of a layout, without symbolic links: rules are for the directory itself, whatever leads
     /// to it.
     Directory(PathBuf),
+    /// A file or directory of another transport, without symbolic links.
+    File(FileTransport, PathBuf),
     /// The default of the policy applies.
     Nothing,
 }
@@ -51,6 +53,9 @@ impl Guard {
                 Ok(Named::Reference(reference))
             }
             Location::Directory(directory) => resolved(directory).map(Named::Directory),
+            Location::ImageDirectory(path) => Ok(Named::File(FileTransport::Dir, resolved(path)?)),
+            Location::Archive(path) => Ok(Named::File(FileTransport::OciArchive, resolved(path)?)),
+            Location::DockerArchive(path) => Ok(Named::File(FileTransport::DockerArchive, resolved(path)?)),
             _ => Ok(Named::Nothing),
         }
     }

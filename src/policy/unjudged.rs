@@ -42,6 +42,7 @@ impl Guard {
         match self.named(&location, target)? {
             Named::Reference(reference) => check(policy.rule_for(&reference), &reference),
             Named::Directory(directory) => check(policy.rule_for_layout(&directory), &directory.display()),
+            Named::File(transport, path) => check(policy.rule_for_file(transport, &path), &path.display()),
             Named::Nothing => check(policy.default_rule(), &location),
         }
     }

@@ -12,6 +12,7 @@ mod client;
 mod credential_stores;
 mod dependencies;
 mod documents;
+mod files;
 mod flags;
 mod interop;
 mod layouts;

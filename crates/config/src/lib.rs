@@ -80,8 +80,8 @@ pub use error::{ConfigError, ConfigErrorKind};
 pub use exposure::Exposure;
 pub use locations::{Generation, HostOs, Locations, ProxyVariables};
 pub use policy::{
-    Fulcio, Identity, KeySource, KeyType, Pki, PkiSubject, Policy, Refusal, Remap, Requirement, Rule,
-    RuleOrigin, SignedBy, SigstoreSigned, SigstoreSigner,
+    FileTransport, Fulcio, Identity, KeySource, KeyType, Pki, PkiSubject, Policy, Refusal, Remap,
+    Requirement, Rule, RuleOrigin, SignedBy, SigstoreSigned, SigstoreSigner,
 };
 pub use program::{ProgramError, ProgramLimits, ProgramOutput};
 pub use registries::{Mirror, Prefix, PullFromMirror, Registries, RegistryTable, Resolution, Skipped};

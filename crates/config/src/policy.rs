@@ -64,6 +64,30 @@ pub struct Policy {
 /// The requirements of each scope of a transport.
 type Rules = BTreeMap<String, Vec<Requirement>>;
 
+/// A transport of containers-transports(5) that keeps images in a file or a directory and is no OCI layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileTransport {
+    /// `dir:`.
+    Dir,
+    /// `oci-archive:`.
+    OciArchive,
+    /// `docker-archive:`.
+    DockerArchive,
+}
+
+impl FileTransport {
+    /// The name of the transport, without a colon.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dir => "dir",
+            Self::OciArchive => "oci-archive",
+            Self::DockerArchive => "docker-archive",
+        }
+    }
+}
+
 impl Policy {
     /// Reads a policy from text.
     ///
@@ -143,6 +167,19 @@ impl Policy {
     /// The directory must be an absolute path without symbolic links.
     pub fn rule_for_layout(&self, directory: &Path) -> Rule<'_> {
         self.rule("oci", &scope::of_layout(directory))
+    }
+
+    /// The rule for an image in a file or directory: of `dir` and `oci-archive` the rule for its path or for the nearest
+    /// directory above it, else the transport's own default or the policy's. For `docker-archive` only defaults count,
+    /// as upstream.
+    ///
+    /// The path must be absolute and without symbolic links.
+    pub fn rule_for_file(&self, transport: FileTransport, path: &Path) -> Rule<'_> {
+        let scopes = match transport {
+            FileTransport::Dir | FileTransport::OciArchive => scope::of_layout(path),
+            FileTransport::DockerArchive => Vec::new(),
+        };
+        self.rule(transport.as_str(), &scopes)
     }
 
     /// A warning if the policy has a rule for `docker.io/alpine` while the image to judge is

@@ -153,8 +153,12 @@ pub enum Location {
     Repository(Repository),
     /// A directory of this machine.
     Directory(std::path::PathBuf),
-    /// An archive file of this machine, such as `podman save` writes.
+    /// A directory of this machine with one image, as Skopeo's transport `dir:` keeps it.
+    ImageDirectory(std::path::PathBuf),
+    /// An archive file of this machine with an OCI image layout.
     Archive(std::path::PathBuf),
+    /// An archive file of this machine that is read as `docker save` writes it.
+    DockerArchive(std::path::PathBuf),
     /// The memory of this process.
     Memory,
 }
@@ -163,7 +167,10 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Repository(repository) => fmt::Display::fmt(repository, f),
-            Self::Directory(path) | Self::Archive(path) => fmt::Display::fmt(&path.display(), f),
+            Self::Directory(path)
+            | Self::ImageDirectory(path)
+            | Self::Archive(path)
+            | Self::DockerArchive(path) => fmt::Display::fmt(&path.display(), f),
             Self::Memory => f.write_str("memory"),
         }
     }

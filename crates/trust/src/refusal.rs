@@ -239,7 +239,7 @@ impl Details {
     fn name(&self) -> String {
         match &self.image {
             Some(ImageName::Reference(reference)) => reference.to_string(),
-            Some(ImageName::Layout(directory)) => directory.display().to_string(),
+            Some(ImageName::Layout(path) | ImageName::File { path, .. }) => path.display().to_string(),
             Some(ImageName::Unnamed) | None => "the image".to_owned(),
         }
     }

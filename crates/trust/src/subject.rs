@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use wharf_config::FileTransport;
 use wharf_content::Manifest;
 use wharf_reference::{Digest, Reference};
 
@@ -13,6 +14,14 @@ pub enum ImageName {
     /// An image of an OCI layout. It has no name that a signature could be for, so that `exactReference` and
     /// `exactRepository` alone can be met. The directory is an absolute path without symbolic links.
     Layout(PathBuf),
+    /// An image in a file or a directory that is no OCI layout. It has no name that a signature could be for either. The
+    /// path is absolute and without symbolic links.
+    File {
+        /// The transport, which selects the rules.
+        transport: FileTransport,
+        /// The file or directory.
+        path: PathBuf,
+    },
     /// An image that no rule but the default of the policy is for, such as one in memory. It has no name that
     /// a signature could be for either.
     Unnamed,

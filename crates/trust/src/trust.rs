@@ -174,6 +174,7 @@ impl Trust {
         self.policy.as_ref().map(|policy| match name {
             ImageName::Reference(reference) => policy.rule_for(&crate::identity::intended(reference)),
             ImageName::Layout(directory) => policy.rule_for_layout(directory),
+            ImageName::File { transport, path } => policy.rule_for_file(*transport, path),
             ImageName::Unnamed => policy.default_rule(),
         })
     }

@@ -165,7 +165,7 @@ impl Source for Dir {
     }
 
     fn location(&self) -> Location {
-        Location::Directory(self.files.0.path().to_owned())
+        Location::ImageDirectory(self.files.0.path().to_owned())
     }
 }
 

@@ -377,7 +377,7 @@ impl Sink for DirWriter {
     }
 
     fn location(&self) -> Location {
-        Location::Directory(self.inner.path.clone())
+        Location::ImageDirectory(self.inner.path.clone())
     }
 }
 

@@ -79,6 +79,8 @@ struct Inner {
     blobs: HashMap<Digest, (u64, u64)>,
     /// Manifests that were made, as the archive has none.
     made: HashMap<Digest, Manifest>,
+    /// True if the images are those of `manifest.json`.
+    is_docker: bool,
 }
 
 impl Archive {
@@ -164,6 +166,7 @@ impl Inner {
             images,
             blobs,
             made: HashMap::new(),
+            is_docker: false,
         })
     }
 
@@ -313,7 +316,12 @@ impl Source for Archive {
     }
 
     fn location(&self) -> Location {
-        Location::Archive(self.inner.members.path().to_owned())
+        let path = self.inner.members.path().to_owned();
+        if self.inner.is_docker {
+            Location::DockerArchive(path)
+        } else {
+            Location::Archive(path)
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn read(members: Members) -> Result<Inner, Error> {
         images,
         blobs,
         made,
+        is_docker: true,
     })
 }
 

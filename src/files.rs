@@ -1,0 +1,11 @@
+//! Images in directories and archives, by the feature `archive`.
+
+#[cfg(feature = "archive")]
+mod supported;
+#[cfg(not(feature = "archive"))]
+mod unsupported;
+
+#[cfg(feature = "archive")]
+pub(crate) use self::supported::{create_archive, create_directory, open_archive, open_directory};
+#[cfg(not(feature = "archive"))]
+pub(crate) use self::unsupported::{create_archive, create_directory, open_archive, open_directory};
