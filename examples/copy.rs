@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgAction, Parser};
 use wharf::{Client, Credential, Error, ErrorKind, ImageLocation, Registry};
@@ -47,6 +47,11 @@ struct Arguments {
     #[cfg(feature = "trust")]
     #[command(flatten)]
     signing: common::signing::Signing,
+    #[command(flatten)]
+    changes: common::changes::Changes,
+    /// Write the digest of the copy to this file
+    #[arg(long, value_name = "FILE")]
+    digestfile: Option<PathBuf>,
 }
 
 /// The registry of a side, and the login and the judgement of certificates that were given for it.
@@ -109,13 +114,35 @@ async fn copy(arguments: Arguments) -> Result<(), Error> {
     let options = arguments.signatures.apply(options, arguments.carry_signatures);
     #[cfg(feature = "trust")]
     let options = arguments.signing.apply(options)?;
-    let copied = client
-        .copy_to_with(&arguments.source, &destination, &arguments.destination, options)
-        .await?;
+    let options = arguments.changes.apply(options);
+    let (from, to) = (&arguments.source, &arguments.destination);
+    let recipe = arguments.changes.recipe()?;
+    if recipe.is_some() && arguments.carry_signatures {
+        let message =
+            "the signatures of an image do not fit what it is changed to: leave out --carry-signatures";
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
+    let copied = match recipe {
+        Some(recipe) => {
+            client
+                .convert_to_with(from, &destination, to, &recipe, options)
+                .await?
+        }
+        None => client.copy_to_with(from, &destination, to, options).await?,
+    };
     if let Some(platform) = copied.report().platform() {
         arguments
             .transfer
             .note(format_args!("copied the image for {platform}"));
+    }
+    for remark in copied.changes().map(common::changes::remarks).unwrap_or_default() {
+        arguments.transfer.note(remark);
+    }
+    if let Some(file) = &arguments.digestfile {
+        std::fs::write(file, copied.digest().as_str()).map_err(|error| {
+            let message = format!("the image is copied, but {} cannot be written", file.display());
+            Error::new(ErrorKind::Storage, message).with_source(error)
+        })?;
     }
     common::print(copied.digest())
 }

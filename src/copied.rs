@@ -15,20 +15,38 @@ use crate::policy::Admission;
 #[derive(Debug, Clone)]
 pub struct Copied {
     report: Report,
+    #[cfg(feature = "images")]
+    changes: Option<Box<wharf_image::Report>>,
     #[cfg(feature = "trust")]
     verdicts: Vec<wharf_trust::Verdict>,
 }
 
 impl Copied {
-    #[cfg(feature = "trust")]
+    #[cfg_attr(
+        not(feature = "trust"),
+        expect(unused_variables, reason = "there is nothing in it")
+    )]
     pub(crate) fn new(report: Report, admission: Admission) -> Self {
-        let verdicts = admission.into_verdicts();
-        Self { report, verdicts }
+        Self {
+            report,
+            #[cfg(feature = "images")]
+            changes: None,
+            #[cfg(feature = "trust")]
+            verdicts: admission.into_verdicts(),
+        }
     }
 
-    #[cfg(not(feature = "trust"))]
-    pub(crate) const fn new(report: Report, _: Admission) -> Self {
-        Self { report }
+    #[cfg(feature = "images")]
+    pub(crate) fn with_changes(mut self, changes: wharf_image::Report) -> Self {
+        self.changes = Some(Box::new(changes));
+        self
+    }
+
+    /// What was changed on the way, and what was lost; `None` for an image that was copied as it is.
+    #[cfg(feature = "images")]
+    #[must_use]
+    pub fn changes(&self) -> Option<&wharf_image::Report> {
+        self.changes.as_deref()
     }
 
     /// The digest of the image at the destination, or of the index if it was copied as a whole.

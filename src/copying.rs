@@ -2,12 +2,14 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use wharf_content::{Error, ErrorKind, Name};
+use wharf_content::{Error, ErrorKind, Name, Sink, Source, Target};
 use wharf_copy::Options;
+use wharf_reference::Reference;
 use wharf_store::Layout;
 
 use crate::{
     Client, Copied, ImageLocation, IntoImageLocation, StoreImage, files,
+    policy::Admission,
     push::{as_pinned, tagged},
     reading::OpenedImage,
     waiting::copy,
@@ -114,43 +116,97 @@ impl Client {
         to: impl IntoImageLocation,
         options: impl Into<Options>,
     ) -> Result<Copied, Error> {
-        let (from, to, options) = (from.into_location()?, to.into_location()?, options.into());
+        // Boxed, because these futures are large.
+        let ends = Box::pin(self.ends(from, destination, to, options.into())).await?;
+        let Ends {
+            source,
+            target,
+            admission,
+            sink,
+            options,
+            written,
+        } = ends;
+        let copied = Box::pin(copy(source, sink, &target, options, admission)).await?;
+        written.finish(copied).await
+    }
+
+    /// Opens both ends of a copy, of an image that the policy may admit.
+    pub(crate) async fn ends(
+        &self,
+        from: impl IntoImageLocation,
+        destination: &Self,
+        to: impl IntoImageLocation,
+        options: Options,
+    ) -> Result<Ends, Error> {
+        let (from, to) = (from.into_location()?, to.into_location()?);
         let named = stored_as(&from, &to)?;
         let OpenedImage { source, target, .. } = self.open(&from).await?;
         let admission = self.inner.guard.admit(&source, &target)?;
-        match to {
+        let with_name = |options: Options| match &named {
+            Some(name) => options.with_name(name.clone()),
+            None => options,
+        };
+        let (sink, options, written): (Arc<dyn Sink>, _, _) = match to {
             ImageLocation::Registry(reference) => {
                 let reference = reference.or_latest();
                 let sink = destination.inner.client.remote(&reference.repository());
                 let options = tagged(options, &reference)?;
-                let copied = copy(source, Arc::new(sink), &target, options, admission).await?;
-                as_pinned(copied, &reference)
+                (Arc::new(sink), options, Written::Pushed(reference))
             }
             ImageLocation::Store { directory, .. } => {
-                let options = match named {
-                    Some(name) => options.with_name(name),
-                    None => options,
-                };
                 let sink = Layout::create(directory).await?.pinned();
-                copy(source, Arc::new(sink), &target, options, admission).await
+                (Arc::new(sink), with_name(options), Written::Stored)
             }
             ImageLocation::Directory(path) => {
-                let sink = files::create_directory(&path, &source.location()).await?;
-                let options = options.without_name();
-                let copied = copy(source, sink.sink(), &target, options, admission).await?;
-                sink.finish().await?;
-                Ok(copied)
+                let file = files::create_directory(&path, &source.location()).await?;
+                (file.sink(), options.without_name(), Written::File(file))
             }
             ImageLocation::Archive { path, form, .. } => {
-                let sink = files::create_archive(&path, form).await?;
+                let file = files::create_archive(&path, form).await?;
                 // The members stand in the order of the plan, whatever each blob takes.
-                let options = options.with_concurrency(NonZeroUsize::MIN);
-                let options = match named {
-                    Some(name) => options.with_name(name),
-                    None => options,
-                };
-                let copied = copy(source, sink.sink(), &target, options, admission).await?;
-                sink.finish().await?;
+                let options = with_name(options.with_concurrency(NonZeroUsize::MIN));
+                (file.sink(), options, Written::File(file))
+            }
+        };
+        Ok(Ends {
+            source,
+            target,
+            admission,
+            sink,
+            options,
+            written,
+        })
+    }
+}
+
+/// Both ends of a copy.
+pub(crate) struct Ends {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) target: Target,
+    pub(crate) admission: Admission,
+    pub(crate) sink: Arc<dyn Sink>,
+    /// With the name of the result in the sink.
+    pub(crate) options: Options,
+    pub(crate) written: Written,
+}
+
+/// What a copy is written to, and what ends it.
+pub(crate) enum Written {
+    /// A registry, under this reference.
+    Pushed(Reference),
+    Stored,
+    /// A directory or archive, which appears at its path when it is finished.
+    File(files::Created),
+}
+
+impl Written {
+    /// Ends a copy that succeeded.
+    pub(crate) async fn finish(self, copied: Copied) -> Result<Copied, Error> {
+        match self {
+            Self::Pushed(reference) => as_pinned(copied, &reference),
+            Self::Stored => Ok(copied),
+            Self::File(file) => {
+                file.finish().await?;
                 Ok(copied)
             }
         }

@@ -5,6 +5,8 @@ mod arguments;
 mod builder;
 mod certificates;
 mod client;
+#[cfg(feature = "images")]
+mod converting;
 mod copied;
 mod copying;
 mod files;
@@ -34,6 +36,8 @@ pub use wharf_content as content;
 pub use wharf_copy as copy;
 pub use wharf_distribution as distribution;
 pub use wharf_http as http;
+#[cfg(feature = "images")]
+pub use wharf_image as image;
 pub use wharf_reference as reference;
 pub use wharf_store as store;
 #[cfg(feature = "trust")]

@@ -23,13 +23,16 @@ pub(crate) async fn copy(
     options: Options,
     admission: Admission,
 ) -> Result<Copied, Error> {
-    let watch = Arc::new(Watch::new(Arc::clone(options.progress())));
-    let options = admission
-        .apply(options)
-        .with_progress_listener(Arc::clone(&watch));
-    let copied = wharf_copy::copy(source, sink, target, options);
-    let report = watch.during(copied).await?;
+    let options = admission.apply(options);
+    let report = reported(options, |options| wharf_copy::copy(source, sink, target, options)).await?;
     Ok(Copied::new(report, admission))
+}
+
+/// Runs an operation with options that report its long waits to their listener.
+pub(crate) async fn reported<F: Future>(options: Options, operation: impl FnOnce(Options) -> F) -> F::Output {
+    let watch = Arc::new(Watch::new(Arc::clone(options.progress())));
+    let options = options.with_progress_listener(Arc::clone(&watch));
+    watch.during(operation(options)).await
 }
 
 /// Forwards events, and reports when there have been none for a while.

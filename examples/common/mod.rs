@@ -1,6 +1,7 @@
 //! What the examples share: the flags that Podman and Skopeo users know, exit codes and errors in words.
 #![allow(dead_code, reason = "each example uses a part")]
 
+pub(crate) mod changes;
 mod network;
 mod progress;
 mod report;

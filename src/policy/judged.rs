@@ -140,6 +140,15 @@ impl Admission {
         }
     }
 
+    /// Adds the gate to the options of a preparation.
+    #[cfg(feature = "images")]
+    pub(crate) fn apply_before_change(&self, options: wharf_image::Options) -> wharf_image::Options {
+        match &self.0 {
+            Some(gate) => options.with_gate(Arc::clone(gate)),
+            None => options,
+        }
+    }
+
     /// The verdicts about the images that the gate admitted.
     pub(crate) fn into_verdicts(self) -> Vec<Verdict> {
         let gate = self.0;

@@ -65,4 +65,9 @@ impl Admission {
     pub(crate) const fn apply(&self, options: Options) -> Options {
         options
     }
+
+    #[cfg(feature = "images")]
+    pub(crate) const fn apply_before_change(&self, options: wharf_image::Options) -> wharf_image::Options {
+        options
+    }
 }

@@ -406,6 +406,31 @@ fn signing_adds_few_crates_and_none_twice() {
     assert!((1..=MOST_CRATES_OF_SIGN).contains(&added.len()), "{added:?}");
 }
 
+#[test]
+fn images_are_changed_with_few_crates_and_none_by_default() {
+    let default = tree(&["--package=wharf"]);
+    let added = |features: &str| {
+        let all = tree(&["--package=wharf", features]);
+        let added = all.into_keys().filter(|name| !default.contains_key(name));
+        added.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        added("--features=images"),
+        ["wharf-image", "wharf-layer", "zlib-rs"]
+    );
+    assert_eq!(
+        added("--features=zstd"),
+        [
+            "wharf-image",
+            "wharf-layer",
+            "zlib-rs",
+            "zstd",
+            "zstd-safe",
+            "zstd-sys"
+        ]
+    );
+}
+
 /// The crates that a package brings, with their versions, as `cargo tree -e normal` counts them on this platform.
 fn tree(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     let tree = [

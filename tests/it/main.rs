@@ -9,6 +9,7 @@
 
 mod caches;
 mod client;
+mod converting;
 mod credential_stores;
 mod dependencies;
 mod documents;

@@ -99,6 +99,12 @@ impl Options {
         self
     }
 
+    /// The images of an index that are copied.
+    #[must_use]
+    pub const fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
     /// Copies referrers of the image, too.
     #[must_use]
     pub fn with_referrers(mut self, referrers: Referrers) -> Self {
@@ -177,6 +183,12 @@ impl Options {
     pub const fn with_max_size(mut self, bytes: u64) -> Self {
         self.max_size = Some(bytes);
         self
+    }
+
+    /// The most bytes that the image may have, if there is a limit.
+    #[must_use]
+    pub const fn max_size(&self) -> Option<u64> {
+        self.max_size
     }
 
     /// Sets the function that receives the events of the copy, instead of another listener. It is called from

@@ -1,0 +1,104 @@
+//! Changes images as they are copied.
+
+use std::sync::Arc;
+
+use wharf_content::Error;
+use wharf_copy::{Options, Selection};
+use wharf_image::{Recipe, prepare};
+
+use crate::{
+    Client, Copied, IntoImageLocation,
+    copying::{Ends, Written},
+    waiting::reported,
+};
+
+impl Client {
+    /// Copies an image as [`Client::copy`] does, and changes it on the way.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::image::{Format, Layers, Recipe};
+    ///
+    /// let recipe = Recipe::new().format(Format::Oci).layers(Layers::Compressed);
+    /// let copied = client.convert("docker://quay.io/fedora/fedora:latest", "oci:images:fedora", &recipe).await?;
+    /// for loss in copied.changes().map_or(&[][..], |changes| changes.losses()) {
+    ///     println!("lost: {loss}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The trust policy judges the original. Signatures and other referrers of an image that changes are not copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::copy`] and [`prepare`].
+    pub async fn convert(
+        &self,
+        from: impl IntoImageLocation,
+        to: impl IntoImageLocation,
+        recipe: &Recipe,
+    ) -> Result<Copied, Error> {
+        self.convert_to_with(from, self, to, recipe, Options::default())
+            .await
+    }
+
+    /// As [`Client::convert`], written with another client and with options, as [`Client::copy_to_with`] takes them. A
+    /// platform of the options is selected before anything is changed.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::{Selection, image::{Format, Recipe}};
+    ///
+    /// let (from, to) = ("docker://quay.io/fedora/fedora:latest", "docker://registry.example.com/fedora:latest");
+    /// let recipe = Recipe::new().format(Format::Docker);
+    /// client.convert_to_with(from, &client, to, &recipe, Selection::All).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::convert`]; [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if the destination is given
+    /// by a digest, and the recipe changes the image.
+    pub async fn convert_to_with(
+        &self,
+        from: impl IntoImageLocation,
+        destination: &Self,
+        to: impl IntoImageLocation,
+        recipe: &Recipe,
+        options: impl Into<Options>,
+    ) -> Result<Copied, Error> {
+        // Boxed, because the future of a copy is large as it is.
+        let ends = Box::pin(self.ends(from, destination, to, options.into())).await?;
+        let Ends {
+            source,
+            target,
+            admission,
+            sink,
+            mut options,
+            written,
+        } = ends;
+        let mut recipe = recipe.clone();
+        if matches!(&written, Written::Pushed(reference) if reference.has_digest()) {
+            recipe = recipe.preserve(true);
+        }
+        if let Selection::Platform(platform) = options.selection() {
+            recipe = recipe.select(platform.clone());
+            options = options.with_selection(Selection::All);
+        }
+        let mut settings = admission.apply_before_change(wharf_image::Options::default());
+        if let Some(limit) = options.max_size() {
+            settings = settings.with_max_size(limit);
+        }
+        let (report, changes) = reported(options, async |options| {
+            let prepared = prepare(source, Arc::clone(&sink), &target, &recipe, &settings).await?;
+            let (changes, target) = (prepared.report().clone(), prepared.target());
+            let report = wharf_copy::copy(Arc::new(prepared), sink, &target, options).await?;
+            Ok::<_, Error>((report, changes))
+        })
+        .await?;
+        let copied = Copied::new(report, admission).with_changes(changes);
+        written.finish(copied).await
+    }
+}
