@@ -15,7 +15,7 @@
 //!
 //! [`prepare`] works a [`Recipe`] off before anything is copied: it returns a [`Prepared`], a source of which all
 //! digests are known, so that a copy moves the changed image as any other. Content that no step touches keeps its
-//! bytes and is read from the original. [`ConfigDocument`] edits a config of an image without changing what is not
+//! bytes and is read from the original. [`validate`] checks an image and lists what is wrong. [`ConfigDocument`] edits a config of an image without changing what is not
 //! edited.
 //!
 //! The same image and recipe give the same bytes with the same version of this crate, whatever the number of threads.
@@ -54,5 +54,6 @@ pub use prepare::prepare;
 pub use prepared::Prepared;
 pub use recipe::{Recipe, Scope};
 pub use report::{LayerChange, LayerOutcome, Report};
+pub use validate::{Check, Depth, Finding, Severity, validate};
 #[doc(no_inline)]
 pub use wharf_layer::{Codec, Level, Limits};

@@ -7,7 +7,7 @@ mod run;
 
 pub use memo::{Memo, MemoEntry, MemoKey, MemoryMemo};
 pub(crate) use plan::{Job, Jobs, plan, touches};
-pub(crate) use recode::{Recoder, Reopen};
+pub(crate) use recode::{Recoder, Reopen, feed};
 pub(crate) use run::{Change, Replacements, run};
 use wharf_layer::{Codec, Level};
 

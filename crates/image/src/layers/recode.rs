@@ -48,18 +48,8 @@ impl Recoder {
     pub(crate) async fn open(&self, job: &Job, skip: u64) -> Result<Recoded, Error> {
         let permit = Arc::clone(&self.encoders).acquire_owned().await;
         let permit = permit.map_err(|error| Error::wrap(ErrorKind::Cancelled, error))?;
-        let mut layer = self.layer(&job.layer).await?;
-        let (to_worker, mut from_source) = mpsc::channel(WAITING);
-        let feeder = tokio::spawn(async move {
-            while let Some(chunk) = layer.next().await {
-                let failed = chunk.is_err();
-                if to_worker.send(chunk.map(Some)).await.is_err() || failed {
-                    return;
-                }
-            }
-            // The end was reached, and the digest is right. If the channel just closes, neither is known.
-            let _ = to_worker.send(Ok(None)).await;
-        });
+        let layer = self.layer(&job.layer).await?;
+        let (mut from_source, feeder) = feed(layer);
         let (to_reader, output) = mpsc::channel(WAITING);
         let (to_report, decoded) = oneshot::channel();
         let (job, limits, threads) = (job.clone(), self.limits.clone(), self.threads);
@@ -82,7 +72,7 @@ impl Recoder {
         });
         let bytes = Output {
             receiver: output,
-            feeder: feeder.abort_handle(),
+            feeder,
             skip,
             ended: false,
         };
@@ -98,6 +88,22 @@ impl Recoder {
             None => self.source.blob(descriptor).await,
         }
     }
+}
+
+/// Reads a blob on a task of its own, for a blocking thread. After the end was reached, and the digest was found right,
+/// `None` is sent; a channel that just closes says nothing.
+pub(crate) fn feed(mut blob: Blob) -> (mpsc::Receiver<Result<Option<Bytes>, Error>>, AbortHandle) {
+    let (to_worker, from_source) = mpsc::channel(WAITING);
+    let feeder = tokio::spawn(async move {
+        while let Some(chunk) = blob.next().await {
+            let failed = chunk.is_err();
+            if to_worker.send(chunk.map(Some)).await.is_err() || failed {
+                return;
+            }
+        }
+        let _ = to_worker.send(Ok(None)).await;
+    });
+    (from_source, feeder.abort_handle())
 }
 
 /// What a blocking thread does for one layer.

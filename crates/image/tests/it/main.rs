@@ -18,3 +18,4 @@ mod properties;
 mod recipes;
 mod skopeo;
 mod support;
+mod validate;
