@@ -8,11 +8,12 @@ mod common;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use wharf::{Error, ErrorKind, reference::Written};
+use clap::{ArgGroup, Parser};
+use wharf::{Error, reference::Written};
 
 /// Sign an image of a registry; of an index, each of its images, too. The last line printed is its digest.
 #[derive(Parser)]
+#[command(group = ArgGroup::new("key").args(["sign_by", "sign_by_sigstore_private_key"]).required(true).multiple(true))]
 struct Arguments {
     /// What to sign
     #[arg(value_name = "REF", value_parser = common::reference)]
@@ -30,10 +31,6 @@ fn main() -> ExitCode {
 
 async fn sign(arguments: Arguments) -> Result<(), Error> {
     let signers = arguments.signing.signers()?;
-    if signers.is_empty() {
-        let message = "no key is named: use --sign-by or --sign-by-sigstore-private-key";
-        return Err(Error::new(ErrorKind::Invalid, message));
-    }
     let registry = arguments.reference.normalise().registry();
     let client = arguments.connection.client(Some(registry))?;
     let report = match arguments.signing.identity() {

@@ -73,13 +73,15 @@ impl Signing {
             signers.push(Signer::gpg(key, program));
         }
         if let Some(file) = &self.sign_by_sigstore_private_key {
-            let key = read(file)?;
+            let key = SecretFile::read(file).map_err(|problem| Error::wrap(ErrorKind::Invalid, problem))?;
             let passphrase = match &passphrase {
                 Some(passphrase) => passphrase.clone(),
                 None => ask(&format!("Passphrase for the key {}: ", file.display()))?,
             };
-            let signer = Signer::cosign(key, &passphrase);
+            let signer = Signer::cosign(&key, &passphrase);
             signers.push(signer.map_err(|problem| invalid(&file.display().to_string(), &problem))?);
+            // Another file, such as that of the public key, may be open to others.
+            warn(&key);
         }
         Ok(signers)
     }
@@ -96,9 +98,10 @@ impl Signing {
 
 /// The first line of a file.
 pub(crate) fn passphrase_in(file: &PathBuf) -> Result<Secret, Error> {
-    read(file)?
-        .passphrase()
-        .map_err(|problem| Error::wrap(ErrorKind::Invalid, problem))
+    let wrong = |problem| Error::wrap(ErrorKind::Invalid, problem);
+    let read = SecretFile::read(file).map_err(wrong)?;
+    warn(&read);
+    read.passphrase().map_err(wrong)
 }
 
 /// Asks for a secret that is not shown.
@@ -114,12 +117,11 @@ pub(crate) fn ask(prompt: &str) -> Result<Secret, Error> {
     }
 }
 
-fn read(file: &PathBuf) -> Result<SecretFile, Error> {
-    let read = SecretFile::read(file).map_err(|problem| Error::wrap(ErrorKind::Invalid, problem))?;
-    if let Some(warning) = read.warning() {
+/// Warns about a secret that others can read.
+fn warn(file: &SecretFile) {
+    if let Some(warning) = file.warning() {
         note(format_args!("warning: {warning}"));
     }
-    Ok(read)
 }
 
 fn invalid(what: &str, problem: &Problem) -> Error {

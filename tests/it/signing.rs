@@ -181,7 +181,11 @@ async fn a_copy_that_is_signed_on_its_way_is_accepted_where_it_is() {
         .ok();
     scene.verify(&other, &public).await.fails(
         1,
-        &["Signature for identity \"registry.example/app:1\" is not accepted"],
+        &[
+            "Signature for identity \"registry.example/app:1\" is not accepted",
+            &format!("; the image is {other}: set signedIdentity"),
+            "remapIdentity",
+        ],
     );
 }
 
@@ -224,10 +228,16 @@ async fn a_key_of_gpg_signs_to_the_lookaside_store() {
     let verdict: serde_json::Value = serde_json::from_str(&scene.verify(&name, public).await.ok()).unwrap();
     assert_eq!(verdict["signatures"][0]["signer"], key);
     let unknown = ["--sign-by", &"0".repeat(40), "--gpg-home", home_text, &name];
+    let refused = scene.run("sign", &unknown).await;
+    assert!(!refused.stderr.contains("complete"), "{}", refused.stderr);
+    let digest = digest(&scene, &name).await;
+    let unsigned = format!("{}@{digest} was not signed", name.trim_end_matches(":1"));
+    refused.fails(1, &[&unsigned, "it has no such key"]);
+    let nowhere = ["--sign-by", key, "--gpg-home", "/nonexistent/home", &name];
     scene
-        .run("sign", &unknown)
+        .run("sign", &nowhere)
         .await
-        .fails(1, &["it has no such key"]);
+        .fails(1, &["there is no home directory /nonexistent/home"]);
     Command::new("gpgconf")
         .args(["--homedir", home_text, "--kill", "all"])
         .status()
@@ -237,7 +247,7 @@ async fn a_key_of_gpg_signs_to_the_lookaside_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_cannot_be_used_are_told_of() {
     let scene = Scene::new().await;
-    let [private, _, passphrase] = scene.keys();
+    let [private, public, passphrase] = scene.keys();
     let name = scene.name("app:1");
     let wrong = scene.sandbox.write("wrong", "wrong-horse\n");
     let wrong = wrong.to_str().unwrap().to_owned();
@@ -271,6 +281,9 @@ async fn keys_that_cannot_be_used_are_told_of() {
         .await
         .fails(1, &["missing cannot be read"]);
     sign(&passphrase, &passphrase, &[]).await.fails(1, &["PEM"]);
+    let refused = sign(&public, &passphrase, &[]).await;
+    assert!(!refused.stderr.contains("chmod"), "{}", refused.stderr);
+    refused.fails(1, &["PUBLIC KEY"]);
     sign(&private, &passphrase, &["--sign-by", "x"])
         .await
         .fails(1, &["--sign-passphrase-file is for one key"]);
@@ -279,7 +292,10 @@ async fn keys_that_cannot_be_used_are_told_of() {
         .run("sign", &bare)
         .await
         .fails(1, &["there is no terminal to ask for a passphrase"]);
-    scene.run("sign", &[&name]).await.fails(1, &["no key is named"]);
+    scene
+        .run("sign", &[&name])
+        .await
+        .fails(2, &["--sign-by", "--sign-by-sigstore-private-key"]);
     for identity in ["registry.example/app", "app:1", "x"] {
         let refused = sign(&private, &passphrase, &["--sign-identity", identity]).await;
         assert_eq!(refused.code, Some(2), "{refused:?}");
@@ -290,9 +306,16 @@ async fn keys_that_cannot_be_used_are_told_of() {
     scene
         .sandbox
         .write("registries.d/default.yaml", "default-docker: {}\n");
-    sign(&private, &passphrase, &[])
-        .await
-        .fails(1, &["use-sigstore-attachments"]);
+    let refused = sign(&private, &passphrase, &[]).await;
+    let named = refused.stderr.matches("use-sigstore-attachments").count();
+    assert_eq!(named, 1, "{}", refused.stderr);
+    refused.fails(
+        1,
+        &[
+            "use-sigstore-attachments: true is missing in the section default-docker at ",
+            "default.yaml:1",
+        ],
+    );
 }
 
 fn requirement(pair: &KeyPair) -> Requirement {

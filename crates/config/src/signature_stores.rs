@@ -61,7 +61,7 @@ impl SignatureStores {
     ///
     /// # Errors
     ///
-    /// Any file that cannot be read or is invalid, with file, line and key, and
+    /// Any file that cannot be read (a directory with the name of a file, too) or is invalid, with file, line and key, and
     /// [`ConfigErrorKind::Conflict`] for two files with a section for the same scope.
     pub fn load(locations: &Locations) -> Result<Self, ConfigError> {
         let mut stores = Self {

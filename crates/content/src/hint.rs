@@ -193,7 +193,7 @@ impl fmt::Display for Hint {
                 "check where registries.d says that signatures are; a web server must answer 404 for one that it does not have",
             ),
             Self::ConfigureSignatureStore => f.write_str(
-                "registries.d says where signatures are written: lookaside-staging names a directory, and use-sigstore-attachments enables attachments",
+                "change registries.d, which says where signatures are written",
             ),
         }
     }

@@ -4,7 +4,7 @@ use wharf_config::{Requirement, RuleOrigin, SigstoreSigner};
 use wharf_content::{Error, Signature};
 use wharf_reference::Digest;
 
-use crate::{Examined, ImageName};
+use crate::{Examined, ImageName, identity, reason::ReasonKind};
 
 /// The most reasons that are printed.
 const MAX_REASONS: usize = 10;
@@ -299,6 +299,25 @@ impl Details {
         }
     }
 
+    /// The name that a signature of another name would have to have, and the keys that accept others.
+    fn other_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut examined = self.examined.iter();
+        if !examined.any(|examined| examined.reason().kind() == ReasonKind::Identity) {
+            return Ok(());
+        }
+        match &self.image {
+            Some(ImageName::Reference(reference)) => write!(
+                f,
+                "; the image is {}: set signedIdentity of the requirement to accept another name, or its type \
+                 remapIdentity for copies of another registry's images",
+                identity::intended(reference)
+            ),
+            _ => f.write_str(
+                "; the image has no name here: set signedIdentity of the requirement to the one that is signed",
+            ),
+        }
+    }
+
     /// The line that a policy lacks for images that were made on this host, which are hardly ever signed.
     fn way_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.image, &self.rule) {
@@ -352,6 +371,7 @@ impl fmt::Display for Refusal {
             f.write_str(": ")?;
         }
         details.why(f)?;
+        details.other_name(f)?;
         details.notes.iter().try_for_each(|note| write!(f, "; {note}"))?;
         details.way_out(f)
     }

@@ -5,9 +5,6 @@ use std::path::{Path, PathBuf};
 use super::layer::Part;
 use crate::{ConfigError, Generation, Locations, drop_in, file};
 
-/// The end of the name of every drop-in.
-const EXTENSION: &str = ".conf";
-
 /// A file that was found, with its content.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -54,7 +51,7 @@ fn find_podman6(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
             },
             |dir| vec![dir.to_owned()],
         );
-        for path in drop_in::masked(&dirs, EXTENSION)? {
+        for path in drop_in::masked(&dirs, drop_in::Kind::RegistriesConf)? {
             found.extend(read_optional(&path, Part::DropIn)?);
         }
     }
@@ -102,7 +99,7 @@ fn find_podman5(locations: &Locations) -> Result<Vec<Found>, ConfigError> {
         |dir| vec![dir.to_owned()],
     );
     for dir in dirs {
-        for (_, path) in drop_in::files(&dir, EXTENSION)? {
+        for (_, path) in drop_in::files(&dir, drop_in::Kind::RegistriesConf)? {
             found.extend(read_optional(&path, Part::DropIn)?);
         }
     }

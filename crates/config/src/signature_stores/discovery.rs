@@ -4,9 +4,6 @@ use std::path::PathBuf;
 
 use crate::{ConfigError, Generation, Locations, drop_in};
 
-/// The end of the name of every file.
-const EXTENSION: &str = ".yaml";
-
 pub(super) fn find(locations: &Locations) -> Result<Vec<PathBuf>, ConfigError> {
     let dirs = match (locations.explicit_registries_d(), locations.generation()) {
         (Some(dir), _) => vec![dir.to_owned()],
@@ -21,5 +18,5 @@ pub(super) fn find(locations: &Locations) -> Result<Vec<PathBuf>, ConfigError> {
             user.filter(|dir| dir.exists()).or(system).into_iter().collect()
         }
     };
-    drop_in::masked(&dirs, EXTENSION)
+    drop_in::masked(&dirs, drop_in::Kind::RegistriesD)
 }

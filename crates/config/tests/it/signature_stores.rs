@@ -183,6 +183,31 @@ const CASES: &[Case] = &[
         |host, locations| locations.with_registries_d(host.path("d")),
         Err(Unreadable),
     ),
+    // A directory with the name of a file cannot be read.
+    (
+        &[("etc/containers/registries.d/a.yaml/b.yaml", A)],
+        plain,
+        Err(Unreadable),
+    ),
+    (
+        &[("d/x.yaml/README", ""), ("d/y.yaml", A)],
+        |host, locations| locations.with_registries_d(host.path("d")),
+        Err(Unreadable),
+    ),
+    (
+        &[("root/.config/containers/registries.d/a.yaml/b", "")],
+        classic,
+        Err(Unreadable),
+    ),
+    (
+        &[
+            ("root/.config/containers/registries.d/a.yaml/b", ""),
+            ("etc/containers/registries.d/a.yaml", A),
+        ],
+        plain,
+        Err(Unreadable),
+    ),
+    (&[("etc/containers/registries.d/sub/a.yaml", "{")], plain, Ok(&[])),
     // One directory.
     (
         &[

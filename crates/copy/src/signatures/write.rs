@@ -15,7 +15,16 @@ impl Plan {
         let signers = &self.options.signatures.signers;
         let stored = self.options.signatures.name(&ends.sink.location(), name);
         let written = plan.write(ends, stored.as_deref(), signers).await;
-        written.map_err(|error| unsigned(&ends.sink.location(), name, self.root.digest(), error))
+        written.map_err(|error| {
+            let (root, sink) = (self.root.digest(), ends.sink.location());
+            // The reason is the cause of the error, and not repeated here.
+            let message = if name.is_none() && ends.source.location() == sink {
+                format!("{sink}@{root} was not signed")
+            } else {
+                incomplete(&sink, name, root)
+            };
+            Error::new(error.kind(), message).with_source(error)
+        })
     }
 }
 
@@ -77,11 +86,8 @@ async fn sign(signer: &Arc<dyn Sign>, manifest: &Digest, identity: &Reference) -
     })?
 }
 
-/// The error of a copy whose image is complete and whose signatures are not.
-fn unsigned(sink: &Location, name: Option<&Name>, root: &Digest, error: Error) -> Error {
+/// The text about a copy whose image is complete and whose signatures are not.
+fn incomplete(sink: &Location, name: Option<&Name>, root: &Digest) -> String {
     let named = name.map_or(String::new(), |name| format!(" as {name}"));
-    // The reason is the cause of the error, and not repeated here.
-    let message =
-        format!("{root} is complete in {sink}{named}, but its signatures are not; the same copy adds them");
-    Error::new(error.kind(), message).with_source(error)
+    format!("{root} is complete in {sink}{named}, but its signatures are not; the same copy adds them")
 }

@@ -504,6 +504,37 @@ async fn a_failure_of_signing_leaves_the_image_complete_and_unsigned() {
     }
 }
 
+/// Such a copy moves nothing, so that it left nothing complete.
+#[tokio::test]
+async fn a_copy_onto_itself_that_fails_says_that_the_image_was_not_signed() {
+    let store = sink(everything());
+    let root = image(&store, &[]);
+    let signers = |name: Option<Name>| {
+        let pen = Pen {
+            fails_at: Some(0),
+            ..Pen::of(Wanted::SIMPLE)
+        };
+        let identity = Reference::parse(&format!("{REPOSITORY}:x")).unwrap();
+        let options = name.map_or_else(Options::default, |name| Options::default().with_name(name));
+        options.with_signers([pen]).with_sign_identity(identity)
+    };
+    for (name, expected) in [
+        (None, format!("{REPOSITORY}@{} was not signed", root.digest())),
+        (
+            Some("1.0"),
+            format!(
+                "{} is complete in {REPOSITORY} as 1.0, but its signatures are not; the same copy adds them",
+                root.digest()
+            ),
+        ),
+    ] {
+        let name = name.map(|name| Name::parse(name).unwrap());
+        let error = copied(&store, &store, signers(name)).await.unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.inner().unwrap().to_string(), "the key is locked");
+    }
+}
+
 /// The copy is dropped at each of its await points: signatures are there only for a complete and named image.
 #[tokio::test]
 async fn a_copy_given_up_at_any_point_has_no_signature_without_its_image() {

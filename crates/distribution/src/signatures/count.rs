@@ -134,7 +134,13 @@ fn unread_simple(store: &SignatureStore, repository: &Repository) -> Option<Stri
 
 /// The reason why attachments are not looked for.
 fn unread_attachments(store: &SignatureStore, repository: &Repository) -> String {
-    let setting = match (store.attachments_origin(), store.section()) {
+    let setting = disabled_attachments(store, repository);
+    format!("sigstore attachments were not looked for: {setting}")
+}
+
+/// The setting of registries.d that disables attachments, or the section that has none.
+pub(super) fn disabled_attachments(store: &SignatureStore, repository: &Repository) -> String {
+    match (store.attachments_origin(), store.section()) {
         (Some(origin), _) => format!("use-sigstore-attachments is false at {origin}"),
         (None, Some((scope, origin))) => {
             format!("use-sigstore-attachments: true is missing in the section {scope} at {origin}")
@@ -142,6 +148,5 @@ fn unread_attachments(store: &SignatureStore, repository: &Repository) -> String
         (None, None) => {
             format!("no file of registries.d has use-sigstore-attachments: true for {repository}")
         }
-    };
-    format!("sigstore attachments were not looked for: {setting}")
+    }
 }

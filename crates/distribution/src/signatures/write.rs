@@ -5,7 +5,10 @@ use wharf_config::{Lookaside, LookasideFile, SignatureStore};
 use wharf_content::{Blob, Descriptor, ErrorKind, Hint, Signature, Wanted};
 use wharf_reference::{Digest, Reference, Repository, Tag};
 
-use super::staging::{self, Unwritten};
+use super::{
+    count::disabled_attachments,
+    staging::{self, Unwritten},
+};
 use crate::{
     Remote,
     endpoint::Endpoint,
@@ -44,11 +47,9 @@ impl Remote {
             Err(error.with_hint(Hint::ConfigureSignatureStore))
         };
         if kinds.attachments && !store.attachments() {
-            let stated = store.attachments_origin();
-            let stated = stated.map_or(String::new(), |line| format!(" ({line})"));
-            return refuse(format!(
-                "the configuration does not enable sigstore attachments for it: use-sigstore-attachments is not true{stated}"
-            ));
+            let repository = endpoint.repository.as_ref().unwrap_or(self.repository());
+            let setting = disabled_attachments(&store, repository);
+            return refuse(format!("sigstore attachments are not written: {setting}"));
         }
         if kinds.simple && !self.client().offers_signatures(&endpoint).await? {
             match store.write() {
@@ -61,7 +62,12 @@ impl Remote {
                          directory alone; lookaside-staging may name one"
                     ));
                 }
-                None => return refuse("no lookaside store is configured for it".to_owned()),
+                None => {
+                    return refuse(
+                        "no lookaside store is configured for it; lookaside-staging may name a directory"
+                            .to_owned(),
+                    );
+                }
             }
         }
         Ok(())

@@ -99,6 +99,14 @@ impl GpgProgram {
             let message = format!("{:?} names no key of gpg's", crate::bounded(key));
             return Err(Error::new(ErrorKind::Invalid, message));
         }
+        if let Some(home) = self.home.as_ref().filter(|home| !home.is_dir()) {
+            let message = format!(
+                "gpg cannot sign with the key {:?}: there is no home directory {}",
+                crate::bounded(key),
+                home.display().to_string().escape_debug()
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         let run = Run {
             gpg: self,
             program: self.program()?,

@@ -21,10 +21,10 @@ const MAX_SIZE: usize = 256 << 10;
 ///
 /// let passphrase = SecretFile::read("passphrase")?.passphrase()?;
 /// let key = SecretFile::read("cosign.key")?;
+/// let signer = Signer::cosign(&key, &passphrase)?;
 /// if let Some(warning) = key.warning() {
 ///     eprintln!("warning: {warning}");
 /// }
-/// let signer = Signer::cosign(&key, &passphrase)?;
 /// # Ok::<(), wharf_trust::Problem>(())
 /// ```
 pub struct SecretFile {

@@ -78,7 +78,9 @@ fn a_refusal_says_what_was_demanded_and_why_each_signature_does_not_count() {
         (
             vec![signature(&one, "registry.example/app:2")],
             format!(
-                "Signature for identity \"registry.example/app:2\" is not accepted (key {})",
+                "Signature for identity \"registry.example/app:2\" is not accepted (key {}); the image is \
+                 registry.example/app:1: set signedIdentity of the requirement to accept another name, or its type \
+                 remapIdentity for copies of another registry's images",
                 one.name()
             ),
         ),

@@ -290,9 +290,20 @@ async fn what_the_configuration_has_no_room_for_is_refused_before_anything_is_se
             "docker: {}",
             Wanted::ATTACHMENTS,
             None,
-            "use-sigstore-attachments is not true",
+            "no file of registries.d has use-sigstore-attachments: true for registry.example.test/team/app",
         ),
-        (off, Wanted::ATTACHMENTS, None, "line 1"),
+        (
+            off,
+            Wanted::ATTACHMENTS,
+            None,
+            "sigstore attachments are not written: use-sigstore-attachments is false at line 1",
+        ),
+        (
+            web,
+            Wanted::ATTACHMENTS,
+            None,
+            "use-sigstore-attachments: true is missing in the section registry.example.test at line 1",
+        ),
         (on, Wanted::ATTACHMENTS, None, ""),
         (
             on,
@@ -317,6 +328,8 @@ async fn what_the_configuration_has_no_room_for_is_refused_before_anything_is_se
         let error = scene.failed(accepted);
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.to_string().contains(words), "{words}: {error}");
+        let keys = error.to_string().matches("use-sigstore-attachments").count();
+        assert!(keys <= 1, "the setting is named once: {error}");
         assert_eq!(error.hint(), Some(&Hint::ConfigureSignatureStore));
         let signatures: Vec<Signature> = [simple("1"), attachment("1")]
             .into_iter()

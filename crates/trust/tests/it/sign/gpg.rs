@@ -223,6 +223,20 @@ fn keys_that_gpg_cannot_sign_with_are_refused_and_told_why() {
         let error = signed(&Signer::gpg(bad, home.program())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{bad:?}");
     }
-    let nowhere = home.program().with_home(PathBuf::from("/nonexistent/home"));
-    signed(&Signer::gpg(key.as_str(), nowhere)).unwrap_err();
+    let file = stranger.path().join("public");
+    for (home, words) in [
+        (
+            PathBuf::from("/nonexistent/home"),
+            "there is no home directory /nonexistent/home",
+        ),
+        (
+            PathBuf::from("nonexistent"),
+            "there is no home directory nonexistent",
+        ),
+        (file.clone(), file.to_str().unwrap()),
+    ] {
+        let error = signed(&Signer::gpg(key.as_str(), program().with_home(&home))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
 }
