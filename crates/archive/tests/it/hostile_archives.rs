@@ -389,7 +389,7 @@ async fn what_cannot_be_sought_is_refused_by_name() {
     for (name, bytes, part) in [
         ("gzip", gzip.finish().unwrap(), "gzip"),
         ("zstd", [b"\x28\xb5\x2f\xfd".as_slice(), &whole].concat(), "zstd"),
-        ("bzip2", [b"BZh9".as_slice(), &whole].concat(), "bzip2"),
+        ("bzip2", [b"BZh91AY&SY".as_slice(), &whole].concat(), "bzip2"),
         ("xz", [b"\xfd7zXZ\0".as_slice(), &whole].concat(), "xz"),
     ] {
         let path = scratch.path(name);
