@@ -28,6 +28,7 @@ mod short_names;
 mod signatures;
 #[cfg(feature = "trust")]
 mod signed;
+#[cfg(feature = "trust")]
 mod signing;
 mod trust;
 #[cfg(feature = "trust")]
