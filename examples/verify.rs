@@ -86,7 +86,7 @@ fn requirement(file: &PathBuf) -> Result<Requirement, Error> {
     Ok(SignedBy::new(keys).into())
 }
 
-/// What is printed.
+/// The printed verdict.
 #[derive(Serialize)]
 struct Printed {
     digest: Option<String>,

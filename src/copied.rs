@@ -42,7 +42,7 @@ impl Copied {
         self
     }
 
-    /// What was changed on the way, and what was lost; `None` for an image that was copied as it is.
+    /// The changes made on the way, and the losses; `None` for an image that was copied as it is.
     #[cfg(feature = "images")]
     #[must_use]
     pub fn changes(&self) -> Option<&wharf_image::Report> {

@@ -190,7 +190,7 @@ pub(crate) struct Ends {
     pub(crate) written: Written,
 }
 
-/// What a copy is written to, and what ends it.
+/// The sink of a copy, and the work that ends it.
 pub(crate) enum Written {
     /// A registry, under this reference.
     Pushed(Reference),

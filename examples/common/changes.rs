@@ -1,4 +1,4 @@
-//! What is to be changed in an image on its way, with Skopeo's flags.
+//! Changes of an image on its way, with Skopeo's flags.
 
 use clap::{ArgAction, Args};
 use wharf::{
@@ -136,7 +136,7 @@ impl Changes {
     }
 }
 
-/// What the user should know of a change, in sentences.
+/// The facts about a change that the user should know, in sentences.
 pub(crate) fn remarks(report: &Report) -> Vec<String> {
     const SHOWN: usize = 10;
     let mut remarks: Vec<String> = report.warnings().to_vec();

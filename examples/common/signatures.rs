@@ -3,7 +3,7 @@
 use clap::Args;
 use wharf::{Options, Signatures as Carried};
 
-/// What becomes of the signatures that the image has.
+/// The treatment of the image's signatures.
 #[derive(Args)]
 pub(crate) struct Signatures {
     /// Copy no signatures; none are copied without this flag either

@@ -14,7 +14,7 @@ use wharf::{
 
 use super::note;
 
-/// Who signs, and for which name.
+/// The signers, and the name that they sign.
 #[derive(Args)]
 pub(crate) struct Signing {
     /// Sign with this key of GnuPG, by its fingerprint

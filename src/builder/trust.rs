@@ -1,4 +1,4 @@
-//! What the program demands of images, beside the host's policy.
+//! Demands of the program on images, beside the host's policy.
 
 use std::sync::Arc;
 

@@ -38,7 +38,7 @@ pub(crate) async fn open_archive(
     Ok((Arc::new(archive), target))
 }
 
-/// What is written, which appears at its path when it is finished.
+/// A file or directory that is written, and appears at its path when it is finished.
 pub(crate) enum Created {
     Directory(Arc<DirWriter>),
     Archive(Arc<Writer>),

@@ -17,7 +17,7 @@ use crate::{
     warnings::Warnings,
 };
 
-/// What the program demands beside the policy.
+/// The demands of the program beside the policy.
 #[derive(Default)]
 pub(crate) struct Demands {
     pub(crate) requirements: Vec<Requirement>,

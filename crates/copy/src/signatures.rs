@@ -10,7 +10,7 @@ use wharf_reference::{Digest, Reference};
 
 pub(crate) use plan::SignaturePlan;
 
-/// What becomes of the signatures that an image has at the source. Default: [`Signatures::Leave`].
+/// The treatment of the signatures that an image has at the source. Default: [`Signatures::Leave`].
 ///
 /// ```
 /// use wharf_copy::{Options, Signatures};

@@ -90,7 +90,7 @@ impl Remote {
         }
     }
 
-    /// The same repository, read at the registry itself and not at its mirrors: for what must be of the registry, such as
+    /// This repository, read at the registry itself and not at its mirrors: for what must be of the registry, such as
     /// a manifest that is to be signed.
     #[must_use]
     pub fn without_mirrors(&self) -> Self {

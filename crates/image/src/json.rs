@@ -95,7 +95,7 @@ impl Json {
         }
     }
 
-    /// The same value with every string as Go's encoder writes it.
+    /// This value with every string as Go's encoder writes it.
     pub(crate) fn normalized(self) -> Self {
         match self {
             Self::Scalar(_) => match self.as_text() {

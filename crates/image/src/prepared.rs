@@ -55,7 +55,7 @@ impl Prepared {
         &self.content.root
     }
 
-    /// What changed.
+    /// The changes and losses.
     #[must_use]
     pub fn report(&self) -> &Report {
         &self.content.report

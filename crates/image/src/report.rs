@@ -35,7 +35,7 @@ impl Report {
         self.original.digest() != self.root.digest()
     }
 
-    /// What the new documents cannot state, in no particular order.
+    /// The facts that the new documents cannot state, in no particular order.
     #[must_use]
     pub fn losses(&self) -> &[Loss] {
         &self.losses

@@ -83,7 +83,7 @@ pub(crate) fn unsupported(name: &str) -> Error {
     )
 }
 
-/// What the first bytes of content say.
+/// The codec that the first bytes of content indicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sniffed {
     /// More bytes are needed, fewer than [`MAGIC_SIZE`] in all.

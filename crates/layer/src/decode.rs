@@ -101,7 +101,7 @@ enum Inner {
     Zstd(zstd::Zstd),
 }
 
-/// What was decoded, and verified.
+/// The digests and sizes of content that was decoded and verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decoded {

@@ -61,7 +61,7 @@ enum Inner {
     Absent,
 }
 
-/// What was encoded.
+/// The digests and sizes of content that was encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Encoded {

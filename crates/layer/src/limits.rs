@@ -1,4 +1,4 @@
-/// What a [`Decoder`](crate::Decoder) accepts. The defaults suit layers of strangers.
+/// The limits of a [`Decoder`](crate::Decoder). The defaults suit layers of strangers.
 ///
 /// An error because of a limit is [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) and names the field, so
 /// that honest content that is beyond one can be read with another: a file of zeros compresses by more than

@@ -66,7 +66,7 @@ enum Key {
     Sigstore { key: Arc<PrivateKey>, form: Form },
 }
 
-/// What is made with a private key of cosign's.
+/// The forms of signatures that a private key of cosign's makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// An attachment, as Skopeo and Podman make it.

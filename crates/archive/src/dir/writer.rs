@@ -381,7 +381,7 @@ impl Sink for DirWriter {
     }
 }
 
-/// What was pushed so far.
+/// The blobs and manifests pushed so far.
 #[async_trait]
 impl Source for DirWriter {
     async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {

@@ -13,7 +13,7 @@ use wharf_layer::tar::{Event, Member, Reader};
 
 use crate::tar::members::{MAX_TRAILING, limits, second_archive};
 
-/// What comes next.
+/// The next part of the stream.
 pub(super) enum Next {
     Member(Member),
     Content(Bytes),

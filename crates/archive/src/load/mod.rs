@@ -73,7 +73,7 @@ pub async fn load(stream: ByteStream, sink: &(impl Sink + ?Sized)) -> Result<Vec
     }
 }
 
-/// What became of a member.
+/// The outcome for one member.
 #[derive(Debug, Clone)]
 enum Stored {
     /// It is in memory.

@@ -15,7 +15,7 @@ pub(crate) use unix::{Directory, exchange, is_mount_point, open_regular, open_re
 
 use std::{fs::File, io};
 
-/// What [`exchange`] did.
+/// The outcome of [`exchange`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exchanged {
     Yes,

@@ -51,7 +51,7 @@ pub(crate) fn items(text: &[u8]) -> Result<Vec<Item>, Error> {
     Ok(items.unwrap_or_default())
 }
 
-/// What the message of an item says that can be read in two ways.
+/// The part of an item's message that can be read in two ways.
 const TWICE: &str = "is stated twice";
 
 impl<'de> Deserialize<'de> for Item {

@@ -22,7 +22,7 @@ const WINDOW: usize = 64 * 1024;
 /// The most bytes after the end of an archive that are searched for a second archive.
 pub(crate) const MAX_TRAILING: u64 = 1 << 20;
 
-/// What is read of archives: the limits of members and names.
+/// The limits of members and names in archives.
 pub(crate) fn limits() -> Limits {
     Limits::default().with_members(MAX_MEMBERS)
 }
@@ -71,7 +71,7 @@ impl<T> Names<T> {
         }
     }
 
-    /// What a name stands for; a symbolic link is followed once, to a file of this archive.
+    /// The member that a name stands for; a symbolic link is followed once, to a file of this archive.
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ use crate::{
     runtime::blocking,
 };
 
-/// What an archive file is read as.
+/// The form that an archive file is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Form {

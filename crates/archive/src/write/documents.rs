@@ -12,7 +12,7 @@ use crate::tar::{
     members::blob_name,
 };
 
-/// What was pushed.
+/// The manifests and blobs that were pushed.
 #[derive(Default)]
 pub(super) struct Content {
     /// The manifests in the order in which they were pushed.
@@ -165,7 +165,7 @@ impl Content {
     }
 }
 
-/// What Docker reads.
+/// The documents that Docker reads.
 pub(super) struct Docker {
     pub(super) manifest: Vec<u8>,
     pub(super) repositories: Vec<u8>,

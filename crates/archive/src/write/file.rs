@@ -15,7 +15,7 @@ use crate::{
     sibling::sibling,
 };
 
-/// What is at a path that is written.
+/// The kind of file at a path that is written.
 pub(super) enum Opened {
     /// Nothing, or a file that may be replaced.
     File(NewFile),

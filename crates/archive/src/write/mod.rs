@@ -230,7 +230,7 @@ impl Sink for Writer {
     }
 }
 
-/// What was pushed so far. Of a stream, only manifests can be read.
+/// The content pushed so far. Of a stream, only manifests can be read.
 #[async_trait]
 impl Source for Writer {
     async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {

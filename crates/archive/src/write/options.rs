@@ -3,7 +3,7 @@
 use wharf_content::Platform;
 use wharf_layer::tar::Time;
 
-/// What an archive is written as.
+/// The form that an archive is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WriterForm {

@@ -1,10 +1,10 @@
-//! What was written.
+//! The report about an archive that was written.
 
 use std::fmt;
 
 use wharf_content::Descriptor;
 
-/// What was written, returned by [`Writer::finish`](crate::Writer::finish).
+/// The content of an archive that was written, returned by [`Writer::finish`](crate::Writer::finish).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WrittenArchive {

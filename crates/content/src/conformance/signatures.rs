@@ -78,7 +78,7 @@ async fn kept(
     run.kind(pushed, ErrorKind::Unsupported, "push it")
 }
 
-/// What must be there after a push of the first one or of both.
+/// The signatures that must be there after a push of the first one or of both.
 fn pushed_so_far<'a>(both: &'a [Signature], pushed: &[Signature]) -> &'a [Signature] {
     both.get(..pushed.len()).unwrap_or(both)
 }

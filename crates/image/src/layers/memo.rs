@@ -21,7 +21,7 @@ pub trait Memo: Send + Sync {
     fn put(&self, key: &MemoKey, entry: &MemoEntry);
 }
 
-/// What a result depends on.
+/// The inputs that a result depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MemoKey {

@@ -42,7 +42,7 @@ impl Job {
     }
 }
 
-/// What the recipe does to the layers of all images.
+/// The changes that the recipe makes to the layers of all images.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     /// Each layer once, in the order of the images and their layers.

@@ -106,7 +106,7 @@ pub(crate) fn feed(mut blob: Blob) -> (mpsc::Receiver<Result<Option<Bytes>, Erro
     (from_source, feeder.abort_handle())
 }
 
-/// What a blocking thread does for one layer.
+/// The work of a blocking thread for one layer.
 struct Worker<'a> {
     job: &'a Job,
     output: &'a mpsc::Sender<Result<Piece, Error>>,

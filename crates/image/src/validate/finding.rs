@@ -15,7 +15,7 @@ pub struct Finding {
     pub manifest: Digest,
     /// The number of the layer, counted from one, lowest first.
     pub layer: Option<usize>,
-    /// What was found, in words: at most some hundred characters, control characters escaped.
+    /// The finding in words: at most some hundred characters, control characters escaped.
     pub message: String,
 }
 

@@ -137,7 +137,7 @@ impl Zstd {
         }
     }
 
-    /// What `count` bytes of `start` are the beginning of.
+    /// The element that `count` bytes of `start` begin.
     ///
     /// The header of a frame is collected before the library sees any of it: where it gets a part first and
     /// then the rest with the whole frame, it takes the rest for a frame of its own.

@@ -1,6 +1,6 @@
 use super::member::Member;
 
-/// What a [`Reader`](crate::tar::Reader) reads next.
+/// The next element that a [`Reader`](crate::tar::Reader) has read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -25,7 +25,7 @@ pub enum Event<'a> {
     End,
 }
 
-/// What was in an archive, when it has been read to its end.
+/// The totals of an archive that has been read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {

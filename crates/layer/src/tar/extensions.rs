@@ -45,7 +45,7 @@ impl Extension {
     }
 }
 
-/// What the headers before a member said. Where readers differ about a sequence of them, it is refused: two of
+/// The statements of the headers before a member. Where readers differ about a sequence of them, it is refused: two of
 /// one kind, a name from two of them, a global one between them and the member.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {

@@ -1,4 +1,4 @@
-/// What a [`Reader`](crate::tar::Reader) accepts. The defaults suit layers of strangers.
+/// The limits of a [`Reader`](crate::tar::Reader). The defaults suit layers of strangers.
 ///
 /// An error because of a limit is [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) and names the field.
 ///

@@ -37,7 +37,7 @@ pub struct Member {
     xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-/// What a [`Member`] is.
+/// The kinds of [`Member`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -233,7 +233,7 @@ impl Member {
         self.name == name::ROOT
     }
 
-    /// What it is.
+    /// The kind of the member.
     #[must_use]
     pub const fn kind(&self) -> &Kind {
         &self.kind

@@ -6,7 +6,7 @@ use crate::ErrorKind;
 /// The name of the root directory.
 pub(super) const ROOT: &[u8] = b".";
 
-/// What to do about `..` in a name.
+/// The treatment of `..` in a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Parents {
     Refuse,
@@ -46,7 +46,7 @@ pub(super) fn clean(raw: &[u8], limits: &Limits, parents: Parents) -> Result<Vec
     Ok(components.join(&b'/'))
 }
 
-/// What no name and no target of a link may be.
+/// The names that no member and no target of a link may have.
 pub(super) fn check(raw: &[u8], limits: &Limits, what: &str) -> Result<(), Problem> {
     if raw.is_empty() {
         return Err(Problem::corrupt(format!("{what} is empty")));

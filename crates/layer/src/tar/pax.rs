@@ -11,7 +11,7 @@ use crate::ErrorKind;
 /// Before the name of an extended attribute, as star and all who followed write it.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
-/// What the records of one member state. Other keys are ignored: times of access and change, comments.
+/// The values in the records of one member. Other keys are ignored: times of access and change, comments.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     pub(super) path: Option<Vec<u8>>,

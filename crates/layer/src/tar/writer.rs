@@ -80,7 +80,7 @@ struct Known {
     size: u64,
 }
 
-/// What [`Writer::complete_member`] returns.
+/// The header and the padding that [`Writer::complete_member`] returns.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Completed {
@@ -88,7 +88,7 @@ pub struct Completed {
     pub header_offset: u64,
     /// The header, in place of the zeros that were written there.
     pub header: [u8; 512],
-    /// What follows the content.
+    /// The bytes after the content.
     pub padding: &'static [u8],
 }
 

@@ -25,7 +25,7 @@ pub(super) fn public_keys(text: &[u8]) -> Result<Vec<Zeroizing<Vec<u8>>>, FileEr
     blocks(text, PUBLIC_KEY)
 }
 
-/// What is wrong with a text without a block of public keys.
+/// The fault of a text without a block of public keys.
 pub(super) fn no_public_key(text: &[u8]) -> FileError {
     let mut lines = text.split(|byte| *byte == b'\n');
     let is_pem = lines.any(|line| line.starts_with(b"-----BEGIN "));

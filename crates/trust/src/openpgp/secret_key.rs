@@ -120,7 +120,7 @@ fn why(error: FileError) -> String {
 /// Takes a file of secret keys apart.
 #[derive(Default)]
 struct Reading {
-    /// The same file with public keys in the place of the secret ones.
+    /// The file with public keys in the place of the secret ones.
     public: Vec<u8>,
     pairs: Vec<([u8; 20], Pair)>,
     /// Why keys are not among them.
