@@ -264,8 +264,8 @@ impl ClientBuilder {
     /// pushed ([`ErrorKind::Rejected`]); reading names, tags and manifests needs no permission. An image in a
     /// store is judged by the rules for the store's directory, an image in memory by the default rule.
     ///
-    /// What it wants signed is verified by the signatures that lie where registries.d says. Without the feature
-    /// `trust` that is refused.
+    /// An image that the policy wants signed is verified by the signatures that lie where registries.d says. Without
+    /// the feature `trust` such an image is refused.
     ///
     /// Default: the host's policy.json, if it has one. Without one every image is accepted; Podman copies
     /// nothing then.

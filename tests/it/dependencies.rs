@@ -51,6 +51,13 @@ impl Graph {
             .unwrap_or_else(|| panic!("no package {package}"))
     }
 
+    /// The crates of the family that depend on `package` directly.
+    fn users(&self, package: &str) -> Vec<&String> {
+        self.family()
+            .filter(|name| self.direct(name).contains(package))
+            .collect()
+    }
+
     /// Everything `package` reaches.
     fn reached(&self, package: &str) -> BTreeSet<String> {
         let mut reached = BTreeSet::new();
@@ -240,11 +247,7 @@ fn trust_judges_without_a_network() {
 #[test]
 fn nothing_but_the_facade_depends_on_trust() {
     let graph = Graph::of(EVERYTHING);
-    let users: Vec<&String> = graph
-        .family()
-        .filter(|name| graph.direct(name).contains("wharf-trust"))
-        .collect();
-    assert_eq!(users, ["wharf"]);
+    assert_eq!(graph.users("wharf-trust"), ["wharf"]);
 }
 
 /// Judging signatures costs a program this many crates at most, and nothing if it does not want that.
@@ -275,11 +278,7 @@ fn no_crate_brings_rsa() {
 #[test]
 fn reqwest_is_named_in_one_crate() {
     let graph = Graph::of(EVERYTHING);
-    let users: Vec<&String> = graph
-        .family()
-        .filter(|name| graph.direct(name).contains("reqwest"))
-        .collect();
-    assert_eq!(users, ["wharf-http"]);
+    assert_eq!(graph.users("reqwest"), ["wharf-http"]);
 }
 
 #[test]

@@ -18,7 +18,7 @@
 //! bytes and is read from the original. [`validate`] checks an image and lists what is wrong. [`ConfigDocument`] edits a config of an image without changing what is not
 //! edited.
 //!
-//! The same image and recipe give the same bytes with the same version of this crate, whatever the number of threads.
+//! One version of this crate gives equal bytes for equal images and recipes, with any number of threads.
 //! Nothing that ends in an image is taken from the clock or the host. Memory does not grow with the size of layers: an
 //! encoder needs some 10 MiB, more for zstd above level 9.
 //!

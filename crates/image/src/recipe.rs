@@ -51,7 +51,7 @@ impl Recipe {
     /// Converts all manifests, indexes, configs and layers to the media types of this format. Config bytes stay, and
     /// so does the image ID; layers stay. A manifest that is in the format already keeps its bytes.
     ///
-    /// What the format cannot state is lost, and reported ([`Report::losses`](crate::Report::losses)).
+    /// Facts that the format cannot state are lost; [`Report::losses`](crate::Report::losses) lists them.
     pub fn format(mut self, format: Format) -> Self {
         self.format = Some(format);
         self

@@ -98,7 +98,11 @@ impl Directory {
 
     /// Syncs the directory.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        match fs::fsync(&self.fd) {
+        #[cfg(target_vendor = "apple")]
+        let synced = fs::fcntl_fullfsync(&self.fd).or_else(|_| fs::fsync(&self.fd));
+        #[cfg(not(target_vendor = "apple"))]
+        let synced = fs::fsync(&self.fd);
+        match synced {
             // Some file systems cannot sync a directory, and keep its order by themselves.
             Err(Errno::INVAL | Errno::BADF) => Ok(()),
             other => Ok(other?),

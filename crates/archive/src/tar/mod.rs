@@ -41,8 +41,8 @@ pub enum Form {
 /// Images in an archive file, read in place: one pass over the headers, then each blob from where it is.
 /// Nothing is unpacked, and memory and disk do not grow with the archive.
 ///
-/// What `docker save`, `podman save`, `skopeo copy`, BuildKit, containerd and crane write is read, whatever the
-/// order of members; a hybrid of both forms, too. Everything is verified against its digest when it is read. A
+/// It reads the archives of `docker save`, `podman save`, `skopeo copy`, BuildKit, containerd and crane, in any
+/// order of members, and hybrids of both forms. Everything is verified against its digest when it is read. A
 /// docker-archive has no manifests, so a manifest of Docker's type is made for each image: of layers as they are
 /// stored, with the types that their first bytes tell.
 ///

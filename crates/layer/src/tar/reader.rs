@@ -77,7 +77,7 @@ use crate::{Error, ErrorKind};
 /// # index(std::io::Cursor::new(vec![0; 1024])).unwrap();
 /// ```
 ///
-/// What is read, by the type flag and by what stands before:
+/// The type flag, and the headers before a member, decide how it is read:
 ///
 /// | header | read as |
 /// |---|---|
