@@ -9,13 +9,12 @@ use std::{
     },
 };
 
-use wharf_testkit::Random;
+use wharf_testkit::{Random, faults::Point};
 
 use crate::{
     registry::Hosted,
     scenario::{SCENARIOS, Scenario},
-    trace::{self, Point},
-    verify,
+    trace, verify,
 };
 
 /// One of the runs.

@@ -24,6 +24,8 @@
 
 pub mod campaign;
 pub mod corpora;
+#[cfg(unix)]
+pub mod faults;
 pub mod hostile;
 mod image;
 mod peer;

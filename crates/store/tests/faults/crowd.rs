@@ -2,9 +2,15 @@
 
 use std::process::{Child, Command, Stdio};
 
-use wharf_testkit::Random;
+use wharf_testkit::{
+    Random,
+    faults::{self, Scenario as _, block_on},
+};
 
-use crate::{scenario::SCENARIOS, verify, worker};
+use crate::{
+    scenario::{SCENARIOS, store_on},
+    worker,
+};
 
 pub(crate) fn many_processes_share_a_store(wanted: usize, random: &mut Random) -> String {
     let rounds = (wanted / 60).max(2);
@@ -26,10 +32,11 @@ pub(crate) fn many_processes_share_a_store(wanted: usize, random: &mut Random) -
 fn one_round(size: usize, kills: bool, random: &mut Random) -> (usize, usize, usize) {
     let scenario = &SCENARIOS[0];
     let stage = scenario.stage();
+    let path = store_on(&stage);
     let start = |steps: &[String]| -> Child {
         Command::new(std::env::current_exe().unwrap())
-            .arg("--worker")
-            .arg(stage.store())
+            .arg(faults::WORKER)
+            .arg(&path)
             .args(steps)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -38,9 +45,9 @@ fn one_round(size: usize, kills: bool, random: &mut Random) -> (usize, usize, us
             .expect("a worker starts")
     };
     // Garbage to collect while the others pull.
-    verify::block_on(async {
+    block_on(async {
         for step in ["pull 8 x", "pull 9 y", "remove x", "remove y"] {
-            worker::step(&stage.store(), step).await.unwrap();
+            worker::step(&path, step).await.unwrap();
         }
     });
     let collections = 10;
@@ -88,8 +95,8 @@ fn one_round(size: usize, kills: bool, random: &mut Random) -> (usize, usize, us
     if victims.is_empty() {
         assert_eq!(fetched, whole, "each blob is fetched by one of all processes");
     }
-    verify::block_on(async {
-        let store = wharf_store::Layout::open(stage.store()).await.unwrap();
+    block_on(async {
+        let store = wharf_store::Layout::open(&path).await.unwrap();
         let checked = store.check().await.unwrap();
         assert!(checked.is_clean(), "{:?}", checked.problems);
         let found: Vec<String> = store

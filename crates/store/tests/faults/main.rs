@@ -17,53 +17,35 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test program reports by panicking, and prints its counts"
+    reason = "a test program reports by panicking"
 )]
 
 mod crowd;
-mod errors;
-mod kills;
 mod power;
 mod scenario;
-mod trace;
 mod verify;
 mod worker;
 
-use std::time::Instant;
+use wharf_testkit::faults::{self, killed_at_every_call, refused_at_every_call};
 
-use wharf_testkit::{
-    Random,
-    campaign::{is_wanted, number, seed},
-};
+use scenario::SCENARIOS;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == "--worker") {
+    if arguments.first().is_some_and(|first| first == faults::WORKER) {
         std::process::exit(worker::run(&arguments[1..]));
     }
-    if !is_wanted("faults", &arguments) || !wharf_testkit::peers_present(&["strace"]) {
-        return;
-    }
-    let wanted = number("WHARF_FAULTS").unwrap_or(60);
-    let seed = seed("WHARF_FAULTS_SEED");
-    println!("seed {seed}: repeat with WHARF_FAULTS={wanted} WHARF_FAULTS_SEED={seed}");
-    let mut random = Random::new(seed);
-    let wanted = usize::try_from(wanted).unwrap();
-    for (name, part) in [
-        (
-            "kills",
-            kills::killed_at_every_call as fn(usize, &mut Random) -> String,
-        ),
-        ("errors", errors::refused_at_every_call),
-        ("power", power::power_failures_at_every_change),
-        ("crowds", crowd::many_processes_share_a_store),
-    ] {
-        if std::env::var("WHARF_FAULTS_PART").is_ok_and(|only| only != name) {
-            continue;
-        }
-        let start = Instant::now();
-        let counts = part(wanted, &mut random);
-        println!("{name}: {counts}; {:.1} s", start.elapsed().as_secs_f64());
-    }
+    faults::run(
+        &arguments,
+        &[
+            ("kills", |wanted, random| {
+                killed_at_every_call(SCENARIOS, wanted, random)
+            }),
+            ("errors", |wanted, random| {
+                refused_at_every_call(SCENARIOS, wanted, random)
+            }),
+            ("power", power::power_failures_at_every_change),
+            ("crowds", crowd::many_processes_share_a_store),
+        ],
+    );
 }

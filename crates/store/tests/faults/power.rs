@@ -7,10 +7,14 @@
 
 use std::path::Path;
 
-use wharf_testkit::{Random, campaign::in_parallel};
+use wharf_testkit::{
+    Random,
+    campaign::in_parallel,
+    faults::{Scenario as _, Stage, block_on},
+};
 
 use crate::{
-    scenario::{SCENARIOS, Scenario, Stage},
+    scenario::{SCENARIOS, Scenario, store_on},
     verify,
 };
 
@@ -145,7 +149,7 @@ fn one(scenario: &Scenario, stage: &Stage, recording: &Recording, case: Case) ->
     if matches!(case.fate, Fate::Seeded(seed) if seed % 4 == 0) {
         verify::store(scenario, &after, acknowledged, &context);
     } else {
-        verify::block_on(verify::whole(scenario, &after.store(), acknowledged, &context));
+        block_on(verify::whole(scenario, &store_on(&after), acknowledged, &context));
     }
     uncertain
 }

@@ -5,10 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::TempDir;
-use wharf_testkit::campaign;
+use wharf_testkit::faults::{self, Stage, block_on};
 
-use crate::worker;
+use crate::{verify, worker};
 
 /// A store in some state, and the steps that are disturbed.
 pub(crate) struct Scenario {
@@ -88,62 +87,39 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 /// The scenario in which a program keeps the layout.
 pub(crate) const EXCLUSIVE: &str = "exclusive";
 
-/// A directory with the store of a scenario in it.
-pub(crate) struct Stage {
-    directory: TempDir,
+/// Where the store is on a stage.
+pub(crate) fn store_on(stage: &Stage) -> PathBuf {
+    stage.path().join("store")
 }
 
-impl Stage {
-    fn empty() -> Self {
-        Self {
-            directory: campaign::directory("wharf-faults-"),
+impl faults::Scenario for Scenario {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn stage(&self) -> Stage {
+        let stage = Stage::filled(|_| {});
+        for step in self.before {
+            let done = block_on(worker::step(&store_on(&stage), &absolute(step, &stage)));
+            done.unwrap_or_else(|error| panic!("{}: {step}: {error}", self.name));
         }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.directory.path()
-    }
-
-    pub(crate) fn store(&self) -> PathBuf {
-        self.path().join("store")
-    }
-
-    /// Another one in the same state.
-    pub(crate) fn copy(&self) -> Self {
-        Self::filled(|to| copy_tree(self.path(), to))
-    }
-
-    /// Another one, with what `fill` puts there.
-    pub(crate) fn filled(fill: impl FnOnce(&Path)) -> Self {
-        let stage = Self::empty();
-        fill(stage.path());
+        if let Some(spoil) = self.spoil {
+            spoil(&store_on(&stage));
+        }
         stage
+    }
+
+    fn steps(&self, stage: &Stage) -> Vec<String> {
+        let steps = self.steps.iter().map(|step| absolute(step, stage));
+        std::iter::once(stage.text("store")).chain(steps).collect()
+    }
+
+    fn verify(&self, stage: &Stage, acknowledged: usize, context: &str) {
+        verify::store(self, stage, acknowledged, context);
     }
 }
 
 impl Scenario {
-    /// The state before the steps.
-    pub(crate) fn stage(&self) -> Stage {
-        let stage = Stage::empty();
-        self.done(&stage, self.before);
-        if let Some(spoil) = self.spoil {
-            spoil(&stage.store());
-        }
-        stage
-    }
-
-    fn done(&self, stage: &Stage, steps: &[&str]) {
-        for step in steps {
-            let done = crate::verify::block_on(worker::step(&stage.store(), &absolute(step, stage)));
-            done.unwrap_or_else(|error| panic!("{}: {step}: {error}", self.name));
-        }
-    }
-
-    /// The steps, for a store on this stage.
-    pub(crate) fn steps(&self, stage: &Stage) -> Vec<String> {
-        self.steps.iter().map(|step| absolute(step, stage)).collect()
-    }
-
     /// Which names point where when so many steps are done.
     pub(crate) fn names_after(&self, done: usize) -> BTreeMap<String, u64> {
         let mut names = BTreeMap::new();
@@ -160,9 +136,7 @@ impl Scenario {
         }
         names
     }
-}
 
-impl Scenario {
     /// What a program with an exclusive layout has received, and not dropped, when so many steps are done:
     /// numbers of images.
     pub(crate) fn received_after(&self, done: usize) -> BTreeSet<u64> {
@@ -179,10 +153,7 @@ impl Scenario {
 }
 
 fn absolute(step: &str, stage: &Stage) -> String {
-    step.replace(
-        "../neighbour",
-        stage.path().join("neighbour").to_str().expect("text"),
-    )
+    step.replace("../neighbour", &stage.text("neighbour"))
 }
 
 /// What processes leave that were killed.
@@ -204,23 +175,5 @@ fn damage(store: &Path) {
 
 fn make_neighbour(store: &Path) {
     let neighbour = store.with_file_name("neighbour");
-    crate::verify::block_on(worker::step(&neighbour, "pull 2 x")).unwrap();
-}
-
-/// Copies files with their modes and times, which mean something here.
-fn copy_tree(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_tree(&entry.path(), &target);
-            continue;
-        }
-        let metadata = entry.metadata().unwrap();
-        std::fs::write(&target, std::fs::read(entry.path()).unwrap()).unwrap();
-        let file = std::fs::File::options().append(true).open(&target).unwrap();
-        file.set_permissions(metadata.permissions()).unwrap();
-        file.set_modified(metadata.modified().unwrap()).unwrap();
-    }
+    block_on(worker::step(&neighbour, "pull 2 x")).unwrap();
 }

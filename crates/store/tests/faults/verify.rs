@@ -4,33 +4,26 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use wharf_content::{Sink as _, Source as _};
 use wharf_store::{Collect, Layout, LayoutProblem};
+use wharf_testkit::faults::{self, Stage, block_on};
 
 use crate::{
-    scenario::{EXCLUSIVE, Scenario, Stage},
+    scenario::{EXCLUSIVE, Scenario, store_on},
     worker,
 };
-
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime.unwrap().block_on(future)
-}
 
 /// After a disturbance: the store is whole, everything acknowledged is there, nobody is locked out, the steps
 /// can be done again, and nothing is left over at rest.
 pub(crate) fn store(scenario: &Scenario, stage: &Stage, acknowledged: usize, context: &str) {
+    let path = store_on(stage);
     block_on(async {
-        whole(scenario, &stage.store(), acknowledged, context).await;
-        for step in scenario.steps(stage) {
-            let again = worker::step(&stage.store(), &step).await;
+        whole(scenario, &path, acknowledged, context).await;
+        for step in faults::Scenario::steps(scenario, stage).iter().skip(1) {
+            let again = worker::step(&path, step).await;
             again.unwrap_or_else(|error| panic!("{context}: {step} again: {error}"));
         }
         let expected = scenario.names_after(scenario.steps.len());
-        assert_eq!(
-            names(&open(&stage.store(), context).await).await,
-            expected,
-            "{context}"
-        );
-        at_rest(scenario, &stage.store(), &expected, context).await;
+        assert_eq!(names(&open(&path, context).await).await, expected, "{context}");
+        at_rest(scenario, &path, &expected, context).await;
     });
 }
 

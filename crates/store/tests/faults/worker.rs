@@ -1,13 +1,6 @@
 //! The process that is maltreated: does one step after another, and says so after each.
 
-use std::{
-    io::Write as _,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,10 +11,10 @@ use wharf_content::{
 };
 use wharf_reference::Algorithm;
 use wharf_store::{Collect, Layout, Prune};
-use wharf_testkit::Image;
-
-/// Exit status of a worker whose store said no.
-pub(crate) const REFUSED: i32 = 3;
+use wharf_testkit::{
+    Image,
+    faults::{self, say},
+};
 
 /// The image with this number: a config, a small layer, one of two writes.
 pub(crate) fn image(number: u64) -> Image {
@@ -33,37 +26,8 @@ pub(crate) fn image(number: u64) -> Image {
 
 /// Runs `STORE STEP...`; what each step is called stands in [`step`].
 pub(crate) fn run(arguments: &[String]) -> i32 {
-    TALKS.store(true, Ordering::Relaxed);
     let (store, steps) = arguments.split_first().expect("a store");
-    // One thread for the calls to the file system, so that the n-th call is the same in each run.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(1)
-        .build();
-    let runtime = runtime.expect("a runtime");
-    let result = runtime.block_on(async {
-        for (number, text) in steps.iter().enumerate() {
-            step(Path::new(store), text).await?;
-            say(&format!("done {number}\n"));
-        }
-        Ok::<(), Error>(())
-    });
-    match result {
-        Ok(()) => 0,
-        Err(error) => {
-            say(&format!("error {:?} {error}\n", error.kind()));
-            REFUSED
-        }
-    }
-}
-
-/// Whether this process is one that is maltreated.
-static TALKS: AtomicBool = AtomicBool::new(false);
-
-/// Tells the parent, in one write.
-fn say(line: &str) {
-    if TALKS.load(Ordering::Relaxed) {
-        let _ = std::io::stdout().write_all(line.as_bytes());
-    }
+    faults::work(steps, &async |text: &str| step(Path::new(store), text).await)
 }
 
 /// Does one step with a handle of its own.

@@ -2,10 +2,9 @@
 
 use std::{collections::HashMap, fmt, path::PathBuf};
 
-use crate::{
-    scenario::{Scenario, Stage},
-    trace,
-};
+use wharf_testkit::faults::{Scenario as _, Stage, strace};
+
+use crate::scenario::Scenario;
 
 const CALLS: &str = "trace=openat,mkdir,mkdirat,read,write,writev,lseek,fsync,fdatasync,renameat,renameat2,\
                      rename,linkat,unlinkat,unlink,utimensat,ftruncate,pwrite64,close";
@@ -63,27 +62,16 @@ pub(crate) struct Recording {
 impl Recording {
     /// Runs the steps on the stage and writes down what they change.
     pub(crate) fn of(scenario: &Scenario, stage: &Stage) -> Self {
-        let log = stage.path().join("trace");
-        let options = [
-            "-y",
-            "-xx",
-            "-s",
-            "4000000",
-            "-o",
-            log.to_str().unwrap(),
-            "-e",
-            CALLS,
-        ];
-        let ended = trace::run(scenario, stage, &options);
+        let options = ["-y", "-xx", "-s", "4000000", "-e", CALLS];
+        let ended = strace(&scenario.worker(stage), stage.path(), &options);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        let text = std::fs::read_to_string(&log).unwrap();
         let mut reader = Reader {
             root: format!("{}/", stage.path().to_str().unwrap()),
             positions: HashMap::new(),
             unfinished: HashMap::new(),
             changes: Vec::new(),
         };
-        text.lines().for_each(|line| reader.line(line));
+        ended.account.lines().for_each(|line| reader.line(line));
         let steps = reader
             .changes
             .iter()

@@ -1,23 +1,21 @@
 //! Calls that fail: no space, bad disks, read-only file systems, no more file handles.
 
-use wharf_testkit::{Random, campaign::in_parallel};
-
-use crate::{
-    scenario::{SCENARIOS, Scenario, Stage},
-    trace::{self, Point},
-    verify,
-    worker::REFUSED,
+use super::{
+    Point, REFUSED, Scenario, Stage,
+    trace::{disturbed, points_of},
 };
+use crate::{Random, campaign::in_parallel};
 
 /// What each call can fail with.
 fn errors(call: &str) -> &'static [&'static str] {
     match call {
-        "write" | "writev" => &["ENOSPC", "EDQUOT", "EIO", "EINTR"],
+        "write" | "writev" | "pwrite64" => &["ENOSPC", "EDQUOT", "EIO", "EINTR"],
+        "ftruncate" => &["ENOSPC", "EIO", "EINTR"],
         "fsync" | "fdatasync" => &["EIO", "ENOSPC"],
         "openat" => &["EMFILE", "ENFILE", "ENOSPC", "EROFS", "EACCES", "EIO"],
         "mkdir" | "mkdirat" | "linkat" => &["ENOSPC", "EROFS", "EACCES"],
-        "renameat" | "renameat2" => &["ENOSPC", "EROFS", "EIO"],
-        "unlink" | "unlinkat" => &["EROFS", "EIO", "EACCES"],
+        "rename" | "renameat" | "renameat2" => &["ENOSPC", "EROFS", "EIO"],
+        "unlink" | "unlinkat" | "rmdir" => &["EROFS", "EIO", "EACCES"],
         "read" | "pread64" => &["EIO", "EINTR"],
         "flock" => &["ENOLCK", "EINTR"],
         "fchmod" | "utimensat" => &["EPERM", "EROFS"],
@@ -26,42 +24,31 @@ fn errors(call: &str) -> &'static [&'static str] {
     }
 }
 
-pub(crate) fn refused_at_every_call(wanted: usize, random: &mut Random) -> String {
-    let mut points: Vec<(&Scenario, Stage)> = Vec::new();
+/// Runs workers of which one call fails, half as many as wanted, each once with only this call failing and once
+/// with all of its kind after it; verifies that they end with an error or without harm. Returns what was done,
+/// in words.
+pub fn refused_at_every_call(scenarios: &[impl Scenario], wanted: usize, random: &mut Random) -> String {
+    let states: Vec<Stage> = scenarios.iter().map(Scenario::stage).collect();
     let mut all: Vec<(usize, Point, &'static str, bool)> = Vec::new();
-    for (at, scenario) in SCENARIOS.iter().enumerate() {
-        for point in trace::points(scenario) {
+    for (at, state) in states.iter().enumerate() {
+        for point in points_of(&scenarios[at], state) {
             for error in errors(&point.call) {
                 for for_good in [false, true] {
                     all.push((at, point.clone(), *error, for_good && *error != "EINTR"));
                 }
             }
         }
-        points.push((scenario, scenario.stage()));
     }
     let chosen = random.choose(&all, wanted.div_ceil(2));
     let results = in_parallel(&chosen, |(at, point, error, for_good)| {
-        let (scenario, state) = &points[*at];
-        let stage = state.copy();
-        let number = if *for_good { "+" } else { "" };
-        let context = format!(
-            "{}: {error}{number} at {} {}: {}",
-            scenario.name, point.call, point.number, point.line
-        );
-        let ended = trace::disturbed(scenario, &stage, point, &format!("error={error}"), *for_good);
+        let (scenario, stage) = (&scenarios[*at], states[*at].copy());
+        let always = if *for_good { "+" } else { "" };
+        let context = format!("{}: {error}{always} at {point}", scenario.name());
+        let ended = disturbed(scenario, &stage, point, &format!("error={error}"), *for_good);
         let refused = ended.code == Some(REFUSED);
-        assert!(
-            refused || ended.code == Some(0),
-            "{context}: {:?} {}{}",
-            ended.code,
-            ended.stdout,
-            ended.stderr
-        );
-        let said = ended
-            .stdout
-            .lines()
-            .find(|line| line.starts_with("error "))
-            .unwrap_or_default();
+        assert!(refused || ended.code == Some(0), "{context}: {ended:?}");
+        let said = ended.stdout.lines().find(|line| line.starts_with("error "));
+        let said = said.unwrap_or_default();
         if refused && matches!(*error, "ENOSPC" | "EDQUOT") {
             assert!(said.starts_with("error NoSpace"), "{context}: {said}");
         }
@@ -71,7 +58,7 @@ pub(crate) fn refused_at_every_call(wanted: usize, random: &mut Random) -> Strin
         if point.call == "fsync" {
             assert!(refused, "{context}: a failed sync was taken for success");
         }
-        verify::store(scenario, &stage, ended.acknowledged, &context);
+        scenario.verify(&stage, ended.acknowledged(), &context);
         refused
     });
     let refused = results.iter().filter(|&&refused| refused).count();

@@ -1,0 +1,84 @@
+//! The directory on which a scenario is played.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use crate::campaign;
+
+/// A temporary directory with the files of a scenario in some state.
+#[derive(Debug)]
+pub struct Stage {
+    directory: TempDir,
+}
+
+impl Stage {
+    /// A new one, with what `fill` puts there.
+    pub fn filled(fill: impl FnOnce(&Path)) -> Self {
+        let stage = Self {
+            directory: campaign::directory("wharf-faults-"),
+        };
+        fill(stage.path());
+        stage
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A path below it, as text.
+    pub fn text(&self, relative: &str) -> String {
+        let path = self.path().join(relative);
+        path.to_str().expect("temporary directories are UTF-8").to_owned()
+    }
+
+    /// The relative paths of all that is there but a log of strace, sorted.
+    pub fn entries(&self) -> Vec<PathBuf> {
+        let mut entries = Vec::new();
+        list(self.path(), Path::new(""), &mut entries).expect("the stage can be read");
+        entries.retain(|path| path != Path::new(super::trace::LOG));
+        entries.sort();
+        entries
+    }
+
+    /// Another one in the same state.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self::filled(|to| copy_tree(self.path(), to).expect("the stage can be copied"))
+    }
+}
+
+fn list(root: &Path, relative: &Path, entries: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(root.join(relative))? {
+        let entry = entry?;
+        let path = relative.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            list(root, &path, entries)?;
+        }
+        entries.push(path);
+    }
+    Ok(())
+}
+
+/// Copies files with their modes and times, which mean something to a store.
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+            continue;
+        }
+        let metadata = entry.metadata()?;
+        fs::write(&target, fs::read(entry.path())?)?;
+        let file = fs::File::options().append(true).open(&target)?;
+        file.set_permissions(metadata.permissions())?;
+        file.set_modified(metadata.modified()?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! Programs under strace: their calls counted, and some of them spoilt.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use super::Stage;
+use crate::campaign::traced_call;
+
+/// The calls by which files are changed, read or locked.
+pub const FILES: &[&str] = &[
+    "openat",
+    "openat2",
+    "mkdir",
+    "mkdirat",
+    "read",
+    "readv",
+    "pread64",
+    "preadv",
+    "write",
+    "writev",
+    "pwrite64",
+    "pwritev",
+    "lseek",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "symlink",
+    "symlinkat",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "chown",
+    "fchown",
+    "fchownat",
+    "utimensat",
+    "flock",
+    "fcntl",
+    "stat",
+    "lstat",
+    "fstat",
+    "newfstatat",
+    "statx",
+    "getdents64",
+    "ioctl",
+    "ftruncate",
+    "fallocate",
+    "copy_file_range",
+    "close",
+];
+
+/// The log of strace, on the stage.
+pub(super) const LOG: &str = "trace";
+
+/// One call of a program.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    /// Its name.
+    pub call: String,
+    /// It is the n-th of its kind on its thread; with `about`, the n-th that is about that path.
+    number: usize,
+    /// A path below the stage. strace counts for each thread, and the files of the whole system: calls are told
+    /// apart by the path that they are about, where that is the same in each run.
+    about: Option<String>,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.call, self.number)?;
+        self.about.iter().try_for_each(|about| write!(f, " {about}"))
+    }
+}
+
+impl Point {
+    /// Reads what `Display` has printed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.splitn(3, ' ');
+        Some(Self {
+            call: words.next()?.to_owned(),
+            number: words.next()?.parse().ok()?,
+            about: words.next().map(str::to_owned),
+        })
+    }
+
+    /// The options of strace that let something happen at this call of a program on `root`: `signal=...`,
+    /// `error=...`. With `for_good`, at all of its kind after it, too.
+    pub fn injection(&self, root: &Path, what: &str, for_good: bool) -> Vec<String> {
+        let plus = if for_good { "+" } else { "" };
+        let mut options = vec![
+            "-e".to_owned(),
+            format!("trace={}", self.call),
+            "-e".to_owned(),
+            format!("inject={}:{what}:when={}{plus}", self.call, self.number),
+        ];
+        if let Some(about) = &self.about {
+            let path = root.join(about);
+            let path = path.to_str().expect("a path that strace printed").to_owned();
+            options.extend(["-P".to_owned(), path]);
+        }
+        options
+    }
+}
+
+/// The calls in an account (`strace -f -y`) that are about files below `root`, and those that `others` picks by
+/// name and line. A path that `varies` says is different in each run is no way to find a call again.
+pub fn points(
+    account: &str,
+    root: &Path,
+    varies: impl Fn(&str) -> bool,
+    others: impl Fn(&str, &str) -> bool,
+) -> BTreeSet<Point> {
+    let root = root.to_str().expect("the stage has a path of text");
+    let calls: Vec<(&str, &str, &str)> = account.lines().filter_map(traced_call).collect();
+    let first = calls.first().map_or("", |(thread, _, _)| thread);
+    let mut counts: BTreeMap<(&str, &str, Option<&str>), usize> = BTreeMap::new();
+    let mut points = BTreeSet::new();
+    for (thread, call, line) in &calls {
+        let about = paths(line).find(|path| is_below(path, root) && !varies(path));
+        let by_thread = counts.entry((thread, call, None)).or_default();
+        *by_thread += 1;
+        let mut number = *by_thread;
+        if let Some(about) = about {
+            let same = counts.entry((thread, call, Some(about))).or_default();
+            *same += 1;
+            number = *same;
+        } else if !others(call, line) {
+            // The first thread has made calls before it came to the stage, and would meet the fault there.
+            let by_first = calls.iter().filter(|other| other.0 == first && other.1 == *call);
+            if !line.contains(root) || number <= by_first.count() {
+                continue;
+            }
+        }
+        let relative = about.and_then(|about| about.strip_prefix(root));
+        let _ = points.insert(Point {
+            call: (*call).to_owned(),
+            number,
+            about: relative.map(|about| about.trim_start_matches('/').to_owned()),
+        });
+    }
+    points
+}
+
+/// The paths on a line of an account: those of descriptors, and the absolute ones among the arguments.
+fn paths(line: &str) -> impl Iterator<Item = &str> {
+    let of_descriptors = line.split('<').skip(1).filter_map(|part| part.split_once('>'));
+    let named = line.split('"').skip(1).step_by(2);
+    let of_descriptors = of_descriptors.map(|(path, _)| path);
+    of_descriptors.chain(named.filter(|path| path.starts_with('/')))
+}
+
+fn is_below(path: &str, root: &str) -> bool {
+    let below = path.strip_prefix(root);
+    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
+/// How a program under strace ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Its exit status.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error, of strace too.
+    pub stderr: String,
+    /// The calls, as strace has written them down.
+    pub account: String,
+}
+
+impl Ended {
+    /// How many steps a worker had said were done.
+    pub fn acknowledged(&self) -> usize {
+        self.stdout
+            .lines()
+            .filter(|line| line.starts_with("done "))
+            .count()
+    }
+}
+
+/// Runs a program under strace with these options, with `PATH` and the variables that its command sets alone. The
+/// account is written to a file on the stage.
+pub fn strace<S: AsRef<std::ffi::OsStr>>(command: &Command, stage: &Path, options: &[S]) -> Ended {
+    let log = stage.join(LOG);
+    let mut traced = Command::new("timeout");
+    traced
+        .args(["--kill-after=5", "60", "strace", "-f", "-qq", "-o"])
+        .arg(&log)
+        .args(options)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .stdin(Stdio::null());
+    if let Some(directory) = command.get_current_dir() {
+        traced.current_dir(directory);
+    }
+    let output = traced.output().expect("strace starts");
+    let account = std::fs::read(&log).unwrap_or_default();
+    let code = output.status.code();
+    Ended {
+        signal: output.status.signal().or_else(|| {
+            let code = code.filter(|code| *code > 128)?;
+            Some(code - 128)
+        }),
+        code,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        account: String::from_utf8_lossy(&account).into_owned(),
+    }
+}
+
+/// Every call of the undisturbed steps of a scenario, from this state, that is about its stage.
+pub(super) fn points_of(scenario: &impl super::Scenario, state: &Stage) -> BTreeSet<Point> {
+    let stage = state.copy();
+    let calls = format!("trace=?{}", FILES.join(",?"));
+    let ended = strace(&scenario.worker(&stage), stage.path(), &["-y", "-e", &calls]);
+    assert_eq!(
+        ended.code,
+        Some(0),
+        "{}: {}{}",
+        scenario.name(),
+        ended.stdout,
+        ended.stderr
+    );
+    points(
+        &ended.account,
+        stage.path(),
+        |path| path.contains("tmp-"),
+        |_, _| false,
+    )
+}
+
+/// Runs the steps of a scenario with something happening at one call.
+pub(super) fn disturbed(
+    scenario: &impl super::Scenario,
+    stage: &Stage,
+    point: &Point,
+    what: &str,
+    for_good: bool,
+) -> Ended {
+    let options = point.injection(stage.path(), what, for_good);
+    strace(&scenario.worker(stage), stage.path(), &options)
+}
