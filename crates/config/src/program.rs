@@ -4,7 +4,10 @@ use std::{
     error, fmt,
     io::{self, Read, Write},
     process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -14,13 +17,18 @@ use zeroize::Zeroizing;
 /// The longest time limit for a program; a longer setting is cut to it.
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The longest time until a program that is cancelled is killed.
+const CANCELLATION_INTERVAL: Duration = Duration::from_millis(20);
+
 /// The limits of one run of a program: [`HelperEnvironment::run`](crate::HelperEnvironment::run).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProgramLimits {
+#[derive(Debug, Clone, Copy)]
+pub struct ProgramLimits<'a> {
     /// The time from its start to its end; at most a day.
     pub time: Duration,
     /// Bytes of its standard output, and as many of its standard error.
     pub output: u64,
+    /// Another thread sets it to true to have the program killed; `None` if nobody does.
+    pub cancelled: Option<&'a AtomicBool>,
 }
 
 /// Whether the standard error of a program is of interest.
@@ -61,6 +69,8 @@ pub enum ProgramError {
     TimedOut,
     /// The program wrote more than the limit and was killed.
     TooMuchOutput,
+    /// The run was cancelled, and the program killed if it had started.
+    Cancelled,
 }
 
 impl From<io::Error> for ProgramError {
@@ -75,6 +85,7 @@ impl fmt::Display for ProgramError {
             Self::Io(_) => "the program cannot be run",
             Self::TimedOut => "the program did not end in time and was killed",
             Self::TooMuchOutput => "the program wrote more than it may and was killed",
+            Self::Cancelled => "the run of the program was cancelled",
         })
     }
 }
@@ -83,7 +94,7 @@ impl error::Error for ProgramError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
-            Self::TimedOut | Self::TooMuchOutput => None,
+            Self::TimedOut | Self::TooMuchOutput | Self::Cancelled => None,
         }
     }
 }
@@ -94,9 +105,13 @@ pub(crate) fn run(
     mut command: Command,
     input: &[u8],
     stderr: StandardError,
-    limits: ProgramLimits,
+    limits: ProgramLimits<'_>,
 ) -> Result<ProgramOutput, ProgramError> {
-    let deadline = Instant::now() + limits.time.min(MAX_TIMEOUT);
+    let wait = Wait {
+        deadline: Instant::now() + limits.time.min(MAX_TIMEOUT),
+        cancelled: limits.cancelled,
+    };
+    wait.remaining()?;
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -118,14 +133,33 @@ pub(crate) fn run(
 
     let stdout = Stream::of(group.child.stdout.take(), limits.output)?;
     let stderr = Stream::of(group.child.stderr.take(), limits.output)?;
-    let stdout = stdout.content(deadline)?;
-    let stderr = stderr.content(deadline)?;
-    let success = group.wait_until(deadline)?;
+    let stdout = stdout.content(&wait)?;
+    let stderr = stderr.content(&wait)?;
+    let success = group.wait(&wait)?;
     Ok(ProgramOutput {
         success,
         stdout,
         stderr,
     })
+}
+
+/// How long a program is waited for.
+struct Wait<'a> {
+    deadline: Instant,
+    cancelled: Option<&'a AtomicBool>,
+}
+
+impl Wait<'_> {
+    /// The time until the deadline, or until the next look whether the run was cancelled.
+    fn remaining(&self) -> Result<Duration, ProgramError> {
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        match self.cancelled {
+            Some(cancelled) if cancelled.load(Ordering::Acquire) => Err(ProgramError::Cancelled),
+            _ if remaining.is_zero() => Err(ProgramError::TimedOut),
+            Some(_) => Ok(remaining.min(CANCELLATION_INTERVAL)),
+            None => Ok(remaining),
+        }
+    }
 }
 
 /// An output of a program, read by a thread of its own.
@@ -145,12 +179,14 @@ impl Stream {
         Ok(Self { content, most })
     }
 
-    fn content(self, deadline: Instant) -> Result<Zeroizing<Vec<u8>>, ProgramError> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let content = self
-            .content
-            .recv_timeout(left)
-            .map_err(|_| ProgramError::TimedOut)??;
+    fn content(self, wait: &Wait<'_>) -> Result<Zeroizing<Vec<u8>>, ProgramError> {
+        let content = loop {
+            match self.content.recv_timeout(wait.remaining()?) {
+                Ok(content) => break content?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(ProgramError::TimedOut),
+            }
+        };
         if content.len() as u64 > self.most {
             return Err(ProgramError::TooMuchOutput);
         }
@@ -166,7 +202,7 @@ struct Group {
 
 impl Group {
     /// Waits for the program, which has closed its output and so is about to end.
-    fn wait_until(&mut self, deadline: Instant) -> Result<bool, ProgramError> {
+    fn wait(&mut self, wait: &Wait<'_>) -> Result<bool, ProgramError> {
         /// The longest pause between two looks whether a program has ended.
         const LONGEST_PAUSE: Duration = Duration::from_millis(20);
         let mut pause = Duration::from_micros(100);
@@ -175,11 +211,7 @@ impl Group {
                 self.ended = true;
                 return Ok(status.success());
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(ProgramError::TimedOut);
-            }
-            thread::sleep(pause.min(left));
+            thread::sleep(pause.min(wait.remaining()?));
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

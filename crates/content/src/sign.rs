@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use wharf_reference::{Digest, Reference};
 
@@ -43,6 +43,24 @@ pub trait Sign: Send + Sync {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a digest of another algorithm and for a name without
     /// tag and digest; any other if the key, the program or the service fails.
     fn sign(&self, manifest: &Digest, identity: &Reference) -> Result<Signature, Error>;
+
+    /// As [`Sign::sign`], until `cancelled` is set by another thread: the caller has given up then, and nobody reads the
+    /// result. A signer that may take long, such as one that runs a program, ends it and returns any error.
+    ///
+    /// A copy calls this method. By default, it never looks at `cancelled`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sign::sign`].
+    fn sign_cancellable(
+        &self,
+        manifest: &Digest,
+        identity: &Reference,
+        cancelled: &AtomicBool,
+    ) -> Result<Signature, Error> {
+        let _ = cancelled;
+        self.sign(manifest, identity)
+    }
 }
 
 impl<S: Sign + ?Sized> Sign for Arc<S> {
@@ -52,5 +70,13 @@ impl<S: Sign + ?Sized> Sign for Arc<S> {
 
     fn sign(&self, manifest: &Digest, identity: &Reference) -> Result<Signature, Error> {
         (**self).sign(manifest, identity)
+    }
+    fn sign_cancellable(
+        &self,
+        manifest: &Digest,
+        identity: &Reference,
+        cancelled: &AtomicBool,
+    ) -> Result<Signature, Error> {
+        (**self).sign_cancellable(manifest, identity, cancelled)
     }
 }

@@ -130,20 +130,7 @@ impl<O: OpenPgp + ?Sized> OpenPgp for Arc<O> {
 
 impl OpenPgp for NativeOpenPgp {
     fn open(&self, files: &[KeyFile], now: SystemTime) -> Result<Box<dyn Keyring>, String> {
-        let mut keys = Keys::default();
-        let mut lost = Vec::new();
-        for file in files {
-            match keys.add_file(&file.content) {
-                Ok(()) => {}
-                Err(FileError::Lost(why)) => lost.push(format!("{}: {why}", file.name)),
-                Err(FileError::Mistake(why)) => return Err(format!("{}: {why}", file.name)),
-            }
-        }
-        let opened = Opened::of(&keys, lost, seconds(now));
-        if opened.signing.is_empty() {
-            return Err(opened.nothing(files));
-        }
-        Ok(Box::new(opened))
+        Opened::files(files, now).map(|opened| Box::new(opened) as Box<dyn Keyring>)
     }
 }
 
@@ -158,6 +145,23 @@ struct Opened {
 }
 
 impl Opened {
+    fn files(files: &[KeyFile], now: SystemTime) -> Result<Self, String> {
+        let mut keys = Keys::default();
+        let mut lost = Vec::new();
+        for file in files {
+            match keys.add_file(&file.content) {
+                Ok(()) => {}
+                Err(FileError::Lost(why)) => lost.push(format!("{}: {why}", file.name)),
+                Err(FileError::Mistake(why)) => return Err(format!("{}: {why}", file.name)),
+            }
+        }
+        let opened = Opened::of(&keys, lost, seconds(now));
+        if opened.signing.is_empty() {
+            return Err(opened.nothing(files));
+        }
+        Ok(opened)
+    }
+
     fn of(keys: &Keys, lost: Vec<String>, now: u64) -> Self {
         let (signing, unusable) = keys.signing_keys(now);
         Self {
@@ -232,11 +236,9 @@ impl Opened {
         }
         Ok(UNIX_EPOCH + Duration::from_secs(created))
     }
-}
 
-impl Keyring for Opened {
-    fn verify(&self, message: &[u8]) -> Result<Signed, Reason> {
-        let message = Message::read(message)?;
+    /// The key that made a message, and when that was.
+    fn signer(&self, message: &Message) -> Result<(&SigningKey, SystemTime), Reason> {
         if message.signature.issuer().is_none() {
             return Err(self.unknown(&message.signature));
         }
@@ -246,14 +248,23 @@ impl Keyring for Opened {
             .iter()
             .filter(|signing| message.signature.may_be_by(&signing.key))
         {
-            match self.check(signing, &message) {
-                Ok(time) => return Ok(Signed::new(message.payload, signing.primary.clone(), time)),
+            match self.check(signing, message) {
+                Ok(time) => return Ok((signing, time)),
                 Err(reason) => {
                     refused.get_or_insert(reason);
                 }
             }
         }
         Err(refused.unwrap_or_else(|| self.unknown(&message.signature)))
+    }
+}
+
+impl Keyring for Opened {
+    fn verify(&self, message: &[u8]) -> Result<Signed, Reason> {
+        let message = Message::read(message)?;
+        let (signer, time) = self.signer(&message)?;
+        let fingerprint = signer.primary.clone();
+        Ok(Signed::new(message.payload, fingerprint, time))
     }
 }
 
@@ -271,28 +282,37 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Verifies a message that was made here: by a key of this keyring, over exactly this payload. Returns the
-/// fingerprint of the primary key.
+/// The key that made a message, by its own fingerprint and that of its primary key, in upper hexadecimal.
+#[cfg(feature = "sign")]
+pub(crate) struct OwnKey {
+    pub(crate) own: String,
+    pub(crate) primary: String,
+}
+
+/// Verifies a message that was made here: by a key of this keyring, over exactly this payload.
 #[cfg(feature = "sign")]
 pub(crate) fn verify_own(
     keyring: &[u8],
     message: &[u8],
     payload: &[u8],
     now: SystemTime,
-) -> Result<String, String> {
+) -> Result<OwnKey, String> {
     let file = KeyFile::new("the public key", keyring.to_vec());
-    let keyring = NativeOpenPgp.open(&[file], now)?;
-    verify_with(&*keyring, message, payload)
+    verify_with(&Opened::files(&[file], now)?, message, payload)
 }
 
 #[cfg(feature = "sign")]
-fn verify_with(keyring: &dyn Keyring, message: &[u8], payload: &[u8]) -> Result<String, String> {
-    let signed = keyring.verify(message).map_err(|reason| reason.to_string())?;
-    if signed.payload == payload {
-        Ok(signed.fingerprint)
-    } else {
-        Err("it is over another payload".to_owned())
+fn verify_with(keyring: &Opened, message: &[u8], payload: &[u8]) -> Result<OwnKey, String> {
+    let told = |reason: Reason| reason.to_string();
+    let message = Message::read(message).map_err(told)?;
+    let (signer, _) = keyring.signer(&message).map_err(told)?;
+    if message.payload != payload {
+        return Err("it is over another payload".to_owned());
     }
+    Ok(OwnKey {
+        own: key::hex(&signer.key.fingerprint),
+        primary: signer.primary.clone(),
+    })
 }
 
 /// A message, read without verifying anything: the key that it claims to be by, when it says it was made, and

@@ -10,7 +10,11 @@ mod private_key;
 mod secret_file;
 mod secretbox;
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::SystemTime,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use wharf_auth::Secret;
@@ -194,6 +198,16 @@ impl Sign for Signer {
     }
 
     fn sign(&self, manifest: &Digest, identity: &Reference) -> Result<Signature, Error> {
+        self.sign_cancellable(manifest, identity, &AtomicBool::new(false))
+    }
+
+    /// Kills gpg when it is cancelled. Keys of files take no time.
+    fn sign_cancellable(
+        &self,
+        manifest: &Digest,
+        identity: &Reference,
+        cancelled: &AtomicBool,
+    ) -> Result<Signature, Error> {
         if manifest.algorithm() != Algorithm::Sha256 {
             let message = format!("cannot sign {manifest}: a signature is for a sha256 digest");
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -207,7 +221,7 @@ impl Sign for Signer {
             Key::Gpg { key, program } => {
                 let payload = payload::full(PayloadType::Simple, manifest, identity, now);
                 program
-                    .sign(key, payload.as_bytes())
+                    .sign(key, payload.as_bytes(), cancelled)
                     .map(|message| Signature::Simple(message.into()))
             }
             Key::OpenPgp(key) => {

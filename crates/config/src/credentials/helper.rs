@@ -148,6 +148,7 @@ impl CredentialHelper {
         let limits = ProgramLimits {
             time: self.timeout,
             output: MAX_OUTPUT,
+            cancelled: None,
         };
         let finished = program::run(command, input.as_bytes(), StandardError::Discarded, limits)
             .map_err(|failure| self.error(failure))?;

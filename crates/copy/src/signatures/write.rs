@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use wharf_content::{Descriptor, Error, ErrorKind, Location, Name, Sign, Signature, Sink as _};
 use wharf_reference::{Digest, Reference};
@@ -77,13 +80,26 @@ impl Ends {
     }
 }
 
-/// Calls a signer, which may run a program, on a thread for blocking work.
+/// Calls a signer, which may run a program, on a thread for blocking work. It is cancelled when this future is dropped.
 async fn sign(signer: &Arc<dyn Sign>, manifest: &Digest, identity: &Reference) -> Result<Signature, Error> {
     let (signer, manifest, identity) = (Arc::clone(signer), manifest.clone(), identity.clone());
-    let signed = tokio::task::spawn_blocking(move || signer.sign(&manifest, &identity)).await;
+    let cancel = CancelOnDrop::default();
+    let cancelled = Arc::clone(&cancel.0);
+    let sign = move || signer.sign_cancellable(&manifest, &identity, &cancelled);
+    let signed = tokio::task::spawn_blocking(sign).await;
     signed.map_err(|error| {
         Error::new(ErrorKind::Other, "a signer ended without a signature").with_source(error)
     })?
+}
+
+/// Tells a thread for blocking work that its result is not needed any more.
+#[derive(Default)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// The text about a copy whose image is complete and whose signatures are not.

@@ -2,7 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
 };
 
 use wharf_content::{Error, ErrorKind, Hasher, Manifest, MediaType, Name, Platform, Sign, Signature, Wanted};
@@ -578,6 +582,61 @@ async fn a_copy_given_up_at_any_point_has_no_signature_without_its_image() {
         points += 1;
     }
     assert!(points > 20, "{points} await points");
+}
+
+/// A signer that ends when nobody waits for it any more, such as one that waits for a person.
+struct Patient {
+    started: mpsc::Sender<()>,
+    ended: mpsc::Sender<()>,
+}
+
+impl Sign for Patient {
+    fn kind(&self) -> Wanted {
+        Wanted::SIMPLE
+    }
+
+    fn sign(&self, _: &Digest, _: &Reference) -> Result<Signature, Error> {
+        Err(Error::new(ErrorKind::Other, "a copy cannot be cancelled"))
+    }
+
+    fn sign_cancellable(
+        &self,
+        _: &Digest,
+        _: &Reference,
+        cancelled: &AtomicBool,
+    ) -> Result<Signature, Error> {
+        self.started.send(()).unwrap();
+        while !cancelled.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        self.ended.send(()).unwrap();
+        Ok(simple("late"))
+    }
+}
+
+/// The signer ends, and no signature is written.
+#[tokio::test]
+async fn a_signer_is_cancelled_with_its_copy() {
+    let source = Arc::new(TestStore::new());
+    let image = image(&source, &[]);
+    let sink = sink(everything());
+    let (started, is_started) = mpsc::channel();
+    let (ended, is_ended) = mpsc::channel();
+    let signer: Arc<dyn Sign> = Arc::new(Patient { started, ended });
+    let copying = {
+        let (source, sink) = (source.clone(), sink.clone());
+        tokio::spawn(async move { copied(&source, &sink, options().with_signers([signer])).await })
+    };
+    tokio::task::spawn_blocking(move || is_started.recv().unwrap())
+        .await
+        .unwrap();
+    copying.abort();
+    assert!(copying.await.unwrap_err().is_cancelled());
+    tokio::task::spawn_blocking(move || is_ended.recv().unwrap())
+        .await
+        .unwrap();
+    assert!(sink.signatures_of(image.digest()).is_empty());
+    assert_eq!(sink.named("1.0").as_ref(), Some(image.digest()));
 }
 
 #[tokio::test]

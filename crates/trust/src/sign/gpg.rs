@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     path::{self, PathBuf},
+    sync::atomic::AtomicBool,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -12,7 +13,7 @@ use wharf_content::{Error, ErrorKind};
 use zeroize::Zeroizing;
 
 use super::new_file::Temporary;
-use crate::openpgp;
+use crate::openpgp::{self, OwnKey};
 
 /// The time limit for gpg by default, with the question for a passphrase.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,10 +29,10 @@ const MAX_SIGNATURE: u64 = 64 << 10;
 /// | | |
 /// |---|---|
 /// | program | `gpg2`, else `gpg`, in an absolute directory of the search path; or the path that is given |
-/// | keys | those of its home directory: the one that is given, else that of the environment (`GNUPGHOME`) |
+/// | keys | those of its home directory: the one that is given, else that of the environment (`GNUPGHOME`). A relative path is one of this process's working directory |
 /// | passphrase | the one that is given; else gpg-agent knows it or asks for it |
 /// | payload | a temporary file that its owner alone can read |
-/// | time | 60 seconds, then its process group is killed |
+/// | time | 60 seconds, then its process group is killed; likewise if the signing is cancelled, as by dropping the future of a copy |
 /// | output | 64 KiB, then likewise |
 /// | errors | never quote its output |
 ///
@@ -94,23 +95,17 @@ impl GpgProgram {
     }
 
     /// A message with this payload, signed by this key and verified.
-    pub(super) fn sign(&self, key: &str, payload: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(super) fn sign(&self, key: &str, payload: &[u8], cancelled: &AtomicBool) -> Result<Vec<u8>, Error> {
         if key.trim().is_empty() || key.contains(char::is_control) {
             let message = format!("{:?} names no key of gpg's", crate::bounded(key));
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        if let Some(home) = self.home.as_ref().filter(|home| !home.is_dir()) {
-            let message = format!(
-                "gpg cannot sign with the key {:?}: there is no home directory {}",
-                crate::bounded(key),
-                home.display().to_string().escape_debug()
-            );
-            return Err(Error::new(ErrorKind::Invalid, message));
-        }
         let run = Run {
             gpg: self,
+            home: self.home_of(key)?,
             program: self.program()?,
             key,
+            cancelled,
             deadline: Instant::now() + self.timeout.min(MAX_TIMEOUT),
         };
         let public = run.public_key()?;
@@ -119,11 +114,37 @@ impl GpgProgram {
         Ok(message)
     }
 
+    /// The home directory, if one is named. The program's working directory is another, so that a relative path is made
+    /// absolute.
+    fn home_of(&self, key: &str) -> Result<Option<PathBuf>, Error> {
+        let named = match &self.home {
+            Some(home) => Some(home.clone()),
+            None => self.environment.variable("GNUPGHOME").map(PathBuf::from),
+        };
+        let Some(named) = named.filter(|named| !named.as_os_str().is_empty()) else {
+            return Ok(None);
+        };
+        match path::absolute(&named) {
+            Ok(home) if home.is_dir() => Ok(Some(home)),
+            _ => {
+                let message = format!(
+                    "gpg cannot sign with the key {:?}: there is no home directory {}",
+                    crate::bounded(key),
+                    named.display().to_string().escape_debug()
+                );
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+
     fn program(&self) -> Result<PathBuf, Error> {
         let wrong = |message: String| Err(Error::new(ErrorKind::Invalid, message));
         match &self.path {
             Some(path) if path.is_absolute() => Ok(path.clone()),
-            Some(path) => wrong(format!("the path of gpg is not absolute: {}", path.display())),
+            Some(path) => wrong(format!(
+                "the path of gpg is not absolute: {}",
+                path.display().to_string().escape_debug()
+            )),
             None => ["gpg2", "gpg"]
                 .into_iter()
                 .find_map(|name| self.environment.find(name))
@@ -143,8 +164,11 @@ impl GpgProgram {
 /// The runs of the program for one signature.
 struct Run<'a> {
     gpg: &'a GpgProgram,
+    /// An absolute path.
+    home: Option<PathBuf>,
     program: PathBuf,
     key: &'a str,
+    cancelled: &'a AtomicBool,
     deadline: Instant,
 }
 
@@ -207,19 +231,18 @@ impl Run<'_> {
     /// The message must be one that is accepted, by the key that was asked for, and over the payload.
     fn verify(&self, public: &[u8], message: &[u8], payload: &[u8]) -> Result<(), Error> {
         let verified = openpgp::verify_own(public, message, payload, SystemTime::now());
-        let primary =
+        let OwnKey { own, primary } =
             verified.map_err(|why| self.failed(&format!("its signature would not be accepted: {why}")))?;
-        if is_fingerprint(self.key) {
-            let same = |fingerprint: &str| fingerprint.eq_ignore_ascii_case(self.key);
-            let by_subkey = || {
-                openpgp::read_unverified(message)
-                    .is_ok_and(|(issuer, ..)| issuer.is_some_and(|issuer| same(&issuer)))
-            };
-            if !same(&primary) && !by_subkey() {
-                return Err(self.failed(&format!("it signed with another key, {primary}")));
+        match key_id(self.key) {
+            Some(id) if !own.ends_with(&id) && !primary.ends_with(&id) => {
+                let why = format!(
+                    "it signed with another key, {own}; an exclamation mark behind the fingerprint of a subkey makes it \
+                     take that one"
+                );
+                Err(self.failed(&why))
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn run<A: AsRef<OsStr>>(
@@ -238,19 +261,14 @@ impl Run<'_> {
         ]
         .map(OsStr::new)
         .to_vec();
-        // The program's working directory is another.
-        let home = self.gpg.home.as_deref().map(path::absolute).transpose();
-        let home = home.map_err(|error| {
-            self.failed("its home directory has no absolute path")
-                .with_source(error)
-        })?;
-        if let Some(home) = &home {
+        if let Some(home) = &self.home {
             all.extend([OsStr::new("--homedir"), home.as_os_str()]);
         }
         all.extend(arguments.iter().map(AsRef::as_ref));
         let limits = ProgramLimits {
             time: self.deadline.saturating_duration_since(Instant::now()),
             output,
+            cancelled: Some(self.cancelled),
         };
         let ended = self.gpg.environment.run(&self.program, all, input, limits);
         ended.map_err(|error| {
@@ -263,6 +281,7 @@ impl Run<'_> {
                     ErrorKind::TooLarge,
                     format!("it wrote more than {output} bytes and was killed"),
                 ),
+                ProgramError::Cancelled => (ErrorKind::Cancelled, "that was cancelled".to_owned()),
                 _ => (ErrorKind::Other, "it cannot be run".to_owned()),
             };
             let failed = Error::new(kind, self.text(&why));
@@ -276,7 +295,7 @@ impl Run<'_> {
     fn text(&self, why: &str) -> String {
         format!(
             "{} cannot sign with the key {:?}: {why}",
-            self.program.display(),
+            self.program.display().to_string().escape_debug(),
             crate::bounded(self.key)
         )
     }
@@ -286,8 +305,16 @@ impl Run<'_> {
     }
 }
 
-fn is_fingerprint(key: &str) -> bool {
-    key.len() == 40 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// The fingerprint or key id, in upper hexadecimal, that gpg finds the key by; `None` if it finds it by something else.
+fn key_id(key: &str) -> Option<String> {
+    let id: String = key.chars().filter(|char| *char != ' ').collect();
+    let id = id.strip_suffix('!').unwrap_or(&id);
+    let id = id
+        .strip_prefix("0x")
+        .or_else(|| id.strip_prefix("0X"))
+        .unwrap_or(id);
+    let is_id = matches!(id.len(), 8 | 16 | 40) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then(|| id.to_ascii_uppercase())
 }
 
 /// Why gpg failed, by the last of its status lines that tells (GnuPG, doc/DETAILS). They only choose a text.

@@ -36,6 +36,16 @@ impl HelperEnvironment {
         self
     }
 
+    /// The value of a variable of the helpers.
+    #[must_use]
+    pub fn variable(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
+        let name = name.as_ref();
+        let mut variables = self.variables.iter().rev();
+        variables
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_os_str())
+    }
+
     /// The directories in which programs are found.
     #[must_use]
     pub fn directories(&self) -> &[PathBuf] {
@@ -55,17 +65,18 @@ impl HelperEnvironment {
     /// Runs a program, named by its absolute path, with these arguments and this standard input, until it has ended
     /// and closed its output. The working directory is `/`.
     ///
-    /// The program runs in a process group of its own. At the first limit that it exceeds, the group is killed.
+    /// The program runs in a process group of its own. At the first limit that it exceeds, and when the run is
+    /// cancelled, the group is killed.
     ///
     /// # Errors
     ///
-    /// [`ProgramError`]: it cannot be started, or exceeds a limit. A program that fails is no error.
+    /// [`ProgramError`]: it cannot be started, exceeds a limit, or was cancelled. A program that fails is no error.
     pub fn run<A: AsRef<OsStr>>(
         &self,
         program: &Path,
         arguments: impl IntoIterator<Item = A>,
         input: &[u8],
-        limits: ProgramLimits,
+        limits: ProgramLimits<'_>,
     ) -> Result<ProgramOutput, ProgramError> {
         let mut command = self.command(program);
         command.args(arguments);

@@ -54,7 +54,8 @@ impl From<ProgramError> for Failure {
                 kind: HelperErrorKind::Io,
                 source: Some(Arc::new(error)),
             },
-            ProgramError::TimedOut => HelperErrorKind::TimedOut.into(),
+            // Nobody cancels a helper.
+            ProgramError::TimedOut | ProgramError::Cancelled => HelperErrorKind::TimedOut.into(),
             ProgramError::TooMuchOutput => HelperErrorKind::TooMuchOutput.into(),
         }
     }

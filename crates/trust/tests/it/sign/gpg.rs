@@ -138,6 +138,73 @@ fn keys_of_gpg_sign_what_is_accepted() {
     judged(requires_keyring(&home.export(&key)), &reference(NAME), &signature).unwrap();
 }
 
+/// Of two subkeys gpg takes the newer one, unless it is told to take exactly the other.
+#[test]
+fn a_subkey_that_gpg_does_not_take_is_told_of() {
+    require_peers!("gpg");
+    let home = Home::new();
+    let key = home.key("ada", "ed25519", "");
+    for _ in 0..2 {
+        home.gpg(&[
+            "--passphrase",
+            "",
+            "--quick-add-key",
+            &key,
+            "ed25519",
+            "sign",
+            "never",
+        ]);
+    }
+    let listed = String::from_utf8(home.gpg(&["--with-colons", "--list-keys"])).unwrap();
+    let subkeys: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("fpr:::::::::"))
+        .map(|rest| rest.trim_end_matches(':'))
+        .filter(|fingerprint| *fingerprint != key)
+        .collect();
+    assert_eq!(subkeys.len(), 2);
+    let sign = |name: &str| signed(&Signer::gpg(name, home.program()));
+    let refused: Vec<&&str> = subkeys.iter().filter(|subkey| sign(subkey).is_err()).collect();
+    assert_eq!(refused.len(), 1);
+    let error = sign(refused[0]).unwrap_err().to_string();
+    assert!(
+        error.contains("it signed with another key, ") && error.contains("exclamation mark"),
+        "{error}"
+    );
+    for subkey in &subkeys {
+        let signature = sign(&format!("{subkey}!")).unwrap();
+        judged(requires_keyring(&home.export(&key)), &reference(NAME), &signature).unwrap();
+    }
+}
+
+/// The program runs in another directory.
+#[test]
+fn a_relative_home_in_the_environment_is_that_of_this_process() {
+    require_peers!("gpg");
+    let home = Home::new();
+    let key = home.key("ada", "ed25519", "");
+    let here = std::env::current_dir().unwrap();
+    let up = "../".repeat(here.components().count() - 1);
+    let relative = format!("{up}{}", home.path().strip_prefix("/").unwrap().display());
+    let with = |home: &str| {
+        let environment = super::environment().with_variable("GNUPGHOME", home);
+        signed(&Signer::gpg(key.as_str(), GpgProgram::new(environment)))
+    };
+    with(&relative).unwrap();
+    with(home.path().to_str().unwrap()).unwrap();
+    let error = with("nonexistent").unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("there is no home directory nonexistent"),
+        "{error}"
+    );
+    // The one that is given counts more.
+    let environment = super::environment().with_variable("GNUPGHOME", "/nonexistent");
+    let program = GpgProgram::new(environment).with_home(home.path());
+    signed(&Signer::gpg(key.as_str(), program)).unwrap();
+}
+
 #[test]
 fn a_configuration_of_gpg_changes_no_signature_or_is_found_out() {
     require_peers!("gpg");

@@ -5,15 +5,21 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::Duration,
 };
 
 use wharf_config::HelperEnvironment;
-use wharf_content::ErrorKind;
+use wharf_content::{ErrorKind, Sign as _};
 use wharf_trust::{GpgProgram, Signer};
 
-use super::{environment, file, openpgp::public_of, path, program, signed};
-use crate::golden;
+use super::{environment, file, image, openpgp::public_of, path, program, signed};
+use crate::{
+    golden,
+    support::{NAME, reference},
+};
 
 /// A program that exports the key of a file, and signs by these lines of a shell.
 fn script(directory: &Path, public: &Path, signs: &str) -> PathBuf {
@@ -22,12 +28,16 @@ fn script(directory: &Path, public: &Path, signs: &str) -> PathBuf {
         "#!/bin/sh\ncase \"$*\" in *--export*) exec cat '{}' ;; esac\n{signs}\n",
         public.display()
     );
-    // Not the file itself, which another test's child may hold open for writing.
-    let fresh = directory.join("fresh");
+    replace(&path, &text);
+    path
+}
+
+/// Writes a program. Not the file itself, which another test's child may hold open for writing.
+fn replace(path: &Path, text: &str) {
+    let fresh = path.with_extension("fresh");
     fs::write(&fresh, text).unwrap();
     fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::rename(fresh, &path).unwrap();
-    path
+    fs::rename(fresh, path).unwrap();
 }
 
 const FORGED: &str = "echo '[GNUPG:] SIG_CREATED S 22 8 00 1 0' >&2; echo '[GNUPG:] GOODSIG x' >&2";
@@ -127,12 +137,77 @@ fn a_signature_over_another_payload_or_by_another_key_is_refused() {
             .unwrap();
     let ask = |key: &str| signed(&Signer::gpg(key, program.clone()).with_clock(move || summary.time));
     ask("any").unwrap();
-    ask(&summary.key.unwrap()).unwrap();
-    let error = ask(&"0".repeat(40)).unwrap_err();
-    assert!(
-        error.to_string().contains("it signed with another key"),
-        "{error}"
-    );
+    let key = summary.key.unwrap();
+    let (long, short) = (&key[24..], &key[32..]);
+    for right in [
+        key.clone(),
+        key.to_lowercase(),
+        format!("{key}!"),
+        format!("0x{key}"),
+        format!("0X{long}!"),
+        format!("{} {} {}", &key[..8], &key[8..20], &key[20..]),
+        long.to_owned(),
+        short.to_owned(),
+    ] {
+        ask(&right).unwrap_or_else(|error| panic!("{right}: {error}"));
+    }
+    let zeros = "0".repeat(40);
+    let refused = || {
+        [
+            zeros.clone(),
+            format!("{zeros}!"),
+            format!("0x{zeros}"),
+            format!("0x{}", &zeros[24..]),
+            format!("{} {}", &zeros[..20], &zeros[20..]),
+            zeros[24..].to_owned(),
+            zeros[32..].to_owned(),
+        ]
+    };
+    let is_refused = |wrong: &str| {
+        let error = ask(wrong).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("it signed with another key, {key}")),
+            "{error}"
+        );
+    };
+    for wrong in refused() {
+        is_refused(&wrong);
+    }
+    // It claims to be by the key that was asked for, which nobody has signed.
+    fs::write(&made, claiming(&fs::read(&made).unwrap(), &[0; 20])).unwrap();
+    let lie = wharf_content::Signature::Simple(fs::read(&made).unwrap().into());
+    let claimed = wharf_trust::UntrustedSummary::read_without_verifying(&lie)
+        .unwrap()
+        .key;
+    assert_eq!(claimed, Some(zeros.clone()));
+    for wrong in refused() {
+        is_refused(&wrong);
+    }
+    ask(&key).unwrap();
+}
+
+/// A message of this crate's form, with a fingerprint beside what is signed of its last packet.
+fn claiming(message: &[u8], fingerprint: &[u8; 20]) -> Vec<u8> {
+    let mut packets = Vec::new();
+    let mut rest = message;
+    while let [head, 0xff, a, b, c, d, more @ ..] = rest {
+        let (body, after) = more.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+        packets.push((*head, body.to_vec()));
+        rest = after;
+    }
+    let (_, signature) = packets.last_mut().unwrap();
+    let at = 6 + usize::from(u16::from_be_bytes([signature[4], signature[5]]));
+    let size = u16::from_be_bytes([signature[at], signature[at + 1]]);
+    let claim = [&[22, 33, 4], fingerprint.as_slice()].concat();
+    let larger = size + u16::try_from(claim.len()).unwrap();
+    let end = at + 2 + usize::from(size);
+    signature.splice(end..end, claim);
+    signature.splice(at..at + 2, larger.to_be_bytes());
+    let packet = |(head, body): (u8, Vec<u8>)| {
+        let size = u32::try_from(body.len()).unwrap().to_be_bytes();
+        [&[head, 0xff], size.as_slice(), &body].concat()
+    };
+    packets.into_iter().flat_map(packet).collect()
 }
 
 #[test]
@@ -152,6 +227,44 @@ fn a_program_that_does_not_end_or_writes_without_end_is_killed() {
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
     let error = with("exec yes >&2");
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+}
+
+/// Nobody waits for it any more: it does not go on until its time is over.
+#[test]
+fn a_program_is_killed_when_the_signing_is_cancelled() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = directory.path().join("started");
+    assert!(Command::new("mkfifo").arg(&started).status().unwrap().success());
+    let say = format!("echo $$ > '{}'; exec sleep 600", started.display());
+    // Once while it exports the key, once while it signs.
+    for exports in [true, false] {
+        let path = script(directory.path(), &path("public.gpg"), &say);
+        if exports {
+            replace(&path, &format!("#!/bin/sh\n{say}\n"));
+        }
+        let program = program()
+            .with_path(path)
+            .with_timeout(Duration::from_secs(24 * 60 * 60));
+        let cancelled = AtomicBool::new(false);
+        let (error, id) = thread::scope(|scope| {
+            let cancel = scope.spawn(|| {
+                let id = fs::read_to_string(&started).unwrap();
+                cancelled.store(true, Ordering::Release);
+                id
+            });
+            let signer = Signer::gpg("any", program);
+            let signed = signer.sign_cancellable(&image(), &reference(NAME), &cancelled);
+            (signed.unwrap_err(), cancel.join().unwrap())
+        });
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        let alive = Command::new("kill").args(["-0", id.trim()]).output().unwrap();
+        assert!(!alive.status.success(), "{id} is alive");
+    }
+    // One that was cancelled before is not run at all.
+    let missing = program().with_path(directory.path().join("missing"));
+    let signer = Signer::gpg("any", missing);
+    let signed = signer.sign_cancellable(&image(), &reference(NAME), &AtomicBool::new(true));
+    assert_eq!(signed.unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
 #[test]
