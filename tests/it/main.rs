@@ -15,6 +15,7 @@ mod dependencies;
 mod documents;
 mod files;
 mod flags;
+mod gpg;
 mod interop;
 mod layouts;
 mod logins;

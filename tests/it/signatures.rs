@@ -14,7 +14,7 @@ use wharf::{
 use wharf_registry::{Registry, Server};
 use wharf_testkit::{DockerRegistry, Image, Sandbox, require_peers};
 
-use crate::program::run;
+use crate::{gpg, program::run};
 
 fn attachment(text: &str) -> Signature {
     Signature::Attachment {
@@ -221,26 +221,6 @@ fn signatures_are_not_carried_and_removed_at_once() {
     run(&sandbox, "push", &absent).fails(3, &["no/such"]);
 }
 
-/// A key of gpg's in the home of a sandbox, by its fingerprint.
-fn gpg_key(sandbox: &Sandbox) -> String {
-    let home = sandbox.path("home/.gnupg");
-    fs::create_dir_all(&home).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let gpg = sandbox.tool("gpg", &["--batch".into(), "--passphrase".into(), String::new()]);
-    gpg.run(&[
-        "--quick-gen-key",
-        "Ada <ada@example.com>",
-        "ed25519",
-        "sign",
-        "never",
-    ])
-    .ok();
-    let listed = gpg.run(&["--with-colons", "--list-keys"]).ok();
-    let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:::::::::"));
-    fingerprint.unwrap().trim_end_matches(':').to_owned()
-}
-
 /// A policy by which images of a registry must be signed, for that name or for another.
 fn policy(sandbox: &Sandbox, registry: &str, key: &Path, identity: &str) {
     let rule = format!(
@@ -258,11 +238,8 @@ fn policy(sandbox: &Sandbox, registry: &str, key: &Path, identity: &str) {
 fn a_simple_signature_goes_from_skopeo_to_skopeo() {
     require_peers!("docker-registry", "skopeo", "gpg");
     let (first, second, sandbox) = (DockerRegistry::start(), DockerRegistry::start(), Sandbox::new());
-    let fingerprint = gpg_key(&sandbox);
-    let gpg = sandbox.tool("gpg", &["--batch".into()]);
-    let key = sandbox.path("key.gpg");
-    gpg.run(&["--output", key.to_str().unwrap(), "--export", &fingerprint])
-        .ok();
+    let fingerprint = gpg::key(&sandbox, "ed25519");
+    let key = gpg::export(&sandbox, &fingerprint);
     let store = |(registry, name): (&DockerRegistry, &str)| {
         let directory = sandbox.path(format!("sigs/{name}"));
         format!(

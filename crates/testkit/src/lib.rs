@@ -36,7 +36,7 @@ mod token_server;
 mod wire;
 
 pub use image::{Image, ImageBuilder, Index, RealImage, noise, write_layout};
-pub use peer::{DockerRegistry, DockerRegistryBuilder, Output, Sandbox, Tool, peers_present};
+pub use peer::{DockerRegistry, DockerRegistryBuilder, Output, Sandbox, Tool, peers_present, skip};
 pub use random::Random;
 pub use tls::{TestCa, TestCertificate};
 pub use token_server::{Grant, Issued, TokenServer, TokenServerBuilder};

@@ -37,13 +37,17 @@ pub fn peers_present(programs: &[&str]) -> bool {
     if missing.is_empty() {
         return true;
     }
-    let reason = format!("not installed: {}", missing.join(", "));
+    skip(&format!("not installed: {}", missing.join(", ")));
+    false
+}
+
+/// Prints why a test is skipped; the test returns then. Panics instead if `WHARF_REQUIRE_PEERS=1`.
+pub fn skip(reason: &str) {
     assert!(
         std::env::var(REQUIRE).as_deref() != Ok("1"),
         "{reason}, and {REQUIRE}=1"
     );
     eprintln!("skipped: {reason}");
-    false
 }
 
 /// The program's path, searched in `PATH`.
