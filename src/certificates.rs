@@ -13,7 +13,7 @@ use wharf_http::{CertificateFile, Identity, Roots, TlsSettings};
 use wharf_reference::Registry;
 
 use crate::{
-    sync::LockExt as _,
+    concurrency::LockExt as _,
     warnings::{Warning, Warnings},
 };
 

@@ -5,6 +5,7 @@ mod arguments;
 mod builder;
 mod certificates;
 mod client;
+mod concurrency;
 #[cfg(feature = "images")]
 mod converting;
 mod copied;
@@ -22,7 +23,6 @@ mod push;
 mod reading;
 mod signing;
 mod store_image;
-mod sync;
 #[cfg(feature = "trust")]
 mod verifying;
 mod waiting;

@@ -4,7 +4,7 @@ use wharf_auth::{Credential, Fixed, Secret};
 use wharf_config::{Erased, Stored};
 use wharf_content::{Error, ErrorKind};
 
-use crate::{Client, IntoCredentialKey, sync::blocking};
+use crate::{Client, IntoCredentialKey, concurrency::blocking};
 
 impl Client {
     /// Checks a user name and password against a registry, then stores them where Podman and Skopeo look

@@ -7,7 +7,7 @@ use wharf_content::{Error, ErrorKind};
 use wharf_reference::Written;
 
 use crate::{
-    sync::blocking,
+    concurrency::blocking,
     warnings::{Warning, Warnings},
 };
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use wharf_content::{Error, Event, Progress, Sink, Source, Target};
 use wharf_copy::Options;
 
-use crate::{Copied, policy::Admission, sync::LockExt as _};
+use crate::{Copied, concurrency::LockExt as _, policy::Admission};
 
 /// The first wait that is reported; afterwards each time it has doubled.
 const FIRST: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use wharf_config::ConfigWarning;
 use wharf_content::{Event, Progress};
 use wharf_distribution::WarnOnce;
 
-use crate::sync::LockExt as _;
+use crate::concurrency::LockExt as _;
 
 /// A condition that the user should know and that is no failure; [`Display`](fmt::Display) prints it in one
 /// line.

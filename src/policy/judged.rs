@@ -13,7 +13,7 @@ use wharf_trust::{ImageName, OpenPgp, Subject, Trust, Verdict};
 
 use super::Named;
 use crate::{
-    sync::{LockExt as _, blocking},
+    concurrency::{LockExt as _, blocking},
     warnings::Warnings,
 };
 
