@@ -117,6 +117,9 @@ fn fields(member: &Member, time: Time) -> Result<(Block, Vec<u8>), Problem> {
             records.push((key.as_bytes(), owner.to_vec()));
         }
     }
+    // Of a device they are replaced; other writers have zeros in all members.
+    octal(&mut block, header::MAJOR, 0);
+    octal(&mut block, header::MINOR, 0);
     let flag = kind(member.kind(), &mut block, &mut records)?;
     put(&mut block, header::TYPE..header::TYPE + 1, &[flag]);
     Ok((finished(block), sorted(member, records)?))
