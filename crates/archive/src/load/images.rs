@@ -38,12 +38,26 @@ pub(super) async fn push(members: &Names<Stored>, sink: &(impl Sink + ?Sized)) -
         oci::check_layout(&document(members, oci::LAYOUT, oci::MAX_LAYOUT_SIZE)?)?;
         let images = oci::images(document(members, oci::INDEX, MAX_MANIFEST_SIZE)?)?;
         match listed(members, &images) {
-            Ok(manifests) => return push_listed(members, &images, &manifests, sink).await,
+            Ok(manifests) if !has_docker || has_all(members, &manifests) => {
+                return push_listed(members, &images, &manifests, sink).await;
+            }
+            Ok(_) => {}
             Err(missing) if missing.kind() == ErrorKind::NotFound && has_docker => {}
             Err(other) => return Err(other),
         }
     }
     push_saved(members, sink).await
+}
+
+/// True if these are the manifests of all images of `manifest.json`.
+fn has_all(members: &Names<Stored>, manifests: &[Manifest]) -> bool {
+    let configs = manifests.iter().filter_map(Manifest::config);
+    let configs = configs.map(|config| config.digest().clone()).collect();
+    let text = document(members, docker::MANIFEST, docker::MAX_DOCKER_MANIFEST_SIZE);
+    let Ok(items) = text.and_then(|text| docker::items(&text)) else {
+        return true; // no other reader gets an image of it
+    };
+    docker::are_among(&items, &configs)
 }
 
 /// A document, which must be in memory.

@@ -1,6 +1,6 @@
 //! `manifest.json`, which lists the images of a docker-archive, and the manifests that are made of it.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use bytes::Bytes;
 use serde::{
@@ -11,6 +11,7 @@ use wharf_content::{Descriptor, Error, ErrorKind, ImageConfig, Manifest, MediaTy
 use wharf_layer::Codec;
 use wharf_reference::Digest;
 
+use super::members::digest_of;
 use crate::error::{error, shown};
 
 /// The file that lists the images.
@@ -49,6 +50,13 @@ pub(crate) fn items(text: &[u8]) -> Result<Vec<Item>, Error> {
         )
     })?;
     Ok(items.unwrap_or_default())
+}
+
+/// True if the config of each image is one of these, as far as the config's name is that of a blob. Docker 25 lists
+/// images without a name in `manifest.json` alone, though their manifests are in the archive.
+pub(crate) fn are_among(items: &[Item], configs: &HashSet<Digest>) -> bool {
+    let mut named = items.iter().filter_map(|item| digest_of(&item.config));
+    named.all(|config| configs.contains(&config))
 }
 
 /// The part of an item's message that can be read in two ways.

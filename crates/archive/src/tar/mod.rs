@@ -6,7 +6,13 @@ pub(crate) mod members;
 pub(crate) mod oci;
 mod saved;
 
-use std::{collections::HashMap, fmt, fs::File, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    fs::File,
+    path::Path,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -193,19 +199,45 @@ impl Inner {
         Ok(inner)
     }
 
-    /// True if every image that is listed is there with its config and layers; of an index, the index.
+    /// True if every image that is listed is there with its config and layers, of an index the index, and
+    /// `manifest.json` has no other image.
     fn is_complete(&self) -> bool {
         let has = |descriptor: &Descriptor| {
             let at = self.blobs.get(descriptor.digest());
             at.is_some_and(|(_, size)| *size == descriptor.size())
         };
-        self.images.iter().all(|image| {
+        let mut manifests = Vec::with_capacity(self.images.len());
+        for image in &self.images {
             let Ok(manifest) = self.listed(image.descriptor()) else {
                 return false;
             };
-            let mut distributable = manifest.blobs().filter(|blob| !blob.is_nondistributable());
-            has(image.descriptor()) && distributable.all(has)
-        })
+            let is_there = |blob: &Descriptor| blob.is_nondistributable() || has(blob);
+            if !has(image.descriptor()) || !manifest.blobs().all(is_there) {
+                return false;
+            }
+            manifests.push(manifest);
+        }
+        let items = self
+            .members
+            .whole(docker::MANIFEST, docker::MAX_DOCKER_MANIFEST_SIZE);
+        let Ok(items) = items.and_then(|text| docker::items(&text)) else {
+            return true; // no other reader gets an image of it
+        };
+        docker::are_among(&items, &self.configs(manifests))
+    }
+
+    /// The configs of these images, and of the images of these indexes that are there.
+    fn configs(&self, mut manifests: Vec<Manifest>) -> HashSet<Digest> {
+        let (mut configs, mut seen) = (HashSet::new(), HashSet::new());
+        while let Some(manifest) = manifests.pop() {
+            configs.extend(manifest.config().map(|config| config.digest().clone()));
+            for child in manifest.manifests() {
+                if seen.insert(child.digest().clone()) && self.blobs.contains_key(child.digest()) {
+                    manifests.extend(self.manifest(child.digest()).ok());
+                }
+            }
+        }
+        configs
     }
 
     /// Reads a manifest that index.json lists, and that must have the type stated there.

@@ -9,6 +9,8 @@
 
 mod archives;
 mod conformance;
+mod containerd;
+mod corpora;
 mod dirs;
 mod hostile_archives;
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 /// A member.
+#[derive(Debug, Clone)]
 pub(crate) enum M {
     File(Vec<u8>),
     Link(&'static str),
