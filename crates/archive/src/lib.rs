@@ -36,6 +36,7 @@
 //! | `zstd` | [`load`] reads archives that are compressed with zstd as a whole; builds a library in C |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod decoded;
 mod dir;
 mod error;
 mod input;

@@ -4,7 +4,10 @@ use bytes::{Bytes, BytesMut};
 use wharf_content::{ByteStream, Error};
 use wharf_layer::{Codec, MAGIC_SIZE};
 
-use crate::stream::{After, next};
+use crate::{
+    decoded::Decoded,
+    stream::{After, next},
+};
 
 /// The archive in a stream that is compressed or not.
 ///
@@ -25,86 +28,5 @@ pub(super) async fn plain(mut input: ByteStream) -> Result<ByteStream, Error> {
     if codec == Codec::Plain {
         return Ok(whole);
     }
-    decoded(codec, whole)
-}
-
-#[cfg(not(any(feature = "gzip", feature = "zstd")))]
-fn decoded(codec: Codec, _: ByteStream) -> Result<ByteStream, Error> {
-    Err(Error::new(
-        wharf_content::ErrorKind::Unsupported,
-        format!("the archive is compressed with {codec}, which this program was built without"),
-    ))
-}
-
-#[cfg(any(feature = "gzip", feature = "zstd"))]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the interface is that of builds without codecs"
-)]
-fn decoded(codec: Codec, input: ByteStream) -> Result<ByteStream, Error> {
-    Ok(Box::pin(decode::Decoded::new(codec, input)))
-}
-
-#[cfg(any(feature = "gzip", feature = "zstd"))]
-mod decode {
-    use std::{
-        pin::Pin,
-        task::{Context, Poll, ready},
-    };
-
-    use bytes::{Buf as _, Bytes};
-    use futures_core::Stream;
-    use wharf_content::{ByteStream, Error};
-    use wharf_layer::{Codec, Decoder, Limits};
-
-    /// The most bytes that are decoded at a time.
-    const CHUNK: usize = 64 * 1024;
-
-    /// The decoded bytes of a stream.
-    pub(super) struct Decoded {
-        input: ByteStream,
-        /// `None` at the end.
-        decoder: Option<Decoder>,
-        chunk: Bytes,
-    }
-
-    impl Decoded {
-        pub(super) fn new(codec: Codec, input: ByteStream) -> Self {
-            Self {
-                input,
-                decoder: Some(Decoder::new(codec, Limits::default())),
-                chunk: Bytes::new(),
-            }
-        }
-    }
-
-    impl Stream for Decoded {
-        type Item = Result<Bytes, Error>;
-
-        fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-            let this = &mut *self;
-            loop {
-                let Some(decoder) = &mut this.decoder else {
-                    return Poll::Ready(None);
-                };
-                let mut buffer = vec![0; CHUNK];
-                let mut input = &*this.chunk;
-                let count = decoder.decode(&mut input, &mut buffer)?;
-                let left = input.len();
-                this.chunk.advance(this.chunk.len().saturating_sub(left));
-                if count > 0 {
-                    buffer.truncate(count);
-                    return Poll::Ready(Some(Ok(buffer.into())));
-                }
-                match ready!(this.input.as_mut().poll_next(context)) {
-                    Some(chunk) => this.chunk = chunk?,
-                    None => {
-                        if let Some(decoder) = this.decoder.take() {
-                            decoder.finish()?;
-                        }
-                    }
-                }
-            }
-        }
-    }
+    Ok(Box::pin(Decoded::new(codec, whole)))
 }

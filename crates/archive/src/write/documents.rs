@@ -38,7 +38,7 @@ impl Content {
         found.map(|(_, digest)| digest)
     }
 
-    fn names_of<'a>(&'a self, digest: &'a Digest) -> impl Iterator<Item = &'a Name> {
+    pub(super) fn names_of<'a>(&'a self, digest: &'a Digest) -> impl Iterator<Item = &'a Name> {
         let names = self.names.iter().filter(move |(_, of)| of == digest);
         names.map(|(name, _)| name)
     }
@@ -79,7 +79,7 @@ impl Content {
 
     /// `manifest.json` and `repositories`, and the images that are not in them.
     pub(super) fn docker(&self, platform: &Platform) -> Result<Docker, Error> {
-        let mut items: Vec<Item> = Vec::new();
+        let mut items: Vec<DockerItem> = Vec::new();
         let mut repositories: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         let mut oci_only = Vec::new();
         for root in self.roots() {
@@ -91,7 +91,7 @@ impl Content {
                     continue;
                 }
             };
-            let item = Item::of(image);
+            let item = DockerItem::of(image);
             let at = items
                 .iter()
                 .position(|known| known.config == item.config && known.layers == item.layers);
@@ -180,15 +180,16 @@ struct Index {
     manifests: Vec<Descriptor>,
 }
 
+/// An image of `manifest.json`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Item {
-    config: String,
-    repo_tags: Vec<String>,
-    layers: Vec<String>,
+pub(super) struct DockerItem {
+    pub(super) config: String,
+    pub(super) repo_tags: Vec<String>,
+    pub(super) layers: Vec<String>,
 }
 
-impl Item {
+impl DockerItem {
     fn of(image: &Manifest) -> Self {
         let path = |descriptor: &Descriptor| blob_name(descriptor.digest());
         Self {
@@ -218,7 +219,7 @@ fn full(name: &Name) -> Option<Reference> {
     is_full.then_some(reference)
 }
 
-fn text(document: &impl Serialize) -> Result<Vec<u8>, Error> {
+pub(super) fn text(document: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(document)
         .map_err(|cause| Error::new(ErrorKind::Invalid, "a document cannot be written").with_source(cause))
 }

@@ -14,6 +14,7 @@ use wharf_reference::{Algorithm, Digest};
 use super::{
     documents::Content,
     file::NewFile,
+    legacy::{self, Entry, Legacy},
     options::{WriterForm, WriterOptions},
     report::WrittenArchive,
 };
@@ -48,6 +49,8 @@ pub(super) struct State {
     /// `None` after the end.
     tar: Option<tar::Writer>,
     pub(super) content: Content,
+    /// The content of an archive of Docker's old form.
+    pub(super) legacy: Legacy,
     /// Why nothing more can be written.
     failure: Option<String>,
 }
@@ -69,9 +72,13 @@ impl Inner {
             state: Mutex::new(State {
                 tar: Some(tar::Writer::new()),
                 content: Content::default(),
+                legacy: Legacy::default(),
                 failure: None,
             }),
         };
+        if inner.is_legacy() {
+            return Ok(inner);
+        }
         inner.write_members(|inner, tar| {
             let mut bytes = inner.document(tar, oci::LAYOUT, oci::LAYOUT_TEXT.as_bytes())?;
             for directory in ["blobs", "blobs/sha256"] {
@@ -120,6 +127,19 @@ impl Inner {
         self.new_file.is_none()
     }
 
+    pub(super) const fn is_legacy(&self) -> bool {
+        matches!(self.options.form(), WriterForm::DockerLegacy)
+    }
+
+    /// The member of a blob; in Docker's old form, that of a layer's tar.
+    fn name_of(&self, digest: &Digest) -> String {
+        if self.is_legacy() {
+            legacy::layer_name(digest)
+        } else {
+            blob_name(digest)
+        }
+    }
+
     fn file(&self, name: &str, size: u64) -> Result<Member, Error> {
         let member = Member::file(name, size)?;
         Ok(member.with_mode(0o444).with_modified(self.options.time()))
@@ -153,6 +173,28 @@ impl Inner {
         written
     }
 
+    /// Writes the members of an image in Docker's old form.
+    pub(super) async fn write_entries(self: &Arc<Self>, entries: Vec<Entry>) -> Result<(), Error> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let inner = Arc::clone(self);
+        blocking(move || {
+            let _turn = turn;
+            drop(inner.open_state()?);
+            inner.write_members(|inner, tar| {
+                let mut bytes = Vec::new();
+                for entry in &entries {
+                    let (member, content) = legacy::member(entry)?;
+                    bytes.extend(tar.member(&member.with_modified(inner.options.time()))?);
+                    tar.content(content.len())?;
+                    bytes.extend_from_slice(&content);
+                    bytes.extend_from_slice(tar.end_member()?);
+                }
+                Ok(bytes)
+            })
+        })
+        .await
+    }
+
     /// Writes a blob or manifest of known digest.
     pub(super) async fn append(
         self: &Arc<Self>,
@@ -166,7 +208,7 @@ impl Inner {
         }
         let (offset, header) = self.with_tar(|tar| {
             let offset = tar.drop_member();
-            Ok((offset, tar.member(&self.file(&blob_name(digest), size)?)?))
+            Ok((offset, tar.member(&self.file(&self.name_of(digest), size)?)?))
         })?;
         let place = (offset + header.len() as u64, size);
         self.poison("a push was given up");
@@ -245,7 +287,7 @@ impl Inner {
                 Ok(())
             });
         }
-        let member = self.file(&blob_name(digest), size)?;
+        let member = self.file(&self.name_of(digest), size)?;
         let headers = self.with_tar(|tar| {
             if extension == 0 {
                 return Ok(tar.complete_member(&member)?.header.to_vec());
@@ -258,7 +300,10 @@ impl Inner {
         })?;
         let mut written = Ok(());
         if headers.len() as u64 != BLOCK + extension {
-            let message = format!("the headers of {} do not fit in their place", blob_name(digest));
+            let message = format!(
+                "the headers of {} do not fit in their place",
+                self.name_of(digest)
+            );
             written = Err(Error::new(ErrorKind::Unsupported, message));
         }
         let written = written.and_then(|()| {
@@ -295,14 +340,18 @@ impl Inner {
     fn finish_blocking(&self) -> Result<WrittenArchive, Error> {
         let (index, docker) = {
             let state = self.open_state()?;
-            let docker = match self.options.form() {
-                WriterForm::Hybrid => Some(state.content.docker(self.options.platform())?),
-                WriterForm::Oci => None,
-            };
-            (state.content.index()?, docker)
+            let index = || state.content.index().map(Some);
+            match self.options.form() {
+                WriterForm::Hybrid => (index()?, Some(state.content.docker(self.options.platform())?)),
+                WriterForm::Oci => (index()?, None),
+                WriterForm::DockerLegacy => (None, Some(state.legacy.documents(&state.content)?)),
+            }
         };
         self.write_members(|inner, tar| {
-            let mut bytes = inner.document(tar, oci::INDEX, &index)?;
+            let mut bytes = Vec::new();
+            if let Some(index) = &index {
+                bytes.extend(inner.document(tar, oci::INDEX, index)?);
+            }
             if let Some(docker) = &docker {
                 bytes.extend(inner.document(tar, docker::MANIFEST, &docker.manifest)?);
                 bytes.extend(inner.document(tar, "repositories", &docker.repositories)?);
@@ -322,7 +371,7 @@ impl Inner {
         Ok(WrittenArchive {
             size: offset + end.len() as u64,
             oci_only: docker.map(|docker| docker.oci_only).unwrap_or_default(),
-            has_zstd: state.content.has_zstd(),
+            has_zstd: !self.is_legacy() && state.content.has_zstd(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 mod documents;
 mod file;
-
+mod legacy;
 mod members;
 mod options;
 mod report;
@@ -118,7 +118,8 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if the manifest was not pushed.
+    /// [`ErrorKind::NotFound`] if the manifest was not pushed; [`ErrorKind::Invalid`] for a name that
+    /// [`WriterForm::DockerLegacy`] cannot state.
     pub fn tag(&self, name: &Name, manifest: &Digest) -> Result<(), Error> {
         let mut state = self.inner.open_state()?;
         if !state.content.manifests.contains_key(manifest) {
@@ -127,6 +128,9 @@ impl Writer {
                 ErrorKind::NotFound,
                 format_args!("{path} has no manifest {manifest} to be called {name}"),
             ));
+        }
+        if self.inner.is_legacy() {
+            legacy::full_name(name)?;
         }
         state.content.tag(name, manifest);
         Ok(())
@@ -150,7 +154,8 @@ impl Sink for Writer {
         Ok(if descriptor.media_type().is_manifest() {
             state.content.manifests.contains_key(descriptor.digest())
         } else {
-            state.content.blobs.contains_key(descriptor.digest())
+            let digest = descriptor.digest();
+            state.content.blobs.contains_key(digest) || state.legacy.contains(digest)
         })
     }
 
@@ -163,6 +168,9 @@ impl Sink for Writer {
     }
 
     async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
+        if self.inner.is_legacy() {
+            return legacy::push_blob(&self.inner, blob).await;
+        }
         let descriptor = blob.descriptor().clone();
         self.inner
             .append(descriptor.digest(), descriptor.size(), blob)
@@ -171,10 +179,13 @@ impl Sink for Writer {
 
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error> {
         let digest = manifest.digest();
-        let blob = Blob::from_bytes(manifest.descriptor().clone(), manifest.bytes().clone())?;
-        self.inner
-            .append(digest, manifest.bytes().len() as u64, blob)
-            .await?;
+        if self.inner.is_legacy() {
+            legacy::push_manifest(&self.inner, manifest, name).await?;
+        } else {
+            let blob = Blob::from_bytes(manifest.descriptor().clone(), manifest.bytes().clone())?;
+            let size = manifest.bytes().len() as u64;
+            self.inner.append(digest, size, blob).await?;
+        }
         let mut state = self.inner.open_state()?;
         let content = &mut state.content;
         if content
@@ -194,9 +205,9 @@ impl Sink for Writer {
         false
     }
 
-    /// True for a file; a stream takes blobs of known digest alone.
+    /// True for a file, but in Docker's old form; a stream takes blobs of known digest alone.
     fn can_ingest(&self) -> bool {
-        !self.inner.is_stream()
+        !self.inner.is_stream() && !self.inner.is_legacy()
     }
 
     async fn ingest(
@@ -205,11 +216,13 @@ impl Sink for Writer {
         algorithm: Algorithm,
         bytes: ByteStream,
     ) -> Result<Descriptor, Error> {
-        if self.inner.is_stream() {
+        if !self.can_ingest() {
             let path = self.inner.path.display();
             return Err(error(
                 ErrorKind::Unsupported,
-                format_args!("{path} is a stream, which takes no blob of unknown digest"),
+                format_args!(
+                    "{path} takes no blob of unknown digest: it is a stream, or of Docker's old form"
+                ),
             ));
         }
         let (digest, size) = self.inner.ingest(Hashed::new(bytes, algorithm)?).await?;
@@ -217,6 +230,9 @@ impl Sink for Writer {
     }
 
     fn accepts(&self, descriptor: &Descriptor) -> Result<(), Error> {
+        if self.inner.is_legacy() {
+            return legacy::accepts(descriptor);
+        }
         Hasher::new(descriptor.digest().algorithm()).map(drop)
     }
 
@@ -248,6 +264,9 @@ impl Source for Writer {
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
+        if let Some(config) = self.inner.state().legacy.config(descriptor.digest()) {
+            return Blob::from_bytes(descriptor.clone(), config.clone());
+        }
         let opener = Pushed {
             inner: Arc::clone(&self.inner),
             digest: descriptor.digest().clone(),

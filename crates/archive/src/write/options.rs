@@ -14,6 +14,11 @@ pub enum WriterForm {
     Hybrid,
     /// An OCI image layout alone, as Skopeo's `oci-archive:`.
     Oci,
+    /// A docker-archive for what reads no other, equal to that of Skopeo's `docker-archive:` if the blobs are pushed in
+    /// the order of the manifest. Layers are decompressed, so manifests have no place in it and digests of layers
+    /// change; the config, and with it the image ID, stays. It holds images, of an index that for one platform. Names
+    /// are expanded as Docker does. A stream takes layers that are not compressed; a file takes all.
+    DockerLegacy,
 }
 
 /// Settings of a [`Writer`](crate::Writer).

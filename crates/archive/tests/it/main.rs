@@ -15,6 +15,7 @@ mod dirs;
 mod hostile_archives;
 #[cfg(unix)]
 mod hostile_dirs;
+mod legacy;
 mod loading;
 mod peers_of_archives;
 mod peers_of_dirs;
