@@ -29,12 +29,7 @@ pub(crate) fn points(hosted: &Hosted, scenario: &Scenario, run: usize) -> BTreeS
     };
     let network =
         |call: &str, line: &str| NETWORK.contains(&call) || (call.starts_with("write") && on_socket(line));
-    faults::points(
-        &ended.account,
-        stage.path(),
-        |path| path.contains("tmp-"),
-        network,
-    )
+    faults::points(&ended.account, stage.path(), network)
 }
 
 /// Runs a program that is killed when it makes this call, before the call is done. Returns whether it was.

@@ -17,7 +17,11 @@ impl<T> At<T> for io::Result<T> {
 
 /// An error of a call to the file system; `doing` is the verb and `path` the object of its message.
 pub(crate) fn storage(doing: &str, path: &Path, error: io::Error) -> Error {
-    let message = format!("cannot {doing} {}", path.display());
+    storage_with(format!("cannot {doing} {}", path.display()), error)
+}
+
+/// An error of a call to the file system, with this message.
+pub(crate) fn storage_with(message: String, error: io::Error) -> Error {
     Error::new(kind_of(&error), message).with_source(error)
 }
 

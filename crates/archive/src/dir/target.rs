@@ -103,7 +103,10 @@ impl Target {
             return Ok(State::Empty(directory));
         }
         let files = Files(directory);
-        let text = files.whole(version::FILE, version::MAX_VERSION_SIZE);
+        let text = match files.whole(version::FILE, version::MAX_VERSION_SIZE) {
+            Err(failure) if is_of_system(&failure) => return Err(failure),
+            other => other,
+        };
         match text.and_then(|text| version::check(&text.unwrap_or_default())) {
             Ok(()) => Ok(State::Image(files.0)),
             Err(why) => Err(occupied(&path, "is not empty and no image directory").with_source(why)),
@@ -130,8 +133,10 @@ impl Target {
         if !named.is_ok_and(|named| named.is_same(&directory).unwrap_or(false)) {
             return Err(self.busy());
         }
-        for name in directory.names().at("list", &path)? {
-            directory.remove(&name).at("remove", &path.join(name))?;
+        if !directory.names().at("list", &path)?.is_empty() {
+            // It can be the image that is at the path until the exchange of a killed process is on the disk.
+            self.sync()?;
+            clear(&path).at("clear", &path)?;
         }
         Ok(directory)
     }
@@ -151,36 +156,59 @@ impl Target {
         )
     }
 
-    /// Puts the new directory at the path, and removes the old one.
-    pub(super) fn replace(&self, new: &Directory) -> Result<(), Error> {
+    /// Puts the new directory at the path. The old one is then beside it, and in the result, which the caller
+    /// keeps until [`Target::clean`]: it has the path of a new one, which another process would use.
+    pub(super) fn replace(&self, new: &Directory) -> Result<Option<Directory>, Error> {
         let (path, new_path) = (self.path(), self.new_path());
-        match self.state()? {
-            State::Absent => rename(&new_path, &path)?,
+        let old = match self.state()? {
+            State::Absent => None,
             State::Empty(old) => {
                 new.take_mode(&old).at("set the mode of", &new_path)?;
-                rename(&new_path, &path)?;
+                None
             }
             State::Image(old) => {
                 new.take_mode(&old).at("set the mode of", &new_path)?;
-                self.lock(&old)?; // it gets the path of the new one, which another process would use
-                match os::exchange(&new_path, &path) {
-                    Ok(Exchanged::Yes) => {
-                        self.sync()?;
-                        self.remove(&new_path)?;
-                    }
-                    Ok(Exchanged::Unsupported) => self.displace(&path, &new_path)?,
-                    Err(error) => return Err(not_replaced(&path, error)),
-                }
+                self.lock(&old)?;
+                Some(old)
             }
+        };
+        if old.is_none() {
+            rename(&new_path, &path)?;
+            return Ok(None);
         }
-        self.sync()?;
-        self.remove(&self.displaced())
+        match os::exchange(&new_path, &path) {
+            Ok(Exchanged::Yes) => Ok(old),
+            Ok(Exchanged::Unsupported) => self.displace(&path, &new_path).map(|()| None),
+            Err(error) => Err(not_replaced(&path, error)),
+        }
+    }
+
+    /// Syncs the replacement, and removes what was replaced.
+    pub(super) fn clean(&self, old: Option<&Directory>) -> Result<(), Error> {
+        let is_there = |what: &str, cause: Error| {
+            let (kind, path) = (cause.kind(), self.path());
+            error(
+                kind,
+                format_args!("{} has the new image, but {what}", path.display()),
+            )
+            .with_source(cause)
+        };
+        self.sync()
+            .map_err(|cause| is_there("it may not outlive a power failure", cause))?;
+        let exchanged = old.is_some().then(|| self.new_path());
+        for replaced in exchanged.into_iter().chain([self.displaced()]) {
+            remove(&replaced).map_err(|cause| is_there("what it replaced is left", cause))?;
+        }
+        Ok(())
     }
 
     /// Renames the old directory and then the new one.
     fn displace(&self, path: &Path, new_path: &Path) -> Result<(), Error> {
         let displaced = self.displaced();
-        self.remove(&displaced)?;
+        if displaced.exists() {
+            self.sync()?; // as above
+            remove(&displaced)?;
+        }
         rename(path, &displaced)?;
         let Err(failure) = rename(new_path, path) else {
             return Ok(());
@@ -204,25 +232,39 @@ impl Target {
         parent.sync().at("sync", &self.parent)
     }
 
-    /// Removes a directory that has no image that is needed.
-    fn remove(&self, directory: &Path) -> Result<(), Error> {
-        match fs::remove_dir_all(directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                let message = format!(
-                    "{} has the new image, but what it replaced cannot be removed from {}",
-                    self.path().display(),
-                    directory.display()
-                );
-                Err(Error::new(ErrorKind::Storage, message).with_source(error))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Removes the directory of a new image that is given up.
     pub(super) fn give_up(&self) {
         let _ = fs::remove_dir_all(self.new_path());
     }
+}
+
+/// Removes a directory that has no image that is needed, if it is there.
+fn remove(directory: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(directory) {
+        Err(failure) if failure.kind() != io::ErrorKind::NotFound => Err(failure).at("remove", directory),
+        _ => Ok(()),
+    }
+}
+
+/// Removes all that is in a directory.
+fn clear(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a call to the system failed, so that nothing is known about the content.
+fn is_of_system(failure: &Error) -> bool {
+    let cause = failure
+        .inner()
+        .and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.raw_os_error().is_some())
 }
 
 /// The absolute path of a directory that does not exist. Its parents may not exist either.

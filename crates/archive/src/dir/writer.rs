@@ -58,6 +58,8 @@ struct Content {
     /// The manifest that was pushed last.
     root: Option<Digest>,
     is_finished: bool,
+    /// Why nothing more can be written.
+    failure: Option<String>,
 }
 
 impl DirWriter {
@@ -96,8 +98,12 @@ impl Inner {
 
     fn open_content(&self) -> Result<MutexGuard<'_, Content>, Error> {
         let content = self.content();
+        let path = self.path.display();
+        if let Some(failure) = &content.failure {
+            let message = format!("nothing more can be written to {path}: {failure}");
+            return Err(Error::new(ErrorKind::Storage, message));
+        }
         if content.is_finished {
-            let path = self.path.display();
             let message = format!("cannot write to {path}: its image is finished");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
@@ -122,10 +128,15 @@ impl Inner {
             .filter(|digest| **digest != root)
             .all(|digest| digest.algorithm() == Algorithm::Sha256);
         self.write_file(version::FILE, version::text(only_sha256).as_bytes())?;
-        directory.sync().at("sync", directory.path())?;
-        self.target.replace(directory)?;
+        if let Err(failure) = directory.sync().at("sync", directory.path()) {
+            // A second attempt would succeed, and the names could be lost.
+            content.failure = Some(failure.to_string());
+            return Err(failure);
+        }
+        let old = self.target.replace(directory)?;
         content.is_finished = true;
         drop(content);
+        self.target.clean(old.as_ref())?;
         directory.unlock();
         Dir::open_blocking(&self.path)
     }

@@ -111,7 +111,8 @@ impl Directory {
 
     /// Takes an exclusive lock, which ends with this handle or the process. `false` if another handle has it.
     pub(crate) fn try_lock(&self) -> io::Result<bool> {
-        match fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
+        let lock = || fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive);
+        match rustix::io::retry_on_intr(lock) {
             Err(Errno::WOULDBLOCK) => Ok(false),
             // Network file systems cannot lock a directory: two writers are not kept apart there.
             Err(Errno::BADF | Errno::NOLCK | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => Ok(true),

@@ -4,13 +4,16 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use wharf_content::{Error, ErrorKind};
 
 use crate::{
-    error::{At as _, error},
+    error::{At as _, error, storage_with},
     os::{self, Directory},
     sibling::sibling,
 };
@@ -30,6 +33,10 @@ pub(super) struct NewFile {
     path: PathBuf,
     temporary: PathBuf,
     replace: bool,
+    /// Whether it has its final name.
+    is_named: AtomicBool,
+    /// Whether the system has failed to bring its bytes to the disk. A second attempt would succeed without them.
+    is_lost: AtomicBool,
 }
 
 impl NewFile {
@@ -68,6 +75,8 @@ impl NewFile {
             path,
             temporary,
             replace,
+            is_named: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
         };
         Ok(Opened::File(new))
     }
@@ -80,22 +89,42 @@ impl NewFile {
             let kept = self.file.set_permissions(old.permissions());
             kept.at("set the mode of", &self.temporary)?;
         }
-        self.file.sync_all().at("sync", path)?;
+        let synced = self.file.sync_all().at("sync", path);
+        self.is_lost.store(synced.is_err(), Ordering::Relaxed);
+        synced?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        let parent = Directory::open(parent).at("open", parent)?;
         let is_empty = || fs::metadata(path).is_ok_and(|old| old.is_file() && old.len() == 0);
         if self.replace || is_empty() {
             fs::rename(&self.temporary, path).at("replace", path)?;
         } else if !os::rename_new(&self.temporary, path).at("create", path)? {
             return Err(exists(path));
         }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        let parent = Directory::open(parent).at("open", parent)?;
-        parent.sync().at("sync", parent.path())
+        self.is_named.store(true, Ordering::Relaxed);
+        parent.sync().map_err(|failure| {
+            let (path, parent) = (path.display(), parent.path().display());
+            let message =
+                format!("{path} is whole, but it may not outlive a power failure: cannot sync {parent}");
+            storage_with(message, failure)
+        })
     }
 
-    /// Removes the file.
+    /// Whether the file has its final name.
+    pub(super) fn is_named(&self) -> bool {
+        self.is_named.load(Ordering::Relaxed)
+    }
+
+    /// Whether the bytes that were written may be lost, so that they cannot be added to.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Removes the file, unless it has its final name.
     pub(super) fn discard(&self) {
-        let _ = fs::remove_file(&self.temporary);
+        if !self.is_named() {
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }
 

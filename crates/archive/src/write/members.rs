@@ -154,21 +154,20 @@ impl Inner {
         Ok(bytes)
     }
 
-    /// Writes small members. After a failure nothing more can be written.
+    /// Writes small members. After a failure nothing more can be written to a stream; of a file they are cut off
+    /// again.
     fn write_members(
         &self,
         members: impl FnOnce(&Self, &mut tar::Writer) -> Result<Vec<u8>, Error>,
     ) -> Result<(), Error> {
-        let made = self.with_tar(|tar| {
-            let offset = tar.drop_member();
-            Ok((offset, members(self, tar)?))
-        });
-        let written = made.and_then(|(offset, bytes)| {
+        let offset = self.with_tar(|tar| Ok(tar.drop_member()))?;
+        let made = self.with_tar(|tar| members(self, tar));
+        let written = made.and_then(|bytes| {
             let written = self.destination.write(&[bytes.into()], offset);
             written.at("write", &self.path)
         });
         if let Err(failure) = &written {
-            self.state().failure = Some(failure.to_string());
+            self.cut_off(offset, failure);
         }
         written
     }
@@ -232,16 +231,24 @@ impl Inner {
                 Ok(())
             }
             Err(failure) => {
-                self.poison(&failure.to_string());
-                self.with_tar(|tar| Ok(tar.drop_member()))?;
+                self.cut_off(offset, &failure);
                 Err(failure)
             }
         }
     }
 
-    /// Notes that a stream ends in the middle of a member, until it is known that it does not.
+    /// Drops the members from an offset on, after a failure to write them.
+    fn cut_off(&self, offset: u64, failure: &Error) {
+        self.poison(&text_of(failure));
+        if let Some(tar) = &mut self.state().tar {
+            tar.truncate(offset);
+        }
+    }
+
+    /// Notes that a stream ends in the middle of a member, until it is known that it does not, or that the bytes
+    /// of a file are lost.
     fn poison(&self, cause: &str) {
-        if self.is_stream() {
+        if self.new_file.as_ref().is_none_or(NewFile::is_lost) {
             self.state().failure = Some(cause.to_owned());
         }
     }
@@ -313,14 +320,13 @@ impl Inner {
             let written = end.and_then(|()| self.destination.write(&[headers.into()], offset));
             written.at("write", &self.path)
         });
-        let mut state = self.state();
         match written {
             Ok(()) => {
-                state.content.blobs.insert(digest.clone(), place);
+                self.state().content.blobs.insert(digest.clone(), place);
                 Ok(())
             }
             Err(failure) => {
-                state.failure = Some(failure.to_string());
+                self.cut_off(offset, &failure);
                 Err(failure)
             }
         }
@@ -347,6 +353,7 @@ impl Inner {
                 WriterForm::DockerLegacy => (None, Some(state.legacy.documents(&state.content)?)),
             }
         };
+        let images_end = self.with_tar(|tar| Ok(tar.drop_member()))?;
         self.write_members(|inner, tar| {
             let mut bytes = Vec::new();
             if let Some(index) = &index {
@@ -358,16 +365,17 @@ impl Inner {
             }
             Ok(bytes)
         })?;
-        let mut state = self.state();
-        let tar = state.tar.take();
-        let tar = tar.ok_or_else(|| Error::new(ErrorKind::Unsupported, "the archive is finished"))?;
-        let offset = tar.position();
-        let end = tar.finish()?;
-        let written = self.end(offset, end);
-        if let Err(failure) = &written {
-            state.failure = Some(failure.to_string());
+        let (offset, end) = self.with_tar(|tar| Ok((tar.position(), tar.finish()?)))?;
+        let ended = self.end(offset, end);
+        // What has its final name is not written to again.
+        if ended.is_ok() || self.new_file.as_ref().is_some_and(NewFile::is_named) {
+            self.state().tar = None;
         }
-        written?;
+        if let Err(failure) = ended {
+            self.cut_off(images_end, &failure);
+            return Err(failure);
+        }
+        let state = self.state();
         Ok(WrittenArchive {
             size: offset + end.len() as u64,
             oci_only: docker.map(|docker| docker.oci_only).unwrap_or_default(),
@@ -387,14 +395,21 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // After the end the file has another name.
         if let Some(new_file) = &self.new_file {
-            let state = self.state();
-            if state.tar.is_some() || state.failure.is_some() {
-                new_file.discard();
-            }
+            new_file.discard();
         }
     }
+}
+
+/// A failure and its causes, as one line.
+fn text_of(failure: &Error) -> String {
+    let mut text = failure.to_string();
+    let mut cause = std::error::Error::source(failure);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }
 
 /// The zeros after content of this size.

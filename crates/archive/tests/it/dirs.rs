@@ -298,6 +298,7 @@ async fn what_a_killed_writer_left_is_cleared_away() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.path(".image.wharf-new")).unwrap();
     fs::write(scratch.path(".image.wharf-new/tmp-0"), "half").unwrap();
+    fs::create_dir_all(scratch.path(".image.wharf-new/notes/more")).unwrap(); // of an image that was replaced
     write_dir(&scratch.path(".image.wharf-old"), &Image::small("older")).await;
     let image = Image::small("one");
     write_dir(&scratch.path("image"), &image).await;

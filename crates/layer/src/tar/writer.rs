@@ -1,5 +1,5 @@
 use std::{
-    collections::HashSet,
+    collections::{HashMap, hash_map::Entry},
     hash::{BuildHasher, RandomState},
 };
 
@@ -61,7 +61,8 @@ pub struct Writer {
     latest: Option<Time>,
     open: Option<Open>,
     position: u64,
-    names: HashSet<u64>,
+    /// Where the member of each name begins, by the hash of the name.
+    names: HashMap<u64, u64>,
     hashes: RandomState,
 }
 
@@ -253,13 +254,23 @@ impl Writer {
     /// Drops the open member, as if it had not been begun. Returns the length that the archive had before: the
     /// caller cuts it off there. Without an open member, this is its length.
     pub fn drop_member(&mut self) -> u64 {
-        if let Some(open) = self.open.take() {
-            if let Some(known) = open.known {
-                self.names.remove(&self.hashes.hash_one(known.name.as_slice()));
-            }
-            self.position = open.start;
-        }
+        let start = self.open.as_ref().map_or(self.position, |open| open.start);
+        self.truncate(start);
         self.position
+    }
+
+    /// Drops the members that begin at `length` or behind it, as if they had not been begun; the caller cuts the
+    /// archive off there. A writer to a file that can be sought does so after a write that failed, and goes on.
+    ///
+    /// `length` is a value of [`Writer::position`] between two members.
+    pub fn truncate(&mut self, length: u64) {
+        if self.open.as_ref().is_some_and(|open| open.start >= length) {
+            self.open = None;
+        }
+        if length < self.position {
+            self.names.retain(|_, start| *start < length);
+            self.position = length;
+        }
     }
 
     /// The length of the archive so far, in bytes.
@@ -268,12 +279,13 @@ impl Writer {
         self.position
     }
 
-    /// Ends the archive. Returns what is to be written last: two blocks of zeros.
+    /// Ends the archive. Returns what is to be written last: two blocks of zeros. They are no member, so that a
+    /// writer which cuts them off again can go on.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`] if a member is open.
-    pub fn finish(self) -> Result<&'static [u8], Error> {
+    pub fn finish(&self) -> Result<&'static [u8], Error> {
         self.must_be_between_members()
             .map_err(|problem| problem.at(None, self.position))?;
         Ok(&ZEROS)
@@ -295,13 +307,16 @@ impl Writer {
     }
 
     fn remember(&mut self, member: &Member) -> Result<(), Problem> {
-        if self.names.insert(self.hashes.hash_one(member.name())) {
-            return Ok(());
+        match self.names.entry(self.hashes.hash_one(member.name())) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(self.open.as_ref().map_or(self.position, |open| open.start));
+                Ok(())
+            }
+            Entry::Occupied(_) => Err(Problem::new(
+                ErrorKind::Conflict,
+                "a member of that name was written before",
+            )),
         }
-        Err(Problem::new(
-            ErrorKind::Conflict,
-            "a member of that name was written before",
-        ))
     }
 
     fn close(&mut self, padding: u64) -> &'static [u8] {

@@ -320,3 +320,32 @@ fn later_times_are_lowered_on_request() {
         .collect();
     assert_eq!(times, [Time::new(5, 5), epoch]);
 }
+
+#[test]
+fn members_are_cut_off_from_an_offset_on() {
+    let mut writer = Writer::new();
+    let mut starts = Vec::new();
+    for name in ["a", "b", "c"] {
+        starts.push(writer.position());
+        writer.member(&Member::directory(name).unwrap()).unwrap();
+        writer.end_member().unwrap();
+    }
+    writer.member(&Member::file("d", 7).unwrap()).unwrap();
+    // At the start of the second: it and all behind it can be written again, the first cannot.
+    writer.truncate(starts[1]);
+    assert_eq!(writer.position(), starts[1]);
+    for (name, is_free) in [("a", false), ("b", true), ("c", true), ("d", true)] {
+        let begun = writer.member(&Member::directory(name).unwrap());
+        assert_eq!(begun.is_ok(), is_free, "{name}");
+        if is_free {
+            writer.end_member().unwrap();
+        }
+    }
+    // At the end, or beyond it, nothing is cut off.
+    for end in [writer.position(), u64::MAX] {
+        let before = writer.position();
+        writer.truncate(end);
+        assert_eq!(writer.position(), before);
+    }
+    assert_eq!(writer.finish().unwrap().len(), 1024);
+}

@@ -21,7 +21,7 @@ pub use self::{
     errors::refused_at_every_call,
     kills::killed_at_every_call,
     stage::Stage,
-    trace::{Ended, FILES, Point, points, strace},
+    trace::{Ended, FILES, Point, Refusal, disturbed, points, points_of, strace},
     worker::{REFUSED, WORKER, block_on, say, work},
 };
 
@@ -45,6 +45,11 @@ pub trait Scenario: Sync {
 
     /// Checks a stage on which a worker was stopped that had done so many steps.
     fn verify(&self, stage: &Stage, acknowledged: usize, context: &str);
+
+    /// What the system refuses to the steps in each run, as a file system does that lacks an operation.
+    fn refusal(&self, _: &Stage) -> Option<Refusal> {
+        None
+    }
 
     /// The command that does the steps: this program, as a worker.
     fn worker(&self, stage: &Stage) -> Command {

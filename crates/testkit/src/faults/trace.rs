@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::Stage;
+use super::{Scenario, Stage};
 use crate::campaign::traced_call;
 
 /// The calls by which files are changed, read or locked.
@@ -93,13 +93,29 @@ impl Point {
         })
     }
 
+    /// Whether this call is one that is refused in any case.
+    fn is_refused(&self, refusal: Option<&Refusal>) -> bool {
+        refusal.is_some_and(|refusal| refusal.call == self.call)
+    }
+
     /// The options of strace that let something happen at this call of a program on `root`: `signal=...`,
     /// `error=...`. With `for_good`, at all of its kind after it, too.
     pub fn injection(&self, root: &Path, what: &str, for_good: bool) -> Vec<String> {
+        self.injection_beside(None, root, what, for_good)
+    }
+
+    fn injection_beside(
+        &self,
+        refusal: Option<&Refusal>,
+        root: &Path,
+        what: &str,
+        for_good: bool,
+    ) -> Vec<String> {
         let plus = if for_good { "+" } else { "" };
+        let refused = refusal.map(|refusal| format!(",{}", refusal.call));
         let mut options = vec![
             "-e".to_owned(),
-            format!("trace={}", self.call),
+            format!("trace={}{}", self.call, refused.unwrap_or_default()),
             "-e".to_owned(),
             format!("inject={}:{what}:when={}{plus}", self.call, self.number),
         ];
@@ -107,33 +123,68 @@ impl Point {
             let path = root.join(about);
             let path = path.to_str().expect("a path that strace printed").to_owned();
             options.extend(["-P".to_owned(), path]);
+            // The paths are those of all injections.
+            let others = refusal.into_iter().flat_map(|refusal| &refusal.paths);
+            options.extend(others.flat_map(|path| ["-P".to_owned(), path.clone()]));
         }
+        options.extend(refusal.into_iter().flat_map(Refusal::options));
         options
     }
 }
 
+/// A call that fails in each run, whatever else happens.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// Its name.
+    pub call: &'static str,
+    /// The name of its error.
+    pub error: &'static str,
+    /// Absolute paths, one of which each such call is about.
+    pub paths: Vec<String>,
+}
+
+impl Refusal {
+    fn options(&self) -> [String; 2] {
+        [
+            "-e".to_owned(),
+            format!("inject={}:error={}", self.call, self.error),
+        ]
+    }
+}
+
 /// The calls in an account (`strace -f -y`) that are about files below `root`, and those that `others` picks by
-/// name and line. A path that `varies` says is different in each run is no way to find a call again.
-pub fn points(
+/// name and line. Names with `tmp-` in them are taken to be different in each run, so that no call is found by them.
+pub fn points(account: &str, root: &Path, others: impl Fn(&str, &str) -> bool) -> BTreeSet<Point> {
+    points_beside(&[], account, root, others)
+}
+
+/// The points of a program that runs with a refusal of calls about these paths.
+fn points_beside(
+    refused: &[String],
     account: &str,
     root: &Path,
-    varies: impl Fn(&str) -> bool,
     others: impl Fn(&str, &str) -> bool,
 ) -> BTreeSet<Point> {
     let root = root.to_str().expect("the stage has a path of text");
     let calls: Vec<(&str, &str, &str)> = account.lines().filter_map(traced_call).collect();
+    let about_paths: Vec<Vec<&str>> = calls.iter().map(|(_, _, line)| paths(line).collect()).collect();
     let first = calls.first().map_or("", |(thread, _, _)| thread);
-    let mut counts: BTreeMap<(&str, &str, Option<&str>), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut points = BTreeSet::new();
-    for (thread, call, line) in &calls {
-        let about = paths(line).find(|path| is_below(path, root) && !varies(path));
-        let by_thread = counts.entry((thread, call, None)).or_default();
+    for (at, (thread, call, line)) in calls.iter().enumerate() {
+        let mut known = about_paths[at].iter().filter(|path| is_below(path, root));
+        let about = known.find(|path| !path.contains("tmp-")).copied();
+        let by_thread = counts.entry((thread, call)).or_default();
         *by_thread += 1;
         let mut number = *by_thread;
         if let Some(about) = about {
-            let same = counts.entry((thread, call, Some(about))).or_default();
-            *same += 1;
-            number = *same;
+            // So strace counts that is told to look at these paths alone.
+            let is_seen = |path: &str| path == about || refused.iter().any(|refused| path == refused);
+            let before = calls[..=at].iter().zip(&about_paths);
+            let same = before.filter(|(other, paths)| {
+                other.0 == *thread && other.1 == *call && paths.iter().any(|path| is_seen(path))
+            });
+            number = same.count();
         } else if !others(call, line) {
             // The first thread has made calls before it came to the stage, and would meet the fault there.
             let by_first = calls.iter().filter(|other| other.0 == first && other.1 == *call);
@@ -227,34 +278,30 @@ pub fn strace<S: AsRef<std::ffi::OsStr>>(command: &Command, stage: &Path, option
 }
 
 /// Every call of the undisturbed steps of a scenario, from this state, that is about its stage.
-pub(super) fn points_of(scenario: &impl super::Scenario, state: &Stage) -> BTreeSet<Point> {
+pub fn points_of(scenario: &impl Scenario, state: &Stage) -> BTreeSet<Point> {
     let stage = state.copy();
-    let calls = format!("trace=?{}", FILES.join(",?"));
-    let ended = strace(&scenario.worker(&stage), stage.path(), &["-y", "-e", &calls]);
-    assert_eq!(
-        ended.code,
-        Some(0),
-        "{}: {}{}",
-        scenario.name(),
-        ended.stdout,
-        ended.stderr
-    );
-    points(
-        &ended.account,
-        stage.path(),
-        |path| path.contains("tmp-"),
-        |_, _| false,
-    )
+    let refusal = scenario.refusal(&stage);
+    let mut options = vec!["-y".to_owned(), "-e".to_owned()];
+    options.push(format!("trace=?{}", FILES.join(",?")));
+    options.extend(refusal.iter().flat_map(Refusal::options));
+    let ended = strace(&scenario.worker(&stage), stage.path(), &options);
+    let said = format!("{}: {}{}", scenario.name(), ended.stdout, ended.stderr);
+    assert_eq!(ended.code, Some(0), "{said}");
+    let refused = refusal.as_ref().map_or(&[][..], |refusal| &refusal.paths);
+    let mut points = points_beside(refused, &ended.account, stage.path(), |_, _| false);
+    points.retain(|point| !point.is_refused(refusal.as_ref()));
+    points
 }
 
-/// Runs the steps of a scenario with something happening at one call.
-pub(super) fn disturbed(
-    scenario: &impl super::Scenario,
+/// Runs the steps of a scenario with something happening at one call, as [`Point::injection`] says.
+pub fn disturbed(
+    scenario: &impl Scenario,
     stage: &Stage,
     point: &Point,
     what: &str,
     for_good: bool,
 ) -> Ended {
-    let options = point.injection(stage.path(), what, for_good);
+    let refusal = scenario.refusal(stage);
+    let options = point.injection_beside(refusal.as_ref(), stage.path(), what, for_good);
     strace(&scenario.worker(stage), stage.path(), &options)
 }
