@@ -7,6 +7,7 @@ use wharf_reference::Tag;
 
 use crate::{
     ClientBuilder, IntoReference,
+    daemon::Daemon,
     names::Names,
     overrides::WithCredentials,
     policy::Guard,
@@ -55,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) credentials: Credentials,
     pub(crate) names: Names,
     pub(crate) guard: Guard,
+    pub(crate) daemon: Daemon,
 }
 
 impl Client {

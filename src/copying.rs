@@ -8,7 +8,7 @@ use wharf_reference::Reference;
 use wharf_store::Layout;
 
 use crate::{
-    Client, Copied, ImageLocation, IntoImageLocation, StoreImage, files,
+    Client, Copied, ImageLocation, IntoImageLocation, StoreImage, daemon, files,
     policy::Admission,
     push::{as_pinned, tagged},
     reading::OpenedImage,
@@ -167,6 +167,12 @@ impl Client {
                 let options = with_name(options.with_concurrency(NonZeroUsize::MIN));
                 (file.sink(), options, Written::File(file))
             }
+            ImageLocation::Daemon(image) => {
+                let loading = daemon::create(&destination.inner.daemon, &image).await?;
+                // The daemon receives an archive, whose members stand in the order of the plan.
+                let options = with_name(options.with_concurrency(NonZeroUsize::MIN));
+                (loading.sink(), options, Written::Loaded(loading))
+            }
         };
         Ok(Ends {
             source,
@@ -197,6 +203,8 @@ pub(crate) enum Written {
     Stored,
     /// A directory or archive, which appears at its path when it is finished.
     File(files::Created),
+    /// A daemon, which has the image when it has answered.
+    Loaded(daemon::Created),
 }
 
 impl Written {
@@ -209,19 +217,26 @@ impl Written {
                 file.finish().await?;
                 Ok(copied)
             }
+            Self::Loaded(loading) => {
+                loading.finish().await?;
+                Ok(copied)
+            }
         }
     }
 }
 
-/// The name that a copy gets in the store it goes to; `None` if the copy goes to a registry or gets no name.
+/// The name that a copy gets in the store, archive or daemon it goes to; `None` if the copy goes to a registry or gets
+/// no name.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Invalid`] if the destination is given by a position or a digest, which only say
 /// what to read.
 fn stored_as(from: &ImageLocation, to: &ImageLocation) -> Result<Option<Name>, Error> {
-    let (ImageLocation::Store { image, .. } | ImageLocation::Archive { image, .. }) = to else {
-        return Ok(None);
+    let image = match to {
+        ImageLocation::Store { image, .. } | ImageLocation::Archive { image, .. } => image,
+        ImageLocation::Daemon(image) => return image.name().map(Some).ok_or_else(|| only_read(to)),
+        ImageLocation::Registry(_) | ImageLocation::Directory(_) => return Ok(None),
     };
     match (image, from) {
         (StoreImage::Name(name), _) => Ok(Some(name.clone())),
@@ -235,11 +250,13 @@ fn stored_as(from: &ImageLocation, to: &ImageLocation) -> Result<Option<Name>, E
             })
         }
         (StoreImage::Only, ImageLocation::Directory(_)) => Ok(None),
-        (StoreImage::Position(_) | StoreImage::Digest(_), _) => {
-            let message = format!(
-                "cannot copy to {to}: a number or digest says which image is read; write a name instead"
-            );
-            Err(Error::new(ErrorKind::Invalid, message))
-        }
+        (StoreImage::Only, ImageLocation::Daemon(image)) => Ok(image.name()),
+        (StoreImage::Position(_) | StoreImage::Digest(_), _) => Err(only_read(to)),
     }
+}
+
+fn only_read(to: &ImageLocation) -> Error {
+    let message =
+        format!("cannot copy to {to}: a number or digest says which image is read; write a name instead");
+    Error::new(ErrorKind::Invalid, message)
 }

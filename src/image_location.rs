@@ -7,20 +7,20 @@ use std::{
 use wharf_content::{Error, ErrorKind, Name};
 use wharf_reference::Reference;
 
-use crate::{StoreImage, arguments::written, store_image::digest};
+use crate::{DaemonImage, StoreImage, arguments::written, store_image::digest};
 
 /// The transports of containers-transports(5) that are not supported.
-const UNSUPPORTED: [&str; 6] = [
-    "atomic",
-    "containers-storage",
-    "docker-daemon",
-    "ostree",
-    "sif",
-    "tarball",
-];
+const UNSUPPORTED: [&str; 5] = ["atomic", "containers-storage", "ostree", "sif", "tarball"];
 
 /// The transports of containers-transports(5) that are supported.
-const SUPPORTED: [&str; 5] = ["docker", "oci", "dir", "oci-archive", "docker-archive"];
+const SUPPORTED: [&str; 6] = [
+    "docker",
+    "oci",
+    "dir",
+    "oci-archive",
+    "docker-archive",
+    "docker-daemon",
+];
 
 /// The location of an image, written as Skopeo writes it (containers-transports(5)):
 ///
@@ -31,10 +31,15 @@ const SUPPORTED: [&str; 5] = ["docker", "oci", "dir", "oci-archive", "docker-arc
 /// | `dir:DIRECTORY` | a directory with one image |
 /// | `oci-archive:FILE[:NAME]` | an OCI image layout in a tar archive |
 /// | `docker-archive:FILE[:REFERENCE]` | an archive as `docker save` writes it |
+/// | `docker-daemon:NAME:TAG` | a Docker daemon or Podman's service |
 ///
 /// An image that is read from a store or an archive may also be written `oci:DIRECTORY:@N`, by its number from
-/// zero, and `oci:DIRECTORY@DIGEST`; of a docker-archive, the digest is that of the config, the image's ID. The last
-/// three are read and written with the feature `archive`.
+/// zero, and `oci:DIRECTORY@DIGEST`; of a docker-archive, the digest is that of the config, the image's ID. An image
+/// that is read from a daemon may also be written `docker-daemon:ID`. Directories of one image and archives are read and
+/// written with the feature `archive`, images of a daemon with the feature `daemon`.
+///
+/// Text with another transport of containers-transports(5) is [`ErrorKind::Unsupported`], any other text
+/// [`ErrorKind::Invalid`].
 ///
 /// ```
 /// use wharf::{ImageLocation, Reference, StoreImage};
@@ -72,6 +77,8 @@ pub enum ImageLocation {
         /// The image in it. A name in a docker-archive is a full one, with registry and tag.
         image: StoreImage,
     },
+    /// In a Docker daemon or Podman's service, which is the client's.
+    Daemon(DaemonImage),
 }
 
 /// The form of an archive file.
@@ -128,8 +135,14 @@ impl FromStr for ImageLocation {
                 image: image.map_or(Ok(StoreImage::Only), docker_image)?,
             });
         }
+        if let Some(image) = text.strip_prefix("docker-daemon:") {
+            if image.is_empty() {
+                return Err(missing(text, "image", "docker-daemon:NAME:TAG"));
+            }
+            return image.parse().map(Self::Daemon);
+        }
         let Some(rest) = text.strip_prefix("oci:") else {
-            return Err(Error::new(ErrorKind::Invalid, not_supported(text)));
+            return Err(not_supported(text));
         };
         let (directory, image) = split(rest);
         if directory.is_empty() {
@@ -181,21 +194,31 @@ fn has_transport(text: &str) -> bool {
     SUPPORTED.contains(&transport) || UNSUPPORTED.contains(&transport)
 }
 
-/// The reason why text that begins with no supported transport is refused, and what to write instead.
-fn not_supported(text: &str) -> String {
+/// Why text that begins with no supported transport is refused, and what to write instead.
+fn not_supported(text: &str) -> Error {
     let transport = text.split_once(':').map_or("", |(transport, _)| transport);
-    if UNSUPPORTED.contains(&transport) {
-        return format!(
-            "{text:?}: the transport {transport} is not supported; write docker://REFERENCE or oci:DIRECTORY:NAME"
+    let unsupported = |instead: &str| {
+        let message = format!("{text:?}: the transport {transport} is not supported; {instead}");
+        Error::new(ErrorKind::Unsupported, message)
+    };
+    if transport == "containers-storage" {
+        return unsupported(
+            "the images of Podman are reached with `podman push IMAGE oci:DIRECTORY` and `podman pull oci:DIRECTORY`, with \
+             `podman save` and `podman load`, or as docker-daemon:NAME:TAG through Podman's socket",
         );
+    }
+    if UNSUPPORTED.contains(&transport) {
+        return unsupported("write docker://REFERENCE or oci:DIRECTORY:NAME");
     }
     let reference = text.strip_prefix("docker:").unwrap_or(text);
-    if Reference::parse(reference).is_ok() {
-        return format!(
+    let message = if Reference::parse(reference).is_ok() {
+        format!(
             "{text:?}: a transport is missing; write docker://{reference}, or oci:DIRECTORY:NAME for a store"
-        );
-    }
-    format!("{text:?}: no known transport; write docker://REFERENCE or oci:DIRECTORY:NAME")
+        )
+    } else {
+        format!("{text:?}: no known transport; write docker://REFERENCE or oci:DIRECTORY:NAME")
+    };
+    Error::new(ErrorKind::Invalid, message)
 }
 
 /// Splits at the first colon, after the letter of a drive where paths have those.
@@ -232,7 +255,7 @@ impl ImageLocation {
     pub const fn reference(&self) -> Option<&Reference> {
         match self {
             Self::Registry(reference) => Some(reference),
-            Self::Store { .. } | Self::Directory(_) | Self::Archive { .. } => None,
+            Self::Store { .. } | Self::Directory(_) | Self::Archive { .. } | Self::Daemon(_) => None,
         }
     }
 
@@ -247,7 +270,7 @@ impl ImageLocation {
     pub fn directory(&self) -> Option<&Path> {
         match self {
             Self::Store { directory, .. } => Some(directory),
-            Self::Registry(_) | Self::Directory(_) | Self::Archive { .. } => None,
+            Self::Registry(_) | Self::Directory(_) | Self::Archive { .. } | Self::Daemon(_) => None,
         }
     }
 }
@@ -269,6 +292,7 @@ impl fmt::Display for ImageLocation {
             Self::Archive { path, form, image } => {
                 write!(f, "{}:{}{}", form.transport(), path.display(), Chosen(image))
             }
+            Self::Daemon(image) => write!(f, "docker-daemon:{image}"),
         }
     }
 }
@@ -317,6 +341,11 @@ mod tests {
             "docker-archive:a.tar:docker.io/library/busybox:1",
             "docker-archive:a.tar:@0",
             "docker-archive:a.tar@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "docker-daemon:docker.io/library/busybox:1",
+            "docker-daemon:localhost/app:latest",
+            "docker-daemon:registry.example:5000/team/app:v1",
+            "docker-daemon:quay.io/a/b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "docker-daemon:sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         ] {
             assert_eq!(text.parse::<ImageLocation>().unwrap().to_string(), text);
         }
@@ -383,13 +412,14 @@ mod tests {
                 "has no image by the digest of its manifest",
             ),
             ("docker-archive:x.tar:@x", "expected after @"),
+            ("docker-daemon:", "the image is missing"),
+            ("docker-daemon:app", "the tag is missing; write NAME:TAG"),
+            ("docker-daemon:App:1", "invalid reference"),
+            ("docker-daemon:app:1:2", "invalid reference"),
+            ("docker-daemon:sha256:abc", "an image ID is not shortened"),
             (
-                "docker-daemon:app:1",
-                "the transport docker-daemon is not supported",
-            ),
-            (
-                "containers-storage:app",
-                "the transport containers-storage is not supported",
+                "docker-daemon:app:1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                "a tag or a digest, and not both",
             ),
             ("docker://", "invalid reference \"\""),
             ("docker://app@sha256:0", "invalid reference \"app@sha256:0\""),
@@ -411,6 +441,34 @@ mod tests {
             let error = text.parse::<ImageLocation>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid);
             assert!(error.to_string().contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_unsupported_transport_is_named_with_what_to_do_instead() {
+        for (text, part) in [
+            ("containers-storage:app", "podman push IMAGE oci:DIRECTORY"),
+            ("containers-storage:app", "podman pull oci:DIRECTORY"),
+            (
+                "containers-storage:[vfs@/x]app",
+                "`podman save` and `podman load`",
+            ),
+            (
+                "containers-storage:",
+                "docker-daemon:NAME:TAG through Podman's socket",
+            ),
+            ("atomic:host/a/b", "the transport atomic is not supported"),
+            ("ostree:app@/repo", "the transport ostree is not supported"),
+            ("sif:app.sif", "the transport sif is not supported"),
+            ("tarball:a.tar", "the transport tarball is not supported"),
+        ] {
+            for error in [
+                text.parse::<ImageLocation>().unwrap_err(),
+                ImageLocation::of_image(text).unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::Unsupported);
+                assert!(error.to_string().contains(part), "{text}: {error}");
+            }
         }
     }
 
@@ -438,10 +496,7 @@ mod tests {
         }
         for (text, part) in [
             ("docker:24", "a transport is missing; write docker://24"),
-            (
-                "docker-daemon:app",
-                "the transport docker-daemon is not supported",
-            ),
+            ("docker-daemon:app", "the tag is missing"),
             ("docker-archive:", "the file is missing"),
             ("/tmp/x", "no known transport"),
             ("./images", "no known transport"),

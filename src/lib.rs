@@ -10,6 +10,8 @@ mod concurrency;
 mod converting;
 mod copied;
 mod copying;
+mod daemon;
+mod daemon_image;
 mod files;
 pub mod guide;
 mod image_location;
@@ -47,6 +49,7 @@ pub use arguments::{IntoCredentialKey, IntoDigest, IntoImageLocation, IntoRefere
 pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
 pub use copied::Copied;
+pub use daemon_image::DaemonImage;
 pub use image_location::{ArchiveForm, ImageLocation};
 pub use inspect::{InspectedLayer, Inspection};
 pub use pull::Pulled;

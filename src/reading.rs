@@ -9,7 +9,7 @@ use wharf_distribution::Remote;
 use wharf_reference::Reference;
 use wharf_store::Layout;
 
-use crate::{Client, ImageLocation, Inspection, IntoDigest, IntoImageLocation, Selection, files};
+use crate::{Client, ImageLocation, Inspection, IntoDigest, IntoImageLocation, Selection, daemon, files};
 
 impl Client {
     /// The manifest or index that an image's location names, verified against its digest. A registry's image
@@ -325,6 +325,15 @@ impl Client {
             }
             ImageLocation::Archive { path, form, image } => {
                 let (source, target) = files::open_archive(path, *form, image).await?;
+                let remote = None;
+                Ok(OpenedImage {
+                    source,
+                    target,
+                    remote,
+                })
+            }
+            ImageLocation::Daemon(image) => {
+                let (source, target) = daemon::open(&self.inner.daemon, image)?;
                 let remote = None;
                 Ok(OpenedImage {
                     source,

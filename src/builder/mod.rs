@@ -22,6 +22,7 @@ use crate::{
     Client, IntoCredentialKey, IntoRegistry,
     certificates::{HostCertificates, RootSettings},
     client::Inner,
+    daemon::Daemon,
     names::{Names, ShortNameOptions},
     overrides::{TlsOverrides, WithCredentials, WithTls},
     policy::{Demands, Guard},
@@ -370,6 +371,7 @@ impl ClientBuilder {
                 credentials,
                 names,
                 guard,
+                daemon: Daemon::docker(),
             }),
         })
     }
