@@ -3,7 +3,7 @@ use std::sync::Arc;
 use wharf_auth::Credential;
 use wharf_config::{Credentials, Locations, Registries};
 use wharf_content::Error;
-use wharf_reference::Tag;
+use wharf_reference::{Registry, Tag};
 
 use crate::{
     ClientBuilder, IntoReference,
@@ -19,10 +19,10 @@ use crate::{
 ///
 /// | task | methods |
 /// |---|---|
-/// | move images | [`pull`](Self::pull), [`push`](Self::push), [`push_image`](Self::push_image), [`copy`](Self::copy), [`copy_to`](Self::copy_to) |
+/// | move images | [`pull`](Self::pull), [`push`](Self::push), [`push_image`](Self::push_image), [`copy`](Self::copy), [`copy_to`](Self::copy_to), [`copy_into`](Self::copy_into) |
 /// | read an image | [`manifest`](Self::manifest), [`image_manifest`](Self::image_manifest), [`config`](Self::config), [`config_bytes`](Self::config_bytes), [`blob`](Self::blob), [`layer`](Self::layer), [`inspect`](Self::inspect) |
 /// | verify and sign an image | `verify`, [`sign`](Self::sign), [`sign_as`](Self::sign_as) |
-/// | read a repository | [`tags`](Self::tags) |
+/// | read a repository, a store or an archive | [`tags`](Self::tags), [`list`](Self::list) |
 /// | log in and out | [`login`](Self::login), [`logout`](Self::logout) |
 /// | everything else | [`distribution`](Self::distribution) |
 ///
@@ -34,8 +34,8 @@ use crate::{
 /// |---|---|---|---|---|
 /// | `pull` | yes | yes | no | as the host's configuration says |
 /// | `push`, `push_image`, `sign`, `tags` | yes | yes | no | Docker Hub's |
-/// | `manifest`, `image_manifest`, `config`, `config_bytes`, `blob`, `layer`, `inspect` | yes | yes | yes | Docker Hub's |
-/// | `copy`, `copy_to` | no, as for Skopeo | yes | yes | an error |
+/// | `manifest`, `image_manifest`, `config`, `config_bytes`, `blob`, `layer`, `inspect`, `list` | yes | yes | yes | Docker Hub's |
+/// | `copy`, `copy_to`, `copy_into` | no, as for Skopeo | yes | yes | an error |
 ///
 /// A name that begins as a transport does, such as `docker:24`, needs `docker://` where a transport is
 /// possible.
@@ -120,6 +120,18 @@ impl Client {
     #[must_use]
     pub fn distribution(&self) -> &wharf_distribution::Client {
         &self.inner.client
+    }
+
+    /// The registries that the host's configuration searches for short names, in its order.
+    ///
+    /// ```
+    /// let client = wharf::Client::builder().build()?;
+    /// assert!(client.search_registries().is_empty()); // it reads no file of the host
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    #[must_use]
+    pub fn search_registries(&self) -> &[Registry] {
+        self.inner.registries.search_registries()
     }
 
     /// The tags of a repository, in the registry's order; a tag in `reference` is ignored. A short name is

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wharf_content::Error;
+use wharf_content::{Error, ErrorKind, Sink};
 use wharf_copy::{Options, Selection};
 use wharf_image::{Recipe, prepare};
 
@@ -59,7 +59,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::convert`]; [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if the destination is given
+    /// As [`Client::convert`]; [`ErrorKind::Conflict`] if the destination is given
     /// by a digest, and the recipe changes the image.
     pub async fn convert_to_with(
         &self,
@@ -71,14 +71,55 @@ impl Client {
     ) -> Result<Copied, Error> {
         // Boxed, because the future of a copy is large as it is.
         let ends = Box::pin(self.ends(from, destination, to, options.into())).await?;
-        let Ends {
+        ends.convert(recipe).await
+    }
+
+    /// As [`Client::convert`], into a sink of the caller's, as [`Client::copy_into`] writes it.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::{Name, Options, image::{Format, Recipe}, store::Layout};
+    ///
+    /// let store = Layout::create("images").await?;
+    /// let (recipe, options) = (Recipe::new().format(Format::Oci), Options::default().with_name(Name::parse("fedora")?));
+    /// client.convert_into("docker://quay.io/fedora/fedora:latest", &store, &recipe, options).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::convert`], and the failures of the sink.
+    pub async fn convert_into<S>(
+        &self,
+        from: impl IntoImageLocation,
+        sink: &S,
+        recipe: &Recipe,
+        options: impl Into<Options>,
+    ) -> Result<Copied, Error>
+    where
+        S: Sink + Clone + 'static,
+    {
+        let ends = Box::pin(self.ends_into(from, sink, options.into())).await?;
+        ends.convert(recipe).await
+    }
+}
+
+impl Ends {
+    /// Copies the image with changes.
+    async fn convert(self, recipe: &Recipe) -> Result<Copied, Error> {
+        let Self {
             source,
             target,
             admission,
             sink,
             mut options,
             written,
-        } = ends;
+        } = self;
+        if *options.selection() == Selection::IndexOnly && recipe.changes() {
+            let message = "an index is changed together with its images, and only the index was selected";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         let mut recipe = recipe.clone();
         if matches!(&written, Written::Pushed(reference) if reference.has_digest()) {
             recipe = recipe.preserve(true);

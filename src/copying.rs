@@ -2,13 +2,13 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use wharf_content::{Error, ErrorKind, Name, Sink, Source, Target};
+use wharf_content::{Error, Location, Sink, Source, Target};
 use wharf_copy::Options;
 use wharf_reference::Reference;
 use wharf_store::Layout;
 
 use crate::{
-    Client, Copied, ImageLocation, IntoImageLocation, StoreImage, daemon, files,
+    Client, Copied, ImageLocation, IntoImageLocation, daemon, files,
     policy::Admission,
     push::{as_pinned, tagged},
     reading::OpenedImage,
@@ -30,8 +30,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for a malformed location, and for an image by number or digest as the
-    /// destination; [`ErrorKind::Conflict`] for an archive that exists, and for a directory that has something else
+    /// [`Invalid`](wharf_content::ErrorKind::Invalid) for a malformed location, and for an image by number or digest as the
+    /// destination; [`Conflict`](wharf_content::ErrorKind::Conflict) for an archive that exists, and for a directory that has something else
     /// than an image; otherwise as [`Client::pull`](Client::pull) and [`Client::push`](Client::push).
     pub async fn copy(
         &self,
@@ -118,16 +118,44 @@ impl Client {
     ) -> Result<Copied, Error> {
         // Boxed, because these futures are large.
         let ends = Box::pin(self.ends(from, destination, to, options.into())).await?;
-        let Ends {
-            source,
-            target,
-            admission,
-            sink,
-            options,
-            written,
-        } = ends;
-        let copied = Box::pin(copy(source, sink, &target, options, admission)).await?;
-        written.finish(copied).await
+        ends.copy().await
+    }
+
+    /// Copies an image into a sink of the caller's, such as an archive with settings of its own or with several images.
+    /// The image has the name of the options there, and none without one. To a
+    /// [`Layout`](wharf_store::Layout), a [`Remote`](wharf_distribution::Remote), a type of yours.
+    ///
+    #[cfg_attr(feature = "archive", doc = "```no_run")]
+    #[cfg_attr(not(feature = "archive"), doc = "```ignore")]
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use std::sync::Arc;
+    /// use wharf::{Name, Options, Platform, archive::{Writer, WriterOptions}};
+    ///
+    /// let options = WriterOptions::default().with_replace(true).with_platform(Platform::new("linux", "arm64"));
+    /// let archive = Arc::new(Writer::create_with("images.tar", options).await?);
+    /// for image in ["docker.io/library/alpine:3.20", "docker.io/library/busybox:1.37"] {
+    ///     let options = Options::default().with_name(Name::parse(image)?);
+    ///     client.copy_into(format!("docker://{image}"), &archive, options).await?;
+    /// }
+    /// archive.finish().await?; // docker load and podman load read both
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::copy`], and the failures of the sink.
+    pub async fn copy_into<S>(
+        &self,
+        from: impl IntoImageLocation,
+        sink: &S,
+        options: impl Into<Options>,
+    ) -> Result<Copied, Error>
+    where
+        S: Sink + Clone + 'static,
+    {
+        let ends = Box::pin(self.ends_into(from, sink, options.into())).await?;
+        ends.copy().await
     }
 
     /// Opens both ends of a copy, of an image that the policy may admit.
@@ -139,9 +167,12 @@ impl Client {
         options: Options,
     ) -> Result<Ends, Error> {
         let (from, to) = (from.into_location()?, to.into_location()?);
-        let named = stored_as(&from, &to)?;
-        let OpenedImage { source, target, .. } = self.open(&from).await?;
-        let admission = self.inner.guard.admit(&source, &target)?;
+        let named = to.name_of_copy(&from)?;
+        let Admitted {
+            source,
+            target,
+            admission,
+        } = self.admitted(&from).await?;
         let with_name = |options: Options| match &named {
             Some(name) => options.with_name(name.clone()),
             None => options,
@@ -163,26 +194,74 @@ impl Client {
             }
             ImageLocation::Archive { path, form, .. } => {
                 let file = files::create_archive(&path, form).await?;
-                // The members stand in the order of the plan, whatever each blob takes.
-                let options = with_name(options.with_concurrency(NonZeroUsize::MIN));
-                (file.sink(), options, Written::File(file))
+                (file.sink(), with_name(options), Written::File(file))
             }
             ImageLocation::Daemon(image) => {
                 let loading = daemon::create(&destination.inner.daemon, &image).await?;
-                // The daemon receives an archive, whose members stand in the order of the plan.
-                let options = with_name(options.with_concurrency(NonZeroUsize::MIN));
-                (loading.sink(), options, Written::Loaded(loading))
+                (loading.sink(), with_name(options), Written::Loaded(loading))
             }
         };
         Ok(Ends {
             source,
             target,
             admission,
+            options: ordered(options, &*sink),
             sink,
-            options,
             written,
         })
     }
+
+    /// Opens the source of a copy to a sink of the caller's.
+    pub(crate) async fn ends_into<S>(
+        &self,
+        from: impl IntoImageLocation,
+        sink: &S,
+        options: Options,
+    ) -> Result<Ends, Error>
+    where
+        S: Sink + Clone + 'static,
+    {
+        let Admitted {
+            source,
+            target,
+            admission,
+        } = self.admitted(&from.into_location()?).await?;
+        let sink = sink.pinned().unwrap_or_else(|| Arc::new(sink.clone()));
+        Ok(Ends {
+            source,
+            target,
+            admission,
+            options: ordered(options, &*sink),
+            sink,
+            written: Written::Stored,
+        })
+    }
+
+    /// Opens an image that the policy may admit.
+    async fn admitted(&self, from: &ImageLocation) -> Result<Admitted, Error> {
+        let OpenedImage { source, target, .. } = self.open(from).await?;
+        let admission = self.inner.guard.admit(&source, &target)?;
+        Ok(Admitted {
+            source,
+            target,
+            admission,
+        })
+    }
+}
+
+/// The members of an archive stand in the order of the plan, however long each blob takes.
+fn ordered(options: Options, sink: &dyn Sink) -> Options {
+    match sink.location() {
+        Location::Archive(_) | Location::DockerArchive(_) => options.with_concurrency(NonZeroUsize::MIN),
+        _ => options,
+    }
+}
+
+/// The source of a copy.
+struct Admitted {
+    source: Arc<dyn Source>,
+    target: Target,
+    admission: Admission,
 }
 
 /// Both ends of a copy.
@@ -194,6 +273,15 @@ pub(crate) struct Ends {
     /// With the name of the result in the sink.
     pub(crate) options: Options,
     pub(crate) written: Written,
+}
+
+impl Ends {
+    /// Copies the image as it is.
+    async fn copy(self) -> Result<Copied, Error> {
+        let copying = copy(self.source, self.sink, &self.target, self.options, self.admission);
+        let copied = Box::pin(copying).await?;
+        self.written.finish(copied).await
+    }
 }
 
 /// The sink of a copy, and the work that ends it.
@@ -223,40 +311,4 @@ impl Written {
             }
         }
     }
-}
-
-/// The name that a copy gets in the store, archive or daemon it goes to; `None` if the copy goes to a registry or gets
-/// no name.
-///
-/// # Errors
-///
-/// [`ErrorKind::Invalid`] if the destination is given by a position or a digest, which only say
-/// what to read.
-fn stored_as(from: &ImageLocation, to: &ImageLocation) -> Result<Option<Name>, Error> {
-    let image = match to {
-        ImageLocation::Store { image, .. } | ImageLocation::Archive { image, .. } => image,
-        ImageLocation::Daemon(image) => return image.name().map(Some).ok_or_else(|| only_read(to)),
-        ImageLocation::Registry(_) | ImageLocation::Directory(_) => return Ok(None),
-    };
-    match (image, from) {
-        (StoreImage::Name(name), _) => Ok(Some(name.clone())),
-        (StoreImage::Only, ImageLocation::Registry(reference)) => {
-            Ok(Some(Name::from(&reference.clone().or_latest())))
-        }
-        (StoreImage::Only, ImageLocation::Store { image, .. } | ImageLocation::Archive { image, .. }) => {
-            Ok(match image {
-                StoreImage::Name(name) => Some(name.clone()),
-                _ => None,
-            })
-        }
-        (StoreImage::Only, ImageLocation::Directory(_)) => Ok(None),
-        (StoreImage::Only, ImageLocation::Daemon(image)) => Ok(image.name()),
-        (StoreImage::Position(_) | StoreImage::Digest(_), _) => Err(only_read(to)),
-    }
-}
-
-fn only_read(to: &ImageLocation) -> Error {
-    let message =
-        format!("cannot copy to {to}: a number or digest says which image is read; write a name instead");
-    Error::new(ErrorKind::Invalid, message)
 }

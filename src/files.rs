@@ -6,6 +6,10 @@ mod supported;
 mod unsupported;
 
 #[cfg(feature = "archive")]
-pub(crate) use self::supported::{Created, create_archive, create_directory, open_archive, open_directory};
+pub(crate) use self::supported::{
+    Created, create_archive, create_directory, list_archive, open_archive, open_directory,
+};
 #[cfg(not(feature = "archive"))]
-pub(crate) use self::unsupported::{Created, create_archive, create_directory, open_archive, open_directory};
+pub(crate) use self::unsupported::{
+    Created, create_archive, create_directory, list_archive, open_archive, open_directory,
+};

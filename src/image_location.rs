@@ -210,6 +210,10 @@ fn not_supported(text: &str) -> Error {
     if UNSUPPORTED.contains(&transport) {
         return unsupported("write docker://REFERENCE or oci:DIRECTORY:NAME");
     }
+    if let Some(meant) = meant(transport) {
+        let message = format!("{text:?}: no transport is called {transport:?}; {meant} is");
+        return Error::new(ErrorKind::Invalid, message);
+    }
     let reference = text.strip_prefix("docker:").unwrap_or(text);
     let message = if Reference::parse(reference).is_ok() {
         format!(
@@ -219,6 +223,34 @@ fn not_supported(text: &str) -> Error {
         format!("{text:?}: no known transport; write docker://REFERENCE or oci:DIRECTORY:NAME")
     };
     Error::new(ErrorKind::Invalid, message)
+}
+
+/// The transport that a word with a typo may mean: one letter or two neighbours differ, or a hyphen is missing.
+fn meant(word: &str) -> Option<&'static str> {
+    let plain = |text: &str| text.to_ascii_lowercase().replace(['_', '-'], "");
+    let word = plain(word);
+    let mut known = SUPPORTED.into_iter().filter(|known| *known != "docker");
+    known.find(|known| {
+        let known = plain(known);
+        known.len() > 3 && is_near(word.as_bytes(), known.as_bytes())
+    })
+}
+
+/// True if two words are equal but for one letter that is other, missing or superfluous, or two that are exchanged.
+fn is_near(one: &[u8], other: &[u8]) -> bool {
+    let same = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let rests = (
+        one.get(same..).unwrap_or_default(),
+        other.get(same..).unwrap_or_default(),
+    );
+    match rests {
+        ([], []) => true,
+        ([a, b, one @ ..], [c, d, other @ ..]) if a == d && b == c => one == other,
+        ([_, one @ ..], [_, other @ ..]) if one == other => true,
+        ([_, one @ ..], other) if one == other => true,
+        (one, [_, other @ ..]) => one == other,
+        _ => false,
+    }
 }
 
 /// Splits at the first colon, after the letter of a drive where paths have those.
@@ -272,6 +304,52 @@ impl ImageLocation {
             Self::Store { directory, .. } => Some(directory),
             Self::Registry(_) | Self::Directory(_) | Self::Archive { .. } | Self::Daemon(_) => None,
         }
+    }
+}
+
+impl ImageLocation {
+    /// The name that an image gets when it is copied here from another location: the name in this one; in a store or an
+    /// archive for which none is written, the full name in the registry that it comes from, or its name in another store or archive.
+    /// `None` if it gets none there, and for a registry or a directory.
+    ///
+    /// ```
+    /// use wharf::ImageLocation;
+    ///
+    /// let from: ImageLocation = "docker://quay.io/fedora/fedora".parse()?;
+    /// let to: ImageLocation = "oci:images".parse()?;
+    /// assert_eq!(to.name_of_copy(&from)?.unwrap().as_str(), "quay.io/fedora/fedora:latest");
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if this location names an image by position or digest, which only say what to read.
+    pub fn name_of_copy(&self, from: &Self) -> Result<Option<Name>, Error> {
+        let image = match self {
+            Self::Store { image, .. } | Self::Archive { image, .. } => image,
+            Self::Daemon(image) => return image.name().map(Some).ok_or_else(|| self.is_only_read()),
+            Self::Registry(_) | Self::Directory(_) => return Ok(None),
+        };
+        match (image, from) {
+            (StoreImage::Name(name), _) => Ok(Some(name.clone())),
+            (StoreImage::Only, Self::Registry(reference)) => {
+                Ok(Some(Name::from(&reference.clone().or_latest())))
+            }
+            (StoreImage::Only, Self::Store { image, .. } | Self::Archive { image, .. }) => Ok(match image {
+                StoreImage::Name(name) => Some(name.clone()),
+                _ => None,
+            }),
+            (StoreImage::Only, Self::Directory(_)) => Ok(None),
+            (StoreImage::Only, Self::Daemon(image)) => Ok(image.name()),
+            (StoreImage::Position(_) | StoreImage::Digest(_), _) => Err(self.is_only_read()),
+        }
+    }
+
+    fn is_only_read(&self) -> Error {
+        let message = format!(
+            "cannot copy to {self}: a number or digest says which image is read; write a name instead"
+        );
+        Error::new(ErrorKind::Invalid, message)
     }
 }
 
@@ -397,6 +475,11 @@ mod tests {
                 "localhost:5000/app",
                 "a transport is missing; write docker://localhost:5000/app",
             ),
+            ("oci-archve:x.tar", "oci-archive is"),
+            ("ociarchive:x.tar", "oci-archive is"),
+            ("docker_archive:x.tar", "docker-archive is"),
+            ("docker-archvie:x.tar", "docker-archive is"),
+            ("Docker-Archive:x.tar", "docker-archive is"),
             ("app@sha256:0", "no known transport"),
             ("", "no known transport"),
             ("/tmp/x", "no known transport"),

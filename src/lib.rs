@@ -16,6 +16,9 @@ mod files;
 pub mod guide;
 mod image_location;
 mod inspect;
+mod listing;
+#[cfg(feature = "archive")]
+mod loading;
 mod login;
 mod names;
 mod overrides;
@@ -52,6 +55,7 @@ pub use copied::Copied;
 pub use daemon_image::DaemonImage;
 pub use image_location::{ArchiveForm, ImageLocation};
 pub use inspect::{InspectedLayer, Inspection};
+pub use listing::ListedImage;
 pub use pull::Pulled;
 pub use store_image::StoreImage;
 pub use warnings::Warning;

@@ -70,7 +70,8 @@ impl Resolve for WithTls {
 /// host's for all others, mirrors included.
 #[derive(Debug, Clone)]
 pub(crate) struct WithCredentials {
-    pub(crate) explicit: Vec<(CredentialKey, Credential)>,
+    /// `None`: requests are anonymous.
+    pub(crate) explicit: Vec<(CredentialKey, Option<Credential>)>,
     pub(crate) configured: Credentials,
     pub(crate) warnings: Arc<Warnings>,
 }
@@ -97,7 +98,7 @@ impl CredentialProvider for WithCredentials {
         // Of two for one key, the later is returned.
         if let Some((_, credential)) = named.max_by_key(|(key, _)| key.path().map_or(0, str::len)) {
             return Ok(CredentialAnswer {
-                credential: Some(credential.clone()),
+                credential: credential.clone(),
                 unanswered: None,
             });
         }
@@ -195,7 +196,7 @@ mod tests {
     async fn explicit_credentials_stay_with_their_registry() {
         let named = Registry::parse("registry.example").unwrap();
         let provider = WithCredentials {
-            explicit: vec![((&named).into(), Credential::basic("ada", "secret"))],
+            explicit: vec![((&named).into(), Some(Credential::basic("ada", "secret")))],
             configured: Credentials::from_files([]),
             warnings: Arc::new(Warnings::to(None)),
         };
@@ -208,7 +209,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_most_specific_of_the_explicit_credentials_is_used() {
-        let login = |user: &str| Credential::basic(user, "secret");
+        let basic = |user: &str| Credential::basic(user, "secret");
+        let login = |user: &str| Some(basic(user));
         let key = |text: &str| CredentialKey::parse(text).unwrap();
         let provider = WithCredentials {
             explicit: vec![
@@ -217,6 +219,7 @@ mod tests {
                 (key("r.example/team"), login("old")),
                 (key("r.example/team"), login("team")),
                 (key("other.example/team"), login("other")),
+                (key("r.example/open"), None),
             ],
             configured: Credentials::from_files([]),
             warnings: Arc::new(Warnings::to(None)),
@@ -224,6 +227,7 @@ mod tests {
         let table = [
             ("r.example", None, Some("all")),
             ("r.example", Some("r.example/x"), Some("all")),
+            ("r.example", Some("r.example/open/x"), None),
             ("r.example", Some("r.example/team"), Some("team")),
             ("r.example", Some("r.example/team/tool"), Some("team")),
             ("r.example", Some("r.example/teams/tool"), Some("all")),
@@ -238,7 +242,7 @@ mod tests {
             let registry = Registry::parse(registry).unwrap();
             let repository = repository.map(|text| Repository::parse(text).unwrap());
             let found = provider.credential(&registry, repository.as_ref()).await.unwrap();
-            assert_eq!(found, user.map(login), "{registry} {repository:?}");
+            assert_eq!(found, user.map(basic), "{registry} {repository:?}");
         }
     }
 }

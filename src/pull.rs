@@ -262,7 +262,7 @@ impl Client {
             return Err(Error::new(ErrorKind::Invalid, message));
         };
         let mut provider = self.inner.credentials_provider.clone();
-        provider.explicit.push((registry.into(), credential));
+        provider.explicit.push((registry.into(), Some(credential)));
         let protocol = self.inner.protocol.clone();
         Ok(protocol.with_credentials(provider).build()?)
     }

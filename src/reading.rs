@@ -279,12 +279,8 @@ impl Client {
         image: impl IntoImageLocation,
         selection: impl Into<Selection>,
     ) -> Result<Inspection, Error> {
-        let (image, selection) = (image.into_image()?, selection.into());
-        let opened = self.open(&image).await?;
-        let (top, chosen) = opened.select(&selection).await?;
-        let mut inspection = Inspection::of(&*opened.source, &chosen, top.digest().clone()).await?;
-        if let Some((reference, remote)) = opened.remote {
-            inspection.name = Some(reference.repository().to_string());
+        let (mut inspection, remote) = self.inspected(image.into_image()?, &selection.into()).await?;
+        if let Some(remote) = remote {
             inspection.repo_tags = match remote.tags().collect().await {
                 Ok(tags) => tags,
                 Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::NotFound) => Vec::new(),
@@ -292,6 +288,45 @@ impl Client {
             };
         }
         Ok(inspection)
+    }
+
+    /// As [`Client::inspect_with`], but the tags of the repository are not asked for, and the list is empty.
+    ///
+    /// ```no_run
+    /// # async fn example(client: wharf::Client) -> Result<(), wharf::Error> {
+    /// use wharf::Selection;
+    ///
+    /// let inspection = client.inspect_without_tags("quay.io/fedora/fedora:latest", Selection::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::config`].
+    pub async fn inspect_without_tags(
+        &self,
+        image: impl IntoImageLocation,
+        selection: impl Into<Selection>,
+    ) -> Result<Inspection, Error> {
+        let inspected = self.inspected(image.into_image()?, &selection.into()).await?;
+        Ok(inspected.0)
+    }
+
+    /// The description of an image without the tags, and the repository that it is in.
+    async fn inspected(
+        &self,
+        image: ImageLocation,
+        selection: &Selection,
+    ) -> Result<(Inspection, Option<Remote>), Error> {
+        let opened = self.open(&image).await?;
+        let (top, chosen) = opened.select(selection).await?;
+        let mut inspection = Inspection::of(&*opened.source, &chosen, top.digest().clone()).await?;
+        let Some((reference, remote)) = opened.remote else {
+            return Ok((inspection, None));
+        };
+        inspection.name = Some(reference.repository().to_string());
+        Ok((inspection, Some(remote)))
     }
 
     /// Opens an image for reading.

@@ -54,7 +54,7 @@ pub struct ClientBuilder {
     protocol: wharf_distribution::ClientBuilder,
     /// True if the caller has set the proxies, so that the environment's have no effect.
     has_proxies: bool,
-    credentials: Vec<(CredentialKey, Credential)>,
+    credentials: Vec<(CredentialKey, Option<Credential>)>,
     short_name_credential: Option<Credential>,
     tls: TlsOverrides,
     roots: RootSettings,
@@ -125,7 +125,21 @@ impl ClientBuilder {
     /// ```
     pub fn with_credential(mut self, key: impl IntoCredentialKey, credential: Credential) -> Self {
         if let Some(key) = self.accept(key.into_key()) {
-            self.credentials.push((key, credential));
+            self.credentials.push((key, Some(credential)));
+        }
+        self
+    }
+
+    /// Contacts a registry, or a namespace or repository in it, without a credential, although the configuration may
+    /// have one. Mirrors are contacted as ever.
+    ///
+    /// ```
+    /// let client = wharf::Client::builder().without_credential("registry.example.com").build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    pub fn without_credential(mut self, key: impl IntoCredentialKey) -> Self {
+        if let Some(key) = self.accept(key.into_key()) {
+            self.credentials.push((key, None));
         }
         self
     }

@@ -3,7 +3,7 @@ use std::{path::Path, sync::Arc};
 use wharf_archive::{Archive, ArchivedImage, Dir, DirWriter, Form, Writer, WriterForm, WriterOptions};
 use wharf_content::{Error, ErrorKind, Location, Sink, Source, Target};
 
-use crate::{ArchiveForm, StoreImage};
+use crate::{ArchiveForm, StoreImage, listing::Entry};
 
 type Opened = (Arc<dyn Source>, Target);
 
@@ -20,11 +20,7 @@ pub(crate) async fn open_archive(
     form: ArchiveForm,
     image: &StoreImage,
 ) -> Result<Opened, Error> {
-    let form = match form {
-        ArchiveForm::Oci => Form::Oci,
-        ArchiveForm::Docker => Form::Docker,
-    };
-    let archive = Archive::open(path, form).await?;
+    let archive = Archive::open(path, read_as(form)).await?;
     let target = match image {
         StoreImage::Only => archive.only()?.target(),
         StoreImage::Name(name) => archive.named(name)?.target(),
@@ -36,6 +32,28 @@ pub(crate) async fn open_archive(
         }
     };
     Ok((Arc::new(archive), target))
+}
+
+/// Opens an archive, and lists its images.
+pub(crate) async fn list_archive(
+    path: &Path,
+    form: ArchiveForm,
+) -> Result<(Arc<dyn Source>, Vec<Entry>), Error> {
+    let archive = Archive::open(path, read_as(form)).await?;
+    let entries = archive.images().iter().map(|image| Entry {
+        names: image.names().map(str::to_owned).collect(),
+        position: image.position(),
+        target: image.target(),
+    });
+    let entries = entries.collect();
+    Ok((Arc::new(archive), entries))
+}
+
+const fn read_as(form: ArchiveForm) -> Form {
+    match form {
+        ArchiveForm::Oci => Form::Oci,
+        ArchiveForm::Docker => Form::Docker,
+    }
 }
 
 /// A file or directory that is written, and appears at its path when it is finished.

@@ -2,7 +2,7 @@ use std::{convert::Infallible, path::Path, sync::Arc};
 
 use wharf_content::{Error, ErrorKind, Location, Sink, Source, Target};
 
-use crate::{ArchiveForm, StoreImage};
+use crate::{ArchiveForm, StoreImage, listing::Entry};
 
 fn unsupported<T>(path: &Path) -> Result<T, Error> {
     let message = format!(
@@ -29,6 +29,17 @@ pub(crate) async fn open_archive(
     _: ArchiveForm,
     _: &StoreImage,
 ) -> Result<(Arc<dyn Source>, Target), Error> {
+    unsupported(path)
+}
+
+#[expect(
+    clippy::unused_async,
+    reason = "the interface is that of builds with the feature"
+)]
+pub(crate) async fn list_archive(
+    path: &Path,
+    _: ArchiveForm,
+) -> Result<(Arc<dyn Source>, Vec<Entry>), Error> {
     unsupported(path)
 }
 

@@ -1,5 +1,7 @@
 //! By `wharf-trust`: a gate that judges each image by the signatures that its source has.
 
+#[cfg(feature = "archive")]
+use std::path::Path;
 use std::{
     mem,
     sync::{Arc, Mutex},
@@ -87,6 +89,22 @@ impl Guard {
         }))))
     }
 
+    /// Refuses an archive that comes as a stream, unless its images may be anything.
+    #[cfg(feature = "archive")]
+    pub(crate) fn admit_stream(&self, origin: Option<&Path>) -> Result<(), Error> {
+        let Some(trust) = &self.trust else {
+            return Ok(());
+        };
+        for named in super::archive_names(origin)? {
+            if !trust.wanted(image_name(named)).map_err(refused)?.is_nothing() {
+                let message = "Source image rejected: a signature is demanded of images in archives, and an archive that \
+                               is read as a stream has none; copy the image from the file or from a registry";
+                return Err(Error::new(ErrorKind::Rejected, message));
+            }
+        }
+        Ok(())
+    }
+
     /// Judges a manifest that the source has, without copying anything. `read` gives the manifest, and the
     /// index that it is an instance of.
     pub(crate) async fn verify<F>(
@@ -115,12 +133,16 @@ impl Guard {
     }
 
     fn image(&self, source: &dyn Source, target: &Target) -> Result<ImageName, Error> {
-        Ok(match self.named(&source.location(), target)? {
-            Named::Reference(reference) => ImageName::Reference(reference),
-            Named::Directory(directory) => ImageName::Layout(directory),
-            Named::File(transport, path) => ImageName::File { transport, path },
-            Named::Nothing => ImageName::Unnamed,
-        })
+        self.named(&source.location(), target).map(image_name)
+    }
+}
+
+fn image_name(named: Named) -> ImageName {
+    match named {
+        Named::Reference(reference) => ImageName::Reference(reference),
+        Named::Directory(directory) => ImageName::Layout(directory),
+        Named::File(transport, path) => ImageName::File { transport, path },
+        Named::Nothing => ImageName::Unnamed,
     }
 }
 

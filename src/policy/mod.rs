@@ -61,6 +61,16 @@ impl Guard {
     }
 }
 
+/// The names that select the rules for an archive that comes as a stream, in either of its forms.
+#[cfg(feature = "archive")]
+fn archive_names(origin: Option<&Path>) -> Result<[Named; 2], Error> {
+    let path = origin.map_or_else(|| Ok(PathBuf::new()), resolved)?;
+    Ok([
+        Named::File(FileTransport::OciArchive, path.clone()),
+        Named::File(FileTransport::DockerArchive, path),
+    ])
+}
+
 fn resolved(directory: &Path) -> Result<PathBuf, Error> {
     directory.canonicalize().map_err(|error| {
         let kind = match error.kind() {

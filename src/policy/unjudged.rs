@@ -1,5 +1,7 @@
 //! Without `wharf-trust`: what demands a signature is refused.
 
+#[cfg(feature = "archive")]
+use std::path::Path;
 use std::{fmt::Display, sync::Arc};
 
 use wharf_config::{Policy, Rule};
@@ -45,6 +47,20 @@ impl Guard {
             Named::File(transport, path) => check(policy.rule_for_file(transport, &path), &path.display()),
             Named::Nothing => check(policy.default_rule(), &location),
         }
+    }
+
+    /// Refuses an archive that comes as a stream, unless its images may be anything.
+    #[cfg(feature = "archive")]
+    pub(crate) fn admit_stream(&self, origin: Option<&Path>) -> Result<(), Error> {
+        let Some(policy) = &self.policy else {
+            return Ok(());
+        };
+        for named in super::archive_names(origin)? {
+            if let Named::File(transport, path) = named {
+                check(policy.rule_for_file(transport, &path), &"an archive")?;
+            }
+        }
+        Ok(())
     }
 }
 

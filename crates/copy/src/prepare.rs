@@ -124,6 +124,10 @@ async fn root(
     top: Manifest,
     selection: &Selection,
 ) -> Result<(Manifest, Option<Platform>, Option<bool>), Error> {
+    if *selection == Selection::IndexOnly && top.is_index() && !ends.gates.is_empty() {
+        let message = "the images of the index would have to be judged, and only the index was selected";
+        return Err(Error::new(ErrorKind::Rejected, message));
+    }
     let Selection::Platform(wanted) = selection else {
         return Ok((top, None, None));
     };

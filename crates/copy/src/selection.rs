@@ -14,6 +14,9 @@ pub enum Selection {
     Platforms(Vec<Platform>),
     /// The index and all its images.
     All,
+    /// The index alone, unchanged and without any of its images. Most registries refuse such an index unless they have
+    /// the images. If a gate has to judge the images, the copy fails.
+    IndexOnly,
 }
 
 /// The one image for this platform.
@@ -69,7 +72,7 @@ pub async fn select(source: &dyn Source, top: Manifest, selection: &Selection) -
     let platform = match selection {
         Selection::Platform(platform) => platform,
         Selection::Platforms(platforms) => platforms.first().unwrap_or(&host),
-        Selection::All => &host,
+        Selection::All | Selection::IndexOnly => &host,
     };
     source
         .manifest_of(&choose_image(source, &top, platform).await?)

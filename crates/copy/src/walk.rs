@@ -17,6 +17,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) visits: Visits,
     /// The requested platforms, and whether an image was found for each.
     platforms: Vec<(Platform, bool)>,
+    /// True if indexes are copied without their images.
+    index_only: bool,
     /// Blobs, and manifests that the sink has.
     pub(crate) steps: Vec<Step>,
     /// Manifests to be pushed, other than the root.
@@ -39,6 +41,7 @@ impl<'a> Walk<'a> {
             options,
             visits: Visits::new(),
             platforms,
+            index_only: options.selection == Selection::IndexOnly,
             steps: Vec::new(),
             pending: Vec::new(),
             manifests: Vec::new(),
@@ -56,6 +59,7 @@ impl<'a> Walk<'a> {
         self.below(children).await?;
         // Referrers are copied with all their platforms.
         let platforms = mem::take(&mut self.platforms);
+        self.index_only = false;
         match platforms.iter().find(|(_, found)| !found) {
             Some((missing, _)) if root.is_index() => Err(missing.not_in(root, root.manifests())),
             _ => Ok(()),
@@ -159,6 +163,9 @@ impl<'a> Walk<'a> {
 
     fn selected(&mut self, index: &Manifest) -> Vec<Descriptor> {
         let entries = index.manifests();
+        if self.index_only {
+            return Vec::new();
+        }
         if self.platforms.is_empty() {
             return entries.to_vec();
         }

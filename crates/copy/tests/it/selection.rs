@@ -54,6 +54,27 @@ async fn one_platform_leaves_the_index_behind() {
 }
 
 #[tokio::test]
+async fn an_index_can_be_copied_without_its_images() {
+    let (source, sink) = pair();
+    let (index, images) = index(&source, &["linux/amd64", "linux/arm64"]);
+    let copied = copy(
+        source.clone(),
+        sink.clone(),
+        &target("x"),
+        options(Selection::IndexOnly),
+    )
+    .await;
+    assert_eq!(copied.unwrap().digest(), index.digest());
+    assert_eq!(sink.count(|done| matches!(done, Done::Manifest(..))), 1);
+    assert_eq!(sink.count(|done| matches!(done, Done::Blob(_))), 0);
+    // An image that is in no index is copied whole.
+    source.name("y", &images[0]);
+    let options = Options::default().with_selection(Selection::IndexOnly);
+    copy(source, sink.clone(), &target("y"), options).await.unwrap();
+    assert!(sink.count(|done| matches!(done, Done::Blob(_))) > 0);
+}
+
+#[tokio::test]
 async fn several_platforms_keep_the_index_and_leave_out_the_rest() {
     let (source, sink) = pair();
     let (index, images) = index(&source, &["linux/amd64", "linux/arm64", "linux/s390x"]);
