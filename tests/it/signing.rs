@@ -1,5 +1,7 @@
 //! Images are signed, where they are and on their way, and accepted by who demands that.
 
+mod hostile;
+mod occupied;
 mod skopeo;
 
 use std::{fs, process::Command};

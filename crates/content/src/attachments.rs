@@ -120,7 +120,15 @@ impl Merged {
     }
 }
 
-/// Adds attachments to the manifest that is there, with its config; signatures of other kinds are passed over. `None`
+/// Whether the config of a manifest of attachments changes when some are added, so that [`merge`] needs its bytes: it is
+/// an image config.
+#[must_use]
+pub fn is_changed(config: &Descriptor) -> bool {
+    [MediaType::OCI_CONFIG, MediaType::DOCKER_CONFIG].contains(config.media_type())
+}
+
+/// Adds attachments to the manifest that is there, with its config ([`is_changed`]); signatures of other kinds are passed
+/// over. `None`
 /// if the manifest has them all: a layer of the same type, digest, size and annotations is the same attachment.
 ///
 /// An image config lists each layer in `rootfs.diff_ids`, because some registries refuse a manifest whose config does
@@ -198,16 +206,13 @@ fn documents(
     let media_type = held.map_or(MediaType::OCI_MANIFEST, |(manifest, _)| {
         manifest.media_type().clone()
     });
-    let config_type = match held.and_then(|(manifest, _)| manifest.config()) {
-        Some(config) => config.media_type().clone(),
-        None => MediaType::OCI_CONFIG,
-    };
+    let held_config = held.and_then(|(manifest, _)| manifest.config());
     let mut document = match held {
         Some((manifest, _)) => object(manifest.bytes(), "the manifest")?,
         None => json!({ "schemaVersion": 2, "mediaType": media_type.as_str(), "layers": [] }),
     };
-    let lists_layers = [MediaType::OCI_CONFIG, MediaType::DOCKER_CONFIG].contains(&config_type);
-    let config = if lists_layers {
+    let config = if held_config.is_none_or(is_changed) {
+        let config_type = held_config.map_or(MediaType::OCI_CONFIG, |config| config.media_type().clone());
         let bytes = config_with(held.map(|(_, config)| config), before, added)?;
         let descriptor = Descriptor::of(config_type, &bytes);
         set(&mut document, "config", &descriptor)?;

@@ -118,8 +118,8 @@ fn push_attachments(layout: &Layout, manifest: &Digest, signatures: &[Signature]
             Some(attached) => {
                 layout.lease.pin([attached.digest()])?;
                 let config = match attached.config() {
-                    Some(config) => blob(layout, config, MAX_CONFIG_SIZE)?,
-                    None => Bytes::new(),
+                    Some(config) if attachments::is_changed(config) => blob(layout, config, MAX_CONFIG_SIZE)?,
+                    _ => Bytes::new(),
                 };
                 Some((attached, config))
             }

@@ -13,41 +13,62 @@ impl Plan {
     /// Makes signatures and writes all of them, those of the root last. It runs on the caller's future, so that nothing
     /// is written after that future was dropped.
     pub(crate) async fn write_signatures(&mut self) -> Result<SignatureCounts, Error> {
-        let plan = std::mem::take(&mut self.signatures);
+        let mut plan = std::mem::take(&mut self.signatures);
         let (ends, name) = (&self.ends, self.options.name.as_ref());
-        let signers = &self.options.signatures.signers;
-        let stored = self.options.signatures.name(&ends.sink.location(), name);
-        let written = plan.write(ends, stored.as_deref(), signers).await;
-        written.map_err(|error| {
-            let (root, sink) = (self.root.digest(), ends.sink.location());
-            // The reason is the cause of the error, and not repeated here.
-            let message = if name.is_none() && ends.source.location() == sink {
+        let sink = ends.sink.location();
+        let is_there = name.is_none() && ends.source.location() == sink;
+        let root = self.root.digest();
+        // All are made before the first one is written: a signer that fails leaves the image as it is.
+        let made = plan.sign(&self.options.signatures.signers).await;
+        made.map_err(|error| {
+            let message = if is_there {
                 format!("{sink}@{root} was not signed")
             } else {
                 incomplete(&sink, name, root)
             };
-            Error::new(error.kind(), message).with_source(error)
-        })
+            failed(error, message)
+        })?;
+        let stored = self.options.signatures.name(&sink, name);
+        let written = plan.write(ends, stored.as_deref()).await;
+        written.map_err(|error| {
+            let message = if is_there {
+                format!("not all signatures of {sink}@{root} were written; sign it again")
+            } else {
+                incomplete(&sink, name, root)
+            };
+            failed(error, message)
+        })?;
+        Ok(plan.counts)
     }
 }
 
+/// An error about signatures. Its cause has the reason, which is not repeated. That something is missing where signatures
+/// are stored is another thing than an image that is missing.
+fn failed(cause: Error, message: String) -> Error {
+    let kind = match cause.kind() {
+        ErrorKind::NotFound => ErrorKind::Other,
+        kind => kind,
+    };
+    Error::new(kind, message).with_source(cause)
+}
+
 impl SignaturePlan {
-    async fn write(
-        mut self,
-        ends: &Ends,
-        name: Option<&Name>,
-        signers: &[Arc<dyn Sign>],
-    ) -> Result<SignatureCounts, Error> {
-        // All are made before the first one is written: a signer that fails leaves the image as it is.
-        if let Some(identity) = &self.identity {
-            for signed in &mut self.manifests {
-                for signer in signers {
-                    let made = sign(signer, signed.manifest.digest(), identity).await?;
-                    signed.signatures.push(made);
-                    self.counts.made += 1;
-                }
+    /// Makes the signatures of every signer.
+    async fn sign(&mut self, signers: &[Arc<dyn Sign>]) -> Result<(), Error> {
+        let Some(identity) = &self.identity else {
+            return Ok(());
+        };
+        for signed in &mut self.manifests {
+            for signer in signers {
+                let made = sign(signer, signed.manifest.digest(), identity).await?;
+                signed.signatures.push(made);
+                self.counts.made += 1;
             }
         }
+        Ok(())
+    }
+
+    async fn write(&self, ends: &Ends, name: Option<&Name>) -> Result<(), Error> {
         for signed in &self.manifests {
             if signed.signatures.is_empty() {
                 continue;
@@ -57,7 +78,7 @@ impl SignaturePlan {
                 .push_signatures(&signed.manifest, name, &signed.signatures)
                 .await?;
         }
-        Ok(self.counts)
+        Ok(())
     }
 }
 

@@ -102,7 +102,7 @@ impl Remote {
         Err(Error::new(ErrorKind::Conflict, operation, subject, reason).at(at))
     }
 
-    /// The config of a manifest of attachments; empty if it has none, which no manifest of attachments does.
+    /// The config of a manifest of attachments, if it is one that changes with them; empty otherwise.
     async fn config_of(
         &self,
         endpoint: &Endpoint,
@@ -110,6 +110,7 @@ impl Remote {
         attached: &Manifest,
     ) -> Result<Bytes, Error> {
         match attached.config() {
+            Some(config) if !attachments::is_changed(config) => Ok(Bytes::new()),
             Some(config) if config.size() <= MAX_CONFIG_SIZE => self.payload(endpoint, subject, config).await,
             Some(config) => {
                 let reason = format!(
