@@ -5,13 +5,33 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 use futures_core::Stream;
 use wharf_content::{ByteStream, Error};
-use wharf_layer::{Codec, Decoder, Limits};
+use wharf_layer::{Codec, Decoder, Limits, MAGIC_SIZE};
+
+use crate::stream::{After, next};
 
 /// The most bytes that are decoded at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// The codec that a stream begins as, and the whole stream.
+///
+/// # Errors
+///
+/// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) for bzip2 and xz, and the stream's errors.
+pub(crate) async fn sniff(mut input: ByteStream) -> Result<(Codec, ByteStream), Error> {
+    let mut head = BytesMut::new();
+    while head.len() < MAGIC_SIZE {
+        match next(&mut input).await {
+            Some(chunk) => head.extend_from_slice(&chunk?),
+            None => break,
+        }
+    }
+    let head: Bytes = head.freeze();
+    let codec = Codec::of_magic(head.get(..MAGIC_SIZE).unwrap_or(&head))?;
+    Ok((codec, Box::pin(After::new(head, input))))
+}
 
 /// The decoded bytes of a stream. It fails, in place of its end, if the compressed bytes end too early.
 pub(crate) struct Decoded {

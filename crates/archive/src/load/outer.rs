@@ -1,30 +1,17 @@
 //! The compression of an archive as a whole.
 
-use bytes::{Bytes, BytesMut};
 use wharf_content::{ByteStream, Error};
-use wharf_layer::{Codec, MAGIC_SIZE};
+use wharf_layer::Codec;
 
-use crate::{
-    decoded::Decoded,
-    stream::{After, next},
-};
+use crate::decoded::{Decoded, sniff};
 
 /// The archive in a stream that is compressed or not.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) for a codec that this build does not have.
-pub(super) async fn plain(mut input: ByteStream) -> Result<ByteStream, Error> {
-    let mut head = BytesMut::new();
-    while head.len() < MAGIC_SIZE {
-        match next(&mut input).await {
-            Some(chunk) => head.extend_from_slice(&chunk?),
-            None => break,
-        }
-    }
-    let head: Bytes = head.freeze();
-    let codec = Codec::of_magic(head.get(..MAGIC_SIZE).unwrap_or(&head))?;
-    let whole: ByteStream = Box::pin(After::new(head, input));
+pub(super) async fn plain(input: ByteStream) -> Result<ByteStream, Error> {
+    let (codec, whole) = sniff(input).await?;
     if codec == Codec::Plain {
         return Ok(whole);
     }

@@ -24,7 +24,11 @@ use super::{
     documents::{Content, Docker, DockerItem, text},
     members::Inner,
 };
-use crate::{decoded::Decoded, error::error, stream::Hashed};
+use crate::{
+    decoded::{Decoded, sniff},
+    error::error,
+    stream::Hashed,
+};
 
 /// The version of Docker's first format.
 const VERSION: &str = "1.0";
@@ -188,7 +192,8 @@ pub(super) fn accepts(descriptor: &Descriptor) -> Result<(), Error> {
     ))
 }
 
-/// Writes the tar of a layer, or keeps a config until its image is written.
+/// Writes the tar of a layer, or keeps a config until its image is written. The first bytes of a layer tell its codec,
+/// whatever its type, as in all readers of this form; the config tells whether its tar is the right one.
 pub(super) async fn push_blob(inner: &Arc<Inner>, blob: Blob) -> Result<(), Error> {
     let descriptor = blob.descriptor().clone();
     accepts(&descriptor)?;
@@ -196,15 +201,15 @@ pub(super) async fn push_blob(inner: &Arc<Inner>, blob: Blob) -> Result<(), Erro
     if inner.open_state()?.legacy.contains(digest) {
         return Ok(());
     }
-    let Some(codec) = Codec::of_type(descriptor.media_type()) else {
+    if is_config(&descriptor) {
         let bytes = blob.read_to_end(MAX_CONFIG_SIZE).await?;
         inner.open_state()?.legacy.configs.insert(digest.clone(), bytes);
         return Ok(());
-    };
-    let tar = Decoded::new(codec, Box::pin(blob));
+    }
+    let (codec, bytes) = sniff(Box::pin(blob)).await?;
     let is_known = codec == Codec::Plain && digest.algorithm() == Algorithm::Sha256;
     let diff_id = if is_known {
-        inner.append(digest, descriptor.size(), tar).await?;
+        inner.append(digest, descriptor.size(), bytes).await?;
         digest.clone()
     } else if inner.is_stream() {
         return Err(error(
@@ -215,10 +220,8 @@ pub(super) async fn push_blob(inner: &Arc<Inner>, blob: Blob) -> Result<(), Erro
             ),
         ));
     } else {
-        inner
-            .ingest(Hashed::new(Box::pin(tar), Algorithm::Sha256)?)
-            .await?
-            .0
+        let tar = Box::pin(Decoded::new(codec, bytes));
+        inner.ingest(Hashed::new(tar, Algorithm::Sha256)?).await?.0
     };
     inner
         .open_state()?

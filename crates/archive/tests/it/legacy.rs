@@ -307,22 +307,54 @@ async fn a_stream_of_the_old_form_takes_layers_that_are_not_compressed() {
     assert!(*stream.0.lock().unwrap() == fs::read(&path).unwrap());
 }
 
-/// A layer that is not as its type says is refused, and the archive has nothing of it.
+/// Podman's directories say gzip of layers that are not compressed.
 #[tokio::test]
-async fn a_layer_that_is_compressed_otherwise_than_its_type_says_is_corrupt() {
+async fn the_first_bytes_of_a_layer_tell_how_it_is_compressed() {
     let scratch = Scratch::new();
     let path = scratch.path("old.tar");
     let writer = Writer::create_with(&path, options()).await.unwrap();
-    let (_, gzip) = &layered().blobs()[2].clone();
-    let (_, tar) = &layered().blobs()[1].clone();
-    for (media_type, bytes) in [
-        (MediaType::DOCKER_LAYER, gzip),
-        (MediaType::DOCKER_LAYER_GZIP, tar),
+    let image = layered();
+    let text = str::from_utf8(image.manifest().bytes()).unwrap();
+    let swapped = text
+        .replace("layer.v1.tar+gzip\"", "T\"")
+        .replace("layer.v1.tar\"", "layer.v1.tar+gzip\"");
+    let manifest = Manifest::parse(swapped.replace("T\"", "layer.v1.tar\"").into(), None).unwrap();
+    assert_ne!(manifest.digest(), image.manifest().digest());
+    for (blob, (_, bytes)) in manifest.blobs().zip(image.blobs()) {
+        writer
+            .push_blob(Blob::from_bytes(blob.clone(), bytes.clone()).unwrap())
+            .await
+            .unwrap();
+    }
+    writer
+        .push_manifest(&manifest, Some(&name("app:1")))
+        .await
+        .unwrap();
+    writer.finish().await.unwrap();
+    let true_path = scratch.path("true.tar");
+    write(&true_path, &[(&image, &["app:1"])]).await;
+    assert!(fs::read(&path).unwrap() == fs::read(&true_path).unwrap());
+
+    // What can be decoded by no means is refused, and leaves nothing.
+    let writer = Writer::create_with(scratch.path("bad.tar"), options())
+        .await
+        .unwrap();
+    let gzip = &image.blobs()[2].1;
+    for (bytes, kind) in [
+        (gzip.slice(..gzip.len() - 9), ErrorKind::Corrupt),
+        (
+            bytes::Bytes::from_static(b"BZh91AY&SY1234567890"),
+            ErrorKind::Unsupported,
+        ),
     ] {
-        let blob = Blob::from_bytes(Descriptor::of(media_type, bytes), bytes.clone()).unwrap();
+        let blob = Blob::from_bytes(Descriptor::of(MediaType::OCI_LAYER_GZIP, &bytes), bytes).unwrap();
         let failure = refused(writer.push_blob(blob).await);
-        assert_eq!(failure.kind(), ErrorKind::Corrupt, "{failure}");
+        assert_eq!(failure.kind(), kind, "{failure}");
     }
     writer.finish().await.unwrap();
-    assert_eq!(tarball::read(&path).len(), 2, "manifest.json and repositories");
+    assert_eq!(
+        tarball::read(&scratch.path("bad.tar")).len(),
+        2,
+        "manifest.json and repositories"
+    );
 }

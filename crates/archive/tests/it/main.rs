@@ -12,11 +12,13 @@ mod conformance;
 mod containerd;
 mod corpora;
 mod dirs;
+mod golden;
 mod hostile_archives;
 #[cfg(unix)]
 mod hostile_dirs;
 mod legacy;
 mod loading;
+mod pairs;
 mod peers_of_archives;
 mod peers_of_dirs;
 mod support;

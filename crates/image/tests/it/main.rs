@@ -10,6 +10,7 @@
 mod config_document;
 mod conformance;
 mod formats;
+mod golden;
 mod layers;
 mod losses;
 mod peers;
