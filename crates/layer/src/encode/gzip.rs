@@ -1,8 +1,8 @@
 use zlib_rs::crc32::crc32_combine;
 
 use super::{
-    block::{self, BLOCK, Block, DICTIONARY, Job},
-    pool::Pool,
+    block::Block,
+    pool::{Job, Pool},
 };
 use crate::{Error, level::Level};
 
@@ -13,9 +13,10 @@ pub(super) struct Gzip {
     /// To be started when there is more than one block.
     threads: usize,
     pool: Option<Pool>,
-    /// The content of the block that is being filled.
-    content: Vec<u8>,
-    dictionary: Vec<u8>,
+    /// The block that is being filled.
+    block: Block,
+    /// A block that is not in use.
+    spare: Option<Block>,
     header_written: bool,
     checksum: u32,
     length: u64,
@@ -27,8 +28,8 @@ impl Gzip {
             level: level.number(),
             threads,
             pool: None,
-            content: Vec::new(),
-            dictionary: Vec::new(),
+            block: Block::default(),
+            spare: None,
             header_written: false,
             checksum: 0,
             length: 0,
@@ -37,14 +38,12 @@ impl Gzip {
 
     pub(super) fn encode(&mut self, mut input: &[u8], output: &mut Vec<u8>) -> Result<(), Error> {
         self.header(output);
+        self.length = self.length.wrapping_add(input.len() as u64);
         while !input.is_empty() {
-            if self.content.len() == BLOCK {
+            if self.block.is_full() {
                 self.compress(false, output)?;
             }
-            let room = BLOCK - self.content.len();
-            let (bytes, rest) = input.split_at_checked(room).unwrap_or((input, &[]));
-            self.content.extend_from_slice(bytes);
-            input = rest;
+            self.block.fill(&mut input);
         }
         Ok(())
     }
@@ -55,7 +54,7 @@ impl Gzip {
         while let Some(pool) = &mut self.pool
             && let Some(block) = pool.next()?
         {
-            self.append(&block, output);
+            self.checksum = append(&block, self.checksum, output);
         }
         self.pool = None;
         output.extend_from_slice(&self.checksum.to_le_bytes());
@@ -77,24 +76,23 @@ impl Gzip {
         output.extend_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, effort, 255]);
     }
 
+    /// Compresses the block, or has it compressed, and begins the next one.
     fn compress(&mut self, last: bool, output: &mut Vec<u8>) -> Result<(), Error> {
-        let content = std::mem::take(&mut self.content);
-        let start = content.len().saturating_sub(DICTIONARY);
-        let next = content.get(start..).unwrap_or_default().to_vec();
-        let job = Job {
-            content,
-            dictionary: std::mem::replace(&mut self.dictionary, next),
-            last,
-        };
         if self.pool.is_none() && !last {
             self.start_threads();
         }
-        let block = match &mut self.pool {
-            Some(pool) => pool.push(job)?,
-            None => Some(block::compress(self.level, &job)?),
+        let Some(pool) = &mut self.pool else {
+            self.block.compress(self.level, last)?;
+            self.checksum = append(&self.block, self.checksum, output);
+            self.block.advance();
+            return Ok(());
         };
-        if let Some(block) = block {
-            self.append(&block, output);
+        let mut next = self.spare.take().unwrap_or_default();
+        next.follow(&self.block);
+        let block = std::mem::replace(&mut self.block, next);
+        if let Some(block) = pool.push(Job { block, last })? {
+            self.checksum = append(&block, self.checksum, output);
+            self.spare = Some(block);
         }
         Ok(())
     }
@@ -106,10 +104,10 @@ impl Gzip {
             self.threads = 1;
         }
     }
+}
 
-    fn append(&mut self, block: &Block, output: &mut Vec<u8>) {
-        output.extend_from_slice(&block.bytes);
-        self.checksum = crc32_combine(self.checksum, block.checksum, block.length);
-        self.length = self.length.wrapping_add(block.length);
-    }
+/// Appends the compressed bytes of a block. Returns the checksum of the content up to its end.
+fn append(block: &Block, before: u32, output: &mut Vec<u8>) -> u32 {
+    output.extend_from_slice(block.compressed());
+    crc32_combine(before, block.checksum(), block.content().len() as u64)
 }

@@ -7,11 +7,18 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::block::{self, Block, Job};
+use super::block::Block;
 use crate::{Error, ErrorKind};
 
 /// The most threads of one encoder.
 pub(super) const MAX_THREADS: usize = 64;
+
+/// A block to compress.
+pub(super) struct Job {
+    pub(super) block: Block,
+    /// True for the last block of the member.
+    pub(super) last: bool,
+}
 
 type Compressed = Result<Block, Error>;
 
@@ -91,11 +98,12 @@ impl Drop for Pool {
 fn work(level: u8, queue: &Mutex<mpsc::Receiver<Order>>) {
     loop {
         let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((job, result)) = order else {
+        let Ok((Job { mut block, last }, result)) = order else {
             return;
         };
+        let compressed = block.compress(level, last).map(|()| block);
         // Whoever ordered the block may be gone.
-        let _ = result.send(block::compress(level, &job));
+        let _ = result.send(compressed);
     }
 }
 

@@ -45,15 +45,11 @@ const ROOM: usize = 128 * 1024;
 
 fn append(
     output: &mut Vec<u8>,
-    call: impl FnOnce(&mut OutBuffer<'_, [u8]>) -> Result<usize, usize>,
+    call: impl FnOnce(&mut OutBuffer<'_, Vec<u8>>) -> Result<usize, usize>,
 ) -> Result<usize, Error> {
     let start = output.len();
-    output.resize(start + ROOM, 0);
-    let room = output.get_mut(start..).unwrap_or_default();
-    let mut to = OutBuffer::around(room);
-    let rest = call(&mut to);
-    let written = to.pos();
-    output.truncate(start + written);
+    output.reserve(ROOM);
+    let rest = call(&mut OutBuffer::around_pos(output, start));
     rest.map_err(|code| Error::new(ErrorKind::Other, format!("zstd: {}", get_error_name(code))))
 }
 
