@@ -83,7 +83,8 @@ impl Options {
     }
 
     /// Sets the most encoders that are under way at the same time, in the preparation and in reads of its result
-    /// together. Where there are fewer layers, an encoder uses several threads. The result does not depend on it.
+    /// together. An encoder of gzip uses several threads for a layer that is a large part of all. The result does not
+    /// depend on it.
     /// Default: the number of cores.
     #[must_use]
     pub const fn with_threads(mut self, threads: NonZeroUsize) -> Self {

@@ -7,7 +7,7 @@ use wharf_reference::Digest;
 use crate::{
     LayerChange, LayerOutcome, Loss, Options, Prepared, Recipe, Report,
     graph::Graph,
-    layers::{Change, Job, Jobs, Recoder, Replacements, plan, run},
+    layers::{Buffers, Change, Job, Jobs, Recoder, Replacements, Threads, in_order, plan, run},
     prepared::{Content, Layer},
     rewrite::{Rewriter, Rewritten, is_position},
 };
@@ -68,11 +68,18 @@ pub async fn prepare(
     let Jobs { jobs, passed } = plan(&graph, recipe)?;
     check(&graph, recipe, &jobs, &*sink)?;
     let threads = options.threads.get();
+    let bytes = if in_order(&*sink) {
+        0
+    } else {
+        jobs.iter()
+            .fold(0, |sum: u64, job| sum.saturating_add(job.layer.size()))
+    };
     let recoder = Recoder {
         source: Arc::clone(&source),
         encoders: Arc::new(Semaphore::new(threads)),
         limits: options.limits.clone(),
-        threads: (threads / jobs.len().max(1)).max(1),
+        threads: Threads { all: threads, bytes },
+        buffers: Buffers::default(),
     };
     let changes = run(jobs, &recoder, &sink, options).await?;
     let new = changes

@@ -1,14 +1,16 @@
 //! Changes of the compression of layers.
 
+mod buffers;
 mod memo;
 mod plan;
 mod recode;
 mod run;
 
+pub(crate) use buffers::Buffers;
 pub use memo::{Memo, MemoEntry, MemoKey, MemoryMemo};
 pub(crate) use plan::{Job, Jobs, plan, touches};
-pub(crate) use recode::{Recoder, Reopen, feed};
-pub(crate) use run::{Change, Replacements, run};
+pub(crate) use recode::{Recoder, Reopen, Threads, feed};
+pub(crate) use run::{Change, Replacements, in_order, run};
 use wharf_layer::{Codec, Level};
 
 /// The compression of the layers of container images. Non-distributable layers and those of types that are no

@@ -16,12 +16,12 @@ use tokio::{
 use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, OpenBlob, Source};
 use wharf_layer::{Decoded, Decoder, Encoder, Limits, Profile};
 
-use super::Job;
+use super::{Job, buffers::Buffers};
 
 /// The pieces that wait between two stages.
 const WAITING: usize = 2;
 /// The size in bytes of a piece that an encoder passes on.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 256 << 10;
 /// The size in bytes of what is decoded at a time.
 const DECODED: usize = 256 << 10;
 
@@ -32,8 +32,31 @@ pub(crate) struct Recoder {
     /// A permit for each encoder under way.
     pub(crate) encoders: Arc<Semaphore>,
     pub(crate) limits: Limits,
-    /// The threads of one encoder.
-    pub(crate) threads: usize,
+    pub(crate) threads: Threads,
+    /// For encoded bytes.
+    pub(crate) buffers: Buffers,
+}
+
+/// The threads that encoders share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Threads {
+    pub(crate) all: usize,
+    /// The compressed bytes of all layers that may be encoded at the same time. 0: one layer at a time.
+    pub(crate) bytes: u64,
+}
+
+impl Threads {
+    /// The threads for a layer of this many compressed bytes: its part of all, so that a layer which is larger than
+    /// the others together does not keep one thread busy for long after the others are done.
+    pub(crate) fn of(self, layer: u64) -> usize {
+        if self.bytes == 0 {
+            return self.all;
+        }
+        let part = (self.all as u128 * u128::from(layer)).div_ceil(u128::from(self.bytes));
+        usize::try_from(part)
+            .unwrap_or(self.all)
+            .clamp(1, self.all.max(1))
+    }
 }
 
 /// A layer as it is encoded, and the result of decoding it, which is sent before the stream ends.
@@ -52,11 +75,13 @@ impl Recoder {
         let (mut from_source, feeder) = feed(layer);
         let (to_reader, output) = mpsc::channel(WAITING);
         let (to_report, decoded) = oneshot::channel();
-        let (job, limits, threads) = (job.clone(), self.limits.clone(), self.threads);
+        let threads = self.threads.of(job.layer.size());
+        let (job, limits, buffers) = (job.clone(), self.limits.clone(), self.buffers.clone());
         tokio::task::spawn_blocking(move || {
             let worker = Worker {
                 job: &job,
                 output: &to_reader,
+                buffers,
             };
             match worker.run(&mut from_source, limits, threads) {
                 Ok((decoded, rest)) => {
@@ -110,6 +135,7 @@ pub(crate) fn feed(mut blob: Blob) -> (mpsc::Receiver<Result<Option<Bytes>, Erro
 struct Worker<'a> {
     job: &'a Job,
     output: &'a mpsc::Sender<Result<Piece, Error>>,
+    buffers: Buffers,
 }
 
 enum Stop {
@@ -132,7 +158,7 @@ impl Worker<'_> {
         };
         let mut decoder = self.named(decoder.with_diff_id(self.job.diff_id.clone()))?;
         let mut encoder = Encoder::new(Profile::V1, self.job.level, threads);
-        let (mut buffer, mut encoded) = (vec![0; DECODED], Vec::new());
+        let (mut buffer, mut encoded) = (vec![0; DECODED], self.buffers.take());
         loop {
             let chunk = match input.blocking_recv() {
                 Some(Ok(Some(chunk))) => chunk,
@@ -149,7 +175,8 @@ impl Worker<'_> {
                 let tar = buffer.get(..count).unwrap_or_default();
                 self.named(encoder.encode(tar, &mut encoded))?;
                 if encoded.len() >= PIECE {
-                    let piece = Piece::More(std::mem::take(&mut encoded).into());
+                    let full = std::mem::replace(&mut encoded, self.buffers.take());
+                    let piece = Piece::More(self.buffers.lend(full));
                     self.output
                         .blocking_send(Ok(piece))
                         .map_err(|_| Stop::Abandoned)?;
@@ -158,7 +185,7 @@ impl Worker<'_> {
         }
         let decoded = self.named(decoder.finish())?;
         self.named(encoder.finish(&mut encoded))?;
-        Ok((decoded, encoded.into()))
+        Ok((decoded, self.buffers.lend(encoded)))
     }
 
     /// Says in an error which layer it is about.
@@ -236,5 +263,32 @@ pub(crate) struct Reopen {
 impl OpenBlob for Reopen {
     async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
         Ok(self.recoder.open(&self.job, offset).await?.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Threads;
+
+    #[test]
+    fn layers_share_the_threads_by_their_size() {
+        // All threads, the bytes of all layers, those of one layer, its threads.
+        let cases = [
+            (2, 8, 1, 1),
+            (2, 100, 50, 1),
+            (2, 100, 51, 2),
+            (16, 196, 93, 8),
+            (16, 196, 1, 1),
+            (16, 100, 100, 16),
+            (4, 0, 7, 4),
+            (4, 100, 0, 1),
+            (4, 5, 100, 4),
+            (1, 10, 9, 1),
+            (usize::MAX, u64::MAX, u64::MAX, usize::MAX),
+        ];
+        for (all, bytes, layer, expected) in cases {
+            let found = Threads { all, bytes }.of(layer);
+            assert_eq!(found, expected, "{layer} of {bytes} bytes, {all} threads");
+        }
     }
 }

@@ -34,13 +34,19 @@ pub(crate) async fn run(
     sink: &Arc<dyn Sink>,
     options: &Options,
 ) -> Result<Vec<Change>, Error> {
-    // The members of an archive stand in the order in which they were written, which must not depend on speed.
-    let at_a_time = match sink.location() {
-        Location::Archive(_) => 1,
-        _ => options.threads.get(),
+    let at_a_time = if in_order(&**sink) {
+        1
+    } else {
+        options.threads.get()
     };
     let changes = jobs.into_iter().map(|job| one(job, recoder, sink, options));
     stream::iter(changes).buffered(at_a_time).try_collect().await
+}
+
+/// True for a sink that takes one layer after the other: the members of an archive stand in the order in which they
+/// were written, which must not depend on speed.
+pub(crate) fn in_order(sink: &dyn Sink) -> bool {
+    matches!(sink.location(), Location::Archive(_))
 }
 
 async fn one(job: Job, recoder: &Recoder, sink: &Arc<dyn Sink>, options: &Options) -> Result<Change, Error> {
