@@ -10,11 +10,14 @@
 //! With `RUSTFLAGS='--cfg wharf_sha2 --cfg sha2_backend="soft"'` it is built to hash as a machine without SHA instructions
 //! does, and so are wharf and oci-client.
 //!
+//! With `--images`, the programs change an image on a disk instead: its format, its compression, its form.
+//!
 //! Everything is written below the temporary directory: `TMPDIR` chooses the disk that is measured.
 
 mod check;
 mod cost;
 mod image;
+mod images;
 mod link;
 mod measure;
 mod requests;
@@ -50,6 +53,9 @@ struct Arguments {
     /// Instead of pulls and pushes, clean builds of packages that depend on wharf, or on oci-client
     #[arg(long)]
     builds: bool,
+    /// Instead of pulls and pushes, changes of an image on a disk: format, compression, archive
+    #[arg(long, conflicts_with = "builds")]
+    images: bool,
     /// Names the works and ends
     #[arg(long)]
     list: bool,
@@ -90,6 +96,10 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     let tools = Tools::find(arguments.examples.as_deref(), &arguments.tool)
         .context("cannot build what is compared")?;
     println!("{}", table::machine());
+    if arguments.images {
+        println!("{}", images::compare(&tools, arguments.rounds, &arguments.only)?);
+        return Ok(());
+    }
     let mut results = Vec::new();
     let mut bench = Bench::new(tools);
     for work in works {

@@ -167,7 +167,7 @@ pub fn processor(run: &Measured) -> f64 {
     run.processor.as_secs_f64()
 }
 
-fn memory(run: &Measured) -> f64 {
+pub fn memory(run: &Measured) -> f64 {
     run.memory as f64 / f64::from(1 << 20)
 }
 
@@ -187,7 +187,8 @@ pub fn spread(values: impl Iterator<Item = f64>, digits: usize) -> String {
     format!("{:.digits$} [{least:.digits$}-{most:.digits$}]", middle(&values))
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The median.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     middle(&values)

@@ -66,6 +66,12 @@ pub enum Job<'a> {
         from: &'a str,
         to: &'a str,
     },
+    /// A copy with Skopeo's flags for changes, from and to places as Skopeo writes them.
+    Change {
+        from: &'a str,
+        to: &'a str,
+        flags: &'a [&'a str],
+    },
 }
 
 /// The programs that were built or found, and a home for them without any configuration.
@@ -127,9 +133,9 @@ impl Tools {
             Tool::Wharf => self.wharf(job),
             Tool::Skopeo => self.skopeo(job),
             Tool::OciClient => self.oci_client(job)?,
-            Tool::Crane => crane(job),
-            Tool::Regctl => regctl(job),
-            Tool::Oras => oras(job),
+            Tool::Crane => crane(job)?,
+            Tool::Regctl => regctl(job)?,
+            Tool::Oras => oras(job)?,
         };
         let at = |name: &str| self.sandbox.path(name);
         command.env("PATH", env::var_os("PATH").unwrap_or_default());
@@ -163,6 +169,7 @@ impl Tools {
                 vec!["--store".into(), text(layout), tag.to_owned(), to.to_owned()],
             ),
             Job::Copy { from, to } => ("copy", vec![docker(from), docker(to)]),
+            Job::Change { from, to, flags } => ("copy", change(from, to, flags)),
         };
         let mut command = Command::new(self.examples.join(name));
         command
@@ -189,9 +196,10 @@ impl Tools {
             "--dest-tls-verify=false",
         ]);
         command.args(match job {
-            Job::Pull { from, layout, tag } => [docker(from), oci(layout, tag)],
-            Job::Push { layout, tag, to } => [oci(layout, tag), docker(to)],
-            Job::Copy { from, to } => [docker(from), docker(to)],
+            Job::Pull { from, layout, tag } => vec![docker(from), oci(layout, tag)],
+            Job::Push { layout, tag, to } => vec![oci(layout, tag), docker(to)],
+            Job::Copy { from, to } => vec![docker(from), docker(to)],
+            Job::Change { from, to, flags } => change(from, to, flags),
         });
         command
     }
@@ -201,13 +209,13 @@ impl Tools {
         match job {
             Job::Pull { from, layout, tag } => command.args(["pull", from]).arg(layout).arg(tag),
             Job::Push { layout, tag, to } => command.arg("push").arg(layout).args([tag, to]),
-            Job::Copy { .. } => return None,
+            Job::Copy { .. } | Job::Change { .. } => return None,
         };
         Some(command)
     }
 }
 
-fn crane(job: Job<'_>) -> Command {
+fn crane(job: Job<'_>) -> Option<Command> {
     let mut command = Command::new("crane");
     match job {
         Job::Pull { from, layout, .. } => command
@@ -215,15 +223,17 @@ fn crane(job: Job<'_>) -> Command {
             .arg(layout),
         Job::Push { layout, to, .. } => command.args(["push", "--insecure"]).arg(layout).arg(to),
         Job::Copy { from, to } => command.args(["copy", "--insecure", from, to]),
+        Job::Change { .. } => return None,
     };
-    command
+    Some(command)
 }
 
-fn regctl(job: Job<'_>) -> Command {
+fn regctl(job: Job<'_>) -> Option<Command> {
     let mut command = Command::new("regctl");
     let host = match job {
         Job::Pull { from, .. } | Job::Copy { from, .. } => from,
         Job::Push { to, .. } => to,
+        Job::Change { .. } => return None,
     };
     let host = host.split('/').next().unwrap_or_default();
     command.args(["--host", &format!("reg={host},tls=disabled"), "image", "copy"]);
@@ -240,11 +250,12 @@ fn regctl(job: Job<'_>) -> Command {
             to,
         } => [layout(directory, tag), to.to_owned()],
         Job::Copy { from, to } => [from.to_owned(), to.to_owned()],
+        Job::Change { .. } => return None,
     });
-    command
+    Some(command)
 }
 
-fn oras(job: Job<'_>) -> Command {
+fn oras(job: Job<'_>) -> Option<Command> {
     let mut command = Command::new("oras");
     command.args(["copy", "--no-tty"]);
     let layout = |layout: &Path, tag: &str| format!("{}:{tag}", text(layout));
@@ -270,8 +281,19 @@ fn oras(job: Job<'_>) -> Command {
             to,
         ]),
         Job::Copy { from, to } => command.args(["--from-plain-http", "--to-plain-http", from, to]),
+        Job::Change { .. } => return None,
     };
-    command
+    Some(command)
+}
+
+/// The arguments of a copy with flags.
+fn change(from: &str, to: &str, flags: &[&str]) -> Vec<String> {
+    flags
+        .iter()
+        .copied()
+        .chain([from, to])
+        .map(str::to_owned)
+        .collect()
 }
 
 fn docker(reference: &str) -> String {
