@@ -175,6 +175,7 @@ fn layers_are_read_without_a_runtime_or_a_network() {
         ("", [].as_slice()),
         ("gzip", &["zlib-rs"]),
         ("zstd", &["zstd", "zstd-safe", "zstd-sys"]),
+        ("apply", &["bitflags", "linux-raw-sys", "rustix"]),
     ] {
         let brought = tree(&[
             "--package=wharf-layer",

@@ -5,6 +5,7 @@ mod gzip;
 #[cfg(feature = "gzip")]
 mod gzip_header;
 mod problem;
+mod reader;
 #[cfg(feature = "zstd")]
 mod zstd;
 
@@ -12,6 +13,8 @@ use std::fmt;
 
 use wharf_content::Hasher;
 use wharf_reference::{Algorithm, Digest};
+
+pub use self::reader::DecodedReader;
 
 use self::problem::Problem;
 use crate::{

@@ -20,7 +20,8 @@
 //! # Ok::<(), wharf_layer::Error>(())
 //! ```
 //!
-//! The crate opens no file and no connection, has no runtime, and unpacks nothing to a disk.
+//! The crate opens no connection and has no runtime. With the feature `apply`, layers are unpacked to a directory;
+//! without it, the crate opens no file.
 //!
 //! [`Decoder`] and [`Encoder`] are for the compression of a layer, [`tar`] is for what is in it. Each takes and
 //! returns bytes, so one feeds the other, on any thread. What comes from strangers is bounded by [`Limits`] and
@@ -30,10 +31,13 @@
 //! |---|---|
 //! | `gzip` (default) | [`Decoder`] and [`Encoder`], for plain and gzip |
 //! | `zstd` | [`Decoder`] and [`Encoder`], for plain and zstd; builds a library in C |
+//! | `apply` | [`apply()`](apply()): layers unpacked to a root file system, on Linux |
 //!
-//! Without both, the crate is the module [`tar`], and [`Codec`], which tells how content is compressed.
+//! Without the first two, the crate is the module [`tar`], and [`Codec`], which tells how content is compressed.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(all(feature = "apply", target_os = "linux"))]
+mod apply;
 mod codec;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod decode;
@@ -45,9 +49,13 @@ mod level;
 mod limits;
 pub mod tar;
 
+#[cfg(all(feature = "apply", target_os = "linux"))]
+pub use apply::{
+    Applied, ApplyOptions, Devices, Dropped, DroppedPart, IdRange, Ownership, Root, XattrProblem, apply,
+};
 pub use codec::{Codec, MAGIC_SIZE};
 #[cfg(any(feature = "gzip", feature = "zstd"))]
-pub use decode::{Decoded, Decoder};
+pub use decode::{Decoded, DecodedReader, Decoder};
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 pub use encode::{Encoded, Encoder};
 #[cfg(any(feature = "gzip", feature = "zstd"))]

@@ -19,6 +19,8 @@ mod reader;
 mod time;
 mod writer;
 
+pub(crate) use problem::shown;
+
 pub use event::{Event, Summary};
 pub use limits::Limits;
 pub use member::{Kind, Member};

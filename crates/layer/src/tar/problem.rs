@@ -53,7 +53,7 @@ impl Problem {
 }
 
 /// A foreign name for a message: at most 120 characters, control characters escaped.
-pub(super) fn shown(name: &[u8]) -> String {
+pub(crate) fn shown(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(name);
     let mut short: String = text.chars().take(120).collect();
     if short.len() < text.len() {

@@ -9,6 +9,8 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+#[cfg(all(feature = "apply", target_os = "linux"))]
+mod apply;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod bombs;
 mod changed;

@@ -42,7 +42,10 @@ fn functions(directory: &Path, found: &mut BTreeSet<String>) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap();
             for line in text.lines().map(str::trim_start) {
-                let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
+                let line = ["pub ", "pub(crate) "]
+                    .iter()
+                    .find_map(|visibility| line.strip_prefix(visibility))
+                    .unwrap_or(line);
                 let rest = line.strip_prefix("async ").unwrap_or(line);
                 let name = rest.strip_prefix("fn ").and_then(|rest| rest.split_once('('));
                 found.extend(name.map(|(name, _)| name.to_owned()));
@@ -85,7 +88,7 @@ fn row_of(test: &str) -> Option<String> {
 #[test]
 fn every_row_has_its_tests() {
     let rows = rows();
-    let expected: Vec<String> = [('N', 21), ('I', 12), ('X', 10), ('F', 15), ('S', 9), ('T', 3)]
+    let expected: Vec<String> = [('N', 21), ('I', 12), ('X', 10), ('F', 16), ('S', 9), ('T', 3)]
         .into_iter()
         .flat_map(|(letter, count)| (1..=count).map(move |number| format!("{letter}{number}")))
         .chain(SIGNATURES.map(|number| format!("T{number}")))

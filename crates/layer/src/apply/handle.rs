@@ -1,0 +1,170 @@
+//! Files by descriptor. Every call to the system names at most one component, relative to a descriptor, and follows no
+//! symbolic link; so nothing that others do to the tree meanwhile leads out of it.
+
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+
+use rustix::{
+    fs::{self, AtFlags, FileType, Mode, OFlags, Stat, Timestamps, XattrFlags},
+    io::{Errno, Result},
+    process::{Gid, Uid},
+};
+
+/// A file's device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub(super) const fn of(stat: &Stat) -> Self {
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        }
+    }
+}
+
+/// The kind of a file.
+pub(super) fn file_type(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+/// The attributes of an entry itself, `None` if there is none.
+pub(super) fn entry(directory: impl AsFd, leaf: &[u8]) -> Result<Option<Stat>> {
+    match fs::statat(directory, leaf, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A descriptor of an entry that only names it.
+pub(super) fn path_of(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fs::openat(directory, leaf, flags, Mode::empty())
+}
+
+/// A descriptor of a directory that reads its entries.
+pub(super) fn listed(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fs::openat(directory, leaf, flags, Mode::empty())
+}
+
+/// A file whose attributes are set.
+#[derive(Debug)]
+pub(super) enum Handle<'a> {
+    /// Open for reading or writing.
+    Open(BorrowedFd<'a>),
+    /// Only named; attributes are set through `/proc/self/fd`.
+    Path(OwnedFd),
+}
+
+impl Handle<'_> {
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Open(fd) => *fd,
+            Self::Path(fd) => fd.as_fd(),
+        }
+    }
+
+    pub(super) fn stat(&self) -> Result<Stat> {
+        fs::fstat(self.fd())
+    }
+
+    pub(super) fn set_owner(&self, user: u32, group: u32) -> Result<()> {
+        let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
+        match self {
+            Self::Open(fd) => fs::fchown(fd, user, group),
+            Self::Path(fd) => fs::chownat(fd, "", user, group, AtFlags::EMPTY_PATH),
+        }
+    }
+
+    /// Sets the permissions, of all but a symbolic link.
+    pub(super) fn set_mode(&self, mode: u32) -> Result<()> {
+        let mode = Mode::from_raw_mode(mode);
+        match self {
+            Self::Open(fd) => fs::fchmod(fd, mode),
+            Self::Path(fd) => fs::chmod(in_proc(fd)?, mode),
+        }
+    }
+
+    pub(super) fn set_times(&self, times: &Timestamps) -> Result<()> {
+        match self {
+            Self::Open(fd) => fs::futimens(fd, times),
+            Self::Path(fd) => fs::utimensat(fs::CWD, in_proc(fd)?, times, AtFlags::empty()),
+        }
+    }
+
+    pub(super) fn set_xattr(&self, name: &[u8], value: &[u8]) -> Result<()> {
+        match self {
+            Self::Open(fd) => fs::fsetxattr(fd, name, value, XattrFlags::empty()),
+            Self::Path(fd) => fs::setxattr(in_proc(fd)?, name, value, XattrFlags::empty()),
+        }
+    }
+
+    pub(super) fn remove_xattr(&self, name: &[u8]) -> Result<()> {
+        match self {
+            Self::Open(fd) => fs::fremovexattr(fd, name),
+            Self::Path(fd) => fs::removexattr(in_proc(fd)?, name),
+        }
+    }
+
+    /// The names of all extended attributes.
+    pub(super) fn xattrs(&self) -> Result<Vec<Vec<u8>>> {
+        /// The most bytes of the names of a file's extended attributes, as Linux has it.
+        const XATTR_NAMES: usize = 1 << 16;
+        let mut names = Vec::with_capacity(XATTR_NAMES);
+        let list = rustix::buffer::spare_capacity(&mut names);
+        let listed = match self {
+            Self::Open(fd) => fs::flistxattr(fd, list),
+            Self::Path(fd) => fs::listxattr(in_proc(fd)?, list),
+        };
+        match listed {
+            Ok(_) => {}
+            Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        }
+        let names = names.split(|byte| *byte == 0);
+        Ok(names
+            .filter(|name| !name.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect())
+    }
+}
+
+/// The name of a descriptor in the file system of processes, which leads to the file itself whatever happens to its
+/// name. Fails with [`Errno::NOSYS`] where `/proc` is another file system.
+fn in_proc(fd: impl AsFd) -> Result<String> {
+    if fs::statfs("/proc/self/fd")?.f_type != fs::PROC_SUPER_MAGIC {
+        return Err(Errno::NOSYS);
+    }
+    Ok(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
+}
+
+/// The names in a directory, but `.` and `..`.
+pub(super) fn names(directory: impl AsFd) -> Result<Names> {
+    Ok(Names {
+        directory: fs::Dir::read_from(directory)?,
+    })
+}
+
+pub(super) struct Names {
+    directory: fs::Dir,
+}
+
+impl Iterator for Names {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let name = match self.directory.read()? {
+                Ok(entry) => entry.file_name().to_bytes().to_vec(),
+                Err(error) => return Some(Err(error)),
+            };
+            if name != b"." && name != b".." {
+                return Some(Ok(name));
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Layers unpacked to a root file system.
+
+mod applied;
+mod applier;
+mod attributes;
+mod directories;
+mod entries;
+mod handle;
+mod options;
+mod problem;
+mod remove;
+mod resolve;
+mod root;
+mod whiteout;
+
+use std::io::{self, Read};
+
+pub use applied::{Applied, Dropped, DroppedPart, XattrProblem};
+pub use options::{ApplyOptions, Devices, IdRange, Ownership};
+pub use root::Root;
+
+use self::applier::Applier;
+use crate::{
+    Error, ErrorKind,
+    tar::{Event, Reader},
+};
+
+/// Unpacks a layer, the bytes of its tar, onto what lower layers have left in a root file system. It is read to its
+/// end.
+///
+/// Whiteouts hide what lower layers have, as image-spec's layer.md says, wherever in the layer they stand. Symbolic
+/// links of the tree are followed inside the root, which is their `/`. After an error, the root has what was unpacked
+/// before; the layer cannot be applied a second time to it without a trace, so start again with a new root.
+///
+/// ```
+/// use wharf_layer::tar::{Member, Writer};
+/// use wharf_layer::{ApplyOptions, Ownership, Root, apply};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("root");
+/// let mut writer = Writer::new();
+/// let mut tar = writer.member(&Member::file("etc/hello", 5)?)?;
+/// tar.extend_from_slice(b"world");
+/// writer.content(5)?;
+/// tar.extend_from_slice(writer.end_member()?);
+/// tar.extend_from_slice(writer.finish()?);
+///
+/// let options = ApplyOptions::default().with_ownership(Ownership::Current);
+/// let applied = apply(&Root::create(&path)?, tar.as_slice(), &options)?;
+/// assert_eq!(std::fs::read(path.join("etc/hello"))?, b"world");
+/// assert_eq!((applied.members, applied.bytes), (1, 5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// | member | result |
+/// |---|---|
+/// | a directory where a directory is | its attributes become those of the member |
+/// | anything else where something is | what is there is removed, a directory with all that is in it |
+/// | in a directory that is not there | the directory is made, of user and group 0 of the layer, 0755, time 0 |
+/// | a hard link | to a file of this layer or a lower one; its own attributes do not count |
+/// | a device | by [`Devices`]; the whiteout device of overlay file systems, 0:0, is [`ErrorKind::Invalid`] |
+/// | a name that the layer had before | the last one counts |
+///
+/// Permissions and times of directories are set at the end. A directory that the layer writes into and does not state
+/// keeps its time.
+///
+/// # Errors
+///
+/// Each names the member. Those of [`Reader::next_event`]; [`ErrorKind::Corrupt`] also for a name that leads through
+/// a file, or more than 40 symbolic links, and for a hard link to a file that is not there, a directory or itself;
+/// [`ErrorKind::Invalid`] also for an owner that the system does not have or the ranges do not map, and for a
+/// whiteout of `.` or `..`; [`ErrorKind::Conflict`] if two names of the layer are one in the file system, and if another
+/// process moved a directory; [`ErrorKind::NoSpace`] and [`ErrorKind::Storage`] from the file system; an error of
+/// `layer` as it is, if it wraps one of this crate, and as [`ErrorKind::Storage`] otherwise.
+pub fn apply(root: &Root, mut layer: impl Read, options: &ApplyOptions) -> Result<Applied, Error> {
+    /// Bytes that are read at a time.
+    const BUFFER: usize = 256 << 10;
+    let mut reader = Reader::new(options.limits.clone()).with_lenient_names(options.lenient_names);
+    let mut applier = Applier::new(root, options)?;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = match layer.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(of_input(error)),
+        };
+        let mut input = buffer.get(..count).unwrap_or_default();
+        while let Some(event) = reader.next_event(&mut input)? {
+            match event {
+                Event::Member {
+                    member, duplicate, ..
+                } => applier.member(member, duplicate)?,
+                Event::Content(bytes) => applier.content(bytes)?,
+                Event::MemberEnd => applier.end_member()?,
+                _ => {}
+            }
+        }
+    }
+    let summary = reader.finish()?;
+    let mut applied = applier.finish()?;
+    applied.trailing = summary.trailing;
+    Ok(applied)
+}
+
+fn of_input(error: io::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => {
+            let message = format!("the layer cannot be read: {error}");
+            Error::new(ErrorKind::Storage, message).with_source(error)
+        }
+    }
+}

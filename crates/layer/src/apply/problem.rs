@@ -1,0 +1,58 @@
+//! Errors of unpacking.
+
+use std::{io, path::Path};
+
+use rustix::io::Errno;
+
+use crate::{Error, ErrorKind, tar};
+
+/// The error of the root itself.
+pub(super) fn of_root(path: &Path, what: &str, errno: Errno) -> Error {
+    let message = format!("{}: {what}: {}", path.display(), io::Error::from(errno));
+    Error::new(kind(errno), message)
+}
+
+/// The error of a member.
+pub(super) fn of_member(root: &Path, member: &[u8], what: &str, errno: Errno) -> Error {
+    let cause = match errno {
+        Errno::LOOP => "its name leads through more than 40 symbolic links".to_owned(),
+        Errno::NOTDIR => "a part of its name is in the root, and is not a directory".to_owned(),
+        Errno::STALE => "another process has moved a directory meanwhile".to_owned(),
+        _ => io::Error::from(errno).to_string(),
+    };
+    let advice = match errno {
+        Errno::PERM if what == OWNER => {
+            "; to keep the owners of the layer takes root, or a user namespace as of podman unshare; otherwise unpack \
+             for the current user"
+        }
+        _ => "",
+    };
+    let member = tar::shown(member);
+    let message = format!(
+        "tar member {member}: {what} below {}: {cause}{advice}",
+        root.display()
+    );
+    let kind = match errno {
+        Errno::LOOP | Errno::NOTDIR => ErrorKind::Corrupt,
+        _ => kind(errno),
+    };
+    Error::new(kind, message)
+}
+
+/// A member that no root takes.
+pub(super) fn refused(kind: ErrorKind, member: &[u8], why: &str) -> Error {
+    Error::new(kind, format!("tar member {}: {why}", tar::shown(member)))
+}
+
+/// The step in which owners are set.
+pub(super) const OWNER: &str = "cannot set its owner and attributes";
+
+fn kind(errno: Errno) -> ErrorKind {
+    match errno {
+        Errno::NOENT => ErrorKind::NotFound,
+        Errno::NOSPC | Errno::DQUOT => ErrorKind::NoSpace,
+        Errno::STALE => ErrorKind::Conflict,
+        Errno::NAMETOOLONG => ErrorKind::TooLarge,
+        _ => ErrorKind::Storage,
+    }
+}

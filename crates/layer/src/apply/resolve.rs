@@ -1,0 +1,163 @@
+//! Directories of the root, by name: symbolic links are followed inside the root, which is their `/`.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    slice,
+};
+
+use rustix::{
+    fs::{self, FileType, Mode, OFlags, ResolveFlags},
+    io::{Errno, Result},
+};
+
+use super::handle;
+
+/// The most symbolic links of one name, as the kernel has it.
+const MAX_LINKS: u32 = 40;
+
+/// The way in which names are resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Way {
+    /// By the kernel, with openat2(2); by component where that is refused (an old kernel, a seccomp filter).
+    #[default]
+    Kernel,
+    /// By component.
+    Walk,
+}
+
+/// Resolves names of directories below a root.
+#[derive(Debug)]
+pub(super) struct Resolver {
+    root: OwnedFd,
+    way: Way,
+}
+
+/// Is told of the directories that are made because they are missing.
+pub(super) trait OnMissing {
+    /// An entry `leaf` of the directory `above`, which has this name, will be made.
+    fn before(&mut self, above: &OwnedFd, above_name: &[u8], leaf: &[u8]) -> Result<()>;
+    /// The directory of this name was made.
+    fn made(&mut self, directory: &OwnedFd, name: &[u8]) -> Result<()>;
+}
+
+impl Resolver {
+    pub(super) const fn new(root: OwnedFd, way: Way) -> Self {
+        Self { root, way }
+    }
+
+    pub(super) const fn root(&self) -> &OwnedFd {
+        &self.root
+    }
+
+    /// The directory of this name, empty for the root. Its last component may be a symbolic link, too.
+    ///
+    /// Fails with [`Errno::NOENT`], [`Errno::NOTDIR`], and [`Errno::LOOP`] after more than 40 symbolic links.
+    pub(super) fn directory(&mut self, name: &[u8]) -> Result<OwnedFd> {
+        match self.by_kernel(name) {
+            Some(found) => found,
+            None => self.walk(name, None),
+        }
+    }
+
+    /// As [`Resolver::directory`]; directories that are missing are made with the permissions 0700, also those that a
+    /// symbolic link leads to.
+    pub(super) fn make_directory(&mut self, name: &[u8], on_missing: &mut dyn OnMissing) -> Result<OwnedFd> {
+        match self.by_kernel(name) {
+            None | Some(Err(Errno::NOENT)) => self.walk(name, Some(on_missing)),
+            Some(found) => found,
+        }
+    }
+
+    /// `None` if the kernel cannot.
+    fn by_kernel(&mut self, name: &[u8]) -> Option<Result<OwnedFd>> {
+        /// The kernel gives up where the tree is changed meanwhile.
+        const ATTEMPTS: u32 = 128;
+        if self.way == Way::Walk {
+            return None;
+        }
+        let name = if name.is_empty() { b"." } else { name };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        for _ in 0..ATTEMPTS {
+            match fs::openat2(&self.root, name, flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN) => {}
+                Err(Errno::NOSYS | Errno::PERM) => break,
+                found => return Some(found),
+            }
+        }
+        self.way = Way::Walk;
+        None
+    }
+
+    fn walk(&self, name: &[u8], mut on_missing: Option<&mut dyn OnMissing>) -> Result<OwnedFd> {
+        let mut path: Vec<Vec<u8>> = Vec::new();
+        let mut current = self.root.try_clone().map_err(|_| Errno::MFILE)?;
+        let mut pending = reversed(name);
+        let mut links = 0;
+        while let Some(component) = pending.pop() {
+            if component == b".." {
+                path.pop();
+                current = self.descend(&path)?;
+                continue;
+            }
+            let found = match (handle::path_of(&current, &component), &mut on_missing) {
+                (Err(Errno::NOENT), Some(on_missing)) => {
+                    on_missing.before(&current, &path.join(&b'/'), &component)?;
+                    let directory = make(&current, &component)?;
+                    let name = [path.as_slice(), slice::from_ref(&component)]
+                        .concat()
+                        .join(&b'/');
+                    on_missing.made(&directory, &name)?;
+                    directory
+                }
+                (found, _) => found?,
+            };
+            match handle::file_type(&fs::fstat(&found)?) {
+                FileType::Directory => {
+                    path.push(component);
+                    current = found;
+                }
+                FileType::Symlink => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(Errno::LOOP);
+                    }
+                    let target = fs::readlinkat(&found, "", Vec::new())?;
+                    if target.to_bytes().starts_with(b"/") {
+                        path.clear();
+                        current = self.descend(&path)?;
+                    }
+                    pending.extend(reversed(target.to_bytes()));
+                }
+                _ => return Err(Errno::NOTDIR),
+            }
+        }
+        Ok(current)
+    }
+
+    /// The directory with this path from the root, in which no component is a symbolic link.
+    fn descend(&self, path: &[Vec<u8>]) -> Result<OwnedFd> {
+        let mut current = self.root.try_clone().map_err(|_| Errno::MFILE)?;
+        for component in path {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            current = fs::openat(&current, component.as_slice(), flags, Mode::empty())?;
+        }
+        Ok(current)
+    }
+}
+
+/// The components of a name, the first one last.
+fn reversed(name: &[u8]) -> Vec<Vec<u8>> {
+    let components = name.split(|byte| *byte == b'/');
+    let components = components.filter(|component| !component.is_empty() && *component != b".");
+    let mut components: Vec<_> = components.map(<[u8]>::to_vec).collect();
+    components.reverse();
+    components
+}
+
+fn make(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
+    match fs::mkdirat(&directory, leaf, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => handle::path_of(&directory, leaf),
+        Err(error) => Err(error),
+    }
+}

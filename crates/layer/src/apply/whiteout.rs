@@ -1,0 +1,101 @@
+//! Names that image-spec gives a meaning: whiteouts (layer.md, "Whiteouts").
+
+/// The prefix of the last component of a whiteout.
+const WHITEOUT: &[u8] = b".wh.";
+/// The prefix of names that aufs keeps for itself.
+const RESERVED: &[u8] = b".wh..wh.";
+/// The last component of the whiteout of all that lower layers have in a directory.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
+/// The meaning of a member's name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Name<'a> {
+    /// The root of the image.
+    Root,
+    /// An entry of the directory `parent`.
+    Entry { parent: &'a [u8], leaf: &'a [u8] },
+    /// What lower layers have as `leaf` in `parent` is hidden.
+    Whiteout { parent: &'a [u8], leaf: &'a [u8] },
+    /// All that lower layers have in `parent` is hidden.
+    Opaque { parent: &'a [u8] },
+    /// Without meaning in an image.
+    Reserved,
+}
+
+impl<'a> Name<'a> {
+    /// The meaning of a name, cleaned as [`Member::name`](crate::tar::Member::name) is; otherwise what is wrong with
+    /// it.
+    pub(super) fn of(name: &'a [u8]) -> Result<Self, &'static str> {
+        if name == b"." {
+            return Ok(Self::Root);
+        }
+        let (parent, leaf) = split(name);
+        let mut components = name.split(|byte| *byte == b'/');
+        if leaf == OPAQUE && !parent.split(|byte| *byte == b'/').any(is_whiteout) {
+            return Ok(Self::Opaque { parent });
+        }
+        if components.any(|component| component.starts_with(RESERVED)) {
+            return Ok(Self::Reserved);
+        }
+        if parent.split(|byte| *byte == b'/').any(is_whiteout) {
+            return Err("a directory of its name begins with .wh., which only a whiteout may");
+        }
+        match leaf.strip_prefix(WHITEOUT) {
+            None => Ok(Self::Entry { parent, leaf }),
+            Some(b"" | b"." | b"..") => Err("a whiteout must name a file beside it"),
+            Some(leaf) => Ok(Self::Whiteout { parent, leaf }),
+        }
+    }
+}
+
+fn is_whiteout(component: &[u8]) -> bool {
+    component.starts_with(WHITEOUT)
+}
+
+/// The directory, empty for the root, and the last component.
+pub(super) fn split(name: &[u8]) -> (&[u8], &[u8]) {
+    match name.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (
+            name.get(..slash).unwrap_or_default(),
+            name.get(slash + 1..).unwrap_or_default(),
+        ),
+        None => (&[], name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_the_meaning_that_image_spec_gives_them() {
+        let entry = |parent, leaf| Ok(Name::Entry { parent, leaf });
+        let whiteout = |parent, leaf| Ok(Name::Whiteout { parent, leaf });
+        assert_eq!(Name::of(b"."), Ok(Name::Root));
+        assert_eq!(Name::of(b"a"), entry(b"", b"a"));
+        assert_eq!(Name::of(b"a/b/c"), entry(b"a/b", b"c"));
+        assert_eq!(Name::of(b"a/.wh.b"), whiteout(b"a", b"b"));
+        assert_eq!(Name::of(b".wh.b"), whiteout(b"", b"b"));
+        assert_eq!(Name::of(b".wh.b."), whiteout(b"", b"b."));
+        assert!(Name::of(b".wh.../x").is_err());
+        assert_eq!(Name::of(b"a.wh.b"), entry(b"", b"a.wh.b"));
+        assert_eq!(Name::of(b".whb"), entry(b"", b".whb"));
+        assert_eq!(Name::of(b"a/.wh..wh..opq"), Ok(Name::Opaque { parent: b"a" }));
+        assert_eq!(Name::of(b".wh..wh..opq"), Ok(Name::Opaque { parent: b"" }));
+        assert_eq!(Name::of(b".wh..wh..opqx"), Ok(Name::Reserved));
+        assert_eq!(Name::of(b".wh..wh.plnk"), Ok(Name::Reserved));
+        assert_eq!(Name::of(b".wh..wh.plnk/1.2"), Ok(Name::Reserved));
+        assert_eq!(Name::of(b".wh..wh.plnk/.wh..wh..opq"), Ok(Name::Reserved));
+        for wrong in [
+            ".wh.",
+            "a/.wh.",
+            ".wh..",
+            ".wh...",
+            "a/.wh..",
+            ".wh.a/b",
+            ".wh.a/.wh.b",
+        ] {
+            assert!(Name::of(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+}
