@@ -49,7 +49,7 @@ pub use config_document::{ConfigDocument, Member};
 pub use format::Format;
 pub use layers::{Layers, Memo, MemoEntry, MemoKey, MemoryMemo};
 pub use loss::{Loss, Part};
-pub use options::Options;
+pub use options::{MAX_UNPACKED, Options};
 pub use prepare::prepare;
 pub use prepared::Prepared;
 pub use recipe::{Recipe, Scope};

@@ -5,6 +5,10 @@ use wharf_layer::Limits;
 
 use crate::{Memo, MemoryMemo};
 
+/// The most bytes to which the layers of an image, and of all images of an index together, unpack: four times as many
+/// as one layer may have.
+pub const MAX_UNPACKED: u64 = 256 << 30;
+
 /// The settings of a preparation.
 ///
 /// ```
@@ -21,6 +25,7 @@ pub struct Options {
     pub(crate) scratch: Option<Scratch>,
     pub(crate) threads: NonZeroUsize,
     pub(crate) limits: Limits,
+    pub(crate) max_unpacked: u64,
 }
 
 /// A store for layers that the sink cannot take before their digest is known.
@@ -41,6 +46,7 @@ impl Default for Options {
             scratch: None,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             limits: Limits::default(),
+            max_unpacked: MAX_UNPACKED,
         }
     }
 }
@@ -92,10 +98,18 @@ impl Options {
         self
     }
 
-    /// Sets the limits for the decoding of layers.
+    /// Sets the limits for the decoding of each layer.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets the most bytes to which all layers that are decoded may unpack together, of an index those of all its
+    /// images. Default: 256 GiB.
+    #[must_use]
+    pub const fn with_max_unpacked(mut self, bytes: u64) -> Self {
+        self.max_unpacked = bytes;
         self
     }
 
@@ -115,6 +129,7 @@ impl fmt::Debug for Options {
             .field("max_size", &self.max_size)
             .field("threads", &self.threads)
             .field("limits", &self.limits)
+            .field("max_unpacked", &self.max_unpacked)
             .finish_non_exhaustive()
     }
 }

@@ -97,10 +97,14 @@ pub async fn prepare(
         warnings: Vec::new(),
     };
     let scratch = options.scratch.as_ref().map(|scratch| &scratch.source);
-    let layers = changes.into_iter().map(|Change { job, new, outcome }| {
-        let scratch = scratch.filter(|_| outcome == LayerOutcome::Scratch).cloned();
-        (new.digest().clone(), Layer { job, scratch })
-    });
+    let layers = changes.into_iter().map(
+        |Change {
+             job, new, outcome, ..
+         }| {
+            let scratch = scratch.filter(|_| outcome == LayerOutcome::Scratch).cloned();
+            (new.digest().clone(), Layer { job, scratch })
+        },
+    );
     let layers = layers.collect();
     Ok(assemble(target, graph, rewritten, report, recoder, layers))
 }
@@ -181,7 +185,12 @@ fn assemble(
 }
 
 fn layer_change(change: &Change) -> LayerChange {
-    let Change { job, new, outcome } = change;
+    let Change {
+        job,
+        new,
+        outcome,
+        trailing,
+    } = change;
     let keys = job.layer.annotations().keys().cloned();
     let (dropped, kept) = keys.partition(|key| is_position(key));
     LayerChange {
@@ -190,6 +199,7 @@ fn layer_change(change: &Change) -> LayerChange {
         diff_id: job.diff_id.clone(),
         dropped,
         kept,
+        trailing: *trailing,
         outcome: *outcome,
     }
 }

@@ -82,6 +82,10 @@ pub struct LayerChange {
     pub dropped: Vec<String>,
     /// The keys of the annotations that stay.
     pub kept: Vec<String>,
+    /// The number of bytes other than zeros after the end of the tar. They belong to the layer, and readers of the tar
+    /// do not see them. `None` if the layer was not decoded, as the memo knew it, or its tar cannot be read or has more than
+    /// 200,000 members.
+    pub trailing: Option<u64>,
     /// The way to the new bytes.
     pub outcome: LayerOutcome,
 }

@@ -5,12 +5,14 @@ mod memo;
 mod plan;
 mod recode;
 mod run;
+mod unpacked;
 
 pub(crate) use buffers::Buffers;
 pub use memo::{Memo, MemoEntry, MemoKey, MemoryMemo};
 pub(crate) use plan::{Job, Jobs, plan, touches};
 pub(crate) use recode::{Recoder, Reopen, Threads, feed};
 pub(crate) use run::{Change, Replacements, in_order, run};
+pub(crate) use unpacked::Unpacked;
 use wharf_layer::{Codec, Level};
 
 /// The compression of the layers of container images. Non-distributable layers and those of types that are no

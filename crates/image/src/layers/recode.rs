@@ -14,14 +14,16 @@ use tokio::{
     task::AbortHandle,
 };
 use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, OpenBlob, Source};
-use wharf_layer::{Decoded, Decoder, Encoder, Limits, Profile};
+use wharf_layer::{Decoded, Decoder, Encoder, Limits, Profile, tar::Reader};
 
-use super::{Job, buffers::Buffers};
+use super::{Job, Unpacked, buffers::Buffers};
 
 /// The pieces that wait between two stages.
 const WAITING: usize = 2;
 /// The size in bytes of a piece that an encoder passes on.
 const PIECE: usize = 256 << 10;
+/// The most members of a tar whose end is looked for: the names of all are remembered, in some 20 bytes each.
+const MAX_MEMBERS: u64 = 200_000;
 /// The size in bytes of what is decoded at a time.
 const DECODED: usize = 256 << 10;
 
@@ -62,19 +64,32 @@ impl Threads {
 /// A layer as it is encoded, and the result of decoding it, which is sent before the stream ends.
 pub(crate) struct Recoded {
     pub(crate) bytes: ByteStream,
-    pub(crate) decoded: oneshot::Receiver<Decoded>,
+    pub(crate) read: oneshot::Receiver<Read>,
+}
+
+/// The original layer, when all of it was read.
+pub(crate) struct Read {
+    pub(crate) decoded: Decoded,
+    /// Bytes other than zeros after the end of the tar; `None` if the tar cannot be read to its end.
+    pub(crate) trailing: Option<u64>,
 }
 
 impl Recoder {
     /// Begins to encode a layer anew, once fewer encoders than the limit are under way. The stream fails before its
-    /// end unless the original layer has its digest, and its tar the `diff_id`. The first `skip` bytes are left out.
-    pub(crate) async fn open(&self, job: &Job, skip: u64) -> Result<Recoded, Error> {
+    /// end unless the original layer has its digest, and its tar the `diff_id`, and if all layers together unpack to
+    /// more than they may. The first `skip` bytes are left out.
+    pub(crate) async fn open(
+        &self,
+        job: &Job,
+        skip: u64,
+        unpacked: Option<Arc<Unpacked>>,
+    ) -> Result<Recoded, Error> {
         let permit = Arc::clone(&self.encoders).acquire_owned().await;
         let permit = permit.map_err(|error| Error::wrap(ErrorKind::Cancelled, error))?;
         let layer = self.layer(&job.layer).await?;
         let (mut from_source, feeder) = feed(layer);
         let (to_reader, output) = mpsc::channel(WAITING);
-        let (to_report, decoded) = oneshot::channel();
+        let (to_report, read) = oneshot::channel();
         let threads = self.threads.of(job.layer.size());
         let (job, limits, buffers) = (job.clone(), self.limits.clone(), self.buffers.clone());
         tokio::task::spawn_blocking(move || {
@@ -82,10 +97,11 @@ impl Recoder {
                 job: &job,
                 output: &to_reader,
                 buffers,
+                unpacked: unpacked.as_deref(),
             };
             match worker.run(&mut from_source, limits, threads) {
-                Ok((decoded, rest)) => {
-                    let _ = to_report.send(decoded);
+                Ok((read, rest)) => {
+                    let _ = to_report.send(read);
                     let _ = to_reader.blocking_send(Ok(Piece::Last(rest)));
                 }
                 Err(Stop::Failed(error)) => {
@@ -103,7 +119,7 @@ impl Recoder {
         };
         Ok(Recoded {
             bytes: Box::pin(bytes),
-            decoded,
+            read,
         })
     }
 
@@ -136,6 +152,7 @@ struct Worker<'a> {
     job: &'a Job,
     output: &'a mpsc::Sender<Result<Piece, Error>>,
     buffers: Buffers,
+    unpacked: Option<&'a Unpacked>,
 }
 
 enum Stop {
@@ -151,13 +168,14 @@ impl Worker<'_> {
         input: &mut mpsc::Receiver<Result<Option<Bytes>, Error>>,
         limits: Limits,
         threads: usize,
-    ) -> Result<(Decoded, Bytes), Stop> {
+    ) -> Result<(Read, Bytes), Stop> {
         let decoder = match self.job.codec {
             Some(codec) => Decoder::new(codec, limits),
             None => Decoder::by_magic(limits),
         };
         let mut decoder = self.named(decoder.with_diff_id(self.job.diff_id.clone()))?;
         let mut encoder = Encoder::new(Profile::V1, self.job.level, threads);
+        let mut tail = Tail::new();
         let (mut buffer, mut encoded) = (vec![0; DECODED], self.buffers.take());
         loop {
             let chunk = match input.blocking_recv() {
@@ -173,6 +191,10 @@ impl Worker<'_> {
                     break;
                 }
                 let tar = buffer.get(..count).unwrap_or_default();
+                if let Some(unpacked) = self.unpacked {
+                    self.named(unpacked.add(count))?;
+                }
+                tail.read(tar);
                 self.named(encoder.encode(tar, &mut encoded))?;
                 if encoded.len() >= PIECE {
                     let full = std::mem::replace(&mut encoded, self.buffers.take());
@@ -185,7 +207,8 @@ impl Worker<'_> {
         }
         let decoded = self.named(decoder.finish())?;
         self.named(encoder.finish(&mut encoded))?;
-        Ok((decoded, self.buffers.lend(encoded)))
+        let trailing = tail.finish();
+        Ok((Read { decoded, trailing }, self.buffers.lend(encoded)))
     }
 
     /// Says in an error which layer it is about.
@@ -195,6 +218,31 @@ impl Worker<'_> {
             let message = format!("layer {number} of {image}: {error}");
             Stop::Failed(Error::new(error.kind(), message))
         })
+    }
+}
+
+/// Counts what follows the end of a tar. It is no reason to refuse a layer: the `diff_id` covers it, and no reader
+/// parses it.
+struct Tail(Option<Reader>);
+
+impl Tail {
+    fn new() -> Self {
+        let limits = wharf_layer::tar::Limits::default().with_members(MAX_MEMBERS);
+        Self(Some(Reader::new(limits)))
+    }
+
+    fn read(&mut self, mut tar: &[u8]) {
+        while let Some(reader) = &mut self.0 {
+            match reader.next_event(&mut tar) {
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(_) => self.0 = None,
+            }
+        }
+    }
+
+    fn finish(self) -> Option<u64> {
+        Some(self.0?.finish().ok()?.trailing)
     }
 }
 
@@ -262,7 +310,7 @@ pub(crate) struct Reopen {
 #[async_trait]
 impl OpenBlob for Reopen {
     async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
-        Ok(self.recoder.open(&self.job, offset).await?.bytes)
+        Ok(self.recoder.open(&self.job, offset, None).await?.bytes)
     }
 }
 

@@ -2,10 +2,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use wharf_content::{ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, MediaType, Sink};
-use wharf_layer::Decoded;
 use wharf_reference::Digest;
 
-use super::{Job, MemoEntry, Recoder};
+use super::{Job, MemoEntry, Recoder, Unpacked, recode::Read};
 use crate::{LayerOutcome, Options, options::Scratch};
 
 /// A layer that was encoded anew.
@@ -14,6 +13,8 @@ pub(crate) struct Change {
     pub(crate) job: Job,
     pub(crate) new: Descriptor,
     pub(crate) outcome: LayerOutcome,
+    /// Bytes other than zeros after the end of the tar, if it was read.
+    pub(crate) trailing: Option<u64>,
 }
 
 /// The new layers, by the digest and type of the original ones.
@@ -39,7 +40,10 @@ pub(crate) async fn run(
     } else {
         options.threads.get()
     };
-    let changes = jobs.into_iter().map(|job| one(job, recoder, sink, options));
+    let unpacked = Arc::new(Unpacked::new(options.max_unpacked));
+    let changes = jobs
+        .into_iter()
+        .map(|job| one(job, recoder, sink, options, Arc::clone(&unpacked)));
     stream::iter(changes).buffered(at_a_time).try_collect().await
 }
 
@@ -49,7 +53,13 @@ pub(crate) fn in_order(sink: &dyn Sink) -> bool {
     matches!(sink.location(), Location::Archive(_))
 }
 
-async fn one(job: Job, recoder: &Recoder, sink: &Arc<dyn Sink>, options: &Options) -> Result<Change, Error> {
+async fn one(
+    job: Job,
+    recoder: &Recoder,
+    sink: &Arc<dyn Sink>,
+    options: &Options,
+    unpacked: Arc<Unpacked>,
+) -> Result<Change, Error> {
     let key = job.key();
     if let Some(entry) = options
         .memo
@@ -62,9 +72,14 @@ async fn one(job: Job, recoder: &Recoder, sink: &Arc<dyn Sink>, options: &Option
         } else {
             LayerOutcome::Deferred
         };
-        return Ok(Change { job, new, outcome });
+        return Ok(Change {
+            job,
+            new,
+            outcome,
+            trailing: None,
+        });
     }
-    let recoded = recoder.open(&job, 0).await?;
+    let recoded = recoder.open(&job, 0, Some(unpacked)).await?;
     let (media_type, algorithm) = (job.media_type.clone(), job.layer.digest().algorithm());
     let (new, outcome) = match &options.scratch {
         _ if sink.can_ingest() => {
@@ -81,8 +96,8 @@ async fn one(job: Job, recoder: &Recoder, sink: &Arc<dyn Sink>, options: &Option
         }
     };
     // It is sent before the last bytes, which were read.
-    let decoded: Decoded = recoded
-        .decoded
+    let Read { decoded, trailing } = recoded
+        .read
         .await
         .map_err(|error| Error::wrap(ErrorKind::Other, error))?;
     let entry = MemoEntry {
@@ -91,7 +106,12 @@ async fn one(job: Job, recoder: &Recoder, sink: &Arc<dyn Sink>, options: &Option
         diff_id: decoded.diff_id,
     };
     options.memo.put(&key, &entry);
-    Ok(Change { job, new, outcome })
+    Ok(Change {
+        job,
+        new,
+        outcome,
+        trailing,
+    })
 }
 
 async fn digest_of(mut bytes: ByteStream, mut hasher: Hasher) -> Result<(Digest, u64), Error> {

@@ -1,5 +1,7 @@
 //! The check of one layer: digest, compression, `diff_id` and tar in one pass.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use wharf_content::{Blob, Error, ErrorKind};
 use wharf_layer::{
@@ -9,7 +11,7 @@ use wharf_layer::{
 use wharf_reference::Digest;
 
 use super::{Check, Finding};
-use crate::layers::feed;
+use crate::layers::{Unpacked, feed};
 
 /// The most findings about the members of one layer.
 const MAX_FINDINGS: usize = 20;
@@ -31,9 +33,14 @@ impl Layer {
     /// # Errors
     ///
     /// Those of the source that are not about the content.
-    pub(super) async fn check(self, blob: Blob, limits: Limits) -> Result<Vec<Finding>, Error> {
+    pub(super) async fn check(
+        self,
+        blob: Blob,
+        limits: Limits,
+        unpacked: Arc<Unpacked>,
+    ) -> Result<Vec<Finding>, Error> {
         let (mut pieces, feeder) = feed(blob);
-        let checked = tokio::task::spawn_blocking(move || self.run(&mut pieces, limits)).await;
+        let checked = tokio::task::spawn_blocking(move || self.run(&mut pieces, limits, &unpacked)).await;
         feeder.abort();
         checked.map_err(|error| Error::wrap(ErrorKind::Other, error))?
     }
@@ -42,6 +49,7 @@ impl Layer {
         &self,
         pieces: &mut mpsc::Receiver<Result<Option<bytes::Bytes>, Error>>,
         limits: Limits,
+        unpacked: &Unpacked,
     ) -> Result<Vec<Finding>, Error> {
         let mut members = Members::new(self);
         let mut decoder = Decoder::new(self.codec.unwrap_or(Codec::Plain), limits);
@@ -74,7 +82,10 @@ impl Layer {
             while is_layer && broken.is_none() {
                 match decoder.decode(&mut input, &mut buffer) {
                     Ok(0) => break,
-                    Ok(count) => members.read(buffer.get(..count).unwrap_or_default()),
+                    Ok(count) => {
+                        broken = unpacked.add(count).err();
+                        members.read(buffer.get(..count).unwrap_or_default());
+                    }
                     Err(error) => broken = Some(error),
                 }
             }

@@ -19,6 +19,7 @@ use self::layer::Layer;
 use crate::{
     ConfigDocument, Options,
     format::{Kind, kind},
+    layers::Unpacked,
 };
 
 /// How much of an image is read for its validation.
@@ -81,11 +82,12 @@ pub async fn validate(
     let blobs = images
         .iter()
         .flat_map(|(image, diff_ids)| blobs_of(image, diff_ids));
+    let unpacked = Arc::new(Unpacked::new(options.max_unpacked));
     let mut visits = Visits::new();
     let mut checks = Vec::new();
     for (blob, layer) in blobs {
         if visits.add(&blob)? {
-            checks.push(check_blob(&source, blob, layer, options));
+            checks.push(check_blob(&source, blob, layer, options, &unpacked));
         }
     }
     let checked: Vec<Vec<Finding>> = stream::iter(checks)
@@ -236,13 +238,18 @@ async fn check_blob(
     descriptor: Descriptor,
     layer: Layer,
     options: &Options,
+    unpacked: &Arc<Unpacked>,
 ) -> Result<Vec<Finding>, Error> {
     let blob = match descriptor.data() {
         Some(embedded) => wharf_content::Blob::from_bytes(descriptor, embedded.into()),
         None => source.blob(&descriptor).await,
     };
     match blob {
-        Ok(blob) => layer.check(blob, options.limits.clone()).await,
+        Ok(blob) => {
+            layer
+                .check(blob, options.limits.clone(), Arc::clone(unpacked))
+                .await
+        }
         Err(error) => Ok(vec![layer.unreadable(error)?]),
     }
 }

@@ -19,4 +19,5 @@ mod properties;
 mod recipes;
 mod skopeo;
 mod support;
+mod unpacked;
 mod validate;

@@ -386,3 +386,32 @@ fn findings_are_shown_without_control_characters() {
         let _ = store.0.push_bytes(MediaType::OCTET_STREAM, "x").await.unwrap();
     });
 }
+
+#[tokio::test]
+async fn zeros_after_the_tar_of_a_layer_are_no_finding() {
+    for zeros in [512, 10_240, 1 << 20] {
+        let mut bytes = tar(&["a"]);
+        bytes.extend(vec![0; zeros]);
+        let store = Store::default();
+        let image = image(&store, OCI_LAYER, &bytes, &bytes).await;
+        assert_eq!(findings(&store, &image).await, [], "{zeros}");
+    }
+}
+
+#[tokio::test]
+async fn layers_that_unpack_to_more_than_an_image_may_have_a_finding() {
+    let store = Store::default();
+    let bytes = tar(&["a"]);
+    let image = image(&store, OCI_LAYER, &bytes, &bytes).await;
+    let target = image.digest().into();
+    let options = Options::default().with_max_unpacked(bytes.len() as u64 - 1);
+    let found = validate(store.0.clone(), &target, Depth::Blobs, &options)
+        .await
+        .unwrap();
+    assert!(
+        found
+            .iter()
+            .any(|finding| finding.message.contains("`max_unpacked` is")),
+        "{found:?}"
+    );
+}
