@@ -101,7 +101,9 @@ impl Recipe {
     /// Sets whether a config that comes from Docker's format to OCI's is written anew as Skopeo writes it: compact,
     /// in the order of OCI's specification, without the members that the specification does not have. Manifests and
     /// configs then have the digests that Skopeo's have, if no layer is compressed anew. The image ID changes, and
-    /// among others the health check is lost. Default: `false`, the config's bytes stay.
+    /// among others the health check is lost. The bytes are those of Skopeo 1.9; 1.22 leaves out an empty `config`, has
+    /// `variant` behind `os.features`, and writes backspace and form feed in short. Default: `false`, the config's bytes
+    /// stay.
     pub fn as_skopeo(mut self, as_skopeo: bool) -> Self {
         self.as_skopeo = as_skopeo;
         self
