@@ -22,6 +22,7 @@ mod logins;
 mod mistakes;
 mod plaintext;
 mod policy;
+mod reproducible;
 mod resolve;
 mod serve;
 mod settings;

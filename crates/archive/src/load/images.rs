@@ -16,7 +16,7 @@ use crate::{
     tar::{
         docker::{self, Item, Layer},
         image::ArchivedImage,
-        members::{Names, blob_name, too_large},
+        members::{Names, blob_name, digest_of, too_large},
         oci,
     },
 };
@@ -222,7 +222,8 @@ async fn layers(
                 codec: *codec,
             },
             Stored::Kept(bytes) => {
-                let descriptor = Descriptor::of(MediaType::DOCKER_LAYER, bytes);
+                let digest = digest_of(name).unwrap_or_else(|| Hasher::sha256(bytes));
+                let descriptor = Descriptor::new(MediaType::DOCKER_LAYER, digest, bytes.len() as u64)?;
                 push_kept(&descriptor, bytes, sink).await?;
                 Layer {
                     digest: descriptor.digest().clone(),

@@ -18,7 +18,7 @@ use wharf_reference::{Algorithm, Digest};
 use self::feed::{Content, Feed, Next};
 use crate::{
     error::{error, shown},
-    tar::members::{Names, digest_of},
+    tar::members::{Names, digest_of, verify},
 };
 
 /// The most bytes of a member that is kept in memory until it is known what it is: one that begins as JSON.
@@ -99,7 +99,9 @@ async fn read(stream: ByteStream, sink: &(impl Sink + ?Sized)) -> Result<Names<S
                 let head = head(&mut guard).await?;
                 if *size <= MAX_KEPT_MEMBER && begins_as_json(&head) {
                     room = room.checked_sub(*size).ok_or_else(too_many_documents)?;
-                    Stored::Kept(rest(head, &mut guard).await?)
+                    let bytes = rest(head, &mut guard).await?;
+                    verify(&String::from_utf8_lossy(member.name()), &bytes)?;
+                    Stored::Kept(bytes)
                 } else {
                     push(sink, &member, *size, Content::new(head, guard)).await?
                 }

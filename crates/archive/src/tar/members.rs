@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs::File, path::Path, sync::Arc};
 
 use bytes::Bytes;
-use wharf_content::{Error, ErrorKind};
+use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_layer::tar::{Event, Kind, Limits, Member, Reader};
 use wharf_reference::Digest;
 
@@ -139,6 +139,21 @@ impl<T> Names<T> {
 pub(crate) fn digest_of(name: &str) -> Option<Digest> {
     let (algorithm, encoded) = name.strip_prefix("blobs/")?.split_once('/')?;
     Digest::parse(&format!("{algorithm}:{encoded}")).ok()
+}
+
+/// Checks the content of a member against the digest that its name states, if it states one.
+pub(crate) fn verify(name: &str, content: &[u8]) -> Result<(), Error> {
+    let Some(stated) = digest_of(name) else {
+        return Ok(());
+    };
+    let found = Hasher::digest(stated.algorithm(), content)?;
+    if found == stated {
+        return Ok(());
+    }
+    Err(error(
+        ErrorKind::Mismatch,
+        format_args!("the member {} has the digest {found}", shown(name.as_bytes())),
+    ))
 }
 
 /// The name of a blob's member.

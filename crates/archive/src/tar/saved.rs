@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use wharf_content::{Error, Hasher, MAX_CONFIG_SIZE, Manifest};
 use wharf_layer::{Codec, MAGIC_SIZE};
-use wharf_reference::Digest;
+use wharf_reference::{Algorithm, Digest};
 
 use super::{
     Inner,
     docker::{self, Item, Layer},
     image::ArchivedImage,
-    members::{Members, digest_of},
+    members::{Members, digest_of, verify},
 };
 use crate::error::{error, shown};
 
@@ -49,6 +49,7 @@ impl Saved<'_> {
     fn image(&mut self, position: usize, item: Item) -> Result<ArchivedImage, Error> {
         let at = *self.members.names().file(&item.config)?;
         let bytes = self.members.whole_at(at, &item.config, MAX_CONFIG_SIZE)?;
+        verify(&item.config, &bytes)?;
         let (config, diff_ids) = docker::config(&item, &bytes)?;
         let mut layers = Vec::with_capacity(item.layers.len());
         for (name, diff_id) in item.layers.iter().zip(&diff_ids) {
@@ -73,7 +74,7 @@ impl Saved<'_> {
     }
 
     /// The digest of a layer as it is stored. That of a blob is in its name and that of a layer that is not
-    /// compressed is its `diff_id`; both are verified when the layer is read. Others are hashed.
+    /// compressed is its `diff_id`, a sha256 digest; both are verified when the layer is read. Others are hashed.
     fn layer(&mut self, name: &str, diff_id: &Digest) -> Result<Layer, Error> {
         let at = *self.members.names().file(name)?;
         if let Some(known) = self.layers.get(&at) {
@@ -82,8 +83,8 @@ impl Saved<'_> {
         let codec = Codec::of_magic(&self.members.start(at, MAGIC_SIZE)?)?;
         let digest = match (digest_of(name), codec) {
             (Some(digest), _) => digest,
-            (None, Codec::Plain) => diff_id.clone(),
-            (None, _) => self.hashed(at)?,
+            (None, Codec::Plain) if diff_id.algorithm() == Algorithm::Sha256 => diff_id.clone(),
+            _ => self.hashed(at)?,
         };
         let layer = Layer {
             digest: digest.clone(),
@@ -96,7 +97,7 @@ impl Saved<'_> {
     }
 
     fn hashed(&self, at: (u64, u64)) -> Result<Digest, Error> {
-        let mut hasher = Hasher::new(wharf_reference::Algorithm::Sha256)?;
+        let mut hasher = Hasher::new(Algorithm::Sha256)?;
         let mut part = self.members.part(at);
         loop {
             let bytes = part.read()?;

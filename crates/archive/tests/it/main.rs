@@ -8,6 +8,7 @@
 )]
 
 mod archives;
+mod both_ways;
 mod conformance;
 mod containerd;
 mod corpora;
@@ -18,6 +19,8 @@ mod hostile_archives;
 mod hostile_dirs;
 mod legacy;
 mod loading;
+#[cfg(target_os = "linux")]
+mod memory;
 mod pairs;
 mod peers_of_archives;
 mod peers_of_dirs;
