@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     error::Error,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -23,11 +23,13 @@ pub(crate) struct HostCertificates {
     locations: Locations,
     roots: RootSettings,
     warnings: Arc<Warnings>,
+    /// The directories of single registries, instead of those of the host.
+    named: HashMap<Registry, PathBuf>,
     read: Mutex<HashMap<Registry, TlsSettings>>,
 }
 
 /// The root certificates for every registry; certs.d adds to them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RootSettings {
     pub(crate) roots: Roots,
     pub(crate) added: Vec<Vec<u8>>,
@@ -57,7 +59,24 @@ impl HostCertificates {
             locations,
             roots,
             warnings,
+            named: HashMap::new(),
             read: Mutex::default(),
+        }
+    }
+
+    /// The certificates of this host, and for these registries those of the directories.
+    #[cfg(feature = "sync")]
+    pub(crate) fn with_directories(
+        &self,
+        directories: impl IntoIterator<Item = (Registry, PathBuf)>,
+    ) -> Self {
+        Self {
+            named: directories.into_iter().collect(),
+            ..Self::new(
+                self.locations.clone(),
+                self.roots.clone(),
+                Arc::clone(&self.warnings),
+            )
         }
     }
 }
@@ -68,7 +87,12 @@ impl CertificateProvider for HostCertificates {
         if let Some(settings) = read.get(registry) {
             return Ok(settings.clone());
         }
-        let certificates = Certificates::load(&self.locations, registry)?;
+        let certificates = match self.named.get(registry) {
+            Some(directory) => {
+                Certificates::load(&self.locations.clone().with_cert_dir(directory), registry)?
+            }
+            None => Certificates::load(&self.locations, registry)?,
+        };
         for warning in certificates.warnings() {
             self.warnings.warn(Warning::Configuration(warning.clone()));
         }

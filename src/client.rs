@@ -57,6 +57,10 @@ pub(crate) struct Inner {
     pub(crate) names: Names,
     pub(crate) guard: Guard,
     pub(crate) daemon: Daemon,
+    #[cfg(feature = "sync")]
+    pub(crate) resolver: Arc<crate::overrides::WithTls>,
+    #[cfg(feature = "sync")]
+    pub(crate) certificates: Arc<crate::certificates::HostCertificates>,
 }
 
 impl Client {

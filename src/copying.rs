@@ -167,12 +167,25 @@ impl Client {
         options: Options,
     ) -> Result<Ends, Error> {
         let (from, to) = (from.into_location()?, to.into_location()?);
-        let named = to.name_of_copy(&from)?;
+        let opened = self.open(&from).await?;
+        self.ends_of(opened, &from, destination, to, options).await
+    }
+
+    /// Opens the other end of a copy, of an image that was opened.
+    pub(crate) async fn ends_of(
+        &self,
+        opened: OpenedImage,
+        from: &ImageLocation,
+        destination: &Self,
+        to: ImageLocation,
+        options: Options,
+    ) -> Result<Ends, Error> {
+        let named = to.name_of_copy(from)?;
         let Admitted {
             source,
             target,
             admission,
-        } = self.admitted(&from).await?;
+        } = self.admitted(opened)?;
         let with_name = |options: Options| match &named {
             Some(name) => options.with_name(name.clone()),
             None => options,
@@ -225,7 +238,7 @@ impl Client {
             source,
             target,
             admission,
-        } = self.admitted(&from.into_location()?).await?;
+        } = self.admitted(self.open(&from.into_location()?).await?)?;
         let sink = sink.pinned().unwrap_or_else(|| Arc::new(sink.clone()));
         Ok(Ends {
             source,
@@ -237,9 +250,9 @@ impl Client {
         })
     }
 
-    /// Opens an image that the policy may admit.
-    async fn admitted(&self, from: &ImageLocation) -> Result<Admitted, Error> {
-        let OpenedImage { source, target, .. } = self.open(from).await?;
+    /// The source of a copy, if the policy may admit it.
+    fn admitted(&self, opened: OpenedImage) -> Result<Admitted, Error> {
+        let OpenedImage { source, target, .. } = opened;
         let admission = self.inner.guard.admit(&source, &target)?;
         Ok(Admitted {
             source,
@@ -277,7 +290,7 @@ pub(crate) struct Ends {
 
 impl Ends {
     /// Copies the image as it is.
-    async fn copy(self) -> Result<Copied, Error> {
+    pub(crate) async fn copy(self) -> Result<Copied, Error> {
         let copying = copy(self.source, self.sink, &self.target, self.options, self.admission);
         let copied = Box::pin(copying).await?;
         self.written.finish(copied).await

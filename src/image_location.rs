@@ -92,7 +92,7 @@ pub enum ArchiveForm {
 }
 
 impl ArchiveForm {
-    const fn transport(self) -> &'static str {
+    pub(crate) const fn transport(self) -> &'static str {
         match self {
             Self::Oci => "oci-archive",
             Self::Docker => "docker-archive",

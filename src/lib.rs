@@ -28,6 +28,8 @@ mod push;
 mod reading;
 mod signing;
 mod store_image;
+#[cfg(feature = "sync")]
+pub mod sync;
 #[cfg(feature = "trust")]
 mod verifying;
 mod waiting;

@@ -11,7 +11,7 @@ use wharf_reference::{Registry, Repository};
 use crate::warnings::{Warning, Warnings};
 
 /// The candidates of the configuration, with the caller's settings for certificates.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct WithTls {
     pub(crate) configured: Arc<Registries>,
     pub(crate) overrides: TlsOverrides,
@@ -20,7 +20,7 @@ pub(crate) struct WithTls {
 
 /// The caller's settings for the verification of certificates: `named` for single registries, `all` for the
 /// others.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct TlsOverrides {
     pub(crate) all: Option<bool>,
     pub(crate) named: Vec<(Registry, bool)>,
@@ -63,6 +63,23 @@ impl Resolve for WithTls {
     fn resolve_registry(&self, registry: &Registry) -> Result<TlsMode, ResolveError> {
         let configured = self.configured.resolve_registry(registry)?; // it may be blocked
         Ok(self.overrides.mode_of(registry).unwrap_or(configured))
+    }
+}
+
+/// The settings of a set of images for reading from one registry.
+#[cfg(feature = "sync")]
+#[derive(Debug, Clone)]
+pub(crate) struct RegistrySettings {
+    pub(crate) registry: Registry,
+    pub(crate) credential: Option<Credential>,
+    pub(crate) tls_verify: Option<bool>,
+    pub(crate) cert_dir: Option<std::path::PathBuf>,
+}
+
+#[cfg(feature = "sync")]
+impl RegistrySettings {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.credential.is_none() && self.tls_verify.is_none() && self.cert_dir.is_none()
     }
 }
 

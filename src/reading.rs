@@ -331,10 +331,19 @@ impl Client {
 
     /// Opens an image for reading.
     pub(crate) async fn open(&self, image: &ImageLocation) -> Result<OpenedImage, Error> {
+        self.open_with(&self.inner.client, image).await
+    }
+
+    /// Opens an image for reading, one of a registry with another client of the protocol.
+    pub(crate) async fn open_with(
+        &self,
+        registries: &wharf_distribution::Client,
+        image: &ImageLocation,
+    ) -> Result<OpenedImage, Error> {
         match image {
             ImageLocation::Registry(reference) => {
                 let reference = reference.clone().or_latest();
-                let remote = self.inner.client.remote(&reference.repository());
+                let remote = registries.remote(&reference.repository());
                 Ok(OpenedImage {
                     source: Arc::new(remote.clone()),
                     target: Target::of(&reference),

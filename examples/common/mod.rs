@@ -8,6 +8,7 @@ mod report;
 pub(crate) mod signatures;
 #[cfg(feature = "trust")]
 pub(crate) mod signing;
+pub(crate) mod yaml;
 
 use std::{
     ffi::OsStr,
@@ -234,14 +235,23 @@ impl Transfer {
         }
     }
 
-    /// The options of a copy; `what` is what the user calls the image.
-    pub(crate) fn options(&self, what: impl std::fmt::Display) -> Options {
-        let selection = match (&self.platform, self.all) {
+    /// True if nothing but the result is wanted.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// The images of an index.
+    pub(crate) fn selection(&self) -> Selection {
+        match (&self.platform, self.all) {
             (_, true) => Selection::All,
             (Some(platform), false) => Selection::Platform(platform.clone()),
             (None, false) => Selection::default(),
-        };
-        let options = Options::default().with_selection(selection);
+        }
+    }
+
+    /// The options of a copy; `what` is what the user calls the image.
+    pub(crate) fn options(&self, what: impl std::fmt::Display) -> Options {
+        let options = Options::default().with_selection(self.selection());
         if self.quiet {
             options
         } else {

@@ -12,8 +12,7 @@ pub use dangerous::DangerousClientBuilder;
 
 use wharf_auth::Credential;
 use wharf_config::{
-    CredentialKey, Credentials, Locations, Policy, Prompt, Registries, Resolve, ShortNameMode,
-    SignatureLocations,
+    CredentialKey, Credentials, Locations, Policy, Prompt, Registries, ShortNameMode, SignatureLocations,
 };
 use wharf_content::{Error, ErrorKind, Progress};
 use wharf_http::Roots;
@@ -333,7 +332,7 @@ impl ClientBuilder {
             .map_err(invalid)?
             .with_helpers(registries.credential_helpers());
         let warnings = Arc::new(Warnings::to(self.warnings));
-        let resolver: Arc<dyn Resolve> = Arc::new(WithTls {
+        let resolver = Arc::new(WithTls {
             configured: Arc::clone(&registries),
             overrides: self.tls,
             warnings: Arc::clone(&warnings),
@@ -368,12 +367,16 @@ impl ClientBuilder {
         if !self.has_proxies {
             protocol = protocol.with_proxies(proxies::from_variables(self.locations.proxies())?);
         }
-        let certificates = HostCertificates::new(self.locations, self.roots, Arc::clone(&warnings));
+        let certificates = Arc::new(HostCertificates::new(
+            self.locations,
+            self.roots,
+            Arc::clone(&warnings),
+        ));
         let protocol = protocol
             .with_warnings(Arc::clone(&warnings))
-            .with_resolve(resolver)
+            .with_resolve(Arc::clone(&resolver))
             .with_credentials(credentials_provider.clone())
-            .with_certificates(certificates);
+            .with_certificates(Arc::clone(&certificates));
         Ok(Client {
             inner: Arc::new(Inner {
                 client: protocol.clone().build()?,
@@ -386,6 +389,10 @@ impl ClientBuilder {
                 names,
                 guard,
                 daemon: Daemon::docker(),
+                #[cfg(feature = "sync")]
+                resolver,
+                #[cfg(feature = "sync")]
+                certificates,
             }),
         })
     }

@@ -154,6 +154,12 @@ fn refused(refusal: wharf_trust::Refusal) -> Error {
 pub(crate) struct Admission(Option<Arc<TrustGate>>);
 
 impl Admission {
+    /// True if the images are judged by what they are; false if they may be anything.
+    #[cfg(feature = "sync")]
+    pub(crate) const fn judges(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Adds the gate to the options of the copy.
     pub(crate) fn apply(&self, options: Options) -> Options {
         match &self.0 {

@@ -236,6 +236,17 @@ impl Options {
         &self.progress
     }
 
+    /// True if a sink that has the root under its name lacks nothing: no referrers and no signatures are copied or made,
+    /// and no gate judges the image.
+    #[must_use]
+    pub fn is_fulfilled_by_root(&self) -> bool {
+        let signatures = &self.signatures;
+        self.referrers.is_none()
+            && signatures.carry == Signatures::Leave
+            && signatures.signers.is_empty()
+            && self.gates.is_empty()
+    }
+
     /// Adds a gate that decides, before any byte is written, whether the image may be copied. Of several, all
     /// must admit it; they are asked in the order in which they were added.
     #[must_use]

@@ -1,0 +1,305 @@
+//! Copies sets of images, and of them only what is new.
+//!
+//!     cargo run --release --example sync -- --src docker --dest dir quay.io/fedora/fedora images
+//!     cargo run --release --example sync -- --src yaml --dest docker set.yaml mirror.example.com/team
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example prints")]
+
+mod common;
+
+use std::{
+    io::Write as _,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{ArgAction, Parser, ValueEnum};
+use wharf::{
+    Client, Credential, Error, ErrorKind, Registry,
+    reference::Written,
+    sync::{self, Action, Destination, Event, Naming, Outcome, Report, SyncSet, TagPattern},
+};
+
+/// Copy sets of images, and of them only what is new.
+#[derive(Parser)]
+struct Arguments {
+    /// Where the images are: `docker` (a repository or an image), `dir` (a directory of images), `yaml` (a file that lists
+    /// registries and images), `oci` (an OCI image layout)
+    #[arg(short, long, value_name = "TRANSPORT")]
+    src: From,
+    /// Where they go: `docker` (a registry and a prefix), `dir`, `oci`, `oci-archive` or `docker-archive`
+    #[arg(short, long, value_name = "TRANSPORT")]
+    dest: To,
+    /// The repository or image, directory or file
+    source: String,
+    /// The registry and prefix, directory or file
+    destination: String,
+    /// Name the images at the destination by their whole names, with the registry
+    #[arg(long)]
+    scoped: bool,
+    /// Append this to each name, and thereby to the tag
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    append_suffix: String,
+    /// Say what would be copied, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Copy the other images after a failure, and fail at the end
+    #[arg(short, long)]
+    keep_going: bool,
+    /// Write a line `DIGEST TRANSPORT:REF` for each image to this file
+    #[arg(long, value_name = "FILE")]
+    digestfile: Option<PathBuf>,
+    /// Remove the names from the destination that the set does not have, in the repositories it has images of
+    #[arg(long)]
+    prune: bool,
+    /// Copy only images whose location matches this regular expression
+    #[arg(long, value_name = "REGEX")]
+    allow: Vec<TagPattern>,
+    /// Copy no image whose location matches this regular expression
+    #[arg(long, value_name = "REGEX")]
+    deny: Vec<TagPattern>,
+    /// The most images that are copied at once
+    #[arg(long, value_name = "N", default_value = "4")]
+    images: NonZeroUsize,
+    /// Credentials for the source, instead of those in a file
+    #[arg(long, value_name = "USER:PASS", value_parser = common::UserAndPassword)]
+    src_creds: Option<Credential>,
+    /// Credentials for the destination, instead of those in a file
+    #[arg(long, value_name = "USER:PASS", value_parser = common::UserAndPassword)]
+    dest_creds: Option<Credential>,
+    /// Require https with a valid certificate of the source
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", conflicts_with = "tls_verify")]
+    src_tls_verify: Option<bool>,
+    /// Require https with a valid certificate of the destination
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", conflicts_with = "tls_verify")]
+    dest_tls_verify: Option<bool>,
+    #[command(flatten)]
+    signatures: common::signatures::Signatures,
+    #[command(flatten)]
+    host: common::Host,
+    #[command(flatten)]
+    transfer: common::Transfer,
+}
+
+/// Transports of sources.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum From {
+    Docker,
+    Dir,
+    Yaml,
+    Oci,
+}
+
+/// Transports of destinations.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum To {
+    Docker,
+    Dir,
+    Oci,
+    OciArchive,
+    DockerArchive,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    common::run(arguments.host.command_timeout(), synchronise(arguments))
+}
+
+impl Arguments {
+    fn set(&self) -> Result<SyncSet, Error> {
+        Ok(match self.src {
+            From::Docker => SyncSet::of_repository(&self.source)?,
+            From::Dir => SyncSet::from_directory(&self.source),
+            From::Oci => SyncSet::from_layout(&self.source),
+            From::Yaml => document(Path::new(&self.source))?,
+        })
+    }
+
+    fn destination(&self) -> Result<Destination, Error> {
+        let transport = match self.dest {
+            To::Docker => "docker://",
+            To::Dir => "dir:",
+            To::Oci => "oci:",
+            To::OciArchive => "oci-archive:",
+            To::DockerArchive => "docker-archive:",
+        };
+        let path = &self.destination;
+        let path = path.strip_prefix(transport).unwrap_or(path);
+        format!("{transport}{path}").parse()
+    }
+
+    /// Clients for the source and the destination. What was said of one side does not hold for the other.
+    fn clients(&self, destination: &Destination) -> Result<(Client, Client), Error> {
+        let refuse = |message: &str| Err(Error::new(ErrorKind::Invalid, message));
+        let source = match self.src {
+            From::Docker => Written::parse(self.source.strip_prefix("docker://").unwrap_or(&self.source))
+                .map_err(Error::from)?
+                .normalise()
+                .registry()
+                .into(),
+            _ => None,
+        };
+        if source.is_none() && (self.src_creds.is_some() || self.src_tls_verify.is_some()) {
+            return refuse(
+                "--src-creds and --src-tls-verify are for a source in a registry; a file of registries has its own",
+            );
+        }
+        let destination = match destination {
+            Destination::Registry(prefix) => Some(
+                Written::parse(&format!("{prefix}/name"))
+                    .map_err(Error::from)?
+                    .normalise()
+                    .registry(),
+            ),
+            _ => None,
+        };
+        if destination.is_none() && (self.dest_creds.is_some() || self.dest_tls_verify.is_some()) {
+            return refuse("--dest-creds and --dest-tls-verify are for a destination in a registry");
+        }
+        let reader = self.client(source, self.src_creds.as_ref(), self.src_tls_verify)?;
+        if self.src_creds.is_none()
+            && self.src_tls_verify.is_none()
+            && self.dest_creds.is_none()
+            && self.dest_tls_verify.is_none()
+        {
+            return Ok((reader.clone(), reader));
+        }
+        let writer = self.client(destination, self.dest_creds.as_ref(), self.dest_tls_verify)?;
+        Ok((reader, writer))
+    }
+
+    fn client(
+        &self,
+        registry: Option<Registry>,
+        credential: Option<&Credential>,
+        verify: Option<bool>,
+    ) -> Result<Client, Error> {
+        let mut builder = self.host.reader()?;
+        if let Some(registry) = registry {
+            if let Some(verify) = verify {
+                builder = builder.with_tls_verify_of(registry.clone(), verify);
+            }
+            if let Some(credential) = credential {
+                builder = builder.with_credential(registry, credential.clone());
+            }
+        }
+        builder.build()
+    }
+
+    fn options(&self, writer: &Client) -> sync::Options {
+        let copy = wharf::Options::from(self.transfer.selection());
+        let options = sync::Options::default()
+            .with_naming(if self.scoped { Naming::Scoped } else { Naming::Last })
+            .with_suffix(&self.append_suffix)
+            .with_allowed(self.allow.iter().cloned())
+            .with_denied(self.deny.iter().cloned())
+            .with_keep_going(self.keep_going)
+            .with_dry_run(self.dry_run)
+            .with_prune(self.prune)
+            .with_concurrency(self.images)
+            .with_copy(self.signatures.apply(copy, false))
+            .with_writer(writer);
+        if self.transfer.is_quiet() {
+            options
+        } else {
+            options.with_progress(told)
+        }
+    }
+}
+
+/// Reads Skopeo's document of registries and images.
+fn document(path: &Path) -> Result<SyncSet, Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Storage,
+        };
+        Error::new(kind, format!("cannot read {}", path.display())).with_source(error)
+    })?;
+    common::yaml::from_str(&text)
+        .map_err(|problem| Error::new(ErrorKind::Invalid, format!("{}: {problem}", path.display())))
+}
+
+/// Tells the user what happens.
+fn told(event: Event<'_>) {
+    match event {
+        Event::Listed { count } => common::note(format_args!("comparing {count} images")),
+        Event::Started { from, to } => common::note(format_args!("copying {from} to {to}")),
+        Event::Finished { image } if matches!(image.outcome, Outcome::Copied) => {
+            common::note(format_args!("copied {} ({} bytes)", image.to, image.bytes));
+        }
+        Event::Copying {
+            to,
+            event: wharf::Event::Warning { message },
+        } => common::note(format_args!("{to}: {message}")),
+        _ => {}
+    }
+}
+
+async fn synchronise(arguments: Arguments) -> Result<(), Error> {
+    let (set, destination) = (arguments.set()?, arguments.destination()?);
+    let (reader, writer) = arguments.clients(&destination)?;
+    let plan = sync::plan(&reader, &set, &destination, arguments.options(&writer)).await?;
+    for image in plan.images() {
+        let would = match &image.action {
+            Action::Copy if arguments.dry_run => "would copy",
+            Action::Skip => "already there:",
+            _ => continue,
+        };
+        arguments
+            .transfer
+            .note(format_args!("{would} {} to {}", image.from, image.to));
+    }
+    let report = sync::run(plan).await;
+    let done = if arguments.dry_run {
+        "would remove"
+    } else {
+        "removed"
+    };
+    for location in &report.removed {
+        arguments.transfer.note(format_args!("{done} {location}"));
+    }
+    if let Some(file) = arguments.digestfile.as_ref().filter(|_| !arguments.dry_run) {
+        write_digests(file, &report)?;
+    }
+    let verb = if arguments.dry_run {
+        "would be copied"
+    } else {
+        "copied"
+    };
+    let copied = match arguments.dry_run {
+        true => report
+            .images
+            .iter()
+            .filter(|image| matches!(image.outcome, Outcome::WouldCopy))
+            .count(),
+        false => report.copied(),
+    };
+    let summary = format!(
+        "{copied} {verb}, {} already there, {} failed",
+        report.present(),
+        report.failed()
+    );
+    report.into_result()?;
+    common::print(summary)
+}
+
+/// Writes the digests of the images that are at the destination.
+fn write_digests(file: &Path, report: &Report) -> Result<(), Error> {
+    let write = || {
+        let mut output = std::io::BufWriter::new(std::fs::File::create(file)?);
+        for image in &report.images {
+            if let (Some(digest), Outcome::Copied | Outcome::Present) = (&image.digest, &image.outcome) {
+                writeln!(output, "{digest} {}", image.to)?;
+            }
+        }
+        output.flush()
+    };
+    write().map_err(|error| {
+        let message = format!("the images are copied, but {} cannot be written", file.display());
+        Error::new(ErrorKind::Storage, message).with_source(error)
+    })
+}
