@@ -3,7 +3,7 @@
 //! A scalar is what the type that is read wants, as in Go: `1.10` is text where text is wanted. Anchors, aliases and
 //! tags are errors, so that the size of what is read is that of its text. An error has its line and column.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 use serde::{
@@ -119,6 +119,7 @@ impl<'a> Reader<'a> {
 
     fn entries(&mut self, depth: usize) -> Result<Vec<(Node, Node)>, Problem> {
         let mut entries = Vec::new();
+        let mut seen = HashSet::new();
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::MappingEnd) {
                 break;
@@ -128,7 +129,13 @@ impl<'a> Reader<'a> {
                 Value::Scalar { text, is_plain: true } if text == "<<" => {
                     return Err(Problem::at("merge keys are not read", key.position));
                 }
-                Value::Scalar { .. } => {}
+                Value::Scalar { text, .. } if seen.insert(text.clone()) => {}
+                Value::Scalar { text, .. } => {
+                    return Err(Problem::at(
+                        format!("the key {text:?} stands twice"),
+                        key.position,
+                    ));
+                }
                 _ => return Err(Problem::at("a key must be text", key.position)),
             }
             if let Some((event, span)) = self.next()? {

@@ -32,6 +32,7 @@ mod signatures;
 mod signed;
 #[cfg(feature = "trust")]
 mod signing;
+mod sync;
 mod trust;
 #[cfg(feature = "trust")]
 mod unsigned;
