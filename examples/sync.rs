@@ -23,6 +23,7 @@ use wharf::{
 
 /// Copy sets of images, and of them only what is new.
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Arguments {
     /// Where the images are: `docker` (a repository or an image), `dir` (a directory of images), `yaml` (a file that lists
     /// registries and images), `oci` (an OCI image layout)
@@ -270,14 +271,9 @@ async fn synchronise(arguments: Arguments) -> Result<(), Error> {
     } else {
         "copied"
     };
-    let copied = match arguments.dry_run {
-        true => report
-            .images
-            .iter()
-            .filter(|image| matches!(image.outcome, Outcome::WouldCopy))
-            .count(),
-        false => report.copied(),
-    };
+    let images = report.images.iter();
+    let copied = images.filter(|image| matches!(image.outcome, Outcome::Copied | Outcome::WouldCopy));
+    let copied = copied.count();
     let summary = format!(
         "{copied} {verb}, {} already there, {} failed",
         report.present(),

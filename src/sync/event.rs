@@ -3,7 +3,7 @@ use crate::ImageLocation;
 use super::{Action, SyncedImage};
 
 /// An event of a plan or its run.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The images of the set are known and will be compared with the destination.

@@ -121,10 +121,7 @@ impl Worker {
         let has_copied = has(|outcome| matches!(outcome, Outcome::Copied));
         let has_failed = has(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::NotCopied));
         let is_wanted = has_copied && (self.options.keep_going || !has_failed);
-        let finished = match is_wanted {
-            true => created.finish().await,
-            false => Ok(()),
-        };
+        let finished = if is_wanted { created.finish().await } else { Ok(()) };
         if !is_wanted || finished.is_err() {
             for image in &mut images {
                 if matches!(image.outcome, Outcome::Copied) {

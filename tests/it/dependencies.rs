@@ -407,6 +407,14 @@ fn signing_adds_few_crates_and_none_twice() {
 }
 
 #[test]
+fn sync_adds_two_crates() {
+    let default = tree(&["--package=wharf"]);
+    let all = tree(&["--package=wharf", "--features=sync"]);
+    let added = all.into_keys().filter(|name| !default.contains_key(name));
+    assert_eq!(added.collect::<Vec<_>>(), ["regex-lite", "semver"]);
+}
+
+#[test]
 fn images_are_changed_with_few_crates_and_none_by_default() {
     let default = tree(&["--package=wharf"]);
     let added = |features: &str| {

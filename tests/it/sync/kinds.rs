@@ -13,6 +13,9 @@ use wharf_testkit::{Sandbox, sha256};
 
 use super::{World, image};
 
+/// Makes a set of what is at a path.
+type Open = fn(std::path::PathBuf) -> SyncSet;
+
 async fn world() -> World {
     let world = World::new().await;
     world.fill("team/app", &["1", "2"]).await;
@@ -28,7 +31,7 @@ fn both(world: &World) -> SyncSet {
 async fn each_source_is_copied_to_each_destination_and_back() {
     let (world, sandbox) = (world().await, Sandbox::new());
     let path = |name: &str| sandbox.path(name);
-    let kinds: [(&str, fn(std::path::PathBuf) -> SyncSet); 4] = [
+    let kinds: [(&str, Open); 4] = [
         ("dir", SyncSet::from_directory),
         ("oci", SyncSet::from_layout),
         ("oci-archive", |path| {
