@@ -75,6 +75,6 @@ fn ask(username: Option<String>, password_stdin: bool) -> Result<(String, Secret
         stdin().lock().read_line(&mut line).map_err(failed)?;
         line.trim().to_owned()
     };
-    let password = rpassword::prompt_password("Password: ").map_err(failed)?;
-    Ok((username, Secret::new(password)))
+    let password = common::prompt::secret("Password: ", "a password")?;
+    Ok((username, password))
 }

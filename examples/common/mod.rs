@@ -4,6 +4,7 @@
 pub(crate) mod changes;
 mod network;
 mod progress;
+pub(crate) mod prompt;
 mod report;
 pub(crate) mod signatures;
 #[cfg(feature = "trust")]

@@ -12,7 +12,7 @@ use wharf::{
     trust::{GpgProgram, Problem, SecretFile, Signer},
 };
 
-use super::note;
+use super::{note, prompt};
 
 /// The signers, and the name that they sign.
 #[derive(Args)]
@@ -105,16 +105,13 @@ pub(crate) fn passphrase_in(file: &PathBuf) -> Result<Secret, Error> {
 }
 
 /// Asks for a secret that is not shown.
-pub(crate) fn ask(prompt: &str) -> Result<Secret, Error> {
+pub(crate) fn ask(question: &str) -> Result<Secret, Error> {
     if !(stdin().is_terminal() && stderr().is_terminal()) {
         let message = "there is no terminal to ask for a passphrase: put it in a file that you name with \
                        --sign-passphrase-file or --passphrase-file";
         return Err(Error::new(ErrorKind::Invalid, message));
     }
-    match rpassword::prompt_password(prompt) {
-        Ok(passphrase) => Ok(passphrase.into()),
-        Err(error) => Err(Error::new(ErrorKind::Other, "cannot read a passphrase").with_source(error)),
-    }
+    prompt::secret(question, "a passphrase")
 }
 
 /// Warns about a secret that others can read.

@@ -41,7 +41,7 @@ fn read_blocking(path: &Path, limit: u64) -> Result<Option<Bytes>, Unread> {
     Ok(Some(bytes.into()))
 }
 
-fn is_link(path: &Path) -> bool {
+pub(super) fn is_link(path: &Path) -> bool {
     path.symlink_metadata()
         .is_ok_and(|metadata| metadata.is_symlink())
 }

@@ -97,16 +97,13 @@ fn compare(path: &Path, blob: &Bytes) -> Result<Held, Unwritten> {
     let unread = |error| failed(path, "the file cannot be read", error);
     let held = match file::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Held::Nothing),
+        Err(_) if file::is_link(path) => return Err(irregular(path)),
         Err(error) => return Err(unread(error)),
         Ok(held) => held,
     };
     let metadata = held.metadata().map_err(unread)?;
     if !metadata.is_file() {
-        return Err(failed(
-            path,
-            "it is no regular file",
-            io::ErrorKind::InvalidInput.into(),
-        ));
+        return Err(irregular(path));
     }
     if metadata.len() != blob.len() as u64 {
         return Ok(Held::Other);
@@ -116,6 +113,16 @@ fn compare(path: &Path, blob: &Bytes) -> Result<Held, Unwritten> {
         .read_to_end(&mut bytes)
         .map_err(unread)?;
     Ok(if bytes == *blob { Held::Same } else { Held::Other })
+}
+
+/// A directory, a device, a pipe or a symbolic link.
+fn irregular(path: &Path) -> Unwritten {
+    Unwritten {
+        path: path.to_owned(),
+        kind: ErrorKind::Invalid,
+        reason: "it is no regular file, and is where a signature belongs; remove it".to_owned(),
+        source: None,
+    }
 }
 
 /// A file that has the bytes of a signature and not yet its number. It is removed when it is dropped.

@@ -199,9 +199,12 @@ async fn append(
         Ok(added) => return Ok(added),
         Err(unwritten) => unwritten,
     };
-    let error = Error::new(kind, OPERATION, format!("{repository}@{manifest}"), reason)
-        .at(path.display())
-        .with_hint(Hint::ConfigureSignatureStore);
+    let error = Error::new(kind, OPERATION, format!("{repository}@{manifest}"), reason).at(path.display());
+    // No other directory is needed where the one that is named is full or has something in the way.
+    let error = match kind {
+        ErrorKind::NoSpace | ErrorKind::Invalid | ErrorKind::TooLarge => error,
+        _ => error.with_hint(Hint::ConfigureSignatureStore),
+    };
     Err(match source {
         Some(source) => error.with_source(source),
         None => error,

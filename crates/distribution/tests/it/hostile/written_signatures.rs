@@ -210,11 +210,12 @@ async fn a_writer_that_was_killed_leaves_whole_signatures_alone() {
 async fn a_directory_that_cannot_be_written_is_an_error_with_its_path() {
     let scene = Scene::new().await;
     let image = image();
-    let hindrances: [(&str, Hinder, &str); 4] = [
+    let hindrances: [(&str, Hinder, &str, bool); 6] = [
         (
             "a file as the store",
             |store, _| fs::write(store, "x").unwrap(),
             "/store",
+            true,
         ),
         (
             "a file as the image",
@@ -223,11 +224,13 @@ async fn a_directory_that_cannot_be_written_is_an_error_with_its_path() {
                 fs::write(held, "x").unwrap();
             },
             "team/app@sha256=",
+            true,
         ),
         (
             "a directory as a signature",
             |_, held| fs::create_dir_all(held.join("signature-1")).unwrap(),
             "signature-1",
+            false,
         ),
         (
             "a link as a signature",
@@ -239,9 +242,39 @@ async fn a_directory_that_cannot_be_written_is_an_error_with_its_path() {
                 fs::create_dir_all(held.join("signature-1")).unwrap();
             },
             "signature-1",
+            false,
+        ),
+        (
+            "a link to a signature",
+            |_, held| {
+                fs::create_dir_all(held).unwrap();
+                fs::write(held.join("elsewhere"), b"\x901").unwrap();
+                #[cfg(unix)]
+                std::os::unix::fs::symlink("elsewhere", held.join("signature-1")).unwrap();
+                #[cfg(not(unix))]
+                fs::create_dir_all(held.join("signature-1")).unwrap();
+            },
+            "signature-1",
+            false,
+        ),
+        (
+            "a pipe as a signature",
+            |_, held| {
+                fs::create_dir_all(held.join("signature-1")).unwrap();
+                #[cfg(unix)]
+                {
+                    fs::remove_dir(held.join("signature-1")).unwrap();
+                    let made = std::process::Command::new("mkfifo")
+                        .arg(held.join("signature-1"))
+                        .status();
+                    assert!(made.unwrap().success());
+                }
+            },
+            "signature-1",
+            false,
         ),
     ];
-    for (what, hinder, path) in hindrances {
+    for (what, hinder, path, is_of_the_store) in hindrances {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("store");
         hinder(&store, &files_of(&store, &image));
@@ -252,7 +285,18 @@ async fn a_directory_that_cannot_be_written_is_an_error_with_its_path() {
             text.contains("write the signatures of") && text.contains(path),
             "{what}: {text}"
         );
-        assert_eq!(error.hint(), Some(&Hint::ConfigureSignatureStore), "{what}");
+        let hint = is_of_the_store.then_some(&Hint::ConfigureSignatureStore);
+        assert_eq!(error.hint(), hint, "{what}");
+        assert_eq!(
+            text.contains("is where a signature belongs; remove it"),
+            !is_of_the_store,
+            "{what}: {text}"
+        );
+        assert_eq!(
+            std::error::Error::source(&error).is_some(),
+            is_of_the_store,
+            "{what}: {text}"
+        );
     }
 }
 
