@@ -111,10 +111,21 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         &[],
         &["tar-cut image.tar 1"],
     ),
+    scenario("archive of Docker's old form", &[], &["tar-legacy image.tar 1"]),
+    scenario(
+        "archive of Docker's old form of blobs that arrive in parts",
+        &[],
+        &["tar-legacy-cut image.tar 1"],
+    ),
 ];
 
 /// Writers of which each call is attempted once more if it fails.
 pub(crate) const RETRIES: &[Scenario] = &[
+    scenario(
+        "archive of Docker's old form, with a second attempt at each call",
+        &[],
+        &["tar-legacy-again image.tar 1"],
+    ),
     scenario(
         "directory, with a second attempt at each call",
         &["dir image 1"],

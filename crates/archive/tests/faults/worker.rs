@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use wharf_archive::{Dir, Writer, WriterOptions};
+use wharf_archive::{Dir, Writer, WriterForm, WriterOptions};
 use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, Name, OpenBlob, Sink};
 use wharf_reference::Algorithm;
 use wharf_testkit::{Image, faults};
@@ -28,16 +28,22 @@ pub(crate) async fn step(root: &Path, text: &str) -> Result<(), Error> {
     let words: Vec<&str> = text.split(' ').collect();
     let path = root.join(words[1]);
     let image = image(words[2].parse().expect("a number"));
+    let new = WriterOptions::default();
+    let replaced = WriterOptions::default().with_replace(true);
+    let legacy = WriterOptions::default().with_form(WriterForm::DockerLegacy);
     match words[0] {
         "dir" => dir(&path, &image, How::Whole).await,
         "dir-ingest" => dir(&path, &image, How::Ingested).await,
         "dir-again" => dir(&path, &image, How::Again).await,
         "dir-cut" => dir(&path, &image, How::Cut).await,
-        "tar" => tar(&path, &image, How::Whole, false).await,
-        "tar-replace" => tar(&path, &image, How::Whole, true).await,
-        "tar-ingest" => tar(&path, &image, How::Ingested, false).await,
-        "tar-again" => tar(&path, &image, How::Again, false).await,
-        "tar-cut" => tar(&path, &image, How::Cut, false).await,
+        "tar" => tar(&path, &image, How::Whole, new).await,
+        "tar-replace" => tar(&path, &image, How::Whole, replaced).await,
+        "tar-ingest" => tar(&path, &image, How::Ingested, new).await,
+        "tar-legacy" => tar(&path, &image, How::Whole, legacy).await,
+        "tar-legacy-cut" => tar(&path, &image, How::Cut, legacy).await,
+        "tar-legacy-again" => tar(&path, &image, How::Again, legacy).await,
+        "tar-again" => tar(&path, &image, How::Again, new).await,
+        "tar-cut" => tar(&path, &image, How::Cut, new).await,
         other => panic!("no step {other}"),
     }
 }
@@ -71,8 +77,7 @@ async fn dir(path: &Path, image: &Image, how: How) -> Result<(), Error> {
     how.call(async || writer.finish().await).await.map(drop)
 }
 
-async fn tar(path: &Path, image: &Image, how: How, replace: bool) -> Result<(), Error> {
-    let options = WriterOptions::default().with_replace(replace);
+async fn tar(path: &Path, image: &Image, how: How, options: WriterOptions) -> Result<(), Error> {
     let create = async || Writer::create_with(path, options.clone()).await;
     let writer = how.call(create).await?;
     push_blobs(&writer, image, how).await?;
