@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use tempfile::TempDir;
-use wharf_archive::{Archive, Dir, Form, Writer, WriterOptions, load, read_stream};
+use wharf_archive::{Archive, Dir, Form, Writer, WriterForm, WriterOptions, load, read_stream};
 use wharf_content::{
     Blob, ByteStream, Descriptor, Error, Hasher, Manifest, MediaType, OpenBlob, Sink, Source as _,
 };
@@ -28,6 +28,7 @@ const CASES: &[(&str, u64)] = &[
     ("an archive is written to a stream", 512),
     ("an archive is written to a file", 192),
     ("a blob of unknown digest is written to an archive", 192),
+    ("a layer is decompressed for Docker's old form", 192),
     ("a directory is written", 192),
     ("a blob of unknown digest is written to a directory", 192),
     ("an archive is read", 512),
@@ -102,6 +103,12 @@ async fn run(case: &str, layer: &Layer, scratch: &TempDir) {
             writer.push_manifest(&layer.manifest, None).await.unwrap();
             writer.finish().await.unwrap();
         }
+        "a layer is decompressed for Docker's old form" => {
+            let options = WriterOptions::default().with_form(WriterForm::DockerLegacy);
+            let writer = Writer::create_with(&path, options).await.unwrap();
+            layer.push_compressed(&writer).await;
+            writer.finish().await.unwrap();
+        }
         "a directory is written" => {
             let writer = Dir::create(&path).await.unwrap();
             layer.push(&writer).await;
@@ -172,6 +179,15 @@ struct Layer {
     manifest: Manifest,
 }
 
+/// The manifest of an image with one layer.
+fn image(config: &Descriptor, layer: &Descriptor) -> Manifest {
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST.as_str(),
+        "config": config, "layers": [layer],
+    });
+    Manifest::parse(manifest.to_string().into(), None).unwrap()
+}
+
 impl Layer {
     fn of(size: u64) -> Self {
         let mut hasher = Hasher::new(Algorithm::Sha256).unwrap();
@@ -185,11 +201,7 @@ impl Layer {
         let config_bytes = Bytes::from(config.to_string());
         let config = Descriptor::of(MediaType::OCI_CONFIG, &config_bytes);
         let descriptor = Descriptor::new(MediaType::OCI_LAYER, digest, size).unwrap();
-        let manifest = serde_json::json!({
-            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST.as_str(),
-            "config": config, "layers": [descriptor],
-        });
-        let manifest = Manifest::parse(manifest.to_string().into(), None).unwrap();
+        let manifest = image(&config, &descriptor);
         Self {
             descriptor,
             config,
@@ -205,6 +217,21 @@ impl Layer {
         let blob = Blob::new(self.descriptor.clone(), Arc::new(zeros)).unwrap();
         sink.push_blob(blob).await.unwrap();
         sink.push_manifest(&self.manifest, None).await.unwrap();
+    }
+
+    async fn push_compressed(&self, sink: &dyn Sink) {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut zeros = std::io::Read::take(std::io::repeat(0), self.descriptor.size());
+        std::io::copy(&mut zeros, &mut encoder).unwrap();
+        let bytes = encoder.finish().unwrap();
+        let descriptor = Descriptor::of(MediaType::OCI_LAYER_GZIP, &bytes);
+        let config = Blob::from_bytes(self.config.clone(), self.config_bytes.clone()).unwrap();
+        sink.push_blob(config).await.unwrap();
+        let manifest = image(&self.config, &descriptor);
+        sink.push_blob(Blob::from_bytes(descriptor, bytes.into()).unwrap())
+            .await
+            .unwrap();
+        sink.push_manifest(&manifest, None).await.unwrap();
     }
 
     async fn ingest(&self, sink: &dyn Sink) {
