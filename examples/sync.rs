@@ -16,7 +16,7 @@ use std::{
 
 use clap::{ArgAction, Parser, ValueEnum};
 use wharf::{
-    Client, Credential, Error, ErrorKind, Registry,
+    Client, Credential, Error, ErrorKind, Registry, WithCauses,
     reference::Written,
     sync::{self, Action, Destination, Event, Naming, Outcome, Report, SyncSet, TagPattern},
 };
@@ -279,7 +279,11 @@ async fn synchronise(arguments: Arguments) -> Result<(), Error> {
         report.present(),
         report.failed()
     );
-    report.into_result()?;
+    let result = report.into_result();
+    for failure in result.as_ref().err().map_or(&[][..], Error::failures) {
+        common::note(format_args!("error: {}", WithCauses(failure)));
+    }
+    result?;
     common::print(summary)
 }
 

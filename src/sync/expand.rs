@@ -1,6 +1,12 @@
 //! Lists the images of a set.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use wharf_content::{Error, ErrorKind, Name};
 use wharf_reference::{Reference, Repository};
@@ -35,10 +41,11 @@ pub(super) async fn list(
     set: &SyncSet,
     options: &Options,
 ) -> Result<(Vec<Found>, Vec<Failure>), Error> {
+    let count = Arc::new(AtomicUsize::new(0));
     let work = |source: SetSource| {
-        let reader = reader.clone();
+        let (reader, count) = (reader.clone(), Arc::clone(&count));
         async move {
-            let listed = one(&reader, &source).await;
+            let listed = one(&reader, &source, &count).await;
             listed.map_err(|error| Failure::new(source.to_string(), error))
         }
     };
@@ -52,19 +59,23 @@ pub(super) async fn list(
             Err(failure) if keep_going => failures.push(failure),
             Err(failure) => return Err(failure.into_error()),
         }
-        if images.len() > MAX_IMAGES {
-            let message = format!("the set has more than {MAX_IMAGES} images");
-            return Err(Error::new(ErrorKind::TooLarge, message));
-        }
+    }
+    if images.len() > MAX_IMAGES {
+        return Err(too_many());
     }
     images.retain(|found| options.admits(&found.from.to_string()));
     Ok((images, failures))
 }
 
-async fn one(reader: &Reader, source: &SetSource) -> Result<Vec<Found>, Error> {
+fn too_many() -> Error {
+    let message = format!("the set has more than {MAX_IMAGES} images");
+    Error::new(ErrorKind::TooLarge, message)
+}
+
+async fn one(reader: &Reader, source: &SetSource, count: &AtomicUsize) -> Result<Vec<Found>, Error> {
     match source {
         SetSource::Image(reference) => Ok(vec![in_registry(reference.clone())]),
-        SetSource::Repository { repository, tags } => tagged(reader, repository, tags).await,
+        SetSource::Repository { repository, tags } => tagged(reader, repository, tags, count).await,
         SetSource::Directory(path) => directories(path.clone()).await,
         SetSource::Layout(path) => named_in_layout(path).await,
         SetSource::Archive { path, form } => named_in_archive(path, *form).await,
@@ -78,11 +89,20 @@ fn in_registry(reference: Reference) -> Found {
     }
 }
 
-async fn tagged(reader: &Reader, repository: &Repository, wanted: &TagFilter) -> Result<Vec<Found>, Error> {
+/// The tags of a repository; `count` has those of the whole set.
+async fn tagged(
+    reader: &Reader,
+    repository: &Repository,
+    wanted: &TagFilter,
+    count: &AtomicUsize,
+) -> Result<Vec<Found>, Error> {
     let mut tags = reader.registries.remote(repository).tags();
     let mut found = Vec::new();
     while let Some(tag) = tags.next().await? {
         if wanted.selects(&tag) {
+            if count.fetch_add(1, Ordering::Relaxed) >= MAX_IMAGES {
+                return Err(too_many());
+            }
             found.push(in_registry(Reference::new(repository).with_tag(&tag)));
         }
     }

@@ -32,6 +32,40 @@ async fn a_list_of_tags_that_never_ends_is_an_error_and_nothing_is_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_set_with_too_many_images_is_refused() {
+    let world = World::new().await;
+    world.fill("app", &["1"]).await;
+    let tags: Vec<String> = (0..60_000).map(|number| format!("v{number}")).collect();
+    let page = serde_json::json!({ "name": "app", "tags": tags }).to_string();
+    world
+        .source
+        .inject(Fault::status(200).with_body(page).on(RouteKind::Tags));
+    // Two lists, each of which would be small enough.
+    let set = world.set("app").and(world.set("other"));
+    let before = world.mirror.requests().len();
+    for keep_going in [false, true] {
+        let options = Options::default().with_keep_going(keep_going);
+        let set = set.clone();
+        let planned = plan(
+            &world.client,
+            &set,
+            world.to("x"),
+            options.with_denied(vec!["v".parse().unwrap()]),
+        )
+        .await;
+        let failed = match planned {
+            Ok(plan) => plan
+                .failures()
+                .iter()
+                .any(|failure| failure.error.kind() == ErrorKind::TooLarge),
+            Err(error) => error.kind() == ErrorKind::TooLarge,
+        };
+        assert!(failed);
+    }
+    assert_eq!(world.mirror.requests().len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tag_that_vanishes_after_the_plan_fails_alone() {
     let world = World::new().await;
     world.fill("app", &["1", "2", "3"]).await;

@@ -71,6 +71,24 @@ async fn skopeos_flags_have_their_meaning() {
     );
     sync(&[&format!("{host}/src/absent"), "out"]).fails(3, &["absent"]);
     sync(&[&format!("{host}/src/App"), "out"]).fails(1, &["invalid reference"]);
+
+    sandbox.write(
+        "set.yaml",
+        format!(
+            "{host}:\n  tls-verify: false\n  images:\n    src/app: ['0', '1', '3']\n    src/absent: []\n"
+        ),
+    );
+    let yaml = ["--src=yaml", "--dest=oci", "--keep-going", "set.yaml", "kept"];
+    let kept = run(&sandbox, "sync", &yaml);
+    assert!(sandbox.path("kept/index.json").exists());
+    for part in [
+        "src/app:0 was not copied",
+        "src/app:3 was not copied",
+        "src/absent was not copied",
+    ] {
+        assert!(kept.stderr.contains(part), "{}", kept.stderr);
+    }
+    kept.fails(3, &["3 failures while 3 images were copied"]);
     sync(&["--prune", &source, "out"]).fails(1, &["is not pruned"]);
     run(&sandbox, "sync", &["--src", "ostree", "--dest", "dir", "a", "b"]).fails(2, &["ostree"]);
     run(&sandbox, "sync", &["a", "b"]).fails(2, &["--src"]);
