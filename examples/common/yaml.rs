@@ -189,8 +189,12 @@ impl<'de> Deserializer<'de> for Node {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match &self.value {
             Value::Scalar { text, is_plain: true } => match text.as_str() {
-                "true" | "True" | "TRUE" => visitor.visit_bool(true),
-                "false" | "False" | "FALSE" => visitor.visit_bool(false),
+                "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+                    visitor.visit_bool(true)
+                }
+                "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+                    visitor.visit_bool(false)
+                }
                 _ => Err(Problem::at("expected true or false", self.position)),
             },
             _ => Err(Problem::at("expected true or false", self.position)),

@@ -142,6 +142,34 @@ async fn images_are_named_by_the_last_component_the_whole_name_or_a_function() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_by_digest_is_copied_without_a_tag() {
+    let (world, sandbox) = (world().await, Sandbox::new());
+    let digest = image("tool:1").digest().clone();
+    let text = serde_json::json!({ world.source.registry().to_string(): { "images": { "tool": [digest.to_string()] } } });
+    let set: SyncSet = serde_json::from_value(text).unwrap();
+    for (copied, present) in [(1, 0), (0, 1)] {
+        let report = world.client.sync(&set, world.to("x")).await.unwrap();
+        assert_eq!((report.copied(), report.present()), (copied, present));
+    }
+    let pinned = format!("{}/x/tool@{digest}", world.mirror.registry());
+    assert_eq!(world.client.manifest(pinned).await.unwrap().digest(), &digest);
+    world
+        .client
+        .sync(&set, Destination::Directory(sandbox.path("out")))
+        .await
+        .unwrap();
+    assert!(sandbox.path(format!("out/tool@{digest}/manifest.json")).exists());
+    // A digest and a suffix name no image in a registry.
+    let suffixed = Options::default().with_suffix("-x");
+    let error = world
+        .client
+        .sync_with(&set, world.to("x"), suffixed)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_images_of_one_name_are_a_conflict_and_one_image_twice_is_none() {
     let world = world().await;
     world.fill("other/app", &["1"]).await;

@@ -117,14 +117,14 @@ async fn a_document_is_read_as_go_reads_it_and_mistakes_have_a_position() {
         )
     };
     let text = format!(
-        "# the set\n{host}:\n  tls-verify: false\n  images:\n    app: [1.10, \"1.1\", true, 0x1]\n  credentials:\n    \
+        "# the set\n{host}:\n  tls-verify: no\n  images:\n    app: [1.10, \"1.1\", true, 0x1]\n  credentials:\n    \
          username: ada\n    password: 12345\n"
     );
     let planned = sync(&text).ok();
     assert!(planned.contains("4 would be copied"), "{planned}");
     for (document, part) in [
         (
-            format!("{host}:\n  tls-verify: no\n"),
+            format!("{host}:\n  tls-verify: never\n"),
             "set.yaml: line 2, column 15: expected true or false",
         ),
         (
