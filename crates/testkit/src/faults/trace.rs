@@ -202,8 +202,10 @@ fn points_beside(
     points
 }
 
-/// The paths on a line of an account: those of descriptors, and the absolute ones among the arguments.
+/// The paths among the arguments of a call: those of descriptors, and the absolute ones. That of the result is none
+/// by which strace picks calls.
 fn paths(line: &str) -> impl Iterator<Item = &str> {
+    let line = line.rsplit_once(" = ").map_or(line, |(arguments, _)| arguments);
     let of_descriptors = line.split('<').skip(1).filter_map(|part| part.split_once('>'));
     let named = line.split('"').skip(1).step_by(2);
     let of_descriptors = of_descriptors.map(|(path, _)| path);
