@@ -159,7 +159,7 @@ async fn malformed_text_is_refused_before_anything_is_contacted() {
         client.push(&image, image.digest(), bad).await.unwrap_err(),
         client.copy(format!("docker://{bad}"), "oci:x").await.unwrap_err(),
         client.copy("oci:x", "docker://app@sha256:0").await.unwrap_err(),
-        client.copy("ostree:x", "oci:x").await.unwrap_err(),
+        client.copy("oci-archive:", "oci:x").await.unwrap_err(),
         client.inspect(bad).await.unwrap_err(),
     ];
     for error in failures {

@@ -20,7 +20,7 @@ enum Delivery {
     Pieces,
     /// The first answer for each blob breaks off.
     Cut,
-    /// The same, by a reset.
+    /// A connection that ends by a reset.
     Reset,
     /// The first blobs come when the last one is there, where several are asked for at a time.
     LastFirst,

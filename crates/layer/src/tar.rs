@@ -19,6 +19,7 @@ mod reader;
 mod time;
 mod writer;
 
+#[cfg(all(feature = "apply", target_os = "linux"))]
 pub(crate) use problem::shown;
 
 pub use event::{Event, Summary};

@@ -14,7 +14,7 @@ use wharf_reference::Digest;
 pub struct SavedImage {
     /// The source, the transport and the options: `oci-to-dir-v2s2`.
     pub name: String,
-    /// What was written; `None` if the program refused it.
+    /// The result; `None` if the program refused to write it.
     pub content: Option<SavedContent>,
 }
 

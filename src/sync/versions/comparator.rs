@@ -13,9 +13,9 @@ pub(super) enum Operator {
     GreaterOrEqual,
     Less,
     LessOrEqual,
-    /// The same major and minor version.
+    /// Equal major and minor versions.
     Tilde,
-    /// The same leftmost number that is not zero.
+    /// An equal leftmost number that is not zero.
     Caret,
 }
 

@@ -13,7 +13,7 @@ use wharf_testkit::{
 
 use super::hostile::{MANIFEST, Pen, REGISTRY, Scene, hex, served, told};
 
-/// What a registry has in the place of attachments, and how it answers when they are written.
+/// The content that a registry has in the place of attachments, and its answer when they are written.
 #[tokio::test(flavor = "multi_thread")]
 async fn attachments_that_cannot_be_added_to_are_left_and_the_image_stays() {
     let image = Image::small("one");

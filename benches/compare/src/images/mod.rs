@@ -106,7 +106,7 @@ const WORKS: [Work; 6] = [
     },
 ];
 
-/// What one program took.
+/// The time and memory that one program took.
 struct Series {
     tool: Tool,
     runs: Vec<Measured>,

@@ -56,7 +56,7 @@ enum How {
     Ingested,
     /// The first connection breaks in the middle of each.
     Cut,
-    /// What fails is done once more, with the same writer.
+    /// A step that fails is done once more, with the same writer.
     Again,
 }
 

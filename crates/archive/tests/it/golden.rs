@@ -178,7 +178,7 @@ async fn what_is_copied_unchanged_is_written_as_skopeo_writes_it() {
     }
 }
 
-/// What an entry of index.json has in common. Skopeo leaves out the type of an artifact and the platform.
+/// The parts of an entry of index.json that all programs write. Skopeo leaves out the type of an artifact and the platform.
 fn entry(descriptor: &Descriptor) -> (Digest, MediaType, u64, Option<String>) {
     let name = descriptor
         .annotations()

@@ -23,7 +23,7 @@ const CASE: &str = "WHARF_TEST_MEMORY";
 const LIMIT_MIB: u64 = 64;
 const MIB: u64 = 1 << 20;
 
-/// What each process does with a layer of so many MiB.
+/// The work of each process, with a layer of so many MiB.
 const CASES: &[(&str, u64)] = &[
     ("an archive is written to a stream", 512),
     ("an archive is written to a file", 192),

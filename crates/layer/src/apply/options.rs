@@ -130,9 +130,9 @@ impl IdRange {
 pub(super) enum Owner {
     /// This user and group.
     Set(u32, u32),
-    /// That of the process.
+    /// The owner of the process.
     Current,
-    /// That of the process; these are recorded.
+    /// The owner of the process; these are recorded.
     Record(u32, u32),
 }
 

@@ -14,7 +14,7 @@ pub(super) enum Name<'a> {
     Root,
     /// An entry of the directory `parent`.
     Entry { parent: &'a [u8], leaf: &'a [u8] },
-    /// What lower layers have as `leaf` in `parent` is hidden.
+    /// Hides the entry `leaf` of `parent` that lower layers have.
     Whiteout { parent: &'a [u8], leaf: &'a [u8] },
     /// All that lower layers have in `parent` is hidden.
     Opaque { parent: &'a [u8] },

@@ -46,7 +46,7 @@ pub trait Scenario: Sync {
     /// Checks a stage on which a worker was stopped that had done so many steps.
     fn verify(&self, stage: &Stage, acknowledged: usize, context: &str);
 
-    /// What the system refuses to the steps in each run, as a file system does that lacks an operation.
+    /// The operations that the system refuses to the steps in each run, as a file system does that lacks them.
     fn refusal(&self, _: &Stage) -> Option<Refusal> {
         None
     }

@@ -53,7 +53,7 @@ enum Node {
 #[derive(Debug, Default)]
 struct Model {
     nodes: BTreeMap<String, Node>,
-    /// What the layer under way has made or stated.
+    /// The paths that the layer under way has made or stated.
     made: BTreeSet<String>,
 }
 
