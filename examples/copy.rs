@@ -14,11 +14,12 @@ use wharf::{Client, Credential, Error, ErrorKind, ImageLocation, Registry};
 /// Copy an image. The last line printed is its digest.
 #[derive(Parser)]
 struct Arguments {
-    /// `docker://REF`, `oci:DIR:NAME`, `oci:DIR:@N`, `oci:DIR@DIGEST`, `dir:DIR`, `oci-archive:FILE:NAME` or
-    /// `docker-archive:FILE:REF`
+    /// `docker://REF`, `oci:DIR:NAME`, `oci:DIR:@N`, `oci:DIR@DIGEST`, `dir:DIR`, `oci-archive:FILE:NAME`,
+    /// `docker-archive:FILE:REF`, `docker-daemon:NAME:TAG` or `docker-daemon:ID`
     #[arg(value_name = "SRC", value_parser = common::location)]
     source: ImageLocation,
-    /// `docker://REF`, `oci:DIR:NAME`, `dir:DIR`, `oci-archive:FILE:NAME` or `docker-archive:FILE:REF`
+    /// `docker://REF`, `oci:DIR:NAME`, `dir:DIR`, `oci-archive:FILE:NAME`, `docker-archive:FILE:REF` or
+    /// `docker-daemon:NAME:TAG`
     #[arg(value_name = "DST", value_parser = common::location)]
     destination: ImageLocation,
     /// Credentials for the source, instead of those in a file
@@ -42,6 +43,8 @@ struct Arguments {
     signatures: common::signatures::Signatures,
     #[command(flatten)]
     connection: common::Connection,
+    #[command(flatten)]
+    daemons: common::daemon::TwoDaemons,
     #[command(flatten)]
     transfer: common::Transfer,
     #[cfg(feature = "trust")]
@@ -92,6 +95,12 @@ impl Arguments {
             }
             Ok::<_, Error>(builder)
         };
+        let is_daemon = |image: &ImageLocation| matches!(image, ImageLocation::Daemon(_));
+        if is_daemon(&self.destination) {
+            let source = self.daemons.apply_source(builder(&[&sides[0]])?)?;
+            let destination = self.daemons.apply_destination(builder(&[])?)?;
+            return Ok((common::build(source)?, destination.build()?));
+        }
         let [source, destination] = &sides;
         let one_registry = source
             .as_ref()
@@ -103,7 +112,7 @@ impl Arguments {
                 builder(&[destination])?.build()?,
             ));
         }
-        let client = common::build(builder(&[source, destination])?)?;
+        let client = common::build(self.daemons.apply_source(builder(&[source, destination])?)?)?;
         Ok((client.clone(), client))
     }
 }

@@ -15,7 +15,8 @@ use wharf::{Error, ErrorKind, ImageLocation, Platform, Selection};
 /// Show what an image is.
 #[derive(Parser)]
 struct Arguments {
-    /// `docker://REF` or `oci:DIR:NAME`
+    /// `docker://REF`, `oci:DIR:NAME`, `dir:DIR`, `oci-archive:FILE:NAME`, `docker-archive:FILE:REF`,
+    /// `docker-daemon:NAME:TAG` or `docker-daemon:ID`
     #[arg(value_name = "IMAGE", value_parser = common::location)]
     image: ImageLocation,
     /// Print the manifest or index, byte for byte; with --config, the config
@@ -28,6 +29,8 @@ struct Arguments {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
     #[command(flatten)]
+    daemon: common::daemon::OneDaemon,
+    #[command(flatten)]
     connection: common::Connection,
 }
 
@@ -37,9 +40,8 @@ fn main() -> ExitCode {
 }
 
 async fn inspect(arguments: Arguments) -> Result<(), Error> {
-    let client = arguments
-        .connection
-        .client(common::registry_of(&arguments.image))?;
+    let registry = common::registry_of(&arguments.image);
+    let client = common::build(arguments.daemon.apply(arguments.connection.builder(registry)?)?)?;
     let platform = arguments.platform.unwrap_or_else(Platform::host);
     let selection = Selection::Platform(platform);
     match (arguments.raw, arguments.config) {

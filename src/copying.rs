@@ -167,7 +167,13 @@ impl Client {
         options: Options,
     ) -> Result<Ends, Error> {
         let (from, to) = (from.into_location()?, to.into_location()?);
-        let opened = self.open(&from).await?;
+        let opened = match (&from, to.directory()) {
+            // The store takes the image as it comes.
+            (ImageLocation::Daemon(image), Some(store)) => {
+                OpenedImage::in_daemon(&self.inner.daemon, image, Some(store.to_owned()))?
+            }
+            _ => self.open(&from).await?,
+        };
         self.ends_of(opened, &from, destination, to, options).await
     }
 
@@ -262,10 +268,12 @@ impl Client {
     }
 }
 
-/// The members of an archive stand in the order of the plan, however long each blob takes.
+/// The members of an archive, which a daemon receives too, stand in the order of the plan, however long each blob takes.
 fn ordered(options: Options, sink: &dyn Sink) -> Options {
     match sink.location() {
-        Location::Archive(_) | Location::DockerArchive(_) => options.with_concurrency(NonZeroUsize::MIN),
+        Location::Archive(_) | Location::DockerArchive(_) | Location::Daemon(_) => {
+            options.with_concurrency(NonZeroUsize::MIN)
+        }
         _ => options,
     }
 }

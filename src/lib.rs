@@ -54,6 +54,8 @@ pub use arguments::{IntoCredentialKey, IntoDigest, IntoImageLocation, IntoRefere
 pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
 pub use copied::Copied;
+#[cfg(feature = "daemon")]
+pub use daemon::{Daemon, DaemonHost, DaemonLoad, DaemonWriter};
 pub use daemon_image::DaemonImage;
 pub use image_location::{ArchiveForm, ImageLocation};
 pub use inspect::{InspectedLayer, Inspection};

@@ -1,6 +1,6 @@
 //! Reads images where they are.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use wharf_content::{
     Blob, Descriptor, Error, ErrorKind, ImageConfig, Manifest, Source, SourceExt as _, Target,
@@ -9,7 +9,11 @@ use wharf_distribution::Remote;
 use wharf_reference::Reference;
 use wharf_store::Layout;
 
-use crate::{Client, ImageLocation, Inspection, IntoDigest, IntoImageLocation, Selection, daemon, files};
+use crate::{
+    Client, DaemonImage, ImageLocation, Inspection, IntoDigest, IntoImageLocation, Selection,
+    daemon::{self, Daemon},
+    files,
+};
 
 impl Client {
     /// The manifest or index that an image's location names, verified against its digest. A registry's image
@@ -376,15 +380,7 @@ impl Client {
                     remote,
                 })
             }
-            ImageLocation::Daemon(image) => {
-                let (source, target) = daemon::open(&self.inner.daemon, image)?;
-                let remote = None;
-                Ok(OpenedImage {
-                    source,
-                    target,
-                    remote,
-                })
-            }
+            ImageLocation::Daemon(image) => OpenedImage::in_daemon(&self.inner.daemon, image, None),
         }
     }
 }
@@ -397,6 +393,21 @@ pub(crate) struct OpenedImage {
 }
 
 impl OpenedImage {
+    /// An image of a daemon, which is read into a store: into this one, or into one that is removed afterwards.
+    pub(crate) fn in_daemon(
+        daemon: &Daemon,
+        image: &DaemonImage,
+        store: Option<PathBuf>,
+    ) -> Result<Self, Error> {
+        let (source, target) = daemon::open(daemon, image, store)?;
+        let remote = None;
+        Ok(Self {
+            source,
+            target,
+            remote,
+        })
+    }
+
     /// The manifest or index that the target names, and the manifest of the image that is selected.
     pub(crate) async fn select(&self, selection: &Selection) -> Result<(Manifest, Manifest), Error> {
         let top = self.source.manifest(&self.target).await?;

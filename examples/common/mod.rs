@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each example uses a part")]
 
 pub(crate) mod changes;
+pub(crate) mod daemon;
 mod network;
 mod progress;
 pub(crate) mod prompt;
@@ -55,11 +56,16 @@ impl Connection {
 
     /// A client for this host with these flags; `--creds` is for this registry alone.
     pub(crate) fn client(self, registry: Option<Registry>) -> Result<Client, Error> {
+        build(self.builder(registry)?)
+    }
+
+    /// What makes such a client.
+    pub(crate) fn builder(self, registry: Option<Registry>) -> Result<ClientBuilder, Error> {
         let mut builder = self.host.reader()?;
         if let Some((registry, credential)) = registry.zip(self.creds) {
             builder = builder.with_credential(registry, credential);
         }
-        build(builder)
+        Ok(builder)
     }
 }
 

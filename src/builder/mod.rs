@@ -63,6 +63,7 @@ pub struct ClientBuilder {
     demands: Demands,
     /// If `None`, the host's registries.d says where signatures are kept.
     signature_locations: Option<Arc<dyn SignatureLocations>>,
+    daemon: Daemon,
     /// The first setting that is malformed.
     error: Option<Error>,
 }
@@ -92,6 +93,7 @@ impl ClientBuilder {
             policy: PolicyChoice::Host,
             demands: Demands::default(),
             signature_locations: None,
+            daemon: Daemon::docker(),
             error: None,
         }
     }
@@ -388,7 +390,7 @@ impl ClientBuilder {
                 credentials,
                 names,
                 guard,
-                daemon: Daemon::docker(),
+                daemon: self.daemon,
                 #[cfg(feature = "sync")]
                 resolver,
                 #[cfg(feature = "sync")]

@@ -150,6 +150,20 @@ impl ClientBuilder {
         self.map(|protocol| protocol.with_foreign_urls(foreign_urls))
     }
 
+    /// Sets the daemon that `docker-daemon:` locations are in. Default: [`Daemon::docker`](crate::Daemon::docker).
+    ///
+    /// ```
+    /// use wharf::{Client, Daemon};
+    ///
+    /// let client = Client::builder().with_daemon(Daemon::podman()).build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    #[cfg(feature = "daemon")]
+    pub fn with_daemon(mut self, daemon: crate::Daemon) -> Self {
+        self.daemon = daemon;
+        self
+    }
+
     /// Sets the listener for warnings: each is one [`Event::Warning`](wharf_content::Event::Warning), at the
     /// moment it arises. They are about oddities in the configuration, files of certs.d that are ignored,
     /// files with credentials that others can read, and come from registries. Default: they are logged.

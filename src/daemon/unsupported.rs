@@ -1,4 +1,4 @@
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, path::PathBuf, sync::Arc};
 
 use wharf_content::{Error, ErrorKind, Sink, Source, Target};
 
@@ -20,7 +20,11 @@ impl Daemon {
         Self
     }
 }
-pub(crate) fn open(_: &Daemon, image: &DaemonImage) -> Result<(Arc<dyn Source>, Target), Error> {
+pub(crate) fn open(
+    _: &Daemon,
+    image: &DaemonImage,
+    _: Option<PathBuf>,
+) -> Result<(Arc<dyn Source>, Target), Error> {
     unsupported(image)
 }
 

@@ -142,6 +142,7 @@ fn image_name(named: Named) -> ImageName {
         Named::Reference(reference) => ImageName::Reference(reference),
         Named::Directory(directory) => ImageName::Layout(directory),
         Named::File(transport, path) => ImageName::File { transport, path },
+        Named::Daemon(name) => ImageName::Daemon(name),
         Named::Nothing => ImageName::Unnamed,
     }
 }

@@ -11,7 +11,7 @@ use wharf_config::{ConfigWarning, FileTransport};
 use wharf_content::{Error, ErrorKind, Location, Target};
 use wharf_reference::Reference;
 
-use crate::warnings::Warning;
+use crate::{DaemonImage, warnings::Warning};
 
 #[cfg(feature = "trust")]
 pub(crate) use self::judged::{Admission, Demands, Guard};
@@ -27,6 +27,8 @@ enum Named {
     Directory(PathBuf),
     /// A file or directory of another transport, without symbolic links.
     File(FileTransport, PathBuf),
+    /// An image of a daemon, by its name; `None` if it is read by its ID.
+    Daemon(Option<Reference>),
     /// The default of the policy applies.
     Nothing,
 }
@@ -56,6 +58,13 @@ impl Guard {
             Location::ImageDirectory(path) => Ok(Named::File(FileTransport::Dir, resolved(path)?)),
             Location::Archive(path) => Ok(Named::File(FileTransport::OciArchive, resolved(path)?)),
             Location::DockerArchive(path) => Ok(Named::File(FileTransport::DockerArchive, resolved(path)?)),
+            Location::Daemon(_) => Ok(Named::Daemon(match target {
+                Target::Name(name) => match name.as_str().parse()? {
+                    DaemonImage::Reference(reference) => Some(reference),
+                    DaemonImage::Id(_) => None,
+                },
+                Target::Digest(_) => None,
+            })),
             _ => Ok(Named::Nothing),
         }
     }

@@ -45,6 +45,7 @@ impl Guard {
             Named::Reference(reference) => check(policy.rule_for(&reference), &reference),
             Named::Directory(directory) => check(policy.rule_for_layout(&directory), &directory.display()),
             Named::File(transport, path) => check(policy.rule_for_file(transport, &path), &path.display()),
+            Named::Daemon(name) => check(policy.rule_for_daemon(name.as_ref()), &location),
             Named::Nothing => check(policy.default_rule(), &location),
         }
     }

@@ -427,6 +427,10 @@ fn images_are_changed_with_few_crates_and_none_by_default() {
         ["wharf-image", "wharf-layer", "zlib-rs"]
     );
     assert_eq!(
+        added("--features=daemon"), // those of archives: an HTTP client is there anyway
+        added("--features=archive")
+    );
+    assert_eq!(
         added("--features=zstd"),
         [
             "wharf-image",

@@ -11,6 +11,8 @@ mod caches;
 mod client;
 mod converting;
 mod credential_stores;
+#[cfg(unix)]
+mod daemon;
 mod dependencies;
 mod documents;
 mod files;

@@ -182,6 +182,13 @@ impl Policy {
         self.rule(transport.as_str(), &scopes)
     }
 
+    /// The rule for an image of a daemon, `docker-daemon:`: for its name the rules are as those of
+    /// [`Policy::rule_for`], for an image that is read by its ID only defaults count, as upstream.
+    pub fn rule_for_daemon(&self, name: Option<&Reference>) -> Rule<'_> {
+        let scopes = name.map(crate::scope::of_reference).unwrap_or_default();
+        self.rule("docker-daemon", &scopes)
+    }
+
     /// A warning if the policy has a rule for `docker.io/alpine` while the image to judge is
     /// `docker.io/library/alpine`: that rule is for the repositories below the namespace `alpine` and does
     /// not match the image, which its author may have meant.

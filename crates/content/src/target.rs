@@ -159,6 +159,8 @@ pub enum Location {
     Archive(std::path::PathBuf),
     /// An archive file of this machine that is read as `docker save` writes it.
     DockerArchive(std::path::PathBuf),
+    /// A daemon that keeps images, such as Docker's, by its address.
+    Daemon(String),
     /// The memory of this process.
     Memory,
 }
@@ -171,6 +173,7 @@ impl fmt::Display for Location {
             | Self::ImageDirectory(path)
             | Self::Archive(path)
             | Self::DockerArchive(path) => fmt::Display::fmt(&path.display(), f),
+            Self::Daemon(address) => write!(f, "the daemon at {address}"),
             Self::Memory => f.write_str("memory"),
         }
     }

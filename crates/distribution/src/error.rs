@@ -366,8 +366,10 @@ impl Diagnostic for Error {
     }
 }
 
-/// The kind of a failed HTTP exchange.
-pub(crate) const fn kind_of_http(kind: wharf_http::ErrorKind) -> ErrorKind {
+/// The kind of an error for a failed HTTP exchange, as the errors of a registry have it: for programs that send requests
+/// of their own.
+#[must_use]
+pub const fn kind_of_http(kind: wharf_http::ErrorKind) -> ErrorKind {
     use wharf_http::ErrorKind as Http;
     match kind {
         Http::ConnectTimeout | Http::Timeout => ErrorKind::Timeout,

@@ -95,7 +95,7 @@ pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use certificates::CertificateProvider;
 pub use client::Client;
 pub use counters::Counters;
-pub use error::{Detail, Error, Operation};
+pub use error::{Detail, Error, Operation, kind_of_http};
 pub use explain::{CandidateExplanation, Explanation};
 pub use extensions::Extension;
 pub use remote::Remote;

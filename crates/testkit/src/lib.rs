@@ -25,6 +25,8 @@
 pub mod campaign;
 pub mod corpora;
 #[cfg(unix)]
+mod daemon;
+#[cfg(unix)]
 pub mod faults;
 pub mod hostile;
 mod image;
@@ -36,8 +38,12 @@ mod tls;
 mod token_server;
 mod wire;
 
+#[cfg(unix)]
+pub use daemon::{DaemonAct, DaemonRequest, ScriptedDaemon};
 pub use image::{Image, ImageBuilder, Index, RealImage, noise, write_layout};
-pub use peer::{DockerRegistry, DockerRegistryBuilder, Output, Sandbox, Tool, peers_present, skip};
+pub use peer::{
+    DockerRegistry, DockerRegistryBuilder, Output, PodmanService, Sandbox, Tool, peers_present, skip,
+};
 pub use random::Random;
 pub use saved::{SavedContent, SavedImage, saved_image, saved_images};
 pub use tls::{TestCa, TestCertificate};

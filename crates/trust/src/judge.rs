@@ -71,7 +71,7 @@ impl<'a> Judgement<'a> {
     ) -> Self {
         let intended = match &subject.name {
             ImageName::Reference(reference) => Some(identity::intended(reference)),
-            ImageName::Layout(_) | ImageName::File { .. } | ImageName::Unnamed => None,
+            ImageName::Layout(_) | ImageName::File { .. } | ImageName::Daemon(_) | ImageName::Unnamed => None,
         };
         Self {
             // Of the exact bytes, and by the algorithm that signatures use, whatever the reference is pinned

@@ -240,7 +240,8 @@ impl Details {
         match &self.image {
             Some(ImageName::Reference(reference)) => reference.to_string(),
             Some(ImageName::Layout(path) | ImageName::File { path, .. }) => path.display().to_string(),
-            Some(ImageName::Unnamed) | None => "the image".to_owned(),
+            Some(ImageName::Daemon(Some(name))) => name.to_string(),
+            Some(ImageName::Daemon(None) | ImageName::Unnamed) | None => "the image".to_owned(),
         }
     }
 

@@ -22,6 +22,9 @@ pub enum ImageName {
         /// The file or directory.
         path: PathBuf,
     },
+    /// An image of a daemon, by the name with which it is read, or `None` for its ID. The rules for the transport
+    /// `docker-daemon` are for it. A daemon keeps no signatures.
+    Daemon(Option<Reference>),
     /// An image that no rule but the default of the policy is for, such as one in memory. It has no name that
     /// a signature could be for either.
     Unnamed,

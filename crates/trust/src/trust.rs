@@ -175,6 +175,7 @@ impl Trust {
             ImageName::Reference(reference) => policy.rule_for(&crate::identity::intended(reference)),
             ImageName::Layout(directory) => policy.rule_for_layout(directory),
             ImageName::File { transport, path } => policy.rule_for_file(*transport, path),
+            ImageName::Daemon(name) => policy.rule_for_daemon(name.as_ref()),
             ImageName::Unnamed => policy.default_rule(),
         })
     }

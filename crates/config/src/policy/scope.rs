@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path};
 
+use wharf_reference::Digest;
+
 use crate::scope;
 
 /// The scopes an image of a layout is in, the most specific first.
@@ -42,6 +44,9 @@ pub(super) fn problem(transport: &str, scope: &str) -> Option<&'static str> {
                 Some("a directory's scope has no empty, `.` or `..` components and no slash at its end")
             }
         }
+        "docker-daemon" => Digest::parse(scope)
+            .is_ok_and(|id| id.algorithm().is_supported())
+            .then_some("an image that is read by its ID is in no scope but the empty one"),
         "atomic" => (!is_atomic(scope)).then_some("expected HOST[/NAMESPACE[/STREAM[:TAG]]]"),
         _ => None,
     }

@@ -77,10 +77,18 @@ fn deepest(error: &reqwest::Error) -> Box<dyn error::Error + Send + Sync> {
             .downcast_ref::<io::Error>()
             .and_then(|io| io.get_ref())
             .map(|inner| inner as &(dyn error::Error + 'static));
-        match inner.or_else(|| cause.source()) {
-            Some(next) => cause = next,
-            None => return printable(&cause.to_string(), MAX_TEXT).into(),
+        if let Some(next) = inner.or_else(|| cause.source()) {
+            cause = next;
+            continue;
         }
+        let code = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::raw_os_error);
+        return match code {
+            // The system's own error, so that a caller can tell which it is.
+            Some(code) => io::Error::from_raw_os_error(code).into(),
+            None => printable(&cause.to_string(), MAX_TEXT).into(),
+        };
     }
 }
 

@@ -13,6 +13,7 @@ mod rustls_config;
 use std::{
     collections::HashMap,
     fmt,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -42,6 +43,8 @@ pub struct ReqwestConnector {
     timeouts: Timeouts,
     dns: Option<Arc<dyn DnsResolver>>,
     proxies: ProxySettings,
+    /// The socket of this machine that every connection is made to.
+    socket: Option<PathBuf>,
     /// One configuration per settings: to read the certificates of the system takes milliseconds.
     tls: Mutex<HashMap<Arc<TlsSettings>, rustls::ClientConfig>>,
 }
@@ -73,6 +76,15 @@ impl ReqwestConnector {
     #[must_use]
     pub fn with_dns_resolver(mut self, resolver: impl DnsResolver + 'static) -> Self {
         self.dns = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Sets the socket of this machine to which every connection is made, whatever the host of the URL. No name is
+    /// resolved then, and no proxy is used.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn with_unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.socket = Some(path.into());
         self
     }
 
@@ -123,6 +135,10 @@ impl ReqwestConnector {
                 floor: peer.floor.filter(|_| proxy.is_none()),
                 dns: self.dns.clone(),
             }));
+        #[cfg(unix)]
+        if let Some(path) = &self.socket {
+            builder = builder.unix_socket(path.as_path());
+        }
         if let Some(proxy) = proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(unusable)?);
         }
@@ -132,7 +148,10 @@ impl ReqwestConnector {
 
 impl Connect for ReqwestConnector {
     fn connect(&self, peer: &Peer) -> Result<Arc<dyn HttpService>, Error> {
-        let proxy = self.proxies.proxy_for(&peer.origin);
+        let proxy = self
+            .proxies
+            .proxy_for(&peer.origin)
+            .filter(|_| self.socket.is_none());
         let (client, bulk) = if peer.origin.is_encrypted() {
             let tls = self.tls(&peer.tls)?;
             let bulk = rustls_config::without_http2(tls.clone());

@@ -50,7 +50,7 @@ pub(crate) async fn run(
 /// True for a sink that takes one layer after the other: the members of an archive stand in the order in which they
 /// were written, which must not depend on speed.
 pub(crate) fn in_order(sink: &dyn Sink) -> bool {
-    matches!(sink.location(), Location::Archive(_))
+    matches!(sink.location(), Location::Archive(_) | Location::Daemon(_))
 }
 
 async fn one(

@@ -1,11 +1,13 @@
 //! Real programs to compare with: started on free ports, in folders of their own.
 
 mod docker_registry;
+mod podman_service;
 mod sandbox;
 
 use std::path::PathBuf;
 
 pub use docker_registry::{DockerRegistry, DockerRegistryBuilder};
+pub use podman_service::PodmanService;
 pub use sandbox::{Output, Sandbox, Tool};
 
 /// Set to `1`, a missing peer fails the test instead of skipping it.

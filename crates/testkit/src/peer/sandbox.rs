@@ -1,7 +1,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{self, Command},
+    process::{self, Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -202,16 +202,30 @@ impl Tool {
         running.await.expect("running a program does not panic")
     }
 
+    /// Starts it, with its standard error as a pipe. It runs until it is killed.
+    pub(super) fn spawn_with_log(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(&self.program);
+        self.prepare(&mut command);
+        command
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command.spawn().expect("the program starts")
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new("timeout");
+        command.args(["--kill-after=5", &self.limit.as_secs().to_string(), &self.program]);
+        self.prepare(&mut command);
         command
-            .args(["--kill-after=5", &self.limit.as_secs().to_string(), &self.program])
-            .args(&self.globals);
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        command.args(&self.globals);
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
     }
 }
 
