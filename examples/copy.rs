@@ -8,6 +8,8 @@ mod common;
 
 use std::{path::PathBuf, process::ExitCode};
 
+#[cfg(feature = "trust")]
+use clap::CommandFactory as _;
 use clap::{ArgAction, Parser};
 use wharf::{Client, Credential, Error, ErrorKind, ImageLocation, Registry};
 
@@ -62,6 +64,8 @@ type Side = Option<(Registry, Option<Credential>, Option<bool>)>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    #[cfg(feature = "trust")]
+    arguments.signing.check(Arguments::command());
     common::run(arguments.connection.host.command_timeout(), copy(arguments))
 }
 

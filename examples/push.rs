@@ -8,6 +8,8 @@ mod common;
 
 use std::{path::PathBuf, process::ExitCode};
 
+#[cfg(feature = "trust")]
+use clap::CommandFactory as _;
 use clap::Parser;
 use wharf::{Error, StoreImage, reference::Written, store::Layout};
 
@@ -36,6 +38,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    #[cfg(feature = "trust")]
+    arguments.signing.check(Arguments::command());
     common::run(arguments.connection.host.command_timeout(), push(arguments))
 }
 

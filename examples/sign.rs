@@ -8,7 +8,7 @@ mod common;
 
 use std::process::ExitCode;
 
-use clap::{ArgGroup, Parser};
+use clap::{ArgGroup, CommandFactory as _, Parser};
 use wharf::{Error, reference::Written};
 
 /// Sign an image of a registry; of an index, each of its images, too. The last line printed is its digest.
@@ -26,6 +26,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    arguments.signing.check(Arguments::command());
     common::run(arguments.connection.host.command_timeout(), sign(arguments))
 }
 

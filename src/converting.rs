@@ -128,6 +128,7 @@ impl Ends {
             recipe = recipe.select(platform.clone());
             options = options.with_selection(Selection::All);
         }
+        let source = admission.source(source);
         let mut settings = admission.apply_before_change(wharf_image::Options::default());
         if let Some(limit) = options.max_size() {
             settings = settings.with_max_size(limit);

@@ -307,6 +307,28 @@ fn all_failed(failures: Failures<Error>) -> Error {
         return failures.into_last().unwrap_or_else(nothing);
     }
     let with_causes = |error: &Error| WithCauses(error).to_string().replace('\n', "\n  ");
-    let message = failures.described(with_causes).to_string();
+    let message = match failures.iter().last() {
+        Some((_, refusal)) if refusal.kind() == ErrorKind::Rejected => {
+            rejected(refusal, &failures, with_causes)
+        }
+        _ => failures.described(with_causes).to_string(),
+    };
     Error::all(failures.into_errors(), message)
+}
+
+/// The refusal that ended the search for a short name, as it is, and then where else the name was looked for.
+fn rejected(refusal: &Error, failures: &Failures<Error>, describe: impl Fn(&Error) -> String) -> String {
+    let mut lines = vec![WithCauses(refusal).to_string()];
+    let before = failures.iter().count().saturating_sub(1);
+    for (reference, error) in failures.iter().take(before) {
+        lines.push(format!("tried before it: {reference}: {}", describe(error)));
+    }
+    let not_asked: Vec<String> = failures.not_asked().iter().map(ToString::to_string).collect();
+    if !not_asked.is_empty() {
+        lines.push(format!(
+            "not asked: {} (a refusal ends the search)",
+            not_asked.join(", ")
+        ));
+    }
+    lines.join("\n  ")
 }

@@ -23,7 +23,7 @@ pub(crate) async fn copy(
     options: Options,
     admission: Admission,
 ) -> Result<Copied, Error> {
-    let options = admission.apply(options);
+    let (source, options) = (admission.source(source), admission.apply(options));
     let report = reported(options, |options| wharf_copy::copy(source, sink, target, options)).await?;
     Ok(Copied::new(report, admission))
 }

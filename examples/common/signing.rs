@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use clap::Args;
+use clap::{Args, Command};
 use wharf::{
     Error, ErrorKind, Options, Reference, Secret,
     config::Locations,
@@ -44,6 +44,18 @@ fn identity(text: &str) -> Result<Reference, String> {
 }
 
 impl Signing {
+    /// Ends the program with a usage error if one passphrase is given for two keys.
+    pub(crate) fn check(&self, mut command: Command) {
+        let keys = (&self.sign_by, &self.sign_by_sigstore_private_key);
+        if self.sign_passphrase_file.is_some() && matches!(keys, (Some(_), Some(_))) {
+            let message =
+                "--sign-passphrase-file is for one key: use --sign-by or --sign-by-sigstore-private-key";
+            command
+                .error(clap::error::ErrorKind::ArgumentConflict, message)
+                .exit();
+        }
+    }
+
     /// The name that is signed for, if one was given.
     pub(crate) fn identity(&self) -> Option<Reference> {
         self.sign_identity.clone()
@@ -57,11 +69,6 @@ impl Signing {
             .as_ref()
             .map(passphrase_in)
             .transpose()?;
-        if passphrase.is_some() && self.sign_by.is_some() && self.sign_by_sigstore_private_key.is_some() {
-            let message =
-                "--sign-passphrase-file is for one key: use --sign-by or --sign-by-sigstore-private-key";
-            return Err(Error::new(ErrorKind::Invalid, message));
-        }
         if let Some(key) = &self.sign_by {
             let mut program = GpgProgram::new(Locations::from_env().helper_environment());
             if let Some(home) = &self.gpg_home {

@@ -13,7 +13,7 @@ use wharf_content::{Error, ErrorKind, Gate, Manifest, Rejection, Role, Source, T
 use wharf_copy::Options;
 use wharf_trust::{ImageName, OpenPgp, Subject, Trust, Verdict};
 
-use super::Named;
+use super::{Named, read_once::ReadOnce};
 use crate::{
     concurrency::{LockExt as _, blocking},
     warnings::Warnings,
@@ -81,10 +81,11 @@ impl Guard {
         if wanted.is_nothing() {
             return Ok(Admission(None));
         }
+        source.expect_signatures(wanted);
         Ok(Admission(Some(Arc::new(TrustGate {
             trust: trust.clone(),
             name,
-            source: Arc::clone(source),
+            source: Arc::new(ReadOnce::new(Arc::clone(source))),
             verdicts: Mutex::default(),
         }))))
     }
@@ -122,7 +123,7 @@ impl Guard {
             return Err(Error::new(ErrorKind::Invalid, message));
         };
         let name = self.image(source, target)?;
-        trust.wanted(name.clone()).map_err(refused)?;
+        source.expect_signatures(trust.wanted(name.clone()).map_err(refused)?);
         let (top, chosen) = read.await?;
         let mut subject = Subject::new(&chosen, name);
         if top.digest() != chosen.digest() {
@@ -161,6 +162,14 @@ impl Admission {
         self.0.is_some()
     }
 
+    /// The source to copy from, whose signatures are not read again after the gate has read them.
+    pub(crate) fn source(&self, source: Arc<dyn Source>) -> Arc<dyn Source> {
+        match &self.0 {
+            Some(gate) => Arc::clone(&gate.source) as Arc<dyn Source>,
+            None => source,
+        }
+    }
+
     /// Adds the gate to the options of the copy.
     pub(crate) fn apply(&self, options: Options) -> Options {
         match &self.0 {
@@ -188,7 +197,7 @@ impl Admission {
 struct TrustGate {
     trust: Trust,
     name: ImageName,
-    source: Arc<dyn Source>,
+    source: Arc<ReadOnce>,
     verdicts: Mutex<Vec<Verdict>>,
 }
 

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "trust")]
 mod judged;
+#[cfg(feature = "trust")]
+mod read_once;
 #[cfg(not(feature = "trust"))]
 mod unjudged;
 

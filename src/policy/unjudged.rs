@@ -85,6 +85,11 @@ impl Admission {
         false
     }
 
+    #[expect(clippy::unused_self, reason = "the interface is that of builds with trust")]
+    pub(crate) fn source(&self, source: Arc<dyn Source>) -> Arc<dyn Source> {
+        source
+    }
+
     pub(crate) const fn apply(&self, options: Options) -> Options {
         options
     }

@@ -290,7 +290,7 @@ async fn keys_that_cannot_be_used_are_told_of() {
     refused.fails(1, &["PUBLIC KEY"]);
     sign(&private, &passphrase, &["--sign-by", "x"])
         .await
-        .fails(1, &["--sign-passphrase-file is for one key"]);
+        .fails(2, &["--sign-passphrase-file is for one key"]);
     let bare = ["--sign-by-sigstore-private-key", &private, &name];
     scene
         .run("sign", &bare)

@@ -62,6 +62,12 @@ pub trait Source: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Announces that signatures of these kinds will be read of the manifests that are read from now on. A source may ask
+    /// beside the manifest what it has to know for them.
+    fn expect_signatures(&self, wanted: Wanted) {
+        let _ = wanted;
+    }
+
     /// Reads the signatures of the manifest with this digest, which is a sha256 digest, of the kinds that are wanted. They
     /// are untrusted. Empty if the source has none, or keeps no signatures; a source that cannot tell fails.
     async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
@@ -80,6 +86,13 @@ pub trait Source: Send + Sync {
     /// looks for them in a default location alone, such as a setting of the host, for a message to the user.
     fn unread_signatures(&self, manifest: &Digest, wanted: Wanted) -> Option<String> {
         let _ = (manifest, wanted);
+        None
+    }
+
+    /// The location that served the manifest with this sha256 digest, if it is another one than that of the source, such
+    /// as a mirror, for a message to the user.
+    fn served_by(&self, manifest: &Digest) -> Option<Location> {
+        let _ = manifest;
         None
     }
 
@@ -113,6 +126,10 @@ impl<S: Source + ?Sized> Source for Arc<S> {
         (**self).referrers(subject).await
     }
 
+    fn expect_signatures(&self, wanted: Wanted) {
+        (**self).expect_signatures(wanted);
+    }
+
     async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
         (**self).signatures(manifest, wanted).await
     }
@@ -123,6 +140,10 @@ impl<S: Source + ?Sized> Source for Arc<S> {
 
     fn unread_signatures(&self, manifest: &Digest, wanted: Wanted) -> Option<String> {
         (**self).unread_signatures(manifest, wanted)
+    }
+
+    fn served_by(&self, manifest: &Digest) -> Option<Location> {
+        (**self).served_by(manifest)
     }
 
     fn location(&self) -> Location {

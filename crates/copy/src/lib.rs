@@ -95,7 +95,7 @@ pub use wharf_content::{
 
 use std::sync::Arc;
 
-use wharf_content::{Error, Sink, Source, Target};
+use wharf_content::{Error, Sink, Source, Target, Wanted};
 
 /// Copies the image or index that `target` means in `source` to `sink`: makes a [`Plan`] and executes it.
 ///
@@ -129,6 +129,9 @@ pub async fn copy(
     target: &Target,
     options: Options,
 ) -> Result<Report, Error> {
+    if options.signatures.carry != Signatures::Leave {
+        source.expect_signatures(Wanted::EVERYTHING);
+    }
     prepare::walk(source, sink, target, options)
         .await?
         .execute()

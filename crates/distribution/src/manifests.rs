@@ -35,7 +35,7 @@ impl Remote {
     pub async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
         let intent = intent_of(target);
         self.first_of(intent, Operation::PullManifest, |endpoint| async move {
-            let manifest = self.manifest_at(endpoint.clone(), target).await?;
+            let manifest = self.manifest_and_offer(&endpoint, target).await?;
             self.served().record(target, &manifest, endpoint);
             Ok(manifest)
         })

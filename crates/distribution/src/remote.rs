@@ -279,6 +279,10 @@ impl Source for Remote {
         Ok(Self::referrers(self, subject, None).await?)
     }
 
+    fn expect_signatures(&self, wanted: Wanted) {
+        self.served().expect(wanted);
+    }
+
     async fn signatures(
         &self,
         manifest: &Digest,
@@ -297,6 +301,11 @@ impl Source for Remote {
 
     fn unread_signatures(&self, manifest: &Digest, wanted: Wanted) -> Option<String> {
         Self::unread_signatures(self, manifest, wanted)
+    }
+
+    fn served_by(&self, manifest: &Digest) -> Option<Location> {
+        let served_by = self.served().endpoint(manifest)?.repository?;
+        (served_by != *self.repository()).then_some(Location::Repository(served_by))
     }
 
     fn location(&self) -> Location {

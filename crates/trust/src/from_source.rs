@@ -71,7 +71,7 @@ impl Trust {
     /// for all of them at once, and for nothing if no signature is demanded or none can be enough. An image
     /// that is not accepted costs at most three further questions ([`Source::count_signatures`]), whose answers
     /// are in the text of the [`Refusal`]: whether the index that lists the image is signed, and how many
-    /// bundles there are. If they fail, the text does without.
+    /// bundles there are; for an image of no index of which simple signatures are missing, how many attachments. If they fail, the text does without.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Trust {
         match self.judge_elsewhere(subject, signatures).await {
             Ok(verdict) => Ok(verdict),
             Err(refusal) => {
-                let explained = explained(refusal, subject, &digest, source).await;
+                let explained = explained(refusal, subject, &digest, wanted, source).await;
                 Err(Rejection::because(explained))
             }
         }
@@ -125,6 +125,7 @@ async fn explained(
     refusal: Refusal,
     subject: &Subject<'_>,
     manifest: &Digest,
+    read: Wanted,
     source: &dyn Source,
 ) -> Refusal {
     let is_missing = refusal.kind() == RefusalKind::NoSignature;
@@ -138,6 +139,8 @@ async fn explained(
     // Signatures are looked for by sha256 digests alone.
     let is_known = |index: &&Digest| index.algorithm() == Algorithm::Sha256;
     let index = subject.index.as_ref().filter(|_| is_missing).filter(is_known);
+    // They cost one request, in the place of the one for an index: three at most are made for a text.
+    let attachments = Some(manifest).filter(|_| is_missing && index.is_none() && !read.attachments);
     let count = |of: Option<&Digest>, wanted| -> Running<'_, Result<usize, Error>> {
         let of = of.cloned();
         Box::pin(async move {
@@ -147,13 +150,20 @@ async fn explained(
             }
         })
     };
-    let counts = all(vec![count(index, wanted), count(Some(manifest), Wanted::BUNDLES)]).await;
+    let counts = all(vec![
+        count(index, wanted),
+        count(attachments, Wanted::ATTACHMENTS),
+        count(Some(manifest), Wanted::BUNDLES),
+    ])
+    .await;
     let counts = counts.unwrap_or_default();
     let count = |position: usize| counts.get(position).copied().unwrap_or_default();
     let notes = [
         unread.flatten().map(Note::Unread),
         index.filter(|_| count(0) > 0).cloned().map(Note::IndexIsSigned),
-        Some(Note::Bundles(count(1))).filter(|_| count(1) > 0),
+        Some(Note::Attachments(count(1))).filter(|_| count(1) > 0),
+        Some(Note::Bundles(count(2))).filter(|_| count(2) > 0),
+        source.served_by(manifest).map(Note::ServedBy),
     ];
     refusal.with_notes(notes.into_iter().flatten())
 }

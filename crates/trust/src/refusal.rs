@@ -1,7 +1,7 @@
 use std::{error, fmt};
 
 use wharf_config::{Requirement, RuleOrigin, SigstoreSigner};
-use wharf_content::{Error, Signature};
+use wharf_content::{Error, Location, Signature};
 use wharf_reference::Digest;
 
 use crate::{Examined, ImageName, identity, reason::ReasonKind};
@@ -37,8 +37,12 @@ pub(crate) enum Note {
     Unread(String),
     /// The index that lists the image is signed.
     IndexIsSigned(Digest),
+    /// The number of attachments, which the requirement does not look at.
+    Attachments(usize),
     /// The number of bundles.
     Bundles(usize),
+    /// The mirror that served the image.
+    ServedBy(Location),
 }
 
 impl fmt::Display for Note {
@@ -50,6 +54,13 @@ impl fmt::Display for Note {
                 "the index {index} is signed, but of an index each image is judged, by signatures of its own: sign them \
                  too, as `cosign sign --recursive` does"
             ),
+            Self::Attachments(number) => {
+                let (plural, does) = if *number == 1 { ("", "does") } else { ("s", "do") };
+                write!(
+                    f,
+                    "{number} sigstore attachment{plural} of it {does} not count: signedBy looks at simple signatures alone"
+                )
+            }
             Self::Bundles(number) => {
                 let (plural, does) = if *number == 1 { ("", "does") } else { ("s", "do") };
                 write!(
@@ -58,6 +69,10 @@ impl fmt::Display for Note {
                      signedIdentity can be met"
                 )
             }
+            Self::ServedBy(mirror) => write!(
+                f,
+                "the image is from the mirror {mirror}, and its signatures were looked for there"
+            ),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What is asked for, when, and of whom.
 
-use wharf::{ErrorKind, Options, Selection, store::Memory, trust::Refusal};
+use wharf::{ErrorKind, Options, Selection, Signatures, store::Memory, trust::Refusal};
 use wharf_testkit::hostile::{Answer, Match, OriginOptions, Rule};
 
 use super::{
     NONE,
-    host::{Host, Image, REGISTRY},
+    host::{Host, Image, MIRROR, REGISTRY},
     keys::{Cosign, Kit},
 };
 
@@ -202,17 +202,67 @@ async fn a_refusal_ends_the_search_for_a_short_name() {
     host.publish(&format!("{REGISTRY}/tool:1"), &image).await;
     let error = host.pull("tool:1").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
+    let text = error.to_string();
     assert!(
-        error
-            .to_string()
-            .contains(&format!("not asked: {REGISTRY}/tool:1")),
-        "{error}"
+        text.starts_with("Source image rejected: registry.example/tool:1: ")
+            && text.contains(&format!("not asked: {REGISTRY}/tool:1")),
+        "{text}"
     );
     let refusal = Refusal::find(&error).unwrap();
     assert_eq!(
         refusal.rule().and_then(|rule| rule.scope()),
         Some("registry.example")
     );
+}
+
+/// What is carried is what was judged.
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_that_are_judged_and_carried_are_read_once() {
+    let kit = Kit::golden();
+    let host = Host::new().await;
+    host.demand_keys(&kit.keyring);
+    host.publish(&kit.name(), &kit.image).await;
+    host.store
+        .put(kit.path, &kit.image.manifest, 1, Answer::ok(kit.good.clone()));
+    for (carried, dropped, signatures) in [
+        (0, 0, Signatures::Leave),
+        (1, 0, Signatures::Carry),
+        (1, 0, Signatures::CarryWhatFits),
+    ] {
+        let before = host.store.origin.lines().len();
+        let options = Options::default().with_signatures(signatures);
+        let pulled = host
+            .client()
+            .pull_with(&kit.name(), &Memory::new(), options)
+            .await;
+        let counts = pulled.unwrap().report().signatures();
+        assert_eq!(
+            (counts.carried, counts.dropped),
+            (carried, dropped),
+            "{signatures:?}"
+        );
+        // The first, and that there is no second.
+        assert_eq!(host.store.origin.lines().len() - before, 2, "{signatures:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_names_the_mirror_that_gave_the_image() {
+    let kit = Kit::golden();
+    for through_mirror in [false, true] {
+        let host = Host::new().await;
+        host.demand_keys(&kit.keyring);
+        let served_by = if through_mirror { MIRROR } else { kit.registry };
+        if through_mirror {
+            host.use_mirror(kit.registry);
+        }
+        host.publish(&format!("{served_by}/{}:{}", kit.path, kit.tag), &kit.image)
+            .await;
+        let text = host.pull(&kit.name()).await.unwrap_err().to_string();
+        let named = format!("the image is from the mirror {MIRROR}/{}", kit.path);
+        assert_eq!(text.contains(&named), through_mirror, "{text}");
+        assert_eq!(text.contains(MIRROR), through_mirror, "{text}");
+    }
 }
 
 /// Two requirements want two signers; which they are does not matter to the other.

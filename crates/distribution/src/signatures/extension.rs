@@ -1,6 +1,10 @@
 //! The signatures extension of `OpenShift`'s registry: simple signatures in the API of the registry itself.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::{
+    future::poll_fn,
+    hash::{BuildHasher as _, RandomState},
+    pin::pin,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -8,7 +12,7 @@ use http::{HeaderValue, Method, header};
 use serde::Deserialize;
 use serde_json::json;
 use wharf_auth::Action;
-use wharf_content::{ErrorKind, MAX_SIGNATURE_SIZE, MAX_SIGNATURES, Signature};
+use wharf_content::{ErrorKind, MAX_SIGNATURE_SIZE, MAX_SIGNATURES, Manifest, Signature, Target};
 use wharf_http::Redacted;
 use wharf_reference::Digest;
 
@@ -48,6 +52,11 @@ impl Client {
     /// Whether the registry offers the extension. It is asked once, without a login: the header is in the answers 200 and
     /// 401 alike. No redirect is followed, as another host cannot speak for the registry.
     pub(super) async fn offers_signatures(&self, endpoint: &Endpoint) -> Result<bool, Error> {
+        self.ask_for_signatures(endpoint, false).await
+    }
+
+    /// As [`Client::offers_signatures`]. With `is_optional` the question is not repeated and has little time.
+    async fn ask_for_signatures(&self, endpoint: &Endpoint, is_optional: bool) -> Result<bool, Error> {
         if let Some(known) = self.host(&endpoint.registry).offers_signatures {
             return Ok(known);
         }
@@ -68,6 +77,7 @@ impl Client {
         )
         .anonymous_at_home()
         .read_whole(MAX_ROOT);
+        let call = if is_optional { call.optional() } else { call };
         let offers = match self.send(endpoint, call).await {
             Ok(answer) => answer.headers.get(OFFER).is_some_and(|value| value == "1"),
             Err(error) if is_decisive(error.status()) => false,
@@ -84,6 +94,30 @@ const fn is_decisive(status: Option<u16>) -> bool {
 }
 
 impl Remote {
+    /// Reads a manifest. If simple signatures will be wanted, the registry is asked at the same time whether it offers
+    /// them, so that they cost no further round trip. An answer that does not come is asked for again with the signatures.
+    pub(crate) async fn manifest_and_offer(
+        &self,
+        endpoint: &Endpoint,
+        target: &Target,
+    ) -> Result<Manifest, Error> {
+        let mut manifest = pin!(self.manifest_at(endpoint.clone(), target));
+        if !self.served().expected().simple {
+            return manifest.await;
+        }
+        let mut offer = pin!(self.client().ask_for_signatures(endpoint, true));
+        let mut is_answered = false;
+        let read = poll_fn(|context| {
+            is_answered = is_answered || offer.as_mut().poll(context).is_ready();
+            manifest.as_mut().poll(context)
+        });
+        let read = read.await?;
+        if !is_answered {
+            offer.await.ok();
+        }
+        Ok(read)
+    }
+
     /// The simple signatures that the registry has in its API.
     pub(super) async fn extension(
         &self,

@@ -3,7 +3,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use wharf_content::{Hasher, Manifest, Target};
+use wharf_content::{Hasher, Manifest, Target, Wanted};
 use wharf_reference::{Algorithm, Digest, Tag};
 
 use crate::{endpoint::Endpoint, sync::LockExt as _};
@@ -22,6 +22,8 @@ struct Inner {
     by_digest: HashMap<Digest, Endpoint>,
     last: Option<Endpoint>,
     tag: Option<Tag>,
+    /// The kinds of signatures that will be read.
+    expected: Wanted,
 }
 
 impl Served {
@@ -49,6 +51,17 @@ impl Served {
         if inner.last.is_some() {
             inner.by_digest.insert(digest.clone(), endpoint.clone());
         }
+    }
+
+    /// Notes that signatures of these kinds will be read.
+    pub(crate) fn expect(&self, wanted: Wanted) {
+        let mut inner = self.inner();
+        inner.expected = inner.expected.or(wanted);
+    }
+
+    /// The kinds of signatures that will be read.
+    pub(super) fn expected(&self) -> Wanted {
+        self.inner().expected
     }
 
     /// The endpoint that served this manifest, or else the last one.

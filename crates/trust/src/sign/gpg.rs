@@ -117,9 +117,11 @@ impl GpgProgram {
     /// The home directory, if one is named. The program's working directory is another, so that a relative path is made
     /// absolute.
     fn home_of(&self, key: &str) -> Result<Option<PathBuf>, Error> {
-        let named = match &self.home {
-            Some(home) => Some(home.clone()),
-            None => self.environment.variable("GNUPGHOME").map(PathBuf::from),
+        let (named, by) = if let Some(home) = &self.home {
+            (Some(home.clone()), "")
+        } else {
+            let named = self.environment.variable("GNUPGHOME").map(PathBuf::from);
+            (named, ", which the variable GNUPGHOME names")
         };
         let Some(named) = named.filter(|named| !named.as_os_str().is_empty()) else {
             return Ok(None);
@@ -128,7 +130,7 @@ impl GpgProgram {
             Ok(home) if home.is_dir() => Ok(Some(home)),
             _ => {
                 let message = format!(
-                    "gpg cannot sign with the key {:?}: there is no home directory {}",
+                    "gpg cannot sign with the key {:?}: there is no home directory {}{by}",
                     crate::bounded(key),
                     named.display().to_string().escape_debug()
                 );

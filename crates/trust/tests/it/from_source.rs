@@ -163,7 +163,11 @@ fn only_what_a_rule_looks_at_is_asked_for() {
             .iter()
             .all(|one| *one == Requirement::InsecureAcceptAnything);
         assert_eq!(accepted, is_free && !requirements.is_empty(), "{requirements:?}");
-        let counts = usize::from(!asked.is_empty()); // bundles
+        let counts = match asked {
+            [] => 0,
+            [Wanted::SIMPLE] => 2, // attachments and bundles
+            _ => 1,
+        };
         assert_eq!(source.asked("count").len(), counts, "{requirements:?}");
     }
     let strict = trust([Requirement::InsecureAcceptAnything]).require_signed();
@@ -250,6 +254,7 @@ struct Explained {
     /// How many signatures the index has, and how many bundles the image has.
     index: Option<Result<usize, ErrorKind>>,
     bundles: Result<usize, ErrorKind>,
+    attachments: Result<usize, ErrorKind>,
     ends: String,
     counted: usize,
 }
@@ -261,8 +266,9 @@ impl Default for Explained {
             unread: None,
             index: None,
             bundles: Ok(0),
+            attachments: Ok(0),
             ends: NONE.to_owned(),
-            counted: 1,
+            counted: 2,
         }
     }
 }
@@ -287,6 +293,7 @@ fn a_refusal_says_what_may_have_been_overlooked() {
             }
         )
     };
+    let attachments = |count| format!("{NONE}; {count} not count: signedBy looks at simple signatures alone");
     let forged = simple(good(&other()));
     for case in [
         Explained::default(),
@@ -320,6 +327,21 @@ fn a_refusal_says_what_may_have_been_overlooked() {
             ..Explained::default()
         },
         Explained {
+            attachments: Ok(1),
+            ends: attachments("1 sigstore attachment of it does"),
+            ..Explained::default()
+        },
+        Explained {
+            attachments: Ok(3),
+            bundles: Err(ErrorKind::Server),
+            ends: attachments("3 sigstore attachments of it do"),
+            ..Explained::default()
+        },
+        Explained {
+            attachments: Err(ErrorKind::Timeout),
+            ..Explained::default()
+        },
+        Explained {
             unread: Some("attachments are not read: FILE"),
             ends: format!("{NONE}; attachments are not read: FILE"),
             ..Explained::default()
@@ -342,6 +364,7 @@ fn a_refusal_says_what_may_have_been_overlooked() {
             unread: Some("they are not read"),
             index: Some(Ok(1)),
             ends: format!("the signing key is not in the keyring (key {})", other().name()),
+            counted: 1,
             ..Explained::default()
         },
     ] {
@@ -350,10 +373,14 @@ fn a_refusal_says_what_may_have_been_overlooked() {
             unread,
             index: of_index,
             bundles,
+            attachments,
             ends,
             counted,
         } = case;
-        let mut counts = vec![(digest(), Wanted::BUNDLES, bundles)];
+        let mut counts = vec![
+            (digest(), Wanted::BUNDLES, bundles),
+            (digest(), Wanted::ATTACHMENTS, attachments),
+        ];
         counts.extend(of_index.map(|count| (index.to_string(), Wanted::SIMPLE, count)));
         let source = Scripted {
             signatures,

@@ -1,13 +1,16 @@
 //! Signatures in a registry: `OpenShift`'s extension and cosign's attachments.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use wharf_config::{Lookaside, SignatureStore};
-use wharf_content::{ErrorKind, Signature, Wanted};
+use wharf_content::{ErrorKind, Name, Signature, Source, Target, Wanted};
 use wharf_distribution::{ClientBuilder, Remote};
 use wharf_http::RetryPolicy;
 use wharf_reference::Digest;
 use wharf_testkit::{
-    hostile::{Answer, Match, Rule},
+    hostile::{Answer, Match, Rule, Step},
     sha256,
 };
 
@@ -100,6 +103,67 @@ async fn a_registry_that_offers_signatures_is_asked_instead_of_the_store() {
             "{lines:?}"
         );
         assert_eq!(lines.len(), if offers { 3 } else { 1 }, "{lines:?}");
+    }
+}
+
+/// Each of the two requests is answered when the other has come. Where no simple signature is wanted, nothing is asked.
+#[tokio::test]
+async fn t61_the_offer_is_asked_for_beside_the_manifest() {
+    let manifest =
+        br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+    let answers = || {
+        let manifest = Answer::ok(manifest.to_vec()).header("Content-Type", INDEX);
+        (manifest, Answer::new(401).header(OFFER, "1"))
+    };
+    let target = Target::from(Name::parse("1").unwrap());
+    let [asked, root] = [(); 2].map(|()| Arc::new(Notify::new()));
+    let scene = Scene::new().await;
+    let (answer, offer) = answers();
+    let beside = |tell: &Arc<Notify>, wait: &Arc<Notify>, answer: Answer| {
+        let mut steps = vec![Step::Tell(Arc::clone(tell)), Step::Wait(Arc::clone(wait))];
+        steps.extend(answer.steps());
+        steps
+    };
+    let is_root = || Match::when(|request| request.path() == "/v2/");
+    scene
+        .registry
+        .on(Match::get("/manifests/"), beside(&asked, &root, answer));
+    scene.registry.on(is_root(), beside(&root, &asked, offer));
+    scene.registry.on(
+        Match::get("/extensions/"),
+        Answer::json(&json!({ "signatures": [] })),
+    );
+    let remote_of = |scene: &Scene| remote(scene, scene.builder(), SignatureStore::default());
+    let remote = remote_of(&scene);
+    Source::expect_signatures(&remote, Wanted::SIMPLE);
+    let read = remote.manifest(&target).await.unwrap();
+    remote.signatures(read.digest(), Wanted::SIMPLE).await.unwrap();
+    let lines = scene.registry.lines();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for (expected, root, asked) in [
+        (None, Answer::new(200), 0),
+        (Some(Wanted::NOTHING), Answer::new(200), 0),
+        (Some(Wanted::ATTACHMENTS), Answer::new(200), 0),
+        (Some(Wanted::EVERYTHING), Answer::new(200), 1),
+        // Its failure is no failure of the manifest.
+        (Some(Wanted::SIMPLE), Answer::new(500), 1),
+    ] {
+        let scene = Scene::new().await;
+        scene.registry.on(Match::get("/manifests/"), answers().0);
+        scene.registry.on(is_root(), root);
+        let remote = remote_of(&scene);
+        if let Some(kinds) = expected {
+            Source::expect_signatures(&remote, kinds);
+        }
+        for _ in 0..2 {
+            remote.manifest(&target).await.unwrap();
+            if expected == Some(Wanted::SIMPLE) {
+                break;
+            }
+        }
+        let lines = scene.registry.lines();
+        let roots = lines.iter().filter(|line| *line == "GET /v2/").count();
+        assert_eq!(roots, asked, "{expected:?}: {lines:?}");
     }
 }
 

@@ -196,7 +196,7 @@ fn a_relative_home_in_the_environment_is_that_of_this_process() {
     assert!(
         error
             .to_string()
-            .contains("there is no home directory nonexistent"),
+            .contains("there is no home directory nonexistent, which the variable GNUPGHOME names"),
         "{error}"
     );
     // The one that is given counts more.
