@@ -32,16 +32,12 @@ pub(crate) struct Changes {
     /// Fail rather than change a digest
     #[arg(long)]
     preserve_digests: bool,
-    /// The images of an index to copy: `system`, `all`, or platforms with commas between, of which the index stays whole
+    /// The images of an index to copy: `system`, `all`, `index-only`, or platforms with commas between, of which the index stays whole
     #[arg(long, value_name = "WHICH", conflicts_with_all = ["platform", "all"])]
     multi_arch: Option<MultiArch>,
     /// Shorten the index to the platforms that are copied
     #[arg(long, requires = "multi_arch")]
     strip_removed_platforms: bool,
-    #[arg(long, hide = true, value_name = "DIR", value_parser = shared_blob_dir)]
-    src_shared_blob_dir: Option<String>,
-    #[arg(long, hide = true, value_name = "DIR", value_parser = shared_blob_dir)]
-    dest_shared_blob_dir: Option<String>,
 }
 
 /// A format by Skopeo's name.
@@ -69,6 +65,7 @@ fn codec(text: &str) -> Result<Codec, String> {
 enum MultiArch {
     System,
     All,
+    IndexOnly,
     Platforms(Vec<Platform>),
 }
 
@@ -79,7 +76,7 @@ impl std::str::FromStr for MultiArch {
         match text {
             "system" => Ok(Self::System),
             "all" => Ok(Self::All),
-            "index-only" => Err("an index is not copied without its images".to_owned()),
+            "index-only" => Ok(Self::IndexOnly),
             platforms => {
                 let platforms = platforms.split(',').map(|one| one.trim().parse::<Platform>());
                 let platforms = platforms.collect::<Result<_, _>>();
@@ -89,11 +86,12 @@ impl std::str::FromStr for MultiArch {
     }
 }
 
-fn shared_blob_dir(_: &str) -> Result<String, String> {
-    Err("directories of blobs that layouts share are not supported".to_owned())
-}
-
 impl Changes {
+    /// True if no digest may change.
+    pub(crate) const fn preserves(&self) -> bool {
+        self.preserve_digests
+    }
+
     /// The recipe for the flags; `None` if nothing is to be changed.
     pub(crate) fn recipe(&self) -> Result<Option<Recipe>, Error> {
         let mut recipe = Recipe::new().preserve(self.preserve_digests);
@@ -126,6 +124,7 @@ impl Changes {
             None => options,
             Some(MultiArch::System) => options.with_selection(Selection::default()),
             Some(MultiArch::All) => options.with_selection(Selection::All),
+            Some(MultiArch::IndexOnly) => options.with_selection(Selection::IndexOnly),
             Some(MultiArch::Platforms(_)) if self.strip_removed_platforms => {
                 options.with_selection(Selection::All)
             }

@@ -1,22 +1,26 @@
 //! What the examples share: the flags that Podman and Skopeo users know, exit codes and errors in words.
 #![allow(dead_code, reason = "each example uses a part")]
 
+pub(crate) mod archives;
 pub(crate) mod changes;
 pub(crate) mod daemon;
 mod network;
 mod progress;
 pub(crate) mod prompt;
+pub(crate) mod refused;
 mod report;
+pub(crate) mod sides;
 pub(crate) mod signatures;
 #[cfg(feature = "trust")]
 pub(crate) mod signing;
+pub(crate) mod template;
 pub(crate) mod yaml;
 
 use std::{
     ffi::OsStr,
     future::Future,
     io::{self, BufRead, IsTerminal, Write, stderr, stdin, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -88,11 +92,16 @@ pub(crate) struct Host {
     /// Trust policy (policy.json), instead of the host's
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Accept any image, whatever the trust policy says
+    #[arg(long, conflicts_with = "policy")]
+    insecure_policy: bool,
     /// Directory of registries.d files, which say where signatures are, instead of the host's
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "registries.d", value_name = "DIR")]
     registries_d: Option<PathBuf>,
     #[command(flatten)]
     network: network::Network,
+    #[command(flatten)]
+    refused: refused::Global,
     /// Told once, also where a command makes two clients.
     #[arg(skip = progress::warnings())]
     warnings: Arc<WarnOnce>,
@@ -111,22 +120,52 @@ impl Host {
 
     /// What makes a client that reads credentials: a file of them that does not exist is a typo.
     pub(crate) fn reader(&self) -> Result<ClientBuilder, Error> {
-        if let Some(file) = self.authfile.as_ref().filter(|file| !file.exists()) {
-            let message = format!("--authfile: there is no file {}", file.display());
-            return Err(Error::new(ErrorKind::Invalid, message));
-        }
+        must_exist("--authfile", self.authfile.as_deref())?;
         self.builder()
+    }
+
+    /// As [`Host::reader`], with files of one side of a copy, whose flags begin with `--SIDE-`.
+    pub(crate) fn reader_with(
+        &self,
+        side: &str,
+        authfile: Option<&Path>,
+        cert_dir: Option<&Path>,
+    ) -> Result<ClientBuilder, Error> {
+        must_exist(&format!("--{side}-authfile"), authfile)?;
+        if authfile.is_none() {
+            must_exist("--authfile", self.authfile.as_deref())?;
+        }
+        let flag = format!("--{side}-cert-dir");
+        let cert_dir = cert_dir.map(|directory| (&*flag, directory));
+        self.builder_with(
+            authfile.or(self.authfile.as_deref()),
+            cert_dir.or(self.cert_dir()),
+        )
+    }
+
+    fn cert_dir(&self) -> Option<(&str, &Path)> {
+        self.cert_dir
+            .as_deref()
+            .map(|directory| ("--cert-dir", directory))
     }
 
     /// What makes a client for this host with these flags.
     pub(crate) fn builder(&self) -> Result<ClientBuilder, Error> {
+        self.builder_with(self.authfile.as_deref(), self.cert_dir())
+    }
+
+    fn builder_with(
+        &self,
+        authfile: Option<&Path>,
+        cert_dir: Option<(&str, &Path)>,
+    ) -> Result<ClientBuilder, Error> {
         let mut locations = Locations::from_env();
-        if let Some(file) = &self.authfile {
+        if let Some(file) = authfile {
             locations = locations.with_auth_file(file);
         }
-        if let Some(directory) = &self.cert_dir {
+        if let Some((flag, directory)) = cert_dir {
             if !directory.is_dir() {
-                let message = format!("--cert-dir: there is no directory {}", directory.display());
+                let message = format!("{flag}: there is no directory {}", directory.display());
                 return Err(Error::new(ErrorKind::Invalid, message));
             }
             locations = locations.with_cert_dir(directory);
@@ -145,13 +184,27 @@ impl Host {
             locations = locations.with_registries_d(directory);
         }
         let builder = self.network.apply(Client::builder());
-        let builder = builder
+        let mut builder = builder
             .with_locations(locations)
             .with_warnings(Arc::clone(&self.warnings));
+        if self.insecure_policy {
+            builder = builder.dangerous().ignore_policy();
+        }
         Ok(match self.tls_verify {
             Some(verify) => builder.with_tls_verify(verify),
             None => builder,
         })
+    }
+}
+
+/// A file of credentials that does not exist is a typo.
+fn must_exist(flag: &str, file: Option<&Path>) -> Result<(), Error> {
+    match file.filter(|file| !file.exists()) {
+        Some(file) => {
+            let message = format!("{flag}: there is no file {}", file.display());
+            Err(Error::new(ErrorKind::Invalid, message))
+        }
+        None => Ok(()),
     }
 }
 
@@ -227,7 +280,7 @@ pub(crate) struct Transfer {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all")]
     platform: Option<Platform>,
     /// The images for all platforms
-    #[arg(long)]
+    #[arg(short, long)]
     all: bool,
     /// Print nothing but the result
     #[arg(short, long)]
@@ -286,6 +339,25 @@ pub(crate) fn location(text: &str) -> Result<ImageLocation, String> {
     }
     text.parse()
         .map_err(|error: Error| WithCauses(&error).to_string())
+}
+
+/// True if text begins as the location of an image with a transport does.
+pub(crate) fn has_transport(text: &str) -> bool {
+    const TRANSPORTS: [&str; 11] = [
+        "docker",
+        "oci",
+        "dir",
+        "oci-archive",
+        "docker-archive",
+        "docker-daemon",
+        "atomic",
+        "containers-storage",
+        "ostree",
+        "sif",
+        "tarball",
+    ];
+    let transport = text.split_once(':').map(|(transport, _)| transport);
+    transport.is_some_and(|transport| TRANSPORTS.contains(&transport))
 }
 
 /// The registry an image is in, if it is in one.

@@ -181,7 +181,11 @@ fn flags_that_cannot_be_followed_are_refused() {
             &["1 to 9"],
         ),
         (&["--dest-compress-level=3"], 2, &["--dest-compress-format"]),
-        (&["--multi-arch=index-only"], 2, &["index"]),
+        (
+            &["--multi-arch=index-only", "--dest-decompress"],
+            1,
+            &["together with its images"],
+        ),
         (&["--src-shared-blob-dir=x"], 2, &["not supported"]),
     ];
     let sandbox = sandbox();

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod archives;
 mod caches;
 mod client;
 mod converting;
@@ -21,6 +22,7 @@ mod gpg;
 mod interop;
 mod layouts;
 mod logins;
+mod managing;
 mod mistakes;
 mod plaintext;
 mod policy;
@@ -34,6 +36,7 @@ mod signatures;
 mod signed;
 #[cfg(feature = "trust")]
 mod signing;
+mod skopeo_flags;
 mod sync;
 mod trust;
 #[cfg(feature = "trust")]
