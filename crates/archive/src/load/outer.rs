@@ -1,9 +1,8 @@
 //! The compression of an archive as a whole.
 
 use wharf_content::{ByteStream, Error};
-use wharf_layer::Codec;
 
-use crate::decoded::{Decoded, sniff};
+use crate::decoded::{decoded, sniff};
 
 /// The archive in a stream that is compressed or not.
 ///
@@ -12,8 +11,5 @@ use crate::decoded::{Decoded, sniff};
 /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) for a codec that this build does not have.
 pub(super) async fn plain(input: ByteStream) -> Result<ByteStream, Error> {
     let (codec, whole) = sniff(input).await?;
-    if codec == Codec::Plain {
-        return Ok(whole);
-    }
-    Ok(Box::pin(Decoded::new(codec, whole)))
+    decoded(codec, whole)
 }

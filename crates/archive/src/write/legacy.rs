@@ -25,7 +25,7 @@ use super::{
     members::Inner,
 };
 use crate::{
-    decoded::{Decoded, sniff},
+    decoded::{decoded, sniff},
     error::error,
     stream::Hashed,
 };
@@ -220,7 +220,7 @@ pub(super) async fn push_blob(inner: &Arc<Inner>, blob: Blob) -> Result<(), Erro
             ),
         ));
     } else {
-        let tar = Box::pin(Decoded::new(codec, bytes));
+        let tar = decoded(codec, bytes)?;
         inner.ingest(Hashed::new(tar, Algorithm::Sha256)?).await?.0
     };
     inner

@@ -108,7 +108,7 @@ async fn a_registry_that_offers_signatures_is_asked_instead_of_the_store() {
 
 /// Each of the two requests is answered when the other has come. Where no simple signature is wanted, nothing is asked.
 #[tokio::test]
-async fn t61_the_offer_is_asked_for_beside_the_manifest() {
+async fn the_offer_of_signatures_is_asked_for_beside_the_manifest() {
     let manifest =
         br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
     let answers = || {
