@@ -63,7 +63,7 @@ impl Connection {
         build(self.builder(registry)?)
     }
 
-    /// What makes such a client.
+    /// The builder of such a client.
     pub(crate) fn builder(self, registry: Option<Registry>) -> Result<ClientBuilder, Error> {
         let mut builder = self.host.reader()?;
         if let Some((registry, credential)) = registry.zip(self.creds) {

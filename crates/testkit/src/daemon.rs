@@ -12,7 +12,7 @@ use std::{
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// What a daemon does with a request.
+/// The way in which a daemon treats a request.
 #[derive(Debug, Clone)]
 pub enum DaemonAct {
     /// Reads the body to its end.

@@ -215,7 +215,7 @@ async fn a_refusal_ends_the_search_for_a_short_name() {
     );
 }
 
-/// What is carried is what was judged.
+/// The signatures that are carried are those that were judged.
 #[tokio::test(flavor = "multi_thread")]
 async fn signatures_that_are_judged_and_carried_are_read_once() {
     let kit = Kit::golden();
