@@ -49,6 +49,7 @@ impl NewFile {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => {
                 if metadata.len() > 0 && !replace {
+                    clear(&path);
                     return Err(exists(&path));
                 }
             }
@@ -125,6 +126,16 @@ impl NewFile {
         if !self.is_named() {
             let _ = fs::remove_file(&self.temporary);
         }
+    }
+}
+
+/// Removes the second name of an archive whose writer was killed between giving it its name and taking the other away,
+/// as it does on file systems that cannot do both at once.
+fn clear(path: &Path) {
+    let Some(name) = path.file_name() else { return };
+    let temporary = path.with_file_name(sibling(name, "new"));
+    if os::open_regular_itself(&temporary).is_ok_and(|left| !is_locked(&left)) {
+        let _ = fs::remove_file(temporary);
     }
 }
 
