@@ -31,7 +31,7 @@
 //! |---|---|
 //! | `gzip` (default) | [`Decoder`] and [`Encoder`], for plain and gzip |
 //! | `zstd` | [`Decoder`] and [`Encoder`], for plain and zstd; builds a library in C |
-//! | `apply` | [`apply()`](apply()): layers unpacked to a root file system, on Linux |
+//! | `apply` | `apply` and `Root`: layers unpacked to a root file system, on Linux |
 //!
 //! Without the first two, the crate is the module [`tar`], and [`Codec`], which tells how content is compressed.
 #![cfg_attr(docsrs, feature(doc_cfg))]
