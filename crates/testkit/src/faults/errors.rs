@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Random, campaign::in_parallel};
 
-/// What each call can fail with.
+/// The errors that each call can fail with.
 fn errors(call: &str) -> &'static [&'static str] {
     match call {
         "write" | "writev" | "pwrite64" => &["ENOSPC", "EDQUOT", "EIO", "EINTR"],
