@@ -1,0 +1,200 @@
+//! Entries that are made for members of a layer, one kind after the other.
+
+use std::{fs::File, os::fd::OwnedFd};
+
+use rustix::{
+    fs::{self, AtFlags, FileType, Mode, OFlags},
+    io::Errno,
+};
+
+use super::{
+    applied::DroppedPart,
+    applier::Applier,
+    attributes::Attributes,
+    handle::{self, Handle, Identity},
+    options::{Devices, Owner},
+    parent::Parent,
+    problem, remove, whiteout,
+};
+use crate::{
+    Error, ErrorKind,
+    tar::{Kind, Member},
+};
+
+/// An entry that a member asks for.
+pub(super) struct NewEntry<'a> {
+    pub(super) parent: &'a Parent,
+    /// The name in that directory.
+    pub(super) leaf: &'a [u8],
+    pub(super) member: &'a Member,
+    pub(super) owner: Owner,
+}
+
+impl NewEntry<'_> {
+    fn refused(&self, kind: ErrorKind, why: &str) -> Error {
+        problem::refused(kind, self.member.name(), why)
+    }
+}
+
+impl Applier<'_> {
+    /// Makes the entry and sets its attributes. A file is returned open; its attributes are set after its content,
+    /// those of a directory at the end of the layer.
+    pub(super) fn make(&mut self, new: &NewEntry<'_>) -> Result<Option<File>, Error> {
+        match new.member.kind() {
+            Kind::File { .. } => return self.file(new).map(Some),
+            Kind::Directory => self.directory(new)?,
+            Kind::HardLink { target } => self.hard_link(new, target)?,
+            Kind::Symlink { target } => self.symlink(new, target)?,
+            Kind::Fifo => self.node(new, FileType::Fifo, (0, 0))?,
+            Kind::CharacterDevice { major: 0, minor: 0 } => {
+                let why =
+                    "the character device 0:0 hides files in overlay file systems, and is not for layers";
+                return Err(new.refused(ErrorKind::Invalid, why));
+            }
+            Kind::CharacterDevice { major, minor } => {
+                self.device(new, FileType::CharacterDevice, (*major, *minor))?;
+            }
+            Kind::BlockDevice { major, minor } => {
+                self.device(new, FileType::BlockDevice, (*major, *minor))?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn file(&mut self, new: &NewEntry<'_>) -> Result<File, Error> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = self.place(new, |at, leaf| {
+            fs::openat(at, leaf, flags, Mode::RUSR | Mode::WUSR)
+        })?;
+        Ok(file.into())
+    }
+
+    fn directory(&mut self, new: &NewEntry<'_>) -> Result<(), Error> {
+        let attributes = Attributes::of(new.member, new.owner);
+        let (name, at) = (new.member.name(), &new.parent.directory);
+        let found = handle::entry(at, new.leaf)
+            .map_err(|errno| self.failed(new.member, "cannot read what is there", errno))?;
+        let merges = match found.as_ref().map(handle::file_type) {
+            Some(FileType::Directory) => found.map(|stat| Identity::of(&stat)),
+            Some(FileType::Symlink) if self.options.keep_directory_links => {
+                let target = self.resolver.directory(name);
+                target.and_then(fs::fstat).ok().map(|stat| Identity::of(&stat))
+            }
+            _ => None,
+        };
+        if let Some(identity) = merges {
+            self.check_spelling(new)?;
+            self.directories.set(identity, name, attributes, true);
+            return Ok(());
+        }
+        self.place(new, |at, leaf| fs::mkdirat(at, leaf, Mode::RWXU))?;
+        let made = handle::path_of(at, new.leaf).and_then(fs::fstat);
+        let made = made.map_err(|errno| self.failed(new.member, "cannot open it", errno))?;
+        self.directories.set(Identity::of(&made), name, attributes, false);
+        Ok(())
+    }
+
+    fn symlink(&mut self, new: &NewEntry<'_>, target: &[u8]) -> Result<(), Error> {
+        if target.is_empty() {
+            return Err(new.refused(ErrorKind::Corrupt, "it is a symbolic link to nothing"));
+        }
+        self.place(new, |at, leaf| fs::symlinkat(target, at, leaf))?;
+        self.set_by_path(new)
+    }
+
+    fn hard_link(&mut self, new: &NewEntry<'_>, target: &[u8]) -> Result<(), Error> {
+        let refused = |why: &str| Err(new.refused(ErrorKind::Corrupt, why));
+        let (above, target_leaf) = whiteout::split(target);
+        let found = self.resolver.directory(above).and_then(|directory| {
+            let identity = Identity::of(&fs::fstat(&directory)?);
+            let stat = handle::entry(&directory, target_leaf)?;
+            Ok((directory, identity, stat))
+        });
+        let missing = "it is a hard link to a file that neither this layer nor a lower one has";
+        let (directory, identity, stat) = match found {
+            Ok((directory, identity, Some(stat))) => (directory, identity, stat),
+            Ok((_, _, None)) | Err(Errno::NOENT | Errno::NOTDIR) => return refused(missing),
+            Err(errno) => return Err(self.failed(new.member, "cannot open what it links to", errno)),
+        };
+        if handle::file_type(&stat) == FileType::Directory {
+            return refused("it is a hard link to a directory");
+        }
+        if (identity, target_leaf) == (new.parent.identity, new.leaf) {
+            return refused("it is a hard link to itself");
+        }
+        let linked = self.place(new, |at, leaf| {
+            match fs::linkat(&directory, target_leaf, at, leaf, AtFlags::empty()) {
+                // The entry that was removed for the link had the target in it.
+                Err(Errno::NOENT) => Ok(false),
+                other => other.map(|()| true),
+            }
+        })?;
+        if linked { Ok(()) } else { refused(missing) }
+    }
+
+    fn device(&mut self, new: &NewEntry<'_>, kind: FileType, number: (u32, u32)) -> Result<(), Error> {
+        if self.options.devices == Devices::Create {
+            return self.node(new, kind, number);
+        }
+        self.applied
+            .drop_part(new.member.name(), DroppedPart::Device, self.options.strict)?;
+        if self.options.devices == Devices::Placeholder {
+            return self.node(new, FileType::RegularFile, (0, 0));
+        }
+        self.place(new, |at, leaf| match handle::entry(at, leaf)? {
+            Some(_) => Err(Errno::EXIST), // the device would hide it
+            None => Ok(()),
+        })
+    }
+
+    fn node(&mut self, new: &NewEntry<'_>, kind: FileType, number: (u32, u32)) -> Result<(), Error> {
+        let device = fs::makedev(number.0, number.1);
+        self.place(new, |at, leaf| {
+            fs::mknodat(at, leaf, kind, Mode::RUSR | Mode::WUSR, device)
+        })?;
+        self.set_by_path(new)
+    }
+
+    /// Makes an entry, after what is there is removed.
+    fn place<T>(
+        &mut self,
+        new: &NewEntry<'_>,
+        make: impl Fn(&OwnedFd, &[u8]) -> rustix::io::Result<T>,
+    ) -> Result<T, Error> {
+        let directory = &new.parent.directory;
+        let made = match make(directory, new.leaf) {
+            Err(Errno::EXIST) => {
+                self.check_spelling(new)?;
+                self.removed = true;
+                remove::remove(directory, new.leaf, None)
+                    .map_err(|errno| self.failed(new.member, "cannot remove what is there", errno))?;
+                make(directory, new.leaf)
+            }
+            made => made,
+        };
+        made.map_err(|errno| self.failed(new.member, "cannot make it", errno))
+    }
+
+    /// Where the file system does not tell `A` from `a`: what is there must have the name as it is written.
+    fn check_spelling(&self, new: &NewEntry<'_>) -> Result<(), Error> {
+        if !self.root.folds() {
+            return Ok(());
+        }
+        let same = handle::listed(&new.parent.directory, b".")
+            .and_then(handle::names)
+            .and_then(Iterator::collect::<rustix::io::Result<Vec<_>>>);
+        let same = same.map_err(|errno| self.failed(new.member, "cannot read its directory", errno))?;
+        if same.iter().any(|name| name == new.leaf) {
+            return Ok(());
+        }
+        let why =
+            "the file system does not tell it from another name of the image; unpack it to one that does";
+        Err(new.refused(ErrorKind::Conflict, why))
+    }
+
+    fn set_by_path(&mut self, new: &NewEntry<'_>) -> Result<(), Error> {
+        let made = handle::path_of(&new.parent.directory, new.leaf);
+        let made = made.map_err(|errno| self.failed(new.member, "cannot open it", errno))?;
+        self.set_attributes(new.member, new.owner, &Handle::Path(made))
+    }
+}

@@ -1,0 +1,69 @@
+use std::os::fd::OwnedFd;
+
+use rustix::fs;
+
+use super::{
+    applier::Applier, attributes::Attributes, directories::Directories, entries::Entries, handle::Identity,
+    problem, resolve::OnMissing,
+};
+use crate::{Error, ErrorKind, tar::Member};
+
+/// A directory that a member is written to.
+pub(super) struct Parent {
+    name: Vec<u8>,
+    pub(super) directory: OwnedFd,
+    pub(super) identity: Identity,
+}
+
+/// Directories that no layer has, and that a member needs.
+struct Missing<'a> {
+    directories: &'a mut Directories,
+    entries: &'a mut Entries,
+    attributes: Attributes,
+}
+
+impl OnMissing for Missing<'_> {
+    fn before(&mut self, above: &OwnedFd, above_name: &[u8], leaf: &[u8]) -> rustix::io::Result<()> {
+        let stat = fs::fstat(above)?;
+        self.entries.add(Identity::of(&stat), leaf);
+        self.directories.touch(above, &stat, above_name)
+    }
+
+    fn made(&mut self, directory: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
+        let identity = Identity::of(&fs::fstat(directory)?);
+        self.directories
+            .set(identity, name, self.attributes.clone(), false);
+        Ok(())
+    }
+}
+
+impl Applier<'_> {
+    /// The directory that a member is written to. It is made where it is missing.
+    pub(super) fn parent(&mut self, member: &Member, name: &[u8]) -> Result<Parent, Error> {
+        if let Some(parent) = self.parent.take()
+            && parent.name == name
+        {
+            return Ok(parent);
+        }
+        let of_root = self.options.ownership.owner(0, 0);
+        let of_root = of_root.map_err(|why| problem::refused(ErrorKind::Invalid, member.name(), &why))?;
+        let directory = self.resolver.make_directory(
+            name,
+            &mut Missing {
+                directories: &mut self.directories,
+                entries: &mut self.entries,
+                attributes: Attributes::of_missing(of_root),
+            },
+        );
+        let opened = directory.and_then(|directory| {
+            let stat = fs::fstat(&directory)?;
+            self.directories.touch(&directory, &stat, name)?;
+            Ok(Parent {
+                name: name.to_vec(),
+                identity: Identity::of(&stat),
+                directory,
+            })
+        });
+        opened.map_err(|errno| self.failed(member, "cannot open its directory", errno))
+    }
+}
