@@ -8,6 +8,7 @@
 mod common;
 
 use std::{
+    fs::File,
     io::Write as _,
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -115,7 +116,7 @@ impl Arguments {
             From::Docker => SyncSet::of_repository(&self.source)?,
             From::Dir => SyncSet::from_directory(&self.source),
             From::Oci => SyncSet::from_layout(&self.source),
-            From::Yaml => document(Path::new(&self.source))?,
+            From::Yaml => common::yaml::from_file(Path::new(&self.source))?,
         })
     }
 
@@ -211,19 +212,6 @@ impl Arguments {
     }
 }
 
-/// Reads Skopeo's document of registries and images.
-fn document(path: &Path) -> Result<SyncSet, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            _ => ErrorKind::Storage,
-        };
-        Error::new(kind, format!("cannot read {}", path.display())).with_source(error)
-    })?;
-    common::yaml::from_str(&text)
-        .map_err(|problem| Error::new(ErrorKind::Invalid, format!("{}: {problem}", path.display())))
-}
-
 /// Tells the user what happens.
 fn told(event: Event<'_>) {
     match event {
@@ -243,6 +231,8 @@ fn told(event: Event<'_>) {
 async fn synchronise(arguments: Arguments) -> Result<(), Error> {
     let (set, destination) = (arguments.set()?, arguments.destination()?);
     let (reader, writer) = arguments.clients(&destination)?;
+    let digests = arguments.digestfile.as_deref().filter(|_| !arguments.dry_run);
+    let digests = digests.map(Digests::create).transpose()?;
     let plan = sync::plan(&reader, &set, &destination, arguments.options(&writer)).await?;
     for image in plan.images() {
         let would = match &image.action {
@@ -263,9 +253,7 @@ async fn synchronise(arguments: Arguments) -> Result<(), Error> {
     for location in &report.removed {
         arguments.transfer.note(format_args!("{done} {location}"));
     }
-    if let Some(file) = arguments.digestfile.as_ref().filter(|_| !arguments.dry_run) {
-        write_digests(file, &report)?;
-    }
+    let written = digests.map_or(Ok(()), |digests| digests.write(&report));
     let verb = if arguments.dry_run {
         "would be copied"
     } else {
@@ -283,23 +271,48 @@ async fn synchronise(arguments: Arguments) -> Result<(), Error> {
     for failure in result.as_ref().err().map_or(&[][..], Error::failures) {
         common::note(format_args!("error: {}", WithCauses(failure)));
     }
+    if let (Err(_), Err(error)) = (&result, &written) {
+        common::note(format_args!("error: {}", WithCauses(error)));
+    }
     result?;
+    written?;
     common::print(summary)
 }
 
-/// Writes the digests of the images that are at the destination.
-fn write_digests(file: &Path, report: &Report) -> Result<(), Error> {
-    let write = || {
-        let mut output = std::io::BufWriter::new(std::fs::File::create(file)?);
-        for image in &report.images {
-            if let (Some(digest), Outcome::Copied | Outcome::Present) = (&image.digest, &image.outcome) {
-                writeln!(output, "{digest} {}", image.to)?;
+/// The file of the digests of the images that are at the destination.
+struct Digests<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Digests<'a> {
+    /// Creates the file, before anything is copied.
+    fn create(path: &'a Path) -> Result<Self, Error> {
+        match File::create(path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => {
+                let message = format!("nothing was copied: {} cannot be written", path.display());
+                Err(Error::new(ErrorKind::Storage, message).with_source(error))
             }
         }
-        output.flush()
-    };
-    write().map_err(|error| {
-        let message = format!("the images are copied, but {} cannot be written", file.display());
-        Error::new(ErrorKind::Storage, message).with_source(error)
-    })
+    }
+
+    fn write(self, report: &Report) -> Result<(), Error> {
+        let mut output = std::io::BufWriter::new(self.file);
+        let mut write = || {
+            for image in &report.images {
+                if let (Some(digest), Outcome::Copied | Outcome::Present) = (&image.digest, &image.outcome) {
+                    writeln!(output, "{digest} {}", image.to)?;
+                }
+            }
+            output.flush()
+        };
+        write().map_err(|error| {
+            let message = format!(
+                "the digests of what was copied cannot be written to {}",
+                self.path.display()
+            );
+            Error::new(ErrorKind::Storage, message).with_source(error)
+        })
+    }
 }

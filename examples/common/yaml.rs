@@ -3,7 +3,13 @@
 //! A scalar is what the type that is read wants, as in Go: `1.10` is text where text is wanted. Anchors, aliases and
 //! tags are errors, so that the size of what is read is that of its text. An error has its line and column.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::HashSet,
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 use serde::{
@@ -11,14 +17,32 @@ use serde::{
     de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor},
     forward_to_deserialize_any,
 };
+use wharf::{Error, ErrorKind};
 
 /// The largest document, in bytes.
 const MAX_SIZE: usize = 1 << 20;
 /// The most maps and lists in each other.
 const MAX_DEPTH: usize = 32;
 
+/// Reads a value from a file.
+pub(crate) fn from_file<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error> {
+    let mut text = String::new();
+    // One byte more than a document may have: a file may be without an end.
+    let read = File::open(path).and_then(|file| file.take(MAX_SIZE as u64 + 1).read_to_string(&mut text));
+    read.map_err(|error| {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::InvalidData => ErrorKind::Invalid,
+            _ => ErrorKind::Storage,
+        };
+        Error::new(kind, format!("cannot read {}", path.display())).with_source(error)
+    })?;
+    from_str(&text)
+        .map_err(|problem| Error::new(ErrorKind::Invalid, format!("{}: {problem}", path.display())))
+}
+
 /// Reads a value from a document.
-pub(crate) fn from_str<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Problem> {
+fn from_str<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Problem> {
     if text.len() > MAX_SIZE {
         return Err(de::Error::custom(format!("larger than {} KiB", MAX_SIZE >> 10)));
     }

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 /// Does work for each item, each on a task of its own, and returns the results in the order of the items. The first result
 /// that is not `fine` ends the work: tasks under way are aborted, and their items have no result. Dropping the future
-/// aborts all tasks.
+/// aborts all tasks. A panic of a task goes on in the caller, so that no item lacks its result in silence.
 pub(super) async fn each<I, T, F>(
     items: Vec<I>,
     at_once: NonZeroUsize,
@@ -38,7 +38,11 @@ where
                     return results;
                 }
             }
-            Some(Err(_)) => {} // its item has no result
+            Some(Err(error)) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
         }
     }
 }
@@ -69,6 +73,13 @@ mod tests {
         let results: Vec<_> = results.into_iter().map(Option::unwrap).collect();
         assert!(results.iter().map(|(item, _)| *item).eq(0..50));
         assert_eq!(results.iter().map(|(_, now)| *now).max(), Some(3));
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "the work of 2")]
+    async fn a_panic_is_not_a_missing_result() {
+        let work = |item: usize| async move { assert!(item != 2, "the work of {item}") };
+        each((0..9).collect(), NonZeroUsize::MIN, work, |()| true).await;
     }
 
     #[tokio::test]

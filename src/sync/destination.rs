@@ -8,7 +8,7 @@ use crate::{ArchiveForm, ImageLocation, StoreImage, arguments::written};
 ///
 /// | text | images |
 /// |---|---|
-/// | `docker://PREFIX` | in a registry, below `PREFIX`, such as `mirror.example.com/team` |
+/// | `docker://PREFIX` | in a registry, below `PREFIX`, such as `mirror.example.com/team`; without a registry, in Docker Hub |
 /// | `dir:DIRECTORY` | each in a directory below this one |
 /// | `oci:DIRECTORY` | in an OCI image layout, by name |
 /// | `oci-archive:FILE` | in one new archive, by name |
@@ -73,13 +73,13 @@ impl FromStr for Destination {
     fn from_str(text: &str) -> Result<Self, Error> {
         if let Some(prefix) = text.strip_prefix("docker://") {
             let prefix = prefix.trim_end_matches('/');
-            let repository = written(&format!("{prefix}/name"))?;
-            if prefix.is_empty() || !repository.has_registry() && !repository.path().contains('/') {
+            if prefix.is_empty() {
                 return Err(invalid(
                     text,
                     "the registry is missing; write docker://REGISTRY/PREFIX",
                 ));
             }
+            written(&format!("{prefix}/name"))?;
             return Ok(Self::Registry(prefix.to_owned()));
         }
         let (transport, path) = text.split_once(':').unwrap_or(("", text));
@@ -171,6 +171,7 @@ mod tests {
         for (text, name, expected) in [
             ("docker://m.example", "app:1", "docker://m.example/app:1"),
             ("docker://m.example/x", "app:1", "docker://m.example/x/app:1"),
+            ("docker://team", "app:1", "docker://docker.io/team/app:1"),
             (
                 "docker://localhost:5000/x",
                 "app",

@@ -1,6 +1,11 @@
 //! The document of `skopeo sync --src yaml`.
 
-use std::{collections::HashSet, fmt, marker::PhantomData, path::PathBuf};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    marker::PhantomData,
+    path::PathBuf,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -26,10 +31,19 @@ impl Document {
 
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entries = Pairs::<Entry>::deserialize(deserializer)?;
-        let mut set = SyncSet::default();
+        let entries = Pairs::<Option<Entry>>::deserialize(deserializer)?;
+        let (mut set, mut registries) = (SyncSet::default(), HashMap::new());
         for (name, entry) in entries.0 {
-            entry.add_to(&mut set, &name).map_err(de::Error::custom)?;
+            let registry = Registry::parse(&name)
+                .map_err(|error| de::Error::custom(format!("{name:?} is no registry: {error}")))?;
+            if let Some(other) = registries.insert(registry.clone(), name.clone()) {
+                let message = format!("{other:?} and {name:?} are one registry, and stand apart");
+                return Err(de::Error::custom(message));
+            }
+            let entry = entry.unwrap_or_default();
+            entry
+                .add_to(&mut set, registry, &name)
+                .map_err(de::Error::custom)?;
         }
         Ok(Self(set))
     }
@@ -37,7 +51,12 @@ impl<'de> Deserialize<'de> for Document {
 
 /// One registry.
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(
+    default,
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "the images and settings of a registry"
+)]
 struct Entry {
     images: Pairs<Option<Vec<String>>>,
     images_by_tag_regex: Pairs<TagPattern>,
@@ -48,7 +67,7 @@ struct Entry {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a username and a password")]
 struct Login {
     username: String,
     #[serde(deserialize_with = "secret")]
@@ -60,8 +79,8 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error
 }
 
 impl Entry {
-    fn add_to(self, set: &mut SyncSet, name: &str) -> Result<(), String> {
-        let registry = Registry::parse(name).map_err(|error| format!("{name:?} is no registry: {error}"))?;
+    /// `name` is the registry as it is written.
+    fn add_to(self, set: &mut SyncSet, registry: Registry, name: &str) -> Result<(), String> {
         for (path, wanted) in self.images.0 {
             let repository = repository(name, &path)?;
             let wanted = wanted.unwrap_or_default();
@@ -90,7 +109,9 @@ impl Entry {
                 .credentials
                 .map(|Login { username, password }| Credential::basic(username, password)),
             tls_verify: self.tls_verify,
-            cert_dir: self.cert_dir,
+            cert_dir: self
+                .cert_dir
+                .filter(|directory| !directory.as_os_str().is_empty()),
         };
         if !settings.is_empty() {
             set.registries.push(settings);
@@ -187,7 +208,7 @@ mod tests {
         let text = format!(
             r#"{{"r.example:5000": {{"images": {{"b": [], "a/c": ["1.0", "{digest}"], "n": null}},
                 "images-by-tag-regex": {{"d": "^1"}}, "images-by-semver": {{"e": ">=1, <2"}}}},
-                "docker.io": {{"images": {{"alpine": ["3"]}}}}, "empty.example": {{}}}}"#
+                "docker.io": {{"images": {{"alpine": ["3"]}}}}, "empty.example": {{}}, "null.example": null}}"#
         );
         let expected = [
             "r.example:5000/b all".to_owned(),
@@ -258,6 +279,18 @@ mod tests {
                 "malformed regular expression",
             ),
             (r#"{"r.example": {"tls-verify": "no"}}"#, "expected a boolean"),
+            (
+                r#"{"r.example": "images"}"#,
+                "expected the images and settings of a registry",
+            ),
+            (
+                r#"{"r.example": {"credentials": "a:b"}}"#,
+                "expected a username and a password",
+            ),
+            (
+                r#"{"docker.io": {}, "index.docker.io": {}}"#,
+                "\"docker.io\" and \"index.docker.io\" are one registry",
+            ),
             (
                 r#"{"r.example": {"credentials": {"username": "a"}}}"#,
                 "missing field `password`",

@@ -13,7 +13,7 @@ use wharf_reference::{Reference, Repository};
 use wharf_store::Layout;
 
 use super::{
-    Options, SyncSet, bounded,
+    Options, SyncSet, bounded, occupied,
     reader::Reader,
     report::Failure,
     set::{SetSource, TagFilter},
@@ -149,7 +149,7 @@ fn walk(base: &Path) -> Result<Vec<Found>, Error> {
     let (mut found, mut seen) = (Vec::new(), 0_usize);
     let mut pending = vec![(base.to_owned(), 0)];
     while let Some((directory, depth)) = pending.pop() {
-        if directory.join("manifest.json").is_file() {
+        if occupied::has_image(&directory) {
             let full = name_below(base, &directory)?;
             found.push(Found {
                 from: ImageLocation::Directory(directory),

@@ -42,6 +42,8 @@ mod event;
 mod except;
 mod expand;
 mod naming;
+
+mod occupied;
 mod options;
 mod plan;
 mod prune;

@@ -99,7 +99,9 @@ impl Options {
     /// and prefixes of names in a layout, to which the plan copies something. With a suffix, only names with it are
     /// removed. Nothing is removed if an image or a list failed. Default: `false`.
     ///
-    /// Where a registry removes no tags, it is asked to remove the manifest, if no other tag means it.
+    /// Never removed are names in a repository or layout that the set is read from, and tags of signatures and referrers,
+    /// such as `sha256-HEX.sig`. Where a registry removes no tags, it is asked to remove the manifest, if no other tag, no
+    /// index of one, and no image of the set needs it.
     pub const fn with_prune(mut self, prune: bool) -> Self {
         self.prune = prune;
         self

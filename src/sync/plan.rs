@@ -6,7 +6,7 @@ use wharf_reference::Digest;
 use super::{
     Destination, Event, IntoDestination, Options, SyncSet, bounded,
     expand::{self, Found},
-    prune,
+    occupied, prune,
     reader::Reader,
     report::Failure,
     resolve,
@@ -90,8 +90,8 @@ impl Plan {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Conflict`] if two images of the set have one name at the destination, [`ErrorKind::NotFound`] if the set has
-/// no image, [`ErrorKind::TooLarge`] for more than 100,000 images, [`ErrorKind::Invalid`] for a name that is none at the
+/// [`ErrorKind::Conflict`] if two images of the set have one name at the destination, if the directory of one would be inside
+/// that of another, and if an archive exists; [`ErrorKind::NotFound`] if the set has no image, [`ErrorKind::TooLarge`] for more than 100,000 images, [`ErrorKind::Invalid`] for a name that is none at the
 /// destination, and [`ErrorKind::Unsupported`] if directories or archives are to be pruned. Without
 /// [`Options::with_keep_going`], the first failure to list or compare images.
 pub async fn plan(
@@ -114,6 +114,7 @@ pub async fn plan(
         return Err(Error::new(ErrorKind::NotFound, "the set has no image"));
     }
     let located = locate(found, &destination, &options)?;
+    occupied::check(&destination, &located).await?;
     options.report(Event::Listed { count: located.len() });
     let images = compare(&reader, &writer, located, &options).await?;
     let mut plan = Plan {
@@ -126,7 +127,7 @@ pub async fn plan(
         writer,
     };
     if plan.options.prune {
-        plan.removals = prune::removals(&plan).await?;
+        plan.removals = prune::removals(&plan, set).await?;
     }
     Ok(plan)
 }

@@ -34,8 +34,8 @@ use super::{TagPattern, Versions, document::Document};
 ///
 /// # Deviation
 ///
-/// An unknown key, a key that stands twice and anything malformed is an error; Skopeo ignores the one, and skips the
-/// others with a message.
+/// An unknown key, a key or registry that stands twice and anything malformed is an error; Skopeo ignores the first, and
+/// skips the others with a message.
 #[derive(Debug, Clone, Default)]
 pub struct SyncSet {
     pub(super) sources: Vec<SetSource>,
@@ -50,6 +50,17 @@ pub(super) enum SetSource {
     Directory(PathBuf),
     Layout(PathBuf),
     Archive { path: PathBuf, form: ArchiveForm },
+}
+
+impl SetSource {
+    /// The repository that is read.
+    pub(super) fn repository(&self) -> Option<Repository> {
+        match self {
+            Self::Image(reference) => Some(reference.repository()),
+            Self::Repository { repository, .. } => Some(repository.clone()),
+            Self::Directory(_) | Self::Layout(_) | Self::Archive { .. } => None,
+        }
+    }
 }
 
 /// The tags of a repository that are copied.
@@ -123,7 +134,7 @@ impl SyncSet {
         Self::of(SetSource::Archive { path, form })
     }
 
-    /// This set and another one.
+    /// This set and another one. Where both have a setting for one registry, it is that of the other set.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.sources.extend(other.sources);

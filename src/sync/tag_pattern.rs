@@ -7,7 +7,7 @@ use wharf_content::{Error, ErrorKind};
 /// The most bytes of a regular expression.
 const MAX_PATTERN: usize = 4096;
 /// The most bytes that a compiled regular expression may take.
-const MAX_COMPILED: usize = 1 << 20;
+const MAX_COMPILED: usize = 256 << 10;
 
 /// A regular expression, which matches anywhere in a text, as Go's do: `^` and `$` are to be written.
 ///

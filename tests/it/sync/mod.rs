@@ -4,6 +4,7 @@ mod hostile;
 mod kinds;
 mod peers;
 mod program;
+mod protected;
 mod prune;
 mod requests;
 

@@ -63,6 +63,10 @@ async fn skopeos_flags_have_their_meaning() {
         expected.concat()
     );
 
+    sync(&["--digestfile", "no/such/digests", &source, "early"])
+        .fails(1, &["nothing was copied", "no/such/digests"]);
+    assert!(!sandbox.path("early").exists());
+
     sync(&["--scoped", "--append-suffix=-x", &source, "scoped"]).ok();
     assert!(
         sandbox
@@ -156,6 +160,11 @@ async fn a_document_is_read_as_go_reads_it_and_mistakes_have_a_position() {
         ),
     ] {
         sync(&document).fails(1, &[part]);
+    }
+    sync("r.example:\n").fails(3, &["the set has no image"]);
+    if cfg!(unix) {
+        let endless = ["--src=yaml", "--dest=dir", "/dev/zero", "out"];
+        run(&sandbox, "sync", &endless).fails(1, &["/dev/zero: larger than"]);
     }
     let said = sync("r.example:\n  credentials:\n    username: a\n    passwords: hunter2\n");
     assert!(!said.stderr.contains("hunter2"), "{said:?}");
