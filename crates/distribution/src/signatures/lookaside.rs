@@ -14,6 +14,19 @@ use super::{
 };
 use crate::{Client, endpoint::Endpoint, error::Error, repeated_source::skip_repeated_source, send::Call};
 
+/// The most signatures of one manifest in a lookaside directory: none are read if it has more, and no more are written.
+const MAX_FILES: usize = 1_000;
+
+/// The most signatures of one manifest that are read from a lookaside store. A directory is under the control of this
+/// host, and several programs may add to it; a web server may send whatever it likes.
+pub(super) fn limit(lookaside: &Lookaside) -> usize {
+    if lookaside.host().is_some() {
+        MAX_SIGNATURES
+    } else {
+        MAX_FILES
+    }
+}
+
 impl Client {
     /// The signatures of a manifest in a lookaside store, in the order of their numbers, up to the first number that is
     /// not there.
@@ -26,7 +39,7 @@ impl Client {
         let subject = format!("{repository}@{manifest}");
         let mut signatures = Vec::new();
         let mut room = MAX_SIGNATURES_SIZE;
-        for number in 1..=MAX_SIGNATURES + 1 {
+        for number in 1..=limit(lookaside) + 1 {
             let limit = room.min(MAX_SIGNATURE_SIZE);
             let read = match lookaside.file(repository, manifest, number) {
                 LookasideFile::Path(path) => read_file(&subject, path, limit).await,
@@ -103,18 +116,19 @@ impl Client {
 
 /// A store that has a file for every number has too many signatures, or answers whatever it is asked for.
 fn too_many(subject: String, lookaside: &Lookaside, signatures: &[Signature]) -> Error {
+    let limit = limit(lookaside);
     let is_unknown = |signature: &Signature| matches!(signature, Signature::Unknown { .. });
     let reason = match signatures.first() {
         Some(Signature::Unknown { reason, .. }) if signatures.iter().all(is_unknown) => {
             let reason = format!(
-                "the store answers every request, and none of its {MAX_SIGNATURES} first files is a signature: {reason}"
+                "the store answers every request, and none of its {limit} first files is a signature: {reason}"
             );
             let error = Error::new(ErrorKind::TooLarge, OPERATION, subject, reason);
             return error.at(lookaside).with_hint(Hint::CheckSignatureStore);
         }
-        _ => format!(
-            "the store has more than {MAX_SIGNATURES} signatures of it; remove those that nobody needs"
-        ),
+        _ => {
+            format!("the store has more than {limit} signatures of it; remove those that nobody needs")
+        }
     };
     Error::new(ErrorKind::TooLarge, OPERATION, subject, reason).at(lookaside)
 }

@@ -1,6 +1,7 @@
 //! Signatures of manifests, as they are kept beside a registry and in it. They are read and written here, and judged and
 //! made elsewhere.
 
+mod append;
 mod attachments;
 mod bundles;
 mod count;
@@ -50,7 +51,8 @@ impl Remote {
     ///
     /// Whatever is not a signature and does not say that there is none: an answer with another status, a server that
     /// does not answer, a file that cannot be read; [`ErrorKind::TooLarge`](wharf_content::ErrorKind::TooLarge) for more
-    /// than 100 signatures of a kind, more than 4 MiB of one or 32 MiB of all, and for more than 1,000 referrers.
+    /// than 100 signatures of a kind (1,000 in a lookaside directory), more than 4 MiB of one or 32 MiB of all, and for
+    /// more than 1,000 referrers.
     pub async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
         if wanted.is_nothing() {
             return Ok(Vec::new());

@@ -1,22 +1,25 @@
-//! Writes the files of a lookaside store in a directory.
+//! Staging files of a lookaside store in a directory: they have the bytes of a signature and not yet its number.
 //!
-//! A signature is written to a file of another name, synced, and linked to the first number that is free. A link never
-//! replaces a file, so several programs may write at once, and one that is stopped leaves the numbers without a gap.
+//! A staging file is locked by its writer. One that is not locked was left by a writer that was stopped, and the next
+//! writer removes it.
 
 use std::{
-    fs::{self, File},
-    hash::{BuildHasher as _, RandomState},
-    io::{self, Read as _, Write as _},
+    ffi::OsStr,
+    fs::{self, File, TryLockError},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
-use bytes::Bytes;
 use wharf_content::ErrorKind;
 
 use super::file;
 
-/// The most files that a store has of one manifest.
-const MAX_FILES: usize = 1_000;
+/// The most staging files that one directory has at the same time.
+const MAX_STAGED: usize = 1_000;
+/// The most staging files of stopped writers that are removed before one write.
+const MAX_REMOVED: usize = 100;
+/// The most names of a directory that are looked at for staging files of stopped writers.
+const MAX_EXAMINED: usize = 10_000;
 
 /// A signature that was not written, with the path that failed.
 #[derive(Debug)]
@@ -27,125 +30,127 @@ pub(super) struct Unwritten {
     pub(super) source: Option<io::Error>,
 }
 
-/// Adds the blobs that are not there, on a thread for blocking calls, and returns their number. `file` gives the path of
-/// a number.
-pub(super) async fn append(
-    file: impl Fn(usize) -> Option<PathBuf> + Send + 'static,
-    blobs: Vec<Bytes>,
-) -> Result<usize, Unwritten> {
-    let write = tokio::task::spawn_blocking(move || append_blocking(&file, &blobs));
-    write.await.unwrap_or_else(|_| {
-        let stopped = io::Error::from(io::ErrorKind::Interrupted);
-        Err(failed(Path::new(""), "the file cannot be written", stopped))
-    })
-}
-
-fn append_blocking(file: &dyn Fn(usize) -> Option<PathBuf>, blobs: &[Bytes]) -> Result<usize, Unwritten> {
-    let mut added = 0;
-    for blob in blobs {
-        added += usize::from(append_one(file, blob)?);
-    }
-    Ok(added)
-}
-
-/// Adds a blob; false if it is there already.
-fn append_one(file: &dyn Fn(usize) -> Option<PathBuf>, blob: &Bytes) -> Result<bool, Unwritten> {
-    let mut number = 1;
-    let mut temporary = None;
-    while number <= MAX_FILES {
-        let Some(path) = file(number) else { break };
-        match compare(&path, blob)? {
-            Held::Same => return Ok(false),
-            Held::Other => number += 1,
-            Held::Nothing => {
-                let directory = path.parent().unwrap_or(Path::new("/"));
-                let written = match &temporary {
-                    Some(written) => written,
-                    None => temporary.insert(Temporary::write(directory, blob)?),
-                };
-                match fs::hard_link(&written.0, &path) {
-                    Ok(()) => {
-                        sync(directory)
-                            .map_err(|error| failed(directory, "the directory cannot be synced", error))?;
-                        return Ok(true);
-                    }
-                    // Another program has taken the number.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(failed(&path, "the file cannot be made", error)),
-                }
-            }
-        }
-    }
-    Err(Unwritten {
-        path: file(number).unwrap_or_default(),
-        kind: ErrorKind::TooLarge,
-        reason: format!(
-            "the store has more than {MAX_FILES} signatures of it; remove those that nobody needs"
-        ),
-        source: None,
-    })
-}
-
-enum Held {
-    Nothing,
-    Same,
-    Other,
-}
-
-/// Compares a file with a blob. The file is read only if it has the size of the blob.
-fn compare(path: &Path, blob: &Bytes) -> Result<Held, Unwritten> {
-    let unread = |error| failed(path, "the file cannot be read", error);
-    let held = match file::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Held::Nothing),
-        Err(_) if file::is_link(path) => return Err(irregular(path)),
-        Err(error) => return Err(unread(error)),
-        Ok(held) => held,
+pub(super) fn failed(path: &Path, reason: &str, error: io::Error) -> Unwritten {
+    let kind = match error.kind() {
+        io::ErrorKind::PermissionDenied => ErrorKind::Denied,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+        io::ErrorKind::InvalidInput => ErrorKind::Invalid,
+        io::ErrorKind::Unsupported => ErrorKind::Unsupported,
+        _ => ErrorKind::Storage,
     };
-    let metadata = held.metadata().map_err(unread)?;
-    if !metadata.is_file() {
-        return Err(irregular(path));
-    }
-    if metadata.len() != blob.len() as u64 {
-        return Ok(Held::Other);
-    }
-    let mut bytes = Vec::with_capacity(blob.len());
-    held.take(metadata.len() + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unread)?;
-    Ok(if bytes == *blob { Held::Same } else { Held::Other })
-}
-
-/// A directory, a device, a pipe or a symbolic link.
-fn irregular(path: &Path) -> Unwritten {
     Unwritten {
         path: path.to_owned(),
-        kind: ErrorKind::Invalid,
-        reason: "it is no regular file, and is where a signature belongs; remove it".to_owned(),
-        source: None,
+        kind,
+        reason: reason.to_owned(),
+        source: Some(error),
     }
 }
 
-/// A file that has the bytes of a signature and not yet its number. It is removed when it is dropped.
-struct Temporary(PathBuf);
+/// A file that this process has locked. It is removed when it is dropped, unless it was moved.
+pub(super) struct Staged {
+    path: PathBuf,
+    file: File,
+    is_moved: bool,
+}
 
-impl Temporary {
-    fn write(directory: &Path, blob: &Bytes) -> Result<Self, Unwritten> {
-        create(directory).map_err(|error| failed(directory, "the directory cannot be made", error))?;
-        let random = RandomState::new().hash_one(std::process::id());
-        let path = directory.join(format!(".signature-{random:016x}.new"));
-        let unwritten = |error| failed(&path, "the file cannot be written", error);
-        let mut file = create_new(&path).map_err(unwritten)?;
-        let written = Self(path.clone());
-        file.write_all(blob).map_err(unwritten)?;
-        file.sync_all().map_err(unwritten)?;
-        Ok(written)
+impl Staged {
+    /// Writes a file, in a directory that is made if it is missing, and syncs it.
+    pub(super) fn write(directory: &Path, blob: &[u8]) -> Result<Self, Unwritten> {
+        create_directory(directory)
+            .map_err(|error| failed(directory, "the directory cannot be made", error))?;
+        let mut staged = Self::create(directory)?;
+        let written = staged.file.write_all(blob).and_then(|()| staged.file.sync_all());
+        match written {
+            Ok(()) => Ok(staged),
+            Err(error) => Err(failed(&staged.path, "the file cannot be written", error)),
+        }
+    }
+
+    /// Creates a file under the first name that no other writer has.
+    fn create(directory: &Path) -> Result<Self, Unwritten> {
+        for number in 1..=MAX_STAGED {
+            let path = directory.join(format!(".signature-{number}.new"));
+            let uncreated = |error| failed(&path, "the file cannot be written", error);
+            let file = match create_new(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                created => created.map_err(uncreated)?,
+            };
+            // Before it was locked, another writer may have taken it for that of a stopped one.
+            if !is_locked(&file) && file::is_at(&file, &path).map_err(uncreated)? {
+                return Ok(Self {
+                    path,
+                    file,
+                    is_moved: false,
+                });
+            }
+        }
+        Err(Unwritten {
+            path: directory.to_owned(),
+            kind: ErrorKind::Conflict,
+            reason: format!(
+                "{MAX_STAGED} other programs write to it, or have left files; if none writes, remove those named .signature-*.new"
+            ),
+            source: None,
+        })
+    }
+
+    /// Moves the file to a path where nothing is; false if there is something.
+    pub(super) fn move_to(&mut self, path: &Path) -> Result<bool, Unwritten> {
+        self.is_moved = file::rename_new(&self.path, path).map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => failed(
+                path,
+                "its file system can neither rename a file without replacing another nor make a hard link, so that \
+                 signatures of programs that write at the same time could be lost; keep the store on another file system",
+                error,
+            ),
+            _ => failed(path, "the file cannot be made", error),
+        })?;
+        Ok(self.is_moved)
     }
 }
 
-impl Drop for Temporary {
+impl Drop for Staged {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0); // one that stays is no signature
+        if !self.is_moved {
+            let _ = fs::remove_file(&self.path); // one that stays is removed by the next writer
+        }
     }
+}
+
+/// Removes the files of stopped writers, where that is possible: they are in nobody's way.
+pub(super) fn remove_leftovers(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    let staged = entries
+        .take(MAX_EXAMINED)
+        .flatten()
+        .filter(|entry| is_staged(&entry.file_name()));
+    let removed = staged.filter(|entry| remove_leftover(&entry.path()));
+    let _ = removed.take(MAX_REMOVED).count();
+}
+
+fn is_staged(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b".signature-") && name.ends_with(b".new")
+}
+
+/// Removes a file unless it is locked, or cannot be; true if it was removed.
+fn remove_leftover(path: &Path) -> bool {
+    let Ok(left) = file::open_to_lock(path) else {
+        return false;
+    };
+    left.metadata().is_ok_and(|metadata| metadata.is_file())
+        && left.try_lock().is_ok()
+        // The former holder of the lock may have moved it, and another may be there now.
+        && file::is_at(&left, path).is_ok_and(|is_at| is_at)
+        && fs::remove_file(path).is_ok()
+}
+
+/// Locks a file; true if another process has it locked. File systems without locks keep nobody apart, and nobody removes
+/// files there that others have left.
+fn is_locked(file: &File) -> bool {
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 fn create_new(path: &Path) -> io::Result<File> {
@@ -157,7 +162,7 @@ fn create_new(path: &Path) -> io::Result<File> {
 }
 
 /// Makes a directory and those above it that are missing, and syncs the directories that have a new entry.
-fn create(directory: &Path) -> io::Result<()> {
+fn create_directory(directory: &Path) -> io::Result<()> {
     let mut missing = Vec::new();
     let mut above = Some(directory);
     while let Some(path) = above.filter(|path| !path.is_dir()) {
@@ -174,35 +179,8 @@ fn create(directory: &Path) -> io::Result<()> {
             created => created?,
         }
         if let Some(parent) = path.parent() {
-            sync(parent)?;
+            file::sync(parent)?;
         }
     }
     Ok(())
-}
-
-#[cfg(unix)]
-fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-/// Other systems cannot sync a directory.
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
-const fn sync(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-fn failed(path: &Path, reason: &str, error: io::Error) -> Unwritten {
-    let kind = match error.kind() {
-        io::ErrorKind::PermissionDenied => ErrorKind::Denied,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
-        io::ErrorKind::InvalidInput => ErrorKind::Invalid,
-        _ => ErrorKind::Storage,
-    };
-    Unwritten {
-        path: path.to_owned(),
-        kind,
-        reason: reason.to_owned(),
-        source: Some(error),
-    }
 }

@@ -5,10 +5,7 @@ use wharf_config::{Lookaside, LookasideFile, SignatureStore};
 use wharf_content::{Blob, Descriptor, ErrorKind, Hint, Signature, Wanted};
 use wharf_reference::{Digest, Reference, Repository, Tag};
 
-use super::{
-    count::disabled_attachments,
-    staging::{self, Unwritten},
-};
+use super::{append, count::disabled_attachments, lookaside::limit, staging::Unwritten};
 use crate::{
     Remote,
     endpoint::Endpoint,
@@ -80,7 +77,7 @@ impl Remote {
     ///
     /// | kind | two writers at once |
     /// |---|---|
-    /// | simple, in a directory | lose nothing: each signature gets the next free number |
+    /// | simple, in a directory | lose nothing: each signature gets the next free number. Files that a stopped writer has left are removed |
     /// | simple, in the API | lose nothing |
     /// | attachments, bundles at a registry without the referrers API | lose nothing within one client; between programs, the tag is read again after it was written and merged anew, at most five times. The protocol has no conditional write |
     /// | bundles otherwise | lose nothing |
@@ -88,7 +85,8 @@ impl Remote {
     /// # Errors
     ///
     /// As [`Remote::accepts_signatures`]; [`ErrorKind::Unsupported`] for a blob that is no signature;
-    /// [`ErrorKind::TooLarge`] if there would be more than 100 of a kind in the registry, or 1,000 in the directory;
+    /// [`ErrorKind::TooLarge`], before anything is written of a kind, if there would be more than are read again (100 of a
+    /// kind, or 1,000 in a directory unless a web server is read in its place, 4 MiB each, 32 MiB together);
     /// [`ErrorKind::Conflict`] if other programs change the attachments faster than they can be written. Otherwise see
     /// [`Error::kind`].
     pub async fn push_signatures(
@@ -150,7 +148,9 @@ impl Remote {
         match store.write() {
             Some(lookaside) => {
                 let repository = endpoint.repository.as_ref().unwrap_or(self.repository());
-                append(lookaside, repository, manifest, blobs).await
+                // The directory may be what a web server has, from which fewer are read.
+                let limit = limit(store.read().unwrap_or(lookaside)).min(limit(lookaside));
+                append(lookaside, limit, repository, manifest, blobs).await
             }
             None => Ok(0), // refused before
         }
@@ -181,6 +181,7 @@ impl Remote {
 /// Adds blobs to a store in a directory.
 async fn append(
     lookaside: &Lookaside,
+    limit: usize,
     repository: &Repository,
     manifest: &Digest,
     blobs: Vec<Bytes>,
@@ -195,14 +196,14 @@ async fn append(
         kind,
         reason,
         source,
-    } = match staging::append(file, blobs).await {
+    } = match append::append(file, limit, blobs).await {
         Ok(added) => return Ok(added),
         Err(unwritten) => unwritten,
     };
     let error = Error::new(kind, OPERATION, format!("{repository}@{manifest}"), reason).at(path.display());
     // No other directory is needed where the one that is named is full or has something in the way.
     let error = match kind {
-        ErrorKind::NoSpace | ErrorKind::Invalid | ErrorKind::TooLarge => error,
+        ErrorKind::NoSpace | ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Conflict => error,
         _ => error.with_hint(Hint::ConfigureSignatureStore),
     };
     Err(match source {

@@ -48,6 +48,7 @@ pub fn say(line: &str) {
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(1)
+        .enable_time()
         .build();
     runtime.expect("a runtime").block_on(future)
 }

@@ -8,6 +8,7 @@ mod hidden;
 mod http2;
 mod limits;
 mod lists;
+mod lookaside_directory;
 mod messages;
 mod names;
 mod optional;

@@ -152,6 +152,9 @@ async fn eight_writers_of_twenty_signatures_leave_no_gap() {
     let contents: std::collections::HashSet<Vec<u8>> =
         files.into_iter().map(|(_, content)| content).collect();
     assert_eq!(contents.len(), 160);
+    let remote = remote(&scene, scene.builder(), directory(dir.path()));
+    let found = remote.signatures(image.digest(), Wanted::SIMPLE).await.unwrap();
+    assert_eq!(found.len(), 160, "and each can be read");
 }
 
 /// What a writer leaves that was killed at each of its calls: the next one goes on, and no reader sees a part.
@@ -203,6 +206,8 @@ async fn a_writer_that_was_killed_leaves_whole_signatures_alone() {
             (before + 1, Some(&simple("abc"))),
             "{what}"
         );
+        let files = files(&held).len();
+        assert_eq!(files, now.len(), "{what}: nothing else is left");
     }
 }
 
