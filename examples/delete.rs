@@ -78,7 +78,7 @@ async fn from_registry(client: &Client, reference: &Reference, list: bool) -> Re
             let digest = remote.resolve(&Target::of(reference)).await?.digest().clone();
             match remote.delete_tag(&tag).await {
                 Ok(()) => return common::print(format_args!("Untagged: {reference}")),
-                Err(error) if deletes_by_digest(error.kind()) => digest,
+                Err(error) if error.kind() == ErrorKind::Unsupported => digest,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -94,14 +94,6 @@ async fn from_registry(client: &Client, reference: &Reference, list: bool) -> Re
         common::print(format_args!("Untagged: {}:{tag}", reference.repository()))?;
     }
     common::print(format_args!("Deleted: {digest}"))
-}
-
-/// True if a registry answers so when it deletes by digest alone.
-fn deletes_by_digest(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Unsupported | ErrorKind::Invalid | ErrorKind::Mismatch
-    )
 }
 
 /// The tags that mean a manifest.

@@ -76,17 +76,37 @@ pub struct Failure {
     pub source: String,
     /// The failure.
     pub error: Error,
+    /// What should have been done.
+    work: Work,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Copy,
+    Remove,
 }
 
 impl Failure {
+    /// The failure of a part of the set.
     pub(super) const fn new(source: String, error: Error) -> Self {
-        Self { source, error }
+        let work = Work::Copy;
+        Self { source, error, work }
+    }
+
+    /// The failure to remove a name.
+    pub(super) const fn of_removal(source: String, error: Error) -> Self {
+        let work = Work::Remove;
+        Self { source, error, work }
     }
 
     /// The failure, which says what failed.
     pub(super) fn into_error(self) -> Error {
-        let Self { source, error } = self;
-        Error::new(error.kind(), format!("{source} was not copied")).with_source(error)
+        let Self { source, error, work } = self;
+        let done = match work {
+            Work::Copy => "copied",
+            Work::Remove => "removed",
+        };
+        Error::new(error.kind(), format!("{source} was not {done}")).with_source(error)
     }
 }
 
@@ -135,7 +155,7 @@ impl Report {
             )),
             1 => Err(errors.swap_remove(0)),
             failed => {
-                let message = format!("{failed} failures while {count} images were copied");
+                let message = format!("{failed} failures in the synchronisation of {count} images");
                 Err(Error::all(errors, message))
             }
         }

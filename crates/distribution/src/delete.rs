@@ -1,6 +1,6 @@
 use http::Method;
 use wharf_auth::Action;
-use wharf_content::Manifest;
+use wharf_content::{ErrorKind, Manifest};
 use wharf_reference::{Digest, Tag};
 
 use crate::{
@@ -44,14 +44,23 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// As [`Remote::delete_manifest`]. Many registries delete by digest only, and answer with
-    /// [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported).
+    /// As [`Remote::delete_manifest`]; [`ErrorKind::Unsupported`](wharf_content::ErrorKind::Unsupported) also for a
+    /// registry that deletes by digest alone, as many do. Docker's takes the tag for a malformed digest (400,
+    /// `DIGEST_INVALID`).
     pub async fn delete_tag(&self, tag: &Tag) -> Result<(), Error> {
-        self.delete(
-            &format!("manifests/{tag}"),
-            format!("{}:{tag}", self.repository()),
-        )
-        .await
+        let deleted = self
+            .delete(
+                &format!("manifests/{tag}"),
+                format!("{}:{tag}", self.repository()),
+            )
+            .await;
+        deleted.map_err(|error| match error.kind() {
+            ErrorKind::Invalid | ErrorKind::Mismatch => error.edit(|inner| {
+                inner.kind = ErrorKind::Unsupported;
+                inner.reason = format!("the registry deletes no tags: {}", inner.reason);
+            }),
+            _ => error,
+        })
     }
 
     /// Deletes a blob. Manifests that refer to it are incomplete afterwards.

@@ -41,7 +41,10 @@ pub(in crate::sync) async fn remove(writer: &Client, removals: Vec<ImageLocation
 fn note(report: &mut Report, location: ImageLocation, removed: Result<(), Error>) {
     match removed {
         Ok(()) => report.removed.push(location),
-        Err(error) => report.failures.push(Failure::new(location.to_string(), error)),
+        Err(error) => {
+            let failure = Failure::of_removal(location.to_string(), error);
+            report.failures.push(failure);
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! Beside `skopeo sync`: both write the same, and each reads what the other writes.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use wharf_testkit::{DockerRegistry, Image, Sandbox, require_peers};
 
@@ -174,4 +178,31 @@ fn registries_are_filled_as_by_skopeo() {
             .ok()
             .contains("0 copied, 2 already there")
     );
+}
+
+#[test]
+fn dockers_registry_is_pruned_though_it_deletes_no_tags() {
+    require_peers!("docker-registry", "skopeo");
+    let (registry, sandbox) = filled();
+    let name = registry.name();
+    Image::small("old").write_layout(&sandbox.path("old"), "it");
+    let (source, to) = (format!("{name}/lib/one"), format!("{name}/mirror"));
+    let flags = ["--quiet", "--src=docker", "--dest=docker", &source, &to];
+    run(&sandbox, "sync", &flags).ok();
+    let copy = |from: &str, tag: &str| {
+        let to = format!("docker://{name}/mirror/one:{tag}");
+        run(&sandbox, "copy", &["--quiet", from, &to]).ok();
+    };
+    copy("oci:old:it", "old");
+    let pruning = [&flags[..], &["--prune"]].concat();
+    run(&sandbox, "sync", &pruning).ok();
+    let tags = || {
+        let listed = run(&sandbox, "tags", &[&format!("{name}/mirror/one")]).ok();
+        listed.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(tags(), ["1.0", "1.1"].map(str::to_owned).into());
+
+    copy("oci:layout-0:it", "same");
+    run(&sandbox, "sync", &pruning).fails(1, &["mirror/one:same was not removed", "is needed by 1.0, too"]);
+    assert_eq!(tags(), ["1.0", "1.1", "same"].map(str::to_owned).into());
 }

@@ -92,7 +92,7 @@ async fn skopeos_flags_have_their_meaning() {
     ] {
         assert!(kept.stderr.contains(part), "{}", kept.stderr);
     }
-    kept.fails(3, &["3 failures while 3 images were copied"]);
+    kept.fails(3, &["3 failures in the synchronisation of 3 images"]);
     sync(&["--prune", &source, "out"]).fails(1, &["is not pruned"]);
     run(&sandbox, "sync", &["--src", "ostree", "--dest", "dir", "a", "b"]).fails(2, &["ostree"]);
     run(&sandbox, "sync", &["a", "b"]).fails(2, &["--src"]);

@@ -124,7 +124,11 @@ impl Target {
             }
             _ => {}
         }
-        let directory = Directory::open_itself(&path).at("open", &path)?;
+        let directory = match Directory::open_itself(&path) {
+            // Another process has written it meanwhile, and renamed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(self.busy()),
+            opened => opened.at("open", &path)?,
+        };
         if directory.is_foreign().at("open", &path)? {
             return Err(occupied(&path, "belongs to another user"));
         }
