@@ -96,7 +96,7 @@ async fn copy(arguments: Arguments) -> Result<(), Error> {
     }
     let incoming = archives::Incoming::read(&client, &arguments.source).await?;
     let job = Job {
-        options: arguments.options()?,
+        options: arguments.options().await?,
         arguments: &arguments,
         client,
         destination,
@@ -133,11 +133,11 @@ async fn copy(arguments: Arguments) -> Result<(), Error> {
 }
 
 impl Arguments {
-    fn options(&self) -> Result<Options, Error> {
+    async fn options(&self) -> Result<Options, Error> {
         let options = self.transfer.options(&self.source);
         let options = self.signatures.apply(options, self.carry_signatures);
         #[cfg(feature = "trust")]
-        let options = self.signing.apply(options)?;
+        let options = self.signing.apply(options).await?;
         let options = match self.image_parallel_copies {
             Some(layers) => options.with_concurrency(layers),
             None => options,

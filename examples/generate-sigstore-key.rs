@@ -17,19 +17,19 @@ struct Arguments {
     /// Path of the files, without their endings. Files that exist are not overwritten
     #[arg(long, value_name = "PREFIX")]
     output_prefix: PathBuf,
-    /// File with the passphrase in its first line; else it is asked for
+    /// File or pipe with the passphrase in its first line; else it is asked for
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    common::run(None, async { generate(&arguments) })
+    common::run(None, generate(arguments))
 }
 
-fn generate(arguments: &Arguments) -> Result<(), Error> {
+async fn generate(arguments: Arguments) -> Result<(), Error> {
     let passphrase = match &arguments.passphrase_file {
-        Some(file) => common::signing::passphrase_in(file)?,
+        Some(file) => common::signing::passphrase_in(file).await?,
         None => chosen()?,
     };
     let failed = |problem| Error::wrap(ErrorKind::Other, problem);

@@ -51,7 +51,7 @@ async fn push(arguments: Arguments) -> Result<(), Error> {
     let options = arguments.transfer.options(&image);
     let options = arguments.signatures.apply(options, false);
     #[cfg(feature = "trust")]
-    let options = arguments.signing.apply(options)?;
+    let options = arguments.signing.apply(options).await?;
     let copied = client
         .push_with(&store, image, &arguments.reference, options)
         .await?;

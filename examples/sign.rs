@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 async fn sign(arguments: Arguments) -> Result<(), Error> {
-    let signers = arguments.signing.signers()?;
+    let signers = arguments.signing.signers().await?;
     let registry = arguments.reference.normalise().registry();
     let client = arguments.connection.client(Some(registry))?;
     let report = match arguments.signing.identity() {

@@ -23,7 +23,7 @@ impl Client {
     /// # async fn example(client: wharf::Client) -> Result<(), Box<dyn std::error::Error>> {
     /// use wharf::trust::{SecretFile, Signer};
     ///
-    /// let passphrase = SecretFile::read("passphrase")?.passphrase()?;
+    /// let passphrase = SecretFile::read_passphrase("passphrase")?.passphrase()?;
     /// let signer = Signer::cosign(SecretFile::read("cosign.key")?, &passphrase)?;
     /// let report = client.sign("registry.example.com/team/app:1.0", [signer]).await?;
     /// println!("{} signatures of {}", report.signatures().made, report.digest());

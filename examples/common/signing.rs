@@ -2,7 +2,8 @@
 
 use std::{
     io::{IsTerminal, stderr, stdin},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    thread,
 };
 
 use clap::{Args, Command};
@@ -23,7 +24,7 @@ pub(crate) struct Signing {
     /// Sign with this private key, as cosign and generate-sigstore-key make it
     #[arg(long, value_name = "FILE")]
     sign_by_sigstore_private_key: Option<PathBuf>,
-    /// File with the passphrase of the key in its first line; else it is asked for
+    /// File or pipe with the passphrase of the key in its first line; else it is asked for
     #[arg(long, value_name = "FILE")]
     sign_passphrase_file: Option<PathBuf>,
     /// Sign for this name, instead of the name of the image in the registry
@@ -62,13 +63,12 @@ impl Signing {
     }
 
     /// The signers; none if no key was named.
-    pub(crate) fn signers(&self) -> Result<Vec<Signer>, Error> {
+    pub(crate) async fn signers(&self) -> Result<Vec<Signer>, Error> {
         let mut signers = Vec::new();
-        let passphrase = self
-            .sign_passphrase_file
-            .as_ref()
-            .map(passphrase_in)
-            .transpose()?;
+        let passphrase = match &self.sign_passphrase_file {
+            Some(file) => Some(passphrase_in(file).await?),
+            None => None,
+        };
         if let Some(key) = &self.sign_by {
             let mut program = GpgProgram::new(Locations::from_env().helper_environment());
             if let Some(home) = &self.gpg_home {
@@ -94,8 +94,8 @@ impl Signing {
     }
 
     /// Adds the signers and the name to the options of a copy.
-    pub(crate) fn apply(&self, options: Options) -> Result<Options, Error> {
-        let options = options.with_signers(self.signers()?);
+    pub(crate) async fn apply(&self, options: Options) -> Result<Options, Error> {
+        let options = options.with_signers(self.signers().await?);
         Ok(match self.identity() {
             Some(identity) => options.with_sign_identity(identity),
             None => options,
@@ -103,10 +103,17 @@ impl Signing {
     }
 }
 
-/// The first line of a file.
-pub(crate) fn passphrase_in(file: &PathBuf) -> Result<Secret, Error> {
+/// The first line of a file or pipe. A pipe without a writer is waited for on a thread that does not hold up the end of the
+/// program.
+pub(crate) async fn passphrase_in(file: &Path) -> Result<Secret, Error> {
     let wrong = |problem| Error::wrap(ErrorKind::Invalid, problem);
-    let read = SecretFile::read(file).map_err(wrong)?;
+    let (sender, read) = tokio::sync::oneshot::channel();
+    let path = file.to_owned();
+    thread::spawn(move || sender.send(SecretFile::read_passphrase(path)));
+    let read = read
+        .await
+        .map_err(|stopped| Error::wrap(ErrorKind::Other, stopped))?;
+    let read = read.map_err(wrong)?;
     warn(&read);
     read.passphrase().map_err(wrong)
 }

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod occupied;
+mod passphrase;
 mod skopeo;
 
 use std::{fs, process::Command};

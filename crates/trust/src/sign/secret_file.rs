@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
@@ -19,7 +19,7 @@ const MAX_SIZE: usize = 256 << 10;
 /// ```no_run
 /// use wharf_trust::{SecretFile, Signer};
 ///
-/// let passphrase = SecretFile::read("passphrase")?.passphrase()?;
+/// let passphrase = SecretFile::read_passphrase("passphrase")?.passphrase()?;
 /// let key = SecretFile::read("cosign.key")?;
 /// let signer = Signer::cosign(&key, &passphrase)?;
 /// if let Some(warning) = key.warning() {
@@ -40,8 +40,23 @@ impl SecretFile {
     ///
     /// A [`Problem`] that names the file and the reason.
     pub fn read(path: impl Into<PathBuf>) -> Result<Self, Problem> {
-        let path = path.into();
-        match read(&path) {
+        Self::read_of(path.into(), Kinds::REGULAR)
+    }
+
+    /// Reads a file with a passphrase: a regular file of at most 256 KiB, or the first line of a pipe, of at most as many
+    /// bytes. A pipe is a named one (`mkfifo`), or what a shell makes of `<(command)`.
+    ///
+    /// The call waits until a pipe has a writer, and has ended a line or is closed.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] that names the file and the reason.
+    pub fn read_passphrase(path: impl Into<PathBuf>) -> Result<Self, Problem> {
+        Self::read_of(path.into(), Kinds::REGULAR_OR_PIPE)
+    }
+
+    fn read_of(path: PathBuf, kinds: Kinds) -> Result<Self, Problem> {
+        match read(&path, kinds) {
             Ok((content, exposure)) => Ok(Self {
                 path,
                 content,
@@ -97,24 +112,81 @@ impl fmt::Debug for SecretFile {
     }
 }
 
-fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Option<Exposure>), String> {
-    let failed = |error: io::Error| error.to_string();
-    let irregular = || "it is not a regular file".to_owned();
-    // Before it is opened, which waits for a writer if it is a pipe; and after, as it may have been replaced.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(irregular());
+/// The kinds of files that are read.
+#[derive(Clone, Copy)]
+struct Kinds {
+    pipes: bool,
+}
+
+impl Kinds {
+    const REGULAR: Self = Self { pipes: false };
+    const REGULAR_OR_PIPE: Self = Self { pipes: true };
+
+    fn check(self, metadata: &Metadata) -> Result<(), String> {
+        if metadata.is_file() || self.pipes && is_pipe(metadata) {
+            return Ok(());
+        }
+        Err(if self.pipes {
+            "it is neither a regular file nor a pipe".to_owned()
+        } else {
+            "it is not a regular file".to_owned()
+        })
     }
+}
+
+fn read(path: &Path, kinds: Kinds) -> Result<(Zeroizing<Vec<u8>>, Option<Exposure>), String> {
+    let failed = |error: io::Error| error.to_string();
+    // Before it is opened, which waits for a writer if it is a pipe; and after, as it may have been replaced.
+    kinds.check(&fs::metadata(path).map_err(failed)?)?;
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(irregular());
-    }
-    // As large as it gets, so that no part of the content is left behind where it was before it grew.
-    let mut content = Zeroizing::new(Vec::with_capacity(MAX_SIZE + 2));
-    let most = MAX_SIZE as u64;
-    file.take(most + 1).read_to_end(&mut content).map_err(failed)?;
+    kinds.check(&metadata)?;
+    let content = if is_pipe(&metadata) {
+        first_line(file)
+    } else {
+        whole(file)
+    };
+    let content = content.map_err(failed)?;
     if content.len() > MAX_SIZE {
         return Err(format!("it is larger than {} KiB", MAX_SIZE >> 10));
     }
     Ok((content, Exposure::of(&metadata)))
+}
+
+/// Reads a file, up to one byte more than may be in it.
+fn whole(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
+    // As large as it gets, so that no part of the content is left behind where it was before it grew.
+    let mut content = Zeroizing::new(Vec::with_capacity(MAX_SIZE + 2));
+    file.take(MAX_SIZE as u64 + 1).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// Reads up to the end of a line, up to one byte more than may be in it. The writer may keep the pipe open after it.
+fn first_line(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut content = Zeroizing::new(vec![0; MAX_SIZE + 1]);
+    let mut length = 0;
+    while let Some(rest) = content.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        let count = match file.read(rest) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        let end = rest.iter().take(count).position(|byte| *byte == b'\n');
+        length += end.map_or(count, |end| end + 1);
+        if count == 0 || end.is_some() {
+            break;
+        }
+    }
+    content.truncate(length);
+    Ok(content)
+}
+
+#[cfg(unix)]
+fn is_pipe(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    metadata.file_type().is_fifo()
+}
+
+#[cfg(not(unix))]
+const fn is_pipe(_: &Metadata) -> bool {
+    false
 }

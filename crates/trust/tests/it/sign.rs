@@ -6,6 +6,8 @@ mod gpg;
 mod hostile_gpg;
 mod key_pair;
 mod openpgp;
+#[cfg(unix)]
+mod passphrases;
 mod peers;
 mod properties;
 mod secrets;
