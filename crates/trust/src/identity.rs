@@ -98,6 +98,8 @@ mod tests {
         ("a.io/x:1", "a.io/x:1", [true, true, true]),
         ("a.io/x:1", "a.io/x:2", [false, false, true]),
         ("a.io/x:1", "a.io/x", [false, false, true]),
+        ("a.io/x", "a.io/x", [false, false, true]),
+        ("a.io/x", "a.io/x:1", [false, false, true]),
         ("a.io/x@D", "a.io/x", [false, false, true]),
         ("a.io:5000/x:1", "a.io/x:1", [false, false, false]),
         ("a.io/x:1", "a.io:5000/x:1", [false, false, false]),

@@ -3,6 +3,7 @@
 
 mod kit;
 mod missing;
+mod own_log;
 mod robust;
 mod roots;
 mod statements;

@@ -137,6 +137,40 @@ fn the_newest_signature_of_a_key_over_itself_decides() {
             with_self_signatures(&key, &[flags(CREATED - 1, 3)]),
             Err("no valid signature of its own"),
         ),
+        // Nobody signed these, so that whoever passes the key on may have added them.
+        (
+            "flags that are not signed",
+            with_self_signatures(&key, &[plain(0x13).with_unhashed(subpacket(27, &[1]))]),
+            Ok(&key),
+        ),
+        (
+            "flags that are not signed, beside others",
+            with_self_signatures(&key, &[flags(CREATED, 1).with_unhashed(subpacket(27, &[2]))]),
+            Err("not for signing"),
+        ),
+        (
+            "an expiry that is not signed",
+            with_self_signatures(&key, &[plain(0x13).with_unhashed(seconds(9, 10))]),
+            Ok(&key),
+        ),
+        (
+            "prolonged by what is not signed",
+            with_self_signatures(
+                &key,
+                &[expiring(CREATED, 10).with_unhashed(seconds(9, 2000 * DAY))],
+            ),
+            Err("the key expired"),
+        ),
+        (
+            "a signature that expired, but for what is not signed",
+            with_self_signatures(
+                &key,
+                &[flags(CREATED, 3)
+                    .with(seconds(3, 10))
+                    .with_unhashed(seconds(3, 2000 * DAY))],
+            ),
+            Err("no valid signature of its own"),
+        ),
         ("a forged newer one", forged, Ok(&key)),
         ("a newer one by another key", by_another, Ok(&key)),
         (

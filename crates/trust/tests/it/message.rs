@@ -253,6 +253,19 @@ fn t177_anything_but_one_signature_over_one_text_is_refused() {
     }
 }
 
+/// Of the types of signatures, a binary document alone; what is well signed as anything else is none of an image.
+#[test]
+fn one_type_of_signature_is_accepted() {
+    let key = key();
+    let accepted: Vec<u8> = (0..=u8::MAX)
+        .filter(|kind| {
+            let message = Sig::by(&key, *kind, NOW - DAY).message(&key, &good_payload());
+            verified(&certificate(&key), &message).is_ok()
+        })
+        .collect();
+    assert_eq!(accepted, [0]);
+}
+
 #[test]
 fn a_message_that_is_cut_anywhere_is_refused() {
     let key = key();
@@ -488,6 +501,16 @@ fn times_are_judged_by_our_clock() {
         (
             "expired",
             expiring(NOW - 10 * DAY, DAY),
+            Some("the signature expired"),
+        ),
+        (
+            "an expiry that is not signed",
+            Sig::by(&key, 0, NOW - DAY).with_unhashed(seconds(3, 10)),
+            None,
+        ),
+        (
+            "expired, but for what is not signed",
+            expiring(NOW - 10 * DAY, DAY).with_unhashed(seconds(3, 100 * DAY)),
             Some("the signature expired"),
         ),
         (

@@ -43,13 +43,15 @@ fn t178_a_subkey_signs_for_its_primary_key_if_both_vouch() {
             .with(subpacket(27, &[2]))
             .with_unhashed(subpacket(32, &body))
     };
-    let expired_back = {
-        let sig = Sig::by(&sub, 0x19, sub.created).with(seconds(3, 10));
-        let body = sig.body(&sub, &over_subkey(&key, &sub));
+    let with_back = |back: Sig| {
+        let body = back.body(&sub, &over_subkey(&key, &sub));
         Sig::by(&key, 0x18, sub.created)
             .with(subpacket(27, &[2]))
             .with_unhashed(subpacket(32, &body))
     };
+    let expired_back = with_back(Sig::by(&sub, 0x19, sub.created).with(seconds(3, 10)));
+    let old_back = with_back(Sig::by(&sub, 0x19, sub.created - 1));
+    let future_back = with_back(Sig::by(&sub, 0x19, NOW + DAY));
     let wrong_kind = {
         let body = Sig::by(&sub, 0x18, sub.created).body(&sub, &over_subkey(&key, &sub));
         Sig::by(&key, 0x18, sub.created)
@@ -83,6 +85,23 @@ fn t178_a_subkey_signs_for_its_primary_key_if_both_vouch() {
         ),
         ("without flags", with(&[unflagged()]), Err("not for signing")),
         (
+            "with flags that are not signed",
+            with(&[unflagged().with_unhashed(subpacket(27, &[2]))]),
+            Err("not for signing"),
+        ),
+        (
+            "for encryption, with flags that are not signed",
+            with(&[unflagged()
+                .with(subpacket(27, &[0x0c]))
+                .with_unhashed(subpacket(27, &[2]))]),
+            Err("not for signing"),
+        ),
+        (
+            "expired, but for what is not signed",
+            with(&[bound().with(seconds(9, 10)).with_unhashed(seconds(9, 2000 * DAY))]),
+            Err("the subkey expired"),
+        ),
+        (
             "for encryption",
             with(&[unflagged().with(subpacket(27, &[0x0c]))]),
             Err("not for signing"),
@@ -110,6 +129,16 @@ fn t178_a_subkey_signs_for_its_primary_key_if_both_vouch() {
         (
             "with one that expired",
             with(&[expired_back]),
+            Err("does not vouch for its primary"),
+        ),
+        (
+            "with one that is older than the subkey",
+            with(&[old_back]),
+            Err("does not vouch for its primary"),
+        ),
+        (
+            "with one from the future",
+            with(&[future_back]),
             Err("does not vouch for its primary"),
         ),
         (

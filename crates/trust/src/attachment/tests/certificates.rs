@@ -1,8 +1,8 @@
 //! Certificates: T91 to T96, T164, T181, T187, T188.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyUsagePurpose, SanType, date_time_ymd,
 };
 
 use super::{
@@ -132,6 +132,7 @@ fn t164_every_certificate_counts_at_its_time_alone() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn only_an_authority_issues_certificates() {
     let root_params = || authority_params("root");
     let no_authority = |params| changed(params, |params| params.is_ca = IsCa::ExplicitNoCa);
@@ -148,6 +149,13 @@ fn only_an_authority_issues_certificates() {
     };
     let purposes = |params, purposes: &[ExtendedKeyUsagePurpose]| {
         changed(params, |params| params.extended_key_usages = purposes.to_vec())
+    };
+    let unknown = |params| {
+        changed(params, |params| {
+            let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+            extension.set_criticality(true);
+            params.custom_extensions.push(extension);
+        })
     };
     let between = || authority_params("between");
     let code = [ExtendedKeyUsagePurpose::CodeSigning];
@@ -197,6 +205,18 @@ fn only_an_authority_issues_certificates() {
             root_params(),
             length(between(), 0),
             true,
+        ),
+        (
+            "a root with a critical extension that nobody knows",
+            unknown(root_params()),
+            between(),
+            false,
+        ),
+        (
+            "an authority with a critical extension that nobody knows",
+            root_params(),
+            unknown(between()),
+            false,
         ),
         (
             "code signing",
@@ -263,6 +283,24 @@ fn the_chain_is_bounded_and_its_last_certificate_believed_by_nobody() {
     assert!(verdict(&[&root, &between, &root]));
     assert!(verdict(&[&between; 10]));
     assert!(!verdict(&[&between; 11]));
+}
+
+/// Each annotation has 64 KiB at most, whatever of it is read.
+#[test]
+fn annotations_with_certificates_are_bounded() {
+    let Path {
+        root, mut certified, ..
+    } = path(&leaf_params());
+    for name in [CERTIFICATE, CHAIN, SET] {
+        let own = certified.annotations[name].clone();
+        for (size, good) in [(64 << 10, true), ((64 << 10) + 1, false), (1 << 20, false)] {
+            let padded = own.clone() + &"\n".repeat(size - own.len());
+            certified.annotations.insert(name.to_owned(), padded);
+            assert_eq!(certified.fulcio(&root.pem()).is_ok(), good, "{name} of {size}");
+        }
+        certified.annotations.insert(name.to_owned(), own);
+    }
+    assert!(certified.fulcio(&root.pem()).is_ok());
 }
 
 #[test]

@@ -221,3 +221,22 @@ fn what_a_log_says_is_not_looked_at_where_no_log_is_demanded() {
     annotations.insert(SET.to_owned(), "nonsense".to_owned());
     assert!(key.signer().verify(PAYLOAD, &annotations, TIME).is_ok());
 }
+
+/// Only the annotations of the signature, the log's entry and the certificates are read.
+#[test]
+fn annotations_of_other_names_are_ignored() {
+    let (key, log) = (Key::new(), Log::new());
+    for name in [
+        "dev.sigstore.cosign/rfc3161timestamp",
+        "dev.cosignproject.cosign/Signature",
+        "org.opencontainers.image.created",
+    ] {
+        let mut annotations = key.logged_annotations(&log);
+        for value in [String::new(), "nonsense".to_owned(), "A".repeat((64 << 10) + 4)] {
+            annotations.insert(name.to_owned(), value);
+            assert!(key.signer().verify(PAYLOAD, &annotations, TIME).is_ok(), "{name}");
+            let accepted = key.logged_signer(&log).verify(PAYLOAD, &annotations, TIME);
+            assert_eq!(accepted.unwrap().logged, Some(TIME), "{name}");
+        }
+    }
+}

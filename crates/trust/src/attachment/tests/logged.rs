@@ -3,8 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{Signer, annotations::SET},
-    kit::{self, Key, Log, PAYLOAD, TIME, base64, body, file},
+    super::{
+        Signer,
+        annotations::{SET, SIGNATURE},
+    },
+    kit::{
+        self, Certified, Key, Log, PAYLOAD, TIME, authority_params, base64, body, file, leaf_params, root,
+    },
 };
 use crate::{Reason, public_key::PublicKey, rekor};
 
@@ -260,4 +265,38 @@ fn t160_an_entry_is_for_this_signature_key_and_payload() {
             .verify(PAYLOAD, &annotations, TIME)
             .is_err()
     );
+}
+
+/// With a certificate, the entry is for that one, its signature and the payload, however good it is for another.
+#[test]
+fn t160_an_entry_is_for_this_signature_certificate_and_payload() {
+    let authority = root(authority_params("root"));
+    let (key, other) = (Key::new(), Key::new());
+    let issue = |key: &Key| leaf_params().signed_by(&key.0, &authority).unwrap().pem();
+    let [certificate, again, others] = [issue(&key), issue(&key), issue(&other)];
+    let mut certified = Certified::with(&key, &certificate, &[&authority], TIME);
+    assert!(certified.fulcio(&authority.pem()).is_ok());
+    let signature = crate::json::base64(&certified.annotations[SIGNATURE]).unwrap();
+    for (what, body) in [
+        ("another's", body(&other.sign(PAYLOAD), &others, PAYLOAD)),
+        ("another's certificate", body(&signature, &others, PAYLOAD)),
+        (
+            "another certificate of the key",
+            body(&signature, &again, PAYLOAD),
+        ),
+        ("the key", body(&signature, &key.pem(), PAYLOAD)),
+        (
+            "another signature",
+            body(&key.sign(PAYLOAD), &certificate, PAYLOAD),
+        ),
+        ("another payload", body(&signature, &certificate, b"{}")),
+        ("nothing", json!({})),
+    ] {
+        let set = certified.log.set(&body, TIME);
+        certified.annotations.insert(SET.to_owned(), set);
+        assert!(certified.fulcio(&authority.pem()).is_err(), "{what}");
+    }
+    let set = certified.log.set(&body(&signature, &certificate, PAYLOAD), TIME);
+    certified.annotations.insert(SET.to_owned(), set);
+    assert!(certified.fulcio(&authority.pem()).is_ok());
 }

@@ -7,24 +7,24 @@ use wharf_trust::{BundlePolicy, Problem, PublicKey, VerifiedBundle};
 
 use super::kit::{image, now};
 
-const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+pub(super) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 const COSIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// The bytes of an envelope that are signed.
-fn encoded(payload_type: &str, payload: &str) -> String {
+pub(super) fn encoded(payload_type: &str, payload: &str) -> String {
     let (size, length) = (payload_type.len(), payload.len());
     format!("DSSEv1 {size} {payload_type} {length} {payload}")
 }
 
-struct Signer(KeyPair);
+pub(super) struct Signer(KeyPair);
 
 impl Signer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(KeyPair::generate().unwrap())
     }
 
     /// A bundle of this payload, signed over these bytes.
-    fn bundle(&self, payload_type: &str, payload: &str, signed: &[u8]) -> Value {
+    pub(super) fn bundle(&self, payload_type: &str, payload: &str, signed: &[u8]) -> Value {
         let signature = STANDARD.encode(self.0.sign(signed).unwrap());
         json!({
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
@@ -37,8 +37,12 @@ impl Signer {
         })
     }
 
+    pub(super) fn pem(&self) -> String {
+        self.0.public_key_pem()
+    }
+
     fn judge(&self, bundle: &Value) -> Result<VerifiedBundle, Problem> {
-        let policy = BundlePolicy::key(PublicKey::from_pem(self.0.public_key_pem().as_bytes()).unwrap());
+        let policy = BundlePolicy::key(PublicKey::from_pem(self.pem().as_bytes()).unwrap());
         policy.verify_image(bundle.to_string().as_bytes(), &image("a"), now())
     }
 
@@ -55,7 +59,7 @@ impl Signer {
     }
 }
 
-fn statement() -> Value {
+pub(super) fn statement() -> Value {
     json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"digest": {"sha256": image("a")}}],
