@@ -6,7 +6,7 @@ mod tables;
 
 use std::path::Path;
 
-use wharf_config::{ConfigErrorKind, Generation, Locations, Policy};
+use wharf_config::{ConfigErrorKind, FileTransport, Generation, Locations, Policy};
 use wharf_reference::Reference;
 use wharf_testkit::{Image, Sandbox, require_peers};
 
@@ -258,6 +258,54 @@ fn directories_have_rules_too() {
     ] {
         let rule = policy.rule_for_layout(Path::new(directory));
         assert_eq!(rule.check().is_ok(), accepted, "{directory}");
+    }
+}
+
+#[test]
+fn archives_and_image_directories_have_rules_by_their_path() {
+    for (transport, name) in [
+        (FileTransport::Dir, "dir"),
+        (FileTransport::OciArchive, "oci-archive"),
+    ] {
+        let text = format!(
+            r#"{{"default":{REJECT},"transports":{{"{name}":{{"/srv":{ACCEPT},"/srv/a.tar":{ACCEPT}}},"oci":{{"":{ACCEPT}}}}}}}"#
+        );
+        let policy = Policy::parse(&text).unwrap();
+        for (path, scope) in [
+            ("/srv", Some("/srv")),
+            ("/srv/a.tar", Some("/srv/a.tar")),
+            ("/srv/a.tar/b", Some("/srv/a.tar")),
+            ("/srv/a.tar2", Some("/srv")),
+            ("/srv/x/y", Some("/srv")),
+            ("/srvx", None),
+            ("/", None),
+        ] {
+            let rule = policy.rule_for_file(transport, Path::new(path));
+            assert_eq!(rule.origin().scope(), scope, "{transport:?} {path}");
+        }
+        let all = format!(r#"{{"default":{REJECT},"transports":{{"{name}":{{"":{ACCEPT}}}}}}}"#);
+        let policy = Policy::parse(&all).unwrap();
+        assert!(policy.rule_for_file(transport, Path::new("/")).check().is_ok());
+        assert!(policy.rule_for_layout(Path::new("/")).check().is_err());
+    }
+    // An archive of Docker's has the empty scope alone, and so does an image that a daemon is asked for by its ID.
+    let text = format!(
+        r#"{{"default":{REJECT},"transports":{{"docker-archive":{{"":{ACCEPT}}},"docker-daemon":{{"":{ACCEPT},"docker.io/library/app":{REJECT}}}}}}}"#
+    );
+    let policy = Policy::parse(&text).unwrap();
+    let archive = |path: &str| policy.rule_for_file(FileTransport::DockerArchive, Path::new(path));
+    assert!(archive("/srv/a.tar").check().is_ok() && archive("").check().is_ok());
+    let daemon = |name: Option<&str>| {
+        let name = name.map(|name| Reference::parse(name).unwrap());
+        policy.rule_for_daemon(name.as_ref()).check().is_ok()
+    };
+    assert!(daemon(None) && daemon(Some("other:1")) && !daemon(Some("app:1")));
+    for scope in ["/srv/a.tar", "/srv", "/"] {
+        for transport in ["docker-archive", "tarball"] {
+            let text =
+                format!(r#"{{"default":{REJECT},"transports":{{"{transport}":{{"{scope}":{ACCEPT}}}}}}}"#);
+            assert!(Policy::parse(&text).is_err(), "{transport} {scope}");
+        }
     }
 }
 
