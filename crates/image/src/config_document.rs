@@ -107,14 +107,7 @@ impl ConfigDocument {
         let mut root = self.root.clone();
         let mut object = &mut root;
         for step in way {
-            if object.set_member(step).is_none() {
-                object.set(step, Json::Object(Object::default()));
-            }
-            let next = object.get_mut(step).and_then(Json::as_object_mut);
-            object = next.ok_or_else(|| {
-                let message = format!("the member {step:?} of the config is no object");
-                Error::new(ErrorKind::Invalid, message)
-            })?;
+            object = object.descend(step)?;
         }
         object.set(key, Json::parse(value.to_string().as_bytes())?);
         self.replace(root)
@@ -165,7 +158,8 @@ impl ConfigDocument {
         object.get(key)
     }
 
-    fn replace(&mut self, root: Object) -> Result<(), Error> {
+    /// Puts an edited tree in the place of the document.
+    pub(crate) fn replace(&mut self, root: Object) -> Result<(), Error> {
         *self = Self::parse(Json::Object(root).to_bytes().into())?;
         Ok(())
     }

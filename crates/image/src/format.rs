@@ -1,4 +1,5 @@
 use wharf_content::MediaType;
+use wharf_layer::Codec;
 
 /// The family of media types of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +16,16 @@ pub(crate) enum Compression {
     None,
     Gzip,
     Zstd,
+}
+
+impl From<Codec> for Compression {
+    fn from(codec: Codec) -> Self {
+        match codec {
+            Codec::Gzip => Self::Gzip,
+            Codec::Zstd => Self::Zstd,
+            _ => Self::None,
+        }
+    }
 }
 
 /// A kind of content that both formats have a media type for.

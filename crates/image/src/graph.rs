@@ -29,6 +29,8 @@ pub(crate) struct Graph {
     kept: HashMap<Digest, Vec<usize>>,
     /// Configs, by the digest of the image.
     configs: HashMap<Digest, ImageConfig>,
+    /// The platforms of images, as the index states them.
+    platforms: HashMap<Digest, Platform>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -68,6 +70,7 @@ impl Graph {
             images: Vec::new(),
             kept: HashMap::new(),
             configs: HashMap::new(),
+            platforms: HashMap::new(),
             warnings: Vec::new(),
             root: root.clone(),
         };
@@ -118,6 +121,12 @@ impl Graph {
         self.configs.get(image)
     }
 
+    /// The platform of an image, as the index states it, or its config.
+    pub(crate) fn platform(&self, image: &Digest) -> Option<Platform> {
+        let stated = || self.config(image).and_then(|config| config.platform());
+        self.platforms.get(image).or_else(stated).cloned()
+    }
+
     /// The positions of the entries of an index that stay.
     pub(crate) fn kept(&self, index: &Manifest) -> Vec<usize> {
         let all = || (0..index.manifests().len()).collect();
@@ -136,6 +145,9 @@ impl Graph {
         if !manifest.is_index() {
             for blob in manifest.blobs().map(Descriptor::as_blob) {
                 walk.add(&blob)?;
+            }
+            if let Some(platform) = entry.and_then(Descriptor::platform) {
+                self.platforms.insert(manifest.digest().clone(), platform.clone());
             }
             walk.images.push((manifest.clone(), entry.cloned()));
             return Ok(children);
@@ -199,6 +211,7 @@ fn needs_config(recipe: &Recipe, image: &Manifest, entry: Option<&Descriptor>) -
     is_container
         && (converts
             || !recipe.annotations.is_empty()
+            || !recipe.steps.is_empty()
             || layers::touches(recipe, image)
             || (recipe.format == Some(Format::Docker) && unstated))
 }

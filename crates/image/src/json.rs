@@ -177,6 +177,29 @@ impl Object {
         }
     }
 
+    /// The object of this key, which is made if it is absent or null.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the member is no object.
+    pub(crate) fn descend(&mut self, key: &str) -> Result<&mut Self, Error> {
+        if self.set_member(key).is_none() {
+            self.set(key, Json::Object(Self::default()));
+        }
+        let object = self.get_mut(key).and_then(Json::as_object_mut);
+        object.ok_or_else(|| {
+            let message = format!("the member {key:?} of the document is no object");
+            Error::new(ErrorKind::Invalid, message)
+        })
+    }
+
+    /// The key as the document spells it: Go's decoder takes no notice of case.
+    pub(crate) fn spelled(&self, key: &str) -> String {
+        let mut keys = self.0.iter().map(|(name, _)| name);
+        let found = keys.find(|name| name.eq_ignore_ascii_case(key));
+        found.map_or(key, String::as_str).to_owned()
+    }
+
     /// Removes a member; true if it was there.
     pub(crate) fn remove(&mut self, key: &str) -> bool {
         let before = self.0.len();

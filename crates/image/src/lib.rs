@@ -1,4 +1,5 @@
-//! Changes container images on the way from a source to a sink: format, platforms, annotations, compression.
+//! Changes container images on the way from a source to a sink: format, platforms, annotations, compression, configs and
+//! layers.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -15,14 +16,15 @@
 //!
 //! [`prepare`] works a [`Recipe`] off before anything is copied: it returns a [`Prepared`], a source of which all
 //! digests are known, so that a copy moves the changed image as any other. Content that no step touches keeps its
-//! bytes and is read from the original. [`validate`] checks an image and lists what is wrong. [`ConfigDocument`] edits a config of an image without changing what is not
+//! bytes and is read from the original. An image is built by the same steps, on another one or on one without layers:
+//! [`Recipe::edit`], [`Recipe::append`], [`Recipe::remove`] and [`Recipe::rebase`]. [`validate`] checks an image and lists what is wrong. [`ConfigDocument`] edits a config of an image without changing what is not
 //! edited.
 //!
 //! One version of this crate gives equal bytes for equal images and recipes, with any number of threads.
 //! Nothing that ends in an image is taken from the clock or the host. Memory does not grow with the size of layers: an
 //! encoder needs some 10 MiB, more for zstd above level 9.
 //!
-//! The crate copies nothing, and has no HTTP and no file system code. It does not read or write Docker's schema 1,
+//! The crate copies nothing, has no HTTP, and opens no file but those of [`NewLayer::from_file`]. It does not read or write Docker's schema 1,
 //! encrypt or decrypt layers, or sign what it changed.
 //!
 //! | feature | adds |
@@ -31,29 +33,36 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc)]
 
+mod compose;
 mod config_document;
+mod edit;
 mod format;
 mod graph;
 mod json;
 mod layers;
 mod loss;
+mod new_layer;
 mod options;
 mod prepare;
 mod prepared;
 mod recipe;
 mod report;
 mod rewrite;
+mod time;
 mod validate;
 
+pub use compose::Base;
 pub use config_document::{ConfigDocument, Member};
+pub use edit::{Edit, Entries, Set};
 pub use format::Format;
 pub use layers::{Layers, Memo, MemoEntry, MemoKey, MemoryMemo};
 pub use loss::{Loss, Part};
+pub use new_layer::NewLayer;
 pub use options::{MAX_UNPACKED, Options};
 pub use prepare::prepare;
 pub use prepared::Prepared;
 pub use recipe::{Recipe, Scope};
-pub use report::{LayerChange, LayerOutcome, Report};
+pub use report::{AddedLayer, LayerChange, LayerOutcome, Report};
 pub use validate::{Check, Depth, Finding, Severity, validate};
 #[doc(no_inline)]
 pub use wharf_layer::{Codec, Level, Limits};

@@ -1,6 +1,6 @@
 use std::{fmt, num::NonZeroUsize, sync::Arc, thread};
 
-use wharf_content::{Error, Gate, Manifest, Role, Sink, Source};
+use wharf_content::{Descriptor, Error, ErrorKind, Gate, Manifest, Role, Sink, Source};
 use wharf_layer::Limits;
 
 use crate::{Memo, MemoryMemo};
@@ -26,6 +26,7 @@ pub struct Options {
     pub(crate) threads: NonZeroUsize,
     pub(crate) limits: Limits,
     pub(crate) max_unpacked: u64,
+    pub(crate) created: Option<String>,
 }
 
 /// A store for layers that the sink cannot take before their digest is known.
@@ -37,7 +38,7 @@ pub(crate) struct Scratch {
 
 impl Default for Options {
     /// No gate, no limit of the size, a memo in memory that clones of the options share, no scratch store, as many
-    /// threads as there are cores, the default limits of decoders.
+    /// threads as there are cores, the default limits of decoders, no time.
     fn default() -> Self {
         Self {
             gates: Vec::new(),
@@ -47,6 +48,7 @@ impl Default for Options {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             limits: Limits::default(),
             max_unpacked: MAX_UNPACKED,
+            created: None,
         }
     }
 }
@@ -111,6 +113,27 @@ impl Options {
     pub const fn with_max_unpacked(mut self, bytes: u64) -> Self {
         self.max_unpacked = bytes;
         self
+    }
+
+    /// Sets the time that entries of the history get which are added and state none, as RFC 3339 writes it:
+    /// `2026-01-01T00:00:00Z`. Default: none. Times that are there already stay, and the clock is never read.
+    #[must_use]
+    pub fn with_created(mut self, time: impl Into<String>) -> Self {
+        self.created = Some(time.into());
+        self
+    }
+
+    /// Checks the size of another image that the result has layers of.
+    pub(crate) fn check_size(&self, image: &Manifest) -> Result<(), Error> {
+        let sizes = image.blobs().map(Descriptor::size);
+        let size = sizes.fold(image.descriptor().size(), u64::saturating_add);
+        match self.max_size {
+            Some(limit) if size > limit => {
+                let message = format!("{} has more than the limit of {limit} bytes", image.digest());
+                Err(Error::new(ErrorKind::TooLarge, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) async fn admit(&self, manifest: &Manifest, role: &Role) -> Result<(), Error> {

@@ -1,15 +1,16 @@
 use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::Semaphore;
-use wharf_content::{Descriptor, Error, ErrorKind, Sink, Source, Target};
+use wharf_content::{Descriptor, Error, ErrorKind, Hasher, Sink, Source, Target};
 use wharf_reference::Digest;
 
 use crate::{
-    LayerChange, LayerOutcome, Loss, Options, Prepared, Recipe, Report,
+    AddedLayer, LayerChange, LayerOutcome, Loss, Options, Prepared, Recipe, Report,
+    compose::{Compositions, Made},
     graph::Graph,
-    layers::{Buffers, Change, Job, Jobs, Recoder, Replacements, Threads, in_order, plan, run},
+    layers::{Buffers, Change, Input, Job, Jobs, Recoder, Threads, in_order, plan, run},
     prepared::{Content, Layer},
-    rewrite::{Rewriter, Rewritten, is_position},
+    rewrite::{NewLayers, Rewriter, Rewritten, is_position},
 };
 
 /// Applies a recipe to the image that `target` means in `source`, and returns the changed image as a source, from
@@ -65,14 +66,15 @@ pub async fn prepare(
 ) -> Result<Prepared, Error> {
     recipe.check()?;
     let graph = Graph::read(&*source, target, recipe, options).await?;
-    let Jobs { jobs, passed } = plan(&graph, recipe)?;
-    check(&graph, recipe, &jobs, &*sink)?;
+    let compositions = Compositions::compose(&graph, recipe, options).await?;
+    let Jobs { jobs, passed } = plan(&graph, recipe, &compositions)?;
+    check(&graph, recipe, &compositions, &jobs, &*sink)?;
     let threads = options.threads.get();
     let bytes = if in_order(&*sink) {
         0
     } else {
         jobs.iter()
-            .fold(0, |sum: u64, job| sum.saturating_add(job.layer.size()))
+            .fold(0, |sum: u64, job| sum.saturating_add(job.size()))
     };
     let recoder = Recoder {
         source: Arc::clone(&source),
@@ -82,17 +84,26 @@ pub async fn prepare(
         buffers: Buffers::default(),
     };
     let changes = run(jobs, &recoder, &sink, options).await?;
-    let new = changes
-        .iter()
-        .map(|change| (change.job.replaces(), change.new.clone()));
-    let rewritten = Rewriter::run(&graph, recipe, &new.collect())?;
+    let mut new = NewLayers::default();
+    for Change {
+        job,
+        new: layer,
+        diff_id,
+        ..
+    } in &changes
+    {
+        new.add(job, layer.clone(), diff_id.clone());
+    }
+    let rewritten = Rewriter::run(&graph, recipe, &new, &compositions)?;
     let dropped_referrers = dropped_referrers(&*source, &graph, &rewritten).await;
     let report = Report {
         original: graph.root().descriptor().clone(),
         root: graph.root().descriptor().clone(),
         losses: Vec::new(),
-        layers: changes.iter().map(layer_change).collect(),
+        layers: changes.iter().filter_map(layer_change).collect(),
+        added: changes.iter().filter_map(added_layer).collect(),
         passed,
+        dropped_attestations: Vec::new(),
         dropped_referrers,
         warnings: Vec::new(),
     };
@@ -105,22 +116,31 @@ pub async fn prepare(
             (new.digest().clone(), Layer { job, scratch })
         },
     );
-    let layers = layers.collect();
-    Ok(assemble(target, graph, rewritten, report, recoder, layers))
+    let made = MadeLayers {
+        layers: layers.collect(),
+        sources: compositions.sources(),
+    };
+    Ok(assemble(target, graph, rewritten, report, recoder, made))
 }
 
 /// Refuses what cannot be done, before any layer is read: on the documents with the types that layers will have.
-fn check(graph: &Graph, recipe: &Recipe, jobs: &[Job], sink: &dyn Sink) -> Result<(), Error> {
-    let mut planned = Replacements::new();
+fn check(
+    graph: &Graph,
+    recipe: &Recipe,
+    compositions: &Compositions,
+    jobs: &[Job],
+    sink: &dyn Sink,
+) -> Result<(), Error> {
+    let mut planned = NewLayers::default();
     for job in jobs {
-        let layer = Descriptor::new(
-            job.media_type.clone(),
-            job.layer.digest().clone(),
-            job.layer.size(),
-        )?;
-        planned.insert(job.replaces(), layer);
+        let (digest, size) = match &job.input {
+            Input::Stored(stored) => (stored.layer.digest().clone(), stored.layer.size()),
+            Input::New(..) => (Hasher::sha256(job.name.as_bytes()), 0), // any digest will do
+        };
+        let layer = Descriptor::new(job.media_type.clone(), digest.clone(), size)?;
+        planned.add(job, layer, digest);
     }
-    let rewritten = Rewriter::run(graph, recipe, &planned)?;
+    let rewritten = Rewriter::run(graph, recipe, &planned, compositions)?;
     if recipe.deny_loss && !rewritten.losses.is_empty() {
         return Err(lossy(&rewritten.losses));
     }
@@ -143,6 +163,21 @@ async fn dropped_referrers(source: &dyn Source, graph: &Graph, rewritten: &Rewri
     source.referrers(root).await.ok().map(|list| list.len())
 }
 
+/// The layers of the result that are not read from the source.
+struct MadeLayers {
+    layers: HashMap<Digest, Layer>,
+    sources: HashMap<Digest, Arc<dyn Source>>,
+}
+
+impl NewLayers {
+    fn add(&mut self, job: &Job, layer: Descriptor, diff_id: Digest) {
+        match &job.input {
+            Input::Stored(stored) => _ = self.replaced.insert(stored.replaces(), layer),
+            Input::New(number, _) => _ = self.made.insert(*number, Made { layer, diff_id }),
+        }
+    }
+}
+
 /// Joins the old documents and the new ones.
 fn assemble(
     target: &Target,
@@ -150,7 +185,7 @@ fn assemble(
     rewritten: Rewritten,
     mut report: Report,
     recoder: Recoder,
-    layers: HashMap<Digest, Layer>,
+    made_layers: MadeLayers,
 ) -> Prepared {
     let root = rewritten
         .manifests
@@ -159,6 +194,7 @@ fn assemble(
         .clone();
     report.root = root.descriptor().clone();
     report.losses = rewritten.losses;
+    report.dropped_attestations = rewritten.dropped_attestations;
     report.warnings = graph.warnings;
     let new: HashMap<_, _> = rewritten
         .manifests
@@ -177,31 +213,38 @@ fn assemble(
             root,
             manifests,
             made,
-            layers,
+            layers: made_layers.layers,
+            sources: made_layers.sources,
             recoder,
             report,
         }),
     }
 }
 
-fn layer_change(change: &Change) -> LayerChange {
-    let Change {
-        job,
-        new,
-        outcome,
-        trailing,
-    } = change;
-    let keys = job.layer.annotations().keys().cloned();
+fn layer_change(change: &Change) -> Option<LayerChange> {
+    let Input::Stored(stored) = &change.job.input else {
+        return None;
+    };
+    let layer = &stored.layer;
+    let keys = layer.annotations().keys().cloned();
     let (dropped, kept) = keys.partition(|key| is_position(key));
-    LayerChange {
-        from: job.layer.clone(),
-        to: new.clone(),
-        diff_id: job.diff_id.clone(),
+    Some(LayerChange {
+        from: layer.clone(),
+        to: change.new.clone(),
+        diff_id: change.diff_id.clone(),
         dropped,
         kept,
-        trailing: *trailing,
-        outcome: *outcome,
-    }
+        trailing: change.trailing,
+        outcome: change.outcome,
+    })
+}
+
+fn added_layer(change: &Change) -> Option<AddedLayer> {
+    matches!(change.job.input, Input::New(..)).then(|| AddedLayer {
+        layer: change.new.clone(),
+        diff_id: change.diff_id.clone(),
+        outcome: change.outcome,
+    })
 }
 
 /// The error for losses that are denied. It names five at most.

@@ -31,6 +31,8 @@ pub(crate) struct Content {
     pub(crate) made: HashMap<Digest, Option<Bytes>>,
     /// The new layers.
     pub(crate) layers: HashMap<Digest, Layer>,
+    /// Layers that another source than that of the original has.
+    pub(crate) sources: HashMap<Digest, Arc<dyn Source>>,
     pub(crate) recoder: Recoder,
     pub(crate) report: Report,
 }
@@ -63,6 +65,15 @@ impl Prepared {
 
     fn is_made(&self, digest: &Digest) -> bool {
         self.content.made.contains_key(digest)
+    }
+
+    /// The source of a blob that is not new.
+    fn original_of(&self, descriptor: &Descriptor) -> &Arc<dyn Source> {
+        let content = &*self.content;
+        content
+            .sources
+            .get(descriptor.digest())
+            .unwrap_or(&content.source)
     }
 
     fn known(&self, target: &Target) -> Option<&Manifest> {
@@ -105,7 +116,7 @@ impl Source for Prepared {
                 let (recoder, job) = (content.recoder.clone(), job.clone());
                 Blob::new(descriptor.clone(), Reopen { recoder, job })
             }
-            None => content.source.blob(descriptor).await,
+            None => self.original_of(descriptor).blob(descriptor).await,
         }
     }
 
@@ -135,7 +146,7 @@ impl Source for Prepared {
             let scratch = layer.scratch.as_ref();
             return scratch.map_or(Location::Memory, |scratch| scratch.location_of(descriptor));
         }
-        self.content.source.location_of(descriptor)
+        self.original_of(descriptor).location_of(descriptor)
     }
 }
 

@@ -1,6 +1,6 @@
-use wharf_content::{Error, ErrorKind, Platform};
+use wharf_content::{Error, ErrorKind, History, Platform};
 
-use crate::{Format, Layers};
+use crate::{Base, Edit, Format, Layers, NewLayer, compose::Step};
 
 /// The changes to make to an image on its way from a source to a sink. Without a change every byte stays.
 ///
@@ -15,13 +15,14 @@ use crate::{Format, Layers};
 /// assert!(recipe.changes());
 /// ```
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 #[must_use = "a recipe does nothing until an image is prepared with it"]
 pub struct Recipe {
     pub(crate) format: Option<Format>,
     pub(crate) layers: Layers,
     pub(crate) selected: Option<Platform>,
     pub(crate) platforms: Vec<Platform>,
+    pub(crate) steps: Vec<Step>,
     pub(crate) annotations: Vec<(Scope, String, String)>,
     pub(crate) preserve: bool,
     pub(crate) deny_loss: bool,
@@ -79,6 +80,78 @@ impl Recipe {
         self
     }
 
+    /// Edits the config of each image.
+    ///
+    /// ```
+    /// use wharf_image::{Entries, Recipe, Set};
+    ///
+    /// let recipe = Recipe::new()
+    ///     .edit(Set::User(Some("1000".into())))
+    ///     .edit([Set::Env(Entries::Remove("DEBUG".into())), Set::Label(Entries::Add(("team".into(), "a".into())))]);
+    /// assert!(recipe.changes());
+    /// ```
+    ///
+    /// The steps `edit`, [`append`](Self::append), [`remove`](Self::remove) and [`rebase`](Self::rebase) are worked off in
+    /// the order of the calls, before everything else in the recipe, on each container image; other content of an index
+    /// is [passed](crate::Report::passed). An image that they change has no attestations any more
+    /// ([`Report::dropped_attestations`](crate::Report::dropped_attestations)).
+    pub fn edit(mut self, edit: impl Into<Edit>) -> Self {
+        self.steps.push(Step::Edit(edit.into()));
+        self
+    }
+
+    /// Adds a layer on top of those of each image, with its entry of the history.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use wharf_content::{History, ImageBuilder, Platform};
+    /// use wharf_image::{NewLayer, Options, Recipe, Set, prepare};
+    /// use wharf_store::Memory;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let scratch = ImageBuilder::for_platform(Platform::new("linux", "amd64")).build()?; // an image without layers
+    /// # let tar = vec![0; 1024];
+    /// let recipe = Recipe::new()
+    ///     .append(NewLayer::from_bytes(tar), History::default().with_created_by("COPY . /"))
+    ///     .edit(Set::Cmd(Some(vec!["/app".into()])));
+    /// let (sink, target) = (Arc::new(Memory::new()), scratch.digest().into());
+    /// let prepared = prepare(Arc::new(scratch), sink, &target, &recipe, &Options::default()).await?;
+    /// assert_eq!(prepared.root().layers().len(), 1);
+    /// # Ok::<(), wharf_content::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The media type of the layer is of the format of the image. A layer that is compressed keeps its bytes, and a plain
+    /// tar is compressed with gzip, unless [`layers`](Self::layers) says otherwise. The content must be a tar. An image
+    /// that has layers and no history gets no history: readers count its entries from the lowest layer.
+    ///
+    /// A layer that can be read once is written to the sink as it is read, whatever its size, or else to the scratch
+    /// store; with neither, preparation fails.
+    pub fn append(mut self, layer: NewLayer, history: History) -> Self {
+        self.steps.push(Step::Append(layer, history));
+        self
+    }
+
+    /// Removes a layer of each image, and its entry of the history. Layers are counted from one, lowest first, as the
+    /// steps before have left them. The files of the layer are no longer in the image, and what it hid of those below
+    /// is visible.
+    pub fn remove(mut self, number: usize) -> Self {
+        self.steps.push(Step::Remove(number));
+        self
+    }
+
+    /// Puts the layers of a new base in the place of those of the old one, without any of them being read.
+    ///
+    /// The `diff_ids` of the old base must be the first ones of the image. The config stays that of the image, but for
+    /// the platform, which the new base states, and the history: as many entries as the old base has are replaced with
+    /// those of the new one. In OCI's format, the annotations that name the base are renewed. An image whose old
+    /// base is the new one too is not changed.
+    pub fn rebase(mut self, old: Base, new: Base) -> Self {
+        self.steps.push(Step::Rebase { old, new });
+        self
+    }
+
     /// Adds or replaces an annotation of manifests.
     pub fn annotate(mut self, scope: Scope, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.annotations.push((scope, key.into(), value.into()));
@@ -132,6 +205,7 @@ impl Recipe {
             || self.layers != Layers::Keep
             || !self.platforms.is_empty()
             || !self.annotations.is_empty()
+            || !self.steps.is_empty()
     }
 
     /// Checks what needs no image.
@@ -144,6 +218,6 @@ impl Recipe {
         if self.annotations.iter().any(|(_, key, _)| key.is_empty()) {
             return Err(Error::new(ErrorKind::Invalid, "an annotation has no key"));
         }
-        Ok(())
+        self.steps.iter().try_for_each(Step::check)
     }
 }

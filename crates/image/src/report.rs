@@ -11,7 +11,9 @@ pub struct Report {
     pub(crate) root: Descriptor,
     pub(crate) losses: Vec<Loss>,
     pub(crate) layers: Vec<LayerChange>,
+    pub(crate) added: Vec<AddedLayer>,
     pub(crate) passed: Vec<Digest>,
+    pub(crate) dropped_attestations: Vec<Digest>,
     pub(crate) dropped_referrers: Option<usize>,
     pub(crate) warnings: Vec<String>,
 }
@@ -47,11 +49,24 @@ impl Report {
         &self.layers
     }
 
+    /// The layers that were added, each once, in the order of the steps of the recipe.
+    #[must_use]
+    pub fn added(&self) -> &[AddedLayer] {
+        &self.added
+    }
+
     /// The digests of the images and artifacts whose layers are of no container image, and so keep their bytes whatever
-    /// the recipe says of layers.
+    /// the recipe says of layers and configs.
     #[must_use]
     pub fn passed(&self) -> &[Digest] {
         &self.passed
+    }
+
+    /// The digests of the attestations in an index that went, because the image that they attest to has other content
+    /// now.
+    #[must_use]
+    pub fn dropped_attestations(&self) -> &[Digest] {
+        &self.dropped_attestations
     }
 
     /// The number of referrers of the original, such as signatures and attestations, that the changed image does not
@@ -87,6 +102,18 @@ pub struct LayerChange {
     /// 200,000 members.
     pub trailing: Option<u64>,
     /// The way to the new bytes.
+    pub outcome: LayerOutcome,
+}
+
+/// A layer that was added to images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AddedLayer {
+    /// The layer, with its type in OCI's format.
+    pub layer: Descriptor,
+    /// The digest of its tar.
+    pub diff_id: Digest,
+    /// The way to its bytes.
     pub outcome: LayerOutcome,
 }
 

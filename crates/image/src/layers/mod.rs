@@ -1,4 +1,4 @@
-//! Changes of the compression of layers.
+//! Layers that are made: encoded anew, or added.
 
 mod buffers;
 mod memo;
@@ -9,7 +9,7 @@ mod unpacked;
 
 pub(crate) use buffers::Buffers;
 pub use memo::{Memo, MemoEntry, MemoKey, MemoryMemo};
-pub(crate) use plan::{Job, Jobs, plan, touches};
+pub(crate) use plan::{Input, Job, Jobs, Stored, plan, touches};
 pub(crate) use recode::{Recoder, Reopen, Threads, feed};
 pub(crate) use run::{Change, Replacements, in_order, run};
 pub(crate) use unpacked::Unpacked;

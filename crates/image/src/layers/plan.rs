@@ -1,49 +1,88 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use wharf_content::{Descriptor, Error, Manifest, MediaType};
+use wharf_content::{Descriptor, Error, ImageConfig, Manifest, MediaType, Source};
 use wharf_layer::{Codec, Level, Profile};
-use wharf_reference::Digest;
+use wharf_reference::{Algorithm, Digest};
 
 use super::MemoKey;
 use crate::{
-    Format, Recipe,
+    Format, NewLayer, Recipe,
+    compose::{Compositions, Slot},
     format::{Compression, Kind, kind},
     graph::Graph,
     rewrite::docker_zstd,
     validate::check_counts,
 };
 
-/// A layer that is encoded anew.
-#[derive(Debug, Clone)]
+/// A layer that is made: encoded anew, or added.
+#[derive(Clone)]
 pub(crate) struct Job {
-    /// The original layer.
-    pub(crate) layer: Descriptor,
-    /// The codec by the original's type; `None` if its first bytes decide.
-    pub(crate) codec: Option<Codec>,
-    pub(crate) level: Level,
+    pub(crate) input: Input,
+    /// `None` for an added layer that keeps its bytes.
+    pub(crate) level: Option<Level>,
     pub(crate) media_type: MediaType,
+    /// The layer, for errors.
+    pub(crate) name: String,
+}
+
+/// The content of a layer that is made.
+#[derive(Clone)]
+pub(crate) enum Input {
+    /// A layer that is there.
+    Stored(Box<Stored>),
+    /// A layer that is added, with its number among these.
+    New(usize, NewLayer),
+}
+
+/// A layer that is there, and is encoded anew.
+#[derive(Clone)]
+pub(crate) struct Stored {
+    pub(crate) layer: Descriptor,
+    /// The codec by the layer's type; `None` if its first bytes decide.
+    pub(crate) codec: Option<Codec>,
     pub(crate) diff_id: Digest,
-    /// The first image that has the layer, and the layer's number in it, counted from one.
-    pub(crate) image: Digest,
-    pub(crate) number: usize,
+    /// The source that has it, if it is another than that of the image.
+    pub(crate) source: Option<Arc<dyn Source>>,
 }
 
 impl Job {
-    /// The layers that the new one stands for.
-    pub(crate) fn replaces(&self) -> (Digest, MediaType) {
-        (self.layer.digest().clone(), self.layer.media_type().clone())
+    /// The number of bytes to read, or more if it is not known.
+    pub(crate) fn size(&self) -> u64 {
+        match &self.input {
+            Input::Stored(stored) => stored.layer.size(),
+            Input::New(_, layer) => layer.size().unwrap_or(u64::MAX),
+        }
     }
 
-    pub(crate) fn key(&self) -> MemoKey {
-        MemoKey {
-            layer: self.layer.digest().clone(),
-            encoder: Profile::V1.id(self.level),
+    /// The algorithm of the new layer's digest.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        match &self.input {
+            Input::Stored(stored) => stored.layer.digest().algorithm(),
+            Input::New(..) => Algorithm::Sha256,
+        }
+    }
+
+    /// The input and the encoder, for the memo; `None` for a layer whose digest is not known.
+    pub(crate) fn key(&self) -> Option<MemoKey> {
+        match (&self.input, self.level) {
+            (Input::Stored(stored), Some(level)) => Some(MemoKey {
+                layer: stored.layer.digest().clone(),
+                encoder: Profile::V1.id(level),
+            }),
+            _ => None,
         }
     }
 }
 
+impl Stored {
+    /// The layers that the new one stands for.
+    pub(crate) fn replaces(&self) -> (Digest, MediaType) {
+        (self.layer.digest().clone(), self.layer.media_type().clone())
+    }
+}
+
 /// The changes that the recipe makes to the layers of all images.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Jobs {
     /// Each layer once, in the order of the images and their layers.
     pub(crate) jobs: Vec<Job>,
@@ -51,27 +90,24 @@ pub(crate) struct Jobs {
     pub(crate) passed: Vec<Digest>,
 }
 
-/// Lists the layers that the recipe encodes anew.
-pub(crate) fn plan(graph: &Graph, recipe: &Recipe) -> Result<Jobs, Error> {
+/// Lists the layers that are made.
+pub(crate) fn plan(graph: &Graph, recipe: &Recipe, compositions: &Compositions) -> Result<Jobs, Error> {
     let mut jobs = Jobs::default();
     let mut known: HashMap<(Digest, MediaType), Digest> = HashMap::new();
-    if recipe.layers == crate::Layers::Keep {
-        return Ok(jobs);
-    }
     for image in graph.images() {
+        if recipe.layers == crate::Layers::Keep {
+            break;
+        }
         let Some(config) = graph.config(image.digest()) else {
             if has_other_content(image) {
                 jobs.passed.push(image.digest().clone());
             }
             continue;
         };
-        if !touches(recipe, image) {
-            continue;
-        }
-        check_counts(image, config)?;
+        let layers = layers(image, config, compositions)?;
         let format = recipe.format.or_else(|| Format::of(image.media_type()));
-        for (number, (layer, diff_id)) in image.layers().iter().zip(config.diff_ids()?).enumerate() {
-            let Some((codec, level)) = change(recipe, layer) else {
+        for (number, (layer, diff_id, source)) in layers.into_iter().enumerate() {
+            let Some((codec, level)) = change(recipe, &layer) else {
                 continue;
             };
             let key = (layer.digest().clone(), layer.media_type().clone());
@@ -82,26 +118,109 @@ pub(crate) fn plan(graph: &Graph, recipe: &Recipe) -> Result<Jobs, Error> {
                 continue;
             }
             known.insert(key, diff_id.clone());
-            let Some(media_type) =
-                format.and_then(|format| format.media_type(Kind::Layer(compression(level))))
-            else {
+            let kind = Kind::Layer(level.codec().into());
+            let Some(media_type) = format.and_then(|format| format.media_type(kind)) else {
                 continue;
             };
             if level.codec() == Codec::Zstd && format == Some(Format::Docker) && !recipe.docker_zstd {
                 return Err(docker_zstd(image, number + 1));
             }
             jobs.jobs.push(Job {
-                layer: layer.clone(),
-                codec: (!recipe.trust_magic).then_some(codec),
-                level,
+                input: Input::Stored(Box::new(Stored {
+                    layer,
+                    codec: (!recipe.trust_magic).then_some(codec),
+                    diff_id,
+                    source,
+                })),
+                level: Some(level),
                 media_type,
-                diff_id,
-                image: image.digest().clone(),
-                number: number + 1,
+                name: format!("layer {} of {}", number + 1, image.digest()),
             });
         }
     }
+    jobs.jobs.extend(added(recipe, compositions));
+    for image in &compositions.passed {
+        if !jobs.passed.contains(image) {
+            jobs.passed.push(image.clone());
+        }
+    }
+    check_zstd(graph, recipe, compositions, &jobs.jobs)?;
     Ok(jobs)
+}
+
+/// The layers of an image that are there, as its steps leave them, with their `diff_ids` and the source of those of
+/// another one.
+#[expect(clippy::type_complexity, reason = "it is taken apart at once")]
+fn layers(
+    image: &Manifest,
+    config: &ImageConfig,
+    compositions: &Compositions,
+) -> Result<Vec<(Descriptor, Digest, Option<Arc<dyn Source>>)>, Error> {
+    if let Some(composition) = compositions.of(image.digest()) {
+        let originals = composition.slots.iter().filter_map(|slot| match slot {
+            Slot::Original(original) => Some(original),
+            Slot::New(_) => None,
+        });
+        let parts = originals.map(|layer| (layer.layer.clone(), layer.diff_id.clone(), layer.source.clone()));
+        return Ok(parts.collect());
+    }
+    check_counts(image, config)?;
+    let layers = image.layers().iter().cloned().zip(config.diff_ids()?);
+    Ok(layers.map(|(layer, diff_id)| (layer, diff_id, None)).collect())
+}
+
+/// Checks that no image in Docker's format gets a layer that is compressed with zstd.
+fn check_zstd(
+    graph: &Graph,
+    recipe: &Recipe,
+    compositions: &Compositions,
+    jobs: &[Job],
+) -> Result<(), Error> {
+    let is_new_zstd = |slot: &Slot| match slot {
+        Slot::Original(original) => {
+            original.source.is_some()
+                && kind(original.layer.media_type()) == Some(Kind::Layer(Compression::Zstd))
+        }
+        Slot::New(number) => jobs.iter().any(|job| {
+            matches!(&job.input, Input::New(new, _) if new == number)
+                && kind(&job.media_type) == Some(Kind::Layer(Compression::Zstd))
+        }),
+    };
+    for image in graph.images() {
+        let format = recipe.format.or_else(|| Format::of(image.media_type()));
+        if let Some(composition) = compositions.of(image.digest())
+            && format == Some(Format::Docker)
+            && !recipe.docker_zstd
+            && let Some(at) = composition.slots.iter().position(is_new_zstd)
+        {
+            return Err(docker_zstd(image, at + 1));
+        }
+    }
+    Ok(())
+}
+
+/// The layers that are added. A plain one is compressed unless the recipe says how layers are to be.
+fn added(recipe: &Recipe, compositions: &Compositions) -> Vec<Job> {
+    let layers = match recipe.layers {
+        crate::Layers::Keep => crate::Layers::Compressed,
+        other => other,
+    };
+    let used = compositions.new_slots();
+    let new = compositions.new.iter().enumerate();
+    let jobs = new
+        .filter(|(number, _)| used.contains(number))
+        .map(|(number, new)| {
+            let level = layers.level_for(new.codec);
+            let codec = level.map_or(new.codec, Level::codec);
+            let kind = Kind::Layer(codec.into());
+            Job {
+                input: Input::New(number, new.layer.clone()),
+                level,
+                media_type: Format::Oci.media_type(kind).unwrap_or(MediaType::OCI_LAYER),
+                name: format!("added layer {}", number + 1),
+            }
+        });
+    jobs.collect()
 }
 
 /// True if the recipe encodes a layer of this image anew.
@@ -127,14 +246,6 @@ fn has_other_content(image: &Manifest) -> bool {
         .config()
         .is_some_and(|config| kind(config.media_type()) == Some(Kind::Config));
     !is_container || (!image.layers().is_empty() && !image.layers().iter().any(is_layer))
-}
-
-fn compression(level: Level) -> Compression {
-    match level.codec() {
-        Codec::Gzip => Compression::Gzip,
-        Codec::Zstd => Compression::Zstd,
-        _ => Compression::None,
-    }
 }
 
 fn mismatch(image: &Manifest, number: usize, one: &Digest, other: &Digest) -> Error {

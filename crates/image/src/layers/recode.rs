@@ -1,4 +1,5 @@
-//! A layer decoded, verified and encoded in one pass, as a stream.
+//! A layer decoded, verified and encoded in one pass, as a stream. A layer that is added may keep its bytes: it is decoded
+//! for the digest of its tar.
 
 use std::{
     pin::Pin,
@@ -8,15 +9,15 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task::AbortHandle,
 };
-use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, OpenBlob, Source};
+use wharf_content::{Blob, ByteStream, Error, ErrorKind, OpenBlob, Source};
 use wharf_layer::{Decoded, Decoder, Encoder, Limits, Profile, tar::Reader};
 
-use super::{Job, Unpacked, buffers::Buffers};
+use super::{Input, Job, Stored, Unpacked, buffers::Buffers};
 
 /// The pieces that wait between two stages.
 const WAITING: usize = 2;
@@ -86,11 +87,13 @@ impl Recoder {
     ) -> Result<Recoded, Error> {
         let permit = Arc::clone(&self.encoders).acquire_owned().await;
         let permit = permit.map_err(|error| Error::wrap(ErrorKind::Cancelled, error))?;
-        let layer = self.layer(&job.layer).await?;
-        let (mut from_source, feeder) = feed(layer);
+        let (mut from_source, feeder) = match &job.input {
+            Input::Stored(stored) => feed(self.layer(stored).await?),
+            Input::New(_, layer) => feed(layer.open().await?),
+        };
         let (to_reader, output) = mpsc::channel(WAITING);
         let (to_report, read) = oneshot::channel();
-        let threads = self.threads.of(job.layer.size());
+        let threads = self.threads.of(job.size());
         let (job, limits, buffers) = (job.clone(), self.limits.clone(), self.buffers.clone());
         tokio::task::spawn_blocking(move || {
             let worker = Worker {
@@ -123,17 +126,19 @@ impl Recoder {
         })
     }
 
-    async fn layer(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
-        match descriptor.data() {
-            Some(embedded) => Blob::from_bytes(descriptor.clone(), embedded.into()),
-            None => self.source.blob(descriptor).await,
+    async fn layer(&self, Stored { layer, source, .. }: &Stored) -> Result<Blob, Error> {
+        match layer.data() {
+            Some(embedded) => Blob::from_bytes(layer.clone(), embedded.into()),
+            None => source.as_ref().unwrap_or(&self.source).blob(layer).await,
         }
     }
 }
 
-/// Reads a blob on a task of its own, for a blocking thread. After the end was reached, and the digest was found right,
-/// `None` is sent; a channel that just closes says nothing.
-pub(crate) fn feed(mut blob: Blob) -> (mpsc::Receiver<Result<Option<Bytes>, Error>>, AbortHandle) {
+/// Reads a blob or other bytes on a task of its own, for a blocking thread. After the end was reached, and the digest of a
+/// blob was found right, `None` is sent; a channel that just closes says nothing.
+pub(crate) fn feed(
+    mut blob: impl Stream<Item = Result<Bytes, Error>> + Send + Unpin + 'static,
+) -> (mpsc::Receiver<Result<Option<Bytes>, Error>>, AbortHandle) {
     let (to_worker, from_source) = mpsc::channel(WAITING);
     let feeder = tokio::spawn(async move {
         while let Some(chunk) = blob.next().await {
@@ -169,14 +174,28 @@ impl Worker<'_> {
         limits: Limits,
         threads: usize,
     ) -> Result<(Read, Bytes), Stop> {
-        let decoder = match self.job.codec {
-            Some(codec) => Decoder::new(codec, limits),
-            None => Decoder::by_magic(limits),
+        let mut decoder = match &self.job.input {
+            Input::Stored(stored) => {
+                let decoder = match stored.codec {
+                    Some(codec) => Decoder::new(codec, limits),
+                    None => Decoder::by_magic(limits),
+                };
+                self.named(decoder.with_diff_id(stored.diff_id.clone()))?
+            }
+            Input::New(..) => Decoder::by_magic(limits),
         };
-        let mut decoder = self.named(decoder.with_diff_id(self.job.diff_id.clone()))?;
-        let mut encoder = Encoder::new(Profile::V1, self.job.level, threads);
-        let mut tail = Tail::new();
-        let (mut buffer, mut encoded) = (vec![0; DECODED], self.buffers.take());
+        let mut tail = match &self.job.input {
+            Input::Stored(_) => Tail::new(),
+            Input::New(..) => Tail::strict(),
+        };
+        let mut output = match self.job.level {
+            Some(level) => Work::Encode {
+                encoder: Box::new(Encoder::new(Profile::V1, level, threads)),
+                encoded: self.buffers.take(),
+            },
+            None => Work::Pass(Bytes::new()),
+        };
+        let mut buffer = vec![0; DECODED];
         loop {
             let chunk = match input.blocking_recv() {
                 Some(Ok(Some(chunk))) => chunk,
@@ -194,55 +213,99 @@ impl Worker<'_> {
                 if let Some(unpacked) = self.unpacked {
                     self.named(unpacked.add(count))?;
                 }
-                tail.read(tar);
-                self.named(encoder.encode(tar, &mut encoded))?;
-                if encoded.len() >= PIECE {
-                    let full = std::mem::replace(&mut encoded, self.buffers.take());
-                    let piece = Piece::More(self.buffers.lend(full));
-                    self.output
-                        .blocking_send(Ok(piece))
-                        .map_err(|_| Stop::Abandoned)?;
+                self.named(tail.read(tar))?;
+                if let Work::Encode { encoder, encoded } = &mut output {
+                    self.named(encoder.encode(tar, encoded))?;
+                    if encoded.len() >= PIECE {
+                        let full = std::mem::replace(encoded, self.buffers.take());
+                        self.send(self.buffers.lend(full))?;
+                    }
                 }
+            }
+            if let Work::Pass(held) = &mut output {
+                let piece = std::mem::replace(held, chunk);
+                self.send(piece)?;
             }
         }
         let decoded = self.named(decoder.finish())?;
-        self.named(encoder.finish(&mut encoded))?;
-        let trailing = tail.finish();
-        Ok((Read { decoded, trailing }, self.buffers.lend(encoded)))
+        let trailing = self.named(tail.finish())?;
+        let last = match output {
+            Work::Encode { encoder, mut encoded } => {
+                self.named(encoder.finish(&mut encoded))?;
+                self.buffers.lend(encoded)
+            }
+            Work::Pass(held) => held,
+        };
+        Ok((Read { decoded, trailing }, last))
+    }
+
+    /// Passes a piece on that is not the last one.
+    fn send(&self, piece: Bytes) -> Result<(), Stop> {
+        let sent = self.output.blocking_send(Ok(Piece::More(piece)));
+        sent.map_err(|_| Stop::Abandoned)
     }
 
     /// Says in an error which layer it is about.
     fn named<T>(&self, result: Result<T, Error>) -> Result<T, Stop> {
         result.map_err(|error| {
-            let Job { image, number, .. } = self.job;
-            let message = format!("layer {number} of {image}: {error}");
+            let message = format!("{}: {error}", self.job.name);
             Stop::Failed(Error::new(error.kind(), message))
         })
     }
 }
 
-/// Counts what follows the end of a tar. It is no reason to refuse a layer: the `diff_id` covers it, and no reader
-/// parses it.
-struct Tail(Option<Reader>);
+/// The way from the input to the output.
+enum Work {
+    Encode {
+        encoder: Box<Encoder>,
+        encoded: Vec<u8>,
+    },
+    /// The bytes stay; the last of them are held back.
+    Pass(Bytes),
+}
+
+/// Reads a tar for what follows its end. That is no reason to refuse a layer: the `diff_id` covers it, and no reader
+/// parses it. Nor is a stored layer refused whose tar cannot be read; one that is added is.
+struct Tail {
+    /// `None` after an error.
+    reader: Option<Reader>,
+    strict: bool,
+}
 
 impl Tail {
     fn new() -> Self {
         let limits = wharf_layer::tar::Limits::default().with_members(MAX_MEMBERS);
-        Self(Some(Reader::new(limits)))
-    }
-
-    fn read(&mut self, mut tar: &[u8]) {
-        while let Some(reader) = &mut self.0 {
-            match reader.next_event(&mut tar) {
-                Ok(Some(_)) => {}
-                Ok(None) => return,
-                Err(_) => self.0 = None,
-            }
+        Self {
+            reader: Some(Reader::new(limits)),
+            strict: false,
         }
     }
 
-    fn finish(self) -> Option<u64> {
-        Some(self.0?.finish().ok()?.trailing)
+    fn strict() -> Self {
+        Self {
+            reader: Some(Reader::new(wharf_layer::tar::Limits::default())),
+            strict: true,
+        }
+    }
+
+    fn read(&mut self, mut tar: &[u8]) -> Result<(), Error> {
+        while let Some(reader) = &mut self.reader {
+            match reader.next_event(&mut tar) {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) if self.strict => return Err(error),
+                Err(_) => self.reader = None,
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Option<u64>, Error> {
+        match self.reader.map(Reader::finish) {
+            Some(Ok(ended)) => Ok(Some(ended.trailing)),
+            Some(Err(error)) if self.strict => Err(error),
+            Some(Err(_)) | None => Ok(None),
+        }
     }
 }
 
@@ -301,7 +364,7 @@ impl Drop for Output {
     }
 }
 
-/// Opens an encoded layer by encoding it again: the same bytes each time, which the blob verifies.
+/// Opens a layer that was made by making it again: the same bytes each time, which the blob verifies.
 pub(crate) struct Reopen {
     pub(crate) recoder: Recoder,
     pub(crate) job: Job,

@@ -4,14 +4,15 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use wharf_content::{ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, MediaType, Sink};
 use wharf_reference::Digest;
 
-use super::{Job, MemoEntry, Recoder, Unpacked, recode::Read};
+use super::{Input, Job, MemoEntry, Recoder, Unpacked, recode::Read};
 use crate::{LayerOutcome, Options, options::Scratch};
 
-/// A layer that was encoded anew.
-#[derive(Debug, Clone)]
+/// A layer that was made.
+#[derive(Clone)]
 pub(crate) struct Change {
     pub(crate) job: Job,
     pub(crate) new: Descriptor,
+    pub(crate) diff_id: Digest,
     pub(crate) outcome: LayerOutcome,
     /// Bytes other than zeros after the end of the tar, if it was read.
     pub(crate) trailing: Option<u64>,
@@ -20,7 +21,7 @@ pub(crate) struct Change {
 /// The new layers, by the digest and type of the original ones.
 pub(crate) type Replacements = HashMap<(Digest, MediaType), Descriptor>;
 
-/// Encodes layers anew, in the order of the jobs. Each is written to where its bytes will be needed:
+/// Makes layers, in the order of the jobs. Each is written to where its bytes will be needed:
 ///
 /// | memo | sink has it | sink takes blobs of unknown digest | scratch | the layer is encoded |
 /// |---|---|---|---|---|
@@ -29,12 +30,27 @@ pub(crate) type Replacements = HashMap<(Digest, MediaType), Descriptor>;
 /// | unknown | | yes | | now, into the sink |
 /// | unknown | | no | given | now, into the scratch store |
 /// | unknown | | no | none | now, for its digest, and again when it is copied |
+///
+/// # Errors
+///
+/// [`ErrorKind::Unsupported`] before any layer is read, if one that can be read once would have to be read twice.
 pub(crate) async fn run(
     jobs: Vec<Job>,
     recoder: &Recoder,
     sink: &Arc<dyn Sink>,
     options: &Options,
 ) -> Result<Vec<Change>, Error> {
+    for job in &jobs {
+        let once = matches!(&job.input, Input::New(_, layer) if !layer.can_reopen());
+        if once && !sink.can_ingest() && options.scratch.is_none() {
+            let message = format!(
+                "the {} can be read once, and {} takes no blob of unknown digest; a scratch store is needed",
+                job.name,
+                sink.location()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    }
     let at_a_time = if in_order(&**sink) {
         1
     } else {
@@ -60,12 +76,7 @@ async fn one(
     options: &Options,
     unpacked: Arc<Unpacked>,
 ) -> Result<Change, Error> {
-    let key = job.key();
-    if let Some(entry) = options
-        .memo
-        .get(&key)
-        .filter(|entry| entry.diff_id == job.diff_id)
-    {
+    if let Some(entry) = known(&job, options) {
         let new = Descriptor::new(job.media_type.clone(), entry.digest, entry.size)?;
         let outcome = if sink.contains(&new).await? {
             LayerOutcome::Present
@@ -75,12 +86,13 @@ async fn one(
         return Ok(Change {
             job,
             new,
+            diff_id: entry.diff_id,
             outcome,
             trailing: None,
         });
     }
     let recoded = recoder.open(&job, 0, Some(unpacked)).await?;
-    let (media_type, algorithm) = (job.media_type.clone(), job.layer.digest().algorithm());
+    let (media_type, algorithm) = (job.media_type.clone(), job.algorithm());
     let (new, outcome) = match &options.scratch {
         _ if sink.can_ingest() => {
             let new = sink.ingest(media_type, algorithm, recoded.bytes).await?;
@@ -100,18 +112,31 @@ async fn one(
         .read
         .await
         .map_err(|error| Error::wrap(ErrorKind::Other, error))?;
-    let entry = MemoEntry {
-        digest: new.digest().clone(),
-        size: new.size(),
-        diff_id: decoded.diff_id,
-    };
-    options.memo.put(&key, &entry);
+    let diff_id = decoded.diff_id;
+    if let Some(key) = job.key() {
+        let entry = MemoEntry {
+            digest: new.digest().clone(),
+            size: new.size(),
+            diff_id: diff_id.clone(),
+        };
+        options.memo.put(&key, &entry);
+    }
     Ok(Change {
         job,
         new,
+        diff_id,
         outcome,
         trailing,
     })
+}
+
+/// The result that the memo knows for a layer.
+fn known(job: &Job, options: &Options) -> Option<MemoEntry> {
+    let Input::Stored(stored) = &job.input else {
+        return None;
+    };
+    let entry = options.memo.get(&job.key()?)?;
+    (entry.diff_id == stored.diff_id).then_some(entry)
 }
 
 async fn digest_of(mut bytes: ByteStream, mut hasher: Hasher) -> Result<(Digest, u64), Error> {

@@ -8,7 +8,7 @@ use wharf_reference::Digest;
 use super::ATTESTS;
 use crate::json::{Json, Object};
 
-pub(super) fn parse(manifest: &Manifest) -> Result<Object, Error> {
+pub(crate) fn parse(manifest: &Manifest) -> Result<Object, Error> {
     match Json::parse(manifest.bytes())? {
         Json::Object(object) => Ok(object),
         _ => Err(Error::new(ErrorKind::Invalid, "a manifest is no object")),
@@ -16,7 +16,7 @@ pub(super) fn parse(manifest: &Manifest) -> Result<Object, Error> {
 }
 
 /// Sets annotations of a document; true if one changed.
-pub(super) fn annotate(document: &mut Object, annotations: &[(&str, &str)]) -> bool {
+pub(crate) fn annotate(document: &mut Object, annotations: &[(&str, &str)]) -> bool {
     if document.set_member("annotations").is_none() {
         document.set("annotations", Json::Object(Object::default()));
     }
@@ -66,7 +66,7 @@ pub(super) fn drop_positions(layer: &mut Object) {
 
 /// Points a descriptor in a document at other content. What was stated about the bytes goes: where they can be
 /// downloaded, and the bytes themselves.
-pub(super) fn replace(item: &mut Object, new: &Descriptor) {
+pub(crate) fn replace(item: &mut Object, new: &Descriptor) {
     item.set("mediaType", Json::string(new.media_type().as_str()));
     item.set("digest", Json::string(new.digest().as_str()));
     item.set("size", Json::number(new.size()));
@@ -82,15 +82,17 @@ pub(super) fn set_type(item: &mut Object, old: &MediaType, new: &MediaType) -> b
     true
 }
 
+/// The image that an entry of its index attests to.
+pub(super) fn attested(entry: &Object) -> Option<Digest> {
+    let annotations = entry.get("annotations").and_then(Json::as_object)?;
+    Digest::parse(&annotations.text(ATTESTS)?).ok()
+}
+
 /// Makes an entry that attests to an image which was renamed attest to its new digest.
 pub(super) fn rename_attested(entry: &mut Object, renamed: &BTreeMap<Digest, Digest>) {
-    let Some(annotations) = entry.get_mut("annotations").and_then(Json::as_object_mut) else {
-        return;
-    };
-    let attested = annotations
-        .text(ATTESTS)
-        .and_then(|text| Digest::parse(&text).ok());
-    if let Some(new) = attested.and_then(|digest| renamed.get(&digest)) {
+    let new = attested(entry).and_then(|digest| renamed.get(&digest));
+    let annotations = entry.get_mut("annotations").and_then(Json::as_object_mut);
+    if let (Some(new), Some(annotations)) = (new, annotations) {
         annotations.set(ATTESTS, Json::string(new.as_str()));
     }
 }

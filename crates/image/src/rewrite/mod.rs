@@ -3,21 +3,24 @@
 mod edit;
 mod shape;
 mod skopeo;
-mod time;
 
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use wharf_content::{Descriptor, Error, ErrorKind, MAX_MANIFEST_SIZE, Manifest, MediaType, Platform};
+use wharf_content::{
+    Descriptor, Error, ErrorKind, ImageConfig, MAX_MANIFEST_SIZE, Manifest, MediaType, Platform,
+};
 use wharf_reference::Digest;
 
-pub(crate) use self::edit::is_position;
+pub(crate) use self::edit::{annotate, is_position, parse, replace};
 use self::{
-    edit::{annotate, drop_positions, parse, rename_attested, replace, set_type},
+    edit::{attested, drop_positions, rename_attested, set_type},
     shape::Shape,
 };
 use crate::{
     Format, Loss, Recipe, Scope,
+    compose::{Compositions, Made},
+    edit::put_platform,
     format::{Compression, Kind, kind},
     graph::Graph,
     json::{Json, Object},
@@ -36,16 +39,36 @@ pub(crate) struct Rewritten {
     /// Configs that were written anew.
     pub(crate) configs: Vec<(Descriptor, Bytes)>,
     pub(crate) losses: Vec<Loss>,
+    pub(crate) dropped_attestations: Vec<Digest>,
 }
 
 /// Works off the steps of a recipe that change documents.
 pub(crate) struct Rewriter<'a> {
     graph: &'a Graph,
     recipe: &'a Recipe,
-    layers: &'a Replacements,
+    layers: &'a NewLayers,
+    compositions: &'a Compositions,
     /// The manifests that were visited: `None` for an index in which nothing is left.
     visited: HashMap<Digest, Option<Manifest>>,
     result: Rewritten,
+}
+
+/// The layers that were made, or their types before that.
+#[derive(Default)]
+pub(crate) struct NewLayers {
+    /// Layers that stand for original ones.
+    pub(crate) replaced: Replacements,
+    /// Layers that were added, by their number.
+    pub(crate) made: HashMap<usize, Made>,
+}
+
+/// An image that is rewritten.
+struct Work<'a> {
+    original: &'a Manifest,
+    /// As the steps of the recipe make it, in the format of the original.
+    manifest: Manifest,
+    /// The config of a container image, if the recipe needs it.
+    config: Option<ImageConfig>,
 }
 
 impl<'a> Rewriter<'a> {
@@ -58,12 +81,14 @@ impl<'a> Rewriter<'a> {
     pub(crate) fn run(
         graph: &'a Graph,
         recipe: &'a Recipe,
-        layers: &'a Replacements,
+        layers: &'a NewLayers,
+        compositions: &'a Compositions,
     ) -> Result<Rewritten, Error> {
         let mut rewriter = Self {
             graph,
             recipe,
             layers,
+            compositions,
             visited: HashMap::new(),
             result: Rewritten::default(),
         };
@@ -120,6 +145,10 @@ impl<'a> Rewriter<'a> {
                     changed = true;
                     renamed.insert(child.digest().clone(), new.digest().clone());
                     replace(&mut item, new.descriptor());
+                    let composition = self.compositions.of(child.digest());
+                    if let Some(platform) = composition.and_then(|image| image.platform.as_ref()) {
+                        put_platform(item.descend("platform")?, platform);
+                    }
                 }
             } else if format == Some(Format::Docker) {
                 let message = format!(
@@ -139,6 +168,7 @@ impl<'a> Rewriter<'a> {
         if entries.is_empty() && !index.manifests().is_empty() && !is_root {
             return Ok(None);
         }
+        entries.retain(|entry| !self.is_outdated(entry, &renamed));
         for entry in &mut entries {
             rename_attested(entry, &renamed);
         }
@@ -181,34 +211,66 @@ impl<'a> Rewriter<'a> {
         Ok(Json::Object(object))
     }
 
-    fn image(&mut self, image: &Manifest, entry: Option<&Descriptor>) -> Result<Manifest, Error> {
-        let mut document = parse(image)?;
-        let format = self.change_of_format(image.media_type());
-        let mut changed = self.replace_layers(image, &mut document);
+    /// True for an attestation to an image that has other content now.
+    fn is_outdated(&mut self, entry: &Object, renamed: &BTreeMap<Digest, Digest>) -> bool {
+        let Some(image) = attested(entry) else {
+            return false;
+        };
+        let outdated = renamed.contains_key(&image) && self.compositions.of(&image).is_some();
+        if outdated && let Some(digest) = entry.text("digest").and_then(|text| Digest::parse(&text).ok()) {
+            self.result.dropped_attestations.push(digest);
+        }
+        outdated
+    }
+
+    fn image(&mut self, original: &Manifest, entry: Option<&Descriptor>) -> Result<Manifest, Error> {
+        let composition = self.compositions.of(original.digest());
+        let (manifest, config) = match composition {
+            Some(composition) => {
+                let (manifest, config) = composition.documents(original, &self.layers.made)?;
+                (manifest, Some(config))
+            }
+            None => (original.clone(), self.graph.config(original.digest()).cloned()),
+        };
+        let image = &Work {
+            original,
+            manifest,
+            config,
+        };
+        let mut document = parse(&image.manifest)?;
+        let format = self.change_of_format(original.media_type());
+        let mut changed = image.manifest.digest() != original.digest();
+        changed |= self.replace_layers(image, &mut document);
+        let mut reencoded = false;
         if let Some(target) = self.recipe.format {
             changed |= self.convert_types(image, &mut document, target, format.is_some())?;
             if format == Some(Format::Oci) && self.recipe.as_skopeo {
                 self.reencode_config(image, &mut document)?;
+                reencoded = true;
             }
         }
-        let platform = entry.and_then(Descriptor::platform);
-        let stated = || {
-            self.graph
-                .config(image.digest())
-                .and_then(|config| config.platform())
-        };
-        let platform = platform.or_else(stated).cloned();
+        if composition.is_some()
+            && !reencoded
+            && let (Some(descriptor), Some(config)) = (image.manifest.config(), &image.config)
+            && original.config().map(Descriptor::digest) != Some(descriptor.digest())
+        {
+            self.result
+                .configs
+                .push((descriptor.clone(), config.bytes().clone()));
+        }
+        let changed_platform = composition.and_then(|image| image.platform.clone());
+        let platform = changed_platform.or_else(|| self.graph.platform(original.digest()));
         let annotations = self.annotations(|scope| match scope {
             Scope::Root => entry.is_none(),
             Scope::Each => true,
             Scope::Platform(wanted) => platform.clone().is_some_and(|platform| {
-                let candidate = image.descriptor().clone().with_platform(platform);
+                let candidate = original.descriptor().clone().with_platform(platform);
                 wanted.choose(std::slice::from_ref(&candidate)).is_some()
             }),
         });
-        let new = self.finish(image, document, format, changed, &annotations)?;
-        if new.digest() != image.digest()
-            && let Some(config) = self.graph.config(image.digest())
+        let new = self.finish(original, document, format, changed, &annotations)?;
+        if new.digest() != original.digest()
+            && let Some(config) = &image.config
         {
             crate::validate::check_counts(&new, config)?;
         }
@@ -216,16 +278,16 @@ impl<'a> Rewriter<'a> {
     }
 
     /// The layer that stands for one of an image, if it was encoded anew.
-    fn replacement(&self, image: &Manifest, layer: &Descriptor) -> Option<&'a Descriptor> {
-        self.graph.config(image.digest())?; // only layers of container images are
+    fn replacement(&self, image: &Work<'_>, layer: &Descriptor) -> Option<&'a Descriptor> {
+        image.config.as_ref()?; // only layers of container images are
         let key = (layer.digest().clone(), layer.media_type().clone());
-        self.layers.get(&key)
+        self.layers.replaced.get(&key)
     }
 
-    fn replace_layers(&self, image: &Manifest, document: &mut Object) -> bool {
+    fn replace_layers(&self, image: &Work<'_>, document: &mut Object) -> bool {
         let mut changed = false;
         let items = document.get_mut("layers").and_then(Json::as_list_mut);
-        for (layer, item) in image.layers().iter().zip(items.into_iter().flatten()) {
+        for (layer, item) in image.manifest.layers().iter().zip(items.into_iter().flatten()) {
             if let (Some(new), Json::Object(item)) = (self.replacement(image, layer), item) {
                 replace(item, new);
                 drop_positions(item);
@@ -239,24 +301,35 @@ impl<'a> Rewriter<'a> {
     /// without counterpart, such as that of an attestation, stays.
     fn convert_types(
         &self,
-        image: &Manifest,
+        image: &Work<'_>,
         document: &mut Object,
         format: Format,
         needed: bool,
     ) -> Result<bool, Error> {
+        let (original, manifest) = (image.original, &image.manifest);
         let mut changed = false;
-        if let (Some(config), Some(Json::Object(item))) = (image.config(), document.get_mut("config")) {
+        if let (Some(config), Some(Json::Object(item))) = (manifest.config(), document.get_mut("config")) {
             let fits = matches!(kind(config.media_type()), Some(Kind::Config));
             match format.convert(config.media_type()).filter(|_| fits) {
                 Some(new) => changed |= set_type(item, config.media_type(), &new),
                 None if needed => {
-                    return Err(no_counterpart(image, "its config", config.media_type(), format));
+                    return Err(no_counterpart(
+                        original,
+                        "its config",
+                        config.media_type(),
+                        format,
+                    ));
                 }
                 None => {}
             }
         }
         let items = document.get_mut("layers").and_then(Json::as_list_mut);
-        for (number, (layer, item)) in image.layers().iter().zip(items.into_iter().flatten()).enumerate() {
+        for (number, (layer, item)) in manifest
+            .layers()
+            .iter()
+            .zip(items.into_iter().flatten())
+            .enumerate()
+        {
             if self.replacement(image, layer).is_some() {
                 continue; // it has the type already
             }
@@ -271,26 +344,26 @@ impl<'a> Rewriter<'a> {
                         && !self.recipe.docker_zstd
                         && (needed || new != *old)
                     {
-                        return Err(docker_zstd(image, number));
+                        return Err(docker_zstd(original, number));
                     }
                     changed |= set_type(item, old, &new);
                 }
-                _ if needed => return Err(no_counterpart(image, &format!("layer {number}"), old, format)),
+                _ if needed => return Err(no_counterpart(original, &format!("layer {number}"), old, format)),
                 _ => {}
             }
         }
         Ok(changed)
     }
 
-    fn reencode_config(&mut self, image: &Manifest, document: &mut Object) -> Result<(), Error> {
-        let Some(config) = self.graph.config(image.digest()) else {
+    fn reencode_config(&mut self, image: &Work<'_>, document: &mut Object) -> Result<(), Error> {
+        let Some(config) = &image.config else {
             return Ok(());
         };
         let config = crate::ConfigDocument::parse(config.bytes().clone())?;
         let (written, lost) = skopeo::reencode(config.root())?;
         let losses = lost
             .into_iter()
-            .map(|member| Loss::new(image.digest(), Part::ConfigDocument, member));
+            .map(|member| Loss::new(image.original.digest(), Part::ConfigDocument, member));
         self.result.losses.extend(losses);
         let bytes = Bytes::from(Json::Object(written).to_bytes());
         let descriptor = Descriptor::of(MediaType::OCI_CONFIG, &bytes);

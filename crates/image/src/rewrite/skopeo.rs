@@ -3,8 +3,10 @@
 
 use wharf_content::{Error, ErrorKind};
 
-use super::time;
-use crate::json::{Json, Object};
+use crate::{
+    json::{Json, Object},
+    time::as_go_writes,
+};
 
 /// The type of a member, and whether it is written where it is not set.
 #[derive(Clone, Copy)]
@@ -133,7 +135,7 @@ fn encode(
         (Field::RequiredText, value) => Some(Json::string(&value.map(text).transpose()?.unwrap_or_default())),
         (Field::Time, Some(value)) => {
             let text = text(value)?;
-            let time = time::as_go_writes(&text).ok_or_else(|| wrong("a time of RFC 3339"))?;
+            let time = as_go_writes(&text).ok_or_else(|| wrong("a time of RFC 3339"))?;
             Some(Json::string(&time))
         }
         (Field::Flag, Some(Json::Scalar(text))) if &**text == "true" => Some(Json::Scalar(text.clone())),

@@ -209,8 +209,8 @@ async fn new_layers_have_the_types_of_the_format() {
 
 /// A store that counts, and that can be told to refuse blobs of unknown digest.
 #[derive(Clone, Default)]
-struct Counting {
-    store: Arc<Memory>,
+pub(crate) struct Counting {
+    pub(crate) store: Arc<Memory>,
     takes_unknown: bool,
     read: Arc<AtomicUsize>,
     ingested: Arc<AtomicUsize>,

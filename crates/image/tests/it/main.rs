@@ -7,8 +7,10 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod appends;
 mod config_document;
 mod conformance;
+mod edits;
 mod formats;
 mod golden;
 mod layers;
@@ -16,6 +18,7 @@ mod losses;
 mod peers;
 mod platforms;
 mod properties;
+mod rebases;
 mod recipes;
 mod skopeo;
 mod support;

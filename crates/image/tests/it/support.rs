@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use wharf_content::{
-    Blob, Descriptor, Error, Hasher, Manifest, MediaType, Sink as _, SinkExt as _, Source as _, Target,
+    Blob, Descriptor, Error, Hasher, Manifest, MediaType, Sink as _, SinkExt as _, Source as _,
+    SourceExt as _, Target,
 };
-use wharf_image::{Options, Prepared, Recipe, prepare};
+use wharf_image::{Depth, Options, Prepared, Recipe, prepare, validate};
 use wharf_reference::Algorithm;
 use wharf_store::Memory;
 use wharf_testkit::{Image, Index};
@@ -96,6 +97,29 @@ impl Store {
 
 pub(crate) fn document(manifest: &Manifest) -> Value {
     serde_json::from_slice(manifest.bytes()).unwrap()
+}
+
+/// The config of a prepared image.
+pub(crate) async fn config_of(prepared: &Prepared) -> Value {
+    let bytes = prepared.config_bytes(prepared.root()).await.unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// Checks the whole of a prepared image, its layers too.
+pub(crate) async fn assert_valid(prepared: &Prepared) {
+    let (target, options) = (prepared.target(), Options::default());
+    let findings = validate(Arc::new(prepared.clone()), &target, Depth::Blobs, &options).await;
+    assert_eq!(findings.unwrap(), []);
+}
+
+/// The image without a history.
+pub(crate) async fn without_history(store: &Store, image: &Image) -> Manifest {
+    let (_, config) = &image.blobs()[0];
+    let mut config: Value = serde_json::from_slice(config).unwrap();
+    config.as_object_mut().unwrap().remove("history");
+    let mut manifest = document(image.manifest());
+    manifest["config"] = store.blob(OCI_CONFIG, config.to_string()).await;
+    store.manifest(&manifest).await
 }
 
 /// The manifest of an entry of an index of a prepared image.

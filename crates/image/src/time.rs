@@ -2,7 +2,7 @@
 
 /// A time of RFC 3339 as Go writes the time that it reads from this text: at most nine digits of the fraction of a
 /// second, zeros at its end cut, the offset kept, but `Z` for an offset of zero. `None` if Go refuses it.
-pub(super) fn as_go_writes(text: &str) -> Option<String> {
+pub(crate) fn as_go_writes(text: &str) -> Option<String> {
     let (date, clock) = text.split_at_checked(10)?;
     let (clock, rest) = clock.strip_prefix('T')?.split_at_checked(8)?;
     let digits = date.split('-').chain(clock.split(':')).collect::<Vec<_>>();

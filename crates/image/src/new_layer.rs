@@ -1,0 +1,148 @@
+use std::{
+    fmt,
+    fs::File,
+    io::Read,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt as _, stream};
+use wharf_content::{ByteStream, Error, ErrorKind};
+use wharf_layer::{Codec, MAGIC_SIZE};
+
+/// The size in bytes of what is read of a file at a time.
+const PIECE: usize = 256 << 10;
+
+/// The bytes of a layer that is added to an image: a tar, plain or compressed with gzip or zstd, which its first bytes
+/// tell.
+///
+/// ```
+/// use wharf_image::NewLayer;
+///
+/// # fn example() -> Option<()> {
+/// let layer = NewLayer::from_file("layer.tar.zst");
+/// let layer = NewLayer::from_reader(std::io::stdin());
+/// # None }
+/// ```
+#[derive(Clone)]
+pub struct NewLayer(Arc<Content>);
+
+enum Content {
+    Bytes(Bytes),
+    File(PathBuf),
+    /// What can be read once; `None` after that.
+    Once(Mutex<Option<ByteStream>>),
+}
+
+impl NewLayer {
+    /// A layer of these bytes.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        Self(Arc::new(Content::Bytes(bytes.into())))
+    }
+
+    /// A layer in a file, which must not change until the image is copied. A pipe that has a name can be read once
+    /// alone: open it, and use [`NewLayer::from_reader`].
+    pub fn from_file(path: impl Into<PathBuf>) -> Self {
+        Self(Arc::new(Content::File(path.into())))
+    }
+
+    /// A layer that is read once, such as standard input, on a blocking thread.
+    pub fn from_reader(reader: impl Read + Send + 'static) -> Self {
+        Self::from_stream(pieces(Box::new(reader), "the stream of a layer".to_owned()))
+    }
+
+    /// A layer that is read once.
+    pub fn from_stream(bytes: ByteStream) -> Self {
+        Self(Arc::new(Content::Once(Mutex::new(Some(bytes)))))
+    }
+
+    /// True if the bytes can be read again.
+    pub(crate) fn can_reopen(&self) -> bool {
+        !matches!(&*self.0, Content::Once(_))
+    }
+
+    /// The number of bytes, if it is known.
+    pub(crate) fn size(&self) -> Option<u64> {
+        match &*self.0 {
+            Content::Bytes(bytes) => Some(bytes.len() as u64),
+            Content::File(_) | Content::Once(_) => None,
+        }
+    }
+
+    /// Opens the bytes.
+    pub(crate) async fn open(&self) -> Result<ByteStream, Error> {
+        match &*self.0 {
+            Content::Bytes(bytes) => {
+                let bytes = bytes.clone();
+                Ok(stream::once(async move { Ok(bytes) }).boxed())
+            }
+            Content::File(path) => {
+                let (name, path) = (format!("the layer {}", path.display()), path.clone());
+                let opened = tokio::task::spawn_blocking(move || File::open(path)).await;
+                let opened = opened.map_err(|error| Error::wrap(ErrorKind::Other, error))?;
+                let file = opened.map_err(|error| unreadable(&name, error))?;
+                Ok(pieces(Box::new(file), name))
+            }
+            Content::Once(bytes) => {
+                let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner).take();
+                bytes.ok_or_else(|| {
+                    let message = "a layer that can be read once was read before; give the recipe a new one";
+                    Error::new(ErrorKind::Conflict, message)
+                })
+            }
+        }
+    }
+
+    /// The compression, by the first bytes.
+    pub(crate) async fn codec(&self) -> Result<Codec, Error> {
+        let mut bytes = self.open().await?;
+        let mut head = BytesMut::new();
+        while head.len() < MAGIC_SIZE
+            && let Some(piece) = bytes.next().await
+        {
+            head.extend_from_slice(&piece?);
+        }
+        let codec = Codec::of_magic(head.get(..MAGIC_SIZE).unwrap_or(&head))?;
+        if let Content::Once(again) = &*self.0 {
+            let head = head.freeze();
+            let whole = stream::once(async move { Ok(head) }).chain(bytes).boxed();
+            *again.lock().unwrap_or_else(PoisonError::into_inner) = Some(whole);
+        }
+        Ok(codec)
+    }
+}
+
+/// What a reader has, read on blocking threads.
+fn pieces(reader: Box<dyn Read + Send>, name: String) -> ByteStream {
+    let read = |(reader, name): (Box<dyn Read + Send>, String)| async move {
+        let read = tokio::task::spawn_blocking(move || {
+            let mut reader = reader;
+            let mut piece = Vec::with_capacity(PIECE);
+            let count = reader.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+            (reader, count.map(|_| piece))
+        });
+        let (reader, piece) = read.await.map_err(|error| Error::wrap(ErrorKind::Other, error))?;
+        let piece = piece.map_err(|error| unreadable(&name, error))?;
+        Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (reader, name))))
+    };
+    stream::try_unfold((reader, name), read).boxed()
+}
+
+fn unreadable(name: &str, error: std::io::Error) -> Error {
+    let kind = match error.kind() {
+        std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+        _ => ErrorKind::Storage,
+    };
+    Error::new(kind, format!("{name} cannot be read")).with_source(error)
+}
+
+impl fmt::Debug for NewLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Content::Bytes(bytes) => write!(f, "NewLayer({} bytes)", bytes.len()),
+            Content::File(path) => write!(f, "NewLayer({})", path.display()),
+            Content::Once(_) => f.write_str("NewLayer(a stream)"),
+        }
+    }
+}
