@@ -71,8 +71,13 @@ impl Staged {
         for number in 1..=MAX_STAGED {
             let path = directory.join(format!(".signature-{number}.new"));
             let uncreated = |error| failed(&path, "the file cannot be written", error);
-            let file = match create_new(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            let created = match create_new(&path) {
+                // More files were left than are removed before one write, and this is one of them.
+                Err(error) if is_taken(&error) && remove_leftover(&path) => create_new(&path),
+                created => created,
+            };
+            let file = match created {
+                Err(error) if is_taken(&error) => continue,
                 created => created.map_err(uncreated)?,
             };
             // Before it was locked, another writer may have taken it for that of a stopped one.
@@ -145,6 +150,10 @@ fn remove_leftover(path: &Path) -> bool {
         // The former holder of the lock may have moved it, and another may be there now.
         && file::is_at(&left, path).is_ok_and(|is_at| is_at)
         && fs::remove_file(path).is_ok()
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AlreadyExists
 }
 
 /// Locks a file; true if another process has it locked. File systems without locks keep nobody apart, and nobody removes
