@@ -24,8 +24,8 @@
 //! without it, the crate opens no file.
 //!
 //! [`Decoder`] and [`Encoder`] are for the compression of a layer, [`tar`] is for what is in it. Each takes and
-//! returns bytes, so one feeds the other, on any thread. What comes from strangers is bounded by [`Limits`] and
-//! [`tar::Limits`].
+//! returns bytes, so one feeds the other, on any thread. [`Merged`] is the tree that a stack of layers makes, and writes
+//! it as one layer. What comes from strangers is bounded by [`Limits`], [`tar::Limits`] and [`MergeLimits`].
 //!
 //! | feature | adds |
 //! |---|---|
@@ -33,12 +33,14 @@
 //! | `zstd` | [`Decoder`] and [`Encoder`], for plain and zstd; builds a library in C |
 //! | `apply` | `apply` and `Root`: layers unpacked to a root file system, on Linux |
 //!
-//! Without the first two, the crate is the module [`tar`], and [`Codec`], which tells how content is compressed.
+//! Without the first two, the crate is the module [`tar`], [`Merged`], and [`Codec`], which tells how content is
+//! compressed.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(feature = "apply", target_os = "linux"))]
 mod apply;
 mod codec;
+mod compare;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod decode;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
@@ -47,7 +49,10 @@ mod encode;
 mod level;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod limits;
+mod members;
+mod merge;
 pub mod tar;
+mod whiteout;
 
 #[cfg(all(feature = "apply", target_os = "linux"))]
 pub use apply::{
@@ -62,4 +67,5 @@ pub use encode::{Encoded, Encoder};
 pub use level::{Level, Profile};
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 pub use limits::Limits;
+pub use merge::{Difference, DifferenceKind, MergeLimits, Merged, MergedEntry};
 pub use wharf_content::{Error, ErrorKind};

@@ -19,7 +19,6 @@ mod reader;
 mod time;
 mod writer;
 
-#[cfg(all(feature = "apply", target_os = "linux"))]
 pub(crate) use problem::shown;
 
 pub use event::{Event, Summary};

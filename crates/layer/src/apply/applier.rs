@@ -14,17 +14,12 @@ use super::{
     problem, remove,
     resolve::Resolver,
     root::Root,
-    whiteout::{self, Name},
 };
 use crate::{
-    Error, ErrorKind,
-    tar::{self, Member},
+    Error, ErrorKind, members,
+    tar::Member,
+    whiteout::{self, Name},
 };
-
-/// The most bytes of one extended attribute of a member that is unpacked.
-const XATTR_BYTES: usize = 64 << 10;
-/// The most extended attributes of one member that is unpacked.
-const XATTRS: usize = 64;
 
 /// Applies the members of one layer, one after the other.
 pub(super) struct Applier<'a> {
@@ -73,7 +68,7 @@ impl<'a> Applier<'a> {
         self.applied.members += 1;
         self.applied.duplicates += u64::from(duplicate);
         let name = member.name();
-        match Name::of(name).map_err(|why| problem::refused(ErrorKind::Invalid, name, why))? {
+        match Name::of(name).map_err(|why| members::refused(ErrorKind::Invalid, name, why))? {
             Name::Root => self.root_directory(&member),
             Name::Reserved => self
                 .applied
@@ -148,7 +143,7 @@ impl<'a> Applier<'a> {
     }
 
     fn entry(&mut self, member: Member) -> Result<(), Error> {
-        check_xattrs(&member)?;
+        members::check_xattrs(&member)?;
         let owner = self.owner(&member)?;
         let (parent_name, leaf) = whiteout::split(member.name());
         let parent = self.parent(&member, parent_name)?;
@@ -181,25 +176,10 @@ impl<'a> Applier<'a> {
 
     fn owner(&self, member: &Member) -> Result<Owner, Error> {
         let owner = self.options.ownership.owner(member.uid(), member.gid());
-        owner.map_err(|why| problem::refused(ErrorKind::Invalid, member.name(), &why))
+        owner.map_err(|why| members::refused(ErrorKind::Invalid, member.name(), &why))
     }
 
     pub(super) fn failed(&self, member: &Member, what: &str, errno: Errno) -> Error {
         problem::of_member(self.root.path(), member.name(), what, errno)
-    }
-}
-
-fn check_xattrs(member: &Member) -> Result<(), Error> {
-    let too_large = |why: String| Err(problem::refused(ErrorKind::TooLarge, member.name(), &why));
-    if member.xattrs().count() > XATTRS {
-        return too_large(format!("it has more than {XATTRS} extended attributes"));
-    }
-    match member.xattrs().find(|(_, value)| value.len() > XATTR_BYTES) {
-        Some((name, value)) => too_large(format!(
-            "its extended attribute {} has {} bytes; at most {XATTR_BYTES} are taken",
-            tar::shown(name),
-            value.len()
-        )),
-        None => Ok(()),
     }
 }

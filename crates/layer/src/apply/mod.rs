@@ -13,9 +13,8 @@ mod problem;
 mod remove;
 mod resolve;
 mod root;
-mod whiteout;
 
-use std::io::{self, Read};
+use std::{convert, io::Read};
 
 pub use applied::{Applied, Dropped, DroppedPart, XattrProblem};
 pub use options::{ApplyOptions, Devices, IdRange, Ownership};
@@ -23,7 +22,7 @@ pub use root::Root;
 
 use self::applier::Applier;
 use crate::{
-    Error, ErrorKind,
+    Error, members,
     tar::{Event, Reader},
 };
 
@@ -74,43 +73,24 @@ use crate::{
 /// whiteout of `.` or `..`; [`ErrorKind::Conflict`] if two names of the layer are one in the file system, and if another
 /// process moved a directory; [`ErrorKind::NoSpace`] and [`ErrorKind::Storage`] from the file system; an error of
 /// `layer` as it is, if it wraps one of this crate, and as [`ErrorKind::Storage`] otherwise.
-pub fn apply(root: &Root, mut layer: impl Read, options: &ApplyOptions) -> Result<Applied, Error> {
-    /// Bytes that are read at a time.
-    const BUFFER: usize = 256 << 10;
-    let mut reader = Reader::new(options.limits.clone()).with_lenient_names(options.lenient_names);
+///
+/// [`ErrorKind::Conflict`]: crate::ErrorKind::Conflict
+/// [`ErrorKind::Corrupt`]: crate::ErrorKind::Corrupt
+/// [`ErrorKind::Invalid`]: crate::ErrorKind::Invalid
+/// [`ErrorKind::NoSpace`]: crate::ErrorKind::NoSpace
+/// [`ErrorKind::Storage`]: crate::ErrorKind::Storage
+pub fn apply(root: &Root, layer: impl Read, options: &ApplyOptions) -> Result<Applied, Error> {
+    let reader = Reader::new(options.limits.clone()).with_lenient_names(options.lenient_names);
     let mut applier = Applier::new(root, options)?;
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let count = match layer.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(of_input(error)),
-        };
-        let mut input = buffer.get(..count).unwrap_or_default();
-        while let Some(event) = reader.next_event(&mut input)? {
-            match event {
-                Event::Member {
-                    member, duplicate, ..
-                } => applier.member(member, duplicate)?,
-                Event::Content(bytes) => applier.content(bytes)?,
-                Event::MemberEnd => applier.end_member()?,
-                _ => {}
-            }
-        }
-    }
-    let summary = reader.finish()?;
+    let summary = members::read(layer, reader, convert::identity, |event| match event {
+        Event::Member {
+            member, duplicate, ..
+        } => applier.member(member, duplicate),
+        Event::Content(bytes) => applier.content(bytes),
+        Event::MemberEnd => applier.end_member(),
+        Event::End => Ok(()),
+    })?;
     let mut applied = applier.finish()?;
     applied.trailing = summary.trailing;
     Ok(applied)
-}
-
-fn of_input(error: io::Error) -> Error {
-    match error.downcast::<Error>() {
-        Ok(error) => error,
-        Err(error) => {
-            let message = format!("the layer cannot be read: {error}");
-            Error::new(ErrorKind::Storage, message).with_source(error)
-        }
-    }
 }

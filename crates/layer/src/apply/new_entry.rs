@@ -14,11 +14,12 @@ use super::{
     handle::{self, Handle, Identity},
     options::{Devices, Owner},
     parent::Parent,
-    problem, remove, whiteout,
+    remove,
 };
 use crate::{
-    Error, ErrorKind,
+    Error, ErrorKind, members,
     tar::{Kind, Member},
+    whiteout,
 };
 
 /// An entry that a member asks for.
@@ -32,7 +33,7 @@ pub(super) struct NewEntry<'a> {
 
 impl NewEntry<'_> {
     fn refused(&self, kind: ErrorKind, why: &str) -> Error {
-        problem::refused(kind, self.member.name(), why)
+        members::refused(kind, self.member.name(), why)
     }
 }
 
@@ -46,12 +47,8 @@ impl Applier<'_> {
             Kind::HardLink { target } => self.hard_link(new, target)?,
             Kind::Symlink { target } => self.symlink(new, target)?,
             Kind::Fifo => self.node(new, FileType::Fifo, (0, 0))?,
-            Kind::CharacterDevice { major: 0, minor: 0 } => {
-                let why =
-                    "the character device 0:0 hides files in overlay file systems, and is not for layers";
-                return Err(new.refused(ErrorKind::Invalid, why));
-            }
             Kind::CharacterDevice { major, minor } => {
+                members::check_device(new.member.name(), *major, *minor)?;
                 self.device(new, FileType::CharacterDevice, (*major, *minor))?;
             }
             Kind::BlockDevice { major, minor } => {

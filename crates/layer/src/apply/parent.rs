@@ -4,9 +4,9 @@ use rustix::fs;
 
 use super::{
     applier::Applier, attributes::Attributes, directories::Directories, entries::Entries, handle::Identity,
-    problem, resolve::OnMissing,
+    resolve::OnMissing,
 };
-use crate::{Error, ErrorKind, tar::Member};
+use crate::{Error, ErrorKind, members, tar::Member};
 
 /// A directory that a member is written to.
 pub(super) struct Parent {
@@ -46,7 +46,7 @@ impl Applier<'_> {
             return Ok(parent);
         }
         let of_root = self.options.ownership.owner(0, 0);
-        let of_root = of_root.map_err(|why| problem::refused(ErrorKind::Invalid, member.name(), &why))?;
+        let of_root = of_root.map_err(|why| members::refused(ErrorKind::Invalid, member.name(), &why))?;
         let directory = self.resolver.make_directory(
             name,
             &mut Missing {

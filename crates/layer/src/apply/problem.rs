@@ -39,11 +39,6 @@ pub(super) fn of_member(root: &Path, member: &[u8], what: &str, errno: Errno) ->
     Error::new(kind, message)
 }
 
-/// A member that no root takes.
-pub(super) fn refused(kind: ErrorKind, member: &[u8], why: &str) -> Error {
-    Error::new(kind, format!("tar member {}: {why}", tar::shown(member)))
-}
-
 /// The step in which owners are set.
 pub(super) const OWNER: &str = "cannot set its owner and attributes";
 

@@ -23,6 +23,7 @@ mod decoder;
 mod encoder;
 #[cfg(feature = "gzip")]
 mod gzip_members;
+mod merge;
 mod others;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod programs;

@@ -4,6 +4,7 @@ mod attributes;
 mod breakouts;
 mod hostile;
 mod kinds;
+mod merged;
 mod model;
 mod peers;
 mod whiteouts;
@@ -78,10 +79,46 @@ impl Stage {
         self.apply_with(tar, &options())
     }
 
+    pub(crate) fn links(&self) -> Vec<Vec<PathBuf>> {
+        links(&self.root())
+    }
+
     /// The tree as lines, without times.
     pub(crate) fn tree(&self) -> Vec<String> {
         tree(&self.root())
     }
+}
+
+/// The names of each file that has several, sorted.
+pub(crate) fn links(root: &Path) -> Vec<Vec<PathBuf>> {
+    let mut links: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
+    for name in names(root) {
+        let metadata = fs::symlink_metadata(root.join(&name)).unwrap();
+        if metadata.nlink() > 1 && !metadata.is_dir() {
+            links.entry(metadata.ino()).or_default().push(name);
+        }
+    }
+    let mut links: Vec<_> = links.into_values().collect();
+    links.sort();
+    links
+}
+
+/// The names in a tree, sorted by their components.
+pub(crate) fn names(root: &Path) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    let mut pending = vec![PathBuf::new()];
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(root.join(&directory)).unwrap() {
+            let entry = entry.unwrap();
+            let name = directory.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                pending.push(name.clone());
+            }
+            names.push(name);
+        }
+    }
+    names.sort();
+    names
 }
 
 /// Owners are kept as root; otherwise all is the process's own.

@@ -14,13 +14,18 @@ pub(super) struct Setting {
 }
 
 /// The structs whose public fields are limits, and where they are.
-const STRUCTS: [(&str, &str, &str); 4] = [
+const STRUCTS: [(&str, &str, &str); 5] = [
     (
         "wharf_http::RetryPolicy",
         "RetryPolicy",
         "crates/http/src/retry.rs",
     ),
     ("wharf_layer::Limits", "Limits", "crates/layer/src/limits.rs"),
+    (
+        "wharf_layer::MergeLimits",
+        "MergeLimits",
+        "crates/layer/src/merge/limits.rs",
+    ),
     (
         "wharf_layer::tar::Limits",
         "Limits",

@@ -9,7 +9,7 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// The meaning of a member's name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Name<'a> {
+pub(crate) enum Name<'a> {
     /// The root of the image.
     Root,
     /// An entry of the directory `parent`.
@@ -25,7 +25,7 @@ pub(super) enum Name<'a> {
 impl<'a> Name<'a> {
     /// The meaning of a name, cleaned as [`Member::name`](crate::tar::Member::name) is; otherwise what is wrong with
     /// it.
-    pub(super) fn of(name: &'a [u8]) -> Result<Self, &'static str> {
+    pub(crate) fn of(name: &'a [u8]) -> Result<Self, &'static str> {
         if name == b"." {
             return Ok(Self::Root);
         }
@@ -48,12 +48,18 @@ impl<'a> Name<'a> {
     }
 }
 
-fn is_whiteout(component: &[u8]) -> bool {
+/// True for a component that stands for something else than a file of its name.
+pub(crate) fn is_whiteout(component: &[u8]) -> bool {
     component.starts_with(WHITEOUT)
 }
 
+/// The last component of the whiteout of this one.
+pub(crate) fn of(leaf: &[u8]) -> Vec<u8> {
+    [WHITEOUT, leaf].concat()
+}
+
 /// The directory, empty for the root, and the last component.
-pub(super) fn split(name: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(name: &[u8]) -> (&[u8], &[u8]) {
     match name.iter().rposition(|byte| *byte == b'/') {
         Some(slash) => (
             name.get(..slash).unwrap_or_default(),
