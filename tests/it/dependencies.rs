@@ -295,8 +295,8 @@ fn reqwest_is_named_in_one_module() {
 }
 
 #[test]
-fn files_of_a_store_are_opened_and_named_in_one_module() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/store/src");
+fn files_of_a_store_are_opened_and_named_by_fs_alone() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
     let calls = [
         "File::open(",
         "File::create(",
@@ -309,10 +309,16 @@ fn files_of_a_store_are_opened_and_named_in_one_module() {
         "fs::read(",
         "fs::write(",
     ];
-    let named = lines_of(&source, &calls);
-    assert!(!named.is_empty());
-    let elsewhere: Vec<&String> = named.iter().filter(|line| !line.starts_with("os/")).collect();
+    assert!(!lines_of(&crates.join("fs/src"), &calls).is_empty());
+    let elsewhere = lines_of(&crates.join("store/src"), &calls);
     assert!(elsewhere.is_empty(), "{elsewhere:#?}");
+}
+
+#[test]
+fn fs_depends_on_rustix_alone() {
+    let graph = Graph::of(EVERYTHING);
+    let rustix: BTreeSet<String> = ["rustix"].map(str::to_owned).into();
+    assert!(graph.direct("wharf-fs").is_subset(&rustix));
 }
 
 /// The lines of code, without comments and tests, that have one of these texts: `path: line`.

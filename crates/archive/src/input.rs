@@ -14,7 +14,7 @@ use futures_core::Stream;
 use tokio::task::JoinHandle;
 use wharf_content::Error;
 
-use crate::{error::At as _, os, runtime::joined};
+use crate::{error::At as _, runtime::joined};
 
 /// The most bytes of one read.
 const CHUNK: u64 = 512 * 1024;
@@ -33,7 +33,7 @@ impl Part {
     pub(crate) fn read(&mut self) -> Result<Bytes, Error> {
         let rest = self.range.end.saturating_sub(self.range.start);
         let mut buffer = vec![0; usize::try_from(rest.min(CHUNK)).unwrap_or(0)];
-        let length = os::read_at(&self.file, &mut buffer, self.range.start).at("read", &self.path)?;
+        let length = wharf_fs::fill_at(&self.file, &mut buffer, self.range.start).at("read", &self.path)?;
         buffer.truncate(length);
         self.range.start += length as u64;
         Ok(buffer.into())

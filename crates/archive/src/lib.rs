@@ -41,7 +41,6 @@ mod dir;
 mod error;
 mod input;
 mod load;
-mod os;
 mod output;
 mod referrer;
 mod runtime;

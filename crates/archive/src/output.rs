@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use wharf_content::Error;
 
-use crate::{error::At as _, os, runtime::joined};
+use crate::{error::At as _, runtime::joined};
 
 /// The bytes of one batch, at least.
 const BATCH: usize = 1024 * 1024;
@@ -31,7 +31,7 @@ impl Destination {
         match self {
             Self::File(file) => {
                 for bytes in batch {
-                    os::write_all_at(file, bytes, offset)?;
+                    wharf_fs::write_all_at(file, bytes, offset)?;
                     offset += bytes.len() as u64;
                 }
             }

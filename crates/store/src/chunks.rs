@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    io,
     ops::Range,
     path::PathBuf,
     pin::Pin,
@@ -17,7 +16,6 @@ use wharf_content::{ByteStream, Error};
 
 use crate::{
     error::At as _,
-    os,
     runtime::{blocking, joined},
     sync::LockExt as _,
 };
@@ -56,18 +54,9 @@ impl Chunks {
         if buffer.len() < wanted {
             buffer = vec![0; wanted];
         }
-        let mut length = 0;
-        while let Some(free) = buffer.get_mut(length..wanted).filter(|free| !free.is_empty()) {
-            match os::read_at(&self.file, free, self.left.start) {
-                Ok(0) => break,
-                Ok(read) => {
-                    length += read;
-                    self.left.start += read as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).at("read", &self.path),
-            }
-        }
+        let free = buffer.get_mut(..wanted).unwrap_or_default();
+        let length = wharf_fs::fill_at(&self.file, free, self.left.start).at("read", &self.path)?;
+        self.left.start += length as u64;
         Ok(Bytes::from_owner(Borrowed {
             buffer,
             length,

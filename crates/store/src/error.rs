@@ -3,17 +3,26 @@
 use std::{io, path::Path};
 
 use wharf_content::{Error, ErrorKind};
-
-use crate::os::SymbolicLink;
+use wharf_fs::{FileKind, WrongKind};
 
 /// An error of a file system call; `doing` is the verb and `path` the object of its message.
 pub(crate) fn storage(doing: &str, path: &Path, error: io::Error) -> Error {
-    if SymbolicLink::is(&error) {
-        return Error::new(ErrorKind::Unsupported, error.to_string()); // it says everything
+    if let Some(wrong) = WrongKind::of(&error).filter(|wrong| wrong.kind() == FileKind::Symlink) {
+        return symbolic_link(wrong.path());
     }
     let (kind, hint) = classify(&error);
     let message = format!("cannot {doing} {}{hint}", path.display());
     Error::new(kind, message).with_source(error)
+}
+
+/// The error for a symbolic link where the layout has a file or a directory.
+pub(crate) fn symbolic_link(path: &Path) -> Error {
+    let message = format!(
+        "{} is a symbolic link, and links in a layout are not followed; copy the directory with its links resolved, as \
+         cp -RL does",
+        path.display()
+    );
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 fn classify(error: &io::Error) -> (ErrorKind, &'static str) {

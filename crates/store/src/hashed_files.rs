@@ -5,9 +5,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use wharf_fs::Stamp;
 use wharf_reference::Digest;
 
-use crate::{os::Stamp, single_flight::SingleFlight, sync::LockExt as _};
+use crate::{single_flight::SingleFlight, sync::LockExt as _};
 
 /// The blobs that this process has hashed and found good, with the state of their files at that time.
 #[derive(Debug, Default)]

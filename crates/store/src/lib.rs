@@ -51,7 +51,7 @@
 //! protected for an hour before [`Layout::collect`] counts it as garbage. Blobs are read-only: a tool that
 //! rewrites existing manifests, as skopeo does, cannot write an image that is there already.
 //!
-//! The crate has no features. Windows, macOS and other Unix systems differ in one module. A file system
+//! The crate has no features. Operating systems differ as `wharf-fs` says. A file system
 //! without locks is refused ([`DangerousOptions::without_locks`]).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -70,7 +70,6 @@ mod layout;
 mod memory;
 mod names;
 mod options;
-mod os;
 mod read;
 mod referrers;
 mod reflink;

@@ -5,6 +5,7 @@ use std::{ops::Range, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use wharf_content::{ByteStream, Descriptor, Error, Hasher, OpenBlob};
+use wharf_fs::Stamp;
 use wharf_reference::Digest;
 
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
     disk::{Corrupt, Disk, Lease, VerifiedStamp, read_bounded},
     error::At as _,
     hashing::file_has_while,
-    os::{self, Stamp},
     shared::Shared,
     sync::LockExt as _,
 };
@@ -157,7 +157,7 @@ impl Reader {
 
     /// Records that the file was verified, so that it is not hashed again unless it changes.
     fn remember(&self) -> Result<(), Error> {
-        let now = os::stamp_of(&self.chunks.file).at("stat", &self.chunks.path)?;
+        let now = Stamp::of(&self.chunks.file).at("stat", &self.chunks.path)?;
         let stamped = VerifiedStamp::of(&self.digest, &now).is_some(); // another write would remove the stamp
         if now == self.stamp && (stamped || !now.is_racy()) {
             self.shared.hashed.insert(&self.digest, now);

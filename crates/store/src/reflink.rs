@@ -5,7 +5,7 @@ use std::path::Path;
 
 use wharf_content::{Descriptor, Error};
 
-use crate::{Layout, disk::Disk, hashing::file_has, ingest, os, runtime::blocking};
+use crate::{Layout, disk::Disk, hashing::file_has, ingest, runtime::blocking};
 
 /// Mounts the blob from the layout at `from`; `false` if its bytes must be copied.
 pub(crate) async fn mount(layout: &Layout, descriptor: &Descriptor, from: &Path) -> Result<bool, Error> {
@@ -50,7 +50,7 @@ fn share_blocks(source: &Disk, slot: &mut ingest::Slot, descriptor: &Descriptor)
     let Some((file, path)) = slot.file() else {
         return Ok(false);
     };
-    if stamp.size != descriptor.size() || !os::reflink(&from, file) {
+    if stamp.size != descriptor.size() || !wharf_fs::reflink(&from, file) {
         return Ok(false);
     }
     // Hashed after the blocks were shared, so later changes by the other process do not matter.

@@ -4,6 +4,7 @@ use std::{fs::File, num::NonZeroUsize, sync::Arc, thread};
 
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use wharf_content::{Descriptor, Error};
+use wharf_fs::Stamp;
 use wharf_reference::Digest;
 
 use crate::{
@@ -11,7 +12,6 @@ use crate::{
     hashed_files::HashedFiles,
     hashing::file_has,
     ingest::Partials,
-    os::{self, Stamp},
     single_flight::SingleFlight,
 };
 
@@ -79,11 +79,11 @@ impl Shared {
     /// Stamps a file that was just verified, so that no process hashes it for this again. A file that has
     /// other names, as in another tool's layout or build, is not changed.
     fn remember_verified(&self, file: &File, digest: &Digest, stamp: &Stamp) {
-        let unchanged = || os::stamp_of(file).ok().as_ref() == Some(stamp);
+        let unchanged = || Stamp::of(file).ok().as_ref() == Some(stamp);
         let path = self.disk.blob_path(digest);
-        let is_ours = || matches!(os::has_other_names(file), Ok(false));
+        let is_ours = || matches!(wharf_fs::has_other_names(file), Ok(false));
         if unchanged() && is_ours() && self.disk.seal(file, digest, &path).is_ok() {
-            if let Ok(marked) = os::stamp_of(file) {
+            if let Ok(marked) = Stamp::of(file) {
                 self.hashed.insert(digest, marked);
             }
         } else if unchanged() && !stamp.is_racy() {

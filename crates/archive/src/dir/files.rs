@@ -1,6 +1,6 @@
 //! Reads the files of a directory.
 
-use std::{fs::File, path::PathBuf, sync::Arc};
+use std::{fs::File, io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,13 +8,13 @@ use wharf_content::{
     ByteStream, Descriptor, Error, ErrorKind, MAX_MANIFEST_SIZE, MAX_MANIFESTS, MAX_SIGNATURE_SIZE,
     MAX_SIGNATURES, MAX_SIGNATURES_SIZE, Manifest, OpenBlob, Signature, Wanted,
 };
+use wharf_fs::Directory;
 use wharf_reference::Digest;
 
 use super::names;
 use crate::{
     error::{At as _, error},
     input::Part,
-    os::{self, Directory},
     referrer,
     runtime::blocking,
 };
@@ -32,8 +32,9 @@ impl Files {
     /// Opens a file; `None` if there is none of this name.
     fn open(&self, name: &str) -> Result<Option<(File, u64)>, Error> {
         let path = self.path(name);
-        let Some(file) = self.0.read(name).at("open", &path)? else {
-            return Ok(None);
+        let file = match self.0.open_file(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.at("open", &path)?,
         };
         let size = file.metadata().at("read", &path)?.len();
         Ok(Some((file, size)))
@@ -53,7 +54,7 @@ impl Files {
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
-        let length = os::read_at(&file, &mut bytes, 0).at("read", &self.path(name))?;
+        let length = wharf_fs::fill_at(&file, &mut bytes, 0).at("read", &self.path(name))?;
         bytes.truncate(length);
         Ok(Some(bytes.into()))
     }

@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use wharf_content::{
     Blob, Descriptor, Error, ErrorKind, Location, Manifest, Signature, Source, Target, Wanted,
 };
+use wharf_fs::Directory;
 use wharf_reference::Digest;
 
 use self::files::{Files, Stored};
 pub use self::writer::DirWriter;
 use crate::{
     error::{At as _, error},
-    os::Directory,
     runtime::blocking,
 };
 

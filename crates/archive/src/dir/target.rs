@@ -17,11 +17,11 @@ use std::{
 };
 
 use wharf_content::{Error, ErrorKind};
+use wharf_fs::Directory;
 
 use super::{files::Files, version};
 use crate::{
     error::{At as _, error, storage},
-    os::{self, Directory, Exchanged},
     sibling::sibling,
 };
 
@@ -64,7 +64,11 @@ impl Target {
 
     /// The directory beside the path in which the new image is written.
     pub(super) fn new_path(&self) -> PathBuf {
-        self.parent.join(sibling(&self.name, "new"))
+        self.parent.join(self.new_name())
+    }
+
+    fn new_name(&self) -> OsString {
+        sibling(&self.name, "new")
     }
 
     /// The directory beside the path that has the old image if it could not be exchanged in one step.
@@ -91,8 +95,8 @@ impl Target {
             }
             Err(error) => return Err(error).at("open", &path),
         };
-        let parent = Directory::open(&self.parent).at("open", &self.parent)?;
-        if os::is_mount_point(&directory, &parent).at("open", &path)? {
+        let parent = self.open_parent()?;
+        if directory.is_mount_point(&parent).at("open", &path)? {
             return Err(irreplaceable(&path, "is a mount point"));
         }
         let current = Directory::open(Path::new("."));
@@ -167,11 +171,11 @@ impl Target {
         let old = match self.state()? {
             State::Absent => None,
             State::Empty(old) => {
-                new.take_mode(&old).at("set the mode of", &new_path)?;
+                new.copy_mode_from(&old).at("set the mode of", &new_path)?;
                 None
             }
             State::Image(old) => {
-                new.take_mode(&old).at("set the mode of", &new_path)?;
+                new.copy_mode_from(&old).at("set the mode of", &new_path)?;
                 self.lock(&old)?;
                 Some(old)
             }
@@ -180,9 +184,9 @@ impl Target {
             rename(&new_path, &path)?;
             return Ok(None);
         }
-        match os::exchange(&new_path, &path) {
-            Ok(Exchanged::Yes) => Ok(old),
-            Ok(Exchanged::Unsupported) => self.displace(&path, &new_path).map(|()| None),
+        match self.open_parent()?.exchange(self.new_name(), &self.name) {
+            Ok(true) => Ok(old),
+            Ok(false) => self.displace(&path, &new_path).map(|()| None),
             Err(error) => Err(not_replaced(&path, error)),
         }
     }
@@ -232,8 +236,11 @@ impl Target {
     }
 
     fn sync(&self) -> Result<(), Error> {
-        let parent = Directory::open(&self.parent).at("open", &self.parent)?;
-        parent.sync().at("sync", &self.parent)
+        self.open_parent()?.sync().at("sync", &self.parent)
+    }
+
+    fn open_parent(&self) -> Result<Directory, Error> {
+        Directory::open(&self.parent).at("open", &self.parent)
     }
 
     /// Removes the directory of a new image that is given up.

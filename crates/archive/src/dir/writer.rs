@@ -23,7 +23,6 @@ use wharf_reference::{Algorithm, Digest};
 use super::{Dir, blob, files::Files, manifest, names, no_names, target, version};
 use crate::{
     error::{At as _, error},
-    os,
     output::{Destination, Output},
     runtime::blocking,
     stream::{Hashed, next},
@@ -193,7 +192,10 @@ impl Inner {
         let count = content.signatures.get(&digest).map_or(0, Vec::len);
         for number in 1..=count {
             let name = names::signature(Some(&digest), number);
-            let renamed = self.files.0.rename(&name, &names::signature(None, number));
+            let renamed = self
+                .files
+                .0
+                .rename(&name, &self.files.0, names::signature(None, number));
             match renamed {
                 Err(failure) if failure.kind() == io::ErrorKind::NotFound => {} // by an earlier call
                 other => other.at("rename", &self.files.path(&name))?,
@@ -206,7 +208,7 @@ impl Inner {
     fn write_file(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let path = self.files.path(name);
         let temporary = self.temporary()?;
-        os::write_all_at(&temporary.file, bytes, 0).at("write", &path)?;
+        wharf_fs::write_all_at(&temporary.file, bytes, 0).at("write", &path)?;
         temporary.commit(name)
     }
 
@@ -215,7 +217,7 @@ impl Inner {
         let number = self.temporary.fetch_add(1, Ordering::Relaxed);
         let name = format!("tmp-{number}");
         let path = self.files.path(&name);
-        let file = self.files.0.create(&name).at("create", &path)?;
+        let file = self.files.0.create_new(&name, 0o644).at("create", &path)?;
         Ok(Temporary {
             files: Arc::clone(&self.files),
             file: Arc::new(file),
@@ -268,7 +270,10 @@ impl Temporary {
     fn commit(&self, name: &str) -> Result<(), Error> {
         let path = self.files.path(name);
         self.file.sync_all().at("sync", &path)?;
-        self.files.0.rename(&self.name, name).at("rename", &path)
+        self.files
+            .0
+            .rename(&self.name, &self.files.0, name)
+            .at("rename", &path)
     }
 }
 

@@ -10,7 +10,6 @@ use wharf_reference::Digest;
 use crate::{
     error::{At as _, error, in_archive, shown},
     input::Part,
-    os,
 };
 
 /// The most members of an archive.
@@ -235,7 +234,7 @@ impl Members {
     /// The first bytes of a member.
     pub(crate) fn start(&self, (offset, size): (u64, u64), length: usize) -> Result<Vec<u8>, Error> {
         let mut buffer = vec![0; usize::try_from(size).unwrap_or(length).min(length)];
-        let read = os::read_at(&self.file, &mut buffer, offset).at("read", &self.path)?;
+        let read = wharf_fs::fill_at(&self.file, &mut buffer, offset).at("read", &self.path)?;
         buffer.truncate(read);
         Ok(buffer)
     }
@@ -257,7 +256,7 @@ impl Members {
             return Err(too_large(name, size, limit));
         }
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
-        let read = os::read_at(&self.file, &mut bytes, offset).at("read", &self.path)?;
+        let read = wharf_fs::fill_at(&self.file, &mut bytes, offset).at("read", &self.path)?;
         bytes.truncate(read);
         Ok(bytes.into())
     }
@@ -280,7 +279,7 @@ fn headers(file: &File, size: u64, path: &Path) -> Result<Names<(u64, u64)>, Err
     let mut window = vec![0; WINDOW];
     loop {
         let position = reader.position();
-        let length = os::read_at(file, &mut window, position).at("read", path)?;
+        let length = wharf_fs::fill_at(file, &mut window, position).at("read", path)?;
         let Some(mut input) = window.get(..length).filter(|input| !input.is_empty()) else {
             break;
         };
@@ -317,7 +316,7 @@ fn refuse_second_archive(file: &File, end: u64, path: &Path) -> Result<(), Error
     let mut offset = end;
     let mut buffer = vec![0; WINDOW];
     while offset < end.saturating_add(MAX_TRAILING) {
-        let length = os::read_at(file, &mut buffer, offset).at("read", path)?;
+        let length = wharf_fs::fill_at(file, &mut buffer, offset).at("read", path)?;
         let read = buffer.get(..length).unwrap_or_default();
         if read.iter().any(|byte| *byte != 0) {
             return Err(second_archive(end));

@@ -10,6 +10,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     fs::File,
+    io,
     path::Path,
     sync::Arc,
 };
@@ -20,14 +21,15 @@ use wharf_content::{
     Blob, ByteStream, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, OpenBlob, Source,
     Target,
 };
+use wharf_fs::WrongKind;
 use wharf_layer::{Codec, MAGIC_SIZE};
 use wharf_reference::Digest;
 
 pub use self::image::ArchivedImage;
 use self::members::Members;
 use crate::{
-    error::{At as _, error, in_archive},
-    os, referrer,
+    error::{At as _, error, in_archive, storage},
+    referrer,
     runtime::blocking,
 };
 
@@ -105,7 +107,7 @@ impl Archive {
     }
 
     fn open_blocking(path: &Path, form: Form) -> Result<Self, Error> {
-        let file = os::open_regular(path).at("open the archive", path)?;
+        let file = wharf_fs::open_regular(path).map_err(|error| unopened(path, error))?;
         refuse_compressed(&file, path)?;
         let members = Members::index(file, path)?;
         let read = match form {
@@ -289,10 +291,22 @@ impl Inner {
     }
 }
 
+/// The failure to open an archive file.
+fn unopened(path: &Path, failure: io::Error) -> Error {
+    let failure = match WrongKind::of(&failure) {
+        Some(wrong) => {
+            let message = format!("{wrong} and cannot be read in place; read a pipe as a stream");
+            io::Error::new(io::ErrorKind::Unsupported, message)
+        }
+        None => failure,
+    };
+    storage("open the archive", path, failure)
+}
+
 /// Refuses an archive that is compressed as a whole.
 fn refuse_compressed(file: &File, path: &Path) -> Result<(), Error> {
     let mut start = [0; MAGIC_SIZE];
-    let length = os::read_at(file, &mut start, 0).at("read", path)?;
+    let length = wharf_fs::fill_at(file, &mut start, 0).at("read", path)?;
     let codec = Codec::of_magic(start.get(..length).unwrap_or_default());
     let codec = codec.map_err(|error| in_archive(path, &error))?;
     if codec == Codec::Plain {

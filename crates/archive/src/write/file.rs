@@ -1,7 +1,7 @@
 //! The file of a new archive: written beside its path under another name, and renamed when it is whole.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     sync::{
@@ -11,10 +11,10 @@ use std::{
 };
 
 use wharf_content::{Error, ErrorKind};
+use wharf_fs::Directory;
 
 use crate::{
     error::{At as _, error, storage_with},
-    os::{self, Directory},
     sibling::sibling,
 };
 
@@ -96,10 +96,12 @@ impl NewFile {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         let parent = Directory::open(parent).at("open", parent)?;
+        let temporary = self.temporary.file_name().unwrap_or_default();
+        let name = path.file_name().unwrap_or_default();
         let is_empty = || fs::metadata(path).is_ok_and(|old| old.is_file() && old.len() == 0);
         if self.replace || is_empty() {
-            fs::rename(&self.temporary, path).at("replace", path)?;
-        } else if !os::rename_new(&self.temporary, path).at("create", path)? {
+            parent.rename(temporary, &parent, name).at("replace", path)?;
+        } else if !parent.rename_new(temporary, &parent, name).at("create", path)? {
             return Err(exists(path));
         }
         self.is_named.store(true, Ordering::Relaxed);
@@ -134,7 +136,7 @@ impl NewFile {
 fn clear(path: &Path) {
     let Some(name) = path.file_name() else { return };
     let temporary = path.with_file_name(sibling(name, "new"));
-    if os::open_regular_itself(&temporary).is_ok_and(|left| !is_locked(&left)) {
+    if wharf_fs::open_regular_itself(&temporary).is_ok_and(|left| !is_locked(&left)) {
         let _ = fs::remove_file(temporary);
     }
 }
@@ -145,7 +147,7 @@ fn create_locked(temporary: &Path, path: &Path) -> Result<File, Error> {
     options.read(true).write(true).create_new(true);
     let file = match options.open(temporary) {
         Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists => {
-            if os::open_regular_itself(temporary).is_ok_and(|left| is_locked(&left)) {
+            if wharf_fs::open_regular_itself(temporary).is_ok_and(|left| is_locked(&left)) {
                 return Err(busy(path));
             }
             fs::remove_file(temporary).at("remove", temporary)?;
@@ -162,7 +164,7 @@ fn create_locked(temporary: &Path, path: &Path) -> Result<File, Error> {
 
 /// Locks a file; `true` if another process has it locked. File systems without locks keep nobody apart.
 fn is_locked(file: &File) -> bool {
-    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+    matches!(wharf_fs::try_lock(file), Ok(false))
 }
 
 fn stream(path: &Path) -> Result<File, Error> {

@@ -1,10 +1,6 @@
 //! Directories that somebody else has filled.
 
-use std::{
-    fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
-    process::Command,
-};
+use std::{fs, os::unix::fs::symlink, process::Command};
 
 use wharf_archive::Dir;
 use wharf_content::{ErrorKind, Source as _};
@@ -139,8 +135,11 @@ async fn a_link_where_the_new_image_is_written_is_not_followed() {
     assert_eq!(files(&scratch.path("elsewhere")).len(), 1);
 }
 
+#[cfg(not(wharf_portable_fs))]
 #[tokio::test]
 async fn the_mode_of_a_directory_that_is_replaced_stays() {
+    use std::os::unix::fs::PermissionsExt as _;
+
     let scratch = Scratch::new();
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     for before in ["empty", "image"] {

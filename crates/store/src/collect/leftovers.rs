@@ -1,13 +1,13 @@
 //! Files beside the blobs: partial blobs, temporary files, corrupt blobs.
 
 use wharf_content::Error;
+use wharf_fs::{Directory, FileKind, Stamp};
 use wharf_reference::Digest;
 
 use super::{Collect, Collected};
 use crate::{
     disk::{Disk, Found},
     error::At as _,
-    os::{Dir, Kind, Stamp},
 };
 
 /// Removes files that no process writes to and that will not be resumed.
@@ -26,7 +26,7 @@ pub(super) fn remove(disk: &Disk, options: &Collect, collected: &mut Collected) 
             continue;
         }
         let path = ingest.path().join(&name);
-        let Ok(file) = ingest.read_write(&name, 0o600) else {
+        let Ok(file) = ingest.open_or_create(&name, 0o600) else {
             continue;
         };
         if disk.options().without_locks || !disk.try_lock(&file, &path)? {
@@ -53,11 +53,11 @@ pub(super) fn remove(disk: &Disk, options: &Collect, collected: &mut Collected) 
     Ok(())
 }
 
-fn files(directory: &Dir) -> Result<Vec<(String, Stamp)>, Error> {
+fn files(directory: &Directory) -> Result<Vec<(String, Stamp)>, Error> {
     let mut files = Vec::new();
     for name in directory.names().at("list", directory.path())? {
         let stat = directory.stat(&name).at("stat", &directory.path().join(&name))?;
-        if let Some((Kind::File, stamp)) = stat {
+        if let Some((FileKind::File, stamp)) = stat {
             files.push((name, stamp));
         }
     }

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Deserializer};
 use wharf_content::{Error, ErrorKind, Hasher, MAX_MANIFEST_SIZE, MediaType};
+use wharf_fs::Stamp;
 use wharf_reference::{Algorithm, Digest};
 
 use crate::{
     disk::{Disk, Found, read_bounded},
     index::{self, Index},
-    os::Stamp,
 };
 
 /// The links of a document of any type that has the members of a manifest.

@@ -19,13 +19,13 @@ use std::{
 };
 
 use wharf_content::{Error, ErrorKind};
+use wharf_fs::Stamp;
 use wharf_reference::Digest;
 
 use crate::{
     Layout,
     disk::{Disk, Entry, VerifiedStamp, live_pins},
     index::{self, Index},
-    os::Stamp,
 };
 pub(crate) use exclusive::{Named, removable, remove, tidy};
 use marker::Marker;

@@ -1,8 +1,7 @@
 use std::{path::PathBuf, time::Duration};
 
+use wharf_fs::Stamp;
 use wharf_reference::Digest;
-
-use crate::os::Stamp;
 
 /// The settings of [`Layout::collect`](crate::Layout::collect).
 #[derive(Debug, Clone)]

@@ -7,13 +7,13 @@ use std::{
 };
 
 use wharf_content::{Descriptor, Error, ErrorKind};
+use wharf_fs::{Directory, FileKind, Stamp};
 use wharf_reference::{Algorithm, Digest};
 
 use super::{Disk, Pool, VerifiedStamp, temporary_name};
 use crate::{
     Durability,
-    error::{At as _, storage},
-    os::{self, Dir, Kind, Stamp, SymbolicLink},
+    error::{At as _, storage, symbolic_link},
 };
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
@@ -38,10 +38,10 @@ pub(crate) enum Entry {
 
 impl Disk {
     /// The directory that has one directory of blobs for each algorithm.
-    fn blobs(&self) -> io::Result<Dir> {
+    fn blobs(&self) -> io::Result<Directory> {
         match &self.pool {
-            Pool::Own => self.root.dir("blobs"),
-            Pool::Shared(pool) => Dir::open(pool.path()),
+            Pool::Own => self.root.directory("blobs"),
+            Pool::Shared(pool) => Directory::open(pool.path()),
         }
     }
 
@@ -52,8 +52,8 @@ impl Disk {
         }
     }
 
-    pub(super) fn algorithm_dir(&self, digest: &Digest) -> io::Result<Dir> {
-        self.blobs()?.dir(digest.algorithm_name())
+    pub(super) fn algorithm_dir(&self, digest: &Digest) -> io::Result<Directory> {
+        self.blobs()?.directory(digest.algorithm_name())
     }
 
     pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
@@ -68,10 +68,10 @@ impl Disk {
         let path = self.blob_path(digest);
         let opened = self
             .algorithm_dir(digest)
-            .and_then(|dir| dir.read(digest.encoded()));
+            .and_then(|dir| dir.open_file(digest.encoded()));
         match opened {
             Ok(file) => {
-                let stamp = os::stamp_of(&file).at("stat", &path)?;
+                let stamp = Stamp::of(&file).at("stat", &path)?;
                 Ok(Some((file, stamp)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -86,9 +86,9 @@ impl Disk {
             .algorithm_dir(digest)
             .and_then(|dir| dir.stat(digest.encoded()));
         match stat {
-            Ok(Some((Kind::File, stamp))) => Ok(Found::File(stamp)),
-            Ok(Some((Kind::Symlink, _))) => Ok(Found::Symlink),
-            Ok(Some((Kind::Directory | Kind::Other, _))) => Ok(Found::Other),
+            Ok(Some((FileKind::File, stamp))) => Ok(Found::File(stamp)),
+            Ok(Some((FileKind::Symlink, _))) => Ok(Found::Symlink),
+            Ok(Some((FileKind::Directory | FileKind::Other, _))) => Ok(Found::Other),
             Ok(None) => Ok(Found::Nothing),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
             Err(error) => Err(storage("stat", &self.blob_path(digest), error)),
@@ -121,7 +121,7 @@ impl Disk {
     pub(crate) fn lacks_blob(&self, descriptor: &Descriptor, found: Found) -> Error {
         let path = self.blob_path(descriptor.digest());
         match found {
-            Found::Symlink => storage("open", &path.clone(), SymbolicLink::error(path)),
+            Found::Symlink => symbolic_link(&path),
             Found::Other => {
                 let message = format!("{} is not a regular file, so it cannot be a blob", path.display());
                 Error::new(ErrorKind::Unsupported, message)
@@ -142,14 +142,14 @@ impl Disk {
     /// Makes a verified file read-only, gives it its [`VerifiedStamp`], and syncs it if the layout is
     /// durable.
     pub(crate) fn seal(&self, file: &File, digest: &Digest, path: &Path) -> Result<(), Error> {
-        os::set_read_only(file).at("change the mode of", path)?;
+        wharf_fs::set_read_only(file).at("change the mode of", path)?;
         let durable = self.options.durability == Durability::Durable;
         let stamp = if durable {
             VerifiedStamp::Durable
         } else {
             VerifiedStamp::Fast
         };
-        os::set_modified(file, stamp.nanoseconds(digest)).at("set the time of", path)?;
+        stamp.write_to(file, digest).at("set the time of", path)?;
         if durable {
             file.sync_all().at("sync", path)?;
         }
@@ -161,7 +161,7 @@ impl Disk {
     /// An existing file of that name is replaced, because only the new one is known to be good.
     pub(crate) fn publish(
         &self,
-        ingest: &Dir,
+        ingest: &Directory,
         name: &str,
         file: &File,
         digest: &Digest,
@@ -170,7 +170,7 @@ impl Disk {
         let path = self.blob_path(digest);
         let dir = self
             .blobs()
-            .and_then(|blobs| blobs.make_dir(digest.algorithm_name(), 0o755))
+            .and_then(|blobs| blobs.make_directory(digest.algorithm_name(), 0o755))
             .at("create", path.parent().unwrap_or(&path))?;
         let removal = self.removal_lock(false)?;
         let fresh = ingest.rename_new(name, &dir, digest.encoded());
@@ -182,7 +182,7 @@ impl Disk {
             ingest.remove(name).at("remove", &ingest.path().join(name))?;
         }
         drop(removal);
-        os::stamp_of(file).at("stat", &path)
+        Stamp::of(file).at("stat", &path)
     }
 
     /// Moves a directory that has the name of a blob aside, because a file cannot replace it.
@@ -194,10 +194,10 @@ impl Disk {
         let dir = self.algorithm_dir(digest).at("open", &path)?;
         if matches!(
             dir.stat(digest.encoded()).at("stat", &path)?,
-            Some((Kind::Directory, _))
+            Some((FileKind::Directory, _))
         ) {
             let aside = self.pool_private("corrupt")?;
-            let moved = dir.rename(digest.encoded(), &aside, &temporary_name());
+            let moved = dir.rename(digest.encoded(), &aside, temporary_name());
             moved.at("move", &path)?;
         }
         Ok(())
@@ -244,7 +244,7 @@ impl Disk {
         let path = self.blobs_path();
         let blobs = self.blobs().at("open", &path)?;
         for algorithm in ALGORITHMS.iter().filter_map(|algorithm| algorithm.name()) {
-            match blobs.dir(algorithm).and_then(|dir| dir.sync()) {
+            match blobs.directory(algorithm).and_then(|dir| dir.sync()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(storage("sync", &path.join(algorithm), error));
                 }
@@ -278,11 +278,11 @@ impl Disk {
             }
             let known = ALGORITHMS.iter().any(|algorithm| algorithm.name() == Some(&name));
             let stat = blobs.stat(&name).at("stat", &path.join(&name))?;
-            if !known || !matches!(stat, Some((Kind::Directory, _))) {
+            if !known || !matches!(stat, Some((FileKind::Directory, _))) {
                 entries.push(Entry::Foreign(path.join(name)));
                 continue;
             }
-            let dir = blobs.dir(&name).at("open", &path.join(&name))?;
+            let dir = blobs.directory(&name).at("open", &path.join(&name))?;
             for encoded in dir.names().at("list", dir.path())? {
                 if !wanted() {
                     return Err(Error::new(
@@ -294,7 +294,7 @@ impl Disk {
                 let digest = Digest::parse(&format!("{name}:{encoded}")).ok();
                 match (digest, dir.stat(&encoded).at("stat", &path)?) {
                     (_, None) => {} // gone meanwhile
-                    (Some(digest), Some((Kind::File, stamp))) => entries.push(Entry::Blob(digest, stamp)),
+                    (Some(digest), Some((FileKind::File, stamp))) => entries.push(Entry::Blob(digest, stamp)),
                     _ => entries.push(Entry::Foreign(path)),
                 }
             }
@@ -307,7 +307,7 @@ impl Disk {
 pub(crate) struct Temporary<'a> {
     pub(crate) file: File,
     disk: &'a Disk,
-    directory: Dir,
+    directory: Directory,
     name: String,
     is_blob: bool,
 }

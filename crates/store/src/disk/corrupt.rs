@@ -1,13 +1,11 @@
 //! Corrupt blobs: they are moved aside for inspection (threat S6 in docs/threats.md).
 
 use wharf_content::{Error, ErrorKind};
+use wharf_fs::{Directory, FileKind, Stamp};
 use wharf_reference::Digest;
 
 use super::{Disk, temporary_name};
-use crate::{
-    error::At as _,
-    os::{Dir, Kind, Stamp},
-};
+use crate::error::At as _;
 
 /// A corrupt blob to move aside.
 #[derive(Debug, Clone)]
@@ -67,7 +65,7 @@ impl Disk {
         let dir = self.algorithm_dir(digest).at("open", &path)?;
         let removal = self.removal_lock(true)?;
         let now = dir.stat(digest.encoded()).at("stat", &path)?;
-        if now != Some((Kind::File, corrupt.stamp)) {
+        if now != Some((FileKind::File, corrupt.stamp)) {
             return Ok(false);
         }
         let name = format!(
@@ -83,7 +81,7 @@ impl Disk {
     }
 
     /// The directory of corrupt blobs.
-    pub(crate) fn corrupt_dir(&self) -> Result<Dir, Error> {
+    pub(crate) fn corrupt_dir(&self) -> Result<Directory, Error> {
         self.pool_private("corrupt")
     }
 }

@@ -10,12 +10,12 @@ use std::{
 };
 
 use wharf_content::{Error, ErrorKind};
+use wharf_fs::Stamp;
 
 use super::{Disk, read_bounded};
 use crate::{
     error::At as _,
     index::{Changes, Index, MAX_INDEX_SIZE},
-    os::{self, Stamp},
     sync::LockExt as _,
 };
 
@@ -70,11 +70,11 @@ impl Disk {
 
     fn read_index(&self) -> Result<Result<Arc<Index>, Unreadable>, Error> {
         let path = self.at(INDEX);
-        let file = match self.root.read(INDEX) {
+        let file = match self.root.open_file(INDEX) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(no_index(&path)),
             other => other.at("open", &path)?,
         };
-        let stamp = os::stamp_of(&file).at("stat", &path)?;
+        let stamp = Stamp::of(&file).at("stat", &path)?;
         let mut cached = self.cached.locked();
         if let Some(known) = &*cached
             && known.stamp == stamp
@@ -105,7 +105,7 @@ impl Disk {
             }
             Err(why) => Ok(Err(Unreadable {
                 why,
-                fresh: racy || os::stamp_of(&file).at("stat", &path)? != stamp,
+                fresh: racy || Stamp::of(&file).at("stat", &path)? != stamp,
             })),
         }
     }

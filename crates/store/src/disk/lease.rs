@@ -14,14 +14,11 @@ use std::{
 };
 
 use wharf_content::{Error, ErrorKind};
+use wharf_fs::{Directory, FileKind};
 use wharf_reference::Digest;
 
 use super::{Disk, read_bounded, temporary_name};
-use crate::{
-    error::At as _,
-    os::{self, Dir, Kind},
-    sync::LockExt as _,
-};
+use crate::{error::At as _, sync::LockExt as _};
 
 const LOCK_SUFFIX: &str = ".lock";
 
@@ -46,7 +43,7 @@ struct State {
 
 #[derive(Debug)]
 struct Held {
-    directory: Dir,
+    directory: Directory,
     name: String,
     file: File,
     /// The locked file, on systems where a locked file cannot be read.
@@ -142,7 +139,7 @@ impl Held {
             }
             Ok::<File, Error>(file)
         };
-        let lock = if os::LOCKS_FORBID_READING {
+        let lock = if wharf_fs::LOCKS_FORBID_READING {
             Some(create(&lock_name(&name), true)?)
         } else {
             None
@@ -165,16 +162,16 @@ impl Drop for Held {
 
 /// The name of the file that is locked while the lease exists.
 fn lock_name(name: &str) -> String {
-    if os::LOCKS_FORBID_READING {
+    if wharf_fs::LOCKS_FORBID_READING {
         format!("{name}{LOCK_SUFFIX}")
     } else {
         name.to_owned()
     }
 }
 
-fn remove(directory: &Dir, name: &str) -> io::Result<()> {
+fn remove(directory: &Directory, name: &str) -> io::Result<()> {
     directory.remove(name)?;
-    directory.remove(&lock_name(name))
+    directory.remove(lock_name(name))
 }
 
 /// The digests that live leases pin. The caller holds the removal lock; leases without an owner are removed
@@ -186,17 +183,19 @@ pub(crate) fn live_pins(disk: &Disk, remove_dead: bool) -> Result<HashSet<Digest
         let path = directory.path().join(&name);
         let lease = name.strip_suffix(LOCK_SUFFIX).unwrap_or(&name);
         let stat = directory.stat(&name).at("stat", &path)?;
-        if !matches!(stat, Some((Kind::File, _))) {
+        if !matches!(stat, Some((FileKind::File, _))) {
             continue; // no file of ours
         }
-        let lock = directory.read_write(&lock_name(lease), 0o600).at("open", &path)?;
+        let lock = directory
+            .open_or_create(lock_name(lease), 0o600)
+            .at("open", &path)?;
         if !disk.options().without_locks && disk.try_lock(&lock, &path)? {
             if remove_dead {
                 remove(&directory, lease).at("remove", &path)?;
             }
             continue;
         }
-        let file = match directory.read(lease) {
+        let file = match directory.open_file(lease) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // it ends just now
             other => other.at("open", &path)?,
         };

@@ -24,12 +24,12 @@ use std::{
 };
 
 use wharf_content::{Error, ErrorKind};
+use wharf_fs::{Directory, FileKind, Stamp};
 
 use crate::{
     Options,
     error::{At as _, storage},
     index,
-    os::{self, Dir, Kind},
 };
 
 pub(crate) use blobs::{Entry, Found, Temporary, verifiable};
@@ -42,7 +42,7 @@ const PRIVATE: &str = ".wharf";
 /// An open layout.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    root: Dir,
+    root: Directory,
     /// The directory that has one directory of blobs for each algorithm, and the private directory to
     /// receive them in.
     pool: Pool,
@@ -54,7 +54,7 @@ pub(crate) struct Disk {
 enum Pool {
     /// `blobs` in the root, and the private directory beside it.
     Own,
-    Shared(Dir),
+    Shared(Directory),
 }
 
 impl Disk {
@@ -69,9 +69,9 @@ impl Disk {
     /// Opens a layout, or makes one where there is nothing or an empty directory.
     pub(crate) fn create(path: &Path, options: Options) -> Result<Self, Error> {
         let mode = if options.readable_by_all { 0o755 } else { 0o700 };
-        Dir::create(path, mode).at("create the layout", path)?;
+        Directory::create_all(path, mode).at("create the layout", path)?;
         if let Some(shared) = &options.shared_blobs {
-            Dir::create(shared, mode).at("create the directory of blobs", shared)?;
+            Directory::create_all(shared, mode).at("create the directory of blobs", shared)?;
         }
         let disk = Self::open_root(path, options)?;
         if disk.root.stat(version::FILE).at("look into", path)?.is_some() {
@@ -99,12 +99,12 @@ impl Disk {
         let pool = match &options.shared_blobs {
             Some(shared) => {
                 let shared = std::path::absolute(shared).at("find", shared)?;
-                Pool::Shared(Dir::open(&shared).at("open the directory of blobs", &shared)?)
+                Pool::Shared(Directory::open(&shared).at("open the directory of blobs", &shared)?)
             }
             None => Pool::Own,
         };
         Ok(Self {
-            root: Dir::open(&path).map_err(|error| version::unopened(&path, error))?,
+            root: Directory::open(&path).map_err(|error| version::unopened(&path, error))?,
             pool,
             options,
             cached: Mutex::new(None),
@@ -126,9 +126,9 @@ impl Disk {
     /// Creates the missing files of a layout, `oci-layout` last, so that a layout whose creation was
     /// interrupted can be created again. The directories in `blobs` are synced when an image gets its name.
     fn initialise(&self) -> Result<(), Error> {
-        let blobs = self.root.make_dir("blobs", 0o755);
+        let blobs = self.root.make_directory("blobs", 0o755);
         blobs
-            .and_then(|blobs| blobs.make_dir("sha256", 0o755))
+            .and_then(|blobs| blobs.make_directory("sha256", 0o755))
             .at("create", &self.at("blobs"))?;
         let lock = self.lock_index()?;
         if !self.has_index()? {
@@ -146,24 +146,26 @@ impl Disk {
     }
 
     /// The private directory of the layout, for its index.
-    fn private(&self) -> Result<Dir, Error> {
-        self.root.make_dir(PRIVATE, 0o700).at("create", &self.at(PRIVATE))
+    fn private(&self) -> Result<Directory, Error> {
+        self.root
+            .make_directory(PRIVATE, 0o700)
+            .at("create", &self.at(PRIVATE))
     }
 
     /// A directory in the private directory of the blobs.
-    fn pool_private(&self, name: &str) -> Result<Dir, Error> {
+    fn pool_private(&self, name: &str) -> Result<Directory, Error> {
         let private = self.pool_root()?;
         private
-            .make_dir(name, 0o700)
+            .make_directory(name, 0o700)
             .at("create", &private.path().join(name))
     }
 
     /// The private directory of the blobs.
-    fn pool_root(&self) -> Result<Dir, Error> {
+    fn pool_root(&self) -> Result<Directory, Error> {
         match &self.pool {
             Pool::Own => self.private(),
             Pool::Shared(pool) => pool
-                .make_dir(PRIVATE, 0o700)
+                .make_directory(PRIVATE, 0o700)
                 .at("create", &pool.path().join(PRIVATE)),
         }
     }
@@ -176,11 +178,11 @@ impl Disk {
         };
         let private = directory.stat(PRIVATE);
         let private = private.at("stat", &directory.path().join(PRIVATE))?;
-        Ok(matches!(private, Some((Kind::Directory, _))))
+        Ok(matches!(private, Some((FileKind::Directory, _))))
     }
 
     /// The directory in which content is received.
-    pub(crate) fn ingest(&self) -> Result<Dir, Error> {
+    pub(crate) fn ingest(&self) -> Result<Directory, Error> {
         self.pool_private("ingest")
     }
 
@@ -190,13 +192,18 @@ impl Disk {
         self.lock_in(&private, name, exclusive)
     }
 
-    fn lock_in(&self, directory: &Dir, name: &str, exclusive: bool) -> Result<File, Error> {
+    fn lock_in(&self, directory: &Directory, name: &str, exclusive: bool) -> Result<File, Error> {
         let path = directory.path().join(name);
-        let file = directory.read_write(name, 0o600).at("open", &path)?;
+        let file = directory.open_or_create(name, 0o600).at("open", &path)?;
         if self.options.without_locks {
             return Ok(file);
         }
-        os::lock(&file, exclusive).map_err(|error| unlockable(&path, error))?;
+        let locked = if exclusive {
+            wharf_fs::lock(&file)
+        } else {
+            wharf_fs::lock_shared(&file)
+        };
+        locked.map_err(|error| unlockable(&path, error))?;
         Ok(file)
     }
 
@@ -205,7 +212,7 @@ impl Disk {
         if self.options.without_locks {
             return Ok(true);
         }
-        os::try_lock(file).map_err(|error| unlockable(path, error))
+        wharf_fs::try_lock(file).map_err(|error| unlockable(path, error))
     }
 
     /// Locks out other collectors.
@@ -235,7 +242,7 @@ const ENOLCK: i32 = if cfg!(target_vendor = "apple") { 77 } else { 37 };
 
 /// Reads a small file, of at most `limit` bytes.
 pub(crate) fn read_bounded(file: &File, limit: u64, path: &Path) -> Result<Vec<u8>, Error> {
-    let size = os::stamp_of(file).at("stat", path)?.size.min(limit);
+    let size = Stamp::of(file).at("stat", path)?.size.min(limit);
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
     file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)

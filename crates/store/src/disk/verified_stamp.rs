@@ -8,10 +8,15 @@
 //!
 //! On a file system with times coarser than 100 nanoseconds no stamp is ever found, and every blob is hashed.
 
-use wharf_content::Hasher;
-use wharf_reference::Digest;
+use std::{
+    fs::{File, FileTimes},
+    io,
+    time::{Duration, SystemTime},
+};
 
-use crate::os::Stamp;
+use wharf_content::Hasher;
+use wharf_fs::Stamp;
+use wharf_reference::Digest;
 
 /// The stamp of a verified blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +34,15 @@ impl VerifiedStamp {
         [Self::Durable, Self::Fast]
             .into_iter()
             .find(|stamp| i128::from(stamp.nanoseconds(digest)) == nanoseconds)
+    }
+
+    /// Sets the modification time of a file to this second, with the stamp as its nanoseconds.
+    pub(super) fn write_to(self, file: &File, digest: &Digest) -> io::Result<()> {
+        let seconds = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, self.nanoseconds(digest));
+        file.set_times(FileTimes::new().set_modified(time))
     }
 
     /// The stamp: nanoseconds, a multiple of 100 because some file systems store no finer times.

@@ -3,12 +3,12 @@
 use std::{io, path::Path};
 
 use wharf_content::{Error, ErrorKind};
+use wharf_fs::FileKind;
 
 use super::{Disk, PRIVATE, index_file, read_bounded};
 use crate::{
     error::{At as _, bounded, storage},
     index::decode,
-    os::Kind,
 };
 
 /// The file that states the version of a layout (image-spec, *oci-layout file*).
@@ -25,9 +25,9 @@ impl Disk {
     /// if the other two parts of a layout are there.
     pub(super) fn check_version(&self) -> Result<(), Error> {
         let path = self.at(FILE);
-        let file = match self.root.read(FILE) {
+        let file = match self.root.open_file(FILE) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let is_layout = self.has_index()? && self.is_directory("blobs");
+                let is_layout = self.has_index()? && self.has_blobs();
                 return if is_layout {
                     Ok(())
                 } else {
@@ -90,7 +90,7 @@ impl Disk {
         } else if has("manifest.json") {
             "it looks like an unpacked archive of docker save; convert the archive with skopeo copy \
              docker-archive:FILE oci:NEW"
-        } else if self.is_directory("docker") && self.is_directory("docker/registry") {
+        } else if self.is_registry() {
             "it is the storage of a registry; pull from the registry instead"
         } else if has("overlay-images") || has("vfs-images") {
             "it is the storage of Podman; write the image with podman push IMAGE oci:NEW"
@@ -106,12 +106,17 @@ impl Disk {
         format!("; {known}")
     }
 
-    fn is_directory(&self, name: &str) -> bool {
-        matches!(self.root.stat(name), Ok(Some((Kind::Directory, _))))
+    fn has_blobs(&self) -> bool {
+        matches!(self.root.stat("blobs"), Ok(Some((FileKind::Directory, _))))
+    }
+
+    fn is_registry(&self) -> bool {
+        let docker = self.root.directory("docker");
+        docker.is_ok_and(|docker| docker.directory("registry").is_ok())
     }
 
     fn is_skopeo_directory(&self) -> bool {
-        let Ok(file) = self.root.read("version") else {
+        let Ok(file) = self.root.open_file("version") else {
             return false;
         };
         let text = read_bounded(&file, MAX_SIZE, self.path());
@@ -124,7 +129,7 @@ impl Disk {
         const MOST: usize = 100;
         let names = self.root.names().ok()?;
         names.into_iter().take(MOST).find(|name| {
-            let below = self.root.dir(name);
+            let below = self.root.directory(name);
             matches!(below.and_then(|below| below.stat(FILE)), Ok(Some(_)))
         })
     }

@@ -2,8 +2,6 @@
 
 use std::{fs::File, io};
 
-use crate::os;
-
 const MAGIC: [u8; 8] = *b"wharf\0\0\x01";
 const LENGTH: usize = 24;
 /// Distance in bytes between the last byte written and the footer, so that the footer moves rarely.
@@ -36,7 +34,7 @@ impl GapFooter {
             return Ok(None);
         };
         let mut bytes = [0; LENGTH];
-        if os::read_at(file, &mut bytes, at)? < bytes.len() {
+        if wharf_fs::fill_at(file, &mut bytes, at)? < bytes.len() {
             return Ok(None);
         }
         let footer = Self {
@@ -50,7 +48,7 @@ impl GapFooter {
     }
 
     pub(super) fn write(&self, file: &File) -> io::Result<()> {
-        os::write_all_at(file, &self.bytes(), self.at)
+        wharf_fs::write_all_at(file, &self.bytes(), self.at)
     }
 
     fn bytes(&self) -> [u8; LENGTH] {
@@ -79,13 +77,13 @@ mod tests {
         footer.write(&file).unwrap();
         assert_eq!(length(), 1000 + AHEAD + LENGTH as u64);
         assert_eq!(GapFooter::find(&file, length()).unwrap(), Some(footer));
-        os::write_all_at(&file, b"x", length()).unwrap();
+        wharf_fs::write_all_at(&file, b"x", length()).unwrap();
         assert_eq!(GapFooter::find(&file, length()).unwrap(), None);
         // A footer at another offset than its own is invalid, and so is one that promises more bytes than
         // there are.
         for footer in [GapFooter { at: 90, front: 5 }, GapFooter { at: 100, front: 101 }] {
             file.set_len(0).unwrap();
-            os::write_all_at(&file, &footer.bytes(), 100).unwrap();
+            wharf_fs::write_all_at(&file, &footer.bytes(), 100).unwrap();
             assert_eq!(GapFooter::find(&file, length()).unwrap(), None);
         }
         assert_eq!(GapFooter::beyond(1000, 1200, 0).at, 1200);

@@ -4,9 +4,10 @@
 use std::{collections::HashMap, fs::File, io, sync::Mutex};
 
 use wharf_content::Hasher;
+use wharf_fs::Stamp;
 use wharf_reference::Digest;
 
-use crate::{os, sync::LockExt as _};
+use crate::sync::LockExt as _;
 
 /// The most partial downloads whose state is stored. Each also has an open file.
 const MAX_PARTIALS: usize = 32;
@@ -35,7 +36,7 @@ impl Partials {
         let Some(partial) = self.0.locked().remove(digest) else {
             return Ok(None);
         };
-        let (then, now) = (os::stamp_of(&partial.file)?, os::stamp_of(file)?);
+        let (then, now) = (Stamp::of(&partial.file)?, Stamp::of(file)?);
         let fits = then.same_file(&now) && now.size == partial.hasher.count();
         Ok(fits.then_some(partial.hasher))
     }

@@ -11,11 +11,11 @@ use tokio::{
     task::JoinHandle,
 };
 use wharf_content::{Blob, Descriptor, Error, ErrorKind, Hasher, LARGE_BLOB, Piece, Pieces};
+use wharf_fs::Stamp;
 
 use super::{BATCH, QUEUED, Slot};
 use crate::{
     Layout,
-    os::Stamp,
     runtime::{blocking, joined, on_own_thread},
 };
 

@@ -16,16 +16,11 @@ use std::{
 };
 
 use wharf_content::{Descriptor, Error, ErrorKind, Hasher, Piece};
+use wharf_fs::{Directory, Stamp};
 use wharf_reference::Digest;
 
 use super::{Partials, flush::Flush, gap_footer::GapFooter};
-use crate::{
-    Durability,
-    disk::Disk,
-    error::At as _,
-    hashing::hash_into,
-    os::{self, Dir, Stamp},
-};
+use crate::{Durability, disk::Disk, error::At as _, hashing::hash_into};
 
 /// The right to write one blob.
 #[derive(Debug)]
@@ -34,7 +29,7 @@ pub(crate) struct Slot {
     partials: Arc<Partials>,
     digest: Digest,
     size: u64,
-    directory: Dir,
+    directory: Directory,
     name: String,
     path: PathBuf,
     /// The locked file; `None` once it is a blob or was discarded.
@@ -64,7 +59,7 @@ impl Slot {
         let directory = disk.ingest()?;
         let name = format!("{}-{}", digest.algorithm_name(), digest.encoded());
         let path = directory.path().join(&name);
-        let file = match directory.read_write(&name, 0o600) {
+        let file = match directory.open_or_create(&name, 0o600) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             opened => Some(opened.at("open", &path)?),
         };
@@ -73,7 +68,7 @@ impl Slot {
             return Ok(None);
         };
         // The former holder of the lock may have moved or removed the file meanwhile.
-        let mut ours = os::stamp_of(&file).at("stat", &path)?;
+        let mut ours = Stamp::of(&file).at("stat", &path)?;
         let named = directory.stat(&name).at("stat", &path)?;
         if !named.is_some_and(|(_, named)| named.same_file(&ours)) {
             return Ok(None);
@@ -177,17 +172,9 @@ impl Slot {
         };
         let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length];
-        let mut at = 0;
-        while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
-            match os::read_at(file, rest, range.start + at as u64) {
-                Ok(0) => {
-                    let message = format!("{} was truncated by another process", self.path.display());
-                    return Err(Error::new(ErrorKind::Corrupt, message));
-                }
-                Ok(count) => at += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).at("read", &self.path),
-            }
+        if wharf_fs::fill_at(file, &mut bytes, range.start).at("read", &self.path)? < length {
+            let message = format!("{} was truncated by another process", self.path.display());
+            return Err(Error::new(ErrorKind::Corrupt, message));
         }
         Ok(bytes)
     }

@@ -9,13 +9,13 @@ use std::{
 
 use bytes::Bytes;
 use wharf_content::{Error, ErrorKind, Verified};
+use wharf_fs::{Directory, FileKind, Stamp};
 
 use super::slot::write_all;
 use crate::{
     chunks::Chunks,
     disk::Disk,
     error::{At as _, storage},
-    os::{self, Dir, Kind, Stamp},
 };
 
 const MODE: u16 = 0o600;
@@ -27,11 +27,11 @@ const MAX_NAME: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Uploads {
     disk: Arc<Disk>,
-    directory: Dir,
+    directory: Directory,
 }
 
 impl Uploads {
-    pub(crate) const fn new(disk: Arc<Disk>, directory: Dir) -> Self {
+    pub(crate) const fn new(disk: Arc<Disk>, directory: Directory) -> Self {
         Self { disk, directory }
     }
 
@@ -43,7 +43,7 @@ impl Uploads {
     /// Writes at `offset`. Existing bytes beyond it are cut off; a gap before it is an error.
     pub(crate) fn append(&self, id: &str, offset: u64, chunks: &[Bytes]) -> Result<(), Error> {
         let (mut file, path) = self.open(id)?;
-        let length = os::stamp_of(&file).at("stat", &path)?.size;
+        let length = Stamp::of(&file).at("stat", &path)?.size;
         if length < offset {
             let message = format!("{} has {length} bytes instead of {offset}", path.display());
             return Err(Error::new(ErrorKind::Corrupt, message));
@@ -60,7 +60,7 @@ impl Uploads {
     pub(crate) fn length(&self, id: &str) -> Result<Option<u64>, Error> {
         let path = self.path(id)?;
         let found = self.directory.stat(id).at("stat", &path)?;
-        Ok(found.and_then(|(kind, stamp)| (kind == Kind::File).then_some(stamp.size)))
+        Ok(found.and_then(|(kind, stamp)| (kind == FileKind::File).then_some(stamp.size)))
     }
 
     pub(crate) fn flush(&self, id: &str) -> Result<u64, Error> {
@@ -73,19 +73,19 @@ impl Uploads {
             }
             return Err(storage("sync", &path, error));
         }
-        Ok(os::stamp_of(&file).at("stat", &path)?.size)
+        Ok(Stamp::of(&file).at("stat", &path)?.size)
     }
 
     pub(crate) fn read(&self, id: &str) -> Result<Chunks, Error> {
         let (file, path) = self.open(id)?;
-        let size = os::stamp_of(&file).at("stat", &path)?.size;
+        let size = Stamp::of(&file).at("stat", &path)?.size;
         Ok(Chunks::new(file, path, 0..size))
     }
 
     /// Turns an upload into a blob, syncs it and returns the state of its file.
     pub(crate) fn commit(&self, id: &str, content: &Verified) -> Result<Stamp, Error> {
         let (file, path) = self.open(id)?;
-        let size = os::stamp_of(&file).at("stat", &path)?.size;
+        let size = Stamp::of(&file).at("stat", &path)?.size;
         if size != content.size() {
             let (digest, verified) = (content.digest(), content.size());
             let message = format!(
@@ -119,7 +119,7 @@ impl Uploads {
                 continue;
             };
             let stat = self.directory.stat(&name).at("stat", &path)?;
-            if matches!(stat, Some((Kind::File, _))) {
+            if matches!(stat, Some((FileKind::File, _))) {
                 ids.push(name);
             }
         }
@@ -128,7 +128,7 @@ impl Uploads {
 
     fn open(&self, id: &str) -> Result<(File, PathBuf), Error> {
         let path = self.path(id)?;
-        match self.directory.existing(id, MODE) {
+        match self.directory.open_existing(id, MODE) {
             Ok(file) => Ok((file, path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::new(
                 ErrorKind::NotFound,
