@@ -13,6 +13,7 @@ use serde::Serialize;
 use wharf::{
     Client, Error, ErrorKind, ImageLocation, Platform, Selection,
     config::{Identity, KeySource, Requirement, SignedBy, SigstoreSigned, SigstoreSigner},
+    content::Wanted,
     trust::{Examined, Met, Refusal, Verdict},
 };
 
@@ -148,26 +149,22 @@ fn of_verdict(verdict: &Verdict) -> Vec<PrintedSignature> {
     let mut found = BTreeMap::new();
     for met in verdict.met() {
         for examined in met.rejected() {
-            let rejected = || rejected(met.requirement(), examined);
+            let rejected = || rejected(examined);
             found.entry(examined.signature()).or_insert_with(rejected);
         }
     }
-    let accepted = |met: &Met| Some((met.signature()?, accepted(met)));
+    let accepted = |met: &Met| Some((met.signature()?, accepted(met, met.kind()?)));
     found.extend(verdict.met().iter().filter_map(accepted));
     found.into_values().collect()
 }
 
 fn of_refusal(refusal: &Refusal) -> Vec<PrintedSignature> {
-    let examined = refusal.signatures().iter();
-    let requirement = refusal.requirement();
-    examined
-        .filter_map(|examined| Some(rejected(requirement?, examined)))
-        .collect()
+    refusal.signatures().iter().map(rejected).collect()
 }
 
-fn accepted(met: &Met) -> PrintedSignature {
+fn accepted(met: &Met, kind: Wanted) -> PrintedSignature {
     PrintedSignature {
-        kind: kind(met.requirement()),
+        kind: name(kind),
         signer: met.signer().map(ToString::to_string),
         time: met.time().map(|time| time.to_string()),
         accepted: true,
@@ -175,10 +172,10 @@ fn accepted(met: &Met) -> PrintedSignature {
     }
 }
 
-fn rejected(requirement: &Requirement, examined: &Examined) -> PrintedSignature {
+fn rejected(examined: &Examined) -> PrintedSignature {
     let reason = examined.reason();
     PrintedSignature {
-        kind: kind(requirement),
+        kind: name(examined.kind()),
         signer: reason.key().map(str::to_owned),
         time: None,
         accepted: false,
@@ -186,11 +183,14 @@ fn rejected(requirement: &Requirement, examined: &Examined) -> PrintedSignature 
     }
 }
 
-/// The kind of signatures that a requirement looks at.
-const fn kind(requirement: &Requirement) -> &'static str {
-    match requirement {
-        Requirement::SignedBy(_) => "simple",
-        Requirement::SigstoreSigned(_) => "attachment",
+/// The name of a kind of signatures.
+const fn name(kind: Wanted) -> &'static str {
+    match kind {
+        Wanted { simple: true, .. } => "simple",
+        Wanted {
+            attachments: true, ..
+        } => "attachment",
+        Wanted { bundles: true, .. } => "bundle",
         _ => "unknown",
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use wharf_config::Requirement;
-use wharf_trust::OpenPgp;
+use wharf_trust::{OpenPgp, TrustedRoot};
 
-use super::ClientBuilder;
+use super::{ClientBuilder, DangerousClientBuilder};
 
 impl ClientBuilder {
     /// Adds a requirement that every image must meet which is pulled, copied, pushed or verified, beside those
@@ -50,5 +50,40 @@ impl ClientBuilder {
     pub fn with_openpgp(mut self, engine: impl OpenPgp + 'static) -> Self {
         self.demands.openpgp = Some(Arc::new(engine));
         self
+    }
+    /// Sets the sigstore instance (`trusted_root.json`) whose bundles may count, where bundles do:
+    /// [`bundles_name_nothing_but_a_digest`](DangerousClientBuilder::bundles_name_nothing_but_a_digest). Of it counts
+    /// what a requirement names too, by its Rekor keys and its file of Fulcio's authorities
+    /// ([`Trust::with_root`](wharf_trust::Trust::with_root)). The program answers for where the file is from: nothing is
+    /// fetched, and none is built in.
+    ///
+    /// ```
+    /// use wharf::{Client, trust::TrustedRoot};
+    ///
+    /// # fn example(file: &[u8]) -> Result<Client, Box<dyn std::error::Error>> {
+    /// let builder = Client::builder().with_trusted_root(TrustedRoot::parse(file)?);
+    /// # Ok(builder.dangerous().bundles_name_nothing_but_a_digest().build()?)
+    /// # }
+    /// ```
+    pub fn with_trusted_root(mut self, root: TrustedRoot) -> Self {
+        self.demands.root = Some(root);
+        self
+    }
+}
+
+impl DangerousClientBuilder {
+    /// Lets sigstore bundles, cosign's default since version 3, meet `sigstoreSigned` of the policy and of the program's
+    /// requirements. A bundle names a digest and no image, so that **`signedIdentity` is not asked for then**: whoever
+    /// can write to a registry can move a tag to any image that the signer ever signed.
+    /// [`Trust::bundles_name_nothing_but_a_digest`](wharf_trust::Trust::bundles_name_nothing_but_a_digest) says which
+    /// bundles count. Default: none, and no bundle is fetched.
+    ///
+    /// ```
+    /// let client = wharf::Client::builder().dangerous().bundles_name_nothing_but_a_digest().build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    pub fn bundles_name_nothing_but_a_digest(mut self) -> ClientBuilder {
+        self.0.demands.accepts_bundles = true;
+        self.0
     }
 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use wharf_config::{Policy, Requirement};
 use wharf_content::{Error, ErrorKind, Gate, Manifest, Rejection, Role, Source, Target};
 use wharf_copy::Options;
-use wharf_trust::{ImageName, OpenPgp, Subject, Trust, Verdict};
+use wharf_trust::{ImageName, OpenPgp, Subject, Trust, TrustedRoot, Verdict};
 
 use super::{Named, read_once::ReadOnce};
 use crate::{
@@ -25,6 +25,9 @@ pub(crate) struct Demands {
     pub(crate) requirements: Vec<Requirement>,
     pub(crate) must_be_signed: bool,
     pub(crate) openpgp: Option<Arc<dyn OpenPgp>>,
+    /// Whether sigstore bundles count, which name no image.
+    pub(crate) accepts_bundles: bool,
+    pub(crate) root: Option<TrustedRoot>,
 }
 
 /// The policy of the host and the demands of the program.
@@ -41,6 +44,8 @@ impl Guard {
             requirements,
             must_be_signed,
             openpgp,
+            accepts_bundles,
+            root,
         } = demands;
         if policy.is_none() && requirements.is_empty() && !must_be_signed {
             let trust = None;
@@ -55,6 +60,12 @@ impl Guard {
         }
         if let Some(engine) = openpgp {
             trust = trust.with_openpgp(engine);
+        }
+        if accepts_bundles {
+            trust = trust.bundles_name_nothing_but_a_digest();
+        }
+        if let Some(root) = root {
+            trust = trust.with_root(root);
         }
         let trust = Some(trust.with_blocking(|work| async {
             blocking(work).await.ok(); // work that broke off has judged nothing

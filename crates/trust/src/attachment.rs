@@ -25,11 +25,11 @@ pub(crate) const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+js
 /// The signer that a `sigstoreSigned` requirement wants, with its keys and certificates read.
 #[derive(Debug)]
 pub(crate) struct Signer {
-    kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Keys {
         keys: Vec<PublicKey>,
         /// No log is asked for if there are none.
@@ -142,7 +142,7 @@ impl Signer {
         now: Seconds,
     ) -> Result<Accepted, Reason> {
         let annotations = Annotations(annotations);
-        let signature = annotations.signature().map_err(of(ReasonKind::Format))?;
+        let signature = annotations.signature().map_err(ReasonKind::Format.of())?;
         let signed = Signed {
             payload,
             signature: &signature,
@@ -157,15 +157,15 @@ impl Signer {
                 rekor,
             } => {
                 let logged = logged(&annotations, rekor)?;
-                let (leaf, chain) = annotations.certificates().map_err(of(ReasonKind::Format))?;
+                let (leaf, chain) = annotations.certificates().map_err(ReasonKind::Format.of())?;
                 paths::verify(&leaf, authorities, &chain, Purpose::CodeSigning, logged.time)
                     .and_then(|_| is_issuer(&leaf, issuer))
                     .and_then(|()| is_email(&leaf, email))
-                    .map_err(of(ReasonKind::Certificate))?;
+                    .map_err(ReasonKind::Certificate.of())?;
                 signed
                     .is_logged(&logged, Verifier::Certificate(&leaf))
-                    .map_err(of(ReasonKind::Log))?;
-                signed.is_by(&leaf.key().map_err(of(ReasonKind::Algorithm))?)?;
+                    .map_err(ReasonKind::Log.of())?;
+                signed.is_by(&leaf.key().map_err(ReasonKind::Algorithm.of())?)?;
                 Ok(Accepted {
                     by: By::Certificate {
                         subjects: vec![email.clone()],
@@ -180,12 +180,12 @@ impl Signer {
                 email,
                 host,
             } => {
-                let (leaf, mut chain) = annotations.certificates().map_err(of(ReasonKind::Format))?;
+                let (leaf, mut chain) = annotations.certificates().map_err(ReasonKind::Format.of())?;
                 chain.extend_from_slice(intermediates);
                 paths::verify(&leaf, roots, &chain, Purpose::CodeSigningOrAny, now)
                     .and_then(|_| is_subject(&leaf, email.as_deref(), host.as_deref()))
-                    .map_err(of(ReasonKind::Certificate))?;
-                signed.is_by(&leaf.key().map_err(of(ReasonKind::Algorithm))?)?;
+                    .map_err(ReasonKind::Certificate.of())?;
+                signed.is_by(&leaf.key().map_err(ReasonKind::Algorithm.of())?)?;
                 Ok(Accepted {
                     by: By::Certificate {
                         subjects: email.iter().chain(host).cloned().collect(),
@@ -198,15 +198,10 @@ impl Signer {
     }
 }
 
-/// Makes a reason of this kind.
-fn of(kind: ReasonKind) -> impl Fn(Problem) -> Reason {
-    move |problem| Reason::new(kind, problem.to_string())
-}
-
 /// The entry of a trusted log that comes with a signature.
 fn logged(annotations: &Annotations<'_>, rekor: &[PublicKey]) -> Result<Logged, Reason> {
-    let set = annotations.required(SET).map_err(of(ReasonKind::Log))?;
-    rekor::verify_set(set.as_bytes(), rekor).map_err(of(ReasonKind::Log))
+    let set = annotations.required(SET).map_err(ReasonKind::Log.of())?;
+    rekor::verify_set(set.as_bytes(), rekor).map_err(ReasonKind::Log.of())
 }
 
 /// A payload with its signature.
@@ -243,6 +238,11 @@ fn by_key(keys: &[PublicKey], signed: Signed<'_>) -> Result<Accepted, Reason> {
             logged: None,
         });
     }
+    Err(made_by_none(keys))
+}
+
+/// The reason why a signature does not count that none of the keys made.
+pub(crate) fn made_by_none(keys: &[PublicKey]) -> Reason {
     let known: Vec<String> = keys.iter().take(5).map(ToString::to_string).collect();
     let keys_of = if known.len() == 1 {
         "the key"
@@ -256,7 +256,7 @@ fn by_key(keys: &[PublicKey], signed: Signed<'_>) -> Result<Accepted, Reason> {
     if keys.iter().any(PublicKey::is_ed25519) {
         text.push_str("; Ed25519ph, the prehashed form, is not supported");
     }
-    Err(Reason::new(ReasonKind::UnknownKey, text))
+    Reason::new(ReasonKind::UnknownKey, text)
 }
 
 /// Only the key that the log's entry names may verify then.
@@ -275,7 +275,7 @@ fn by_logged_key(keys: &[PublicKey], logged: &Logged, signed: Signed<'_>) -> Res
         }
     }
     let refused = refused.unwrap_or_else(|| Problem::new("there is no key"));
-    Err(of(ReasonKind::Log)(refused))
+    Err(ReasonKind::Log.of()(refused))
 }
 
 /// Both must hold where both are demanded.

@@ -7,10 +7,15 @@ use std::{
     task::Poll,
 };
 
+use wharf_config::Requirement;
 use wharf_content::{Error, Hasher, Rejection, Signature, Source, Wanted};
 use wharf_reference::{Algorithm, Digest};
 
-use crate::{Refusal, RefusalKind, Subject, Trust, Verdict, judge, refusal::Note};
+use crate::{
+    Refusal, RefusalKind, Subject, Trust, Verdict,
+    judge::{self, Bundles, Found},
+    refusal::Note,
+};
 
 /// Work that blocks.
 type Work = Box<dyn FnOnce() + Send>;
@@ -86,7 +91,11 @@ impl Trust {
         match self.judge_elsewhere(subject, signatures).await {
             Ok(verdict) => Ok(verdict),
             Err(refusal) => {
-                let explained = explained(refusal, subject, &digest, wanted, source).await;
+                let read = Read {
+                    wanted,
+                    bundles: self.bundles(),
+                };
+                let explained = explained(refusal, subject, &digest, read, source).await;
                 Err(Rejection::because(explained))
             }
         }
@@ -95,7 +104,7 @@ impl Trust {
     async fn judge_elsewhere(
         &self,
         subject: &Subject<'_>,
-        signatures: Vec<Signature>,
+        signatures: Vec<(Wanted, Vec<Signature>)>,
     ) -> Result<Verdict, Refusal> {
         let (trust, manifest) = (self.clone(), subject.manifest.clone());
         let (name, index) = (subject.name.clone(), subject.index.clone());
@@ -105,19 +114,39 @@ impl Trust {
                 name,
                 index,
             };
-            trust.judge(&subject, &signatures)
+            let found: Vec<Found<'_>> = signatures
+                .iter()
+                .flat_map(|(kind, signatures)| {
+                    let found = |signature| Found {
+                        signature,
+                        kind: *kind,
+                    };
+                    signatures.iter().map(found)
+                })
+                .collect();
+            trust.judge_found(&subject, &found)
         };
         let judged = self.blocking().run(work).await;
         judged.unwrap_or_else(|| Err(self.refusal(RefusalKind::Failed, subject)))
     }
 }
 
-/// The signatures of the kinds that are wanted, simple ones first.
-async fn read(source: &dyn Source, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
-    let kinds = [Wanted::SIMPLE, Wanted::ATTACHMENTS, Wanted::BUNDLES].into_iter();
-    let kinds = kinds.filter(|kind| wanted.or(*kind) == wanted);
-    let reads = kinds.map(|kind| source.signatures(manifest, kind));
-    Ok(all(reads.collect()).await?.concat())
+/// The signatures of each kind that is wanted, simple ones first.
+async fn read(
+    source: &dyn Source,
+    manifest: &Digest,
+    wanted: Wanted,
+) -> Result<Vec<(Wanted, Vec<Signature>)>, Error> {
+    let reads = wanted.each().map(|kind| source.signatures(manifest, kind));
+    let read = all(reads.collect()).await?;
+    Ok(wanted.each().zip(read).collect())
+}
+
+/// The kinds that were read, and which bundles count.
+#[derive(Clone, Copy)]
+struct Read<'a> {
+    wanted: Wanted,
+    bundles: &'a Bundles,
 }
 
 /// Adds to a refusal what the user may have overlooked.
@@ -125,22 +154,28 @@ async fn explained(
     refusal: Refusal,
     subject: &Subject<'_>,
     manifest: &Digest,
-    read: Wanted,
+    read: Read<'_>,
     source: &dyn Source,
 ) -> Refusal {
     let is_missing = refusal.kind() == RefusalKind::NoSignature;
     if !is_missing && refusal.kind() != RefusalKind::NoneAccepted {
         return refusal;
     }
-    let Some(Ok(wanted)) = refusal.requirement().map(judge::wanted_by) else {
+    let wanted = |requirement| judge::wanted_by(requirement, read.bundles).ok();
+    let Some(wanted) = refusal.requirement().and_then(wanted) else {
         return refusal;
+    };
+    let uncounted = match refusal.requirement() {
+        Some(Requirement::SigstoreSigned(sigstore)) => read.bundles.count_for(sigstore.signer()).err(),
+        _ => None,
     };
     let unread = is_missing.then(|| source.unread_signatures(manifest, wanted));
     // Signatures are looked for by sha256 digests alone.
     let is_known = |index: &&Digest| index.algorithm() == Algorithm::Sha256;
     let index = subject.index.as_ref().filter(|_| is_missing).filter(is_known);
     // They cost one request, in the place of the one for an index: three at most are made for a text.
-    let attachments = Some(manifest).filter(|_| is_missing && index.is_none() && !read.attachments);
+    let attachments = Some(manifest).filter(|_| is_missing && index.is_none() && !read.wanted.attachments);
+    let bundles = Some(manifest).filter(|_| !read.wanted.bundles);
     let count = |of: Option<&Digest>, wanted| -> Running<'_, Result<usize, Error>> {
         let of = of.cloned();
         Box::pin(async move {
@@ -153,7 +188,7 @@ async fn explained(
     let counts = all(vec![
         count(index, wanted),
         count(attachments, Wanted::ATTACHMENTS),
-        count(Some(manifest), Wanted::BUNDLES),
+        count(bundles, Wanted::BUNDLES),
     ])
     .await;
     let counts = counts.unwrap_or_default();
@@ -162,7 +197,7 @@ async fn explained(
         unread.flatten().map(Note::Unread),
         index.filter(|_| count(0) > 0).cloned().map(Note::IndexIsSigned),
         Some(Note::Attachments(count(1))).filter(|_| count(1) > 0),
-        Some(Note::Bundles(count(2))).filter(|_| count(2) > 0),
+        Some(Note::Bundles(count(2), uncounted)).filter(|_| count(2) > 0),
         source.served_by(manifest).map(Note::ServedBy),
     ];
     refusal.with_notes(notes.into_iter().flatten())

@@ -1,5 +1,6 @@
 //! Requirements, one after another, each by a module for its kind.
 
+mod bundles;
 mod signed_by;
 mod sigstore_signed;
 
@@ -12,6 +13,7 @@ use wharf_config::{KeyType, Requirement};
 use wharf_content::{Hasher, Signature, Wanted};
 use wharf_reference::{Digest, Reference};
 
+pub(crate) use self::bundles::{Bundles, Uncounted};
 use crate::{
     Examined, ImageName, Met, OpenPgp, Refusal, Subject,
     identity::{self, accepts},
@@ -21,17 +23,36 @@ use crate::{
     refusal::RefusalKind,
 };
 
-/// The most signatures of an image that are looked at for one requirement.
+/// The most signatures of a kind that are looked at for one requirement.
 const MAX_SIGNATURES: usize = 100;
+
+/// A signature, and the kind that it was found as. A blob of unknown format is found as a kind too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<'a> {
+    pub(crate) signature: &'a Signature,
+    pub(crate) kind: Wanted,
+}
+
+impl<'a> From<&'a Signature> for Found<'a> {
+    /// Found nobody knows where: stores of simple signatures alone have blobs of unknown formats.
+    fn from(signature: &'a Signature) -> Self {
+        let kind = match signature.kind() {
+            Wanted::NOTHING => Wanted::SIMPLE,
+            kind => kind,
+        };
+        Self { signature, kind }
+    }
+}
 
 /// One image with its signatures, at one moment: what every kind of requirement needs.
 pub(crate) struct Judgement<'a> {
     digest: Digest,
     intended: Option<Reference>,
-    signatures: &'a [Signature],
+    signatures: &'a [Found<'a>],
     keys: KeyFiles,
     now: SystemTime,
     openpgp: &'a dyn OpenPgp,
+    bundles: &'a Bundles,
 }
 
 /// The kinds of signatures that requirements look at.
@@ -39,25 +60,29 @@ pub(crate) struct Judgement<'a> {
 /// # Errors
 ///
 /// A requirement that no signature can meet.
-pub(crate) fn wanted(requirements: &[&Requirement]) -> Result<Wanted, Refusal> {
+pub(crate) fn wanted(requirements: &[&Requirement], bundles: &Bundles) -> Result<Wanted, Refusal> {
     if requirements.is_empty() {
         return Err(Refusal::new(RefusalKind::NoRequirement));
     }
     requirements
         .iter()
         .try_fold(Wanted::NOTHING, |wanted, requirement| {
-            wanted_by(requirement)
+            wanted_by(requirement, bundles)
                 .map(|more| wanted.or(more))
                 .map_err(|kind| Refusal::new(kind).of(requirement))
         })
 }
 
-pub(crate) fn wanted_by(requirement: &Requirement) -> Result<Wanted, RefusalKind> {
+/// The kinds of signatures that a requirement looks at, bundles only if they can meet it.
+pub(crate) fn wanted_by(requirement: &Requirement, bundles: &Bundles) -> Result<Wanted, RefusalKind> {
     match requirement {
         Requirement::InsecureAcceptAnything => Ok(Wanted::NOTHING),
         Requirement::Reject => Err(RefusalKind::Rejected),
         Requirement::SignedBy(signed_by) if signed_by.key_type() == KeyType::GpgKeys => Ok(Wanted::SIMPLE),
-        Requirement::SigstoreSigned(_) => Ok(Wanted::ATTACHMENTS),
+        Requirement::SigstoreSigned(sigstore) => Ok(match bundles.count_for(sigstore.signer()) {
+            Ok(()) => Wanted::ATTACHMENTS.or(Wanted::BUNDLES),
+            Err(_) => Wanted::ATTACHMENTS,
+        }),
         _ => Err(RefusalKind::Unsupported),
     }
 }
@@ -65,9 +90,10 @@ pub(crate) fn wanted_by(requirement: &Requirement) -> Result<Wanted, RefusalKind
 impl<'a> Judgement<'a> {
     pub(crate) fn new(
         subject: &Subject<'_>,
-        signatures: &'a [Signature],
+        signatures: &'a [Found<'a>],
         now: SystemTime,
         openpgp: &'a dyn OpenPgp,
+        bundles: &'a Bundles,
     ) -> Self {
         let intended = match &subject.name {
             ImageName::Reference(reference) => Some(identity::intended(reference)),
@@ -82,6 +108,7 @@ impl<'a> Judgement<'a> {
             keys: KeyFiles::default(),
             now,
             openpgp,
+            bundles,
         }
     }
 
@@ -104,7 +131,7 @@ impl<'a> Judgement<'a> {
     }
 
     fn requirement(&self, requirement: &Requirement) -> Result<Met, Refusal> {
-        wanted_by(requirement).map_err(Refusal::new)?;
+        wanted_by(requirement, self.bundles).map_err(Refusal::new)?;
         match requirement {
             Requirement::InsecureAcceptAnything => Ok(Met::without_signature(requirement)),
             Requirement::SignedBy(signed_by) => signed_by::judge(self, requirement, signed_by),
@@ -131,19 +158,20 @@ impl<'a> Judgement<'a> {
     fn first_accepted(
         &self,
         requirement: &Requirement,
-        examine: impl Fn(&Signature) -> Option<Result<Accepted, Reason>>,
+        examine: impl Fn(Found<'_>) -> Option<Result<Accepted, Reason>>,
     ) -> Result<Met, Refusal> {
-        let mut examined = Vec::new();
-        for (index, signature) in self.signatures.iter().enumerate() {
-            if examined.len() >= MAX_SIGNATURES {
+        let mut examined: Vec<Examined> = Vec::new();
+        for (index, found) in self.signatures.iter().enumerate() {
+            let kind = found.kind;
+            if examined.iter().filter(|one| one.kind() == kind).count() >= MAX_SIGNATURES {
                 return Err(Refusal::new(RefusalKind::TooMany));
             }
-            match examine(signature) {
+            match examine(*found) {
                 None => {}
                 Some(Ok(accepted)) => {
-                    return Ok(Met::by_signature(requirement, index, accepted, examined));
+                    return Ok(Met::by_signature(requirement, index, kind, accepted, examined));
                 }
-                Some(Err(reason)) => examined.push(Examined::new(index, reason)),
+                Some(Err(reason)) => examined.push(Examined::new(index, kind, reason)),
             }
         }
         Err(Refusal::new(if examined.is_empty() {

@@ -44,12 +44,13 @@
 //! |---|---|---|
 //! | `signedBy` | simple signing: an OpenPGP message | a key of a keyring |
 //! | `sigstoreSigned` | what cosign attaches under the tag `sha256-….sig` | a public key, with a transparency log's word if that is demanded; the subject of a certificate of Fulcio's, or of an authority of one's own |
+//! | `sigstoreSigned`, if the program says so ([`Trust::bundles_name_nothing_but_a_digest`]) | a sigstore bundle, version 0.3 | a public key; with logs or Fulcio, as above, what the program's [`TrustedRoot`] has too |
 //! | none | a sigstore bundle, version 0.3 | a key or an identity, as a [`BundlePolicy`] says |
 //!
 //! `Signer` makes those by keys, of all three kinds: an OpenPGP message by gpg or by a secret key file, an attachment or
 //! a bundle by a private key of cosign's. Certificates, logs and timestamps are not asked for.
 //!
-//! Bundles meet no requirement of a policy.json: they name no image, so that no `signedIdentity` could hold.
+//! By default bundles meet no requirement of a policy.json: they name no image, so that no `signedIdentity` could hold.
 //!
 //! # Deviation
 //!

@@ -1,5 +1,7 @@
 use std::{error, fmt};
 
+use crate::Problem;
+
 /// Why a signature does not count: by which key it claims to be, and what is wrong.
 ///
 /// It prints both; of foreign text it holds a bounded and escaped part.
@@ -14,7 +16,7 @@ pub struct Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReasonKind {
-    /// It is in no form that a signature of an image has.
+    /// It is in no form that a signature of an image has, or in one that the requirement does not take.
     Format,
     /// It is of an algorithm, size or version that is not accepted.
     Algorithm,
@@ -36,6 +38,13 @@ pub enum ReasonKind {
     Digest,
     /// It is for another name.
     Identity,
+}
+
+impl ReasonKind {
+    /// Makes a reason of this kind from a problem.
+    pub(crate) fn of(self) -> impl Fn(Problem) -> Reason {
+        move |problem| Reason::new(self, problem.to_string())
+    }
 }
 
 impl Reason {
@@ -69,6 +78,13 @@ impl Reason {
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
+    }
+}
+
+impl Reason {
+    /// What is wrong, without the key.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 }
 

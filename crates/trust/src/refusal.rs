@@ -4,7 +4,11 @@ use wharf_config::{Requirement, RuleOrigin, SigstoreSigner};
 use wharf_content::{Error, Location, Signature};
 use wharf_reference::Digest;
 
-use crate::{Examined, ImageName, identity, reason::ReasonKind};
+use crate::{
+    Examined, ImageName, identity,
+    judge::{Found, Uncounted},
+    reason::ReasonKind,
+};
 
 /// The most reasons that are printed.
 const MAX_REASONS: usize = 10;
@@ -39,8 +43,8 @@ pub(crate) enum Note {
     IndexIsSigned(Digest),
     /// The number of attachments, which the requirement does not look at.
     Attachments(usize),
-    /// The number of bundles.
-    Bundles(usize),
+    /// The number of bundles, and why they cannot meet the requirement; `None` if it does not look at what is sigstore's.
+    Bundles(usize, Option<Uncounted>),
     /// The mirror that served the image.
     ServedBy(Location),
 }
@@ -54,26 +58,23 @@ impl fmt::Display for Note {
                 "the index {index} is signed, but of an index each image is judged, by signatures of its own: sign them \
                  too, as `cosign sign --recursive` does"
             ),
-            Self::Attachments(number) => {
-                let (plural, does) = if *number == 1 { ("", "does") } else { ("s", "do") };
-                write!(
-                    f,
-                    "{number} sigstore attachment{plural} of it {does} not count: signedBy looks at simple signatures alone"
-                )
-            }
-            Self::Bundles(number) => {
-                let (plural, does) = if *number == 1 { ("", "does") } else { ("s", "do") };
-                write!(
-                    f,
-                    "{number} sigstore bundle{plural} of it {does} not count: bundles name no image, so that no \
-                     signedIdentity can be met"
-                )
-            }
+            Self::Attachments(number) => uncounted(f, *number, "attachment", None),
+            Self::Bundles(number, why) => uncounted(f, *number, "bundle", *why),
             Self::ServedBy(mirror) => write!(
                 f,
                 "the image is from the mirror {mirror}, and its signatures were looked for there"
             ),
         }
+    }
+}
+
+/// Signatures of sigstore's that do not count.
+fn uncounted(f: &mut fmt::Formatter<'_>, number: usize, what: &str, why: Option<Uncounted>) -> fmt::Result {
+    let (plural, does) = if number == 1 { ("", "does") } else { ("s", "do") };
+    write!(f, "{number} sigstore {what}{plural} of it {does} not count: ")?;
+    match why {
+        Some(why) => write!(f, "{why}"),
+        None => f.write_str("signedBy looks at simple signatures alone"),
     }
 }
 
@@ -130,12 +131,12 @@ impl Refusal {
     }
 
     /// With what is wrong with each signature that was looked at, of all that there are.
-    pub(crate) fn with_examined(mut self, examined: Vec<Examined>, all: &[Signature]) -> Self {
+    pub(crate) fn with_examined(mut self, examined: Vec<Examined>, all: &[Found<'_>]) -> Self {
         let ignored = all.iter().enumerate().filter(|(index, _)| {
             let mut seen = examined.iter();
             !seen.any(|examined| examined.signature() == *index)
         });
-        self.0.others = ignored.map(|(_, signature)| kind_of(signature)).collect();
+        self.0.others = ignored.map(|(_, found)| kind_of(found.signature)).collect();
         self.0.examined = examined;
         self
     }

@@ -97,6 +97,36 @@ impl TrustedRoot {
         file.finish()?;
         Ok(root)
     }
+
+    pub(crate) const fn has_log(&self) -> bool {
+        !self.logs.is_empty()
+    }
+
+    pub(crate) const fn has_authority(&self) -> bool {
+        !self.authorities.is_empty()
+    }
+
+    /// This root with the logs alone that have one of these keys.
+    pub(crate) fn with_logs_of(mut self, keys: &[PublicKey]) -> Self {
+        self.logs.retain(|log| keys.contains(&log.key));
+        self
+    }
+
+    /// This root with the certificate authorities alone that are among these certificates: of each, the part of its
+    /// chain up to the highest one of them, which becomes the anchor.
+    pub(crate) fn with_authorities_of(mut self, certificates: &[Certificate]) -> Self {
+        let is_trusted = |authority: &Certificate| certificates.iter().any(|one| one.der == authority.der);
+        let authorities = self.authorities.into_iter();
+        self.authorities = authorities
+            .filter_map(|mut authority| {
+                while !is_trusted(&authority.anchor) {
+                    authority.anchor = authority.others.pop()?;
+                }
+                Some(authority)
+            })
+            .collect();
+        self
+    }
 }
 
 fn logs(file: &mut Object, key: &'static str) -> Result<Vec<Log>, Problem> {

@@ -5,9 +5,9 @@ use wharf_content::{Hasher, Signature, Wanted};
 use wharf_reference::Digest;
 
 use crate::{
-    ImageName, Refusal, Subject, Verdict,
+    ImageName, Refusal, Subject, TrustedRoot, Verdict,
     from_source::Blocking,
-    judge::{self, Judgement},
+    judge::{self, Bundles, Found, Judgement},
     openpgp::{NativeOpenPgp, OpenPgp},
     refusal::RefusalKind,
 };
@@ -33,6 +33,7 @@ pub struct Trust {
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     openpgp: Arc<dyn OpenPgp>,
     blocking: Blocking,
+    bundles: Bundles,
 }
 
 impl Trust {
@@ -54,6 +55,7 @@ impl Trust {
             clock: Arc::new(SystemTime::now),
             openpgp: Arc::new(NativeOpenPgp),
             blocking: Blocking::default(),
+            bundles: Bundles::default(),
         }
     }
 
@@ -91,6 +93,37 @@ impl Trust {
         }
     }
 
+    /// Lets sigstore bundles of version 0.3 meet `sigstoreSigned` too, beside cosign's attachments. Default: no bundle
+    /// meets a requirement.
+    ///
+    /// A bundle signs the digest of an image and no name, so that its `signedIdentity` cannot be compared with anything:
+    /// **it is not asked for then.** Whoever can write to a registry can move a tag to any image that the signer ever
+    /// signed, of this or another repository, and the image is accepted. For attachments, which name an image, nothing
+    /// changes.
+    ///
+    /// | signer of the requirement | a bundle counts if |
+    /// |---|---|
+    /// | keys | one of them made it; its log entries and timestamps are not looked at |
+    /// | keys, with Rekor keys | one of them made it, and a log has it that is in the root ([`Trust::with_root`]) and has one of the Rekor keys |
+    /// | `fulcio` | its certificate is for the email and the OIDC issuer, by an authority that is in the root and in the CA file of the requirement; a log has it as above; a log or a timestamp authority of the root says when; and a CT log of the root has the certificate, unless the root has none |
+    /// | `pki` | never |
+    ///
+    /// An authority of the root of which an intermediate certificate alone is in the CA file counts from that one down.
+    #[must_use]
+    pub fn bundles_name_nothing_but_a_digest(mut self) -> Self {
+        self.bundles.is_accepted = true;
+        self
+    }
+
+    /// The sigstore instance whose bundles may count, where bundles do
+    /// ([`Trust::bundles_name_nothing_but_a_digest`]). Without it, requirements with logs or with Fulcio are met by
+    /// attachments alone. It adds to no requirement: of it counts what the requirement names too.
+    #[must_use]
+    pub fn with_root(mut self, root: TrustedRoot) -> Self {
+        self.bundles.root = Some(Arc::new(root));
+        self
+    }
+
     /// The policy, if one is asked.
     #[must_use]
     pub fn policy(&self) -> Option<&Policy> {
@@ -99,6 +132,10 @@ impl Trust {
 
     pub(crate) fn on(self, blocking: Blocking) -> Self {
         Self { blocking, ..self }
+    }
+
+    pub(crate) const fn bundles(&self) -> &Bundles {
+        &self.bundles
     }
 
     pub(crate) const fn blocking(&self) -> &Blocking {
@@ -115,7 +152,7 @@ impl Trust {
         let name = name.into();
         let (requirements, _) = self.requirements_for(&name);
         let refused = |refusal: Refusal| self.placed(refusal, None, &name);
-        let wanted = judge::wanted(&requirements).map_err(refused)?;
+        let wanted = judge::wanted(&requirements, &self.bundles).map_err(refused)?;
         if self.must_be_signed && wanted.is_nothing() {
             return Err(refused(Refusal::new(RefusalKind::NothingVerified)));
         }
@@ -131,8 +168,17 @@ impl Trust {
     /// [`Refusal`]: the first requirement that was not met, and for each signature why it does not count. A panic of
     /// an engine is a refusal too.
     pub fn judge(&self, subject: &Subject<'_>, signatures: &[Signature]) -> Result<Verdict, Refusal> {
+        let found: Vec<Found<'_>> = signatures.iter().map(Found::from).collect();
+        self.judge_found(subject, &found)
+    }
+
+    pub(crate) fn judge_found(
+        &self,
+        subject: &Subject<'_>,
+        signatures: &[Found<'_>],
+    ) -> Result<Verdict, Refusal> {
         let (requirements, origin) = self.requirements_for(&subject.name);
-        let judgement = Judgement::new(subject, signatures, (self.clock)(), &*self.openpgp);
+        let judgement = Judgement::new(subject, signatures, (self.clock)(), &*self.openpgp, &self.bundles);
         let refused = |refusal: Refusal| {
             let refusal = self.placed(refusal, Some(judgement.digest()), &subject.name);
             refusal.instance(subject.index.is_some())
@@ -187,6 +233,7 @@ impl fmt::Debug for Trust {
             .field("policy", &self.policy)
             .field("requirements", &self.requirements)
             .field("must_be_signed", &self.must_be_signed)
+            .field("bundles", &self.bundles.is_accepted)
             .finish_non_exhaustive()
     }
 }

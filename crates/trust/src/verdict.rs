@@ -4,6 +4,7 @@ use std::{
 };
 
 use wharf_config::{Requirement, RuleOrigin};
+use wharf_content::Wanted;
 use wharf_reference::Digest;
 
 use crate::{Reason, judge::Accepted, time::shown};
@@ -54,8 +55,17 @@ impl Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Met {
     requirement: Requirement,
-    signature: Option<(usize, VerifiedSigner, Option<SignedTime>)>,
+    signature: Option<MetBy>,
     rejected: Vec<Examined>,
+}
+
+/// The signature by which a requirement was met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct MetBy {
+    index: usize,
+    kind: Wanted,
+    signer: VerifiedSigner,
+    time: Option<SignedTime>,
 }
 
 impl Met {
@@ -70,12 +80,18 @@ impl Met {
     pub(crate) fn by_signature(
         requirement: &Requirement,
         index: usize,
-        accepted: Accepted,
+        kind: Wanted,
+        Accepted { signer, time }: Accepted,
         rejected: Vec<Examined>,
     ) -> Self {
         Self {
             requirement: requirement.clone(),
-            signature: Some((index, accepted.signer, accepted.time)),
+            signature: Some(MetBy {
+                index,
+                kind,
+                signer,
+                time,
+            }),
             rejected,
         }
     }
@@ -89,19 +105,26 @@ impl Met {
     /// Which signature was accepted, counted from zero; `None` if none was demanded.
     #[must_use]
     pub fn signature(&self) -> Option<usize> {
-        self.signature.as_ref().map(|(index, ..)| *index)
+        self.signature.as_ref().map(|by| by.index)
+    }
+
+    /// The kind of the signature that was accepted, one member of [`Wanted`]; `None` if none was demanded.
+    #[must_use]
+    pub fn kind(&self) -> Option<Wanted> {
+        self.signature.as_ref().map(|by| by.kind)
     }
 
     /// The signer; `None` if the requirement wants no signature.
     #[must_use]
     pub fn signer(&self) -> Option<&VerifiedSigner> {
-        self.signature.as_ref().map(|(_, signer, _)| signer)
+        self.signature.as_ref().map(|by| &by.signer)
     }
 
-    /// When it was signed, if anybody says so: cosign's signatures by a key say nothing.
+    /// When it was signed, if anybody says so: cosign's signatures by a key say nothing. Of a bundle with several times,
+    /// that of a log.
     #[must_use]
     pub fn time(&self) -> Option<SignedTime> {
-        self.signature.as_ref().and_then(|(_, _, time)| *time)
+        self.signature.as_ref().and_then(|by| by.time)
     }
 
     /// The signatures before the accepted one, which do not count, and why. Those after it were not looked
@@ -186,18 +209,29 @@ impl fmt::Display for SignedTime {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Examined {
     signature: usize,
+    kind: Wanted,
     reason: Reason,
 }
 
 impl Examined {
-    pub(crate) const fn new(signature: usize, reason: Reason) -> Self {
-        Self { signature, reason }
+    pub(crate) const fn new(signature: usize, kind: Wanted, reason: Reason) -> Self {
+        Self {
+            signature,
+            kind,
+            reason,
+        }
     }
 
     /// Which signature, counted from zero.
     #[must_use]
     pub const fn signature(&self) -> usize {
         self.signature
+    }
+
+    /// The kind that it was found as, one member of [`Wanted`].
+    #[must_use]
+    pub const fn kind(&self) -> Wanted {
+        self.kind
     }
 
     /// Why it does not count.

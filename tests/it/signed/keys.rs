@@ -181,6 +181,24 @@ impl Cosign {
     }
 }
 
+impl Cosign {
+    /// Signs a manifest in a bundle, as cosign does since version 3.
+    pub(super) fn bundle(&self, manifest: &Manifest) -> Signature {
+        let digest = manifest.digest().encoded();
+        let statement = format!(
+            r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"digest":{{"sha256":"{digest}"}}}}],"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{{}}}}"#
+        );
+        let kind = "application/vnd.in-toto+json";
+        let signed = format!("DSSEv1 {} {kind} {} {statement}", kind.len(), statement.len());
+        let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        let (payload, signature) = (base64(statement.as_bytes()), base64(signature.as_ref()));
+        let json = format!(
+            r#"{{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{{"publicKey":{{"hint":""}}}},"dsseEnvelope":{{"payload":"{payload}","payloadType":"{kind}","signatures":[{{"sig":"{signature}"}}]}}}}"#
+        );
+        Signature::Bundle(json.into())
+    }
+}
+
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(bytes)

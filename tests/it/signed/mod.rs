@@ -1,5 +1,6 @@
 //! Images that a host wants signed: pulled, refused, verified.
 
+mod bundles;
 mod host;
 mod keys;
 mod roles;

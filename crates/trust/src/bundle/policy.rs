@@ -4,10 +4,11 @@ use super::{
     document::{Document, Version},
     verify::{self, Target, VerifiedBundle},
 };
-use crate::{problem::Problem, public_key::PublicKey, root::TrustedRoot};
+use crate::{Reason, ReasonKind, problem::Problem, public_key::PublicKey, root::TrustedRoot};
 
-/// The signer that a bundle must have: a key, or an identity that a certificate authority vouches for. Bundles
-/// are judged by this alone: a host's policy.json has no rules for them.
+/// The signer that a bundle must have: a key, or an identity that a certificate authority vouches for. It judges bundles
+/// without a policy.json, whose rules do not count bundles unless a program says otherwise
+/// ([`Trust::bundles_name_nothing_but_a_digest`](crate::Trust::bundles_name_nothing_but_a_digest)).
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -41,6 +42,8 @@ pub(super) enum Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateIdentity {
     pub(super) san: String,
+    /// Whether the name must be an email, as in a policy.json.
+    pub(super) is_email: bool,
     pub(super) issuer: String,
     pub(super) extensions: Vec<(u8, String)>,
 }
@@ -51,8 +54,17 @@ impl CertificateIdentity {
     pub fn new(san: impl Into<String>, issuer: impl Into<String>) -> Self {
         Self {
             san: san.into(),
+            is_email: false,
             issuer: issuer.into(),
             extensions: Vec::new(),
+        }
+    }
+
+    /// An email, and no other kind of name with the same text.
+    pub(crate) fn email(email: &str, issuer: &str) -> Self {
+        Self {
+            is_email: true,
+            ..Self::new(email, issuer)
         }
     }
 
@@ -158,6 +170,35 @@ impl BundlePolicy {
         self.verify(bundle, &target, now)
     }
 
+    /// Judges a bundle for an image by several policies, of which one is enough. The bundle is read once.
+    ///
+    /// The reason is that of the policy that came furthest: whose signer made the bundle, else for whose signer a log has
+    /// it, else the first.
+    pub(crate) fn verify_image_by_any(
+        policies: &[Self],
+        bundle: &[u8],
+        sha256: &str,
+        now: SystemTime,
+    ) -> Result<VerifiedBundle, Reason> {
+        let document = Document::parse(bundle).map_err(ReasonKind::Format.of())?;
+        let mut refused: Option<Reason> = None;
+        for policy in policies {
+            let predicate = policy.predicate.as_deref().unwrap_or(COSIGN_SIGN);
+            match policy.judge(&document, &Target::Image { sha256, predicate }, now) {
+                Ok(verified) => return Ok(verified),
+                Err(reason) => {
+                    if refused
+                        .as_ref()
+                        .is_none_or(|known| progress(known) < progress(&reason))
+                    {
+                        refused = Some(reason);
+                    }
+                }
+            }
+        }
+        Err(refused.unwrap_or_else(|| Reason::new(ReasonKind::UnknownKey, "there is no key")))
+    }
+
     /// Judges a bundle for an artifact, of at most 64 MiB. A statement may be of any type unless
     /// [`BundlePolicy::attestation`] demands one.
     ///
@@ -191,12 +232,31 @@ impl BundlePolicy {
     }
 
     fn verify(&self, bundle: &[u8], target: &Target<'_>, now: SystemTime) -> Result<VerifiedBundle, Problem> {
-        let document = Document::parse(bundle)?;
+        let judged = self.judge(&Document::parse(bundle)?, target, now);
+        judged.map_err(|reason| Problem::new(reason.text()))
+    }
+
+    fn judge(
+        &self,
+        document: &Document,
+        target: &Target<'_>,
+        now: SystemTime,
+    ) -> Result<VerifiedBundle, Reason> {
         if document.version < Version::V03 && !self.old_versions {
-            return Err(Problem::new("a bundle of a version before 0.3 is not accepted"));
+            let text = "a bundle of a version before 0.3 is not accepted";
+            return Err(Reason::new(ReasonKind::Format, text));
         }
         let now = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        let now = i64::try_from(now).map_err(|_| Problem::new("the clock is wrong"))?;
-        verify::verify(self, &document, target, now)
+        let now = i64::try_from(now).map_err(|_| Reason::new(ReasonKind::Time, "the clock is wrong"))?;
+        verify::verify(self, document, target, now)
+    }
+}
+
+/// How far a verification came that ended so.
+fn progress(reason: &Reason) -> u8 {
+    match reason.kind() {
+        _ if reason.key().is_some() => 2,
+        ReasonKind::Forged => 1,
+        _ => 0,
     }
 }

@@ -12,8 +12,8 @@ use super::{
     timestamp::Timestamp,
 };
 use crate::{
-    SignedTime, VerifiedSigner,
-    fulcio::{issuer_of, utf8_string},
+    Reason, ReasonKind, SignedTime, VerifiedSigner,
+    fulcio::{is_email, issuer_of, utf8_string},
     paths::{self, Purpose},
     problem::{Problem, quoted},
     public_key::{Hash, PublicKey, hex},
@@ -76,8 +76,8 @@ pub(super) fn verify(
     document: &Document,
     target: &Target<'_>,
     now: Seconds,
-) -> Result<VerifiedBundle, Problem> {
-    let signed = signed(&document.content, target)?;
+) -> Result<VerifiedBundle, Reason> {
+    let signed = signed(&document.content, target).map_err(ReasonKind::Format.of())?;
     let key = key_of(policy, &document.material)?;
     let verifier = match &document.material {
         Material::Key { .. } => Verifier::Key(&key),
@@ -90,33 +90,34 @@ pub(super) fn verify(
                 old_versions: policy.old_versions,
                 now,
             };
-            let proven = entry::verify(document, root, verifier, &signed, rules)?;
-            times(policy, document, root, &proven, now)?
+            entry::verify(document, root, verifier, &signed, rules)
+                .and_then(|proven| times(policy, document, root, &proven, now))
+                .map_err(ReasonKind::Log.of())?
         }
     };
     if let Material::Certificate { leaf, chain } = &document.material {
-        let root = policy
-            .root
-            .as_ref()
-            .ok_or_else(|| Problem::new("there is no trusted root"))?;
-        certificate(policy, root, leaf, chain, &times, now)?;
+        let root = policy.root.as_ref();
+        root.ok_or_else(|| Problem::new("there is no trusted root"))
+            .and_then(|root| certificate(policy, root, leaf, chain, &times, now))
+            .map_err(ReasonKind::Certificate.of())?;
     }
     if !key.verifies(&signed, document.content.signature()) {
-        return Err(Problem::new("the signature is not valid for the content"));
+        let text = "the signature is not valid for the content";
+        return Err(Reason::new(ReasonKind::Forged, text));
     }
-    let predicate_type = content(&document.content, target)?;
+    let fingerprint = key.fingerprint();
+    let predicate_type = content(&document.content, target)
+        .map_err(|reason| reason.with_key(format!("sha256:{fingerprint}")))?;
     let signer = match (&policy.signer, &document.material) {
         (Wanted::Identity(identity), Material::Certificate { leaf, .. }) => {
-            is_identity(leaf, identity)?;
+            is_identity(leaf, identity).map_err(ReasonKind::Certificate.of())?;
             VerifiedSigner::Certificate {
                 subjects: vec![identity.san.clone()],
                 issuer: Some(identity.issuer.clone()),
             }
         }
-        (Wanted::Key(_), _) => VerifiedSigner::Key {
-            fingerprint: key.fingerprint(),
-        },
-        _ => return Err(Problem::new("the bundle has no certificate")),
+        (Wanted::Key(_), _) => VerifiedSigner::Key { fingerprint },
+        _ => return Err(Reason::new(ReasonKind::Format, "the bundle has no certificate")),
     };
     Ok(VerifiedBundle {
         signer,
@@ -159,14 +160,18 @@ fn signed(content: &Content, target: &Target<'_>) -> Result<Vec<u8>, Problem> {
 }
 
 /// The key that must have signed: the one that is demanded, or the certificate's.
-fn key_of(policy: &BundlePolicy, material: &Material) -> Result<PublicKey, Problem> {
+fn key_of(policy: &BundlePolicy, material: &Material) -> Result<PublicKey, Reason> {
     match (&policy.signer, material) {
         (Wanted::Key(key), Material::Key { .. }) => Ok(key.clone()),
-        (Wanted::Identity(_), Material::Certificate { leaf, .. }) => leaf.key(),
-        (Wanted::Key(_), Material::Certificate { .. }) => Err(Problem::new(
+        (Wanted::Identity(_), Material::Certificate { leaf, .. }) => {
+            leaf.key().map_err(ReasonKind::Algorithm.of())
+        }
+        (Wanted::Key(_), Material::Certificate { .. }) => Err(Reason::new(
+            ReasonKind::UnknownKey,
             "the bundle is signed with a certificate, and a key is demanded",
         )),
-        (Wanted::Identity(_), Material::Key { .. }) => Err(Problem::new(
+        (Wanted::Identity(_), Material::Key { .. }) => Err(Reason::new(
+            ReasonKind::Certificate,
             "the bundle is signed with a key, and an identity is demanded",
         )),
     }
@@ -287,14 +292,15 @@ fn issuer(
 }
 
 /// Checks that the signed content is for the target. Returns the type of the statement.
-fn content(content: &Content, target: &Target<'_>) -> Result<Option<String>, Problem> {
+fn content(content: &Content, target: &Target<'_>) -> Result<Option<String>, Reason> {
     let Content::Envelope(envelope) = content else {
         return Ok(None);
     };
     if envelope.payload_type != PAYLOAD_TYPE {
-        return Err(Problem::new("the envelope has no statement of in-toto"));
+        let text = "the envelope has no statement of in-toto";
+        return Err(Reason::new(ReasonKind::Payload, text));
     }
-    let statement = Statement::parse(&envelope.payload)?;
+    let statement = Statement::parse(&envelope.payload).map_err(ReasonKind::Payload.of())?;
     let (wanted, predicate) = match target {
         Target::Image { sha256, predicate } => (vec![("sha256", (*sha256).to_owned())], Some(*predicate)),
         Target::Digest { sha256, predicate } => (vec![("sha256", (*sha256).to_owned())], *predicate),
@@ -309,18 +315,23 @@ fn content(content: &Content, target: &Target<'_>) -> Result<Option<String>, Pro
         }
     };
     if !statement.is_about(&wanted) {
-        return Err(Problem::new("the statement is about other content"));
+        let text = "the statement is about other content";
+        return Err(Reason::new(ReasonKind::Digest, text));
     }
     if predicate.is_some_and(|predicate| predicate != statement.predicate_type) {
-        return Err(Problem::new(format!(
+        let text = format!(
             "the statement is of the type {}, which is not the one that is demanded",
             quoted(&statement.predicate_type)
-        )));
+        );
+        return Err(Reason::new(ReasonKind::Payload, text));
     }
     Ok(Some(statement.predicate_type))
 }
 
 fn is_identity(leaf: &Certificate, identity: &CertificateIdentity) -> Result<(), Problem> {
+    if identity.is_email {
+        is_email(leaf, &identity.san)?;
+    }
     let names = leaf.names.iter().map(|name| match name {
         Name::Email(name) | Name::Uri(name) | Name::Other(name) => name,
     });

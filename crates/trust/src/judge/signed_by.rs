@@ -1,7 +1,7 @@
 //! `signedBy`: simple signatures by keys of a keyring.
 
 use wharf_config::{Requirement, SignedBy};
-use wharf_content::Signature;
+use wharf_content::{Signature, Wanted};
 
 use super::{Accepted, Judgement};
 use crate::{
@@ -19,10 +19,12 @@ pub(super) fn judge(
     let unusable = |why: String| Refusal::new(RefusalKind::Keys).because(why);
     let files = judgement.keys.load(signed_by.keys()).map_err(unusable)?;
     let keyring = judgement.openpgp.open(&files, judgement.now).map_err(unusable)?;
-    judgement.first_accepted(requirement, |signature| match signature {
+    judgement.first_accepted(requirement, |found| match found.signature {
         Signature::Simple(message) => Some(examine(judgement, &*keyring, signed_by, message)),
         // It lies where simple signatures do, and is one that does not count.
-        Signature::Unknown { reason, .. } => Some(Err(Reason::new(ReasonKind::Format, reason))),
+        Signature::Unknown { reason, .. } if found.kind == Wanted::SIMPLE => {
+            Some(Err(Reason::new(ReasonKind::Format, reason)))
+        }
         _ => None,
     })
 }

@@ -1,4 +1,4 @@
-//! `sigstoreSigned`: signatures that cosign attaches to images.
+//! `sigstoreSigned`: signatures that cosign attaches to images, and bundles where the program accepts them.
 
 use std::{
     collections::BTreeMap,
@@ -6,10 +6,10 @@ use std::{
 };
 
 use wharf_config::{KeySource, PkiSubject, Requirement, SigstoreSigned, SigstoreSigner};
-use wharf_content::Signature;
+use wharf_content::{Signature, Wanted};
 use wharf_reference::Reference;
 
-use super::{Accepted, Judgement};
+use super::{Accepted, Judgement, bundles};
 use crate::{
     KeyFile, Met, Reason, ReasonKind, Refusal, SignedTime, VerifiedSigner,
     attachment::{self, By},
@@ -25,7 +25,8 @@ pub(super) fn judge(
 ) -> Result<Met, Refusal> {
     let signer = signer(judgement, sigstore.signer());
     let signer = signer.map_err(|why| Refusal::new(RefusalKind::Keys).because(why))?;
-    judgement.first_accepted(requirement, |signature| match signature {
+    let policies = judgement.bundles.policies(sigstore.signer(), &signer);
+    judgement.first_accepted(requirement, |found| match found.signature {
         Signature::Attachment {
             media_type,
             payload,
@@ -33,6 +34,8 @@ pub(super) fn judge(
         } if media_type.as_str() == attachment::PAYLOAD => {
             Some(examine(judgement, &signer, sigstore, payload, annotations))
         }
+        // It names a digest and nothing else: the identity of the requirement is not asked for.
+        bundle if found.kind == Wanted::BUNDLES => bundles::examine(judgement, &signer, &policies, bundle),
         _ => None,
     })
 }

@@ -7,5 +7,5 @@ mod own_log;
 mod robust;
 mod roots;
 mod statements;
-mod swaps;
+pub(crate) mod swaps;
 mod verdicts;

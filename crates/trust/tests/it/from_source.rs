@@ -25,15 +25,17 @@ use crate::{
 
 /// A source of signatures that writes down what it is asked.
 #[derive(Default)]
-struct Scripted {
-    signatures: Vec<Signature>,
-    fails: Option<ErrorKind>,
+pub(crate) struct Scripted {
+    pub(crate) signatures: Vec<Signature>,
+    /// What is listed as bundles, and is none.
+    pub(crate) no_bundles: Vec<Signature>,
+    pub(crate) fails: Option<ErrorKind>,
     /// The signatures are counted so, by digest and kind.
-    counts: Vec<(String, Wanted, Result<usize, ErrorKind>)>,
-    unread: Option<&'static str>,
+    pub(crate) counts: Vec<(String, Wanted, Result<usize, ErrorKind>)>,
+    pub(crate) unread: Option<&'static str>,
     /// Answers when so many questions are open.
-    waits_for: usize,
-    log: Mutex<Vec<(&'static str, String, Wanted)>>,
+    pub(crate) waits_for: usize,
+    pub(crate) log: Mutex<Vec<(&'static str, String, Wanted)>>,
 }
 
 impl Scripted {
@@ -42,7 +44,7 @@ impl Scripted {
         log.push((question, digest.to_string(), wanted));
     }
 
-    fn asked(&self, question: &str) -> Vec<Wanted> {
+    pub(crate) fn asked(&self, question: &str) -> Vec<Wanted> {
         let log = self.log.lock().unwrap();
         let asked = log.iter().filter(|(asked, ..)| *asked == question);
         asked.map(|(.., wanted)| *wanted).collect()
@@ -84,8 +86,12 @@ impl Source for Scripted {
         if let Some(kind) = self.fails {
             return Err(Error::new(kind, "the store answers 500"));
         }
+        let none = self.no_bundles.iter().filter(|_| wanted == Wanted::BUNDLES);
         let wanted = |signature: &&Signature| kind_of(signature) == wanted;
-        Ok(self.signatures.iter().filter(wanted).cloned().collect())
+        Ok(none
+            .chain(self.signatures.iter().filter(wanted))
+            .cloned()
+            .collect())
     }
 
     async fn count_signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<usize, Error> {
@@ -119,12 +125,12 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     panic!("it waits for something that never happens")
 }
 
-fn judged(trust: &Trust, source: &Scripted) -> Result<Verdict, Rejection> {
+pub(crate) fn judged(trust: &Trust, source: &Scripted) -> Result<Verdict, Rejection> {
     let manifest = manifest();
     run(trust.judge_from(&Subject::new(&manifest, &reference(NAME)), source))
 }
 
-fn refusal(rejection: &Rejection) -> &Refusal {
+pub(crate) fn refusal(rejection: &Rejection) -> &Refusal {
     assert!(!rejection.is_failure(), "{rejection}");
     rejection.source().unwrap().downcast_ref().unwrap()
 }
@@ -285,7 +291,7 @@ fn a_refusal_says_what_may_have_been_overlooked() {
     );
     let bundles = |count| {
         format!(
-            "{NONE}; {count} of it {} not count: bundles name no image, so that no signedIdentity can be met",
+            "{NONE}; {count} of it {} not count: signedBy looks at simple signatures alone",
             if count == "1 sigstore bundle" {
                 "does"
             } else {

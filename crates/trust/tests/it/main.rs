@@ -9,6 +9,7 @@
     reason = "helpers of tests fail by panicking and say what they skip, and tables are long"
 )]
 
+mod accepted_bundles;
 mod attacks;
 mod bundles;
 mod certificate;

@@ -23,14 +23,25 @@ fn manifest() -> Manifest {
 }
 
 fn payload(name: &str) -> Value {
+    payload_of(name, &manifest())
+}
+
+fn payload_of(name: &str, manifest: &Manifest) -> Value {
     json!({
         "critical": {
             "identity": {"docker-reference": name},
-            "image": {"docker-manifest-digest": manifest().digest().to_string()},
+            "image": {"docker-manifest-digest": manifest.digest().to_string()},
             "type": "cosign container image signature",
         },
         "optional": null,
     })
+}
+
+/// An attachment that signs a manifest under a name.
+pub(crate) fn attached(key: &KeyPair, name: &str, manifest: &Manifest) -> Signature {
+    let payload = payload_of(name, manifest).to_string();
+    let signature = STANDARD.encode(key.sign(payload.as_bytes()).unwrap());
+    attachment(PAYLOAD_TYPE, payload.as_bytes(), &signature)
 }
 
 struct Signer(KeyPair);

@@ -7,7 +7,7 @@ use wharf_trust::{BundlePolicy, PublicKey};
 use super::kit::{golden, identity, image, json as bundle, judge, key, now, root};
 
 /// The pointers at which two documents of one shape differ, of objects and lists too.
-fn differences(one: &Value, other: &Value, at: String, found: &mut Vec<String>) {
+pub(crate) fn differences(one: &Value, other: &Value, at: String, found: &mut Vec<String>) {
     if one == other {
         return;
     }
