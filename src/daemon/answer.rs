@@ -105,9 +105,8 @@ pub(super) async fn loaded(mut body: ResponseBody, host: &DaemonHost) -> Result<
             }
             Ok(chunk) => text.extend_from_slice(&chunk),
             Err(error) => {
-                let message = format!(
-                    "the daemon at {host} did not say to the end whether the image is loaded: {error}"
-                );
+                let message =
+                    format!("the daemon at {host} did not say to the end whether the image is loaded");
                 ended = Err(
                     Error::new(wharf_distribution::kind_of_http(error.kind()), message).with_source(error),
                 );
@@ -115,14 +114,16 @@ pub(super) async fn loaded(mut body: ResponseBody, host: &DaemonHost) -> Result<
             }
         }
     }
-    let mut names = Vec::new();
+    let no_list = || {
+        let message = format!("the daemon at {host} answers what is no list of loaded images");
+        Error::new(ErrorKind::Server, message)
+    };
+    let (mut names, mut is_list) = (Vec::new(), text.trim_ascii().is_empty());
     for line in serde_json::Deserializer::from_slice(&text).into_iter::<Value>() {
         let Ok(line) = line else {
-            let message = format!("the daemon at {host} answers what is no list of loaded images");
-            return Err(ended
-                .err()
-                .unwrap_or_else(|| Error::new(ErrorKind::Server, message)));
+            return Err(ended.err().unwrap_or_else(no_list));
         };
+        is_list |= line.is_object();
         if let Some(failure) = failure(&line) {
             let message = format!("the daemon at {host} refuses the image: {}", shown(&failure));
             let kind = if is_full(&failure) {
@@ -136,10 +137,12 @@ pub(super) async fn loaded(mut body: ResponseBody, host: &DaemonHost) -> Result<
         for said in said.lines() {
             let loaded = ["Loaded image: ", "Loaded image ID: ", "Loaded image(s): "];
             let listed = loaded.iter().find_map(|words| said.strip_prefix(words));
-            names.extend(listed.into_iter().flat_map(|names| names.split(',')).map(shown));
+            let listed = listed.into_iter().flat_map(|names| names.split(','));
+            names.extend(listed.filter(|name| !name.trim().is_empty()).map(shown));
         }
     }
-    ended.map(|()| names)
+    ended?;
+    if is_list { Ok(names) } else { Err(no_list()) }
 }
 
 /// The error that a line states.

@@ -1,6 +1,10 @@
 //! The certificates of a connection to a daemon.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
 
 use wharf_content::{Error, ErrorKind};
 use wharf_http::{Identity, Roots, TlsSettings};
@@ -11,9 +15,13 @@ const MAX_FILE: u64 = 1 << 20;
 /// The settings of a directory as Docker has them: `ca.pem` alone is trusted, if it is there, and `cert.pem` is
 /// presented with `key.pem`, which go together.
 pub(super) fn of_directory(directory: &Path) -> Result<TlsSettings, Error> {
-    if !directory.is_dir() {
-        let message = format!("there is no directory {} with certificates", directory.display());
-        return Err(Error::new(ErrorKind::NotFound, message));
+    match fs::metadata(directory) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unreadable(directory, error)),
+        _ => {
+            let message = format!("there is no directory {} with certificates", directory.display());
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
     }
     let mut settings = TlsSettings::default();
     if let Some(authorities) = read(&directory.join("ca.pem"))? {
@@ -39,21 +47,20 @@ fn alone(there: &Path, missing: &Path) -> Error {
 
 /// The content of a file; `None` if it does not exist.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    let read = fs::metadata(path).and_then(|metadata| {
-        if metadata.len() > MAX_FILE {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                "it has more than 1 MiB",
-            ));
-        }
-        fs::read(path)
-    });
+    let mut bytes = Vec::new();
+    // One byte more than is allowed: a file may be without an end.
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     match read {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            let message = format!("cannot read {}", path.display());
-            Err(Error::new(ErrorKind::Storage, message).with_source(error))
+        Ok(length) if length as u64 > MAX_FILE => {
+            let message = format!("{} has more than {} MiB", path.display(), MAX_FILE >> 20);
+            Err(Error::new(ErrorKind::TooLarge, message))
         }
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(path, error)),
     }
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::Storage, format!("cannot read {}", path.display())).with_source(error)
 }

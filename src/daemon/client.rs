@@ -9,6 +9,7 @@ use wharf_archive::Loaded;
 use wharf_content::{Error, ErrorKind, Platform, Sink, Source, Target};
 use wharf_copy::{Options, Report};
 use wharf_http::{Timeouts, TlsSettings};
+use wharf_reference::Digest;
 
 use super::{
     DaemonHost,
@@ -244,7 +245,8 @@ impl Daemon {
     }
 
     /// Reads an image of the daemon into a sink, under the name that it is asked for by: no other name of the sink changes,
-    /// whatever the daemon sends, and an image that is asked for by its ID gets none. Blobs are written as they come; the
+    /// whatever the daemon sends, and an image that is asked for by its ID, or that the daemon sends without the name, gets
+    /// none. Blobs are written as they come; the
     /// name is set last, and not if the image does not arrive whole.
     ///
     /// ```no_run
@@ -293,8 +295,7 @@ impl Daemon {
             return Err(Error::new(ErrorKind::Ambiguous, message));
         };
         if let DaemonImage::Id(id) = image
-            && found.image_id.as_ref() != Some(id)
-            && found.descriptor.digest() != id
+            && !is_of_id(&found, id)
         {
             let message = format!(
                 "the daemon at {} sends the image {} for {image}",
@@ -313,14 +314,27 @@ impl Daemon {
     ///
     /// # Errors
     ///
-    /// As [`Daemon::get`]; that an image is the one that an ID says is not checked.
+    /// As [`Daemon::get`]; [`ErrorKind::Mismatch`] also if the daemon does not send an image that is asked for by its ID,
+    /// or by a name with a tag.
     pub async fn get_all<S: Sink + ?Sized>(
         &self,
         images: &[DaemonImage],
         sink: &S,
     ) -> Result<Vec<Loaded>, Error> {
         let asked = Asked::new(sink, images);
-        Ok(asked.named(self.read(images, &asked).await?))
+        let loaded = asked.named(self.read(images, &asked).await?);
+        let is_sent = |image: &DaemonImage| match (image, image.name()) {
+            (DaemonImage::Id(id), _) => loaded.iter().any(|sent| is_of_id(sent, id)),
+            (_, Some(name)) => loaded.iter().any(|sent| sent.names.contains(&name)),
+            (_, None) => true, // a digest of a registry, which an archive does not have
+        };
+        match images.iter().find(|image| !is_sent(image)) {
+            None => Ok(loaded),
+            Some(image) => {
+                let message = format!("the daemon at {} does not send {image}", self.host);
+                Err(Error::new(ErrorKind::Mismatch, message))
+            }
+        }
     }
 
     async fn read<S: Sink>(&self, images: &[DaemonImage], sink: &S) -> Result<Vec<Loaded>, Error> {
@@ -333,9 +347,14 @@ impl Daemon {
     }
 }
 
+/// True if an ID is that of an image: of its config, or of its manifest as containerd's store has it.
+fn is_of_id(image: &Loaded, id: &Digest) -> bool {
+    image.image_id.as_ref() == Some(id) || image.descriptor.digest() == id
+}
+
 fn text(name: &str, value: OsString) -> Result<String, Error> {
     value.into_string().map_err(|_| {
-        let message = format!("the variable {name} is not text");
+        let message = format!("the variable {name} is not UTF-8: set it to unix:///PATH or tcp://HOST:PORT");
         Error::new(ErrorKind::Invalid, message)
     })
 }

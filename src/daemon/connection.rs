@@ -138,7 +138,7 @@ fn unreachable(host: &DaemonHost, error: wharf_http::Error) -> Error {
             (ErrorKind::Network, "nobody answers there; start the daemon")
         }
         _ => {
-            let message = format!("cannot use the daemon at {host}: {error}");
+            let message = format!("cannot use the daemon at {host}");
             return Error::new(kind_of_http(error.kind()), message).with_source(error);
         }
     };

@@ -118,7 +118,7 @@ impl FromStr for DaemonHost {
 }
 
 fn socket(text: &str, path: &str) -> Result<DaemonHost, Error> {
-    if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {
+    if !path.starts_with('/') || path.ends_with('/') || path.contains(char::is_control) {
         return Err(invalid(text, "the absolute path of a socket is expected"));
     }
     if cfg!(not(unix)) {
@@ -132,7 +132,13 @@ fn socket(text: &str, path: &str) -> Result<DaemonHost, Error> {
 }
 
 fn network(text: &str, scheme: &str, rest: &str, port: u16) -> Result<DaemonHost, Error> {
-    let Ok(mut url) = Url::parse(&format!("{scheme}://{rest}")) else {
+    // A URL is read as browsers read it, without tabs and with other slashes: what is meant is written otherwise.
+    let is_odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    let url = Url::parse(&format!("{scheme}://{rest}"));
+    let Some(mut url) = url
+        .ok()
+        .filter(|_| !rest.starts_with('/') && !rest.contains(is_odd))
+    else {
         return Err(invalid(text, "a host and a port are expected"));
     };
     if !url.username().is_empty() || url.password().is_some() {
@@ -143,14 +149,11 @@ fn network(text: &str, scheme: &str, rest: &str, port: u16) -> Result<DaemonHost
     if url.query().is_some() || url.fragment().is_some() {
         return Err(invalid(text, "an address of a daemon has no query"));
     }
-    let default = if scheme == "https" { 443 } else { 80 };
-    // A port that is the scheme's own is not kept in a URL: it was written if the text ends with it.
-    let is_written = rest
-        .split('/')
-        .next()
-        .unwrap_or_default()
-        .ends_with(&format!(":{default}"));
-    if url.port().is_none() && port != default && !is_written {
+    // A port that is the scheme's own is not kept in its URLs, but in those of a scheme without one.
+    let written = Url::parse(&format!("tcp://{rest}"))
+        .ok()
+        .and_then(|url| url.port());
+    if written.is_none() {
         url.set_port(Some(port))
             .map_err(|()| invalid(text, "a host and a port are expected"))?;
     }
@@ -212,6 +215,10 @@ mod tests {
             ("https://h", "tcp://h:443", "https://h/"),
             ("http://h", "http://h:80", "http://h/"),
             ("http://h:2375", "http://h:2375", "http://h:2375/"),
+            ("tcp://h:0443", "tcp://h:443", "https://h/"),
+            ("tcp://h:443/docker", "tcp://h:443/docker", "https://h/docker"),
+            ("tcp://[::443]", "tcp://[::443]:2376", "https://[::443]:2376/"),
+            ("http://h:080", "http://h:80", "http://h/"),
         ] {
             let host: DaemonHost = text.parse().unwrap();
             assert_eq!(host.to_string(), printed, "{text}");
@@ -239,6 +246,12 @@ mod tests {
             ("unix://run/d.sock", Invalid, "absolute path"),
             ("unix:///run/", Invalid, "absolute path"),
             ("unix:///a\0b", Invalid, "absolute path"),
+            ("unix:///a\nb", Invalid, "absolute path"),
+            ("tcp:///h", Invalid, "a host and a port"),
+            ("tcp://h:\t443", Invalid, "a host and a port"),
+            ("tcp://h:443\\x", Invalid, "a host and a port"),
+            ("tcp://h\n:443", Invalid, "a host and a port"),
+            ("http://h /x", Invalid, "a host and a port"),
             ("tcp://", Invalid, "a host and a port"),
             ("tcp://h:99999", Invalid, "a host and a port"),
             ("tcp://u:CANARY@h:1", Invalid, "no password"),

@@ -57,7 +57,7 @@ pub(super) async fn read<S: Sink + ?Sized>(
             );
             return Error::new(ErrorKind::Server, message).with_source(error);
         }
-        let message = format!("cannot {doing} the daemon at {host}: {error}");
+        let message = format!("cannot {doing} the daemon at {host}");
         Error::new(error.kind(), message).with_source(error)
     })
 }
@@ -90,7 +90,7 @@ impl Stream for Saved {
                 Ok(bytes)
             }
             Err(error) => {
-                let message = format!("the daemon at {} stopped sending the image: {error}", self.host);
+                let message = format!("the daemon at {} stopped sending the image", self.host);
                 Err(Error::new(kind_of_http(error.kind()), message).with_source(error))
             }
         }))

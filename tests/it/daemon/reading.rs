@@ -1,7 +1,7 @@
 //! What is read, and what a daemon sends.
 
 use wharf::{
-    Client, DaemonImage, ErrorKind, Name, Platform, SinkExt as _, Source as _, Target,
+    Client, DaemonImage, ErrorKind, Name, Platform, SinkExt as _, Source as _, Target, WithCauses,
     archive::{Writer, WriterOptions},
     store::{Layout, Memory},
 };
@@ -200,10 +200,18 @@ async fn what_is_no_whole_image_is_an_error_and_sets_no_name() {
             .await
             .unwrap_err();
         assert!(kinds.contains(&error.kind()), "{name}: {error:?}");
-        assert!(error.to_string().contains(part), "{name}: {error}");
+        let text = WithCauses(&error).to_string();
+        assert!(text.contains(part), "{name}: {error}");
         assert!(
-            !error.to_string().chars().any(char::is_control),
+            !text.chars().any(|c| c.is_control() && c != '\n'),
             "{name}: {error:?}"
+        );
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines
+                .windows(2)
+                .all(|pair| !pair[0].ends_with(pair[1].trim_start_matches("  because: "))),
+            "{name} says it twice: {text}"
         );
         assert!(
             store
@@ -212,6 +220,36 @@ async fn what_is_no_whole_image_is_an_error_and_sets_no_name() {
                 .is_err(),
             "{name}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_sends_less_than_was_asked_for_is_an_error() {
+    let sandbox = Sandbox::new();
+    let (bytes, image) = archive(&sandbox).await;
+    let id = image.root().config().unwrap().digest().to_string();
+    let unknown = format!("sha256:{}", "1".repeat(64));
+    let pinned = format!("quay.io/x@{unknown}");
+    for (asked, missing) in [
+        (vec!["app:1", &id], None),
+        (vec![&id], None),
+        (vec!["app:1", &pinned], None),
+        (vec!["app:1", "third:3"], Some("library/third:3")),
+        (vec!["third:3"], Some("library/third:3")),
+        (vec!["app:1", &unknown], Some(&*unknown)),
+        (vec![&id, "app:2"], Some("library/app:2")),
+    ] {
+        let scripted = scripted(&sandbox, &[answer("200 OK", &bytes)]);
+        let images: Vec<DaemonImage> = asked.iter().map(|image| image.parse().unwrap()).collect();
+        let loaded = daemon(&scripted).get_all(&images, &Memory::new()).await;
+        match missing {
+            None => assert_eq!(loaded.unwrap().len(), 1, "{asked:?}"),
+            Some(missing) => {
+                let error = loaded.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Mismatch, "{asked:?}: {error}");
+                assert!(error.to_string().contains(missing), "{error}");
+            }
+        }
     }
 }
 

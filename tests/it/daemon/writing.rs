@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf::{ErrorKind, MediaType, Name, SinkExt as _, http::Timeouts};
+use wharf::{ErrorKind, MediaType, Name, SinkExt as _, WithCauses, http::Timeouts};
 use wharf_testkit::{
     DaemonAct::{self, Hang, Receive, ReceiveSome, SendForEver},
     Sandbox, ScriptedDaemon,
@@ -63,7 +63,16 @@ fn refusals() -> Vec<(&'static str, Vec<DaemonAct>, ErrorKind, &'static str)> {
     let page = |status: &str, body: &str| vec![Receive, answer(status, body)];
     let long = format!("{{\"errorDetail\":{{\"message\":\"{}\"}}}}", "é".repeat(100_000));
     let line = format!("{{\"stream\":\"{}\"}}", "x".repeat(10_000_000));
+    let instead = |what: &'static str, body: &str| {
+        let script = vec![Receive, ok(body)];
+        (what, script, Server, "answers what is no list of loaded images")
+    };
     vec![
+        instead("a string", "\"Loaded image: a:1\""),
+        instead("numbers", "1 2 3"),
+        instead("an array", "[{\"errorDetail\":{\"message\":\"x\"}}]"),
+        instead("nothing of JSON", "null"),
+        instead("values in each other", &"[".repeat(100_000)),
         (
             "an error in a success",
             vec![
@@ -249,7 +258,7 @@ async fn a_refusal_is_an_error_in_whatever_form_it_comes() {
         let error = load(&daemon(&scripted), &image).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{name}: {error:?}");
         let text = error.to_string();
-        assert!(text.contains(part), "{name}: {text}");
+        assert!(WithCauses(&error).to_string().contains(part), "{name}: {text}");
         assert!(text.len() < 4096 + 300, "{name}: {}", text.len());
         assert!(!text.chars().any(char::is_control), "{name}: {text:?}");
     }
@@ -265,6 +274,7 @@ async fn names_are_read_from_every_line() {
             &["a:1", "b:2"],
         ),
         ("{\"stream\":\"Loaded image: a:1,b:2\"}", &["a:1", "b:2"]),
+        ("{\"stream\":\"Loaded image: ,, a:1,\"}", &["a:1"]),
         (
             "{\"stream\":\"Loaded image ID: sha256:0\"}\r\n{\"status\":\"x\"}\r\n[]\r\n5",
             &["sha256:0"],
