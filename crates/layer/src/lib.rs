@@ -56,7 +56,8 @@ mod whiteout;
 
 #[cfg(all(feature = "apply", target_os = "linux"))]
 pub use apply::{
-    Applied, ApplyOptions, Devices, Dropped, DroppedPart, IdRange, Ownership, Root, XattrProblem, apply,
+    Applied, ApplyOptions, Devices, Dropped, DroppedPart, IdRange, Ownership, Root, StagedRoot, XattrProblem,
+    apply,
 };
 pub use codec::{Codec, MAGIC_SIZE};
 #[cfg(any(feature = "gzip", feature = "zstd"))]

@@ -48,21 +48,13 @@ impl Directories {
 
     /// The layer writes into a directory, which must be writable until [`Directories::finish`].
     pub(super) fn touch(&mut self, directory: &OwnedFd, stat: &Stat, name: &[u8]) -> Result<()> {
-        /// The permissions that an owner needs to add and to remove entries.
-        const NEEDED: u32 = 0o700;
         let identity = Identity::of(stat);
-        let mode = stat.st_mode & 0o7777;
-        let must_open =
-            mode & NEEDED != NEEDED && stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_uid != 0;
-        if must_open {
-            let handle = Handle::Path(handle::path_of(directory, b".")?);
-            handle.set_mode(mode | NEEDED)?;
-        }
+        let before = handle::make_writable(directory, stat)?;
         self.pending.entry(identity).or_insert_with(|| Pending {
             name: name.to_vec(),
             change: Change::Restore {
                 modified: Time::new(stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
-                mode: must_open.then_some(mode),
+                mode: before,
             },
         });
         Ok(())

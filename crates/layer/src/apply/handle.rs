@@ -51,6 +51,21 @@ pub(super) fn listed(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
     fs::openat(directory, leaf, flags, Mode::empty())
 }
 
+/// Gives the process the permissions to add and to remove entries of a directory of its own. Returns the permissions
+/// of before, if they changed.
+pub(super) fn make_writable(directory: impl AsFd, stat: &Stat) -> Result<Option<u32>> {
+    /// The permissions that an owner needs.
+    const NEEDED: u32 = 0o700;
+    let mode = stat.st_mode & 0o7777;
+    let user = rustix::process::geteuid();
+    if mode & NEEDED == NEEDED || user.is_root() || stat.st_uid != user.as_raw() {
+        return Ok(None);
+    }
+    let handle = Handle::Path(rustix::io::fcntl_dupfd_cloexec(directory, 0)?);
+    handle.set_mode(mode | NEEDED)?;
+    Ok(Some(mode))
+}
+
 /// A file whose attributes are set.
 #[derive(Debug)]
 pub(super) enum Handle<'a> {

@@ -13,12 +13,14 @@ mod problem;
 mod remove;
 mod resolve;
 mod root;
+mod staged_root;
 
 use std::{convert, io::Read};
 
 pub use applied::{Applied, Dropped, DroppedPart, XattrProblem};
 pub use options::{ApplyOptions, Devices, IdRange, Ownership};
 pub use root::Root;
+pub use staged_root::StagedRoot;
 
 use self::applier::Applier;
 use crate::{

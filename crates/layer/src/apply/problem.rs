@@ -42,7 +42,7 @@ pub(super) fn of_member(root: &Path, member: &[u8], what: &str, errno: Errno) ->
 /// The step in which owners are set.
 pub(super) const OWNER: &str = "cannot set its owner and attributes";
 
-fn kind(errno: Errno) -> ErrorKind {
+pub(super) fn kind(errno: Errno) -> ErrorKind {
     match errno {
         Errno::NOENT => ErrorKind::NotFound,
         Errno::NOSPC | Errno::DQUOT => ErrorKind::NoSpace,

@@ -99,6 +99,7 @@ impl Level {
         };
         let pending = handle::names(&directory)?.collect::<Result<_>>()?;
         let stat = fs::fstat(&directory)?;
+        handle::make_writable(&directory, &stat)?;
         Ok(Self {
             identity: Identity::of(&stat),
             pending,

@@ -41,11 +41,7 @@ impl Root {
         let root = Self::open(path)?;
         let failed = |error| problem::of_root(path, "cannot read the directory", error);
         if handle::names(&root.directory).map_err(failed)?.next().is_some() {
-            let message = format!(
-                "{}: the directory is not empty; unpack an image into a new one",
-                path.display()
-            );
-            return Err(Error::new(ErrorKind::Conflict, message));
+            return Err(Self::not_empty(path));
         }
         Ok(root)
     }
@@ -61,13 +57,7 @@ impl Root {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = match fs::open(path, flags, Mode::empty()) {
             Ok(directory) => directory,
-            Err(Errno::NOTDIR | Errno::LOOP) => {
-                let message = format!(
-                    "{}: the root must be a directory, and not a symbolic link to one",
-                    path.display()
-                );
-                return Err(Error::new(ErrorKind::Invalid, message));
-            }
+            Err(Errno::NOTDIR | Errno::LOOP) => return Err(Self::not_a_directory(path)),
             Err(error) => return Err(problem::of_root(path, "cannot open the directory", error)),
         };
         let folds =
@@ -92,6 +82,24 @@ impl Root {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The error for a directory that an image is unpacked into and that has something in it.
+    pub(super) fn not_empty(path: &Path) -> Error {
+        let message = format!(
+            "{}: the directory is not empty; unpack an image into a new one",
+            path.display()
+        );
+        Error::new(ErrorKind::Conflict, message)
+    }
+
+    /// The error for a path at which is something else than a directory.
+    pub(super) fn not_a_directory(path: &Path) -> Error {
+        let message = format!(
+            "{}: the root must be a directory, and not a symbolic link to one",
+            path.display()
+        );
+        Error::new(ErrorKind::Invalid, message)
     }
 
     pub(super) const fn directory(&self) -> &OwnedFd {

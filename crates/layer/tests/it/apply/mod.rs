@@ -7,6 +7,7 @@ mod kinds;
 mod merged;
 mod model;
 mod peers;
+mod staged;
 mod whiteouts;
 
 use std::{
