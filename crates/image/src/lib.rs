@@ -24,11 +24,13 @@
 //! Nothing that ends in an image is taken from the clock or the host. Memory does not grow with the size of layers: an
 //! encoder needs some 10 MiB, more for zstd above level 9.
 //!
-//! The crate copies nothing, has no HTTP, and opens no file but those of [`NewLayer::from_file`]. It does not read or write Docker's schema 1,
+//! The crate copies nothing, has no HTTP, and opens no file but those of [`NewLayer::from_file`] and, with the feature
+//! `apply`, of `unpack`. It does not read or write Docker's schema 1,
 //! encrypt or decrypt layers, or sign what it changed.
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `apply` | `unpack`: the layers of an image unpacked to a directory, on Linux |
 //! | `zstd` | layers that are compressed with zstd are read and written; builds a library in C |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc)]
@@ -49,6 +51,8 @@ mod recipe;
 mod report;
 mod rewrite;
 mod time;
+#[cfg(all(feature = "apply", target_os = "linux"))]
+mod unpack;
 mod validate;
 
 pub use compose::Base;
@@ -63,6 +67,8 @@ pub use prepare::prepare;
 pub use prepared::Prepared;
 pub use recipe::{Recipe, Scope};
 pub use report::{AddedLayer, LayerChange, LayerOutcome, Report};
+#[cfg(all(feature = "apply", target_os = "linux"))]
+pub use unpack::{UnpackOptions, UnpackedImage, unpack};
 pub use validate::{Check, Depth, Finding, Severity, validate};
 #[doc(no_inline)]
 pub use wharf_layer::{Codec, Level, Limits};

@@ -9,8 +9,8 @@ mod unpacked;
 
 pub(crate) use buffers::Buffers;
 pub use memo::{Memo, MemoEntry, MemoKey, MemoryMemo};
-pub(crate) use plan::{Input, Job, Jobs, Stored, plan, touches};
-pub(crate) use recode::{Recoder, Reopen, Threads, feed};
+pub(crate) use plan::{Input, Job, Jobs, plan, touches};
+pub(crate) use recode::{Recoder, Reopen, Threads, feed, open_layer};
 pub(crate) use run::{Change, Replacements, in_order, run};
 pub(crate) use unpacked::Unpacked;
 use wharf_layer::{Codec, Level};

@@ -14,10 +14,10 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task::AbortHandle,
 };
-use wharf_content::{Blob, ByteStream, Error, ErrorKind, OpenBlob, Source};
+use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, OpenBlob, Source};
 use wharf_layer::{Decoded, Decoder, Encoder, Limits, Profile, tar::Reader};
 
-use super::{Input, Job, Stored, Unpacked, buffers::Buffers};
+use super::{Input, Job, Unpacked, buffers::Buffers};
 
 /// The pieces that wait between two stages.
 const WAITING: usize = 2;
@@ -88,7 +88,10 @@ impl Recoder {
         let permit = Arc::clone(&self.encoders).acquire_owned().await;
         let permit = permit.map_err(|error| Error::wrap(ErrorKind::Cancelled, error))?;
         let (mut from_source, feeder) = match &job.input {
-            Input::Stored(stored) => feed(self.layer(stored).await?),
+            Input::Stored(stored) => {
+                let source = stored.source.as_ref().unwrap_or(&self.source);
+                feed(open_layer(&**source, &stored.layer).await?)
+            }
             Input::New(_, layer) => feed(layer.open().await?),
         };
         let (to_reader, output) = mpsc::channel(WAITING);
@@ -125,12 +128,13 @@ impl Recoder {
             read,
         })
     }
+}
 
-    async fn layer(&self, Stored { layer, source, .. }: &Stored) -> Result<Blob, Error> {
-        match layer.data() {
-            Some(embedded) => Blob::from_bytes(layer.clone(), embedded.into()),
-            None => source.as_ref().unwrap_or(&self.source).blob(layer).await,
-        }
+/// Opens a layer, which its descriptor may have in itself.
+pub(crate) async fn open_layer(source: &dyn Source, descriptor: &Descriptor) -> Result<Blob, Error> {
+    match descriptor.data() {
+        Some(embedded) => Blob::from_bytes(descriptor.clone(), embedded.into()),
+        None => source.blob(descriptor).await,
     }
 }
 

@@ -22,5 +22,7 @@ mod rebases;
 mod recipes;
 mod skopeo;
 mod support;
+#[cfg(all(feature = "apply", target_os = "linux"))]
+mod unpack;
 mod unpacked;
 mod validate;
