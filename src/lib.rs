@@ -30,6 +30,8 @@ mod signing;
 mod store_image;
 #[cfg(feature = "sync")]
 pub mod sync;
+#[cfg(all(feature = "images", target_os = "linux"))]
+mod unpacking;
 #[cfg(feature = "trust")]
 mod verifying;
 mod waiting;
@@ -45,6 +47,8 @@ pub use wharf_distribution as distribution;
 pub use wharf_http as http;
 #[cfg(feature = "images")]
 pub use wharf_image as image;
+#[cfg(feature = "images")]
+pub use wharf_layer as layer;
 pub use wharf_reference as reference;
 pub use wharf_store as store;
 #[cfg(feature = "trust")]

@@ -30,13 +30,23 @@ pub(crate) async fn copy(
 
 /// Runs an operation with options that report its long waits to their listener.
 pub(crate) async fn reported<F: Future>(options: Options, operation: impl FnOnce(Options) -> F) -> F::Output {
-    let watch = Arc::new(Watch::new(Arc::clone(options.progress())));
-    let options = options.with_progress_listener(Arc::clone(&watch));
-    watch.during(operation(options)).await
+    watched(Arc::clone(options.progress()), |watch| {
+        operation(options.with_progress_listener(watch))
+    })
+    .await
+}
+
+/// Runs an operation with a listener that reports its long waits to this one.
+pub(crate) async fn watched<F: Future>(
+    progress: Arc<dyn Progress>,
+    operation: impl FnOnce(Arc<Watch>) -> F,
+) -> F::Output {
+    let watch = Arc::new(Watch::new(progress));
+    watch.during(operation(Arc::clone(&watch))).await
 }
 
 /// Forwards events, and reports when there have been none for a while.
-struct Watch {
+pub(crate) struct Watch {
     progress: Arc<dyn Progress>,
     last: Mutex<Instant>,
 }

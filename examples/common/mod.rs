@@ -5,7 +5,7 @@ pub(crate) mod archives;
 pub(crate) mod changes;
 pub(crate) mod daemon;
 mod network;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod refused;
 mod report;

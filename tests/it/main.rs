@@ -39,6 +39,8 @@ mod signing;
 mod skopeo_flags;
 mod sync;
 mod trust;
+#[cfg(target_os = "linux")]
+mod unpacking;
 #[cfg(feature = "trust")]
 mod unsigned;
 mod verify_bundle;

@@ -45,6 +45,24 @@ impl UnpackOptions {
         self
     }
 
+    /// The platform whose image of an index is unpacked.
+    #[must_use]
+    pub const fn platform(&self) -> Option<&Platform> {
+        self.platform.as_ref()
+    }
+
+    /// The gates and limits.
+    #[must_use]
+    pub const fn reading(&self) -> &Options {
+        &self.reading
+    }
+
+    /// The listener for the progress.
+    #[must_use]
+    pub fn progress(&self) -> &Arc<dyn Progress> {
+        &self.progress
+    }
+
     /// Sets how layers become a tree: who owns it, what becomes of devices, the limits of a tar.
     #[must_use]
     pub fn with_apply(mut self, apply: ApplyOptions) -> Self {

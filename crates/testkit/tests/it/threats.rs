@@ -21,7 +21,7 @@ fn rows() -> Vec<(String, String)> {
         let [_, row, _, tests, _] = cells.as_slice() else {
             continue;
         };
-        let numbered = row.starts_with(['N', 'I', 'X', 'F', 'S', 'T', 'V'])
+        let numbered = row.starts_with(['N', 'I', 'X', 'F', 'U', 'S', 'T', 'V'])
             && row.chars().skip(1).all(|c| c.is_ascii_digit());
         if numbered {
             rows.push(((*row).to_owned(), (*tests).to_owned()));
@@ -76,7 +76,7 @@ fn row_of(test: &str) -> Option<String> {
     let letter = prefix
         .chars()
         .next()
-        .filter(|letter| "nixfstv".contains(*letter))?;
+        .filter(|letter| "nixfustv".contains(*letter))?;
     let number: u32 = prefix
         .get(1..)
         .filter(|digits| matches!(digits.len(), 2 | 3))?
@@ -88,12 +88,20 @@ fn row_of(test: &str) -> Option<String> {
 #[test]
 fn every_row_has_its_tests() {
     let rows = rows();
-    let expected: Vec<String> = [('N', 21), ('I', 12), ('X', 11), ('F', 20), ('S', 9), ('T', 3)]
-        .into_iter()
-        .flat_map(|(letter, count)| (1..=count).map(move |number| format!("{letter}{number}")))
-        .chain(SIGNATURES.map(|number| format!("T{number}")))
-        .chain((1..=11).map(|number| format!("V{number}")))
-        .collect();
+    let expected: Vec<String> = [
+        ('N', 21),
+        ('I', 12),
+        ('X', 11),
+        ('F', 20),
+        ('U', 11),
+        ('S', 9),
+        ('T', 3),
+    ]
+    .into_iter()
+    .flat_map(|(letter, count)| (1..=count).map(move |number| format!("{letter}{number}")))
+    .chain(SIGNATURES.map(|number| format!("T{number}")))
+    .chain((1..=11).map(|number| format!("V{number}")))
+    .collect();
     let listed: Vec<&String> = rows.iter().map(|(row, _)| row).collect();
     assert_eq!(listed, expected.iter().collect::<Vec<_>>());
 

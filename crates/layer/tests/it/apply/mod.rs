@@ -2,6 +2,7 @@
 
 mod attributes;
 mod breakouts;
+mod calls;
 mod hostile;
 mod kinds;
 mod merged;
