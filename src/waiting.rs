@@ -30,10 +30,8 @@ pub(crate) async fn copy(
 
 /// Runs an operation with options that report its long waits to their listener.
 pub(crate) async fn reported<F: Future>(options: Options, operation: impl FnOnce(Options) -> F) -> F::Output {
-    watched(Arc::clone(options.progress()), |watch| {
-        operation(options.with_progress_listener(watch))
-    })
-    .await
+    let progress = Arc::clone(options.progress());
+    watched(progress, |watch| operation(options.with_progress_listener(watch))).await
 }
 
 /// Runs an operation with a listener that reports its long waits to this one.
@@ -42,7 +40,8 @@ pub(crate) async fn watched<F: Future>(
     operation: impl FnOnce(Arc<Watch>) -> F,
 ) -> F::Output {
     let watch = Arc::new(Watch::new(progress));
-    watch.during(operation(Arc::clone(&watch))).await
+    let operation = Box::pin(operation(Arc::clone(&watch))); // its future is large
+    watch.during(operation).await
 }
 
 /// Forwards events, and reports when there have been none for a while.
