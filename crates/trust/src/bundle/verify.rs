@@ -362,3 +362,6 @@ fn is_identity(leaf: &Certificate, identity: &CertificateIdentity) -> Result<(),
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ mod realms;
 mod referrers;
 mod refusals;
 mod registry_signatures;
+mod served_signatures;
 mod signature_counts;
 mod signatures;
 mod tokens;

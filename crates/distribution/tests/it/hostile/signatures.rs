@@ -17,7 +17,7 @@ use super::scene::{Scene, tag};
 use crate::support::Insecure;
 
 /// The beginning of an OpenPGP message, which is all that is looked at here.
-fn message(number: usize) -> Bytes {
+pub(super) fn message(number: usize) -> Bytes {
     [&[0x90][..], number.to_string().as_bytes()].concat().into()
 }
 
@@ -67,7 +67,7 @@ async fn store(scene: &Scene, files: &[(usize, Answer)]) -> Origin {
     store
 }
 
-fn serve(store: &Origin, files: &[(usize, Answer)]) {
+pub(super) fn serve(store: &Origin, files: &[(usize, Answer)]) {
     let files: BTreeMap<usize, Answer> = files.iter().cloned().collect();
     store.rule(Rule::call(Match::any(), move |request| {
         let absent = Answer::new(404).body("<html>not here</html>");
@@ -75,7 +75,7 @@ fn serve(store: &Origin, files: &[(usize, Answer)]) {
     }));
 }
 
-fn kinds(signatures: &[Signature]) -> String {
+pub(super) fn kinds(signatures: &[Signature]) -> String {
     let letter = |signature: &Signature| match signature {
         Signature::Simple(message) => {
             String::from_utf8_lossy(message.get(1..).unwrap_or_default()).into_owned()

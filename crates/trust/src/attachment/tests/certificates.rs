@@ -388,6 +388,16 @@ fn t188_the_email_is_an_alternative_name_exactly() {
         ("upper case host", vec![email("ada@EXAMPLE.com")], false),
         ("a space behind", vec![email("ada@example.com ")], false),
         ("a NUL", vec![email("ada@example.com\0.evil.com")], false),
+        (
+            "it, beside one with a NUL",
+            vec![email("eve@example.com\0"), email(EMAIL)],
+            false,
+        ),
+        (
+            "it, beside a URI with a line break",
+            vec![uri("https://example.com/\n"), email(EMAIL)],
+            false,
+        ),
         ("a URI", vec![uri("ada@example.com")], false),
         (
             "a host",

@@ -147,6 +147,32 @@ fn a_set_has_its_members_and_no_others() {
     assert!(verify(&key, &log, &spaced).is_ok());
 }
 
+/// Well signed, but not within what every reader of JSON keeps exact, or no identifier of a log.
+#[test]
+fn the_signed_members_of_a_set_are_exact_for_everybody() {
+    let (key, log) = (Key::new(), Log::new());
+    let signature = key.sign(PAYLOAD);
+    let body = base64(body(&signature, &key.pem(), PAYLOAD).to_string());
+    let time = u64::try_from(TIME).unwrap();
+    for (index, time, id, good) in [
+        (0, time, "c0d23d6a", true),
+        ((1 << 53) - 1, time, "c0d23d6a", true),
+        (1 << 53, time, "c0d23d6a", false),
+        (u64::MAX, time, "c0d23d6a", false),
+        (7, (1 << 53) - 1, "c0d23d6a", true),
+        (7, 1 << 53, "c0d23d6a", false),
+        (7, u64::MAX, "c0d23d6a", false),
+        (7, time, "", false),
+        (7, time, "c0d", false),
+        (7, time, "the log", false),
+    ] {
+        let set = log.set_of(&json!({
+            "body": body, "integratedTime": time, "logIndex": index, "logID": id,
+        }));
+        assert_eq!(verify(&key, &log, &set).is_ok(), good, "{index} {time} {id:?}");
+    }
+}
+
 #[test]
 fn the_canonical_text_is_that_of_rfc_8785() {
     let texts = ["", "AAAA", "+/+/", "0123456789abcdefABCDEF=="];

@@ -194,4 +194,8 @@ fn t189_a_timestamp_needs_its_issuer_and_its_log() {
     assert!(verify(&certificate, &stranger, &logs, NOW).is_err());
     assert!(verify(&certificate, &issuer, &[], NOW).is_err());
     assert!(verify(&before, &issuer, &logs, NOW).is_err());
+    // Within the log's time, and ahead of the clock.
+    for (now, good) in [(TIME, true), (TIME - 1, false), (0, false)] {
+        assert_eq!(verify(&certificate, &issuer, &logs, now).is_ok(), good, "{now}");
+    }
 }

@@ -59,10 +59,14 @@ impl Scene {
             .unwrap()
     }
 
-    /// The first bytes of the hash that names the log's key in a checkpoint.
-    fn hint(&self) -> Vec<u8> {
+    /// The first bytes of the hash that names the log's key in a checkpoint, under this name.
+    fn hint_as(&self, name: &str) -> Vec<u8> {
         let key = &spki(&self.log.public_key_pem())[12..];
-        sha256(&[HOST.as_bytes(), b"\n\x01", key].concat())[..4].to_vec()
+        sha256(&[name.as_bytes(), b"\n\x01", key].concat())[..4].to_vec()
+    }
+
+    fn hint(&self) -> Vec<u8> {
+        self.hint_as(HOST)
     }
 
     fn policy(&self) -> BundlePolicy {
@@ -270,6 +274,10 @@ fn t195_a_checkpoint_is_signed_under_the_name_and_by_the_key_of_the_log() {
         format!("{state}\n{}", by("log.example.evil", &hint, &signature)),
         format!("{state}\n{}", by("LOG.example", &hint, &signature)),
         format!("{state}\n{}", by("witness.example", &hint, &signature)),
+        format!(
+            "{state}\n{}",
+            by("witness.example", &scene.hint_as("witness.example"), &signature)
+        ),
         format!(
             "{state}\n{}",
             by(HOST, &hint, &stranger.log.sign(state.as_bytes()).unwrap())

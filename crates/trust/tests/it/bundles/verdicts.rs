@@ -394,7 +394,13 @@ fn old_versions_are_accepted_on_request_alone() {
         assert_eq!(judge(&old, &with(media_type)).is_ok(), also_old, "{media_type}");
     }
     // A chain of certificates is of old versions alone, and a log's word without a proof of the oldest.
-    let chained = |version: &str| {
+    let anchor = root_json()["certificateAuthorities"][0]["certChain"]["certificates"]
+        .as_array()
+        .unwrap()
+        .last()
+        .cloned()
+        .unwrap();
+    let chained_below = |version: &str, above: &[Value]| {
         changed(
             &with(&format!(
                 "application/vnd.dev.sigstore.bundle+json;version={version}"
@@ -402,13 +408,15 @@ fn old_versions_are_accepted_on_request_alone() {
             |bundle| {
                 let material = bundle["verificationMaterial"].as_object_mut().unwrap();
                 let certificate = material.remove("certificate").unwrap();
+                let certificates = [&[certificate], above].concat();
                 material.insert(
                     "x509CertificateChain".into(),
-                    json!({"certificates": [certificate]}),
+                    json!({"certificates": certificates}),
                 );
             },
         )
     };
+    let chained = |version: &str| chained_below(version, &[]);
     let unproven = |version: &str| {
         changed(
             &with(&format!(
@@ -420,6 +428,11 @@ fn old_versions_are_accepted_on_request_alone() {
             },
         )
     };
+    // A root comes from the caller, and from nobody else.
+    refused(
+        judge(&old, &chained_below("0.2", &[anchor])),
+        "has a root certificate",
+    );
     for (version, chain, promise) in [("0.1", true, true), ("0.2", true, false), ("0.3", false, false)] {
         assert_eq!(judge(&old, &chained(version)).is_ok(), chain, "{version}");
         assert_eq!(judge(&old, &unproven(version)).is_ok(), promise, "{version}");
@@ -505,6 +518,17 @@ fn nothing_is_from_the_future() {
     assert!(at(time + 60).is_ok());
     refused(at(time - 1), "from the future");
     refused(at(0), "from the future");
+    // The log's word alone.
+    let by_key = BundlePolicy::key(key()).with_root(root());
+    for (name, policy) in [("certificate-log-a", identity()), ("key-log-a", by_key)] {
+        let logged_at = logged(&bundle(name));
+        for (seconds, good) in [(logged_at, true), (logged_at - 1, false), (0, false)] {
+            let now = UNIX_EPOCH + Duration::from_secs(seconds.try_into().unwrap());
+            let text = bundle(name).to_string();
+            let verdict = policy.verify_image(text.as_bytes(), &image("a"), now);
+            assert_eq!(verdict.is_ok(), good, "{name} at {seconds}: {verdict:?}");
+        }
+    }
 }
 
 #[test]
