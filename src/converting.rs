@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wharf_content::{Error, ErrorKind, Sink};
-use wharf_copy::{Options, Selection};
+use wharf_copy::{Options, Selection, Signatures};
 use wharf_image::{Recipe, prepare};
 
 use crate::{
@@ -28,7 +28,8 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// The trust policy judges the original. Signatures and other referrers of an image that changes are not copied.
+    /// The trust policy judges the original. Signatures and other referrers of an image that changes are not copied; with
+    /// [`Signatures::CarryWhatFits`] those signatures are counted as dropped.
     ///
     /// # Errors
     ///
@@ -60,7 +61,8 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::convert`]; [`ErrorKind::Conflict`] if the destination is given
-    /// by a digest, and the recipe changes the image.
+    /// by a digest, and the recipe changes the image, and for a recipe that changes images with [`Signatures::Carry`],
+    /// before the first request.
     pub async fn convert_to_with(
         &self,
         from: impl IntoImageLocation,
@@ -70,7 +72,7 @@ impl Client {
         options: impl Into<Options>,
     ) -> Result<Copied, Error> {
         // Boxed, because the future of a copy is large as it is.
-        let ends = Box::pin(self.ends(from, destination, to, options.into())).await?;
+        let ends = Box::pin(self.ends(from, destination, to, checked(recipe, options.into())?)).await?;
         ends.convert(recipe).await
     }
 
@@ -100,9 +102,19 @@ impl Client {
     where
         S: Sink + Clone + 'static,
     {
-        let ends = Box::pin(self.ends_into(from, sink, options.into())).await?;
+        let ends = Box::pin(self.ends_into(from, sink, checked(recipe, options.into())?)).await?;
         ends.convert(recipe).await
     }
+}
+
+/// Refuses a recipe that changes images whose signatures must all be carried: a signature is of the bytes of a manifest.
+fn checked(recipe: &Recipe, options: Options) -> Result<Options, Error> {
+    if recipe.changes() && options.signatures() == Signatures::Carry {
+        let message = "the signatures of an image are not those of what it is changed to; leave signatures out, or those \
+                       that do not fit";
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
+    Ok(options)
 }
 
 impl Ends {

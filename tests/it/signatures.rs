@@ -204,6 +204,58 @@ async fn signatures_stay_behind_unless_they_are_asked_for() {
     assert!(found.is_empty());
 }
 
+/// A signature is of the bytes of a manifest, so that an image which changes has none of those of its original.
+#[cfg(feature = "images")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signatures_of_an_image_that_is_changed_are_refused_or_dropped_and_counted() {
+    use wharf::image::{Format, Layers, Recipe};
+    let scene = Scene::new().await;
+    let client = scene.client();
+    let all = [attachment("1"), attachment("2"), bundle("1"), simple("1")];
+    let image = scene.signed(&client, &all).await;
+    let [from, to] = [0, 1].map(|server| format!("docker://{}", scene.reference(server)));
+    let convert = async |to: &str, recipe: &Recipe, signatures| {
+        client
+            .convert_to_with(&from, &client, to, recipe, carry(signatures))
+            .await
+    };
+    let requests = || scene.servers.each_ref().map(|server| server.requests().len());
+    let before = requests();
+    for recipe in [
+        Recipe::new().format(Format::Docker),
+        Recipe::new().format(Format::Oci),
+        Recipe::new().layers(Layers::Plain),
+    ] {
+        for to in [&to, &scene.layout()] {
+            let error = convert(to, &recipe, Signatures::Carry).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        }
+    }
+    assert_eq!(requests(), before, "it is refused before anything is asked");
+    assert!(!scene.root.path().join("images").exists());
+
+    let recipe = Recipe::new().format(Format::Docker);
+    let changed = convert(&to, &recipe, Signatures::CarryWhatFits).await.unwrap();
+    assert_ne!(changed.digest(), image.manifest().digest());
+    assert_eq!(changed.report().signatures(), counts(0, all.len()));
+    let warnings = changed.report().warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("4 of the signatures"), "{warnings:?}");
+    let remote = scene.remote(&client, 1);
+    let found = remote.signatures(changed.digest(), Wanted::EVERYTHING).await;
+    assert!(found.unwrap().is_empty());
+    let changed = convert(&to, &recipe, Signatures::Leave).await.unwrap();
+    assert_eq!(changed.report().signatures(), SignatureCounts::default());
+
+    // What a recipe changes nothing of keeps its signatures.
+    let recipe = Recipe::new().format(Format::Oci);
+    let same = convert(&to, &recipe, Signatures::CarryWhatFits).await.unwrap();
+    assert_eq!(same.digest(), image.manifest().digest());
+    assert_eq!(same.report().signatures(), counts(all.len(), 0));
+    let same = convert(&to, &Recipe::new(), Signatures::Carry).await.unwrap();
+    assert_eq!(same.report().signatures(), counts(all.len(), 0));
+}
+
 #[test]
 fn signatures_are_not_carried_and_removed_at_once() {
     let sandbox = Sandbox::new();

@@ -119,6 +119,12 @@ impl Options {
         self
     }
 
+    /// The treatment of the signatures that the image has at the source.
+    #[must_use]
+    pub const fn signatures(&self) -> Signatures {
+        self.signatures.carry
+    }
+
     /// Sets whether the signatures of indexes are carried with those of their images. Default: `true`. A copy of some of
     /// the images of an index does not need them.
     #[must_use]

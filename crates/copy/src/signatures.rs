@@ -25,7 +25,8 @@ pub(crate) use plan::SignaturePlan;
 /// | to a registry | to its lookaside store or API | merged under `sha256-….sig` | as referrers |
 /// | to an OCI image layout | not possible | merged under `sha256-….sig` | as referrers |
 ///
-/// A blob in the place of a signature that is none, such as a web page, is not carried.
+/// A blob in the place of a signature that is none, such as a web page, is not carried, and neither is a signature of the
+/// original of an image that was changed. Both are counted, with a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Signatures {

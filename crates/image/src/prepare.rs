@@ -196,6 +196,11 @@ fn assemble(
     report.losses = rewritten.losses;
     report.dropped_attestations = rewritten.dropped_attestations;
     report.warnings = graph.warnings;
+    let originals = rewritten.manifests.iter().filter_map(|(original, new)| {
+        let original = graph.manifests.get(original)?;
+        Some((Hasher::sha256(new.bytes()), Hasher::sha256(original.bytes())))
+    });
+    let originals = originals.collect();
     let new: HashMap<_, _> = rewritten
         .manifests
         .into_values()
@@ -213,6 +218,7 @@ fn assemble(
             root,
             manifests,
             made,
+            originals,
             layers: made_layers.layers,
             sources: made_layers.sources,
             recoder,

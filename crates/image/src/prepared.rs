@@ -29,6 +29,8 @@ pub(crate) struct Content {
     pub(crate) manifests: HashMap<Digest, Manifest>,
     /// The new manifests and configs.
     pub(crate) made: HashMap<Digest, Option<Bytes>>,
+    /// The manifest that each new one stands for, both by the sha256 digest of their bytes.
+    pub(crate) originals: HashMap<Digest, Digest>,
     /// The new layers.
     pub(crate) layers: HashMap<Digest, Layer>,
     /// Layers that another source than that of the original has.
@@ -127,11 +129,19 @@ impl Source for Prepared {
         self.content.source.referrers(subject).await
     }
 
+    /// Of a manifest that was changed, the signatures of the original are no signatures, so that a copy which carries
+    /// signatures leaves them out and counts them.
     async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
-        if self.is_made(manifest) {
-            return Ok(Vec::new());
-        }
-        self.content.source.signatures(manifest, wanted).await
+        let content = &*self.content;
+        let original = content.originals.get(manifest);
+        let found = content
+            .source
+            .signatures(original.unwrap_or(manifest), wanted)
+            .await?;
+        Ok(match original {
+            Some(_) => found.iter().map(|_| of_the_original()).collect(),
+            None => found,
+        })
     }
 
     fn location(&self) -> Location {
@@ -147,6 +157,14 @@ impl Source for Prepared {
             return scratch.map_or(Location::Memory, |scratch| scratch.location_of(descriptor));
         }
         self.original_of(descriptor).location_of(descriptor)
+    }
+}
+
+/// A signature of another manifest than the one that it is read with.
+fn of_the_original() -> Signature {
+    Signature::Unknown {
+        blob: Bytes::new(),
+        reason: "the signature is of the original, which was changed".to_owned(),
     }
 }
 

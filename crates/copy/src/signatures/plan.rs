@@ -61,7 +61,7 @@ impl SignaturePlan {
             .map(|manifest| ends.clone().signed(manifest, settings.of_indexes))
             .collect();
         plan.manifests = each(options.concurrency, reads).await?;
-        plan.leave_out("are no signatures", &mut warnings, |signature| {
+        plan.leave_out("are no signatures of it", &mut warnings, |signature| {
             !is_whole(signature)
         });
         let found = plan
