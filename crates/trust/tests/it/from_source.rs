@@ -13,9 +13,10 @@ use std::{
 use async_trait::async_trait;
 use wharf_config::{KeySource, Requirement, SigstoreSigned, SigstoreSigner};
 use wharf_content::{
-    Blob, Descriptor, Error, ErrorKind, Location, Manifest, Rejection, Signature, Source, Target, Wanted,
+    Blob, Descriptor, Error, ErrorKind, Hasher, Location, Manifest, MediaType, Rejection, Signature, Source,
+    Target, Wanted,
 };
-use wharf_reference::Digest;
+use wharf_reference::{Algorithm, Digest};
 use wharf_trust::{ImageName, Refusal, RefusalKind, Subject, Trust, Verdict};
 
 use crate::{
@@ -201,6 +202,28 @@ fn kinds_are_asked_for_side_by_side_and_by_the_sha256_digest() {
     assert_eq!(refusal(&rejection).kind(), RefusalKind::NoSignature);
     let log = source.log.lock().unwrap();
     assert!(log.iter().all(|(_, asked, _)| *asked == digest()), "{log:?}");
+}
+
+/// Signatures are of the sha256 digest of a manifest, by whatever digest it was asked for.
+#[test]
+fn a_manifest_of_another_digest_is_asked_about_by_its_sha256() {
+    let bytes = manifest().bytes().clone();
+    let sha512 = Hasher::digest(Algorithm::Sha512, &bytes).unwrap();
+    let pinned = Manifest::parse_pinned(bytes, Some(&MediaType::OCI_MANIFEST), &sha512).unwrap();
+    assert_eq!(*pinned.digest(), sha512);
+    let name = reference(&format!("registry.example/app@{sha512}"));
+    for (signatures, asked) in [(vec![simple(good(&key()))], 1), (vec![], 3)] {
+        let is_signed = !signatures.is_empty();
+        let source = Scripted {
+            signatures,
+            ..Scripted::default()
+        };
+        let judged = run(trust([by(&key())]).judge_from(&Subject::new(&pinned, &name), &source));
+        assert_eq!(judged.is_ok(), is_signed);
+        let log = source.log.lock().unwrap();
+        assert_eq!(log.len(), asked, "{log:?}");
+        assert!(log.iter().all(|(_, asked, _)| *asked == digest()), "{log:?}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use wharf_trust::ReasonKind;
 
 use crate::{
     certificate::{CREATED, primary, said, sub},
-    forge::{Key, Sig, certificate, packet, with_self_signatures},
+    forge::{Key, Sig, certificate, mpi, packet, with_self_signatures},
     support::{DAY, NOW, good_payload, opened, verified},
 };
 
@@ -162,6 +162,25 @@ fn keyrings_that_cannot_be_used_say_why() {
         assert!(why.len() < 600, "{name}: {why}");
     }
     assert_eq!(opened(&many(200)), Ok(()));
+}
+
+/// RSA keys of other sizes are refused when they are read, with their size; those of these have no signature of their own.
+#[test]
+fn rsa_keys_have_2048_to_8192_bits() {
+    for (bits, expected) in [
+        (1024, "RSA with 1024 bits is not accepted"),
+        (2047, "RSA with 2047 bits is not accepted"),
+        (2048, "no valid signature of its own"),
+        (8192, "no valid signature of its own"),
+        (8193, "RSA with 8193 bits is not accepted"),
+        (16384, "RSA with 16384 bits is not accepted"),
+    ] {
+        let mut modulus = vec![0xff; usize::div_ceil(bits, 8)];
+        modulus[0] >>= modulus.len() * 8 - bits;
+        let body = [&[4, 0, 0, 0, 1, 1], mpi(&modulus).as_slice(), &mpi(&[1, 0, 1])].concat();
+        let why = opened(&packet(6, &body)).unwrap_err();
+        assert!(why.contains(expected), "{bits}: {why}");
+    }
 }
 
 /// A file that is lost does not take the others with it, and a mistake does.

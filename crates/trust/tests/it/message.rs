@@ -181,6 +181,15 @@ fn t177_anything_but_one_signature_over_one_text_is_refused() {
             packet(8, &compressed(1, &plain)[..60]),
             "damaged or cut off",
         ),
+        (
+            "compressed data with a wrong checksum",
+            {
+                let mut zlib = compressed(2, &plain);
+                *zlib.last_mut().unwrap() ^= 1;
+                packet(8, &zlib)
+            },
+            "damaged or cut off",
+        ),
         ("empty compressed data", packet(8, &[]), "are empty"),
         (
             "encrypted",
