@@ -330,6 +330,27 @@ async fn attachments_are_the_layers_of_cosigns_tag() {
     }
 }
 
+/// Attachments are content of the repository, and are read with its login.
+#[tokio::test]
+async fn the_login_of_the_registry_is_for_attachments_and_their_payloads() {
+    let scene = Scene::new().await;
+    scene.desk.guard(&scene.registry);
+    scene.registry.on(tag(), manifest(&attached(&[(PAYLOAD, "one")])));
+    let path = format!("/blobs/{}", sha256(b"one"));
+    scene.registry.on(Match::get(&path), Answer::ok("one"));
+    let known = remote(&scene, scene.alice_builder(), with_attachments());
+    let found = known.signatures(&digest(), Wanted::ATTACHMENTS).await.unwrap();
+    assert_eq!(shown(&found), ["one"]);
+    let requests = scene.registry.requests();
+    for part in ["/manifests/", "/blobs/"] {
+        let mut asked = requests.iter().filter(|asked| asked.path().contains(part));
+        assert!(
+            asked.any(|asked| asked.header("authorization").is_some()),
+            "{part}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn attachments_are_read_where_the_configuration_says_so() {
     let scene = Scene::new().await;
@@ -371,6 +392,14 @@ async fn an_absent_tag_is_no_attachment_and_any_other_failure_an_error() {
         (Answer::error(403, "MANIFEST_UNKNOWN", "no"), ErrorKind::NotFound),
         (Answer::new(400), ErrorKind::Invalid),
         (Answer::error(400, "UNKNOWN", "broken"), ErrorKind::Invalid),
+        (
+            Answer::error(
+                400,
+                "TAG_INVALID",
+                "the tag was not found in the list of good ones",
+            ),
+            ErrorKind::Invalid,
+        ),
         (Answer::new(500), ErrorKind::Server),
         (Answer::error(500, "UNKNOWN", "not found"), ErrorKind::Server),
         (Answer::new(503), ErrorKind::Server),
@@ -409,12 +438,15 @@ async fn t168_attachments_are_bounded_and_what_their_descriptors_say() {
     large["layers"][0]["size"] = ((4 << 20) + 1).into();
     let mut smaller = attached(&[(PAYLOAD, "one")]);
     smaller["layers"][0]["size"] = 2.into();
+    let mut larger = attached(&[(PAYLOAD, "one")]);
+    larger["layers"][0]["size"] = 4.into();
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [] });
     for (what, document, kind) in [
         ("101 layers", attached(&flood), ErrorKind::TooLarge),
         ("20,000 layers", attached(&endless), ErrorKind::TooLarge),
         ("a large layer", large, ErrorKind::TooLarge),
         ("a layer with more bytes", smaller, ErrorKind::TooLarge),
+        ("a layer with fewer bytes", larger, ErrorKind::Mismatch),
         (
             "another layer",
             attached(&[(PAYLOAD, "two")]),
