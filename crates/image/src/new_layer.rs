@@ -11,6 +11,8 @@ use futures_util::{StreamExt as _, stream};
 use wharf_content::{ByteStream, Error, ErrorKind};
 use wharf_layer::{Codec, MAGIC_SIZE};
 
+use crate::layers::Stack;
+
 /// The size in bytes of what is read of a file at a time.
 const PIECE: usize = 256 << 10;
 
@@ -31,6 +33,8 @@ pub struct NewLayer(Arc<Content>);
 enum Content {
     Bytes(Bytes),
     File(PathBuf),
+    /// Layers that are merged to one.
+    Merged(Stack),
     /// What can be read once; `None` after that.
     Once(Mutex<Option<ByteStream>>),
 }
@@ -57,16 +61,25 @@ impl NewLayer {
         Self(Arc::new(Content::Once(Mutex::new(Some(bytes)))))
     }
 
+    /// Layers that are merged to one.
+    pub(crate) fn merged(stack: Stack) -> Self {
+        Self(Arc::new(Content::Merged(stack)))
+    }
+
     /// True if the bytes can be read again.
     pub(crate) fn can_reopen(&self) -> bool {
-        !matches!(&*self.0, Content::Once(_))
+        match &*self.0 {
+            Content::Bytes(_) | Content::File(_) => true,
+            Content::Merged(stack) => stack.can_reopen(),
+            Content::Once(_) => false,
+        }
     }
 
     /// The number of bytes, if it is known.
     pub(crate) fn size(&self) -> Option<u64> {
         match &*self.0 {
             Content::Bytes(bytes) => Some(bytes.len() as u64),
-            Content::File(_) | Content::Once(_) => None,
+            Content::File(_) | Content::Merged(_) | Content::Once(_) => None,
         }
     }
 
@@ -84,6 +97,7 @@ impl NewLayer {
                 let file = opened.map_err(|error| unreadable(&name, error))?;
                 Ok(pieces(Box::new(file), name))
             }
+            Content::Merged(stack) => Ok(stack.open()),
             Content::Once(bytes) => {
                 let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner).take();
                 bytes.ok_or_else(|| {
@@ -142,6 +156,7 @@ impl fmt::Debug for NewLayer {
         match &*self.0 {
             Content::Bytes(bytes) => write!(f, "NewLayer({} bytes)", bytes.len()),
             Content::File(path) => write!(f, "NewLayer({})", path.display()),
+            Content::Merged(_) => f.write_str("NewLayer(merged)"),
             Content::Once(_) => f.write_str("NewLayer(a stream)"),
         }
     }

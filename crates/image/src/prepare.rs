@@ -66,7 +66,7 @@ pub async fn prepare(
 ) -> Result<Prepared, Error> {
     recipe.check()?;
     let graph = Graph::read(&*source, target, recipe, options).await?;
-    let compositions = Compositions::compose(&graph, recipe, options).await?;
+    let compositions = Compositions::compose(&source, &graph, recipe, options).await?;
     let Jobs { jobs, passed } = plan(&graph, recipe, &compositions)?;
     check(&graph, recipe, &compositions, &jobs, &*sink)?;
     let threads = options.threads.get();

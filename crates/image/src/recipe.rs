@@ -1,3 +1,5 @@
+use std::ops::RangeBounds;
+
 use wharf_content::{Error, ErrorKind, History, Platform};
 
 use crate::{Base, Edit, Format, Layers, NewLayer, compose::Step};
@@ -91,7 +93,7 @@ impl Recipe {
     /// assert!(recipe.changes());
     /// ```
     ///
-    /// The steps `edit`, [`append`](Self::append), [`remove`](Self::remove) and [`rebase`](Self::rebase) are worked off in
+    /// The steps `edit`, [`append`](Self::append), [`remove`](Self::remove), [`squash`](Self::squash) and [`rebase`](Self::rebase) are worked off in
     /// the order of the calls, before everything else in the recipe, on each container image; other content of an index
     /// is [passed](crate::Report::passed). An image that they change has no attestations any more
     /// ([`Report::dropped_attestations`](crate::Report::dropped_attestations)).
@@ -138,6 +140,21 @@ impl Recipe {
     /// is visible.
     pub fn remove(mut self, number: usize) -> Self {
         self.steps.push(Step::Remove(number));
+        self
+    }
+
+    /// Makes one layer of those in a range, which are counted from one, lowest first, as the steps before have left them:
+    /// `..` for all, `3..` for the third and those above it. A range of one layer changes nothing.
+    ///
+    /// The files are the same as before; what the layers themselves hide is in none of them, and what they hide of those
+    /// below stays hidden. The history of the range becomes one entry, with the old ones in its comment. The config stays. The layer is
+    /// compressed with gzip, unless [`layers`](Self::layers) says otherwise.
+    ///
+    /// The layers of the range, and those below it, are read twice; memory grows with the number of their files. A layer that is
+    /// added and can be read once is refused.
+    pub fn squash(mut self, range: impl RangeBounds<usize>) -> Self {
+        let range = (range.start_bound().cloned(), range.end_bound().cloned());
+        self.steps.push(Step::Squash(range));
         self
     }
 

@@ -21,9 +21,9 @@ const BASE_NAME: &str = "org.opencontainers.image.base.name";
 /// An image as the steps of a recipe make it.
 pub(crate) struct Composition {
     /// The digest of the original.
-    image: Digest,
+    pub(super) image: Digest,
     format: Option<Format>,
-    config: ConfigDocument,
+    pub(super) config: ConfigDocument,
     pub(crate) slots: Vec<Slot>,
     /// The platform, if a step changed it.
     pub(crate) platform: Option<Platform>,
@@ -92,6 +92,7 @@ impl Composition {
                 self.replace(root)
             }
             Step::Remove(number) => self.remove(*number),
+            Step::Squash(_) => Ok(()), // it needs the other new layers
             Step::Rebase { old, new } => {
                 let platform = self.platform.as_ref().or(platform).cloned();
                 self.rebase(old, new, platform.as_ref(), options).await
@@ -253,7 +254,7 @@ impl Composition {
         Ok(())
     }
 
-    fn replace(&mut self, root: Object) -> Result<(), Error> {
+    pub(super) fn replace(&mut self, root: Object) -> Result<(), Error> {
         if root == *self.config.root() {
             return Ok(());
         }
@@ -360,7 +361,7 @@ fn originals(
 }
 
 /// The position of the entry of a layer, which is counted from one.
-fn entry_of_layer(history: &[Json], number: usize) -> Option<usize> {
+pub(super) fn entry_of_layer(history: &[Json], number: usize) -> Option<usize> {
     let entries = history.iter().enumerate();
     let mut layers = entries.filter(|(_, entry)| has_layer(entry));
     let (position, _) = layers.nth(number.checked_sub(1)?)?;

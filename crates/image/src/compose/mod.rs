@@ -3,13 +3,15 @@
 
 mod base;
 mod composition;
+mod squash;
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::Bound,
     sync::Arc,
 };
 
-use wharf_content::{Descriptor, Error, ErrorKind, History, Manifest};
+use wharf_content::{Descriptor, Error, ErrorKind, History, Manifest, Source};
 use wharf_layer::Codec;
 use wharf_reference::Digest;
 
@@ -30,6 +32,8 @@ pub(crate) enum Step {
     Append(NewLayer, History),
     /// The number of a layer, counted from one, lowest first.
     Remove(usize),
+    /// A range of layers, counted likewise.
+    Squash((Bound<usize>, Bound<usize>)),
     Rebase {
         old: Base,
         new: Base,
@@ -69,7 +73,7 @@ impl Step {
                 let message = "layer 0 is to be removed, and layers are counted from one";
                 Err(Error::new(ErrorKind::Invalid, message))
             }
-            Self::Remove(_) | Self::Rebase { .. } => Ok(()),
+            Self::Remove(_) | Self::Squash(_) | Self::Rebase { .. } => Ok(()),
         }
     }
 }
@@ -90,7 +94,12 @@ impl Compositions {
     /// [`ErrorKind::Unsupported`] if there is no container image, or if images of several platforms would get one;
     /// [`ErrorKind::NotFound`] for a layer that an image does not have; [`ErrorKind::Conflict`] for an image that is not
     /// made on the old base; [`ErrorKind::Invalid`] if config, history and layers do not fit; the errors of sources.
-    pub(crate) async fn compose(graph: &Graph, recipe: &Recipe, options: &Options) -> Result<Self, Error> {
+    pub(crate) async fn compose(
+        source: &Arc<dyn Source>,
+        graph: &Graph,
+        recipe: &Recipe,
+        options: &Options,
+    ) -> Result<Self, Error> {
         let mut all = Self::default();
         if recipe.steps.is_empty() {
             return Ok(all);
@@ -126,6 +135,15 @@ impl Compositions {
             let mut composition = Composition::of(image, document)?;
             let platform = graph.platform(image.digest());
             for (step, appended) in recipe.steps.iter().zip(&appended) {
+                if let Step::Squash(range) = step {
+                    let layers = composition.squash(*range, source, &all.new, options)?;
+                    if let Some(layer) = layers {
+                        composition.put_squashed(*range, all.new.len(), options)?;
+                        let codec = Codec::Plain;
+                        all.new.push(New { layer, codec });
+                    }
+                    continue;
+                }
                 composition
                     .step(step, *appended, platform.as_ref(), options)
                     .await?;
@@ -150,7 +168,7 @@ impl Compositions {
     }
 
     /// The sources, other than that of the image, of layers that an image may have now.
-    pub(crate) fn sources(&self) -> HashMap<Digest, Arc<dyn wharf_content::Source>> {
+    pub(crate) fn sources(&self) -> HashMap<Digest, Arc<dyn Source>> {
         let slots = self.images.values().flat_map(|composition| &composition.slots);
         let originals = slots.filter_map(|slot| match slot {
             Slot::Original(original) => Some(original),

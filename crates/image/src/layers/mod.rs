@@ -5,6 +5,7 @@ mod memo;
 mod plan;
 mod recode;
 mod run;
+mod stack;
 mod unpacked;
 
 pub(crate) use buffers::Buffers;
@@ -12,6 +13,7 @@ pub use memo::{Memo, MemoEntry, MemoKey, MemoryMemo};
 pub(crate) use plan::{Input, Job, Jobs, plan, touches};
 pub(crate) use recode::{Recoder, Reopen, Threads, feed, open_layer};
 pub(crate) use run::{Change, Replacements, in_order, run};
+pub(crate) use stack::{Stack, Tar};
 pub(crate) use unpacked::Unpacked;
 use wharf_layer::{Codec, Level};
 

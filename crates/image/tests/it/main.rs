@@ -21,6 +21,7 @@ mod properties;
 mod rebases;
 mod recipes;
 mod skopeo;
+mod squashes;
 mod support;
 #[cfg(all(feature = "apply", target_os = "linux"))]
 mod unpack;

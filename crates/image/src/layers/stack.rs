@@ -1,0 +1,241 @@
+//! Layers merged to one, or to a root file system, as they are read.
+
+use std::{
+    io::{self, Read, Write},
+    ops::ControlFlow,
+    sync::Arc,
+};
+
+use bytes::{Buf as _, Bytes};
+use futures_util::{StreamExt as _, stream};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    task::{AbortHandle, spawn_blocking},
+};
+use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, Source};
+use wharf_layer::{Codec, Decoder, Limits, Merged};
+use wharf_reference::Digest;
+
+use super::{Unpacked, feed};
+use crate::{NewLayer, Options};
+
+/// The size in bytes of a piece of the result.
+const PIECE: usize = 256 << 10;
+
+/// Layers, lowest first, of which those above the base become one.
+#[derive(Clone)]
+pub(crate) struct Stack {
+    layers: Vec<Tar>,
+    /// The number of layers that stay below the result.
+    base: usize,
+    limits: Limits,
+    max_unpacked: u64,
+}
+
+/// A layer that is read.
+#[derive(Clone)]
+pub(crate) enum Tar {
+    Stored {
+        source: Arc<dyn Source>,
+        layer: Box<Descriptor>,
+        diff_id: Digest,
+    },
+    New(NewLayer),
+}
+
+impl Stack {
+    pub(crate) fn new(layers: Vec<Tar>, base: usize, options: &Options) -> Self {
+        Self {
+            layers,
+            base,
+            limits: options.limits.clone(),
+            max_unpacked: options.max_unpacked,
+        }
+    }
+
+    /// True if every layer can be read again: each is read twice.
+    pub(crate) fn can_reopen(&self) -> bool {
+        self.layers
+            .iter()
+            .all(|layer| !matches!(layer, Tar::New(new) if !new.can_reopen()))
+    }
+
+    /// The tar of the result, written on a blocking thread.
+    pub(crate) fn open(&self) -> ByteStream {
+        let (sender, receiver) = mpsc::channel(2);
+        let stack = self.clone();
+        spawn_blocking(move || {
+            let mut pieces = Pieces {
+                piece: Vec::with_capacity(PIECE),
+                sender,
+            };
+            let written = stack.write(&Handle::current(), &mut pieces);
+            let end = written.and_then(|_| pieces.send_piece().map_err(given_up));
+            let _ = pieces.sender.blocking_send(end.map(|()| None));
+        });
+        let next = |mut receiver: mpsc::Receiver<Result<Option<Bytes>, Error>>| async move {
+            match receiver.recv().await {
+                Some(Ok(Some(piece))) => Ok(Some((piece, receiver))),
+                Some(Ok(None)) => Ok(None),
+                Some(Err(error)) => Err(error),
+                None => {
+                    let message = "the merging of layers stopped before its end";
+                    Err(Error::new(ErrorKind::Other, message))
+                }
+            }
+        };
+        stream::try_unfold(receiver, next).boxed()
+    }
+
+    /// Writes the tar of the result, on a blocking thread. Returns its length in bytes.
+    pub(crate) fn write(&self, runtime: &Handle, out: impl Write) -> Result<u64, Error> {
+        let mut merged = Merged::new();
+        let mut base = merged.clone();
+        // Each layer is counted once, though its contents are read a second time.
+        let unpacked = Unpacked::new(self.max_unpacked);
+        for (number, layer) in self.layers.iter().enumerate() {
+            if number == self.base {
+                base = merged.clone();
+            }
+            let tar = layer.read(runtime, &self.limits)?;
+            merged.add(Counted {
+                tar,
+                unpacked: &unpacked,
+            })?;
+        }
+        let open = |number: usize| match self.layers.get(number) {
+            Some(layer) => layer.read(runtime, &self.limits),
+            None => Err(Error::new(ErrorKind::Other, "there is no such layer to merge")),
+        };
+        if self.base == 0 {
+            merged.write(out, open)
+        } else {
+            merged.write_onto(&base, out, open)
+        }
+    }
+}
+
+impl Tar {
+    /// Opens the tar. Its end is reported when the digests were found right.
+    fn read(&self, runtime: &Handle, limits: &Limits) -> Result<impl Read + use<>, Error> {
+        let ((receiver, feeder), decoder) = match self {
+            Self::Stored {
+                source,
+                layer,
+                diff_id,
+            } => {
+                let blob = match layer.data() {
+                    Some(embedded) => Blob::from_bytes((**layer).clone(), embedded.into())?,
+                    None => runtime.block_on(source.blob(layer))?,
+                };
+                let Some(codec) = Codec::of_type(layer.media_type()) else {
+                    let message = format!("a layer is of type {}, which is no tar", layer.media_type());
+                    return Err(Error::new(ErrorKind::Unsupported, message));
+                };
+                let decoder = Decoder::new(codec, limits.clone());
+                (feed(blob), decoder.with_diff_id(diff_id.clone())?)
+            }
+            Self::New(layer) => (
+                feed(runtime.block_on(layer.open())?),
+                Decoder::by_magic(limits.clone()),
+            ),
+        };
+        Ok(decoder.reader(Received {
+            receiver,
+            feeder,
+            piece: Bytes::new(),
+        }))
+    }
+}
+
+/// The bytes of a layer that another task reads.
+struct Received {
+    receiver: mpsc::Receiver<Result<Option<Bytes>, Error>>,
+    feeder: AbortHandle,
+    piece: Bytes,
+}
+
+impl Received {
+    /// Waits for the next piece.
+    fn next(&mut self) -> io::Result<ControlFlow<()>> {
+        match self.receiver.blocking_recv() {
+            Some(Ok(Some(piece))) => self.piece = piece,
+            Some(Ok(None)) => return Ok(ControlFlow::Break(())),
+            Some(Err(error)) => return Err(io::Error::other(error)),
+            None => {
+                return Err(io::Error::other("the reading of a layer stopped before its end"));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+impl Read for Received {
+    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            if self.next()?.is_break() {
+                return Ok(0);
+            }
+        }
+        let count = self.piece.len().min(output.len());
+        self.piece
+            .copy_to_slice(output.get_mut(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.feeder.abort();
+    }
+}
+
+/// A tar whose bytes are counted with those of the other layers.
+struct Counted<'a, R> {
+    tar: R,
+    unpacked: &'a Unpacked,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
+        let count = self.tar.read(output)?;
+        self.unpacked.add(count).map_err(io::Error::other)?;
+        Ok(count)
+    }
+}
+
+/// Passes what is written on in pieces.
+struct Pieces {
+    piece: Vec<u8>,
+    sender: mpsc::Sender<Result<Option<Bytes>, Error>>,
+}
+
+impl Pieces {
+    fn send_piece(&mut self) -> io::Result<()> {
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let sent = self.sender.blocking_send(Ok(Some(piece.into())));
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE {
+            self.send_piece()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn given_up(error: io::Error) -> Error {
+    Error::wrap(ErrorKind::Cancelled, error)
+}
