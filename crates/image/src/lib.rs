@@ -17,7 +17,8 @@
 //! [`prepare`] works a [`Recipe`] off before anything is copied: it returns a [`Prepared`], a source of which all
 //! digests are known, so that a copy moves the changed image as any other. Content that no step touches keeps its
 //! bytes and is read from the original. An image is built by the same steps, on another one or on one without layers:
-//! [`Recipe::edit`], [`Recipe::append`], [`Recipe::remove`], [`Recipe::squash`] and [`Recipe::rebase`]; [`export`] writes its root file system. [`validate`] checks an image and lists what is wrong. [`ConfigDocument`] edits a config of an image without changing what is not
+//! [`Recipe::edit`], [`Recipe::append`], [`Recipe::remove`], [`Recipe::squash`] and [`Recipe::rebase`]; [`export`] writes its root file system, and [`IndexBuilder`] lists images of several
+//! sources. [`validate`] checks an image and lists what is wrong. [`ConfigDocument`] edits a config of an image without changing what is not
 //! edited.
 //!
 //! One version of this crate gives equal bytes for equal images and recipes, with any number of threads.
@@ -41,6 +42,7 @@ mod edit;
 mod export;
 mod format;
 mod graph;
+mod index_builder;
 mod json;
 mod layers;
 mod loss;
@@ -61,6 +63,7 @@ pub use config_document::{ConfigDocument, Member};
 pub use edit::{Edit, Entries, Set};
 pub use export::export;
 pub use format::Format;
+pub use index_builder::{BuiltIndex, IndexBuilder};
 pub use layers::{Layers, Memo, MemoEntry, MemoKey, MemoryMemo};
 pub use loss::{Loss, Part};
 pub use new_layer::NewLayer;

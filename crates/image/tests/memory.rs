@@ -1,4 +1,4 @@
-//! The memory for changing layers: the same for a layer of any size, and little for one that is made to take much.
+//! The memory for changing and adding layers: the same for a layer of any size, and little for one that is made to take much.
 //!
 //! Each case runs in a process of its own, whose peak is read at its end. `WHARF_MEMORY` is the size of the layers in
 //! MiB. Linux alone tells the peak.
@@ -11,17 +11,26 @@
     reason = "tests report by panicking"
 )]
 
-use std::{env, fs, num::NonZeroUsize, process::Command, sync::Arc};
+use std::{
+    env, fs,
+    io::{self, Read},
+    num::NonZeroUsize,
+    process::Command,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use wharf_content::{
-    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, Manifest, MediaType, Name, OpenBlob,
-    Sink, Source, Target,
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, History, ImageBuilder, Location, Manifest,
+    MediaType, Name, OpenBlob, Platform, Sink, Source, Target,
 };
-use wharf_image::{Codec, Layers, Level, Options, Recipe, prepare};
-use wharf_layer::{Encoder, Profile};
+use wharf_image::{Codec, Layers, Level, NewLayer, Options, Recipe, prepare};
+use wharf_layer::{
+    Encoder, Profile,
+    tar::{Member, Writer},
+};
 use wharf_reference::{Algorithm, Digest};
 use wharf_testkit::campaign;
 
@@ -285,6 +294,71 @@ async fn bomb(number: usize) {
     );
 }
 
+/// The codec of a stream that is added, and the layers of the recipe.
+const ADDED: [(Codec, Layers); 4] = [
+    (Codec::Plain, Layers::Keep),
+    (Codec::Plain, Layers::Plain),
+    (Codec::Gzip, Layers::Keep),
+    (Codec::Zstd, Layers::Keep),
+];
+
+/// A tar of one file, as it comes through a pipe.
+async fn added(number: usize) {
+    let (codec, layers) = ADDED[number];
+    let count = campaign::number("WHARF_MEMORY").map_or(SIZE, |size| usize::try_from(size).unwrap());
+    let mut writer = Writer::new();
+    let header = writer
+        .member(&Member::file("file", (count * MIB) as u64).unwrap())
+        .unwrap();
+    let part = mebibyte();
+    let ends = [header, vec![0; 1024]]; // a mebibyte needs no padding
+    let [header, end] = if codec == Codec::Plain {
+        ends
+    } else {
+        ends.map(|part| encoded(&part, codec))
+    };
+    let part = Bytes::from(if codec == Codec::Plain {
+        part
+    } else {
+        encoded(&part, codec)
+    });
+    let parts = (0..count).map(move |_| part.clone());
+    let pieces = std::iter::once(Bytes::from(header))
+        .chain(parts)
+        .chain([Bytes::from(end)]);
+    let layer = NewLayer::from_reader(Pieces {
+        pieces: Box::new(pieces),
+        piece: Bytes::new(),
+    });
+    let scratch = ImageBuilder::for_platform(Platform::new("linux", "amd64"))
+        .build()
+        .unwrap();
+    let target = scratch.digest().into();
+    let recipe = Recipe::new().layers(layers).append(layer, History::default());
+    let options = Options::default().with_threads(NonZeroUsize::new(4).unwrap());
+    let prepared = prepare(Arc::new(scratch), Arc::new(Nowhere), &target, &recipe, &options)
+        .await
+        .unwrap();
+    assert_eq!(prepared.root().layers().len(), 1);
+}
+
+/// What comes through a pipe.
+struct Pieces {
+    pieces: Box<dyn Iterator<Item = Bytes> + Send>,
+    piece: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
+        if self.piece.is_empty() {
+            self.piece = self.pieces.next().unwrap_or_default();
+        }
+        let count = self.piece.len().min(output.len()).min(64 << 10);
+        output[..count].copy_from_slice(&self.piece.split_to(count));
+        Ok(count)
+    }
+}
+
 /// The most memory that this process had, in KiB; `None` where the system does not tell.
 fn peak() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
@@ -299,6 +373,7 @@ fn run(kind: &str, number: usize) {
         .unwrap();
     match kind {
         "large" => runtime.block_on(large_layer(number)),
+        "added" => runtime.block_on(added(number)),
         _ => runtime.block_on(bomb(number)),
     }
     println!("peak {}", peak().unwrap_or_default());
@@ -315,7 +390,11 @@ fn main() {
         return;
     }
     let large = (0..CHANGES.len()).map(|number| ("large", number));
-    for (kind, number) in large.chain((0..bombs().len()).map(|number| ("bomb", number))) {
+    let added = (0..ADDED.len()).map(|number| ("added", number));
+    for (kind, number) in large
+        .chain(added)
+        .chain((0..bombs().len()).map(|number| ("bomb", number)))
+    {
         let program = env::current_exe().expect("this program has a path");
         let ended = Command::new(program)
             .args([kind, &number.to_string()])
@@ -331,11 +410,13 @@ fn main() {
             .lines()
             .find_map(|line| line.strip_prefix("peak ")?.parse::<u64>().ok());
         let peak = peak.expect("the process tells its peak");
-        let what = if kind == "large" {
-            let (from, to, level) = CHANGES[number];
-            format!("{from} to {to}-{level}")
-        } else {
-            format!("a bomb for {}", bombs()[number].0)
+        let what = match kind {
+            "large" => {
+                let (from, to, level) = CHANGES[number];
+                format!("{from} to {to}-{level}")
+            }
+            "added" => format!("a stream of {}, {:?}", ADDED[number].0, ADDED[number].1),
+            _ => format!("a bomb for {}", bombs()[number].0),
         };
         println!("{what}: {peak} KiB");
         assert!(peak < MOST, "{what} takes {peak} KiB, more than {MOST}");

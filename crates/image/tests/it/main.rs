@@ -13,6 +13,7 @@ mod conformance;
 mod edits;
 mod formats;
 mod golden;
+mod indexes;
 mod layers;
 mod losses;
 mod peers;
