@@ -1,7 +1,7 @@
 use std::{
     fmt,
     fs::File,
-    io::Read,
+    io::{self, Read},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use wharf_content::{ByteStream, Error, ErrorKind};
 use wharf_layer::{Codec, MAGIC_SIZE};
 
-use crate::layers::Stack;
+use crate::layers::{Stack, written};
 
 /// The size in bytes of what is read of a file at a time.
 const PIECE: usize = 256 << 10;
@@ -30,9 +30,13 @@ const PIECE: usize = 256 << 10;
 #[derive(Clone)]
 pub struct NewLayer(Arc<Content>);
 
+type Write = dyn Fn(&mut dyn io::Write) -> Result<(), Error> + Send + Sync;
+
 enum Content {
     Bytes(Bytes),
     File(PathBuf),
+    /// What a function writes.
+    Written(Arc<Write>),
     /// Layers that are merged to one.
     Merged(Stack),
     /// What can be read once; `None` after that.
@@ -61,6 +65,26 @@ impl NewLayer {
         Self(Arc::new(Content::Once(Mutex::new(Some(bytes)))))
     }
 
+    /// A layer that a function writes on a blocking thread: the same bytes each time that it is called. So the changes of a
+    /// directory, or the members of another tar, become a layer without a file for it.
+    ///
+    /// ```
+    /// use wharf_image::NewLayer;
+    /// use wharf_layer::tar::{Member, Writer};
+    ///
+    /// let layer = NewLayer::from_writer(|out| {
+    ///     let mut tar = Writer::new();
+    ///     let written = [tar.member(&Member::directory("srv")?)?, tar.end_member()?.into(), tar.finish()?.into()];
+    ///     out.write_all(&written.concat()).map_err(|error| wharf_content::Error::wrap(wharf_content::ErrorKind::Storage, error))
+    /// });
+    /// # let _ = layer;
+    /// ```
+    pub fn from_writer(
+        write: impl Fn(&mut dyn io::Write) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Content::Written(Arc::new(write))))
+    }
+
     /// Layers that are merged to one.
     pub(crate) fn merged(stack: Stack) -> Self {
         Self(Arc::new(Content::Merged(stack)))
@@ -69,7 +93,7 @@ impl NewLayer {
     /// True if the bytes can be read again.
     pub(crate) fn can_reopen(&self) -> bool {
         match &*self.0 {
-            Content::Bytes(_) | Content::File(_) => true,
+            Content::Bytes(_) | Content::File(_) | Content::Written(_) => true,
             Content::Merged(stack) => stack.can_reopen(),
             Content::Once(_) => false,
         }
@@ -79,7 +103,7 @@ impl NewLayer {
     pub(crate) fn size(&self) -> Option<u64> {
         match &*self.0 {
             Content::Bytes(bytes) => Some(bytes.len() as u64),
-            Content::File(_) | Content::Merged(_) | Content::Once(_) => None,
+            Content::File(_) | Content::Written(_) | Content::Merged(_) | Content::Once(_) => None,
         }
     }
 
@@ -96,6 +120,10 @@ impl NewLayer {
                 let opened = opened.map_err(|error| Error::wrap(ErrorKind::Other, error))?;
                 let file = opened.map_err(|error| unreadable(&name, error))?;
                 Ok(pieces(Box::new(file), name))
+            }
+            Content::Written(write) => {
+                let write = Arc::clone(write);
+                Ok(written(move |out| write(out)))
             }
             Content::Merged(stack) => Ok(stack.open()),
             Content::Once(bytes) => {
@@ -143,9 +171,9 @@ fn pieces(reader: Box<dyn Read + Send>, name: String) -> ByteStream {
     stream::try_unfold((reader, name), read).boxed()
 }
 
-fn unreadable(name: &str, error: std::io::Error) -> Error {
+fn unreadable(name: &str, error: io::Error) -> Error {
     let kind = match error.kind() {
-        std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
         _ => ErrorKind::Storage,
     };
     Error::new(kind, format!("{name} cannot be read")).with_source(error)
@@ -156,6 +184,7 @@ impl fmt::Debug for NewLayer {
         match &*self.0 {
             Content::Bytes(bytes) => write!(f, "NewLayer({} bytes)", bytes.len()),
             Content::File(path) => write!(f, "NewLayer({})", path.display()),
+            Content::Written(_) => f.write_str("NewLayer(written)"),
             Content::Merged(_) => f.write_str("NewLayer(merged)"),
             Content::Once(_) => f.write_str("NewLayer(a stream)"),
         }

@@ -7,6 +7,7 @@ mod recode;
 mod run;
 mod stack;
 mod unpacked;
+mod written;
 
 pub(crate) use buffers::Buffers;
 pub use memo::{Memo, MemoEntry, MemoKey, MemoryMemo};
@@ -16,6 +17,7 @@ pub(crate) use run::{Change, Replacements, in_order, run};
 pub(crate) use stack::{Stack, Tar};
 pub(crate) use unpacked::Unpacked;
 use wharf_layer::{Codec, Level};
+pub(crate) use written::written;
 
 /// The compression of the layers of container images. Non-distributable layers and those of types that are no
 /// container layer are never touched.

@@ -7,21 +7,13 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use futures_util::{StreamExt as _, stream};
-use tokio::{
-    runtime::Handle,
-    sync::mpsc,
-    task::{AbortHandle, spawn_blocking},
-};
-use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, Source};
+use tokio::{runtime::Handle, sync::mpsc, task::AbortHandle};
+use wharf_content::{ByteStream, Descriptor, Error, ErrorKind, Source};
 use wharf_layer::{Codec, Decoder, Limits, Merged};
 use wharf_reference::Digest;
 
-use super::{Unpacked, feed};
+use super::{Unpacked, feed, open_layer, written};
 use crate::{NewLayer, Options};
-
-/// The size in bytes of a piece of the result.
-const PIECE: usize = 256 << 10;
 
 /// Layers, lowest first, of which those above the base become one.
 #[derive(Clone)]
@@ -63,29 +55,8 @@ impl Stack {
 
     /// The tar of the result, written on a blocking thread.
     pub(crate) fn open(&self) -> ByteStream {
-        let (sender, receiver) = mpsc::channel(2);
         let stack = self.clone();
-        spawn_blocking(move || {
-            let mut pieces = Pieces {
-                piece: Vec::with_capacity(PIECE),
-                sender,
-            };
-            let written = stack.write(&Handle::current(), &mut pieces);
-            let end = written.and_then(|_| pieces.send_piece().map_err(given_up));
-            let _ = pieces.sender.blocking_send(end.map(|()| None));
-        });
-        let next = |mut receiver: mpsc::Receiver<Result<Option<Bytes>, Error>>| async move {
-            match receiver.recv().await {
-                Some(Ok(Some(piece))) => Ok(Some((piece, receiver))),
-                Some(Ok(None)) => Ok(None),
-                Some(Err(error)) => Err(error),
-                None => {
-                    let message = "the merging of layers stopped before its end";
-                    Err(Error::new(ErrorKind::Other, message))
-                }
-            }
-        };
-        stream::try_unfold(receiver, next).boxed()
+        written(move |out| stack.write(&Handle::current(), out).map(|_| ()))
     }
 
     /// Writes the tar of the result, on a blocking thread. Returns its length in bytes.
@@ -125,10 +96,7 @@ impl Tar {
                 layer,
                 diff_id,
             } => {
-                let blob = match layer.data() {
-                    Some(embedded) => Blob::from_bytes((**layer).clone(), embedded.into())?,
-                    None => runtime.block_on(source.blob(layer))?,
-                };
+                let blob = runtime.block_on(open_layer(&**source, layer))?;
                 let Some(codec) = Codec::of_type(layer.media_type()) else {
                     let message = format!("a layer is of type {}, which is no tar", layer.media_type());
                     return Err(Error::new(ErrorKind::Unsupported, message));
@@ -203,39 +171,4 @@ impl<R: Read> Read for Counted<'_, R> {
         self.unpacked.add(count).map_err(io::Error::other)?;
         Ok(count)
     }
-}
-
-/// Passes what is written on in pieces.
-struct Pieces {
-    piece: Vec<u8>,
-    sender: mpsc::Sender<Result<Option<Bytes>, Error>>,
-}
-
-impl Pieces {
-    fn send_piece(&mut self) -> io::Result<()> {
-        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
-        if piece.is_empty() {
-            return Ok(());
-        }
-        let sent = self.sender.blocking_send(Ok(Some(piece.into())));
-        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
-    }
-}
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.piece.extend_from_slice(bytes);
-        if self.piece.len() >= PIECE {
-            self.send_piece()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn given_up(error: io::Error) -> Error {
-    Error::wrap(ErrorKind::Cancelled, error)
 }

@@ -1,15 +1,24 @@
 //! Layers that are added and removed: M109, M119, M120.
 
-use std::{io::Cursor, num::NonZeroUsize, sync::Arc};
+use std::{
+    io::Cursor,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use wharf_content::{
-    Error, ErrorKind, Hasher, History, ImageBuilder, MediaType, Platform, SourceExt as _, Target,
+    Error, ErrorKind, Hasher, History, ImageBuilder, ImageConfig, MediaType, Platform, SourceExt as _, Target,
 };
 use wharf_copy::{Selection, copy};
-use wharf_image::{Codec, Format, LayerOutcome, Layers, Level, NewLayer, Options, Prepared, Recipe, prepare};
+use wharf_image::{
+    Codec, Format, LayerOutcome, Layers, Level, NewLayer, Options, Prepared, Recipe, import, prepare,
+};
 use wharf_layer::{Encoder, Profile};
 use wharf_store::Memory;
 use wharf_testkit::{Image, Index, Sandbox};
@@ -136,6 +145,83 @@ async fn an_added_layer_follows_the_image_and_is_told_by_its_first_bytes() {
         assert!(results.len() >= 6, "row {number}");
         assert!(results.iter().all(|result| *result == results[0]), "row {number}");
     }
+}
+
+#[tokio::test]
+async fn a_layer_is_written_by_a_function_each_time_that_it_is_read() {
+    let image = Image::small("a");
+    let store = Store::with_image(&image).await;
+    let target = Target::from(image.manifest().digest());
+    let (calls, content) = (Arc::new(AtomicUsize::new(0)), tar("new", &vec![7; 600_000]));
+    let (counted, diff_id) = (Arc::clone(&calls), Hasher::sha256(&content));
+    let layer = NewLayer::from_writer(move |out| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        out.write_all(&content)
+            .map_err(|error| Error::wrap(ErrorKind::Storage, error))
+    });
+    let recipe = Recipe::new().append(layer, history());
+    let sink = Arc::new(Counting::default());
+    let prepared = prepare(
+        store.0.clone(),
+        sink.clone(),
+        &target,
+        &recipe,
+        &Options::default(),
+    )
+    .await
+    .unwrap();
+    let added = &prepared.report().added()[0];
+    assert_eq!(
+        (&added.diff_id, added.outcome),
+        (&diff_id, LayerOutcome::Deferred)
+    );
+    assert_valid(&prepared).await;
+    assert!(
+        calls.load(Ordering::Relaxed) >= 2,
+        "for its digest, and for its bytes"
+    );
+
+    let failing = NewLayer::from_writer(|out| {
+        let _ = out.write_all(&[0; 100]);
+        Err(Error::new(ErrorKind::Storage, "the directory is gone"))
+    });
+    let recipe = Recipe::new().append(failing, history());
+    let error = store.prepare(image.manifest(), &recipe).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
+    assert!(error.to_string().contains("the directory is gone"), "{error}");
+}
+
+#[tokio::test]
+async fn an_image_is_imported_from_a_tar() {
+    let given = tar("etc/motd", b"hello");
+    let config = || {
+        ImageConfig::builder(Platform::new("linux", "amd64"))
+            .with_cmd(["/bin/sh"])
+            .with_created("2026-01-01T00:00:00Z")
+    };
+    let options = Options::default().with_created("2026-01-01T00:00:00Z");
+    for codec in [Codec::Plain, Codec::Gzip, Codec::Zstd] {
+        let sink = Arc::new(Memory::new());
+        let layer = pieces(&encoded(&given, codec));
+        let image = import(layer, config(), Some("a message"), sink.clone(), &options)
+            .await
+            .unwrap();
+        assert_eq!(
+            config_of(&image).await,
+            json!({
+                "architecture": "amd64", "os": "linux", "created": "2026-01-01T00:00:00Z",
+                "config": { "Cmd": ["/bin/sh"] },
+                "rootfs": { "type": "layers", "diff_ids": [Hasher::sha256(&given)] },
+                "history": [{ "created": "2026-01-01T00:00:00Z", "created_by": "import", "comment": "a message" }],
+            }),
+            "{codec}"
+        );
+        copied(&image, &sink).await;
+    }
+    let invalid = config().with_env("", "x");
+    let sink = Arc::new(Memory::new());
+    let error = import(NewLayer::from_bytes(given), invalid, None, sink, &options).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Invalid);
 }
 
 #[tokio::test]
