@@ -100,7 +100,7 @@ impl Arguments {
         }
         if !self.quiet {
             common::note(format_args!(
-                "an image without a name is read as oci:{}@{digest}, until the store is collected",
+                "the image has no name; it is read as oci:{}@{digest}",
                 self.store.display()
             ));
         }

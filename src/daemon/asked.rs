@@ -9,7 +9,8 @@ use wharf_reference::{Algorithm, Written};
 
 use crate::DaemonImage;
 
-/// A sink that knows only the names that were asked for: a daemon cannot move other names of it.
+/// A sink that knows only the names that were asked for: a daemon cannot move other names of it. It lists no image
+/// without a name, because it is not known yet whether that is the one that was asked for.
 pub(super) struct Asked<'a, S: ?Sized> {
     sink: &'a S,
     /// Full names.

@@ -245,8 +245,8 @@ impl Daemon {
     }
 
     /// Reads an image of the daemon into a sink, under the name that it is asked for by: no other name of the sink changes,
-    /// whatever the daemon sends, and an image that is asked for by its ID, or that the daemon sends without the name, gets
-    /// none. Blobs are written as they come; the
+    /// whatever the daemon sends, and an image that is asked for by its ID, or that the daemon sends without the name, is
+    /// listed without one. Blobs are written as they come; the
     /// name is set last, and not if the image does not arrive whole.
     ///
     /// ```no_run
@@ -266,10 +266,12 @@ impl Daemon {
     /// ID says; [`ErrorKind::Network`], [`ErrorKind::Denied`], [`ErrorKind::Tls`] and [`ErrorKind::Timeout`] if it cannot
     /// be reached or stops; otherwise as [`wharf_archive::load`], which needs a sink that takes blobs of unknown digest.
     pub async fn get<S: Sink + ?Sized>(&self, image: &DaemonImage, sink: &S) -> Result<Loaded, Error> {
-        self.get_named(image, std::slice::from_ref(image), sink).await
+        let loaded = self.get_named(image, std::slice::from_ref(image), sink).await?;
+        list_if_unnamed(&loaded, sink).await?;
+        Ok(loaded)
     }
 
-    /// Reads an image into a sink as [`Daemon::get`] does, and gives it no name.
+    /// Reads an image into a sink as [`Daemon::get`] does, and gives it no name there; nor is it listed.
     pub(super) async fn get_unnamed<S: Sink + ?Sized>(
         &self,
         image: &DaemonImage,
@@ -328,13 +330,14 @@ impl Daemon {
             (_, Some(name)) => loaded.iter().any(|sent| sent.names.contains(&name)),
             (_, None) => true, // a digest of a registry, which an archive does not have
         };
-        match images.iter().find(|image| !is_sent(image)) {
-            None => Ok(loaded),
-            Some(image) => {
-                let message = format!("the daemon at {} does not send {image}", self.host);
-                Err(Error::new(ErrorKind::Mismatch, message))
-            }
+        if let Some(image) = images.iter().find(|image| !is_sent(image)) {
+            let message = format!("the daemon at {} does not send {image}", self.host);
+            return Err(Error::new(ErrorKind::Mismatch, message));
         }
+        for image in &loaded {
+            list_if_unnamed(image, sink).await?;
+        }
+        Ok(loaded)
     }
 
     async fn read<S: Sink>(&self, images: &[DaemonImage], sink: &S) -> Result<Vec<Loaded>, Error> {
@@ -350,6 +353,14 @@ impl Daemon {
 /// True if an ID is that of an image: of its config, or of its manifest as containerd's store has it.
 fn is_of_id(image: &Loaded, id: &Digest) -> bool {
     image.image_id.as_ref() == Some(id) || image.descriptor.digest() == id
+}
+
+/// Lists an image that was asked for, and has no name in the sink.
+async fn list_if_unnamed<S: Sink + ?Sized>(image: &Loaded, sink: &S) -> Result<(), Error> {
+    if image.names.is_empty() {
+        sink.list_unnamed(&image.descriptor).await?;
+    }
+    Ok(())
 }
 
 fn text(name: &str, value: OsString) -> Result<String, Error> {

@@ -51,6 +51,10 @@ impl Sink for Except {
         self.sink.push_manifest(manifest, name).await
     }
 
+    async fn list_unnamed(&self, manifest: &Descriptor) -> Result<(), Error> {
+        self.sink.list_unnamed(manifest).await
+    }
+
     fn can_mount(&self, from: &Location) -> bool {
         self.sink.can_mount(from)
     }

@@ -179,3 +179,56 @@ async fn the_only_image_need_not_be_named() {
         ErrorKind::NotFound
     );
 }
+
+#[test]
+fn an_image_without_a_name_is_in_index_json_whatever_it_comes_from() {
+    let sandbox = Sandbox::new();
+    let image = Image::small("unnamed");
+    let digest = image.manifest().digest().to_string();
+    image.write_layout(&sandbox.path("from"), "x");
+    let copy = |from: &str, to: &str| {
+        run(&sandbox, "copy", &["--quiet", from, to]).ok();
+    };
+    copy("oci:from:x", "dir:dir");
+    copy("dir:dir", "oci-archive:oci.tar");
+    copy("dir:dir", "docker-archive:docker.tar");
+    let by_digest = format!("oci:from@{digest}");
+    for (number, from) in [
+        "dir:dir",
+        "oci-archive:oci.tar",
+        "docker-archive:docker.tar",
+        "oci:from:@0",
+        by_digest.as_str(),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let to = format!("oci:to{number}");
+        for _ in 0..2 {
+            copy(from, &to);
+        }
+        let listed = run(&sandbox, "tags", &[&to]);
+        assert_eq!(listed.ok().trim(), "@0", "{from}");
+        if wharf_testkit::peers_present(&["skopeo"]) {
+            let directory = sandbox.path(format!("to{number}"));
+            let (to, read) = (
+                format!("oci:{}", directory.display()),
+                sandbox.path(format!("read{number}")),
+            );
+            let read = format!("oci:{}", read.display());
+            sandbox.skopeo().run(&["copy", &to, &read]).ok();
+        }
+        // Under its name it is not listed a second time.
+        copy(from, &format!("{to}:named"));
+        copy(from, &to);
+        let listed = run(&sandbox, "tags", &[&to]);
+        assert_eq!(listed.ok().trim(), "named", "{from}");
+    }
+    copy("dir:dir", "oci:unnamed");
+    for input in ["docker.tar", "oci.tar", "dir", "unnamed"] {
+        let store = format!("loaded-{input}");
+        run(&sandbox, "load", &["--quiet", "--store", &store, "-i", input]).ok();
+        let listed = run(&sandbox, "tags", &[&format!("oci:{store}")]);
+        assert_eq!(listed.ok().trim(), "@0", "{input}");
+    }
+}

@@ -71,6 +71,20 @@ pub trait Sink: Send + Sync {
     /// Writes a manifest, whose children are there, and gives it the name if one is passed.
     async fn push_manifest(&self, manifest: &Manifest, name: Option<&Name>) -> Result<(), Error>;
 
+    /// Lists a manifest that was pushed as an image without a name, in a sink that has a list of images: an OCI image
+    /// layout then shows it in `index.json`, and no collector removes it. A manifest that is listed, with or without a
+    /// name, stays as it is listed. A copy calls this for its root if that gets no name.
+    ///
+    /// By default it does nothing, as in a registry: there the manifest is found by its digest.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the sink.
+    async fn list_unnamed(&self, manifest: &Descriptor) -> Result<(), Error> {
+        let _ = manifest;
+        Ok(())
+    }
+
     /// Takes the blob from another location without its bytes passing through the caller: by a
     /// cross-repository mount at a registry (distribution-spec, *Mounting a blob from another repository*),
     /// by blocks that two files share at a store. `false` if that cannot be done; the caller then pushes
@@ -215,6 +229,10 @@ impl<S: Sink + ?Sized> Sink for Arc<S> {
         (**self).push_manifest(manifest, name).await
     }
 
+    async fn list_unnamed(&self, manifest: &Descriptor) -> Result<(), Error> {
+        (**self).list_unnamed(manifest).await
+    }
+
     async fn mount(&self, descriptor: &Descriptor, from: &Location) -> Result<bool, Error> {
         (**self).mount(descriptor, from).await
     }
@@ -304,7 +322,8 @@ pub trait SinkExt: Sink {
     }
 
     /// Writes a built image: the blobs that are not there yet, then the manifests, the root with its name
-    /// last. The calls are sequential; a copy from the image, which is a [`Source`](crate::Source), writes
+    /// last; without a name, the root is listed without one ([`Sink::list_unnamed`]), unless it is a referrer, which
+    /// its subject leads to. The calls are sequential; a copy from the image, which is a [`Source`](crate::Source), writes
     /// blobs concurrently and reports progress.
     ///
     /// # Errors
@@ -325,7 +344,11 @@ pub trait SinkExt: Sink {
             for manifest in image.manifests() {
                 self.push_manifest(manifest, None).await?;
             }
-            self.push_manifest(image.root(), name).await
+            self.push_manifest(image.root(), name).await?;
+            match (name, image.root().subject()) {
+                (None, None) => self.list_unnamed(image.root().descriptor()).await,
+                _ => Ok(()),
+            }
         }
     }
 }

@@ -174,14 +174,17 @@ impl Plan {
     async fn push_root(&self, progress: &Counting) -> Result<(), Error> {
         let (sink, name) = (&self.ends.sink, self.options.name.as_ref());
         match (self.root_is_present(), name) {
-            (true, None) => Ok(()),
-            (true, Some(_)) => sink.push_manifest(&self.root, name).await,
+            (true, None) => {}
+            (true, Some(_)) => sink.push_manifest(&self.root, name).await?,
             (false, _) => {
                 moving(&self.root, progress);
                 sink.push_manifest(&self.root, name).await?;
                 moved(&self.root, progress);
-                Ok(())
             }
+        }
+        match name {
+            Some(_) => Ok(()),
+            None => sink.list_unnamed(self.root.descriptor()).await,
         }
     }
 }

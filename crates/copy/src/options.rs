@@ -79,7 +79,8 @@ impl Options {
         self
     }
 
-    /// Sets no name in the sink: the result is found there by its digest.
+    /// Sets no name in the sink: the result is found there by its digest, and listed without a name where the sink has a
+    /// list of images ([`Sink::list_unnamed`](wharf_content::Sink::list_unnamed)).
     #[must_use]
     pub fn without_name(mut self) -> Self {
         self.name = None;

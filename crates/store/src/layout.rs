@@ -350,6 +350,18 @@ impl Sink for Layout {
         .await
     }
 
+    /// Adds an entry without a name to index.json, unless an entry of this manifest is there. Everything pushed before
+    /// survives a power failure when this returns.
+    async fn list_unnamed(&self, manifest: &Descriptor) -> Result<(), Error> {
+        let manifest = manifest.clone();
+        self.blocking(move |layout| {
+            layout.require(&manifest)?;
+            let disk = &layout.shared.disk;
+            disk.update_index(|index| Ok((index.list_unnamed(&manifest)?, ())))
+        })
+        .await
+    }
+
     fn can_ingest(&self) -> bool {
         true
     }

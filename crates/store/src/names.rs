@@ -166,10 +166,10 @@ impl Layout {
     }
 
     /// Pins a manifest that must be in the layout, and syncs it.
-    fn require(&self, manifest: &Descriptor) -> Result<(), Error> {
+    pub(crate) fn require(&self, manifest: &Descriptor) -> Result<(), Error> {
         if !manifest.media_type().is_manifest() {
             let message = format!(
-                "cannot name {}: it is not an image manifest",
+                "cannot list {} as an image: it is not an image manifest",
                 manifest.media_type()
             );
             return Err(Error::new(ErrorKind::Invalid, message));

@@ -14,7 +14,7 @@ fn scripted(sandbox: &Sandbox, script: &[DaemonAct]) -> ScriptedDaemon {
 }
 
 /// An archive with an image of two names, and the IDs of the image.
-async fn archive(sandbox: &Sandbox) -> (Vec<u8>, wharf::BuiltImage) {
+pub(super) async fn archive(sandbox: &Sandbox) -> (Vec<u8>, wharf::BuiltImage) {
     let image = image(100_000);
     let path = sandbox.path("image.tar");
     let options = WriterOptions::default().with_replace(true);
@@ -65,6 +65,37 @@ async fn an_image_gets_the_name_that_was_asked_for_and_no_other() {
         );
         assert!(request.head.contains(&expected), "{}", request.head);
         assert!(!request.head.contains("platform"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_by_its_id_is_listed_in_a_store_unless_it_is_another() {
+    let sandbox = Sandbox::new();
+    let (bytes, image) = archive(&sandbox).await;
+    let id = image.root().config().unwrap().digest().to_string();
+    let other = format!("sha256:{}", "0".repeat(64));
+    for (number, (asked, listed)) in [
+        (id.as_str(), vec![None]),
+        ("quay.io/third/name:3", vec![None]),
+        ("app:1", vec![Some(NAME.to_owned())]),
+        (other.as_str(), vec![]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let store = Layout::create(sandbox.path(format!("store{number}")))
+            .await
+            .unwrap();
+        let asked: DaemonImage = asked.parse().unwrap();
+        let one = scripted(&sandbox, &[answer("200 OK", &bytes)]);
+        let read = daemon(&one).get(&asked, &store).await;
+        assert_eq!(read.is_ok(), !listed.is_empty(), "{asked}");
+        let names = async || -> Vec<Option<String>> {
+            let images = store.images().await.unwrap();
+            let name = |image: &wharf::store::Image| image.name().map(ToString::to_string);
+            images.iter().map(name).collect()
+        };
+        assert_eq!(names().await, listed, "{asked}");
     }
 }
 

@@ -161,6 +161,7 @@ async fn push_root(
     names.retain(|name| seen.insert(name.clone()));
     if names.is_empty() {
         sink.push_manifest(manifest, None).await?;
+        sink.list_unnamed(manifest.descriptor()).await?;
     }
     for name in &names {
         sink.push_manifest(manifest, Some(name)).await?;

@@ -232,6 +232,39 @@ async fn an_old_docker_archive_is_loaded_into_what_takes_unknown_digests() {
 }
 
 #[tokio::test]
+async fn an_image_without_a_name_is_listed_without_one() {
+    let scratch = Scratch::new();
+    let image = Image::small("unnamed");
+    let mut without_names = old(&Image::builder()
+        .plain_files(&[("a", b"1")])
+        .files(&[("b", b"2")])
+        .finish());
+    without_names[1].1 =
+        M::text(r#"[{"Config":"c.json","RepoTags":null,"Layers":["one/layer.tar","two/layer.tar"]}]"#);
+    let path = scratch.path("unnamed.tar");
+    let writer = Writer::create(&path).await.unwrap();
+    push(&image, &writer).await;
+    writer.finish().await.unwrap();
+    for (form, bytes) in [
+        ("hybrid", std::fs::read(&path).unwrap()),
+        ("old", archive(without_names)),
+    ] {
+        let store = Layout::create(scratch.path(form)).await.unwrap();
+        for _ in 0..2 {
+            let loaded = load(stream(&bytes, 3000), &store).await.unwrap();
+            assert!(loaded[0].names.is_empty(), "{form}");
+            let listed = store.images().await.unwrap();
+            assert_eq!((listed.len(), listed[0].name()), (1, None), "{form}");
+            assert_eq!(
+                listed[0].descriptor().digest(),
+                loaded[0].descriptor.digest(),
+                "{form}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_broken_stream_sets_no_name() {
     let scratch = Scratch::new();
     let image = Image::builder().noise(1, 100_000).finish();

@@ -65,8 +65,18 @@ impl Index {
         self.take(name, called, Some(digest), &mut changes);
         changes.added.push(match described {
             Some((_, text)) => text,
-            None => new_entry(name, manifest)?,
+            None => new_entry(Some(name), manifest)?,
         });
+        Ok(changes)
+    }
+
+    /// Adds an entry without a name, unless the manifest has an entry as an image.
+    pub(crate) fn list_unnamed(&self, manifest: &Descriptor) -> Result<Changes, Error> {
+        let mut changes = Changes::default();
+        let mut listed = self.of_digest(manifest.digest()).into_iter();
+        if !listed.any(|entry| entry.is_manifest() && entry.attached_to().is_none()) {
+            changes.added.push(new_entry(None, manifest)?);
+        }
         Ok(changes)
     }
 
@@ -188,19 +198,22 @@ impl Index {
     }
 }
 
-/// The text of an entry that gives a manifest its first name.
-fn new_entry(name: &Name, manifest: &Descriptor) -> Result<String, Error> {
+/// The text of a new entry, with a name or without one.
+fn new_entry(name: Option<&Name>, manifest: &Descriptor) -> Result<String, Error> {
     let plain = Descriptor::new(
         manifest.media_type().clone(),
         manifest.digest().clone(),
         manifest.size(),
     )?;
-    let named = match manifest.artifact_type() {
+    let entry = match manifest.artifact_type() {
         Some(artifact_type) => plain.with_artifact_type(artifact_type.clone()),
         None => plain,
-    }
-    .with_annotation(REF_NAME, name.as_str());
-    serde_json::to_string(&named).map_err(|error| {
+    };
+    let entry = match name {
+        Some(name) => entry.with_annotation(REF_NAME, name.as_str()),
+        None => entry,
+    };
+    serde_json::to_string(&entry).map_err(|error| {
         let message = format!("cannot write an entry of index.json: {error}");
         Error::new(ErrorKind::Invalid, message)
     })

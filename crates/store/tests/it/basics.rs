@@ -268,3 +268,62 @@ async fn a_store_that_is_written_to_checks_clean() {
     }
     writing.await.unwrap();
 }
+
+#[tokio::test]
+async fn an_image_without_a_name_is_listed_once_until_it_gets_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Layout::create(directory.path().join("store")).await.unwrap();
+    let (unnamed, named, attached) = (Image::small("1"), Image::small("2"), Image::small("3"));
+    let listed = async || -> Vec<(Option<String>, String)> {
+        let images = store.images().await.unwrap();
+        let one = |image: &wharf_store::Image| {
+            let digest = image.descriptor().digest().to_string();
+            (image.name().map(ToString::to_string), digest)
+        };
+        images.iter().map(one).collect()
+    };
+    let digest = |image: &Image| image.manifest().digest().to_string();
+    for (image, as_name) in [(&unnamed, "x:1"), (&named, "app:2")] {
+        push(image, &store, as_name).await;
+    }
+    assert!(store.remove(&name("x:1").into()).await.unwrap());
+    let signature = format!("sha256-{}.sig", unnamed.manifest().digest().encoded());
+    push(&attached, &store, &signature).await;
+    assert_eq!(listed().await, [(Some("app:2".to_owned()), digest(&named))]);
+
+    for _ in 0..2 {
+        for image in [&unnamed, &named, &attached] {
+            store.list_unnamed(image.manifest().descriptor()).await.unwrap();
+        }
+        let expected = [
+            (Some("app:2".to_owned()), digest(&named)),
+            (None, digest(&unnamed)),
+            (None, digest(&attached)),
+        ];
+        assert_eq!(listed().await, expected);
+    }
+    // It is an image: collection leaves it, and a name takes its entry.
+    assert!(store.collect(&Collect::default()).await.unwrap().blobs.is_empty());
+    store
+        .tag(&name("app:1"), unnamed.manifest().descriptor())
+        .await
+        .unwrap();
+    let expected = [
+        (Some("app:2".to_owned()), digest(&named)),
+        (None, digest(&attached)),
+        (Some("app:1".to_owned()), digest(&unnamed)),
+    ];
+    assert_eq!(listed().await, expected);
+
+    for (descriptor, kind) in [
+        (
+            Image::small("nowhere").manifest().descriptor(),
+            ErrorKind::NotFound,
+        ),
+        (unnamed.manifest().config().unwrap(), ErrorKind::Invalid),
+    ] {
+        let failure = store.list_unnamed(descriptor).await.unwrap_err();
+        assert_eq!(failure.kind(), kind, "{failure}");
+    }
+    assert_eq!(listed().await, expected);
+}
