@@ -45,6 +45,8 @@ struct Arguments {
     #[command(flatten)]
     sides: common::sides::Sides,
     #[command(flatten)]
+    daemons: common::daemon::TwoDaemons,
+    #[command(flatten)]
     transfer: common::Transfer,
     #[cfg(feature = "trust")]
     #[command(flatten)]
@@ -84,23 +86,24 @@ struct Job<'a> {
 
 async fn copy(arguments: Arguments) -> Result<(), Error> {
     let (to, transfer) = (&arguments.destination, &arguments.transfer);
-    let (client, destination) = arguments
-        .sides
-        .clients(&arguments.connection, &arguments.source, to)?;
+    let (client, destination) = arguments.clients()?;
     let names = arguments.additional_names()?;
+    if !matches!(to, ImageLocation::Archive { .. }) {
+        arguments.archives.refuse_elsewhere()?;
+    }
     let recipe = arguments.changes.recipe()?;
     if recipe.is_some() && arguments.carry_signatures {
         let message =
             "the signatures of an image do not fit what it is changed to: leave out --carry-signatures";
         return Err(Error::new(ErrorKind::Conflict, message));
     }
-    let incoming = archives::Incoming::read(&client, &arguments.source).await?;
+    let from = archives::read_from(arguments.source.clone());
     let job = Job {
         options: arguments.options().await?,
         arguments: &arguments,
         client,
         destination,
-        from: &incoming.location,
+        from: &from,
     };
     let copied = match to {
         ImageLocation::Archive { .. } => job.archive(recipe.as_ref(), &names).await?,
@@ -133,6 +136,24 @@ async fn copy(arguments: Arguments) -> Result<(), Error> {
 }
 
 impl Arguments {
+    /// Clients for the source and the destination.
+    fn clients(&self) -> Result<(Client, Client), Error> {
+        let (source, destination) = (
+            common::registry_of(&self.source),
+            common::registry_of(&self.destination),
+        );
+        let to_daemon = matches!(self.destination, ImageLocation::Daemon(_));
+        let builders = self
+            .sides
+            .builders(&self.connection, source, destination, to_daemon)?;
+        let client = common::build(self.daemons.apply_source(builders.source)?)?;
+        let destination = match builders.destination {
+            Some(builder) => common::build(self.daemons.apply_destination(builder)?)?,
+            None => client.clone(),
+        };
+        Ok((client, destination))
+    }
+
     async fn options(&self) -> Result<Options, Error> {
         let options = self.transfer.options(&self.source);
         let options = self.signatures.apply(options, self.carry_signatures);
@@ -227,8 +248,7 @@ impl Job<'_> {
             Some(name) => self.options.clone().with_name(name),
             None => self.options.clone().without_name(),
         };
-        let form = archives::written_as(*form);
-        let writer = arguments.archives.create(path, form).await?;
+        let writer = arguments.archives.create(path, *form).await?;
         let copied = match recipe {
             Some(recipe) => {
                 let converting = self.client.convert_into(self.from, &writer, recipe, options);

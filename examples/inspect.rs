@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use wharf::{Error, ErrorKind, ImageLocation, Platform, Selection};
 
-use common::{archives::Incoming, template};
+use common::{archives, template};
 
 /// Show what an image is, as JSON with Skopeo's keys.
 #[derive(Parser)]
@@ -53,8 +53,7 @@ fn main() -> ExitCode {
 async fn inspect(arguments: Arguments) -> Result<(), Error> {
     let registry = common::registry_of(&arguments.image);
     let client = common::build(arguments.daemon.apply(arguments.connection.builder(registry)?)?)?;
-    let incoming = Incoming::read(&client, &arguments.image).await?;
-    let image = &incoming.location;
+    let image = &archives::read_from(arguments.image);
     let platform = arguments.platform.unwrap_or_else(Platform::host);
     let selection = Selection::Platform(platform);
     match (arguments.raw, arguments.config) {

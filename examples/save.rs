@@ -13,8 +13,7 @@ use std::{
 
 use clap::Parser;
 use wharf::{
-    Client, Error, ErrorKind, ImageLocation, Name, Options, Registry, StoreImage,
-    archive::WriterForm,
+    ArchiveForm, Client, Error, ErrorKind, ImageLocation, Name, Options, Registry, StoreImage,
     image::{Format as ImageFormat, Layers, Recipe},
     store::Layout,
 };
@@ -106,13 +105,13 @@ async fn save(mut arguments: Arguments) -> Result<(), Error> {
     match arguments.format {
         Form::DockerArchive => {
             arguments
-                .archive(&client, &images, WriterForm::Hybrid, None)
+                .archive(&client, &images, ArchiveForm::Docker, None)
                 .await
         }
         Form::OciArchive => {
             let recipe = Recipe::new().format(ImageFormat::Oci);
             arguments
-                .archive(&client, &images, WriterForm::Oci, Some(recipe))
+                .archive(&client, &images, ArchiveForm::Oci, Some(recipe))
                 .await
         }
         Form::OciDir => arguments.layout(&client, &images).await,
@@ -137,6 +136,9 @@ impl Arguments {
             return Err(invalid(
                 "a directory is not written to standard output: name it with --output",
             ));
+        }
+        if !is_archive {
+            self.archives.refuse_elsewhere()?;
         }
         if self.compress && self.format != Form::DockerDir {
             return Err(invalid("--compress is for the format docker-dir"));
@@ -198,7 +200,7 @@ impl Arguments {
         &self,
         client: &Client,
         images: &[Image],
-        form: WriterForm,
+        form: ArchiveForm,
         recipe: Option<Recipe>,
     ) -> Result<(), Error> {
         let writer = self.archives.create(&self.output, form).await?;

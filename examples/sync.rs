@@ -15,9 +15,9 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{Parser, ValueEnum};
 use wharf::{
-    Client, Credential, Error, ErrorKind, Registry, WithCauses,
+    Client, Error, ErrorKind, Registry, WithCauses,
     reference::Written,
     sync::{self, Action, Destination, Event, Naming, Outcome, Report, SyncSet, TagPattern},
 };
@@ -64,24 +64,12 @@ struct Arguments {
     /// The most images that are copied at once
     #[arg(long, value_name = "N", default_value = "4")]
     images: NonZeroUsize,
-    /// Credentials for the source, instead of those in a file
-    #[arg(long, value_name = "USER:PASS", value_parser = common::UserAndPassword)]
-    src_creds: Option<Credential>,
-    /// Credentials for the destination, instead of those in a file
-    #[arg(long, value_name = "USER:PASS", value_parser = common::UserAndPassword)]
-    dest_creds: Option<Credential>,
-    /// Require https with a valid certificate of the source
-    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", conflicts_with = "tls_verify")]
-    src_tls_verify: Option<bool>,
-    /// Require https with a valid certificate of the destination
-    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", conflicts_with = "tls_verify")]
-    dest_tls_verify: Option<bool>,
     #[command(flatten)]
     signatures: common::signatures::Signatures,
     #[command(flatten)]
-    host: common::Host,
+    connection: common::Connection,
+    #[command(flatten)]
+    sides: common::sides::Sides,
     #[command(flatten)]
     transfer: common::Transfer,
 }
@@ -107,7 +95,10 @@ enum To {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    common::run(arguments.host.command_timeout(), synchronise(arguments))
+    common::run(
+        arguments.connection.host.command_timeout(),
+        synchronise(arguments),
+    )
 }
 
 impl Arguments {
@@ -133,62 +124,34 @@ impl Arguments {
         format!("{transport}{path}").parse()
     }
 
-    /// Clients for the source and the destination. What was said of one side does not hold for the other.
+    /// Clients for the source and the destination.
     fn clients(&self, destination: &Destination) -> Result<(Client, Client), Error> {
         let refuse = |message: &str| Err(Error::new(ErrorKind::Invalid, message));
         let source = match self.src {
-            From::Docker => Written::parse(self.source.strip_prefix("docker://").unwrap_or(&self.source))
-                .map_err(Error::from)?
-                .normalise()
-                .registry()
-                .into(),
+            From::Docker => registry_of(&self.source)?,
             _ => None,
         };
-        if source.is_none() && (self.src_creds.is_some() || self.src_tls_verify.is_some()) {
+        if source.is_none() && self.sides.has_source_flags() {
             return refuse(
-                "--src-creds and --src-tls-verify are for a source in a registry; a file of registries has its own",
+                "the flags that begin with --src- are for a source in one registry; a file of registries has its own settings",
             );
         }
         let destination = match destination {
-            Destination::Registry(prefix) => Some(
-                Written::parse(&format!("{prefix}/name"))
-                    .map_err(Error::from)?
-                    .normalise()
-                    .registry(),
-            ),
+            Destination::Registry(prefix) => registry_of(&format!("{prefix}/name"))?,
             _ => None,
         };
-        if destination.is_none() && (self.dest_creds.is_some() || self.dest_tls_verify.is_some()) {
-            return refuse("--dest-creds and --dest-tls-verify are for a destination in a registry");
+        if destination.is_none() && self.sides.has_destination_flags() {
+            return refuse("the flags that begin with --dest- are for a destination in a registry");
         }
-        let reader = self.client(source, self.src_creds.as_ref(), self.src_tls_verify)?;
-        if self.src_creds.is_none()
-            && self.src_tls_verify.is_none()
-            && self.dest_creds.is_none()
-            && self.dest_tls_verify.is_none()
-        {
-            return Ok((reader.clone(), reader));
-        }
-        let writer = self.client(destination, self.dest_creds.as_ref(), self.dest_tls_verify)?;
+        let builders = self
+            .sides
+            .builders(&self.connection, source, destination, false)?;
+        let reader = common::build(builders.source)?;
+        let writer = match builders.destination {
+            Some(builder) => common::build(builder)?,
+            None => reader.clone(),
+        };
         Ok((reader, writer))
-    }
-
-    fn client(
-        &self,
-        registry: Option<Registry>,
-        credential: Option<&Credential>,
-        verify: Option<bool>,
-    ) -> Result<Client, Error> {
-        let mut builder = self.host.reader()?;
-        if let Some(registry) = registry {
-            if let Some(verify) = verify {
-                builder = builder.with_tls_verify_of(registry.clone(), verify);
-            }
-            if let Some(credential) = credential {
-                builder = builder.with_credential(registry, credential.clone());
-            }
-        }
-        builder.build()
     }
 
     fn options(&self, writer: &Client) -> sync::Options {
@@ -210,6 +173,12 @@ impl Arguments {
             options.with_progress(told)
         }
     }
+}
+
+/// The registry of a repository, with or without `docker://`.
+fn registry_of(text: &str) -> Result<Option<Registry>, Error> {
+    let written = Written::parse(text.strip_prefix("docker://").unwrap_or(text))?;
+    Ok(written.normalise().registry().into())
 }
 
 /// Tells the user what happens.

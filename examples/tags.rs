@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use wharf::{Error, ErrorKind, ImageLocation, ListedImage, Reference};
 
-use common::{archives::Incoming, template};
+use common::{archives, template};
 
 /// List the tags of a repository or the names of the images of a store or an archive, one on each line; an image without
 /// a name is `@N`, by its number.
@@ -57,8 +57,7 @@ async fn tags(arguments: Arguments) -> Result<(), Error> {
         }
         return Ok(());
     }
-    let incoming = Incoming::all(&client, place).await?;
-    let images = client.list(&incoming.location).await?;
+    let images = client.list(archives::read_from(place.clone())).await?;
     if arguments.format.is_some() {
         let text = serde_json::to_string_pretty(&images);
         return common::print(text.map_err(|error| Error::wrap(ErrorKind::Other, error))?);

@@ -8,6 +8,7 @@ use wharf_reference::{Registry, Tag};
 use crate::{
     ClientBuilder, IntoReference,
     daemon::Daemon,
+    files::Streams,
     names::Names,
     overrides::WithCredentials,
     policy::Guard,
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) names: Names,
     pub(crate) guard: Guard,
     pub(crate) daemon: Daemon,
+    pub(crate) streams: Streams,
     #[cfg(feature = "sync")]
     pub(crate) resolver: Arc<crate::overrides::WithTls>,
     #[cfg(feature = "sync")]

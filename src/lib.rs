@@ -26,6 +26,8 @@ mod policy;
 mod pull;
 mod push;
 mod reading;
+#[cfg(feature = "archive")]
+mod scratch;
 mod signing;
 mod store_image;
 #[cfg(feature = "sync")]

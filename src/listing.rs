@@ -54,7 +54,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for a malformed location, [`ErrorKind::NotFound`] if there is nothing, and the failures of
+    /// [`ErrorKind::Invalid`] for a malformed location, [`ErrorKind::NotFound`] if there is nothing,
+    /// [`ErrorKind::Unsupported`] for a daemon, whose images `skopeo list-tags` does not list either, and the failures of
     /// registry, store or archive.
     pub async fn list(&self, location: impl IntoImageLocation) -> Result<Vec<ListedImage>, Error> {
         let (source, entries) = self.entries(location.into_image()?).await?;
@@ -109,9 +110,14 @@ impl Client {
                 };
                 Ok((source, vec![entry]))
             }
-            ImageLocation::Archive { path, form, .. } => files::list_archive(&path, form).await,
+            ImageLocation::Archive { path, form, .. } => {
+                files::list_archive_or_stream(&self.inner.streams, &path, form).await
+            }
             location @ ImageLocation::Daemon(_) => {
-                let message = format!("{location}: the images of a daemon are not listed");
+                let message = format!(
+                    "{location}: the images of a daemon are not listed here; its own program lists them, such as \
+                     docker images or podman images"
+                );
                 Err(Error::new(ErrorKind::Unsupported, message))
             }
         }

@@ -372,7 +372,7 @@ impl Client {
                 })
             }
             ImageLocation::Archive { path, form, image } => {
-                let (source, target) = files::open_archive(path, *form, image).await?;
+                let (source, target) = files::open_archive(&self.inner.streams, path, *form, image).await?;
                 let remote = None;
                 Ok(OpenedImage {
                     source,

@@ -2,15 +2,14 @@
 
 use std::{
     fs::File,
-    io::{IsTerminal as _, Read as _, stdin, stdout},
+    io::{IsTerminal as _, stdin, stdout},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use clap::Args;
-use tempfile::TempDir;
+use clap::{Args, ValueEnum};
 use wharf::{
-    ArchiveForm, Client, Digest, Error, ErrorKind, ImageLocation, Name, Platform, Reference, StoreImage,
+    ArchiveForm, Client, Error, ErrorKind, ImageLocation, Name, Platform,
     archive::{Loaded, Writer, WriterForm, WriterOptions, WrittenArchive, read_stream},
     store::Layout,
 };
@@ -24,13 +23,39 @@ pub(crate) struct Archives {
     /// Replace an archive file that exists
     #[arg(long)]
     replace: bool,
+    /// Form of a docker-archive: by default a hybrid, which keeps every byte and is an OCI archive, too; `legacy` is
+    /// Docker's old form, for programs that read no other: layers are decompressed, and an index has no place in it
+    #[arg(long, value_name = "hybrid|legacy", hide_possible_values = true)]
+    docker_archive_form: Option<DockerForm>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DockerForm {
+    Hybrid,
+    Legacy,
 }
 
 impl Archives {
+    /// Refuses these settings for what is written to no archive.
+    pub(crate) fn refuse_elsewhere(&self) -> Result<(), Error> {
+        let given = [
+            (self.replace, "--replace"),
+            (self.docker_platform.is_some(), "--docker-platform"),
+            (self.docker_archive_form.is_some(), "--docker-archive-form"),
+        ];
+        match given.into_iter().find(|(given, _)| *given) {
+            None => Ok(()),
+            Some((_, flag)) => {
+                let message = format!("{flag} is for archives, and no archive is written");
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+
     /// Begins an archive at a path, or on standard output.
-    pub(crate) async fn create(&self, path: &Path, form: WriterForm) -> Result<Arc<Writer>, Error> {
+    pub(crate) async fn create(&self, path: &Path, form: ArchiveForm) -> Result<Arc<Writer>, Error> {
         let mut options = WriterOptions::default()
-            .with_form(form)
+            .with_form(self.written_as(form)?)
             .with_replace(self.replace);
         if let Some(seconds) = source_date_epoch()? {
             options = options.with_time(seconds);
@@ -50,13 +75,17 @@ impl Archives {
         };
         Ok(Arc::new(writer))
     }
-}
 
-/// The form in which the archive of a location is written.
-pub(crate) fn written_as(form: ArchiveForm) -> WriterForm {
-    match form {
-        ArchiveForm::Oci => WriterForm::Oci,
-        _ => WriterForm::Hybrid,
+    fn written_as(&self, form: ArchiveForm) -> Result<WriterForm, Error> {
+        match (form, self.docker_archive_form) {
+            (ArchiveForm::Oci, None) => Ok(WriterForm::Oci),
+            (ArchiveForm::Oci, Some(_)) => {
+                let message = "--docker-archive-form is for a docker-archive, and an oci-archive is written";
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
+            (_, Some(DockerForm::Legacy)) => Ok(WriterForm::DockerLegacy),
+            (_, Some(DockerForm::Hybrid) | None) => Ok(WriterForm::Hybrid),
+        }
     }
 }
 
@@ -128,136 +157,14 @@ pub(crate) async fn load(client: &Client, path: &Path, store: &Layout) -> Result
     client.load(read_stream(file), Some(path), store).await
 }
 
-/// The image that is copied, or that an archive from a pipe has brought to a scratch store.
-pub(crate) struct Incoming {
-    pub(crate) location: ImageLocation,
-    /// Removed with the value.
-    _scratch: Option<TempDir>,
-}
-
-impl Incoming {
-    /// Reads an archive that cannot be sought; everything else is where it is.
-    pub(crate) async fn read(client: &Client, location: &ImageLocation) -> Result<Self, Error> {
-        let stays = Self {
-            location: location.clone(),
-            _scratch: None,
-        };
-        let ImageLocation::Archive {
-            path, image, form, ..
-        } = location
-        else {
-            return Ok(stays);
-        };
-        if !is_stream(path) {
-            return Ok(stays);
-        }
-        let (scratch, directory, loaded) = to_scratch(client, path).await?;
-        let image = chosen(&loaded, image, *form == ArchiveForm::Docker)
-            .map_err(|error| Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        Ok(Self {
-            location: ImageLocation::Store { directory, image },
-            _scratch: Some(scratch),
-        })
-    }
-
-    /// As [`Incoming::read`], for all images of an archive.
-    pub(crate) async fn all(client: &Client, location: &ImageLocation) -> Result<Self, Error> {
-        match location {
-            ImageLocation::Archive { path, .. } if is_stream(path) => {
-                let (scratch, directory, _) = to_scratch(client, path).await?;
-                let image = StoreImage::Only;
-                Ok(Self {
-                    location: ImageLocation::Store { directory, image },
-                    _scratch: Some(scratch),
-                })
-            }
-            other => Ok(Self {
-                location: other.clone(),
-                _scratch: None,
-            }),
-        }
-    }
-}
-
-/// Loads an archive into a store that is temporary.
-async fn to_scratch(client: &Client, path: &Path) -> Result<(TempDir, PathBuf, Vec<Loaded>), Error> {
-    let scratch = TempDir::new().map_err(|error| {
-        Error::new(ErrorKind::Storage, "cannot make a temporary directory").with_source(error)
-    })?;
-    let directory = scratch.path().join("images");
-    let store = Layout::create(&directory).await?;
-    let loaded = load(client, path, &store).await?;
-    Ok((scratch, directory, loaded))
-}
-
-/// True for standard input, a pipe, and a file that is compressed as a whole.
-fn is_stream(path: &Path) -> bool {
-    if is_standard_input(path) {
-        return true;
-    }
-    let Ok(metadata) = std::fs::metadata(path) else {
-        return false;
-    };
-    if !metadata.is_file() {
-        return !metadata.is_dir();
-    }
-    let mut magic = [0; 4];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    read.is_ok() && (magic.starts_with(&[0x1f, 0x8b]) || magic == [0x28, 0xb5, 0x2f, 0xfd])
-}
-
-/// The image of an archive that was loaded. A name that finds it stays its name.
-fn chosen(loaded: &[Loaded], image: &StoreImage, is_docker: bool) -> Result<StoreImage, Error> {
-    let names = || {
-        let all = loaded
-            .iter()
-            .enumerate()
-            .map(|(position, image)| match image.names.first() {
-                Some(name) => name.to_string(),
-                None => format!("@{position}"),
-            });
-        all.take(5).collect::<Vec<_>>().join(", ")
-    };
-    let missing = |what: String| {
-        let message = format!("it has no image {what}; it has {}", names());
-        Error::new(ErrorKind::NotFound, message)
-    };
-    let by_digest = |digest: &Digest| StoreImage::Digest(digest.clone());
-    match image {
-        StoreImage::Name(name) => {
-            let full = Reference::parse(name.as_str()).map(Reference::or_latest);
-            let full = full.ok().filter(|_| !is_docker).map(|full| Name::from(&full));
-            let mut all = loaded.iter().flat_map(|image| &image.names);
-            let found = all.find(|own| *own == name || Some(*own) == full.as_ref());
-            found
-                .cloned()
-                .map(StoreImage::Name)
-                .ok_or_else(|| missing(name.to_string()))
-        }
-        StoreImage::Position(position) => match loaded.get(*position) {
-            Some(image) => Ok(by_digest(image.descriptor.digest())),
-            None => Err(missing(format!("@{position}"))),
+/// The location with the file `-` as the path of standard input.
+pub(crate) fn read_from(location: ImageLocation) -> ImageLocation {
+    match location {
+        ImageLocation::Archive { path, form, image } if path == Path::new("-") => ImageLocation::Archive {
+            path: PathBuf::from("/dev/stdin"),
+            form,
+            image,
         },
-        StoreImage::Digest(digest) => {
-            let mut all = loaded.iter();
-            let found = all
-                .find(|image| image.image_id.as_ref() == Some(digest) || image.descriptor.digest() == digest);
-            Ok(by_digest(found.map_or(digest, |image| image.descriptor.digest())))
-        }
-        _ => match loaded {
-            [] => Err(Error::new(ErrorKind::NotFound, "it has no image")),
-            [first, rest @ ..]
-                if rest
-                    .iter()
-                    .all(|one| one.descriptor.digest() == first.descriptor.digest()) =>
-            {
-                let name = first.names.first().cloned();
-                Ok(name.map_or_else(|| by_digest(first.descriptor.digest()), StoreImage::Name))
-            }
-            _ => {
-                let message = format!("it has several images: write which one; it has {}", names());
-                Err(Error::new(ErrorKind::Ambiguous, message))
-            }
-        },
+        other => other,
     }
 }

@@ -1,11 +1,11 @@
-//! Flags for one side of a copy, named as in Skopeo, and the clients that follow them.
+//! Flags for one side of a copy, named as in Skopeo, and what makes the clients that follow them.
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
-use wharf::{Client, ClientBuilder, Credential, Error, ErrorKind, ImageLocation, Registry, Secret};
+use wharf::{ClientBuilder, Credential, Error, ErrorKind, Registry, Secret};
 
-use super::{Connection, UserAndPassword, build, daemon::TwoDaemons, registry_of};
+use super::{Connection, UserAndPassword};
 
 /// Defines the flags of one side.
 macro_rules! side {
@@ -47,7 +47,18 @@ macro_rules! side {
         }
 
         impl $name {
-            fn side(&self, image: &ImageLocation, both: Option<&Credential>) -> Side {
+            /// True if one of the flags was given.
+            fn is_given(&self) -> bool {
+                self.creds.is_some()
+                    || self.username.is_some()
+                    || self.registry_token.is_some()
+                    || self.no_creds
+                    || self.authfile.is_some()
+                    || self.cert_dir.is_some()
+                    || self.tls_verify.is_some()
+            }
+
+            fn side(&self, registry: Option<Registry>, both: Option<&Credential>) -> Side {
                 let login = match (&self.username, &self.password, &self.registry_token) {
                     (Some(username), Some(password), _) => {
                         Some(Credential::basic(username, Secret::from(password.clone())))
@@ -57,7 +68,7 @@ macro_rules! side {
                 };
                 Side {
                     flags: $side,
-                    registry: registry_of(image),
+                    registry,
                     login: match login {
                         Some(credential) => Login::Given(credential),
                         None if self.no_creds => Login::Anonymous,
@@ -82,8 +93,13 @@ pub(crate) struct Sides {
     source: SourceSide,
     #[command(flatten)]
     destination: DestinationSide,
-    #[command(flatten)]
-    daemons: TwoDaemons,
+}
+
+/// What makes the clients of a copy.
+pub(crate) struct Builders {
+    pub(crate) source: ClientBuilder,
+    /// `None` if the source's client has the settings of the destination, too.
+    pub(crate) destination: Option<ClientBuilder>,
 }
 
 /// The login of a side.
@@ -116,35 +132,42 @@ impl Side {
 }
 
 impl Sides {
-    /// Clients for the source and the destination, with what was said of each side, which does not hold for the other.
-    pub(crate) fn clients(
+    /// Builders for the source and the destination, each with the registry that it is in, with what was said of each side,
+    /// which does not hold for the other. With `apart`, there are always two.
+    pub(crate) fn builders(
         &self,
         connection: &Connection,
-        source: &ImageLocation,
-        destination: &ImageLocation,
-    ) -> Result<(Client, Client), Error> {
+        source: Option<Registry>,
+        destination: Option<Registry>,
+        apart: bool,
+    ) -> Result<Builders, Error> {
         let both = connection.creds.as_ref();
-        let to_daemon = matches!(destination, ImageLocation::Daemon(_));
-        let source = self.source.side(source, both);
-        let destination = self.destination.side(destination, both);
-        if both.is_some()
-            && source.registry.is_some()
-            && destination.registry.is_some()
-            && source.registry != destination.registry
-        {
+        if both.is_some() && source.is_some() && destination.is_some() && source != destination {
             let message = "--creds would go to two registries: use --src-creds and --dest-creds";
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        if source.agrees_with(&destination) && !to_daemon {
-            let builder = builder(connection, &[&source, &destination])?;
-            let client = build(self.daemons.apply_source(builder)?)?;
-            return Ok((client.clone(), client));
+        let source = self.source.side(source, both);
+        let destination = self.destination.side(destination, both);
+        if source.agrees_with(&destination) && !apart {
+            return Ok(Builders {
+                source: builder(connection, &[&source, &destination])?,
+                destination: None,
+            });
         }
-        let source = self.daemons.apply_source(builder(connection, &[&source])?)?;
-        let destination = self
-            .daemons
-            .apply_destination(builder(connection, &[&destination])?)?;
-        Ok((build(source)?, build(destination)?))
+        Ok(Builders {
+            source: builder(connection, &[&source])?,
+            destination: Some(builder(connection, &[&destination])?),
+        })
+    }
+
+    /// True if a flag of the source was given.
+    pub(crate) fn has_source_flags(&self) -> bool {
+        self.source.is_given()
+    }
+
+    /// True if a flag of the destination was given.
+    pub(crate) fn has_destination_flags(&self) -> bool {
+        self.destination.is_given()
     }
 }
 

@@ -9,7 +9,7 @@ use wharf::{
     layer::{ApplyOptions, Devices, IdRange, Ownership},
 };
 
-use crate::common::{self, archives::Incoming};
+use crate::common::{self, archives};
 
 /// The most parts that were left out which are told one by one.
 const TOLD: usize = 10;
@@ -106,10 +106,8 @@ async fn unpack(arguments: Arguments) -> Result<(), Error> {
     let options = arguments.options();
     let registry = common::registry_of(&arguments.image);
     let client = common::build(arguments.daemon.apply(arguments.connection.builder(registry)?)?)?;
-    let incoming = Incoming::read(&client, &arguments.image).await?;
-    let unpacked = client
-        .unpack_with(&incoming.location, &arguments.directory, options)
-        .await?;
+    let image = archives::read_from(arguments.image);
+    let unpacked = client.unpack_with(&image, &arguments.directory, options).await?;
     tell(&unpacked);
     common::print(unpacked.image.digest())
 }

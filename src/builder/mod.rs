@@ -22,6 +22,7 @@ use crate::{
     certificates::{HostCertificates, RootSettings},
     client::Inner,
     daemon::Daemon,
+    files::Streams,
     names::{Names, ShortNameOptions},
     overrides::{TlsOverrides, WithCredentials, WithTls},
     policy::{Demands, Guard},
@@ -64,6 +65,7 @@ pub struct ClientBuilder {
     /// If `None`, the host's registries.d says where signatures are kept.
     signature_locations: Option<Arc<dyn SignatureLocations>>,
     daemon: Daemon,
+    streams: Streams,
     /// The first setting that is malformed.
     error: Option<Error>,
 }
@@ -94,6 +96,7 @@ impl ClientBuilder {
             demands: Demands::default(),
             signature_locations: None,
             daemon: Daemon::docker(),
+            streams: Streams::default(),
             error: None,
         }
     }
@@ -391,6 +394,7 @@ impl ClientBuilder {
                 names,
                 guard,
                 daemon: self.daemon,
+                streams: self.streams,
                 #[cfg(feature = "sync")]
                 resolver,
                 #[cfg(feature = "sync")]

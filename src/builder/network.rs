@@ -164,6 +164,21 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the directory below which the images of an archive are stored meanwhile that is read as a stream: from standard
+    /// input (`/dev/stdin`) or a pipe, or compressed as a whole. It must have room for all of them, and they are removed when
+    /// the image was read; those of standard input, which can be read once, with the client. Default: the directory for
+    /// temporary files.
+    ///
+    /// ```
+    /// let client = wharf::Client::builder().with_scratch("/var/tmp").build()?;
+    /// # Ok::<(), wharf::Error>(())
+    /// ```
+    #[cfg(feature = "archive")]
+    pub fn with_scratch(mut self, directory: impl Into<std::path::PathBuf>) -> Self {
+        self.streams = crate::files::Streams::new(directory.into());
+        self
+    }
+
     /// Sets the listener for warnings: each is one [`Event::Warning`](wharf_content::Event::Warning), at the
     /// moment it arises. They are about oddities in the configuration, files of certs.d that are ignored,
     /// files with credentials that others can read, and come from registries. Default: they are logged.

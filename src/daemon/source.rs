@@ -1,20 +1,15 @@
 //! An image of a daemon as the source of a copy.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
-use wharf_content::{Blob, Descriptor, Error, ErrorKind, Location, Manifest, Name, Source, Target};
+use wharf_content::{Blob, Descriptor, Error, Location, Manifest, Name, Source, Target};
 use wharf_reference::Digest;
 use wharf_store::Layout;
 
 use super::Daemon;
-use crate::DaemonImage;
+use crate::{DaemonImage, scratch::Scratch};
 
 /// An image that is read from a daemon when the first part of it is wanted, as a whole: a daemon gives no parts. It is
 /// kept in a store meanwhile.
@@ -55,7 +50,7 @@ impl DaemonSource {
                     (directory.clone(), None)
                 } else {
                     let scratch = Scratch::create(self.daemon.scratch())?;
-                    (scratch.0.clone(), Some(scratch))
+                    (scratch.path().to_owned(), Some(scratch))
                 };
                 let layout = Layout::create(path).await?.pinned();
                 let loaded = self.daemon.get_unnamed(&self.image, &layout).await?;
@@ -102,43 +97,6 @@ impl Source for DaemonSource {
         match self.read.get() {
             Some(read) => Source::location(&read.layout),
             None => self.location(),
-        }
-    }
-}
-
-/// A directory that is removed when it is dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Makes a new directory that only this user can enter.
-    fn create(parent: &Path) -> Result<Self, Error> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos());
-        let path = parent.join(format!("wharf-{}-{number}-{now:x}", std::process::id()));
-        #[cfg_attr(not(unix), expect(unused_mut, reason = "the mode is of Unix"))]
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match builder.create(&path) {
-            Ok(()) => Ok(Self(path)),
-            Err(error) => {
-                let message = format!(
-                    "cannot create {} to keep the image of a daemon in meanwhile",
-                    path.display()
-                );
-                Err(Error::new(ErrorKind::Storage, message).with_source(error))
-            }
-        }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!("cannot remove {}: {error}", self.0.display());
         }
     }
 }

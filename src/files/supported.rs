@@ -3,6 +3,7 @@ use std::{path::Path, sync::Arc};
 use wharf_archive::{Archive, ArchivedImage, Dir, DirWriter, Form, Writer, WriterForm, WriterOptions};
 use wharf_content::{Error, ErrorKind, Location, Sink, Source, Target};
 
+use super::streamed::{Streamed, Streams, is_stream};
 use crate::{ArchiveForm, StoreImage, listing::Entry};
 
 type Opened = (Arc<dyn Source>, Target);
@@ -16,10 +17,16 @@ pub(crate) async fn open_directory(path: &Path) -> Result<Opened, Error> {
 
 /// Opens an image of an archive.
 pub(crate) async fn open_archive(
+    streams: &Streams,
     path: &Path,
     form: ArchiveForm,
     image: &StoreImage,
 ) -> Result<Opened, Error> {
+    if is_stream(path).await? {
+        let streamed = Streamed::new(streams, path, form, image);
+        let target = streamed.target()?;
+        return Ok((Arc::new(streamed), target));
+    }
     let archive = Archive::open(path, read_as(form)).await?;
     let target = match image {
         StoreImage::Only => archive.only()?.target(),
@@ -34,7 +41,21 @@ pub(crate) async fn open_archive(
     Ok((Arc::new(archive), target))
 }
 
-/// Opens an archive, and lists its images.
+/// Opens an archive, also one that comes as a stream, and lists its images.
+pub(crate) async fn list_archive_or_stream(
+    streams: &Streams,
+    path: &Path,
+    form: ArchiveForm,
+) -> Result<(Arc<dyn Source>, Vec<Entry>), Error> {
+    if is_stream(path).await? {
+        let streamed = Streamed::new(streams, path, form, &StoreImage::Only);
+        let entries = streamed.entries().await?;
+        return Ok((Arc::new(streamed), entries));
+    }
+    list_archive(path, form).await
+}
+
+/// Opens an archive that can be read in place, and lists its images.
 pub(crate) async fn list_archive(
     path: &Path,
     form: ArchiveForm,

@@ -25,6 +25,7 @@ pub(crate) async fn open_directory(path: &Path) -> Result<(Arc<dyn Source>, Targ
     reason = "the interface is that of builds with the feature"
 )]
 pub(crate) async fn open_archive(
+    _: &Streams,
     path: &Path,
     _: ArchiveForm,
     _: &StoreImage,
@@ -36,12 +37,29 @@ pub(crate) async fn open_archive(
     clippy::unused_async,
     reason = "the interface is that of builds with the feature"
 )]
+pub(crate) async fn list_archive_or_stream(
+    _: &Streams,
+    path: &Path,
+    _: ArchiveForm,
+) -> Result<(Arc<dyn Source>, Vec<Entry>), Error> {
+    unsupported(path)
+}
+
+#[cfg(feature = "sync")]
+#[expect(
+    clippy::unused_async,
+    reason = "the interface is that of builds with the feature"
+)]
 pub(crate) async fn list_archive(
     path: &Path,
     _: ArchiveForm,
 ) -> Result<(Arc<dyn Source>, Vec<Entry>), Error> {
     unsupported(path)
 }
+
+/// No archive is read.
+#[derive(Debug, Default)]
+pub(crate) struct Streams;
 
 /// Nothing is ever written.
 pub(crate) struct Created(Infallible);

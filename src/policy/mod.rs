@@ -58,8 +58,8 @@ impl Guard {
             }
             Location::Directory(directory) => resolved(directory).map(Named::Directory),
             Location::ImageDirectory(path) => Ok(Named::File(FileTransport::Dir, resolved(path)?)),
-            Location::Archive(path) => Ok(Named::File(FileTransport::OciArchive, resolved(path)?)),
-            Location::DockerArchive(path) => Ok(Named::File(FileTransport::DockerArchive, resolved(path)?)),
+            Location::Archive(path) => Ok(Named::File(FileTransport::OciArchive, of_archive(path)?)),
+            Location::DockerArchive(path) => Ok(Named::File(FileTransport::DockerArchive, of_archive(path)?)),
             Location::Daemon(_) => Ok(Named::Daemon(match target {
                 Target::Name(name) => match name.as_str().parse()? {
                     DaemonImage::Reference(reference) => Some(reference),
@@ -75,11 +75,19 @@ impl Guard {
 /// The names that select the rules for an archive that comes as a stream, in either of its forms.
 #[cfg(feature = "archive")]
 fn archive_names(origin: Option<&Path>) -> Result<[Named; 2], Error> {
-    let path = origin.map_or_else(|| Ok(PathBuf::new()), resolved)?;
+    let path = origin.map_or_else(|| Ok(PathBuf::new()), of_archive)?;
     Ok([
         Named::File(FileTransport::OciArchive, path.clone()),
         Named::File(FileTransport::DockerArchive, path),
     ])
+}
+
+/// The path of an archive without symbolic links; empty for a pipe, which has no path that a rule could name.
+fn of_archive(path: &Path) -> Result<PathBuf, Error> {
+    match resolved(path) {
+        Err(_) if path.metadata().is_ok() => Ok(PathBuf::new()), // such as /dev/stdin
+        other => other,
+    }
 }
 
 fn resolved(directory: &Path) -> Result<PathBuf, Error> {

@@ -357,6 +357,171 @@ fn a_compressed_archive_is_read_from_a_file_and_a_pipe() {
     );
 }
 
+/// The rule that counts is that of the archive, in the form that the user named. The images of a stream are stored
+/// meanwhile, and no rule is asked for that store.
+#[test]
+fn the_policy_is_asked_for_the_archive_that_is_named_and_for_nothing_else() {
+    let (sandbox, images, _) = sandbox();
+    for to in ["docker-archive:a.tar:app:1", "oci-archive:o.tar:v1"] {
+        run(&sandbox, "copy", &["oci:images:localhost/app:1", to]).ok();
+    }
+    let tar = fs::read(sandbox.path("a.tar")).unwrap();
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(&tar).unwrap();
+    fs::write(sandbox.path("a.tar.gz"), packer.finish().unwrap()).unwrap();
+    let packed = fs::canonicalize(sandbox.path("a.tar.gz")).unwrap();
+    let accept = r#"[{"type":"insecureAcceptAnything"}]"#;
+    let signed = r#"[{"type":"signedBy","keyType":"GPGKeys","keyData":"AAAA"}]"#;
+    let rules = |transport: &str, scope: &str, rule: &str| {
+        format!(r#"{{"default":[{{"type":"reject"}}],"transports":{{"{transport}":{{"{scope}":{rule}}}}}}}"#)
+    };
+    let whole = |transport: &str| rules(transport, "", accept);
+    let file = packed.to_str().unwrap();
+    for (number, (policy, from, admitted)) in [
+        (whole("docker-archive"), "docker-archive:-", true),
+        (whole("docker-archive"), "docker-archive:/dev/stdin:app:1", true),
+        (whole("docker-archive"), "oci-archive:-", false),
+        (
+            whole("oci-archive"),
+            "oci-archive:-:docker.io/library/app:1",
+            true,
+        ),
+        (whole("oci-archive"), "docker-archive:-", false),
+        (whole("oci"), "docker-archive:-", false),
+        (whole("docker-archive"), "docker-archive:a.tar.gz", true),
+        (whole("oci"), "docker-archive:a.tar.gz", false),
+        (rules("oci-archive", file, accept), "oci-archive:a.tar.gz", true),
+        (rules("oci-archive", file, accept), "oci-archive:-", false),
+        (rules("docker-archive", "", signed), "docker-archive:-", false),
+        (rules("oci-archive", file, signed), "oci-archive:a.tar.gz", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        fs::write(sandbox.path("policy.json"), &policy).unwrap();
+        let to = format!("oci:admitted{number}:x");
+        let ended = piped(
+            &sandbox,
+            "copy",
+            &["--policy", "policy.json", from, &to],
+            tar.clone(),
+        );
+        if admitted {
+            assert_eq!(ended.last_line(), digest(&images[0]), "{from} {policy}");
+        } else {
+            ended.fails(1, &["Source image rejected"]);
+        }
+        // To look at an image needs no rule, as for a file.
+        let shown = piped(
+            &sandbox,
+            "inspect",
+            &["--policy", "policy.json", from],
+            tar.clone(),
+        );
+        assert!(shown.ok().contains(&digest(&images[0])), "{from}");
+    }
+}
+
+/// The flag for Docker's old form, with which the example writes the bytes that the library writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_form_of_a_docker_archive_is_written_on_request() {
+    use wharf::archive::{Writer, WriterForm, WriterOptions};
+    let (sandbox, images, _) = sandbox();
+    let from = "oci:images:localhost/app:1";
+    let legacy = "--docker-archive-form=legacy";
+    run(
+        &sandbox,
+        "copy",
+        &[legacy, from, "docker-archive:copied.tar:localhost/app:1"],
+    )
+    .ok();
+    let save = ["--store", "images", legacy, "-o", "saved.tar", "localhost/app:1"];
+    run(&sandbox, "save", &save).ok();
+    let options = WriterOptions::default().with_form(WriterForm::DockerLegacy);
+    let writer = Writer::create_with(sandbox.path("written.tar"), options).await;
+    let writer = std::sync::Arc::new(writer.unwrap());
+    let client = wharf::Client::builder().build().unwrap();
+    let stored = format!("oci:{}:localhost/app:1", sandbox.path("images").display());
+    let name = wharf::Name::parse("localhost/app:1").unwrap();
+    let options = wharf::Options::default().with_name(name);
+    client.copy_into(&stored, &writer, options).await.unwrap();
+    writer.finish().await.unwrap();
+    let written = fs::read(sandbox.path("written.tar")).unwrap();
+    for file in ["copied.tar", "saved.tar"] {
+        assert!(fs::read(sandbox.path(file)).unwrap() == written, "{file}");
+    }
+    let manifest = json(&sandbox, "copied.tar", "manifest.json");
+    assert_eq!(manifest[0]["RepoTags"][0], "localhost/app:1");
+    let layer = std::path::Path::new(manifest[0]["Layers"][0].as_str().unwrap());
+    assert_eq!(layer.extension().unwrap(), "tar");
+    assert!(!member(&sandbox, "copied.tar", "repositories").is_empty());
+    let names: Vec<String> = tar::Archive::new(&*written)
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+        .collect();
+    assert!(!names.iter().any(|name| name == "oci-layout"), "{names:?}");
+    let shown = run(&sandbox, "inspect", &["--config", "docker-archive:copied.tar"]).ok();
+    let config = run(&sandbox, "inspect", &["--config", from]).ok();
+    assert_eq!(shown, config, "the image ID {} stays", id(&images[0]));
+
+    // The default is the hybrid, by name too; an index has no place in the old form.
+    run(
+        &sandbox,
+        "copy",
+        &[
+            "--docker-archive-form",
+            "hybrid",
+            from,
+            "docker-archive:h.tar:app:1",
+        ],
+    )
+    .ok();
+    run(&sandbox, "copy", &[from, "docker-archive:d.tar:app:1"]).ok();
+    assert!(fs::read(sandbox.path("h.tar")).unwrap() == fs::read(sandbox.path("d.tar")).unwrap());
+    let index = "oci:images:localhost/both:1";
+    run(
+        &sandbox,
+        "copy",
+        &[legacy, "--all", index, "docker-archive:i.tar:app:1"],
+    )
+    .fails(1, &["index"]);
+    for (arguments, part) in [
+        (
+            &[legacy, from, "oci-archive:x.tar:v1"][..],
+            "is for a docker-archive",
+        ),
+        (
+            &[legacy, from, "oci:x:v1"],
+            "--docker-archive-form is for archives",
+        ),
+        (&["--replace", from, "dir:x"], "--replace is for archives"),
+        (
+            &["--docker-platform=linux/arm64", from, "oci:x:v1"],
+            "--docker-platform is for archives",
+        ),
+    ] {
+        run(&sandbox, "copy", arguments).fails(1, &[part]);
+    }
+    for (format, part) in [
+        ("oci-archive", "is for a docker-archive"),
+        ("oci-dir", "is for archives"),
+    ] {
+        let arguments = [
+            "--store",
+            "images",
+            legacy,
+            "--format",
+            format,
+            "-o",
+            "x",
+            "localhost/app:1",
+        ];
+        run(&sandbox, "save", &arguments).fails(1, &[part]);
+    }
+    assert!(!sandbox.path("x").exists() && !sandbox.path("x.tar").exists());
+}
+
 #[test]
 fn a_reader_that_goes_away_ends_a_save_without_a_panic() {
     let (sandbox, ..) = sandbox();

@@ -31,6 +31,7 @@ mod resolve;
 mod serve;
 mod settings;
 mod short_names;
+mod sides;
 mod signatures;
 #[cfg(feature = "trust")]
 mod signed;

@@ -200,6 +200,89 @@ async fn a_store_has_rules_by_its_directory() {
     );
 }
 
+/// A stream does not say which form it will turn out to have, and brings no signatures.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_is_loaded_if_images_of_both_forms_may_be_anything() {
+    use wharf::archive::{WriterOptions, read_stream};
+    let scene = Scene::new().await;
+    let path = scene.path("image.tar");
+    let writer = wharf::archive::Writer::create_with(&path, WriterOptions::default()).await;
+    let writer = std::sync::Arc::new(writer.unwrap());
+    let from = format!("oci:{}:app", scene.path("store").display());
+    let named = wharf::Options::default().with_name(Name::parse("docker.io/library/app:1").unwrap());
+    let open = scene.client(None).unwrap();
+    open.copy_into(&from, &writer, named).await.unwrap();
+    writer.finish().await.unwrap();
+    let real = path.canonicalize().unwrap();
+    std::os::unix::fs::symlink(&real, scene.path("link.tar")).unwrap();
+
+    let signed = r#"[{"type":"signedBy","keyType":"GPGKeys","keyData":"AAAA"}]"#;
+    let of = |transports: &[(&str, &str, &str)]| {
+        let transports = transports
+            .iter()
+            .map(|(transport, scope, rule)| format!(r#""{transport}":{{"{scope}":{rule}}}"#));
+        transports.collect::<Vec<_>>().join(",")
+    };
+    let policy =
+        |default: &str, transports: &str| format!(r#"{{"default":{default},"transports":{{{transports}}}}}"#);
+    let file = real.to_str().unwrap();
+    let (oci, docker) = ("oci-archive", "docker-archive");
+    for (number, (text, from_file, from_stream)) in [
+        (policy(ACCEPT, ""), true, true),
+        (policy(REJECT, ""), false, false),
+        (policy(REJECT, &of(&[(oci, "", ACCEPT)])), false, false),
+        (policy(REJECT, &of(&[(docker, "", ACCEPT)])), false, false),
+        (
+            policy(REJECT, &of(&[(oci, "", ACCEPT), (docker, "", ACCEPT)])),
+            true,
+            true,
+        ),
+        (
+            policy(REJECT, &of(&[(oci, file, ACCEPT), (docker, "", ACCEPT)])),
+            true,
+            false,
+        ),
+        (policy(ACCEPT, &of(&[(oci, file, REJECT)])), false, true),
+        (policy(ACCEPT, &of(&[(oci, file, signed)])), false, true),
+        (policy(ACCEPT, &of(&[(docker, "", signed)])), false, false),
+        (
+            policy(REJECT, &of(&[("oci", "", ACCEPT), ("dir", "", ACCEPT)])),
+            false,
+            false,
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let client = scene.client(Some(&text)).unwrap();
+        for (origin, admitted) in [
+            (Some("image.tar"), from_file),
+            (Some("link.tar"), from_file),
+            (None, from_stream),
+        ] {
+            let directory = scene.path(&format!("loaded-{number}-{}", origin.unwrap_or("none")));
+            let store = Layout::create(&directory).await.unwrap();
+            let origin = origin.map(|name| scene.path(name));
+            let stream = read_stream(fs::File::open(&real).unwrap());
+            let loaded = client.load(stream, origin.as_deref(), &store).await;
+            let case = format!("{origin:?} {text}");
+            match loaded {
+                Ok(loaded) => assert!(admitted && loaded.len() == 1, "{case}"),
+                Err(failure) => {
+                    assert!(!admitted, "{case}: {failure}");
+                    assert_eq!(failure.kind(), ErrorKind::Rejected, "{case}: {failure}");
+                    assert!(failure.to_string().contains("Source image rejected"), "{failure}");
+                }
+            }
+            assert_eq!(
+                store.images().await.unwrap().len(),
+                usize::from(admitted),
+                "{case}"
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_has_the_last_word() {
     let scene = Scene::new().await;

@@ -150,13 +150,14 @@ fn connect(address: &str) -> TcpStream {
 
 /// An answer.
 #[derive(Debug)]
-struct Reply {
+pub(crate) struct Reply {
     status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
-fn ask(address: &str, method: &str, path: &str, authorization: &str, body: &[u8]) -> Reply {
+/// Asks a server on this machine for a path.
+pub(crate) fn ask(address: &str, method: &str, path: &str, authorization: &str, body: &[u8]) -> Reply {
     let mut stream = connect(address);
     let length = body.len();
     let request = format!(
