@@ -45,7 +45,7 @@ pub use peer::{
     DockerRegistry, DockerRegistryBuilder, Output, PodmanService, Sandbox, Tool, peers_present, skip,
 };
 pub use random::Random;
-pub use saved::{SavedContent, SavedImage, saved_image, saved_images};
+pub use saved::{SavedContent, SavedImage, saved_image, saved_images, unpack_saved_sync};
 pub use tls::{TestCa, TestCertificate};
 pub use token_server::{Grant, Issued, TokenServer, TokenServerBuilder};
 pub use wire::{Request, response};

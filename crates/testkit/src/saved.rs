@@ -93,6 +93,13 @@ impl SavedImage {
     }
 }
 
+/// Unpacks the directories that `skopeo sync` wrote, `sync` or `sync-scoped`, into a directory.
+pub fn unpack_saved_sync(name: &str, into: &Path) {
+    let packed = fs::File::open(folder().join(format!("{name}.tar.gz"))).expect("saved directories");
+    let unpacked = tar::Archive::new(GzDecoder::new(packed)).unpack(into);
+    unpacked.expect("saved directories are whole");
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../archive/tests/golden")
 }

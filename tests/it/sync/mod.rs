@@ -1,5 +1,6 @@
 //! Sets of images are copied, and of them only what is new.
 
+mod golden;
 mod hostile;
 mod kinds;
 mod peers;
@@ -7,6 +8,8 @@ mod program;
 mod protected;
 mod prune;
 mod requests;
+
+use std::{collections::BTreeMap, fs, path::Path};
 
 use wharf::{
     BuiltImage, Client, ImageBuilder, Platform,
@@ -85,4 +88,22 @@ fn requests(server: &Server, after: usize) -> Vec<String> {
     requests
         .map(|request| format!("{} {}", request.method(), request.path()))
         .collect()
+}
+
+/// The files below a directory and their bytes.
+fn tree(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut pending = vec![directory.to_owned()];
+    while let Some(next) = pending.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else {
+                let name = path.strip_prefix(directory).unwrap().display().to_string();
+                files.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
 }

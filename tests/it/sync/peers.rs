@@ -1,13 +1,10 @@
 //! Beside `skopeo sync`: both write the same, and each reads what the other writes.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs};
 
 use wharf_testkit::{DockerRegistry, Image, Sandbox, require_peers};
 
+use super::tree;
 use crate::program::run;
 
 const IMAGES: [&str; 3] = ["lib/one:1.0", "lib/one:1.1", "two:latest"];
@@ -27,24 +24,6 @@ fn filled() -> (DockerRegistry, Sandbox) {
         run(&sandbox, "copy", &["--quiet", &from, &to]).ok();
     }
     (registry, sandbox)
-}
-
-/// The files below a directory and their bytes.
-fn tree(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut pending = vec![directory.to_owned()];
-    while let Some(next) = pending.pop() {
-        for entry in fs::read_dir(&next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                pending.push(path);
-            } else {
-                let name = path.strip_prefix(directory).unwrap().display().to_string();
-                files.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
-    files
 }
 
 fn digest(sandbox: &Sandbox, image: &str) -> String {

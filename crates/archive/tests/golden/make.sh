@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Copies the images of source.py every way with Skopeo 1.9.3, saves one with Podman 4.3.1, and packs what they write:
-# `make.sh` in this directory. table.txt has a line for each copy, with what Skopeo says of it:
+# `make.sh` in this directory. Podman also imports a tar and pushes a list, and `skopeo sync` copies from docker-registry
+# 2.8.2 to directories, which are packed as sync.tar.gz and sync-scoped.tar.gz. table.txt has a line for each image, with
+# what Skopeo says of it:
 #
 #     NAME ROOT CONFIG LAYERS    the digests of the root and the config, and of the layers as the manifest states them,
 #                                or `-`; a docker-archive has none but the config's, so ROOT is `-`
@@ -65,6 +67,46 @@ for format in docker-archive oci-archive docker-dir oci-dir; do
     describe "podman-$format" "${transport/oci-dir/oci}:$work/podman-$format"
     pack "podman-$format" "$work/podman-$format"
 done
+
+save() { # name, location
+    describe "$1" "$2"
+    pack "$1" "$work/$1"
+}
+tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$work/import.tar" -C "$work/source" artifact
+podman import --quiet --change 'CMD ["/bin/app"]' --change 'ENV A=1' --message imported "$work/import.tar" docker.io/library/i:1 >/dev/null
+podman save --quiet --format docker-archive --output "$work/import-to-docker-archive" docker.io/library/i:1 >/dev/null
+save import-to-docker-archive "docker-archive:$work/import-to-docker-archive"
+podman save --quiet --format oci-archive --output "$work/import-to-oci-archive" docker.io/library/i:1 >/dev/null
+save import-to-oci-archive "oci-archive:$work/import-to-oci-archive"
+
+skopeo copy --quiet --all "dir:$work/source/list" "oci:$work/layout:v1" >/dev/null
+podman manifest create golden >/dev/null
+podman manifest add --all golden "oci:$work/layout:v1" >/dev/null 2>&1
+for transport in dir oci oci-archive; do
+    name=manifest-to-$transport suffix=:v1
+    [ "$transport" != dir ] || suffix=
+    podman manifest push --quiet --all --format oci golden "$transport:$work/$name$suffix" >/dev/null
+    save "$name" "$transport:$work/$name"
+done
+podman manifest push --quiet --all --format v2s2 golden "dir:$work/manifest-to-dir-v2s2" >/dev/null
+save manifest-to-dir-v2s2 "dir:$work/manifest-to-dir-v2s2"
+
+registry=127.0.0.1:5055
+printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "%s"}\n' "$work/registry" "$registry" >"$work/registry.yml"
+docker-registry serve "$work/registry.yml" >/dev/null 2>&1 &
+server=$!
+trap 'kill "$server"; rm -rf "$work"' EXIT
+until curl --silent --fail --output /dev/null "http://$registry/v2/"; do sleep 0.1; done
+push() { skopeo copy --quiet --all --preserve-digests --dest-tls-verify=false "dir:$work/source/$1" "docker://$registry/$2" >/dev/null; }
+push oci lib/one:1.0
+push docker lib/one:1.1
+push list two:latest
+printf '%s:\n  tls-verify: false\n  images:\n    lib/one: []\n    two: [latest]\n' "$registry" >"$work/set.yml"
+skopeo sync --all --src yaml --dest dir "$work/set.yml" "$work/sync" >/dev/null 2>&1
+pack sync "$work/sync"
+skopeo sync --all --scoped --src yaml --dest dir "$work/set.yml" "$work/sync-scoped" >/dev/null 2>&1
+pack sync-scoped "$work/sync-scoped"
+
 sort -o "$work/sorted" <(grep -v '^#' table.txt)
 { grep '^#' table.txt; cat "$work/sorted"; } >"$work/table"
 cp "$work/table" table.txt
