@@ -7,7 +7,10 @@
 //! | Podman: its four formats | the same |
 //! | umoci: a layout | the same |
 //!
-//! Impossible are: umoci with anything but a layout, and an index in Docker's old form.
+//! Impossible is umoci with anything but a layout. Indexes and artifacts have tables of their own.
+
+mod artifacts;
+mod lists;
 
 use std::{path::Path, sync::Arc};
 
@@ -16,7 +19,7 @@ use wharf_content::{Name, Sink, Source, SourceExt as _, Target};
 use wharf_copy::{Options, Selection, copy};
 use wharf_reference::Digest;
 use wharf_store::Layout;
-use wharf_testkit::{Image, Sandbox, require_peers};
+use wharf_testkit::{Image, Output, Sandbox, require_peers};
 
 /// The name where a full one has a place, and in layouts that others read.
 const FULL: &str = "docker.io/library/p:1";
@@ -176,6 +179,12 @@ fn image() -> Image {
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// Asserts that another program has refused something, for this reason.
+fn refuses(output: &Output, reason: &str) {
+    assert!(!output.success, "{output:?}");
+    assert!(output.stderr.contains(reason), "{output:?}");
 }
 
 /// The image ID that Podman gives an image which it loads.
