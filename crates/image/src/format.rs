@@ -1,4 +1,4 @@
-use wharf_content::MediaType;
+use wharf_content::{Manifest, MediaType};
 use wharf_layer::Codec;
 
 /// The family of media types of an image.
@@ -92,7 +92,7 @@ impl Format {
     /// non-distributable layers that are compressed with zstd in Docker's format.
     ///
     /// ```
-    /// use wharf_content::MediaType;
+    /// use wharf_content::{Manifest, MediaType};
     /// use wharf_image::Format;
     ///
     /// assert_eq!(Format::Docker.convert(&MediaType::OCI_LAYER_GZIP), Some(MediaType::DOCKER_LAYER_GZIP));
@@ -127,6 +127,22 @@ impl Format {
             Self::Docker => *docker,
         }))
     }
+}
+
+/// True if the manifest is of a container image, by the type of its config. Docker 1.10 gave configs no type of their own:
+/// in a manifest of Docker's with layers of Docker's types, bytes of any type are a config.
+pub(crate) fn is_container(manifest: &Manifest) -> bool {
+    let Some(config) = manifest.config() else {
+        return false;
+    };
+    if *config.media_type() != MediaType::OCTET_STREAM {
+        return kind(config.media_type()) == Some(Kind::Config);
+    }
+    let mut layers = manifest.layers().iter();
+    let is_layer = |kind: Kind| matches!(kind, Kind::Layer(_) | Kind::Foreign(_));
+    *manifest.media_type() == MediaType::DOCKER_MANIFEST
+        && !manifest.layers().is_empty()
+        && layers.all(|layer| kind(layer.media_type()).is_some_and(is_layer))
 }
 
 /// The kind of content of a media type; `None` if it is in neither format.

@@ -9,12 +9,7 @@ use wharf_content::{
 };
 use wharf_reference::Digest;
 
-use crate::{
-    Format, Options, Recipe,
-    format::{Kind, kind},
-    layers,
-    rewrite::ATTESTS,
-};
+use crate::{Format, Options, Recipe, format::is_container, layers, rewrite::ATTESTS};
 
 /// The most documents that are read at the same time.
 const CONCURRENCY: usize = 32;
@@ -201,14 +196,11 @@ impl Graph {
 
 /// True if the recipe changes a container image, or its platform must be learnt.
 fn needs_config(recipe: &Recipe, image: &Manifest, entry: Option<&Descriptor>) -> bool {
-    let is_container = image
-        .config()
-        .is_some_and(|config| kind(config.media_type()) == Some(Kind::Config));
     let converts = recipe
         .format
         .is_some_and(|format| Format::of(image.media_type()) != Some(format));
     let unstated = entry.is_some_and(|entry| entry.platform().is_none());
-    is_container
+    is_container(image)
         && (converts
             || !recipe.annotations.is_empty()
             || !recipe.steps.is_empty()

@@ -21,7 +21,7 @@ use crate::{
     Format, Loss, Recipe, Scope,
     compose::{Compositions, Made},
     edit::put_platform,
-    format::{Compression, Kind, kind},
+    format::{Compression, Kind, is_container, kind},
     graph::Graph,
     json::{Json, Object},
     layers::Replacements,
@@ -309,8 +309,12 @@ impl<'a> Rewriter<'a> {
         let (original, manifest) = (image.original, &image.manifest);
         let mut changed = false;
         if let (Some(config), Some(Json::Object(item))) = (manifest.config(), document.get_mut("config")) {
-            let fits = matches!(kind(config.media_type()), Some(Kind::Config));
-            match format.convert(config.media_type()).filter(|_| fits) {
+            let new = match kind(config.media_type()) {
+                Some(Kind::Config) => format.convert(config.media_type()),
+                _ if needed && is_container(manifest) => format.media_type(Kind::Config),
+                _ => None,
+            };
+            match new {
                 Some(new) => changed |= set_type(item, config.media_type(), &new),
                 None if needed => {
                     return Err(no_counterpart(

@@ -18,7 +18,7 @@ pub use self::finding::{Check, Finding, Severity};
 use self::layer::Layer;
 use crate::{
     ConfigDocument, Options,
-    format::{Kind, kind},
+    format::{Kind, is_container, kind},
     layers::Unpacked,
 };
 
@@ -158,11 +158,8 @@ impl Walk<'_> {
 
     async fn image(&mut self, image: Manifest, entry: Option<&Descriptor>) -> Result<(), Error> {
         let digest = image.digest().clone();
-        let is_container = image
-            .config()
-            .is_some_and(|config| kind(config.media_type()) == Some(Kind::Config));
         let mut diff_ids = Vec::new();
-        if is_container {
+        if is_container(&image) {
             let read = self.source.config_bytes(&image).await;
             match read
                 .and_then(ConfigDocument::parse)
@@ -213,14 +210,14 @@ fn blobs_of<'a>(
     image: &'a Manifest,
     diff_ids: &'a [Digest],
 ) -> impl Iterator<Item = (Descriptor, Layer)> + 'a {
-    // Configs of container images were read with the documents.
-    let is_read =
-        |blob: &&Descriptor| kind(blob.media_type()) != Some(Kind::Config) && !blob.is_nondistributable();
     let first = usize::from(image.config().is_some());
+    // Configs of container images were read with the documents.
+    let read = if is_container(image) { first } else { 0 };
     image
         .blobs()
         .enumerate()
-        .filter(move |(_, blob)| is_read(blob))
+        .skip(read)
+        .filter(|(_, blob)| !blob.is_nondistributable())
         .map(move |(position, blob)| {
             let at = position.checked_sub(first);
             let layer = Layer {

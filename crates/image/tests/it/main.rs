@@ -11,6 +11,7 @@ mod appends;
 mod config_document;
 mod conformance;
 mod edits;
+mod fixtures;
 mod formats;
 mod golden;
 mod indexes;
