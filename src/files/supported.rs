@@ -1,7 +1,7 @@
 use std::{path::Path, sync::Arc};
 
 use wharf_archive::{Archive, ArchivedImage, Dir, DirWriter, Form, Writer, WriterForm, WriterOptions};
-use wharf_content::{Error, ErrorKind, Location, Sink, Source, Target};
+use wharf_content::{Error, ErrorKind, Location, Name, Sink, Source, Target};
 
 use super::streamed::{Streamed, Streams, is_stream};
 use crate::{ArchiveForm, StoreImage, listing::Entry};
@@ -62,7 +62,11 @@ pub(crate) async fn list_archive(
 ) -> Result<(Arc<dyn Source>, Vec<Entry>), Error> {
     let archive = Archive::open(path, read_as(form)).await?;
     let entries = archive.images().iter().map(|image| Entry {
-        names: image.names().map(str::to_owned).collect(),
+        names: image
+            .names()
+            .filter(|name| Name::parse(name).is_ok()) // an archive may say anything
+            .map(str::to_owned)
+            .collect(),
         position: image.position(),
         target: image.target(),
     });
