@@ -3,9 +3,10 @@
 use std::{io::Write as _, net::TcpListener, os::unix::net::UnixListener, thread};
 
 use wharf::{Client, Daemon, ErrorKind, store::Memory};
-use wharf_testkit::{Sandbox, ScriptedDaemon, TestCa};
+use wharf_testkit::{Sandbox, ScriptedDaemon, TestCa, skip};
 
 use super::{answer, daemon};
+use crate::program::command;
 
 #[tokio::test]
 async fn a_daemon_that_is_not_there_is_named_with_what_to_do() {
@@ -144,4 +145,38 @@ async fn a_daemon_behind_tls_wants_the_right_certificates() {
         .with_certificates(sandbox.path("right"))
         .unwrap_err();
     assert!(plain.to_string().contains("is not encrypted"), "{plain}");
+}
+
+/// A socket of another user, as Docker's is for who is not in its group. Root may open it in any case, so that root runs
+/// the example as nobody.
+#[test]
+fn a_socket_that_may_not_be_opened_is_denied() {
+    use std::os::unix::{fs::PermissionsExt as _, process::CommandExt as _};
+    let sandbox = Sandbox::new();
+    let socket = sandbox.path("docker.sock");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let with_mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    with_mode(&socket, 0);
+    with_mode(&sandbox.path("."), 0o755);
+    let host = format!("--daemon-host=unix://{}", socket.display());
+    for more in [&[][..], &["--config"], &["--raw"]] {
+        let arguments = [&[&*host, "docker-daemon:app:1"], more].concat();
+        let mut command = command(&sandbox, "inspect", &arguments);
+        if rustix::process::getuid().is_root() {
+            command.uid(65_534).gid(65_534);
+        }
+        let output = match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return skip("nobody cannot run the examples in this directory");
+            }
+            output => output.unwrap(),
+        };
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        for part in ["docker.sock", "denied"] {
+            assert!(said.to_lowercase().contains(part), "{said}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Images of a daemon: a scripted one that misbehaves, and Podman's service.
 
 mod addresses;
+mod copies;
 mod peers;
 mod reading;
 mod writing;

@@ -5,6 +5,7 @@ mod host;
 mod keys;
 mod roles;
 mod rows;
+mod synchronised;
 mod verdicts;
 
 use wharf::{ErrorKind, trust::Refusal};

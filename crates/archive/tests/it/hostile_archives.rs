@@ -79,6 +79,82 @@ async fn names_are_bounded() {
     }
 }
 
+/// A PAX header with this record.
+fn pax(key: &str, value: &[u8]) -> Vec<u8> {
+    let mut record = [b" ", key.as_bytes(), b"=", value, b"\n"].concat();
+    let length = record.len() + 2;
+    assert!((10..100).contains(&length));
+    record.splice(0..0, length.to_string().into_bytes());
+    [
+        header("pax", b'x', "", record.len() as u64),
+        tarball::padded(&record),
+    ]
+    .concat()
+}
+
+/// Programs in C end a name at a NUL, others take all of it: two readers would see two members.
+#[tokio::test]
+async fn a_name_with_a_nul_is_refused_wherever_it_stands() {
+    let scratch = Scratch::new();
+    let name: &[u8] = b"blobs/sha256/x\0/../../../etc/passwd";
+    let long = |flag| {
+        let header = header("././@LongLink", flag, "", name.len() as u64);
+        [header, tarball::padded(name)].concat()
+    };
+    let good = archive(saved(vec![]));
+    for (number, (what, extension, member)) in [
+        ("a long name of GNU", long(b'L'), header("x", b'0', "", 0)),
+        ("a long target of GNU", long(b'K'), header("x", b'2', "y", 0)),
+        ("a path of PAX", pax("path", name), header("x", b'0', "", 0)),
+        (
+            "a target of PAX",
+            pax("linkpath", name),
+            header("x", b'2', "y", 0),
+        ),
+        (
+            "a path of PAX that only ends in one",
+            pax("path", b"manifest.json\0"),
+            header("x", b'0', "", 0),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = scratch.path(&format!("nul-{number}.tar"));
+        let bytes = [extension, member, good.clone()].concat();
+        fs::write(&path, &bytes).unwrap();
+        let failure = refused(open(&path).await);
+        assert_eq!(failure.kind(), ErrorKind::Corrupt, "{what}: {failure}");
+        assert!(failure.to_string().contains("NUL"), "{what}: {failure}");
+        let store = wharf_store::Memory::new();
+        let stream = wharf_archive::read_stream(File::open(&path).unwrap());
+        let failure = refused(wharf_archive::load(stream, &store).await);
+        assert_eq!(failure.kind(), ErrorKind::Corrupt, "{what}: {failure}");
+    }
+
+    let named = |config: &str, tag: &str, layer: &str| {
+        let mut members = saved(vec![]);
+        let text = format!(r#"[{{"Config":"{config}","RepoTags":["{tag}"],"Layers":[{layer}]}}]"#);
+        members[1].1 = M::text(text);
+        members
+    };
+    for (what, members) in [
+        ("a config", named("config.json\\u0000", "a:1", "")),
+        ("a config with more", named("config.json\\u0000.x", "a:1", "")),
+        ("a layer", named("config.json", "a:1", r#""config.json\u0000""#)),
+        ("a tag", named("config.json", "a:1\\u0000b", "")),
+    ] {
+        let bytes = archive(members.clone());
+        let stream = wharf_archive::read_stream(std::io::Cursor::new(bytes));
+        let loaded = wharf_archive::load(stream, &wharf_store::Memory::new()).await;
+        assert!(loaded.is_err(), "{what}");
+        // In place, a tag is told as it is written, and no name that can be asked for finds it.
+        if what != "a tag" {
+            assert!(opened(members).await.is_err(), "{what}");
+        }
+    }
+}
+
 /// A link is followed once, to a file of the archive; the host's files are never read.
 #[tokio::test]
 async fn links_lead_nowhere_but_to_a_file_of_the_archive() {

@@ -369,3 +369,30 @@ async fn the_reason_of_a_gate_arrives_whole() {
         assert_eq!(sink.count(|done| !matches!(done, Done::Asked(_))), 0);
     }
 }
+
+/// The images of an index that is copied alone are not there to be judged, whatever the gate would say of the index. An
+/// image that is in no index is judged as ever.
+#[tokio::test]
+async fn an_index_is_not_copied_alone_past_a_gate() {
+    let (source, sink) = pair();
+    let [_, image, ..] = sample(&source);
+    source.name("y", &image);
+    let alone = |gate: &Arc<Refuse>| options(gate).with_selection(Selection::IndexOnly);
+    let open = Arc::new(Refuse::default());
+    let error = copy(source.clone(), sink.clone(), &target("x"), alone(&open))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
+    assert!(error.to_string().contains("only the index"), "{error}");
+    assert_eq!(sink.count(|done| !matches!(done, Done::Asked(_))), 0);
+
+    for (which, copied) in [(None, true), (Some(image.digest().clone()), false)] {
+        let gate = Arc::new(Refuse {
+            which,
+            ..Refuse::default()
+        });
+        let result = copy(source.clone(), sink.clone(), &target("y"), alone(&gate)).await;
+        assert_eq!(result.is_ok(), copied);
+        assert_eq!(gate.seen.lock().unwrap()[0].0, *image.digest());
+    }
+}
