@@ -24,12 +24,16 @@ const ROWS: [(&[&str], i32, &str); 8] = [
     (&["creds=ada:horse", "cert-dir=certs"], 0, ""),
     (&["username=ada", "password=horse", "cert-dir=certs"], 0, ""),
     (&["creds=ada:horse", "tls-verify=false"], 0, ""),
-    (&["authfile=auth.json", "cert-dir=certs"], 0, ""),
-    (&["no-creds", "authfile=auth.json", "cert-dir=certs"], 1, "log in"),
+    (&["authfile=logins.json", "cert-dir=certs"], 0, ""),
     (
-        &["creds=ada:mule", "authfile=auth.json", "cert-dir=certs"],
+        &["no-creds", "authfile=logins.json", "cert-dir=certs"],
         1,
-        "not authenticated",
+        "log in",
+    ),
+    (
+        &["creds=ada:mule", "authfile=logins.json", "cert-dir=certs"],
+        1,
+        "check the user name and password",
     ),
     (&["cert-dir=certs"], 1, "log in"),
     (&["creds=ada:horse"], 1, "not trusted"),
@@ -41,7 +45,7 @@ fn flags(side: &str, row: &[&str]) -> Vec<String> {
 
 fn auth_file(sandbox: &Sandbox, registry: &DockerRegistry) {
     let auth = r#"{"auths":{"HOST":{"auth":"YWRhOmhvcnNl"}}}"#; // ada:horse
-    sandbox.write("auth.json", auth.replace("HOST", &registry.name()));
+    sandbox.write("logins.json", auth.replace("HOST", &registry.name()));
 }
 
 fn check(sandbox: &Sandbox, example: &str, arguments: &[String], code: i32, part: &str) {
@@ -102,7 +106,7 @@ fn each_side_of_a_synchronisation_has_the_flags_of_a_copy() {
         ("--src-no-creds", "dir", "docker", "--src-"),
         ("--src-cert-dir=certs", "yaml", "docker", "a file of registries"),
         ("--dest-registry-token=x", "docker", "dir", "--dest-"),
-        ("--dest-authfile=auth.json", "docker", "oci", "--dest-"),
+        ("--dest-authfile=logins.json", "docker", "oci", "--dest-"),
     ] {
         sandbox.write("set.yaml", format!("{host}: {{}}\n"));
         let source = match src {
@@ -149,7 +153,7 @@ fn a_document_has_certificates_and_logins_for_its_registries() {
         (
             "  cert-dir: certs\n  credentials: {username: ada, password: mule}\n",
             1,
-            "not authenticated",
+            "check the user name and password",
         ),
         (
             "  cert-dir: typo\n  credentials: {username: ada, password: horse}\n",

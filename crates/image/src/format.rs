@@ -131,7 +131,7 @@ impl Format {
 
 /// True if the manifest is of a container image, by the type of its config. Docker 1.10 gave configs no type of their own:
 /// in a manifest of Docker's with layers of Docker's types, bytes of any type are a config.
-pub(crate) fn is_container(manifest: &Manifest) -> bool {
+pub(crate) fn has_image_config(manifest: &Manifest) -> bool {
     let Some(config) = manifest.config() else {
         return false;
     };

@@ -9,7 +9,7 @@ use wharf_content::{
 };
 use wharf_reference::Digest;
 
-use crate::{Format, Options, Recipe, format::is_container, layers, rewrite::ATTESTS};
+use crate::{Format, Options, Recipe, format::has_image_config, layers, rewrite::ATTESTS};
 
 /// The most documents that are read at the same time.
 const CONCURRENCY: usize = 32;
@@ -200,7 +200,7 @@ fn needs_config(recipe: &Recipe, image: &Manifest, entry: Option<&Descriptor>) -
         .format
         .is_some_and(|format| Format::of(image.media_type()) != Some(format));
     let unstated = entry.is_some_and(|entry| entry.platform().is_none());
-    is_container(image)
+    has_image_config(image)
         && (converts
             || !recipe.annotations.is_empty()
             || !recipe.steps.is_empty()

@@ -20,7 +20,7 @@ pub(crate) use self::composition::{Composition, Made, Slot};
 use crate::{
     ConfigDocument, Edit, NewLayer, Options, Recipe,
     edit::{check_history, check_time},
-    format::{Kind, kind},
+    format::{Kind, has_image_config, kind},
     graph::Graph,
     validate::check_counts,
 };
@@ -82,8 +82,7 @@ impl Step {
 pub(crate) fn is_container(image: &Manifest) -> bool {
     let is_layer =
         |layer: &Descriptor| matches!(kind(layer.media_type()), Some(Kind::Layer(_) | Kind::Foreign(_)));
-    let config = image.config().map(Descriptor::media_type).and_then(kind);
-    config == Some(Kind::Config) && image.layers().iter().all(is_layer)
+    has_image_config(image) && image.layers().iter().all(is_layer)
 }
 
 impl Compositions {

@@ -8,7 +8,7 @@ use super::MemoKey;
 use crate::{
     Format, NewLayer, Recipe,
     compose::{Compositions, Slot},
-    format::{Compression, Kind, is_container, kind},
+    format::{Compression, Kind, has_image_config, kind},
     graph::Graph,
     rewrite::docker_zstd,
     validate::check_counts,
@@ -242,7 +242,7 @@ fn change(recipe: &Recipe, layer: &Descriptor) -> Option<(Codec, Level)> {
 /// True for an artifact, and for an image that has layers and none of a container image, such as an attestation.
 fn has_other_content(image: &Manifest) -> bool {
     let is_layer = |layer: &Descriptor| matches!(kind(layer.media_type()), Some(Kind::Layer(_)));
-    !is_container(image) || (!image.layers().is_empty() && !image.layers().iter().any(is_layer))
+    !has_image_config(image) || (!image.layers().is_empty() && !image.layers().iter().any(is_layer))
 }
 
 fn mismatch(image: &Manifest, number: usize, one: &Digest, other: &Digest) -> Error {

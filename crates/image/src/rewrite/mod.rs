@@ -21,7 +21,7 @@ use crate::{
     Format, Loss, Recipe, Scope,
     compose::{Compositions, Made},
     edit::put_platform,
-    format::{Compression, Kind, is_container, kind},
+    format::{Compression, Kind, has_image_config, kind},
     graph::Graph,
     json::{Json, Object},
     layers::Replacements,
@@ -311,7 +311,7 @@ impl<'a> Rewriter<'a> {
         if let (Some(config), Some(Json::Object(item))) = (manifest.config(), document.get_mut("config")) {
             let new = match kind(config.media_type()) {
                 Some(Kind::Config) => format.convert(config.media_type()),
-                _ if needed && is_container(manifest) => format.media_type(Kind::Config),
+                _ if needed && has_image_config(manifest) => format.media_type(Kind::Config),
                 _ => None,
             };
             match new {

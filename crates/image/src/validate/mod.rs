@@ -18,7 +18,7 @@ pub use self::finding::{Check, Finding, Severity};
 use self::layer::Layer;
 use crate::{
     ConfigDocument, Options,
-    format::{Kind, is_container, kind},
+    format::{Kind, has_image_config, kind},
     layers::Unpacked,
 };
 
@@ -159,7 +159,7 @@ impl Walk<'_> {
     async fn image(&mut self, image: Manifest, entry: Option<&Descriptor>) -> Result<(), Error> {
         let digest = image.digest().clone();
         let mut diff_ids = Vec::new();
-        if is_container(&image) {
+        if has_image_config(&image) {
             let read = self.source.config_bytes(&image).await;
             match read
                 .and_then(ConfigDocument::parse)
@@ -212,7 +212,7 @@ fn blobs_of<'a>(
 ) -> impl Iterator<Item = (Descriptor, Layer)> + 'a {
     let first = usize::from(image.config().is_some());
     // Configs of container images were read with the documents.
-    let read = if is_container(image) { first } else { 0 };
+    let read = if has_image_config(image) { first } else { 0 };
     image
         .blobs()
         .enumerate()
