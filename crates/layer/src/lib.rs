@@ -31,7 +31,7 @@
 //! |---|---|
 //! | `gzip` (default) | [`Decoder`] and [`Encoder`], for plain and gzip |
 //! | `zstd` | [`Decoder`] and [`Encoder`], for plain and zstd; builds a library in C |
-//! | `apply` | `apply` and `Root`: layers unpacked to a root file system, on Linux |
+//! | `apply` | `apply` and `Root`: layers unpacked to a root file system; `Snapshot` and `diff`: its changes as a layer; on Linux |
 //!
 //! Without the first two, the crate is the module [`tar`], [`Merged`], and [`Codec`], which tells how content is
 //! compressed.
@@ -43,6 +43,8 @@ mod codec;
 mod compare;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod decode;
+#[cfg(all(feature = "apply", target_os = "linux"))]
+mod diff;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod encode;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
@@ -51,6 +53,7 @@ mod level;
 mod limits;
 mod members;
 mod merge;
+mod output;
 pub mod tar;
 mod whiteout;
 
@@ -62,6 +65,8 @@ pub use apply::{
 pub use codec::{Codec, MAGIC_SIZE};
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 pub use decode::{Decoded, DecodedReader, Decoder};
+#[cfg(all(feature = "apply", target_os = "linux"))]
+pub use diff::{DiffOptions, Diffed, Snapshot, diff};
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 pub use encode::{Encoded, Encoder};
 #[cfg(any(feature = "gzip", feature = "zstd"))]

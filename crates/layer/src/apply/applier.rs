@@ -46,15 +46,10 @@ struct OpenFile {
 
 impl<'a> Applier<'a> {
     pub(super) fn new(root: &'a Root, options: &'a ApplyOptions) -> Result<Self, Error> {
-        let directory = root.directory().try_clone();
-        let directory = directory.map_err(|error| {
-            let message = format!("{}: {error}", root.path().display());
-            Error::new(ErrorKind::Storage, message)
-        })?;
         Ok(Self {
             root,
             options,
-            resolver: Resolver::new(directory, root.way()),
+            resolver: root.resolver()?,
             entries: Entries::default(),
             directories: Directories::default(),
             applied: Applied::default(),

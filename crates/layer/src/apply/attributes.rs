@@ -13,7 +13,7 @@ use super::{
 use crate::tar::{Member, Time};
 
 /// umoci's record of the owner of a file.
-const RECORD: &[u8] = b"user.rootlesscontainers";
+pub(crate) const RECORD: &[u8] = b"user.rootlesscontainers";
 const SET_ID: u32 = 0o6000;
 
 /// The attributes that an entry of the root gets.
@@ -97,14 +97,16 @@ impl Attributes {
         Ok(())
     }
 
-    /// True for an extended attribute that is taken from layers.
     fn takes(&self, name: &[u8]) -> bool {
-        match name {
-            b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default" => {
-                matches!(self.owner, Owner::Set(..))
-            }
-            _ => name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") && name != RECORD,
-        }
+        takes(name, matches!(self.owner, Owner::Set(..)))
+    }
+}
+
+/// True for an extended attribute that layers have. Some have a meaning only where files keep the owner of the layer.
+pub(crate) fn takes(name: &[u8], keeps_owner: bool) -> bool {
+    match name {
+        b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default" => keeps_owner,
+        _ => name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") && name != RECORD,
     }
 }
 
@@ -158,6 +160,29 @@ fn record(user: u32, group: u32) -> Vec<u8> {
     bytes
 }
 
+/// The owner of a record. `None` if it is no such message. A number that is left out, or that stands for "not set", is 0.
+pub(super) fn recorded(mut bytes: &[u8]) -> Option<(u32, u32)> {
+    /// The number that stands for "not set".
+    const NO_ID: u32 = u32::MAX;
+    let (mut user, mut group) = (0, 0);
+    while let Some((tag, rest)) = bytes.split_first() {
+        let last = rest.iter().position(|byte| byte & 0x80 == 0)?;
+        let (number, rest) = rest.split_at_checked(last + 1)?;
+        let number = number.iter().rev().try_fold(0_u32, |number, byte| {
+            let higher = number.checked_mul(0x80)?;
+            higher.checked_add(u32::from(byte & 0x7f))
+        })?;
+        let number = if number == NO_ID { 0 } else { number };
+        match tag {
+            0x08 => user = number,
+            0x10 => group = number,
+            _ => return None,
+        }
+        bytes = rest;
+    }
+    Some((user, group))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +198,26 @@ mod tests {
         ];
         for (user, group, expected) in cases {
             assert_eq!(record(*user, *group), *expected, "{user}:{group}");
+            assert_eq!(recorded(expected), Some((*user, *group)));
+        }
+    }
+
+    #[test]
+    fn records_of_owners_are_read_or_refused() {
+        type Owners = Option<(u32, u32)>;
+        let cases: &[(&[u8], Owners)] = &[
+            (&[], Some((0, 0))),
+            (&[0x10, 2, 0x08, 1], Some((1, 2))),
+            (&[0x08, 0x81, 0x00], Some((1, 0))),
+            (&[0x08, 0xff, 0xff, 0xff, 0xff, 0x0f], Some((0, 0))),
+            (&[0x08, 0xff, 0xff, 0xff, 0xff, 0x1f], None),
+            (&[0x08], None),
+            (&[0x08, 0x80], None),
+            (&[0x18, 1], None),
+            (b"root", None),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(recorded(bytes), *expected, "{bytes:?}");
         }
     }
 

@@ -11,27 +11,31 @@ use rustix::{
 
 /// A file's device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
 
 impl Identity {
-    pub(super) const fn of(stat: &Stat) -> Self {
+    pub(crate) const fn of(stat: &Stat) -> Self {
         Self {
             device: stat.st_dev,
             inode: stat.st_ino,
         }
     }
+
+    pub(crate) const fn device(self) -> u64 {
+        self.device
+    }
 }
 
 /// The kind of a file.
-pub(super) fn file_type(stat: &Stat) -> FileType {
+pub(crate) fn file_type(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
 /// The attributes of an entry itself, `None` if there is none.
-pub(super) fn entry(directory: impl AsFd, leaf: &[u8]) -> Result<Option<Stat>> {
+pub(crate) fn entry(directory: impl AsFd, leaf: &[u8]) -> Result<Option<Stat>> {
     match fs::statat(directory, leaf, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
@@ -40,13 +44,13 @@ pub(super) fn entry(directory: impl AsFd, leaf: &[u8]) -> Result<Option<Stat>> {
 }
 
 /// A descriptor of an entry that only names it.
-pub(super) fn path_of(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
+pub(crate) fn path_of(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     fs::openat(directory, leaf, flags, Mode::empty())
 }
 
 /// A descriptor of a directory that reads its entries.
-pub(super) fn listed(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
+pub(crate) fn listed(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     fs::openat(directory, leaf, flags, Mode::empty())
 }
@@ -68,7 +72,7 @@ pub(super) fn make_writable(directory: impl AsFd, stat: &Stat) -> Result<Option<
 
 /// A file whose attributes are set.
 #[derive(Debug)]
-pub(super) enum Handle<'a> {
+pub(crate) enum Handle<'a> {
     /// Open for reading or writing.
     Open(BorrowedFd<'a>),
     /// Only named; attributes are set through `/proc/self/fd`.
@@ -83,11 +87,11 @@ impl Handle<'_> {
         }
     }
 
-    pub(super) fn stat(&self) -> Result<Stat> {
+    pub(crate) fn stat(&self) -> Result<Stat> {
         fs::fstat(self.fd())
     }
 
-    pub(super) fn set_owner(&self, user: u32, group: u32) -> Result<()> {
+    pub(crate) fn set_owner(&self, user: u32, group: u32) -> Result<()> {
         let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
         match self {
             Self::Open(fd) => fs::fchown(fd, user, group),
@@ -96,7 +100,7 @@ impl Handle<'_> {
     }
 
     /// Sets the permissions, of all but a symbolic link.
-    pub(super) fn set_mode(&self, mode: u32) -> Result<()> {
+    pub(crate) fn set_mode(&self, mode: u32) -> Result<()> {
         let mode = Mode::from_raw_mode(mode);
         match self {
             Self::Open(fd) => fs::fchmod(fd, mode),
@@ -104,21 +108,21 @@ impl Handle<'_> {
         }
     }
 
-    pub(super) fn set_times(&self, times: &Timestamps) -> Result<()> {
+    pub(crate) fn set_times(&self, times: &Timestamps) -> Result<()> {
         match self {
             Self::Open(fd) => fs::futimens(fd, times),
             Self::Path(fd) => fs::utimensat(fs::CWD, in_proc(fd)?, times, AtFlags::empty()),
         }
     }
 
-    pub(super) fn set_xattr(&self, name: &[u8], value: &[u8]) -> Result<()> {
+    pub(crate) fn set_xattr(&self, name: &[u8], value: &[u8]) -> Result<()> {
         match self {
             Self::Open(fd) => fs::fsetxattr(fd, name, value, XattrFlags::empty()),
             Self::Path(fd) => fs::setxattr(in_proc(fd)?, name, value, XattrFlags::empty()),
         }
     }
 
-    pub(super) fn remove_xattr(&self, name: &[u8]) -> Result<()> {
+    pub(crate) fn remove_xattr(&self, name: &[u8]) -> Result<()> {
         match self {
             Self::Open(fd) => fs::fremovexattr(fd, name),
             Self::Path(fd) => fs::removexattr(in_proc(fd)?, name),
@@ -126,7 +130,7 @@ impl Handle<'_> {
     }
 
     /// The names of all extended attributes.
-    pub(super) fn xattrs(&self) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn xattrs(&self) -> Result<Vec<Vec<u8>>> {
         /// The most bytes of the names of a file's extended attributes, as Linux has it.
         const XATTR_NAMES: usize = 1 << 16;
         let mut names = Vec::with_capacity(XATTR_NAMES);
@@ -150,7 +154,7 @@ impl Handle<'_> {
 
 /// The name of a descriptor in the file system of processes, which leads to the file itself whatever happens to its
 /// name. Fails with [`Errno::NOSYS`] where `/proc` is another file system.
-fn in_proc(fd: impl AsFd) -> Result<String> {
+pub(crate) fn in_proc(fd: impl AsFd) -> Result<String> {
     if fs::statfs("/proc/self/fd")?.f_type != fs::PROC_SUPER_MAGIC {
         return Err(Errno::NOSYS);
     }
@@ -158,13 +162,13 @@ fn in_proc(fd: impl AsFd) -> Result<String> {
 }
 
 /// The names in a directory, but `.` and `..`.
-pub(super) fn names(directory: impl AsFd) -> Result<Names> {
+pub(crate) fn names(directory: impl AsFd) -> Result<Names> {
     Ok(Names {
         directory: fs::Dir::read_from(directory)?,
     })
 }
 
-pub(super) struct Names {
+pub(crate) struct Names {
     directory: fs::Dir,
 }
 

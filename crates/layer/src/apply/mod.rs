@@ -2,16 +2,16 @@
 
 mod applied;
 mod applier;
-mod attributes;
+pub(crate) mod attributes;
 mod directories;
 mod entries;
-mod handle;
+pub(crate) mod handle;
 mod new_entry;
 mod options;
 mod parent;
 mod problem;
 mod remove;
-mod resolve;
+pub(crate) mod resolve;
 mod root;
 mod staged_root;
 

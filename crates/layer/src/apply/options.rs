@@ -1,3 +1,4 @@
+use super::attributes;
 use crate::{Error, ErrorKind, tar};
 
 /// The settings of [`apply`](crate::apply()).
@@ -123,6 +124,14 @@ impl IdRange {
             .filter(|offset| *offset < self.count)?;
         self.outside.checked_add(offset)
     }
+
+    const fn reversed(self) -> Self {
+        Self {
+            inside: self.outside,
+            outside: self.inside,
+            count: self.count,
+        }
+    }
 }
 
 /// The owner that a file of a layer gets.
@@ -151,6 +160,30 @@ impl Ownership {
                 mapped("group", groups, gid)?,
             )),
         }
+    }
+}
+
+impl Ownership {
+    /// The owner in a layer of a file with this owner and record; otherwise what is wrong with them.
+    pub(crate) fn stated(&self, uid: u32, gid: u32, record: Option<&[u8]>) -> Result<(u32, u32), String> {
+        let reversed = |what, ranges: &[IdRange], id: u32| {
+            let reversed: Vec<_> = ranges.iter().map(|range| range.reversed()).collect();
+            mapped(what, &reversed, id.into())
+        };
+        match self {
+            Self::Keep => Ok((uid, gid)),
+            Self::Current => Ok((0, 0)),
+            Self::Record => attributes::recorded(record.unwrap_or_default())
+                .ok_or_else(|| "its record of an owner, user.rootlesscontainers, cannot be read".to_owned()),
+            Self::Map { users, groups } => {
+                Ok((reversed("user", users, uid)?, reversed("group", groups, gid)?))
+            }
+        }
+    }
+
+    /// True if files have the owner of the layer, or one that stands for it.
+    pub(crate) const fn keeps_owner(&self) -> bool {
+        matches!(self, Self::Keep | Self::Map { .. })
     }
 }
 
@@ -210,6 +243,14 @@ mod tests {
             assert!(Ownership::Record.owner(0, too_large).is_err(), "{too_large}");
             assert_eq!(Ownership::Current.owner(too_large, 0), Ok(Owner::Current));
         }
+        assert_eq!(map.stated(1000, 2000, None), Ok((0, 0)));
+        assert_eq!(map.stated(165_534, 2009, None), Ok((65_535, 9)));
+        assert!(map.stated(0, 2000, None).unwrap_err().contains("user 0 "));
+        assert!(map.stated(1000, 2010, None).unwrap_err().contains("group 2010 "));
+        assert_eq!(Ownership::Current.stated(5, 6, Some(&[8, 7])), Ok((0, 0)));
+        assert_eq!(Ownership::Keep.stated(5, 6, Some(&[8, 7])), Ok((5, 6)));
+        assert_eq!(Ownership::Record.stated(5, 6, Some(&[8, 7])), Ok((7, 0)));
+        assert!(Ownership::Record.stated(5, 6, Some(&[8])).is_err());
         assert!(IdRange::new(0, 0, 0).is_err());
         assert!(IdRange::new(u32::MAX, 0, 1).is_err());
         assert!(IdRange::new(0, 1, u32::MAX).is_err());

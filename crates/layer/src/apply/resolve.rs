@@ -17,7 +17,7 @@ const MAX_LINKS: u32 = 40;
 
 /// The way in which names are resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// By the kernel, with openat2(2); by component where that is refused (an old kernel, a seccomp filter).
     #[default]
     Kernel,
@@ -27,13 +27,13 @@ pub(super) enum Way {
 
 /// Resolves names of directories below a root.
 #[derive(Debug)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     root: OwnedFd,
     way: Way,
 }
 
 /// Is told of the directories that are made because they are missing.
-pub(super) trait OnMissing {
+pub(crate) trait OnMissing {
     /// An entry `leaf` of the directory `above`, which has this name, will be made.
     fn before(&mut self, above: &OwnedFd, above_name: &[u8], leaf: &[u8]) -> Result<()>;
     /// The directory of this name was made.
@@ -41,18 +41,18 @@ pub(super) trait OnMissing {
 }
 
 impl Resolver {
-    pub(super) const fn new(root: OwnedFd, way: Way) -> Self {
+    pub(crate) const fn new(root: OwnedFd, way: Way) -> Self {
         Self { root, way }
     }
 
-    pub(super) const fn root(&self) -> &OwnedFd {
+    pub(crate) const fn root(&self) -> &OwnedFd {
         &self.root
     }
 
     /// The directory of this name, empty for the root. Its last component may be a symbolic link, too.
     ///
     /// Fails with [`Errno::NOENT`], [`Errno::NOTDIR`], and [`Errno::LOOP`] after more than 40 symbolic links.
-    pub(super) fn directory(&mut self, name: &[u8]) -> Result<OwnedFd> {
+    pub(crate) fn directory(&mut self, name: &[u8]) -> Result<OwnedFd> {
         match self.by_kernel(name) {
             Some(found) => found,
             None => self.walk(name, None),
@@ -61,7 +61,7 @@ impl Resolver {
 
     /// As [`Resolver::directory`]; directories that are missing are made with the permissions 0700, also those that a
     /// symbolic link leads to.
-    pub(super) fn make_directory(&mut self, name: &[u8], on_missing: &mut dyn OnMissing) -> Result<OwnedFd> {
+    pub(crate) fn make_directory(&mut self, name: &[u8], on_missing: &mut dyn OnMissing) -> Result<OwnedFd> {
         match self.by_kernel(name) {
             None | Some(Err(Errno::NOENT)) => self.walk(name, Some(on_missing)),
             Some(found) => found,

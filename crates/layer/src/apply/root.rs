@@ -9,7 +9,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::{handle, problem, resolve::Way};
+use super::{
+    handle, problem,
+    resolve::{Resolver, Way},
+};
 use crate::{Error, ErrorKind};
 
 /// A directory that layers are unpacked into: the root of an image.
@@ -106,13 +109,18 @@ impl Root {
         &self.directory
     }
 
+    /// Resolves names of directories of the root.
+    pub(crate) fn resolver(&self) -> Result<Resolver, Error> {
+        let directory = self.directory.try_clone().map_err(|error| {
+            let message = format!("{}: {error}", self.path.display());
+            Error::new(ErrorKind::Storage, message)
+        })?;
+        Ok(Resolver::new(directory, self.way))
+    }
+
     /// True if the file system takes `A` for `a`.
     pub(super) const fn folds(&self) -> bool {
         self.folds
-    }
-
-    pub(super) const fn way(&self) -> Way {
-        self.way
     }
 }
 

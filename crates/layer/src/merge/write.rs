@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    io::{self, Read, Write},
+    io::{Read, Write},
     iter::Peekable,
     vec,
 };
@@ -15,6 +15,7 @@ use crate::{
     Error, ErrorKind,
     compare::{Plan, ROOT},
     members,
+    output::Output,
     tar::{Event, Member, Writer},
 };
 
@@ -25,55 +26,13 @@ struct Wanted {
     step: u32,
 }
 
-/// A tar on its way to its destination.
-struct Output<W> {
-    out: W,
-    writer: Writer,
-}
-
-impl<W: Write> Output<W> {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.out.write_all(bytes).map_err(of_output)
-    }
-
-    fn begin(&mut self, member: &Member) -> Result<(), Error> {
-        let headers = self.writer.member(member)?;
-        self.put(&headers)
-    }
-
-    fn content(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.writer.content(bytes.len())?;
-        self.put(bytes)
-    }
-
-    fn end(&mut self) -> Result<(), Error> {
-        let padding = self.writer.end_member()?;
-        self.put(padding)
-    }
-
-    fn without_content(&mut self, member: &Member) -> Result<(), Error> {
-        self.begin(member)?;
-        self.end()
-    }
-
-    fn finish(mut self) -> Result<u64, Error> {
-        let end = self.writer.finish()?;
-        self.put(end)?;
-        self.out.flush().map_err(of_output)?;
-        Ok(self.writer.position().saturating_add(end.len() as u64))
-    }
-}
-
 pub(super) fn write<R: Read>(
     merged: &Merged,
     plan: &Plan<'_>,
     out: impl Write,
     mut open: impl FnMut(usize) -> Result<R, Error>,
 ) -> Result<u64, Error> {
-    let mut output = Output {
-        out,
-        writer: Writer::new(),
-    };
+    let mut output = Output::new(out, Writer::new());
     let mut contents = without_contents(merged, plan, &mut output)?;
     while let Some(wanted) = contents.wanted.peek() {
         let layer = wanted.origin.layer;
@@ -222,16 +181,5 @@ impl<W: Write> Passage<'_, W> {
     fn node(&self, step: u32) -> &Node {
         let node = self.plan.get(step).and_then(|step| step.node);
         self.merged.nodes.get(node.unwrap_or(ROOT))
-    }
-}
-
-fn of_output(error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
-        _ => ErrorKind::Storage,
-    };
-    match error.downcast::<Error>() {
-        Ok(error) => error,
-        Err(error) => Error::new(kind, format!("the tar cannot be written: {error}")).with_source(error),
     }
 }

@@ -19,6 +19,8 @@ mod coded;
 mod corpora;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod decoder;
+#[cfg(all(feature = "apply", target_os = "linux"))]
+mod diff;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 mod encoder;
 #[cfg(feature = "gzip")]

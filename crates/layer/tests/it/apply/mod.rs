@@ -123,6 +123,8 @@ pub(crate) fn names(root: &Path) -> Vec<PathBuf> {
     names
 }
 
+pub(crate) use peers::write_layout;
+
 /// Owners are kept as root; otherwise all is the process's own.
 pub(crate) fn options() -> ApplyOptions {
     let ownership = if is_root() {

@@ -8,7 +8,7 @@ use wharf_testkit::{Sandbox, require_peers};
 use super::{Stage, Way, directory, fifo, file, hard_link, is_root, layer, symlink, tree};
 
 /// A layout with an image of these layers, which are not compressed.
-fn write_layout(path: &Path, layers: &[Vec<u8>]) {
+pub(crate) fn write_layout(path: &Path, layers: &[Vec<u8>]) {
     let blobs = path.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let put = |bytes: &[u8]| {

@@ -1,0 +1,91 @@
+//! Files of a tree, opened without harm: a link is not followed, a FIFO not waited for.
+
+use std::{
+    fs::File,
+    io::{ErrorKind as IoKind, Read as _},
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+};
+
+use rustix::{
+    fs::{self, Mode, OFlags},
+    io::{Errno, Result},
+};
+
+use super::{problem, tree::Facts};
+use crate::{
+    Error,
+    apply::handle::{self, Handle},
+};
+
+/// Gives the content of a file with these facts to `take`, in pieces.
+///
+/// Fails with [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if the file is another one or has another size or
+/// time now, or was written while it was read.
+pub(super) fn read(
+    root: &Path,
+    name: &[u8],
+    directory: impl AsFd,
+    leaf: &[u8],
+    facts: &Facts,
+    mut take: impl FnMut(&[u8]) -> std::result::Result<(), Error>,
+) -> std::result::Result<(), Error> {
+    /// Bytes that are read at a time.
+    const BUFFER: u64 = 256 << 10;
+    let failed = |errno| problem::of_file(root, name, "cannot read it", errno);
+    let opened = open(directory, leaf, OFlags::RDONLY, Mode::RUSR).map_err(failed)?;
+    let before = Facts::of(&fs::fstat(&opened).map_err(failed)?);
+    if before.kind() != facts.kind() || before.content_differs(facts) {
+        return Err(problem::changed(root, name));
+    }
+    let mut file = File::from(opened);
+    // One byte more tells a file that grows.
+    let mut buffer = vec![0; usize::try_from(facts.size.saturating_add(1).min(BUFFER)).unwrap_or(1)];
+    let mut rest = facts.size;
+    loop {
+        let count = match file.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == IoKind::Interrupted => continue,
+            Err(error) => return Err(failed(Errno::from_io_error(&error).unwrap_or(Errno::IO))),
+        };
+        if count == 0 {
+            break;
+        }
+        rest = rest
+            .checked_sub(count as u64)
+            .ok_or_else(|| problem::changed(root, name))?;
+        take(buffer.get(..count).unwrap_or_default())?;
+    }
+    let after = Facts::of(&fs::fstat(&file).map_err(failed)?);
+    if rest > 0 || after != before {
+        return Err(problem::changed(root, name));
+    }
+    Ok(())
+}
+
+/// The entries of a directory, to be listed.
+pub(super) fn list(directory: impl AsFd) -> Result<OwnedFd> {
+    open(directory, b".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::RUSR)
+}
+
+/// Opens an entry. What the process owns and may not read, as not root, gets the permissions for a moment.
+fn open(directory: impl AsFd, leaf: &[u8], flags: OFlags, needed: Mode) -> Result<OwnedFd> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    match fs::openat(&directory, leaf, flags, Mode::empty()) {
+        Err(Errno::ACCESS) => {
+            let named = handle::path_of(&directory, leaf)?;
+            let stat = fs::fstat(&named)?;
+            let mode = stat.st_mode & 0o7777;
+            let is_own = stat.st_uid == rustix::process::geteuid().as_raw();
+            if !is_own || mode & needed.as_raw_mode() == needed.as_raw_mode() {
+                return Err(Errno::ACCESS);
+            }
+            let named = Handle::Path(named);
+            named.set_mode(mode | needed.as_raw_mode())?;
+            let opened = fs::openat(&directory, leaf, flags, Mode::empty());
+            named.set_mode(mode)?;
+            opened
+        }
+        opened => opened,
+    }
+}

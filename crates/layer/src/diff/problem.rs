@@ -1,0 +1,36 @@
+//! Errors of reading a tree.
+
+use std::{io, path::Path};
+
+use rustix::io::Errno;
+
+use crate::{Error, ErrorKind, tar};
+
+/// The error of a file of the tree.
+pub(super) fn of_file(root: &Path, name: &[u8], what: &str, errno: Errno) -> Error {
+    match errno {
+        // What was seen is another kind of file now, or none.
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE | Errno::ISDIR | Errno::NXIO => {
+            changed(root, name)
+        }
+        _ => refused(
+            root,
+            name,
+            ErrorKind::Storage,
+            &format!("{what}: {}", io::Error::from(errno)),
+        ),
+    }
+}
+
+/// The tree is not what it was when it was read first.
+pub(super) fn changed(root: &Path, name: &[u8]) -> Error {
+    let why = "it changed while the tree was read; stop what writes to the tree, and begin again";
+    refused(root, name, ErrorKind::Conflict, why)
+}
+
+pub(super) fn refused(root: &Path, name: &[u8], kind: ErrorKind, why: &str) -> Error {
+    Error::new(
+        kind,
+        format!("{} below {}: {why}", tar::shown(name), root.display()),
+    )
+}
