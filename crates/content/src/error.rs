@@ -254,7 +254,8 @@ pub enum ErrorKind {
     NoSpace,
     /// Stored bytes are corrupt.
     Corrupt,
-    /// Another process changed it meanwhile, or has it locked.
+    /// Another process changed it meanwhile, or has it locked; or what is asked conflicts with what is there, as a new
+    /// manifest does with a tag that a registry lets nobody change (409, 412).
     Conflict,
     /// The local storage failed.
     Storage,

@@ -78,8 +78,8 @@ async fn attachments_that_cannot_be_added_to_are_left_and_the_image_stays() {
             0,
         ),
         ("403", "GET", put(403, "DENIED"), ErrorKind::Denied, 0),
-        ("409", "PUT", put(409, "CONFLICT"), ErrorKind::Invalid, 1),
-        ("412", "PUT", put(412, "PRECONDITION"), ErrorKind::Invalid, 1),
+        ("409", "PUT", put(409, "CONFLICT"), ErrorKind::Conflict, 1),
+        ("412", "PUT", put(412, "PRECONDITION"), ErrorKind::Conflict, 1),
         ("immutable", "PUT", put(400, "TAG_INVALID"), ErrorKind::Invalid, 1),
         ("404", "PUT", put(404, "NAME_UNKNOWN"), ErrorKind::Other, 1),
         (
@@ -213,7 +213,7 @@ async fn lists_of_referrers_that_cannot_be_added_to_are_left_and_the_image_stays
             "PUT",
             &fallback,
             Answer::new(412),
-            ErrorKind::Invalid,
+            ErrorKind::Conflict,
         ),
         (
             "a tag that is never stored",

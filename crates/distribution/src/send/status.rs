@@ -23,6 +23,7 @@ use crate::{
 /// | 413 or any | `SIZE_INVALID` on a manifest | too large |
 /// | 400 | `DIGEST_INVALID` | mismatch |
 /// | 405, 501 or any | `UNSUPPORTED` | unsupported |
+/// | 409, 412 | | conflict |
 /// | other 4xx | | invalid |
 /// | 408, 504 | | timeout |
 /// | 5xx, 3xx | | server |
@@ -62,6 +63,7 @@ pub(crate) fn status_error(
         400 if has(&["DIGEST_INVALID"]) => ErrorKind::Mismatch,
         408 | 504 => ErrorKind::Timeout,
         400..=499 if says_not_found() => ErrorKind::NotFound,
+        409 | 412 => ErrorKind::Conflict,
         400..=499 => ErrorKind::Invalid,
         _ => ErrorKind::Server,
     };
@@ -110,7 +112,7 @@ pub(crate) fn not_there(operation: Operation, subject: &str, url: &url::Url) -> 
 /// The messages of the registry if there are any, and the status otherwise.
 fn reason(kind: ErrorKind, status: StatusCode, entries: &[ErrorEntry]) -> String {
     let mut reason = match kind {
-        ErrorKind::Server | ErrorKind::Invalid | ErrorKind::Other => {
+        ErrorKind::Server | ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Other => {
             format!("the server answered {}", status.as_u16())
         }
         kind => kind.to_string(),

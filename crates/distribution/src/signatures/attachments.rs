@@ -172,7 +172,7 @@ fn is_absent(error: &Error) -> bool {
     };
     match (error.kind(), error.status()) {
         (ErrorKind::NotFound, Some(status)) => !matches!(status, 401 | 403),
-        (ErrorKind::Invalid, Some(400..=499)) => says_so(),
+        (ErrorKind::Invalid | ErrorKind::Conflict, Some(400..=499)) => says_so(),
         _ => false,
     }
 }

@@ -133,6 +133,77 @@ async fn a_registrys_words_reach_the_user_with_a_hint_that_fits() {
     }
 }
 
+/// A tag that may not be changed, an upload that another program has ended, a state that is no longer as expected.
+#[tokio::test]
+async fn a_conflict_with_what_the_registry_has_is_one() {
+    let scene = Scene::new().await;
+    let client = scene.builder().with_retry(RetryPolicy::never()).build().unwrap();
+    let remote = scene.remote_of(&client);
+    let image = wharf_testkit::Image::small("x");
+    let said =
+        |code: &str, message: &str| format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
+    for (answer, kind, words) in [
+        (Answer::new(409), ErrorKind::Conflict, "the server answered 409"),
+        (Answer::new(412), ErrorKind::Conflict, "the server answered 412"),
+        (
+            json(412, &said("PRECONDITION", "the tag is configured as immutable")),
+            ErrorKind::Conflict,
+            "412 (PRECONDITION: the tag is configured as immutable)",
+        ),
+        (
+            json(409, &said("CONFLICT", "busy")),
+            ErrorKind::Conflict,
+            "409 (CONFLICT: busy)",
+        ),
+        (html(409, PAGE), ErrorKind::Conflict, "409 (a web page"),
+        // A code says more than the status.
+        (json(409, &said("DENIED", "")), ErrorKind::Denied, "access denied"),
+        (
+            json(412, &said("TOOMANYREQUESTS", "")),
+            ErrorKind::RateLimited,
+            "too many requests",
+        ),
+        (
+            json(409, &said("MANIFEST_UNKNOWN", "")),
+            ErrorKind::NotFound,
+            "not found",
+        ),
+        (
+            json(412, &said("UNSUPPORTED", "")),
+            ErrorKind::Unsupported,
+            "UNSUPPORTED",
+        ),
+        (
+            json(409, &said("UNKNOWN", "not found")),
+            ErrorKind::NotFound,
+            "not found",
+        ),
+        (
+            json(400, &said("TAG_INVALID", "immutable")),
+            ErrorKind::Invalid,
+            "400 (TAG_INVALID: immutable)",
+        ),
+        (Answer::new(410), ErrorKind::Invalid, "410"),
+        (Answer::new(422), ErrorKind::Invalid, "422"),
+    ] {
+        scene.registry.clear();
+        scene.registry.on(Match::any(), answer);
+        let manifest = image.manifest();
+        for error in [
+            scene.failed(remote.manifest(&tag("v1")).await),
+            scene.failed(
+                remote
+                    .push_manifest(manifest, Some(&wharf_reference::Tag::parse("v1").unwrap()))
+                    .await,
+            ),
+            scene.failed(remote.delete_manifest(manifest.digest()).await),
+        ] {
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_token_servers_words_reach_the_user_with_a_hint_that_fits() {
     let scene = Scene::new().await;
