@@ -2,7 +2,10 @@ mod environment;
 mod error;
 mod protocol;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use wharf_auth::Credential;
 use zeroize::Zeroizing;
@@ -31,7 +34,7 @@ const MAX_NAME: usize = 64;
 /// | name | letters, digits, `.`, `_` and `-`, at most 64, no `..` |
 /// | program | found in an absolute directory of the search path; no shell; on Windows only `.exe` |
 /// | environment | what [`HelperEnvironment`] lists; the working directory is `/` |
-/// | time | 30 seconds, then its process group is killed |
+/// | time | 30 seconds, then its process group is killed; likewise when the future of [`Credentials::find`](crate::Credentials::find) is dropped |
 /// | output | 1 MiB on standard output, then likewise; standard error is discarded |
 /// | errors | never quote its output |
 ///
@@ -45,6 +48,7 @@ pub struct CredentialHelper {
     name: String,
     environment: HelperEnvironment,
     timeout: Duration,
+    cancelled: Option<Arc<AtomicBool>>,
 }
 
 impl CredentialHelper {
@@ -70,6 +74,7 @@ impl CredentialHelper {
             name: name.to_owned(),
             environment: environment.clone(),
             timeout: TIMEOUT,
+            cancelled: None,
         })
     }
 
@@ -78,6 +83,11 @@ impl CredentialHelper {
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// Kills the program that runs when this becomes true.
+    pub(super) fn cancelled_by(self, cancelled: Option<Arc<AtomicBool>>) -> Self {
+        Self { cancelled, ..self }
     }
 
     /// The name, without `docker-credential-`.
@@ -148,7 +158,7 @@ impl CredentialHelper {
         let limits = ProgramLimits {
             time: self.timeout,
             output: MAX_OUTPUT,
-            cancelled: None,
+            cancelled: self.cancelled.as_deref(),
         };
         let finished = program::run(command, input.as_bytes(), StandardError::Discarded, limits)
             .map_err(|failure| self.error(failure))?;

@@ -13,7 +13,7 @@ use std::{
 
 use wharf_auth::CredentialError;
 
-/// Runs `work` on a new thread. The work goes on when the future is dropped.
+/// Runs `work` on a new thread. The work goes on when the future is dropped, unless it is told of that.
 pub(super) async fn offload<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, CredentialError> {

@@ -1,4 +1,11 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use wharf_auth::{Credential, CredentialAnswer, CredentialError, CredentialProvider};
@@ -47,16 +54,19 @@ pub(super) struct Sources {
     pub(super) order: Vec<String>,
     pub(super) environment: HelperEnvironment,
     timeout: Option<Duration>,
+    /// True if nobody waits for the look-up any more.
+    cancelled: Option<Arc<AtomicBool>>,
     pub(super) private_only: bool,
 }
 
 impl Sources {
     pub(super) fn helper(&self, name: &str) -> Result<CredentialHelper, HelperError> {
         let helper = CredentialHelper::new(name, &self.environment)?;
-        Ok(match self.timeout {
+        let helper = match self.timeout {
             Some(timeout) => helper.with_timeout(timeout),
             None => helper,
-        })
+        };
+        Ok(helper.cancelled_by(self.cancelled.clone()))
     }
 }
 
@@ -100,6 +110,7 @@ impl Credentials {
                 order: vec![FILES.to_owned()],
                 environment,
                 timeout: None,
+                cancelled: None,
                 private_only: false,
             }),
         }
@@ -142,7 +153,8 @@ impl Credentials {
 
 impl Credentials {
     /// Runs [`Credentials::lookup`] on a thread of its own, under any runtime.
-    /// [`CredentialProvider`](wharf_auth::CredentialProvider) answers from it.
+    /// [`CredentialProvider`](wharf_auth::CredentialProvider) answers from it. If its future is dropped, the helper that
+    /// runs is killed, with its process group.
     ///
     /// # Errors
     ///
@@ -153,9 +165,21 @@ impl Credentials {
         repository: Option<&Repository>,
     ) -> Result<Lookup, CredentialError> {
         let key = CredentialKey::of(registry, repository);
-        let credentials = self.clone();
+        let given_up = CancelOnDrop::default();
+        let mut credentials = self.clone();
+        Arc::make_mut(&mut credentials.sources).cancelled = Some(Arc::clone(&given_up.0));
         let found = offload(move || credentials.lookup(&key)).await?;
         found.map_err(|error| error.for_registry(registry))
+    }
+}
+
+/// Cancels what runs for a future that is dropped.
+#[derive(Default)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -54,7 +54,7 @@ impl From<ProgramError> for Failure {
                 kind: HelperErrorKind::Io,
                 source: Some(Arc::new(error)),
             },
-            // Nobody cancels a helper.
+            // Nobody waits for a helper that is cancelled.
             ProgramError::TimedOut | ProgramError::Cancelled => HelperErrorKind::TimedOut.into(),
             ProgramError::TooMuchOutput => HelperErrorKind::TooMuchOutput.into(),
         }

@@ -1,12 +1,21 @@
 //! Helpers among the sources of a host.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs::{self, File},
+    future::Future as _,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::Command,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use tempfile::TempDir;
 use wharf_auth::Credential;
 use wharf_config::{
     AuthFormat, CredentialSource, Credentials, CredentialsError, HelperErrorKind, LookupOutcome,
 };
+use wharf_reference::Registry;
 
 use super::support::{Helpers, auth, auths, key, user, write};
 
@@ -225,7 +234,7 @@ fn a_provider_says_what_did_not_answer() {
 
     let host = Host::new();
     let credentials = host.with(AuthFormat::Docker, "{\"credsStore\": \"missing\"}");
-    let registry = wharf_reference::Registry::parse("a.example").unwrap();
+    let registry = Registry::parse("a.example").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let answer = runtime.block_on(credentials.look_up(&registry, None)).unwrap();
     assert_eq!(answer.credential, None);
@@ -561,4 +570,31 @@ fn a_logout_from_everywhere() {
             .unwrap()
             .is_some()
     );
+}
+
+/// Nothing waits for the helper's time limit, which is a day here.
+#[cfg(unix)]
+#[test]
+fn a_helper_is_killed_when_nobody_waits_for_its_answer() {
+    let host = Host::new();
+    let fifo = host.path("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    // It and what it starts hold the fifo open for as long as they live.
+    let script = format!("exec 3>'{}'\necho runs >&3\nsleep 3600\nexit 1", fifo.display());
+    host.helpers.add("slow", &script);
+    let credentials = host
+        .with(AuthFormat::Docker, r#"{"credsStore": "slow"}"#)
+        .with_helper_timeout(Duration::from_secs(24 * 60 * 60));
+    let registry = Registry::parse("a.example").unwrap();
+    let mut found = Box::pin(credentials.find(&registry, None));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(found.as_mut().poll(&mut context).is_pending());
+    let mut output = BufReader::new(File::open(&fifo).unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "runs\n");
+    drop(found);
+    // The end is read when the last of them is dead.
+    assert_eq!(output.read_line(&mut line).unwrap(), 0);
 }
