@@ -23,6 +23,7 @@ use crate::{
 /// | move images | [`pull`](Self::pull), [`push`](Self::push), [`push_image`](Self::push_image), [`copy`](Self::copy), [`copy_to`](Self::copy_to), [`copy_into`](Self::copy_into) |
 /// | read an image | [`manifest`](Self::manifest), [`image_manifest`](Self::image_manifest), [`config`](Self::config), [`config_bytes`](Self::config_bytes), [`blob`](Self::blob), [`layer`](Self::layer), [`inspect`](Self::inspect) |
 /// | verify and sign an image | `verify`, [`sign`](Self::sign), [`sign_as`](Self::sign_as) |
+/// | move artifacts (feature `images`) | `push_artifact`, `pull_artifact`, `attach`, `referrers` |
 /// | read a repository, a store or an archive | [`tags`](Self::tags), [`list`](Self::list) |
 /// | log in and out | [`login`](Self::login), [`logout`](Self::logout) |
 /// | everything else | [`distribution`](Self::distribution) |

@@ -2,6 +2,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod arguments;
+#[cfg(feature = "images")]
+pub mod artifact;
+#[cfg(any(feature = "images", feature = "sync"))]
+mod bounded;
 mod builder;
 mod certificates;
 mod client;
@@ -57,6 +61,9 @@ pub use wharf_store as store;
 pub use wharf_trust as trust;
 
 pub use arguments::{IntoCredentialKey, IntoDigest, IntoImageLocation, IntoReference, IntoRegistry};
+#[cfg(feature = "images")]
+#[doc(no_inline)]
+pub use artifact::Artifact;
 pub use builder::{ClientBuilder, DangerousClientBuilder};
 pub use client::Client;
 pub use copied::Copied;

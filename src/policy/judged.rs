@@ -198,6 +198,22 @@ impl Admission {
         }
     }
 
+    /// Judges an artifact that is read without a copy. `top` is the index that lists it, or the artifact itself.
+    #[cfg(feature = "images")]
+    pub(crate) async fn judge(&self, top: &Manifest, chosen: &Manifest) -> Result<(), Error> {
+        let Some(gate) = &self.0 else {
+            return Ok(());
+        };
+        let index = top.digest().clone();
+        let role = if index == *chosen.digest() {
+            Role::Target
+        } else {
+            Role::Instance { index }
+        };
+        let judged = gate.admit(chosen, &role).await;
+        judged.map_err(|rejection| rejection.into_error(chosen.digest()))
+    }
+
     /// The verdicts about the images that the gate admitted.
     pub(crate) fn into_verdicts(self) -> Vec<Verdict> {
         let gate = self.0;

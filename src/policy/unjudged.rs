@@ -5,6 +5,8 @@ use std::path::Path;
 use std::{fmt::Display, sync::Arc};
 
 use wharf_config::{Policy, Rule};
+#[cfg(feature = "images")]
+use wharf_content::Manifest;
 use wharf_content::{Error, ErrorKind, Source, Target};
 use wharf_copy::Options;
 
@@ -97,5 +99,15 @@ impl Admission {
     #[cfg(feature = "images")]
     pub(crate) const fn apply_before_change(&self, options: wharf_image::Options) -> wharf_image::Options {
         options
+    }
+
+    #[cfg(feature = "images")]
+    #[expect(
+        clippy::unused_self,
+        clippy::unused_async,
+        reason = "the interface is that of builds with trust"
+    )]
+    pub(crate) async fn judge(&self, _: &Manifest, _: &Manifest) -> Result<(), Error> {
+        Ok(())
     }
 }

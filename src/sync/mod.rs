@@ -34,7 +34,6 @@
 //! own. Nothing is kept of a copy that was given up but complete blobs; the same call continues. A future that is dropped
 //! stops all copies.
 
-mod bounded;
 mod call;
 mod destination;
 mod document;
@@ -42,7 +41,6 @@ mod event;
 mod except;
 mod expand;
 mod naming;
-
 mod occupied;
 mod options;
 mod plan;
@@ -54,6 +52,8 @@ mod run;
 mod set;
 mod tag_pattern;
 mod versions;
+
+use crate::bounded;
 
 pub use self::{
     destination::{Destination, IntoDestination},

@@ -8,6 +8,8 @@
 )]
 
 mod archives;
+#[cfg(feature = "images")]
+mod artifacts;
 mod caches;
 mod client;
 mod converting;

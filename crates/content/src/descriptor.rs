@@ -38,6 +38,15 @@ impl Descriptor {
         Self::plain(media_type, Hasher::sha256(bytes), bytes.len() as u64)
     }
 
+    /// Describes bytes as [`Descriptor::of`] does, and embeds them.
+    pub(crate) fn embedding(media_type: MediaType, bytes: &[u8]) -> Self {
+        let data = base64::engine::general_purpose::STANDARD.encode(bytes);
+        Self {
+            data: Some(data),
+            ..Self::of(media_type, bytes)
+        }
+    }
+
     /// Makes a descriptor of content of this type, digest and size in bytes.
     ///
     /// # Errors

@@ -142,7 +142,7 @@ impl ImageBuilder {
         if is_artifact && self.layers.is_empty() {
             // An artifact without content has the empty object instead.
             let empty = Bytes::from_static(EMPTY);
-            let descriptor = Descriptor::of(MediaType::OCI_EMPTY, &empty);
+            let descriptor = Descriptor::embedding(MediaType::OCI_EMPTY, EMPTY);
             add_blob(&mut blobs, &descriptor, &empty);
             self.layers.push(descriptor);
         }
@@ -180,7 +180,7 @@ impl ImageBuilder {
             Some(Config::Other(media_type, bytes)) if is_artifact || *media_type != MediaType::OCI_EMPTY => {
                 Ok((Descriptor::of(media_type.clone(), bytes), bytes.clone()))
             }
-            None if is_artifact => Ok((Descriptor::of(MediaType::OCI_EMPTY, EMPTY), empty())),
+            None if is_artifact => Ok((Descriptor::embedding(MediaType::OCI_EMPTY, EMPTY), empty())),
             Some(Config::Other(..)) | None => Err(invalid("an image needs a config, or an artifact type")),
         }
     }
@@ -228,5 +228,6 @@ impl ImageBuilder {
     }
 }
 
-/// The content of a config or layer that holds no data (image-spec, *Guidance for an Empty Descriptor*).
+/// The content of a config or layer that holds no data. Its descriptor embeds it (image-spec, *Guidance for an Empty
+/// Descriptor*).
 const EMPTY: &[u8] = b"{}";

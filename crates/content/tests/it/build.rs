@@ -91,7 +91,13 @@ fn an_artifact_without_config_and_layers_has_the_empty_object_for_both() {
         .with_artifact_type(media_type("application/example"))
         .build()
         .unwrap();
-    let empty = Descriptor::of(MediaType::OCI_EMPTY, b"{}");
+    let empty: Descriptor = serde_json::from_value(serde_json::json!({
+        "mediaType": "application/vnd.oci.empty.v1+json",
+        "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+        "size": 2,
+        "data": "e30=",
+    }))
+    .unwrap();
     assert_eq!(artifact.root().config(), Some(&empty));
     assert_eq!(artifact.root().layers(), [empty]);
     assert_eq!(artifact.blobs().count(), 1);

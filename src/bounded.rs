@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 /// Does work for each item, each on a task of its own, and returns the results in the order of the items. The first result
 /// that is not `fine` ends the work: tasks under way are aborted, and their items have no result. Dropping the future
 /// aborts all tasks. A panic of a task goes on in the caller, so that no item lacks its result in silence.
-pub(super) async fn each<I, T, F>(
+pub(crate) async fn each<I, T, F>(
     items: Vec<I>,
     at_once: NonZeroUsize,
     work: impl Fn(I) -> F,

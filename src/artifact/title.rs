@@ -1,0 +1,188 @@
+//! The titles of contents, which are names of files.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Component, Path},
+};
+
+use wharf_content::{Error, ErrorKind};
+
+/// The most bytes of a title, as of a path on Linux (`PATH_MAX`).
+const MAX_TITLE: usize = 4096;
+/// The most bytes of a component, as of a name of a file on Linux (`NAME_MAX`).
+const MAX_COMPONENT: usize = 255;
+
+/// A title that names a file below a directory: its components, without `.`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Title(Vec<String>);
+
+impl Title {
+    /// Parses a title.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for one that is absolute, empty or too long, or has `..`, NUL, or a component that is not
+    /// one name on this system.
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() > MAX_TITLE {
+            return Err(invalid(text, "it is longer than 4096 bytes"));
+        }
+        if text.contains('\0') {
+            return Err(invalid(text, "it has a NUL byte"));
+        }
+        if text.starts_with('/') || Path::new(text).is_absolute() {
+            return Err(invalid(
+                text,
+                "it is absolute, and a title is relative to the directory",
+            ));
+        }
+        let mut components = Vec::new();
+        for component in text.split('/').filter(|part| !matches!(*part, "" | ".")) {
+            if component == ".." {
+                return Err(invalid(text, "`..` can lead out of the directory"));
+            }
+            if component.len() > MAX_COMPONENT {
+                return Err(invalid(text, "one of its names is longer than 255 bytes"));
+            }
+            if !is_name(component) {
+                return Err(invalid(text, "it is no path of plain names on this system"));
+            }
+            components.push(component.to_owned());
+        }
+        if components.is_empty() {
+            return Err(invalid(text, "it names no file"));
+        }
+        Ok(Self(components))
+    }
+
+    /// The title of content that has none.
+    pub(super) fn of_untitled(hex: &str) -> Self {
+        Self(vec![hex.to_owned()])
+    }
+
+    /// The names of the directories, and the name of the file.
+    pub(super) fn split(&self) -> Option<(&[String], &str)> {
+        let (name, directories) = self.0.split_last().map(|(name, rest)| (name.as_str(), rest))?;
+        Some((directories, name))
+    }
+}
+
+impl fmt::Display for Title {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("/"))
+    }
+}
+
+/// The titles of one artifact: no two are of one file, and none is of a directory of another.
+#[derive(Default)]
+pub(super) struct Titles(BTreeSet<Title>);
+
+impl Titles {
+    /// Adds a title.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] for one that is there, or that needs a directory where another has a file.
+    pub(super) fn add(&mut self, title: &Title) -> Result<(), Error> {
+        // In order, what is below a title follows it at once.
+        let next = self.0.range(title..).next();
+        let conflict = |other: &Title| {
+            let message = format!(
+                "two contents of the artifact cannot have the titles {:?} and {:?} in one directory",
+                other.to_string(),
+                title.to_string()
+            );
+            Err(Error::new(ErrorKind::Conflict, message))
+        };
+        if let Some(other) = next.filter(|other| other.0.starts_with(&title.0)) {
+            return conflict(other);
+        }
+        for length in 1..title.0.len() {
+            let above = Title(title.0.iter().take(length).cloned().collect());
+            if let Some(other) = self.0.get(&above) {
+                return conflict(other);
+            }
+        }
+        self.0.insert(title.clone());
+        Ok(())
+    }
+}
+
+fn is_name(component: &str) -> bool {
+    let mut parts = Path::new(component).components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(only)), None) if only == component)
+}
+
+fn invalid(title: &str, why: &str) -> Error {
+    /// The most letters of a title in a message.
+    const SHOWN: usize = 200;
+    let shown: String = title.chars().take(SHOWN).collect();
+    Error::new(
+        ErrorKind::Invalid,
+        format!("the title {shown:?} names no file of the artifact: {why}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_relative_paths_of_plain_names() {
+        let long = "a/".repeat(3000);
+        let long_name = "n".repeat(256);
+        for (title, why) in [
+            ("", "names no file"),
+            (".", "names no file"),
+            ("./", "names no file"),
+            ("/etc/passwd", "absolute"),
+            ("//x", "absolute"),
+            ("..", ".."),
+            ("../x", ".."),
+            ("a/../../x", ".."),
+            ("a/..", ".."),
+            ("a\0b", "NUL"),
+            (long.as_str(), "4096"),
+            (long_name.as_str(), "255"),
+        ] {
+            let error = Title::parse(title).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{title:?}");
+            assert!(error.to_string().contains(why), "{title:?}: {error}");
+        }
+        for (title, path) in [
+            ("a", "a"),
+            ("./a", "a"),
+            ("a//b", "a/b"),
+            ("a/./b/", "a/b"),
+            ("..a/b..", "..a/b.."),
+            ("a b\n", "a b\n"),
+        ] {
+            assert_eq!(Title::parse(title).unwrap().to_string(), path, "{title:?}");
+        }
+    }
+
+    #[test]
+    fn no_two_titles_need_one_name() {
+        let table: [(&[&str], bool); 8] = [
+            (&["a", "b"], true),
+            (&["a", "a"], false),
+            (&["a", "./a"], false),
+            (&["a", "a/b"], false),
+            (&["a/b", "a"], false),
+            (&["a/b/c", "a/b-", "a/b"], false),
+            (&["a/b", "a/c", "ab"], true),
+            (&["a!", "a/b", "a-"], true),
+        ];
+        for (titles, fine) in table {
+            let mut all = Titles::default();
+            let added: Result<(), Error> = titles
+                .iter()
+                .try_for_each(|title| all.add(&Title::parse(title).unwrap()));
+            assert_eq!(added.is_ok(), fine, "{titles:?}");
+            if let Err(error) = added {
+                assert_eq!(error.kind(), ErrorKind::Conflict, "{titles:?}");
+            }
+        }
+    }
+}
