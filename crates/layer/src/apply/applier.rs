@@ -110,9 +110,9 @@ impl<'a> Applier<'a> {
         let owner = self.owner(member)?;
         let stat = fs::fstat(self.resolver.root());
         let stat = stat.map_err(|errno| self.failed(member, "cannot read the root", errno))?;
-        self.directories
-            .set(Identity::of(&stat), b"", Attributes::of(member, owner), true);
-        Ok(())
+        let attributes = Attributes::of(member, owner);
+        let set = self.directories.set(Identity::of(&stat), b"", attributes, true);
+        set.map_err(|errno| self.failed(member, "cannot take its attributes", errno))
     }
 
     /// Hides `leaf`, or all, of what lower layers have in a directory.

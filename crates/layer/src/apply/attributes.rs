@@ -39,6 +39,14 @@ impl Attributes {
         }
     }
 
+    /// The bytes of the names and values of extended attributes.
+    pub(super) fn xattr_bytes(&self) -> usize {
+        self.xattrs
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum()
+    }
+
     /// Those of a directory that no layer states.
     pub(super) const fn of_missing(owner: Owner) -> Self {
         Self {

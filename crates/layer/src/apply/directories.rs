@@ -18,10 +18,16 @@ use super::{
 };
 use crate::{Error, tar::Time};
 
+/// The most bytes of names and extended attributes of the directories of one layer, which are kept until its end. A
+/// million directories of an ordinary image have a third of it.
+const MAX_PENDING: usize = 256 << 20;
+
 /// The directories that the layer states, makes, or writes into.
 #[derive(Debug, Default)]
 pub(super) struct Directories {
     pending: HashMap<Identity, Pending>,
+    /// The bytes of names and extended attributes that were kept.
+    kept: usize,
 }
 
 #[derive(Debug)]
@@ -39,24 +45,43 @@ enum Change {
 }
 
 impl Directories {
-    /// A directory gets attributes.
-    pub(super) fn set(&mut self, directory: Identity, name: &[u8], attributes: Attributes, existed: bool) {
+    /// A directory gets attributes. Fails with [`Errno::TOOBIG`] where more would be kept than is allowed.
+    pub(super) fn set(
+        &mut self,
+        directory: Identity,
+        name: &[u8],
+        attributes: Attributes,
+        existed: bool,
+    ) -> Result<()> {
+        self.keep(name.len() + attributes.xattr_bytes())?;
         let change = Change::Set(attributes, existed);
         let name = name.to_vec();
         self.pending.insert(directory, Pending { name, change });
+        Ok(())
+    }
+
+    fn keep(&mut self, bytes: usize) -> Result<()> {
+        self.kept += bytes;
+        if self.kept > MAX_PENDING {
+            return Err(Errno::TOOBIG);
+        }
+        Ok(())
     }
 
     /// The layer writes into a directory, which must be writable until [`Directories::finish`].
     pub(super) fn touch(&mut self, directory: &OwnedFd, stat: &Stat, name: &[u8]) -> Result<()> {
         let identity = Identity::of(stat);
         let before = handle::make_writable(directory, stat)?;
-        self.pending.entry(identity).or_insert_with(|| Pending {
-            name: name.to_vec(),
-            change: Change::Restore {
-                modified: Time::new(stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
-                mode: before,
-            },
-        });
+        if self.pending.contains_key(&identity) {
+            return Ok(());
+        }
+        self.keep(name.len())?;
+        let change = Change::Restore {
+            modified: Time::new(stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+            mode: before,
+        };
+        let name = name.to_vec();
+        self.pending.insert(identity, Pending { name, change });
         Ok(())
     }
 
@@ -111,5 +136,18 @@ fn finish(
             attributes::set_modified(&handle, *modified, &mut dropped)?;
             Ok(Vec::new())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_directories_is_bounded() {
+        let mut directories = Directories::default();
+        assert_eq!(directories.keep(MAX_PENDING - 1), Ok(()));
+        assert_eq!(directories.keep(1), Ok(()));
+        assert_eq!(directories.keep(1), Err(Errno::TOOBIG));
     }
 }

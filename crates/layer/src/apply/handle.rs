@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use rustix::{
-    fs::{self, AtFlags, FileType, Mode, OFlags, Stat, Timestamps, XattrFlags},
+    fs::{self, AtFlags, FileType, Mode, OFlags, Stat, StatxFlags, Timestamps, XattrFlags},
     io::{Errno, Result},
     process::{Gid, Uid},
 };
@@ -39,6 +39,28 @@ pub(crate) fn entry(directory: impl AsFd, leaf: &[u8]) -> Result<Option<Stat>> {
     match fs::statat(directory, leaf, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Fails with [`Errno::XDEV`] if one of two directories is mounted in the tree of the other. A bind mount within one file
+/// system is known since Linux 5.8.
+pub(super) fn same_mount(one: impl AsFd, other: impl AsFd) -> Result<()> {
+    let is_same = match (mount(&one)?, mount(&other)?) {
+        (Some(one), Some(other)) => one == other,
+        _ => fs::fstat(one)?.st_dev == fs::fstat(other)?.st_dev,
+    };
+    if is_same { Ok(()) } else { Err(Errno::XDEV) }
+}
+
+/// The number of the mount that a file is in, `None` if the kernel does not tell.
+fn mount(file: impl AsFd) -> Result<Option<u64>> {
+    match fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+        Ok(stat) => {
+            let is_told = stat.stx_mask & StatxFlags::MNT_ID.bits() != 0;
+            Ok(is_told.then_some(stat.stx_mnt_id))
+        }
+        Err(Errno::NOSYS | Errno::PERM) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -71,9 +71,10 @@ use crate::{
 ///
 /// Each names the member. Those of [`Reader::next_event`]; [`ErrorKind::Corrupt`] also for a name that leads through
 /// a file, or more than 40 symbolic links, and for a hard link to a file that is not there, a directory or itself;
+/// [`ErrorKind::TooLarge`] for directories with more than 256 MiB of names and extended attributes;
 /// [`ErrorKind::Invalid`] also for an owner that the system does not have or the ranges do not map, and for a
-/// whiteout of `.` or `..`; [`ErrorKind::Conflict`] if two names of the layer are one in the file system, and if another
-/// process moved a directory; [`ErrorKind::NoSpace`] and [`ErrorKind::Storage`] from the file system; an error of
+/// whiteout of `.` or `..`; [`ErrorKind::Conflict`] if two names of the layer are one in the file system, if another
+/// process moved a directory, and for a member in a mount point of the tree, or one that would remove it; [`ErrorKind::NoSpace`] and [`ErrorKind::Storage`] from the file system; an error of
 /// `layer` as it is, if it wraps one of this crate, and as [`ErrorKind::Storage`] otherwise.
 ///
 /// [`ErrorKind::Conflict`]: crate::ErrorKind::Conflict

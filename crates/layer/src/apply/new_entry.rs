@@ -81,14 +81,14 @@ impl Applier<'_> {
         };
         if let Some(identity) = merges {
             self.check_spelling(new)?;
-            self.directories.set(identity, name, attributes, true);
-            return Ok(());
+            let set = self.directories.set(identity, name, attributes, true);
+            return set.map_err(|errno| self.failed(new.member, "cannot take its attributes", errno));
         }
         self.place(new, |at, leaf| fs::mkdirat(at, leaf, Mode::RWXU))?;
         let made = handle::path_of(at, new.leaf).and_then(fs::fstat);
         let made = made.map_err(|errno| self.failed(new.member, "cannot open it", errno))?;
-        self.directories.set(Identity::of(&made), name, attributes, false);
-        Ok(())
+        let set = self.directories.set(Identity::of(&made), name, attributes, false);
+        set.map_err(|errno| self.failed(new.member, "cannot take its attributes", errno))
     }
 
     fn symlink(&mut self, new: &NewEntry<'_>, target: &[u8]) -> Result<(), Error> {

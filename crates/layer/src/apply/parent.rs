@@ -32,8 +32,7 @@ impl OnMissing for Missing<'_> {
     fn made(&mut self, directory: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
         let identity = Identity::of(&fs::fstat(directory)?);
         self.directories
-            .set(identity, name, self.attributes.clone(), false);
-        Ok(())
+            .set(identity, name, self.attributes.clone(), false)
     }
 }
 

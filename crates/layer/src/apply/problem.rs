@@ -17,6 +17,10 @@ pub(super) fn of_member(root: &Path, member: &[u8], what: &str, errno: Errno) ->
     let cause = match errno {
         Errno::LOOP => "its name leads through more than 40 symbolic links".to_owned(),
         Errno::NOTDIR => "a part of its name is in the root, and is not a directory".to_owned(),
+        Errno::XDEV => "it is in another file system, which is mounted in the root; unmount it".to_owned(),
+        Errno::TOOBIG => {
+            "the directories of the layer have too many names and extended attributes".to_owned()
+        }
         Errno::STALE => "another process has moved a directory meanwhile".to_owned(),
         _ => io::Error::from(errno).to_string(),
     };
@@ -46,8 +50,8 @@ pub(super) fn kind(errno: Errno) -> ErrorKind {
     match errno {
         Errno::NOENT => ErrorKind::NotFound,
         Errno::NOSPC | Errno::DQUOT => ErrorKind::NoSpace,
-        Errno::STALE => ErrorKind::Conflict,
-        Errno::NAMETOOLONG => ErrorKind::TooLarge,
+        Errno::STALE | Errno::XDEV => ErrorKind::Conflict,
+        Errno::NAMETOOLONG | Errno::TOOBIG => ErrorKind::TooLarge,
         _ => ErrorKind::Storage,
     }
 }

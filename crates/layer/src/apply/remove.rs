@@ -87,16 +87,20 @@ struct Above {
 }
 
 impl Level {
+    /// Fails with [`Errno::XDEV`] for a mount point: what is mounted is not of the root.
     fn open(directory: impl AsFd, leaf: &[u8]) -> Result<Self> {
-        let directory = match handle::listed(&directory, leaf) {
+        let above = directory;
+        let directory = match handle::listed(&above, leaf) {
             // A directory of the process's own that it may not read, as not root.
             Err(Errno::ACCESS) => {
-                let named = handle::Handle::Path(handle::path_of(&directory, leaf)?);
-                named.set_mode(0o700)?;
-                handle::listed(&directory, leaf)?
+                let named = handle::path_of(&above, leaf)?;
+                handle::same_mount(&above, &named)?;
+                handle::Handle::Path(named).set_mode(0o700)?;
+                handle::listed(&above, leaf)?
             }
             listed => listed?,
         };
+        handle::same_mount(&above, &directory)?;
         let pending = handle::names(&directory)?.collect::<Result<_>>()?;
         let stat = fs::fstat(&directory)?;
         handle::make_writable(&directory, &stat)?;

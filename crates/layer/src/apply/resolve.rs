@@ -51,7 +51,8 @@ impl Resolver {
 
     /// The directory of this name, empty for the root. Its last component may be a symbolic link, too.
     ///
-    /// Fails with [`Errno::NOENT`], [`Errno::NOTDIR`], and [`Errno::LOOP`] after more than 40 symbolic links.
+    /// Fails with [`Errno::NOENT`], [`Errno::NOTDIR`], [`Errno::LOOP`] after more than 40 symbolic links, and
+    /// [`Errno::XDEV`] for a mount point and what is below it.
     pub(crate) fn directory(&mut self, name: &[u8]) -> Result<OwnedFd> {
         match self.by_kernel(name) {
             Some(found) => found,
@@ -77,7 +78,7 @@ impl Resolver {
         }
         let name = if name.is_empty() { b"." } else { name };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
         for _ in 0..ATTEMPTS {
             match fs::openat2(&self.root, name, flags, Mode::empty(), resolve) {
                 Err(Errno::AGAIN) => {}
@@ -114,6 +115,7 @@ impl Resolver {
             };
             match handle::file_type(&fs::fstat(&found)?) {
                 FileType::Directory => {
+                    handle::same_mount(&self.root, &found)?;
                     path.push(component);
                     current = found;
                 }

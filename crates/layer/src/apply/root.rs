@@ -17,8 +17,8 @@ use crate::{Error, ErrorKind};
 
 /// A directory that layers are unpacked into: the root of an image.
 ///
-/// The directory is held open. Nothing outside it is read, made, changed or removed, whatever the layers say and
-/// whatever other processes do to the tree meanwhile; but a tree that others may write to can be changed by them, so
+/// The directory is held open. Nothing outside it is read, made, changed or removed, whatever the layers say, whatever is
+/// mounted in the tree, and whatever other processes do to the tree meanwhile; but a tree that others may write to can be changed by them, so
 /// keep it below a directory of the permissions 0700.
 pub struct Root {
     path: PathBuf,

@@ -7,6 +7,7 @@ mod hostile;
 mod kinds;
 mod merged;
 mod model;
+mod mounts;
 mod peers;
 mod staged;
 mod whiteouts;
