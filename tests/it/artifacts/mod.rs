@@ -2,6 +2,7 @@
 
 mod attached;
 mod documents;
+mod example;
 mod files;
 mod titles;
 
