@@ -66,7 +66,7 @@ mod walk;
 pub use blob::{Blob, ByteStream, LARGE_BLOB, OpenBlob, Piece, PieceStream, Pieces};
 pub use build::{BuiltImage, ImageBuilder, IndexBuilder};
 pub use choose::choose_image;
-pub use config::{History, ImageConfig, ImageConfigBuilder, MAX_CONFIG_SIZE};
+pub use config::{History, ImageConfig, ImageConfigBuilder, MAX_CONFIG_SIZE, parse_time};
 pub use descriptor::Descriptor;
 pub use diagnostic::{Diagnostic, RegistryError, WithCauses};
 pub use error::{Error, ErrorKind};

@@ -77,6 +77,7 @@ mod runtime;
 mod shared;
 mod signatures;
 mod single_flight;
+mod summary;
 mod sync;
 
 pub use check::{Checked, LayoutProblem};
@@ -86,3 +87,4 @@ pub use image::Image;
 pub use layout::Layout;
 pub use memory::Memory;
 pub use options::{DangerousOptions, Durability, Options, Verify};
+pub use summary::{Filter, HistoryEntry, ImageSummary, ImageTree, TreeLayer, find_summary};

@@ -210,6 +210,12 @@ impl History {
         self.created.as_deref()
     }
 
+    /// The moment at which the layer was made; `None` also if it is stated in another form than RFC 3339.
+    #[must_use]
+    pub fn created_at(&self) -> Option<std::time::SystemTime> {
+        super::time::parse(self.created()?)
+    }
+
     /// The command that made the layer.
     #[must_use]
     pub fn created_by(&self) -> Option<&str> {

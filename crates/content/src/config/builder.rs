@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use wharf_reference::Digest;
 
-use super::{History, ImageConfig, body::Body};
+use super::{History, ImageConfig, body::Body, time};
 use crate::{Error, ErrorKind, Platform};
 
 /// A builder of an [`ImageConfig`].
@@ -166,7 +166,7 @@ impl ImageConfigBuilder {
             .filter_map(History::created)
             .chain(body.created.as_deref());
         for time in times {
-            if !is_time(time) {
+            if time::parse(time).is_none() {
                 return Err(format!(
                     "invalid time {time:?}: expected RFC 3339, as in 2026-01-01T00:00:00Z"
                 ));
@@ -189,37 +189,4 @@ fn is_port(text: &str) -> bool {
     let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     digits && number.parse::<u16>().is_ok() && matches!(protocol, "tcp" | "udp" | "sctp")
-}
-
-/// True if a text has the form of a time in RFC 3339; the number of days in the month is not checked.
-fn is_time(text: &str) -> bool {
-    let Some((date, rest)) = text.split_once(['T', 't']) else {
-        return false;
-    };
-    let Some(zone) = rest.find(['Z', 'z', '+', '-']) else {
-        return false;
-    };
-    let (time, zone) = rest.split_at(zone);
-    let (time, fraction) = match time.split_once('.') {
-        Some((time, fraction)) => (time, Some(fraction)),
-        None => (time, None),
-    };
-    let zone = zone.trim_start_matches(['+', '-']);
-    fits(date, "0000-00-00")
-        && fits(time, "00:00:00")
-        && fraction
-            .is_none_or(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
-        && (matches!(zone, "Z" | "z") || fits(zone, "00:00"))
-}
-
-/// True if a text equals the pattern except for its digits.
-fn fits(text: &str, pattern: &str) -> bool {
-    let same = |(one, other): (u8, u8)| {
-        if other == b'0' {
-            one.is_ascii_digit()
-        } else {
-            one == other
-        }
-    };
-    text.len() == pattern.len() && text.bytes().zip(pattern.bytes()).all(same)
 }

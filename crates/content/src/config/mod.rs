@@ -1,13 +1,14 @@
 mod body;
 mod builder;
+mod time;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use wharf_reference::Digest;
 
 use self::body::{Body, Runtime};
-pub use self::{body::History, builder::ImageConfigBuilder};
+pub use self::{body::History, builder::ImageConfigBuilder, time::parse as parse_time};
 use crate::{Error, ErrorKind, Platform};
 
 /// The largest config that is read, in bytes; upstream has the same limit (threat X1 in docs/threats.md).
@@ -113,6 +114,12 @@ impl ImageConfig {
     #[must_use]
     pub fn created(&self) -> Option<&str> {
         self.body.created.as_deref()
+    }
+
+    /// The moment at which the image was made; `None` also if the config states it in another form than RFC 3339.
+    #[must_use]
+    pub fn created_at(&self) -> Option<SystemTime> {
+        time::parse(self.created()?)
     }
 
     /// Name or address of the person or entity that made the image.

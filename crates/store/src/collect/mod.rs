@@ -69,12 +69,41 @@ impl Layout {
     ///
     /// As [`Layout::collect`].
     pub async fn prune(&self, which: Prune, options: &Collect) -> Result<Collected, Error> {
+        self.prune_where(which, None, options).await
+    }
+
+    /// As [`Layout::prune`], but of all images only these, by the digests of their manifests: those that a [`Filter`]
+    /// has left of a list. An image that has got a name meanwhile is not without a name, and stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::collect`].
+    pub async fn prune_only(
+        &self,
+        which: Prune,
+        images: &[Digest],
+        options: &Collect,
+    ) -> Result<Collected, Error> {
+        let only = images.iter().cloned().collect();
+        self.prune_where(which, Some(only), options).await
+    }
+
+    async fn prune_where(
+        &self,
+        which: Prune,
+        only: Option<HashSet<Digest>>,
+        options: &Collect,
+    ) -> Result<Collected, Error> {
         let options = options.clone();
         self.blocking(move |layout| {
             let disk = &layout.shared.disk;
+            let is_spared = |entry: &index::Entry<'_>| {
+                only.as_ref()
+                    .is_some_and(|only| !only.contains(entry.descriptor().digest()))
+            };
             let stays = |entry: &index::Entry<'_>| match which {
-                Prune::Dangling => entry.has_name(),
-                Prune::All => false,
+                Prune::Dangling => entry.has_name() || is_spared(entry),
+                Prune::All => is_spared(entry),
             };
             if options.dry_run {
                 return collect(disk, &options, stays);

@@ -17,4 +17,5 @@ mod pieces;
 mod resume;
 mod sharing;
 mod signatures;
+mod summaries;
 mod support;
