@@ -20,7 +20,7 @@ pub(crate) fn full_name(text: &str) -> Result<Name, String> {
     if reference.has_digest() {
         return Err("a name has a tag, and no digest".to_owned());
     }
-    Name::parse(&reference.or_latest().to_string()).map_err(|error| error.to_string())
+    Name::parse(reference.or_latest().as_ref()).map_err(|error| error.to_string())
 }
 
 /// Repository and tag of a name.

@@ -25,6 +25,7 @@ mod interop;
 mod layouts;
 mod logins;
 mod managing;
+mod managing_images;
 mod mistakes;
 mod plaintext;
 mod policy;
