@@ -14,7 +14,7 @@ const UNKNOWN_CONFIG: &str = "application/vnd.unknown.config.v1+json";
 
 #[derive(Args)]
 pub(crate) struct Contents {
-    /// Files, whose paths become their titles; a TYPE is a media type, by default application/vnd.oci.image.layer.v1.tar
+    /// Files and directories, whose paths become their titles; a TYPE is a media type, by default application/vnd.oci.image.layer.v1.tar
     #[arg(value_name = "FILE[:TYPE]", value_parser = typed_file)]
     files: Vec<TypedFile>,
     /// Give the files no titles, as those of Helm charts and WASM components have none
@@ -42,7 +42,10 @@ impl Contents {
     pub(crate) fn add_to(self, mut artifact: Artifact) -> Artifact {
         for TypedFile { path, media_type } in self.files {
             let title = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
-            let content = ArtifactContent::file(path, media_type.unwrap_or(MediaType::OCI_LAYER));
+            let content = match media_type {
+                None if path.is_dir() => ArtifactContent::directory(path),
+                media_type => ArtifactContent::file(path, media_type.unwrap_or(MediaType::OCI_LAYER)),
+            };
             artifact = artifact.with_content(if self.no_titles {
                 content.without_title()
             } else {

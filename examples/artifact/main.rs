@@ -69,6 +69,9 @@ struct Pull {
     /// Replace files that exist
     #[arg(long)]
     replace: bool,
+    /// Unpack directories, which are archives otherwise
+    #[arg(long)]
+    unpack: bool,
     /// Write the config to this file, too; it must not exist without --replace
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -150,7 +153,9 @@ impl Pull {
             .connection
             .client(Some(self.reference.normalise().registry()))?;
         let name = format!("docker://{}", self.reference.normalise());
-        let options = ArtifactPullOptions::default().with_replace(self.replace);
+        let options = ArtifactPullOptions::default()
+            .with_replace(self.replace)
+            .with_unpack(self.unpack);
         let PulledArtifact { manifest, files, .. } =
             client.pull_artifact_with(&name, &self.output, options).await?;
         if let Some(path) = &self.config {

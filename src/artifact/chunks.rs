@@ -1,4 +1,4 @@
-//! The bytes of a file, read piece by piece on threads for blocking work.
+//! Bytes that are read piece by piece on threads for blocking work.
 
 use std::{
     fs::File,
@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::task::JoinHandle;
+use tokio::{sync::mpsc, task::JoinHandle};
 use wharf_content::{Error, ErrorKind};
 use wharf_fs::fill_at;
 
@@ -63,5 +63,16 @@ impl Stream for Chunks {
         };
         this.offset = this.offset.saturating_add(piece.len() as u64);
         Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
+    }
+}
+
+/// A stream of bytes that a thread for blocking work sends.
+pub(super) struct Received(pub(super) mpsc::Receiver<Result<Bytes, Error>>);
+
+impl Stream for Received {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context)
     }
 }

@@ -33,6 +33,7 @@ pub struct ArtifactContent {
 
 pub(super) enum ContentBytes {
     File(PathBuf),
+    Directory(PathBuf),
     Memory(Bytes),
     Stream(ByteStream),
 }
@@ -44,6 +45,18 @@ impl ArtifactContent {
     pub fn file(path: impl AsRef<Path>, media_type: MediaType) -> Self {
         let path = path.as_ref().to_owned();
         let mut content = Self::new(ContentBytes::File(path.clone()), media_type);
+        content.named_by = Some(path);
+        content
+    }
+
+    /// A directory, packed as ORAS packs it: a tar with gzip, whose annotations say so. Its title is its name, without
+    /// those above it. Owners and times are left out, so that the same tree gives the same digest.
+    ///
+    /// It is packed twice: once for its digest, and once as it is sent. Symbolic links that lead out of it, pipes and
+    /// devices are errors of the push.
+    pub fn directory(path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref().to_owned();
+        let mut content = Self::new(ContentBytes::Directory(path.clone()), MediaType::OCI_LAYER_GZIP);
         content.named_by = Some(path);
         content
     }
@@ -115,6 +128,7 @@ impl fmt::Debug for ArtifactContent {
         content.field("media_type", &self.media_type);
         match &self.bytes {
             ContentBytes::File(path) => content.field("file", path),
+            ContentBytes::Directory(path) => content.field("directory", path),
             ContentBytes::Memory(bytes) => content.field("size", &bytes.len()),
             ContentBytes::Stream(_) => content.field("stream", &true),
         };

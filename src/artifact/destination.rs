@@ -9,10 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use wharf_content::{Blob, Error, ErrorKind};
+use wharf_content::{Blob, Descriptor, Error, ErrorKind};
 use wharf_fs::{Directory, FileKind, WrongKind, write_all_at};
 
-use super::title::Title;
+use super::{
+    directory::{is_directory, unpack},
+    title::Title,
+};
 use crate::concurrency::blocking;
 
 /// The prefix of the names of files that are not whole.
@@ -25,17 +28,19 @@ pub(super) struct Destination {
     path: PathBuf,
     directory: Directory,
     replace: bool,
+    unpack: bool,
 }
 
 impl Destination {
     /// Opens the directory, or creates it with those above it. Blocks.
-    pub(super) fn open(path: PathBuf, replace: bool) -> Result<Self, Error> {
+    pub(super) fn open(path: PathBuf, replace: bool, unpack: bool) -> Result<Self, Error> {
         let opened = Directory::create_all(&path, 0o777).and_then(|()| Directory::open(&path));
         match opened {
             Ok(directory) => Ok(Self {
                 path,
                 directory,
                 replace,
+                unpack,
             }),
             Err(error) => Err(failed(&path, "open the directory", error)),
         }
@@ -109,6 +114,8 @@ impl Destination {
         mut blob: Blob,
     ) -> Result<PathBuf, Error> {
         let path = self.path_of(&title);
+        let content = blob.descriptor().clone();
+        let packed = self.unpack && is_directory(&content);
         let mut incomplete = blocking(move || self.create(&title, replace)).await??;
         let (mut gathered, mut size, mut offset) = (Vec::new(), 0, 0);
         while let Some(chunk) = blob.next().await {
@@ -122,7 +129,15 @@ impl Destination {
                 size = 0;
             }
         }
-        blocking(move || incomplete.write(&gathered, offset)?.finish()).await??;
+        let finish = move || {
+            let written = incomplete.write(&gathered, offset)?;
+            if packed {
+                written.unpack(&content)
+            } else {
+                written.finish()
+            }
+        };
+        blocking(finish).await??;
         Ok(path)
     }
 
@@ -164,6 +179,29 @@ impl Incomplete {
         Ok(self)
     }
 
+    /// Unpacks the file to a directory of its name.
+    fn unpack(self, content: &Descriptor) -> Result<(), Error> {
+        let failed = |error| self.destination.failed(&self.title, "unpack", error);
+        let Some((directories, name)) = self.title.split() else {
+            return Ok(());
+        };
+        let scratch = Scratch::create(&self.destination).map_err(failed)?;
+        unpack(&self.file, content, &scratch.path, directories, name)?;
+        let mut from = self
+            .destination
+            .directory
+            .directory(&scratch.name)
+            .map_err(failed)?;
+        for directory in directories {
+            from = from.directory(directory).map_err(failed)?;
+        }
+        match from.rename_new(name, self.directory(), name) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.destination.conflict(&self.title, "it exists")),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     /// Gives the file its name.
     fn finish(mut self) -> Result<(), Error> {
         let Some(temporary) = &self.temporary else {
@@ -191,6 +229,28 @@ impl Drop for Incomplete {
         if let Some(temporary) = &self.temporary {
             let _ = self.directory().remove(temporary);
         }
+    }
+}
+
+/// A directory below the destination, which is removed with all that is in it when it is dropped.
+struct Scratch {
+    name: String,
+    path: PathBuf,
+}
+
+impl Scratch {
+    fn create(destination: &Destination) -> io::Result<Self> {
+        let random = RandomState::new().hash_one(std::process::id());
+        let name = format!("{PREFIX}{random:016x}.d");
+        destination.directory.make_directory(&name, 0o700)?;
+        let path = destination.path.join(&name);
+        Ok(Self { name, path })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 

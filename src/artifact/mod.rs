@@ -11,6 +11,7 @@ mod builder;
 mod chunks;
 mod content;
 mod destination;
+mod directory;
 mod hashed_file;
 mod prepared;
 mod pull;

@@ -27,6 +27,7 @@ const AT_ONCE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 #[derive(Debug, Clone, Default)]
 pub struct ArtifactPullOptions {
     replace: bool,
+    unpack: bool,
 }
 
 impl ArtifactPullOptions {
@@ -35,6 +36,15 @@ impl ArtifactPullOptions {
     #[must_use]
     pub const fn with_replace(mut self, replace: bool) -> Self {
         self.replace = replace;
+        self
+    }
+
+    /// Sets whether directories, which ORAS packs as tar with gzip, are unpacked, on Linux: to a directory of their title,
+    /// which is not there before, with the owner of the process. Members beside it and symbolic links out of it are
+    /// errors, devices are left out. Default: `false`, and the archive is a file.
+    #[must_use]
+    pub const fn with_unpack(mut self, unpack: bool) -> Self {
+        self.unpack = unpack;
         self
     }
 }
@@ -155,7 +165,7 @@ fn prepare(
     options: &ArtifactPullOptions,
     planned: Vec<(Title, Descriptor)>,
 ) -> Result<(Arc<Destination>, Vec<Planned>), Error> {
-    let destination = Destination::open(directory, options.replace)?;
+    let destination = Destination::open(directory, options.replace, options.unpack)?;
     let checked = planned.into_iter().map(|(title, descriptor)| {
         let replace = destination.check(&title)?;
         Ok((title, replace, descriptor))

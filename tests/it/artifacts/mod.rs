@@ -1,6 +1,8 @@
 //! Artifacts that are pushed and pulled through the embedded registry.
 
 mod attached;
+#[cfg(target_os = "linux")]
+mod directories;
 mod documents;
 mod example;
 mod files;
