@@ -69,18 +69,12 @@ impl Layer {
 /// use wharf_content::{ImageBuilder, Platform};
 /// use wharf_image::{UnpackOptions, unpack};
 /// use wharf_layer::{ApplyOptions, Ownership};
-/// # use wharf_layer::tar::{Member, Writer};
-/// # let mut writer = Writer::new();
-/// # let mut tar = writer.member(&Member::file("hello", 5)?)?;
-/// # tar.extend_from_slice(b"world");
-/// # writer.content(5)?;
-/// # tar.extend_from_slice(writer.end_member()?);
-/// # tar.extend_from_slice(writer.finish()?);
+/// use wharf_layer::tar::of_files;
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let root = directory.path().join("root");
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// let image = ImageBuilder::for_platform(Platform::host()).with_tar(tar).build()?;
+/// let image = ImageBuilder::for_platform(Platform::host()).with_tar(of_files([("hello", "world")])?).build()?;
 /// let target = image.digest().into();
 /// let options = UnpackOptions::default().with_apply(ApplyOptions::default().with_ownership(Ownership::Current));
 /// let unpacked = unpack(Arc::new(image), &target, &root, &options).await?;

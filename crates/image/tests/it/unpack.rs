@@ -19,26 +19,12 @@ use wharf_content::{
     Target,
 };
 use wharf_image::{Codec, Level, Options, UnpackOptions, UnpackedImage, unpack};
-use wharf_layer::{
-    ApplyOptions, Encoder, Ownership, Profile,
-    tar::{Member, Writer},
-};
+use wharf_layer::{ApplyOptions, Encoder, Ownership, Profile, tar::of_files};
 
 use crate::support::{OCI_CONFIG, OCI_MANIFEST, Store};
 
-/// A tar of files.
 fn tar(files: &[(&str, &str)]) -> Vec<u8> {
-    let mut writer = Writer::new();
-    let mut tar = Vec::new();
-    for (name, content) in files {
-        let member = Member::file(*name, content.len() as u64).unwrap();
-        tar.extend(writer.member(&member).unwrap());
-        writer.content(content.len()).unwrap();
-        tar.extend_from_slice(content.as_bytes());
-        tar.extend_from_slice(writer.end_member().unwrap());
-    }
-    tar.extend_from_slice(writer.finish().unwrap());
-    tar
+    of_files(files.iter().copied()).unwrap()
 }
 
 fn gzip(tar: &[u8]) -> Vec<u8> {
