@@ -1,9 +1,6 @@
 //! Directories of the root, by name: symbolic links are followed inside the root, which is their `/`.
 
-use std::{
-    os::fd::{AsFd, OwnedFd},
-    slice,
-};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::{
     fs::{self, FileType, Mode, OFlags, ResolveFlags},
@@ -91,7 +88,7 @@ impl Resolver {
     }
 
     fn walk(&self, name: &[u8], mut on_missing: Option<&mut dyn OnMissing>) -> Result<OwnedFd> {
-        let mut path: Vec<Vec<u8>> = Vec::new();
+        let mut path = Path::default();
         let mut current = self.root.try_clone().map_err(|_| Errno::MFILE)?;
         let mut pending = reversed(name);
         let mut links = 0;
@@ -103,12 +100,11 @@ impl Resolver {
             }
             let found = match (handle::path_of(&current, &component), &mut on_missing) {
                 (Err(Errno::NOENT), Some(on_missing)) => {
-                    on_missing.before(&current, &path.join(&b'/'), &component)?;
+                    on_missing.before(&current, &path.0, &component)?;
                     let directory = make(&current, &component)?;
-                    let name = [path.as_slice(), slice::from_ref(&component)]
-                        .concat()
-                        .join(&b'/');
-                    on_missing.made(&directory, &name)?;
+                    path.push(&component);
+                    on_missing.made(&directory, &path.0)?;
+                    path.pop();
                     directory
                 }
                 (found, _) => found?,
@@ -116,7 +112,7 @@ impl Resolver {
             match handle::file_type(&fs::fstat(&found)?) {
                 FileType::Directory => {
                     handle::same_mount(&self.root, &found)?;
-                    path.push(component);
+                    path.push(&component);
                     current = found;
                 }
                 FileType::Symlink => {
@@ -126,7 +122,7 @@ impl Resolver {
                     }
                     let target = fs::readlinkat(&found, "", Vec::new())?;
                     if target.to_bytes().starts_with(b"/") {
-                        path.clear();
+                        path.0.clear();
                         current = self.descend(&path)?;
                     }
                     pending.extend(reversed(target.to_bytes()));
@@ -138,13 +134,32 @@ impl Resolver {
     }
 
     /// The directory with this path from the root, in which no component is a symbolic link.
-    fn descend(&self, path: &[Vec<u8>]) -> Result<OwnedFd> {
+    fn descend(&self, path: &Path) -> Result<OwnedFd> {
         let mut current = self.root.try_clone().map_err(|_| Errno::MFILE)?;
-        for component in path {
+        for component in path.0.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            current = fs::openat(&current, component.as_slice(), flags, Mode::empty())?;
+            current = fs::openat(&current, component, flags, Mode::empty())?;
         }
         Ok(current)
+    }
+}
+
+/// A path from the root, empty for the root itself. It is text, for one that is 2,000 directories deep costs as much as a
+/// shallow one then.
+#[derive(Debug, Default)]
+struct Path(Vec<u8>);
+
+impl Path {
+    fn push(&mut self, component: &[u8]) {
+        if !self.0.is_empty() {
+            self.0.push(b'/');
+        }
+        self.0.extend_from_slice(component);
+    }
+
+    fn pop(&mut self) {
+        let end = self.0.iter().rposition(|byte| *byte == b'/');
+        self.0.truncate(end.unwrap_or(0));
     }
 }
 
