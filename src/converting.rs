@@ -108,7 +108,7 @@ impl Client {
 }
 
 /// Refuses a recipe that changes images whose signatures must all be carried: a signature is of the bytes of a manifest.
-fn checked(recipe: &Recipe, options: Options) -> Result<Options, Error> {
+pub(crate) fn checked(recipe: &Recipe, options: Options) -> Result<Options, Error> {
     if recipe.changes() && options.signatures() == Signatures::Carry {
         let message = "the signatures of an image are not those of what it is changed to; leave signatures out, or those \
                        that do not fit";
@@ -119,7 +119,7 @@ fn checked(recipe: &Recipe, options: Options) -> Result<Options, Error> {
 
 impl Ends {
     /// Copies the image with changes.
-    async fn convert(self, recipe: &Recipe) -> Result<Copied, Error> {
+    pub(crate) async fn convert(self, recipe: &Recipe) -> Result<Copied, Error> {
         let Self {
             source,
             target,

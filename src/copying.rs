@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use wharf_content::{Error, Location, Sink, Source, Target};
+use wharf_content::{Error, Location, Name, Sink, Source, Target};
 use wharf_copy::Options;
 use wharf_reference::Reference;
 use wharf_store::Layout;
@@ -174,19 +174,19 @@ impl Client {
             }
             _ => self.open(&from).await?,
         };
-        self.ends_of(opened, &from, destination, to, options).await
+        let name = to.name_of_copy(&from)?;
+        self.ends_of(opened, name, destination, to, options).await
     }
 
-    /// Opens the other end of a copy, of an image that was opened.
+    /// Opens the other end of a copy, of an image that was opened and gets this name there.
     pub(crate) async fn ends_of(
         &self,
         opened: OpenedImage,
-        from: &ImageLocation,
+        named: Option<Name>,
         destination: &Self,
         to: ImageLocation,
         options: Options,
     ) -> Result<Ends, Error> {
-        let named = to.name_of_copy(from)?;
         let Admitted {
             source,
             target,

@@ -325,23 +325,31 @@ impl ImageLocation {
     ///
     /// [`ErrorKind::Invalid`] if this location names an image by position or digest, which only say what to read.
     pub fn name_of_copy(&self, from: &Self) -> Result<Option<Name>, Error> {
-        let image = match self {
-            Self::Store { image, .. } | Self::Archive { image, .. } => image,
-            Self::Daemon(image) => return image.name().map(Some).ok_or_else(|| self.is_only_read()),
-            Self::Registry(_) | Self::Directory(_) => return Ok(None),
-        };
-        match (image, from) {
-            (StoreImage::Name(name), _) => Ok(Some(name.clone())),
-            (StoreImage::Only, Self::Registry(reference)) => {
-                Ok(Some(Name::from(&reference.clone().or_latest())))
-            }
-            (StoreImage::Only, Self::Store { image, .. } | Self::Archive { image, .. }) => Ok(match image {
+        let own = self.name_of_new()?;
+        if own.is_some() || matches!(self, Self::Registry(_) | Self::Directory(_)) {
+            return Ok(own);
+        }
+        Ok(match from {
+            Self::Registry(reference) => Some(Name::from(&reference.clone().or_latest())),
+            Self::Store { image, .. } | Self::Archive { image, .. } => match image {
                 StoreImage::Name(name) => Some(name.clone()),
                 _ => None,
-            }),
-            (StoreImage::Only, Self::Directory(_)) => Ok(None),
-            (StoreImage::Only, Self::Daemon(image)) => Ok(image.name()),
-            (StoreImage::Position(_) | StoreImage::Digest(_), _) => Err(self.is_only_read()),
+            },
+            Self::Directory(_) => None,
+            Self::Daemon(image) => image.name(),
+        })
+    }
+
+    /// The name that an image gets here which comes from no location.
+    pub(crate) fn name_of_new(&self) -> Result<Option<Name>, Error> {
+        match self {
+            Self::Store { image, .. } | Self::Archive { image, .. } => match image {
+                StoreImage::Name(name) => Ok(Some(name.clone())),
+                StoreImage::Only => Ok(None),
+                StoreImage::Position(_) | StoreImage::Digest(_) => Err(self.is_only_read()),
+            },
+            Self::Daemon(image) => image.name().map(Some).ok_or_else(|| self.is_only_read()),
+            Self::Registry(_) | Self::Directory(_) => Ok(None),
         }
     }
 

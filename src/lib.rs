@@ -7,6 +7,8 @@ pub mod artifact;
 #[cfg(any(feature = "images", feature = "sync"))]
 mod bounded;
 mod builder;
+#[cfg(feature = "images")]
+mod building;
 mod certificates;
 mod client;
 mod concurrency;

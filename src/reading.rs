@@ -408,6 +408,17 @@ impl OpenedImage {
         })
     }
 
+    /// An image of a source of the caller's.
+    #[cfg(feature = "images")]
+    pub(crate) fn of_source(source: Arc<dyn Source>, target: Target) -> Self {
+        let remote = None;
+        Self {
+            source,
+            target,
+            remote,
+        }
+    }
+
     /// The manifest or index that the target names, and the manifest of the image that is selected.
     pub(crate) async fn select(&self, selection: &Selection) -> Result<(Manifest, Manifest), Error> {
         let top = self.source.manifest(&self.target).await?;

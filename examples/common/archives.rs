@@ -90,7 +90,7 @@ impl Archives {
 }
 
 /// The time that a reproducible build states in seconds since 1970 (reproducible-builds.org).
-fn source_date_epoch() -> Result<Option<i64>, Error> {
+pub(crate) fn source_date_epoch() -> Result<Option<i64>, Error> {
     let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) else {
         return Ok(None);
     };

@@ -2,8 +2,10 @@
 #![allow(dead_code, reason = "each example uses a part")]
 
 pub(crate) mod archives;
+pub(crate) mod building;
 pub(crate) mod changes;
 pub(crate) mod daemon;
+pub(crate) mod instructions;
 mod network;
 pub(crate) mod progress;
 pub(crate) mod prompt;

@@ -214,6 +214,15 @@ impl Admission {
         judged.map_err(|rejection| rejection.into_error(chosen.digest()))
     }
 
+    /// Adds the gate to a base.
+    #[cfg(feature = "images")]
+    pub(crate) fn apply_to_base(&self, base: wharf_image::Base) -> wharf_image::Base {
+        match &self.0 {
+            Some(gate) => base.with_gate(Arc::clone(gate)),
+            None => base,
+        }
+    }
+
     /// The verdicts about the images that the gate admitted.
     pub(crate) fn into_verdicts(self) -> Vec<Verdict> {
         let gate = self.0;

@@ -110,4 +110,9 @@ impl Admission {
     pub(crate) async fn judge(&self, _: &Manifest, _: &Manifest) -> Result<(), Error> {
         Ok(())
     }
+
+    #[cfg(feature = "images")]
+    pub(crate) const fn apply_to_base(&self, base: wharf_image::Base) -> wharf_image::Base {
+        base
+    }
 }

@@ -188,8 +188,9 @@ impl Worker {
         let options = self.copy_options(to);
         match &self.archive {
             None => {
+                let name = to.name_of_copy(from)?;
                 let ends = client
-                    .ends_of(opened, from, &self.writer, to.clone(), options)
+                    .ends_of(opened, name, &self.writer, to.clone(), options)
                     .await?;
                 ends.copy().await
             }

@@ -10,6 +10,7 @@
 mod archives;
 #[cfg(feature = "images")]
 mod artifacts;
+mod building;
 mod caches;
 mod client;
 mod converting;
