@@ -4,6 +4,7 @@
 pub(crate) mod archives;
 pub(crate) mod building;
 pub(crate) mod changes;
+pub(crate) mod changing;
 pub(crate) mod daemon;
 pub(crate) mod instructions;
 mod network;
@@ -300,6 +301,11 @@ impl Transfer {
     /// True if nothing but the result is wanted.
     pub(crate) const fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// True if a platform was named.
+    pub(crate) const fn has_platform(&self) -> bool {
+        self.platform.is_some()
     }
 
     /// The images of an index.

@@ -28,7 +28,7 @@ fn document(sandbox: &Sandbox, layout: &str, digest: &str) -> Value {
 }
 
 /// The manifest that a program printed last, and its config.
-fn made(sandbox: &Sandbox, layout: &str, digest: &str) -> [Value; 2] {
+pub(crate) fn made(sandbox: &Sandbox, layout: &str, digest: &str) -> [Value; 2] {
     let manifest = document(sandbox, layout, digest);
     let config = manifest["config"]["digest"].as_str().unwrap().to_owned();
     [manifest, document(sandbox, layout, &config)]
@@ -75,7 +75,7 @@ fn export_writes_the_files_that_are_left_to_a_file_or_a_pipe() {
 }
 
 /// A tar with one file, in a sandbox.
-fn with_tar() -> Sandbox {
+pub(crate) fn with_tar() -> Sandbox {
     let sandbox = sandbox();
     run(&sandbox, "export", &["oci:here:it", "root.tar"]).ok();
     sandbox

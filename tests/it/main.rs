@@ -12,6 +12,7 @@ mod archives;
 mod artifacts;
 mod building;
 mod caches;
+mod changing;
 mod client;
 mod converting;
 mod credential_stores;
