@@ -76,7 +76,7 @@ pub struct Failure {
     pub source: String,
     /// The failure.
     pub error: Error,
-    /// What should have been done.
+    /// The step that was to be done.
     work: Work,
 }
 

@@ -77,7 +77,7 @@ impl Directory {
     }
 }
 
-/// What is in the directory.
+/// The entries of the directory.
 impl Directory {
     /// Opens a directory in this one, but not through a symbolic link.
     ///

@@ -35,11 +35,11 @@ type Write = dyn Fn(&mut dyn io::Write) -> Result<(), Error> + Send + Sync;
 enum Content {
     Bytes(Bytes),
     File(PathBuf),
-    /// What a function writes.
+    /// The bytes that a function writes.
     Written(Arc<Write>),
     /// Layers that are merged to one.
     Merged(Stack),
-    /// What can be read once; `None` after that.
+    /// Bytes that can be read once; `None` after that.
     Once(Mutex<Option<ByteStream>>),
 }
 
@@ -155,7 +155,7 @@ impl NewLayer {
     }
 }
 
-/// What a reader has, read on blocking threads.
+/// The bytes of a reader, read on blocking threads.
 fn pieces(reader: Box<dyn Read + Send>, name: String) -> ByteStream {
     let read = |(reader, name): (Box<dyn Read + Send>, String)| async move {
         let read = tokio::task::spawn_blocking(move || {

@@ -82,7 +82,7 @@ impl Reason {
 }
 
 impl Reason {
-    /// What is wrong, without the key.
+    /// The fault, without the key.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

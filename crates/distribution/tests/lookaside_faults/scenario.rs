@@ -16,7 +16,7 @@ pub(crate) struct Scenario {
     before: Option<&'static str>,
     spoil: fn(&Path),
     steps: &'static [&'static str],
-    /// What the file system cannot do, and its error.
+    /// The call that the file system refuses, and its error.
     refused: Option<(&'static str, &'static str)>,
 }
 
@@ -132,7 +132,7 @@ fn foreign(directory: &Path) {
     fs::write(directory.join("signature-1"), b"\x90 of another program").unwrap();
 }
 
-/// What writers leave that are killed after the creation, in the middle, and between the two names.
+/// The files that writers leave which are killed after the creation, in the middle, and between the two names.
 fn leave(directory: &Path) {
     fs::write(directory.join(STAGING), b"").unwrap();
     fs::write(directory.join(".signature-2.new"), &worker::blob(2)[..100]).unwrap();

@@ -10,7 +10,7 @@ use wharf_content::{ByteStream, Error, ErrorKind};
 /// The size in bytes of a piece.
 const PIECE: usize = 256 << 10;
 
-/// What a function writes on a blocking thread. The stream fails if the function does.
+/// The bytes that a function writes on a blocking thread. The stream fails if the function does.
 pub(crate) fn written(
     write: impl FnOnce(&mut dyn Write) -> Result<(), Error> + Send + 'static,
 ) -> ByteStream {

@@ -20,7 +20,7 @@ pub(super) struct Worker {
     result: JoinHandle<Result<Vec<Applied>, Error>>,
 }
 
-/// What the thread does next.
+/// The next task of the thread.
 enum Order {
     Unpack(Box<(Layer, Input)>),
     /// All layers are unpacked.

@@ -43,7 +43,7 @@ fn options() -> UnpackOptions {
     UnpackOptions::default().with_apply(ApplyOptions::default().with_ownership(Ownership::Current))
 }
 
-/// What a source does with a blob.
+/// The fault of a source.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,

@@ -77,7 +77,7 @@ pub struct Diffed {
 /// | a file with several names, of which one is new or has changed, or that are another group of names than before | the file by its first name, hard links by the others |
 /// | a socket | nothing |
 ///
-/// The same tree gives the same bytes, in whatever order and on whatever file system it was made: a directory is before
+/// Equal trees give equal bytes, in whatever order and on whatever file system they were made: a directory is before
 /// what is in it, its whiteouts come first, siblings are sorted by the bytes of their names, owners have no names, and a
 /// PAX header is written only for what a plain one has no room for. Of extended attributes, those are written that
 /// [`apply`](crate::apply()) takes with these owners. Memory grows with the names, not with the contents.
@@ -89,7 +89,7 @@ pub struct Diffed {
 /// # Deviation
 ///
 /// Another file system that is mounted below the root is [`ErrorKind::Unsupported`]; others pack what is mounted.
-/// What the mount hides would be missing in the layer, and its own content is not the image's. A mount is known by the
+/// The entries that the mount hides would be missing in the layer, and its own content is not the image's. A mount is known by the
 /// device number of its directory, so that one of a directory of the same file system is not seen.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ pub(super) struct File {
     pub(super) facts: Facts,
     /// The first name of the file.
     pub(super) inode: u32,
-    /// What is in it, if it is a directory.
+    /// The entries in it, if it is a directory.
     pub(super) children: Range<u32>,
     /// Where it leads, if it is a symbolic link.
     pub(super) target: Box<[u8]>,

@@ -200,7 +200,7 @@ impl Merged {
     /// `open` gives the bytes of a layer once more, by its number from 0. It is called at most once for each, the lowest
     /// first, and not for layers of which no content is left. What it gives is read to its end.
     ///
-    /// The same layers give the same bytes. Directories, links, devices and FIFOs come first, a directory before what
+    /// Equal layers give equal bytes. Directories, links, devices and FIFOs come first, a directory before what
     /// is in it and siblings sorted by the bytes of their names; then the files in the order in which the layers have
     /// them, the further names of each right behind it. Times have the precision that the layers have. The root is
     /// written if a layer states it.

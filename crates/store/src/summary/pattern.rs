@@ -46,7 +46,7 @@ fn one<'a>(pattern: &'a [char], text: &'a [char]) -> Option<(&'a [char], &'a [ch
     Some((rest, rest_of_text))
 }
 
-/// What follows a class of characters, if it has this one.
+/// The pattern that follows a class of characters, if the class has this one.
 fn class(mut class: &[char], wanted: char) -> Option<&[char]> {
     let negated = matches!(class, ['^', ..]);
     if let ['^', rest @ ..] = class {
