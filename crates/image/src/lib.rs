@@ -31,7 +31,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `apply` | `unpack`: the layers of an image unpacked to a directory, on Linux |
+//! | `apply` | `unpack`: the layers of an image unpacked to a directory, and layers made of directories, on Linux |
 //! | `zstd` | layers that are compressed with zstd are read and written; builds a library in C |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc)]
@@ -48,6 +48,8 @@ mod json;
 mod layers;
 mod loss;
 mod new_layer;
+#[cfg(all(feature = "apply", target_os = "linux"))]
+mod new_layer_of_tree;
 mod options;
 mod prepare;
 mod prepared;

@@ -26,6 +26,8 @@ mod skopeo;
 mod squashes;
 mod support;
 #[cfg(all(feature = "apply", target_os = "linux"))]
+mod trees;
+#[cfg(all(feature = "apply", target_os = "linux"))]
 mod unpack;
 mod unpacked;
 mod validate;
