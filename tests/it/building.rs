@@ -185,3 +185,62 @@ fn import_gives_the_layer_and_the_config_that_podman_gives() {
     assert_eq!(config["rootfs"]["diff_ids"], theirs[0]["RootFS"]["Layers"]);
     assert_eq!(config["config"], theirs[0]["Config"]);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn build_from_puts_a_directory_on_a_base_and_gives_the_same_image_again() {
+    let sandbox = sandbox();
+    fs::create_dir_all(sandbox.path("site/srv")).unwrap();
+    fs::write(sandbox.path("site/srv/file"), "44").unwrap();
+    fs::write(sandbox.path("site/new"), "5").unwrap();
+    let build = |more: &[&str], to: &str| {
+        let arguments = [
+            more,
+            &[
+                "--platform=linux/amd64",
+                "-e",
+                "A=b",
+                "-u",
+                "7",
+                "site",
+                to,
+                "--",
+                "/new",
+                "-x",
+            ],
+        ];
+        let mut command = command(&sandbox, "build-from", &arguments.concat());
+        ended(command.env("SOURCE_DATE_EPOCH", "1000000000")).last_line()
+    };
+    let digest = build(&["--base=oci:here:it"], "oci:made:it");
+    let [manifest, config] = made(&sandbox, "made", &digest);
+    assert_eq!(manifest["layers"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        config["config"],
+        json!({ "Cmd": ["/new", "-x"], "Env": ["PATH=/usr/bin:/bin", "A=b"], "User": "7" })
+    );
+    assert_eq!(config["created"], "2001-09-09T01:46:40Z");
+    assert_eq!(build(&["--base=oci:here:it"], "oci:again:it"), digest);
+    run(
+        &sandbox,
+        "export",
+        &["--platform=linux/amd64", "oci:made:it", "root.tar"],
+    )
+    .ok();
+    let expected = [("etc/kept", "1"), ("srv/file", "44"), ("new", "5")];
+    let expected = expected.map(|(name, content)| (name.to_owned(), content.to_owned()));
+    assert_eq!(
+        files(&fs::read(sandbox.path("root.tar")).unwrap()),
+        expected.into()
+    );
+
+    let digest = build(&[], "oci:alone:it");
+    let [manifest, config] = made(&sandbox, "alone", &digest);
+    assert_eq!(manifest["layers"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&config["architecture"], &config["os"]),
+        (&json!("amd64"), &json!("linux"))
+    );
+    run(&sandbox, "build-from", &["nowhere", "oci:x:y"]).fails(3, &["nowhere"]);
+    run(&sandbox, "build-from", &["-e", "novalue", "site", "oci:x:y"]).fails(2, &["NAME=VALUE"]);
+}
