@@ -106,8 +106,12 @@ impl Composition {
         };
         let fits = first >= 1 && last <= layers && first <= last.saturating_add(1) && first <= layers.max(1);
         if !fits {
+            let wanted = match end {
+                Bound::Unbounded => format!("the layers from {first} on"),
+                _ => format!("layers {first} to {last}"),
+            };
             let message = format!(
-                "layers {first} to {last} of {} are to become one, and it has {layers}, counted from 1",
+                "{wanted} of {} are to become one, and it has {layers}, counted from 1",
                 self.image
             );
             return Err(Error::new(ErrorKind::NotFound, message));

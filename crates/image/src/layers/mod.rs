@@ -3,6 +3,7 @@
 mod buffers;
 mod memo;
 mod plan;
+mod received;
 mod recode;
 mod run;
 mod stack;
@@ -12,10 +13,11 @@ mod written;
 pub(crate) use buffers::Buffers;
 pub use memo::{Memo, MemoEntry, MemoKey, MemoryMemo};
 pub(crate) use plan::{Input, Job, Jobs, plan, touches};
+pub(crate) use received::Received;
 pub(crate) use recode::{Recoder, Reopen, Threads, feed, open_layer};
 pub(crate) use run::{Change, Replacements, in_order, run};
 pub(crate) use stack::{Stack, Tar};
-pub(crate) use unpacked::Unpacked;
+pub(crate) use unpacked::{Counted, Unpacked};
 use wharf_layer::{Codec, Level};
 pub(crate) use written::written;
 

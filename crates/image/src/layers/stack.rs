@@ -1,18 +1,16 @@
 //! Layers merged to one, or to a root file system, as they are read.
 
 use std::{
-    io::{self, Read, Write},
-    ops::ControlFlow,
+    io::{Read, Write},
     sync::Arc,
 };
 
-use bytes::{Buf as _, Bytes};
-use tokio::{runtime::Handle, sync::mpsc, task::AbortHandle};
+use tokio::runtime::Handle;
 use wharf_content::{ByteStream, Descriptor, Error, ErrorKind, Source};
 use wharf_layer::{Codec, Decoder, Limits, Merged};
 use wharf_reference::Digest;
 
-use super::{Unpacked, feed, open_layer, written};
+use super::{Counted, Received, Unpacked, open_layer, written};
 use crate::{NewLayer, Options};
 
 /// Layers, lowest first, of which those above the base become one.
@@ -90,7 +88,7 @@ impl Stack {
 impl Tar {
     /// Opens the tar. Its end is reported when the digests were found right.
     fn read(&self, runtime: &Handle, limits: &Limits) -> Result<impl Read + use<>, Error> {
-        let ((receiver, feeder), decoder) = match self {
+        let (bytes, decoder) = match self {
             Self::Stored {
                 source,
                 layer,
@@ -102,73 +100,13 @@ impl Tar {
                     return Err(Error::new(ErrorKind::Unsupported, message));
                 };
                 let decoder = Decoder::new(codec, limits.clone());
-                (feed(blob), decoder.with_diff_id(diff_id.clone())?)
+                (Received::of(blob), decoder.with_diff_id(diff_id.clone())?)
             }
             Self::New(layer) => (
-                feed(runtime.block_on(layer.open())?),
+                Received::of(runtime.block_on(layer.open())?),
                 Decoder::by_magic(limits.clone()),
             ),
         };
-        Ok(decoder.reader(Received {
-            receiver,
-            feeder,
-            piece: Bytes::new(),
-        }))
-    }
-}
-
-/// The bytes of a layer that another task reads.
-struct Received {
-    receiver: mpsc::Receiver<Result<Option<Bytes>, Error>>,
-    feeder: AbortHandle,
-    piece: Bytes,
-}
-
-impl Received {
-    /// Waits for the next piece.
-    fn next(&mut self) -> io::Result<ControlFlow<()>> {
-        match self.receiver.blocking_recv() {
-            Some(Ok(Some(piece))) => self.piece = piece,
-            Some(Ok(None)) => return Ok(ControlFlow::Break(())),
-            Some(Err(error)) => return Err(io::Error::other(error)),
-            None => {
-                return Err(io::Error::other("the reading of a layer stopped before its end"));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-}
-
-impl Read for Received {
-    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            if self.next()?.is_break() {
-                return Ok(0);
-            }
-        }
-        let count = self.piece.len().min(output.len());
-        self.piece
-            .copy_to_slice(output.get_mut(..count).unwrap_or_default());
-        Ok(count)
-    }
-}
-
-impl Drop for Received {
-    fn drop(&mut self) {
-        self.feeder.abort();
-    }
-}
-
-/// A tar whose bytes are counted with those of the other layers.
-struct Counted<'a, R> {
-    tar: R,
-    unpacked: &'a Unpacked,
-}
-
-impl<R: Read> Read for Counted<'_, R> {
-    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
-        let count = self.tar.read(output)?;
-        self.unpacked.add(count).map_err(io::Error::other)?;
-        Ok(count)
+        Ok(decoder.reader(bytes))
     }
 }

@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    io::{self, Read},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use wharf_content::{Error, ErrorKind};
 
@@ -33,5 +36,19 @@ impl Unpacked {
             self.limit
         );
         Err(Error::new(ErrorKind::TooLarge, message))
+    }
+}
+
+/// A tar whose bytes are counted with those of the other layers.
+pub(crate) struct Counted<'a, R> {
+    pub(crate) tar: R,
+    pub(crate) unpacked: &'a Unpacked,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
+        let count = self.tar.read(output)?;
+        self.unpacked.add(count).map_err(io::Error::other)?;
+        Ok(count)
     }
 }

@@ -1,24 +1,26 @@
 //! Images unpacked to a directory.
 
-mod input;
 mod options;
 mod worker;
 
 use std::{path::PathBuf, sync::Arc};
 
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt as _};
 use wharf_content::{
-    Descriptor, Error, ErrorKind, Event, ImageConfig, Manifest, Outcome, Source, SourceExt as _, Target,
+    Blob, Descriptor, Error, ErrorKind, Event, ImageConfig, Manifest, Outcome, Progress, Source,
+    SourceExt as _, Target,
 };
 use wharf_layer::{Applied, Codec};
 use wharf_reference::Digest;
 
 pub use self::options::UnpackOptions;
-use self::{input::Input, worker::Worker};
+use self::worker::Worker;
 use crate::{
     Recipe,
     format::{Compression, Kind, kind},
     graph::Graph,
-    layers::open_layer,
+    layers::{Received, open_layer},
     validate::check_counts,
 };
 
@@ -117,7 +119,7 @@ pub async fn unpack(
             Ok(blob) => blob,
             Err(error) => return Err(worker.first_failure(error).await),
         };
-        let input = Input::read(blob, descriptor.clone(), Arc::clone(&options.progress));
+        let input = Received::of(reported(blob, descriptor.clone(), Arc::clone(&options.progress)));
         if !worker.unpack(layer, input).await {
             break; // the worker has failed
         }
@@ -185,9 +187,23 @@ fn layers(image: &Manifest, config: &ImageConfig, trust_magic: bool) -> Result<V
     layers.collect()
 }
 
+/// A layer whose bytes are told of as they arrive.
+fn reported(
+    layer: Blob,
+    descriptor: Descriptor,
+    progress: Arc<dyn Progress>,
+) -> impl Stream<Item = Result<Bytes, Error>> + Send + Unpin {
+    layer.inspect_ok(move |chunk| {
+        progress.event(Event::Advanced {
+            descriptor: &descriptor,
+            bytes: chunk.len() as u64,
+        });
+    })
+}
+
 /// Tells of a layer that was unpacked.
-fn finished(options: &dyn wharf_content::Progress, descriptor: &Descriptor) {
-    options.event(Event::Finished {
+fn finished(progress: &dyn Progress, descriptor: &Descriptor) {
+    progress.event(Event::Finished {
         descriptor,
         outcome: Outcome::Copied,
     });

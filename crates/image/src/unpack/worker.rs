@@ -1,8 +1,4 @@
-use std::{
-    io::{self, Read},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -11,8 +7,8 @@ use tokio::{
 use wharf_content::{Error, ErrorKind, Progress};
 use wharf_layer::{Applied, ApplyOptions, Decoder, Limits, StagedRoot, apply};
 
-use super::{Layer, UnpackOptions, finished, input::Input};
-use crate::layers::Unpacked;
+use super::{Layer, UnpackOptions, finished};
+use crate::layers::{Counted, Received, Unpacked};
 
 /// A blocking thread that unpacks layers to a root, which it removes unless it is told that no layer is missing.
 pub(super) struct Worker {
@@ -22,7 +18,7 @@ pub(super) struct Worker {
 
 /// The next task of the thread.
 enum Order {
-    Unpack(Box<(Layer, Input)>),
+    Unpack(Box<(Layer, Received)>),
     /// All layers are unpacked.
     Finish,
 }
@@ -51,7 +47,7 @@ impl Worker {
     }
 
     /// Hands over the next layer, when the one before the last is unpacked. False if the worker has failed.
-    pub(super) async fn unpack(&mut self, layer: Layer, input: Input) -> bool {
+    pub(super) async fn unpack(&mut self, layer: Layer, input: Received) -> bool {
         self.layers
             .send(Order::Unpack(Box::new((layer, input))))
             .await
@@ -107,7 +103,7 @@ impl Unpacking {
         Ok(layers)
     }
 
-    fn layer(&self, staged: &StagedRoot, layer: &Layer, input: Input) -> Result<Applied, Error> {
+    fn layer(&self, staged: &StagedRoot, layer: &Layer, input: Received) -> Result<Applied, Error> {
         let decoder = match layer.codec {
             Some(codec) => Decoder::new(codec, self.limits.clone()),
             None => Decoder::by_magic(self.limits.clone()),
@@ -117,19 +113,5 @@ impl Unpacking {
             unpacked: &self.unpacked,
         };
         apply(staged.root(), tar, &self.apply)
-    }
-}
-
-/// A tar whose bytes count against the limit of all layers.
-struct Counted<'a, R> {
-    tar: R,
-    unpacked: &'a Unpacked,
-}
-
-impl<R: Read> Read for Counted<'_, R> {
-    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
-        let count = self.tar.read(output)?;
-        self.unpacked.add(count).map_err(io::Error::other)?;
-        Ok(count)
     }
 }
