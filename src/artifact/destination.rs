@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use wharf_content::{Blob, Descriptor, Error, ErrorKind};
 use wharf_fs::{Directory, FileKind, WrongKind, write_all_at};
 
@@ -17,6 +18,9 @@ use super::{
     title::Title,
 };
 use crate::concurrency::blocking;
+
+/// Is held while something is written to a destination.
+pub(super) type Writer = mpsc::Sender<()>;
 
 /// The prefix of the names of files that are not whole.
 const PREFIX: &str = ".wharf-artifact-";
@@ -82,7 +86,7 @@ impl Destination {
     }
 
     /// Creates a file under a temporary name, and the directories of the title. Blocks.
-    fn create(self: Arc<Self>, title: &Title, replace: bool) -> Result<Incomplete, Error> {
+    fn create(self: Arc<Self>, title: &Title, replace: bool, writer: Writer) -> Result<Incomplete, Error> {
         let failed = |error| self.failed(title, "create", error);
         let (directories, name) = title
             .split()
@@ -103,20 +107,23 @@ impl Destination {
             temporary: Some(temporary),
             file,
             replace,
+            _writer: writer,
         })
     }
 
-    /// Writes a file, which has its name when it is whole and verified.
+    /// Writes a file, which has its name when it is whole and verified. `writer` is dropped when nothing more is written or
+    /// removed, also if the future was dropped before.
     pub(super) async fn write(
         self: Arc<Self>,
         title: Title,
         replace: bool,
         mut blob: Blob,
+        writer: Writer,
     ) -> Result<PathBuf, Error> {
         let path = self.path_of(&title);
         let content = blob.descriptor().clone();
         let packed = self.unpack && is_directory(&content);
-        let mut incomplete = blocking(move || self.create(&title, replace)).await??;
+        let mut incomplete = blocking(move || self.create(&title, replace, writer)).await??;
         let (mut gathered, mut size, mut offset) = (Vec::new(), 0, 0);
         while let Some(chunk) = blob.next().await {
             let chunk = chunk?;
@@ -163,6 +170,7 @@ struct Incomplete {
     temporary: Option<String>,
     file: File,
     replace: bool,
+    _writer: Writer,
 }
 
 impl Incomplete {

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use tokio::sync::mpsc;
 use wharf_content::{Blob, Descriptor, Error, Manifest, MediaType, Source};
 use wharf_copy::Selection;
 
@@ -174,30 +175,31 @@ fn prepare(
     Ok((Arc::new(destination), checked))
 }
 
-/// Writes the files, a few at once.
+/// Writes the files, a few at once. After a failure, what the others had begun is removed.
 async fn fetch(
     source: &Arc<dyn Source>,
     destination: &Arc<Destination>,
     planned: Vec<Planned>,
 ) -> Result<Vec<PulledFile>, Error> {
+    let (writer, mut writers) = mpsc::channel(1);
     let work = |(title, replace, descriptor): Planned| {
         let (source, destination) = (Arc::clone(source), Arc::clone(destination));
+        let writer = writer.clone();
         async move {
             let blob = match descriptor.data() {
                 Some(embedded) => Blob::from_bytes(descriptor.clone(), embedded.into())?,
                 None => source.blob(&descriptor).await?,
             };
-            let path = destination.write(title, replace, blob).await?;
+            let path = destination.write(title, replace, blob, writer).await?;
             Ok(PulledFile { path, descriptor })
         }
     };
+    let results = bounded::each(planned, AT_ONCE, work, Result::is_ok).await;
+    drop(writer);
+    let _none = writers.recv().await; // a task that was aborted may still write on a thread
     let mut files = Vec::new();
     let mut failure = None;
-    for result in bounded::each(planned, AT_ONCE, work, Result::is_ok)
-        .await
-        .into_iter()
-        .flatten()
-    {
+    for result in results.into_iter().flatten() {
         match result {
             Ok(file) => files.push(file),
             Err(error) => failure = Some(error),
