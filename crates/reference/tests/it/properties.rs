@@ -179,8 +179,8 @@ proptest! {
     /// An error never points behind a byte that no name has.
     #[test]
     fn errors_point_at_the_first_bad_byte_or_before(name in names(), at in any::<prop::sample::Index>(), bad in "[ %?#\\\\+~é]") {
-        let at = at.index(name.len() + 1);
-        prop_assume!(!name[..at].contains('@')); // a plus is part of a digest's algorithm
+        let before_digest = name.find('@').unwrap_or(name.len()); // a plus is part of a digest's algorithm
+        let at = at.index(before_digest + 1);
         let text = format!("{}{bad}{}", &name[..at], &name[at..]);
         let error = Reference::parse(&text).unwrap_err();
         prop_assert!(error.position() <= at, "{text}: {error}");

@@ -293,7 +293,8 @@ async fn the_history_and_the_tree_of_an_image_explain_its_layers() {
     );
     assert_eq!(tree.size, 7);
 
-    let artifact = ImageBuilder::new().build().unwrap();
+    let wasm = MediaType::from_document("application/wasm");
+    let artifact = ImageBuilder::new().with_artifact_type(wasm).build().unwrap();
     store
         .push_image(&artifact, Some(&name("artifact")))
         .await
