@@ -82,6 +82,7 @@ use crate::{
 /// [`ErrorKind::Invalid`]: crate::ErrorKind::Invalid
 /// [`ErrorKind::NoSpace`]: crate::ErrorKind::NoSpace
 /// [`ErrorKind::Storage`]: crate::ErrorKind::Storage
+/// [`ErrorKind::TooLarge`]: crate::ErrorKind::TooLarge
 pub fn apply(root: &Root, layer: impl Read, options: &ApplyOptions) -> Result<Applied, Error> {
     let reader = Reader::new(options.limits.clone()).with_lenient_names(options.lenient_names);
     let mut applier = Applier::new(root, options)?;

@@ -72,7 +72,7 @@ impl Layout {
         self.prune_where(which, None, options).await
     }
 
-    /// As [`Layout::prune`], but of all images only these, by the digests of their manifests: those that a [`Filter`](crate::Filter)(crate::Filter)
+    /// As [`Layout::prune`], but of all images only these, by the digests of their manifests: those that a [`Filter`](crate::Filter)
     /// has left of a list. An image that has got a name meanwhile is not without a name, and stays.
     ///
     /// # Errors
