@@ -23,7 +23,7 @@ use common::archives;
 struct Arguments {
     /// The name of a registry's image, or a location: `docker://REF`, `oci:DIR:NAME`, `dir:DIR`, `oci-archive:FILE:NAME`,
     /// `docker-archive:FILE:REF`, `docker-daemon:NAME:TAG`; the FILE `-` is standard input
-    #[arg(value_name = "IMAGE", value_parser = image)]
+    #[arg(value_name = "IMAGE", value_parser = common::image)]
     image: ImageLocation,
     /// The file, which is replaced; `-`, the default, is standard output, which must be redirected, and the digest goes to
     /// standard error then
@@ -39,14 +39,6 @@ struct Arguments {
     daemon: common::daemon::OneDaemon,
     #[command(flatten)]
     connection: common::Connection,
-}
-
-fn image(text: &str) -> Result<ImageLocation, String> {
-    if common::has_transport(text) {
-        common::location(text)
-    } else {
-        common::location(&format!("docker://{text}"))
-    }
 }
 
 fn main() -> ExitCode {

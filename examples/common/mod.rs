@@ -349,6 +349,15 @@ pub(crate) fn location(text: &str) -> Result<ImageLocation, String> {
         .map_err(|error: Error| WithCauses(&error).to_string())
 }
 
+/// An image on the command line: a location, or the name of a registry's image.
+pub(crate) fn image(text: &str) -> Result<ImageLocation, String> {
+    if has_transport(text) {
+        location(text)
+    } else {
+        location(&format!("docker://{text}"))
+    }
+}
+
 /// True if text begins as the location of an image with a transport does.
 pub(crate) fn has_transport(text: &str) -> bool {
     const TRANSPORTS: [&str; 11] = [

@@ -81,11 +81,8 @@ pub(crate) async fn list(store: &Layout, arguments: &Arguments) -> Result<(), Er
         };
     }
     let rows = rows(&images, &arguments.sort);
-    if let Some(template::Format::Template { parts, .. }) = &arguments.format {
-        for row in &rows {
-            common::print(template::render(parts, &values(row, arguments.no_trunc))?)?;
-        }
-        return Ok(());
+    if let Some(template::Format::Template { is_table, parts }) = &arguments.format {
+        return print_by(parts, *is_table, &rows, arguments);
     }
     let mut lines = Vec::new();
     if !arguments.noheading {
@@ -108,8 +105,33 @@ pub(crate) async fn list(store: &Layout, arguments: &Arguments) -> Result<(), Er
     if lines.is_empty() {
         Ok(())
     } else {
-        common::print(text::table(&lines))
+        common::print(template::table(&lines).join("\n"))
     }
+}
+
+/// Prints rows by a template: as a table, or a line each.
+fn print_by(
+    parts: &[template::Part],
+    is_table: bool,
+    rows: &[Row<'_>],
+    arguments: &Arguments,
+) -> Result<(), Error> {
+    let mut lines = Vec::new();
+    if is_table && !arguments.noheading {
+        lines.push(template::headings(parts));
+    }
+    for row in rows {
+        let values = values(row, arguments.no_trunc);
+        if is_table {
+            lines.push(template::cells(parts, &values)?);
+        } else {
+            common::print(template::render(parts, &values)?)?;
+        }
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    common::print(template::table(&lines).join("\n"))
 }
 
 fn rows<'a>(images: &[&'a ImageSummary], sort: &str) -> Vec<Row<'a>> {

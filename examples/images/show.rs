@@ -6,7 +6,10 @@ use wharf::{
     store::{ImageSummary, Layout, find_summary},
 };
 
-use crate::{common, text};
+use crate::{
+    common::{self, template},
+    text,
+};
 
 /// The characters of a command that are shown.
 const COMMAND: usize = 44;
@@ -63,7 +66,7 @@ pub(crate) async fn history(store: &Layout, name: &str, no_trunc: bool) -> Resul
             step.comment,
         ]);
     }
-    common::print(text::table(&rows))
+    common::print(template::table(&rows).join("\n"))
 }
 
 pub(crate) async fn tree(store: &Layout, name: &str) -> Result<(), Error> {

@@ -21,7 +21,7 @@ const TOLD: usize = 10;
 struct Arguments {
     /// The name of a registry's image, or a location: `docker://REF`, `oci:DIR:NAME`, `dir:DIR`,
     /// `oci-archive:FILE:NAME`, `docker-archive:FILE:REF`, `docker-daemon:NAME:TAG`; the FILE `-` is standard input
-    #[arg(value_name = "IMAGE", value_parser = image)]
+    #[arg(value_name = "IMAGE", value_parser = common::image)]
     image: ImageLocation,
     /// The directory, which must be empty or not there; it appears when the image is whole
     #[arg(value_name = "DIR")]
@@ -58,14 +58,6 @@ struct Arguments {
     daemon: common::daemon::OneDaemon,
     #[command(flatten)]
     connection: common::Connection,
-}
-
-fn image(text: &str) -> Result<ImageLocation, String> {
-    if common::has_transport(text) {
-        common::location(text)
-    } else {
-        common::location(&format!("docker://{text}"))
-    }
 }
 
 fn owner(text: &str) -> Result<Ownership, String> {

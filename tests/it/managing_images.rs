@@ -91,6 +91,12 @@ fn images_are_listed_with_podmans_columns_and_filters() {
         text.trim_end(),
         format!("localhost/tool@{}", images[1].manifest().digest())
     );
+    let table = images_of(
+        &sandbox,
+        &["ls", "--format=table {{.Tag}} {{.Repository}}", "tool"],
+    )
+    .ok();
+    assert_eq!(table, "TAG  REPOSITORY\n1    localhost/tool\n");
     images_of(&sandbox, &["ls", "--filter=intermediate=true"]).fails(2, &["intermediate"]);
     images_of(&sandbox, &["ls", "--sort=age"]).fails(2, &["age"]);
     images_of(&sandbox, &["--store=nowhere", "ls"]).fails(3, &["nowhere"]);
