@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
+use tokio::sync::OwnedMutexGuard;
 use wharf_content::{Error, ErrorKind, Verified};
 use wharf_layer::tar::{self, Member};
 use wharf_reference::{Algorithm, Digest};
@@ -32,6 +33,10 @@ const BLOCK: u64 = 512;
 /// A PAX header of one block of records.
 const ZEROS: [u8; 1024] = [0; 1024];
 
+/// Held by the one call that writes, until its members are ended or cut off. The calls that change the list of members
+/// take it, so that none is made after it is given back. Shared with the writes that run in the background.
+type Exclusive = Arc<OwnedMutexGuard<()>>;
+
 /// An archive that is being written.
 pub(super) struct Inner {
     /// For messages, and the location.
@@ -40,8 +45,7 @@ pub(super) struct Inner {
     /// `None` for a stream.
     new_file: Option<NewFile>,
     pub(super) options: WriterOptions,
-    /// Held by the one push that writes.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    exclusive: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
 }
 
@@ -68,7 +72,7 @@ impl Inner {
             destination,
             new_file,
             options,
-            turn: Arc::default(),
+            exclusive: Arc::default(),
             state: Mutex::new(State {
                 tar: Some(tar::Writer::new()),
                 content: Content::default(),
@@ -79,7 +83,8 @@ impl Inner {
         if inner.is_legacy() {
             return Ok(inner);
         }
-        inner.write_members(|inner, tar| {
+        let exclusive = Arc::new(Arc::clone(&inner.exclusive).blocking_lock_owned());
+        inner.write_members(&exclusive, |inner, tar| {
             let mut bytes = inner.document(tar, oci::LAYOUT, oci::LAYOUT_TEXT.as_bytes())?;
             for directory in ["blobs", "blobs/sha256"] {
                 let member = Member::directory(directory)?.with_modified(inner.options.time());
@@ -89,6 +94,10 @@ impl Inner {
             Ok(bytes)
         })?;
         Ok(inner)
+    }
+
+    async fn lock(&self) -> Exclusive {
+        Arc::new(Arc::clone(&self.exclusive).lock_owned().await)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -116,7 +125,11 @@ impl Inner {
     }
 
     /// Calls the writer of the archive.
-    fn with_tar<T>(&self, call: impl FnOnce(&mut tar::Writer) -> Result<T, Error>) -> Result<T, Error> {
+    fn with_tar<T>(
+        &self,
+        _: &Exclusive,
+        call: impl FnOnce(&mut tar::Writer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut state = self.state();
         let tar = state.tar.as_mut();
         let tar = tar.ok_or_else(|| Error::new(ErrorKind::Unsupported, "the archive is finished"))?;
@@ -158,28 +171,28 @@ impl Inner {
     /// again.
     fn write_members(
         &self,
+        exclusive: &Exclusive,
         members: impl FnOnce(&Self, &mut tar::Writer) -> Result<Vec<u8>, Error>,
     ) -> Result<(), Error> {
-        let offset = self.with_tar(|tar| Ok(tar.drop_member()))?;
-        let made = self.with_tar(|tar| members(self, tar));
+        let offset = self.with_tar(exclusive, |tar| Ok(tar.drop_member()))?;
+        let made = self.with_tar(exclusive, |tar| members(self, tar));
         let written = made.and_then(|bytes| {
             let written = self.destination.write(&[bytes.into()], offset);
             written.at("write", &self.path)
         });
         if let Err(failure) = &written {
-            self.cut_off(offset, failure);
+            self.cut_off(exclusive, offset, failure);
         }
         written
     }
 
     /// Writes the members of an image in Docker's old form.
     pub(super) async fn write_entries(self: &Arc<Self>, entries: Vec<Entry>) -> Result<(), Error> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let exclusive = self.lock().await;
         let inner = Arc::clone(self);
         blocking(move || {
-            let _turn = turn;
             drop(inner.open_state()?);
-            inner.write_members(|inner, tar| {
+            inner.write_members(&exclusive, |inner, tar| {
                 let mut bytes = Vec::new();
                 for entry in &entries {
                     let (member, content) = legacy::member(entry)?;
@@ -201,44 +214,43 @@ impl Inner {
         size: u64,
         mut bytes: impl Stream<Item = Result<Bytes, Error>> + Unpin,
     ) -> Result<(), Error> {
-        let turn = Arc::new(Arc::clone(&self.turn).lock_owned().await);
+        let exclusive = self.lock().await;
         if self.open_state()?.content.blobs.contains_key(digest) {
             return Ok(());
         }
-        let (offset, header) = self.with_tar(|tar| {
+        let (offset, header) = self.with_tar(&exclusive, |tar| {
             let offset = tar.drop_member();
             Ok((offset, tar.member(&self.file(&self.name_of(digest), size)?)?))
         })?;
         let place = (offset + header.len() as u64, size);
         self.poison("a push was given up");
-        let mut output = Output::new(self.destination.clone(), Arc::clone(&self.path), offset, turn);
+        let (destination, path) = (self.destination.clone(), Arc::clone(&self.path));
+        let mut output = Output::new(destination, path, offset, Arc::clone(&exclusive));
         let written = async {
             output.write(header).await?;
             while let Some(chunk) = next(&mut bytes).await {
                 let chunk = chunk?;
-                self.with_tar(|tar| tar.content(chunk.len()))?;
+                self.with_tar(&exclusive, |tar| tar.content(chunk.len()))?;
                 output.write(chunk).await?;
             }
             output.write(padding(size)).await?;
             output.finish().await?;
-            self.with_tar(|tar| tar.end_member().map(drop))
+            self.with_tar(&exclusive, |tar| tar.end_member().map(drop))
         };
-        match written.await {
+        let written = written.await;
+        match &written {
             Ok(()) => {
                 let mut state = self.state();
                 state.failure = None;
                 state.content.blobs.insert(digest.clone(), place);
-                Ok(())
             }
-            Err(failure) => {
-                self.cut_off(offset, &failure);
-                Err(failure)
-            }
+            Err(failure) => self.cut_off(&exclusive, offset, failure),
         }
+        written
     }
 
     /// Drops the members from an offset on, after a failure to write them.
-    fn cut_off(&self, offset: u64, failure: &Error) {
+    fn cut_off(&self, _: &Exclusive, offset: u64, failure: &Error) {
         self.poison(&text_of(failure));
         if let Some(tar) = &mut self.state().tar {
             tar.truncate(offset);
@@ -255,47 +267,52 @@ impl Inner {
 
     /// Writes a blob whose digest and size are known last.
     pub(super) async fn ingest(self: &Arc<Self>, mut bytes: Hashed) -> Result<(Digest, u64), Error> {
-        let turn = Arc::new(Arc::clone(&self.turn).lock_owned().await);
+        let exclusive = self.lock().await;
         drop(self.open_state()?);
         let extension = extension_of(bytes.hasher.algorithm());
-        let (offset, header) = self.with_tar(|tar| {
+        let (offset, header) = self.with_tar(&exclusive, |tar| {
             let offset = tar.drop_member();
             let header = tar.reserve_member()?;
             tar.content(extension.len())?;
             Ok((offset, header))
         })?;
         let (destination, path) = (self.destination.clone(), Arc::clone(&self.path));
-        let mut output = Output::new(destination, path, offset, Arc::clone(&turn));
+        let mut output = Output::new(destination, path, offset, Arc::clone(&exclusive));
         output.write(header).await?;
         output.write(extension).await?;
         while let Some(chunk) = next(&mut bytes).await {
             let chunk = chunk?;
-            self.with_tar(|tar| tar.content(chunk.len()))?;
+            self.with_tar(&exclusive, |tar| tar.content(chunk.len()))?;
             output.write(chunk).await?;
         }
         output.finish().await?;
         let verified = bytes.hasher.prove()?;
         let inner = Arc::clone(self);
         blocking(move || {
-            let _turn = turn;
-            inner.complete(offset, extension.len() as u64, &verified)?;
+            inner.complete(&exclusive, offset, extension.len() as u64, &verified)?;
             Ok((verified.digest().clone(), verified.size()))
         })
         .await
     }
 
     /// Writes the headers of a blob whose content is there, or drops the blob if there is another of its digest.
-    fn complete(&self, offset: u64, extension: u64, blob: &Verified) -> Result<(), Error> {
+    fn complete(
+        &self,
+        exclusive: &Exclusive,
+        offset: u64,
+        extension: u64,
+        blob: &Verified,
+    ) -> Result<(), Error> {
         let (digest, size) = (blob.digest(), blob.size());
         let place = (offset + BLOCK + extension, size);
         if self.state().content.blobs.contains_key(digest) {
-            return self.with_tar(|tar| {
+            return self.with_tar(exclusive, |tar| {
                 tar.drop_member();
                 Ok(())
             });
         }
         let member = self.file(&self.name_of(digest), size)?;
-        let headers = self.with_tar(|tar| {
+        let headers = self.with_tar(exclusive, |tar| {
             if extension == 0 {
                 return Ok(tar.complete_member(&member)?.header.to_vec());
             }
@@ -326,7 +343,7 @@ impl Inner {
                 Ok(())
             }
             Err(failure) => {
-                self.cut_off(offset, &failure);
+                self.cut_off(exclusive, offset, &failure);
                 Err(failure)
             }
         }
@@ -334,16 +351,12 @@ impl Inner {
 
     /// Writes the lists of images and the end.
     pub(super) async fn finish(self: &Arc<Self>) -> Result<WrittenArchive, Error> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let exclusive = self.lock().await;
         let inner = Arc::clone(self);
-        blocking(move || {
-            let _turn = turn;
-            inner.finish_blocking()
-        })
-        .await
+        blocking(move || inner.finish_blocking(&exclusive)).await
     }
 
-    fn finish_blocking(&self) -> Result<WrittenArchive, Error> {
+    fn finish_blocking(&self, exclusive: &Exclusive) -> Result<WrittenArchive, Error> {
         let (index, docker) = {
             let state = self.open_state()?;
             let index = || state.content.index().map(Some);
@@ -353,8 +366,8 @@ impl Inner {
                 WriterForm::DockerLegacy => (None, Some(state.legacy.documents(&state.content)?)),
             }
         };
-        let images_end = self.with_tar(|tar| Ok(tar.drop_member()))?;
-        self.write_members(|inner, tar| {
+        let images_end = self.with_tar(exclusive, |tar| Ok(tar.drop_member()))?;
+        self.write_members(exclusive, |inner, tar| {
             let mut bytes = Vec::new();
             if let Some(index) = &index {
                 bytes.extend(inner.document(tar, oci::INDEX, index)?);
@@ -365,14 +378,14 @@ impl Inner {
             }
             Ok(bytes)
         })?;
-        let (offset, end) = self.with_tar(|tar| Ok((tar.position(), tar.finish()?)))?;
+        let (offset, end) = self.with_tar(exclusive, |tar| Ok((tar.position(), tar.finish()?)))?;
         let ended = self.end(offset, end);
         // What has its final name is not written to again.
         if ended.is_ok() || self.new_file.as_ref().is_some_and(NewFile::is_named) {
             self.state().tar = None;
         }
         if let Err(failure) = ended {
-            self.cut_off(images_end, &failure);
+            self.cut_off(exclusive, images_end, &failure);
             return Err(failure);
         }
         let state = self.state();

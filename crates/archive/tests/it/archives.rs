@@ -415,6 +415,33 @@ async fn a_blob_of_unknown_digest_gets_its_header_last_and_stands_once() {
     assert!(fs::read(path).unwrap() == fs::read(other).unwrap());
 }
 
+/// A push holds the archive until its member is ended: one that waits would drop a member that is still open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn pushes_at_once_are_members_of_their_own() {
+    let scratch = Scratch::new();
+    for round in 0..20 {
+        let path = scratch.path(&format!("image-{round}.tar"));
+        let writer = Arc::new(Writer::create(&path).await.unwrap());
+        let images: Vec<_> = (0..16).map(|n| Image::small(&format!("image {n}"))).collect();
+        let mut pushes = tokio::task::JoinSet::new();
+        for content in images.iter().flat_map(Image::blobs) {
+            let (writer, blob) = (Arc::clone(&writer), blob(content));
+            pushes.spawn(async move { writer.push_blob(blob).await });
+        }
+        while let Some(pushed) = pushes.join_next().await {
+            pushed.unwrap().unwrap();
+        }
+        for (n, image) in images.iter().enumerate() {
+            push_as(image, &writer, &[&format!("docker.io/library/app:{n}")]).await;
+        }
+        writer.finish().await.unwrap();
+        let archive = Archive::open(&path, Form::Detect).await.unwrap();
+        for image in &images {
+            is_whole(&archive, image).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_stream_takes_known_digests_alone_and_ends_with_its_first_failure() {
     let image = Image::small("one");
