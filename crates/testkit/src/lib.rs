@@ -42,7 +42,8 @@ mod wire;
 pub use daemon::{DaemonAct, DaemonRequest, ScriptedDaemon};
 pub use image::{Image, ImageBuilder, Index, RealImage, noise, write_layout};
 pub use peer::{
-    DockerRegistry, DockerRegistryBuilder, Output, PodmanService, Sandbox, Tool, peers_present, skip,
+    DockerRegistry, DockerRegistryBuilder, Output, PodmanService, Sandbox, Tool, optional_peers_present,
+    peers_present, skip,
 };
 pub use random::Random;
 pub use saved::{SavedContent, SavedImage, saved_image, saved_images, unpack_saved_sync};

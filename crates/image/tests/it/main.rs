@@ -10,6 +10,7 @@
 mod appends;
 mod config_document;
 mod conformance;
+mod crane;
 mod edits;
 mod fixtures;
 mod formats;

@@ -31,16 +31,27 @@ macro_rules! require_peers {
 /// Whether all these programs are installed; prints which are not. Panics instead if
 /// `WHARF_REQUIRE_PEERS=1`. Use [`require_peers!`](crate::require_peers).
 pub fn peers_present(programs: &[&str]) -> bool {
-    let missing: Vec<&str> = programs
-        .iter()
-        .copied()
-        .filter(|name| find(name).is_none())
-        .collect();
+    let missing = missing(programs);
     if missing.is_empty() {
         return true;
     }
     skip(&format!("not installed: {}", missing.join(", ")));
     false
+}
+
+fn missing<'a>(programs: &[&'a str]) -> Vec<&'a str> {
+    let missing = programs.iter().copied().filter(|name| find(name).is_none());
+    missing.collect()
+}
+
+/// Whether all these programs, which a machine need not have, are installed; prints which are not. Unlike
+/// [`peers_present`] it never panics: no package of Debian has them.
+pub fn optional_peers_present(programs: &[&str]) -> bool {
+    let missing = missing(programs);
+    if !missing.is_empty() {
+        eprintln!("skipped: not installed: {}", missing.join(", "));
+    }
+    missing.is_empty()
 }
 
 /// Prints why a test is skipped; the test returns then. Panics instead if `WHARF_REQUIRE_PEERS=1`.
