@@ -7,7 +7,7 @@ use std::{
 
 use wharf::{
     Copied, Error, ErrorKind, ImageLocation,
-    content::History,
+    content::{History, format_timestamp},
     image::{Edit, NewLayer, Set},
 };
 
@@ -15,30 +15,14 @@ use super::archives;
 
 /// The time of `SOURCE_DATE_EPOCH`, as RFC 3339 writes it. The clock is not read.
 pub(crate) fn created() -> Result<Option<String>, Error> {
-    Ok(archives::source_date_epoch()?.map(rfc3339))
-}
-
-/// Seconds since 1970 as a date and time in UTC.
-fn rfc3339(seconds: i64) -> String {
-    let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (mut year, mut day) = (1970, days);
-    let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    while day >= 365 + i64::from(is_leap(year)) {
-        day -= 365 + i64::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + i64::from(is_leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if day < length {
-            break;
-        }
-        day -= length;
-        month += 1;
-    }
-    let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
-    let day = day + 1;
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let Some(seconds) = archives::source_date_epoch()? else {
+        return Ok(None);
+    };
+    let time = format_timestamp(seconds).ok_or_else(|| {
+        let message = format!("SOURCE_DATE_EPOCH is {seconds}, which is outside of the years 0000 to 9999");
+        Error::new(ErrorKind::Invalid, message)
+    })?;
+    Ok(Some(time))
 }
 
 /// An entry of the history, at the time of `SOURCE_DATE_EPOCH`.

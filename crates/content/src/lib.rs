@@ -59,6 +59,7 @@ mod sink;
 mod source;
 mod strict_json;
 mod target;
+mod time;
 mod totals;
 mod unset;
 mod walk;
@@ -66,7 +67,7 @@ mod walk;
 pub use blob::{Blob, ByteStream, LARGE_BLOB, OpenBlob, Piece, PieceStream, Pieces};
 pub use build::{BuiltImage, ImageBuilder, IndexBuilder};
 pub use choose::choose_image;
-pub use config::{History, ImageConfig, ImageConfigBuilder, MAX_CONFIG_SIZE, parse_time};
+pub use config::{History, ImageConfig, ImageConfigBuilder, MAX_CONFIG_SIZE};
 pub use descriptor::Descriptor;
 pub use diagnostic::{Diagnostic, RegistryError, WithCauses};
 pub use error::{Error, ErrorKind};
@@ -82,6 +83,7 @@ pub use signature::{MAX_SIGNATURE_SIZE, MAX_SIGNATURES, MAX_SIGNATURES_SIZE, Sig
 pub use sink::{Sink, SinkExt};
 pub use source::{Source, SourceExt};
 pub use target::{Location, Name, Target};
+pub use time::{format_timestamp, parse_time, parse_timestamp};
 pub use totals::Totals;
 pub use walk::{MAX_DEPTH, MAX_ITEMS, MAX_MANIFEST_BYTES, MAX_MANIFESTS, Visits};
 

@@ -1,12 +1,14 @@
 //! The file `trusted_root.json`: the logs and authorities of a sigstore instance (protobuf-specs,
 //! `sigstore_trustroot.proto`).
 
+use wharf_content::parse_timestamp;
+
 use crate::{
     json::{Object, Value},
     problem::Problem,
     protobuf,
     public_key::PublicKey,
-    time::{self, Seconds},
+    time::Seconds,
     x509::{Certificate, MAX_CERTIFICATES},
 };
 
@@ -216,9 +218,9 @@ fn range(object: &mut Object) -> Result<Range, Problem> {
         return Ok(Range::new(None, None));
     };
     let mut valid = value.into_object("validFor")?;
-    let time = |text: Option<String>| -> Result<Option<(Seconds, bool)>, Problem> {
+    let time = |text: Option<String>| -> Result<Option<(Seconds, u32)>, Problem> {
         let Some(text) = text else { return Ok(None) };
-        let time = time::rfc3339(&text);
+        let time = parse_timestamp(&text);
         time.map(Some)
             .ok_or_else(|| Problem::new("validFor has a malformed time"))
     };
@@ -226,7 +228,7 @@ fn range(object: &mut Object) -> Result<Range, Problem> {
     let end = time(protobuf::optional_string(&mut valid, "end")?)?;
     valid.finish()?;
     Ok(Range::new(
-        start.map(|(second, part)| second + i64::from(part)),
+        start.map(|(second, part)| second + i64::from(part > 0)),
         end.map(|(second, _)| second),
     ))
 }

@@ -4,10 +4,10 @@ use std::{
 };
 
 use wharf_config::{Requirement, RuleOrigin};
-use wharf_content::Wanted;
+use wharf_content::{Wanted, format_timestamp};
 use wharf_reference::Digest;
 
-use crate::{Reason, judge::Accepted, time::shown};
+use crate::{Reason, judge::Accepted};
 
 /// An image that was accepted: which manifest, by which rule, and how each requirement was met.
 ///
@@ -201,7 +201,8 @@ impl SignedTime {
 impl fmt::Display for SignedTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.time().duration_since(UNIX_EPOCH).unwrap_or_default();
-        f.write_str(&shown(i64::try_from(since.as_secs()).unwrap_or(i64::MAX)))
+        let text = i64::try_from(since.as_secs()).ok().and_then(format_timestamp);
+        f.write_str(text.as_deref().unwrap_or("after the year 9999"))
     }
 }
 

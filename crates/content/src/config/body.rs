@@ -213,7 +213,7 @@ impl History {
     /// The moment at which the layer was made; `None` also if it is stated in another form than RFC 3339.
     #[must_use]
     pub fn created_at(&self) -> Option<std::time::SystemTime> {
-        super::time::parse(self.created()?)
+        crate::parse_time(self.created()?)
     }
 
     /// The command that made the layer.

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use wharf_reference::Digest;
 
-use super::{History, ImageConfig, body::Body, time};
-use crate::{Error, ErrorKind, Platform};
+use super::{History, ImageConfig, body::Body};
+use crate::{Error, ErrorKind, Platform, parse_timestamp};
 
 /// A builder of an [`ImageConfig`].
 ///
@@ -166,7 +166,7 @@ impl ImageConfigBuilder {
             .filter_map(History::created)
             .chain(body.created.as_deref());
         for time in times {
-            if time::parse(time).is_none() {
+            if parse_timestamp(time).is_none() {
                 return Err(format!(
                     "invalid time {time:?}: expected RFC 3339, as in 2026-01-01T00:00:00Z"
                 ));

@@ -1,6 +1,5 @@
 mod body;
 mod builder;
-mod time;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
@@ -8,7 +7,7 @@ use bytes::Bytes;
 use wharf_reference::Digest;
 
 use self::body::{Body, Runtime};
-pub use self::{body::History, builder::ImageConfigBuilder, time::parse as parse_time};
+pub use self::{body::History, builder::ImageConfigBuilder};
 use crate::{Error, ErrorKind, Platform};
 
 /// The largest config that is read, in bytes; upstream has the same limit (threat X1 in docs/threats.md).
@@ -119,7 +118,7 @@ impl ImageConfig {
     /// The moment at which the image was made; `None` also if the config states it in another form than RFC 3339.
     #[must_use]
     pub fn created_at(&self) -> Option<SystemTime> {
-        time::parse(self.created()?)
+        crate::parse_time(self.created()?)
     }
 
     /// Name or address of the person or entity that made the image.

@@ -102,16 +102,7 @@ impl Log {
 }
 
 fn rfc3339(seconds: i64) -> String {
-    // Days of January 2024 and of the months around it are enough.
-    let days = (seconds - TIME).div_euclid(DAY) + 14;
-    assert!((0..31).contains(&days), "outside of January 2024");
-    let second = (seconds - TIME).rem_euclid(DAY);
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    format!(
-        "2024-01-{:02}T{hour:02}:{minute:02}:{:02}Z",
-        days + 1,
-        second % 60
-    )
+    wharf_content::format_timestamp(seconds).unwrap()
 }
 
 pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;

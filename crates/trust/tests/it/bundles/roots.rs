@@ -16,36 +16,7 @@ fn verdict(root: &Value, name: &str) -> Result<VerifiedBundle, Problem> {
 
 /// A time of RFC 3339, by its second.
 fn rfc3339(seconds: i64) -> String {
-    let days = seconds.div_euclid(86_400);
-    let (mut year, mut day) = (1970, days);
-    let length = |year: i64| {
-        if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) {
-            366
-        } else {
-            365
-        }
-    };
-    while day >= length(year) {
-        day -= length(year);
-        year += 1;
-    }
-    let february = length(year) - 337;
-    let mut month = 1;
-    for days in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if day < days {
-            break;
-        }
-        day -= days;
-        month += 1;
-    }
-    let rest = seconds.rem_euclid(86_400);
-    format!(
-        "{year}-{month:02}-{:02}T{:02}:{:02}:{:02}Z",
-        day + 1,
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    wharf_content::format_timestamp(seconds).unwrap()
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 const DAY: i64 = 86_400;
 
-/// The moment of a time as RFC 3339 writes it, in configs and annotations; `None` for other text. A leap second is the
-/// second after it, and digits of a fraction after the ninth are cut off.
+/// The moment of a time as RFC 3339 writes it, in configs and annotations; `None` for other text, and where the system's
+/// clock cannot state it. A leap second is the second after it, and digits of a fraction after the ninth are cut off.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -15,7 +15,28 @@ const DAY: i64 = 86_400;
 /// assert_eq!(parse_time("1970-01-01"), None);
 /// ```
 #[must_use]
-pub fn parse(text: &str) -> Option<SystemTime> {
+pub fn parse_time(text: &str) -> Option<SystemTime> {
+    let (seconds, nanoseconds) = parse_timestamp(text)?;
+    let moment = Duration::new(seconds.unsigned_abs(), 0);
+    let whole = if seconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(moment)?
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(moment)?
+    };
+    whole.checked_add(Duration::from_nanos(nanoseconds.into()))
+}
+
+/// The seconds from 1970-01-01T00:00:00Z to a time as RFC 3339 writes it, negative before, and the nanoseconds that follow
+/// the second; `None` for other text. It is [`parse_time`] for every year from 0000 to 9999 on every system.
+///
+/// ```
+/// use wharf_content::parse_timestamp;
+///
+/// assert_eq!(parse_timestamp("1970-01-01T01:00:05.5+01:00"), Some((5, 500_000_000)));
+/// assert_eq!(parse_timestamp("0001-01-01T00:00:00Z"), Some((-62_135_596_800, 0)));
+/// ```
+#[must_use]
+pub fn parse_timestamp(text: &str) -> Option<(i64, u32)> {
     let (date, rest) = text.split_once(['T', 't'])?;
     let zone = rest.find(['Z', 'z', '+', '-'])?;
     let (time, zone) = rest.split_at_checked(zone)?;
@@ -28,15 +49,37 @@ pub fn parse(text: &str) -> Option<SystemTime> {
         && minute < 60
         && second <= 60;
     let seconds = days_before(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset(zone)?;
-    let moment = Duration::new(seconds.unsigned_abs(), 0);
-    let whole = if seconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(moment)?
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(moment)?
-    };
-    is_valid
-        .then_some(whole)?
-        .checked_add(Duration::from_nanos(nanoseconds(fraction)?))
+    is_valid.then_some((seconds, nanoseconds(fraction)?))
+}
+
+/// The time that is this many seconds after 1970-01-01T00:00:00Z, or before if they are negative, as RFC 3339 writes it in
+/// UTC; `None` outside of the years 0000 to 9999, which RFC 3339 cannot state.
+///
+/// ```
+/// use wharf_content::format_timestamp;
+///
+/// assert_eq!(format_timestamp(1_796_031_000).as_deref(), Some("2026-11-30T09:30:00Z"));
+/// ```
+#[must_use]
+pub fn format_timestamp(seconds: i64) -> Option<String> {
+    let (first, last) = (days_before(0, 1, 1) * DAY, days_before(10_000, 1, 1) * DAY);
+    if !(first..last).contains(&seconds) {
+        return None;
+    }
+    let (days, time) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+    // A year has 365.2425 days, so that the estimate is a year too late at most.
+    let estimate = (days - days_before(0, 1, 1)) * 10_000 / 3_652_425 + 1;
+    let year = (0..=estimate)
+        .rev()
+        .find(|year| days_before(*year, 1, 1) <= days)?;
+    let month = (1..=12)
+        .rev()
+        .find(|month| days_before(year, *month, 1) <= days)?;
+    let day = days - days_before(year, month, 1) + 1;
+    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+    Some(format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+    ))
 }
 
 /// Numbers of these many digits each, with a separator between them.
@@ -56,12 +99,12 @@ fn digits_of(text: &str) -> Option<i64> {
 }
 
 /// A fraction of a second; digits after the ninth are cut off.
-fn nanoseconds(fraction: &str) -> Option<u64> {
+fn nanoseconds(fraction: &str) -> Option<u32> {
     if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let nine = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
-    Some(nine.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+    Some(nine.fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')))
 }
 
 /// The seconds by which a zone is ahead of UTC.
@@ -108,6 +151,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_day_is_written_as_it_is_read() {
+        let mut expected = [0_i64, 1, 1];
+        for days in days_before(0, 1, 1)..days_before(10_000, 1, 1) {
+            let [year, month, day] = expected;
+            // All days of four centuries, and of every year those around the end of February and of the year.
+            if (1800..2200).contains(&year) || (month == 12 || month <= 3) && (day == 1 || day >= 28) {
+                let text = format_timestamp(days * DAY + 3_723).unwrap();
+                assert_eq!(text, format!("{year:04}-{month:02}-{day:02}T01:02:03Z"));
+                assert_eq!(parse_timestamp(&text), Some((days * DAY + 3_723, 0)));
+            }
+            expected = match (month, day == days_of(year, month)) {
+                (12, true) => [year + 1, 1, 1],
+                (_, true) => [year, month + 1, 1],
+                (_, false) => [year, month, day + 1],
+            };
+        }
+        assert_eq!(expected, [10_000, 1, 1]);
+        for (seconds, text) in [
+            (-62_167_219_200, Some("0000-01-01T00:00:00Z")),
+            (-62_167_219_201, None),
+            (-1, Some("1969-12-31T23:59:59Z")),
+            (951_868_799, Some("2000-02-29T23:59:59Z")),
+            (253_402_300_799, Some("9999-12-31T23:59:59Z")),
+            (253_402_300_800, None),
+            (i64::MAX, None),
+            (i64::MIN, None),
+        ] {
+            assert_eq!(format_timestamp(seconds).as_deref(), text, "{seconds}");
+        }
+    }
+
+    #[test]
     fn times_are_moments() {
         for (text, seconds, nanoseconds) in [
             ("1970-01-01T00:00:00Z", 0_i64, 0),
@@ -121,7 +196,7 @@ mod tests {
             ("2016-12-31T23:59:60Z", 1_483_228_800, 0),
             ("9999-12-31T23:59:59Z", 253_402_300_799, 0),
         ] {
-            let found = parse(text).unwrap();
+            let found = parse_time(text).unwrap();
             let expected = if seconds < 0 {
                 SystemTime::UNIX_EPOCH - Duration::from_secs(seconds.unsigned_abs())
             } else {
@@ -152,7 +227,7 @@ mod tests {
             "2026-11-3\u{0660}T00:00:00Z",
             "26-11-30T00:00:00Z",
         ] {
-            assert_eq!(parse(wrong), None, "{wrong}");
+            assert_eq!(parse_time(wrong), None, "{wrong}");
         }
     }
 }
