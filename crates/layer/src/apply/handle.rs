@@ -65,6 +65,16 @@ fn mount(file: impl AsFd) -> Result<Option<u64>> {
     }
 }
 
+/// The directory above another, if it is the one from which a walk went down. Fails with [`Errno::STALE`] if it is not,
+/// as another process has moved the lower one.
+pub(super) fn still(directory: OwnedFd, expected: Identity) -> Result<OwnedFd> {
+    if Identity::of(&fs::fstat(&directory)?) == expected {
+        Ok(directory)
+    } else {
+        Err(Errno::STALE)
+    }
+}
+
 /// A descriptor of an entry that only names it.
 pub(crate) fn path_of(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -7,7 +7,7 @@ use rustix::{
     io::{Errno, Result},
 };
 
-use super::handle;
+use super::handle::{self, Identity};
 
 /// The most symbolic links of one name, as the kernel has it.
 const MAX_LINKS: u32 = 40;
@@ -88,32 +88,27 @@ impl Resolver {
     }
 
     fn walk(&self, name: &[u8], mut on_missing: Option<&mut dyn OnMissing>) -> Result<OwnedFd> {
-        let mut path = Path::default();
-        let mut current = self.root.try_clone().map_err(|_| Errno::MFILE)?;
+        let mut at = Position::new(&self.root)?;
         let mut pending = reversed(name);
         let mut links = 0;
         while let Some(component) = pending.pop() {
             if component == b".." {
-                path.pop();
-                current = self.descend(&path)?;
+                at.up()?;
                 continue;
             }
-            let found = match (handle::path_of(&current, &component), &mut on_missing) {
+            let found = match (handle::path_of(&at.directory, &component), &mut on_missing) {
                 (Err(Errno::NOENT), Some(on_missing)) => {
-                    on_missing.before(&current, &path.0, &component)?;
-                    let directory = make(&current, &component)?;
-                    path.push(&component);
-                    on_missing.made(&directory, &path.0)?;
-                    path.pop();
-                    directory
+                    on_missing.before(&at.directory, &at.path, &component)?;
+                    at.down(make(&at.directory, &component)?, &component)?;
+                    on_missing.made(&at.directory, &at.path)?;
+                    continue;
                 }
                 (found, _) => found?,
             };
             match handle::file_type(&fs::fstat(&found)?) {
                 FileType::Directory => {
                     handle::same_mount(&self.root, &found)?;
-                    path.push(&component);
-                    current = found;
+                    at.down(found, &component)?;
                 }
                 FileType::Symlink => {
                     links += 1;
@@ -122,44 +117,56 @@ impl Resolver {
                     }
                     let target = fs::readlinkat(&found, "", Vec::new())?;
                     if target.to_bytes().starts_with(b"/") {
-                        path.0.clear();
-                        current = self.descend(&path)?;
+                        at = Position::new(&self.root)?;
                     }
                     pending.extend(reversed(target.to_bytes()));
                 }
                 _ => return Err(Errno::NOTDIR),
             }
         }
-        Ok(current)
-    }
-
-    /// The directory with this path from the root, in which no component is a symbolic link.
-    fn descend(&self, path: &Path) -> Result<OwnedFd> {
-        let mut current = self.root.try_clone().map_err(|_| Errno::MFILE)?;
-        for component in path.0.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            current = fs::openat(&current, component, flags, Mode::empty())?;
-        }
-        Ok(current)
+        Ok(at.directory)
     }
 }
 
-/// A path from the root, empty for the root itself. It is text, for one that is 2,000 directories deep costs as much as a
-/// shallow one then.
-#[derive(Debug, Default)]
-struct Path(Vec<u8>);
+/// A directory that a walk has come to, and the way there, on which is no symbolic link.
+struct Position {
+    directory: OwnedFd,
+    /// From the root, empty for the root itself. It is text, for one that is 2,000 directories deep costs as much as a
+    /// shallow one then.
+    path: Vec<u8>,
+    /// The directories above, the root first.
+    above: Vec<Identity>,
+}
 
-impl Path {
-    fn push(&mut self, component: &[u8]) {
-        if !self.0.is_empty() {
-            self.0.push(b'/');
-        }
-        self.0.extend_from_slice(component);
+impl Position {
+    /// At the root.
+    fn new(root: &OwnedFd) -> Result<Self> {
+        Ok(Self {
+            directory: root.try_clone().map_err(|_| Errno::MFILE)?,
+            path: Vec::new(),
+            above: Vec::new(),
+        })
     }
 
-    fn pop(&mut self) {
-        let end = self.0.iter().rposition(|byte| *byte == b'/');
-        self.0.truncate(end.unwrap_or(0));
+    fn down(&mut self, directory: OwnedFd, component: &[u8]) -> Result<()> {
+        self.above.push(Identity::of(&fs::fstat(&self.directory)?));
+        if !self.path.is_empty() {
+            self.path.push(b'/');
+        }
+        self.path.extend_from_slice(component);
+        self.directory = directory;
+        Ok(())
+    }
+
+    /// To the directory above, which is the root for the root itself.
+    fn up(&mut self) -> Result<()> {
+        if let Some(above) = self.above.pop() {
+            let parent = handle::path_of(&self.directory, b"..")?;
+            self.directory = handle::still(parent, above)?;
+            let end = self.path.iter().rposition(|byte| *byte == b'/');
+            self.path.truncate(end.unwrap_or(0));
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 mod attributes;
 mod breakouts;
 mod calls;
+mod deep;
 mod hostile;
 mod kinds;
 mod merged;
