@@ -62,7 +62,7 @@ impl Layer {
 /// disk. [`apply`](wharf_layer::apply()) says how layers become a tree, and who owns it.
 ///
 /// The layers are unpacked in a directory `.wharf-unpack-…` beside, which is removed after a failure, and some time
-/// after the future was dropped. A process that is killed leaves it.
+/// after the future was dropped. A process that is killed leaves it; the next unpacking to the same path removes it.
 ///
 /// It needs a tokio runtime.
 ///
@@ -90,7 +90,8 @@ impl Layer {
 /// # Errors
 ///
 /// [`ErrorKind::Conflict`] and [`ErrorKind::Invalid`] for a directory that is not empty, or something else at its path,
-/// before the first request; [`ErrorKind::Invalid`] also for an index, if no platform is selected, and for an image whose
+/// before the first request; [`ErrorKind::Conflict`] also if another process unpacks to the same path;
+/// [`ErrorKind::Invalid`] also for an index, if no platform is selected, and for an image whose
 /// layers do not fit its config; [`ErrorKind::NotFound`] if the index has no image for the platform;
 /// [`ErrorKind::Unsupported`] for an artifact and for layers of other types; [`ErrorKind::Rejected`] from a gate;
 /// [`ErrorKind::TooLarge`] beyond a limit; [`ErrorKind::Mismatch`] if the tar of a layer has another digest than the

@@ -14,6 +14,7 @@ use super::{
     problem, remove,
     resolve::Resolver,
     root::Root,
+    spelling::Spelling,
 };
 use crate::{
     Error, ErrorKind, members,
@@ -28,6 +29,7 @@ pub(super) struct Applier<'a> {
     pub(super) resolver: Resolver,
     pub(super) entries: Entries,
     pub(super) directories: Directories,
+    pub(super) spelling: Spelling,
     pub(super) applied: Applied,
     /// The directory that the last member was written to. Valid until something is removed.
     pub(super) parent: Option<Parent>,
@@ -52,6 +54,7 @@ impl<'a> Applier<'a> {
             resolver: root.resolver()?,
             entries: Entries::default(),
             directories: Directories::default(),
+            spelling: Spelling::default(),
             applied: Applied::default(),
             parent: None,
             removed: false,

@@ -113,7 +113,7 @@ impl Attributes {
 /// True for an extended attribute that layers have. Some have a meaning only where files keep the owner of the layer.
 pub(crate) fn takes(name: &[u8], keeps_owner: bool) -> bool {
     match name {
-        b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default" => keeps_owner,
+        b"security.capability" | handle::ACCESS_LIST | handle::DEFAULT_ACCESS_LIST => keeps_owner,
         _ => name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") && name != RECORD,
     }
 }

@@ -9,6 +9,10 @@ use rustix::{
     process::{Gid, Uid},
 };
 
+/// The access list of a file, and the one that new files of a directory get.
+pub(super) const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
+pub(super) const DEFAULT_ACCESS_LIST: &[u8] = b"system.posix_acl_default";
+
 /// A file's device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
@@ -102,6 +106,15 @@ pub(super) fn make_writable(directory: impl AsFd, stat: &Stat) -> Result<Option<
     Ok(Some(mode))
 }
 
+/// True if new files of a directory get an access list from it.
+pub(super) fn has_default_access_list(directory: impl AsFd) -> Result<bool> {
+    match fs::getxattr_query(in_proc(directory)?, DEFAULT_ACCESS_LIST) {
+        Ok(_) => Ok(true),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// A file whose attributes are set.
 #[derive(Debug)]
 pub(crate) enum Handle<'a> {
@@ -159,6 +172,17 @@ impl Handle<'_> {
             Self::Open(fd) => fs::fremovexattr(fd, name),
             Self::Path(fd) => fs::removexattr(in_proc(fd)?, name),
         }
+    }
+
+    /// Removes the access lists that a new file has from its directory.
+    pub(super) fn clear_access_lists(&self) -> Result<()> {
+        for name in [ACCESS_LIST, DEFAULT_ACCESS_LIST] {
+            match self.remove_xattr(name) {
+                Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// The names of all extended attributes.

@@ -6,6 +6,7 @@ pub(crate) mod attributes;
 mod directories;
 mod entries;
 pub(crate) mod handle;
+mod hidden;
 mod new_entry;
 mod options;
 mod parent;
@@ -13,6 +14,7 @@ mod problem;
 mod remove;
 pub(crate) mod resolve;
 mod root;
+mod spelling;
 mod staged_root;
 
 use std::{convert, io::Read};

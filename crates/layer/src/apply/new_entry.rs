@@ -1,6 +1,9 @@
 //! Entries that are made for members of a layer, one kind after the other.
 
-use std::{fs::File, os::fd::OwnedFd};
+use std::{
+    fs::File,
+    os::fd::{AsFd as _, OwnedFd},
+};
 
 use rustix::{
     fs::{self, AtFlags, FileType, Mode, OFlags},
@@ -63,6 +66,7 @@ impl Applier<'_> {
         let file = self.place(new, |at, leaf| {
             fs::openat(at, leaf, flags, Mode::RUSR | Mode::WUSR)
         })?;
+        self.clear_given(new, &Handle::Open(file.as_fd()))?;
         Ok(file.into())
     }
 
@@ -74,8 +78,12 @@ impl Applier<'_> {
         let merges = match found.as_ref().map(handle::file_type) {
             Some(FileType::Directory) => found.map(|stat| Identity::of(&stat)),
             Some(FileType::Symlink) if self.options.keep_directory_links => {
-                let target = self.resolver.directory(name);
-                target.and_then(fs::fstat).ok().map(|stat| Identity::of(&stat))
+                match self.resolver.directory(name).and_then(fs::fstat) {
+                    Ok(stat) => Some(Identity::of(&stat)),
+                    // It leads to no directory of the root.
+                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => None,
+                    Err(errno) => return Err(self.failed(new.member, "cannot open what is there", errno)),
+                }
             }
             _ => None,
         };
@@ -85,9 +93,11 @@ impl Applier<'_> {
             return set.map_err(|errno| self.failed(new.member, "cannot take its attributes", errno));
         }
         self.place(new, |at, leaf| fs::mkdirat(at, leaf, Mode::RWXU))?;
-        let made = handle::path_of(at, new.leaf).and_then(fs::fstat);
-        let made = made.map_err(|errno| self.failed(new.member, "cannot open it", errno))?;
-        let set = self.directories.set(Identity::of(&made), name, attributes, false);
+        let failed = |errno| self.failed(new.member, "cannot open it", errno);
+        let made = handle::path_of(at, new.leaf).map_err(failed)?;
+        let identity = Identity::of(&fs::fstat(&made).map_err(failed)?);
+        self.clear_given(new, &Handle::Path(made))?;
+        let set = self.directories.set(identity, name, attributes, false);
         set.map_err(|errno| self.failed(new.member, "cannot take its attributes", errno))
     }
 
@@ -96,7 +106,8 @@ impl Applier<'_> {
             return Err(new.refused(ErrorKind::Corrupt, "it is a symbolic link to nothing"));
         }
         self.place(new, |at, leaf| fs::symlinkat(target, at, leaf))?;
-        self.set_by_path(new)
+        let made = self.made(new)?;
+        self.set_attributes(new.member, new.owner, &made)
     }
 
     fn hard_link(&mut self, new: &NewEntry<'_>, target: &[u8]) -> Result<(), Error> {
@@ -149,7 +160,9 @@ impl Applier<'_> {
         self.place(new, |at, leaf| {
             fs::mknodat(at, leaf, kind, Mode::RUSR | Mode::WUSR, device)
         })?;
-        self.set_by_path(new)
+        let made = self.made(new)?;
+        self.clear_given(new, &made)?;
+        self.set_attributes(new.member, new.owner, &made)
     }
 
     /// Makes an entry, after what is there is removed.
@@ -173,15 +186,12 @@ impl Applier<'_> {
     }
 
     /// Where the file system does not tell `A` from `a`: what is there must have the name as it is written.
-    fn check_spelling(&self, new: &NewEntry<'_>) -> Result<(), Error> {
-        if !self.root.folds() {
-            return Ok(());
-        }
-        let same = handle::listed(&new.parent.directory, b".")
-            .and_then(handle::names)
-            .and_then(Iterator::collect::<rustix::io::Result<Vec<_>>>);
-        let same = same.map_err(|errno| self.failed(new.member, "cannot read its directory", errno))?;
-        if same.iter().any(|name| name == new.leaf) {
+    fn check_spelling(&mut self, new: &NewEntry<'_>) -> Result<(), Error> {
+        let parent = new.parent;
+        let is_other = self
+            .spelling
+            .is_other(&parent.directory, parent.identity, new.leaf);
+        if !is_other.map_err(|errno| self.failed(new.member, "cannot read its directory", errno))? {
             return Ok(());
         }
         let why =
@@ -189,9 +199,25 @@ impl Applier<'_> {
         Err(new.refused(ErrorKind::Conflict, why))
     }
 
-    fn set_by_path(&mut self, new: &NewEntry<'_>) -> Result<(), Error> {
+    /// Removes the access list that a new entry has from its directory: it has those alone that its layer states.
+    fn clear_given(&self, new: &NewEntry<'_>, made: &Handle<'_>) -> Result<(), Error> {
+        if !new.parent.gives_access_list {
+            return Ok(());
+        }
+        let cleared = made.clear_access_lists();
+        cleared.map_err(|errno| {
+            self.failed(
+                new.member,
+                "cannot remove the access list of its directory",
+                errno,
+            )
+        })
+    }
+
+    /// A node or a link that was made.
+    fn made(&self, new: &NewEntry<'_>) -> Result<Handle<'static>, Error> {
         let made = handle::path_of(&new.parent.directory, new.leaf);
         let made = made.map_err(|errno| self.failed(new.member, "cannot open it", errno))?;
-        self.set_attributes(new.member, new.owner, &Handle::Path(made))
+        Ok(Handle::Path(made))
     }
 }

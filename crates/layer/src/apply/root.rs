@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -10,10 +10,14 @@ use rustix::{
 };
 
 use super::{
-    handle, problem,
+    handle::{self, Handle},
+    problem,
     resolve::{Resolver, Way},
 };
 use crate::{Error, ErrorKind};
+
+/// The permissions of a root that no layer states.
+const NEW_MODE: u32 = 0o755;
 
 /// A directory that layers are unpacked into: the root of an image.
 ///
@@ -23,13 +27,13 @@ use crate::{Error, ErrorKind};
 pub struct Root {
     path: PathBuf,
     directory: OwnedFd,
-    folds: bool,
     way: Way,
 }
 
 impl Root {
     /// A directory for the first layer of an image: it is made, unless it is there and empty. The directory above must
-    /// exist.
+    /// exist. A new one has the permissions 0755, whatever the process's umask and the directory above are, until a
+    /// layer states others.
     ///
     /// # Errors
     ///
@@ -37,16 +41,33 @@ impl Root {
     /// directory; [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`] from the file system.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        match fs::mkdir(path, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(problem::of_root(path, "cannot make the directory", error)),
+        Self::create_at(fs::CWD, path, path)
+    }
+
+    /// As [`Root::create`], at a path below a directory; `shown` stands in errors.
+    pub(super) fn create_at(directory: impl AsFd, path: &Path, shown: &Path) -> Result<Self, Error> {
+        let is_new = match fs::mkdirat(&directory, path, Mode::from_raw_mode(NEW_MODE)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(problem::of_root(shown, "cannot make the directory", error)),
+        };
+        let root = Self::open_at(directory, path, shown)?;
+        if is_new {
+            let set = root.make_plain();
+            set.map_err(|error| problem::of_root(shown, "cannot set its permissions", error))?;
         }
-        let root = Self::open(path)?;
-        let failed = |error| problem::of_root(path, "cannot read the directory", error);
-        if handle::names(&root.directory).map_err(failed)?.next().is_some() {
-            return Err(Self::not_empty(path));
+        let failed = |error| problem::of_root(shown, "cannot read the directory", error);
+        match handle::names(&root.directory).map_err(failed)?.next() {
+            None => Ok(root),
+            Some(name) => Err(name.map_or_else(failed, |_| Self::not_empty(shown))),
         }
-        Ok(root)
+    }
+
+    /// Takes from a new root what the process and the directory above have given it.
+    fn make_plain(&self) -> rustix::io::Result<()> {
+        let root = Handle::Open(self.directory.as_fd());
+        root.clear_access_lists()?;
+        root.set_mode(NEW_MODE)
     }
 
     /// A directory that lower layers of the image were unpacked into.
@@ -57,20 +78,20 @@ impl Root {
     /// [`ErrorKind::Storage`] from the file system.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
+        Self::open_at(fs::CWD, path, path)
+    }
+
+    fn open_at(directory: impl AsFd, path: &Path, shown: &Path) -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = match fs::open(path, flags, Mode::empty()) {
-            Ok(directory) => directory,
-            Err(Errno::NOTDIR | Errno::LOOP) => return Err(Self::not_a_directory(path)),
-            Err(error) => return Err(problem::of_root(path, "cannot open the directory", error)),
-        };
-        let folds =
-            folds(&directory).map_err(|error| problem::of_root(path, "cannot read the directory", error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            directory,
-            folds,
-            way: Way::default(),
-        })
+        match fs::openat(directory, path, flags, Mode::empty()) {
+            Ok(directory) => Ok(Self {
+                path: shown.to_owned(),
+                directory,
+                way: Way::default(),
+            }),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(Self::not_a_directory(shown)),
+            Err(error) => Err(problem::of_root(shown, "cannot open the directory", error)),
+        }
     }
 
     /// Resolves names by component, as where the kernel has no openat2(2); for tests of that way.
@@ -117,11 +138,6 @@ impl Root {
         })?;
         Ok(Resolver::new(directory, self.way))
     }
-
-    /// True if the file system takes `A` for `a`.
-    pub(super) const fn folds(&self) -> bool {
-        self.folds
-    }
 }
 
 impl fmt::Debug for Root {
@@ -130,35 +146,4 @@ impl fmt::Debug for Root {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
-}
-
-/// A directory that is made and removed at once in an empty root.
-const PROBE: &str = ".wharf-probe";
-
-/// True if names in the directory are looked up without regard to case.
-fn folds(directory: &OwnedFd) -> rustix::io::Result<bool> {
-    let swapped = |name: &[u8]| -> Vec<u8> {
-        let swap = |byte: &u8| {
-            if byte.is_ascii_lowercase() {
-                byte.to_ascii_uppercase()
-            } else {
-                byte.to_ascii_lowercase()
-            }
-        };
-        name.iter().map(swap).collect()
-    };
-    let names: Vec<_> = handle::names(directory)?.collect::<rustix::io::Result<_>>()?;
-    if let Some(name) = names.iter().find(|name| name.iter().any(u8::is_ascii_alphabetic)) {
-        let other = swapped(name);
-        return Ok(!names.contains(&other) && handle::entry(directory, &other)?.is_some());
-    }
-    // Nothing is in it to tell from: a new name does.
-    match fs::mkdirat(directory, PROBE, Mode::RWXU) {
-        Ok(()) => {}
-        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => return Ok(false), // nothing will be unpacked there
-        Err(error) => return Err(error),
-    }
-    let folds = handle::entry(directory, &swapped(PROBE.as_bytes()));
-    fs::unlinkat(directory, PROBE, fs::AtFlags::REMOVEDIR)?;
-    Ok(folds?.is_some())
 }

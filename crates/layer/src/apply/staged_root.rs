@@ -1,10 +1,6 @@
 use std::{
     fmt,
-    hash::{BuildHasher as _, RandomState},
-    os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
@@ -13,22 +9,14 @@ use rustix::{
     io::Errno,
 };
 
-use super::{
-    handle::{self, Handle},
-    problem, remove,
-    root::Root,
-};
+use super::{handle, hidden::Hidden, problem, root::Root};
 use crate::{Error, ErrorKind};
-
-/// The prefix of the directory that a root is staged in.
-const PREFIX: &str = ".wharf-unpack-";
-/// The name of the root in it.
-const ROOT: &str = "root";
 
 /// A root that is unpacked in a hidden directory beside its path, and appears at its path when it is whole.
 ///
-/// Dropped before [`StagedRoot::finish`], it is removed. A process that is killed leaves a directory
-/// `.wharf-unpack-…`, which nothing reads and anyone may remove.
+/// Dropped before [`StagedRoot::finish`], it is removed, as far as the file system allows it. A process that is killed
+/// leaves a directory `.wharf-unpack-…`, and one more whose name ends in `-root` if it was killed in
+/// [`StagedRoot::finish`]. Nothing reads them. The next one for the same path removes them, and anyone may.
 ///
 /// ```
 /// use wharf_layer::tar::Writer;
@@ -46,11 +34,8 @@ const ROOT: &str = "root";
 /// ```
 pub struct StagedRoot {
     path: PathBuf,
-    /// The directory of `path`.
-    above: OwnedFd,
-    /// The name of the hidden directory in it.
-    hidden: String,
     root: Root,
+    hidden: Hidden,
 }
 
 impl StagedRoot {
@@ -59,7 +44,8 @@ impl StagedRoot {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`] if a directory is there and not empty; [`ErrorKind::Invalid`] if a file or symbolic link
+    /// [`ErrorKind::Conflict`] if a directory is there and not empty, if another process unpacks to the same path, and if
+    /// the name of the hidden directory is another user's; [`ErrorKind::Invalid`] if a file or symbolic link
     /// is there, and for a path without a last component, as `/` and `..`; [`ErrorKind::NotFound`] if there is no
     /// directory above; [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`] from the file system.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
@@ -85,20 +71,12 @@ impl StagedRoot {
                 return Err(Root::not_empty(path));
             }
         }
-        let hidden = make_hidden(&above)
-            .map_err(|errno| problem::of_root(above_path, "cannot make a directory in it", errno))?;
-        match Root::create(above_path.join(&hidden).join(ROOT)) {
-            Ok(root) => Ok(Self {
-                path: path.to_owned(),
-                above,
-                hidden,
-                root,
-            }),
-            Err(error) => {
-                let _ = remove::remove(&above, hidden.as_bytes(), None);
-                Err(error)
-            }
-        }
+        let hidden = Hidden::make(above, above_path, name)?;
+        Ok(Self {
+            path: path.to_owned(),
+            root: hidden.root(above_path)?,
+            hidden,
+        })
     }
 
     /// The root, to which layers are applied.
@@ -114,7 +92,8 @@ impl StagedRoot {
     /// [`ErrorKind::Conflict`] if something else is there now; [`ErrorKind::Storage`] from the file system, also if a
     /// file system is mounted there. What was unpacked is removed.
     pub fn finish(self) -> Result<(), Error> {
-        self.rename().map_err(|errno| {
+        let name = self.path.file_name().unwrap_or_default();
+        self.hidden.rename(&self.root, name).map_err(|errno| {
             let (kind, why) = match errno {
                 Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR => (
                     ErrorKind::Conflict,
@@ -133,29 +112,6 @@ impl StagedRoot {
             Error::new(kind, message)
         })
     }
-
-    fn rename(&self) -> rustix::io::Result<()> {
-        let name = self.path.file_name().ok_or(Errno::INVAL)?;
-        let hidden = handle::path_of(&self.above, self.hidden.as_bytes())?;
-        // A directory is moved by those who may write to it.
-        let root = Handle::Open(self.root.directory().as_fd());
-        let mode = root.stat()?.st_mode & 0o7777;
-        let closed = mode & 0o200 == 0;
-        if closed {
-            root.set_mode(mode | 0o200)?;
-        }
-        fs::renameat(&hidden, ROOT, &self.above, name)?;
-        if closed {
-            root.set_mode(mode)?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for StagedRoot {
-    fn drop(&mut self) {
-        let _ = remove::remove(&self.above, self.hidden.as_bytes(), None);
-    }
 }
 
 impl fmt::Debug for StagedRoot {
@@ -164,20 +120,4 @@ impl fmt::Debug for StagedRoot {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
-}
-
-/// Makes a directory with a new name.
-fn make_hidden(above: &OwnedFd) -> rustix::io::Result<String> {
-    /// Names that are tried.
-    const ATTEMPTS: u32 = 16;
-    for attempt in 0..ATTEMPTS {
-        let random = RandomState::new().hash_one((std::process::id(), attempt));
-        let name = format!("{PREFIX}{random:016x}");
-        match fs::mkdirat(above, &name, Mode::RWXU) {
-            Ok(()) => return Ok(name),
-            Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Err(Errno::EXIST)
 }

@@ -6,7 +6,8 @@
     clippy::expect_used,
     clippy::format_collect,
     clippy::string_slice,
-    reason = "helpers of tests fail by panicking"
+    clippy::print_stderr,
+    reason = "helpers of tests fail by panicking, and tell what they leave out"
 )]
 
 #[cfg(all(feature = "apply", target_os = "linux"))]

@@ -120,7 +120,9 @@ fn is_contained(line: &str, way: Way) -> bool {
         "openat2" => return way == Way::Kernel && arguments.contains("RESOLVE_IN_ROOT"),
         "fchmod" | "fchown" => return true,
         // Attributes through the descriptor of the file itself, and the question whether this is procfs.
-        "chmod" | "setxattr" | "removexattr" | "listxattr" | "statfs" => return of_process(&texts),
+        "chmod" | "getxattr" | "setxattr" | "removexattr" | "listxattr" | "statfs" => {
+            return of_process(&texts);
+        }
         _ if arguments.starts_with("AT_FDCWD") => return of_process(&texts),
         "readlinkat" => texts.truncate(1),    // then what the link has
         "symlinkat" => drop(texts.remove(0)), // any text

@@ -5,11 +5,13 @@ mod breakouts;
 mod calls;
 mod deep;
 mod hostile;
+mod inherited;
 mod kinds;
 mod merged;
 mod model;
 mod mounts;
 mod peers;
+mod roots;
 mod staged;
 mod whiteouts;
 

@@ -7,11 +7,11 @@ use wharf_layer::{Error, ErrorKind};
 use super::{Stage, WAYS, directory, file, hard_link, layer, symlink};
 
 /// A mount, which ends with it.
-struct Mounted(PathBuf);
+pub(super) struct Mounted(PathBuf);
 
 impl Mounted {
     /// `None` if this process may not mount.
-    fn new(arguments: &[&str], at: PathBuf) -> Option<Self> {
+    pub(super) fn new(arguments: &[&str], at: PathBuf) -> Option<Self> {
         fs::create_dir_all(&at).unwrap();
         let mounted = Command::new("mount").args(arguments).arg(&at).output().ok()?;
         mounted.status.success().then(|| Self(at))

@@ -3,12 +3,12 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use wharf_layer::{ErrorKind, StagedRoot, apply, tar::Member};
 
-use super::{file, layer, options};
+use super::{file, is_root, layer, options};
 
 /// The names in a directory.
 fn names(directory: &Path) -> Vec<String> {
@@ -117,4 +117,95 @@ fn a_path_that_was_taken_meanwhile_is_a_conflict() {
             "what was unpacked is gone, theirs is not"
         );
     }
+}
+
+/// The path of the hidden directory of a root.
+fn hidden(directory: &Path, root: &str) -> PathBuf {
+    let _staged = StagedRoot::create(directory.join(root)).unwrap();
+    let names = names(directory);
+    let mut hidden = names.iter().filter(|name| name.starts_with(".wharf-unpack-"));
+    let found = directory.join(hidden.next().unwrap());
+    assert_eq!(hidden.next(), None);
+    found
+}
+
+#[test]
+fn what_a_killed_process_has_left_is_removed_by_the_next_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rootfs");
+    let hidden = hidden(directory.path(), "rootfs");
+    let moved = PathBuf::from(format!("{}-root", hidden.display()));
+    for half in [hidden.join("root"), moved] {
+        fs::create_dir_all(half.join("etc/closed")).unwrap();
+        fs::write(half.join("etc/closed/file"), "half").unwrap();
+        for closed in ["etc/closed", "etc", ""] {
+            fs::set_permissions(half.join(closed), fs::Permissions::from_mode(0o000)).unwrap();
+        }
+    }
+    let other = directory.path().join(".wharf-unpack-of-another");
+    fs::create_dir(&other).unwrap();
+    let staged = StagedRoot::create(&path).unwrap();
+    assert!(names(&hidden.join("root")).is_empty());
+    apply(staged.root(), layer(&[file("new", "1")]).as_slice(), &options()).unwrap();
+    staged.finish().unwrap();
+    assert_eq!(names(directory.path()), [".wharf-unpack-of-another", "rootfs"]);
+    assert_eq!(names(&path), ["new"]);
+}
+
+#[test]
+fn one_process_at_a_time_unpacks_to_a_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rootfs");
+    let first = StagedRoot::create(&path).unwrap();
+    apply(first.root(), layer(&[file("first", "1")]).as_slice(), &options()).unwrap();
+    let error = StagedRoot::create(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("another process"), "{error}");
+    StagedRoot::create(directory.path().join("other"))
+        .unwrap()
+        .finish()
+        .unwrap();
+    first.finish().unwrap();
+    assert_eq!(names(directory.path()), ["other", "rootfs"]);
+    assert_eq!(names(&path), ["first"]);
+}
+
+#[test]
+fn a_hidden_name_that_is_no_directory_of_this_user_is_a_conflict() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rootfs");
+    let hidden = hidden(directory.path(), "rootfs");
+    let target = directory.path().join("target");
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("file"), "1").unwrap();
+    let mut makes: Vec<fn(&Path)> = vec![|hidden| fs::write(hidden, "").unwrap(), |hidden| {
+        symlink("target", hidden).unwrap();
+    }];
+    if is_root() {
+        makes.push(|hidden| {
+            fs::create_dir(hidden).unwrap();
+            std::os::unix::fs::chown(hidden, Some(1234), None).unwrap();
+        });
+    }
+    for make in makes {
+        make(&hidden);
+        let before = names(directory.path());
+        let error = StagedRoot::create(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        assert!(error.to_string().contains("remove it"), "{error}");
+        assert_eq!(names(directory.path()), before);
+        assert_eq!(names(&target), ["file"]);
+        let _ = fs::remove_file(&hidden).or_else(|_| fs::remove_dir(&hidden));
+    }
+}
+
+#[test]
+fn the_longest_name_of_a_root_is_staged() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = "n".repeat(255);
+    StagedRoot::create(directory.path().join(&name))
+        .unwrap()
+        .finish()
+        .unwrap();
+    assert_eq!(names(directory.path()), [name]);
 }
