@@ -45,6 +45,8 @@ pub use peer::{
     DockerRegistry, DockerRegistryBuilder, Output, PodmanService, Sandbox, Tool, optional_peers_present,
     peers_present, skip,
 };
+#[cfg(unix)]
+pub use peer::{PgBouncer, PostgreSql, PostgreSqlBuilder};
 pub use random::Random;
 pub use saved::{SavedContent, SavedImage, saved_image, saved_images, unpack_saved_sync};
 pub use tls::{TestCa, TestCertificate};

@@ -1,13 +1,21 @@
 //! Real programs to compare with: started on free ports, in folders of their own.
 
 mod docker_registry;
+#[cfg(unix)]
+mod pgbouncer;
 mod podman_service;
+#[cfg(unix)]
+mod postgresql;
 mod sandbox;
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 pub use docker_registry::{DockerRegistry, DockerRegistryBuilder};
+#[cfg(unix)]
+pub use pgbouncer::PgBouncer;
 pub use podman_service::PodmanService;
+#[cfg(unix)]
+pub use postgresql::{PostgreSql, PostgreSqlBuilder};
 pub use sandbox::{Output, Sandbox, Tool};
 
 /// Set to `1`, a missing peer fails the test instead of skipping it.
@@ -63,10 +71,16 @@ pub fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
 }
 
-/// The program's path, searched in `PATH`.
+/// The program's path, searched in `PATH` and, since Debian has the programs of a server elsewhere, in the
+/// directories of PostgreSQL's versions.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     std::env::split_paths(&path)
+        .chain(versions.map(|version| version.path().join("bin")))
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
 }

@@ -97,3 +97,23 @@ fn podman_keeps_to_its_sandbox() {
     let images = sandbox.podman().run(&["images", "--format=json"]).json();
     assert_eq!(images.as_array().map(Vec::len), Some(1));
 }
+
+#[cfg(unix)]
+#[test]
+fn postgresql_keeps_what_is_committed_when_it_is_killed() {
+    use wharf_testkit::PostgreSql;
+    require_peers!("postgres", "psql");
+    let server = PostgreSql::builder().tls(&TestCa::new()).start();
+    let name = server.create_database();
+    let durable = server.query(&name, "SHOW fsync; SHOW full_page_writes; SHOW ssl");
+    assert_eq!(durable, "on\non\non");
+    // English, unlike bytes, has small letters first.
+    assert_eq!(
+        server.query(&name, "SELECT 'a' < 'B', 'a' < 'B' COLLATE \"C\""),
+        "t|f"
+    );
+    server.query(&name, "CREATE TABLE kept AS SELECT 7 AS number");
+    server.kill();
+    server.start_again();
+    assert_eq!(server.query(&name, "SELECT number FROM kept"), "7");
+}
