@@ -372,6 +372,23 @@ fn registry_never_uses_distribution() {
 }
 
 #[test]
+fn the_database_of_a_registry_is_a_satellite() {
+    let graph = Graph::of(EVERYTHING);
+    graph.assert_no_path(
+        &["wharf-registry-object"],
+        &[
+            "wharf-distribution",
+            "wharf-http",
+            "openssl-sys",
+            "native-tls",
+            "aws-lc-sys",
+        ],
+    );
+    assert_eq!(graph.users("tokio-postgres"), ["wharf-registry-object"]);
+    assert!(graph.users("wharf-registry-object").is_empty());
+}
+
+#[test]
 fn registry_keeps_its_content_in_a_store() {
     let graph = Graph::of(EVERYTHING);
     let direct = graph.direct("wharf-registry");

@@ -1,0 +1,169 @@
+//! The database that holds a registry's records.
+
+mod error;
+mod pool;
+mod schema;
+mod tls;
+mod transaction;
+mod url;
+
+use std::{fmt, time::Duration};
+
+use wharf_content::{Error, ErrorKind};
+
+pub use self::url::DatabaseUrl;
+use self::{pool::Pool, tls::Tls, transaction::Attempts};
+
+/// A PostgreSQL database with the records of one registry, whose processes all open the same.
+///
+/// Connections are made when they are needed and used again. Whatever breaks them, a restart of the server, a failover or
+/// a network, the next request makes new ones; until that succeeds, requests fail with a kind that says that nothing is known:
+/// [`ErrorKind::Network`], [`ErrorKind::Timeout`] or [`ErrorKind::RateLimited`].
+pub struct Database {
+    url: DatabaseUrl,
+    options: DatabaseOptions,
+    pool: Pool,
+    /// The statement that begins a transaction.
+    begin: String,
+}
+
+/// The way in which a database is used.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DatabaseOptions {
+    /// The most connections of this process; 8 by default. More requests wait for one. All processes together must
+    /// stay below the server's `max_connections`.
+    pub connections: usize,
+    /// The time of a request to the database, with all repetitions; 10 s by default. It also ends a transaction on
+    /// the server, so that a process that was stopped in the middle of one holds up no other for longer.
+    pub request_time: Duration,
+    /// Whether the tables are made and brought to the version of this release.
+    pub migrate: Migrate,
+}
+
+impl Default for DatabaseOptions {
+    fn default() -> Self {
+        Self {
+            connections: 8,
+            request_time: Duration::from_secs(10),
+            migrate: Migrate::Apply,
+        }
+    }
+}
+
+/// Whether a process makes and changes tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Migrate {
+    /// It does, if they are older than this release. Several processes may start at the same time. A migration only
+    /// adds within a release, so that processes of the release before go on.
+    #[default]
+    Apply,
+    /// It refuses tables that are older.
+    Never,
+}
+
+impl Database {
+    /// Connects, makes the tables unless they are there, and checks what must hold so that nothing that was
+    /// acknowledged is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for a server older than PostgreSQL 13, one without `fsync` or `full_page_writes`, a
+    /// standby, an encoding that is not UTF-8, or tables of a release that this one cannot use;
+    /// [`ErrorKind::Unauthorized`], [`ErrorKind::Tls`], [`ErrorKind::Network`] and [`ErrorKind::Timeout`] if there
+    /// is no connection. The database is named without its password.
+    pub async fn open(url: &DatabaseUrl, options: DatabaseOptions) -> Result<Self, Error> {
+        let database = Self {
+            pool: Pool::new(
+                url.config.clone(),
+                Tls::new(&url.verification)?,
+                options.connections.max(1),
+            ),
+            begin: transaction::begin(options.request_time),
+            url: url.clone(),
+            options,
+        };
+        let opened = async {
+            database.check_settings().await?;
+            database.migrate().await
+        };
+        let named = |error: Error| Error::new(error.kind(), format!("{url}: {error}")).with_source(error);
+        opened.await.map_err(named)?;
+        Ok(database)
+    }
+
+    /// The random id of the registry whose records are here. Whatever else belongs to the registry carries the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn registry_id(&self) -> Result<u128, Error> {
+        const DOING: &str = "read the id of the registry";
+        let rows = self.read(DOING, "SELECT id FROM registry", &[]).await?;
+        let bytes = rows.first().map(|row| row.try_get::<_, &[u8]>(0)).transpose();
+        let bytes = bytes.map_err(|failure| error::failed(DOING, &failure))?;
+        let id = bytes.and_then(|bytes| bytes.try_into().ok());
+        let message = "the database has no id of a registry, or a damaged one";
+        id.map(u128::from_be_bytes)
+            .ok_or_else(|| Error::new(ErrorKind::Corrupt, message))
+    }
+
+    /// Asks whether changes can be committed now, for a process's readiness. One attempt on a connection of the pool.
+    ///
+    /// # Errors
+    ///
+    /// The reason why not.
+    pub async fn check(&self) -> Result<(), Error> {
+        let attempts = Attempts::new(self.options.request_time);
+        let transaction = self.begin(attempts.deadline).await?;
+        transaction.commit("commit an empty transaction").await
+    }
+
+    async fn check_settings(&self) -> Result<(), Error> {
+        const DOING: &str = "read the server's settings";
+        let rows = self.read(DOING, SETTINGS, &[]).await?;
+        for (index, (expected, reason)) in EXPECTED.into_iter().enumerate() {
+            let found = rows.first().map(|row| row.try_get::<_, bool>(index)).transpose();
+            if found.map_err(|failure| error::failed(DOING, &failure))? != Some(expected) {
+                return Err(Error::new(ErrorKind::Unsupported, reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a server must be: the columns of [`EXPECTED`].
+const SETTINGS: &str = "SELECT
+    current_setting('server_version_num')::integer >= 130000,
+    current_setting('server_encoding') = 'UTF8',
+    pg_is_in_recovery(),
+    current_setting('fsync')::boolean,
+    current_setting('full_page_writes')::boolean";
+const EXPECTED: [(bool, &str); 5] = [
+    (true, "the server is older than PostgreSQL 13"),
+    (
+        true,
+        "the database's encoding is not UTF8: create it with ENCODING 'UTF8'",
+    ),
+    (
+        false,
+        "the server is a standby, which cannot be written: use the primary",
+    ),
+    (
+        true,
+        "the server runs with fsync = off, and loses acknowledged pushes when its machine fails: turn it on",
+    ),
+    (
+        true,
+        "the server runs with full_page_writes = off, and damages records when its machine fails: turn it on",
+    ),
+];
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("url", &self.url)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

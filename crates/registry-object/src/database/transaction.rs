@@ -1,0 +1,166 @@
+//! Transactions, and their repetition.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
+use wharf_content::Error;
+
+use super::{Database, error, pool::Connection};
+
+/// The longest pause between two attempts. The first are shorter.
+const MAX_PAUSE: Duration = Duration::from_millis(500);
+
+pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
+/// A transaction. Dropped, it closes its connection, and nothing has changed.
+///
+/// Statements are not prepared: a prepared one belongs to a connection, and behind a pooler that shares
+/// connections out by transactions the next transaction may have another.
+pub(super) struct Transaction<'d> {
+    connection: Connection<'d>,
+    deadline: Instant,
+}
+
+impl Transaction<'_> {
+    pub(super) async fn batch(&self, doing: &str, sql: &str) -> Result<(), Error> {
+        within(self.deadline, doing, self.connection.batch_execute(sql)).await
+    }
+
+    pub(super) async fn query(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, Error> {
+        within(self.deadline, doing, self.connection.query_typed(sql, parameters)).await
+    }
+
+    pub(super) async fn commit(self, doing: &str) -> Result<(), Error> {
+        self.batch(doing, "COMMIT").await?;
+        self.connection.release();
+        Ok(())
+    }
+}
+
+/// The attempts of a request, until its time is over.
+pub(super) struct Attempts {
+    pub(super) deadline: Instant,
+    pause: Duration,
+}
+
+impl Attempts {
+    pub(super) fn new(time: Duration) -> Self {
+        Self {
+            deadline: Instant::now() + time,
+            pause: Duration::from_millis(4),
+        }
+    }
+
+    /// Waits before the next attempt, after a failure that may pass.
+    ///
+    /// # Errors
+    ///
+    /// The failure itself, if it will not pass or if the time is over.
+    pub(super) async fn again(&mut self, failure: Error) -> Result<(), Error> {
+        let next = Instant::now() + jittered(self.pause);
+        if !error::is_transient(&failure) || next >= self.deadline {
+            return Err(failure);
+        }
+        sleep_until(next).await;
+        self.pause = (self.pause * 2).min(MAX_PAUSE);
+        Ok(())
+    }
+}
+
+/// Between a half and the whole of a pause, so that those who met do not meet again.
+fn jittered(pause: Duration) -> Duration {
+    let mut random = [0];
+    // Without random numbers the pauses are equal, which is only slower.
+    let _ = getrandom::fill(&mut random);
+    pause.mul_f64(0.5 + f64::from(random[0]) / 510.0)
+}
+
+impl Database {
+    /// Begins a transaction at READ COMMITTED, whose statements, locks and pauses end with the request's time, and
+    /// whose commit waits for the disk.
+    pub(super) async fn begin(&self, deadline: Instant) -> Result<Transaction<'_>, Error> {
+        loop {
+            let connection = self.pool.connection(deadline).await?;
+            let begun = within(
+                deadline,
+                "begin a transaction",
+                connection.batch_execute(&self.begin),
+            )
+            .await;
+            match begun {
+                Ok(()) => return Ok(Transaction { connection, deadline }),
+                // The server has closed it while it was idle; nothing was sent on it that could have had an effect.
+                Err(failure) if connection.is_reused() && error::is_transient(&failure) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// One statement that changes nothing, repeated until it is answered or the request's time is over.
+    pub(super) async fn read(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, Error> {
+        let mut attempts = Attempts::new(self.options.request_time);
+        loop {
+            match self.try_read(attempts.deadline, doing, sql, parameters).await {
+                Ok(rows) => return Ok(rows),
+                Err(failure) => attempts.again(failure).await?,
+            }
+        }
+    }
+
+    async fn try_read(
+        &self,
+        deadline: Instant,
+        doing: &str,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, Error> {
+        let connection = self.pool.connection(deadline).await?;
+        let rows = within(deadline, doing, connection.query_typed(sql, parameters)).await?;
+        connection.release();
+        Ok(rows)
+    }
+}
+
+/// The statement that begins a transaction of a request that has this time.
+pub(super) fn begin(time: Duration) -> String {
+    let milliseconds = time.as_millis().clamp(1, i32::MAX as u128);
+    let limits = [
+        "statement_timeout",
+        "lock_timeout",
+        "idle_in_transaction_session_timeout",
+    ];
+    let limits: String = limits
+        .map(|name| format!("SET LOCAL {name} = {milliseconds};"))
+        .concat();
+    format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {limits} {DURABLE}")
+}
+
+/// A commit is acknowledged when it is on the disk, whatever the server's default is; an operator may demand more, that a
+/// standby has applied it.
+const DURABLE: &str = "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+    WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)";
+
+async fn within<T>(
+    deadline: Instant,
+    doing: &str,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Error> {
+    match timeout_at(deadline, answer).await {
+        Ok(answer) => answer.map_err(|failure| error::failed(doing, &failure)),
+        Err(_) => Err(error::late(doing)),
+    }
+}

@@ -1,0 +1,22 @@
+//! Tests against PostgreSQL, which they start.
+#![cfg(all(unix, feature = "postgres"))]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::format_push_string,
+    reason = "a test that fails panics"
+)]
+
+mod database;
+mod migrations;
+mod races;
+mod secrets;
+mod tls;
+
+use wharf_content::Error;
+use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl};
+
+/// Opens a database with default options.
+async fn open(url: &str) -> Result<Database, Error> {
+    Database::open(&DatabaseUrl::parse(url)?, DatabaseOptions::default()).await
+}
