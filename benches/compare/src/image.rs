@@ -17,6 +17,10 @@ pub enum Image {
     Single,
     /// A hundred layers of 100 kB.
     Small,
+    /// One layer of so many files of 1 KiB.
+    Files(u32),
+    /// One layer of 196 MB.
+    One,
 }
 
 impl Image {
@@ -29,6 +33,8 @@ impl Image {
             Self::Huge => "huge",
             Self::Single => "single",
             Self::Small => "hundred",
+            Self::Files(_) => "many",
+            Self::One => "one",
         }
     }
 
@@ -42,6 +48,8 @@ impl Image {
             Self::Huge => vec![10_000 * MB],
             Self::Single => vec![MB],
             Self::Small => vec![100_000; 100],
+            Self::One => vec![196 * MB],
+            Self::Files(files) => return RealImage::of_small_files(files),
         };
         RealImage::of_layers(self.name(), &lengths)
     }

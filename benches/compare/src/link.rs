@@ -37,7 +37,7 @@ pub struct Shape {
 /// What has passed a link.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Traffic {
-    /// Requests as `METHOD path`, in the order of their arrival.
+    /// Requests as `METHOD path`, in the order of their arrival; none where they are encrypted.
     pub requests: Vec<String>,
     /// Connections.
     pub connections: u64,
@@ -64,8 +64,8 @@ struct Shared {
 }
 
 impl Link {
-    /// A relay to `registry` on a free port of the loopback address.
-    pub fn start(registry: SocketAddr, shape: Shape) -> io::Result<Self> {
+    /// A relay to `registry` on a free port of the loopback address. It `reads` the requests, or they are encrypted.
+    pub fn start(registry: SocketAddr, shape: Shape, reads: bool) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
@@ -76,7 +76,7 @@ impl Link {
                     return;
                 }
                 // A connection that cannot be made is closed, which the client sees.
-                let _ = relay(client, registry, shape, &accepting);
+                let _ = relay(client, registry, shape, reads, &accepting);
             }
         });
         Ok(Self { address, shared })
@@ -110,23 +110,30 @@ impl Drop for Link {
     }
 }
 
-fn relay(client: TcpStream, registry: SocketAddr, shape: Shape, shared: &Arc<Shared>) -> io::Result<()> {
+fn relay(
+    client: TcpStream,
+    registry: SocketAddr,
+    shape: Shape,
+    reads: bool,
+    shared: &Arc<Shared>,
+) -> io::Result<()> {
     let accepted = Instant::now();
     let server = TcpStream::connect(registry)?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     shared.connections.fetch_add(1, Relaxed);
-    let (counted, parser) = (Arc::clone(shared), Parser::default());
+    let counted = Arc::clone(shared);
     let up = Direction {
         from: client.try_clone()?,
         to: server.try_clone()?,
         shape,
         opens: accepted + shape.round_trip,
     };
-    let mut parser = parser;
+    let mut parser = reads.then(Parser::default);
     up.start(move |piece| {
         counted.up.fetch_add(piece.len() as u64, Relaxed);
-        for request in parser.feed(piece) {
+        let requests = parser.as_mut().map(|parser| parser.feed(piece));
+        for request in requests.into_iter().flatten() {
             counted
                 .requests
                 .lock()
@@ -215,7 +222,7 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_and_everything_counted() {
-        let link = Link::start(echo(), Shape::default()).unwrap();
+        let link = Link::start(echo(), Shape::default(), true).unwrap();
         let mut stream = TcpStream::connect(link.address()).unwrap();
         let sent: Vec<u8> = (0..1_000_000_u32).map(|number| number as u8).collect();
         let (mut writer, bytes) = (stream.try_clone().unwrap(), sent.clone());
@@ -240,7 +247,7 @@ mod tests {
             round_trip: Duration::from_millis(40),
             rate: Some(1_000_000),
         };
-        let link = Link::start(echo(), shape).unwrap();
+        let link = Link::start(echo(), shape, true).unwrap();
         let started = Instant::now();
         let mut stream = TcpStream::connect(link.address()).unwrap();
         let mut answer = vec![0; 50_000];

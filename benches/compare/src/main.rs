@@ -1,16 +1,20 @@
-//! Compares wharf with skopeo, oci-client and whatever else is installed, on the same registry and the same images.
+//! Compares wharf with crane, Skopeo, regctl, oras, oci-client, umoci and tar, on the same registry and the same images.
 //!
 //!     cargo run --release --manifest-path benches/compare/Cargo.toml
 //!
-//! It builds what it compares, makes images of this machine's own files (once, kept in the build directory), starts
-//! docker-registry, and lets the programs take turns. Each is a process of its own, started by a small copy of this
-//! program so that the memory it reports is its own; its results are verified byte by byte after every run. Ratios are
-//! of runs of the same round; the tables give medians, and the smallest and largest in brackets.
+//! It builds wharf and oci-client, makes images of this machine's own files (once, kept in the build directory), starts
+//! the registry, and lets the programs take turns. The other programs are those in `PATH`, or those that `--peer` names.
+//! Each run is a process of its own, started by a small copy of this program so that the memory it reports is its own;
+//! its results are verified byte by byte after every run. Ratios are of runs of the same round; the tables give medians,
+//! and the smallest and largest in brackets.
+//!
+//! Works whose name begins with `tls-` are over TLS, with tokens for a user; requests cannot be counted there.
 //!
 //! With `RUSTFLAGS='--cfg wharf_sha2 --cfg sha2_backend="soft"'` it is built to hash as a machine without SHA instructions
 //! does, and so are wharf and oci-client.
 //!
-//! With `--images`, the programs change an image on a disk instead: its format, its compression, its form.
+//! With `--images`, the programs change an image on a disk instead: its format, its compression, its form. With `--trees`,
+//! they unpack images to root file systems, and make layers of what changed there.
 //!
 //! Everything is written below the temporary directory: `TMPDIR` chooses the disk that is measured.
 
@@ -20,9 +24,12 @@ mod image;
 mod images;
 mod link;
 mod measure;
+mod peers;
 mod requests;
+mod server;
 mod table;
 mod tools;
+mod trees;
 mod work;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -30,7 +37,11 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::Parser;
 
-use crate::{tools::Tools, work::Bench};
+use crate::{
+    peers::Peers,
+    tools::{Mode, Tools},
+    work::Bench,
+};
 
 /// Compares wharf with other programs.
 #[derive(Parser)]
@@ -44,6 +55,10 @@ struct Arguments {
     /// Only these programs; may be repeated
     #[arg(long)]
     tool: Vec<String>,
+    /// A program that is not the one in PATH, or not in PATH: crane, skopeo, regctl, oras, umoci, tar, or registry for
+    /// the server, which is docker-registry or a newer distribution; may be repeated
+    #[arg(long, value_name = "NAME=PATH", value_parser = Peers::parse)]
+    peer: Vec<(String, PathBuf)>,
     /// Takes wharf's examples from here instead of building them
     #[arg(long, value_name = "DIR")]
     examples: Option<PathBuf>,
@@ -56,6 +71,12 @@ struct Arguments {
     /// Instead of pulls and pushes, changes of an image on a disk: format, compression, archive
     #[arg(long, conflicts_with = "builds")]
     images: bool,
+    /// Instead of pulls and pushes, images unpacked to root file systems, and layers made of their changes
+    #[arg(long, conflicts_with_all = ["builds", "images"])]
+    trees: bool,
+    /// Small files in the largest image that is unpacked, and in the tree whose changes become a layer
+    #[arg(long, value_name = "N", default_value_t = 100_000, requires = "trees")]
+    files: u32,
     /// Names the works and ends
     #[arg(long)]
     list: bool,
@@ -93,18 +114,31 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
             .for_each(|work| println!("{:12} {}", work.name, work.title));
         return Ok(());
     }
-    let tools = Tools::find(arguments.examples.as_deref(), &arguments.tool)
-        .context("cannot build what is compared")?;
-    println!("{}", table::machine());
+    let peers = Peers::new(&arguments.peer)?;
+    let mode = match (arguments.images, arguments.trees) {
+        (true, _) => Mode::Images,
+        (_, true) => Mode::Trees,
+        _ => Mode::Transfers,
+    };
+    let tools = Tools::find(mode, arguments.examples.as_deref(), &arguments.tool, &peers)
+        .context("cannot prepare what is compared")?;
+    println!("{}\n{}", table::machine(), tools.versions());
     if arguments.images {
         println!("{}", images::compare(&tools, arguments.rounds, &arguments.only)?);
+        return Ok(());
+    }
+    if arguments.trees {
+        println!(
+            "{}",
+            trees::compare(&tools, arguments.rounds, &arguments.only, arguments.files)?
+        );
         return Ok(());
     }
     let mut results = Vec::new();
     let mut bench = Bench::new(tools);
     for work in works {
         eprintln!("{}: {}", work.name, work.title);
-        let result = bench.run(work, arguments.rounds).with_context(|| work.name)?;
+        let result = bench.run(&work, arguments.rounds).with_context(|| work.name)?;
         println!("{}", table::detail(&result));
         results.push(result);
     }

@@ -4,6 +4,7 @@ use std::{fmt::Write as _, process::Command, thread};
 
 use crate::{
     measure::Measured,
+    server::Wire,
     tools::Tool,
     work::{Outcome, Series},
 };
@@ -46,7 +47,7 @@ pub fn detail(outcome: &Outcome) -> String {
             spread(series.runs.iter().map(wall), 3),
             spread(series.runs.iter().map(processor), 3),
             spread(series.runs.iter().map(memory), 1),
-            traffic.requests.len(),
+            requests_of(series),
             traffic.connections,
             traffic.down as f64 / 1e6,
             traffic.up as f64 / 1e6,
@@ -63,8 +64,18 @@ pub fn detail(outcome: &Outcome) -> String {
             );
         }
     }
-    let _ = writeln!(text, "\nrequests of each: {}", requests(outcome));
+    if outcome.work.wire == Wire::Plain {
+        let _ = writeln!(text, "\nrequests of each: {}", requests(outcome));
+    }
     text
+}
+
+/// How many requests a program has sent; nothing where they are encrypted.
+fn requests_of(series: &Series) -> String {
+    match series.traffic.requests.len() {
+        0 => String::new(),
+        count => count.to_string(),
+    }
 }
 
 /// The requests of each program by kind.
@@ -96,40 +107,53 @@ fn kind(request: &str) -> String {
     format!("{method} {}", part.map_or(path, |part| part.trim_matches('/')))
 }
 
-/// One line for each work: wharf beside the others.
+/// One line for each work: wharf beside each of the others.
 pub fn summary(outcomes: &[Outcome]) -> String {
-    let mut text =
-        String::from("### Summary: wharf's figures over the others', medians of the rounds' ratios\n\n");
-    text += "| work | wall / skopeo (bar) | processor / skopeo (bar) | wall / others | wharf's wall, s | peak, MiB | requests |\n";
-    text += "|---|---|---|---|---|---|---|\n";
-    for outcome in outcomes {
-        let Some(ours) = outcome.series.iter().find(|series| series.tool == Tool::Wharf) else {
-            continue;
-        };
-        let work = &outcome.work;
-        let skopeo = outcome.series.iter().find(|series| series.tool == Tool::Skopeo);
-        let bar = |bar: Option<f64>| bar.map_or_else(String::new, |bar| format!(" (at most {bar})"));
-        let against = |value: fn(&Measured) -> f64| {
-            skopeo.map_or_else(String::new, |skopeo| ratio(&ours.runs, &skopeo.runs, value))
-        };
-        let others: Vec<String> = outcome
-            .series
+    let mut others: Vec<Tool> = Vec::new();
+    for series in outcomes.iter().flat_map(|outcome| &outcome.series) {
+        if series.tool != Tool::Wharf && !others.contains(&series.tool) {
+            others.push(series.tool);
+        }
+    }
+    let mut text = String::from(
+        "### Summary: wharf's figures over those of others, medians of the rounds' ratios (and the most that they should be)\n\n",
+    );
+    let columns = |text: &mut String, cell: &dyn Fn(Tool) -> String| {
+        others
             .iter()
-            .filter(|series| !matches!(series.tool, Tool::Wharf | Tool::Skopeo))
-            .map(|series| format!("{} {}", series.tool.name(), ratio(&ours.runs, &series.runs, wall)))
-            .collect();
+            .for_each(|tool| *text += &format!(" {} |", cell(*tool)));
+    };
+    text += "| work |";
+    columns(&mut text, &|tool| format!("wall / {}", tool.name()));
+    columns(&mut text, &|tool| format!("processor / {}", tool.name()));
+    text += " wall, s | processor, s | peak, MiB | requests |\n|";
+    text += &"---|".repeat(5 + 2 * others.len());
+    text += "\n";
+    for outcome in outcomes {
+        let find = |tool| outcome.series.iter().find(|series| series.tool == tool);
+        let Some(ours) = find(Tool::Wharf) else { continue };
+        let cell = |tool, value: fn(&Measured) -> f64, bar: Option<f64>| {
+            let ratio = find(tool).map(|theirs| ratio(&ours.runs, &theirs.runs, value));
+            let bar = bar.map_or_else(String::new, |bar| format!(" (at most {bar})"));
+            ratio.map_or_else(String::new, |ratio| ratio + &bar)
+        };
+        let bars = &outcome.work.bars;
+        let bar = |bars: &[(Tool, f64)], tool| {
+            let found = bars.iter().find(|(known, _)| *known == tool);
+            found.map(|(_, bar)| *bar)
+        };
+        let _ = write!(text, "| {} |", outcome.work.title);
+        columns(&mut text, &|tool| cell(tool, wall, bar(&bars.wall, tool)));
+        columns(&mut text, &|tool| {
+            cell(tool, processor, bar(&bars.processor, tool))
+        });
+        let requests = requests_of(ours);
         let _ = writeln!(
             text,
-            "| {} | {}{} | {}{} | {} | {} | {} | {} |",
-            work.title,
-            against(wall),
-            bar(work.wall_bar),
-            against(processor),
-            bar(work.processor_bar),
-            others.join(", "),
+            " {} | {} | {} | {requests} |",
             spread(ours.runs.iter().map(wall), 3),
+            spread(ours.runs.iter().map(processor), 3),
             spread(ours.runs.iter().map(memory), 1),
-            ours.traffic.requests.len(),
         );
     }
     for outcome in outcomes

@@ -71,6 +71,7 @@ pub struct Issued {
 pub struct TokenServer {
     state: Arc<State>,
     address: SocketAddr,
+    host: String,
     scheme: &'static str,
     stop: Option<oneshot::Sender<()>>,
 }
@@ -93,6 +94,7 @@ pub struct TokenServerBuilder {
     users: BTreeMap<String, (String, Vec<Grant>)>,
     anonymous: Vec<Grant>,
     lifetime: u64,
+    host: Option<String>,
     tls: Option<TestCertificate>,
 }
 
@@ -103,13 +105,14 @@ impl TokenServer {
             users: BTreeMap::new(),
             anonymous: Vec::new(),
             lifetime: 300,
+            host: None,
             tls: None,
         }
     }
 
     /// Where tokens are had, for the challenge's `realm`.
     pub fn realm(&self) -> String {
-        format!("{}://{}/token", self.scheme, self.address)
+        format!("{}://{}:{}/token", self.scheme, self.host, self.address.port())
     }
 
     /// The challenge's `service`.
@@ -166,6 +169,13 @@ impl TokenServerBuilder {
         self
     }
 
+    /// The name of this machine in the realm, as `localhost`; its address by default.
+    #[must_use]
+    pub fn host(mut self, name: &str) -> Self {
+        self.host = Some(name.to_owned());
+        self
+    }
+
     /// Serves TLS with this certificate.
     #[must_use]
     pub fn tls(mut self, certificate: TestCertificate) -> Self {
@@ -203,6 +213,7 @@ impl TokenServerBuilder {
         TokenServer {
             state,
             address,
+            host: self.host.unwrap_or_else(|| address.ip().to_string()),
             scheme,
             stop: Some(stop),
         }

@@ -2,6 +2,8 @@
 //!
 //!     oci-client-peer pull HOST/NAME:TAG DIR TAG
 //!     oci-client-peer push DIR TAG HOST/NAME:TAG
+//!
+//! Before them, `--tls CA USER PASSWORD`: over TLS, with an authority's certificate in PEM, as a user.
 
 use std::{
     io::{Error, ErrorKind},
@@ -12,7 +14,7 @@ use anyhow::{Context as _, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci_client::{
     Client, Reference,
-    client::{ClientConfig, ClientProtocol},
+    client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol},
     errors::OciDistributionError,
     manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest},
     secrets::RegistryAuth,
@@ -28,29 +30,63 @@ const CONCURRENCY: usize = 8;
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments.as_slice() {
-        ["pull", reference, directory, tag] => pull(&reference.parse()?, Path::new(directory), tag).await,
-        ["push", directory, tag, reference] => push(Path::new(directory), tag, &reference.parse()?).await,
-        _ => bail!("usage: oci-client-peer pull REF DIR TAG | push DIR TAG REF"),
+    let (access, arguments) = match arguments.as_slice() {
+        ["--tls", authority, user, password, rest @ ..] => (Access::tls(authority, user, password)?, rest),
+        rest => (Access::plain(), rest),
+    };
+    match arguments {
+        ["pull", reference, directory, tag] => {
+            pull(&access, &reference.parse()?, Path::new(directory), tag).await
+        }
+        ["push", directory, tag, reference] => {
+            push(&access, Path::new(directory), tag, &reference.parse()?).await
+        }
+        _ => {
+            bail!("usage: oci-client-peer [--tls CA USER PASSWORD] pull REF DIR TAG | push DIR TAG REF")
+        }
     }
 }
 
-fn client() -> Client {
-    Client::new(ClientConfig {
-        protocol: ClientProtocol::Http,
-        ..ClientConfig::default()
-    })
+struct Access {
+    client: Client,
+    auth: RegistryAuth,
 }
 
-async fn pull(reference: &Reference, layout: &Path, tag: &str) -> anyhow::Result<()> {
-    let client = client();
+impl Access {
+    fn plain() -> Self {
+        Self {
+            client: Client::new(ClientConfig {
+                protocol: ClientProtocol::Http,
+                ..ClientConfig::default()
+            }),
+            auth: RegistryAuth::Anonymous,
+        }
+    }
+
+    fn tls(authority: &str, user: &str, password: &str) -> anyhow::Result<Self> {
+        let authority = Certificate {
+            encoding: CertificateEncoding::Pem,
+            data: std::fs::read(authority)?,
+        };
+        Ok(Self {
+            client: Client::new(ClientConfig {
+                extra_root_certificates: vec![authority],
+                ..ClientConfig::default()
+            }),
+            auth: RegistryAuth::Basic(user.to_owned(), password.to_owned()),
+        })
+    }
+}
+
+async fn pull(access: &Access, reference: &Reference, layout: &Path, tag: &str) -> anyhow::Result<()> {
+    let client = &access.client;
     let (bytes, digest) = client
-        .pull_manifest_raw(reference, &RegistryAuth::Anonymous, &[OCI_IMAGE_MEDIA_TYPE])
+        .pull_manifest_raw(reference, &access.auth, &[OCI_IMAGE_MEDIA_TYPE])
         .await?;
     let manifest: OciImageManifest = serde_json::from_slice(&bytes)?;
     tokio::fs::create_dir_all(layout.join("blobs/sha256")).await?;
     stream::iter(blobs(&manifest))
-        .map(|descriptor| pull_blob(&client, reference, layout, descriptor))
+        .map(|descriptor| pull_blob(client, reference, layout, descriptor))
         .buffer_unordered(CONCURRENCY)
         .try_collect::<()>()
         .await?;
@@ -79,7 +115,7 @@ async fn pull_blob(
     Ok(tokio::fs::rename(partial, path).await?)
 }
 
-async fn push(layout: &Path, tag: &str, reference: &Reference) -> anyhow::Result<()> {
+async fn push(access: &Access, layout: &Path, tag: &str, reference: &Reference) -> anyhow::Result<()> {
     let index: Value = serde_json::from_slice(&tokio::fs::read(layout.join("index.json")).await?)?;
     let entry = index["manifests"].as_array().into_iter().flatten();
     let entry = entry
@@ -90,16 +126,12 @@ async fn push(layout: &Path, tag: &str, reference: &Reference) -> anyhow::Result
         .context("no such tag")?;
     let bytes = tokio::fs::read(blob_path(layout, digest)?).await?;
     let manifest: OciImageManifest = serde_json::from_slice(&bytes)?;
-    let client = client();
+    let client = &access.client;
     client
-        .auth(
-            reference,
-            &RegistryAuth::Anonymous,
-            oci_client::RegistryOperation::Push,
-        )
+        .auth(reference, &access.auth, oci_client::RegistryOperation::Push)
         .await?;
     stream::iter(blobs(&manifest))
-        .map(|descriptor| push_blob(&client, reference, layout, descriptor))
+        .map(|descriptor| push_blob(client, reference, layout, descriptor))
         .buffer_unordered(CONCURRENCY)
         .try_collect::<()>()
         .await?;

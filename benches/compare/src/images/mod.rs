@@ -17,12 +17,13 @@ use self::check::{Form, Made};
 use crate::{
     image::Image,
     measure::{Measured, measure},
+    server::Wire,
     table::{self, memory, processor, ratio, spread, wall},
     tools::{Job, Tool, Tools},
 };
 
 /// The most memory that wharf should take, in MiB.
-const MEMORY_BAR: f64 = 64.;
+pub const MEMORY_BAR: f64 = 64.;
 
 /// One line of the table.
 struct Work {
@@ -155,7 +156,11 @@ impl Sources {
             to: &Form::Layout.location(&plain, RealImage::TAG),
             flags: &["--dest-decompress"],
         };
-        measure(&tools.command(Tool::Wharf, job).context("wharf unpacks")?)?;
+        measure(
+            &tools
+                .command(Tool::Wharf, job, Wire::Plain)
+                .context("wharf unpacks")?,
+        )?;
         let made = Made::read(Form::Layout, &plain, directory)?;
         made.verify(&original.diff_ids, "tar")?;
         Ok(Self {
@@ -202,7 +207,9 @@ fn once(tools: &Tools, work: &Work, sources: &Sources, series: &mut Series) -> a
         to: &work.form.location(&out, "changed"),
         flags: work.flags,
     };
-    let command = tools.command(series.tool, job).context("it changes images")?;
+    let command = tools
+        .command(series.tool, job, Wire::Plain)
+        .context("it changes images")?;
     series.runs.push(measure(&command)?);
     let made = Made::read(work.form, &out, directory.path())?;
     let verified = made.verify(&sources.diff_ids, work.codec);

@@ -45,6 +45,43 @@ impl RealImage {
     /// Gzip layers that have these lengths in bytes, and a little more. The name is the cache's: another list
     /// of lengths takes another name.
     pub fn of_layers(name: &str, lengths: &[u64]) -> Self {
+        Self::kept(name, |layout| {
+            let (mut files, mut padding) = (Files::new(), 0);
+            make(layout, lengths.len(), &mut |number, written| {
+                let length = lengths.get(number).copied().unwrap_or_default();
+                let longest = LONGEST_FILE.min(length / LARGEST_PART);
+                (written < length).then(|| {
+                    files.next_within(longest).unwrap_or_else(|| {
+                        // A machine with few files still gets an image of the promised size.
+                        padding += 1;
+                        let size = usize::try_from(longest.min(1_000_000)).expect("a file's size");
+                        let content = super::noise(padding ^ ((number as u64) << 32), size);
+                        (PathBuf::from(format!("padding/{number}-{padding}")), content)
+                    })
+                })
+            });
+        })
+    }
+
+    /// One gzip layer with this many files of 1 KiB, a hundred in a directory. Half of each compresses.
+    pub fn of_small_files(files: u32) -> Self {
+        Self::kept(&format!("small-files-{files}"), |layout| {
+            let mut made = 0;
+            make(layout, 1, &mut |_, _| {
+                let file = made;
+                made += 1;
+                let name = format!("srv/{}/file{}", file / 100, file % 100);
+                (file < files).then(|| {
+                    let mut content = super::noise(u64::from(file), 512);
+                    content.resize(1024, b'.');
+                    (PathBuf::from(name), content)
+                })
+            });
+        })
+    }
+
+    /// The image that was made under this name, or makes it.
+    fn kept(name: &str, make: impl FnOnce(&Path)) -> Self {
         let cache = target_directory().join("testkit");
         fs::create_dir_all(&cache).expect("a folder in the build directory");
         let layout = cache.join(format!("real-{name}-{FORMAT}"));
@@ -52,7 +89,7 @@ impl RealImage {
         lock.lock().expect("the lock");
         if !layout.join("index.json").exists() {
             let fresh = tempfile::tempdir_in(&cache).expect("a temporary folder");
-            make(fresh.path(), lengths);
+            make(fresh.path());
             fs::rename(fresh.keep(), &layout).expect("the finished layout moves to its place");
         }
         let index = fs::read(layout.join("index.json")).expect("index.json");
@@ -100,15 +137,17 @@ fn target_directory() -> PathBuf {
     found.unwrap_or_else(std::env::temp_dir)
 }
 
-fn make(layout: &Path, lengths: &[u64]) {
+/// The next file of a layer, by the layer's number and the compressed bytes written so far; `None` at its end.
+type NextFile<'a> = &'a mut dyn FnMut(usize, u64) -> Option<(PathBuf, Vec<u8>)>;
+
+fn make(layout: &Path, layers: usize, next: NextFile<'_>) {
     fs::create_dir_all(layout.join("blobs/sha256")).expect("a folder for blobs");
-    let mut files = Files::new();
     let mut image = ImageBuilder::new();
     let mut config = ImageConfig::builder(Platform::new("linux", "amd64"))
         .with_created("2024-01-01T00:00:00Z")
         .with_cmd(["/bin/sh"]);
-    for (number, length) in lengths.iter().copied().enumerate() {
-        let (descriptor, diff_id) = make_layer(layout, number, length, &mut files);
+    for number in 0..layers {
+        let (descriptor, diff_id) = make_layer(layout, number, next);
         image = image.with_layer(descriptor);
         config = config.with_diff_id(&diff_id);
     }
@@ -123,21 +162,12 @@ fn make(layout: &Path, lengths: &[u64]) {
     layout::finish_layout(layout, &[layout::named(image.root(), RealImage::TAG)]);
 }
 
-fn make_layer(layout: &Path, number: usize, length: u64, files: &mut Files) -> (Descriptor, Digest) {
+fn make_layer(layout: &Path, number: usize, next: NextFile<'_>) -> (Descriptor, Digest) {
     let partial = layout.join(format!("layer-{number}"));
     let file = fs::File::create(&partial).expect("a layer's file");
     let compressed = GzEncoder::new(Hashing::new(io::BufWriter::new(file)), Compression::fast());
     let mut tar = tar::Builder::new(Hashing::new(compressed));
-    let mut padding = 0;
-    while tar.get_ref().inner.get_ref().hasher.count() < length {
-        let longest = LONGEST_FILE.min(length / LARGEST_PART);
-        let (path, content) = files.next_within(longest).unwrap_or_else(|| {
-            // A machine with few files still gets an image of the promised size.
-            padding += 1;
-            let size = usize::try_from(longest.min(1_000_000)).expect("a file's size");
-            let content = super::noise(padding ^ ((number as u64) << 32), size);
-            (PathBuf::from(format!("padding/{number}-{padding}")), content)
-        });
+    while let Some((path, content)) = next(number, tar.get_ref().inner.get_ref().hasher.count()) {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o644);
         header.set_mtime(0);

@@ -29,6 +29,7 @@ pub struct DockerRegistry {
 /// Starts a [`DockerRegistry`].
 #[derive(Debug, Default)]
 pub struct DockerRegistryBuilder {
+    program: Option<PathBuf>,
     tls: Option<(TestCertificate, Option<String>)>,
     users: Vec<(String, String)>,
     token: Option<(String, String)>,
@@ -68,6 +69,13 @@ impl DockerRegistry {
 }
 
 impl DockerRegistryBuilder {
+    /// Another program than the `docker-registry` in `PATH`: any version of distribution.
+    #[must_use]
+    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program = Some(path.into());
+        self
+    }
+
     /// Serves TLS with a certificate of this authority for `127.0.0.1` and `localhost`.
     #[must_use]
     pub fn tls(mut self, ca: &TestCa) -> Self {
@@ -118,7 +126,8 @@ impl DockerRegistryBuilder {
         let configuration = root.path().join("config.yml");
         fs::write(&configuration, self.render(root.path())).expect("the configuration");
         let (reader, writer) = io::pipe().expect("a pipe");
-        let mut command = Command::new("docker-registry");
+        let program = self.program.unwrap_or_else(|| "docker-registry".into());
+        let mut command = Command::new(program);
         command.arg("serve").arg(&configuration).current_dir(root.path());
         command
             .env_clear()

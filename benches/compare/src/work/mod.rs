@@ -1,9 +1,10 @@
-//! What is measured, and how one measurement goes.
+//! The works, and how one is measured.
+
+mod list;
 
 use std::{
     collections::HashMap,
     hint::black_box,
-    net::SocketAddr,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -14,11 +15,14 @@ use sha2::Digest as _;
 use tempfile::TempDir;
 use wharf_testkit::{DockerRegistry, RealImage};
 
+pub use list::all;
+
 use crate::{
     check,
     image::Image,
     link::{Link, Shape, Traffic},
     measure::{Measured, measure},
+    server::Wire,
     tools::{Job, Tool, Tools},
 };
 
@@ -26,18 +30,23 @@ use crate::{
 const TAG: &str = "v1";
 
 /// One line of the table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Work {
     pub name: &'static str,
     pub title: &'static str,
     image: Image,
     kind: Kind,
+    pub wire: Wire,
     /// The link to the registry; none is as fast as the loopback address.
     pub shape: Option<Shape>,
-    /// At most this part of skopeo's time.
-    pub wall_bar: Option<f64>,
-    /// At most this part of skopeo's processor time.
-    pub processor_bar: Option<f64>,
+    pub bars: Bars,
+}
+
+/// The largest parts of the figures of other programs.
+#[derive(Debug, Clone, Default)]
+pub struct Bars {
+    pub wall: Vec<(Tool, f64)>,
+    pub processor: Vec<(Tool, f64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,133 +59,6 @@ enum Kind {
     Push,
     /// From one repository to another, new one of the same registry.
     Copy,
-}
-
-/// All there is to measure.
-pub fn all(huge: bool) -> Vec<Work> {
-    let work = |name, title, image, kind, wall_bar: f64| Work {
-        name,
-        title,
-        image,
-        kind,
-        shape: None,
-        wall_bar: Some(wall_bar),
-        processor_bar: None,
-    };
-    let far = Some(Shape {
-        round_trip: Duration::from_millis(50),
-        rate: None,
-    });
-    let narrow = Some(Shape {
-        round_trip: Duration::ZERO,
-        rate: Some(25_000_000),
-    });
-    let mut all = vec![
-        Work {
-            processor_bar: Some(0.8),
-            ..work(
-                "pull-eight",
-                "pull 8 layers, 196 MB",
-                Image::Real,
-                Kind::Pull,
-                0.5,
-            )
-        },
-        work(
-            "pull-large",
-            "pull one layer of 1 GB",
-            Image::Large,
-            Kind::Pull,
-            0.5,
-        ),
-        work(
-            "pull-hundred",
-            "pull 100 layers of 100 kB",
-            Image::Small,
-            Kind::Pull,
-            0.45,
-        ),
-        work(
-            "push-eight",
-            "push 8 layers, 196 MB",
-            Image::Real,
-            Kind::Push,
-            0.5,
-        ),
-        work(
-            "push-hundred",
-            "push 100 layers of 100 kB",
-            Image::Small,
-            Kind::Push,
-            0.35,
-        ),
-        Work {
-            wall_bar: None,
-            ..work(
-                "again",
-                "pull 8 layers again, nothing changed",
-                Image::Real,
-                Kind::PullAgain,
-                0.,
-            )
-        },
-        Work {
-            wall_bar: None,
-            ..work(
-                "copy",
-                "copy 8 layers within a registry",
-                Image::Real,
-                Kind::Copy,
-                0.,
-            )
-        },
-        Work {
-            shape: far,
-            ..work(
-                "far-pull",
-                "pull 100 layers of 100 kB, 50 ms away",
-                Image::Small,
-                Kind::Pull,
-                0.5,
-            )
-        },
-        Work {
-            shape: far,
-            ..work(
-                "far-push",
-                "push 100 layers of 100 kB, 50 ms away",
-                Image::Small,
-                Kind::Push,
-                0.5,
-            )
-        },
-        Work {
-            shape: narrow,
-            ..work(
-                "narrow-pull",
-                "pull 8 layers, 25 MB/s per connection",
-                Image::Real,
-                Kind::Pull,
-                0.45,
-            )
-        },
-        Work {
-            wall_bar: None,
-            ..work("single", "pull one layer of 1 MB", Image::Single, Kind::Pull, 0.)
-        },
-    ];
-    if huge {
-        for (name, title, image) in [
-            ("middle", "pull one layer of 100 MB", Image::Middle),
-            ("huge", "pull one layer of 10 GB", Image::Huge),
-        ] {
-            all.push(Work {
-                wall_bar: None,
-                ..work(name, title, image, Kind::Pull, 0.)
-            });
-        }
-    }
-    all
 }
 
 /// What one program took for a work.
@@ -202,11 +84,12 @@ pub struct Outcome {
     pub hash: Vec<f64>,
 }
 
-/// Runs works; keeps the registry that is pulled from.
+/// Runs works; keeps the registries that are pulled from.
 pub struct Bench {
     tools: Tools,
-    images: HashMap<Image, RealImage>,
-    registry: Option<DockerRegistry>,
+    /// The registries that are pulled from, and the images that they have.
+    filled: HashMap<Wire, DockerRegistry>,
+    images: HashMap<(Wire, Image), RealImage>,
     copies: usize,
     /// What the runs of a work have left.
     left: Vec<TempDir>,
@@ -216,18 +99,18 @@ impl Bench {
     pub fn new(tools: Tools) -> Self {
         Self {
             tools,
+            filled: HashMap::new(),
             images: HashMap::new(),
-            registry: None,
             copies: 0,
             left: Vec::new(),
         }
     }
 
     /// Runs a work with every program that can do it: once over a counting link, then `rounds` times in turns.
-    pub fn run(&mut self, work: Work, rounds: usize) -> anyhow::Result<Outcome> {
+    pub fn run(&mut self, work: &Work, rounds: usize) -> anyhow::Result<Outcome> {
         let image = self.image(work)?;
         let mut series = Vec::new();
-        for &tool in &self.tools.present().to_vec() {
+        for tool in self.tools.present() {
             if let Some((measured, traffic)) = self.once(work, tool, Some(Shape::default()))? {
                 series.push(Series {
                     tool,
@@ -250,7 +133,7 @@ impl Bench {
         }
         self.left.clear();
         Ok(Outcome {
-            work,
+            work: work.clone(),
             series,
             bytes: image.size(),
             hash,
@@ -258,57 +141,71 @@ impl Bench {
     }
 
     /// The work's image, made, and in the registry if it is to be pulled.
-    fn image(&mut self, work: Work) -> anyhow::Result<RealImage> {
-        if let Some(image) = self.images.get(&work.image) {
+    fn image(&mut self, work: &Work) -> anyhow::Result<RealImage> {
+        let key = (work.wire, work.image);
+        if let Some(image) = self.images.get(&key) {
             return Ok(image.clone());
         }
         let image = work.image.make();
-        let registry = self.registry.get_or_insert_with(DockerRegistry::start);
+        let (tools, servers) = (&self.tools, self.tools.servers()?);
+        let registry = self
+            .filled
+            .entry(work.wire)
+            .or_insert_with(|| servers.start(work.wire));
         let to = format!("{}/{}:{TAG}", registry.name(), work.image.name());
         let job = Job::Push {
             layout: image.layout(),
             tag: RealImage::TAG,
             to: &to,
         };
-        let mut push = self.tools.command(Tool::Skopeo, job).context("skopeo pushes")?;
-        ensure!(push.status()?.success(), "skopeo cannot fill the registry");
-        self.images.insert(work.image, image.clone());
+        tools.log_in(&[registry.name()])?;
+        let mut commands = tools
+            .present()
+            .into_iter()
+            .filter_map(|tool| tools.command(tool, job, work.wire));
+        measure(&commands.next().context("no program fills the registry")?)?;
+        self.images.insert(key, image.clone());
         Ok(image)
     }
 
     fn once(
         &mut self,
-        work: Work,
+        work: &Work,
         tool: Tool,
         shape: Option<Shape>,
     ) -> anyhow::Result<Option<(Measured, Traffic)>> {
         let image = self.image(work)?;
-        let empty = (work.kind == Kind::Push).then(DockerRegistry::start);
-        let registry = empty
+        let servers = self.tools.servers()?;
+        let empty = (work.kind == Kind::Push).then(|| servers.start(work.wire));
+        let filled = self.filled.get(&work.wire).context("a registry runs")?;
+        let registry = empty.as_ref().unwrap_or(filled);
+        let reads = work.wire == Wire::Plain;
+        let link = shape
+            .map(|shape| Link::start(registry.address(), shape, reads))
+            .transpose()?;
+        let host = link
             .as_ref()
-            .or(self.registry.as_ref())
-            .context("a registry runs")?
-            .address();
-        let link = shape.map(|shape| Link::start(registry, shape)).transpose()?;
-        let host = link.as_ref().map_or(registry, Link::address);
+            .map_or(registry.address(), Link::address)
+            .to_string();
+        self.tools.log_in(&[registry.name(), host.clone()])?;
         let directory = tempfile::tempdir()?;
         let layout = directory.path().join("layout");
-        let from = |host: SocketAddr| format!("{host}/{}:{TAG}", work.image.name());
+        let from = |host: &str| format!("{host}/{}:{TAG}", work.image.name());
         self.copies += 1;
         let repository = format!("copy{}", self.copies);
         let to = format!("{host}/{repository}:{TAG}");
         if work.kind == Kind::PullAgain {
             let job = Job::Pull {
-                from: &from(registry),
+                from: &from(&registry.name()),
                 layout: &layout,
                 tag: TAG,
             };
-            let Some(command) = self.tools.command(tool, job) else {
+            let Some(command) = self.tools.command(tool, job, work.wire) else {
                 return Ok(None);
             };
             measure(&command)?;
         }
-        let from = from(host);
+        let from = from(&host);
         let job = match work.kind {
             Kind::Pull | Kind::PullAgain => Job::Pull {
                 from: &from,
@@ -322,14 +219,14 @@ impl Bench {
             },
             Kind::Copy => Job::Copy { from: &from, to: &to },
         };
-        let Some(command) = self.tools.command(tool, job) else {
+        let Some(command) = self.tools.command(tool, job, work.wire) else {
             return Ok(None);
         };
         settle(directory.path())?;
         let measured = measure(&command)?;
         let checked = match work.kind {
             Kind::Pull | Kind::PullAgain => check::layout(&layout, image.manifest()),
-            Kind::Push | Kind::Copy => check::registry(registry, &repository, TAG, image.manifest()),
+            Kind::Push | Kind::Copy => check::registry(&registry.store(), &repository, TAG, image.manifest()),
         };
         checked.with_context(|| format!("the result of {} is wrong", tool.name()))?;
         if image.size() < LEFT {
@@ -347,7 +244,7 @@ impl Bench {
 const LEFT: u64 = 64 * 1024 * 1024;
 
 /// Writes out what earlier runs left to be written, so that no run pays for another's.
-fn settle(directory: &Path) -> anyhow::Result<()> {
+pub fn settle(directory: &Path) -> anyhow::Result<()> {
     ensure!(
         Command::new("sync")
             .arg("--file-system")

@@ -1,0 +1,237 @@
+//! The command line of each program for a job; `None` if it cannot do it.
+
+use std::{path::Path, process::Command};
+
+use wharf_testkit::Sandbox;
+
+use super::Job;
+use crate::server::{PASSWORD, USER, Wire};
+
+pub fn wharf(examples: &Path, sandbox: &Sandbox, job: Job<'_>, wire: Wire) -> Option<Command> {
+    let (name, arguments) = match job {
+        Job::Pull { from, layout, tag } => (
+            "pull",
+            vec![
+                from.to_owned(),
+                "--store".into(),
+                text(layout),
+                "--name".into(),
+                tag.to_owned(),
+            ],
+        ),
+        Job::Push { layout, tag, to } => (
+            "push",
+            vec!["--store".into(), text(layout), tag.to_owned(), to.to_owned()],
+        ),
+        Job::Copy { from, to } => ("copy", vec![docker(from), docker(to)]),
+        Job::Change { from, to, flags } => ("copy", change(from, to, flags)),
+        Job::Unpack { layout, tag, to, .. } => ("unpack", vec![oci(layout, tag), text(to)]),
+        Job::Repack { .. } => return None,
+    };
+    let mut command = Command::new(examples.join(name));
+    command.arg("--quiet");
+    if wire == Wire::Plain {
+        command.arg("--tls-verify=false");
+    }
+    command
+        .arg("--registries-conf")
+        .arg(sandbox.path("registries.conf"))
+        .args(arguments);
+    Some(command)
+}
+
+/// The program of this workspace that repacks with wharf's crates.
+pub fn repack(program: &Path, job: Job<'_>) -> Option<Command> {
+    let Job::Repack {
+        layout,
+        tag,
+        tree,
+        name,
+        round,
+    } = job
+    else {
+        return None;
+    };
+    let mut command = Command::new(program);
+    command.arg("repack").arg(layout).arg(tag).arg(tree);
+    command.arg(name).arg(round.to_string());
+    Some(command)
+}
+
+pub fn skopeo(program: &Path, sandbox: &Sandbox, job: Job<'_>, wire: Wire) -> Option<Command> {
+    let mut command = Command::new(program);
+    for (flag, name) in [
+        ("--policy", "policy.json"),
+        ("--registries-conf", "registries.conf"),
+        ("--registries.d", "registries.d"),
+        ("--tmpdir", "tmp"),
+    ] {
+        command.arg(flag).arg(sandbox.path(name));
+    }
+    command.args(["copy", "--quiet"]);
+    if wire == Wire::Plain {
+        command.args(["--src-tls-verify=false", "--dest-tls-verify=false"]);
+    }
+    command.args(match job {
+        Job::Pull { from, layout, tag } => vec![docker(from), oci(layout, tag)],
+        Job::Push { layout, tag, to } => vec![oci(layout, tag), docker(to)],
+        Job::Copy { from, to } => vec![docker(from), docker(to)],
+        Job::Change { from, to, flags } => change(from, to, flags),
+        Job::Unpack { .. } | Job::Repack { .. } => return None,
+    });
+    Some(command)
+}
+
+pub fn oci_client(program: &Path, sandbox: &Sandbox, job: Job<'_>, wire: Wire) -> Option<Command> {
+    let mut command = Command::new(program);
+    if wire == Wire::Tls {
+        command
+            .arg("--tls")
+            .arg(sandbox.path("authority.pem"))
+            .args([USER, PASSWORD]);
+    }
+    match job {
+        Job::Pull { from, layout, tag } => command.args(["pull", from]).arg(layout).arg(tag),
+        Job::Push { layout, tag, to } => command.arg("push").arg(layout).args([tag, to]),
+        _ => return None,
+    };
+    Some(command)
+}
+
+pub fn crane(program: &Path, job: Job<'_>, wire: Wire) -> Option<Command> {
+    let mut command = Command::new(program);
+    match job {
+        Job::Pull { from, layout, .. } => command
+            .args(["pull", "--format=oci", "--annotate-ref", from])
+            .arg(layout),
+        Job::Push { layout, to, .. } => command.arg("push").arg(layout).arg(to),
+        Job::Copy { from, to } => command.args(["copy", from, to]),
+        _ => return None,
+    };
+    if wire == Wire::Plain {
+        command.arg("--insecure");
+    }
+    Some(command)
+}
+
+pub fn regctl(program: &Path, job: Job<'_>, wire: Wire) -> Option<Command> {
+    let mut command = Command::new(program);
+    let layout = |layout: &Path, tag: &str| format!("ocidir://{}:{tag}", text(layout));
+    let (host, [from, to]) = match job {
+        Job::Pull {
+            from,
+            layout: directory,
+            tag,
+        } => (from, [from.to_owned(), layout(directory, tag)]),
+        Job::Push {
+            layout: directory,
+            tag,
+            to,
+        } => (to, [layout(directory, tag), to.to_owned()]),
+        Job::Copy { from, to } => (from, [from.to_owned(), to.to_owned()]),
+        _ => return None,
+    };
+    if wire == Wire::Plain {
+        let host = host.split('/').next().unwrap_or_default();
+        command.args(["--host", &format!("reg={host},tls=disabled")]);
+    }
+    command.args(["image", "copy", &from, &to]);
+    Some(command)
+}
+
+pub fn oras(program: &Path, job: Job<'_>, wire: Wire) -> Option<Command> {
+    let layout = |layout: &Path, tag: &str| format!("{}:{tag}", text(layout));
+    let (plain, arguments) = match job {
+        Job::Pull {
+            from,
+            layout: directory,
+            tag,
+        } => (
+            &["--from-plain-http"][..],
+            vec!["--to-oci-layout".into(), from.to_owned(), layout(directory, tag)],
+        ),
+        Job::Push {
+            layout: directory,
+            tag,
+            to,
+        } => (
+            &["--to-plain-http"][..],
+            vec!["--from-oci-layout".into(), layout(directory, tag), to.to_owned()],
+        ),
+        Job::Copy { from, to } => (
+            &["--from-plain-http", "--to-plain-http"][..],
+            vec![from.to_owned(), to.to_owned()],
+        ),
+        _ => return None,
+    };
+    let mut command = Command::new(program);
+    command.args(["copy", "--no-tty"]);
+    if wire == Wire::Plain {
+        command.args(plain);
+    }
+    command.args(arguments);
+    Some(command)
+}
+
+pub fn umoci(program: &Path, job: Job<'_>) -> Option<Command> {
+    let mut command = Command::new(program);
+    let image = |layout: &Path, tag: &str| format!("{}:{tag}", text(layout));
+    match job {
+        Job::Unpack { layout, tag, to, .. } => {
+            command.args(["unpack", "--image", &image(layout, tag)]);
+            if !is_root() {
+                command.arg("--rootless");
+            }
+            command.arg(to)
+        }
+        Job::Repack {
+            layout, tree, name, ..
+        } => command
+            .args(["repack", "--image", &image(layout, name)])
+            .arg(tree),
+        _ => return None,
+    };
+    Some(command)
+}
+
+/// GNU tar, which takes a layer alone.
+pub fn tar(program: &Path, job: Job<'_>) -> Option<Command> {
+    let Job::Unpack {
+        layer: Some(layer),
+        to,
+        ..
+    } = job
+    else {
+        return None;
+    };
+    let mut command = Command::new(program);
+    command.args(["--extract", "--gzip", "--file"]).arg(layer);
+    command.arg("--directory").arg(to);
+    Some(command)
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+/// The arguments of a copy with flags.
+fn change(from: &str, to: &str, flags: &[&str]) -> Vec<String> {
+    flags
+        .iter()
+        .copied()
+        .chain([from, to])
+        .map(str::to_owned)
+        .collect()
+}
+
+fn docker(reference: &str) -> String {
+    format!("docker://{reference}")
+}
+
+fn oci(layout: &Path, tag: &str) -> String {
+    format!("oci:{}:{tag}", text(layout))
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}

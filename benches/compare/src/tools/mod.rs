@@ -1,0 +1,299 @@
+//! The programs and their command lines.
+
+mod commands;
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, ensure};
+use wharf_testkit::Sandbox;
+
+use crate::{
+    peers::{self, Peers, REGISTRY},
+    server::{LOGIN, Servers, Wire},
+};
+
+/// Where the programs are built; another place for those that hash with portable code.
+const TARGET: &str = if cfg!(wharf_sha2) {
+    "target/portable"
+} else {
+    "target"
+};
+
+/// The profile that wharf is built with: the one that this program is built with.
+const PROFILE: &str = if cfg!(debug_assertions) {
+    "debug"
+} else {
+    "release"
+};
+
+/// A program that is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tool {
+    Wharf,
+    Crane,
+    Skopeo,
+    Regctl,
+    Oras,
+    OciClient,
+    Umoci,
+    Tar,
+}
+
+impl Tool {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wharf => "wharf",
+            Self::Crane => "crane",
+            Self::Skopeo => "skopeo",
+            Self::Regctl => "regctl",
+            Self::Oras => "oras",
+            Self::OciClient => "oci-client",
+            Self::Umoci => "umoci",
+            Self::Tar => "tar",
+        }
+    }
+}
+
+/// The kinds of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Pulls, pushes and copies with a registry.
+    Transfers,
+    /// Changes of images on a disk.
+    Images,
+    /// Root file systems.
+    Trees,
+}
+
+impl Mode {
+    /// The programs that can do this.
+    const fn tools(self) -> &'static [Tool] {
+        match self {
+            Self::Transfers => &[
+                Tool::Wharf,
+                Tool::Crane,
+                Tool::Skopeo,
+                Tool::Regctl,
+                Tool::Oras,
+                Tool::OciClient,
+            ],
+            Self::Images => &[Tool::Wharf, Tool::Skopeo],
+            Self::Trees => &[Tool::Wharf, Tool::Umoci, Tool::Tar],
+        }
+    }
+}
+
+/// The work of one run of a program. Images in registries are written `HOST/NAME:TAG`.
+#[derive(Debug, Clone, Copy)]
+pub enum Job<'a> {
+    Pull {
+        from: &'a str,
+        layout: &'a Path,
+        tag: &'a str,
+    },
+    Push {
+        layout: &'a Path,
+        tag: &'a str,
+        to: &'a str,
+    },
+    Copy {
+        from: &'a str,
+        to: &'a str,
+    },
+    /// A copy with Skopeo's flags for changes, from and to places as Skopeo writes them.
+    Change {
+        from: &'a str,
+        to: &'a str,
+        flags: &'a [&'a str],
+    },
+    /// An image of a layout becomes a root file system; its only layer, if it has one, is this file.
+    Unpack {
+        layout: &'a Path,
+        tag: &'a str,
+        layer: Option<&'a Path>,
+        to: &'a Path,
+    },
+    /// The changes of what was unpacked before, at `tree`, become a layer of an image of this name.
+    Repack {
+        layout: &'a Path,
+        tag: &'a str,
+        tree: &'a Path,
+        name: &'a str,
+        round: usize,
+    },
+}
+
+/// The programs that were built or found, and a home for them without any configuration.
+#[derive(Debug)]
+pub struct Tools {
+    present: Vec<(Tool, PathBuf)>,
+    repack: PathBuf,
+    /// The program of the registry, and what starts it; where images are transferred.
+    registry: Option<(PathBuf, Servers)>,
+    sandbox: Sandbox,
+}
+
+impl Tools {
+    /// Builds wharf's examples, unless they are in `examples`, and the programs of this workspace; looks for the others
+    /// among the peers. With `only`, no others than these.
+    pub fn find(mode: Mode, examples: Option<&Path>, only: &[String], peers: &Peers) -> anyhow::Result<Self> {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = here.join("../..");
+        let built = here.join(TARGET).join(PROFILE);
+        let wanted = |tool: &Tool| only.is_empty() || only.iter().any(|name| name == tool.name());
+        let mut present = Vec::new();
+        for tool in mode.tools().iter().copied().filter(wanted) {
+            let path = match tool {
+                Tool::Wharf => Some(match examples {
+                    Some(folder) => folder.to_owned(),
+                    None => {
+                        let names = ["pull", "push", "copy", "unpack"];
+                        let arguments = names.map(|name| ["--example", name]);
+                        cargo(&root, &arguments.concat())?;
+                        root.join(TARGET).join(PROFILE).join("examples")
+                    }
+                }),
+                Tool::OciClient => {
+                    cargo(here, &["--package", "oci-client-peer"])?;
+                    Some(built.join("oci-client-peer"))
+                }
+                other => peers.find(other.name()),
+            };
+            present.extend(path.map(|path| (tool, path)));
+        }
+        if mode == Mode::Trees {
+            cargo(here, &["--package", "wharf-repack"])?;
+        }
+        let sandbox = Sandbox::new();
+        fs::create_dir_all(sandbox.path("home/.docker"))?;
+        let mut registry = None;
+        if mode == Mode::Transfers {
+            let program = peers.find(REGISTRY).context("no registry is installed")?;
+            let servers = Servers::new(&program);
+            sandbox.write("authority.pem", servers.authority());
+            registry = Some((program, servers));
+        }
+        Ok(Self {
+            present,
+            repack: built.join("wharf-repack"),
+            registry,
+            sandbox,
+        })
+    }
+
+    /// The programs there are.
+    pub fn present(&self) -> Vec<Tool> {
+        self.present.iter().map(|(tool, _)| *tool).collect()
+    }
+
+    /// The registries.
+    pub fn servers(&self) -> anyhow::Result<&Servers> {
+        let registry = self.registry.as_ref().context("nothing is transferred")?;
+        Ok(&registry.1)
+    }
+
+    /// The programs and the registry with their versions, as text.
+    pub fn versions(&self) -> String {
+        let mut named: Vec<String> = Vec::new();
+        for (tool, path) in &self.present {
+            let version = match tool {
+                Tool::Wharf => peers::locked_version("wharf-content"),
+                Tool::OciClient => peers::locked_version("oci-client"),
+                _ => peers::version(path),
+            };
+            named.push(format!("{} {version}", tool.name()));
+        }
+        let warning = if PROFILE == "debug" {
+            "\nThis is a debug build: its figures tell nothing of wharf.\n"
+        } else {
+            ""
+        };
+        let registry = self.registry.as_ref().map_or_else(String::new, |(program, _)| {
+            let name = program.file_name().unwrap_or_default().display();
+            format!("; the registry is {name} {}", peers::version(program))
+        });
+        format!("{}{registry}\n{warning}", named.join(", "))
+    }
+
+    /// Where a program is.
+    fn program(&self, tool: Tool) -> Option<&Path> {
+        let found = self.present.iter().find(|(known, _)| *known == tool);
+        found.map(|(_, path)| path.as_path())
+    }
+
+    /// Lets the programs find the user's password for these registries, as a login leaves it.
+    pub fn log_in(&self, hosts: &[String]) -> anyhow::Result<()> {
+        let entries = hosts
+            .iter()
+            .map(|host| (host.clone(), serde_json::json!({ "auth": LOGIN })));
+        let auths: serde_json::Map<String, serde_json::Value> = entries.collect();
+        let text = serde_json::json!({ "auths": auths }).to_string();
+        for name in ["auth.json", "home/.docker/config.json"] {
+            let path = self.sandbox.path(name);
+            fs::write(&path, &text)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        }
+        Ok(())
+    }
+
+    /// The command line, or `None` if the program is not there or cannot do this.
+    pub fn command(&self, tool: Tool, job: Job<'_>, wire: Wire) -> Option<Command> {
+        let program = self.program(tool)?;
+        let mut command = match tool {
+            Tool::Wharf => match job {
+                Job::Repack { .. } => commands::repack(&self.repack, job)?,
+                job => commands::wharf(program, &self.sandbox, job, wire)?,
+            },
+            Tool::Crane => commands::crane(program, job, wire)?,
+            Tool::Skopeo => commands::skopeo(program, &self.sandbox, job, wire)?,
+            Tool::Regctl => commands::regctl(program, job, wire)?,
+            Tool::Oras => commands::oras(program, job, wire)?,
+            Tool::OciClient => commands::oci_client(program, &self.sandbox, job, wire)?,
+            Tool::Umoci => commands::umoci(program, job)?,
+            Tool::Tar => commands::tar(program, job)?,
+        };
+        self.environment(&mut command);
+        Some(command)
+    }
+
+    /// Changes a tree as [`Job::Repack`] has it changed: wharf's program does that itself.
+    pub fn change(&self, tree: &Path, round: usize) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.repack);
+        command.arg("change").arg(tree).arg(round.to_string());
+        ensure!(command.status()?.success(), "{command:?} failed");
+        Ok(())
+    }
+
+    fn environment(&self, command: &mut Command) {
+        let at = |name: &str| self.sandbox.path(name);
+        command.env("PATH", env::var_os("PATH").unwrap_or_default());
+        command
+            .env("TMPDIR", at("tmp"))
+            .env("HOME", at("home"))
+            .env("DOCKER_CONFIG", at("home/.docker"));
+        command
+            .env("XDG_CONFIG_HOME", at("home/.config"))
+            .env("XDG_DATA_HOME", at("home/.local/share"));
+        command
+            .env("XDG_RUNTIME_DIR", at("run"))
+            .env("REGISTRY_AUTH_FILE", at("auth.json"))
+            .env("SSL_CERT_FILE", at("authority.pem"));
+    }
+}
+
+fn cargo(directory: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--quiet", "--target-dir", TARGET])
+        .args((PROFILE == "release").then_some("--release"))
+        .args(arguments)
+        .current_dir(directory);
+    ensure!(command.status()?.success(), "{command:?} failed");
+    Ok(())
+}

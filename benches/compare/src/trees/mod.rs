@@ -1,0 +1,267 @@
+//! Images that are unpacked to root file systems, and layers made of their changes.
+//!
+//! After every run the tree must be that of wharf's first run, file by file, or the layer must have the files that changed.
+
+mod check;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, ensure};
+use tempfile::TempDir;
+use wharf_testkit::RealImage;
+
+use crate::{
+    image::Image,
+    images::MEMORY_BAR,
+    measure::{Measured, measure},
+    server::Wire,
+    table::{self, memory, processor, ratio, spread, wall},
+    tools::{Job, Tool, Tools},
+    work::settle,
+};
+
+/// One line of the table.
+struct Work {
+    name: &'static str,
+    title: String,
+    image: Image,
+    kind: Kind,
+    /// The largest parts of the time of others.
+    bars: &'static [(Tool, f64)],
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Unpack,
+    Repack,
+}
+
+fn works(files: u32) -> [Work; 4] {
+    [
+        Work {
+            name: "unpack-eight",
+            title: "unpack 8 layers, 196 MB".to_owned(),
+            image: Image::Real,
+            kind: Kind::Unpack,
+            bars: &[(Tool::Umoci, 0.5)],
+        },
+        Work {
+            name: "unpack-one",
+            title: "unpack one layer of 196 MB".to_owned(),
+            image: Image::One,
+            kind: Kind::Unpack,
+            bars: &[(Tool::Umoci, 0.5), (Tool::Tar, 1.3)],
+        },
+        Work {
+            name: "unpack-many",
+            title: format!("unpack one layer of {files} small files"),
+            image: Image::Files(files),
+            kind: Kind::Unpack,
+            bars: &[(Tool::Umoci, 0.5), (Tool::Tar, 1.3)],
+        },
+        Work {
+            name: "diff",
+            title: format!("a layer of what changed in a tree of {files} files"),
+            image: Image::Files(files),
+            kind: Kind::Repack,
+            bars: &[(Tool::Umoci, 0.5)],
+        },
+    ]
+}
+
+/// The time and memory that one program took.
+struct Series {
+    tool: Tool,
+    runs: Vec<Measured>,
+    /// The tree whose changes become a layer.
+    tree: Option<PathBuf>,
+}
+
+/// Runs all works whose name contains one of `only`, or all; a table. `files` small files are in the largest tree.
+pub fn compare(tools: &Tools, rounds: usize, only: &[String], files: u32) -> anyhow::Result<String> {
+    let chosen = |work: &&Work| only.is_empty() || only.iter().any(|part| work.name.contains(part.as_str()));
+    let mut text = String::from("### Root file systems\n\n");
+    text += "| work | wall / umoci | wall / tar | processor / umoci | wall, s: wharf | umoci | tar | peak, MiB (at most 64): wharf | umoci | tar |\n";
+    text += "|---|---|---|---|---|---|---|---|---|---|\n";
+    for work in works(files).iter().filter(chosen) {
+        eprintln!("{}: {}", work.name, work.title);
+        let series = run(tools, work, rounds).with_context(|| work.name)?;
+        line(&mut text, work, &series);
+    }
+    Ok(text)
+}
+
+fn run(tools: &Tools, work: &Work, rounds: usize) -> anyhow::Result<Vec<Series>> {
+    let bench = Bench::new(tools, work)?;
+    let mut series = Vec::new();
+    for tool in tools.present() {
+        let mut of_tool = Series {
+            tool,
+            runs: Vec::new(),
+            tree: None,
+        };
+        // Its files are in memory then.
+        if bench.once(&mut of_tool, 0)? {
+            of_tool.runs.clear();
+            series.push(of_tool);
+        }
+    }
+    for round in 0..rounds {
+        let count = series.len();
+        for turn in 0..count {
+            bench.once(&mut series[(round + turn) % count], round + 1)?;
+        }
+    }
+    Ok(series)
+}
+
+/// A work, its image and the directory of its trees.
+struct Bench<'a> {
+    tools: &'a Tools,
+    work: &'a Work,
+    image: RealImage,
+    directory: TempDir,
+    /// The layout that is written: a copy of the image's.
+    layout: PathBuf,
+    files: check::Files,
+}
+
+impl<'a> Bench<'a> {
+    fn new(tools: &'a Tools, work: &'a Work) -> anyhow::Result<Self> {
+        let image = work.image.make();
+        let directory = tempfile::tempdir()?;
+        let layout = directory.path().join("layout");
+        let mut copy = Command::new("cp");
+        copy.arg("--recursive").arg(image.layout()).arg(&layout);
+        ensure!(copy.status()?.success(), "{copy:?} failed");
+        let files = check::Files::of(image.layout(), image.manifest())?;
+        Ok(Self {
+            tools,
+            work,
+            image,
+            directory,
+            layout,
+            files,
+        })
+    }
+
+    /// Runs a program once, and verifies what it has made; `false` if it cannot do this.
+    fn once(&self, series: &mut Series, round: usize) -> anyhow::Result<bool> {
+        let measured = match self.work.kind {
+            Kind::Unpack => {
+                let directory = tempfile::tempdir_in(self.directory.path())?;
+                self.unpack(series.tool, directory.path(), true)?
+            }
+            Kind::Repack => self.repack(series, round)?,
+        };
+        series.runs.extend(measured);
+        Ok(measured.is_some())
+    }
+
+    /// Unpacks the image below a directory. Trees of the many files are verified where they are measured alone.
+    fn unpack(&self, tool: Tool, directory: &Path, verify: bool) -> anyhow::Result<Option<Measured>> {
+        let to = directory.join("tree");
+        let layer = match self.image.manifest().layers() {
+            [only] => Some(self.image.blob_path(only.digest())),
+            _ => None,
+        };
+        let job = Job::Unpack {
+            layout: &self.layout,
+            tag: RealImage::TAG,
+            layer: layer.as_deref(),
+            to: &to,
+        };
+        let Some(command) = self.tools.command(tool, job, Wire::Plain) else {
+            return Ok(None);
+        };
+        if tool == Tool::Tar {
+            fs::create_dir(&to)?;
+        }
+        settle(directory)?;
+        let measured = measure(&command)?;
+        if verify {
+            let checked = self.files.are_in(&root(tool, &to));
+            checked.with_context(|| format!("the result of {} is wrong", tool.name()))?;
+        }
+        Ok(Some(measured))
+    }
+
+    /// Makes a layer of the changes of a tree, which is unpacked before the first time.
+    fn repack(&self, series: &mut Series, round: usize) -> anyhow::Result<Option<Measured>> {
+        let tool = series.tool;
+        let name = format!("changed-{}-{round}", tool.name());
+        let tree = self.directory.path().join(tool.name());
+        let bundle = tree.join("tree");
+        let job = Job::Repack {
+            layout: &self.layout,
+            tag: RealImage::TAG,
+            tree: &bundle,
+            name: &name,
+            round,
+        };
+        let Some(command) = self.tools.command(tool, job, Wire::Plain) else {
+            return Ok(None);
+        };
+        if series.tree.is_none() {
+            fs::create_dir(&tree)?;
+            self.unpack(tool, &tree, false)?;
+            series.tree = Some(tree);
+        }
+        if tool != Tool::Wharf {
+            self.tools.change(&root(tool, &bundle), round)?;
+        }
+        settle(&bundle)?;
+        let measured = measure(&command)?;
+        let checked = check::changes(&self.layout, &name, &root(tool, &bundle));
+        checked.with_context(|| format!("the result of {} is wrong", tool.name()))?;
+        Ok(Some(measured))
+    }
+}
+
+/// The root file system in what a program has unpacked.
+fn root(tool: Tool, unpacked: &Path) -> PathBuf {
+    match tool {
+        Tool::Umoci => unpacked.join("rootfs"),
+        _ => unpacked.to_owned(),
+    }
+}
+
+/// The work's line of the table.
+fn line(text: &mut String, work: &Work, series: &[Series]) {
+    let find = |tool| series.iter().find(|series| series.tool == tool);
+    let Some(ours) = find(Tool::Wharf) else { return };
+    let against = |tool, value: fn(&Measured) -> f64| {
+        find(tool).map_or_else(String::new, |theirs| ratio(&ours.runs, &theirs.runs, value))
+    };
+    let barred = |tool| {
+        let bar = work.bars.iter().find(|(known, _)| *known == tool);
+        let bar = bar.map_or_else(String::new, |(_, bar)| format!(" (at most {bar})"));
+        against(tool, wall) + &bar
+    };
+    let of = |tool, value: fn(&Measured) -> f64, digits| {
+        find(tool).map_or_else(String::new, |series| {
+            spread(series.runs.iter().map(value), digits)
+        })
+    };
+    let peak = table::median(ours.runs.iter().map(memory));
+    let above = if peak > MEMORY_BAR { " above" } else { "" };
+    let _ = writeln!(
+        text,
+        "| {} | {} | {} | {} | {} | {} | {} | {}{above} | {} | {} |",
+        work.title,
+        barred(Tool::Umoci),
+        barred(Tool::Tar),
+        against(Tool::Umoci, processor),
+        of(Tool::Wharf, wall, 3),
+        of(Tool::Umoci, wall, 3),
+        of(Tool::Tar, wall, 3),
+        of(Tool::Wharf, memory, 1),
+        of(Tool::Umoci, memory, 1),
+        of(Tool::Tar, memory, 1),
+    );
+}
