@@ -43,6 +43,8 @@ mod signed;
 #[cfg(feature = "trust")]
 mod signing;
 mod skopeo_flags;
+#[cfg(target_os = "linux")] // tells the memory of a process
+mod streaming;
 mod sync;
 mod trust;
 #[cfg(target_os = "linux")]
