@@ -6,6 +6,8 @@ mod directories;
 mod documents;
 mod example;
 mod files;
+#[cfg(target_os = "linux")]
+mod oras;
 mod titles;
 
 use std::{
