@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use wharf_content::{Manifest, Verified};
 use wharf_reference::{Algorithm, Digest, Tag};
 use wharf_registry::{
-    BlobRecord, Change, DiskBackend, GcOptions, ManifestRecord, Record, Records as _, Registry,
-    RepositoryPath, Uploads as _,
+    BlobRecord, Change, Commit, DiskBackend, GcOptions, ManifestRecord, Outcome, Record, Records as _,
+    Registry, RepositoryPath, Storage as _,
 };
 use wharf_store::{Durability, Layout, Options};
 
@@ -59,7 +59,7 @@ pub(crate) fn run(row: Option<&str>) {
 /// What is pushed at a time: content, and the records of it.
 struct Filling {
     backend: Arc<DiskBackend>,
-    commits: JoinSet<Result<(), wharf_content::Error>>,
+    commits: JoinSet<Result<Outcome, wharf_content::Error>>,
     uploads: usize,
 }
 
@@ -68,19 +68,21 @@ impl Filling {
         let (id, length) = (format!("{:016x}", self.uploads), bytes.len());
         self.uploads += 1;
         let content = Verified::of(Algorithm::Sha256, bytes.as_bytes()).expect("sha256 is supported");
-        self.backend.begin(&id, "").await.expect("an upload");
-        let appended = self.backend.append(&id, 0, vec![Bytes::from(bytes)]).await;
+        let storage = self.backend.storage();
+        storage.begin(&id, "").await.expect("an upload");
+        let appended = storage.append(&id, 0, vec![Bytes::from(bytes)]).await;
         appended.expect("room");
-        self.backend.finish(&id, &content).await.expect("a blob");
+        storage.finish(&id, &content).await.expect("a blob");
         (content.digest().clone(), length)
     }
 
     /// Records that meet share a sync.
     async fn record(&mut self, path: &RepositoryPath, records: Vec<Record>) {
         let (backend, path) = (Arc::clone(&self.backend), path.clone());
-        let changes = records.into_iter().map(Change::Put).collect::<Vec<_>>();
+        let changes = records.into_iter().map(Change::Put).collect();
+        let commit = Commit::new(changes).expect("an id");
         self.commits
-            .spawn(async move { backend.commit(&path, &changes).await });
+            .spawn(async move { backend.commit(&path, commit).await });
         if self.commits.len() >= BATCH {
             self.flush().await;
         }
@@ -88,7 +90,8 @@ impl Filling {
 
     async fn flush(&mut self) {
         while let Some(committed) = self.commits.join_next().await {
-            committed.expect("a task").expect("a record");
+            let outcome = committed.expect("a task").expect("a record");
+            assert_eq!(outcome, Outcome::Committed);
         }
     }
 }

@@ -27,6 +27,11 @@ impl Network {
             address @ IpAddr::V4(_) => Self(address),
         }
     }
+
+    /// The first address.
+    pub(crate) const fn address(self) -> IpAddr {
+        self.0
+    }
 }
 
 /// The client that sent a request, identified by its network. All requests without a [`ClientAddress`] have

@@ -146,6 +146,9 @@ impl ApiError {
     }
 }
 
+/// The `Retry-After`, in seconds, while the storage cannot be reached.
+const UNREACHABLE_WAIT: u64 = 2;
+
 /// An error of the backend, as the client sees it. The backend's message is left out, since it may name
 /// paths.
 impl From<Error> for ApiError {
@@ -163,6 +166,10 @@ impl From<Error> for ApiError {
                 ErrorCode::Unknown,
                 "no space left",
             ),
+            ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Server | ErrorKind::RateLimited => {
+                let message = "the registry's storage cannot be reached; try again later";
+                return Self::wait(StatusCode::SERVICE_UNAVAILABLE, UNREACHABLE_WAIT, message);
+            }
             _ if is_exhausted(&error) => {
                 let message = "the registry has no free file descriptors or no free memory; try again later";
                 return Self::wait(StatusCode::SERVICE_UNAVAILABLE, 1, message);
@@ -244,6 +251,10 @@ mod tests {
             (Error::wrap(ErrorKind::Storage, memory()), 503),
             (Error::new(ErrorKind::Other, "x").with_source(memory()), 503),
             (Error::new(ErrorKind::NotFound, "x").with_source(other()), 404),
+            (Error::new(ErrorKind::Network, "x"), 503),
+            (Error::new(ErrorKind::Timeout, "x"), 503),
+            (Error::new(ErrorKind::Server, "x"), 503),
+            (Error::new(ErrorKind::RateLimited, "x"), 503),
         ];
         for code in TOO_MANY_FILES {
             cases.push((coded(*code), 503));

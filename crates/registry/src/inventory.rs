@@ -1,7 +1,3 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use crate::Registry;
-
 /// The number of things that a registry stores and holds in memory: for metrics, and to notice growth.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,27 +18,4 @@ pub struct Inventory {
     pub uploading: u64,
     /// Contents that this process has received or verified.
     pub verified: usize,
-}
-
-impl Registry {
-    /// Counts the links of all repositories, in constant time. Concurrent changes may be counted or not.
-    #[must_use]
-    pub fn inventory(&self) -> Inventory {
-        let totals = &self.state.aggregates.totals;
-        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-        let mut inventory = Inventory {
-            repositories: count(&totals.repositories),
-            tags: count(&totals.tags),
-            manifests: count(&totals.manifests),
-            blobs: count(&totals.blobs),
-            bytes: totals.bytes.load(Ordering::Relaxed),
-            verified: self.state.verified_count(),
-            ..Inventory::default()
-        };
-        for session in self.state.uploads().values() {
-            inventory.uploads += 1;
-            inventory.uploading += session.received();
-        }
-        inventory
-    }
 }

@@ -22,16 +22,17 @@
 //! profile with nothing failed, skipped or disabled, in memory and on a disk, open, with Basic and with
 //! tokens, with sparse images and without.
 //!
-//! It is no cluster: one process owns a [`Backend`]. It does not scan images and does not sign them. It
+//! It is no cluster by itself: [`MemoryBackend`] and [`DiskBackend`] belong to one process. A [`Backend`] that
+//! processes can share makes several registries one. It does not scan images and does not sign them. It
 //! speaks HTTP/1.1 only: all clients do, concurrent blobs need connections of their own anyway, and attacks
 //! by floods of HTTP/2 frames are impossible. A proxy in front of it may speak other versions.
 //!
 //! # Parts
 //!
 //! A [`Backend`] stores [`Records`], [`Content`] and [`Uploads`]: [`MemoryBackend`], [`DiskBackend`], whose
-//! content is a [`wharf_store::Layout`]'s, or one of your own. [`Registry`] decides who sees what, and
-//! commits each change to the records before it answers. [`Limits`] bound what clients may ask for,
-//! [`Access`] says what users may do,
+//! content is a [`wharf_store::Layout`]'s, a [`LocalBackend`] over a [`Storage`] of your own, or a backend of
+//! your own. [`Registry`] decides who sees what, and commits each change to the records before it answers.
+//! [`Limits`] bound what clients may ask for, [`Access`] says what users may do,
 //! [`Upstream`] makes the registry a cache of another, [`Observer`] hears of every request,
 //! [`LocalRepository`] fills a repository without HTTP, and
 //! [`Registry::collect_garbage`] removes what no manifest needs while everything goes on.
@@ -66,7 +67,7 @@
 //! | `htpasswd` | `Htpasswd`: users with bcrypt hashes |
 //! | `jwt` | `TokenKeys`: tokens signed elsewhere, verified by ring |
 //! | `testing` | faults, quirks, profiles of known registries and a request log |
-//! | `conformance` | `conformance`: the suite for implementors of [`Records`], [`Content`] and [`Uploads`] |
+//! | `conformance` | `conformance`: the suite for implementors of a [`Backend`] or of a [`Storage`] |
 //! | `ring` | hashing by ring's assembly; without it sha2 hashes |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -85,8 +86,8 @@ mod connections;
 mod disk;
 #[cfg(feature = "server")]
 mod drain;
+mod engine;
 mod error;
-mod gc;
 #[cfg(feature = "server")]
 mod host;
 mod inventory;
@@ -98,6 +99,7 @@ mod observe;
 mod path;
 mod percent;
 mod query;
+mod random;
 mod range;
 mod registry;
 mod route;
@@ -105,6 +107,7 @@ mod route_kind;
 #[cfg(feature = "server")]
 mod server;
 mod state;
+mod storage;
 #[cfg(feature = "server")]
 mod stream;
 mod sync;
@@ -122,24 +125,27 @@ pub use auth::Htpasswd;
 pub use auth::TokenKeys;
 pub use auth::{Access, Action};
 pub use backend::{
-    Backend, BlobRecord, Change, Content, ManifestRecord, Record, RecordKey, Records, Uploads, Verifying,
+    Backend, BlobRecord, Change, Commit, CommitId, Content, ContentId, Guard, Incoming, ManifestRecord,
+    NewContent, OpenUpload, Outcome, Record, RecordKey, RecordRange, Records, Refusal, StoredContent, Upload,
+    UploadOwner, UploadSession, Uploads, UploadsOf, Usage, Written,
 };
 pub use body::Body;
 pub use client::ClientAddress;
-pub use disk::{DiskBackend, TornTail};
+pub use disk::{DiskBackend, DiskStorage, TornTail};
+pub use engine::{GcOptions, GcReport, LocalBackend};
 pub use error::ErrorCode;
-pub use gc::{GcOptions, GcReport};
 pub use inventory::Inventory;
 pub use limits::Limits;
 pub use listing::Listing;
 pub use local::LocalRepository;
-pub use memory::MemoryBackend;
+pub use memory::{MemoryBackend, MemoryStorage};
 pub use observe::{Answered, Observer};
 pub use path::RepositoryPath;
 pub use registry::Registry;
 pub use route_kind::RouteKind;
 #[cfg(feature = "server")]
 pub use server::Server;
+pub use storage::{Storage, Verifying};
 #[cfg(feature = "testing")]
 pub use testing::{Fault, Injected, LoggedRequest, Profile, Quirk};
 #[cfg(feature = "tls")]

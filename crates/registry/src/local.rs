@@ -1,17 +1,22 @@
-use std::{future::poll_fn, pin::Pin, sync::Arc};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, ready},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
 use wharf_content::{
-    Blob, ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, MAX_MANIFEST_SIZE, Manifest, MediaType,
-    Name, OpenBlob, Sink, Source, Target, Verified,
+    Blob, ByteStream, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, MediaType, Name,
+    OpenBlob, Sink, Source, Target, Verified,
 };
 use wharf_reference::{Algorithm, Digest, Tag};
 
 use crate::{
-    Registry, RepositoryPath,
+    ManifestRecord, Registry, RepositoryPath, StoredContent,
     state::{ManifestPush, Quota, RegistryState, Repository},
+    sync::LockExt as _,
 };
 
 /// A repository of a registry in this process, as a [`Source`] and a [`Sink`] without HTTP, for example to
@@ -66,63 +71,64 @@ impl LocalRepository {
         Error::new(ErrorKind::NotFound, format!("{what} is not in {}", self.path))
     }
 
-    fn here(&self) -> Result<Arc<Repository>, Error> {
-        self.state()
-            .existing(&self.path)
-            .ok_or_else(|| self.missing(&"anything"))
+    fn view(&self) -> Repository<'_> {
+        self.state().repository(&self.path)
     }
 
-    fn digest(&self, target: &Target) -> Result<Digest, Error> {
+    async fn digest(&self, target: &Target) -> Result<Digest, Error> {
         match target {
             Target::Digest(digest) => Ok(digest.clone()),
             Target::Name(name) => {
-                let tag = name.to_tag()?;
-                let repository = self.here()?;
-                let digest = repository.content().tags.get(&tag).cloned();
+                let digest = self.view().tag(&name.to_tag()?).await?;
                 digest.ok_or_else(|| self.missing(name))
             }
         }
     }
 
-    async fn is_present(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        self.state()
-            .is_present(descriptor.digest(), descriptor.size())
-            .await
+    /// The record and the content of a manifest.
+    async fn find(&self, target: &Target) -> Result<(Arc<ManifestRecord>, StoredContent), Error> {
+        let digest = self.digest(target).await?;
+        let record = self.view().manifest(&digest).await?;
+        let record = record.ok_or_else(|| self.missing(target))?;
+        let content = record.content(&digest);
+        if !self.state().is_present(&content).await? {
+            return Err(self.missing(target));
+        }
+        Ok((record, content))
     }
+}
+
+fn descriptor_of(record: &ManifestRecord, content: &StoredContent) -> Result<Descriptor, Error> {
+    Descriptor::new(record.media_type.clone(), content.digest.clone(), content.size)
 }
 
 #[async_trait]
 impl Source for LocalRepository {
     async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
-        let digest = self.digest(target)?;
-        let record = self
-            .here()?
-            .manifest(&digest)
-            .ok_or_else(|| self.missing(target))?;
-        let descriptor = Descriptor::new(record.media_type.clone(), digest, record.size)?;
-        if !self.is_present(&descriptor).await? {
-            return Err(self.missing(target));
-        }
-        Ok(descriptor)
+        let (record, content) = self.find(target).await?;
+        descriptor_of(&record, &content)
     }
 
     async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
-        let descriptor = self.resolve(target).await?;
+        let (record, content) = self.find(target).await?;
+        let descriptor = descriptor_of(&record, &content)?;
         let (digest, size) = (descriptor.digest(), descriptor.size());
-        let bytes = self.state().open(digest, size, 0..size).await?;
+        let bytes = self.state().open(&content, 0..size).await?;
         let bytes = Blob::once(descriptor.clone(), bytes)?;
         let bytes = bytes.read_to_end(size.max(MAX_MANIFEST_SIZE)).await?;
         Manifest::parse_pinned(bytes, Some(descriptor.media_type()), digest)
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
-        let size = self.here()?.touch_blob(descriptor.digest());
-        if size != Some(descriptor.size()) || !self.is_present(descriptor).await? {
+        let content = self.view().touch_blob(descriptor.digest()).await?;
+        let content = content.filter(|content| content.size == descriptor.size());
+        let content = content.ok_or_else(|| self.missing(descriptor.digest()))?;
+        if !self.state().is_present(&content).await? {
             return Err(self.missing(descriptor.digest()));
         }
         let opener = Opener {
             state: Arc::clone(self.state()),
-            descriptor: descriptor.clone(),
+            content,
         };
         Blob::new(descriptor.clone(), opener)
     }
@@ -134,87 +140,78 @@ impl Source for LocalRepository {
 
 struct Opener {
     state: Arc<RegistryState>,
-    descriptor: Descriptor,
+    content: StoredContent,
 }
 
 #[async_trait]
 impl OpenBlob for Opener {
     async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
-        let size = self.descriptor.size();
-        self.state
-            .open(self.descriptor.digest(), size, offset.min(size)..size)
-            .await
+        let size = self.content.size;
+        self.state.open(&self.content, offset.min(size)..size).await
     }
 }
 
-/// Uploads.
-impl LocalRepository {
-    /// Writes a stream to an upload. `see` is called with each chunk.
-    async fn write(
-        &self,
-        id: &str,
-        mut bytes: impl Stream<Item = Result<Bytes, Error>> + Unpin + Send,
-        mut see: impl FnMut(&Bytes) + Send,
-    ) -> Result<(), Error> {
-        let mut offset = 0;
-        while let Some(chunk) = poll_fn(|context| Pin::new(&mut bytes).poll_next(context)).await {
-            let (chunk, start) = (chunk?, offset);
-            see(&chunk);
-            offset += chunk.len() as u64;
-            self.state().backend.append(id, start, vec![chunk]).await?;
-        }
-        Ok(())
-    }
+/// A blob on its way into the registry.
+struct Incoming {
+    blob: Blob,
+    /// The proof of its digest, if it has hashed itself on the way.
+    proof: Arc<Mutex<Option<Verified>>>,
+}
 
-    /// Writes a blob to an upload, and returns the proof of its digest.
-    async fn receive(&self, id: &str, mut blob: Blob) -> Result<Verified, Error> {
-        self.write(id, &mut blob, |_| {}).await?;
-        let digest = blob.descriptor().digest();
-        let content = match blob.verified() {
-            Some(verified) => verified.clone(),
-            None => self.state().rehash(id, digest.algorithm()).await?,
-        };
-        if content.digest() != digest {
-            let message = format!("the bytes of blob {digest} have another digest");
-            return Err(Error::new(ErrorKind::Mismatch, message));
-        }
-        Ok(content)
-    }
+impl Stream for Incoming {
+    type Item = Result<Bytes, Error>;
 
-    /// Makes an upload a blob of this repository, or drops it if it failed.
-    async fn finish(&self, id: &str, received: Result<Verified, Error>) -> Result<Verified, Error> {
-        let state = self.state();
-        match received {
-            Ok(content) => {
-                state.add_blob(&self.path, id, &content).await?;
-                Ok(content)
-            }
-            Err(error) => {
-                state.discard(id).await;
-                Err(error)
-            }
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = ready!(Pin::new(&mut self.blob).poll_next(context));
+        if polled.is_none() {
+            *self.proof.locked() = self.blob.verified().cloned();
         }
+        Poll::Ready(polled)
     }
 }
 
 #[async_trait]
 impl Sink for LocalRepository {
     async fn contains(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        let Some(repository) = self.state().existing(&self.path) else {
-            return Ok(false);
-        };
-        let size = if descriptor.media_type().is_manifest() {
-            repository.manifest(descriptor.digest()).map(|record| record.size)
+        let content = if descriptor.media_type().is_manifest() {
+            let record = self.view().manifest(descriptor.digest()).await?;
+            record.map(|record| record.content(descriptor.digest()))
         } else {
-            repository.touch_blob(descriptor.digest())
+            self.view().touch_blob(descriptor.digest()).await?
         };
-        Ok(size == Some(descriptor.size()) && self.is_present(descriptor).await?)
+        match content.filter(|content| content.size == descriptor.size()) {
+            Some(content) => self.state().is_present(&content).await,
+            None => Ok(false),
+        }
     }
 
     async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
-        let id = self.state().begin_unlisted().await?;
-        let received = self.receive(&id, blob).await;
-        self.finish(&id, received).await.map(drop)
+        let (state, digest) = (self.state(), blob.descriptor().digest().clone());
+        let proof = Arc::default();
+        let incoming = Incoming {
+            blob,
+            proof: Arc::clone(&proof),
+        };
+        let (id, _) = state.take(Box::pin(incoming), None).await?;
+        let proof = proof.locked().take();
+        let content = match proof {
+            Some(content) => Ok(content),
+            None => state.rehash(&id, digest.algorithm()).await,
+        };
+        let content = content.and_then(|content| {
+            if *content.digest() == digest {
+                return Ok(content);
+            }
+            let message = format!("the bytes of blob {digest} have another digest");
+            Err(Error::new(ErrorKind::Mismatch, message))
+        });
+        match content {
+            Ok(content) => state.add_blob(&self.path, &id, content).await,
+            Err(error) => {
+                state.discard(&id).await;
+                Err(error)
+            }
+        }
     }
 
     fn can_ingest(&self) -> bool {
@@ -227,10 +224,20 @@ impl Sink for LocalRepository {
         algorithm: Algorithm,
         bytes: ByteStream,
     ) -> Result<Descriptor, Error> {
-        let mut hasher = Hasher::new(algorithm)?;
-        let id = self.state().begin_unlisted().await?;
-        let written = self.write(&id, bytes, |chunk| hasher.update(chunk)).await;
-        let content = self.finish(&id, written.and_then(|()| hasher.prove())).await?;
+        let state = self.state();
+        let (id, written) = state.take(bytes, Some(algorithm)).await?;
+        let content = match written.hasher {
+            Some(hasher) => hasher.prove(),
+            None => state.rehash(&id, algorithm).await,
+        };
+        let content = match content {
+            Ok(content) => content,
+            Err(error) => {
+                state.discard(&id).await;
+                return Err(error);
+            }
+        };
+        state.add_blob(&self.path, &id, content.clone()).await?;
         Descriptor::new(media_type, content.digest().clone(), content.size())
     }
 
@@ -244,8 +251,9 @@ impl Sink for LocalRepository {
             user: None,
             needs: config.needs(),
             quota: Quota::new(&config.limits, &self.path, None),
+            condition: None,
         };
-        Ok(self.state().push_manifest(push, |_| true).await?)
+        Ok(self.state().push_manifest(push).await?)
     }
 
     fn location(&self) -> Location {

@@ -1,4 +1,4 @@
-//! The backend in memory.
+//! The storage in memory.
 
 use std::{
     collections::HashMap,
@@ -15,23 +15,40 @@ use futures_core::Stream;
 use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
 
-use crate::{
-    Change, Content, Listing, Record, RecordKey, Records, RepositoryPath, Uploads, sync::LockExt as _,
-};
+use crate::{Change, Listing, LocalBackend, Record, RepositoryPath, Storage, sync::LockExt as _};
 
 /// Chunks of fewer bytes are copied.
 const SMALL: usize = 64 * 1024;
 
-/// A backend in memory, gone with the process. Its content is not verified when it is read: it was hashed
-/// when it was uploaded, and nothing else can change it.
+/// A backend in memory, gone with the process.
+///
+/// ```
+/// use wharf_registry::{MemoryBackend, Registry};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let registry = Registry::open(MemoryBackend::default()).await?;
+/// assert_eq!(registry.inventory().repositories, 0);
+/// # Ok::<(), wharf_content::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type MemoryBackend = LocalBackend<MemoryStorage>;
+
+impl Default for MemoryBackend {
+    fn default() -> Self {
+        Self::empty(MemoryStorage::default())
+    }
+}
+
+/// The storage of a [`MemoryBackend`]. Its content is not verified when it is read: it was hashed when it was
+/// uploaded, and nothing else can change it. It keeps no log, since nothing opens it again.
 #[derive(Default)]
-pub struct MemoryBackend {
+pub struct MemoryStorage {
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    records: HashMap<(RepositoryPath, RecordKey), Record>,
     content: HashMap<Digest, Arc<Chunks>>,
     uploads: HashMap<String, Upload>,
 }
@@ -72,7 +89,7 @@ impl Chunks {
     }
 }
 
-impl MemoryBackend {
+impl MemoryStorage {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.locked()
     }
@@ -83,31 +100,15 @@ fn missing(what: &str) -> Error {
 }
 
 #[async_trait]
-impl Records for MemoryBackend {
+impl Storage for MemoryStorage {
     async fn records(&self) -> Result<Listing<(RepositoryPath, Record)>, Error> {
-        let state = self.state();
-        let records = state.records.iter();
-        let records = records.map(|((path, _), record)| (path.clone(), record.clone()));
-        Ok(records.collect::<Vec<_>>().into())
+        Ok(Vec::new().into())
     }
 
-    async fn commit(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
-        let mut state = self.state();
-        for change in changes {
-            match change {
-                Change::Put(record) => {
-                    let key = (repository.clone(), record.key());
-                    state.records.insert(key, record.clone())
-                }
-                Change::Remove(key) => state.records.remove(&(repository.clone(), key.clone())),
-            };
-        }
+    async fn record(&self, _: &RepositoryPath, _: &[Change]) -> Result<(), Error> {
         Ok(())
     }
-}
 
-#[async_trait]
-impl Content for MemoryBackend {
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         Ok(self.state().content.get(digest).map(|chunks| chunks.len()))
     }
@@ -130,10 +131,7 @@ impl Content for MemoryBackend {
     async fn digests(&self) -> Result<Listing<Digest>, Error> {
         Ok(self.state().content.keys().cloned().collect::<Vec<_>>().into())
     }
-}
 
-#[async_trait]
-impl Uploads for MemoryBackend {
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
         let begun = Upload {
             note: note.to_owned(),
@@ -221,9 +219,9 @@ impl Uploads for MemoryBackend {
     }
 }
 
-impl fmt::Debug for MemoryBackend {
+impl fmt::Debug for MemoryStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryBackend").finish_non_exhaustive()
+        f.debug_struct("MemoryStorage").finish_non_exhaustive()
     }
 }
 

@@ -15,7 +15,7 @@ use tower_service::Service;
 use wharf_content::Error;
 
 use crate::{
-    Backend, Body, Limits, MemoryBackend, Observer, api,
+    Backend, Body, GcOptions, GcReport, Inventory, Limits, MemoryBackend, Observer, api,
     auth::Authentication,
     behaviour::Behaviour,
     body::RequestBody,
@@ -80,23 +80,24 @@ impl Config {
 impl Registry {
     /// An empty registry in memory, open to everybody. With the feature `testing` it keeps a log of requests.
     pub fn memory() -> Self {
-        let registry = Self::over(RegistryState::empty(Arc::new(MemoryBackend::default())));
+        let registry = Self::over(Arc::new(MemoryBackend::default()));
         #[cfg(feature = "testing")]
         let registry = registry.with_request_log(true);
         registry
     }
 
-    /// Opens a registry over a backend, which no other registry may use, open to everybody.
+    /// Opens a registry over a backend, open to everybody. It reads from the backend once, so that one that
+    /// cannot be reached is told at once. No other registry may use a [`LocalBackend`](crate::LocalBackend).
     ///
     /// # Errors
     ///
-    /// Those of the backend, among them [`Corrupt`](wharf_content::ErrorKind::Corrupt) for a record that
-    /// cannot be read.
+    /// Those of the backend.
     pub async fn open(backend: impl Backend + 'static) -> Result<Self, Error> {
-        Ok(Self::over(RegistryState::load(Arc::new(backend)).await?))
+        backend.repositories("", 1).await?;
+        Ok(Self::over(Arc::new(backend)))
     }
 
-    fn over(state: RegistryState) -> Self {
+    fn over(backend: Arc<dyn Backend>) -> Self {
         Self {
             config: Arc::new(Config {
                 authentication: Authentication::default(),
@@ -111,7 +112,7 @@ impl Registry {
                 through: None,
                 behaviour: Behaviour::default(),
             }),
-            state: Arc::new(state),
+            state: Arc::new(RegistryState::new(backend)),
         }
     }
 
@@ -150,6 +151,30 @@ impl Registry {
     /// Those of the backend.
     pub async fn expire_uploads(&self) -> Result<(), Error> {
         api::expire_uploads(self).await
+    }
+
+    /// Removes blobs that no manifest needs, and content that no repository links. Pushes and pulls go on
+    /// meanwhile. The time grows linearly with the number of links and contents. The future may be dropped;
+    /// the next collection continues.
+    ///
+    /// A dry run does not count content that loses its last link in the same collection.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backend. If the removal of links cannot be recorded, as on a full disk, content without
+    /// links is removed nevertheless, and the error is returned.
+    pub async fn collect_garbage(&self, options: &GcOptions) -> Result<GcReport, Error> {
+        let collected = self.state.backend.collect(options).await;
+        if let Err(error) = &collected {
+            self.state.note_outcome(Some(error));
+        }
+        collected
+    }
+
+    /// Counts what is stored, in constant time. Concurrent changes may be counted or not.
+    #[must_use]
+    pub fn inventory(&self) -> Inventory {
+        self.state.backend.inventory()
     }
 
     /// Answers a request.

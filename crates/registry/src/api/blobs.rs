@@ -1,9 +1,10 @@
 use http::{HeaderValue, Method, Response, StatusCode, header};
+use wharf_content::Error;
 use wharf_reference::Digest;
 
 use super::{DIGEST, RepositoryRequest, conditions, digest_value, empty, value};
 use crate::{
-    Body, ErrorCode,
+    Body, ErrorCode, RecordKey, StoredContent,
     error::{ApiError, ApiResult},
     range::{self, Requested},
 };
@@ -13,15 +14,18 @@ impl RepositoryRequest<'_> {
     pub(super) async fn pull_blob(&self, digest: &Digest) -> ApiResult {
         let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let state = &self.registry.state;
-        let mut here = self.linked_blob(digest);
-        if let Some(size) = here
-            && (conditions::are_there(self.headers) || !self.reads_all(size))
-            && !state.is_present(digest, size).await?
+        let mut here = self.linked_blob(digest).await?;
+        if let Some(content) = &here
+            && (conditions::are_there(self.headers) || !self.reads_all(content.size))
+            && !state.is_present(content).await?
         {
             here = None;
         }
-        let expected = here.is_none().then(|| self.expected_blob(digest)).flatten();
-        if expected.or(here).is_some()
+        let expected = match here {
+            None => self.expected_blob(digest).await?,
+            Some(_) => None,
+        };
+        if (expected.is_some() || here.is_some())
             && let Some(answer) = conditions::instead_of(self.headers, digest)
         {
             return answer;
@@ -31,8 +35,13 @@ impl RepositoryRequest<'_> {
             && *self.method == Method::GET
         {
             upstream = self.fetch_blob(digest, size).await?;
+            if upstream.is_none() {
+                here = self.linked_blob(digest).await?;
+            }
         }
-        let size = expected.or(here).ok_or_else(unknown)?;
+        let size = expected
+            .or(here.as_ref().map(|here| here.size))
+            .ok_or_else(unknown)?;
         let etag = conditions::etag(digest)?;
         let requested = match self.headers.get(header::IF_RANGE) {
             _ if upstream.is_some() => Requested::Whole,
@@ -59,7 +68,8 @@ impl RepositoryRequest<'_> {
         } else if *self.method == Method::HEAD || length == 0 {
             Body::empty()
         } else {
-            Body::stream(state.open(digest, size, bytes).await?, length)
+            let content = here.ok_or_else(unknown)?;
+            Body::stream(state.open(&content, bytes).await?, length)
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -78,9 +88,13 @@ impl RepositoryRequest<'_> {
         Ok(response)
     }
 
-    /// The size of a blob that is linked in this repository.
-    pub(super) fn linked_blob(&self, digest: &Digest) -> Option<u64> {
-        self.registry.state.existing(&self.path)?.touch_blob(digest)
+    /// The content of a blob that is linked in this repository.
+    pub(super) async fn linked_blob(&self, digest: &Digest) -> Result<Option<StoredContent>, Error> {
+        self.registry
+            .state
+            .repository(&self.path)
+            .touch_blob(digest)
+            .await
     }
 
     /// Whether the answer reads the whole blob of this size, so that a missing blob is noticed by the read.
@@ -93,11 +107,12 @@ impl RepositoryRequest<'_> {
     /// collector removes the bytes when no repository links them.
     pub(super) async fn delete_blob(&self, digest: &Digest) -> ApiResult {
         let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
-        let state = &self.registry.state;
-        let repository = state.existing(&self.path).ok_or_else(unknown)?;
-        repository.blob(digest).ok_or_else(unknown)?;
-        conditions::allow_change(self.headers, Some(digest))?;
-        if !state.delete_blob(&self.path, digest).await? {
+        let repository = self.registry.state.repository(&self.path);
+        if conditions::are_there(self.headers) {
+            repository.blob(digest).await?.ok_or_else(unknown)?;
+            conditions::allow_change(self.headers, Some(digest))?;
+        }
+        if !repository.delete(RecordKey::Blob(digest.clone())).await? {
             return Err(unknown());
         }
         Ok(empty(StatusCode::ACCEPTED))

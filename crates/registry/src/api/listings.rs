@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
 use wharf_reference::Tag;
@@ -11,8 +9,10 @@ use crate::{
     error::{ApiError, ApiResult},
     percent::encode,
     query::Query,
-    state::Repository,
 };
+
+/// The fewest repositories that are looked up at a time, since a client may see few of them.
+const PART: usize = 64;
 
 /// One page of a sorted list.
 struct Page<T> {
@@ -23,19 +23,22 @@ struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// The page that `n` asks for, from items that come after `last` (distribution-spec, *Listing Tags*).
-    fn of(items: impl Iterator<Item = T>, query: &Query<'_>, limit: usize) -> Result<Self, ApiError> {
-        let n = match query.value("n") {
-            None => limit,
-            Some(text) => text
-                .parse::<u64>()
-                .map_err(|_| ApiError::bad(ErrorCode::Unsupported, "n is not a number"))
-                .map(|n| usize::try_from(n).unwrap_or(usize::MAX).min(limit))?,
-        };
-        let mut items = items.take(n.saturating_add(1)).collect::<Vec<_>>();
+    /// A page of `n`, of the first `n + 1` items.
+    fn of(mut items: Vec<T>, n: usize) -> Self {
         let more = n > 0 && items.len() > n;
         items.truncate(n);
-        Ok(Self { items, more, n })
+        Self { items, more, n }
+    }
+}
+
+/// The number of items on a page (distribution-spec, *Listing Tags*).
+fn page_size(query: &Query<'_>, limit: usize) -> Result<usize, ApiError> {
+    match query.value("n") {
+        None => Ok(limit),
+        Some(text) => text
+            .parse::<u64>()
+            .map_err(|_| ApiError::bad(ErrorCode::Unsupported, "n is not a number"))
+            .map(|n| usize::try_from(n).unwrap_or(usize::MAX).min(limit)),
     }
 }
 
@@ -46,25 +49,20 @@ pub(super) fn next_link(target: &str) -> Result<HeaderValue, ApiError> {
 
 impl RepositoryRequest<'_> {
     /// GET of the tags, by byte order (distribution-spec, *Listing Tags*).
-    pub(super) fn tags(&self) -> ApiResult {
-        let unknown = || ApiError::missing(ErrorCode::NameUnknown, "no such repository");
-        let state = &self.registry.state;
-        let repository = state.existing(&self.path).ok_or_else(unknown)?;
-        let content = repository.content();
-        if content.is_empty() {
-            return Err(unknown());
+    pub(super) async fn tags(&self) -> ApiResult {
+        let repository = self.registry.state.repository(&self.path);
+        if !repository.exists().await? {
+            return Err(ApiError::missing(ErrorCode::NameUnknown, "no such repository"));
         }
         if let Some(answer) = conditions::instead_of_document(self.headers) {
             return answer;
         }
         let last = self.query.value("last").unwrap_or_default();
-        let after = (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded);
-        let tags = content.tags.range::<str, _>(after).map(|(tag, _)| tag);
-        let page = Page::of(tags, &self.query, self.registry.config.limits.page)?;
-        let names = page.items.iter().copied().map(Tag::as_str).collect::<Vec<_>>();
+        let n = page_size(&self.query, self.registry.config.limits.page)?;
+        let page = Page::of(repository.tags(last, n.saturating_add(1)).await?, n);
+        let names = page.items.iter().map(Tag::as_str).collect::<Vec<_>>();
         let mut response = document(&json!({ "name": self.path.as_str(), "tags": names }));
         if let Some(last) = page.items.last().filter(|_| page.more) {
-            let last: &Tag = last;
             let target = format!("/v2/{}/tags/list?n={}&last={last}", self.path, page.n);
             response.headers_mut().insert(header::LINK, next_link(&target)?);
         }
@@ -74,7 +72,7 @@ impl RepositoryRequest<'_> {
 
 /// GET of the repositories that the client may pull from, `/v2/_catalog`; an extension that Docker's registry
 /// introduced.
-pub(super) fn catalog(
+pub(super) async fn catalog(
     registry: &Registry,
     principal: &Principal,
     headers: &HeaderMap,
@@ -84,13 +82,29 @@ pub(super) fn catalog(
         return answer;
     }
     let authentication = &registry.config.authentication;
-    let last = query.value("last").unwrap_or_default();
-    let shown = |repository: &Arc<Repository>| {
-        authentication.shows(principal, &repository.path) && !repository.content().is_empty()
-    };
-    let paths = registry.state.repositories_after(last).filter(shown);
-    let paths = paths.map(|repository| repository.path.clone());
-    let page = Page::of(paths, query, registry.config.limits.page)?;
+    let n = page_size(query, registry.config.limits.page)?;
+    let mut last = query.value("last").unwrap_or_default().to_owned();
+    let mut shown = Vec::new();
+    loop {
+        let wanted = n.saturating_add(1) - shown.len();
+        let part = registry
+            .state
+            .backend
+            .repositories(&last, wanted.max(PART))
+            .await?;
+        let is_last = part.len() < wanted.max(PART);
+        if let Some(path) = part.last() {
+            path.as_str().clone_into(&mut last);
+        }
+        let visible = part
+            .into_iter()
+            .filter(|path| authentication.shows(principal, path));
+        shown.extend(visible.take(wanted));
+        if is_last || shown.len() > n {
+            break;
+        }
+    }
+    let page = Page::of(shown, n);
     let names = page.items.iter().map(RepositoryPath::as_str).collect::<Vec<_>>();
     let mut response = document(&json!({ "repositories": names }));
     if let Some(last) = page.items.last().filter(|_| page.more) {

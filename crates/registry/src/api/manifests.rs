@@ -9,11 +9,11 @@ use wharf_reference::{Algorithm, Digest, Tag};
 
 use super::{DIGEST, RepositoryRequest, conditions, digest_value, empty, receive, value};
 use crate::{
-    Body, ErrorCode, ManifestRecord,
+    Body, ErrorCode, ManifestRecord, RecordKey,
     body::RequestBody,
     error::{ApiError, ApiResult},
     route::ManifestReference,
-    state::{ManifestPush, Repository},
+    state::{Condition, ManifestPush, Repository},
 };
 
 pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -24,9 +24,9 @@ impl RepositoryRequest<'_> {
     pub(super) async fn pull_manifest(&self, target: &ManifestReference) -> ApiResult {
         self.fetch_manifest(target).await?;
         let state = &self.registry.state;
-        let repository = state.existing(&self.path).ok_or_else(unknown)?;
-        let (digest, record) = find(&repository, target)?;
-        if !state.is_present(&digest, record.size).await? {
+        let (digest, record) = find(&state.repository(&self.path), target).await?;
+        let content = record.content(&digest);
+        if !state.is_present(&content).await? {
             return Err(unknown());
         }
         if let Some(answer) = conditions::instead_of(self.headers, &digest) {
@@ -35,7 +35,7 @@ impl RepositoryRequest<'_> {
         let body = if *self.method == Method::HEAD {
             Body::empty()
         } else {
-            let bytes = state.open(&digest, record.size, 0..record.size).await?;
+            let bytes = state.open(&content, 0..record.size).await?;
             Body::stream(bytes, record.size)
         };
         let mut response = Response::new(body);
@@ -79,6 +79,14 @@ impl RepositoryRequest<'_> {
         if let ManifestReference::Tag(tag) = &target {
             tags = vec![tag.clone()];
         }
+        let holds = |current: Option<&Digest>| conditions::allow_change(self.headers, current).is_ok();
+        let condition = conditions::are_there(self.headers).then(|| Condition {
+            of: match &target {
+                ManifestReference::Digest(digest) => RecordKey::Manifest(digest.clone()),
+                ManifestReference::Tag(tag) => RecordKey::Tag(tag.clone()),
+            },
+            holds: &holds,
+        });
         let push = ManifestPush {
             path: &self.path,
             manifest: &manifest,
@@ -86,12 +94,9 @@ impl RepositoryRequest<'_> {
             user: self.principal.user.as_deref(),
             needs: self.registry.config.needs(),
             quota: self.quota(),
+            condition,
         };
-        let condition = |repository: &Repository| {
-            let current = find(repository, &target).ok().map(|(digest, _)| digest);
-            conditions::allow_change(self.headers, current.as_ref()).is_ok()
-        };
-        self.registry.state.push_manifest(push, condition).await?;
+        self.registry.state.push_manifest(push).await?;
         let mut response = empty(StatusCode::CREATED);
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, self.location(&format!("manifests/{digest}"))?);
@@ -109,8 +114,7 @@ impl RepositoryRequest<'_> {
 
     /// DELETE of a manifest with its tags, or of one tag (distribution-spec, *Deleting Manifests*).
     pub(super) async fn delete_manifest(&self, target: &ManifestReference) -> ApiResult {
-        let state = &self.registry.state;
-        let repository = state.existing(&self.path).ok_or_else(unknown)?;
+        let repository = self.registry.state.repository(&self.path);
         let refused = AtomicBool::new(false);
         let may = |current: &Digest| {
             let may = conditions::allow_change(self.headers, Some(current)).is_ok();
@@ -118,11 +122,17 @@ impl RepositoryRequest<'_> {
             may
         };
         let deleted = match target {
-            ManifestReference::Tag(tag) => state.delete_tag(&self.path, tag, may).await?,
-            ManifestReference::Digest(digest) if repository.manifest(digest).is_some() && !may(digest) => {
+            ManifestReference::Tag(tag) => repository.delete_tag(tag, may).await?,
+            ManifestReference::Digest(digest)
+                if conditions::are_there(self.headers)
+                    && repository.manifest(digest).await?.is_some()
+                    && !may(digest) =>
+            {
                 false
             }
-            ManifestReference::Digest(digest) => state.delete_manifest(&self.path, digest).await?,
+            ManifestReference::Digest(digest) => {
+                repository.delete(RecordKey::Manifest(digest.clone())).await?
+            }
         };
         if refused.load(Ordering::Relaxed) {
             return Err(ApiError::condition());
@@ -139,15 +149,15 @@ fn is_page(media_type: &MediaType) -> bool {
     matches!(media_type.as_str(), "text/html" | "application/xhtml+xml")
 }
 
-fn find(
-    repository: &Repository,
+async fn find(
+    repository: &Repository<'_>,
     target: &ManifestReference,
 ) -> Result<(Digest, Arc<ManifestRecord>), ApiError> {
     let digest = match target {
         ManifestReference::Digest(digest) => digest.clone(),
-        ManifestReference::Tag(tag) => repository.content().tags.get(tag).cloned().ok_or_else(unknown)?,
+        ManifestReference::Tag(tag) => repository.tag(tag).await?.ok_or_else(unknown)?,
     };
-    let record = repository.manifest(&digest).ok_or_else(unknown)?;
+    let record = repository.manifest(&digest).await?.ok_or_else(unknown)?;
     Ok((digest, record))
 }
 

@@ -112,7 +112,7 @@ async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted
         }
         Route::Extensions => conditions::instead_of_document(headers)
             .unwrap_or_else(|| Ok(document(&serde_json::json!({ "extensions": [] })))),
-        Route::Catalog => listings::catalog(registry, &principal, headers, &query),
+        Route::Catalog => listings::catalog(registry, &principal, headers, &query).await,
         Route::Repository(path, route) => {
             let request = RepositoryRequest {
                 registry,
@@ -185,7 +185,7 @@ impl RepositoryRequest<'_> {
             (&Method::PATCH, route::RepositoryRoute::Upload(id)) => self.continue_upload(&id, body).await,
             (&Method::PUT, route::RepositoryRoute::Upload(id)) => self.finish_upload(&id, body).await,
             (&Method::DELETE, route::RepositoryRoute::Upload(id)) => self.cancel_upload(&id).await,
-            (&Method::GET | &Method::HEAD, route::RepositoryRoute::Tags) => self.tags(),
+            (&Method::GET | &Method::HEAD, route::RepositoryRoute::Tags) => self.tags().await,
             (&Method::GET | &Method::HEAD, route::RepositoryRoute::Referrers(subject)) => {
                 self.referrers(&subject).await
             }

@@ -1,25 +1,29 @@
 //! Request bodies, read with bounded memory.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body as _;
-use tokio::{
-    task::{JoinHandle, spawn, spawn_blocking},
-    time::Instant,
-};
-use wharf_content::{Error, ErrorKind, Hasher};
+use tokio::time::Instant;
+use wharf_content::{ByteStream, Error, ErrorKind};
 
-use crate::{Backend, ErrorCode, body::RequestBody, error::ApiError};
+use crate::{ErrorCode, body::RequestBody, error::ApiError, sync::LockExt as _};
 
-/// Bytes of an upload that are written and hashed at a time. Up to twice as many are in memory.
+/// Bytes of an upload that are received, checked against quotas and passed on at a time.
 const BATCH: usize = 512 * 1024;
 /// The lowest rate of a document, in bytes a second, on average after the first allowed pause. A document is
 /// held in memory until it is complete.
 const MIN_RATE: u64 = 1024;
-/// Batches of fewer bytes are hashed on the current thread.
-const SMALL: usize = 64 * 1024;
 
 /// The next bytes of a body, or `None` at its end.
 async fn next(body: &mut RequestBody, idle: Duration) -> Result<Option<Bytes>, ApiError> {
@@ -102,57 +106,85 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Receives a body into an upload; receiving, hashing and writing overlap.
-pub(super) struct Intake {
-    pub(super) backend: Arc<dyn Backend>,
-    pub(super) upload: String,
-    pub(super) offset: u64,
-    pub(super) hasher: Option<Hasher>,
-    /// The most bytes that the upload may have in the end.
-    pub(super) limit: Option<u64>,
-    /// Called with the length of the upload in bytes, before bytes are written; fails if they exceed a quota.
-    pub(super) account: Box<dyn Fn(u64) -> Result<(), ApiError> + Send + Sync>,
-    pub(super) idle: Duration,
+/// The body of a request on its way into an upload.
+pub(super) struct UploadBody {
+    body: RequestBody,
+    rules: Rules,
+    /// The length of the upload with what has been passed on.
+    offset: u64,
+    /// The length of the upload with what has been received.
+    received: Arc<AtomicU64>,
+    /// The reason for which the stream has failed.
+    failure: BodyFailure,
 }
 
-type Work = JoinHandle<Result<Option<Hasher>, Error>>;
+/// The rules for the body of an upload.
+pub(super) struct Rules {
+    /// The most bytes that the upload may have in the end.
+    pub(super) limit: Option<u64>,
+    pub(super) idle: Duration,
+    /// Asked before bytes are written, when they have been counted as received: fails if they exceed a quota, or
+    /// if the upload is cancelled.
+    pub(super) allow: Box<dyn Fn() -> Allowing + Send + Sync>,
+}
 
-impl Intake {
-    /// Receives a body to its end. Bytes that came before a failure stay, and count in `offset`.
-    pub(super) async fn take(&mut self, mut body: RequestBody) -> Result<(), ApiError> {
-        let mut work: Option<(Work, u64)> = None;
-        let outcome = loop {
-            let batch = self.gather(&mut body, self.pending(work.as_ref())).await;
-            self.finish_batch(&mut work).await?;
-            let (batch, end) = batch;
-            let length = batch.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
-            if let Err(failure) = (self.account)(self.offset + length) {
-                break Err(failure);
-            }
-            if length > 0 {
-                work = Some((self.begin(batch, length), length));
-            }
-            if let Some(end) = end {
-                break end;
-            }
-        };
-        self.finish_batch(&mut work).await?;
-        outcome
+pub(super) type Allowing = Pin<Box<dyn Future<Output = Result<(), ApiError>> + Send>>;
+
+/// The failure of a body, as the client is told it: what passes through the backend is an error of another kind.
+#[derive(Clone, Default)]
+pub(super) struct BodyFailure(Arc<Mutex<Option<ApiError>>>);
+
+impl BodyFailure {
+    pub(super) fn take(&self) -> Option<ApiError> {
+        self.0.locked().take()
     }
+}
 
-    fn pending(&self, work: Option<&(Work, u64)>) -> u64 {
-        self.offset + work.map_or(0, |(_, length)| *length)
+type Batch = (UploadBody, Vec<Bytes>, Option<Result<(), ApiError>>);
+
+impl UploadBody {
+    /// The bytes that come after `offset` bytes, in batches: the chunks of one batch come at once.
+    pub(super) fn stream(
+        body: RequestBody,
+        rules: Rules,
+        offset: u64,
+        received: Arc<AtomicU64>,
+    ) -> (ByteStream, BodyFailure) {
+        let failure = BodyFailure::default();
+        let body = Self {
+            body,
+            rules,
+            offset,
+            received,
+            failure: failure.clone(),
+        };
+        let batches = Batches {
+            rest: Rest::More(Box::pin(body.gather())),
+            ready: Vec::new().into_iter(),
+        };
+        (Box::pin(batches), failure)
     }
 
     /// The bytes of one batch, and the end of the body if it has ended.
-    async fn gather(&self, body: &mut RequestBody, start: u64) -> (Vec<Bytes>, Option<Result<(), ApiError>>) {
+    async fn gather(mut self) -> Batch {
+        let (batch, end) = self.receive().await;
+        let length = batch.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        self.offset += length;
+        self.received.store(self.offset, Ordering::Release);
+        if let Err(failure) = (self.rules.allow)().await {
+            return (self, Vec::new(), Some(Err(failure)));
+        }
+        (self, batch, end)
+    }
+
+    async fn receive(&mut self) -> (Vec<Bytes>, Option<Result<(), ApiError>>) {
         let mut batch = Vec::new();
         let mut length = 0;
         while length < BATCH {
-            match next(body, self.idle).await {
+            match next(&mut self.body, self.rules.idle).await {
                 Ok(Some(data)) => {
-                    let total = start + (length + data.len()) as u64;
-                    if self.limit.is_some_and(|limit| total > limit) {
+                    let total = self.offset + (length + data.len()) as u64;
+                    if self.rules.limit.is_some_and(|limit| total > limit) {
                         let failure = ApiError::too_large(ErrorCode::SizeInvalid, "the upload is too large");
                         return (batch, Some(Err(failure)));
                     }
@@ -165,56 +197,46 @@ impl Intake {
         }
         (batch, None)
     }
+}
 
-    fn begin(&mut self, batch: Vec<Bytes>, length: u64) -> Work {
-        let (backend, upload, offset) = (Arc::clone(&self.backend), self.upload.clone(), self.offset);
-        let hasher = self.hasher.take();
-        spawn(async move {
-            let hashing = hash(hasher, batch.clone(), length);
-            let hashing = async {
-                match hashing {
-                    Hashing::Done(hasher) => Ok(*hasher),
-                    Hashing::Begun(task) => task.await.map_err(|_| interrupted()),
+struct Batches {
+    rest: Rest,
+    ready: std::vec::IntoIter<Bytes>,
+}
+
+/// The bytes after those that are ready.
+enum Rest {
+    More(Pin<Box<dyn Future<Output = Batch> + Send>>),
+    Broken,
+    End,
+}
+
+impl Stream for Batches {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(chunk) = self.ready.next() {
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            let (body, batch, end) = match &mut self.rest {
+                Rest::More(gathering) => ready!(gathering.as_mut().poll(context)),
+                Rest::Broken => {
+                    self.rest = Rest::End;
+                    let error = Error::new(ErrorKind::Cancelled, "the request broke off");
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Rest::End => return Poll::Ready(None),
+            };
+            self.ready = batch.into_iter();
+            self.rest = match end {
+                None => Rest::More(Box::pin(body.gather())),
+                Some(Ok(())) => Rest::End,
+                Some(Err(failure)) => {
+                    *body.failure.0.locked() = Some(failure);
+                    Rest::Broken
                 }
             };
-            backend.append(&upload, offset, batch).await?;
-            hashing.await
-        })
-    }
-
-    /// Waits for the batch that is being written.
-    async fn finish_batch(&mut self, work: &mut Option<(Work, u64)>) -> Result<(), Error> {
-        if let Some((work, length)) = work.take() {
-            self.hasher = work.await.map_err(|_| interrupted())??;
-            self.offset += length;
         }
-        Ok(())
     }
-}
-
-enum Hashing {
-    Done(Box<Option<Hasher>>),
-    Begun(JoinHandle<Option<Hasher>>),
-}
-
-/// Begins to hash, on another thread if the batch is large.
-fn hash(hasher: Option<Hasher>, batch: Vec<Bytes>, length: u64) -> Hashing {
-    let Some(mut hasher) = hasher else {
-        return Hashing::Done(Box::new(None));
-    };
-    let work = move || {
-        for chunk in batch {
-            hasher.update(&chunk);
-        }
-        Some(hasher)
-    };
-    if length < SMALL as u64 {
-        Hashing::Done(Box::new(work()))
-    } else {
-        Hashing::Begun(spawn_blocking(work))
-    }
-}
-
-fn interrupted() -> Error {
-    Error::new(ErrorKind::Cancelled, "the runtime is shutting down")
 }

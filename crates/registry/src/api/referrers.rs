@@ -1,5 +1,3 @@
-use std::{ops::Bound, sync::Arc};
-
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, header};
 use serde::Serialize;
@@ -9,7 +7,7 @@ use wharf_reference::Digest;
 
 use super::{RepositoryRequest, conditions, listings::next_link, value};
 use crate::{
-    Body, ErrorCode, ManifestRecord,
+    Body, ErrorCode, ManifestRecord, RecordRange,
     error::{ApiError, ApiResult},
     percent::encode,
 };
@@ -36,13 +34,15 @@ impl RepositoryRequest<'_> {
         }
         let filter = self.query.value("artifactType");
         let limits = &self.registry.config.limits;
-        let found = self.referring(subject, filter, limits.page.saturating_add(1));
-        let sizes = found.iter().map(|(digest, record)| (digest.clone(), record.size));
-        let present = self
-            .registry
-            .state
-            .are_present(&sizes.collect::<Vec<_>>())
+        let state = &self.registry.state;
+        let range = RecordRange::Referrers(subject.clone(), filter.map(str::to_owned));
+        let last = self.query.value("last").unwrap_or_default();
+        let repository = state.repository(&self.path);
+        let found = repository
+            .manifests(&range, last, limits.page.saturating_add(1))
             .await?;
+        let contents = found.iter().map(|(digest, record)| record.content(digest));
+        let present = state.backend.are_present(&contents.collect::<Vec<_>>()).await?;
         let mut manifests = Vec::new();
         let mut size = 0;
         let mut next = None;
@@ -80,29 +80,6 @@ impl RepositoryRequest<'_> {
             headers.insert(header::LINK, next_link(&target)?);
         }
         Ok(response)
-    }
-
-    /// The manifests that refer to `subject` and belong to this page, at most `limit`.
-    fn referring(
-        &self,
-        subject: &Digest,
-        filter: Option<&str>,
-        limit: usize,
-    ) -> Vec<(Digest, Arc<ManifestRecord>)> {
-        let Some(repository) = self.registry.state.existing(&self.path) else {
-            return Vec::new();
-        };
-        let content = repository.content();
-        let last = self.query.value("last").unwrap_or_default();
-        let after = (Bound::Excluded(last), Bound::Unbounded);
-        let referrers = content.referrers.get(subject).into_iter();
-        let referrers = referrers.flat_map(|referrers| referrers.range::<str, _>(after));
-        let records = referrers.filter_map(|digest| Some((digest, &content.manifests.get(digest)?.record)));
-        let shown = records.filter(|(_, record)| {
-            filter.is_none_or(|filter| record.artifact_type.as_ref().map(MediaType::as_str) == Some(filter))
-        });
-        let shown = shown.map(|(digest, record)| (digest.clone(), Arc::clone(record)));
-        shown.take(limit).collect()
     }
 }
 

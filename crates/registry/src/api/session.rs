@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Response, StatusCode, header};
-use tokio::sync::OwnedMutexGuard;
 use wharf_content::{Error, ErrorKind, Hasher};
 use wharf_reference::Digest;
 
-use super::{DIGEST, RepositoryRequest, digest_value, empty, value};
+use super::{DIGEST, RepositoryRequest, digest_value, empty, upload_body::Claimant, value};
 use crate::{
-    Body, ErrorCode,
+    Body, ErrorCode, NewContent, Upload,
     body::RequestBody,
     error::{ApiError, ApiResult},
     route::parse_digest,
-    state::{RegistryState, Session, UploadProgress},
+    state::{Claimed, PushError},
 };
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
@@ -21,29 +20,33 @@ const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 impl RepositoryRequest<'_> {
     /// GET of a session (distribution-spec, end-13).
     pub(super) async fn upload_status(&self, id: &str) -> ApiResult {
-        let session = self.session(id)?;
-        if self.registry.state.backend.length(id).await?.is_none() {
-            return Err(no_session());
-        }
-        session.touch();
-        self.progress(StatusCode::NO_CONTENT, id, &session)
+        let upload = self.registry.state.backend.status(id).await?;
+        let upload = self.own(id, upload).await?;
+        self.progress(StatusCode::NO_CONTENT, id, &upload)
     }
 
     /// DELETE of a session (distribution-spec, end-14). A request that is writing to the session is
     /// cancelled, and the session ends when that request has ended: a client that breaks off an upload cannot
     /// know whether the registry has noticed.
     pub(super) async fn cancel_upload(&self, id: &str) -> ApiResult {
-        let session = self.session(id)?;
-        session.cancel();
+        self.session(id).await?;
         let state = Arc::clone(&self.registry.state);
-        if let Ok(progress) = Arc::clone(&session.progress).try_lock_owned() {
-            end(&state, id, progress).await?;
-        } else {
-            let (writing, id) = (Arc::clone(&session.progress), id.to_owned());
-            // A failure leaves a session that cannot be used, until the registry opens again.
-            drop(tokio::spawn(async move {
-                end(&state, &id, writing.lock_owned().await).await
-            }));
+        match state.writers.claim(id) {
+            Claimed::Yes(_claim) => state.backend.discard(id).await?,
+            Claimed::Cancelled => return Err(no_session()),
+            Claimed::Busy => {
+                let running = state.writers.cancel(id);
+                let id = id.to_owned();
+                // A failure leaves a session without its client, which expires.
+                drop(tokio::spawn(async move {
+                    if let Some(running) = running {
+                        drop(running.lock_owned().await);
+                    }
+                    let discarded = state.backend.discard(&id).await;
+                    state.writers.forget(&id);
+                    discarded
+                }));
+            }
         }
         Ok(empty(StatusCode::NO_CONTENT))
     }
@@ -51,9 +54,9 @@ impl RepositoryRequest<'_> {
     /// PATCH: takes a chunk, or a stream without `Content-Range` (distribution-spec, *Pushing a blob in
     /// chunks*).
     pub(super) async fn continue_upload(&self, id: &str, body: RequestBody) -> ApiResult {
-        let session = self.session(id)?;
-        let _progress = self.receive(id, &session, None, body).await?; // until the answer is made
-        self.progress(StatusCode::ACCEPTED, id, &session)
+        let mut claimant = self.claim(id).await?;
+        self.receive(&mut claimant, None, body).await?;
+        self.progress(StatusCode::ACCEPTED, id, &claimant.upload)
     }
 
     /// PUT: receives the rest of the bytes and closes the session.
@@ -63,34 +66,32 @@ impl RepositoryRequest<'_> {
             .value("digest")
             .ok_or_else(|| ApiError::bad(ErrorCode::DigestInvalid, "the digest is missing"))?;
         let digest = parse_digest(digest)?;
-        let session = self.session(id)?;
-        self.finish(id, session, digest, body).await
+        let claimant = self.claim(id).await?;
+        self.finish(claimant, digest, body).await
     }
 
     pub(super) async fn finish(
         &self,
-        id: &str,
-        session: Arc<Session>,
+        mut claimant: Claimant,
         digest: Digest,
         body: RequestBody,
     ) -> ApiResult {
-        let mut progress = self.receive(id, &session, Some(&digest), body).await?;
-        let outcome = self.commit(id, &mut progress, &digest).await;
-        progress.ended = true;
+        self.receive(&mut claimant, Some(&digest), body).await?;
+        let Claimant { claim, upload } = claimant;
+        let outcome = self.commit(claim.id(), upload, &digest).await;
         if outcome.is_err() {
-            self.registry.state.abandon(id).await?;
+            self.registry.state.backend.discard(claim.id()).await?;
         }
         outcome?;
         self.created(&digest)
     }
 
     /// Makes a finished upload a blob of this repository, if it has the digest.
-    async fn commit(&self, id: &str, progress: &mut UploadProgress, digest: &Digest) -> Result<(), ApiError> {
+    async fn commit(&self, id: &str, upload: Upload, digest: &Digest) -> Result<(), ApiError> {
         let state = &self.registry.state;
-        let hasher = progress.hasher.take();
         let fits =
-            |hasher: &Hasher| hasher.algorithm() == digest.algorithm() && hasher.count() == progress.offset;
-        let content = match hasher.filter(fits) {
+            |hasher: &Hasher| hasher.algorithm() == digest.algorithm() && hasher.count() == upload.offset;
+        let content = match upload.hasher.filter(fits) {
             Some(hasher) => hasher.prove()?,
             None => state.rehash(id, digest.algorithm()).await.map_err(gone)?,
         };
@@ -100,31 +101,46 @@ impl RepositoryRequest<'_> {
                 "the content does not have this digest",
             ));
         }
-        let present = state.finish_upload(id, &content).await.map_err(gone)?;
-        let record = self.blob_record(progress.offset);
-        state
-            .link_blob(&self.path, digest, record, Some(id), (present, None))
-            .await?;
-        Ok(())
+        let record = self.blob_record(content.size());
+        let content = NewContent::Upload(id.to_owned(), content);
+        match state
+            .link_blob(&self.path, content, record, Some(&self.quota()))
+            .await
+        {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(no_session()),
+            Err(PushError::Storage(error)) => Err(gone(error)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The session with this id, if this client opened it in this repository.
-    fn session(&self, id: &str) -> Result<Arc<Session>, ApiError> {
-        let sessions = self.registry.state.uploads();
-        let session = sessions.get(id).filter(|session| {
-            session.repository == self.path
-                && session.user == self.principal.user
-                && !session.is_cancelled()
-                && session.idle() < self.registry.config.limits.upload_expiry
-        });
-        session.cloned().ok_or_else(no_session)
+    pub(super) async fn session(&self, id: &str) -> Result<Upload, ApiError> {
+        let upload = self.registry.state.backend.resume(id).await?;
+        self.own(id, upload).await
     }
 
-    pub(super) fn progress(&self, status: StatusCode, id: &str, session: &Session) -> ApiResult {
+    /// The upload, if it is this client's in this repository, and has not expired.
+    async fn own(&self, id: &str, upload: Option<Upload>) -> Result<Upload, ApiError> {
+        let state = &self.registry.state;
+        let upload = upload.filter(|upload| {
+            upload.session.repository == self.path
+                && upload.session.user() == self.principal.user.as_deref()
+                && !state.writers.is_cancelled(id)
+        });
+        let upload = upload.ok_or_else(no_session)?;
+        if upload.idle >= self.registry.config.limits.upload_expiry {
+            state.backend.discard(id).await?; // it has expired, although it counts as used now
+            return Err(no_session());
+        }
+        Ok(upload)
+    }
+
+    pub(super) fn progress(&self, status: StatusCode, id: &str, upload: &Upload) -> ApiResult {
         let mut response = empty(status);
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, self.location(&format!("blobs/uploads/{id}"))?);
-        headers.insert(header::RANGE, value(kept_range(session))?);
+        headers.insert(header::RANGE, value(kept_range(upload))?);
         headers.insert(UPLOAD_ID, value(id)?);
         Ok(response)
     }
@@ -151,20 +167,7 @@ fn gone(error: Error) -> ApiError {
     }
 }
 
-/// Ends a session that did not become a blob, unless it has ended already.
-async fn end(
-    state: &RegistryState,
-    id: &str,
-    mut progress: OwnedMutexGuard<UploadProgress>,
-) -> Result<(), Error> {
-    if !progress.ended {
-        progress.ended = true;
-        state.abandon(id).await?;
-    }
-    Ok(())
-}
-
 /// The stored bytes as a `Range` header; `0-0` for none, as other registries say it.
-pub(super) fn kept_range(session: &Session) -> String {
-    format!("0-{}", session.acknowledged().saturating_sub(1))
+pub(super) fn kept_range(upload: &Upload) -> String {
+    format!("0-{}", upload.offset.saturating_sub(1))
 }

@@ -14,14 +14,14 @@ use http::StatusCode;
 
 use super::RepositoryRequest;
 use crate::{
+    OpenUpload, UploadOwner, UploadsOf,
+    client::Network,
     error::ApiError,
-    state::{RegistryState, Session, UploadOwner},
+    state::{Claimed, RegistryState},
 };
 
 /// The time without a request after which an upload may be dropped for another of its own client.
 const ABANDONED: Duration = Duration::from_secs(60);
-
-type Open = (String, Arc<Session>);
 
 impl RepositoryRequest<'_> {
     /// Drops an upload if the limits leave no room for one more.
@@ -30,18 +30,18 @@ impl RepositoryRequest<'_> {
         let state = &self.registry.state;
         let owner = self.owner();
         if self.principal.user.is_some() {
-            let own = open(state, |session| session.owner() == owner);
+            let own = state.backend.open(UploadsOf::Owner(&owner)).await?;
             if own.len() >= limits.user_uploads {
                 make_way(state, own, ABANDONED).await?;
             }
         }
-        let here = open(state, |session| session.repository == self.path);
+        let here = state.backend.open(UploadsOf::Repository(&self.path)).await?;
         if here.len() < limits.uploads {
             return Ok(());
         }
-        let mut by_owner = HashMap::<UploadOwner, Vec<Open>>::new();
-        for (id, session) in here {
-            by_owner.entry(session.owner()).or_default().push((id, session));
+        let mut by_owner = HashMap::<UploadOwner, Vec<OpenUpload>>::new();
+        for upload in here {
+            by_owner.entry(upload.owner.clone()).or_default().push(upload);
         }
         let own = by_owner.remove(&owner).unwrap_or_default();
         let most = by_owner.into_values().max_by_key(Vec::len).unwrap_or_default();
@@ -56,33 +56,26 @@ impl RepositoryRequest<'_> {
     pub(super) fn owner(&self) -> UploadOwner {
         match &self.principal.user {
             Some(user) => UploadOwner::User(Arc::clone(user)),
-            None => UploadOwner::Network(self.client.network),
+            None => UploadOwner::Anonymous(self.client.network.map(Network::address)),
         }
     }
 }
 
-fn open(state: &RegistryState, which: impl Fn(&Session) -> bool) -> Vec<Open> {
-    let uploads = state.uploads();
-    let these = uploads.iter().filter(|(_, session)| which(session));
-    these
-        .map(|(id, session)| (id.clone(), Arc::clone(session)))
-        .collect()
-}
-
 /// Drops the upload that has not been used for the longest time, if that is at least `idle` and no request
 /// writes to it.
-async fn make_way(state: &RegistryState, mut uploads: Vec<Open>, idle: Duration) -> Result<(), ApiError> {
-    uploads.sort_by_key(|(_, session)| std::cmp::Reverse(session.idle()));
-    let longest = uploads
-        .first()
-        .map_or(Duration::ZERO, |(_, session)| session.idle());
-    for (id, session) in uploads {
-        if session.idle() < idle {
+async fn make_way(
+    state: &RegistryState,
+    mut uploads: Vec<OpenUpload>,
+    idle: Duration,
+) -> Result<(), ApiError> {
+    uploads.sort_by_key(|upload| std::cmp::Reverse(upload.idle));
+    let longest = uploads.first().map_or(Duration::ZERO, |upload| upload.idle);
+    for upload in uploads {
+        if upload.idle < idle {
             break;
         }
-        if let Ok(mut progress) = Arc::clone(&session.progress).try_lock_owned() {
-            progress.ended = true;
-            state.abandon(&id).await?;
+        if let Claimed::Yes(_claim) = state.writers.claim(&upload.id) {
+            state.backend.discard(&upload.id).await?;
             return Ok(());
         }
     }

@@ -6,7 +6,7 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll, ready},
 };
 
@@ -19,10 +19,11 @@ use wharf_reference::{Digest, Tag};
 
 use super::RepositoryRequest;
 use crate::{
-    ErrorCode, RepositoryPath,
+    ErrorCode, RecordRange, RepositoryPath,
     error::ApiError,
     route::ManifestReference,
     state::{ManifestPush, Needs, RegistryState},
+    sync::LockExt as _,
     upstream::PullThrough,
 };
 
@@ -77,31 +78,30 @@ impl RepositoryRequest<'_> {
     }
 
     async fn has_manifest(&self, target: &ManifestReference) -> bool {
+        self.find_manifest(target).await.unwrap_or(false) // what cannot be looked up is fetched
+    }
+
+    async fn find_manifest(&self, target: &ManifestReference) -> Result<bool, Error> {
         let state = &self.registry.state;
-        let Some(repository) = state.existing(&self.path) else {
-            return false;
-        };
+        let repository = state.repository(&self.path);
         let digest = match target {
-            ManifestReference::Digest(digest) => Some(digest.clone()),
-            ManifestReference::Tag(tag) => repository.content().tags.get(tag).cloned(),
+            ManifestReference::Digest(digest) => digest.clone(),
+            ManifestReference::Tag(tag) => match repository.tag(tag).await? {
+                Some(digest) => digest,
+                None => return Ok(false),
+            },
         };
-        let Some((digest, record)) =
-            digest.and_then(|digest| Some((digest.clone(), repository.manifest(&digest)?)))
-        else {
-            return false;
-        };
-        state.is_present(&digest, record.size).await.unwrap_or(false)
+        match repository.manifest(&digest).await? {
+            Some(record) => state.is_present(&record.content(&digest)).await,
+            None => Ok(false),
+        }
     }
 
     /// Points a tag at the manifest that it points at upstream.
     async fn follow(&self, through: &PullThrough, tag: &Tag) -> Result<(), Error> {
         let source = through.upstream.repository(self.path.as_str()).await?;
         let there = source.resolve(&Name::from(tag.clone()).into()).await?;
-        let here = self
-            .registry
-            .state
-            .existing(&self.path)
-            .and_then(|repository| repository.content().tags.get(tag).cloned());
+        let here = self.registry.state.repository(&self.path).tag(tag).await?;
         let target = ManifestReference::Digest(there.digest().clone());
         if here.as_ref() == Some(there.digest()) && self.has_manifest(&target).await {
             return Ok(());
@@ -122,8 +122,9 @@ impl RepositoryRequest<'_> {
             user: self.principal.user.as_deref(),
             needs: Needs::Nothing,
             quota: self.quota(),
+            condition: None,
         };
-        let stored = self.registry.state.push_manifest(push, |_| true).await;
+        let stored = self.registry.state.push_manifest(push).await;
         stored.map_err(|error| {
             Error::new(ErrorKind::Storage, "the manifest cannot be stored").with_source(Error::from(error))
         })
@@ -131,17 +132,18 @@ impl RepositoryRequest<'_> {
 
     /// The size of a blob, in bytes, that a manifest of this repository names, whether the blob is here or
     /// only upstream.
-    pub(super) fn expected_blob(&self, digest: &Digest) -> Option<u64> {
-        self.through()?;
-        let repository = self.registry.state.existing(&self.path)?;
-        let content = repository.content();
-        content.manifests.values().find_map(|link| {
-            let blobs = link.record.blobs.iter();
-            blobs
-                .filter(|(named, _)| named == digest)
-                .map(|(_, size)| *size)
-                .next()
-        })
+    pub(super) async fn expected_blob(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        if !self.is_cache() {
+            return Ok(None);
+        }
+        let needing = RecordRange::Needing(digest.clone());
+        let repository = self.registry.state.repository(&self.path);
+        let found = repository.manifests(&needing, "", 1).await?;
+        let named = found.iter().flat_map(|(_, record)| &record.blobs);
+        Ok(named
+            .filter(|(named, _)| named == digest)
+            .map(|(_, size)| *size)
+            .next())
     }
 
     /// The bytes of a blob from upstream, which are stored on their way; `None` if another client has fetched
@@ -155,7 +157,9 @@ impl RepositoryRequest<'_> {
             return Ok(None);
         };
         let permit = through.acquire(&format!("{}@{digest}", self.path)).await;
-        if self.linked_blob(digest).is_some() && self.registry.state.is_present(digest, size).await? {
+        if let Some(content) = self.linked_blob(digest).await?
+            && self.registry.state.is_present(&content).await?
+        {
             return Ok(None);
         }
         let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)?;
@@ -214,31 +218,52 @@ async fn store_blob(
     state: Arc<RegistryState>,
     path: RepositoryPath,
     digest: Digest,
-    mut chunks: mpsc::Receiver<Passed>,
+    chunks: mpsc::Receiver<Passed>,
     _permit: OwnedMutexGuard<()>,
 ) -> Result<(), Error> {
-    let id = state.begin_unlisted().await?;
-    let written = async {
-        let mut offset = 0;
-        while let Some(chunk) = chunks.recv().await {
-            let chunk = match chunk {
-                Passed::Chunk(chunk) => chunk,
-                Passed::Whole(Some(verified)) => return Ok(Some(verified)),
-                Passed::Whole(None) => return state.rehash(&id, digest.algorithm()).await.map(Some),
-            };
-            let length = chunk.len() as u64;
-            state.backend.append(&id, offset, vec![chunk]).await?;
-            offset += length;
-        }
-        Ok(None)
+    let whole = Arc::default();
+    let storing = Storing {
+        passed: chunks,
+        whole: Arc::clone(&whole),
     };
-    match written.await {
-        Ok(Some(content)) if *content.digest() == digest => state.add_blob(&path, &id, &content).await,
+    let (id, _) = state.take(Box::pin(storing), None).await?;
+    let proof = whole.locked().take();
+    let content = match proof {
+        Some(content) => Ok(content),
+        None => state.rehash(&id, digest.algorithm()).await,
+    };
+    match content {
+        Ok(content) if *content.digest() == digest => state.add_blob(&path, &id, content).await,
         Ok(_) => state.backend.discard(&id).await,
         Err(error) => {
-            state.backend.discard(&id).await?;
+            state.discard(&id).await;
             Err(error)
         }
+    }
+}
+
+/// The chunks that are passed, as a stream that fails unless the blob was complete.
+struct Storing {
+    passed: mpsc::Receiver<Passed>,
+    /// The proof that came with the end.
+    whole: Arc<Mutex<Option<Verified>>>,
+}
+
+impl Stream for Storing {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(match ready!(self.passed.poll_recv(context)) {
+            Some(Passed::Chunk(chunk)) => Some(Ok(chunk)),
+            Some(Passed::Whole(proof)) => {
+                *self.whole.locked() = proof;
+                None
+            }
+            None => Some(Err(Error::new(
+                ErrorKind::Cancelled,
+                "the blob broke off on its way from upstream",
+            ))),
+        })
     }
 }
 

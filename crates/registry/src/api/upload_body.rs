@@ -4,81 +4,104 @@ use std::sync::Arc;
 
 use http::{StatusCode, header};
 use http_body::Body as _;
-use tokio::sync::OwnedMutexGuard;
 use wharf_content::{ErrorKind, Hasher};
 use wharf_reference::Digest;
 
 use super::{
     RepositoryRequest,
-    receive::{Intake, content_length},
+    receive::{Allowing, Rules, UploadBody, content_length},
     session::{kept_range, no_session},
     value,
 };
 use crate::{
-    ErrorCode,
+    ErrorCode, Incoming, Upload,
     body::RequestBody,
     error::ApiError,
     range,
-    state::{Session, UploadProgress},
+    state::{Claim, Claimed},
 };
 
-/// The facts about a request's body that are known before it is read.
-struct Announced<'a> {
-    /// The length in bytes, if the request has a `Content-Range`.
-    length: Option<u64>,
-    /// The digest of the blob that the upload is to become, if the upload ends with this body.
-    digest: Option<&'a Digest>,
+/// A session to which a request writes, alone among the requests of this process.
+pub(super) struct Claimant {
+    pub(super) claim: Claim,
+    pub(super) upload: Upload,
 }
 
 impl RepositoryRequest<'_> {
-    /// Receives a body at the end of what the session has, alone among the requests for the session. `digest`
-    /// is that of the blob, if the upload ends with this body.
-    pub(super) async fn receive(
-        &self,
-        id: &str,
-        session: &Arc<Session>,
-        digest: Option<&Digest>,
-        body: RequestBody,
-    ) -> Result<OwnedMutexGuard<UploadProgress>, ApiError> {
-        let mut progress = self.claim(id, session)?;
-        let length = self.check_range(id, session, &progress)?;
-        if progress.offset == 0 {
-            match digest {
-                Some(digest) => progress.hasher = Some(Hasher::new(digest.algorithm())?),
-                None if progress.hasher.is_none() => progress.hasher = Some(Hasher::new(session.algorithm)?),
-                None => {}
+    /// Claims the session with this id for the request.
+    pub(super) async fn claim(&self, id: &str) -> Result<Claimant, ApiError> {
+        match self.registry.state.writers.claim(id) {
+            Claimed::Yes(claim) => {
+                let upload = self.session(id).await?;
+                Ok(Claimant { claim, upload })
             }
+            Claimed::Busy => Err(self.busy(id).await),
+            Claimed::Cancelled => Err(no_session()),
         }
-        let announced = Announced { length, digest };
-        self.take(id, session, &mut progress, body, announced).await?;
-        Ok(progress)
     }
 
-    /// The lock with which one request at a time writes to a session.
-    fn claim(&self, id: &str, session: &Session) -> Result<OwnedMutexGuard<UploadProgress>, ApiError> {
-        let claimed = Arc::clone(&session.progress).try_lock_owned();
-        let progress = claimed.map_err(|_| self.out_of_step(StatusCode::CONFLICT, id, session))?;
-        if progress.ended {
-            return Err(no_session());
+    /// Receives a body at the end of what the session has. `digest` is that of the blob, if the upload ends
+    /// with this body. On success and on failure the upload records how many bytes are stored.
+    pub(super) async fn receive(
+        &self,
+        claimant: &mut Claimant,
+        digest: Option<&Digest>,
+        body: RequestBody,
+    ) -> Result<(), ApiError> {
+        let Claimant { claim, upload } = claimant;
+        let length = self.check_range(claim.id(), upload)?;
+        let algorithm = digest.map_or(upload.session.algorithm, Digest::algorithm);
+        if upload.offset == 0 {
+            upload.hasher = Some(Hasher::new(algorithm)?);
         }
-        Ok(progress)
+        if body.is_end_stream() && length.is_none() {
+            return Ok(());
+        }
+        let limits = &self.registry.config.limits;
+        let end = length.map(|length| upload.offset.saturating_add(length));
+        let rules = Rules {
+            limit: [limits.blob, end].into_iter().flatten().min(),
+            idle: limits.idle,
+            allow: self.allow(claim, digest).await?,
+        };
+        let (bytes, failure) = UploadBody::stream(body, rules, upload.offset, claim.received());
+        let incoming = Incoming::new(bytes)
+            .with_algorithm(algorithm)
+            .with_received(claim.received());
+        let backend = &self.registry.state.backend;
+        let written = match backend.write(claim.id(), upload.offset, incoming).await {
+            Ok(written) => written,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_session()),
+            Err(error) if error.kind() == ErrorKind::Conflict => return Err(self.busy(claim.id()).await),
+            Err(error) => return Err(error.into()),
+        };
+        upload.offset = written.offset;
+        upload.hasher = written.hasher;
+        if let Some(failure) = failure.take() {
+            return Err(failure);
+        }
+        if let Some(error) = written.failure {
+            return Err(error.into());
+        }
+        if end.is_some_and(|end| end != upload.offset) {
+            return Err(ApiError::bad(
+                ErrorCode::SizeInvalid,
+                "the chunk is shorter than its range",
+            ));
+        }
+        Ok(())
     }
 
     /// The length of the chunk in bytes, if the request states it. Fails if the chunk does not begin where
     /// the last one ended.
-    fn check_range(
-        &self,
-        id: &str,
-        session: &Session,
-        progress: &UploadProgress,
-    ) -> Result<Option<u64>, ApiError> {
+    fn check_range(&self, id: &str, upload: &Upload) -> Result<Option<u64>, ApiError> {
         let range = range::content_range(self.headers)
             .map_err(|()| ApiError::bad(ErrorCode::BlobUploadInvalid, "invalid Content-Range"))?;
         let Some(range) = range else {
             return Ok(None);
         };
-        if range.start != progress.offset {
-            return Err(self.out_of_step(StatusCode::RANGE_NOT_SATISFIABLE, id, session));
+        if range.start != upload.offset {
+            return Err(self.out_of_step(StatusCode::RANGE_NOT_SATISFIABLE, id, upload));
         }
         let length = range.end - range.start;
         if content_length(self.headers).is_some_and(|announced| announced != length) {
@@ -90,89 +113,41 @@ impl RepositoryRequest<'_> {
         Ok(Some(length))
     }
 
-    /// Receives the body into the upload. On success and on failure the session records how many bytes are
-    /// stored.
-    async fn take(
+    /// The check of received bytes against the quotas, as they come, so that concurrent uploads do not exceed
+    /// them together.
+    async fn allow(
         &self,
-        id: &str,
-        session: &Arc<Session>,
-        progress: &mut UploadProgress,
-        body: RequestBody,
-        announced: Announced<'_>,
-    ) -> Result<(), ApiError> {
-        let Announced {
-            length: expected,
-            digest,
-        } = announced;
-        if body.is_end_stream() && expected.is_none() {
-            return Ok(());
-        }
-        let limits = &self.registry.config.limits;
-        let end = expected.map(|length| progress.offset.saturating_add(length));
-        let mut intake = Intake {
-            backend: Arc::clone(&self.registry.state.backend),
-            upload: id.to_owned(),
-            offset: progress.offset,
-            hasher: progress.hasher.take(),
-            limit: [limits.blob, end].into_iter().flatten().min(),
-            account: self.account(session, digest),
-            idle: limits.idle,
-        };
-        let mut outcome = intake.take(body).await;
-        let kept = match intake.backend.flush(&intake.upload).await {
-            Ok(kept) => kept.min(intake.offset),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                progress.ended = true;
-                self.registry.state.abandon(id).await?;
-                return Err(no_session());
-            }
-            Err(error) => {
-                outcome = outcome.and(Err(error.into()));
-                0 // what was kept is not known, so nothing is
-            }
-        };
-        if kept != intake.offset {
-            outcome = outcome.and(Err(ApiError::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                ErrorCode::Unknown,
-                "the registry's storage failed",
-            )));
-        }
-        if outcome.is_ok() && end.is_some_and(|end| end != kept) {
-            outcome = Err(ApiError::bad(
-                ErrorCode::SizeInvalid,
-                "the chunk is shorter than its range",
-            ));
-        }
-        progress.hasher = intake.hasher.filter(|hasher| hasher.count() == kept);
-        progress.offset = kept;
-        session.acknowledge(kept);
-        outcome
-    }
-
-    /// Counts received bytes against the quotas at once, so that concurrent uploads do not exceed them
-    /// together.
-    fn account(
-        &self,
-        session: &Arc<Session>,
+        claim: &Claim,
         digest: Option<&Digest>,
-    ) -> Box<dyn Fn(u64) -> Result<(), ApiError> + Send + Sync> {
+    ) -> Result<Box<dyn Fn() -> Allowing + Send + Sync>, ApiError> {
         let state = Arc::clone(&self.registry.state);
         let quota = match digest {
-            Some(digest) => self.quota().with_blob(&state, digest),
+            Some(digest) => self.quota().with_blob(&state, digest).await?,
             None => self.quota(),
         };
-        let session = Arc::clone(session);
-        Box::new(move |received| {
-            session.receive(received);
-            if session.is_cancelled() {
-                return Err(no_session());
-            }
-            Ok(quota.check_uploads(&state)?)
-        })
+        let quota = Arc::new(quota);
+        let is_cancelled = claim.cancellation();
+        Ok(Box::new(move || {
+            let cancelled = is_cancelled();
+            let (state, quota) = (Arc::clone(&state), Arc::clone(&quota));
+            Box::pin(async move {
+                if cancelled {
+                    return Err(no_session());
+                }
+                Ok(quota.check_uploads(&state).await?)
+            })
+        }))
     }
 
-    fn out_of_step(&self, status: StatusCode, id: &str, session: &Session) -> ApiError {
+    /// The failure of a request to a session to which another one writes.
+    async fn busy(&self, id: &str) -> ApiError {
+        match self.session(id).await {
+            Ok(upload) => self.out_of_step(StatusCode::CONFLICT, id, &upload),
+            Err(failure) => failure,
+        }
+    }
+
+    fn out_of_step(&self, status: StatusCode, id: &str, upload: &Upload) -> ApiError {
         let mut failure = ApiError::new(
             status,
             ErrorCode::BlobUploadInvalid,
@@ -181,7 +156,7 @@ impl RepositoryRequest<'_> {
         if let Ok(location) = self.location(&format!("blobs/uploads/{id}")) {
             failure = failure.with_header(header::LOCATION, location);
         }
-        match value(kept_range(session)) {
+        match value(kept_range(upload)) {
             Ok(range) => failure.with_header(header::RANGE, range),
             Err(_) => failure,
         }

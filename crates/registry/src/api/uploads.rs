@@ -1,18 +1,18 @@
 //! The beginning of uploads: sessions, single requests and mounts.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use wharf_content::Error;
 use wharf_reference::{Algorithm, Digest};
 
-use super::RepositoryRequest;
+use super::{RepositoryRequest, upload_body::Claimant};
 use crate::{
-    Action, BlobRecord, ErrorCode, Registry, RepositoryPath,
+    Action, BlobRecord, ErrorCode, NewContent, Registry, RepositoryPath, StoredContent, Upload,
+    UploadSession,
     body::RequestBody,
     error::{ApiError, ApiResult},
+    random,
     route::parse_digest,
-    state::Session,
+    state::Claimed,
 };
 
 /// The most repositories that are searched for a blob when the client names none.
@@ -29,8 +29,8 @@ impl RepositoryRequest<'_> {
             .value("mount")
             .and_then(|mount| parse_digest(mount).ok());
         if let Some(mount) = &mount
-            && let Some(size) = self.mountable(mount)
-            && self.mount(mount, size).await?
+            && let Some(content) = self.mountable(mount).await?
+            && self.mount(content).await?
         {
             return self.created(mount);
         }
@@ -47,59 +47,64 @@ impl RepositoryRequest<'_> {
         };
         self.expire().await?;
         self.make_room().await?;
-        let session = Session::new(self.path.clone(), self.owner(), algorithm);
-        let (id, session) = self.registry.state.begin(session).await?;
-        match digest {
-            Some(digest) => {
-                let outcome = self.finish(&id, session, digest, body).await;
+        let session = UploadSession::new(self.path.clone(), self.owner(), algorithm);
+        let state = &self.registry.state;
+        let id = random::id()?;
+        let claimed = digest.as_ref().map(|_| state.writers.claim(&id));
+        state.backend.begin(&id, Some(&session)).await?;
+        let upload = Upload::new(session, 0, None);
+        match (digest, claimed) {
+            (Some(digest), Some(Claimed::Yes(claim))) => {
+                let outcome = self.finish(Claimant { claim, upload }, digest, body).await;
                 if outcome.is_err() {
-                    self.registry.state.abandon(&id).await?;
+                    state.backend.discard(&id).await?;
                 }
                 outcome
             }
-            None => self.progress(StatusCode::ACCEPTED, &id, &session),
+            _ => self.progress(StatusCode::ACCEPTED, &id, &upload),
         }
     }
 
-    /// The size of a blob, in bytes, that may be mounted: the blob is in a repository that the client may
-    /// pull from. Blobs of other repositories are treated as missing.
-    fn mountable(&self, digest: &Digest) -> Option<u64> {
+    /// The content of a blob that may be mounted: the blob is in a repository that the client may pull from.
+    /// Blobs of other repositories are treated as missing.
+    async fn mountable(&self, digest: &Digest) -> Result<Option<StoredContent>, ApiError> {
         let state = &self.registry.state;
         let authentication = &self.registry.config.authentication;
         if let Some(from) = self.query.value("from") {
-            let path = RepositoryPath::parse(from).ok()?; // no name, so nothing is there
-            let repository = state
-                .existing(&path)
-                .filter(|_| authentication.allows(&self.principal, &path, Action::Pull));
-            return repository?.touch_blob(digest);
+            let Ok(path) = RepositoryPath::parse(from) else {
+                return Ok(None); // no name, so nothing is there
+            };
+            if !authentication.allows(&self.principal, &path, Action::Pull) {
+                return Ok(None);
+            }
+            return Ok(state.repository(&path).touch_blob(digest).await?);
         }
-        let holders = state.aggregates.holders_of(digest, HOLDERS);
-        let mut lenders = holders
-            .iter()
-            .filter(|path| authentication.lends(&self.principal, path));
-        lenders.find_map(|path| state.existing(path)?.touch_blob(digest))
+        for path in state.backend.holders(digest, HOLDERS).await? {
+            if authentication.lends(&self.principal, &path)
+                && let Some(content) = state.repository(&path).touch_blob(digest).await?
+            {
+                return Ok(Some(content));
+            }
+        }
+        Ok(None)
     }
 
     /// Links content of another repository. `false` if the content is gone.
-    async fn mount(&self, digest: &Digest, size: u64) -> Result<bool, ApiError> {
+    async fn mount(&self, content: StoredContent) -> Result<bool, ApiError> {
         let state = &self.registry.state;
-        let present = state.hold_content().await;
-        if !state.is_present(digest, size).await? {
-            return Ok(false);
-        }
-        let quota = self.quota().with_blob(state, digest);
-        let reservation = quota.reserve(state, size)?;
-        let record = self.blob_record(size);
-        let held = (present, Some(reservation));
-        state.link_blob(&self.path, digest, record, None, held).await?;
-        Ok(true)
+        let quota = self.quota().with_blob(state, &content.digest).await?;
+        quota.check_room(state, content.size).await?;
+        let record = self.blob_record(content.size);
+        let content = NewContent::Stored(content);
+        Ok(state.link_blob(&self.path, content, record, Some(&quota)).await?)
     }
 
     /// The record of a blob that the client pushes.
     pub(super) fn blob_record(&self, size: u64) -> BlobRecord {
-        BlobRecord {
-            size,
-            user: self.principal.user.as_deref().map(Box::from),
+        let record = BlobRecord::new(size);
+        match &self.principal.user {
+            Some(user) => record.with_user(user),
+            None => record,
         }
     }
 
@@ -112,18 +117,5 @@ impl RepositoryRequest<'_> {
 /// Drops the upload sessions that have not been used for longer than the limit.
 pub(crate) async fn expire(registry: &Registry) -> Result<(), Error> {
     let expiry = registry.config.limits.upload_expiry;
-    let idle = registry
-        .state
-        .uploads()
-        .iter()
-        .filter(|(_, session)| session.idle() >= expiry)
-        .map(|(id, session)| (id.clone(), Arc::clone(&session.progress)))
-        .collect::<Vec<_>>();
-    for (id, progress) in idle {
-        if let Ok(mut progress) = progress.try_lock_owned() {
-            progress.ended = true;
-            registry.state.abandon(&id).await?;
-        }
-    }
-    Ok(())
+    registry.state.backend.expire(expiry).await
 }

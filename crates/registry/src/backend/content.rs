@@ -1,81 +1,33 @@
 use std::{fmt, ops::Range};
 
 use async_trait::async_trait;
-use wharf_content::{ByteStream, Error};
+use bytes::Bytes;
+use wharf_content::{ByteStream, Error, Verified};
 use wharf_reference::Digest;
 
-use crate::Listing;
+use super::{Commit, Outcome};
+use crate::RepositoryPath;
 
-/// The bytes of blobs and manifests under their digests, shared by all repositories.
+/// The bytes of blobs and manifests.
 ///
-/// Content comes from [`Uploads::finish`](super::Uploads::finish). Storage that does not verify what it reads
-/// is put into [`Verifying`](super::Verifying).
-///
-/// ```
-/// use std::{collections::HashMap, ops::Range, sync::Mutex};
-///
-/// use async_trait::async_trait;
-/// use bytes::Bytes;
-/// use futures_util::{future::ready, stream};
-/// use wharf_content::{ByteStream, Error, ErrorKind};
-/// use wharf_reference::Digest;
-/// use wharf_registry::{Content, Listing};
-///
-/// #[derive(Debug, Default)]
-/// struct Map(Mutex<HashMap<Digest, Bytes>>);
-///
-/// #[async_trait]
-/// impl Content for Map {
-///     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-///         Ok(self.0.lock().unwrap().get(digest).map(|bytes| bytes.len() as u64))
-///     }
-///
-///     async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error> {
-///         let map = self.0.lock().unwrap();
-///         let missing = || Error::new(ErrorKind::NotFound, "no such content");
-///         let bytes = map.get(digest).ok_or_else(missing)?;
-///         Ok(Box::pin(stream::once(ready(Ok(bytes.slice(range.start as usize..range.end as usize))))))
-///     }
-///
-///     async fn remove(&self, digest: &Digest) -> Result<(), Error> {
-///         self.0.lock().unwrap().remove(digest);
-///         Ok(())
-///     }
-///
-///     async fn digests(&self) -> Result<Listing<Digest>, Error> {
-///         Ok(self.0.lock().unwrap().keys().cloned().collect::<Vec<_>>().into())
-///     }
-/// }
-///
-/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// # let digest = Digest::parse(&format!("sha256:{}", "0".repeat(64)))?;
-/// let map = Map::default();
-/// assert_eq!(map.sizes(&[digest.clone()]).await?, [None]);
-/// let missing = map.read(&digest, 0..1).await.err().map(|error| error.kind());
-/// assert_eq!(missing, Some(ErrorKind::NotFound));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// Content is named by its digest, or by an id of the engine's, a name that is never used for other bytes and
+/// never a second time; the records of repositories say which. Content is only there while a repository links
+/// it: [`Content::link`] makes bytes content and links them in one step, and
+/// [`Backend::collect`](super::Backend::collect) removes what nobody links. So nothing here removes content.
 #[async_trait]
 pub trait Content: Send + Sync + fmt::Debug {
-    /// The size of content in bytes, or `None` if the content is missing or cannot be read for want of
-    /// rights. Reports a size although the bytes may be corrupt.
-    async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error>;
+    /// Whether each of these contents is there with its size, in their order. An engine whose storage cannot
+    /// lose linked content need not look. `true` although the bytes may be corrupt; `false` for what cannot be
+    /// read for want of rights.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage, for what could not be looked up.
+    async fn are_present(&self, contents: &[StoredContent]) -> Result<Vec<bool>, Error>;
 
-    /// The sizes of many contents: one answer of [`Content::size`] for each digest, in the order of the
-    /// digests. The default asks for one after the other.
-    async fn sizes(&self, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
-        let mut sizes = Vec::with_capacity(digests.len());
-        for digest in digests {
-            sizes.push(self.size(digest).await?);
-        }
-        Ok(sizes)
-    }
-
-    /// Reads bytes of content, and verifies the whole content: before this returns, if a part or a whole of
-    /// up to 1 MiB is read; before the stream's last chunk, if a larger whole is. Content that was verified
-    /// by this process before may be read without verifying it again.
+    /// Reads bytes of content. An engine that does not trust its storage verifies the whole content: before this
+    /// returns, if a part or a whole of up to 1 MiB is read; before the stream's last chunk, if a larger whole
+    /// is. Content that was verified by this process before may be read without verifying it again.
     ///
     /// A stream that has been returned yields these bytes or fails, also if the content is removed meanwhile.
     ///
@@ -84,31 +36,128 @@ pub trait Content: Send + Sync + fmt::Debug {
     /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if the content is missing;
     /// [`ErrorKind::Corrupt`](wharf_content::ErrorKind::Corrupt), here or from the stream, if it does not have its
     /// digest: it has been [quarantined](Content::quarantine) then.
-    async fn read(&self, digest: &Digest, range: Range<u64>) -> Result<ByteStream, Error>;
+    async fn read(&self, content: &StoredContent, range: Range<u64>) -> Result<ByteStream, Error>;
 
-    /// Verifies content, unless this process has verified it before, so that [`Content::read`] of a part need
+    /// Whether [`Content::read`] of a part hashes nothing: the content was verified by this process before, or
+    /// the storage is trusted, as by default. Must not wait.
+    fn is_verified(&self, content: &StoredContent) -> bool {
+        let _ = content;
+        true
+    }
+
+    /// Verifies content, unless it [is verified](Content::is_verified), so that [`Content::read`] of a part need
     /// not. A registry calls this once for all requests that wait for it, and drops the future when none
-    /// waits any more: an implementation stops then, and may use threads of low priority. The default reads
-    /// an empty part.
+    /// waits any more: an implementation stops then, and may use threads of low priority. The default does
+    /// nothing.
     ///
     /// # Errors
     ///
     /// As [`Content::read`].
-    async fn verify(&self, digest: &Digest) -> Result<(), Error> {
-        self.read(digest, 0..0).await.map(drop)
+    async fn verify(&self, content: &StoredContent) -> Result<(), Error> {
+        let _ = content;
+        Ok(())
     }
 
-    /// Removes content. Does nothing if the content is missing, or needed by other users of the same storage.
-    /// Its space is free once no stream reads it.
-    async fn remove(&self, digest: &Digest) -> Result<(), Error>;
+    /// Removes content that was found corrupt, or moves it elsewhere, so that an operator can examine it. Links
+    /// to it stay: it counts as missing until the content is pushed again. Missing content is no error.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage.
+    async fn quarantine(&self, content: &StoredContent) -> Result<(), Error>;
 
-    /// Removes content that was found corrupt. An implementation may move it elsewhere, so that an operator
-    /// can examine it. The default calls [`Content::remove`].
-    async fn quarantine(&self, digest: &Digest) -> Result<(), Error> {
-        self.remove(digest).await
+    /// Makes bytes content and commits, in one step: no collection removes the content in between, and a crash
+    /// leaves all of it or nothing. The records that are put for [`NewContent::digest`] get the content's id.
+    ///
+    /// An upload ends with the commit, and its bytes count once. If the commit is refused or fails, the upload
+    /// may be gone or not; the caller discards it. Content of this digest that is there already is shared or
+    /// replaced; corrupt content is not shared by an engine that has found it out.
+    ///
+    /// Repetition, cancellation and errors are those of [`Records::commit`](super::Records::commit). A repeated
+    /// call with an id that was committed is [`Outcome::Committed`] although the upload is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) if there is no such upload,
+    /// [`ErrorKind::Mismatch`](wharf_content::ErrorKind::Mismatch) if it has another size than was verified,
+    /// [`ErrorKind::Conflict`](wharf_content::ErrorKind::Conflict) if another request is writing to it; those of
+    /// [`Records::commit`](super::Records::commit).
+    async fn link(
+        &self,
+        repository: &RepositoryPath,
+        content: NewContent,
+        commit: Commit,
+    ) -> Result<Outcome, Error>;
+}
+
+/// The name of a content, in an engine that does not name content by its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentId(Box<str>);
+
+impl ContentId {
+    /// A name that the engine has chosen.
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self(name.into())
     }
 
-    /// Lists the digests of the content that [`Content::remove`] would remove. Content that comes or goes
-    /// meanwhile may be listed or not.
-    async fn digests(&self) -> Result<Listing<Digest>, Error>;
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A content as a record names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct StoredContent {
+    /// The digest.
+    pub digest: Digest,
+    /// The size in bytes.
+    pub size: u64,
+    /// The name, in an engine that does not name content by its digest.
+    pub id: Option<ContentId>,
+}
+
+impl StoredContent {
+    /// Content that is named by its digest.
+    #[must_use]
+    pub const fn new(digest: Digest, size: u64) -> Self {
+        Self {
+            digest,
+            size,
+            id: None,
+        }
+    }
+
+    /// Sets [`StoredContent::id`].
+    #[must_use]
+    pub fn with_id(mut self, id: Option<ContentId>) -> Self {
+        self.id = id;
+        self
+    }
+}
+
+/// The bytes that [`Content::link`] makes content.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum NewContent {
+    /// Those of the upload with this id, which the caller has hashed, of any user and in any repository: the
+    /// caller has judged that.
+    Upload(String, Verified),
+    /// These, a manifest of at most a few MiB, with their digest.
+    Bytes(Bytes, Verified),
+    /// Content that another repository, or the same, links.
+    Stored(StoredContent),
+}
+
+impl NewContent {
+    /// The digest of the content.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        match self {
+            Self::Upload(_, verified) | Self::Bytes(_, verified) => verified.digest(),
+            Self::Stored(content) => &content.digest,
+        }
+    }
 }

@@ -1,25 +1,41 @@
-//! The storage of a registry, as three traits: records, content and uploads.
+//! The storage of a registry, as three traits: records, content and uploads, and what the engine does with all
+//! of them.
 
+mod commit;
 mod content;
 mod record;
 mod records;
 mod uploads;
-mod verifying;
+
+use async_trait::async_trait;
+use wharf_content::Error;
 
 pub use self::{
-    content::Content,
-    record::{BlobRecord, Change, ManifestRecord, Record, RecordKey},
-    records::Records,
-    uploads::Uploads,
-    verifying::Verifying,
+    commit::{Change, Commit, CommitId, Guard, Outcome, Refusal},
+    content::{Content, ContentId, NewContent, StoredContent},
+    record::{BlobRecord, ManifestRecord, Record, RecordKey},
+    records::{RecordRange, Records, Usage},
+    uploads::{Incoming, OpenUpload, Upload, UploadOwner, UploadSession, Uploads, UploadsOf, Written},
 };
+use crate::{GcOptions, GcReport, Inventory};
 
-/// The storage of a registry: one engine that keeps [`Records`], [`Content`] and [`Uploads`]. Everything that
-/// implements the three is a backend, so this trait is never implemented by hand: the pages of [`Records`],
-/// [`Content`] and [`Uploads`] each have an implementation as an example.
+/// The storage of a registry: one engine that keeps [`Records`], [`Content`] and [`Uploads`], and that removes
+/// what nobody needs.
 ///
-/// A backend only stores; [`Registry`](crate::Registry) decides who may see what. One registry owns a
-/// backend: two registries over one backend are not supported.
-pub trait Backend: Records + Content + Uploads {}
+/// A backend stores and keeps what it stores consistent; [`Registry`](crate::Registry) decides who may see what.
+/// Whether several registries, in several processes, may share a storage is the engine's matter: those of
+/// [`MemoryBackend`](crate::MemoryBackend) and [`DiskBackend`](crate::DiskBackend) belong to one.
+#[async_trait]
+pub trait Backend: Records + Content + Uploads {
+    /// Removes blobs that no manifest needs, and content that no repository links, while everything else goes
+    /// on. If the future is dropped, the next collection continues.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage. What could be removed has been removed then.
+    async fn collect(&self, options: &GcOptions) -> Result<GcReport, Error>;
 
-impl<B: Records + Content + Uploads + ?Sized> Backend for B {}
+    /// The number of things that are stored. Must not wait: an engine that has to ask for them returns what it
+    /// has counted last.
+    fn inventory(&self) -> Inventory;
+}

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use wharf_content::{Manifest, MediaType};
 use wharf_reference::{Digest, Tag};
 
+use super::{ContentId, StoredContent};
+
 /// A record of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,15 +42,6 @@ pub enum RecordKey {
     Tag(Tag),
 }
 
-/// A change of a repository's records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// Stores a record, in the place of the one with its key.
-    Put(Record),
-    /// Removes the record with this key; without such a record nothing changes.
-    Remove(RecordKey),
-}
-
 /// The facts about a blob of a repository. As JSON it is what [`DiskBackend`](crate::DiskBackend) writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -59,13 +52,29 @@ pub struct BlobRecord {
     /// login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Box<str>>,
+    /// The name of the content; `None` in an engine that names content by its digest. [`Content::link`] sets
+    /// it.
+    ///
+    /// [`Content::link`]: super::Content::link
+    #[serde(skip)]
+    pub content: Option<ContentId>,
 }
 
 impl BlobRecord {
     /// The record of a blob of `size` bytes that was pushed without a login.
     #[must_use]
     pub const fn new(size: u64) -> Self {
-        Self { size, user: None }
+        Self {
+            size,
+            user: None,
+            content: None,
+        }
+    }
+
+    /// The content of the blob with this digest, whose record this is.
+    #[must_use]
+    pub fn content(&self, digest: &Digest) -> StoredContent {
+        StoredContent::new(digest.clone(), self.size).with_id(self.content.clone())
     }
 
     /// Sets [`BlobRecord::user`].
@@ -103,9 +112,18 @@ pub struct ManifestRecord {
     /// The user who pushed the manifest last, to whose quota it counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Box<str>>,
+    /// The name of the content, as [`BlobRecord::content`].
+    #[serde(skip)]
+    pub content: Option<ContentId>,
 }
 
 impl ManifestRecord {
+    /// The content of the manifest with this digest, whose record this is.
+    #[must_use]
+    pub fn content(&self, digest: &Digest) -> StoredContent {
+        StoredContent::new(digest.clone(), self.size).with_id(self.content.clone())
+    }
+
     /// The record of a manifest that this user pushed.
     #[must_use]
     pub fn of(manifest: &Manifest, user: Option<&str>) -> Self {
@@ -129,6 +147,7 @@ impl ManifestRecord {
                 .map(|child| child.digest().clone())
                 .collect(),
             user: user.map(Box::from),
+            content: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The test suite for implementors of [`Records`], [`Content`] and [`Uploads`].
+//! The test suite for implementors of a [`Backend`], and for those of a [`Storage`](crate::Storage).
 //!
 //! ```
 //! # async fn example() {
@@ -10,19 +10,25 @@
 //! ```
 //!
 //! A backend that outlives its process is closed after [`check`], opened again and given to
-//! [`check_reopened`].
+//! [`check_reopened`]. One that several processes share is given to [`check_shared`] by two handles.
 
 mod content;
+mod guards;
+mod races;
 mod records;
+mod shared;
+mod steps;
+mod storage;
 mod uploads;
 
-use std::{fmt, ops::Range};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use wharf_content::{ByteStream, Error, ErrorKind, Hasher, Verified};
-use wharf_reference::{Algorithm, Digest};
+use wharf_reference::{Algorithm, Digest, Tag};
 
-use crate::{Backend, Content, Listing, Records, Uploads};
+pub use self::storage::{check_bytes, check_storage, check_storage_reopened};
+use crate::{Backend, Records, RepositoryPath, UploadOwner, UploadSession};
 
 /// An expectation that did not hold.
 #[derive(Debug)]
@@ -45,7 +51,7 @@ impl std::error::Error for ConformanceFailure {}
 ///
 /// The first expectation that did not hold.
 pub async fn check(backend: &dyn Backend) -> Result<u32, ConformanceFailure> {
-    Ok(check_records(backend).await? + check_content(backend, backend).await?)
+    Ok(check_records(backend).await? + check_content(backend).await?)
 }
 
 /// Runs the part of the suite for [`Records`], against empty ones; see [`check`].
@@ -55,27 +61,36 @@ pub async fn check(backend: &dyn Backend) -> Result<u32, ConformanceFailure> {
 /// The first expectation that did not hold.
 pub async fn check_records(records: &dyn Records) -> Result<u32, ConformanceFailure> {
     let mut run = Run::default();
-    run.records(records).await?;
-    run.leave_records(records).await?;
+    run.no_records(records).await?;
+    run.lookups(records).await?;
+    run.ranges(records).await?;
+    run.guards(records).await?;
+    run.quotas(records).await?;
+    run.repetition(records).await?;
+    run.leave_links(records).await?;
     Ok(run.checks)
 }
 
-/// Runs the part of the suite for [`Content`] and for the [`Uploads`] that become this content, against empty
-/// ones; see [`check`].
+/// Runs the part of the suite for [`Uploads`](crate::Uploads), [`Content`](crate::Content) and collections; see
+/// [`check`].
 ///
 /// # Errors
 ///
 /// The first expectation that did not hold.
-pub async fn check_content(content: &dyn Content, uploads: &dyn Uploads) -> Result<u32, ConformanceFailure> {
+pub async fn check_content(backend: &dyn Backend) -> Result<u32, ConformanceFailure> {
     let mut run = Run::default();
-    run.no_content(content).await?;
-    run.no_uploads(uploads).await?;
+    run.sessions(backend).await?;
+    run.writes(backend).await?;
+    run.broken_writes(backend).await?;
     for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-        run.uploads(content, uploads, algorithm).await?;
-        run.content(content, uploads, algorithm).await?;
+        run.linked_uploads(backend, algorithm).await?;
     }
-    run.removal(content, uploads).await?;
-    run.leave_content(uploads).await?;
+    run.linked_bytes(backend).await?;
+    run.shared_content(backend).await?;
+    run.refused_links(backend).await?;
+    run.quarantine(backend).await?;
+    run.collections(backend).await?;
+    run.leave_session(backend).await?;
     Ok(run.checks)
 }
 
@@ -89,9 +104,26 @@ pub async fn check_reopened(backend: &dyn Backend) -> Result<u32, ConformanceFai
         case: "what outlives the process",
         ..Run::default()
     };
-    run.find_content(backend).await?;
-    run.find_records(backend).await?;
-    run.find_upload(backend).await?;
+    run.find_links(backend).await?;
+    run.find_session(backend).await?;
+    Ok(run.checks)
+}
+
+/// Runs the suite for backends that share a storage: two handles on the same empty storage, in one process or
+/// two. One handle given twice must pass, too.
+///
+/// # Errors
+///
+/// The first expectation that did not hold.
+pub async fn check_shared(one: &dyn Backend, other: &dyn Backend) -> Result<u32, ConformanceFailure> {
+    let mut run = Run::default();
+    run.visibility(one, other).await?;
+    run.overtaken_commits(one, other).await?;
+    run.lost_replies(one, other).await?;
+    run.one_quota(one, other).await?;
+    run.moving_sessions(one, other).await?;
+    run.links_against_a_collector(one, other).await?;
+    run.mounts_against_a_collector(one, other).await?;
     Ok(run.checks)
 }
 
@@ -135,51 +167,17 @@ impl Run {
         self.ok(Verified::of(algorithm, bytes))
     }
 
-    async fn all<T: Send + 'static>(
-        &self,
-        listing: Result<Listing<T>, Error>,
-    ) -> Result<Vec<T>, ConformanceFailure> {
-        let listing = self.ok(listing)?;
-        self.ok(listing.all().await)
+    fn path(&self, text: &str) -> Result<RepositoryPath, ConformanceFailure> {
+        self.ok(RepositoryPath::parse(text))
     }
 
-    async fn read(
-        &self,
-        content: &dyn Content,
-        digest: &Digest,
-        range: Range<u64>,
-    ) -> Result<Vec<u8>, ConformanceFailure> {
-        let stream = self.ok(content.read(digest, range).await)?;
-        self.ok(collect(stream).await)
+    fn parsed_tag(&self, text: &str) -> Result<Tag, ConformanceFailure> {
+        Tag::parse(text).map_err(|error| self.fail(error.to_string()))
     }
 
-    async fn read_upload(&self, uploads: &dyn Uploads, id: &str) -> Result<Vec<u8>, ConformanceFailure> {
-        let stream = self.ok(uploads.read_upload(id).await)?;
-        self.ok(collect(stream).await)
-    }
-
-    /// Makes bytes content by an upload with this id.
-    async fn upload(
-        &self,
-        uploads: &dyn Uploads,
-        id: &str,
-        bytes: Bytes,
-    ) -> Result<Digest, ConformanceFailure> {
-        self.upload_as(uploads, id, Algorithm::Sha256, bytes).await
-    }
-
-    async fn upload_as(
-        &self,
-        uploads: &dyn Uploads,
-        id: &str,
-        algorithm: Algorithm,
-        bytes: Bytes,
-    ) -> Result<Digest, ConformanceFailure> {
-        let content = self.proof(algorithm, &bytes)?;
-        self.ok(uploads.begin(id, "").await)?;
-        self.ok(uploads.append(id, 0, vec![bytes]).await)?;
-        self.ok(uploads.finish(id, &content).await)?;
-        Ok(content.digest().clone())
+    /// A digest that is as good as any.
+    fn name(&self, text: &str) -> Result<Digest, ConformanceFailure> {
+        self.digest(Algorithm::Sha256, text.as_bytes())
     }
 }
 
@@ -189,4 +187,27 @@ async fn collect(mut stream: ByteStream) -> Result<Vec<u8>, Error> {
         bytes.extend_from_slice(&chunk?);
     }
     Ok(bytes)
+}
+
+fn session_of(user: &str, path: &RepositoryPath) -> UploadSession {
+    let owner = UploadOwner::User(Arc::from(user));
+    UploadSession::new(path.clone(), owner, Algorithm::Sha256)
+}
+
+/// A stream of these results.
+fn stream(items: Vec<Result<Bytes, Error>>) -> ByteStream {
+    Box::pin(Items(items.into_iter()))
+}
+
+struct Items(std::vec::IntoIter<Result<Bytes, Error>>);
+
+impl futures_core::Stream for Items {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.next())
+    }
 }

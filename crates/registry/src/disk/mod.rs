@@ -1,4 +1,4 @@
-//! The backend on a disk: content in an image layout, and records and notes beside it, in `registry`.
+//! The storage on a disk: content in an image layout, and records and notes beside it, in `registry`.
 //!
 //! | path | holds |
 //! |---|---|
@@ -25,34 +25,55 @@ use wharf_store::{ExclusiveLayout, Layout};
 
 pub use self::journal::TornTail;
 use self::{journal::Journal, notes::Notes};
-use crate::{Change, Content, Listing, Record, Records, RepositoryPath, Uploads, background};
+use crate::{Change, Listing, LocalBackend, Record, RepositoryPath, Storage, background};
 
 /// A backend in a directory, which outlives the process and crashes of the machine.
 ///
 /// The directory is an image layout ([`Layout`]) that this process uses exclusively ([`ExclusiveLayout`]).
 /// Other programs may read it, and push images of their own, which the registry does not show or remove. They
 /// cannot collect garbage in it.
-pub struct DiskBackend {
+pub type DiskBackend = LocalBackend<DiskStorage>;
+
+/// The storage of a [`DiskBackend`].
+pub struct DiskStorage {
     layout: Arc<ExclusiveLayout>,
     journal: Journal,
     notes: Notes,
 }
 
 impl DiskBackend {
-    /// Opens the directory, or creates it with mode 0700. The directory may be a layout that another tool
-    /// wrote: the registry does not show its images, but shares their content.
+    /// Opens the directory, or creates it with mode 0700, and reads its records. The directory may be a layout
+    /// that another tool wrote: the registry does not show its images, but shares their content.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`] if another process uses the directory, or if it has files that are no layout;
-    /// [`ErrorKind::Corrupt`] if the journal is corrupt before its end, or if it is missing or empty although the
-    /// registry has content, which a collection would then remove; [`ErrorKind::Storage`] and
-    /// [`ErrorKind::NoSpace`] for failures of the disk.
+    /// [`ErrorKind::Corrupt`] if the journal is corrupt before its end, if it has a record that cannot be read, or
+    /// if it is missing or empty although the registry has content, which a collection would then remove;
+    /// [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`] for failures of the disk.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::over(&Layout::create(path).await?).await
     }
 
     /// Opens the backend over a layout that is open already, with the options of that layout.
+    ///
+    /// # Errors
+    ///
+    /// As [`DiskBackend::open`].
+    pub async fn over(store: &Layout) -> Result<Self, Error> {
+        Self::load(DiskStorage::over(store).await?).await
+    }
+
+    /// The end of the journal that was cut off when the directory was opened, for the operator's log; `None`
+    /// if the journal was whole.
+    #[must_use]
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.storage().torn_tail()
+    }
+}
+
+impl DiskStorage {
+    /// Opens the storage over a layout that is open already, with the options of that layout.
     ///
     /// # Errors
     ///
@@ -78,8 +99,7 @@ impl DiskBackend {
         .await
     }
 
-    /// The end of the journal that was cut off when the directory was opened, for the operator's log; `None`
-    /// if the journal was whole.
+    /// The end of the journal that was cut off; see [`DiskBackend::torn_tail`].
     #[must_use]
     pub const fn torn_tail(&self) -> Option<&TornTail> {
         self.journal.torn()
@@ -114,13 +134,13 @@ async fn joined<T>(work: JoinHandle<Result<T, Error>>) -> Result<T, Error> {
 }
 
 #[async_trait]
-impl Records for DiskBackend {
+impl Storage for DiskStorage {
     async fn records(&self) -> Result<Listing<(RepositoryPath, Record)>, Error> {
         let decode = |(key, value): (String, String)| records::decode(&key, &value);
         Ok(self.journal.records().try_map(decode))
     }
 
-    async fn commit(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
+    async fn record(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
         let entries = changes.iter().map(|change| records::encode(repository, change));
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
         self.journal.write(&entries).await
@@ -129,10 +149,7 @@ impl Records for DiskBackend {
     fn health(&self) -> Result<(), Error> {
         self.journal.health()
     }
-}
 
-#[async_trait]
-impl Content for DiskBackend {
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         self.layout.size(digest).await
     }
@@ -170,10 +187,7 @@ impl Content for DiskBackend {
     async fn digests(&self) -> Result<Listing<Digest>, Error> {
         Ok(self.layout.removable().await?.into())
     }
-}
 
-#[async_trait]
-impl Uploads for DiskBackend {
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
         let note = self.notes.write(upload, note);
         self.layout.begin(upload).await?;
@@ -216,9 +230,9 @@ impl Uploads for DiskBackend {
     }
 }
 
-impl fmt::Debug for DiskBackend {
+impl fmt::Debug for DiskStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DiskBackend")
+        f.debug_struct("DiskStorage")
             .field("root", &self.layout.layout().path())
             .finish_non_exhaustive()
     }

@@ -1,14 +1,23 @@
 //! Pushes of manifests: what they need is checked, their bytes are stored, and they are linked with their
 //! tags.
 
-use std::{collections::HashSet, fmt, iter, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt, iter,
+    sync::Arc,
+};
 
-use bytes::Bytes;
 use wharf_content::{Descriptor, Error, ErrorKind, Manifest, Verified};
 use wharf_reference::{Digest, Tag};
 
-use super::{BlobLink, Quota, QuotaExceeded, RegistryState, Repository};
-use crate::{Change, ManifestRecord, Record, RepositoryPath};
+use super::{
+    Quota, QuotaExceeded, RegistryState,
+    view::{ATTEMPTS, busy},
+};
+use crate::{
+    Change, Commit, Guard, ManifestRecord, NewContent, Outcome, Record, RecordKey, Refusal, RepositoryPath,
+    StoredContent,
+};
 
 /// A manifest on its way into a repository.
 pub(crate) struct ManifestPush<'a> {
@@ -19,6 +28,15 @@ pub(crate) struct ManifestPush<'a> {
     pub(crate) user: Option<&'a str>,
     pub(crate) needs: Needs,
     pub(crate) quota: Quota,
+    pub(crate) condition: Option<Condition<'a>>,
+}
+
+/// A condition of a push, on what is there before it.
+pub(crate) struct Condition<'a> {
+    /// The tag or the manifest that the push replaces.
+    pub(crate) of: RecordKey,
+    /// Whether the digest that is there is right; `None`: nothing is.
+    pub(crate) holds: &'a (dyn Fn(Option<&Digest>) -> bool + Sync),
 }
 
 /// The blobs and manifests that must be in the repository before a manifest that names them.
@@ -48,99 +66,122 @@ pub(crate) enum PushError {
 }
 
 impl RegistryState {
-    /// Stores a manifest and points tags at it. `condition` is asked for the state of the repository just
-    /// before.
-    pub(crate) async fn push_manifest(
-        self: &Arc<Self>,
-        push: ManifestPush<'_>,
-        condition: impl FnOnce(&Repository) -> bool,
-    ) -> Result<(), PushError> {
+    /// Stores a manifest and points tags at it.
+    pub(crate) async fn push_manifest(&self, push: ManifestPush<'_>) -> Result<(), PushError> {
+        let manifest = push.manifest;
+        let digest = manifest.digest();
+        let record = Arc::new(ManifestRecord::of(manifest, push.user));
+        let verified = Verified::of(digest.algorithm(), manifest.bytes())?;
+        for _ in 0..ATTEMPTS {
+            let guards = self.judge(&push, &record).await?;
+            let tags = push.tags.iter();
+            let tags = tags.map(|tag| Record::Tag(tag.clone(), digest.clone()));
+            let records = iter::once(Record::Manifest(digest.clone(), Arc::clone(&record))).chain(tags);
+            let changes = records.map(Change::Put).collect();
+            let commit = Commit::new(changes)?.with_guards(guards.iter().cloned());
+            let content = NewContent::Bytes(manifest.bytes().clone(), verified.clone());
+            match self.link(push.path, content, commit).await? {
+                Outcome::Committed => return Ok(()),
+                Outcome::Refused(refusal) => {
+                    if let Some(exceeded) = quota_exceeded(&guards, refusal) {
+                        return Err(exceeded.into());
+                    }
+                }
+            }
+        }
+        Err(busy().into())
+    }
+
+    /// Judges a push by what is there now. The guards for all that it relies on.
+    async fn judge(&self, push: &ManifestPush<'_>, record: &ManifestRecord) -> Result<Vec<Guard>, PushError> {
         let digest = push.manifest.digest();
-        let record = Arc::new(ManifestRecord::of(push.manifest, push.user));
-        let present = self.hold_content().await;
-        let repository = self.repository(push.path);
-        let closed = repository.close().await;
-        if !condition(&repository) {
-            return Err(PushError::Condition);
+        let known = self.known(push).await?;
+        let mut guards = Vec::new();
+        if let Some(condition) = &push.condition {
+            let current = known.target(&condition.of);
+            if !(condition.holds)(current) {
+                return Err(PushError::Condition);
+            }
+            guards.push(match &condition.of {
+                RecordKey::Tag(tag) => Guard::Tag(tag.clone(), current.cloned()),
+                key if current.is_some() => Guard::Present(key.clone()),
+                key => Guard::Absent(key.clone()),
+            });
         }
+        let before = known.manifests.get(digest);
         if push.needs != Needs::Nothing {
-            self.check_needs(&repository, &push, &record).await?;
+            if before.is_some_and(|before| before.media_type != record.media_type) {
+                return Err(PushError::OtherType);
+            }
+            guards.push(Guard::MediaType(digest.clone(), record.media_type.clone()));
+            self.check_needs(push, &known, &mut guards).await?;
         }
-        let quota = {
-            let content = repository.content();
-            let linked = content.manifests.get(digest).map(|link| &link.record);
-            push.quota
-                .with_linked(linked.map(|record| (record.size, record.user.as_deref())))
-        };
-        let reservation = quota.reserve(self, record.size)?;
-        self.store_manifest(digest, push.manifest.bytes()).await?;
-        let tags = push
-            .tags
-            .iter()
-            .map(|tag| Record::Tag(tag.clone(), digest.clone()));
-        let records = iter::once(Record::Manifest(digest.clone(), record)).chain(tags);
-        let changes = records.map(Change::Put).collect();
-        self.commit(&repository, changes, None, (present, closed, reservation))
-            .await?;
-        Ok(())
+        let linked = before.map(|before| (before.size, before.user.as_deref()));
+        let quota = push.quota.clone().with_linked(linked);
+        quota.check_room(self, record.size).await?;
+        guards.extend(quota.guards());
+        Ok(guards)
     }
 
-    /// Writes a manifest, unless this process has received it or verified it: a manifest that may be corrupt
-    /// is written again, which heals it.
-    async fn store_manifest(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Error> {
-        let size = self.backend.size(digest).await?;
-        if size == Some(bytes.len() as u64) && self.is_verified(digest) {
-            return Ok(());
+    /// Looks up everything that a push depends on, at once.
+    async fn known(&self, push: &ManifestPush<'_>) -> Result<Known, Error> {
+        let manifest = push.manifest;
+        let mut keys = vec![RecordKey::Manifest(manifest.digest().clone())];
+        keys.extend(push.condition.as_ref().map(|condition| condition.of.clone()));
+        if push.needs != Needs::Nothing {
+            let blobs = manifest.blobs().map(|blob| blob.digest().clone());
+            keys.extend(blobs.map(RecordKey::Blob));
+            for child in manifest.manifests() {
+                keys.push(RecordKey::Manifest(child.digest().clone()));
+                keys.push(RecordKey::Blob(child.digest().clone()));
+            }
         }
-        let content = Verified::of(digest.algorithm(), bytes)?;
-        let id = self.begin_unlisted().await?;
-        let stored = async {
-            self.backend.append(&id, 0, vec![bytes.clone()]).await?;
-            self.backend.flush(&id).await?;
-            self.backend.finish(&id, &content).await
-        };
-        if let Err(error) = stored.await {
-            self.discard(&id).await;
-            return Err(error);
+        let mut known = Known::default();
+        for record in self.backend.values(push.path, &keys).await?.into_iter().flatten() {
+            match record {
+                Record::Blob(digest, record) => {
+                    let content = record.content(&digest);
+                    known.blobs.insert(digest, content);
+                }
+                Record::Manifest(digest, record) => {
+                    known.manifests.insert(digest, record);
+                }
+                Record::Tag(_, digest) => known.tag = Some(digest),
+            }
         }
-        self.mark_verified(content.digest());
-        Ok(())
+        Ok(known)
     }
 
-    /// Checks that everything the manifest needs is in the repository, and that its media type is the one
-    /// that it was pushed with before.
+    /// Checks that everything the manifest needs is in the repository, and guards it.
     async fn check_needs(
         &self,
-        repository: &Repository,
         push: &ManifestPush<'_>,
-        record: &ManifestRecord,
+        known: &Known,
+        guards: &mut Vec<Guard>,
     ) -> Result<(), PushError> {
         let manifest = push.manifest;
         let missing = |descriptor: &Descriptor| PushError::Missing(descriptor.digest().clone());
         let wrong_size = |descriptor: &Descriptor| PushError::WrongSize(descriptor.digest().clone());
-        let lost = self.lost(repository, manifest).await?;
-        let content = repository.content();
-        if let Some(before) = content.manifests.get(manifest.digest())
-            && before.record.media_type != record.media_type
-        {
-            return Err(PushError::OtherType);
-        }
+        let lost = self.lost(known, manifest).await?;
         let sparse = push.needs == Needs::Sizes;
         for blob in manifest.blobs() {
-            let link = content.blobs.get(blob.digest());
-            match link.filter(|_| !lost.contains(blob.digest())) {
-                Some(link) if link.size() != blob.size() => return Err(wrong_size(blob)),
-                Some(_) => {}
+            let there = !lost.contains(blob.digest());
+            match known.blobs.get(blob.digest()).filter(|_| there) {
+                Some(link) if link.size != blob.size() => return Err(wrong_size(blob)),
+                Some(_) => guards.push(Guard::Present(RecordKey::Blob(blob.digest().clone()))),
                 None if sparse || may_be_absent(blob) => {}
                 None => return Err(missing(blob)),
             }
         }
         for child in manifest.manifests() {
             let there = !lost.contains(child.digest());
-            match content.manifests.get(child.digest()).filter(|_| there) {
-                Some(link) if link.record.size != child.size() => return Err(wrong_size(child)),
-                Some(_) => {}
-                None if sparse || there && content.blobs.contains_key(child.digest()) => {}
+            match known.manifests.get(child.digest()).filter(|_| there) {
+                Some(link) if link.size != child.size() => return Err(wrong_size(child)),
+                Some(_) => guards.push(Guard::Present(RecordKey::Manifest(child.digest().clone()))),
+                None if there && known.blobs.contains_key(child.digest()) => {
+                    guards.push(Guard::Present(RecordKey::Blob(child.digest().clone())));
+                }
+                None if sparse => {}
                 None => return Err(missing(child)),
             }
         }
@@ -149,21 +190,56 @@ impl RegistryState {
 
     /// The digests of the blobs and manifests that this manifest names and the repository links, but whose
     /// content is gone from the backend, or has another size there.
-    async fn lost(&self, repository: &Repository, manifest: &Manifest) -> Result<HashSet<Digest>, Error> {
-        let linked = {
-            let content = repository.content();
-            let size = |digest: &Digest| {
-                let manifest = content.manifests.get(digest).map(|link| link.record.size);
-                manifest.or_else(|| content.blobs.get(digest).map(BlobLink::size))
-            };
-            let blobs = manifest.blobs().map(Descriptor::digest);
-            let needed = blobs.chain(manifest.manifests().iter().map(Descriptor::digest));
-            let linked = needed.filter_map(|digest| Some((digest.clone(), size(digest)?)));
-            linked.collect::<Vec<_>>()
-        };
-        let present = self.are_present(&linked).await?;
+    async fn lost(&self, known: &Known, manifest: &Manifest) -> Result<HashSet<Digest>, Error> {
+        let blobs = manifest.blobs().map(Descriptor::digest);
+        let linked = blobs.filter_map(|digest| known.blobs.get(digest).cloned());
+        let children = manifest.manifests().iter().map(Descriptor::digest);
+        let children = children.filter_map(|digest| known.content(digest));
+        let linked = linked.chain(children).collect::<Vec<_>>();
+        if linked.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let present = self.backend.are_present(&linked).await?;
         let lost = linked.into_iter().zip(present).filter(|(_, present)| !present);
-        Ok(lost.map(|((digest, _), _)| digest).collect())
+        Ok(lost.map(|(content, _)| content.digest).collect())
+    }
+}
+
+/// The records that a push depends on.
+#[derive(Default)]
+struct Known {
+    manifests: HashMap<Digest, Arc<ManifestRecord>>,
+    blobs: HashMap<Digest, StoredContent>,
+    /// The target of the tag of the condition.
+    tag: Option<Digest>,
+}
+
+impl Known {
+    /// The digest of what is there under the key of a condition.
+    fn target(&self, key: &RecordKey) -> Option<&Digest> {
+        match key {
+            RecordKey::Tag(_) => self.tag.as_ref(),
+            RecordKey::Manifest(digest) => self.manifests.get_key_value(digest).map(|(digest, _)| digest),
+            RecordKey::Blob(digest) => self.blobs.get_key_value(digest).map(|(digest, _)| digest),
+        }
+    }
+
+    /// The content of a manifest, which may be linked as a blob.
+    fn content(&self, digest: &Digest) -> Option<StoredContent> {
+        let manifest = self.manifests.get(digest).map(|record| record.content(digest));
+        manifest.or_else(|| self.blobs.get(digest).cloned())
+    }
+}
+
+/// The quota for which a commit with these guards was refused, if it was a quota's guard.
+pub(super) fn quota_exceeded(guards: &[Guard], refusal: Refusal) -> Option<QuotaExceeded> {
+    let Refusal::Guard(index) = refusal else {
+        return None;
+    };
+    match guards.get(index)? {
+        Guard::RepositoryQuota(_) => Some(QuotaExceeded::Repository),
+        Guard::UserQuota(..) => Some(QuotaExceeded::User),
+        _ => None,
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use wharf_content::Error;
 use wharf_reference::Digest;
 
-use super::{QuotaBytes, RegistryState, Reservation, Reservations, Session};
-use crate::{Limits, RepositoryPath};
+use super::{PushError, RegistryState};
+use crate::{Guard, Limits, RepositoryPath, Usage};
 
 /// The bytes that a user may have, and the bytes that may be in a repository.
 #[derive(Clone)]
@@ -18,7 +19,7 @@ pub(crate) struct Quota {
     of_user: Option<u64>,
     /// Bytes of the content that count against each quota already, because the repository links the content.
     /// Only the bytes beyond these need room.
-    linked: QuotaBytes,
+    linked: Usage,
 }
 
 /// The quota for which some bytes are too many.
@@ -44,7 +45,7 @@ impl Quota {
             repository: limits.repository,
             user: user.cloned(),
             of_user: limits.user,
-            linked: QuotaBytes::default(),
+            linked: Usage::default(),
         }
     }
 
@@ -53,7 +54,7 @@ impl Quota {
     pub(crate) fn with_linked(mut self, linked: Option<(u64, Option<&str>)>) -> Self {
         if let Some((size, user)) = linked {
             let is_own = user == self.user.as_deref();
-            self.linked = QuotaBytes {
+            self.linked = Usage {
                 repository: size,
                 user: if is_own { size } else { 0 },
             };
@@ -62,90 +63,85 @@ impl Quota {
     }
 
     /// The quota for a blob that the repository may link already.
-    pub(crate) fn with_blob(self, state: &RegistryState, digest: &Digest) -> Self {
-        let repository = state.existing(&self.path);
-        let content = repository.as_ref().map(|repository| repository.content());
-        let link = content.as_ref().and_then(|content| content.blobs.get(digest));
-        self.with_linked(link.map(|link| (link.size(), link.record.user.as_deref())))
+    pub(crate) async fn with_blob(self, state: &RegistryState, digest: &Digest) -> Result<Self, Error> {
+        if !self.is_limited() {
+            return Ok(self);
+        }
+        let record = state.repository(&self.path).blob(digest).await?;
+        let linked = record
+            .as_ref()
+            .map(|record| (record.size, record.user.as_deref()));
+        Ok(self.with_linked(linked))
     }
 
-    /// Reserves room for content of this many bytes, beside the content that is linked, the uploads under way
-    /// and the other reservations. Bytes that are linked already need no room.
-    pub(crate) fn reserve(&self, state: &RegistryState, bytes: u64) -> Result<Reservation, QuotaExceeded> {
-        let more = QuotaBytes {
+    fn is_limited(&self) -> bool {
+        self.repository.is_some() || self.of_user().is_some()
+    }
+
+    /// The user whom the content counts for, and the bytes that they may have.
+    fn of_user(&self) -> Option<(&str, u64)> {
+        self.user.as_deref().zip(self.of_user)
+    }
+
+    /// The guards of a commit that links the content. They count what is linked; what is under way has been
+    /// checked before.
+    pub(crate) fn guards(&self) -> Vec<Guard> {
+        let repository = self.repository.map(Guard::RepositoryQuota);
+        let user = self
+            .of_user()
+            .map(|(user, limit)| Guard::UserQuota(user.into(), limit));
+        repository.into_iter().chain(user).collect()
+    }
+
+    /// Checks that there is room for content of this many bytes, beside the content that is linked and the
+    /// uploads under way. Bytes that are linked already need no room.
+    pub(crate) async fn check_room(&self, state: &RegistryState, bytes: u64) -> Result<(), PushError> {
+        let more = Usage {
             repository: bytes.saturating_sub(self.linked.repository),
             user: bytes.saturating_sub(self.linked.user),
         };
-        let mut reserved = state.reservations();
-        if more.repository > 0 {
-            self.check_repository(state, &reserved, more.repository)?;
+        let used = self.used(state).await?;
+        let exceeds = |more: u64, used: u64, limit: u64| more > 0 && used.saturating_add(more) > limit;
+        if self
+            .repository
+            .is_some_and(|limit| exceeds(more.repository, used.repository, limit))
+        {
+            return Err(QuotaExceeded::Repository.into());
         }
-        if more.user > 0 {
-            self.check_user(state, &reserved, more.user)?;
+        if self
+            .of_user()
+            .is_some_and(|(_, limit)| exceeds(more.user, used.user, limit))
+        {
+            return Err(QuotaExceeded::User.into());
         }
-        Ok(reserved.add(self.path.clone(), self.user.clone(), more))
+        Ok(())
     }
 
     /// Checks that the uploads under way have room.
-    pub(crate) fn check_uploads(&self, state: &RegistryState) -> Result<(), QuotaExceeded> {
-        let reserved = state.reservations();
-        self.check_repository(state, &reserved, 0)?;
-        self.check_user(state, &reserved, 0)
+    pub(crate) async fn check_uploads(&self, state: &RegistryState) -> Result<(), PushError> {
+        let used = self.used(state).await?;
+        let exceeds = |used: u64, linked: u64, limit: u64| used.saturating_sub(linked) > limit;
+        if self
+            .repository
+            .is_some_and(|limit| exceeds(used.repository, self.linked.repository, limit))
+        {
+            return Err(QuotaExceeded::Repository.into());
+        }
+        if self
+            .of_user()
+            .is_some_and(|(_, limit)| exceeds(used.user, self.linked.user, limit))
+        {
+            return Err(QuotaExceeded::User.into());
+        }
+        Ok(())
     }
 
-    fn check_repository(
-        &self,
-        state: &RegistryState,
-        reserved: &Reservations,
-        more: u64,
-    ) -> Result<(), QuotaExceeded> {
-        let Some(limit) = self.repository else {
-            return Ok(());
-        };
-        let of_this = |session: &Session| session.repository == self.path;
-        let used = with_uploads(state, of_this, || {
-            let repository = state.existing(&self.path);
-            repository.map_or(0, |repository| repository.content().bytes)
-        });
-        let used = used.saturating_add(reserved.of_repository(&self.path));
-        let linked = if more == 0 { self.linked.repository } else { 0 };
-        within(used, linked, more, limit, QuotaExceeded::Repository)
+    /// The bytes that are used; none without a limit.
+    async fn used(&self, state: &RegistryState) -> Result<Usage, Error> {
+        if !self.is_limited() {
+            return Ok(Usage::default());
+        }
+        let user = self.of_user().map(|(user, _)| user);
+        state.backend.usage(&self.path, user).await
     }
-
-    fn check_user(
-        &self,
-        state: &RegistryState,
-        reserved: &Reservations,
-        more: u64,
-    ) -> Result<(), QuotaExceeded> {
-        let Some((user, limit)) = self.user.as_ref().zip(self.of_user) else {
-            return Ok(());
-        };
-        let of_this = |session: &Session| session.user.as_ref() == Some(user);
-        let used = with_uploads(state, of_this, || state.aggregates.usage.of(user));
-        let used = used.saturating_add(reserved.of_user(user));
-        let linked = if more == 0 { self.linked.user } else { 0 };
-        within(used, linked, more, limit, QuotaExceeded::User)
-    }
-}
-
-/// Bytes of some uploads and of the content, both at one moment.
-fn with_uploads(state: &RegistryState, which: impl Fn(&Session) -> bool, content: impl Fn() -> u64) -> u64 {
-    let uploads = state.uploads();
-    let uploading = uploads.values().filter(|session| which(session));
-    let uploading = uploading.map(|session| session.received()).sum::<u64>();
-    uploading.saturating_add(content())
-}
-
-fn within(
-    used: u64,
-    linked: u64,
-    more: u64,
-    limit: u64,
-    exceeded: QuotaExceeded,
-) -> Result<(), QuotaExceeded> {
-    if used.saturating_sub(linked).saturating_add(more) <= limit {
-        return Ok(());
-    }
-    Err(exceeded)
 }

@@ -7,8 +7,8 @@ use std::{
 
 use wharf_content::{ErrorKind, Manifest, Sink as _, Source as _};
 use wharf_registry::{
-    Change, DiskBackend, GcOptions, ManifestRecord, Record, RecordKey, Records as _, Registry,
-    RepositoryPath, Server,
+    Change, Commit, DiskBackend, GcOptions, ManifestRecord, Outcome, Record, RecordKey, Records as _,
+    Registry, RepositoryPath, Server, Storage as _,
 };
 use wharf_store::{Collect, Layout, Prune};
 
@@ -82,24 +82,53 @@ async fn everything_outlives_the_process() {
 #[cfg(feature = "conformance")]
 #[tokio::test]
 async fn both_backends_conform() {
-    use wharf_registry::{MemoryBackend, Verifying, conformance};
+    use wharf_registry::{LocalBackend, MemoryBackend, MemoryStorage, Verifying, conformance};
 
     let checks = conformance::check(&MemoryBackend::default()).await.unwrap();
     assert!(checks > 50, "{checks}");
-    let verifying = Verifying::new(MemoryBackend::default());
-    assert_eq!(conformance::check(&verifying).await.unwrap(), checks);
-    let memory = MemoryBackend::default();
-    let parts = [
-        conformance::check_records(&memory).await.unwrap(),
-        conformance::check_content(&memory, &memory).await.unwrap(),
-    ];
-    assert_eq!(parts.iter().sum::<u32>(), checks);
     let root = tempfile::tempdir().unwrap();
     let backend = DiskBackend::open(root.path()).await.unwrap();
-    conformance::check(&backend).await.unwrap();
+    assert_eq!(conformance::check(&backend).await.unwrap(), checks);
     drop(backend);
     let backend = DiskBackend::open(root.path()).await.unwrap();
     conformance::check_reopened(&backend).await.unwrap();
+
+    let verifying = Verifying::new(MemoryStorage::default());
+    let verifying = LocalBackend::load(verifying).await.unwrap();
+    assert_eq!(conformance::check(&verifying).await.unwrap(), checks);
+}
+
+#[cfg(feature = "conformance")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_backends_may_be_used_side_by_side() {
+    use wharf_registry::{MemoryBackend, conformance};
+
+    let memory = MemoryBackend::default();
+    let checks = conformance::check_shared(&memory, &memory).await.unwrap();
+    assert!(checks > 100, "{checks}");
+    let root = tempfile::tempdir().unwrap();
+    let disk = DiskBackend::open(root.path()).await.unwrap();
+    conformance::check_shared(&disk, &disk).await.unwrap();
+}
+
+#[cfg(feature = "conformance")]
+#[tokio::test]
+async fn both_storages_conform() {
+    use wharf_registry::{DiskStorage, MemoryStorage, Verifying, conformance};
+
+    let checks = conformance::check_bytes(&MemoryStorage::default()).await.unwrap();
+    assert!(checks > 50, "{checks}");
+    let verifying = Verifying::new(MemoryStorage::default());
+    assert_eq!(conformance::check_bytes(&verifying).await.unwrap(), checks);
+    let root = tempfile::tempdir().unwrap();
+    let open = async || {
+        let layout = Layout::create(root.path()).await.unwrap();
+        DiskStorage::over(&layout).await.unwrap()
+    };
+    let storage = open().await;
+    conformance::check_storage(&storage).await.unwrap();
+    drop(storage);
+    conformance::check_storage_reopened(&open().await).await.unwrap();
 }
 
 #[tokio::test]
@@ -376,18 +405,17 @@ fn path() -> RepositoryPath {
 }
 
 /// A change of a record with this value, which is an annotation of a manifest.
-fn change(key: &str, value: &str) -> [Change; 1] {
+fn change(key: &str, value: &str) -> Commit {
     let manifest = Manifest::parse(manifest(b"{}", &[]).into(), None).unwrap();
     let mut record = ManifestRecord::of(&manifest, None);
     record.annotations.insert("value".to_owned(), value.to_owned());
-    [Change::Put(Record::Manifest(
-        digest(key.as_bytes()),
-        Arc::new(record),
-    ))]
+    let change = Change::Put(Record::Manifest(digest(key.as_bytes()), Arc::new(record)));
+    Commit::new(vec![change]).unwrap()
 }
 
 async fn values(backend: &DiskBackend) -> BTreeMap<RecordKey, String> {
-    let records = backend.records().await.unwrap().all().await.unwrap();
+    let records = backend.storage().records().await.unwrap();
+    let records = records.all().await.unwrap();
     let values = records.into_iter().map(|(of, record)| {
         assert_eq!(of, path());
         let key = record.key();
@@ -409,7 +437,8 @@ async fn a_journal_does_not_grow_for_ever() {
             .len()
     };
     let write = async |backend: &DiskBackend, key: &str, value: &str| {
-        backend.commit(&path(), &change(key, value)).await.unwrap();
+        let outcome = backend.commit(&path(), change(key, value)).await.unwrap();
+        assert_eq!(outcome, Outcome::Committed);
     };
     let backend = DiskBackend::open(root.path()).await.unwrap();
     write(&backend, "kept", "1").await;
@@ -449,8 +478,9 @@ async fn writers_that_meet_are_all_recorded() {
         let backend = Arc::clone(&backend);
         writers.spawn(async move {
             for number in 0..50 {
-                let changes = change(&format!("{writer}/{number}"), "x");
-                backend.commit(&path(), &changes).await.unwrap();
+                let commit = change(&format!("{writer}/{number}"), "x");
+                let outcome = backend.commit(&path(), commit).await.unwrap();
+                assert_eq!(outcome, Outcome::Committed);
             }
         });
     }

@@ -15,19 +15,20 @@ use bytes::Bytes;
 use wharf_content::{ByteStream, Error, ErrorKind, Verified};
 use wharf_reference::Digest;
 use wharf_registry::{
-    Change, Content, GcOptions, Listing, MemoryBackend, Record, Records, Registry, RepositoryPath, Server,
-    Uploads, Verifying,
+    Change, GcOptions, Listing, LocalBackend, MemoryStorage, Record, RecordKey, Registry, RepositoryPath,
+    Server, Storage, Verifying,
 };
 
 use crate::wire::{Answer, MANIFEST, ask, digest, get, manifest, push_blob, push_image, with_digest};
 
-/// A backend in memory whose calls that need space can fail. Clones share it, so that it outlives a registry.
+/// A storage in memory whose calls that need space can fail. Clones share it, so that it outlives a registry.
 #[derive(Clone, Default)]
 pub(crate) struct Faulty(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    memory: MemoryBackend,
+    memory: MemoryStorage,
+    log: Mutex<BTreeMap<(RepositoryPath, RecordKey), Record>>,
     /// How many more calls there is room for; `None` once nothing limits them.
     room: AtomicI64,
     limited: AtomicU64,
@@ -70,7 +71,7 @@ impl Faulty {
     }
 
     pub(crate) async fn open(&self) -> Server {
-        let backend = Verifying::new(self.clone());
+        let backend = LocalBackend::load(Verifying::new(self.clone())).await.unwrap();
         Registry::open(backend).await.unwrap().serve().await.unwrap()
     }
 
@@ -86,21 +87,29 @@ impl fmt::Debug for Faulty {
 }
 
 #[async_trait]
-impl Records for Faulty {
+impl Storage for Faulty {
     async fn records(&self) -> Result<Listing<(RepositoryPath, Record)>, Error> {
         self.count("records");
-        self.0.memory.records().await
+        let log = self.0.log.lock().unwrap();
+        let records = log
+            .iter()
+            .map(|((path, _), record)| (path.clone(), record.clone()));
+        Ok(records.collect::<Vec<_>>().into())
     }
 
-    async fn commit(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
+    async fn record(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
         self.count("commit");
         self.take_room()?;
-        self.0.memory.commit(repository, changes).await
+        let mut log = self.0.log.lock().unwrap();
+        for change in changes {
+            match change {
+                Change::Put(record) => log.insert((repository.clone(), record.key()), record.clone()),
+                Change::Remove(key) => log.remove(&(repository.clone(), key.clone())),
+            };
+        }
+        Ok(())
     }
-}
 
-#[async_trait]
-impl Content for Faulty {
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         self.count("size");
         self.0.memory.size(digest).await
@@ -120,10 +129,7 @@ impl Content for Faulty {
         self.count("digests");
         self.0.memory.digests().await
     }
-}
 
-#[async_trait]
-impl Uploads for Faulty {
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
         self.take_room()?;
         self.0.memory.begin(upload, note).await
@@ -385,7 +391,8 @@ impl wharf_registry::Observer for Told {
 #[tokio::test]
 async fn the_observer_is_told_once_when_nothing_can_be_recorded_and_once_when_it_can_be_again() {
     let (backend, told) = (Faulty::default(), Told::default());
-    let registry = Registry::open(backend.clone()).await.unwrap();
+    let local = LocalBackend::load(backend.clone()).await.unwrap();
+    let registry = Registry::open(local).await.unwrap();
     let server = registry.with_observer(told.clone()).serve().await.unwrap();
     push_image(&server, "a", "v1").await;
     for _ in 0..2 {

@@ -35,7 +35,7 @@ pub(super) struct FileId(String);
 
 impl FileId {
     pub(super) fn new() -> Result<Self, Error> {
-        crate::state::random_id().map(Self)
+        crate::random::id().map(Self)
     }
 
     /// The beginning of the id, which tells files apart.

@@ -14,10 +14,8 @@ use tokio::task::{spawn_blocking, yield_now};
 use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
-use crate::{
-    Change, RecordKey, Registry,
-    state::{Links, Repository},
-};
+use super::{Engine, Links, Repository};
+use crate::{Change, CommitId, RecordKey, Storage};
 
 /// The number of contents that are removed at a time, while no content can be linked.
 const BATCH: usize = 64;
@@ -87,44 +85,57 @@ pub struct GcReport {
     pub bytes: u64,
 }
 
-impl Registry {
-    /// Removes blobs that no manifest needs, and content that no repository links. Pushes and pulls go on
-    /// meanwhile. The time grows linearly with the number of links and contents. The future may be dropped;
-    /// the next collection continues.
-    ///
-    /// A dry run does not count content that loses its last link in the same collection.
-    ///
-    /// # Errors
-    ///
-    /// Those of the backend. If the removal of links cannot be recorded, as on a full disk, content without
-    /// links is removed nevertheless, and the error is returned.
-    pub async fn collect_garbage(&self, options: &GcOptions) -> Result<GcReport, Error> {
+impl<S: Storage + 'static> Engine<S> {
+    /// A collection. If the removal of links cannot be recorded, as on a full disk, content without links is
+    /// removed nevertheless.
+    pub(super) async fn collect(self: &Arc<Self>, options: &GcOptions) -> Result<GcReport, Error> {
         let mut report = GcReport::default();
         let mut unlinked = Ok(());
-        for repository in self.state.repositories_after("") {
+        for repository in self.repositories_after("") {
             unlinked = self.unlink(&repository, options, &mut report).await;
             if unlinked.is_err() {
                 break; // on a full disk nothing can be recorded, but what follows makes room
             }
             yield_now().await;
         }
-        let mut listing = self.state.backend.digests().await?;
+        let mut listing = self.storage.digests().await?;
         while let Some(part) = listing.next().await {
             let mut loose = part?;
-            loose.retain(|digest| !self.state.aggregates.is_linked(digest));
+            loose.retain(|digest| !self.aggregates.is_linked(digest));
             for batch in loose.chunks(BATCH) {
-                let removed = self.state.remove_unlinked(batch, options.dry_run).await?;
-                report.content += removed.content;
-                report.bytes += removed.bytes;
+                self.remove_unlinked(batch, options.dry_run, &mut report).await?;
             }
             yield_now().await;
         }
-        self.state.forget_empty();
+        self.forget_empty();
         unlinked.map(|()| report)
     }
 
-    async fn unlink(
+    /// Removes the contents among these digests that no repository links, and counts them; a dry run only
+    /// counts.
+    async fn remove_unlinked(
         &self,
+        digests: &[Digest],
+        dry_run: bool,
+        report: &mut GcReport,
+    ) -> Result<(), Error> {
+        let _sweep = self.sweep.write().await;
+        for digest in digests {
+            if self.aggregates.is_linked(digest) {
+                continue;
+            }
+            report.bytes += self.storage.size(digest).await?.unwrap_or_default();
+            report.content += 1;
+            if !dry_run {
+                self.forget(digest);
+                self.storage.remove(digest).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn unlink(
+        self: &Arc<Self>,
         repository: &Arc<Repository>,
         options: &GcOptions,
         report: &mut GcReport,
@@ -136,14 +147,15 @@ impl Registry {
         if options.dry_run || found.is_empty() {
             return Ok(());
         }
-        let closed = repository.close().await;
+        let closed = Arc::clone(&repository.commit_lock).write_owned().await;
         // Again: what was pushed meanwhile may need some of it.
         let found = look_through(repository, options).await?;
         report.count(&found);
         let manifests = found.manifests.into_iter().map(RecordKey::Manifest);
         let keys = manifests.chain(found.blobs.into_iter().map(RecordKey::Blob));
         let changes = keys.map(Change::Remove).collect();
-        self.state.commit(repository, changes, None, closed).await
+        self.record(repository, CommitId::random()?, changes, None, closed)
+            .await
     }
 }
 

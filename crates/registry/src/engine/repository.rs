@@ -1,13 +1,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
     sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering},
 };
 
 use tokio::sync;
+use wharf_content::MediaType;
 use wharf_reference::{Digest, Tag};
 
 use super::{Aggregates, Relation, aggregates::Touched, aggregates::step};
-use crate::{BlobRecord, Change, ManifestRecord, Record, RecordKey, RepositoryPath, sync::RwLockExt as _};
+use crate::{
+    BlobRecord, Change, ManifestRecord, Record, RecordKey, RecordRange, RepositoryPath, sync::RwLockExt as _,
+};
 
 /// A repository. Content is shared between repositories, but only content that a repository links can be read
 /// in it.
@@ -74,35 +78,6 @@ impl Repository {
     pub(super) fn content_mut(&self) -> RwLockWriteGuard<'_, Links> {
         self.content.write_locked()
     }
-
-    /// The size of a blob in bytes, if it is linked here.
-    pub(crate) fn blob(&self, digest: &Digest) -> Option<u64> {
-        self.content().blobs.get(digest).map(BlobLink::size)
-    }
-
-    /// The size of a blob in bytes, if it is linked here. The call counts as a use of the blob: garbage
-    /// collection leaves it alone for a while.
-    pub(crate) fn touch_blob(&self, digest: &Digest) -> Option<u64> {
-        let content = self.content();
-        let link = content.blobs.get(digest)?;
-        link.touched.touch(content.aggregates.now());
-        Some(link.size())
-    }
-
-    /// The record of a manifest; `None` if the manifest is not linked here. The call counts as a use of the
-    /// manifest: garbage collection leaves it alone for a while.
-    pub(crate) fn manifest(&self, digest: &Digest) -> Option<Arc<ManifestRecord>> {
-        let content = self.content();
-        let link = content.manifests.get(digest)?;
-        link.touched.touch(content.aggregates.now());
-        Some(Arc::clone(&link.record))
-    }
-}
-
-impl BlobLink {
-    pub(crate) const fn size(&self) -> u64 {
-        self.record.size
-    }
 }
 
 impl Links {
@@ -113,6 +88,80 @@ impl Links {
     /// The tags of a manifest.
     pub(crate) fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = &Tag> {
         self.tagged.of(digest)
+    }
+
+    /// The record with this key.
+    pub(crate) fn value(&self, key: &RecordKey) -> Option<Record> {
+        match key {
+            RecordKey::Blob(digest) => {
+                let link = self.blobs.get(digest)?;
+                Some(Record::Blob(digest.clone(), link.record.clone()))
+            }
+            RecordKey::Manifest(digest) => {
+                let link = self.manifests.get(digest)?;
+                Some(Record::Manifest(digest.clone(), Arc::clone(&link.record)))
+            }
+            RecordKey::Tag(tag) => Some(Record::Tag(tag.clone(), self.tags.get(tag)?.clone())),
+        }
+    }
+
+    /// Whether there is a record with this key.
+    pub(crate) fn has(&self, key: &RecordKey) -> bool {
+        match key {
+            RecordKey::Blob(digest) => self.blobs.contains_key(digest),
+            RecordKey::Manifest(digest) => self.manifests.contains_key(digest),
+            RecordKey::Tag(tag) => self.tags.contains_key(tag),
+        }
+    }
+
+    /// Counts the blob or manifest with this key as used now.
+    pub(crate) fn touch(&self, key: &RecordKey) {
+        let touched = match key {
+            RecordKey::Blob(digest) => self.blobs.get(digest).map(|link| &link.touched),
+            RecordKey::Manifest(digest) => self.manifests.get(digest).map(|link| &link.touched),
+            RecordKey::Tag(_) => None,
+        };
+        if let Some(touched) = touched {
+            touched.touch(self.aggregates.now());
+        }
+    }
+
+    /// The first `limit` records of a range after a name.
+    pub(crate) fn range(&self, range: &RecordRange, after: &str, limit: usize) -> Vec<Record> {
+        let bounds = (Bound::Excluded(after), Bound::Unbounded);
+        match range {
+            RecordRange::Tags => {
+                let tags = self.tags.range::<str, _>(bounds).take(limit);
+                tags.map(|(tag, digest)| Record::Tag(tag.clone(), digest.clone()))
+                    .collect()
+            }
+            RecordRange::Referrers(subject, artifact_type) => {
+                let referrers = self.referrers.get(subject).into_iter();
+                let referrers = referrers.flat_map(|referrers| referrers.range::<str, _>(bounds));
+                let shown = referrers.filter_map(|digest| {
+                    let record = &self.manifests.get(digest)?.record;
+                    let own = record.artifact_type.as_ref().map(MediaType::as_str);
+                    let wanted = artifact_type.as_deref();
+                    (wanted.is_none() || wanted == own)
+                        .then(|| Record::Manifest(digest.clone(), Arc::clone(record)))
+                });
+                shown.take(limit).collect()
+            }
+            RecordRange::Needing(blob) => {
+                let needs = |record: &ManifestRecord| record.blobs.iter().any(|(needed, _)| needed == blob);
+                let found = self
+                    .manifests
+                    .iter()
+                    .filter(|(digest, link)| digest.as_str() > after && needs(&link.record));
+                let mut found = found.collect::<Vec<_>>();
+                found.sort_unstable_by_key(|(digest, _)| *digest);
+                found
+                    .into_iter()
+                    .take(limit)
+                    .map(|(digest, link)| Record::Manifest(digest.clone(), Arc::clone(&link.record)))
+                    .collect()
+            }
+        }
     }
 
     /// The current time, for [`Touched`].

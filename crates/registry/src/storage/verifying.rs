@@ -13,39 +13,39 @@ use futures_core::Stream;
 use wharf_content::{Blob, ByteStream, Descriptor, Error, ErrorKind, MediaType, Verified};
 use wharf_reference::Digest;
 
-use super::{Change, Content, Record, Records, Uploads};
-use crate::{Listing, RepositoryPath, sync::LockExt as _};
+use super::Storage;
+use crate::{Change, Listing, Record, RepositoryPath, sync::LockExt as _};
 
 /// Content of at most this many bytes is verified before any of it is returned.
 const SMALL: u64 = 1024 * 1024;
 
-/// Verifies what is read from content that does not do so itself, as [`Content::read`] demands.
+/// Verifies what is read from a storage that does not do so itself, as [`Storage::read`] demands.
 ///
 /// Each content is hashed once per process: when it is read first, or, if it was uploaded through this value,
-/// while it was received. Corrupt content is quarantined. Give a registry the whole backend in one
-/// `Verifying`, which is a backend too.
+/// while it was received. Corrupt content is quarantined.
 ///
 /// ```
-/// use wharf_registry::{MemoryBackend, Registry, Verifying};
+/// use wharf_registry::{LocalBackend, MemoryStorage, Registry, Verifying};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-/// let registry = Registry::open(Verifying::new(MemoryBackend::default())).await?;
+/// let backend = LocalBackend::load(Verifying::new(MemoryStorage::default())).await?;
+/// let registry = Registry::open(backend).await?;
 /// assert_eq!(registry.inventory().repositories, 0);
 /// # Ok::<(), wharf_content::Error>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Verifying<C>(Arc<Shared<C>>);
+pub struct Verifying<S>(Arc<Shared<S>>);
 
-struct Shared<C> {
-    inner: C,
+struct Shared<S> {
+    inner: S,
     /// Content whose bytes this process has hashed.
     verified: Mutex<HashSet<Digest>>,
 }
 
-impl<C> Verifying<C> {
+impl<S> Verifying<S> {
     /// Verifies what is read from `content`.
-    pub fn new(content: C) -> Self {
+    pub fn new(content: S) -> Self {
         Self(Arc::new(Shared {
             inner: content,
             verified: Mutex::default(),
@@ -53,7 +53,7 @@ impl<C> Verifying<C> {
     }
 }
 
-impl<C> Shared<C> {
+impl<S> Shared<S> {
     fn verified(&self) -> MutexGuard<'_, HashSet<Digest>> {
         self.verified.locked()
     }
@@ -67,7 +67,7 @@ impl<C> Shared<C> {
     }
 }
 
-impl<C: Content> Shared<C> {
+impl<S: Storage> Shared<S> {
     /// The whole content, hashed as it is read.
     async fn whole(&self, digest: &Digest) -> Result<Blob, Error> {
         let missing = || Error::new(ErrorKind::NotFound, format!("there is no content of {digest}"));
@@ -110,7 +110,19 @@ fn corrupt(digest: &Digest) -> Error {
 }
 
 #[async_trait]
-impl<C: Content + 'static> Content for Verifying<C> {
+impl<S: Storage + 'static> Storage for Verifying<S> {
+    async fn records(&self) -> Result<Listing<(RepositoryPath, Record)>, Error> {
+        self.0.inner.records().await
+    }
+
+    async fn record(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
+        self.0.inner.record(repository, changes).await
+    }
+
+    fn health(&self) -> Result<(), Error> {
+        self.0.inner.health()
+    }
+
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         self.0.inner.size(digest).await
     }
@@ -158,55 +170,7 @@ impl<C: Content + 'static> Content for Verifying<C> {
     async fn digests(&self) -> Result<Listing<Digest>, Error> {
         self.0.inner.digests().await
     }
-}
 
-type Quarantining = Pin<Box<dyn Future<Output = Error> + Send>>;
-
-/// A whole content that is hashed while it is read.
-struct VerifyingStream<C> {
-    blob: Blob,
-    /// Bytes to come. The blob yields the last of them only if all bytes are right.
-    left: u64,
-    content: Arc<Shared<C>>,
-    /// Set once the content was found corrupt.
-    quarantine: Option<Quarantining>,
-}
-
-impl<C: Content + 'static> Stream for VerifyingStream<C> {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if this.quarantine.is_none() {
-            let polled = ready!(Pin::new(&mut this.blob).poll_next(context));
-            let digest = this.blob.descriptor().digest();
-            match &polled {
-                Some(Ok(chunk)) => {
-                    this.left = this.left.saturating_sub(chunk.len() as u64);
-                    if this.left == 0 {
-                        this.content.verified().insert(digest.clone());
-                    }
-                    return Poll::Ready(polled);
-                }
-                Some(Err(error)) if error.kind() == ErrorKind::Mismatch => {
-                    let (content, digest) = (Arc::clone(&this.content), digest.clone());
-                    this.quarantine =
-                        Some(Box::pin(async move { content.quarantine_corrupt(&digest).await }));
-                }
-                Some(Err(_)) | None => return Poll::Ready(polled),
-            }
-        }
-        let Some(quarantine) = &mut this.quarantine else {
-            return Poll::Ready(None);
-        };
-        let error = ready!(quarantine.as_mut().poll(context));
-        this.quarantine = None; // the blob yields nothing after its error
-        Poll::Ready(Some(Err(error)))
-    }
-}
-
-#[async_trait]
-impl<C: Uploads + 'static> Uploads for Verifying<C> {
     async fn begin(&self, upload: &str, note: &str) -> Result<(), Error> {
         self.0.inner.begin(upload, note).await
     }
@@ -242,22 +206,52 @@ impl<C: Uploads + 'static> Uploads for Verifying<C> {
     }
 }
 
-#[async_trait]
-impl<C: Records + 'static> Records for Verifying<C> {
-    async fn records(&self) -> Result<Listing<(RepositoryPath, Record)>, Error> {
-        self.0.inner.records().await
-    }
+type Quarantining = Pin<Box<dyn Future<Output = Error> + Send>>;
 
-    async fn commit(&self, repository: &RepositoryPath, changes: &[Change]) -> Result<(), Error> {
-        self.0.inner.commit(repository, changes).await
-    }
+/// A whole content that is hashed while it is read.
+struct VerifyingStream<S> {
+    blob: Blob,
+    /// Bytes to come. The blob yields the last of them only if all bytes are right.
+    left: u64,
+    content: Arc<Shared<S>>,
+    /// Set once the content was found corrupt.
+    quarantine: Option<Quarantining>,
+}
 
-    fn health(&self) -> Result<(), Error> {
-        self.0.inner.health()
+impl<S: Storage + 'static> Stream for VerifyingStream<S> {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.quarantine.is_none() {
+            let polled = ready!(Pin::new(&mut this.blob).poll_next(context));
+            let digest = this.blob.descriptor().digest();
+            match &polled {
+                Some(Ok(chunk)) => {
+                    this.left = this.left.saturating_sub(chunk.len() as u64);
+                    if this.left == 0 {
+                        this.content.verified().insert(digest.clone());
+                    }
+                    return Poll::Ready(polled);
+                }
+                Some(Err(error)) if error.kind() == ErrorKind::Mismatch => {
+                    let (content, digest) = (Arc::clone(&this.content), digest.clone());
+                    this.quarantine =
+                        Some(Box::pin(async move { content.quarantine_corrupt(&digest).await }));
+                }
+                Some(Err(_)) | None => return Poll::Ready(polled),
+            }
+        }
+        let Some(quarantine) = &mut this.quarantine else {
+            return Poll::Ready(None);
+        };
+        let error = ready!(quarantine.as_mut().poll(context));
+        this.quarantine = None; // the blob yields nothing after its error
+        Poll::Ready(Some(Err(error)))
     }
 }
 
-impl<C: fmt::Debug> fmt::Debug for Verifying<C> {
+impl<S: fmt::Debug> fmt::Debug for Verifying<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Verifying").field(&self.0.inner).finish()
     }
@@ -268,15 +262,15 @@ mod tests {
     use wharf_reference::Algorithm;
 
     use super::*;
-    use crate::MemoryBackend;
+    use crate::MemoryStorage;
 
-    async fn upload(uploads: &impl Uploads, bytes: Vec<u8>, content: &Verified) {
+    async fn upload(uploads: &impl Storage, bytes: Vec<u8>, content: &Verified) {
         uploads.begin("a1", "").await.unwrap();
         uploads.append("a1", 0, vec![bytes.into()]).await.unwrap();
         uploads.finish("a1", content).await.unwrap();
     }
 
-    async fn collect(content: &impl Content, digest: &Digest, range: Range<u64>) -> Result<Vec<u8>, Error> {
+    async fn collect(content: &impl Storage, digest: &Digest, range: Range<u64>) -> Result<Vec<u8>, Error> {
         let mut stream = content.read(digest, range).await?;
         let mut bytes = Vec::new();
         while let Some(chunk) = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await {
@@ -294,7 +288,7 @@ mod tests {
                 *corrupt.last_mut().unwrap() ^= 1;
                 let proof = Verified::of(Algorithm::Sha256, &bytes).unwrap();
                 let digest = proof.digest();
-                let memory = MemoryBackend::default();
+                let memory = MemoryStorage::default();
                 upload(&memory, corrupt, &proof).await;
                 let content = Verifying::new(memory);
                 let read = collect(&content, digest, range.clone()).await;
@@ -317,7 +311,7 @@ mod tests {
     async fn content_that_was_uploaded_or_read_here_is_hashed_once() {
         let bytes = vec![7; 1000];
         let proof = Verified::of(Algorithm::Sha256, &bytes).unwrap();
-        let memory = MemoryBackend::default();
+        let memory = MemoryStorage::default();
         upload(&memory, bytes.clone(), &proof).await;
         let content = Verifying::new(memory);
         assert!(content.0.verified().is_empty());

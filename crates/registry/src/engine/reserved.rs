@@ -8,7 +8,7 @@ use std::sync::{
 
 use crate::RepositoryPath;
 
-/// All reservations of a registry. Nothing is linked while they are locked.
+/// All reservations of a backend. Nothing is linked while they are locked.
 #[derive(Default)]
 pub(crate) struct Reservations(Vec<Arc<Reserved>>);
 
@@ -17,9 +17,11 @@ pub(crate) struct Reservation(Arc<Reserved>);
 
 struct Reserved {
     repository: RepositoryPath,
-    user: Option<Arc<str>>,
+    user: Option<Box<str>>,
     /// Bytes that are reserved, of the repository's quota and of the user's.
     more: QuotaBytes<AtomicU64>,
+    /// Whether these are bytes of an open upload, which count as such.
+    uploaded: bool,
 }
 
 /// Bytes, for the quota of a repository and for that of a user.
@@ -33,8 +35,9 @@ impl Reservations {
     pub(crate) fn add(
         &mut self,
         repository: RepositoryPath,
-        user: Option<Arc<str>>,
+        user: Option<Box<str>>,
         more: QuotaBytes,
+        uploaded: bool,
     ) -> Reservation {
         self.0.retain(|reserved| Arc::strong_count(reserved) > 1);
         let more = QuotaBytes {
@@ -45,22 +48,28 @@ impl Reservations {
             repository,
             user,
             more,
+            uploaded,
         });
         self.0.push(Arc::clone(&reserved));
         Reservation(reserved)
     }
 
-    pub(crate) fn of_repository(&self, path: &RepositoryPath) -> u64 {
-        let own = self.0.iter().filter(|reserved| reserved.repository == *path);
+    /// Bytes that are reserved in a repository; those of uploads included if `uploads` says so.
+    pub(crate) fn of_repository(&self, path: &RepositoryPath, uploads: bool) -> u64 {
+        let own = self
+            .0
+            .iter()
+            .filter(|reserved| reserved.repository == *path && (uploads || !reserved.uploaded));
         own.map(|reserved| reserved.more.repository.load(Ordering::Relaxed))
             .sum()
     }
 
-    pub(crate) fn of_user(&self, user: &str) -> u64 {
+    /// Bytes that are reserved for a user; those of uploads included if `uploads` says so.
+    pub(crate) fn of_user(&self, user: &str, uploads: bool) -> u64 {
         let own = self
             .0
             .iter()
-            .filter(|reserved| reserved.user.as_deref() == Some(user));
+            .filter(|reserved| reserved.user.as_deref() == Some(user) && (uploads || !reserved.uploaded));
         own.map(|reserved| reserved.more.user.load(Ordering::Relaxed))
             .sum()
     }

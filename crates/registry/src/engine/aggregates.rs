@@ -8,11 +8,11 @@ use std::sync::{
 use tokio::time::Instant;
 use wharf_reference::Digest;
 
-use super::{Relation, Usage};
+use super::{Relation, UserUsage};
 use crate::{RepositoryPath, sync::LockExt as _};
 
 pub(crate) struct Aggregates {
-    pub(crate) usage: Usage,
+    pub(crate) usage: UserUsage,
     pub(crate) totals: Totals,
     /// The repositories that hold content, as a blob or as a manifest.
     holders: Mutex<Relation<Digest, RepositoryPath>>,
@@ -32,14 +32,14 @@ pub(crate) struct Totals {
     pub(crate) bytes: AtomicU64,
 }
 
-/// The time when a client last learned that an item exists, in milliseconds since the registry opened.
+/// The time when a client last learned that an item exists, in milliseconds since the backend opened.
 #[derive(Debug)]
 pub(crate) struct Touched(AtomicU64);
 
 impl Aggregates {
     pub(crate) fn new() -> Self {
         Self {
-            usage: Usage::default(),
+            usage: UserUsage::default(),
             totals: Totals::default(),
             holders: Mutex::default(),
             started: Instant::now(),

@@ -7,9 +7,9 @@ use crate::sync::LockExt as _;
 
 /// Bytes that each user has pushed and that are still linked, in all repositories. Clones share the figures.
 #[derive(Clone, Default)]
-pub(crate) struct Usage(Arc<Mutex<HashMap<Box<str>, u64>>>);
+pub(crate) struct UserUsage(Arc<Mutex<HashMap<Box<str>, u64>>>);
 
-impl Usage {
+impl UserUsage {
     pub(crate) fn add(&self, user: Option<&str>, bytes: u64) {
         let Some(user) = user else { return };
         let mut users = self.users();
