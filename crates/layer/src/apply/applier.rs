@@ -11,7 +11,8 @@ use super::{
     new_entry::NewEntry,
     options::{ApplyOptions, Owner},
     parent::Parent,
-    problem, remove,
+    problem,
+    remove::{self, Kept},
     resolve::Resolver,
     root::Root,
     spelling::Spelling,
@@ -134,9 +135,14 @@ impl<'a> Applier<'a> {
         self.directories
             .touch(&directory, &fs::fstat(&directory)?, parent)?;
         self.parent = None;
+        let kept = Some(Kept {
+            entries: &self.entries,
+            directories: &mut self.directories,
+            name: parent.to_vec(),
+        });
         match leaf {
-            Some(leaf) => remove::remove(&directory, leaf, Some(&self.entries)),
-            None => remove::clear(&directory, b".", Some(&self.entries)),
+            Some(leaf) => remove::remove(&directory, leaf, kept),
+            None => remove::clear(&directory, b".", kept),
         }
     }
 

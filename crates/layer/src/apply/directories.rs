@@ -70,16 +70,23 @@ impl Directories {
 
     /// The layer writes into a directory, which must be writable until [`Directories::finish`].
     pub(super) fn touch(&mut self, directory: &OwnedFd, stat: &Stat, name: &[u8]) -> Result<()> {
-        let identity = Identity::of(stat);
-        let before = handle::make_writable(directory, stat)?;
+        let mode = handle::make_writable(directory, stat)?;
+        self.restore_with(stat, name, mode)
+    }
+
+    /// The layer has removed entries of a directory that stays, and that had these attributes before.
+    pub(super) fn restore(&mut self, before: &Stat, name: &[u8]) -> Result<()> {
+        self.restore_with(before, name, Some(before.st_mode & 0o7777))
+    }
+
+    fn restore_with(&mut self, before: &Stat, name: &[u8], mode: Option<u32>) -> Result<()> {
+        let identity = Identity::of(before);
         if self.pending.contains_key(&identity) {
             return Ok(());
         }
         self.keep(name.len())?;
-        let change = Change::Restore {
-            modified: Time::new(stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
-            mode: before,
-        };
+        let modified = Time::new(before.st_mtime, u32::try_from(before.st_mtime_nsec).unwrap_or(0));
+        let change = Change::Restore { modified, mode };
         let name = name.to_vec();
         self.pending.insert(identity, Pending { name, change });
         Ok(())

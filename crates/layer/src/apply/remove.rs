@@ -8,67 +8,116 @@ use std::{
 };
 
 use rustix::{
-    fs::{self, AtFlags, FileType},
+    fs::{self, AtFlags, FileType, Stat},
     io::{Errno, Result},
 };
 
 use super::{
+    directories::Directories,
     entries::Entries,
     handle::{self, Identity},
 };
 
-/// Removes what lower layers have as `leaf`. What the layer under way has made stays, with the directories that
-/// lead there. With no `entries`, everything goes.
+/// What is not removed: the entries that the layer under way has made, and the directories that lead there.
+pub(super) struct Kept<'a> {
+    pub(super) entries: &'a Entries,
+    /// Is told of the directories, which keep their permissions and times.
+    pub(super) directories: &'a mut Directories,
+    /// The name of the directory that is cleared, from the root.
+    pub(super) name: Vec<u8>,
+}
+
+impl Kept<'_> {
+    fn down(&mut self, leaf: &[u8]) {
+        if !self.name.is_empty() {
+            self.name.push(b'/');
+        }
+        self.name.extend_from_slice(leaf);
+    }
+
+    fn up(&mut self) {
+        let end = self.name.iter().rposition(|byte| *byte == b'/');
+        self.name.truncate(end.unwrap_or(0));
+    }
+}
+
+/// Removes what lower layers have as `leaf` of a directory. With no `kept`, everything goes.
 ///
 /// The depth of the tree is not bounded by descriptors: two are open at a time.
-pub(super) fn remove(directory: impl AsFd, leaf: &[u8], entries: Option<&Entries>) -> Result<()> {
+pub(super) fn remove(directory: impl AsFd, leaf: &[u8], mut kept: Option<Kept<'_>>) -> Result<()> {
     let at = Identity::of(&fs::fstat(&directory)?);
-    let kept = |leaf: &[u8]| entries.is_some_and(|entries| entries.has(at, leaf));
     let Some(stat) = handle::entry(&directory, leaf)? else {
         return Ok(());
     };
     if handle::file_type(&stat) != FileType::Directory {
-        return if kept(leaf) {
+        return if is_kept(kept.as_ref(), at, leaf) {
             Ok(())
         } else {
             unlink(&directory, leaf)
         };
     }
-    clear(&directory, leaf, entries)?;
-    if kept(leaf) {
-        return Ok(());
+    if let Some(kept) = &mut kept {
+        kept.down(leaf);
     }
-    rmdir(&directory, leaf)
+    let level = clear_directory(&directory, leaf, &mut kept)?;
+    leave(&directory, at, leaf, &level, &mut kept)
 }
 
-/// Removes all that lower layers have in the directory `leaf`.
-pub(super) fn clear(directory: impl AsFd, leaf: &[u8], entries: Option<&Entries>) -> Result<()> {
-    let is_kept = |at, leaf: &[u8]| entries.is_some_and(|entries| entries.has(at, leaf));
-    let mut open = open(&directory, leaf)?;
-    let mut level = Level::of(&open)?;
+/// Removes all that lower layers have in a directory.
+pub(super) fn clear(directory: impl AsFd, leaf: &[u8], mut kept: Option<Kept<'_>>) -> Result<()> {
+    clear_directory(directory, leaf, &mut kept).map(drop)
+}
+
+fn clear_directory(directory: impl AsFd, leaf: &[u8], kept: &mut Option<Kept<'_>>) -> Result<Level> {
+    let (mut open, mut level) = enter(&directory, leaf)?;
     let mut above: Vec<(Level, Vec<u8>)> = Vec::new();
     loop {
         let Some(name) = level.next(&open)? else {
             let Some((parent, entered)) = above.pop() else {
-                return Ok(());
+                return Ok(level);
             };
             open = handle::still(handle::listed(&open, b"..")?, parent.identity)?;
+            leave(&open, parent.identity, &entered, &level, kept)?;
             level = parent;
-            if !is_kept(level.identity, &entered) {
-                rmdir(&open, &entered)?;
-            }
             continue;
         };
         let Some(stat) = handle::entry(&open, &name)? else {
             continue;
         };
         if handle::file_type(&stat) == FileType::Directory {
-            open = self::open(&open, &name)?;
-            above.push((mem::replace(&mut level, Level::of(&open)?), name));
-        } else if !is_kept(level.identity, &name) {
+            let (below, entered) = enter(&open, &name)?;
+            if let Some(kept) = kept {
+                kept.down(&name);
+            }
+            open = below;
+            above.push((mem::replace(&mut level, entered), name));
+        } else if !is_kept(kept.as_ref(), level.identity, &name) {
             unlink(&open, &name)?;
         }
     }
+}
+
+/// True if the layer under way has made an entry of the directory `at`.
+fn is_kept(kept: Option<&Kept<'_>>, at: Identity, leaf: &[u8]) -> bool {
+    kept.is_some_and(|kept| kept.entries.has(at, leaf))
+}
+
+/// Removes a directory that is cleared, unless it stays.
+fn leave(
+    above: impl AsFd,
+    at: Identity,
+    leaf: &[u8],
+    level: &Level,
+    kept: &mut Option<Kept<'_>>,
+) -> Result<()> {
+    let stays = is_kept(kept.as_ref(), at, leaf) || !rmdir(above, leaf)?;
+    if let Some(kept) = kept {
+        if stays {
+            kept.directories.restore(&level.before, &kept.name)?;
+        }
+        kept.up();
+    }
+    Ok(())
 }
 
 /// The most names of a directory that are in memory. A larger one is read several times, and eight bytes are kept of each
@@ -78,6 +127,8 @@ const MAX_BATCH: usize = 16_384;
 /// A directory that is being cleared, or one above it.
 struct Level {
     identity: Identity,
+    /// Its attributes when it was entered.
+    before: Stat,
     /// Names that were read, and are to be removed.
     pending: Vec<Vec<u8>>,
     /// True if there were no more.
@@ -88,14 +139,15 @@ struct Level {
 }
 
 impl Level {
-    fn of(directory: impl AsFd) -> Result<Self> {
-        Ok(Self {
-            identity: Identity::of(&fs::fstat(directory)?),
+    fn new(before: Stat) -> Self {
+        Self {
+            identity: Identity::of(&before),
+            before,
             pending: Vec::new(),
             complete: false,
             read: HashSet::new(),
             state: RandomState::new(),
-        })
+        }
     }
 
     /// A name that was not returned before.
@@ -124,21 +176,29 @@ impl Level {
     }
 }
 
-/// Opens a directory to clear it. Fails with [`Errno::XDEV`] for a mount point: what is mounted is not of the root.
-fn open(above: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
-    let directory = match handle::listed(&above, leaf) {
-        // A directory of the process's own that it may not read, as not root.
+/// Opens a directory to clear it. One of the process's own gets the permissions for that, as not root.
+///
+/// Fails with [`Errno::XDEV`] for a mount point: what is mounted is not of the root.
+fn enter(above: impl AsFd, leaf: &[u8]) -> Result<(OwnedFd, Level)> {
+    let (directory, before) = match handle::listed(&above, leaf) {
         Err(Errno::ACCESS) => {
             let named = handle::path_of(&above, leaf)?;
             handle::same_mount(&above, &named)?;
-            handle::Handle::Path(named).set_mode(0o700)?;
-            handle::listed(&above, leaf)?
+            let before = fs::fstat(&named)?;
+            if handle::make_writable(&named, &before)?.is_none() {
+                return Err(Errno::ACCESS);
+            }
+            (handle::listed(&above, leaf)?, before)
         }
-        listed => listed?,
+        listed => {
+            let directory = listed?;
+            handle::same_mount(&above, &directory)?;
+            let before = fs::fstat(&directory)?;
+            handle::make_writable(&directory, &before)?;
+            (directory, before)
+        }
     };
-    handle::same_mount(&above, &directory)?;
-    handle::make_writable(&directory, &fs::fstat(&directory)?)?;
-    Ok(directory)
+    Ok((directory, Level::new(before)))
 }
 
 fn unlink(directory: impl AsFd, leaf: &[u8]) -> Result<()> {
@@ -148,10 +208,11 @@ fn unlink(directory: impl AsFd, leaf: &[u8]) -> Result<()> {
     }
 }
 
-/// Removes a directory, unless something in it was kept.
-fn rmdir(directory: impl AsFd, leaf: &[u8]) -> Result<()> {
+/// Removes a directory. False if something in it was kept.
+fn rmdir(directory: impl AsFd, leaf: &[u8]) -> Result<bool> {
     match fs::unlinkat(&directory, leaf, AtFlags::REMOVEDIR) {
-        Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
-        other => other,
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+        Err(error) => Err(error),
     }
 }

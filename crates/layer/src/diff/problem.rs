@@ -13,12 +13,13 @@ pub(super) fn of_file(root: &Path, name: &[u8], what: &str, errno: Errno) -> Err
         Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE | Errno::ISDIR | Errno::NXIO => {
             changed(root, name)
         }
-        _ => refused(
-            root,
-            name,
-            ErrorKind::Storage,
-            &format!("{what}: {}", io::Error::from(errno)),
-        ),
+        _ => {
+            let kind = match errno {
+                Errno::NOSPC | Errno::DQUOT => ErrorKind::NoSpace,
+                _ => ErrorKind::Storage,
+            };
+            refused(root, name, kind, &format!("{what}: {}", io::Error::from(errno)))
+        }
     }
 }
 

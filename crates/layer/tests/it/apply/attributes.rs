@@ -108,6 +108,42 @@ fn modes_and_times_are_those_of_the_last_layer_that_states_them() {
 }
 
 #[test]
+fn directories_that_whiteouts_leave_keep_their_attributes() {
+    let at = |name: &str, mode, seconds| {
+        let directory = Member::directory(name).unwrap().with_mode(mode);
+        (directory.with_modified(Time::new(seconds, 5)), &b""[..])
+    };
+    let lower = layer(&[
+        at("o", 0o755, 10),
+        at("o/sub", 0o555, 11),
+        at("o/sub/deep", 0o555, 12),
+        file("o/sub/gone", "1"),
+        file("o/sub/deep/gone", "1"),
+        at("o/empty", 0o755, 13),
+    ]);
+    for whiteout in ["o/.wh..wh..opq", ".wh.o", "o/.wh.sub", ".wh..wh..opq"] {
+        for way in WAYS {
+            let stage = Stage::new(way);
+            stage.apply(&lower).unwrap();
+            let upper = layer(&[file("o/sub/deep/kept", "2"), file(whiteout, "")]);
+            stage.apply(&upper).unwrap();
+            for (name, expected, seconds) in
+                [("o", 0o755, 10), ("o/sub", 0o555, 11), ("o/sub/deep", 0o555, 12)]
+            {
+                let path = stage.root().join(name);
+                let found = (mode(&path), modified(&path));
+                assert_eq!(found, (expected, Time::new(seconds, 5)), "{whiteout}: {name}");
+                assert!(!path.join("gone").exists());
+            }
+            assert_eq!(fs::read(stage.root().join("o/sub/deep/kept")).unwrap(), b"2");
+            for name in ["o/sub/deep", "o/sub"] {
+                fs::set_permissions(stage.root().join(name), fs::Permissions::from_mode(0o755)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
 fn owners_are_kept_mapped_left_or_recorded() {
     let member = |name: &str, uid, gid| {
         (
