@@ -13,13 +13,17 @@ fn errors(call: &str) -> &'static [&'static str] {
         "ftruncate" => &["ENOSPC", "EIO", "EINTR"],
         "fsync" | "fdatasync" => &["EIO", "ENOSPC"],
         "openat" => &["EMFILE", "ENFILE", "ENOSPC", "EROFS", "EACCES", "EIO"],
-        "mkdir" | "mkdirat" | "linkat" => &["ENOSPC", "EROFS", "EACCES"],
+        "openat2" => &["EMFILE", "ENFILE", "EACCES", "EIO", "ENOSYS"],
+        "mkdir" | "mkdirat" | "linkat" | "symlinkat" | "mknodat" => &["ENOSPC", "EROFS", "EACCES"],
         "rename" | "renameat" | "renameat2" => &["ENOSPC", "EROFS", "EIO"],
         "unlink" | "unlinkat" | "rmdir" => &["EROFS", "EIO", "EACCES"],
         "read" | "pread64" => &["EIO", "EINTR"],
         "flock" => &["ENOLCK", "EINTR"],
-        "fchmod" | "utimensat" => &["EPERM", "EROFS"],
-        "getdents64" | "fstat" | "newfstatat" | "statx" | "lseek" => &["EIO"],
+        "chmod" | "fchmod" | "fchown" | "fchownat" | "utimensat" => &["EPERM", "EROFS"],
+        "setxattr" | "fsetxattr" => &["ENOSPC", "EDQUOT", "EIO"],
+        "removexattr" | "fremovexattr" => &["EIO", "EROFS"],
+        "getdents64" | "fstat" | "newfstatat" | "statx" | "lseek" | "readlinkat" | "statfs" | "getxattr"
+        | "lgetxattr" | "fgetxattr" | "listxattr" | "llistxattr" | "flistxattr" => &["EIO"],
         _ => &[],
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use tempfile::TempDir;
@@ -48,7 +49,12 @@ impl Stage {
     /// Another one in the same state.
     #[must_use]
     pub fn copy(&self) -> Self {
-        Self::filled(|to| copy_tree(self.path(), to).expect("the stage can be copied"))
+        // With all that a file has, and that means something to a store or to a tree.
+        Self::filled(|to| {
+            let all = self.path().join(".");
+            let copied = Command::new("cp").arg("-a").arg(all).arg(to).status();
+            assert!(copied.expect("cp starts").success(), "the stage can be copied");
+        })
     }
 }
 
@@ -60,25 +66,6 @@ fn list(root: &Path, relative: &Path, entries: &mut Vec<PathBuf>) -> io::Result<
             list(root, &path, entries)?;
         }
         entries.push(path);
-    }
-    Ok(())
-}
-
-/// Copies files with their modes and times, which mean something to a store.
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?;
-            continue;
-        }
-        let metadata = entry.metadata()?;
-        fs::write(&target, fs::read(entry.path())?)?;
-        let file = fs::File::options().append(true).open(&target)?;
-        file.set_permissions(metadata.permissions())?;
-        file.set_modified(metadata.modified()?)?;
     }
     Ok(())
 }

@@ -38,6 +38,8 @@ pub const FILES: &[&str] = &[
     "rmdir",
     "symlink",
     "symlinkat",
+    "mknodat",
+    "readlinkat",
     "chmod",
     "fchmod",
     "fchmodat",
@@ -54,11 +56,25 @@ pub const FILES: &[&str] = &[
     "statx",
     "getdents64",
     "ioctl",
+    "setxattr",
+    "fsetxattr",
+    "getxattr",
+    "lgetxattr",
+    "fgetxattr",
+    "listxattr",
+    "llistxattr",
+    "flistxattr",
+    "removexattr",
+    "fremovexattr",
+    "statfs",
     "ftruncate",
     "fallocate",
     "copy_file_range",
     "close",
 ];
+
+/// The start of names by which a program changes the files of its descriptors.
+const OF_DESCRIPTORS: &str = "\"/proc/self/fd/";
 
 /// The log of strace, on the stage.
 pub(super) const LOG: &str = "trace";
@@ -188,7 +204,9 @@ fn points_beside(
         } else if !others(call, line) {
             // The first thread has made calls before it came to the stage, and would meet the fault there.
             let by_first = calls.iter().filter(|other| other.0 == first && other.1 == *call);
-            if !line.contains(root) || number <= by_first.count() {
+            let is_hit_before = *thread != first && number <= by_first.count();
+            let is_on_stage = line.contains(root) || line.contains(OF_DESCRIPTORS);
+            if !is_on_stage || is_hit_before {
                 continue;
             }
         }
