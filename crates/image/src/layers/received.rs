@@ -27,6 +27,12 @@ impl Received {
             ended: false,
         }
     }
+
+    /// The task that reads. When it is aborted, the bytes end with an error.
+    #[cfg(all(feature = "apply", target_os = "linux"))]
+    pub(crate) fn reader(&self) -> AbortHandle {
+        self.feeder.clone()
+    }
 }
 
 impl Read for Received {

@@ -30,5 +30,7 @@ mod support;
 mod trees;
 #[cfg(all(feature = "apply", target_os = "linux"))]
 mod unpack;
+#[cfg(all(feature = "apply", target_os = "linux"))]
+mod unpack_dropped;
 mod unpacked;
 mod validate;
