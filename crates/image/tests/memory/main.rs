@@ -1,4 +1,4 @@
-//! The memory for changing and adding layers: the same for a layer of any size, and little for one that is made to take much.
+//! The memory for changing, adding and unpacking layers: the same for a layer of any size, and little for one that is made to take much.
 //!
 //! Each case runs in a process of its own, whose peak is read at its end. `WHARF_MEMORY` is the size of the layers in
 //! MiB. Linux alone tells the peak.
@@ -10,6 +10,9 @@
     clippy::print_stdout,
     reason = "tests report by panicking"
 )]
+
+#[cfg(target_os = "linux")]
+mod unpack;
 
 use std::{
     env, fs,
@@ -48,6 +51,7 @@ struct Repeated {
     start: Bytes,
     part: Bytes,
     count: usize,
+    end: Bytes,
 }
 
 impl Repeated {
@@ -56,15 +60,19 @@ impl Repeated {
             start: Bytes::new(),
             part: part.into(),
             count,
+            end: Bytes::new(),
         }
     }
 
     fn parts(&self) -> impl Iterator<Item = Bytes> + use<> {
-        std::iter::once(self.start.clone()).chain(std::iter::repeat_n(self.part.clone(), self.count))
+        let parts = std::iter::repeat_n(self.part.clone(), self.count);
+        std::iter::once(self.start.clone())
+            .chain(parts)
+            .chain([self.end.clone()])
     }
 
     fn size(&self) -> u64 {
-        (self.start.len() + self.part.len() * self.count) as u64
+        (self.start.len() + self.part.len() * self.count + self.end.len()) as u64
     }
 
     fn digest(&self) -> Digest {
@@ -193,9 +201,13 @@ fn mebibyte() -> Vec<u8> {
     bytes
 }
 
+fn encoder(codec: Codec) -> Encoder {
+    Encoder::new(Profile::V1, Level::default_of(codec), 1)
+}
+
 fn encoded(content: &[u8], codec: Codec) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(Profile::V1, Level::default_of(codec), 1);
+    let mut encoder = encoder(codec);
     encoder.encode(content, &mut bytes).unwrap();
     encoder.finish(&mut bytes).unwrap();
     bytes
@@ -219,6 +231,11 @@ async fn change(image: One, level: Level) -> Result<(), Error> {
     Ok(())
 }
 
+/// The size of the layers.
+fn size_in_mib() -> usize {
+    campaign::number("WHARF_MEMORY").map_or(SIZE, |size| usize::try_from(size).unwrap())
+}
+
 /// The codec of a layer, and the codec and level that it gets.
 const CHANGES: [(Codec, Codec, u8); 8] = [
     (Codec::Plain, Codec::Gzip, 1),
@@ -233,7 +250,7 @@ const CHANGES: [(Codec, Codec, u8); 8] = [
 
 async fn large_layer(number: usize) {
     let (from, to, level) = CHANGES[number];
-    let count = campaign::number("WHARF_MEMORY").map_or(SIZE, |size| usize::try_from(size).unwrap());
+    let count = size_in_mib();
     let part = mebibyte();
     let tar = Repeated::of(part.clone(), count);
     let layer = Repeated::of(
@@ -267,6 +284,7 @@ fn bombs() -> Vec<(&'static str, Codec, Repeated)> {
         start: Bytes::from_static(&[0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3]),
         part: Bytes::copy_from_slice(&[block[0], block[1], block[2], 0].repeat(1024)),
         count: 80,
+        end: Bytes::new(),
     };
     let window = Repeated::of(
         Bytes::from_static(&[0x28, 0xb5, 0x2f, 0xfd, 0, 31 << 3, 1, 0, 0]),
@@ -305,7 +323,7 @@ const ADDED: [(Codec, Layers); 4] = [
 /// A tar of one file, as it comes through a pipe.
 async fn added(number: usize) {
     let (codec, layers) = ADDED[number];
-    let count = campaign::number("WHARF_MEMORY").map_or(SIZE, |size| usize::try_from(size).unwrap());
+    let count = size_in_mib();
     let mut writer = Writer::new();
     let header = writer
         .member(&Member::file("file", (count * MIB) as u64).unwrap())
@@ -374,6 +392,8 @@ fn run(kind: &str, number: usize) {
     match kind {
         "large" => runtime.block_on(large_layer(number)),
         "added" => runtime.block_on(added(number)),
+        #[cfg(target_os = "linux")]
+        "unpacked" => runtime.block_on(unpack::run(number)),
         _ => runtime.block_on(bomb(number)),
     }
     println!("peak {}", peak().unwrap_or_default());
@@ -391,10 +411,11 @@ fn main() {
     }
     let large = (0..CHANGES.len()).map(|number| ("large", number));
     let added = (0..ADDED.len()).map(|number| ("added", number));
-    for (kind, number) in large
-        .chain(added)
-        .chain((0..bombs().len()).map(|number| ("bomb", number)))
-    {
+    let bombs_changed = (0..bombs().len()).map(|number| ("bomb", number));
+    let cases = large.chain(added).chain(bombs_changed);
+    #[cfg(target_os = "linux")]
+    let cases = cases.chain((0..unpack::CASES.len()).map(|number| ("unpacked", number)));
+    for (kind, number) in cases {
         let program = env::current_exe().expect("this program has a path");
         let ended = Command::new(program)
             .args([kind, &number.to_string()])
@@ -415,6 +436,8 @@ fn main() {
                 let (from, to, level) = CHANGES[number];
                 format!("{from} to {to}-{level}")
             }
+            #[cfg(target_os = "linux")]
+            "unpacked" => format!("{:?}, unpacked", unpack::CASES[number]),
             "added" => format!("a stream of {}, {:?}", ADDED[number].0, ADDED[number].1),
             _ => format!("a bomb for {}", bombs()[number].0),
         };
