@@ -1,7 +1,7 @@
 //! The titles of contents, which are names of files.
 
 use std::{
-    collections::BTreeSet,
+    collections::HashMap,
     fmt,
     path::{Component, Path},
 };
@@ -14,7 +14,7 @@ const MAX_TITLE: usize = 4096;
 const MAX_COMPONENT: usize = 255;
 
 /// A title that names a file below a directory: its components, without `.`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Title(Vec<String>);
 
 impl Title {
@@ -76,7 +76,12 @@ impl fmt::Display for Title {
 
 /// The titles of one artifact: no two are of one file, and none is of a directory of another.
 #[derive(Default)]
-pub(super) struct Titles(BTreeSet<Title>);
+pub(super) struct Titles {
+    /// The number of a directory or file, by that of the directory it is in, and its name. The top is 0.
+    numbers: HashMap<(usize, String), usize>,
+    /// The files among them.
+    files: HashMap<usize, Title>,
+}
 
 impl Titles {
     /// Adds a title.
@@ -85,28 +90,31 @@ impl Titles {
     ///
     /// [`ErrorKind::Conflict`] for one that is there, or that needs a directory where another has a file.
     pub(super) fn add(&mut self, title: &Title) -> Result<(), Error> {
-        // In order, what is below a title follows it at once.
-        let next = self.0.range(title..).next();
-        let conflict = |other: &Title| {
-            let message = format!(
-                "two contents of the artifact cannot have the titles {:?} and {:?} in one directory",
-                other.to_string(),
-                title.to_string()
-            );
-            Err(Error::new(ErrorKind::Conflict, message))
-        };
-        if let Some(other) = next.filter(|other| other.0.starts_with(&title.0)) {
-            return conflict(other);
-        }
-        for length in 1..title.0.len() {
-            let above = Title(title.0.iter().take(length).cloned().collect());
-            if let Some(other) = self.0.get(&above) {
-                return conflict(other);
+        let (mut above, mut is_new) = (0, false);
+        for component in &title.0 {
+            let next = self.numbers.len() + 1;
+            let number = *self.numbers.entry((above, component.clone())).or_insert(next);
+            is_new = number == next;
+            if let Some(other) = self.files.get(&number) {
+                return Err(conflict(&other.to_string(), title));
             }
+            above = number;
         }
-        self.0.insert(title.clone());
+        if !is_new {
+            return Err(conflict(&format!("{title}/…"), title));
+        }
+        self.files.insert(above, title.clone());
         Ok(())
     }
+}
+
+/// The error of a title that cannot be beside another.
+fn conflict(other: &str, title: &Title) -> Error {
+    let message = format!(
+        "two contents of the artifact cannot have the titles {other:?} and {:?} in one directory",
+        title.to_string()
+    );
+    Error::new(ErrorKind::Conflict, message)
 }
 
 fn is_name(component: &str) -> bool {
@@ -184,5 +192,17 @@ mod tests {
                 assert_eq!(error.kind(), ErrorKind::Conflict, "{titles:?}");
             }
         }
+    }
+
+    #[test]
+    fn titles_through_thousands_of_directories_cost_what_their_names_do() {
+        // As many as a manifest has room for. Each name is looked up once, whatever is above it.
+        let mut all = Titles::default();
+        for number in 0..800 {
+            let title = format!("{number}/{}f", "a/".repeat(2000));
+            all.add(&Title::parse(&title).unwrap()).unwrap();
+        }
+        let above = Title::parse(&format!("7/{}", "a/".repeat(1000))).unwrap();
+        assert_eq!(all.add(&above).unwrap_err().kind(), ErrorKind::Conflict);
     }
 }
