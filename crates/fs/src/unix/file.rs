@@ -30,6 +30,7 @@ fn open(path: &Path, flags: OFlags) -> io::Result<File> {
         Err(Errno::LOOP | Errno::MLINK) if path.is_symlink() && flags.contains(OFlags::NOFOLLOW) => {
             Err(WrongKind::error(path.to_owned(), FileKind::Symlink))
         }
+        Err(Errno::NXIO) => Err(WrongKind::error(path.to_owned(), FileKind::Other)), // a socket
         Err(error) => Err(error.into()),
     }
 }

@@ -77,6 +77,9 @@ impl Handle {
         if perhaps && matches!(self.stat(name), Ok(Some((FileKind::Symlink, _)))) {
             return WrongKind::error(self.path.join(name), FileKind::Symlink);
         }
+        if error == Errno::NXIO {
+            return WrongKind::error(self.path.join(name), FileKind::Other); // a socket
+        }
         error.into()
     }
 

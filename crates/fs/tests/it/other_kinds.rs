@@ -102,7 +102,11 @@ fn whatever_is_no_regular_file_is_refused_at_once() {
     let made = Command::new("mkfifo").arg(scratch.path().join("pipe")).status();
     assert!(made.unwrap().success());
     let _socket = UnixListener::bind(scratch.path().join("socket")).unwrap();
-    for (name, kind) in [("directory", FileKind::Directory), ("pipe", FileKind::Other)] {
+    for (name, kind) in [
+        ("directory", FileKind::Directory),
+        ("pipe", FileKind::Other),
+        ("socket", FileKind::Other),
+    ] {
         for error in [
             directory.open_file(name).unwrap_err(),
             wharf_fs::open_regular(scratch.path().join(name)).unwrap_err(),
