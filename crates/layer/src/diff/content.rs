@@ -33,7 +33,7 @@ pub(super) fn read(
     /// Bytes that are read at a time.
     const BUFFER: u64 = 256 << 10;
     let failed = |errno| problem::of_file(root, name, "cannot read it", errno);
-    let opened = open(directory, leaf, OFlags::RDONLY, Mode::RUSR).map_err(failed)?;
+    let opened = open(directory, leaf).map_err(failed)?;
     let before = Facts::of(&fs::fstat(&opened).map_err(failed)?);
     if before.kind() != facts.kind() || before.content_differs(facts) {
         return Err(problem::changed(root, name));
@@ -63,14 +63,10 @@ pub(super) fn read(
     Ok(())
 }
 
-/// The entries of a directory, to be listed.
-pub(super) fn list(directory: impl AsFd) -> Result<OwnedFd> {
-    open(directory, b".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::RUSR)
-}
-
-/// Opens an entry. What the process owns and may not read, as not root, gets the permissions for a moment.
-fn open(directory: impl AsFd, leaf: &[u8], flags: OFlags, needed: Mode) -> Result<OwnedFd> {
-    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+/// Opens an entry. What the process owns and may not read, as not root, gets the permission for a moment.
+fn open(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
+    let needed = Mode::RUSR;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     match fs::openat(&directory, leaf, flags, Mode::empty()) {
         Err(Errno::ACCESS) => {
             let named = handle::path_of(&directory, leaf)?;

@@ -1,5 +1,6 @@
 //! Changes of a root file system as a layer.
 
+mod access;
 mod content;
 mod options;
 mod problem;
@@ -16,6 +17,7 @@ use rustix::fs::FileType;
 pub use snapshot::Snapshot;
 
 use self::{
+    access::Access,
     scan::Scan,
     tree::{File, Tree},
     write::Layer,
@@ -84,7 +86,8 @@ pub struct Diffed {
 ///
 /// The tree is read by descriptors as [`apply`](crate::apply()) writes it: no symbolic link is followed, and nothing
 /// outside the root is read, whatever others do to the tree meanwhile. A file that the process owns and may not read, as
-/// not root, gets the permission for as long as it is opened.
+/// not root, gets the permission for as long as it is opened, and such a directory until the tree is read; a process that
+/// is killed leaves it.
 ///
 /// # Deviation
 ///
@@ -99,7 +102,8 @@ pub struct Diffed {
 /// - [`ErrorKind::Conflict`]: a file changed while it was read, or between the two readings of the tree;
 /// - [`ErrorKind::Invalid`]: a name that begins with `.wh.`, the whiteout device of overlay file systems, an owner in
 ///   none of the ranges of [`Ownership::Map`](crate::Ownership::Map), or a record of an owner that cannot be read;
-/// - [`ErrorKind::TooLarge`]: a path of 4,096 bytes or more;
+/// - [`ErrorKind::TooLarge`]: a path of 4,096 bytes or more, and extended attributes that [`apply`](crate::apply())
+///   refuses: more than 64 of a file, or one of more than 64 KiB;
 /// - [`ErrorKind::Storage`] and [`ErrorKind::NoSpace`] from the file system, and if `out` fails, or the error that `out`
 ///   wraps, if it is one of this crate.
 ///
@@ -110,7 +114,8 @@ pub struct Diffed {
 /// [`ErrorKind::TooLarge`]: crate::ErrorKind::TooLarge
 /// [`ErrorKind::Unsupported`]: crate::ErrorKind::Unsupported
 pub fn diff(before: &Snapshot, root: &Root, options: &DiffOptions, out: impl Write) -> Result<Diffed, Error> {
-    let tree = Scan::new(root, false)?.tree()?;
+    let mut access = Access::new(root)?;
+    let tree = Scan::new(root, &mut access, false)?.tree()?;
     let (plan, states_root) = match &before.tree {
         Some(old) => {
             let mut comparison = Comparison {

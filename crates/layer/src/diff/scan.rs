@@ -14,6 +14,7 @@ use wharf_content::Hasher;
 use wharf_reference::Algorithm;
 
 use super::{
+    access::Access,
     content, problem,
     tree::{Facts, File, Tree},
     xattrs,
@@ -33,6 +34,7 @@ use crate::{
 pub(super) struct Scan<'a> {
     root: &'a Root,
     resolver: Resolver,
+    access: &'a mut Access,
     /// True if the contents of files are hashed.
     hashes: bool,
     tree: Tree,
@@ -41,10 +43,11 @@ pub(super) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(root: &'a Root, hashes: bool) -> Result<Self, Error> {
+    pub(super) fn new(root: &'a Root, access: &'a mut Access, hashes: bool) -> Result<Self, Error> {
         Ok(Self {
             root,
             resolver: root.resolver()?,
+            access,
             hashes,
             tree: Tree::default(),
             first: HashMap::new(),
@@ -77,9 +80,12 @@ impl<'a> Scan<'a> {
             return Ok(());
         };
         let directory = open(&mut self.resolver, &path, &facts).map_err(of_directory)?;
+        self.access
+            .give(&directory, &path, &facts)
+            .map_err(of_directory)?;
         let in_proc = handle::in_proc(&directory).map_err(of_directory)?;
         let now = Time::from(SystemTime::now() - TICK);
-        let listed = content::list(&directory).and_then(handle::names);
+        let listed = handle::listed(&directory, b".").and_then(handle::names);
         let names: Result<Vec<_>, _> = listed.map_err(of_directory)?.collect();
         let mut names = names.map_err(of_directory)?;
         names.sort_unstable();

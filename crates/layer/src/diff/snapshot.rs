@@ -1,4 +1,4 @@
-use super::{scan::Scan, tree::Tree};
+use super::{access::Access, scan::Scan, tree::Tree};
 use crate::{Error, Root};
 
 /// The state of a tree, to be compared with a later one by [`diff`](crate::diff()).
@@ -21,7 +21,7 @@ impl Snapshot {
     ///
     /// Each names the file. Those of reading in [`diff`](crate::diff()).
     pub fn of(root: &Root) -> Result<Self, Error> {
-        let tree = Some(Scan::new(root, true)?.tree()?);
+        let tree = Some(Scan::new(root, &mut Access::new(root)?, true)?.tree()?);
         Ok(Self { tree })
     }
 

@@ -78,7 +78,8 @@ impl<'a, W: Write> Layer<'a, W> {
                 }
                 Entry::Occupied(first) => {
                     let target = self.plan.name(*first.get());
-                    return self.output.without_content(&Member::hard_link(&name, target)?);
+                    let link = self.described(Member::hard_link(&name, target)?, file)?;
+                    return self.output.without_content(&link);
                 }
             }
         }
@@ -124,9 +125,10 @@ impl<'a, W: Write> Layer<'a, W> {
             .map_err(|errno| problem::of_file(self.root.path(), name, "cannot open its directory", errno))
     }
 
-    fn member(&self, name: &[u8], file: &File) -> Result<Member, Error> {
+    /// A member with the permissions, owner and time of a file. A hard link has them, too: Docker and Podman set them on the
+    /// file that it names.
+    fn described(&self, member: Member, file: &File) -> Result<Member, Error> {
         let facts = &file.facts;
-        let refused = |why: &str| problem::refused(self.root.path(), name, ErrorKind::Invalid, why);
         let recorded = file
             .xattrs
             .iter()
@@ -136,17 +138,22 @@ impl<'a, W: Write> Layer<'a, W> {
             .options
             .ownership
             .stated(facts.uid, facts.gid, recorded)
-            .map_err(|why| refused(&why))?;
-        let member = Member::new(name, self.kind(name, file)?)?
+            .map_err(|why| problem::refused(self.root.path(), member.name(), ErrorKind::Invalid, &why))?;
+        Ok(member
             .with_mode(facts.mode)
             .with_owner(owner.0.into(), owner.1.into())
-            .with_modified(self.options.written(facts.modified));
+            .with_modified(self.options.written(facts.modified)))
+    }
+
+    fn member(&self, name: &[u8], file: &File) -> Result<Member, Error> {
+        let member = self.described(Member::new(name, self.kind(name, file)?)?, file)?;
         let keeps_owner = self.options.ownership.keeps_owner();
         let xattrs = file.xattrs.iter();
         let taken = xattrs.filter(|(name, _)| attributes::takes(name, keeps_owner));
         let member = taken.fold(member, |member, (name, value)| {
             member.with_xattr(name.clone(), value.clone())
         });
+        members::check_xattrs(&member)?;
         Ok(member)
     }
 

@@ -97,11 +97,16 @@ impl Attributes {
         sizes.sum::<usize>() as u64
     }
 
-    fn give(&self, member: Member) -> Member {
-        let member = member
+    /// A member with these permissions, owner and time.
+    fn describe(&self, member: Member) -> Member {
+        member
             .with_mode(self.mode)
             .with_owner(self.uid, self.gid)
-            .with_modified(self.modified);
+            .with_modified(self.modified)
+    }
+
+    fn give(&self, member: Member) -> Member {
+        let member = self.describe(member);
         self.xattrs.iter().fold(member, |member, (name, value)| {
             member.with_xattr(name.clone(), value.clone())
         })
@@ -114,6 +119,12 @@ impl Node {
             Content::Directory(directory) => Some(directory),
             _ => None,
         }
+    }
+
+    /// The member that makes this name one of a file with another name. It has the attributes of the file, for Docker and
+    /// Podman set those of a hard link on the file that it names.
+    pub(super) fn link(&self, name: &[u8], target: Vec<u8>) -> Result<Member, Error> {
+        Ok(self.attributes.describe(Member::hard_link(name, target)?))
     }
 
     /// The member that states the node under this name.

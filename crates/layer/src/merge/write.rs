@@ -89,7 +89,7 @@ fn without_contents<W: Write>(
                     continue;
                 }
                 Entry::Occupied(first) => {
-                    output.without_content(&Member::hard_link(plan.name(index), plan.name(*first.get()))?)?;
+                    output.without_content(&node.link(&plan.name(index), plan.name(*first.get()))?)?;
                     continue;
                 }
             }
@@ -152,7 +152,9 @@ impl<W: Write> Passage<'_, W> {
     fn end(&mut self, step: u32) -> Result<(), Error> {
         self.output.end()?;
         for link in self.contents.links.remove(&step).unwrap_or_default() {
-            let link = Member::hard_link(self.plan.name(link), self.plan.name(step))?;
+            let link = self
+                .node(step)
+                .link(&self.plan.name(link), self.plan.name(step))?;
             self.output.without_content(&link)?;
         }
         Ok(())
