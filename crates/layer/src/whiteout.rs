@@ -23,13 +23,22 @@ pub(crate) enum Name<'a> {
 }
 
 impl<'a> Name<'a> {
+    /// The meaning of a name in a tar that is no layer.
+    pub(crate) fn of_plain(name: &'a [u8]) -> Self {
+        if name == b"." {
+            return Self::Root;
+        }
+        let (parent, leaf) = split(name);
+        Self::Entry { parent, leaf }
+    }
+
     /// The meaning of a name, cleaned as [`Member::name`](crate::tar::Member::name) is; otherwise what is wrong with
     /// it.
     pub(crate) fn of(name: &'a [u8]) -> Result<Self, &'static str> {
-        if name == b"." {
-            return Ok(Self::Root);
-        }
-        let (parent, leaf) = split(name);
+        let (parent, leaf) = match Self::of_plain(name) {
+            Self::Entry { parent, leaf } => (parent, leaf),
+            root => return Ok(root),
+        };
         let mut components = name.split(|byte| *byte == b'/');
         if leaf == OPAQUE && !parent.split(|byte| *byte == b'/').any(is_whiteout) {
             return Ok(Self::Opaque { parent });
@@ -51,6 +60,18 @@ impl<'a> Name<'a> {
 /// True for a component that stands for something else than a file of its name.
 pub(crate) fn is_whiteout(component: &[u8]) -> bool {
     component.starts_with(WHITEOUT)
+}
+
+/// A component without the prefix of a whiteout, which does not count for the limits of a name: the file that is hidden may
+/// have as many bytes as any.
+pub(crate) fn hidden(component: &[u8]) -> &[u8] {
+    component.strip_prefix(WHITEOUT).unwrap_or(component)
+}
+
+/// The bytes of a path, likewise without the prefix of a whiteout.
+pub(crate) fn hidden_path_size(path: &[u8]) -> usize {
+    let (_, leaf) = split(path);
+    path.len() - (leaf.len() - hidden(leaf).len())
 }
 
 /// The last component of the whiteout of this one.

@@ -17,7 +17,7 @@ use super::{TAR_DIGEST, stays_inside};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`] for members elsewhere, symbolic links that lead out of the directory, and whiteouts;
+/// [`ErrorKind::Invalid`] for members elsewhere, and symbolic links that lead out of the directory;
 /// [`ErrorKind::Mismatch`] for a tar that does not have the digest that the annotations state; and those of the tar.
 pub(in crate::artifact) fn unpack(
     archive: &fs::File,
@@ -33,16 +33,12 @@ pub(in crate::artifact) fn unpack(
         decoder = decoder.with_diff_id(digest)?;
     }
     let mut tar = decoder.reader(archive);
-    let options = ApplyOptions::default().with_ownership(Ownership::Current);
-    let applied = apply(&root, &mut tar, &options)?;
+    let options = ApplyOptions::default()
+        .with_ownership(Ownership::Current)
+        .with_plain_tar(true);
+    apply(&root, &mut tar, &options)?;
     if tar.decoded().is_none() {
         return Err(invalid(content, "its tar has no end"));
-    }
-    if applied.whiteouts > 0 {
-        return Err(invalid(
-            content,
-            "it has names that are whiteouts of layers (.wh.)",
-        ));
     }
     let mut top = scratch.to_owned();
     for component in directories.iter().map(String::as_str).chain([name]) {

@@ -29,6 +29,8 @@ pub(super) struct Applier<'a> {
     pub(super) options: &'a ApplyOptions,
     pub(super) resolver: Resolver,
     pub(super) entries: Entries,
+    /// The devices that were left out.
+    pub(super) left_out: Entries,
     pub(super) directories: Directories,
     pub(super) spelling: Spelling,
     pub(super) applied: Applied,
@@ -54,6 +56,7 @@ impl<'a> Applier<'a> {
             options,
             resolver: root.resolver()?,
             entries: Entries::default(),
+            left_out: Entries::default(),
             directories: Directories::default(),
             spelling: Spelling::default(),
             applied: Applied::default(),
@@ -67,7 +70,12 @@ impl<'a> Applier<'a> {
         self.applied.members += 1;
         self.applied.duplicates += u64::from(duplicate);
         let name = member.name();
-        match Name::of(name).map_err(|why| members::refused(ErrorKind::Invalid, name, why))? {
+        let meaning = if self.options.plain {
+            Ok(Name::of_plain(name))
+        } else {
+            Name::of(name)
+        };
+        match meaning.map_err(|why| members::refused(ErrorKind::Invalid, name, why))? {
             Name::Root => self.root_directory(&member),
             Name::Reserved => self
                 .applied

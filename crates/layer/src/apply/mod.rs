@@ -69,6 +69,17 @@ use crate::{
 /// Permissions and times of directories are set at the end. A directory that the layer writes into and does not state
 /// keeps its time.
 ///
+/// # Deviation
+///
+/// umoci 0.4 makes the same trees, but for devices, `..` in names and sparse files, which are refused or left out here.
+/// Podman 4.3 also
+///
+/// - refuses a layer with a name twice, with a member below a symbolic link or with a whiteout below a file;
+/// - lets a whiteout hide what its own layer has made before it, and a `.wh..wh..opq` what is in directories that the
+///   layer does not state: image-spec has whiteouts hide lower layers alone;
+/// - makes the directory of a whiteout that hides nothing;
+/// - sets the owner, permissions and time of a hard link on the file that it names: whoever writes layers states them alike.
+///
 /// # Errors
 ///
 /// Each names the member. Those of [`Reader::next_event`]; [`ErrorKind::Corrupt`] also for a name that leads through

@@ -121,6 +121,10 @@ impl Applier<'_> {
         let missing = "it is a hard link to a file that neither this layer nor a lower one has";
         let (directory, identity, stat) = match found {
             Ok((directory, identity, Some(stat))) => (directory, identity, stat),
+            // A further name of a device is left out as the device is.
+            Ok((_, identity, None)) if self.left_out.has(identity, target_leaf) => {
+                return self.leave_out(new);
+            }
             Ok((_, _, None)) | Err(Errno::NOENT | Errno::NOTDIR) => return refused(missing),
             Err(errno) => return Err(self.failed(new.member, "cannot open what it links to", errno)),
         };
@@ -144,15 +148,26 @@ impl Applier<'_> {
         if self.options.devices == Devices::Create {
             return self.node(new, kind, number);
         }
-        self.applied
-            .drop_part(new.member.name(), DroppedPart::Device, self.options.strict)?;
         if self.options.devices == Devices::Placeholder {
+            self.drop_device(new)?;
             return self.node(new, FileType::RegularFile, (0, 0));
         }
+        self.leave_out(new)
+    }
+
+    /// Leaves out a device. What is there is removed, for the device would have replaced it.
+    fn leave_out(&mut self, new: &NewEntry<'_>) -> Result<(), Error> {
+        self.drop_device(new)?;
+        self.left_out.add(new.parent.identity, new.leaf);
         self.place(new, |at, leaf| match handle::entry(at, leaf)? {
-            Some(_) => Err(Errno::EXIST), // the device would hide it
+            Some(_) => Err(Errno::EXIST),
             None => Ok(()),
         })
+    }
+
+    fn drop_device(&mut self, new: &NewEntry<'_>) -> Result<(), Error> {
+        self.applied
+            .drop_part(new.member.name(), DroppedPart::Device, self.options.strict)
     }
 
     fn node(&mut self, new: &NewEntry<'_>, kind: FileType, number: (u32, u32)) -> Result<(), Error> {

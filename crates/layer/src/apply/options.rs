@@ -8,6 +8,7 @@ use crate::{Error, ErrorKind, tar};
 /// let options = ApplyOptions::default().with_ownership(Ownership::Current).with_devices(Devices::Placeholder);
 /// # let _ = options;
 /// ```
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Debug, Clone, Default)]
 pub struct ApplyOptions {
     pub(super) ownership: Ownership,
@@ -16,6 +17,7 @@ pub struct ApplyOptions {
     pub(super) strict: bool,
     pub(super) keep_directory_links: bool,
     pub(super) lenient_names: bool,
+    pub(super) plain: bool,
 }
 
 impl ApplyOptions {
@@ -62,6 +64,14 @@ impl ApplyOptions {
     #[must_use]
     pub const fn with_lenient_names(mut self, lenient: bool) -> Self {
         self.lenient_names = lenient;
+        self
+    }
+
+    /// With `true`, the tar is no layer but any archive: a name that begins with `.wh.` is that of a file, and hides
+    /// nothing. By default it is a whiteout.
+    #[must_use]
+    pub const fn with_plain_tar(mut self, plain: bool) -> Self {
+        self.plain = plain;
         self
     }
 }

@@ -17,9 +17,9 @@ pub struct Limits {
     pub extension: u64,
     /// Extension headers in a row, before one member. Default 3.
     pub extensions: u32,
-    /// Bytes of a name, and of a link's target. Default 4,096, Linux's `PATH_MAX`.
+    /// Bytes of a name, without the `.wh.` of a whiteout, and of a link's target. Default 4,096, Linux's `PATH_MAX`.
     pub path: usize,
-    /// Bytes of one component of a name. Default 255, Linux's `NAME_MAX`.
+    /// Bytes of one component of a name, without the `.wh.` of a whiteout. Default 255, Linux's `NAME_MAX`.
     pub component: usize,
 }
 

@@ -1,7 +1,7 @@
 //! Names of members: `a`, `./a`, `/a` and `a/` are one.
 
 use super::{limits::Limits, problem::Problem};
-use crate::ErrorKind;
+use crate::{ErrorKind, whiteout};
 
 /// The name of the root directory.
 pub(super) const ROOT: &[u8] = b".";
@@ -30,7 +30,7 @@ pub(super) fn clean(raw: &[u8], limits: &Limits, parents: Parents) -> Result<Vec
                     "the name has a component `..`, which leads out of the image",
                 ));
             }
-            _ if component.len() > limits.component => {
+            _ if whiteout::hidden(component).len() > limits.component => {
                 return Err(Problem::limit(
                     format_args!("a component of the name has {} bytes", component.len()),
                     "component",
@@ -54,7 +54,7 @@ pub(super) fn check(raw: &[u8], limits: &Limits, what: &str) -> Result<(), Probl
     if raw.contains(&0) {
         return Err(Problem::corrupt(format!("{what} has a NUL byte in it")));
     }
-    if raw.len() > limits.path {
+    if whiteout::hidden_path_size(raw) > limits.path {
         return Err(Problem::limit(
             format_args!("{what} has {} bytes", raw.len()),
             "path",
