@@ -37,5 +37,7 @@ mod tar_names;
 mod tar_reader;
 mod tar_round_trip;
 mod tar_writer;
+#[cfg(all(feature = "apply", target_os = "linux"))]
+mod unprivileged;
 #[cfg(feature = "zstd")]
 mod zstd_frames;

@@ -149,6 +149,11 @@ fn names_are_as_long_as_linux_allows() {
         (path(5000), Err("`path` is 4096")),
         ("c".repeat(255), Ok(())),
         ("c".repeat(256), Err("`component` is 255")),
+        // A whiteout is that of a file of so many bytes.
+        (format!(".wh.{}", "c".repeat(255)), Ok(())),
+        (format!("d/.wh.{}", "c".repeat(256)), Err("`component` is 255")),
+        (format!("{}.wh.f", path(4094)), Ok(())),
+        (format!("{}.wh.f", path(4096)), Err("`path` is 4096")),
         (format!("d/{}/f", "c".repeat(256)), Err("`component` is 255")),
     ];
     for (name, expected) in cases {

@@ -1,6 +1,9 @@
 use std::{fs, os::unix::fs::MetadataExt as _};
 
-use wharf_layer::{ApplyOptions, ErrorKind, Root, apply, tar::Member};
+use wharf_layer::{
+    ApplyOptions, Devices, ErrorKind, Root, apply,
+    tar::{Kind, Member},
+};
 
 use super::{Stage, WAYS, assert_fails, directory, fifo, file, hard_link, layer, options, symlink};
 
@@ -119,6 +122,52 @@ fn hard_links_are_of_this_layer_or_a_lower_one() {
         stage.apply(&layer(&[file("b", "3")])).unwrap();
         assert_eq!(inode("c"), inode("d/a"));
         assert_eq!(fs::read_to_string(stage.root().join("c")).unwrap(), "1");
+    }
+}
+
+#[test]
+fn further_names_of_a_device_are_left_out_as_it_is() {
+    let device = |name: &str| {
+        let kind = Kind::CharacterDevice { major: 1, minor: 3 };
+        (Member::new(name, kind).unwrap(), &b""[..])
+    };
+    let members = [
+        file("there", "1"),
+        device("dev/null"),
+        hard_link("dev/zero", "dev/null"),
+        hard_link("dev/one", "/dev/zero"),
+        hard_link("there", "dev/one"),
+        file("f", "2"),
+    ];
+    for way in WAYS {
+        let stage = Stage::new(way);
+        let applied = stage.apply(&layer(&members)).unwrap();
+        assert_eq!(stage.tree(), ["dev/", "f = 2"]);
+        let names: Vec<_> = applied
+            .dropped
+            .iter()
+            .map(|dropped| dropped.member.as_slice())
+            .collect();
+        assert_eq!(names, [&b"dev/null"[..], b"dev/zero", b"dev/one", b"there"]);
+        let replaced = [device("a"), file("a", "3"), hard_link("b", "a")];
+        stage.apply(&layer(&replaced)).unwrap();
+        assert_eq!(fs::read_to_string(stage.root().join("b")).unwrap(), "3");
+        let missing = layer(&[device("c"), hard_link("d", "e")]);
+        assert_fails(stage.apply(&missing), ErrorKind::Corrupt, "\"d\"");
+        let placeholders = options().with_devices(Devices::Placeholder);
+        let other = Stage::new(way);
+        other.apply_with(&layer(&members), &placeholders).unwrap();
+        assert_eq!(
+            other.tree(),
+            [
+                "dev/",
+                "dev/null = ",
+                "dev/one = ",
+                "dev/zero = ",
+                "f = 2",
+                "there = "
+            ]
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use wharf_layer::{Devices, Merged, tar::Member};
 
 use super::{Stage, Way, directory, fifo, file, hard_link, layer, options, symlink};
 
-type Part = (Member, &'static [u8]);
+pub(super) type Part = (Member, &'static [u8]);
 
 fn name() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..4).prop_map(|parts| parts.join("/"))
@@ -17,7 +17,7 @@ fn target() -> impl Strategy<Value = String> {
     (prefix, name()).prop_map(|(prefix, name)| format!("{prefix}{name}"))
 }
 
-fn part() -> impl Strategy<Value = Part> {
+pub(super) fn part() -> impl Strategy<Value = Part> {
     let whiteout = |name: String| {
         let (parent, leaf) = name.rsplit_once('/').unwrap_or((".", &name));
         file(&format!("{parent}/.wh.{leaf}"), "")

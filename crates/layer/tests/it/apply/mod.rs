@@ -12,6 +12,7 @@ mod model;
 mod mounts;
 mod peers;
 mod roots;
+mod stacks;
 mod staged;
 mod whiteouts;
 
@@ -127,7 +128,7 @@ pub(crate) fn names(root: &Path) -> Vec<PathBuf> {
     names
 }
 
-pub(crate) use peers::write_layout;
+pub(crate) use peers::{unpacked_by_podman, unpacked_by_umoci, write_layout};
 
 /// Owners are kept as root; otherwise all is the process's own.
 pub(crate) fn options() -> ApplyOptions {

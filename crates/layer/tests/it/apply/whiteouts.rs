@@ -207,3 +207,33 @@ fn a_directory_deeper_than_descriptors_and_names_is_removed() {
     stage.apply(&layer(&[file(".wh.x", "")])).unwrap();
     assert_eq!(stage.tree(), Vec::<String>::new());
 }
+
+#[test]
+fn in_a_tar_that_is_no_layer_whiteouts_are_files() {
+    for way in WAYS {
+        let stage = Stage::new(way);
+        stage.apply(&layer(&[file("d/a", "1")])).unwrap();
+        let members = [
+            file("d/.wh.a", "2"),
+            file("d/.wh..wh..opq", "3"),
+            file(".wh..wh.plnk", "4"),
+            file("d/.wh./b", "5"),
+            file(".wh.", "6"),
+        ];
+        let applied = stage
+            .apply_with(&layer(&members), &super::options().with_plain_tar(true))
+            .unwrap();
+        assert_eq!((applied.whiteouts, applied.dropped_total), (0, 0));
+        let expected = [
+            ".wh. = 6",
+            ".wh..wh.plnk = 4",
+            "d/",
+            "d/.wh./",
+            "d/.wh./b = 5",
+            "d/.wh..wh..opq = 3",
+            "d/.wh.a = 2",
+            "d/a = 1",
+        ];
+        assert_eq!(stage.tree(), expected);
+    }
+}

@@ -2,6 +2,8 @@
 
 mod cases;
 mod errors;
+mod limits;
+mod peers;
 mod random;
 mod written;
 

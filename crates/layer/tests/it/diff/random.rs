@@ -12,7 +12,7 @@ fn name() -> impl Strategy<Value = String> {
         .prop_map(|parts| parts.join("/"))
 }
 
-fn op() -> impl Strategy<Value = Op> {
+pub(super) fn op() -> impl Strategy<Value = Op> {
     let content = || prop::sample::select(vec!["", "1", "2", "33"]);
     prop_oneof![
         5 => (name(), content()).prop_map(|(name, content)| Op::File(name, content)),

@@ -145,6 +145,39 @@ fn owners_are_mapped_back_left_or_read_from_their_record() {
 }
 
 #[test]
+fn hard_links_state_the_attributes_of_their_file() {
+    // Docker and Podman set those of the link on the file.
+    let stage = Stage::new();
+    perform(
+        &stage.a(),
+        &[
+            Op::File("a".to_owned(), "1"),
+            Op::Mode("a".to_owned(), 0o755),
+            Op::Time("a".to_owned(), 7),
+            Op::Link("b".to_owned(), "a".to_owned()),
+            Op::Symlink("s".to_owned(), "a".to_owned()),
+            Op::Link("t".to_owned(), "s".to_owned()),
+        ],
+    );
+    let whole = layer(&Snapshot::empty(), &stage.a());
+    let mut merged = wharf_layer::Merged::new();
+    merged.add(whole.as_slice()).unwrap();
+    let mut flat = Vec::new();
+    merged.write(&mut flat, |_| Ok(whole.as_slice())).unwrap();
+    for tar in [&whole, &flat] {
+        let stated = |name: &[u8]| {
+            let (members, _) = crate::raw::read(tar).unwrap();
+            let found = members.into_iter().find(|found| found.member.name() == name);
+            let member = found.unwrap().member;
+            (member.mode(), member.uid(), member.gid(), member.modified())
+        };
+        assert_eq!((stated(b"b").0, stated(b"b").3), (0o755, Time::new(7, 0)));
+        assert_eq!(stated(b"b"), stated(b"a"));
+        assert_eq!(stated(b"t"), stated(b"s"));
+    }
+}
+
+#[test]
 fn sockets_are_left_out_and_counted() {
     let stage = Stage::new();
     perform(
