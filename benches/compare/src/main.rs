@@ -55,7 +55,7 @@ struct Arguments {
     /// Only these programs; may be repeated
     #[arg(long)]
     tool: Vec<String>,
-    /// A program that is not the one in PATH, or not in PATH: crane, skopeo, regctl, oras, umoci, tar, or registry for
+    /// A program that is not the one in PATH, or not in PATH: crane, skopeo, regctl, oras, umoci, podman, tar, or registry for
     /// the server, which is docker-registry or a newer distribution; may be repeated
     #[arg(long, value_name = "NAME=PATH", value_parser = Peers::parse)]
     peer: Vec<(String, PathBuf)>,

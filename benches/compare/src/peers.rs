@@ -14,7 +14,9 @@ pub const REGISTRY: &str = "registry";
 /// The name of Debian's program for it.
 const DOCKER_REGISTRY: &str = "docker-registry";
 /// The programs that can be given.
-const NAMES: [&str; 7] = ["skopeo", "crane", "regctl", "oras", "umoci", "tar", REGISTRY];
+const NAMES: [&str; 8] = [
+    "skopeo", "crane", "regctl", "oras", "umoci", "podman", "tar", REGISTRY,
+];
 
 /// Paths that were given, and for the other programs `PATH`.
 #[derive(Debug, Default)]

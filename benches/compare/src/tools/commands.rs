@@ -26,6 +26,7 @@ pub fn wharf(examples: &Path, sandbox: &Sandbox, job: Job<'_>, wire: Wire) -> Op
         Job::Copy { from, to } => ("copy", vec![docker(from), docker(to)]),
         Job::Change { from, to, flags } => ("copy", change(from, to, flags)),
         Job::Unpack { layout, tag, to, .. } => ("unpack", vec![oci(layout, tag), text(to)]),
+        Job::PullTree { from, to, .. } => ("unpack", vec![docker(from), text(to)]),
         Job::Repack { .. } => return None,
     };
     let mut command = Command::new(examples.join(name));
@@ -77,7 +78,7 @@ pub fn skopeo(program: &Path, sandbox: &Sandbox, job: Job<'_>, wire: Wire) -> Op
         Job::Push { layout, tag, to } => vec![oci(layout, tag), docker(to)],
         Job::Copy { from, to } => vec![docker(from), docker(to)],
         Job::Change { from, to, flags } => change(from, to, flags),
-        Job::Unpack { .. } | Job::Repack { .. } => return None,
+        _ => return None,
     });
     Some(command)
 }
@@ -111,6 +112,60 @@ pub fn crane(program: &Path, job: Job<'_>, wire: Wire) -> Option<Command> {
     if wire == Wire::Plain {
         command.arg("--insecure");
     }
+    Some(command)
+}
+
+/// crane writes the tar of the root file system, and GNU tar unpacks it.
+pub fn crane_to_tar(crane: &Path, tar: &Path, job: Job<'_>) -> Option<Command> {
+    let Job::PullTree { from, to, .. } = job else {
+        return None;
+    };
+    let mut command = Command::new("bash");
+    command.args([
+        "-c",
+        r#"set -o pipefail; "$0" export --insecure "$1" - | "$2" --extract --directory "$3""#,
+    ]);
+    command.arg(crane).arg(from).arg(tar).arg(to);
+    Some(command)
+}
+
+/// Skopeo writes a layout, and umoci unpacks it.
+pub fn skopeo_to_umoci(skopeo: &Command, umoci: &Path, job: Job<'_>) -> Option<Command> {
+    let Job::PullTree { scratch, to, .. } = job else {
+        return None;
+    };
+    let layout = scratch.join("layout");
+    let unpack = Job::Unpack {
+        layout: &layout,
+        tag: "it",
+        layer: None,
+        to,
+    };
+    let unpack = self::umoci(umoci, unpack)?;
+    let mut command = Command::new("bash");
+    // The first argument is the number of those after it that are umoci's; Skopeo's follow.
+    command.args(["-c", r#"umoci=("${@:1:$0}"); "${@:$0+1}" && "${umoci[@]}""#]);
+    command.arg((1 + unpack.get_args().count()).to_string());
+    for part in [&unpack, skopeo] {
+        command.arg(part.get_program()).args(part.get_args());
+    }
+    Some(command)
+}
+
+/// Podman, with an empty store that needs no feature of the kernel.
+pub fn podman(program: &Path, job: Job<'_>) -> Option<Command> {
+    let Job::PullTree { from, scratch, .. } = job else {
+        return None;
+    };
+    let mut command = Command::new(program);
+    command.arg("--root").arg(scratch.join("storage"));
+    command.arg("--runroot").arg(scratch.join("run"));
+    command.args([
+        "--storage-driver=vfs",
+        "--events-backend=none",
+        "--cgroup-manager=cgroupfs",
+    ]);
+    command.args(["pull", "--quiet", "--tls-verify=false", from]);
     Some(command)
 }
 

@@ -1,6 +1,7 @@
 //! The programs and their command lines.
 
 mod commands;
+mod job;
 
 use std::{
     env, fs,
@@ -11,6 +12,8 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use wharf_testkit::Sandbox;
+
+pub use job::{Job, Mode, Tool};
 
 use crate::{
     peers::{self, Peers, REGISTRY},
@@ -31,109 +34,12 @@ const PROFILE: &str = if cfg!(debug_assertions) {
     "release"
 };
 
-/// A program that is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tool {
-    Wharf,
-    Crane,
-    Skopeo,
-    Regctl,
-    Oras,
-    OciClient,
-    Umoci,
-    Tar,
-}
-
-impl Tool {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Wharf => "wharf",
-            Self::Crane => "crane",
-            Self::Skopeo => "skopeo",
-            Self::Regctl => "regctl",
-            Self::Oras => "oras",
-            Self::OciClient => "oci-client",
-            Self::Umoci => "umoci",
-            Self::Tar => "tar",
-        }
-    }
-}
-
-/// The kinds of work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Pulls, pushes and copies with a registry.
-    Transfers,
-    /// Changes of images on a disk.
-    Images,
-    /// Root file systems.
-    Trees,
-}
-
-impl Mode {
-    /// The programs that can do this.
-    const fn tools(self) -> &'static [Tool] {
-        match self {
-            Self::Transfers => &[
-                Tool::Wharf,
-                Tool::Crane,
-                Tool::Skopeo,
-                Tool::Regctl,
-                Tool::Oras,
-                Tool::OciClient,
-            ],
-            Self::Images => &[Tool::Wharf, Tool::Skopeo],
-            Self::Trees => &[Tool::Wharf, Tool::Umoci, Tool::Tar],
-        }
-    }
-}
-
-/// The work of one run of a program. Images in registries are written `HOST/NAME:TAG`.
-#[derive(Debug, Clone, Copy)]
-pub enum Job<'a> {
-    Pull {
-        from: &'a str,
-        layout: &'a Path,
-        tag: &'a str,
-    },
-    Push {
-        layout: &'a Path,
-        tag: &'a str,
-        to: &'a str,
-    },
-    Copy {
-        from: &'a str,
-        to: &'a str,
-    },
-    /// A copy with Skopeo's flags for changes, from and to places as Skopeo writes them.
-    Change {
-        from: &'a str,
-        to: &'a str,
-        flags: &'a [&'a str],
-    },
-    /// An image of a layout becomes a root file system; its only layer, if it has one, is this file.
-    Unpack {
-        layout: &'a Path,
-        tag: &'a str,
-        layer: Option<&'a Path>,
-        to: &'a Path,
-    },
-    /// The changes of what was unpacked before, at `tree`, become a layer of an image of this name.
-    Repack {
-        layout: &'a Path,
-        tag: &'a str,
-        tree: &'a Path,
-        name: &'a str,
-        round: usize,
-    },
-}
-
 /// The programs that were built or found, and a home for them without any configuration.
 #[derive(Debug)]
 pub struct Tools {
     present: Vec<(Tool, PathBuf)>,
     repack: PathBuf,
-    /// The program of the registry, and what starts it; where images are transferred.
+    /// The program of the registry, and what starts it.
     registry: Option<(PathBuf, Servers)>,
     sandbox: Sandbox,
 }
@@ -171,12 +77,12 @@ impl Tools {
         }
         let sandbox = Sandbox::new();
         fs::create_dir_all(sandbox.path("home/.docker"))?;
-        let mut registry = None;
-        if mode == Mode::Transfers {
-            let program = peers.find(REGISTRY).context("no registry is installed")?;
-            let servers = Servers::new(&program);
+        let registry = peers
+            .find(REGISTRY)
+            .filter(|_| mode != Mode::Images)
+            .map(|program| (program.clone(), Servers::new(&program)));
+        if let Some((_, servers)) = &registry {
             sandbox.write("authority.pem", servers.authority());
-            registry = Some((program, servers));
         }
         Ok(Self {
             present,
@@ -193,7 +99,7 @@ impl Tools {
 
     /// The registries.
     pub fn servers(&self) -> anyhow::Result<&Servers> {
-        let registry = self.registry.as_ref().context("nothing is transferred")?;
+        let registry = self.registry.as_ref().context("no registry is installed")?;
         Ok(&registry.1)
     }
 
@@ -249,8 +155,24 @@ impl Tools {
                 Job::Repack { .. } => commands::repack(&self.repack, job)?,
                 job => commands::wharf(program, &self.sandbox, job, wire)?,
             },
-            Tool::Crane => commands::crane(program, job, wire)?,
-            Tool::Skopeo => commands::skopeo(program, &self.sandbox, job, wire)?,
+            Tool::Crane => match job {
+                Job::PullTree { .. } => commands::crane_to_tar(program, self.program(Tool::Tar)?, job)?,
+                job => commands::crane(program, job, wire)?,
+            },
+            Tool::Skopeo => match job {
+                Job::PullTree { from, scratch, .. } => {
+                    let layout = &scratch.join("layout");
+                    let pull = Job::Pull {
+                        from,
+                        layout,
+                        tag: "it",
+                    };
+                    let skopeo = commands::skopeo(program, &self.sandbox, pull, wire)?;
+                    commands::skopeo_to_umoci(&skopeo, self.program(Tool::Umoci)?, job)?
+                }
+                job => commands::skopeo(program, &self.sandbox, job, wire)?,
+            },
+            Tool::Podman => commands::podman(program, job)?,
             Tool::Regctl => commands::regctl(program, job, wire)?,
             Tool::Oras => commands::oras(program, job, wire)?,
             Tool::OciClient => commands::oci_client(program, &self.sandbox, job, wire)?,

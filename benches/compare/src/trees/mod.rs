@@ -1,8 +1,9 @@
-//! Images that are unpacked to root file systems, and layers made of their changes.
+//! Images that are pulled and unpacked to root file systems, and layers made of their changes.
 //!
 //! After every run the tree must be that of wharf's first run, file by file, or the layer must have the files that changed.
 
 mod check;
+mod works;
 
 use std::{
     fmt::Write as _,
@@ -13,10 +14,10 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
-use wharf_testkit::RealImage;
+use wharf_testkit::{DockerRegistry, RealImage};
 
+use self::works::{Kind, OTHERS, Work, works};
 use crate::{
-    image::Image,
     images::MEMORY_BAR,
     measure::{Measured, measure},
     server::Wire,
@@ -24,55 +25,6 @@ use crate::{
     tools::{Job, Tool, Tools},
     work::settle,
 };
-
-/// One line of the table.
-struct Work {
-    name: &'static str,
-    title: String,
-    image: Image,
-    kind: Kind,
-    /// The largest parts of the time of others.
-    bars: &'static [(Tool, f64)],
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Unpack,
-    Repack,
-}
-
-fn works(files: u32) -> [Work; 4] {
-    [
-        Work {
-            name: "unpack-eight",
-            title: "unpack 8 layers, 196 MB".to_owned(),
-            image: Image::Real,
-            kind: Kind::Unpack,
-            bars: &[(Tool::Umoci, 0.5)],
-        },
-        Work {
-            name: "unpack-one",
-            title: "unpack one layer of 196 MB".to_owned(),
-            image: Image::One,
-            kind: Kind::Unpack,
-            bars: &[(Tool::Umoci, 0.5), (Tool::Tar, 1.3)],
-        },
-        Work {
-            name: "unpack-many",
-            title: format!("unpack one layer of {files} small files"),
-            image: Image::Files(files),
-            kind: Kind::Unpack,
-            bars: &[(Tool::Umoci, 0.5), (Tool::Tar, 1.3)],
-        },
-        Work {
-            name: "diff",
-            title: format!("a layer of what changed in a tree of {files} files"),
-            image: Image::Files(files),
-            kind: Kind::Repack,
-            bars: &[(Tool::Umoci, 0.5)],
-        },
-    ]
-}
 
 /// The time and memory that one program took.
 struct Series {
@@ -86,8 +38,13 @@ struct Series {
 pub fn compare(tools: &Tools, rounds: usize, only: &[String], files: u32) -> anyhow::Result<String> {
     let chosen = |work: &&Work| only.is_empty() || only.iter().any(|part| work.name.contains(part.as_str()));
     let mut text = String::from("### Root file systems\n\n");
-    text += "| work | wall / umoci | wall / tar | processor / umoci | wall, s: wharf | umoci | tar | peak, MiB (at most 64): wharf | umoci | tar |\n";
-    text += "|---|---|---|---|---|---|---|---|---|---|\n";
+    text += "| work |";
+    for (_, name) in OTHERS {
+        text += &format!(" wall / {name} |");
+    }
+    text += " processor / each | wall, s | peak, MiB (at most 64) | of each |\n|";
+    text += &"---|".repeat(OTHERS.len() + 5);
+    text += "\n";
     for work in works(files).iter().filter(chosen) {
         eprintln!("{}: {}", work.name, work.title);
         let series = run(tools, work, rounds).with_context(|| work.name)?;
@@ -129,6 +86,8 @@ struct Bench<'a> {
     /// The layout that is written: a copy of the image's.
     layout: PathBuf,
     files: check::Files,
+    /// The registry that has the image, if it is pulled, and its name there.
+    registry: Option<(DockerRegistry, String)>,
 }
 
 impl<'a> Bench<'a> {
@@ -140,6 +99,9 @@ impl<'a> Bench<'a> {
         copy.arg("--recursive").arg(image.layout()).arg(&layout);
         ensure!(copy.status()?.success(), "{copy:?} failed");
         let files = check::Files::of(image.layout(), image.manifest())?;
+        let registry = (work.kind == Kind::Pull)
+            .then(|| filled(tools, &image))
+            .transpose()?;
         Ok(Self {
             tools,
             work,
@@ -147,6 +109,7 @@ impl<'a> Bench<'a> {
             directory,
             layout,
             files,
+            registry,
         })
     }
 
@@ -158,6 +121,7 @@ impl<'a> Bench<'a> {
                 self.unpack(series.tool, directory.path(), true)?
             }
             Kind::Repack => self.repack(series, round)?,
+            Kind::Pull => self.pull(series.tool)?,
         };
         series.runs.extend(measured);
         Ok(measured.is_some())
@@ -188,6 +152,37 @@ impl<'a> Bench<'a> {
             let checked = self.files.are_in(&root(tool, &to));
             checked.with_context(|| format!("the result of {} is wrong", tool.name()))?;
         }
+        Ok(Some(measured))
+    }
+
+    /// Pulls the image from the registry to a root file system.
+    fn pull(&self, tool: Tool) -> anyhow::Result<Option<Measured>> {
+        let directory = tempfile::tempdir_in(self.directory.path())?;
+        let to = directory.path().join("tree");
+        let (_, from) = self.registry.as_ref().context("a registry has the image")?;
+        let job = Job::PullTree {
+            from,
+            scratch: directory.path(),
+            to: &to,
+        };
+        let Some(command) = self.tools.command(tool, job, Wire::Plain) else {
+            return Ok(None);
+        };
+        if tool == Tool::Crane {
+            fs::create_dir(&to)?;
+        }
+        settle(directory.path())?;
+        let measured = measure(&command)?;
+        let checked = if tool == Tool::Podman {
+            // The highest layer of its store has all files.
+            let layers = fs::read_dir(directory.path().join("storage/vfs/dir"))?;
+            let mut layers = layers.flatten().map(|entry| self.files.are_in(&entry.path()));
+            let found = layers.find(Result::is_ok);
+            found.unwrap_or_else(|| Err(anyhow::anyhow!("no layer has the files")))
+        } else {
+            self.files.are_in(&root(tool, &to))
+        };
+        checked.with_context(|| format!("the result of {} is wrong", tool.name()))?;
         Ok(Some(measured))
     }
 
@@ -223,10 +218,27 @@ impl<'a> Bench<'a> {
     }
 }
 
+/// A registry with an image, and the name of the image there.
+fn filled(tools: &Tools, image: &RealImage) -> anyhow::Result<(DockerRegistry, String)> {
+    let registry = tools.servers()?.start(Wire::Plain);
+    let to = format!("{}/tree:v1", registry.name());
+    let job = Job::Push {
+        layout: image.layout(),
+        tag: RealImage::TAG,
+        to: &to,
+    };
+    let mut commands = tools
+        .present()
+        .into_iter()
+        .filter_map(|tool| tools.command(tool, job, Wire::Plain));
+    measure(&commands.next().context("no program fills the registry")?)?;
+    Ok((registry, to))
+}
+
 /// The root file system in what a program has unpacked.
 fn root(tool: Tool, unpacked: &Path) -> PathBuf {
     match tool {
-        Tool::Umoci => unpacked.join("rootfs"),
+        Tool::Umoci | Tool::Skopeo => unpacked.join("rootfs"),
         _ => unpacked.to_owned(),
     }
 }
@@ -235,33 +247,27 @@ fn root(tool: Tool, unpacked: &Path) -> PathBuf {
 fn line(text: &mut String, work: &Work, series: &[Series]) {
     let find = |tool| series.iter().find(|series| series.tool == tool);
     let Some(ours) = find(Tool::Wharf) else { return };
-    let against = |tool, value: fn(&Measured) -> f64| {
-        find(tool).map_or_else(String::new, |theirs| ratio(&ours.runs, &theirs.runs, value))
-    };
-    let barred = |tool| {
+    let _ = write!(text, "| {} |", work.title);
+    let (mut processors, mut memories) = (Vec::new(), Vec::new());
+    for (tool, name) in OTHERS {
+        let Some(theirs) = find(tool) else {
+            *text += " |";
+            continue;
+        };
         let bar = work.bars.iter().find(|(known, _)| *known == tool);
         let bar = bar.map_or_else(String::new, |(_, bar)| format!(" (at most {bar})"));
-        against(tool, wall) + &bar
-    };
-    let of = |tool, value: fn(&Measured) -> f64, digits| {
-        find(tool).map_or_else(String::new, |series| {
-            spread(series.runs.iter().map(value), digits)
-        })
-    };
+        let _ = write!(text, " {}{bar} |", ratio(&ours.runs, &theirs.runs, wall));
+        processors.push(format!("{name} {}", ratio(&ours.runs, &theirs.runs, processor)));
+        memories.push(format!("{name} {}", spread(theirs.runs.iter().map(memory), 1)));
+    }
     let peak = table::median(ours.runs.iter().map(memory));
     let above = if peak > MEMORY_BAR { " above" } else { "" };
     let _ = writeln!(
         text,
-        "| {} | {} | {} | {} | {} | {} | {} | {}{above} | {} | {} |",
-        work.title,
-        barred(Tool::Umoci),
-        barred(Tool::Tar),
-        against(Tool::Umoci, processor),
-        of(Tool::Wharf, wall, 3),
-        of(Tool::Umoci, wall, 3),
-        of(Tool::Tar, wall, 3),
-        of(Tool::Wharf, memory, 1),
-        of(Tool::Umoci, memory, 1),
-        of(Tool::Tar, memory, 1),
+        " {} | {} | {}{above} | {} |",
+        processors.join(", "),
+        spread(ours.runs.iter().map(wall), 3),
+        spread(ours.runs.iter().map(memory), 1),
+        memories.join(", "),
     );
 }
