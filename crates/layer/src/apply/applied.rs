@@ -63,6 +63,8 @@ pub enum XattrProblem {
     NotSupported,
     /// The process may not set it, or files of this kind cannot have it.
     NotPermitted,
+    /// The file system does not keep so many bytes of attributes of one file. On ext4 that is a block for all of them.
+    TooLarge,
 }
 
 impl Applied {
@@ -70,7 +72,10 @@ impl Applied {
     pub(super) fn drop_part(&mut self, member: &[u8], part: DroppedPart, strict: bool) -> Result<(), Error> {
         let refused = matches!(
             part,
-            DroppedPart::Xattr(_, XattrProblem::NotSupported | XattrProblem::NotPermitted)
+            DroppedPart::Xattr(
+                _,
+                XattrProblem::NotSupported | XattrProblem::NotPermitted | XattrProblem::TooLarge
+            )
         );
         let dropped = Dropped {
             member: member.to_vec(),
@@ -103,6 +108,7 @@ impl fmt::Display for Dropped {
                     XattrProblem::NotTaken => "is not taken from layers",
                     XattrProblem::NotSupported => "is not supported by the file system",
                     XattrProblem::NotPermitted => "may not be set",
+                    XattrProblem::TooLarge => "is too large for the file system",
                 };
                 write!(f, "the extended attribute {} {problem}", crate::tar::shown(name))
             }

@@ -123,6 +123,9 @@ fn set_xattr(file: &Handle<'_>, name: &[u8], value: &[u8], dropped: &mut Vec<Dro
         Ok(()) => return Ok(()),
         Err(Errno::OPNOTSUPP) => XattrProblem::NotSupported,
         Err(Errno::PERM | Errno::ACCESS) => XattrProblem::NotPermitted,
+        Err(Errno::TOOBIG | Errno::RANGE) => XattrProblem::TooLarge,
+        // So says ext4, too, for more than a block of them.
+        Err(Errno::NOSPC) if file.has_room()? => XattrProblem::TooLarge,
         Err(error) => return Err(error),
     };
     dropped.push(DroppedPart::Xattr(name.to_vec(), problem));

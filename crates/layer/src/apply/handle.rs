@@ -174,6 +174,13 @@ impl Handle<'_> {
         }
     }
 
+    /// True if the file system has room for more than any extended attribute.
+    pub(super) fn has_room(&self) -> Result<bool> {
+        const ENOUGH: u64 = 1 << 20;
+        let system = fs::fstatvfs(self.fd())?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize) >= ENOUGH)
+    }
+
     /// Removes the access lists that a new file has from its directory.
     pub(super) fn clear_access_lists(&self) -> Result<()> {
         for name in [ACCESS_LIST, DEFAULT_ACCESS_LIST] {

@@ -20,7 +20,8 @@ fn errors(call: &str) -> &'static [&'static str] {
         "read" | "pread64" => &["EIO", "EINTR"],
         "flock" => &["ENOLCK", "EINTR"],
         "chmod" | "fchmod" | "fchown" | "fchownat" | "utimensat" => &["EPERM", "EROFS"],
-        "setxattr" | "fsetxattr" => &["ENOSPC", "EDQUOT", "EIO"],
+        // ENOSPC means as well that the attribute is too large for the file system.
+        "setxattr" | "fsetxattr" => &["EDQUOT", "EIO"],
         "removexattr" | "fremovexattr" => &["EIO", "EROFS"],
         "getdents64" | "fstat" | "newfstatat" | "statx" | "lseek" | "readlinkat" | "statfs" | "getxattr"
         | "lgetxattr" | "fgetxattr" | "listxattr" | "llistxattr" | "flistxattr" => &["EIO"],

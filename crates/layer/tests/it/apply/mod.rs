@@ -15,6 +15,7 @@ mod roots;
 mod stacks;
 mod staged;
 mod whiteouts;
+mod xattrs;
 
 use std::{
     collections::BTreeMap,
