@@ -4,14 +4,16 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
+use tokio::sync::Notify;
 use wharf::{
     Client, ErrorKind,
     image::UnpackOptions,
     layer::{ApplyOptions, Ownership},
 };
-use wharf_content::Platform;
+use wharf_content::{Event, Platform};
 use wharf_registry::Registry;
 use wharf_testkit::{Image, Index, Sandbox};
 
@@ -192,4 +194,79 @@ async fn an_image_of_a_registry_is_unpacked_without_a_store() {
         .unpack(format!("{}/app:2", server.registry()), sandbox.path("other"))
         .await;
     assert_eq!(missing.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn an_unpacking_is_reported_and_dropped_in_its_middle_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    let platform = Platform::new("linux", "amd64");
+    let image = Image::builder().platform(platform.clone());
+    let image = image.noise(1, 6 << 20).noise(2, 5 << 20).finish();
+    let sizes: Vec<_> = image.blobs()[1..].iter().map(|(layer, _)| layer.size()).collect();
+    Index::of(vec![image]).write_layout(&sandbox.path("here"), "it");
+    let (to, root) = (sandbox.path("to"), sandbox.path("to/root"));
+    fs::create_dir(&to).unwrap();
+    let name = format!("oci:{}:it", sandbox.path("here").display());
+    let apply = ApplyOptions::default().with_ownership(Ownership::Current);
+    let options = UnpackOptions::default().with_apply(apply).with_platform(platform);
+    // At the start, in the first layer, at its end, in the second one.
+    for (wanted, part) in [("started", 0), ("advanced", 0), ("finished", 0), ("advanced", 1)] {
+        let runtime = runtime();
+        runtime.block_on(async {
+            let client = Client::builder().build().unwrap();
+            let (reached, size) = (Arc::new(Notify::new()), sizes[part]);
+            let tell = Arc::clone(&reached);
+            let options = options.clone().with_progress(move |event: Event<'_>| {
+                if said(&event) == Some((wanted, size)) {
+                    tell.notify_one();
+                }
+            });
+            tokio::select! {
+                biased;
+                () = reached.notified() => {}
+                result = client.unpack_with(&name, &root, options) => {
+                    // Both may be ready at once: the thread is faster.
+                    result.unwrap();
+                    fs::remove_dir_all(&root).unwrap();
+                }
+            }
+        });
+        drop(runtime); // waits for its blocking threads
+        let left: Vec<_> = fs::read_dir(&to).unwrap().collect();
+        assert!(left.is_empty(), "{wanted} {part}: {left:?}");
+    }
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&events);
+    let options = options.with_progress(move |event: Event<'_>| {
+        if let Some((said, size)) = said(&event).filter(|(said, _)| *said != "advanced") {
+            seen.lock().unwrap().push((said, size));
+        }
+    });
+    let client = Client::builder().build().unwrap();
+    runtime()
+        .block_on(client.unpack_with(&name, &root, options))
+        .unwrap();
+    let mut events = events.lock().unwrap().clone();
+    events.sort_unstable();
+    let mut expected: Vec<_> = sizes
+        .iter()
+        .flat_map(|size| [("finished", *size), ("started", *size)])
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(events, expected, "the path can be unpacked to afterwards");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().unwrap()
+}
+
+/// An event about a layer: its kind, and the size of the layer.
+fn said(event: &Event<'_>) -> Option<(&'static str, u64)> {
+    match event {
+        Event::Started { descriptor } => Some(("started", descriptor.size())),
+        Event::Advanced { descriptor, .. } => Some(("advanced", descriptor.size())),
+        Event::Finished { descriptor, .. } => Some(("finished", descriptor.size())),
+        _ => None,
+    }
 }

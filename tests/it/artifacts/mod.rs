@@ -7,6 +7,8 @@ mod documents;
 mod example;
 mod files;
 #[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
 mod oras;
 mod titles;
 
