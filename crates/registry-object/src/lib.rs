@@ -1,20 +1,26 @@
-//! The database of a registry whose processes share one storage: PostgreSQL, opened, checked and migrated.
+//! The records of a registry in PostgreSQL, for registry processes that share one storage.
 //!
 //! ```no_run
+//! use wharf_registry::{Records as _, RepositoryPath};
 //! use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl};
 //!
 //! # async fn example() -> Result<(), wharf_content::Error> {
 //! let url = DatabaseUrl::parse("postgres://wharf:secret@db.example.com/registry?sslrootcert=system")?;
 //! let database = Database::open(&url, DatabaseOptions::default()).await?;
-//! println!("registry {:032x} is in {database:?}", database.registry_id().await?);
+//! for repository in database.repositories("", 100).await? {
+//!     println!("{repository} is in registry {:032x}", database.registry_id().await?);
+//! }
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! A [`DatabaseUrl`] says where the database is and how connections to it are protected, by TCP, TLS or a socket. A
-//! [`Database`] has the connections; opening it makes the tables and refuses a server that could lose what was acknowledged.
+//! [`Database`] has the connections; opening it makes the tables and refuses a server that could lose what was
+//! acknowledged. It implements [`Records`](wharf_registry::Records): any number of processes that open the same database
+//! see one state, and of commits with conditions that exclude each other one is made.
 //!
-//! The crate has no engine for `wharf-registry` yet: nothing here reads or writes records.
+//! The crate has no [`Content`](wharf_registry::Content) and no [`Uploads`](wharf_registry::Uploads) yet, so it is no
+//! [`Backend`](wharf_registry::Backend) by itself: what is recorded is content that is not there.
 //!
 //! # What the server must be
 //!
@@ -35,22 +41,32 @@
 //! Whoever writes to these tables takes locks in one order, so that nobody waits in a circle, at the level READ COMMITTED, at which
 //! a statement sees what was committed while the one before it waited:
 //!
-//! 1. the row of the repository in `repositories`: `FOR UPDATE` to change or remove, `FOR SHARE` to add;
+//! 1. the row of the repository in `repositories`, `FOR UPDATE`;
 //! 2. the row of the commit's id in `commits`, for which a repetition waits that meets its first attempt;
-//! 3. rows of what changes;
-//! 4. the row of the repository in `repository_usage`, with the number of an event;
+//! 3. rows of blobs, manifests and tags;
+//! 4. the row of the repository in `repository_usage`;
 //! 5. the rows of users in `user_usage`, in the byte order of their names.
 //!
-//! The tests of the crate have the race that each rule decides, with the rule and without it.
+//! Who only notes that a blob or a manifest is used changes its row and locks nothing else. The tests of the crate have the
+//! race that each rule decides, with the rule and without it.
+//!
+//! A commit takes four round trips to the server: it begins, locks and looks up, changes and counts, and commits. It takes three
+//! more in a new repository, and one more for each 16 changes beyond the first. A look-up takes one.
+//!
+//! Failures that the server asks to repeat (SQLSTATE 40001, 40P01, 55P03 and those of connections) are repeated until the
+//! request's time is over. A commit whose answer was lost is found by its id, which is kept for a day, and
+//! not made again.
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `postgres` | `Database`; on by default |
+//! | `postgres` | `Database`, and with it `wharf-registry` and tokio-postgres; on by default |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc)]
 
 #[cfg(feature = "postgres")]
 mod database;
+#[cfg(feature = "postgres")]
+mod records;
 
 #[cfg(feature = "postgres")]
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Migrate};

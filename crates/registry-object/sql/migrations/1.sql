@@ -53,7 +53,7 @@ CREATE TABLE blobs (
     PRIMARY KEY (repository, digest)
 );
 CREATE INDEX blobs_by_content ON blobs (content);
-CREATE INDEX blobs_by_digest ON blobs (digest);
+CREATE INDEX blobs_by_digest ON blobs (digest, repository);
 
 -- The manifests of a repository. `record` is the JSON of wharf-registry's record.
 CREATE TABLE manifests (

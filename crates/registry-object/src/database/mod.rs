@@ -7,12 +7,17 @@ mod tls;
 mod transaction;
 mod url;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use wharf_content::{Error, ErrorKind};
 
+pub(crate) use self::transaction::{Attempts, Parameters, Query, Transaction};
 pub use self::url::DatabaseUrl;
-use self::{pool::Pool, tls::Tls, transaction::Attempts};
+use self::{pool::Pool, tls::Tls};
 
 /// A PostgreSQL database with the records of one registry, whose processes all open the same.
 ///
@@ -25,6 +30,7 @@ pub struct Database {
     pool: Pool,
     /// The statement that begins a transaction.
     begin: String,
+    commits: AtomicU64,
 }
 
 /// The way in which a database is used.
@@ -37,6 +43,9 @@ pub struct DatabaseOptions {
     /// The time of a request to the database, with all repetitions; 10 s by default. It also ends a transaction on
     /// the server, so that a process that was stopped in the middle of one holds up no other for longer.
     pub request_time: Duration,
+    /// The grace of collections, which all processes must agree on; 1 hour by default. A record that is looked up by a
+    /// client after a quarter of it counts as used then.
+    pub grace: Duration,
     /// Whether the tables are made and brought to the version of this release.
     pub migrate: Migrate,
 }
@@ -46,6 +55,7 @@ impl Default for DatabaseOptions {
         Self {
             connections: 8,
             request_time: Duration::from_secs(10),
+            grace: Duration::from_secs(60 * 60),
             migrate: Migrate::Apply,
         }
     }
@@ -80,6 +90,7 @@ impl Database {
                 options.connections.max(1),
             ),
             begin: transaction::begin(options.request_time),
+            commits: AtomicU64::new(0),
             url: url.clone(),
             options,
         };
@@ -99,7 +110,7 @@ impl Database {
     /// Those of the database.
     pub async fn registry_id(&self) -> Result<u128, Error> {
         const DOING: &str = "read the id of the registry";
-        let rows = self.read(DOING, "SELECT id FROM registry", &[]).await?;
+        let rows = self.query(DOING, "SELECT id FROM registry", &[]).await?;
         let bytes = rows.first().map(|row| row.try_get::<_, &[u8]>(0)).transpose();
         let bytes = bytes.map_err(|failure| error::failed(DOING, &failure))?;
         let id = bytes.and_then(|bytes| bytes.try_into().ok());
@@ -114,14 +125,28 @@ impl Database {
     ///
     /// The reason why not.
     pub async fn check(&self) -> Result<(), Error> {
-        let attempts = Attempts::new(self.options.request_time);
-        let transaction = self.begin(attempts.deadline).await?;
+        let transaction = self.begin(self.attempts().deadline).await?;
         transaction.commit("commit an empty transaction").await
+    }
+
+    /// See [`DatabaseOptions::grace`].
+    pub(crate) const fn grace(&self) -> Duration {
+        self.options.grace
+    }
+
+    /// Counts a commit, and returns how many this process has made.
+    pub(crate) fn count_commit(&self) -> u64 {
+        self.commits.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The reason why the last connection could not be made, if it could not.
+    pub(crate) fn last_failure(&self) -> Result<(), Error> {
+        self.pool.last_failure()
     }
 
     async fn check_settings(&self) -> Result<(), Error> {
         const DOING: &str = "read the server's settings";
-        let rows = self.read(DOING, SETTINGS, &[]).await?;
+        let rows = self.query(DOING, SETTINGS, &[]).await?;
         for (index, (expected, reason)) in EXPECTED.into_iter().enumerate() {
             let found = rows.first().map(|row| row.try_get::<_, bool>(index)).transpose();
             if found.map_err(|failure| error::failed(DOING, &failure))? != Some(expected) {

@@ -19,6 +19,8 @@ pub(super) struct Pool {
     tls: Tls,
     permits: Semaphore,
     idle: Mutex<Vec<Client>>,
+    /// Why the last connection could not be made.
+    failure: Mutex<Option<(ErrorKind, String)>>,
 }
 
 impl Pool {
@@ -28,6 +30,7 @@ impl Pool {
             tls,
             permits: Semaphore::new(connections),
             idle: Mutex::default(),
+            failure: Mutex::default(),
         }
     }
 
@@ -50,7 +53,26 @@ impl Pool {
         })
     }
 
+    /// The reason why the last connection could not be made, if it could not.
+    pub(super) fn last_failure(&self) -> Result<(), Error> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*failure {
+            Some((kind, message)) => Err(Error::new(*kind, message.clone())),
+            None => Ok(()),
+        }
+    }
+
     async fn connect(&self, deadline: Instant) -> Result<Client, Error> {
+        let connected = self.try_connect(deadline).await;
+        let failure = connected
+            .as_ref()
+            .err()
+            .map(|error| (error.kind(), error.to_string()));
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        connected
+    }
+
+    async fn try_connect(&self, deadline: Instant) -> Result<Client, Error> {
         let connecting = self.config.connect(self.tls.clone());
         let connected = timeout_at(deadline, connecting)
             .await

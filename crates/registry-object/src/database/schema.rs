@@ -7,7 +7,7 @@ use wharf_content::{Error, ErrorKind};
 
 use super::{
     Database, Migrate,
-    transaction::{Attempts, Transaction},
+    transaction::{Query as _, Transaction},
 };
 
 /// The migrations, of which the first makes version 1. A migration that was released is never changed; it only adds,
@@ -35,7 +35,7 @@ const TIME: Duration = Duration::from_secs(3600);
 impl Database {
     /// Brings the tables to the version of this release, or checks that they have it.
     pub(super) async fn migrate(&self) -> Result<(), Error> {
-        let mut attempts = Attempts::new(self.options.request_time);
+        let mut attempts = self.attempts();
         loop {
             match self.try_migrate().await {
                 Ok(()) => return Ok(()),

@@ -14,13 +14,24 @@ use super::{Database, error, pool::Connection};
 /// The longest pause between two attempts. The first are shorter.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
 
-pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+pub(crate) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
+/// Whoever runs a single statement: a transaction, or the database itself.
+pub(crate) trait Query: Sync {
+    /// Runs a statement and returns its rows.
+    fn query(
+        &self,
+        doing: &str,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send;
+}
 
 /// A transaction. Dropped, it closes its connection, and nothing has changed.
 ///
 /// Statements are not prepared: a prepared one belongs to a connection, and behind a pooler that shares
 /// connections out by transactions the next transaction may have another.
-pub(super) struct Transaction<'d> {
+pub(crate) struct Transaction<'d> {
     connection: Connection<'d>,
     deadline: Instant,
 }
@@ -30,30 +41,35 @@ impl Transaction<'_> {
         within(self.deadline, doing, self.connection.batch_execute(sql)).await
     }
 
-    pub(super) async fn query(
-        &self,
-        doing: &str,
-        sql: &str,
-        parameters: Parameters<'_>,
-    ) -> Result<Vec<Row>, Error> {
-        within(self.deadline, doing, self.connection.query_typed(sql, parameters)).await
+    pub(crate) async fn commit(self, doing: &str) -> Result<(), Error> {
+        self.end(doing, "COMMIT").await
     }
 
-    pub(super) async fn commit(self, doing: &str) -> Result<(), Error> {
-        self.batch(doing, "COMMIT").await?;
+    pub(crate) async fn roll_back(self, doing: &str) -> Result<(), Error> {
+        self.end(doing, "ROLLBACK").await
+    }
+
+    async fn end(self, doing: &str, sql: &str) -> Result<(), Error> {
+        self.batch(doing, sql).await?;
         self.connection.release();
         Ok(())
     }
 }
 
+impl Query for Transaction<'_> {
+    async fn query(&self, doing: &str, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
+        within(self.deadline, doing, self.connection.query_typed(sql, parameters)).await
+    }
+}
+
 /// The attempts of a request, until its time is over.
-pub(super) struct Attempts {
-    pub(super) deadline: Instant,
+pub(crate) struct Attempts {
+    pub(crate) deadline: Instant,
     pause: Duration,
 }
 
 impl Attempts {
-    pub(super) fn new(time: Duration) -> Self {
+    fn new(time: Duration) -> Self {
         Self {
             deadline: Instant::now() + time,
             pause: Duration::from_millis(4),
@@ -65,7 +81,7 @@ impl Attempts {
     /// # Errors
     ///
     /// The failure itself, if it will not pass or if the time is over.
-    pub(super) async fn again(&mut self, failure: Error) -> Result<(), Error> {
+    pub(crate) async fn again(&mut self, failure: Error) -> Result<(), Error> {
         let next = Instant::now() + jittered(self.pause);
         if !error::is_transient(&failure) || next >= self.deadline {
             return Err(failure);
@@ -87,7 +103,7 @@ fn jittered(pause: Duration) -> Duration {
 impl Database {
     /// Begins a transaction at READ COMMITTED, whose statements, locks and pauses end with the request's time, and
     /// whose commit waits for the disk.
-    pub(super) async fn begin(&self, deadline: Instant) -> Result<Transaction<'_>, Error> {
+    pub(crate) async fn begin(&self, deadline: Instant) -> Result<Transaction<'_>, Error> {
         loop {
             let connection = self.pool.connection(deadline).await?;
             let begun = within(
@@ -105,23 +121,12 @@ impl Database {
         }
     }
 
-    /// One statement that changes nothing, repeated until it is answered or the request's time is over.
-    pub(super) async fn read(
-        &self,
-        doing: &str,
-        sql: &str,
-        parameters: Parameters<'_>,
-    ) -> Result<Vec<Row>, Error> {
-        let mut attempts = Attempts::new(self.options.request_time);
-        loop {
-            match self.try_read(attempts.deadline, doing, sql, parameters).await {
-                Ok(rows) => return Ok(rows),
-                Err(failure) => attempts.again(failure).await?,
-            }
-        }
+    /// The attempts of a new request.
+    pub(crate) fn attempts(&self) -> Attempts {
+        Attempts::new(self.options.request_time)
     }
 
-    async fn try_read(
+    async fn try_query(
         &self,
         deadline: Instant,
         doing: &str,
@@ -132,6 +137,20 @@ impl Database {
         let rows = within(deadline, doing, connection.query_typed(sql, parameters)).await?;
         connection.release();
         Ok(rows)
+    }
+}
+
+/// Each statement is repeated until it is answered or the request's time is over: only for those that may be
+/// made twice.
+impl Query for Database {
+    async fn query(&self, doing: &str, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
+        let mut attempts = self.attempts();
+        loop {
+            match self.try_query(attempts.deadline, doing, sql, parameters).await {
+                Ok(rows) => return Ok(rows),
+                Err(failure) => attempts.again(failure).await?,
+            }
+        }
     }
 }
 

@@ -2,14 +2,17 @@
 #![cfg(all(unix, feature = "postgres"))]
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::format_push_string,
     reason = "a test that fails panics"
 )]
 
+mod cutting_proxy;
 mod database;
 mod migrations;
 mod races;
+mod records;
 mod secrets;
 mod tls;
 
