@@ -64,9 +64,9 @@ impl fmt::Display for WithCauses<'_> {
         f.write_str(&said)?;
         let mut cause = self.0.source();
         while let Some(next) = cause {
-            // An error that is only passed on says what its cause says.
+            // An error that is passed on ends with what its cause says, perhaps behind where it was met.
             let text = next.to_string();
-            if text != said {
+            if !said.ends_with(&text) {
                 write!(f, "\n  because: {text}")?;
                 said = text;
             }

@@ -113,6 +113,13 @@ fn debug_is_what_main_should_print() {
     let passed_on = Error::new(ErrorKind::Storage, "no room").with_source(io::Error::other("no room"));
     let error = Error::new(ErrorKind::Storage, "cannot write").with_source(passed_on);
     assert_eq!(WithCauses(&error).to_string(), "cannot write\n  because: no room");
+    let located = Error::new(ErrorKind::Storage, "layer 2: no room").with_source(error);
+    let located = Error::new(ErrorKind::Storage, "layer 2: cannot write").with_source(located);
+    let located = Error::new(ErrorKind::Storage, "the image: layer 2: cannot write").with_source(located);
+    assert_eq!(
+        WithCauses(&located).to_string(),
+        "the image: layer 2: cannot write\n  because: layer 2: no room\n  because: cannot write\n  because: no room"
+    );
 }
 
 /// A library does not know its program's flags, nor its user the library's functions.
