@@ -12,8 +12,8 @@ const XATTR_BYTES: usize = 64 << 10;
 /// The most extended attributes of one member.
 const XATTRS: usize = 64;
 
-/// Reads a layer to its end. `locate` completes the errors of its tar. An error of `layer` that wraps one of this crate
-/// is returned as that.
+/// Reads a layer to its end. `locate` completes the errors of reading it. An error of `layer` that wraps one of this crate
+/// is taken as that.
 pub(crate) fn read(
     mut layer: impl Read,
     mut reader: Reader,
@@ -28,7 +28,7 @@ pub(crate) fn read(
             Ok(0) => return reader.finish().map_err(locate),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(of_input(error)),
+            Err(error) => return Err(locate(of_input(error))),
         };
         let mut input = buffer.get(..count).unwrap_or_default();
         while let Some(event) = reader.next_event(&mut input).map_err(&locate)? {

@@ -147,18 +147,18 @@ impl Merged {
     ///
     /// # Errors
     ///
-    /// Each names the layer by its number, from 0, and the member. Those of
+    /// Each names the layer by its number, counted from one, and the member. Those of
     /// [`tar::Reader::next_event`](crate::tar::Reader::next_event); [`ErrorKind::Corrupt`] also for a name that leads
     /// through a file, or more than 40 symbolic links, and for a hard link to a file that is not there, a directory
     /// or itself; [`ErrorKind::Invalid`] also for a whiteout of `.` or `..`, and for the whiteout device of overlay file
-    /// systems; [`ErrorKind::TooLarge`] for a limit; an error of `layer` as it is, if it wraps one of this crate, and as
-    /// [`ErrorKind::Storage`] otherwise. After an error, the tree has a part of the layer and cannot be used.
+    /// systems; [`ErrorKind::TooLarge`] for a limit; an error of `layer` with its own kind, if it wraps one of this
+    /// crate, and as [`ErrorKind::Storage`] otherwise. After an error, the tree has a part of the layer and cannot be used.
     pub fn add(&mut self, layer: impl Read) -> Result<(), Error> {
         self.check()?;
         let index = self.layers;
         self.failed = true;
         let reader = self.reader();
-        let locate = |error| of_layer(index, &error);
+        let locate = |error| of_layer(index, error);
         let mut addition = Addition::new(&mut self.nodes, index, self.digests);
         members::read(layer, reader, locate, |event| {
             addition.event(event).map_err(locate)
@@ -263,7 +263,8 @@ impl Merged {
     }
 }
 
-/// The error of a member, with the number of its layer.
-fn of_layer(index: u32, error: &Error) -> Error {
-    Error::new(error.kind(), format!("layer {index}: {error}"))
+/// An error of a layer, with its number. Layers are counted from one in errors.
+fn of_layer(index: u32, error: Error) -> Error {
+    let message = format!("layer {}: {error}", u64::from(index) + 1);
+    Error::new(error.kind(), message).with_source(error)
 }

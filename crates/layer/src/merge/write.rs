@@ -45,7 +45,7 @@ pub(super) fn write<R: Read>(
             origin: Origin { layer, member: 0 },
             file: None,
         };
-        let locate = |error| super::of_layer(layer, &error);
+        let locate = |error| super::of_layer(layer, error);
         members::read(open(index)?, merged.reader(), locate, |event| {
             passage.event(event)
         })?;
@@ -176,7 +176,7 @@ impl<W: Write> Passage<'_, W> {
         let why = "the layer is not the one that was added before; open the same one again";
         super::of_layer(
             self.origin.layer,
-            &members::refused(ErrorKind::Mismatch, member, why),
+            members::refused(ErrorKind::Mismatch, member, why),
         )
     }
 

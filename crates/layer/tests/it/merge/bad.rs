@@ -87,7 +87,7 @@ fn what_no_root_takes_is_refused_with_layer_and_member() {
         let mut merged = merged(&[base]);
         let added = merged.add(layer(&members).as_slice());
         let text = added.as_ref().unwrap_err().to_string();
-        assert!(text.starts_with("layer 1: tar member "), "{text}");
+        assert!(text.starts_with("layer 2: tar member "), "{text}");
         assert_fails(added, kind, words);
         assert_fails(
             merged.add(&[0; 1024][..]),
@@ -181,13 +181,13 @@ fn another_layer_at_the_second_reading_is_an_error() {
         layer(&[file("a", "111"), file("b", "22")]),
     ] {
         let written = merged.write(Vec::new(), |_| Ok(other.as_slice()));
-        assert_fails(written, ErrorKind::Mismatch, "layer 0: tar member");
+        assert_fails(written, ErrorKind::Mismatch, "layer 1: tar member");
     }
     let cut = &layers[0][..700];
     assert_fails(
         merged.write(Vec::new(), |_| Ok(cut)),
         ErrorKind::Corrupt,
-        "layer 0: tar",
+        "layer 1: tar",
     );
 }
 
@@ -214,14 +214,18 @@ impl io::Write for Broken {
 }
 
 #[test]
-fn errors_of_readers_and_writers_come_back_as_they_are() {
+fn errors_of_readers_and_writers_come_back_with_their_kind() {
     let layers = [layer(&[file("a", "1")])];
     let merged = merged(&layers);
-    assert_fails(Merged::new().add(Broken), ErrorKind::Mismatch, "digest differs");
+    assert_fails(
+        Merged::new().add(Broken),
+        ErrorKind::Mismatch,
+        "layer 1: digest differs",
+    );
     assert_fails(
         merged.write(Vec::new(), |_| Ok(Broken)),
         ErrorKind::Mismatch,
-        "digest differs",
+        "layer 1: digest differs",
     );
     let missing = |_| Err::<&[u8], _>(Error::new(ErrorKind::NotFound, "no such blob"));
     assert_fails(
