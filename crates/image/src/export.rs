@@ -5,7 +5,7 @@ use wharf_content::{Error, ErrorKind, Role, Source, SourceExt as _, Target};
 
 use crate::{
     Options,
-    compose::is_container,
+    compose::check_container,
     layers::{Stack, Tar},
     validate::check_counts,
 };
@@ -50,10 +50,7 @@ pub async fn export(
         let message = format!("{} is an index; choose an image of it", image.digest());
         return Err(Error::new(ErrorKind::Invalid, message));
     }
-    if !is_container(&image) {
-        let message = format!("{} is no container image", image.digest());
-        return Err(Error::new(ErrorKind::Unsupported, message));
-    }
+    check_container(&image)?;
     options.check_size(&image)?;
     let config = source.config(&image).await?;
     check_counts(&image, &config)?;

@@ -1,8 +1,8 @@
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -49,8 +49,8 @@ impl NewLayer {
         Self(Arc::new(Content::Bytes(bytes.into())))
     }
 
-    /// A layer in a file, which must not change until the image is copied. A pipe that has a name can be read once
-    /// alone: open it, and use [`NewLayer::from_reader`].
+    /// A layer in a file, which must not change until the image is copied. A pipe that has a name is refused:
+    /// open it, and use [`NewLayer::from_reader`].
     pub fn from_file(path: impl Into<PathBuf>) -> Self {
         Self(Arc::new(Content::File(path.into())))
     }
@@ -116,7 +116,7 @@ impl NewLayer {
             }
             Content::File(path) => {
                 let (name, path) = (format!("the layer {}", path.display()), path.clone());
-                let opened = tokio::task::spawn_blocking(move || File::open(path)).await;
+                let opened = tokio::task::spawn_blocking(move || open_regular(&path)).await;
                 let opened = opened.map_err(|error| Error::wrap(ErrorKind::Other, error))?;
                 let file = opened.map_err(|error| unreadable(&name, error))?;
                 Ok(pieces(Box::new(file), name))
@@ -171,9 +171,20 @@ fn pieces(reader: Box<dyn Read + Send>, name: String) -> ByteStream {
     stream::try_unfold((reader, name), read).boxed()
 }
 
+/// Opens a regular file. A pipe is not waited for.
+fn open_regular(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() {
+        return File::open(path);
+    }
+    let why =
+        "it is not a regular file; a pipe is read once alone, as a stream, and a directory is made a layer";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+}
+
 fn unreadable(name: &str, error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::InvalidInput => ErrorKind::Invalid,
         _ => ErrorKind::Storage,
     };
     Error::new(kind, format!("{name} cannot be read")).with_source(error)

@@ -5,7 +5,7 @@ use wharf_content::{
     choose_image,
 };
 
-use super::is_container;
+use super::check_container;
 use crate::{Options, validate::check_counts};
 
 /// An image that others are made on, for [`Recipe::rebase`](crate::Recipe::rebase): the lowest layers of an image are
@@ -88,10 +88,7 @@ impl Base {
             let admitted = gate.admit(&image, &role).await;
             admitted.map_err(|rejection| rejection.into_error(image.digest()))?;
         }
-        if !is_container(&image) {
-            let message = format!("the base {} is no container image", image.digest());
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
+        check_container(&image)?;
         options.check_size(&image)?;
         let config = self.source.config(&image).await?;
         check_counts(&image, &config)?;

@@ -80,9 +80,29 @@ impl Step {
 
 /// True for a container image whose layers are all such layers. Others, such as attestations, are not changed by steps.
 pub(crate) fn is_container(image: &Manifest) -> bool {
+    check_container(image).is_ok()
+}
+
+/// Says why something is no container image whose layers are those of a file system.
+pub(crate) fn check_container(image: &Manifest) -> Result<(), Error> {
+    let unsupported = |message| Err(Error::new(ErrorKind::Unsupported, message));
+    let digest = image.digest();
+    if !has_image_config(image) {
+        return unsupported(format!("{digest} is no container image"));
+    }
     let is_layer =
         |layer: &Descriptor| matches!(kind(layer.media_type()), Some(Kind::Layer(_) | Kind::Foreign(_)));
-    has_image_config(image) && image.layers().iter().all(is_layer)
+    match image.layers().iter().position(|layer| !is_layer(layer)) {
+        None => Ok(()),
+        Some(position) => {
+            let media_type = image.layers().get(position).map(Descriptor::media_type);
+            let media_type = media_type.map(ToString::to_string).unwrap_or_default();
+            unsupported(format!(
+                "layer {} of {digest} has the type {media_type}, which is no layer of a file system",
+                position + 1
+            ))
+        }
+    }
 }
 
 impl Compositions {
@@ -108,6 +128,7 @@ impl Compositions {
         }
         let (images, passed): (Vec<_>, Vec<_>) = graph.images().iter().partition(|image| is_container(image));
         if images.is_empty() {
+            check_container(graph.root())?;
             let message = format!(
                 "{} is no container image, so its config and layers cannot be changed",
                 graph.root().digest()

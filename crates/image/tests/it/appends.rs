@@ -379,7 +379,7 @@ async fn content_that_is_no_layer_is_refused() {
             ErrorKind::NotFound,
             "/nowhere/layer.tar",
         ),
-        (NewLayer::from_file("/"), ErrorKind::Storage, "the layer /"),
+        (NewLayer::from_file("/"), ErrorKind::Invalid, "the layer /"),
         (
             NewLayer::from_stream(failing.boxed()),
             ErrorKind::Storage,

@@ -131,3 +131,21 @@ async fn a_directory_that_cannot_be_read_fails_the_preparation() {
         assert!(error.to_string().contains(name), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_layer_in_a_file_is_a_regular_one_and_a_pipe_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for path in [pipe.as_path(), directory.path(), Path::new("/dev/zero")] {
+        let scratch = ImageBuilder::for_platform(Platform::host()).build().unwrap();
+        let target = scratch.digest().into();
+        let recipe = Recipe::new().append(NewLayer::from_file(path), History::default());
+        let (store, options) = (Arc::new(Memory::new()), Options::default());
+        let prepared = prepare(Arc::new(scratch), store, &target, &recipe, &options).await;
+        let error = prepared.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(format!("{error:?}").contains("not a regular file"), "{error:?}");
+    }
+}
