@@ -21,10 +21,13 @@ pub(super) fn of_member(root: &Path, member: &[u8], what: &str, errno: Errno) ->
         Errno::TOOBIG => {
             "the directories of the layer have too many names and extended attributes".to_owned()
         }
+        // The system says so of ids alone that are none of the user namespace.
+        Errno::INVAL if what == OWNER => "its user or group is none that this user namespace has".to_owned(),
         Errno::STALE => "another process has moved a directory meanwhile".to_owned(),
         _ => io::Error::from(errno).to_string(),
     };
     let advice = match errno {
+        Errno::INVAL if what == OWNER => "; map it to one, or unpack for the current user",
         Errno::PERM if what == OWNER => {
             "; to keep the owners of the layer takes root, or a user namespace as of podman unshare; otherwise unpack \
              for the current user"
@@ -38,6 +41,7 @@ pub(super) fn of_member(root: &Path, member: &[u8], what: &str, errno: Errno) ->
     );
     let kind = match errno {
         Errno::LOOP | Errno::NOTDIR => ErrorKind::Corrupt,
+        Errno::INVAL if what == OWNER => ErrorKind::Invalid,
         _ => kind(errno),
     };
     Error::new(kind, message)
