@@ -67,7 +67,7 @@ async fn import(arguments: Arguments) -> Result<(), Error> {
         .edit(building::unrecorded(sets)?);
     let mut options = Options::default().with_selection(Selection::All);
     if !arguments.quiet {
-        let what = arguments.file.display().to_string();
+        let what = arguments.destination.to_string();
         options = options.with_progress_listener(common::progress::for_stderr(what));
     }
     let to = &arguments.destination;

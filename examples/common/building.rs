@@ -65,6 +65,13 @@ pub(crate) fn layer(path: &Path) -> Result<NewLayer, Error> {
     if metadata.is_file() {
         return Ok(NewLayer::from_file(path));
     }
+    if metadata.is_dir() {
+        let message = format!(
+            "{} is a directory, and a layer is a tar: make one with tar(1), or use build-from",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
     Ok(NewLayer::from_reader(file))
 }
 

@@ -63,7 +63,7 @@ impl Changed {
     ) -> Result<(), Error> {
         let (to, in_place) = self.destination()?;
         let (source, destination) = ends.clients(Some(&self.image), &to)?;
-        let mut options = ends.transfer.options(&self.image);
+        let mut options = ends.transfer.options(&to);
         if in_place && !ends.transfer.has_platform() {
             options = options.with_selection(Selection::All);
         }
@@ -102,7 +102,7 @@ impl Ends {
         let (source, destination) = self.clients(base, to)?;
         let copied = if let Some(base) = base {
             let from = archives::read_from(base.clone());
-            let options = self.transfer.options(base);
+            let options = self.transfer.options(to);
             source
                 .convert_to_with(&from, &destination, to, recipe, options)
                 .await?
