@@ -50,6 +50,8 @@ mod trust;
 #[cfg(target_os = "linux")]
 mod unpacking;
 #[cfg(feature = "trust")]
+#[cfg(target_os = "linux")]
+mod unshared;
 mod unsigned;
 mod verify_bundle;
 
