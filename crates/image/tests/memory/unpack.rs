@@ -1,12 +1,12 @@
 //! Images that are unpacked to a directory.
 
-use std::{fs, sync::Arc};
+use std::{fs, io, sync::Arc};
 
 use bytes::Bytes;
 use wharf_content::{Error, ErrorKind, Hasher};
-use wharf_image::{Codec, UnpackOptions, unpack};
+use wharf_image::{Codec, Options, UnpackOptions, export, unpack};
 use wharf_layer::{
-    ApplyOptions, Ownership,
+    ApplyOptions, DiffOptions, Ownership, Root, Snapshot, diff,
     tar::{Member, Writer},
 };
 use wharf_reference::Algorithm;
@@ -19,7 +19,7 @@ use crate::{MIB, One, Repeated, bombs, encoded, mebibyte, size_in_mib, type_of};
 pub(crate) enum Case {
     /// One large file.
     Large(Codec),
-    /// Files, and directories of a thousand of them.
+    /// Files, and directories of a thousand of them, which are packed again and exported, too.
     Many(usize),
     /// A layer of a stranger, by its number.
     Bomb(usize),
@@ -92,11 +92,24 @@ async fn many(count: usize) {
     encoder.finish(&mut layer).unwrap();
     let layer = Repeated::of(layer, 1);
     let diff_id = hasher.finish().unwrap();
-    let image = One::new(&type_of(Codec::Gzip), layer.clone(), &layer.digest(), &diff_id);
-    let (directory, unpacked) = unpacked(image).await;
+    let image = || One::new(&type_of(Codec::Gzip), layer.clone(), &layer.digest(), &diff_id);
+    let (directory, unpacked) = unpacked(image()).await;
     unpacked.unwrap();
-    let directories = fs::read_dir(directory.path().join("root")).unwrap();
-    assert_eq!(directories.count(), count.div_ceil(1000));
+    let root = directory.path().join("root");
+    let directories = fs::read_dir(&root).unwrap().count();
+    assert_eq!(directories, count.div_ceil(1000));
+    let root = Root::open(root).unwrap();
+    let options = DiffOptions::default().with_ownership(Ownership::Current);
+    let packed = |before: &Snapshot| diff(before, &root, &options, io::sink()).unwrap();
+    let whole = packed(&Snapshot::empty());
+    assert_eq!(whole.members, (count + directories) as u64);
+    assert_eq!(packed(&Snapshot::of(&root).unwrap()).members, 0);
+    let (image, options) = (image(), Options::default());
+    let target = image.manifest.digest().into();
+    let length = export(Arc::new(image), &target, io::sink(), &options)
+        .await
+        .unwrap();
+    assert_eq!(length, whole.size);
 }
 
 async fn bomb(number: usize) {

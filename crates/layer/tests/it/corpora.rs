@@ -376,3 +376,88 @@ fn archives_of_go_containerregistry_are_read_with_their_layers() {
         )
     );
 }
+
+/// The names of the layers of each image in the `manifest.json` of an archive.
+#[cfg(all(feature = "apply", feature = "gzip", target_os = "linux"))]
+fn layers_of_images(manifest: &[u8]) -> Vec<Vec<String>> {
+    let text = String::from_utf8_lossy(manifest).replace(char::is_whitespace, "");
+    let lists = text.split("\"Layers\":[").skip(1);
+    let names = |list: &str| {
+        let list = list.split(']').next().unwrap_or_default();
+        list.split('"')
+            .skip(1)
+            .step_by(2)
+            .map(ToOwned::to_owned)
+            .collect()
+    };
+    lists.map(names).collect()
+}
+
+/// The tar of a layer of an archive, in which one layer may be a link to another.
+#[cfg(all(feature = "apply", feature = "gzip", target_os = "linux"))]
+fn tar_of(found: &[Found], name: &str) -> Vec<u8> {
+    use std::io::Read as _;
+
+    let mut layer = find(found, name);
+    if let Kind::Symlink { target } = layer.member.kind() {
+        let target = String::from_utf8_lossy(target).replace("../", "");
+        layer = find(found, &target);
+    }
+    let mut tar = Vec::new();
+    let decoder = wharf_layer::Decoder::by_magic(wharf_layer::Limits::default());
+    decoder
+        .reader(layer.content.as_slice())
+        .read_to_end(&mut tar)
+        .unwrap();
+    tar
+}
+
+#[cfg(all(feature = "apply", feature = "gzip", target_os = "linux"))]
+#[test]
+fn images_of_go_containerregistry_are_merged_as_they_are_applied() {
+    use wharf_layer::{Merged, Snapshot};
+
+    use crate::{
+        apply::{Stage, Way},
+        diff, merge,
+    };
+
+    let Some(folder) = wharf_testkit::corpora::folder("tarballs") else {
+        return;
+    };
+    let mut count = 0;
+    for path in archives(&folder) {
+        let (found, _) = read(&fs::read(&path).unwrap()).unwrap();
+        let manifest = found.iter().find(|found| found.member.name() == b"manifest.json");
+        let images = manifest
+            .map(|found| layers_of_images(&found.content))
+            .unwrap_or_default();
+        for names in images {
+            count += 1;
+            let layers: Vec<Vec<u8>> = names.iter().map(|name| tar_of(&found, name)).collect();
+            let (stage, mut merged, mut flat) = (Stage::new(Way::Kernel), Merged::new(), Vec::new());
+            for layer in &layers {
+                stage.apply(layer).unwrap();
+                merged.add(layer.as_slice()).unwrap();
+            }
+            merged
+                .write(&mut flat, |layer| Ok(layers[layer].as_slice()))
+                .unwrap();
+            let mut trees = [
+                merge::members(&flat),
+                merge::members(&diff::layer(&Snapshot::empty(), &stage.root())),
+            ];
+            for lines in &mut trees {
+                lines.retain(|line| line != "./");
+                lines.sort();
+            }
+            assert_eq!(trees[0], trees[1], "{}: {names:?}", path.display());
+            assert!(
+                layers.is_empty() || !trees[0].is_empty(),
+                "{}: {names:?}",
+                path.display()
+            );
+        }
+    }
+    assert!(count >= 10, "{count} images");
+}
