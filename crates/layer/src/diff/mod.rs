@@ -168,8 +168,8 @@ impl Comparison<'_> {
         let directory = self.new.path(new.parent);
         let directory = scan::open(&mut self.root.resolver()?, &directory, &parent.facts)
             .map_err(|errno| problem::of_file(self.root.path(), &path, "cannot open its directory", errno))?;
-        let digest = scan::digest(self.root, &path, &directory, new)?;
-        Ok(old.digest.as_ref() == Some(&digest))
+        let hash = scan::hash(self.root, &path, &directory, new)?;
+        Ok(old.hash.as_ref() == Some(&hash))
     }
 
     fn stated_alike(&self, old: &File, new: &File) -> bool {
@@ -182,6 +182,6 @@ impl Comparison<'_> {
                 (!is_directory).then_some(facts.size),
             )
         };
-        stated(old) == stated(new) && old.target == new.target && old.xattrs == new.xattrs
+        stated(old) == stated(new) && old.extra == new.extra
     }
 }

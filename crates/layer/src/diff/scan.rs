@@ -16,7 +16,7 @@ use wharf_reference::Algorithm;
 use super::{
     access::Access,
     content, problem,
-    tree::{Facts, File, Tree},
+    tree::{Extra, Facts, File, Tree},
     xattrs,
 };
 use crate::{
@@ -61,14 +61,19 @@ impl<'a> Scan<'a> {
         });
         let (facts, xattrs) =
             root.map_err(|errno| problem::of_file(self.root.path(), b".", "cannot read it", errno))?;
-        self.tree.files.push(File {
+        let extra = Extra {
             xattrs,
+            ..Extra::default()
+        };
+        self.tree.files.push(File {
+            extra: extra.boxed(),
             ..new_file(ROOT, Box::default(), facts)
         });
         let mut pending = vec![ROOT];
         while let Some(node) = pending.pop() {
             self.directory(node, facts, &mut pending)?;
         }
+        self.tree.files.shrink_to_fit();
         Ok(self.tree)
     }
 
@@ -99,6 +104,7 @@ impl<'a> Scan<'a> {
             };
             let facts = Facts::of(&stat);
             let mut file = new_file(node, leaf.into_boxed_slice(), facts);
+            let mut extra = Extra::default();
             match facts.kind() {
                 FileType::Socket => {
                     self.tree.sockets += 1;
@@ -106,7 +112,7 @@ impl<'a> Scan<'a> {
                 }
                 FileType::Symlink => {
                     let target = fs::readlinkat(&directory, &*file.leaf, Vec::new()).map_err(failed)?;
-                    file.target = target.into_bytes().into_boxed_slice();
+                    extra.target = target.into_bytes().into_boxed_slice();
                 }
                 FileType::Directory if facts.identity.device() != root.identity.device() => {
                     let why =
@@ -118,8 +124,9 @@ impl<'a> Scan<'a> {
                         why,
                     ));
                 }
-                _ => file.xattrs = xattrs::of_entry(&in_proc, &file.leaf).map_err(failed)?,
+                _ => extra.xattrs = xattrs::of_entry(&in_proc, &file.leaf).map_err(failed)?,
             }
+            file.extra = extra.boxed();
             file.fresh = is_fresh(facts.changed, now);
             let index = self.len()?;
             file.inode = index;
@@ -127,9 +134,9 @@ impl<'a> Scan<'a> {
                 file.inode = *self.first.entry(facts.identity).or_insert(index);
             }
             if self.hashes && facts.kind() == FileType::RegularFile {
-                file.digest = match self.tree.get(file.inode) {
-                    Some(first) => first.digest.clone(),
-                    None => Some(digest(self.root, &name, &directory, &file)?),
+                file.hash = match self.tree.get(file.inode) {
+                    Some(first) => first.hash.clone(),
+                    None => Some(hash(self.root, &name, &directory, &file)?),
                 };
             }
             self.tree.files.push(file);
@@ -173,9 +180,8 @@ fn new_file(parent: u32, leaf: Box<[u8]>, facts: Facts) -> File {
         facts,
         inode: ROOT,
         children: 0..0,
-        target: Box::default(),
-        xattrs: Vec::new(),
-        digest: None,
+        extra: None,
+        hash: None,
         fresh: false,
     }
 }
@@ -192,19 +198,26 @@ fn check_size(root: &Root, name: &[u8]) -> Result<(), Error> {
     Err(problem::refused(root.path(), name, ErrorKind::TooLarge, &why))
 }
 
-/// The digest of a file's content.
-pub(super) fn digest(
+/// The sha256 hash of a file's content.
+pub(super) fn hash(
     root: &Root,
     name: &[u8],
     directory: &OwnedFd,
     file: &File,
-) -> Result<Box<wharf_reference::Digest>, Error> {
+) -> Result<Box<[u8; 32]>, Error> {
     let mut hasher = Hasher::new(Algorithm::Sha256)?;
     content::read(root.path(), name, directory, &file.leaf, &file.facts, |bytes| {
         hasher.update(bytes);
         Ok(())
     })?;
-    Ok(Box::new(hasher.finish()?))
+    let digest = hasher.finish()?;
+    // A third of the memory of the text, whose digits are valid by construction.
+    let mut hash = [0; 32];
+    for (byte, digits) in hash.iter_mut().zip(digest.encoded().as_bytes().chunks_exact(2)) {
+        let digits = str::from_utf8(digits).unwrap_or_default();
+        *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
+    }
+    Ok(Box::new(hash))
 }
 
 /// More than the clock of file times is behind at most, on file systems that keep parts of seconds.

@@ -130,7 +130,7 @@ impl<'a, W: Write> Layer<'a, W> {
     fn described(&self, member: Member, file: &File) -> Result<Member, Error> {
         let facts = &file.facts;
         let recorded = file
-            .xattrs
+            .xattrs()
             .iter()
             .find(|(name, _)| name == attributes::RECORD)
             .map(|(_, record)| record.as_slice());
@@ -148,7 +148,7 @@ impl<'a, W: Write> Layer<'a, W> {
     fn member(&self, name: &[u8], file: &File) -> Result<Member, Error> {
         let member = self.described(Member::new(name, self.kind(name, file)?)?, file)?;
         let keeps_owner = self.options.ownership.keeps_owner();
-        let xattrs = file.xattrs.iter();
+        let xattrs = file.xattrs().iter();
         let taken = xattrs.filter(|(name, _)| attributes::takes(name, keeps_owner));
         let member = taken.fold(member, |member, (name, value)| {
             member.with_xattr(name.clone(), value.clone())
@@ -165,7 +165,7 @@ impl<'a, W: Write> Layer<'a, W> {
             },
             FileType::Directory => Kind::Directory,
             FileType::Symlink => Kind::Symlink {
-                target: file.target.to_vec(),
+                target: file.target().to_vec(),
             },
             FileType::Fifo => Kind::Fifo,
             FileType::CharacterDevice => {
