@@ -61,8 +61,9 @@ impl Layer {
 /// its digest and by its `diff_id` while it is unpacked, in memory that does not grow with it. Nothing is synced to the
 /// disk. [`apply`](wharf_layer::apply()) says how layers become a tree, and who owns it.
 ///
-/// The layers are unpacked in a directory `.wharf-unpack-…` beside, which is removed after a failure, and when
-/// the future is dropped: nothing more is read then, and a thread that is in the middle of a layer ends. A process that is killed leaves it; the next unpacking to the same path removes it.
+/// The layers are unpacked in a directory `.wharf-unpack-…` beside, which is removed after a failure, and when the
+/// future is dropped: nothing more is read then, and a thread that is in the middle of a layer ends. A process that is
+/// killed leaves the directory; the next unpacking to the same path removes it.
 ///
 /// It needs a tokio runtime.
 ///

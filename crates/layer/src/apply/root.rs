@@ -32,8 +32,8 @@ pub struct Root {
 
 impl Root {
     /// A directory for the first layer of an image: it is made, unless it is there and empty. The directory above must
-    /// exist. A new one has the permissions 0755, whatever the process's umask and the directory above are, until a
-    /// layer states others.
+    /// exist. A new one has the user and group of the process and the permissions 0755, whatever the process's umask and
+    /// the directory above are, until a layer states others.
     ///
     /// # Errors
     ///
@@ -63,9 +63,13 @@ impl Root {
         }
     }
 
-    /// Takes from a new root what the process and the directory above have given it.
+    /// Takes from a new root what the umask of the process and the directory above have given it.
     fn make_plain(&self) -> rustix::io::Result<()> {
         let root = Handle::Open(self.directory.as_fd());
+        let group = rustix::process::getegid();
+        if root.stat()?.st_gid != group.as_raw() {
+            fs::fchown(&self.directory, None, Some(group))?;
+        }
         root.clear_access_lists()?;
         root.set_mode(NEW_MODE)
     }

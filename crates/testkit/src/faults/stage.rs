@@ -58,6 +58,18 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    /// Removes what is in it. Directories that nobody may write to would stay, not as root.
+    fn drop(&mut self) {
+        if fs::remove_dir_all(self.path()).is_err() {
+            let _ = Command::new("chmod")
+                .args(["-R", "u+rwx"])
+                .arg(self.path())
+                .output();
+        }
+    }
+}
+
 fn list(root: &Path, relative: &Path, entries: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(root.join(relative))? {
         let entry = entry?;

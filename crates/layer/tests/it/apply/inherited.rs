@@ -1,10 +1,14 @@
 //! What a process and its directories give to new files, and no layer states.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+};
 
 use rustix::fs::XattrFlags;
 use wharf_layer::{
-    ApplyOptions, Devices, Root, StagedRoot, apply,
+    ApplyOptions, Devices, Ownership, Root, StagedRoot, apply,
     tar::{Kind, Member},
 };
 
@@ -105,18 +109,19 @@ fn files_inherit_no_access_list_from_directories_of_lower_layers() {
 #[test]
 fn a_root_inherits_nothing_from_the_directory_above() {
     let above = tempfile::tempdir().unwrap();
-    fs::set_permissions(above.path(), std::os::unix::fs::PermissionsExt::from_mode(0o2755)).unwrap();
+    let group = fs::metadata("/proc/self").unwrap().gid();
+    if is_root() {
+        std::os::unix::fs::chown(above.path(), None, Some(1234)).unwrap();
+    }
+    let handed_down = fs::Permissions::from_mode(0o2755);
+    fs::set_permissions(above.path(), handed_down).unwrap();
     if !give_default(above.path()) {
         return;
     }
     let tar = layer(&[file("f", "1"), directory("d"), file("d/f", "1"), fifo("p")]);
-    let options = options();
-    apply(
-        &Root::create(above.path().join("new")).unwrap(),
-        tar.as_slice(),
-        &options,
-    )
-    .unwrap();
+    let options = ApplyOptions::default().with_ownership(Ownership::Current);
+    let new = Root::create(above.path().join("new")).unwrap();
+    apply(&new, tar.as_slice(), &options).unwrap();
     let staged = StagedRoot::create(above.path().join("staged")).unwrap();
     apply(staged.root(), tar.as_slice(), &options).unwrap();
     staged.finish().unwrap();
@@ -124,7 +129,9 @@ fn a_root_inherits_nothing_from_the_directory_above() {
         let root = above.path().join(root);
         assert_eq!(mode(&root), 0o755, "{}", root.display());
         for name in ["", "f", "d", "d/f", "p"] {
-            assert_eq!(lists(&root.join(name)), [""; 0], "{name}");
+            let path = root.join(name);
+            assert_eq!(lists(&path), [""; 0], "{name}");
+            assert_eq!(fs::symlink_metadata(&path).unwrap().gid(), group, "{name}");
         }
     }
 }
