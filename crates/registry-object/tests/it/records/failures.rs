@@ -1,3 +1,9 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::sync::mpsc;
 use tokio_postgres::NoTls;
 use wharf_content::ErrorKind;
 use wharf_registry::{Guard, Outcome, Record, RecordKey, RecordRange, Records as _, Usage};
@@ -162,4 +168,66 @@ async fn without_a_server_every_request_fails_and_afterwards_none() {
         [Some(record)]
     );
     database.health().expect("it is healthy again");
+}
+
+/// The server loses its memory twice while four writers go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_a_server_that_is_killed() {
+    require_peers!("postgres", "psql");
+    let server = Arc::new(PostgreSql::builder().start());
+    let database = Arc::new(open(&server.socket_url("postgres")).await.expect("a database"));
+    let (sender, mut acknowledged) = mpsc::unbounded_channel();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut writers = Vec::new();
+    for writer in 0..4 {
+        let (database, is_over, sender) = (Arc::clone(&database), Arc::clone(&is_over), sender.clone());
+        writers.push(tokio::spawn(async move {
+            for number in 0.. {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let record = blob(&format!("{writer} {number}"), 1, "ada");
+                let commit = put([record.clone()]).with_guard(Guard::Absent(record.key()));
+                match database.commit(&app(), commit).await {
+                    Ok(Outcome::Committed) => sender.send(record).expect("the test counts"),
+                    Ok(refused) => panic!("made twice: {refused:?}"),
+                    Err(error) => assert!(
+                        matches!(error.kind(), ErrorKind::Network | ErrorKind::Timeout),
+                        "{error}"
+                    ),
+                }
+            }
+        }));
+    }
+    drop(sender);
+    let mut all = Vec::new();
+    for _ in 0..2 {
+        for _ in 0..25 {
+            all.push(acknowledged.recv().await.expect("writers go on"));
+        }
+        let server = Arc::clone(&server);
+        let restarted = tokio::task::spawn_blocking(move || {
+            server.kill();
+            server.start_again();
+        });
+        restarted.await.expect("no panic");
+    }
+    is_over.store(true, Ordering::Relaxed);
+    while let Some(record) = acknowledged.recv().await {
+        all.push(record);
+    }
+    for writer in writers {
+        writer.await.expect("no panic");
+    }
+    let keys: Vec<_> = all.iter().map(Record::key).collect();
+    let found = database.values(&app(), &keys).await.expect("an answer");
+    assert!(
+        found.iter().flatten().eq(&all),
+        "{} of {}",
+        found.iter().flatten().count(),
+        all.len()
+    );
+    let sums = "SELECT (SELECT sum(size) FROM blobs) = (SELECT bytes FROM repository_usage),
+        (SELECT sum(size) FROM blobs) = (SELECT bytes FROM user_usage)";
+    assert_eq!(server.query("postgres", sums), "t|t");
 }
