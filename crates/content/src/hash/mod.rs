@@ -195,6 +195,11 @@ impl Verified {
         hasher.prove()
     }
 
+    /// The proof for bytes that this crate has hashed before.
+    pub(crate) const fn known(digest: Digest, size: u64) -> Self {
+        Self { digest, size }
+    }
+
     /// The digest.
     #[must_use]
     pub const fn digest(&self) -> &Digest {
@@ -252,6 +257,17 @@ mod tests {
             Hasher::restore(Algorithm::Unsupported, 0, b""),
         ] {
             assert_eq!(made.unwrap_err().kind(), ErrorKind::Unsupported);
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_the_proof_of_its_bytes() {
+        let bytes =
+            br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+        for algorithm in BOTH {
+            let expected = Verified::of(algorithm, bytes).unwrap();
+            let manifest = crate::Manifest::parse_pinned(bytes[..].into(), None, expected.digest()).unwrap();
+            assert_eq!(manifest.verified(), expected);
         }
     }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use wharf_reference::{Algorithm, Digest};
 
 use self::body::Body;
-use crate::{Descriptor, Error, ErrorKind, Hasher, MediaType, strict_json};
+use crate::{Descriptor, Error, ErrorKind, Hasher, MediaType, Verified, strict_json};
 
 /// The largest manifest that is read by default, in bytes: what registries must accept at least
 /// (distribution-spec, *Pushing Manifests*).
@@ -113,6 +113,12 @@ impl Manifest {
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         self.descriptor.digest()
+    }
+
+    /// The proof that the bytes have the digest: they were hashed when they were parsed.
+    #[must_use]
+    pub fn verified(&self) -> Verified {
+        Verified::known(self.digest().clone(), self.bytes.len() as u64)
     }
 
     /// The type: of an image manifest or an index, OCI's or Docker's, or of OCI's artifact manifest.

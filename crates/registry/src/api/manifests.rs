@@ -4,8 +4,8 @@ use std::sync::{
 };
 
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use wharf_content::{ErrorKind, Hasher, Manifest, MediaType};
-use wharf_reference::{Algorithm, Digest, Tag};
+use wharf_content::{ErrorKind, Manifest, MediaType};
+use wharf_reference::{Digest, Tag};
 
 use super::{DIGEST, RepositoryRequest, conditions, digest_value, empty, receive, value};
 use crate::{
@@ -70,12 +70,12 @@ impl RepositoryRequest<'_> {
             None => None,
         };
         let bytes = receive::whole(body, limits.manifest, limits.idle).await?;
-        let digest = match &target {
-            ManifestReference::Digest(digest) => digest.clone(),
-            ManifestReference::Tag(_) => Hasher::digest(Algorithm::Sha256, &bytes)?,
+        let manifest = match &target {
+            ManifestReference::Digest(digest) => Manifest::parse_pinned(bytes, declared.as_ref(), digest),
+            ManifestReference::Tag(_) => Manifest::parse(bytes, declared.as_ref()),
         };
-        let manifest =
-            Manifest::parse_pinned(bytes, declared.as_ref(), &digest).map_err(|error| refused(&error))?;
+        let manifest = manifest.map_err(|error| refused(&error))?;
+        let digest = manifest.digest().clone();
         if let ManifestReference::Tag(tag) = &target {
             tags = vec![tag.clone()];
         }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use wharf_content::{Descriptor, Error, ErrorKind, Manifest, Verified};
+use wharf_content::{Descriptor, Error, ErrorKind, Manifest};
 use wharf_reference::{Digest, Tag};
 
 use super::{
@@ -71,7 +71,6 @@ impl RegistryState {
         let manifest = push.manifest;
         let digest = manifest.digest();
         let record = Arc::new(ManifestRecord::of(manifest, push.user));
-        let verified = Verified::of(digest.algorithm(), manifest.bytes())?;
         for _ in 0..ATTEMPTS {
             let guards = self.judge(&push, &record).await?;
             let tags = push.tags.iter();
@@ -79,7 +78,7 @@ impl RegistryState {
             let records = iter::once(Record::Manifest(digest.clone(), Arc::clone(&record))).chain(tags);
             let changes = records.map(Change::Put).collect();
             let commit = Commit::new(changes)?.with_guards(guards.iter().cloned());
-            let content = NewContent::Bytes(manifest.bytes().clone(), verified.clone());
+            let content = NewContent::Bytes(manifest.bytes().clone(), manifest.verified());
             match self.link(push.path, content, commit).await? {
                 Outcome::Committed => return Ok(()),
                 Outcome::Refused(refusal) => {
