@@ -1,7 +1,7 @@
 //! The titles of contents, which are names of files.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeSet,
     fmt,
     path::{Component, Path},
 };
@@ -75,13 +75,10 @@ impl fmt::Display for Title {
 }
 
 /// The titles of one artifact: no two are of one file, and none is of a directory of another.
+///
+/// Each is kept with NUL, which no title has, in the place of `/`: what is below a title then follows it at once.
 #[derive(Default)]
-pub(super) struct Titles {
-    /// The number of a directory or file, by that of the directory it is in, and its name. The top is 0.
-    numbers: HashMap<(usize, String), usize>,
-    /// The files among them.
-    files: HashMap<usize, Title>,
-}
+pub(super) struct Titles(BTreeSet<String>);
 
 impl Titles {
     /// Adds a title.
@@ -90,22 +87,28 @@ impl Titles {
     ///
     /// [`ErrorKind::Conflict`] for one that is there, or that needs a directory where another has a file.
     pub(super) fn add(&mut self, title: &Title) -> Result<(), Error> {
-        let (mut above, mut is_new) = (0, false);
-        for component in &title.0 {
-            let next = self.numbers.len() + 1;
-            let number = *self.numbers.entry((above, component.clone())).or_insert(next);
-            is_new = number == next;
-            if let Some(other) = self.files.get(&number) {
-                return Err(conflict(&other.to_string(), title));
-            }
-            above = number;
+        let key = title.0.join(SEPARATOR);
+        let before = self.0.range(..=key.clone()).next_back();
+        let after = self.0.range(key.clone()..).next();
+        let conflicting = before
+            .filter(|before| is_within(&key, before))
+            .or(after.filter(|after| is_within(after, &key)));
+        if let Some(other) = conflicting {
+            return Err(conflict(&other.replace(SEPARATOR, "/"), title));
         }
-        if !is_new {
-            return Err(conflict(&format!("{title}/…"), title));
-        }
-        self.files.insert(above, title.clone());
+        self.0.insert(key);
         Ok(())
     }
+}
+
+/// What is between the components of a title that is kept.
+const SEPARATOR: &str = "\0";
+
+/// True for the file of a title, and for what is below it.
+fn is_within(title: &str, above: &str) -> bool {
+    title
+        .strip_prefix(above)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(SEPARATOR))
 }
 
 /// The error of a title that cannot be beside another.
