@@ -1,10 +1,12 @@
 //! Tar archives, read and written without I/O.
 //!
 //! [`Reader`] takes bytes and returns events, [`Writer`] takes members and returns bytes; both are for sockets,
-//! files, asynchronous streams and memory alike. A [`Member`] is what both speak of.
+//! files, asynchronous streams and memory alike. A [`Member`] is what both speak of. [`Editor`] changes and drops members of an
+//! archive as it streams.
 //!
 //! The dialects are those of layers and image archives: ustar, PAX and GNU's long names and large numbers.
 
+mod edit;
 mod encode;
 mod event;
 mod extensions;
@@ -22,6 +24,7 @@ mod writer;
 
 pub(crate) use problem::shown;
 
+pub use edit::{DroppedNames, Edited, Editor, MemberEdit};
 pub use event::{Event, Summary};
 pub use limits::Limits;
 pub use member::{Kind, Member};

@@ -221,6 +221,13 @@ impl Member {
         self
     }
 
+    /// Removes an extended attribute, if it is there.
+    #[must_use]
+    pub fn without_xattr(mut self, name: impl AsRef<[u8]>) -> Self {
+        self.xattrs.remove(name.as_ref());
+        self
+    }
+
     /// The name, cleaned.
     #[must_use]
     pub fn name(&self) -> &[u8] {

@@ -32,6 +32,7 @@ mod others;
 mod programs;
 mod python;
 mod raw;
+mod tar_editor;
 mod tar_extensions;
 mod tar_names;
 mod tar_reader;

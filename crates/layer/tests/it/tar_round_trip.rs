@@ -38,7 +38,7 @@ fn owner() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(1_u8..=255, 0..40)
 }
 
-fn member() -> impl Strategy<Value = Member> {
+pub(crate) fn member() -> impl Strategy<Value = Member> {
     let seconds = prop_oneof![
         0_i64..2_000_000_000,
         8_589_934_580_i64..8_589_934_600,
