@@ -3,6 +3,10 @@
 
 mod base;
 mod composition;
+mod documents;
+mod history;
+mod rebase;
+mod slot;
 mod squash;
 
 use std::{
@@ -16,7 +20,10 @@ use wharf_layer::Codec;
 use wharf_reference::Digest;
 
 pub use self::base::Base;
-pub(crate) use self::composition::{Composition, Made, Slot};
+pub(crate) use self::{
+    composition::Composition,
+    slot::{Made, Slot},
+};
 use crate::{
     ConfigDocument, Edit, NewLayer, Options, Recipe,
     edit::{check_history, check_time},

@@ -7,7 +7,7 @@ use std::{
 
 use wharf_content::{Error, ErrorKind, History, Source};
 
-use super::{Composition, New, Slot, composition::entry_of_layer};
+use super::{Composition, New, Slot, history::entry_of_layer};
 use crate::{
     NewLayer, Options,
     edit::record,

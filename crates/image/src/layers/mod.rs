@@ -1,22 +1,29 @@
 //! Layers that are made: encoded anew, or added.
 
 mod buffers;
+mod feed;
 mod memo;
+mod output;
 mod plan;
 mod received;
 mod recode;
 mod run;
 mod stack;
+mod tail;
+mod threads;
 mod unpacked;
+mod worker;
 mod written;
 
 pub(crate) use buffers::Buffers;
+pub(crate) use feed::feed;
 pub use memo::{Memo, MemoEntry, MemoKey, MemoryMemo};
 pub(crate) use plan::{Input, Job, Jobs, plan, touches};
 pub(crate) use received::Received;
-pub(crate) use recode::{Recoder, Reopen, Threads, feed, open_layer};
+pub(crate) use recode::{Recoder, Reopen, open_layer};
 pub(crate) use run::{Change, Replacements, in_order, run};
 pub(crate) use stack::{Stack, Tar};
+pub(crate) use threads::Threads;
 pub(crate) use unpacked::{Counted, Unpacked};
 use wharf_layer::{Codec, Level};
 pub(crate) use written::written;

@@ -1,12 +1,15 @@
-use std::{collections::HashMap, fmt, sync::Arc};
+mod built;
+mod known;
 
-use async_trait::async_trait;
+use std::sync::Arc;
+
 use wharf_content::{
-    Blob, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, Manifest, Platform, Signature, Source,
-    SourceExt as _, Target, Visits, Wanted,
+    Descriptor, Error, ErrorKind, MAX_MANIFEST_SIZE, Manifest, Platform, Source, SourceExt as _, Target,
 };
 use wharf_reference::Digest;
 
+pub use self::built::BuiltIndex;
+use self::known::Known;
 use crate::{
     Format,
     compose::is_container,
@@ -45,17 +48,6 @@ pub struct IndexBuilder {
     document: Object,
     content: Known,
 }
-
-/// An index and its images, as a source. Its manifests have no names and are found by digest.
-#[derive(Debug, Clone)]
-pub struct BuiltIndex {
-    root: Manifest,
-    content: Known,
-}
-
-/// The sources of what was added, by digest.
-#[derive(Clone, Default)]
-struct Known(HashMap<Digest, Arc<dyn Source>>);
 
 impl IndexBuilder {
     /// A builder of an index without entries: OCI's index, or Docker's manifest list.
@@ -270,99 +262,4 @@ fn is(item: &Json, digest: &Digest) -> bool {
 
 fn absent(digest: &Digest) -> Error {
     Error::new(ErrorKind::NotFound, format!("the index has no entry {digest}"))
-}
-
-impl BuiltIndex {
-    /// The index.
-    #[must_use]
-    pub const fn root(&self) -> &Manifest {
-        &self.root
-    }
-
-    /// The digest of the index, to be copied from this source.
-    #[must_use]
-    pub fn target(&self) -> Target {
-        self.root.digest().into()
-    }
-}
-
-impl Known {
-    /// Remembers the source of a manifest and of all below it.
-    async fn add(&mut self, source: &Arc<dyn Source>, entry: &Descriptor) -> Result<(), Error> {
-        let mut visits = Visits::new();
-        let mut waiting = vec![entry.clone()];
-        while let Some(entry) = waiting.pop() {
-            if !visits.add(&entry)? {
-                continue;
-            }
-            self.0.insert(entry.digest().clone(), Arc::clone(source));
-            if !entry.media_type().is_manifest() {
-                continue;
-            }
-            let manifest = source.manifest_of(&entry).await?;
-            for blob in manifest.blobs() {
-                self.0.insert(blob.digest().clone(), Arc::clone(source));
-            }
-            waiting.extend(manifest.manifests().iter().cloned());
-        }
-        Ok(())
-    }
-
-    fn of(&self, digest: &Digest) -> Result<&Arc<dyn Source>, Error> {
-        self.0.get(digest).ok_or_else(|| {
-            let message = format!("{digest} is in no image of the index");
-            Error::new(ErrorKind::NotFound, message)
-        })
-    }
-}
-
-#[async_trait]
-impl Source for BuiltIndex {
-    async fn resolve(&self, target: &Target) -> Result<Descriptor, Error> {
-        Ok(self.manifest(target).await?.descriptor().clone())
-    }
-
-    async fn manifest(&self, target: &Target) -> Result<Manifest, Error> {
-        match target {
-            Target::Digest(digest) if digest == self.root.digest() => Ok(self.root.clone()),
-            Target::Digest(digest) => self.content.of(digest)?.manifest(target).await,
-            Target::Name(_) => {
-                let message = format!("{target} is no digest; the index is {}", self.root.digest());
-                Err(Error::new(ErrorKind::NotFound, message))
-            }
-        }
-    }
-
-    async fn blob(&self, descriptor: &Descriptor) -> Result<Blob, Error> {
-        self.content.of(descriptor.digest())?.blob(descriptor).await
-    }
-
-    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-        match self.content.0.get(subject) {
-            Some(source) => source.referrers(subject).await,
-            None => Ok(Vec::new()),
-        }
-    }
-
-    async fn signatures(&self, manifest: &Digest, wanted: Wanted) -> Result<Vec<Signature>, Error> {
-        match self.content.0.get(manifest) {
-            Some(source) => source.signatures(manifest, wanted).await,
-            None => Ok(Vec::new()),
-        }
-    }
-
-    fn location(&self) -> Location {
-        Location::Memory
-    }
-
-    fn location_of(&self, descriptor: &Descriptor) -> Location {
-        let source = self.content.0.get(descriptor.digest());
-        source.map_or(Location::Memory, |source| source.location_of(descriptor))
-    }
-}
-
-impl fmt::Debug for Known {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} digests", self.0.len())
-    }
 }
