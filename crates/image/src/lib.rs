@@ -17,7 +17,7 @@
 //! [`prepare`] works a [`Recipe`] off before anything is copied: it returns a [`Prepared`], a source of which all
 //! digests are known, so that a copy moves the changed image as any other. Content that no step touches keeps its
 //! bytes and is read from the original. An image is built by the same steps, on another one or on one without layers:
-//! [`Recipe::edit`], [`Recipe::append`], [`Recipe::remove`], [`Recipe::squash`] and [`Recipe::rebase`]; [`export`] writes its root file system, and [`IndexBuilder`] lists images of several
+//! [`Recipe::edit`], [`Recipe::append`], [`Recipe::remove`], [`Recipe::members`], [`Recipe::squash`] and [`Recipe::rebase`]; [`export`] writes its root file system, and [`IndexBuilder`] lists images of several
 //! sources. [`validate`] checks an image and lists what is wrong. [`ConfigDocument`] edits a config of an image without changing what is not
 //! edited.
 //!
@@ -75,9 +75,9 @@ pub use options::{MAX_UNPACKED, Options};
 pub use prepare::prepare;
 pub use prepared::Prepared;
 pub use recipe::{Recipe, Scope};
-pub use report::{AddedLayer, LayerChange, LayerOutcome, Report};
+pub use report::{AddedLayer, EditedLayer, LayerChange, LayerOutcome, Report};
 #[cfg(all(feature = "apply", target_os = "linux"))]
 pub use unpack::{UnpackOptions, UnpackedImage, unpack};
 pub use validate::{Check, Depth, Finding, Severity, validate};
 #[doc(no_inline)]
-pub use wharf_layer::{Codec, Level, Limits};
+pub use wharf_layer::{Codec, Level, Limits, tar};

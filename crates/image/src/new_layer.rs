@@ -9,9 +9,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
 use wharf_content::{ByteStream, Error, ErrorKind};
-use wharf_layer::{Codec, MAGIC_SIZE};
+use wharf_layer::{Codec, Decoder, Limits, MAGIC_SIZE};
 
-use crate::layers::{Stack, written};
+use crate::layers::{EditedTar, Stack, written};
 
 /// The size in bytes of what is read of a file at a time.
 const PIECE: usize = 256 << 10;
@@ -39,6 +39,8 @@ enum Content {
     Written(Arc<Write>),
     /// Layers that are merged to one.
     Merged(Stack),
+    /// A layer whose members are edited.
+    Edited(EditedTar),
     /// Bytes that can be read once; `None` after that.
     Once(Mutex<Option<ByteStream>>),
 }
@@ -90,11 +92,25 @@ impl NewLayer {
         Self(Arc::new(Content::Merged(stack)))
     }
 
+    /// A layer whose members are edited.
+    pub(crate) fn edited(tar: EditedTar) -> Self {
+        Self(Arc::new(Content::Edited(tar)))
+    }
+
+    /// A decoder of the bytes. What is made here is a plain tar, whatever the name of its first member looks like.
+    pub(crate) fn decoder(&self, limits: Limits) -> Decoder {
+        match &*self.0 {
+            Content::Merged(_) | Content::Edited(_) => Decoder::new(Codec::Plain, limits),
+            _ => Decoder::by_magic(limits),
+        }
+    }
+
     /// True if the bytes can be read again.
     pub(crate) fn can_reopen(&self) -> bool {
         match &*self.0 {
             Content::Bytes(_) | Content::File(_) | Content::Written(_) => true,
             Content::Merged(stack) => stack.can_reopen(),
+            Content::Edited(tar) => tar.can_reopen(),
             Content::Once(_) => false,
         }
     }
@@ -103,7 +119,7 @@ impl NewLayer {
     pub(crate) fn size(&self) -> Option<u64> {
         match &*self.0 {
             Content::Bytes(bytes) => Some(bytes.len() as u64),
-            Content::File(_) | Content::Written(_) | Content::Merged(_) | Content::Once(_) => None,
+            _ => None,
         }
     }
 
@@ -126,6 +142,7 @@ impl NewLayer {
                 Ok(written(move |out| write(out)))
             }
             Content::Merged(stack) => Ok(stack.open()),
+            Content::Edited(tar) => Ok(tar.open()),
             Content::Once(bytes) => {
                 let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner).take();
                 bytes.ok_or_else(|| {
@@ -197,6 +214,7 @@ impl fmt::Debug for NewLayer {
             Content::File(path) => write!(f, "NewLayer({})", path.display()),
             Content::Written(_) => f.write_str("NewLayer(written)"),
             Content::Merged(_) => f.write_str("NewLayer(merged)"),
+            Content::Edited(_) => f.write_str("NewLayer(edited)"),
             Content::Once(_) => f.write_str("NewLayer(a stream)"),
         }
     }

@@ -5,7 +5,7 @@ use wharf_content::{Descriptor, Error, ErrorKind, Hasher, Sink, Source, Target};
 use wharf_reference::Digest;
 
 use crate::{
-    AddedLayer, LayerChange, LayerOutcome, Loss, Options, Prepared, Recipe, Report,
+    AddedLayer, EditedLayer, LayerChange, LayerOutcome, Loss, Options, Prepared, Recipe, Report,
     compose::{Compositions, Made},
     graph::Graph,
     layers::{Buffers, Change, Input, Job, Jobs, Recoder, Threads, in_order, plan, run},
@@ -17,7 +17,8 @@ use crate::{
 /// which it is copied to the sink.
 ///
 /// Manifests, and the configs of images that change, are read; the gate judges the manifests, and the sink is asked
-/// whether it can store every type that results, before any layer is read.
+/// whether it can store every type that results, before any layer is written. No layer is read before that, but to learn
+/// where [members](Recipe::members) change.
 ///
 /// Layers that the recipe touches are then decoded, verified against the config, and encoded, in one pass each. If the
 /// sink takes blobs of unknown digest, they are written to it, so that a copy finds them there; of a store with garbage
@@ -101,7 +102,14 @@ pub async fn prepare(
         root: graph.root().descriptor().clone(),
         losses: Vec::new(),
         layers: changes.iter().filter_map(layer_change).collect(),
-        added: changes.iter().filter_map(added_layer).collect(),
+        added: changes
+            .iter()
+            .filter_map(|change| added_layer(change, &compositions))
+            .collect(),
+        edited: changes
+            .iter()
+            .filter_map(|change| edited_layer(change, &compositions))
+            .collect(),
         passed,
         dropped_attestations: Vec::new(),
         dropped_referrers,
@@ -245,10 +253,31 @@ fn layer_change(change: &Change) -> Option<LayerChange> {
     })
 }
 
-fn added_layer(change: &Change) -> Option<AddedLayer> {
-    matches!(change.job.input, Input::New(..)).then(|| AddedLayer {
-        layer: change.new.clone(),
+fn added_layer(change: &Change, compositions: &Compositions) -> Option<AddedLayer> {
+    let Input::New(number, _) = change.job.input else {
+        return None;
+    };
+    let edited = compositions.edited(number);
+    edited
+        .is_none_or(|edited| edited.from.is_none())
+        .then(|| AddedLayer {
+            layer: change.new.clone(),
+            diff_id: change.diff_id.clone(),
+            outcome: change.outcome,
+        })
+}
+
+fn edited_layer(change: &Change, compositions: &Compositions) -> Option<EditedLayer> {
+    let Input::New(number, _) = change.job.input else {
+        return None;
+    };
+    let edited = compositions.edited(number)?;
+    Some(EditedLayer {
+        from: edited.from.clone()?,
+        to: change.new.clone(),
         diff_id: change.diff_id.clone(),
+        dropped: edited.dropped,
+        edited: edited.edited,
         outcome: change.outcome,
     })
 }

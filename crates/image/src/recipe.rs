@@ -2,7 +2,9 @@ use std::ops::RangeBounds;
 
 use wharf_content::{Error, ErrorKind, History, Platform};
 
-use crate::{Base, Edit, Format, Layers, NewLayer, compose::Step};
+use wharf_layer::tar::{Member, MemberEdit};
+
+use crate::{Base, Edit, Format, Layers, NewLayer, compose::Step, layers::Decide};
 
 /// The changes to make to an image on its way from a source to a sink. Without a change every byte stays.
 ///
@@ -93,7 +95,7 @@ impl Recipe {
     /// assert!(recipe.changes());
     /// ```
     ///
-    /// The steps `edit`, [`append`](Self::append), [`remove`](Self::remove), [`squash`](Self::squash) and [`rebase`](Self::rebase) are worked off in
+    /// The steps `edit`, [`append`](Self::append), [`remove`](Self::remove), [`members`](Self::members), [`squash`](Self::squash) and [`rebase`](Self::rebase) are worked off in
     /// the order of the calls, before everything else in the recipe, on each container image; other content of an index
     /// is [passed](crate::Report::passed). An image that they change has no attestations any more
     /// ([`Report::dropped_attestations`](crate::Report::dropped_attestations)).
@@ -140,6 +142,38 @@ impl Recipe {
     /// is visible.
     pub fn remove(mut self, number: usize) -> Self {
         self.steps.push(Step::Remove(number));
+        self
+    }
+
+    /// Edits the members of all layers of each image: a function decides whether a member is kept, dropped, or gets other
+    /// metadata, such as another time or owner.
+    ///
+    /// ```
+    /// use wharf_image::{Recipe, tar::{MemberEdit, Time}};
+    ///
+    /// // Without a file, and with no time later than this one.
+    /// let latest = Time::new(1_767_225_600, 0);
+    /// let recipe = Recipe::new().members(move |member| match member.name() {
+    ///     b"root/.netrc" => MemberEdit::Drop,
+    ///     _ if member.modified() > latest => member.clone().with_modified(latest).into(),
+    ///     _ => MemberEdit::Keep,
+    /// });
+    /// ```
+    ///
+    /// The function is asked for each member of each layer, whiteouts among them, in the order of the layers, and must answer
+    /// the same each time. A file is dropped from the layers in which its member is dropped: where one above has the
+    /// only member, that of a layer below is visible again. Members of a directory are members of their own.
+    ///
+    /// A layer in which nothing changes keeps its bytes. To learn that, all layers are read first, and those that change
+    /// are read a second time; a layer that was added and can be read once is read once, and written anew. Memory does not grow
+    /// with the size of layers. A layer that changes has the compression that it had, unless [`layers`](Self::layers) says otherwise,
+    /// and members that are kept keep the bytes of their headers. The config names its new `diff_id`; the history stays.
+    ///
+    /// Preparation fails with [`ErrorKind::Conflict`] if a hard link is kept whose target is dropped,
+    /// [`ErrorKind::Invalid`] for an edit that changes the name, kind or size of a member, and
+    /// [`ErrorKind::Unsupported`] for an image with a non-distributable layer.
+    pub fn members(mut self, decide: impl Fn(&Member) -> MemberEdit + Send + Sync + 'static) -> Self {
+        self.steps.push(Step::Members(Decide::new(decide)));
         self
     }
 

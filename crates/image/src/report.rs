@@ -12,6 +12,7 @@ pub struct Report {
     pub(crate) losses: Vec<Loss>,
     pub(crate) layers: Vec<LayerChange>,
     pub(crate) added: Vec<AddedLayer>,
+    pub(crate) edited: Vec<EditedLayer>,
     pub(crate) passed: Vec<Digest>,
     pub(crate) dropped_attestations: Vec<Digest>,
     pub(crate) dropped_referrers: Option<usize>,
@@ -53,6 +54,12 @@ impl Report {
     #[must_use]
     pub fn added(&self) -> &[AddedLayer] {
         &self.added
+    }
+
+    /// The layers of which members were edited, each once.
+    #[must_use]
+    pub fn edited(&self) -> &[EditedLayer] {
+        &self.edited
     }
 
     /// The digests of the images and artifacts whose layers are of no container image, and so keep their bytes whatever
@@ -114,6 +121,24 @@ pub struct AddedLayer {
     /// The digest of its tar.
     pub diff_id: Digest,
     /// The way to its bytes.
+    pub outcome: LayerOutcome,
+}
+
+/// A layer of which members were [edited](crate::Recipe::members).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EditedLayer {
+    /// The original layer.
+    pub from: Descriptor,
+    /// The new layer, with its type in OCI's format.
+    pub to: Descriptor,
+    /// The digest of the new tar.
+    pub diff_id: Digest,
+    /// The number of members that were dropped.
+    pub dropped: u64,
+    /// The number of members that got other metadata.
+    pub edited: u64,
+    /// The way to the new bytes.
     pub outcome: LayerOutcome,
 }
 

@@ -52,11 +52,13 @@ impl Composition {
             Step::Append(_, history) => {
                 let mut root = self.config.root().clone();
                 record(&mut root, history, created, self.slots.len());
-                self.slots.extend(appended.map(Slot::New));
+                let item = Object::default();
+                self.slots
+                    .extend(appended.map(|number| Slot::New { number, item }));
                 self.replace(root)
             }
             Step::Remove(number) => self.remove(*number),
-            Step::Squash(_) => Ok(()), // it needs the other new layers
+            Step::Squash(_) | Step::Members(_) => Ok(()), // they need the other new layers
             Step::Rebase { old, new } => {
                 let platform = self.platform.as_ref().or(platform).cloned();
                 self.rebase(old, new, platform.as_ref(), options).await

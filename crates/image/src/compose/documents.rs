@@ -10,7 +10,7 @@ use super::{Composition, Made, Slot};
 use crate::{
     format::Kind,
     json::{Json, Object},
-    rewrite::{annotate, parse, replace},
+    rewrite::{annotate, drop_positions, parse, replace},
 };
 
 impl Composition {
@@ -24,11 +24,11 @@ impl Composition {
         for slot in &self.slots {
             let (item, diff_id) = match slot {
                 Slot::Original(original) => (original.item.clone(), &original.diff_id),
-                Slot::New(number) => {
+                Slot::New { number, item } => {
                     let made = made.get(number).ok_or_else(|| {
                         Error::new(ErrorKind::Other, "a new layer of an image was not made")
                     })?;
-                    (self.item(&made.layer)?, &made.diff_id)
+                    (self.item(item, &made.layer)?, &made.diff_id)
                 }
             };
             layers.push(Json::Object(item));
@@ -82,15 +82,16 @@ impl Composition {
         config.config()
     }
 
-    /// The descriptor of a new layer, in the format of the image.
-    fn item(&self, layer: &Descriptor) -> Result<Object, Error> {
+    /// The descriptor of a new layer, in the format of the image, over the one that it stands for.
+    fn item(&self, old: &Object, layer: &Descriptor) -> Result<Object, Error> {
         let codec = Codec::of_type(layer.media_type()).unwrap_or(Codec::Plain);
         let kind = Kind::Layer(codec.into());
         let media_type = self.format.and_then(|format| format.media_type(kind));
         let media_type = media_type.unwrap_or_else(|| layer.media_type().clone());
         let new = Descriptor::new(media_type, layer.digest().clone(), layer.size())?;
-        let mut item = Object::default();
+        let mut item = old.clone();
         replace(&mut item, &new);
+        drop_positions(&mut item);
         Ok(item)
     }
 }

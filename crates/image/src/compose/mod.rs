@@ -5,6 +5,7 @@ mod base;
 mod composition;
 mod documents;
 mod history;
+mod members;
 mod rebase;
 mod slot;
 mod squash;
@@ -20,8 +21,10 @@ use wharf_layer::Codec;
 use wharf_reference::Digest;
 
 pub use self::base::Base;
+use self::members::MemberEdits;
 pub(crate) use self::{
     composition::Composition,
+    members::EditedOf,
     slot::{Made, Slot},
 };
 use crate::{
@@ -29,6 +32,7 @@ use crate::{
     edit::{check_history, check_time},
     format::{Kind, has_image_config, kind},
     graph::Graph,
+    layers::Decide,
     validate::check_counts,
 };
 
@@ -39,6 +43,8 @@ pub(crate) enum Step {
     Append(NewLayer, History),
     /// The number of a layer, counted from one, lowest first.
     Remove(usize),
+    /// An edit of the members of all layers.
+    Members(Decide),
     /// A range of layers, counted likewise.
     Squash((Bound<usize>, Bound<usize>)),
     Rebase {
@@ -61,7 +67,10 @@ pub(crate) struct Compositions {
 #[derive(Clone)]
 pub(crate) struct New {
     pub(crate) layer: NewLayer,
+    /// The compression of its bytes.
     pub(crate) codec: Codec,
+    /// The layer that it stands for, if its members were edited.
+    pub(crate) edited: Option<EditedOf>,
 }
 
 impl Step {
@@ -80,7 +89,7 @@ impl Step {
                 let message = "layer 0 is to be removed, and layers are counted from one";
                 Err(Error::new(ErrorKind::Invalid, message))
             }
-            Self::Remove(_) | Self::Squash(_) | Self::Rebase { .. } => Ok(()),
+            Self::Remove(_) | Self::Squash(_) | Self::Members(_) | Self::Rebase { .. } => Ok(()),
         }
     }
 }
@@ -153,6 +162,7 @@ impl Compositions {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let appended = all.appended(recipe).await?;
+        let mut edits = MemberEdits::new(source, options);
         for image in images {
             let Some(config) = graph.config(image.digest()) else {
                 continue; // it was read for each container image
@@ -161,13 +171,22 @@ impl Compositions {
             let document = ConfigDocument::parse(config.bytes().clone())?;
             let mut composition = Composition::of(image, document)?;
             let platform = graph.platform(image.digest());
-            for (step, appended) in recipe.steps.iter().zip(&appended) {
+            for (number, (step, appended)) in recipe.steps.iter().zip(&appended).enumerate() {
+                if let Step::Members(decide) = step {
+                    edits
+                        .apply(&mut composition, &mut all.new, number, decide)
+                        .await?;
+                    continue;
+                }
                 if let Step::Squash(range) = step {
                     let layers = composition.squash(*range, source, &all.new, options)?;
                     if let Some(layer) = layers {
                         composition.put_squashed(*range, all.new.len(), options)?;
-                        let codec = Codec::Plain;
-                        all.new.push(New { layer, codec });
+                        all.new.push(New {
+                            layer,
+                            codec: Codec::Plain,
+                            edited: None,
+                        });
                     }
                     continue;
                 }
@@ -188,7 +207,7 @@ impl Compositions {
     pub(crate) fn new_slots(&self) -> HashSet<usize> {
         let slots = self.images.values().flat_map(|composition| &composition.slots);
         let numbers = slots.filter_map(|slot| match slot {
-            Slot::New(number) => Some(*number),
+            Slot::New { number, .. } => Some(*number),
             Slot::Original(_) => None,
         });
         numbers.collect()
@@ -199,7 +218,7 @@ impl Compositions {
         let slots = self.images.values().flat_map(|composition| &composition.slots);
         let originals = slots.filter_map(|slot| match slot {
             Slot::Original(original) => Some(original),
-            Slot::New(_) => None,
+            Slot::New { .. } => None,
         });
         originals
             .filter_map(|original| Some((original.layer.digest().clone(), original.source.clone()?)))
@@ -214,7 +233,11 @@ impl Compositions {
                 Step::Append(layer, _) => {
                     let codec = layer.codec().await?;
                     let layer = layer.clone();
-                    self.new.push(New { layer, codec });
+                    self.new.push(New {
+                        layer,
+                        codec,
+                        edited: None,
+                    });
                     Some(self.new.len() - 1)
                 }
                 _ => None,

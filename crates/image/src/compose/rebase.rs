@@ -80,7 +80,7 @@ impl Composition {
         for (number, (slot, expected)) in self.slots.iter().zip(below).enumerate() {
             let found = match slot {
                 Slot::Original(original) => original.diff_id.to_string(),
-                Slot::New(_) => "a new one".to_owned(),
+                Slot::New { .. } => "a new one".to_owned(),
             };
             if found != expected.as_str() {
                 return conflict(format!(

@@ -14,8 +14,13 @@ use crate::{
 #[derive(Clone)]
 pub(crate) enum Slot {
     Original(Box<Original>),
-    /// One that is made, by its number.
-    New(usize),
+    /// One that is made.
+    New {
+        /// Its number.
+        number: usize,
+        /// The descriptor of the layer that it stands for, as the manifest writes it; empty for one that stands for none.
+        item: Object,
+    },
 }
 
 /// A layer that is there.

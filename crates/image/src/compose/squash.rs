@@ -11,7 +11,7 @@ use super::{Composition, New, Slot, history::entry_of_layer};
 use crate::{
     NewLayer, Options,
     edit::record,
-    json::Json,
+    json::{Json, Object},
     layers::{Stack, Tar},
 };
 
@@ -36,7 +36,7 @@ impl Composition {
                     layer: Box::new(original.layer.clone()),
                     diff_id: original.diff_id.clone(),
                 },
-                Slot::New(number) => match new.get(*number) {
+                Slot::New { number, .. } => match new.get(*number) {
                     Some(new) if new.layer.can_reopen() => Tar::New(new.layer.clone()),
                     _ => {
                         let message = format!(
@@ -87,7 +87,8 @@ impl Composition {
                 entries.extend(above);
             }
         }
-        self.slots.splice(range, [Slot::New(number)]);
+        let item = Object::default();
+        self.slots.splice(range, [Slot::New { number, item }]);
         self.replace(root)
     }
 

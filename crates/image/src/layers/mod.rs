@@ -1,6 +1,7 @@
 //! Layers that are made: encoded anew, or added.
 
 mod buffers;
+mod edited;
 mod feed;
 mod memo;
 mod output;
@@ -16,6 +17,7 @@ mod worker;
 mod written;
 
 pub(crate) use buffers::Buffers;
+pub(crate) use edited::{Decide, EditedTar};
 pub(crate) use feed::feed;
 pub use memo::{Memo, MemoEntry, MemoKey, MemoryMemo};
 pub(crate) use plan::{Input, Job, Jobs, plan, touches};

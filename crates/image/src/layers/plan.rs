@@ -6,8 +6,8 @@ use wharf_reference::{Algorithm, Digest};
 
 use super::MemoKey;
 use crate::{
-    Format, NewLayer, Recipe,
-    compose::{Compositions, Slot},
+    Format, Layers, NewLayer, Recipe,
+    compose::{Compositions, New, Slot},
     format::{Compression, Kind, has_image_config, kind},
     graph::Graph,
     rewrite::docker_zstd,
@@ -95,7 +95,7 @@ pub(crate) fn plan(graph: &Graph, recipe: &Recipe, compositions: &Compositions) 
     let mut jobs = Jobs::default();
     let mut known: HashMap<(Digest, MediaType), Digest> = HashMap::new();
     for image in graph.images() {
-        if recipe.layers == crate::Layers::Keep {
+        if recipe.layers == Layers::Keep {
             break;
         }
         let Some(config) = graph.config(image.digest()) else {
@@ -159,7 +159,7 @@ fn layers(
     if let Some(composition) = compositions.of(image.digest()) {
         let originals = composition.slots.iter().filter_map(|slot| match slot {
             Slot::Original(original) => Some(original),
-            Slot::New(_) => None,
+            Slot::New { .. } => None,
         });
         let parts = originals.map(|layer| (layer.layer.clone(), layer.diff_id.clone(), layer.source.clone()));
         return Ok(parts.collect());
@@ -181,10 +181,12 @@ fn check_zstd(
             original.source.is_some()
                 && kind(original.layer.media_type()) == Some(Kind::Layer(Compression::Zstd))
         }
-        Slot::New(number) => jobs.iter().any(|job| {
-            matches!(&job.input, Input::New(new, _) if new == number)
-                && kind(&job.media_type) == Some(Kind::Layer(Compression::Zstd))
-        }),
+        Slot::New { number, .. } => {
+            let was = compositions.edited(*number).map(|edited| edited.codec);
+            let is_zstd = |job: &Job| kind(&job.media_type) == Some(Kind::Layer(Compression::Zstd));
+            let is_it = |job: &&Job| matches!(&job.input, Input::New(new, _) if new == number);
+            was != Some(Codec::Zstd) && jobs.iter().find(is_it).is_some_and(is_zstd)
+        }
     };
     for image in graph.images() {
         let format = recipe.format.or_else(|| Format::of(image.media_type()));
@@ -201,26 +203,44 @@ fn check_zstd(
 
 /// The layers that are added. A plain one is compressed unless the recipe says how layers are to be.
 fn added(recipe: &Recipe, compositions: &Compositions) -> Vec<Job> {
-    let layers = match recipe.layers {
-        crate::Layers::Keep => crate::Layers::Compressed,
-        other => other,
-    };
     let used = compositions.new_slots();
     let new = compositions.new.iter().enumerate();
     let jobs = new
         .filter(|(number, _)| used.contains(number))
         .map(|(number, new)| {
-            let level = layers.level_for(new.codec);
+            let level = level(recipe, new);
             let codec = level.map_or(new.codec, Level::codec);
             let kind = Kind::Layer(codec.into());
             Job {
                 input: Input::New(number, new.layer.clone()),
                 level,
                 media_type: Format::Oci.media_type(kind).unwrap_or(MediaType::OCI_LAYER),
-                name: format!("added layer {}", number + 1),
+                name: match &new.edited {
+                    Some(edited) => edited.name.clone(),
+                    None => format!("added layer {}", number + 1),
+                },
             }
         });
     jobs.collect()
+}
+
+/// The level at which a new layer is encoded; `None` if it keeps its bytes. One whose members were edited has the compression
+/// that it had.
+fn level(recipe: &Recipe, new: &New) -> Option<Level> {
+    let is_added = new.edited.as_ref().is_none_or(|edited| edited.from.is_none());
+    let layers = match recipe.layers {
+        Layers::Keep if is_added => Layers::Compressed,
+        other => other,
+    };
+    match (&new.edited, layers) {
+        (None, layers) => layers.level_for(new.codec),
+        (Some(_), Layers::Exactly { level, .. }) => Some(level),
+        (Some(edited), layers) => {
+            let level = layers.level_for(edited.codec);
+            Some(level.unwrap_or_else(|| Level::default_of(edited.codec)))
+        }
+    }
+    .filter(|level| new.codec != Codec::Plain || level.codec() != Codec::Plain)
 }
 
 /// True if the recipe encodes a layer of this image anew.

@@ -46,9 +46,7 @@ impl Stack {
 
     /// True if every layer can be read again: each is read twice.
     pub(crate) fn can_reopen(&self) -> bool {
-        self.layers
-            .iter()
-            .all(|layer| !matches!(layer, Tar::New(new) if !new.can_reopen()))
+        self.layers.iter().all(Tar::can_reopen)
     }
 
     /// The tar of the result, written on a blocking thread.
@@ -86,8 +84,16 @@ impl Stack {
 }
 
 impl Tar {
+    /// True if the tar can be read again.
+    pub(crate) fn can_reopen(&self) -> bool {
+        match self {
+            Self::Stored { .. } => true,
+            Self::New(layer) => layer.can_reopen(),
+        }
+    }
+
     /// Opens the tar. Its end is reported when the digests were found right.
-    fn read(&self, runtime: &Handle, limits: &Limits) -> Result<impl Read + use<>, Error> {
+    pub(super) fn read(&self, runtime: &Handle, limits: &Limits) -> Result<impl Read + use<>, Error> {
         let (bytes, decoder) = match self {
             Self::Stored {
                 source,
@@ -104,7 +110,7 @@ impl Tar {
             }
             Self::New(layer) => (
                 Received::of(runtime.block_on(layer.open())?),
-                Decoder::by_magic(limits.clone()),
+                layer.decoder(limits.clone()),
             ),
         };
         Ok(decoder.reader(bytes))

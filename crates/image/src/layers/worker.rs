@@ -42,7 +42,7 @@ impl Worker<'_> {
                 };
                 self.named(decoder.with_diff_id(stored.diff_id.clone()))?
             }
-            Input::New(..) => Decoder::by_magic(limits),
+            Input::New(_, layer) => layer.decoder(limits),
         };
         let mut tail = match &self.job.input {
             Input::Stored(_) => Tail::new(),

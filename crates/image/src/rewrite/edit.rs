@@ -51,7 +51,7 @@ pub(crate) fn is_position(key: &str) -> bool {
 }
 
 /// Removes the annotations of a layer that point into its compressed bytes.
-pub(super) fn drop_positions(layer: &mut Object) {
+pub(crate) fn drop_positions(layer: &mut Object) {
     let Some(annotations) = layer.get_mut("annotations").and_then(Json::as_object_mut) else {
         return;
     };

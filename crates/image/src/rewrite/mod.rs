@@ -14,7 +14,7 @@ use wharf_content::{Descriptor, Error, ErrorKind, MAX_MANIFEST_SIZE, Manifest, M
 use wharf_reference::Digest;
 
 pub(crate) use self::{
-    edit::{annotate, is_position, parse, replace},
+    edit::{annotate, drop_positions, is_position, parse, replace},
     refused::docker_zstd,
 };
 use self::{refused::no_counterpart, shape::Shape};

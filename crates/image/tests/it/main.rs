@@ -18,6 +18,7 @@ mod golden;
 mod indexes;
 mod layers;
 mod losses;
+mod members;
 mod peers;
 mod platforms;
 mod properties;

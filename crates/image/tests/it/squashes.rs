@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Four layers: files that are replaced, hidden one by one, and with their directory.
-fn stacked() -> Image {
+pub(crate) fn stacked() -> Image {
     Image::builder()
         .files(&[
             ("etc/", b""),
@@ -44,7 +44,7 @@ fn stacked() -> Image {
 }
 
 /// The tree of an image.
-async fn tree(source: &dyn Source, image: &Manifest) -> Merged {
+pub(crate) async fn tree(source: &dyn Source, image: &Manifest) -> Merged {
     let mut merged = Merged::new().with_digests(true);
     for layer in image.layers() {
         let bytes = source.fetch(layer, 1 << 24).await.unwrap();

@@ -320,9 +320,11 @@ const ADDED: [(Codec, Layers); 4] = [
     (Codec::Zstd, Layers::Keep),
 ];
 
+/// Added layers whose members are edited as they come: what they are compressed with.
+const EDITED: [Codec; 2] = [Codec::Plain, Codec::Gzip];
+
 /// A tar of one file, as it comes through a pipe.
-async fn added(number: usize) {
-    let (codec, layers) = ADDED[number];
+async fn added(codec: Codec, layers: Layers, is_edited: bool) {
     let count = size_in_mib();
     let mut writer = Writer::new();
     let header = writer
@@ -352,7 +354,10 @@ async fn added(number: usize) {
         .build()
         .unwrap();
     let target = scratch.digest().into();
-    let recipe = Recipe::new().layers(layers).append(layer, History::default());
+    let mut recipe = Recipe::new().layers(layers).append(layer, History::default());
+    if is_edited {
+        recipe = recipe.members(|member| member.clone().with_owner(1000, 1000).into());
+    }
     let options = Options::default().with_threads(NonZeroUsize::new(4).unwrap());
     let prepared = prepare(Arc::new(scratch), Arc::new(Nowhere), &target, &recipe, &options)
         .await
@@ -391,7 +396,8 @@ fn run(kind: &str, number: usize) {
         .unwrap();
     match kind {
         "large" => runtime.block_on(large_layer(number)),
-        "added" => runtime.block_on(added(number)),
+        "added" => runtime.block_on(added(ADDED[number].0, ADDED[number].1, false)),
+        "edited" => runtime.block_on(added(EDITED[number], Layers::Keep, true)),
         #[cfg(target_os = "linux")]
         "unpacked" => runtime.block_on(unpack::run(number)),
         _ => runtime.block_on(bomb(number)),
@@ -411,8 +417,9 @@ fn main() {
     }
     let large = (0..CHANGES.len()).map(|number| ("large", number));
     let added = (0..ADDED.len()).map(|number| ("added", number));
+    let edited = (0..EDITED.len()).map(|number| ("edited", number));
     let bombs_changed = (0..bombs().len()).map(|number| ("bomb", number));
-    let cases = large.chain(added).chain(bombs_changed);
+    let cases = large.chain(added).chain(edited).chain(bombs_changed);
     #[cfg(target_os = "linux")]
     let cases = cases.chain((0..unpack::CASES.len()).map(|number| ("unpacked", number)));
     for (kind, number) in cases {
@@ -439,6 +446,7 @@ fn main() {
             #[cfg(target_os = "linux")]
             "unpacked" => format!("{:?}, unpacked", unpack::CASES[number]),
             "added" => format!("a stream of {}, {:?}", ADDED[number].0, ADDED[number].1),
+            "edited" => format!("a stream of {}, edited", EDITED[number]),
             _ => format!("a bomb for {}", bombs()[number].0),
         };
         println!("{what}: {peak} KiB");

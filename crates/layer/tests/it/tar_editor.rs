@@ -230,48 +230,53 @@ fn edit_stack(layers: &[Vec<Member>], names: &'static [&'static str]) -> Result<
     Ok(count)
 }
 
+/// The layers, what is dropped, and how many members that are; none if it is refused.
+type Case = (Vec<Vec<Member>>, &'static [&'static str], Option<u64>);
+
 #[test]
 fn a_hard_link_to_a_dropped_member_does_not_stay() {
     let file = |name| Member::file(name, 3).unwrap();
     let link = |name, target: &str| Member::hard_link(name, target).unwrap();
     let directory = |name| Member::directory(name).unwrap();
-    // The layers, what is dropped, and how many members that are; none if it is refused.
-    let cases: &[(&[Vec<Member>], &[&str], Option<u64>)] = &[
-        (&[vec![file("a"), link("b", "a")]], &["a"], None),
-        (&[vec![file("a"), link("b", "a")]], &["a", "b"], Some(2)),
-        (&[vec![file("a"), link("b", "a")]], &["b"], Some(1)),
-        (&[vec![file("a"), link("b", "a"), link("c", "b")]], &["b"], None),
-        (&[vec![file("a")], vec![link("b", "a")]], &["a"], None),
+    let cases: [Case; 10] = [
+        (vec![vec![file("a"), link("b", "a")]], &["a"], None),
+        (vec![vec![file("a"), link("b", "a")]], &["a", "b"], Some(2)),
+        (vec![vec![file("a"), link("b", "a")]], &["b"], Some(1)),
         (
-            &[vec![file("a")], vec![file("x")], vec![link("b", "./a")]],
+            vec![vec![file("a"), link("b", "a"), link("c", "b")]],
+            &["b"],
+            None,
+        ),
+        (vec![vec![file("a")], vec![link("b", "a")]], &["a"], None),
+        (
+            vec![vec![file("a")], vec![file("x")], vec![link("b", "./a")]],
             &["a"],
             None,
         ),
-        (&[vec![file("a")], vec![link("b", "a")]], &["a", "b"], Some(2)),
+        (vec![vec![file("a")], vec![link("b", "a")]], &["a", "b"], Some(2)),
         (
-            &[vec![file("a")], vec![directory("a"), link("b", "a/c")]],
+            vec![vec![file("a")], vec![directory("a"), link("b", "a/c")]],
             &["a"],
             Some(2),
         ),
-        (&[vec![link("b", "a"), file("a")]], &["a"], Some(1)), // to what a layer below has
+        (vec![vec![link("b", "a"), file("a")]], &["a"], Some(1)), // to what a layer below has
         (
-            &[vec![Member::symlink("a", "x").unwrap(), link("b", "a")]],
+            vec![vec![Member::symlink("a", "x").unwrap(), link("b", "a")]],
             &["a"],
             None,
         ),
     ];
     for (layers, dropped, expected) in cases {
-        let found = edit_stack(layers, dropped);
-        match expected {
-            Some(count) => assert_eq!(found.unwrap(), *count, "{layers:?} {dropped:?}"),
-            None => {
-                let error = found.unwrap_err();
-                assert_eq!(
-                    error.kind(),
-                    ErrorKind::Conflict,
-                    "{layers:?} {dropped:?}: {error}"
-                );
-            }
+        let found = edit_stack(&layers, dropped);
+        if let Some(count) = expected {
+            assert_eq!(found.unwrap(), count, "{layers:?} {dropped:?}");
+        } else {
+            let error = found.unwrap_err();
+            assert_eq!(
+                error.kind(),
+                ErrorKind::Conflict,
+                "{layers:?} {dropped:?}: {error}"
+            );
         }
     }
     // What stands there again can be linked to.
