@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use wharf::{Error, image::Recipe};
 
-use common::changing;
+use common::{building, changing};
 
 /// Make one layer of those of an image. The last line printed is the digest of the result.
 #[derive(Parser)]
@@ -34,7 +34,10 @@ fn main() -> ExitCode {
 }
 
 async fn squash(arguments: Arguments) -> Result<(), Error> {
-    let recipe = Recipe::new().squash(arguments.from..);
+    let mut recipe = Recipe::new().squash(arguments.from..);
+    if let Some(time) = building::created()? {
+        recipe = recipe.history_created(time);
+    }
     arguments
         .changed
         .change(&arguments.ends, async |_| Ok(recipe))

@@ -52,15 +52,10 @@ impl Client {
         writer: impl Write + Send + 'static,
         selection: impl Into<Selection>,
     ) -> Result<Manifest, Error> {
-        let selection = selection.into();
-        let opened = self.open(&image.into_image()?).await?;
-        let admission = self.inner.guard.admit(&opened.source, &opened.target)?;
-        let options = admission.apply_before_change(wharf_image::Options::default());
-        let (_, chosen) = opened.select(&selection).await?;
-        let source = admission.source(opened.source);
-        let target = chosen.digest().clone().into();
-        wharf_image::export(source, &target, writer, &options).await?;
-        Ok(chosen)
+        let chosen = self.chosen(image.into_image()?, &selection.into()).await?;
+        let target = chosen.image.digest().clone().into();
+        wharf_image::export(chosen.source, &target, writer, &chosen.options).await?;
+        Ok(chosen.image)
     }
 
     /// Copies an image of a source of the caller's to a location, and changes it on the way. So an image is made on one

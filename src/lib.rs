@@ -18,6 +18,8 @@ mod copied;
 mod copying;
 mod daemon;
 mod daemon_image;
+#[cfg(feature = "images")]
+mod differences;
 mod files;
 pub mod guide;
 mod image_location;

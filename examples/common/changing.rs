@@ -15,8 +15,8 @@ pub(crate) struct Changed {
     /// `docker-daemon:NAME:TAG`
     #[arg(value_name = "SRC", value_parser = crate::common::location)]
     pub(crate) image: ImageLocation,
-    /// Where the result goes. Without it the tag or name of SRC gets the result, and of an index all images are changed
-    /// unless --platform is given
+    /// Where the result goes. Without it the tag or name of SRC gets the result, and of an index all images are changed, or
+    /// the one for --platform, and the others stay
     #[arg(value_name = "DST", value_parser = building::destination)]
     destination: Option<ImageLocation>,
     /// Where the result goes, as crane takes it
@@ -64,10 +64,15 @@ impl Changed {
         let (to, in_place) = self.destination()?;
         let (source, destination) = ends.clients(Some(&self.image), &to)?;
         let mut options = ends.transfer.options(&to);
-        if in_place && !ends.transfer.has_platform() {
+        let mut recipe = recipe(&source).await?;
+        if in_place {
+            if let Selection::Platform(platform) = ends.transfer.selection()
+                && ends.transfer.has_platform()
+            {
+                recipe = recipe.only([platform]);
+            }
             options = options.with_selection(Selection::All);
         }
-        let recipe = recipe(&source).await?;
         let from = archives::read_from(self.image.clone());
         let copied = source
             .convert_to_with(&from, &destination, &to, &recipe, options)

@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod diff;
 mod list;
 mod remove;
 mod show;
@@ -73,6 +74,9 @@ enum Command {
         #[arg(value_name = "IMAGE")]
         image: String,
     },
+    /// Show which files an image adds (A), changes (C) and deletes (D), compared with another one or with the layers below
+    /// its top one
+    Diff(diff::Arguments),
     /// Show the layers of an image, and the images that end with each
     Tree {
         #[arg(value_name = "IMAGE")]
@@ -82,12 +86,20 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    common::run(None, manage(arguments))
+    let timeout = match &arguments.command {
+        Command::Diff(arguments) => arguments.timeout(),
+        _ => None,
+    };
+    common::run(timeout, manage(arguments))
 }
 
 async fn manage(arguments: Arguments) -> Result<(), Error> {
+    if let Command::Diff(diff) = arguments.command {
+        return diff::diff(&arguments.store, diff).await; // which may need no store
+    }
     let store = Layout::open(&arguments.store).await?;
     match arguments.command {
+        Command::Diff(_) => Ok(()),
         Command::Ls(arguments) => list::list(&store, &arguments).await,
         Command::Inspect { images } => show::inspect(&store, &images).await,
         Command::Exists { image } => {

@@ -220,6 +220,13 @@ fn squash_keeps_the_files_and_makes_one_layer() {
         let [flat, three] = ["flat.tar", "three.tar"].map(|name| fs::read(sandbox.path(name)).unwrap());
         assert_eq!(flat, three, "{from}");
     }
+    let mut dated = command(&sandbox, "squash", &["-q", "oci:l:three", "oci:l:dated"]);
+    let digest = ended(dated.env("SOURCE_DATE_EPOCH", "86400")).last_line();
+    let [_, config] = made(&sandbox, "l", &digest);
+    assert_eq!(config["history"][0]["created"], "1970-01-02T00:00:00Z");
+    let digest = run(&sandbox, "squash", &["-q", "oci:l:three", "oci:l:undated"]).last_line();
+    let [_, config] = made(&sandbox, "l", &digest);
+    assert_eq!(config["history"][0].get("created"), None, "the clock is not read");
     run(&sandbox, "squash", &["--from=9", "oci:l:three"]).fails(3, &["9"]);
     run(&sandbox, "squash", &["oci:l:none"]).fails(3, &["none"]);
 }

@@ -19,6 +19,7 @@ mod credential_stores;
 #[cfg(unix)]
 mod daemon;
 mod dependencies;
+mod differences;
 mod documents;
 mod files;
 mod flags;
@@ -29,6 +30,7 @@ mod logins;
 mod managing;
 mod managing_images;
 mod mistakes;
+mod mutating;
 mod plaintext;
 mod policy;
 mod reproducible;

@@ -1,14 +1,9 @@
 use std::{io::Write, sync::Arc};
 
 use tokio::{runtime::Handle, task::spawn_blocking};
-use wharf_content::{Error, ErrorKind, Role, Source, SourceExt as _, Target};
+use wharf_content::{Error, ErrorKind, Source, Target};
 
-use crate::{
-    Options,
-    compose::check_container,
-    layers::{Stack, Tar},
-    validate::check_counts,
-};
+use crate::{Options, merge::stack};
 
 /// Writes the root file system of an image as one tar, without whiteouts. Returns its length in bytes.
 ///
@@ -44,23 +39,7 @@ pub async fn export(
     writer: impl Write + Send + 'static,
     options: &Options,
 ) -> Result<u64, Error> {
-    let image = source.checked_manifest(target).await?;
-    options.admit(&image, &Role::Target).await?;
-    if image.is_index() {
-        let message = format!("{} is an index; choose an image of it", image.digest());
-        return Err(Error::new(ErrorKind::Invalid, message));
-    }
-    check_container(&image)?;
-    options.check_size(&image)?;
-    let config = source.config(&image).await?;
-    check_counts(&image, &config)?;
-    let layers = image.layers().iter().zip(config.diff_ids()?);
-    let layers = layers.map(|(layer, diff_id)| Tar::Stored {
-        source: Arc::clone(&source),
-        layer: Box::new(layer.clone()),
-        diff_id,
-    });
-    let stack = Stack::new(layers.collect(), 0, options);
+    let stack = stack(source, target, None, options).await?;
     let written = spawn_blocking(move || stack.write(&Handle::current(), writer)).await;
     written.map_err(|error| Error::wrap(ErrorKind::Other, error))?
 }

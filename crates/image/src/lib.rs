@@ -17,7 +17,7 @@
 //! [`prepare`] works a [`Recipe`] off before anything is copied: it returns a [`Prepared`], a source of which all
 //! digests are known, so that a copy moves the changed image as any other. Content that no step touches keeps its
 //! bytes and is read from the original. An image is built by the same steps, on another one or on one without layers:
-//! [`Recipe::edit`], [`Recipe::append`], [`Recipe::remove`], [`Recipe::members`], [`Recipe::squash`] and [`Recipe::rebase`]; [`export`] writes its root file system, and [`IndexBuilder`] lists images of several
+//! [`Recipe::edit`], [`Recipe::append`], [`Recipe::remove`], [`Recipe::members`], [`Recipe::squash`] and [`Recipe::rebase`]; [`export`] writes its root file system, [`merge`] lists it, and [`IndexBuilder`] lists images of several
 //! sources. [`validate`] checks an image and lists what is wrong. [`ConfigDocument`] edits a config of an image without changing what is not
 //! edited.
 //!
@@ -47,6 +47,7 @@ mod index_builder;
 mod json;
 mod layers;
 mod loss;
+mod merge;
 mod new_layer;
 #[cfg(all(feature = "apply", target_os = "linux"))]
 mod new_layer_of_tree;
@@ -70,6 +71,7 @@ pub use import::import;
 pub use index_builder::{BuiltIndex, IndexBuilder};
 pub use layers::{Layers, Memo, MemoEntry, MemoKey, MemoryMemo};
 pub use loss::{Loss, Part};
+pub use merge::merge;
 pub use new_layer::NewLayer;
 pub use options::{MAX_UNPACKED, Options};
 pub use prepare::prepare;

@@ -66,6 +66,10 @@ pub async fn prepare(
     options: &Options,
 ) -> Result<Prepared, Error> {
     recipe.check()?;
+    let options = &match &recipe.created {
+        Some(time) => options.clone().with_created(time),
+        None => options.clone(),
+    };
     let graph = Graph::read(&*source, target, recipe, options).await?;
     let compositions = Compositions::compose(&source, &graph, recipe, options).await?;
     let Jobs { jobs, passed } = plan(&graph, recipe, &compositions)?;

@@ -28,6 +28,8 @@ pub struct Recipe {
     pub(crate) platforms: Vec<Platform>,
     pub(crate) steps: Vec<Step>,
     pub(crate) annotations: Vec<(Scope, String, String)>,
+    pub(crate) only: Vec<Platform>,
+    pub(crate) created: Option<String>,
     pub(crate) preserve: bool,
     pub(crate) deny_loss: bool,
     pub(crate) as_skopeo: bool,
@@ -81,6 +83,22 @@ impl Recipe {
     /// has a new digest. Indexes in which nothing is left are dropped.
     pub fn platforms(mut self, platforms: impl IntoIterator<Item = Platform>) -> Self {
         self.platforms = platforms.into_iter().collect();
+        self
+    }
+
+    /// Works the steps off on the best image of an index for each of these platforms ([`Platform::choose`]) alone; the other
+    /// images, and the index but for the entries of those, stay as they are. An image that is not in an index is changed
+    /// whatever its platform. Default: every image is changed.
+    ///
+    /// ```
+    /// use wharf_content::Platform;
+    /// use wharf_image::{Recipe, Set};
+    ///
+    /// let recipe = Recipe::new().only([Platform::new("linux", "arm64")]).edit(Set::User(Some("1000".into())));
+    /// # let _ = recipe;
+    /// ```
+    pub fn only(mut self, platforms: impl IntoIterator<Item = Platform>) -> Self {
+        self.only = platforms.into_iter().collect();
         self
     }
 
@@ -200,6 +218,14 @@ impl Recipe {
     /// base is the new one too is not changed.
     pub fn rebase(mut self, old: Base, new: Base) -> Self {
         self.steps.push(Step::Rebase { old, new });
+        self
+    }
+
+    /// Sets the time that entries of the history get which the steps add and which state none, as RFC 3339 writes it:
+    /// `2026-01-01T00:00:00Z`. Default: that of [`Options::with_created`](crate::Options::with_created), or none. The clock is never
+    /// read.
+    pub fn history_created(mut self, time: impl Into<String>) -> Self {
+        self.created = Some(time.into());
         self
     }
 

@@ -121,13 +121,38 @@ pub(crate) fn check_container(image: &Manifest) -> Result<(), Error> {
     }
 }
 
+/// The images of an index that the steps of a recipe are worked off on.
+fn chosen<'a>(graph: &Graph, recipe: &Recipe, images: Vec<&'a Manifest>) -> Result<Vec<&'a Manifest>, Error> {
+    if recipe.only.is_empty() || !graph.root().is_index() {
+        return Ok(images);
+    }
+    let described = images.iter().map(|image| {
+        let descriptor = image.descriptor().clone();
+        match graph.platform(image.digest()) {
+            Some(platform) => descriptor.with_platform(platform),
+            None => descriptor,
+        }
+    });
+    let described: Vec<Descriptor> = described.collect();
+    let mut found = HashSet::new();
+    for platform in &recipe.only {
+        let chosen = platform.choose(&described);
+        let chosen = chosen.ok_or_else(|| platform.not_in(graph.root(), &described))?;
+        found.insert(chosen.digest());
+    }
+    Ok(images
+        .into_iter()
+        .filter(|image| found.contains(image.digest()))
+        .collect())
+}
+
 impl Compositions {
     /// Works off the steps of a recipe.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unsupported`] if there is no container image, or if images of several platforms would get one;
-    /// [`ErrorKind::NotFound`] for a layer that an image does not have; [`ErrorKind::Conflict`] for an image that is not
+    /// [`ErrorKind::NotFound`] for a layer that an image does not have, and if there is no image for a platform; [`ErrorKind::Conflict`] for an image that is not
     /// made on the old base; [`ErrorKind::Invalid`] if config, history and layers do not fit; the errors of sources.
     pub(crate) async fn compose(
         source: &Arc<dyn Source>,
@@ -152,6 +177,7 @@ impl Compositions {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         all.passed = passed.into_iter().map(|image| image.digest().clone()).collect();
+        let images = chosen(graph, recipe, images)?;
         let sets_platform = |step: &Step| matches!(step, Step::Edit(edit) if edit.platform().is_some());
         if images.len() > 1 && recipe.steps.iter().any(sets_platform) {
             let message = format!(

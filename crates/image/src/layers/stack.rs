@@ -57,9 +57,27 @@ impl Stack {
 
     /// Writes the tar of the result, on a blocking thread. Returns its length in bytes.
     pub(crate) fn write(&self, runtime: &Handle, out: impl Write) -> Result<u64, Error> {
-        let mut merged = Merged::new();
+        let (merged, base) = self.read(runtime, Merged::new())?;
+        let open = |number: usize| match self.layers.get(number) {
+            Some(layer) => layer.read(runtime, &self.limits),
+            None => Err(Error::new(ErrorKind::Other, "there is no such layer to merge")),
+        };
+        if self.base == 0 {
+            merged.write(out, open)
+        } else {
+            merged.write_onto(&base, out, open)
+        }
+    }
+
+    /// The tree of the layers, with the digests of files.
+    pub(crate) fn merge(&self, runtime: &Handle) -> Result<Merged, Error> {
+        Ok(self.read(runtime, Merged::new().with_digests(true))?.0)
+    }
+
+    /// Adds the layers to a tree. The tree of the base comes second.
+    fn read(&self, runtime: &Handle, mut merged: Merged) -> Result<(Merged, Merged), Error> {
         let mut base = merged.clone();
-        // Each layer is counted once, though its contents are read a second time.
+        // Each layer is counted once, though its contents may be read a second time.
         let unpacked = Unpacked::new(self.max_unpacked);
         for (number, layer) in self.layers.iter().enumerate() {
             if number == self.base {
@@ -71,15 +89,7 @@ impl Stack {
                 unpacked: &unpacked,
             })?;
         }
-        let open = |number: usize| match self.layers.get(number) {
-            Some(layer) => layer.read(runtime, &self.limits),
-            None => Err(Error::new(ErrorKind::Other, "there is no such layer to merge")),
-        };
-        if self.base == 0 {
-            merged.write(out, open)
-        } else {
-            merged.write_onto(&base, out, open)
-        }
+        Ok((merged, base))
     }
 }
 

@@ -15,6 +15,7 @@ mod edits;
 mod fixtures;
 mod formats;
 mod golden;
+mod in_indexes;
 mod indexes;
 mod layers;
 mod losses;
