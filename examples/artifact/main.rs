@@ -15,7 +15,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use wharf::{
-    Error, ErrorKind, Manifest, MediaType,
+    Error, ErrorKind, Manifest, MediaType, Platform,
     artifact::{Artifact, ArtifactPullOptions, PulledArtifact},
     reference::Written,
 };
@@ -72,6 +72,12 @@ struct Pull {
     /// Unpack directories, which are archives otherwise
     #[arg(long)]
     unpack: bool,
+    /// The artifact for this platform, of an index; the host's by default
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    /// Print no progress
+    #[arg(short, long)]
+    quiet: bool,
     /// Write the config to this file, too; it must not exist without --replace
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -153,9 +159,16 @@ impl Pull {
             .connection
             .client(Some(self.reference.normalise().registry()))?;
         let name = format!("docker://{}", self.reference.normalise());
-        let options = ArtifactPullOptions::default()
+        let mut options = ArtifactPullOptions::default()
             .with_replace(self.replace)
             .with_unpack(self.unpack);
+        if let Some(platform) = self.platform {
+            options = options.with_platform(platform);
+        }
+        if !self.quiet {
+            options =
+                options.with_progress_listener(common::progress::for_stderr(self.reference.to_string()));
+        }
         let PulledArtifact { manifest, files, .. } =
             client.pull_artifact_with(&name, &self.output, options).await?;
         if let Some(path) = &self.config {

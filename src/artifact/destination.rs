@@ -1,23 +1,25 @@
 //! The directory that an artifact is pulled to.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     hash::{BuildHasher as _, RandomState},
     io, mem,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use wharf_content::{Blob, Descriptor, Error, ErrorKind};
+use wharf_content::{Blob, Descriptor, Error, ErrorKind, Event, Progress};
 use wharf_fs::{Directory, FileKind, WrongKind, write_all_at};
 
 use super::{
+    ArtifactPullOptions,
     directory::{is_directory, unpack},
     title::Title,
 };
-use crate::concurrency::blocking;
+use crate::concurrency::{LockExt as _, blocking};
 
 /// Is held while something is written to a destination.
 pub(super) type Writer = mpsc::Sender<()>;
@@ -33,18 +35,23 @@ pub(super) struct Destination {
     directory: Directory,
     replace: bool,
     unpack: bool,
+    sync: bool,
+    /// The paths below this directory of those in which files got their names.
+    changed: Mutex<BTreeSet<Vec<String>>>,
 }
 
 impl Destination {
     /// Opens the directory, or creates it with those above it. Blocks.
-    pub(super) fn open(path: PathBuf, replace: bool, unpack: bool) -> Result<Self, Error> {
+    pub(super) fn open(path: PathBuf, options: &ArtifactPullOptions) -> Result<Self, Error> {
         let opened = Directory::create_all(&path, 0o777).and_then(|()| Directory::open(&path));
         match opened {
             Ok(directory) => Ok(Self {
                 path,
                 directory,
-                replace,
-                unpack,
+                replace: options.replace,
+                unpack: options.unpack,
+                sync: options.sync,
+                changed: Mutex::default(),
             }),
             Err(error) => Err(failed(&path, "open the directory", error)),
         }
@@ -118,6 +125,7 @@ impl Destination {
         title: Title,
         replace: bool,
         mut blob: Blob,
+        progress: &dyn Progress,
         writer: Writer,
     ) -> Result<PathBuf, Error> {
         let path = self.path_of(&title);
@@ -128,6 +136,10 @@ impl Destination {
         while let Some(chunk) = blob.next().await {
             let chunk = chunk?;
             size += chunk.len();
+            progress.event(Event::Advanced {
+                descriptor: &content,
+                bytes: chunk.len() as u64,
+            });
             gathered.push(chunk);
             if size >= GATHERED {
                 let pieces = mem::take(&mut gathered);
@@ -146,6 +158,38 @@ impl Destination {
         };
         blocking(finish).await??;
         Ok(path)
+    }
+
+    /// Syncs the directories in which files got their names, and those above them down from this one. Blocks.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        if !self.sync {
+            return Ok(());
+        }
+        let changed = mem::take(&mut *self.changed.locked());
+        let above = changed
+            .iter()
+            .flat_map(|path| (1..=path.len()).filter_map(|count| path.get(..count)));
+        let all: BTreeSet<&[String]> = above.collect();
+        for path in all.into_iter().rev().chain([&[][..]]) {
+            let mut below: Option<Directory> = None;
+            let opened = path.iter().try_for_each(|name| {
+                below = Some(below.as_ref().unwrap_or(&self.directory).directory(name)?);
+                Ok(())
+            });
+            let synced = opened.and_then(|()| below.as_ref().unwrap_or(&self.directory).sync());
+            synced.map_err(|error| {
+                let path = path.iter().fold(self.path.clone(), |all, name| all.join(name));
+                failed(&path, "sync the directory", error)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a file or directory of the title got its name.
+    fn changes(&self, title: &Title) {
+        if let Some((directories, _)) = title.split() {
+            self.changed.locked().insert(directories.to_vec());
+        }
     }
 
     fn failed(&self, title: &Title, what: &str, error: io::Error) -> Error {
@@ -204,7 +248,10 @@ impl Incomplete {
             from = from.directory(directory).map_err(failed)?;
         }
         match from.rename_new(name, self.directory(), name) {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.destination.changes(&self.title);
+                Ok(())
+            }
             Ok(false) => Err(self.destination.conflict(&self.title, "it exists")),
             Err(error) => Err(failed(error)),
         }
@@ -215,6 +262,10 @@ impl Incomplete {
         let Some(temporary) = &self.temporary else {
             return Ok(());
         };
+        if self.destination.sync {
+            let synced = self.file.sync_all();
+            synced.map_err(|error| self.destination.failed(&self.title, "sync", error))?;
+        }
         let directory = self.directory();
         let renamed = if self.replace {
             directory.rename(temporary, directory, &self.name).map(|()| true)
@@ -224,6 +275,7 @@ impl Incomplete {
         match renamed {
             Ok(true) => {
                 self.temporary = None;
+                self.destination.changes(&self.title);
                 Ok(())
             }
             Ok(false) => Err(self.destination.conflict(&self.title, "it exists")),

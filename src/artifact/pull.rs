@@ -1,12 +1,15 @@
 use std::{
     collections::BTreeSet,
+    fmt,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use tokio::sync::mpsc;
-use wharf_content::{Blob, Descriptor, Error, Manifest, MediaType, Source};
+use wharf_content::{
+    Blob, Descriptor, Error, Event, Manifest, MediaType, Outcome, Platform, Progress, Source,
+};
 use wharf_copy::Selection;
 
 use super::{
@@ -14,7 +17,11 @@ use super::{
     destination::Destination,
     title::{Title, Titles},
 };
-use crate::{Client, IntoImageLocation, bounded, concurrency::blocking};
+use crate::{
+    Client, IntoImageLocation, bounded,
+    concurrency::blocking,
+    waiting::{Watch, watched},
+};
 
 /// The contents that are pulled at once.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
@@ -25,10 +32,26 @@ const AT_ONCE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// let options = wharf::artifact::ArtifactPullOptions::default().with_replace(true);
 /// # let _ = options;
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct ArtifactPullOptions {
-    replace: bool,
-    unpack: bool,
+    pub(super) replace: bool,
+    pub(super) unpack: bool,
+    pub(super) sync: bool,
+    selection: Selection,
+    progress: Arc<dyn Progress>,
+}
+
+impl Default for ArtifactPullOptions {
+    /// No file is replaced, no directory unpacked, files are synced; of an index, the artifact for this host's platform.
+    fn default() -> Self {
+        Self {
+            replace: false,
+            unpack: false,
+            sync: true,
+            selection: Selection::default(),
+            progress: Arc::new(()),
+        }
+    }
 }
 
 impl ArtifactPullOptions {
@@ -47,6 +70,56 @@ impl ArtifactPullOptions {
     pub const fn with_unpack(mut self, unpack: bool) -> Self {
         self.unpack = unpack;
         self
+    }
+
+    /// Sets whether each file is synced before it gets its name, and the directories of new files in the end, so that a loss
+    /// of power leaves whole files. It takes the disk some milliseconds for each file. Default: `true`.
+    #[must_use]
+    pub const fn with_sync(mut self, sync: bool) -> Self {
+        self.sync = sync;
+        self
+    }
+
+    /// Sets the artifact that is pulled of an index: the one for a platform. Default: the host's.
+    #[must_use]
+    pub fn with_platform(mut self, platform: Platform) -> Self {
+        self.selection = Selection::Platform(platform);
+        self
+    }
+
+    /// Sets the function that is called for each event: the contents that are to be pulled, each that begins, advances and
+    /// ends, and long waits. [`Totals`](wharf_content::Totals) sums them up. Default: none.
+    ///
+    /// ```
+    /// use wharf::{Event, artifact::ArtifactPullOptions};
+    ///
+    /// let options = ArtifactPullOptions::default().with_progress(|event| {
+    ///     if let Event::Finished { descriptor, .. } = event {
+    ///         eprintln!("{} is there", descriptor.digest());
+    ///     }
+    /// });
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn with_progress(self, listener: impl Fn(Event<'_>) + Send + Sync + 'static) -> Self {
+        self.with_progress_listener(listener)
+    }
+
+    /// Sets the listener for events. Default: none.
+    #[must_use]
+    pub fn with_progress_listener(mut self, listener: impl Progress + 'static) -> Self {
+        self.progress = Arc::new(listener);
+        self
+    }
+}
+
+impl fmt::Debug for ArtifactPullOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArtifactPullOptions")
+            .field("replace", &self.replace)
+            .field("unpack", &self.unpack)
+            .field("selection", &self.selection)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,7 +148,7 @@ impl Client {
     /// its path below the directory; content without a title is named by the hexadecimal digits of its digest, and the
     /// empty content of an artifact without files is left out.
     ///
-    /// A file gets its name when it is whole and verified. Titles and the files that exist are checked before the first
+    /// A file gets its name when it is whole, verified and synced; the directories of new files are synced in the end. Titles and the files that exist are checked before the first
     /// content is read; files that were written before a later failure stay.
     ///
     /// ```no_run
@@ -127,16 +200,29 @@ impl Client {
         directory: impl AsRef<Path>,
         options: ArtifactPullOptions,
     ) -> Result<PulledArtifact, Error> {
-        let mut opened = self.open(&artifact.into_image()?).await?;
-        let admission = self.inner.guard.admit(&opened.source, &opened.target)?;
-        opened.source = admission.source(opened.source);
-        let (top, manifest) = opened.select(&Selection::default()).await?;
-        admission.judge(&top, &manifest).await?;
-        let planned = planned(&manifest)?;
+        let artifact = artifact.into_image()?;
         let directory = directory.as_ref().to_owned();
-        let (destination, planned) = blocking(move || prepare(directory, &options, planned)).await??;
-        let files = fetch(&opened.source, &destination, planned).await?;
-        Ok(PulledArtifact { manifest, files })
+        let listener = Arc::clone(&options.progress);
+        watched(listener, |progress| async move {
+            let mut opened = self.open(&artifact).await?;
+            let admission = self.inner.guard.admit(&opened.source, &opened.target)?;
+            opened.source = admission.source(opened.source);
+            let (top, manifest) = opened.select(&options.selection).await?;
+            admission.judge(&top, &manifest).await?;
+            progress.event(Event::Resolved {
+                target: &opened.target,
+                descriptor: manifest.descriptor(),
+            });
+            let planned = planned(&manifest)?;
+            progress.event(Event::Planned {
+                count: planned.len(),
+                bytes: planned.iter().map(|(_, content)| content.size()).sum(),
+            });
+            let (destination, planned) = blocking(move || prepare(directory, &options, planned)).await??;
+            let files = fetch(&opened.source, &destination, planned, &progress).await?;
+            Ok(PulledArtifact { manifest, files })
+        })
+        .await
     }
 }
 
@@ -166,7 +252,7 @@ fn prepare(
     options: &ArtifactPullOptions,
     planned: Vec<(Title, Descriptor)>,
 ) -> Result<(Arc<Destination>, Vec<Planned>), Error> {
-    let destination = Destination::open(directory, options.replace, options.unpack)?;
+    let destination = Destination::open(directory, options)?;
     let checked = planned.into_iter().map(|(title, descriptor)| {
         let replace = destination.check(&title)?;
         Ok((title, replace, descriptor))
@@ -180,17 +266,27 @@ async fn fetch(
     source: &Arc<dyn Source>,
     destination: &Arc<Destination>,
     planned: Vec<Planned>,
+    progress: &Arc<Watch>,
 ) -> Result<Vec<PulledFile>, Error> {
     let (writer, mut writers) = mpsc::channel(1);
     let work = |(title, replace, descriptor): Planned| {
         let (source, destination) = (Arc::clone(source), Arc::clone(destination));
-        let writer = writer.clone();
+        let (writer, progress) = (writer.clone(), Arc::clone(progress));
         async move {
+            progress.event(Event::Started {
+                descriptor: &descriptor,
+            });
             let blob = match descriptor.data() {
                 Some(embedded) => Blob::from_bytes(descriptor.clone(), embedded.into())?,
                 None => source.blob(&descriptor).await?,
             };
-            let path = destination.write(title, replace, blob, writer).await?;
+            let path = destination
+                .write(title, replace, blob, &*progress, writer)
+                .await?;
+            progress.event(Event::Finished {
+                descriptor: &descriptor,
+                outcome: Outcome::Copied,
+            });
             Ok(PulledFile { path, descriptor })
         }
     };
@@ -205,5 +301,10 @@ async fn fetch(
             Err(error) => failure = Some(error),
         }
     }
-    failure.map_or(Ok(files), Err)
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let destination = Arc::clone(destination);
+    blocking(move || destination.sync()).await??;
+    Ok(files)
 }

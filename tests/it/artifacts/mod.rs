@@ -10,6 +10,7 @@ mod files;
 mod memory;
 #[cfg(target_os = "linux")]
 mod oras;
+mod progress;
 mod titles;
 
 use std::{
