@@ -1,5 +1,7 @@
 //! `images ls`.
 
+use std::collections::HashSet;
+
 use clap::Args;
 use serde_json::{Map, Value, json};
 use wharf::{
@@ -66,6 +68,8 @@ pub(crate) async fn list(store: &Layout, arguments: &Arguments) -> Result<(), Er
             common::note(format_args!("warning: image {}: {reason}", image.digest));
         }
     }
+    let rows = rows(&images, &arguments.sort);
+    let images = by_rows(&rows);
     if matches!(arguments.format, Some(template::Format::Json)) {
         let json =
             serde_json::to_vec_pretty(&images).map_err(|error| Error::wrap(ErrorKind::Other, error))?;
@@ -80,7 +84,6 @@ pub(crate) async fn list(store: &Layout, arguments: &Arguments) -> Result<(), Er
             common::print(ids)
         };
     }
-    let rows = rows(&images, &arguments.sort);
     if let Some(template::Format::Template { is_table, parts }) = &arguments.format {
         return print_by(parts, *is_table, &rows, arguments);
     }
@@ -107,6 +110,13 @@ pub(crate) async fn list(store: &Layout, arguments: &Arguments) -> Result<(), Er
     } else {
         common::print(template::table(&lines).join("\n"))
     }
+}
+
+/// The images in the order of their first rows.
+fn by_rows<'a>(rows: &[Row<'a>]) -> Vec<&'a ImageSummary> {
+    let mut seen = HashSet::new();
+    let images = rows.iter().map(|row| row.image);
+    images.filter(|image| seen.insert(&image.digest)).collect()
 }
 
 /// Prints rows by a template: as a table, or a line each.

@@ -133,7 +133,19 @@ fn names_are_given_and_taken() {
     let inspected: Value = serde_json::from_str(&inspected).unwrap();
     assert_eq!(inspected[0]["Summary"]["Id"], id(&images[0]));
     assert_eq!(inspected[0]["Manifest"]["layers"].as_array().unwrap().len(), 1);
-    images_of(&sandbox, &["inspect", "nothing"]).fails(3, &["nothing"]);
+    let nothing = images_of(&sandbox, &["inspect", "nothing"]);
+    assert_eq!(nothing.stdout, "[]\n");
+    nothing.fails(3, &["nothing"]);
+    let some = images_of(&sandbox, &["inspect", "nothing", "app:1"]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&some.stdout)
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    some.fails(3, &["nothing"]);
 }
 
 #[test]
@@ -191,10 +203,65 @@ fn history_and_tree_are_shown() {
     let history = images_of(&sandbox, &["history", "tool:1"]).ok();
     assert!(history.starts_with("ID"), "{history}");
     assert!(history.contains(&short(&images[1])), "{history}");
+    run(
+        &sandbox,
+        "mutate",
+        &[
+            "-q",
+            "-u=7",
+            "oci:images:localhost/tool:1",
+            "oci:images:localhost/tool:2",
+        ],
+    )
+    .ok();
+    let history = images_of(&sandbox, &["history", "tool:2"]).ok();
+    let lines: Vec<&str> = history.lines().collect();
+    assert!(
+        lines[1].contains("mutate") && lines[1].contains(" 0 B"),
+        "the latest step is the first, {history}"
+    );
+    assert!(
+        lines[2].starts_with("<missing>") && !lines[2].contains(" 0 B"),
+        "{history}"
+    );
     let tree = images_of(&sandbox, &["tree", "app:2"]).ok();
     assert!(tree.contains("\u{2514}\u{2500}\u{2500} ID: "), "{tree}");
     assert!(
         tree.contains("Top Layer of: [docker.io/library/app:1 localhost/app:2]"),
         "{tree}"
     );
+}
+
+#[test]
+fn images_are_sorted_by_each_column_and_none_is_an_empty_table() {
+    let sandbox = Sandbox::new();
+    for (name, created, size) in [
+        ("c:1", "2026-01-03T00:00:00Z", 10_000),
+        ("a:3", "2026-01-01T00:00:00Z", 300_000),
+        ("b:2", "2026-01-02T00:00:00Z", 2_000),
+    ] {
+        let image = Image::builder().noise(7, size).finish();
+        image.write_layout(&sandbox.path("from"), "x");
+        let to = format!("oci:images:localhost/{name}");
+        let created = format!("--created={created}");
+        run(&sandbox, "mutate", &["-q", &created, "oci:from:x", &to]).ok();
+        fs::remove_dir_all(sandbox.path("from")).unwrap();
+    }
+    let sorted = |column: &str| -> String {
+        let flag = format!("--sort={column}");
+        let names = images_of(&sandbox, &["ls", "--format={{.Repository}}", &flag]).ok();
+        names
+            .lines()
+            .map(|name| name.trim_start_matches("localhost/"))
+            .collect()
+    };
+    assert_eq!(sorted("created"), "cba");
+    assert_eq!(sorted("repository"), "abc");
+    assert_eq!(sorted("tag"), "cba");
+    assert_eq!(sorted("size"), "bca");
+    let ids = images_of(&sandbox, &["ls", "-q", "--no-trunc", "--sort=id"]).ok();
+    assert!(ids.lines().is_sorted(), "{ids}");
+    let table = images_of(&sandbox, &["ls", "absent"]).ok();
+    assert_eq!(table.lines().count(), 1, "the titles alone: {table}");
+    assert_eq!(images_of(&sandbox, &["ls", "--noheading", "absent"]).ok(), "");
 }

@@ -115,14 +115,12 @@ impl<'a> MemberEdits<'a> {
         match slot {
             Slot::Original(original) => {
                 let media_type = original.layer.media_type();
-                let codec = match (kind(media_type), Codec::of_type(media_type)) {
-                    (Some(Kind::Layer(_)), Some(codec)) => codec,
-                    _ => {
-                        let message = format!(
-                            "{name} is of type {media_type}, whose content is not changed; its members cannot be edited"
-                        );
-                        return Err(Error::new(ErrorKind::Unsupported, message));
-                    }
+                let (Some(Kind::Layer(_)), Some(codec)) = (kind(media_type), Codec::of_type(media_type))
+                else {
+                    let message = format!(
+                        "{name} is of type {media_type}, whose content is not changed; its members cannot be edited"
+                    );
+                    return Err(Error::new(ErrorKind::Unsupported, message));
                 };
                 Ok(Layer {
                     key: Key::Original(original.layer.digest().clone(), media_type.clone()),
