@@ -76,7 +76,7 @@ enum Command {
     },
     /// Show which files an image adds (A), changes (C) and deletes (D), compared with another one or with the layers below
     /// its top one
-    Diff(diff::Arguments),
+    Diff(Box<diff::Arguments>),
     /// Show the layers of an image, and the images that end with each
     Tree {
         #[arg(value_name = "IMAGE")]
@@ -95,7 +95,7 @@ fn main() -> ExitCode {
 
 async fn manage(arguments: Arguments) -> Result<(), Error> {
     if let Command::Diff(diff) = arguments.command {
-        return diff::diff(&arguments.store, diff).await; // which may need no store
+        return diff::diff(&arguments.store, *diff).await; // which may need no store
     }
     let store = Layout::open(&arguments.store).await?;
     match arguments.command {
