@@ -29,7 +29,7 @@ const LAYER: usize = 2 * 1024;
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) name: &'static str,
-    /// What is counted.
+    /// The unit that is counted.
     pub(crate) unit: &'static str,
     /// How many units the shorter run does, and the longer.
     pub(crate) few: u64,

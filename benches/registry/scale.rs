@@ -56,7 +56,7 @@ pub(crate) fn run(row: Option<&str>) {
     }
 }
 
-/// What is pushed at a time: content, and the records of it.
+/// Content that is pushed at a time, and its records.
 struct Filling {
     backend: Arc<DiskBackend>,
     commits: JoinSet<Result<Outcome, wharf_content::Error>>,

@@ -47,7 +47,7 @@
 //! 4. the row of the repository in `repository_usage`;
 //! 5. the rows of users in `user_usage`, in the byte order of their names.
 //!
-//! Who only notes that a blob or a manifest is used changes its row and locks nothing else. The tests of the crate have the
+//! A request that only notes the use of a blob or a manifest changes its row and locks nothing else. The tests of the crate have the
 //! race that each rule decides, with the rule and without it.
 //!
 //! A commit takes four round trips to the server: it begins, locks and looks up, changes and counts, and commits. It takes three

@@ -1,4 +1,4 @@
-//! What the workers do, to which tree, and what must come of it.
+//! Scenarios: the work, the tree that it changes, and the result that is right.
 
 use std::{fs, path::Path, sync::OnceLock};
 
@@ -25,7 +25,7 @@ pub(crate) struct Scenario {
     whole: OnceLock<Vec<String>>,
 }
 
-/// What a scenario promises.
+/// The promise of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The root has what was unpacked before the end, and one begins again with a new one.

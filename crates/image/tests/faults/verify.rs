@@ -1,4 +1,4 @@
-//! What must hold, whatever happened.
+//! Checks of the tree after a fault.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 

@@ -35,7 +35,7 @@ struct Large {
     reading: Arc<Reading>,
 }
 
-/// What is known of the reading of the layer.
+/// The state of the reading of the layer.
 #[derive(Default)]
 struct Reading {
     pieces: AtomicUsize,

@@ -365,7 +365,7 @@ async fn added(codec: Codec, layers: Layers, is_edited: bool) {
     assert_eq!(prepared.root().layers().len(), 1);
 }
 
-/// What comes through a pipe.
+/// The bytes that come through a pipe.
 struct Pieces {
     pieces: Box<dyn Iterator<Item = Bytes> + Send>,
     piece: Bytes,

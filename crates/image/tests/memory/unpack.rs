@@ -14,7 +14,7 @@ use wharf_testkit::campaign;
 
 use crate::{MIB, One, Repeated, bombs, encoded, mebibyte, size_in_mib, type_of};
 
-/// What is unpacked.
+/// The images that are unpacked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Case {
     /// One large file.

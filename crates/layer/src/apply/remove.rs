@@ -18,7 +18,7 @@ use super::{
     handle::{self, Identity},
 };
 
-/// What is not removed: the entries that the layer under way has made, and the directories that lead there.
+/// The files and directories that are not removed: the entries that the layer under way has made, and the directories that lead there.
 pub(super) struct Kept<'a> {
     pub(super) entries: &'a Entries,
     /// Is told of the directories, which keep their permissions and times.

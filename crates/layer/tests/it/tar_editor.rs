@@ -321,7 +321,7 @@ fn a_broken_archive_is_refused_whatever_is_decided() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// What an editor makes of an archive is the archive of what is left, edited.
+    /// An edited archive is the archive of the members that are left, edited.
     #[test]
     fn editing_is_filtering(members in prop::collection::vec((member(), 0_u8..3), 0..8), piece in 1_usize..2000) {
         let mut unique: Vec<(Member, u8)> = Vec::new();

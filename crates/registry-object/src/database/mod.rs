@@ -157,7 +157,7 @@ impl Database {
     }
 }
 
-/// What a server must be: the columns of [`EXPECTED`].
+/// The conditions that a server must meet: the columns of [`EXPECTED`].
 const SETTINGS: &str = "SELECT
     current_setting('server_version_num')::integer >= 130000,
     current_setting('server_encoding') = 'UTF8',

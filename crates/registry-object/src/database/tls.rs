@@ -24,16 +24,16 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_rustls::TlsConnector;
 use wharf_content::{Error, ErrorKind};
 
-/// What is verified of a server's certificate.
+/// The checks of a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verification {
-    /// Nothing.
+    /// No check.
     None,
-    /// That an authority of this file has issued it.
+    /// An authority of this file must have issued it.
     Authority(PathBuf),
-    /// Also that it names the host.
+    /// An authority of this file must have issued it, for the host.
     AuthorityAndName(PathBuf),
-    /// That an authority of the operating system has issued it, for the host.
+    /// An authority of the operating system must have issued it, for the host.
     SystemAndName,
 }
 

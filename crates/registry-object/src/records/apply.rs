@@ -21,7 +21,7 @@ const PUT_NEEDS: &str = "INSERT INTO needs (repository, manifest, blob) SELECT D
 const PUT_TAG: &str = "INSERT INTO tags (repository, name, manifest) VALUES ($1, $2, $3)
      ON CONFLICT (repository, name) DO UPDATE SET manifest = excluded.manifest";
 const REMOVE_BLOB: &str = "DELETE FROM blobs WHERE repository = $1 AND digest = $2";
-/// What it needs goes with it.
+/// Its rows in `needs` go with it.
 const REMOVE_MANIFEST: &str = "WITH tags AS (DELETE FROM tags WHERE repository = $1 AND manifest = $2)
      DELETE FROM manifests WHERE repository = $1 AND digest = $2";
 const REMOVE_TAG: &str = "DELETE FROM tags WHERE repository = $1 AND name = $2";

@@ -29,7 +29,7 @@ pub(super) struct Added {
 }
 
 impl Added {
-    /// What changes add, one after the other, to what was found before them.
+    /// The bytes that changes add, one after the other, to the records that were found before them.
     pub(super) fn by(changes: &[Change], found: &Found) -> Result<Self, Error> {
         let mut added = Self::default();
         let mut now: HashMap<RecordKey, Option<&Record>> = HashMap::new();

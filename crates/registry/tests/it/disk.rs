@@ -153,7 +153,7 @@ async fn a_torn_last_line_was_never_acknowledged() {
     }
 }
 
-/// What was on its way to the disk when the power went, in any order and shape.
+/// The bytes that were on their way to the disk when the power went, in any order and shape.
 #[tokio::test]
 async fn a_torn_append_of_many_writers_was_never_acknowledged() {
     let root = tempfile::tempdir().unwrap();

@@ -14,11 +14,11 @@ pub(super) struct Row {
     /// `%exported.tar`.
     pub(super) crane: &'static [&'static str],
     pub(super) step: Step,
-    /// What differs by design, as JSON pointers into the result.
+    /// Differences by design, as JSON pointers into the result.
     pub(super) differs: &'static [&'static str],
 }
 
-/// The same step of this crate.
+/// The step of this crate that does as crane's.
 pub(super) enum Step {
     Recipe(fn(&Images) -> Recipe),
     Export,

@@ -1,4 +1,4 @@
-//! What a process and its directories give to new files, and no layer states.
+//! Attributes that a process and its directories give to new files, and no layer states.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! The same layers unpacked by umoci and Podman.
+//! Layers that are unpacked by umoci and Podman, too.
 
 use std::{
     fs,

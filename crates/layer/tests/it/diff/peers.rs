@@ -49,7 +49,7 @@ fn umoci_and_podman_make_the_changed_trees_of_the_layers() {
     }
 }
 
-/// What a person does in a container's tree.
+/// Changes as a person makes them in a container's tree.
 fn change(root: &Path) {
     let text = str::to_owned;
     let ops = [

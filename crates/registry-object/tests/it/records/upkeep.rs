@@ -38,8 +38,8 @@ async fn a_look_up_by_a_client_counts_as_use_after_a_quarter_of_the_grace() {
     }
 }
 
-/// Who is told that an old blob is there can rely on it: either it was touched before a collection looked, or it is not
-/// there.
+/// A client that is told that an old blob is there can rely on it: either the blob was touched before a collection
+/// looked, or it is not there.
 #[tokio::test]
 async fn a_blob_that_is_removed_meanwhile_is_not_said_to_be_there() {
     require_peers!("postgres", "psql");

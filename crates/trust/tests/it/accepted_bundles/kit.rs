@@ -166,7 +166,7 @@ pub(super) fn ada() -> Box<CertificateParams> {
     subject(SanType::Rfc822Name(EMAIL.try_into().unwrap()), ISSUER)
 }
 
-/// Who signs a bundle.
+/// The signer of a bundle.
 pub(super) enum By<'a> {
     Key(&'a KeyPair),
     Certificate(&'a Authority, Box<CertificateParams>),
