@@ -6,12 +6,13 @@ use std::{
 };
 
 use wharf_layer::{ErrorKind, tar::Limits};
+use wharf_testkit::campaign;
 
 use super::{Stage, WAYS, assert_fails, file, layer, options};
 
 #[test]
 fn a_thread_that_swaps_directories_for_links_changes_nothing_outside() {
-    const ROUNDS: usize = 100;
+    let rounds = campaign::number("WHARF_SWAPS").unwrap_or(100);
     let members: Vec<_> = (0..20)
         .map(|n| file(Box::leak(format!("a/b/f{n}").into_boxed_str()), "1"))
         .collect();
@@ -40,11 +41,11 @@ fn a_thread_that_swaps_directories_for_links_changes_nothing_outside() {
                 }
             });
             let mut applied = 0;
-            for _ in 0..ROUNDS {
-                applied += usize::from(stage.apply(&tar).is_ok());
+            for _ in 0..rounds {
+                applied += u64::from(stage.apply(&tar).is_ok());
             }
             stop.store(true, Ordering::Relaxed);
-            println!("{way:?}: {applied} of {ROUNDS} layers were applied to the end");
+            println!("{way:?}: {applied} of {rounds} layers were applied to the end");
         });
     }
 }
