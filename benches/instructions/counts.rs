@@ -128,7 +128,7 @@ impl Counts {
     pub(crate) fn write(&self) -> anyhow::Result<()> {
         let mut text = String::from(
             "# Instructions of one unit of each work and of its dearest functions, without those that they call.\n\
-             # Made by `cargo bench --bench instructions -- --update`; .ci/run compares.\n",
+             # Made by `cargo bench --bench instructions -- --update`; the hosted checks compare.\n",
         );
         writeln!(text, "{}", self.compiler)?;
         for (name, cost) in &self.works {
