@@ -101,7 +101,7 @@ impl Titles {
     }
 }
 
-/// What is between the components of a title that is kept.
+/// Stands between the components of a title that is kept; no title has it in a component.
 const SEPARATOR: &str = "\0";
 
 /// True for the file of a title, and for what is below it.
