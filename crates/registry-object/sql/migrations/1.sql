@@ -30,6 +30,7 @@ CREATE TABLE user_usage (
 );
 
 -- Bytes that were pushed once: in this row, or in objects whose names are never used for others. What links it keeps it.
+-- Content that was found corrupt or missing is in quarantine until it is pushed again, which replaces its objects.
 CREATE TABLE contents (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     digest text COLLATE "C" NOT NULL,
@@ -37,6 +38,7 @@ CREATE TABLE contents (
     bytes bytea,
     objects text[] COLLATE "C",
     sizes bigint[],
+    quarantined timestamptz,
     CHECK ((bytes IS NULL) = (objects IS NOT NULL)),
     CHECK ((objects IS NULL) = (sizes IS NULL))
 );
@@ -95,3 +97,44 @@ CREATE TABLE commits (
     committed timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX commits_by_age ON commits (committed);
+
+-- Uploads. Their bytes are in objects, one after the other. Without a repository, an upload that no client sees.
+CREATE TABLE uploads (
+    id text COLLATE "C" PRIMARY KEY,
+    repository text COLLATE "C",
+    owner text COLLATE "C", -- 'user:' and a name, or 'network:' and an IP address
+    algorithm text COLLATE "C",
+    length bigint NOT NULL DEFAULT 0 CHECK (length >= 0),
+    hash_algorithm text COLLATE "C",
+    hash_state bytea, -- after `length` bytes
+    objects text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    sizes bigint[] NOT NULL DEFAULT '{}',
+    begun timestamptz NOT NULL DEFAULT now(),
+    used timestamptz NOT NULL DEFAULT now(),
+    CHECK ((repository IS NULL) = (owner IS NULL)),
+    CHECK ((hash_algorithm IS NULL) = (hash_state IS NULL)),
+    CHECK (cardinality(objects) = cardinality(sizes))
+);
+CREATE INDEX uploads_by_repository ON uploads (repository);
+CREATE INDEX uploads_by_owner ON uploads (owner);
+CREATE INDEX uploads_by_use ON uploads (used);
+
+-- Objects that are no content yet, each from before its first byte. One of an upload lives as long as the upload; one
+-- without is being written, and goes to `doomed` when its writer has not renewed it for a day.
+CREATE TABLE pending (
+    object text COLLATE "C" PRIMARY KEY,
+    upload text COLLATE "C" REFERENCES uploads,
+    renewed timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX pending_by_upload ON pending (upload);
+CREATE INDEX pending_by_age ON pending (renewed) WHERE upload IS NULL;
+
+-- Objects that nothing names any more. They are deleted, a second time a week later in case that their writer was late,
+-- and then their rows.
+CREATE TABLE doomed (
+    object text COLLATE "C" PRIMARY KEY,
+    doomed timestamptz NOT NULL DEFAULT now(),
+    swept timestamptz
+);
+CREATE INDEX doomed_by_age ON doomed (doomed) WHERE swept IS NULL;
+CREATE INDEX doomed_by_sweep ON doomed (swept) WHERE swept IS NOT NULL;

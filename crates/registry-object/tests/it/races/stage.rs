@@ -7,11 +7,8 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl};
 use wharf_testkit::PostgreSql;
 
-/// Tables of uploads, reclamation and events, as far as their locks need them.
+/// Tables of events, as far as their locks need them, and rows of the others.
 const TABLES: &str = "
-    CREATE TABLE pending (object text COLLATE \"C\" PRIMARY KEY, renewed timestamptz NOT NULL DEFAULT now());
-    CREATE TABLE doomed (object text COLLATE \"C\" PRIMARY KEY, since timestamptz NOT NULL DEFAULT now());
-    CREATE TABLE uploads (id text COLLATE \"C\" PRIMARY KEY, length bigint NOT NULL DEFAULT 0);
     CREATE TABLE events (repository bigint, number bigint, PRIMARY KEY (repository, number));
     CREATE SEQUENCE event_numbers;
     INSERT INTO repositories (name) VALUES ('app'), ('lib');

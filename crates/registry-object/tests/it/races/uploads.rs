@@ -16,8 +16,10 @@ const LOST: &str =
 /// Two objects, the first of which was not renewed for two days.
 async fn with_pending() -> Race {
     let race = Race::new().await;
-    race.see("INSERT INTO pending VALUES ('one', now() - interval '2 days'), ('two', now())")
-        .await;
+    race.see(
+        "INSERT INTO pending (object, renewed) VALUES ('one', now() - interval '2 days'), ('two', now())",
+    )
+    .await;
     race
 }
 
@@ -110,7 +112,8 @@ async fn an_object_that_is_renewed_meanwhile_is_not_swept() {
 /// Two writers append five bytes each to the same end. Returns how many believe that they did.
 async fn writers_at_one_offset(compares: bool) -> usize {
     let race = Race::new().await;
-    race.see("INSERT INTO uploads VALUES ('id', 0)").await;
+    race.see("INSERT INTO uploads (id, length) VALUES ('id', 0)")
+        .await;
     let append = if compares {
         "UPDATE uploads SET length = 5 WHERE id = 'id' AND length = 0 RETURNING length"
     } else {
@@ -135,7 +138,8 @@ async fn one_writer_at_an_offset_wins() {
 /// An upload of five bytes is closed while five more are appended. Returns whether both believe that they did.
 async fn append_while_closing(compares: bool, closes_first: bool) -> bool {
     let race = Race::new().await;
-    race.see("INSERT INTO uploads VALUES ('id', 5)").await;
+    race.see("INSERT INTO uploads (id, length) VALUES ('id', 5)")
+        .await;
     let append = "UPDATE uploads SET length = 10 WHERE id = 'id' AND length = 5 RETURNING length";
     let close = if compares {
         "DELETE FROM uploads WHERE id = 'id' AND length = 5 RETURNING id"
