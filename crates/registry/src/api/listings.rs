@@ -1,10 +1,10 @@
-use http::{HeaderMap, HeaderValue, header};
-use serde_json::json;
+use http::{HeaderMap, HeaderValue, Response, header};
+use serde::Serialize;
 use wharf_reference::Tag;
 
-use super::{RepositoryRequest, conditions, document, value};
+use super::{RepositoryRequest, conditions, json, unwritable, value};
 use crate::{
-    ErrorCode, Registry, RepositoryPath,
+    Body, ErrorCode, Registry, RepositoryPath,
     auth::Principal,
     error::{ApiError, ApiResult},
     percent::encode,
@@ -29,6 +29,24 @@ impl<T> Page<T> {
         items.truncate(n);
         Self { items, more, n }
     }
+}
+
+/// A page of tags as a document.
+#[derive(Serialize)]
+struct TagList<'a> {
+    name: &'a str,
+    tags: &'a [Tag],
+}
+
+/// A page of repositories as a document.
+#[derive(Serialize)]
+struct RepositoryList<'a> {
+    repositories: Vec<&'a str>,
+}
+
+/// The response with a list, written without a copy of each name.
+fn list(list: &impl Serialize) -> Result<Response<Body>, ApiError> {
+    Ok(json(serde_json::to_vec(list).map_err(|_| unwritable())?))
 }
 
 /// The number of items on a page (distribution-spec, *Listing Tags*).
@@ -60,8 +78,10 @@ impl RepositoryRequest<'_> {
         let last = self.query.value("last").unwrap_or_default();
         let n = page_size(&self.query, self.registry.config.limits.page)?;
         let page = Page::of(repository.tags(last, n.saturating_add(1)).await?, n);
-        let names = page.items.iter().map(Tag::as_str).collect::<Vec<_>>();
-        let mut response = document(&json!({ "name": self.path.as_str(), "tags": names }));
+        let mut response = list(&TagList {
+            name: self.path.as_str(),
+            tags: &page.items,
+        })?;
         if let Some(last) = page.items.last().filter(|_| page.more) {
             let target = format!("/v2/{}/tags/list?n={}&last={last}", self.path, page.n);
             response.headers_mut().insert(header::LINK, next_link(&target)?);
@@ -105,8 +125,8 @@ pub(super) async fn catalog(
         }
     }
     let page = Page::of(shown, n);
-    let names = page.items.iter().map(RepositoryPath::as_str).collect::<Vec<_>>();
-    let mut response = document(&json!({ "repositories": names }));
+    let repositories = page.items.iter().map(RepositoryPath::as_str).collect();
+    let mut response = list(&RepositoryList { repositories })?;
     if let Some(last) = page.items.last().filter(|_| page.more) {
         let target = format!("/v2/_catalog?n={}&last={}", page.n, encode(last.as_str()));
         response.headers_mut().insert(header::LINK, next_link(&target)?);

@@ -224,11 +224,24 @@ fn empty(status: StatusCode) -> Response<Body> {
 }
 
 fn document(document: &serde_json::Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(Bytes::from(document.to_string())));
+    json(document.to_string().into_bytes())
+}
+
+/// The response with a JSON document, of these bytes.
+fn json(bytes: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from(bytes)));
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+fn unwritable() -> ApiError {
+    ApiError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::Unknown,
+        "a record cannot be written as JSON",
+    )
 }
 
 /// The response to HEAD: the one to GET, with its length but without its body.

@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 use wharf_content::{Descriptor, MediaType};
 use wharf_reference::Digest;
 
-use super::{RepositoryRequest, conditions, listings::next_link, value};
+use super::{RepositoryRequest, conditions, listings::next_link, unwritable, value};
 use crate::{
-    Body, ErrorCode, ManifestRecord, RecordRange,
+    Body, ManifestRecord, RecordRange,
     error::{ApiError, ApiResult},
     percent::encode,
 };
@@ -64,7 +64,7 @@ impl RepositoryRequest<'_> {
             media_type: MediaType::OCI_INDEX.as_str(),
             manifests,
         };
-        let bytes = serde_json::to_vec(&index).map_err(|_| storage())?;
+        let bytes = serde_json::to_vec(&index).map_err(|_| unwritable())?;
         let mut response = Response::new(Body::from(Bytes::from(bytes)));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, value(MediaType::OCI_INDEX.as_str())?);
@@ -90,13 +90,5 @@ fn entry(digest: &Digest, record: &ManifestRecord) -> Result<Box<RawValue>, ApiE
     if let Some(artifact_type) = &record.artifact_type {
         descriptor = descriptor.with_artifact_type(artifact_type.clone());
     }
-    serde_json::value::to_raw_value(&descriptor).map_err(|_| storage())
-}
-
-fn storage() -> ApiError {
-    ApiError::new(
-        http::StatusCode::INTERNAL_SERVER_ERROR,
-        ErrorCode::Unknown,
-        "a record cannot be written as JSON",
-    )
+    serde_json::value::to_raw_value(&descriptor).map_err(|_| unwritable())
 }
