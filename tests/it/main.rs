@@ -33,6 +33,7 @@ mod mistakes;
 mod mutating;
 mod plaintext;
 mod policy;
+mod redirected;
 mod reproducible;
 mod resolve;
 mod serve;

@@ -12,6 +12,13 @@ use http::request::Parts;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
+impl ClientAddress {
+    /// The address of a request.
+    pub(crate) fn of(parts: &Parts) -> Option<IpAddr> {
+        parts.extensions.get::<Self>().map(|address| address.0)
+    }
+}
+
 /// A part of the network that counts as one client: an IPv4 address, or the /64 that an IPv6 host can choose
 /// its addresses from (RFC 6177).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,9 +50,8 @@ pub(crate) struct ClientNetwork {
 
 impl ClientNetwork {
     pub(crate) fn of(parts: &Parts) -> Self {
-        let address = parts.extensions.get::<ClientAddress>();
         Self {
-            network: address.map(|address| Network::of(address.0)),
+            network: ClientAddress::of(parts).map(Network::of),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use crate::{
-    Access, Limits, Observer, Registry, Upstream, auth::Issuer, registry::Config, upstream::PullThrough,
+    Access, Limits, Observer, Redirects, Registry, Upstream, auth::Issuer, registry::Config,
+    upstream::PullThrough,
 };
 
 /// The most bytes of all configured warnings together.
@@ -146,6 +147,13 @@ impl Registry {
     pub fn with_upstream(mut self, upstream: impl Upstream + 'static) -> Self {
         self.config_mut().through = Some(Arc::new(PullThrough::new(upstream)));
         self.with_read_only(true)
+    }
+
+    /// Leads clients that read blobs to the storage, if the backend has URLs for them. Default: no client.
+    #[must_use]
+    pub fn with_redirects(mut self, redirects: Redirects) -> Self {
+        self.config_mut().redirects = Some(redirects);
+        self
     }
 
     /// Adds a `Warning` header to every answer (distribution-spec, *Warnings*). Characters that a header

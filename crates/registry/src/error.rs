@@ -132,6 +132,11 @@ impl ApiError {
         self
     }
 
+    /// Whether the same request may succeed later.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     pub(crate) fn into_response(self) -> Response<Body> {
         let document = serde_json::json!({
             "errors": [{ "code": self.code.as_str(), "message": self.message }]
@@ -166,7 +171,14 @@ impl From<Error> for ApiError {
                 ErrorCode::Unknown,
                 "no space left",
             ),
-            ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Server | ErrorKind::RateLimited => {
+            // An engine that refuses the registry's credentials is away for clients, too.
+            ErrorKind::Network
+            | ErrorKind::Timeout
+            | ErrorKind::Server
+            | ErrorKind::RateLimited
+            | ErrorKind::Tls
+            | ErrorKind::Unauthorized
+            | ErrorKind::Cancelled => {
                 let message = "the registry's storage cannot be reached; try again later";
                 return Self::wait(StatusCode::SERVICE_UNAVAILABLE, UNREACHABLE_WAIT, message);
             }
@@ -255,6 +267,9 @@ mod tests {
             (Error::new(ErrorKind::Timeout, "x"), 503),
             (Error::new(ErrorKind::Server, "x"), 503),
             (Error::new(ErrorKind::RateLimited, "x"), 503),
+            (Error::new(ErrorKind::Tls, "x"), 503),
+            (Error::new(ErrorKind::Unauthorized, "x"), 503),
+            (Error::new(ErrorKind::Cancelled, "x"), 503),
         ];
         for code in TOO_MANY_FILES {
             cases.push((coded(*code), 503));

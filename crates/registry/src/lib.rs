@@ -101,6 +101,7 @@ mod percent;
 mod query;
 mod random;
 mod range;
+mod redirects;
 mod registry;
 mod route;
 mod route_kind;
@@ -125,9 +126,9 @@ pub use auth::Htpasswd;
 pub use auth::TokenKeys;
 pub use auth::{Access, Action};
 pub use backend::{
-    Backend, BlobRecord, Change, Commit, CommitId, Content, ContentId, Guard, Incoming, ManifestRecord,
-    NewContent, OpenUpload, Outcome, Record, RecordKey, RecordRange, Records, Refusal, StoredContent, Upload,
-    UploadOwner, UploadSession, Uploads, UploadsOf, Usage, Written,
+    Backend, BackendCall, BlobRecord, Change, Commit, CommitId, Content, ContentId, Guard, Incoming,
+    ManifestRecord, NewContent, OpenUpload, Outcome, Record, RecordKey, RecordRange, Records, Refusal,
+    SignedUrl, StoredContent, Upload, UploadOwner, UploadSession, Uploads, UploadsOf, Usage, Written,
 };
 pub use body::Body;
 pub use client::ClientAddress;
@@ -141,13 +142,14 @@ pub use local::LocalRepository;
 pub use memory::{MemoryBackend, MemoryStorage};
 pub use observe::{Answered, Observer};
 pub use path::RepositoryPath;
+pub use redirects::{RedirectedClient, Redirects};
 pub use registry::Registry;
 pub use route_kind::RouteKind;
 #[cfg(feature = "server")]
 pub use server::Server;
 pub use storage::{Storage, Verifying};
 #[cfg(feature = "testing")]
-pub use testing::{Fault, Injected, LoggedRequest, Profile, Quirk};
+pub use testing::{BackendFaults, Fault, Injected, LoggedRequest, Profile, Quirk};
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 pub use upstream::Upstream;

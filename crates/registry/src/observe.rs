@@ -2,7 +2,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
@@ -17,8 +17,10 @@ use wharf_content::Error;
 use wharf_reference::Digest;
 
 use crate::{
-    Body, RouteKind,
+    BackendCall, Body, GcReport, RouteKind,
+    backend::Hooks,
     body::{RequestBody, Wrapper},
+    sync::LockExt as _,
 };
 
 /// Receives events of a registry, for logs and metrics. Its methods must not block.
@@ -38,6 +40,11 @@ use crate::{
 /// # let _ = registry;
 /// ```
 pub trait Observer: Send + Sync {
+    /// The head of a request has come. [`Observer::answered`] follows, also if the client goes.
+    fn begun(&self, route: Option<RouteKind>) {
+        let _ = route;
+    }
+
     /// A request has been answered, or its client has gone.
     fn answered(&self, answered: &Answered) {
         let _ = answered;
@@ -56,9 +63,23 @@ pub trait Observer: Send + Sync {
 
     /// Changes can be recorded again.
     fn storage_recovered(&self) {}
+
+    /// A call of the backend has ended. A call that was given up, as when a client goes, is not reported.
+    fn called(&self, call: BackendCall, duration: Duration, failure: Option<&Error>) {
+        let _ = (call, duration, failure);
+    }
+
+    /// A collection of garbage has ended.
+    fn collected(&self, report: &GcReport, duration: Duration) {
+        let _ = (report, duration);
+    }
 }
 
 impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn begun(&self, route: Option<RouteKind>) {
+        (**self).begun(route);
+    }
+
     fn answered(&self, answered: &Answered) {
         (**self).answered(answered);
     }
@@ -73,6 +94,36 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn storage_recovered(&self) {
         (**self).storage_recovered();
+    }
+
+    fn called(&self, call: BackendCall, duration: Duration, failure: Option<&Error>) {
+        (**self).called(call, duration, failure);
+    }
+
+    fn collected(&self, report: &GcReport, duration: Duration) {
+        (**self).collected(report, duration);
+    }
+}
+
+/// The observer of a registry, which may be set after the backend was opened. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct CurrentObserver(Arc<Mutex<Option<Arc<dyn Observer>>>>);
+
+impl CurrentObserver {
+    pub(crate) fn set(&self, observer: Arc<dyn Observer>) {
+        *self.0.locked() = Some(observer);
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<dyn Observer>> {
+        self.0.locked().clone()
+    }
+}
+
+impl Hooks for CurrentObserver {
+    fn after(&self, call: BackendCall, duration: Duration, failure: Option<&Error>) {
+        if let Some(observer) = self.get() {
+            observer.called(call, duration, failure);
+        }
     }
 }
 

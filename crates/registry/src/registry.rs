@@ -11,11 +11,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 use tower_service::Service;
 use wharf_content::Error;
 
 use crate::{
-    Backend, Body, GcOptions, GcReport, Inventory, Limits, MemoryBackend, Observer, api,
+    Backend, Body, GcOptions, GcReport, Inventory, Limits, MemoryBackend, Observer, Redirects, api,
     auth::Authentication,
     behaviour::Behaviour,
     body::RequestBody,
@@ -67,6 +68,7 @@ pub(crate) struct Config {
     pub(crate) read_only: bool,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) through: Option<Arc<PullThrough>>,
+    pub(crate) redirects: Option<Redirects>,
     pub(crate) behaviour: Behaviour,
 }
 
@@ -93,7 +95,7 @@ impl Registry {
     ///
     /// Those of the backend.
     pub async fn open(backend: impl Backend + 'static) -> Result<Self, Error> {
-        backend.repositories("", 1).await?;
+        backend.ping().await?;
         Ok(Self::over(Arc::new(backend)))
     }
 
@@ -110,6 +112,7 @@ impl Registry {
                 read_only: false,
                 observer: None,
                 through: None,
+                redirects: None,
                 behaviour: Behaviour::default(),
             }),
             state: Arc::new(RegistryState::new(backend)),
@@ -164,9 +167,15 @@ impl Registry {
     /// Those of the backend. If the removal of links cannot be recorded, as on a full disk, content without
     /// links is removed nevertheless, and the error is returned.
     pub async fn collect_garbage(&self, options: &GcOptions) -> Result<GcReport, Error> {
+        let begun = Instant::now();
         let collected = self.state.backend.collect(options).await;
-        if let Err(error) = &collected {
-            self.state.note_outcome(Some(error));
+        match &collected {
+            Err(error) => self.state.note_outcome(Some(error)),
+            Ok(report) => {
+                if let Some(observer) = self.state.observer() {
+                    observer.collected(report, begun.elapsed());
+                }
+            }
         }
         collected
     }

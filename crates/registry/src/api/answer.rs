@@ -63,6 +63,8 @@ pub(crate) async fn answer(
 pub(super) struct User(pub(super) Arc<str>);
 
 fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> Observation {
+    let route = RouteKind::at(request.uri().path());
+    observer.begun(route);
     let received = Arc::new(AtomicU64::new(0));
     let body = std::mem::take(request.body_mut());
     *request.body_mut() = RequestBody::new(CountedBody {
@@ -76,7 +78,7 @@ fn observe(observer: &Arc<dyn Observer>, request: &mut Request<RequestBody>) -> 
         answered: Answered {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            route: RouteKind::at(request.uri().path()),
+            route,
             status: StatusCode::from_u16(CLIENT_GONE).unwrap_or_default(),
             user: None,
             received: 0,

@@ -12,7 +12,6 @@ use crate::{
 impl RepositoryRequest<'_> {
     /// GET and HEAD of a blob (distribution-spec, *Pulling blobs*).
     pub(super) async fn pull_blob(&self, digest: &Digest) -> ApiResult {
-        let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let state = &self.registry.state;
         let mut here = self.linked_blob(digest).await?;
         if let Some(content) = &here
@@ -61,6 +60,11 @@ impl RepositoryRequest<'_> {
                 return Err(failure.with_header(header::CONTENT_RANGE, value(format!("bytes */{size}"))?));
             }
         };
+        if let Some(content) = &here
+            && let Some(answer) = self.redirect(content, etag.clone()).await?
+        {
+            return Ok(answer);
+        }
         let length = bytes.end - bytes.start;
         let content_range = format!("bytes {}-{}/{size}", bytes.start, bytes.end.saturating_sub(1));
         let body = if let Some(bytes) = upstream {
@@ -88,6 +92,44 @@ impl RepositoryRequest<'_> {
         Ok(response)
     }
 
+    /// The answer that leads a client to a blob in the storage, if it is to be read there: 307, for the method of
+    /// the request alone.
+    async fn redirect(
+        &self,
+        content: &StoredContent,
+        etag: HeaderValue,
+    ) -> Result<Option<Response<Body>>, ApiError> {
+        let config = &self.registry.config;
+        let Some(redirects) = &config.redirects else {
+            return Ok(None);
+        };
+        let (address, user) = (self.address, self.principal.user.as_deref());
+        if *self.method != Method::GET
+            || config.through.is_some()
+            || !redirects.allow(content.size, self.headers, address, user)
+        {
+            return Ok(None);
+        }
+        let state = &self.registry.state;
+        let Some(url) = state.backend.url(content, redirects.lifetime()).await? else {
+            return Ok(None);
+        };
+        if !state.is_present(content).await? {
+            return Err(unknown()); // the storage's own answer would be none of a registry
+        }
+        let Some(location) = url.location() else {
+            return Ok(None);
+        };
+        let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
+        let headers = response.headers_mut();
+        headers.insert(header::LOCATION, location);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(header::ETAG, etag);
+        headers.insert(DIGEST, digest_value(&content.digest)?);
+        Ok(Some(response))
+    }
+
     /// The content of a blob that is linked in this repository.
     pub(super) async fn linked_blob(&self, digest: &Digest) -> Result<Option<StoredContent>, Error> {
         self.registry
@@ -106,7 +148,6 @@ impl RepositoryRequest<'_> {
     /// DELETE of a blob: removes the link from this repository (distribution-spec, *Deleting Blobs*). The
     /// collector removes the bytes when no repository links them.
     pub(super) async fn delete_blob(&self, digest: &Digest) -> ApiResult {
-        let unknown = || ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository");
         let repository = self.registry.state.repository(&self.path);
         if conditions::are_there(self.headers) {
             repository.blob(digest).await?.ok_or_else(unknown)?;
@@ -117,4 +158,8 @@ impl RepositoryRequest<'_> {
         }
         Ok(empty(StatusCode::ACCEPTED))
     }
+}
+
+fn unknown() -> ApiError {
+    ApiError::missing(ErrorCode::BlobUnknown, "no such blob in this repository")
 }

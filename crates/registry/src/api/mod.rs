@@ -20,14 +20,14 @@ pub(crate) use answer::{answer, respond};
 pub(crate) use manifests::SUBJECT;
 pub(crate) use uploads::expire as expire_uploads;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use wharf_reference::Digest;
 
 use crate::{
-    Action, Body, ErrorCode, Registry, RepositoryPath,
+    Action, Body, ClientAddress, ErrorCode, Registry, RepositoryPath,
     auth::{Mount, Principal, Wanted},
     body::RequestBody,
     client::ClientNetwork,
@@ -48,6 +48,8 @@ pub(crate) struct RepositoryRequest<'a> {
     query: Query<'a>,
     path: RepositoryPath,
     principal: Principal,
+    /// The address that the request came from.
+    address: Option<IpAddr>,
     client: ClientNetwork,
 }
 
@@ -121,6 +123,7 @@ async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted
                 query,
                 path,
                 principal,
+                address: ClientAddress::of(parts),
                 client: ClientNetwork::of(parts),
             };
             let namespace = registry

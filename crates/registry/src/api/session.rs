@@ -78,11 +78,13 @@ impl RepositoryRequest<'_> {
     ) -> ApiResult {
         self.receive(&mut claimant, Some(&digest), body).await?;
         let Claimant { claim, upload } = claimant;
-        let outcome = self.commit(claim.id(), upload, &digest).await;
-        if outcome.is_err() {
-            self.registry.state.backend.discard(claim.id()).await?;
+        if let Err(failure) = self.commit(claim.id(), upload, &digest).await {
+            // A client that is asked to come again finds its bytes.
+            if !failure.is_temporary() {
+                self.registry.state.discard(claim.id()).await;
+            }
+            return Err(failure);
         }
-        outcome?;
         self.created(&digest)
     }
 

@@ -22,7 +22,7 @@ use crate::{
     ErrorCode, RecordRange, RepositoryPath,
     error::ApiError,
     route::ManifestReference,
-    state::{ManifestPush, Needs, RegistryState},
+    state::{ManifestPush, Needs, PushError, RegistryState},
     sync::LockExt as _,
     upstream::PullThrough,
 };
@@ -56,32 +56,28 @@ impl RepositoryRequest<'_> {
             ManifestReference::Tag(tag) => format!("{}:{tag}", self.path),
             ManifestReference::Digest(digest) => format!("{}@{digest}", self.path),
         };
-        if through.is_missing(&key)
-            || matches!(target, ManifestReference::Digest(_)) && self.has_manifest(target).await
-        {
+        let by_digest = matches!(target, ManifestReference::Digest(_));
+        if through.is_missing(&key) || by_digest && self.has_manifest(target).await? {
             return Ok(());
         }
         let _permit = through.acquire(&key).await;
         let fetched = match target {
-            ManifestReference::Digest(_) if self.has_manifest(target).await => Ok(()),
+            ManifestReference::Digest(_) if self.has_manifest(target).await? => Ok(()),
             ManifestReference::Digest(digest) => self.fetch(through, digest, None).await,
             ManifestReference::Tag(tag) => self.follow(through, tag).await,
         };
         match fetched {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Ok(()) => Ok(()),
+            Err(FetchError::Upstream(error)) if error.kind() == ErrorKind::NotFound => {
                 through.note_missing(&key);
                 Ok(())
             }
-            Err(error) if !self.has_manifest(target).await => Err(unreachable(&error)),
-            _ => Ok(()), // what is here is served although upstream cannot be asked
+            Err(_) if self.has_manifest(target).await? => Ok(()), // although it may be older than upstream's
+            Err(error) => Err(error.into()),
         }
     }
 
-    async fn has_manifest(&self, target: &ManifestReference) -> bool {
-        self.find_manifest(target).await.unwrap_or(false) // what cannot be looked up is fetched
-    }
-
-    async fn find_manifest(&self, target: &ManifestReference) -> Result<bool, Error> {
+    async fn has_manifest(&self, target: &ManifestReference) -> Result<bool, Error> {
         let state = &self.registry.state;
         let repository = state.repository(&self.path);
         let digest = match target {
@@ -98,22 +94,31 @@ impl RepositoryRequest<'_> {
     }
 
     /// Points a tag at the manifest that it points at upstream.
-    async fn follow(&self, through: &PullThrough, tag: &Tag) -> Result<(), Error> {
+    async fn follow(&self, through: &PullThrough, tag: &Tag) -> Result<(), FetchError> {
         let source = through.upstream.repository(self.path.as_str()).await?;
         let there = source.resolve(&Name::from(tag.clone()).into()).await?;
-        let here = self.registry.state.repository(&self.path).tag(tag).await?;
+        let here = self.registry.state.repository(&self.path).tag(tag).await;
+        let here = here.map_err(FetchError::storage)?;
         let target = ManifestReference::Digest(there.digest().clone());
-        if here.as_ref() == Some(there.digest()) && self.has_manifest(&target).await {
+        if here.as_ref() == Some(there.digest())
+            && self.has_manifest(&target).await.map_err(FetchError::storage)?
+        {
             return Ok(());
         }
         self.fetch(through, there.digest(), Some(tag)).await
     }
 
-    async fn fetch(&self, through: &PullThrough, digest: &Digest, tag: Option<&Tag>) -> Result<(), Error> {
+    async fn fetch(
+        &self,
+        through: &PullThrough,
+        digest: &Digest,
+        tag: Option<&Tag>,
+    ) -> Result<(), FetchError> {
         let source = through.upstream.repository(self.path.as_str()).await?;
         let manifest = source.manifest(&digest.clone().into()).await?;
         if manifest.digest() != digest {
-            return Err(Error::new(ErrorKind::Mismatch, "upstream sent another manifest"));
+            let message = "upstream sent another manifest";
+            return Err(Error::new(ErrorKind::Mismatch, message).into());
         }
         let push = ManifestPush {
             path: &self.path,
@@ -125,9 +130,7 @@ impl RepositoryRequest<'_> {
             condition: None,
         };
         let stored = self.registry.state.push_manifest(push).await;
-        stored.map_err(|error| {
-            Error::new(ErrorKind::Storage, "the manifest cannot be stored").with_source(Error::from(error))
-        })
+        stored.map_err(FetchError::Storage)
     }
 
     /// The size of a blob, in bytes, that a manifest of this repository names, whether the blob is here or
@@ -188,6 +191,34 @@ impl RepositoryRequest<'_> {
             storing: Some(storing),
             sending: None,
         })))
+    }
+}
+
+/// The reason why a manifest could not be fetched.
+enum FetchError {
+    Upstream(Error),
+    /// Of this registry's own storage.
+    Storage(PushError),
+}
+
+impl FetchError {
+    fn storage(error: Error) -> Self {
+        Self::Storage(PushError::Storage(error))
+    }
+}
+
+impl From<Error> for FetchError {
+    fn from(error: Error) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+impl From<FetchError> for ApiError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Upstream(error) => unreachable(&error),
+            FetchError::Storage(error) => error.into(),
+        }
     }
 }
 

@@ -57,7 +57,7 @@ impl RepositoryRequest<'_> {
             (Some(digest), Some(Claimed::Yes(claim))) => {
                 let outcome = self.finish(Claimant { claim, upload }, digest, body).await;
                 if outcome.is_err() {
-                    state.backend.discard(&id).await?;
+                    state.discard(&id).await; // the client does not know its name
                 }
                 outcome
             }

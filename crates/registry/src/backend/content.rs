@@ -1,11 +1,11 @@
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use wharf_content::{ByteStream, Error, Verified};
 use wharf_reference::Digest;
 
-use super::{Commit, Outcome};
+use super::{Commit, Outcome, SignedUrl};
 use crate::RepositoryPath;
 
 /// The bytes of blobs and manifests.
@@ -65,6 +65,17 @@ pub trait Content: Send + Sync + fmt::Debug {
     ///
     /// Those of the storage.
     async fn quarantine(&self, content: &StoredContent) -> Result<(), Error>;
+
+    /// A URL at which a client can read content of the engine's storage without the registry, for GET and no other
+    /// method, with and without a range, until `lifetime` has passed. `None` if there is none, as by default.
+    ///
+    /// # Errors
+    ///
+    /// The URL cannot be signed.
+    async fn url(&self, content: &StoredContent, lifetime: Duration) -> Result<Option<SignedUrl>, Error> {
+        let _ = (content, lifetime);
+        Ok(None)
+    }
 
     /// Makes bytes content and commits, in one step: no collection removes the content in between, and a crash
     /// leaves all of it or nothing. The records that are put for [`NewContent::digest`] get the content's id.

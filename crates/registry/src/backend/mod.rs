@@ -1,20 +1,26 @@
 //! The storage of a registry, as three traits: records, content and uploads, and what the engine does with all
 //! of them.
 
+mod call;
 mod commit;
 mod content;
+mod hooked;
 mod record;
 mod records;
+mod signed_url;
 mod uploads;
 
 use async_trait::async_trait;
 use wharf_content::Error;
 
+pub(crate) use self::hooked::{Hooked, Hooks};
 pub use self::{
+    call::BackendCall,
     commit::{Change, Commit, CommitId, Guard, Outcome, Refusal},
     content::{Content, ContentId, NewContent, StoredContent},
     record::{BlobRecord, ManifestRecord, Record, RecordKey},
     records::{RecordRange, Records, Usage},
+    signed_url::SignedUrl,
     uploads::{Incoming, OpenUpload, Upload, UploadOwner, UploadSession, Uploads, UploadsOf, Written},
 };
 use crate::{GcOptions, GcReport, Inventory};
@@ -34,6 +40,16 @@ pub trait Backend: Records + Content + Uploads {
     ///
     /// Those of the storage. What could be removed has been removed then.
     async fn collect(&self, options: &GcOptions) -> Result<GcReport, Error>;
+
+    /// Looks whether the engine answers, by the cheapest read that reaches all parts of it. By default the first
+    /// repository is looked up, which reaches the records.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage.
+    async fn ping(&self) -> Result<(), Error> {
+        self.repositories("", 1).await.map(drop)
+    }
 
     /// The number of things that are stored. Must not wait: an engine that has to ask for them returns what it
     /// has counted last.

@@ -11,7 +11,7 @@ mod view;
 mod writers;
 
 use std::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -25,13 +25,15 @@ pub(crate) use self::{
     view::Repository,
     writers::{Claim, Claimed},
 };
-use crate::{Backend, Commit, NewContent, Observer, Outcome, RepositoryPath, sync::LockExt as _};
+use crate::{
+    Backend, Commit, NewContent, Observer, Outcome, RepositoryPath, backend::Hooked, observe::CurrentObserver,
+};
 
 pub(crate) struct RegistryState {
     pub(crate) backend: Arc<dyn Backend>,
     /// The uploads to which requests of this process write.
     pub(crate) writers: Arc<Writers>,
-    observer: Mutex<Option<Arc<dyn Observer>>>,
+    observer: CurrentObserver,
     /// Whether the last change could not be recorded.
     failing: AtomicBool,
     /// The hashes for reads of a part of content that is not verified yet.
@@ -40,10 +42,11 @@ pub(crate) struct RegistryState {
 
 impl RegistryState {
     pub(crate) fn new(backend: Arc<dyn Backend>) -> Self {
+        let observer = CurrentObserver::default();
         Self {
-            backend,
+            backend: Arc::new(Hooked::new(backend, observer.clone())),
             writers: Arc::default(),
-            observer: Mutex::default(),
+            observer,
             failing: AtomicBool::new(false),
             hashes: Hashes::default(),
         }
@@ -51,12 +54,11 @@ impl RegistryState {
 
     /// Sets the observer of corrupt content and of the storage.
     pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
-        *self.observer.locked() = Some(observer);
+        self.observer.set(observer);
     }
 
-    fn observer(&self) -> Option<Arc<dyn Observer>> {
-        let observer = self.observer.locked();
-        observer.clone()
+    pub(crate) fn observer(&self) -> Option<Arc<dyn Observer>> {
+        self.observer.get()
     }
 
     /// A view of a repository, whether it exists or not.

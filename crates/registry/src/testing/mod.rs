@@ -1,5 +1,6 @@
 //! Misbehaviour for tests of clients: faults, the quirks of known registries, and a log of requests.
 
+mod backend;
 mod fault;
 mod log;
 mod quirk;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 
 pub use self::{
+    backend::BackendFaults,
     fault::{Fault, Injected},
     log::LoggedRequest,
     quirk::{Profile, Quirk},

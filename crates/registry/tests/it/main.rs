@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod away;
 mod basics;
 mod conformance;
 mod crash;
@@ -25,6 +26,7 @@ mod observe;
 mod peers;
 mod quirks;
 mod quotas;
+mod redirects;
 mod scale;
 mod storage;
 mod through;
