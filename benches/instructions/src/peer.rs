@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use wharf_testkit::Image;
+use crate::image::Image;
 
 /// The end of a request's head.
 const END: &[u8] = b"\r\n\r\n";
@@ -54,14 +54,14 @@ fn answers(image: &Image) -> Answers {
     };
     let mut answers = Answers::new();
     answers.insert("/v2/".to_owned(), answer("application/json", "", b"{}"));
-    let manifest = image.manifest();
+    let manifest = &image.manifest;
     let digest = manifest.digest().to_string();
     for name in [crate::works::TAG, &digest] {
         let body = answer(manifest.media_type().as_str(), &digest, manifest.bytes());
         answers.insert(format!("/v2/{}/manifests/{name}", crate::works::REPOSITORY), body);
     }
-    for (descriptor, bytes) in image.blobs() {
-        let digest = descriptor.digest().to_string();
+    for (digest, bytes) in &image.blobs {
+        let digest = digest.to_string();
         let body = answer("application/octet-stream", &digest, bytes);
         answers.insert(format!("/v2/{}/blobs/{digest}", crate::works::REPOSITORY), body);
     }

@@ -1,19 +1,14 @@
 //! How many instructions the work costs that users wait for, counted by valgrind's callgrind, beside the counts in
 //! `counts.txt`. Counts hardly depend on the machine or on what else runs there, so that a check can judge them.
 //!
-//!     cargo bench --bench instructions              # fails if a work costs more than 5 % above its count
-//!     cargo bench --bench instructions -- --update  # writes counts.txt
+//!     cargo run --release --manifest-path benches/instructions/Cargo.toml              # fails if a work costs more than 5 % above its count
+//!     cargo run --release --manifest-path benches/instructions/Cargo.toml -- --update  # writes counts.txt
 //!
 //! Each work is run in processes of its own, a few times and many times; the difference is what is counted, so that
 //! the start of a process is not. Renew the counts in the commit that changes them on purpose, or the compiler.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program that measures prints"
-)]
-
 mod callgrind;
 mod counts;
+mod image;
 mod peer;
 mod works;
 
@@ -21,14 +16,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use self::{counts::Counts, peer::Peer, works::WORKS};
+use self::{counts::Counts, image::Image, peer::Peer, works::WORKS};
 
 fn main() -> anyhow::Result<ExitCode> {
-    // Cargo adds `--bench`.
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| argument != "--bench")
-        .collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => return judge(),
         ["--update"] => measure()?.write()?,
@@ -40,7 +31,7 @@ fn main() -> anyhow::Result<ExitCode> {
 
 /// Counts everything.
 fn measure() -> anyhow::Result<Counts> {
-    let peer = Peer::start(works::image())?;
+    let peer = Peer::start(&Image::new()?)?;
     let mut counts = Counts::of_this_compiler()?;
     for work in WORKS {
         let once = callgrind::count(work.name, work.few, peer.address())?;

@@ -8,22 +8,18 @@ use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
 use tokio::runtime::Runtime;
 use wharf::{
     Client, MediaType,
+    auth::Challenge,
     config::{Intent, Locations, Registries, Resolve as _},
     content::{Blob, Manifest, Sink as _},
     reference::{Reference, Repository},
     store::Layout,
 };
-use wharf_auth::Challenge;
-use wharf_testkit::Image;
+
+use crate::image::Image;
 
 /// The repository and the tag of the image that is pulled.
 pub(crate) const REPOSITORY: &str = "team/app";
 pub(crate) const TAG: &str = "1";
-
-/// The layers of the image that is pulled; with its config, a hundred blobs.
-const LAYERS: u64 = 99;
-/// The bytes of each layer.
-const LAYER: usize = 2 * 1024;
 
 /// One work.
 #[derive(Debug)]
@@ -112,8 +108,7 @@ fn resolve(times: u64) -> anyhow::Result<()> {
 }
 
 fn manifests(times: u64) -> anyhow::Result<()> {
-    let image = image();
-    let manifest = image.manifest();
+    let manifest = Image::new()?.manifest;
     for _ in 0..times {
         let bytes = black_box(manifest.bytes().clone());
         black_box(Manifest::parse(bytes, Some(manifest.media_type()))?);
@@ -136,15 +131,6 @@ fn commit(times: u64) -> anyhow::Result<()> {
         }
         Ok(())
     })
-}
-
-/// The image that [`crate::peer::Peer`] serves.
-pub(crate) fn image() -> &'static Image {
-    static IMAGE: std::sync::LazyLock<Image> = std::sync::LazyLock::new(|| {
-        let layers = (0..LAYERS).fold(Image::builder(), |image, seed| image.noise(seed, LAYER));
-        layers.finish()
-    });
-    &IMAGE
 }
 
 /// Each pull is of a client of its own, into a store of its own.

@@ -128,7 +128,7 @@ impl Counts {
     pub(crate) fn write(&self) -> anyhow::Result<()> {
         let mut text = String::from(
             "# Instructions of one unit of each work and of its dearest functions, without those that they call.\n\
-             # Made by `cargo bench --bench instructions -- --update`; the hosted checks compare.\n",
+             # Made by `cargo run --release --manifest-path benches/instructions/Cargo.toml -- --update`; the check compares.\n",
         );
         writeln!(text, "{}", self.compiler)?;
         for (name, cost) in &self.works {
@@ -143,5 +143,5 @@ impl Counts {
 }
 
 fn path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/instructions/counts.txt")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("counts.txt")
 }
