@@ -20,6 +20,7 @@ use crate::{
     limiter::Limiters,
     locks::Locks,
     pull::CLIENT_EXTRA_RANGES,
+    single_flight::SingleFlight,
     warnings::WarnOnce,
 };
 
@@ -224,6 +225,7 @@ impl ClientBuilder {
             foreign_uploads: self.foreign_uploads,
             warnings: self.warnings.map_or_else(WarnOnce::default, WarnOnce::to),
             locks: Locks::default(),
+            flights: SingleFlight::default(),
             range_permits: Arc::new(Semaphore::new(CLIENT_EXTRA_RANGES)),
         }))
     }

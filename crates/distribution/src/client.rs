@@ -23,6 +23,7 @@ use crate::{
     push::UploadQuirks,
     repeated_source::skip_repeated_source,
     send::Call,
+    single_flight::SingleFlight,
     sync::LockExt as _,
     warnings::WarnOnce,
 };
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) foreign_uploads: HashSet<Registry>,
     pub(crate) warnings: WarnOnce,
     pub(crate) locks: Locks,
+    pub(crate) flights: SingleFlight,
     /// Ranges that may be fetched beside the first of each blob: bounds the memory they take.
     pub(crate) range_permits: Arc<Semaphore>,
 }

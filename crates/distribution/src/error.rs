@@ -1,9 +1,9 @@
-use std::{error, fmt, time::Duration};
+use std::{error, fmt, sync::Arc, time::Duration};
 
 use wharf_auth::{AuthError, AuthErrorKind};
 use wharf_content::{Diagnostic, ErrorKind, Hint, RegistryError, WithCauses};
 
-type Cause = Box<dyn error::Error + Send + Sync>;
+type Cause = dyn error::Error + Send + Sync;
 
 /// The operation that an [`Error`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,8 +85,10 @@ impl Operation {
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 pub(crate) struct Inner {
     pub(crate) kind: ErrorKind,
     pub(crate) operation: Operation,
@@ -102,7 +104,7 @@ pub(crate) struct Inner {
     /// True if the failure is that of another host that the registry redirects to.
     pub(crate) is_elsewhere: bool,
     pub(crate) earlier: Vec<Error>,
-    pub(crate) source: Option<Cause>,
+    pub(crate) source: Option<Arc<Cause>>,
 }
 
 /// The layer that failed, for programs that need more than the [`ErrorKind`].
@@ -151,8 +153,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_source(self, source: impl Into<Cause>) -> Self {
-        let source = source.into();
+    pub(crate) fn with_source(self, source: impl Into<Box<Cause>>) -> Self {
+        let source = Arc::from(source.into());
         self.edit(|inner| inner.source = Some(source))
     }
 

@@ -16,6 +16,7 @@ use crate::{
     error::{Detail, Error, Operation},
     manifests::{ACCEPT, stated_digest},
     send::{Call, RegistryAnswer},
+    single_flight::{Content, Flight, Outcome},
 };
 
 const OPERATION: Operation = Operation::CheckExistence;
@@ -36,7 +37,8 @@ impl Remote {
     /// See [`Error::kind`]. A missing repository is no error.
     pub async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         let endpoint = self.primary(OPERATION)?;
-        let answer = self.head(&endpoint, "blobs", descriptor.digest(), false).await?;
+        let blob = Content::blob(&endpoint, descriptor.digest());
+        let answer = self.head(blob, false).await?;
         Ok(describes(&answer, descriptor.digest(), Some(descriptor.size())))
     }
 
@@ -47,11 +49,12 @@ impl Remote {
     /// See [`Error::kind`]. A missing repository is no error.
     pub async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
         let endpoint = self.primary(OPERATION)?;
-        let answer = self.head(&endpoint, "manifests", digest, false).await?;
+        let answer = self.head(Content::manifest(&endpoint, digest), false).await?;
         Ok(describes(&answer, digest, None))
     }
 
-    /// True if the registry has the blob or manifest, so that it need not be sent.
+    /// True if the registry has the blob or manifest, so that it need not be sent. A task of this client that is
+    /// sending it is waited for.
     ///
     /// # Errors
     ///
@@ -61,40 +64,57 @@ impl Remote {
         if self.client().host(&endpoint.registry).unanswered.heads {
             return Ok(false);
         }
-        let folder = if descriptor.media_type().is_manifest() {
-            "manifests"
-        } else {
-            "blobs"
+        let content = Content::of(&endpoint, descriptor);
+        let accepts = |outcome: &Outcome| match outcome {
+            Outcome::Stored | Outcome::NotFound => true,
+            Outcome::Failed(error) => error.operation() == OPERATION,
+            Outcome::NotMounted => false,
         };
-        let asked = self.head(&endpoint, folder, descriptor.digest(), true).await;
-        let answer = self
-            .client()
-            .unless_decisive(&endpoint, asked, |unanswered| unanswered.heads = true)?;
-        Ok(answer.is_some_and(|answer| describes(&answer, descriptor.digest(), Some(descriptor.size()))))
+        let lead = match self.join_flight(content, accepts).await {
+            Flight::Leads(lead) => lead,
+            Flight::Followed(Outcome::Failed(error)) => return Err(error),
+            Flight::Followed(outcome) => return Ok(matches!(outcome, Outcome::Stored)),
+        };
+        let asked = self.head(content, true).await;
+        let learned = |unanswered: &mut Unanswered| unanswered.heads = true;
+        let answer = match self.client().unless_decisive(&endpoint, asked, learned) {
+            Ok(answer) => answer,
+            Err(error) => {
+                lead.end(Outcome::Failed(error.clone()));
+                return Err(error);
+            }
+        };
+        let is_there =
+            answer.is_some_and(|answer| describes(&answer, descriptor.digest(), Some(descriptor.size())));
+        lead.end(if is_there {
+            Outcome::Stored
+        } else {
+            Outcome::NotFound
+        });
+        Ok(is_there)
     }
 
-    /// True if the registry has the blob, after a push whose answer was lost. False also if the registry
+    /// True if the registry has the content, after a push whose answer was lost. False also if the registry
     /// does not answer.
-    pub(crate) async fn is_there(&self, endpoint: &Endpoint, digest: &Digest) -> bool {
-        let asked = self.head(endpoint, "blobs", digest, true).await;
-        asked.is_ok_and(|answer| describes(&answer, digest, None))
+    pub(crate) async fn is_there(&self, content: Content<'_>) -> bool {
+        let asked = self.head(content, true).await;
+        asked.is_ok_and(|answer| describes(&answer, content.digest, None))
     }
 
     /// True if the registry has the blob, for a push that nothing else confirmed. Unlike `is_there`, this
     /// fails if the registry does not answer.
     pub(crate) async fn has_stored(&self, endpoint: &Endpoint, digest: &Digest) -> Result<bool, Error> {
-        let answer = self.head(endpoint, "blobs", digest, false).await?;
+        let answer = self.head(Content::blob(endpoint, digest), false).await?;
         Ok(describes(&answer, digest, None))
     }
 
-    /// Requests the headers of a blob or manifest; `folder` is its part of the API.
-    async fn head(
-        &self,
-        endpoint: &Endpoint,
-        folder: &str,
-        digest: &Digest,
-        is_optional: bool,
-    ) -> Result<RegistryAnswer, Error> {
+    /// Requests the headers of a blob or manifest.
+    async fn head(&self, content: Content<'_>, is_optional: bool) -> Result<RegistryAnswer, Error> {
+        let Content {
+            endpoint,
+            folder,
+            digest,
+        } = content;
         let path = self.path(endpoint, &format!("{folder}/{digest}"));
         let call = Call::new(
             OPERATION,

@@ -38,6 +38,9 @@
 //! | a login | GET (`+2`) |
 //! | the first refusal without a challenge (400, 403, 404, 405), if there is a login | GET `/v2/`; if that is a challenge, the token and the request again |
 //!
+//! Of several tasks that check for, mount or write the same content of the same repository at once, one does, and the
+//! others wait: see [`Remote::push_blob`].
+//!
 //! A HEAD and a mount only save work. They are sent once, and the requests that do the work follow in any
 //! case. If a registry does not answer one of them, no other is sent to it.
 //!
@@ -77,12 +80,14 @@ mod manifests;
 mod pages;
 mod pull;
 mod push;
+mod push_manifest;
 mod referrers;
 mod remote;
 mod repeated_source;
 mod search;
 mod send;
 mod signatures;
+mod single_flight;
 mod subject;
 mod sync;
 mod tags;

@@ -1,18 +1,16 @@
-use std::collections::HashSet;
-
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use wharf_auth::Action;
 use wharf_config::Intent;
-use wharf_content::{Descriptor, ErrorKind, Hasher, Hint, MAX_MANIFEST_SIZE, Manifest, MediaType, Target};
-use wharf_http::{Redacted, WebPage};
-use wharf_reference::{Digest, Tag};
+use wharf_content::{Descriptor, ErrorKind, Hasher, MAX_MANIFEST_SIZE, Manifest, MediaType, Target};
+use wharf_http::Redacted;
+use wharf_reference::Digest;
 
 use crate::{
     Remote,
     endpoint::Endpoint,
     error::{Error, Operation},
-    send::{Call, Payload, RegistryAnswer},
+    send::{Call, RegistryAnswer},
     wire::UnexpectedBody,
 };
 
@@ -72,115 +70,6 @@ impl Remote {
             .client()
             .unless_decisive(endpoint, asked, |unanswered| unanswered.heads = true)?;
         Ok(answer.and_then(|answer| described(&answer.headers, target)))
-    }
-
-    /// Writes a manifest, its exact bytes, under the tag if there is one, and under its digest otherwise.
-    /// The content that it refers to must have been pushed before.
-    ///
-    /// A manifest with a subject is added to the list of referrers at the fallback tag, if the registry has
-    /// no referrers API (distribution-spec, *Pushing Manifests with Subject*).
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Mismatch`] if the registry stored another digest; [`ErrorKind::Conflict`] if the list
-    /// of referrers cannot be changed. Otherwise see [`Error::kind`].
-    pub async fn push_manifest(&self, manifest: &Manifest, tag: Option<&Tag>) -> Result<(), Error> {
-        let headers = self.put_manifest(manifest, tag, &[]).await?;
-        self.after_push(manifest, &headers).await
-    }
-
-    /// Writes a manifest under its digest and several tags: in one request if the registry supports that
-    /// (`?tag=`), and in one more for each tag that it did not set.
-    ///
-    /// # Errors
-    ///
-    /// As [`Remote::push_manifest`].
-    pub async fn push_manifest_tags(&self, manifest: &Manifest, tags: &[Tag]) -> Result<(), Error> {
-        if tags.len() < 2 {
-            return self.push_manifest(manifest, tags.first()).await;
-        }
-        let headers = match self.put_manifest(manifest, None, tags).await {
-            // Several tags in one request only save requests: if that is refused, the requests for single
-            // tags decide.
-            Err(error) if error.status().is_some_and(|status| !matches!(status, 401 | 429)) => {
-                self.put_manifest(manifest, None, &[]).await?
-            }
-            headers => headers?,
-        };
-        let set = tags_set(&headers);
-        for tag in tags.iter().filter(|tag| !set.contains(tag.as_str())) {
-            self.put_manifest(manifest, Some(tag), &[]).await?;
-        }
-        self.after_push(manifest, &headers).await
-    }
-
-    async fn after_push(&self, manifest: &Manifest, headers: &HeaderMap) -> Result<(), Error> {
-        match manifest.subject() {
-            Some(subject) if !headers.contains_key("oci-subject") => {
-                self.add_referrer(subject.digest(), manifest).await
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Sends the PUT request, and returns the headers of its answer after checking it.
-    pub(crate) async fn put_manifest(
-        &self,
-        manifest: &Manifest,
-        tag: Option<&Tag>,
-        more_tags: &[Tag],
-    ) -> Result<HeaderMap, Error> {
-        let target = tag.map_or_else(
-            || Target::Digest(manifest.digest().clone()),
-            |tag| tag.clone().into(),
-        );
-        let subject = self.name_of(&target);
-        let operation = Operation::PushManifest;
-        let endpoint = self.primary(operation)?;
-        let content_type = HeaderValue::from_str(manifest.media_type().as_str()).map_err(|_| {
-            Error::new(
-                ErrorKind::Invalid,
-                operation,
-                &subject,
-                "its media type cannot be put into a header",
-            )
-        })?;
-        let mut path = self.path(&endpoint, &format!("manifests/{target}"));
-        if !more_tags.is_empty() {
-            let tags: Vec<String> = more_tags.iter().map(|tag| format!("tag={tag}")).collect();
-            path.push('?');
-            path.push_str(&tags.join("&"));
-        }
-        let call = Call::new(operation, &subject, Method::PUT, &path, &[200, 201, 202, 204])
-            .with_scopes(self.scopes(&endpoint, Action::Push))
-            .with_header(header::CONTENT_TYPE, content_type)
-            .with_body(Payload::Bytes(manifest.bytes().clone()));
-        let answer = self.client().send(&endpoint, call).await?;
-        answer.check_home(operation, &subject)?;
-        let refers_to = manifest.subject().map(Descriptor::digest);
-        for digest in refers_to.into_iter().chain([manifest.digest()]) {
-            self.served().written(digest, &endpoint);
-        }
-        // Some registries send `text/html` with the empty answer of a success. But with status 200 and
-        // without the headers of a success, something else may have answered.
-        let is_bare =
-            !answer.headers.contains_key(header::LOCATION) && stated_digest(&answer.headers).is_none();
-        if answer.status == StatusCode::OK
-            && is_bare
-            && let Some(page) = WebPage::of(&answer.headers, b"")
-        {
-            let reason = format!("the server sent {page} and does not say that it has the manifest");
-            let error = Error::new(ErrorKind::Server, operation, subject, reason).at(Redacted(&answer.url));
-            return Err(error.with_hint(Hint::CheckNetwork));
-        }
-        if let Some(stated) = stated_digest(&answer.headers)
-            && stated.algorithm() == manifest.digest().algorithm()
-            && stated != *manifest.digest()
-        {
-            let reason = format!("the registry stored {stated} instead of {}", manifest.digest());
-            return Err(Error::new(ErrorKind::Mismatch, operation, subject, reason).at(Redacted(&answer.url)));
-        }
-        Ok(answer.headers)
     }
 
     pub(crate) async fn manifest_at(&self, endpoint: Endpoint, target: &Target) -> Result<Manifest, Error> {
@@ -260,16 +149,6 @@ pub(crate) fn stated_digest(headers: &HeaderMap) -> Option<Digest> {
     Digest::parse(value.to_str().ok()?.trim_matches([' ', '\t', '"', '\'']))
         .ok()
         .filter(|digest| digest.algorithm().is_supported())
-}
-
-/// The tags that the registry set, by the header `OCI-Tag`: repeated, separated by commas, or both.
-fn tags_set(headers: &HeaderMap) -> HashSet<String> {
-    let values = headers
-        .get_all("oci-tag")
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let tags = values.flat_map(|value| value.split(','));
-    tags.map(|tag| tag.trim().to_owned()).collect()
 }
 
 fn check_stated(headers: &HeaderMap, bytes: &Bytes) -> Result<(), wharf_content::Error> {

@@ -185,3 +185,27 @@ fn dockers_registry_is_pruned_though_it_deletes_no_tags() {
     run(&sandbox, "sync", &pruning).fails(1, &["mirror/one:same was not removed", "is needed by 1.0, too"]);
     assert_eq!(tags(), ["1.0", "1.1", "same"].map(str::to_owned).into());
 }
+
+/// Docker's registry of version 2 does not find a blob while it is pushed again, and refuses a manifest with it.
+#[test]
+fn images_that_share_blobs_are_pushed_to_dockers_registry_side_by_side() {
+    require_peers!("docker-registry");
+    let (registry, sandbox) = (DockerRegistry::start(), Sandbox::new());
+    Image::small("x").write_layout(&sandbox.path("layout"), "x");
+    for tag in 1..=12 {
+        run(&sandbox, "copy", &["oci:layout:x", &format!("dir:set/app:{tag}")]).ok();
+    }
+    let name = registry.name();
+    sandbox.registries_conf(&format!("[[registry]]\nlocation = \"{name}\"\ninsecure = true\n"));
+    let to = format!("{name}/mirror");
+    run(
+        &sandbox,
+        "sync",
+        &["--src", "dir", "--dest", "docker", "set", &to],
+    )
+    .ok();
+    let log = registry.log();
+    let is_upload = |line: &&str| line.contains("\"PUT /v2/mirror/app/blobs/uploads/");
+    let uploads = log.lines().filter(is_upload).count();
+    assert_eq!(uploads, Image::small("x").blobs().len(), "{log}");
+}

@@ -227,3 +227,26 @@ async fn the_logins_of_a_set_are_for_reading_alone() {
             .all(|request| request.headers().get("authorization").is_none())
     );
 }
+
+/// Images with the same layers, whose copies run side by side, write each blob once: some registries refuse a manifest
+/// while a blob of it is written again.
+#[tokio::test(flavor = "multi_thread")]
+async fn images_that_share_blobs_write_each_blob_once() {
+    let world = World::new().await;
+    for tag in ["1", "2", "3", "4", "5", "6"] {
+        let reference = world.source.reference(&format!("app:{tag}")).unwrap();
+        world
+            .client
+            .push_image(&image("shared"), reference)
+            .await
+            .unwrap();
+    }
+    let report = world.client.sync(&world.set("app"), world.to("x")).await.unwrap();
+    assert_eq!(report.copied(), 6);
+    let written = requests(&world.mirror, 0);
+    let uploads = written
+        .iter()
+        .filter(|line| line.starts_with("PUT /v2/x/app/blobs/"));
+    assert_eq!(uploads.count(), 2, "{written:?}"); // the layer and the config
+    assert_eq!(world.tags("x/app").await.len(), 6);
+}

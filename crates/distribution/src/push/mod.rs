@@ -19,6 +19,7 @@ use crate::{
     Remote,
     endpoint::Endpoint,
     error::{Detail, Error, Operation},
+    single_flight::Content,
 };
 
 pub(crate) const OPERATION: Operation = Operation::PushBlob;
@@ -40,7 +41,9 @@ enum FailedPart {
 }
 
 impl Remote {
-    /// Writes a blob. The registry is not asked first whether it has it: see [`Remote::has_blob`].
+    /// Writes a blob. The registry is not asked first whether it has it, see [`Remote::has_blob`], unless this
+    /// client has written or found it in this repository before. If another task of the client is writing it, that
+    /// is waited for, and the blob is not sent again.
     ///
     /// The bytes are sent in one request. If the registry, or a proxy in front of it, refuses that, they
     /// are sent in one PATCH or in chunks. A failed attempt is repeated from the byte that the registry
@@ -55,6 +58,18 @@ impl Remote {
     pub async fn push_blob(&self, blob: Blob) -> Result<(), Error> {
         let digest = blob.descriptor().digest().clone();
         let endpoint = self.primary(OPERATION)?;
+        let content = Content::blob(&endpoint, &digest);
+        // The attempts are fewer for a blob that can be read only once.
+        let is_shared = blob.can_reopen();
+        let send = Box::pin(self.send_blob(content, blob));
+        let pushed = self.write_once(content, OPERATION, is_shared, send).await;
+        // The session of a refused mount is cancelled if another task has sent the blob.
+        drop(self.take_session(&digest));
+        pushed
+    }
+
+    async fn send_blob(&self, content: Content<'_>, blob: Blob) -> Result<(), Error> {
+        let Content { endpoint, digest, .. } = content;
         let mut budget = self.client().budget();
         let mut strategy = UploadStrategy::new(self.client(), &endpoint.registry, blob.descriptor().size());
         let mut next = Some(blob);
@@ -63,13 +78,13 @@ impl Remote {
                 return Err(Error::new(
                     ErrorKind::Network,
                     OPERATION,
-                    self.blob_name(&digest),
+                    self.blob_name(digest),
                     SOURCE_IS_USED_UP,
                 ));
             };
             let again = blob.reopen();
             let sent = self
-                .push_once(&endpoint, blob, strategy.method(), &mut budget)
+                .push_once(endpoint, blob, strategy.method(), &mut budget)
                 .await;
             let Err((part, error)) = sent else {
                 strategy.succeeded();
@@ -79,7 +94,7 @@ impl Remote {
                 return Err(error);
             }
             // The answer may be lost and the blob stored: only the registry knows (docs/threats.md, X5).
-            if is_ambiguous(&error) && !is_final(&error) && self.is_there(&endpoint, &digest).await {
+            if is_ambiguous(&error) && !is_final(&error) && self.is_there(content).await {
                 return Ok(());
             }
             let next_step = match part {

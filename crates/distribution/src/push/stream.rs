@@ -11,7 +11,7 @@ use wharf_http::{RequestBody, RetryBudget, RetryLimit};
 use wharf_reference::{Algorithm, Digest};
 
 use super::{OPERATION, Session, is_ambiguous, may_try_again, whole::BlobFailure};
-use crate::{Remote, endpoint::Endpoint, error::Error, send::Payload, sync::LockExt as _};
+use crate::{Remote, error::Error, send::Payload, single_flight::Content, sync::LockExt as _};
 
 impl Remote {
     /// Writes a blob whose digest and size are known after its last byte, for
@@ -26,8 +26,8 @@ impl Remote {
         bytes: ByteStream,
     ) -> Result<Descriptor, Error> {
         let subject = format!("a new blob of {}", self.repository());
-        let content = |error: wharf_content::Error| Error::from_content(OPERATION, &subject, &error);
-        let hasher = Hasher::new(algorithm).map_err(content)?;
+        let failed = |error: wharf_content::Error| Error::from_content(OPERATION, &subject, &error);
+        let hasher = Hasher::new(algorithm).map_err(failed)?;
         let endpoint = self.primary(OPERATION)?;
         let mut budget = self.client().budget();
         let opened = Session::open_for(self, &endpoint, subject.clone(), algorithm, true, &mut budget);
@@ -48,22 +48,24 @@ impl Remote {
         };
         let sent = session.patch(None, &body, &mut budget).await;
         sent.map_err(|error| failure.explain(error, &subject))?;
-        let (digest, size) = digest_of(&hashed).map_err(content)?;
-        self.close(&endpoint, session, &digest, &mut budget).await?;
-        Descriptor::new(media_type, digest, size).map_err(content)
+        let (digest, size) = digest_of(&hashed).map_err(failed)?;
+        // A session that is not closed, because the registry has the blob, is dropped and cancelled.
+        let blob = Content::blob(&endpoint, &digest);
+        let close = self.close(blob, session, &mut budget);
+        self.write_once(blob, OPERATION, false, close).await?;
+        Descriptor::new(media_type, digest, size).map_err(failed)
     }
 
     /// Closes a session that has all bytes. If the answer is lost, the registry is asked whether it has the
     /// blob (docs/threats.md, X5).
     async fn close(
         &self,
-        endpoint: &Endpoint,
+        blob: Content<'_>,
         mut session: Session,
-        digest: &Digest,
         budget: &mut RetryBudget,
     ) -> Result<(), Error> {
-        while let Err(error) = session.commit(digest, Payload::Empty, 0, budget).await {
-            if is_ambiguous(&error) && self.is_there(endpoint, digest).await {
+        while let Err(error) = session.commit(blob.digest, Payload::Empty, 0, budget).await {
+            if is_ambiguous(&error) && self.is_there(blob).await {
                 session.abandon();
                 return Ok(());
             }

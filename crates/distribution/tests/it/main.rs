@@ -5,6 +5,7 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+mod at_once;
 mod conformance;
 mod hostile;
 mod lists;
