@@ -376,16 +376,28 @@ fn the_database_of_a_registry_is_a_satellite() {
     let graph = Graph::of(EVERYTHING);
     graph.assert_no_path(
         &["wharf-registry-object"],
-        &[
-            "wharf-distribution",
-            "wharf-http",
-            "openssl-sys",
-            "native-tls",
-            "aws-lc-sys",
-        ],
+        &["wharf-distribution", "openssl-sys", "native-tls", "aws-lc-sys"],
     );
     assert_eq!(graph.users("tokio-postgres"), ["wharf-registry-object"]);
+    assert_eq!(graph.users("object_store"), ["wharf-registry-object"]);
     assert!(graph.users("wharf-registry-object").is_empty());
+}
+
+/// Clouds are reached by the family's own HTTP, so that there is one policy of TLS and of proxies; a directory needs none.
+#[test]
+fn object_stores_bring_http_only_with_a_cloud() {
+    let reached = tree(&["--package=wharf-registry-object"]);
+    for package in ["wharf-http", "reqwest", "hyper", "quick-xml"] {
+        assert!(
+            !reached.contains_key(package),
+            "{package} is brought without a cloud"
+        );
+    }
+    for cloud in ["aws", "azure", "gcp"] {
+        let with = tree(&["--package=wharf-registry-object", "--features", cloud]);
+        assert!(with.contains_key("wharf-http"), "{cloud}");
+        assert!(!with.contains_key("aws-lc-rs"), "{cloud}");
+    }
 }
 
 #[test]

@@ -19,6 +19,9 @@
 //! acknowledged. It implements [`Records`](wharf_registry::Records): any number of processes that open the same database
 //! see one state, and of commits with conditions that exclude each other one is made.
 //!
+//! A [`Store`] is an object store, which a [`StoreUrl`] names: S3, Google Cloud Storage, Azure's blob storage or a directory. It is
+//! checked when it is opened.
+//!
 //! The crate has no [`Content`](wharf_registry::Content) and no [`Uploads`](wharf_registry::Uploads) yet, so it is no
 //! [`Backend`](wharf_registry::Backend) by itself: what is recorded is content that is not there.
 //!
@@ -60,6 +63,11 @@
 //! | feature | adds |
 //! |---|---|
 //! | `postgres` | `Database`, and with it `wharf-registry` and tokio-postgres; on by default |
+//! | `store` | `Store` and `StoreUrl`: a directory, or an object store that the caller brings, by `object_store`; on by default |
+//! | `aws` | `s3://`, with `http` |
+//! | `azure` | `az://`, with `http` |
+//! | `gcp` | `gs://`, with `http` |
+//! | `http` | `StoreTransport`: the HTTP of clouds, over `wharf-http`, which is reqwest with rustls and ring |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc)]
 
@@ -67,6 +75,12 @@
 mod database;
 #[cfg(feature = "postgres")]
 mod records;
+#[cfg(feature = "store")]
+mod store;
 
 #[cfg(feature = "postgres")]
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Migrate};
+#[cfg(feature = "http")]
+pub use store::StoreTransport;
+#[cfg(feature = "store")]
+pub use store::{Store, StoreOptions, StoreUrl};

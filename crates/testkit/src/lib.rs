@@ -41,12 +41,12 @@ mod wire;
 #[cfg(unix)]
 pub use daemon::{DaemonAct, DaemonRequest, ScriptedDaemon};
 pub use image::{Image, ImageBuilder, Index, RealImage, noise, write_layout};
+#[cfg(unix)]
+pub use peer::{Azurite, Moto, PgBouncer, PostgreSql, PostgreSqlBuilder, SeaweedFs};
 pub use peer::{
     DockerRegistry, DockerRegistryBuilder, Output, PodmanService, Sandbox, Tool, optional_peers_present,
     peers_present, skip,
 };
-#[cfg(unix)]
-pub use peer::{PgBouncer, PostgreSql, PostgreSqlBuilder};
 pub use random::Random;
 pub use saved::{SavedContent, SavedImage, saved_image, saved_images, unpack_saved_sync};
 pub use tls::{TestCa, TestCertificate};

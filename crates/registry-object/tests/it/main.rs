@@ -14,6 +14,7 @@ mod migrations;
 mod races;
 mod records;
 mod secrets;
+mod stores;
 mod tls;
 
 use wharf_content::Error;

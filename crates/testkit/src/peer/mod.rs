@@ -1,22 +1,38 @@
 //! Real programs to compare with: started on free ports, in folders of their own.
 
+#[cfg(unix)]
+mod azurite;
+#[cfg(unix)]
+mod bucket;
 mod docker_registry;
+#[cfg(unix)]
+mod moto;
 #[cfg(unix)]
 mod pgbouncer;
 mod podman_service;
 #[cfg(unix)]
 mod postgresql;
 mod sandbox;
+#[cfg(unix)]
+mod seaweedfs;
+#[cfg(unix)]
+mod supervised;
 
 use std::{fs, path::PathBuf};
 
+#[cfg(unix)]
+pub use azurite::Azurite;
 pub use docker_registry::{DockerRegistry, DockerRegistryBuilder};
+#[cfg(unix)]
+pub use moto::Moto;
 #[cfg(unix)]
 pub use pgbouncer::PgBouncer;
 pub use podman_service::PodmanService;
 #[cfg(unix)]
 pub use postgresql::{PostgreSql, PostgreSqlBuilder};
 pub use sandbox::{Output, Sandbox, Tool};
+#[cfg(unix)]
+pub use seaweedfs::SeaweedFs;
 
 /// Set to `1`, a missing peer fails the test instead of skipping it.
 const REQUIRE: &str = "WHARF_REQUIRE_PEERS";

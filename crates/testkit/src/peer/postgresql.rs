@@ -1,47 +1,27 @@
 use std::{
     fs,
-    io::{self, BufRead as _, BufReader, Write as _},
     net::TcpListener,
     os::unix::{
         fs::{MetadataExt as _, PermissionsExt as _, chown},
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::Command,
     sync::{
-        Mutex, OnceLock,
+        OnceLock,
         atomic::{AtomicU32, Ordering},
-        mpsc,
     },
-    thread,
-    time::Duration,
 };
 
-use super::find;
+use super::{find, supervised::Supervised};
 use crate::{TestCa, TestCertificate};
 
-/// How long the server may take until it accepts connections.
-const START: Duration = Duration::from_secs(60);
 /// How many free ports are tried: another process may take one between the moment it is found and its use.
 const PORTS: u32 = 5;
 /// The line that the server prints when it is ready.
 const READY: &str = "database system is ready to accept connections";
-/// Runs the server for as long as its standard input is open, so that no server and no file outlives the test,
-/// however the test ends. It obeys the lines `kill` and `start`.
-const SUPERVISOR: &str = r#"
-directory=$1; shift
-start() { "$@" </dev/null 2>&1 & server=$!; }
-end() { kill -QUIT "$server" 2>/dev/null; wait "$server"; }
-start "$@"
-while read -r line; do
-    case $line in
-        kill) end; echo killed ;;
-        start) start "$@" ;;
-    esac
-done
-end
-rm -rf "$directory"
-"#;
+/// Part of the line of a server that does not start, for example because its port is taken.
+const HOPELESS: &str = "FATAL:  ";
 
 /// PostgreSQL (Debian's `postgresql`) with a cluster of its own: at a socket in a temporary directory, where every
 /// login is accepted, and at a port of loopback, which demands [`PostgreSql::PASSWORD`]. It has the settings of a
@@ -49,9 +29,7 @@ rm -rf "$directory"
 /// asked for. It is stopped and its files are removed when it is dropped or the process ends.
 #[derive(Debug)]
 pub struct PostgreSql {
-    supervisor: Child,
-    input: Mutex<Option<ChildStdin>>,
-    lines: Mutex<mpsc::Receiver<String>>,
+    server: Supervised,
     directory: PathBuf,
     port: u16,
 }
@@ -134,26 +112,12 @@ impl PostgreSql {
 
     /// Stops the server as a failure of the machine would: without a goodbye to its clients.
     pub fn kill(&self) {
-        self.tell("kill");
-        self.wait_for("killed");
+        self.server.kill();
     }
 
     /// Starts the server again after [`PostgreSql::kill`], at the same socket and port.
     pub fn start_again(&self) {
-        self.tell("start");
-        self.wait_for(READY);
-    }
-
-    fn tell(&self, line: &str) {
-        let mut input = self.input.lock().expect("nobody panics with the pipe");
-        let input = input.as_mut().expect("the pipe is open until the end");
-        writeln!(input, "{line}").expect("the supervisor reads");
-    }
-
-    fn wait_for(&self, part: &str) {
-        let lines = self.lines.lock().expect("nobody panics with the log");
-        let read = wait_for(&lines, part);
-        read.unwrap_or_else(|log| panic!("PostgreSQL does not print {part:?}:\n{log}"));
+        self.server.start_again(READY);
     }
 }
 
@@ -202,13 +166,6 @@ impl PostgreSqlBuilder {
     }
 }
 
-impl Drop for PostgreSql {
-    fn drop(&mut self) {
-        drop(self.input.lock().expect("nobody panics with the pipe").take());
-        let _ = self.supervisor.wait(); // it has ended whatever it says
-    }
-}
-
 /// The permissions of a file that its owner alone may read.
 fn private() -> fs::Permissions {
     fs::Permissions::from_mode(0o600)
@@ -216,56 +173,28 @@ fn private() -> fs::Permissions {
 
 fn start(directory: &Path, account: &Account, settings: &[String]) -> Result<PostgreSql, String> {
     let port = free_port();
-    let (reader, writer) = io::pipe().expect("a pipe");
-    let mut command = account.command(Path::new("sh"));
-    command.args(["-c", SUPERVISOR, "sh"]).arg(directory);
-    command.arg(program("postgres"));
-    command.arg("-D").arg(directory.join("data"));
-    command.arg("-k").arg(directory).args(["-p", &port.to_string()]);
-    command.args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"]);
-    command.args(settings.iter().flat_map(|setting| ["-c", setting]));
-    command.current_dir(directory).stdin(Stdio::piped());
-    command.stdout(writer.try_clone().expect("a pipe")).stderr(writer);
-    command.process_group(0); // an interrupt of the terminal is for the test, whose end closes the input
-    let mut supervisor = command.spawn().expect("the supervisor starts");
-    drop(command); // it holds ends of the pipe
-    let input = supervisor.stdin.take();
-    let (sender, lines) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(reader).lines().map_while(Result::ok) {
-            let _ = sender.send(line); // nobody reads the log of a server that was dropped
-        }
-    });
-    match wait_for(&lines, READY) {
-        Ok(()) => Ok(PostgreSql {
-            supervisor,
-            input: Mutex::new(input),
-            lines: Mutex::new(lines),
-            directory: directory.to_owned(),
-            port,
-        }),
-        Err(log) => {
-            let _ = supervisor.kill(); // and not by closing its input, which removes the files
-            let _ = supervisor.wait();
-            Err(log)
-        }
-    }
-}
-
-/// Reads the server's lines up to one with this part. Fails, with all of them, if it ends or takes too long.
-fn wait_for(lines: &mpsc::Receiver<String>, part: &str) -> Result<(), String> {
-    let mut log = String::new();
-    while let Ok(line) = lines.recv_timeout(START) {
-        if line.contains(part) {
-            return Ok(());
-        }
-        log.push_str(&line);
-        log.push('\n');
-        if part == READY && line.contains("FATAL:  ") && !line.contains("FATAL:  the database system is") {
-            break;
-        }
-    }
-    Err(log)
+    let mut server = vec![program("postgres").into_os_string(), "-D".into()];
+    server.push(directory.join("data").into());
+    server.extend([
+        "-k".into(),
+        directory.into(),
+        "-p".into(),
+        port.to_string().into(),
+    ]);
+    server.extend(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"].map(Into::into));
+    server.extend(
+        settings
+            .iter()
+            .flat_map(|setting| ["-c", setting])
+            .map(Into::into),
+    );
+    let shell = account.command(Path::new("sh"));
+    let (server, _) = Supervised::start(shell, directory, "QUIT", server, [READY, HOPELESS])?;
+    Ok(PostgreSql {
+        server,
+        directory: directory.to_owned(),
+        port,
+    })
 }
 
 fn initialize(directory: &Path, account: &Account) {
