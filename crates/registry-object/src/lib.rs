@@ -1,15 +1,17 @@
-//! The records of a registry in PostgreSQL, for registry processes that share one storage.
+//! A registry's storage for many processes: records in PostgreSQL, bytes in an object store.
 //!
 //! ```no_run
-//! use wharf_registry::{Records as _, RepositoryPath};
-//! use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl};
+//! use std::sync::Arc;
 //!
-//! # async fn example() -> Result<(), wharf_content::Error> {
+//! use object_store::ObjectStore;
+//! use wharf_registry::Registry;
+//! use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl, ObjectBackend, ObjectOptions};
+//!
+//! # async fn example(store: Arc<dyn ObjectStore>) -> Result<(), wharf_content::Error> {
 //! let url = DatabaseUrl::parse("postgres://wharf:secret@db.example.com/registry?sslrootcert=system")?;
 //! let database = Database::open(&url, DatabaseOptions::default()).await?;
-//! for repository in database.repositories("", 100).await? {
-//!     println!("{repository} is in registry {:032x}", database.registry_id().await?);
-//! }
+//! let backend = ObjectBackend::open(database, store, ObjectOptions::default()).await?;
+//! let registry = Registry::open(backend).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -22,8 +24,22 @@
 //! A [`Store`] is an object store, which a [`StoreUrl`] names: S3, Google Cloud Storage, Azure's blob storage or a directory. It is
 //! checked when it is opened.
 //!
-//! The crate has no [`Content`](wharf_registry::Content) and no [`Uploads`](wharf_registry::Uploads) yet, so it is no
-//! [`Backend`](wharf_registry::Backend) by itself: what is recorded is content that is not there.
+//! An [`ObjectBackend`] is a [`Backend`](wharf_registry::Backend) over a database and any
+//! [`ObjectStore`](object_store::ObjectStore). Blobs lie in objects whose names are drawn at random and never used
+//! twice, manifests in the database. An upload that one process has begun goes on in any other, with its hash. Garbage is not
+//! collected yet.
+//!
+//! # Content
+//!
+//! An object has a row from before its first byte: `pending`, until one transaction turns it into content that a repository
+//! links, or moves its name to `doomed`, which names what may be deleted. So a process that is killed leaves nothing behind
+//! that no row names. A request that appends to an upload writes an object of its own, then moves the upload's end, if that is
+//! still where it was. Of two requests at one offset one wins, wherever they are.
+//!
+//! Content that is there already is linked, not stored again, if its objects are there with their sizes. Sizes and checksums
+//! of stored objects are the store's to keep; bytes are hashed when they are received. Content whose
+//! objects are found to be missing or of another size, or whose row has other bytes, goes into quarantine: it counts as missing until it is pushed
+//! again, which heals it for all repositories that link it.
 //!
 //! # What the server must be
 //!
@@ -46,15 +62,18 @@
 //!
 //! 1. the row of the repository in `repositories`, `FOR UPDATE`;
 //! 2. the row of the commit's id in `commits`, for which a repetition waits that meets its first attempt;
-//! 3. rows of blobs, manifests and tags;
-//! 4. the row of the repository in `repository_usage`;
-//! 5. the rows of users in `user_usage`, in the byte order of their names.
+//! 3. the row of the upload in `uploads`, then those of its objects in `pending`;
+//! 4. the row of the content in `contents`;
+//! 5. rows of blobs, manifests and tags;
+//! 6. the row of the repository in `repository_usage`;
+//! 7. the rows of users in `user_usage`, in the byte order of their names.
 //!
 //! A request that only notes the use of a blob or a manifest changes its row and locks nothing else. The tests of the crate have the
 //! race that each rule decides, with the rule and without it.
 //!
 //! A commit takes four round trips to the server: it begins, locks and looks up, changes and counts, and commits. It takes three
-//! more in a new repository, and one more for each 16 changes beyond the first. A look-up takes one.
+//! more in a new repository, one more for each 16 changes beyond the first, and one or two more if it links content. A look-up takes one,
+//! a request that appends to an upload three.
 //!
 //! Failures that the server asks to repeat (SQLSTATE 40001, 40P01, 55P03 and those of connections) are repeated until the
 //! request's time is over. A commit whose answer was lost is found by its id, which is kept for a day, and
@@ -62,7 +81,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `postgres` | `Database`, and with it `wharf-registry` and tokio-postgres; on by default |
+//! | `postgres` | `Database` and `ObjectBackend`, and with them `wharf-registry`, `object_store` and tokio-postgres; on by default |
 //! | `store` | `Store` and `StoreUrl`: a directory, or an object store that the caller brings, by `object_store`; on by default |
 //! | `aws` | `s3://`, with `http` |
 //! | `azure` | `az://`, with `http` |
@@ -72,12 +91,24 @@
 #![warn(clippy::missing_errors_doc)]
 
 #[cfg(feature = "postgres")]
+mod backend;
+#[cfg(feature = "postgres")]
+mod content;
+#[cfg(feature = "postgres")]
 mod database;
+#[cfg(feature = "postgres")]
+mod objects;
 #[cfg(feature = "postgres")]
 mod records;
 #[cfg(feature = "store")]
 mod store;
+#[cfg(feature = "postgres")]
+mod text;
+#[cfg(feature = "postgres")]
+mod uploads;
 
+#[cfg(feature = "postgres")]
+pub use backend::{ObjectBackend, ObjectOptions};
 #[cfg(feature = "postgres")]
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Migrate};
 #[cfg(feature = "http")]

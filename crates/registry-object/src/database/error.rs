@@ -5,8 +5,7 @@ use std::{error, fmt, io};
 use tokio_postgres::error::DbError;
 use wharf_content::{Error, ErrorKind};
 
-/// The most bytes of a server's message in an error.
-const MESSAGE: usize = 300;
+use crate::text::bounded;
 
 /// A failure of a statement or a connection. Keeps nothing of the client library's error but what can be told: a
 /// server's details may repeat the values of a row.
@@ -125,26 +124,6 @@ fn chain<'e>(error: &'e (dyn error::Error + 'static)) -> Vec<&'e (dyn error::Err
     std::iter::successors(Some(error), |error| error.source()).collect()
 }
 
-/// A server's text, without control characters and not long.
-fn bounded(text: &str) -> String {
-    let escaped: String = text.chars().flat_map(shown).collect();
-    match escaped
-        .char_indices()
-        .find(|(at, character)| at + character.len_utf8() > MESSAGE)
-    {
-        Some((end, _)) => format!("{}...", escaped.get(..end).unwrap_or_default()),
-        None => escaped,
-    }
-}
-
-fn shown(character: char) -> Vec<char> {
-    if character.is_control() {
-        character.escape_default().collect()
-    } else {
-        vec![character]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,15 +157,5 @@ mod tests {
         ] {
             assert_eq!(kind_of(code), kind, "{code}");
         }
-    }
-
-    #[test]
-    fn the_text_of_a_server_is_bounded_and_escaped() {
-        assert_eq!(bounded("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
-        assert_eq!(bounded(&"x".repeat(MESSAGE)), "x".repeat(MESSAGE));
-        assert_eq!(
-            bounded(&"é".repeat(MESSAGE)),
-            format!("{}...", "é".repeat(MESSAGE / 2))
-        );
     }
 }

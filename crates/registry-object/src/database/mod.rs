@@ -3,6 +3,7 @@
 mod error;
 mod pool;
 mod schema;
+mod statement;
 mod tls;
 mod transaction;
 mod url;
@@ -15,9 +16,12 @@ use std::{
 
 use wharf_content::{Error, ErrorKind};
 
-pub(crate) use self::transaction::{Attempts, Parameters, Query, Transaction};
 pub use self::url::DatabaseUrl;
 use self::{pool::Pool, tls::Tls};
+pub(crate) use self::{
+    statement::{Statement, Value, run_all},
+    transaction::{Attempts, Parameters, Query, Transaction},
+};
 
 /// A PostgreSQL database with the records of one registry, whose processes all open the same.
 ///

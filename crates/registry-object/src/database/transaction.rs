@@ -173,7 +173,7 @@ pub(super) fn begin(time: Duration) -> String {
 const DURABLE: &str = "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
     WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)";
 
-async fn within<T>(
+pub(super) async fn within<T>(
     deadline: Instant,
     doing: &str,
     answer: impl Future<Output = Result<T, tokio_postgres::Error>>,

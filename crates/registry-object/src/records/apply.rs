@@ -4,18 +4,18 @@ use wharf_content::{Error, ErrorKind, MediaType};
 use wharf_reference::Digest;
 use wharf_registry::{Change, Record, RecordKey};
 
-use super::{
-    look_up::unsupported,
-    row::size,
-    statement::{Statement, Value},
-};
+use super::{look_up::unsupported, row::size};
+use crate::database::{Statement, Value};
 
-const PUT_BLOB: &str = "INSERT INTO blobs (repository, digest, size, user_name) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (repository, digest) DO UPDATE SET size = excluded.size, user_name = excluded.user_name, touched = now()";
-const PUT_MANIFEST: &str = "INSERT INTO manifests (repository, digest, size, user_name, subject, artifact_type, record)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)
+/// Without a content, that of the record before stays.
+const PUT_BLOB: &str =
+    "INSERT INTO blobs (repository, digest, size, user_name, content) VALUES ($1, $2, $3, $4, $5)
      ON CONFLICT (repository, digest) DO UPDATE SET size = excluded.size, user_name = excluded.user_name,
-     subject = excluded.subject, artifact_type = excluded.artifact_type, record = excluded.record, touched = now()";
+     content = coalesce(excluded.content, blobs.content), touched = now()";
+const PUT_MANIFEST: &str = "INSERT INTO manifests (repository, digest, size, user_name, content, subject, artifact_type, record)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+     ON CONFLICT (repository, digest) DO UPDATE SET size = excluded.size, user_name = excluded.user_name,
+     content = coalesce(excluded.content, manifests.content), subject = excluded.subject, artifact_type = excluded.artifact_type, record = excluded.record, touched = now()";
 const FORGET_NEEDS: &str = "DELETE FROM needs WHERE repository = $1 AND manifest = $2";
 const PUT_NEEDS: &str = "INSERT INTO needs (repository, manifest, blob) SELECT DISTINCT $1, $2, unnest($3)";
 const PUT_TAG: &str = "INSERT INTO tags (repository, name, manifest) VALUES ($1, $2, $3)
@@ -26,12 +26,16 @@ const REMOVE_MANIFEST: &str = "WITH tags AS (DELETE FROM tags WHERE repository =
      DELETE FROM manifests WHERE repository = $1 AND digest = $2";
 const REMOVE_TAG: &str = "DELETE FROM tags WHERE repository = $1 AND name = $2";
 
-/// The statements that make changes, in order.
-pub(super) fn statements(repository: i64, changes: &[Change]) -> Result<Vec<Statement>, Error> {
+/// The statements that make changes, in order. Records that are put for the digest get its content.
+pub(super) fn statements(
+    repository: i64,
+    changes: &[Change],
+    content: Option<(&Digest, i64)>,
+) -> Result<Vec<Statement>, Error> {
     let mut statements = Vec::with_capacity(changes.len());
     for change in changes {
         match change {
-            Change::Put(record) => put(repository, record, &mut statements)?,
+            Change::Put(record) => put(repository, record, content, &mut statements)?,
             Change::Remove(key) => statements.push(remove(repository, key)?),
         }
     }
@@ -46,7 +50,16 @@ pub(super) fn key_of(change: &Change) -> RecordKey {
     }
 }
 
-fn put(repository: i64, record: &Record, statements: &mut Vec<Statement>) -> Result<(), Error> {
+fn put(
+    repository: i64,
+    record: &Record,
+    content: Option<(&Digest, i64)>,
+    statements: &mut Vec<Statement>,
+) -> Result<(), Error> {
+    let content_of = |digest: &Digest| {
+        let linked = content.filter(|(linked, _)| *linked == digest);
+        Value::Integer(linked.map(|(_, id)| id))
+    };
     let optional = |text: Option<&str>| Value::Text(text.map(str::to_owned));
     let here = || Value::from(repository);
     match record {
@@ -56,6 +69,7 @@ fn put(repository: i64, record: &Record, statements: &mut Vec<Statement>) -> Res
                 Value::text(digest.as_str()),
                 size(blob.size)?.into(),
                 optional(blob.user.as_deref()),
+                content_of(digest),
             ];
             statements.push(Statement::new("record a blob", PUT_BLOB, values));
         }
@@ -67,6 +81,7 @@ fn put(repository: i64, record: &Record, statements: &mut Vec<Statement>) -> Res
                 name(),
                 size(manifest.size)?.into(),
                 optional(manifest.user.as_deref()),
+                content_of(digest),
                 optional(manifest.subject.as_ref().map(Digest::as_str)),
                 optional(manifest.artifact_type.as_ref().map(MediaType::as_str)),
                 Value::Text(Some(serde_json::to_string(&**manifest).map_err(unwritable)?)),

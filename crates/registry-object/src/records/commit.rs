@@ -3,18 +3,19 @@
 use futures_util::future::{try_join, try_join_all, try_join3};
 use tokio_postgres::types::Type;
 use wharf_content::{Error, ErrorKind};
+use wharf_reference::Digest;
 use wharf_registry::{Commit, Guard, Outcome, Record, RecordKey, Refusal, RepositoryPath, Usage};
 
 use super::{
     apply,
     look_up::{bytes_of, look_up, unsupported},
     row::{self, Found},
-    statement::run_all,
     usage::Added,
 };
 use crate::{
     Database,
-    database::{Attempts, Parameters, Query as _, Transaction},
+    content::{Placed, Placing},
+    database::{Attempts, Parameters, Query as _, Transaction, run_all},
 };
 
 const LOCK: &str = "SELECT id FROM repositories WHERE name = $1 FOR UPDATE";
@@ -33,19 +34,34 @@ const FORGET_EVERY: u64 = 100;
 
 const DOING: &str = "commit changes of records";
 
+/// The end of a commit that may link content.
+pub(crate) enum Made {
+    Outcome(Outcome),
+    /// Nothing was changed: the content has to be placed in another way.
+    Stale,
+}
+
+/// Content that a commit links, and its digest.
+pub(crate) type Linked<'c> = Option<(&'c Digest, &'c Placing)>;
+
 impl Database {
     /// Makes a commit, and repeats it until it is known to be made or refused, or the request's time is over.
-    pub(super) async fn make(&self, repository: &RepositoryPath, commit: &Commit) -> Result<Outcome, Error> {
+    pub(crate) async fn make(
+        &self,
+        repository: &RepositoryPath,
+        commit: &Commit,
+        content: Linked<'_>,
+    ) -> Result<Made, Error> {
         let mut attempts = self.attempts();
         loop {
             // A COMMIT that failed may have been carried out: the next attempt finds the id then.
-            match self.attempt(&attempts, repository, commit).await {
-                Ok(outcome) => {
+            match self.attempt(&attempts, repository, commit, content).await {
+                Ok(made) => {
                     if self.count_commit().is_multiple_of(FORGET_EVERY) {
                         // Ids that stay are removed another time.
                         let _ = self.query("forget old commits", FORGET, &[]).await;
                     }
-                    return Ok(outcome);
+                    return Ok(made);
                 }
                 Err(failure) => attempts.again(failure).await?,
             }
@@ -57,19 +73,18 @@ impl Database {
         attempts: &Attempts,
         repository: &RepositoryPath,
         commit: &Commit,
-    ) -> Result<Outcome, Error> {
+        content: Linked<'_>,
+    ) -> Result<Made, Error> {
         let transaction = self.begin(attempts.deadline).await?;
-        let Some(locked) = Locked::take(&transaction, repository, commit).await? else {
-            transaction.roll_back(DOING).await?;
-            return Ok(Outcome::Committed);
+        let made = match Locked::take(&transaction, repository, commit).await? {
+            Some(locked) => locked.make(&transaction, commit, content).await?,
+            None => Made::Outcome(Outcome::Committed),
         };
-        let refusal = locked.make(&transaction, commit).await?;
-        if let Some(refusal) = refusal {
-            transaction.roll_back(DOING).await?;
-            return Ok(Outcome::Refused(refusal));
+        match made {
+            Made::Outcome(Outcome::Committed) => transaction.commit(DOING).await?,
+            Made::Outcome(Outcome::Refused(_)) | Made::Stale => transaction.roll_back(DOING).await?,
         }
-        transaction.commit(DOING).await?;
-        Ok(Outcome::Committed)
+        Ok(made)
     }
 }
 
@@ -122,13 +137,26 @@ impl Locked {
         }))
     }
 
-    /// Makes the changes, unless a guard does not hold.
-    async fn make(&self, transaction: &Transaction<'_>, commit: &Commit) -> Result<Option<Refusal>, Error> {
+    /// Places the content and makes the changes, unless a guard does not hold.
+    async fn make(
+        &self,
+        transaction: &Transaction<'_>,
+        commit: &Commit,
+        content: Linked<'_>,
+    ) -> Result<Made, Error> {
         let added = Added::by(&commit.changes, &self.found)?;
         if let Some(refusal) = self.judge(commit, &added)? {
-            return Ok(Some(refusal));
+            return Ok(Made::Outcome(Outcome::Refused(refusal)));
         }
-        let mut statements = apply::statements(self.repository, &commit.changes)?;
+        let content = match content {
+            None => None,
+            Some((digest, placing)) => match placing.place(transaction).await? {
+                Placed::Content(id) => Some((digest, id)),
+                Placed::Gone => return Ok(Made::Outcome(Outcome::Refused(Refusal::Content))),
+                Placed::Stale => return Ok(Made::Stale),
+            },
+        };
+        let mut statements = apply::statements(self.repository, &commit.changes, content)?;
         let changes = statements.len();
         let counting = added.statements(self.repository, &commit.guards);
         let (counts, quotas): (Vec<_>, Vec<_>) = counting
@@ -144,7 +172,10 @@ impl Locked {
                 _ => {}
             }
         }
-        Ok(refusing.into_iter().min().map(Refusal::Guard))
+        let refused = refusing.into_iter().min().map(Refusal::Guard);
+        Ok(Made::Outcome(
+            refused.map_or(Outcome::Committed, Outcome::Refused),
+        ))
     }
 
     /// The first guard that does not hold. Sums are not locked: those of quotas are judged again when the bytes are counted.

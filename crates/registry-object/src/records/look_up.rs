@@ -2,13 +2,16 @@
 
 use std::sync::LazyLock;
 
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
 use wharf_content::Error;
 use wharf_reference::Digest;
 use wharf_registry::{Record, RecordKey, RecordRange, RepositoryPath, Usage};
 
 use super::row::{self, BLOB, Found, MANIFEST, Names, TAG};
-use crate::database::Query;
+use crate::{database::Query, uploads::user_text};
 
 /// The blobs, manifests and tags of these names, and whether they were not touched for so many seconds.
 static VALUES: LazyLock<String> = LazyLock::new(|| {
@@ -65,6 +68,13 @@ const HOLDERS: &str = "SELECT name FROM repositories JOIN (SELECT repository FRO
 const USAGE: &str = "SELECT
      coalesce((SELECT bytes FROM repository_usage JOIN repositories ON id = repository WHERE name = $1), 0),
      coalesce((SELECT bytes FROM user_usage WHERE name = $2), 0)";
+
+/// As above, with the bytes of open uploads, but for these.
+const USAGE_WITH_UPLOADS: &str = "SELECT
+     coalesce((SELECT bytes FROM repository_usage JOIN repositories ON id = repository WHERE name = $1), 0)
+         + (SELECT coalesce(sum(length), 0)::bigint FROM uploads WHERE repository = $1 AND NOT id = ANY ($4)),
+     coalesce((SELECT bytes FROM user_usage WHERE name = $2), 0)
+         + (SELECT coalesce(sum(length), 0)::bigint FROM uploads WHERE owner = $3 AND NOT id = ANY ($4))";
 
 pub(super) async fn look_up(
     by: &impl Query,
@@ -166,7 +176,30 @@ pub(super) async fn bytes_of(
     user: Option<&str>,
 ) -> Result<Usage, Error> {
     let parameters = [(&repository.as_str() as _, Type::TEXT), (&user as _, Type::TEXT)];
-    let rows = by.query("look the usage up", USAGE, &parameters).await?;
+    usage(&by.query("look the usage up", USAGE, &parameters).await?)
+}
+
+/// As [`bytes_of`], with the bytes of open uploads, but for these.
+pub(super) async fn bytes_with_uploads(
+    by: &impl Query,
+    repository: &RepositoryPath,
+    user: Option<&str>,
+    but: &[String],
+) -> Result<Usage, Error> {
+    let owner = user.map(user_text);
+    let parameters = [
+        (&repository.as_str() as _, Type::TEXT),
+        (&user as _, Type::TEXT),
+        (&owner as _, Type::TEXT),
+        (&but as _, Type::TEXT_ARRAY),
+    ];
+    usage(
+        &by.query("look the usage up", USAGE_WITH_UPLOADS, &parameters)
+            .await?,
+    )
+}
+
+fn usage(rows: &[Row]) -> Result<Usage, Error> {
     let Some(row) = rows.first() else {
         return Ok(Usage::default());
     };

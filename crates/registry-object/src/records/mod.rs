@@ -3,8 +3,7 @@
 mod apply;
 mod commit;
 mod look_up;
-mod row;
-mod statement;
+pub(crate) mod row;
 mod usage;
 
 use async_trait::async_trait;
@@ -12,6 +11,7 @@ use wharf_content::Error;
 use wharf_reference::Digest;
 use wharf_registry::{Commit, Outcome, Record, RecordKey, RecordRange, Records, RepositoryPath, Usage};
 
+pub(crate) use self::commit::Made;
 use self::look_up::look_up;
 use crate::Database;
 
@@ -68,10 +68,30 @@ impl Records for Database {
     }
 
     async fn commit(&self, repository: &RepositoryPath, commit: Commit) -> Result<Outcome, Error> {
-        self.make(repository, &commit).await
+        match self.make(repository, &commit, None).await? {
+            Made::Outcome(outcome) => Ok(outcome),
+            Made::Stale => Err(unplaced()),
+        }
     }
 
     fn health(&self) -> Result<(), Error> {
         self.last_failure()
     }
+}
+
+impl Database {
+    /// As [`Records::usage`], with the bytes of open uploads, but for these.
+    pub(crate) async fn usage_with_uploads(
+        &self,
+        repository: &RepositoryPath,
+        user: Option<&str>,
+        but: &[String],
+    ) -> Result<Usage, Error> {
+        look_up::bytes_with_uploads(self, repository, user, but).await
+    }
+}
+
+fn unplaced() -> Error {
+    let message = "a commit without content cannot fail for its content";
+    Error::new(wharf_content::ErrorKind::Other, message)
 }

@@ -45,12 +45,12 @@ pub(super) fn repository(row: &Row) -> Result<RepositoryPath, Error> {
     RepositoryPath::parse(name).map_err(|error| damaged("a repository's name", &error))
 }
 
-pub(super) fn bytes(column: i64) -> Result<u64, Error> {
+pub(crate) fn bytes(column: i64) -> Result<u64, Error> {
     u64::try_from(column).map_err(|error| damaged("a number of bytes", &error))
 }
 
 /// A number of bytes as a column.
-pub(super) fn size(bytes: u64) -> Result<i64, Error> {
+pub(crate) fn size(bytes: u64) -> Result<i64, Error> {
     let message = "a blob or a manifest of more than 2^63 - 1 bytes cannot be recorded";
     i64::try_from(bytes).map_err(|_| Error::new(ErrorKind::TooLarge, message))
 }
@@ -59,11 +59,11 @@ fn digest(text: &str) -> Result<Digest, Error> {
     Digest::parse(text).map_err(|error| damaged("a digest", &error))
 }
 
-pub(super) fn column<'r, T: FromSql<'r>>(row: &'r Row, index: usize) -> Result<T, Error> {
+pub(crate) fn column<'r, T: FromSql<'r>>(row: &'r Row, index: usize) -> Result<T, Error> {
     row.try_get(index).map_err(|error| damaged("a column", &error))
 }
 
-fn damaged(what: &str, error: &dyn Display) -> Error {
+pub(crate) fn damaged(what: &str, error: &dyn Display) -> Error {
     let message = format!("the database holds {what} that cannot be read: {error}");
     Error::new(ErrorKind::Corrupt, message)
 }

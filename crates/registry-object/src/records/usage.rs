@@ -8,8 +8,8 @@ use wharf_registry::{Change, Guard, Record, RecordKey};
 use super::{
     apply,
     row::{Found, size},
-    statement::{Statement, Value},
 };
+use crate::database::{Statement, Value};
 
 /// Nothing is returned if the sum passes the limit, if there is one.
 const COUNT: &str = "UPDATE repository_usage SET bytes = bytes + $2 WHERE repository = $1

@@ -8,6 +8,7 @@
     reason = "a test that fails panics"
 )]
 
+mod backend;
 mod cutting_proxy;
 mod database;
 mod migrations;

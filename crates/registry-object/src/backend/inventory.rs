@@ -1,0 +1,98 @@
+//! The number of things that are stored, as they were counted last.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, time::Instant};
+use tokio_postgres::Row;
+use wharf_content::Error;
+use wharf_registry::Inventory;
+
+use super::ObjectBackend;
+use crate::{
+    Database,
+    database::Query as _,
+    records::row::{bytes, column},
+};
+
+/// The age at which a count is made anew, when somebody asks for it.
+const AGE: Duration = Duration::from_secs(60);
+
+const HAS_OBJECTS: &str = "SELECT EXISTS (SELECT FROM contents WHERE objects IS NOT NULL AND objects <> '{}')
+     OR EXISTS (SELECT FROM pending WHERE upload IS NOT NULL)";
+
+const COUNT: &str = "SELECT
+     (SELECT count(*) FROM repositories AS here WHERE EXISTS (SELECT FROM blobs WHERE repository = here.id)
+         OR EXISTS (SELECT FROM manifests WHERE repository = here.id)),
+     (SELECT count(*) FROM tags), (SELECT count(*) FROM manifests), (SELECT count(*) FROM blobs),
+     (SELECT coalesce(sum(bytes), 0)::bigint FROM repository_usage),
+     (SELECT count(*) FROM uploads WHERE repository IS NOT NULL),
+     (SELECT coalesce(sum(length), 0)::bigint FROM uploads WHERE repository IS NOT NULL)";
+
+/// The last count, and when it was begun.
+#[derive(Default)]
+pub(super) struct Counted(Mutex<(Inventory, Option<Instant>)>);
+
+impl Counted {
+    fn set(&self, inventory: Inventory) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = inventory;
+    }
+
+    /// The last count, and whether a new one is to be made.
+    fn get(&self) -> (Inventory, bool) {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_old = counted.1.is_none_or(|begun| begun.elapsed() >= AGE);
+        if is_old {
+            counted.1 = Some(Instant::now());
+        }
+        (counted.0, is_old)
+    }
+}
+
+impl ObjectBackend {
+    /// Counts what is stored.
+    pub(super) async fn count(&self) -> Result<(), Error> {
+        let rows = self.database().query("count what is stored", COUNT, &[]).await?;
+        if let Some(row) = rows.first() {
+            self.0.counted.set(inventory(row)?);
+        }
+        Ok(())
+    }
+
+    /// The last count. If it is old, another is begun.
+    pub(super) fn counted(&self) -> Inventory {
+        let (inventory, is_old) = self.0.counted.get();
+        if let Ok(runtime) = Handle::try_current()
+            && is_old
+        {
+            let backend = self.clone();
+            // Without a database the last count stays.
+            runtime.spawn(async move { backend.count().await });
+        }
+        inventory
+    }
+}
+
+/// Whether the database has content or uploads in objects.
+pub(super) async fn has_objects(database: &Database) -> Result<bool, Error> {
+    let rows = database.query("look for objects", HAS_OBJECTS, &[]).await?;
+    rows.first().map_or(Ok(false), |row| column(row, 0))
+}
+
+fn inventory(row: &Row) -> Result<Inventory, Error> {
+    let number = |index| {
+        let number = bytes(column(row, index)?)?;
+        Ok::<_, Error>(usize::try_from(number).unwrap_or(usize::MAX))
+    };
+    let mut inventory = Inventory::default();
+    inventory.repositories = number(0)?;
+    inventory.tags = number(1)?;
+    inventory.manifests = number(2)?;
+    inventory.blobs = number(3)?;
+    inventory.bytes = bytes(column(row, 4)?)?;
+    inventory.uploads = number(5)?;
+    inventory.uploading = bytes(column(row, 6)?)?;
+    Ok(inventory)
+}

@@ -1,0 +1,191 @@
+//! The backend of a registry.
+
+mod inventory;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use object_store::ObjectStore;
+use wharf_content::{Error, ErrorKind};
+use wharf_reference::Digest;
+use wharf_registry::{
+    Backend, Commit, GcOptions, GcReport, Inventory, Outcome, Record, RecordKey, RecordRange, Records,
+    RepositoryPath, Usage,
+};
+
+use self::inventory::Counted;
+use crate::{Database, objects::Objects, uploads::Writers};
+
+/// A registry's storage: records in a [`Database`], the bytes of manifests too, and those of blobs in an object store.
+///
+/// Any number of processes may open the same database and store, and are one registry. A clone is the same backend.
+///
+/// The store needs to do little: a put that is there for the next get, ranges, deletions, and a put if absent for its first
+/// object, `v1/format`, by which store and database know each other. Whoever can write to the store owns the registry.
+#[derive(Clone)]
+pub struct ObjectBackend(Arc<Shared>);
+
+struct Shared {
+    database: Arc<Database>,
+    objects: Objects,
+    options: ObjectOptions,
+    writers: Writers,
+    counted: Counted,
+}
+
+/// The way in which objects are used. All processes of a registry should have the same.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ObjectOptions {
+    /// The path below which all objects lie; empty by default. Two registries in one store need two paths of
+    /// which none is below the other.
+    pub prefix: String,
+    /// Whether a blob that is pushed when its content is there already, for any repository, is stored once; `true` by
+    /// default. Where it is not, a push saves the question whether the objects are there.
+    pub share: bool,
+    /// The most bytes of an upload in one object, about; 32 GiB by default, which all stores accept. The bytes of a request
+    /// beyond them go to another object, and a process that is killed loses no more than these of a request under way.
+    pub segment: u64,
+}
+
+impl Default for ObjectOptions {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            share: true,
+            segment: 32 << 30,
+        }
+    }
+}
+
+impl ObjectBackend {
+    /// Checks that the store and the database belong together, and joins them if both are new.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] if the store belongs to another registry than the database, if it is empty and the
+    /// database has content in objects, or if it has a layout of a later release; [`ErrorKind::Invalid`] for a prefix that is
+    /// no path; those of the database and of the store.
+    pub async fn open(
+        database: Database,
+        store: Arc<dyn ObjectStore>,
+        options: ObjectOptions,
+    ) -> Result<Self, Error> {
+        let objects = Objects::new(store, &options.prefix)?;
+        let registry = database.registry_id().await?;
+        let has_objects = inventory::has_objects(&database).await?;
+        objects.check_format(registry, !has_objects).await?;
+        let backend = Self(Arc::new(Shared {
+            database: Arc::new(database),
+            objects,
+            options,
+            writers: Writers::default(),
+            counted: Counted::default(),
+        }));
+        backend.count().await?;
+        Ok(backend)
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &Arc<Database> {
+        &self.0.database
+    }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.0.objects
+    }
+
+    pub(crate) fn options(&self) -> &ObjectOptions {
+        &self.0.options
+    }
+
+    pub(crate) fn writers(&self) -> &Writers {
+        &self.0.writers
+    }
+}
+
+impl fmt::Debug for ObjectBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectBackend")
+            .field("database", &self.0.database)
+            .field("objects", &self.0.objects)
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Backend for ObjectBackend {
+    async fn collect(&self, _: &GcOptions) -> Result<GcReport, Error> {
+        let message = "this release of the engine does not collect garbage yet";
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
+
+    fn inventory(&self) -> Inventory {
+        self.counted()
+    }
+}
+
+#[async_trait]
+impl Records for ObjectBackend {
+    async fn values(
+        &self,
+        repository: &RepositoryPath,
+        keys: &[RecordKey],
+    ) -> Result<Vec<Option<Record>>, Error> {
+        self.database().values(repository, keys).await
+    }
+
+    async fn touch(
+        &self,
+        repository: &RepositoryPath,
+        keys: &[RecordKey],
+    ) -> Result<Vec<Option<Record>>, Error> {
+        self.database().touch(repository, keys).await
+    }
+
+    async fn range(
+        &self,
+        repository: &RepositoryPath,
+        range: &RecordRange,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Record>, Error> {
+        self.database().range(repository, range, after, limit).await
+    }
+
+    async fn exists(&self, repository: &RepositoryPath) -> Result<bool, Error> {
+        self.database().exists(repository).await
+    }
+
+    async fn repositories(&self, after: &str, limit: usize) -> Result<Vec<RepositoryPath>, Error> {
+        self.database().repositories(after, limit).await
+    }
+
+    async fn holders(&self, digest: &Digest, limit: usize) -> Result<Vec<RepositoryPath>, Error> {
+        self.database().holders(digest, limit).await
+    }
+
+    /// Bytes of linked blobs and manifests, and of open uploads: those that this process writes to the last byte that was
+    /// received, the others as far as they are stored.
+    async fn usage(&self, repository: &RepositoryPath, user: Option<&str>) -> Result<Usage, Error> {
+        let received = self.writers().received(repository, user);
+        let stored = self
+            .database()
+            .usage_with_uploads(repository, user, &received.uploads)
+            .await?;
+        Ok(Usage {
+            repository: stored.repository.saturating_add(received.repository),
+            user: stored.user.saturating_add(received.user),
+        })
+    }
+
+    async fn commit(&self, repository: &RepositoryPath, commit: Commit) -> Result<Outcome, Error> {
+        self.database().commit(repository, commit).await
+    }
+
+    fn health(&self) -> Result<(), Error> {
+        self.database().health()
+    }
+}

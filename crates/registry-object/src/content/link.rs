@@ -1,0 +1,117 @@
+//! Content that is linked. What asks the store comes before the transaction, which holds the lock of a repository.
+
+use wharf_content::{Error, ErrorKind, MAX_MANIFEST_SIZE, Verified};
+use wharf_registry::{Commit, NewContent, Outcome, Refusal, RepositoryPath, StoredContent};
+
+use super::{
+    Found, Place,
+    place::{Placing, Upload},
+};
+use crate::{
+    ObjectBackend,
+    database::{Statement, Value},
+    records::{Made, row::size},
+};
+
+/// Content in objects that an upload may become: that to be healed first, then the oldest.
+const CANDIDATES: &str = "SELECT id, bytes, objects, sizes, quarantined IS NOT NULL FROM contents
+     WHERE digest = $1 AND size = $2 AND objects IS NOT NULL ORDER BY quarantined, id LIMIT 1";
+
+/// The most times that content which was to be shared may have changed meanwhile.
+const ATTEMPTS: usize = 5;
+
+impl ObjectBackend {
+    pub(super) async fn link_content(
+        &self,
+        repository: &RepositoryPath,
+        content: NewContent,
+        commit: &Commit,
+    ) -> Result<Outcome, Error> {
+        for _ in 0..ATTEMPTS {
+            let Some(placing) = self.prepare(&content).await? else {
+                return Ok(Outcome::Refused(Refusal::Content));
+            };
+            let placing = Some((content.digest(), &placing));
+            match self.database().make(repository, commit, placing).await? {
+                Made::Outcome(outcome) => return Ok(outcome),
+                Made::Stale => {}
+            }
+        }
+        let message = format!(
+            "content {} has changed again and again while it was linked",
+            content.digest()
+        );
+        Err(Error::new(ErrorKind::Timeout, message))
+    }
+
+    /// Finds out how content is placed; `None` if it is gone.
+    async fn prepare(&self, content: &NewContent) -> Result<Option<Placing>, Error> {
+        Ok(Some(match content {
+            NewContent::Upload(id, verified) => self.prepare_upload(id, verified).await?,
+            NewContent::Bytes(bytes, verified) => {
+                if bytes.len() as u64 > MAX_MANIFEST_SIZE {
+                    let message = format!(
+                        "a manifest of {} bytes is larger than the {MAX_MANIFEST_SIZE} bytes that a database row holds",
+                        bytes.len()
+                    );
+                    return Err(Error::new(ErrorKind::TooLarge, message));
+                }
+                Placing::Bytes(bytes.to_vec(), verified.digest().clone())
+            }
+            NewContent::Stored(stored) => match self.prepare_stored(stored).await? {
+                Some(placing) => placing,
+                None => return Ok(None),
+            },
+            _ => {
+                let message =
+                    "the registry links content of a kind that this release of the engine does not know";
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+        }))
+    }
+
+    async fn prepare_upload(&self, id: &str, verified: &Verified) -> Result<Placing, Error> {
+        let values = [
+            Value::text(verified.digest().as_str()),
+            size(verified.size())?.into(),
+        ];
+        let statement = Statement::new("look content up", CANDIDATES, values);
+        let rows = statement.run(&**self.database()).await?;
+        let upload = Upload {
+            id: id.to_owned(),
+            digest: verified.digest().clone(),
+            size: size(verified.size())?,
+        };
+        let Some(row) = rows.first() else {
+            return Ok(Placing::New(upload));
+        };
+        let found = Found::of(row)?;
+        let Place::Objects(pieces) = found.place else {
+            return Ok(Placing::New(upload));
+        };
+        if crate::records::row::column(row, 4)? {
+            return Ok(Placing::Healed(upload, found.id));
+        }
+        if !self.options().share {
+            return Ok(Placing::New(upload));
+        }
+        if self.objects().are_there(&pieces.objects, &pieces.sizes).await? {
+            return Ok(Placing::Shared(upload, found.id, pieces.objects));
+        }
+        self.quarantine_objects(found.id, &pieces).await?;
+        Ok(Placing::Healed(upload, found.id))
+    }
+
+    async fn prepare_stored(&self, stored: &StoredContent) -> Result<Option<Placing>, Error> {
+        let Some(found) = self.find(stored).await? else {
+            return Ok(None);
+        };
+        if let Place::Objects(pieces) = found.place
+            && !self.objects().are_there(&pieces.objects, &pieces.sizes).await?
+        {
+            self.quarantine_objects(found.id, &pieces).await?;
+            return Ok(None);
+        }
+        Ok(Some(Placing::Stored(found.id)))
+    }
+}

@@ -1,0 +1,175 @@
+//! Content: rows that hold the bytes of manifests, and name the objects that hold those of blobs.
+
+mod link;
+pub(crate) mod pieces;
+mod place;
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio_postgres::Row;
+use wharf_content::{ByteStream, Error, ErrorKind, Hasher};
+use wharf_registry::{Commit, Content, NewContent, Outcome, RepositoryPath, StoredContent};
+
+use self::pieces::Pieces;
+pub(crate) use self::place::{Placed, Placing};
+use crate::{
+    ObjectBackend,
+    database::{Statement, Value},
+    records::row::{bytes, column, size},
+};
+
+const PRESENT: &str = "SELECT id, digest, size FROM contents WHERE id = ANY ($1) AND quarantined IS NULL";
+const LOOK_UP: &str = "SELECT id, bytes, objects, sizes FROM contents
+     WHERE id = $1 AND digest = $2 AND size = $3 AND quarantined IS NULL";
+const QUARANTINE: &str = "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL";
+/// Unless it has been pushed again meanwhile.
+const QUARANTINE_OBJECTS: &str =
+    "UPDATE contents SET quarantined = now() WHERE id = $1 AND quarantined IS NULL AND objects = $2";
+
+/// A content that was looked up.
+pub(crate) struct Found {
+    pub(crate) id: i64,
+    pub(crate) place: Place,
+}
+
+pub(crate) enum Place {
+    Row(Vec<u8>),
+    Objects(Pieces),
+}
+
+impl Found {
+    /// The content in a row with the columns of [`LOOK_UP`].
+    pub(crate) fn of(row: &Row) -> Result<Self, Error> {
+        let place = match column::<Option<Vec<u8>>>(row, 1)? {
+            Some(bytes) => Place::Row(bytes),
+            None => Place::Objects(Pieces::of(column(row, 2)?, column(row, 3)?)?),
+        };
+        Ok(Self {
+            id: column(row, 0)?,
+            place,
+        })
+    }
+}
+
+/// The number of the row that a content is in, if it has one.
+pub(crate) fn number(content: &StoredContent) -> Option<i64> {
+    content.id.as_ref()?.as_str().parse().ok()
+}
+
+#[async_trait]
+impl Content for ObjectBackend {
+    async fn are_present(&self, contents: &[StoredContent]) -> Result<Vec<bool>, Error> {
+        let numbers = contents.iter().filter_map(number).collect();
+        let statement = Statement::new("look content up", PRESENT, [Value::Integers(numbers)]);
+        let rows = statement.run(&**self.database()).await?;
+        let mut present = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let digest: &str = column(row, 1)?;
+            present.push((column::<i64>(row, 0)?, digest, bytes(column(row, 2)?)?));
+        }
+        let is_present = |content: &StoredContent| {
+            number(content).is_some_and(|id| present.contains(&(id, content.digest.as_str(), content.size)))
+        };
+        Ok(contents.iter().map(is_present).collect())
+    }
+
+    async fn read(&self, content: &StoredContent, range: Range<u64>) -> Result<ByteStream, Error> {
+        let found = self.find(content).await?.ok_or_else(|| missing(content))?;
+        let (from, to) = (range.start, range.end.min(content.size));
+        match found.place {
+            Place::Row(bytes) => {
+                if Hasher::digest(content.digest.algorithm(), &bytes)? != content.digest {
+                    self.quarantine(content).await?;
+                    let message = format!("the database holds other bytes than those of {}", content.digest);
+                    return Err(Error::new(ErrorKind::Corrupt, message));
+                }
+                let range = index(from)..index(to);
+                let bytes = Bytes::from(bytes);
+                let read = if range.start < range.end && range.end <= bytes.len() {
+                    bytes.slice(range)
+                } else {
+                    Bytes::new()
+                };
+                Ok(Box::pin(stream::once(async { Ok(read) })))
+            }
+            Place::Objects(pieces) => {
+                let mut stream = pieces::read(self.objects().clone(), pieces.within(from..to));
+                // The first object is opened before anything is answered.
+                let first = match stream.next().await {
+                    Some(Err(failure)) => return Err(self.judge(found.id, &pieces, failure).await),
+                    Some(Ok(first)) => first,
+                    None => return Ok(stream),
+                };
+                let backend = self.clone();
+                let rest = stream.or_else(move |failure| {
+                    let (backend, pieces) = (backend.clone(), pieces.clone());
+                    async move { Err(backend.judge(found.id, &pieces, failure).await) }
+                });
+                Ok(Box::pin(stream::once(async { Ok(first) }).chain(rest)))
+            }
+        }
+    }
+
+    async fn quarantine(&self, content: &StoredContent) -> Result<(), Error> {
+        let Some(id) = number(content) else {
+            return Ok(());
+        };
+        let statement = Statement::new("quarantine content", QUARANTINE, [id.into()]);
+        self.database().transact(&[statement]).await.map(drop)
+    }
+
+    async fn link(
+        &self,
+        repository: &RepositoryPath,
+        content: NewContent,
+        commit: Commit,
+    ) -> Result<Outcome, Error> {
+        self.link_content(repository, content, &commit).await
+    }
+}
+
+impl ObjectBackend {
+    /// Looks content up that is not in quarantine.
+    pub(crate) async fn find(&self, content: &StoredContent) -> Result<Option<Found>, Error> {
+        let Some(id) = number(content) else {
+            return Ok(None);
+        };
+        let values = [
+            id.into(),
+            Value::text(content.digest.as_str()),
+            size(content.size)?.into(),
+        ];
+        let statement = Statement::new("look content up", LOOK_UP, values);
+        let rows = statement.run(&**self.database()).await?;
+        rows.first().map(Found::of).transpose()
+    }
+
+    /// Quarantines content whose objects are gone or have other sizes, so that the next push brings it again. Returns the failure.
+    async fn judge(&self, id: i64, pieces: &Pieces, failure: Error) -> Error {
+        if matches!(failure.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) {
+            // If this fails, the next reader does it.
+            let _ = self.quarantine_objects(id, pieces).await;
+        }
+        failure
+    }
+
+    async fn quarantine_objects(&self, id: i64, pieces: &Pieces) -> Result<(), Error> {
+        let values = [id.into(), Value::Texts(pieces.objects.clone())];
+        let statement = Statement::new("quarantine content", QUARANTINE_OBJECTS, values);
+        self.database().transact(&[statement]).await.map(drop)
+    }
+}
+
+fn missing(content: &StoredContent) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no content {}", content.digest),
+    )
+}
+
+fn index(position: u64) -> usize {
+    usize::try_from(position).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,163 @@
+//! Uploads: rows of a table, and objects that hold their bytes one after the other.
+
+mod renewal;
+mod row;
+mod segment;
+mod write;
+mod writers;
+
+use std::{sync::LazyLock, time::Duration};
+
+use async_trait::async_trait;
+use wharf_content::{ByteStream, Error, ErrorKind};
+use wharf_registry::{Incoming, OpenUpload, Upload, UploadSession, Uploads, UploadsOf, Written};
+
+use self::row::{STATE, State, owner_text};
+pub(crate) use self::{row::user_text, writers::Writers};
+use crate::{
+    ObjectBackend,
+    content::pieces::{self, Pieces},
+    database::{Statement, Value},
+    records::row::column,
+};
+
+/// The most uploads that are dropped in one transaction.
+const DROPPED_AT_ONCE: usize = 100;
+
+/// Made twice, it changes nothing the second time.
+const BEGIN: &str = "INSERT INTO uploads (id, repository, owner, algorithm) VALUES ($1, $2, $3, $4)
+     ON CONFLICT DO NOTHING";
+
+static RESUME: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "WITH before AS (SELECT used AS last FROM uploads WHERE id = $1)
+         UPDATE uploads SET used = now() FROM before WHERE id = $1 AND repository IS NOT NULL
+         RETURNING {STATE}, extract(epoch FROM now() - last)::float8"
+    )
+});
+
+const OBJECTS: &str = "SELECT objects, sizes FROM uploads WHERE id = $1";
+
+/// Who has the row of an upload may end it.
+const LOCK: &str = "SELECT FROM uploads WHERE id = $1 FOR UPDATE";
+/// Idle sessions, and uploads that a process has left which is gone for a day.
+const LOCK_IDLE: &str =
+    "SELECT id FROM uploads WHERE (repository IS NOT NULL AND used <= now() - make_interval(secs => $1)
+     OR repository IS NULL AND used < now() - interval '1 day') AND NOT id = ANY ($2)
+     LIMIT $3 FOR UPDATE SKIP LOCKED";
+const DOOM_OBJECTS: &str = "WITH gone AS (DELETE FROM pending WHERE upload = ANY ($1) RETURNING object)
+     INSERT INTO doomed (object) SELECT object FROM gone";
+const DELETE: &str = "DELETE FROM uploads WHERE id = ANY ($1)";
+
+const OPEN_OF_REPOSITORY: &str =
+    "SELECT id, owner, extract(epoch FROM now() - used)::float8 FROM uploads WHERE repository = $1";
+const OPEN_OF_OWNER: &str =
+    "SELECT id, owner, extract(epoch FROM now() - used)::float8 FROM uploads WHERE owner = $1";
+
+pub(crate) fn missing() -> Error {
+    Error::new(ErrorKind::NotFound, "there is no such upload")
+}
+
+#[async_trait]
+impl Uploads for ObjectBackend {
+    async fn begin(&self, id: &str, session: Option<&UploadSession>) -> Result<(), Error> {
+        let values = [
+            Value::text(id),
+            Value::Text(session.map(|session| session.repository.as_str().to_owned())),
+            Value::Text(session.map(|session| owner_text(&session.owner))),
+            Value::Text(
+                session
+                    .and_then(|session| session.algorithm.name())
+                    .map(str::to_owned),
+            ),
+        ];
+        let statement = Statement::new("begin an upload", BEGIN, values);
+        self.database().transact(&[statement]).await.map(drop)
+    }
+
+    async fn resume(&self, id: &str) -> Result<Option<Upload>, Error> {
+        let statement = Statement::new("look an upload up", &RESUME, [Value::text(id)]);
+        let rows = statement.run(&**self.database()).await?;
+        match rows.first() {
+            Some(row) => Ok(State::of(row)?.resumed(column(row, 6)?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn write(&self, id: &str, offset: u64, incoming: Incoming) -> Result<Written, Error> {
+        self.write_upload(id, offset, incoming).await
+    }
+
+    async fn read_upload(&self, id: &str) -> Result<ByteStream, Error> {
+        let statement = Statement::new("look an upload up", OBJECTS, [Value::text(id)]);
+        let rows = statement.run(&**self.database()).await?;
+        let row = rows.first().ok_or_else(missing)?;
+        let pieces = Pieces::of(column(row, 0)?, column(row, 1)?)?;
+        let whole = 0..pieces.size();
+        Ok(pieces::read(self.objects().clone(), pieces.within(whole)))
+    }
+
+    async fn discard(&self, id: &str) -> Result<(), Error> {
+        let lock = Statement::new("drop an upload", LOCK, [Value::text(id)]);
+        let [doom, delete] = drop_uploads(vec![id.to_owned()]);
+        self.database().transact(&[lock, doom, delete]).await.map(drop)
+    }
+
+    async fn open(&self, of: UploadsOf<'_>) -> Result<Vec<OpenUpload>, Error> {
+        let (sql, value) = match of {
+            UploadsOf::Repository(path) => (OPEN_OF_REPOSITORY, Value::text(path.as_str())),
+            UploadsOf::Owner(owner) => (OPEN_OF_OWNER, Value::Text(Some(owner_text(owner)))),
+        };
+        let rows = Statement::new("list uploads", sql, [value])
+            .run(&**self.database())
+            .await?;
+        rows.iter().map(row::listed).collect()
+    }
+
+    async fn expire(&self, idle: Duration) -> Result<(), Error> {
+        while self.drop_idle(idle).await? == DROPPED_AT_ONCE {}
+        Ok(())
+    }
+}
+
+impl ObjectBackend {
+    /// Drops some idle uploads, and returns how many.
+    async fn drop_idle(&self, idle: Duration) -> Result<usize, Error> {
+        let values = [
+            Value::Seconds(idle.as_secs_f64()),
+            Value::Texts(self.writers().uploads()),
+            Value::from(i64::try_from(DROPPED_AT_ONCE).unwrap_or(i64::MAX)),
+        ];
+        let lock = Statement::new("look for idle uploads", LOCK_IDLE, values);
+        let mut attempts = self.database().attempts();
+        loop {
+            match self.try_drop_idle(&lock, attempts.deadline).await {
+                Ok(dropped) => return Ok(dropped),
+                Err(failure) => attempts.again(failure).await?,
+            }
+        }
+    }
+
+    async fn try_drop_idle(&self, lock: &Statement, deadline: tokio::time::Instant) -> Result<usize, Error> {
+        const DOING: &str = "drop idle uploads";
+        let transaction = self.database().begin(deadline).await?;
+        let rows = lock.run(&transaction).await?;
+        let ids: Result<Vec<String>, _> = rows.iter().map(|row| column(row, 0)).collect();
+        let ids = ids?;
+        let count = ids.len();
+        if count > 0 {
+            crate::database::run_all(&transaction, &drop_uploads(ids)).await?;
+        }
+        transaction.commit(DOING).await?;
+        Ok(count)
+    }
+}
+
+/// The statements that drop uploads whose rows are locked, and doom their objects.
+fn drop_uploads(ids: Vec<String>) -> [Statement; 2] {
+    let doing = "drop uploads";
+    [
+        Statement::new(doing, DOOM_OBJECTS, [Value::Texts(ids.clone())]),
+        Statement::new(doing, DELETE, [Value::Texts(ids)]),
+    ]
+}
