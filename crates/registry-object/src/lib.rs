@@ -26,8 +26,7 @@
 //!
 //! An [`ObjectBackend`] is a [`Backend`](wharf_registry::Backend) over a database and any
 //! [`ObjectStore`](object_store::ObjectStore). Blobs lie in objects whose names are drawn at random and never used
-//! twice, manifests in the database. An upload that one process has begun goes on in any other, with its hash. Garbage is not
-//! collected yet.
+//! twice, manifests in the database. An upload that one process has begun goes on in any other, with its hash.
 //!
 //! # Content
 //!
@@ -40,6 +39,19 @@
 //! of stored objects are the store's to keep; bytes are hashed when they are received. Content whose
 //! objects are found to be missing or of another size, or whose row has other bytes, goes into quarantine: it counts as missing until it is pushed
 //! again, which heals it for all repositories that link it.
+//!
+//! # Collections
+//!
+//! Any process collects garbage ([`Backend::collect`](wharf_registry::Backend::collect)) while all serve, and any number of
+//! them at the same time. A collection removes links that nothing needs, after the grace, and contents without
+//! links; uploads and objects that were begun and given up; and then, after the times of [`Reclamation`], the objects whose
+//! names it has moved to `doomed`. Each step is one transaction and judges again what it removes: a repository is locked for it,
+//! and who looks a record up or links content meanwhile is seen, or finds it gone. An object is deleted when its row has
+//! been there for a while, and a second time a week later, in case that a process which was stopped has written it in between. So a
+//! collection that stops anywhere forgets nothing, and no clock but the database's decides.
+//!
+//! Backups: the database first, then the store. [`Reclamation::hold`] has to be as long as a backup of the database is
+//! kept, since its rows need their objects when they come back.
 //!
 //! # What the server must be
 //!
@@ -93,6 +105,8 @@
 #[cfg(feature = "postgres")]
 mod backend;
 #[cfg(feature = "postgres")]
+mod collect;
+#[cfg(feature = "postgres")]
 mod content;
 #[cfg(feature = "postgres")]
 mod database;
@@ -109,6 +123,8 @@ mod uploads;
 
 #[cfg(feature = "postgres")]
 pub use backend::{ObjectBackend, ObjectOptions};
+#[cfg(feature = "postgres")]
+pub use collect::Reclamation;
 #[cfg(feature = "postgres")]
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Migrate};
 #[cfg(feature = "http")]

@@ -83,6 +83,16 @@ CREATE TABLE needs (
 );
 CREATE INDEX needs_by_manifest ON needs (repository, manifest);
 
+-- The manifests that indexes name. A child may lack, or be a blob.
+CREATE TABLE children (
+    repository bigint NOT NULL,
+    child text COLLATE "C" NOT NULL,
+    manifest text COLLATE "C" NOT NULL,
+    PRIMARY KEY (repository, child, manifest),
+    FOREIGN KEY (repository, manifest) REFERENCES manifests ON DELETE CASCADE
+);
+CREATE INDEX children_by_manifest ON children (repository, manifest);
+
 CREATE TABLE tags (
     repository bigint NOT NULL REFERENCES repositories,
     name text COLLATE "C" NOT NULL,

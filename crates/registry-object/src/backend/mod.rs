@@ -6,7 +6,9 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use object_store::ObjectStore;
-use wharf_content::{Error, ErrorKind};
+use wharf_content::Error;
+#[cfg(doc)]
+use wharf_content::ErrorKind;
 use wharf_reference::Digest;
 use wharf_registry::{
     Backend, Commit, GcOptions, GcReport, Inventory, Outcome, Record, RecordKey, RecordRange, Records,
@@ -14,7 +16,7 @@ use wharf_registry::{
 };
 
 use self::inventory::Counted;
-use crate::{Database, objects::Objects, uploads::Writers};
+use crate::{Database, Reclamation, collect::Collector, objects::Objects, uploads::Writers};
 
 /// A registry's storage: records in a [`Database`], the bytes of manifests too, and those of blobs in an object store.
 ///
@@ -46,6 +48,8 @@ pub struct ObjectOptions {
     /// The most bytes of an upload in one object, about; 32 GiB by default, which all stores accept. The bytes of a request
     /// beyond them go to another object, and a process that is killed loses no more than these of a request under way.
     pub segment: u64,
+    /// The times after which storage is reclaimed.
+    pub reclamation: Reclamation,
 }
 
 impl Default for ObjectOptions {
@@ -54,6 +58,7 @@ impl Default for ObjectOptions {
             prefix: String::new(),
             share: true,
             segment: 32 << 30,
+            reclamation: Reclamation::default(),
         }
     }
 }
@@ -117,9 +122,14 @@ impl fmt::Debug for ObjectBackend {
 
 #[async_trait]
 impl Backend for ObjectBackend {
-    async fn collect(&self, _: &GcOptions) -> Result<GcReport, Error> {
-        let message = "this release of the engine does not collect garbage yet";
-        Err(Error::new(ErrorKind::Unsupported, message))
+    async fn collect(&self, options: &GcOptions) -> Result<GcReport, Error> {
+        let collector = Collector {
+            database: self.database(),
+            objects: self.objects(),
+            times: &self.options().reclamation,
+            options,
+        };
+        collector.run().await
     }
 
     fn inventory(&self) -> Inventory {

@@ -85,6 +85,11 @@ pub(super) fn is_transient(error: &Error) -> bool {
     })
 }
 
+/// Whether a row was to be removed that another one refers to, or the other way round.
+pub(super) fn is_linked(error: &Error) -> bool {
+    failure(error).is_some_and(|failure| failure.code.as_deref() == Some("23503"))
+}
+
 fn failure(error: &Error) -> Option<&Failure> {
     error.inner()?.downcast_ref()
 }

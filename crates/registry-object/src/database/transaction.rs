@@ -82,8 +82,19 @@ impl Attempts {
     ///
     /// The failure itself, if it will not pass or if the time is over.
     pub(crate) async fn again(&mut self, failure: Error) -> Result<(), Error> {
+        let passes = error::is_transient(&failure);
+        self.again_if(passes, failure).await
+    }
+
+    /// As [`Attempts::again`]; and a row that was to be removed and is referred to meanwhile is looked at again.
+    pub(crate) async fn again_if_linked(&mut self, failure: Error) -> Result<(), Error> {
+        let passes = error::is_transient(&failure) || error::is_linked(&failure);
+        self.again_if(passes, failure).await
+    }
+
+    async fn again_if(&mut self, passes: bool, failure: Error) -> Result<(), Error> {
         let next = Instant::now() + jittered(self.pause);
-        if !error::is_transient(&failure) || next >= self.deadline {
+        if !passes || next >= self.deadline {
             return Err(failure);
         }
         sleep_until(next).await;

@@ -1,5 +1,6 @@
 //! The objects of a store: their names, and the requests that are made about them.
 
+mod deletion;
 mod error;
 mod format;
 mod parts;

@@ -16,12 +16,15 @@ const PUT_MANIFEST: &str = "INSERT INTO manifests (repository, digest, size, use
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
      ON CONFLICT (repository, digest) DO UPDATE SET size = excluded.size, user_name = excluded.user_name,
      content = coalesce(excluded.content, manifests.content), subject = excluded.subject, artifact_type = excluded.artifact_type, record = excluded.record, touched = now()";
-const FORGET_NEEDS: &str = "DELETE FROM needs WHERE repository = $1 AND manifest = $2";
-const PUT_NEEDS: &str = "INSERT INTO needs (repository, manifest, blob) SELECT DISTINCT $1, $2, unnest($3)";
+const FORGET_NEEDS: &str = "WITH children AS (DELETE FROM children WHERE repository = $1 AND manifest = $2)
+     DELETE FROM needs WHERE repository = $1 AND manifest = $2";
+const PUT_NEEDS: &str =
+    "WITH children AS (INSERT INTO children (repository, manifest, child) SELECT DISTINCT $1, $2, unnest($4))
+     INSERT INTO needs (repository, manifest, blob) SELECT DISTINCT $1, $2, unnest($3)";
 const PUT_TAG: &str = "INSERT INTO tags (repository, name, manifest) VALUES ($1, $2, $3)
      ON CONFLICT (repository, name) DO UPDATE SET manifest = excluded.manifest";
 const REMOVE_BLOB: &str = "DELETE FROM blobs WHERE repository = $1 AND digest = $2";
-/// Its rows in `needs` go with it.
+/// Its rows in `needs` and `children` go with it.
 const REMOVE_MANIFEST: &str = "WITH tags AS (DELETE FROM tags WHERE repository = $1 AND manifest = $2)
      DELETE FROM manifests WHERE repository = $1 AND digest = $2";
 const REMOVE_TAG: &str = "DELETE FROM tags WHERE repository = $1 AND name = $2";
@@ -93,7 +96,13 @@ fn put(
                 [here(), name()],
             ));
             let needs = manifest.blobs.iter().map(|(blob, _)| blob.as_str().to_owned());
-            let values = [here(), name(), Value::Texts(needs.collect())];
+            let children = manifest.manifests.iter().map(|child| child.as_str().to_owned());
+            let values = [
+                here(),
+                name(),
+                Value::Texts(needs.collect()),
+                Value::Texts(children.collect()),
+            ];
             statements.push(Statement::new("record what a manifest needs", PUT_NEEDS, values));
         }
         Record::Tag(tag, manifest) => {

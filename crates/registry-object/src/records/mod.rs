@@ -11,8 +11,8 @@ use wharf_content::Error;
 use wharf_reference::Digest;
 use wharf_registry::{Commit, Outcome, Record, RecordKey, RecordRange, Records, RepositoryPath, Usage};
 
-pub(crate) use self::commit::Made;
 use self::look_up::look_up;
+pub(crate) use self::{commit::Made, usage::Added};
 use crate::Database;
 
 #[async_trait]

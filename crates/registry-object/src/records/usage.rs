@@ -22,7 +22,7 @@ const DOING: &str = "count bytes";
 
 /// Bytes that are added, or taken away.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Added {
+pub(crate) struct Added {
     repository: i64,
     /// In the byte order of the names, in which the rows of users are locked.
     users: BTreeMap<Box<str>, i64>,
@@ -48,19 +48,34 @@ impl Added {
         Ok(added)
     }
 
+    /// The bytes that go with blobs and manifests of these sizes and users.
+    pub(crate) fn without(
+        gone: impl IntoIterator<Item = Result<(i64, Option<String>), Error>>,
+    ) -> Result<Self, Error> {
+        let mut added = Self::default();
+        for link in gone {
+            let (bytes, user) = link?;
+            added.count(bytes.saturating_neg(), user.map(String::into_boxed_str));
+        }
+        Ok(added)
+    }
+
     fn add(&mut self, record: Option<&Record>, sign: i64) -> Result<(), Error> {
         let (bytes, user) = match record {
             Some(Record::Blob(_, blob)) => (blob.size, &blob.user),
             Some(Record::Manifest(_, manifest)) => (manifest.size, &manifest.user),
             _ => return Ok(()),
         };
-        let bytes = size(bytes)?.saturating_mul(sign);
+        self.count(size(bytes)?.saturating_mul(sign), user.clone());
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: i64, user: Option<Box<str>>) {
         self.repository = self.repository.saturating_add(bytes);
         if let Some(user) = user {
-            let sum = self.users.entry(user.clone()).or_default();
+            let sum = self.users.entry(user).or_default();
             *sum = sum.saturating_add(bytes);
         }
-        Ok(())
     }
 
     /// Whether so many bytes, of the repository or of a user, are no more than the limit after this.
@@ -74,7 +89,7 @@ impl Added {
     }
 
     /// The statements that count the bytes, as far as quotas of these guards let them.
-    pub(super) fn statements(&self, repository: i64, guards: &[Guard]) -> Vec<Counting> {
+    pub(crate) fn statements(&self, repository: i64, guards: &[Guard]) -> Vec<Counting> {
         let mut all = Vec::new();
         if self.repository != 0 {
             let quota = Quota::of(guards, None);
@@ -102,8 +117,8 @@ impl Added {
 }
 
 /// A statement that counts bytes, or prepares one.
-pub(super) struct Counting {
-    pub(super) statement: Statement,
+pub(crate) struct Counting {
+    pub(crate) statement: Statement,
     /// For one that counts, the quota that lets it return no row.
     pub(super) quota: Option<Quota>,
 }

@@ -9,12 +9,14 @@
 )]
 
 mod backend;
+mod collect;
 mod cutting_proxy;
 mod database;
 mod migrations;
 mod races;
 mod records;
 mod secrets;
+mod stage;
 mod stores;
 mod tls;
 

@@ -83,6 +83,8 @@ pub struct GcReport {
     pub content: u64,
     /// The bytes of these contents.
     pub bytes: u64,
+    /// Objects whose removal failed, and which a later collection removes; 0 in an engine whose collection fails then.
+    pub failed: u64,
 }
 
 impl<S: Storage + 'static> Engine<S> {

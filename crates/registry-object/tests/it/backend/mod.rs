@@ -1,5 +1,6 @@
 //! The whole backend, on PostgreSQL and a directory.
 
+mod conformance;
 mod content;
 mod opening;
 mod uploads;

@@ -8,4 +8,5 @@ mod stage;
 mod uploads;
 mod usage;
 
-use self::stage::{Race, Session};
+use self::stage::Race;
+pub(crate) use self::stage::Session;

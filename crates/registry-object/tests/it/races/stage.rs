@@ -30,14 +30,14 @@ impl Race {
         Database::open(&parsed, DatabaseOptions::default())
             .await
             .expect("a database");
-        let observer = connect(&url).await;
+        let observer = Session::connect(&url).await;
         observer.run(TABLES).await;
         Self { url, observer }
     }
 
     /// Another connection.
     pub(super) async fn session(&self) -> Session {
-        connect(&self.url).await
+        Session::connect(&self.url).await
     }
 
     /// The values that a query returns outside all transactions, one row an item.
@@ -57,33 +57,33 @@ impl Race {
     }
 }
 
-async fn connect(url: &str) -> Session {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    let mut session = Session {
-        client: Arc::new(client),
-        id: String::new(),
-    };
-    session.id = session.run("SELECT pg_backend_pid()").await.concat();
-    session
-}
-
 /// One connection.
-pub(super) struct Session {
+pub(crate) struct Session {
     client: Arc<Client>,
     id: String,
 }
 
 impl Session {
+    pub(crate) async fn connect(url: &str) -> Self {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        let mut session = Self {
+            client: Arc::new(client),
+            id: String::new(),
+        };
+        session.id = session.run("SELECT pg_backend_pid()").await.concat();
+        session
+    }
+
     /// Runs a statement, which must succeed, and returns the values of its rows, separated by `|`.
-    pub(super) async fn run(&self, sql: &str) -> Vec<String> {
+    pub(crate) async fn run(&self, sql: &str) -> Vec<String> {
         run(&self.client, sql)
             .await
             .unwrap_or_else(|code| panic!("{sql}: SQLSTATE {code}"))
     }
 
     /// Begins a statement that may have to wait.
-    pub(super) fn start(&self, sql: &str) -> Started {
+    pub(crate) fn start(&self, sql: &str) -> Started {
         let (client, sql) = (Arc::clone(&self.client), sql.to_owned());
         let statement = tokio::spawn(async move { run(&client, &sql).await });
         Started {
@@ -94,14 +94,14 @@ impl Session {
 }
 
 /// A statement under way.
-pub(super) struct Started {
+pub(crate) struct Started {
     statement: JoinHandle<Result<Vec<String>, String>>,
     session: String,
 }
 
 impl Started {
     /// Its rows, or the SQLSTATE with which it failed.
-    pub(super) async fn end(self) -> Result<Vec<String>, String> {
+    pub(crate) async fn end(self) -> Result<Vec<String>, String> {
         self.statement.await.expect("no panic")
     }
 }

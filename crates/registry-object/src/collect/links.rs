@@ -1,0 +1,221 @@
+//! Links of repositories that nothing needs any more.
+//!
+//! Tables are looked through without locks, a part at a time. What is found is then removed repository by repository,
+//! while the repository is locked, by statements that judge it once more: a push of a manifest holds the same lock, and
+//! a look-up by a client renews the time that the condition is about.
+
+use tokio_postgres::Row;
+use wharf_content::Error;
+use wharf_registry::GcReport;
+
+use super::{
+    Collector,
+    step::{DOING, Step, make},
+};
+use crate::{
+    database::{Statement, Transaction, Value, run_all},
+    records::{Added, row::column},
+};
+
+/// The most links that are removed in one transaction.
+const BATCH: usize = 1000;
+
+const LOCK: &str = "SELECT 1 FROM repositories WHERE id = $1 FOR UPDATE";
+
+/// A part of the blobs: those that may go, and the last one of the part.
+const LOOSE_BLOBS: &str = "WITH part AS (SELECT repository, digest, touched FROM blobs
+         WHERE (repository, digest) > ($1, $2) ORDER BY repository, digest LIMIT 5000)
+     SELECT repository, digest, true FROM part
+         WHERE touched <= now() - make_interval(secs => $3)
+         AND NOT EXISTS (SELECT FROM needs n WHERE n.repository = part.repository AND n.blob = part.digest)
+         AND NOT EXISTS (SELECT FROM children c WHERE c.repository = part.repository AND c.child = part.digest)
+     UNION ALL (SELECT repository, digest, false FROM part ORDER BY repository DESC, digest DESC LIMIT 1)";
+
+const REMOVE_BLOBS: &str = "DELETE FROM blobs b WHERE repository = $1 AND digest = ANY ($2)
+     AND touched <= now() - make_interval(secs => $3)
+     AND NOT EXISTS (SELECT FROM needs n WHERE n.repository = b.repository AND n.blob = b.digest)
+     AND NOT EXISTS (SELECT FROM children c WHERE c.repository = b.repository AND c.child = b.digest)
+     RETURNING size, user_name";
+
+/// A part of the manifests: those that no tag points at itself, and the last one of the part.
+const UNTAGGED_MANIFESTS: &str = "WITH part AS (SELECT repository, digest, touched FROM manifests
+         WHERE (repository, digest) > ($1, $2) ORDER BY repository, digest LIMIT 5000)
+     SELECT repository, digest, true FROM part
+         WHERE touched <= now() - make_interval(secs => $3)
+         AND NOT EXISTS (SELECT FROM tags t WHERE t.repository = part.repository AND t.manifest = part.digest)
+     UNION ALL (SELECT repository, digest, false FROM part ORDER BY repository DESC, digest DESC LIMIT 1)";
+
+/// The manifests from which some others can be reached: indexes that name them, and their subjects, as far as they are here.
+macro_rules! above {
+    () => {
+        "WITH RECURSIVE above (candidate, digest) AS (
+             SELECT digest, digest FROM manifests WHERE repository = $1 AND digest = ANY ($2)
+             UNION SELECT above.candidate, next.digest FROM above CROSS JOIN LATERAL (
+                 SELECT manifest AS digest FROM children WHERE repository = $1 AND child = above.digest
+                 UNION ALL SELECT s.digest FROM manifests r JOIN manifests s ON s.repository = $1 AND s.digest = r.subject
+                 WHERE r.repository = $1 AND r.digest = above.digest) AS next)"
+    };
+}
+
+/// Of some manifests, those that a tag, or a manifest that was used of late, leads to.
+macro_rules! kept {
+    () => {
+        concat!(
+            above!(),
+            ", kept AS (SELECT candidate FROM above
+                 WHERE EXISTS (SELECT FROM tags t WHERE t.repository = $1 AND t.manifest = above.digest)
+                 OR EXISTS (SELECT FROM manifests m WHERE m.repository = $1 AND m.digest = above.digest
+                     AND m.touched > now() - make_interval(secs => $3)))"
+        )
+    };
+}
+
+const UNREACHED_MANIFESTS: &str = concat!(
+    kept!(),
+    " SELECT digest FROM unnest($2) AS digest WHERE digest NOT IN (SELECT candidate FROM kept)"
+);
+
+/// Whoever learns meanwhile that one of these is here, waits, and learns afterwards what is left.
+const LOCK_ABOVE: &str = concat!(
+    above!(),
+    " SELECT 1 FROM manifests WHERE repository = $1 AND digest IN (SELECT digest FROM above) ORDER BY digest FOR UPDATE"
+);
+
+/// The rows of `needs` and `children` go with it.
+const REMOVE_MANIFESTS: &str = concat!(
+    kept!(),
+    " DELETE FROM manifests WHERE repository = $1 AND digest = ANY ($2) AND digest NOT IN (SELECT candidate FROM kept)
+     RETURNING size, user_name"
+);
+
+impl Collector<'_> {
+    /// Removes manifests that no tag leads to.
+    pub(super) async fn remove_untagged(&self, report: &mut GcReport) -> Result<(), Error> {
+        let mut parts = Parts::of(UNTAGGED_MANIFESTS);
+        while let Some(candidates) = parts.next(self).await? {
+            for (repository, digests) in candidates {
+                let digests = self.unreached(repository, &digests).await?;
+                report.manifests += self.remove(repository, digests, true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes blobs that no manifest needs.
+    pub(super) async fn remove_loose(&self, report: &mut GcReport) -> Result<(), Error> {
+        let mut parts = Parts::of(LOOSE_BLOBS);
+        while let Some(candidates) = parts.next(self).await? {
+            for (repository, digests) in candidates {
+                report.blobs += self.remove(repository, digests, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of manifests without a tag of their own, those that nothing else leads to.
+    async fn unreached(&self, repository: i64, digests: &[String]) -> Result<Vec<String>, Error> {
+        let values = [
+            repository.into(),
+            Value::Texts(digests.to_vec()),
+            Value::Seconds(self.grace()),
+        ];
+        let look = Statement::new(
+            "look for manifests that no tag leads to",
+            UNREACHED_MANIFESTS,
+            values,
+        );
+        let rows = look.run(self.database).await?;
+        rows.iter().map(|row| column(row, 0)).collect()
+    }
+
+    /// Removes those of the links that still can be, and returns how many; a dry run counts what was found.
+    async fn remove(&self, repository: i64, digests: Vec<String>, are_manifests: bool) -> Result<u64, Error> {
+        if self.options.dry_run || digests.is_empty() {
+            return Ok(digests.len() as u64);
+        }
+        let removal = Removal {
+            repository,
+            digests,
+            grace: self.grace(),
+            are_manifests,
+        };
+        make(self.database, &removal).await
+    }
+}
+
+/// Links of one repository that are removed in one transaction.
+struct Removal {
+    repository: i64,
+    digests: Vec<String>,
+    grace: f64,
+    are_manifests: bool,
+}
+
+impl Step for Removal {
+    type Done = u64;
+
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<u64, Error> {
+        let here = || Value::from(self.repository);
+        let digests = || Value::Texts(self.digests.clone());
+        let judged = || [here(), digests(), Value::Seconds(self.grace)];
+        let mut statements = vec![Statement::new(DOING, LOCK, [here()])];
+        if self.are_manifests {
+            statements.push(Statement::new(DOING, LOCK_ABOVE, [here(), digests()]));
+            statements.push(Statement::new(DOING, REMOVE_MANIFESTS, judged()));
+        } else {
+            statements.push(Statement::new(DOING, REMOVE_BLOBS, judged()));
+        }
+        let removed = run_all(transaction, &statements).await?.pop().unwrap_or_default();
+        let gone = removed.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?)));
+        let counting = Added::without(gone)?.statements(self.repository, &[]);
+        let counts: Vec<_> = counting.into_iter().map(|counting| counting.statement).collect();
+        run_all(transaction, &counts).await?;
+        Ok(removed.len() as u64)
+    }
+}
+
+/// A table that is looked through part by part, in the order of its key.
+struct Parts {
+    sql: &'static str,
+    after: Option<(i64, String)>,
+}
+
+impl Parts {
+    fn of(sql: &'static str) -> Self {
+        Self {
+            sql,
+            after: Some((i64::MIN, String::new())),
+        }
+    }
+
+    /// What the next part has to offer: repositories with at most [`BATCH`] names each. `None` after the last.
+    async fn next(&mut self, collector: &Collector<'_>) -> Result<Option<Vec<(i64, Vec<String>)>>, Error> {
+        let Some((repository, digest)) = self.after.take() else {
+            return Ok(None);
+        };
+        let values = [
+            repository.into(),
+            Value::Text(Some(digest)),
+            Value::Seconds(collector.grace()),
+        ];
+        let look = Statement::new("look for links that nothing needs", self.sql, values);
+        let rows = look.run(collector.database).await?;
+        let mut found: Vec<(i64, Vec<String>)> = Vec::new();
+        for row in &rows {
+            let (repository, digest, is_found) = read(row)?;
+            if !is_found {
+                self.after = Some((repository, digest));
+                continue;
+            }
+            match found.last_mut() {
+                Some((last, digests)) if *last == repository && digests.len() < BATCH => digests.push(digest),
+                _ => found.push((repository, vec![digest])),
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+fn read(row: &Row) -> Result<(i64, String, bool), Error> {
+    Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?))
+}

@@ -1,0 +1,6 @@
+//! Collections.
+
+mod interrupted;
+mod links;
+mod objects;
+mod races;
