@@ -50,7 +50,10 @@
 //! been there for a while, and a second time a week later, in case that a process which was stopped has written it in between. So a
 //! collection that stops anywhere forgets nothing, and no clock but the database's decides.
 //!
-//! Backups: the database first, then the store. [`Reclamation::hold`] has to be as long as a backup of the database is
+//! [`ObjectBackend::fsck`] compares all rows with each other and with the objects of the store, while processes serve and
+//! collect. What it finds is a [`FsckFinding`].
+//!
+//! Backups: the database first, then the store; after one came back, a check before the first write. [`Reclamation::hold`] has to be as long as a backup of the database is
 //! kept, since its rows need their objects when they come back.
 //!
 //! # What the server must be
@@ -111,6 +114,8 @@ mod content;
 #[cfg(feature = "postgres")]
 mod database;
 #[cfg(feature = "postgres")]
+mod fsck;
+#[cfg(feature = "postgres")]
 mod objects;
 #[cfg(feature = "postgres")]
 mod records;
@@ -127,6 +132,8 @@ pub use backend::{ObjectBackend, ObjectOptions};
 pub use collect::Reclamation;
 #[cfg(feature = "postgres")]
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Migrate};
+#[cfg(feature = "postgres")]
+pub use fsck::{FsckFinding, FsckOptions, FsckReport};
 #[cfg(feature = "http")]
 pub use store::StoreTransport;
 #[cfg(feature = "store")]

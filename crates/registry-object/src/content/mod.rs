@@ -114,11 +114,10 @@ impl Content for ObjectBackend {
     }
 
     async fn quarantine(&self, content: &StoredContent) -> Result<(), Error> {
-        let Some(id) = number(content) else {
-            return Ok(());
-        };
-        let statement = Statement::new("quarantine content", QUARANTINE, [id.into()]);
-        self.database().transact(&[statement]).await.map(drop)
+        match number(content) {
+            Some(id) => self.quarantine_row(id).await,
+            None => Ok(()),
+        }
     }
 
     async fn link(
@@ -156,7 +155,14 @@ impl ObjectBackend {
         failure
     }
 
-    async fn quarantine_objects(&self, id: i64, pieces: &Pieces) -> Result<(), Error> {
+    /// Puts content in quarantine, whatever it is now.
+    pub(crate) async fn quarantine_row(&self, id: i64) -> Result<(), Error> {
+        let statement = Statement::new("quarantine content", QUARANTINE, [id.into()]);
+        self.database().transact(&[statement]).await.map(drop)
+    }
+
+    /// Puts content in quarantine, unless it has other objects than these.
+    pub(crate) async fn quarantine_objects(&self, id: i64, pieces: &Pieces) -> Result<(), Error> {
         let values = [id.into(), Value::Texts(pieces.objects.clone())];
         let statement = Statement::new("quarantine content", QUARANTINE_OBJECTS, values);
         self.database().transact(&[statement]).await.map(drop)

@@ -1,5 +1,7 @@
 //! Statements with their values.
 
+use std::time::Duration;
+
 use futures_util::future::{try_join_all, try_join3};
 use tokio::time::Instant;
 use tokio_postgres::{
@@ -15,6 +17,11 @@ use super::{
 
 /// The most statements that are sent before the first is answered.
 const MAX_SENT: usize = 16;
+
+/// The time of a statement that reads a whole table.
+const LONG: Duration = Duration::from_secs(3600);
+/// Ends the limit of the transaction's begin.
+const UNLIMITED: &str = "SELECT set_config('statement_timeout', '0', true)";
 
 /// A statement with its values, which may be sent several times.
 pub(crate) struct Statement {
@@ -104,6 +111,16 @@ impl Database {
                 Err(failure) => attempts.again(failure).await?,
             }
         }
+    }
+
+    /// Runs one statement that may take long, for as long as an hour. It is not repeated.
+    pub(crate) async fn run_long(&self, statement: &Statement) -> Result<Vec<Row>, Error> {
+        let transaction = self.begin(Instant::now() + LONG).await?;
+        let unlimited = Statement::new(statement.doing, UNLIMITED, []);
+        unlimited.run(&transaction).await?;
+        let rows = statement.run(&transaction).await?;
+        transaction.commit(statement.doing).await?;
+        Ok(rows)
     }
 
     async fn try_transact(

@@ -3,6 +3,7 @@
 mod deletion;
 mod error;
 mod format;
+mod listing;
 mod parts;
 
 use std::{ops::Range, sync::Arc};

@@ -13,7 +13,7 @@ pub(super) const MANIFEST: &str = "1, digest, size, user_name, content, record";
 pub(super) const TAG: &str = "2, name, NULL::bigint, NULL, NULL::bigint, manifest";
 
 /// The record in a row with the columns above.
-pub(super) fn record(row: &Row) -> Result<Record, Error> {
+pub(crate) fn record(row: &Row) -> Result<Record, Error> {
     let name: &str = column(row, 1)?;
     let user = || Ok::<_, Error>(column::<Option<&str>>(row, 3)?.map(Box::from));
     let content = || Ok::<_, Error>(column::<Option<i64>>(row, 4)?.map(|id| ContentId::new(id.to_string())));

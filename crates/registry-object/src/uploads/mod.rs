@@ -12,8 +12,11 @@ use async_trait::async_trait;
 use wharf_content::{ByteStream, Error, ErrorKind};
 use wharf_registry::{Incoming, OpenUpload, Upload, UploadSession, Uploads, UploadsOf, Written};
 
-use self::row::{STATE, State, owner_text};
-pub(crate) use self::{row::user_text, writers::Writers};
+use self::row::{STATE, owner_text};
+pub(crate) use self::{
+    row::{State, user_text},
+    writers::Writers,
+};
 use crate::{
     ObjectBackend,
     content::pieces::{self, Pieces},

@@ -13,15 +13,15 @@ use crate::records::row::{bytes, column, damaged};
 pub(super) const STATE: &str = "length, hash_algorithm, hash_state, repository, owner, algorithm";
 
 /// An upload as its row has it.
-pub(super) struct State {
-    pub(super) length: u64,
+pub(crate) struct State {
+    pub(crate) length: u64,
     pub(super) hasher: Option<Hasher>,
     /// `None` for an upload that no client sees.
     pub(super) session: Option<UploadSession>,
 }
 
 impl State {
-    pub(super) fn of(row: &Row) -> Result<Self, Error> {
+    pub(crate) fn of(row: &Row) -> Result<Self, Error> {
         let length = bytes(column(row, 0)?)?;
         let state: Option<&[u8]> = column(row, 2)?;
         let hasher = match (column(row, 1)?, state) {

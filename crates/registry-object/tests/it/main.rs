@@ -12,6 +12,7 @@ mod backend;
 mod collect;
 mod cutting_proxy;
 mod database;
+mod fsck;
 mod migrations;
 mod races;
 mod records;
