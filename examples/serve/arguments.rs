@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
 
-/// Serve an OCI registry from a directory.
+/// Serve an OCI registry from a directory, or from a database and an object store that several processes share.
 ///
 /// Without --htpasswd or --token-keys, whoever can reach it may do everything. SIGHUP makes it read passwords,
 /// keys and certificates again; SIGTERM and SIGINT make it answer what is running, and end.
@@ -14,12 +14,40 @@ pub(crate) struct Arguments {
     /// Where to listen, such as 127.0.0.1:5000 or [::]:5000; port 0 is any unused one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000", value_parser = address)]
     pub(crate) listen: SocketAddr,
-    /// Where to keep everything. Made if it does not exist; must not have other files.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) root: PathBuf,
+    /// Where to keep everything, for one process. Made if it does not exist; must not have other files.
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "store",
+        conflicts_with = "store"
+    )]
+    pub(crate) root: Option<PathBuf>,
     /// The URL that clients use, if it is not the address: scheme, host and port.
     #[arg(long, value_name = "URL", value_parser = url)]
     pub(crate) external_url: Option<String>,
+
+    /// Where to keep blobs, for any number of processes: `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or
+    /// `az://CONTAINER/PREFIX`, with the cloud's usual environment variables, or a directory that all processes
+    /// see, such as `file:///srv/registry`.
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "database",
+        help_heading = "Several processes"
+    )]
+    pub(crate) store: Option<String>,
+    /// The PostgreSQL database for everything else: `postgres://USER:PASSWORD@HOST/NAME`, with libpq's
+    /// parameters such as sslmode; or @ and the path of a file that has this.
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "store",
+        help_heading = "Several processes"
+    )]
+    pub(crate) database: Option<String>,
+    /// Refuse a database whose tables another process has yet to make or change.
+    #[arg(long, requires = "database", help_heading = "Several processes")]
+    pub(crate) no_migrate: bool,
 
     /// Certificate chain in PEM, the server's own first.
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]

@@ -1,4 +1,4 @@
-//! A registry in a directory, as a program.
+//! A registry as a program.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks")]
 
 mod arguments;
@@ -7,13 +7,14 @@ mod mistakes;
 mod operators;
 mod reload;
 mod report;
+mod storage;
 mod upstream;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
-use wharf_registry::{DiskBackend, GcOptions, Limits, Registry, Server};
+use wharf_registry::{GcOptions, Limits, Registry, Server};
 
 use self::{
     arguments::Arguments,
@@ -99,17 +100,8 @@ async fn start(
     limits.blob = arguments.max_blob;
     limits.repository = arguments.quota;
     limits.user = arguments.user_quota;
-    mistakes::check_root(&arguments.root)?;
-    let backend = DiskBackend::open(&arguments.root).await;
-    let registry = match backend {
-        Ok(backend) => {
-            backend.torn_tail().into_iter().for_each(mistakes::torn);
-            Registry::open(backend).await
-        }
-        Err(error) => Err(error),
-    };
-    let mut registry = registry
-        .map_err(mistakes::opening)?
+    let mut registry = storage::open(arguments)
+        .await?
         .with_limits(limits)
         .with_delete(!arguments.no_delete)
         .with_sparse(arguments.sparse)

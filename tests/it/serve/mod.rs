@@ -3,6 +3,7 @@
 mod access;
 mod mistakes;
 mod operation;
+mod shared;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},

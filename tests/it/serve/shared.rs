@@ -1,0 +1,238 @@
+//! Several processes over one database and one store.
+
+use std::{fs, thread};
+
+use wharf_testkit::{PostgreSql, Sandbox, require_peers, sha256};
+
+use super::{AUTHORIZATION, Reply, Serve, ask};
+use crate::program::start_in_vain;
+
+/// A database and a store, and the processes over them.
+struct Cluster {
+    sandbox: Sandbox,
+    flags: Vec<String>,
+    processes: Vec<Serve>,
+}
+
+impl Cluster {
+    fn start(processes: usize, flags: &[&str]) -> Self {
+        let sandbox = Sandbox::new();
+        let server = PostgreSql::shared();
+        sandbox.write("database", server.socket_url(&server.create_database()));
+        let store = format!("file://{}", sandbox.path("store").display());
+        let engines = [
+            "--store",
+            &store,
+            "--database",
+            "@database",
+            "--listen",
+            "127.0.0.1:0",
+        ];
+        let mut cluster = Self {
+            flags: engines
+                .iter()
+                .chain(flags)
+                .map(|flag| (*flag).to_owned())
+                .collect(),
+            sandbox,
+            processes: Vec::new(),
+        };
+        for _ in 0..processes {
+            let process = cluster.another();
+            cluster.processes.push(process);
+        }
+        cluster
+    }
+
+    fn another(&self) -> Serve {
+        let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
+        Serve::with(&self.sandbox, &flags)
+    }
+
+    /// Kills a process as a machine does that fails, and starts another in its place.
+    fn replace(&mut self, process: usize) {
+        self.processes[process].signal("KILL");
+        self.processes[process] = self.another();
+    }
+}
+
+fn header<'r>(reply: &'r Reply, wanted: &str) -> Option<&'r str> {
+    let mut headers = reply.head.lines().filter_map(|line| line.split_once(": "));
+    let found = headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    found.map(|(_, value)| value)
+}
+
+/// The path in an answer's `Location`.
+fn location(reply: &Reply) -> String {
+    let location = header(reply, "location").expect("a location");
+    let (_, path) = location.split_once("/v2/").expect("a path");
+    format!("/v2/{path}")
+}
+
+fn manifest(config: &str, size: usize) -> String {
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.oci.empty.v1+json","digest":"{config}","size":{size}}},"layers":[]}}"#
+    )
+}
+
+#[test]
+fn an_upload_goes_through_all_processes_and_is_seen_by_each() {
+    require_peers!("postgres", "psql");
+    let cluster = Cluster::start(3, &[]);
+    let [one, two, three] = &cluster.processes[..] else {
+        panic!("three processes");
+    };
+    let begun = one.ask("POST", "/v2/lib/app/blobs/uploads/", b"");
+    assert_eq!(begun.status, 202);
+    let mut session = location(&begun);
+    for (process, bytes) in [(one, b"first "), (two, b"second"), (three, b" third")] {
+        let reply = process.ask("PATCH", &session, bytes);
+        assert_eq!(reply.status, 202, "{reply:?}");
+        session = location(&reply);
+    }
+    let status = one.ask("GET", &session, b"");
+    assert_eq!(header(&status, "range"), Some("0-17"), "{status:?}");
+    let digest = sha256(b"first second third").to_string();
+    let separator = if session.contains('?') { '&' } else { '?' };
+    let closed = two.ask("PUT", &format!("{session}{separator}digest={digest}"), b"");
+    assert_eq!(closed.status, 201, "{closed:?}");
+    let document = manifest(&digest, 18);
+    let tagged = three.ask("PUT", "/v2/lib/app/manifests/v1", document.as_bytes());
+    assert_eq!(tagged.status, 201, "{tagged:?}");
+    for process in &cluster.processes {
+        let blob = process.ask("GET", &format!("/v2/lib/app/blobs/{digest}"), b"");
+        assert_eq!((blob.status, blob.body.as_str()), (200, "first second third"));
+        assert_eq!(process.ask("GET", "/v2/lib/app/manifests/v1", b"").body, document);
+        let tags = process.ask("GET", "/v2/lib/app/tags/list", b"");
+        assert_eq!(tags.body, r#"{"name":"lib/app","tags":["v1"]}"#);
+    }
+    assert_eq!(one.ask("DELETE", "/v2/lib/app/manifests/v1", b"").status, 202);
+    for process in &cluster.processes {
+        assert_eq!(process.ask("GET", "/v2/lib/app/manifests/v1", b"").status, 404);
+    }
+}
+
+/// Clients push through all processes in turn, while the processes are killed one after the other: what was
+/// acknowledged is there, in each.
+#[test]
+fn what_was_acknowledged_outlives_the_process_that_acknowledged_it() {
+    require_peers!("postgres", "psql");
+    let mut cluster = Cluster::start(3, &[]);
+    let mut acknowledged = Vec::new();
+    for round in 0..3_usize {
+        let names: Vec<&str> = cluster.processes.iter().map(Serve::name).collect();
+        thread::scope(|scope| {
+            let pushes: Vec<_> = (0..6_usize)
+                .map(|number| {
+                    let names = &names;
+                    scope.spawn(move || push(names, round, number))
+                })
+                .collect();
+            acknowledged.extend(pushes.into_iter().map(|push| push.join().expect("a push")));
+        });
+        // An upload is under way in the process that is killed, and goes on in another.
+        let begun = cluster.processes[round].ask("POST", "/v2/lib/app/blobs/uploads/", b"");
+        let session = location(&cluster.processes[round].ask("PATCH", &location(&begun), b"half "));
+        cluster.replace(round);
+        let other = &cluster.processes[(round + 1) % 3];
+        let whole = format!("half {round}");
+        let separator = if session.contains('?') { '&' } else { '?' };
+        let path = format!("{session}{separator}digest={}", sha256(whole.as_bytes()));
+        let closed = other.ask("PUT", &path, round.to_string().as_bytes());
+        assert_eq!(closed.status, 201, "{closed:?}");
+    }
+    for process in &cluster.processes {
+        for (path, document) in &acknowledged {
+            assert_eq!(process.ask("GET", path, b"").body, *document);
+        }
+    }
+}
+
+/// Pushes an image of one blob, each request to the next process.
+fn push(names: &[&str], round: usize, number: usize) -> (String, String) {
+    let request = |count: usize, method: &str, path: &str, body: &[u8]| {
+        let name = names[(round + number + count) % names.len()];
+        ask(name, method, path, AUTHORIZATION, body)
+    };
+    let repository = format!("/v2/lib/app{}", number % 2);
+    let bytes = format!("blob {round} {number}");
+    let digest = sha256(bytes.as_bytes()).to_string();
+    let path = format!("{repository}/blobs/uploads/?digest={digest}");
+    let pushed = request(0, "POST", &path, bytes.as_bytes());
+    assert_eq!(pushed.status, 201, "{pushed:?}");
+    let document = manifest(&digest, bytes.len());
+    let path = format!("{repository}/manifests/v{round}.{number}");
+    let pushed = request(1, "PUT", &path, document.as_bytes());
+    assert_eq!(pushed.status, 201, "{pushed:?}");
+    assert_eq!(request(2, "GET", &path, b"").body, document);
+    (path, document)
+}
+
+#[test]
+fn engines_that_cannot_be_used_are_told_without_a_password() {
+    require_peers!("postgres", "psql");
+    let sandbox = Sandbox::new();
+    let server = PostgreSql::shared();
+    let url = server.socket_url(&server.create_database());
+    let new = server.socket_url(&server.create_database());
+    sandbox.write("file", "a file");
+    let store = format!("file://{}", sandbox.path("store").display());
+    let on_file = format!("file://{}", sandbox.path("file/store").display());
+    let away = "postgres://ada:correct-horse@127.0.0.1:1/registry?connect_timeout=1&sslmode=disable";
+    let first = Serve::with(
+        &sandbox,
+        &["--store", &store, "--database", &url, "--listen", "127.0.0.1:0"],
+    );
+    drop(first);
+    for (flags, code, parts) in [
+        (["--store", &store].as_slice(), 2, ["--database"].as_slice()),
+        (&["--database", &url], 2, &["--store"]),
+        (
+            &["--store", &store, "--database", &url, "--root", "root"],
+            2,
+            &["--root"],
+        ),
+        (&["--root", "root", "--no-migrate"], 2, &["--database"]),
+        (
+            &["--store", "root", "--database", &url],
+            1,
+            &["does not begin with", "file://"],
+        ),
+        (
+            &["--store", "ftp://host/x", "--database", &url],
+            1,
+            &["the scheme is unknown"],
+        ),
+        (
+            &["--store", &on_file, "--database", &url],
+            1,
+            &["cannot open the store"],
+        ),
+        (
+            &["--store", &store, "--database", "mysql://db/x"],
+            1,
+            &["postgres://"],
+        ),
+        (
+            &["--store", &store, "--database", "@none"],
+            1,
+            &["cannot read --database from none"],
+        ),
+        (&["--store", &store, "--database", away], 1, &["127.0.0.1:1"]),
+        (
+            &["--store", &store, "--database", &new, "--no-migrate"],
+            1,
+            &["let one process migrate them"],
+        ),
+        (
+            &["--store", &store, "--database", &new],
+            1,
+            &["another registry's"],
+        ),
+    ] {
+        let ended = start_in_vain(&sandbox, "serve", &[&["--listen", "127.0.0.1:0"], flags].concat());
+        assert!(!ended.stderr.contains("correct-horse"), "{}", ended.stderr);
+        ended.fails(code, parts);
+    }
+    assert!(fs::exists(sandbox.path("store/v1/format")).expect("a store"));
+}
