@@ -74,7 +74,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         tokio::select! {
             _ = hangup.recv() => match reloadable.reload() {
                 Ok(()) => {
-                    server.service().revoke_tokens(); // of users who may be gone
+                    // Of users who may be gone.
+                    if let Err(error) = server.service().revoke_tokens().await {
+                        say(format_args!("serve: cannot revoke tokens, which are valid for minutes: {error}"));
+                    }
                     say(format_args!("serve: read passwords, keys and certificates again"));
                 }
                 Err(error) => say(format_args!("serve: kept what was read before: {error:#}")),

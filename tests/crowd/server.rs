@@ -101,7 +101,7 @@ async fn rest(registry: &Registry) -> usize {
     let impatient = Limits::default().with_upload_expiry(Duration::ZERO);
     let expired = registry.clone().with_limits(impatient).expire_uploads().await;
     expired.unwrap();
-    registry.revoke_tokens();
+    registry.revoke_tokens().await.unwrap();
     collect(registry, Duration::ZERO).await;
     uploads
 }

@@ -33,7 +33,8 @@ impl Registry {
     }
 
     /// Makes clients exchange their credentials for a token at the registry's own `/token`; tokens are valid
-    /// for five minutes. Without users, every client gets a token.
+    /// for five minutes. Without users, every client gets a token. Registries over one storage that has a
+    /// [`TokenSecret`](crate::TokenSecret) accept each other's tokens; their clocks must agree to within seconds.
     ///
     /// The challenge leads clients to the [external URL](Registry::with_external_url); a served registry
     /// without one names the address at which it listens.
@@ -50,7 +51,7 @@ impl Registry {
     /// As [`Registry::with_tokens`], with tokens that are valid for `lifetime`.
     #[must_use]
     pub fn with_token_lifetime(mut self, lifetime: Duration) -> Self {
-        let issuer = Issuer::new("registry", lifetime);
+        let issuer = Issuer::new("registry", lifetime, Arc::clone(&self.state.backend));
         self.config_mut().authentication.issuer = Some(Arc::new(issuer));
         self
     }

@@ -119,10 +119,16 @@ impl Registry {
         }
     }
 
-    /// Revokes all tokens that the registry has issued.
-    pub fn revoke_tokens(&self) {
-        if let Some(issuer) = &self.config.authentication.issuer {
-            issuer.revoke_all();
+    /// Revokes all tokens that the registry has issued, and that others over a storage with a
+    /// [`TokenSecret`](crate::TokenSecret) have. These accept them for up to 5 s more.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backend, which may have revoked them or not.
+    pub async fn revoke_tokens(&self) -> Result<(), Error> {
+        match &self.config.authentication.issuer {
+            Some(issuer) => issuer.revoke_all().await,
+            None => Ok(()),
         }
     }
 

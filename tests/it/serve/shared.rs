@@ -4,7 +4,7 @@ use std::{fs, thread};
 
 use wharf_testkit::{PostgreSql, Sandbox, require_peers, sha256};
 
-use super::{AUTHORIZATION, Reply, Serve, ask};
+use super::{AUTHORIZATION, Reply, Serve, ask, users};
 use crate::program::start_in_vain;
 
 /// A database and a store, and the processes over them.
@@ -166,6 +166,39 @@ fn push(names: &[&str], round: usize, number: usize) -> (String, String) {
     assert_eq!(pushed.status, 201, "{pushed:?}");
     assert_eq!(request(2, "GET", &path, b"").body, document);
     (path, document)
+}
+
+/// A token that one process has issued is as good for the others, and so is its revocation.
+#[test]
+fn a_token_counts_in_all_processes_until_one_revokes_it() {
+    require_peers!("postgres", "psql", "htpasswd");
+    let mut cluster = Cluster::start(0, &["--htpasswd", "htpasswd", "--tokens"]);
+    users(&cluster.sandbox);
+    cluster.processes = (0..2).map(|_| cluster.another()).collect();
+    let [one, other] = &cluster.processes[..] else {
+        panic!("two processes");
+    };
+    let token = |process: &Serve| {
+        let reply = process.ask("GET", "/token?scope=repository:lib/app:pull,push", b"");
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let token: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
+        format!("Bearer {}", token["token"].as_str().expect("a token"))
+    };
+    let begin = |process: &Serve, token: &str| {
+        ask(process.name(), "POST", "/v2/lib/app/blobs/uploads/", token, b"").status
+    };
+    let first = token(one);
+    assert_eq!((begin(one, &first), begin(other, &first)), (202, 202));
+    one.signal("HUP");
+    one.says("again");
+    let second = token(other);
+    assert_eq!((begin(one, &second), begin(other, &second)), (202, 202));
+    assert_eq!(begin(one, &first), 401);
+    assert_eq!(
+        begin(other, &first),
+        401,
+        "it has asked for the key when it issued one"
+    );
 }
 
 #[test]

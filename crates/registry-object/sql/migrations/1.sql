@@ -4,7 +4,8 @@
 CREATE TABLE registry (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
     id bytea NOT NULL,
-    secret bytea NOT NULL
+    secret bytea NOT NULL,
+    revocations bigint NOT NULL DEFAULT 0 -- of tokens; each ends the validity of those before
 );
 INSERT INTO registry (id, secret)
 VALUES (uuid_send(gen_random_uuid()), uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));

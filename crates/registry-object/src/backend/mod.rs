@@ -12,7 +12,7 @@ use wharf_content::ErrorKind;
 use wharf_reference::Digest;
 use wharf_registry::{
     Backend, Commit, GcOptions, GcReport, Inventory, Outcome, Record, RecordKey, RecordRange, Records,
-    RepositoryPath, Usage,
+    RepositoryPath, TokenSecret, Usage,
 };
 
 use self::inventory::Counted;
@@ -130,6 +130,19 @@ impl Backend for ObjectBackend {
             options,
         };
         collector.run().await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        let (database, store) = tokio::join!(self.database().check(), self.objects().ping());
+        database.and(store)
+    }
+
+    async fn token_secret(&self) -> Result<Option<TokenSecret>, Error> {
+        self.database().token_secret().await.map(Some)
+    }
+
+    async fn revoke_tokens(&self) -> Result<(), Error> {
+        self.database().revoke_tokens().await
     }
 
     fn inventory(&self) -> Inventory {

@@ -5,6 +5,7 @@ mod pool;
 mod schema;
 mod statement;
 mod tls;
+mod tokens;
 mod transaction;
 mod url;
 

@@ -55,6 +55,14 @@ impl Objects {
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 
+    /// Whether the store answers.
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        match self.store.head(&self.below(["v1", "format"])).await {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(failed("look up the format of the store", &failure)),
+        }
+    }
+
     /// Whether the store has a format, which must be that of the registry with this id.
     async fn find_format(&self, registry: u128) -> Result<bool, Error> {
         const DOING: &str = "read the format of the store";

@@ -75,7 +75,7 @@ pub(super) async fn answer(
         .take(MAX_SCOPES)
         .filter_map(|scope| Grant::of(scope, user.as_deref(), authentication))
         .collect::<Vec<_>>();
-    let token = issuer.issue(user.as_deref(), &grants)?;
+    let token = issuer.issue(user.as_deref(), &grants).await?;
     let mut response = document(&json!({
         "token": token,
         "access_token": token,

@@ -3,6 +3,8 @@
 use wharf_content::{Error, Hasher};
 use wharf_reference::{Algorithm, Digest};
 
+use crate::TokenSecret;
+
 const BLOCK: usize = 64;
 
 /// A random key.
@@ -19,6 +21,16 @@ impl Key {
             )
         })?;
         Ok(Self(key))
+    }
+
+    /// The key that registries over one storage share.
+    pub(super) fn shared(key: &TokenSecret) -> Self {
+        let mut block = [0; BLOCK];
+        // Shorter than a block, it is padded with zeros.
+        for (byte, bit) in block.iter_mut().zip(key.bits()) {
+            *byte = *bit;
+        }
+        Self(block)
     }
 
     /// The MAC of a message.

@@ -11,6 +11,7 @@ mod mac;
     expect(dead_code, reason = "only slow hashes wait for their turn")
 )]
 mod passwords;
+mod signing;
 mod tokens;
 mod users;
 mod wanted;
@@ -22,6 +23,7 @@ use std::{
 
 use base64::Engine as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use wharf_content::Error;
 
 pub use self::access::{Access, Action};
 #[cfg(feature = "htpasswd")]
@@ -98,12 +100,15 @@ impl Authentication {
     }
 
     /// The principal of a token, of ours or of the other party; `None` if the token is not valid.
-    fn principal_of(&self, token: &str) -> Option<Principal> {
+    async fn principal_of(&self, token: &str) -> Result<Option<Principal>, Error> {
         #[cfg(feature = "jwt")]
         if let Some(verifier) = &self.verifier {
-            return verifier.verify(token);
+            return Ok(verifier.verify(token));
         }
-        self.issuer.as_ref()?.verify(token)
+        match &self.issuer {
+            Some(issuer) => issuer.verify(token).await,
+            None => Ok(None),
+        }
     }
 
     /// The realm from which clients get tokens, and the service that these are for.
@@ -182,6 +187,7 @@ impl Authentication {
             (true, Some(value)) => {
                 let token = strip_scheme(value, "bearer").ok_or_else(|| challenge(None))?;
                 self.principal_of(token)
+                    .await?
                     .ok_or_else(|| challenge(Some("invalid_token")))?
             }
             (true, None) => return Err(challenge(None)),

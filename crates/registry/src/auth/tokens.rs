@@ -1,10 +1,10 @@
-//! Tokens that this registry issues. A token carries its grants and a MAC whose key only this process has, so
-//! that issuing tokens takes no memory.
+//! Tokens that this registry issues. A token carries its grants and a MAC whose key only this registry has, and those
+//! over the same storage, so that issuing tokens takes no memory.
 
 use std::{
     fmt,
     sync::{
-        Arc, RwLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,11 +12,14 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 use wharf_content::Error;
 
-use super::{Action, Authentication, Principal, mac::Key, users::same};
-use crate::{RepositoryPath, sync::RwLockExt as _};
+use super::{
+    Action, Authentication, Principal,
+    signing::{Keys, Signer},
+    users::same,
+};
+use crate::{Backend, RepositoryPath};
 
 /// The longest token that is parsed, in bytes: room for the most scopes that one token may have, with the
 /// longest names.
@@ -84,14 +87,12 @@ impl fmt::Display for Grant {
     }
 }
 
-/// Issues tokens and verifies them. They are valid only for this registry, and only until its process ends.
+/// Issues tokens and verifies them. They are valid only for this registry, and until its process ends, or for all over a
+/// storage that has a [`TokenSecret`](crate::TokenSecret).
 pub(crate) struct Issuer {
     service: String,
     lifetime: Duration,
-    /// The key of the MAC, made with the first token.
-    key: RwLock<Option<Key>>,
-    /// The instant from which the expiry times in tokens count.
-    epoch: Instant,
+    keys: Keys,
     issued: AtomicU64,
 }
 
@@ -100,17 +101,16 @@ pub(crate) struct Issuer {
 struct Claims<U> {
     user: Option<U>,
     scopes: Vec<String>,
-    /// Milliseconds since the issuer's epoch.
+    /// In milliseconds of [`Keys::now`].
     expires: u64,
 }
 
 impl Issuer {
-    pub(crate) fn new(service: &str, lifetime: Duration) -> Self {
+    pub(crate) fn new(service: &str, lifetime: Duration, backend: Arc<dyn Backend>) -> Self {
         Self {
             service: service.to_owned(),
             lifetime,
-            key: RwLock::default(),
-            epoch: Instant::now(),
+            keys: Keys::new(backend),
             issued: AtomicU64::new(0),
         }
     }
@@ -130,37 +130,43 @@ impl Issuer {
     }
 
     /// Issues a token.
-    pub(crate) fn issue(&self, user: Option<&str>, grants: &[Grant]) -> Result<String, Error> {
+    pub(crate) async fn issue(&self, user: Option<&str>, grants: &[Grant]) -> Result<String, Error> {
+        let signer = self.keys.for_issue().await?;
         let claims = Claims {
             user,
             scopes: grants.iter().map(Grant::to_string).collect(),
-            expires: milliseconds(self.epoch.elapsed().saturating_add(self.lifetime)),
+            expires: self.keys.now(&signer).saturating_add(milliseconds(self.lifetime)),
         };
         let claims = serde_json::to_vec(&claims)
             .map_err(|error| Error::wrap(wharf_content::ErrorKind::Other, error))?;
         let message = BASE64.encode(claims);
-        let code = self.code(&message)?;
+        let code = signer.key.sign(message.as_bytes())?;
         self.issued.fetch_add(1, Ordering::Relaxed);
-        Ok(format!("{message}.{code}"))
+        Ok(format!("{message}.{}", code.encoded()))
     }
 
-    /// The user and the grants of a token; `None` if the token was not issued here, has expired or was made
+    /// The user and the grants of a token; `None` if the token was not issued with this key, has expired or was made
     /// invalid.
-    pub(crate) fn verify(&self, token: &str) -> Option<Principal> {
-        if token.len() > MAX_TOKEN {
-            return None;
-        }
-        let (message, code) = token.split_once('.')?;
-        let right = {
-            let key = self.key.read_locked();
-            key.as_ref()?.sign(message.as_bytes()).ok()?
+    pub(crate) async fn verify(&self, token: &str) -> Result<Option<Principal>, Error> {
+        let Some((message, code)) = token.split_once('.').filter(|_| token.len() <= MAX_TOKEN) else {
+            return Ok(None);
         };
-        if !same(right.encoded(), code) {
-            return None;
+        let signer = self.keys.for_verification().await?;
+        if signer.has_signed(message, code)? {
+            return Ok(self.read(&signer, message));
         }
+        // Another registry may have issued it with a newer key.
+        match self.keys.newer_than(&signer).await? {
+            Some(signer) if signer.has_signed(message, code)? => Ok(self.read(&signer, message)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The user and the grants of a token that is genuine; `None` if it has expired.
+    fn read(&self, signer: &Signer, message: &str) -> Option<Principal> {
         let claims = BASE64.decode(message).ok()?;
         let claims: Claims<String> = serde_json::from_slice(&claims).ok()?;
-        if claims.expires <= milliseconds(self.epoch.elapsed()) {
+        if claims.expires <= self.keys.now(signer) {
             return None;
         }
         let grants = claims.scopes.iter().filter_map(|scope| Grant::parse(scope));
@@ -168,17 +174,15 @@ impl Issuer {
     }
 
     /// Makes every token invalid.
-    pub(crate) fn revoke_all(&self) {
-        *self.key.write_locked() = None;
+    pub(crate) async fn revoke_all(&self) -> Result<(), Error> {
+        self.keys.revoke().await
     }
+}
 
-    fn code(&self, message: &str) -> Result<String, Error> {
-        let mut key = self.key.write_locked();
-        let key = match &mut *key {
-            Some(key) => key,
-            none => none.insert(Key::random()?),
-        };
-        Ok(key.sign(message.as_bytes())?.encoded().to_owned())
+impl Signer {
+    fn has_signed(&self, message: &str, code: &str) -> Result<bool, Error> {
+        let right = self.key.sign(message.as_bytes())?;
+        Ok(same(right.encoded(), code))
     }
 }
 
@@ -189,6 +193,19 @@ fn milliseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MemoryBackend;
+
+    fn issuer() -> Issuer {
+        Issuer::new(
+            "registry",
+            Duration::from_secs(60),
+            Arc::new(MemoryBackend::default()),
+        )
+    }
+
+    async fn verify(issuer: &Issuer, token: &str) -> Option<Principal> {
+        issuer.verify(token).await.unwrap()
+    }
 
     fn grants() -> Vec<Grant> {
         let grant = Grant::Repository {
@@ -200,30 +217,33 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_token_says_what_it_allows_and_for_how_long() {
-        let issuer = Issuer::new("registry", Duration::from_secs(60));
-        let token = issuer.issue(Some("ada"), &grants()).unwrap();
-        let principal = issuer.verify(&token).unwrap();
+        let issuer = issuer();
+        let token = issuer.issue(Some("ada"), &grants()).await.unwrap();
+        let principal = verify(&issuer, &token).await.unwrap();
         assert_eq!(principal.user.as_deref(), Some("ada"));
         assert_eq!(principal.grants.as_deref(), Some(grants().as_slice()));
         tokio::time::advance(Duration::from_millis(59_999)).await;
-        assert!(issuer.verify(&token).is_some());
+        assert!(verify(&issuer, &token).await.is_some());
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(issuer.verify(&token).is_none());
-        assert!(issuer.verify(&issuer.issue(None, &[]).unwrap()).is_some());
+        assert!(verify(&issuer, &token).await.is_none());
+        assert!(
+            verify(&issuer, &issuer.issue(None, &[]).await.unwrap())
+                .await
+                .is_some()
+        );
         assert_eq!(issuer.issued(), 2);
     }
 
     /// A token with any changed byte is refused, and so is a token of another process.
     #[tokio::test]
     async fn a_token_that_was_changed_allows_nothing() {
-        let issuer = Issuer::new("registry", Duration::from_secs(60));
-        let stranger = Issuer::new("registry", Duration::from_secs(60));
-        let token = issuer.issue(Some("eve"), &grants()).unwrap();
+        let (issuer, stranger) = (issuer(), issuer());
+        let token = issuer.issue(Some("eve"), &grants()).await.unwrap();
         let (message, code) = token.split_once('.').unwrap();
         let claims = String::from_utf8(BASE64.decode(message).unwrap()).unwrap();
         let with = |claims: &str| format!("{}.{code}", BASE64.encode(claims));
         assert_eq!(with(&claims), token);
-        let other = stranger.issue(Some("ada"), &grants()).unwrap();
+        let other = stranger.issue(Some("ada"), &grants()).await.unwrap();
         for wrong in [
             String::new(),
             ".".to_owned(),
@@ -240,12 +260,12 @@ mod tests {
             format!("{message}.{}", other.split_once('.').unwrap().1),
             format!("{}.{code}", "A".repeat(MAX_TOKEN)),
         ] {
-            assert!(issuer.verify(&wrong).is_none(), "{wrong:.200}");
+            assert!(verify(&issuer, &wrong).await.is_none(), "{wrong:.200}");
         }
-        assert!(issuer.verify(&token).is_some());
-        issuer.revoke_all();
-        assert!(issuer.verify(&token).is_none());
-        let again = issuer.issue(Some("eve"), &grants()).unwrap();
-        assert!(issuer.verify(&again).is_some() && issuer.verify(&token).is_none());
+        assert!(verify(&issuer, &token).await.is_some());
+        issuer.revoke_all().await.unwrap();
+        assert!(verify(&issuer, &token).await.is_none());
+        let again = issuer.issue(Some("eve"), &grants()).await.unwrap();
+        assert!(verify(&issuer, &again).await.is_some() && verify(&issuer, &token).await.is_none());
     }
 }

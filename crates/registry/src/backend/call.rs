@@ -50,11 +50,15 @@ pub enum BackendCall {
     Collect,
     /// [`Backend::ping`](crate::Backend::ping)
     Ping,
+    /// [`Backend::token_secret`](crate::Backend::token_secret)
+    TokenSecret,
+    /// [`Backend::revoke_tokens`](crate::Backend::revoke_tokens)
+    RevokeTokens,
 }
 
 impl BackendCall {
     /// All calls.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Values,
         Self::Touch,
         Self::Range,
@@ -79,6 +83,8 @@ impl BackendCall {
         Self::Expire,
         Self::Collect,
         Self::Ping,
+        Self::TokenSecret,
+        Self::RevokeTokens,
     ];
 
     /// The name of the method, for metrics and logs.
@@ -109,6 +115,8 @@ impl BackendCall {
             Self::Expire => "expire",
             Self::Collect => "collect",
             Self::Ping => "ping",
+            Self::TokenSecret => "token_secret",
+            Self::RevokeTokens => "revoke_tokens",
         }
     }
 }

@@ -9,8 +9,8 @@ use wharf_reference::Digest;
 
 use super::{
     Backend, BackendCall, Commit, Content, Incoming, NewContent, OpenUpload, Outcome, Record, RecordKey,
-    RecordRange, Records, SignedUrl, StoredContent, Upload, UploadSession, Uploads, UploadsOf, Usage,
-    Written,
+    RecordRange, Records, SignedUrl, StoredContent, TokenSecret, Upload, UploadSession, Uploads, UploadsOf,
+    Usage, Written,
 };
 use crate::{GcOptions, GcReport, Inventory, RepositoryPath};
 
@@ -218,6 +218,16 @@ impl<B: Backend + ?Sized, H: Hooks> Backend for Hooked<B, H> {
 
     async fn ping(&self) -> Result<(), Error> {
         self.around(BackendCall::Ping, self.backend.ping()).await
+    }
+
+    async fn token_secret(&self) -> Result<Option<TokenSecret>, Error> {
+        self.around(BackendCall::TokenSecret, self.backend.token_secret())
+            .await
+    }
+
+    async fn revoke_tokens(&self) -> Result<(), Error> {
+        self.around(BackendCall::RevokeTokens, self.backend.revoke_tokens())
+            .await
     }
 
     fn inventory(&self) -> Inventory {

@@ -8,6 +8,7 @@ mod hooked;
 mod record;
 mod records;
 mod signed_url;
+mod token_secret;
 mod uploads;
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ pub use self::{
     record::{BlobRecord, ManifestRecord, Record, RecordKey},
     records::{RecordRange, Records, Usage},
     signed_url::SignedUrl,
+    token_secret::TokenSecret,
     uploads::{Incoming, OpenUpload, Upload, UploadOwner, UploadSession, Uploads, UploadsOf, Written},
 };
 use crate::{GcOptions, GcReport, Inventory};
@@ -49,6 +51,25 @@ pub trait Backend: Records + Content + Uploads {
     /// Those of the storage.
     async fn ping(&self) -> Result<(), Error> {
         self.repositories("", 1).await.map(drop)
+    }
+
+    /// The key with which registries over this storage sign their tokens, so that each accepts those of the others. By
+    /// default there is none: a registry makes one and keeps it in memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage.
+    async fn token_secret(&self) -> Result<Option<TokenSecret>, Error> {
+        Ok(None)
+    }
+
+    /// Replaces [`Backend::token_secret`] by another key, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage.
+    async fn revoke_tokens(&self) -> Result<(), Error> {
+        Ok(())
     }
 
     /// The number of things that are stored. Must not wait: an engine that has to ask for them returns what it

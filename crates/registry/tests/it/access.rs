@@ -83,7 +83,7 @@ async fn credentials_are_exchanged_for_tokens() {
         let challenge = refused.header("www-authenticate").unwrap();
         assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
     }
-    server.service().revoke_tokens();
+    server.service().revoke_tokens().await.unwrap();
     assert_eq!(ask("GET", "/v2/").await.status, 401);
     assert_eq!(server.service().tokens_issued(), 1);
 }
