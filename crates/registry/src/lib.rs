@@ -34,7 +34,7 @@
 //! your own. [`Registry`] decides who sees what, and commits each change to the records before it answers.
 //! [`Limits`] bound what clients may ask for, [`Access`] says what users may do,
 //! [`Upstream`] makes the registry a cache of another, [`Observer`] hears of every request,
-//! [`LocalRepository`] fills a repository without HTTP, and
+//! a [`Subscriber`] is told of every change, [`LocalRepository`] fills a repository without HTTP, and
 //! [`Registry::collect_garbage`] removes what no manifest needs while everything goes on.
 //!
 //! # Misbehaving on demand
@@ -88,6 +88,7 @@ mod disk;
 mod drain;
 mod engine;
 mod error;
+mod events;
 #[cfg(feature = "server")]
 mod host;
 mod inventory;
@@ -136,6 +137,10 @@ pub use client::ClientAddress;
 pub use disk::{DiskBackend, DiskStorage, TornTail};
 pub use engine::{GcOptions, GcReport, LocalBackend};
 pub use error::ErrorCode;
+pub use events::{
+    Claimed, Delivery, Event, EventAction, EventActor, EventClaim, EventDescriptor, EventFormat,
+    EventListener, EventOptions, EventRequest, EventSignal, EventSource, EventTarget, Outbox, Subscriber,
+};
 pub use inventory::Inventory;
 pub use limits::Limits;
 pub use listing::Listing;

@@ -14,7 +14,8 @@ use wharf_content::{
 use wharf_reference::{Algorithm, Digest, Tag};
 
 use crate::{
-    ManifestRecord, Registry, RepositoryPath, StoredContent,
+    EventAction, ManifestRecord, Registry, RepositoryPath, StoredContent,
+    events::EventContext,
     state::{ManifestPush, Quota, RegistryState, Repository},
     sync::LockExt as _,
 };
@@ -83,6 +84,22 @@ impl LocalRepository {
                 digest.ok_or_else(|| self.missing(name))
             }
         }
+    }
+
+    /// Makes an upload a blob.
+    async fn add_blob(&self, upload: &str, content: Verified) -> Result<(), Error> {
+        let events = self.registry.config.notifications.of_process(&self.registry)?;
+        let event = |events: EventContext| {
+            events.blob(
+                EventAction::Push,
+                &self.path,
+                content.digest(),
+                content.size(),
+                None,
+            )
+        };
+        let event = events.map(event).transpose()?;
+        self.state().add_blob(&self.path, upload, content, event).await
     }
 
     /// The record and the content of a manifest.
@@ -206,7 +223,7 @@ impl Sink for LocalRepository {
             Err(Error::new(ErrorKind::Mismatch, message))
         });
         match content {
-            Ok(content) => state.add_blob(&self.path, &id, content).await,
+            Ok(content) => self.add_blob(&id, content).await,
             Err(error) => {
                 state.discard(&id).await;
                 Err(error)
@@ -237,7 +254,7 @@ impl Sink for LocalRepository {
                 return Err(error);
             }
         };
-        state.add_blob(&self.path, &id, content.clone()).await?;
+        self.add_blob(&id, content.clone()).await?;
         Descriptor::new(media_type, content.digest().clone(), content.size())
     }
 
@@ -252,6 +269,10 @@ impl Sink for LocalRepository {
             needs: config.needs(),
             quota: Quota::new(&config.limits, &self.path, None),
             condition: None,
+            events: match config.notifications.of_process(&self.registry)? {
+                Some(events) => events.manifest_pushed(&self.path, manifest, tag.as_slice())?,
+                None => Vec::new(),
+            },
         };
         Ok(self.state().push_manifest(push).await?)
     }

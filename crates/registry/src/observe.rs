@@ -73,6 +73,17 @@ pub trait Observer: Send + Sync {
     fn collected(&self, report: &GcReport, duration: Duration) {
         let _ = (report, duration);
     }
+
+    /// The subscriber with this name has not accepted an event, or the outbox could not be read. The event is
+    /// delivered again.
+    fn delivery_failed(&self, subscriber: &str, error: &Error) {
+        let _ = (subscriber, error);
+    }
+
+    /// So many events were dropped that the subscriber with this name had not accepted.
+    fn events_dropped(&self, subscriber: &str, count: u64) {
+        let _ = (subscriber, count);
+    }
 }
 
 impl<O: Observer + ?Sized> Observer for Arc<O> {
@@ -102,6 +113,14 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn collected(&self, report: &GcReport, duration: Duration) {
         (**self).collected(report, duration);
+    }
+
+    fn delivery_failed(&self, subscriber: &str, error: &Error) {
+        (**self).delivery_failed(subscriber, error);
+    }
+
+    fn events_dropped(&self, subscriber: &str, count: u64) {
+        (**self).events_dropped(subscriber, count);
     }
 }
 

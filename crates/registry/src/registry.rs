@@ -21,6 +21,7 @@ use crate::{
     behaviour::Behaviour,
     body::RequestBody,
     error::ApiError,
+    events::Notifications,
     state::{Needs, RegistryState},
     upstream::PullThrough,
 };
@@ -67,6 +68,7 @@ pub(crate) struct Config {
     pub(crate) warnings: Vec<HeaderValue>,
     pub(crate) read_only: bool,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) notifications: Notifications,
     pub(crate) through: Option<Arc<PullThrough>>,
     pub(crate) redirects: Option<Redirects>,
     pub(crate) behaviour: Behaviour,
@@ -111,6 +113,7 @@ impl Registry {
                 warnings: Vec::new(),
                 read_only: false,
                 observer: None,
+                notifications: Notifications::default(),
                 through: None,
                 redirects: None,
                 behaviour: Behaviour::default(),

@@ -63,6 +63,7 @@ impl RepositoryRequest<'_> {
         if let Some(content) = &here
             && let Some(answer) = self.redirect(content, etag.clone()).await?
         {
+            self.tell_blob_pulled(digest, size);
             return Ok(answer);
         }
         let length = bytes.end - bytes.start;
@@ -75,6 +76,7 @@ impl RepositoryRequest<'_> {
             let content = here.ok_or_else(unknown)?;
             Body::stream(state.open(&content, bytes).await?, length)
         };
+        self.tell_blob_pulled(digest, size);
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -153,7 +155,8 @@ impl RepositoryRequest<'_> {
             repository.blob(digest).await?.ok_or_else(unknown)?;
             conditions::allow_change(self.headers, Some(digest))?;
         }
-        if !repository.delete(RecordKey::Blob(digest.clone())).await? {
+        let event = self.deletion(digest)?;
+        if !repository.delete(RecordKey::Blob(digest.clone()), event).await? {
             return Err(unknown());
         }
         Ok(empty(StatusCode::ACCEPTED))

@@ -38,6 +38,7 @@ impl RepositoryRequest<'_> {
             let bytes = state.open(&content, 0..record.size).await?;
             Body::stream(bytes, record.size)
         };
+        self.tell_manifest_pulled(target, &digest, &record);
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, value(record.media_type.as_str())?);
@@ -95,6 +96,7 @@ impl RepositoryRequest<'_> {
             needs: self.registry.config.needs(),
             quota: self.quota(),
             condition,
+            events: self.manifest_events(&manifest, &tags)?,
         };
         self.registry.state.push_manifest(push).await?;
         let mut response = empty(StatusCode::CREATED);
@@ -122,7 +124,10 @@ impl RepositoryRequest<'_> {
             may
         };
         let deleted = match target {
-            ManifestReference::Tag(tag) => repository.delete_tag(tag, may).await?,
+            ManifestReference::Tag(tag) => {
+                let event = self.tag_deletion(tag)?;
+                repository.delete_tag(tag, may, event).await?
+            }
             ManifestReference::Digest(digest)
                 if conditions::are_there(self.headers)
                     && repository.manifest(digest).await?.is_some()
@@ -131,7 +136,10 @@ impl RepositoryRequest<'_> {
                 false
             }
             ManifestReference::Digest(digest) => {
-                repository.delete(RecordKey::Manifest(digest.clone())).await?
+                let event = self.deletion(digest)?;
+                repository
+                    .delete(RecordKey::Manifest(digest.clone()), event)
+                    .await?
             }
         };
         if refused.load(Ordering::Relaxed) {

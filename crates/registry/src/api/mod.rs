@@ -3,6 +3,7 @@
 mod answer;
 mod blobs;
 mod conditions;
+mod events;
 mod listings;
 mod manifests;
 mod methods;
@@ -32,6 +33,7 @@ use crate::{
     body::RequestBody,
     client::ClientNetwork,
     error::{ApiError, ApiResult},
+    events::EventContext,
     query::Query,
     route::{self, Route},
     state::Quota,
@@ -51,6 +53,8 @@ pub(crate) struct RepositoryRequest<'a> {
     /// The address that the request came from.
     address: Option<IpAddr>,
     client: ClientNetwork,
+    /// The circumstances of events, if anybody is to be told of any.
+    events: Option<EventContext>,
 }
 
 /// A request that is admitted.
@@ -116,6 +120,8 @@ async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted
             .unwrap_or_else(|| Ok(document(&serde_json::json!({ "extensions": [] })))),
         Route::Catalog => listings::catalog(registry, &principal, headers, &query).await,
         Route::Repository(path, route) => {
+            let notifications = &registry.config.notifications;
+            let events = notifications.of_request(registry, parts, principal.user.as_deref())?;
             let request = RepositoryRequest {
                 registry,
                 method,
@@ -125,6 +131,7 @@ async fn perform(registry: &Registry, parts: &Parts, body: RequestBody, admitted
                 principal,
                 address: ClientAddress::of(parts),
                 client: ClientNetwork::of(parts),
+                events,
             };
             let namespace = registry
                 .config

@@ -104,9 +104,10 @@ impl RepositoryRequest<'_> {
             ));
         }
         let record = self.blob_record(content.size());
+        let event = self.blob_event(digest, content.size(), None)?;
         let content = NewContent::Upload(id.to_owned(), content);
         match state
-            .link_blob(&self.path, content, record, Some(&self.quota()))
+            .link_blob(&self.path, content, record, Some(&self.quota()), event)
             .await
         {
             Ok(true) => Ok(()),

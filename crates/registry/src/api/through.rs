@@ -128,6 +128,7 @@ impl RepositoryRequest<'_> {
             needs: Needs::Nothing,
             quota: self.quota(),
             condition: None,
+            events: Vec::new(), // nobody has pushed it
         };
         let stored = self.registry.state.push_manifest(push).await;
         stored.map_err(FetchError::Storage)
@@ -264,7 +265,7 @@ async fn store_blob(
         None => state.rehash(&id, digest.algorithm()).await,
     };
     match content {
-        Ok(content) if *content.digest() == digest => state.add_blob(&path, &id, content).await,
+        Ok(content) if *content.digest() == digest => state.add_blob(&path, &id, content, None).await,
         Ok(_) => state.backend.discard(&id).await,
         Err(error) => {
             state.discard(&id).await;

@@ -29,8 +29,8 @@ impl RepositoryRequest<'_> {
             .value("mount")
             .and_then(|mount| parse_digest(mount).ok());
         if let Some(mount) = &mount
-            && let Some(content) = self.mountable(mount).await?
-            && self.mount(content).await?
+            && let Some((from, content)) = self.mountable(mount).await?
+            && self.mount(&from, content).await?
         {
             return self.created(mount);
         }
@@ -67,7 +67,7 @@ impl RepositoryRequest<'_> {
 
     /// The content of a blob that may be mounted: the blob is in a repository that the client may pull from.
     /// Blobs of other repositories are treated as missing.
-    async fn mountable(&self, digest: &Digest) -> Result<Option<StoredContent>, ApiError> {
+    async fn mountable(&self, digest: &Digest) -> Result<Option<(RepositoryPath, StoredContent)>, ApiError> {
         let state = &self.registry.state;
         let authentication = &self.registry.config.authentication;
         if let Some(from) = self.query.value("from") {
@@ -77,26 +77,29 @@ impl RepositoryRequest<'_> {
             if !authentication.allows(&self.principal, &path, Action::Pull) {
                 return Ok(None);
             }
-            return Ok(state.repository(&path).touch_blob(digest).await?);
+            let content = state.repository(&path).touch_blob(digest).await?;
+            return Ok(content.map(|content| (path, content)));
         }
         for path in state.backend.holders(digest, HOLDERS).await? {
             if authentication.lends(&self.principal, &path)
                 && let Some(content) = state.repository(&path).touch_blob(digest).await?
             {
-                return Ok(Some(content));
+                return Ok(Some((path, content)));
             }
         }
         Ok(None)
     }
 
     /// Links content of another repository. `false` if the content is gone.
-    async fn mount(&self, content: StoredContent) -> Result<bool, ApiError> {
+    async fn mount(&self, from: &RepositoryPath, content: StoredContent) -> Result<bool, ApiError> {
         let state = &self.registry.state;
         let quota = self.quota().with_blob(state, &content.digest).await?;
         quota.check_room(state, content.size).await?;
         let record = self.blob_record(content.size);
+        let event = self.blob_event(&content.digest, content.size, Some(from))?;
         let content = NewContent::Stored(content);
-        Ok(state.link_blob(&self.path, content, record, Some(&quota)).await?)
+        let linked = state.link_blob(&self.path, content, record, Some(&quota), event);
+        Ok(linked.await?)
     }
 
     /// The record of a blob that the client pushes.

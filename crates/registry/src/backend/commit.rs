@@ -6,7 +6,7 @@ use wharf_content::{Error, MediaType};
 use wharf_reference::{Digest, Tag};
 
 use super::{Record, RecordKey};
-use crate::random;
+use crate::{Event, random};
 
 /// The id of a commit: 128 random bits. An engine makes the changes of one id once, however often it is asked
 /// to.
@@ -46,6 +46,9 @@ pub struct Commit {
     pub guards: Vec<Guard>,
     /// The changes, in order.
     pub changes: Vec<Change>,
+    /// The events, in order. An engine with an [`Outbox`](crate::Outbox) records them in the same step as the
+    /// changes, and with their numbers; another one ignores them.
+    pub events: Vec<Event>,
 }
 
 impl Commit {
@@ -59,6 +62,7 @@ impl Commit {
             id: CommitId::random()?,
             guards: Vec::new(),
             changes,
+            events: Vec::new(),
         })
     }
 
@@ -66,6 +70,13 @@ impl Commit {
     #[must_use]
     pub fn with_guard(mut self, guard: Guard) -> Self {
         self.guards.push(guard);
+        self
+    }
+
+    /// Adds events.
+    #[must_use]
+    pub fn with_events(mut self, events: impl IntoIterator<Item = Event>) -> Self {
+        self.events.extend(events);
         self
     }
 
@@ -111,7 +122,7 @@ pub enum Guard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome {
-    /// All changes were made, now or by an earlier call with this id. They survive a crash.
+    /// All changes were made, now or by an earlier call with this id; its events are recorded once. They survive a crash.
     Committed,
     /// Nothing was changed.
     Refused(Refusal),

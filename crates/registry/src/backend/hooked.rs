@@ -12,7 +12,7 @@ use super::{
     RecordRange, Records, SignedUrl, StoredContent, TokenSecret, Upload, UploadSession, Uploads, UploadsOf,
     Usage, Written,
 };
-use crate::{GcOptions, GcReport, Inventory, RepositoryPath};
+use crate::{GcOptions, GcReport, Inventory, Outbox, RepositoryPath};
 
 /// The work around the calls of a backend.
 pub(crate) trait Hooks: Send + Sync {
@@ -232,5 +232,9 @@ impl<B: Backend + ?Sized, H: Hooks> Backend for Hooked<B, H> {
 
     fn inventory(&self) -> Inventory {
         self.backend.inventory()
+    }
+
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        self.backend.outbox()
     }
 }

@@ -25,7 +25,7 @@ pub use self::{
     token_secret::TokenSecret,
     uploads::{Incoming, OpenUpload, Upload, UploadOwner, UploadSession, Uploads, UploadsOf, Written},
 };
-use crate::{GcOptions, GcReport, Inventory};
+use crate::{GcOptions, GcReport, Inventory, Outbox};
 
 /// The storage of a registry: one engine that keeps [`Records`], [`Content`] and [`Uploads`], and that removes
 /// what nobody needs.
@@ -75,4 +75,9 @@ pub trait Backend: Records + Content + Uploads {
     /// The number of things that are stored. Must not wait: an engine that has to ask for them returns what it
     /// has counted last.
     fn inventory(&self) -> Inventory;
+
+    /// The outbox to which the events of commits go; `None`, as by default, if the engine ignores them.
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        None
+    }
 }

@@ -14,6 +14,7 @@
 
 mod content;
 mod guards;
+mod outbox;
 mod races;
 mod records;
 mod shared;
@@ -28,7 +29,7 @@ use wharf_content::{ByteStream, Error, ErrorKind, Hasher, Verified};
 use wharf_reference::{Algorithm, Digest, Tag};
 
 pub use self::storage::{check_bytes, check_storage, check_storage_reopened};
-use crate::{Backend, Records, RepositoryPath, UploadOwner, UploadSession};
+use crate::{Backend, Outbox, Records, RepositoryPath, UploadOwner, UploadSession};
 
 /// An expectation that did not hold.
 #[derive(Debug)]
@@ -124,6 +125,29 @@ pub async fn check_shared(one: &dyn Backend, other: &dyn Backend) -> Result<u32,
     run.moving_sessions(one, other).await?;
     run.links_against_a_collector(one, other).await?;
     run.mounts_against_a_collector(one, other).await?;
+    Ok(run.checks)
+}
+
+/// Runs the suite for an [`Outbox`] to which the events of these records' commits go: two handles on one that
+/// has no subscriber, or one handle given twice. The records are those of the first handle.
+///
+/// # Errors
+///
+/// The first expectation that did not hold.
+pub async fn check_outbox(
+    records: &dyn Records,
+    one: &dyn Outbox,
+    other: &dyn Outbox,
+) -> Result<u32, ConformanceFailure> {
+    let mut run = Run {
+        case: "events",
+        ..Run::default()
+    };
+    run.claims(records, one, other).await?;
+    run.recorded_once(records, one).await?;
+    run.failed_deliveries(records, one, other).await?;
+    run.dropped_events(records, one).await?;
+    run.unsubscribing(records, one, other).await?;
     Ok(run.checks)
 }
 

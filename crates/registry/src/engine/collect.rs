@@ -15,7 +15,7 @@ use wharf_content::{Error, ErrorKind};
 use wharf_reference::Digest;
 
 use super::{Engine, Links, Repository};
-use crate::{Change, CommitId, RecordKey, Storage};
+use crate::{Change, Commit, RecordKey, Storage};
 
 /// The number of contents that are removed at a time, while no content can be linked.
 const BATCH: usize = 64;
@@ -156,8 +156,7 @@ impl<S: Storage + 'static> Engine<S> {
         let manifests = found.manifests.into_iter().map(RecordKey::Manifest);
         let keys = manifests.chain(found.blobs.into_iter().map(RecordKey::Blob));
         let changes = keys.map(Change::Remove).collect();
-        self.record(repository, CommitId::random()?, changes, None, closed)
-            .await
+        self.record(repository, Commit::new(changes)?, None, closed).await
     }
 }
 

@@ -15,8 +15,8 @@ use super::{
     sessions::{Progress, missing},
 };
 use crate::{
-    Change, Commit, CommitId, Guard, Inventory, NewContent, Outcome, Record, RecordKey, Refusal,
-    RepositoryPath, Storage, Usage, random, sync::LockExt as _,
+    Change, Commit, Guard, Inventory, NewContent, Outcome, Record, RecordKey, Refusal, RepositoryPath,
+    Storage, Usage, random, sync::LockExt as _,
 };
 
 /// A lock of a repository: exclusive for changes of manifests and tags and for removals, so that guards and
@@ -75,8 +75,7 @@ impl<S: Storage + 'static> Engine<S> {
         };
         let (upload, progress) = upload.unzip();
         let held = (gate, present, progress, reservation);
-        self.record(&repository, commit.id, commit.changes, upload, held)
-            .await?;
+        self.record(&repository, commit, upload, held).await?;
         Ok(Outcome::Committed)
     }
 
@@ -176,7 +175,7 @@ impl<S: Storage + 'static> Engine<S> {
         Ok(())
     }
 
-    /// Records changes and makes them in the index, all or none, and holds `held` until then. An upload or a
+    /// Records changes, makes them in the index and their events known, all or none, and holds `held` until then. An upload or a
     /// reservation that became content ends in the same step, so that its bytes count once.
     ///
     /// The work runs to its end although its caller has gone: no cancellation comes between the record and
@@ -184,12 +183,14 @@ impl<S: Storage + 'static> Engine<S> {
     pub(super) async fn record(
         self: &Arc<Self>,
         repository: &Arc<Repository>,
-        id: CommitId,
-        changes: Vec<Change>,
+        commit: Commit,
         upload: Option<String>,
         held: impl Send + 'static,
     ) -> Result<(), Error> {
         let (engine, repository) = (Arc::clone(self), Arc::clone(repository));
+        let Commit {
+            id, changes, events, ..
+        } = commit;
         let commit = async move {
             let changes = with_tags(&repository.content(), changes);
             let recorded = engine.storage.record(&repository.path, &changes).await;
@@ -201,6 +202,7 @@ impl<S: Storage + 'static> Engine<S> {
                     for change in changes {
                         content.apply(change);
                     }
+                    engine.outbox.add(&repository.path, events);
                 }
                 drop(held);
             });

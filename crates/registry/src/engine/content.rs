@@ -6,8 +6,8 @@ use wharf_reference::Digest;
 
 use super::{Engine, LocalBackend};
 use crate::{
-    Backend, Commit, Content, GcOptions, GcReport, Inventory, NewContent, Outcome, RepositoryPath, Storage,
-    StoredContent,
+    Backend, Commit, Content, GcOptions, GcReport, Inventory, NewContent, Outbox, Outcome, RepositoryPath,
+    Storage, StoredContent,
 };
 
 #[async_trait]
@@ -74,5 +74,9 @@ impl<S: Storage + 'static> Backend for LocalBackend<S> {
 
     fn inventory(&self) -> Inventory {
         self.0.inventory()
+    }
+
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        Some(&self.0.outbox)
     }
 }

@@ -5,6 +5,7 @@ mod aggregates;
 mod collect;
 mod commit;
 mod content;
+mod events;
 mod intake;
 mod note;
 mod recent;
@@ -30,6 +31,7 @@ use wharf_reference::Digest;
 pub use self::collect::{GcOptions, GcReport};
 use self::{
     aggregates::Aggregates,
+    events::MemoryOutbox,
     recent::RecentCommits,
     relation::Relation,
     repository::{Links, Repository},
@@ -61,6 +63,7 @@ struct Engine<S> {
     aggregates: Arc<Aggregates>,
     reservations: Mutex<Reservations>,
     sessions: Sessions,
+    outbox: MemoryOutbox,
     recent: Mutex<RecentCommits>,
     /// Content that this process has received or verified.
     verified: Mutex<HashSet<Digest>>,
@@ -101,6 +104,7 @@ impl<S: Storage + 'static> LocalBackend<S> {
             aggregates: Arc::new(Aggregates::new()),
             reservations: Mutex::default(),
             sessions: Sessions::default(),
+            outbox: MemoryOutbox::default(),
             recent: Mutex::default(),
             verified: Mutex::default(),
         }))

@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use wharf_reference::{ParseError, Reference};
 
 use self::accept::{Transport, accept};
-use crate::Registry;
+use crate::{Registry, events::Delivering};
 
 /// A registry on a port of this machine. Dropping it closes all connections at once; [`Server::shutdown`]
 /// lets requests end.
@@ -22,6 +22,7 @@ pub struct Server {
     scheme: &'static str,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    delivering: Delivering,
 }
 
 impl Registry {
@@ -74,6 +75,7 @@ impl Registry {
         }
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(accept(listener, transport, self.clone(), stopped));
+        let delivering = Delivering::start(&self);
         Ok(Server {
             address,
             name,
@@ -81,6 +83,7 @@ impl Registry {
             scheme,
             stop,
             task,
+            delivering,
         })
     }
 }
@@ -120,10 +123,12 @@ impl Server {
     }
 
     /// Stops accepting connections, and returns when the running requests have been answered. Connections
-    /// without a request are closed at once, those that never had one after a second.
+    /// without a request are closed at once, those that never had one after a second. Events that are left are
+    /// delivered once more, for at most 5 s.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         let _ = (&mut self.task).await; // an aborted task has stopped, too
+        self.delivering.end(&self.registry).await;
     }
 }
 

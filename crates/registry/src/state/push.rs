@@ -15,8 +15,8 @@ use super::{
     view::{ATTEMPTS, busy},
 };
 use crate::{
-    Change, Commit, Guard, ManifestRecord, NewContent, Outcome, Record, RecordKey, Refusal, RepositoryPath,
-    StoredContent,
+    Change, Commit, Event, Guard, ManifestRecord, NewContent, Outcome, Record, RecordKey, Refusal,
+    RepositoryPath, StoredContent,
 };
 
 /// A manifest on its way into a repository.
@@ -29,6 +29,7 @@ pub(crate) struct ManifestPush<'a> {
     pub(crate) needs: Needs,
     pub(crate) quota: Quota,
     pub(crate) condition: Option<Condition<'a>>,
+    pub(crate) events: Vec<Event>,
 }
 
 /// A condition of a push, on what is there before it.
@@ -77,7 +78,9 @@ impl RegistryState {
             let tags = tags.map(|tag| Record::Tag(tag.clone(), digest.clone()));
             let records = iter::once(Record::Manifest(digest.clone(), Arc::clone(&record))).chain(tags);
             let changes = records.map(Change::Put).collect();
-            let commit = Commit::new(changes)?.with_guards(guards.iter().cloned());
+            let commit = Commit::new(changes)?
+                .with_guards(guards.iter().cloned())
+                .with_events(push.events.iter().cloned());
             let content = NewContent::Bytes(manifest.bytes().clone(), manifest.verified());
             match self.link(push.path, content, commit).await? {
                 Outcome::Committed => return Ok(()),

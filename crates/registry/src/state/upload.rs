@@ -6,8 +6,8 @@ use wharf_reference::Algorithm;
 
 use super::{PushError, Quota, RegistryState, push::quota_exceeded};
 use crate::{
-    BlobRecord, Change, Commit, Incoming, NewContent, Outcome, Record, Refusal, RepositoryPath, Written,
-    random,
+    BlobRecord, Change, Commit, Event, Incoming, NewContent, Outcome, Record, Refusal, RepositoryPath,
+    Written, random,
 };
 
 impl RegistryState {
@@ -66,10 +66,11 @@ impl RegistryState {
         path: &RepositoryPath,
         upload: &str,
         content: Verified,
+        event: Option<Event>,
     ) -> Result<(), Error> {
         let record = BlobRecord::new(content.size());
         let content = NewContent::Upload(upload.to_owned(), content);
-        let linked = self.link_blob(path, content, record, None).await;
+        let linked = self.link_blob(path, content, record, None, event).await;
         if linked.is_err() {
             self.discard(upload).await;
         }
@@ -83,10 +84,13 @@ impl RegistryState {
         content: NewContent,
         record: BlobRecord,
         quota: Option<&Quota>,
+        event: Option<Event>,
     ) -> Result<bool, PushError> {
         let guards = quota.map(Quota::guards).unwrap_or_default();
         let record = Record::Blob(content.digest().clone(), record);
-        let commit = Commit::new(vec![Change::Put(record)])?.with_guards(guards.iter().cloned());
+        let commit = Commit::new(vec![Change::Put(record)])?
+            .with_guards(guards.iter().cloned())
+            .with_events(event);
         match self.link(path, content, commit).await? {
             Outcome::Committed => Ok(true),
             Outcome::Refused(Refusal::Content) => Ok(false),

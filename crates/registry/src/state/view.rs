@@ -5,7 +5,7 @@ use wharf_reference::{Digest, Tag};
 
 use super::RegistryState;
 use crate::{
-    BlobRecord, Change, Commit, Guard, ManifestRecord, Outcome, Record, RecordKey, RecordRange,
+    BlobRecord, Change, Commit, Event, Guard, ManifestRecord, Outcome, Record, RecordKey, RecordRange,
     RepositoryPath, StoredContent,
 };
 
@@ -91,8 +91,8 @@ impl<'a> Repository<'a> {
     }
 
     /// Removes the link of a blob or of a manifest with its tags. `false` if there is none.
-    pub(crate) async fn delete(&self, key: RecordKey) -> Result<bool, Error> {
-        self.remove(key.clone(), Guard::Present(key)).await
+    pub(crate) async fn delete(&self, key: RecordKey, event: Option<Event>) -> Result<bool, Error> {
+        self.remove(key.clone(), Guard::Present(key), event).await
     }
 
     /// Removes a tag if `may` accepts the digest at which it points. `false` if it is not removed.
@@ -100,21 +100,27 @@ impl<'a> Repository<'a> {
         &self,
         tag: &Tag,
         may: impl Fn(&Digest) -> bool + Send,
+        event: Option<Event>,
     ) -> Result<bool, Error> {
         for _ in 0..ATTEMPTS {
             let Some(current) = self.tag(tag).await?.filter(&may) else {
                 return Ok(false);
             };
             let guard = Guard::Tag(tag.clone(), Some(current));
-            if self.remove(RecordKey::Tag(tag.clone()), guard).await? {
+            if self
+                .remove(RecordKey::Tag(tag.clone()), guard, event.clone())
+                .await?
+            {
                 return Ok(true);
             }
         }
         Err(busy())
     }
 
-    async fn remove(&self, key: RecordKey, guard: Guard) -> Result<bool, Error> {
-        let commit = Commit::new(vec![Change::Remove(key)])?.with_guard(guard);
+    async fn remove(&self, key: RecordKey, guard: Guard, event: Option<Event>) -> Result<bool, Error> {
+        let commit = Commit::new(vec![Change::Remove(key)])?
+            .with_guard(guard)
+            .with_events(event);
         Ok(self.state.commit(self.path, commit).await? == Outcome::Committed)
     }
 }

@@ -14,6 +14,7 @@ mod basics;
 mod conformance;
 mod crash;
 mod disk;
+mod events;
 mod faults;
 mod heads;
 mod http;
