@@ -81,7 +81,10 @@
 //! 4. the row of the content in `contents`;
 //! 5. rows of blobs, manifests and tags;
 //! 6. the row of the repository in `repository_usage`;
-//! 7. the rows of users in `user_usage`, in the byte order of their names.
+//! 7. rows of subscribers' positions in `event_positions`, in the order of the subscribers;
+//! 8. the rows of users in `user_usage`, in the byte order of their names.
+//!
+//! Senders of events lock single rows of `event_positions` and nothing else, never while they deliver.
 //!
 //! A request that only notes the use of a blob or a manifest changes its row and locks nothing else. The tests of the crate have the
 //! race that each rule decides, with the rule and without it.
@@ -89,6 +92,13 @@
 //! A commit takes four round trips to the server: it begins, locks and looks up, changes and counts, and commits. It takes three
 //! more in a new repository, one more for each 16 changes beyond the first, and one or two more if it links content. A look-up takes one,
 //! a request that appends to an upload three.
+//!
+//! # Events
+//!
+//! The events of a commit are rows that its transaction writes, numbered under the lock of the repository without gaps: the
+//! database is the [`Outbox`](wharf_registry::Outbox) of all processes, which must have the same subscribers under the same
+//! names. A sender claims a repository for a subscriber, for a minute by the server's clock; whoever dies loses the claim, and
+//! the events come again. A subscriber that no process has had for 24 hours is forgotten.
 //!
 //! Failures that the server asks to repeat (SQLSTATE 40001, 40P01, 55P03 and those of connections) are repeated until the
 //! request's time is over. A commit whose answer was lost is found by its id, which is kept for a day, and
@@ -113,6 +123,8 @@ mod collect;
 mod content;
 #[cfg(feature = "postgres")]
 mod database;
+#[cfg(feature = "postgres")]
+mod events;
 #[cfg(feature = "postgres")]
 mod fsck;
 #[cfg(feature = "postgres")]

@@ -149,3 +149,36 @@ CREATE TABLE doomed (
 );
 CREATE INDEX doomed_by_age ON doomed (doomed) WHERE swept IS NULL;
 CREATE INDEX doomed_by_sweep ON doomed (swept) WHERE swept IS NOT NULL;
+
+-- Those who are told of events, by the names that the processes give them. One that no process has had for a day goes.
+CREATE TABLE subscribers (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text COLLATE "C" NOT NULL UNIQUE,
+    unsubscribed boolean NOT NULL DEFAULT false,
+    seen timestamptz NOT NULL DEFAULT now()
+);
+
+-- Events that not every subscriber has accepted, numbered without gaps in each repository. `event` is the JSON of
+-- wharf-registry's event.
+CREATE TABLE events (
+    repository bigint NOT NULL REFERENCES repositories,
+    number bigint NOT NULL,
+    event text NOT NULL,
+    recorded timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (repository, number)
+);
+
+-- The repositories that have events for a subscriber: which event it has accepted last, which is the last, and until when
+-- nobody may claim the repository.
+CREATE TABLE event_positions (
+    subscriber bigint NOT NULL REFERENCES subscribers ON DELETE CASCADE,
+    repository bigint NOT NULL REFERENCES repositories,
+    accepted bigint NOT NULL,
+    last bigint NOT NULL,
+    claim bigint NOT NULL DEFAULT 0,
+    failures integer NOT NULL DEFAULT 0,
+    free timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (subscriber, repository)
+);
+CREATE INDEX event_positions_by_time ON event_positions (subscriber, free);
+CREATE INDEX event_positions_by_repository ON event_positions (repository);

@@ -11,8 +11,8 @@ use wharf_content::Error;
 use wharf_content::ErrorKind;
 use wharf_reference::Digest;
 use wharf_registry::{
-    Backend, Commit, GcOptions, GcReport, Inventory, Outcome, Record, RecordKey, RecordRange, Records,
-    RepositoryPath, TokenSecret, Usage,
+    Backend, Commit, GcOptions, GcReport, Inventory, Outbox, Outcome, Record, RecordKey, RecordRange,
+    Records, RepositoryPath, TokenSecret, Usage,
 };
 
 use self::inventory::Counted;
@@ -147,6 +147,10 @@ impl Backend for ObjectBackend {
 
     fn inventory(&self) -> Inventory {
         self.counted()
+    }
+
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        Some(&**self.database())
     }
 }
 

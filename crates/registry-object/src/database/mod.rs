@@ -16,6 +16,7 @@ use std::{
 };
 
 use wharf_content::{Error, ErrorKind};
+use wharf_registry::EventSignal;
 
 pub use self::url::DatabaseUrl;
 use self::{pool::Pool, tls::Tls};
@@ -36,6 +37,8 @@ pub struct Database {
     /// The statement that begins a transaction.
     begin: String,
     commits: AtomicU64,
+    /// Given when this process has recorded events.
+    events: EventSignal,
 }
 
 /// The way in which a database is used.
@@ -96,6 +99,7 @@ impl Database {
             ),
             begin: transaction::begin(options.request_time),
             commits: AtomicU64::new(0),
+            events: EventSignal::default(),
             url: url.clone(),
             options,
         };
@@ -142,6 +146,10 @@ impl Database {
     /// Counts a commit, and returns how many this process has made.
     pub(crate) fn count_commit(&self) -> u64 {
         self.commits.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) const fn event_signal(&self) -> &EventSignal {
+        &self.events
     }
 
     /// The reason why the last connection could not be made, if it could not.

@@ -16,6 +16,7 @@ use crate::{
     Database,
     content::{Placed, Placing},
     database::{Attempts, Parameters, Query as _, Transaction, run_all},
+    events,
 };
 
 const LOCK: &str = "SELECT id FROM repositories WHERE name = $1 FOR UPDATE";
@@ -57,6 +58,9 @@ impl Database {
             // A COMMIT that failed may have been carried out: the next attempt finds the id then.
             match self.attempt(&attempts, repository, commit, content).await {
                 Ok(made) => {
+                    if !commit.events.is_empty() {
+                        self.event_signal().notify();
+                    }
                     if self.count_commit().is_multiple_of(FORGET_EVERY) {
                         // Ids that stay are removed another time.
                         let _ = self.query("forget old commits", FORGET, &[]).await;
@@ -157,6 +161,7 @@ impl Locked {
             },
         };
         let mut statements = apply::statements(self.repository, &commit.changes, content)?;
+        statements.extend(events::statement(self.repository, &commit.events)?);
         let changes = statements.len();
         let counting = added.statements(self.repository, &commit.guards);
         let (counts, quotas): (Vec<_>, Vec<_>) = counting

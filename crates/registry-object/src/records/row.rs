@@ -40,7 +40,7 @@ pub(crate) fn record(row: &Row) -> Result<Record, Error> {
     })
 }
 
-pub(super) fn repository(row: &Row) -> Result<RepositoryPath, Error> {
+pub(crate) fn repository(row: &Row) -> Result<RepositoryPath, Error> {
     let name: &str = column(row, 0)?;
     RepositoryPath::parse(name).map_err(|error| damaged("a repository's name", &error))
 }

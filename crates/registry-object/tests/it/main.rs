@@ -12,6 +12,7 @@ mod backend;
 mod collect;
 mod cutting_proxy;
 mod database;
+mod events;
 mod fsck;
 mod migrations;
 mod races;

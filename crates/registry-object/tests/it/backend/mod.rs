@@ -20,14 +20,14 @@ use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl, ObjectBacken
 use wharf_testkit::PostgreSql;
 
 /// A database and a directory that processes share.
-struct Engines {
+pub(crate) struct Engines {
     database: String,
     url: String,
     directory: tempfile::TempDir,
 }
 
 impl Engines {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let server = PostgreSql::shared();
         let database = server.create_database();
         Self {
@@ -38,7 +38,7 @@ impl Engines {
     }
 
     /// A handle as another process has it.
-    async fn open(&self) -> ObjectBackend {
+    pub(crate) async fn open(&self) -> ObjectBackend {
         self.open_with(ObjectOptions::default()).await.expect("a backend")
     }
 
@@ -50,7 +50,7 @@ impl Engines {
     }
 
     /// What a query returns.
-    fn see(&self, sql: &str) -> String {
+    pub(crate) fn see(&self, sql: &str) -> String {
         PostgreSql::shared().query(&self.database, sql)
     }
 

@@ -57,8 +57,9 @@ async fn a_repetition_waits_for_the_first_attempt() {
 
 const COUNTED: &str =
     "WITH next AS (UPDATE repository_usage SET events = events + 1 WHERE repository = 1 RETURNING events)
-    INSERT INTO events SELECT 1, events FROM next";
-const FROM_SEQUENCE: &str = "INSERT INTO events VALUES (1, nextval('event_numbers'))";
+    INSERT INTO events (repository, number, event) SELECT 1, events, '' FROM next";
+const FROM_SEQUENCE: &str =
+    "INSERT INTO events (repository, number, event) VALUES (1, nextval('event_numbers'), '')";
 
 /// Two commits of a repository write an event each, and the first to draw a number ends last. A sender looks in between
 /// and goes on after the last number that it has seen. Returns the numbers that it sends.

@@ -7,9 +7,8 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl};
 use wharf_testkit::PostgreSql;
 
-/// Tables of events, as far as their locks need them, and rows of the others.
+/// Numbers of events without a lock, and rows of the tables.
 const TABLES: &str = "
-    CREATE TABLE events (repository bigint, number bigint, PRIMARY KEY (repository, number));
     CREATE SEQUENCE event_numbers;
     INSERT INTO repositories (name) VALUES ('app'), ('lib');
     INSERT INTO repository_usage (repository) VALUES (1), (2);
