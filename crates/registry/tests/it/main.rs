@@ -29,6 +29,7 @@ mod quirks;
 mod quotas;
 mod redirects;
 mod scale;
+mod served;
 mod storage;
 mod through;
 #[cfg(feature = "tls")]

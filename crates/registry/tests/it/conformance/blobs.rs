@@ -1,9 +1,9 @@
 //! Blobs: every way to push, parts, what is refused.
 
 use wharf_reference::Digest;
-use wharf_registry::Server;
 
 use super::{ALGORITHMS, blob, bytes, created, everywhere, streamed};
+use crate::served::Server;
 use crate::wire::{Answer, Ask, ask, digest_of, get, push_blob_as, with_digest};
 
 /// HEAD and GET of a blob that was pushed.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use wharf_reference::{Algorithm, Digest};
-use wharf_registry::Server;
 
 use super::{blob, blobs::there, bytes, created, streamed};
+use crate::served::Server;
 use crate::wire::{INDEX, ask, digest_of, get, manifest_as, push_blob_as};
 
 /// Documents of one data set: blobs, then manifests with their tags, children first.

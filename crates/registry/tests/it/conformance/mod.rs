@@ -1,5 +1,5 @@
-//! What the official conformance program asks of a server, in our words, with both algorithms, in memory and
-//! on a disk, without and with tokens, and with sparse images and without.
+//! What the official conformance program asks of a server, in our words, with both algorithms, without and with
+//! tokens, and with sparse images and without.
 
 mod blobs;
 mod data;
@@ -8,32 +8,30 @@ mod sets;
 
 use serde_json::json;
 use wharf_reference::{Algorithm, Digest};
-use wharf_registry::{DiskBackend, Registry, Server};
+use wharf_registry::Registry;
 
+use crate::served::{self, Server};
 use crate::wire::{Answer, Ask, INDEX, MANIFEST, as_user, ask, digest_of, get, manifest_as, push_blob_as};
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 
-/// Runs a check against every kind of registry: in memory and on a disk, open and with tokens.
+/// Runs a check against every kind of registry, open and with tokens.
 async fn everywhere(check: impl AsyncFn(&Server)) {
     everywhere_with(true, check).await;
 }
 
 async fn everywhere_with(sparse: bool, check: impl AsyncFn(&Server)) {
-    for tokens in [false, true] {
-        let root = tempfile::tempdir().unwrap();
-        let backend = DiskBackend::open(root.path()).await.unwrap();
-        for registry in [Registry::memory(), Registry::open(backend).await.unwrap()] {
-            let registry = registry.with_sparse(sparse);
-            if tokens {
-                let registry = registry.with_basic("ada", "secret").with_tokens();
-                let server = registry.serve().await.unwrap();
-                as_user("ada:secret", check(&server)).await;
-            } else {
-                check(&registry.serve().await.unwrap()).await;
-            }
-        }
-    }
+    served::each(|registry| registry.with_sparse(sparse), &check).await;
+    let with_tokens = |registry: Registry| {
+        registry
+            .with_sparse(sparse)
+            .with_basic("ada", "secret")
+            .with_tokens()
+    };
+    served::each(with_tokens, async |server: &Server| {
+        as_user("ada:secret", check(server)).await;
+    })
+    .await;
 }
 
 /// Bytes that no other call gives.

@@ -5,9 +5,7 @@ use std::{
     collections::HashMap,
 };
 
-use wharf_registry::Server;
-
-use super::{Answer, Ask};
+use super::{Answer, Ask, Server};
 
 struct User {
     credentials: &'static str,

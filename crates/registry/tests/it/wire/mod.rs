@@ -10,9 +10,10 @@ use tokio::{
 };
 use wharf_content::Hasher;
 use wharf_reference::{Algorithm, Digest};
-use wharf_registry::{Registry, Server};
+use wharf_registry::{Registry, Server as RegistryServer};
 
 pub(crate) use self::user::as_user;
+use crate::served::Server;
 
 /// An answer as it came.
 #[derive(Debug, Clone)]
@@ -171,7 +172,7 @@ pub(crate) async fn get(server: &Server, path: impl Into<String>) -> Answer {
     ask(server, "GET", path).send().await
 }
 
-pub(crate) async fn open() -> Server {
+pub(crate) async fn open() -> RegistryServer {
     Registry::memory().serve().await.unwrap()
 }
 
