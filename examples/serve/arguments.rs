@@ -107,6 +107,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "REGISTRY[/PATH]", help_heading = "Cache")]
     pub(crate) upstream: Option<String>,
 
+    /// Take over what another registry has stored, before serving: the root directory of Docker's registry, which may
+    /// go on serving, or that of another `serve`, which may not. Can be repeated: then it takes what changed.
+    #[arg(long, value_name = "DIR", help_heading = "Import")]
+    pub(crate) import: Option<PathBuf>,
+    /// End when everything is imported.
+    #[arg(long, requires = "import", help_heading = "Import")]
+    pub(crate) import_only: bool,
+    /// Leave tags where they are that are here already.
+    #[arg(long, requires = "import", help_heading = "Import")]
+    pub(crate) keep_tags: bool,
+
     /// Collect garbage every so many seconds; 0 is never.
     #[arg(
         long,
@@ -127,7 +138,8 @@ pub(crate) struct Arguments {
     #[arg(long, help_heading = "Garbage")]
     pub(crate) gc_untagged: bool,
 
-    /// Where to serve /metrics (for Prometheus) and /healthz, which clients should not reach.
+    /// Where to serve /metrics (for Prometheus), /healthz (it runs) and /readyz (send it requests), which clients
+    /// should not reach.
     #[arg(long, value_name = "ADDR", value_parser = address, help_heading = "Operation")]
     pub(crate) metrics: Option<SocketAddr>,
     /// How to log requests, on standard error.
@@ -137,7 +149,7 @@ pub(crate) struct Arguments {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value_t = 30,
+        default_value_t = 60,
         help_heading = "Operation"
     )]
     pub(crate) drain: u64,

@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks")]
 
 mod arguments;
-mod metrics;
+mod importing;
 mod mistakes;
 mod operators;
 mod reload;
@@ -10,15 +10,15 @@ mod report;
 mod storage;
 mod upstream;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
-use wharf_registry::{GcOptions, Limits, Registry, Server};
+use wharf_registry::{GcOptions, Limits, Metrics, Readiness, Registry};
 
 use self::{
     arguments::Arguments,
-    metrics::Metrics,
+    operators::Operators,
     reload::Reloadable,
     report::{Report, say},
     upstream::Behind,
@@ -50,10 +50,27 @@ fn raise_file_limit() {
 #[tokio::main]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let reloadable = Reloadable::load(arguments)?;
-    let metrics = Arc::new(Metrics::default());
-    let server = start(arguments, &reloadable, &metrics).await?;
+    let metrics = Metrics::default();
+    let registry = open(arguments, &reloadable, &metrics).await?;
+    if let Some(source) = &arguments.import {
+        importing::import(source, arguments.keep_tags, &registry).await?;
+        if arguments.import_only {
+            return Ok(());
+        }
+    }
+    let serving = match reloadable.tls() {
+        Some(tls) => registry.serve_tls(arguments.listen, tls).await,
+        None => registry.serve_on(arguments.listen).await,
+    };
+    let server = serving.map_err(|error| mistakes::listening(&error, arguments.listen, "--listen"))?;
+    let readiness = Readiness::watch(server.service());
     if let Some(address) = arguments.metrics {
-        let address = operators::serve(address, Arc::clone(&metrics), server.service().clone()).await?;
+        let operators = Operators {
+            metrics,
+            readiness: readiness.clone(),
+            registry: server.service().clone(),
+        };
+        let address = operators.serve(address).await?;
         say(format_args!("serve: metrics at http://{address}/metrics"));
     }
     if arguments.gc > 0 {
@@ -86,7 +103,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
         }
     }
-    metrics.drain();
+    readiness.drain();
     let drain = Duration::from_secs(arguments.drain);
     if tokio::time::timeout(drain, server.shutdown()).await.is_err() {
         say(format_args!("serve: gave up on requests that are still running"));
@@ -94,11 +111,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn start(
-    arguments: &Arguments,
-    reloadable: &Reloadable,
-    metrics: &Arc<Metrics>,
-) -> anyhow::Result<Server> {
+async fn open(arguments: &Arguments, reloadable: &Reloadable, metrics: &Metrics) -> anyhow::Result<Registry> {
     let mut limits = Limits::default();
     limits.blob = arguments.max_blob;
     limits.repository = arguments.quota;
@@ -108,7 +121,7 @@ async fn start(
         .with_limits(limits)
         .with_delete(!arguments.no_delete)
         .with_sparse(arguments.sparse)
-        .with_observer(Report::new(arguments.log, Arc::clone(metrics)));
+        .with_observer(Report::new(arguments.log, metrics.clone()));
     if let Some(url) = &arguments.external_url {
         registry = registry.with_external_url(url);
     }
@@ -119,11 +132,7 @@ async fn start(
     if arguments.read_only {
         registry = registry.with_read_only(true);
     }
-    let serving = match reloadable.tls() {
-        Some(tls) => registry.serve_tls(arguments.listen, tls).await,
-        None => registry.serve_on(arguments.listen).await,
-    };
-    serving.map_err(|error| mistakes::listening(&error, arguments.listen, "--listen"))
+    Ok(registry)
 }
 
 fn garbage(arguments: &Arguments) -> GcOptions {

@@ -3,29 +3,40 @@
 use std::{
     fmt,
     io::{self, Write as _},
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::json;
-use wharf_registry::{Answered, Observer};
+use wharf_registry::{Answered, BackendCall, GcReport, Metrics, Observer, RouteKind};
 
-use crate::{arguments::Log, metrics::Metrics};
+use crate::arguments::Log;
 
 pub(crate) struct Report {
     log: Log,
-    metrics: Arc<Metrics>,
+    metrics: Metrics,
 }
 
 impl Report {
-    pub(crate) fn new(log: Log, metrics: Arc<Metrics>) -> Self {
+    pub(crate) const fn new(log: Log, metrics: Metrics) -> Self {
         Self { log, metrics }
     }
 }
 
 impl Observer for Report {
+    fn begun(&self, route: Option<RouteKind>) {
+        self.metrics.begun(route);
+    }
+
+    fn called(&self, call: BackendCall, duration: Duration, failure: Option<&wharf_content::Error>) {
+        self.metrics.called(call, duration, failure);
+    }
+
+    fn collected(&self, report: &GcReport, duration: Duration) {
+        self.metrics.collected(report, duration);
+    }
+
     fn answered(&self, answered: &Answered) {
-        self.metrics.count(answered);
+        self.metrics.answered(answered);
         let milliseconds = answered.duration.as_millis();
         let user = answered.user.as_deref();
         match self.log {
@@ -60,17 +71,19 @@ impl Observer for Report {
     }
 
     fn corrupt(&self, digest: &wharf_reference::Digest) {
-        self.metrics.corrupt();
+        self.metrics.corrupt(digest);
         say(format_args!(
             "serve: {digest} is corrupt; it was moved to corrupt/ and can be pushed again"
         ));
     }
 
     fn storage_failed(&self, error: &wharf_content::Error) {
+        self.metrics.storage_failed(error);
         say(format_args!("serve: changes cannot be recorded: {error}"));
     }
 
     fn storage_recovered(&self) {
+        self.metrics.storage_recovered();
         say(format_args!("serve: changes are recorded again"));
     }
 }

@@ -405,7 +405,10 @@ fn registry_keeps_its_content_in_a_store() {
     let graph = Graph::of(EVERYTHING);
     let direct = graph.direct("wharf-registry");
     let family: Vec<&String> = graph.family().filter(|name| direct.contains(*name)).collect();
-    assert_eq!(family, ["wharf-content", "wharf-reference", "wharf-store"]);
+    assert_eq!(
+        family,
+        ["wharf-content", "wharf-fs", "wharf-reference", "wharf-store"]
+    );
 }
 
 /// The most crates that depending on the facade may bring, counted as `cargo tree -e normal` does on this platform.

@@ -34,8 +34,10 @@
 //! your own. [`Registry`] decides who sees what, and commits each change to the records before it answers.
 //! [`Limits`] bound what clients may ask for, [`Access`] says what users may do,
 //! [`Upstream`] makes the registry a cache of another, [`Observer`] hears of every request,
-//! a [`Subscriber`] is told of every change, [`LocalRepository`] fills a repository without HTTP, and
-//! [`Registry::collect_garbage`] removes what no manifest needs while everything goes on.
+//! a [`Subscriber`] is told of every change, [`LocalRepository`] fills a repository without HTTP, [`Import`] takes
+//! over what another registry has stored, and [`Registry::collect_garbage`] removes what no manifest needs while
+//! everything goes on. [`Metrics`] counts for Prometheus, and [`Readiness`] tells a load balancer when to send
+//! requests.
 //!
 //! # Misbehaving on demand
 //!
@@ -91,17 +93,20 @@ mod error;
 mod events;
 #[cfg(feature = "server")]
 mod host;
+mod import;
 mod inventory;
 mod limits;
 mod listing;
 mod local;
 mod memory;
+mod metrics;
 mod observe;
 mod path;
 mod percent;
 mod query;
 mod random;
 mod range;
+mod readiness;
 mod redirects;
 mod registry;
 mod route;
@@ -141,13 +146,16 @@ pub use events::{
     Claimed, Delivery, Event, EventAction, EventActor, EventClaim, EventDescriptor, EventFormat,
     EventListener, EventOptions, EventRequest, EventSignal, EventSource, EventTarget, Outbox, Subscriber,
 };
+pub use import::{Import, ImportReport, KeyTree, SkippedItem};
 pub use inventory::Inventory;
 pub use limits::Limits;
 pub use listing::Listing;
 pub use local::LocalRepository;
 pub use memory::{MemoryBackend, MemoryStorage};
+pub use metrics::Metrics;
 pub use observe::{Answered, Observer};
 pub use path::RepositoryPath;
+pub use readiness::{NotReady, Readiness};
 pub use redirects::{RedirectedClient, Redirects};
 pub use registry::Registry;
 pub use route_kind::RouteKind;

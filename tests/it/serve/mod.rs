@@ -1,8 +1,10 @@
 //! The registry as a program: `examples/serve`, from its first line to its exit code.
 
 mod access;
+mod importing;
 mod mistakes;
 mod operation;
+mod pages;
 mod shared;
 
 use std::{

@@ -60,8 +60,10 @@ fn metrics_and_health_have_an_address_of_their_own() {
             .get("wharf_blobs")
             .is_some_and(|blobs| *blobs == 0.0)
     );
-    let health = ask(&metrics, "GET", "/healthz", "", b"");
-    assert_eq!((health.status, health.body.as_str()), (200, "ok\n"));
+    for path in ["/healthz", "/readyz"] {
+        let health = ask(&metrics, "GET", path, "", b"");
+        assert_eq!((health.status, health.body.as_str()), (200, "ok\n"));
+    }
 
     let path = format!("/v2/lib/app/blobs/uploads/?digest={}", sha256(b"12345"));
     assert_eq!(serve.ask("POST", &path, b"12345").status, 201);
@@ -86,6 +88,11 @@ fn metrics_and_health_have_an_address_of_their_own() {
             1.0,
         ),
         ("wharf_request_seconds_count{endpoint=\"upload\"}", 2.0),
+        (
+            "registry_http_requests_total{code=\"404\",handler=\"manifest\",method=\"get\"}",
+            1.0,
+        ),
+        ("registry_http_in_flight_requests{handler=\"blob_upload\"}", 0.0),
         ("wharf_received_bytes_total", 5.0),
         ("wharf_corrupt_total", 0.0),
         ("wharf_repositories", 1.0),
@@ -106,15 +113,17 @@ fn metrics_and_health_have_an_address_of_their_own() {
     }
 
     // Neither is reachable at the other's address.
-    for path in ["/metrics", "/healthz"] {
+    for path in ["/metrics", "/healthz", "/readyz"] {
         assert_eq!(serve.ask("GET", path, b"").status, 404);
     }
     assert_eq!(ask(&metrics, "GET", "/v2/", "", b"").status, 404);
     for (method, path, status) in [
         ("GET", "/metrics?x=1", 200),
         ("GET", "/healthz?x=1", 200),
+        ("GET", "/readyz?x=1", 200),
         ("POST", "/metrics", 405),
         ("DELETE", "/healthz", 405),
+        ("PUT", "/readyz", 405),
         ("GET", "/metrics/", 404),
         ("GET", "/", 404),
     ] {
@@ -122,7 +131,7 @@ fn metrics_and_health_have_an_address_of_their_own() {
         assert_eq!(reply.status, status, "{method} {path}");
         assert_eq!(reply.head.contains("Allow: GET, HEAD"), status == 405);
     }
-    for path in ["/metrics", "/healthz", "/healthz?x=1"] {
+    for path in ["/metrics", "/healthz", "/readyz", "/healthz?x=1"] {
         let mut stream = super::connect(&metrics);
         let request = format!("HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("a request");
@@ -327,8 +336,10 @@ fn what_is_running_is_answered_before_the_program_ends() {
     assert_eq!(idle.read(&mut [0]).expect("an orderly end"), 0); // it is ending
     let refused = TcpStream::connect(serve.name()).expect_err("it takes nobody any more");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    let health = ask(&metrics, "GET", "/healthz", "", b"");
-    assert_eq!((health.status, health.body.as_str()), (503, "draining\n"));
+    let ready = ask(&metrics, "GET", "/readyz", "", b"");
+    assert_eq!((ready.status, ready.body.as_str()), (503, "draining\n"));
+    assert!(ready.head.contains("Retry-After: "));
+    assert_eq!(ask(&metrics, "GET", "/healthz", "", b"").status, 200);
     busy.write_all(b"second").expect("the other half");
     assert!(head(&mut busy).starts_with("HTTP/1.1 201 "));
     serve.ended_well();
@@ -429,6 +440,10 @@ fn help_names_everything() {
         "--gc-untagged",
         "--metrics",
         "/healthz",
+        "/readyz",
+        "--import ",
+        "--import-only",
+        "--keep-tags",
         "--log",
         "--drain",
         "SIGHUP",

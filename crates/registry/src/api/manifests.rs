@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use wharf_content::{ErrorKind, Manifest, MediaType};
+use wharf_content::{Error, ErrorKind, Manifest, MediaType};
 use wharf_reference::{Digest, Tag};
 
 use super::{DIGEST, RepositoryRequest, conditions, digest_value, empty, receive, value};
@@ -35,7 +35,7 @@ impl RepositoryRequest<'_> {
         let body = if *self.method == Method::HEAD {
             Body::empty()
         } else {
-            let bytes = state.open(&content, 0..record.size).await?;
+            let bytes = state.open(&content, 0..record.size).await.map_err(gone)?;
             Body::stream(bytes, record.size)
         };
         self.tell_manifest_pulled(target, &digest, &record);
@@ -173,11 +173,19 @@ fn unknown() -> ApiError {
     ApiError::missing(ErrorCode::ManifestUnknown, "no such manifest in this repository")
 }
 
+/// The failure of a read: content that is found to be missing or corrupt is a manifest that is not here.
+fn gone(error: Error) -> ApiError {
+    match error.kind() {
+        ErrorKind::NotFound => unknown(),
+        _ => error.into(),
+    }
+}
+
 fn invalid(message: &'static str) -> ApiError {
     ApiError::bad(ErrorCode::ManifestInvalid, message)
 }
 
-fn refused(error: &wharf_content::Error) -> ApiError {
+fn refused(error: &Error) -> ApiError {
     let code = match error.kind() {
         ErrorKind::Mismatch => ErrorCode::DigestInvalid,
         _ => ErrorCode::ManifestInvalid,

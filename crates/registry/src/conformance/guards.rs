@@ -2,8 +2,14 @@ use std::sync::Arc;
 
 use wharf_content::MediaType;
 
-use super::{ConformanceFailure, Run, records::key};
-use crate::{BlobRecord, Change, Guard, ManifestRecord, Record, RecordKey, Records, RepositoryPath, Usage};
+use super::{
+    ConformanceFailure, Run,
+    races::{ROUNDS, both},
+    records::key,
+};
+use crate::{
+    BlobRecord, Change, Guard, ManifestRecord, Outcome, Record, RecordKey, Records, RepositoryPath, Usage,
+};
 
 impl Run {
     pub(super) async fn guards(&mut self, records: &dyn Records) -> Result<(), ConformanceFailure> {
@@ -61,6 +67,38 @@ impl Run {
             self.refused(outcome, 2, &format!("tell the first that fails: {guard:?}"))?;
             let value = self.value(records, &path, probe.key()).await?;
             self.that(value.is_none(), "that fail let nothing change")?;
+        }
+        self.empty(records, &path).await
+    }
+
+    /// Of two commits that run side by side and demand that what they put is not there, one is made.
+    pub(super) async fn guards_side_by_side(
+        &mut self,
+        records: &dyn Records,
+    ) -> Result<(), ConformanceFailure> {
+        self.case = "guards of commits that run side by side";
+        let path = self.path("guarded/twice")?;
+        let manifest = self.manifest("there", None, String::new())?;
+        let outcome = records.commit(&path, self.put(manifest)?).await;
+        self.committed(outcome, "are not needed")?;
+        let blob = Record::Blob(self.name("blob")?, BlobRecord::new(7));
+        let tag = self.tag("v1", "there")?;
+        for record in [blob, tag] {
+            for _ in 0..ROUNDS {
+                let absent = || Guard::Absent(record.key());
+                let commits = (self.put(record.clone())?, self.put(record.clone())?);
+                let commits = (commits.0.with_guard(absent()), commits.1.with_guard(absent()));
+                let (one, other) = (records.commit(&path, commits.0), records.commit(&path, commits.1));
+                let (one, other) = both(one, other).await;
+                let made = [self.ok(one)?, self.ok(other)?];
+                let made = made
+                    .iter()
+                    .filter(|outcome| **outcome == Outcome::Committed)
+                    .count();
+                self.that(made == 1, "let one of two pass")?;
+                let outcome = records.commit(&path, self.remove(record.key())?).await;
+                self.committed(outcome, "are not needed to remove")?;
+            }
         }
         self.empty(records, &path).await
     }

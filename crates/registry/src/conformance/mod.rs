@@ -66,6 +66,7 @@ pub async fn check_records(records: &dyn Records) -> Result<u32, ConformanceFail
     run.lookups(records).await?;
     run.ranges(records).await?;
     run.guards(records).await?;
+    run.guards_side_by_side(records).await?;
     run.quotas(records).await?;
     run.repetition(records).await?;
     run.leave_links(records).await?;

@@ -20,7 +20,7 @@ use crate::{Change, Commit, RecordKey, Storage};
 /// The number of contents that are removed at a time, while no content can be linked.
 const BATCH: usize = 64;
 
-/// A repository with more links than this is searched on a thread for blocking work.
+/// A repository with more links than this is searched on a thread for blocking work, while it is locked.
 const MANY: usize = 1000;
 
 /// The settings of a garbage collection.
@@ -142,16 +142,27 @@ impl<S: Storage + 'static> Engine<S> {
         options: &GcOptions,
         report: &mut GcReport,
     ) -> Result<(), Error> {
-        let found = look_through(repository, options).await?;
+        // A search of many links takes long. A push that waits for the lock of the repository keeps no thread, nor
+        // the locks that all repositories share, which one would that waits for the links.
+        let mut closed = None;
+        if !repository.is_small() {
+            closed = Some(Arc::clone(&repository.commit_lock).write_owned().await);
+        }
+        let mut found = look_through(repository, options).await?;
         if options.dry_run {
             report.count(&found);
         }
         if options.dry_run || found.is_empty() {
             return Ok(());
         }
-        let closed = Arc::clone(&repository.commit_lock).write_owned().await;
-        // Again: what was pushed meanwhile may need some of it.
-        let found = look_through(repository, options).await?;
+        let closed = if let Some(closed) = closed {
+            closed
+        } else {
+            let closed = Arc::clone(&repository.commit_lock).write_owned().await;
+            // Again: what was pushed meanwhile may need some of it.
+            found = look_through(repository, options).await?;
+            closed
+        };
         report.count(&found);
         let manifests = found.manifests.into_iter().map(RecordKey::Manifest);
         let keys = manifests.chain(found.blobs.into_iter().map(RecordKey::Blob));
@@ -179,12 +190,15 @@ impl Garbage {
     }
 }
 
-async fn look_through(repository: &Arc<Repository>, options: &GcOptions) -> Result<Garbage, Error> {
-    let small = {
-        let content = repository.content();
+impl Repository {
+    fn is_small(&self) -> bool {
+        let content = self.content();
         content.manifests.len() + content.blobs.len() <= MANY
-    };
-    if small {
+    }
+}
+
+async fn look_through(repository: &Arc<Repository>, options: &GcOptions) -> Result<Garbage, Error> {
+    if repository.is_small() {
         return Ok(garbage(&repository.content(), options));
     }
     let (repository, options) = (Arc::clone(repository), options.clone());

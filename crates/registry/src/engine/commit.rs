@@ -7,36 +7,18 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
+use tokio::sync::OwnedMutexGuard;
 use wharf_content::{Error, ErrorKind, Verified};
 
 use super::{
     Engine, Links, QuotaBytes, Repository, Reservation,
+    gate::Gate,
     sessions::{Progress, missing},
 };
 use crate::{
     Change, Commit, Guard, Inventory, NewContent, Outcome, Record, RecordKey, Refusal, RepositoryPath,
     Storage, Usage, random, sync::LockExt as _,
 };
-
-/// A lock of a repository: exclusive for changes of manifests and tags and for removals, so that guards and
-/// changes are one step; shared while blobs are linked.
-enum Gate {
-    Shared(#[expect(dead_code, reason = "it is held")] OwnedRwLockReadGuard<()>),
-    Exclusive(#[expect(dead_code, reason = "it is held")] OwnedRwLockWriteGuard<()>),
-}
-
-impl Gate {
-    async fn of(repository: &Repository, changes: &[Change]) -> Self {
-        let lock = Arc::clone(&repository.commit_lock);
-        let is_blob = |change: &Change| matches!(change, Change::Put(Record::Blob(..)));
-        if changes.iter().all(is_blob) {
-            Self::Shared(lock.read_owned().await)
-        } else {
-            Self::Exclusive(lock.write_owned().await)
-        }
-    }
-}
 
 impl<S: Storage + 'static> Engine<S> {
     /// Makes a commit, with or without content that it links.
@@ -53,10 +35,12 @@ impl<S: Storage + 'static> Engine<S> {
         let puts = |change: &Change| matches!(change, Change::Put(_));
         let repository = if commit.changes.iter().any(puts) {
             self.repository(path)
+        } else if let Some(repository) = self.existing(path) {
+            repository
         } else {
-            self.existing_or_empty(path)
+            return Ok(self.commit_nothing(path, &commit));
         };
-        let gate = Gate::of(&repository, &commit.changes).await;
+        let gate = Gate::of(&repository, &commit).await;
         if self.recent.locked().contains(commit.id) {
             return Ok(Outcome::Committed);
         }
@@ -77,6 +61,20 @@ impl<S: Storage + 'static> Engine<S> {
         let held = (gate, present, progress, reservation);
         self.record(&repository, commit, upload, held).await?;
         Ok(Outcome::Committed)
+    }
+
+    /// Makes a commit that puts nothing into a repository that does not exist: there is nothing to be recorded. A
+    /// removal in the log could come after the record of a push that has just created the repository.
+    fn commit_nothing(&self, path: &RepositoryPath, commit: &Commit) -> Outcome {
+        if self.recent.locked().contains(commit.id) {
+            return Outcome::Committed;
+        }
+        let empty = Repository::new(path.clone(), Arc::clone(&self.aggregates));
+        if let Err(refusal) = self.judge(&empty, commit, false) {
+            return Outcome::Refused(refusal);
+        }
+        self.recent.locked().insert(commit.id);
+        Outcome::Committed
     }
 
     /// Judges the guards, and reserves the bytes that the commit adds.

@@ -6,6 +6,7 @@ mod collect;
 mod commit;
 mod content;
 mod events;
+mod gate;
 mod intake;
 mod note;
 mod recent;
@@ -112,6 +113,14 @@ impl<S: Storage + 'static> LocalBackend<S> {
 }
 
 impl<S> LocalBackend<S> {
+    /// The manifests of a repository.
+    pub(crate) fn manifests_of(&self, repository: &RepositoryPath) -> Vec<Digest> {
+        let repository = self.0.existing(repository);
+        repository.map_or_else(Vec::new, |repository| {
+            repository.content().manifests.keys().cloned().collect()
+        })
+    }
+
     /// The storage.
     #[must_use]
     pub fn storage(&self) -> &S {
@@ -141,12 +150,6 @@ impl<S> Engine<S> {
     fn existing(&self, path: &RepositoryPath) -> Option<Arc<Repository>> {
         let repositories = self.repositories.read_locked();
         repositories.get(path).cloned()
-    }
-
-    /// The repository, or one that is forgotten at once, for what adds nothing to it.
-    fn existing_or_empty(&self, path: &RepositoryPath) -> Arc<Repository> {
-        let empty = || Arc::new(Repository::new(path.clone(), Arc::clone(&self.aggregates)));
-        self.existing(path).unwrap_or_else(empty)
     }
 
     /// The repositories whose names come after this one, in order. They are looked up part by part: a page

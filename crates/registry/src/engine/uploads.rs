@@ -71,10 +71,12 @@ impl<S: Storage + 'static> Uploads for LocalBackend<S> {
 
     async fn expire(&self, idle: Duration) -> Result<(), Error> {
         for (id, session) in self.0.sessions.idle(idle) {
-            if let Ok(mut progress) = session.claim() {
-                progress.ended = true;
-                self.0.discard(&id).await?;
+            match session.claim() {
+                Ok(mut progress) => progress.ended = true,
+                Err(error) if error.kind() == ErrorKind::NotFound => {} // its end was interrupted
+                Err(_) => continue,
             }
+            self.0.discard(&id).await?;
         }
         Ok(())
     }

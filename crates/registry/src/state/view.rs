@@ -117,6 +117,25 @@ impl<'a> Repository<'a> {
         Err(busy())
     }
 
+    /// Points a tag at a manifest of the repository. With `keep`, a tag that is there stays where it is. `false` if
+    /// nothing was to be changed.
+    pub(crate) async fn set_tag(&self, tag: &Tag, digest: &Digest, keep: bool) -> Result<bool, Error> {
+        for _ in 0..ATTEMPTS {
+            let current = self.tag(tag).await?;
+            if current.as_ref() == Some(digest) || keep && current.is_some() {
+                return Ok(false);
+            }
+            let put = Change::Put(Record::Tag(tag.clone(), digest.clone()));
+            let commit = Commit::new(vec![put])?
+                .with_guard(Guard::Tag(tag.clone(), current))
+                .with_guard(Guard::Present(RecordKey::Manifest(digest.clone())));
+            if self.state.commit(self.path, commit).await? == Outcome::Committed {
+                return Ok(true);
+            }
+        }
+        Err(busy())
+    }
+
     async fn remove(&self, key: RecordKey, guard: Guard, event: Option<Event>) -> Result<bool, Error> {
         let commit = Commit::new(vec![Change::Remove(key)])?
             .with_guard(guard)

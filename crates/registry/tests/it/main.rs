@@ -18,11 +18,13 @@ mod events;
 mod faults;
 mod heads;
 mod http;
+mod import;
 mod limits;
 mod local;
 mod lost;
 mod model;
 mod observe;
+mod operating;
 #[cfg(all(feature = "tls", feature = "htpasswd"))]
 mod peers;
 mod quirks;

@@ -1,0 +1,147 @@
+//! What a registry does, counted for Prometheus.
+
+mod counts;
+mod histogram;
+mod labels;
+mod text;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use wharf_content::Error;
+use wharf_reference::Digest;
+
+use self::{
+    counts::{Collections, Counts},
+    labels::{handler, kind, method},
+};
+use crate::{Answered, BackendCall, GcReport, Observer, Registry, RouteKind, sync::LockExt as _};
+
+/// Counters of a registry in Prometheus' text format. An [`Observer`] that counts; clones share the counts.
+///
+/// | family | labels | counts |
+/// |---|---|---|
+/// | `wharf_requests_total`, `registry_http_requests_total` | endpoint or handler, method, status or code | requests that were answered; 499 is a client that went first |
+/// | `wharf_request_seconds`, `registry_http_request_duration_seconds` | endpoint; handler, method | time from the head of a request to the end of its answer |
+/// | `registry_http_in_flight_requests` | handler | requests that are being answered |
+/// | `registry_http_request_size_bytes`, `registry_http_response_size_bytes` | handler | bytes of bodies |
+/// | `wharf_received_bytes_total`, `wharf_sent_bytes_total` | | bytes of bodies |
+/// | `wharf_store_requests_total` | op, outcome | calls of the backend |
+/// | `wharf_store_seconds` | op | time of these; that of `write` is as long as a client sends |
+/// | `wharf_storage_failing`, `wharf_storage_failures_total` | | whether changes fail, and how often they began to |
+/// | `wharf_corrupt_total` | | contents that were found corrupt |
+/// | `wharf_gc_runs_total`, `wharf_gc_removed_total`, `wharf_gc_bytes_total`, `wharf_gc_seconds` | kind | collections of garbage, and what they removed |
+/// | `wharf_gc_age_seconds` | | time since the last one ended well; absent before the first |
+/// | `wharf_repositories`, `wharf_tags`, `wharf_manifests`, `wharf_blobs`, `wharf_bytes`, `wharf_uploads`, `wharf_uploading_bytes` | | [`Registry::inventory`] |
+///
+/// The families `registry_http_*` have the names and labels of Docker's registry. All labels have few values, none
+/// of which a client chooses.
+///
+/// ```
+/// use wharf_registry::{Metrics, Registry};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let metrics = Metrics::default();
+/// let registry = Registry::memory().with_observer(metrics.clone());
+/// let request = http::Request::get("/v2/").body(String::new())?;
+/// drop(registry.handle(request).await);
+/// let text = metrics.text(&registry);
+/// assert!(text.contains("registry_http_requests_total{code=\"200\",handler=\"base\",method=\"get\"} 1\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Metrics(Arc<Mutex<Counts>>);
+
+impl Metrics {
+    /// All families, for the `Content-Type` `text/plain; version=0.0.4`. The inventory is this registry's.
+    #[must_use]
+    pub fn text(&self, registry: &Registry) -> String {
+        text::render(&self.0.locked(), &registry.inventory())
+    }
+}
+
+impl Observer for Metrics {
+    fn begun(&self, route: Option<RouteKind>) {
+        *self.0.locked().running.entry(handler(route)).or_default() += 1;
+    }
+
+    fn answered(&self, answered: &Answered) {
+        let (handler, method) = (handler(answered.route), method(&answered.method));
+        let seconds = answered.duration.as_secs_f64();
+        let mut counts = self.0.locked();
+        let running = counts.running.entry(handler).or_default();
+        *running = running.saturating_sub(1);
+        let request = (handler, method, answered.status.as_u16());
+        *counts.requests.entry(request).or_default() += 1;
+        counts
+            .durations
+            .entry((handler, method))
+            .or_default()
+            .add(seconds);
+        let sizes = counts.sizes.entry(handler).or_default();
+        sizes.received.add(approximately(answered.received));
+        sizes.sent.add(approximately(answered.sent));
+        counts.received = counts.received.saturating_add(answered.received);
+        counts.sent = counts.sent.saturating_add(answered.sent);
+    }
+
+    fn corrupt(&self, _: &Digest) {
+        self.0.locked().corrupt += 1;
+    }
+
+    fn storage_failed(&self, _: &Error) {
+        let mut counts = self.0.locked();
+        counts.failing = true;
+        counts.failures += 1;
+    }
+
+    fn storage_recovered(&self) {
+        self.0.locked().failing = false;
+    }
+
+    fn called(&self, call: BackendCall, duration: Duration, failure: Option<&Error>) {
+        let outcome = failure.map_or("ok", |error| kind(error.kind()));
+        let mut counts = self.0.locked();
+        *counts.calls.entry((call.name(), outcome)).or_default() += 1;
+        let seconds = duration.as_secs_f64();
+        counts.call_durations.entry(call.name()).or_default().add(seconds);
+        if call == BackendCall::Collect && failure.is_some() {
+            counts.collections.failed += 1;
+        }
+    }
+
+    fn collected(&self, report: &GcReport, duration: Duration) {
+        self.0.locked().collections.add(report, duration);
+    }
+}
+
+impl Collections {
+    fn add(&mut self, report: &GcReport, duration: Duration) {
+        self.done += 1;
+        self.manifests += report.manifests;
+        self.blobs += report.blobs;
+        self.contents += report.content;
+        self.bytes += report.bytes;
+        self.durations.add(duration.as_secs_f64());
+        self.last = Some(tokio::time::Instant::now());
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a sum of bytes is exact up to 8 PiB, and a histogram needs no more"
+)]
+const fn approximately(bytes: u64) -> f64 {
+    bytes as f64
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
