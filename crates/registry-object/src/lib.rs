@@ -133,7 +133,9 @@ mod objects;
 mod records;
 #[cfg(feature = "store")]
 mod store;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "store"))]
+mod store_error;
+#[cfg(any(feature = "postgres", feature = "store"))]
 mod text;
 #[cfg(feature = "postgres")]
 mod uploads;

@@ -1,12 +1,11 @@
 //! The objects of a store: their names, and the requests that are made about them.
 
 mod deletion;
-mod error;
 mod format;
 mod listing;
 mod parts;
 
-use std::{ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -17,16 +16,26 @@ use object_store::{
 use wharf_content::{ByteStream, Error, ErrorKind};
 
 pub(crate) use self::parts::Parts;
+use crate::store_error as error;
 
 /// The most requests that are made at once for the objects of one request.
 const AT_ONCE: usize = 8;
 
 /// The objects of a registry in a store. The name of one is 32 hexadecimal digits, drawn at random and never used
 /// for other bytes; the object lies at `v1/data/<the first two digits>/<name>` below the prefix.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
+}
+
+/// Without the store, whose own `Debug` may print the keys of a cloud.
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Objects")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An object that is being read.
@@ -53,7 +62,6 @@ impl Objects {
         Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
     }
 
-    /// The path of an object.
     /// The path of an object.
     pub(crate) fn path(&self, object: &str) -> Path {
         let shard = object.get(..2).unwrap_or(object);

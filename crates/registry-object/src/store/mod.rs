@@ -6,7 +6,6 @@ mod cloud;
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 mod concealed;
 mod directory;
-mod error;
 mod options;
 mod scheme;
 #[cfg(feature = "http")]
@@ -26,6 +25,7 @@ use self::concealed::Concealed;
 pub use self::transport::StoreTransport;
 use self::url::Location;
 pub use self::{options::StoreOptions, url::StoreUrl};
+use crate::store_error;
 
 /// An object store, below a prefix that belongs to one registry: its objects, and what only some stores have.
 ///
@@ -85,7 +85,10 @@ impl Store {
             #[cfg(feature = "gcp")]
             Location::Google(bucket) => cloud::google(url, bucket, options),
             #[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp")))]
-            _ => Err(error::not_built(url)),
+            _ => {
+                let message = format!("the store {url} cannot be opened: this build has no support for it");
+                Err(Error::new(wharf_content::ErrorKind::Unsupported, message))
+            }
         }
     }
 
@@ -141,7 +144,7 @@ impl Store {
     /// [`ErrorKind::NotFound`](wharf_content::ErrorKind::NotFound) is an object that is not there, and never a bucket that is not.
     #[must_use]
     pub fn failed(&self, operation: &str, object: &str, error: &object_store::Error) -> Error {
-        error::failed(&self.address, operation, object, error)
+        store_error::failed_at(&self.address, operation, object, error)
     }
 
     #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]

@@ -22,7 +22,6 @@ use object_store::{
     },
 };
 use url::Url;
-use wharf_content::ErrorKind;
 use wharf_http::{
     Connect, Error, Origin, Peer, ProxySettings, Request, RequestBody, RequestClass, ReqwestConnector,
     ResponseBody, Timeouts, TlsSettings,
@@ -198,16 +197,4 @@ fn http_error(error: Error) -> HttpError {
         _ => HttpErrorKind::Unknown,
     };
     HttpError::new(kind, error)
-}
-
-/// The kind of an error of a store that did not answer.
-pub(super) const fn kind_of(kind: wharf_http::ErrorKind) -> ErrorKind {
-    use wharf_http::ErrorKind as K;
-    match kind {
-        K::Timeout | K::ConnectTimeout => ErrorKind::Timeout,
-        K::NotTls | K::Certificate | K::CertificateName | K::CertificateTime | K::Tls => ErrorKind::Tls,
-        K::Settings => ErrorKind::Invalid,
-        K::Overloaded => ErrorKind::RateLimited,
-        _ => ErrorKind::Network,
-    }
 }

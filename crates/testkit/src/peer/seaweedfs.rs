@@ -56,6 +56,9 @@ impl SeaweedFs {
             r#"{{"identities": [{{"name": "wharf", "credentials": [{{"accessKey": "{key}", "secretKey": "{secret}"}}], "actions": ["Admin"]}}]}}"#
         );
         fs::write(directory.join("s3.json"), keys).expect("the configuration");
+        // A bucket begins with one volume, and not with seven.
+        let growth = "[master.volume_growth]\ncopy_1 = 1\n";
+        fs::write(directory.join("master.toml"), growth).expect("the configuration");
         let mut failures = String::new();
         for _ in 0..ATTEMPTS {
             match Self::attempt(&directory) {
@@ -90,7 +93,7 @@ impl SeaweedFs {
             "-logtostderr=true server -ip=127.0.0.1 -ip.bind=127.0.0.1 -filer -s3",
             // Others than these would be taken without being asked for.
             "-s3.port.lance=0 -s3.port.iceberg=0 -master.telemetry=false",
-            "-volume.max=50 -master.volumeSizeLimitMB=100",
+            "-volume.max=1000 -master.volumeSizeLimitMB=100",
         ];
         let mut command = vec![program(Self::PROGRAM).into_os_string()];
         command.extend(fixed.iter().flat_map(|part| part.split(' ')).map(Into::into));

@@ -132,7 +132,12 @@ async fn an_answer_of_a_server_has_a_kind_that_tells_the_next_step() {
         ),
         ("403 Forbidden", "AccessDenied", ErrorKind::Denied, "rights"),
         ("404 Not Found", "NoSuchBucket", ErrorKind::Storage, "create it"),
-        ("404 Not Found", "NoSuchKey", ErrorKind::NotFound, "not there"),
+        (
+            "404 Not Found",
+            "NoSuchKey",
+            ErrorKind::NotFound,
+            "there is no object",
+        ),
         (
             "301 Moved Permanently",
             "PermanentRedirect",

@@ -1,6 +1,8 @@
 //! The stores, against servers that speak as the clouds do.
 
+mod backend;
 mod failures;
+pub(crate) mod faults;
 mod objects;
 mod opening;
 mod secrets;

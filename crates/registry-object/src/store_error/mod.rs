@@ -1,9 +1,13 @@
 //! Failures of a store, as errors of the family.
 
+mod answer;
+
+use std::io;
+
 use wharf_content::{Error, ErrorKind};
 
-/// The most characters of the code of a server's error.
-const MAX_CODE: usize = 64;
+use self::answer::Answer;
+use crate::text::bounded;
 
 /// A reason, with its kind and the next step for the operator.
 struct Reason {
@@ -12,7 +16,7 @@ struct Reason {
     advice: &'static str,
 }
 
-/// The error of an operation on an object. Nothing of `error` is kept: its text has the URL of the request, and what the
+/// The error of a request that failed, such as `("read an object", ...)`. Nothing of `error` is kept: its text has the URL of the request, and what the
 /// server said may repeat a signed request with its session token.
 ///
 /// | failure | kind |
@@ -27,21 +31,24 @@ struct Reason {
 /// | another 5xx, 408 | [`ErrorKind::Server`] |
 /// | no connection, no answer | that of the connection |
 /// | the disk is full | [`ErrorKind::NoSpace`] |
-pub(super) fn failed(address: &str, operation: &str, object: &str, error: &object_store::Error) -> Error {
+pub(crate) fn failed(doing: &str, error: &object_store::Error) -> Error {
+    tell(&format!("the object store cannot {doing}"), error)
+}
+
+/// The error of an operation on an object of the store with this address, as [`failed`] has it.
+#[cfg(feature = "store")]
+pub(crate) fn failed_at(address: &str, operation: &str, object: &str, error: &object_store::Error) -> Error {
+    tell(&format!("the store {address} cannot {operation} {object}"), error)
+}
+
+fn tell(what: &str, error: &object_store::Error) -> Error {
     let Reason { kind, text, advice } = reason(error);
-    let mut message = format!("the store {address} cannot {operation} {object}: {text}");
+    let mut message = format!("{what}: {text}");
     if !advice.is_empty() {
         message.push_str("; ");
         message.push_str(advice);
     }
     Error::new(kind, message)
-}
-
-/// A build without the scheme's feature.
-#[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp")))]
-pub(super) fn not_built(url: &super::StoreUrl) -> Error {
-    let message = format!("the store {url} cannot be opened: this build has no support for it");
-    Error::new(ErrorKind::Unsupported, message)
 }
 
 fn reason(error: &object_store::Error) -> Reason {
@@ -52,7 +59,10 @@ fn reason(error: &object_store::Error) -> Reason {
     }
     let shown = answer.shown();
     match error {
-        E::NotFound { .. } => new(ErrorKind::NotFound, "it is not there"),
+        E::NotFound { path, .. } => new(
+            ErrorKind::NotFound,
+            format!("there is no object {}", bounded(path)),
+        ),
         E::AlreadyExists { .. } | E::Precondition { .. } => {
             new(ErrorKind::Conflict, format!("another writer changed it{shown}"))
         }
@@ -128,15 +138,10 @@ fn unanswered(error: &object_store::Error) -> Reason {
         #[cfg(feature = "http")]
         if let Some(failure) = cause.downcast_ref::<wharf_http::Error>() {
             let advice = "check the endpoint, the proxy and the network";
-            return new(super::transport::kind_of(failure.kind()), failure.to_string()).advise(advice);
+            return new(kind_of(failure.kind()), failure.to_string()).advise(advice);
         }
-        if let Some(failure) = cause.downcast_ref::<std::io::Error>() {
-            let kind = match failure.kind() {
-                std::io::ErrorKind::PermissionDenied => ErrorKind::Denied,
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
-                _ => ErrorKind::Storage,
-            };
-            return new(kind, failure.kind().to_string());
+        if let Some(failure) = cause.downcast_ref::<io::Error>() {
+            return new(io_kind(failure.kind()), failure.kind().to_string());
         }
     }
     let text = causes(error)
@@ -167,44 +172,36 @@ fn unanswered(error: &object_store::Error) -> Reason {
     new(ErrorKind::Server, "the answer cannot be read")
 }
 
-/// The status and the code of a server's answer. `object_store` has them in the text of a cause alone.
-#[derive(Default)]
-struct Answer {
-    status: Option<u16>,
-    code: Option<String>,
-}
-
-impl Answer {
-    fn of(error: &object_store::Error) -> Self {
-        let texts = causes(error).map(ToString::to_string);
-        let mut found = texts.filter_map(|text| {
-            let (_, rest) = text.split_once("status code: ")?;
-            let status = rest.get(..3)?.parse().ok()?;
-            Some(Self {
-                status: Some(status),
-                code: code_of(rest),
-            })
-        });
-        found.next().unwrap_or_default()
-    }
-
-    /// The status and code in parentheses; nothing if there was no answer.
-    fn shown(&self) -> String {
-        match (self.status, &self.code) {
-            (Some(status), Some(code)) => format!(" ({status}, {code})"),
-            (Some(status), None) => format!(" ({status})"),
-            (None, _) => String::new(),
-        }
+/// The kind of a failure of a disk, or of a connection that another client made.
+pub(crate) const fn io_kind(kind: io::ErrorKind) -> ErrorKind {
+    use io::ErrorKind as K;
+    match kind {
+        K::PermissionDenied => ErrorKind::Denied,
+        K::StorageFull | K::QuotaExceeded => ErrorKind::NoSpace,
+        K::TimedOut => ErrorKind::Timeout,
+        K::ConnectionRefused
+        | K::ConnectionReset
+        | K::ConnectionAborted
+        | K::NotConnected
+        | K::BrokenPipe
+        | K::HostUnreachable
+        | K::NetworkUnreachable
+        | K::UnexpectedEof => ErrorKind::Network,
+        _ => ErrorKind::Storage,
     }
 }
 
-/// The code of an error document in XML, if it is a word.
-fn code_of(text: &str) -> Option<String> {
-    let (_, rest) = text.split_once("<Code>")?;
-    let (code, _) = rest.split_once("</Code>")?;
-    let is_word =
-        !code.is_empty() && code.len() <= MAX_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_word.then(|| code.to_owned())
+/// The kind of an error of a store that did not answer.
+#[cfg(feature = "http")]
+const fn kind_of(kind: wharf_http::ErrorKind) -> ErrorKind {
+    use wharf_http::ErrorKind as K;
+    match kind {
+        K::Timeout | K::ConnectTimeout => ErrorKind::Timeout,
+        K::NotTls | K::Certificate | K::CertificateName | K::CertificateTime | K::Tls => ErrorKind::Tls,
+        K::Settings => ErrorKind::Invalid,
+        K::Overloaded => ErrorKind::RateLimited,
+        _ => ErrorKind::Network,
+    }
 }
 
 fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
@@ -223,5 +220,90 @@ impl Reason {
     fn advise(mut self, advice: &'static str) -> Self {
         self.advice = advice;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::Error as Failure;
+
+    use super::*;
+
+    fn generic(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+        Failure::Generic {
+            store: "S3",
+            source: source.into(),
+        }
+    }
+
+    #[test]
+    fn each_failure_has_a_kind_and_nothing_of_the_text_of_a_server() {
+        let (path, source) = (|| "v1/data".to_owned(), || "https://h/o?sig=canary".into());
+        let absent = || Failure::NotFound {
+            path: path(),
+            source: source(),
+        };
+        let denied = Failure::PermissionDenied {
+            path: path(),
+            source: source(),
+        };
+        let refused = Failure::Unauthenticated {
+            path: path(),
+            source: source(),
+        };
+        let changed = Failure::Precondition {
+            path: path(),
+            source: source(),
+        };
+        let io = |kind: io::ErrorKind| generic(io::Error::from(kind));
+        for (failure, kind, part) in [
+            (absent(), ErrorKind::NotFound, "there is no object v1/data"),
+            (denied, ErrorKind::Denied, "rights"),
+            (refused, ErrorKind::Unauthorized, "check the key"),
+            (changed, ErrorKind::Conflict, "another writer"),
+            (
+                Failure::NotSupported { source: source() },
+                ErrorKind::Unsupported,
+                "support",
+            ),
+            (generic("canary"), ErrorKind::Server, "cannot be read"),
+            (
+                generic("status code: 503 Slow: canary"),
+                ErrorKind::Server,
+                "(503)",
+            ),
+            (
+                generic("status code: 503 Slow: <Code>SlowDown</Code>"),
+                ErrorKind::RateLimited,
+                "SlowDown",
+            ),
+            (
+                generic("status code: 500 canary<Code>can\nary</Code>"),
+                ErrorKind::Server,
+                "(500)",
+            ),
+            (
+                generic("Error performing token request: canary"),
+                ErrorKind::Unauthorized,
+                "give the key",
+            ),
+            (
+                io(io::ErrorKind::StorageFull),
+                ErrorKind::NoSpace,
+                "no storage space",
+            ),
+            (io(io::ErrorKind::ConnectionReset), ErrorKind::Network, "reset"),
+            (io(io::ErrorKind::TimedOut), ErrorKind::Timeout, "timed out"),
+            (io(io::ErrorKind::NotADirectory), ErrorKind::Storage, "directory"),
+        ] {
+            let error = failed("read an object", &failure);
+            assert_eq!(error.kind(), kind, "{error}");
+            let told = format!("{error} {error:?} {error:#?}");
+            assert!(told.contains(part) && !told.contains("canary"), "{told}");
+            assert!(
+                told.starts_with("the object store cannot read an object: "),
+                "{told}"
+            );
+        }
     }
 }

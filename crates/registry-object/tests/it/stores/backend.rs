@@ -1,0 +1,260 @@
+//! The backend of a registry over each store.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use tower_service::Service as _;
+use wharf_registry::{Registry, conformance};
+use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl, ObjectBackend, ObjectOptions, Store};
+use wharf_testkit::{Moto, PostgreSql, require_peers};
+
+use super::{
+    Fresh, Kind,
+    faults::{Fault, Faults},
+    kinds,
+};
+
+/// A handle on a store and a database, as each process has one.
+async fn open(fresh: &Fresh, database: &str) -> ObjectBackend {
+    let url = PostgreSql::shared().socket_url(database);
+    let url = DatabaseUrl::parse(&url).expect("a URL");
+    let opened = Database::open(&url, DatabaseOptions::default()).await;
+    // Checked once, by the tests of opening: here, requests are counted and disturbed.
+    let store = Store::build(&fresh.url, &fresh.options).expect("a store");
+    let objects = Arc::clone(store.objects());
+    let backend = ObjectBackend::open(opened.expect("a database"), objects, ObjectOptions::default());
+    backend.await.expect("a backend")
+}
+
+/// The parts of the suite that ask a store: records are the database's alone.
+#[tokio::test]
+async fn a_backend_conforms_over_every_store() {
+    require_peers!("postgres", "psql");
+    for kind in kinds().filter(|kind| *kind != Kind::Directory) {
+        let (fresh, database) = (kind.fresh(), PostgreSql::shared().create_database());
+        let checks = conformance::check_content(&open(&fresh, &database).await).await;
+        let checks = checks.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+        assert!(checks > 100, "{kind:?}: {checks}");
+    }
+}
+
+#[tokio::test]
+async fn two_processes_conform_over_s3_as_one_backend() {
+    require_peers!("postgres", "psql", Moto::PROGRAM);
+    let (fresh, database) = (Kind::Moto.fresh(), PostgreSql::shared().create_database());
+    let (one, other) = (open(&fresh, &database).await, open(&fresh, &database).await);
+    conformance::check_shared(&one, &other)
+        .await
+        .expect("they conform");
+}
+
+/// What a client may meet at any request, and the store repeats: nothing of it is seen above.
+#[tokio::test]
+async fn a_backend_conforms_over_a_store_that_is_slow_and_loses_replies() {
+    require_peers!("postgres", "psql", Moto::PROGRAM);
+    let kinds = [
+        Fault::SlowDown,
+        Fault::TooManyRequests,
+        Fault::FailedAfterEffect,
+        Fault::LostReply,
+        Fault::HalfBody,
+    ];
+    let faults = Faults::new(1, 4, &kinds);
+    let mut fresh = Kind::Moto.fresh();
+    fresh.options = fresh.options.with_transport(faults.transport()).with_retries(20);
+    let database = PostgreSql::shared().create_database();
+    let checks = conformance::check_content(&open(&fresh, &database).await).await;
+    checks.expect("it conforms");
+    let hits = faults.hits();
+    for kind in kinds {
+        assert!(hits.contains_key(&kind), "{kind:?} in {hits:?}");
+    }
+}
+
+/// Asks a registry and returns the answer, whose status must be this.
+async fn ask(
+    registry: &Registry,
+    method: Method,
+    path: &str,
+    body: Bytes,
+    expected: StatusCode,
+) -> (http::HeaderMap, Bytes) {
+    let request = Request::builder().method(&method).uri(path);
+    let request = request
+        .header("host", "registry.example")
+        .header("content-type", "application/vnd.oci.image.manifest.v1+json")
+        .header("content-length", body.len())
+        .body(Full::new(body))
+        .expect("a request");
+    let answer = registry.clone().call(request).await.expect("infallible");
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = answer.into_body().collect().await.expect("a body").to_bytes();
+    assert_eq!(
+        status,
+        expected,
+        "{method} {path}: {}",
+        String::from_utf8_lossy(&body)
+    );
+    (headers, body)
+}
+
+/// An image of ten layers and a config, and its manifest.
+fn image() -> (Vec<Bytes>, Bytes) {
+    let blobs: Vec<Bytes> = (0..11_u8)
+        .map(|number| Bytes::from(vec![number; 100_000]))
+        .collect();
+    let descriptor = |blob: &Bytes, kind: &str| {
+        let (digest, size) = (wharf_testkit::sha256(blob), blob.len());
+        format!(r#"{{"mediaType":"application/vnd.oci.image.{kind}","digest":"{digest}","size":{size}}}"#)
+    };
+    let layers: Vec<String> = blobs[1..]
+        .iter()
+        .map(|blob| descriptor(blob, "layer.v1.tar"))
+        .collect();
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{},"layers":[{}]}}"#,
+        descriptor(&blobs[0], "config.v1+json"),
+        layers.join(",")
+    );
+    (blobs, manifest.into())
+}
+
+/// Pushes as Docker does: it asks for each blob, and sends what is absent with POST, PATCH and PUT.
+async fn push(registry: &Registry, repository: &str, blobs: &[Bytes], manifest: &Bytes) {
+    for blob in blobs {
+        let digest = wharf_testkit::sha256(blob);
+        let path = format!("/v2/{repository}/blobs/{digest}");
+        let request = Request::head(&path)
+            .header("host", "registry.example")
+            .body(Full::new(Bytes::new()));
+        let looked_up = registry
+            .clone()
+            .call(request.expect("a request"))
+            .await
+            .expect("infallible");
+        if looked_up.status() == StatusCode::OK {
+            continue;
+        }
+        let path = format!("/v2/{repository}/blobs/uploads/");
+        let (headers, _) = ask(registry, Method::POST, &path, Bytes::new(), StatusCode::ACCEPTED).await;
+        let location = |headers: &http::HeaderMap| headers["location"].to_str().expect("text").to_owned();
+        let session = location(&headers);
+        let patch = ask(
+            registry,
+            Method::PATCH,
+            &session,
+            blob.clone(),
+            StatusCode::ACCEPTED,
+        );
+        let (headers, _) = patch.await;
+        let location = location(&headers);
+        let mark = if location.contains('?') { '&' } else { '?' };
+        let close = format!("{location}{mark}digest={digest}");
+        ask(registry, Method::PUT, &close, Bytes::new(), StatusCode::CREATED).await;
+    }
+    let path = format!("/v2/{repository}/manifests/v1");
+    ask(
+        registry,
+        Method::PUT,
+        &path,
+        manifest.clone(),
+        StatusCode::CREATED,
+    )
+    .await;
+}
+
+/// What docker-registry 2.8.2 asks of S3 for the same: 324 requests for the push, 95 for the pull, 103 for the second push.
+#[tokio::test]
+async fn a_push_and_a_pull_ask_the_store_once_for_each_blob() {
+    require_peers!("postgres", "psql", Moto::PROGRAM);
+    let faults = Faults::none();
+    let mut fresh = Kind::Moto.fresh();
+    fresh.options = fresh.options.with_transport(faults.transport());
+    let database = PostgreSql::shared().create_database();
+    let registry = Registry::open(open(&fresh, &database).await)
+        .await
+        .expect("a registry");
+    let other = Registry::open(open(&fresh, &database).await)
+        .await
+        .expect("another process");
+    faults.take_requests();
+    let (blobs, manifest) = image();
+
+    push(&registry, "app", &blobs, &manifest).await;
+    assert_eq!(faults.take_requests(), BTreeMap::from([("put", 11)]), "a push");
+    push(&registry, "app", &blobs, &manifest).await;
+    assert_eq!(faults.take_requests(), BTreeMap::new(), "a push with nothing new");
+    for process in [&registry, &other] {
+        let (_, body) = ask(
+            process,
+            Method::GET,
+            "/v2/app/manifests/v1",
+            Bytes::new(),
+            StatusCode::OK,
+        )
+        .await;
+        assert_eq!(body, manifest);
+        for blob in &blobs {
+            let path = format!("/v2/app/blobs/{}", wharf_testkit::sha256(blob));
+            let (_, body) = ask(process, Method::GET, &path, Bytes::new(), StatusCode::OK).await;
+            assert!(body == *blob);
+        }
+        assert_eq!(
+            faults.take_requests(),
+            BTreeMap::from([("get", 11)]),
+            "a pull, of any process"
+        );
+    }
+    push(&other, "copy", &blobs, &manifest).await;
+    let shared = faults.take_requests();
+    assert_eq!(
+        shared,
+        BTreeMap::from([("put", 11), ("head", 11)]),
+        "content that others have is shared"
+    );
+    for list in ["/v2/_catalog", "/v2/app/tags/list"] {
+        ask(&registry, Method::GET, list, Bytes::new(), StatusCode::OK).await;
+    }
+    assert_eq!(
+        faults.take_requests(),
+        BTreeMap::new(),
+        "lists are the database's"
+    );
+}
+
+/// A store that refuses is never content that is not there.
+#[tokio::test]
+async fn a_store_that_refuses_is_no_absence() {
+    require_peers!("postgres", "psql", Moto::PROGRAM);
+    let fresh = Kind::Moto.fresh();
+    let database = PostgreSql::shared().create_database();
+    let registry = Registry::open(open(&fresh, &database).await)
+        .await
+        .expect("a registry");
+    let (blobs, manifest) = image();
+    push(&registry, "app", &blobs, &manifest).await;
+    for fault in [Fault::Forbidden, Fault::SlowDown, Fault::LostReply] {
+        let faults = Faults::new(1, 1, &[fault]);
+        let mut refusing = Fresh {
+            url: fresh.url.clone(),
+            options: fresh.options.clone(),
+            _directory: None,
+        };
+        refusing.options = refusing
+            .options
+            .with_transport(faults.transport())
+            .with_retries(1);
+        let url = DatabaseUrl::parse(&PostgreSql::shared().socket_url(&database)).expect("a URL");
+        let store = Store::build(&refusing.url, &refusing.options).expect("a store");
+        let opened = Database::open(&url, DatabaseOptions::default())
+            .await
+            .expect("a database");
+        let objects = Arc::clone(store.objects());
+        let failure = ObjectBackend::open(opened, objects, ObjectOptions::default()).await;
+        let kind = failure.expect_err("the store cannot be asked").kind();
+        assert_ne!(kind, wharf_content::ErrorKind::NotFound, "{fault:?}");
+        assert!(faults.hits()[&fault] > 0);
+    }
+}
