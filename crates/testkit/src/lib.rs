@@ -28,6 +28,7 @@ pub mod corpora;
 mod daemon;
 #[cfg(unix)]
 pub mod faults;
+pub mod history;
 pub mod hostile;
 mod image;
 mod peer;

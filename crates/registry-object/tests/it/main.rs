@@ -19,6 +19,7 @@ mod races;
 mod records;
 mod secrets;
 mod stage;
+mod stalls;
 mod stores;
 mod tls;
 

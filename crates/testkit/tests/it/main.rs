@@ -6,6 +6,7 @@
 )]
 
 mod corpora;
+mod history;
 mod hostile;
 mod images;
 mod limits;

@@ -1,0 +1,131 @@
+//! What clients know together.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use wharf_reference::Digest;
+use wharf_testkit::{
+    Random,
+    history::{Action, Operation},
+    sha256,
+};
+
+use crate::{
+    http::{Answer, request},
+    processes::Processes,
+};
+
+/// A manifest that was acknowledged, by repository and digest, with the bytes of all that belongs to it.
+pub(crate) type Images = BTreeMap<(String, Digest), Image>;
+
+#[derive(Clone)]
+pub(crate) struct Image {
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) blobs: Vec<Vec<u8>>,
+}
+
+pub(crate) struct Crowd {
+    pub(crate) processes: Arc<Processes>,
+    pub(crate) is_over: AtomicBool,
+    images: Mutex<Images>,
+    tags: Mutex<BTreeMap<String, Vec<Operation<Option<String>>>>>,
+    moments: AtomicU64,
+    pub(crate) pushes: AtomicU64,
+    pub(crate) given_up: AtomicU64,
+    pub(crate) pulls: AtomicU64,
+}
+
+impl Crowd {
+    pub(crate) fn new(processes: Arc<Processes>) -> Self {
+        Self {
+            processes,
+            is_over: AtomicBool::default(),
+            images: Mutex::default(),
+            tags: Mutex::default(),
+            moments: AtomicU64::default(),
+            pushes: AtomicU64::default(),
+            given_up: AtomicU64::default(),
+            pulls: AtomicU64::default(),
+        }
+    }
+
+    pub(crate) fn images(&self) -> MutexGuard<'_, Images> {
+        self.images.lock().expect("no panic")
+    }
+
+    /// Asks any process; `None` without an answer that says something.
+    pub(crate) async fn ask(
+        &self,
+        random: &mut Random,
+        method: &str,
+        path: &str,
+        media_type: &str,
+        body: &[u8],
+    ) -> Option<Answer> {
+        let address = self.processes.address(random.index(self.processes.count()))?;
+        let answer = request(&address, method, path, media_type, body).await.ok()?;
+        let is_known = answer.status < 500 && answer.status != 429;
+        is_known.then_some(answer)
+    }
+
+    /// A moment, later than those before.
+    pub(crate) fn moment(&self) -> u64 {
+        self.moments.fetch_add(1, Ordering::SeqCst)
+    }
+
+    pub(crate) fn note(&self, tag: &str, begun: u64, ended: Option<u64>, action: Action<Option<String>>) {
+        let mut tags = self.tags.lock().expect("no panic");
+        tags.entry(tag.to_owned())
+            .or_default()
+            .push(Operation { begun, ended, action });
+    }
+
+    pub(crate) fn histories(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Operation<Option<String>>>>> {
+        self.tags.lock().expect("no panic")
+    }
+
+    pub(crate) fn counts(&self) -> String {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (pushes, given_up, pulls) = (count(&self.pushes), count(&self.given_up), count(&self.pulls));
+        format!(
+            "{CLIENTS} clients pushed {pushes} images, gave {given_up} up, pulled {pulls}",
+            CLIENTS = crate::CLIENTS
+        )
+    }
+}
+
+impl Image {
+    /// An image of a few blobs, some of which many images have.
+    pub(crate) fn new(random: &mut Random) -> Self {
+        let mut blobs = vec![format!("{{\"number\": {}}}", random.number()).into_bytes()];
+        for _ in 0..=random.index(3) {
+            let seed = if random.once_in(3) {
+                random.below(4)
+            } else {
+                random.number()
+            };
+            let mut bytes = Random::new(seed);
+            let length = 1 + bytes.index(40_000);
+            blobs.push((0..length).map(|_| bytes.number().to_le_bytes()[0]).collect());
+        }
+        let descriptor = |media_type: &str, bytes: &[u8]| serde_json::json!({"mediaType": media_type, "digest": sha256(bytes).as_str(), "size": bytes.len()});
+        let layer = "application/vnd.oci.image.layer.v1.tar";
+        let manifest = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": descriptor("application/vnd.oci.image.config.v1+json", &blobs[0]),
+            "layers": blobs[1..].iter().map(|blob| descriptor(layer, blob)).collect::<Vec<_>>(),
+        });
+        Self {
+            manifest: manifest.to_string().into_bytes(),
+            blobs,
+        }
+    }
+}
+
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

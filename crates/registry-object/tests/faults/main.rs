@@ -1,0 +1,102 @@
+//! The fault program: processes that share a registry are killed and stopped while clients push, pull, move tags and
+//! delete through them, while each collects garbage, and while the database is restarted.
+//!
+//! `cargo test -p wharf-registry-object --test faults` runs it for a while. Variables of the environment set how long:
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `WHARF_FAULTS_SECONDS` | how long processes are disturbed | 15 |
+//! | `WHARF_FAULTS_SEED` | what is done to which process, and what clients do; not when | from the clock, printed |
+//!
+//! Afterwards each manifest that was acknowledged is pulled from each process, byte for byte; the moves of each tag
+//! must have one order that explains what was read; a check of the storage finds nothing; and nothing is left that no
+//! repository links.
+#![cfg(all(unix, feature = "postgres"))]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test program reports by panicking"
+)]
+
+mod clients;
+mod crowd;
+mod http;
+mod processes;
+mod verify;
+mod worker;
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use wharf_testkit::{
+    PostgreSql, Random,
+    campaign::{directory, is_wanted, number, seed},
+    faults::WORKER,
+    peers_present,
+};
+
+use self::{crowd::Crowd, processes::Processes};
+
+/// The processes that share the registry.
+const PROCESSES: usize = 4;
+/// The clients that use it.
+const CLIENTS: usize = 6;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == WORKER) {
+        worker::run(&arguments[1], &arguments[2]);
+        return;
+    }
+    if !is_wanted("faults", &arguments) || !peers_present(&["postgres", "psql"]) {
+        return;
+    }
+    let seconds = number("WHARF_FAULTS_SECONDS").unwrap_or(15);
+    let seed = seed("WHARF_FAULTS_SEED");
+    println!("seed {seed}: repeat with WHARF_FAULTS_SECONDS={seconds} WHARF_FAULTS_SEED={seed}");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(run(seconds, seed));
+}
+
+async fn run(seconds: u64, seed: u64) {
+    let begun = Instant::now();
+    let server = Arc::new(PostgreSql::builder().start());
+    let url = server.socket_url(&server.create_database());
+    let directory = directory("wharf-object-");
+    let processes = Arc::new(Processes::start(&url, directory.path(), PROCESSES));
+    processes.wait_for_all().await;
+    let crowd = Arc::new(Crowd::new(Arc::clone(&processes)));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let mut random = Random::new(seed ^ (number as u64 + 1));
+            let crowd = Arc::clone(&crowd);
+            tokio::spawn(async move { clients::run(&crowd, &mut random).await })
+        })
+        .collect();
+    let disturbed = {
+        let (processes, server) = (Arc::clone(&processes), Arc::clone(&server));
+        let mut random = Random::new(seed);
+        tokio::task::spawn_blocking(move || {
+            processes.disturb(&server, Duration::from_secs(seconds), &mut random)
+        })
+    };
+    let disturbances = disturbed.await.expect("no panic");
+    crowd.is_over.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.expect("no client has found what is wrong");
+    }
+    processes.wait_for_all().await;
+    let found = verify::all(&crowd, &url, directory.path()).await;
+    println!(
+        "{disturbances}; {}; {found}; {:.1} s",
+        crowd.counts(),
+        begun.elapsed().as_secs_f64()
+    );
+}
