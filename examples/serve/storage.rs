@@ -35,7 +35,7 @@ async fn open_root(root: &Path) -> anyhow::Result<Registry> {
 }
 
 async fn open_shared(arguments: &Arguments, store: &str, database: &str) -> anyhow::Result<Registry> {
-    let store = StoreUrl::parse(store)?;
+    let at = StoreUrl::parse(store)?;
     let url = DatabaseUrl::parse(&database_url(database)?)?;
     let mut options = DatabaseOptions::default();
     options.grace = Duration::from_secs(arguments.gc_grace);
@@ -45,9 +45,10 @@ async fn open_shared(arguments: &Arguments, store: &str, database: &str) -> anyh
     let database = Database::open(&url, options).await?;
     let variables =
         env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
-    let store = Store::open(&store, &StoreOptions::default().with_variables(variables)).await?;
-    let objects = Arc::clone(store.objects());
-    let backend = ObjectBackend::open(database, objects, ObjectOptions::default()).await?;
+    let store = Store::open(&at, &StoreOptions::default().with_variables(variables)).await?;
+    let mut options = ObjectOptions::default();
+    options.reclamation.directory = at.directory().map(Path::to_owned);
+    let backend = ObjectBackend::open(database, Arc::clone(store.objects()), options).await?;
     Ok(Registry::open(backend).await?)
 }
 

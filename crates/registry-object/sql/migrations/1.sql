@@ -163,7 +163,7 @@ CREATE TABLE subscribers (
 CREATE TABLE events (
     repository bigint NOT NULL REFERENCES repositories,
     number bigint NOT NULL,
-    event text NOT NULL,
+    event text COLLATE "C" NOT NULL,
     recorded timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (repository, number)
 );

@@ -30,6 +30,9 @@ const MAX_BUCKET: usize = 222;
 ///
 /// let url = StoreUrl::parse("s3://images/registry/")?;
 /// assert_eq!(url.to_string(), "s3://images/registry");
+/// assert!(url.directory().is_none());
+/// let url = StoreUrl::parse("file:///srv/registry")?;
+/// assert_eq!(url.directory(), Some("/srv/registry".as_ref()));
 /// # Ok::<(), wharf_content::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +85,15 @@ impl StoreUrl {
             location: bucket(bucket_name(name)?),
             prefix: prefix_of(prefix)?,
         })
+    }
+
+    /// The directory; `None` for a cloud.
+    #[must_use]
+    pub fn directory(&self) -> Option<&FilePath> {
+        match &self.location {
+            Location::Directory(directory) => Some(directory),
+            _ => None,
+        }
     }
 
     pub(super) const fn location(&self) -> &Location {
