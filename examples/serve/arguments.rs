@@ -2,6 +2,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
 
+use crate::notify::Notify;
+
 /// Serve an OCI registry from a directory, or from a database and an object store that several processes share.
 ///
 /// Without --htpasswd or --token-keys, whoever can reach it may do everything. SIGHUP makes it read passwords,
@@ -137,6 +139,9 @@ pub(crate) struct Arguments {
     /// Collect manifests too that no tag leads to.
     #[arg(long, help_heading = "Garbage")]
     pub(crate) gc_untagged: bool,
+
+    #[command(flatten)]
+    pub(crate) notify: Notify,
 
     /// Where to serve /metrics (for Prometheus), /healthz (it runs) and /readyz (send it requests), which clients
     /// should not reach.

@@ -4,6 +4,7 @@
 mod arguments;
 mod importing;
 mod mistakes;
+mod notify;
 mod operators;
 mod reload;
 mod report;
@@ -129,6 +130,7 @@ async fn open(arguments: &Arguments, reloadable: &Reloadable, metrics: &Metrics)
     if let Some(upstream) = &arguments.upstream {
         registry = registry.with_upstream(Behind::new(upstream)?);
     }
+    registry = arguments.notify.subscribe(registry).await?;
     if arguments.read_only {
         registry = registry.with_read_only(true);
     }

@@ -86,6 +86,16 @@ impl Observer for Report {
         self.metrics.storage_recovered();
         say(format_args!("serve: changes are recorded again"));
     }
+
+    fn delivery_failed(&self, subscriber: &str, error: &wharf_content::Error) {
+        say(format_args!("serve: an event waits for {subscriber}: {error}"));
+    }
+
+    fn events_dropped(&self, subscriber: &str, count: u64) {
+        say(format_args!(
+            "serve: dropped {count} events that {subscriber} has not accepted"
+        ));
+    }
 }
 
 /// Characters of a client's text that are logged.

@@ -401,6 +401,17 @@ fn object_stores_bring_http_only_with_a_cloud() {
 }
 
 #[test]
+fn webhooks_of_a_registry_are_a_satellite() {
+    let graph = Graph::of(EVERYTHING);
+    graph.assert_no_path(
+        &["wharf-registry-webhook"],
+        &["wharf-distribution", "tokio-postgres"],
+    );
+    assert!(graph.users("wharf-registry-webhook").is_empty());
+    assert!(!tree(&["--package=wharf"]).contains_key("wharf-registry-webhook"));
+}
+
+#[test]
 fn registry_keeps_its_content_in_a_store() {
     let graph = Graph::of(EVERYTHING);
     let direct = graph.direct("wharf-registry");
