@@ -50,6 +50,11 @@ pub struct ObjectOptions {
     pub segment: u64,
     /// The times after which storage is reclaimed.
     pub reclamation: Reclamation,
+    /// The signer of URLs at which clients read blobs from the store itself, [`Store::signer`](crate::Store::signer), for
+    /// a registry [with redirects](wharf_registry::Registry::with_redirects); `None` by default. A blob of several
+    /// objects is read through the registry.
+    #[cfg(feature = "http")]
+    pub signer: Option<Arc<dyn object_store::signer::Signer>>,
 }
 
 impl Default for ObjectOptions {
@@ -59,6 +64,8 @@ impl Default for ObjectOptions {
             share: true,
             segment: 32 << 30,
             reclamation: Reclamation::default(),
+            #[cfg(feature = "http")]
+            signer: None,
         }
     }
 }

@@ -3,6 +3,8 @@
 mod link;
 pub(crate) mod pieces;
 mod place;
+#[cfg(feature = "http")]
+mod signed;
 
 use std::ops::Range;
 
@@ -118,6 +120,15 @@ impl Content for ObjectBackend {
             Some(id) => self.quarantine_row(id).await,
             None => Ok(()),
         }
+    }
+
+    #[cfg(feature = "http")]
+    async fn url(
+        &self,
+        content: &StoredContent,
+        lifetime: std::time::Duration,
+    ) -> Result<Option<wharf_registry::SignedUrl>, Error> {
+        self.signed_url(content, lifetime).await
     }
 
     async fn link(

@@ -31,6 +31,7 @@ struct Reason {
 /// | another 5xx, 408 | [`ErrorKind::Server`] |
 /// | no connection, no answer | that of the connection |
 /// | the disk is full | [`ErrorKind::NoSpace`] |
+#[cfg(feature = "postgres")]
 pub(crate) fn failed(doing: &str, error: &object_store::Error) -> Error {
     tell(&format!("the object store cannot {doing}"), error)
 }

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_service::Service as _;
-use wharf_registry::{Registry, conformance};
+use wharf_registry::{Redirects, Registry, conformance};
 use wharf_registry_object::{Database, DatabaseOptions, DatabaseUrl, ObjectBackend, ObjectOptions, Store};
 use wharf_testkit::{Moto, PostgreSql, require_peers};
 
@@ -257,4 +258,66 @@ async fn a_store_that_refuses_is_no_absence() {
         assert_ne!(kind, wharf_content::ErrorKind::NotFound, "{fault:?}");
         assert!(faults.hits()[&fault] > 0);
     }
+}
+
+/// The store judges the signature, and the registry sends no byte.
+#[tokio::test]
+async fn a_client_reads_a_blob_at_a_url_that_the_store_has_signed() {
+    require_peers!("postgres", "psql");
+    for kind in kinds().filter(|kind| matches!(kind, Kind::Moto | Kind::SeaweedFs)) {
+        let (fresh, database) = (kind.fresh(), PostgreSql::shared().create_database());
+        let url = DatabaseUrl::parse(&PostgreSql::shared().socket_url(&database)).expect("a URL");
+        let opened = Database::open(&url, DatabaseOptions::default()).await;
+        let store = Store::build(&fresh.url, &fresh.options).expect("a store");
+        let mut options = ObjectOptions::default();
+        options.signer = store.signer().cloned();
+        let backend = ObjectBackend::open(opened.expect("a database"), Arc::clone(store.objects()), options);
+        let registry = Registry::open(backend.await.expect("a backend"))
+            .await
+            .expect("a registry");
+        let registry = registry.with_redirects(Redirects::default());
+        let blob = Bytes::from(vec![7_u8; 200_000]);
+        let digest = wharf_testkit::sha256(&blob);
+        let path = format!("/v2/lib/app/blobs/uploads/?digest={digest}");
+        ask(&registry, Method::POST, &path, blob.clone(), StatusCode::CREATED).await;
+        let path = format!("/v2/lib/app/blobs/{digest}");
+        let redirected = ask(
+            &registry,
+            Method::GET,
+            &path,
+            Bytes::new(),
+            StatusCode::TEMPORARY_REDIRECT,
+        );
+        let (headers, body) = redirected.await;
+        assert!(body.len() < 1000, "{}", body.len());
+        let location = headers["location"].to_str().expect("a URL").to_owned();
+        assert!(get(&location).await == (200, blob), "{kind:?}");
+        if kind == Kind::SeaweedFs {
+            let (status, _) = get(&location.replace("Signature=", "Signature=0")).await;
+            assert_eq!(status, 403, "the store checks it");
+        }
+    }
+}
+
+/// Status and body of an answer.
+async fn get(url: &str) -> (u16, Bytes) {
+    let url = url::Url::parse(url).expect("a URL");
+    let address = (url.host_str().expect("a host"), url.port().expect("a port"));
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    let query = url.query().unwrap_or_default();
+    let request = format!(
+        "GET {}?{query} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n\r\n",
+        url.path(),
+        address.0,
+        address.1
+    );
+    stream.write_all(request.as_bytes()).await.expect("a request");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("an answer");
+    let end = answer
+        .windows(4)
+        .position(|bytes| bytes == b"\r\n\r\n")
+        .expect("a head");
+    let status = std::str::from_utf8(&answer[9..12]).expect("digits").parse();
+    (status.expect("a status"), Bytes::from(answer.split_off(end + 4)))
 }
