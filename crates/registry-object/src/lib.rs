@@ -148,6 +148,8 @@ pub use collect::Reclamation;
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Migrate};
 #[cfg(feature = "postgres")]
 pub use fsck::{FsckFinding, FsckOptions, FsckReport};
+#[cfg(feature = "postgres")]
+pub use objects::ObjectTree;
 #[cfg(feature = "http")]
 pub use store::StoreTransport;
 #[cfg(feature = "store")]

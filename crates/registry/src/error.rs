@@ -178,6 +178,7 @@ impl From<Error> for ApiError {
             | ErrorKind::RateLimited
             | ErrorKind::Tls
             | ErrorKind::Unauthorized
+            | ErrorKind::Denied
             | ErrorKind::Cancelled => {
                 let message = "the registry's storage cannot be reached; try again later";
                 return Self::wait(StatusCode::SERVICE_UNAVAILABLE, UNREACHABLE_WAIT, message);
@@ -269,6 +270,7 @@ mod tests {
             (Error::new(ErrorKind::RateLimited, "x"), 503),
             (Error::new(ErrorKind::Tls, "x"), 503),
             (Error::new(ErrorKind::Unauthorized, "x"), 503),
+            (Error::new(ErrorKind::Denied, "x"), 503),
             (Error::new(ErrorKind::Cancelled, "x"), 503),
         ];
         for code in TOO_MANY_FILES {

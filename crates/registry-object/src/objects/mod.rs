@@ -4,6 +4,7 @@ mod deletion;
 mod format;
 mod listing;
 mod parts;
+mod tree;
 
 use std::{fmt, ops::Range, sync::Arc};
 
@@ -16,6 +17,7 @@ use object_store::{
 use wharf_content::{ByteStream, Error, ErrorKind};
 
 pub(crate) use self::parts::Parts;
+pub use self::tree::ObjectTree;
 use crate::store_error as error;
 
 /// The most requests that are made at once for the objects of one request.

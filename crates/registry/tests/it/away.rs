@@ -15,13 +15,14 @@ use wharf_registry::{BackendCall, BackendFaults, Limits, MemoryBackend, Registry
 use crate::wire::{MANIFEST, digest, manifest};
 
 /// The kinds of errors of an engine that cannot be asked now.
-const AWAY: [ErrorKind; 7] = [
+const AWAY: [ErrorKind; 8] = [
     ErrorKind::Network,
     ErrorKind::Timeout,
     ErrorKind::Server,
     ErrorKind::RateLimited,
     ErrorKind::Tls,
     ErrorKind::Unauthorized,
+    ErrorKind::Denied,
     ErrorKind::Cancelled,
 ];
 

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod content;
+mod importing;
 mod opening;
 mod uploads;
 

@@ -1,0 +1,89 @@
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::{GetOptions, ObjectStore, path::Path};
+use wharf_content::{ByteStream, Error, ErrorKind};
+use wharf_registry::{KeyTree, Listing};
+
+use super::error;
+
+/// The objects of a store below a path, as a tree that a registry is imported from
+/// ([`Import::from_tree`](wharf_registry::Import::from_tree)). For what Docker's registry has in a bucket, the path
+/// ends with `docker/registry/v2`.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use object_store::memory::InMemory;
+/// use wharf_registry::{Import, Registry};
+/// use wharf_registry_object::ObjectTree;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let bucket = Arc::new(InMemory::new());
+/// let tree = ObjectTree::new(bucket, "docker/registry/v2")?;
+/// let report = Import::from_tree(tree).run(&Registry::memory()).await?;
+/// assert_eq!(report.repositories, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ObjectTree {
+    store: Arc<dyn ObjectStore>,
+    root: Path,
+}
+
+impl ObjectTree {
+    /// The objects below this path.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if the path has empty parts, or parts that are `.` or `..`.
+    pub fn new(store: Arc<dyn ObjectStore>, path: &str) -> Result<Self, Error> {
+        let root = Path::parse(path)
+            .map_err(|error| Error::new(ErrorKind::Invalid, format!("the path of the registry: {error}")))?;
+        Ok(Self { store, root })
+    }
+
+    fn at(&self, key: &str) -> Result<Path, Error> {
+        let key = Path::parse(key).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
+        Ok(self.root.parts().chain(key.parts()).collect())
+    }
+}
+
+impl fmt::Debug for ObjectTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectTree")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl KeyTree for ObjectTree {
+    async fn children(&self, key: &str) -> Result<Listing<String>, Error> {
+        let found = self.store.list_with_delimiter(Some(&self.at(key)?)).await;
+        let found = found.map_err(|failure| error::failed("list objects", &failure))?;
+        let objects = found.objects.into_iter().map(|object| object.location);
+        let names = found.common_prefixes.into_iter().chain(objects);
+        let names = names.filter_map(|path| path.filename().map(str::to_owned));
+        Ok(names.collect::<Vec<_>>().into())
+    }
+
+    async fn open(&self, key: &str) -> Result<Option<(u64, ByteStream)>, Error> {
+        match self.store.get_opts(&self.at(key)?, GetOptions::default()).await {
+            Ok(found) => {
+                let size = found.meta.size;
+                let bytes = found.into_stream();
+                let bytes = bytes.map_err(|failure| error::failed("read an object", &failure));
+                Ok(Some((size, bytes.boxed())))
+            }
+            Err(failure) => match error::failed("read an object", &failure) {
+                // Of a bucket that is not there the error is another one.
+                error if error.kind() == ErrorKind::NotFound => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+}
