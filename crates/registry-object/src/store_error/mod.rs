@@ -32,6 +32,7 @@ struct Reason {
 /// | no connection, no answer | that of the connection |
 /// | the disk is full | [`ErrorKind::NoSpace`] |
 #[cfg(feature = "postgres")]
+#[cfg(feature = "postgres")]
 pub(crate) fn failed(doing: &str, error: &object_store::Error) -> Error {
     tell(&format!("the object store cannot {doing}"), error)
 }
@@ -224,7 +225,7 @@ impl Reason {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "postgres"))]
 mod tests {
     use object_store::Error as Failure;
 
