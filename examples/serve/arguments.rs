@@ -78,10 +78,10 @@ pub(crate) struct Arguments {
     /// Where clients get such tokens.
     #[arg(long, value_name = "URL", requires = "token_keys", help_heading = "Access")]
     pub(crate) token_realm: Option<String>,
-    /// Who issues such tokens (`iss`).
+    /// Issuer of such tokens (`iss`).
     #[arg(long, value_name = "NAME", requires = "token_keys", help_heading = "Access")]
     pub(crate) token_issuer: Option<String>,
-    /// What such tokens are for (`aud`).
+    /// Audience of such tokens (`aud`).
     #[arg(long, value_name = "NAME", requires = "token_keys", help_heading = "Access")]
     pub(crate) token_service: Option<String>,
     /// Refuse pushes and deletes.

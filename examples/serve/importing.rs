@@ -1,4 +1,4 @@
-//! What another registry has stored, before this one serves.
+//! The import of another registry's images, before this one serves.
 
 use std::path::Path;
 

@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a request's head.
 const MAX_HEAD: usize = 8 * 1024;
 
-/// What operators ask.
+/// The answers to operators.
 #[derive(Clone)]
 pub(crate) struct Operators {
     pub(crate) metrics: Metrics,

@@ -1,4 +1,4 @@
-//! What happens, as log lines and metrics.
+//! Log lines and metrics of what happens.
 
 use std::{
     fmt,

@@ -202,7 +202,7 @@ impl Served {
         }
     }
 
-    /// What it has at this moment.
+    /// Its figures at this moment.
     pub(crate) fn now(&self) -> Figures {
         self.figures(0)
     }

@@ -512,7 +512,7 @@ fn tree(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     versions
 }
 
-/// What cargo prints.
+/// The output of cargo.
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .args(arguments)

@@ -52,7 +52,7 @@ fn matters<V: Eq>(operation: &Operation<V>, history: &[Operation<V>]) -> bool {
 struct Search<'h, V> {
     initial: &'h V,
     operations: Vec<&'h Operation<V>>,
-    /// What was done and written last, where there was no way on.
+    /// The operations done and the last write, where there was no way on.
     seen: HashSet<(Vec<bool>, Option<usize>)>,
 }
 

@@ -1,4 +1,4 @@
-//! What another registry has stored, taken over by `serve --import`.
+//! `serve --import` takes over the images of another registry.
 
 use std::fs;
 

@@ -39,7 +39,7 @@ impl Serve {
         Self::start_over(sandbox, "root", flags)
     }
 
-    /// The same over another directory.
+    /// As [`Serve::start`], over another directory.
     fn start_over(sandbox: &Sandbox, root: &str, flags: &[&str]) -> Self {
         Self::with(
             sandbox,
@@ -47,7 +47,7 @@ impl Serve {
         )
     }
 
-    /// The same where these flags want it to listen.
+    /// As [`Serve::start`], at the addresses of these flags.
     fn start_at(sandbox: &Sandbox, flags: &[&str]) -> Self {
         Self::with(sandbox, &[&["--root", "root"], flags].concat())
     }

@@ -167,7 +167,7 @@ fn metrics_and_health_outlive_a_flood() {
     drop((idle, waiting, registry));
 }
 
-/// What a client or a token says is one word of a line, and printable.
+/// Text of a client or a token is one word of a line, and printable.
 #[test]
 fn nothing_of_a_client_is_raw_in_the_log() {
     const FORGED: &str = "root DELETE /v2/a/manifests/latest 202 in=0 out=0 0ms";
@@ -302,7 +302,7 @@ fn requests_are_logged_as_json() {
     }
 }
 
-/// Who reads the log may go at any time.
+/// The reader of the log may go at any time.
 #[test]
 fn a_log_that_nobody_reads_is_no_harm() {
     let sandbox = Sandbox::new();
@@ -365,7 +365,7 @@ fn who_does_not_end_is_given_up() {
     assert_eq!(serve.ask("GET", &path, b"").status, 404);
 }
 
-/// What `tags` says of the repository, over verified TLS.
+/// The outcome of `tags` for the repository, over verified TLS.
 fn tags(sandbox: &Sandbox, serve: &Serve, credentials: &str) -> Ended {
     let repository = format!("{}/lib/app", serve.name());
     run(sandbox, "tags", &["--creds", credentials, &repository])

@@ -188,7 +188,7 @@ impl Parts {
         }
     }
 
-    /// What the next part has to offer: repositories with at most [`BATCH`] names each. `None` after the last.
+    /// The repositories of the next part, with at most [`BATCH`] names each. `None` after the last.
     async fn next(&mut self, collector: &Collector<'_>) -> Result<Option<Vec<(i64, Vec<String>)>>, Error> {
         let Some((repository, digest)) = self.after.take() else {
             return Ok(None);

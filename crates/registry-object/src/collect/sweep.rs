@@ -1,4 +1,4 @@
-//! What was begun and not ended: uploads that nobody goes on with, and objects that became no content.
+//! Uploads that nobody goes on with, and objects that became no content.
 
 use wharf_content::Error;
 

@@ -63,7 +63,7 @@ const DROP: &str = "WITH waiting AS (
      UPDATE event_positions p SET accepted = old.number, failures = 0 FROM old, subscribers s
      WHERE s.name = $1 AND p.subscriber = s.id AND p.repository = old.repository AND p.accepted < old.number
      RETURNING old.count";
-/// What leaves nothing to do, and what nobody has asked for in so many seconds.
+/// Positions with nothing left to deliver, and rows that nobody has asked for in so many seconds.
 const FORGET: [(&str, bool); 3] = [
     (
         "DELETE FROM event_positions WHERE accepted >= last AND free <= now()",

@@ -49,7 +49,7 @@ pub(super) struct Content {
     pub(super) pieces: Option<Pieces>,
 }
 
-/// What a part of a table holds.
+/// The rows of a part of a table.
 #[derive(Default)]
 pub(super) struct Part<K> {
     /// The key of the last row; `None` after the end.

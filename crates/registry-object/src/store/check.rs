@@ -1,4 +1,4 @@
-//! What a registry needs of a store, tried when it is opened.
+//! The operations that a registry needs of a store, tried when the store is opened.
 
 use futures_util::TryStreamExt as _;
 use object_store::{ObjectStoreExt as _, PutPayload, path::Path};

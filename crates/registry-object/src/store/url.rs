@@ -41,7 +41,7 @@ pub struct StoreUrl {
     prefix: Path,
 }
 
-/// What is addressed, without the prefix.
+/// The bucket, container or directory, without the prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Location {
     S3(String),

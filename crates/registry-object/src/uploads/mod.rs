@@ -41,7 +41,7 @@ static RESUME: LazyLock<String> = LazyLock::new(|| {
 
 const OBJECTS: &str = "SELECT objects, sizes FROM uploads WHERE id = $1";
 
-/// Who has the row of an upload may end it.
+/// A transaction that has locked the row of an upload may end the upload.
 const LOCK: &str = "SELECT FROM uploads WHERE id = $1 FOR UPDATE";
 /// Idle sessions, and uploads that a process has left which is gone for a day.
 const LOCK_IDLE: &str =

@@ -1,4 +1,4 @@
-//! What clients know together.
+//! The knowledge that clients share.
 
 use std::{
     collections::BTreeMap,

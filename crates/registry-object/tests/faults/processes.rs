@@ -35,7 +35,7 @@ struct Slot {
     address: Arc<Mutex<Option<String>>>,
 }
 
-/// What processes have told.
+/// The lines that processes have printed, counted.
 #[derive(Default)]
 struct Told {
     collections: AtomicU64,
@@ -194,7 +194,7 @@ fn spawn(url: &str, directory: &Path, address: &Arc<Mutex<Option<String>>>, told
     child
 }
 
-/// What was done.
+/// The disturbances, counted.
 #[derive(Default)]
 pub(crate) struct Disturbances {
     kills: u64,

@@ -1,4 +1,4 @@
-//! What must hold afterwards.
+//! The conditions that must hold afterwards.
 
 use std::{num::NonZeroU32, path::Path, time::Duration};
 

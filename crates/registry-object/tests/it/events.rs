@@ -201,7 +201,7 @@ async fn events_survive_the_process_that_delivers_them() {
     delivering.abort();
 }
 
-/// The same commit, made twice, would tell twice.
+/// A commit that was made twice would tell its events twice.
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_tells_its_events_once() {
     require_peers!("postgres", "psql");

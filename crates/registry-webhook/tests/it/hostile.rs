@@ -5,7 +5,7 @@ use wharf_testkit::hostile::{Answer, Fault, Match, OriginOptions, Stage, Step};
 
 use super::{build, event};
 
-/// What an endpoint answers, and what becomes of it: accepted, ended, or the kind of a failure, after which the event comes
+/// The answers of an endpoint, and the outcome of each: accepted, ended, or the kind of a failure, after which the event comes
 /// again.
 fn answers() -> Vec<(&'static str, Vec<Step>, Result<Delivery, ErrorKind>)> {
     let status = |status: u16| Answer::new(status).steps();

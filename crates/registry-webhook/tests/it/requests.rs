@@ -51,7 +51,7 @@ async fn an_event_is_posted_with_its_headers_and_its_signature() {
     }
 }
 
-/// The same event has the same bytes and the same signature each time.
+/// An event has the same bytes and the same signature each time.
 #[tokio::test]
 async fn a_repeated_event_is_the_same_to_the_byte() {
     let event = event().await;

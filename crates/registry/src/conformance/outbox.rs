@@ -225,7 +225,7 @@ impl Run {
         self.that(theirs.len() == 3, "another subscriber still gets them")
     }
 
-    /// Who unsubscribes gets nothing, by any handle, until it subscribes again.
+    /// A subscriber that unsubscribes gets nothing, by any handle, until it subscribes again.
     pub(super) async fn unsubscribing(
         &mut self,
         records: &dyn Records,

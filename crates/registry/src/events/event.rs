@@ -19,9 +19,9 @@ pub struct Event {
     pub number: Option<u64>,
     /// The time of the request, as RFC 3339 writes it, in UTC.
     pub timestamp: String,
-    /// What was done.
+    /// The kind of change or access.
     pub action: EventAction,
-    /// What it was done to.
+    /// The blob, manifest or tag that the event is about.
     pub target: EventTarget,
     /// The request that did it.
     pub request: EventRequest,
@@ -31,7 +31,7 @@ pub struct Event {
     pub source: EventSource,
 }
 
-/// What was done.
+/// The kind of change or access that an event tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -74,8 +74,8 @@ pub struct EventTarget {
     /// The tag by which a manifest was pushed or pulled, or that was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<Tag>,
-    /// What a manifest names, if the registry was told to list it: its config and layers, or its manifests; the
-    /// first 100.
+    /// The content that a manifest names, if the registry was told to list it: its config and layers, or its
+    /// manifests; the first 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<EventDescriptor>,
 }

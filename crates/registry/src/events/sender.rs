@@ -33,7 +33,7 @@ pub(super) struct Sender {
 
 /// The outcome of a claim.
 enum Round {
-    /// What was claimed has been delivered, or another sender has it.
+    /// The events that were claimed have been delivered, or another sender has them.
     Done,
     Failed,
     Unsubscribed,

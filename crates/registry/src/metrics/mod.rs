@@ -1,4 +1,4 @@
-//! What a registry does, counted for Prometheus.
+//! Counts of a registry's work for Prometheus.
 
 mod counts;
 mod histogram;

@@ -50,7 +50,7 @@ impl Engines {
         ObjectBackend::open(database, Arc::new(store.with_fsync(true)), options).await
     }
 
-    /// What a query returns.
+    /// The result of a query.
     pub(crate) fn see(&self, sql: &str) -> String {
         PostgreSql::shared().query(&self.database, sql)
     }

@@ -51,7 +51,7 @@ async fn two_processes_conform_over_s3_as_one_backend() {
         .expect("they conform");
 }
 
-/// What a client may meet at any request, and the store repeats: nothing of it is seen above.
+/// The client repeats a request that met such a fault: the backend sees nothing of it.
 #[tokio::test]
 async fn a_backend_conforms_over_a_store_that_is_slow_and_loses_replies() {
     require_peers!("postgres", "psql", Moto::PROGRAM);
@@ -166,7 +166,7 @@ async fn push(registry: &Registry, repository: &str, blobs: &[Bytes], manifest: 
     .await;
 }
 
-/// What docker-registry 2.8.2 asks of S3 for the same: 324 requests for the push, 95 for the pull, 103 for the second push.
+/// docker-registry 2.8.2 sends S3 324 requests for this push, 95 for the pull and 103 for the second push.
 #[tokio::test]
 async fn a_push_and_a_pull_ask_the_store_once_for_each_blob() {
     require_peers!("postgres", "psql", Moto::PROGRAM);

@@ -1,4 +1,4 @@
-//! What is relied on of every store.
+//! The behaviour that the backend relies on in every store.
 
 use std::{collections::BTreeSet, time::Duration};
 

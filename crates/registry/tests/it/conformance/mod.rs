@@ -1,4 +1,4 @@
-//! What the official conformance program asks of a server, in our words, with both algorithms, without and with
+//! The checks of the official conformance program, in our words, with both algorithms, without and with
 //! tokens, and with sparse images and without.
 
 mod blobs;

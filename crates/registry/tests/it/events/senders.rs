@@ -38,7 +38,7 @@ struct Scripted<F> {
     script: F,
 }
 
-/// What a subscriber does with an event.
+/// The reaction of a subscriber to an event.
 enum Act {
     Accept,
     Fail,
@@ -310,7 +310,7 @@ async fn events_that_nobody_accepts_for_a_day_are_dropped_and_counted() {
     delivering.abort();
 }
 
-/// What was acknowledged before the end of a server is told before it ends.
+/// A server tells all changes that it has acknowledged before it ends.
 #[tokio::test]
 async fn a_server_tells_what_is_left_when_it_shuts_down() {
     let (accepting, mut told) = Accepting::new();

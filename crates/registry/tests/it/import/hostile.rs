@@ -21,7 +21,7 @@ fn outside(tree: &Tree, bytes: &[u8]) -> std::path::PathBuf {
     path
 }
 
-/// What is done to a tree that has the image `bad`, and a part of the reason that is told.
+/// Damages of a tree that has the image `bad`, and a part of the reason that is told.
 const DAMAGES: [(&str, Damage, &[&str]); 22] = [
     (
         "a layer without data",

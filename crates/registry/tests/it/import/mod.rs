@@ -216,7 +216,7 @@ async fn a_second_run_takes_what_changed() {
     assert!(pulls(&server, "a", "one", &two, b"two").await);
 }
 
-/// What is damaged here is healed by an import.
+/// An import heals damaged content.
 #[tokio::test]
 async fn content_that_is_lost_here_comes_again() {
     let tree = Tree::new();
