@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
 
@@ -50,6 +50,17 @@ pub(crate) struct Arguments {
     /// Refuse a database whose tables another process has yet to make or change.
     #[arg(long, requires = "database", help_heading = "Several processes")]
     pub(crate) no_migrate: bool,
+    /// Compare the database with the store, print what is wrong, and end: with status 4 if something is damaged.
+    /// Other processes may serve meanwhile.
+    #[arg(long, requires = "database", help_heading = "Several processes")]
+    pub(crate) fsck: bool,
+    /// With --fsck, read and hash one blob or manifest in so many, other ones each time; 1 for all.
+    #[arg(long, value_name = "N", requires = "fsck", help_heading = "Several processes")]
+    pub(crate) fsck_hash: Option<NonZeroU32>,
+    /// With --fsck, put what is damaged in quarantine, so that the next push of it heals it, and give objects that
+    /// belong to nothing to the next collection.
+    #[arg(long, requires = "fsck", help_heading = "Several processes")]
+    pub(crate) fsck_repair: bool,
 
     /// Certificate chain in PEM, the server's own first.
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]

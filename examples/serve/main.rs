@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks")]
 
 mod arguments;
+mod checking;
 mod importing;
 mod mistakes;
 mod notify;
@@ -28,8 +29,13 @@ use self::{
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     raise_file_limit();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+    let ended = if arguments.fsck {
+        checking::run(&arguments)
+    } else {
+        run(&arguments).map(|()| ExitCode::SUCCESS)
+    };
+    match ended {
+        Ok(status) => status,
         Err(error) => {
             eprintln!("serve: {error:#}");
             ExitCode::FAILURE

@@ -14,7 +14,10 @@ use crate::{arguments::Arguments, mistakes};
 /// Opens the storage that the arguments name.
 pub(crate) async fn open(arguments: &Arguments) -> anyhow::Result<Registry> {
     match (&arguments.root, &arguments.store, &arguments.database) {
-        (_, Some(store), Some(database)) => open_shared(arguments, store, database).await,
+        (_, Some(store), Some(database)) => {
+            let backend = open_shared(arguments, store, database).await?;
+            Ok(Registry::open(backend).await?)
+        }
         (Some(root), ..) => open_root(root).await,
         _ => Err(anyhow!(
             "name a directory with --root, or engines with --store and --database"
@@ -34,7 +37,12 @@ async fn open_root(root: &Path) -> anyhow::Result<Registry> {
     opened.map_err(mistakes::opening)
 }
 
-async fn open_shared(arguments: &Arguments, store: &str, database: &str) -> anyhow::Result<Registry> {
+/// Opens a database and an object store.
+pub(crate) async fn open_shared(
+    arguments: &Arguments,
+    store: &str,
+    database: &str,
+) -> anyhow::Result<ObjectBackend> {
     let at = StoreUrl::parse(store)?;
     let url = DatabaseUrl::parse(&database_url(database)?)?;
     let mut options = DatabaseOptions::default();
@@ -49,7 +57,7 @@ async fn open_shared(arguments: &Arguments, store: &str, database: &str) -> anyh
     let mut options = ObjectOptions::default();
     options.reclamation.directory = at.directory().map(Path::to_owned);
     let backend = ObjectBackend::open(database, Arc::clone(store.objects()), options).await?;
-    Ok(Registry::open(backend).await?)
+    Ok(backend)
 }
 
 /// The URL of the database, or the content of the file that has it.

@@ -269,3 +269,32 @@ fn engines_that_cannot_be_used_are_told_without_a_password() {
     }
     assert!(fs::exists(sandbox.path("store/v1/format")).expect("a store"));
 }
+
+#[test]
+fn a_check_tells_by_its_status_whether_something_is_damaged() {
+    require_peers!("postgres", "psql");
+    let cluster = Cluster::start(1, &[]);
+    let digest = sha256(b"a layer").to_string();
+    let begun = cluster.processes[0].ask("POST", "/v2/lib/app/blobs/uploads/", b"");
+    let session = location(&begun);
+    let separator = if session.contains('?') { '&' } else { '?' };
+    let close = format!("{session}{separator}digest={digest}");
+    assert_eq!(cluster.processes[0].ask("PUT", &close, b"a layer").status, 201);
+    let flags = cluster.flags.iter().map(String::as_str);
+    let flags: Vec<&str> = flags.chain(["--fsck", "--fsck-hash", "1"]).collect();
+    let whole = start_in_vain(&cluster.sandbox, "serve", &flags);
+    assert_eq!(whole.code, Some(0), "{}{}", whole.stdout, whole.stderr);
+    assert!(
+        whole.stdout.ends_with("1 hashed: 0 damaged, 0 notes\n"),
+        "{}",
+        whole.stdout
+    );
+    fs::remove_dir_all(cluster.sandbox.path("store/v1/data")).expect("objects");
+    let damaged = start_in_vain(&cluster.sandbox, "serve", &flags);
+    assert_eq!(damaged.code, Some(4), "{}{}", damaged.stdout, damaged.stderr);
+    assert!(
+        damaged.stdout.starts_with("damaged: content sha256:"),
+        "{}",
+        damaged.stdout
+    );
+}
