@@ -12,7 +12,7 @@ use wharf_registry_webhook::Webhook;
 #[command(next_help_heading = "Events")]
 pub(crate) struct Notify {
     /// Tell this URL of every push, mount and delete, in the order of each repository, until it answers 2xx; 410 ends it.
-    /// May be given several times. Events that were not accepted are lost when this program is killed.
+    /// May be given several times. Events that were not accepted are lost when this program is killed, unless --database keeps them.
     #[arg(long = "notify", value_name = "URL")]
     urls: Vec<String>,
     /// The shape of events.

@@ -1,6 +1,7 @@
 //! The registry as a program: `examples/serve`, from its first line to its exit code.
 
 mod access;
+mod events;
 mod importing;
 mod mistakes;
 mod operation;
