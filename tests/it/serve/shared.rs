@@ -239,7 +239,7 @@ fn engines_that_cannot_be_used_are_told_without_a_password() {
         (
             &["--store", &on_file, "--database", &url],
             1,
-            &["cannot open the store"],
+            &["cannot be opened"],
         ),
         (
             &["--store", &store, "--database", "mysql://db/x"],
