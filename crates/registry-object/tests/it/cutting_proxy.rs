@@ -7,10 +7,14 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
+use wharf_registry_object::Database;
+use wharf_testkit::PostgreSql;
+
+use super::open;
 
 /// A proxy before a server at a port of loopback, which can cut a connection at a statement.
 pub(super) struct CuttingProxy {
-    pub(super) port: u16,
+    port: u16,
     orders: Arc<Orders>,
 }
 
@@ -22,7 +26,17 @@ struct Orders {
 }
 
 impl CuttingProxy {
-    pub(super) async fn start(server: u16) -> Self {
+    /// A proxy before a server, and a database of the server that is opened through the proxy.
+    pub(super) async fn before(server: &PostgreSql, name: &str) -> (Self, Database) {
+        let proxy = Self::start(server.port()).await;
+        let url = server
+            .tcp_url(name)
+            .replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port));
+        let database = open(&(url + "&sslmode=disable")).await.expect("a database");
+        (proxy, database)
+    }
+
+    async fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("a port").port();
         let orders = Arc::new(Orders::default());

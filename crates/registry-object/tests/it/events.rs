@@ -206,12 +206,7 @@ async fn events_survive_the_process_that_delivers_them() {
 async fn a_commit_whose_answer_is_lost_tells_its_events_once() {
     require_peers!("postgres", "psql");
     let server = PostgreSql::shared();
-    let name = server.create_database();
-    let proxy = CuttingProxy::start(server.port()).await;
-    let url = server
-        .tcp_url(&name)
-        .replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port));
-    let database = open(&(url + "&sslmode=disable")).await.expect("a database");
+    let (proxy, database) = CuttingProxy::before(server, &server.create_database()).await;
     database.subscribe("cluster").await.expect("a subscriber");
     let event = sample().await;
     let path = RepositoryPath::parse("app").expect("a path");

@@ -18,11 +18,7 @@ async fn a_commit_whose_answer_is_lost_is_made_once() {
     require_peers!("postgres", "psql");
     let server = PostgreSql::shared();
     let name = server.create_database();
-    let proxy = CuttingProxy::start(server.port()).await;
-    let url = server
-        .tcp_url(&name)
-        .replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port));
-    let database = open(&(url + "&sslmode=disable")).await.expect("a database");
+    let (proxy, database) = CuttingProxy::before(server, &name).await;
     for (number, is_carried_out) in [true, false, true].into_iter().enumerate() {
         let record = blob(&number.to_string(), 7, "ada");
         let commit = put([record.clone()]).with_guard(Guard::Absent(record.key()));
