@@ -8,7 +8,8 @@
 //! its results are verified byte by byte after every run. Ratios are of runs of the same round; the tables give medians,
 //! and the smallest and largest in brackets.
 //!
-//! Works whose name begins with `tls-` are over TLS, with tokens for a user; requests cannot be counted there.
+//! Works whose name begins with `tls-` are over TLS, with tokens for a user; requests cannot be counted there. In those that
+//! begin with `nginx-` and `scarce-`, nginx is before the registry and speaks HTTP/2; it is required for them alone.
 //!
 //! With `RUSTFLAGS='--cfg wharf_sha2 --cfg sha2_backend="soft"'` it is built to hash as a machine without SHA instructions
 //! does, and so are wharf and oci-client.
@@ -24,6 +25,7 @@ mod image;
 mod images;
 mod link;
 mod measure;
+mod nginx;
 mod peers;
 mod requests;
 mod server;
@@ -55,8 +57,8 @@ struct Arguments {
     /// Only these programs; may be repeated
     #[arg(long)]
     tool: Vec<String>,
-    /// A program that is not the one in PATH, or not in PATH: crane, skopeo, regctl, oras, umoci, podman, tar, or registry for
-    /// the server, which is docker-registry or a newer distribution; may be repeated
+    /// A program that is not the one in PATH, or not in PATH: crane, skopeo, regctl, oras, umoci, podman, tar, nginx, or
+    /// registry for the server, which is docker-registry or a newer distribution; may be repeated
     #[arg(long, value_name = "NAME=PATH", value_parser = Peers::parse)]
     peer: Vec<(String, PathBuf)>,
     /// Takes wharf's examples from here instead of building them
@@ -137,6 +139,13 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     let mut results = Vec::new();
     let mut bench = Bench::new(tools);
     for work in works {
+        if !bench.can_run(&work)? {
+            eprintln!(
+                "{}: skipped, because nginx is neither in PATH nor given by --peer",
+                work.name
+            );
+            continue;
+        }
         eprintln!("{}: {}", work.name, work.title);
         let result = bench.run(&work, arguments.rounds).with_context(|| work.name)?;
         println!("{}", table::detail(&result));

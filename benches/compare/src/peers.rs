@@ -13,9 +13,11 @@ use anyhow::{Context as _, ensure};
 pub const REGISTRY: &str = "registry";
 /// The name of Debian's program for it.
 const DOCKER_REGISTRY: &str = "docker-registry";
+/// The server before the registry where HTTP/2 is measured.
+pub const NGINX: &str = "nginx";
 /// The programs that can be given.
-const NAMES: [&str; 8] = [
-    "skopeo", "crane", "regctl", "oras", "umoci", "podman", "tar", REGISTRY,
+const NAMES: [&str; 9] = [
+    "skopeo", "crane", "regctl", "oras", "umoci", "podman", "tar", NGINX, REGISTRY,
 ];
 
 /// Paths that were given, and for the other programs `PATH`.

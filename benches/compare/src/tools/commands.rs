@@ -85,7 +85,7 @@ pub fn skopeo(program: &Path, sandbox: &Sandbox, job: Job<'_>, wire: Wire) -> Op
 
 pub fn oci_client(program: &Path, sandbox: &Sandbox, job: Job<'_>, wire: Wire) -> Option<Command> {
     let mut command = Command::new(program);
-    if wire == Wire::Tls {
+    if wire != Wire::Plain {
         command
             .arg("--tls")
             .arg(sandbox.path("authority.pem"))

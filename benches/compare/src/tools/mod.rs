@@ -16,7 +16,8 @@ use wharf_testkit::Sandbox;
 pub use job::{Job, Mode, Tool};
 
 use crate::{
-    peers::{self, Peers, REGISTRY},
+    nginx,
+    peers::{self, NGINX, Peers, REGISTRY},
     server::{LOGIN, Servers, Wire},
 };
 
@@ -80,7 +81,7 @@ impl Tools {
         let registry = peers
             .find(REGISTRY)
             .filter(|_| mode != Mode::Images)
-            .map(|program| (program.clone(), Servers::new(&program)));
+            .map(|program| (program.clone(), Servers::new(&program, peers.find(NGINX))));
         if let Some((_, servers)) = &registry {
             sandbox.write("authority.pem", servers.authority());
         }
@@ -119,10 +120,17 @@ impl Tools {
         } else {
             ""
         };
-        let registry = self.registry.as_ref().map_or_else(String::new, |(program, _)| {
-            let name = program.file_name().unwrap_or_default().display();
-            format!("; the registry is {name} {}", peers::version(program))
-        });
+        let registry = self
+            .registry
+            .as_ref()
+            .map_or_else(String::new, |(program, servers)| {
+                let name = program.file_name().unwrap_or_default().display();
+                let nginx = servers
+                    .nginx()
+                    .map(|nginx| format!(", nginx {}", nginx::version(nginx)));
+                let nginx = nginx.unwrap_or_default();
+                format!("; the registry is {name} {}{nginx}", peers::version(program))
+            });
         format!("{}{registry}\n{warning}", named.join(", "))
     }
 

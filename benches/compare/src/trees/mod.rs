@@ -14,13 +14,13 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
-use wharf_testkit::{DockerRegistry, RealImage};
+use wharf_testkit::RealImage;
 
 use self::works::{Kind, OTHERS, Work, works};
 use crate::{
     images::MEMORY_BAR,
     measure::{Measured, measure},
-    server::Wire,
+    server::{Server, Wire},
     table::{self, memory, processor, ratio, spread, wall},
     tools::{Job, Tool, Tools},
     work::settle,
@@ -87,7 +87,7 @@ struct Bench<'a> {
     layout: PathBuf,
     files: check::Files,
     /// The registry that has the image, if it is pulled, and its name there.
-    registry: Option<(DockerRegistry, String)>,
+    registry: Option<(Server, String)>,
 }
 
 impl<'a> Bench<'a> {
@@ -219,8 +219,8 @@ impl<'a> Bench<'a> {
 }
 
 /// A registry with an image, and the name of the image there.
-fn filled(tools: &Tools, image: &RealImage) -> anyhow::Result<(DockerRegistry, String)> {
-    let registry = tools.servers()?.start(Wire::Plain);
+fn filled(tools: &Tools, image: &RealImage) -> anyhow::Result<(Server, String)> {
+    let registry = tools.servers()?.start(Wire::Plain)?;
     let to = format!("{}/tree:v1", registry.name());
     let job = Job::Push {
         layout: image.layout(),

@@ -11,6 +11,7 @@ const MANY: u32 = 100_000;
 /// All there is to measure.
 pub fn all(huge: bool) -> Vec<Work> {
     let mut all = over_tls();
+    all.extend(over_http2());
     all.extend(in_the_clear());
     all.extend(far_and_narrow());
     if huge {
@@ -44,6 +45,29 @@ fn over_tls() -> Vec<Work> {
         of("tls-push-eight", "over TLS: push 8 layers, 196 MB", Image::Real, push, &[0.75], &[0.7]),
         of("tls-push-hundred", "over TLS: push 100 layers of 100 kB", Image::Small, push, &[], &[]),
         of("tls-push-many", "over TLS: push 100,000 small files in a layer", many, push, &[], &[]),
+    ];
+    works.into()
+}
+
+/// nginx before the registry. The large blobs and the small ones suffer from different limits, so both are measured.
+fn over_http2() -> Vec<Work> {
+    let of = |name, title, image, wire, skopeo| Work {
+        wire,
+        bars: Bars {
+            wall: vec![(Tool::Skopeo, skopeo)],
+            processor: Vec::new(),
+        },
+        ..work(name, title, image, Kind::Pull)
+    };
+    let (ample, scarce) = (Wire::Nginx, Wire::ScarceNginx);
+    #[rustfmt::skip]
+    let works = [
+        of("nginx-pull-eight", "HTTP/2 with nginx: pull 8 layers, 196 MB", Image::Real, ample, 0.7),
+        of("nginx-pull-large", "HTTP/2 with nginx: pull one layer of 1 GB", Image::Large, ample, 0.7),
+        of("nginx-pull-hundred", "HTTP/2 with nginx: pull 100 layers of 100 kB", Image::Small, ample, 0.7),
+        of("scarce-pull-eight", "4 streams, 20 requests per connection: pull 8 layers, 196 MB", Image::Real, scarce, 0.9),
+        of("scarce-pull-large", "4 streams, 20 requests per connection: pull one layer of 1 GB", Image::Large, scarce, 0.9),
+        of("scarce-pull-hundred", "4 streams, 20 requests per connection: pull 100 layers of 100 kB", Image::Small, scarce, 0.9),
     ];
     works.into()
 }

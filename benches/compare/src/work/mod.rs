@@ -3,7 +3,7 @@
 mod list;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     hint::black_box,
     path::Path,
     process::Command,
@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use sha2::Digest as _;
 use tempfile::TempDir;
-use wharf_testkit::{DockerRegistry, RealImage};
+use wharf_testkit::RealImage;
 
 pub use list::all;
 
@@ -22,7 +22,7 @@ use crate::{
     image::Image,
     link::{Link, Shape, Traffic},
     measure::{Measured, measure},
-    server::Wire,
+    server::{Server, Wire},
     tools::{Job, Tool, Tools},
 };
 
@@ -88,7 +88,7 @@ pub struct Outcome {
 pub struct Bench {
     tools: Tools,
     /// The registries that are pulled from, and the images that they have.
-    filled: HashMap<Wire, DockerRegistry>,
+    filled: HashMap<Wire, Server>,
     images: HashMap<(Wire, Image), RealImage>,
     copies: usize,
     /// What the runs of a work have left.
@@ -104,6 +104,11 @@ impl Bench {
             copies: 0,
             left: Vec::new(),
         }
+    }
+
+    /// True if the servers that a work needs are installed.
+    pub fn can_run(&self, work: &Work) -> anyhow::Result<bool> {
+        Ok(self.tools.servers()?.has(work.wire))
     }
 
     /// Runs a work with every program that can do it: once over a counting link, then `rounds` times in turns.
@@ -148,10 +153,10 @@ impl Bench {
         }
         let image = work.image.make();
         let (tools, servers) = (&self.tools, self.tools.servers()?);
-        let registry = self
-            .filled
-            .entry(work.wire)
-            .or_insert_with(|| servers.start(work.wire));
+        let registry = match self.filled.entry(work.wire) {
+            Entry::Occupied(filled) => filled.into_mut(),
+            Entry::Vacant(new) => new.insert(servers.start(work.wire)?),
+        };
         let to = format!("{}/{}:{TAG}", registry.name(), work.image.name());
         let job = Job::Push {
             layout: image.layout(),
@@ -176,7 +181,9 @@ impl Bench {
     ) -> anyhow::Result<Option<(Measured, Traffic)>> {
         let image = self.image(work)?;
         let servers = self.tools.servers()?;
-        let empty = (work.kind == Kind::Push).then(|| servers.start(work.wire));
+        let empty = (work.kind == Kind::Push)
+            .then(|| servers.start(work.wire))
+            .transpose()?;
         let filled = self.filled.get(&work.wire).context("a registry runs")?;
         let registry = empty.as_ref().unwrap_or(filled);
         let reads = work.wire == Wire::Plain;
