@@ -2,7 +2,7 @@
 //!
 //! | the registry | the limit of its downloads | its requests |
 //! |---|---|---|
-//! | answers 429, 503 with `Retry-After`, or HTTP/2's `REFUSED_STREAM` | halves, at most once a second | wait until `Retry-After` is over |
+//! | answers 429, 503 with `Retry-After`, or HTTP/2's `REFUSED_STREAM` where it has no HTTP/1.1 | halves, at most once a second | wait until `Retry-After` is over |
 //! | serves eight downloads to their end | grows by one, up to 32 | |
 
 use std::{

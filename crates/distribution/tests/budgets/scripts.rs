@@ -337,15 +337,22 @@ fn x06_redirects_end() -> Cases {
 }
 
 fn x08_resets_end() -> Cases {
+    const REFUSED_STREAM: u32 = 7;
     let mut cases = Vec::new();
     for reason in 0..=13 {
+        // A refused stream was not processed: the request is sent once more at once.
+        let requests = if reason == REFUSED_STREAM { 7 } else { 6 };
         for ask in [Ask::Manifest, Ask::Blob(1000), Ask::Tags] {
             let set = move |scene: &Scene| {
                 scene.registry.on(Match::any(), Step::ResetStream(reason));
             };
             let mut case = Case::new(format!("{ask:?} reset {reason}"), ask, set).with_retries();
             case.options = OriginOptions::default().http2();
-            cases.push(case.with_requests(6).with_connections(6).with_heap(4 * MIB));
+            cases.push(
+                case.with_requests(requests)
+                    .with_connections(6)
+                    .with_heap(4 * MIB),
+            );
             let set = move |scene: &Scene| {
                 scene.registry.on(Match::any(), Step::GoAway(reason.max(1)));
             };

@@ -2,7 +2,10 @@ use std::{
     error, fmt,
     future::Future as _,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,7 +18,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use super::{
-    classify::{classify, other_protocol},
+    classify::{Unprocessed, classify},
     protocols::{LearnedProtocols, Protocols},
     proxied,
 };
@@ -24,41 +27,90 @@ use crate::{
     Timeouts, UploadStream, sync::LockExt as _,
 };
 
+/// How often one request is sent at most, if the server processes none of these: it makes progress with other
+/// requests meanwhile, or another version of HTTP is tried.
+const MAX_SENDS: u32 = 16;
+/// How often one request is sent in another version of HTTP than the one before: over HTTP/1.1, and back.
+const MAX_SWITCHES: u32 = 2;
+
+/// Sends requests to one server.
 #[derive(Debug)]
 pub(super) struct ReqwestService {
-    pub(super) client: reqwest::Client,
-    /// The client for HTTP/1.1 only; the same one if there is no HTTP/2 anyway.
-    pub(super) bulk: reqwest::Client,
+    pub(super) clients: Clients,
     /// The HTTP versions that the server has refused.
     pub(super) learned: LearnedProtocols,
+    /// Requests that the server has answered.
+    pub(super) answered: AtomicU64,
     pub(super) timeouts: Timeouts,
     /// The URL of the proxy, without its login.
     pub(super) proxy: Option<String>,
 }
 
+/// One client for each choice of HTTP versions; in the clear, where there is HTTP/1.1 alone, they are the same.
+#[derive(Debug)]
+pub(super) struct Clients {
+    /// Speaks the version that the server prefers. Its requests share one connection over HTTP/2.
+    pub(super) negotiated: reqwest::Client,
+    /// Speaks HTTP/1.1: each request has a connection to itself.
+    pub(super) http1: reqwest::Client,
+    /// Speaks HTTP/2, for a server that is known to speak nothing else. Requests that find no connection wait for
+    /// one that is being made, where `negotiated` would make one for each.
+    pub(super) http2: reqwest::Client,
+}
+
+impl Clients {
+    /// A request that moves many bytes has a connection to itself wherever the server offers HTTP/1.1: so it has
+    /// a window, a task that decrypts, and a share of the link of its own.
+    const fn choose(&self, protocols: Protocols, bulk: bool) -> &reqwest::Client {
+        match protocols {
+            Protocols::Either if !bulk => &self.negotiated,
+            Protocols::Either | Protocols::Http1 => &self.http1,
+            Protocols::Http2 => &self.http2,
+        }
+    }
+}
+
 #[async_trait]
 impl HttpService for ReqwestService {
-    async fn call(&self, request: Request) -> Result<Response, Error> {
-        let known = self.learned.protocols();
-        let again = request.replay();
-        let failed = match self.send(request, known).await? {
-            Ok(response) => return Ok(response),
-            Err(failed) => failed,
-        };
-        match other_protocol(&failed).filter(|other| *other != known) {
-            None => Err(self.explain(failed)),
-            Some(other) => {
-                self.learned.learn(other);
-                let Some(request) = again else {
-                    return Err(Error::new(
-                        ErrorKind::Broken,
-                        "the server speaks another version of HTTP",
-                    ));
-                };
-                self.send(request, other)
-                    .await?
-                    .map_err(|failed| self.explain(failed))
+    /// A request that the server has not processed is sent again at once, over HTTP/1.1 if HTTP/2 is why.
+    async fn call(&self, mut request: Request) -> Result<Response, Error> {
+        let mut sends = 0;
+        loop {
+            let known = self.learned.protocols();
+            let answered = self.answered.load(Ordering::Relaxed);
+            let again = request.replay();
+            let failed = match self.send(request, known).await? {
+                Ok(response) => {
+                    self.answered.fetch_add(1, Ordering::Relaxed);
+                    return Ok(response);
+                }
+                Err(failed) => failed,
+            };
+            sends += 1;
+            let Some(reason) = Unprocessed::of(&failed) else {
+                return Err(self.explain(failed));
+            };
+            let is_worthwhile = match reason {
+                Unprocessed::WrongVersion(other) => {
+                    self.learned.learn(other);
+                    other != known && sends <= MAX_SWITCHES
+                }
+                Unprocessed::NoStream => {
+                    self.learned.avoid_http2();
+                    self.learned.protocols() != known || self.answered.load(Ordering::Relaxed) != answered
+                }
+            };
+            if !is_worthwhile || sends == MAX_SENDS {
+                return Err(self.explain(failed));
             }
+            request = match (again, reason) {
+                (Some(again), _) => again,
+                (None, Unprocessed::NoStream) => return Err(self.explain(failed)),
+                (None, Unprocessed::WrongVersion(_)) => {
+                    let why = "the server speaks another version of HTTP";
+                    return Err(Error::new(ErrorKind::Broken, why));
+                }
+            };
         }
     }
 }
@@ -105,12 +157,7 @@ impl ReqwestService {
             }
             RequestBody::Stream { bytes, length } => Some(upload(bytes, length, &activity)),
         };
-        let client = match protocols {
-            Protocols::Either if bulk => &self.bulk,
-            Protocols::Either | Protocols::Http2 => &self.client,
-            Protocols::Http1 => &self.bulk,
-        };
-        let answer = client.execute(outgoing);
+        let answer = self.clients.choose(protocols, bulk).execute(outgoing);
         // A request that only saves work gets no time for a connection in addition.
         let connect = match class {
             RequestClass::Optional => Duration::ZERO,

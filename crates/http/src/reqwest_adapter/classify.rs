@@ -11,6 +11,13 @@ const MAX_TEXT: usize = 400;
 const REFUSED_STREAM: &str = "refused stream before processing";
 const ENHANCE_YOUR_CALM: &str = "detected excessive load generating behavior";
 const HTTP_1_1_REQUIRED: &str = "endpoint requires HTTP/1.1";
+/// The beginning of its message for a stream that the server refused: `RST_STREAM` with `REFUSED_STREAM`.
+const STREAM_REFUSED: &str = "stream error received: refused stream before processing";
+/// The beginning of its message for a stream above the last one that the server processes before it ends the
+/// connection: `GOAWAY` with `NO_ERROR`.
+const CONNECTION_ENDED: &str = "connection error received: not a result of an error";
+/// The message of hyper-util for a request that was not sent, because its connection had ended before.
+const NOT_SENT: &str = "client error (Canceled)";
 
 /// Converts an error of reqwest. The kind is that of the deepest cause that has one, and the URL is
 /// removed.
@@ -38,30 +45,53 @@ pub(super) fn classify(error: reqwest::Error) -> Error {
     {
         return Error::new(kind, own.to_string());
     }
-    Error::from_cause(kind, deepest(&error))
+    let cause = deepest(&error);
+    if cause.to_string().starts_with(CONNECTION_ENDED) {
+        return Error::new(
+            kind,
+            "the server ended the connection before it processed the request",
+        );
+    }
+    Error::from_cause(kind, cause)
 }
 
-/// The HTTP version that the server demands, if it rejected the other one. The request was not processed
-/// and may be sent again.
-pub(super) fn other_protocol(error: &reqwest::Error) -> Option<Protocols> {
-    let mut next: Option<&(dyn error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(inner) = io {
-            next = Some(inner);
-            continue;
+/// The reason why the server has not processed a request, which may therefore be sent again at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unprocessed {
+    /// The server rejects this version of HTTP, and demands the other one.
+    WrongVersion(Protocols),
+    /// The server has no stream of HTTP/2 for it: it refused the stream, or ended the connection before it
+    /// looked at the request (RFC 9113, sections 6.8 and 8.7).
+    NoStream,
+}
+
+impl Unprocessed {
+    /// The reason of this failure; `None` if the request may have been processed.
+    pub(super) fn of(error: &reqwest::Error) -> Option<Self> {
+        let mut next: Option<&(dyn error::Error + 'static)> = Some(error);
+        while let Some(error) = next {
+            let io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            if let Some(inner) = io {
+                next = Some(inner);
+                continue;
+            }
+            if let Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) =
+                error.downcast_ref()
+            {
+                return Some(Self::WrongVersion(Protocols::Http2));
+            }
+            let text = error.to_string();
+            if text.contains(HTTP_1_1_REQUIRED) {
+                return Some(Self::WrongVersion(Protocols::Http1));
+            }
+            let messages = [STREAM_REFUSED, CONNECTION_ENDED, NOT_SENT];
+            if messages.iter().any(|message| text.starts_with(message)) {
+                return Some(Self::NoStream);
+            }
+            next = error.source();
         }
-        if let Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) =
-            error.downcast_ref()
-        {
-            return Some(Protocols::Http2);
-        }
-        if error.to_string().contains(HTTP_1_1_REQUIRED) {
-            return Some(Protocols::Http1);
-        }
-        next = error.source();
+        None
     }
-    None
 }
 
 fn find_own<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Error> {

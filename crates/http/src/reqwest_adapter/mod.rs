@@ -14,7 +14,7 @@ use std::{
     collections::HashMap,
     fmt,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -100,13 +100,13 @@ impl ReqwestConnector {
 }
 
 impl ReqwestConnector {
+    /// The settings of a client with this TLS configuration.
     fn client(
         &self,
         peer: &Peer,
         tls: rustls::ClientConfig,
         proxy: Option<&url::Url>,
-    ) -> Result<reqwest::Client, Error> {
-        let unusable = |error: reqwest::Error| Error::from_cause(ErrorKind::Settings, error.without_url());
+    ) -> Result<reqwest::ClientBuilder, Error> {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(peer.origin.is_encrypted())
@@ -142,8 +142,12 @@ impl ReqwestConnector {
         if let Some(proxy) = proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(unusable)?);
         }
-        builder.build().map_err(unusable)
+        Ok(builder)
     }
+}
+
+fn unusable(error: reqwest::Error) -> Error {
+    Error::from_cause(ErrorKind::Settings, error.without_url())
 }
 
 impl Connect for ReqwestConnector {
@@ -152,18 +156,34 @@ impl Connect for ReqwestConnector {
             .proxies
             .proxy_for(&peer.origin)
             .filter(|_| self.socket.is_none());
-        let (client, bulk) = if peer.origin.is_encrypted() {
+        let build = |tls, http2_only| -> Result<reqwest::Client, Error> {
+            let builder = self.client(peer, tls, proxy)?;
+            let builder = if http2_only {
+                builder.http2_prior_knowledge()
+            } else {
+                builder
+            };
+            builder.build().map_err(unusable)
+        };
+        let clients = if peer.origin.is_encrypted() {
             let tls = self.tls(&peer.tls)?;
-            let bulk = rustls_config::without_http2(tls.clone());
-            (self.client(peer, tls, proxy)?, self.client(peer, bulk, proxy)?)
+            call::Clients {
+                http1: build(rustls_config::only(tls.clone(), "http/1.1"), false)?,
+                http2: build(rustls_config::only(tls.clone(), "h2"), true)?,
+                negotiated: build(tls, false)?,
+            }
         } else {
-            let client = self.client(peer, rustls_config::none()?, proxy)?;
-            (client.clone(), client)
+            let client = build(rustls_config::none()?, false)?;
+            call::Clients {
+                negotiated: client.clone(),
+                http1: client.clone(),
+                http2: client,
+            }
         };
         Ok(Arc::new(call::ReqwestService {
-            client,
-            bulk,
+            clients,
             learned: protocols::LearnedProtocols::default(),
+            answered: AtomicU64::default(),
             timeouts: self.timeouts,
             proxy: proxy.map(|url| Redacted(url).to_string()),
         }))

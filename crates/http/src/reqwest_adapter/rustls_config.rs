@@ -27,9 +27,9 @@ pub(super) fn none() -> Result<ClientConfig, Error> {
     with_verifier(&provider(), Arc::new(TrustNothing), &[])
 }
 
-/// The configuration without HTTP/2, for connections that are not shared.
-pub(super) fn without_http2(mut config: ClientConfig) -> ClientConfig {
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+/// The configuration for one version of HTTP alone. Sessions are resumed by all copies of a configuration.
+pub(super) fn only(mut config: ClientConfig, protocol: &str) -> ClientConfig {
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
     config
 }
 

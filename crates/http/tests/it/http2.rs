@@ -1,3 +1,5 @@
+mod unprocessed;
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -30,10 +30,18 @@ pub(super) struct Inner {
     pub(super) address: SocketAddr,
     pub(super) rules: Mutex<Vec<Rule>>,
     pub(super) greeting: Mutex<Option<Vec<Step>>>,
-    pub(super) speech: Mutex<Option<Vec<Step>>>,
+    pub(super) speech: Mutex<Option<Speech>>,
     pub(super) capture: Capture,
     /// The most streams at once over HTTP/2, if it says so.
     pub(super) streams: Option<u32>,
+}
+
+/// What is done with a connection instead of reading requests.
+#[derive(Debug, Clone)]
+pub(super) struct Speech {
+    steps: Vec<Step>,
+    /// True if it is not for connections that speak HTTP/1.1.
+    http2_only: bool,
 }
 
 /// How much passed through an origin.
@@ -98,7 +106,22 @@ impl Origin {
 
     /// Does these steps with every new connection instead of reading requests, beneath TLS.
     pub fn speak(&self, steps: Vec<Step>) -> &Self {
-        *self.0.speech.lock().expect("rules do not panic") = Some(steps);
+        self.say_first(Speech {
+            steps,
+            http2_only: false,
+        })
+    }
+
+    /// Does these steps with every new connection that speaks HTTP/2; those that speak HTTP/1.1 follow the rules.
+    pub fn speak_over_http2(&self, steps: Vec<Step>) -> &Self {
+        self.say_first(Speech {
+            steps,
+            http2_only: true,
+        })
+    }
+
+    fn say_first(&self, speech: Speech) -> &Self {
+        *self.0.speech.lock().expect("rules do not panic") = Some(speech);
         self
     }
 
@@ -162,8 +185,8 @@ impl Origin {
     async fn converse<W: Wire + 'static>(&self, mut stream: W) -> io::Result<()> {
         let capture = &self.0.capture;
         let speech = self.0.speech.lock().expect("rules do not panic").clone();
-        if let Some(steps) = speech {
-            return step::perform(steps, &mut stream, capture).await;
+        if let Some(speech) = speech.filter(|speech| !speech.http2_only || stream.is_http2()) {
+            return step::perform(speech.steps, &mut stream, capture).await;
         }
         if stream.is_http2() {
             return http2::converse(self.clone(), stream).await;
