@@ -16,7 +16,8 @@ use crate::{
     tar::{
         docker::{self, Item, Layer},
         image::ArchivedImage,
-        members::{Names, blob_name, digest_of, too_large},
+        members::too_large,
+        names::{Names, blob_name, digest_of},
         oci,
     },
 };

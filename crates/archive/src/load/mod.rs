@@ -18,7 +18,7 @@ use wharf_reference::{Algorithm, Digest};
 use self::feed::{Content, Feed, Next};
 use crate::{
     error::{error, shown},
-    tar::members::{Names, digest_of, verify},
+    tar::names::{Names, digest_of, verify},
 };
 
 /// The most bytes of a member that is kept in memory until it is known what it is: one that begins as JSON.

@@ -11,7 +11,7 @@ use wharf_content::{Descriptor, Error, ErrorKind, ImageConfig, Manifest, MediaTy
 use wharf_layer::Codec;
 use wharf_reference::Digest;
 
-use super::members::digest_of;
+use super::names::digest_of;
 use crate::error::{error, shown};
 
 /// The file that lists the images.

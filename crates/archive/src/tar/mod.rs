@@ -3,6 +3,7 @@
 pub(crate) mod docker;
 pub(crate) mod image;
 pub(crate) mod members;
+pub(crate) mod names;
 pub(crate) mod oci;
 mod saved;
 
@@ -268,7 +269,7 @@ impl Inner {
             .get(digest)
             .ok_or_else(|| error(ErrorKind::NotFound, format_args!("it has no manifest {digest}")))?;
         self.members
-            .whole_at(*at, &members::blob_name(digest), MAX_MANIFEST_SIZE)
+            .whole_at(*at, &names::blob_name(digest), MAX_MANIFEST_SIZE)
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {

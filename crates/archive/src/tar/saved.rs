@@ -10,7 +10,8 @@ use super::{
     Inner,
     docker::{self, Item, Layer},
     image::ArchivedImage,
-    members::{Members, digest_of, verify},
+    members::Members,
+    names::{digest_of, verify},
 };
 use crate::error::{error, shown};
 

@@ -9,7 +9,7 @@ use wharf_reference::{Digest, Reference};
 use super::{OciOnly, OciOnlyReason};
 use crate::tar::{
     image::{FULL_NAME, REF_NAME},
-    members::blob_name,
+    names::blob_name,
 };
 
 /// The manifests and blobs that were pushed.

@@ -8,13 +8,14 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::OwnedMutexGuard;
-use wharf_content::{Error, ErrorKind, Verified};
+use wharf_content::{Error, ErrorKind};
 use wharf_layer::tar::{self, Member};
-use wharf_reference::{Algorithm, Digest};
+use wharf_reference::Digest;
 
 use super::{
     documents::Content,
     file::NewFile,
+    ingest::padding,
     legacy::{self, Entry, Legacy},
     options::{WriterForm, WriterOptions},
     report::WrittenArchive,
@@ -23,19 +24,13 @@ use crate::{
     error::{At as _, in_archive},
     output::{Destination, Output},
     runtime::blocking,
-    stream::{Hashed, next},
-    tar::{docker, members::blob_name, oci},
+    stream::next,
+    tar::{docker, names::blob_name, oci},
 };
-
-/// The bytes of a block of a tar archive.
-const BLOCK: u64 = 512;
-
-/// A PAX header of one block of records.
-const ZEROS: [u8; 1024] = [0; 1024];
 
 /// Held by the one call that writes, until its members are ended or cut off. The calls that change the list of members
 /// take it, so that none is made after it is given back. Shared with the writes that run in the background.
-type Exclusive = Arc<OwnedMutexGuard<()>>;
+pub(super) type Exclusive = Arc<OwnedMutexGuard<()>>;
 
 /// An archive that is being written.
 pub(super) struct Inner {
@@ -96,7 +91,7 @@ impl Inner {
         Ok(inner)
     }
 
-    async fn lock(&self) -> Exclusive {
+    pub(super) async fn lock(&self) -> Exclusive {
         Arc::new(Arc::clone(&self.exclusive).lock_owned().await)
     }
 
@@ -125,7 +120,7 @@ impl Inner {
     }
 
     /// Calls the writer of the archive.
-    fn with_tar<T>(
+    pub(super) fn with_tar<T>(
         &self,
         _: &Exclusive,
         call: impl FnOnce(&mut tar::Writer) -> Result<T, Error>,
@@ -145,7 +140,7 @@ impl Inner {
     }
 
     /// The member of a blob; in Docker's old form, that of a layer's tar.
-    fn name_of(&self, digest: &Digest) -> String {
+    pub(super) fn name_of(&self, digest: &Digest) -> String {
         if self.is_legacy() {
             legacy::layer_name(digest)
         } else {
@@ -153,7 +148,7 @@ impl Inner {
         }
     }
 
-    fn file(&self, name: &str, size: u64) -> Result<Member, Error> {
+    pub(super) fn file(&self, name: &str, size: u64) -> Result<Member, Error> {
         let member = Member::file(name, size)?;
         Ok(member.with_mode(0o444).with_modified(self.options.time()))
     }
@@ -250,7 +245,7 @@ impl Inner {
     }
 
     /// Drops the members from an offset on, after a failure to write them.
-    fn cut_off(&self, _: &Exclusive, offset: u64, failure: &Error) {
+    pub(super) fn cut_off(&self, _: &Exclusive, offset: u64, failure: &Error) {
         self.poison(&text_of(failure));
         if let Some(tar) = &mut self.state().tar {
             tar.truncate(offset);
@@ -262,90 +257,6 @@ impl Inner {
     fn poison(&self, cause: &str) {
         if self.new_file.as_ref().is_none_or(NewFile::is_lost) {
             self.state().failure = Some(cause.to_owned());
-        }
-    }
-
-    /// Writes a blob whose digest and size are known last.
-    pub(super) async fn ingest(self: &Arc<Self>, mut bytes: Hashed) -> Result<(Digest, u64), Error> {
-        let exclusive = self.lock().await;
-        drop(self.open_state()?);
-        let extension = extension_of(bytes.hasher.algorithm());
-        let (offset, header) = self.with_tar(&exclusive, |tar| {
-            let offset = tar.drop_member();
-            let header = tar.reserve_member()?;
-            tar.content(extension.len())?;
-            Ok((offset, header))
-        })?;
-        let (destination, path) = (self.destination.clone(), Arc::clone(&self.path));
-        let mut output = Output::new(destination, path, offset, Arc::clone(&exclusive));
-        output.write(header).await?;
-        output.write(extension).await?;
-        while let Some(chunk) = next(&mut bytes).await {
-            let chunk = chunk?;
-            self.with_tar(&exclusive, |tar| tar.content(chunk.len()))?;
-            output.write(chunk).await?;
-        }
-        output.finish().await?;
-        let verified = bytes.hasher.prove()?;
-        let inner = Arc::clone(self);
-        blocking(move || {
-            inner.complete(&exclusive, offset, extension.len() as u64, &verified)?;
-            Ok((verified.digest().clone(), verified.size()))
-        })
-        .await
-    }
-
-    /// Writes the headers of a blob whose content is there, or drops the blob if there is another of its digest.
-    fn complete(
-        &self,
-        exclusive: &Exclusive,
-        offset: u64,
-        extension: u64,
-        blob: &Verified,
-    ) -> Result<(), Error> {
-        let (digest, size) = (blob.digest(), blob.size());
-        let place = (offset + BLOCK + extension, size);
-        if self.state().content.blobs.contains_key(digest) {
-            return self.with_tar(exclusive, |tar| {
-                tar.drop_member();
-                Ok(())
-            });
-        }
-        let member = self.file(&self.name_of(digest), size)?;
-        let headers = self.with_tar(exclusive, |tar| {
-            if extension == 0 {
-                return Ok(tar.complete_member(&member)?.header.to_vec());
-            }
-            tar.drop_member();
-            let headers = tar.member(&member)?;
-            tar.content(usize::try_from(size).unwrap_or(usize::MAX))?;
-            tar.end_member()?;
-            Ok(headers)
-        })?;
-        let mut written = Ok(());
-        if headers.len() as u64 != BLOCK + extension {
-            let message = format!(
-                "the headers of {} do not fit in their place",
-                self.name_of(digest)
-            );
-            written = Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        let written = written.and_then(|()| {
-            let end = self
-                .destination
-                .write(&[Bytes::from_static(padding(size))], place.0 + size);
-            let written = end.and_then(|()| self.destination.write(&[headers.into()], offset));
-            written.at("write", &self.path)
-        });
-        match written {
-            Ok(()) => {
-                self.state().content.blobs.insert(digest.clone(), place);
-                Ok(())
-            }
-            Err(failure) => {
-                self.cut_off(exclusive, offset, &failure);
-                Err(failure)
-            }
         }
     }
 
@@ -423,19 +334,4 @@ fn text_of(failure: &Error) -> String {
         cause = next.source();
     }
     text
-}
-
-/// The zeros after content of this size.
-fn padding(size: u64) -> &'static [u8] {
-    let length = usize::try_from(size.next_multiple_of(BLOCK) - size).unwrap_or(0);
-    ZEROS.get(..length).unwrap_or_default()
-}
-
-/// The zeros in place of the headers that the name of a blob needs beside its own: that of sha512 is too long for
-/// one header and is in a PAX header before it.
-const fn extension_of(algorithm: Algorithm) -> &'static [u8] {
-    match algorithm {
-        Algorithm::Sha512 => &ZEROS,
-        _ => &[],
-    }
 }

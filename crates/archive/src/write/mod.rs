@@ -2,6 +2,7 @@
 
 mod documents;
 mod file;
+mod ingest;
 mod legacy;
 mod members;
 mod options;
