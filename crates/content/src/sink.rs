@@ -113,8 +113,8 @@ pub trait Sink: Send + Sync {
 
     /// Writes a blob whose digest and size are known only at its end, such as a layer that is compressed as
     /// it is sent, and returns its descriptor. When this returns `Ok`, the blob is there; if the stream
-    /// fails or the future is dropped, the sink has nothing of it. The stream is read once, so the upload
-    /// cannot be retried.
+    /// fails or the future is dropped, the sink has nothing of it. The stream is read once, so that a sink can repeat
+    /// no more than it keeps.
     ///
     /// ```
     /// use wharf_content::{ByteStream, Descriptor, Error, MediaType, Sink};

@@ -1,5 +1,6 @@
 use std::{
     collections::{HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -58,6 +59,7 @@ pub struct ClientBuilder {
     warnings: Option<Arc<dyn Progress>>,
     foreign_urls: bool,
     foreign_uploads: HashSet<Registry>,
+    scratch: PathBuf,
 }
 
 impl Default for ClientBuilder {
@@ -77,6 +79,7 @@ impl Default for ClientBuilder {
             warnings: None,
             foreign_urls: false,
             foreign_uploads: HashSet::new(),
+            scratch: std::env::temp_dir(),
         }
     }
 }
@@ -172,6 +175,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the directory for temporary files. One is made for a blob of unknown digest that the registry takes in no way but
+    /// whole: without a name where the system can do that, for this user alone, of at most 64 GiB, and gone with the upload. Default: that of the system.
+    #[must_use]
+    pub fn with_scratch(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.scratch = directory.into();
+        self
+    }
+
     /// Sets what sends the requests, instead of the built-in HTTP client. [`wharf_http::HttpService`] has an example.
     #[must_use]
     pub fn with_connect(mut self, connect: impl Connect + 'static) -> Self {
@@ -223,6 +234,7 @@ impl ClientBuilder {
             counting: Counting::default(),
             foreign_urls: self.foreign_urls,
             foreign_uploads: self.foreign_uploads,
+            scratch: self.scratch,
             warnings: self.warnings.map_or_else(WarnOnce::default, WarnOnce::to),
             locks: Locks::default(),
             flights: SingleFlight::default(),

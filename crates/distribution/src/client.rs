@@ -1,6 +1,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) counting: Counting,
     pub(crate) foreign_urls: bool,
     pub(crate) foreign_uploads: HashSet<Registry>,
+    /// The directory for temporary files.
+    pub(crate) scratch: PathBuf,
     pub(crate) warnings: WarnOnce,
     pub(crate) locks: Locks,
     pub(crate) flights: SingleFlight,

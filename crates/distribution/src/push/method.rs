@@ -30,7 +30,11 @@
 //! when no session was opened, when one that a refused mount had opened fails, and when a host that the registry named
 //! for the upload fails: see [`Stage`](super::Stage).
 
+mod stream;
+
 use wharf_reference::Registry;
+
+pub(super) use self::stream::{StreamMethod, StreamStrategy};
 
 use super::{arrived_changed, may_try_again};
 use crate::{Client, error::Error, send::denies_repository};

@@ -3,7 +3,9 @@
 mod chunks;
 mod method;
 mod reader;
+mod replay;
 mod session;
+mod spool;
 mod stream;
 mod whole;
 

@@ -13,6 +13,7 @@ mod mirrors;
 mod profiles;
 mod pull;
 mod push;
+mod push_stream;
 mod real_registry;
 mod references;
 mod repeats;

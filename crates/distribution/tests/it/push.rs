@@ -13,40 +13,44 @@ use wharf_testkit::{
 
 use crate::support::{on_stage, remote};
 
-/// What a well-behaved registry keeps of one upload.
+/// The upload that a well-behaved registry keeps.
 #[derive(Default)]
-struct Upload {
-    bytes: Vec<u8>,
-    committed: bool,
+pub(crate) struct Upload {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) committed: bool,
 }
 
-type Shared = Arc<Mutex<Upload>>;
+pub(crate) type Shared = Arc<Mutex<Upload>>;
 
-fn serve_uploads(origin: &Origin) -> Shared {
+pub(crate) fn serve_uploads(origin: &Origin) -> Shared {
     let upload = Shared::default();
+    serve_uploads_into(origin, &upload);
+    upload
+}
+
+pub(crate) fn serve_uploads_into(origin: &Origin, upload: &Shared) {
     origin.rule(Rule::call(Match::on("POST", "/uploads/"), |_| {
         Answer::new(202).header("Location", "/v2/app/blobs/uploads/1?_state=a%2Bb")
     }));
-    let kept = Arc::clone(&upload);
+    let kept = Arc::clone(upload);
     origin.rule(Rule::call(Match::on("PATCH", "/uploads/1"), move |request| {
         patch(&kept, request)
     }));
-    let kept = Arc::clone(&upload);
+    let kept = Arc::clone(upload);
     origin.rule(Rule::call(Match::on("GET", "/uploads/1"), move |_| {
         let last = kept.lock().unwrap().bytes.len().saturating_sub(1);
         Answer::new(204)
             .header("Location", "/v2/app/blobs/uploads/1?_state=a%2Bb")
             .header("Range", &format!("0-{last}"))
     }));
-    let kept = Arc::clone(&upload);
+    let kept = Arc::clone(upload);
     origin.rule(Rule::call(Match::on("PUT", "/uploads/1"), move |request| {
         put(&kept, request)
     }));
-    let kept = Arc::clone(&upload);
+    let kept = Arc::clone(upload);
     origin.rule(Rule::call(Match::on("HEAD", "/blobs/"), move |_| {
         Answer::new(if kept.lock().unwrap().committed { 200 } else { 404 })
     }));
-    upload
 }
 
 fn patch(upload: &Shared, request: &Request) -> Answer {
@@ -79,7 +83,7 @@ fn blob_of(length: usize) -> (Blob, Bytes) {
     (Blob::of(MediaType::OCTET_STREAM, bytes.clone()), bytes)
 }
 
-fn methods(origin: &Origin) -> Vec<String> {
+pub(crate) fn methods(origin: &Origin) -> Vec<String> {
     origin
         .requests()
         .into_iter()
@@ -259,7 +263,7 @@ async fn the_session_must_be_at_the_registry() {
     assert!(evil.received().is_empty());
 }
 
-async fn until(mut condition: impl FnMut() -> bool) {
+pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
     let end = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
     while !condition() {
         assert!(tokio::time::Instant::now() < end, "it does not happen");
