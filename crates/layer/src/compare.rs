@@ -74,11 +74,8 @@ impl<'a> Plan<'a> {
         let mut plan = Self::default();
         plan.walk(old, new, &changed)?;
         for index in 0..plan.len() {
-            if let Some(step) = plan.get(index)
-                && whiteout::is_whiteout(step.leaf)
-            {
-                let why = "its name begins with .wh., which a layer takes for a whiteout; rename it";
-                return Err(members::refused(ErrorKind::Invalid, &plan.name(index), why));
+            if let Some(step) = plan.get(index) {
+                check_leaf(step.leaf, || plan.name(index))?;
             }
         }
         Ok(plan)
@@ -304,6 +301,15 @@ fn is_first(map: &mut HashMap<u32, u32>, key: u32, value: u32) -> bool {
         }
         Entry::Occupied(occupied) => *occupied.get() == value,
     }
+}
+
+/// Refuses a name that would be taken for a whiteout.
+pub(crate) fn check_leaf(leaf: &[u8], name: impl Fn() -> Vec<u8>) -> Result<(), Error> {
+    if !whiteout::is_whiteout(leaf) {
+        return Ok(());
+    }
+    let why = "its name begins with .wh., which a layer takes for a whiteout; rename it";
+    Err(members::refused(ErrorKind::Invalid, &name(), why))
 }
 
 /// The name of a member with this path.

@@ -28,16 +28,30 @@ pub(super) fn read(
     directory: impl AsFd,
     leaf: &[u8],
     facts: &Facts,
-    mut take: impl FnMut(&[u8]) -> std::result::Result<(), Error>,
+    take: impl FnMut(&[u8]) -> std::result::Result<(), Error>,
 ) -> std::result::Result<(), Error> {
-    /// Bytes that are read at a time.
-    const BUFFER: u64 = 256 << 10;
     let failed = |errno| problem::of_file(root, name, "cannot read it", errno);
     let opened = open(directory, leaf).map_err(failed)?;
     let before = Facts::of(&fs::fstat(&opened).map_err(failed)?);
     if before.kind() != facts.kind() || before.content_differs(facts) {
         return Err(problem::changed(root, name));
     }
+    read_opened(root, name, opened, &before, take)
+}
+
+/// Gives the content of a file that was opened, and has these facts then, to `take`, in pieces.
+///
+/// Fails with [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if the file is written while it is read.
+pub(super) fn read_opened(
+    root: &Path,
+    name: &[u8],
+    opened: OwnedFd,
+    facts: &Facts,
+    mut take: impl FnMut(&[u8]) -> std::result::Result<(), Error>,
+) -> std::result::Result<(), Error> {
+    /// Bytes that are read at a time.
+    const BUFFER: u64 = 256 << 10;
+    let failed = |errno| problem::of_file(root, name, "cannot read it", errno);
     let mut file = File::from(opened);
     // One byte more tells a file that grows.
     let mut buffer = vec![0; usize::try_from(facts.size.saturating_add(1).min(BUFFER)).unwrap_or(1)];
@@ -57,14 +71,14 @@ pub(super) fn read(
         take(buffer.get(..count).unwrap_or_default())?;
     }
     let after = Facts::of(&fs::fstat(&file).map_err(failed)?);
-    if rest > 0 || after != before {
+    if rest > 0 || after != *facts {
         return Err(problem::changed(root, name));
     }
     Ok(())
 }
 
 /// Opens an entry. What the process owns and may not read, as not root, gets the permission for a moment.
-fn open(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
+pub(super) fn open(directory: impl AsFd, leaf: &[u8]) -> Result<OwnedFd> {
     let needed = Mode::RUSR;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     match fs::openat(&directory, leaf, flags, Mode::empty()) {

@@ -2,7 +2,9 @@
 
 mod access;
 mod content;
+mod described;
 mod options;
+mod pack;
 mod problem;
 mod scan;
 mod snapshot;
@@ -24,7 +26,7 @@ use self::{
 };
 use crate::{
     Error, Root,
-    compare::{Empty, Plan, ROOT},
+    compare::{Plan, ROOT},
 };
 
 /// The result of [`diff`](crate::diff()).
@@ -82,7 +84,8 @@ pub struct Diffed {
 /// Equal trees give equal bytes, in whatever order and on whatever file system they were made: a directory is before
 /// what is in it, its whiteouts come first, siblings are sorted by the bytes of their names, owners have no names, and a
 /// PAX header is written only for what a plain one has no room for. Of extended attributes, those are written that
-/// [`apply`](crate::apply()) takes with these owners. Memory grows with the names, not with the contents.
+/// [`apply`](crate::apply()) takes with these owners. Memory grows with the names, not with the contents; since
+/// [`Snapshot::empty`] with those of the directories that lead to a file, and of files that have several.
 ///
 /// The tree is read by descriptors as [`apply`](crate::apply()) writes it: no symbolic link is followed, and nothing
 /// outside the root is read, whatever others do to the tree meanwhile. A file that the process owns and may not read, as
@@ -99,7 +102,7 @@ pub struct Diffed {
 ///
 /// Each names the file. After an error, what was written is no layer.
 ///
-/// - [`ErrorKind::Conflict`]: a file changed while it was read, or between the two readings of the tree;
+/// - [`ErrorKind::Conflict`]: a file changed or vanished while the tree was read, or a directory got or lost an entry;
 /// - [`ErrorKind::Invalid`]: a name that begins with `.wh.`, the whiteout device of overlay file systems, an owner in
 ///   none of the ranges of [`Ownership::Map`](crate::Ownership::Map), or a record of an owner that cannot be read;
 /// - [`ErrorKind::TooLarge`]: a path of 4,096 bytes or more, and extended attributes that [`apply`](crate::apply())
@@ -114,21 +117,19 @@ pub struct Diffed {
 /// [`ErrorKind::TooLarge`]: crate::ErrorKind::TooLarge
 /// [`ErrorKind::Unsupported`]: crate::ErrorKind::Unsupported
 pub fn diff(before: &Snapshot, root: &Root, options: &DiffOptions, out: impl Write) -> Result<Diffed, Error> {
+    let Some(old) = &before.tree else {
+        return pack::pack(root, options, out);
+    };
     let mut access = Access::new(root)?;
     let tree = Scan::new(root, &mut access, false)?.tree()?;
-    let (plan, states_root) = match &before.tree {
-        Some(old) => {
-            let mut comparison = Comparison {
-                root,
-                options,
-                old,
-                new: &tree,
-            };
-            let plan = Plan::new(old, &tree, |was, is| comparison.same(was, is))?;
-            (plan, !comparison.same(ROOT, ROOT)?)
-        }
-        None => (Plan::new(&Empty, &tree, |_, _| Ok(true))?, false),
+    let mut comparison = Comparison {
+        root,
+        options,
+        old,
+        new: &tree,
     };
+    let plan = Plan::new(old, &tree, |was, is| comparison.same(was, is))?;
+    let states_root = !comparison.same(ROOT, ROOT)?;
     let mut layer = Layer::new(root, &tree, &plan, options, out)?;
     for (index, step) in plan.steps() {
         if states_root || step.node != Some(ROOT) {

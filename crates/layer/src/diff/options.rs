@@ -1,4 +1,7 @@
-use crate::{Ownership, tar::Time};
+use crate::{
+    Ownership,
+    tar::{Time, Writer},
+};
 
 /// The settings of [`diff`](crate::diff()).
 ///
@@ -44,6 +47,14 @@ impl DiffOptions {
     pub const fn with_nanoseconds(mut self, nanoseconds: bool) -> Self {
         self.nanoseconds = nanoseconds;
         self
+    }
+
+    /// A writer of tars with these options.
+    pub(super) fn writer(&self) -> Writer {
+        match self.latest {
+            Some(latest) => Writer::new().with_latest_time(latest),
+            None => Writer::new(),
+        }
     }
 
     /// A time as it is written, but for [`DiffOptions::with_latest_time`].

@@ -29,6 +29,12 @@ pub(super) fn changed(root: &Path, name: &[u8]) -> Error {
     refused(root, name, ErrorKind::Conflict, why)
 }
 
+/// Another file system is mounted at a directory.
+pub(super) fn mounted(root: &Path, name: &[u8]) -> Error {
+    let why = "another file system is mounted there, which is no part of the tree; unmount it";
+    refused(root, name, ErrorKind::Unsupported, why)
+}
+
 pub(super) fn refused(root: &Path, name: &[u8], kind: ErrorKind, why: &str) -> Error {
     Error::new(
         kind,

@@ -115,14 +115,7 @@ impl<'a> Scan<'a> {
                     extra.target = target.into_bytes().into_boxed_slice();
                 }
                 FileType::Directory if facts.identity.device() != root.identity.device() => {
-                    let why =
-                        "another file system is mounted there, which is no part of the tree; unmount it";
-                    return Err(problem::refused(
-                        self.root.path(),
-                        &name,
-                        ErrorKind::Unsupported,
-                        why,
-                    ));
+                    return Err(problem::mounted(self.root.path(), &name));
                 }
                 _ => extra.xattrs = xattrs::of_entry(&in_proc, &file.leaf).map_err(failed)?,
             }
@@ -173,7 +166,7 @@ pub(super) fn open(resolver: &mut Resolver, path: &[u8], facts: &Facts) -> rusti
     Ok(directory)
 }
 
-fn new_file(parent: u32, leaf: Box<[u8]>, facts: Facts) -> File {
+pub(super) fn new_file(parent: u32, leaf: Box<[u8]>, facts: Facts) -> File {
     File {
         parent,
         leaf,
@@ -186,7 +179,7 @@ fn new_file(parent: u32, leaf: Box<[u8]>, facts: Facts) -> File {
     }
 }
 
-fn check_size(root: &Root, name: &[u8]) -> Result<(), Error> {
+pub(super) fn check_size(root: &Root, name: &[u8]) -> Result<(), Error> {
     let most = tar::Limits::default().path;
     if name.len() < most {
         return Ok(());

@@ -4,21 +4,21 @@ use std::{
     os::fd::OwnedFd,
 };
 
-use rustix::fs::{self, FileType};
+use rustix::fs::FileType;
 
 use super::{
     Diffed, content,
+    described::Described,
     options::DiffOptions,
     problem, scan,
     tree::{File, Tree},
 };
 use crate::{
-    Error, ErrorKind,
-    apply::{Root, attributes, resolve::Resolver},
+    Error,
+    apply::{Root, resolve::Resolver},
     compare::{Plan, Step},
-    members,
     output::Output,
-    tar::{Kind, Member, Writer},
+    tar::Member,
 };
 
 /// A layer that is written, member by member.
@@ -26,7 +26,7 @@ pub(super) struct Layer<'a, W> {
     root: &'a Root,
     tree: &'a Tree,
     plan: &'a Plan<'a>,
-    options: &'a DiffOptions,
+    described: Described<'a>,
     resolver: Resolver,
     output: Output<W>,
     /// The first member of each file with several names.
@@ -44,17 +44,13 @@ impl<'a, W: Write> Layer<'a, W> {
         options: &'a DiffOptions,
         out: W,
     ) -> Result<Self, Error> {
-        let writer = match options.latest {
-            Some(latest) => Writer::new().with_latest_time(latest),
-            None => Writer::new(),
-        };
         Ok(Self {
             root,
             tree,
             plan,
-            options,
+            described: Described { root, options },
             resolver: root.resolver()?,
-            output: Output::new(out, writer),
+            output: Output::new(out, options.writer()),
             first: HashMap::new(),
             directory: None,
             diffed: Diffed {
@@ -78,12 +74,12 @@ impl<'a, W: Write> Layer<'a, W> {
                 }
                 Entry::Occupied(first) => {
                     let target = self.plan.name(*first.get());
-                    let link = self.described(Member::hard_link(&name, target)?, file)?;
+                    let link = self.described.complete(Member::hard_link(&name, target)?, file)?;
                     return self.output.without_content(&link);
                 }
             }
         }
-        let member = self.member(&name, file)?;
+        let member = self.described.member(&name, file)?;
         if file.facts.kind() == FileType::RegularFile {
             self.content(&name, file, &member)
         } else {
@@ -123,65 +119,5 @@ impl<'a, W: Write> Layer<'a, W> {
         };
         scan::open(&mut self.resolver, &self.tree.path(parent), &directory.facts)
             .map_err(|errno| problem::of_file(self.root.path(), name, "cannot open its directory", errno))
-    }
-
-    /// A member with the permissions, owner and time of a file. A hard link has them, too: Docker and Podman set them on the
-    /// file that it names.
-    fn described(&self, member: Member, file: &File) -> Result<Member, Error> {
-        let facts = &file.facts;
-        let recorded = file
-            .xattrs()
-            .iter()
-            .find(|(name, _)| name == attributes::RECORD)
-            .map(|(_, record)| record.as_slice());
-        let owner = self
-            .options
-            .ownership
-            .stated(facts.uid, facts.gid, recorded)
-            .map_err(|why| problem::refused(self.root.path(), member.name(), ErrorKind::Invalid, &why))?;
-        Ok(member
-            .with_mode(facts.mode)
-            .with_owner(owner.0.into(), owner.1.into())
-            .with_modified(self.options.written(facts.modified)))
-    }
-
-    fn member(&self, name: &[u8], file: &File) -> Result<Member, Error> {
-        let member = self.described(Member::new(name, self.kind(name, file)?)?, file)?;
-        let keeps_owner = self.options.ownership.keeps_owner();
-        let xattrs = file.xattrs().iter();
-        let taken = xattrs.filter(|(name, _)| attributes::takes(name, keeps_owner));
-        let member = taken.fold(member, |member, (name, value)| {
-            member.with_xattr(name.clone(), value.clone())
-        });
-        members::check_xattrs(&member)?;
-        Ok(member)
-    }
-
-    fn kind(&self, name: &[u8], file: &File) -> Result<Kind, Error> {
-        let (major, minor) = (fs::major(file.facts.device), fs::minor(file.facts.device));
-        Ok(match file.facts.kind() {
-            FileType::RegularFile => Kind::File {
-                size: file.facts.size,
-            },
-            FileType::Directory => Kind::Directory,
-            FileType::Symlink => Kind::Symlink {
-                target: file.target().to_vec(),
-            },
-            FileType::Fifo => Kind::Fifo,
-            FileType::CharacterDevice => {
-                members::check_device(name, major, minor)?;
-                Kind::CharacterDevice { major, minor }
-            }
-            FileType::BlockDevice => Kind::BlockDevice { major, minor },
-            _ => {
-                let why = "it is of a kind that no layer can have";
-                return Err(problem::refused(
-                    self.root.path(),
-                    name,
-                    ErrorKind::Unsupported,
-                    why,
-                ));
-            }
-        })
     }
 }

@@ -1,6 +1,8 @@
 //! Extended attributes of a tree's files. They are read by name relative to the descriptor of their directory; the last
 //! component is not followed.
 
+use std::os::fd::AsFd;
+
 use rustix::{
     fs,
     io::{Errno, Result},
@@ -11,10 +13,43 @@ use crate::apply::attributes;
 /// Those of an entry that a layer may have, sorted by name. `directory` is the name of a descriptor in procfs.
 pub(super) fn of_entry(directory: &str, leaf: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let path = [directory.as_bytes(), b"/", leaf].concat();
-    let names = match grown(
-        || fs::llistxattr_query(path.as_slice()),
-        |buffer| fs::llistxattr(path.as_slice(), buffer),
-    ) {
+    let path = path.as_slice();
+    collected(
+        grown(
+            || fs::llistxattr_query(path),
+            |buffer| fs::llistxattr(path, buffer),
+        ),
+        |name| {
+            grown(
+                || fs::lgetxattr_query(path, name),
+                |buffer| fs::lgetxattr(path, name, buffer),
+            )
+        },
+    )
+}
+
+/// Those of an open file that a layer may have, sorted by name.
+pub(super) fn of_open(file: impl AsFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let file = file.as_fd();
+    collected(
+        grown(
+            || fs::flistxattr_query(file),
+            |buffer| fs::flistxattr(file, buffer),
+        ),
+        |name| {
+            grown(
+                || fs::fgetxattr_query(file, name),
+                |buffer| fs::fgetxattr(file, name, buffer),
+            )
+        },
+    )
+}
+
+fn collected(
+    names: Result<Vec<u8>>,
+    value: impl Fn(&[u8]) -> Result<Vec<u8>>,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let names = match names {
         Ok(names) => names,
         Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Err(error) => return Err(error),
@@ -24,10 +59,7 @@ pub(super) fn of_entry(directory: &str, leaf: &[u8]) -> Result<Vec<(Vec<u8>, Vec
         if !attributes::takes(name, true) && name != attributes::RECORD {
             continue;
         }
-        match grown(
-            || fs::lgetxattr_query(path.as_slice(), name),
-            |buffer| fs::lgetxattr(path.as_slice(), name, buffer),
-        ) {
+        match value(name) {
             Ok(value) => found.push((name.to_vec(), value)),
             Err(Errno::NODATA) => {} // it was removed meanwhile
             Err(error) => return Err(error),

@@ -46,16 +46,19 @@ fn names_that_would_be_whiteouts_are_refused_where_they_would_be_written() {
     }
 }
 
-/// Changes a tree when the first bytes of the layer are written, after it was read and before its files are.
+/// Changes a tree when bytes of the layer are written in which there are these.
 struct Meanwhile<'a, F: FnMut()> {
     change: Option<F>,
     root: &'a Path,
+    at: &'static [u8],
 }
 
 impl<F: FnMut()> Write for Meanwhile<'_, F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         assert!(self.root.is_dir());
-        if let Some(mut change) = self.change.take() {
+        if bytes.windows(self.at.len()).any(|bytes| bytes == self.at)
+            && let Some(mut change) = self.change.take()
+        {
             change();
         }
         Ok(bytes.len())
@@ -110,23 +113,65 @@ fn what_changes_while_it_is_read_is_an_error() {
         ),
     ];
     for (name, ops) in cases {
+        // A tree is compared before its files are read; a whole one is read in one walk.
+        for is_whole in [false, true] {
+            let stage = Stage::new();
+            let root = stage.a();
+            let before = if is_whole {
+                Snapshot::empty()
+            } else {
+                snapshot(&root)
+            };
+            perform(&root, &[Op::Directory(text("d")), Op::File(text("d/f"), "123")]);
+            let out = Meanwhile {
+                change: Some(|| perform(&root, &ops)),
+                root: &root,
+                at: if is_whole { b"d/f\0" } else { b"d/\0" },
+            };
+            let failed = diff(&before, &Root::open(&root).unwrap(), &options(), out);
+            assert_eq!(
+                failed.as_ref().map_err(Error::kind),
+                Err(ErrorKind::Conflict),
+                "{name}, {is_whole}: {failed:?}"
+            );
+            assert_fails(failed, ErrorKind::Conflict, "changed while the tree was read");
+        }
+    }
+}
+
+#[test]
+fn entries_that_come_or_go_after_their_directory_was_listed_are_an_error() {
+    let text = str::to_owned;
+    let cases: [(&str, Vec<Op>); 5] = [
+        ("a new file", vec![Op::File(text("d/g"), "new")]),
+        ("a new directory", vec![Op::Directory(text("d/g"))]),
+        ("a file that was read is gone", vec![Op::Remove(text("d/a"))]),
+        ("a file that was not read is gone", vec![Op::Remove(text("d/z"))]),
+        ("a new name in the root", vec![Op::File(text("g"), "new")]),
+    ];
+    for (name, ops) in cases {
         let stage = Stage::new();
-        perform(
-            &stage.a(),
-            &[Op::Directory(text("d")), Op::File(text("d/f"), "123")],
-        );
         let root = stage.a();
+        let files = ["d/a", "d/f", "d/z"].map(|file| Op::File(text(file), "123"));
+        perform(&root, &[Op::Directory(text("d"))]);
+        perform(&root, &files);
+        age(&root);
         let out = Meanwhile {
             change: Some(|| perform(&root, &ops)),
             root: &root,
+            at: b"d/f\0",
         };
         let failed = whole(&root, out);
-        assert_eq!(
-            failed.as_ref().map_err(Error::kind),
-            Err(ErrorKind::Conflict),
-            "{name}: {failed:?}"
-        );
+        assert!(failed.is_err(), "{name}: {failed:?}");
         assert_fails(failed, ErrorKind::Conflict, "changed while the tree was read");
+    }
+}
+
+/// Gives the directories a time before now, so that a change shows in it whatever the clock of the file system.
+fn age(root: &Path) {
+    for directory in [root.join("d"), root.to_owned()] {
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        fs::File::open(directory).unwrap().set_modified(long_ago).unwrap();
     }
 }
 
