@@ -146,6 +146,7 @@ impl Ends {
             settings = settings.with_max_size(limit);
         }
         let (report, changes) = reported(options, async |options| {
+            let settings = settings.with_progress(Arc::clone(options.progress()));
             let prepared = prepare(source, Arc::clone(&sink), &target, &recipe, &settings).await?;
             let (changes, target) = (prepared.report().clone(), prepared.target());
             let report = wharf_copy::copy(Arc::new(prepared), sink, &target, options).await?;

@@ -5,11 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Parser;
 use wharf::{
     Error, ImageLocation,
-    image::{Entries, NewLayer, Recipe, Set},
-    layer::{DiffOptions, Ownership, tar::Time},
+    image::{Entries, Recipe, Set},
 };
 
-use crate::common::{self, archives, building, changing};
+use crate::common::{self, building, changing};
 
 /// Build an image of a directory: its files are the highest layer, and belong to root. The last line printed is the
 /// digest of the result.
@@ -30,9 +29,8 @@ struct Arguments {
     /// The directory that the command runs in
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<String>,
-    /// Files keep the owners that they have here
-    #[arg(long)]
-    keep_owners: bool,
+    #[command(flatten)]
+    layers: building::Layers,
     /// The directory whose content becomes the root of the image, or is added to that of the base
     #[arg(value_name = "DIR")]
     directory: PathBuf,
@@ -61,14 +59,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 async fn build(arguments: Arguments) -> Result<(), Error> {
-    let mut options = DiffOptions::default();
-    if !arguments.keep_owners {
-        options = options.with_ownership(Ownership::Current);
-    }
-    if let Some(seconds) = archives::source_date_epoch()? {
-        options = options.with_latest_time(Time::new(seconds, 0));
-    }
-    let layer = NewLayer::from_directory(&arguments.directory, options);
+    let layer = arguments.layers.tree(&arguments.directory)?;
     let recipe = Recipe::new()
         .append(layer, building::history("build-from", None)?)
         .edit(building::unrecorded(arguments.sets())?);

@@ -5,10 +5,11 @@ use std::{
     path::Path,
 };
 
+use clap::Args;
 use wharf::{
     Copied, Error, ErrorKind, ImageLocation,
     content::{History, format_timestamp},
-    image::{Edit, NewLayer, Set},
+    image::{Codec, Edit, Level, NewLayer, Set},
 };
 
 use super::archives;
@@ -43,6 +44,69 @@ pub(crate) fn unrecorded(mut sets: Vec<Set>) -> Result<Edit, Error> {
         sets.push(Set::Created(Some(time)));
     }
     Ok(Edit::from(sets).without_history())
+}
+
+/// How new layers are made.
+#[derive(Args)]
+pub(crate) struct Layers {
+    /// Compress new layers so; without it, directories and plain tars with gzip, and other files keep their bytes
+    #[arg(long, value_name = "gzip|zstd", value_parser = super::changes::codec)]
+    compression_format: Option<Codec>,
+    /// How hard to compress new layers: 1 to 9 for gzip, 1 to 20 for zstd
+    #[arg(long, value_name = "LEVEL")]
+    compression_level: Option<u8>,
+    /// Files of a directory keep the owners that they have here; without it they belong to root
+    #[arg(long)]
+    keep_owners: bool,
+}
+
+impl Layers {
+    /// A layer of a file, a directory, a pipe or standard input.
+    pub(crate) fn layer(&self, path: &Path) -> Result<NewLayer, Error> {
+        let is_directory = !archives::is_standard_input(path) && path.is_dir();
+        if is_directory {
+            return self.tree(path);
+        }
+        Ok(layer(path)?.with_level(self.level()?))
+    }
+
+    /// A layer of a directory.
+    pub(crate) fn tree(&self, path: &Path) -> Result<NewLayer, Error> {
+        Ok(directory(path, self.keep_owners)?.with_level(self.level()?))
+    }
+
+    fn level(&self) -> Result<Option<Level>, Error> {
+        let codec = self.compression_format.unwrap_or(Codec::Gzip);
+        match (self.compression_format, self.compression_level) {
+            (_, Some(number)) => Level::new(codec, number).map(Some),
+            (Some(codec), None) => Ok(Some(Level::default_of(codec))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// A layer of all that is in a directory, with no time later than `SOURCE_DATE_EPOCH`.
+#[cfg(target_os = "linux")]
+fn directory(path: &Path, keep_owners: bool) -> Result<NewLayer, Error> {
+    use wharf::layer::{DiffOptions, Ownership, tar::Time};
+
+    let mut options = DiffOptions::default();
+    if !keep_owners {
+        options = options.with_ownership(Ownership::Current);
+    }
+    if let Some(seconds) = archives::source_date_epoch()? {
+        options = options.with_latest_time(Time::new(seconds, 0));
+    }
+    Ok(NewLayer::from_directory(path, options))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn directory(path: &Path, _: bool) -> Result<NewLayer, Error> {
+    let message = format!(
+        "{} is a directory, which becomes a layer on Linux only: make a tar of it",
+        path.display()
+    );
+    Err(Error::new(ErrorKind::Unsupported, message))
 }
 
 /// A layer of a file, a pipe or standard input.

@@ -51,7 +51,7 @@ fn format(text: &str) -> Result<Format, String> {
 }
 
 /// A codec by Skopeo's name.
-fn codec(text: &str) -> Result<Codec, String> {
+pub(crate) fn codec(text: &str) -> Result<Codec, String> {
     match text {
         "gzip" => Ok(Codec::Gzip),
         "zstd" => Ok(Codec::Zstd),

@@ -20,7 +20,10 @@ pub(crate) fn for_stderr(what: String) -> Arc<dyn Progress> {
     if stderr().is_terminal() {
         Arc::new(Bars::default())
     } else {
-        Arc::new(Lines { what })
+        Arc::new(Lines {
+            what,
+            made: Mutex::default(),
+        })
     }
 }
 
@@ -61,6 +64,8 @@ fn kind(descriptor: &Descriptor) -> &'static str {
 
 struct Lines {
     what: String,
+    /// The layer whose bytes were made last.
+    made: Mutex<String>,
 }
 
 impl Progress for Lines {
@@ -75,6 +80,13 @@ impl Progress for Lines {
                 let (kind, short) = (kind(descriptor), short(descriptor));
                 note(format_args!("{outcome}: {kind} {short} ({size})"));
             }
+            Event::Made { layer, .. } => {
+                let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+                if *made != layer {
+                    layer.clone_into(&mut made);
+                    note(format_args!("making {layer}"));
+                }
+            }
             Event::Warning { message } => note(format_args!("warning: {message}")),
             Event::Waiting { elapsed } => note(waiting(elapsed)),
             _ => {}
@@ -86,9 +98,29 @@ impl Progress for Lines {
 struct Bars {
     all: MultiProgress,
     open: Mutex<HashMap<Digest, ProgressBar>>,
+    /// Layers that are made, whose digests are not known yet.
+    made: Mutex<HashMap<String, ProgressBar>>,
 }
 
 impl Bars {
+    /// Counts bytes of a layer that is made.
+    fn make(&self, layer: &str, bytes: u64) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = made.entry(layer.to_owned()).or_insert_with(|| {
+            let bar = self.all.add(ProgressBar::new_spinner());
+            let style = ProgressStyle::with_template("{prefix} {spinner} {bytes:>10} {bytes_per_sec}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.with_prefix(layer.to_owned())
+        });
+        bar.inc(bytes);
+    }
+
+    /// Removes the bars of layers that were made.
+    fn end_made(&self) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.drain().for_each(|(_, bar)| bar.finish_and_clear());
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<Digest, ProgressBar>) -> T) -> T {
         act(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -97,6 +129,8 @@ impl Bars {
 impl Progress for Bars {
     fn event(&self, event: Event<'_>) {
         match event {
+            Event::Made { layer, bytes } => self.make(layer, bytes),
+            Event::Planned { .. } => self.end_made(),
             Event::Started { descriptor } if descriptor.size() >= SMALL => {
                 let bar = self.all.add(ProgressBar::new(descriptor.size()));
                 let style = "{prefix} [{bar:30}] {bytes:>10} of {total_bytes} {bytes_per_sec}";

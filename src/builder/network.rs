@@ -164,19 +164,27 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the directory below which the images of an archive are stored meanwhile that is read as a stream: from standard
-    /// input (`/dev/stdin`) or a pipe, or compressed as a whole. It must have room for all of them, and they are removed when
-    /// the image was read; those of standard input, which can be read once, with the client. Default: the directory for
-    /// temporary files.
+    /// Sets the directory for temporary files. Below it the images of an archive are stored meanwhile that is read as a
+    /// stream: from standard input (`/dev/stdin`) or a pipe, or compressed as a whole. It must have room for all of them, and they
+    /// are removed when the image was read; those of standard input, which can be read once, with the client. In it is a layer, too, that is
+    /// made as it is sent, for a registry that takes no layer but a whole one. Default: the directory of the system.
     ///
     /// ```
     /// let client = wharf::Client::builder().with_scratch("/var/tmp").build()?;
     /// # Ok::<(), wharf::Error>(())
     /// ```
-    #[cfg(feature = "archive")]
-    pub fn with_scratch(mut self, directory: impl Into<std::path::PathBuf>) -> Self {
-        self.streams = crate::files::Streams::new(directory.into());
-        self
+    pub fn with_scratch(self, directory: impl Into<std::path::PathBuf>) -> Self {
+        let directory = directory.into();
+        #[cfg_attr(
+            not(feature = "archive"),
+            expect(unused_mut, reason = "archives alone are read as streams")
+        )]
+        let mut builder = self.map(|protocol| protocol.with_scratch(directory.clone()));
+        #[cfg(feature = "archive")]
+        {
+            builder.streams = crate::files::Streams::new(directory);
+        }
+        builder
     }
 
     /// Sets the listener for warnings: each is one [`Event::Warning`](wharf_content::Event::Warning), at the

@@ -244,3 +244,65 @@ fn build_from_puts_a_directory_on_a_base_and_gives_the_same_image_again() {
     run(&sandbox, "build-from", &["nowhere", "oci:x:y"]).fails(3, &["nowhere"]);
     run(&sandbox, "build-from", &["-e", "novalue", "site", "oci:x:y"]).fails(2, &["NAME=VALUE"]);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn append_makes_a_layer_of_a_directory_and_the_same_one_again() {
+    let sandbox = sandbox();
+    fs::create_dir_all(sandbox.path("site/srv")).unwrap();
+    fs::write(sandbox.path("site/srv/file"), "44").unwrap();
+    fs::write(sandbox.path("site/new"), "5").unwrap();
+    let append = |more: &[&str], to: &str| {
+        let arguments = [&["--platform=linux/amd64", "-f", "site", "-t", to], more].concat();
+        run(&sandbox, "append", &arguments)
+    };
+    let first = append(&[], "oci:made:it");
+    assert!(first.stderr.contains("making added layer 1"), "{}", first.stderr);
+    let digest = first.last_line();
+    assert_eq!(append(&["-q"], "oci:again:it").last_line(), digest);
+    let [manifest, _] = made(&sandbox, "made", &digest);
+    let layer = &manifest["layers"][0];
+    let alone = ["-q", "--platform=linux/amd64", "site", "oci:alone:it"];
+    let [built, _] = made(
+        &sandbox,
+        "alone",
+        &run(&sandbox, "build-from", &alone).last_line(),
+    );
+    assert_eq!(built["layers"][0], *layer);
+    run(&sandbox, "export", &["oci:made:it", "root.tar"]).ok();
+    let expected =
+        [("srv/file", "44"), ("new", "5")].map(|(name, content)| (name.to_owned(), content.to_owned()));
+    assert_eq!(
+        files(&fs::read(sandbox.path("root.tar")).unwrap()),
+        expected.into()
+    );
+
+    let kinds: [(&[&str], &str); 4] = [
+        (
+            &["--compression-level=1"],
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+        ),
+        (
+            &["--compression-format=gzip"],
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+        ),
+        (
+            &["--compression-format=zstd"],
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+        ),
+        (
+            &["--compression-format=zstd", "--compression-level=19"],
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+        ),
+    ];
+    for (number, (flags, media_type)) in kinds.into_iter().enumerate() {
+        let layout = format!("kind{number}");
+        let digest = append(&[&["-q"], flags].concat(), &format!("oci:{layout}:it")).last_line();
+        let [manifest, _] = made(&sandbox, &layout, &digest);
+        assert_eq!(manifest["layers"][0]["mediaType"], media_type, "{flags:?}");
+    }
+    append(&["--compression-level=10"], "oci:x:y").fails(1, &["10"]);
+    append(&["--compression-format=lz4"], "oci:x:y").fails(2, &["gzip or zstd"]);
+    fs::write(sandbox.path("site/.wh.gone"), "").unwrap();
+    append(&["-q"], "oci:x:y").fails(1, &[".wh.gone", "rename it"]);
+}

@@ -82,6 +82,14 @@ pub enum Event<'a> {
         /// The reason why it is complete.
         outcome: Outcome,
     },
+    /// More bytes of a layer were made that is compressed or added. It is written as it is made, and its digest is known at
+    /// its end, so that it has no descriptor yet. When it is copied, it is in the sink already.
+    Made {
+        /// The layer in words, such as `added layer 1`.
+        layer: &'a str,
+        /// The number of bytes, as they are stored, since the last such event of this layer.
+        bytes: u64,
+    },
     /// The operation waits and nothing has happened meanwhile: a registry may need minutes to fetch content
     /// from its upstream or to assemble an upload. Reported after 10 s, and then each time the wait has
     /// doubled.

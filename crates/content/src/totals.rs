@@ -58,6 +58,7 @@ impl Totals {
             }
             Event::Resolved { .. }
             | Event::Started { .. }
+            | Event::Made { .. }
             | Event::Waiting { .. }
             | Event::Warning { .. } => {}
         }

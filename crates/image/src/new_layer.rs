@@ -9,7 +9,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
 use wharf_content::{ByteStream, Error, ErrorKind};
-use wharf_layer::{Codec, Decoder, Limits, MAGIC_SIZE};
+use wharf_layer::{Codec, Decoder, Level, Limits, MAGIC_SIZE};
 
 use crate::layers::{EditedTar, Stack, written};
 
@@ -28,7 +28,10 @@ const PIECE: usize = 256 << 10;
 /// # None }
 /// ```
 #[derive(Clone)]
-pub struct NewLayer(Arc<Content>);
+pub struct NewLayer {
+    content: Arc<Content>,
+    level: Option<Level>,
+}
 
 type Write = dyn Fn(&mut dyn io::Write) -> Result<(), Error> + Send + Sync;
 
@@ -37,6 +40,8 @@ enum Content {
     File(PathBuf),
     /// The bytes that a function writes.
     Written(Arc<Write>),
+    /// The plain tar that a function writes.
+    Tar(Arc<Write>),
     /// Layers that are merged to one.
     Merged(Stack),
     /// A layer whose members are edited.
@@ -48,13 +53,13 @@ enum Content {
 impl NewLayer {
     /// A layer of these bytes.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
-        Self(Arc::new(Content::Bytes(bytes.into())))
+        Self::of(Content::Bytes(bytes.into()))
     }
 
     /// A layer in a file, which must not change until the image is copied. A pipe that has a name is refused:
     /// open it, and use [`NewLayer::from_reader`].
     pub fn from_file(path: impl Into<PathBuf>) -> Self {
-        Self(Arc::new(Content::File(path.into())))
+        Self::of(Content::File(path.into()))
     }
 
     /// A layer that is read once, such as standard input, on a blocking thread.
@@ -64,7 +69,7 @@ impl NewLayer {
 
     /// A layer that is read once.
     pub fn from_stream(bytes: ByteStream) -> Self {
-        Self(Arc::new(Content::Once(Mutex::new(Some(bytes)))))
+        Self::of(Content::Once(Mutex::new(Some(bytes))))
     }
 
     /// A layer that a function writes on a blocking thread: the same bytes each time that it is called. So the changes of a
@@ -84,31 +89,67 @@ impl NewLayer {
     pub fn from_writer(
         write: impl Fn(&mut dyn io::Write) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(Content::Written(Arc::new(write))))
+        Self::of(Content::Written(Arc::new(write)))
+    }
+
+    /// A plain tar that a function writes, the same bytes each time.
+    #[cfg(all(feature = "apply", target_os = "linux"))]
+    pub(crate) fn from_tar_writer(
+        write: impl Fn(&mut dyn io::Write) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(Content::Tar(Arc::new(write)))
+    }
+
+    fn of(content: Content) -> Self {
+        Self {
+            content: Arc::new(content),
+            level: None,
+        }
+    }
+
+    /// Compresses the layer at this level, whatever it is compressed with now and whatever the recipe says of layers. By
+    /// default a plain tar is compressed with gzip at its default level, and others keep their bytes.
+    ///
+    /// ```
+    /// use wharf_image::{Codec, Level, NewLayer};
+    ///
+    /// # fn example() -> Result<(), wharf_content::Error> {
+    /// let layer = NewLayer::from_file("layer.tar").with_level(Level::new(Codec::Gzip, 1)?);
+    /// # let _ = layer; Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn with_level(mut self, level: impl Into<Option<Level>>) -> Self {
+        self.level = level.into();
+        self
+    }
+
+    /// The level that was set.
+    pub(crate) const fn level(&self) -> Option<Level> {
+        self.level
     }
 
     /// Layers that are merged to one.
     pub(crate) fn merged(stack: Stack) -> Self {
-        Self(Arc::new(Content::Merged(stack)))
+        Self::of(Content::Merged(stack))
     }
 
     /// A layer whose members are edited.
     pub(crate) fn edited(tar: EditedTar) -> Self {
-        Self(Arc::new(Content::Edited(tar)))
+        Self::of(Content::Edited(tar))
     }
 
     /// A decoder of the bytes. What is made here is a plain tar, whatever the name of its first member looks like.
     pub(crate) fn decoder(&self, limits: Limits) -> Decoder {
-        match &*self.0 {
-            Content::Merged(_) | Content::Edited(_) => Decoder::new(Codec::Plain, limits),
+        match &*self.content {
+            Content::Merged(_) | Content::Edited(_) | Content::Tar(_) => Decoder::new(Codec::Plain, limits),
             _ => Decoder::by_magic(limits),
         }
     }
 
     /// True if the bytes can be read again.
     pub(crate) fn can_reopen(&self) -> bool {
-        match &*self.0 {
-            Content::Bytes(_) | Content::File(_) | Content::Written(_) => true,
+        match &*self.content {
+            Content::Bytes(_) | Content::File(_) | Content::Written(_) | Content::Tar(_) => true,
             Content::Merged(stack) => stack.can_reopen(),
             Content::Edited(tar) => tar.can_reopen(),
             Content::Once(_) => false,
@@ -117,7 +158,7 @@ impl NewLayer {
 
     /// The number of bytes, if it is known.
     pub(crate) fn size(&self) -> Option<u64> {
-        match &*self.0 {
+        match &*self.content {
             Content::Bytes(bytes) => Some(bytes.len() as u64),
             _ => None,
         }
@@ -125,7 +166,7 @@ impl NewLayer {
 
     /// Opens the bytes.
     pub(crate) async fn open(&self) -> Result<ByteStream, Error> {
-        match &*self.0 {
+        match &*self.content {
             Content::Bytes(bytes) => {
                 let bytes = bytes.clone();
                 Ok(stream::once(async move { Ok(bytes) }).boxed())
@@ -137,7 +178,7 @@ impl NewLayer {
                 let file = opened.map_err(|error| unreadable(&name, error))?;
                 Ok(pieces(Box::new(file), name))
             }
-            Content::Written(write) => {
+            Content::Written(write) | Content::Tar(write) => {
                 let write = Arc::clone(write);
                 Ok(written(move |out| write(out)))
             }
@@ -155,6 +196,9 @@ impl NewLayer {
 
     /// The compression, by the first bytes.
     pub(crate) async fn codec(&self) -> Result<Codec, Error> {
+        if let Content::Tar(_) = &*self.content {
+            return Ok(Codec::Plain); // without a look, for which a whole tree would be read
+        }
         let mut bytes = self.open().await?;
         let mut head = BytesMut::new();
         while head.len() < MAGIC_SIZE
@@ -163,7 +207,7 @@ impl NewLayer {
             head.extend_from_slice(&piece?);
         }
         let codec = Codec::of_magic(head.get(..MAGIC_SIZE).unwrap_or(&head))?;
-        if let Content::Once(again) = &*self.0 {
+        if let Content::Once(again) = &*self.content {
             let head = head.freeze();
             let whole = stream::once(async move { Ok(head) }).chain(bytes).boxed();
             *again.lock().unwrap_or_else(PoisonError::into_inner) = Some(whole);
@@ -209,10 +253,10 @@ fn unreadable(name: &str, error: io::Error) -> Error {
 
 impl fmt::Debug for NewLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
+        match &*self.content {
             Content::Bytes(bytes) => write!(f, "NewLayer({} bytes)", bytes.len()),
             Content::File(path) => write!(f, "NewLayer({})", path.display()),
-            Content::Written(_) => f.write_str("NewLayer(written)"),
+            Content::Written(_) | Content::Tar(_) => f.write_str("NewLayer(written)"),
             Content::Merged(_) => f.write_str("NewLayer(merged)"),
             Content::Edited(_) => f.write_str("NewLayer(edited)"),
             Content::Once(_) => f.write_str("NewLayer(a stream)"),

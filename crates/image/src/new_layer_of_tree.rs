@@ -44,6 +44,6 @@ impl NewLayer {
     /// ```
     pub fn from_changes(before: Snapshot, directory: impl Into<PathBuf>, options: DiffOptions) -> Self {
         let directory = directory.into();
-        Self::from_writer(move |out| diff(&before, &Root::open(&directory)?, &options, out).map(drop))
+        Self::from_tar_writer(move |out| diff(&before, &Root::open(&directory)?, &options, out).map(drop))
     }
 }

@@ -1,6 +1,6 @@
 use std::{fmt, num::NonZeroUsize, sync::Arc, thread};
 
-use wharf_content::{Descriptor, Error, ErrorKind, Gate, Manifest, Role, Sink, Source};
+use wharf_content::{Descriptor, Error, ErrorKind, Gate, Manifest, Progress, Role, Sink, Source};
 use wharf_layer::Limits;
 
 use crate::{Memo, MemoryMemo};
@@ -27,6 +27,7 @@ pub struct Options {
     pub(crate) limits: Limits,
     pub(crate) max_unpacked: u64,
     pub(crate) created: Option<String>,
+    pub(crate) progress: Arc<dyn Progress>,
 }
 
 /// A store for layers that the sink cannot take before their digest is known.
@@ -38,7 +39,7 @@ pub(crate) struct Scratch {
 
 impl Default for Options {
     /// No gate, no limit of the size, a memo in memory that clones of the options share, no scratch store, as many
-    /// threads as there are cores, the default limits of decoders, no time.
+    /// threads as there are cores, the default limits of decoders, no time, no listener.
     fn default() -> Self {
         Self {
             gates: Vec::new(),
@@ -49,6 +50,7 @@ impl Default for Options {
             limits: Limits::default(),
             max_unpacked: MAX_UNPACKED,
             created: None,
+            progress: Arc::new(()),
         }
     }
 }
@@ -120,6 +122,13 @@ impl Options {
     #[must_use]
     pub fn with_created(mut self, time: impl Into<String>) -> Self {
         self.created = Some(time.into());
+        self
+    }
+
+    /// Sets the listener for the bytes of layers that are made ([`Event::Made`](wharf_content::Event::Made)). Default: none.
+    #[must_use]
+    pub fn with_progress(mut self, progress: impl Progress + 'static) -> Self {
+        self.progress = Arc::new(progress);
         self
     }
 

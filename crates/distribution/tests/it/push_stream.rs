@@ -85,10 +85,8 @@ const CASES: &[Case] = &[
     (
         "wants a length",
         |origin, _| {
-            _ = origin.rule(Rule::new(
-                is_patch().and(|request| !has_length(request)),
-                Answer::new(411),
-            ))
+            let without = is_patch().and(|request| !has_length(request));
+            origin.rule(Rule::new(without, Answer::new(411)));
         },
         3 * MIB,
         &["POST", "PATCH", "GET", "PATCH", "PUT"],
@@ -128,7 +126,7 @@ const CASES: &[Case] = &[
                     .lock()
                     .unwrap()
                     .bytes
-                    .extend_from_slice(&request.body[..half]);
+                    .extend_from_slice(request.body.split_at(half).0);
                 vec![Step::Reset]
             };
             origin.rule(Rule::call(is_patch(), reset).times(1));

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use wharf_content::{Descriptor, Error, ErrorKind, MediaType, Source};
-use wharf_layer::{Codec, tar::DroppedNames};
+use wharf_layer::{Codec, Level, tar::DroppedNames};
 use wharf_reference::Digest;
 
 use super::{Composition, Compositions, New, Slot};
@@ -49,6 +49,8 @@ struct Layer {
     key: Key,
     tar: Tar,
     item: Object,
+    /// The level that was set of one that was added.
+    level: Option<Level>,
     of: EditedOf,
 }
 
@@ -97,7 +99,7 @@ impl<'a> MemberEdits<'a> {
             };
             let number = *self.known.entry((step, layer.key)).or_insert_with(|| {
                 new.push(New {
-                    layer: NewLayer::edited(edited),
+                    layer: NewLayer::edited(edited).with_level(layer.level),
                     codec: Codec::Plain,
                     edited: Some(layer.of),
                 });
@@ -130,6 +132,7 @@ impl<'a> MemberEdits<'a> {
                         diff_id: original.diff_id.clone(),
                     },
                     item: original.item.clone(),
+                    level: None,
                     of: EditedOf {
                         from: Some(original.layer.clone()),
                         codec,
@@ -154,6 +157,7 @@ impl<'a> MemberEdits<'a> {
                     key: Key::New(*number),
                     tar: Tar::New(known.layer.clone()),
                     item: item.clone(),
+                    level: known.layer.level(),
                     of,
                 })
             }

@@ -227,6 +227,10 @@ fn added(recipe: &Recipe, compositions: &Compositions) -> Vec<Job> {
 /// The level at which a new layer is encoded; `None` if it keeps its bytes. One whose members were edited has the compression
 /// that it had.
 fn level(recipe: &Recipe, new: &New) -> Option<Level> {
+    let is_plain = |level: &Level| new.codec == Codec::Plain && level.codec() == Codec::Plain;
+    if let Some(level) = new.layer.level() {
+        return Some(level).filter(|level| !is_plain(level));
+    }
     let is_added = new.edited.as_ref().is_none_or(|edited| edited.from.is_none());
     let layers = match recipe.layers {
         Layers::Keep if is_added => Layers::Compressed,
@@ -240,7 +244,7 @@ fn level(recipe: &Recipe, new: &New) -> Option<Level> {
             Some(level.unwrap_or_else(|| Level::default_of(edited.codec)))
         }
     }
-    .filter(|level| new.codec != Codec::Plain || level.codec() != Codec::Plain)
+    .filter(|level| !is_plain(level))
 }
 
 /// True if the recipe encodes a layer of this image anew.

@@ -1,7 +1,10 @@
 use std::{collections::HashMap, sync::Arc};
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use wharf_content::{ByteStream, Descriptor, Error, ErrorKind, Hasher, Location, MediaType, Sink};
+use wharf_content::{
+    ByteStream, Descriptor, Error, ErrorKind, Event, Hasher, Location, MediaType, Progress, Sink,
+};
 use wharf_reference::Digest;
 
 use super::{Input, Job, MemoEntry, Recoder, Unpacked, recode::Read};
@@ -91,7 +94,8 @@ async fn one(
             trailing: None,
         });
     }
-    let recoded = recoder.open(&job, 0, Some(unpacked)).await?;
+    let mut recoded = recoder.open(&job, 0, Some(unpacked)).await?;
+    recoded.bytes = reported(recoded.bytes, job.name.clone(), Arc::clone(&options.progress));
     let (media_type, algorithm) = (job.media_type.clone(), job.algorithm());
     let (new, outcome) = match &options.scratch {
         _ if sink.can_ingest() => {
@@ -128,6 +132,15 @@ async fn one(
         outcome,
         trailing,
     })
+}
+
+/// Tells of the bytes of a layer as they are taken.
+fn reported(bytes: ByteStream, layer: String, progress: Arc<dyn Progress>) -> ByteStream {
+    let tell = move |piece: &Result<Bytes, Error>| {
+        let bytes = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        progress.event(Event::Made { layer: &layer, bytes });
+    };
+    bytes.inspect(tell).boxed()
 }
 
 /// The result that the memo knows for a layer.

@@ -5,12 +5,19 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use wharf_content::{ErrorKind, History, ImageBuilder, Platform, Source, SourceExt as _, Target};
+use wharf_content::{
+    ErrorKind, Event, History, ImageBuilder, MediaType, Platform, Source, SourceExt as _, Target,
+};
 use wharf_copy::{Selection, copy};
-use wharf_image::{Depth, NewLayer, Options, Recipe, UnpackOptions, prepare, unpack, validate};
+use wharf_image::{
+    Codec, Depth, Layers, Level, NewLayer, Options, Recipe, UnpackOptions, prepare, unpack, validate,
+};
 use wharf_layer::{ApplyOptions, DiffOptions, Ownership, Root, Snapshot, tar::of_files};
 use wharf_store::Memory;
 
@@ -81,6 +88,52 @@ async fn a_directory_becomes_an_image() {
     let root = directory.path().join("root");
     changed(Arc::new(scratch), &target, &recipe, &root).await;
     assert_eq!(tree(&root), tree(&site));
+}
+
+#[tokio::test]
+async fn a_directory_is_compressed_at_the_level_of_its_layer_and_told_of_as_it_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let site = directory.path().join("site");
+    fs::create_dir(&site).unwrap();
+    fs::write(site.join("file"), wharf_testkit::noise(1, 3 << 20)).unwrap();
+    let level = |codec, number| Some(Level::new(codec, number).unwrap());
+    let cases = [
+        (None, Layers::Keep, MediaType::OCI_LAYER_GZIP),
+        (level(Codec::Gzip, 1), Layers::Keep, MediaType::OCI_LAYER_GZIP),
+        (level(Codec::Gzip, 1), Layers::Plain, MediaType::OCI_LAYER_GZIP),
+        (
+            level(Codec::Zstd, 3),
+            Layers::Compressed,
+            MediaType::OCI_LAYER_ZSTD,
+        ),
+        (
+            Some(Level::default_of(Codec::Plain)),
+            Layers::Compressed,
+            MediaType::OCI_LAYER,
+        ),
+    ];
+    for (level, layers, expected) in cases {
+        let scratch = ImageBuilder::for_platform(Platform::host()).build().unwrap();
+        let target = scratch.digest().into();
+        let layer = NewLayer::from_directory(&site, owners()).with_level(level);
+        let recipe = Recipe::new().layers(layers).append(layer, History::default());
+        let made = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&made);
+        let options = Options::default().with_progress(move |event: Event<'_>| {
+            if let Event::Made { layer, bytes } = event {
+                assert_eq!(layer, "added layer 1");
+                counted.fetch_add(bytes, Ordering::Relaxed);
+            }
+        });
+        let store = Arc::new(Memory::new());
+        let prepared = prepare(Arc::new(scratch), store, &target, &recipe, &options).await;
+        let prepared = prepared.unwrap();
+        let [layer] = prepared.root().layers() else {
+            panic!("{level:?}: not one layer");
+        };
+        assert_eq!(*layer.media_type(), expected, "{level:?}");
+        assert_eq!(made.load(Ordering::Relaxed), layer.size(), "{level:?}");
+    }
 }
 
 #[tokio::test]

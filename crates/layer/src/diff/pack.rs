@@ -178,7 +178,7 @@ impl<W: Write> Pack<'_, W> {
             _ => {}
         }
         let extra = extra(directory, leaf, &stat).map_err(failed)?;
-        self.without_content(&name, file(facts, extra))?;
+        self.without_content(&name, &file(facts, extra))?;
         if facts.kind() != FileType::Directory {
             return Ok(None);
         }
@@ -191,10 +191,10 @@ impl<W: Write> Pack<'_, W> {
     }
 
     /// Writes a member without content, or a hard link to the member that the file has.
-    fn without_content(&mut self, name: &[u8], file: File) -> Result<(), Error> {
-        let member = match self.link(name, &file)? {
+    fn without_content(&mut self, name: &[u8], file: &File) -> Result<(), Error> {
+        let member = match self.link(name, file)? {
             Some(link) => link,
-            None => self.described.member(name, &file)?,
+            None => self.described.member(name, file)?,
         };
         self.diffed.members += 1;
         self.output.without_content(&member)

@@ -30,7 +30,7 @@ use crate::{
 pub(in crate::push) enum StreamMethod {
     /// All that follow in one PATCH, as they are made.
     Rest,
-    /// In PATCHes of this many bytes, each of which is known before it is sent.
+    /// In chunks of this many bytes, each of which is known before it is sent.
     Chunks(u64),
     /// In the request that closes the session, after all bytes were written to a temporary file.
     Spooled,
