@@ -64,7 +64,7 @@ mod totals;
 mod unset;
 mod walk;
 
-pub use blob::{Blob, ByteStream, LARGE_BLOB, OpenBlob, Piece, PieceStream, Pieces};
+pub use blob::{Blob, ByteStream, LARGE_BLOB, OpenBlob, Piece, PieceStream, Pieces, UnverifiedBlob};
 pub use build::{BuiltImage, ImageBuilder, IndexBuilder};
 pub use choose::choose_image;
 pub use config::{History, ImageConfig, ImageConfigBuilder, MAX_CONFIG_SIZE};

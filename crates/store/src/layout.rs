@@ -279,6 +279,7 @@ impl Source for Layout {
             shared: Arc::clone(&self.shared),
             lease: Arc::clone(&self.lease),
             descriptor: descriptor.clone(),
+            unverified: false,
         };
         // The reader hashes, on the thread that reads.
         Ok(Blob::verified_before(descriptor.clone(), stored))

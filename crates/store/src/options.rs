@@ -91,7 +91,8 @@ pub enum Durability {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Verify {
-    /// The first read in each process, and the first after the file has changed.
+    /// The first read in each process, and the first after the file has changed; but not a read for a receiver that
+    /// hashes the bytes, such as a registry ([`Blob::unverified`](wharf_content::Blob::unverified)).
     #[default]
     Once,
     /// Every read.

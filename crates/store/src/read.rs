@@ -25,6 +25,8 @@ pub(crate) struct Stored {
     /// Protects the blob from collection.
     pub(crate) lease: Arc<Lease>,
     pub(crate) descriptor: Descriptor,
+    /// True if the receiver of the bytes verifies them.
+    pub(crate) unverified: bool,
 }
 
 #[async_trait]
@@ -32,11 +34,26 @@ impl OpenBlob for Stored {
     async fn open(&self, offset: u64) -> Result<ByteStream, Error> {
         let (shared, lease) = (Arc::clone(&self.shared), Arc::clone(&self.lease));
         let (digest, size) = (self.descriptor.digest().clone(), self.descriptor.size());
+        let unverified = self.unverified;
         let open = move || {
-            let reader = Reader::open(shared, Some(lease), &digest, Some(size))?;
+            let mut reader = Reader::open(shared, Some(lease), &digest, Some(size))?;
+            if unverified {
+                reader.hasher = None;
+            }
             reader.part(offset.min(size)..size)
         };
         ReadAhead::open(open).await
+    }
+
+    fn unverified(&self) -> Option<Arc<dyn OpenBlob>> {
+        (self.shared.disk.options().verify == Verify::Once).then(|| {
+            Arc::new(Self {
+                shared: Arc::clone(&self.shared),
+                lease: Arc::clone(&self.lease),
+                descriptor: self.descriptor.clone(),
+                unverified: true,
+            }) as Arc<dyn OpenBlob>
+        })
     }
 }
 

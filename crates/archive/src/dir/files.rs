@@ -189,4 +189,11 @@ impl OpenBlob for Stored {
         part.range.start = offset.min(part.range.end);
         Ok(Box::pin(part.stream()))
     }
+
+    fn unverified(&self) -> Option<Arc<dyn OpenBlob>> {
+        Some(Arc::new(Self {
+            files: Arc::clone(&self.files),
+            digest: self.digest.clone(),
+        }))
+    }
 }

@@ -1,5 +1,6 @@
 mod pieces;
 mod ranges;
+mod unverified;
 
 use std::{
     fmt,
@@ -13,7 +14,10 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
-pub use self::pieces::{Piece, PieceStream, Pieces};
+pub use self::{
+    pieces::{Piece, PieceStream, Pieces},
+    unverified::UnverifiedBlob,
+};
 use crate::{Descriptor, Error, ErrorKind, Event, Hasher, MediaType, Progress, Verified};
 
 /// The size in bytes from which on a blob is worth a task or thread of its own for each stage: a client
@@ -42,6 +46,14 @@ pub trait OpenBlob: Send + Sync {
     async fn open_pieces(&self, offset: u64) -> Result<PieceStream, Error> {
         Ok(pieces::in_order(self.open(offset).await?, offset))
     }
+
+    /// Opens the same bytes without a verification that costs as much as hashing them: for a receiver that verifies them,
+    /// see [`Blob::unverified`]. `None` if they are to be verified in any case.
+    ///
+    /// The default is `None`.
+    fn unverified(&self) -> Option<Arc<dyn OpenBlob>> {
+        None
+    }
 }
 
 #[async_trait]
@@ -52,6 +64,10 @@ impl<O: OpenBlob + ?Sized> OpenBlob for Arc<O> {
 
     async fn open_pieces(&self, offset: u64) -> Result<PieceStream, Error> {
         (**self).open_pieces(offset).await
+    }
+
+    fn unverified(&self) -> Option<Arc<dyn OpenBlob>> {
+        (**self).unverified()
     }
 }
 
@@ -225,6 +241,33 @@ impl Blob {
         blob.progress.clone_from(&self.progress);
         blob.location.clone_from(&self.location);
         Some(blob)
+    }
+
+    /// Opens the bytes for a receiver that verifies them itself, so that only their number is checked here, such
+    /// as a registry that confirms the digest of what it has stored. `None` if the bytes are to be verified in any
+    /// case: those of a source that is not local, or that was told to verify every read.
+    ///
+    /// The receiver's refusal says nothing of the cause: [`Blob::check`] then tells whether the bytes are wrong here.
+    pub fn unverified(&self) -> Option<UnverifiedBlob> {
+        let opener = self.opener.as_ref()?.unverified()?;
+        let mut blob = Self::build(self.descriptor.clone(), Some(opener), Bytestate::Idle, None);
+        blob.progress.clone_from(&self.progress);
+        blob.location.clone_from(&self.location);
+        Some(UnverifiedBlob(blob))
+    }
+
+    /// Reads all bytes and verifies them, without reporting progress.
+    ///
+    /// # Errors
+    ///
+    /// As reading the blob: [`ErrorKind::Mismatch`] if the bytes are not those of the descriptor, or
+    /// [`ErrorKind::Corrupt`] where a store finds that out.
+    pub async fn check(mut self) -> Result<(), Error> {
+        self.progress = None;
+        while let Some(chunk) = self.next().await {
+            chunk?;
+        }
+        Ok(())
     }
 
     /// A new blob of the bytes after those that `hasher` has hashed, which the caller must have. The end is

@@ -1,7 +1,7 @@
-use wharf_content::{Blob, ErrorKind};
+use wharf_content::ErrorKind;
 use wharf_http::{RetryBudget, RetryLimit};
 
-use super::{OPERATION, Session, may_try_again, reader::Reader, whole::BlobFailure};
+use super::{Confirmation, OPERATION, Outgoing, Session, may_try_again, reader::Reader, whole::BlobFailure};
 use crate::{
     error::{Detail, Error},
     send::Payload,
@@ -15,10 +15,10 @@ use crate::{
 /// accepts.
 pub(super) async fn send(
     mut session: Session,
-    blob: Blob,
+    blob: Outgoing,
     chunk: u64,
     budget: &mut RetryBudget,
-) -> Result<(), Error> {
+) -> Result<Confirmation, Error> {
     let digest = blob.descriptor().digest().clone();
     let size = blob.descriptor().size();
     let chunk = chunk.max(session.smallest_chunk);

@@ -66,6 +66,8 @@ pub(crate) struct UploadQuirks {
     wants_patch: bool,
     /// It refuses PATCH.
     no_patch: bool,
+    /// It does not state the digest of a blob that it has stored.
+    pub(super) states_no_digest: bool,
 }
 
 /// The next step of an upload after a refusal.

@@ -7,6 +7,7 @@ mod replay;
 mod session;
 mod spool;
 mod stream;
+mod verification;
 mod whole;
 
 use std::time::Duration;
@@ -15,8 +16,11 @@ use http::StatusCode;
 use wharf_content::{Blob, ErrorKind};
 use wharf_http::{RetryBudget, RetryLimit, is_transient_status};
 
-use self::method::{NextStep, UploadMethod, UploadStrategy, is_final};
 pub(crate) use self::{method::UploadQuirks, session::Session};
+use self::{
+    method::{NextStep, UploadMethod, UploadStrategy, is_final},
+    verification::{Confirmation, Outgoing, Unchecked, Verifier},
+};
 use crate::{
     Remote,
     endpoint::Endpoint,
@@ -47,6 +51,10 @@ impl Remote {
     /// client has written or found it in this repository before. If another task of the client is writing it, that
     /// is waited for, and the blob is not sent again.
     ///
+    /// The registry verifies the bytes. They are hashed here too, unless they are local and the registry says that it
+    /// verifies them; then they are hashed if its answer does not state their digest, and before any second attempt or
+    /// error that is not about the permission.
+    ///
     /// The bytes are sent in one request. If the registry, or a proxy in front of it, refuses that, they
     /// are sent in one PATCH or in chunks. A failed attempt is repeated from the byte that the registry
     /// has, or from the start, if the blob can be reopened. Dropping the future cancels the upload session
@@ -74,6 +82,7 @@ impl Remote {
         let Content { endpoint, digest, .. } = content;
         let mut budget = self.client().budget();
         let mut strategy = UploadStrategy::new(self.client(), &endpoint.registry, blob.descriptor().size());
+        let mut verifier = Verifier::Registry;
         let mut next = Some(blob);
         loop {
             let Some(blob) = next.take() else {
@@ -85,19 +94,29 @@ impl Remote {
                 ));
             };
             let again = blob.reopen();
-            let sent = self
-                .push_once(endpoint, blob, strategy.method(), &mut budget)
+            let (mut unchecked, sent) = self
+                .push_once(endpoint, blob, strategy.method(), verifier, &mut budget)
                 .await;
-            let Err((part, error)) = sent else {
-                strategy.succeeded();
-                return Ok(());
+            verifier = Verifier::Client;
+            let (part, error) = match sent {
+                Err(failed) => failed,
+                Ok(confirmation) => {
+                    strategy.succeeded();
+                    return match confirmation {
+                        Confirmation::Digest => Ok(()),
+                        Confirmation::Presence => unchecked.confirm(self, endpoint).await,
+                    };
+                }
             };
             if error.detail() == Some(Detail::Content) || matches!(part, FailedPart::Opening) {
                 return Err(error);
             }
             // The answer may be lost and the blob stored: only the registry knows (docs/threats.md, X5).
             if is_ambiguous(&error) && !is_final(&error) && self.is_there(content).await {
-                return Ok(());
+                return unchecked.confirm(self, endpoint).await;
+            }
+            if arrived_changed(&error) {
+                unchecked.take().check(self).await?;
             }
             let next_step = match part {
                 FailedPart::MountedSession => NextStep::AtOnce,
@@ -111,6 +130,9 @@ impl Remote {
                 NextStep::Never => None,
             };
             let (Some(wait), true) = (wait, again.is_some()) else {
+                if !is_final(&error) {
+                    unchecked.check(self).await?;
+                }
                 return Err(error);
             };
             tracing::debug!(%error, ?wait, method = ?strategy.method(), "sending the blob again");
@@ -126,14 +148,18 @@ impl Remote {
         endpoint: &Endpoint,
         blob: Blob,
         method: UploadMethod,
+        verifier: Verifier,
         budget: &mut RetryBudget,
-    ) -> Result<(), (FailedPart, Error)> {
+    ) -> (Unchecked, Result<Confirmation, (FailedPart, Error)>) {
         let digest = blob.descriptor().digest().clone();
         let (part, session) = if let Some(session) = self.take_session(&digest) {
             (FailedPart::MountedSession, session)
         } else {
             let opened = Session::open(self, endpoint, &digest, method != UploadMethod::Whole, budget).await;
-            let session = opened.map_err(|error| (FailedPart::Opening, error))?;
+            let session = match opened {
+                Ok(session) => session,
+                Err(error) => return (Unchecked::nothing(), Err((FailedPart::Opening, error))),
+            };
             let part = if session.is_elsewhere() {
                 FailedPart::Elsewhere
             } else {
@@ -141,12 +167,16 @@ impl Remote {
             };
             (part, session)
         };
+        let (blob, unchecked) = match verifier {
+            Verifier::Registry => Unchecked::of(self, endpoint, &session, blob),
+            Verifier::Client => (Outgoing::Hashed(blob), Unchecked::nothing()),
+        };
         let sent = match method {
             UploadMethod::Whole => whole::send(session, blob, budget).await,
             UploadMethod::Patch => chunks::send(session, blob, u64::MAX, budget).await,
             UploadMethod::Chunks(size) => chunks::send(session, blob, size, budget).await,
         };
-        sent.map_err(|error| (part, error))
+        (unchecked, sent.map_err(|error| (part, error)))
     }
 }
 

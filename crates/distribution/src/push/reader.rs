@@ -6,10 +6,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use wharf_content::{Blob, ErrorKind};
+use wharf_content::ErrorKind;
 use wharf_http::RequestBody;
 
-use super::whole::BlobFailure;
+use super::{Outgoing, whole::BlobFailure};
 use crate::sync::LockExt as _;
 
 /// A blob that is read in pieces, each by the body of one request. The body of an attempt that was given up
@@ -19,7 +19,7 @@ pub(super) struct Reader(Arc<Mutex<Inner>>);
 
 struct Inner {
     /// The blob, at `position` plus the length of `rest`.
-    blob: Option<Blob>,
+    blob: Option<Outgoing>,
     /// The bytes that were read of the blob beyond the last piece.
     rest: Bytes,
     position: u64,
@@ -28,7 +28,7 @@ struct Inner {
 }
 
 impl Reader {
-    pub(super) fn new(blob: Blob, failure: BlobFailure) -> Self {
+    pub(super) fn new(blob: Outgoing, failure: BlobFailure) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             blob: Some(blob),
             rest: Bytes::new(),
@@ -72,7 +72,7 @@ impl Reader {
             if inner.position == position {
                 return Ok(());
             }
-            let reopened = inner.blob.as_ref().and_then(Blob::reopen);
+            let reopened = inner.blob.as_ref().and_then(Outgoing::reopen);
             reopened.ok_or_else(|| wharf_content::Error::new(ErrorKind::Network, super::SOURCE_IS_USED_UP))?
         };
         let (blob, rest) = skip(blob, position).await?;
@@ -85,7 +85,7 @@ impl Reader {
 }
 
 /// Skips `position` bytes, and returns the bytes that were read beyond them.
-async fn skip(mut blob: Blob, position: u64) -> Result<(Blob, Bytes), wharf_content::Error> {
+async fn skip(mut blob: Outgoing, position: u64) -> Result<(Outgoing, Bytes), wharf_content::Error> {
     let mut passed = 0;
     while passed < position {
         let Some(chunk) = blob.next().await else { break };

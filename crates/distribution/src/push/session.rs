@@ -5,12 +5,13 @@ use wharf_content::ErrorKind;
 use wharf_http::{Redacted, RequestBody, RetryBudget, RetryPolicy};
 use wharf_reference::{Algorithm, Digest};
 
-use super::OPERATION;
+use super::{Confirmation, OPERATION};
 use crate::{
     Remote,
     endpoint::Endpoint,
     error::{Detail, Error},
     location::{upload_location, upload_location_anywhere, with_digest},
+    manifests::stated_digest,
     send::{Call, Payload, RegistryAnswer},
 };
 
@@ -32,6 +33,8 @@ pub(crate) struct Session {
     /// The smallest chunk that the registry accepts, in bytes, except for the last.
     pub(super) smallest_chunk: u64,
     is_open: bool,
+    /// True if the answer that opened the session says that the registry implements Docker's API.
+    has_docker_api: bool,
 }
 
 impl Session {
@@ -93,6 +96,7 @@ impl Session {
             scopes,
             smallest_chunk: smallest_chunk(&answer.headers),
             is_open: false,
+            has_docker_api: has_docker_api(&answer.headers),
         };
         session.locate(answer)?;
         session.is_open = true;
@@ -110,6 +114,11 @@ impl Session {
     /// True if the registry has directed the upload to another host.
     pub(super) const fn is_elsewhere(&self) -> bool {
         self.is_elsewhere
+    }
+
+    /// True if the registry says that it verifies what it is sent here.
+    pub(super) const fn verifies(&self) -> bool {
+        self.has_docker_api && !self.is_elsewhere
     }
 
     /// Sends bytes to the session. `range` is the range of the chunk, its last byte included; `None` sends
@@ -150,7 +159,7 @@ impl Session {
         body: Payload<'_>,
         volume: u64,
         budget: &mut RetryBudget,
-    ) -> Result<(), Error> {
+    ) -> Result<Confirmation, Error> {
         let is_empty = matches!(body, Payload::Empty);
         let mut call = self
             .call(
@@ -193,7 +202,13 @@ impl Session {
             return Err(error.at(Redacted(&answer.url)));
         }
         self.is_open = false;
-        Ok(())
+        Ok(
+            if is_confirmed && stated_digest(&answer.headers).as_ref() == Some(digest) {
+                Confirmation::Digest
+            } else {
+                Confirmation::Presence
+            },
+        )
     }
 
     /// The number of bytes that the registry has (distribution-spec, *Get the status of a blob upload*).
@@ -289,6 +304,17 @@ impl Drop for Session {
             }
         });
     }
+}
+
+/// True for the header with which Docker's HTTP API V2 is found (distribution-spec, *Legacy Docker support HTTP headers*).
+fn has_docker_api(headers: &HeaderMap) -> bool {
+    let mut stated = headers.get_all("docker-distribution-api-version").iter();
+    stated.any(|value| {
+        value
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"registry/2.0")
+    })
 }
 
 fn smallest_chunk(headers: &HeaderMap) -> u64 {

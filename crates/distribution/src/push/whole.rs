@@ -6,14 +6,17 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use wharf_content::Blob;
 use wharf_http::{RequestBody, RetryBudget};
 
-use super::{OPERATION, Session, is_ambiguous};
+use super::{Confirmation, OPERATION, Outgoing, Session, is_ambiguous};
 use crate::{error::Error, send::Payload, sync::LockExt as _};
 
 /// Sends a blob in the request that closes the session (distribution-spec, *POST then PUT*).
-pub(super) async fn send(mut session: Session, blob: Blob, budget: &mut RetryBudget) -> Result<(), Error> {
+pub(super) async fn send(
+    mut session: Session,
+    blob: Outgoing,
+    budget: &mut RetryBudget,
+) -> Result<Confirmation, Error> {
     let digest = blob.descriptor().digest().clone();
     let size = blob.descriptor().size();
     let failure = BlobFailure::default();
@@ -70,7 +73,7 @@ impl BlobFailure {
 }
 
 struct Sending {
-    blob: Blob,
+    blob: Outgoing,
     failure: BlobFailure,
 }
 

@@ -18,3 +18,4 @@ mod real_registry;
 mod references;
 mod repeats;
 mod support;
+mod verification;

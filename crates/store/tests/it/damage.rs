@@ -156,6 +156,30 @@ async fn every_read_is_hashed_on_request() {
     }
 }
 
+/// For a receiver that verifies them, unless every read is to be hashed. What the receiver then refuses is found here.
+#[tokio::test]
+async fn bytes_are_read_without_hashing_for_a_receiver_that_verifies_them() {
+    let scratch = Scratch::new();
+    let content = layer(vec![9; 300_000]);
+    scratch.store().await.push_blob(blob(&content)).await.unwrap();
+    spoil(&scratch, content.0.digest(), "flipped");
+    let always = Options::default().with_verify(Verify::Always);
+    let store = scratch.store_with(always).await;
+    assert!(store.blob(&content.0).await.unwrap().unverified().is_none());
+    let store = scratch.store().await;
+    let stored = store.blob(&content.0).await.unwrap();
+    for _ in 0..2 {
+        let mut unverified = stored.unverified().unwrap();
+        let mut length = 0;
+        while let Some(chunk) = unverified.next().await {
+            length += chunk.unwrap().len();
+        }
+        assert_eq!(length, 300_000);
+    }
+    let error = stored.check().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+}
+
 #[tokio::test]
 async fn what_was_not_synced_is_hashed_before_it_counts() {
     let scratch = Scratch::new();
