@@ -6,8 +6,10 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
+use bytes::Bytes;
 use wharf_reference::Digest;
 use wharf_testkit::{
     Random,
@@ -20,13 +22,16 @@ use crate::{
     processes::Processes,
 };
 
+/// The pause after a process was asked that does not serve yet.
+const ABSENT: Duration = Duration::from_millis(20);
+
 /// A manifest that was acknowledged, by repository and digest, with the bytes of all that belongs to it.
 pub(crate) type Images = BTreeMap<(String, Digest), Image>;
 
 #[derive(Clone)]
 pub(crate) struct Image {
-    pub(crate) manifest: Vec<u8>,
-    pub(crate) blobs: Vec<Vec<u8>>,
+    pub(crate) manifest: Bytes,
+    pub(crate) blobs: Vec<Bytes>,
 }
 
 pub(crate) struct Crowd {
@@ -67,7 +72,10 @@ impl Crowd {
         media_type: &str,
         body: &[u8],
     ) -> Option<Answer> {
-        let address = self.processes.address(random.index(self.processes.count()))?;
+        let Some(address) = self.processes.address(random.index(self.processes.count())) else {
+            tokio::time::sleep(ABSENT).await;
+            return None;
+        };
         let answer = request(&address, method, path, media_type, body).await.ok()?;
         let is_known = answer.status < 500 && answer.status != 429;
         is_known.then_some(answer)
@@ -100,9 +108,9 @@ impl Crowd {
 }
 
 impl Image {
-    /// An image of a few blobs, some of which many images have.
+    /// An image of a few blobs, some of which many images have, and of which a few are too large for one request to a store.
     pub(crate) fn new(random: &mut Random) -> Self {
-        let mut blobs = vec![format!("{{\"number\": {}}}", random.number()).into_bytes()];
+        let mut blobs = vec![Bytes::from(format!("{{\"number\": {}}}", random.number()))];
         for _ in 0..=random.index(3) {
             let seed = if random.once_in(3) {
                 random.below(4)
@@ -111,7 +119,11 @@ impl Image {
             };
             let mut bytes = Random::new(seed);
             let length = 1 + bytes.index(40_000);
-            blobs.push((0..length).map(|_| bytes.number().to_le_bytes()[0]).collect());
+            blobs.push(blob(length, &mut bytes));
+        }
+        if random.once_in(40) {
+            let mut bytes = Random::new(random.below(4));
+            blobs.push(blob(LARGE + bytes.index(40_000), &mut bytes));
         }
         let descriptor = |media_type: &str, bytes: &[u8]| serde_json::json!({"mediaType": media_type, "digest": sha256(bytes).as_str(), "size": bytes.len()});
         let layer = "application/vnd.oci.image.layer.v1.tar";
@@ -122,10 +134,18 @@ impl Image {
             "layers": blobs[1..].iter().map(|blob| descriptor(layer, blob)).collect::<Vec<_>>(),
         });
         Self {
-            manifest: manifest.to_string().into_bytes(),
+            manifest: Bytes::from(manifest.to_string()),
             blobs,
         }
     }
 }
+
+fn blob(length: usize, random: &mut Random) -> Bytes {
+    let words = (0..length.div_ceil(8)).flat_map(|_| random.number().to_le_bytes());
+    words.take(length).collect()
+}
+
+/// The bytes of a blob that stores take in parts.
+const LARGE: usize = 6 << 20;
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -1,17 +1,21 @@
 //! The fault program: processes that share a registry are killed and stopped while clients push, pull, move tags and
 //! delete through them, while each collects garbage, and while the database is restarted.
 //!
+//! It has two parts: `directory`, where the store is a directory, and `s3`, where it is a server of S3, to which each process
+//! has requests of which some fail, are refused or lose their answers.
+//!
 //! `cargo test -p wharf-registry-object --test faults` runs it for a while. Variables of the environment set how long:
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `WHARF_FAULTS_SECONDS` | how long processes are disturbed | 15 |
-//! | `WHARF_FAULTS_SEED` | what is done to which process, and what clients do; not when | from the clock, printed |
+//! | `WHARF_FAULTS_PART` | only the part of this name | both |
+//! | `WHARF_FAULTS_SECONDS` | how long the processes of a part are disturbed | 10 |
+//! | `WHARF_FAULTS_SEED` | what is done to which process, what clients do, and which requests of a process fail; not when | from the clock, printed |
 //!
 //! Afterwards each manifest that was acknowledged is pulled from each process, byte for byte; the moves of each tag
 //! must have one order that explains what was read; a check of the storage finds nothing; and nothing is left that no
 //! repository links.
-#![cfg(all(unix, feature = "postgres"))]
+#![cfg(all(unix, feature = "aws", feature = "postgres"))]
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -22,8 +26,12 @@
 
 mod clients;
 mod crowd;
+mod engines;
 mod http;
 mod processes;
+#[path = "../common/store_faults.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod store_faults;
 mod verify;
 mod worker;
 
@@ -33,13 +41,13 @@ use std::{
 };
 
 use wharf_testkit::{
-    PostgreSql, Random,
+    PostgreSql, Random, SeaweedFs,
     campaign::{directory, is_wanted, number, seed},
     faults::WORKER,
     peers_present,
 };
 
-use self::{crowd::Crowd, processes::Processes};
+use self::{crowd::Crowd, engines::Engines, processes::Processes};
 
 /// The processes that share the registry.
 const PROCESSES: usize = 4;
@@ -49,28 +57,39 @@ const CLIENTS: usize = 6;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == WORKER) {
-        worker::run(&arguments[1], &arguments[2]);
+        worker::run(&arguments[1..]);
         return;
     }
     if !is_wanted("faults", &arguments) || !peers_present(&["postgres", "psql"]) {
         return;
     }
-    let seconds = number("WHARF_FAULTS_SECONDS").unwrap_or(15);
+    let seconds = number("WHARF_FAULTS_SECONDS").unwrap_or(10);
     let seed = seed("WHARF_FAULTS_SEED");
     println!("seed {seed}: repeat with WHARF_FAULTS_SECONDS={seconds} WHARF_FAULTS_SEED={seed}");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build();
-    runtime.expect("a runtime").block_on(run(seconds, seed));
+    let runtime = runtime.expect("a runtime");
+    let only = std::env::var("WHARF_FAULTS_PART").ok();
+    let is_part = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    if is_part("directory") {
+        let directory = directory("wharf-object-");
+        let engines = |database| Engines::in_directory(database, directory.path());
+        runtime.block_on(run("directory", engines, seconds, seed));
+    }
+    if is_part("s3") && peers_present(&[SeaweedFs::PROGRAM]) {
+        let store = SeaweedFs::start();
+        let engines = |database| Engines::in_bucket(database, &store);
+        runtime.block_on(run("s3", engines, seconds, seed));
+    }
 }
 
-async fn run(seconds: u64, seed: u64) {
+async fn run(part: &str, engines: impl Fn(String) -> Engines, seconds: u64, seed: u64) {
     let begun = Instant::now();
     let server = Arc::new(PostgreSql::builder().start());
-    let url = server.socket_url(&server.create_database());
-    let directory = directory("wharf-object-");
-    let processes = Arc::new(Processes::start(&url, directory.path(), PROCESSES));
+    let engines = engines(server.socket_url(&server.create_database()));
+    let processes = Arc::new(Processes::start(&engines, seed, PROCESSES));
     processes.wait_for_all().await;
     let crowd = Arc::new(Crowd::new(Arc::clone(&processes)));
     let clients: Vec<_> = (0..CLIENTS)
@@ -93,9 +112,10 @@ async fn run(seconds: u64, seed: u64) {
         client.await.expect("no client has found what is wrong");
     }
     processes.wait_for_all().await;
-    let found = verify::all(&crowd, &url, directory.path()).await;
+    let found = verify::all(&crowd, &engines).await;
+    assert_eq!(engines.has_server(), disturbances.met > 0, "only requests fail");
     println!(
-        "{disturbances}; {}; {found}; {:.1} s",
+        "{part}: {disturbances}; {}; {found}; {:.1} s",
         crowd.counts(),
         begun.elapsed().as_secs_f64()
     );

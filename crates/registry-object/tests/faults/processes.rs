@@ -3,7 +3,6 @@
 use std::{
     fmt,
     io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
@@ -15,17 +14,22 @@ use std::{
 
 use wharf_testkit::{PostgreSql, Random, faults::WORKER};
 
+use crate::engines::Engines;
+
 /// The time from one kill to the next.
 const KILL: Duration = Duration::from_millis(200);
+/// One in so many kills of a process that does not serve yet is made.
+const YOUNG: u64 = 8;
 /// The time from one restart of the database to the next.
 const RESTART: Duration = Duration::from_secs(7);
 /// The time for which a process is stopped: until what it writes has been swept.
 const STOP: Duration = Duration::from_secs(9);
 
 pub(crate) struct Processes {
-    url: String,
-    directory: PathBuf,
+    engines: Engines,
     slots: Vec<Slot>,
+    /// The next seed of a store that fails.
+    seeds: Mutex<Random>,
     told: Arc<Told>,
 }
 
@@ -40,17 +44,20 @@ struct Slot {
 struct Told {
     collections: AtomicU64,
     contents: AtomicU64,
+    met: AtomicU64,
     failures: Mutex<Vec<String>>,
 }
 
 impl Processes {
-    pub(crate) fn start(url: &str, directory: &Path, count: usize) -> Self {
-        let told = Arc::default();
-        let slots = (0..count).map(|_| Slot::new(url, directory, &told)).collect();
+    pub(crate) fn start(engines: &Engines, seed: u64, count: usize) -> Self {
+        let (told, mut seeds) = (Arc::default(), Random::new(seed));
+        let slots = (0..count)
+            .map(|_| Slot::new(engines, seeds.number(), &told))
+            .collect();
         Self {
-            url: url.to_owned(),
-            directory: directory.to_owned(),
+            engines: engines.clone(),
             slots,
+            seeds: Mutex::new(seeds),
             told,
         }
     }
@@ -87,6 +94,8 @@ impl Processes {
                     stopped = None;
                 }
                 Some((index, _)) if index == victim => {}
+                // On a slow machine none would ever serve.
+                _ if self.address(victim).is_none() && !random.once_in(YOUNG) => {}
                 None if random.once_in(10) => {
                     self.slots[victim].signal("STOP");
                     stopped = Some((victim, Instant::now()));
@@ -94,7 +103,7 @@ impl Processes {
                 }
                 _ => {
                     self.slots[victim].kill();
-                    self.slots[victim].replace(&self.url, &self.directory, &self.told);
+                    self.replace(&self.slots[victim]);
                     done.kills += 1;
                 }
             }
@@ -110,14 +119,20 @@ impl Processes {
         }
         done.collections = self.told.collections.load(Ordering::Relaxed);
         done.contents = self.told.contents.load(Ordering::Relaxed);
+        done.met = self.told.met.load(Ordering::Relaxed);
         done
+    }
+
+    fn replace(&self, slot: &Slot) {
+        let seed = self.seeds.lock().expect("no panic").number();
+        slot.replace(&self.engines, seed, &self.told);
     }
 
     /// Starts another process for each that has ended.
     fn start_ended(&self) {
         for slot in &self.slots {
             if slot.has_ended() {
-                slot.replace(&self.url, &self.directory, &self.told);
+                self.replace(slot);
             }
         }
         let failures = self.told.failures.lock().expect("no panic");
@@ -126,15 +141,15 @@ impl Processes {
 }
 
 impl Slot {
-    fn new(url: &str, directory: &Path, told: &Arc<Told>) -> Self {
+    fn new(engines: &Engines, seed: u64, told: &Arc<Told>) -> Self {
         let address = Arc::default();
-        let child = Mutex::new(spawn(url, directory, &address, told));
+        let child = Mutex::new(spawn(engines, seed, &address, told));
         Self { child, address }
     }
 
-    fn replace(&self, url: &str, directory: &Path, told: &Arc<Told>) {
+    fn replace(&self, engines: &Engines, seed: u64, told: &Arc<Told>) {
         *self.address.lock().expect("no panic") = None;
-        *self.child.lock().expect("no panic") = spawn(url, directory, &self.address, told);
+        *self.child.lock().expect("no panic") = spawn(engines, seed, &self.address, told);
     }
 
     fn has_ended(&self) -> bool {
@@ -161,12 +176,11 @@ impl Drop for Slot {
     }
 }
 
-fn spawn(url: &str, directory: &Path, address: &Arc<Mutex<Option<String>>>, told: &Arc<Told>) -> Child {
+fn spawn(engines: &Engines, seed: u64, address: &Arc<Mutex<Option<String>>>, told: &Arc<Told>) -> Child {
     let program = std::env::current_exe().expect("this program");
     let mut child = Command::new(program)
         .arg(WORKER)
-        .arg(url)
-        .arg(directory)
+        .args(engines.arguments(seed))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -187,6 +201,10 @@ fn spawn(url: &str, directory: &Path, address: &Arc<Mutex<Option<String>>>, told
                     let contents = contents.parse().expect("a number");
                     told.contents.fetch_add(contents, Ordering::Relaxed);
                 }
+                Some(("met", faults)) => {
+                    told.met
+                        .fetch_add(faults.parse().expect("a number"), Ordering::Relaxed);
+                }
                 _ => told.failures.lock().expect("no panic").push(line),
             }
         }
@@ -202,14 +220,16 @@ pub(crate) struct Disturbances {
     restarts: u64,
     collections: u64,
     contents: u64,
+    /// Requests to the store that failed, as far as processes lived to tell.
+    pub(crate) met: u64,
 }
 
 impl fmt::Display for Disturbances {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} kills, {} stops, {} restarts of the database, {} collections of {} contents",
-            self.kills, self.stops, self.restarts, self.collections, self.contents
+            "{} kills, {} stops, {} restarts of the database, {} requests of the store failed, {} collections of {} contents",
+            self.kills, self.stops, self.restarts, self.met, self.collections, self.contents
         )
     }
 }

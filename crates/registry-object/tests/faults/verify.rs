@@ -1,14 +1,19 @@
 //! The conditions that must hold afterwards.
 
-use std::{num::NonZeroU32, path::Path, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use wharf_registry::{Backend as _, GcOptions};
-use wharf_registry_object::{FsckFinding, FsckOptions, FsckReport, ObjectBackend, Reclamation};
+use wharf_registry_object::{FsckFinding, FsckOptions, FsckReport, ObjectBackend};
 use wharf_testkit::{history::is_linearizable, sha256};
 
-use crate::{crowd::Crowd, http::request, worker};
+use crate::{
+    crowd::Crowd,
+    engines::{self, Engines},
+    http::request,
+    store_faults::Faults,
+};
 
-pub(crate) async fn all(crowd: &Crowd, url: &str, directory: &Path) -> String {
+pub(crate) async fn all(crowd: &Crowd, engines: &Engines) -> String {
     let mut operations = 0;
     for (tag, history) in &*crowd.histories() {
         operations += history.len();
@@ -18,7 +23,7 @@ pub(crate) async fn all(crowd: &Crowd, url: &str, directory: &Path) -> String {
         );
     }
     let pulled = pull_all(crowd, crowd.processes.count()).await;
-    let report = collect_all(url, directory).await;
+    let report = collect_all(engines).await;
     pull_all(crowd, 1).await;
     format!(
         "{operations} operations on tags have an order; {pulled} images are pulled from each process; {} objects are left, \
@@ -58,12 +63,9 @@ async fn pull_all(crowd: &Crowd, processes: usize) -> usize {
 }
 
 /// Collects at once what nobody needs, and checks what is left.
-async fn collect_all(url: &str, directory: &Path) -> FsckReport {
-    let mut now = Reclamation::default();
-    for time in [&mut now.uploads, &mut now.pending, &mut now.hold, &mut now.again] {
-        *time = Duration::ZERO;
-    }
-    let backend = worker::open(url, directory, now).await.expect("a backend");
+async fn collect_all(engines: &Engines) -> FsckReport {
+    let backend = engines.open(&Faults::none(), engines::at_once()).await;
+    let backend = backend.expect("a backend");
     let options = GcOptions::default().with_grace(Duration::ZERO);
     // Objects that a process has written after it was stopped for longer than anything waits for belong to nothing.
     let (_, found) = check(&backend, true).await;

@@ -2,6 +2,8 @@
 
 mod backend;
 mod failures;
+#[path = "../../common/store_faults.rs"]
+#[expect(dead_code, reason = "the fault program uses more of it")]
 pub(crate) mod faults;
 mod objects;
 mod opening;

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 use wharf_http::{
     Connect, Error, ErrorKind, HttpService, Peer, Request, ReqwestConnector, Response, ResponseBody,
     TlsSettings,
@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     SlowDown,
     /// 429, before the request has an effect.
     TooManyRequests,
+    /// The connection breaks before the request has an effect.
+    Reset,
     /// 500, after the request was carried out.
     FailedAfterEffect,
     /// The connection breaks after the request was carried out.
@@ -39,6 +41,8 @@ pub(crate) struct Faults {
     kinds: Vec<Fault>,
     once_in: u64,
     counts: Mutex<Counts>,
+    /// The `Date` of all answers, instead of the server's.
+    date: Mutex<Option<HeaderValue>>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +59,7 @@ impl Faults {
             kinds: kinds.to_vec(),
             once_in,
             counts: Mutex::default(),
+            date: Mutex::default(),
         })
     }
 
@@ -75,6 +80,22 @@ impl Faults {
     /// The requests since the last call, by operation.
     pub(crate) fn take_requests(&self) -> BTreeMap<&'static str, u32> {
         std::mem::take(&mut self.counts().requests)
+    }
+
+    /// Sets the `Date` of all answers.
+    pub(crate) fn set_date(&self, date: &str) {
+        let date = HeaderValue::from_str(date).expect("a value");
+        *self.date.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
+    }
+
+    /// Whether any request can fail.
+    pub(crate) fn has_any(&self) -> bool {
+        !self.kinds.is_empty()
+    }
+
+    /// How many requests have failed since the last call.
+    pub(crate) fn take_hits(&self) -> u32 {
+        std::mem::take(&mut self.counts().hits).values().sum()
     }
 
     /// How often each fault has hit.
@@ -146,10 +167,22 @@ struct FaultyService {
 #[async_trait]
 impl HttpService for FaultyService {
     async fn call(&self, request: Request) -> Result<Response, Error> {
+        let mut answer = self.answer(request).await?;
+        let date = self.faults.date.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(date) = &*date {
+            answer.headers_mut().insert(header::DATE, date.clone());
+        }
+        Ok(answer)
+    }
+}
+
+impl FaultyService {
+    async fn answer(&self, request: Request) -> Result<Response, Error> {
         match self.faults.decide(&request) {
             None => self.inner.call(request).await,
             Some(Fault::SlowDown) => Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")),
             Some(Fault::TooManyRequests) => Ok(refusal(StatusCode::TOO_MANY_REQUESTS, "SlowDown")),
+            Some(Fault::Reset) => Err(broken()),
             Some(Fault::Forbidden) => Ok(refusal(StatusCode::FORBIDDEN, "RequestTimeTooSkewed")),
             Some(Fault::FailedAfterEffect) => {
                 self.carry_out(request).await?;
@@ -172,9 +205,7 @@ impl HttpService for FaultyService {
             }
         }
     }
-}
 
-impl FaultyService {
     /// Sends a request and reads the whole answer, which nobody gets.
     async fn carry_out(&self, request: Request) -> Result<(), Error> {
         let answer = self.inner.call(request).await?;
